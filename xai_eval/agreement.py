@@ -1,0 +1,71 @@
+"""How far two maps or masks say the same thing: pure functions used on both sides of a Result.
+
+A mean absolute difference is blind to what matters: a 5x5 hot spot that moves across a 224x224 map changes the
+mean by 0.1 %, harmless noise of 1 % changes it by 0.8 %. So maps are compared by their ranking, their hot area and
+where their mass lies, after rounding to steps of `STEP`, so that noise below half a step cannot reorder what no eye
+tells apart.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+STEP = 0.05
+Map = NDArray[np.floating[Any]]
+BoolMask = NDArray[np.bool_]
+
+
+def iou(first: BoolMask, second: BoolMask) -> float:
+    """Intersection over union of two masks of one shape, in [0, 1]; 1 for two empty masks.
+
+    Raises:
+        ValueError: the shapes differ; comparing only the overlap would hide it.
+    """
+    if first.shape != second.shape:
+        raise ValueError(f"masks of different shapes cannot be compared: {first.shape} and {second.shape}")
+    union = int(np.count_nonzero(first | second))
+    return int(np.count_nonzero(first & second)) / union if union else 1.0
+
+
+def top_area(saliency: Map, share: float) -> BoolMask:
+    """Mask of the hottest `share` (0 to 1) of a map; the whole plateau where the threshold falls on one.
+
+    Cold pixels (below half a `STEP`) are never part of it, so the mask may be smaller than asked for.
+    """
+    steps = _steps(saliency)
+    threshold = np.quantile(steps, 1.0 - share, method="higher")
+    return np.asarray((steps >= threshold) & (steps > 0))
+
+
+def rank_correlation(first: Map, second: Map) -> float:
+    """Spearman's rank correlation of two maps in steps of `STEP`, in [-1, 1]; 1 for two flat maps, 0 for one."""
+    ranks = [pd.Series(_steps(m).reshape(-1)).rank().to_numpy() for m in (first, second)]
+    flat = [bool(np.ptp(r) == 0) for r in ranks]
+    if any(flat):
+        return float(all(flat))
+    return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
+
+
+def mass_moved(first: Map, second: Map) -> float:
+    """Distance that the mass of one map must travel to become the other, as a share of the side, in [0, 1].
+
+    The larger of the two Wasserstein-1 distances of the marginals over rows and over columns, a lower bound of the
+    earth mover's distance in the plane. 1 if only one map has mass, 0 if neither has.
+    """
+    totals = float(first.sum()), float(second.sum())
+    if min(totals) <= 0.0:
+        return float(max(totals) > 0.0)
+    return max(_marginal_distance(first, second, axis) for axis in (0, 1))
+
+
+def _marginal_distance(first: Map, second: Map, axis: int) -> float:
+    cumulated = [np.cumsum(m.sum(axis=axis, dtype=np.float64)) / m.sum(dtype=np.float64) for m in (first, second)]
+    return float(np.abs(cumulated[0] - cumulated[1]).mean())
+
+
+def _steps(saliency: Map) -> NDArray[np.floating[Any]]:
+    return np.round(np.asarray(saliency, dtype=np.float64) / STEP)

@@ -1,0 +1,253 @@
+"""`judge`: what became of an explanation since its golden was accepted. Pure: results in, verdicts out."""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from xai_eval.fields import Finding, Severity
+from xai_eval.result import Case, Provenance, Result
+
+# Relative change of a stage that counts as moved. Threads, batch size, memory format, mkldnn and torch versions
+# move activations and logits by up to 2e-5 on CPU; TF32 on a GPU by about 1e-3.
+STAGE_TOLERANCE = 2e-3
+
+
+class State(enum.StrEnum):
+    """What a case can come to. Everything but `OK` fails."""
+
+    OK = "ok"
+    DRIFT = "drift"
+    MISSING = "missing"
+    UNUSED = "unused"
+    INCOMPARABLE = "incomparable"
+    ERROR = "error"
+
+
+@dataclass(frozen=True)
+class StageShift:
+    """The first stage of the chain that moved; `change` is relative, infinite where only equality can be told."""
+
+    name: str
+    change: float
+
+
+@dataclass(frozen=True)
+class Change:
+    """One thing in the provenance that is not as it was."""
+
+    what: str
+    before: str
+    after: str
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.before} -> {self.after}"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The judgement on one case.
+
+    Attributes:
+        case: what was obtained, or what the golden is of where nothing was.
+        state: one of six.
+        findings: in what it differs, worst first.
+        origin: the first stage that moved.
+        changes: what changed in the provenance since the golden was accepted.
+        reason: the sentence for states that have no findings.
+    """
+
+    case: Case
+    state: State
+    findings: tuple[Finding, ...] = ()
+    origin: StageShift | None = None
+    changes: tuple[Change, ...] = ()
+    reason: str = ""
+
+    @property
+    def failed(self) -> bool:
+        """Whether the case fails its run."""
+        return self.state is not State.OK
+
+    @property
+    def severity(self) -> Severity | None:
+        """Severity of the worst finding."""
+        return max((f.severity for f in self.findings), default=None)
+
+    @property
+    def sentence(self) -> str:
+        """The verdict in words: what, where it began, what changed in between."""
+        if not self.findings:
+            return self.reason
+        worst = self.findings[0]
+        more = f" (and {len(self.findings) - 1} more)" if len(self.findings) > 1 else ""
+        parts = [f"{worst.severity.label} changed: {worst.field}: {worst.sentence}{more}."]
+        parts.append(_origin_sentence(self.origin))
+        parts.append(_cause_sentence(self.changes))
+        return " ".join(parts)
+
+
+def judge(obtained: Result, golden: Result) -> Verdict:
+    """Compare what a run obtained with its golden.
+
+    The experiment comes first: other parameters, or another picture, and the two cannot be compared. Then every
+    field is compared by its kind, with the tolerance that stands beside the task *now*.
+    """
+    reason = _another_experiment(obtained, golden)
+    changes = provenance_changes(obtained.provenance, golden.provenance)
+    if obtained.case.model != golden.case.model:
+        changes = (Change("model", golden.case.model, obtained.case.model), *changes)
+    if reason:
+        return Verdict(obtained.case, State.INCOMPARABLE, changes=changes, reason=reason)
+    findings = sorted(_compare_fields(obtained, golden), key=lambda finding: -finding.severity)
+    origin = first_moved_stage(obtained, golden)
+    if findings:
+        return Verdict(obtained.case, State.DRIFT, tuple(findings), origin, changes)
+    return Verdict(obtained.case, State.OK, origin=origin, changes=changes, reason=_ok_sentence(origin, changes))
+
+
+def judge_all(
+    obtained: Mapping[str, Result],
+    goldens: Mapping[str, Result],
+    errors: Mapping[str, Verdict] | None = None,
+) -> list[Verdict]:
+    """Judge a whole run; both mappings go from case key to result, `errors` holds goldens that cannot be read.
+
+    A result without a golden is paired with a golden without a result if the two differ in nothing but the model,
+    or, failing that, in nothing but parameters: then the verdict can say what replaced what. Pairs must be
+    unambiguous. Whatever remains is missing or unused.
+    """
+    errors = errors or {}
+    pairs = pair_cases(
+        [r.case for k, r in obtained.items() if k not in errors],
+        [g.case for k, g in goldens.items() if k not in errors],
+    )
+    verdicts = [judge(obtained[k], goldens[g]) if g else missing(obtained[k].case) for k, g in pairs.items()]
+    used = {*pairs.values()}
+    unused = [
+        Verdict(g.case, State.UNUSED, reason="a golden of this run's models and pictures, but the run did not obtain it.")
+        for k, g in goldens.items()
+        if k not in used and k not in errors and _in_scope(g.case, obtained.values(), goldens, used)
+    ]
+    return [*errors.values(), *verdicts, *unused]
+
+
+def missing(case: Case) -> Verdict:
+    """The verdict on a case that has no golden yet."""
+    advice = f'look at it, then `xai-eval accept {case.key} --reason "..."`.'
+    return Verdict(case, State.MISSING, reason=f"there is no golden for this case: {advice}")
+
+
+def pair_cases(obtained: Sequence[Case], goldens: Sequence[Case]) -> dict[str, str | None]:
+    """Map the key of every obtained case to the key of the golden that it is judged by, or None."""
+    known = {case.key for case in goldens}
+    pairs: dict[str, str | None] = {case.key: case.key if case.key in known else None for case in obtained}
+    for same in (_but_model, _but_parameters):
+        free = [g for g in goldens if g.key not in set(pairs.values())]
+        lone = [case for case in obtained if pairs[case.key] is None]
+        for case in lone:
+            candidates = [g for g in free if same(g) == same(case)]
+            rivals = [c for c in lone if same(c) == same(case)]
+            if len(candidates) == 1 and len(rivals) == 1:
+                pairs[case.key] = candidates[0].key
+    return pairs
+
+
+def provenance_changes(now: Provenance, was: Provenance) -> tuple[Change, ...]:
+    """List what differs, in the order in which it is likely to matter."""
+    changes = [
+        *_mapping_changes("", was.digests, now.digests, shorten=True),
+        *_mapping_changes("", was.versions, now.versions),
+        *_mapping_changes("parameter ", was.parameters, now.parameters),
+        *_mapping_changes("", {"device": was.device, "seed": was.seed}, {"device": now.device, "seed": now.seed}),
+        *_mapping_changes("precision ", was.precision, now.precision),
+    ]
+    return tuple(changes)
+
+
+def first_moved_stage(obtained: Result, golden: Result) -> StageShift | None:
+    """Return the first stage, in the golden's order, that moved by more than `STAGE_TOLERANCE`."""
+    for name, fingerprint in golden.stages.items():
+        if name == "image bytes":
+            continue  # the same pixels at another compression level are the same picture
+        other = obtained.stages.get(name)
+        change = math.inf if other is None else other.distance(fingerprint)
+        if change > STAGE_TOLERANCE:
+            return StageShift(name, change)
+    return None
+
+
+def _another_experiment(obtained: Result, golden: Result) -> str:
+    if dict(obtained.case.params) != dict(golden.case.params):
+        changed = _mapping_changes("", golden.case.params, obtained.case.params)
+        return f"the experiment changed, so there is nothing to compare: {'; '.join(map(str, changed))}."
+    was, now = golden.stages.get("image bytes"), obtained.stages.get("image bytes")
+    pixels_was, pixels_now = golden.stages.get("decoded pixels"), obtained.stages.get("decoded pixels")
+    if was and now and was.digest != now.digest and pixels_was and pixels_now and pixels_was.digest != pixels_now.digest:
+        return "the picture's bytes and pixels are not those of the golden, so there is nothing to compare."
+    return ""
+
+
+def _compare_fields(obtained: Result, golden: Result) -> list[Finding]:
+    findings: list[Finding] = []
+    for name, was in golden.fields.items():
+        now = obtained.fields.get(name)
+        if now is None or now.kind != was.kind:
+            what = "is gone" if now is None else f"was a {was.kind}, is a {now.kind}"
+            findings.append(Finding(name, Severity.CONCLUSION, "field", what))
+        else:
+            findings.extend(now.compare(was, name))
+    for name, now in obtained.fields.items():
+        if name not in golden.fields and now.condensed() is not None:
+            findings.append(Finding(name, Severity.NUMBERS, "field", "is new: the golden has no such field"))
+    return findings
+
+
+def _in_scope(case: Case, obtained: Any, goldens: Mapping[str, Result], used: set[str | None]) -> bool:
+    """A golden counts as unused only within what the run set out to measure: its tasks, models and image sets."""
+    ran = {(r.case.task, r.case.input_set, r.case.model) for r in obtained}
+    judged_by = {(g.case.task, g.case.input_set, g.case.model) for k, g in goldens.items() if k in used}
+    return (case.task, case.input_set, case.model) in ran | judged_by
+
+
+def _but_model(case: Case) -> str:
+    return Case(case.task, "", case.input, case.params).identity
+
+
+def _but_parameters(case: Case) -> str:
+    return Case(case.task, case.model, case.input).identity
+
+
+def _mapping_changes(
+    prefix: str, was: Mapping[str, Any], now: Mapping[str, Any], *, shorten: bool = False
+) -> list[Change]:
+    def show(mapping: Mapping[str, Any], key: str) -> str:
+        text = str(mapping.get(key, "none"))
+        return text[:8] if shorten else text
+
+    keys = dict.fromkeys((*was, *now))
+    return [Change(prefix + k, show(was, k), show(now, k)) for k in keys if was.get(k) != now.get(k)]
+
+
+def _origin_sentence(origin: StageShift | None) -> str:
+    if origin is None:
+        return "No recorded stage moved before the result itself."
+    size = f" (relative {origin.change:.2g})" if math.isfinite(origin.change) else ""
+    return f"First stage that moved: {origin.name}{size}."
+
+
+def _cause_sentence(changes: Sequence[Change]) -> str:
+    if not changes:
+        return "Nothing that is recorded changed in between: look at the code."
+    return f"In between: {'; '.join(map(str, changes))}."
+
+
+def _ok_sentence(origin: StageShift | None, changes: Sequence[Change]) -> str:
+    if not changes and origin is None:
+        return "as accepted."
+    held = f"the explanation held although these changed: {'; '.join(map(str, changes))}." if changes else ""
+    moved = f"Stage {origin.name} moved (relative {origin.change:.2g})." if origin else ""
+    return " ".join(filter(None, [held, moved])) or "as accepted."

@@ -1,0 +1,65 @@
+"""What every kind of field can do: store itself, compare itself with a golden, and shrink to golden size."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, Self
+
+from numpy.typing import NDArray
+
+Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+Arrays = Mapping[str, NDArray[Any]]
+
+
+class Severity(enum.IntEnum):
+    """How bad a drift is, by what the explanation says rather than by its numbers."""
+
+    NUMBERS = 1
+    EVIDENCE = 2
+    CONCLUSION = 3
+
+    @property
+    def label(self) -> str:
+        """The word used on pages and in tables."""
+        return self.name.lower()
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing in which a field differs from its golden by more than its tolerance allows."""
+
+    field: str
+    severity: Severity
+    measure: str
+    sentence: str
+    value: float | None = None
+    limit: float | None = None
+
+
+class Field(Protocol):
+    """A part of a Result. Kinds are frozen dataclasses; `KINDS` in this package lists them."""
+
+    kind: ClassVar[str]
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the arrays to store, by a name that is unique within the field."""
+        ...
+
+    def meta(self) -> dict[str, Any]:
+        """Return everything else to store, as JSON values."""
+        ...
+
+    @classmethod
+    def restore(cls, meta: Mapping[str, Any], arrays: Arrays) -> Self:
+        """Rebuild the field from what `meta` and `arrays` gave."""
+        ...
+
+    def compare(self, golden: Any, name: str) -> tuple[Finding, ...]:
+        """List in what this field, obtained now, differs from `golden` of the same kind; `name` is the field's."""
+        ...
+
+    def condensed(self) -> Field | None:
+        """Return what a golden keeps of the field; None if it is for the eye only."""
+        ...

@@ -1,0 +1,155 @@
+"""A saliency map over the picture, compared by what it says rather than pixel by pixel."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xai_eval.agreement import iou, mass_moved, rank_correlation, top_area
+from xai_eval.fields.base import Arrays, Finding, Severity
+
+GOLDEN_SIDE = 56
+TOP_SHARES = (0.05, 0.10, 0.20)
+
+
+@dataclass(frozen=True)
+class HeatmapTolerance:
+    """What may differ before a map counts as changed.
+
+    Attributes:
+        largest: largest difference of any pixel of two maps in [0, 1]; up to it they are the same picture.
+        rank: least rank correlation. The last three matter only where `largest` is exceeded.
+        top: least IoU of the hottest 5, 10 and 20 % of the area.
+        moved: farthest that the mass may move, as a share of the side.
+    """
+
+    largest: float
+    rank: float = 0.95
+    top: float = 0.75
+    moved: float = 0.02
+
+
+@dataclass(frozen=True)
+class Heatmap:
+    """Map of shape (h, w), float, in [0, 1] unless it is degenerate.
+
+    Attributes:
+        array: the map, (h, w).
+        tolerance: what may differ.
+        full_shape: shape before it was condensed for a golden; None if it never was.
+    """
+
+    kind: ClassVar[str] = "heatmap"
+    array: NDArray[np.floating[Any]]
+    tolerance: HeatmapTolerance
+    full_shape: tuple[int, int] | None = None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """The map's shape before it was condensed."""
+        return self.full_shape or (self.array.shape[0], self.array.shape[1])
+
+    @functools.cached_property
+    def degenerate(self) -> str | None:
+        """Why the map means nothing ('NaN', 'all zero', 'constant'), or None for a map that may mean something."""
+        if not np.isfinite(self.array).all():
+            return "NaN"
+        if not self.array.any():
+            return "all zero"
+        return "constant" if np.ptp(self.array) == 0 else None
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The map itself."""
+        return {"map": self.array}
+
+    def meta(self) -> dict[str, Any]:
+        """Tolerance and full shape."""
+        return {"tolerance": asdict(self.tolerance), "full_shape": list(self.full_shape) if self.full_shape else None}
+
+    @classmethod
+    def restore(cls, meta: Mapping[str, Any], arrays: Arrays) -> Self:
+        """Rebuild from storage."""
+        full = meta["full_shape"]
+        return cls(arrays["map"], HeatmapTolerance(**meta["tolerance"]), (full[0], full[1]) if full else None)
+
+    def condensed(self) -> Heatmap:
+        """Keep block means of at most 56 x 56 in half precision: 6 KB, precise to 5e-4."""
+        height, width = self.array.shape
+        if max(height, width) <= GOLDEN_SIDE:
+            return self
+        small = block_means(self.array, (min(height, GOLDEN_SIDE), min(width, GOLDEN_SIDE)))
+        return Heatmap(small.astype(np.float16), self.tolerance, self.shape)
+
+    def compare(self, golden: Heatmap, name: str) -> tuple[Finding, ...]:
+        """Compare with the golden's map, at the coarser resolution of the two."""
+        if self.shape != golden.shape:
+            sentence = f"map of {_by(golden.shape)} became {_by(self.shape)}"
+            return (Finding(name, Severity.EVIDENCE, "shape", sentence),)
+        if self.degenerate or golden.degenerate:
+            return _compare_degenerate(self.degenerate, golden.degenerate, name)
+        return _compare_maps(*_to_common_grid(self.array, golden.array), self.tolerance, name)
+
+
+def block_means(array: NDArray[Any], shape: tuple[int, int]) -> NDArray[np.float64]:
+    """Average (h, w) over a grid of `shape` blocks, whose sides differ by one pixel at most."""
+    result = array.astype(np.float64)
+    for axis, count in enumerate(shape):
+        edges = np.linspace(0, array.shape[axis], count + 1).astype(int)
+        sums = np.add.reduceat(result, edges[:-1], axis=axis)
+        sizes = np.diff(edges)
+        result = sums / (sizes[:, None] if axis == 0 else sizes[None, :])
+    return result
+
+
+def _to_common_grid(first: NDArray[Any], second: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    shape = (min(first.shape[0], second.shape[0]), min(first.shape[1], second.shape[1]))
+    return block_means(first, shape), block_means(second, shape)
+
+
+def _compare_degenerate(obtained: str | None, golden: str | None, name: str) -> tuple[Finding, ...]:
+    if obtained == golden:
+        return ()
+    sentence = f"the map was {golden or 'meaningful'} and is {obtained or 'meaningful'} now"
+    return (Finding(name, Severity.EVIDENCE, "degenerate", sentence),)
+
+
+def _compare_maps(
+    obtained: NDArray[np.float64], golden: NDArray[np.float64], tolerance: HeatmapTolerance, name: str
+) -> tuple[Finding, ...]:
+    largest = float(np.abs(obtained - golden).max())
+    if largest <= tolerance.largest:
+        return ()
+    findings = [
+        Finding(name, severity, measure, f"{measure} {value:.3g} (limit {limit:g})", value, limit)
+        for severity, measure, value, limit, broken in (
+            *_evidence(obtained, golden, tolerance),
+            (Severity.NUMBERS, "largest difference", largest, tolerance.largest, True),
+        )
+        if broken
+    ]
+    return tuple(findings)
+
+
+def _evidence(
+    obtained: NDArray[np.float64], golden: NDArray[np.float64], tolerance: HeatmapTolerance
+) -> list[tuple[Severity, str, float, float, bool]]:
+    rank = rank_correlation(obtained, golden)
+    moved = mass_moved(obtained, golden)
+    rows = [
+        (Severity.EVIDENCE, "mass moved, share of the side,", moved, tolerance.moved, moved > tolerance.moved),
+        (Severity.EVIDENCE, "rank correlation", rank, tolerance.rank, rank < tolerance.rank),
+    ]
+    for share in TOP_SHARES:
+        overlap = iou(top_area(obtained, share), top_area(golden, share))
+        measure = f"overlap of the hottest {share:.0%}"
+        rows.append((Severity.EVIDENCE, measure, overlap, tolerance.top, overlap < tolerance.top))
+    return rows
+
+
+def _by(shape: tuple[int, int]) -> str:
+    return f"{shape[0]}x{shape[1]}"

@@ -1,0 +1,29 @@
+"""JSON for floats: exact, and with names for the values that JSON lacks."""
+
+from __future__ import annotations
+
+import math
+
+_NAMES = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+
+
+def to_json(value: float) -> float | str:
+    """Return the float, or 'NaN', 'Infinity', '-Infinity': strict JSON readers refuse the bare words."""
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "Infinity" if value > 0 else "-Infinity"
+    return float(value)
+
+
+def from_json(value: float | str) -> float:
+    """Undo `to_json`. Raises KeyError for any other string."""
+    return _NAMES[value] if isinstance(value, str) else float(value)
+
+
+def apart(first: float, second: float) -> float:
+    """Distance of two numbers; 0 for two NaN or two equal infinities, infinite where only one is a number."""
+    if first == second or (math.isnan(first) and math.isnan(second)):
+        return 0.0
+    distance = abs(first - second)
+    return math.inf if math.isnan(distance) else distance

@@ -1,0 +1,67 @@
+"""The best few of many names with their values: the top classes, the top concepts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+from numpy.typing import NDArray
+
+from xai_eval.fields.base import Arrays, Finding, Severity
+from xai_eval.fields.numbers import apart, from_json, to_json
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Names with values, largest first. `tolerance` is absolute, and values closer than that are tied."""
+
+    kind: ClassVar[str] = "ranking"
+    names: tuple[str, ...]
+    values: tuple[float, ...]
+    tolerance: float
+
+    def __post_init__(self) -> None:
+        if len(self.names) != len(self.values):
+            raise ValueError(f"a ranking needs one value a name, got {len(self.names)} and {len(self.values)}")
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The few numbers are stored as text, so that a change of them can be read in a review."""
+        return {}
+
+    def meta(self) -> dict[str, Any]:
+        """Names, values and tolerance."""
+        values = [to_json(v) for v in self.values]
+        return {"names": list(self.names), "values": values, "tolerance": self.tolerance}
+
+    @classmethod
+    def restore(cls, meta: Mapping[str, Any], arrays: Arrays) -> Self:
+        """Rebuild from storage."""
+        return cls(tuple(meta["names"]), tuple(from_json(v) for v in meta["values"]), meta["tolerance"])
+
+    def condensed(self) -> Ranking:
+        """Rankings are small already."""
+        return self
+
+    def compare(self, golden: Ranking, name: str) -> tuple[Finding, ...]:
+        """Compare the values of every name in either list.
+
+        A name that fell out of the list is only known to lie at or below the last value of it, so two names that
+        swap at the end of the list within the tolerance are no change.
+        """
+        if len(self.names) != len(golden.names):
+            sentence = f"{len(golden.names)} names became {len(self.names)}"
+            return (Finding(name, Severity.NUMBERS, "length", sentence),)
+        return tuple(
+            Finding(name, Severity.NUMBERS, "value", _sentence(each, was, now, self.tolerance), apart(was, now), self.tolerance)
+            for each in dict.fromkeys((*golden.names, *self.names))
+            for was, now in [(golden._value(each), self._value(each))]
+            if apart(was, now) > self.tolerance
+        )
+
+    def _value(self, name: str) -> float:
+        return dict(zip(self.names, self.values, strict=True)).get(name, self.values[-1])
+
+
+def _sentence(name: str, was: float, now: float, tolerance: float) -> str:
+    return f"{name}: {was:.4g} became {now:.4g} (limit {tolerance:g})"

@@ -1,0 +1,96 @@
+"""A data frame whose columns have tolerances."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Self
+
+import pandas as pd
+from numpy.typing import NDArray
+
+from xai_eval.fields.base import Arrays, Finding, Severity
+from xai_eval.fields.numbers import apart, from_json, to_json
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows keyed by the first column (text, unique).
+
+    Attributes:
+        frame: columns of text (None allowed), bool, int or float.
+        tolerance: absolute tolerance by column; a float column without one must not differ at all.
+    """
+
+    kind: ClassVar[str] = "table"
+    frame: pd.DataFrame
+    tolerance: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        keys = self.frame.iloc[:, 0]
+        if keys.duplicated().any():
+            raise ValueError(f"rows of a table are keyed by its first column, which repeats {keys[keys.duplicated()].iloc[0]!r}")
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Cells are stored as text, so that a change of them can be read in a review."""
+        return {}
+
+    def meta(self) -> dict[str, Any]:
+        """Columns with their types, and tolerances."""
+        columns = [_store_column(str(name), self.frame[name]) for name in self.frame.columns]
+        return {"columns": columns, "tolerance": dict(self.tolerance)}
+
+    @classmethod
+    def restore(cls, meta: Mapping[str, Any], arrays: Arrays) -> Self:
+        """Rebuild from storage."""
+        frame = pd.DataFrame({column["name"]: _restore_column(column) for column in meta["columns"]})
+        return cls(frame, meta["tolerance"])
+
+    def condensed(self) -> Table:
+        """Tables are small already."""
+        return self
+
+    def compare(self, golden: Table, name: str) -> tuple[Finding, ...]:
+        """Compare columns, rows, then every cell."""
+        for what, obtained, expected in (
+            ("columns", list(self.frame.columns), list(golden.frame.columns)),
+            ("rows", list(self.frame.iloc[:, 0]), list(golden.frame.iloc[:, 0])),
+        ):
+            if obtained != expected:
+                sentence = f"{what} {expected} became {obtained}"
+                return (Finding(name, Severity.NUMBERS, what, sentence),)
+        cells = [
+            self._compare_cell(golden, name, row, column)
+            for column in self.frame.columns[1:]
+            for row in range(len(self.frame))
+        ]
+        return tuple(finding for finding in cells if finding)
+
+    def _compare_cell(self, golden: Table, name: str, row: int, column: str) -> Finding | None:
+        now, was = self.frame[column].iloc[row], golden.frame[column].iloc[row]
+        place = f"{column} of {self.frame.iloc[row, 0]}"
+        if isinstance(now, float) and isinstance(was, float):
+            limit = self.tolerance.get(column, 0.0)
+            distance = apart(now, was)
+            sentence = f"{place}: {was:.4g} became {now:.4g} (limit {limit:g})"
+            return Finding(name, Severity.NUMBERS, place, sentence, distance, limit) if distance > limit else None
+        if now == was:
+            return None
+        return Finding(name, Severity.EVIDENCE, place, f"{place}: {was!r} became {now!r}")
+
+
+def _store_column(name: str, column: pd.Series[Any]) -> dict[str, Any]:
+    if pd.api.types.is_bool_dtype(column):
+        return {"name": name, "type": "bool", "values": [bool(v) for v in column]}
+    if pd.api.types.is_integer_dtype(column):
+        return {"name": name, "type": "int", "values": [int(v) for v in column]}
+    if pd.api.types.is_float_dtype(column):
+        return {"name": name, "type": "float", "values": [to_json(v) for v in column]}
+    return {"name": name, "type": "text", "values": [None if v is None else str(v) for v in column]}
+
+
+def _restore_column(column: Mapping[str, Any]) -> pd.Series[Any]:
+    kind, values = column["type"], column["values"]
+    if kind == "float":
+        return pd.Series([from_json(v) for v in values], dtype="float64")
+    return pd.Series(values, dtype={"bool": "bool", "int": "int64", "text": "object"}[kind])

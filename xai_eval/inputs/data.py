@@ -1,0 +1,233 @@
+"""Where inputs come from: the fixtures of this project, the data root, and pinned downloads.
+
+The data root is the folder that `XAI_EVAL_DATA` names, else the user's cache folder. It is looked in first; only
+what is not there is downloaded, into it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pooch
+import requests
+
+from xai_eval.errors import InputUnavailable, unknown_name
+
+_TIMEOUT = 30  # seconds without an answer
+
+
+@dataclass(frozen=True)
+class Download:
+    """A file that can be had from the network.
+
+    Attributes:
+        name: how it is asked for, such as "torchvision:resnet18@IMAGENET1K_V1".
+        url: where it is published.
+        file: its place below the data root, as a posix path.
+        sha256: digest of its bytes, or None where the publisher gives none.
+        sha256_prefix: first digits of the digest, where only these are published (in the file's name).
+        source: who made it and under which terms.
+    """
+
+    name: str
+    url: str
+    file: str
+    sha256: str | None = None
+    sha256_prefix: str = ""
+    source: str = ""
+
+    def accepts(self, digest: str) -> bool:
+        """Tell whether a file with this SHA-256 is the one that was asked for."""
+        return digest == self.sha256 if self.sha256 else digest.startswith(self.sha256_prefix)
+
+    @property
+    def expected(self) -> str:
+        """The digest, or as much of it as is known."""
+        return self.sha256 or f"{self.sha256_prefix}..."
+
+
+def data_root() -> Path:
+    """Return the folder that is looked in before anything is downloaded; it may not exist yet."""
+    named = os.environ.get("XAI_EVAL_DATA")
+    return Path(named).expanduser() if named else Path(pooch.os_cache("xai_eval"))
+
+
+def fixtures_folder() -> Path:
+    """Return the folder of bundled inputs: inside the installed package, else beside it in a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "fixtures"
+    return installed if installed.is_dir() else package.parent / "fixtures"
+
+
+def manifest() -> dict[str, Any]:
+    """Return the manifest of bundled and downloadable inputs.
+
+    Raises:
+        InputUnavailable: it is missing or damaged.
+    """
+    path = fixtures_folder() / "manifest.json"
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputUnavailable(f"{path} cannot be read ({error}). Install xai_eval again.") from error
+    if content.get("schema") != 1:
+        raise InputUnavailable(
+            f"{path} has schema {content.get('schema')!r}; expected 1. Install xai_eval again."
+        )
+    return content
+
+
+def bundled_entry(name: str) -> dict[str, Any]:
+    """Return what the manifest says about the bundled input `name`: file, sha256 and what was measured.
+
+    Raises:
+        InputUnavailable: no bundled input is called so.
+    """
+    entries = manifest()["bundled"]
+    if name not in entries:
+        raise InputUnavailable(
+            f"no bundled input is called {name!r}; the manifest has {', '.join(sorted(entries))}. "
+            "Install xai_eval again if it should be there."
+        )
+    entry: dict[str, Any] = entries[name]
+    return entry
+
+
+def bundled(name: str) -> Path:
+    """Return the path of a bundled input after checking its bytes against the manifest.
+
+    Raises:
+        InputUnavailable: it is unknown, missing, or not the file that the manifest describes.
+    """
+    entry = bundled_entry(name)
+    path = fixtures_folder() / entry["file"]
+    if not path.is_file():
+        raise InputUnavailable(f"{path} is missing; expected the bundled {name}. Install xai_eval again.")
+    digest = file_sha256(path)
+    if digest != entry["sha256"]:
+        raise InputUnavailable(
+            f"{path} has SHA-256 {digest}; expected {entry['sha256']}, as the manifest says. It was changed or "
+            "is damaged: restore it, or install xai_eval again."
+        )
+    return path
+
+
+def downloads() -> tuple[str, ...]:
+    """Return the names that `fetch` knows; the files of one set share a name."""
+    return tuple(dict.fromkeys(name.partition("/")[0] for name in manifest()["downloads"]))
+
+
+def download_entries(name: str) -> tuple[Download, ...]:
+    """Return the files behind a name: one, or all files of a set.
+
+    Raises:
+        UsageError: the manifest knows no such name; the nearest names are given.
+    """
+    entries = manifest()["downloads"]
+    found = tuple(
+        Download(name=key, **fields)
+        for key, fields in entries.items()
+        if key == name or key.startswith(f"{name}/")
+    )
+    if not found:
+        raise unknown_name("download", name, downloads())
+    return found
+
+
+def fetch(name: str) -> Path:
+    """Bring a pinned input into the data root, unless it is there, and return its file (or the set's folder).
+
+    Raises:
+        UsageError: the name is unknown.
+        InputUnavailable: it is neither here nor reachable, or its bytes are not the expected ones.
+    """
+    paths = [obtain(entry) for entry in download_entries(name)]
+    return paths[0] if len(paths) == 1 else paths[0].parent
+
+
+def obtain(download: Download, also: Sequence[Path] = ()) -> Path:
+    """Return a verified local file, from the data root, else from `also`, else downloaded into the data root.
+
+    Args:
+        download: what is wanted.
+        also: further files to look at, such as another library's cache.
+
+    Raises:
+        InputUnavailable: it is neither here nor reachable, or its bytes are not the expected ones.
+    """
+    home = data_root() / PurePosixPath(download.file)
+    for place in (home, *also):
+        if place.is_file():
+            return _verified(place, download)
+    try:
+        _transfer(download, home)
+    except (requests.RequestException, OSError) as error:
+        raise _unavailable(download, (home, *also), error) from error
+    return home
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _verified(path: Path, download: Download) -> Path:
+    digest = file_sha256(path)
+    if not download.accepts(digest):
+        raise InputUnavailable(
+            f"{path} has SHA-256 {digest}; expected {download.expected} for {download.name}. The file is damaged "
+            "or another one of the same name: remove it, and it is downloaded again."
+        )
+    return path
+
+
+def _transfer(download: Download, destination: Path) -> None:
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{destination.name}.", dir=destination.parent)
+    os.close(handle)
+    partial = Path(name)
+    try:
+        # Only a whole file with the right digest ever gets the name under which it is looked for.
+        pooch.HTTPDownloader(timeout=_TIMEOUT)(download.url, str(partial), None)
+        _check_transfer(partial, download)
+        partial.chmod(0o644)
+        partial.replace(destination)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            partial.unlink()
+
+
+def _check_transfer(partial: Path, download: Download) -> None:
+    digest = file_sha256(partial)
+    if not download.accepts(digest):
+        raise InputUnavailable(
+            f"{download.url} gave {partial.stat().st_size} bytes with SHA-256 {digest}; expected "
+            f"{download.expected} for {download.name}. Nothing was kept: the file was changed where it is "
+            "published, or on its way. Try again, or provide the right file by hand."
+        )
+
+
+def _unavailable(download: Download, places: Sequence[Path], error: Exception) -> InputUnavailable:
+    looked = ", ".join(str(place) for place in places)
+    return InputUnavailable(
+        f"{download.name} is not here (looked at {looked}) and cannot be downloaded from {download.url} "
+        f"({_reason(error)}). Copy the file to {places[0]} by hand, or set XAI_EVAL_DATA to a folder that has "
+        f"{download.file}."
+    )
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, requests.HTTPError):
+        return str(error)
+    if isinstance(error, requests.RequestException):
+        return f"{type(error).__name__}: no connection, or it broke"
+    return str(error)

@@ -1,0 +1,102 @@
+"""From a picture to what a model takes: the library's own transform, and the same geometry for views and masks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torchvision.models import ResNet18_Weights
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms import functional as F
+
+
+class Preprocessing(Protocol):
+    """How a model's pictures are prepared."""
+
+    def __call__(self, image: Image.Image) -> torch.Tensor:
+        """Turn an RGB picture into the tensor (3, H, W) that the model takes, without the batch axis."""
+        ...
+
+    def view(self, image: Image.Image) -> NDArray[np.uint8]:
+        """Return what the model sees, (H, W, 3), before it is normalised."""
+        ...
+
+    def mask(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Carry a mask (h, w) drawn on the picture to the model's view (H, W), by nearest neighbour."""
+        ...
+
+    def describe(self) -> dict[str, Any]:
+        """Return the parameters as JSON values; two preparations that differ must differ here."""
+        ...
+
+
+@dataclass(frozen=True)
+class TorchvisionPreset:
+    """A classification preset of torchvision: resize the shorter side, crop the centre, normalise.
+
+    The tensor comes from the preset itself, so that a torchvision release which changes it is noticed.
+
+    Attributes:
+        transforms: what `weights.transforms()` returns (`ImageClassification`).
+    """
+
+    transforms: Any
+
+    def __call__(self, image: Image.Image) -> torch.Tensor:
+        """Return the preset's own tensor, float32 (3, H, W)."""
+        tensor: torch.Tensor = self.transforms(image)
+        return tensor
+
+    def view(self, image: Image.Image) -> NDArray[np.uint8]:
+        """Return the resized and cropped picture, uint8 (H, W, 3)."""
+        return np.asarray(self._geometry(image, self.transforms.interpolation), dtype=np.uint8)
+
+    def mask(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Resize and crop a mask like the picture, bool (h, w) to bool (H, W)."""
+        drawn = Image.fromarray(np.asarray(mask, dtype=np.uint8) * 255)
+        return np.asarray(self._geometry(drawn, InterpolationMode.NEAREST)) > 0
+
+    def describe(self) -> dict[str, Any]:
+        """Return sizes in pixels, the interpolation, and the normalisation for values in [0, 1]."""
+        preset = self.transforms
+        return {
+            "kind": f"torchvision {type(preset).__name__}",
+            "resize": preset.resize_size[0],
+            "crop": preset.crop_size[0],
+            "interpolation": preset.interpolation.value,
+            "antialias": preset.antialias,
+            "mean": list(preset.mean),
+            "std": list(preset.std),
+        }
+
+    def _geometry(self, image: Image.Image, interpolation: InterpolationMode) -> Image.Image:
+        preset = self.transforms
+        resized = F.resize(
+            image, preset.resize_size, interpolation=interpolation, antialias=preset.antialias
+        )
+        cropped: Image.Image = F.center_crop(resized, preset.crop_size)
+        return cropped
+
+
+def imagenet_preprocessing() -> TorchvisionPreset:
+    """Return the ordinary ImageNet preparation: shorter side to 256, centre 224, ImageNet mean and deviation."""
+    return TorchvisionPreset(ResNet18_Weights.IMAGENET1K_V1.transforms())
+
+
+def fixed_size_preprocessing(
+    size: int, mean: tuple[float, ...], std: tuple[float, ...]
+) -> TorchvisionPreset:
+    """Return the preparation of a model for pictures of `size` px, which pass as they are; others are fitted.
+
+    Args:
+        size: side of the model's square input in pixels.
+        mean: mean of each channel, for values in [0, 1].
+        std: standard deviation of each channel, for values in [0, 1].
+    """
+    return TorchvisionPreset(
+        ResNet18_Weights.IMAGENET1K_V1.transforms(crop_size=size, resize_size=size, mean=mean, std=std)
+    )

@@ -1,0 +1,1 @@
+"""Measures of how good an explanation is: small pure functions over numpy arrays."""

@@ -1,0 +1,59 @@
+"""How well a saliency map points at an object whose mask is known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xai_eval.agreement import iou
+
+Map = NDArray[np.floating[Any]]
+BoolMask = NDArray[np.bool_]
+
+THRESHOLDS = tuple(round(0.1 * step, 1) for step in range(1, 10))
+
+
+def pointing_hit(saliency: Map, mask: BoolMask) -> bool:
+    """Tell whether the hottest pixel lies inside the mask, both (h, w).
+
+    The pointing game of Zhang et al. 2018 (Excitation Backprop), without its 15-pixel margin. Where several pixels
+    are hottest, the one nearest to their mean counts, not the first in reading order.
+    """
+    _check(saliency, mask)
+    rows, columns = np.nonzero(saliency == saliency.max())
+    nearest = np.argmin((rows - rows.mean()) ** 2 + (columns - columns.mean()) ** 2)
+    return bool(mask[rows[nearest], columns[nearest]])
+
+
+def energy_inside(saliency: Map, mask: BoolMask) -> float:
+    """Share of the map's sum that lies inside the mask, in [0, 1]; NaN for a map without energy.
+
+    The energy-based pointing game of Wang et al. 2020 (Score-CAM).
+    """
+    _check(saliency, mask)
+    total = float(saliency.sum(dtype=np.float64))
+    return float(saliency[mask].sum(dtype=np.float64)) / total if total > 0 else float("nan")
+
+
+def iou_at_equal_area(saliency: Map, mask: BoolMask) -> float:
+    """IoU of the mask with the hottest pixels of equal number, in [0, 1]; ties are broken in reading order."""
+    _check(saliency, mask)
+    area = int(np.count_nonzero(mask))
+    hottest = np.argsort(-saliency.reshape(-1), kind="stable")[:area]
+    hot = np.zeros(saliency.size, dtype=bool)
+    hot[hottest] = True
+    return iou(hot.reshape(saliency.shape), mask)
+
+
+def iou_sweep(saliency: Map, mask: BoolMask, thresholds: Sequence[float] = THRESHOLDS) -> tuple[float, ...]:
+    """IoU of the mask with `saliency > t` for every threshold t, in their order."""
+    _check(saliency, mask)
+    return tuple(iou(saliency > threshold, mask) for threshold in thresholds)
+
+
+def _check(saliency: Map, mask: BoolMask) -> None:
+    if saliency.shape != mask.shape:
+        raise ValueError(f"map and mask must share one shape, got {saliency.shape} and {mask.shape}")

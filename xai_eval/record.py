@@ -1,0 +1,92 @@
+"""What a run leaves in its folder: one folder a case, and `run.json`, which says what the run set out to do."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from xai_eval.errors import InputUnavailable, StorageError
+from xai_eval.files import write_file
+from xai_eval.result import RESULT_FILE, Result
+
+RESULTS_FOLDER = "results"
+RUN_FILE = "run.json"
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What was run, on what.
+
+    Attributes:
+        tasks: names of the tasks.
+        models: model specs.
+        inputs: names of the input sets.
+        planned: number of cases that the run set out to measure.
+        failures: what went wrong, by input; a run with failures is incomplete.
+        versions: library name -> version.
+        device: as torch names it.
+        seconds: wall-clock time.
+        finished: False until the last case is written.
+    """
+
+    tasks: tuple[str, ...]
+    models: tuple[str, ...]
+    inputs: tuple[str, ...]
+    planned: int
+    failures: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    device: str = "cpu"
+    seconds: float = 0.0
+    finished: bool = False
+
+    def save(self, folder: Path) -> None:
+        """Write `run.json` into `folder`."""
+        document = json.dumps({"schema": SCHEMA, **dataclasses.asdict(self)}, indent=1, ensure_ascii=False)
+        write_file(folder / RUN_FILE, f"{document}\n".encode())
+
+    @classmethod
+    def load(cls, folder: Path) -> RunRecord:
+        """Read `run.json` of `folder`.
+
+        Raises:
+            InputUnavailable: no run was written there.
+            StorageError: truncated or of another schema.
+        """
+        path = folder / RUN_FILE
+        if not path.is_file():
+            raise InputUnavailable(f"{folder} holds no run: {path} is missing. Run `xai-eval run --out {folder}` first.")
+        try:
+            document = json.loads(path.read_text())
+            schema = document.pop("schema")
+            if schema != SCHEMA:
+                raise StorageError(f"{path} has schema {schema!r}, this version reads {SCHEMA}. Run again.")
+            lists = {name: tuple(document[name]) for name in ("tasks", "models", "inputs")}
+            return cls(**{**document, **lists})
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise StorageError(f"{path} is truncated or no record of a run ({error}). Run again.") from error
+
+
+def load_cases(folder: Path) -> tuple[dict[str, Result], dict[str, StorageError]]:
+    """Read every case below `folder`, laid out as `<task>/<case id>/`.
+
+    Returns:
+        Results by case key, and for each case that cannot be read the error by `<task>/<folder>`.
+    """
+    results: dict[str, Result] = {}
+    errors: dict[str, StorageError] = {}
+    for path in sorted(folder.glob("*/*")):
+        if not path.is_dir() or path.name.startswith("."):
+            continue
+        place = f"{path.parent.name}/{path.name}"
+        try:
+            result = Result.load(path)
+            if result.case.key != place:
+                raise StorageError(f"{path / RESULT_FILE} is the result of {result.case.key}: the folder was renamed.")
+            results[place] = result
+        except StorageError as error:
+            errors[place] = error
+    return results, errors

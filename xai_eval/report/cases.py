@@ -1,0 +1,117 @@
+"""A verdict together with the two results that it judged: what the page, the figures and the tables are made from."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TypeVar
+
+from xai_eval.drift import State, Verdict, pair_cases
+from xai_eval.fields import Field, Heatmap, Label, Mask, Picture, Table
+from xai_eval.result import Result
+
+# The label that says in a sentence why the explained class may not be the one that was meant; None if all is well.
+AUDIT = "audit"
+_Kind = TypeVar("_Kind", bound=Field)
+
+
+@dataclass(frozen=True)
+class ReportCase:
+    """One case of the report. `obtained` is None for an unused golden, `golden` where there is none or it is damaged."""
+
+    verdict: Verdict
+    obtained: Result | None
+    golden: Result | None
+
+    @property
+    def key(self) -> str:
+        """`<task>/<id>`."""
+        return self.verdict.case.key
+
+    @property
+    def anchor(self) -> str:
+        """The case's id on the page."""
+        return self.key.replace("/", "--")
+
+    @property
+    def image(self) -> str:
+        """Name of the input within its set, without extension."""
+        name = self.verdict.case.input.split("/", 1)[-1]
+        return str(PurePosixPath(name).with_suffix("")) if name else "unnamed"
+
+    @functools.cached_property
+    def picture(self) -> Picture | None:
+        """The picture as the model saw it."""
+        return next(iter(self.fields(Picture).values()), None)
+
+    @functools.cached_property
+    def mask(self) -> Mask | None:
+        """The first mask that lies over the picture."""
+        masks = self.fields(Mask).values()
+        return next((m for m in masks if self.picture and m.array.shape == self.picture.array.shape[:2]), None)
+
+    @property
+    def audit(self) -> str | None:
+        """The warning of the target audit."""
+        return self.labels[AUDIT].text if AUDIT in self.labels else None
+
+    @functools.cached_property
+    def labels(self) -> Mapping[str, Label]:
+        """Label fields by name, the audit among them."""
+        return self.fields(Label)
+
+    @functools.cached_property
+    def maps(self) -> Mapping[str, Heatmap]:
+        """Heatmaps that lie over the picture pixel by pixel."""
+        if self.picture is None:
+            return {}
+        shape = self.picture.array.shape[:2]
+        return {name: each for name, each in self.fields(Heatmap).items() if each.array.shape == shape}
+
+    @functools.cached_property
+    def moved_maps(self) -> Mapping[str, tuple[Heatmap, Heatmap]]:
+        """Obtained and golden map of every heatmap with a finding."""
+        was = _of_kind(self.golden, Heatmap)
+        found = {finding.field for finding in self.verdict.findings}
+        return {name: (now, was[name]) for name, now in self.fields(Heatmap).items() if name in found & was.keys()}
+
+    def fields(self, kind: type[_Kind]) -> dict[str, _Kind]:
+        """Obtained fields of one kind by name."""
+        return _of_kind(self.obtained, kind)
+
+    def expected_labels(self) -> Mapping[str, Label]:
+        """Label fields of the golden by name."""
+        return _of_kind(self.golden, Label)
+
+    def row_of(self, name: str) -> dict[str, object]:
+        """The row about the field `name` in the tables that are keyed by field names, without the key."""
+        row: dict[str, object] = {}
+        for table in self.fields(Table).values():
+            frame = table.frame
+            chosen = frame[frame.iloc[:, 0] == name]
+            if len(chosen):
+                row |= {str(column): chosen[column].iloc[0] for column in frame.columns[1:]}
+        return row
+
+
+def collect(
+    results: Mapping[str, Result], goldens: Mapping[str, Result], verdicts: Sequence[Verdict]
+) -> list[ReportCase]:
+    """Find for every verdict the result and the golden that it is about; both mappings go from case key to result."""
+    damaged = {verdict.case.key for verdict in verdicts if verdict.state is State.ERROR}
+    pairs = pair_cases(
+        [result.case for key, result in results.items() if key not in damaged],
+        [golden.case for key, golden in goldens.items() if key not in damaged],
+    )
+    keys = [verdict.case.key for verdict in verdicts]
+    return [
+        ReportCase(verdict, results.get(key), goldens.get(pairs.get(key) or key))
+        for verdict, key in zip(verdicts, keys, strict=True)
+    ]
+
+
+def _of_kind(result: Result | None, kind: type[_Kind]) -> dict[str, _Kind]:
+    fields = result.fields if result else {}
+    return {name: each for name, each in fields.items() if isinstance(each, kind)}

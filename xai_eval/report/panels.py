@@ -1,0 +1,120 @@
+"""What is drawn of a case, before it is known where: the picture, its maps, and for a drift expected, obtained, difference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from xai_eval.fields import Heatmap, Mask
+from xai_eval.fields.heatmap import block_means
+from xai_eval.report.cases import ReportCase
+from xai_eval.report.pictures import Pixels, diverging, enlarge, outline, overlay
+from xai_eval.report.wording import cell_text, title, words
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One picture of the report.
+
+    Attributes:
+        title: heading.
+        alt: what the picture shows, for those who do not see it.
+        pixels: RGB, or None where there is nothing that could honestly be drawn.
+        word: why there is nothing, such as 'all zero'.
+        numbers: name and value of what is known about it.
+        coarse: drawn pixel by pixel, to be enlarged without smoothing.
+    """
+
+    title: str
+    alt: str
+    pixels: Pixels | None = None
+    word: str = ""
+    numbers: tuple[tuple[str, str], ...] = ()
+    coarse: bool = False
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A map that drifted; `limit` is the value of the deepest red of the difference, None if it is not drawn."""
+
+    field: str
+    title: str
+    expected: Panel
+    obtained: Panel
+    difference: Panel
+    limit: float | None
+
+
+def panels(case: ReportCase) -> list[Panel]:
+    """The picture with its mask outlined, one panel for each further mask, one for each map."""
+    if case.picture is None:
+        return []
+    pixels, name = case.picture.array, case.verdict.case.input
+    first = _original(pixels, case.mask, name)
+    others = [
+        Panel(title(each), f"{name} with {words(each)} outlined", outline(pixels, mask.array))
+        for each, mask in case.fields(Mask).items()
+        if mask is not case.mask and mask.array.shape == pixels.shape[:2]
+    ]
+    return [first, *others, *(_map_panel(case, each, heatmap) for each, heatmap in case.maps.items())]
+
+
+def comparison(case: ReportCase, name: str) -> Comparison:
+    """Expected, obtained and difference of a map in `case.moved_maps`."""
+    now, was = case.moved_maps[name]
+    shown = title(name)
+    difference, limit = _difference(now, was, shown)
+    return Comparison(
+        field=name,
+        title=shown,
+        expected=_draw(case, was, "expected", f"{shown}, expected"),
+        obtained=_draw(case, now, "obtained", f"{shown}, obtained"),
+        difference=difference,
+        limit=limit,
+    )
+
+
+def _original(pixels: Pixels, mask: Mask | None, name: str) -> Panel:
+    if mask is None:
+        return Panel("original", f"{name} as the model saw it", pixels)
+    numbers = (("object", f"{mask.array.mean():.0%} of the picture"),)
+    return Panel("original", f"{name} as the model saw it, the object outlined", outline(pixels, mask.array), numbers=numbers)
+
+
+def _map_panel(case: ReportCase, name: str, heatmap: Heatmap) -> Panel:
+    numbers = tuple((words(column), cell_text(value)) for column, value in case.row_of(name).items())
+    explained = case.labels.get("explained")
+    about = f"{title(name)} of {case.verdict.case.input}" + (f" for {explained}" if explained else "")
+    return _draw(case, heatmap, title(name), about, numbers)
+
+
+def _draw(
+    case: ReportCase, heatmap: Heatmap, heading: str, about: str, numbers: tuple[tuple[str, str], ...] = ()
+) -> Panel:
+    if heatmap.degenerate:
+        return Panel(heading, f"{about}: {heatmap.degenerate}, not drawn", word=heatmap.degenerate, numbers=numbers)
+    alt = f"{about}, hottest {_hottest(heatmap)}"
+    if case.picture is None or heatmap.shape != case.picture.array.shape[:2]:
+        return Panel(heading, alt, overlay(None, heatmap.array), numbers=numbers, coarse=True)
+    picture = case.picture.array
+    return Panel(heading, alt, overlay(picture, enlarge(heatmap.array, heatmap.shape)), numbers=numbers)
+
+
+def _difference(now: Heatmap, was: Heatmap, shown: str) -> tuple[Panel, float | None]:
+    broken = now.degenerate or was.degenerate
+    if broken or now.shape != was.shape:
+        word = f"no difference: a map is {broken}" if broken else "no difference: the shapes differ"
+        return Panel("difference", f"{shown}: {word}", word=word), None
+    # On the grid on which the two were judged.
+    shape = (min(now.array.shape[0], was.array.shape[0]), min(now.array.shape[1], was.array.shape[1]))
+    change = block_means(now.array, shape) - block_means(was.array, shape)
+    limit = float(np.abs(change).max())
+    alt = f"{shown}, obtained minus expected, at most {limit:.2g} either way"
+    return Panel("difference", alt, diverging(change, limit), coarse=True), limit
+
+
+def _hottest(heatmap: Heatmap) -> str:
+    row, column = np.unravel_index(int(np.argmax(heatmap.array)), heatmap.array.shape)
+    down, across = (row + 0.5) / heatmap.array.shape[0], (column + 0.5) / heatmap.array.shape[1]
+    return f"{across:.0%} from the left and {down:.0%} from the top"

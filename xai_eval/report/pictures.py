@@ -1,0 +1,106 @@
+"""Pixels of the report: maps over photographs, outlines, differences. Arrays in, uint8 RGB out."""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import Any
+
+import matplotlib
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+Pixels = NDArray[np.uint8]
+Map = NDArray[np.floating[Any]]
+
+_HEAT = "turbo"
+_DIVERGING = "RdBu_r"
+_STRONGEST = 0.85  # opacity of the hottest place: the photograph stays visible everywhere
+_LEGEND_GREY = 150
+_OUTLINE = (0, 255, 255)
+_LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601
+
+
+def overlay(picture: Pixels | None, saliency: Map) -> Pixels:
+    """Draw a map (h, w) in [0, 1] over a picture (h, w, 3); cold places show the picture.
+
+    The picture turns grey, so that colour means nothing but heat: a red fish must not look hot. Without a picture
+    the map's colours are opaque.
+    """
+    values = np.clip(saliency, 0.0, 1.0).astype(np.float64)
+    colours = _colours(_HEAT, values)
+    if picture is None:
+        return _to_bytes(colours)
+    return _to_bytes(_blend(_grey(picture), colours, values))
+
+
+def heat_legend() -> Pixels:
+    """The colours of `overlay` from 0 to 1 over a middle grey, shape (1, 256, 3)."""
+    values = np.linspace(0.0, 1.0, 256)[None]
+    return _to_bytes(_blend(np.full((1, 256, 3), _LEGEND_GREY, np.float64), _colours(_HEAT, values), values))
+
+
+def diverging(difference: Map, limit: float) -> Pixels:
+    """Draw a signed difference (h, w): white for 0, red up to +`limit`, blue down to -`limit`."""
+    return _to_bytes(_colours(_DIVERGING, (difference / (2.0 * limit) + 0.5) if limit > 0 else difference + 0.5))
+
+
+def diverging_legend() -> Pixels:
+    """The colours of `diverging` from -limit to +limit, shape (1, 256, 3)."""
+    return diverging(np.linspace(-1.0, 1.0, 256)[None], 1.0)
+
+
+def enlarge(saliency: Map, shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Resize a map to `shape` (h, w) with bilinear interpolation."""
+    source = Image.fromarray(np.ascontiguousarray(saliency, dtype=np.float32))
+    return np.asarray(source.resize((shape[1], shape[0]), Image.Resampling.BILINEAR), dtype=np.float32)
+
+
+def outline(picture: Pixels, mask: NDArray[np.bool_]) -> Pixels:
+    """Draw the border of a mask (h, w): a bright line within, a dark one around, so that it shows on any picture."""
+    drawn = picture.copy()
+    drawn[_neighbours(mask) & ~mask] = 0
+    drawn[mask & _neighbours(~np.pad(mask, 1))[1:-1, 1:-1]] = _OUTLINE
+    return drawn
+
+
+def jpeg_uri(pixels: Pixels) -> str:
+    """Encode as a data URI; for photographs, with full colour resolution because colours carry the meaning."""
+    return _uri(pixels, "jpeg", quality=85, subsampling=0)
+
+
+def png_uri(pixels: Pixels) -> str:
+    """Encode as a data URI without loss; for flat colours."""
+    return _uri(pixels, "png", optimize=True)
+
+
+def _uri(pixels: Pixels, kind: str, **options: Any) -> str:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, kind, **options)
+    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def _colours(name: str, values: NDArray[Any]) -> NDArray[np.float64]:
+    table = matplotlib.colormaps[name](np.arange(256))[:, :3] * 255.0
+    return np.asarray(table[np.clip(np.rint(values * 255.0), 0, 255).astype(np.intp)])
+
+
+def _blend(below: NDArray[Any], colours: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    # The square root keeps lukewarm places from vanishing.
+    opacity = (_STRONGEST * np.sqrt(values))[..., None]
+    return np.asarray(below * (1.0 - opacity) + colours * opacity)
+
+
+def _grey(picture: Pixels) -> NDArray[np.float64]:
+    return np.repeat((picture @ np.array(_LUMINANCE))[..., None], 3, axis=-1)
+
+
+def _neighbours(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Pixels with at least one of their four neighbours in the mask."""
+    padded = np.pad(mask, 1)
+    return np.asarray(padded[:-2, 1:-1] | padded[2:, 1:-1] | padded[1:-1, :-2] | padded[1:-1, 2:])
+
+
+def _to_bytes(values: NDArray[np.float64]) -> Pixels:
+    return np.rint(np.clip(values, 0.0, 255.0)).astype(np.uint8)

@@ -1,0 +1,52 @@
+"""The outcome of a run in a few lines of text, for the terminal and for pytest."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from xai_eval.drift import State, Verdict
+from xai_eval.fields import Severity
+from xai_eval.report.wording import count, one_line
+
+_ORDER = (State.ERROR, State.DRIFT, State.INCOMPARABLE, State.MISSING, State.UNUSED, State.OK)
+
+
+def worst_first(verdicts: Iterable[Verdict]) -> list[Verdict]:
+    """Sort by state, then by severity, then by name."""
+    return sorted(verdicts, key=lambda v: (_ORDER.index(v.state), -(v.severity or 0), v.case.input, v.case.key))
+
+
+def count_states(verdicts: Iterable[Verdict]) -> dict[State, int]:
+    """Count verdicts by state, worst first; states that nobody is in are left out."""
+    counts = Counter(verdict.state for verdict in verdicts)
+    return {state: counts[state] for state in _ORDER if counts[state]}
+
+
+def count_severities(verdicts: Iterable[Verdict]) -> dict[Severity, int]:
+    """Count drifts by severity, worst first."""
+    counts = Counter(verdict.severity for verdict in verdicts)
+    return {severity: counts[severity] for severity in sorted(Severity, reverse=True) if counts[severity]}
+
+
+def counts_sentence(verdicts: Sequence[Verdict]) -> str:
+    """Return such as '12 cases: 11 ok, 1 drift'."""
+    counts = count_states(verdicts)
+    # What is well comes first, as in pytest's own last line.
+    states = [state for state in (State.OK, *_ORDER[:-1]) if state in counts]
+    listed = ", ".join(f"{counts[state]} {state}" for state in states)
+    return f"{count(len(verdicts), 'case')}: {listed}" if listed else "no cases"
+
+
+def summary_lines(verdicts: Sequence[Verdict]) -> list[str]:
+    """One line for every case that fails, worst first, one for all that are ok, and one with the counts."""
+    failed = [verdict for verdict in worst_first(verdicts) if verdict.failed]
+    fine = len(verdicts) - len(failed)
+    states = max((len(verdict.state) for verdict in failed), default=0)
+    labels = [verdict.severity.label if verdict.severity else "-" for verdict in failed]
+    severities = max(map(len, labels), default=0)
+    lines = [
+        f"{verdict.state:<{states}}  {label:<{severities}}  {verdict.case.key}  {one_line(verdict.sentence)}"
+        for verdict, label in zip(failed, labels, strict=True)
+    ]
+    return [*lines, *([f"{State.OK:<{states}}  {count(fine, 'case')}"] if fine else []), counts_sentence(verdicts)]

@@ -1,0 +1,61 @@
+"""`verdicts.json`: the outcome of a run for other programs. Its layout changes only together with `SCHEMA`."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from xai_eval.drift import State, Verdict
+from xai_eval.fields import Finding, Severity
+from xai_eval.fields.numbers import to_json
+from xai_eval.record import RunRecord
+from xai_eval.report.summary import count_severities, count_states, worst_first
+
+SCHEMA = 1
+
+
+def verdicts_document(verdicts: Sequence[Verdict], record: RunRecord) -> dict[str, Any]:
+    """Return the outcome as JSON values, worst case first.
+
+    Every state and every severity is counted, those that nobody is in with 0. Numbers that are not finite are the
+    strings 'NaN', 'Infinity' and '-Infinity'.
+    """
+    states, severities = count_states(verdicts), count_severities(verdicts)
+    return {
+        "schema": SCHEMA,
+        "failed": not verdicts or any(verdict.failed for verdict in verdicts),
+        "cases": len(verdicts),
+        "states": {str(state): states.get(state, 0) for state in State},
+        "severities": {severity.label: severities.get(severity, 0) for severity in Severity},
+        "run": {**dataclasses.asdict(record), "seconds": to_json(record.seconds)},
+        "verdicts": [_verdict(verdict) for verdict in worst_first(verdicts)],
+    }
+
+
+def _verdict(verdict: Verdict) -> dict[str, Any]:
+    origin = verdict.origin
+    return {
+        "case": verdict.case.key,
+        "task": verdict.case.task,
+        "model": verdict.case.model,
+        "input": verdict.case.input,
+        "params": dict(verdict.case.params),
+        "state": str(verdict.state),
+        "severity": verdict.severity.label if verdict.severity else None,
+        "sentence": verdict.sentence,
+        "findings": [_finding(finding) for finding in verdict.findings],
+        "origin": {"stage": origin.name, "change": to_json(origin.change)} if origin else None,
+        "changes": [dataclasses.asdict(change) for change in verdict.changes],
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "field": finding.field,
+        "severity": finding.severity.label,
+        "measure": finding.measure,
+        "value": None if finding.value is None else to_json(finding.value),
+        "limit": None if finding.limit is None else to_json(finding.limit),
+        "sentence": finding.sentence,
+    }

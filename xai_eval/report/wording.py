@@ -1,0 +1,62 @@
+"""Names and numbers as people read them, the same on the page, in figures and in tables."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+# As the authors of the methods write them.
+_METHODS = {
+    "gradcam": "Grad-CAM",
+    "gradcam++": "Grad-CAM++",
+    "scorecam": "ScoreCAM",
+    "ablationcam": "AblationCAM",
+    "xgradcam": "XGradCAM",
+    "layercam": "LayerCAM",
+    "hirescam": "HiResCAM",
+    "eigencam": "EigenCAM",
+    "eigengradcam": "EigenGradCAM",
+    "fullgrad": "FullGrad",
+    "lime": "LIME",
+}
+_ACRONYMS = {"iou": "IoU", "id": "ID", "clip": "CLIP"}
+_LAYER = "_layer"
+
+
+def title(name: str) -> str:
+    """Return the heading of a field: `gradcam` -> 'Grad-CAM', `gradcam_layer` -> 'Grad-CAM at the layer'."""
+    base = name.removesuffix(_LAYER)
+    text = _METHODS.get(base, words(base))
+    return f"{text} at the layer" if name.endswith(_LAYER) else text
+
+
+def words(name: str) -> str:
+    """Return an identifier as words: `iou_equal_area` -> 'IoU equal area'."""
+    return " ".join(_ACRONYMS.get(word, word) for word in name.replace("_", " ").split())
+
+
+def cell_text(value: Any) -> str:
+    """Return a table's cell for reading: four digits, yes and no, a dash where there is no value."""
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    if pd.isna(value):
+        return "–"
+    return f"{value:.4g}" if isinstance(value, float | np.floating) else str(value)
+
+
+def one_line(text: str) -> str:
+    """Return text for a terminal: one line, without the control characters that a class name may bring along."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def slug(text: str, length: int = 80) -> str:
+    """Return text as a part of a file name that every file system takes."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-")[:length].strip("-") or "unnamed"
+
+
+def count(number: int, noun: str) -> str:
+    """Return '1 case', '2 cases'."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

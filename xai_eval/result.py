@@ -1,0 +1,229 @@
+"""`Result`: what one evaluation of one case found, and the wall between measuring and judging.
+
+Everything that measures (torch allowed) ends in a Result; everything that judges, compares or draws starts from one
+and needs numpy and pandas only.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from xai_eval.arrays import pack_arrays, unpack_arrays
+from xai_eval.errors import StorageError, unknown_name
+from xai_eval.fields import KINDS, Field
+from xai_eval.files import write_files
+from xai_eval.fingerprint import Fingerprint
+
+SCHEMA = 1
+RESULT_FILE = "result.json"
+ARRAYS_FILE = "arrays.npz"
+_SLUG_LENGTH = 60
+
+
+@dataclass(frozen=True)
+class Case:
+    """The question that was asked: which task, of which model, about which input, with which parameters.
+
+    Attributes:
+        task: name of the evaluation function.
+        model: model spec, without any path of a machine.
+        input: `<set>/<name>` of the picture or probe set.
+        params: JSON values; whatever changes the question.
+    """
+
+    task: str
+    model: str
+    input: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def identity(self) -> str:
+        """The whole case as canonical JSON."""
+        return _canonical(dataclasses.asdict(self))
+
+    @property
+    def input_set(self) -> str:
+        """The set that the input belongs to."""
+        return self.input.split("/", 1)[0]
+
+    @property
+    def id(self) -> str:
+        """Folder name: a readable slug and ten digits of the identity's sha256, so that `a-b` and `a.b` stay apart."""
+        digest = hashlib.sha256(self.identity.encode()).hexdigest()[:10]
+        return f"{_slug(self.input)[:_SLUG_LENGTH].strip('-')}-{digest}"
+
+    @property
+    def key(self) -> str:
+        """`<task>/<id>`: the name by which people accept and find the case."""
+        return f"{self.task}/{self.id}"
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """How the answer was computed: everything that may explain why it changed.
+
+    Attributes:
+        digests: sha256 of the weights and of the input's bytes, by name.
+        parameters: all parameters, with preprocessing; those in the case and those that only may matter.
+        versions: library name -> version.
+        device: as torch names it.
+        precision: flags that change arithmetic.
+        seed: seed of whatever draws random numbers.
+    """
+
+    digests: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    device: str = "cpu"
+    precision: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one case gave.
+
+    Attributes:
+        case: the question.
+        fields: the answers by name.
+        stages: fingerprints along the chain from picture to map, in order.
+        provenance: how it was computed.
+    """
+
+    case: Case
+    fields: Mapping[str, Field]
+    stages: Mapping[str, Fingerprint] = field(default_factory=dict)
+    provenance: Provenance = field(default_factory=Provenance)
+
+    def __getitem__(self, name: str) -> Any:
+        """Return the field `name`; a name that is not there raises UsageError with the nearest names."""
+        if name not in self.fields:
+            raise unknown_name(f"field of {self.case.key}", name, self.fields)
+        return self.fields[name]
+
+    @property
+    def digest(self) -> str:
+        """sha256 over everything in the result."""
+        return _sign(self._document(pack_arrays(self._arrays())))["digest"]
+
+    def condensed(self) -> Result:
+        """Return what a golden keeps: no pictures, maps on a coarse grid."""
+        kept = {name: each.condensed() for name, each in self.fields.items()}
+        return dataclasses.replace(self, fields={name: each for name, each in kept.items() if each is not None})
+
+    def save(self, folder: Path | str) -> Path:
+        """Write `result.json` and `arrays.npz` into `folder`; equal results give equal bytes.
+
+        Raises:
+            StorageError: the folder cannot be written; what was there before is untouched.
+        """
+        arrays = pack_arrays(self._arrays())
+        document = json.dumps(_sign(self._document(arrays)), indent=1, sort_keys=True, ensure_ascii=False)
+        # result.json vouches for arrays.npz, so it comes last.
+        write_files(Path(folder), {ARRAYS_FILE: arrays, RESULT_FILE: f"{document}\n".encode()})
+        return Path(folder)
+
+    @classmethod
+    def load(cls, folder: Path | str) -> Result:
+        """Read what `save` wrote.
+
+        Raises:
+            StorageError: missing, truncated, of another schema, edited by hand, or its two files do not belong
+                together.
+        """
+        folder = Path(folder)
+        document = _read_document(folder / RESULT_FILE)
+        packed = _read_bytes(folder / ARRAYS_FILE)
+        if hashlib.sha256(packed).hexdigest() != document.get("arrays_sha256"):
+            raise StorageError(
+                f"{folder / ARRAYS_FILE} does not belong to {RESULT_FILE} beside it: one of them was replaced or "
+                "is truncated. Restore both from version control, or accept a new result."
+            )
+        try:
+            return _from_document(document, unpack_arrays(packed, str(folder / ARRAYS_FILE)))
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            raise StorageError(f"{folder / RESULT_FILE} holds no valid result ({error!r}).") from error
+
+    def _arrays(self) -> dict[str, Any]:
+        stored = {f"{name}.{part}": array for name, each in self.fields.items() for part, array in each.arrays().items()}
+        sketches = {f"stage.{name}": s.sketch for name, s in self.stages.items() if s.sketch is not None}
+        return {**stored, **sketches}
+
+    def _document(self, packed: bytes) -> dict[str, Any]:
+        return {
+            "schema": SCHEMA,
+            "case": dataclasses.asdict(self.case),
+            # A list, because the order of fields and stages means something and sorted keys would lose it.
+            "fields": [{"name": n, "kind": f.kind, **f.meta()} for n, f in self.fields.items()],
+            "stages": [{"name": n, "digest": s.digest, "shape": list(s.shape)} for n, s in self.stages.items()],
+            "provenance": dataclasses.asdict(self.provenance),
+            "arrays_sha256": hashlib.sha256(packed).hexdigest(),
+        }
+
+
+def _from_document(document: Mapping[str, Any], arrays: Mapping[str, Any]) -> Result:
+    return Result(
+        case=Case(**document["case"]),
+        fields={meta["name"]: _restore_field(meta, arrays) for meta in document["fields"]},
+        stages={
+            stage["name"]: Fingerprint(
+                stage["digest"], tuple(stage["shape"]), arrays.get(f"stage.{stage['name']}")
+            )
+            for stage in document["stages"]
+        },
+        provenance=Provenance(**document["provenance"]),
+    )
+
+
+def _restore_field(meta: Mapping[str, Any], arrays: Mapping[str, Any]) -> Field:
+    prefix = f"{meta['name']}."
+    own = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+    return KINDS[meta["kind"]].restore(meta, own)
+
+
+def _read_document(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(_read_bytes(path))
+    except ValueError as error:
+        raise StorageError(
+            f"{path} is truncated or no JSON ({error}). Restore it from version control, or accept a new result."
+        ) from error
+    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+        found = document.get("schema") if isinstance(document, dict) else None
+        raise StorageError(
+            f"{path} has schema {found!r}, this version of xai_eval reads schema {SCHEMA}. "
+            "Run with the version that wrote it, or accept a new result."
+        )
+    if document != _sign(document):
+        raise StorageError(
+            f"{path} was edited by hand: its content does not match its digest. "
+            "Restore it from version control, or accept a new result with `xai-eval accept`."
+        )
+    return document
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise StorageError(f"{path} cannot be read ({error.strerror or error}).") from error
+
+
+def _sign(document: Mapping[str, Any]) -> dict[str, Any]:
+    content = {key: value for key, value in document.items() if key != "digest"}
+    return {**content, "digest": hashlib.sha256(_canonical(content).encode()).hexdigest()}
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")

@@ -1,0 +1,168 @@
+"""Run tasks: inputs in, Results out, and onto disk as they come."""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from xai_eval.errors import InputUnavailable, StorageError, UsageError, XaiEvalError
+from xai_eval.record import RESULTS_FOLDER, RUN_FILE, RunRecord
+from xai_eval.result import Result
+from xai_eval.tasks import Task, find_task
+
+if TYPE_CHECKING:
+    from xai_eval.inputs.classifier import Classifier
+    from xai_eval.inputs.images import ImageSet
+
+Progress = Callable[[Iterator[Result], int, str], Iterator[Result]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One task with its inputs loaded: what is left can fail only by computing."""
+
+    task: Task
+    classifier: Classifier
+    images: ImageSet
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    def results(self) -> Iterator[Result]:
+        """Yield the results, one a picture."""
+        return self.task(self.classifier, self.images, **self.params)
+
+
+def evaluate(
+    task: str,
+    *,
+    model: str | Classifier | None = None,
+    images: str | ImageSet | None = None,
+    device: str = "auto",
+    **params: Any,
+) -> list[Result]:
+    """Evaluate a task and return its results.
+
+    Args:
+        task: name of a registered task, such as `cams`.
+        model: model spec or Classifier; the task's bundled default if None.
+        images: image spec or ImageSet; the task's bundled default if None.
+        device: `auto`, `cpu`, `cuda`, ...
+        **params: parameters of the task.
+
+    Returns:
+        One Result a picture.
+
+    Raises:
+        UsageError: an unknown name of any kind.
+        InputUnavailable: a model or picture is missing or unreadable.
+        ModelMisbehaves: the model returns what cannot be explained.
+    """
+    return list(plan(task, model=model, images=images, device=device, params=params).results())
+
+
+def plan(
+    task: str,
+    *,
+    model: str | Classifier | None = None,
+    images: str | ImageSet | None = None,
+    device: str = "auto",
+    params: Mapping[str, Any] | None = None,
+) -> Plan:
+    """Load what `evaluate` needs, so that bad input is reported before anything is computed or overwritten."""
+    from xai_eval.inputs.images import load_images
+    from xai_eval.inputs.models import load_model
+
+    found = find_task(task)
+    loaded = load_images(found.images if images is None else images) if not _is_set(images) else images
+    classifier = load_model(found.model if model is None else model, device=choose_device(device))
+    assert not isinstance(loaded, str) and loaded is not None
+    _check_cases(loaded)
+    return Plan(found, classifier, loaded, dict(params or {}))
+
+
+def run(plans: Sequence[Plan], folder: Path, progress: Progress) -> RunRecord:
+    """Evaluate `plans` and write every result into `folder` as it comes.
+
+    The results of the previous run in the same folder are replaced. If a plan fails, the record says so and stays
+    unfinished, and the error goes on to the caller; what was measured until then is kept.
+
+    Raises:
+        StorageError: the folder cannot be written, or holds somebody else's `results`.
+    """
+    started = time.monotonic()
+    record = _record(plans)
+    _clear(folder)
+    record.save(folder)
+    try:
+        for each in plans:
+            for result in progress(each.results(), len(each.images.images), each.task.name):
+                result.save(folder / RESULTS_FOLDER / result.case.key)
+                record = dataclasses.replace(record, versions=result.provenance.versions, device=result.provenance.device)
+    except XaiEvalError as error:
+        dataclasses.replace(record, failures={each.images.name: str(error)}).save(folder)
+        raise
+    record = dataclasses.replace(record, finished=True, seconds=round(time.monotonic() - started, 1))
+    record.save(folder)
+    return record
+
+
+def choose_device(device: str) -> str:
+    """Resolve `auto` to `cuda` where it is available, else `cpu`; check any other name.
+
+    Raises:
+        UsageError: no such device, or not available here.
+    """
+    import torch
+
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).split("\n", 1)[0]
+        raise UsageError(f"device {device!r} is not available here ({reason}). Use --device auto or cpu.") from error
+    return device
+
+
+def _is_set(images: Any) -> bool:
+    return images is not None and not isinstance(images, str)
+
+
+def _check_cases(images: ImageSet) -> None:
+    names = [image.name for image in images.images]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise UsageError(f"two pictures of {images.name} share the name {repeated[0]!r}: results would overwrite each other.")
+    if not names:
+        raise InputUnavailable(f"{images.name} holds no pictures: nothing would be measured.")
+
+
+def _record(plans: Sequence[Plan]) -> RunRecord:
+    return RunRecord(
+        tasks=tuple(dict.fromkeys(p.task.name for p in plans)),
+        models=tuple(dict.fromkeys(p.classifier.name for p in plans)),
+        inputs=tuple(dict.fromkeys(p.images.name for p in plans)),
+        planned=sum(len(p.images.images) for p in plans),
+        versions={"python": platform.python_version()},
+    )
+
+
+def _clear(folder: Path) -> None:
+    """Delete the last run's results, but nothing that no run has written."""
+    results = folder / RESULTS_FOLDER
+    if not results.exists():
+        return
+    if not (folder / RUN_FILE).is_file():
+        raise StorageError(
+            f"{results} was not written by xai-eval ({RUN_FILE} is missing beside it), so it is left alone. "
+            "Choose another --out, or move it away."
+        )
+    try:
+        shutil.rmtree(results)
+    except OSError as error:
+        raise StorageError(f"{results} cannot be replaced ({error.strerror}). Choose another --out.") from error

@@ -1,0 +1,79 @@
+"""The registry of tasks: `@task`, the one extension point.
+
+A task is a function that takes a model, pictures and parameters, and yields one Result a case. Importing this
+package imports no torch: task files import what computes inside the function.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from xai_eval.errors import UsageError, unknown_name
+
+if TYPE_CHECKING:
+    from xai_eval.inputs.classifier import Classifier
+    from xai_eval.inputs.images import ImageSet
+    from xai_eval.result import Result
+
+Evaluation = Callable[..., "Iterator[Result]"]
+_BUNDLED = ("cams",)
+_TASKS: dict[str, Task] = {}
+
+
+@dataclass(frozen=True)
+class Task:
+    """An evaluation function with its name and the inputs it runs on where none are named."""
+
+    name: str
+    function: Evaluation
+    model: str
+    images: str
+
+    @property
+    def parameters(self) -> Mapping[str, inspect.Parameter]:
+        """Keyword-only parameters of the function, which the command line offers as options."""
+        every = inspect.signature(self.function).parameters
+        return {n: p for n, p in every.items() if p.kind is inspect.Parameter.KEYWORD_ONLY}
+
+    @property
+    def summary(self) -> str:
+        """First line of the function's docstring."""
+        return (inspect.getdoc(self.function) or "").split("\n", 1)[0]
+
+    def __call__(self, classifier: Classifier, images: ImageSet, **params: Any) -> Iterator[Result]:
+        """Yield one Result a picture. Raises UsageError for a parameter that the task does not take."""
+        for name in params:
+            if name not in self.parameters:
+                raise unknown_name(f"parameter of task {self.name}", name, self.parameters)
+        return self.function(classifier, images, **params)
+
+
+def task(name: str, *, model: str = "scenes:objects", images: str = "scenes") -> Callable[[Evaluation], Evaluation]:
+    """Register an evaluation function `(classifier, images, *, parameters...) -> Iterator[Result]` under `name`."""
+
+    def register(function: Evaluation) -> Evaluation:
+        if name in _TASKS and _TASKS[name].function.__module__ != function.__module__:
+            raise UsageError(f"two tasks are named {name!r}: in {_TASKS[name].function.__module__} and {function.__module__}.")
+        _TASKS[name] = Task(name, function, model, images)
+        return function
+
+    return register
+
+
+def all_tasks() -> Mapping[str, Task]:
+    """Return every registered task by name, in the order of registration."""
+    for name in _BUNDLED:
+        importlib.import_module(f"xai_eval.tasks.{name}")
+    return _TASKS
+
+
+def find_task(name: str) -> Task:
+    """Return a task by its name; an unknown one raises UsageError with the nearest names."""
+    tasks = all_tasks()
+    if name not in tasks:
+        raise unknown_name("task", name, tasks)
+    return tasks[name]

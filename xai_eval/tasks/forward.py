@@ -1,0 +1,90 @@
+"""One plain forward pass: what the model says of a picture, and what the explained layer holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xai_eval.errors import ModelMisbehaves, UsageError
+
+if TYPE_CHECKING:
+    import torch
+
+    from xai_eval.inputs.classifier import Classifier
+
+
+@dataclass(frozen=True)
+class Forward:
+    """What one pass gave.
+
+    Attributes:
+        logits: (C,) float32.
+        activations: output of the layer, (c, h, w) float32.
+    """
+
+    logits: NDArray[np.float32]
+    activations: NDArray[np.float32]
+
+
+def input_batch(classifier: Classifier, pixels: NDArray[np.uint8]) -> torch.Tensor:
+    """Prepare one picture, uint8 (h, w, 3), as a batch (1, 3, H, W) on the model's device."""
+    import torch
+    from PIL import Image
+
+    device = next((p.device for p in classifier.module.parameters()), torch.device("cpu"))
+    return classifier.preprocess(Image.fromarray(pixels))[None].to(device)
+
+
+def forward(classifier: Classifier, layer: str, batch: torch.Tensor) -> Forward:
+    """Run the model on a batch of one and keep its logits and what `layer` returned last.
+
+    Raises:
+        ModelMisbehaves: no finite logits of the right shape.
+        UsageError: the layer was not reached, or returned no map (1, c, h, w).
+    """
+    import torch
+
+    from xai_eval.inputs.outputs import logits
+
+    kept: list[Any] = []
+    # A clone, because an in-place ReLU that follows would change what is kept.
+    handle = classifier.layer(layer).register_forward_hook(lambda _m, _i, output: kept.append(_clone(output)))
+    try:
+        with torch.no_grad():
+            scores = logits(classifier, batch)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise ModelMisbehaves(
+            f"{classifier.name} failed on an input of shape {tuple(batch.shape)}: {str(error).splitlines()[0]}. "
+            "Check that its preprocessing gives the size and channels that the model takes."
+        ) from error
+    finally:
+        handle.remove()
+    return Forward(_numpy(scores[0]), _numpy(_spatial_map(kept, layer, classifier.name)[0]))
+
+
+def _clone(output: Any) -> Any:
+    import torch
+
+    return output.detach().clone() if isinstance(output, torch.Tensor) else output
+
+
+def _spatial_map(kept: list[Any], layer: str, model: str) -> Any:
+    import torch
+
+    if not kept:
+        raise UsageError(f"layer {layer!r} of {model} is not reached by a forward pass. Choose another --layer.")
+    output = kept[-1]
+    if not isinstance(output, torch.Tensor) or output.dim() != 4:
+        got = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
+        raise UsageError(
+            f"layer {layer!r} of {model} returns {got}; a class activation map needs a map (1, channels, height, "
+            "width). Choose another --layer."
+        )
+    return output
+
+
+def _numpy(tensor: torch.Tensor) -> NDArray[np.float32]:
+    return tensor.detach().float().cpu().numpy()
