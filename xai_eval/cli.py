@@ -187,10 +187,10 @@ def _add_run(commands: Any) -> None:
     _add_golden(command)
     _add_json(command)
     group = command.add_argument_group("parameters of tasks")
-    group.add_argument("--layer", dest="param_layer", help="explained layer (default: the last convolutional block)")
+    group.add_argument("--layer", dest="param_layer", metavar="NAME", help="explained layer (default: the last convolutional block)")
     group.add_argument("--target", dest="param_target", metavar="CLASS", help="predicted (default), intended, or a class by index or name")
     group.add_argument("--methods", dest="param_methods", nargs="+", metavar="METHOD", help="gradcam scorecam ablationcam (default), or others of pytorch-grad-cam")
-    group.add_argument("--seed", dest="param_seed", type=int, help="seed of methods that draw random numbers (default: 0)")
+    group.add_argument("--seed", dest="param_seed", metavar="N", type=int, help="seed of methods that draw random numbers (default: 0)")
 
 
 def _add_judging(commands: Any) -> None:

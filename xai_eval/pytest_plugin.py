@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -64,35 +65,32 @@ def xai_golden(request: pytest.FixtureRequest) -> XaiGolden:
     return XaiGolden(_session(request.config), request.node)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip, or under --xai-strict fail, a `gpu` test on a machine without CUDA."""
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
+    """Skip, or under --xai-strict fail, a `gpu` test on a machine without CUDA, and a test whose input is absent."""
     if item.get_closest_marker("gpu"):
         import torch
 
         if not torch.cuda.is_available():
             _not_measured(item.config, "CUDA is not available here")
+    with _absent_inputs(item):
+        return (yield)
 
 
-@pytest.hookimpl(hookwrapper=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
-    """Turn an unavailable input of a `real` or `gpu` test into a skip that says what is missing."""
-    outcome: Any = yield
-    from xai_eval.errors import InputUnavailable
-
-    error = outcome.excinfo[1] if outcome.excinfo else None
-    if isinstance(error, InputUnavailable) and _may_be_absent(pyfuncitem):
-        try:
-            _not_measured(pyfuncitem.config, str(error))
-        except BaseException as replaced:
-            outcome.force_exception(replaced)
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """Skip, or under --xai-strict fail, a `real` or `gpu` test whose input turns out to be absent."""
+    with _absent_inputs(item):
+        return (yield)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Note which tests use goldens, for judging afterwards whether all of them ran."""
-    selected = [item.nodeid for item in session.items if "xai_golden" in getattr(item, "fixturenames", ())]
+    selected = [item for item in session.items if "xai_golden" in getattr(item, "fixturenames", ())]
     if selected:
-        _session(session.config).selected.extend(selected)
+        state = _session(session.config)
+        state.selected.extend(item.nodeid for item in selected)
+        state.required.extend(item.nodeid for item in selected if not _may_be_absent(item))
 
 
 def pytest_deselected(items: list[pytest.Item]) -> None:
@@ -149,6 +147,18 @@ def _session(config: pytest.Config) -> GoldenSession:
 
 def _may_be_absent(item: pytest.Item) -> bool:
     return bool(item.get_closest_marker("real") or item.get_closest_marker("gpu"))
+
+
+@contextlib.contextmanager
+def _absent_inputs(item: pytest.Item) -> Iterator[None]:
+    from xai_eval.errors import InputUnavailable
+
+    try:
+        yield
+    except InputUnavailable as error:
+        if not _may_be_absent(item):
+            raise
+        _not_measured(item.config, str(error))
 
 
 def _not_measured(config: pytest.Config, reason: str) -> None:

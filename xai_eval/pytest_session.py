@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ from xai_eval.golden import Goldens
 from xai_eval.record import RESULTS_FOLDER, RunRecord
 from xai_eval.report import write_report
 from xai_eval.report.summary import summary_lines
-from xai_eval.result import Result
+from xai_eval.result import RESULT_FILE, Result
 
 _FULL_RUN = (pytest.Config.ArgsSource.TESTPATHS, pytest.Config.ArgsSource.INVOCATION_DIR)
 
@@ -28,17 +29,17 @@ class GoldenSession:
     Attributes:
         goldens: where goldens are.
         report: folder that results and page are written to.
-        strict: whether what could not be measured fails.
         partial: whether tests with goldens were left out, so that unused goldens cannot be told.
         selected: ids of the tests that use goldens.
+        required: those of them whose inputs must be there.
         checked: folder of the saved result and id of the test, by case key.
     """
 
     goldens: Goldens
     report: Path
-    strict: bool
     partial: bool = False
     selected: list[str] = field(default_factory=list)
+    required: list[str] = field(default_factory=list)
     checked: dict[str, str] = field(default_factory=dict)
     verdicts: list[Verdict] = field(default_factory=list)
     page: Path | None = None
@@ -46,19 +47,18 @@ class GoldenSession:
     @classmethod
     def of(cls, config: pytest.Config) -> GoldenSession:
         """Read options and ini keys; the command line wins."""
-        strict = config.getoption("--xai-strict")
         return cls(
             goldens=Goldens(config.rootpath / (config.getoption("--xai-golden") or config.getini("xai_golden"))),
             report=config.rootpath / (config.getoption("--xai-report") or config.getini("xai_report")),
-            strict=bool(config.getini("xai_strict") if strict is None else strict),
-            partial=config.args_source not in _FULL_RUN,
+            # A worker of pytest-xdist is always given its tests by name; only its controller knows what was asked.
+            partial=not hasattr(config, "workerinput") and config.args_source not in _FULL_RUN,
         )
 
     def check(self, result: Result, item: pytest.Item) -> tuple[Verdict, str]:
         """Judge one result, keep it for the report, and return the verdict with the message of a failure."""
         key = result.case.key
         if self.checked.setdefault(key, item.nodeid) != item.nodeid:
-            raise pytest.UsageError(f"two tests check the case {key}: {self.checked[key]} and {item.nodeid}.")
+            pytest.fail(f"two tests check the case {key}: {self.checked[key]} and {item.nodeid}.", pytrace=False)
         folder = result.save(self.report / RESULTS_FOLDER / key)
         verdict = self._judge(result)
         _record_properties(item, verdict)
@@ -73,19 +73,26 @@ class GoldenSession:
         return missing(result.case) if golden is None else judge(result, golden)
 
     @property
+    def _idle(self) -> set[str]:
+        """Tests that use goldens and checked nothing: skipped, or failed before."""
+        return set(self.selected) - set(self.checked.values())
+
+    @property
     def worth_a_summary(self) -> bool:
         """Whether any test used goldens."""
         return bool(self.selected or self.checked)
 
     def handover(self) -> str:
         """State of a worker as plain JSON, the only thing that pytest-xdist may be given."""
-        return json.dumps({"partial": self.partial, "selected": self.selected, "checked": self.checked})
+        state = {name: getattr(self, name) for name in ("partial", "selected", "required", "checked")}
+        return json.dumps(state)
 
     def merge(self, output: str) -> None:
         """Take over a worker's state."""
         other: Mapping[str, Any] = json.loads(output)
         self.partial |= other["partial"]
         self.selected = list(dict.fromkeys((*self.selected, *other["selected"])))
+        self.required = list(dict.fromkeys((*self.required, *other["required"])))
         self.checked |= other["checked"]
 
     def finish(self, session: pytest.Session) -> list[tuple[str, str]]:
@@ -94,20 +101,29 @@ class GoldenSession:
         failures = self._nothing_measured(session)
         if not results:
             return failures
+        self._drop_stale_results()
         stored, errors = self.goldens.load_all()
         broken = {k: Verdict(results[k].case, State.ERROR, reason=str(e)) for k, e in errors.items() if k in results}
         verdicts = judge_all(results, stored, broken)
-        complete = not self.partial and set(self.selected) <= set(self.checked.values())
+        complete = not self.partial and not self._idle
         self.verdicts = [v for v in verdicts if v.state is not State.UNUSED or complete]
         self._write_report(results, stored)
         unused = [v for v in self.verdicts if v.state is State.UNUSED]
         return [*failures, *((f"xai-eval::unused[{v.case.key}]", f"unused: {v.case.key}: {v.reason}") for v in unused)]
 
     def _nothing_measured(self, session: pytest.Session) -> list[tuple[str, str]]:
-        if self.checked or not self.selected or session.config.option.collectonly:
+        excused = session.testsfailed or session.config.option.collectonly
+        if self.checked or not self.required or excused:
             return []
-        message = f"{len(self.selected)} tests use goldens, but none of them checked a result: nothing was measured."
-        return [("xai-eval::nothing_measured", message)] if self.strict else []
+        message = f"{len(self.required)} tests use goldens, but none of them checked a result: nothing was measured."
+        return [("xai-eval::nothing_measured", message)]
+
+    def _drop_stale_results(self) -> None:
+        """Delete results of earlier runs, which `xai-eval accept --all` would take for this one's."""
+        for document in (self.report / RESULTS_FOLDER).glob(f"*/*/{RESULT_FILE}"):
+            place = document.parent
+            if f"{place.parent.name}/{place.name}" not in self.checked:
+                shutil.rmtree(place)
 
     def _write_report(self, results: Mapping[str, Result], stored: Mapping[str, Result]) -> None:
         cases = [r.case for r in results.values()]
@@ -119,17 +135,16 @@ class GoldenSession:
             planned=len(self.selected),
             versions=first.versions,
             device=first.device,
-            finished=not self.partial,
+            finished=not self._idle,
         )
         record.save(self.report)
         self.page = write_report(self.report, record, results, stored, self.verdicts)
 
     def summary(self) -> list[str]:
         """Lines for the terminal."""
-        idle = len(set(self.selected) - set(self.checked.values()))
         lines = summary_lines(self.verdicts) if self.verdicts else ["nothing was measured"]
-        if idle:
-            lines.append(f"{idle} tests that use goldens did not come to check a result")
+        if self._idle:
+            lines.append(f"{len(self._idle)} tests that use goldens did not come to check a result")
         return [*lines, f"page: {self.page}"] if self.page else lines
 
 

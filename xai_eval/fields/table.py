@@ -27,6 +27,7 @@ class Table:
     tolerance: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "frame", _with_plain_text(self.frame))
         keys = self.frame.iloc[:, 0]
         if keys.duplicated().any():
             raise ValueError(f"rows of a table are keyed by its first column, which repeats {keys[keys.duplicated()].iloc[0]!r}")
@@ -79,6 +80,19 @@ class Table:
         return Finding(name, Severity.EVIDENCE, place, f"{place}: {was!r} became {now!r}")
 
 
+def _with_plain_text(frame: pd.DataFrame) -> pd.DataFrame:
+    """Text as Python strings or None: what pandas makes of missing text differs between its versions."""
+    plain = {
+        name: column if _is_number(column) else pd.Series([None if pd.isna(v) else str(v) for v in column], dtype="object")
+        for name, column in frame.reset_index(drop=True).items()
+    }
+    return pd.DataFrame(plain)
+
+
+def _is_number(column: pd.Series[Any]) -> bool:
+    return pd.api.types.is_bool_dtype(column) or pd.api.types.is_numeric_dtype(column)
+
+
 def _store_column(name: str, column: pd.Series[Any]) -> dict[str, Any]:
     if pd.api.types.is_bool_dtype(column):
         return {"name": name, "type": "bool", "values": [bool(v) for v in column]}
@@ -86,7 +100,7 @@ def _store_column(name: str, column: pd.Series[Any]) -> dict[str, Any]:
         return {"name": name, "type": "int", "values": [int(v) for v in column]}
     if pd.api.types.is_float_dtype(column):
         return {"name": name, "type": "float", "values": [to_json(v) for v in column]}
-    return {"name": name, "type": "text", "values": [None if v is None else str(v) for v in column]}
+    return {"name": name, "type": "text", "values": list(column)}
 
 
 def _restore_column(column: Mapping[str, Any]) -> pd.Series[Any]:

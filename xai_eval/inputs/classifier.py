@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from PIL import Image
 from torch import nn
 
 from xai_eval.errors import UsageError, unknown_name
-from xai_eval.inputs.images import Intended
+from xai_eval.inputs.labelled import Intended
 from xai_eval.inputs.layers import default_layer
-from xai_eval.inputs.preprocessing import Preprocessing
+from xai_eval.inputs.preprocessing import Preprocessing, prepared_shape
 from xai_eval.inputs.weights import weights_digest
 
 
@@ -55,7 +54,7 @@ class Classifier:
     @cached_property
     def input_shape(self) -> tuple[int, ...]:
         """Shape (3, H, W) of a prepared picture."""
-        return tuple(self.preprocess(Image.new("RGB", (256, 256))).shape)
+        return prepared_shape(self.preprocess)
 
     @property
     def layer_names(self) -> tuple[str, ...]:
@@ -68,7 +67,7 @@ class Classifier:
         Raises:
             UsageError: there is none; the nearest names are given.
         """
-        layers = {name: module for name, module in self.module.named_modules() if name}
+        layers: dict[str, nn.Module] = {name: part for name, part in self.module.named_modules() if name}
         if name not in layers:
             raise unknown_name("layer", name, layers, hint=f"Model: {self.name}.")
         return layers[name]

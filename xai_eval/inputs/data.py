@@ -1,7 +1,7 @@
 """Where inputs come from: the fixtures of this project, the data root, and pinned downloads.
 
-The data root is the folder that `XAI_EVAL_DATA` names, else the user's cache folder. It is looked in first; only
-what is not there is downloaded, into it.
+The data root is the folder that `XAI_EVAL_DATA` names, else the user's cache folder. It is looked in first;
+only what is not there is downloaded, into it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pooch
-import requests
 
 from xai_eval.errors import InputUnavailable, unknown_name
 
@@ -57,7 +56,8 @@ class Download:
 def data_root() -> Path:
     """Return the folder that is looked in before anything is downloaded; it may not exist yet."""
     named = os.environ.get("XAI_EVAL_DATA")
-    return Path(named).expanduser() if named else Path(pooch.os_cache("xai_eval"))
+    cache: Path = pooch.os_cache("xai_eval")
+    return Path(named).expanduser() if named else cache
 
 
 def fixtures_folder() -> Path:
@@ -108,14 +108,14 @@ def bundled(name: str) -> Path:
         InputUnavailable: it is unknown, missing, or not the file that the manifest describes.
     """
     entry = bundled_entry(name)
-    path = fixtures_folder() / entry["file"]
+    path = fixtures_folder() / str(entry["file"])
     if not path.is_file():
         raise InputUnavailable(f"{path} is missing; expected the bundled {name}. Install xai_eval again.")
     digest = file_sha256(path)
     if digest != entry["sha256"]:
         raise InputUnavailable(
-            f"{path} has SHA-256 {digest}; expected {entry['sha256']}, as the manifest says. It was changed or "
-            "is damaged: restore it, or install xai_eval again."
+            f"{path} has SHA-256 {digest}; expected {entry['sha256']}, as the manifest says. It was changed "
+            "or is damaged: restore it, or install xai_eval again."
         )
     return path
 
@@ -169,7 +169,8 @@ def obtain(download: Download, also: Sequence[Path] = ()) -> Path:
             return _verified(place, download)
     try:
         _transfer(download, home)
-    except (requests.RequestException, OSError) as error:
+    # The exceptions of requests are OSErrors too.
+    except OSError as error:
         raise _unavailable(download, (home, *also), error) from error
     return home
 
@@ -184,8 +185,8 @@ def _verified(path: Path, download: Download) -> Path:
     digest = file_sha256(path)
     if not download.accepts(digest):
         raise InputUnavailable(
-            f"{path} has SHA-256 {digest}; expected {download.expected} for {download.name}. The file is damaged "
-            "or another one of the same name: remove it, and it is downloaded again."
+            f"{path} has SHA-256 {digest}; expected {download.expected} for {download.name}. The file is "
+            "damaged or another one of the same name: remove it, and it is downloaded again."
         )
     return path
 
@@ -220,14 +221,15 @@ def _unavailable(download: Download, places: Sequence[Path], error: Exception) -
     looked = ", ".join(str(place) for place in places)
     return InputUnavailable(
         f"{download.name} is not here (looked at {looked}) and cannot be downloaded from {download.url} "
-        f"({_reason(error)}). Copy the file to {places[0]} by hand, or set XAI_EVAL_DATA to a folder that has "
-        f"{download.file}."
+        f"({_reason(error)}). Copy the file to {places[0]} by hand, or set XAI_EVAL_DATA to a folder that "
+        f"has {download.file}."
     )
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, requests.HTTPError):
+    response = getattr(error, "response", None)
+    if response is not None:
+        return f"the server answers {response.status_code} {response.reason}"
+    if isinstance(error, OSError) and error.errno is not None:
         return str(error)
-    if isinstance(error, requests.RequestException):
-        return f"{type(error).__name__}: no connection, or it broke"
-    return str(error)
+    return f"{type(error).__name__}: no connection, or it broke"

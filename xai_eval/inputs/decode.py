@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import struct
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,9 +25,6 @@ LARGEST_AREA = 100_000_000
 _ORIENTATION = 0x0112
 _SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I;16N", "I")
 _GRAYSCALE = {"1": "1-bit", "L": "grayscale", "LA": "grayscale", "La": "grayscale"}
-
-# What Pillow's readers raise on damaged files.
-_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error)
 
 
 @dataclass(frozen=True)
@@ -63,9 +59,12 @@ def decode(path: Path) -> Decoded:
         notes = [*_frame_notes(image), *_orientation_notes(image)]
         image.load()
         pixels, conversion = _to_rgb(path, image)
-    except _DAMAGE as error:
+    except InputUnavailable:
+        raise
+    # On damaged files Pillow's readers raise whatever their parsing runs into, TypeError included.
+    except Exception as error:
         raise InputUnavailable(
-            f"{path} is truncated or damaged: Pillow can decode only a part of it ({error}). Get the file again."
+            f"{path} is truncated or damaged: Pillow decodes only a part of it ({error}). Get the file again."
         ) from error
     return Decoded(pixels, (*notes, *conversion), hashlib.sha256(data).hexdigest())
 
@@ -74,7 +73,9 @@ def _read(path: Path) -> bytes:
     try:
         data = path.read_bytes()
     except OSError as error:
-        reason = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
+        reason = (
+            "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
+        )
         raise InputUnavailable(f"{path} {reason}; expected a picture file. Check the path.") from error
     if not data:
         raise InputUnavailable(f"{path} is empty (0 bytes); expected a picture. Get the file again.")
@@ -91,7 +92,7 @@ def _open(path: Path, data: bytes) -> Image.Image:
             f"{path} is not a picture that Pillow can read ({len(data)} bytes, starting with {data[:8]!r}). "
             "Expected JPEG, PNG or another common format; check the file."
         ) from error
-    except _DAMAGE as error:
+    except Exception as error:
         raise InputUnavailable(f"{path} has a damaged header ({error}). Get the file again.") from error
 
 
@@ -121,7 +122,7 @@ def _frame_notes(image: Image.Image) -> list[str]:
 def _orientation_notes(image: Image.Image) -> list[str]:
     try:
         orientation = image.getexif().get(_ORIENTATION, 1)
-    except _DAMAGE:
+    except Exception:
         # Damaged EXIF data is no reason to refuse a picture whose pixels are whole.
         return []
     if orientation in (0, 1):

@@ -1,9 +1,9 @@
 """The 1,000 classes of ImageNet-1k: index, WordNet id and name.
 
-The index of a class is the place of its WordNet id in sorted order, the order that torchvision's `ImageFolder`
-gives the training folders. Names are those of torchvision's weights (one for each class; "crane" and "crane
-bird", "cardigan" and "Cardigan" are different classes, so a name alone may not identify one).
-"""
+The index of a class is the place of its WordNet id in sorted order, the order that torchvision's
+`ImageFolder` gives the training folders. Names are those of torchvision's weights (one for each class;
+"crane" and "crane bird", "cardigan" and "Cardigan" are different classes, so a name alone may not identify
+one)."""
 
 from __future__ import annotations
 

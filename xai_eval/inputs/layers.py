@@ -25,7 +25,7 @@ class _LastMap:
     def offer(self, name: str, output: object) -> None:
         if not isinstance(output, torch.Tensor) or output.dim() != 4 or max(output.shape[2:]) == 1:
             return
-        # The version tells a convolution's own output from what an in-place activation made of the same tensor.
+        # The version tells a convolution's own output from what an in-place activation made of it.
         if output is not self.tensor or output._version != self.version:
             self.name, self.tensor, self.version = name, output, output._version
 
@@ -35,8 +35,8 @@ def default_layer(module: nn.Module, input_shape: tuple[int, ...]) -> str:
 
     One forward pass on zeros tells the order. Among the module calls that give a map (N, C, h, w) larger than
     1 x 1 and whose module is or contains a convolution, the one finished last counts. For torchvision this is
-    `layer4.1` or `layer4.2` in a ResNet, `features.18` in MobileNetV2, `features` in VGG and DenseNet. The model
-    is left as it was.
+    `layer4.1` or `layer4.2` in a ResNet, `features.18` in MobileNetV2, `features` in VGG and DenseNet. The
+    model is left as it was.
 
     Args:
         module: the model.

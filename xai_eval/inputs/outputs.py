@@ -39,8 +39,8 @@ def _check(output: object, rows: int, classes: int | None, name: str) -> torch.T
     if not bool(finite.all()):
         bad = [index for index, ok in enumerate(finite.tolist()) if not ok]
         raise ModelMisbehaves(
-            f"{name} returned NaN or infinity for picture {bad[0]} of the batch ({len(bad)} of {rows} pictures); "
-            "expected finite logits. Check its weights and its preprocessing."
+            f"{name} returned NaN or infinity for picture {bad[0]} of the batch ({len(bad)} of {rows} "
+            "pictures); expected finite logits. Check its weights and its preprocessing."
         )
     return tensor
 

@@ -1,4 +1,4 @@
-"""From a picture to what a model takes: the library's own transform, and the same geometry for views and masks."""
+"""From a picture to what a model takes: the library's own transform, and its geometry for views and masks."""
 
 from __future__ import annotations
 
@@ -75,21 +75,22 @@ class TorchvisionPreset:
 
     def _geometry(self, image: Image.Image, interpolation: InterpolationMode) -> Image.Image:
         preset = self.transforms
-        resized = F.resize(
-            image, preset.resize_size, interpolation=interpolation, antialias=preset.antialias
-        )
+        resized = F.resize(image, preset.resize_size, interpolation=interpolation, antialias=preset.antialias)
         cropped: Image.Image = F.center_crop(resized, preset.crop_size)
         return cropped
 
 
+def prepared_shape(preprocess: Preprocessing) -> tuple[int, ...]:
+    """Return the shape (3, H, W) of what a preparation makes of a square picture."""
+    return tuple(preprocess(Image.new("RGB", (256, 256))).shape)
+
+
 def imagenet_preprocessing() -> TorchvisionPreset:
-    """Return the ordinary ImageNet preparation: shorter side to 256, centre 224, ImageNet mean and deviation."""
+    """Return the ordinary ImageNet preparation: shorter side to 256 px, centre 224 px, normalised."""
     return TorchvisionPreset(ResNet18_Weights.IMAGENET1K_V1.transforms())
 
 
-def fixed_size_preprocessing(
-    size: int, mean: tuple[float, ...], std: tuple[float, ...]
-) -> TorchvisionPreset:
+def fixed_size_preprocessing(size: int, mean: tuple[float, ...], std: tuple[float, ...]) -> TorchvisionPreset:
     """Return the preparation of a model for pictures of `size` px, which pass as they are; others are fitted.
 
     Args:

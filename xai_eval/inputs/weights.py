@@ -25,8 +25,8 @@ def weights_digest(module: nn.Module) -> str:
     for name, value in sorted(module.state_dict().items()):
         if not isinstance(value, torch.Tensor):
             raise ModelMisbehaves(
-                f"the state of {type(module).__name__} holds a {type(value).__name__} under {name!r}; expected "
-                "tensors only, because the weights are told apart by a digest of their bytes. Use a float model."
+                f"the state of {type(module).__name__} holds a {type(value).__name__} under {name!r}; "
+                "expected tensors only, because the digest of the weights is over bytes. Use a float model."
             )
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
         flat = value.detach().cpu().contiguous().reshape(-1)
@@ -42,11 +42,11 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    # What a damaged file raises depends on where it is damaged: RuntimeError, EOFError, UnpicklingError, KeyError.
+    # A damaged file raises RuntimeError, EOFError, UnpicklingError or KeyError, depending on the place.
     except Exception as error:
         raise InputUnavailable(
-            f"{path} cannot be read as plain weights ({_first_line(error)}). It is damaged, or it holds pickled "
-            "objects, which are never run here. Get the file again, or save it with "
+            f"{path} cannot be read as plain weights ({_first_line(error)}). It is damaged, or it holds "
+            "pickled objects, which are never run here. Get the file again, or save it with "
             "torch.save(model.state_dict(), ...)."
         ) from error
     if not isinstance(checkpoint, dict):

@@ -1,25 +1,31 @@
-"""A verdict together with the two results that it judged: what the page, the figures and the tables are made from."""
+"""A verdict together with the two results that it judged: what pages, figures and tables are made from."""
 
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import TypeVar
 
 from xai_eval.drift import State, Verdict, pair_cases
 from xai_eval.fields import Field, Heatmap, Label, Mask, Picture, Table
 from xai_eval.result import Result
 
-# The label that says in a sentence why the explained class may not be the one that was meant; None if all is well.
+# The label that warns, in a sentence, that the explained class is not the one that was meant.
 AUDIT = "audit"
 _Kind = TypeVar("_Kind", bound=Field)
 
 
 @dataclass(frozen=True)
 class ReportCase:
-    """One case of the report. `obtained` is None for an unused golden, `golden` where there is none or it is damaged."""
+    """One case of the report.
+
+    Attributes:
+        verdict: what became of it.
+        obtained: what the run found; None for an unused golden.
+        golden: what the verdict compared it with; None where there is none, or it is damaged.
+    """
 
     verdict: Verdict
     obtained: Result | None
@@ -38,8 +44,7 @@ class ReportCase:
     @property
     def image(self) -> str:
         """Name of the input within its set, without extension."""
-        name = self.verdict.case.input.split("/", 1)[-1]
-        return str(PurePosixPath(name).with_suffix("")) if name else "unnamed"
+        return re.sub(r"\.\w{1,5}$", "", self.verdict.case.input.split("/", 1)[-1])
 
     @functools.cached_property
     def picture(self) -> Picture | None:
@@ -50,7 +55,9 @@ class ReportCase:
     def mask(self) -> Mask | None:
         """The first mask that lies over the picture."""
         masks = self.fields(Mask).values()
-        return next((m for m in masks if self.picture and m.array.shape == self.picture.array.shape[:2]), None)
+        return next(
+            (m for m in masks if self.picture and m.array.shape == self.picture.array.shape[:2]), None
+        )
 
     @property
     def audit(self) -> str | None:
@@ -75,7 +82,9 @@ class ReportCase:
         """Obtained and golden map of every heatmap with a finding."""
         was = _of_kind(self.golden, Heatmap)
         found = {finding.field for finding in self.verdict.findings}
-        return {name: (now, was[name]) for name, now in self.fields(Heatmap).items() if name in found & was.keys()}
+        return {
+            name: (now, was[name]) for name, now in self.fields(Heatmap).items() if name in found & was.keys()
+        }
 
     def fields(self, kind: type[_Kind]) -> dict[str, _Kind]:
         """Obtained fields of one kind by name."""
@@ -99,7 +108,7 @@ class ReportCase:
 def collect(
     results: Mapping[str, Result], goldens: Mapping[str, Result], verdicts: Sequence[Verdict]
 ) -> list[ReportCase]:
-    """Find for every verdict the result and the golden that it is about; both mappings go from case key to result."""
+    """Find for every verdict its result and its golden; both mappings go from case key to result."""
     damaged = {verdict.case.key for verdict in verdicts if verdict.state is State.ERROR}
     pairs = pair_cases(
         [result.case for key, result in results.items() if key not in damaged],

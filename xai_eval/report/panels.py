@@ -1,4 +1,4 @@
-"""What is drawn of a case, before it is known where: the picture, its maps, and for a drift expected, obtained, difference."""
+"""What is drawn of a case, on the page and in figures alike: the picture, its maps, and what drifted."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xai_eval.fields import Heatmap, Mask
+from xai_eval.fields import Heatmap, Mask, Picture
 from xai_eval.fields.heatmap import block_means
 from xai_eval.report.cases import ReportCase
 from xai_eval.report.pictures import Pixels, diverging, enlarge, outline, overlay
 from xai_eval.report.wording import cell_text, title, words
+
+# Differences below it stay pale: stretched to full red, noise would look like a catastrophe.
+_LEAST_SCALE = 0.2
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A map that drifted; `limit` is the value of the deepest red of the difference, None if it is not drawn."""
+    """A map that drifted; `limit` is the value of the deepest red, None if no difference is drawn."""
 
     field: str
     title: str
@@ -47,17 +50,22 @@ class Comparison:
 
 
 def panels(case: ReportCase) -> list[Panel]:
-    """The picture with its mask outlined, one panel for each further mask, one for each map."""
+    """The picture with its mask outlined, then one panel for each further picture, further mask, and map."""
     if case.picture is None:
         return []
     pixels, name = case.picture.array, case.verdict.case.input
-    first = _original(pixels, case.mask, name)
-    others = [
+    pictures = [
+        Panel(title(each), f"{name}: {words(each)}", picture.array)
+        for each, picture in case.fields(Picture).items()
+        if picture is not case.picture
+    ]
+    masks = [
         Panel(title(each), f"{name} with {words(each)} outlined", outline(pixels, mask.array))
         for each, mask in case.fields(Mask).items()
         if mask is not case.mask and mask.array.shape == pixels.shape[:2]
     ]
-    return [first, *others, *(_map_panel(case, each, heatmap) for each, heatmap in case.maps.items())]
+    maps = [_map_panel(case, each, heatmap) for each, heatmap in case.maps.items()]
+    return [_original(pixels, case.mask, name), *pictures, *masks, *maps]
 
 
 def comparison(case: ReportCase, name: str) -> Comparison:
@@ -79,7 +87,12 @@ def _original(pixels: Pixels, mask: Mask | None, name: str) -> Panel:
     if mask is None:
         return Panel("original", f"{name} as the model saw it", pixels)
     numbers = (("object", f"{mask.array.mean():.0%} of the picture"),)
-    return Panel("original", f"{name} as the model saw it, the object outlined", outline(pixels, mask.array), numbers=numbers)
+    return Panel(
+        "original",
+        f"{name} as the model saw it, the object outlined",
+        outline(pixels, mask.array),
+        numbers=numbers,
+    )
 
 
 def _map_panel(case: ReportCase, name: str, heatmap: Heatmap) -> Panel:
@@ -93,7 +106,9 @@ def _draw(
     case: ReportCase, heatmap: Heatmap, heading: str, about: str, numbers: tuple[tuple[str, str], ...] = ()
 ) -> Panel:
     if heatmap.degenerate:
-        return Panel(heading, f"{about}: {heatmap.degenerate}, not drawn", word=heatmap.degenerate, numbers=numbers)
+        return Panel(
+            heading, f"{about}: {heatmap.degenerate}, not drawn", word=heatmap.degenerate, numbers=numbers
+        )
     alt = f"{about}, hottest {_hottest(heatmap)}"
     if case.picture is None or heatmap.shape != case.picture.array.shape[:2]:
         return Panel(heading, alt, overlay(None, heatmap.array), numbers=numbers, coarse=True)
@@ -109,9 +124,11 @@ def _difference(now: Heatmap, was: Heatmap, shown: str) -> tuple[Panel, float | 
     # On the grid on which the two were judged.
     shape = (min(now.array.shape[0], was.array.shape[0]), min(now.array.shape[1], was.array.shape[1]))
     change = block_means(now.array, shape) - block_means(was.array, shape)
-    limit = float(np.abs(change).max())
-    alt = f"{shown}, obtained minus expected, at most {limit:.2g} either way"
-    return Panel("difference", alt, diverging(change, limit), coarse=True), limit
+    largest = float(np.abs(change).max())
+    limit = max(largest, _LEAST_SCALE)
+    alt = f"{shown}, obtained minus expected, at most {largest:.2g} either way"
+    numbers = (("largest", f"{largest:.2g}"),)
+    return Panel("difference", alt, diverging(change, limit), numbers=numbers, coarse=True), limit
 
 
 def _hottest(heatmap: Heatmap) -> str:

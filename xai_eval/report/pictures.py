@@ -14,7 +14,8 @@ from PIL import Image
 Pixels = NDArray[np.uint8]
 Map = NDArray[np.floating[Any]]
 
-_HEAT = "turbo"
+# Evenly brighter with the value, and told apart by the colour-blind.
+_HEAT = "plasma"
 _DIVERGING = "RdBu_r"
 _STRONGEST = 0.85  # opacity of the hottest place: the photograph stays visible everywhere
 _LEGEND_GREY = 150
@@ -25,25 +26,24 @@ _LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601
 def overlay(picture: Pixels | None, saliency: Map) -> Pixels:
     """Draw a map (h, w) in [0, 1] over a picture (h, w, 3); cold places show the picture.
 
-    The picture turns grey, so that colour means nothing but heat: a red fish must not look hot. Without a picture
-    the map's colours are opaque.
+    The picture turns grey, so that colour means nothing but heat: a red fish must not look hot. Without a
+    picture the map lies over the middle grey of `heat_legend`.
     """
     values = np.clip(saliency, 0.0, 1.0).astype(np.float64)
-    colours = _colours(_HEAT, values)
-    if picture is None:
-        return _to_bytes(colours)
-    return _to_bytes(_blend(_grey(picture), colours, values))
+    below = _grey(picture) if picture is not None else np.full((*values.shape, 3), _LEGEND_GREY, np.float64)
+    return _to_bytes(_blend(below, _colours(_HEAT, values), values))
 
 
 def heat_legend() -> Pixels:
     """The colours of `overlay` from 0 to 1 over a middle grey, shape (1, 256, 3)."""
-    values = np.linspace(0.0, 1.0, 256)[None]
-    return _to_bytes(_blend(np.full((1, 256, 3), _LEGEND_GREY, np.float64), _colours(_HEAT, values), values))
+    return overlay(None, np.linspace(0.0, 1.0, 256)[None])
 
 
 def diverging(difference: Map, limit: float) -> Pixels:
     """Draw a signed difference (h, w): white for 0, red up to +`limit`, blue down to -`limit`."""
-    return _to_bytes(_colours(_DIVERGING, (difference / (2.0 * limit) + 0.5) if limit > 0 else difference + 0.5))
+    return _to_bytes(
+        _colours(_DIVERGING, (difference / (2.0 * limit) + 0.5) if limit > 0 else difference + 0.5)
+    )
 
 
 def diverging_legend() -> Pixels:
@@ -58,15 +58,16 @@ def enlarge(saliency: Map, shape: tuple[int, int]) -> NDArray[np.float32]:
 
 
 def outline(picture: Pixels, mask: NDArray[np.bool_]) -> Pixels:
-    """Draw the border of a mask (h, w): a bright line within, a dark one around, so that it shows on any picture."""
+    """Draw the border of a mask (h, w): a bright line within, a dark one around, to show on any picture."""
     drawn = picture.copy()
+    padded = np.pad(mask, 2)
     drawn[_neighbours(mask) & ~mask] = 0
-    drawn[mask & _neighbours(~np.pad(mask, 1))[1:-1, 1:-1]] = _OUTLINE
+    drawn[mask & _neighbours(_neighbours(~padded))[2:-2, 2:-2]] = _OUTLINE
     return drawn
 
 
 def jpeg_uri(pixels: Pixels) -> str:
-    """Encode as a data URI; for photographs, with full colour resolution because colours carry the meaning."""
+    """Encode as a data URI; for photographs, in full colour resolution because colours have a meaning."""
     return _uri(pixels, "jpeg", quality=85, subsampling=0)
 
 
@@ -86,7 +87,9 @@ def _colours(name: str, values: NDArray[Any]) -> NDArray[np.float64]:
     return np.asarray(table[np.clip(np.rint(values * 255.0), 0, 255).astype(np.intp)])
 
 
-def _blend(below: NDArray[Any], colours: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _blend(
+    below: NDArray[Any], colours: NDArray[np.float64], values: NDArray[np.float64]
+) -> NDArray[np.float64]:
     # The square root keeps lukewarm places from vanishing.
     opacity = (_STRONGEST * np.sqrt(values))[..., None]
     return np.asarray(below * (1.0 - opacity) + colours * opacity)

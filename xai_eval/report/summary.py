@@ -14,7 +14,9 @@ _ORDER = (State.ERROR, State.DRIFT, State.INCOMPARABLE, State.MISSING, State.UNU
 
 def worst_first(verdicts: Iterable[Verdict]) -> list[Verdict]:
     """Sort by state, then by severity, then by name."""
-    return sorted(verdicts, key=lambda v: (_ORDER.index(v.state), -(v.severity or 0), v.case.input, v.case.key))
+    return sorted(
+        verdicts, key=lambda v: (_ORDER.index(v.state), -(v.severity or 0), v.case.input, v.case.key)
+    )
 
 
 def count_states(verdicts: Iterable[Verdict]) -> dict[State, int]:
@@ -49,4 +51,8 @@ def summary_lines(verdicts: Sequence[Verdict]) -> list[str]:
         f"{verdict.state:<{states}}  {label:<{severities}}  {verdict.case.key}  {one_line(verdict.sentence)}"
         for verdict, label in zip(failed, labels, strict=True)
     ]
-    return [*lines, *([f"{State.OK:<{states}}  {count(fine, 'case')}"] if fine else []), counts_sentence(verdicts)]
+    return [
+        *lines,
+        *([f"{State.OK:<{states}}  {count(fine, 'case')}"] if fine else []),
+        counts_sentence(verdicts),
+    ]

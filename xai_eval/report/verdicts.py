@@ -1,4 +1,4 @@
-"""`verdicts.json`: the outcome of a run for other programs. Its layout changes only together with `SCHEMA`."""
+"""`verdicts.json`: the outcome of a run for other programs. Its layout changes only with `SCHEMA`."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from xai_eval.record import RunRecord
 from xai_eval.report.summary import count_severities, count_states, worst_first
 
 SCHEMA = 1
+VERDICTS_FILE = "verdicts.json"
 
 
 def verdicts_document(verdicts: Sequence[Verdict], record: RunRecord) -> dict[str, Any]:
     """Return the outcome as JSON values, worst case first.
 
-    Every state and every severity is counted, those that nobody is in with 0. Numbers that are not finite are the
-    strings 'NaN', 'Infinity' and '-Infinity'.
+    Every state and every severity is counted, those that nobody is in with 0. Numbers that are not finite are
+    the strings 'NaN', 'Infinity' and '-Infinity'.
     """
     states, severities = count_states(verdicts), count_severities(verdicts)
     return {

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-# As the authors of the methods write them.
-_METHODS = {
+# Methods as their authors write them.
+_TITLES = {
     "gradcam": "Grad-CAM",
     "gradcam++": "Grad-CAM++",
     "scorecam": "ScoreCAM",
@@ -21,15 +21,16 @@ _METHODS = {
     "eigengradcam": "EigenGradCAM",
     "fullgrad": "FullGrad",
     "lime": "LIME",
+    "picture": "original",
 }
-_ACRONYMS = {"iou": "IoU", "id": "ID", "clip": "CLIP"}
+_ACRONYMS = {"iou": "IoU", "id": "ID", "clip": "CLIP", "top5": "top 5"}
 _LAYER = "_layer"
 
 
 def title(name: str) -> str:
     """Return the heading of a field: `gradcam` -> 'Grad-CAM', `gradcam_layer` -> 'Grad-CAM at the layer'."""
     base = name.removesuffix(_LAYER)
-    text = _METHODS.get(base, words(base))
+    text = _TITLES.get(base, words(base))
     return f"{text} at the layer" if name.endswith(_LAYER) else text
 
 
@@ -48,13 +49,14 @@ def cell_text(value: Any) -> str:
 
 
 def one_line(text: str) -> str:
-    """Return text for a terminal: one line, without the control characters that a class name may bring along."""
+    """Return text for a terminal: one line, without the control characters that a class name may hold."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def slug(text: str, length: int = 80) -> str:
-    """Return text as a part of a file name that every file system takes."""
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-")[:length].strip("-") or "unnamed"
+    """Return text as a part of a file name that every file system takes; `gradcam++` is not `gradcam`."""
+    plain = re.sub(r"[^A-Za-z0-9_-]+", "-", text.replace("+", "plus"))
+    return plain.strip("-")[:length].strip("-") or "unnamed"
 
 
 def count(number: int, noun: str) -> str:

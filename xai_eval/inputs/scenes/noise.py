@@ -26,8 +26,13 @@ def value_noise(dice: Dice, cells: Sequence[Cell], size: int) -> Field:
 
 
 def ridge(dice: Dice, cells: Sequence[int], size: int) -> Field:
-    """Noise (size,) in [0, 1) along one line."""
-    return value_noise(dice, [(size, cell) for cell in cells], size)[0]
+    """Noise (size,) in [0, 1) along one line: octaves as in `value_noise`."""
+    total, weight, sum_of_weights = np.zeros(size), 1.0, 0.0
+    for cell in cells:
+        total += weight * _blend(dice.grid(size // cell + 2, 1), cell, size)[:, 0]
+        sum_of_weights += weight
+        weight /= 2
+    return np.asarray(total / sum_of_weights)
 
 
 def _blend(lattice: Field, cell: int, size: int) -> Field:

@@ -1,0 +1,49 @@
+import numpy as np
+import pytest
+
+from xai_eval.metrics.localisation import energy_inside, iou_at_equal_area, iou_sweep, pointing_hit
+
+MASK = np.zeros((6, 8), dtype=bool)
+MASK[1:3, 2:6] = True
+INSIDE = MASK.astype(float)
+RAMP = np.arange(48.0).reshape(6, 8) / 47
+
+
+def test_pointing_game():
+    assert pointing_hit(INSIDE, MASK)
+    assert not pointing_hit(RAMP, MASK)
+    assert pointing_hit(RAMP[::-1, ::-1] * MASK, MASK)
+
+
+def test_several_hottest_pixels_point_at_the_one_nearest_to_their_centre():
+    saliency = np.zeros((6, 8))
+    saliency[0, :], saliency[2, 4] = 1.0, 1.0
+    # Nine hottest pixels, mean at (0.22, 3.56): the nearest is (0, 4), outside of the mask.
+    assert not pointing_hit(saliency, MASK)
+
+
+def test_energy_inside_is_the_share_of_the_sum():
+    saliency = np.ones((6, 8))
+    assert energy_inside(saliency, MASK) == pytest.approx(8 / 48)
+    assert energy_inside(INSIDE, MASK) == 1.0
+    assert np.isnan(energy_inside(np.zeros((6, 8)), MASK))
+
+
+def test_iou_at_equal_area_by_hand():
+    assert iou_at_equal_area(INSIDE, MASK) == 1.0
+    # The eight hottest pixels of the ramp are the last row: nothing in common.
+    assert iou_at_equal_area(RAMP, MASK) == 0.0
+    half = np.zeros((6, 8))
+    half[1, 2:6], half[5, 2:6] = 1.0, 1.0
+    assert iou_at_equal_area(half, MASK) == pytest.approx(4 / 12)
+
+
+def test_iou_sweep_by_hand():
+    saliency = np.where(MASK, 0.75, 0.25)
+    assert iou_sweep(saliency, MASK, (0.1, 0.5, 0.9)) == (8 / 48, 1.0, 0.0)
+
+
+@pytest.mark.parametrize("measure", [pointing_hit, energy_inside, iou_at_equal_area, iou_sweep])
+def test_another_shape_is_refused(measure):
+    with pytest.raises(ValueError, match=r"share one shape, got \(6, 8\) and \(8, 6\)"):
+        measure(RAMP, MASK.T)

@@ -1,0 +1,80 @@
+"""Results made by hand, for tests of everything right of the wall: no model, no torch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from xai_eval.fields import Field, Heatmap, HeatmapTolerance, Label, Mask, Picture, Ranking, Score, Table
+from xai_eval.fingerprint import fingerprint_array, fingerprint_text
+from xai_eval.result import Case, Provenance, Result
+
+TOLERANCE = HeatmapTolerance(largest=0.02)
+SIZE = 224
+
+
+def blob(row: float, column: float, *, size: int = SIZE, width: float = 30.0) -> NDArray[np.float32]:
+    """One hot spot, 1 at (row, column) and falling to 0 at `width` pixels."""
+    rows, columns = np.mgrid[:size, :size]
+    distance = np.sqrt((rows - row) ** 2 + (columns - column) ** 2)
+    return np.clip(1 - distance / width, 0, 1).astype(np.float32)
+
+
+def make_case(name: str = "photo.jpg", **changes: Any) -> Case:
+    given: dict[str, Any] = {"task": "cams", "model": "file:nets.py:net", "input": f"photos/{name}"}
+    return Case(**{**given, "params": {"target": "predicted"}, **changes})
+
+
+def make_result(
+    name: str = "photo.jpg",
+    *,
+    saliency: NDArray[np.floating[Any]] | None = None,
+    predicted: str = "flamingo",
+    weights: str = "a" * 64,
+    image: str = "b" * 64,
+    fields: dict[str, Field] | None = None,
+    stages: dict[str, NDArray[Any]] | None = None,
+    versions: dict[str, str] | None = None,
+    **case: Any,
+) -> Result:
+    saliency = blob(80, 120) if saliency is None else saliency
+    chain = {"decoded pixels": np.arange(12.0), "logits": np.linspace(-1, 3, 10), "final map gradcam": saliency}
+    return Result(
+        case=make_case(name, **case),
+        fields={
+            "predicted": Label(predicted, 130),
+            "top5": Ranking((predicted, "crane"), (0.9, 0.05), 0.02),
+            "gradcam": Heatmap(saliency, TOLERANCE),
+            **(fields or {}),
+        },
+        stages={
+            "image bytes": fingerprint_text(image),
+            **{n: fingerprint_array(a) for n, a in {**chain, **(stages or {})}.items()},
+        },
+        provenance=Provenance({"weights": weights, "image": image}, versions=versions or {"torch": "2.11.0"}),
+    )
+
+
+def every_kind() -> dict[str, Field]:
+    """One field of every kind, with values that are hard to store."""
+    frame = pd.DataFrame(
+        {
+            "key": ["a", "b|\n<i>"],
+            "hit": [True, False],
+            "count": [1, 2],
+            "share": [0.1, float("nan")],
+            "note": ["x", None],
+        }
+    )
+    return {
+        "heat": Heatmap(blob(3, 4, size=8, width=5), TOLERANCE),
+        "label": Label(None),
+        "mask": Mask(blob(3, 4, size=9, width=5) > 0.5),
+        "picture": Picture(np.arange(27, dtype=np.uint8).reshape(3, 3, 3)),
+        "ranking": Ranking(("a", "b"), (float("inf"), 0.1), 0.01),
+        "score": Score(float("nan"), 0.1),
+        "table": Table(frame, {"share": 0.1}),
+    }

@@ -1,0 +1,194 @@
+import json
+import subprocess
+import sys
+
+import pytest
+from synthetic import blob, make_result
+
+from xai_eval.drift import State
+from xai_eval.errors import InputUnavailable, StorageError, UsageError
+from xai_eval.golden import HISTORY_FILE, Goldens, accept, judge_run, read_history, unused_goldens
+from xai_eval.record import RunRecord
+from xai_eval.result import RESULT_FILE
+
+
+@pytest.fixture(autouse=True)
+def no_ci(monkeypatch):
+    monkeypatch.delenv("CI", raising=False)
+
+
+@pytest.fixture
+def goldens(tmp_path):
+    return Goldens(tmp_path / "golden")
+
+
+def write_run(folder, *results, finished=True, failures=None):
+    for result in results:
+        result.save(folder / "results" / result.case.key)
+    RunRecord(("cams",), ("m",), ("photos",), len(results), failures=failures or {}, finished=finished).save(folder)
+    return folder
+
+
+def accept_all(folder, goldens, reason="first"):
+    return accept(judge_run(folder, goldens), goldens, [], everything=True, reason=reason)
+
+
+def states(folder, goldens):
+    return {v.case.input: v.state for v in judge_run(folder, goldens).verdicts}
+
+
+def test_missing_accept_ok_change_drift_accept_ok(tmp_path, goldens):
+    first = write_run(tmp_path / "first", make_result())
+    assert states(first, goldens) == {"photos/photo.jpg": State.MISSING}
+    assert accept_all(first, goldens) == [make_result().case.key]
+    assert states(first, goldens) == {"photos/photo.jpg": State.OK}
+    second = write_run(tmp_path / "second", make_result(saliency=blob(150, 40)))
+    assert states(second, goldens) == {"photos/photo.jpg": State.DRIFT}
+    accept_all(second, goldens, "the new weights look at the bird")
+    assert states(second, goldens) == {"photos/photo.jpg": State.OK}
+    history = read_history(goldens.folder / make_result().case.key)
+    assert [entry["reason"] for entry in history] == ["first", "the new weights look at the bird"]
+
+
+def test_judging_writes_nothing(tmp_path, goldens):
+    run = write_run(tmp_path / "run", make_result())
+    for _ in range(2):
+        assert states(run, goldens) == {"photos/photo.jpg": State.MISSING}
+    assert not goldens.folder.exists()
+
+
+def test_accepting_what_is_ok_changes_no_file(tmp_path, goldens):
+    run = write_run(tmp_path / "run", make_result())
+    accept_all(run, goldens)
+    before = {p: p.stat().st_mtime_ns for p in goldens.folder.rglob("*")}
+    assert accept_all(run, goldens) == []
+    assert {p: p.stat().st_mtime_ns for p in goldens.folder.rglob("*")} == before
+
+
+def test_accepting_one_case_leaves_the_others(tmp_path, goldens):
+    run = write_run(tmp_path / "run", make_result("a.jpg"), make_result("b.jpg"))
+    accept(judge_run(run, goldens), goldens, ["a.jpg"], everything=False, reason="looked")
+    assert states(run, goldens) == {"photos/a.jpg": State.OK, "photos/b.jpg": State.MISSING}
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        ({"keys": ["phto.jpg"], "everything": False, "reason": "x"}, "unknown case"),
+        ({"keys": [], "everything": False, "reason": "x"}, "name a case"),
+        ({"keys": ["photo.jpg"], "everything": True, "reason": "x"}, "not both"),
+        ({"keys": ["photo.jpg"], "everything": False, "reason": "  "}, "needs a reason"),
+    ],
+)
+def test_accept_refuses_half_a_request(tmp_path, goldens, arguments, words):
+    judged = judge_run(write_run(tmp_path / "run", make_result()), goldens)
+    with pytest.raises(UsageError, match=words):
+        accept(judged, goldens, **arguments)
+    assert not goldens.folder.exists()
+
+
+@pytest.mark.parametrize("value", ["true", "1", "yes"])
+def test_accept_is_refused_under_ci(tmp_path, goldens, monkeypatch, value):
+    monkeypatch.setenv("CI", value)
+    run = write_run(tmp_path / "run", make_result())
+    with pytest.raises(UsageError, match="refused where CI is set"):
+        accept_all(run, goldens)
+
+
+@pytest.mark.parametrize("state", [{"finished": False}, {"failures": {"photos": "out of memory"}}])
+def test_an_incomplete_run_is_not_accepted_as_a_whole(tmp_path, goldens, state):
+    run = write_run(tmp_path / "run", make_result(), **state)
+    with pytest.raises(UsageError, match="incomplete"):
+        accept_all(run, goldens)
+
+
+def test_an_ambiguous_name_is_refused(tmp_path, goldens):
+    run = write_run(tmp_path / "run", make_result(model="one"), make_result(model="two"))
+    with pytest.raises(UsageError, match="names 2 cases"):
+        accept(judge_run(run, goldens), goldens, ["photo.jpg"], everything=False, reason="x")
+
+
+def test_a_failed_run_is_an_error(tmp_path, goldens):
+    run = write_run(tmp_path / "run", make_result(), failures={"photos": "the model returned NaN"}, finished=False)
+    accept(judge_run(run, goldens), goldens, ["photo.jpg"], everything=False, reason="x")
+    verdicts = judge_run(run, goldens).verdicts
+    assert {v.state for v in verdicts} == {State.OK, State.ERROR}
+    assert any("returned NaN" in v.sentence for v in verdicts)
+
+
+def test_unused_goldens_are_kept_until_pruned(tmp_path, goldens):
+    both = write_run(tmp_path / "both", make_result("a.jpg"), make_result("b.jpg"))
+    accept_all(both, goldens)
+    one = write_run(tmp_path / "one", make_result("a.jpg"))
+    assert states(one, goldens) == {"photos/a.jpg": State.OK, "photos/b.jpg": State.UNUSED}
+    (key,) = unused_goldens(judge_run(one, goldens))
+    goldens.remove(key)
+    assert states(one, goldens) == {"photos/a.jpg": State.OK}
+
+
+def damage(path, how):
+    text = path.read_text()
+    path.write_text({"truncated": text[: len(text) // 2], "edited": text.replace("flamingo", "crane"), "empty": ""}[how])
+
+
+@pytest.mark.parametrize("how", ["truncated", "edited", "empty"])
+def test_a_damaged_golden_is_an_error_that_accepting_repairs(tmp_path, goldens, how):
+    run = write_run(tmp_path / "run", make_result(), make_result("b.jpg"))
+    accept_all(run, goldens)
+    damage(goldens.folder / make_result().case.key / RESULT_FILE, how)
+    assert states(run, goldens) == {"photos/photo.jpg": State.ERROR, "photos/b.jpg": State.OK}
+    accept(judge_run(run, goldens), goldens, ["photo.jpg"], everything=False, reason="repair")
+    assert states(run, goldens) == {"photos/photo.jpg": State.OK, "photos/b.jpg": State.OK}
+
+
+def test_a_renamed_golden_is_an_error(tmp_path, goldens):
+    run = write_run(tmp_path / "run", make_result())
+    accept_all(run, goldens)
+    place = goldens.folder / make_result().case.key
+    place.rename(place.with_name("something-else"))
+    assert set(states(run, goldens).values()) == {State.ERROR, State.MISSING}
+
+
+def test_a_damaged_history_stops_accepting_before_it_is_lost(tmp_path, goldens):
+    run = write_run(tmp_path / "run", make_result())
+    accept_all(run, goldens)
+    path = goldens.folder / make_result().case.key / HISTORY_FILE
+    path.write_text("[{")
+    changed = write_run(tmp_path / "changed", make_result(predicted="crane"))
+    with pytest.raises(StorageError, match="truncated"):
+        accept_all(changed, goldens)
+    assert path.read_text() == "[{"
+
+
+def test_no_run_is_an_unavailable_input(tmp_path, goldens):
+    with pytest.raises(InputUnavailable, match="holds no run"):
+        judge_run(tmp_path, goldens)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"schema": 99}', '{"schema": 1}'])
+def test_a_damaged_record_is_refused(tmp_path, goldens, content):
+    (tmp_path / "run.json").write_text(content)
+    with pytest.raises(StorageError):
+        judge_run(tmp_path, goldens)
+
+
+def test_reports_are_written_by_many_processes_at_once_without_loss(tmp_path):
+    """200 cases by 8 processes: read-modify-write of one shared file loses most of them."""
+    script = (
+        "import sys; sys.path[:0] = ['tests']; from synthetic import *; from xai_eval.golden import Goldens\n"
+        "from pathlib import Path\n"
+        "for i in range(25): Goldens(Path(sys.argv[1])).store(make_result(f'{sys.argv[2]}-{i}.jpg'), 'x')\n"
+    )
+    workers = [subprocess.Popen([sys.executable, "-c", script, str(tmp_path), str(n)]) for n in range(8)]
+    assert [worker.wait() for worker in workers] == [0] * 8
+    results, errors = Goldens(tmp_path).load_all()
+    assert (len(results), errors) == (200, {})
+    assert len(list(tmp_path.glob(f"*/*/{HISTORY_FILE}"))) == 200
+    assert not list(tmp_path.rglob(".*"))
+
+
+def test_history_is_plain_json(tmp_path, goldens):
+    place = goldens.store(make_result(), "because")
+    (entry,) = json.loads((place / HISTORY_FILE).read_text())
+    assert entry["reason"] == "because"
+    assert entry["result"] == make_result().condensed().digest

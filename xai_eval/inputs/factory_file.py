@@ -1,0 +1,90 @@
+"""Run a user's factory file, the one place where code that is not part of this project is executed."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from xai_eval.errors import InputUnavailable, UsageError, XaiEvalError, unknown_name
+
+_MODULE_NAME = "xai_eval_factory_file"
+
+
+def call_factory(path: Path, factory: str) -> object:
+    """Run a Python file and return what its function `factory` returns.
+
+    The file can import its neighbours. `sys.path` is put back afterwards, and modules that came from the
+    file's folder are forgotten, so that two files with neighbours of the same name do not get each other's.
+
+    Raises:
+        InputUnavailable: the file is missing, or it or the factory raises.
+        UsageError: the file has no such function; the nearest names are given.
+    """
+    if not path.is_file():
+        raise InputUnavailable(
+            f"{path} does not exist; expected a Python file with a function {factory!r}. Check the path in "
+            "the model spec file:PATH.py:FACTORY."
+        )
+    with _importable(path.resolve().parent):
+        module = _run(path)
+        function = _function(module, path, factory)
+        return _guarded(function, f"{path}: {factory}()")
+
+
+def _run(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(_MODULE_NAME, path)
+    if spec is None or spec.loader is None:
+        raise UsageError(f"{path} is no Python file; expected file:PATH.py:FACTORY.")
+    module = importlib.util.module_from_spec(spec)
+    # Dataclasses and other library code look their module up by name while it runs.
+    sys.modules[_MODULE_NAME] = module
+    loader = spec.loader
+    _guarded(lambda: loader.exec_module(module), str(path))
+    return module
+
+
+def _function(module: ModuleType, path: Path, factory: str) -> Callable[[], Any]:
+    found: Callable[[], Any] | None = getattr(module, factory, None)
+    if found is not None and callable(found):
+        return found
+    defined = [
+        name
+        for name, value in vars(module).items()
+        if callable(value) and getattr(value, "__module__", None) == _MODULE_NAME and not name.startswith("_")
+    ]
+    raise unknown_name("factory", factory, defined, hint=f"{path.name} must define it as a function.")
+
+
+def _guarded(call: Callable[[], Any], where: str) -> Any:
+    try:
+        return call()
+    except XaiEvalError:
+        raise
+    # Whatever the user's code raises, calls to sys.exit() included, is an input that cannot be had.
+    except (Exception, SystemExit) as error:
+        raise InputUnavailable(
+            f"{where} raised {type(error).__name__}: {error}. Run the file by itself to see the whole trace."
+        ) from error
+
+
+@contextmanager
+def _importable(folder: Path) -> Iterator[None]:
+    paths, modules = list(sys.path), dict(sys.modules)
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path[:] = paths
+        for name in set(sys.modules) - set(modules):
+            if name == _MODULE_NAME or _lies_in(sys.modules[name], folder):
+                del sys.modules[name]
+
+
+def _lies_in(module: ModuleType, folder: Path) -> bool:
+    file = getattr(module, "__file__", None)
+    return isinstance(file, str) and Path(file).resolve().is_relative_to(folder)

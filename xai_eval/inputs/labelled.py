@@ -1,0 +1,62 @@
+"""The records of pictures to explain."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xai_eval.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Intended:
+    """The class that a picture is meant to show; what a model sees in it is another matter."""
+
+    name: str
+    wnid: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledImage:
+    """A picture with what is known about it.
+
+    Attributes:
+        name: unique in its set; the relative posix path of a file, or the name of a scene.
+        pixels: uint8 (h, w, 3), RGB.
+        digest: SHA-256 of the file's bytes, or of the pixels of a scene.
+        intended: the class it is meant to show, where that is known.
+        mask: bool (h, w), true on the intended object, where that is known.
+        notes: what had to be done to read it, and what about its name is odd.
+        source: where it comes from, without the paths of one machine.
+    """
+
+    name: str
+    pixels: NDArray[np.uint8]
+    digest: str
+    intended: Intended | None = None
+    mask: NDArray[np.bool_] | None = None
+    notes: tuple[str, ...] = ()
+    source: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """Pictures in a fixed order, each with a name of its own.
+
+    Raises:
+        UsageError: two pictures have the same name.
+    """
+
+    name: str
+    images: tuple[LabelledImage, ...]
+
+    def __post_init__(self) -> None:
+        twice = [name for name, count in Counter(image.name for image in self.images).items() if count > 1]
+        if twice:
+            raise UsageError(
+                f"image set {self.name} has several pictures called {', '.join(twice[:3])}; results are "
+                "filed by name, so each needs its own. Rename them."
+            )

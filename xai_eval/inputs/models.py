@@ -1,0 +1,72 @@
+"""From a model spec to a classifier that is ready to be explained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import nn
+
+from xai_eval.errors import UsageError, unknown_name
+from xai_eval.inputs.bundled_models import load_scenes_model
+from xai_eval.inputs.classifier import Classifier
+from xai_eval.inputs.file_models import load_file_model
+from xai_eval.inputs.places365 import load_places365
+from xai_eval.inputs.timm_models import load_timm
+from xai_eval.inputs.torchvision_models import load_torchvision
+
+_LOADERS: Mapping[str, Callable[[str], Classifier]] = {
+    "scenes": load_scenes_model,
+    "torchvision": load_torchvision,
+    "places365": load_places365,
+    "timm": load_timm,
+    "file": load_file_model,
+}
+_FORMS = (
+    "scenes:objects",
+    "torchvision:NAME",
+    "torchvision:NAME@WEIGHTS",
+    "places365:resnet18",
+    "timm:NAME",
+    "file:PATH.py:FACTORY",
+)
+
+
+def load_model(spec: str | Classifier, *, device: str = "cpu") -> Classifier:
+    """Load the classifier that a spec names, with its preprocessing and classes, in evaluation mode.
+
+    Args:
+        spec: "scenes:objects" (bundled), "torchvision:resnet50" (the library's default weights),
+            "torchvision:resnet50@IMAGENET1K_V1", "places365:resnet18", "timm:NAME" (needs the extra `timm`),
+            "file:PATH.py:FACTORY" (a function returning an `nn.Module` or a `Classifier`), or a classifier.
+        device: a PyTorch device such as "cpu" or "cuda:0"; "auto" takes the GPU if there is one.
+
+    Raises:
+        UsageError: the spec is malformed, a name in it is unknown, or the device is not there.
+        InputUnavailable: the model or its weights cannot be had, or do not fit together.
+        ModelMisbehaves: a module from a factory does not return logits.
+    """
+    classifier = spec if isinstance(spec, Classifier) else _load(spec)
+    _move(classifier.module.eval(), device)
+    return classifier
+
+
+def _load(spec: str) -> Classifier:
+    kind, _, rest = spec.partition(":")
+    if kind not in _LOADERS:
+        raise unknown_name("model spec", spec, _FORMS, hint=f"Expected one of {', '.join(_FORMS)}.")
+    if not rest:
+        raise UsageError(f"model spec {spec!r} names no model; expected one of {', '.join(_FORMS)}.")
+    return _LOADERS[kind](rest)
+
+
+def _move(module: nn.Module, device: str) -> None:
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        module.to(torch.device(device))
+    # PyTorch raises an AssertionError when it was built without CUDA.
+    except (RuntimeError, AssertionError) as error:
+        raise UsageError(
+            f"device {device!r} cannot be used here ({str(error).splitlines()[0]}). Use cpu or auto."
+        ) from error

@@ -1,0 +1,98 @@
+"""Tables of the report: one that sums up each task, and one for every table field, as CSV and as Markdown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import pandas as pd
+
+from xai_eval.fields import Ranking, Score, Table
+from xai_eval.report.cases import AUDIT, ReportCase
+from xai_eval.report.wording import cell_text, slug
+
+# The ranking of classes by probability, and what its first value is called.
+_CLASSES, _BEST = "top5", "top_probability"
+
+
+def table_files(cases: Sequence[ReportCase]) -> dict[str, bytes]:
+    """Write every table of `cases` twice; file name -> content."""
+    files: dict[str, bytes] = {}
+    for name, frame in _named_frames(cases):
+        files[f"{name}.csv"] = frame.to_csv(index=False, lineterminator="\n").encode("utf-8", "replace")
+        files[f"{name}.md"] = markdown(frame).encode("utf-8", "replace")
+    return files
+
+
+def summary_frame(cases: Sequence[ReportCase]) -> pd.DataFrame:
+    """One row a case: input, model, labels with the indices of classes, scores, state, severity, audit."""
+    frame = pd.DataFrame([_summary_row(case) for case in cases])
+    for column in frame.columns:
+        if column.endswith("_index"):
+            frame[column] = frame[column].astype("Int64")
+    # Columns that only some cases have come in behind; what the row comes to stays at the end.
+    last = ["state", "severity", AUDIT]
+    return frame[[column for column in frame.columns if column not in last] + last]
+
+
+def field_frame(cases: Sequence[ReportCase], field: str) -> pd.DataFrame:
+    """The rows of one table field of all cases, behind their input, and model where there are several."""
+    several = len({case.verdict.case.model for case in cases}) > 1
+    frames = []
+    for case in cases:
+        tables = case.fields(Table)
+        if field in tables:
+            frame = tables[field].frame.copy()
+            if several:
+                frame.insert(0, "model", case.verdict.case.model, allow_duplicates=True)
+            frame.insert(0, "input", case.verdict.case.input, allow_duplicates=True)
+            frames.append(frame)
+    return pd.concat(frames, ignore_index=True)
+
+
+def markdown(frame: pd.DataFrame) -> str:
+    """Render a frame as a Markdown table, numbers to the right."""
+    numeric = [_is_number(frame.iloc[:, i]) for i in range(frame.shape[1])]
+    rows = [
+        [_escape(str(column)) for column in frame.columns],
+        ["---:" if right else "---" for right in numeric],
+        *([_escape(cell_text(value)) for value in row] for row in frame.itertuples(index=False, name=None)),
+    ]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def _named_frames(cases: Sequence[ReportCase]) -> Iterator[tuple[str, pd.DataFrame]]:
+    for task in dict.fromkeys(case.verdict.case.task for case in cases):
+        own = [case for case in cases if case.verdict.case.task == task]
+        yield f"{slug(task)}_summary", summary_frame(own)
+        for field in _in_order(case.fields(Table) for case in own):
+            yield f"{slug(task)}_{slug(field)}", field_frame(own, field)
+
+
+def _summary_row(case: ReportCase) -> dict[str, Any]:
+    verdict = case.verdict
+    row: dict[str, Any] = {"input": verdict.case.input, "model": verdict.case.model}
+    for name, label in case.labels.items():
+        row[name] = label.text
+        if label.index is not None:
+            row[f"{name}_index"] = label.index
+    classes = case.fields(Ranking).get(_CLASSES)
+    if classes and classes.values:
+        row[_BEST] = classes.values[0]
+    row |= {name: score.value for name, score in case.fields(Score).items()}
+    severity = verdict.severity.label if verdict.severity else None
+    return {**row, "state": str(verdict.state), "severity": severity, AUDIT: case.audit}
+
+
+def _in_order(mappings: Iterable[dict[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(name for mapping in mappings for name in mapping))
+
+
+def _is_number(column: pd.Series[Any]) -> bool:
+    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+
+
+def _escape(text: str) -> str:
+    """Escape what Markdown or the HTML within it would act upon; a cell is one line."""
+    return re.sub(r"([\\`*\[\]|<>&~])", r"\\\1", " ".join(text.split()))

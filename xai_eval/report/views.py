@@ -1,0 +1,161 @@
+"""One case as the page's template shows it: no decisions are left to the template."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from xai_eval.drift import State
+from xai_eval.fields import Field, Finding, Heatmap, Label, Ranking, Score, Table
+from xai_eval.report.cases import AUDIT, ReportCase
+from xai_eval.report.panels import Comparison, Panel, comparison, panels
+from xai_eval.report.wording import cell_text, title, words
+
+_ACCEPTABLE = (State.DRIFT, State.MISSING, State.INCOMPARABLE)
+
+
+@dataclass(frozen=True)
+class LabelView:
+    """A label, and what the golden expects where that is something else."""
+
+    name: str
+    text: str
+    expected: str | None
+
+
+@dataclass(frozen=True)
+class TableView:
+    """Any rows under a heading; `bars` gives each row a length in percent where values are shares of one."""
+
+    name: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    bars: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class CaseView:
+    """Everything the page says about one case."""
+
+    anchor: str
+    key: str
+    input: str
+    model: str
+    state: str
+    severity: str | None
+    sentence: str
+    audit: str | None
+    labels: tuple[LabelView, ...]
+    panels: tuple[Panel, ...]
+    rankings: tuple[TableView, ...]
+    comparisons: tuple[Comparison, ...]
+    findings: TableView | None
+    origin: str
+    changes: tuple[str, ...]
+    accept: str | None
+    details: tuple[TableView, ...]
+
+
+def case_view(case: ReportCase) -> CaseView:
+    """Prepare one case."""
+    verdict = case.verdict
+    return CaseView(
+        anchor=case.anchor,
+        key=case.key,
+        input=verdict.case.input,
+        model=verdict.case.model,
+        state=str(verdict.state),
+        severity=verdict.severity.label if verdict.severity else None,
+        sentence=verdict.sentence,
+        audit=case.audit,
+        labels=_labels(case),
+        panels=tuple(panels(case)),
+        rankings=tuple(_ranking(name, each) for name, each in case.fields(Ranking).items()),
+        comparisons=tuple(comparison(case, name) for name in case.moved_maps),
+        findings=_findings(verdict.findings),
+        origin=_origin(case),
+        changes=tuple(map(str, verdict.changes)),
+        accept=f'xai-eval accept {case.key} --reason "..."' if verdict.state in _ACCEPTABLE else None,
+        details=_details(case),
+    )
+
+
+def _labels(case: ReportCase) -> tuple[LabelView, ...]:
+    expected = case.expected_labels()
+    return tuple(_label(name, label, expected) for name, label in case.labels.items() if name != AUDIT)
+
+
+def _label(name: str, label: Label, expected: Mapping[str, Label]) -> LabelView:
+    was = expected.get(name, label)
+    return LabelView(words(name), str(label), None if was == label else str(was))
+
+
+def _ranking(name: str, ranking: Ranking) -> TableView:
+    shares = all(0.0 <= value <= 1.0 for value in ranking.values)
+    rows = tuple((each, cell_text(value)) for each, value in zip(ranking.names, ranking.values, strict=True))
+    bars = tuple(round(100 * value, 1) for value in ranking.values) if shares else ()
+    return TableView(words(name), ("name", "value"), rows, bars)
+
+
+def _findings(findings: tuple[Finding, ...]) -> TableView | None:
+    if not findings:
+        return None
+    columns = ("severity", "field", "measure", "value", "limit", "in words")
+    rows = tuple(
+        (
+            f.severity.label,
+            title(f.field),
+            f.measure.strip(" ,"),
+            cell_text(f.value),
+            cell_text(f.limit),
+            f.sentence,
+        )
+        for f in findings
+    )
+    return TableView("findings", columns, rows)
+
+
+def _origin(case: ReportCase) -> str:
+    origin = case.verdict.origin
+    if origin is None:
+        return "none of the recorded stages" if case.verdict.findings else ""
+    return (
+        f"{origin.name} (relative change {origin.change:.2g})"
+        if math.isfinite(origin.change)
+        else origin.name
+    )
+
+
+def _details(case: ReportCase) -> tuple[TableView, ...]:
+    """Whatever the fields hold that is not shown beside the pictures."""
+    tables = [
+        _table(name, table)
+        for name, table in case.fields(Table).items()
+        if not _is_under_the_maps(case, table)
+    ]
+    rows = [(title(name), _in_short(each)) for name, each in _fields(case).items() if name not in case.maps]
+    other = [(name, text) for name, text in rows if text]
+    return (*tables, *([TableView("other fields", ("field", "value"), tuple(other))] if other else []))
+
+
+def _is_under_the_maps(case: ReportCase, table: Table) -> bool:
+    return set(table.frame.iloc[:, 0]) <= case.maps.keys()
+
+
+def _table(name: str, table: Table) -> TableView:
+    rows = tuple(tuple(map(cell_text, row)) for row in table.frame.itertuples(index=False, name=None))
+    return TableView(words(name), tuple(words(str(column)) for column in table.frame.columns), rows)
+
+
+def _fields(case: ReportCase) -> Mapping[str, Field]:
+    return case.obtained.fields if case.obtained else {}
+
+
+def _in_short(field: Field) -> str:
+    if isinstance(field, Score):
+        return f"{cell_text(field.value)} (may differ by {field.tolerance:g})"
+    if isinstance(field, Heatmap):
+        height, width = field.array.shape
+        return f"map of {height} × {width}" + (f": {field.degenerate}" if field.degenerate else "")
+    return ""
