@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pooch
 import pytest
-from conftest import Site
+from local_site import Site
 
 from xai_eval.errors import InputUnavailable, UsageError
 from xai_eval.inputs import data

@@ -89,7 +89,7 @@ def _draw_comparison(case: ReportCase, drift: Comparison) -> bytes:
 def _draw_panels(
     shown: Sequence[Panel], caption: str, legend: Pixels | None, scale: tuple[str, str, str]
 ) -> bytes:
-    """Lay out by hand, in inches from the lower left: cells, scale, caption; matplotlib's layouts are slow."""
+    """Lay out by hand, in inches from the lower left: cells, scale, caption; its own layouts are slow."""
     columns = min(len(shown), _COLUMNS)
     rows = -(-len(shown) // columns)
     width = columns * _CELL

@@ -41,9 +41,7 @@ def heat_legend() -> Pixels:
 
 def diverging(difference: Map, limit: float) -> Pixels:
     """Draw a signed difference (h, w): white for 0, red up to +`limit`, blue down to -`limit`."""
-    return _to_bytes(
-        _colours(_DIVERGING, (difference / (2.0 * limit) + 0.5) if limit > 0 else difference + 0.5)
-    )
+    return _to_bytes(_colours(_DIVERGING, difference / (2.0 * limit) + 0.5))
 
 
 def diverging_legend() -> Pixels:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -28,9 +28,9 @@ def table_files(cases: Sequence[ReportCase]) -> dict[str, bytes]:
 def summary_frame(cases: Sequence[ReportCase]) -> pd.DataFrame:
     """One row a case: input, model, labels with the indices of classes, scores, state, severity, audit."""
     frame = pd.DataFrame([_summary_row(case) for case in cases])
-    for column in frame.columns:
-        if column.endswith("_index"):
-            frame[column] = frame[column].astype("Int64")
+    for name in _in_order(case.labels for case in cases):
+        if f"{name}_index" in frame:
+            frame[f"{name}_index"] = frame[f"{name}_index"].astype("Int64")
     # Columns that only some cases have come in behind; what the row comes to stays at the end.
     last = ["state", "severity", AUDIT]
     return frame[[column for column in frame.columns if column not in last] + last]
@@ -85,7 +85,7 @@ def _summary_row(case: ReportCase) -> dict[str, Any]:
     return {**row, "state": str(verdict.state), "severity": severity, AUDIT: case.audit}
 
 
-def _in_order(mappings: Iterable[dict[str, Any]]) -> list[str]:
+def _in_order(mappings: Iterable[Mapping[str, Any]]) -> list[str]:
     return list(dict.fromkeys(name for mapping in mappings for name in mapping))
 
 

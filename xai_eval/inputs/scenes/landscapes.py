@@ -50,7 +50,7 @@ def _ground(dice: Dice, horizon: float, bumps: float) -> Mask:
 def _range_of_hills(dice: Dice, horizon: float) -> list[Layer]:
     peaks = ridge(dice, (30, 13, 5), SIZE)
     height = dice.between(0.75, 1.15) * horizon
-    return [Layer("mountain", np.asarray(_ROWS >= horizon - height * (peaks - 0.12)))]
+    return [Layer("mountain", np.asarray(horizon - height * (peaks - 0.12) <= _ROWS))]
 
 
 def _with_hills(dice: Dice, horizon: float, chance: float) -> list[Layer]:
@@ -91,7 +91,11 @@ def _riverside(dice: Dice, horizon: float) -> list[Layer]:
     if dice.chance(0.4):
         middle = horizon + dice.between(0.4, 0.75) * (SIZE - horizon)
         half = dice.between(7, 13)
-        line = middle + 18 * (ridge(dice, (40, 16), SIZE) - 0.5) + dice.between(-0.15, 0.15) * (_COLUMNS - _MIDDLE)
+        line = (
+            middle
+            + 18 * (ridge(dice, (40, 16), SIZE) - 0.5)
+            + dice.between(-0.15, 0.15) * (_COLUMNS - _MIDDLE)
+        )
         return [bank, Layer("river", np.asarray((abs(_ROWS - line) <= half) & bank.mask))]
     bends = ridge(dice, (38, 18), SIZE)[:, None] - 0.5
     line = dice.between(0.3, 0.7) * SIZE + 60 * bends
@@ -107,7 +111,9 @@ def _street(dice: Dice, horizon: float) -> list[Layer]:
         return [verge, Layer("road", np.asarray(abs(across) <= half), np.asarray(dashes))]
     line = dice.between(0.25, 0.75) * SIZE + dice.between(-0.4, 0.4) * (_ROWS - SIZE)
     road = _towards_us(dice, horizon, line, (2, 3), (24, 36))
-    dashes = (abs(_COLUMNS - line) <= 0.4 + 1.4 * _nearness(horizon)) & ((_ROWS + dice.between(0, 15)) % 15 < 9)
+    dashes = (abs(_COLUMNS - line) <= 0.4 + 1.4 * _nearness(horizon)) & (
+        (_ROWS + dice.between(0, 15)) % 15 < 9
+    )
     return [verge, Layer("road", road & verge.mask, np.asarray(dashes))]
 
 

@@ -6,7 +6,8 @@ everywhere. Curves are rational (the half-angle form of the circle), as no two l
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +29,12 @@ def unit_direction(half_angle_tangent: float) -> Point:
 def ellipse(x: float, y: float, rx: float, ry: float) -> Outline:
     """Outline of an ellipse round (x, y) with the half axes rx and ry."""
     arc = [unit_direction(i / _PER_QUARTER) for i in range(_PER_QUARTER)]
-    turns = [(c, s) for c, s in arc], [(-s, c) for c, s in arc], [(-c, -s) for c, s in arc], [(s, -c) for c, s in arc]
+    turns = (
+        [(c, s) for c, s in arc],
+        [(-s, c) for c, s in arc],
+        [(-c, -s) for c, s in arc],
+        [(s, -c) for c, s in arc],
+    )
     return tuple((x + rx * c, y + ry * s) for turn in turns for c, s in turn)
 
 
@@ -48,24 +54,44 @@ def mirrored(outline: Iterable[Point]) -> Outline:
     return tuple((-x, y) for x, y in outline)
 
 
-def fill(points: Points, rows: int, columns: int) -> Mask:
-    """Mask (rows, columns) of the pixels whose centre lies inside the outline, by the even-odd rule.
+@dataclass(frozen=True)
+class Figure:
+    """Several outlines as one list of corners, so that they are filled together.
 
-    Args:
-        points: corners (E, 2) as (x, y) in pixels; pixel (i, j) has its centre at (j + 0.5, i + 0.5).
-        rows: height of the mask in pixels.
-        columns: width of the mask in pixels.
+    Attributes:
+        corners: (E, 2) as (x, y).
+        following: (E,) index of the corner that follows each one round its outline.
+        starts: (P,) index of the first corner of each outline.
     """
-    x, y = points[:, :1], points[:, 1:]
-    next_x, next_y = _rotated(x), _rotated(y)
-    height = next_y - y
-    height[height == 0] = 1.0  # a horizontal edge crosses no row, so its slope is never used
-    centres = np.arange(rows) + 0.5
-    crosses = (y <= centres) != (next_y <= centres)
-    at = x + (centres - y) * ((next_x - x) / height)
-    left_of = crosses[:, :, None] & (at[:, :, None] < np.arange(columns) + 0.5)
-    return np.asarray(np.bitwise_xor.reduce(left_of, axis=0))
 
+    corners: Points
+    following: NDArray[np.intp]
+    starts: NDArray[np.intp]
 
-def _rotated(column: Points) -> Points:
-    return np.concatenate((column[1:], column[:1]))
+    @classmethod
+    def of(cls, outlines: Sequence[Outline]) -> Figure:
+        """Join outlines, in their order."""
+        lengths = [len(outline) for outline in outlines]
+        starts = [sum(lengths[:i]) for i in range(len(lengths))]
+        following = [s + (i + 1) % n for s, n in zip(starts, lengths, strict=True) for i in range(n)]
+        corners = np.array([point for outline in outlines for point in outline], dtype=np.float64)
+        return cls(corners, np.array(following), np.array(starts))
+
+    def moved_to(self, corners: Points) -> Figure:
+        """Return the same outlines with their corners elsewhere."""
+        return Figure(corners, self.following, self.starts)
+
+    def fill(self, rows: int, columns: int) -> Mask:
+        """Masks (P, rows, columns) of the pixels whose centre lies inside each outline, by the even-odd rule.
+
+        Corners are in pixels; pixel (i, j) has its centre at (j + 0.5, i + 0.5).
+        """
+        x, y = self.corners[:, :1], self.corners[:, 1:]
+        next_x, next_y = x[self.following], y[self.following]
+        height = next_y - y
+        height[height == 0] = 1.0  # a horizontal edge crosses no row, so its slope is never used
+        centres = np.arange(rows) + 0.5
+        crosses = (y <= centres) != (next_y <= centres)
+        at = x + (centres - y) * ((next_x - x) / height)
+        left_of = crosses[:, :, None] & (at[:, :, None] < np.arange(columns) + 0.5)
+        return np.asarray(np.bitwise_xor.reduceat(left_of, self.starts, axis=0))

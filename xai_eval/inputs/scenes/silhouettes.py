@@ -9,33 +9,39 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from xai_eval.inputs.scenes.polygons import Outline, box, dome, ellipse, mirrored
+import numpy as np
+from numpy.typing import NDArray
+
+from xai_eval.inputs.scenes.polygons import Figure, Outline, box, dome, ellipse, mirrored
+
+Roles = NDArray[np.uint8]
 
 BODY, TRIM, ACCENT, DARK, LIGHT = 1, 2, 3, 4, 5
 
 
 @dataclass(frozen=True)
-class Part:
-    """One filled outline of a shape and the role that colours it."""
-
-    role: int
-    outline: Outline
-
-
-@dataclass(frozen=True)
 class Shape:
-    """Parts painted in order, the later over the earlier, and whether the object stands on the ground."""
+    """Outlines painted in order, the later over the earlier.
 
-    parts: tuple[Part, ...]
-    stands: bool = True
+    Attributes:
+        figure: the outlines, P of them.
+        roles: (P + 1,) what colours each outline, after a 0 for what lies outside all of them.
+        stands: whether the object stands on the ground.
+    """
+
+    figure: Figure
+    roles: Roles
+    stands: bool
 
 
-def _shape(*parts: tuple[int, Outline], stands: bool = True) -> Shape:
-    return Shape(tuple(Part(role, outline) for role, outline in parts), stands)
+def shape(*parts: tuple[int, Outline], stands: bool = True) -> Shape:
+    """Build a shape from parts, each a role and an outline."""
+    roles = np.array([0, *(role for role, _ in parts)], dtype=np.uint8)
+    return Shape(Figure.of([outline for _, outline in parts]), roles, stands)
 
 
 _STRIPE = ((0.0, -0.98), (0.26, -0.72), (0.34, -0.3), (0.24, 0.2), (0.1, 0.6))
-_BALLOON = _shape(
+_BALLOON = shape(
     (BODY, ((-0.2, 0.6), (-0.55, 0.15), (-0.7, -0.3), *dome(0, -0.3, 0.7, 0.68), (0.55, 0.15), (0.2, 0.6))),
     (TRIM, (*_STRIPE, *mirrored(_STRIPE)[:0:-1])),
     (DARK, ((-0.2, 0.58), (-0.12, 0.58), (-0.08, 0.82), (-0.16, 0.82))),
@@ -43,7 +49,7 @@ _BALLOON = _shape(
     (ACCENT, ((-0.2, 0.76), (0.2, 0.76), (0.16, 1.0), (-0.16, 1.0))),
     stands=False,
 )
-_BIRD = _shape(
+_BIRD = shape(
     (DARK, box(-0.06, 0.3, 0.0, 0.72)),
     (DARK, box(0.14, 0.3, 0.2, 0.72)),
     (TRIM, ((-0.35, 0.0), (-1.0, -0.18), (-0.92, 0.02), (-1.0, 0.16), (-0.35, 0.25))),
@@ -55,7 +61,7 @@ _BIRD = _shape(
     (DARK, ellipse(0.6, -0.25, 0.05, 0.05)),
     stands=False,
 )
-_BOAT = _shape(
+_BOAT = shape(
     (DARK, box(-0.05, -1.0, 0.05, 0.5)),
     (TRIM, ((0.1, -0.94), (0.42, -0.4), (0.82, 0.3), (0.1, 0.3))),
     (LIGHT, ((-0.1, -0.74), (-0.1, 0.3), (-0.66, 0.3))),
@@ -63,10 +69,18 @@ _BOAT = _shape(
     (ACCENT, ((-0.97, 0.48), (0.97, 0.48), (0.92, 0.58), (-0.91, 0.58))),
 )
 _CAR_BODY = (
-    *((-0.98, 0.3), (-1.0, 0.06), (-0.92, -0.1), (-0.62, -0.15), (-0.42, -0.46), (-0.3, -0.53), (0.24, -0.53)),
+    *(
+        (-0.98, 0.3),
+        (-1.0, 0.06),
+        (-0.92, -0.1),
+        (-0.62, -0.15),
+        (-0.42, -0.46),
+        (-0.3, -0.53),
+        (0.24, -0.53),
+    ),
     *((0.36, -0.46), (0.6, -0.13), (0.9, -0.06), (1.0, 0.1), (1.0, 0.3)),
 )
-_CAR = _shape(
+_CAR = shape(
     (BODY, _CAR_BODY),
     (LIGHT, ((-0.48, -0.12), (-0.32, -0.42), (-0.08, -0.42), (-0.08, -0.12))),
     (LIGHT, ((0.02, -0.12), (0.02, -0.42), (0.24, -0.42), (0.44, -0.12))),
@@ -77,7 +91,7 @@ _CAR = _shape(
     (LIGHT, ellipse(-0.54, 0.3, 0.11, 0.11)),
     (LIGHT, ellipse(0.54, 0.3, 0.11, 0.11)),
 )
-_FISH = _shape(
+_FISH = shape(
     (TRIM, ((-0.45, 0.0), (-1.0, -0.48), (-0.84, 0.0), (-1.0, 0.48))),
     (TRIM, ((-0.25, -0.3), (0.0, -0.7), (0.34, -0.62), (0.42, -0.3))),
     (TRIM, ((-0.1, 0.32), (-0.05, 0.62), (0.24, 0.32))),
@@ -91,7 +105,7 @@ _FISH = _shape(
 )  # fmt: skip
 _PETALS = ((0.4, 0.0), (0.2, 0.346), (-0.2, 0.346), (-0.4, 0.0), (-0.2, -0.346), (0.2, -0.346))
 _LEAF = ((0.0, 0.72), (0.14, 0.44), (0.5, 0.3), (0.44, 0.56), (0.2, 0.74))
-_FLOWER = _shape(
+_FLOWER = shape(
     (ACCENT, ((-0.06, -0.3), (0.06, -0.3), (0.07, 1.0), (-0.07, 1.0))),
     (ACCENT, _LEAF),
     (ACCENT, tuple((x, y + 0.14) for x, y in mirrored(_LEAF))),
@@ -99,7 +113,7 @@ _FLOWER = _shape(
     (TRIM, ellipse(0, -0.4, 0.23, 0.23)),
     (DARK, ellipse(0, -0.4, 0.08, 0.08)),
 )
-_HOUSE = _shape(
+_HOUSE = shape(
     (DARK, box(0.36, -0.9, 0.6, -0.3)),
     (TRIM, box(-0.74, -0.1, 0.74, 0.85)),
     (BODY, ((-1.0, 0.0), (-0.06, -0.86), (0.06, -0.86), (1.0, 0.0))),
@@ -112,8 +126,20 @@ _HOUSE = _shape(
 )
 _BOW = ((0.0, 0.0), (0.2, -0.12), (0.2, 0.12))
 _BOWS = ((0.16, 0.62), (0.02, 0.8), (0.2, 0.95))
-_KITE = _shape(
-    (DARK, ((-0.04, 0.4), (0.04, 0.4), (0.2, 0.6), (0.08, 0.8), (0.26, 1.0), (0.17, 1.0), (-0.02, 0.8), (0.1, 0.6))),
+_KITE = shape(
+    (
+        DARK,
+        (
+            (-0.04, 0.4),
+            (0.04, 0.4),
+            (0.2, 0.6),
+            (0.08, 0.8),
+            (0.26, 1.0),
+            (0.17, 1.0),
+            (-0.02, 0.8),
+            (0.1, 0.6),
+        ),
+    ),
     *((ACCENT, tuple((x + u, y + v) for u, v in _BOW)) for x, y in _BOWS),
     *((ACCENT, tuple((x - u, y + v) for u, v in _BOW)) for x, y in _BOWS),
     (BODY, ((0.0, -1.0), (0.62, -0.36), (0.0, 0.46), (-0.62, -0.36))),
@@ -123,7 +149,7 @@ _KITE = _shape(
     (DARK, box(-0.58, -0.39, 0.58, -0.33)),
     stands=False,
 )
-_LAMP = _shape(
+_LAMP = shape(
     (DARK, box(-0.08, -0.2, 0.08, 0.86)),
     (TRIM, ellipse(0, 0.34, 0.17, 0.2)),
     (ACCENT, ((-0.5, 1.0), (-0.46, 0.88), (-0.2, 0.78), (0.2, 0.78), (0.46, 0.88), (0.5, 1.0))),
@@ -131,7 +157,7 @@ _LAMP = _shape(
     (LIGHT, ((-0.68, -0.3), (0.68, -0.3), (0.72, -0.2), (-0.72, -0.2))),
     (LIGHT, ((-0.4, -0.9), (0.4, -0.9), (0.44, -0.82), (-0.44, -0.82))),
 )
-_MUSHROOM = _shape(
+_MUSHROOM = shape(
     (LIGHT, ((-0.22, 0.0), (0.22, 0.0), (0.24, 0.5), (0.36, 0.82), (0.26, 0.95), (-0.26, 0.95), (-0.36, 0.82), (-0.24, 0.5))),
     (TRIM, ((-0.3, 0.16), (0.3, 0.16), (0.36, 0.34), (-0.36, 0.34))),
     (BODY, (*dome(0, 0.02, 0.95, 0.9), (0.84, 0.16), (0.4, 0.22), (-0.4, 0.22), (-0.84, 0.16))),
@@ -140,7 +166,7 @@ _MUSHROOM = _shape(
     (ACCENT, ellipse(0.52, -0.1, 0.16, 0.14)),
     (ACCENT, ellipse(0.02, -0.02, 0.12, 0.1)),
 )  # fmt: skip
-_BROADLEAF = _shape(
+_BROADLEAF = shape(
     (DARK, ((-0.1, 0.1), (0.1, 0.1), (0.13, 0.8), (0.24, 1.0), (-0.24, 1.0), (-0.13, 0.8))),
     (BODY, ellipse(-0.44, -0.02, 0.4, 0.36)),
     (BODY, ellipse(0.44, -0.02, 0.4, 0.36)),
@@ -151,7 +177,7 @@ _BROADLEAF = _shape(
     (TRIM, ellipse(0.3, -0.1, 0.2, 0.16)),
     (TRIM, ellipse(-0.4, 0.06, 0.16, 0.12)),
 )
-_CONIFER = _shape(
+_CONIFER = shape(
     (DARK, box(-0.12, 0.6, 0.12, 1.0)),
     (BODY, ((0.0, -0.2), (0.8, 0.72), (-0.8, 0.72))),
     (TRIM, ((-0.8, 0.72), (-0.69, 0.6), (0.69, 0.6), (0.8, 0.72))),
@@ -165,7 +191,7 @@ _SCALLOPS = (
     *((-0.18, -0.06), (-0.34, 0.06), (-0.5, -0.04), (-0.66, -0.08), (-0.84, -0.06), (-1.0, 0.06)),
 )
 _PANEL = ((0.0, -0.88), (0.2, -0.6), (0.34, 0.06), (0.18, -0.06), (0.0, -0.08))
-_UMBRELLA = _shape(
+_UMBRELLA = shape(
     (DARK, box(-0.05, -1.0, 0.05, 0.78)),
     (ACCENT, ((-0.05, 0.5), (0.07, 0.5), (0.07, 0.82), (0.14, 0.9), (0.24, 0.9), (0.31, 0.82), (0.31, 0.7), (0.43, 0.7))
         + ((0.43, 0.86), (0.3, 1.02), (0.08, 1.02), (-0.05, 0.86))),

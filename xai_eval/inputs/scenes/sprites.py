@@ -1,16 +1,16 @@
-"""A shape turned into coloured pixels: its pose, its colours, its shading."""
+"""A shape turned into pixels: first its pose, and where that has found its place, its colours and shading."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xai_eval.inputs.scenes.canvas import Colours
 from xai_eval.inputs.scenes.dice import Dice
-from xai_eval.inputs.scenes.polygons import Mask, Points, fill, unit_direction
-from xai_eval.inputs.scenes.silhouettes import ACCENT, BODY, DARK, LIGHT, TRIM, Shape
+from xai_eval.inputs.scenes.polygons import Mask, Points, unit_direction
+from xai_eval.inputs.scenes.silhouettes import ACCENT, BODY, DARK, LIGHT, TRIM, Roles, Shape
 
 _PALETTE = (
     *((206, 54, 48), (232, 122, 40), (240, 190, 52), (124, 178, 62), (44, 128, 86), (38, 154, 160)),
@@ -21,75 +21,61 @@ _CANDIDATES = 3
 _EDGE_SHADE = 0.62
 
 
-@dataclass(frozen=True)
-class Sprite:
-    """The pixels (h, w) that an object covers and their colours (h, w, 3), before it has a place."""
+def pose(dice: Dice, shape: Shape, extent: float) -> Roles:
+    """Draw a pose of a shape: bent, stretched, mirrored, turned, and scaled to `extent` pixels on its longer side.
 
-    mask: Mask
-    colours: Colours
-
-
-def roll_sprite(dice: Dice, shape: Shape, extent: float, backdrop: NDArray[np.float64]) -> Sprite:
-    """Draw pose, colours and shading of a shape.
-
-    Args:
-        dice: source of every choice.
-        shape: what to draw.
-        extent: longer side of the result in pixels.
-        backdrop: colour (3,) behind the object; its main colour is chosen apart from it.
+    Returns:
+        the role (h, w) of every pixel, 0 outside the object.
     """
-    roles = _rasterise(shape, _posed(dice, shape, extent))
+    corners = _posed(dice, shape, extent)
+    columns, rows = (int(v) + 1 for v in corners.max(axis=0))
+    inside = shape.figure.moved_to(corners).fill(rows, columns)
+    order = np.arange(1, len(inside) + 1, dtype=np.uint8)[:, None, None]
+    return np.asarray(shape.roles[(inside * order).max(axis=0)])
+
+
+def dress(dice: Dice, roles: Roles, backdrop: Sequence[float]) -> Colours:
+    """Draw colours (h, w, 3) in [0, 255] for a posed object; its main colour is chosen apart from the backdrop's."""
     mask = roles > 0
     colours = _role_colours(dice, backdrop)[roles] * _shading(dice, roles)[:, :, None]
     colours[mask & ~_inner(mask)] *= _EDGE_SHADE
-    return Sprite(mask, np.clip(colours, 0.0, 255.0))
+    return np.asarray(np.clip(colours, 0.0, 255.0))
 
 
-def _posed(dice: Dice, shape: Shape, extent: float) -> list[Points]:
-    """Outlines of the parts in pixels: bent, stretched, mirrored, turned, scaled to `extent`, moved to (0, 0)."""
-    corners = np.array([point for part in shape.parts for point in part.outline])
+def _posed(dice: Dice, shape: Shape, extent: float) -> Points:
+    """Corners (E, 2) of a shape in pixels, the bounding box starting at (0, 0)."""
     tilt = 0.07 if shape.stands else 0.14
     cosine, sine = unit_direction(dice.between(-tilt, tilt))
     stretch, bend = dice.between(0.86, 1.16), dice.between(-0.1, 0.1)
     flip = 1.0 if dice.chance(0.5) else -1.0
-    y = corners[:, 1]
-    x = flip * stretch * corners[:, 0] + bend * y * y
+    y = shape.figure.corners[:, 1]
+    x = flip * stretch * shape.figure.corners[:, 0] + bend * y * y
     turned = np.stack((cosine * x - sine * y, sine * x + cosine * y), axis=1)
-    low = turned.min(axis=0)
-    pixels = (turned - low) * (extent / (turned.max(axis=0) - low).max())
-    ends = np.cumsum([len(part.outline) for part in shape.parts])
-    return [np.asarray(outline) for outline in np.split(pixels, ends[:-1])]
+    low, high = turned.min(axis=0), turned.max(axis=0)
+    return np.asarray((turned - low) * (extent / (high - low).max()))
 
 
-def _rasterise(shape: Shape, outlines: list[Points]) -> NDArray[np.uint8]:
-    """Role (h, w) of every pixel, 0 outside, cropped to the pixels that are covered."""
-    columns, rows = (int(v) + 1 for v in np.max([o.max(axis=0) for o in outlines], axis=0))
-    roles = np.zeros((rows, columns), dtype=np.uint8)
-    for part, outline in zip(shape.parts, outlines, strict=True):
-        left, top = (int(v) for v in outline.min(axis=0))
-        right, bottom = (int(v) + 1 for v in outline.max(axis=0))
-        inside = fill(outline - (left, top), bottom - top, right - left)
-        roles[top:bottom, left:right][inside] = part.role
-    return roles
-
-
-def _role_colours(dice: Dice, backdrop: NDArray[np.float64]) -> Colours:
+def _role_colours(dice: Dice, backdrop: Sequence[float]) -> Colours:
     """Colours (roles, 3); the body's differs most from the backdrop among a few candidates."""
     candidates = dice.sample(_PALETTE, _CANDIDATES + 2)
     candidates[:_CANDIDATES] = sorted(candidates[:_CANDIDATES], key=lambda c: -_distance(c, backdrop))
     dark, light = dice.between(24, 62), dice.between(214, 250)
     table = np.zeros((6, 3))
-    table[BODY], table[TRIM], table[ACCENT] = candidates[0], candidates[_CANDIDATES], candidates[_CANDIDATES + 1]
+    table[BODY], table[TRIM], table[ACCENT] = (
+        candidates[0],
+        candidates[_CANDIDATES],
+        candidates[_CANDIDATES + 1],
+    )
     table[DARK] = dark, dark, dark + dice.between(0, 14)
     table[LIGHT] = light, light, light - dice.between(-5, 24)
     return table
 
 
-def _distance(colour: tuple[int, int, int], other: NDArray[np.float64]) -> float:
-    return sum(abs(a - float(b)) for a, b in zip(colour, other, strict=True))
+def _distance(colour: tuple[int, int, int], other: Sequence[float]) -> float:
+    return sum(abs(a - b) for a, b in zip(colour, other, strict=True))
 
 
-def _shading(dice: Dice, roles: NDArray[np.uint8]) -> NDArray[np.float64]:
+def _shading(dice: Dice, roles: Roles) -> NDArray[np.float64]:
     """Brightness (h, w): light from one side, a fine grain, and often stripes."""
     rows, columns = roles.shape
     down = (np.arange(rows) / rows - 0.5)[:, None]

@@ -16,7 +16,14 @@ Colour = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Texture:
-    """Pairs of colours (one pair is drawn), the cells of the noise, its contrast, and the pull from top to bottom."""
+    """Two colours mixed by noise.
+
+    Attributes:
+        pairs: colours to mix, RGB; one pair is drawn.
+        cells: octaves of the noise, as in `value_noise`.
+        contrast: how far the noise reaches towards the two colours.
+        slope: how much more of the second colour there is at the bottom than at the top.
+    """
 
     pairs: tuple[tuple[Colour, Colour], ...]
     cells: tuple[Cell, ...]
@@ -40,7 +47,11 @@ TEXTURES: Mapping[str, Texture] = {
         0.7,
     ),
     "river": Texture(
-        (((46, 112, 140), (134, 196, 208)), ((60, 104, 104), (142, 186, 170)), ((58, 98, 152), (150, 190, 220))),
+        (
+            ((46, 112, 140), (134, 196, 208)),
+            ((60, 104, 104), (142, 186, 170)),
+            ((58, 98, 152), (150, 190, 220)),
+        ),
         ((24, 12), (2, 14), (1, 6)),
         1.3,
     ),
@@ -56,7 +67,11 @@ TEXTURES: Mapping[str, Texture] = {
         0.9,
     ),
     "sand": Texture(
-        (((206, 172, 116), (244, 222, 172)), ((196, 150, 104), (236, 200, 150)), ((214, 192, 150), (250, 236, 204))),
+        (
+            ((206, 172, 116), (244, 222, 172)),
+            ((196, 150, 104), (236, 200, 150)),
+            ((214, 192, 150), (250, 236, 204)),
+        ),
         ((10, 40), (3, 12), (1, 2)),
         1.2,
     ),
@@ -73,7 +88,11 @@ TEXTURES: Mapping[str, Texture] = {
         -0.4,
     ),
     "snow": Texture(
-        (((184, 204, 228), (252, 254, 255)), ((196, 200, 222), (255, 252, 250)), ((170, 198, 218), (244, 250, 252))),
+        (
+            ((184, 204, 228), (252, 254, 255)),
+            ((196, 200, 222), (255, 252, 250)),
+            ((170, 198, 218), (244, 250, 252)),
+        ),
         ((18, 34), (6, 14), (1, 1)),
         1.4,
     ),
@@ -81,12 +100,12 @@ TEXTURES: Mapping[str, Texture] = {
 
 
 def texture(dice: Dice, concept: str) -> Colours:
-    """Return a whole sheet (SIZE, SIZE, 3) of a background's texture, colours in [0, 255]."""
+    """Return a whole sheet (3, SIZE, SIZE) of a background's texture, colours in [0, 255]."""
     recipe = TEXTURES[concept]
     first, second = (_varied(dice, colour) for colour in dice.pick(recipe.pairs))
     noise = value_noise(dice, recipe.cells, SIZE)
     share = np.clip(0.5 + (noise - 0.5) * recipe.contrast + _DOWN * recipe.slope, 0.0, 1.0)
-    return np.stack([a + (b - a) * share for a, b in zip(first, second, strict=True)], axis=-1)
+    return np.stack([a + (b - a) * share for a, b in zip(first, second, strict=True)])
 
 
 def _varied(dice: Dice, colour: Colour) -> tuple[float, ...]:

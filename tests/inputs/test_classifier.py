@@ -1,0 +1,286 @@
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+import torch
+from torch import nn
+from torchvision import models
+
+from xai_eval.errors import ModelMisbehaves, UsageError
+from xai_eval.inputs.classifier import Classifier, intended_index
+from xai_eval.inputs.imagenet_classes import imagenet_classes
+from xai_eval.inputs.labelled import Intended
+from xai_eval.inputs.layers import default_layer
+from xai_eval.inputs.outputs import logits
+from xai_eval.inputs.preprocessing import fixed_size_preprocessing
+from xai_eval.inputs.weights import weights_digest
+
+PREPROCESS = fixed_size_preprocessing(32, (0.5,) * 3, (0.5,) * 3)
+
+
+class Net(nn.Module):
+    """A convolution, an in-place activation, and a head."""
+
+    def __init__(self, classes: int = 3) -> None:
+        super().__init__()
+        self.block = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(inplace=True))
+        self.head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, classes))
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        return self.head(self.block(batch))
+
+
+class Answer(nn.Module):
+    """Returns what it was made with."""
+
+    def __init__(self, output: object) -> None:
+        super().__init__()
+        self.output = output
+
+    def forward(self, batch: torch.Tensor) -> object:
+        return self.output
+
+
+def classifier(module: nn.Module | None = None, names: tuple[str, ...] = ("cat", "dog", "Big_Dog")) -> Classifier:
+    return Classifier("mine", module or Net(), PREPROCESS, names)
+
+
+def imagenet() -> Classifier:
+    table = imagenet_classes()
+    return Classifier(
+        "imagenet",
+        Net(1000),
+        PREPROCESS,
+        tuple(entry.name for entry in table),
+        tuple(entry.wnid for entry in table),
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "layer"),
+    [
+        ("resnet18", "layer4.1"),
+        ("resnet50", "layer4.2"),
+        ("mobilenet_v2", "features.18"),
+        ("vgg16", "features"),
+        ("densenet121", "features"),
+        ("efficientnet_b0", "features.8"),
+    ],
+)
+def test_the_default_layer_is_the_last_convolutional_block(name: str, layer: str) -> None:
+    # On the meta device only shapes are computed, and the rule asks for no more.
+    with torch.device("meta"):
+        module = models.get_model(name, weights=None)
+    assert default_layer(module, (3, 224, 224)) == layer
+
+
+def test_a_convolution_changed_in_place_is_not_named_but_its_block() -> None:
+    assert default_layer(Net(), (3, 32, 32)) == "block"
+    kept = Net()
+    kept.block[1] = nn.Identity()
+    assert default_layer(kept, (3, 32, 32)) == "block.0"
+
+
+def test_a_map_of_one_pixel_is_no_map() -> None:
+    module = Net()
+    module.head.insert(1, nn.Conv2d(4, 4, 1))
+    assert default_layer(module, (3, 32, 32)) == "block"
+
+
+def test_the_order_of_calls_counts_not_the_order_of_definition() -> None:
+    class Swapped(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.second = nn.Conv2d(4, 5, 3)
+            self.first = nn.Conv2d(3, 4, 3)
+
+        def forward(self, batch: torch.Tensor) -> torch.Tensor:
+            return self.second(self.first(batch)).mean((2, 3))
+
+    assert default_layer(Swapped(), (3, 32, 32)) == "second"
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_looking_for_the_layer_leaves_the_model_as_it_was(training: bool) -> None:
+    module = models.resnet18(weights=None).train(training)
+    module.layer1.train(not training)
+    flags = [part.training for part in module.modules()]
+    digest = weights_digest(module)
+    default_layer(module, (3, 64, 64))
+    assert [part.training for part in module.modules()] == flags
+    assert weights_digest(module) == digest
+    assert not any(part._forward_hooks for part in module.modules())
+
+
+def test_a_failing_model_is_left_as_it_was_too() -> None:
+    module = Net().train()
+    module.head.append(nn.Linear(7, 7))
+    with pytest.raises(ModelMisbehaves, match="Net fails on a batch of shape"):
+        default_layer(module, (3, 32, 32))
+    assert all(part.training for part in module.modules())
+    assert not any(part._forward_hooks for part in module.modules())
+
+
+def test_the_layer_is_found_in_inference_mode_too() -> None:
+    module = Net()
+    with torch.inference_mode():
+        assert default_layer(module, (3, 32, 32)) == "block"
+
+
+def test_without_a_spatial_map_the_user_must_name_a_layer() -> None:
+    module = nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 3))
+    with pytest.raises(UsageError, match="--layer"):
+        classifier(module).default_layer()
+
+
+def test_a_classifier_knows_its_layers_and_shape() -> None:
+    mine = classifier()
+    assert mine.input_shape == (3, 32, 32)
+    assert mine.default_layer() == "block"
+    assert mine.default_layer((3, 48, 64)) == "block"
+    assert mine.layer_names == ("block", "block.0", "block.1", "head", "head.0", "head.1", "head.2")
+    assert mine.layer("block.0") is mine.module.block[0]
+
+
+def test_an_unknown_layer_suggests_the_nearest() -> None:
+    with pytest.raises(UsageError, match=r"unknown layer 'blok'. Did you mean block"):
+        classifier().layer("blok")
+
+
+def test_a_classifier_is_in_evaluation_mode() -> None:
+    assert not classifier(Net().train()).module.training
+
+
+@pytest.mark.parametrize(("names", "ids"), [((), None), (("a", "b"), ("n00000001",))])
+def test_names_and_ids_must_fit(names: tuple[str, ...], ids: tuple[str, ...] | None) -> None:
+    with pytest.raises(UsageError, match="class names and"):
+        Classifier("mine", Net(), PREPROCESS, names, ids)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "index"),
+    [("0", 0), ("cat", 0), ("CAT", 0), ("dog", 1), ("Big_Dog", 2), ("big dog", 2), (" dog", 1)],
+)
+def test_a_class_by_index_or_name(wanted: str, index: int) -> None:
+    assert classifier().class_index(wanted) == index
+
+
+@pytest.mark.parametrize(
+    ("wanted", "index"),
+    [("130", 130), ("flamingo", 130), ("n02007558", 130), ("crane", 517), ("cardigan", 474), ("Cardigan", 264)],
+)
+def test_a_class_of_imagenet(wanted: str, index: int) -> None:
+    assert imagenet().class_index(wanted) == index
+
+
+@pytest.mark.parametrize("wanted", ["3", "-1", "dgo", "", "1.0", "²"])
+def test_an_unknown_class(wanted: str) -> None:
+    with pytest.raises(UsageError, match="unknown class .* Expected an index from 0 to 2"):
+        classifier().class_index(wanted)
+
+
+def test_an_unknown_class_suggests_the_nearest() -> None:
+    with pytest.raises(UsageError, match="Did you mean flamingo"):
+        imagenet().class_index("flamigo")
+
+
+def test_an_ambiguous_class_is_refused_with_the_choices() -> None:
+    with pytest.raises(UsageError, match=r"in imagenet: 264 \(Cardigan, n02113186\), 474 \(cardigan, n02963159\)"):
+        imagenet().class_index("CARDIGAN")
+    with pytest.raises(UsageError, match=r"ambiguous in mine: 0 \(bow\), 2 \(bow\)"):
+        classifier(names=("bow", "arrow", "bow")).class_index("bow")
+
+
+def test_a_number_that_is_also_a_name_is_ambiguous_unless_both_agree() -> None:
+    digits = classifier(names=("0", "2", "1"))
+    assert digits.class_index("0") == 0
+    with pytest.raises(UsageError, match="ambiguous"):
+        digits.class_index("2")
+
+
+@pytest.mark.parametrize(
+    ("intended", "index"),
+    [
+        (None, None),
+        (Intended("flamingo", "n02007558"), 130),
+        (Intended("whatever", "n02007558"), 130),
+        (Intended("flamingo", "n99999999"), None),
+        (Intended("flamingo"), 130),
+        (Intended("CARDIGAN"), None),
+        (Intended("no such thing"), None),
+    ],
+)
+def test_the_intended_class_of_an_imagenet_model(intended: Intended | None, index: int | None) -> None:
+    assert intended_index(intended, imagenet()) == index
+
+
+def test_the_intended_class_by_name_where_the_model_has_no_ids() -> None:
+    assert intended_index(Intended("dog", "n02084071"), classifier()) == 1
+    assert intended_index(Intended("flamingo", "n02007558"), classifier()) is None
+    assert intended_index(Intended("bow"), classifier(names=("bow", "arrow", "bow"))) is None
+
+
+def test_the_digest_is_over_name_type_shape_and_bytes_in_sorted_order() -> None:
+    module = nn.Linear(2, 1)
+    by_hand = hashlib.sha256()
+    for name, shape in (("bias", "(1,)"), ("weight", "(1, 2)")):
+        by_hand.update(f"{name} torch.float32 {shape}\n".encode())
+        by_hand.update(getattr(module, name).detach().numpy().tobytes())
+    assert weights_digest(module) == by_hand.hexdigest()
+    assert Classifier("mine", module, PREPROCESS, ("a",)).weights_digest == by_hand.hexdigest()
+
+
+def test_the_digest_follows_the_weights() -> None:
+    torch.manual_seed(0)
+    module, other = models.resnet18(weights=None), models.resnet18(weights=None)
+    assert weights_digest(module) != weights_digest(other)
+    other.load_state_dict(module.state_dict())
+    assert weights_digest(module) == weights_digest(other)
+    other.bn1.running_mean[0] += 1e-6
+    assert weights_digest(module) != weights_digest(other)
+    assert weights_digest(module) != weights_digest(module.bfloat16())
+
+
+def test_a_state_that_is_no_tensor_has_no_digest() -> None:
+    class Odd(nn.Linear):
+        def get_extra_state(self) -> object:
+            return {"calls": 3}
+
+    with pytest.raises(ModelMisbehaves, match="holds a dict under '_extra_state'"):
+        weights_digest(Odd(2, 1))
+
+
+def test_logits_are_handed_on_with_their_gradient() -> None:
+    mine = classifier()
+    batch = torch.rand(2, 3, 32, 32, requires_grad=True)
+    obtained = logits(mine, batch)
+    assert torch.equal(obtained, mine.module(batch))
+    obtained.sum().backward()
+    assert batch.grad is not None
+    assert torch.equal(logits(mine.module, batch), obtained)
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        ((torch.zeros(2, 3),), "returned a tuple; expected a tensor"),
+        ({"logits": torch.zeros(2, 3)}, "returned a dict"),
+        (None, "returned a NoneType"),
+        (torch.zeros(2, 4), r"shape \(2, 4\); expected a tensor \(2, 3\)"),
+        (torch.zeros(1, 3), r"shape \(1, 3\)"),
+        (torch.zeros(3), r"shape \(3,\)"),
+        (torch.zeros(2, 3, 1, 1), r"shape \(2, 3, 1, 1\)"),
+        (torch.tensor([[0.0, 1, 2], [0, float("nan"), 2]]), r"NaN or infinity for picture 1 .*1 of 2"),
+        (torch.full((2, 3), float("inf")), r"picture 0 .*2 of 2"),
+    ],
+)
+def test_a_model_that_gives_something_else_misbehaves(output: object, message: str) -> None:
+    with pytest.raises(ModelMisbehaves, match=message):
+        logits(classifier(Answer(output)), torch.zeros(2, 3, 32, 32))
+
+
+def test_a_bare_module_may_have_any_number_of_classes() -> None:
+    assert logits(Answer(torch.zeros(2, 5)), torch.zeros(2, 3, 8, 8)).shape == (2, 5)
+    with pytest.raises(ModelMisbehaves, match=r"expected a tensor \(2, C\)"):
+        logits(Answer(torch.zeros(2, 0)), torch.zeros(2, 3, 8, 8))

@@ -1,0 +1,325 @@
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from xai_eval.errors import InputUnavailable, UsageError
+from xai_eval.inputs import data
+from xai_eval.inputs.file_names import intended_by_name
+from xai_eval.inputs.images import ImageSet, Intended, LabelledImage, load_images
+from xai_eval.inputs.scenes import render
+
+
+def put(path: Path, colour: int = 100, size: tuple[int, int] = (40, 30)) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, (colour, 0, 0)).save(path)
+    return path
+
+
+def put_mask(path: Path, values: np.ndarray) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(values.astype(np.uint8)).save(path)
+    return path
+
+
+def half(size: tuple[int, int] = (30, 40)) -> np.ndarray:
+    mask = np.zeros(size, dtype=np.uint8)
+    mask[:, :20] = 255
+    return mask
+
+
+def names(images: ImageSet) -> list[str]:
+    return [image.name for image in images.images]
+
+
+def test_scenes_are_the_first_twelve_with_their_main_object_and_mask() -> None:
+    images = load_images("scenes")
+    assert images.name == "scenes"
+    assert names(images) == [f"scene-{seed:02d}" for seed in range(12)]
+    for seed, image in enumerate(images.images):
+        scene = render(seed)
+        assert np.array_equal(image.pixels, scene.pixels)
+        assert image.digest == hashlib.sha256(scene.pixels.tobytes()).hexdigest()
+        assert image.intended == Intended(scene.main_object)
+        assert image.mask is not None
+        assert np.array_equal(image.mask, scene.masks[scene.main_object])
+
+
+def test_any_number_of_scenes() -> None:
+    assert names(load_images("scenes:14"))[-1] == "scene-13"
+    assert load_images("scenes:14").name == "scenes:14"
+
+
+@pytest.mark.parametrize("spec", ["scenes:", "scenes:0", "scenes:-3", "scenes:many", "scenes:1.5"])
+def test_a_malformed_number_of_scenes(spec: str) -> None:
+    with pytest.raises(UsageError, match="expected a number of scenes"):
+        load_images(spec)
+
+
+def test_a_folder_is_searched_in_sorted_order_for_pictures_only(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    for name in ("b.PNG", "a/z.jpg", "c.jpeg", ".hidden.png", ".cache/x.png"):
+        put(folder / name)
+    (folder / "README.md").write_text("about these photographs")
+    (folder / "labels.csv").write_text("a,b")
+    images = load_images(str(folder))
+    assert images.name == "photos"
+    assert names(images) == ["a/z.jpg", "b.PNG", "c.jpeg"]
+    first = images.images[0]
+    assert first.digest == hashlib.sha256((folder / "a" / "z.jpg").read_bytes()).hexdigest()
+    assert first.pixels.shape == (30, 40, 3)
+    assert first.intended is None
+    assert first.mask is None
+
+
+def test_a_relative_folder_has_its_real_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path / "photos" / "a.png")
+    monkeypatch.chdir(tmp_path / "photos")
+    assert load_images(".").name == "photos"
+
+
+def test_a_file_is_taken_whatever_its_suffix(tmp_path: Path) -> None:
+    path = put(tmp_path / "a.png").rename(tmp_path / "picture.bin")
+    images = load_images(str(path))
+    assert images.name == "picture.bin"
+    assert names(images) == ["picture.bin"]
+
+
+def test_a_glob_is_named_from_the_folder_that_it_spells_out(tmp_path: Path) -> None:
+    for name in ("one/x.png", "two/x.png", "two/y.jpg", "two/notes.txt"):
+        path = tmp_path / "photos" / name
+        put(path) if path.suffix != ".txt" else path.write_text("no picture")
+    images = load_images(str(tmp_path / "photos" / "*" / "*"))
+    assert images.name == "photos/*/*"
+    assert names(images) == ["one/x.png", "two/x.png", "two/y.jpg"]
+
+
+def test_a_relative_glob(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path / "photos" / "a.png")
+    monkeypatch.chdir(tmp_path)
+    images = load_images("photos/*.png")
+    assert (images.name, names(images)) == ("photos/*.png", ["a.png"])
+
+
+def test_a_recursive_glob(tmp_path: Path) -> None:
+    for name in ("a.png", "deep/er/b.png"):
+        put(tmp_path / name)
+    assert names(load_images(str(tmp_path / "**" / "*.png"))) == ["a.png", "deep/er/b.png"]
+
+
+def test_brackets_in_an_existing_name_are_no_glob(tmp_path: Path) -> None:
+    assert names(load_images(str(put(tmp_path / "a[1].png")))) == ["a[1].png"]
+
+
+def test_no_path_of_this_machine_is_kept(tmp_path: Path) -> None:
+    put(tmp_path / "photos" / "a.png")
+    for spec in ("photos", "photos/a.png", "photos/*"):
+        images = load_images(str(tmp_path / spec))
+        kept = [images.name, *(text for image in images.images for text in (image.name, image.source))]
+        assert not any(str(tmp_path) in text for text in kept)
+        assert all(kept)
+
+
+@pytest.mark.parametrize("spec", ["gone", "gone.png"])
+def test_a_missing_path(tmp_path: Path, spec: str) -> None:
+    with pytest.raises(InputUnavailable, match="does not exist; expected a file, a folder, a glob or one of scenes"):
+        load_images(str(tmp_path / spec))
+
+
+def test_an_empty_folder(tmp_path: Path) -> None:
+    with pytest.raises(InputUnavailable, match="is empty; expected files ending in"):
+        load_images(str(tmp_path))
+
+
+def test_a_folder_without_any_picture(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("nothing here")
+    with pytest.raises(InputUnavailable, match="holds 1 files but no picture"):
+        load_images(str(tmp_path))
+
+
+def test_a_glob_that_matches_no_picture(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("text")
+    with pytest.raises(InputUnavailable, match=r"matches no picture .*\(1 other matches\)"):
+        load_images(str(tmp_path / "*"))
+
+
+def test_a_broken_picture_in_a_folder_is_named(tmp_path: Path) -> None:
+    put(tmp_path / "a.png")
+    (tmp_path / "b.png").touch()
+    with pytest.raises(InputUnavailable, match=r"b\.png is empty"):
+        load_images(str(tmp_path))
+
+
+def test_two_pictures_of_one_name_are_refused() -> None:
+    image = LabelledImage(name="a", pixels=np.zeros((16, 16, 3), dtype=np.uint8), digest="0")
+    with pytest.raises(UsageError, match="several pictures called a"):
+        ImageSet("mine", (image, image))
+
+
+def test_images_and_masks_are_matched_by_stem(tmp_path: Path) -> None:
+    put(tmp_path / "images" / "n02007558_flamingo.JPEG")
+    put(tmp_path / "images" / "sub" / "b.png")
+    put_mask(tmp_path / "masks" / "n02007558_flamingo.png", half())
+    put_mask(tmp_path / "masks" / "sub" / "b.png", 255 - half())
+    images = load_images(str(tmp_path))
+    assert names(images) == ["n02007558_flamingo.JPEG", "sub/b.png"]
+    first, second = images.images
+    assert first.mask is not None
+    assert np.array_equal(first.mask, half() > 0)
+    assert second.mask is not None
+    assert np.array_equal(second.mask, half() == 0)
+    assert first.intended == Intended("flamingo", "n02007558")
+
+
+def test_object_masks_are_found_in_the_data_root(empty_root: Path) -> None:
+    put(empty_root / "object-masks" / "images" / "a.png")
+    put_mask(empty_root / "object-masks" / "masks" / "a.png", half())
+    images = load_images("object-masks")
+    assert images.name == "object-masks"
+    assert images.images[0].mask is not None
+
+
+def test_missing_object_masks_are_explained(empty_root: Path) -> None:
+    with pytest.raises(InputUnavailable) as caught:
+        load_images("object-masks")
+    for part in (str(empty_root / "object-masks"), "images/ and masks/", "cannot be downloaded", "XAI_EVAL_DATA"):
+        assert part in str(caught.value)
+
+
+def test_a_picture_without_its_mask(tmp_path: Path) -> None:
+    put(tmp_path / "images" / "a.png")
+    put(tmp_path / "images" / "b.png")
+    put_mask(tmp_path / "masks" / "a.png", half())
+    with pytest.raises(InputUnavailable, match="has no mask for 1 of 2 pictures, first 'b'"):
+        load_images(str(tmp_path))
+
+
+def test_two_pictures_for_one_mask(tmp_path: Path) -> None:
+    put(tmp_path / "images" / "a.png")
+    put(tmp_path / "images" / "a.jpg")
+    put_mask(tmp_path / "masks" / "a.png", half())
+    with pytest.raises(UsageError, match="same stem"):
+        load_images(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        (half((20, 40)), "is 40 x 20 pixels; expected 40 x 30"),
+        (half() // 255, "holds the values 0, 1; expected 255 on the object"),
+        (half() // 2, "holds the values 0, 127"),
+        (half() * 0, "holds the values 0; expected"),
+    ],
+)
+def test_a_mask_that_is_none(tmp_path: Path, mask: np.ndarray, message: str) -> None:
+    put(tmp_path / "images" / "a.png")
+    put_mask(tmp_path / "masks" / "a.png", mask)
+    with pytest.raises(InputUnavailable, match=message):
+        load_images(str(tmp_path))
+
+
+def photographs(site_files: dict[str, bytes], tmp_path: Path) -> dict[str, bytes]:
+    for number, name in enumerate(("n02007558_flamingo.JPEG", "n01608432_kite.JPEG")):
+        site_files[f"/{name}"] = put(tmp_path / "made" / name, colour=number * 90).read_bytes()
+    return site_files
+
+
+def test_imagenet_samples_are_downloaded_once_and_only_the_listed_ones_are_taken(
+    site: object, empty_root: Path, tmp_path: Path, edit_manifest: Callable[..., Path]
+) -> None:
+    files = photographs(site.files, tmp_path)
+    edit_manifest(
+        downloads={
+            f"imagenet-samples{path}": {
+                "url": site.url + path,
+                "file": f"imagenet-samples{path}",
+                "sha256": hashlib.sha256(body).hexdigest(),
+                "source": "a test",
+            }
+            for path, body in files.items()
+        }
+    )
+    images = load_images("imagenet-samples")
+    assert images.name == "imagenet-samples"
+    assert names(images) == ["n01608432_kite.JPEG", "n02007558_flamingo.JPEG"]
+    assert [image.intended for image in images.images] == [
+        Intended("kite", "n01608432"),
+        Intended("flamingo", "n02007558"),
+    ]
+    put(empty_root / "imagenet-samples" / "n02123045_tabby.JPEG")
+    asked = list(site.asked)
+    assert names(load_images("imagenet-samples")) == names(images)
+    assert site.asked == asked
+
+
+def test_the_study_has_ten_photographs() -> None:
+    assert len(data.download_entries("imagenet-samples")) == 10
+
+
+@pytest.mark.parametrize(
+    ("stem", "expected"),
+    [
+        ("n02007558_flamingo", Intended("flamingo", "n02007558")),
+        ("n02098286_West_Highland_white_terrier", Intended("West Highland white terrier", "n02098286")),
+        ("n04037443_racer", Intended("racer", "n04037443")),
+        ("n01440764_10026", Intended("tench", "n01440764")),
+        ("flamingo", None),
+        ("n0200755_flamingo", None),
+        ("xn02007558_flamingo", None),
+        ("n02007558", None),
+        ("scan_n02007558_flamingo", None),
+    ],
+)
+def test_the_class_in_a_file_name_is_looked_up(stem: str, expected: Intended | None) -> None:
+    assert intended_by_name(stem) == (expected, ())
+
+
+def test_a_name_that_disagrees_with_its_id_is_noted_and_the_id_counts() -> None:
+    intended, notes = intended_by_name("n04037443_snake")
+    assert intended == Intended("racer", "n04037443")
+    assert notes == ("the file name says 'snake', but n04037443 is 'racer'",)
+
+
+def test_an_unknown_id_leaves_the_class_open() -> None:
+    intended, notes = intended_by_name("n99999999_flamingo")
+    assert intended is None
+    assert notes == ("n99999999 in the file name is no class of ImageNet-1k; intended class unknown",)
+
+
+def test_notes_of_decoding_and_of_the_name_are_kept(tmp_path: Path) -> None:
+    Image.new("L", (20, 20)).save(tmp_path / "n04037443_snake.png")
+    (image,) = load_images(str(tmp_path)).images
+    assert image.notes[0] == "grayscale converted to RGB"
+    assert "n04037443 is 'racer'" in image.notes[1]
+
+
+@pytest.mark.parametrize("module", ["images", "data", "decode", "imagenet_classes"])
+def test_pictures_are_read_without_torch(module: str) -> None:
+    code = f"import sys; import xai_eval.inputs.{module}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.real
+def test_the_photographs_of_the_study(real_data: Path) -> None:
+    images = load_images("imagenet-samples")
+    assert len(images.images) == 10
+    assert all(image.intended is not None and image.notes == () for image in images.images)
+    assert min(min(image.pixels.shape[:2]) for image in images.images) > 200
+
+
+@pytest.mark.real
+def test_the_photographs_with_masks(real_data: Path) -> None:
+    images = load_images("object-masks")
+    assert len(images.images) == 11
+    for image in images.images:
+        assert image.mask is not None
+        assert 0.02 < image.mask.mean() < 0.5
+        assert image.intended is not None
+        assert image.notes == ()

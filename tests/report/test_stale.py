@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import json
+
+from xai_eval.drift import judge_all
+from xai_eval.report import write_report
+
+
+def test_a_second_report_removes_what_it_does_not_have_and_nothing_else(tmp_path, run, build):
+    record, obtained, goldens, verdicts = build.run()
+    write_report(tmp_path, record, obtained, goldens, verdicts)
+    mine = tmp_path / "figures" / "mine_vis_1.png"
+    mine.write_bytes(b"not ours")
+    now = build.by_key(build.result("moved.JPEG"))
+    write_report(tmp_path, record, now, goldens, judge_all(now, goldens))
+    assert {path.name for path in (tmp_path / "figures").iterdir()} == {"moved_vis_130.png", "mine_vis_1.png"}
+
+
+def test_a_forged_list_of_files_removes_nothing(tmp_path, run, build):
+    victim = tmp_path / "victim.png"
+    victim.write_bytes(b"precious")
+    folder = tmp_path / "report"
+    folder.mkdir()
+    forged = ["../victim.png", "figures/../../victim.png", str(victim), 5, "figures/"]
+    (folder / "verdicts.json").write_text(json.dumps({"files": forged[:3]}))
+    write_report(folder, run.record, {}, {}, [])
+    (folder / "verdicts.json").write_text(json.dumps({"files": forged}))
+    write_report(folder, run.record, {}, {}, [])
+    assert victim.read_bytes() == b"precious"

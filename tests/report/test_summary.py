@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from xai_eval.drift import State, Verdict
+from xai_eval.fields import Finding, Severity
+from xai_eval.report import summary_lines
+from xai_eval.report.summary import count_severities, counts_sentence, worst_first
+from xai_eval.result import Case
+
+
+def verdict(name, state, severity=None, reason="because."):
+    findings = (Finding("gradcam", severity, "rank", "rank 0.1"),) if severity else ()
+    return Verdict(Case("cams", "scenes:objects", f"scenes/{name}"), state, findings, reason=reason)
+
+
+def test_worst_comes_first():
+    verdicts = [
+        verdict("a", State.OK),
+        verdict("b", State.UNUSED),
+        verdict("c", State.DRIFT, Severity.NUMBERS),
+        verdict("d", State.MISSING),
+        verdict("e", State.DRIFT, Severity.CONCLUSION),
+        verdict("f", State.INCOMPARABLE),
+        verdict("g", State.DRIFT, Severity.EVIDENCE),
+        verdict("h", State.ERROR),
+    ]
+    assert [v.case.input[-1] for v in worst_first(verdicts)] == list("hegcfdba")
+
+
+def test_a_line_says_state_severity_case_and_why():
+    drift = verdict("flamingo", State.DRIFT, Severity.CONCLUSION)
+    line, counts = summary_lines([drift])
+    assert line.startswith(f"drift  conclusion  {drift.case.key}  conclusion changed: gradcam: rank 0.1.")
+    assert counts == "1 case: 1 drift"
+
+
+def test_all_that_is_ok_takes_one_line():
+    lines = summary_lines([verdict(str(i), State.OK) for i in range(11)] + [verdict("x", State.MISSING)])
+    assert len(lines) == 3
+    assert lines[0].split() == ["missing", "-", *lines[0].split()[2:]]
+    assert lines[1].split() == ["ok", "11", "cases"]
+    assert lines[2] == "12 cases: 11 ok, 1 missing"
+
+
+def test_columns_are_aligned():
+    lines = summary_lines([verdict("a", State.INCOMPARABLE), verdict("b", State.DRIFT, Severity.EVIDENCE)])
+    assert lines[0].index("cams/") == lines[1].index("cams/")
+
+
+def test_nothing_measured_is_said():
+    assert summary_lines([]) == ["no cases"]
+
+
+def test_control_characters_of_a_class_name_do_not_reach_the_terminal():
+    line = summary_lines([verdict("a", State.ERROR, reason="class \x1b[2J\nflamingo")])[0]
+    assert "\x1b" not in line
+    assert "\n" not in line
+    assert line.endswith("class [2J flamingo")
+
+
+def test_severities_are_counted_worst_first():
+    drifts = [
+        verdict(str(i), State.DRIFT, s)
+        for i, s in enumerate([Severity.NUMBERS, Severity.EVIDENCE, Severity.NUMBERS])
+    ]
+    assert list(count_severities(drifts).items()) == [(Severity.EVIDENCE, 1), (Severity.NUMBERS, 2)]
+    assert counts_sentence(drifts) == "3 cases: 3 drift"
