@@ -41,12 +41,16 @@ def make_result(
     **case: Any,
 ) -> Result:
     saliency = blob(80, 120) if saliency is None else saliency
-    chain = {"decoded pixels": np.arange(12.0), "logits": np.linspace(-1, 3, 10), "final map gradcam": saliency}
+    chain = {
+        "decoded pixels": np.arange(12.0),
+        "logits": np.linspace(-1, 3, 10),
+        "final map gradcam": saliency,
+    }
     return Result(
         case=make_case(name, **case),
         fields={
             "predicted": Label(predicted, 130),
-            "top5": Ranking((predicted, "crane"), (0.9, 0.05), 0.02),
+            "top5": Ranking((predicted, "heron"), (0.9, 0.05), 0.02),
             "gradcam": Heatmap(saliency, TOLERANCE),
             **(fields or {}),
         },

@@ -153,9 +153,18 @@ USAGE = {
     "model kind": (["run", "cams", "--model", "torchvison:resnet18"], "torchvision"),
     "model": (["run", "cams", "--model", "torchvision:resnet5"], "resnet50"),
     "factory": (["run", "cams", "--model", "file:nets.py:nett"], "net"),
-    "layer": (["run", "cams", "--model", "file:nets.py:net", "--images", "photos", "--layer", "feature.2"], "features.2"),
-    "class": (["run", "cams", "--model", "file:nets.py:net", "--images", "photos", "--target", "warn"], "warm"),
-    "class index": (["run", "cams", "--model", "file:nets.py:net", "--images", "photos", "--target", "7"], "'7'"),
+    "layer": (
+        ["run", "cams", "--model", "file:nets.py:net", "--images", "photos", "--layer", "feature.2"],
+        "features.2",
+    ),
+    "class": (
+        ["run", "cams", "--model", "file:nets.py:net", "--images", "photos", "--target", "warn"],
+        "warm",
+    ),
+    "class index": (
+        ["run", "cams", "--model", "file:nets.py:net", "--images", "photos", "--target", "7"],
+        "'7'",
+    ),
     "method": (["run", "cams", "--methods", "gradcm"], "gradcam"),
     "device": (["run", "cams", "--device", "cudo"], "device 'cudo' is not available"),
     "intended": (
@@ -210,7 +219,12 @@ def test_a_model_that_misbehaves_is_said_to(place, capsys, model, words):
 def test_a_run_that_failed_in_the_middle_does_not_pass_for_whole(place, capsys):
     run()
     accept_all()
-    (place / "nets.py").write_text(FACTORY.replace("return 3 + ", "self.seen = getattr(self, 'seen', 0) + 1\n        if self.seen > 20: x = x * float('nan')\n        return 3 + "))
+    (place / "nets.py").write_text(
+        FACTORY.replace(
+            "return 3 + ",
+            "self.seen = getattr(self, 'seen', 0) + 1\n        if self.seen > 20: x = x * float('nan')\n        return 3 + ",
+        )
+    )
     assert run("--methods", "gradcam", "scorecam", "ablationcam") == 3
     assert main(["check"]) == 1
     assert "NaN" in capsys.readouterr().out
@@ -285,7 +299,18 @@ def test_a_killed_run_never_leaves_a_half_written_result(place):
     """SIGKILL at ten moments: what is on disk afterwards is whole or not there, and the next run is ok."""
     run()
     accept_all()
-    command = [sys.executable, "-m", "xai_eval", "run", "cams", "--quiet", "--model", "file:nets.py:net", "--images", "photos"]
+    command = [
+        sys.executable,
+        "-m",
+        "xai_eval",
+        "run",
+        "cams",
+        "--quiet",
+        "--model",
+        "file:nets.py:net",
+        "--images",
+        "photos",
+    ]
     for moment in np.linspace(1.0, 6.0, 10):
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(float(moment))

@@ -127,9 +127,21 @@ CHANGES = {
     "label index": (Label("crane", 134), Label("crane", 517), Severity.CONCLUSION),
     "score": (Score(1.0, 0.1), Score(1.2, 0.1), Severity.NUMBERS),
     "score to NaN": (Score(1.0, 0.1), Score(float("nan"), 0.1), Severity.NUMBERS),
-    "ranking value": (Ranking(("a", "b"), (0.8, 0.1), 0.02), Ranking(("a", "b"), (0.7, 0.1), 0.02), Severity.NUMBERS),
-    "ranking entry": (Ranking(("a", "b"), (0.8, 0.1), 0.02), Ranking(("a", "c"), (0.8, 0.2), 0.02), Severity.NUMBERS),
-    "ranking length": (Ranking(("a",), (0.8,), 0.02), Ranking(("a", "b"), (0.8, 0.1), 0.02), Severity.NUMBERS),
+    "ranking value": (
+        Ranking(("a", "b"), (0.8, 0.1), 0.02),
+        Ranking(("a", "b"), (0.7, 0.1), 0.02),
+        Severity.NUMBERS,
+    ),
+    "ranking entry": (
+        Ranking(("a", "b"), (0.8, 0.1), 0.02),
+        Ranking(("a", "c"), (0.8, 0.2), 0.02),
+        Severity.NUMBERS,
+    ),
+    "ranking length": (
+        Ranking(("a",), (0.8,), 0.02),
+        Ranking(("a", "b"), (0.8, 0.1), 0.02),
+        Severity.NUMBERS,
+    ),
     "table number": (Table(FRAME), Table(FRAME.assign(energy=[0.5, 0.3])), Severity.NUMBERS),
     "table flag": (Table(FRAME), Table(FRAME.assign(hit=[True, False])), Severity.EVIDENCE),
     "table column": (Table(FRAME), Table(FRAME.rename(columns={"hit": "miss"})), Severity.NUMBERS),
@@ -175,3 +187,28 @@ def test_a_tolerance_of_zero_is_a_tolerance():
 def test_the_sentence_is_pure_text_about_nothing_changed():
     verdict = judge(make_result(saliency=blob(150, 40)), make_result())
     assert verdict.sentence.endswith("Nothing that is recorded changed in between: look at the code.")
+
+
+def test_tuples_in_memory_and_lists_on_disk_are_the_same_parameters(tmp_path):
+    result = make_result(params={"methods": ("gradcam", "scorecam")})
+    assert judge(result, type(result).load(result.save(tmp_path))).state is State.OK
+
+
+def test_table_sentences_are_readable_and_counts_have_tolerances():
+    frame = FRAME.assign(count=[1, 5], energy=np.float32([0.5, 0.25]))
+    moved = frame.assign(count=[2, 9], hit=[True, False], energy=np.float32([0.5, 0.26]))
+    found = Table(moved, {"count": 1, "energy": 0.02}).compare(Table(frame), "table")
+    assert [f.sentence for f in found] == [
+        "hit of scorecam: True became False",
+        "count of scorecam: 5 became 9 (limit 1)",
+    ]
+
+
+def test_a_ranking_refuses_one_name_twice():
+    with pytest.raises(ValueError, match="must differ"):
+        Ranking(("crane", "crane"), (0.5, 0.4), 0.1)
+
+
+def test_names_that_are_no_valid_text_survive_the_disk(tmp_path):
+    result = make_result("caf\udce9.jpg")
+    assert type(result).load(result.save(tmp_path)).case.input == "photos/caf\udce9.jpg"

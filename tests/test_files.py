@@ -7,7 +7,9 @@ from xai_eval.errors import StorageError
 from xai_eval.files import write_files
 
 
-@pytest.mark.parametrize("code, words", [(errno.ENOSPC, "disk is full"), (errno.EROFS, "read-only"), (errno.EIO, "Errno")])
+@pytest.mark.parametrize(
+    "code, words", [(errno.ENOSPC, "disk is full"), (errno.EROFS, "read-only"), (errno.EIO, "Errno")]
+)
 def test_a_failing_disk_changes_nothing(tmp_path, monkeypatch, code, words):
     write_files(tmp_path, {"a": b"old", "b": b"old"})
 

@@ -128,7 +128,9 @@ def test_unused_goldens_are_kept_until_pruned(tmp_path, goldens):
 
 def damage(path, how):
     text = path.read_text()
-    path.write_text({"truncated": text[: len(text) // 2], "edited": text.replace("flamingo", "crane"), "empty": ""}[how])
+    path.write_text(
+        {"truncated": text[: len(text) // 2], "edited": text.replace("flamingo", "crane"), "empty": ""}[how]
+    )
 
 
 @pytest.mark.parametrize("how", ["truncated", "edited", "empty"])

@@ -100,7 +100,13 @@ def test_runs_never_write_goldens(repo, monkeypatch):
 
 @pytest.mark.parametrize(
     "selection",
-    [("-k", "image-1"), ("-m", "not xai"), ("test_suite.py::test_explanation[image-4.jpg]",), ("--lf",), ("test_suite.py",)],
+    [
+        ("-k", "image-1"),
+        ("-m", "not xai"),
+        ("test_suite.py::test_explanation[image-4.jpg]",),
+        ("--lf",),
+        ("test_suite.py",),
+    ],
     ids=["k", "m", "node id", "lf", "file"],
 )
 def test_a_selection_neither_loses_goldens_nor_calls_them_unused(repo, selection):
@@ -244,7 +250,14 @@ def test_options_win_over_ini_keys_and_ini_keys_over_defaults(repo):
 
 def test_help_shows_one_group_with_one_prefix(repo):
     result = repo.runpytest("--help")
-    result.stdout.fnmatch_lines(["regression testing for explanations:*", "*--xai-golden=DIR*", "*--xai-report=DIR*", "*--xai-strict*"])
+    result.stdout.fnmatch_lines(
+        [
+            "regression testing for explanations:*",
+            "*--xai-golden=DIR*",
+            "*--xai-report=DIR*",
+            "*--xai-strict*",
+        ]
+    )
 
 
 def test_a_run_without_explanations_pays_nothing_and_writes_nothing(repo):
@@ -255,7 +268,11 @@ def test_a_run_without_explanations_pays_nothing_and_writes_nothing(repo):
         "print('heavy:', sorted(heavy)); sys.exit(code)"
     )
     # Only the plugin under test: others, such as hypothesis, may import numpy.
-    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_PLUGINS": "xai_eval.pytest_plugin"}
+    environment = {
+        **os.environ,
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        "PYTEST_PLUGINS": "xai_eval.pytest_plugin",
+    }
     environment.pop("PYTEST_CURRENT_TEST", None)
     done = subprocess.run([sys.executable, "-c", code], cwd=repo.path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -42,7 +42,7 @@ def in_any(name, packages):
 DOORS = {"cli.py", "__init__.py", "__main__.py", "pytest_plugin.py"}
 
 
-@pytest.mark.parametrize("path", [p for p in modules(left=False)], ids=lambda p: str(p.relative_to(PACKAGE)))
+@pytest.mark.parametrize("path", list(modules(left=False)), ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_nothing_right_of_the_wall_imports_torch_or_what_measures(path):
     if path.name in DOORS and path.parent == PACKAGE:
         names = list(imports(path, top_level_only=True))
@@ -54,12 +54,18 @@ def test_nothing_right_of_the_wall_imports_torch_or_what_measures(path):
 ROOMS = ["run", "tasks", "explainers", "metrics", "inputs"]
 
 
-@pytest.mark.parametrize("path", [p for p in modules(left=True)], ids=lambda p: str(p.relative_to(PACKAGE)))
+@pytest.mark.parametrize("path", list(modules(left=True)), ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_left_of_the_wall_imports_run_one_way(path):
     """run -> tasks -> explainers, metrics -> inputs; never a golden, a verdict or a report."""
     room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
     above = {f"xai_eval.{each}" for each in ROOMS[: ROOMS.index(room)]}
-    judging = {"xai_eval.golden", "xai_eval.drift", "xai_eval.report", "xai_eval.cli", "xai_eval.pytest_plugin"}
+    judging = {
+        "xai_eval.golden",
+        "xai_eval.drift",
+        "xai_eval.report",
+        "xai_eval.cli",
+        "xai_eval.pytest_plugin",
+    }
     assert [n for n in imports(path) if in_any(n, above | judging)] == []
 
 

@@ -64,9 +64,7 @@ def _check(options: argparse.Namespace) -> int:
     return _judge_and_report(options.results, options)
 
 
-def _judge_and_report(
-    folder: Path, options: argparse.Namespace, failing: Sequence[str] | None = None
-) -> int:
+def _judge_and_report(folder: Path, options: argparse.Namespace, failing: Sequence[str] | None = None) -> int:
     """Judge, write the page and print. `failing` names the states that fail; all but ok if it is None."""
     from xai_eval.report import write_report
 
@@ -82,7 +80,7 @@ def _print_verdicts(
     from xai_eval.report.verdicts import verdicts_document
 
     if options.json:
-        print(json.dumps(verdicts_document(judged.verdicts, judged.record), indent=1, ensure_ascii=False))
+        print(json.dumps(verdicts_document(judged.verdicts, judged.record), indent=1))
     else:
         print("\n".join([*summary_lines(judged.verdicts), *([f"page: {page}"] if page else [])]))
     failed = [v for v in judged.verdicts if v.failed and (failing is None or v.state in failing)]
@@ -128,7 +126,13 @@ def _list(options: argparse.Namespace) -> int:
     from xai_eval.tasks import all_tasks
 
     tasks = [
-        {"task": t.name, "model": t.model, "images": t.images, "parameters": list(t.parameters), "summary": t.summary}
+        {
+            "task": t.name,
+            "model": t.model,
+            "images": t.images,
+            "parameters": list(t.parameters),
+            "summary": t.summary,
+        }
         for t in all_tasks().values()
     ]
     if options.json:
@@ -179,23 +183,56 @@ def _parser() -> argparse.ArgumentParser:
 def _add_run(commands: Any) -> None:
     command = _command(commands, "run", _run, "explain, measure and write results and a page; goldens stay untouched")
     command.add_argument("task", nargs="*", metavar="TASK", help="tasks to run (default: all; see `xai-eval list`)")
-    command.add_argument("--model", metavar="SPEC", help="scenes:objects, torchvision:resnet50, file:PATH.py:FACTORY, ...")
+    command.add_argument(
+        "--model", metavar="SPEC", help="scenes:objects, torchvision:resnet50, file:PATH.py:FACTORY, ..."
+    )
     command.add_argument("--images", metavar="SPEC", help="scenes, imagenet-samples, a folder, a file or a glob")
-    command.add_argument("--out", type=Path, default=Path("reports"), metavar="DIR", help="folder to write (default: reports)")
+    command.add_argument(
+        "--out", type=Path, default=Path("reports"), metavar="DIR", help="folder to write (default: reports)"
+    )
     command.add_argument("--device", default="auto", help="auto, cpu, cuda, ... (default: auto)")
     command.add_argument("--quiet", action="store_true", help="no progress bar")
     _add_golden(command)
     _add_json(command)
     group = command.add_argument_group("parameters of tasks")
-    group.add_argument("--layer", dest="param_layer", metavar="NAME", help="explained layer (default: the last convolutional block)")
-    group.add_argument("--target", dest="param_target", metavar="CLASS", help="predicted (default), intended, or a class by index or name")
-    group.add_argument("--methods", dest="param_methods", nargs="+", metavar="METHOD", help="gradcam scorecam ablationcam (default), or others of pytorch-grad-cam")
-    group.add_argument("--seed", dest="param_seed", metavar="N", type=int, help="seed of methods that draw random numbers (default: 0)")
+    group.add_argument(
+        "--layer",
+        dest="param_layer",
+        metavar="NAME",
+        help="explained layer (default: the last convolutional block)",
+    )
+    group.add_argument(
+        "--target",
+        dest="param_target",
+        metavar="CLASS",
+        help="predicted (default), intended, or a class by index or name",
+    )
+    group.add_argument(
+        "--methods",
+        dest="param_methods",
+        nargs="+",
+        metavar="METHOD",
+        help="gradcam scorecam ablationcam (default), or others of pytorch-grad-cam",
+    )
+    group.add_argument(
+        "--seed",
+        dest="param_seed",
+        metavar="N",
+        type=int,
+        help="seed of methods that draw random numbers (default: 0)",
+    )
 
 
 def _add_judging(commands: Any) -> None:
     check = _command(commands, "check", _check, "judge what a run obtained against the goldens; needs no torch")
-    check.add_argument("results", type=Path, nargs="?", default=Path("reports"), metavar="RESULTS", help="folder of a run (default: reports)")
+    check.add_argument(
+        "results",
+        type=Path,
+        nargs="?",
+        default=Path("reports"),
+        metavar="RESULTS",
+        help="folder of a run (default: reports)",
+    )
     diff = _command(commands, "diff", _diff, "judge one run by another: two torch versions, two models")
     diff.add_argument("results_a", type=Path, metavar="RESULTS_A", help="folder of the run that is taken as right")
     diff.add_argument("results_b", type=Path, metavar="RESULTS_B", help="folder of the run that is judged")
@@ -212,13 +249,26 @@ def _add_changing(commands: Any) -> None:
     prune = _command(commands, "prune", _prune, "delete goldens that the run should have used and did not")
     prune.add_argument("--dry-run", action="store_true", help="only say which")
     for each in (command, prune):
-        each.add_argument("--results", type=Path, default=Path("reports"), metavar="RESULTS", help="folder of the run (default: reports)")
+        each.add_argument(
+            "--results",
+            type=Path,
+            default=Path("reports"),
+            metavar="RESULTS",
+            help="folder of the run (default: reports)",
+        )
         _add_golden(each)
 
 
 def _add_rest(commands: Any) -> None:
     report = _command(commands, "report", _report, "write the page, figures and tables of a run again")
-    report.add_argument("results", type=Path, nargs="?", default=Path("reports"), metavar="RESULTS", help="folder of a run (default: reports)")
+    report.add_argument(
+        "results",
+        type=Path,
+        nargs="?",
+        default=Path("reports"),
+        metavar="RESULTS",
+        help="folder of a run (default: reports)",
+    )
     _add_golden(report)
     listing = _command(commands, "list", _list, "list the tasks with their parameters")
     _add_json(listing)
@@ -233,7 +283,13 @@ def _command(commands: Any, name: str, function: Any, text: str) -> argparse.Arg
 
 
 def _add_golden(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--golden", type=Path, default=Path("golden"), metavar="DIR", help="folder of goldens (default: golden)")
+    command.add_argument(
+        "--golden",
+        type=Path,
+        default=Path("golden"),
+        metavar="DIR",
+        help="folder of goldens (default: golden)",
+    )
 
 
 def _add_json(command: argparse.ArgumentParser) -> None:

@@ -34,6 +34,9 @@ class StageShift:
     name: str
     change: float
 
+    def __str__(self) -> str:
+        return f"{self.name} (relative {self.change:.2g})" if math.isfinite(self.change) else self.name
+
 
 @dataclass(frozen=True)
 class Change:
@@ -128,7 +131,11 @@ def judge_all(
     verdicts = [judge(obtained[k], goldens[g]) if g else missing(obtained[k].case) for k, g in pairs.items()]
     used = {*pairs.values()}
     unused = [
-        Verdict(g.case, State.UNUSED, reason="a golden of this run's models and pictures, but the run did not obtain it.")
+        Verdict(
+            g.case,
+            State.UNUSED,
+            reason="a golden of this run's models and pictures, but the run did not obtain it.",
+        )
         for k, g in goldens.items()
         if k not in used and k not in errors and _in_scope(g.case, obtained.values(), goldens, used)
     ]
@@ -186,7 +193,14 @@ def _another_experiment(obtained: Result, golden: Result) -> str:
         return f"the experiment changed, so there is nothing to compare: {'; '.join(map(str, changed))}."
     was, now = golden.stages.get("image bytes"), obtained.stages.get("image bytes")
     pixels_was, pixels_now = golden.stages.get("decoded pixels"), obtained.stages.get("decoded pixels")
-    if was and now and was.digest != now.digest and pixels_was and pixels_now and pixels_was.digest != pixels_now.digest:
+    if (
+        was
+        and now
+        and was.digest != now.digest
+        and pixels_was
+        and pixels_now
+        and pixels_was.digest != pixels_now.digest
+    ):
         return "the picture's bytes and pixels are not those of the golden, so there is nothing to compare."
     return ""
 
@@ -233,10 +247,7 @@ def _mapping_changes(
 
 
 def _origin_sentence(origin: StageShift | None) -> str:
-    if origin is None:
-        return "No recorded stage moved before the result itself."
-    size = f" (relative {origin.change:.2g})" if math.isfinite(origin.change) else ""
-    return f"First stage that moved: {origin.name}{size}."
+    return f"First stage that moved: {origin}." if origin else "No recorded stage moved before the result itself."
 
 
 def _cause_sentence(changes: Sequence[Change]) -> str:
@@ -249,5 +260,5 @@ def _ok_sentence(origin: StageShift | None, changes: Sequence[Change]) -> str:
     if not changes and origin is None:
         return "as accepted."
     held = f"the explanation held although these changed: {'; '.join(map(str, changes))}." if changes else ""
-    moved = f"Stage {origin.name} moved (relative {origin.change:.2g})." if origin else ""
+    moved = f"First stage that moved: {origin}." if origin else ""
     return " ".join(filter(None, [held, moved])) or "as accepted."

@@ -44,7 +44,7 @@ def write_files(folder: Path, contents: Mapping[str, bytes]) -> None:
                 os.fsync(file.fileno())
         for path, destination in temporary:
             Path(path).chmod(0o666 & ~_umask())
-            os.replace(path, destination)
+            Path(path).replace(destination)
     except OSError as error:
         reason, advice = _REASONS.get(error.errno or 0, (str(error), "see the system's message"))
         raise StorageError(

@@ -33,9 +33,9 @@ class Fingerprint:
             return float("inf")
         scale = float(np.linalg.norm(other.sketch.astype(np.float64)))
         change = float(np.linalg.norm(self.sketch.astype(np.float64) - other.sketch.astype(np.float64)))
-        if not np.isfinite(change) or scale == 0.0:
-            return float("inf")
-        return change / scale
+        if change == 0.0:
+            return 0.0
+        return change / scale if np.isfinite(change) and scale > 0.0 else float("inf")
 
 
 def fingerprint_text(text: str) -> Fingerprint:

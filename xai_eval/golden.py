@@ -40,7 +40,7 @@ class Goldens:
         history = read_history(place)
         entry = {"when": _now(), "reason": reason, "result": result.condensed().digest}
         result.condensed().save(place)
-        write_file(place / HISTORY_FILE, f"{json.dumps([*history, entry], indent=1, ensure_ascii=False)}\n".encode())
+        write_file(place / HISTORY_FILE, f"{json.dumps([*history, entry], indent=1)}\n".encode())
         return place
 
     def remove(self, key: str) -> None:
@@ -112,7 +112,9 @@ def accept(judged: Judged, goldens: Goldens, keys: Sequence[str], *, everything:
     if not reason.strip():
         raise UsageError('accepting needs a reason: --reason "why the new explanation is right".')
     if everything == bool(keys):
-        raise UsageError("name the cases to accept, or --all, not both." if keys else "name a case to accept, or --all.")
+        raise UsageError(
+            "name the cases to accept, or --all, not both." if keys else "name a case to accept, or --all."
+        )
     if everything and (not judged.record.finished or judged.record.failures):
         raise UsageError("the run is incomplete, so --all is refused: run it to the end, or name single cases.")
     chosen = list(judged.results) if everything else [_resolve(key, judged.results) for key in keys]

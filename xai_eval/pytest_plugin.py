@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from xai_eval.pytest_session import GoldenSession
     from xai_eval.drift import Verdict
+    from xai_eval.pytest_session import GoldenSession
     from xai_eval.result import Result
 
 _MARKERS = (
@@ -24,9 +24,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options, all in one group and with one prefix."""
     group = parser.getgroup("xai-eval", "regression testing for explanations")
     group.addoption("--xai-golden", metavar="DIR", help="folder of goldens (ini: xai_golden; default: golden)")
-    group.addoption("--xai-report", metavar="DIR", help="folder for results and page (ini: xai_report; default: reports)")
     group.addoption(
-        "--xai-strict", action="store_true", default=None, help="what could not be measured fails instead of skipping"
+        "--xai-report", metavar="DIR", help="folder for results and page (ini: xai_report; default: reports)"
+    )
+    group.addoption(
+        "--xai-strict",
+        action="store_true",
+        default=None,
+        help="what could not be measured fails instead of skipping",
     )
     parser.addini("xai_golden", "folder of goldens, relative to the root of the tests", default="golden")
     parser.addini("xai_report", "folder for results and page, relative to the root of the tests", default="reports")
@@ -180,5 +185,3 @@ def _report_failure(session: pytest.Session, nodeid: str, message: str) -> None:
     )
     session.config.hook.pytest_runtest_logreport(report=report)
     session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
-

@@ -109,7 +109,10 @@ class GoldenSession:
         self.verdicts = [v for v in verdicts if v.state is not State.UNUSED or complete]
         self._write_report(results, stored)
         unused = [v for v in self.verdicts if v.state is State.UNUSED]
-        return [*failures, *((f"xai-eval::unused[{v.case.key}]", f"unused: {v.case.key}: {v.reason}") for v in unused)]
+        return [
+            *failures,
+            *((f"xai-eval::unused[{v.case.key}]", f"unused: {v.case.key}: {v.reason}") for v in unused),
+        ]
 
     def _nothing_measured(self, session: pytest.Session) -> list[tuple[str, str]]:
         excused = session.testsfailed or session.config.option.collectonly

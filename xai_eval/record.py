@@ -45,7 +45,7 @@ class RunRecord:
 
     def save(self, folder: Path) -> None:
         """Write `run.json` into `folder`."""
-        document = json.dumps({"schema": SCHEMA, **dataclasses.asdict(self)}, indent=1, ensure_ascii=False)
+        document = json.dumps({"schema": SCHEMA, **dataclasses.asdict(self)}, indent=1)
         write_file(folder / RUN_FILE, f"{document}\n".encode())
 
     @classmethod
@@ -58,7 +58,9 @@ class RunRecord:
         """
         path = folder / RUN_FILE
         if not path.is_file():
-            raise InputUnavailable(f"{folder} holds no run: {path} is missing. Run `xai-eval run --out {folder}` first.")
+            raise InputUnavailable(
+                f"{folder} holds no run: {path} is missing. Run `xai-eval run --out {folder}` first."
+            )
         try:
             document = json.loads(path.read_text())
             schema = document.pop("schema")

@@ -43,6 +43,10 @@ class Case:
     input: str
     params: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        # What the disk makes of them, so that a tuple here and a list there are the same parameter.
+        object.__setattr__(self, "params", json.loads(_canonical(dict(self.params))))
+
     @property
     def identity(self) -> str:
         """The whole case as canonical JSON."""
@@ -85,6 +89,9 @@ class Provenance:
     precision: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "parameters", json.loads(_canonical(dict(self.parameters))))
+
 
 @dataclass(frozen=True)
 class Result:
@@ -125,7 +132,7 @@ class Result:
             StorageError: the folder cannot be written; what was there before is untouched.
         """
         arrays = pack_arrays(self._arrays())
-        document = json.dumps(_sign(self._document(arrays)), indent=1, sort_keys=True, ensure_ascii=False)
+        document = json.dumps(_sign(self._document(arrays)), indent=1, sort_keys=True)
         # result.json vouches for arrays.npz, so it comes last.
         write_files(Path(folder), {ARRAYS_FILE: arrays, RESULT_FILE: f"{document}\n".encode()})
         return Path(folder)
@@ -152,7 +159,9 @@ class Result:
             raise StorageError(f"{folder / RESULT_FILE} holds no valid result ({error!r}).") from error
 
     def _arrays(self) -> dict[str, Any]:
-        stored = {f"{name}.{part}": array for name, each in self.fields.items() for part, array in each.arrays().items()}
+        stored = {
+            f"{name}.{part}": array for name, each in self.fields.items() for part, array in each.arrays().items()
+        }
         sketches = {f"stage.{name}": s.sketch for name, s in self.stages.items() if s.sketch is not None}
         return {**stored, **sketches}
 
@@ -173,9 +182,7 @@ def _from_document(document: Mapping[str, Any], arrays: Mapping[str, Any]) -> Re
         case=Case(**document["case"]),
         fields={meta["name"]: _restore_field(meta, arrays) for meta in document["fields"]},
         stages={
-            stage["name"]: Fingerprint(
-                stage["digest"], tuple(stage["shape"]), arrays.get(f"stage.{stage['name']}")
-            )
+            stage["name"]: Fingerprint(stage["digest"], tuple(stage["shape"]), arrays.get(f"stage.{stage['name']}"))
             for stage in document["stages"]
         },
         provenance=Provenance(**document["provenance"]),
@@ -222,7 +229,7 @@ def _sign(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _canonical(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def _slug(text: str) -> str:

@@ -102,7 +102,9 @@ def run(plans: Sequence[Plan], folder: Path, progress: Progress) -> RunRecord:
         for each in plans:
             for result in progress(each.results(), len(each.images.images), each.task.name):
                 result.save(folder / RESULTS_FOLDER / result.case.key)
-                record = dataclasses.replace(record, versions=result.provenance.versions, device=result.provenance.device)
+                record = dataclasses.replace(
+                    record, versions=result.provenance.versions, device=result.provenance.device
+                )
     except XaiEvalError as error:
         dataclasses.replace(record, failures={each.images.name: str(error)}).save(folder)
         raise
@@ -137,7 +139,9 @@ def _check_cases(images: ImageSet) -> None:
     names = [image.name for image in images.images]
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
-        raise UsageError(f"two pictures of {images.name} share the name {repeated[0]!r}: results would overwrite each other.")
+        raise UsageError(
+            f"two pictures of {images.name} share the name {repeated[0]!r}: results would overwrite each other."
+        )
     if not names:
         raise InputUnavailable(f"{images.name} holds no pictures: nothing would be measured.")
 

@@ -21,7 +21,9 @@ DIGEST = hashlib.sha256(BODY).hexdigest()
 
 def wanted(site: Site, **changes: str | None) -> Download:
     site.files["/w.bin"] = BODY
-    return Download(**{"name": "w", "url": f"{site.url}/w.bin", "file": "sub/w.bin", "sha256": DIGEST, **changes})
+    return Download(
+        **{"name": "w", "url": f"{site.url}/w.bin", "file": "sub/w.bin", "sha256": DIGEST, **changes}
+    )
 
 
 def remains(root: Path) -> list[Path]:
@@ -49,7 +51,8 @@ def test_a_download_lands_in_the_data_root_once(
 
 
 @pytest.mark.parametrize(
-    "known", [{"sha256": "0" * 64}, {"sha256": None, "sha256_prefix": "00000000"}, {"sha256": DIGEST[:-1] + "x"}]
+    "known",
+    [{"sha256": "0" * 64}, {"sha256": None, "sha256_prefix": "00000000"}, {"sha256": DIGEST[:-1] + "x"}],
 )
 def test_a_wrong_digest_is_refused_and_nothing_is_left(
     site: Site, empty_root: Path, known: dict[str, str | None]
@@ -75,7 +78,9 @@ def test_an_interrupted_transfer_without_a_known_digest_is_noticed_too(site: Sit
 
 def test_a_missing_page_is_reported_with_the_servers_answer(site: Site, empty_root: Path) -> None:
     download = wanted(site, url=f"{site.url}/elsewhere.bin")
-    with pytest.raises(InputUnavailable, match=re.escape(f"{site.url}/elsewhere.bin (the server answers 404")):
+    with pytest.raises(
+        InputUnavailable, match=re.escape(f"{site.url}/elsewhere.bin (the server answers 404")
+    ):
         obtain(download)
     assert remains(empty_root) == []
 
@@ -92,7 +97,13 @@ def test_offline_the_error_says_where_it_looked_and_how_to_provide_the_file(
         obtain(Download("the weights", url, "sub/w.bin", sha256=DIGEST), also=[other])
     message = str(caught.value)
     home = empty_root / "sub" / "w.bin"
-    for part in ("the weights is not here", f"{home}, {other}", url, f"Copy the file to {home}", "XAI_EVAL_DATA"):
+    for part in (
+        "the weights is not here",
+        f"{home}, {other}",
+        url,
+        f"Copy the file to {home}",
+        "XAI_EVAL_DATA",
+    ):
         assert part in message
     assert "ConnectionError" in message
 
@@ -148,7 +159,9 @@ def test_fetch_brings_one_file_or_a_whole_set(
 
 
 def test_fetching_an_unknown_name_suggests_the_nearest() -> None:
-    with pytest.raises(UsageError, match="unknown download 'imagenet-sample'. Did you mean imagenet-samples"):
+    with pytest.raises(
+        UsageError, match=r"unknown download 'imagenet-sample'. Did you mean imagenet-samples"
+    ):
         fetch("imagenet-sample")
 
 

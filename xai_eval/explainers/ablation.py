@@ -45,7 +45,9 @@ class ReplayedAblation(AblationLayer):  # type: ignore[misc]  # the library has 
         self._verifying = False
         self._answered = False
 
-    def set_next_batch(self, input_batch_index: int, activations: Tensor, num_channels_to_ablate: int) -> None:
+    def set_next_batch(
+        self, input_batch_index: int, activations: Tensor, num_channels_to_ablate: int
+    ) -> None:
         """Take up the next channels of one image; the library calls this before each of its batches.
 
         Args:

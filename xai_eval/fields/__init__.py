@@ -9,9 +9,7 @@ from xai_eval.fields.ranking import Ranking
 from xai_eval.fields.score import Score
 from xai_eval.fields.table import Table
 
-KINDS: dict[str, type[Field]] = {
-    kind.kind: kind for kind in (Heatmap, Label, Mask, Picture, Ranking, Score, Table)
-}
+KINDS: dict[str, type[Field]] = {kind.kind: kind for kind in (Heatmap, Label, Mask, Picture, Ranking, Score, Table)}
 
 __all__ = [
     "KINDS",

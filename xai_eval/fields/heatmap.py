@@ -69,7 +69,10 @@ class Heatmap:
 
     def meta(self) -> dict[str, Any]:
         """Tolerance and full shape."""
-        return {"tolerance": asdict(self.tolerance), "full_shape": list(self.full_shape) if self.full_shape else None}
+        return {
+            "tolerance": asdict(self.tolerance),
+            "full_shape": list(self.full_shape) if self.full_shape else None,
+        }
 
     @classmethod
     def restore(cls, meta: Mapping[str, Any], arrays: Arrays) -> Self:
@@ -141,7 +144,13 @@ def _evidence(
     rank = rank_correlation(obtained, golden)
     moved = mass_moved(obtained, golden)
     rows = [
-        (Severity.EVIDENCE, "mass moved, share of the side,", moved, tolerance.moved, moved > tolerance.moved),
+        (
+            Severity.EVIDENCE,
+            "mass moved, share of the side,",
+            moved,
+            tolerance.moved,
+            moved > tolerance.moved,
+        ),
         (Severity.EVIDENCE, "rank correlation", rank, tolerance.rank, rank < tolerance.rank),
     ]
     for share in TOP_SHARES:

@@ -34,7 +34,7 @@ class Picture:
 
     def condensed(self) -> None:
         """A golden keeps no pictures: repositories would grow by 100 KB a case and version."""
-        return None
+        return
 
     def compare(self, golden: Picture, name: str) -> tuple[Finding, ...]:
         """Never judged."""

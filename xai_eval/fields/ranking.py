@@ -24,6 +24,8 @@ class Ranking:
     def __post_init__(self) -> None:
         if len(self.names) != len(self.values):
             raise ValueError(f"a ranking needs one value a name, got {len(self.names)} and {len(self.values)}")
+        if len(set(self.names)) < len(self.names):
+            raise ValueError(f"names of a ranking must differ, got {self.names}")
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The few numbers are stored as text, so that a change of them can be read in a review."""
@@ -52,16 +54,16 @@ class Ranking:
         if len(self.names) != len(golden.names):
             sentence = f"{len(golden.names)} names became {len(self.names)}"
             return (Finding(name, Severity.NUMBERS, "length", sentence),)
-        return tuple(
-            Finding(name, Severity.NUMBERS, "value", _sentence(each, was, now, self.tolerance), apart(was, now), self.tolerance)
-            for each in dict.fromkeys((*golden.names, *self.names))
-            for was, now in [(golden._value(each), self._value(each))]
-            if apart(was, now) > self.tolerance
-        )
+        compared = [self._compare_name(golden, name, each) for each in dict.fromkeys((*golden.names, *self.names))]
+        return tuple(finding for finding in compared if finding)
+
+    def _compare_name(self, golden: Ranking, field: str, name: str) -> Finding | None:
+        was, now = golden._value(name), self._value(name)
+        distance = apart(was, now)
+        if distance <= self.tolerance:
+            return None
+        sentence = f"{name}: {was:.4g} became {now:.4g} (limit {self.tolerance:g})"
+        return Finding(field, Severity.NUMBERS, "value", sentence, distance, self.tolerance)
 
     def _value(self, name: str) -> float:
         return dict(zip(self.names, self.values, strict=True)).get(name, self.values[-1])
-
-
-def _sentence(name: str, was: float, now: float, tolerance: float) -> str:
-    return f"{name}: {was:.4g} became {now:.4g} (limit {tolerance:g})"

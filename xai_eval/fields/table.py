@@ -30,7 +30,9 @@ class Table:
         object.__setattr__(self, "frame", _with_plain_text(self.frame))
         keys = self.frame.iloc[:, 0]
         if keys.duplicated().any():
-            raise ValueError(f"rows of a table are keyed by its first column, which repeats {keys[keys.duplicated()].iloc[0]!r}")
+            raise ValueError(
+                f"rows of a table are keyed by its first column, which repeats {keys[keys.duplicated()].iloc[0]!r}"
+            )
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Cells are stored as text, so that a change of them can be read in a review."""
@@ -68,9 +70,9 @@ class Table:
         return tuple(finding for finding in cells if finding)
 
     def _compare_cell(self, golden: Table, name: str, row: int, column: str) -> Finding | None:
-        now, was = self.frame[column].iloc[row], golden.frame[column].iloc[row]
+        now, was = (_plain(table.frame[column].iloc[row]) for table in (self, golden))
         place = f"{column} of {self.frame.iloc[row, 0]}"
-        if isinstance(now, float) and isinstance(was, float):
+        if _is_quantity(now) and _is_quantity(was):
             limit = self.tolerance.get(column, 0.0)
             distance = apart(now, was)
             sentence = f"{place}: {was:.4g} became {now:.4g} (limit {limit:g})"
@@ -80,10 +82,21 @@ class Table:
         return Finding(name, Severity.EVIDENCE, place, f"{place}: {was!r} became {now!r}")
 
 
+def _plain(cell: Any) -> Any:
+    """Python's own value of a numpy scalar: people read it in sentences."""
+    return cell.item() if hasattr(cell, "item") else cell
+
+
+def _is_quantity(cell: Any) -> bool:
+    return isinstance(cell, (int, float)) and not isinstance(cell, bool)
+
+
 def _with_plain_text(frame: pd.DataFrame) -> pd.DataFrame:
     """Text as Python strings or None: what pandas makes of missing text differs between its versions."""
     plain = {
-        name: column if _is_number(column) else pd.Series([None if pd.isna(v) else str(v) for v in column], dtype="object")
+        name: column
+        if _is_number(column)
+        else pd.Series([None if pd.isna(v) else str(v) for v in column], dtype="object")
         for name, column in frame.reset_index(drop=True).items()
     }
     return pd.DataFrame(plain)

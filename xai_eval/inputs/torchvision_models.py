@@ -40,11 +40,14 @@ def load_torchvision(spec: str) -> Classifier:
             f"{name} is prepared by {type(preset).__name__}; expected an image classifier "
             "(ImageClassification). Choose a classification model."
         )
+    categories = weights.meta.get("categories")
+    if not categories:
+        raise UsageError(f"{name}: the weights {weights.name} come without classes; choose other weights.")
     return Classifier(
         name=name,
         module=_build(model, weights, name),
         preprocess=TorchvisionPreset(preset),
-        class_names=tuple(weights.meta["categories"]),
+        class_names=tuple(categories),
         class_ids=_wordnet_ids(weights),
         classes_from=f"torchvision, {type(weights).__name__}.{weights.name}",
     )

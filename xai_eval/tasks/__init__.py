@@ -57,7 +57,9 @@ def task(name: str, *, model: str = "scenes:objects", images: str = "scenes") ->
 
     def register(function: Evaluation) -> Evaluation:
         if name in _TASKS and _TASKS[name].function.__module__ != function.__module__:
-            raise UsageError(f"two tasks are named {name!r}: in {_TASKS[name].function.__module__} and {function.__module__}.")
+            raise UsageError(
+                f"two tasks are named {name!r}: in {_TASKS[name].function.__module__} and {function.__module__}."
+            )
         _TASKS[name] = Task(name, function, model, images)
         return function
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 from numpy.typing import NDArray
+from PIL import Image
 
 from xai_eval.fields import Field, Heatmap, HeatmapTolerance, Label, Mask, Picture, Ranking, Table
 from xai_eval.fingerprint import Fingerprint, fingerprint_array, fingerprint_text
@@ -97,7 +97,11 @@ def _evaluate(case: Case, classifier: Classifier, image: LabelledImage, seed: in
     }
     return Result(
         case=case,
-        fields={**target.fields, "top5": _top5(classifier, seen.logits), **_map_fields(classifier, image, maps)},
+        fields={
+            **target.fields,
+            "top5": _top5(classifier, seen.logits),
+            **_map_fields(classifier, image, maps),
+        },
         stages=_stages(image, batch, seen, target, maps),
         provenance=_provenance(classifier, image, seed),
     )
@@ -115,7 +119,12 @@ def _map_fields(classifier: Classifier, image: LabelledImage, maps: Mapping[str,
     layers: dict[str, Field] = {f"{m}_layer": Heatmap(each.layer[0], LAYER_MAP_TOLERANCE) for m, each in maps.items()}
     picture = Picture(classifier.preprocess.view(Image.fromarray(image.pixels)))
     mask = None if image.mask is None else classifier.preprocess.mask(image.mask)
-    fields: dict[str, Field] = {"picture": picture, **heatmaps, **layers, "table": _method_table(heatmaps, mask)}
+    fields: dict[str, Field] = {
+        "picture": picture,
+        **heatmaps,
+        **layers,
+        "table": _method_table(heatmaps, mask),
+    }
     if mask is not None:
         fields |= {"mask": Mask(mask), "iou_sweep": _sweep_table(heatmaps, mask)}
     return fields

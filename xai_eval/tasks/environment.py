@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 def library_versions(names: Iterable[str]) -> dict[str, str]:
     """Return the installed version of each library, with Python's own."""
     versions = {name: importlib.metadata.version(name) for name in names}
-    return {"python": platform.python_version(), "xai-eval": importlib.metadata.version("xai-eval"), **versions}
+    return {
+        "python": platform.python_version(),
+        "xai-eval": importlib.metadata.version("xai-eval"),
+        **versions,
+    }
 
 
 def device_name(module: nn.Module) -> str:

@@ -1,7 +1,7 @@
 """Procedural scenes with exact masks: pictures whose every pixel is known, made from a seed alone.
 
-Only numpy is needed. Objects are told by their shape: colours, textures, places and surroundings are drawn without
-regard to the class, so a classifier that is right has looked at the object.
+Only numpy is needed. Objects are told by their shape: colours, textures, places and surroundings are drawn
+without regard to the class, so a classifier that is right has looked at the object.
 """
 
 from __future__ import annotations

@@ -16,8 +16,8 @@ _BATCH = 256
 class Dice:
     """Draws from one seeded stream of integers.
 
-    `RandomState` is numpy's frozen generator (its streams are guaranteed not to change), and integers of a fixed
-    width are the part of it that no platform's floating point can touch; the rest is plain Python arithmetic.
+    `RandomState` is numpy's frozen generator (its streams are guaranteed not to change), and integers of a
+    fixed width are the part of it that no platform's floating point can touch; the rest is plain Python.
     """
 
     def __init__(self, seed: int):

@@ -28,13 +28,13 @@ class Layer:
 
 
 def paint_landscape(canvas: Canvas, dice: Dice, scene: str) -> float:
-    """Cover the whole canvas with the backgrounds of a scene label; return the row of the horizon (0: no sky)."""
+    """Cover the whole canvas with the backgrounds of a scene label; return the horizon's row (0: no sky)."""
     horizon = 0.0 if scene != "mountains" and dice.chance(0.15) else dice.between(0.26, 0.58) * SIZE
     canvas.paint("sky", np.full((SIZE, SIZE), True), texture(dice, "sky"))
     for layer in _PLACES[scene](dice, horizon):
         colours = texture(dice, layer.concept)
         if layer.marks is not None:
-            colours = np.where(layer.marks[:, :, None], 0.25 * colours + 0.75 * 238.0, colours)
+            colours = np.where(layer.marks, 0.25 * colours + 0.75 * 238.0, colours)
         canvas.paint(layer.concept, layer.mask, colours)
     return horizon
 
@@ -91,11 +91,8 @@ def _riverside(dice: Dice, horizon: float) -> list[Layer]:
     if dice.chance(0.4):
         middle = horizon + dice.between(0.4, 0.75) * (SIZE - horizon)
         half = dice.between(7, 13)
-        line = (
-            middle
-            + 18 * (ridge(dice, (40, 16), SIZE) - 0.5)
-            + dice.between(-0.15, 0.15) * (_COLUMNS - _MIDDLE)
-        )
+        tilt = dice.between(-0.15, 0.15)
+        line = middle + 18 * (ridge(dice, (40, 16), SIZE) - 0.5) + tilt * (_COLUMNS - _MIDDLE)
         return [bank, Layer("river", np.asarray((abs(_ROWS - line) <= half) & bank.mask))]
     bends = ridge(dice, (38, 18), SIZE)[:, None] - 0.5
     line = dice.between(0.3, 0.7) * SIZE + 60 * bends
@@ -109,11 +106,10 @@ def _street(dice: Dice, horizon: float) -> list[Layer]:
         across = _ROWS - middle - dice.between(-0.12, 0.12) * (_COLUMNS - _MIDDLE)
         dashes = (abs(across) <= 1.0) & ((_COLUMNS + dice.between(0, 14)) % 14 < 8)
         return [verge, Layer("road", np.asarray(abs(across) <= half), np.asarray(dashes))]
-    line = dice.between(0.25, 0.75) * SIZE + dice.between(-0.4, 0.4) * (_ROWS - SIZE)
+    line = np.asarray(dice.between(0.25, 0.75) * SIZE + dice.between(-0.4, 0.4) * (_ROWS - SIZE))
     road = _towards_us(dice, horizon, line, (2, 3), (24, 36))
-    dashes = (abs(_COLUMNS - line) <= 0.4 + 1.4 * _nearness(horizon)) & (
-        (_ROWS + dice.between(0, 15)) % 15 < 9
-    )
+    width, shift = 0.4 + 1.4 * _nearness(horizon), dice.between(0, 15)
+    dashes = (abs(_COLUMNS - line) <= width) & ((_ROWS + shift) % 15 < 9)
     return [verge, Layer("road", road & verge.mask, np.asarray(dashes))]
 
 

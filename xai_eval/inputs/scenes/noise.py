@@ -15,7 +15,7 @@ Cell = tuple[int, int]
 
 
 def value_noise(dice: Dice, cells: Sequence[Cell], size: int) -> Field:
-    """Noise (size, size) in [0, 1): octaves with the given cells (height, width in pixels), each half the last."""
+    """Noise (size, size) in [0, 1): octaves with cells of (height, width) pixels, each half as strong."""
     total, weight, sum_of_weights = np.zeros((size, size)), 1.0, 0.0
     for height, width in cells:
         lattice = dice.grid(size // height + 2, size // width + 2)

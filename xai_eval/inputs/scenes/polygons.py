@@ -16,6 +16,7 @@ Point = tuple[float, float]
 Outline = tuple[Point, ...]
 Points = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+Indices = NDArray[np.intp]
 
 _PER_QUARTER = 4
 
@@ -29,13 +30,9 @@ def unit_direction(half_angle_tangent: float) -> Point:
 def ellipse(x: float, y: float, rx: float, ry: float) -> Outline:
     """Outline of an ellipse round (x, y) with the half axes rx and ry."""
     arc = [unit_direction(i / _PER_QUARTER) for i in range(_PER_QUARTER)]
-    turns = (
-        [(c, s) for c, s in arc],
-        [(-s, c) for c, s in arc],
-        [(-c, -s) for c, s in arc],
-        [(s, -c) for c, s in arc],
-    )
-    return tuple((x + rx * c, y + ry * s) for turn in turns for c, s in turn)
+    turns = ((1, 0), (0, 1), (-1, 0), (0, -1))
+    circle = [(c * u - s * v, c * v + s * u) for u, v in turns for c, s in arc]
+    return tuple((x + rx * c, y + ry * s) for c, s in circle)
 
 
 def dome(x: float, y: float, rx: float, ry: float) -> Outline:
@@ -65,8 +62,8 @@ class Figure:
     """
 
     corners: Points
-    following: NDArray[np.intp]
-    starts: NDArray[np.intp]
+    following: Indices
+    starts: Indices
 
     @classmethod
     def of(cls, outlines: Sequence[Outline]) -> Figure:
@@ -87,11 +84,19 @@ class Figure:
         Corners are in pixels; pixel (i, j) has its centre at (j + 0.5, i + 0.5).
         """
         x, y = self.corners[:, :1], self.corners[:, 1:]
-        next_x, next_y = x[self.following], y[self.following]
-        height = next_y - y
-        height[height == 0] = 1.0  # a horizontal edge crosses no row, so its slope is never used
         centres = np.arange(rows) + 0.5
-        crosses = (y <= centres) != (next_y <= centres)
-        at = x + (centres - y) * ((next_x - x) / height)
-        left_of = crosses[:, :, None] & (at[:, :, None] < np.arange(columns) + 0.5)
-        return np.asarray(np.bitwise_xor.reduceat(left_of, self.starts, axis=0))
+        crosses = (y <= centres) != (y[self.following] <= centres)
+        edge, row = crosses.nonzero()
+        x, y, end = x[edge, 0], y[edge, 0], self.following[edge]
+        at = x + (centres[row] - y) * ((self.corners[end, 0] - x) / (self.corners[end, 1] - y))
+        column = np.clip(np.floor(at + 0.5), 0, columns).astype(np.intp)
+        return self._between_crossings(edge, row, column, (rows, columns))
+
+    def _between_crossings(self, edge: Indices, row: Indices, column: Indices, size: tuple[int, int]) -> Mask:
+        """Masks (P, rows, columns) that change sides where an edge crosses the centre line of a row."""
+        count, (rows, columns) = len(self.starts), size
+        outline = np.searchsorted(self.starts, edge, side="right") - 1
+        place = (outline * rows + row) * (columns + 1) + column
+        crossings = np.bincount(place, minlength=count * rows * (columns + 1))
+        passed = crossings.reshape(count, rows, columns + 1).cumsum(axis=2)
+        return np.asarray(passed[:, :, :columns] % 2 == 1)

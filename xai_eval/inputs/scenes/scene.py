@@ -26,9 +26,9 @@ class Scene:
     Attributes:
         seed: what it was made from.
         pixels: uint8 (96, 96, 3), RGB.
-        masks: bool (96, 96) for every concept that can be seen, only where it can be seen. No pixel belongs to two
-            concepts; stones, boards and other clutter belong to none. A shadow belongs to what it falls on, window
-            panes and other details to the object that has them.
+        masks: bool (96, 96) for every concept that can be seen, only where it is seen. No pixel belongs
+            to two concepts; stones, boards and other clutter belong to none. A shadow belongs to what it
+            falls on, window panes and other details to the object that has them.
         main_object: the largest object, one of `OBJECTS`.
         scene: the kind of place, one of `SCENE_LABELS`.
     """
@@ -43,7 +43,7 @@ class Scene:
 def labels(seed: int) -> tuple[str, str]:
     """Main object and scene label of a seed, without rendering it.
 
-    Any 96 consecutive seeds hold every pair of the two exactly once, so neither tells anything about the other.
+    Any 96 consecutive seeds hold every pair of the two exactly once, so neither tells anything of the other.
     """
     objects, places = len(OBJECTS), len(SCENE_LABELS)
     return OBJECTS[seed % objects], SCENE_LABELS[(seed + seed // objects) % places]
@@ -57,7 +57,7 @@ def render(seed: int) -> Scene:
     """
     if not 0 <= seed <= _LAST_SEED:
         raise UsageError(
-            f"a scene's seed is a whole number from 0 to {_LAST_SEED}, not {seed}; choose another."
+            f"scene seed {seed}: expected a whole number from 0 to {_LAST_SEED}; choose one of these."
         )
     main_object, scene = labels(seed)
     dice, canvas = Dice(seed), Canvas()
@@ -73,6 +73,7 @@ def _lit(canvas: Canvas, dice: Dice) -> NDArray[np.uint8]:
     tint = [brightness * dice.between(0.93, 1.07) for _ in range(3)]
     place = (np.arange(SIZE) + 0.5) / SIZE - 0.5
     fall_off = 1.0 + dice.between(-0.25, 0.25) * place[:, None] + dice.between(-0.25, 0.25) * place
-    lit = canvas.colours * (fall_off[:, :, None] * np.array(tint))
-    lit += (dice.grid(SIZE, SIZE)[:, :, None] - 0.5) * dice.between(4, 20)
-    return np.clip(lit, 0.0, 255.0).astype(np.uint8)
+    lit = canvas.colours * fall_off * np.array(tint)[:, None, None]
+    lit += (dice.grid(SIZE, SIZE) - 0.5) * dice.between(3, 15)
+    pixels = np.clip(lit, 0.0, 255.0).astype(np.uint8)
+    return np.ascontiguousarray(pixels.transpose(1, 2, 0))

@@ -22,7 +22,12 @@ _EDGE_SHADE = 0.62
 
 
 def pose(dice: Dice, shape: Shape, extent: float) -> Roles:
-    """Draw a pose of a shape: bent, stretched, mirrored, turned, and scaled to `extent` pixels on its longer side.
+    """Draw a pose of a shape: bent, stretched, mirrored, turned, and scaled.
+
+    Args:
+        dice: source of every choice.
+        shape: what to pose.
+        extent: the longer side of the result, in pixels.
 
     Returns:
         the role (h, w) of every pixel, 0 outside the object.
@@ -35,10 +40,10 @@ def pose(dice: Dice, shape: Shape, extent: float) -> Roles:
 
 
 def dress(dice: Dice, roles: Roles, backdrop: Sequence[float]) -> Colours:
-    """Draw colours (h, w, 3) in [0, 255] for a posed object; its main colour is chosen apart from the backdrop's."""
+    """Draw colours (3, h, w) in [0, 255] for a posed object, its main one apart from the backdrop's."""
     mask = roles > 0
-    colours = _role_colours(dice, backdrop)[roles] * _shading(dice, roles)[:, :, None]
-    colours[mask & ~_inner(mask)] *= _EDGE_SHADE
+    colours = _role_colours(dice, backdrop)[:, roles] * _shading(dice, roles)
+    colours[:, mask & ~_inner(mask)] *= _EDGE_SHADE
     return np.asarray(np.clip(colours, 0.0, 255.0))
 
 
@@ -56,19 +61,15 @@ def _posed(dice: Dice, shape: Shape, extent: float) -> Points:
 
 
 def _role_colours(dice: Dice, backdrop: Sequence[float]) -> Colours:
-    """Colours (roles, 3); the body's differs most from the backdrop among a few candidates."""
+    """Colours (3, roles); the body's differs most from the backdrop among a few candidates."""
     candidates = dice.sample(_PALETTE, _CANDIDATES + 2)
     candidates[:_CANDIDATES] = sorted(candidates[:_CANDIDATES], key=lambda c: -_distance(c, backdrop))
     dark, light = dice.between(24, 62), dice.between(214, 250)
     table = np.zeros((6, 3))
-    table[BODY], table[TRIM], table[ACCENT] = (
-        candidates[0],
-        candidates[_CANDIDATES],
-        candidates[_CANDIDATES + 1],
-    )
+    table[BODY], table[TRIM], table[ACCENT] = candidates[0], *candidates[_CANDIDATES:]
     table[DARK] = dark, dark, dark + dice.between(0, 14)
     table[LIGHT] = light, light, light - dice.between(-5, 24)
-    return table
+    return table.T
 
 
 def _distance(colour: tuple[int, int, int], other: Sequence[float]) -> float:

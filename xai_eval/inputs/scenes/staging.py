@@ -13,16 +13,17 @@ from xai_eval.inputs.scenes.polygons import Figure, Mask, box, ellipse
 from xai_eval.inputs.scenes.silhouettes import BODY, SHAPES, Roles, shape
 from xai_eval.inputs.scenes.sprites import dress, pose
 
-MAIN_EXTENT = (30.0, 50.0)
+MAIN_EXTENT = (28.0, 48.0)
 MINOR_EXTENT = (10.0, 16.0)
 LARGEST_MINOR = 0.42  # of the main object's extent, so that nobody can doubt which one is meant
 MOST_HIDDEN = 0.08  # of the main object by one smaller object in front of it
 _TRIES = 4
+_ROUND = ellipse(0, 0, 1, 0.8)
 
 
 @dataclass(frozen=True)
 class Thing:
-    """A posed object: the role (h, w) of its pixels, its concept (None for clutter), and whether it stands."""
+    """A posed object: its concept (None for clutter), the role (h, w) of its pixels, whether it stands."""
 
     concept: str | None
     roles: Roles
@@ -53,7 +54,8 @@ def stage(dice: Dice, main_object: str, horizon: float) -> list[Placed]:
     debris = [_debris(dice, horizon) for _ in range(2 + dice.below(4))]
     extent = dice.between(*MAIN_EXTENT)
     main = _place(dice, _unplaced(dice, main_object, extent), horizon)
-    behind, before = [], []
+    behind: list[Placed] = []
+    before: list[Placed] = []
     for name in dice.sample([name for name in OBJECTS if name != main_object], 1 + dice.below(3)):
         minor, hidden = _place_minor(dice, name, extent, horizon, main.on_canvas())
         in_front = hidden <= MOST_HIDDEN and dice.chance(0.5)
@@ -92,8 +94,8 @@ def _debris(dice: Dice, horizon: float) -> Placed:
     if dice.chance(0.3):
         outline = box(-1.0, -dice.between(0.15, 0.5), 1.0, dice.between(0.0, 0.3))
     else:
-        radii = [dice.between(0.55, 1.0) for _ in range(16)]
-        outline = tuple((x * r, y * r) for (x, y), r in zip(ellipse(0, 0, 1, 0.8), radii, strict=True))
+        radii = [dice.between(0.55, 1.0) for _ in _ROUND]
+        outline = tuple((x * r, y * r) for (x, y), r in zip(_ROUND, radii, strict=True))
     piece = shape((BODY, outline), stands=dice.chance(0.7))
     return _place(dice, Thing(None, pose(dice, piece, dice.between(5, 18)), piece.stands), horizon)
 
@@ -118,8 +120,11 @@ def _shadow(canvas: Canvas, window: Window) -> None:
 
 def _backdrop(canvas: Canvas, window: Window) -> list[float]:
     """Mean colour of four pixels under an object, added up in a fixed order."""
-    rows, columns = (
-        (s.start + (s.stop - s.start) // 4, s.stop - 1 - (s.stop - s.start) // 4) for s in window
-    )
-    a, b, c, d = (canvas.colours[i, j].tolist() for i in rows for j in columns)
+    rows, columns = (_quarters(side) for side in window)
+    a, b, c, d = (canvas.colours[:, i, j].tolist() for i in rows for j in columns)
     return [(p + q + r + s) / 4 for p, q, r, s in zip(a, b, c, d, strict=True)]
+
+
+def _quarters(side: slice) -> tuple[int, int]:
+    quarter = (side.stop - side.start) // 4
+    return side.start + quarter, side.stop - 1 - quarter

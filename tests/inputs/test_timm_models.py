@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from tiny_models import Tiny
+from torch import nn
+
+from xai_eval.errors import InputUnavailable, UsageError
+from xai_eval.inputs import timm_models
+from xai_eval.inputs.models import load_model
+
+
+def test_without_timm_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(UsageError, match=r"pip install 'xai-eval\[timm\]'"):
+        load_model("timm:resnet18")
+
+
+def fake_timm(monkeypatch: pytest.MonkeyPatch, create: Callable[..., nn.Module]) -> None:
+    """A stand-in with the few names that are used, where the optional library is not installed."""
+    from torchvision import transforms
+
+    def create_transform(*, interpolation: str, is_training: bool, **_: Any) -> transforms.Compose:
+        assert not is_training
+        mode = transforms.InterpolationMode(interpolation)
+        steps = [transforms.Resize(40, mode), transforms.CenterCrop(32), transforms.ToTensor()]
+        return transforms.Compose([*steps, transforms.Normalize((0.5,) * 3, (0.25,) * 3)])
+
+    library, library_data = ModuleType("timm"), ModuleType("timm.data")
+    library_data.create_transform = create_transform
+    library_data.resolve_model_data_config = lambda module: {
+        "interpolation": "bicubic",
+        "mean": (0.5, 0.5, 0.5),
+    }
+    library.data = library_data
+    library.is_model = lambda name: name == "tiny"
+    library.list_models = lambda: ["tiny"]
+    library.create_model = create
+    monkeypatch.setitem(sys.modules, "timm", library)
+    monkeypatch.setitem(sys.modules, "timm.data", library_data)
+
+
+def test_a_timm_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = {}
+
+    def create(name: str, *, pretrained: bool) -> Tiny:
+        made[name] = pretrained
+        return Tiny()
+
+    fake_timm(monkeypatch, create)
+    loaded = load_model("timm:tiny")
+    assert made == {"tiny": True}
+    assert loaded.name == "timm:tiny"
+    assert loaded.class_names == ("class 0", "class 1")
+    picture = Image.effect_noise((90, 60), 50).convert("RGB")
+    view = torch.from_numpy(loaded.preprocess.view(picture).copy()).permute(2, 0, 1) / 255
+    assert torch.allclose(loaded.preprocess(picture), (view - 0.5) / 0.25)
+    assert json.dumps(loaded.preprocess.describe())
+
+
+def test_a_mask_follows_timms_geometry(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_timm(monkeypatch, lambda *_, **__: Tiny())
+    prepare = timm_models.TimmPreprocessing({"interpolation": "bicubic"})
+    pixels = torch.zeros(60, 90, dtype=torch.bool)
+    pixels[20:40, 30:70] = True
+    drawn = Image.fromarray(pixels.numpy()).convert("RGB")
+    seen, moved = prepare.view(drawn)[:, :, 0] > 127, prepare.mask(pixels.numpy())
+    assert (seen & moved).sum() / (seen | moved).sum() > 0.95
+
+
+def test_timm_offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    def create(*_: Any, **__: Any) -> nn.Module:
+        raise ConnectionError("no route")
+
+    fake_timm(monkeypatch, create)
+    with pytest.raises(InputUnavailable, match=r"timm:tiny cannot be loaded .*\(ConnectionError: no route\)"):
+        load_model("timm:tiny")
+
+
+def test_an_unknown_timm_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_timm(monkeypatch, lambda *_, **__: Tiny())
+    with pytest.raises(UsageError, match=r"unknown timm model 'tinny'. Did you mean tiny"):
+        load_model("timm:tinny")
