@@ -127,6 +127,13 @@ def test_a_picture_that_is_gone_is_unused_until_pruned(place):
     assert main(["check"]) == 0
 
 
+def test_one_file_of_a_folder_is_held_against_its_golden_and_the_rest_is_not_unused(place):
+    run()
+    accept_all()
+    assert run(images="photos/two.png") == 0
+    assert main(["check"]) == 0
+
+
 def test_other_parameters_are_incomparable(place, capsys):
     run()
     accept_all()

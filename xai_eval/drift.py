@@ -116,8 +116,15 @@ def judge_all(
     obtained: Mapping[str, Result],
     goldens: Mapping[str, Result],
     errors: Mapping[str, Verdict] | None = None,
+    selections: Sequence[str] = (),
 ) -> list[Verdict]:
-    """Judge a whole run; both mappings go from case key to result, `errors` holds goldens that cannot be read.
+    """Judge a whole run.
+
+    Args:
+        obtained: results of the run by case key.
+        goldens: all goldens by case key.
+        errors: verdicts on results and goldens that cannot be read.
+        selections: input sets of which the run took only a part: their other goldens are not unused.
 
     A result without a golden is paired with a golden without a result if the two differ in nothing but the model,
     or, failing that, in nothing but parameters: then the verdict can say what replaced what. Pairs must be
@@ -137,15 +144,15 @@ def judge_all(
             reason="a golden of this run's models and pictures, but the run did not obtain it.",
         )
         for k, g in goldens.items()
-        if k not in used and k not in errors and _in_scope(g.case, obtained.values(), goldens, used)
+        if k not in used | {*errors} and g.case.input_set not in selections
+        and _in_scope(g.case, obtained.values(), goldens, used)
     ]
     return [*errors.values(), *verdicts, *unused]
 
 
 def missing(case: Case) -> Verdict:
     """The verdict on a case that has no golden yet."""
-    advice = f'look at it, then `xai-eval accept {case.key} --reason "..."`.'
-    return Verdict(case, State.MISSING, reason=f"there is no golden for this case: {advice}")
+    return Verdict(case, State.MISSING, reason="there is no golden for this case: look at it, then accept it.")
 
 
 def pair_cases(obtained: Sequence[Case], goldens: Sequence[Case]) -> dict[str, str | None]:

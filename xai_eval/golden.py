@@ -88,7 +88,7 @@ def judge_run(results_folder: Path, goldens: Goldens) -> Judged:
     errors = {key: _error(key, e, results) for key, e in (*broken_goldens.items(), *broken_results.items())}
     errors = {k: v for k, v in errors.items() if k.split("/")[0] in record.tasks}
     errors.update({f"{record.tasks[0]}/{name}": _failure(record, name, text) for name, text in record.failures.items()})
-    return Judged(record, results, stored, judge_all(results, stored, errors))
+    return Judged(record, results, stored, judge_all(results, stored, errors, record.selections))
 
 
 def accept(judged: Judged, goldens: Goldens, keys: Sequence[str], *, everything: bool, reason: str) -> list[str]:

@@ -63,7 +63,8 @@ class GoldenSession:
         verdict = self._judge(result)
         _record_properties(item, verdict)
         # pytest cuts long explanations short, so verdict, measure and path come first.
-        return verdict, f"{verdict.state}: {key}: {verdict.sentence}\nobtained: {folder}"
+        advice = f'if this is right: xai-eval accept {key} --reason "..."'
+        return verdict, f"{verdict.state}: {key}: {verdict.sentence}\nobtained: {folder}\n{advice}"
 
     def _judge(self, result: Result) -> Verdict:
         try:

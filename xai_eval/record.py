@@ -25,6 +25,7 @@ class RunRecord:
         tasks: names of the tasks.
         models: model specs.
         inputs: names of the input sets.
+        selections: those of which only a part was run, so that goldens of the rest are not unused.
         planned: number of cases that the run set out to measure.
         failures: what went wrong, by input; a run with failures is incomplete.
         versions: library name -> version.
@@ -37,6 +38,7 @@ class RunRecord:
     models: tuple[str, ...]
     inputs: tuple[str, ...]
     planned: int
+    selections: tuple[str, ...] = ()
     failures: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     device: str = "cpu"
@@ -66,7 +68,7 @@ class RunRecord:
             schema = document.pop("schema")
             if schema != SCHEMA:
                 raise StorageError(f"{path} has schema {schema!r}, this version reads {SCHEMA}. Run again.")
-            lists = {name: tuple(document[name]) for name in ("tasks", "models", "inputs")}
+            lists = {name: tuple(document[name]) for name in ("tasks", "models", "inputs", "selections")}
             return cls(**{**document, **lists})
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise StorageError(f"{path} is truncated or no record of a run ({error}). Run again.") from error

@@ -118,7 +118,7 @@ class Result:
     @property
     def digest(self) -> str:
         """sha256 over everything in the result."""
-        return _sign(self._document(pack_arrays(self._arrays())))["digest"]
+        return str(_sign(self._document(pack_arrays(self._arrays())))["digest"])
 
     def condensed(self) -> Result:
         """Return what a golden keeps: no pictures, maps on a coarse grid."""

@@ -78,9 +78,9 @@ def plan(
     from xai_eval.inputs.models import load_model
 
     found = find_task(task)
-    loaded = load_images(found.images if images is None else images) if not _is_set(images) else images
+    named = found.images if images is None else images
+    loaded = load_images(named) if isinstance(named, str) else named
     classifier = load_model(found.model if model is None else model, device=choose_device(device))
-    assert not isinstance(loaded, str) and loaded is not None
     _check_cases(loaded)
     return Plan(found, classifier, loaded, dict(params or {}))
 
@@ -131,18 +131,8 @@ def choose_device(device: str) -> str:
     return device
 
 
-def _is_set(images: Any) -> bool:
-    return images is not None and not isinstance(images, str)
-
-
 def _check_cases(images: ImageSet) -> None:
-    names = [image.name for image in images.images]
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        raise UsageError(
-            f"two pictures of {images.name} share the name {repeated[0]!r}: results would overwrite each other."
-        )
-    if not names:
+    if not images.images:
         raise InputUnavailable(f"{images.name} holds no pictures: nothing would be measured.")
 
 
@@ -152,6 +142,7 @@ def _record(plans: Sequence[Plan]) -> RunRecord:
         models=tuple(dict.fromkeys(p.classifier.name for p in plans)),
         inputs=tuple(dict.fromkeys(p.images.name for p in plans)),
         planned=sum(len(p.images.images) for p in plans),
+        selections=tuple(dict.fromkeys(p.images.name for p in plans if not p.images.complete)),
         versions={"python": platform.python_version()},
     )
 

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.real
 PREDICTED = {
     "n01443537_goldfish": 1,
     "n02007558_flamingo": 130,
-    "n01608432_kite": 984,
+    "n01608432_kite": 989,
     "n02123045_tabby": 285,
     "n04037443_racer": 817,
 }

@@ -9,12 +9,12 @@ import safetensors.torch
 import torch
 from PIL import Image
 from torch import nn
-from xai_eval.inputs.narrow_resnet import narrow_resnet18
 
 from xai_eval.errors import InputUnavailable, UsageError
 from xai_eval.inputs import data
 from xai_eval.inputs.images import load_images
 from xai_eval.inputs.models import load_model
+from xai_eval.inputs.narrow_resnet import narrow_resnet18
 from xai_eval.inputs.outputs import logits
 from xai_eval.inputs.weights import weights_digest
 
@@ -67,7 +67,7 @@ def test_truncated_safetensors(bundle: Callable[..., nn.Module], kept: int) -> N
 
 def test_bundled_weights_of_another_width(bundle: Callable[..., nn.Module]) -> None:
     bundle(width=8)
-    with pytest.raises(InputUnavailable, match="another architecture than ResNet: size mismatch"):
+    with pytest.raises(InputUnavailable, match=r"another architecture than \w+: size mismatch"):
         load_model("scenes:tiny")
 
 
@@ -85,7 +85,5 @@ def test_the_bundled_model_recognises_the_bundled_scenes() -> None:
     batch = torch.stack([loaded.preprocess(Image.fromarray(image.pixels)) for image in images])
     with torch.no_grad():
         seen = logits(loaded, batch).argmax(dim=1).tolist()
-    right = [
-        loaded.class_names[index] == image.intended.name for index, image in zip(seen, images, strict=True)
-    ]
+    right = [loaded.class_names[index] == image.intended.name for index, image in zip(seen, images, strict=True)]
     assert sum(right) >= 10

@@ -42,9 +42,7 @@ class Answer(nn.Module):
         return self.output
 
 
-def classifier(
-    module: nn.Module | None = None, names: tuple[str, ...] = ("cat", "dog", "Big_Dog")
-) -> Classifier:
+def classifier(module: nn.Module | None = None, names: tuple[str, ...] = ("cat", "dog", "Big_Dog")) -> Classifier:
     return Classifier("mine", module or Net(), PREPROCESS, names)
 
 
@@ -195,9 +193,7 @@ def test_an_unknown_class_suggests_the_nearest() -> None:
 
 
 def test_an_ambiguous_class_is_refused_with_the_choices() -> None:
-    with pytest.raises(
-        UsageError, match=r"in imagenet: 264 \(Cardigan, n02113186\), 474 \(cardigan, n02963159\)"
-    ):
+    with pytest.raises(UsageError, match=r"in imagenet: 264 \(Cardigan, n02113186\), 474 \(cardigan, n02963159\)"):
         imagenet().class_index("CARDIGAN")
     with pytest.raises(UsageError, match=r"ambiguous in mine: 0 \(bow\), 2 \(bow\)"):
         classifier(names=("bow", "arrow", "bow")).class_index("bow")

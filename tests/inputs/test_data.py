@@ -21,9 +21,7 @@ DIGEST = hashlib.sha256(BODY).hexdigest()
 
 def wanted(site: Site, **changes: str | None) -> Download:
     site.files["/w.bin"] = BODY
-    return Download(
-        **{"name": "w", "url": f"{site.url}/w.bin", "file": "sub/w.bin", "sha256": DIGEST, **changes}
-    )
+    return Download(**{"name": "w", "url": f"{site.url}/w.bin", "file": "sub/w.bin", "sha256": DIGEST, **changes})
 
 
 def remains(root: Path) -> list[Path]:
@@ -38,9 +36,7 @@ def test_the_data_root_is_the_named_folder_else_the_users_cache(monkeypatch: pyt
 
 
 @pytest.mark.parametrize("known", [{}, {"sha256": None, "sha256_prefix": DIGEST[:8]}, {"sha256": None}])
-def test_a_download_lands_in_the_data_root_once(
-    site: Site, empty_root: Path, known: dict[str, str | None]
-) -> None:
+def test_a_download_lands_in_the_data_root_once(site: Site, empty_root: Path, known: dict[str, str | None]) -> None:
     download = wanted(site, **known)
     path = obtain(download)
     assert path == empty_root / "sub" / "w.bin"
@@ -78,9 +74,7 @@ def test_an_interrupted_transfer_without_a_known_digest_is_noticed_too(site: Sit
 
 def test_a_missing_page_is_reported_with_the_servers_answer(site: Site, empty_root: Path) -> None:
     download = wanted(site, url=f"{site.url}/elsewhere.bin")
-    with pytest.raises(
-        InputUnavailable, match=re.escape(f"{site.url}/elsewhere.bin (the server answers 404")
-    ):
+    with pytest.raises(InputUnavailable, match=re.escape(f"{site.url}/elsewhere.bin (the server answers 404")):
         obtain(download)
     assert remains(empty_root) == []
 
@@ -139,16 +133,13 @@ def test_a_root_that_is_a_file_is_reported(site: Site, empty_root: Path) -> None
         obtain(wanted(site))
 
 
-def test_fetch_brings_one_file_or_a_whole_set(
-    site: Site, empty_root: Path, edit_manifest: Callable[..., Path]
-) -> None:
+def test_fetch_brings_one_file_or_a_whole_set(site: Site, empty_root: Path, edit_manifest: Callable[..., Path]) -> None:
     site.files |= {"/1": b"one", "/2": b"two", "/3": b"three"}
     files = {"alone": ("/1", "a/1"), "set/x": ("/2", "s/2"), "set/y": ("/3", "s/3")}
     digests = {name: hashlib.sha256(site.files[url]).hexdigest() for name, (url, _) in files.items()}
     edit_manifest(
         downloads={
-            name: {"url": site.url + url, "file": file, "sha256": digests[name]}
-            for name, (url, file) in files.items()
+            name: {"url": site.url + url, "file": file, "sha256": digests[name]} for name, (url, file) in files.items()
         }
     )
     assert downloads() == ("alone", "set")
@@ -159,9 +150,7 @@ def test_fetch_brings_one_file_or_a_whole_set(
 
 
 def test_fetching_an_unknown_name_suggests_the_nearest() -> None:
-    with pytest.raises(
-        UsageError, match=r"unknown download 'imagenet-sample'. Did you mean imagenet-samples"
-    ):
+    with pytest.raises(UsageError, match=r"unknown download 'imagenet-sample'. Did you mean imagenet-samples"):
         fetch("imagenet-sample")
 
 

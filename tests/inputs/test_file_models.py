@@ -85,13 +85,9 @@ def test_a_module_may_name_its_own_classes(tmp_path: Path, classes: int) -> None
     assert loaded.classes_from == "the module's class_names"
 
 
-@pytest.mark.parametrize(
-    ("names", "message"), [("['a']", "a list with 1 names"), ("'ab'", "a str with 0 names")]
-)
+@pytest.mark.parametrize(("names", "message"), [("['a']", "a list with 1 names"), ("'ab'", "a str with 0 names")])
 def test_class_names_that_do_not_fit(tmp_path: Path, names: str, message: str) -> None:
-    path = factories(
-        tmp_path, f"def named():\n    net = Net(2)\n    net.class_names = {names}\n    return net"
-    )
+    path = factories(tmp_path, f"def named():\n    net = Net(2)\n    net.class_names = {names}\n    return net")
     with pytest.raises(UsageError, match=message):
         load_model(f"file:{path}:named")
 
@@ -119,12 +115,8 @@ def test_neighbours_are_importable_and_not_mixed_up(tmp_path: Path) -> None:
     before = list(sys.path), set(sys.modules)
     for folder, classes in (("one", 3), ("two", 5)):
         write(tmp_path / folder / "neighbour.py", NET, f"CLASSES = {classes}")
-        write(
-            tmp_path / folder / "f.py", "from neighbour import CLASSES, Net\n\ndef net(): return Net(CLASSES)"
-        )
-    sizes = [
-        len(load_model(f"file:{tmp_path / folder / 'f.py'}:net").class_names) for folder in ("one", "two")
-    ]
+        write(tmp_path / folder / "f.py", "from neighbour import CLASSES, Net\n\ndef net(): return Net(CLASSES)")
+    sizes = [len(load_model(f"file:{tmp_path / folder / 'f.py'}:net").class_names) for folder in ("one", "two")]
     assert sizes == [3, 5]
     assert sys.path == before[0]
     assert "neighbour" not in set(sys.modules) - before[1]
@@ -201,9 +193,7 @@ def test_errors_in_a_factory(tmp_path: Path, body: str, error: type[Exception], 
 
 
 def test_an_error_of_this_package_in_a_factory_is_passed_on(tmp_path: Path) -> None:
-    path = factories(
-        tmp_path, "from xai_eval import load_model\ndef f(): return load_model('torchvision:nothing')"
-    )
+    path = factories(tmp_path, "from xai_eval import load_model\ndef f(): return load_model('torchvision:nothing')")
     with pytest.raises(UsageError, match="unknown torchvision model"):
         load_model(f"file:{path}:f")
 

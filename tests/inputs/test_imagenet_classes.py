@@ -41,9 +41,7 @@ def test_first_words_agree_with_the_labels_of_another_publisher(real_data: Path)
     lines = (real_data / "models" / "imagenet_labels_1000.txt").read_text(encoding="utf-8").splitlines()
     theirs = [line.split(",")[0] for line in lines]
     differing = {
-        entry.name: label
-        for entry, label in zip(imagenet_classes(), theirs, strict=True)
-        if entry.name != label
+        entry.name: label for entry, label in zip(imagenet_classes(), theirs, strict=True) if entry.name != label
     }
     # torchvision tells the bird from the machine, and the swimsuit from the leotard.
     assert differing == {"crane bird": "crane", "maillot tank suit": "maillot"}

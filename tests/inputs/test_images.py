@@ -54,7 +54,7 @@ def test_scenes_are_the_first_twelve_with_their_main_object_and_mask() -> None:
 
 def test_any_number_of_scenes() -> None:
     assert names(load_images("scenes:14"))[-1] == "scene-13"
-    assert load_images("scenes:14").name == "scenes:14"
+    assert load_images("scenes:14").name == "scenes"
 
 
 @pytest.mark.parametrize("spec", ["scenes:", "scenes:0", "scenes:-3", "scenes:many", "scenes:1.5"])
@@ -88,8 +88,16 @@ def test_a_relative_folder_has_its_real_name(tmp_path: Path, monkeypatch: pytest
 def test_a_file_is_taken_whatever_its_suffix(tmp_path: Path) -> None:
     path = put(tmp_path / "a.png").rename(tmp_path / "picture.bin")
     images = load_images(str(path))
-    assert images.name == "picture.bin"
+    assert images.name == tmp_path.name
     assert names(images) == ["picture.bin"]
+
+
+def test_a_picture_has_one_name_whether_given_by_folder_file_or_glob(tmp_path: Path) -> None:
+    put(tmp_path / "photos" / "a.png")
+    specs = (tmp_path / "photos", tmp_path / "photos" / "a.png", tmp_path / "photos" / "*.png")
+    sets = [load_images(str(spec)) for spec in specs]
+    assert {(images.name, *names(images)) for images in sets} == {("photos", "a.png")}
+    assert [images.complete for images in sets] == [True, False, False]
 
 
 def test_a_glob_is_named_from_the_folder_that_it_spells_out(tmp_path: Path) -> None:
@@ -97,7 +105,7 @@ def test_a_glob_is_named_from_the_folder_that_it_spells_out(tmp_path: Path) -> N
         path = tmp_path / "photos" / name
         put(path) if path.suffix != ".txt" else path.write_text("no picture")
     images = load_images(str(tmp_path / "photos" / "*" / "*"))
-    assert images.name == "photos/*/*"
+    assert images.name == "photos"
     assert names(images) == ["one/x.png", "two/x.png", "two/y.jpg"]
 
 
@@ -105,7 +113,7 @@ def test_a_relative_glob(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     put(tmp_path / "photos" / "a.png")
     monkeypatch.chdir(tmp_path)
     images = load_images("photos/*.png")
-    assert (images.name, names(images)) == ("photos/*.png", ["a.png"])
+    assert (images.name, names(images)) == ("photos", ["a.png"])
 
 
 def test_a_recursive_glob(tmp_path: Path) -> None:
@@ -129,9 +137,7 @@ def test_no_path_of_this_machine_is_kept(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("spec", ["gone", "gone.png"])
 def test_a_missing_path(tmp_path: Path, spec: str) -> None:
-    with pytest.raises(
-        InputUnavailable, match="does not exist; expected a file, a folder, a glob or one of scenes"
-    ):
+    with pytest.raises(InputUnavailable, match="does not exist; expected a file, a folder, a glob or one of scenes"):
         load_images(str(tmp_path / spec))
 
 
@@ -262,7 +268,7 @@ def test_imagenet_samples_are_downloaded_once_and_only_the_listed_ones_are_taken
     ]
     put(empty_root / "imagenet-samples" / "n02123045_tabby.JPEG")
     asked = list(site.asked)
-    assert names(load_images("imagenet-samples")) == names(images)
+    assert names(load_images("imagenet-samples")) == [*names(images), "n02123045_tabby.JPEG"]
     assert site.asked == asked
 
 

@@ -36,9 +36,7 @@ def test_places365(empty_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert loaded.preprocess.describe()["resize"] == 256
 
 
-def test_places365_with_pickled_code(
-    empty_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_places365_with_pickled_code(empty_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mark = tmp_path / "ran"
     provide_places(empty_root, {"state_dict": {}, "extra": Bomb(mark)}, monkeypatch)
     with pytest.raises(InputUnavailable, match="holds pickled objects, which are never run"):

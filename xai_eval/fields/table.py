@@ -71,7 +71,7 @@ class Table:
 
     def _compare_cell(self, golden: Table, name: str, row: int, column: str) -> Finding | None:
         now, was = (_plain(table.frame[column].iloc[row]) for table in (self, golden))
-        place = f"{column} of {self.frame.iloc[row, 0]}"
+        place = f"{column} of {self.frame.iloc[:, 0].iloc[row]}"
         if _is_quantity(now) and _is_quantity(was):
             limit = self.tolerance.get(column, 0.0)
             distance = apart(now, was)

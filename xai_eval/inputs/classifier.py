@@ -95,9 +95,7 @@ class Classifier:
             return found[0]
         if found:
             choices = ", ".join(f"{index} ({self._label(index)})" for index in found)
-            raise UsageError(
-                f"class {name_or_index!r} is ambiguous in {self.name}: {choices}. Give the index instead."
-            )
+            raise UsageError(f"class {name_or_index!r} is ambiguous in {self.name}: {choices}. Give the index instead.")
         hint = f"Expected an index from 0 to {len(self.class_names) - 1}, a name" + (
             "." if self.class_ids is None else " or a WordNet id."
         )

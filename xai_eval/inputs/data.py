@@ -79,9 +79,7 @@ def manifest() -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise InputUnavailable(f"{path} cannot be read ({error}). Install xai_eval again.") from error
     if content.get("schema") != 1:
-        raise InputUnavailable(
-            f"{path} has schema {content.get('schema')!r}; expected 1. Install xai_eval again."
-        )
+        raise InputUnavailable(f"{path} has schema {content.get('schema')!r}; expected 1. Install xai_eval again.")
     return content
 
 
@@ -133,9 +131,7 @@ def download_entries(name: str) -> tuple[Download, ...]:
     """
     entries = manifest()["downloads"]
     found = tuple(
-        Download(name=key, **fields)
-        for key, fields in entries.items()
-        if key == name or key.startswith(f"{name}/")
+        Download(name=key, **fields) for key, fields in entries.items() if key == name or key.startswith(f"{name}/")
     )
     if not found:
         raise unknown_name("download", name, downloads())

@@ -73,9 +73,7 @@ def _read(path: Path) -> bytes:
     try:
         data = path.read_bytes()
     except OSError as error:
-        reason = (
-            "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
-        )
+        reason = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
         raise InputUnavailable(f"{path} {reason}; expected a picture file. Check the path.") from error
     if not data:
         raise InputUnavailable(f"{path} is empty (0 bytes); expected a picture. Get the file again.")

@@ -31,9 +31,7 @@ def imagenet_classes() -> tuple[ImageNetClass, ...]:
         InputUnavailable: the bundled table is missing or was changed.
     """
     with bundled("imagenet_classes").open(newline="", encoding="utf-8") as file:
-        return tuple(
-            ImageNetClass(int(row["index"]), row["wnid"], row["name"]) for row in csv.DictReader(file)
-        )
+        return tuple(ImageNetClass(int(row["index"]), row["wnid"], row["name"]) for row in csv.DictReader(file))
 
 
 @cache

@@ -55,7 +55,7 @@ def _scenes(spec: str) -> ImageSet:
     count = spec.partition(":")[2] or str(_SCENES)
     if spec == "scenes:" or not (count.isascii() and count.isdigit()) or int(count) == 0:
         raise UsageError(f"image spec {spec!r}: expected a number of scenes above 0, as in 'scenes:24'.")
-    return ImageSet(spec, tuple(_scene(seed) for seed in range(int(count))))
+    return ImageSet("scenes", tuple(_scene(seed) for seed in range(int(count))), complete=int(count) >= _SCENES)
 
 
 def _scene(seed: int) -> LabelledImage:
@@ -71,11 +71,12 @@ def _scene(seed: int) -> LabelledImage:
 
 
 def _imagenet_samples() -> ImageSet:
-    entries = sorted(download_entries("imagenet-samples"), key=lambda entry: entry.file)
-    return ImageSet(
-        "imagenet-samples",
-        tuple(picture(obtain(entry), Path(entry.file).name, entry.source) for entry in entries),
-    )
+    """The ten photographs of the study, digests checked, and whatever else lies in their folder of the data root."""
+    entries = {obtain(entry): entry.source for entry in download_entries("imagenet-samples")}
+    folder = data_root() / "imagenet-samples"
+    files = sorted({*entries, *(file for file in folder.glob("*") if file.is_file() and is_picture(file))})
+    photographs = [picture(file, file.name, entries.get(file, f"imagenet-samples/{file.name}")) for file in files]
+    return ImageSet("imagenet-samples", tuple(photographs))
 
 
 def _object_masks() -> ImageSet:
@@ -102,7 +103,7 @@ def _file(spec: str, path: Path) -> ImageSet:
             f"image spec {spec!r}: {path} does not exist; expected a file, a folder, a glob or one of "
             f"{', '.join(_NAMED)}. Check the path."
         )
-    return ImageSet(path.name, (picture(path, path.name, path.name),))
+    return ImageSet(path.resolve().parent.name, (picture(path, path.name, path.name),), complete=False)
 
 
 def _glob(spec: str, pattern: Path) -> ImageSet:
@@ -115,5 +116,5 @@ def _glob(spec: str, pattern: Path) -> ImageSet:
             f"image spec {spec!r} matches no picture below {base} ({len(files)} other matches); expected "
             f"files ending in {known_suffixes()}. Check the pattern."
         )
-    name = f"{base.resolve().name}/{pattern.relative_to(base).as_posix()}"
-    return ImageSet(name, tuple(pictures(chosen, base, name)))
+    name = base.resolve().name
+    return ImageSet(name, tuple(pictures(chosen, base, name)), complete=False)

@@ -46,12 +46,18 @@ class LabelledImage:
 class ImageSet:
     """Pictures in a fixed order, each with a name of its own.
 
+    Attributes:
+        name: name of the set; a picture has the same set and name whether it was given by folder, file or glob.
+        images: the pictures.
+        complete: false for a selection, such as one file of a folder: goldens of the others are not unused then.
+
     Raises:
         UsageError: two pictures have the same name.
     """
 
     name: str
     images: tuple[LabelledImage, ...]
+    complete: bool = True
 
     def __post_init__(self) -> None:
         twice = [name for name, count in Counter(image.name for image in self.images).items() if count > 1]

@@ -30,9 +30,7 @@ def pictures_in(folder: Path) -> list[Path]:
     ]
     if not chosen:
         what = f"holds {len(files)} files but no picture" if files else "is empty"
-        raise InputUnavailable(
-            f"{folder} {what}; expected files ending in {known_suffixes()}. Check the path."
-        )
+        raise InputUnavailable(f"{folder} {what}; expected files ending in {known_suffixes()}. Check the path.")
     return chosen
 
 

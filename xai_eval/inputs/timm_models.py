@@ -42,9 +42,7 @@ class TimmPreprocessing:
 
     def describe(self) -> dict[str, Any]:
         """Return timm's data configuration."""
-        values = {
-            key: list(value) if isinstance(value, tuple) else value for key, value in self.config.items()
-        }
+        values = {key: list(value) if isinstance(value, tuple) else value for key, value in self.config.items()}
         return {"kind": "timm", **values}
 
     def _transform(self, **changes: Any) -> Any:

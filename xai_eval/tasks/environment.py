@@ -35,7 +35,7 @@ def precision_flags() -> dict[str, bool | str]:
 
     flags: dict[str, bool | str] = {
         "float32_matmul": torch.get_float32_matmul_precision(),
-        "mkldnn": bool(torch.backends.mkldnn.is_available()),
+        "mkldnn": bool(torch.backends.mkldnn.enabled),
     }
     if torch.cuda.is_available():
         flags["cudnn_tf32"] = bool(torch.backends.cudnn.allow_tf32)
