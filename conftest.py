@@ -3,8 +3,22 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
-# Two threads everywhere, so that timings and thread-dependent rounding are the same on every machine.
+import pytest
+
+from xai_eval.errors import InputUnavailable
+
+# Two threads everywhere, so that thread-dependent rounding is the same on every machine.
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 
 pytest_plugins = ["pytester"]
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder with real photographs and networks, for tests marked `real`."""
+    named = os.environ.get("XAI_EVAL_DATA")
+    if not named or not (Path(named) / "models" / "factories.py").is_file():
+        raise InputUnavailable(f"XAI_EVAL_DATA is {named!r}: it must name a folder with models/factories.py.")
+    return Path(named)

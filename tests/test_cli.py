@@ -226,12 +226,10 @@ def test_a_model_that_misbehaves_is_said_to(place, capsys, model, words):
 def test_a_run_that_failed_in_the_middle_does_not_pass_for_whole(place, capsys):
     run()
     accept_all()
-    (place / "nets.py").write_text(
-        FACTORY.replace(
-            "return 3 + ",
-            "self.seen = getattr(self, 'seen', 0) + 1\n        if self.seen > 20: x = x * float('nan')\n        return 3 + ",
-        )
-    )
+    tiring = """self.seen = getattr(self, 'seen', 0) + 1
+        if self.seen > 20: x = x * float('nan')
+        return 3 + """
+    (place / "nets.py").write_text(FACTORY.replace("return 3 + ", tiring))
     assert run("--methods", "gradcam", "scorecam", "ablationcam") == 3
     assert main(["check"]) == 1
     assert "NaN" in capsys.readouterr().out

@@ -144,7 +144,8 @@ def judge_all(
             reason="a golden of this run's models and pictures, but the run did not obtain it.",
         )
         for k, g in goldens.items()
-        if k not in used | {*errors} and g.case.input_set not in selections
+        if k not in used | {*errors}
+        and g.case.input_set not in selections
         and _in_scope(g.case, obtained.values(), goldens, used)
     ]
     return [*errors.values(), *verdicts, *unused]

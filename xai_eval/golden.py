@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import os
 import shutil
@@ -13,7 +12,7 @@ from pathlib import Path
 from xai_eval.drift import State, Verdict, judge_all
 from xai_eval.errors import StorageError, UsageError, unknown_name
 from xai_eval.files import write_file
-from xai_eval.record import RESULTS_FOLDER, RunRecord, load_cases
+from xai_eval.record import RESULTS_FOLDER, RunRecord, load_cases, now
 from xai_eval.result import Case, Result
 
 HISTORY_FILE = "accepted.json"
@@ -38,7 +37,7 @@ class Goldens:
         """Make `result` the golden of its case and add the reason to the case's history."""
         place = self.folder / result.case.key
         history = read_history(place)
-        entry = {"when": _now(), "reason": reason, "result": result.condensed().digest}
+        entry = {"when": now(), "reason": reason, "result": result.condensed().digest}
         result.condensed().save(place)
         write_file(place / HISTORY_FILE, f"{json.dumps([*history, entry], indent=1)}\n".encode())
         return place
@@ -155,7 +154,3 @@ def _case_of_folder(key: str) -> Case:
     """Stand in for a case whose file cannot be read: all that is known of it is its folder."""
     task, _, name = key.partition("/")
     return Case(task, "?", name)
-
-
-def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

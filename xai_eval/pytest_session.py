@@ -14,7 +14,7 @@ import pytest
 from xai_eval.drift import State, Verdict, judge, judge_all, missing
 from xai_eval.errors import StorageError
 from xai_eval.golden import Goldens
-from xai_eval.record import RESULTS_FOLDER, RunRecord
+from xai_eval.record import RESULTS_FOLDER, RunRecord, now
 from xai_eval.report import write_report
 from xai_eval.report.summary import summary_lines
 from xai_eval.result import RESULT_FILE, Result
@@ -139,6 +139,7 @@ class GoldenSession:
             planned=len(self.selected),
             versions=first.versions,
             device=first.device,
+            when=now(),
             finished=not self._idle,
         )
         record.save(self.report)

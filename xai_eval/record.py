@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ class RunRecord:
         failures: what went wrong, by input; a run with failures is incomplete.
         versions: library name -> version.
         device: as torch names it.
+        when: start of the run, ISO 8601 in UTC. Results carry no time, so that equal ones are equal bytes.
         seconds: wall-clock time.
         finished: False until the last case is written.
     """
@@ -42,6 +44,7 @@ class RunRecord:
     failures: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     device: str = "cpu"
+    when: str = ""
     seconds: float = 0.0
     finished: bool = False
 
@@ -72,6 +75,11 @@ class RunRecord:
             return cls(**{**document, **lists})
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise StorageError(f"{path} is truncated or no record of a run ({error}). Run again.") from error
+
+
+def now() -> str:
+    """Return the time in the form that records and histories keep."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
 def load_cases(folder: Path) -> tuple[dict[str, Result], dict[str, StorageError]]:

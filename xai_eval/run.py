@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xai_eval.errors import InputUnavailable, StorageError, UsageError, XaiEvalError
-from xai_eval.record import RESULTS_FOLDER, RUN_FILE, RunRecord
+from xai_eval.record import RESULTS_FOLDER, RUN_FILE, RunRecord, now
 from xai_eval.result import Result
 from xai_eval.tasks import Task, find_task
 
@@ -144,6 +144,7 @@ def _record(plans: Sequence[Plan]) -> RunRecord:
         planned=sum(len(p.images.images) for p in plans),
         selections=tuple(dict.fromkeys(p.images.name for p in plans if not p.images.complete)),
         versions={"python": platform.python_version()},
+        when=now(),
     )
 
 

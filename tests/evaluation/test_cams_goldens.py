@@ -27,7 +27,7 @@ def test_maps_of_a_scene_mean_something(name, explained_scenes):
     result = explained_scenes[name]
     for method in ("gradcam", "scorecam", "ablationcam"):
         assert result[method].degenerate is None
-        assert 0.0 <= result[method].array.min() and result[method].array.max() <= 1.0
+        assert result[method].array.min() >= 0.0 and result[method].array.max() <= 1.0
         assert result[method].array.shape == result["picture"].array.shape[:2] == result["mask"].array.shape
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from xai_eval import evaluate
+from xai_eval import evaluate, judge
 
 pytestmark = pytest.mark.gpu
 
@@ -23,10 +23,7 @@ def test_every_photograph_has_three_maps_that_mean_something(explained):
 
 def test_the_gpu_explains_as_the_cpu_does(explained):
     """One golden serves all devices: the CPU's result judges the GPU's."""
-    from xai_eval import judge
-
-    on_cpu = evaluate("cams", model="torchvision:resnet50", images="imagenet-samples", device="cpu", methods=["gradcam"])
-    on_gpu = evaluate("cams", model="torchvision:resnet50", images="imagenet-samples", device="cuda", methods=["gradcam"])
-    for cpu, gpu in zip(on_cpu, on_gpu, strict=True):
+    photographs = {"model": "torchvision:resnet50", "images": "imagenet-samples", "methods": ["gradcam"]}
+    for cpu, gpu in zip(*(evaluate("cams", device=d, **photographs) for d in ("cpu", "cuda")), strict=True):
         verdict = judge(gpu, cpu)
         assert not verdict.failed, verdict.sentence

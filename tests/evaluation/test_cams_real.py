@@ -2,8 +2,7 @@
 
 import pytest
 
-from xai_eval import evaluate
-from xai_eval.inputs.data import data_root
+from xai_eval import evaluate, load_model
 
 pytestmark = pytest.mark.real
 
@@ -18,18 +17,13 @@ PREDICTED = {
 
 
 @pytest.fixture(scope="module")
-def factories():
-    path = data_root() / "models" / "factories.py"
-    if not path.is_file():
-        from xai_eval.errors import InputUnavailable
-
-        raise InputUnavailable(f"{path} is missing: set XAI_EVAL_DATA to a folder with models/factories.py.")
-    return path
+def model(real_data):
+    return load_model(f"file:{real_data / 'models' / 'factories.py'}:imagenet")
 
 
 @pytest.fixture(scope="module")
-def photographs(factories):
-    results = evaluate("cams", model=f"file:{factories}:imagenet", images="imagenet-samples", device="cpu", methods=["gradcam"])
+def photographs(model):
+    results = evaluate("cams", model=model, images="imagenet-samples", device="cpu", methods=["gradcam"])
     return {result.case.input.split("/")[1].removesuffix(".JPEG"): result for result in results}
 
 
@@ -49,8 +43,8 @@ def test_the_audit_is_silent_where_all_agree(photographs):
     assert photographs["n02007558_flamingo"]["audit"].text is None
 
 
-def test_gradcam_points_into_the_object(factories):
-    results = evaluate("cams", model=f"file:{factories}:imagenet", images="object-masks", device="cpu", methods=["gradcam"])
+def test_gradcam_points_into_the_object(model):
+    results = evaluate("cams", model=model, images="object-masks", device="cpu", methods=["gradcam"])
     hits = [bool(result["table"].frame["pointing_hit"].iloc[0]) for result in results]
     assert len(hits) == 11
     assert sum(hits) >= 9

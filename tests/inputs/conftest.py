@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,14 +25,6 @@ def empty_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     root = tmp_path / "data-root"
     monkeypatch.setenv("XAI_EVAL_DATA", str(root))
     return root
-
-
-@pytest.fixture
-def real_data() -> Path:
-    """The folder with real inputs, for tests marked `real`."""
-    if "XAI_EVAL_DATA" not in os.environ:
-        pytest.skip("XAI_EVAL_DATA names no folder with real inputs")
-    return Path(os.environ["XAI_EVAL_DATA"])
 
 
 @pytest.fixture

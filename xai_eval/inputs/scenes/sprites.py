@@ -73,7 +73,8 @@ def _role_colours(dice: Dice, backdrop: Sequence[float]) -> Colours:
 
 
 def _distance(colour: tuple[int, int, int], other: Sequence[float]) -> float:
-    return sum(abs(a - b) for a, b in zip(colour, other, strict=True))
+    red, green, blue = (abs(a - b) for a, b in zip(colour, other, strict=True))
+    return red + green + blue  # not sum(), whose rounding differs between Python 3.11 and 3.12
 
 
 def _shading(dice: Dice, roles: Roles) -> NDArray[np.float64]:
