@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import safetensors
@@ -91,7 +93,7 @@ def test_no_scene_is_in_two_of_training_held_out_and_evaluation() -> None:
     seeds = bundled_entry("scenes_objects")["seeds"]
     assert set(seeds) == {"evaluation", "held_out", "training"}
     bounds = sorted(tuple(pair) for pair in seeds.values())
-    assert all(last < following for (_, last), (following, _) in zip(bounds, bounds[1:], strict=False))
+    assert all(last < following for (_, last), (following, _) in itertools.pairwise(bounds))
 
 
 def test_the_bundled_classifier_knows_scenes_it_has_never_seen(model: nn.Module, held_out: list[Scene]) -> None:

@@ -251,9 +251,7 @@ CHANCE = 1 / len(OBJECTS)
 LUCKY = CHANCE + 4 * np.sqrt(CHANCE * (1 - CHANCE) / (MANY / 2))
 
 
-@pytest.mark.parametrize(
-    "feature", [mean_colour, all_colours, colours_beside_the_object, thumbnail, background_shares]
-)
+@pytest.mark.parametrize("feature", [mean_colour, all_colours, colours_beside_the_object, thumbnail, background_shares])
 def test_colours_and_backgrounds_do_not_tell_the_object(
     shuffled: list[Scene], feature: Callable[[Scene], NDArray[np.float64]]
 ) -> None:
