@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ ABLATION_VALUE = 1e7
 
 @contextmanager
 def fast_ablation_cam(module: nn.Module, layer: nn.Module) -> Iterator[Any]:
-    """Yield the library's AblationCAM for one call, with the model's prefix replayed while the context is open."""
+    """Yield the library's AblationCAM, for one call, over a model whose prefix is replayed."""
     with PrefixReplay(module, layer).installed() as replay:
         yield AblationCAM(module, [layer], ablation_layer=ReplayedAblation(replay))
 
@@ -30,9 +30,9 @@ def fast_ablation_cam(module: nn.Module, layer: nn.Module) -> Iterator[Any]:
 class ReplayedAblation(AblationLayer):  # type: ignore[misc]  # the library has no types
     """The library's ablation layer with the same values, in time linear in the batch.
 
-    The library copies the activations for every batch and searches the whole batch for its minimum before each
-    row. Here one buffer of repeated activations lives on and only the ablated channels are put back, unless the
-    network wrote into it; and the minimum is searched once, since the earlier rows tell what it becomes.
+    The library copies the activations for every batch and searches the whole batch for its minimum before
+    each row. Here one buffer of repeated activations lives on and only the ablated channels are put back, unless
+    the network wrote into it; and the minimum is searched once, since the rows before tell what it becomes.
     """
 
     def __init__(self, replay: PrefixReplay) -> None:
@@ -45,9 +45,7 @@ class ReplayedAblation(AblationLayer):  # type: ignore[misc]  # the library has 
         self._verifying = False
         self._answered = False
 
-    def set_next_batch(
-        self, input_batch_index: int, activations: Tensor, num_channels_to_ablate: int
-    ) -> None:
+    def set_next_batch(self, input_batch_index: int, activations: Tensor, num_channels_to_ablate: int) -> None:
         """Take up the next channels of one image; the library calls this before each of its batches.
 
         Args:
@@ -67,10 +65,10 @@ class ReplayedAblation(AblationLayer):  # type: ignore[misc]  # the library has 
         """Answer in place of the layer; `x` is ignored, as in the library."""
         self._replay.reach()
         if self._verifying:
-            return self._replay.answer()
+            return cast(Tensor, self._replay.answer())
         if self._answered:
             # A layer called twice in one pass: the library ablates what the network left of its first answer.
-            return super().__call__(x)
+            return cast(Tensor, super().__call__(x))
         rows = torch.arange(len(self.activations))
         self._ablated = torch.from_numpy(np.asarray(self.indices[: len(rows)], dtype=np.int64))
         self.activations[rows, self._ablated] = self._values[: len(rows), None, None]

@@ -1,8 +1,9 @@
-"""What a model calls before it reaches one of its layers: recorded in one pass, answered from the record in another."""
+"""What a model calls before it reaches one of its layers: recorded in one pass, replayed in others."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 Compute = Callable[[], Any]
 
 
-class Diverged(Exception):
+class DivergedError(Exception):
     """A replayed pass did not take the way of the recorded one."""
 
 
@@ -19,8 +20,8 @@ class Diverged(Exception):
 class Call:
     """One outermost call of a module, in the order of the pass.
 
-    `output` holds detached copies of the tensors, because later in-place operations must not reach the record.
-    `written` says that code around the modules writes into the output, so every pass needs a copy of its own.
+    `output` holds detached copies of the tensors, because in-place operations that follow must not reach it.
+    `written` says that code around the modules may write into it, so every pass needs a copy of its own.
     """
 
     module: nn.Module
@@ -45,8 +46,10 @@ class Recording:
         if self._inside or self._reached:
             return compute()
         self._inside = True
-        output = compute()
-        self._inside = False
+        try:
+            output = compute()
+        finally:
+            self._inside = False
         if not self._reached:
             self.calls.append(Call(module, _kept(output)))
         return output
@@ -57,7 +60,7 @@ class Recording:
 
     def answered(self, layer: nn.Module, output: Any) -> None:
         """Keep what the layer answered, its hooks included."""
-        self.answers.append(Call(layer, _kept(output)))
+        self.answers.append(Call(layer, _kept(output), written=True))
 
 
 class Replaying:
@@ -76,7 +79,7 @@ class Replaying:
             return compute()
         call = self._calls[self._next]
         if call.module is not module:
-            raise Diverged("its modules are called in another order")
+            raise DivergedError("its modules are called in another order")
         self._next += 1
         output = self._fit(call)
         self._handed += [(call, leaf, leaf._version) for leaf in tensors(output)]
@@ -85,13 +88,13 @@ class Replaying:
     def reach(self) -> None:
         """Check that the layer is reached after the same calls as in the recorded pass."""
         if self._next != len(self._calls):
-            raise Diverged("the layer is reached after fewer calls")
+            raise DivergedError("the layer is reached after fewer calls")
 
     def answer(self) -> Any:
         """Return what the layer answered to this call in the recorded pass."""
         answer = next(self._answers, None)
         if answer is None:
-            raise Diverged("the layer is called more often")
+            raise DivergedError("the layer is called more often")
         return self._fit(answer)
 
     def note_writes(self) -> None:
@@ -105,20 +108,22 @@ def _kept(output: Any) -> Any:
 
 
 def map_tensors(function: Callable[[Tensor], Tensor], tree: Any) -> Any:
-    """Rebuild nested tuples, lists and dicts with a function applied to their tensors; other leaves stay."""
+    """Copy nested dicts, lists and tuples with a function applied to their tensors; other leaves stay."""
     if isinstance(tree, Tensor):
         return function(tree)
-    if isinstance(tree, dict):
-        return type(tree)((key, map_tensors(function, value)) for key, value in tree.items())
-    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
-        return type(tree)(*(map_tensors(function, value) for value in tree))
-    if isinstance(tree, list | tuple):
-        return type(tree)(map_tensors(function, value) for value in tree)
+    if isinstance(tree, dict | list):
+        mapped = copy(tree)  # of whatever subclass, with whatever else it carries
+        for key, value in tree.items() if isinstance(tree, dict) else enumerate(tree):
+            mapped[key] = map_tensors(function, value)
+        return mapped
+    if isinstance(tree, tuple):
+        items = [map_tensors(function, value) for value in tree]
+        return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
     return tree
 
 
 def tensors(tree: Any) -> Iterator[Tensor]:
-    """Yield the tensors of nested tuples, lists and dicts."""
+    """Yield the tensors of nested dicts, lists and tuples."""
     if isinstance(tree, Tensor):
         yield tree
     elif isinstance(tree, dict):

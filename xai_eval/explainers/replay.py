@@ -1,8 +1,8 @@
 """Run only what follows a layer: what the model calls before it is recorded once and replayed.
 
-Works on any `nn.Module` without tracing it. The model's own `forward` runs in every pass; only the modules that it
-calls before the layer answer from a recording instead of computing. Whether that reproduces the model is measured
-before it is relied on (`PrefixReplay.verify`), because the code between the modules can do anything.
+Works on any `nn.Module` without tracing it. The model's own `forward` runs in every pass; only the modules
+that it calls before the layer answer from a recording instead of computing. Whether that reproduces the model
+is measured before it is relied on (`PrefixReplay.verify`): the code between the modules can do anything.
 """
 
 from __future__ import annotations
@@ -16,10 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from xai_eval.explainers.overrides import Forward, overridden_forward
-from xai_eval.explainers.prefix import Call, Diverged, Recording, Replaying, map_tensors
-
-# Of the largest logit. Batch sizes differ by 1e-6 in rounding; a wrong replay is off by far more.
-TOLERANCE = 1e-4
+from xai_eval.explainers.prefix import Call, DivergedError, Recording, Replaying, map_tensors
+from xai_eval.explainers.reproduction import disagreement
 
 
 class PrefixReplay:
@@ -48,7 +46,7 @@ class PrefixReplay:
             stack.enter_context(overridden_forward(self._model, self._run_model))
             stack.enter_context(overridden_forward(self._target, self._run_target))
             stack.callback(self._target.register_forward_hook(self._note_answer).remove)
-            for module in _modules_beside(self._model, self._target):
+            for module in _skippable(self._model, self._target):
                 stack.enter_context(overridden_forward(module, self._skipping(module)))
             yield self
 
@@ -57,21 +55,21 @@ class PrefixReplay:
         self._image, self._rows = image, rows
 
     def reach(self) -> None:
-        """Say that the layer, or what stands in its place, is about to answer: the rest of the pass is computed."""
+        """Say that the layer, or what stands in its place, is about to answer: what follows is computed."""
         if self._pass is not None:
             self._pass.reach()
 
     def answer(self) -> Any:
-        """Return what the layer answered to this call in the recorded pass, for the batch that is being run."""
+        """Return what the layer answered to this call in the recorded pass, for the batch being run."""
         assert isinstance(self._pass, Replaying)
         return self._pass.answer()
 
     def verify(self, image: int) -> None:
         """Replay two copies of one image and compare their logits with the recorded ones.
 
-        Whatever stands in the layer's place must give its `answer` meanwhile. The first replay hands out copies, and sees
-        which of them the model writes to. The second shares memory between the rows wherever it can; a model
-        that does not bear it gets copies from then on.
+        Whatever stands in the layer's place must give its `answer` meanwhile. The first replay hands out
+        copies, and sees which of them the model writes to. The second shares memory between the rows wherever
+        it can; a model that does not bear it gets copies from then on.
         """
         if self.trusted:
             self.select(image, rows=2)
@@ -88,7 +86,7 @@ class PrefixReplay:
             logits = self._model(self._inputs[[image, image]])
         except Exception as error:  # what fails for real fails again, and is raised, when all is computed
             return f"{type(error).__name__}: {error}"
-        return _difference(logits, self._logits[[image, image]])
+        return disagreement(logits, self._logits[[image, image]])
 
     def _distrust(self, why: str) -> None:
         self.trusted = False
@@ -106,7 +104,7 @@ class PrefixReplay:
             if self.trusted:
                 try:
                     return self._replay(forward, *args, **kwargs)
-                except Diverged as reason:
+                except DivergedError as reason:
                     self._distrust(str(reason))
             return forward(*args, **kwargs)
 
@@ -129,8 +127,8 @@ class PrefixReplay:
         finally:
             self._pass = None
         replaying.note_writes()
-        if self._image is None and (difference := _difference(logits, self._logits)):
-            raise Diverged(difference)
+        if self._image is None and (difference := disagreement(logits, self._logits)):
+            raise DivergedError(difference)
         return logits
 
     def _run_target(self, forward: Forward) -> Forward:
@@ -170,18 +168,6 @@ class PrefixReplay:
         return map_tensors(fit, call.output)
 
 
-def _modules_beside(model: nn.Module, target: nn.Module) -> list[nn.Module]:
-    """List the children of the target's ancestors that do not hold the target: the ones that may be skipped."""
-    ancestors = {m for m in model.modules() if m is not target and any(sub is target for sub in m.modules())}
-    children = {child: None for ancestor in ancestors for child in ancestor.children()}
-    return [child for child in children if child is not target and child not in ancestors]
-
-
-def _difference(logits: Any, expected: Tensor) -> str:
-    """Say how logits differ from the expected ones beyond rounding; empty where they do not."""
-    if not isinstance(logits, Tensor) or logits.shape != expected.shape:
-        return f"expected logits {tuple(expected.shape)}, got {tuple(getattr(logits, 'shape', ()))}"
-    scale = expected.abs().max().item()
-    if torch.allclose(logits, expected, rtol=0, atol=TOLERANCE * scale, equal_nan=True):
-        return ""
-    return f"logits of up to {scale:.3g} differ by {(logits - expected).abs().max().item():.3g}"
+def _skippable(model: nn.Module, target: nn.Module) -> list[nn.Module]:
+    """List the modules that can be called without calling the target."""
+    return [part for part in model.modules() if not any(inner is target for inner in part.modules())]

@@ -118,9 +118,7 @@ def _nearness(horizon: float) -> Field:
     return np.asarray((_ROWS - horizon) / (SIZE - horizon))
 
 
-def _towards_us(
-    dice: Dice, horizon: float, line: Field, far: tuple[float, float], near: tuple[float, float]
-) -> Mask:
+def _towards_us(dice: Dice, horizon: float, line: Field, far: tuple[float, float], near: tuple[float, float]) -> Mask:
     """A band along a line (rows, 1) that widens from the horizon to the lower edge; half widths in pixels."""
     narrow, wide = dice.between(*far), dice.between(*near)
     half = narrow + (wide - narrow) * _nearness(horizon)

@@ -56,9 +56,7 @@ def render(seed: int) -> Scene:
         UsageError: the seed is not in 0 .. 2**32 - 1.
     """
     if not 0 <= seed <= _LAST_SEED:
-        raise UsageError(
-            f"scene seed {seed}: expected a whole number from 0 to {_LAST_SEED}; choose one of these."
-        )
+        raise UsageError(f"scene seed {seed}: expected a whole number from 0 to {_LAST_SEED}; choose one of these.")
     main_object, scene = labels(seed)
     dice, canvas = Dice(seed), Canvas()
     horizon = paint_landscape(canvas, dice, scene)

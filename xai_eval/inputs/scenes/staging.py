@@ -72,9 +72,7 @@ def paint(canvas: Canvas, dice: Dice, placed: Placed) -> None:
     canvas.paint(thing.concept, thing.mask, colours, placed.window)
 
 
-def _place_minor(
-    dice: Dice, name: str, main_extent: float, horizon: float, main: Mask
-) -> tuple[Placed, float]:
+def _place_minor(dice: Dice, name: str, main_extent: float, horizon: float, main: Mask) -> tuple[Placed, float]:
     """Place a smaller object where it hides little of the main one; return it and the share it would hide."""
     extent = min(dice.between(*MINOR_EXTENT), LARGEST_MINOR * main_extent)
     minor = _unplaced(dice, name, extent)

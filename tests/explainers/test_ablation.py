@@ -1,0 +1,133 @@
+"""AblationCAM on a replayed prefix gives what the library gives by itself."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+import trap_nets
+from pytorch_grad_cam import AblationCAM, AblationLayer
+from stock_cams import stock_maps
+from torch import Tensor, nn
+
+from xai_eval.explainers.ablation import ReplayedAblation
+from xai_eval.explainers.cams import explain
+from xai_eval.explainers.replay import PrefixReplay
+
+Layer = Callable[[nn.Module], nn.Module]
+
+
+def pictures(count: int, size: int) -> Tensor:
+    # Brighter and darker ones, so that a way that depends on the picture is not the same for all.
+    offsets = torch.tensor([1.0, -1.0, 0.5])[:count, None, None, None]
+    return torch.randn(count, 3, size, size, generator=torch.Generator().manual_seed(1)) + offsets
+
+
+def predicted(net: nn.Module, images: Tensor) -> list[int]:
+    with torch.no_grad():
+        return net.eval()(images).argmax(1).tolist()
+
+
+def assert_equals_stock(net: nn.Module, layer: nn.Module, images: Tensor, tolerance: float = 1e-5) -> None:
+    classes = predicted(net, images)
+    fast = explain(net, layer, images, classes, "ablationcam")
+    stock = stock_maps("AblationCAM", net, layer, images, classes)
+    size = np.abs(stock.raw).max()
+    assert np.ptp(stock.raw) > 0.1 * size  # a map that says something
+    np.testing.assert_allclose(fast.raw / size, stock.raw / size, rtol=0, atol=tolerance)
+    np.testing.assert_allclose(fast.layer, stock.layer, rtol=0, atol=tolerance)
+    np.testing.assert_allclose(fast.image, stock.image, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("build", trap_nets.REPLAYED)
+def test_traps_are_replayed_and_equal_the_library(build: Callable[[], trap_nets.Net], count: int) -> None:
+    torch.manual_seed(5)
+    net = build()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert_equals_stock(net, net.explained, pictures(count, 12))
+
+
+@pytest.mark.parametrize("build", trap_nets.FALLING_BACK)
+def test_what_cannot_be_replayed_falls_back_to_the_library(build: Callable[[], trap_nets.Net]) -> None:
+    torch.manual_seed(5)
+    net = build()
+    with pytest.warns(RuntimeWarning, match="cannot be replayed"):
+        assert_equals_stock(net, net.explained, pictures(3, 12))
+
+
+DEFAULT_CASES: list[tuple[str, Layer, int, int]] = [
+    ("resnet18", lambda m: m.layer4[-1], 64, 1),
+    ("resnet18", lambda m: m.layer3[0].conv2, 40, 2),
+    ("mobilenet_v2", lambda m: m.features[-2], 40, 2),
+    ("mobilenet_v2", lambda m: m.features[4].conv[1][0], 48, 1),
+]
+SLOW_CASES: list[tuple[str, Layer, int, int]] = [
+    ("resnet18", lambda m: m.layer4[-1], 224, 3),
+    ("resnet18", lambda m: m.layer4[-1].relu, 96, 1),
+    ("resnet18", lambda m: m.layer3[0].downsample, 96, 3),
+    ("resnet50", lambda m: m.layer4[-1], 96, 3),
+    ("resnet50", lambda m: m.layer3[2].conv2, 64, 1),
+    ("densenet121", lambda m: m.features, 96, 3),
+    ("densenet121", lambda m: m.features.denseblock4.denselayer16, 96, 3),
+    ("densenet121", lambda m: m.features.denseblock3, 64, 1),
+    ("mobilenet_v2", lambda m: m.features[-1], 96, 3),
+    ("mobilenet_v2", lambda m: m.features[-1][0], 96, 1),
+    ("vgg16", lambda m: m.features[28], 64, 3),
+    ("vgg16", lambda m: m.features, 64, 1),
+    ("googlenet", lambda m: m.inception5b, 96, 1),
+    ("swin_t", lambda m: m.permute, 96, 1),
+]
+
+
+@pytest.mark.parametrize(("name", "find", "size", "count"), DEFAULT_CASES)
+def test_small_pictures_on_known_networks(name: str, find: Layer, size: int, count: int) -> None:
+    check_known_network(name, find, size, count)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "find", "size", "count"), SLOW_CASES)
+def test_known_networks(name: str, find: Layer, size: int, count: int) -> None:
+    check_known_network(name, find, size, count)
+
+
+def check_known_network(name: str, find: Layer, size: int, count: int) -> None:
+    torch.manual_seed(0)
+    extra = {"init_weights": True} if name == "googlenet" else {}
+    net = torchvision.models.get_model(name, weights=None, num_classes=10, **extra)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        assert_equals_stock(net, find(net), pictures(count, size))
+
+
+@pytest.mark.parametrize("lowest", [0.0, -2.0, 3.0, 1e7, 2e7, float("nan")])
+def test_ablated_activations_are_the_librarys(lowest: float) -> None:
+    """Two images, three batches each, the last one shorter: every row of what stands in for the layer."""
+    activations = torch.rand(2, 7, 4, 4, generator=torch.Generator().manual_seed(0)) + 1 + max(lowest, 0)
+    activations[:, 3, 0, 0] = lowest
+    fast, stock = ReplayedAblation(PrefixReplay(nn.Identity(), nn.Identity())), AblationLayer()
+    fast._replay.trusted = False  # no model to verify a replay with
+    for image in range(2):
+        for layer in (fast, stock):
+            layer.activations_to_be_ablated(activations[image].numpy())
+        for rows in (3, 3, 1):
+            answers = []
+            for layer in (fast, stock):
+                layer.set_next_batch(image, activations, rows)
+                answers.append(layer(None).clone())
+                layer.indices = layer.indices[rows:]
+            assert torch.equal(answers[0].nan_to_num(7), answers[1].nan_to_num(7))
+
+
+def test_the_layer_that_all_of_the_librarys_objects_share_stays_unused() -> None:
+    shared = inspect.signature(AblationCAM.__init__).parameters["ablation_layer"].default
+    before = dict(vars(shared))
+    net = trap_nets.Net()
+    explain(net, net.explained, pictures(1, 12), [0], "ablationcam")
+    assert vars(shared) == before

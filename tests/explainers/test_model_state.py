@@ -1,0 +1,232 @@
+"""A model leaves as it came, whatever the library does to it and wherever it fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import pytorch_grad_cam
+import torch
+import torchvision
+import trap_nets
+from torch import Tensor, nn
+
+from xai_eval.explainers.cams import METHOD_NAMES, explain
+from xai_eval.explainers.model_state import preserved
+
+HOOK_TABLES = [name for name in vars(nn.Module()) if "hooks" in name and isinstance(vars(nn.Module())[name], dict)]
+
+
+def snapshot(model: nn.Module) -> dict[str, Any]:
+    """All that must not change, read without the code under test. Identities tell objects apart from equals."""
+    modules = dict(model.named_modules())
+    parameters = dict(model.named_parameters())
+    return {
+        "training": {name: m.training for name, m in modules.items()},
+        "modules": {name: [(key, id(child)) for key, child in m._modules.items()] for name, m in modules.items()},
+        "hooks": {(name, t): list(vars(m)[t].items()) for name, m in modules.items() for t in HOOK_TABLES},
+        "forward": {name: id(vars(m).get("forward")) for name, m in modules.items()},
+        "requires_grad": {name: p.requires_grad for name, p in parameters.items()},
+        "gradients": {name: id(p.grad) for name, p in parameters.items()},
+        "gradient values": {name: None if p.grad is None else p.grad.tolist() for name, p in parameters.items()},
+        "state": {name: (v.data_ptr(), v.stride(), v.tolist()) for name, v in model.state_dict().items()},
+    }
+
+
+def assert_same(before: dict[str, Any], after: dict[str, Any]) -> None:
+    for aspect, value in before.items():
+        assert after[aspect] == value, aspect
+
+
+class Small(nn.Module):
+    """Has everything that could be lost: flags of both kinds, gradients, hooks, a frozen part, an own forward."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6), nn.ReLU(inplace=True))
+        self.block = nn.Sequential(nn.Conv2d(6, 5, 3), nn.BatchNorm2d(5), nn.ReLU(inplace=True))
+        self.head = nn.Linear(5, 4)
+        self.empty = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.block(self.stem(x)).mean((2, 3)))
+
+
+@pytest.fixture
+def model() -> Small:
+    torch.manual_seed(0)
+    net = Small().train()
+    net(torch.randn(4, 3, 9, 9)).sum().backward()
+    net.stem.eval()
+    net.stem[0].weight.requires_grad_(False)
+    net.head.bias.grad = None
+    net.block[0].register_forward_pre_hook(lambda module, inputs: None)
+    net.block[0].register_forward_hook(lambda module, inputs, output: None)
+    net.block[0].register_full_backward_hook(lambda module, inputs, outputs: None)
+    net.head.register_forward_hook(lambda module, inputs, kwargs, output: None, with_kwargs=True)
+    plain = net.head.forward
+    net.head.forward = lambda x: plain(x) * 2
+    return net
+
+
+IMAGES = torch.randn(2, 3, 9, 9, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("method", METHOD_NAMES)
+def test_every_method_gives_the_model_back(method: str, model: Small) -> None:
+    before = snapshot(model)
+    explain(model, model.block, IMAGES, [0, 1], method)
+    assert_same(before, snapshot(model))
+
+
+class Injected(BaseException):
+    """No `except Exception` catches it, as with KeyboardInterrupt."""
+
+
+@contextmanager
+def failing_after(owner: Any, name: str, calls: int, error: BaseException) -> Iterator[None]:
+    """Let the call number `calls` of a function raise."""
+    original: Callable[..., Any] = getattr(owner, name)
+    left = [calls]
+
+    def maybe(*args: Any, **kwargs: Any) -> Any:
+        left[0] -= 1
+        if left[0] == 0:
+            raise error
+        return original(*args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(owner, name, maybe)
+        yield
+    assert left[0] <= 0, "the error was never injected"
+
+
+@pytest.mark.parametrize("error", [Injected(), KeyboardInterrupt(), RuntimeError("injected"), IndexError("injected")])
+@pytest.mark.parametrize(
+    ("method", "owner", "name", "calls"),
+    [
+        ("gradcam", nn.Linear, "forward", 1),
+        ("gradcam", Tensor, "backward", 1),
+        ("gradcam", pytorch_grad_cam.GradCAM, "get_cam_weights", 1),
+        ("gradcam", pytorch_grad_cam.ActivationsAndGradients, "save_gradient", 1),
+        ("shapleycam", torch.autograd, "grad", 2),
+        ("eigencam", pytorch_grad_cam.EigenCAM, "get_cam_image", 2),
+        ("scorecam", pytorch_grad_cam.ScoreCAM, "get_cam_weights", 1),
+        ("scorecam", Small, "forward", 1),
+        ("scorecam", Small, "forward", 2),
+        ("scorecam", Small, "forward", 4),
+        ("scorecam", Small, "forward", 6),
+        ("ablationcam", Small, "forward", 1),
+        ("ablationcam", Small, "forward", 2),
+        ("ablationcam", Small, "forward", 5),
+        ("ablationcam", pytorch_grad_cam.AblationLayer, "activations_to_be_ablated", 2),
+        ("ablationcam", pytorch_grad_cam.AblationCAM, "assemble_ablation_scores", 1),
+        ("ablationcam", pytorch_grad_cam.AblationCAM, "save_activation", 1),
+    ],
+)
+def test_an_error_half_way_is_raised_and_leaves_the_model_alone(
+    method: str, owner: Any, name: str, calls: int, error: BaseException, model: Small
+) -> None:
+    before = snapshot(model)
+    with failing_after(owner, name, calls, error), pytest.raises(type(error)) as caught:
+        explain(model, model.block, IMAGES, [0, 1], method)
+    assert caught.value is error
+    assert_same(before, snapshot(model))
+    assert torch.isfinite(torch.from_numpy(explain(model, model.block, IMAGES, [0, 1], method).image)).all()
+
+
+def test_an_error_in_a_hook_of_the_model_is_raised(model: Small) -> None:
+    def failing(*_: Any) -> None:
+        raise Injected
+
+    model.block[2].register_forward_hook(failing)
+    before = snapshot(model)
+    for method in ("gradcam", "scorecam", "ablationcam"):
+        with pytest.raises(Injected):
+            explain(model, model.block, IMAGES, [0, 1], method)
+    assert_same(before, snapshot(model))
+
+
+def test_no_optimiser_wakes_up(model: Small) -> None:
+    """One that steps as soon as a gradient is there would train the model on its explanations."""
+    woken: list[Tensor] = []
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.register_post_accumulate_grad_hook(woken.append)
+    for method in METHOD_NAMES:
+        explain(model, model.block, IMAGES, [0, 1], method)
+    assert woken == []
+
+
+@pytest.mark.parametrize("method", METHOD_NAMES)
+def test_frozen_models_and_calls_without_gradients_give_the_same_maps(method: str, model: Small) -> None:
+    expected = explain(model, model.block, IMAGES, [0, 1], method)
+    with torch.no_grad():
+        without = explain(model, model.block, IMAGES, [0, 1], method)
+    with torch.inference_mode():
+        inference = explain(model, model.block, IMAGES + 0, [0, 1], method)
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    frozen = explain(model.eval(), model.block, IMAGES, [0, 1], method)
+    for other in (without, inference, frozen):
+        assert (other.raw == expected.raw).all() and (other.image == expected.image).all()
+
+
+def test_pictures_are_left_alone(model: Small) -> None:
+    model.register_forward_pre_hook(lambda module, inputs: inputs[0].mul_(2) and None)
+    for method in METHOD_NAMES:
+        images = IMAGES.clone().requires_grad_()
+        with torch.no_grad():
+            explain(model, model.block, images, [0, 1], method)
+        assert torch.equal(images, IMAGES) and images.grad is None
+
+
+def test_preserved_undoes_what_a_library_may_do(model: Small) -> None:
+    before = snapshot(model)
+    handle_of_the_user = model.stem.register_forward_hook(lambda *_: None)
+    handle_of_the_user.remove()
+    with pytest.raises(Injected), preserved(model):
+        model.eval()
+        model.zero_grad()
+        model.block = nn.Identity()
+        model.extra = nn.Linear(1, 1)
+        model.stem.register_forward_hook(lambda *_: None)
+        model.stem.register_full_backward_pre_hook(lambda *_: None)
+        model.register_state_dict_post_hook(lambda *_: None)
+        model.stem.forward = lambda x: x
+        del model.head.forward
+        for parameter in model.parameters():
+            parameter.requires_grad_(True)
+            parameter.grad = torch.ones_like(parameter)
+        raise Injected
+    assert_same(before, snapshot(model))
+
+
+def test_handles_of_the_users_hooks_still_remove_them(model: Small) -> None:
+    calls: list[int] = []
+    handle = model.block.register_forward_hook(lambda *_: calls.append(1))
+    explain(model, model.block, IMAGES, [0, 1], "gradcam")
+    handle.remove()
+    calls.clear()
+    model(IMAGES)
+    assert calls == []
+
+
+def test_a_torchvision_model_in_training_keeps_its_gradients() -> None:
+    net = torchvision.models.resnet18(num_classes=5).train()
+    net(torch.randn(2, 3, 64, 64)).sum().backward()
+    before = snapshot(net)
+    for method in ("gradcam", "shapleycam", "eigencam"):
+        explain(net, net.layer4[-1], torch.randn(1, 3, 64, 64), [1], method)
+    assert_same(before, snapshot(net))
+
+
+def test_trap_networks_are_given_back() -> None:
+    for build in trap_nets.REPLAYED:
+        net = build()
+        before = snapshot(net)
+        for method in ("gradcam", "scorecam", "ablationcam"):
+            explain(net, net.explained, torch.randn(2, 3, 12, 12), [0, 1], method)
+        assert_same(before, snapshot(net))

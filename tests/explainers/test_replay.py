@@ -1,0 +1,113 @@
+"""What precedes the explained layer runs once, whatever lies between the modules."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+import torch
+import trap_nets
+from torch import Tensor, nn
+
+from xai_eval.explainers.cams import explain
+from xai_eval.explainers.replay import PrefixReplay
+
+
+@contextmanager
+def counted(net: nn.Module) -> Iterator[Counter[str]]:
+    """Count how often each module computes, below whatever stands in for its `forward`."""
+    calls: Counter[str] = Counter()
+
+    def counting(name: str, compute: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        def run(*args: object) -> Tensor:
+            calls[name] += 1
+            return compute(*args)
+
+        return run
+
+    for name, module in net.named_modules():
+        module.forward = counting(name, module.forward)
+    yield calls
+
+
+@pytest.mark.parametrize("build", trap_nets.REPLAYED)
+def test_what_precedes_the_layer_computes_once(build: Callable[[], trap_nets.Net]) -> None:
+    torch.manual_seed(5)
+    net = build()
+    with counted(net) as calls, torch.no_grad():
+        explain(net, net.explained, torch.randn(2, 3, 12, 12), [0, 1], "ablationcam")
+    assert calls["stem"] == 1
+    assert calls[""] > 3
+
+
+def test_what_follows_the_layer_computes_in_every_pass() -> None:
+    net = trap_nets.ResidualBlock()
+    with counted(net) as calls:
+        explain(net, net.explained, torch.randn(1, 3, 12, 12), [0], "ablationcam")
+    assert calls["shortcut"] == calls["head"] == calls[""]
+    assert calls["block.first"] == calls["block.bn"] == 1
+
+
+def test_rows_share_memory_where_the_model_bears_it() -> None:
+    """Copies of what nobody writes to would cost more than the layer's own work."""
+    strides: list[int] = []
+    net = trap_nets.ResidualBlock()
+    net.shortcut.register_forward_pre_hook(lambda module, inputs: strides.append(inputs[0].stride(0)))
+    explain(net, net.explained, torch.randn(1, 3, 12, 12), [0], "ablationcam")
+    assert strides[-1] == 0
+
+
+def test_replays_a_chosen_picture_in_rows() -> None:
+    torch.manual_seed(0)
+    net, pictures = trap_nets.WritesIntoPrefixBeforeTheLayer().eval(), torch.randn(3, 3, 12, 12)
+    with torch.no_grad(), PrefixReplay(net, net.target).installed() as replay:
+        expected = net(pictures)
+        torch.testing.assert_close(net(torch.zeros_like(pictures)), expected)
+        for image, rows in ((2, 5), (0, 1), (1, 2), (0, 1)):
+            replay.select(image, rows)
+            torch.testing.assert_close(net(torch.zeros(rows, 3, 12, 12)), expected[[image] * rows])
+        assert replay.trusted
+
+
+def test_the_model_is_itself_again_afterwards() -> None:
+    net, pictures = trap_nets.Reparameterised().eval(), torch.randn(2, 3, 12, 12)
+    forwards = {name: vars(module).get("forward") for name, module in net.named_modules()}
+    with torch.no_grad():
+        expected = net(pictures)
+        with pytest.raises(KeyboardInterrupt), PrefixReplay(net, net.target).installed():
+            net(pictures)
+            raise KeyboardInterrupt
+        assert torch.equal(net(pictures), expected)
+    assert {name: vars(module).get("forward") for name, module in net.named_modules()} == forwards
+
+
+def test_chance_between_the_modules_is_not_replayed() -> None:
+    class Noisy(trap_nets.Net):
+        def features(self, x: Tensor) -> Tensor:
+            return self.target(self.stem(x)) * torch.rand(1)
+
+    net, pictures = Noisy(), torch.randn(1, 3, 12, 12)
+    with pytest.warns(RuntimeWarning, match="Noisy: what it computes before the layer cannot be replayed"):
+        explain(net, net.target, pictures, [0], "ablationcam")
+
+
+def test_a_pass_that_leaves_the_recorded_way_is_computed() -> None:
+    """The way depends on the number of rows, which no picture of the recorded pass shows."""
+
+    class Counting(trap_nets.Net):
+        def features(self, x: Tensor) -> Tensor:
+            return self.target(self.stem(self.stem(x)[:, :3] if len(x) < 4 else x))
+
+    torch.manual_seed(0)
+    net, pictures = Counting().eval(), torch.randn(2, 3, 12, 12)
+    with torch.no_grad(), PrefixReplay(net, net.target).installed() as replay:
+        net(pictures)
+        replay.select(0, 5)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            logits = net(pictures[[0] * 5])
+    assert [w.category for w in caught] == [RuntimeWarning] and not replay.trusted
+    torch.testing.assert_close(logits, net(pictures[[0] * 5]))

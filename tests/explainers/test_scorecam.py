@@ -1,0 +1,123 @@
+"""ScoreCAM's masked pictures run faster and score the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+import trap_nets
+from stock_cams import stock_maps
+from torch import Tensor, nn
+
+from xai_eval.explainers.cams import explain
+from xai_eval.explainers.scorecam import MaskScorer
+
+Layer = Callable[[nn.Module], nn.Module]
+DEFAULT_CASES: list[tuple[str, Layer, int, int]] = [
+    ("resnet18", lambda m: m.layer1[-1], 48, 2),
+    ("mobilenet_v2", lambda m: m.features[10], 48, 2),
+]
+SLOW_CASES: list[tuple[str, Layer, int, int]] = [
+    ("resnet18", lambda m: m.layer4[-1], 96, 2),
+    ("resnet50", lambda m: m.layer4[-1], 64, 1),
+    ("densenet121", lambda m: m.features, 64, 1),
+    ("mobilenet_v2", lambda m: m.features[-1], 96, 1),
+    ("vgg16", lambda m: m.features[28], 64, 1),
+]
+
+
+@pytest.mark.parametrize(("name", "find", "size", "count"), DEFAULT_CASES)
+def test_small_pictures_on_known_networks(name: str, find: Layer, size: int, count: int) -> None:
+    check_known_network(name, find, size, count)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "find", "size", "count"), SLOW_CASES)
+def test_known_networks(name: str, find: Layer, size: int, count: int) -> None:
+    check_known_network(name, find, size, count)
+
+
+def check_known_network(name: str, find: Layer, size: int, count: int) -> None:
+    torch.manual_seed(0)
+    net = torchvision.models.get_model(name, weights=None, num_classes=10)
+    randomise_norms(net)
+    assert_equals_stock(net, find(net), torch.randn(count, 3, size, size))
+
+
+def randomise_norms(net: nn.Module) -> None:
+    """Give batch norms something to do: a new network's are the identity."""
+    for norm in net.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            for values, low in ((norm.weight, 0.5), (norm.bias, -0.2), (norm.running_mean, -0.2)):
+                nn.init.uniform_(values, low, low + 0.5)
+            nn.init.uniform_(norm.running_var, 0.5, 1.5)
+
+
+@pytest.mark.parametrize("build", [*trap_nets.REPLAYED, *trap_nets.FALLING_BACK])
+def test_traps_equal_the_library(build: Callable[[], trap_nets.Net]) -> None:
+    torch.manual_seed(5)
+    net = build()
+    assert_equals_stock(net, net.explained, torch.randn(2, 3, 12, 12))
+
+
+def assert_equals_stock(net: nn.Module, layer: nn.Module, images: Tensor) -> None:
+    with torch.no_grad():
+        classes = net.eval()(images).argmax(1).tolist()
+    fast = explain(net, layer, images, classes, "scorecam")
+    stock = stock_maps("ScoreCAM", net, layer, images, classes)
+    assert np.ptp(stock.raw) > 0.05 * np.abs(stock.raw).max()
+    np.testing.assert_allclose(fast.layer, stock.layer, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(fast.image, stock.image, rtol=0, atol=1e-4)
+
+
+class SumAndCount(nn.Module):
+    """Two logits a picture; remembers which pictures it saw."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[Tensor] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.seen += list(x)
+        return torch.stack([x.sum((1, 2, 3)), x.square().sum((1, 2, 3)) + 1], dim=1)
+
+
+def scorer(model: nn.Module, stack: ExitStack) -> MaskScorer:
+    return MaskScorer(model, stack, SimpleNamespace(activations=[]))
+
+
+def test_blank_pictures_are_scored_once_in_all_batches() -> None:
+    model, batch = SumAndCount(), torch.randn(5, 3, 4, 4)
+    batch[[1, 3]] = 0
+    with ExitStack() as stack:
+        score = scorer(model, stack)
+        expected = SumAndCount()(batch)
+        torch.testing.assert_close(score(batch), expected)
+        model.seen.clear()
+        torch.testing.assert_close(score(batch.flip(0)), expected.flip(0))
+        torch.testing.assert_close(score(torch.zeros(4, 3, 4, 4)), expected[[1, 1, 1, 1]])
+    assert len(model.seen) == 3 and all(picture.any() for picture in model.seen)
+
+
+def test_what_the_librarys_hook_collects_does_not_grow() -> None:
+    recorder = SimpleNamespace(activations=[])
+    model = SumAndCount()
+    model.register_forward_hook(lambda module, inputs, output: recorder.activations.append(output))
+    with ExitStack() as stack:
+        score = MaskScorer(model, stack, recorder)
+        for _ in range(3):
+            score(torch.randn(2, 3, 4, 4))
+            assert recorder.activations == []
+
+
+def test_parameters_and_their_memory_are_the_models_own_afterwards() -> None:
+    net = torchvision.models.resnet18(num_classes=4)
+    before = [(p, p.data_ptr(), p.stride(), p.detach().clone()) for p in net.parameters()]
+    explain(net, net.layer1, torch.randn(1, 3, 32, 32), [0], "scorecam")
+    for p, address, stride, values in before:
+        assert p.data_ptr() == address and p.stride() == stride and torch.equal(p, values)
