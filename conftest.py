@@ -9,8 +9,10 @@ import pytest
 
 from xai_eval.errors import InputUnavailable
 
-# Two threads everywhere, so that thread-dependent rounding is the same on every machine.
+# Two threads everywhere, so that thread-dependent rounding is the same on every machine; and threads that sleep while
+# they wait: where cores are shared (pytest-xdist, CI), threads that spin make small networks ten times slower.
 os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 pytest_plugins = ["pytester"]
 

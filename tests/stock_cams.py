@@ -21,9 +21,7 @@ class StockMaps:
     image: NDArray[np.float32]
 
 
-def stock_maps(
-    name: str, module: nn.Module, layer: nn.Module, images: Tensor, classes: Sequence[int]
-) -> StockMaps:
+def stock_maps(name: str, module: nn.Module, layer: nn.Module, images: Tensor, classes: Sequence[int]) -> StockMaps:
     """Run one class of pytorch-grad-cam, by the class's own name."""
     arguments = {"ablation_layer": pytorch_grad_cam.AblationLayer()} if name == "AblationCAM" else {}
     cam = getattr(pytorch_grad_cam, name)(module, [layer], **arguments)

@@ -226,11 +226,13 @@ def test_a_model_that_misbehaves_is_said_to(place, capsys, model, words):
 def test_a_run_that_failed_in_the_middle_does_not_pass_for_whole(place, capsys):
     run()
     accept_all()
-    tiring = """self.seen = getattr(self, 'seen', 0) + 1
-        if self.seen > 20: x = x * float('nan')
-        return 3 + """
-    (place / "nets.py").write_text(FACTORY.replace("return 3 + ", tiring))
-    assert run("--methods", "gradcam", "scorecam", "ablationcam") == 3
+    Image.new("RGB", (240, 320)).save(place / "photos" / "zero.png")
+    blind = FACTORY.replace("return 3 + ", "if x.mean() < -1.5: x = x * float('nan')\n        return 3 + ")
+    (place / "nets.py").write_text(blind)
+    capsys.readouterr()
+    assert run() == 3
+    assert "NaN" in capsys.readouterr().err
+    assert len(list((place / "reports" / "results").glob("*/*"))) == 2
     assert main(["check"]) == 1
     assert "NaN" in capsys.readouterr().out
     assert accept_all() == 2

@@ -7,14 +7,14 @@ import platform
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xai_eval.errors import InputUnavailable, StorageError, UsageError, XaiEvalError
 from xai_eval.record import RESULTS_FOLDER, RUN_FILE, RunRecord, now
 from xai_eval.result import Result
-from xai_eval.tasks import Task, find_task
+from xai_eval.tasks import find_task
 
 if TYPE_CHECKING:
     from xai_eval.inputs.classifier import Classifier
@@ -25,16 +25,19 @@ Progress = Callable[[Iterator[Result], int, str], Iterator[Result]]
 
 @dataclass(frozen=True)
 class Plan:
-    """One task with its inputs loaded: what is left can fail only by computing."""
+    """One task with everything loaded and checked: what is left can fail only by computing.
 
-    task: Task
-    classifier: Classifier
+    Attributes:
+        task: name of the task.
+        model: spec of the model.
+        images: the pictures.
+        results: computes as it is iterated, once.
+    """
+
+    task: str
+    model: str
     images: ImageSet
-    params: Mapping[str, Any] = field(default_factory=dict)
-
-    def results(self) -> Iterator[Result]:
-        """Yield the results, one a picture."""
-        return self.task(self.classifier, self.images, **self.params)
+    results: Iterator[Result]
 
 
 def evaluate(
@@ -62,7 +65,7 @@ def evaluate(
         InputUnavailable: a model or picture is missing or unreadable.
         ModelMisbehaves: the model returns what cannot be explained.
     """
-    return list(plan(task, model=model, images=images, device=device, params=params).results())
+    return list(plan(task, model=model, images=images, device=device, params=params).results)
 
 
 def plan(
@@ -82,7 +85,7 @@ def plan(
     loaded = load_images(named) if isinstance(named, str) else named
     classifier = load_model(found.model if model is None else model, device=choose_device(device))
     _check_cases(loaded)
-    return Plan(found, classifier, loaded, dict(params or {}))
+    return Plan(found.name, classifier.name, loaded, found(classifier, loaded, **(params or {})))
 
 
 def run(plans: Sequence[Plan], folder: Path, progress: Progress) -> RunRecord:
@@ -100,7 +103,7 @@ def run(plans: Sequence[Plan], folder: Path, progress: Progress) -> RunRecord:
     record.save(folder)
     try:
         for each in plans:
-            for result in progress(each.results(), len(each.images.images), each.task.name):
+            for result in progress(each.results, len(each.images.images), each.task):
                 result.save(folder / RESULTS_FOLDER / result.case.key)
                 record = dataclasses.replace(
                     record, versions=result.provenance.versions, device=result.provenance.device
@@ -138,8 +141,8 @@ def _check_cases(images: ImageSet) -> None:
 
 def _record(plans: Sequence[Plan]) -> RunRecord:
     return RunRecord(
-        tasks=tuple(dict.fromkeys(p.task.name for p in plans)),
-        models=tuple(dict.fromkeys(p.classifier.name for p in plans)),
+        tasks=tuple(dict.fromkeys(p.task for p in plans)),
+        models=tuple(dict.fromkeys(p.model for p in plans)),
         inputs=tuple(dict.fromkeys(p.images.name for p in plans)),
         planned=sum(len(p.images.images) for p in plans),
         selections=tuple(dict.fromkeys(p.images.name for p in plans if not p.images.complete)),

@@ -77,9 +77,7 @@ FOLDED = {
     "not affine": lambda: nn.Sequential(nn.Conv2d(3, 4, 3), norm(affine=False)),
     "groups": lambda: nn.Sequential(nn.Conv2d(3, 6, 3, groups=3, stride=2), norm(6)),
     "reflecting": lambda: nn.Sequential(nn.Conv2d(3, 4, 3, padding=1, padding_mode="reflect"), norm()),
-    "parametrised": lambda: nn.Sequential(
-        nn.utils.parametrizations.weight_norm(nn.Conv2d(3, 4, 3)), norm(), nn.ReLU()
-    ),
+    "parametrised": lambda: nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Conv2d(3, 4, 3)), norm(), nn.ReLU()),
 }
 LEFT_ALONE = {
     "used twice": ConvolutionUsedTwice,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -107,7 +108,7 @@ def failing_after(owner: Any, name: str, calls: int, error: BaseException) -> It
 @pytest.mark.parametrize(
     ("method", "owner", "name", "calls"),
     [
-        ("gradcam", nn.Linear, "forward", 1),
+        ("gradcam", nn.Conv2d, "forward", 2),
         ("gradcam", Tensor, "backward", 1),
         ("gradcam", pytorch_grad_cam.GradCAM, "get_cam_weights", 1),
         ("gradcam", pytorch_grad_cam.ActivationsAndGradients, "save_gradient", 1),
@@ -120,7 +121,7 @@ def failing_after(owner: Any, name: str, calls: int, error: BaseException) -> It
         ("scorecam", Small, "forward", 6),
         ("ablationcam", Small, "forward", 1),
         ("ablationcam", Small, "forward", 2),
-        ("ablationcam", Small, "forward", 5),
+        ("ablationcam", Small, "forward", 6),
         ("ablationcam", pytorch_grad_cam.AblationLayer, "activations_to_be_ablated", 2),
         ("ablationcam", pytorch_grad_cam.AblationCAM, "assemble_ablation_scores", 1),
         ("ablationcam", pytorch_grad_cam.AblationCAM, "save_activation", 1),
@@ -135,6 +136,18 @@ def test_an_error_half_way_is_raised_and_leaves_the_model_alone(
     assert caught.value is error
     assert_same(before, snapshot(model))
     assert torch.isfinite(torch.from_numpy(explain(model, model.block, IMAGES, [0, 1], method).image)).all()
+
+
+@pytest.mark.parametrize("calls", [3, 4, 5])
+def test_an_error_that_only_replaying_meets_costs_time_alone(calls: int, model: Small) -> None:
+    """Passes 3 to 5 are made to see whether the prefix can be replayed. If not, the library does without."""
+    expected = explain(model, model.block, IMAGES, [0, 1], "ablationcam").image
+    before = snapshot(model)
+    with failing_after(Small, "forward", calls, RuntimeError("injected")), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        image = explain(model, model.block, IMAGES, [0, 1], "ablationcam").image
+    assert abs(image - expected).max() < 1e-5
+    assert_same(before, snapshot(model))
 
 
 def test_an_error_in_a_hook_of_the_model_is_raised(model: Small) -> None:
@@ -175,8 +188,9 @@ def test_frozen_models_and_calls_without_gradients_give_the_same_maps(method: st
 
 
 def test_pictures_are_left_alone(model: Small) -> None:
-    model.register_forward_pre_hook(lambda module, inputs: inputs[0].mul_(2) and None)
-    for method in METHOD_NAMES:
+    """A model that normalises its input in place would change the caller's."""
+    model.register_forward_pre_hook(lambda module, inputs: (inputs[0].mul_(2),))
+    for method in set(METHOD_NAMES) - {"shapleycam"}:  # which makes the input a leaf, so that it fails by itself
         images = IMAGES.clone().requires_grad_()
         with torch.no_grad():
             explain(model, model.block, images, [0, 1], method)
@@ -215,11 +229,11 @@ def test_handles_of_the_users_hooks_still_remove_them(model: Small) -> None:
 
 
 def test_a_torchvision_model_in_training_keeps_its_gradients() -> None:
-    net = torchvision.models.resnet18(num_classes=5).train()
-    net(torch.randn(2, 3, 64, 64)).sum().backward()
+    net = torchvision.models.mobilenet_v2(num_classes=5, width_mult=0.25).train()
+    net(torch.randn(2, 3, 32, 32)).sum().backward()
     before = snapshot(net)
     for method in ("gradcam", "shapleycam", "eigencam"):
-        explain(net, net.layer4[-1], torch.randn(1, 3, 64, 64), [1], method)
+        explain(net, net.features[-1], torch.randn(1, 3, 64, 64), [1], method)
     assert_same(before, snapshot(net))
 
 

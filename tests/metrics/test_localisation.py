@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from xai_eval.metrics.localisation import energy_inside, iou_at_equal_area, iou_sweep, pointing_hit
+from xai_eval.metrics.localisation import energy_inside, half_cell, iou_at_equal_area, iou_sweep, pointing_hit
 
 MASK = np.zeros((6, 8), dtype=bool)
 MASK[1:3, 2:6] = True
@@ -13,6 +13,23 @@ def test_pointing_game():
     assert pointing_hit(INSIDE, MASK)
     assert not pointing_hit(RAMP, MASK)
     assert pointing_hit(RAMP[::-1, ::-1] * MASK, MASK)
+
+
+def test_a_margin_forgives_a_near_miss_in_both_directions():
+    saliency = np.zeros((6, 8))
+    saliency[4, 7] = 1.0  # the mask ends at row 2 and column 5
+    assert not pointing_hit(saliency, MASK, (1, 2))
+    assert not pointing_hit(saliency, MASK, (2, 1))
+    assert pointing_hit(saliency, MASK, (2, 2))
+    corner = np.zeros((6, 8))
+    corner[0, 0] = 1.0
+    assert pointing_hit(corner, MASK, (1, 2)) and not pointing_hit(corner, MASK, (1, 1))
+
+
+def test_half_a_cell_of_a_coarse_map():
+    assert half_cell((7, 7), (224, 224)) == (16, 16)
+    assert half_cell((6, 6), (96, 96)) == (8, 8)
+    assert half_cell((4, 8), (100, 400)) == (12, 25)
 
 
 def test_several_hottest_pixels_point_at_the_one_nearest_to_their_centre():

@@ -47,9 +47,7 @@ def make_result(name="flamingo.JPEG", *, model="scenes:objects", label="flamingo
         **{method: Heatmap(array, tolerance) for method, array in maps.items()},
         "gradcam_layer": Heatmap(maps["gradcam"][8::16, 8::16], tolerance),
         "table": Table(pd.DataFrame(rows), {"energy_inside": 0.01}),
-        "iou_sweep": Table(
-            pd.DataFrame({"threshold": ["0.5", "0.9"], "gradcam": [0.5, 0.125]}), {"gradcam": 0.01}
-        ),
+        "iou_sweep": Table(pd.DataFrame({"threshold": ["0.5", "0.9"], "gradcam": [0.5, 0.125]}), {"gradcam": 0.01}),
         **changed,
     }
     case = Case("cams", model, f"birds/{name}", {"target": "predicted"})

@@ -45,9 +45,7 @@ class Page(HTMLParser):
             self.text[self.case] += data
 
     def all(self, tag, case=None):
-        return [
-            attributes for name, attributes, where in self.elements if name == tag and case in (None, where)
-        ]
+        return [attributes for name, attributes, where in self.elements if name == tag and case in (None, where)]
 
 
 def anchor(verdict):

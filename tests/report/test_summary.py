@@ -59,8 +59,7 @@ def test_control_characters_of_a_class_name_do_not_reach_the_terminal():
 
 def test_severities_are_counted_worst_first():
     drifts = [
-        verdict(str(i), State.DRIFT, s)
-        for i, s in enumerate([Severity.NUMBERS, Severity.EVIDENCE, Severity.NUMBERS])
+        verdict(str(i), State.DRIFT, s) for i, s in enumerate([Severity.NUMBERS, Severity.EVIDENCE, Severity.NUMBERS])
     ]
     assert list(count_severities(drifts).items()) == [(Severity.EVIDENCE, 1), (Severity.NUMBERS, 2)]
     assert counts_sentence(drifts) == "3 cases: 3 drift"

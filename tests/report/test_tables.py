@@ -57,9 +57,7 @@ def test_a_model_column_appears_where_there_are_several(build):
 
 
 def test_scores_have_a_column_and_the_outcome_stays_last(build):
-    frame = summary_frame(
-        cases_of(build.result(), build.result("b.JPEG", silhouette_index=Score(0.75, 0.01)))
-    )
+    frame = summary_frame(cases_of(build.result(), build.result("b.JPEG", silhouette_index=Score(0.75, 0.01))))
     assert list(frame.columns[-3:]) == ["state", "severity", "audit"]
     assert sorted(frame["silhouette_index"].dropna()) == [0.75]
 

@@ -51,9 +51,7 @@ def test_a_verdict_is_told_in_full(run):
 def test_numbers_that_are_not_finite_become_words(run):
     finding = Finding("score", Severity.NUMBERS, "difference", "was 1, is NaN", math.inf, math.nan)
     case = Case("cams", "scenes:objects", "scenes/a")
-    verdict = Verdict(
-        case, State.DRIFT, (finding,), StageShift("logits", math.inf), (Change("torch", "2.6", "2.15"),)
-    )
+    verdict = Verdict(case, State.DRIFT, (finding,), StageShift("logits", math.inf), (Change("torch", "2.6", "2.15"),))
     told = strict(json.dumps(verdicts_document([verdict], run.record)))["verdicts"][0]
     assert (told["findings"][0]["value"], told["findings"][0]["limit"]) == ("Infinity", "NaN")
     assert told["origin"] == {"stage": "logits", "change": "Infinity"}

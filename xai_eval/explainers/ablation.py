@@ -42,7 +42,7 @@ class ReplayedAblation(AblationLayer):  # type: ignore[misc]  # the library has 
         self._source = self._buffer = self._values = torch.empty(0)
         self._ablated = torch.empty(0, dtype=torch.int64)
         self._version = 0
-        self._verifying = False
+        self._learning = False
         self._answered = False
 
     def set_next_batch(self, input_batch_index: int, activations: Tensor, num_channels_to_ablate: int) -> None:
@@ -57,15 +57,14 @@ class ReplayedAblation(AblationLayer):  # type: ignore[misc]  # the library has 
             self._take_image(input_batch_index, activations, num_channels_to_ablate)
         else:
             self._restore()
-        self._replay.select(input_batch_index, num_channels_to_ablate)
         self.activations = self._buffer[:num_channels_to_ablate]
         self._answered = False
 
     def __call__(self, x: Any) -> Tensor:
         """Answer in place of the layer; `x` is ignored, as in the library."""
         self._replay.reach()
-        if self._verifying:
-            return cast(Tensor, self._replay.answer())
+        if self._learning:
+            return self._replay.answer()
         if self._answered:
             # A layer called twice in one pass: the library ablates what the network left of its first answer.
             return cast(Tensor, super().__call__(x))
@@ -78,11 +77,11 @@ class ReplayedAblation(AblationLayer):  # type: ignore[misc]  # the library has 
 
     def _take_image(self, image: int, activations: Tensor, rows: int) -> None:
         self._image = image
-        self._verifying = True
+        self._learning = True
         try:
-            self._replay.verify(image)
+            self._replay.learn(image)
         finally:
-            self._verifying = False
+            self._learning = False
         self._source = activations[image]
         self._buffer = self._source.repeat(rows, 1, 1, 1)
         self._values = _ablation_values(self._source, rows)

@@ -15,9 +15,9 @@ from pytorch_grad_cam.utils.image import scale_cam_image
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import Tensor, nn
 
-from xai_eval.errors import ModelMisbehaves, UsageError, unknown_name
+from xai_eval.errors import UsageError, unknown_name
 from xai_eval.explainers.ablation import fast_ablation_cam
-from xai_eval.explainers.differentiable import differentiable_output
+from xai_eval.explainers.differentiable import differentiable_output, no_gradient
 from xai_eval.explainers.model_state import preserved
 from xai_eval.explainers.scorecam import fast_score_cam
 from xai_eval.explainers.side_effects import seeded, without_progress_bars
@@ -126,9 +126,13 @@ def _opened(method: str, module: nn.Module, layer: nn.Module) -> Iterator[Any]:
     if method in _FAST:
         with _FAST[method](module, layer) as cam:
             yield cam
-    else:
-        with differentiable_output(layer):
-            yield getattr(pytorch_grad_cam, _CLASSES[method])(module, [layer])
+        return
+    if method == "shapleycam":
+        # It differentiates the gradient again, which needs parameters in the graph. It collects none in them.
+        for parameter in module.parameters():
+            parameter.requires_grad_(parameter.is_floating_point())
+    with differentiable_output(module, layer):
+        yield getattr(pytorch_grad_cam, _CLASSES[method])(module, [layer])
 
 
 def _call(cam: Any, images: Tensor, classes: Sequence[int]) -> tuple[NDArray[np.float32], ...]:
@@ -138,10 +142,7 @@ def _call(cam: Any, images: Tensor, classes: Sequence[int]) -> tuple[NDArray[np.
 
     def recorded(*args: Any, **kwargs: Any) -> Any:
         if core.uses_gradients and not core.activations_and_grads.gradients:
-            raise ModelMisbehaves(
-                "no gradient reaches the explained layer: the class's logit does not depend on it, or the model "
-                "detaches it. Choose another layer, or a method without gradients (eigencam, scorecam)."
-            )
+            raise no_gradient()
         raw.append(type(core).get_cam_image(core, *args, **kwargs))
         return raw[-1]
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 Compute = Callable[[], Any]
 
 
 class DivergedError(Exception):
-    """A replayed pass did not take the way of the recorded one."""
+    """A pass did not take the way of the one before."""
 
 
 @dataclass
@@ -21,7 +22,7 @@ class Call:
     """One outermost call of a module, in the order of the pass.
 
     `output` holds detached copies of the tensors, because in-place operations that follow must not reach it.
-    `written` says that code around the modules may write into it, so every pass needs a copy of its own.
+    `written` says that code around the modules writes into it, so that every pass needs a copy of its own.
     """
 
     module: nn.Module
@@ -29,15 +30,38 @@ class Call:
     written: bool = False
 
 
-class Recording:
-    """A pass that computes, and keeps the output of every module that finishes before the layer is reached.
+class Pass:
+    """One run of a model up to a layer and beyond; `answers` are what the layer is known to answer in it."""
 
-    `answers` are the layer's own outputs, one for each time that it is called.
-    """
+    def __init__(self, answers: Iterable[Tensor]) -> None:
+        self._answers = iter(answers)
 
-    def __init__(self) -> None:
-        self.calls: list[Call] = []
-        self.answers: list[Call] = []
+    def call(self, module: nn.Module, compute: Compute) -> Any:
+        """Give the output of a module's call."""
+        raise NotImplementedError
+
+    def reach(self) -> None:
+        """Take note that the layer is about to answer."""
+        raise NotImplementedError
+
+    def answer(self) -> Tensor:
+        """Give what the layer answers to this call."""
+        answer = next(self._answers, None)
+        if answer is None:
+            raise DivergedError("the layer is called more often")
+        return answer
+
+    def finish(self) -> list[Call]:
+        """Return the calls before the layer."""
+        raise NotImplementedError
+
+
+class Recording(Pass):
+    """A pass that computes, and keeps the output of every module that finishes before the layer is reached."""
+
+    def __init__(self, answers: Iterable[Tensor] = ()) -> None:
+        super().__init__(answers)
+        self._calls: list[Call] = []
         self._inside = False
         self._reached = False
 
@@ -51,25 +75,41 @@ class Recording:
         finally:
             self._inside = False
         if not self._reached:
-            self.calls.append(Call(module, _kept(output)))
+            self._calls.append(Call(module, map_tensors(lambda leaf: leaf.detach().clone(), output)))
         return output
 
     def reach(self) -> None:
-        """End the prefix: the layer is about to answer."""
+        """End the prefix."""
         self._reached = True
 
-    def answered(self, layer: nn.Module, output: Any) -> None:
-        """Keep what the layer answered, its hooks included."""
-        self.answers.append(Call(layer, _kept(output), written=True))
+    def finish(self) -> list[Call]:
+        """Return what was recorded."""
+        return self._calls
 
 
-class Replaying:
-    """A pass in which the recorded calls answer with what `fit` makes of their output."""
+class Replaying(Pass):
+    """A pass over copies of one picture, in which recorded calls answer for as many rows as it has.
 
-    def __init__(self, recording: Recording, fit: Callable[[Call], Any]) -> None:
-        self._calls = recording.calls
-        self._answers = iter(recording.answers)
-        self._fit = fit
+    Args:
+        calls: recorded with `recorded_rows` copies of the picture.
+        rows: of this pass.
+        share: let the rows share memory, unless the model writes into it.
+    """
+
+    def __init__(
+        self,
+        calls: list[Call],
+        *,
+        recorded_rows: int,
+        rows: int,
+        share: bool,
+        answers: Iterable[Tensor] = (),
+    ) -> None:
+        super().__init__(answers)
+        self._calls = calls
+        self._recorded_rows = recorded_rows
+        self._rows = rows
+        self._share = share
         self._next = 0
         self._handed: list[tuple[Call, Tensor, int]] = []
 
@@ -81,7 +121,7 @@ class Replaying:
         if call.module is not module:
             raise DivergedError("its modules are called in another order")
         self._next += 1
-        output = self._fit(call)
+        output = map_tensors(lambda leaf: self._fit(leaf, call), call.output)
         self._handed += [(call, leaf, leaf._version) for leaf in tensors(output)]
         return output
 
@@ -90,21 +130,20 @@ class Replaying:
         if self._next != len(self._calls):
             raise DivergedError("the layer is reached after fewer calls")
 
-    def answer(self) -> Any:
-        """Return what the layer answered to this call in the recorded pass."""
-        answer = next(self._answers, None)
-        if answer is None:
-            raise DivergedError("the layer is called more often")
-        return self._fit(answer)
-
-    def note_writes(self) -> None:
+    def finish(self) -> list[Call]:
         """Mark the calls whose output was written to since it was handed out."""
         for call, leaf, version in self._handed:
             call.written |= leaf._version != version
+        return self._calls
 
-
-def _kept(output: Any) -> Any:
-    return map_tensors(lambda leaf: leaf.detach().clone(), output)
+    def _fit(self, leaf: Tensor, call: Call) -> Tensor:
+        if leaf.dim() == 0 or len(leaf) != self._recorded_rows:
+            return leaf.clone()
+        repeated = leaf[:1].expand(self._rows, *leaf.shape[1:])
+        # One row alone is a plain view of the record, which nothing would protect from being written to.
+        if self._share and not call.written and self._rows > 1:
+            return repeated
+        return repeated.clone(memory_format=torch.contiguous_format)
 
 
 def map_tensors(function: Callable[[Tensor], Tensor], tree: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ def disagreement(logits: Any, expected: Tensor) -> str:
     if not isinstance(logits, Tensor) or logits.shape != expected.shape:
         return f"expected logits {tuple(expected.shape)}, got {tuple(getattr(logits, 'shape', ()))}"
     largest = expected.abs().max().item()
-    if torch.allclose(logits, expected, rtol=0, atol=TOLERANCE * largest, equal_nan=True):
+    slack = TOLERANCE * largest if math.isfinite(largest) else 0.0
+    if torch.allclose(logits, expected, rtol=0, atol=slack, equal_nan=True):
         return ""
     return f"logits of up to {largest:.3g} differ by {(logits - expected).abs().max().item():.3g}"

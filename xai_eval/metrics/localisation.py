@@ -16,16 +16,30 @@ BoolMask = NDArray[np.bool_]
 THRESHOLDS = tuple(round(0.1 * step, 1) for step in range(1, 10))
 
 
-def pointing_hit(saliency: Map, mask: BoolMask) -> bool:
-    """Tell whether the hottest pixel lies inside the mask, both (h, w).
+def pointing_hit(saliency: Map, mask: BoolMask, margin: tuple[int, int] = (0, 0)) -> bool:
+    """Tell whether the hottest pixel lies inside the mask, both (h, w), or within a margin of it.
 
-    The pointing game of Zhang et al. 2018 (Excitation Backprop), without its 15-pixel margin. Where several pixels
-    are hottest, the one nearest to their mean counts, not the first in reading order.
+    The pointing game of Zhang et al. 2018 (Excitation Backprop), who allow 15 pixels because maps are coarse. Where
+    several pixels are hottest, the one nearest to their mean counts, not the first in reading order.
+
+    Args:
+        saliency: the map.
+        mask: the object.
+        margin: rows and columns by which the hottest pixel may miss; see `half_cell`.
     """
     _check(saliency, mask)
     rows, columns = np.nonzero(saliency == saliency.max())
     nearest = np.argmin((rows - rows.mean()) ** 2 + (columns - columns.mean()) ** 2)
-    return bool(mask[rows[nearest], columns[nearest]])
+    row, column = int(rows[nearest]), int(columns[nearest])
+    top, left = max(0, row - margin[0]), max(0, column - margin[1])
+    return bool(mask[top : row + margin[0] + 1, left : column + margin[1] + 1].any())
+
+
+def half_cell(layer_shape: tuple[int, int], shape: tuple[int, int]) -> tuple[int, int]:
+    """Half a cell of a layer's map (h, w) in pixels of the picture (H, W): where in its hottest cell a map peaks is
+    a matter of interpolation. 16 pixels for maps of 7 x 7 over 224 x 224.
+    """
+    return round(shape[0] / layer_shape[0] / 2), round(shape[1] / layer_shape[1] / 2)
 
 
 def energy_inside(saliency: Map, mask: BoolMask) -> float:

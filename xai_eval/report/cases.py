@@ -55,9 +55,7 @@ class ReportCase:
     def mask(self) -> Mask | None:
         """The first mask that lies over the picture."""
         masks = self.fields(Mask).values()
-        return next(
-            (m for m in masks if self.picture and m.array.shape == self.picture.array.shape[:2]), None
-        )
+        return next((m for m in masks if self.picture and m.array.shape == self.picture.array.shape[:2]), None)
 
     @property
     def audit(self) -> str | None:
@@ -82,9 +80,7 @@ class ReportCase:
         """Obtained and golden map of every heatmap with a finding."""
         was = _of_kind(self.golden, Heatmap)
         found = {finding.field for finding in self.verdict.findings}
-        return {
-            name: (now, was[name]) for name, now in self.fields(Heatmap).items() if name in found & was.keys()
-        }
+        return {name: (now, was[name]) for name, now in self.fields(Heatmap).items() if name in found & was.keys()}
 
     def fields(self, kind: type[_Kind]) -> dict[str, _Kind]:
         """Obtained fields of one kind by name."""

@@ -69,9 +69,7 @@ def _class_suffix(case: ReportCase) -> str:
 def _caption(case: ReportCase) -> str:
     classes = "  ·  ".join(f"{name}: {label}" for name, label in case.labels.items() if name != AUDIT)
     warning = f"Target warning: {case.audit}" if case.audit else ""
-    return "\n".join(
-        filter(None, [f"{case.verdict.case.input}  ·  {case.verdict.case.model}", classes, warning])
-    )
+    return "\n".join(filter(None, [f"{case.verdict.case.input}  ·  {case.verdict.case.model}", classes, warning]))
 
 
 def _draw_comparison(case: ReportCase, drift: Comparison) -> bytes:
@@ -86,9 +84,7 @@ def _draw_comparison(case: ReportCase, drift: Comparison) -> bytes:
     return _draw_panels([drift.expected, drift.obtained, drift.difference], caption, legend, scale)
 
 
-def _draw_panels(
-    shown: Sequence[Panel], caption: str, legend: Pixels | None, scale: tuple[str, str, str]
-) -> bytes:
+def _draw_panels(shown: Sequence[Panel], caption: str, legend: Pixels | None, scale: tuple[str, str, str]) -> bytes:
     """Lay out by hand, in inches from the lower left: cells, scale, caption; its own layouts are slow."""
     columns = min(len(shown), _COLUMNS)
     rows = -(-len(shown) // columns)

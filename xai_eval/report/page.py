@@ -74,9 +74,7 @@ def _environment() -> jinja2.Environment:
 def _tasks(cases: Sequence[ReportCase], views: Sequence[CaseView]) -> list[TaskView]:
     tasks = []
     for name in dict.fromkeys(case.verdict.case.task for case in cases):
-        own = [
-            (case, view) for case, view in zip(cases, views, strict=True) if case.verdict.case.task == name
-        ]
+        own = [(case, view) for case, view in zip(cases, views, strict=True) if case.verdict.case.task == name]
         counts = counts_sentence([case.verdict for case, _ in own])
         tasks.append(TaskView(name, tuple(view for _, view in own), counts))
     return tasks

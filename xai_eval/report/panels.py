@@ -106,9 +106,7 @@ def _draw(
     case: ReportCase, heatmap: Heatmap, heading: str, about: str, numbers: tuple[tuple[str, str], ...] = ()
 ) -> Panel:
     if heatmap.degenerate:
-        return Panel(
-            heading, f"{about}: {heatmap.degenerate}, not drawn", word=heatmap.degenerate, numbers=numbers
-        )
+        return Panel(heading, f"{about}: {heatmap.degenerate}, not drawn", word=heatmap.degenerate, numbers=numbers)
     alt = f"{about}, hottest {_hottest(heatmap)}"
     if case.picture is None or heatmap.shape != case.picture.array.shape[:2]:
         return Panel(heading, alt, overlay(None, heatmap.array), numbers=numbers, coarse=True)

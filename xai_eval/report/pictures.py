@@ -85,9 +85,7 @@ def _colours(name: str, values: NDArray[Any]) -> NDArray[np.float64]:
     return np.asarray(table[np.clip(np.rint(values * 255.0), 0, 255).astype(np.intp)])
 
 
-def _blend(
-    below: NDArray[Any], colours: NDArray[np.float64], values: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _blend(below: NDArray[Any], colours: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
     # The square root keeps lukewarm places from vanishing.
     opacity = (_STRONGEST * np.sqrt(values))[..., None]
     return np.asarray(below * (1.0 - opacity) + colours * opacity)

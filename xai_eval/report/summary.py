@@ -14,9 +14,7 @@ _ORDER = (State.ERROR, State.DRIFT, State.INCOMPARABLE, State.MISSING, State.UNU
 
 def worst_first(verdicts: Iterable[Verdict]) -> list[Verdict]:
     """Sort by state, then by severity, then by name."""
-    return sorted(
-        verdicts, key=lambda v: (_ORDER.index(v.state), -(v.severity or 0), v.case.input, v.case.key)
-    )
+    return sorted(verdicts, key=lambda v: (_ORDER.index(v.state), -(v.severity or 0), v.case.input, v.case.key))
 
 
 def count_states(verdicts: Iterable[Verdict]) -> dict[State, int]:

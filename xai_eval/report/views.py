@@ -120,20 +120,12 @@ def _origin(case: ReportCase) -> str:
     origin = case.verdict.origin
     if origin is None:
         return "none of the recorded stages" if case.verdict.findings else ""
-    return (
-        f"{origin.name} (relative change {origin.change:.2g})"
-        if math.isfinite(origin.change)
-        else origin.name
-    )
+    return f"{origin.name} (relative change {origin.change:.2g})" if math.isfinite(origin.change) else origin.name
 
 
 def _details(case: ReportCase) -> tuple[TableView, ...]:
     """Whatever the fields hold that is not shown beside the pictures."""
-    tables = [
-        _table(name, table)
-        for name, table in case.fields(Table).items()
-        if not _is_under_the_maps(case, table)
-    ]
+    tables = [_table(name, table) for name, table in case.fields(Table).items() if not _is_under_the_maps(case, table)]
     rows = [(title(name), _in_short(each)) for name, each in _fields(case).items() if name not in case.maps]
     other = [(name, text) for name, text in rows if text]
     return (*tables, *([TableView("other fields", ("field", "value"), tuple(other))] if other else []))

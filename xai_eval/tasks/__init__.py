@@ -1,7 +1,7 @@
 """The registry of tasks: `@task`, the one extension point.
 
-A task is a function that takes a model, pictures and parameters, and yields one Result a case. Importing this
-package imports no torch: task files import what computes inside the function.
+A task is a function that takes a model, pictures and parameters, checks them, and returns an iterator over one Result
+a case. Importing this package imports no torch: task files import what computes inside the function.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Task:
         return (inspect.getdoc(self.function) or "").split("\n", 1)[0]
 
     def __call__(self, classifier: Classifier, images: ImageSet, **params: Any) -> Iterator[Result]:
-        """Yield one Result a picture. Raises UsageError for a parameter that the task does not take."""
+        """Return an iterator over the results. Raises UsageError for a parameter that the task does not take."""
         for name in params:
             if name not in self.parameters:
                 raise unknown_name(f"parameter of task {self.name}", name, self.parameters)

@@ -15,6 +15,7 @@ from xai_eval.fingerprint import Fingerprint, fingerprint_array, fingerprint_tex
 from xai_eval.metrics.localisation import (
     THRESHOLDS,
     energy_inside,
+    half_cell,
     iou_at_equal_area,
     iou_sweep,
     pointing_hit,
@@ -35,8 +36,9 @@ if TYPE_CHECKING:
 DEFAULT_METHODS = ("gradcam", "scorecam", "ablationcam")
 LIBRARIES = ("torch", "torchvision", "grad-cam", "numpy", "pillow", "opencv-python-headless")
 
-# Measured on CPU over threads, batch sizes, mkldnn, channels_last, float64 and torch 2.6 to 2.15: a normalised map
-# moves by less than 1e-3, and TF32 on a GPU moves it by about 1e-2 at most. Eyes see about 2e-2.
+# On a CPU the maps of the bundled model move by less than 1e-6 (one thread, mkldnn off, channels_last) and not at all
+# between torch 2.6, 2.11 and 2.15; Grad-CAM's on MobileNetV2 move by 1.6e-5. The rest of the margin is for GPUs: TF32
+# rounds activations by about 1e-3, and its effect on maps is not measured yet. Eyes see about 2e-2.
 MAP_TOLERANCE = HeatmapTolerance(largest=0.02)
 LAYER_MAP_TOLERANCE = HeatmapTolerance(largest=0.02, rank=-1.0, top=0.0, moved=1.0)
 PROBABILITY_TOLERANCE = 0.02
@@ -64,8 +66,9 @@ def cams(
         layer: name of the explained layer; the last convolutional block if None.
         seed: seed of methods that draw random numbers.
 
-    Yields:
-        One Result a picture, with a map a method at the picture's and at the layer's own resolution.
+    Returns:
+        An iterator that explains as it goes: one Result a picture, with a map a method at the picture's and at the
+        layer's own resolution. Names are checked before it is returned.
 
     Raises:
         UsageError: an unknown method, layer or class.
@@ -77,11 +80,12 @@ def cams(
     check_methods(methods)
     layer = layer or classifier.default_layer()
     classifier.layer(layer)
-    check_target(classifier, target)
+    check_target(classifier, images, target)
     params = {"methods": list(methods), "target": target, "layer": layer}
-    for image in images.images:
-        case = Case("cams", classifier.name, f"{images.name}/{image.name}", params)
-        yield _evaluate(case, classifier, image, seed)
+    return (
+        _evaluate(Case("cams", classifier.name, f"{images.name}/{image.name}", params), classifier, image, seed)
+        for image in images.images
+    )
 
 
 def _evaluate(case: Case, classifier: Classifier, image: LabelledImage, seed: int) -> Result:
@@ -116,31 +120,38 @@ def _top5(classifier: Classifier, logits: NDArray[np.float32]) -> Ranking:
 
 def _map_fields(classifier: Classifier, image: LabelledImage, maps: Mapping[str, CamMaps]) -> dict[str, Field]:
     heatmaps = {method: Heatmap(each.image[0], MAP_TOLERANCE) for method, each in maps.items()}
-    layers: dict[str, Field] = {f"{m}_layer": Heatmap(each.layer[0], LAYER_MAP_TOLERANCE) for m, each in maps.items()}
+    layers = {f"{method}_layer": Heatmap(each.layer[0], LAYER_MAP_TOLERANCE) for method, each in maps.items()}
     picture = Picture(classifier.preprocess.view(Image.fromarray(image.pixels)))
-    mask = None if image.mask is None else classifier.preprocess.mask(image.mask)
-    fields: dict[str, Field] = {
-        "picture": picture,
-        **heatmaps,
-        **layers,
-        "table": _method_table(heatmaps, mask),
+    if image.mask is None:
+        table = Table(pd.DataFrame([_map_row(method, heatmap) for method, heatmap in heatmaps.items()]))
+        return {"picture": picture, **heatmaps, **layers, "table": table}
+    mask = classifier.preprocess.mask(image.mask)
+    rows = [
+        {**_map_row(method, heatmap), **_localisation(heatmap, mask, layers[f"{method}_layer"].shape)}
+        for method, heatmap in heatmaps.items()
+    ]
+    tables: dict[str, Field] = {
+        "table": Table(pd.DataFrame(rows), TABLE_TOLERANCE),
+        "iou_sweep": _sweep_table(heatmaps, mask),
     }
-    if mask is not None:
-        fields |= {"mask": Mask(mask), "iou_sweep": _sweep_table(heatmaps, mask)}
-    return fields
+    return {"picture": picture, "mask": Mask(mask), **heatmaps, **layers, **tables}
 
 
-def _method_table(heatmaps: Mapping[str, Heatmap], mask: NDArray[np.bool_] | None) -> Table:
-    rows = []
-    for method, heatmap in heatmaps.items():
-        row: dict[str, Any] = {"method": method, "map": heatmap.degenerate or "ok"}
-        if mask is not None:
-            means = heatmap.degenerate is None
-            row["pointing_hit"] = means and pointing_hit(heatmap.array, mask)
-            row["energy_inside"] = energy_inside(heatmap.array, mask) if means else float("nan")
-            row["iou_equal_area"] = iou_at_equal_area(heatmap.array, mask) if means else float("nan")
-        rows.append(row)
-    return Table(pd.DataFrame(rows), TABLE_TOLERANCE if mask is not None else {})
+def _map_row(method: str, heatmap: Heatmap) -> dict[str, Any]:
+    return {"method": method, "map": heatmap.degenerate or "ok"}
+
+
+def _localisation(heatmap: Heatmap, mask: NDArray[np.bool_], layer_shape: tuple[int, int]) -> dict[str, Any]:
+    """How well a map points at the object; a degenerate map points at nothing."""
+    if heatmap.degenerate or not mask.any():
+        nan = float("nan")
+        return {"pointing_hit": False, "pointing_exact": False, "energy_inside": nan, "iou_equal_area": nan}
+    return {
+        "pointing_hit": pointing_hit(heatmap.array, mask, half_cell(layer_shape, heatmap.shape)),
+        "pointing_exact": pointing_hit(heatmap.array, mask),
+        "energy_inside": energy_inside(heatmap.array, mask),
+        "iou_equal_area": iou_at_equal_area(heatmap.array, mask),
+    }
 
 
 def _sweep_table(heatmaps: Mapping[str, Heatmap], mask: NDArray[np.bool_]) -> Table:

@@ -10,7 +10,7 @@ from xai_eval.fields import Field, Label
 
 if TYPE_CHECKING:
     from xai_eval.inputs.classifier import Classifier
-    from xai_eval.inputs.images import LabelledImage
+    from xai_eval.inputs.images import ImageSet, LabelledImage
 
 PREDICTED, INTENDED = "predicted", "intended"
 
@@ -60,10 +60,22 @@ class Target:
         return {**classes, "audit": Label(self.audit)}
 
 
-def check_target(classifier: Classifier, target: str) -> None:
-    """Raise UsageError unless `target` is `predicted`, `intended` or names a class of the model."""
+def check_target(classifier: Classifier, images: ImageSet, target: str) -> None:
+    """Check, before anything is computed, that the target can be explained for every picture.
+
+    Raises:
+        UsageError: `target` is neither `predicted` nor `intended` nor a class, or it is `intended` and a picture names
+            no class of this model.
+    """
     if target not in (PREDICTED, INTENDED):
         classifier.class_index(target)
+    lost = [image.name for image in images.images if _intended(classifier, image).index is None]
+    if target == INTENDED and lost:
+        raise UsageError(
+            f"{lost[0]} names no class of {classifier.name}, so its intended class cannot be explained "
+            f"({len(lost)} of {len(images.images)} pictures). "
+            "Name files <WordNet id>_<class name>, or choose another --target."
+        )
 
 
 def resolve_target(classifier: Classifier, image: LabelledImage, predicted: int, target: str) -> Target:
@@ -73,17 +85,9 @@ def resolve_target(classifier: Classifier, image: LabelledImage, predicted: int,
         classifier: the model.
         image: the picture, with what it is meant to show.
         predicted: index of the model's top class.
-        target: `predicted`, `intended`, or a class by index, name or WordNet id.
-
-    Raises:
-        UsageError: `intended` is asked for, but the picture names no class of this model.
+        target: `predicted`, `intended`, or a class by index, name or WordNet id; `check_target` has passed it.
     """
     intended = _intended(classifier, image)
-    if target == INTENDED and intended.index is None:
-        raise UsageError(
-            f"{image.name} names no class of {classifier.name}, so its intended class cannot be explained. "
-            "Name the file <WordNet id>_<class name>, or choose another --target."
-        )
     indices = {PREDICTED: predicted, INTENDED: intended.index}
     explained = indices[target] if target in indices else classifier.class_index(target)
     assert explained is not None
