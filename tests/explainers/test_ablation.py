@@ -81,7 +81,8 @@ SLOW_CASES: list[tuple[str, Layer, int, int]] = [
     ("mobilenet_v2", lambda m: m.features[-1][0], 96, 1),
     ("vgg16", lambda m: m.features[28], 64, 3),
     ("vgg16", lambda m: m.features, 64, 1),
-    ("googlenet", lambda m: m.inception5b, 96, 1),
+    ("shufflenet_v2_x0_5", lambda m: m.stage4, 96, 2),
+    ("convnext_tiny", lambda m: m.features[-1], 64, 1),
     ("swin_t", lambda m: m.permute, 96, 1),
 ]
 
@@ -99,8 +100,7 @@ def test_known_networks(name: str, find: Layer, size: int, count: int) -> None:
 
 def check_known_network(name: str, find: Layer, size: int, count: int) -> None:
     torch.manual_seed(0)
-    extra = {"init_weights": True} if name == "googlenet" else {}
-    net = torchvision.models.get_model(name, weights=None, num_classes=10, **extra)
+    net = torchvision.models.get_model(name, weights=None, num_classes=10)
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)
         assert_equals_stock(net, find(net), pictures(count, size))

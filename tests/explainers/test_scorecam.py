@@ -26,7 +26,7 @@ SLOW_CASES: list[tuple[str, Layer, int, int]] = [
     ("resnet18", lambda m: m.layer4[-1], 96, 2),
     ("resnet50", lambda m: m.layer4[-1], 64, 1),
     ("densenet121", lambda m: m.features, 64, 1),
-    ("mobilenet_v2", lambda m: m.features[-1], 96, 1),
+    ("mobilenet_v2", lambda m: m.features[-2], 96, 1),
     ("vgg16", lambda m: m.features[28], 64, 1),
 ]
 

@@ -17,8 +17,6 @@ CLASSES = 4
 CHANNELS = 5
 # AblationCAM subtracts scores of two batch sizes, so a change of the batch moves it by more than rounding.
 TOLERANCE = {"ablationcam": 2e-3}
-# The sign of a principal component is arbitrary, so rounding may turn these maps over.
-TURNING = {"eigencam", "eigengradcam", "kpcacam"}
 
 
 class TinyNet(nn.Module):

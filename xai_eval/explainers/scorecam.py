@@ -50,7 +50,8 @@ class MaskScorer:
 
     def __call__(self, batch: Tensor) -> Tensor:
         """Return the logits, (N, classes), of masked pictures, (N, 3, H, W)."""
-        live = batch.flatten(1).any(dim=1)
+        flat = batch.flatten(1)
+        live = (flat.amax(dim=1) != 0) | (flat.amin(dim=1) != 0)  # `any` takes far longer on floats
         if live.all():
             return self._run(batch)
         if self._blank is None:

@@ -1,0 +1,134 @@
+"""Options of the command line: what there is to ask for, without doing any of it."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from xai_eval import __version__
+
+# Parameters of tasks are kept apart from options of the command by this prefix.
+PARAMETER = "param_"
+_EXIT_CODES = """exit codes:
+  0  everything is ok
+  1  drift, or a golden that is missing, unused, incomparable or unreadable
+  2  usage: an unknown name, or options that contradict each other
+  3  nothing was measured, or an input is unavailable"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Build the parser; the name of the chosen command is in `command`."""
+    parser = argparse.ArgumentParser(
+        prog="xai-eval",
+        description="Regression testing for explanations of vision models.",
+        epilog=_EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"xai-eval {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", dest="command")
+    _add_run(commands)
+    _add_judging(commands)
+    _add_changing(commands)
+    _add_rest(commands)
+    return parser
+
+
+def _add_run(commands: Any) -> None:
+    command = _command(commands, "run", "explain, measure and write results and a page; goldens stay untouched")
+    command.add_argument("task", nargs="*", metavar="TASK", help="tasks to run (default: all; see `xai-eval list`)")
+    command.add_argument(
+        "--model", metavar="SPEC", help="scenes:objects, torchvision:resnet50, file:PATH.py:FACTORY, ..."
+    )
+    command.add_argument("--images", metavar="SPEC", help="scenes, imagenet-samples, a folder, a file or a glob")
+    command.add_argument(
+        "--out", type=Path, default=Path("reports"), metavar="DIR", help="folder to write (default: reports)"
+    )
+    command.add_argument("--device", default="auto", help="auto, cpu, cuda, ... (default: auto)")
+    command.add_argument("--quiet", action="store_true", help="no progress bar")
+    _add_golden(command)
+    _add_json(command)
+    group = command.add_argument_group("parameters of tasks")
+    group.add_argument(
+        "--layer",
+        dest="param_layer",
+        metavar="NAME",
+        help="explained layer (default: the last convolutional block)",
+    )
+    group.add_argument(
+        "--target",
+        dest="param_target",
+        metavar="CLASS",
+        help="predicted (default), intended, or a class by index or name",
+    )
+    group.add_argument(
+        "--methods",
+        dest="param_methods",
+        nargs="+",
+        metavar="METHOD",
+        help="gradcam scorecam ablationcam (default), or others of pytorch-grad-cam",
+    )
+    group.add_argument(
+        "--seed",
+        dest="param_seed",
+        metavar="N",
+        type=int,
+        help="seed of methods that draw random numbers (default: 0)",
+    )
+
+
+def _add_judging(commands: Any) -> None:
+    check = _command(commands, "check", "judge what a run obtained against the goldens; needs no torch")
+    _add_results(check, "results", nargs="?")
+    diff = _command(commands, "diff", "judge one run by another: two torch versions, two models")
+    diff.add_argument("results_a", type=Path, metavar="RESULTS_A", help="folder of the run that is taken as right")
+    diff.add_argument("results_b", type=Path, metavar="RESULTS_B", help="folder of the run that is judged")
+    _add_golden(check)
+    for command in (check, diff):
+        _add_json(command)
+
+
+def _add_changing(commands: Any) -> None:
+    command = _command(commands, "accept", "make results the goldens of their cases, with a reason")
+    command.add_argument("case", nargs="*", metavar="CASE", help="case key, or the name of a picture")
+    command.add_argument("--all", action="store_true", help="accept every result of the run")
+    command.add_argument("--reason", required=True, metavar="TEXT", help="why this is right; kept beside the golden")
+    prune = _command(commands, "prune", "delete goldens that the run should have used and did not")
+    prune.add_argument("--dry-run", action="store_true", help="only say which")
+    for each in (command, prune):
+        _add_results(each, "--results")
+        _add_golden(each)
+
+
+def _add_rest(commands: Any) -> None:
+    report = _command(commands, "report", "write the page, figures and tables of a run again")
+    _add_results(report, "results", nargs="?")
+    _add_golden(report)
+    listing = _command(commands, "list", "list the tasks with their parameters")
+    _add_json(listing)
+    fetch = _command(commands, "fetch", "download inputs into the data root; without a name, list them")
+    fetch.add_argument("name", nargs="*", metavar="NAME", help="names of downloads")
+
+
+def _command(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
+    return command
+
+
+def _add_results(command: argparse.ArgumentParser, name: str, **how: Any) -> None:
+    text = "folder of a run (default: reports)"
+    command.add_argument(name, type=Path, default=Path("reports"), metavar="RESULTS", help=text, **how)
+
+
+def _add_golden(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--golden",
+        type=Path,
+        default=Path("golden"),
+        metavar="DIR",
+        help="folder of goldens (default: golden)",
+    )
+
+
+def _add_json(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--json", action="store_true", help="print verdicts as JSON")
