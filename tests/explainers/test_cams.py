@@ -135,6 +135,14 @@ def test_nothing_keeps_the_model_alive(method: str) -> None:
     assert gone() is None
 
 
+@pytest.mark.parametrize("method", METHOD_NAMES)
+def test_a_layer_may_hand_out_a_view(method: str, images: Tensor) -> None:
+    """The library detaches what ShapleyCAM kept in place, which no view allows."""
+    net = trap_nets.Net()
+    net.target = nn.Sequential(net.target, nn.Flatten(2), nn.Unflatten(2, (12, 12)))
+    assert explain(net, net.target, images, CLASSES, method).raw.shape == (3, 12, 12)
+
+
 def test_unknown_methods_are_refused_with_the_nearest(net: trap_nets.Net, images: Tensor) -> None:
     with pytest.raises(UsageError, match=r"unknown method 'gradcam\+'. Did you mean gradcam"):
         explain(net, layer_of(net), images, CLASSES, "gradcam+")

@@ -155,6 +155,17 @@ def _call(cam: Any, images: Tensor, classes: Sequence[int]) -> tuple[NDArray[np.
                 image = cam(images, target_idx=classes[0])
     finally:
         del core.get_cam_image
-        core.activations_and_grads.release()
+        _release(core.activations_and_grads)
     maps = raw[0], scale_cam_image(np.maximum(raw[0], 0)), image
     return tuple(np.asarray(each, dtype=np.float32) for each in maps)
+
+
+def _release(recorder: Any) -> None:
+    """Remove the library's hooks and let go of what they kept.
+
+    Emptied first: `release` would detach the tensors in place, which fails for a view, and older versions leave them
+    in a circle that holds the model.
+    """
+    recorder.activations.clear()
+    recorder.gradients.clear()
+    recorder.release()
