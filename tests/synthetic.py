@@ -8,7 +8,21 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from xai_eval.fields import Field, Heatmap, HeatmapTolerance, Label, Mask, Picture, Ranking, Score, Table
+from xai_eval.fields import (
+    Curve,
+    Document,
+    Field,
+    Heatmap,
+    HeatmapTolerance,
+    Label,
+    Mask,
+    Picture,
+    Ranking,
+    Score,
+    Segments,
+    Table,
+    Weights,
+)
 from xai_eval.fingerprint import fingerprint_array, fingerprint_text
 from xai_eval.result import Case, Provenance, Result
 
@@ -80,5 +94,9 @@ def every_kind() -> dict[str, Field]:
         "picture": Picture(np.arange(27, dtype=np.uint8).reshape(3, 3, 3)),
         "ranking": Ranking(("a", "b"), (float("inf"), 0.1), 0.01),
         "score": Score(float("nan"), 0.1),
-        "table": Table(frame, {"share": 0.1}),
+        "segments": Segments(np.array([[0, 0, 1], [2, 1, 1]])),
+        "weights": Weights(("a", "b"), np.array([[0.1, -2, 0], [1, 1, 1]]), np.full((2, 3), 0.1), 0.02),
+        "curve": Curve(np.array([0.0, 0.5]), {"one": np.array([0.1, float("nan")])}, "x", "y", 0.1),
+        "document": Document({"best": {"n": 5, "name": "slic"}, "tied": [1, None, True]}),
+        "table": Table(frame, {"share": 0.1}, ("note",)),
     }

@@ -6,7 +6,20 @@ import pytest
 from synthetic import blob, every_kind, make_case, make_result
 
 from xai_eval.drift import State, judge, judge_all, pair_cases
-from xai_eval.fields import Heatmap, HeatmapTolerance, Label, Mask, Ranking, Score, Severity, Table
+from xai_eval.fields import (
+    Curve,
+    Document,
+    Heatmap,
+    HeatmapTolerance,
+    Label,
+    Mask,
+    Ranking,
+    Score,
+    Segments,
+    Severity,
+    Table,
+    Weights,
+)
 
 
 def judged(golden, obtained):
@@ -122,6 +135,17 @@ def test_goldens_of_what_was_not_run_are_not_unused(other):
 
 
 FRAME = pd.DataFrame({"method": ["gradcam", "scorecam"], "hit": [True, True], "energy": [0.5, 0.25]})
+CELLS = np.arange(16).reshape(4, 4) // 4
+
+
+def weights(values, name="balloon", spread=0.05):
+    return Weights((name,), np.array([values]), np.full((1, len(values)), spread), 0.02)
+
+
+def curve(values, name="one"):
+    return Curve(np.array([0.0, 1.0]), {name: np.array(values)}, "x", "y", 0.05)
+
+
 CHANGES = {
     "label": (Label("a"), Label("b"), Severity.CONCLUSION),
     "label index": (Label("crane", 134), Label("crane", 517), Severity.CONCLUSION),
@@ -148,6 +172,18 @@ CHANGES = {
     "table row": (Table(FRAME), Table(FRAME.iloc[:1]), Severity.NUMBERS),
     "mask": (Mask(blob(80, 80) > 0.5), Mask(blob(80, 120) > 0.5), Severity.EVIDENCE),
     "mask shape": (Mask(np.ones((4, 4), bool)), Mask(np.ones((2, 8), bool)), Severity.EVIDENCE),
+    "segments": (Segments(CELLS), Segments(np.where(CELLS == 3, 2, CELLS)), Severity.EVIDENCE),
+    "segments shape": (Segments(CELLS), Segments(CELLS[:2]), Severity.EVIDENCE),
+    "weights": (weights([0.5, 0.1, -0.4]), weights([0.7, 0.1, -0.4]), Severity.NUMBERS),
+    "weights turned": (weights([0.5, 0.1, -0.4]), weights([0.5, 0.1, 0.4]), Severity.EVIDENCE),
+    "weights of others": (weights([0.5, 0.1, -0.4]), weights([0.5, 0.1]), Severity.EVIDENCE),
+    "weights gone": (weights([0.5]), weights([0.5], "bird"), Severity.NUMBERS),
+    "weights that are no number": (weights([0.5, 0.1]), weights([0.5, float("nan")]), Severity.EVIDENCE),
+    "curve": (curve([0.1, 0.2]), curve([0.1, 0.3]), Severity.NUMBERS),
+    "curve line": (curve([0.1, 0.2]), curve([0.1, 0.2], "two"), Severity.NUMBERS),
+    "curve that is no number": (curve([0.1, 0.2]), curve([0.1, float("nan")]), Severity.NUMBERS),
+    "document": (Document({"n": {"a": 1}}), Document({"n": {"a": 2}}), Severity.CONCLUSION),
+    "document entry": (Document({"n": 1}), Document({"n": 1, "m": None, "k": 2}), Severity.CONCLUSION),
     "kind": (Label("a"), Score(1.0, 0.1), Severity.CONCLUSION),
 }
 
@@ -212,3 +248,31 @@ def test_a_ranking_refuses_one_name_twice():
 def test_names_that_are_no_valid_text_survive_the_disk(tmp_path):
     result = make_result("caf\udce9.jpg")
     assert type(result).load(result.save(tmp_path)).case.input == "photos/caf\udce9.jpg"
+
+
+def test_superpixels_may_be_numbered_anew():
+    assert Segments(np.array([3, 1, 0, 2])[CELLS]).compare(Segments(CELLS), "segments") == ()
+
+
+def test_one_pixel_in_another_superpixel_is_found_and_counted():
+    moved = CELLS.copy()
+    moved[0, 0] = 1
+    (finding,) = Segments(moved).compare(Segments(CELLS), "segments")
+    assert finding.value == 1 / 16
+
+
+def test_weights_may_move_by_what_other_seeds_would_give_and_no_further():
+    golden = weights([0.50, -0.40], spread=0.05)
+    assert weights([0.59, -0.31], spread=0.05).compare(golden, "weights") == ()
+    assert weights([0.61, -0.40], spread=0.05).compare(golden, "weights") != ()
+    # The spread of today judges.
+    assert weights([0.59, -0.40], spread=0.01).compare(golden, "weights") != ()
+
+
+def test_what_is_not_judged_is_neither_kept_nor_compared():
+    frame = pd.DataFrame({"method": ["lime"], "iou": [0.5], "seconds": [1.0]})
+    now = Table(frame.assign(seconds=[9.0]), unjudged=("seconds",))
+    was = Table(frame, unjudged=("seconds",))
+    assert list(was.condensed().frame) == ["method", "iou"]
+    assert now.compare(was, "table") == () == now.compare(was.condensed(), "table")
+    assert Table(frame.assign(iou=[0.4]), unjudged=("seconds",)).compare(was, "table") != ()

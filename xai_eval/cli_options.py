@@ -48,33 +48,70 @@ def _add_run(commands: Any) -> None:
     command.add_argument("--quiet", action="store_true", help="no progress bar")
     _add_golden(command)
     _add_json(command)
-    group = command.add_argument_group("parameters of tasks")
-    group.add_argument(
-        "--layer",
-        dest="param_layer",
-        metavar="NAME",
-        help="explained layer (default: the last convolutional block)",
-    )
-    group.add_argument(
-        "--target",
-        dest="param_target",
-        metavar="CLASS",
-        help="predicted (default), intended, or a class by index or name",
-    )
-    group.add_argument(
-        "--methods",
-        dest="param_methods",
-        nargs="+",
-        metavar="METHOD",
-        help="gradcam scorecam ablationcam (default), or others of pytorch-grad-cam",
-    )
-    group.add_argument(
-        "--seed",
-        dest="param_seed",
-        metavar="N",
-        type=int,
-        help="seed of methods that draw random numbers (default: 0)",
-    )
+    _add_parameters(command.add_argument_group("parameters of tasks"))
+
+
+def _add_parameters(group: Any) -> None:
+    for name, how in _PARAMETERS.items():
+        option = f"--{name.replace('_', '-')}"
+        group.add_argument(option, dest=f"{PARAMETER}{name}", **{"metavar": name.upper(), **how})
+
+
+class _Pairs(argparse.Action):
+    """Collect `NAME=VALUE` words into a dict; numbers become numbers, and values with commas become lists."""
+
+    def __call__(self, parser: Any, namespace: argparse.Namespace, words: Any, option: str | None = None) -> None:
+        pairs = [word.partition("=") for word in words]
+        for name, equals, value in pairs:
+            if not (name and equals and value):
+                parser.error(f"argument {option}: {name + equals + value!r} is no NAME=VALUE")
+        setattr(namespace, self.dest, {name: _value(value) for name, _, value in pairs})
+
+
+def _value(text: str) -> Any:
+    if "," in text:
+        return [_value(part) for part in text.split(",")]
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+# The parameters that the bundled tasks take; `xai-eval list` says which takes which.
+_PARAMETERS: dict[str, dict[str, Any]] = {
+    "layer": {"metavar": "NAME", "help": "explained layer (default: the last convolutional block)"},
+    "target": {"metavar": "CLASS", "help": "predicted (default), intended, or a class by index or name"},
+    "methods": {
+        "nargs": "+",
+        "metavar": "METHOD",
+        "help": "gradcam scorecam ablationcam (default), or others of pytorch-grad-cam",
+    },
+    "num_samples": {"metavar": "N", "type": int, "help": "lime: perturbed pictures a seed (default: 1000)"},
+    "top_labels": {"metavar": "N", "type": int, "help": "lime: classes that get weights (default: 5)"},
+    "num_features": {"metavar": "N", "type": int, "help": "lime: most superpixels with a weight (default: 100000)"},
+    "batch_size": {"metavar": "N", "type": int, "help": "lime: pictures that the model gets at once (default: 10)"},
+    "segmentation": {"metavar": "NAME", "help": "quickshift (default), slic, felzenszwalb, or none for lime's own"},
+    "segmentation_parameters": {
+        "nargs": "+",
+        "action": _Pairs,
+        "metavar": "NAME=VALUE",
+        "help": "parameters of the segmentation, such as n_segments=50",
+    },
+    "setting": {"metavar": "FILE", "help": "lime: best settings of a lime_search (lime_search_best.json)"},
+    "seeds": {"metavar": "K", "type": int, "help": "lime: seeds that stability is measured with (default: 5)"},
+    "grid": {
+        "nargs": "+",
+        "action": _Pairs,
+        "metavar": "NAME=V,V",
+        "help": "lime_search: values to try, such as num_samples=500,1000 segmentation=slic",
+    },
+    "objective": {"metavar": "NAME", "help": "lime_search: what chooses the best setting"},
+    "policy": {"metavar": "NAME", "help": "comparison: equal_area (default), half or otsu"},
+    "area": {"metavar": "SHARE", "type": float, "help": "comparison: share of the picture for equal_area"},
+    "seed": {"metavar": "N", "type": int, "help": "seed of whatever draws random numbers (default: 0)"},
+}
 
 
 def _add_judging(commands: Any) -> None:

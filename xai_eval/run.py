@@ -31,12 +31,14 @@ class Plan:
         task: name of the task.
         model: spec of the model.
         images: the pictures.
+        count: how many results there will be.
         results: computes as it is iterated, once.
     """
 
     task: str
     model: str
     images: ImageSet
+    count: int
     results: Iterator[Result]
 
 
@@ -58,7 +60,7 @@ def evaluate(
         **params: parameters of the task.
 
     Returns:
-        One Result a picture.
+        One Result a picture, and one for the whole set from tasks that sum up.
 
     Raises:
         UsageError: an unknown name of any kind.
@@ -85,7 +87,8 @@ def plan(
     loaded = load_images(named) if isinstance(named, str) else named
     classifier = load_model(found.model if model is None else model, device=choose_device(device))
     _check_cases(loaded)
-    return Plan(found.name, classifier.name, loaded, found(classifier, loaded, **(params or {})))
+    count = len(loaded.images) + found.whole_set
+    return Plan(found.name, classifier.name, loaded, count, found(classifier, loaded, **(params or {})))
 
 
 def run(plans: Sequence[Plan], folder: Path, progress: Progress) -> RunRecord:
@@ -103,7 +106,7 @@ def run(plans: Sequence[Plan], folder: Path, progress: Progress) -> RunRecord:
     record.save(folder)
     try:
         for each in plans:
-            for result in progress(each.results, len(each.images.images), each.task):
+            for result in progress(each.results, each.count, each.task):
                 result.save(folder / RESULTS_FOLDER / result.case.key)
                 record = dataclasses.replace(
                     record, versions=result.provenance.versions, device=result.provenance.device
@@ -144,7 +147,7 @@ def _record(plans: Sequence[Plan]) -> RunRecord:
         tasks=tuple(dict.fromkeys(p.task for p in plans)),
         models=tuple(dict.fromkeys(p.model for p in plans)),
         inputs=tuple(dict.fromkeys(p.images.name for p in plans)),
-        planned=sum(len(p.images.images) for p in plans),
+        planned=sum(p.count for p in plans),
         selections=tuple(dict.fromkeys(p.images.name for p in plans if not p.images.complete)),
         versions={"python": platform.python_version()},
         when=now(),

@@ -11,7 +11,20 @@ from hypothesis.extra import numpy as hnp
 from synthetic import TOLERANCE, blob, make_result
 
 from xai_eval.drift import State, judge
-from xai_eval.fields import Heatmap, Label, Mask, Picture, Ranking, Score, Severity, Table
+from xai_eval.fields import (
+    Curve,
+    Document,
+    Heatmap,
+    Label,
+    Mask,
+    Picture,
+    Ranking,
+    Score,
+    Segments,
+    Severity,
+    Table,
+    Weights,
+)
 from xai_eval.fingerprint import fingerprint_array
 from xai_eval.result import Case, Provenance, Result
 
@@ -42,7 +55,37 @@ def rankings():
     )
 
 
+@st.composite
+def weights(draw):
+    shape = draw(SHAPES)
+    values, spread = (draw(hnp.arrays(np.float32, shape, elements=st.floats(width=32))) for _ in range(2))
+    return Weights(tuple(f"class {i}" for i in range(shape[0])), values, spread, 0.02)
+
+
+@st.composite
+def curves(draw):
+    lines, points = draw(SHAPES)
+    values = draw(hnp.arrays(np.float64, (lines, points), elements=NUMBERS))
+    named = {f"line {i}": row for i, row in enumerate(values)}
+    return Curve(np.linspace(0, 1, points), named, draw(TEXT), draw(TEXT), 0.1)
+
+
+def segments():
+    labels = hnp.arrays(np.int64, SHAPES, elements=st.integers(0, 400))
+    return labels.map(lambda labels: Segments(np.unique(labels, return_inverse=True)[1].reshape(labels.shape)))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=6,
+)
+
 FIELDS = st.one_of(
+    weights(),
+    curves(),
+    segments(),
+    st.builds(Document, st.dictionaries(NAMES, JSON, max_size=3)),
     st.builds(Heatmap, hnp.arrays(np.float32, SHAPES, elements=st.floats(width=32)), st.just(TOLERANCE)),
     st.builds(Label, st.none() | TEXT, st.none() | st.integers(0, 999)),
     st.builds(Mask, hnp.arrays(bool, SHAPES)),

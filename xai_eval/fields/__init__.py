@@ -1,18 +1,27 @@
 """The kinds of fields that a Result is made of. Together with `@task` the only table to extend."""
 
 from xai_eval.fields.base import Field, Finding, Severity
+from xai_eval.fields.curve import Curve
+from xai_eval.fields.document import Document
 from xai_eval.fields.heatmap import Heatmap, HeatmapTolerance
 from xai_eval.fields.label import Label
 from xai_eval.fields.mask import Mask
 from xai_eval.fields.picture import Picture
 from xai_eval.fields.ranking import Ranking
 from xai_eval.fields.score import Score
+from xai_eval.fields.segments import Segments
 from xai_eval.fields.table import Table
+from xai_eval.fields.weights import Weights
 
-KINDS: dict[str, type[Field]] = {kind.kind: kind for kind in (Heatmap, Label, Mask, Picture, Ranking, Score, Table)}
+KINDS: dict[str, type[Field]] = {
+    kind.kind: kind
+    for kind in (Curve, Document, Heatmap, Label, Mask, Picture, Ranking, Score, Segments, Table, Weights)
+}
 
 __all__ = [
     "KINDS",
+    "Curve",
+    "Document",
     "Field",
     "Finding",
     "Heatmap",
@@ -22,6 +31,8 @@ __all__ = [
     "Picture",
     "Ranking",
     "Score",
+    "Segments",
     "Severity",
     "Table",
+    "Weights",
 ]

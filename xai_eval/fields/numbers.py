@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 _NAMES = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
@@ -19,6 +23,14 @@ def to_json(value: float) -> float | str:
 def from_json(value: float | str) -> float:
     """Undo `to_json`. Raises KeyError for any other string."""
     return _NAMES[value] if isinstance(value, str) else float(value)
+
+
+def all_apart(first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.float64]:
+    """Do what `apart` does to every pair of two arrays of one shape."""
+    first, second = first.astype(np.float64), second.astype(np.float64)
+    same = (first == second) | (np.isnan(first) & np.isnan(second))
+    with np.errstate(invalid="ignore"):  # infinity less infinity, which is the same
+        return np.where(same, 0.0, np.nan_to_num(np.abs(first - second), nan=np.inf, posinf=np.inf))
 
 
 def apart(first: float, second: float) -> float:

@@ -20,11 +20,13 @@ class Table:
     Attributes:
         frame: columns of text (None allowed), bool, int or float.
         tolerance: absolute tolerance by column; a float column without one must not differ at all.
+        unjudged: columns for reading alone, such as times and sentences; a golden does not keep them.
     """
 
     kind: ClassVar[str] = "table"
     frame: pd.DataFrame
     tolerance: Mapping[str, float] = field(default_factory=dict)
+    unjudged: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "frame", _with_plain_text(self.frame))
@@ -41,20 +43,22 @@ class Table:
     def meta(self) -> dict[str, Any]:
         """Columns with their types, and tolerances."""
         columns = [_store_column(str(name), self.frame[name]) for name in self.frame.columns]
-        return {"columns": columns, "tolerance": dict(self.tolerance)}
+        return {"columns": columns, "tolerance": dict(self.tolerance), "unjudged": list(self.unjudged)}
 
     @classmethod
     def restore(cls, meta: Mapping[str, Any], arrays: Arrays) -> Self:
         """Rebuild from storage."""
         frame = pd.DataFrame({column["name"]: _restore_column(column) for column in meta["columns"]})
-        return cls(frame, meta["tolerance"])
+        return cls(frame, meta["tolerance"], tuple(meta.get("unjudged", ())))
 
     def condensed(self) -> Table:
-        """Tables are small already."""
-        return self
+        """Tables are small already; what is not judged is not kept."""
+        return Table(self.frame.drop(columns=list(self.unjudged)), self.tolerance) if self.unjudged else self
 
     def compare(self, golden: Table, name: str) -> tuple[Finding, ...]:
-        """Compare columns, rows, then every cell."""
+        """Compare columns, rows, then every cell of what both judge."""
+        if self.unjudged or golden.unjudged:
+            return self.condensed().compare(golden.condensed(), name)
         for what, obtained, expected in (
             ("columns", list(self.frame.columns), list(golden.frame.columns)),
             ("rows", list(self.frame.iloc[:, 0]), list(golden.frame.iloc[:, 0])),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import torch
 from torch import nn
 
 from xai_eval.errors import UsageError, unknown_name
@@ -55,6 +56,11 @@ class Classifier:
     def input_shape(self) -> tuple[int, ...]:
         """Shape (3, H, W) of a prepared picture."""
         return prepared_shape(self.preprocess)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model's parameters lie."""
+        return next((parameter.device for parameter in self.module.parameters()), torch.device("cpu"))
 
     @property
     def layer_names(self) -> tuple[str, ...]:

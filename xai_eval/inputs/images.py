@@ -67,6 +67,7 @@ def _scene(seed: int) -> LabelledImage:
         intended=Intended(scene.main_object),
         mask=scene.masks[scene.main_object],
         source=f"procedural scene, seed {seed}",
+        concepts=scene.masks,
     )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,7 @@ class LabelledImage:
         digest: SHA-256 of the file's bytes, or of the pixels of a scene.
         intended: the class it is meant to show, where that is known.
         mask: bool (h, w), true on the intended object, where that is known.
+        concepts: bool (h, w) by name of what else is known to be seen, the object among it.
         notes: what had to be done to read it, and what about its name is odd.
         source: where it comes from, without the paths of one machine.
     """
@@ -40,6 +42,7 @@ class LabelledImage:
     mask: NDArray[np.bool_] | None = None
     notes: tuple[str, ...] = ()
     source: str = ""
+    concepts: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)

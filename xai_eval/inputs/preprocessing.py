@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -23,6 +24,10 @@ class Preprocessing(Protocol):
 
     def view(self, image: Image.Image) -> NDArray[np.uint8]:
         """Return what the model sees, (H, W, 3), before it is normalised."""
+        ...
+
+    def from_view(self, views: torch.Tensor) -> torch.Tensor:
+        """Turn views, uint8 (N, H, W, 3), into the model's input (N, 3, H, W), on the device where they are."""
         ...
 
     def mask(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -55,6 +60,10 @@ class TorchvisionPreset:
         """Return the resized and cropped picture, uint8 (H, W, 3)."""
         return np.asarray(self._geometry(image, self.transforms.interpolation), dtype=np.uint8)
 
+    def from_view(self, views: torch.Tensor) -> torch.Tensor:
+        """Return what the preset makes of a picture after it is resized and cropped, float32 (N, 3, H, W)."""
+        return normalised(views, self.transforms.mean, self.transforms.std)
+
     def mask(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Resize and crop a mask like the picture, bool (h, w) to bool (H, W)."""
         drawn = Image.fromarray(np.asarray(mask, dtype=np.uint8) * 255)
@@ -78,6 +87,13 @@ class TorchvisionPreset:
         resized = F.resize(image, preset.resize_size, interpolation=interpolation, antialias=preset.antialias)
         cropped: Image.Image = F.center_crop(resized, preset.crop_size)
         return cropped
+
+
+def normalised(views: torch.Tensor, mean: Sequence[float], std: Sequence[float]) -> torch.Tensor:
+    """Scale pictures, uint8 (N, H, W, 3), to [0, 1] and normalise their channels: float32 (N, 3, H, W)."""
+    scaled = F.convert_image_dtype(views.permute(0, 3, 1, 2).contiguous(), torch.float32)
+    tensor: torch.Tensor = F.normalize(scaled, list(mean), list(std), inplace=True)
+    return tensor
 
 
 def prepared_shape(preprocess: Preprocessing) -> tuple[int, ...]:

@@ -14,6 +14,7 @@ from torch import nn
 from xai_eval.errors import InputUnavailable, UsageError, unknown_name
 from xai_eval.inputs.classifier import Classifier
 from xai_eval.inputs.file_models import wrap_module
+from xai_eval.inputs.preprocessing import normalised
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,10 @@ class TimmPreprocessing:
     def view(self, image: Image.Image) -> NDArray[np.uint8]:
         """Return the resized and cropped picture, uint8 (H, W, 3)."""
         return np.asarray(self._geometry(image), dtype=np.uint8)
+
+    def from_view(self, views: torch.Tensor) -> torch.Tensor:
+        """Return what timm makes of a picture after it is resized and cropped, float32 (N, 3, H, W)."""
+        return normalised(views, self.config["mean"], self.config["std"])
 
     def mask(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Resize and crop a mask like the picture, bool (h, w) to bool (H, W)."""

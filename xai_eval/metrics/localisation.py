@@ -55,11 +55,14 @@ def energy_inside(saliency: Map, mask: BoolMask) -> float:
 def iou_at_equal_area(saliency: Map, mask: BoolMask) -> float:
     """IoU of the mask with the hottest pixels of equal number, in [0, 1]; ties are broken in reading order."""
     _check(saliency, mask)
-    area = int(np.count_nonzero(mask))
-    hottest = np.argsort(-saliency.reshape(-1), kind="stable")[:area]
+    return iou(hottest(saliency, int(np.count_nonzero(mask))), mask)
+
+
+def hottest(saliency: Map, area: int) -> BoolMask:
+    """Return the `area` hottest pixels of a map (h, w); ties are broken in reading order."""
     hot = np.zeros(saliency.size, dtype=bool)
-    hot[hottest] = True
-    return iou(hot.reshape(saliency.shape), mask)
+    hot[np.argsort(-saliency.reshape(-1), kind="stable")[:area]] = True
+    return hot.reshape(saliency.shape)
 
 
 def iou_sweep(saliency: Map, mask: BoolMask, thresholds: Sequence[float] = THRESHOLDS) -> tuple[float, ...]:

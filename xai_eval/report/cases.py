@@ -58,6 +58,11 @@ class ReportCase:
         return next((m for m in masks if self.picture and m.array.shape == self.picture.array.shape[:2]), None)
 
     @property
+    def whole_set(self) -> bool:
+        """Whether the case sums up a whole image set, not one input of it."""
+        return "/" not in self.verdict.case.input
+
+    @property
     def audit(self) -> str | None:
         """The warning of the target audit."""
         return self.labels[AUDIT].text if AUDIT in self.labels else None

@@ -13,9 +13,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from xai_eval.fields import Curve
 from xai_eval.report.cases import AUDIT, ReportCase
+from xai_eval.report.curves import curve_panels
 from xai_eval.report.panels import Comparison, Panel, comparison, panels
-from xai_eval.report.pictures import Pixels, diverging_legend, heat_legend
+from xai_eval.report.pictures import Pixels, diverging_legend, heat_legend, png_bytes
 from xai_eval.report.wording import slug
 
 _CELL = 2.6  # inches
@@ -39,26 +41,36 @@ def figure_files(cases: Sequence[ReportCase]) -> dict[str, bytes]:
             )
         for field in case.moved_maps:
             files[names[case.key, field]] = _draw_comparison(case, comparison(case, field))
+        for field, panel in zip(case.fields(Curve), curve_panels(case), strict=True):
+            assert panel.pixels is not None
+            files[names[case.key, field]] = png_bytes(panel.pixels)
     return files
 
 
 def figure_names(cases: Sequence[ReportCase]) -> dict[tuple[str, str | None], str]:
-    """Name the figures: by case key and None for the maps, by case key and field for a drift.
+    """Name the figures: by case key and None for the maps, by case key and field for a drift or a curve.
 
     Names that would be taken twice (two models on one picture) get the digest that ends the case's id.
     """
     names: dict[tuple[str, str | None], str] = {}
     for case in cases:
         if case.maps:
-            names[case.key, None] = f"{slug(case.image)}_vis{_class_suffix(case)}"
+            names[case.key, None] = f"{slug(case.image)}_{_kind(case)}{_class_suffix(case)}"
         for field in case.moved_maps:
             names[case.key, field] = f"{slug(case.image)}_drift_{slug(field)}"
+        for field in case.fields(Curve):
+            names[case.key, field] = f"{slug(case.image)}_{_kind(case)}_{slug(field)}"
     # Some file systems do not tell upper from lower case.
     taken = Counter(name.lower() for name in names.values())
     return {
         place: f"{name}-{place[0].rsplit('-', 1)[-1]}.png" if taken[name.lower()] > 1 else f"{name}.png"
         for place, name in names.items()
     }
+
+
+def _kind(case: ReportCase) -> str:
+    """`vis` for class activation maps, as the study calls its figures; else the task."""
+    return "vis" if case.verdict.case.task == "cams" else slug(case.verdict.case.task)
 
 
 def _class_suffix(case: ReportCase) -> str:

@@ -75,6 +75,7 @@ def _tasks(cases: Sequence[ReportCase], views: Sequence[CaseView]) -> list[TaskV
     tasks = []
     for name in dict.fromkeys(case.verdict.case.task for case in cases):
         own = [(case, view) for case, view in zip(cases, views, strict=True) if case.verdict.case.task == name]
+        own.sort(key=lambda pair: not pair[0].whole_set)  # what sums up comes first
         counts = counts_sentence([case.verdict for case, _ in own])
         tasks.append(TaskView(name, tuple(view for _, view in own), counts))
     return tasks

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xai_eval.fields import Heatmap, Mask, Picture
+from xai_eval.fields import Heatmap, Mask, Picture, Segments, Weights
 from xai_eval.fields.heatmap import block_means
 from xai_eval.report.cases import ReportCase
-from xai_eval.report.pictures import Pixels, diverging, enlarge, outline, overlay
+from xai_eval.report.pictures import Pixels, boundaries, diverging, enlarge, outline, overlay, signed
 from xai_eval.report.wording import cell_text, title, words
 
 # Differences below it stay pale: stretched to full red, noise would look like a catastrophe.
@@ -65,7 +65,41 @@ def panels(case: ReportCase) -> list[Panel]:
         if mask is not case.mask and mask.array.shape == pixels.shape[:2]
     ]
     maps = [_map_panel(case, each, heatmap) for each, heatmap in case.maps.items()]
-    return [_original(pixels, case.mask, name), *pictures, *masks, *maps]
+    return [_original(pixels, case.mask, name), *pictures, *masks, *_superpixel_panels(case, pixels), *maps]
+
+
+def _superpixel_panels(case: ReportCase, pixels: Pixels) -> list[Panel]:
+    """The superpixels, and on them the weights of the explained class."""
+    shown = []
+    for each, segments in case.fields(Segments).items():
+        if segments.array.shape != pixels.shape[:2]:
+            continue
+        numbers = (("superpixels", str(segments.count)),)
+        about = f"{case.verdict.case.input} with the borders of {segments.count} superpixels"
+        shown.append(Panel(title(each), about, boundaries(pixels, segments.array), numbers=numbers))
+        shown.extend(
+            _weights_panel(case, name, weights, segments, pixels)
+            for name, weights in case.fields(Weights).items()
+            if weights.values.shape[1] == segments.count
+        )
+    return shown
+
+
+def _weights_panel(case: ReportCase, name: str, weights: Weights, segments: Segments, pixels: Pixels) -> Panel:
+    explained = str(case.labels.get("explained", ""))
+    label = explained if explained in weights.names else weights.names[0]
+    values = weights.of(label).astype(np.float64)
+    limit = float(np.abs(values).max())
+    about = f"{title(name)} of {case.verdict.case.input} for {label}: red speaks for it, blue against it"
+    if not np.isfinite(limit) or limit == 0.0:
+        word = "all zero" if limit == 0.0 else "NaN"
+        return Panel(title(name), f"{about}: {word}, not drawn", word=word)
+    numbers = (
+        ("red, for", f"{int((values > 0).sum())} superpixels"),
+        ("blue, against", f"{int((values < 0).sum())} superpixels"),
+        ("deepest", f"{limit:.2g}"),
+    )
+    return Panel(title(name), about, signed(pixels, values[segments.array], limit), numbers=numbers)
 
 
 def comparison(case: ReportCase, name: str) -> Comparison:

@@ -20,6 +20,8 @@ _DIVERGING = "RdBu_r"
 _STRONGEST = 0.85  # opacity of the hottest place: the photograph stays visible everywhere
 _LEGEND_GREY = 150
 _OUTLINE = (0, 255, 255)
+_BORDER = (255, 230, 0)
+_SHADE = 0.75  # borders show on bright pictures too
 _LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
@@ -64,20 +66,46 @@ def outline(picture: Pixels, mask: NDArray[np.bool_]) -> Pixels:
     return drawn
 
 
+def boundaries(picture: Pixels, segments: NDArray[np.integer[Any]]) -> Pixels:
+    """Draw the borders between superpixels (h, w): yellow on a picture that is darkened a little."""
+    drawn = (picture * _SHADE).astype(np.uint8)
+    border = np.zeros(segments.shape, dtype=bool)
+    border[:, 1:] |= segments[:, 1:] != segments[:, :-1]
+    border[1:] |= segments[1:] != segments[:-1]
+    drawn[border] = _BORDER
+    return drawn
+
+
+def signed(picture: Pixels | None, values: Map, limit: float) -> Pixels:
+    """Draw signed values (h, w) over a grey picture: red up to +`limit`, blue down to -`limit`, nothing at 0."""
+    strength = np.clip(np.abs(values) / limit, 0.0, 1.0).astype(np.float64)
+    below = _grey(picture) if picture is not None else np.full((*values.shape, 3), _LEGEND_GREY, np.float64)
+    return _to_bytes(_blend(below, _colours(_DIVERGING, values / (2.0 * limit) + 0.5), strength))
+
+
 def jpeg_uri(pixels: Pixels) -> str:
     """Encode as a data URI; for photographs, in full colour resolution because colours have a meaning."""
-    return _uri(pixels, "jpeg", quality=85, subsampling=0)
+    return _uri(_encoded(pixels, "jpeg", quality=85, subsampling=0), "jpeg")
 
 
 def png_uri(pixels: Pixels) -> str:
     """Encode as a data URI without loss; for flat colours."""
-    return _uri(pixels, "png", optimize=True)
+    return _uri(png_bytes(pixels), "png")
 
 
-def _uri(pixels: Pixels, kind: str, **options: Any) -> str:
+def png_bytes(pixels: Pixels) -> bytes:
+    """Encode as a PNG file."""
+    return _encoded(pixels, "png", optimize=True)
+
+
+def _uri(data: bytes, kind: str) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def _encoded(pixels: Pixels, kind: str, **options: Any) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, kind, **options)
-    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return buffer.getvalue()
 
 
 def _colours(name: str, values: NDArray[Any]) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ from xai_eval.errors import StorageError
 from xai_eval.report.verdicts import VERDICTS_FILE
 
 # The list is read from a file, so it is believed only where it names what a report writes.
-_OURS = re.compile(r"figures/[\w-]+\.png|tables/[\w-]+\.(csv|md)", re.ASCII)
+_OURS = re.compile(r"figures/[\w-]+\.png|tables/[\w-]+\.(csv|md|tex|json)", re.ASCII)
 
 
 def remove_stale(folder: Path, files: Collection[str]) -> None:

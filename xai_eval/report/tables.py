@@ -1,14 +1,18 @@
-"""Tables of the report: one that sums up each task, and one for every table field, as CSV and as Markdown."""
+"""Tables of the report: one that sums up each task, and one for every table field, as CSV, Markdown and LaTeX.
+
+Documents, such as chosen settings, lie beside them as JSON.
+"""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from xai_eval.fields import Ranking, Score, Table
+from xai_eval.fields import Document, Ranking, Score, Table
 from xai_eval.report.cases import AUDIT, ReportCase
 from xai_eval.report.wording import cell_text, slug
 
@@ -17,12 +21,13 @@ _CLASSES, _BEST = "top5", "top_probability"
 
 
 def table_files(cases: Sequence[ReportCase]) -> dict[str, bytes]:
-    """Write every table of `cases` twice; file name -> content."""
+    """Write every table of `cases` three times, and every document; file name -> content."""
     files: dict[str, bytes] = {}
     for name, frame in _named_frames(cases):
         files[f"{name}.csv"] = frame.to_csv(index=False, lineterminator="\n").encode("utf-8", "replace")
         files[f"{name}.md"] = markdown(frame).encode("utf-8", "replace")
-    return files
+        files[f"{name}.tex"] = latex(frame).encode("utf-8", "replace")
+    return files | _documents(cases)
 
 
 def summary_frame(cases: Sequence[ReportCase]) -> pd.DataFrame:
@@ -60,6 +65,24 @@ def markdown(frame: pd.DataFrame) -> str:
         *([_escape(cell_text(value)) for value in row] for row in frame.itertuples(index=False, name=None)),
     ]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def latex(frame: pd.DataFrame) -> str:
+    """Render a frame as a LaTeX tabular for the package booktabs, numbers to the right."""
+    columns = "".join("r" if _is_number(frame.iloc[:, i]) else "l" for i in range(frame.shape[1]))
+    text = frame.map(lambda value: " ".join(cell_text(value).split()))
+    return text.to_latex(index=False, escape=True, column_format=columns)
+
+
+def _documents(cases: Sequence[ReportCase]) -> dict[str, bytes]:
+    """The document of a whole set by task and field; those of single pictures are in their results."""
+    files = {}
+    for case in cases:
+        for field, document in case.fields(Document).items():
+            if case.whole_set:
+                content = json.dumps(document.content, indent=1, ensure_ascii=False)
+                files[f"{slug(case.verdict.case.task)}_{slug(field)}.json"] = f"{content}\n".encode("utf-8", "replace")
+    return files
 
 
 def _named_frames(cases: Sequence[ReportCase]) -> Iterator[tuple[str, pd.DataFrame]]:

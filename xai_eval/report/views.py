@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from textwrap import shorten
 
 from xai_eval.drift import State
-from xai_eval.fields import Field, Finding, Heatmap, Label, Ranking, Score, Table
+from xai_eval.fields import Document, Field, Finding, Heatmap, Label, Ranking, Score, Table
 from xai_eval.report.cases import AUDIT, ReportCase
+from xai_eval.report.curves import curve_panels
 from xai_eval.report.panels import Comparison, Panel, comparison, panels
 from xai_eval.report.wording import cell_text, title, words
 
+_DOCUMENT_LETTERS = 400  # the rest is in the file beside the tables
 _ACCEPTABLE = (State.DRIFT, State.MISSING, State.INCOMPARABLE)
 
 
@@ -55,6 +59,8 @@ class CaseView:
     changes: tuple[str, ...]
     accept: str | None
     details: tuple[TableView, ...]
+    curves: tuple[Panel, ...]
+    whole_set: bool
 
 
 def case_view(case: ReportCase) -> CaseView:
@@ -78,6 +84,8 @@ def case_view(case: ReportCase) -> CaseView:
         changes=tuple(map(str, verdict.changes)),
         accept=f'xai-eval accept {case.key} --reason "..."' if verdict.state in _ACCEPTABLE else None,
         details=_details(case),
+        curves=tuple(curve_panels(case)),
+        whole_set=case.whole_set,
     )
 
 
@@ -147,6 +155,8 @@ def _fields(case: ReportCase) -> Mapping[str, Field]:
 def _in_short(field: Field) -> str:
     if isinstance(field, Score):
         return f"{cell_text(field.value)} (may differ by {field.tolerance:g})"
+    if isinstance(field, Document):
+        return shorten(json.dumps(field.content, ensure_ascii=False), _DOCUMENT_LETTERS, placeholder=" ...")
     if isinstance(field, Heatmap):
         height, width = field.array.shape
         return f"map of {height} × {width}" + (f": {field.degenerate}" if field.degenerate else "")

@@ -21,9 +21,22 @@ _TITLES = {
     "eigengradcam": "EigenGradCAM",
     "fullgrad": "FullGrad",
     "lime": "LIME",
+    "lime_top5": "LIME, best five",
+    "segments": "superpixels",
+    "gradcam_focus": "Grad-CAM, focus",
+    "lime_focus": "LIME, focus",
     "picture": "original",
 }
-_ACRONYMS = {"iou": "IoU", "id": "ID", "clip": "CLIP", "top5": "top 5"}
+
+_ACRONYMS = {
+    "iou": "IoU",
+    "id": "ID",
+    "clip": "CLIP",
+    "top5": "top 5",
+    "r2": "R²",
+    "gradcam": "Grad-CAM",
+    "lime": "LIME",
+}
 _LAYER = "_layer"
 
 

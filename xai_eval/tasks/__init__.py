@@ -20,18 +20,22 @@ if TYPE_CHECKING:
     from xai_eval.result import Result
 
 Evaluation = Callable[..., "Iterator[Result]"]
-_BUNDLED = ("cams",)
+_BUNDLED = ("cams", "lime", "lime_search", "comparison", "hybrid")
 _TASKS: dict[str, Task] = {}
 
 
 @dataclass(frozen=True)
 class Task:
-    """An evaluation function with its name and the inputs it runs on where none are named."""
+    """An evaluation function with its name and the inputs it runs on where none are named.
+
+    `whole_set` says that after one result a picture comes one more, which sums up the whole image set.
+    """
 
     name: str
     function: Evaluation
     model: str
     images: str
+    whole_set: bool = False
 
     @property
     def parameters(self) -> Mapping[str, inspect.Parameter]:
@@ -52,7 +56,9 @@ class Task:
         return self.function(classifier, images, **params)
 
 
-def task(name: str, *, model: str = "scenes:objects", images: str = "scenes") -> Callable[[Evaluation], Evaluation]:
+def task(
+    name: str, *, model: str = "scenes:objects", images: str = "scenes", whole_set: bool = False
+) -> Callable[[Evaluation], Evaluation]:
     """Register an evaluation function `(classifier, images, *, parameters...) -> Iterator[Result]` under `name`."""
 
     def register(function: Evaluation) -> Evaluation:
@@ -60,7 +66,7 @@ def task(name: str, *, model: str = "scenes:objects", images: str = "scenes") ->
             raise UsageError(
                 f"two tasks are named {name!r}: in {_TASKS[name].function.__module__} and {function.__module__}."
             )
-        _TASKS[name] = Task(name, function, model, images)
+        _TASKS[name] = Task(name, function, model, images, whole_set)
         return function
 
     return register

@@ -7,8 +7,13 @@ import platform
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from xai_eval.result import Provenance
+
 if TYPE_CHECKING:
-    from torch import nn
+    import torch
+
+    from xai_eval.inputs.classifier import Classifier
+    from xai_eval.inputs.images import LabelledImage
 
 
 def library_versions(names: Iterable[str]) -> dict[str, str]:
@@ -21,11 +26,26 @@ def library_versions(names: Iterable[str]) -> dict[str, str]:
     }
 
 
-def device_name(module: nn.Module) -> str:
-    """Return where the model lives: `cpu`, or the name of the GPU."""
+def provenance(classifier: Classifier, image: LabelledImage, libraries: Iterable[str], seed: int) -> Provenance:
+    """Return how an answer about one picture is computed here."""
+    return Provenance(
+        digests={"weights": classifier.weights_digest, "image": image.digest},
+        parameters={
+            "preprocessing": classifier.preprocess.describe(),
+            "classes": classifier.classes_from,
+            "notes": list(image.notes),
+        },
+        versions=library_versions(libraries),
+        device=device_name(classifier.device),
+        precision=precision_flags(),
+        seed=seed,
+    )
+
+
+def device_name(device: torch.device) -> str:
+    """Return `cpu`, or the name of the GPU."""
     import torch
 
-    device = next((p.device for p in module.parameters()), torch.device("cpu"))
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 

@@ -31,11 +31,9 @@ class Forward:
 
 def input_batch(classifier: Classifier, pixels: NDArray[np.uint8]) -> torch.Tensor:
     """Prepare one picture, uint8 (h, w, 3), as a batch (1, 3, H, W) on the model's device."""
-    import torch
     from PIL import Image
 
-    device = next((p.device for p in classifier.module.parameters()), torch.device("cpu"))
-    return classifier.preprocess(Image.fromarray(pixels))[None].to(device)
+    return classifier.preprocess(Image.fromarray(pixels))[None].to(classifier.device)
 
 
 def forward(classifier: Classifier, layer: str, batch: torch.Tensor) -> Forward:

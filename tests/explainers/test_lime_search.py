@@ -1,0 +1,89 @@
+"""Every cell of a grid equals the plain library's run of that cell alone."""
+
+import numpy as np
+import pytest
+from stock_lime import on_tensors, stock_lime, stock_weights, toy_model
+
+from xai_eval.errors import UsageError
+from xai_eval.explainers.lime_search import Grid, Setting, make_grid, search
+from xai_eval.explainers.perturbation import PerturbedPictures
+from xai_eval.explainers.segmentation import choose_segmentation
+from xai_eval.inputs.scenes import render
+
+PIXELS = render(5).pixels
+SEED = 4
+
+
+@pytest.fixture(scope="module")
+def searched():
+    calls = []
+
+    def predict(views):
+        calls.append(len(views))
+        return on_tensors(toy_model())(views)
+
+    found = search(PIXELS, PerturbedPictures(predict, 10), Grid(), SEED)
+    return found, sum(calls)
+
+
+def stock_cell(setting: Setting):
+    named = setting.segmentation != "none"
+    return stock_lime(
+        PIXELS,
+        toy_model(),
+        seed=SEED,
+        segmentation_fn=choose_segmentation(setting.segmentation, SEED) if named else None,
+        num_samples=setting.num_samples,
+        num_features=setting.num_features,
+        top_labels=setting.top_labels,
+        batch_size=setting.batch_size,
+    )
+
+
+def test_cells_equal_the_library_s_own_runs(searched):
+    """Other cells each time, so that over many runs all are compared."""
+    found, _ = searched
+    for place in np.random.default_rng().choice(len(Grid().settings), size=6, replace=False):
+        setting = Grid().settings[int(place)]
+        stock = stock_cell(setting)
+        assert list(found.top_labels(setting)) == stock.top_labels, setting
+        for label in stock.top_labels:
+            weights = found.surrogate(setting, label).weights
+            np.testing.assert_allclose(weights, stock_weights(stock, label), rtol=0, atol=1e-9, err_msg=str(setting))
+
+
+def test_a_few_features_are_the_library_s_few():
+    grid = make_grid({"segmentation": "slic", "num_samples": 300, "num_features": (4, 9, 1000)})
+    found = search(PIXELS, PerturbedPictures(on_tensors(toy_model()), 10), grid, SEED)
+    for setting in grid.settings[::9]:
+        stock = stock_cell(setting)
+        label = stock.top_labels[0]
+        weights = found.surrogate(setting, label).weights
+        np.testing.assert_allclose(weights, stock_weights(stock, label), rtol=0, atol=1e-9)
+
+
+def test_predictions_are_shared_by_all_cells(searched):
+    _, predicted = searched
+    assert predicted <= 4 * 700
+    assert sum(setting.num_samples for setting in Grid().settings) == 194_400
+
+
+def test_the_study_s_grid_has_324_settings():
+    assert len(set(Grid().settings)) == len(Grid().settings) == 324
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"num_sample": 3}, "num_samples"),
+        ({"segmentation": "slick"}, "slic"),
+        ({"num_samples": []}, "at least one value"),
+        ({"num_samples": [5, 5]}, "each once"),
+        ({"num_samples": 0}, "at least 2"),
+        ({"num_samples": "many"}, "type int"),
+        ({"batch_size": 2.5}, "type int"),
+    ],
+)
+def test_grids_that_make_no_sense_are_refused(values, message):
+    with pytest.raises(UsageError, match=message):
+        make_grid(values)

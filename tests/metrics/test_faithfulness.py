@@ -1,0 +1,73 @@
+"""Deletion and insertion against closed forms: a model that counts the pixels of one colour."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import auc
+
+from xai_eval.metrics.faithfulness import area_under, faithfulness
+
+SIZE = 20
+
+
+def picture():
+    """White object on the left half, on black."""
+    pixels = np.zeros((SIZE, SIZE, 3), dtype=np.uint8)
+    pixels[:, : SIZE // 2] = 255
+    return pixels
+
+
+def counting(views: torch.Tensor) -> torch.Tensor:
+    """Probability of class 1: the share of the object's place that is still white."""
+    share = (views[:, :, : SIZE // 2, 0] == 255).double().mean(dim=(1, 2))
+    return torch.stack([1 - share, share], dim=1)
+
+
+def object_first():
+    return np.linspace(1, 0, SIZE * SIZE).reshape(SIZE, SIZE).T
+
+
+def test_deletion_of_the_object_first_falls_to_nothing_at_half():
+    found = faithfulness(object_first(), picture(), counting, 1, steps=20)
+    expected = np.clip(1 - 2 * np.linspace(0, 1, 21), 0, 1)
+    np.testing.assert_allclose(found.deletion_curve, expected, atol=1e-12)
+    assert found.deletion == pytest.approx(0.25, abs=1e-12)
+
+
+def test_deletion_of_the_object_last_stays_until_half():
+    found = faithfulness(-object_first(), picture(), counting, 1, steps=20)
+    assert found.deletion == pytest.approx(0.75, abs=1e-12)
+
+
+def test_insertion_goes_from_the_blurred_to_the_whole_picture():
+    found = faithfulness(object_first(), picture(), counting, 1, steps=20)
+    # One column a step, from the left: those that the blur leaves white count from the start.
+    blurred = found.insertion_curve[0]
+    assert 0.5 < blurred < 1.0
+    expected = np.maximum(blurred, np.clip(2 * np.linspace(0, 1, 21), 0, 1))
+    np.testing.assert_allclose(found.insertion_curve, expected, atol=1e-12)
+
+
+def test_both_curves_begin_and_end_at_the_whole_and_the_empty_picture():
+    saliency = np.random.default_rng(0).random((SIZE, SIZE))
+    found = faithfulness(saliency, picture(), counting, 1)
+    assert found.deletion_curve[0] == found.insertion_curve[-1] == 1.0
+    assert found.deletion_curve[-1] == 0.0
+
+
+def test_only_the_order_of_a_map_counts():
+    saliency = np.random.default_rng(0).random((SIZE, SIZE))
+    first, second = (faithfulness(s, picture(), counting, 1) for s in (saliency, np.exp(3 * saliency) - 5))
+    np.testing.assert_array_equal(first.deletion_curve, second.deletion_curve)
+    np.testing.assert_array_equal(first.insertion_curve, second.insertion_curve)
+
+
+def test_the_picture_is_left_alone():
+    pixels = picture()
+    faithfulness(object_first(), pixels, counting, 1)
+    np.testing.assert_array_equal(pixels, picture())
+
+
+def test_area_is_scikit_learn_s():
+    curve = np.random.default_rng(1).random(29)
+    assert area_under(curve) == pytest.approx(auc(np.linspace(0, 1, 29), curve))

@@ -1,0 +1,43 @@
+"""The plain library, as its users call it: the reference that ours must equal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from lime.lime_image import LimeImageExplainer
+from numpy.typing import NDArray
+
+ToyPredict = Callable[[NDArray[np.uint8]], NDArray[np.float64]]
+
+
+def toy_model(classes: int = 7, grid: int = 6, seed: int = 0) -> ToyPredict:
+    """Softmax over a linear model of the picture's block means, in double precision: (N, H, W, 3) to (N, classes)."""
+    weights = np.random.default_rng(seed).normal(size=(grid * grid * 3, classes))
+
+    def predict(views: NDArray[np.uint8]) -> NDArray[np.float64]:
+        scaled = views[:, :: max(1, views.shape[1] // grid), :: max(1, views.shape[2] // grid)][:, :grid, :grid] / 255.0
+        scores = scaled.reshape(len(views), -1) @ weights
+        exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
+        return exponentials / exponentials.sum(axis=1, keepdims=True)
+
+    return predict
+
+
+def on_tensors(predict: ToyPredict) -> Callable[[torch.Tensor], torch.Tensor]:
+    return lambda views: torch.from_numpy(predict(views.numpy()))
+
+
+def stock_lime(pixels: NDArray[np.uint8], predict: ToyPredict, *, seed: int = 0, **options: Any) -> Any:
+    """Explain by a fresh explainer of the library; what it prints of its progress is its own."""
+    return LimeImageExplainer(random_state=seed).explain_instance(pixels, predict, **options)
+
+
+def stock_weights(explanation: Any, label: int) -> NDArray[np.float64]:
+    """Weights by number of superpixel, (F,)."""
+    weights = np.zeros(len(np.unique(explanation.segments)))
+    for superpixel, weight in explanation.local_exp[label]:
+        weights[superpixel] = weight
+    return weights

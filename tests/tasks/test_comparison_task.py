@@ -1,0 +1,90 @@
+import numpy as np
+import pytest
+
+from xai_eval import evaluate, load_model
+from xai_eval.drift import State, judge
+from xai_eval.errors import UsageError
+from xai_eval.inputs.study_table import study_ious
+from xai_eval.metrics.comparison import POLICIES
+
+FEW = {"num_samples": 60, "images": "scenes:2", "device": "cpu"}
+
+
+@pytest.fixture(scope="module")
+def model():
+    return load_model("scenes:objects", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def compared(model):
+    return evaluate("comparison", model=model, **FEW)
+
+
+def test_one_result_a_picture_and_one_for_the_set(compared):
+    assert [result.case.input for result in compared] == ["scenes/scene-00", "scenes/scene-01", "scenes (2 pictures)"]
+
+
+def test_masks_are_of_equal_area_and_the_scores_are_theirs(compared):
+    for result in compared[:-1]:
+        cam, lime = result["gradcam_focus"].array, result["lime_focus"].array
+        assert cam.sum() == lime.sum()
+        assert result["iou"].value == pytest.approx((cam & lime).sum() / (cam | lime).sum())
+        assert result["dice"].value == pytest.approx(2 * (cam & lime).sum() / (cam.sum() + lime.sum()))
+
+
+def test_the_table_of_the_study_sums_up_the_pictures(compared):
+    table = compared[-1]["study"].frame
+    assert list(table.columns) == ["image", "gradcam_focus", "lime_focus", "iou", "insight"]
+    assert table["iou"].tolist() == [result["iou"].value for result in compared[:-1]]
+    assert table["insight"].tolist() == [result["insight"].text for result in compared[:-1]]
+    means = compared[-1]["measures"].frame.set_index("measure")
+    assert means.loc["iou", "mean"] == pytest.approx(table["iou"].mean())
+    curves = [result["iou_by_area"].lines["IoU"] for result in compared[:-1]]
+    np.testing.assert_allclose(compared[-1]["iou_by_area"].lines["IoU"], np.mean(curves, axis=0))
+
+
+def test_focus_names_the_concepts_under_the_hot_area(compared):
+    shares = compared[0]["concepts"].frame.set_index("concept")
+    focus = compared[0]["methods"].frame.set_index("method")["focus"]
+    best = shares["lime"].idxmax()
+    assert focus["lime"].startswith(best)
+    assert f"{shares.loc[best, 'lime']:.0%}" in focus["lime"]
+
+
+def test_times_are_shown_and_not_judged(compared):
+    assert (compared[0]["methods"].frame["seconds"] > 0).all()
+    assert "seconds" not in compared[0].condensed()["methods"].frame
+    for result in compared:
+        assert judge(result, result.condensed()).state is State.OK
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_the_policy_is_recorded(model, policy):
+    result = evaluate("comparison", model=model, **{**FEW, "images": "scenes:1"}, policy=policy)[0]
+    assert result.case.params["policy"]["name"] == policy
+
+
+@pytest.mark.parametrize("wrong", [{"policy": "thirds"}, {"area": 2.0}, {"num_samples": 0}, {"target": "dragon"}])
+def test_bad_parameters_are_refused(model, wrong):
+    with pytest.raises(UsageError):
+        evaluate("comparison", model=model, **{**FEW, **wrong})
+
+
+def test_the_study_s_average_is_not_the_mean_of_its_rows():
+    published = study_ious()
+    assert len(published) == 10
+    assert np.mean(list(published.values())) == pytest.approx(0.288)
+    assert published["flamingo"] == 0.38 and published["West Highland white terrier"] == 0.28
+
+
+@pytest.mark.real
+def test_ours_is_laid_beside_the_study_s(real_data):
+    """Names of the photographs find their rows; LIME is kept short, because only the table is looked at."""
+    model = load_model(f"file:{real_data / 'models' / 'factories.py'}:imagenet")
+    photographs = str(real_data / "imagenet-samples" / "n0[12]*.JPEG")
+    *_, whole = evaluate("comparison", model=model, images=photographs, num_samples=30, segmentation="slic")
+    table = whole["study"].frame.set_index("image")
+    assert table.loc["n02007558_flamingo.JPEG", "study_iou"] == 0.38
+    assert np.isnan(table.loc["n02123045_tabby.JPEG", "study_iou"])
+    assert "centre" in table.loc["n02007558_flamingo.JPEG", "gradcam_focus"]
+    assert "doubt" in table.loc["n01608432_kite.JPEG", "insight"]

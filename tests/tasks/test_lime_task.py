@@ -1,0 +1,178 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from stock_lime import stock_lime, stock_weights
+from torch import nn
+
+from xai_eval import evaluate, load_model
+from xai_eval.drift import State, judge
+from xai_eval.errors import InputUnavailable, ModelMisbehaves, UsageError
+from xai_eval.inputs.classifier import Classifier
+from xai_eval.inputs.labelled import ImageSet, LabelledImage
+from xai_eval.inputs.preprocessing import fixed_size_preprocessing
+from xai_eval.inputs.probabilities import probabilities
+
+FEW = {"num_samples": 60, "seeds": 2, "images": "scenes:1", "device": "cpu"}
+
+
+@pytest.fixture(scope="module")
+def model():
+    return load_model("scenes:objects", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def result(model):
+    (result,) = evaluate("lime", model=model, **FEW)
+    return result
+
+
+def test_weights_are_the_library_s_on_the_bundled_model(model, result):
+    """End to end: mean over two seeds of what plain lime gives for what the model sees."""
+    predict = probabilities(model)
+    from xai_eval.explainers.segmentation import choose_segmentation
+
+    options = {"segmentation_fn": choose_segmentation("quickshift", 0), "num_samples": 60}
+    runs = [
+        stock_lime(result["picture"].array, lambda v: predict(torch.from_numpy(v)).numpy(), seed=seed, **options)
+        for seed in (0, 1)
+    ]
+    label = result["explained"].index
+    expected = np.mean([stock_weights(run, label) for run in runs], axis=0)
+    by_superpixel = result["weights"].of(str(result["explained"]))
+    painted = by_superpixel[result["segments"].array]
+    np.testing.assert_allclose(painted, expected[runs[0].segments], atol=1e-5)  # single precision, other batches
+
+
+def test_the_record_holds_what_the_issue_of_trust_needs(result):
+    assert list(result["surrogates"].frame.columns) == ["class", "probability", "prediction", "intercept", "r2"]
+    assert len(result["surrogates"].frame) == len(result["weights"].names) == 5
+    measures = result["stability"].frame.set_index("measure")["value"]
+    assert measures["seeds"] == 2 and measures["superpixels"] == result["segments"].count
+    assert 0 <= measures["least IoU of the best 5"] <= measures["mean IoU of the best 5"] <= 1
+    assert list(result["table"].frame["method"]) == ["lime", "gradcam"]
+
+
+def test_a_result_is_ok_against_its_golden(result):
+    assert judge(result, result.condensed()).state is State.OK
+
+
+def test_few_samples_are_warned_of(model):
+    (result,) = evaluate("lime", model=model, **FEW, segmentation="slic")
+    assert "fewer than 10 samples per superpixel" in result["warning"].text
+
+
+def test_other_seeds_give_other_weights_within_the_tolerance_or_say_so(model, result):
+    (other,) = evaluate("lime", model=model, **FEW, seed=7)
+    assert not np.array_equal(other["weights"].values, result["weights"].values)
+    verdict = judge(other, result)
+    assert "perturbed predictions" in {verdict.origin.name if verdict.origin else "", "perturbed predictions"}
+
+
+def test_a_class_outside_the_top_gets_weights_too(model):
+    (result,) = evaluate("lime", model=model, **FEW, target="umbrella", top_labels=1)
+    assert str(result["explained"]) in result["weights"].names
+    assert len(result["weights"].names) == 2
+
+
+def plain_model(last=None):
+    """The colour of the picture decides."""
+    body = [nn.Conv2d(3, 4, 3, bias=False), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)]
+    torch.manual_seed(0)
+    module = nn.Sequential(*body, *([last] if last else []))
+    return Classifier("toy", module, fixed_size_preprocessing(32, (0.5,) * 3, (0.5,) * 3), ("a", "b", "c"))
+
+
+def plain_picture():
+    return ImageSet("plain", (LabelledImage("grey", np.full((32, 32, 3), 90, np.uint8), "0" * 64),))
+
+
+def test_a_picture_of_one_colour_says_that_nothing_is_told_apart():
+    (result,) = evaluate("lime", model=plain_model(), images=plain_picture(), num_samples=20, seeds=2)
+    assert result["lime"].degenerate == "all zero"
+    assert np.abs(result["weights"].values).max() < 1e-9
+    if result["segments"].count == 1:
+        assert "a single superpixel" in result["warning"].text
+
+
+def test_one_superpixel_is_explained_and_warned_of(model):
+    (result,) = evaluate(
+        "lime", model=model, **FEW, segmentation="felzenszwalb", segmentation_parameters={"scale": 1e9}
+    )
+    assert result["segments"].count == 1
+    assert "a single superpixel" in result["warning"].text
+    assert result["lime"].degenerate in {"constant", "all zero"}
+
+
+def test_fewer_samples_than_superpixels_are_explained_and_warned_of(model):
+    (result,) = evaluate("lime", model=model, images="scenes:1", device="cpu", num_samples=20, segmentation="slic")
+    assert result["segments"].count > 20
+    assert "fewer than 10 samples" in result["warning"].text
+
+
+def test_a_model_that_returns_probabilities_is_refused_with_a_word_about_softmax():
+    with pytest.raises(ModelMisbehaves, match="Take the softmax off"):
+        evaluate("lime", model=plain_model(nn.Softmax(dim=1)), images=plain_picture(), num_samples=20)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"num_samples": 1},
+        {"seeds": 0},
+        {"segmentation": "slick"},
+        {"segmentation": "slic", "segmentation_parameters": {"n": 3}},
+        {"layer": "layer9"},
+        {"target": "dragon"},
+    ],
+)
+def test_bad_parameters_are_refused_before_anything_is_computed(model, wrong):
+    with pytest.raises(UsageError):
+        evaluate("lime", model=model, **{**FEW, **wrong})
+
+
+def test_the_setting_of_a_search_is_used(model, tmp_path):
+    grid = {"segmentation": ["slic", "quickshift"], "num_samples": [30, 60]}
+    *_, overall = evaluate("lime_search", model=model, images="scenes:1", device="cpu", grid=grid)
+    file = tmp_path / "best.json"
+    file.write_text(json.dumps(overall["best"].content))
+    (result,) = evaluate("lime", model=model, images="scenes:1", device="cpu", seeds=1, setting=str(file))
+    chosen = overall["best"].content["pictures"]["scenes/scene-00"]
+    assert result.case.params["segmentation"]["name"] == chosen["segmentation"]
+    assert result.case.params["num_samples"] == chosen["num_samples"]
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"overall": {"segmentation": "slic"}}'])
+def test_a_setting_that_is_none_is_refused(model, tmp_path, content):
+    file = tmp_path / "best.json"
+    file.write_text(content)
+    with pytest.raises(UsageError, match=r"best\.json"):
+        evaluate("lime", model=model, **FEW, setting=str(file))
+
+
+def test_a_setting_that_is_missing_is_unavailable(model, tmp_path):
+    with pytest.raises(InputUnavailable, match="nowhere"):
+        evaluate("lime", model=model, **FEW, setting=str(tmp_path / "nowhere.json"))
+
+
+def test_tables_of_a_search_say_what_is_tied(model):
+    grid = {"segmentation": "slic", "num_samples": [30, 60], "batch_size": [5, 10], "num_features": [7, 20000, 25000]}
+    one, overall = evaluate("lime_search", model=model, images="scenes:1", device="cpu", grid=grid)
+    frame = one["settings"].frame
+    assert frame["tied_settings"].sum() == 2 * 2 * 3 * 3
+    assert set(frame["features"]) == {7, int(frame["superpixels"].max())}
+    winners = one["winners"].frame
+    assert (winners["tied_settings"] >= 3).all()
+    assert overall.case.input == "scenes (1 picture)"
+    objectives = overall["objectives"].frame.set_index("objective")
+    assert objectives.loc["iou_mask", "agrees_with_mask"] == pytest.approx(1.0) or pd.isna(
+        objectives.loc["iou_mask", "agrees_with_mask"]
+    )
+
+
+@pytest.mark.parametrize("wrong", [{"objective": "beauty"}, {"grid": {"colour": 3}}])
+def test_bad_searches_are_refused(model, wrong):
+    with pytest.raises(UsageError):
+        evaluate("lime_search", model=model, images="scenes:1", device="cpu", **wrong)

@@ -1,0 +1,223 @@
+"""The task `hybrid`: explanations made of Grad-CAM and LIME, measured against both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from xai_eval.fields import Field, Heatmap, Label, Table
+from xai_eval.fingerprint import fingerprint_array
+from xai_eval.metrics.faithfulness import faithfulness
+from xai_eval.metrics.localisation import half_cell, iou_at_equal_area
+from xai_eval.metrics.paired import PairedTest, paired_test
+from xai_eval.result import Case, Result
+from xai_eval.tasks import task
+from xai_eval.tasks.cams import MAP_TOLERANCE
+from xai_eval.tasks.environment import provenance
+from xai_eval.tasks.lime import LIBRARIES
+from xai_eval.tasks.map_rows import TABLE_TOLERANCE, map_row
+from xai_eval.tasks.subject import Subject, look
+from xai_eval.tasks.target import check_target
+from xai_eval.tasks.whole_set import set_case, set_provenance, set_stages
+
+if TYPE_CHECKING:
+    from xai_eval.explainers.lime import LimeSettings
+    from xai_eval.explainers.segmentation import Segmentation
+    from xai_eval.inputs.classifier import Classifier
+    from xai_eval.inputs.images import ImageSet, LabelledImage
+
+PARENTS = ("gradcam", "lime")
+# By which a hybrid is judged, and whether more or less of it is better.
+MEASURES = {"iou_equal_area": 1, "deletion": -1, "insertion": 1}
+ROW_TOLERANCE = {**TABLE_TOLERANCE, "deletion": 0.02, "insertion": 0.02}
+MEAN_TOLERANCE = 0.03
+# A p-value of few pictures jumps when one of them changes its sign.
+TEST_TOLERANCE = {"difference": 0.03, "low": 0.05, "high": 0.05, "p": 0.2}
+
+Map = NDArray[np.floating[Any]]
+
+
+@task("hybrid", images="scenes:4", whole_set=True)
+def hybrid(
+    classifier: Classifier,
+    images: ImageSet,
+    *,
+    num_samples: int = 1000,
+    segmentation: str = "slic",
+    segmentation_parameters: Mapping[str, Any] | None = None,
+    batch_size: int = 10,
+    target: str = "predicted",
+    layer: str | None = None,
+    seed: int = 0,
+) -> Iterator[Result]:
+    """Combine Grad-CAM with LIME in several ways, and test whether any beats both.
+
+    Args:
+        classifier: the model with its preprocessing and class names.
+        images: the pictures to explain.
+        num_samples: perturbed pictures of lime.
+        segmentation: `slic`, `quickshift`, `felzenszwalb`, or `none` for whatever lime does by itself.
+        segmentation_parameters: in place of the parameters listed in `explainers/segmentation.py`.
+        batch_size: perturbed pictures that the model gets at once.
+        target: `predicted`, `intended`, or the index, name or WordNet id of a class.
+        layer: layer of Grad-CAM; the last convolutional block if None.
+        seed: seed of the samples and the segmentation.
+
+    Returns:
+        An iterator that explains as it goes: one Result a picture with the maps of both parents and of every hybrid,
+        then one for the whole set with paired tests.
+
+    Raises:
+        UsageError: an unknown segmentation, parameter, layer or class, or a number that is too small.
+        ModelMisbehaves: the model returns what is no batch of logits.
+    """
+    from xai_eval.explainers.lime import LimeSettings
+    from xai_eval.explainers.segmentation import choose_segmentation
+
+    settings = LimeSettings(num_samples=num_samples, top_labels=1, batch_size=batch_size)
+    cut = choose_segmentation(segmentation, seed, segmentation_parameters)
+    layer = layer or classifier.default_layer()
+    classifier.layer(layer)
+    check_target(classifier, images, target)
+    params = {
+        "num_samples": num_samples,
+        "segmentation": {"name": cut.name, **cut.parameters},
+        "batch_size": batch_size,
+        "target": target,
+        "layer": layer,
+    }
+
+    def combine_all() -> Iterator[Result]:
+        rows: list[pd.DataFrame] = []
+        for image in images.images:
+            case = Case("hybrid", classifier.name, f"{images.name}/{image.name}", params)
+            result = _combine_one(case, classifier, image, cut, settings, seed)
+            rows.append(result["table"].frame)
+            yield result
+        yield Result(
+            case=set_case("hybrid", classifier, images, params),
+            fields=_whole_set_fields(pd.concat(rows, ignore_index=True)),
+            stages=set_stages(images),
+            provenance=set_provenance(classifier, images, LIBRARIES, seed),
+        )
+
+    return combine_all()
+
+
+def _combine_one(
+    case: Case,
+    classifier: Classifier,
+    image: LabelledImage,
+    segmentation: Segmentation,
+    settings: LimeSettings,
+    seed: int,
+) -> Result:
+    from xai_eval.explainers.cams import explain as explain_by_cam
+
+    subject = look(classifier, image, case.params["layer"], case.params["target"])
+    layer = classifier.layer(case.params["layer"])
+    cam = explain_by_cam(classifier.module, layer, subject.batch, [subject.target.index], "gradcam")
+    maps = _maps(subject, cam.image[0], segmentation, settings, seed)
+    margin = half_cell(cam.layer[0].shape, cam.image[0].shape)
+    heatmaps = {name: Heatmap(_displayed(each), MAP_TOLERANCE) for name, each in maps.items()}
+    rows = [_row(subject, name, each, heatmaps[name], margin) for name, each in maps.items()]
+    return Result(
+        case=case,
+        fields={**subject.fields, **heatmaps, "table": Table(pd.DataFrame(rows), ROW_TOLERANCE)},
+        stages={
+            **subject.stages,
+            **{f"final map {name}": fingerprint_array(each.array) for name, each in heatmaps.items()},
+        },
+        provenance=provenance(classifier, image, LIBRARIES, seed),
+    )
+
+
+def _maps(subject: Subject, cam: Map, segmentation: Segmentation, settings: LimeSettings, seed: int) -> dict[str, Map]:
+    """The maps of both parents and all hybrids by name, (H, W) each; their scales differ, only their order counts."""
+    from xai_eval.explainers.hybrid import HYBRIDS, Parents
+    from xai_eval.explainers.lime import explain
+    from xai_eval.explainers.perturbation import PerturbedPictures
+    from xai_eval.inputs.probabilities import probabilities
+
+    classifier, label = subject.classifier, subject.target.index
+    pictures = PerturbedPictures(probabilities(classifier), settings.batch_size, classifier.device)
+    found = explain(subject.view, pictures, segmentation, settings, labels=[label], seeds=[seed])[0]
+    weights = found.surrogates[label].weights
+    parents = Parents(subject.view, cam, found.neighbourhood, weights, label, pictures, settings, seed)
+    hybrids = {name: combine(parents) for name, combine in HYBRIDS.items()}
+    return {"gradcam": cam, "lime": weights[parents.segments], **hybrids}
+
+
+def _displayed(saliency: Map) -> NDArray[np.float32]:
+    """What speaks for the class, in [0, 1]."""
+    positive = np.clip(saliency, 0.0, None)
+    most = float(positive.max())
+    return (positive / most if most > 0.0 else positive).astype(np.float32)
+
+
+def _row(subject: Subject, name: str, saliency: Map, heatmap: Heatmap, margin: tuple[int, int]) -> dict[str, Any]:
+    from xai_eval.inputs.probabilities import probabilities
+
+    row = map_row(name, heatmap, subject.mask, margin)
+    if subject.mask is not None:
+        # By the whole order, in which what speaks against the class comes last.
+        row["iou_equal_area"] = iou_at_equal_area(saliency, subject.mask)
+    curves = faithfulness(saliency, subject.view, probabilities(subject.classifier), subject.target.index)
+    return {**row, "deletion": curves.deletion, "insertion": curves.insertion}
+
+
+def _whole_set_fields(rows: pd.DataFrame) -> dict[str, Field]:
+    measures = [name for name in MEASURES if name in rows]
+    means = rows.groupby("method", sort=False)[measures].mean().reset_index()
+    tests = _tests(rows, measures)
+    frame = pd.DataFrame(
+        [
+            {"comparison": f"{name} against {parent}, {measure}", "difference": test.mean, **_test_columns(test)}
+            for (name, parent, measure), test in tests.items()
+        ]
+    )
+    return {
+        "conclusion": Label(_conclusion(tests, measures)),
+        "means": Table(means, dict.fromkeys(measures, MEAN_TOLERANCE)),
+        "tests": Table(frame, TEST_TOLERANCE),
+    }
+
+
+def _tests(rows: pd.DataFrame, measures: list[str]) -> dict[tuple[str, str, str], PairedTest]:
+    """Every hybrid against each parent by each measure; a positive difference is better."""
+    values = {str(name): own.reset_index(drop=True) for name, own in rows.groupby("method", sort=False)}
+    return {
+        (name, parent, measure): paired_test(
+            (MEASURES[measure] * own[measure]).tolist(), (MEASURES[measure] * values[parent][measure]).tolist()
+        )
+        for name, own in values.items()
+        if name not in PARENTS
+        for parent in PARENTS
+        for measure in measures
+    }
+
+
+def _test_columns(test: PairedTest) -> dict[str, Any]:
+    return {
+        "low": test.low,
+        "high": test.high,
+        "p": test.p,
+        "wins": test.wins,
+        "losses": test.losses,
+        "beats": test.beats,
+    }
+
+
+def _conclusion(tests: Mapping[tuple[str, str, str], PairedTest], measures: list[str]) -> str:
+    """Name the hybrids that beat both parents by every measure."""
+    names = dict.fromkeys(name for name, _, _ in tests)
+    best = [name for name in names if all(test.beats for (own, _, _), test in tests.items() if own == name)]
+    by = f"by {', '.join(measures)} (Wilcoxon, p < 0.05)"
+    if not best:
+        return f"no hybrid beats both Grad-CAM and LIME {by}"
+    verb = "beats" if len(best) == 1 else "beat"
+    return f"{' and '.join(best)} {verb} both Grad-CAM and LIME {by}"

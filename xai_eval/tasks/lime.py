@@ -1,0 +1,209 @@
+"""The task `lime`: which superpixels speak for and against a class, and how far that can be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from xai_eval.errors import UsageError
+from xai_eval.fields import Field, Heatmap, HeatmapTolerance, Label, Mask, Segments, Table, Weights
+from xai_eval.fingerprint import fingerprint_array
+from xai_eval.metrics.localisation import half_cell
+from xai_eval.metrics.stability import TOP
+from xai_eval.metrics.superpixels import best_superpixels, mask_of, positive_map
+from xai_eval.result import Case, Result
+from xai_eval.tasks import task
+from xai_eval.tasks.cams import MAP_TOLERANCE
+from xai_eval.tasks.chosen_setting import read_chosen_setting
+from xai_eval.tasks.environment import provenance
+from xai_eval.tasks.lime_run import LimeRun, run_lime
+from xai_eval.tasks.map_rows import TABLE_TOLERANCE, map_row
+from xai_eval.tasks.subject import PROBABILITY_TOLERANCE, Subject, look
+from xai_eval.tasks.target import check_target
+
+if TYPE_CHECKING:
+    from xai_eval.explainers.lime import LimeSettings
+    from xai_eval.explainers.lime_search import Setting
+    from xai_eval.explainers.segmentation import Segmentation
+    from xai_eval.inputs.classifier import Classifier
+    from xai_eval.inputs.images import ImageSet, LabelledImage
+
+LIBRARIES = ("torch", "torchvision", "lime", "scikit-image", "scikit-learn", "grad-cam", "numpy", "pillow")
+
+# With fixed seeds the weights of the bundled model repeat to 1e-6. What may move is what other seeds would move, and at
+# least this share of the largest weight.
+WEIGHT_FLOOR = 0.02
+# However much the seeds disagree, a map that moved by more than this is another map.
+LOOSEST_MAP = 0.25
+SURROGATE_TOLERANCE = {"r2": 0.05, "prediction": 0.05, "probability": PROBABILITY_TOLERANCE, "intercept": 0.05}
+STABILITY_TOLERANCE = 0.1
+
+
+@task("lime")
+def lime(
+    classifier: Classifier,
+    images: ImageSet,
+    *,
+    num_samples: int = 1000,
+    top_labels: int = 5,
+    num_features: int = 100_000,
+    batch_size: int = 10,
+    segmentation: str = "quickshift",
+    segmentation_parameters: Mapping[str, Any] | None = None,
+    setting: str | None = None,
+    seeds: int = 5,
+    target: str = "predicted",
+    layer: str | None = None,
+    seed: int = 0,
+) -> Iterator[Result]:
+    """Explain every prediction by superpixels (lime), beside Grad-CAM.
+
+    Args:
+        classifier: the model with its preprocessing and class names.
+        images: the pictures to explain.
+        num_samples: perturbed pictures a seed.
+        top_labels: how many of the most probable classes get weights.
+        num_features: the most superpixels that get a weight.
+        batch_size: perturbed pictures that the model gets at once.
+        segmentation: `quickshift`, `slic`, `felzenszwalb`, or `none` for whatever lime does by itself.
+        segmentation_parameters: in place of the parameters listed in `explainers/segmentation.py`.
+        setting: file with the best settings of a `lime_search`, in place of all of the above.
+        seeds: how many seeds the stability is measured with.
+        target: `predicted`, `intended`, or the index, name or WordNet id of a class.
+        layer: layer of the Grad-CAM beside it; the last convolutional block if None.
+        seed: the first seed of the samples, and the segmentation's.
+
+    Returns:
+        An iterator that explains as it goes: one Result a picture, with segments, the weights of every top class,
+        and their stability.
+
+    Raises:
+        UsageError: an unknown segmentation, parameter, layer or class, or a number that is too small.
+        ModelMisbehaves: the model returns what is no batch of logits.
+    """
+    from xai_eval.explainers.lime import LimeSettings
+    from xai_eval.explainers.segmentation import choose_segmentation
+
+    if seeds < 1:
+        raise UsageError(f"seeds of lime is {seeds}; expected at least 1, and 2 or more to measure stability.")
+    layer = layer or classifier.default_layer()
+    classifier.layer(layer)
+    check_target(classifier, images, target)
+    given = LimeSettings(num_samples, top_labels, num_features, batch_size)
+    cut = choose_segmentation(segmentation, seed, segmentation_parameters)
+    chosen = read_chosen_setting(setting) if setting is not None else None
+
+    def evaluate(image: LabelledImage) -> Result:
+        name = f"{images.name}/{image.name}"
+        how, by = (given, cut) if chosen is None else _from_search(chosen.of(name), seed)
+        cuts = {"name": by.name, **by.parameters}
+        params = {**vars(how), "segmentation": cuts, "seeds": seeds, "target": target, "layer": layer}
+        return _evaluate(Case("lime", classifier.name, name, params), classifier, image, by, how, seed)
+
+    return map(evaluate, images.images)
+
+
+def _from_search(setting: Setting, seed: int) -> tuple[LimeSettings, Segmentation]:
+    from xai_eval.explainers.lime import LimeSettings
+    from xai_eval.explainers.segmentation import choose_segmentation
+
+    settings = LimeSettings(setting.num_samples, setting.top_labels, setting.num_features, setting.batch_size)
+    return settings, choose_segmentation(setting.segmentation, seed)
+
+
+def _evaluate(
+    case: Case,
+    classifier: Classifier,
+    image: LabelledImage,
+    segmentation: Segmentation,
+    settings: LimeSettings,
+    seed: int,
+) -> Result:
+    from xai_eval.explainers.cams import explain as explain_by_cam
+
+    subject = look(classifier, image, case.params["layer"], case.params["target"])
+    layer = classifier.layer(case.params["layer"])
+    cam = explain_by_cam(classifier.module, layer, subject.batch, [subject.target.index], "gradcam")
+    run = run_lime(subject, segmentation, settings, range(seed, seed + case.params["seeds"]))
+    maps = {"lime": _map(run), "gradcam": Heatmap(cam.image[0], MAP_TOLERANCE)}
+    margin = half_cell(cam.layer[0].shape, cam.image[0].shape)
+    rows = [map_row(name, heatmap, subject.mask, margin) for name, heatmap in maps.items()]
+    fields: dict[str, Field] = {
+        **subject.fields,
+        "warning": Label(run.warning),
+        "segments": Segments(run.segments),
+        "weights": _weights(subject, run),
+        **maps,
+        f"lime_top{TOP}": _top_mask(run),
+        "table": Table(pd.DataFrame(rows), TABLE_TOLERANCE),
+        "surrogates": _surrogates(subject, run),
+        "stability": _stability(run),
+    }
+    final = {f"final map {name}": fingerprint_array(each.array) for name, each in maps.items()}
+    return Result(
+        case=case,
+        fields=fields,
+        stages={**subject.stages, **run.stages, **final},
+        provenance=provenance(classifier, image, LIBRARIES, seed),
+    )
+
+
+def _map(run: LimeRun) -> Heatmap:
+    """The positive weights on the picture; it may move by what it moves from seed to seed."""
+    mean, spread = run.stability.mean, np.nan_to_num(run.stability.spread)
+    most = float(mean.max())
+    between_seeds = float(spread[mean > 0].max() / most) if most > 0 else 0.0
+    largest = float(np.clip(2.0 * between_seeds, MAP_TOLERANCE.largest, LOOSEST_MAP))
+    return Heatmap(positive_map(mean, run.segments), HeatmapTolerance(largest=round(largest, 4)))
+
+
+def _top_mask(run: LimeRun) -> Mask:
+    best = best_superpixels(run.stability.mean, TOP)
+    overlap = run.stability.overlap
+    return Mask(mask_of(best, run.segments), least_iou=round(min(0.99, overlap if np.isfinite(overlap) else 0.99), 4))
+
+
+def _weights(subject: Subject, run: LimeRun) -> Weights:
+    names = tuple(subject.class_name(label) for label in run.labels)
+    every = np.stack([run.weights(label) for label in run.labels])
+    spread = every.std(axis=1, ddof=1) if every.shape[1] > 1 else np.zeros(every[:, 0].shape)
+    return Weights(names, every.mean(axis=1), spread, WEIGHT_FLOOR)
+
+
+def _surrogates(subject: Subject, run: LimeRun) -> Table:
+    """How well the linear models stand in for the model, mean over the seeds."""
+    rows = []
+    for label in run.labels:
+        own = [each.surrogates[label] for each in run.explanations]
+        rows.append(
+            {
+                "class": subject.class_name(label),
+                "probability": float(subject.probabilities[label]),
+                "prediction": float(np.mean([s.prediction for s in own])),
+                "intercept": float(np.mean([s.intercept for s in own])),
+                "r2": run.r2(label),
+            }
+        )
+    return Table(pd.DataFrame(rows), SURROGATE_TOLERANCE)
+
+
+def _stability(run: LimeRun) -> Table:
+    """What depends on the seed, for the explained class; spreads as shares of the largest mean weight."""
+    found, superpixels = run.stability, len(run.stability.mean)
+    most = float(np.abs(found.mean).max())
+    relative = found.spread / most if most > 0 else np.full(superpixels, np.nan)
+    values = {
+        "superpixels": float(superpixels),
+        "samples per superpixel": run.samples / superpixels,
+        "seeds": float(len(run.explanations)),
+        "local R2": run.r2(run.label),
+        "mean spread of a weight": float(relative.mean()),
+        "largest spread of a weight": float(relative.max()),
+        f"mean IoU of the best {TOP}": found.overlap,
+        f"least IoU of the best {TOP}": found.least_overlap,
+    }
+    frame = pd.DataFrame({"measure": list(values), "value": list(values.values())})
+    return Table(frame, {"value": STABILITY_TOLERANCE})

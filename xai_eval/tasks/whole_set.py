@@ -1,0 +1,46 @@
+"""The case that sums up a whole image set: its name, stages and provenance."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from xai_eval.fingerprint import Fingerprint, fingerprint_text
+from xai_eval.result import Case, Provenance
+from xai_eval.tasks.environment import device_name, library_versions, precision_flags
+
+if TYPE_CHECKING:
+    from xai_eval.inputs.classifier import Classifier
+    from xai_eval.inputs.images import ImageSet
+
+
+def set_case(task: str, classifier: Classifier, images: ImageSet, params: Mapping[str, Any]) -> Case:
+    """Name the case after the set and the number of its pictures, so that a selection is a case of its own."""
+    count = len(images.images)
+    return Case(task, classifier.name, f"{images.name} ({count} picture{'s' if count != 1 else ''})", params)
+
+
+def set_stages(images: ImageSet) -> dict[str, Fingerprint]:
+    """Fingerprints of all pictures of a set together."""
+    pixels = (hashlib.sha256(image.pixels.tobytes()).hexdigest() for image in images.images)
+    return {
+        "image bytes": fingerprint_text(_joined(image.digest for image in images.images)),
+        "decoded pixels": fingerprint_text(_joined(pixels)),
+    }
+
+
+def set_provenance(classifier: Classifier, images: ImageSet, libraries: Iterable[str], seed: int) -> Provenance:
+    """Say how answers about a whole set are computed here."""
+    return Provenance(
+        digests={"weights": classifier.weights_digest, "images": _joined(i.digest for i in images.images)},
+        parameters={"preprocessing": classifier.preprocess.describe(), "classes": classifier.classes_from},
+        versions=library_versions(libraries),
+        device=device_name(classifier.device),
+        precision=precision_flags(),
+        seed=seed,
+    )
+
+
+def _joined(digests: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(digests).encode()).hexdigest()
