@@ -46,7 +46,7 @@ def hybrid(
     classifier: Classifier,
     images: ImageSet,
     *,
-    num_samples: int = 1000,
+    num_samples: int = 500,
     segmentation: str = "slic",
     segmentation_parameters: Mapping[str, Any] | None = None,
     batch_size: int = 10,
