@@ -43,7 +43,7 @@ def test_two_pictures_prove_nothing(combined):
 
 def rows(lead):
     """Twenty pictures on which the hybrid leads LIME by `lead` in everything, and Grad-CAM by half of it."""
-    measures = {"iou_equal_area": 1, "deletion": -1, "insertion": 1}
+    measures = {"iou_equal_area": 1, "deletion": -1, "insertion": 1, "insertion_less_deletion": 1}
     return pd.DataFrame(
         [
             {"method": name, **{m: 0.5 + sign * (gain + 0.001 * i) for m, sign in measures.items()}}
@@ -55,8 +55,16 @@ def rows(lead):
 
 @pytest.mark.parametrize(("lead", "sentence"), [(0.1, "mixed beats both"), (-0.1, "no hybrid beats both")])
 def test_a_clear_lead_is_the_conclusion_and_a_clear_lag_is_not(lead, sentence):
-    measures = ["iou_equal_area", "deletion", "insertion"]
-    assert _conclusion(_tests(rows(lead), measures), measures).startswith(sentence)
+    measures = ["iou_equal_area", "deletion", "insertion", "insertion_less_deletion"]
+    assert _conclusion(_tests(rows(lead), measures)).startswith(sentence)
+
+
+def test_what_is_not_decisive_does_not_decide():
+    """Better in where and what matters as a whole, worse in deletion alone."""
+    table = rows(0.1)
+    table["deletion"] = 1.0 - table["deletion"]
+    measures = ["iou_equal_area", "deletion", "insertion_less_deletion"]
+    assert _conclusion(_tests(table, measures)).startswith("mixed beats both")
 
 
 @pytest.mark.parametrize("wrong", [{"segmentation": "slick"}, {"num_samples": 1}, {"layer": "none"}])
