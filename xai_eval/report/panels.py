@@ -10,7 +10,7 @@ from xai_eval.fields import Heatmap, Mask, Picture, Segments, Weights
 from xai_eval.fields.heatmap import block_means
 from xai_eval.report.cases import ReportCase
 from xai_eval.report.pictures import Pixels, boundaries, diverging, enlarge, outline, overlay, signed
-from xai_eval.report.wording import cell_text, title, words
+from xai_eval.report.wording import cell_text, count, title, words
 
 # Differences below it stay pale: stretched to full red, noise would look like a catastrophe.
 _LEAST_SCALE = 0.2
@@ -95,8 +95,8 @@ def _weights_panel(case: ReportCase, name: str, weights: Weights, segments: Segm
         word = "all zero" if limit == 0.0 else "NaN"
         return Panel(title(name), f"{about}: {word}, not drawn", word=word)
     numbers = (
-        ("red, for", f"{int((values > 0).sum())} superpixels"),
-        ("blue, against", f"{int((values < 0).sum())} superpixels"),
+        ("red, for", count(int((values > 0).sum()), "superpixel")),
+        ("blue, against", count(int((values < 0).sum()), "superpixel")),
         ("deepest", f"{limit:.2g}"),
     )
     return Panel(title(name), about, signed(pixels, values[segments.array], limit), numbers=numbers)

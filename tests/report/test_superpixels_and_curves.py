@@ -1,0 +1,115 @@
+"""What superpixel explanations and whole sets add to a report."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from xai_eval.drift import judge_all
+from xai_eval.fields import Curve, Document, Segments, Table, Weights
+from xai_eval.report import write_report
+from xai_eval.report.cases import collect
+from xai_eval.report.curves import curve_panels, draw_curve
+from xai_eval.report.figures import figure_files
+from xai_eval.report.panels import panels
+from xai_eval.report.pictures import boundaries, signed
+from xai_eval.report.tables import latex, table_files
+from xai_eval.result import Case, Result
+
+SEGMENTS = np.repeat(np.arange(4), 16)[:, None].repeat(64, axis=1)
+WEIGHTS = Weights(("flamingo (130)", "crane"), np.array([[0.5, -1, 0, 0.25], [1, 1, 1, 1.0]]), np.zeros((2, 4)), 0.02)
+
+
+def cases_of(*results, goldens=()):
+    obtained, known = ({r.case.key: r for r in each} for each in (results, goldens))
+    return collect(obtained, known, judge_all(obtained, known))
+
+
+@pytest.fixture
+def explained(build):
+    return build.result(segments=Segments(SEGMENTS), weights=WEIGHTS)
+
+
+def whole_set(values=(0.2, 0.4)):
+    return Result(
+        Case("comparison", "scenes:objects", "birds (2 pictures)", {}),
+        {
+            "best": Document({"overall": {"name": "slic"}}),
+            "study": Table(pd.DataFrame({"image": ["a_b", "c & d"], "iou": [0.5, 0.25]}), {"iou": 0.1}),
+            "iou_by_area": Curve(np.array([0.1, 0.2]), {"IoU": np.array(values)}, "share", "IoU", 0.05),
+        },
+    )
+
+
+def test_superpixels_and_their_weights_are_drawn_over_the_picture(explained):
+    (case,) = cases_of(explained)
+    shown = {panel.title: panel for panel in panels(case)}
+    assert dict(shown["superpixels"].numbers) == {"superpixels": "4"}
+    drawn = shown["weights"]
+    assert dict(drawn.numbers) == {"red, for": "2 superpixels", "blue, against": "1 superpixel", "deepest": "1"}
+    against = drawn.pixels[20, 5].astype(int)  # the second superpixel
+    assert against[2] > against[0]
+    grey = drawn.pixels[40, 5]  # the third says nothing: the picture in grey
+    assert grey[0] == grey[1] == grey[2]
+
+
+def test_weights_of_nothing_are_named_and_never_drawn(build):
+    nothing = dataclasses.replace(WEIGHTS, values=np.zeros((2, 4)))
+    (case,) = cases_of(build.result(segments=Segments(SEGMENTS), weights=nothing))
+    (panel,) = (p for p in panels(case) if p.title == "weights")
+    assert panel.pixels is None and panel.word == "all zero"
+
+
+def test_borders_lie_between_superpixels_and_nowhere_else():
+    picture = np.full((64, 64, 3), 200, np.uint8)
+    drawn = boundaries(picture, SEGMENTS)
+    rows = sorted({int(row) for row in np.nonzero((drawn != drawn[0, 0]).any(axis=2))[0]})
+    assert rows == [16, 32, 48]
+
+
+def test_signed_values_are_red_for_and_blue_against():
+    drawn = signed(None, np.array([[-1.0, 0.0, 1.0]]), 1.0).astype(int)
+    assert drawn[0, 0, 2] > drawn[0, 0, 0] and drawn[0, 2, 0] > drawn[0, 2, 2]
+    assert np.ptp(drawn[0, 1]) == 0
+
+
+def test_a_whole_set_comes_first_with_its_tables_open(tmp_path, run, explained):
+    alone = dataclasses.replace(explained, case=dataclasses.replace(explained.case, task="comparison"))
+    both = {result.case.key: result for result in (alone, whole_set())}
+    html = write_report(tmp_path, run.record, both, {}, judge_all(both, {})).read_text()
+    body = html[html.index("<article") :]
+    assert body.index("birds (2 pictures)") < body.index("birds/flamingo.JPEG")
+    assert body.count("<details open>") == 2
+    assert (tmp_path / "tables" / "comparison_best.json").exists()
+
+
+def test_the_document_of_a_whole_set_is_a_file(tmp_path):
+    files = table_files(cases_of(whole_set()))
+    assert json.loads(files["comparison_best.json"]) == {"overall": {"name": "slic"}}
+    assert {"comparison_study.csv", "comparison_study.md", "comparison_study.tex"} <= files.keys()
+
+
+def test_latex_escapes_what_would_act():
+    text = latex(pd.DataFrame({"a_b": ["x & y\n%", "$ ~ ^ \\ {"], "n": [1.23456, float("nan")]}))
+    assert r"a\_b & n" in text and r"x \& y \%" in text and "1.235" in text
+    assert r"\$" in text and r"\{" in text and "\\begin{tabular}{lr}" in text
+
+
+def test_a_curve_is_drawn_and_filed():
+    files = figure_files(cases_of(whole_set()))
+    assert list(files) == ["birds-2-pictures_comparison_iou_by_area.png"]
+    assert files["birds-2-pictures_comparison_iou_by_area.png"].startswith(b"\x89PNG")
+
+
+def test_a_curve_that_drifted_shows_what_was_expected():
+    (case,) = cases_of(whole_set((0.2, 0.9)), goldens=[whole_set()])
+    (panel,) = curve_panels(case)
+    alone = draw_curve(case.obtained["iou_by_area"])
+    assert panel.pixels.shape == alone.shape and (panel.pixels != alone).any()
+
+
+def test_equal_curves_give_equal_pixels_and_missing_values_are_left_out():
+    curve = Curve(np.array([0.0, 0.5, 1.0]), {"a": np.array([0.1, float("nan"), 7.0])}, "x", "y", 0.1)
+    np.testing.assert_array_equal(draw_curve(curve), draw_curve(curve))
