@@ -41,6 +41,27 @@ class Bad(Net):
     def forward(self, x):
         return self.change(super().forward(x))
 
+class Raises(Net):
+    # Fails as it is told, but not on the picture of zeros that the layer is looked for with.
+
+    def __init__(self, error, after=0):
+        super().__init__(0)
+        self.error, self.left = error, after
+
+    def forward(self, x):
+        if x.abs().sum() > 0:
+            self.left -= 1
+            if self.left < 0:
+                raise self.error
+        return super().forward(x)
+
+def raises_key(): return Raises(KeyError("boom"))
+def raises_assertion(): return Raises(AssertionError("boom"))
+def raises_without_text(): return Raises(RuntimeError())
+def raises_memory(): return Raises(MemoryError())
+def exits(): return Raises(SystemExit(0))
+def raises_late(): return Raises(RuntimeError("boom\\nmore"), after=7)
+
 def returns_nan(): return Bad(lambda y: y * float("nan"))
 def returns_tuple(): return Bad(lambda y: (y, y))
 def returns_map(): return Bad(lambda y: y[:, :, None, None])
@@ -221,6 +242,50 @@ def test_a_model_that_misbehaves_is_said_to(place, capsys, model, words):
     error = capsys.readouterr().err
     assert words in error
     assert error.count("\n") == 1
+
+
+RAISING = {
+    "raises_key": "KeyError: 'boom'",
+    "raises_assertion": "AssertionError: boom",
+    "raises_without_text": "RuntimeError.",
+    "raises_memory": "MemoryError",
+    "exits": "SystemExit: 0",
+    "raises_late": "RuntimeError: boom.",
+}
+
+
+@pytest.mark.parametrize("model", RAISING)
+def test_a_model_that_raises_is_named_with_its_first_line(place, capsys, model):
+    """Whatever it raises: exit code 1 is for drift, and 0 for success."""
+    assert run(model=model) == 3
+    error = capsys.readouterr().err
+    assert f"file:nets.py:{model} fails" in error and RAISING[model] in error
+    assert "(1, 3, 224, 224)" in error and "Traceback" not in error
+    assert error.count("\n") == 1
+
+
+def test_what_nobody_foresaw_is_neither_drift_nor_success(place, capsys, monkeypatch):
+    for wrong, words in ((ZeroDivisionError("nobody\nknew"), "ZeroDivisionError: nobody."), (SystemExit(0), "Exit")):
+
+        def fail(*_, error=wrong):
+            raise error
+
+        monkeypatch.setattr("xai_eval.cli.judge_run", fail)
+        assert main(["check"]) == 3
+        error = capsys.readouterr().err
+        assert "Traceback" in error
+        assert words in error.splitlines()[-1]
+
+
+def test_a_run_records_a_failure_that_nobody_foresaw(place, monkeypatch):
+    def fail(*_):
+        raise ZeroDivisionError("nobody knew")
+
+    monkeypatch.setattr("xai_eval.tasks.cams._map_fields", fail)
+    assert run() == 3
+    record = json.loads((place / "reports" / "run.json").read_text())
+    assert record["failures"] == {"photos": "ZeroDivisionError: nobody knew"}
+    assert not record["finished"]
 
 
 def test_a_run_that_failed_in_the_middle_does_not_pass_for_whole(place, capsys):

@@ -6,19 +6,20 @@ import argparse
 import json
 import os
 import sys
+import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xai_eval.cli_options import PARAMETER, build_parser
-from xai_eval.errors import UsageError, XaiEvalError
+from xai_eval.errors import UsageError, XaiEvalError, one_line
 from xai_eval.golden import Goldens, Judged, accept, judge_run, unused_goldens
 from xai_eval.record import RESULTS_FOLDER, RunRecord
 
 if TYPE_CHECKING:
     from xai_eval.result import Result
 
-EXIT_OK, EXIT_DRIFT = 0, 1
+EXIT_OK, EXIT_DRIFT, EXIT_NOTHING = 0, 1, 3
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,6 +33,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("xai-eval: interrupted", file=sys.stderr)
         return 130
+    except (Exception, SystemExit) as error:
+        # Whatever nobody foresaw is no drift, and no success either.
+        traceback.print_exc()
+        print(f"xai-eval: error: unexpected {one_line(error)}. The traceback is above.", file=sys.stderr)
+        return EXIT_NOTHING
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xai_eval.errors import InputUnavailable, StorageError, UsageError, XaiEvalError
+from xai_eval.errors import InputUnavailable, StorageError, UsageError, XaiEvalError, one_line
 from xai_eval.record import RESULTS_FOLDER, RUN_FILE, RunRecord, now
 from xai_eval.result import Result
 from xai_eval.tasks import find_task
@@ -111,8 +111,9 @@ def run(plans: Sequence[Plan], folder: Path, progress: Progress) -> RunRecord:
                 record = dataclasses.replace(
                     record, versions=result.provenance.versions, device=result.provenance.device
                 )
-    except XaiEvalError as error:
-        dataclasses.replace(record, failures={each.images.name: str(error)}).save(folder)
+    except (Exception, SystemExit) as error:
+        reason = str(error) if isinstance(error, XaiEvalError) else one_line(error)
+        dataclasses.replace(record, failures={each.images.name: reason}).save(folder)
         raise
     record = dataclasses.replace(record, finished=True, seconds=round(time.monotonic() - started, 1))
     record.save(folder)

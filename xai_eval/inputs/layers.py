@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from xai_eval.errors import ModelMisbehaves, UsageError
+from xai_eval.errors import UsageError
+from xai_eval.inputs.guarded import guarded
 
 _CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 
@@ -67,13 +68,8 @@ def forward_zeros(module: nn.Module, input_shape: tuple[int, ...]) -> object:
     # Inference mode is left because tensors made in it have no version.
     with torch.inference_mode(False), torch.no_grad():
         batch = torch.zeros((1, *input_shape), device=parameter.device, dtype=parameter.dtype)
-        try:
+        with guarded(type(module).__name__, batch.shape):
             output: object = module(batch)
-        except Exception as error:
-            raise ModelMisbehaves(
-                f"{type(module).__name__} fails on a batch of shape {tuple(batch.shape)}: "
-                f"{type(error).__name__}: {error}. Check that the model takes pictures of this size."
-            ) from error
     return output
 
 

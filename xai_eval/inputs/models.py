@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import nn
 
-from xai_eval.errors import UsageError, unknown_name
+from xai_eval.errors import UsageError, one_line, unknown_name
 from xai_eval.inputs.bundled_models import load_scenes_model
 from xai_eval.inputs.classifier import Classifier
 from xai_eval.inputs.file_models import load_file_model
@@ -67,6 +67,4 @@ def _move(module: nn.Module, device: str) -> None:
         module.to(torch.device(device))
     # PyTorch raises an AssertionError when it was built without CUDA.
     except (RuntimeError, AssertionError) as error:
-        raise UsageError(
-            f"device {device!r} cannot be used here ({str(error).splitlines()[0]}). Use cpu or auto."
-        ) from error
+        raise UsageError(f"device {device!r} cannot be used here ({one_line(error)}). Use cpu or auto.") from error

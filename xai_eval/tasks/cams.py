@@ -16,7 +16,7 @@ from xai_eval.result import Case, Result
 from xai_eval.tasks import task
 from xai_eval.tasks.environment import provenance
 from xai_eval.tasks.map_rows import TABLE_TOLERANCE, map_row
-from xai_eval.tasks.subject import look
+from xai_eval.tasks.subject import cam_maps, look
 from xai_eval.tasks.target import check_target
 
 if TYPE_CHECKING:
@@ -78,14 +78,9 @@ def cams(
 
 
 def _evaluate(case: Case, classifier: Classifier, image: LabelledImage, seed: int) -> Result:
-    from xai_eval.explainers.cams import explain
-
-    subject = look(classifier, image, case.params["layer"], case.params["target"])
-    layer = classifier.layer(case.params["layer"])
-    maps = {
-        method: explain(classifier.module, layer, subject.batch, [subject.target.index], method, seed=seed)
-        for method in case.params["methods"]
-    }
+    layer = case.params["layer"]
+    subject = look(classifier, image, layer, case.params["target"])
+    maps = {method: cam_maps(subject, layer, method, seed) for method in case.params["methods"]}
     return Result(
         case=case,
         fields={**subject.fields, **_map_fields(subject.mask, maps)},

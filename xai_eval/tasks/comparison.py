@@ -33,7 +33,7 @@ from xai_eval.tasks.cams import MAP_TOLERANCE
 from xai_eval.tasks.environment import provenance
 from xai_eval.tasks.lime import LIBRARIES
 from xai_eval.tasks.lime_run import LimeRun, run_lime
-from xai_eval.tasks.subject import Subject, look
+from xai_eval.tasks.subject import Subject, cam_maps, look
 from xai_eval.tasks.target import check_target
 from xai_eval.tasks.whole_set import set_case, set_provenance, set_stages
 
@@ -185,11 +185,9 @@ def _compare_one(
     policy: MaskPolicy,
     seed: int,
 ) -> _Compared:
-    from xai_eval.explainers.cams import explain
-
     subject = look(classifier, image, layer, target)
     started = time.perf_counter()
-    maps = explain(classifier.module, classifier.layer(layer), subject.batch, [subject.target.index], "gradcam")
+    maps = cam_maps(subject, layer)
     seconds = time.perf_counter() - started
     run = run_lime(subject, segmentation, settings, [seed])
     cam = CamExplanation(subject.target.index, maps.image[0])

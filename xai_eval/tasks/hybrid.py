@@ -20,7 +20,7 @@ from xai_eval.tasks.cams import MAP_TOLERANCE
 from xai_eval.tasks.environment import provenance
 from xai_eval.tasks.lime import LIBRARIES
 from xai_eval.tasks.map_rows import TABLE_TOLERANCE, map_row
-from xai_eval.tasks.subject import Subject, look
+from xai_eval.tasks.subject import Subject, cam_maps, look
 from xai_eval.tasks.target import check_target
 from xai_eval.tasks.whole_set import set_case, set_provenance, set_stages
 
@@ -116,11 +116,8 @@ def _combine_one(
     settings: LimeSettings,
     seed: int,
 ) -> Result:
-    from xai_eval.explainers.cams import explain as explain_by_cam
-
     subject = look(classifier, image, case.params["layer"], case.params["target"])
-    layer = classifier.layer(case.params["layer"])
-    cam = explain_by_cam(classifier.module, layer, subject.batch, [subject.target.index], "gradcam")
+    cam = cam_maps(subject, case.params["layer"])
     maps = _maps(subject, cam.image[0], segmentation, settings, seed)
     margin = half_cell(cam.layer[0].shape, cam.image[0].shape)
     heatmaps = {name: Heatmap(_displayed(each), MAP_TOLERANCE) for name, each in maps.items()}

@@ -21,7 +21,7 @@ from xai_eval.tasks.chosen_setting import read_chosen_setting
 from xai_eval.tasks.environment import provenance
 from xai_eval.tasks.lime_run import LimeRun, run_lime
 from xai_eval.tasks.map_rows import TABLE_TOLERANCE, map_row
-from xai_eval.tasks.subject import PROBABILITY_TOLERANCE, Subject, look
+from xai_eval.tasks.subject import PROBABILITY_TOLERANCE, Subject, cam_maps, look
 from xai_eval.tasks.target import check_target
 
 if TYPE_CHECKING:
@@ -122,11 +122,8 @@ def _evaluate(
     settings: LimeSettings,
     seed: int,
 ) -> Result:
-    from xai_eval.explainers.cams import explain as explain_by_cam
-
     subject = look(classifier, image, case.params["layer"], case.params["target"])
-    layer = classifier.layer(case.params["layer"])
-    cam = explain_by_cam(classifier.module, layer, subject.batch, [subject.target.index], "gradcam")
+    cam = cam_maps(subject, case.params["layer"])
     run = run_lime(subject, segmentation, settings, range(seed, seed + case.params["seeds"]))
     maps = {"lime": _map(run), "gradcam": Heatmap(cam.image[0], MAP_TOLERANCE)}
     margin = half_cell(cam.layer[0].shape, cam.image[0].shape)

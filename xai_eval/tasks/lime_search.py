@@ -20,7 +20,7 @@ from xai_eval.tasks.cams import MAP_TOLERANCE
 from xai_eval.tasks.environment import provenance
 from xai_eval.tasks.lime import LIBRARIES
 from xai_eval.tasks.search_scores import ScoredSettings, as_json, cheapest_first, score_settings
-from xai_eval.tasks.subject import look
+from xai_eval.tasks.subject import cam_maps, look
 from xai_eval.tasks.target import check_target
 from xai_eval.tasks.whole_set import set_case, set_provenance, set_stages
 
@@ -103,15 +103,13 @@ def _search_all(
 def _search_one(
     case: Case, classifier: Classifier, image: LabelledImage, grid: Grid, objective: Objective, seed: int
 ) -> tuple[Result, ScoredSettings]:
-    from xai_eval.explainers.cams import explain
     from xai_eval.explainers.lime_search import search
     from xai_eval.explainers.perturbation import PerturbedPictures
     from xai_eval.inputs.probabilities import probabilities
 
     subject = look(classifier, image, case.params["layer"], case.params["target"])
     predict = probabilities(classifier)
-    layer = classifier.layer(case.params["layer"])
-    cam = explain(classifier.module, layer, subject.batch, [subject.target.index], "gradcam").image[0]
+    cam = cam_maps(subject, case.params["layer"]).image[0]
     found = search(subject.view, PerturbedPictures(predict, max(grid.batch_size), classifier.device), grid, seed)
     scored = score_settings(subject, grid, found, cam, predict)
     won = scored.best(objective) or cheapest_first(grid.settings)
