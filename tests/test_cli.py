@@ -303,6 +303,16 @@ def test_a_run_that_failed_in_the_middle_does_not_pass_for_whole(place, capsys):
     assert accept_all() == 2
 
 
+@pytest.mark.parametrize("wrong", [("--layer", "head"), ("--seed", "-1"), ("--methods", "gradcam", "gradcam")])
+def test_a_request_that_is_refused_keeps_the_results_of_the_last_run(place, capsys, wrong):
+    run()
+    before = {p: p.read_bytes() for p in (place / "reports").rglob("*") if p.is_file()}
+    capsys.readouterr()
+    assert run(*wrong) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert {p: p.read_bytes() for p in (place / "reports").rglob("*") if p.is_file()} == before
+
+
 def test_results_of_somebody_else_are_left_alone(place, capsys):
     (place / "reports" / "results").mkdir(parents=True)
     (place / "reports" / "results" / "thesis.txt").write_text("ten years of work")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import platform
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,7 +48,7 @@ def evaluate(
     task: str,
     *,
     model: str | Classifier | None = None,
-    images: str | ImageSet | None = None,
+    images: str | os.PathLike[str] | ImageSet | None = None,
     device: str = "auto",
     **params: Any,
 ) -> list[Result]:
@@ -54,8 +56,9 @@ def evaluate(
 
     Args:
         task: name of a registered task, such as `cams`.
-        model: model spec or Classifier; the task's bundled default if None.
-        images: image spec or ImageSet; the task's bundled default if None.
+        model: model spec or Classifier, whose parts are in the mode afterwards that they were in (training or not);
+            the task's bundled default if None.
+        images: image spec, path or ImageSet; the task's bundled default if None.
         device: `auto`, `cpu`, `cuda`, ...
         **params: parameters of the task.
 
@@ -63,28 +66,29 @@ def evaluate(
         One Result a picture, and one for the whole set from tasks that sum up.
 
     Raises:
-        UsageError: an unknown name of any kind.
+        UsageError: an unknown name of any kind, or a parameter out of range.
         InputUnavailable: a model or picture is missing or unreadable.
-        ModelMisbehaves: the model returns what cannot be explained.
+        ModelMisbehaves: the model raises, or returns what cannot be explained.
     """
-    return list(plan(task, model=model, images=images, device=device, params=params).results)
+    with _modes_kept(model):
+        return list(plan(task, model=model, images=images, device=device, params=params).results)
 
 
 def plan(
     task: str,
     *,
     model: str | Classifier | None = None,
-    images: str | ImageSet | None = None,
+    images: str | os.PathLike[str] | ImageSet | None = None,
     device: str = "auto",
     params: Mapping[str, Any] | None = None,
 ) -> Plan:
     """Load what `evaluate` needs, so that bad input is reported before anything is computed or overwritten."""
-    from xai_eval.inputs.images import load_images
+    from xai_eval.inputs.images import ImageSet, load_images
     from xai_eval.inputs.models import load_model
 
     found = find_task(task)
     named = found.images if images is None else images
-    loaded = load_images(named) if isinstance(named, str) else named
+    loaded = named if isinstance(named, ImageSet) else load_images(named)
     classifier = load_model(found.model if model is None else model, device=choose_device(device))
     _check_cases(loaded)
     count = len(loaded.images) + found.whole_set
@@ -136,6 +140,13 @@ def choose_device(device: str) -> str:
         reason = str(error).split("\n", 1)[0]
         raise UsageError(f"device {device!r} is not available here ({reason}). Use --device auto or cpu.") from error
     return device
+
+
+def _modes_kept(model: object) -> AbstractContextManager[None]:
+    from xai_eval.inputs.classifier import Classifier
+    from xai_eval.inputs.layers import evaluating
+
+    return evaluating(model.module) if isinstance(model, Classifier) else nullcontext()
 
 
 def _check_cases(images: ImageSet) -> None:

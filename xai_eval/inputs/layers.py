@@ -48,7 +48,7 @@ def default_layer(module: nn.Module, input_shape: tuple[int, ...]) -> str:
         ModelMisbehaves: the model fails on a picture of zeros.
     """
     last = _LastMap()
-    with _evaluating(module), _watching(module, last):
+    with evaluating(module), _watching(module, last):
         forward_zeros(module, input_shape)
     if not last.name:
         raise UsageError(
@@ -74,7 +74,8 @@ def forward_zeros(module: nn.Module, input_shape: tuple[int, ...]) -> object:
 
 
 @contextmanager
-def _evaluating(module: nn.Module) -> Iterator[None]:
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Put a model into evaluation mode, and each of its parts back into the mode that it was in."""
     flags = [(part, part.training) for part in module.modules()]
     module.eval()
     try:
