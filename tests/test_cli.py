@@ -9,6 +9,7 @@ import time
 
 import numpy as np
 import pytest
+from forbidden import forbid
 from PIL import Image
 
 from xai_eval.cli import main
@@ -311,6 +312,53 @@ def test_a_request_that_is_refused_keeps_the_results_of_the_last_run(place, caps
     assert run(*wrong) == 2
     assert capsys.readouterr().err.count("\n") == 1
     assert {p: p.read_bytes() for p in (place / "reports").rglob("*") if p.is_file()} == before
+
+
+FOLDERS = {
+    "--out": (run, ("--out", "private")),
+    "below --out": (run, ("--out", "private/x")),
+    "long --out": (run, ("--out", "n" * 300)),
+    "--golden of a run": (run, ("--golden", "private/golden")),
+    "--golden": (main, (["check", "--golden", "private"],)),
+    "--golden of prune": (main, (["prune", "--golden", "private"],)),
+    "--golden of accept": (main, (["accept", "--all", "--reason", "x", "--golden", "private"],)),
+    "results": (main, (["check", "private"],)),
+    "long results": (main, (["check", "n" * 300],)),
+}
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_folder_that_cannot_be_looked_into_is_neither_empty_nor_drift(place, capsys, monkeypatch, name):
+    run()
+    (place / "private").mkdir()
+    capsys.readouterr()
+    command, arguments = FOLDERS[name]
+    forbid(monkeypatch, place / "private")
+    assert command(*arguments) == 3
+    error = capsys.readouterr().err
+    assert "permission is denied" in error or "n" * 300 in error
+    assert error.count("\n") == 1
+
+
+def test_a_file_in_place_of_the_goldens_is_refused_before_anything_is_measured(place, capsys):
+    (place / "gfile").write_text("")
+    assert run("--golden", "gfile") == 2
+    assert not (place / "reports").exists()
+    run()
+    for command in (["check"], ["prune"], ["accept", "--all", "--reason", "x"], ["report"]):
+        capsys.readouterr()
+        assert main([*command, "--golden", "gfile"]) == 2
+        assert "--golden gfile is a file; expected the folder of goldens" in capsys.readouterr().err
+
+
+def test_one_hostile_golden_does_not_stop_the_others(place, capsys):
+    run()
+    accept_all()
+    first = min((place / "golden").rglob("result.json"))
+    first.write_text("[" * 200_000)
+    capsys.readouterr()
+    assert main(["check"]) == 1
+    assert "2 cases: 1 ok, 1 error" in capsys.readouterr().out
 
 
 def test_results_of_somebody_else_are_left_alone(place, capsys):

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xai_eval.errors import InputUnavailable, StorageError, UsageError, XaiEvalError, one_line
+from xai_eval.files import accessible
 from xai_eval.record import RESULTS_FOLDER, RUN_FILE, RunRecord, now
 from xai_eval.result import Result
 from xai_eval.tasks import find_task
@@ -106,7 +107,8 @@ def run(plans: Sequence[Plan], folder: Path, progress: Progress) -> RunRecord:
     """
     started = time.monotonic()
     record = _record(plans)
-    _clear(folder)
+    with accessible(folder):
+        _clear(folder)
     record.save(folder)
     try:
         for each in plans:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from numbers import Integral
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from xai_eval.errors import UsageError
 from xai_eval.tasks.forward import forward, input_batch
@@ -44,16 +45,20 @@ def check_asked(
         ModelMisbehaves: the model cannot be explained on the first picture.
     """
     _check_seed(seed, seeds)
-    named = str(target) if isinstance(target, Integral) else target
-    for what, value in (("target", named), ("layer", "" if layer is None else layer)):
-        if not isinstance(value, str):
-            raise UsageError(f"{what} is a {type(value).__name__}; expected its name, as text.")
+    named = _text("target", str(target) if isinstance(target, int | np.integer) else target)
+    layer = None if layer is None else _text("layer", layer)
     check_target(classifier, images, named)
     layer = layer or classifier.default_layer()
     classifier.layer(layer)
     for image in images.images[:1]:
         forward(classifier, layer, input_batch(classifier, image.pixels))
     return Asked(layer, named)
+
+
+def _text(what: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise UsageError(f"{what} is a {type(value).__name__}; expected its name, as text.")
+    return value
 
 
 def _check_seed(seed: int, seeds: int) -> None:
