@@ -41,7 +41,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str], *, hint: str = "") 
 
     The error lists up to three close matches, else up to ten of the known names.
     """
-    known = list(known)
+    known, name = list(known), str(name)  # of whatever type: it is what somebody gave
     lowered = {k.lower(): k for k in known}
     close = [lowered[c] for c in difflib.get_close_matches(name.lower(), list(lowered), n=3, cutoff=0.5)]
     if close:

@@ -124,6 +124,12 @@ def test_numbers_of_lime_are_whole():
             ask("lime", num_samples=wrong)
 
 
+@pytest.mark.parametrize("wrong", [{"policy": 3}, {"segmentation": 3}, {"area": "half"}])
+def test_names_and_shares_of_another_type_are_refused(wrong):
+    with pytest.raises(UsageError):
+        ask("comparison", **wrong)
+
+
 def test_a_class_may_be_given_by_number():
     (by_number,), (by_text,) = ask("cams", target=2), ask("cams", target="2")
     assert by_number.case == by_text.case

@@ -21,8 +21,8 @@ from xai_eval.errors import InputUnavailable
 
 SMALLEST_SIDE = 16
 LARGEST_AREA = 100_000_000
-# Models resize the shorter side to a few hundred pixels and keep the ratio, so that a narrow strip becomes huge: at this
-# ratio 512 x 51,200, well within the largest area.
+# Models resize the shorter side to a few hundred pixels and keep the ratio, so that a narrow strip becomes huge. With
+# this ratio it becomes 512 x 51,200, well within the largest area.
 LARGEST_RATIO = 100
 
 _ORIENTATION = 0x0112
@@ -109,8 +109,8 @@ def _check_size(path: Path, image: Image.Image) -> None:
         )
     if max(width, height) > LARGEST_RATIO * min(width, height):
         raise InputUnavailable(
-            f"{path} is {width} x {height} pixels; expected one side at most {LARGEST_RATIO} times as long as the other, "
-            "because resizing the shorter side to what a model takes would blow up the longer. Crop it first."
+            f"{path} is {width} x {height} pixels; expected one side at most {LARGEST_RATIO} times as long as the "
+            "other, because resizing the shorter side to what a model takes would blow up the longer. Crop it first."
         )
 
 

@@ -27,5 +27,5 @@ def guarded(model: str, shape: Sequence[int], under: str = "") -> Iterator[None]
     except (Exception, SystemExit) as error:
         raise ModelMisbehaves(
             f"{model} fails{f' under {under}' if under else ''} on a batch of shape {tuple(shape)}: {one_line(error)}. "
-            "Check that the model takes pictures of this size."
+            "Check that the model takes such a batch."
         ) from error
