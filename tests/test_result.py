@@ -161,3 +161,15 @@ def test_a_signed_document_can_hold_anything(saved, part, value):
     path.write_text(json.dumps(_sign({**json.loads(path.read_text()), part: value})))
     with pytest.raises(StorageError):
         Result.load(saved)
+
+
+@pytest.mark.parametrize("kind, key, value", [("score", "value", 10**400), ("ranking", "values", [10**400, 1])])
+def test_a_signed_number_beyond_all_floats_is_refused(saved, kind, key, value):
+    from xai_eval.result import _sign
+
+    path = saved / RESULT_FILE
+    document = json.loads(path.read_text())
+    fields = [{**meta, key: value} if meta["kind"] == kind else meta for meta in document["fields"]]
+    path.write_text(json.dumps(_sign({**document, "fields": fields})))
+    with pytest.raises(StorageError, match="holds no valid result"):
+        Result.load(saved)
