@@ -9,6 +9,7 @@ import time
 
 import numpy as np
 import pytest
+from forbidden import forbid
 from PIL import Image
 
 from xai_eval.cli import main
@@ -40,6 +41,27 @@ class Bad(Net):
 
     def forward(self, x):
         return self.change(super().forward(x))
+
+class Raises(Net):
+    # Fails as it is told, but not on the picture of zeros that the layer is looked for with.
+
+    def __init__(self, error, after=0):
+        super().__init__(0)
+        self.error, self.left = error, after
+
+    def forward(self, x):
+        if x.abs().sum() > 0:
+            self.left -= 1
+            if self.left < 0:
+                raise self.error
+        return super().forward(x)
+
+def raises_key(): return Raises(KeyError("boom"))
+def raises_assertion(): return Raises(AssertionError("boom"))
+def raises_without_text(): return Raises(RuntimeError())
+def raises_memory(): return Raises(MemoryError())
+def exits(): return Raises(SystemExit(0))
+def raises_late(): return Raises(RuntimeError("boom\\nmore"), after=7)
 
 def returns_nan(): return Bad(lambda y: y * float("nan"))
 def returns_tuple(): return Bad(lambda y: (y, y))
@@ -223,6 +245,50 @@ def test_a_model_that_misbehaves_is_said_to(place, capsys, model, words):
     assert error.count("\n") == 1
 
 
+RAISING = {
+    "raises_key": "KeyError: 'boom'",
+    "raises_assertion": "AssertionError: boom",
+    "raises_without_text": "RuntimeError.",
+    "raises_memory": "MemoryError",
+    "exits": "SystemExit: 0",
+    "raises_late": "RuntimeError: boom.",
+}
+
+
+@pytest.mark.parametrize("model", RAISING)
+def test_a_model_that_raises_is_named_with_its_first_line(place, capsys, model):
+    """Whatever it raises: exit code 1 is for drift, and 0 for success."""
+    assert run(model=model) == 3
+    error = capsys.readouterr().err
+    assert f"file:nets.py:{model} fails" in error and RAISING[model] in error
+    assert "(1, 3, 224, 224)" in error and "Traceback" not in error
+    assert error.count("\n") == 1
+
+
+def test_what_nobody_foresaw_is_neither_drift_nor_success(place, capsys, monkeypatch):
+    for wrong, words in ((ZeroDivisionError("nobody\nknew"), "ZeroDivisionError: nobody."), (SystemExit(0), "Exit")):
+
+        def fail(*_, error=wrong):
+            raise error
+
+        monkeypatch.setattr("xai_eval.cli.judge_run", fail)
+        assert main(["check"]) == 3
+        error = capsys.readouterr().err
+        assert "Traceback" in error
+        assert words in error.splitlines()[-1]
+
+
+def test_a_run_records_a_failure_that_nobody_foresaw(place, monkeypatch):
+    def fail(*_):
+        raise ZeroDivisionError("nobody knew")
+
+    monkeypatch.setattr("xai_eval.tasks.cams._map_fields", fail)
+    assert run() == 3
+    record = json.loads((place / "reports" / "run.json").read_text())
+    assert record["failures"] == {"photos": "ZeroDivisionError: nobody knew"}
+    assert not record["finished"]
+
+
 def test_a_run_that_failed_in_the_middle_does_not_pass_for_whole(place, capsys):
     run()
     accept_all()
@@ -236,6 +302,63 @@ def test_a_run_that_failed_in_the_middle_does_not_pass_for_whole(place, capsys):
     assert main(["check"]) == 1
     assert "NaN" in capsys.readouterr().out
     assert accept_all() == 2
+
+
+@pytest.mark.parametrize("wrong", [("--layer", "head"), ("--seed", "-1"), ("--methods", "gradcam", "gradcam")])
+def test_a_request_that_is_refused_keeps_the_results_of_the_last_run(place, capsys, wrong):
+    run()
+    before = {p: p.read_bytes() for p in (place / "reports").rglob("*") if p.is_file()}
+    capsys.readouterr()
+    assert run(*wrong) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert {p: p.read_bytes() for p in (place / "reports").rglob("*") if p.is_file()} == before
+
+
+FOLDERS = {
+    "--out": (run, ("--out", "private")),
+    "below --out": (run, ("--out", "private/x")),
+    "long --out": (run, ("--out", "n" * 300)),
+    "--golden of a run": (run, ("--golden", "private/golden")),
+    "--golden": (main, (["check", "--golden", "private"],)),
+    "--golden of prune": (main, (["prune", "--golden", "private"],)),
+    "--golden of accept": (main, (["accept", "--all", "--reason", "x", "--golden", "private"],)),
+    "results": (main, (["check", "private"],)),
+    "long results": (main, (["check", "n" * 300],)),
+}
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_folder_that_cannot_be_looked_into_is_neither_empty_nor_drift(place, capsys, monkeypatch, name):
+    run()
+    (place / "private").mkdir()
+    capsys.readouterr()
+    command, arguments = FOLDERS[name]
+    forbid(monkeypatch, place / "private")
+    assert command(*arguments) == 3
+    error = capsys.readouterr().err
+    assert "permission is denied" in error or "n" * 300 in error
+    assert error.count("\n") == 1
+
+
+def test_a_file_in_place_of_the_goldens_is_refused_before_anything_is_measured(place, capsys):
+    (place / "gfile").write_text("")
+    assert run("--golden", "gfile") == 2
+    assert not (place / "reports").exists()
+    run()
+    for command in (["check"], ["prune"], ["accept", "--all", "--reason", "x"], ["report"]):
+        capsys.readouterr()
+        assert main([*command, "--golden", "gfile"]) == 2
+        assert "--golden gfile is a file; expected the folder of goldens" in capsys.readouterr().err
+
+
+def test_one_hostile_golden_does_not_stop_the_others(place, capsys):
+    run()
+    accept_all()
+    first = min((place / "golden").rglob("result.json"))
+    first.write_text("[" * 200_000)
+    capsys.readouterr()
+    assert main(["check"]) == 1
+    assert "2 cases: 1 ok, 1 error" in capsys.readouterr().out
 
 
 def test_results_of_somebody_else_are_left_alone(place, capsys):

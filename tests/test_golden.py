@@ -3,6 +3,7 @@ import subprocess
 import sys
 
 import pytest
+from forbidden import forbid
 from synthetic import blob, make_result
 
 from xai_eval.drift import State
@@ -55,6 +56,19 @@ def test_judging_writes_nothing(tmp_path, goldens):
     for _ in range(2):
         assert states(run, goldens) == {"photos/photo.jpg": State.MISSING}
     assert not goldens.folder.exists()
+
+
+def test_a_golden_that_cannot_be_looked_at_is_not_missing(tmp_path, goldens, monkeypatch):
+    result = make_result()
+    run = write_run(tmp_path / "run", result)
+    accept_all(run, goldens)
+    forbid(monkeypatch, goldens.folder / result.case.key)
+    assert states(run, goldens) == {"photos/photo.jpg": State.ERROR}
+    with pytest.raises(StorageError, match="permission is denied"):
+        accept_all(run, goldens)
+    forbid(monkeypatch, goldens.folder)
+    with pytest.raises(StorageError, match="permission is denied"):
+        goldens.load(result.case)
 
 
 def test_accepting_what_is_ok_changes_no_file(tmp_path, goldens):

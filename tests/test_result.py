@@ -142,3 +142,34 @@ def test_a_document_without_its_parts_is_refused(saved):
 def test_a_missing_result_is_named(tmp_path):
     with pytest.raises(StorageError, match="cannot be read"):
         Result.load(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("seed", ["NaN", "Infinity", "1e999", "[" * 100_000, "[" * 900 + "]" * 900, "1" * 5000])
+def test_a_document_with_hostile_numbers_or_nesting_is_refused(saved, seed):
+    path = saved / RESULT_FILE
+    path.write_text(path.read_text().replace('"seed": 0', f'"seed": {seed}'))
+    with pytest.raises(StorageError, match=r"result\.json (is truncated or no JSON|was edited by hand)"):
+        Result.load(saved)
+
+
+@pytest.mark.parametrize("part", ["case", "fields", "stages", "provenance"])
+@pytest.mark.parametrize("value", [None, 3, "text", [[]], [{"name": []}], {"params": 3}, {"kind": "mask"}])
+def test_a_signed_document_can_hold_anything(saved, part, value):
+    from xai_eval.result import _sign
+
+    path = saved / RESULT_FILE
+    path.write_text(json.dumps(_sign({**json.loads(path.read_text()), part: value})))
+    with pytest.raises(StorageError):
+        Result.load(saved)
+
+
+@pytest.mark.parametrize("kind, key, value", [("score", "value", 10**400), ("ranking", "values", [10**400, 1])])
+def test_a_signed_number_beyond_all_floats_is_refused(saved, kind, key, value):
+    from xai_eval.result import _sign
+
+    path = saved / RESULT_FILE
+    document = json.loads(path.read_text())
+    fields = [{**meta, key: value} if meta["kind"] == kind else meta for meta in document["fields"]]
+    path.write_text(json.dumps(_sign({**document, "fields": fields})))
+    with pytest.raises(StorageError, match="holds no valid result"):
+        Result.load(saved)

@@ -6,19 +6,21 @@ import argparse
 import json
 import os
 import sys
+import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xai_eval.cli_options import PARAMETER, build_parser
-from xai_eval.errors import UsageError, XaiEvalError
+from xai_eval.errors import UsageError, XaiEvalError, one_line
+from xai_eval.files import accessible, exists
 from xai_eval.golden import Goldens, Judged, accept, judge_run, unused_goldens
 from xai_eval.record import RESULTS_FOLDER, RunRecord
 
 if TYPE_CHECKING:
     from xai_eval.result import Result
 
-EXIT_OK, EXIT_DRIFT = 0, 1
+EXIT_OK, EXIT_DRIFT, EXIT_NOTHING = 0, 1, 3
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,6 +34,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("xai-eval: interrupted", file=sys.stderr)
         return 130
+    except (Exception, SystemExit) as error:
+        # Whatever nobody foresaw is no drift, and no success either.
+        traceback.print_exc()
+        print(f"xai-eval: error: unexpected {one_line(error)}. The traceback is above.", file=sys.stderr)
+        return EXIT_NOTHING
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -47,6 +54,7 @@ def _run(options: argparse.Namespace) -> int:
         for name, value in vars(options).items()
         if name.startswith(PARAMETER) and value is not None
     }
+    goldens = _goldens(options)
     for name in given:
         if not any(name in find_task(each).parameters for each in names):
             raise UsageError(f"--{name.replace('_', '-')} is no parameter of {' or '.join(names)}.")
@@ -55,18 +63,27 @@ def _run(options: argparse.Namespace) -> int:
         own = {k: v for k, v in given.items() if k in find_task(name).parameters}
         plans.append(plan(name, model=options.model, images=options.images, device=options.device, params=own))
     run(plans, options.out, _progress if not options.quiet else _silent)
-    return _judge_and_report(options.out, options, failing=("drift", "incomparable", "error"))
+    return _judge_and_report(options.out, goldens, options, failing=("drift", "incomparable", "error"))
 
 
 def _check(options: argparse.Namespace) -> int:
-    return _judge_and_report(options.results, options)
+    return _judge_and_report(options.results, _goldens(options), options)
 
 
-def _judge_and_report(folder: Path, options: argparse.Namespace, failing: Sequence[str] | None = None) -> int:
+def _goldens(options: argparse.Namespace) -> Goldens:
+    with accessible(options.golden):
+        if exists(options.golden) and not options.golden.is_dir():
+            raise UsageError(f"--golden {options.golden} is a file; expected the folder of goldens.")
+    return Goldens(options.golden)
+
+
+def _judge_and_report(
+    folder: Path, goldens: Goldens, options: argparse.Namespace, failing: Sequence[str] | None = None
+) -> int:
     """Judge, write the page and print. `failing` names the states that fail; all but ok if it is None."""
     from xai_eval.report import write_report
 
-    judged = judge_run(folder, Goldens(options.golden))
+    judged = judge_run(folder, goldens)
     page = write_report(folder, judged.record, judged.results, judged.goldens, judged.verdicts)
     return _print_verdicts(judged, options, page, failing)
 
@@ -92,7 +109,7 @@ def _diff(options: argparse.Namespace) -> int:
 
 
 def _accept(options: argparse.Namespace) -> int:
-    goldens = Goldens(options.golden)
+    goldens = _goldens(options)
     judged = judge_run(options.results, goldens)
     accepted = accept(judged, goldens, options.case, everything=options.all, reason=options.reason)
     for key in accepted:
@@ -102,7 +119,7 @@ def _accept(options: argparse.Namespace) -> int:
 
 
 def _prune(options: argparse.Namespace) -> int:
-    goldens = Goldens(options.golden)
+    goldens = _goldens(options)
     unused = unused_goldens(judge_run(options.results, goldens))
     for key in unused:
         if not options.dry_run:
@@ -115,7 +132,7 @@ def _prune(options: argparse.Namespace) -> int:
 def _report(options: argparse.Namespace) -> int:
     from xai_eval.report import write_report
 
-    judged = judge_run(options.results, Goldens(options.golden))
+    judged = judge_run(options.results, _goldens(options))
     print(write_report(options.results, judged.record, judged.results, judged.goldens, judged.verdicts))
     return EXIT_OK
 

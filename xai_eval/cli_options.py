@@ -14,7 +14,8 @@ _EXIT_CODES = """exit codes:
   0  everything is ok
   1  drift, or a golden that is missing, unused, incomparable or unreadable
   2  usage: an unknown name, or options that contradict each other
-  3  nothing was measured, or an input is unavailable"""
+  3  nothing was measured: an input is unavailable, a model misbehaves, a folder cannot be read or written,
+     or something failed that nobody foresaw"""
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -30,12 +30,18 @@ class StorageError(XaiEvalError):
     """A result or golden on disk is truncated, foreign, edited by hand, or cannot be written."""
 
 
+def one_line(error: BaseException) -> str:
+    """Return the type and the first line of any exception, which may have no text at all."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str], *, hint: str = "") -> UsageError:
     """Build the error for a name nobody knows, with the nearest known names.
 
     The error lists up to three close matches, else up to ten of the known names.
     """
-    known = list(known)
+    known, name = list(known), str(name)  # of whatever type: it is what somebody gave
     lowered = {k.lower(): k for k in known}
     close = [lowered[c] for c in difflib.get_close_matches(name.lower(), list(lowered), n=3, cutoff=0.5)]
     if close:

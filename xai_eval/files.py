@@ -1,13 +1,17 @@
-"""Writing to disk so that a killed process, a full disk or a second process leaves no half-written file."""
+"""Files of results: written so that a killed process, a full disk or a second process leaves none half-written, and
+read so that what cannot be read is never taken for what is not there.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any, NoReturn
 
 from xai_eval.errors import StorageError
 
@@ -31,34 +35,86 @@ def write_files(folder: Path, contents: Mapping[str, bytes]) -> None:
     Raises:
         StorageError: the folder cannot be made or written; the earlier files are left as they were.
     """
-    temporary: list[tuple[str, Path]] = []
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, data in contents.items():
-            # The handle is kept outside of the list until it exists, so that nothing is lost if this fails.
-            handle, path = tempfile.mkstemp(prefix=f".{name}.", dir=folder)
-            temporary.append((path, folder / name))
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-        for path, destination in temporary:
-            Path(path).chmod(0o666 & ~_umask())
-            Path(path).replace(destination)
+        with contextlib.ExitStack() as undo:
+            _make_folder(folder, undo)
+            temporary = [(_write_temporary(folder, name, data, undo), folder / name) for name, data in contents.items()]
+            for path, destination in temporary:
+                path.chmod(0o666 & ~_umask())
+                path.replace(destination)
+            undo.pop_all()
     except OSError as error:
         reason, advice = _REASONS.get(error.errno or 0, (str(error), "see the system's message"))
         raise StorageError(
             f"cannot write into {folder}: {reason}; {advice} and run again. Nothing was changed there."
         ) from error
-    finally:
-        for path, _ in temporary:
-            with contextlib.suppress(OSError):
-                Path(path).unlink(missing_ok=True)
 
 
 def write_file(path: Path, data: bytes) -> None:
     """Write one file in full, or not at all. Raises StorageError as `write_files` does."""
     write_files(path.parent, {path.name: data})
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file that anybody may have edited.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is truncated, no JSON, holds NaN or infinity, which JSON does not know, or is nested without end.
+    """
+    try:
+        return json.loads(path.read_bytes(), parse_constant=_refuse_constant)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def exists(path: Path) -> bool:
+    """Tell whether there is something at `path`; pathlib takes what it may not look at for nothing from 3.14 on.
+
+    Raises:
+        OSError: that cannot be told, or a file stands where a folder is needed.
+    """
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def accessible(path: Path) -> Iterator[None]:
+    """Turn what the system refuses while `path` is looked at (or below it) into StorageError."""
+    try:
+        yield
+    except OSError as error:
+        reason, advice = _REASONS.get(error.errno or 0, (error.strerror or str(error), "check its name"))
+        raise StorageError(f"{error.filename or path} cannot be read: {reason}; {advice}.") from error
+
+
+def _make_folder(folder: Path, undo: contextlib.ExitStack) -> None:
+    missing = [each for each in (folder, *folder.parents) if not exists(each)]
+    for each in reversed(missing):
+        undo.callback(_quietly, each.rmdir)
+    folder.mkdir(parents=True, exist_ok=True)
+
+
+def _write_temporary(folder: Path, name: str, data: bytes, undo: contextlib.ExitStack) -> Path:
+    handle, path = tempfile.mkstemp(prefix=f".{name}.", dir=folder)
+    undo.callback(_quietly, Path(path).unlink)
+    with os.fdopen(handle, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    return Path(path)
+
+
+def _quietly(action: Callable[[], None]) -> None:
+    with contextlib.suppress(OSError):
+        action()
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
 
 
 def _umask() -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from xai_eval.drift import State, Verdict, judge_all
 from xai_eval.errors import StorageError, UsageError, unknown_name
-from xai_eval.files import write_file
+from xai_eval.files import accessible, exists, read_json, write_file
 from xai_eval.record import RESULTS_FOLDER, RunRecord, load_cases, now
 from xai_eval.result import Case, Result
 
@@ -27,7 +27,9 @@ class Goldens:
     def load(self, case: Case) -> Result | None:
         """Return the golden of `case`, None if there is none. Raises StorageError for one that cannot be read."""
         place = self.folder / case.key
-        return Result.load(place) if place.exists() else None
+        with accessible(place):
+            present = exists(place)
+        return Result.load(place) if present else None
 
     def load_all(self) -> tuple[dict[str, Result], dict[str, StorageError]]:
         """Return every golden by case key, and the errors of those that cannot be read."""
@@ -53,10 +55,9 @@ class Goldens:
 def read_history(place: Path) -> list[dict[str, str]]:
     """Return what was accepted for a case, oldest first; empty for a case that never was."""
     path = place / HISTORY_FILE
-    if not path.is_file():
-        return []
     try:
-        history = json.loads(path.read_text())
+        with accessible(path):
+            history = read_json(path) if exists(path) else []
     except ValueError as error:
         raise StorageError(f"{path} is truncated or no JSON ({error}). Restore it from version control.") from error
     if not isinstance(history, list):

@@ -5,17 +5,27 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from xai_eval.errors import InputUnavailable, StorageError
-from xai_eval.files import write_file
+from xai_eval.files import accessible, exists, read_json, write_file
 from xai_eval.result import RESULT_FILE, Result
 
 RESULTS_FOLDER = "results"
 RUN_FILE = "run.json"
 SCHEMA = 1
+_KINDS: Mapping[str, type | tuple[type, ...]] = {
+    "planned": int,
+    "failures": dict,
+    "versions": dict,
+    "device": str,
+    "when": str,
+    "seconds": (int, float),
+    "finished": bool,
+}
+_TEXTS = ("tasks", "models", "inputs", "selections", "failures", "versions")
 
 
 @dataclass(frozen=True)
@@ -62,19 +72,37 @@ class RunRecord:
             StorageError: truncated or of another schema.
         """
         path = folder / RUN_FILE
-        if not path.is_file():
+        with accessible(path):
+            present = exists(path)
+        if not present:
             raise InputUnavailable(
                 f"{folder} holds no run: {path} is missing. Run `xai-eval run --out {folder}` first."
             )
         try:
-            document = json.loads(path.read_text())
+            with accessible(path):
+                document = read_json(path)
             schema = document.pop("schema")
             if schema != SCHEMA:
                 raise StorageError(f"{path} has schema {schema!r}, this version reads {SCHEMA}. Run again.")
             lists = {name: tuple(document[name]) for name in ("tasks", "models", "inputs", "selections")}
-            return cls(**{**document, **lists})
+            return _checked(cls(**{**document, **lists}))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise StorageError(f"{path} is truncated or no record of a run ({error}). Run again.") from error
+
+
+def _checked(record: RunRecord) -> RunRecord:
+    """Return `record` if every value is of its type; whoever edits a file can put anything into it."""
+    wrong = [name for name, kind in _KINDS.items() if not isinstance(getattr(record, name), kind)]
+    wrong = wrong or [name for name in _TEXTS if not _all_text(getattr(record, name))]
+    if wrong:
+        raise TypeError(f"{wrong[0]} is {getattr(record, wrong[0])!r}")
+    if record.failures and not (record.tasks and record.models):
+        raise ValueError("there are failures, but of no task")
+    return record
+
+
+def _all_text(values: Iterable[object]) -> bool:
+    return all(isinstance(value, str) for value in (values.values() if isinstance(values, Mapping) else values))
 
 
 def now() -> str:
@@ -87,12 +115,13 @@ def load_cases(folder: Path) -> tuple[dict[str, Result], dict[str, StorageError]
 
     Returns:
         Results by case key, and for each case that cannot be read the error by `<task>/<folder>`.
+
+    Raises:
+        StorageError: the folder, or one of a task in it, cannot be listed.
     """
     results: dict[str, Result] = {}
     errors: dict[str, StorageError] = {}
-    for path in sorted(folder.glob("*/*")):
-        if not path.is_dir() or path.name.startswith("."):
-            continue
+    for path in _case_folders(folder):
         place = f"{path.parent.name}/{path.name}"
         try:
             result = Result.load(path)
@@ -102,3 +131,11 @@ def load_cases(folder: Path) -> tuple[dict[str, Result], dict[str, StorageError]
         except StorageError as error:
             errors[place] = error
     return results, errors
+
+
+def _case_folders(folder: Path) -> list[Path]:
+    """Folders two levels down, in order; none where `folder` is missing. Hidden ones are nobody's case."""
+    with accessible(folder):
+        tasks = [path for path in folder.iterdir() if path.is_dir()] if exists(folder) else []
+        found = [path for task in tasks for path in task.iterdir() if path.is_dir()]
+    return sorted(path for path in found if not path.name.startswith("."))

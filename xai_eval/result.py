@@ -18,7 +18,7 @@ from typing import Any
 from xai_eval.arrays import pack_arrays, unpack_arrays
 from xai_eval.errors import StorageError, unknown_name
 from xai_eval.fields import KINDS, Field
-from xai_eval.files import write_files
+from xai_eval.files import read_json, write_files
 from xai_eval.fingerprint import Fingerprint
 
 SCHEMA = 1
@@ -153,9 +153,10 @@ class Result:
                 f"{folder / ARRAYS_FILE} does not belong to {RESULT_FILE} beside it: one of them was replaced or "
                 "is truncated. Restore both from version control, or accept a new result."
             )
+        arrays = unpack_arrays(packed, str(folder / ARRAYS_FILE))
         try:
-            return _from_document(document, unpack_arrays(packed, str(folder / ARRAYS_FILE)))
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            return _from_document(document, arrays)
+        except Exception as error:  # whoever signs a document by hand can put anything where anything is expected
             raise StorageError(f"{folder / RESULT_FILE} holds no valid result ({error!r}).") from error
 
     def _arrays(self) -> dict[str, Any]:
@@ -197,8 +198,12 @@ def _restore_field(meta: Mapping[str, Any], arrays: Mapping[str, Any]) -> Field:
 
 def _read_document(path: Path) -> dict[str, Any]:
     try:
-        document = json.loads(_read_bytes(path))
-    except ValueError as error:
+        document = read_json(path)
+        # A number such as 1e999 is read as infinity, which cannot be signed.
+        signed = _sign(document) if isinstance(document, dict) else None
+    except OSError as error:
+        raise StorageError(f"{path} cannot be read ({error.strerror or error}).") from error
+    except (ValueError, RecursionError) as error:
         raise StorageError(
             f"{path} is truncated or no JSON ({error}). Restore it from version control, or accept a new result."
         ) from error
@@ -208,7 +213,7 @@ def _read_document(path: Path) -> dict[str, Any]:
             f"{path} has schema {found!r}, this version of xai_eval reads schema {SCHEMA}. "
             "Run with the version that wrote it, or accept a new result."
         )
-    if document != _sign(document):
+    if document != signed:
         raise StorageError(
             f"{path} was edited by hand: its content does not match its digest. "
             "Restore it from version control, or accept a new result with `xai-eval accept`."

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import platform
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xai_eval.errors import InputUnavailable, StorageError, UsageError, XaiEvalError
+from xai_eval.errors import InputUnavailable, StorageError, UsageError, XaiEvalError, one_line
+from xai_eval.files import accessible
 from xai_eval.record import RESULTS_FOLDER, RUN_FILE, RunRecord, now
 from xai_eval.result import Result
 from xai_eval.tasks import find_task
@@ -46,7 +49,7 @@ def evaluate(
     task: str,
     *,
     model: str | Classifier | None = None,
-    images: str | ImageSet | None = None,
+    images: str | os.PathLike[str] | ImageSet | None = None,
     device: str = "auto",
     **params: Any,
 ) -> list[Result]:
@@ -54,8 +57,9 @@ def evaluate(
 
     Args:
         task: name of a registered task, such as `cams`.
-        model: model spec or Classifier; the task's bundled default if None.
-        images: image spec or ImageSet; the task's bundled default if None.
+        model: model spec or Classifier, whose parts are in the mode afterwards that they were in (training or not);
+            the task's bundled default if None.
+        images: image spec, path or ImageSet; the task's bundled default if None.
         device: `auto`, `cpu`, `cuda`, ...
         **params: parameters of the task.
 
@@ -63,28 +67,29 @@ def evaluate(
         One Result a picture, and one for the whole set from tasks that sum up.
 
     Raises:
-        UsageError: an unknown name of any kind.
+        UsageError: an unknown name of any kind, or a parameter out of range.
         InputUnavailable: a model or picture is missing or unreadable.
-        ModelMisbehaves: the model returns what cannot be explained.
+        ModelMisbehaves: the model raises, or returns what cannot be explained.
     """
-    return list(plan(task, model=model, images=images, device=device, params=params).results)
+    with _modes_kept(model):
+        return list(plan(task, model=model, images=images, device=device, params=params).results)
 
 
 def plan(
     task: str,
     *,
     model: str | Classifier | None = None,
-    images: str | ImageSet | None = None,
+    images: str | os.PathLike[str] | ImageSet | None = None,
     device: str = "auto",
     params: Mapping[str, Any] | None = None,
 ) -> Plan:
     """Load what `evaluate` needs, so that bad input is reported before anything is computed or overwritten."""
-    from xai_eval.inputs.images import load_images
+    from xai_eval.inputs.images import ImageSet, load_images
     from xai_eval.inputs.models import load_model
 
     found = find_task(task)
     named = found.images if images is None else images
-    loaded = load_images(named) if isinstance(named, str) else named
+    loaded = named if isinstance(named, ImageSet) else load_images(named)
     classifier = load_model(found.model if model is None else model, device=choose_device(device))
     _check_cases(loaded)
     count = len(loaded.images) + found.whole_set
@@ -102,7 +107,8 @@ def run(plans: Sequence[Plan], folder: Path, progress: Progress) -> RunRecord:
     """
     started = time.monotonic()
     record = _record(plans)
-    _clear(folder)
+    with accessible(folder):
+        _clear(folder)
     record.save(folder)
     try:
         for each in plans:
@@ -111,8 +117,9 @@ def run(plans: Sequence[Plan], folder: Path, progress: Progress) -> RunRecord:
                 record = dataclasses.replace(
                     record, versions=result.provenance.versions, device=result.provenance.device
                 )
-    except XaiEvalError as error:
-        dataclasses.replace(record, failures={each.images.name: str(error)}).save(folder)
+    except (Exception, SystemExit) as error:
+        reason = str(error) if isinstance(error, XaiEvalError) else one_line(error)
+        dataclasses.replace(record, failures={each.images.name: reason}).save(folder)
         raise
     record = dataclasses.replace(record, finished=True, seconds=round(time.monotonic() - started, 1))
     record.save(folder)
@@ -135,6 +142,13 @@ def choose_device(device: str) -> str:
         reason = str(error).split("\n", 1)[0]
         raise UsageError(f"device {device!r} is not available here ({reason}). Use --device auto or cpu.") from error
     return device
+
+
+def _modes_kept(model: object) -> AbstractContextManager[None]:
+    from xai_eval.inputs.classifier import Classifier
+    from xai_eval.inputs.layers import evaluating
+
+    return evaluating(model.module) if isinstance(model, Classifier) else nullcontext()
 
 
 def _check_cases(images: ImageSet) -> None:

@@ -258,6 +258,13 @@ def test_a_state_that_is_no_tensor_has_no_digest() -> None:
         weights_digest(Odd(2, 1))
 
 
+@pytest.mark.parametrize("device", ["meta", "lazy"])
+def test_weights_without_values_have_no_digest(device: str) -> None:
+    module = nn.LazyLinear(3) if device == "lazy" else nn.Linear(3, 3, device=device)
+    with pytest.raises(ModelMisbehaves, match="weight"):
+        weights_digest(module)
+
+
 def test_logits_are_handed_on_with_their_gradient() -> None:
     mine = classifier()
     batch = torch.rand(2, 3, 32, 32, requires_grad=True)
@@ -280,6 +287,8 @@ def test_logits_are_handed_on_with_their_gradient() -> None:
         (torch.zeros(2, 3, 1, 1), r"shape \(2, 3, 1, 1\)"),
         (torch.tensor([[0.0, 1, 2], [0, float("nan"), 2]]), r"NaN or infinity for picture 1 .*1 of 2"),
         (torch.full((2, 3), float("inf")), r"picture 0 .*2 of 2"),
+        (torch.zeros(2, 3, dtype=torch.int64), r"a tensor of torch.int64; expected"),
+        (torch.zeros(2, 3, dtype=torch.complex64), r"a tensor of torch.complex64; expected"),
     ],
 )
 def test_a_model_that_gives_something_else_misbehaves(output: object, message: str) -> None:

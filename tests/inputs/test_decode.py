@@ -264,6 +264,20 @@ def test_too_large_is_known_from_the_header(tmp_path: Path, width: int, height: 
         decode(path)
 
 
+@pytest.mark.parametrize(("width", "height"), [(400_000, 16), (16, 1_601), (3_201, 32)])
+def test_a_strip_that_resizing_would_blow_up_is_known_from_the_header(tmp_path: Path, width: int, height: int) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(png_header(width, height))
+    with pytest.raises(InputUnavailable, match=f"is {width} x {height} pixels; expected one side at most 100 times"):
+        decode(path)
+
+
+def test_a_long_strip_is_taken(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    Image.new("RGB", (1_600, 16)).save(path)
+    assert decode(path).pixels.shape == (16, 1_600, 3)
+
+
 def test_within_the_limit_pillow_does_not_warn(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(png_header(10_000, 9_900))

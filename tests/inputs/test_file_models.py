@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from forbidden import forbid
 from PIL import Image
 from torchvision.models import ResNet18_Weights
 
@@ -157,6 +158,14 @@ def test_a_malformed_file_spec(rest: str) -> None:
 def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(InputUnavailable, match=r"gone\.py does not exist"):
         load_model(f"file:{tmp_path / 'gone.py'}:net")
+
+
+def test_a_file_that_cannot_be_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder in (forbid(monkeypatch, tmp_path / "private"), tmp_path / ("n" * 300)):
+        with pytest.raises(InputUnavailable, match=r"m\.py cannot be read"):
+            load_model(f"file:{folder / 'm.py'}:net")
+    with pytest.raises(UsageError, match="no_such_user"):
+        load_model("file:~no_such_user_of_this_machine/m.py:net")
 
 
 def test_a_missing_factory_suggests_the_nearest(tmp_path: Path) -> None:

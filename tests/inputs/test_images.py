@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from forbidden import forbid
 from PIL import Image
 
-from xai_eval.errors import InputUnavailable, UsageError
+from xai_eval.errors import InputUnavailable, UsageError, XaiEvalError
 from xai_eval.inputs import data
 from xai_eval.inputs.file_names import intended_by_name
 from xai_eval.inputs.images import ImageSet, Intended, LabelledImage, load_images
@@ -156,6 +157,56 @@ def test_a_glob_that_matches_no_picture(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("text")
     with pytest.raises(InputUnavailable, match=r"matches no picture .*\(1 other matches\)"):
         load_images(str(tmp_path / "*"))
+
+
+@pytest.mark.parametrize("spec", [".", "deep", "deep/b.png", "*/*.png", "**/*.png", "with_masks"])
+def test_a_folder_that_cannot_be_listed_is_named_and_never_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spec: str
+) -> None:
+    for name in ("a.png", "other/c.png", "deep/b.png"):
+        put(tmp_path / name)
+    put(tmp_path / "with_masks" / "masks" / "a.png")
+    put(tmp_path / "with_masks" / "images" / "deep" / "a.png")
+    forbid(monkeypatch, tmp_path / ("with_masks/images/deep" if spec == "with_masks" else "deep"))
+    with pytest.raises(InputUnavailable, match=r"deep(/images|/b\.png)? cannot be read.*permissions"):
+        load_images(str(tmp_path / spec))
+
+
+def test_what_a_spec_does_not_lead_to_need_not_be_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a.png", "one/b.png", "deep/c.png", ".hidden/d.png"):
+        put(tmp_path / "photos" / name)
+    forbid(monkeypatch, tmp_path / "photos" / ".hidden")
+    assert names(load_images(str(tmp_path / "photos"))) == ["a.png", "deep/c.png", "one/b.png"]
+    forbid(monkeypatch, tmp_path / "photos" / "deep")
+    assert names(load_images(str(tmp_path / "photos" / "*.png"))) == ["a.png"]
+    assert names(load_images(str(tmp_path / "photos" / "o*" / "*.png"))) == ["one/b.png"]
+
+
+def test_names_that_no_system_takes(tmp_path: Path) -> None:
+    put(tmp_path / "a" / "b.png")
+    with pytest.raises(InputUnavailable, match="cannot be read"):
+        load_images(str(tmp_path / ("n" * 300)))
+    with pytest.raises(UsageError, match="no_such_user"):
+        load_images("~no_such_user_of_this_machine/photos")
+    with pytest.raises(XaiEvalError, match="pattern") as told:
+        load_images(str(tmp_path / "**.png"))
+    assert told.value.exit_code == (2 if sys.version_info < (3, 13) else 3)  # later it means *.png
+
+
+def test_a_path_is_taken_and_other_things_are_not(tmp_path: Path) -> None:
+    put(tmp_path / "a.png")
+    assert names(load_images(tmp_path)) == ["a.png"]
+    for wrong in (3, ["a.png"], None):
+        with pytest.raises(UsageError, match="expected a spec"):
+            load_images(wrong)  # type: ignore[arg-type]
+
+
+def test_a_data_root_that_cannot_be_looked_into(empty_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    empty_root.mkdir()
+    forbid(monkeypatch, empty_root)
+    for spec in ("imagenet-samples", "object-masks"):
+        with pytest.raises(InputUnavailable, match=r"data-root/.* cannot be read"):
+            load_images(spec)
 
 
 def test_a_broken_picture_in_a_folder_is_named(tmp_path: Path) -> None:

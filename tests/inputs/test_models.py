@@ -40,3 +40,10 @@ def test_the_device_may_be_left_to_the_machine() -> None:
     mine = Classifier("mine", nn.Conv2d(3, 2, 1), imagenet_preprocessing(), ("a", "b"))
     kind = next(load_model(mine, device="auto").module.parameters()).device.type
     assert kind == ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def test_a_bare_module_is_to_be_wrapped() -> None:
+    with pytest.raises(UsageError, match=r"bare Conv2d.* Wrap it: xai_eval.Classifier\("):
+        load_model(nn.Conv2d(3, 2, 1))  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="the model is a int; expected a spec"):
+        load_model(3)  # type: ignore[arg-type]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -63,11 +63,19 @@ class CamMaps:
     image: NDArray[np.float32]
 
 
-def check_methods(names: Sequence[str]) -> None:
-    """Raise UsageError for a name that is no method, with the nearest names."""
-    for name in names:
+def check_methods(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the names if they are methods, at least one and each once.
+
+    Raises:
+        UsageError: they are not; for an unknown name with the nearest ones.
+    """
+    listed = tuple(names) if isinstance(names, Iterable) else (names,)
+    for name in listed:
         if name not in METHOD_NAMES:
-            raise unknown_name("method", name, METHOD_NAMES)
+            raise unknown_name("method", str(name), METHOD_NAMES)
+    if not listed or len(set(listed)) < len(listed):
+        raise UsageError(f"methods is {list(listed)}; expected at least one method, each once.")
+    return listed
 
 
 def explain(

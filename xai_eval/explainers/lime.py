@@ -32,8 +32,9 @@ class LimeSettings:
 
     def __post_init__(self) -> None:
         for name, least in (("num_samples", 2), ("top_labels", 1), ("num_features", 1), ("batch_size", 1)):
-            if getattr(self, name) < least:
-                raise UsageError(f"{name} of lime is {getattr(self, name)}; expected at least {least}.")
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < least:
+                raise UsageError(f"{name} of lime is {value!r}; expected a whole number, at least {least}.")
 
 
 @dataclass(frozen=True, eq=False)

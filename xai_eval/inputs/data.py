@@ -19,6 +19,7 @@ from typing import Any
 import pooch
 
 from xai_eval.errors import InputUnavailable, unknown_name
+from xai_eval.inputs.paths import given_path, readable
 
 _TIMEOUT = 30  # seconds without an answer
 
@@ -57,7 +58,7 @@ def data_root() -> Path:
     """Return the folder that is looked in before anything is downloaded; it may not exist yet."""
     named = os.environ.get("XAI_EVAL_DATA")
     cache: Path = pooch.os_cache("xai_eval")
-    return Path(named).expanduser() if named else cache
+    return given_path(named) if named else cache
 
 
 def fixtures_folder() -> Path:
@@ -161,8 +162,9 @@ def obtain(download: Download, also: Sequence[Path] = ()) -> Path:
     """
     home = data_root() / PurePosixPath(download.file)
     for place in (home, *also):
-        if place.is_file():
-            return _verified(place, download)
+        with readable(place):
+            if place.is_file():
+                return _verified(place, download)
     try:
         _transfer(download, home)
     # The exceptions of requests are OSErrors too.

@@ -21,6 +21,9 @@ from xai_eval.errors import InputUnavailable
 
 SMALLEST_SIDE = 16
 LARGEST_AREA = 100_000_000
+# Models resize the shorter side to a few hundred pixels and keep the ratio, so that a narrow strip becomes huge. With
+# this ratio it becomes 512 x 51,200, well within the largest area.
+LARGEST_RATIO = 100
 
 _ORIENTATION = 0x0112
 _SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I;16N", "I")
@@ -47,7 +50,8 @@ def decode(path: Path) -> Decoded:
 
     Raises:
         InputUnavailable: the file is missing, empty, no picture, truncated, smaller than 16 px on a side, or
-            larger than 100 megapixels (known from its header, before anything is decoded).
+            larger than 100 megapixels, or a strip of more than 100 to 1 (known from its header, before anything is
+            decoded).
     """
     data = _read(path)
     with warnings.catch_warnings():
@@ -102,6 +106,11 @@ def _check_size(path: Path, image: Image.Image) -> None:
         raise InputUnavailable(
             f"{path} is {width} x {height} pixels; expected at least {SMALLEST_SIDE} on each side, because a "
             "smaller picture shows nothing that could be explained. Use a larger picture."
+        )
+    if max(width, height) > LARGEST_RATIO * min(width, height):
+        raise InputUnavailable(
+            f"{path} is {width} x {height} pixels; expected one side at most {LARGEST_RATIO} times as long as the "
+            "other, because resizing the shorter side to what a model takes would blow up the longer. Crop it first."
         )
 
 

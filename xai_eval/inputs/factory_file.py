@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from xai_eval.errors import InputUnavailable, UsageError, XaiEvalError, unknown_name
+from xai_eval.inputs.paths import readable
 
 _MODULE_NAME = "xai_eval_factory_file"
 
@@ -22,10 +23,12 @@ def call_factory(path: Path, factory: str) -> object:
     file's folder are forgotten, so that two files with neighbours of the same name do not get each other's.
 
     Raises:
-        InputUnavailable: the file is missing, or it or the factory raises.
+        InputUnavailable: the file is missing or cannot be read, or it or the factory raises.
         UsageError: the file has no such function; the nearest names are given.
     """
-    if not path.is_file():
+    with readable(path):
+        found = path.is_file()
+    if not found:
         raise InputUnavailable(
             f"{path} does not exist; expected a Python file with a function {factory!r}. Check the path in "
             "the model spec file:PATH.py:FACTORY."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
 from torch import nn
 
@@ -13,6 +12,7 @@ from xai_eval.inputs.factory_file import call_factory
 from xai_eval.inputs.imagenet_classes import imagenet_classes
 from xai_eval.inputs.layers import forward_zeros
 from xai_eval.inputs.outputs import number_of_outputs
+from xai_eval.inputs.paths import given_path
 from xai_eval.inputs.preprocessing import Preprocessing, imagenet_preprocessing, prepared_shape
 
 
@@ -27,7 +27,7 @@ def load_file_model(rest: str) -> Classifier:
     file, _, factory = rest.rpartition(":")
     if not factory.isidentifier() or not file.endswith(".py"):
         raise UsageError(f"model spec 'file:{rest}' is malformed; expected file:PATH.py:FACTORY.")
-    path = Path(file).expanduser()
+    path = given_path(file)
     name = f"file:{path.name}:{factory}"
     made = call_factory(path, factory)
     if isinstance(made, Classifier):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import os
 from pathlib import Path
 
 from xai_eval.errors import InputUnavailable, UsageError
 from xai_eval.inputs.data import data_root, download_entries, obtain
 from xai_eval.inputs.labelled import ImageSet, Intended, LabelledImage
+from xai_eval.inputs.paths import files_matching, given_path, readable
 from xai_eval.inputs.picture_files import (
     is_picture,
     known_suffixes,
@@ -25,7 +27,7 @@ _NAMED = ("scenes", "scenes:N", "imagenet-samples", "object-masks")
 _SCENES = 12
 
 
-def load_images(spec: str) -> ImageSet:
+def load_images(spec: str | os.PathLike[str]) -> ImageSet:
     """Load the pictures that a spec names, in sorted order.
 
     Args:
@@ -34,16 +36,24 @@ def load_images(spec: str) -> ImageSet:
             a glob such as "photos/*.jpg".
 
     Raises:
-        UsageError: the spec is malformed, or names are not unique.
-        InputUnavailable: a file is missing or cannot be decoded, or there is no picture at all.
+        UsageError: the spec is malformed or no spec, or names are not unique.
+        InputUnavailable: a file is missing or cannot be decoded, a folder cannot be listed, or there is no picture
+            at all.
     """
+    if not isinstance(spec, str | os.PathLike):
+        raise UsageError(f"the pictures are a {type(spec).__name__}; expected a spec, as text, a path or an ImageSet.")
+    with readable(spec):
+        return _load(str(spec))
+
+
+def _load(spec: str) -> ImageSet:
     if spec == "scenes" or spec.startswith("scenes:"):
         return _scenes(spec)
     if spec == "imagenet-samples":
         return _imagenet_samples()
     if spec == "object-masks":
         return _object_masks()
-    path = Path(spec).expanduser()
+    path = given_path(spec)
     if path.is_dir():
         return _folder(path)
     if path.exists() or not glob.has_magic(spec):
@@ -110,8 +120,13 @@ def _file(spec: str, path: Path) -> ImageSet:
 def _glob(spec: str, pattern: Path) -> ImageSet:
     # Names are relative to the deepest folder that the pattern spells out.
     base = next(parent for parent in pattern.parents if not glob.has_magic(str(parent)))
-    files = sorted(base.glob(pattern.relative_to(base).as_posix()))
-    chosen = [file for file in files if file.is_file() and is_picture(file)]
+    try:
+        files = files_matching(base, pattern.relative_to(base).as_posix())
+    except ValueError as error:
+        raise UsageError(
+            f"image spec {spec!r} is no pattern ({error}). Write '**/*.jpg' for any folder below."
+        ) from error
+    chosen = [file for file in files if is_picture(file)]
     if not chosen:
         raise InputUnavailable(
             f"image spec {spec!r} matches no picture below {base} ({len(files)} other matches); expected "

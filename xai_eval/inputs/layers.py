@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from xai_eval.errors import ModelMisbehaves, UsageError
+from xai_eval.errors import UsageError
+from xai_eval.inputs.guarded import guarded
 
 _CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 
@@ -47,7 +48,7 @@ def default_layer(module: nn.Module, input_shape: tuple[int, ...]) -> str:
         ModelMisbehaves: the model fails on a picture of zeros.
     """
     last = _LastMap()
-    with _evaluating(module), _watching(module, last):
+    with evaluating(module), _watching(module, last):
         forward_zeros(module, input_shape)
     if not last.name:
         raise UsageError(
@@ -67,18 +68,14 @@ def forward_zeros(module: nn.Module, input_shape: tuple[int, ...]) -> object:
     # Inference mode is left because tensors made in it have no version.
     with torch.inference_mode(False), torch.no_grad():
         batch = torch.zeros((1, *input_shape), device=parameter.device, dtype=parameter.dtype)
-        try:
+        with guarded(type(module).__name__, batch.shape):
             output: object = module(batch)
-        except Exception as error:
-            raise ModelMisbehaves(
-                f"{type(module).__name__} fails on a batch of shape {tuple(batch.shape)}: "
-                f"{type(error).__name__}: {error}. Check that the model takes pictures of this size."
-            ) from error
     return output
 
 
 @contextmanager
-def _evaluating(module: nn.Module) -> Iterator[None]:
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Put a model into evaluation mode, and each of its parts back into the mode that it was in."""
     flags = [(part, part.training) for part in module.modules()]
     module.eval()
     try:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import nn
 
-from xai_eval.errors import UsageError, unknown_name
+from xai_eval.errors import UsageError, one_line, unknown_name
 from xai_eval.inputs.bundled_models import load_scenes_model
 from xai_eval.inputs.classifier import Classifier
 from xai_eval.inputs.file_models import load_file_model
@@ -42,7 +42,7 @@ def load_model(spec: str | Classifier, *, device: str = "cpu") -> Classifier:
         device: a PyTorch device such as "cpu" or "cuda:0"; "auto" takes the GPU if there is one.
 
     Raises:
-        UsageError: the spec is malformed, a name in it is unknown, or the device is not there.
+        UsageError: the spec is malformed or no spec, a name in it is unknown, or the device is not there.
         InputUnavailable: the model or its weights cannot be had, or do not fit together.
         ModelMisbehaves: a module from a factory does not return logits.
     """
@@ -51,7 +51,14 @@ def load_model(spec: str | Classifier, *, device: str = "cpu") -> Classifier:
     return classifier
 
 
-def _load(spec: str) -> Classifier:
+def _load(spec: object) -> Classifier:
+    if isinstance(spec, nn.Module):
+        raise UsageError(
+            f"the model is a bare {type(spec).__name__}, which says neither how pictures are prepared nor what its "
+            "classes are called. Wrap it: xai_eval.Classifier(name, module, preprocess, class_names)."
+        )
+    if not isinstance(spec, str):
+        raise UsageError(f"the model is a {type(spec).__name__}; expected a spec, as text, or an xai_eval.Classifier.")
     kind, _, rest = spec.partition(":")
     if kind not in _LOADERS:
         raise unknown_name("model spec", spec, _FORMS, hint=f"Expected one of {', '.join(_FORMS)}.")
@@ -67,6 +74,4 @@ def _move(module: nn.Module, device: str) -> None:
         module.to(torch.device(device))
     # PyTorch raises an AssertionError when it was built without CUDA.
     except (RuntimeError, AssertionError) as error:
-        raise UsageError(
-            f"device {device!r} cannot be used here ({str(error).splitlines()[0]}). Use cpu or auto."
-        ) from error
+        raise UsageError(f"device {device!r} cannot be used here ({one_line(error)}). Use cpu or auto.") from error

@@ -7,6 +7,7 @@ from torch import nn
 
 from xai_eval.errors import ModelMisbehaves
 from xai_eval.inputs.classifier import Classifier
+from xai_eval.inputs.guarded import guarded
 
 
 def logits(model: Classifier | nn.Module, batch: torch.Tensor) -> torch.Tensor:
@@ -17,11 +18,12 @@ def logits(model: Classifier | nn.Module, batch: torch.Tensor) -> torch.Tensor:
         batch: prepared pictures, on the model's device.
 
     Raises:
-        ModelMisbehaves: the model returns something other than a tensor, another shape, NaN or infinity.
+        ModelMisbehaves: the model raises, or returns something other than a tensor of real numbers, another shape, NaN
+            or infinity.
     """
     if isinstance(model, Classifier):
-        return _check(model.module(batch), len(batch), len(model.class_names), model.name)
-    return _check(model(batch), len(batch), None, type(model).__name__)
+        return _call(model.module, batch, len(model.class_names), model.name)
+    return _call(model, batch, None, type(model).__name__)
 
 
 def number_of_outputs(output: object, name: str) -> int:
@@ -31,6 +33,12 @@ def number_of_outputs(output: object, name: str) -> int:
         ModelMisbehaves: it is not a tensor (1, C).
     """
     return _check_shape(output, 1, None, name).shape[1]
+
+
+def _call(module: nn.Module, batch: torch.Tensor, classes: int | None, name: str) -> torch.Tensor:
+    with guarded(name, batch.shape):
+        output = module(batch)
+    return _check(output, len(batch), classes, name)
 
 
 def _check(output: object, rows: int, classes: int | None, name: str) -> torch.Tensor:
@@ -51,6 +59,11 @@ def _check_shape(output: object, rows: int, classes: int | None, name: str) -> t
         raise ModelMisbehaves(
             f"{name} returned a {type(output).__name__}; expected {expected} of logits. Wrap the model in a "
             "module that returns its logits alone."
+        )
+    if not output.is_floating_point():
+        raise ModelMisbehaves(
+            f"{name} returned a tensor of {output.dtype}; expected {expected} of logits, which are floating-point "
+            "numbers. Return what the last layer computes, not the class."
         )
     shape = tuple(output.shape)
     if len(shape) != 2 or shape[0] != rows or shape[1] == 0 or classes not in (None, shape[1]):

@@ -12,6 +12,7 @@ from xai_eval.errors import InputUnavailable, UsageError
 from xai_eval.inputs.decode import decode
 from xai_eval.inputs.file_names import intended_by_name
 from xai_eval.inputs.labelled import LabelledImage
+from xai_eval.inputs.paths import files_below, readable
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 
@@ -20,14 +21,11 @@ def pictures_in(folder: Path) -> list[Path]:
     """Return the picture files below a folder; hidden files and folders are left out.
 
     Raises:
-        InputUnavailable: there is none.
+        InputUnavailable: there is none, or a folder cannot be listed.
     """
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    chosen = [
-        path
-        for path in files
-        if is_picture(path) and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    ]
+    with readable(folder):
+        files = files_below(folder)
+    chosen = [path for path in files if is_picture(path) and not path.name.startswith(".")]
     if not chosen:
         what = f"holds {len(files)} files but no picture" if files else "is empty"
         raise InputUnavailable(f"{folder} {what}; expected files ending in {known_suffixes()}. Check the path.")

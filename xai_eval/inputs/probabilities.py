@@ -8,6 +8,7 @@ import torch
 
 from xai_eval.errors import ModelMisbehaves
 from xai_eval.inputs.classifier import Classifier
+from xai_eval.inputs.guarded import guarded
 from xai_eval.inputs.outputs import logits
 
 # How far the sum of a row of probabilities in single precision strays from 1 over thousands of classes.
@@ -19,12 +20,12 @@ Predict = Callable[[torch.Tensor], torch.Tensor]
 def probabilities(classifier: Classifier) -> Predict:
     """Return a function from views, uint8 (N, H, W, 3), to probabilities (N, C) on the model's device.
 
-    The function raises ModelMisbehaves where the model returns no finite logits, or returns probabilities: a softmax
-    of probabilities is nearly flat, and so would be every explanation of it.
+    The function raises ModelMisbehaves where the model raises, returns no finite logits, or returns probabilities: a
+    softmax of probabilities is nearly flat, and so would be every explanation of it.
     """
 
     def predict(views: torch.Tensor) -> torch.Tensor:
-        with torch.inference_mode():
+        with torch.inference_mode(), guarded(classifier.name, views.shape):
             scores = logits(classifier, classifier.preprocess.from_view(views.to(classifier.device)))
         # A single class has nothing to sum up: its logit may well be 1.
         if scores.shape[1] > 1 and _are_probabilities(scores):

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from xai_eval.errors import InputUnavailable, ModelMisbehaves
+from xai_eval.errors import InputUnavailable, ModelMisbehaves, one_line
 
 
 def weights_digest(module: nn.Module) -> str:
@@ -19,7 +19,7 @@ def weights_digest(module: nn.Module) -> str:
     Equal digests mean equal weights on any device. Buffers that PyTorch does not save are not part of it.
 
     Raises:
-        ModelMisbehaves: the state holds something other than tensors, which no digest can vouch for.
+        ModelMisbehaves: the state holds something other than tensors with values, which no digest can vouch for.
     """
     digest = hashlib.sha256()
     for name, value in sorted(module.state_dict().items()):
@@ -28,10 +28,19 @@ def weights_digest(module: nn.Module) -> str:
                 f"the state of {type(module).__name__} holds a {type(value).__name__} under {name!r}; "
                 "expected tensors only, because the digest of the weights is over bytes. Use a float model."
             )
-        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
-        flat = value.detach().cpu().contiguous().reshape(-1)
-        digest.update(flat.view(torch.uint8).numpy().tobytes())
+        digest.update(_bytes(module, name, value))
     return digest.hexdigest()
+
+
+def _bytes(module: nn.Module, name: str, value: torch.Tensor) -> bytes:
+    try:
+        head = f"{name} {value.dtype} {tuple(value.shape)}\n".encode()
+        return head + value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+    except (RuntimeError, TypeError) as error:
+        raise ModelMisbehaves(
+            f"the weights {name!r} of {type(module).__name__} have no bytes that a digest could be over "
+            f"({one_line(error)}). Load them onto a device, as dense tensors, before the model is explained."
+        ) from error
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -45,7 +54,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     # A damaged file raises RuntimeError, EOFError, UnpicklingError or KeyError, depending on the place.
     except Exception as error:
         raise InputUnavailable(
-            f"{path} cannot be read as plain weights ({_first_line(error)}). It is damaged, or it holds "
+            f"{path} cannot be read as plain weights ({one_line(error)}). It is damaged, or it holds "
             "pickled objects, which are never run here. Get the file again, or save it with "
             "torch.save(model.state_dict(), ...)."
         ) from error
@@ -78,8 +87,3 @@ def other_architecture(module: nn.Module | str, origin: Path, error: Exception) 
         f"{origin} holds weights of another architecture than {name}: {misfit[:200]} "
         "Get the weights that were trained with this architecture."
     )
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0][:160]}" if lines else type(error).__name__

@@ -39,8 +39,8 @@ class MaskPolicy:
     def __post_init__(self) -> None:
         if self.name not in POLICIES:
             raise unknown_name("mask policy", self.name, POLICIES)
-        if not 0.0 < self.area < 1.0:
-            raise UsageError(f"area of the mask policy is {self.area:g}; expected a share between 0 and 1.")
+        if not isinstance(self.area, int | float) or not 0.0 < self.area < 1.0:
+            raise UsageError(f"area of the mask policy is {self.area!r}; expected a share between 0 and 1.")
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,10 +14,10 @@ from xai_eval.fingerprint import fingerprint_array
 from xai_eval.metrics.localisation import THRESHOLDS, half_cell, iou_sweep
 from xai_eval.result import Case, Result
 from xai_eval.tasks import task
+from xai_eval.tasks.asked import check_asked
 from xai_eval.tasks.environment import provenance
 from xai_eval.tasks.map_rows import TABLE_TOLERANCE, map_row
-from xai_eval.tasks.subject import look
-from xai_eval.tasks.target import check_target
+from xai_eval.tasks.subject import cam_maps, look
 
 if TYPE_CHECKING:
     from xai_eval.explainers.cams import CamMaps
@@ -41,7 +41,7 @@ def cams(
     images: ImageSet,
     *,
     methods: Sequence[str] = DEFAULT_METHODS,
-    target: str = "predicted",
+    target: str | int = "predicted",
     layer: str | None = None,
     seed: int = 0,
 ) -> Iterator[Result]:
@@ -60,17 +60,14 @@ def cams(
         layer's own resolution. Names are checked before it is returned.
 
     Raises:
-        UsageError: an unknown method, layer or class.
-        ModelMisbehaves: the model returns what is no batch of logits.
+        UsageError: an unknown method, layer or class, a layer without a map, or a seed out of range.
+        ModelMisbehaves: the model raises, or returns what is no batch of logits.
     """
     from xai_eval.explainers.cams import check_methods
 
-    methods = (methods,) if isinstance(methods, str) else tuple(methods)
-    check_methods(methods)
-    layer = layer or classifier.default_layer()
-    classifier.layer(layer)
-    check_target(classifier, images, target)
-    params = {"methods": list(methods), "target": target, "layer": layer}
+    methods = check_methods([methods] if isinstance(methods, str) else methods)
+    asked = check_asked(classifier, images, layer, target, seed)
+    params = {"methods": list(methods), "target": asked.target, "layer": asked.layer}
     return (
         _evaluate(Case("cams", classifier.name, f"{images.name}/{image.name}", params), classifier, image, seed)
         for image in images.images
@@ -78,14 +75,9 @@ def cams(
 
 
 def _evaluate(case: Case, classifier: Classifier, image: LabelledImage, seed: int) -> Result:
-    from xai_eval.explainers.cams import explain
-
-    subject = look(classifier, image, case.params["layer"], case.params["target"])
-    layer = classifier.layer(case.params["layer"])
-    maps = {
-        method: explain(classifier.module, layer, subject.batch, [subject.target.index], method, seed=seed)
-        for method in case.params["methods"]
-    }
+    layer = case.params["layer"]
+    subject = look(classifier, image, layer, case.params["target"])
+    maps = {method: cam_maps(subject, layer, method, seed) for method in case.params["methods"]}
     return Result(
         case=case,
         fields={**subject.fields, **_map_fields(subject.mask, maps)},

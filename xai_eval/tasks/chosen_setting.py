@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xai_eval.errors import InputUnavailable, UsageError
+from xai_eval.files import read_json
 
 if TYPE_CHECKING:
     from xai_eval.explainers.lime_search import Setting
@@ -34,7 +34,7 @@ def read_chosen_setting(path: Path | str) -> ChosenSetting:
         UsageError: it is no such document, or a setting in it is none that lime can take.
     """
     try:
-        document = json.loads(Path(path).read_text())
+        document = read_json(Path(path))
     except OSError as error:
         raise InputUnavailable(f"the chosen setting {path} cannot be read ({error.strerror or error}).") from error
     except ValueError as error:

@@ -29,12 +29,12 @@ from xai_eval.metrics.focus import concept_shares, focus, insight
 from xai_eval.metrics.localisation import iou_at_equal_area
 from xai_eval.result import Case, Result
 from xai_eval.tasks import task
+from xai_eval.tasks.asked import Asked, check_asked
 from xai_eval.tasks.cams import MAP_TOLERANCE
 from xai_eval.tasks.environment import provenance
 from xai_eval.tasks.lime import LIBRARIES
 from xai_eval.tasks.lime_run import LimeRun, run_lime
-from xai_eval.tasks.subject import Subject, look
-from xai_eval.tasks.target import check_target
+from xai_eval.tasks.subject import Subject, cam_maps, look
 from xai_eval.tasks.whole_set import set_case, set_provenance, set_stages
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def comparison(
     segmentation: str = "quickshift",
     segmentation_parameters: Mapping[str, Any] | None = None,
     batch_size: int = 10,
-    target: str = "predicted",
+    target: str | int = "predicted",
     layer: str | None = None,
     seed: int = 0,
 ) -> Iterator[Result]:
@@ -138,7 +138,7 @@ def comparison(
 
     Raises:
         UsageError: an unknown policy, segmentation, parameter, layer or class, or a number out of range.
-        ModelMisbehaves: the model returns what is no batch of logits.
+        ModelMisbehaves: the model raises, or returns what is no batch of logits.
     """
     from xai_eval.explainers.lime import LimeSettings
     from xai_eval.explainers.segmentation import choose_segmentation
@@ -146,23 +146,21 @@ def comparison(
     how = MaskPolicy(policy, area)
     settings = LimeSettings(num_samples=num_samples, top_labels=1, batch_size=batch_size)
     cut = choose_segmentation(segmentation, seed, segmentation_parameters)
-    layer = layer or classifier.default_layer()
-    classifier.layer(layer)
-    check_target(classifier, images, target)
+    asked = check_asked(classifier, images, layer, target, seed)
     params = {
         "policy": vars(how) if policy == EQUAL_AREA else {"name": policy},
         "num_samples": num_samples,
         "segmentation": {"name": cut.name, **cut.parameters},
         "batch_size": batch_size,
-        "target": target,
-        "layer": layer,
+        "target": asked.target,
+        "layer": asked.layer,
     }
 
     def compare_all() -> Iterator[Result]:
         every: dict[str, _Compared] = {}
         for image in images.images:
             case = Case("comparison", classifier.name, f"{images.name}/{image.name}", params)
-            each = _compare_one(classifier, image, layer, target, cut, settings, how, seed)
+            each = _compare_one(classifier, image, asked, cut, settings, how, seed)
             every[image.name] = each
             yield _result(case, each, seed)
         yield Result(
@@ -178,18 +176,15 @@ def comparison(
 def _compare_one(
     classifier: Classifier,
     image: LabelledImage,
-    layer: str,
-    target: str,
+    asked: Asked,
     segmentation: Segmentation,
     settings: LimeSettings,
     policy: MaskPolicy,
     seed: int,
 ) -> _Compared:
-    from xai_eval.explainers.cams import explain
-
-    subject = look(classifier, image, layer, target)
+    subject = look(classifier, image, asked.layer, asked.target)
     started = time.perf_counter()
-    maps = explain(classifier.module, classifier.layer(layer), subject.batch, [subject.target.index], "gradcam")
+    maps = cam_maps(subject, asked.layer)
     seconds = time.perf_counter() - started
     run = run_lime(subject, segmentation, settings, [seed])
     cam = CamExplanation(subject.target.index, maps.image[0])

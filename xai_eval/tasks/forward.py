@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xai_eval.errors import ModelMisbehaves, UsageError
+from xai_eval.errors import UsageError
 
 if TYPE_CHECKING:
     import torch
@@ -33,33 +33,34 @@ def input_batch(classifier: Classifier, pixels: NDArray[np.uint8]) -> torch.Tens
     """Prepare one picture, uint8 (h, w, 3), as a batch (1, 3, H, W) on the model's device."""
     from PIL import Image
 
-    return classifier.preprocess(Image.fromarray(pixels))[None].to(classifier.device)
+    from xai_eval.inputs.guarded import guarded
+
+    # The preparation may be the user's own, like the model.
+    with guarded(f"the preprocessing of {classifier.name}", pixels.shape):
+        return classifier.preprocess(Image.fromarray(pixels))[None].to(classifier.device)
 
 
 def forward(classifier: Classifier, layer: str, batch: torch.Tensor) -> Forward:
     """Run the model on a batch of one and keep its logits and what `layer` returned last.
 
     Raises:
-        ModelMisbehaves: no finite logits of the right shape.
+        ModelMisbehaves: the model raises, or returns no finite logits of the right shape.
         UsageError: the layer was not reached, or returned no map (1, c, h, w).
     """
     import torch
 
+    from xai_eval.inputs.guarded import guarded
     from xai_eval.inputs.outputs import logits
 
     kept: list[Any] = []
-    # A clone, because an in-place ReLU that follows would change what is kept.
-    handle = classifier.layer(layer).register_forward_hook(lambda _m, _i, output: kept.append(_clone(output)))
-    try:
-        with torch.no_grad():
-            scores = logits(classifier, batch)
-    except (RuntimeError, TypeError, ValueError) as error:
-        raise ModelMisbehaves(
-            f"{classifier.name} failed on an input of shape {tuple(batch.shape)}: {str(error).splitlines()[0]}. "
-            "Check that its preprocessing gives the size and channels that the model takes."
-        ) from error
-    finally:
-        handle.remove()
+    with guarded(classifier.name, batch.shape):
+        # A clone, because an in-place ReLU that follows would change what is kept.
+        handle = classifier.layer(layer).register_forward_hook(lambda _m, _i, output: kept.append(_clone(output)))
+        try:
+            with torch.no_grad():
+                scores = logits(classifier, batch)
+        finally:
+            handle.remove()
     return Forward(_numpy(scores[0]), _numpy(_spatial_map(kept, layer, classifier.name)[0]))
 
 

@@ -16,12 +16,12 @@ from xai_eval.metrics.localisation import half_cell, iou_at_equal_area
 from xai_eval.metrics.paired import SIGNIFICANT, PairedTest, paired_test
 from xai_eval.result import Case, Result
 from xai_eval.tasks import task
+from xai_eval.tasks.asked import check_asked
 from xai_eval.tasks.cams import MAP_TOLERANCE
 from xai_eval.tasks.environment import provenance
 from xai_eval.tasks.lime import LIBRARIES
 from xai_eval.tasks.map_rows import TABLE_TOLERANCE, map_row
-from xai_eval.tasks.subject import Subject, look
-from xai_eval.tasks.target import check_target
+from xai_eval.tasks.subject import Subject, cam_maps, look
 from xai_eval.tasks.whole_set import set_case, set_provenance, set_stages
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def hybrid(
     segmentation: str = "slic",
     segmentation_parameters: Mapping[str, Any] | None = None,
     batch_size: int = 10,
-    target: str = "predicted",
+    target: str | int = "predicted",
     layer: str | None = None,
     seed: int = 0,
 ) -> Iterator[Result]:
@@ -75,22 +75,20 @@ def hybrid(
 
     Raises:
         UsageError: an unknown segmentation, parameter, layer or class, or a number that is too small.
-        ModelMisbehaves: the model returns what is no batch of logits.
+        ModelMisbehaves: the model raises, or returns what is no batch of logits.
     """
     from xai_eval.explainers.lime import LimeSettings
     from xai_eval.explainers.segmentation import choose_segmentation
 
     settings = LimeSettings(num_samples=num_samples, top_labels=1, batch_size=batch_size)
     cut = choose_segmentation(segmentation, seed, segmentation_parameters)
-    layer = layer or classifier.default_layer()
-    classifier.layer(layer)
-    check_target(classifier, images, target)
+    asked = check_asked(classifier, images, layer, target, seed)
     params = {
         "num_samples": num_samples,
         "segmentation": {"name": cut.name, **cut.parameters},
         "batch_size": batch_size,
-        "target": target,
-        "layer": layer,
+        "target": asked.target,
+        "layer": asked.layer,
     }
 
     def combine_all() -> Iterator[Result]:
@@ -118,11 +116,8 @@ def _combine_one(
     settings: LimeSettings,
     seed: int,
 ) -> Result:
-    from xai_eval.explainers.cams import explain as explain_by_cam
-
     subject = look(classifier, image, case.params["layer"], case.params["target"])
-    layer = classifier.layer(case.params["layer"])
-    cam = explain_by_cam(classifier.module, layer, subject.batch, [subject.target.index], "gradcam")
+    cam = cam_maps(subject, case.params["layer"])
     maps = _maps(subject, cam.image[0], segmentation, settings, seed)
     margin = half_cell(cam.layer[0].shape, cam.image[0].shape)
     heatmaps = {name: Heatmap(_displayed(each), MAP_TOLERANCE) for name, each in maps.items()}

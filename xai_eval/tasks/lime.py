@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from xai_eval.errors import UsageError
 from xai_eval.fields import Field, Heatmap, HeatmapTolerance, Label, Mask, Segments, Table, Weights
 from xai_eval.fingerprint import fingerprint_array
 from xai_eval.metrics.localisation import half_cell
@@ -16,13 +15,13 @@ from xai_eval.metrics.stability import TOP
 from xai_eval.metrics.superpixels import best_superpixels, mask_of, positive_map
 from xai_eval.result import Case, Result
 from xai_eval.tasks import task
+from xai_eval.tasks.asked import check_asked
 from xai_eval.tasks.cams import MAP_TOLERANCE
 from xai_eval.tasks.chosen_setting import read_chosen_setting
 from xai_eval.tasks.environment import provenance
 from xai_eval.tasks.lime_run import LimeRun, run_lime
 from xai_eval.tasks.map_rows import TABLE_TOLERANCE, map_row
-from xai_eval.tasks.subject import PROBABILITY_TOLERANCE, Subject, look
-from xai_eval.tasks.target import check_target
+from xai_eval.tasks.subject import PROBABILITY_TOLERANCE, Subject, cam_maps, look
 
 if TYPE_CHECKING:
     from xai_eval.explainers.lime import LimeSettings
@@ -55,7 +54,7 @@ def lime(
     segmentation_parameters: Mapping[str, Any] | None = None,
     setting: str | None = None,
     seeds: int = 5,
-    target: str = "predicted",
+    target: str | int = "predicted",
     layer: str | None = None,
     seed: int = 0,
 ) -> Iterator[Result]:
@@ -82,25 +81,21 @@ def lime(
 
     Raises:
         UsageError: an unknown segmentation, parameter, layer or class, or a number that is too small.
-        ModelMisbehaves: the model returns what is no batch of logits.
+        ModelMisbehaves: the model raises, or returns what is no batch of logits.
     """
     from xai_eval.explainers.lime import LimeSettings
     from xai_eval.explainers.segmentation import choose_segmentation
 
-    if seeds < 1:
-        raise UsageError(f"seeds of lime is {seeds}; expected at least 1, and 2 or more to measure stability.")
-    layer = layer or classifier.default_layer()
-    classifier.layer(layer)
-    check_target(classifier, images, target)
     given = LimeSettings(num_samples, top_labels, num_features, batch_size)
     cut = choose_segmentation(segmentation, seed, segmentation_parameters)
     chosen = read_chosen_setting(setting) if setting is not None else None
+    asked = check_asked(classifier, images, layer, target, seed, seeds)
 
     def evaluate(image: LabelledImage) -> Result:
         name = f"{images.name}/{image.name}"
         how, by = (given, cut) if chosen is None else _from_search(chosen.of(name), seed)
         cuts = {"name": by.name, **by.parameters}
-        params = {**vars(how), "segmentation": cuts, "seeds": seeds, "target": target, "layer": layer}
+        params = {**vars(how), "segmentation": cuts, "seeds": seeds, "target": asked.target, "layer": asked.layer}
         return _evaluate(Case("lime", classifier.name, name, params), classifier, image, by, how, seed)
 
     return map(evaluate, images.images)
@@ -122,11 +117,8 @@ def _evaluate(
     settings: LimeSettings,
     seed: int,
 ) -> Result:
-    from xai_eval.explainers.cams import explain as explain_by_cam
-
     subject = look(classifier, image, case.params["layer"], case.params["target"])
-    layer = classifier.layer(case.params["layer"])
-    cam = explain_by_cam(classifier.module, layer, subject.batch, [subject.target.index], "gradcam")
+    cam = cam_maps(subject, case.params["layer"])
     run = run_lime(subject, segmentation, settings, range(seed, seed + case.params["seeds"]))
     maps = {"lime": _map(run), "gradcam": Heatmap(cam.image[0], MAP_TOLERANCE)}
     margin = half_cell(cam.layer[0].shape, cam.image[0].shape)

@@ -16,12 +16,12 @@ from xai_eval.metrics.search import OBJECTIVES, TRUTH, Objective, mean_ranks, tr
 from xai_eval.metrics.superpixels import positive_map
 from xai_eval.result import Case, Result
 from xai_eval.tasks import task
+from xai_eval.tasks.asked import check_asked
 from xai_eval.tasks.cams import MAP_TOLERANCE
 from xai_eval.tasks.environment import provenance
 from xai_eval.tasks.lime import LIBRARIES
 from xai_eval.tasks.search_scores import ScoredSettings, as_json, cheapest_first, score_settings
-from xai_eval.tasks.subject import look
-from xai_eval.tasks.target import check_target
+from xai_eval.tasks.subject import cam_maps, look
 from xai_eval.tasks.whole_set import set_case, set_provenance, set_stages
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def lime_search(
     *,
     grid: Mapping[str, Any] | None = None,
     objective: str = DEFAULT_OBJECTIVE,
-    target: str = "predicted",
+    target: str | int = "predicted",
     layer: str | None = None,
     seed: int = 0,
 ) -> Iterator[Result]:
@@ -65,15 +65,13 @@ def lime_search(
 
     Raises:
         UsageError: an unknown objective, argument, layer or class, or a value that lime cannot take.
-        ModelMisbehaves: the model returns what is no batch of logits.
+        ModelMisbehaves: the model raises, or returns what is no batch of logits.
     """
     from xai_eval.explainers.lime_search import make_grid
 
     tried, chosen = make_grid(grid), _objective(objective)
-    layer = layer or classifier.default_layer()
-    classifier.layer(layer)
-    check_target(classifier, images, target)
-    params = {"grid": vars(tried), "objective": objective, "target": target, "layer": layer}
+    asked = check_asked(classifier, images, layer, target, seed)
+    params = {"grid": vars(tried), "objective": objective, "target": asked.target, "layer": asked.layer}
     return _search_all(classifier, images, params, tried, chosen, seed)
 
 
@@ -103,15 +101,13 @@ def _search_all(
 def _search_one(
     case: Case, classifier: Classifier, image: LabelledImage, grid: Grid, objective: Objective, seed: int
 ) -> tuple[Result, ScoredSettings]:
-    from xai_eval.explainers.cams import explain
     from xai_eval.explainers.lime_search import search
     from xai_eval.explainers.perturbation import PerturbedPictures
     from xai_eval.inputs.probabilities import probabilities
 
     subject = look(classifier, image, case.params["layer"], case.params["target"])
     predict = probabilities(classifier)
-    layer = classifier.layer(case.params["layer"])
-    cam = explain(classifier.module, layer, subject.batch, [subject.target.index], "gradcam").image[0]
+    cam = cam_maps(subject, case.params["layer"]).image[0]
     found = search(subject.view, PerturbedPictures(predict, max(grid.batch_size), classifier.device), grid, seed)
     scored = score_settings(subject, grid, found, cam, predict)
     won = scored.best(objective) or cheapest_first(grid.settings)

@@ -18,6 +18,7 @@ from xai_eval.tasks.target import Target, resolve_target
 if TYPE_CHECKING:
     import torch
 
+    from xai_eval.explainers.cams import CamMaps
     from xai_eval.inputs.classifier import Classifier
     from xai_eval.inputs.images import LabelledImage
 
@@ -103,3 +104,18 @@ def look(classifier: Classifier, image: LabelledImage, layer: str, target: str) 
     seen = forward(classifier, layer, batch)
     resolved = resolve_target(classifier, image, int(np.argmax(seen.logits)), target)
     return Subject(classifier, image, batch, seen, resolved)
+
+
+def cam_maps(subject: Subject, layer: str, method: str = "gradcam", seed: int = 0) -> CamMaps:
+    """Explain the class of a subject by one method of class activation maps.
+
+    Raises:
+        ModelMisbehaves: the model fails while the library calls it, or no gradient reaches the layer.
+    """
+    from xai_eval.explainers.cams import explain
+    from xai_eval.inputs.guarded import guarded
+
+    classifier = subject.classifier
+    with guarded(classifier.name, subject.batch.shape, method):
+        explained = classifier.layer(layer)
+        return explain(classifier.module, explained, subject.batch, [subject.target.index], method, seed=seed)
