@@ -58,6 +58,15 @@ def test_the_view_is_the_tensor_before_normalisation(weights: object, size: tupl
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("weights", PRESETS)
+def test_views_lead_to_the_very_tensor_of_the_picture(weights: object, size: tuple[int, int]) -> None:
+    preset = TorchvisionPreset(weights.transforms())
+    view = torch.from_numpy(preset.view(picture(*size)).copy())
+    expected = preset(picture(*size))
+    assert torch.equal(preset.from_view(torch.stack([view, view])), torch.stack([expected, expected]))
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("weights", PRESETS)
 def test_a_mask_lands_where_the_pixels_land(weights: object, size: tuple[int, int]) -> None:
     preset = TorchvisionPreset(weights.transforms())
     height, width = size

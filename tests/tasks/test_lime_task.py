@@ -10,10 +10,10 @@ from torch import nn
 from xai_eval import evaluate, load_model
 from xai_eval.drift import State, judge
 from xai_eval.errors import InputUnavailable, ModelMisbehaves, UsageError
+from xai_eval.explainers.probabilities import probabilities
 from xai_eval.inputs.classifier import Classifier
 from xai_eval.inputs.labelled import ImageSet, LabelledImage
 from xai_eval.inputs.preprocessing import fixed_size_preprocessing
-from xai_eval.inputs.probabilities import probabilities
 
 FEW = {"num_samples": 60, "seeds": 2, "images": "scenes:1", "device": "cpu"}
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from xai_eval.inputs.probabilities import Predict, check_probabilities
+from xai_eval.explainers.probabilities import Predict, check_probabilities
 
 
 @dataclass(eq=False)

@@ -14,7 +14,7 @@ from pytorch_grad_cam import ScoreCAM
 from torch import Tensor, nn
 
 from xai_eval.explainers.folding import folded_batch_norms
-from xai_eval.explainers.reproduction import disagreement
+from xai_eval.explainers.memory_format import best_memory_format
 
 # Half of the library's: at 224 px the largest tensors of a ResNet then stay below the 32 MB from which on the
 # allocator asks the system for fresh pages each time.
@@ -65,18 +65,8 @@ class MaskScorer:
         if self._layout is None:
             example = batch[:1].repeat(2, 1, 1, 1)  # two rows show what one hides, such as a view over the batch
             self._stack.enter_context(folded_batch_norms(self._model, example))
-            bears = _bears_channels_last(self._model, example)
-            self._layout = torch.channels_last if bears else torch.contiguous_format
+            self._layout = best_memory_format(self._model, batch[:1])
         logits = cast(Tensor, self._model(batch.contiguous(memory_format=self._layout)))
         # The library's hook collects the activations of every pass, but uses those of the first alone.
         self._recorder.activations.clear()
         return logits
-
-
-def _bears_channels_last(model: nn.Module, example: Tensor) -> bool:
-    expected = model(example)
-    try:
-        logits = model(example.contiguous(memory_format=torch.channels_last))
-    except RuntimeError:  # a `view` that needs the ordinary layout
-        return False
-    return not disagreement(logits, expected)

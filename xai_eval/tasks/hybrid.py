@@ -138,7 +138,7 @@ def _maps(subject: Subject, cam: Map, segmentation: Segmentation, settings: Lime
     from xai_eval.explainers.hybrid import HYBRIDS, Parents
     from xai_eval.explainers.lime import explain
     from xai_eval.explainers.perturbation import PerturbedPictures
-    from xai_eval.inputs.probabilities import probabilities
+    from xai_eval.explainers.probabilities import probabilities
 
     classifier, label = subject.classifier, subject.target.index
     pictures = PerturbedPictures(probabilities(classifier), settings.batch_size, classifier.device)
@@ -157,7 +157,7 @@ def _displayed(saliency: Map) -> NDArray[np.float32]:
 
 
 def _row(subject: Subject, name: str, saliency: Map, heatmap: Heatmap, margin: tuple[int, int]) -> dict[str, Any]:
-    from xai_eval.inputs.probabilities import probabilities
+    from xai_eval.explainers.probabilities import probabilities
 
     row = map_row(name, heatmap, subject.mask, margin)
     if subject.mask is not None:

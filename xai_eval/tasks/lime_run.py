@@ -101,7 +101,7 @@ def run_lime(subject: Subject, segmentation: Segmentation, settings: LimeSetting
     """Explain what the model sees in a picture by lime, the explained class among the classes."""
     from xai_eval.explainers.lime import explain
     from xai_eval.explainers.perturbation import PerturbedPictures
-    from xai_eval.inputs.probabilities import probabilities
+    from xai_eval.explainers.probabilities import probabilities
 
     classifier, label = subject.classifier, subject.target.index
     started = time.perf_counter()

@@ -103,7 +103,7 @@ def _search_one(
 ) -> tuple[Result, ScoredSettings]:
     from xai_eval.explainers.lime_search import search
     from xai_eval.explainers.perturbation import PerturbedPictures
-    from xai_eval.inputs.probabilities import probabilities
+    from xai_eval.explainers.probabilities import probabilities
 
     subject = look(classifier, image, case.params["layer"], case.params["target"])
     predict = probabilities(classifier)

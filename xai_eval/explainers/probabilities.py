@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 
 from xai_eval.errors import ModelMisbehaves
+from xai_eval.explainers.memory_format import best_memory_format
 from xai_eval.inputs.classifier import Classifier
 from xai_eval.inputs.guarded import guarded
 from xai_eval.inputs.outputs import logits
@@ -23,10 +24,14 @@ def probabilities(classifier: Classifier) -> Predict:
     The function raises ModelMisbehaves where the model raises, returns no finite logits, or returns probabilities: a
     softmax of probabilities is nearly flat, and so would be every explanation of it.
     """
+    layouts: list[torch.memory_format] = []
 
     def predict(views: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode(), guarded(classifier.name, views.shape):
-            scores = logits(classifier, classifier.preprocess.from_view(views.to(classifier.device)))
+            batch = classifier.preprocess.from_view(views.to(classifier.device))
+            if not layouts:
+                layouts.append(best_memory_format(classifier.module, batch[:1]))
+            scores = logits(classifier, batch.contiguous(memory_format=layouts[0]))
         # A single class has nothing to sum up: its logit may well be 1.
         if scores.shape[1] > 1 and _are_probabilities(scores):
             raise ModelMisbehaves(
