@@ -62,6 +62,8 @@ def test_a_timm_model(monkeypatch: pytest.MonkeyPatch) -> None:
     picture = Image.effect_noise((90, 60), 50).convert("RGB")
     view = torch.from_numpy(loaded.preprocess.view(picture).copy()).permute(2, 0, 1) / 255
     assert torch.allclose(loaded.preprocess(picture), (view - 0.5) / 0.25)
+    again = loaded.preprocess.from_view(torch.from_numpy(loaded.preprocess.view(picture).copy())[None])
+    assert torch.equal(again[0], loaded.preprocess(picture))
     assert json.dumps(loaded.preprocess.describe())
 
 

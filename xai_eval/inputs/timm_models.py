@@ -38,7 +38,8 @@ class TimmPreprocessing:
 
     def from_view(self, views: torch.Tensor) -> torch.Tensor:
         """Return what timm makes of a picture after it is resized and cropped, float32 (N, 3, H, W)."""
-        return normalised(views, self.config["mean"], self.config["std"])
+        last = self._transform().transforms[-1]
+        return normalised(views, [float(value) for value in last.mean], [float(value) for value in last.std])
 
     def mask(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Resize and crop a mask like the picture, bool (h, w) to bool (H, W)."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from xai_eval.fields import Field, Heatmap, Label, Table
 from xai_eval.fingerprint import fingerprint_array
-from xai_eval.metrics.faithfulness import faithfulness
+from xai_eval.metrics.faithfulness import Predict, faithfulness
 from xai_eval.metrics.localisation import half_cell, iou_at_equal_area
 from xai_eval.metrics.paired import SIGNIFICANT, PairedTest, paired_test
 from xai_eval.result import Case, Result
@@ -116,12 +116,15 @@ def _combine_one(
     settings: LimeSettings,
     seed: int,
 ) -> Result:
+    from xai_eval.explainers.probabilities import probabilities
+
     subject = look(classifier, image, case.params["layer"], case.params["target"])
     cam = cam_maps(subject, case.params["layer"])
-    maps = _maps(subject, cam.image[0], segmentation, settings, seed)
+    predict = probabilities(classifier)
+    maps = _maps(subject, cam.image[0], segmentation, settings, seed, predict)
     margin = half_cell(cam.layer[0].shape, cam.image[0].shape)
     heatmaps = {name: Heatmap(_displayed(each), MAP_TOLERANCE) for name, each in maps.items()}
-    rows = [_row(subject, name, each, heatmaps[name], margin) for name, each in maps.items()]
+    rows = [_row(subject, name, each, heatmaps[name], margin, predict) for name, each in maps.items()]
     return Result(
         case=case,
         fields={**subject.fields, **heatmaps, "table": Table(pd.DataFrame(rows), ROW_TOLERANCE)},
@@ -133,15 +136,16 @@ def _combine_one(
     )
 
 
-def _maps(subject: Subject, cam: Map, segmentation: Segmentation, settings: LimeSettings, seed: int) -> dict[str, Map]:
+def _maps(
+    subject: Subject, cam: Map, segmentation: Segmentation, settings: LimeSettings, seed: int, predict: Predict
+) -> dict[str, Map]:
     """The maps of both parents and all hybrids by name, (H, W) each; their scales differ, only their order counts."""
     from xai_eval.explainers.hybrid import HYBRIDS, Parents
     from xai_eval.explainers.lime import explain
     from xai_eval.explainers.perturbation import PerturbedPictures
-    from xai_eval.explainers.probabilities import probabilities
 
-    classifier, label = subject.classifier, subject.target.index
-    pictures = PerturbedPictures(probabilities(classifier), settings.batch_size, classifier.device)
+    label = subject.target.index
+    pictures = PerturbedPictures(predict, settings.batch_size, subject.classifier.device)
     found = explain(subject.view, pictures, segmentation, settings, labels=[label], seeds=[seed])[0]
     weights = found.surrogates[label].weights
     parents = Parents(subject.view, cam, found.neighbourhood, weights, label, pictures, settings, seed)
@@ -156,14 +160,14 @@ def _displayed(saliency: Map) -> NDArray[np.float32]:
     return (positive / most if most > 0.0 else positive).astype(np.float32)
 
 
-def _row(subject: Subject, name: str, saliency: Map, heatmap: Heatmap, margin: tuple[int, int]) -> dict[str, Any]:
-    from xai_eval.explainers.probabilities import probabilities
-
+def _row(
+    subject: Subject, name: str, saliency: Map, heatmap: Heatmap, margin: tuple[int, int], predict: Predict
+) -> dict[str, Any]:
     row = map_row(name, heatmap, subject.mask, margin)
     if subject.mask is not None:
         # By the whole order, in which what speaks against the class comes last.
         row["iou_equal_area"] = iou_at_equal_area(saliency, subject.mask)
-    curves = faithfulness(saliency, subject.view, probabilities(subject.classifier), subject.target.index)
+    curves = faithfulness(saliency, subject.view, predict, subject.target.index)
     return {
         **row,
         "deletion": curves.deletion,
