@@ -26,8 +26,8 @@ Map = NDArray[np.floating[Any]]
 LIME_SHARE = 0.5
 # Where the map is above it, superpixels are cut finer.
 HOT = 0.4
-# By which both factors of the product over scales are lifted; chosen on scenes 200 to 231.
-FLOOR = 0.5
+# How much either of the two counts alone against what they agree on; chosen on scenes 200 to 231.
+EITHER = 0.5
 # Numbers of superpixels: lime sees parts at one scale that vanish or fall apart at another.
 SCALES = (50, 100, 200)
 _FINE = {"n_segments": 150, "compactness": 10.0, "sigma": 1.0, "start_label": 0}
@@ -91,14 +91,14 @@ def cam_prior(parents: Parents) -> Map:
 
 
 def several_scales(parents: Parents) -> Map:
-    """Multiply Grad-CAM's map by what lime says on coarse, middling and fine superpixels together.
+    """Multiply Grad-CAM's map by what lime says on coarse, middling and fine superpixels together, and add half of both.
 
-    Both factors are lifted by `FLOOR`: where they agree they reinforce each other, and neither alone can veto.
+    The product rewards what they agree on; the sum keeps either from vetoing alone.
     """
     cuts = [choose_segmentation("slic", parents.seed, {"n_segments": count}) for count in SCALES]
     maps = [_scaled(weights)[segments] for weights, segments in (_explained(parents, cut) for cut in cuts)]
     context = np.clip(_scaled(np.mean(maps, axis=0)), 0.0, None)
-    return np.asarray((parents.cam + FLOOR) * (context + FLOOR))
+    return np.asarray(parents.cam * context + EITHER * (parents.cam + context))
 
 
 HYBRIDS: Mapping[str, Callable[[Parents], Map]] = {
