@@ -91,7 +91,7 @@ def cam_prior(parents: Parents) -> Map:
 
 
 def several_scales(parents: Parents) -> Map:
-    """Multiply Grad-CAM's map by what lime says on coarse, middling and fine superpixels together, and add half of both.
+    """Multiply Grad-CAM's map by what lime says on coarse, middling and fine superpixels, and add half of both.
 
     The product rewards what they agree on; the sum keeps either from vetoing alone.
     """
