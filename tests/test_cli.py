@@ -2,10 +2,12 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -236,6 +238,43 @@ def test_a_run_that_failed_in_the_middle_does_not_pass_for_whole(place, capsys):
     assert main(["check"]) == 1
     assert "NaN" in capsys.readouterr().out
     assert accept_all() == 2
+
+
+def cut_short(results):
+    """Leave a report folder as a kill leaves it after that many results."""
+    folder = Path("reports")
+    for place in sorted((folder / "results").glob("*/*"))[results:]:
+        shutil.rmtree(place)
+    record = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**record, "finished": False}))
+
+
+@pytest.mark.parametrize("results, code", [(1, 1), (0, 3)])
+def test_a_killed_run_neither_passes_nor_costs_goldens(place, capsys, results, code):
+    run("--methods", "gradcam")
+    accept_all()
+    cut_short(results)
+    capsys.readouterr()
+    assert main(["check"]) == code
+    assert f"{results} of 2 planned cases measured, and the run did not finish" in capsys.readouterr().out
+    assert main(["prune"]) == 2
+    assert "the run is incomplete" in capsys.readouterr().err
+    assert len(list((place / "golden").glob("*/*"))) == 2
+
+
+def test_a_killed_run_does_not_pass_a_comparison(place):
+    run("--methods", "gradcam", "--out", "whole")
+    run("--methods", "gradcam")
+    cut_short(1)
+    assert main(["diff", "whole", "reports"]) == main(["diff", "reports", "whole"]) == 1
+    cut_short(0)
+    assert main(["diff", "whole", "reports"]) == 3
+
+
+def test_a_task_named_twice_runs_once(place):
+    spec = ["--model", "file:nets.py:net", "--images", "photos", "--methods", "gradcam"]
+    assert main(["run", "cams", "cams", "--quiet", *spec]) == 0
+    assert json.loads((place / "reports" / "run.json").read_text())["planned"] == 2
 
 
 def test_results_of_somebody_else_are_left_alone(place, capsys):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import json
 import os
 import shutil
@@ -9,13 +11,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from xai_eval.drift import State, Verdict, judge_all
+from xai_eval.drift import Scope, State, Verdict, judge_all
 from xai_eval.errors import StorageError, UsageError, unknown_name
 from xai_eval.files import write_file
 from xai_eval.record import RESULTS_FOLDER, RunRecord, load_cases, now
 from xai_eval.result import Case, Result
 
 HISTORY_FILE = "accepted.json"
+# Stand where the name of an input stands, in verdicts on a run that is not whole.
+_WHOLE_RUN, _REFERENCE_RUN = "the whole run", "the run that is taken as right"
 
 
 @dataclass(frozen=True)
@@ -66,28 +70,71 @@ def read_history(place: Path) -> list[dict[str, str]]:
 
 @dataclass(frozen=True)
 class Judged:
-    """A run with everything that judging it took and gave."""
+    """A run with everything that judging it took and gave.
+
+    Attributes:
+        record: what the run set out to do.
+        results: what it obtained, by case key.
+        goldens: what that was judged by, by case key.
+        verdicts: the judgement, on the run itself too where it is not whole.
+        broken: keys of results that cannot be read.
+    """
 
     record: RunRecord
     results: Mapping[str, Result]
     goldens: Mapping[str, Result]
     verdicts: Sequence[Verdict]
+    broken: Sequence[str] = ()
+
+    @property
+    def measured(self) -> int:
+        """Number of results that the run left, readable or not."""
+        return len(self.results) + len(self.broken)
+
+    @property
+    def gap(self) -> str:
+        """What the run is short of; empty for one that measured all that it planned."""
+        return _gap(self.record, self.measured)
 
 
 def judge_run(results_folder: Path, goldens: Goldens) -> Judged:
     """Judge the run in `results_folder` against goldens.
+
+    A run that is not whole is an error, however well its results compare, and leaves open which goldens are unused.
 
     Raises:
         InputUnavailable: no run is there.
         StorageError: its record cannot be read.
     """
     record = RunRecord.load(results_folder)
-    results, broken_results = load_cases(results_folder / RESULTS_FOLDER)
+    results, broken = load_cases(results_folder / RESULTS_FOLDER)
     stored, broken_goldens = goldens.load_all()
-    errors = {key: _error(key, e, results) for key, e in (*broken_goldens.items(), *broken_results.items())}
+    errors = {key: _error(key, e, results) for key, e in (*broken_goldens.items(), *broken.items())}
     errors = {k: v for k, v in errors.items() if k.split("/")[0] in record.tasks}
     errors.update({f"{record.tasks[0]}/{name}": _failure(record, name, text) for name, text in record.failures.items()})
-    return Judged(record, results, stored, judge_all(results, stored, errors, record.selections))
+    verdicts = judge_all(results, stored, errors, record.selections, _scope(record))
+    gap = _gap(record, len(results) + len(broken))
+    if gap:
+        told = [v for v in verdicts if v.state is not State.UNUSED]
+        verdicts = [_failure(record, _WHOLE_RUN, f"{gap}: run it again."), *told]
+    return Judged(record, results, stored, verdicts, tuple(broken))
+
+
+def judge_by_run(results_folder: Path, reference_folder: Path) -> Judged:
+    """Judge one run by the results of another, which must be whole as well.
+
+    Raises:
+        InputUnavailable: one of the two is no run.
+        StorageError: one of the records cannot be read.
+    """
+    record = RunRecord.load(reference_folder)
+    judged = judge_run(results_folder, Goldens(reference_folder / RESULTS_FOLDER))
+    measured, broken = load_cases(reference_folder / RESULTS_FOLDER)
+    gap = _gap(record, len(measured) + len(broken))
+    if not gap:
+        return judged
+    verdict = _failure(record, _REFERENCE_RUN, f"{gap} in {reference_folder}: run it again.")
+    return dataclasses.replace(judged, verdicts=[verdict, *judged.verdicts])
 
 
 def accept(judged: Judged, goldens: Goldens, keys: Sequence[str], *, everything: bool, reason: str) -> list[str]:
@@ -114,8 +161,10 @@ def accept(judged: Judged, goldens: Goldens, keys: Sequence[str], *, everything:
         raise UsageError(
             "name the cases to accept, or --all, not both." if keys else "name a case to accept, or --all."
         )
-    if everything and (not judged.record.finished or judged.record.failures):
-        raise UsageError("the run is incomplete, so --all is refused: run it to the end, or name single cases.")
+    if everything and judged.gap:
+        raise UsageError(
+            f"the run is incomplete ({judged.gap}), so --all is refused: run it to the end, or name single cases."
+        )
     chosen = list(judged.results) if everything else [_resolve(key, judged.results) for key in keys]
     changed = {v.case.key for v in judged.verdicts if v.state is not State.OK}
     changed |= {k for k in chosen if k not in judged.goldens}
@@ -126,8 +175,25 @@ def accept(judged: Judged, goldens: Goldens, keys: Sequence[str], *, everything:
 
 
 def unused_goldens(judged: Judged) -> list[str]:
-    """Return the keys of goldens that the run should have used and did not."""
+    """Return the keys of goldens that the run should have used and did not.
+
+    Raises:
+        UsageError: the run is incomplete, so that nobody can tell.
+    """
+    if judged.gap:
+        raise UsageError(f"the run is incomplete ({judged.gap}), so pruning is refused: run it to the end.")
     return [v.case.key for v in judged.verdicts if v.state is State.UNUSED]
+
+
+def _gap(record: RunRecord, measured: int) -> str:
+    if record.finished and not record.failures and measured >= record.planned:
+        return ""
+    end = "" if record.finished else ", and the run did not finish"
+    return f"{measured} of {record.planned} planned cases measured{end}"
+
+
+def _scope(record: RunRecord) -> set[Scope]:
+    return set(itertools.product(record.tasks, record.inputs, record.models))
 
 
 def _resolve(key: str, results: Mapping[str, Result]) -> str:
