@@ -117,6 +117,23 @@ def test_an_ambiguous_name_is_refused(tmp_path, goldens):
         accept(judge_run(run, goldens), goldens, ["photo.jpg"], everything=False, reason="x")
 
 
+def test_a_run_with_a_result_that_cannot_be_read_is_not_accepted_as_a_whole(tmp_path, goldens):
+    run = write_run(tmp_path / "run", make_result("a.jpg"), make_result("b.jpg"))
+    (run / "results" / make_result("b.jpg").case.key / "arrays.npz").unlink()
+    with pytest.raises(UsageError, match=r"cannot be read: cams/photos-b-jpg-"):
+        accept_all(run, goldens)
+    assert not goldens.folder.exists()
+    accept(judge_run(run, goldens), goldens, ["a.jpg"], everything=False, reason="looked")
+    assert states(run, goldens) == {"photos/a.jpg": State.OK, make_result("b.jpg").case.id: State.ERROR}
+
+
+def test_a_case_has_many_names(tmp_path, goldens):
+    case = make_result("a.jpg").case
+    judged = judge_run(write_run(tmp_path / "run", make_result("a.jpg"), make_result("b.jpg")), goldens)
+    for name in ("a.jpg", "photos/a.jpg", case.key, "cams/photos-a-jpg", case.id, "photos-a-jpg"):
+        assert accept(judged, goldens, [name], everything=False, reason="looked") == [case.key]
+
+
 def test_a_failed_run_is_an_error(tmp_path, goldens):
     run = write_run(tmp_path / "run", make_result(), failures={"photos": "the model returned NaN"}, finished=False)
     accept(judge_run(run, goldens), goldens, ["photo.jpg"], everything=False, reason="x")

@@ -151,7 +151,8 @@ def accept(judged: Judged, goldens: Goldens, keys: Sequence[str], *, everything:
         The keys of the goldens that changed; results that equal their golden are left alone.
 
     Raises:
-        UsageError: under CI, without a reason, without cases, for an unknown case or an incomplete run.
+        UsageError: under CI, without a reason, without cases, for an unknown case, or all of an incomplete
+            or damaged run.
     """
     if os.environ.get("CI", "").lower() not in ("", "0", "false"):
         raise UsageError("accepting is refused where CI is set: a person accepts, after looking at the pictures.")
@@ -164,6 +165,11 @@ def accept(judged: Judged, goldens: Goldens, keys: Sequence[str], *, everything:
     if everything and judged.gap:
         raise UsageError(
             f"the run is incomplete ({judged.gap}), so --all is refused: run it to the end, or name single cases."
+        )
+    if everything and judged.broken:
+        raise UsageError(
+            f"--all is refused, because results of the run cannot be read: {', '.join(judged.broken)}. "
+            "Run again, or name single cases."
         )
     chosen = list(judged.results) if everything else [_resolve(key, judged.results) for key in keys]
     changed = {v.case.key for v in judged.verdicts if v.state is not State.OK}
@@ -199,12 +205,18 @@ def _scope(record: RunRecord) -> set[Scope]:
 def _resolve(key: str, results: Mapping[str, Result]) -> str:
     if key in results:
         return key
-    matches = [k for k, r in results.items() if key in (r.case.id, r.case.input, r.case.input.split("/", 1)[-1])]
+    matches = [k for k, r in results.items() if key in _names(r.case)]
     if len(matches) == 1:
         return matches[0]
     if matches:
         raise UsageError(f"{key!r} names {len(matches)} cases: {', '.join(matches)}. Give the whole key.")
     raise unknown_name("case", key, results)
+
+
+def _names(case: Case) -> set[str]:
+    """What a person may call a case by: its key or folder, with or without the hash, or the input's name."""
+    full = {case.key, case.id, case.input, case.input.split("/", 1)[-1]}
+    return full | {name.rpartition("-")[0] for name in (case.key, case.id)}
 
 
 def _error(key: str, error: StorageError, results: Mapping[str, Result]) -> Verdict:
