@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from PIL import Image
 
 from xai_eval.cli import main
 from xai_eval.golden import Goldens
+from xai_eval.lock import LOCK_FILE
 
 FACTORY = """
 import torch
@@ -283,6 +285,45 @@ def test_results_of_somebody_else_are_left_alone(place, capsys):
     assert run() == 3
     assert "was not written by xai-eval" in capsys.readouterr().err
     assert (place / "reports" / "results" / "thesis.txt").read_text() == "ten years of work"
+
+
+@pytest.mark.parametrize("record", ["{}", "[]", "no json"])
+def test_a_file_that_is_no_record_of_a_run_vouches_for_nothing(place, capsys, record):
+    mine = place / "reports" / "results" / "mine" / "one" / "result.json"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("ten years of work")
+    (place / "reports" / "run.json").write_text(record)
+    assert run() == 3
+    assert "was not written by xai-eval" in capsys.readouterr().err
+    assert mine.read_text() == "ten years of work"
+
+
+def test_a_run_removes_no_file_that_lies_beside_its_results(place, capsys):
+    run("--methods", "gradcam")
+    before = sorted((place / "reports").rglob("*"))
+    mine = next((place / "reports" / "results").glob("cams/*")) / "weights.pt"
+    mine.write_text("ten years of work")
+    assert run() == 3
+    assert f"{mine.relative_to(place)} was not written by xai-eval" in capsys.readouterr().err
+    assert sorted((place / "reports").rglob("*")) == sorted([*before, mine])
+
+
+def test_a_folder_in_use_is_refused_until_its_process_is_gone(place, capsys):
+    other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    lock = place / "reports" / LOCK_FILE
+    lock.parent.mkdir()
+    lock.write_text(f"{other.pid} {platform.node()}")
+    assert run("--methods", "gradcam") == 2
+    assert f"reports is in use by process {other.pid} on" in capsys.readouterr().err
+    assert not (place / "reports" / "results").exists()
+    other.communicate()
+    assert run("--methods", "gradcam") == 0
+    assert not lock.exists()
+
+
+def test_a_run_that_fails_gives_its_folder_back(place):
+    assert run(model="returns_nan") == 3
+    assert not (place / "reports" / LOCK_FILE).exists()
 
 
 def test_an_output_folder_that_cannot_be_written_is_named(place, capsys):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from xai_eval.cli_options import PARAMETER, build_parser
 from xai_eval.errors import UsageError, XaiEvalError
 from xai_eval.golden import Goldens, Judged, accept, judge_by_run, judge_run, unused_goldens
+from xai_eval.lock import locked
 
 if TYPE_CHECKING:
     from xai_eval.result import Result
@@ -53,8 +54,9 @@ def _run(options: argparse.Namespace) -> int:
     for name in names:
         own = {k: v for k, v in given.items() if k in find_task(name).parameters}
         plans.append(plan(name, model=options.model, images=options.images, device=options.device, params=own))
-    run(plans, options.out, _progress if not options.quiet else _silent)
-    return _judge_and_report(options.out, options, failing=("drift", "incomparable", "error"))
+    with locked(options.out):
+        run(plans, options.out, _progress if not options.quiet else _silent)
+        return _judge_and_report(options.out, options, failing=("drift", "incomparable", "error"))
 
 
 def _check(options: argparse.Namespace) -> int:
