@@ -109,7 +109,7 @@ def judge_run(results_folder: Path, goldens: Goldens) -> Judged:
     record = RunRecord.load(results_folder)
     results, broken = load_cases(results_folder / RESULTS_FOLDER)
     stored, broken_goldens = goldens.load_all()
-    errors = {key: _error(key, e, results) for key, e in (*broken_goldens.items(), *broken.items())}
+    errors = error_verdicts({**broken_goldens, **broken}, results)
     errors = {k: v for k, v in errors.items() if k.split("/")[0] in record.tasks}
     errors.update({f"{record.tasks[0]}/{name}": _failure(record, name, text) for name, text in record.failures.items()})
     verdicts = judge_all(results, stored, errors, record.selections, _scope(record))
@@ -135,6 +135,12 @@ def judge_by_run(results_folder: Path, reference_folder: Path) -> Judged:
         return judged
     verdict = _failure(record, _REFERENCE_RUN, f"{gap} in {reference_folder}: run it again.")
     return dataclasses.replace(judged, verdicts=[verdict, *judged.verdicts])
+
+
+def error_verdicts(errors: Mapping[str, StorageError], results: Mapping[str, Result]) -> dict[str, Verdict]:
+    """Return the verdicts on results and goldens that cannot be read, by the key of their case or folder."""
+    cases = {key: results[key].case if key in results else _case_of_folder(key) for key in errors}
+    return {key: Verdict(cases[key], State.ERROR, reason=str(error)) for key, error in errors.items()}
 
 
 def accept(judged: Judged, goldens: Goldens, keys: Sequence[str], *, everything: bool, reason: str) -> list[str]:
@@ -217,11 +223,6 @@ def _names(case: Case) -> set[str]:
     """What a person may call a case by: its key or folder, with or without the hash, or the input's name."""
     full = {case.key, case.id, case.input, case.input.split("/", 1)[-1]}
     return full | {name.rpartition("-")[0] for name in (case.key, case.id)}
-
-
-def _error(key: str, error: StorageError, results: Mapping[str, Result]) -> Verdict:
-    case = results[key].case if key in results else _case_of_folder(key)
-    return Verdict(case, State.ERROR, reason=str(error))
 
 
 def _failure(record: RunRecord, name: str, text: str) -> Verdict:
