@@ -120,8 +120,10 @@ def test_an_ambiguous_name_is_refused(tmp_path, goldens):
 def test_a_run_with_a_result_that_cannot_be_read_is_not_accepted_as_a_whole(tmp_path, goldens):
     run = write_run(tmp_path / "run", make_result("a.jpg"), make_result("b.jpg"))
     (run / "results" / make_result("b.jpg").case.key / "arrays.npz").unlink()
-    with pytest.raises(UsageError, match=r"cannot be read: cams/photos-b-jpg-"):
+    with pytest.raises(UsageError, match=r"cannot be read, so --all is refused: cams/photos-b-jpg-"):
         accept_all(run, goldens)
+    with pytest.raises(UsageError, match=r"cannot be read, so pruning is refused: cams/photos-b-jpg-"):
+        unused_goldens(judge_run(run, goldens))
     assert not goldens.folder.exists()
     accept(judge_run(run, goldens), goldens, ["a.jpg"], everything=False, reason="looked")
     assert states(run, goldens) == {"photos/a.jpg": State.OK, make_result("b.jpg").case.id: State.ERROR}

@@ -172,11 +172,8 @@ def accept(judged: Judged, goldens: Goldens, keys: Sequence[str], *, everything:
         raise UsageError(
             f"the run is incomplete ({judged.gap}), so --all is refused: run it to the end, or name single cases."
         )
-    if everything and judged.broken:
-        raise UsageError(
-            f"--all is refused, because results of the run cannot be read: {', '.join(judged.broken)}. "
-            "Run again, or name single cases."
-        )
+    if everything:
+        _require_readable(judged, "--all")
     chosen = list(judged.results) if everything else [_resolve(key, judged.results) for key in keys]
     changed = {v.case.key for v in judged.verdicts if v.state is not State.OK}
     changed |= {k for k in chosen if k not in judged.goldens}
@@ -190,11 +187,19 @@ def unused_goldens(judged: Judged) -> list[str]:
     """Return the keys of goldens that the run should have used and did not.
 
     Raises:
-        UsageError: the run is incomplete, so that nobody can tell.
+        UsageError: the run is incomplete or damaged, so that nobody can tell.
     """
+    _require_readable(judged, "pruning")
     if judged.gap:
         raise UsageError(f"the run is incomplete ({judged.gap}), so pruning is refused: run it to the end.")
     return [v.case.key for v in judged.verdicts if v.state is State.UNUSED]
+
+
+def _require_readable(judged: Judged, what: str) -> None:
+    if judged.broken:
+        raise UsageError(
+            f"results of the run cannot be read, so {what} is refused: {', '.join(judged.broken)}. Run again."
+        )
 
 
 def _gap(record: RunRecord, measured: int) -> str:

@@ -26,16 +26,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--xai-golden",
         metavar="DIR",
-        help="folder of goldens, relative to the working directory (ini: xai_golden; default: golden)",
+        help="folder of goldens, relative to where pytest is called (ini: xai_golden; default: golden)",
     )
     group.addoption(
-        "--xai-report", metavar="DIR", help="folder for results and page (ini: xai_report; default: reports)"
+        "--xai-report",
+        metavar="DIR",
+        help="folder for results and page, relative to where pytest is called (ini: xai_report; default: reports)",
     )
     group.addoption(
         "--xai-strict",
         action="store_true",
         default=None,
-        help="a test that uses goldens and measures nothing fails, even if it skips",
+        help="what could not be measured fails instead of skipping, also where a test skips itself",
     )
     parser.addini("xai_golden", "folder of goldens, relative to the root of the tests", default="golden")
     parser.addini("xai_report", "folder for results and page, relative to the root of the tests", default="reports")

@@ -71,11 +71,7 @@ class GoldenSession:
         others = [nodeid for nodeid in self.checked.get(key, []) if nodeid != item.nodeid]
         if others:
             pytest.fail(_clash(key, [*others, item.nodeid]), pytrace=False)
-        try:
-            self._claim(result.case)
-            folder = result.save(self.report / RESULTS_FOLDER / key)
-        except XaiEvalError as error:
-            pytest.fail(str(error), pytrace=False)
+        folder = self._save(result)
         # Only now, so that what could not be saved is not looked for at the end.
         self.checked[key] = [item.nodeid]
         verdict = self._judge(result)
@@ -83,6 +79,13 @@ class GoldenSession:
         # pytest cuts long explanations short, so verdict, measure and path come first.
         advice = f'if this is right: xai-eval accept {key} --reason "..."'
         return verdict, f"{verdict.state}: {key}: {verdict.sentence}\nobtained: {folder}\n{advice}"
+
+    def _save(self, result: Result) -> Path:
+        try:
+            self._claim(result.case)
+            return result.save(self.report / RESULTS_FOLDER / result.case.key)
+        except XaiEvalError as error:
+            pytest.fail(str(error), pytrace=False)
 
     def _claim(self, case: Case) -> None:
         """Have the report folder for this run; whoever comes first checks whose it was, and says that it is used."""
