@@ -2,10 +2,13 @@
 
 import json
 import os
+import platform
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +17,7 @@ from PIL import Image
 
 from xai_eval.cli import main
 from xai_eval.golden import Goldens
+from xai_eval.lock import LOCK_FILE
 
 FACTORY = """
 import torch
@@ -361,12 +365,88 @@ def test_one_hostile_golden_does_not_stop_the_others(place, capsys):
     assert "2 cases: 1 ok, 1 error" in capsys.readouterr().out
 
 
+def cut_short(results):
+    """Leave a report folder as a kill leaves it after that many results."""
+    folder = Path("reports")
+    for place in sorted((folder / "results").glob("*/*"))[results:]:
+        shutil.rmtree(place)
+    record = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**record, "finished": False}))
+
+
+@pytest.mark.parametrize("results, code", [(1, 1), (0, 3)])
+def test_a_killed_run_neither_passes_nor_costs_goldens(place, capsys, results, code):
+    run("--methods", "gradcam")
+    accept_all()
+    cut_short(results)
+    capsys.readouterr()
+    assert main(["check"]) == code
+    assert f"{results} of 2 planned cases measured, and the run did not finish" in capsys.readouterr().out
+    assert main(["prune"]) == 2
+    assert "the run is incomplete" in capsys.readouterr().err
+    assert len(list((place / "golden").glob("*/*"))) == 2
+
+
+def test_a_killed_run_does_not_pass_a_comparison(place):
+    run("--methods", "gradcam", "--out", "whole")
+    run("--methods", "gradcam")
+    cut_short(1)
+    assert main(["diff", "whole", "reports"]) == main(["diff", "reports", "whole"]) == 1
+    cut_short(0)
+    assert main(["diff", "whole", "reports"]) == 3
+
+
+def test_a_task_named_twice_runs_once(place):
+    spec = ["--model", "file:nets.py:net", "--images", "photos", "--methods", "gradcam"]
+    assert main(["run", "cams", "cams", "--quiet", *spec]) == 0
+    assert json.loads((place / "reports" / "run.json").read_text())["planned"] == 2
+
+
 def test_results_of_somebody_else_are_left_alone(place, capsys):
     (place / "reports" / "results").mkdir(parents=True)
     (place / "reports" / "results" / "thesis.txt").write_text("ten years of work")
     assert run() == 3
     assert "was not written by xai-eval" in capsys.readouterr().err
     assert (place / "reports" / "results" / "thesis.txt").read_text() == "ten years of work"
+
+
+@pytest.mark.parametrize("record", ["{}", "[]", "no json"])
+def test_a_file_that_is_no_record_of_a_run_vouches_for_nothing(place, capsys, record):
+    mine = place / "reports" / "results" / "mine" / "one" / "result.json"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("ten years of work")
+    (place / "reports" / "run.json").write_text(record)
+    assert run() == 3
+    assert "was not written by xai-eval" in capsys.readouterr().err
+    assert mine.read_text() == "ten years of work"
+
+
+def test_a_run_removes_no_file_that_lies_beside_its_results(place, capsys):
+    run("--methods", "gradcam")
+    before = sorted((place / "reports").rglob("*"))
+    mine = next((place / "reports" / "results").glob("cams/*")) / "weights.pt"
+    mine.write_text("ten years of work")
+    assert run() == 3
+    assert f"{mine.relative_to(place)} was not written by xai-eval" in capsys.readouterr().err
+    assert sorted((place / "reports").rglob("*")) == sorted([*before, mine])
+
+
+def test_a_folder_in_use_is_refused_until_its_process_is_gone(place, capsys):
+    other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    lock = place / "reports" / LOCK_FILE
+    lock.parent.mkdir()
+    lock.write_text(f"{other.pid} {platform.node()}")
+    assert run("--methods", "gradcam") == 2
+    assert f"reports is in use by process {other.pid} on" in capsys.readouterr().err
+    assert not (place / "reports" / "results").exists()
+    other.communicate()
+    assert run("--methods", "gradcam") == 0
+    assert not lock.exists()
+
+
+def test_a_run_that_fails_gives_its_folder_back(place):
+    assert run(model="returns_nan") == 3
+    assert not (place / "reports" / LOCK_FILE).exists()
 
 
 def test_an_output_folder_that_cannot_be_written_is_named(place, capsys):

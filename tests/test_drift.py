@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from synthetic import blob, every_kind, make_case, make_result
 
-from xai_eval.drift import State, judge, judge_all, pair_cases
+from xai_eval.drift import State, judge, judge_all, pair_cases, set_name
 from xai_eval.fields import (
     Curve,
     Document,
@@ -132,6 +132,28 @@ def test_goldens_of_what_was_not_run_are_not_unused(other):
     gone = dataclasses.replace(kept, case=make_case("gone.jpg", **other))
     verdicts = judge_all({kept.case.key: kept}, {r.case.key: r for r in (kept, gone)})
     assert [v.state for v in verdicts] == [State.OK]
+
+
+def test_what_a_run_set_out_to_measure_is_in_scope_even_where_it_obtained_nothing():
+    gone, summed = make_result("gone.jpg"), make_result(input="photos (4 pictures)")
+    goldens = {r.case.key: r for r in (gone, summed)}
+    scope = [("cams", "photos", gone.case.model)]
+    assert [v.state for v in judge_all({}, goldens, scope=scope)] == [State.UNUSED, State.UNUSED]
+    assert judge_all({}, goldens, scope=[("lime", "photos", gone.case.model)]) == []
+    assert judge_all({}, goldens, selections=["photos"], scope=scope) == []
+
+
+@pytest.mark.parametrize(
+    "given, name",
+    [
+        ("scenes (4 pictures)", "scenes"),
+        ("scenes (1 picture)", "scenes"),
+        ("scenes/scene-00", "scenes"),
+        ("album (4 pictures)/one.png", "album (4 pictures)"),
+    ],
+)
+def test_a_case_that_sums_up_belongs_to_its_set(given, name):
+    assert set_name(make_case(input=given)) == name
 
 
 FRAME = pd.DataFrame({"method": ["gradcam", "scorecam"], "hit": [True, True], "energy": [0.5, 0.25]})

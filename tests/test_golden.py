@@ -8,7 +8,15 @@ from synthetic import blob, make_result
 
 from xai_eval.drift import State
 from xai_eval.errors import InputUnavailable, StorageError, UsageError
-from xai_eval.golden import HISTORY_FILE, Goldens, accept, judge_run, read_history, unused_goldens
+from xai_eval.golden import (
+    HISTORY_FILE,
+    Goldens,
+    accept,
+    judge_by_run,
+    judge_run,
+    read_history,
+    unused_goldens,
+)
 from xai_eval.record import RunRecord
 from xai_eval.result import RESULT_FILE
 
@@ -23,10 +31,11 @@ def goldens(tmp_path):
     return Goldens(tmp_path / "golden")
 
 
-def write_run(folder, *results, finished=True, failures=None):
+def write_run(folder, *results, finished=True, failures=None, planned=None, model="m"):
     for result in results:
         result.save(folder / "results" / result.case.key)
-    RunRecord(("cams",), ("m",), ("photos",), len(results), failures=failures or {}, finished=finished).save(folder)
+    planned = len(results) if planned is None else planned
+    RunRecord(("cams",), (model,), ("photos",), planned, failures=failures or {}, finished=finished).save(folder)
     return folder
 
 
@@ -122,12 +131,76 @@ def test_an_ambiguous_name_is_refused(tmp_path, goldens):
         accept(judge_run(run, goldens), goldens, ["photo.jpg"], everything=False, reason="x")
 
 
+def test_a_run_with_a_result_that_cannot_be_read_is_not_accepted_as_a_whole(tmp_path, goldens):
+    run = write_run(tmp_path / "run", make_result("a.jpg"), make_result("b.jpg"))
+    (run / "results" / make_result("b.jpg").case.key / "arrays.npz").unlink()
+    with pytest.raises(UsageError, match=r"cannot be read, so --all is refused: cams/photos-b-jpg-"):
+        accept_all(run, goldens)
+    with pytest.raises(UsageError, match=r"cannot be read, so pruning is refused: cams/photos-b-jpg-"):
+        unused_goldens(judge_run(run, goldens))
+    assert not goldens.folder.exists()
+    accept(judge_run(run, goldens), goldens, ["a.jpg"], everything=False, reason="looked")
+    assert states(run, goldens) == {"photos/a.jpg": State.OK, make_result("b.jpg").case.id: State.ERROR}
+
+
+def test_a_case_has_many_names(tmp_path, goldens):
+    case = make_result("a.jpg").case
+    judged = judge_run(write_run(tmp_path / "run", make_result("a.jpg"), make_result("b.jpg")), goldens)
+    for name in ("a.jpg", "photos/a.jpg", case.key, "cams/photos-a-jpg", case.id, "photos-a-jpg"):
+        assert accept(judged, goldens, [name], everything=False, reason="looked") == [case.key]
+
+
 def test_a_failed_run_is_an_error(tmp_path, goldens):
     run = write_run(tmp_path / "run", make_result(), failures={"photos": "the model returned NaN"}, finished=False)
     accept(judge_run(run, goldens), goldens, ["photo.jpg"], everything=False, reason="x")
     verdicts = judge_run(run, goldens).verdicts
     assert {v.state for v in verdicts} == {State.OK, State.ERROR}
     assert any("returned NaN" in v.sentence for v in verdicts)
+
+
+INCOMPLETE = {
+    "killed": {"finished": False, "planned": 2},
+    "killed at the end": {"finished": False},
+    "short": {"planned": 2},
+}
+
+
+@pytest.mark.parametrize("name", INCOMPLETE)
+def test_a_run_that_is_not_whole_is_an_error_and_leaves_open_what_is_unused(tmp_path, goldens, name):
+    whole = write_run(tmp_path / "whole", make_result("a.jpg"), make_result("b.jpg"))
+    accept_all(whole, goldens)
+    run = write_run(tmp_path / "run", make_result("a.jpg"), **INCOMPLETE[name])
+    assert states(run, goldens) == {"the whole run": State.ERROR, "photos/a.jpg": State.OK}
+    judged = judge_run(run, goldens)
+    assert f"1 of {judged.record.planned} planned cases measured" in judged.verdicts[0].sentence
+    with pytest.raises(UsageError, match=r"the run is incomplete .* so pruning is refused"):
+        unused_goldens(judged)
+
+
+def test_a_run_that_measured_nothing_is_an_error(tmp_path, goldens):
+    accept_all(write_run(tmp_path / "whole", make_result()), goldens)
+    run = write_run(tmp_path / "run", finished=False, planned=14)
+    judged = judge_run(run, goldens)
+    assert (judged.measured, [v.state for v in judged.verdicts]) == (0, [State.ERROR])
+    assert "0 of 14 planned cases measured, and the run did not finish" in judged.verdicts[0].sentence
+    with pytest.raises(UsageError, match="incomplete"):
+        unused_goldens(judged)
+
+
+def test_a_run_is_not_judged_by_one_that_is_not_whole(tmp_path):
+    whole = write_run(tmp_path / "whole", make_result())
+    cut = write_run(tmp_path / "cut", make_result(), planned=2, finished=False)
+    assert [v.state for v in judge_by_run(whole, whole).verdicts] == [State.OK]
+    for folders in ((cut, whole), (whole, cut)):
+        assert {v.state for v in judge_by_run(*folders).verdicts} == {State.OK, State.ERROR}
+
+
+def test_the_sum_of_a_set_is_unused_when_the_set_grew(tmp_path, goldens):
+    model = make_result().case.model
+    four = make_result(input="photos (4 pictures)")
+    accept_all(write_run(tmp_path / "before", make_result("a.jpg"), four), goldens)
+    grown = write_run(tmp_path / "after", make_result("a.jpg"), model=model)
+    assert states(grown, goldens) == {"photos/a.jpg": State.OK, "photos (4 pictures)": State.UNUSED}
 
 
 def test_unused_goldens_are_kept_until_pruned(tmp_path, goldens):

@@ -2,15 +2,18 @@
 
 import json
 import os
+import platform
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
+from synthetic import make_result
 
 from xai_eval.cli import main
 from xai_eval.golden import Goldens
+from xai_eval.lock import LOCK_FILE
 
 # What a user's test would get from `evaluate`, made by hand so that no model has to run.
 SUITE = """
@@ -27,6 +30,16 @@ def test_explanation(name, xai_golden):
     spot = blob(150, 40) if os.environ.get("MOVED") == name else blob(80, 120)
     xai_golden.check(make_result(name, saliency=spot))
 """
+
+
+# The same in few words, for what does not need ten cases.
+HEADER = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+import pytest
+from synthetic import make_result
+"""
+ONE_CASE = HEADER + "def test_{name}(xai_golden): xai_golden.check(make_result('{name}.jpg'))\n"
 
 
 @pytest.fixture
@@ -235,6 +248,179 @@ def test_two_tests_may_not_check_one_case(repo):
     text = (repo.path / "test_suite.py").read_text()
     repo.makepyfile(test_suite=f"{text}\ndef test_again(xai_golden): xai_golden.check(make_result('image-0.jpg'))")
     repo.runpytest("-k", "again or image-0").stdout.fnmatch_lines(["*two tests check the case cams/photos-image-0*"])
+
+
+TWICE = HEADER + "\n".join(
+    f"def test_{name}(xai_golden): xai_golden.check(make_result('image.jpg'))" for name in ("one", "two")
+)
+
+
+def test_two_tests_on_two_workers_may_not_check_one_case_either(repo):
+    repo.makepyfile(test_suite=TWICE)
+    Goldens(repo.path / "golden").store(make_result("image.jpg"), "looked")
+    result = repo.runpytest_subprocess("-n", "2")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines(["*two tests check the case cams/photos-image-*test_one*test_two*"])
+
+
+@pytest.fixture
+def nested(repo):
+    """Two tests in two folders, and goldens of both."""
+    repo.makeini("[pytest]\ntestpaths = tests")
+    (repo.path / "test_suite.py").unlink()
+    for name in ("upper", "sub/lower"):
+        file = repo.path / "tests" / f"{name.replace('/', '/test_') if '/' in name else f'test_{name}'}.py"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(ONE_CASE.format(name=Path(name).name))
+        Goldens(repo.path / "golden").store(make_result(f"{Path(name).name}.jpg"), "looked")
+    return repo
+
+
+@pytest.mark.parametrize(
+    "folder, arguments, passed",
+    [
+        (".", ["--ignore=tests/sub"], 1),
+        (".", ["--ignore-glob=*/sub"], 1),
+        ("tests/sub", [], 1),
+        ("tests", [], 2),
+    ],
+    ids=["ignore", "ignore glob", "sub-folder", "the folder of all tests"],
+)
+def test_what_collects_less_calls_nothing_unused(nested, monkeypatch, folder, arguments, passed):
+    monkeypatch.chdir(nested.path / folder)
+    result = nested.runpytest_inprocess(f"--rootdir={nested.path}", *arguments)
+    result.assert_outcomes(passed=passed)
+    assert result.ret == pytest.ExitCode.OK
+
+
+@pytest.mark.parametrize("folder", [".", "tests"])
+def test_what_collects_all_does(nested, monkeypatch, folder):
+    Goldens(nested.path / "golden").store(make_result("gone.jpg"), "looked")
+    monkeypatch.chdir(nested.path / folder)
+    nested.runpytest_inprocess(f"--rootdir={nested.path}").assert_outcomes(passed=2, failed=1)
+
+
+def test_the_last_failures_alone_call_nothing_unused(nested):
+    broken = nested.path / "tests" / "test_upper.py"
+    right = broken.read_text()
+    broken.write_text(right.replace("xai_golden.check", "assert False; xai_golden.check"))
+    nested.runpytest().assert_outcomes(passed=1, failed=1)
+    broken.write_text(right)
+    result = nested.runpytest("--lf")
+    result.assert_outcomes(passed=1)
+    assert result.ret == pytest.ExitCode.OK
+    # Nor does the record that it leaves.
+    assert main(["check"]) == 0
+
+
+def test_an_interrupted_run_does_not_pass_for_whole(nested):
+    suite = nested.path / "tests" / "test_upper.py"
+    suite.write_text(suite.read_text() + "def test_that_dies(): import os; os._exit(9)\n")
+    nested.runpytest_subprocess()
+    assert main(["check"]) == 1
+    assert nested.runpytest("--deselect=tests/test_upper.py::test_that_dies").ret == pytest.ExitCode.OK
+
+
+IDLE = (
+    HEADER
+    + """
+def test_checks(xai_golden): xai_golden.check(make_result("one.jpg"))
+
+@pytest.mark.real
+def test_skips(xai_golden): pytest.skip("no weights")
+
+def test_forgets(xai_golden): pass
+
+def test_fails(xai_golden): assert False
+"""
+)
+
+
+@pytest.mark.parametrize("arguments", [("-n", "2"), ("-p", "no:xdist")], ids=["xdist", "no xdist"])
+def test_when_strict_every_test_that_checks_nothing_fails_once(repo, arguments):
+    repo.makepyfile(test_suite=IDLE)
+    Goldens(repo.path / "golden").store(make_result("one.jpg"), "looked")
+    result = repo.runpytest_subprocess(*arguments, "--xai-strict")
+    result.assert_outcomes(passed=2, skipped=1, failed=3)
+    result.stdout.fnmatch_lines_random(
+        ["FAILED *::test_skips - not measured*", "FAILED *::test_forgets - not measured*"]
+    )
+
+
+def test_a_skip_alone_fails_when_strict(repo):
+    repo.makepyfile(test_suite="import pytest\n@pytest.mark.real\ndef test_it(xai_golden): pytest.skip('no weights')")
+    assert repo.runpytest().ret == pytest.ExitCode.OK
+    assert repo.runpytest("--xai-strict").ret == pytest.ExitCode.TESTS_FAILED
+
+
+def test_a_damaged_golden_that_no_test_obtains_fails_a_full_run(repo):
+    repo.makepyfile(test_suite=ONE_CASE.format(name="one") + "def test_other(): pass\n")
+    Goldens(repo.path / "golden").store(make_result("one.jpg"), "looked")
+    for task in ("cams", "another_task"):
+        damaged = repo.path / "golden" / task / "x" / "result.json"
+        damaged.parent.mkdir(parents=True)
+        damaged.write_text("{")
+    result = repo.runpytest()
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines(["*error: cams/x-*golden/cams/x/result.json is truncated*"])
+    repo.runpytest("test_suite.py").assert_outcomes(passed=2)
+
+
+@pytest.mark.parametrize("arguments", [("-n", "2"), ("-p", "no:xdist")], ids=["xdist", "no xdist"])
+def test_results_of_somebody_else_are_left_alone(repo, arguments):
+    repo.makepyfile(test_suite=ONE_CASE.format(name="one") + ONE_CASE.format(name="two"))
+    mine = repo.path / "study" / "results" / "mystudy" / "exp1"
+    mine.mkdir(parents=True)
+    for name in ("result.json", "weights.pt"):
+        (mine / name).write_text("ten years of work")
+    before = sorted((repo.path / "study").rglob("*"))
+    result = repo.runpytest_subprocess(*arguments, "--xai-report", "study")
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(["*results* was not written by xai-eval*"])
+    assert sorted((repo.path / "study").rglob("*")) == before
+
+
+def test_a_report_folder_in_use_is_refused(repo):
+    repo.makepyfile(test_suite=ONE_CASE.format(name="one"))
+    lock = repo.path / "reports" / LOCK_FILE
+    lock.parent.mkdir()
+    lock.write_text(f"{os.getppid()} {platform.node()}")
+    result = repo.runpytest()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([f"*reports is in use by process {os.getppid()} on*"])
+    lock.unlink()
+    assert repo.runpytest_subprocess("-n", "2").parseoutcomes() == {"failed": 1}
+    assert not lock.exists()
+
+
+def test_a_report_folder_that_cannot_be_written_fails_the_test_and_nothing_else(repo):
+    repo.makepyfile(test_suite=ONE_CASE.format(name="one"))
+    (repo.path / "afile").write_text("")
+    result = repo.runpytest("--xai-report", "afile")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["cannot write into *afile: *"])
+    result.stdout.no_fnmatch_line("*Traceback*")
+
+
+def test_results_that_vanish_before_the_end_are_a_failure(repo):
+    vanish = "def test_two(request): import shutil; shutil.rmtree(request.config.rootpath / 'reports' / 'results')\n"
+    repo.makepyfile(test_suite=ONE_CASE.format(name="one") + vanish)
+    Goldens(repo.path / "golden").store(make_result("one.jpg"), "looked")
+    result = repo.runpytest()
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines(["*result.json cannot be read*", "FAILED xai-eval::report*"])
+    assert not (repo.path / "reports" / LOCK_FILE).exists()
+
+
+@pytest.mark.parametrize("arguments", [("-n", "2"), ("-p", "no:xdist")], ids=["xdist", "no xdist"])
+def test_folders_on_the_command_line_are_those_of_the_shell(nested, monkeypatch, arguments):
+    (nested.path / "golden").rename(nested.path / "kept")
+    monkeypatch.chdir(nested.path / "tests" / "sub")
+    options = ("--xai-golden=../../kept", "--xai-report=../rep2")
+    result = nested.runpytest_subprocess(f"--rootdir={nested.path}", *arguments, *options)
+    result.assert_outcomes(passed=1)
+    assert (nested.path / "tests" / "rep2" / "run.json").is_file()
 
 
 def test_options_win_over_ini_keys_and_ini_keys_over_defaults(repo):

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from xai_eval.cli_options import PARAMETER, build_parser
 from xai_eval.errors import UsageError, XaiEvalError, one_line
 from xai_eval.files import accessible, exists
-from xai_eval.golden import Goldens, Judged, accept, judge_run, unused_goldens
-from xai_eval.record import RESULTS_FOLDER, RunRecord
+from xai_eval.golden import Goldens, Judged, accept, judge_by_run, judge_run, unused_goldens
+from xai_eval.lock import locked
 
 if TYPE_CHECKING:
     from xai_eval.result import Result
@@ -48,7 +48,7 @@ def _run(options: argparse.Namespace) -> int:
     from xai_eval.run import plan, run
     from xai_eval.tasks import all_tasks, find_task
 
-    names = options.task or list(all_tasks())
+    names = list(dict.fromkeys(options.task or all_tasks()))
     given = {
         name.removeprefix(PARAMETER): value
         for name, value in vars(options).items()
@@ -62,8 +62,9 @@ def _run(options: argparse.Namespace) -> int:
     for name in names:
         own = {k: v for k, v in given.items() if k in find_task(name).parameters}
         plans.append(plan(name, model=options.model, images=options.images, device=options.device, params=own))
-    run(plans, options.out, _progress if not options.quiet else _silent)
-    return _judge_and_report(options.out, goldens, options, failing=("drift", "incomparable", "error"))
+    with locked(options.out):
+        run(plans, options.out, _progress if not options.quiet else _silent)
+        return _judge_and_report(options.out, goldens, options, failing=("drift", "incomparable", "error"))
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -98,13 +99,14 @@ def _print_verdicts(
         print(json.dumps(verdicts_document(judged.verdicts, judged.record), indent=1))
     else:
         print("\n".join([*summary_lines(judged.verdicts), *([f"page: {page}"] if page else [])]))
+    if not judged.measured:
+        return EXIT_NOTHING
     failed = [v for v in judged.verdicts if v.failed and (failing is None or v.state in failing)]
     return EXIT_DRIFT if failed else EXIT_OK
 
 
 def _diff(options: argparse.Namespace) -> int:
-    RunRecord.load(options.results_a)
-    judged = judge_run(options.results_b, Goldens(options.results_a / RESULTS_FOLDER))
+    judged = judge_by_run(options.results_b, options.results_a)
     return _print_verdicts(judged, options, None, None)
 
 

@@ -12,7 +12,7 @@ from xai_eval import __version__
 PARAMETER = "param_"
 _EXIT_CODES = """exit codes:
   0  everything is ok
-  1  drift, or a golden that is missing, unused, incomparable or unreadable
+  1  drift, a golden that is missing, unused, incomparable or unreadable, or a run that is not whole
   2  usage: an unknown name, or options that contradict each other
   3  nothing was measured: an input is unavailable, a model misbehaves, a folder cannot be read or written,
      or something failed that nobody foresaw"""

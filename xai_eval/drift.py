@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,8 @@ from xai_eval.result import Case, Provenance, Result
 # Relative change of a stage that counts as moved. Threads, batch size, memory format, mkldnn and torch versions
 # move activations and logits by up to 2e-5 on CPU; TF32 on a GPU by about 1e-3.
 STAGE_TOLERANCE = 2e-3
+# Task, image set and model: the corner of the goldens that a run is about.
+Scope = tuple[str, str, str]
 
 
 class State(enum.StrEnum):
@@ -117,6 +120,7 @@ def judge_all(
     goldens: Mapping[str, Result],
     errors: Mapping[str, Verdict] | None = None,
     selections: Sequence[str] = (),
+    scope: Collection[Scope] = (),
 ) -> list[Verdict]:
     """Judge a whole run.
 
@@ -125,6 +129,7 @@ def judge_all(
         goldens: all goldens by case key.
         errors: verdicts on results and goldens that cannot be read.
         selections: input sets of which the run took only a part: their other goldens are not unused.
+        scope: what the run set out to measure, beyond what its results tell.
 
     A result without a golden is paired with a golden without a result if the two differ in nothing but the model,
     or, failing that, in nothing but parameters: then the verdict can say what replaced what. Pairs must be
@@ -136,7 +141,8 @@ def judge_all(
         [g.case for k, g in goldens.items() if k not in errors],
     )
     verdicts = [judge(obtained[k], goldens[g]) if g else missing(obtained[k].case) for k, g in pairs.items()]
-    used = {*pairs.values()}
+    used = {key for key in pairs.values() if key}
+    measured = {*scope, *(_scope(r.case) for r in obtained.values()), *(_scope(goldens[key].case) for key in used)}
     unused = [
         Verdict(
             g.case,
@@ -144,11 +150,14 @@ def judge_all(
             reason="a golden of this run's models and pictures, but the run did not obtain it.",
         )
         for k, g in goldens.items()
-        if k not in used | {*errors}
-        and g.case.input_set not in selections
-        and _in_scope(g.case, obtained.values(), goldens, used)
+        if k not in used | {*errors} and set_name(g.case) not in selections and _scope(g.case) in measured
     ]
     return [*errors.values(), *verdicts, *unused]
+
+
+def set_name(case: Case) -> str:
+    """Return the image set of a case, of one that sums up a whole set too: `scenes` for `scenes (4 pictures)`."""
+    return case.input_set if "/" in case.input else re.sub(r" \(\d+ pictures?\)$", "", case.input)
 
 
 def missing(case: Case) -> Verdict:
@@ -228,11 +237,9 @@ def _compare_fields(obtained: Result, golden: Result) -> list[Finding]:
     return findings
 
 
-def _in_scope(case: Case, obtained: Any, goldens: Mapping[str, Result], used: set[str | None]) -> bool:
-    """A golden counts as unused only within what the run set out to measure: its tasks, models and image sets."""
-    ran = {(r.case.task, r.case.input_set, r.case.model) for r in obtained}
-    judged_by = {(g.case.task, g.case.input_set, g.case.model) for k, g in goldens.items() if k in used}
-    return (case.task, case.input_set, case.model) in ran | judged_by
+def _scope(case: Case) -> Scope:
+    """A golden counts as unused only within what the run set out to measure: its tasks, image sets and models."""
+    return case.task, set_name(case), case.model
 
 
 def _but_model(case: Case) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import json
 import os
 import shutil
@@ -9,13 +11,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from xai_eval.drift import State, Verdict, judge_all
+from xai_eval.drift import Scope, State, Verdict, judge_all
 from xai_eval.errors import StorageError, UsageError, unknown_name
 from xai_eval.files import accessible, exists, read_json, write_file
 from xai_eval.record import RESULTS_FOLDER, RunRecord, load_cases, now
 from xai_eval.result import Case, Result
 
 HISTORY_FILE = "accepted.json"
+# Stand where the name of an input stands, in verdicts on a run that is not whole.
+_WHOLE_RUN, _REFERENCE_RUN = "the whole run", "the run that is taken as right"
 
 
 @dataclass(frozen=True)
@@ -67,28 +71,77 @@ def read_history(place: Path) -> list[dict[str, str]]:
 
 @dataclass(frozen=True)
 class Judged:
-    """A run with everything that judging it took and gave."""
+    """A run with everything that judging it took and gave.
+
+    Attributes:
+        record: what the run set out to do.
+        results: what it obtained, by case key.
+        goldens: what that was judged by, by case key.
+        verdicts: the judgement, on the run itself too where it is not whole.
+        broken: keys of results that cannot be read.
+    """
 
     record: RunRecord
     results: Mapping[str, Result]
     goldens: Mapping[str, Result]
     verdicts: Sequence[Verdict]
+    broken: Sequence[str] = ()
+
+    @property
+    def measured(self) -> int:
+        """Number of results that the run left, readable or not."""
+        return len(self.results) + len(self.broken)
+
+    @property
+    def gap(self) -> str:
+        """What the run is short of; empty for one that measured all that it planned."""
+        return _gap(self.record, self.measured)
 
 
 def judge_run(results_folder: Path, goldens: Goldens) -> Judged:
     """Judge the run in `results_folder` against goldens.
+
+    A run that is not whole is an error, however well its results compare, and leaves open which goldens are unused.
 
     Raises:
         InputUnavailable: no run is there.
         StorageError: its record cannot be read.
     """
     record = RunRecord.load(results_folder)
-    results, broken_results = load_cases(results_folder / RESULTS_FOLDER)
+    results, broken = load_cases(results_folder / RESULTS_FOLDER)
     stored, broken_goldens = goldens.load_all()
-    errors = {key: _error(key, e, results) for key, e in (*broken_goldens.items(), *broken_results.items())}
+    errors = error_verdicts({**broken_goldens, **broken}, results)
     errors = {k: v for k, v in errors.items() if k.split("/")[0] in record.tasks}
     errors.update({f"{record.tasks[0]}/{name}": _failure(record, name, text) for name, text in record.failures.items()})
-    return Judged(record, results, stored, judge_all(results, stored, errors, record.selections))
+    verdicts = judge_all(results, stored, errors, record.selections, _scope(record))
+    gap = _gap(record, len(results) + len(broken))
+    if gap:
+        told = [v for v in verdicts if v.state is not State.UNUSED]
+        verdicts = [_failure(record, _WHOLE_RUN, f"{gap}: run it again."), *told]
+    return Judged(record, results, stored, verdicts, tuple(broken))
+
+
+def judge_by_run(results_folder: Path, reference_folder: Path) -> Judged:
+    """Judge one run by the results of another, which must be whole as well.
+
+    Raises:
+        InputUnavailable: one of the two is no run.
+        StorageError: one of the records cannot be read.
+    """
+    record = RunRecord.load(reference_folder)
+    judged = judge_run(results_folder, Goldens(reference_folder / RESULTS_FOLDER))
+    measured, broken = load_cases(reference_folder / RESULTS_FOLDER)
+    gap = _gap(record, len(measured) + len(broken))
+    if not gap:
+        return judged
+    verdict = _failure(record, _REFERENCE_RUN, f"{gap} in {reference_folder}: run it again.")
+    return dataclasses.replace(judged, verdicts=[verdict, *judged.verdicts])
+
+
+def error_verdicts(errors: Mapping[str, StorageError], results: Mapping[str, Result]) -> dict[str, Verdict]:
+    """Return the verdicts on results and goldens that cannot be read, by the key of their case or folder."""
+    cases = {key: results[key].case if key in results else _case_of_folder(key) for key in errors}
+    return {key: Verdict(cases[key], State.ERROR, reason=str(error)) for key, error in errors.items()}
 
 
 def accept(judged: Judged, goldens: Goldens, keys: Sequence[str], *, everything: bool, reason: str) -> list[str]:
@@ -105,7 +158,8 @@ def accept(judged: Judged, goldens: Goldens, keys: Sequence[str], *, everything:
         The keys of the goldens that changed; results that equal their golden are left alone.
 
     Raises:
-        UsageError: under CI, without a reason, without cases, for an unknown case or an incomplete run.
+        UsageError: under CI, without a reason, without cases, for an unknown case, or all of an incomplete
+            or damaged run.
     """
     if os.environ.get("CI", "").lower() not in ("", "0", "false"):
         raise UsageError("accepting is refused where CI is set: a person accepts, after looking at the pictures.")
@@ -115,8 +169,12 @@ def accept(judged: Judged, goldens: Goldens, keys: Sequence[str], *, everything:
         raise UsageError(
             "name the cases to accept, or --all, not both." if keys else "name a case to accept, or --all."
         )
-    if everything and (not judged.record.finished or judged.record.failures):
-        raise UsageError("the run is incomplete, so --all is refused: run it to the end, or name single cases.")
+    if everything and judged.gap:
+        raise UsageError(
+            f"the run is incomplete ({judged.gap}), so --all is refused: run it to the end, or name single cases."
+        )
+    if everything:
+        _require_readable(judged, "--all")
     chosen = list(judged.results) if everything else [_resolve(key, judged.results) for key in keys]
     changed = {v.case.key for v in judged.verdicts if v.state is not State.OK}
     changed |= {k for k in chosen if k not in judged.goldens}
@@ -127,14 +185,39 @@ def accept(judged: Judged, goldens: Goldens, keys: Sequence[str], *, everything:
 
 
 def unused_goldens(judged: Judged) -> list[str]:
-    """Return the keys of goldens that the run should have used and did not."""
+    """Return the keys of goldens that the run should have used and did not.
+
+    Raises:
+        UsageError: the run is incomplete or damaged, so that nobody can tell.
+    """
+    _require_readable(judged, "pruning")
+    if judged.gap:
+        raise UsageError(f"the run is incomplete ({judged.gap}), so pruning is refused: run it to the end.")
     return [v.case.key for v in judged.verdicts if v.state is State.UNUSED]
+
+
+def _require_readable(judged: Judged, what: str) -> None:
+    if judged.broken:
+        raise UsageError(
+            f"results of the run cannot be read, so {what} is refused: {', '.join(judged.broken)}. Run again."
+        )
+
+
+def _gap(record: RunRecord, measured: int) -> str:
+    if record.finished and not record.failures and measured >= record.planned:
+        return ""
+    end = "" if record.finished else ", and the run did not finish"
+    return f"{measured} of {record.planned} planned cases measured{end}"
+
+
+def _scope(record: RunRecord) -> set[Scope]:
+    return set(itertools.product(record.tasks, record.inputs, record.models))
 
 
 def _resolve(key: str, results: Mapping[str, Result]) -> str:
     if key in results:
         return key
-    matches = [k for k, r in results.items() if key in (r.case.id, r.case.input, r.case.input.split("/", 1)[-1])]
+    matches = [k for k, r in results.items() if key in _names(r.case)]
     if len(matches) == 1:
         return matches[0]
     if matches:
@@ -142,9 +225,10 @@ def _resolve(key: str, results: Mapping[str, Result]) -> str:
     raise unknown_name("case", key, results)
 
 
-def _error(key: str, error: StorageError, results: Mapping[str, Result]) -> Verdict:
-    case = results[key].case if key in results else _case_of_folder(key)
-    return Verdict(case, State.ERROR, reason=str(error))
+def _names(case: Case) -> set[str]:
+    """What a person may call a case by: its key or folder, with or without the hash, or the input's name."""
+    full = {case.key, case.id, case.input, case.input.split("/", 1)[-1]}
+    return full | {name.rpartition("-")[0] for name in (case.key, case.id)}
 
 
 def _failure(record: RunRecord, name: str, text: str) -> Verdict:

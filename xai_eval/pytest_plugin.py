@@ -23,15 +23,21 @@ _MARKERS = (
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options, all in one group and with one prefix."""
     group = parser.getgroup("xai-eval", "regression testing for explanations")
-    group.addoption("--xai-golden", metavar="DIR", help="folder of goldens (ini: xai_golden; default: golden)")
     group.addoption(
-        "--xai-report", metavar="DIR", help="folder for results and page (ini: xai_report; default: reports)"
+        "--xai-golden",
+        metavar="DIR",
+        help="folder of goldens, relative to where pytest is called (ini: xai_golden; default: golden)",
+    )
+    group.addoption(
+        "--xai-report",
+        metavar="DIR",
+        help="folder for results and page, relative to where pytest is called (ini: xai_report; default: reports)",
     )
     group.addoption(
         "--xai-strict",
         action="store_true",
         default=None,
-        help="what could not be measured fails instead of skipping",
+        help="what could not be measured fails instead of skipping, also where a test skips itself",
     )
     parser.addini("xai_golden", "folder of goldens, relative to the root of the tests", default="golden")
     parser.addini("xai_report", "folder for results and page, relative to the root of the tests", default="reports")
@@ -105,6 +111,23 @@ def pytest_deselected(items: list[pytest.Item]) -> None:
         _session(left_out[0].config).partial = True
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Note which tests that use goldens failed, so that none of them is reported twice."""
+    report = yield
+    if report.failed and _KEY in item.config.stash:
+        _session(item.config).failed.append(item.nodeid)
+    return report
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Under pytest-xdist, tell a worker for whom it writes into the report folder."""
+    from xai_eval.lock import this_process
+
+    node.workerinput["xai_eval_owner"] = this_process()
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any, error: object) -> None:
     """Under pytest-xdist, take over what a worker checked."""
@@ -167,8 +190,9 @@ def _absent_inputs(item: pytest.Item) -> Iterator[None]:
 
 
 def _not_measured(config: pytest.Config, reason: str) -> None:
-    strict = config.getoption("--xai-strict")
-    if config.getini("xai_strict") if strict is None else strict:
+    from xai_eval.pytest_session import is_strict
+
+    if is_strict(config):
         pytest.fail(f"not measured: {reason}", pytrace=False)
     pytest.skip(f"not measured: {reason}")
 

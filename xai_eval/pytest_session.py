@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from xai_eval.drift import State, Verdict, judge, judge_all, missing
-from xai_eval.errors import StorageError
-from xai_eval.golden import Goldens
-from xai_eval.record import RESULTS_FOLDER, RunRecord, now
+from xai_eval.drift import State, Verdict, judge, judge_all, missing, set_name
+from xai_eval.errors import StorageError, XaiEvalError
+from xai_eval.golden import Goldens, error_verdicts
+from xai_eval.lock import acquire, release, this_process
+from xai_eval.record import RESULTS_FOLDER, RunRecord, check_results, now, remove_results
 from xai_eval.report import write_report
 from xai_eval.report.summary import summary_lines
-from xai_eval.result import RESULT_FILE, Result
+from xai_eval.result import Case, Result
 
-_FULL_RUN = (pytest.Config.ArgsSource.TESTPATHS, pytest.Config.ArgsSource.INVOCATION_DIR)
+# Options of pytest that leave tests out without telling which.
+_LEAVING_OUT = ("ignore", "ignore_glob", "lf")
+Failure = tuple[str, str]
 
 
 @dataclass
@@ -29,42 +31,78 @@ class GoldenSession:
     Attributes:
         goldens: where goldens are.
         report: folder that results and page are written to.
+        owner: process that has the report folder: the controller of pytest-xdist, for its workers too.
+        strict: whether a test that uses goldens and checks nothing fails.
         partial: whether tests with goldens were left out, so that unused goldens cannot be told.
         selected: ids of the tests that use goldens.
         required: those of them whose inputs must be there.
-        checked: folder of the saved result and id of the test, by case key.
+        failed: those of them that failed.
+        checked: ids of the tests that checked a case, by case key; more than one is a mistake.
     """
 
     goldens: Goldens
     report: Path
+    owner: str = field(default_factory=this_process)
+    strict: bool = False
     partial: bool = False
     selected: list[str] = field(default_factory=list)
     required: list[str] = field(default_factory=list)
-    checked: dict[str, str] = field(default_factory=dict)
+    failed: list[str] = field(default_factory=list)
+    checked: dict[str, list[str]] = field(default_factory=dict)
     verdicts: list[Verdict] = field(default_factory=list)
     page: Path | None = None
 
     @classmethod
     def of(cls, config: pytest.Config) -> GoldenSession:
         """Read options and ini keys; the command line wins."""
+        worker: Mapping[str, Any] | None = getattr(config, "workerinput", None)
         return cls(
-            goldens=Goldens(config.rootpath / (config.getoption("--xai-golden") or config.getini("xai_golden"))),
-            report=config.rootpath / (config.getoption("--xai-report") or config.getini("xai_report")),
+            goldens=Goldens(_folder(config, "xai_golden")),
+            report=_folder(config, "xai_report"),
+            owner=(worker or {}).get("xai_eval_owner") or this_process(),
+            strict=is_strict(config),
             # A worker of pytest-xdist is always given its tests by name; only its controller knows what was asked.
-            partial=not hasattr(config, "workerinput") and config.args_source not in _FULL_RUN,
+            partial=worker is None and not _asks_for_all(config),
         )
 
     def check(self, result: Result, item: pytest.Item) -> tuple[Verdict, str]:
         """Judge one result, keep it for the report, and return the verdict with the message of a failure."""
         key = result.case.key
-        if self.checked.setdefault(key, item.nodeid) != item.nodeid:
-            pytest.fail(f"two tests check the case {key}: {self.checked[key]} and {item.nodeid}.", pytrace=False)
-        folder = result.save(self.report / RESULTS_FOLDER / key)
+        others = [nodeid for nodeid in self.checked.get(key, []) if nodeid != item.nodeid]
+        if others:
+            pytest.fail(_clash(key, [*others, item.nodeid]), pytrace=False)
+        folder = self._save(result)
+        # Only now, so that what could not be saved is not looked for at the end.
+        self.checked[key] = [item.nodeid]
         verdict = self._judge(result)
         _record_properties(item, verdict)
         # pytest cuts long explanations short, so verdict, measure and path come first.
         advice = f'if this is right: xai-eval accept {key} --reason "..."'
         return verdict, f"{verdict.state}: {key}: {verdict.sentence}\nobtained: {folder}\n{advice}"
+
+    def _save(self, result: Result) -> Path:
+        try:
+            self._claim(result.case)
+            return result.save(self.report / RESULTS_FOLDER / result.case.key)
+        except XaiEvalError as error:
+            pytest.fail(str(error), pytrace=False)
+
+    def _claim(self, case: Case) -> None:
+        """Have the report folder for this run; whoever comes first checks whose it was, and says that it is used."""
+        if self.checked:
+            return
+        try:
+            check_results(self.report)
+            foreign = None
+        except StorageError as error:
+            foreign = error  # or another worker of this run has begun to write there
+        if not acquire(self.report, self.owner):
+            return
+        if foreign:
+            release(self.report, self.owner)
+            raise foreign
+        planned = len(self.selected)
+        RunRecord((case.task,), (case.model,), (set_name(case),), planned, when=now()).save(self.report)
 
     def _judge(self, result: Result) -> Verdict:
         try:
@@ -74,9 +112,15 @@ class GoldenSession:
         return missing(result.case) if golden is None else judge(result, golden)
 
     @property
-    def _idle(self) -> set[str]:
+    def _idle(self) -> list[str]:
         """Tests that use goldens and checked nothing: skipped, or failed before."""
-        return set(self.selected) - set(self.checked.values())
+        busy = {nodeid for nodeids in self.checked.values() for nodeid in nodeids}
+        return [nodeid for nodeid in self.selected if nodeid not in busy]
+
+    @property
+    def _complete(self) -> bool:
+        """Whether every test that uses goldens checked a result."""
+        return not self.partial and not self._idle
 
     @property
     def worth_a_summary(self) -> bool:
@@ -85,58 +129,65 @@ class GoldenSession:
 
     def handover(self) -> str:
         """State of a worker as plain JSON, the only thing that pytest-xdist may be given."""
-        state = {name: getattr(self, name) for name in ("partial", "selected", "required", "checked")}
+        state = {name: getattr(self, name) for name in ("partial", "selected", "required", "failed", "checked")}
         return json.dumps(state)
 
     def merge(self, output: str) -> None:
         """Take over a worker's state."""
         other: Mapping[str, Any] = json.loads(output)
         self.partial |= other["partial"]
-        self.selected = list(dict.fromkeys((*self.selected, *other["selected"])))
-        self.required = list(dict.fromkeys((*self.required, *other["required"])))
-        self.checked |= other["checked"]
+        for name in ("selected", "required", "failed"):
+            setattr(self, name, list(dict.fromkeys((*getattr(self, name), *other[name]))))
+        for key, nodeids in other["checked"].items():
+            self.checked[key] = list(dict.fromkeys((*self.checked.get(key, []), *nodeids)))
 
-    def finish(self, session: pytest.Session) -> list[tuple[str, str]]:
+    def finish(self, session: pytest.Session) -> list[Failure]:
         """Judge the run as a whole, write the report, and return the failures that no single test has."""
-        results = {key: Result.load(self.report / RESULTS_FOLDER / key) for key in self.checked}
-        failures = self._nothing_measured(session)
-        if not results:
-            return failures
-        self._drop_stale_results()
-        stored, errors = self.goldens.load_all()
-        broken = {k: Verdict(results[k].case, State.ERROR, reason=str(e)) for k, e in errors.items() if k in results}
-        verdicts = judge_all(results, stored, broken)
-        complete = not self.partial and not self._idle
-        self.verdicts = [v for v in verdicts if v.state is not State.UNUSED or complete]
-        self._write_report(results, stored)
-        unused = [v for v in self.verdicts if v.state is State.UNUSED]
-        return [
-            *failures,
-            *((f"xai-eval::unused[{v.case.key}]", f"unused: {v.case.key}: {v.reason}") for v in unused),
-        ]
+        clashes = [(f"xai-eval::clash[{k}]", _clash(k, ids)) for k, ids in self.checked.items() if len(ids) > 1]
+        failures = [*self._not_measured(session), *clashes]
+        try:
+            return [*failures, *self._judge_all()]
+        except StorageError as error:
+            return [*failures, ("xai-eval::report", str(error))]
+        finally:
+            release(self.report, self.owner)
 
-    def _nothing_measured(self, session: pytest.Session) -> list[tuple[str, str]]:
-        excused = session.testsfailed or session.config.option.collectonly
-        if self.checked or not self.required or excused:
+    def _judge_all(self) -> list[Failure]:
+        if not self.checked:
+            return []
+        results = {key: Result.load(self.report / RESULTS_FOLDER / key) for key in self.checked}
+        # Results of earlier runs, which `xai-eval accept --all` would take for this one's.
+        remove_results(self.report, keep=self.checked)
+        stored, errors = self.goldens.load_all()
+        tasks = {result.case.task for result in results.values()}
+        broken = {k: v for k, v in error_verdicts(errors, results).items() if k in results or v.case.task in tasks}
+        verdicts = judge_all(results, stored, broken)
+        self.verdicts = [v for v in verdicts if v.case.key in results or self._complete]
+        self._write_report(results, stored)
+        lonely = [v for v in self.verdicts if v.case.key not in results]
+        return [(f"xai-eval::{v.state}[{v.case.key}]", f"{v.state}: {v.case.key}: {v.reason}") for v in lonely]
+
+    def _not_measured(self, session: pytest.Session) -> list[Failure]:
+        if session.config.option.collectonly or session.shouldfail or session.shouldstop:
+            return []
+        if self.strict:
+            message = "not measured: the test uses goldens, but did not come to check a result."
+            return [(nodeid, message) for nodeid in self._idle if nodeid not in self.failed]
+        if self.checked or not self.required or session.testsfailed:
             return []
         message = f"{len(self.required)} tests use goldens, but none of them checked a result: nothing was measured."
         return [("xai-eval::nothing_measured", message)]
 
-    def _drop_stale_results(self) -> None:
-        """Delete results of earlier runs, which `xai-eval accept --all` would take for this one's."""
-        for document in (self.report / RESULTS_FOLDER).glob(f"*/*/{RESULT_FILE}"):
-            place = document.parent
-            if f"{place.parent.name}/{place.name}" not in self.checked:
-                shutil.rmtree(place)
-
     def _write_report(self, results: Mapping[str, Result], stored: Mapping[str, Result]) -> None:
         cases = [r.case for r in results.values()]
+        inputs = tuple(dict.fromkeys(set_name(c) for c in cases))
         first = next(iter(results.values())).provenance
         record = RunRecord(
             tasks=tuple(dict.fromkeys(c.task for c in cases)),
             models=tuple(dict.fromkeys(c.model for c in cases)),
-            inputs=tuple(dict.fromkeys(c.input_set for c in cases)),
-            planned=len(self.selected),
+            inputs=inputs,
+            planned=len(results) + len(self._idle),
+            selections=inputs if self.partial else (),
             versions=first.versions,
             device=first.device,
             when=now(),
@@ -151,6 +202,34 @@ class GoldenSession:
         if self._idle:
             lines.append(f"{len(self._idle)} tests that use goldens did not come to check a result")
         return [*lines, f"page: {self.page}"] if self.page else lines
+
+
+def is_strict(config: pytest.Config) -> bool:
+    """Whether what could not be measured fails; the command line wins over the ini key."""
+    strict = config.getoption("--xai-strict")
+    return bool(config.getini("xai_strict") if strict is None else strict)
+
+
+def _folder(config: pytest.Config, name: str) -> Path:
+    """Return a folder by its option, relative to where pytest was called, or by its ini key, relative to the root."""
+    given = config.getoption(name)
+    return Path(config.invocation_params.dir / given if given else config.rootpath / config.getini(name))
+
+
+def _asks_for_all(config: pytest.Config) -> bool:
+    """Whether pytest was called such that it collects all tests of the repository."""
+    if any(config.getoption(name, None) for name in _LEAVING_OUT):
+        return False
+    sources = pytest.Config.ArgsSource
+    if config.args_source is sources.INVOCATION_DIR:
+        here = config.invocation_params.dir
+        roots = [config.rootpath / path for path in config.getini("testpaths")] or [config.rootpath]
+        return config.rootpath.is_relative_to(here) or all(root.is_relative_to(here) for root in roots)
+    return config.args_source is sources.TESTPATHS
+
+
+def _clash(key: str, nodeids: Sequence[str]) -> str:
+    return f"two tests check the case {key}: {' and '.join(nodeids)}."
 
 
 def _record_properties(item: pytest.Item, verdict: Verdict) -> None:

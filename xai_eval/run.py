@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import platform
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -13,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xai_eval.errors import InputUnavailable, StorageError, UsageError, XaiEvalError, one_line
+from xai_eval.errors import InputUnavailable, UsageError, XaiEvalError, one_line
 from xai_eval.files import accessible
-from xai_eval.record import RESULTS_FOLDER, RUN_FILE, RunRecord, now
+from xai_eval.record import RESULTS_FOLDER, RunRecord, now, remove_results
 from xai_eval.result import Result
 from xai_eval.tasks import find_task
 
@@ -108,7 +107,7 @@ def run(plans: Sequence[Plan], folder: Path, progress: Progress) -> RunRecord:
     started = time.monotonic()
     record = _record(plans)
     with accessible(folder):
-        _clear(folder)
+        remove_results(folder)
     record.save(folder)
     try:
         for each in plans:
@@ -166,19 +165,3 @@ def _record(plans: Sequence[Plan]) -> RunRecord:
         versions={"python": platform.python_version()},
         when=now(),
     )
-
-
-def _clear(folder: Path) -> None:
-    """Delete the last run's results, but nothing that no run has written."""
-    results = folder / RESULTS_FOLDER
-    if not results.exists():
-        return
-    if not (folder / RUN_FILE).is_file():
-        raise StorageError(
-            f"{results} was not written by xai-eval ({RUN_FILE} is missing beside it), so it is left alone. "
-            "Choose another --out, or move it away."
-        )
-    try:
-        shutil.rmtree(results)
-    except OSError as error:
-        raise StorageError(f"{results} cannot be replaced ({error.strerror}). Choose another --out.") from error
