@@ -298,3 +298,10 @@ def test_what_is_not_judged_is_neither_kept_nor_compared():
     assert list(was.condensed().frame) == ["method", "iou"]
     assert now.compare(was, "table") == () == now.compare(was.condensed(), "table")
     assert Table(frame.assign(iou=[0.4]), unjudged=("seconds",)).compare(was, "table") != ()
+
+
+def test_a_change_deep_in_the_parameters_is_named_alone():
+    how = {"segmentation": {"name": "slic", "sigma": 1.0, "n_segments": 100}}
+    changed = {"segmentation": {"name": "slic", "sigma": 1.0, "n_segments": 50}}
+    verdict = judge(make_result(params=changed), make_result(params=how))
+    assert verdict.reason.endswith("nothing to compare: segmentation n_segments 100 -> 50.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import math
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -257,8 +257,18 @@ def _mapping_changes(
         text = str(mapping.get(key, "none"))
         return text[:8] if shorten else text
 
+    was, now = dict(_flat(was)), dict(_flat(now))
     keys = dict.fromkeys((*was, *now))
     return [Change(prefix + k, show(was, k), show(now, k)) for k in keys if was.get(k) != now.get(k)]
+
+
+def _flat(mapping: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Name what lies deeper by the words on the way there: people want to read what changed, not what did not."""
+    for name, value in mapping.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{above}{name} ")
+        else:
+            yield f"{above}{name}", value
 
 
 def _origin_sentence(origin: StageShift | None) -> str:
