@@ -44,10 +44,13 @@ def write_files(folder: Path, contents: Mapping[str, bytes]) -> None:
                 path.replace(destination)
             undo.pop_all()
     except OSError as error:
-        reason, advice = _REASONS.get(error.errno or 0, (str(error), "see the system's message"))
-        raise StorageError(
-            f"cannot write into {folder}: {reason}; {advice} and run again. Nothing was changed there."
-        ) from error
+        raise unwritable(folder, error) from error
+
+
+def unwritable(folder: Path, error: OSError) -> StorageError:
+    """Return the error that says why nothing was written into `folder`."""
+    reason, advice = _REASONS.get(error.errno or 0, (str(error), "see the system's message"))
+    return StorageError(f"cannot write into {folder}: {reason}; {advice} and run again. Nothing was changed there.")
 
 
 def write_file(path: Path, data: bytes) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from xai_eval.errors import StorageError, UsageError
+from xai_eval.files import unwritable
 
 LOCK_FILE = ".xai-eval.lock"
 _TRIES, _PAUSE = 50, 0.02
@@ -74,9 +75,7 @@ def _create(path: Path, owner: str) -> bool:
             return False
         raise StorageError(f"cannot write into {path.parent}: a file stands there; choose another folder.") from None
     except OSError as error:
-        raise StorageError(
-            f"cannot write into {path.parent}: {error.strerror or error}; choose another folder."
-        ) from error
+        raise unwritable(path.parent, error) from error
     with os.fdopen(handle, "w") as file:
         file.write(owner)
     return True

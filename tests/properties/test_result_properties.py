@@ -58,7 +58,8 @@ def rankings():
 @st.composite
 def weights(draw):
     shape = draw(SHAPES)
-    values, spread = (draw(hnp.arrays(np.float32, shape, elements=st.floats(width=32))) for _ in range(2))
+    values = draw(hnp.arrays(np.float32, shape, elements=st.floats(width=32)))
+    spread = draw(hnp.arrays(np.float32, shape, elements=st.floats(0, 2**20, width=32)))
     return Weights(tuple(f"class {i}" for i in range(shape[0])), values, spread, 0.02)
 
 
