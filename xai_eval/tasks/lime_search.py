@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 SCORE_TOLERANCE = {each.name: 0.05 if "iou" in each.name else 0.02 for each in OBJECTIVES}
 TRUST_TOLERANCE = 0.1
-# How the ranking of settings by each objective agrees with their ranking by the true mask was measured on scenes; see
-# the task's documentation.
+# Of the objectives that need no mask, the one that ranks settings most as the true masks do: rank correlation 0.50 over
+# 40 scenes, deletion 0.47, centre distance 0.38, IoU with Grad-CAM 0.11, local R2 -0.17.
 DEFAULT_OBJECTIVE = "insertion"
 
 
