@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from xai_eval.drift import judge_all
-from xai_eval.fields import Curve, Document, Segments, Table, Weights
+from xai_eval.fields import Curve, Document, Mask, Segments, Table, Weights
 from xai_eval.report import write_report
 from xai_eval.report.cases import collect
 from xai_eval.report.curves import curve_panels, draw_curve
@@ -73,6 +73,15 @@ def test_signed_values_are_red_for_and_blue_against():
     drawn = signed(None, np.array([[-1.0, 0.0, 1.0]]), 1.0).astype(int)
     assert drawn[0, 0, 2] > drawn[0, 0, 0] and drawn[0, 2, 0] > drawn[0, 2, 2]
     assert np.ptp(drawn[0, 1]) == 0
+
+
+def test_what_a_map_points_at_is_never_shown_as_the_object(build):
+    """On a picture without a mask the original stays as it is, and the other mask has a panel of its own."""
+    focus = Mask(build.spot(0.2, 0.2) > 0.5)
+    (case,) = cases_of(build.result(mask=None, lime_focus=focus))
+    shown = {panel.title: panel for panel in panels(case)}
+    np.testing.assert_array_equal(shown["original"].pixels, case.picture.array)
+    assert (shown["LIME, focus"].pixels != case.picture.array).any()
 
 
 def test_a_whole_set_comes_first_with_its_tables_open(tmp_path, run, explained):

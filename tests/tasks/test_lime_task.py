@@ -176,3 +176,11 @@ def test_tables_of_a_search_say_what_is_tied(model):
 def test_bad_searches_are_refused(model, wrong):
     with pytest.raises(UsageError):
         evaluate("lime_search", model=model, images="scenes:1", device="cpu", **wrong)
+
+
+def test_without_masks_no_setting_wins_by_them():
+    grid = {"segmentation": "slic", "num_samples": [10, 20]}
+    _, overall = evaluate("lime_search", model=plain_model(), images=plain_picture(), grid=grid)
+    frame = overall["objectives"].frame.set_index("objective")
+    assert frame.loc["iou_mask", "best_overall"] is None
+    assert frame.loc["r2", "best_overall"] is not None

@@ -14,6 +14,8 @@ from xai_eval.result import Result
 
 # The label that warns, in a sentence, that the explained class is not the one that was meant.
 AUDIT = "audit"
+# The mask of the object that a picture is meant to show.
+OBJECT = "mask"
 _Kind = TypeVar("_Kind", bound=Field)
 
 
@@ -53,9 +55,10 @@ class ReportCase:
 
     @functools.cached_property
     def mask(self) -> Mask | None:
-        """The first mask that lies over the picture."""
-        masks = self.fields(Mask).values()
-        return next((m for m in masks if self.picture and m.array.shape == self.picture.array.shape[:2]), None)
+        """The object's mask, where one is known and lies over the picture; other masks are what maps point at."""
+        mask = self.fields(Mask).get(OBJECT)
+        fits = mask is not None and self.picture is not None and mask.array.shape == self.picture.array.shape[:2]
+        return mask if fits else None
 
     @property
     def whole_set(self) -> bool:

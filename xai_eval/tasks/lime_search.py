@@ -187,11 +187,12 @@ def _objectives(scored: Sequence[ScoredSettings], grid: Grid) -> Table:
         agreement = [trust(each.values(objective), each.values(truth), objective) for each in scored]
         interval = mean_interval(agreement)
         best = _best_overall(scored, grid, objective)[0]
+        known = any(not np.isnan(each.values(objective)).all() for each in scored)
         rows.append(
             {
                 "objective": objective.name,
                 "better": objective.better,
-                "best_overall": f"{best.segmentation}, {best.num_samples} samples",
+                "best_overall": f"{best.segmentation}, {best.num_samples} samples" if known else None,
                 "agrees_with_mask": interval.mean,
                 "low": interval.low,
                 "high": interval.high,
