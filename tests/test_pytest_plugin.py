@@ -42,6 +42,13 @@ from synthetic import make_result
 ONE_CASE = HEADER + "def test_{name}(xai_golden): xai_golden.check(make_result('{name}.jpg'))\n"
 
 
+# Workers take seconds to start, so that what needs them runs among the slow tests; test_two_tests_on_two_workers stays.
+with_and_without_xdist = pytest.mark.parametrize(
+    "arguments",
+    [pytest.param(("-n", "2"), id="xdist", marks=pytest.mark.slow), pytest.param(("-p", "no:xdist"), id="no xdist")],
+)
+
+
 @pytest.fixture
 def repo(pytester, monkeypatch):
     """A repository with ten explained pictures; `accept` is what a person does between two runs."""
@@ -138,7 +145,7 @@ def test_accepting_after_a_selection_touches_only_what_was_selected(repo, monkey
     assert stored(repo) == ["photos/image-4.jpg"]
 
 
-@pytest.mark.parametrize("arguments", [("-n", "2"), ("-p", "no:xdist")], ids=["xdist", "no xdist"])
+@with_and_without_xdist
 def test_an_unused_golden_fails_the_run_within_the_test_results(repo, arguments):
     repo.runpytest()
     accept(repo)
@@ -151,6 +158,7 @@ def test_an_unused_golden_fails_the_run_within_the_test_results(repo, arguments)
     assert len(stored(repo)) == 10
 
 
+@pytest.mark.slow
 def test_a_hundred_cases_under_xdist_are_all_judged_and_stored(repo):
     repo.makepyfile(test_suite=SUITE.format(tests=str(Path(__file__).parent), count=100))
     assert repo.runpytest_subprocess("-n", "4", "-q").ret == pytest.ExitCode.TESTS_FAILED
@@ -337,7 +345,7 @@ def test_fails(xai_golden): assert False
 )
 
 
-@pytest.mark.parametrize("arguments", [("-n", "2"), ("-p", "no:xdist")], ids=["xdist", "no xdist"])
+@with_and_without_xdist
 def test_when_strict_every_test_that_checks_nothing_fails_once(repo, arguments):
     repo.makepyfile(test_suite=IDLE)
     Goldens(repo.path / "golden").store(make_result("one.jpg"), "looked")
@@ -367,7 +375,7 @@ def test_a_damaged_golden_that_no_test_obtains_fails_a_full_run(repo):
     repo.runpytest("test_suite.py").assert_outcomes(passed=2)
 
 
-@pytest.mark.parametrize("arguments", [("-n", "2"), ("-p", "no:xdist")], ids=["xdist", "no xdist"])
+@with_and_without_xdist
 def test_results_of_somebody_else_are_left_alone(repo, arguments):
     repo.makepyfile(test_suite=ONE_CASE.format(name="one") + ONE_CASE.format(name="two"))
     mine = repo.path / "study" / "results" / "mystudy" / "exp1"
@@ -413,7 +421,7 @@ def test_results_that_vanish_before_the_end_are_a_failure(repo):
     assert not (repo.path / "reports" / LOCK_FILE).exists()
 
 
-@pytest.mark.parametrize("arguments", [("-n", "2"), ("-p", "no:xdist")], ids=["xdist", "no xdist"])
+@with_and_without_xdist
 def test_folders_on_the_command_line_are_those_of_the_shell(nested, monkeypatch, arguments):
     (nested.path / "golden").rename(nested.path / "kept")
     monkeypatch.chdir(nested.path / "tests" / "sub")
