@@ -229,7 +229,7 @@ def _asks_for_all(config: pytest.Config) -> bool:
 
 
 def _clash(key: str, nodeids: Sequence[str]) -> str:
-    return f"two tests check the case {key}: {' and '.join(nodeids)}."
+    return f"two tests check the case {key}: {' and '.join(sorted(nodeids))}."
 
 
 def _record_properties(item: pytest.Item, verdict: Verdict) -> None:

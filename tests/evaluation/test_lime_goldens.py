@@ -5,7 +5,7 @@ import pytest
 
 from xai_eval import evaluate
 
-TASKS = {"lime": 12, "lime_search": 4, "comparison": 4, "hybrid": 4}
+TASKS = {"lime": 12, "lime_search": 2, "comparison": 4, "hybrid": 2}
 CASES = [
     (task, name)
     for task, count in TASKS.items()

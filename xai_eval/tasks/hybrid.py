@@ -43,7 +43,7 @@ TEST_TOLERANCE = {"difference": 0.03, "low": 0.05, "high": 0.05, "p": 0.2}
 Map = NDArray[np.floating[Any]]
 
 
-@task("hybrid", images="scenes:4", whole_set=True)
+@task("hybrid", images="scenes:2", whole_set=True)
 def hybrid(
     classifier: Classifier,
     images: ImageSet,

@@ -36,7 +36,7 @@ TRUST_TOLERANCE = 0.1
 DEFAULT_OBJECTIVE = "insertion"
 
 
-@task("lime_search", images="scenes:4", whole_set=True)
+@task("lime_search", images="scenes:2", whole_set=True)
 def lime_search(
     classifier: Classifier,
     images: ImageSet,
