@@ -32,6 +32,8 @@ def test_a_hybrid_is_a_map_over_the_picture(name):
 def test_a_hybrid_of_a_blind_cam_still_hears_lime(name):
     saliency = HYBRIDS[name](make_parents(np.zeros(PIXELS.shape[:2])))
     assert np.isfinite(saliency).all()
+    # A product with nothing is nothing; the others must not fall silent.
+    assert (np.ptp(saliency) > 0) == (name != "pooled_product")
 
 
 def regression(alpha, prior, scale=None):

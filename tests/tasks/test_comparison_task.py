@@ -78,6 +78,15 @@ def test_the_study_s_average_is_not_the_mean_of_its_rows():
     assert published["flamingo"] == 0.38 and published["West Highland white terrier"] == 0.28
 
 
+def test_a_scene_with_a_kite_is_no_row_of_the_study(model):
+    scenes = load_images("scenes:12")
+    kites = tuple(image for image in scenes.images if image.intended.name == "kite")
+    assert kites
+    *_, whole = evaluate("comparison", model=model, images=ImageSet("kites", kites), num_samples=30, device="cpu")
+    assert "study_iou" not in whole["study"].frame
+    assert list(whole["measures"].frame["measure"])[-1] == "centre_distance"
+
+
 @pytest.mark.real
 def test_ours_is_laid_beside_the_study_s(real_data):
     """Names of the photographs find their rows; LIME is kept short, because only the table is looked at."""

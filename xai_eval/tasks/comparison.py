@@ -75,10 +75,15 @@ class _Compared:
 
     @property
     def study_iou(self) -> float | None:
-        """IoU of this class in the study's table; None where it has none."""
+        """IoU of this class in the study's table; None where it has none, or the picture is none of ImageNet's.
+
+        A procedural scene may show a kite as well, and is no row of the study.
+        """
         from xai_eval.inputs.study_table import study_ious
 
-        return study_ious().get(self.subject.target.intended.text or "")
+        intended = self.subject.image.intended
+        of_imagenet = intended is not None and intended.wnid is not None
+        return study_ious().get(self.subject.target.intended.text or "") if of_imagenet else None
 
     @property
     def insight(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from xai_eval.tasks.asked import check_asked
 from xai_eval.tasks.cams import MAP_TOLERANCE
 from xai_eval.tasks.environment import provenance
 from xai_eval.tasks.lime import LIBRARIES
-from xai_eval.tasks.search_scores import ScoredSettings, as_json, cheapest_first, score_settings
+from xai_eval.tasks.search_scores import ScoredSettings, cheapest_first, score_settings
 from xai_eval.tasks.subject import cam_maps, look
 from xai_eval.tasks.whole_set import set_case, set_provenance, set_stages
 
@@ -117,7 +118,7 @@ def _search_one(
         **subject.fields,
         "lime": Heatmap(best_map, MAP_TOLERANCE),
         "gradcam": Heatmap(cam, MAP_TOLERANCE),
-        "best": Document({"objective": objective.name, "setting": as_json(won[0]), "tied": len(won)}),
+        "best": Document({"objective": objective.name, "setting": asdict(won[0]), "tied": len(won)}),
         "ties": Label(_ties(scored)),
         "winners": _winners(scored),
         "settings": Table(scored.frame, SCORE_TOLERANCE),
@@ -164,9 +165,9 @@ def _whole_set_fields(scored: Mapping[str, ScoredSettings], grid: Grid, objectiv
     pictures = {name: each.best(objective) for name, each in scored.items()}
     content = {
         "objective": objective.name,
-        "overall": as_json(overall[0]),
+        "overall": asdict(overall[0]),
         "tied": len(overall),
-        "pictures": {name: as_json(won[0]) for name, won in pictures.items() if won},
+        "pictures": {name: asdict(won[0]) for name, won in pictures.items() if won},
     }
     return {"best": Document(content), "objectives": _objectives(list(scored.values()), grid)}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -126,8 +126,3 @@ def _scores(
         "iou_gradcam": iou(mask, hottest(cam, int(mask.sum()))),
     }
     return scores if subject.mask is None else {**scores, TRUTH: iou_at_equal_area(painted, subject.mask)}
-
-
-def as_json(setting: Setting) -> dict[str, Any]:
-    """Return a setting as the JSON values that `lime` takes."""
-    return asdict(setting)
