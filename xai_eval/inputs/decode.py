@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +28,7 @@ LARGEST_AREA = 100_000_000
 LARGEST_RATIO = 100
 
 _ORIENTATION = 0x0112
-_SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I;16N", "I")
+SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I;16N", "I")
 _GRAYSCALE = {"1": "1-bit", "L": "grayscale", "LA": "grayscale", "La": "grayscale"}
 
 
@@ -53,16 +55,34 @@ def decode(path: Path) -> Decoded:
             larger than 100 megapixels, or a strip of more than 100 to 1 (known from its header, before anything is
             decoded).
     """
+    data, image = opened(path)
+    with whole(path):
+        notes = [*_frame_notes(image), *_orientation_notes(image)]
+        image.load()
+        pixels, conversion = _to_rgb(path, image)
+    return Decoded(pixels, (*notes, *conversion), hashlib.sha256(data).hexdigest())
+
+
+def opened(path: Path) -> tuple[bytes, Image.Image]:
+    """Return the bytes of a picture file, and the picture with nothing but its header read.
+
+    Raises:
+        InputUnavailable: the file is missing, empty or no picture, or its header tells a size that `decode` refuses.
+    """
     data = _read(path)
     with warnings.catch_warnings():
         # Pillow warns about pictures that are still within the limit of this module.
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         image = _open(path, data)
     _check_size(path, image)
+    return data, image
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[None]:
+    """Turn what Pillow raises while it decodes a damaged file into InputUnavailable."""
     try:
-        notes = [*_frame_notes(image), *_orientation_notes(image)]
-        image.load()
-        pixels, conversion = _to_rgb(path, image)
+        yield
     except InputUnavailable:
         raise
     # On damaged files Pillow's readers raise whatever their parsing runs into, TypeError included.
@@ -70,7 +90,6 @@ def decode(path: Path) -> Decoded:
         raise InputUnavailable(
             f"{path} is truncated or damaged: Pillow decodes only a part of it ({error}). Get the file again."
         ) from error
-    return Decoded(pixels, (*notes, *conversion), hashlib.sha256(data).hexdigest())
 
 
 def _read(path: Path) -> bytes:
@@ -138,7 +157,7 @@ def _orientation_notes(image: Image.Image) -> list[str]:
 
 
 def _to_rgb(path: Path, image: Image.Image) -> tuple[NDArray[np.uint8], list[str]]:
-    if image.mode in _SIXTEEN_BIT:
+    if image.mode in SIXTEEN_BIT:
         return _scale_down(path, image), ["16-bit grayscale scaled to 8 bit and converted to RGB"]
     if image.mode == "F":
         raise InputUnavailable(

@@ -45,7 +45,7 @@ def masked_pictures(images: Path, masks: Path, set_name: str) -> list[LabelledIm
         InputUnavailable: a mask is missing, has another size, or holds other values than 0 and 255.
         UsageError: two files have the same stem.
     """
-    drawn, masked = _by_stem(pictures_in(images), images), _by_stem(pictures_in(masks), masks)
+    drawn, masked = by_stem(pictures_in(images), images), by_stem(pictures_in(masks), masks)
     missing = sorted(drawn.keys() - masked.keys())
     if missing:
         raise InputUnavailable(
@@ -58,14 +58,19 @@ def masked_pictures(images: Path, masks: Path, set_name: str) -> list[LabelledIm
     ]
 
 
-def _by_stem(files: Iterable[Path], base: Path) -> dict[str, Path]:
+def by_stem(files: Iterable[Path], base: Path) -> dict[str, Path]:
+    """Return files by their names relative to `base` without the suffix, by which pictures and masks are matched.
+
+    Raises:
+        UsageError: two files have the same stem.
+    """
     found: dict[str, Path] = {}
     for path in sorted(files):
         stem = path.relative_to(base).with_suffix("").as_posix()
         if stem in found:
             raise UsageError(
                 f"{found[stem]} and {path.name} have the same stem; expected one file for each, because "
-                "pictures and masks are matched by it. Rename one."
+                "pictures are matched by it with their masks or label maps. Rename one."
             )
         found[stem] = path
     return found
