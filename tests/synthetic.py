@@ -12,6 +12,7 @@ from xai_eval.fields import (
     Curve,
     Document,
     Field,
+    Gallery,
     Heatmap,
     HeatmapTolerance,
     Label,
@@ -21,6 +22,7 @@ from xai_eval.fields import (
     Score,
     Segments,
     Table,
+    UnitLabels,
     Weights,
 )
 from xai_eval.fingerprint import fingerprint_array, fingerprint_text
@@ -99,4 +101,20 @@ def every_kind() -> dict[str, Field]:
         "curve": Curve(np.array([0.0, 0.5]), {"one": np.array([0.1, float("nan")])}, "x", "y", 0.1),
         "document": Document({"best": {"n": 5, "name": "slic"}, "tied": [1, None, True]}),
         "table": Table(frame, {"share": 0.1}, ("note",)),
+        "gallery": Gallery({"a": b"\xff\xd8one", "b": b"", "c": b"\xff"}),
+        "unit labels": unit_labels(),
     }
+
+
+def unit_labels(**changes: Any) -> UnitLabels:
+    """Three units of one layer, the last one dead; `changes` replace columns."""
+    columns = {
+        "unit": ["layer4/0", "layer4/1", "layer4/2"],
+        "label": ["car", "tree", None],
+        "score": [0.9, 0.5, float("nan")],
+        "second": ["boat", "grass", None],
+        "margin": [0.4, 0.01, float("nan")],
+        "layer": ["layer4"] * 3,
+        "dead": [False, False, True],
+    }
+    return UnitLabels(pd.DataFrame({**columns, **changes}), 0.05)

@@ -8,6 +8,7 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from xai_eval.errors import UsageError, XaiEvalError, one_line
 from xai_eval.files import accessible, exists
 from xai_eval.golden import Goldens, Judged, accept, judge_by_run, judge_run, unused_goldens
 from xai_eval.lock import locked
+from xai_eval.progress import shown
 
 if TYPE_CHECKING:
     from xai_eval.result import Result
@@ -62,7 +64,7 @@ def _run(options: argparse.Namespace) -> int:
     for name in names:
         own = {k: v for k, v in given.items() if k in find_task(name).parameters}
         plans.append(plan(name, model=options.model, images=options.images, device=options.device, params=own))
-    with locked(options.out):
+    with locked(options.out), nullcontext() if options.quiet else shown():
         run(plans, options.out, _progress if not options.quiet else _silent)
         return _judge_and_report(options.out, goldens, options, failing=("drift", "incomparable", "error"))
 

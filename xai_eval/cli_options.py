@@ -92,7 +92,11 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
     "num_samples": {"metavar": "N", "type": int, "help": "lime: perturbed pictures a seed (default: 1000)"},
     "top_labels": {"metavar": "N", "type": int, "help": "lime: classes that get weights (default: 5)"},
     "num_features": {"metavar": "N", "type": int, "help": "lime: most superpixels with a weight (default: 100000)"},
-    "batch_size": {"metavar": "N", "type": int, "help": "lime: pictures that the model gets at once (default: 10)"},
+    "batch_size": {
+        "metavar": "N",
+        "type": int,
+        "help": "pictures that the model gets at once (default: lime 10, dissection 32)",
+    },
     "segmentation": {"metavar": "NAME", "help": "quickshift (default), slic, felzenszwalb, or none for lime's own"},
     "segmentation_parameters": {
         "nargs": "+",
@@ -111,6 +115,20 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
     "objective": {"metavar": "NAME", "help": "lime_search: what chooses the best setting"},
     "policy": {"metavar": "NAME", "help": "comparison: equal_area (default), half or otsu"},
     "area": {"metavar": "SHARE", "type": float, "help": "comparison: share of the picture for equal_area"},
+    "against": {"metavar": "SPEC", "help": "dissection: a second model to compare with, or none"},
+    "layers": {"nargs": "+", "metavar": "NAME", "help": "dissection: layers (default: layer2 layer3 layer4)"},
+    "concepts": {"metavar": "FILE", "help": "dissection: words that CLIP may choose from, one a line"},
+    "clip": {"metavar": "SPEC", "help": "dissection: scenes, ViT-B-16/openai, ... or none for pixel labels alone"},
+    "similarity": {"metavar": "NAME", "help": "dissection: soft_wpmi (default), wpmi, cos, cos_cubed or rank_reorder"},
+    "top_k": {
+        "metavar": "K",
+        "type": int,
+        "help": "dissection: top images of a unit that are looked at (default: 100)",
+    },
+    "probe_size": {"metavar": "N", "type": int, "help": "dissection: so many pictures of the probe set, at random"},
+    "picture": {"metavar": "NAME", "help": "dissection: picture to interpret by its most active units"},
+    "shuffles": {"metavar": "R", "type": int, "help": "dissection: shuffled label maps that tell chance (default: 5)"},
+    "engine": {"metavar": "NAME", "help": "dissection: local (default) or ray, on a cluster"},
     "seed": {"metavar": "N", "type": int, "help": "seed of whatever draws random numbers (default: 0)"},
 }
 

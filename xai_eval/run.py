@@ -16,11 +16,13 @@ from xai_eval.errors import InputUnavailable, UsageError, XaiEvalError, one_line
 from xai_eval.files import accessible
 from xai_eval.record import RESULTS_FOLDER, RunRecord, now, remove_results
 from xai_eval.result import Result
-from xai_eval.tasks import find_task
+from xai_eval.tasks import Results, find_task
 
 if TYPE_CHECKING:
     from xai_eval.inputs.classifier import Classifier
     from xai_eval.inputs.images import ImageSet
+    from xai_eval.inputs.probe_set import ProbeSet
+    from xai_eval.tasks import Task
 
 Progress = Callable[[Iterator[Result], int, str], Iterator[Result]]
 
@@ -32,14 +34,16 @@ class Plan:
     Attributes:
         task: name of the task.
         model: spec of the model.
-        images: the pictures.
+        inputs: name of the image set or probe set.
+        complete: false where it is a selection, such as one file of a folder.
         count: how many results there will be.
         results: computes as it is iterated, once.
     """
 
     task: str
     model: str
-    images: ImageSet
+    inputs: str
+    complete: bool
     count: int
     results: Iterator[Result]
 
@@ -48,7 +52,7 @@ def evaluate(
     task: str,
     *,
     model: str | Classifier | None = None,
-    images: str | os.PathLike[str] | ImageSet | None = None,
+    images: str | os.PathLike[str] | ImageSet | ProbeSet | None = None,
     device: str = "auto",
     **params: Any,
 ) -> list[Result]:
@@ -58,12 +62,14 @@ def evaluate(
         task: name of a registered task, such as `cams`.
         model: model spec or Classifier, whose parts are in the mode afterwards that they were in (training or not);
             the task's bundled default if None.
-        images: image spec, path or ImageSet; the task's bundled default if None.
+        images: image spec, path or ImageSet (probe spec, path or ProbeSet for `dissection`); the task's bundled default
+            if None.
         device: `auto`, `cpu`, `cuda`, ...
         **params: parameters of the task.
 
     Returns:
-        One Result a picture, and one for the whole set from tasks that sum up.
+        One Result a picture, and one for the whole set from tasks that sum up; from `dissection`, one a model and one
+        that compares them.
 
     Raises:
         UsageError: an unknown name of any kind, or a parameter out of range.
@@ -78,21 +84,36 @@ def plan(
     task: str,
     *,
     model: str | Classifier | None = None,
-    images: str | os.PathLike[str] | ImageSet | None = None,
+    images: str | os.PathLike[str] | ImageSet | ProbeSet | None = None,
     device: str = "auto",
     params: Mapping[str, Any] | None = None,
 ) -> Plan:
     """Load what `evaluate` needs, so that bad input is reported before anything is computed or overwritten."""
-    from xai_eval.inputs.images import ImageSet, load_images
+    from xai_eval.inputs.images import ImageSet
     from xai_eval.inputs.models import load_model
 
     found = find_task(task)
-    named = found.images if images is None else images
-    loaded = named if isinstance(named, ImageSet) else load_images(named)
+    loaded = _load(found, found.images if images is None else images)
     classifier = load_model(found.model if model is None else model, device=choose_device(device))
-    _check_cases(loaded)
-    count = len(loaded.images) + found.whole_set
-    return Plan(found.name, classifier.name, loaded, count, found(classifier, loaded, **(params or {})))
+    results = found(classifier, loaded, **(params or {}))
+    complete = not isinstance(loaded, ImageSet) or loaded.complete
+    count = results.count if isinstance(results, Results) else len(loaded) + found.whole_set
+    return Plan(found.name, classifier.name, loaded.name, complete, count, iter(results))
+
+
+def _load(task: Task, images: str | os.PathLike[str] | ImageSet | ProbeSet) -> ImageSet | ProbeSet:
+    from xai_eval.inputs.images import ImageSet, load_images
+    from xai_eval.inputs.probe_set import ProbeSet
+    from xai_eval.inputs.probes import load_probe
+
+    wanted, other = (ProbeSet, ImageSet) if task.probe else (ImageSet, ProbeSet)
+    if isinstance(images, other):
+        raise UsageError(f"task {task.name} takes a {wanted.__name__}, got a {other.__name__}: give a spec or a path.")
+    load: Callable[[Any], ImageSet | ProbeSet] = load_probe if task.probe else load_images
+    loaded = images if isinstance(images, ImageSet | ProbeSet) else load(images)
+    if not len(loaded):
+        raise InputUnavailable(f"{loaded.name} holds no pictures: nothing would be measured.")
+    return loaded
 
 
 def run(plans: Sequence[Plan], folder: Path, progress: Progress) -> RunRecord:
@@ -118,7 +139,7 @@ def run(plans: Sequence[Plan], folder: Path, progress: Progress) -> RunRecord:
                 )
     except (Exception, SystemExit) as error:
         reason = str(error) if isinstance(error, XaiEvalError) else one_line(error)
-        dataclasses.replace(record, failures={each.images.name: reason}).save(folder)
+        dataclasses.replace(record, failures={each.inputs: reason}).save(folder)
         raise
     record = dataclasses.replace(record, finished=True, seconds=round(time.monotonic() - started, 1))
     record.save(folder)
@@ -150,18 +171,13 @@ def _modes_kept(model: object) -> AbstractContextManager[None]:
     return evaluating(model.module) if isinstance(model, Classifier) else nullcontext()
 
 
-def _check_cases(images: ImageSet) -> None:
-    if not images.images:
-        raise InputUnavailable(f"{images.name} holds no pictures: nothing would be measured.")
-
-
 def _record(plans: Sequence[Plan]) -> RunRecord:
     return RunRecord(
         tasks=tuple(dict.fromkeys(p.task for p in plans)),
         models=tuple(dict.fromkeys(p.model for p in plans)),
-        inputs=tuple(dict.fromkeys(p.images.name for p in plans)),
+        inputs=tuple(dict.fromkeys(p.inputs for p in plans)),
         planned=sum(p.count for p in plans),
-        selections=tuple(dict.fromkeys(p.images.name for p in plans if not p.images.complete)),
+        selections=tuple(dict.fromkeys(p.inputs for p in plans if not p.complete)),
         versions={"python": platform.python_version()},
         when=now(),
     )

@@ -3,6 +3,7 @@
 from xai_eval.fields.base import Field, Finding, Severity
 from xai_eval.fields.curve import Curve
 from xai_eval.fields.document import Document
+from xai_eval.fields.gallery import Gallery
 from xai_eval.fields.heatmap import Heatmap, HeatmapTolerance
 from xai_eval.fields.label import Label
 from xai_eval.fields.mask import Mask
@@ -11,11 +12,26 @@ from xai_eval.fields.ranking import Ranking
 from xai_eval.fields.score import Score
 from xai_eval.fields.segments import Segments
 from xai_eval.fields.table import Table
+from xai_eval.fields.unit_labels import UnitLabels
 from xai_eval.fields.weights import Weights
 
 KINDS: dict[str, type[Field]] = {
     kind.kind: kind
-    for kind in (Curve, Document, Heatmap, Label, Mask, Picture, Ranking, Score, Segments, Table, Weights)
+    for kind in (
+        Curve,
+        Document,
+        Gallery,
+        Heatmap,
+        Label,
+        Mask,
+        Picture,
+        Ranking,
+        Score,
+        Segments,
+        Table,
+        UnitLabels,
+        Weights,
+    )
 }
 
 __all__ = [
@@ -24,6 +40,7 @@ __all__ = [
     "Document",
     "Field",
     "Finding",
+    "Gallery",
     "Heatmap",
     "HeatmapTolerance",
     "Label",
@@ -34,5 +51,6 @@ __all__ = [
     "Segments",
     "Severity",
     "Table",
+    "UnitLabels",
     "Weights",
 ]

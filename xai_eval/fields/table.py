@@ -20,7 +20,8 @@ class Table:
     Attributes:
         frame: columns of text (None allowed), bool, int or float.
         tolerance: absolute tolerance by column; a float column without one must not differ at all.
-        unjudged: columns for reading alone, such as times and sentences; a golden does not keep them.
+        unjudged: columns for reading alone, such as times and sentences; a golden does not keep them, nor a table
+            that has no others.
     """
 
     kind: ClassVar[str] = "table"
@@ -51,14 +52,21 @@ class Table:
         frame = pd.DataFrame({column["name"]: _restore_column(column) for column in meta["columns"]})
         return cls(frame, meta["tolerance"], tuple(meta.get("unjudged", ())))
 
-    def condensed(self) -> Table:
+    @classmethod
+    def for_reading(cls, frame: pd.DataFrame) -> Self:
+        """A table of which nothing is judged, because it follows from fields that are."""
+        return cls(frame, unjudged=tuple(map(str, frame.columns)))
+
+    def condensed(self) -> Table | None:
         """Tables are small already; what is not judged is not kept."""
-        return Table(self.frame.drop(columns=list(self.unjudged)), self.tolerance) if self.unjudged else self
+        judged = [column for column in self.frame.columns if column not in self.unjudged]
+        return Table(self.frame[judged], self.tolerance) if judged else None
 
     def compare(self, golden: Table, name: str) -> tuple[Finding, ...]:
         """Compare columns, rows, then every cell of what both judge."""
         if self.unjudged or golden.unjudged:
-            return self.condensed().compare(golden.condensed(), name)
+            now, was = self.condensed(), golden.condensed()
+            return now.compare(was, name) if now is not None and was is not None else ()
         for what, obtained, expected in (
             ("columns", list(self.frame.columns), list(golden.frame.columns)),
             ("rows", list(self.frame.iloc[:, 0]), list(golden.frame.iloc[:, 0])),

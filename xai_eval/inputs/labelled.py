@@ -69,3 +69,6 @@ class ImageSet:
                 f"image set {self.name} has several pictures called {', '.join(twice[:3])}; results are "
                 "filed by name, so each needs its own. Rename them."
             )
+
+    def __len__(self) -> int:
+        return len(self.images)

@@ -16,6 +16,7 @@ from matplotlib.patches import Rectangle
 from xai_eval.fields import Curve
 from xai_eval.report.cases import AUDIT, ReportCase
 from xai_eval.report.curves import curve_panels
+from xai_eval.report.dissection import dissection_figures
 from xai_eval.report.panels import Comparison, Panel, comparison, panels
 from xai_eval.report.pictures import Pixels, diverging_legend, heat_legend, png_bytes
 from xai_eval.report.wording import slug
@@ -44,7 +45,7 @@ def figure_files(cases: Sequence[ReportCase]) -> dict[str, bytes]:
         for field, panel in zip(case.fields(Curve), curve_panels(case), strict=True):
             assert panel.pixels is not None
             files[names[case.key, field]] = png_bytes(panel.pixels)
-    return files
+    return files | {f"{name}.png": _to_png(figure) for name, figure in dissection_figures(cases).items()}
 
 
 def figure_names(cases: Sequence[ReportCase]) -> dict[tuple[str, str | None], str]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from xai_eval.fields import Document, Ranking, Score, Table
+from xai_eval.fields import Document, Ranking, Score, Table, UnitLabels
 from xai_eval.report.cases import AUDIT, ReportCase
 from xai_eval.report.wording import cell_text, slug
 
@@ -46,9 +46,9 @@ def field_frame(cases: Sequence[ReportCase], field: str) -> pd.DataFrame:
     several = len({case.verdict.case.model for case in cases}) > 1
     frames = []
     for case in cases:
-        tables = case.fields(Table)
-        if field in tables:
-            frame = tables[field].frame.copy()
+        frames_of = _frames(case)
+        if field in frames_of:
+            frame = frames_of[field].copy()
             if several:
                 frame.insert(0, "model", case.verdict.case.model, allow_duplicates=True)
             frame.insert(0, "input", case.verdict.case.input, allow_duplicates=True)
@@ -89,8 +89,17 @@ def _named_frames(cases: Sequence[ReportCase]) -> Iterator[tuple[str, pd.DataFra
     for task in dict.fromkeys(case.verdict.case.task for case in cases):
         own = [case for case in cases if case.verdict.case.task == task]
         yield f"{slug(task)}_summary", summary_frame(own)
-        for field in _in_order(case.fields(Table) for case in own):
+        for field in _in_order(_frames(case) for case in own):
             yield f"{slug(task)}_{slug(field)}", field_frame(own, field)
+
+
+def _frames(case: ReportCase) -> dict[str, pd.DataFrame]:
+    """Everything in a case that has rows, by field."""
+    return {
+        name: each.frame
+        for name, each in (case.obtained.fields if case.obtained else {}).items()
+        if isinstance(each, Table | UnitLabels)
+    }
 
 
 def _summary_row(case: ReportCase) -> dict[str, Any]:

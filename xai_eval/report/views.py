@@ -13,6 +13,7 @@ from xai_eval.fields import Document, Field, Finding, Heatmap, Label, Ranking, S
 from xai_eval.report.cases import AUDIT, ReportCase
 from xai_eval.report.curves import curve_panels
 from xai_eval.report.panels import Comparison, Panel, comparison, panels
+from xai_eval.report.units import LayerView, concepts_of, layer_views
 from xai_eval.report.wording import cell_text, title, words
 
 _DOCUMENT_LETTERS = 400  # the rest is in the file beside the tables
@@ -60,12 +61,14 @@ class CaseView:
     accept: str | None
     details: tuple[TableView, ...]
     curves: tuple[Panel, ...]
+    layers: tuple[LayerView, ...]
+    concepts: tuple[str, ...]
     whole_set: bool
 
 
 def case_view(case: ReportCase) -> CaseView:
     """Prepare one case."""
-    verdict = case.verdict
+    verdict, layers = case.verdict, layer_views(case)
     return CaseView(
         anchor=case.anchor,
         key=case.key,
@@ -85,6 +88,8 @@ def case_view(case: ReportCase) -> CaseView:
         accept=f'xai-eval accept {case.key} --reason "..."' if verdict.state in _ACCEPTABLE else None,
         details=_details(case),
         curves=tuple(curve_panels(case)),
+        layers=layers,
+        concepts=concepts_of(layers),
         whole_set=case.whole_set,
     )
 

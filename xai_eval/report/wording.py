@@ -36,6 +36,7 @@ _ACRONYMS = {
     "r2": "R²",
     "gradcam": "Grad-CAM",
     "lime": "LIME",
+    "pixel": "pixel labels",
 }
 _LAYER = "_layer"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +17,11 @@ from xai_eval.errors import UsageError, unknown_name
 if TYPE_CHECKING:
     from xai_eval.inputs.classifier import Classifier
     from xai_eval.inputs.images import ImageSet
+    from xai_eval.inputs.probe_set import ProbeSet
     from xai_eval.result import Result
 
-Evaluation = Callable[..., "Iterator[Result]"]
-_BUNDLED = ("cams", "lime", "lime_search", "comparison", "hybrid")
+Evaluation = Callable[..., "Iterable[Result]"]
+_BUNDLED = ("cams", "lime", "lime_search", "comparison", "hybrid", "dissection")
 _TASKS: dict[str, Task] = {}
 
 
@@ -28,7 +29,9 @@ _TASKS: dict[str, Task] = {}
 class Task:
     """An evaluation function with its name and the inputs it runs on where none are named.
 
-    `whole_set` says that after one result a picture comes one more, which sums up the whole image set.
+    `whole_set` says that after one result a picture comes one more, which sums up the whole image set. `probe` says
+    that the function takes a ProbeSet, of any size and read as it goes, in place of an ImageSet; its results are not
+    one a picture, so it returns `Results`, which know their number.
     """
 
     name: str
@@ -36,6 +39,7 @@ class Task:
     model: str
     images: str
     whole_set: bool = False
+    probe: bool = False
 
     @property
     def parameters(self) -> Mapping[str, inspect.Parameter]:
@@ -48,16 +52,35 @@ class Task:
         """First line of the function's docstring."""
         return (inspect.getdoc(self.function) or "").split("\n", 1)[0]
 
-    def __call__(self, classifier: Classifier, images: ImageSet, **params: Any) -> Iterator[Result]:
-        """Return an iterator over the results. Raises UsageError for a parameter that the task does not take."""
+    def __call__(self, classifier: Classifier, images: ImageSet | ProbeSet, **params: Any) -> Iterable[Result]:
+        """Return what gives the results, once. Raises UsageError for a parameter that the task does not take."""
         for name in params:
             if name not in self.parameters:
                 raise unknown_name(f"parameter of task {self.name}", name, self.parameters)
         return self.function(classifier, images, **params)
 
 
+@dataclass(frozen=True)
+class Results:
+    """Results that are computed as they are iterated, and how many there will be."""
+
+    count: int
+    iterator: Iterator[Result]
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[Result]:
+        return self.iterator
+
+
 def task(
-    name: str, *, model: str = "scenes:objects", images: str = "scenes", whole_set: bool = False
+    name: str,
+    *,
+    model: str = "scenes:objects",
+    images: str = "scenes",
+    whole_set: bool = False,
+    probe: bool = False,
 ) -> Callable[[Evaluation], Evaluation]:
     """Register an evaluation function `(classifier, images, *, parameters...) -> Iterator[Result]` under `name`."""
 
@@ -66,7 +89,7 @@ def task(
             raise UsageError(
                 f"two tasks are named {name!r}: in {_TASKS[name].function.__module__} and {function.__module__}."
             )
-        _TASKS[name] = Task(name, function, model, images, whole_set)
+        _TASKS[name] = Task(name, function, model, images, whole_set, probe)
         return function
 
     return register

@@ -1,0 +1,299 @@
+"""One pass serves everything; shards in any cut, killed at any moment, give the bit-identical answer."""
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from dissected_study import make_study
+from torch import nn
+
+from xai_eval.errors import InputUnavailable, ModelMisbehaves, StorageError, UsageError
+from xai_eval.explainers.dissection import sweep as sweep_module
+from xai_eval.explainers.dissection.canary import canary
+from xai_eval.explainers.dissection.checkpoint import Checkpoints
+from xai_eval.explainers.dissection.shard import Shard, shard_document, shard_from_document
+from xai_eval.explainers.dissection.study import ACTIVE_SHARE, Dissected
+from xai_eval.explainers.dissection.sweep import Sweep, in_this_process, observe_shard, sweep
+from xai_eval.inputs.classifier import Classifier
+from xai_eval.inputs.preprocessing import fixed_size_preprocessing
+
+
+def swept(study, folder) -> Sweep:
+    return sweep(study, Checkpoints(Path(folder)), engine=in_this_process)
+
+
+def flat(found: Sweep) -> dict[str, np.ndarray]:
+    """Everything that a sweep holds, maps above the threshold included, as arrays."""
+    arrays, _ = shard_document(found.whole)
+    for index, layer in enumerate(found.whole.layers):
+        if layer.top is None:
+            continue
+        thresholds = layer.top.quantile(ACTIVE_SHARE)
+        parts = [part.above(thresholds) for part in found.maps(index)]
+        arrays[f"{index}.thresholds"] = thresholds
+        arrays[f"{index}.units"] = np.concatenate([part.units for part in parts])
+        arrays[f"{index}.pictures"] = np.concatenate([part.positions for part in parts])
+        arrays[f"{index}.maps"] = np.concatenate([part.maps for part in parts])
+    return arrays
+
+
+def assert_same(one: Sweep, other: Sweep) -> None:
+    first, second = flat(one), flat(other)
+    assert first.keys() == second.keys()
+    for name, array in first.items():
+        if name.endswith(".top"):  # a set of values: their order is nobody's business
+            array, second[name] = np.sort(array, axis=1), np.sort(second[name], axis=1)
+        np.testing.assert_array_equal(array, second[name], err_msg=name)
+
+
+@pytest.fixture(scope="module")
+def study():
+    return make_study()
+
+
+@pytest.fixture(scope="module")
+def reference(study, tmp_path_factory):
+    return swept(study, tmp_path_factory.mktemp("reference"))
+
+
+def test_a_pass_gives_what_the_plain_model_gives(study, reference):
+    """Against the model itself, hooked by hand, on the same batches."""
+    model = study.models[0].classifier
+    kept = {name: [] for name in ("layer3", "layer4")}
+    handles = [
+        model.layer(name).register_forward_hook(lambda _m, _i, out, name=name: kept[name].append(out.clone()))
+        for name in kept
+    ]
+    scores = []
+    from PIL import Image
+
+    for start in range(0, 20, 4):
+        pictures = [Image.fromarray(study.probe.read(i).pixels) for i in range(start, start + 4)]
+        with torch.no_grad():
+            scores.append(model.module(torch.stack([model.preprocess(p) for p in pictures])))
+    for handle in handles:
+        handle.remove()
+    for index, name in enumerate(kept):
+        maps = torch.cat(kept[name])
+        np.testing.assert_array_equal(reference.whole.layers[index].activations, maps.mean(dim=(2, 3)).numpy())
+        values = maps.permute(1, 0, 2, 3).flatten(1).numpy().astype(np.float64)
+        expected = np.quantile(values, 1 - ACTIVE_SHARE, axis=1)
+        np.testing.assert_allclose(reference.whole.layers[index].top.quantile(ACTIVE_SHARE), expected, rtol=1e-6)
+        above = {(j, i) for i, j in np.argwhere(maps.amax(dim=(2, 3)).numpy() > expected)}
+        found = {
+            (int(u), int(p)) for part in reference.maps(index) for u, p in zip(part.units, part.positions, strict=True)
+        }
+        assert above <= found
+    np.testing.assert_array_equal(reference.whole.layers[3].activations, torch.cat(scores).numpy())
+    assert reference.whole.layers[3].top is None  # vectors have no maps
+
+
+@pytest.mark.parametrize("batches", [1, 3, 100])
+def test_any_cut_into_shards_gives_the_same(batches, reference, tmp_path):
+    assert_same(swept(make_study(batches_per_shard=batches), tmp_path), reference)
+
+
+def test_a_shard_survives_the_disk(study, tmp_path):
+    shard = observe_shard(study, study.shards[0], ())
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(0, shard)
+    loaded = checkpoints.load(0)
+    for one, other in zip(shard_document(shard), shard_document(loaded), strict=True):
+        assert one.keys() == other.keys()
+    for name, array in shard_document(shard)[0].items():
+        np.testing.assert_array_equal(array, shard_document(loaded)[0][name])
+    assert shard_document(loaded)[1] == shard_document(shard)[1]
+    assert isinstance(shard_from_document(*shard_document(loaded)), Shard)
+
+
+_RUN = """
+import sys
+sys.path.insert(0, {tests!r})
+from pathlib import Path
+from dissected_study import make_study
+from xai_eval.explainers.dissection.checkpoint import Checkpoints
+from xai_eval.explainers.dissection.sweep import in_this_process, sweep
+sweep(make_study(), Checkpoints(Path({folder!r})), engine=in_this_process)
+"""
+
+
+@pytest.mark.parametrize("after", [1, 2])
+def test_killed_and_started_again_it_repeats_at_most_the_shard_in_flight(after, reference, tmp_path):
+    script = _RUN.format(tests=str(Path(__file__).parent), folder=str(tmp_path))
+    with subprocess.Popen([sys.executable, "-c", script]) as process:
+        deadline = time.monotonic() + 120
+        while len(finished(tmp_path)) < after and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.001)
+        os.kill(process.pid, signal.SIGKILL)
+    before = finished(tmp_path)
+    assert after <= len(before) < 3, "the process ended before it was killed"
+    assert_same(swept(make_study(), tmp_path), reference)
+    assert {name: when for name, when in finished(tmp_path).items() if name in before} == before
+
+
+def finished(folder: Path) -> dict[str, int]:
+    """Shards that are vouched for, and when each was written."""
+    return {path.name: path.stat().st_mtime_ns for path in folder.glob("shard-*.json")}
+
+
+@pytest.mark.parametrize("damage", ["truncate", "swap", "no vouching", "other text"])
+def test_damaged_checkpoints_are_computed_again(damage, study, reference, tmp_path):
+    swept(study, tmp_path)
+    first, second = tmp_path / "shard-00000.npz", tmp_path / "shard-00001.npz"
+    if damage == "truncate":
+        first.write_bytes(first.read_bytes()[:1000])
+    elif damage == "swap":
+        first.write_bytes(second.read_bytes())
+    elif damage == "no vouching":
+        first.with_suffix(".json").unlink()
+    else:
+        first.with_suffix(".json").write_text('{"sha256": 3}')
+    assert_same(swept(study, tmp_path), reference)
+
+
+def test_a_shard_that_vanishes_after_the_pass_is_computed_again(study, reference, tmp_path):
+    found = swept(study, tmp_path)
+    found.checkpoints.remove()
+    assert not tmp_path.exists()
+    assert_same(found, reference)
+
+
+def test_a_full_disk_is_named_and_keeps_what_was_saved(study, tmp_path, monkeypatch):
+    from xai_eval import files
+
+    written = []
+
+    def full(handle, *args, **kwargs):
+        written.append(1)
+        if len(written) > 2:  # the two files of the first shard
+            raise OSError(28, "No space left on device")
+        return real(handle, *args, **kwargs)
+
+    real = files.os.fsync
+    monkeypatch.setattr(files.os, "fsync", full)
+    with pytest.raises(StorageError, match="the disk is full; free some space and run again"):
+        swept(study, tmp_path)
+    assert list(finished(tmp_path)) == ["shard-00000.json"]
+
+
+def test_unreadable_pictures_are_skipped_and_named(reference, tmp_path, monkeypatch):
+    study = broken(make_study(count=200, layers=("layer4",)), {5, 130})
+    found = swept(study, tmp_path)
+    assert [each.name for each in found.whole.skipped] == [study.probe.names[5], study.probe.names[130]]
+    assert found.whole.skipped[0].reason == "cannot be decoded"
+    assert len(found.whole.positions) == 198 and 5 not in found.whole.positions
+    assert len(found.whole.layers[0].activations) == len(found.whole.embeddings) == len(found.seen(0)) == 198
+    assert found.rows[6] == 5
+
+
+def test_too_many_unreadable_pictures_are_an_error(tmp_path):
+    with pytest.raises(InputUnavailable, match=r"1 of 20 pictures of scenes cannot be read, first .*more than 1%"):
+        swept(broken(make_study(layers=("layer4",)), {3}), tmp_path)
+
+
+def broken(study, positions):
+    """The same study with pictures that cannot be read."""
+
+    class Broken:
+        def read(self, position):
+            if position in positions:
+                raise InputUnavailable("cannot be decoded")
+            return study.probe.reader.read(position)
+
+    return dataclasses.replace(study, probe=dataclasses.replace(study.probe, reader=Broken()))
+
+
+def test_every_picture_is_decoded_once(tmp_path):
+    study, read = make_study(layers=("layer3", "layer4")), []
+
+    class Counting:
+        def read(self, position):
+            read.append(position)
+            return study.probe.reader.read(position)
+
+    counted = dataclasses.replace(study, probe=dataclasses.replace(study.probe, reader=Counting()))
+    two_models = dataclasses.replace(counted, models=(*counted.models, *counted.models))
+    flat(swept(two_models, tmp_path))
+    assert read == list(range(20))
+
+
+class Odd(nn.Module):
+    """Gives something of the wrong kind in a layer."""
+
+    def __init__(self, gives):
+        super().__init__()
+        self.layer, self.gives = nn.Identity(), gives
+        self.layer.forward = lambda x: gives(x)
+
+    def forward(self, x):
+        self.layer(x)
+        return x.mean(dim=(2, 3))
+
+
+def odd_study(gives, name="layer"):
+    model = Classifier("odd", Odd(gives), fixed_size_preprocessing(96, (0.5,) * 3, (0.2,) * 3), ("r", "g", "b"))
+    return dataclasses.replace(make_study(count=4), models=(Dissected(model, (name,)),))
+
+
+def test_tokens_are_pooled_by_their_class_token(tmp_path):
+    found = swept(odd_study(lambda x: x.flatten(2).transpose(1, 2)), tmp_path)  # (N, 9216, 3)
+    first = found.study.preparations[0]
+    from PIL import Image
+
+    expected = [first(Image.fromarray(found.study.probe.read(i).pixels))[:, 0, 0].numpy() for i in range(4)]
+    np.testing.assert_array_equal(found.whole.layers[0].activations, np.array(expected))
+
+
+@pytest.mark.parametrize(
+    ("gives", "error", "message"),
+    [
+        (lambda x: (x, x), UsageError, "returns tuple for 4 pictures; expected maps"),
+        (lambda x: x.sum(), UsageError, r"returns \(\) for 4 pictures"),
+        (lambda x: x[:1], UsageError, r"returns \(1, 3, 96, 96\) for 4 pictures"),
+        (lambda x: x / 0, ModelMisbehaves, "values in layer 'layer' that are not finite"),
+    ],
+)
+def test_a_layer_that_cannot_be_dissected_is_named(gives, error, message, tmp_path):
+    with pytest.raises(error, match=message):
+        swept(odd_study(gives), tmp_path)
+
+
+def test_the_key_follows_contents_never_names():
+    study = make_study(count=4, layers=("layer4",))
+    key = study.key({})
+    assert key == make_study(count=4, layers=("layer4",)).key({})
+    others = [
+        make_study(count=8, layers=("layer4",)),
+        make_study(count=4, layers=("layer3",)),
+        make_study(count=4, layers=("layer4",), batch_size=2),
+        dataclasses.replace(study, clip=None),
+    ]
+    assert len({key, study.key({"torch": "3"}), *(other.key({}) for other in others)}) == 6
+
+
+def test_code_that_changed_is_seen_where_weights_did_not():
+    plain, doubled = odd_study(lambda x: x), odd_study(lambda x: 2 * x)
+    assert plain.key({}) == doubled.key({})
+    assert canary(plain) == canary(odd_study(lambda x: x)) != canary(doubled)
+
+
+def test_maps_that_cannot_reach_the_threshold_are_dropped_on_the_way(study, tmp_path, monkeypatch):
+    """Bounds known from earlier shards keep later ones small; the answer is the same (see the cuts above)."""
+    sizes = []
+    real = sweep_module.observe_shard
+
+    def watched(study, positions, bounds):
+        shard = real(study, positions, bounds)
+        sizes.append(len(shard.layers[1].maps.maps))
+        return shard
+
+    monkeypatch.setattr(sweep_module, "observe_shard", watched)
+    swept(make_study(count=40, layers=("layer3", "layer4")), tmp_path)
+    assert sizes[-1] < sizes[0]

@@ -1,0 +1,97 @@
+"""The pass on a cluster: two nodes, one of them killed in the middle, and the bit-identical answer."""
+
+import dataclasses
+import sys
+import threading
+import time
+
+import pytest
+from dissected_study import make_study
+from test_dissection_sweep import assert_same, swept
+
+from xai_eval.errors import InputUnavailable, UsageError
+from xai_eval.explainers.dissection.checkpoint import Checkpoints
+from xai_eval.explainers.dissection.ray_engine import on_ray
+from xai_eval.explainers.dissection.sweep import sweep
+
+
+def test_without_ray_it_says_what_to_install(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(UsageError, match=r"pip install 'xai-eval\[distributed\]'"):
+        sweep(make_study(count=4), Checkpoints(tmp_path), engine=on_ray)
+
+
+@dataclasses.dataclass(frozen=True)
+class Slow:
+    """Reads pictures so slowly that a node can be killed in the middle; fails on one if told so."""
+
+    reader: object
+    seconds: float = 0.0
+    fails_at: int = -1
+
+    def read(self, position):
+        time.sleep(self.seconds)
+        if position == self.fails_at:
+            raise InputUnavailable("cannot be decoded")
+        return self.reader.read(position)
+
+
+def slow_study(**how):
+    study = dataclasses.replace(make_study(count=48, layers=("layer3", "layer4")), clip=None)
+    return dataclasses.replace(study, probe=dataclasses.replace(study.probe, reader=Slow(study.probe.reader, **how)))
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+    """Two nodes of one core each beside a head without any, all on this machine."""
+    import ray
+    from ray.cluster_utils import Cluster
+
+    # Workers import this file, because the slow reader is defined here.
+    monkeypatch.setenv("PYTHONPATH", ":".join(path for path in sys.path if path))
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    nodes = [made.add_node(num_cpus=1) for _ in range(2)]
+    monkeypatch.setenv("RAY_ADDRESS", made.address)
+    yield made, nodes
+    ray.shutdown()
+    made.shutdown()
+
+
+def made_nodes():
+    import ray
+
+    return ray.nodes()
+
+
+@pytest.mark.slow
+def test_a_node_that_dies_changes_nothing(cluster, tmp_path):
+    made, nodes = cluster
+    expected = swept(slow_study(), tmp_path / "here")
+    came = []
+
+    def advance(count):
+        came.append(count)
+        if len(came) == 2:  # of six shards
+            threading.Thread(target=made.remove_node, args=(nodes[1], False)).start()
+
+    found = sweep(slow_study(seconds=0.1), Checkpoints(tmp_path / "there"), engine=on_ray, advance=advance)
+    assert_same(found, expected)
+    assert came == [8] * 6
+    assert sum(node["Alive"] for node in made_nodes()) == 2  # the head and one of the two
+
+
+@pytest.mark.slow
+def test_what_a_worker_raises_is_raised_here(cluster, tmp_path):
+    with pytest.raises(InputUnavailable, match=r"1 of 48 pictures of scenes cannot be read, first .*cannot be decoded"):
+        sweep(slow_study(fails_at=20), Checkpoints(tmp_path), engine=on_ray)
+
+
+@pytest.mark.slow
+def test_shards_of_an_earlier_run_are_taken_and_the_rest_is_computed(cluster, tmp_path):
+    expected = swept(slow_study(), tmp_path)
+    for index in (1, 4):
+        (tmp_path / f"shard-{index:05d}.json").unlink()
+    kept = (tmp_path / "shard-00000.json").stat().st_mtime_ns
+    found = sweep(slow_study(), Checkpoints(tmp_path), engine=on_ray)
+    assert_same(found, expected)
+    assert (tmp_path / "shard-00000.json").stat().st_mtime_ns == kept

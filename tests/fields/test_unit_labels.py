@@ -1,0 +1,77 @@
+"""Labels of units are judged by what they say: a lead that noise explains is no label lost."""
+
+import pandas as pd
+import pytest
+from synthetic import unit_labels
+
+from xai_eval.fields import Severity, UnitLabels
+
+NAN = float("nan")
+
+
+def compare(obtained, golden=None):
+    return obtained.compare((golden or unit_labels()).condensed(), "clip_units")
+
+
+def test_equal_labels_are_no_finding():
+    assert compare(unit_labels()) == ()
+
+
+def test_another_label_is_another_conclusion():
+    (finding,) = compare(unit_labels(label=["boat", "tree", None], second=["car", "grass", None]))
+    assert finding.severity is Severity.CONCLUSION
+    assert "1 of 3 units have another label: layer4/0 car -> boat" in finding.sentence
+
+
+def test_two_concepts_as_good_as_each_other_may_change_places():
+    assert compare(unit_labels(label=["car", "grass", None], second=["boat", "tree", None])) == ()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"margin": [0.4, 0.2, NAN]},  # it leads by more than noise explains now
+        {"second": ["boat", "road", None]},  # the old label is not even the runner-up
+    ],
+)
+def test_a_tie_excuses_only_its_own_two_concepts(changes):
+    swapped = {"label": ["car", "grass", None], "second": ["boat", "tree", None], **changes}
+    (finding,) = compare(unit_labels(**swapped))
+    assert "layer4/1 tree -> grass" in finding.sentence
+
+
+def test_a_unit_that_dies_or_comes_to_life_is_another_conclusion():
+    (finding,) = compare(unit_labels(label=["car", None, "sky"], score=[0.9, NAN, 0.3]))
+    assert "layer4/1 tree -> no label, layer4/2 no label -> sky" in finding.sentence
+
+
+def test_scores_may_move_by_their_tolerance():
+    assert compare(unit_labels(score=[0.94, 0.46, NAN])) == ()
+    (finding,) = compare(unit_labels(score=[0.98, 0.44, NAN]))
+    assert (finding.severity, finding.limit) == (Severity.NUMBERS, 0.05)
+    assert finding.value == pytest.approx(0.08)
+    assert "score of layer4/0 for car: 0.9 became 0.98 (limit 0.05; 2 of 3 units beyond it)" in finding.sentence
+
+
+def test_a_score_that_is_no_number_any_more_is_seen():
+    (finding,) = compare(unit_labels(score=[NAN, 0.5, NAN]))
+    assert finding.severity is Severity.NUMBERS
+
+
+def test_other_units_cannot_be_compared_one_by_one():
+    (finding,) = compare(unit_labels(unit=["layer4/0", "layer4/1", "layer4/9"]))
+    assert (finding.severity, finding.sentence) == (
+        Severity.CONCLUSION,
+        "3 units became 3, 2 of them the same",
+    )
+
+
+def test_a_golden_keeps_what_is_judged():
+    condensed = unit_labels().condensed()
+    assert list(condensed.frame.columns) == ["unit", "label", "score", "second", "margin"]
+    assert condensed.tolerance == 0.05
+
+
+def test_the_columns_are_checked():
+    with pytest.raises(ValueError, match="begin with the columns"):
+        UnitLabels(pd.DataFrame({"unit": ["a"], "score": [1.0]}), 0.1)

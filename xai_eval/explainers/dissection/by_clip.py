@@ -1,0 +1,79 @@
+"""Labels of units by CLIP: the concept whose pictures a unit is active on (Oikarinen and Weng, CLIP-Dissect, 2023)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xai_eval.errors import unknown_name
+from xai_eval.explainers.dissection.similarity import SIMILARITIES
+from xai_eval.explainers.dissection.top_images import top_images
+
+Floats = NDArray[np.float32]
+
+# Published numbers of images for the functions that look at the top ones.
+_TOP_K = {"soft_wpmi": 100, "wpmi": 28}
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """A similarity function and its parameters, as recorded.
+
+    Attributes:
+        name: one of `SIMILARITIES`.
+        top_k: images that it looks at; None where it looks at all.
+        seed: of its permutations.
+    """
+
+    name: str
+    top_k: int | None
+    seed: int
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Keyword arguments of the function."""
+        if self.top_k is not None:
+            return {"top_k": self.top_k}
+        return {"seed": self.seed} if self.name == "rank_reorder" else {}
+
+
+def choose_similarity(name: str, top_k: int | None, pictures: int, seed: int) -> Similarity:
+    """Check what was asked for, and fit the number of top images to the probe set.
+
+    Args:
+        name: of the function.
+        top_k: number of top images; the published one if None.
+        pictures: in the probe set: no more top images than these.
+        seed: of permutations.
+
+    Raises:
+        UsageError: no function is called so.
+    """
+    if name not in SIMILARITIES:
+        raise unknown_name("similarity", name, SIMILARITIES)
+    if name not in _TOP_K:
+        return Similarity(name, None, seed)
+    return Similarity(name, min(_TOP_K[name] if top_k is None else top_k, pictures), seed)
+
+
+def label_by_clip(embeddings: Floats, concepts: Floats, activations: Floats, similarity: Similarity) -> Floats:
+    """Score every unit against every concept, (J, M).
+
+    Args:
+        embeddings: of the pictures, (N, D), normalised.
+        concepts: embeddings of the words, (M, D), normalised.
+        activations: pooled, (N, J).
+        similarity: how the two are compared.
+    """
+    function: Callable[..., Floats] = SIMILARITIES[similarity.name]
+    return function(embeddings @ concepts.T, activations, **similarity.parameters)
+
+
+def most_active(activations: Floats, count: int) -> NDArray[np.int64]:
+    """Rows of the `count` pictures on which each unit is most active, (J, count); ties by row."""
+    rows = np.arange(len(activations), dtype=np.int64)
+    return top_images(activations, rows, min(count, len(activations))).ids

@@ -1,0 +1,68 @@
+"""Shards on disk, so that a killed run repeats at most the one that it was at."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pooch
+
+from xai_eval.explainers.dissection.shard import Shard, shard_document, shard_from_document
+from xai_eval.files import read_json, write_files
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """The shards of one study, in a folder of their own named by the study's key.
+
+    The folder is looked at by nobody but runs of the same study, which write the same bytes; so two of them at once do
+    each other no harm. Once a run is through it removes the folder: an answer is always computed, never remembered.
+    """
+
+    folder: Path
+
+    @classmethod
+    def of(cls, key: str, parent: Path | None = None) -> Checkpoints:
+        """Return those of a study, by default in the user's cache folder."""
+        return cls((parent or pooch.os_cache("xai_eval") / "dissection") / key)
+
+    def load(self, index: int) -> Shard | None:
+        """Return a shard, or None where there is none that is whole."""
+        try:
+            vouched = read_json(self._vouching(index))
+            packed = self._arrays(index).read_bytes()
+            if hashlib.sha256(packed).hexdigest() != vouched["sha256"]:
+                return None
+            with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
+                return shard_from_document(arrays, vouched["shard"])
+        except (OSError, ValueError, KeyError, TypeError):
+            # Truncated, of another version, or not there: it is computed again.
+            return None
+
+    def save(self, index: int, shard: Shard) -> None:
+        """Write a shard, whole or not at all.
+
+        Raises:
+            StorageError: the disk is full or the folder cannot be written; earlier shards stay.
+        """
+        arrays, meta = shard_document(shard)
+        buffer = io.BytesIO()
+        np.savez(buffer, **arrays)  # type: ignore[arg-type]  # arrays by name, not its own options
+        packed = buffer.getvalue()
+        vouching = json.dumps({"sha256": hashlib.sha256(packed).hexdigest(), "shard": meta}).encode()
+        write_files(self.folder, {self._arrays(index).name: packed, self._vouching(index).name: vouching})
+
+    def remove(self) -> None:
+        """Delete them; what cannot be deleted is left."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _arrays(self, index: int) -> Path:
+        return self.folder / f"shard-{index:05d}.npz"
+
+    def _vouching(self, index: int) -> Path:
+        return self.folder / f"shard-{index:05d}.json"

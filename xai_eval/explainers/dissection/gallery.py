@@ -1,0 +1,74 @@
+"""Strips of a unit's top images, with the places outlined where the unit is active."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy.ndimage import binary_erosion
+
+from xai_eval.explainers.dissection.seen import THUMBNAIL
+from xai_eval.explainers.dissection.study import ACTIVE_SHARE
+from xai_eval.explainers.dissection.sweep import Sweep
+
+_OUTLINE, _AROUND = (0, 255, 255), (0, 0, 0)
+_GAP = 2  # white pixels between two pictures
+Pixels = NDArray[np.uint8]
+
+
+def strips(sweep: Sweep, layer: int, top: NDArray[np.int64]) -> Iterator[bytes]:
+    """Draw the top images of every unit of a layer side by side, as JPEG.
+
+    Args:
+        sweep: the pass that saw them.
+        layer: index into `Study.layers`.
+        top: rows of the pictures, best first, (J, t).
+    """
+    seen, active = sweep.seen(layer), _active(sweep, layer, top)
+    for unit, rows in enumerate(top):
+        tiles = [_outlined(seen[row].pixels, active.get((unit, int(row)))) for row in rows]
+        yield _jpeg(np.concatenate([part for tile in tiles for part in (tile, _white())][:-1], axis=1))
+
+
+def _active(sweep: Sweep, layer: int, top: NDArray[np.int64]) -> dict[tuple[int, int], NDArray[np.bool_]]:
+    """Where units are above their threshold on their top images, at the size of a thumbnail."""
+    values, rows = sweep.whole.layers[layer].top, sweep.rows
+    if values is None:
+        return {}
+    thresholds = values.quantile(ACTIVE_SHARE)
+    wanted = {(unit, int(row)) for unit, chosen in enumerate(top) for row in chosen}
+    return {
+        (int(unit), rows[position]): _enlarged(unit_map) > thresholds[unit]
+        for part in sweep.maps(layer)
+        for position, units, maps in part.by_picture()
+        for unit, unit_map in zip(units, maps, strict=True)
+        if (int(unit), rows[position]) in wanted
+    }
+
+
+def _enlarged(unit_map: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(Image.fromarray(unit_map).resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BILINEAR))
+
+
+def _outlined(pixels: Pixels, active: NDArray[np.bool_] | None) -> Pixels:
+    """A bright line within the border and a dark one around it, to show on any picture."""
+    if active is None or not active.any():
+        return pixels
+    drawn = pixels.copy()
+    inner = binary_erosion(active, border_value=1)
+    drawn[~active & ~binary_erosion(~active, border_value=1)] = _AROUND
+    drawn[active & ~inner] = _OUTLINE
+    return drawn
+
+
+def _white() -> Pixels:
+    return np.full((THUMBNAIL, _GAP, 3), 255, dtype=np.uint8)
+
+
+def _jpeg(pixels: Pixels) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "jpeg", quality=75)
+    return buffer.getvalue()

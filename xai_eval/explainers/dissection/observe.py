@@ -1,0 +1,91 @@
+"""One pass of a model over a batch: what every unit of the chosen layers does on every picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from xai_eval.errors import ModelMisbehaves, UsageError
+from xai_eval.explainers.dissection.study import Dissected
+from xai_eval.inputs.classifier import Classifier
+from xai_eval.inputs.guarded import guarded
+from xai_eval.inputs.outputs import logits
+
+_MAP, _TOKENS, _VECTOR = 4, 3, 2
+
+
+def layer_outputs(model: Dissected, batch: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Run a model on a prepared batch (n, 3, H, W) and return what its layers gave, by name, on the model's device.
+
+    Raises:
+        ModelMisbehaves: the model raises, returns no logits, or a unit is not finite.
+        UsageError: a layer is not reached, or gives neither maps nor vectors nor tokens.
+    """
+    classifier = model.classifier
+    with guarded(classifier.name, batch.shape), torch.no_grad(), _kept(model) as kept:
+        logits(classifier, batch.to(classifier.device))
+    return {layer: _checked(classifier, layer, kept, len(batch)) for layer in model.layers}
+
+
+def pooled(output: torch.Tensor) -> NDArray[np.float32]:
+    """One number a unit and picture, (n, J): the mean of its map, the class token of tokens, or the unit itself."""
+    if output.dim() == _MAP:
+        output = output.mean(dim=(2, 3))
+    elif output.dim() == _TOKENS:
+        output = output[:, 0]
+    return output.cpu().numpy()
+
+
+def has_maps(output: torch.Tensor) -> bool:
+    """Tell whether a layer gives maps (n, J, h, w), which pixel labels can be held against."""
+    return output.dim() == _MAP
+
+
+@contextmanager
+def _kept(model: Dissected) -> Iterator[Mapping[str, Any]]:
+    """Collect what layers return, copied, because an in-place ReLU that follows would change it."""
+    kept: dict[str, Any] = {}
+
+    def keep(layer: str) -> torch.utils.hooks.RemovableHandle:
+        def hook(_module: object, _inputs: object, output: Any) -> None:
+            kept[layer] = output.detach().clone() if isinstance(output, torch.Tensor) else output
+
+        return model.classifier.layer(layer).register_forward_hook(hook)
+
+    handles = [keep(layer) for layer in model.layers]
+    try:
+        yield kept
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _checked(classifier: Classifier, layer: str, kept: Mapping[str, Any], count: int) -> torch.Tensor:
+    if layer not in kept:
+        raise UsageError(
+            f"layer {layer!r} of {classifier.name} is not reached by a forward pass. Choose other --layers."
+        )
+    output = kept[layer]
+    if (
+        not isinstance(output, torch.Tensor)
+        or output.dim() not in (_MAP, _TOKENS, _VECTOR)
+        or len(output) != count
+        or output.numel() == 0
+    ):
+        got = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
+        raise UsageError(
+            f"layer {layer!r} of {classifier.name} returns {got} for {count} pictures; expected maps (n, units, h, w), "
+            "vectors (n, units), or tokens (n, tokens, units) whose first is the class token. Choose other --layers."
+        )
+    output = output.float()
+    if not torch.isfinite(output).all():
+        raise ModelMisbehaves(
+            f"{classifier.name} gives values in layer {layer!r} that are not finite; its units cannot be ranked. "
+            "Check the weights and the precision that the model runs in."
+        )
+    return output

@@ -1,0 +1,85 @@
+"""The pictures of one batch, decoded once and prepared for every model that shares the pass."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from PIL import Image
+
+from xai_eval.errors import InputUnavailable
+from xai_eval.explainers.dissection.seen import SeenPicture, see
+from xai_eval.explainers.dissection.study import Study
+from xai_eval.inputs.guarded import guarded
+from xai_eval.inputs.preprocessing import Preprocessing
+from xai_eval.inputs.probe_set import ProbeImage, ProbeSet
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A picture that cannot be used, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """What was read of one batch of n pictures.
+
+    Attributes:
+        positions: of the pictures that could be read, (n,).
+        skipped: the others.
+        inputs: one tensor (n, 3, H, W) a preparation of the study.
+        clip_input: the same for CLIP, or None.
+        seen: by preparation and picture.
+    """
+
+    positions: tuple[int, ...]
+    skipped: tuple[Skipped, ...]
+    inputs: tuple[torch.Tensor, ...]
+    clip_input: torch.Tensor | None
+    seen: tuple[tuple[SeenPicture, ...], ...]
+
+
+def read_batch(study: Study, positions: Sequence[int]) -> Batch:
+    """Decode the pictures at `positions` and prepare them; those that cannot be read are left out and named.
+
+    Raises:
+        ModelMisbehaves: the preprocessing of a model raises.
+    """
+    read, skipped = _read(study.probe, positions)
+    drawn = [(image, Image.fromarray(image.pixels)) for image in read.values()]
+    return Batch(
+        positions=tuple(read),
+        skipped=skipped,
+        inputs=tuple(_prepared(each, drawn) for each in study.preparations),
+        clip_input=_for_clip(study, drawn),
+        seen=tuple(tuple(see(each, *pair) for pair in drawn) for each in study.preparations),
+    )
+
+
+def _for_clip(study: Study, drawn: Sequence[tuple[ProbeImage, Image.Image]]) -> torch.Tensor | None:
+    if study.clip is None or not drawn:
+        return None
+    return torch.stack([study.clip.preprocess(picture) for _, picture in drawn])
+
+
+def _read(probe: ProbeSet, positions: Sequence[int]) -> tuple[dict[int, ProbeImage], tuple[Skipped, ...]]:
+    read: dict[int, ProbeImage] = {}
+    skipped = []
+    for position in positions:
+        try:
+            read[position] = probe.read(position)
+        except InputUnavailable as error:
+            skipped.append(Skipped(probe.names[position], str(error)))
+    return read, tuple(skipped)
+
+
+def _prepared(preprocess: Preprocessing, drawn: Sequence[tuple[ProbeImage, Image.Image]]) -> torch.Tensor:
+    prepared = []
+    for image, picture in drawn:
+        with guarded(f"the preprocessing of {image.name}", image.pixels.shape):
+            prepared.append(preprocess(picture))
+    return torch.stack(prepared) if prepared else torch.empty(0)

@@ -1,0 +1,187 @@
+"""What one shard of the probe set gave: the unit of saving, of losing, and of sending to another machine."""
+
+from __future__ import annotations
+
+import io
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xai_eval.explainers.dissection.pictures import Skipped
+from xai_eval.explainers.dissection.quantile import TopValues
+from xai_eval.explainers.dissection.seen import PackedLabels, SeenPicture
+
+
+@dataclass(frozen=True, eq=False)
+class UnitMaps:
+    """Maps of units on pictures, only those that can still reach above the unit's threshold.
+
+    Attributes:
+        units: index of the unit, int64 (q,).
+        positions: of the picture in the probe set, int64 (q,), ascending.
+        maps: float32 (q, h, w).
+    """
+
+    units: NDArray[np.int64]
+    positions: NDArray[np.int64]
+    maps: NDArray[np.float32]
+
+    def above(self, bounds: NDArray[np.floating[Any]]) -> UnitMaps:
+        """Return the maps whose maximum exceeds their unit's bound, (J,)."""
+        kept = self.maps.max(axis=(1, 2)) > bounds[self.units] if len(self.maps) else np.zeros(0, dtype=bool)
+        return UnitMaps(self.units[kept], self.positions[kept], self.maps[kept])
+
+    def by_picture(self) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.float32]]]:
+        """Go through the pictures: position, units (n,), maps (n, h, w)."""
+        positions, starts = np.unique(self.positions, return_index=True)
+        for position, start, stop in zip(positions, starts, [*starts[1:], len(self.positions)], strict=True):
+            yield int(position), self.units[start:stop], self.maps[start:stop]
+
+    @staticmethod
+    def joined(parts: Sequence[UnitMaps]) -> UnitMaps:
+        """Put parts with ascending positions one after another."""
+        return UnitMaps(
+            np.concatenate([part.units for part in parts]),
+            np.concatenate([part.positions for part in parts]),
+            np.concatenate([part.maps for part in parts]),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class LayerShard:
+    """One layer on the pictures of a shard.
+
+    Attributes:
+        activations: pooled, float32 (n, J).
+        top: largest values over all positions, or None where the layer gives no maps.
+        maps: those that are still needed; None likewise, or where they were left on disk.
+    """
+
+    activations: NDArray[np.float32]
+    top: TopValues | None
+    maps: UnitMaps | None
+
+    @property
+    def without_maps(self) -> LayerShard:
+        """The same less its maps, which are by far the largest part."""
+        return replace(self, maps=None)
+
+    @staticmethod
+    def joined(parts: Sequence[LayerShard]) -> LayerShard:
+        """Put the same layer on other pictures together; maps that have no chance any more are dropped."""
+        tops = [part.top for part in parts if part.top is not None]
+        top = TopValues.merged(tops) if tops else None
+        maps = [part.maps for part in parts if part.maps is not None]
+        return LayerShard(
+            activations=np.concatenate([part.activations for part in parts]),
+            top=top,
+            maps=UnitMaps.joined(maps).above(top.bound) if top is not None and maps else None,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Shard:
+    """What some pictures of the probe set gave: one batch, one shard, or all of them.
+
+    Attributes:
+        positions: of the pictures that could be read, int64 (n,).
+        skipped: the others.
+        embeddings: of CLIP, float32 (n, D), or None.
+        layers: in the order of `Study.layers`; none where no picture could be read.
+        seen: what is kept of the pictures themselves, by preparation and picture.
+    """
+
+    positions: NDArray[np.int64]
+    skipped: tuple[Skipped, ...]
+    embeddings: NDArray[np.float32] | None
+    layers: tuple[LayerShard, ...]
+    seen: tuple[tuple[SeenPicture, ...], ...]
+
+    @property
+    def without_maps(self) -> Shard:
+        """The same less the maps of all layers."""
+        return replace(self, layers=tuple(layer.without_maps for layer in self.layers))
+
+    @staticmethod
+    def joined(parts: Sequence[Shard]) -> Shard:
+        """Put parts together whose positions follow each other."""
+        read = [part for part in parts if len(part.positions)]
+        embeddings = [part.embeddings for part in read if part.embeddings is not None]
+        return Shard(
+            positions=np.concatenate([part.positions for part in parts]),
+            skipped=tuple(each for part in parts for each in part.skipped),
+            embeddings=np.concatenate(embeddings) if embeddings else None,
+            layers=tuple(LayerShard.joined(layers) for layers in zip(*(part.layers for part in read), strict=True)),
+            seen=tuple(
+                tuple(itertools.chain.from_iterable(same)) for same in zip(*(part.seen for part in parts), strict=True)
+            ),
+        )
+
+
+def shard_document(shard: Shard) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Take a shard apart into arrays and JSON values."""
+    arrays: dict[str, NDArray[Any]] = {"positions": shard.positions}
+    if shard.embeddings is not None:
+        arrays["embeddings"] = shard.embeddings
+    for index, layer in enumerate(shard.layers):
+        arrays.update({f"{index}.{name}": array for name, array in _layer_arrays(layer).items()})
+    for index, seen in enumerate(shard.seen):
+        arrays[f"seen.{index}"] = np.frombuffer(b"".join(map(_bytes_of, seen)), dtype=np.uint8)
+    return arrays, {
+        "skipped": [[each.name, each.reason] for each in shard.skipped],
+        "layers": [_layer_meta(layer) for layer in shard.layers],
+        "seen": [[_sizes(each) for each in seen] for seen in shard.seen],
+    }
+
+
+def shard_from_document(arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any]) -> Shard:
+    """Put together what `shard_document` took apart."""
+    return Shard(
+        positions=arrays["positions"],
+        skipped=tuple(Skipped(name, reason) for name, reason in meta["skipped"]),
+        embeddings=arrays.get("embeddings"),
+        layers=tuple(_layer(index, arrays, layer) for index, layer in enumerate(meta["layers"])),
+        seen=tuple(tuple(_seen(arrays[f"seen.{index}"], sizes)) for index, sizes in enumerate(meta["seen"])),
+    )
+
+
+def _layer_arrays(layer: LayerShard) -> dict[str, NDArray[Any]]:
+    arrays: dict[str, NDArray[Any]] = {"activations": layer.activations}
+    if layer.top is not None:
+        arrays["top"] = layer.top.values
+    if layer.maps is not None:
+        arrays |= {"units": layer.maps.units, "pictures": layer.maps.positions, "maps": layer.maps.maps}
+    return arrays
+
+
+def _layer_meta(layer: LayerShard) -> dict[str, int] | None:
+    return None if layer.top is None else {"m": layer.top.m, "count": layer.top.count}
+
+
+def _layer(index: int, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, int] | None) -> LayerShard:
+    activations = arrays[f"{index}.activations"]
+    if meta is None:
+        return LayerShard(activations, None, None)
+    maps = UnitMaps(*(arrays[f"{index}.{name}"] for name in ("units", "pictures", "maps")))
+    return LayerShard(activations, TopValues(arrays[f"{index}.top"], meta["m"], meta["count"]), maps)
+
+
+def _bytes_of(seen: SeenPicture) -> bytes:
+    return seen.thumbnail + (b"" if seen.labels is None else seen.labels.data)
+
+
+def _sizes(seen: SeenPicture) -> list[Any]:
+    """Bytes of the thumbnail, and bytes and shape of the label maps."""
+    labels = seen.labels
+    return [len(seen.thumbnail), *([] if labels is None else [len(labels.data), list(labels.shape)])]
+
+
+def _seen(joined: NDArray[np.uint8], sizes: Sequence[Sequence[Any]]) -> Iterator[SeenPicture]:
+    data = io.BytesIO(joined.tobytes())
+    for thumbnail, *labels in sizes:
+        first = data.read(thumbnail)
+        yield SeenPicture(first, PackedLabels(tuple(labels[1]), data.read(labels[0])) if labels else None)

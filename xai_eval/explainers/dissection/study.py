@@ -1,0 +1,104 @@
+"""What a dissection looks at, how its pictures are cut into shards, and the key under which it may be resumed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from xai_eval.inputs.classifier import Classifier
+from xai_eval.inputs.clip import Clip
+from xai_eval.inputs.preprocessing import Preprocessing
+from xai_eval.inputs.probe_set import ProbeSet
+
+# Of all positions of a unit's maps over the probe set, so many are above its threshold (Bau et al., Network
+# Dissection: Quantifying Interpretability of Deep Visual Representations, 2017).
+ACTIVE_SHARE = 0.005
+
+
+@dataclass(frozen=True, eq=False)
+class Dissected:
+    """A model and the layers of it whose units are to be labelled."""
+
+    classifier: Classifier
+    layers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class DissectedLayer:
+    """A layer of a study: index of its model, and its name there."""
+
+    model: int
+    name: str
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """Everything that one pass over a probe set serves.
+
+    Attributes:
+        probe: the pictures, with pixel labels or without.
+        models: the models that share the pass.
+        clip: embeds every picture, unless it is None.
+        batch_size: pictures a forward pass. Batches begin at multiples of it whatever the shards are, because
+            arithmetic rounds differently in batches of other sizes.
+        batches_per_shard: a shard is what is saved at once, and what a killed run has to repeat.
+    """
+
+    probe: ProbeSet
+    models: tuple[Dissected, ...]
+    clip: Clip | None
+    batch_size: int = 32
+    batches_per_shard: int = 8
+
+    @cached_property
+    def shards(self) -> tuple[range, ...]:
+        """Positions of the pictures of every shard: whole batches, in order."""
+        size, count = self.batch_size * self.batches_per_shard, len(self.probe)
+        return tuple(range(start, min(start + size, count)) for start in range(0, count, size))
+
+    @property
+    def layers(self) -> tuple[DissectedLayer, ...]:
+        """All layers of all models."""
+        return tuple(DissectedLayer(m, name) for m, model in enumerate(self.models) for name in model.layers)
+
+    @cached_property
+    def preparations(self) -> tuple[Preprocessing, ...]:
+        """The preprocessings that differ, so that models which share one share its tensors and label maps."""
+        found: dict[str, Preprocessing] = {}
+        for model in self.models:
+            found.setdefault(_described(model.classifier.preprocess), model.classifier.preprocess)
+        return tuple(found.values())
+
+    def preparation_of(self, model: Dissected) -> int:
+        """Index into `preparations` of a model's own."""
+        described = [_described(each) for each in self.preparations]
+        return described.index(_described(model.classifier.preprocess))
+
+    def key(self, surroundings: Mapping[str, Any]) -> str:
+        """SHA-256 over what the shards depend on: contents and parameters, never names alone.
+
+        Args:
+            surroundings: versions, device, precision flags, and what a few pictures gave just now, as JSON values: so
+                that nothing computed by other code is taken for an answer of this one.
+        """
+        document = {
+            "probe": self.probe.digest,
+            "pictures": list(self.probe.names),
+            "concepts": [[concept.name, concept.category] for concept in self.probe.concepts],
+            "models": [
+                [model.classifier.weights_digest, _described(model.classifier.preprocess), list(model.layers)]
+                for model in self.models
+            ],
+            "clip": None if self.clip is None else [self.clip.weights_digest, self.clip.describe()],
+            "batches": [self.batch_size, self.batches_per_shard, ACTIVE_SHARE],
+            "surroundings": surroundings,
+        }
+        return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+
+
+def _described(preprocess: Preprocessing) -> str:
+    return json.dumps(preprocess.describe(), sort_keys=True)

@@ -1,0 +1,175 @@
+"""The pass over a probe set: every picture decoded once, for all models, all layers and both methods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from xai_eval.errors import InputUnavailable
+from xai_eval.explainers.dissection.checkpoint import Checkpoints
+from xai_eval.explainers.dissection.observe import has_maps, layer_outputs, pooled
+from xai_eval.explainers.dissection.pictures import Batch, Skipped, read_batch
+from xai_eval.explainers.dissection.quantile import top_values, values_to_keep
+from xai_eval.explainers.dissection.seen import SeenPicture
+from xai_eval.explainers.dissection.shard import LayerShard, Shard, UnitMaps
+from xai_eval.explainers.dissection.study import ACTIVE_SHARE, Study
+
+MOST_UNREADABLE = 0.01
+# Lower bounds of the thresholds of every layer's units, (J,); empty while nothing is known.
+Bounds = Sequence[NDArray[np.float32] | None]
+Advance = Callable[[int], None]
+
+
+class Engine(Protocol):
+    """Where shards are computed: in this process, or on a cluster."""
+
+    def __call__(self, study: Study, checkpoints: Checkpoints, advance: Advance) -> Shard:
+        """Compute and save every shard that is not there yet, and return all of them joined, without their maps.
+
+        Args:
+            study: what to look at.
+            checkpoints: where shards are taken from and saved to.
+            advance: is told how many pictures were dealt with.
+        """
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """What a pass gave: everything but the maps, which stay on disk until they are asked for."""
+
+    study: Study
+    whole: Shard
+    checkpoints: Checkpoints
+
+    @cached_property
+    def rows(self) -> Mapping[int, int]:
+        """Row of the picture at each position that could be read."""
+        return {int(position): row for row, position in enumerate(self.whole.positions)}
+
+    def seen(self, layer: int) -> tuple[SeenPicture, ...]:
+        """The pictures as the model of a layer sees them, by row."""
+        study = self.study
+        return self.whole.seen[study.preparation_of(study.models[study.layers[layer].model])]
+
+    def maps(self, layer: int) -> Iterator[UnitMaps]:
+        """Go through the shards' maps of one layer: those that can reach above its thresholds."""
+        bounds = bounds_of(self.whole)
+        for index, positions in enumerate(self.study.shards):
+            # A file may be gone that another run of the same study removed.
+            shard = self.checkpoints.load(index) or observe_shard(self.study, positions, bounds)
+            for part in shard.layers[layer : layer + 1]:
+                if part.maps is not None:
+                    yield part.maps
+
+
+def sweep(study: Study, checkpoints: Checkpoints, *, engine: Engine, advance: Advance = lambda _count: None) -> Sweep:
+    """Look at every picture of the probe set once.
+
+    Args:
+        study: what to look at.
+        checkpoints: where shards are kept, and taken from if an earlier run was killed.
+        engine: where they are computed.
+        advance: is told how many pictures were dealt with.
+
+    Raises:
+        InputUnavailable: more than 1 % of the pictures cannot be read.
+        ModelMisbehaves: a model raises, or returns what cannot be ranked.
+        UsageError: a layer gives nothing that can be dissected.
+        StorageError: a shard cannot be saved.
+    """
+    whole = engine(study, checkpoints, advance)
+    check_readable(study, whole.skipped)
+    if not len(whole.positions):
+        raise InputUnavailable(f"{study.probe.name} holds no picture that can be read: nothing would be measured.")
+    return Sweep(study, whole, checkpoints)
+
+
+def in_this_process(study: Study, checkpoints: Checkpoints, advance: Advance) -> Shard:
+    """Compute one shard after the other: the plain `Engine`."""
+    whole: Shard | None = None
+    for index, positions in enumerate(study.shards):
+        shard = checkpoints.load(index)
+        if shard is None:
+            shard = observe_shard(study, positions, () if whole is None else bounds_of(whole))
+            checkpoints.save(index, shard)
+        whole = Shard.joined([shard.without_maps] if whole is None else [whole, shard.without_maps])
+        # Before hours are spent on the rest.
+        check_readable(study, whole.skipped)
+        advance(len(positions))
+    assert whole is not None  # a probe set holds at least one picture
+    return whole
+
+
+def observe_shard(study: Study, positions: range, bounds: Bounds) -> Shard:
+    """Decode, prepare and run the pictures at `positions`, batch by batch."""
+    batches = (positions[start : start + study.batch_size] for start in range(0, len(positions), study.batch_size))
+    return Shard.joined([_observe_batch(study, read_batch(study, batch), bounds) for batch in batches])
+
+
+def _observe_batch(study: Study, batch: Batch, bounds: Bounds) -> Shard:
+    return Shard(
+        positions=np.array(batch.positions, dtype=np.int64),
+        skipped=batch.skipped,
+        embeddings=_embeddings(study, batch),
+        layers=tuple(_observe_layers(study, batch, bounds)) if batch.positions else (),
+        seen=batch.seen,
+    )
+
+
+def _embeddings(study: Study, batch: Batch) -> NDArray[np.float32] | None:
+    if study.clip is None or batch.clip_input is None:
+        return None
+    return study.clip.embed_images(batch.clip_input).cpu().numpy()
+
+
+def _observe_layers(study: Study, batch: Batch, bounds: Bounds) -> Iterator[LayerShard]:
+    known = iter(bounds or [None] * len(study.layers))
+    for model in study.models:
+        outputs = layer_outputs(model, batch.inputs[study.preparation_of(model)])
+        for output in outputs.values():
+            bound = next(known)
+            yield _layer(study, batch, output, bound)
+
+
+def _layer(study: Study, batch: Batch, output: torch.Tensor, bound: NDArray[np.float32] | None) -> LayerShard:
+    if not has_maps(output):
+        return LayerShard(pooled(output), None, None)
+    kept = values_to_keep(len(study.probe) * output.shape[2] * output.shape[3], ACTIVE_SHARE)
+    return LayerShard(pooled(output), top_values(output, kept, bound), _maps(output, batch.positions, bound))
+
+
+def _maps(output: torch.Tensor, positions: Sequence[int], bound: NDArray[np.float32] | None) -> UnitMaps:
+    maxima = output.amax(dim=(2, 3))
+    lowest = torch.full_like(maxima[0], -torch.inf) if bound is None else torch.from_numpy(bound).to(output.device)
+    pictures, units = torch.nonzero(maxima > lowest, as_tuple=True)
+    return UnitMaps(
+        units=units.cpu().numpy(),
+        positions=np.array(positions, dtype=np.int64)[pictures.cpu().numpy()],
+        maps=output[pictures, units].cpu().numpy(),
+    )
+
+
+def bounds_of(seen: Shard) -> Bounds:
+    """What the thresholds of all layers cannot fall below any more."""
+    return [None if layer.top is None else layer.top.bound for layer in seen.layers]
+
+
+def check_readable(study: Study, skipped: Sequence[Skipped]) -> None:
+    """Refuse to go on with too few pictures.
+
+    Raises:
+        InputUnavailable: more than 1 % cannot be read.
+    """
+    if len(skipped) > MOST_UNREADABLE * len(study.probe):
+        raise InputUnavailable(
+            f"{len(skipped)} of {len(study.probe)} pictures of {study.probe.name} cannot be read, first "
+            f"{skipped[0].name} ({skipped[0].reason}); more than {MOST_UNREADABLE:.0%} is too many to go on without "
+            "them. Repair or remove them."
+        )

@@ -1,0 +1,164 @@
+"""From labelled units to results: one a model, and one that compares two."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from xai_eval.fields import Field, Gallery, Label, Picture, Table, UnitLabels
+from xai_eval.fingerprint import Fingerprint, fingerprint_array, fingerprint_text
+from xai_eval.result import Case, Provenance, Result
+from xai_eval.tasks.dissection_pass import LIBRARIES, Labelled, LabelledLayer
+from xai_eval.tasks.dissection_request import Request
+from xai_eval.tasks.dissection_tables import comparing_fields, summaries
+from xai_eval.tasks.dissection_units import clip_frame, pixel_frame
+from xai_eval.tasks.environment import device_name, library_versions, precision_flags
+
+if TYPE_CHECKING:
+    from xai_eval.explainers.dissection.study import Dissected
+
+SCORE_TOLERANCE = 0.05
+IOU_TOLERANCE = 0.005
+# The label of a result that names the picture which is interpreted.
+INTERPRETED = "interpreted"
+_MOST_ACTIVE = 5
+Frames = Mapping[str, pd.DataFrame]
+
+
+def model_result(request: Request, labelled: Labelled, index: int) -> Result:
+    """Put together what was found about one model.
+
+    Args:
+        request: what was asked for.
+        labelled: what the pass came to.
+        index: of the model in the study.
+    """
+    model, layers = request.study.models[index], labelled.models[index]
+    frames = unit_frames(request, labelled, index)
+    return Result(
+        case=Case("dissection", model.classifier.name, _input(request), _params(request, [model])),
+        fields={
+            **_interpretation(request, labelled, index, frames),
+            **_unit_labels(frames),
+            **summaries(request, layers, frames),
+            "top_images": _gallery(layers),
+        },
+        stages={**_set_stages(labelled), **dict(_layer_stages(layers, frames))},
+        provenance=_provenance(request, labelled, [model]),
+    )
+
+
+def comparing_result(request: Request, labelled: Labelled) -> Result:
+    """Put together how the models of a study differ in what their units stand for."""
+    models = request.study.models
+    frames = {model.classifier.name: unit_frames(request, labelled, index) for index, model in enumerate(models)}
+    named = " and ".join(frames)
+    return Result(
+        case=Case("dissection", named, _input(request), _params(request, models)),
+        fields=comparing_fields(request, frames),
+        stages=_set_stages(labelled),
+        provenance=_provenance(request, labelled, models),
+    )
+
+
+def unit_frames(request: Request, labelled: Labelled, index: int) -> Frames:
+    """Tables of all units of a model, by method: `clip_units`, `pixel_units`."""
+    pictures = _pictures(request, labelled)
+    vocabulary, concepts = request.vocabulary, request.study.probe.concepts
+    found: dict[str, list[pd.DataFrame]] = {}
+    for layer in labelled.models[index]:
+        if vocabulary is not None and layer.clip is not None:
+            frame = clip_frame(layer, layer.clip, vocabulary.words.concepts, pictures)
+            found.setdefault("clip_units", []).append(frame)
+        if layer.pixels is not None:
+            found.setdefault("pixel_units", []).append(pixel_frame(layer, layer.pixels, concepts, pictures))
+    return {method: pd.concat(frames, ignore_index=True) for method, frames in found.items()}
+
+
+def _gallery(layers: Sequence[LabelledLayer]) -> Gallery:
+    return Gallery({f"{layer.name}/{unit}": strip for layer in layers for unit, strip in enumerate(layer.strips)})
+
+
+def _unit_labels(frames: Frames) -> dict[str, Field]:
+    tolerances = {"clip_units": SCORE_TOLERANCE, "pixel_units": IOU_TOLERANCE}
+    return {method: UnitLabels(frame, tolerances[method]) for method, frame in frames.items()}
+
+
+def _interpretation(request: Request, labelled: Labelled, index: int, frames: Frames) -> dict[str, Field]:
+    """The last layer's most active units on one picture, each measured by what it does on the others."""
+    sweep, layer = labelled.sweep, labelled.models[index][-1]
+    row = sweep.rows.get(request.picture, 0)
+    name = _pictures(request, labelled)[row]
+    spread = layer.activations.std(axis=0)
+    above = (layer.activations[row] - layer.activations.mean(axis=0)) / np.where(spread > 0, spread, np.inf)
+    units = np.argsort(-above, kind="stable")[:_MOST_ACTIVE]
+    labels = next(iter(frames.values())).set_index("unit")["label"]
+    names = [f"{layer.name}/{unit}" for unit in units]
+    frame = pd.DataFrame({"unit": names, "label": labels.reindex(names).to_list(), "deviations": above[units]})
+    study = request.study
+    seen = sweep.whole.seen[study.preparation_of(study.models[index])]
+    return {
+        "picture": Picture(seen[row].pixels),
+        INTERPRETED: Label(name),
+        "interpretation": Table.for_reading(frame),
+    }
+
+
+def _pictures(request: Request, labelled: Labelled) -> list[str]:
+    """Names of the pictures that could be read, by row."""
+    return [request.study.probe.names[position] for position in labelled.sweep.whole.positions]
+
+
+def _input(request: Request) -> str:
+    count = len(request.study.probe)
+    return f"{request.study.probe.name} ({count} picture{'s' if count != 1 else ''})"
+
+
+def _params(request: Request, models: Sequence[Dissected]) -> dict[str, Any]:
+    return {**request.params, "layers": [list(model.layers) for model in models]}
+
+
+def _set_stages(labelled: Labelled) -> dict[str, Fingerprint]:
+    sweep = labelled.sweep
+    stages = {"probe set": fingerprint_text(sweep.study.probe.digest)}
+    if sweep.whole.embeddings is not None:
+        stages["embeddings"] = fingerprint_array(sweep.whole.embeddings)
+    return stages
+
+
+def _layer_stages(layers: Sequence[LabelledLayer], frames: Frames) -> Iterator[tuple[str, Fingerprint]]:
+    for layer in layers:
+        yield f"{layer.name} activations", fingerprint_array(layer.activations)
+        yield f"{layer.name} top images", fingerprint_text(repr(layer.top.tolist()))
+        if layer.clip is not None:
+            yield f"{layer.name} similarity", fingerprint_array(np.nan_to_num(layer.clip))
+        if layer.pixels is not None:
+            yield f"{layer.name} overlap", fingerprint_array(layer.pixels.counts.iou())
+    for method, frame in frames.items():
+        yield f"{method} labels", fingerprint_text(repr(frame["label"].to_list()))
+
+
+def _provenance(request: Request, labelled: Labelled, models: Sequence[Dissected]) -> Provenance:
+    study, sweep = request.study, labelled.sweep
+    digests = {"probe": study.probe.digest}
+    parameters: dict[str, Any] = {"notes": list(study.probe.notes), "batch_size": study.batch_size}
+    for model in models:
+        name = model.classifier.name
+        digests["weights" if len(models) == 1 else f"weights of {name}"] = model.classifier.weights_digest
+        parameters[f"preprocessing of {name}"] = model.classifier.preprocess.describe()
+    if request.vocabulary is not None:
+        digests |= {"clip": request.vocabulary.clip.weights_digest, "concepts": request.vocabulary.words.digest}
+        parameters |= {"clip": request.vocabulary.clip.describe(), "concepts": list(request.vocabulary.notes)}
+    if sweep.whole.skipped:
+        parameters["skipped"] = [f"{each.name}: {each.reason}" for each in sweep.whole.skipped]
+    return Provenance(
+        digests=digests,
+        parameters=parameters,
+        versions=library_versions(LIBRARIES),
+        device=device_name(models[0].classifier.device),
+        precision=precision_flags(),
+        seed=request.seed,
+    )

@@ -1,0 +1,92 @@
+"""Tables of units: which concept each one stands for, by how much, and how sure that is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from xai_eval.metrics.false_discovery import chance_p_values, false_discovery_rates
+
+if TYPE_CHECKING:
+    from xai_eval.explainers.dissection.by_pixels import PixelLabels
+    from xai_eval.inputs.probe_set import Concept
+    from xai_eval.tasks.dissection_pass import LabelledLayer
+
+# Network Dissection calls a unit interpretable from this IoU on.
+INTERPRETABLE = 0.04
+Scores = NDArray[np.floating[Any]]
+
+
+def clip_frame(layer: LabelledLayer, scores: Scores, words: Sequence[str], pictures: Sequence[str]) -> pd.DataFrame:
+    """One row a unit of a layer, labelled by CLIP.
+
+    Args:
+        layer: the layer.
+        scores: similarity to the words, (J, M).
+        words: M words.
+        pictures: names of the pictures by row.
+    """
+    return _frame(layer, _best_two(scores, words, ~layer.dead), pictures)
+
+
+def pixel_frame(
+    layer: LabelledLayer, pixels: PixelLabels, concepts: Sequence[Concept], pictures: Sequence[str]
+) -> pd.DataFrame:
+    """One row a unit of a layer, labelled by the pixels that it is active on."""
+    iou = pixels.counts.iou()
+    frame = _frame(layer, _best_two(iou, concept_names(concepts), ~layer.dead & (iou.max(axis=1) > 0.0)), pictures)
+    best = zip(np.argmax(iou, axis=1), frame["label"], strict=True)
+    frame["category"] = [concepts[at].category if label else None for at, label in best]
+    frame["interpretable"] = (frame["score"] >= INTERPRETABLE) & frame["label"].notna()
+    live = ~layer.dead
+    p_values = np.full(len(frame), np.nan)
+    p_values[live] = chance_p_values(iou.max(axis=1)[live], pixels.by_chance[:, live].ravel())
+    frame["p_value"] = p_values
+    frame["false_discovery_rate"] = np.nan
+    frame.loc[live, "false_discovery_rate"] = false_discovery_rates(p_values[live])
+    return frame
+
+
+def concept_names(concepts: Sequence[Concept]) -> list[str]:
+    """Names of concepts, with their category where two concepts share a name."""
+    names = [concept.name for concept in concepts]
+    return [f"{each.name} ({each.category})" if names.count(each.name) > 1 else each.name for each in concepts]
+
+
+def _best_two(scores: Scores, names: Sequence[str], labelled: NDArray[np.bool_]) -> pd.DataFrame:
+    """Label, score, runner-up and margin of every row; nothing but NaN where a unit is not labelled."""
+    order = np.argsort(-np.nan_to_num(scores, nan=-np.inf), axis=1, kind="stable")
+    ranked = np.take_along_axis(scores, order, axis=1).astype(np.float64)
+    several = scores.shape[1] > 1
+    second = ranked[:, 1] if several else np.full(len(scores), np.nan)
+    return pd.DataFrame(
+        {
+            "label": [names[first] if ok else None for first, ok in zip(order[:, 0], labelled, strict=True)],
+            "score": np.where(labelled, ranked[:, 0], np.nan),
+            "second": [names[row[1]] if ok and several else None for row, ok in zip(order, labelled, strict=True)],
+            "margin": np.where(labelled, ranked[:, 0] - second, np.nan),
+        }
+    )
+
+
+def _frame(layer: LabelledLayer, labels: pd.DataFrame, pictures: Sequence[str]) -> pd.DataFrame:
+    count = len(layer.dead)
+    return pd.concat(
+        [
+            pd.DataFrame({"unit": [f"{layer.name}/{unit}" for unit in range(count)]}),
+            labels,
+            pd.DataFrame(
+                {
+                    "layer": layer.name,
+                    "index": np.arange(count),
+                    "dead": layer.dead,
+                    "top_images": [", ".join(pictures[row] for row in rows) for rows in layer.top],
+                }
+            ),
+        ],
+        axis=1,
+    )
