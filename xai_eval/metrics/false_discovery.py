@@ -1,36 +1,39 @@
-"""How many of many findings chance would have made."""
+"""Which units are better than chance, when many are asked at once."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.floating[Any]]
 
+def pooled_p_values(observed: NDArray[np.float64], null: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Probability that chance gives a unit at least the score that it has, (J,); NaN where the score is.
 
-def chance_p_values(observed: Floats, by_chance: Floats) -> NDArray[np.float64]:
-    """Return for each value the probability that chance gives as much, (J,); NaN where chance was not asked.
-
-    The observed value counts as one draw of chance (Phipson and Smyth 2010), so that no probability is 0.
+    The scores of all units of a layer under shuffled labels make up one null distribution, because a few shuffles of
+    one unit would resolve nothing. That is sound as far as units are exchangeable once labels are shuffled: each is
+    above its threshold on the same share of positions, so that what is left of a unit is how it spreads them over
+    images and how it clumps them within one. Units that clump more than others have a wider null of their own: their
+    p-values are somewhat too small, and those of the others too large.
 
     Args:
-        observed: of J units, (J,).
-        by_chance: what chance gave, (Q,): of all units together, which is sound where all of them could have been
-            active anywhere to the same share, as Network Dissection's thresholds make them.
+        observed: scores of J units; NaN for dead ones.
+        null: scores of live units under shuffled labels, of any shape; NaN is left out.
     """
-    if not len(by_chance):
-        return np.full(len(observed), np.nan)
-    drawn = np.sort(by_chance)
-    as_much = len(drawn) - np.searchsorted(drawn, observed, side="left")
-    return np.asarray((1.0 + as_much) / (1.0 + len(drawn)))
+    chance = np.sort(null[~np.isnan(null)])
+    reached = len(chance) - np.searchsorted(chance, observed, side="left")
+    # The observed labels are one of the shuffles: no p-value is 0 (Phipson and Smyth 2010).
+    return np.where(np.isnan(observed), np.nan, (1 + reached) / (1 + len(chance)))
 
 
-def false_discovery_rates(p_values: Floats) -> NDArray[np.float64]:
-    """Return the false discovery rate at which each finding would just count (Benjamini and Hochberg 1995), (J,)."""
+def discovery_rates(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Adjust p-values (J,) for their number: the units with at most q hold a share of at most q false discoveries.
+
+    Benjamini and Hochberg 1995, by scipy. NaN stays, and does not count.
+    """
     from scipy.stats import false_discovery_control
 
-    if not len(p_values) or np.isnan(p_values).any():
-        return np.full(len(p_values), np.nan)
-    return np.asarray(false_discovery_control(p_values))
+    adjusted = np.full(p_values.shape, np.nan)
+    known = ~np.isnan(p_values)
+    if known.any():
+        adjusted[known] = false_discovery_control(p_values[known], method="bh")
+    return adjusted

@@ -1,99 +1,71 @@
-"""What the labels of many units come to: counts, agreement of two methods, difference of two models.
+"""What the labels of units come to: tables over layers, concepts and categories.
 
-Labels are a column of text, missing (None or NaN) for a unit that has none.
+All take a frame of units with the columns `layer`, `unit`, `label` (None where there is none) and `score`, and for
+labels with categories `category`. Layers stay in the order in which they first come.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import numpy as np
-import pandas as pd
-
-Labels = Sequence[str | None]
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """How far two methods give the units of a layer the same labels.
-
-    Attributes:
-        units: that both label.
-        share: of these with equal labels; NaN where there are none.
-        expected: that share if each method gave its labels to units at random.
-        kappa: agreement beyond that, 1 at most (Cohen 1960); NaN where chance alone gives full agreement.
-    """
-
-    units: int
-    share: float
-    expected: float
-    kappa: float
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
-class Difference:
-    """How far the labels of two models are distributed otherwise.
+class SharedConcepts:
+    """Concepts that two models have units for: both, only the first, only the second; each in alphabetical order."""
 
-    Attributes:
-        distance: half the sum over labels of the difference of their shares (total variation), 0 to 1.
-        p_value: probability of as large a distance if units belonged to the models at random.
-    """
-
-    distance: float
-    p_value: float
+    shared: tuple[str, ...]
+    only_first: tuple[str, ...]
+    only_second: tuple[str, ...]
 
 
-def concept_counts(frame: pd.DataFrame) -> pd.DataFrame:
-    """Count units by label and layer.
-
-    Args:
-        frame: one row a unit, with the columns `layer` and `label`.
-
-    Returns:
-        The columns `concept`, one a layer in the order of the frame, and `total`; most frequent first, then by name.
-    """
-    layers = list(dict.fromkeys(frame["layer"]))
-    labelled = frame[frame["label"].notna()]
-    counts = pd.crosstab(labelled["label"], labelled["layer"]).reindex(columns=layers, fill_value=0)
-    counts["total"] = counts.sum(axis=1)
-    ordered = counts.sort_index().sort_values("total", ascending=False, kind="stable")
-    return ordered.rename_axis(columns=None).rename_axis("concept").reset_index()
+def interpretable(units: pd.DataFrame, least: float = 0.04) -> pd.DataFrame:
+    """Return the units with a label and a score of `least` or more; of IoU, 0.04 is the bound of Network Dissection."""
+    return units[units["label"].notna() & (units["score"] >= least)]
 
 
-def agreement(first: Labels, second: Labels) -> Agreement:
-    """Compare two methods on the same units."""
-    both = [(a, b) for a, b in zip(first, second, strict=True) if pd.notna(a) and pd.notna(b)]
-    if not both:
-        return Agreement(0, float("nan"), float("nan"), float("nan"))
-    share = float(np.mean([a == b for a, b in both]))
-    one, other = (pd.Series(labels).value_counts(normalize=True) for labels in zip(*both, strict=True))
-    expected = float(one.mul(other, fill_value=0.0).sum())
-    kappa = (share - expected) / (1.0 - expected) if expected < 1.0 else float("nan")
-    return Agreement(len(both), share, expected, kappa)
+def layer_summary(units: pd.DataFrame) -> pd.DataFrame:
+    """One row a layer: units, how many are labelled, unique labels, and the mean score of the labelled."""
+    layers = units.groupby("layer", sort=False)
+    labelled = units[units["label"].notna()].groupby("layer", sort=False)
+    summary = layers.size().to_frame("units")
+    summary["labelled"] = labelled.size().reindex(summary.index, fill_value=0)
+    summary["unique_labels"] = labelled["label"].nunique().reindex(summary.index, fill_value=0)
+    summary["mean_score"] = labelled["score"].mean().reindex(summary.index)
+    return summary.reset_index()
 
 
-def difference(first: Labels, second: Labels, *, permutations: int = 2000, seed: int = 0) -> Difference | None:
-    """Test whether the labels of two models are distributed alike; None where one of them has no label.
-
-    Args:
-        first: labels of one model's units.
-        second: labels of the other's.
-        permutations: how often units change models.
-        seed: of the permutations.
-    """
-    one, other = ([label for label in labels if pd.notna(label)] for labels in (first, second))
-    if not one or not other:
-        return None
-    codes, names = pd.factorize(np.array([*one, *other], dtype=object))
-    random, size = np.random.default_rng(seed), len(names)
-    observed = _distance(codes, len(one), size)
-    drawn = [_distance(random.permutation(codes), len(one), size) for _ in range(permutations)]
-    # Equal shares differ by rounding in another order of units.
-    as_large = int(np.sum(np.array(drawn) >= observed - 1e-12))
-    return Difference(observed, (1 + as_large) / (1 + permutations))
+def concept_counts(units: pd.DataFrame) -> pd.DataFrame:
+    """One row a layer and concept, with the number of units: most first, then alphabetically."""
+    counts = units.groupby(["layer", "label"], sort=False).size().rename("units").reset_index()
+    places = {layer: place for place, layer in enumerate(units["layer"].unique())}
+    counts = counts.sort_values(["units", "label"], ascending=[False, True])
+    return counts.sort_values("layer", key=lambda layers: layers.map(places), kind="stable").reset_index(drop=True)
 
 
-def _distance(codes: np.ndarray[tuple[int], np.dtype[np.intp]], count: int, size: int) -> float:
-    one, other = (np.bincount(part, minlength=size) / len(part) for part in (codes[:count], codes[count:]))
-    return float(np.abs(one - other).sum() / 2.0)
+def category_counts(units: pd.DataFrame) -> pd.DataFrame:
+    """One row a layer and category: units and unique labels, most units first."""
+    groups = units[units["label"].notna()].groupby(["layer", "category"], sort=False)["label"]
+    counts = groups.agg(units="size", unique_labels="nunique").reset_index()
+    return counts.sort_values(["units", "category"], ascending=[False, True], kind="stable").reset_index(drop=True)
+
+
+def top_concepts(units: pd.DataFrame, count: int = 5) -> pd.DataFrame:
+    """Return the concepts with most units over all layers, ties alphabetically: columns `label` and `units`."""
+    labels = units["label"].dropna().value_counts().rename("units").rename_axis("label").reset_index()
+    return labels.sort_values(["units", "label"], ascending=[False, True]).head(count).reset_index(drop=True)
+
+
+def unique_concepts(units: pd.DataFrame, leave_out: Collection[str] = ()) -> tuple[str, ...]:
+    """Return the concepts that any unit stands for, alphabetically; without some, such as scene-like ones."""
+    return tuple(sorted(set(units["label"].dropna()) - set(leave_out)))
+
+
+def shared_concepts(first: pd.DataFrame, second: pd.DataFrame) -> SharedConcepts:
+    """Say which concepts the units of two models have in common."""
+    one, other = set(unique_concepts(first)), set(unique_concepts(second))
+    return SharedConcepts(tuple(sorted(one & other)), tuple(sorted(one - other)), tuple(sorted(other - one)))

@@ -12,6 +12,7 @@ from xai_eval.fields import Field, Gallery, Label, Picture, Table, UnitLabels
 from xai_eval.fingerprint import Fingerprint, fingerprint_array, fingerprint_text
 from xai_eval.result import Case, Provenance, Result
 from xai_eval.tasks.dissection_pass import LIBRARIES, Labelled, LabelledLayer
+from xai_eval.tasks.dissection_quality import presence, with_quality
 from xai_eval.tasks.dissection_request import Request
 from xai_eval.tasks.dissection_tables import comparing_fields, summaries
 from xai_eval.tasks.dissection_units import clip_frame, pixel_frame
@@ -75,7 +76,8 @@ def unit_frames(request: Request, labelled: Labelled, index: int) -> Frames:
             found.setdefault("clip_units", []).append(frame)
         if layer.pixels is not None:
             found.setdefault("pixel_units", []).append(pixel_frame(layer, layer.pixels, concepts, pictures))
-    return {method: pd.concat(frames, ignore_index=True) for method, frames in found.items()}
+    shown, layers = presence(labelled, index), labelled.models[index]
+    return {method: with_quality(pd.concat(each, ignore_index=True), layers, shown) for method, each in found.items()}
 
 
 def _gallery(layers: Sequence[LabelledLayer]) -> Gallery:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from xai_eval.metrics.false_discovery import chance_p_values, false_discovery_rates
+from xai_eval.metrics.false_discovery import discovery_rates, pooled_p_values
 
 if TYPE_CHECKING:
     from xai_eval.explainers.dissection.by_pixels import PixelLabels
@@ -42,12 +42,10 @@ def pixel_frame(
     best = zip(np.argmax(iou, axis=1), frame["label"], strict=True)
     frame["category"] = [concepts[at].category if label else None for at, label in best]
     frame["interpretable"] = (frame["score"] >= INTERPRETABLE) & frame["label"].notna()
-    live = ~layer.dead
-    p_values = np.full(len(frame), np.nan)
-    p_values[live] = chance_p_values(iou.max(axis=1)[live], pixels.by_chance[:, live].ravel())
-    frame["p_value"] = p_values
-    frame["false_discovery_rate"] = np.nan
-    frame.loc[live, "false_discovery_rate"] = false_discovery_rates(p_values[live])
+    if len(pixels.by_chance):
+        best_of_live = np.where(layer.dead, np.nan, iou.max(axis=1))
+        frame["p_value"] = pooled_p_values(best_of_live, pixels.by_chance[:, ~layer.dead])
+        frame["false_discovery_rate"] = discovery_rates(frame["p_value"].to_numpy())
     return frame
 
 
