@@ -46,8 +46,8 @@ def dissection(
             the bundled one for bundled scenes if None, else ViT-B-16/openai.
         similarity: how CLIP's view of the pictures is compared with what a unit does: soft_wpmi, wpmi, cos, cos_cubed
             or rank_reorder.
-        top_k: number of top images that soft_wpmi (100 if None) and wpmi (28 if None) look at; fewer where the probe
-            set is smaller.
+        top_k: number of top images that soft_wpmi and wpmi look at; 100 and 28 if None, but no more than a tenth of the
+            pictures.
         probe_size: so many pictures of the probe set, drawn at random with `seed`; all if None.
         picture: name of the picture that is interpreted by its most active units; the first if None.
         shuffles: how often label maps change places over pictures, to see which overlap chance gives.

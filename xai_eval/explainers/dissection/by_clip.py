@@ -46,7 +46,8 @@ def choose_similarity(name: str, top_k: int | None, pictures: int, seed: int) ->
 
     Args:
         name: of the function.
-        top_k: number of top images; the published one if None.
+        top_k: number of top images; the published one if None, but no more than a tenth of the pictures, because a
+            concept that fewer of them show could fill no unit's top images.
         pictures: in the probe set: no more top images than these.
         seed: of permutations.
 
@@ -57,7 +58,9 @@ def choose_similarity(name: str, top_k: int | None, pictures: int, seed: int) ->
         raise unknown_name("similarity", name, SIMILARITIES)
     if name not in _TOP_K:
         return Similarity(name, None, seed)
-    return Similarity(name, min(_TOP_K[name] if top_k is None else top_k, pictures), seed)
+    if top_k is None:
+        top_k = min(_TOP_K[name], max(1, pictures // 10))
+    return Similarity(name, min(top_k, pictures), seed)
 
 
 def label_by_clip(embeddings: Floats, concepts: Floats, activations: Floats, similarity: Similarity) -> Floats:

@@ -1,0 +1,128 @@
+"""Units that are known to stand for a concept must be found to: every method, with noise added in steps.
+
+A planted unit's map is the share of each cell that its concept covers, so what it stands for is known exactly. Noise is
+in units of the standard deviation of the noise-free maps. With -s the table of recovery is printed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+from torch.nn import functional as F
+
+from xai_eval.explainers.dissection.by_clip import choose_similarity, label_by_clip
+from xai_eval.explainers.dissection.by_pixels import label_by_pixels
+from xai_eval.explainers.dissection.checkpoint import Checkpoints
+from xai_eval.explainers.dissection.similarity import SIMILARITIES
+from xai_eval.explainers.dissection.study import Dissected, Study
+from xai_eval.explainers.dissection.sweep import Sweep, in_this_process, sweep
+from xai_eval.inputs.classifier import Classifier
+from xai_eval.inputs.clip import load_clip
+from xai_eval.inputs.concept_sets import load_concepts
+from xai_eval.inputs.models import load_model
+from xai_eval.inputs.preprocessing import fixed_size_preprocessing
+from xai_eval.inputs.probe_set import ProbeSet
+from xai_eval.inputs.probes import load_probe
+from xai_eval.inputs.scenes import CONCEPTS, OBJECTS
+
+PICTURES = 480
+NOISE = (0.0, 0.25, 0.5, 1.0, 2.0)
+CELLS = 12
+METHODS = (*SIMILARITIES, "pixels")
+
+
+class Planted(nn.Module):
+    """Looks a picture up and gives, as maps, where each of the twenty concepts is, with noise."""
+
+    def __init__(self, maps: dict[bytes, torch.Tensor]) -> None:
+        super().__init__()
+        self.maps, self.planted = maps, nn.Identity()
+        self.anchor = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.planted(torch.stack([self.maps[key(row)] for row in x])).mean(dim=(2, 3))
+
+
+def key(prepared: torch.Tensor) -> bytes:
+    return hashlib.sha256(prepared.numpy().tobytes()).digest()
+
+
+def planted_model(probe: ProbeSet, noise: float) -> Classifier:
+    """A model whose unit i stands for concept i."""
+    prepare = fixed_size_preprocessing(96, (0.45,) * 3, (0.25,) * 3)
+    images = [probe.read(position) for position in range(len(probe))]
+    masks = np.stack([[(image.labels[0] == 1 + i) for i in range(len(CONCEPTS))] for image in images])
+    maps = F.adaptive_avg_pool2d(torch.from_numpy(masks).float(), CELLS)
+    random = torch.Generator().manual_seed(0)
+    maps = maps + noise * maps.std() * torch.randn(maps.shape, generator=random)
+    keys = [key(prepare(Image.fromarray(image.pixels))) for image in images]
+    return Classifier("planted", Planted(dict(zip(keys, maps, strict=True))), prepare, CONCEPTS)
+
+
+@pytest.fixture(scope="module")
+def probe() -> ProbeSet:
+    return load_probe(f"scenes:{PICTURES}")
+
+
+@pytest.fixture(scope="module")
+def recovery(probe: ProbeSet, tmp_path_factory: Any) -> pd.DataFrame:
+    """Share of the twenty units whose label is their concept: one row a noise, one column a method."""
+    assert [each.name for each in probe.concepts[: len(CONCEPTS)]] == list(CONCEPTS)
+    clip = load_clip("scenes")
+    words = clip.embed_texts(load_concepts("scenes").concepts).numpy()
+    rows = []
+    for noise in NOISE:
+        study = Study(probe, (Dissected(planted_model(probe, noise), ("planted",)),), clip)
+        found = sweep(study, Checkpoints(tmp_path_factory.mktemp("planted")), engine=in_this_process)
+        rows.append({"noise": noise, **recovered(found, words)})
+    frame = pd.DataFrame(rows).set_index("noise")
+    print(f"\n{frame.round(2).to_string()}")
+    return frame
+
+
+def recovered(found: Sweep, words: Any) -> dict[str, float]:
+    activations, embeddings = found.whole.layers[0].activations, found.whole.embeddings
+    right = np.arange(len(CONCEPTS))
+    shares = {}
+    for name in SIMILARITIES:
+        scores = label_by_clip(embeddings, words, activations, choose_similarity(name, None, PICTURES, 0))
+        shares[name] = float(np.mean(np.nan_to_num(scores, nan=-np.inf).argmax(axis=1) == right))
+    pixels = label_by_pixels(found, 0, 0, 0)
+    shares["pixels"] = float(np.mean(pixels.counts.iou().argmax(axis=1) == right))
+    return shares
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", METHODS)
+def test_planted_units_are_found(method: str, recovery: pd.DataFrame) -> None:
+    assert recovery.loc[0.0, method] >= (1.0 if method == "pixels" else 0.8)
+
+
+@pytest.mark.slow
+def test_noise_costs_every_method_something_in_the_end(recovery: pd.DataFrame) -> None:
+    """A method that finds units that are nothing but noise would find anything."""
+    assert (recovery.loc[NOISE[-1]] <= recovery.loc[0.0]).all()
+
+
+@pytest.mark.slow
+def test_the_units_of_the_class_layer_stand_for_their_classes(probe: ProbeSet, tmp_path: Any) -> None:
+    model, clip = load_model("scenes:objects"), load_clip("scenes")
+    found = sweep(Study(probe, (Dissected(model, ("fc",)),), clip), Checkpoints(tmp_path), engine=in_this_process)
+    words = load_concepts("scenes").concepts
+    scores = label_by_clip(
+        found.whole.embeddings,
+        clip.embed_texts(words).numpy(),
+        found.whole.layers[0].activations,
+        choose_similarity("soft_wpmi", None, PICTURES, 0),
+    )
+    labels = [words[best] for best in scores.argmax(axis=1)]
+    right = np.mean([label == name for label, name in zip(labels, OBJECTS, strict=True)])
+    print(f"\ntop-1 of the class layer's labels: {right:.2f}")
+    assert right >= 0.9

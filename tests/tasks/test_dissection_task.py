@@ -1,0 +1,230 @@
+"""The task from request to results, with pixel labels alone: both methods on the bundled default are among the goldens."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from xai_eval import evaluate, load_model
+from xai_eval.cli import main
+from xai_eval.drift import State, judge
+from xai_eval.errors import InputUnavailable, UsageError
+from xai_eval.inputs.labelled import ImageSet
+from xai_eval.inputs.probes import load_probe
+from xai_eval.result import Result
+from xai_eval.tasks.dissection_units import concept_names
+
+ALONE = {"images": "scenes:48", "device": "cpu", "clip": "none", "against": "none"}
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory, monkeypatch):
+    """Checkpoints in a folder of the test's own."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        (result,) = evaluate("dissection", **ALONE)
+    return result
+
+
+def test_every_unit_has_a_row_and_a_strip(result):
+    frame = result["pixel_units"].frame
+    assert list(frame["unit"]) == list(result["top_images"].strips)
+    assert frame.groupby("layer", sort=False).size().to_dict() == {"layer2": 32, "layer3": 64, "layer4": 128}
+    assert (frame["score"].dropna() >= 0).all() and (frame["margin"].dropna() >= 0).all()
+    assert set(frame["label"].dropna()) <= {each.name for each in load_probe("scenes:1").concepts}
+
+
+def test_top_images_are_those_with_the_largest_activation(result):
+    """Against the model, hooked by hand."""
+    import torch
+
+    model, probe = load_model("scenes:objects"), load_probe("scenes:48")
+    kept = []
+    model.layer("layer4").register_forward_hook(lambda _m, _i, out: kept.append(out.mean(dim=(2, 3))))
+    with torch.no_grad():
+        for start in range(0, 48, 32):
+            pictures = [Image.fromarray(probe.read(i).pixels) for i in range(start, min(start + 32, 48))]
+            model.module(torch.stack([model.preprocess(each) for each in pictures]))
+    activations = torch.cat(kept).numpy()
+    frame = result["pixel_units"].frame.set_index("unit")
+    for unit in (0, 17, 127):
+        best = np.argsort(-activations[:, unit], kind="stable")[:5]
+        assert frame.loc[f"layer4/{unit}", "top_images"] == ", ".join(probe.names[row] for row in best)
+
+
+def test_tables_follow_from_the_units(result):
+    frame = result["pixel_units"].frame
+    layers = result["layers"].frame.set_index("layer")
+    concepts = result["pixel_concepts"].frame.set_index("concept")
+    for layer, own in frame.groupby("layer"):
+        assert layers.loc[layer, "interpretable"] == (own["score"] >= 0.04).sum()
+        assert layers.loc[layer, "beyond_chance"] == (own["false_discovery_rate"] <= 0.05).sum()
+        assert concepts[layer].sum() == own["label"].notna().sum()
+    assert concepts["total"].sum() == frame["label"].notna().sum()
+    assert dict(zip(result["pixel_top_concepts"].names, result["pixel_top_concepts"].values, strict=True)) == {
+        name: float(total) for name, total in concepts["total"].head(5).items()
+    }
+    objects = concepts[concepts["kind"] == "object"]
+    assert result["pixel_unique_objects"].value == len(objects)
+
+
+def test_a_trained_layer_is_interpretable_beyond_chance(result):
+    layer4 = result["layers"].frame.set_index("layer").loc["layer4"]
+    assert layer4["interpretable"] > 3 * layer4["interpretable_by_chance"]
+
+
+def test_the_most_active_units_of_a_picture_are_named_with_their_labels(result):
+    frame, labels = result["interpretation"].frame, result["pixel_units"].frame.set_index("unit")["label"]
+    assert list(frame["label"]) == list(labels.loc[frame["unit"]])
+    assert list(frame["deviations"]) == sorted(frame["deviations"], reverse=True)
+    assert str(result["interpreted"]) == "scene-200000"
+
+
+def test_the_same_again_is_the_same_to_the_last_bit(result, cache):
+    (again,) = evaluate("dissection", **ALONE)
+    assert again.digest == result.digest
+    assert not list(cache.rglob("shard-*")), "checkpoints are removed when all is done"
+
+
+def test_a_stopped_evaluation_leaves_its_checkpoints_and_goes_on(result, cache, monkeypatch):
+    from xai_eval.tasks import dissection_results
+
+    with monkeypatch.context() as patch:
+        patch.setattr(dissection_results, "model_result", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            evaluate("dissection", **ALONE)
+    assert len(list(cache.rglob("shard-*.npz"))) == 1
+    (again,) = evaluate("dissection", **ALONE)
+    assert again.digest == result.digest
+
+
+def interrupted(*_args):
+    raise KeyboardInterrupt
+
+
+def test_it_survives_the_disk_and_judges_itself_ok(result, tmp_path):
+    loaded = Result.load(result.save(tmp_path))
+    assert loaded.digest == result.digest
+    assert judge(loaded, result.condensed()).state is State.OK
+    assert sum(path.stat().st_size for path in result.condensed().save(tmp_path / "golden").iterdir()) < 200_000
+
+
+def test_another_model_is_another_conclusion(result):
+    model = load_model("scenes:objects")
+    import torch
+
+    torch.manual_seed(0)
+    torch.nn.init.normal_(model.module.layer4[1].conv2.weight, std=0.05)
+    changed = dataclasses.replace(model, weights_digest="")
+    (other,) = evaluate("dissection", **{**ALONE, "model": changed})
+    verdict = judge(other, result.condensed())
+    assert verdict.state is State.DRIFT and verdict.severity.label == "conclusion"
+    assert "units have another label" in verdict.sentence
+    assert verdict.origin.name == "layer4 activations"  # layers before it are as they were
+
+
+def test_layers_of_vectors_have_top_images_and_no_pixel_labels(cache):
+    (found,) = evaluate("dissection", **{**ALONE, "layers": ["layer4", "fc"]})
+    assert set(found["pixel_units"].frame["layer"]) == {"layer4"}
+    assert len(found["top_images"].strips) == 128 + 12
+    assert list(found["layers"].frame["layer"]) == ["layer4", "fc"]
+
+
+def test_fewer_pictures_are_drawn_at_random_and_recorded(cache):
+    (found,) = evaluate("dissection", **{**ALONE, "probe_size": 10, "seed": 3, "shuffles": 0, "layers": ["layer4"]})
+    assert found.case.input == "scenes (10 pictures)"
+    assert found.case.params["probe"] == ["scenes", 10, 3]
+    assert "10 of 48 pictures, drawn with seed 3" in found.provenance.parameters["notes"]
+    assert "p_value" not in found["pixel_units"].frame  # chance was not asked
+
+
+def test_one_picture_is_enough(cache):
+    (found,) = evaluate("dissection", **{**ALONE, "images": "scenes:1", "layers": ["layer4"]})
+    assert found["pixel_units"].frame["dead"].all()  # nothing varies over one picture
+    assert found["pixel_units"].frame["label"].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"layers": ["layer9"]}, "unknown layer 'layer9'"),
+        ({"layers": []}, r"layers is \[\]; expected the names of at least one layer"),
+        ({"layers": "layer4"}, "layers is 'layer4'; expected the names"),
+        ({"clip": "nothing"}, "CLIP spec 'nothing'"),
+        ({"similarity": "wmpi", "clip": "scenes"}, "unknown similarity 'wmpi'. Did you mean"),
+        ({"top_k": 0}, "top_k is 0; expected a whole number from 1"),
+        ({"probe_size": 49}, "subset of 49 pictures"),
+        ({"picture": "scene-1"}, "unknown picture of scenes 'scene-1'"),
+        ({"shuffles": -1}, "shuffles is -1"),
+        ({"batch_size": 0}, "batch_size is 0"),
+        ({"seed": -1}, "seed is -1"),
+        ({"engine": "spark"}, "unknown engine 'spark'"),
+        ({"against": "scenes:objects"}, "scenes:objects would be compared with itself"),
+    ],
+)
+def test_what_cannot_be_done_is_said_before_anything_is_computed(asked, message, cache):
+    with pytest.raises(UsageError, match=message):
+        evaluate("dissection", **{**ALONE, **asked})
+    assert not list(cache.rglob("shard-*"))
+
+
+def test_photographs_without_labels_need_clip(tmp_path, cache):
+    Image.fromarray(np.zeros((50, 60, 3), np.uint8)).save(tmp_path / "a.png")
+    with pytest.raises(UsageError, match="labels no pixels, so without CLIP nothing could label a unit"):
+        evaluate("dissection", **{**ALONE, "images": tmp_path})
+    with pytest.raises(UsageError, match="names 0 concepts of its own; .*--concepts"):
+        evaluate("dissection", **{**ALONE, "images": tmp_path, "clip": "scenes"})
+
+
+def test_tasks_refuse_each_other_s_pictures():
+    with pytest.raises(UsageError, match="task dissection takes a ProbeSet, got a ImageSet"):
+        evaluate("dissection", **{**ALONE, "images": ImageSet("none", ())})
+    with pytest.raises(UsageError, match="task cams takes a ImageSet, got a ProbeSet"):
+        evaluate("cams", images=load_probe("scenes:1"))
+
+
+def test_too_many_broken_pictures_are_an_error(tmp_path, cache):
+    for index in range(3):
+        Image.fromarray(np.full((50, 60, 3), 80 * index, np.uint8)).save(tmp_path / f"{index}.png")
+    (tmp_path / "1.png").write_bytes(b"no picture")
+    (tmp_path / "words.txt").write_text("car\ntree\n")
+    with pytest.raises(InputUnavailable, match=r"1 of 3 pictures .* cannot be read, first 1.png"):
+        evaluate(
+            "dissection",
+            **{**ALONE, "images": tmp_path, "clip": "scenes", "concepts": str(tmp_path / "words.txt")},
+        )
+
+
+def test_names_that_two_categories_share_are_told_apart():
+    from xai_eval.inputs.probe_set import Concept
+
+    assert concept_names([Concept("wood", "material"), Concept("wood", "scene"), Concept("sea", "scene")]) == [
+        "wood (material)",
+        "wood (scene)",
+        "sea",
+    ]
+
+
+def test_from_the_command_line_to_page_figures_and_tables(tmp_path, capsys, cache):
+    out = str(tmp_path / "reports")
+    asked = ["run", "dissection", "--images", "scenes:12", "--clip", "none", "--against", "none", "--quiet"]
+    code = main([*asked, "--layers", "layer4", "--out", out, "--golden", str(tmp_path / "golden")])
+    assert code == 0, capsys.readouterr()
+    files = json.loads((tmp_path / "reports" / "verdicts.json").read_text())["files"]
+    for name in ("scenes-objects_layer_concepts", "similarity_distribution", "image_interpretation"):
+        assert f"figures/{name}.png" in files
+    units = pd.read_csv(tmp_path / "reports" / "tables" / "dissection_pixel_units.csv")
+    assert len(units) == 128
+    page = (tmp_path / "reports" / "index.html").read_text()
+    assert page.count('class="strip"') == 128
+    assert "layer4: 128 units" in page
