@@ -182,7 +182,7 @@ def test_photographs_without_labels_need_clip(tmp_path, cache):
     Image.fromarray(np.zeros((50, 60, 3), np.uint8)).save(tmp_path / "a.png")
     with pytest.raises(UsageError, match="labels no pixels, so without CLIP nothing could label a unit"):
         evaluate("dissection", **{**ALONE, "images": tmp_path})
-    with pytest.raises(UsageError, match="names 0 concepts of its own; .*--concepts"):
+    with pytest.raises(UsageError, match=r"names 0 concepts of its own; .*--concepts"):
         evaluate("dissection", **{**ALONE, "images": tmp_path, "clip": "scenes"})
 
 

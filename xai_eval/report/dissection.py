@@ -95,9 +95,12 @@ def _similarity_distribution(cases: Sequence[ReportCase]) -> Figure:
     figure = Figure(figsize=(9.6, 0.9 + 3.1 * len(methods)), dpi=_DPI, layout="constrained")
     axes = figure.subplots(len(methods), 2, squeeze=False)
     for row, method in zip(axes, methods, strict=True):
-        scores = {case.verdict.case.model: case.fields(UnitLabels)[method].frame["score"].dropna() for case in cases}
-        _raw(row[0], scores, _METHODS[method])
-        _ranked(row[1], scores)
+        scores = _scores(cases, method)
+        if scores:
+            _raw(row[0], scores, _METHODS[method])
+            _ranked(row[1], scores)
+        else:
+            row[0].set_title(f"no unit is labelled by {_METHODS[method]}", fontsize=9)
     figure.suptitle("How well the labels fit their units", fontsize=11)
     figure.supxlabel(
         "Raw scores compare only within one setup: the same model, layer, words and pictures. Ranks say which model's "
@@ -106,6 +109,12 @@ def _similarity_distribution(cases: Sequence[ReportCase]) -> Figure:
         color=_GREY,
     )
     return figure
+
+
+def _scores(cases: Sequence[ReportCase], method: str) -> dict[str, pd.Series[float]]:
+    """Scores of the labels by model; models without any are left out."""
+    scores = {case.verdict.case.model: case.fields(UnitLabels)[method].frame["score"].dropna() for case in cases}
+    return {model: each for model, each in scores.items() if len(each)}
 
 
 def _raw(axes: Any, scores: Mapping[str, pd.Series[float]], method: str) -> None:

@@ -85,10 +85,11 @@ def dissection(
 
 def _results(request: Request) -> Iterator[Result]:
     from xai_eval.tasks.dissection_pass import dissect
-    from xai_eval.tasks.dissection_results import comparing_result, model_result
+    from xai_eval.tasks.dissection_results import comparing_result, model_result, unit_frames
 
-    with dissect(request) as dissected:
-        for index in range(len(dissected.models)):
-            yield model_result(request, dissected, index)
-        if len(dissected.models) > 1:
-            yield comparing_result(request, dissected)
+    with dissect(request) as labelled:
+        frames = [unit_frames(request, labelled, index) for index in range(len(labelled.models))]
+        for index, own in enumerate(frames):
+            yield model_result(request, labelled, index, own)
+        if len(frames) > 1:
+            yield comparing_result(request, labelled, frames)

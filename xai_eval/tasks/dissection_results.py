@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 from xai_eval.fields import Field, Gallery, Label, Picture, Table, UnitLabels
 from xai_eval.fingerprint import Fingerprint, fingerprint_array, fingerprint_text
@@ -29,16 +30,16 @@ _MOST_ACTIVE = 5
 Frames = Mapping[str, pd.DataFrame]
 
 
-def model_result(request: Request, labelled: Labelled, index: int) -> Result:
+def model_result(request: Request, labelled: Labelled, index: int, frames: Frames) -> Result:
     """Put together what was found about one model.
 
     Args:
         request: what was asked for.
         labelled: what the pass came to.
         index: of the model in the study.
+        frames: its units, by method.
     """
     model, layers = request.study.models[index], labelled.models[index]
-    frames = unit_frames(request, labelled, index)
     return Result(
         case=Case("dissection", model.classifier.name, _input(request), _params(request, [model])),
         fields={
@@ -52,14 +53,19 @@ def model_result(request: Request, labelled: Labelled, index: int) -> Result:
     )
 
 
-def comparing_result(request: Request, labelled: Labelled) -> Result:
-    """Put together how the models of a study differ in what their units stand for."""
+def comparing_result(request: Request, labelled: Labelled, frames: Sequence[Frames]) -> Result:
+    """Put together how the models of a study differ in what their units stand for.
+
+    Args:
+        request: what was asked for.
+        labelled: what the pass came to.
+        frames: units by model and method.
+    """
     models = request.study.models
-    frames = {model.classifier.name: unit_frames(request, labelled, index) for index, model in enumerate(models)}
-    named = " and ".join(frames)
+    names = [model.classifier.name for model in models]
     return Result(
-        case=Case("dissection", named, _input(request), _params(request, models)),
-        fields=comparing_fields(request, frames),
+        case=Case("dissection", " and ".join(names), _input(request), _params(request, models)),
+        fields=comparing_fields(request, dict(zip(names, frames, strict=True))),
         stages=_set_stages(labelled),
         provenance=_provenance(request, labelled, models),
     )
@@ -100,10 +106,10 @@ def _interpretation(request: Request, labelled: Labelled, index: int, frames: Fr
     labels = next(iter(frames.values())).set_index("unit")["label"]
     names = [f"{layer.name}/{unit}" for unit in units]
     frame = pd.DataFrame({"unit": names, "label": labels.reindex(names).to_list(), "deviations": above[units]})
-    study = request.study
-    seen = sweep.whole.seen[study.preparation_of(study.models[index])]
+    pixels = request.study.probe.read(int(sweep.whole.positions[row])).pixels
+    view = request.study.models[index].classifier.preprocess.view(Image.fromarray(pixels))
     return {
-        "picture": Picture(seen[row].pixels),
+        "picture": Picture(view),
         INTERPRETED: Label(name),
         "interpretation": Table.for_reading(frame),
     }
