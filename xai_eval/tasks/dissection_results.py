@@ -18,6 +18,7 @@ from xai_eval.tasks.dissection_request import Request
 from xai_eval.tasks.dissection_tables import comparing_fields, summaries
 from xai_eval.tasks.dissection_units import clip_frame, pixel_frame
 from xai_eval.tasks.environment import device_name, library_versions, precision_flags
+from xai_eval.tasks.whole_set import set_input
 
 if TYPE_CHECKING:
     from xai_eval.explainers.dissection.study import Dissected
@@ -121,8 +122,7 @@ def _pictures(request: Request, labelled: Labelled) -> list[str]:
 
 
 def _input(request: Request) -> str:
-    count = len(request.study.probe)
-    return f"{request.study.probe.name} ({count} picture{'s' if count != 1 else ''})"
+    return set_input(request.study.probe.name, len(request.study.probe))
 
 
 def _params(request: Request, models: Sequence[Dissected]) -> dict[str, Any]:

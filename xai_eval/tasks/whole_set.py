@@ -17,8 +17,12 @@ if TYPE_CHECKING:
 
 def set_case(task: str, classifier: Classifier, images: ImageSet, params: Mapping[str, Any]) -> Case:
     """Name the case after the set and the number of its pictures, so that a selection is a case of its own."""
-    count = len(images.images)
-    return Case(task, classifier.name, f"{images.name} ({count} picture{'s' if count != 1 else ''})", params)
+    return Case(task, classifier.name, set_input(images.name, len(images)), params)
+
+
+def set_input(name: str, count: int) -> str:
+    """Name a whole set and the number of its pictures as the input of a case."""
+    return f"{name} ({count} picture{'s' if count != 1 else ''})"
 
 
 def set_stages(images: ImageSet) -> dict[str, Fingerprint]:
