@@ -1,0 +1,118 @@
+"""The images that move each unit most, gathered batch by batch and merged exactly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from xai_eval.errors import ModelMisbehaves, UsageError
+
+# The lower half of a key. An id is stored as its distance from it, so that of equal values the smaller id comes first.
+_LAST_ID = 2**32 - 1
+# Keys that are made at once: fresh memory costs more than the selection.
+_BLOCK = 2**18
+
+
+@dataclass(frozen=True, eq=False)
+class TopImages:
+    """The k images with the largest activation of each unit, equal ones by their id.
+
+    Attributes:
+        keys: (J, k') with k' <= k, descending: value and id in one number, so that the order is total and nothing
+            depends on how the images were split.
+        k: how many images are kept.
+    """
+
+    keys: NDArray[np.int64]
+    k: int
+
+    @property
+    def values(self) -> NDArray[np.float32]:
+        """Activations, (J, k'), descending."""
+        return _flipped((self.keys >> 32).astype(np.int32)).view(np.float32)
+
+    @property
+    def ids(self) -> NDArray[np.int64]:
+        """Ids of the images, (J, k'), best first."""
+        return _LAST_ID - (self.keys & _LAST_ID)
+
+    def merge(self, other: TopImages) -> TopImages:
+        """Return the top images of both, which must have seen different images.
+
+        Raises:
+            ValueError: they keep another number of images, have other units, or one image is in both.
+        """
+        if (self.k, len(self.keys)) != (other.k, len(other.keys)):
+            raise ValueError(
+                f"top {self.k} images of {len(self.keys)} units cannot be merged with top {other.k} of "
+                f"{len(other.keys)}; expected the same of both."
+            )
+        keys = _largest(np.concatenate([self.keys, other.keys], axis=1), self.k)
+        twice = keys[:, 1:] == keys[:, :-1]
+        if twice.any():
+            image = int(TopImages(keys[:, 1:][twice][None], 1).ids[0, 0])
+            raise ValueError(f"image {image} is in both of the top images to merge; expected each image in one shard.")
+        return TopImages(keys, self.k)
+
+
+def top_images(activations: NDArray[np.float32], ids: NDArray[np.integer[Any]], k: int) -> TopImages:
+    """Return the k images that move each unit most.
+
+    The images that move it least are those of `-activations`.
+
+    Args:
+        activations: one number for each image and unit, (n, J).
+        ids: of the images, (n,), each below 2**32 - 1.
+        k: how many images to keep; fewer than k are kept where n is smaller.
+
+    Raises:
+        UsageError: k is below 1, or an id does not fit.
+        ModelMisbehaves: an activation is not finite.
+    """
+    if k < 1:
+        raise UsageError(f"top_k is {k}; expected at least one image.")
+    if len(ids) and not 0 <= int(ids.min()) <= int(ids.max()) < _LAST_ID:
+        raise UsageError(f"ids of images run from {ids.min()} to {ids.max()}; expected 0 to {_LAST_ID - 1}.")
+    refuse_what_is_not_finite(activations)
+    lower = _LAST_ID - ids.astype(np.int64)
+    units = max(1, _BLOCK // max(1, len(activations)))
+    blocks = [activations[:, start : start + units] for start in range(0, activations.shape[1], units)]
+    return TopImages(np.concatenate([_largest(_keys(block, lower), k) for block in blocks]), k)
+
+
+def refuse_what_is_not_finite(activations: NDArray[np.float32]) -> None:
+    """Refuse activations (n, J, ...) with NaN or an infinity, naming the unit.
+
+    Raises:
+        ModelMisbehaves: there is one.
+    """
+    if not np.isfinite(activations).all():
+        image, unit = (int(place) for place in np.argwhere(~np.isfinite(activations))[0][:2])
+        raise ModelMisbehaves(
+            f"unit {unit} is not finite for the image at position {image} of its batch; expected numbers. Look for a "
+            "division by zero or an overflow in the model, for example in half precision."
+        )
+
+
+def _keys(activations: NDArray[np.float32], lower: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Keys of activations (n, J), (J, n)."""
+    # Adding 0.0 makes -0.0 equal to 0.0.
+    bits = (np.asarray(activations.T, dtype=np.float32, order="C") + np.float32(0.0)).view(np.int32)
+    keys: NDArray[np.int64] = _flipped(bits).astype(np.int64)
+    keys <<= 32
+    keys |= lower
+    return keys
+
+
+def _flipped(bits: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Turn the bits of floats into numbers of the same order, or back: below zero, larger bits are smaller numbers."""
+    return bits ^ ((bits >> 31) & np.int32(2**31 - 1))
+
+
+def _largest(keys: NDArray[np.int64], k: int) -> NDArray[np.int64]:
+    """Return the k largest of each row (J, n), descending."""
+    return torch.topk(torch.from_numpy(keys), min(k, keys.shape[1]), dim=1).values.numpy()
