@@ -53,6 +53,8 @@ def agreement(first: Labels, second: Labels) -> LabelAgreement:
     Raises:
         ValueError: they label another number of units.
     """
+    if len(first) != len(second):
+        raise ValueError(f"{len(first)} labels cannot be compared with {len(second)}; expected one for each unit.")
     pairs = [(a, b) for a, b in zip(first, second, strict=True) if a is not None and b is not None]
     if not pairs:
         return LabelAgreement(0, float("nan"), float("nan"), float("nan"))

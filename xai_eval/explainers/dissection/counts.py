@@ -1,68 +1,88 @@
-"""Pixels that units and concepts share, added up over pictures: whole numbers, so any order gives the same."""
+"""How many pixels units and concepts share: whole numbers, which add up to the same in any order."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xai_eval.explainers.dissection.netdissect import Overlap
-from xai_eval.inputs.probe_set import Concept
 
-
-@dataclass(frozen=True)
-class Counts:
-    """Pixels of J units and L concepts of K categories.
+@dataclass(frozen=True, eq=False)
+class ConceptIndex:
+    """The concepts of pixel labels and their categories.
 
     Attributes:
-        concepts: the L concepts.
-        both: where the unit is active and the concept is, int64 (J, L).
-        unit: where the unit is active, over the pictures that hold anything of the category, int64 (J, K).
-        label: where the concept is, int64 (L,).
+        category_of: index into `categories` of each concept, (L,).
+        categories: K names, such as "object" and "scene".
     """
 
-    concepts: tuple[Concept, ...]
+    category_of: NDArray[np.int64]
+    categories: tuple[str, ...]
+
+    @classmethod
+    def of(cls, category_names: Sequence[str]) -> Self:
+        """Build from the name of each concept's category; categories are in the order in which they first come."""
+        categories = tuple(dict.fromkeys(category_names))
+        return cls(np.array([categories.index(name) for name in category_names], dtype=np.int64), categories)
+
+
+@dataclass(frozen=True, eq=False)
+class Counts:
+    """Pixels of J units, L concepts and K categories over some pictures.
+
+    Attributes:
+        both: that a unit and a concept share, (J, L).
+        unit: of a unit in the pictures that show a category anywhere, (J, K).
+        label: of a concept, (L,).
+        pictures: how many there were.
+        vocabulary: the concepts.
+    """
+
     both: NDArray[np.int64]
     unit: NDArray[np.int64]
     label: NDArray[np.int64]
+    pictures: int
+    vocabulary: ConceptIndex
 
     @classmethod
-    def none(cls, units: int, concepts: Sequence[Concept]) -> Self:
-        """Nothing counted yet."""
-        kinds, size = len({each.category for each in concepts}), len(concepts)
-        zeros = (np.zeros(shape, dtype=np.int64) for shape in ((units, size), (units, kinds), (size,)))
-        return cls(tuple(concepts), *zeros)
+    def nothing(cls, units: int, vocabulary: ConceptIndex) -> Self:
+        """Counts of no picture, from which a sum begins."""
+        concepts, categories = len(vocabulary.category_of), len(vocabulary.categories)
+        both, unit = (np.zeros((units, n), dtype=np.int64) for n in (concepts, categories))
+        return cls(both, unit, np.zeros(concepts, dtype=np.int64), 0, vocabulary)
 
     def __add__(self, other: Counts) -> Counts:
-        return Counts(self.concepts, self.both + other.both, self.unit + other.unit, self.label + other.label)
+        """Counts of the pictures of both.
 
-    @cached_property
-    def category_of(self) -> NDArray[np.intp]:
-        """Category of each concept, (L,), numbered as they come."""
-        categories = list(dict.fromkeys(each.category for each in self.concepts))
-        return np.array([categories.index(each.category) for each in self.concepts], dtype=np.intp)
-
-    def include(self, units: NDArray[np.int64], overlap: Overlap) -> None:
-        """Count one more picture, in place: there are too many of them to add up tables of all units and concepts.
-
-        Args:
-            units: which units are active on it, (n,), none of them twice.
-            overlap: of these, with the concepts that it shows.
+        Raises:
+            ValueError: they count other units, concepts or categories.
         """
-        shown = overlap.concepts
-        self.both[np.ix_(units, shown)] += overlap.both
-        self.unit[np.ix_(units, np.unique(self.category_of[shown]))] += overlap.unit[:, None]
-        self.label[shown] += overlap.label
+        mine, theirs = self.vocabulary, other.vocabulary
+        same = self.both.shape == other.both.shape and mine.categories == theirs.categories
+        if not same or not np.array_equal(mine.category_of, theirs.category_of):
+            raise ValueError(
+                f"counts of (units, concepts) {self.both.shape} and {other.both.shape} cannot be added; expected the "
+                "same units, concepts and categories."
+            )
+        return Counts(
+            self.both + other.both,
+            self.unit + other.unit,
+            self.label + other.label,
+            self.pictures + other.pictures,
+            mine,
+        )
 
     def iou(self) -> NDArray[np.float64]:
-        """Intersection over union of every unit with every concept, (J, L); 0 where there is neither.
+        """IoU of each unit with each concept, (J, L), over the pictures that show the concept's category."""
+        return intersection_over_union(self.both, self.unit[:, self.vocabulary.category_of], self.label)
 
-        Counted over the pictures that hold anything of the concept's category: where nobody said what a pixel is in
-        that regard, the unit cannot be wrong.
-        """
-        union = self.unit[:, self.category_of] + self.label - self.both
-        return np.asarray(np.divide(self.both, union, out=np.zeros(union.shape), where=union > 0))
+
+def intersection_over_union(
+    both: NDArray[np.integer[Any]], unit: NDArray[np.integer[Any]], label: NDArray[np.integer[Any]]
+) -> NDArray[np.float64]:
+    """IoU from numbers of pixels of any shapes that broadcast; 0 where there is nothing at all."""
+    union = unit + label - both
+    return np.asarray(both / np.maximum(union, 1))

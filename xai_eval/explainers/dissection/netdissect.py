@@ -1,67 +1,197 @@
-"""Network Dissection on one picture: where units are active, and which concepts are there (Bau et al., 2017)."""
+"""Network Dissection: where a unit is strongly active, is there one concept?
+
+Bau, Zhou, Khosla, Oliva and Torralba 2017. A unit's threshold is what 0.5 % of its activations over all positions of
+all images exceed (`TopValues.quantile`). Its maps are upsampled to the labels, and the pixels above the threshold are
+held against the labels of each concept, over the pictures that show the concept's category anywhere.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch.nn import functional as F
+
+from xai_eval.errors import UsageError
+from xai_eval.explainers.dissection.counts import ConceptIndex, Counts
+
+# Share of positions above a unit's threshold, and the IoU from which on a unit is called interpretable.
+SHARE = 0.005
+INTERPRETABLE = 0.04
 
 
 @dataclass(frozen=True, eq=False)
-class Overlap:
-    """Pixels that n units and the l concepts of one picture share.
+class LabelledMaps:
+    """One picture: what units saw in it, and what it shows.
 
     Attributes:
-        concepts: which concepts it shows, ascending, (l,).
-        both: int64 (n, l).
-        unit: pixels where each unit is active, int64 (n,).
-        label: pixels of each concept, int64 (l,).
+        units: which units, (n,); those that are left out are nowhere above their threshold.
+        maps: their activations, (n, h, w).
+        labels: several maps of labels over the whole picture, (S, H, W): 0 for none, else 1 + index of the concept.
     """
 
-    concepts: NDArray[np.int64]
-    both: NDArray[np.int64]
-    unit: NDArray[np.int64]
-    label: NDArray[np.int64]
+    units: NDArray[np.int64]
+    maps: NDArray[np.float32]
+    labels: NDArray[np.int32]
 
 
 @dataclass(frozen=True, eq=False)
-class ActivePixels:
-    """Where n units are active on one picture: 1 or 0, float32 (n, H * W), and how many pixels that is, int64 (n,)."""
+class BestConcepts:
+    """The concept that each unit shows best.
 
-    pixels: NDArray[np.float32]
-    area: NDArray[np.int64]
+    Attributes:
+        concept: index of the concept with the largest IoU, the first of equal ones, (J,); -1 where every IoU is 0.
+        iou: with that concept, (J,).
+        by_category: the same within each category, (J, K).
+    """
 
-    @classmethod
-    def of(cls, masks: NDArray[np.bool_]) -> ActivePixels:
-        """Take masks (n, H, W) as they are needed for counting with many label maps."""
-        flat = masks.reshape(len(masks), masks.shape[1] * masks.shape[2])
-        # Products of zeros and ones in single precision are exact up to 2**24 pixels, and faster than whole numbers.
-        return cls(flat.astype(np.float32), flat.sum(axis=1, dtype=np.int64))
+    concept: NDArray[np.int64]
+    iou: NDArray[np.float64]
+    by_category: NDArray[np.int64]
+
+    @property
+    def interpretable(self) -> NDArray[np.bool_]:
+        """Which units reach an IoU of 0.04, (J,)."""
+        return np.asarray(self.iou >= INTERPRETABLE)
 
 
-def active(maps: NDArray[np.float32], thresholds: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.bool_]:
-    """Say at which pixels units exceed their thresholds, bool (n, H, W).
+def count_pictures(
+    pictures: Iterable[LabelledMaps], thresholds: NDArray[np.float64], vocabulary: ConceptIndex
+) -> Counts:
+    """Count what units and concepts share over some pictures.
 
     Args:
-        maps: of n units on one picture, (n, h, w).
-        thresholds: of these units, (n,).
-        size: H and W of the label maps, to which maps are enlarged with bilinear interpolation.
+        pictures: are taken one at a time.
+        thresholds: of all J units, (J,).
+        vocabulary: the concepts of the labels.
+
+    Raises:
+        UsageError: a label is not in the vocabulary.
     """
-    enlarged = F.interpolate(torch.from_numpy(maps)[:, None], size=size, mode="bilinear", align_corners=False)
-    return enlarged[:, 0].numpy() > thresholds[:, None, None]
+    total, seen = Counts.nothing(len(thresholds), vocabulary), 0
+    above = _single_precision(thresholds)
+    for picture in pictures:
+        _add(picture, above, total)
+        seen += 1
+    return Counts(total.both, total.unit, total.label, seen, vocabulary)
 
 
-def overlap(units: ActivePixels, labels: NDArray[np.int32]) -> Overlap:
-    """Count what units share with the concepts of label maps, int32 (S, H, W): 0 is none, 1 + i is concept i."""
-    shown = np.flatnonzero(np.bincount(labels.ravel())[1:]) + 1
-    places = np.array([(labels == each).any(axis=0).ravel() for each in shown], dtype=np.float32)
-    places = places.reshape(len(shown), units.pixels.shape[1])
-    return Overlap(
-        concepts=shown.astype(np.int64) - 1,
-        both=(units.pixels @ places.T).astype(np.int64),
-        unit=units.area,
-        label=places.sum(axis=1, dtype=np.float64).astype(np.int64),
-    )
+def count_picture(
+    units: NDArray[np.int64],
+    maps: NDArray[np.float32],
+    labels: NDArray[np.int32],
+    thresholds: NDArray[np.float64],
+    vocabulary: ConceptIndex,
+) -> Counts:
+    """Count one picture, see `LabelledMaps` and `count_pictures`."""
+    return count_pictures([LabelledMaps(units, maps, labels)], thresholds, vocabulary)
+
+
+def best_concepts(iou: NDArray[np.float64], vocabulary: ConceptIndex) -> BestConcepts:
+    """Choose each unit's concept by IoU (J, L)."""
+    members = [np.flatnonzero(vocabulary.category_of == k) for k in range(len(vocabulary.categories))]
+    by_category = [_best(iou[:, concepts], concepts) for concepts in members]
+    concepts = np.arange(iou.shape[1])
+    return BestConcepts(_best(iou, concepts), iou.max(axis=1), np.stack(by_category, axis=1))
+
+
+def other_pictures(count: int, seed: int) -> NDArray[np.int64]:
+    """Give each of `count` pictures another one, whose labels it is held against to see what chance gives, (count,).
+
+    All pictures lie on one random circle (Sattolo 1986), so that none keeps its own labels.
+
+    Raises:
+        UsageError: there is one picture only.
+    """
+    if count < 2:
+        raise UsageError(f"labels cannot be shuffled over {count} pictures; a baseline needs two at least.")
+    circle = np.random.default_rng(seed).permutation(count)
+    others = np.empty(count, dtype=np.int64)
+    others[circle] = np.roll(circle, 1)
+    return others
+
+
+def _best(iou: NDArray[np.float64], concepts: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.where(iou.max(axis=1) > 0.0, concepts[iou.argmax(axis=1)], -1)
+
+
+def _single_precision(thresholds: NDArray[np.float64]) -> NDArray[np.float32]:
+    """The largest floats that are not above the thresholds: a float is above one if it is above the other."""
+    nearest: NDArray[np.float32] = thresholds.astype(np.float32)
+    return np.where(nearest > thresholds, np.nextafter(nearest, np.float32(-np.inf)), nearest)
+
+
+def _add(picture: LabelledMaps, thresholds: NDArray[np.float32], total: Counts) -> None:
+    """Add one picture to the counts in place."""
+    present = _present(picture.labels, len(total.vocabulary.category_of))
+    if not len(present):
+        return
+    shown = _shown(picture.labels, present)
+    total.label[present] += shown.sum(axis=(0, 1), dtype=np.int64)
+    # Between positions a map is never larger than on them.
+    strong = picture.maps.max(axis=(1, 2)) > thresholds[picture.units]
+    units = picture.units[strong]
+    both, covered = _count_masks(picture.maps[strong], thresholds[units], shown)
+    categories = np.unique(total.vocabulary.category_of[present])
+    total.both[np.ix_(units, present)] += both
+    total.unit[np.ix_(units, categories)] += covered[:, None]
+
+
+def _present(labels: NDArray[np.int32], known: int) -> NDArray[np.int64]:
+    """Indices of the concepts in some label maps, ascending, (l,)."""
+    least, most = (int(labels.min()), int(labels.max())) if labels.size else (0, 0)
+    if least < 0 or most > known:
+        wrong = least if least < 0 else most
+        raise UsageError(f"a label map holds {wrong}; expected 0 (none) to {known}, 1 + index of the concept.")
+    return np.flatnonzero(np.bincount(labels.reshape(-1), minlength=1)[1:])
+
+
+def _shown(labels: NDArray[np.int32], present: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Where each concept is in any of the label maps (S, H, W), as 0 and 1, (H, W, l)."""
+    column = np.zeros(present[-1] + 2, dtype=np.int64)
+    column[present + 1] = np.arange(len(present))
+    shown = np.zeros((*labels.shape[1:], len(present)), dtype=np.float32)
+    for one in labels:
+        places = np.nonzero(one)
+        shown[(*places, column[one[places]])] = 1.0
+    return shown
+
+
+def _count_masks(
+    maps: NDArray[np.float32], thresholds: NDArray[np.float32], shown: NDArray[np.float32]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Count pixels of masks that each concept shares, (n, l), and all of them, (n,).
+
+    Row after row of the picture, for the units that can be above their threshold there: a strong position seldom
+    reaches far.
+
+    Args:
+        maps: (n, h, w).
+        thresholds: (n,).
+        shown: (H, W, l).
+    """
+    rows = _interpolation(maps.shape[1], shown.shape[0]).T @ maps
+    reaching = rows.max(axis=2) > thresholds[:, None]
+    across = _interpolation(maps.shape[2], shown.shape[1])
+    both = np.zeros((len(maps), shown.shape[2]), dtype=np.int64)
+    covered = np.zeros(len(maps), dtype=np.int64)
+    for y in np.flatnonzero(reaching.any(axis=0)):
+        some = np.flatnonzero(reaching[:, y])
+        masks = (rows[some, y] @ across > thresholds[some, None]).astype(np.float32)
+        # Single precision counts the pixels of one row exactly.
+        both[some] += (masks @ shown[y]).astype(np.int64)
+        covered[some] += masks.sum(axis=1).astype(np.int64)
+    return both, covered
+
+
+@lru_cache(maxsize=64)
+def _interpolation(old: int, new: int) -> NDArray[np.float32]:
+    """What each of `old` positions gives to each of `new` ones along one axis, (old, new).
+
+    Bilinear interpolation is linear along one axis, then along the other.
+    """
+    return F.interpolate(torch.eye(old)[None], size=new, mode="linear", align_corners=False)[0].numpy()

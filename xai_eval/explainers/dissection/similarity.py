@@ -20,10 +20,12 @@ from xai_eval.explainers.dissection.top_images import refuse_what_is_not_finite,
 Floats = NDArray[np.float32]
 
 _EPSILON = 1e-7
-# Probability that the concept is there given that the image is among the top: for the first, and for what follows the last.
+# Least norm of a column: a concept that no image resembles scores 0.
+_TINY = 1e-30
+# Probability that the concept is there given that the image is among the top: of the first, and after the last.
 _FIRST, _LAST = 0.998, 0.97
 # Numbers that are worked on at once, so that they stay in the cache.
-_BLOCK = 2**18
+_BLOCK = 2**16
 # A product of factors must stay far above the smallest number of single precision.
 _LEAST_PRODUCT = 1e-34
 
@@ -88,7 +90,7 @@ def soft_wpmi_of_top(
 def cos(similarity: Floats, activations: Floats) -> Floats:
     """Cosine over images of each unit's activations with each concept's similarities, (J, M)."""
     _check(similarity, activations)
-    return _cosines(similarity, activations, least_norm=0.0)
+    return _with_nan(_cosines(similarity, activations, least_norm=_TINY), dead_units(activations))
 
 
 def cos_cubed(similarity: Floats, activations: Floats) -> Floats:
@@ -97,17 +99,16 @@ def cos_cubed(similarity: Floats, activations: Floats) -> Floats:
     Norms below 1e-3 count as 1e-3.
     """
     _check(similarity, activations)
-    return _cosines(
-        _centred(similarity) ** 3, _centred(activations) ** 3, least_norm=1e-3, dead=dead_units(activations)
-    )
+    scores = _cosines(_cubed_deviations(similarity), _cubed_deviations(activations), least_norm=1e-3)
+    return _with_nan(scores, dead_units(activations))
 
 
 def rank_reorder(similarity: Floats, activations: Floats, *, seed: int = 0) -> Floats:
     """How well a concept orders the images that move a unit most, (J, M); at most 0.
 
-    Over the top 5 % of the images: the activations in the concept's order against the activations in descending order, as
-    mean cubed difference relative to that of five random orders, over the root of the concept's mean similarity. NaN
-    where that mean is not above 0, and for units whose top images all move them alike.
+    Over the top 5 % of the images: the activations in the concept's order against the activations in descending order,
+    as mean cubed difference relative to that of five random orders, over the root of the concept's mean similarity.
+    NaN where that mean is not above 0, and for units whose top images all move them alike.
 
     Args:
         similarity: (N, M).
@@ -180,48 +181,63 @@ class _SumsOfLogs:
     constant: float = 0.0
 
     def __call__(self, similarity: Floats, top_ids: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return the sums of similarity (N, M) over top images (J, k), (J, M)."""
-        units, concepts = len(top_ids), similarity.shape[1]
-        rows, places = np.unique(top_ids, return_inverse=True)
-        ranks = torch.from_numpy(np.ascontiguousarray(places.reshape(top_ids.shape).T))
-        peaks, totals = _softmax_parts(similarity, rows, self.a)
-        sums = np.empty((units, concepts))
-        width = max(32, _BLOCK // units)
-        for start in range(0, concepts, width):
-            part = torch.from_numpy(similarity[:, start : start + width][rows])
-            probabilities = part.sub_(peaks).mul_(self.a).exp_().div_(totals)
-            sums[:, start : start + width] = self._of_block(probabilities, ranks).numpy()
-        return sums + self.constant
+        """Return the sums of similarity (N, M) over top images (J, k), (J, M).
 
-    def _of_block(self, probabilities: torch.Tensor, ranks: torch.Tensor) -> torch.Tensor:
+        Few concepts at a time, so that everything stays in the cache; and on one thread: for steps as short as these,
+        threads wait for each other longer than they work.
+        """
+        rows, places = np.unique(top_ids, return_inverse=True)
+        seen = similarity
+        if len(rows) < len(similarity) / 2:
+            seen, top_ids = similarity[rows], places.reshape(top_ids.shape)
+        ranks = np.ascontiguousarray(top_ids.T)
+        peaks, shares = _softmax_parts(seen, self.a)
+        sums = np.empty((len(top_ids), similarity.shape[1]))
+        width = max(1, _BLOCK // len(top_ids))
+        for start in range(0, similarity.shape[1], width):
+            part = slice(start, start + width)
+            probabilities = _exponentials(seen[:, part], peaks, self.a)
+            probabilities *= shares
+            sums[:, part] = self._of_block(probabilities, ranks)
+        sums += self.constant
+        return sums
+
+    def _of_block(self, probabilities: Floats, ranks: NDArray[np.int64]) -> NDArray[np.float64]:
         """Sums for some concepts: from S (R, w) and the rows of the first, second, ... image (k, J), to (J, w).
 
         Several factors are multiplied before one logarithm is taken.
         """
         shape = ranks.shape[1], probabilities.shape[1]
-        factor, product, sums = torch.empty(shape), torch.empty(shape), torch.zeros(shape, dtype=torch.float64)
+        factor, product, sums = np.empty(shape, np.float32), np.ones(shape, np.float32), np.zeros(shape)
         together = max(1, int(np.log(_LEAST_PRODUCT) / np.log(self.offsets.min())))
         for t, offset in enumerate(self.offsets.tolist()):
-            first = t % together == 0
-            target = product if first else factor
-            torch.index_select(probabilities, 0, ranks[t], out=target)
-            target.add_(offset)
-            if not first:
-                product.mul_(factor)
+            # numpy copies twice where it has to look for indices out of range.
+            np.take(probabilities, ranks[t], axis=0, out=factor, mode="clip")
+            factor += offset
+            product *= factor
             if (t + 1) % together == 0 or t + 1 == len(self.offsets):
-                sums.add_(product.log_())
+                sums += np.log(product, out=product)
+                product.fill(1.0)
         return sums
 
 
-def _softmax_parts(similarity: Floats, rows: NDArray[np.int64], a: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Largest similarity and denominator of the softmax of some rows, (R, 1) each."""
-    peaks, totals = [], []
+def _softmax_parts(similarity: Floats, a: float) -> tuple[Floats, Floats]:
+    """Largest similarity of each image (R, M), and the softmax there, (R, 1) each."""
+    peaks: Floats = similarity.max(axis=1, keepdims=True)
     height = max(1, _BLOCK // similarity.shape[1])
-    for start in range(0, len(rows), height):
-        block = torch.from_numpy(similarity[rows[start : start + height]])
-        peaks.append(block.amax(dim=1, keepdim=True))
-        totals.append(block.sub_(peaks[-1]).mul_(a).exp_().sum(dim=1, keepdim=True))
-    return torch.cat(peaks), torch.cat(totals)
+    totals = [
+        _exponentials(similarity[start : start + height], peaks[start : start + height], a).sum(axis=1, keepdims=True)
+        for start in range(0, len(similarity), height)
+    ]
+    return peaks, np.reciprocal(np.concatenate(totals))
+
+
+def _exponentials(similarity: Floats, peaks: Floats, a: float) -> Floats:
+    """Softmax of similarities (R, w) as a multiple of that of the largest of each image, (R, 1)."""
+    values: Floats = similarity - peaks
+    values *= a
+    np.exp(values, out=values)
+    return values
 
 
 def _less_prior(
@@ -231,22 +247,21 @@ def _less_prior(
     scores = np.full((len(top_ids), similarity.shape[1]), np.nan, dtype=np.float32)
     if alive.any():
         sums = sums_of_logs(similarity, top_ids[alive])
-        prior = torch.from_numpy(sums).logsumexp(dim=0).numpy() - np.log(len(sums))
-        scores[alive] = sums - lam * prior
+        most = sums.max(axis=0)
+        scores[alive] = sums - lam * (most + np.log(np.exp(sums - most).mean(axis=0)))
     return scores
 
 
-def _cosines(
-    similarity: Floats, activations: Floats, least_norm: float, dead: NDArray[np.bool_] | None = None
-) -> Floats:
+def _cosines(similarity: Floats, activations: Floats, least_norm: float) -> Floats:
     """Cosines of the columns of activations (N, J) with those of similarity (N, M), (J, M)."""
-    norms = [np.linalg.norm(each, axis=0).clip(max(least_norm, 1e-30)) for each in (activations, similarity)]
-    scores = (activations / norms[0]).T @ (similarity / norms[1])
-    return _with_nan(scores, dead_units(activations) if dead is None else dead)
+    columns = [each / np.linalg.norm(each, axis=0).clip(least_norm) for each in (activations, similarity)]
+    return np.asarray(columns[0].T @ columns[1])
 
 
-def _centred(values: Floats) -> Floats:
-    return values - values.mean(axis=0, dtype=np.float64).astype(np.float32)
+def _cubed_deviations(values: Floats) -> Floats:
+    mean: Floats = values.mean(axis=0, dtype=np.float64).astype(np.float32)
+    deviations = values - mean
+    return np.asarray(deviations * deviations * deviations)
 
 
 def _rank_errors(similarity: Floats, tau: Floats, orders: NDArray[np.int64]) -> Floats:

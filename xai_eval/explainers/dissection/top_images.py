@@ -14,7 +14,7 @@ from xai_eval.errors import ModelMisbehaves, UsageError
 # The lower half of a key. An id is stored as its distance from it, so that of equal values the smaller id comes first.
 _LAST_ID = 2**32 - 1
 # Keys that are made at once: fresh memory costs more than the selection.
-_BLOCK = 2**20
+_BLOCK = 2**18
 
 
 @dataclass(frozen=True, eq=False)
