@@ -2,11 +2,17 @@
 
 import numpy as np
 import pytest
+import torch
 
-from xai_eval.errors import ModelMisbehaves, UsageError
-from xai_eval.explainers.dissection.quantile import TopValues, ValueCollector, top_values, values_to_keep
+from xai_eval.errors import UsageError
+from xai_eval.explainers.dissection import quantile
+from xai_eval.explainers.dissection.quantile import TopValues, values_to_keep
 
 GENERATOR = np.random.default_rng(0)
+
+
+def top_values(activations, m, bound=None):
+    return quantile.top_values(torch.from_numpy(activations), m, bound)
 
 
 def flattened(activations):
@@ -68,48 +74,24 @@ def test_sign_of_zero_does_not_depend_on_the_order_of_images():
     assert not np.signbit(top_values(zeros, 2).values).any()
 
 
-def test_what_is_not_finite_is_refused_by_unit():
-    activations = np.zeros((2, 3, 4, 4), dtype=np.float32)
-    activations[1, 2, 3, 3] = np.nan
-    with pytest.raises(ModelMisbehaves, match="unit 2 is not finite for the image at position 1"):
-        top_values(activations, 3)
-
-
 @pytest.mark.parametrize("m", [1, 20, 150, 2000])
 def test_collecting_batch_by_batch_is_looking_at_all_at_once(m):
     batches = [GENERATOR.standard_normal((5, 3, 4, 4)).astype(np.float32) for _ in range(20)]
     batches[7][:, 1] += 10  # one unit wakes up late
     batches[9][:, 0] = -0.0
-    collector = ValueCollector(TopValues.nothing(3, m))
-    for number, batch in enumerate(batches, 1):
-        collector.add(batch)
+    found = top_values(batches[0], m)
+    for number, batch in enumerate(batches[1:], 2):
+        part = top_values(batch, m, found.bound)
+        found = TopValues.merged([found, part])
         whole = top_values(np.concatenate(batches[:number]), m)
-        assert (collector.bound <= whole.bound).all()
-        found = collector.top()
         assert found.values.tobytes() == whole.values.tobytes()
         assert (found.m, found.count) == (m, whole.count)
-
-
-def test_collecting_goes_on_from_a_state():
-    first, second = GENERATOR.random((2, 6, 3, 5, 5)).astype(np.float32)
-    collector = ValueCollector(top_values(first, 11))
-    np.testing.assert_array_equal(collector.top().values, top_values(first, 11).values)
-    collector.add(second)
-    expected = top_values(first, 11).merge(top_values(second, 11))
-    np.testing.assert_array_equal(collector.top().values, expected.values)
-    assert collector.top().count == 300
-
-
-def test_the_collector_refuses_what_is_not_finite():
-    collector = ValueCollector(top_values(np.zeros((2, 3, 4, 4), dtype=np.float32), 3))
-    with pytest.raises(ModelMisbehaves, match="unit 0 is not finite"):
-        collector.add(np.full((1, 3, 2, 2), np.nan, dtype=np.float32))
 
 
 def test_merging_needs_the_same_units_and_number_of_values():
     top = top_values(np.zeros((2, 3, 4, 4), dtype=np.float32), 3)
     for other in (TopValues(top.values, 4, 32), TopValues(top.values[:2], 3, 32)):
-        with pytest.raises(ValueError, match="expected the same of both"):
-            top.merge(other)
+        with pytest.raises(ValueError, match="expected the same of all"):
+            TopValues.merged([top, other])
     with pytest.raises(UsageError, match="at least 1"):
         top_values(np.zeros((2, 3, 4, 4), dtype=np.float32), 0)

@@ -18,8 +18,9 @@ from xai_eval.errors import InputUnavailable, ModelMisbehaves, StorageError, Usa
 from xai_eval.explainers.dissection import sweep as sweep_module
 from xai_eval.explainers.dissection.canary import canary
 from xai_eval.explainers.dissection.checkpoint import Checkpoints
+from xai_eval.explainers.dissection.netdissect import SHARE
 from xai_eval.explainers.dissection.shard import Shard, shard_document, shard_from_document
-from xai_eval.explainers.dissection.study import ACTIVE_SHARE, Dissected
+from xai_eval.explainers.dissection.study import Dissected
 from xai_eval.explainers.dissection.sweep import Sweep, in_this_process, observe_shard, sweep
 from xai_eval.inputs.classifier import Classifier
 from xai_eval.inputs.preprocessing import fixed_size_preprocessing
@@ -35,7 +36,7 @@ def flat(found: Sweep) -> dict[str, np.ndarray]:
     for index, layer in enumerate(found.whole.layers):
         if layer.top is None:
             continue
-        thresholds = layer.top.quantile(ACTIVE_SHARE)
+        thresholds = layer.top.quantile(SHARE)
         parts = [part.above(thresholds) for part in found.maps(index)]
         arrays[f"{index}.thresholds"] = thresholds
         arrays[f"{index}.units"] = np.concatenate([part.units for part in parts])
@@ -84,8 +85,8 @@ def test_a_pass_gives_what_the_plain_model_gives(study, reference):
         maps = torch.cat(kept[name])
         np.testing.assert_array_equal(reference.whole.layers[index].activations, maps.mean(dim=(2, 3)).numpy())
         values = maps.permute(1, 0, 2, 3).flatten(1).numpy().astype(np.float64)
-        expected = np.quantile(values, 1 - ACTIVE_SHARE, axis=1)
-        np.testing.assert_allclose(reference.whole.layers[index].top.quantile(ACTIVE_SHARE), expected, rtol=1e-6)
+        expected = np.quantile(values, 1 - SHARE, axis=1)
+        np.testing.assert_allclose(reference.whole.layers[index].top.quantile(SHARE), expected, rtol=1e-6)
         above = {(j, i) for i, j in np.argwhere(maps.amax(dim=(2, 3)).numpy() > expected)}
         found = {
             (int(u), int(p)) for part in reference.maps(index) for u, p in zip(part.units, part.positions, strict=True)

@@ -2,12 +2,10 @@ import pandas as pd
 import pytest
 
 from xai_eval.metrics.unit_labels import (
-    SharedConcepts,
     category_counts,
     concept_counts,
     interpretable,
     layer_summary,
-    shared_concepts,
     top_concepts,
     unique_concepts,
 )
@@ -69,11 +67,6 @@ def test_top_concepts_are_over_all_layers(units):
 def test_unique_concepts_without_scenes(units):
     assert unique_concepts(units) == ("beach", "car", "red", "tree")
     assert unique_concepts(units, {"beach", "nowhere"}) == ("car", "red", "tree")
-
-
-def test_shared_concepts(units):
-    assert shared_concepts(units[:3], units[3:]) == SharedConcepts((), ("red",), ("beach", "car", "tree"))
-    assert shared_concepts(units, units[:4]) == SharedConcepts(("red", "tree"), ("beach", "car"), ())
 
 
 def test_no_labels_at_all(units):

@@ -1,4 +1,4 @@
-"""The task from request to results, with pixel labels alone: both methods on the bundled default are among the goldens."""
+"""The task from request to results, with pixel labels alone; both methods on the bundled default are goldens."""
 
 import dataclasses
 import json

@@ -7,23 +7,16 @@ labels with categories `category`. Layers stay in the order in which they first 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pandas as pd
 
-
-@dataclass(frozen=True)
-class SharedConcepts:
-    """Concepts that two models have units for: both, only the first, only the second; each in alphabetical order."""
-
-    shared: tuple[str, ...]
-    only_first: tuple[str, ...]
-    only_second: tuple[str, ...]
+# The IoU from which on Network Dissection calls a unit interpretable.
+INTERPRETABLE = 0.04
 
 
-def interpretable(units: pd.DataFrame, least: float = 0.04) -> pd.DataFrame:
+def interpretable(units: pd.DataFrame, least: float = INTERPRETABLE) -> pd.DataFrame:
     """Return the units with a label and a score of `least` or more; of IoU, 0.04 is the bound of Network Dissection."""
     return units[units["label"].notna() & (units["score"] >= least)]
 
@@ -63,9 +56,3 @@ def top_concepts(units: pd.DataFrame, count: int = 5) -> pd.DataFrame:
 def unique_concepts(units: pd.DataFrame, leave_out: Collection[str] = ()) -> tuple[str, ...]:
     """Return the concepts that any unit stands for, alphabetically; without some, such as scene-like ones."""
     return tuple(sorted(set(units["label"].dropna()) - set(leave_out)))
-
-
-def shared_concepts(first: pd.DataFrame, second: pd.DataFrame) -> SharedConcepts:
-    """Say which concepts the units of two models have in common."""
-    one, other = set(unique_concepts(first)), set(unique_concepts(second))
-    return SharedConcepts(tuple(sorted(one & other)), tuple(sorted(one - other)), tuple(sorted(other - one)))

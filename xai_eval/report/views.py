@@ -45,6 +45,7 @@ class CaseView:
 
     anchor: str
     key: str
+    task: str
     input: str
     model: str
     state: str
@@ -72,6 +73,7 @@ def case_view(case: ReportCase) -> CaseView:
     return CaseView(
         anchor=case.anchor,
         key=case.key,
+        task=verdict.case.task,
         input=verdict.case.input,
         model=verdict.case.model,
         state=str(verdict.state),

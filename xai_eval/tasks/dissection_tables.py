@@ -9,11 +9,18 @@ import pandas as pd
 
 from xai_eval.fields import Field, Ranking, Score, Table
 from xai_eval.metrics.labels import agreement, distribution_difference
-from xai_eval.metrics.unit_labels import concept_counts, interpretable, top_concepts, unique_concepts
+from xai_eval.metrics.unit_labels import (
+    INTERPRETABLE,
+    category_counts,
+    concept_counts,
+    interpretable,
+    layer_summary,
+    top_concepts,
+    unique_concepts,
+)
 from xai_eval.tasks.dissection_pass import LabelledLayer
 from xai_eval.tasks.dissection_quality import quality_table
 from xai_eval.tasks.dissection_request import Request
-from xai_eval.tasks.dissection_units import INTERPRETABLE
 
 if TYPE_CHECKING:
     from xai_eval.explainers.dissection.by_pixels import PixelLabels
@@ -41,6 +48,8 @@ def summaries(request: Request, layers: Sequence[LabelledLayer], frames: Frames)
     for method, frame in frames.items():
         name = method.removesuffix("_units")
         fields[f"{name}_concepts"] = Table.for_reading(_by_layer(request, frame))
+        if "category" in frame:
+            fields[f"{name}_categories"] = Table.for_reading(_categories(interpretable(frame)))
         best = top_concepts(frame, TOP_CONCEPTS)
         fields[f"{name}_top_concepts"] = Ranking(
             tuple(best["label"]), tuple(map(float, best["units"])), COUNT_TOLERANCE
@@ -88,6 +97,15 @@ def _by_layer(request: Request, frame: pd.DataFrame) -> pd.DataFrame:
     return _most_first(counts)
 
 
+def _categories(frame: pd.DataFrame) -> pd.DataFrame:
+    """Interpretable units by layer and category of their concept."""
+    counts = category_counts(frame)
+    counts.insert(
+        0, "of", [f"{layer}, {each}" for layer, each in zip(counts["layer"], counts["category"], strict=True)]
+    )
+    return counts
+
+
 def _most_first(counts: pd.DataFrame) -> pd.DataFrame:
     ordered = counts.sort_index().sort_values("total", ascending=False, kind="stable")
     return ordered.rename_axis(columns=None).rename_axis("concept").reset_index()
@@ -101,7 +119,7 @@ def _layer(layer: LabelledLayer, frames: Frames) -> dict[str, Any]:
     own = {method: frame[frame["layer"] == layer.name] for method, frame in frames.items()}
     row: dict[str, Any] = {"layer": layer.name, "units": len(layer.dead), "dead": int(layer.dead.sum())}
     if "clip_units" in own:
-        row["clip_concepts"] = own["clip_units"]["label"].nunique()
+        row["clip_concepts"] = int(layer_summary(own["clip_units"])["unique_labels"].item())
     if layer.pixels is not None and "pixel_units" in own:
         row |= _by_pixels(layer, layer.pixels, own["pixel_units"])
     if len(own) == 2:
@@ -112,11 +130,11 @@ def _layer(layer: LabelledLayer, frames: Frames) -> dict[str, Any]:
 
 def _by_pixels(layer: LabelledLayer, pixels: PixelLabels, frame: pd.DataFrame) -> dict[str, Any]:
     """How many units are interpretable, and how many of these chance would have made."""
-    chance, told = pixels.by_chance, interpretable(frame, INTERPRETABLE)
+    chance, told = pixels.by_chance, interpretable(frame)
     row = {
-        "pixel_concepts": told["label"].nunique(),
+        "pixel_concepts": len(unique_concepts(told)),
         "interpretable": len(told),
-        "mean_iou": float(frame["score"].mean()),
+        "mean_iou": float(layer_summary(frame)["mean_score"].item()),
         # A unit that is at its maximum on more than the share of the threshold, as behind ReLU6, never exceeds it.
         "never_above_threshold": int((~layer.dead & ~pixels.counts.unit.any(axis=1)).sum()),
     }

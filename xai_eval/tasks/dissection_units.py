@@ -10,14 +10,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from xai_eval.metrics.false_discovery import discovery_rates, pooled_p_values
+from xai_eval.metrics.unit_labels import INTERPRETABLE
 
 if TYPE_CHECKING:
     from xai_eval.explainers.dissection.by_pixels import PixelLabels
     from xai_eval.inputs.probe_set import Concept
     from xai_eval.tasks.dissection_pass import LabelledLayer
 
-# Network Dissection calls a unit interpretable from this IoU on.
-INTERPRETABLE = 0.04
 Scores = NDArray[np.floating[Any]]
 
 
@@ -37,14 +36,13 @@ def pixel_frame(
     layer: LabelledLayer, pixels: PixelLabels, concepts: Sequence[Concept], pictures: Sequence[str]
 ) -> pd.DataFrame:
     """One row a unit of a layer, labelled by the pixels that it is active on."""
-    iou = pixels.counts.iou()
-    frame = _frame(layer, _best_two(iou, concept_names(concepts), ~layer.dead & (iou.max(axis=1) > 0.0)), pictures)
-    best = zip(np.argmax(iou, axis=1), frame["label"], strict=True)
-    frame["category"] = [concepts[at].category if label else None for at, label in best]
+    best, labelled = pixels.best, ~layer.dead & (pixels.best.concept >= 0)
+    frame = _frame(layer, _best_two(pixels.counts.iou(), concept_names(concepts), labelled), pictures)
+    frame["category"] = [concepts[at].category if ok else None for at, ok in zip(best.concept, labelled, strict=True)]
     frame["interpretable"] = (frame["score"] >= INTERPRETABLE) & frame["label"].notna()
     if len(pixels.by_chance):
-        best_of_live = np.where(layer.dead, np.nan, iou.max(axis=1))
-        frame["p_value"] = pooled_p_values(best_of_live, pixels.by_chance[:, ~layer.dead])
+        of_live = np.where(layer.dead, np.nan, best.iou)
+        frame["p_value"] = pooled_p_values(of_live, pixels.by_chance[:, ~layer.dead])
         frame["false_discovery_rate"] = discovery_rates(frame["p_value"].to_numpy())
     return frame
 

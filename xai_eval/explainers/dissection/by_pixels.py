@@ -1,19 +1,24 @@
-"""Labels of units by pixel labels: where a unit is most active, which concept is there (Bau et al., Network
-Dissection: Quantifying Interpretability of Deep Visual Representations, 2017).
-"""
+"""Labels of units by pixel labels, over a whole probe set, and what chance would have given."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xai_eval.explainers.dissection.counts import Counts
-from xai_eval.explainers.dissection.netdissect import ActivePixels, active, overlap
-from xai_eval.explainers.dissection.seen import SeenPicture
-from xai_eval.explainers.dissection.study import ACTIVE_SHARE
+from xai_eval.errors import InputUnavailable
+from xai_eval.explainers.dissection.counts import ConceptIndex, Counts
+from xai_eval.explainers.dissection.netdissect import (
+    SHARE,
+    BestConcepts,
+    LabelledMaps,
+    add_picture,
+    best_concepts,
+    other_pictures,
+)
 from xai_eval.explainers.dissection.sweep import Sweep
 
 
@@ -29,6 +34,11 @@ class PixelLabels:
     counts: Counts
     by_chance: NDArray[np.float64]
 
+    @cached_property
+    def best(self) -> BestConcepts:
+        """The concept that overlaps most with each unit."""
+        return best_concepts(self.counts.iou(), self.counts.vocabulary)
+
 
 def label_by_pixels(sweep: Sweep, layer: int, shuffles: int, seed: int) -> PixelLabels | None:
     """Hold a layer's maps against the label maps of the probe set; None where it gives no maps, or there are no labels.
@@ -38,56 +48,51 @@ def label_by_pixels(sweep: Sweep, layer: int, shuffles: int, seed: int) -> Pixel
         layer: index into `Study.layers`.
         shuffles: how often label maps change places over pictures, to see what chance gives.
         seed: of the shuffling.
+
+    Raises:
+        InputUnavailable: not one pixel is labelled.
     """
-    top = sweep.whole.layers[layer].top
-    if top is None or not sweep.study.probe.concepts:
+    top, probe = sweep.whole.layers[layer].top, sweep.study.probe
+    if top is None or not probe.concepts:
         return None
     count = len(sweep.whole.positions)
-    orders = [np.arange(count), *(np.random.RandomState([seed, each]).permutation(count) for each in range(shuffles))]
-    found, *chance = _count(sweep, layer, top.quantile(ACTIVE_SHARE), orders)
+    # One picture cannot have another one's labels.
+    chances = shuffles if count > 1 else 0
+    orders = [np.arange(count), *(other_pictures(count, seed + each) for each in range(chances))]
+    found, *chance = _count(sweep, layer, top.quantile(SHARE), orders)
+    if not found.label.any():
+        raise InputUnavailable(
+            f"no pixel of the {count} pictures of {probe.name} is labelled: all of their label maps are void. Check "
+            "labels/ and classes.txt."
+        )
     best = [each.iou().max(axis=1) for each in chance]
-    return PixelLabels(found, np.array(best).reshape(shuffles, len(top.values)))
+    return PixelLabels(found, np.array(best).reshape(chances, len(top.values)))
 
 
 def _count(
-    sweep: Sweep, layer: int, thresholds: NDArray[np.float64], orders: Sequence[NDArray[np.intp]]
+    sweep: Sweep, layer: int, thresholds: NDArray[np.float64], orders: Sequence[NDArray[np.int64]]
 ) -> list[Counts]:
     """Count over all pictures, once for every order of their label maps."""
-    seen, rest = sweep.seen(layer), set(sweep.rows.values())
-    totals = [Counts.none(len(thresholds), sweep.study.probe.concepts) for _ in orders]
-    for row, units, maps in _active_maps(sweep, layer, thresholds):
-        rest.remove(row)
-        _include(totals, seen, [order[row] for order in orders], units, maps, thresholds)
-    nothing = np.zeros((0, 1, 1), dtype=np.float32)
-    for row in rest:
-        _include(totals, seen, [order[row] for order in orders], np.zeros(0, dtype=np.int64), nothing, thresholds)
+    seen = sweep.seen(layer)
+    vocabulary = ConceptIndex.of([each.category for each in sweep.study.probe.concepts])
+    totals = [Counts.nothing(len(thresholds), vocabulary) for _ in orders]
+    for row, units, maps in _maps_of_all(sweep, layer, thresholds):
+        for total, order in zip(totals, orders, strict=True):
+            packed = seen[order[row]].labels
+            if packed is not None:
+                add_picture(total, LabelledMaps(units, maps, packed.unpack()), thresholds)
     return totals
 
 
-def _active_maps(
+def _maps_of_all(
     sweep: Sweep, layer: int, thresholds: NDArray[np.float64]
 ) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.float32]]]:
-    """Go through the pictures on which some unit exceeds its threshold: row, units (n,), maps (n, h, w)."""
+    """Go through all pictures: row, units that exceed their thresholds (n,), their maps (n, h, w)."""
+    rest = set(sweep.rows.values())
     for part in sweep.maps(layer):
         for position, units, maps in part.above(thresholds).by_picture():
+            rest.remove(sweep.rows[position])
             yield sweep.rows[position], units, maps
-
-
-def _include(
-    totals: Sequence[Counts],
-    seen: Sequence[SeenPicture],
-    rows: Sequence[int],
-    units: NDArray[np.int64],
-    maps: NDArray[np.float32],
-    thresholds: NDArray[np.float64],
-) -> None:
-    """Count one picture with the label maps at `rows`, one for every total."""
-    found: ActivePixels | None = None
-    for total, row in zip(totals, rows, strict=True):
-        packed = seen[row].labels
-        if packed is None:
-            continue
-        labels = packed.unpack()
-        if found is None:
-            found = ActivePixels.of(active(maps, thresholds[units], labels.shape[1:]))
-        total.include(units, overlap(found, labels))
+    for row in sorted(rest):
+        # Its labels count even where no unit is active.
+        yield row, np.zeros(0, dtype=np.int64), np.zeros((0, 1, 1), dtype=np.float32)

@@ -37,14 +37,12 @@ class Counts:
         both: that a unit and a concept share, (J, L).
         unit: of a unit in the pictures that show a category anywhere, (J, K).
         label: of a concept, (L,).
-        pictures: how many there were.
         vocabulary: the concepts.
     """
 
     both: NDArray[np.int64]
     unit: NDArray[np.int64]
     label: NDArray[np.int64]
-    pictures: int
     vocabulary: ConceptIndex
 
     @classmethod
@@ -52,7 +50,7 @@ class Counts:
         """Counts of no picture, from which a sum begins."""
         concepts, categories = len(vocabulary.category_of), len(vocabulary.categories)
         both, unit = (np.zeros((units, n), dtype=np.int64) for n in (concepts, categories))
-        return cls(both, unit, np.zeros(concepts, dtype=np.int64), 0, vocabulary)
+        return cls(both, unit, np.zeros(concepts, dtype=np.int64), vocabulary)
 
     def __add__(self, other: Counts) -> Counts:
         """Counts of the pictures of both.
@@ -67,13 +65,7 @@ class Counts:
                 f"counts of (units, concepts) {self.both.shape} and {other.both.shape} cannot be added; expected the "
                 "same units, concepts and categories."
             )
-        return Counts(
-            self.both + other.both,
-            self.unit + other.unit,
-            self.label + other.label,
-            self.pictures + other.pictures,
-            mine,
-        )
+        return Counts(self.both + other.both, self.unit + other.unit, self.label + other.label, mine)
 
     def iou(self) -> NDArray[np.float64]:
         """IoU of each unit with each concept, (J, L), over the pictures that show the concept's category."""

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import binary_erosion
 
+from xai_eval.explainers.dissection.netdissect import SHARE
 from xai_eval.explainers.dissection.seen import THUMBNAIL
-from xai_eval.explainers.dissection.study import ACTIVE_SHARE
 from xai_eval.explainers.dissection.sweep import Sweep
 
 _OUTLINE, _AROUND = (0, 255, 255), (0, 0, 0)
@@ -38,7 +38,7 @@ def _active(sweep: Sweep, layer: int, top: NDArray[np.int64]) -> dict[tuple[int,
     values, rows = sweep.whole.layers[layer].top, sweep.rows
     if values is None:
         return {}
-    thresholds = values.quantile(ACTIVE_SHARE)
+    thresholds = values.quantile(SHARE)
     wanted = {(unit, int(row)) for unit, chosen in enumerate(top) for row in chosen}
     return {
         (int(unit), rows[position]): _enlarged(unit_map) > thresholds[unit]

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from xai_eval.errors import UsageError
 from xai_eval.explainers.dissection.counts import ConceptIndex, Counts
+from xai_eval.metrics.unit_labels import INTERPRETABLE
 
-# Share of positions above a unit's threshold, and the IoU from which on a unit is called interpretable.
+# Share of all positions that are above a unit's threshold.
 SHARE = 0.005
-INTERPRETABLE = 0.04
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,23 +72,10 @@ def count_pictures(
     Raises:
         UsageError: a label is not in the vocabulary.
     """
-    total, seen = Counts.nothing(len(thresholds), vocabulary), 0
-    above = _single_precision(thresholds)
+    total = Counts.nothing(len(thresholds), vocabulary)
     for picture in pictures:
-        _add(picture, above, total)
-        seen += 1
-    return Counts(total.both, total.unit, total.label, seen, vocabulary)
-
-
-def count_picture(
-    units: NDArray[np.int64],
-    maps: NDArray[np.float32],
-    labels: NDArray[np.int32],
-    thresholds: NDArray[np.float64],
-    vocabulary: ConceptIndex,
-) -> Counts:
-    """Count one picture, see `LabelledMaps` and `count_pictures`."""
-    return count_pictures([LabelledMaps(units, maps, labels)], thresholds, vocabulary)
+        add_picture(total, picture, thresholds)
+    return total
 
 
 def best_concepts(iou: NDArray[np.float64], vocabulary: ConceptIndex) -> BestConcepts:
@@ -125,17 +112,27 @@ def _single_precision(thresholds: NDArray[np.float64]) -> NDArray[np.float32]:
     return np.where(nearest > thresholds, np.nextafter(nearest, np.float32(-np.inf)), nearest)
 
 
-def _add(picture: LabelledMaps, thresholds: NDArray[np.float32], total: Counts) -> None:
-    """Add one picture to the counts in place."""
+def add_picture(total: Counts, picture: LabelledMaps, thresholds: NDArray[np.float64]) -> None:
+    """Add one picture to counts, in place: tables of all units and concepts are too large to be made for each.
+
+    Args:
+        total: is changed.
+        picture: the picture.
+        thresholds: of all J units, (J,).
+
+    Raises:
+        UsageError: a label is not in the vocabulary.
+    """
+    above = _single_precision(thresholds)
     present = _present(picture.labels, len(total.vocabulary.category_of))
     if not len(present):
         return
     shown = _shown(picture.labels, present)
     total.label[present] += shown.sum(axis=(0, 1), dtype=np.int64)
     # Between positions a map is never larger than on them.
-    strong = picture.maps.max(axis=(1, 2)) > thresholds[picture.units]
+    strong = picture.maps.max(axis=(1, 2)) > above[picture.units]
     units = picture.units[strong]
-    both, covered = _count_masks(picture.maps[strong], thresholds[units], shown)
+    both, covered = _count_masks(picture.maps[strong], above[units], shown)
     categories = np.unique(total.vocabulary.category_of[present])
     total.both[np.ix_(units, present)] += both
     total.unit[np.ix_(units, categories)] += covered[:, None]

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from xai_eval.errors import UsageError
-from xai_eval.explainers.dissection.top_images import refuse_what_is_not_finite
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,16 +26,6 @@ class TopValues:
     m: int
     count: int
 
-    @classmethod
-    def nothing(cls, units: int, m: int) -> Self:
-        """State before the first image.
-
-        Raises:
-            UsageError: m is below 1.
-        """
-        _check(m)
-        return cls(np.zeros((units, 0), dtype=np.float32), m, 0)
-
     @property
     def bound(self) -> NDArray[np.float32]:
         """The m-th largest value of each unit so far, (J,); -inf while fewer were seen.
@@ -47,19 +36,21 @@ class TopValues:
             return np.full(len(self.values), -np.inf, dtype=np.float32)
         return self.values[:, -1]
 
-    def merge(self, other: TopValues) -> TopValues:
-        """Return the largest values of both.
+    @staticmethod
+    def merged(parts: Sequence[TopValues]) -> TopValues:
+        """Return the largest values of all parts: the same in whatever order and grouping.
 
         Raises:
             ValueError: they keep another number of values, or have other units.
         """
-        if (self.m, len(self.values)) != (other.m, len(other.values)):
+        kinds = {(part.m, len(part.values)) for part in parts}
+        if len(kinds) != 1:
             raise ValueError(
-                f"top {self.m} values of {len(self.values)} units cannot be merged with top {other.m} of "
-                f"{len(other.values)}; expected the same of both."
+                f"top values cannot be merged that keep {', '.join(f'{m} of {units} units' for m, units in kinds)}; "
+                "expected the same of all."
             )
-        both = np.concatenate([self.values, other.values], axis=1)
-        return TopValues(_largest(torch.from_numpy(both), self.m), self.m, self.count + other.count)
+        values = torch.from_numpy(np.concatenate([part.values for part in parts], axis=1))
+        return TopValues(_largest(values, parts[0].m), parts[0].m, sum(part.count for part in parts))
 
     def quantile(self, share: float) -> NDArray[np.float64]:
         """Return the value of each unit that `share` of all values exceed, (J,).
@@ -82,85 +73,33 @@ class TopValues:
         return np.asarray(np.quantile(pair, part, axis=1))
 
 
-def top_values(activations: NDArray[np.float32], m: int) -> TopValues:
+def top_values(maps: torch.Tensor, m: int, bound: NDArray[np.float32] | None = None) -> TopValues:
     """Return the m largest values of each unit over images and positions.
 
     Args:
-        activations: maps of n images, (n, J, H, W).
+        maps: finite, of n images, (n, J, H, W), on any device.
         m: how many to keep, see `values_to_keep`.
+        bound: `TopValues.bound` of other images, (J,): values that are not above it are left out, because what it came
+            from holds enough of them.
 
     Raises:
         UsageError: m is below 1.
-        ModelMisbehaves: an activation is not finite.
     """
-    _check(m)
-    refuse_what_is_not_finite(activations)
-    rows = np.moveaxis(activations, 1, 0).reshape(activations.shape[1], -1)
+    if m < 1:
+        raise UsageError(f"the number of values to keep is {m}; expected at least 1.")
     # Adding 0.0 makes -0.0 equal to 0.0: else the order of images would show in the sign.
-    return TopValues(_largest(torch.from_numpy(rows + np.float32(0.0)), m), m, rows.shape[1])
-
-
-class ValueCollector:
-    """Adds the maps of many batches to top values, at the price of comparing each value with a bound.
-
-    Values that are not above what is known of the bound are dropped at once; the others wait until they are as many as
-    are kept, and only then is the bound raised.
-    """
-
-    def __init__(self, begin: TopValues) -> None:
-        """Go on from a state, such as `TopValues.nothing(units, m)`."""
-        self._kept = begin
-        self._count = begin.count
-        self._bound = begin.bound
-        self._waiting: list[tuple[NDArray[np.intp], NDArray[np.float32]]] = []
-
-    @property
-    def bound(self) -> NDArray[np.float32]:
-        """A bound of the threshold from below, (J,): at most `TopValues.bound` of everything that was added."""
-        return self._bound
-
-    def add(self, activations: NDArray[np.float32]) -> None:
-        """Add maps of n images, (n, J, H, W).
-
-        Raises:
-            ModelMisbehaves: an activation is not finite.
-        """
-        _, units, height, width = activations.shape
-        if self._kept.values.shape[1] < self._kept.m:
-            self._keep(self._kept.merge(top_values(activations, self._kept.m)))
-            return
-        refuse_what_is_not_finite(activations)
-        places = np.flatnonzero(activations > self._bound[:, None, None])
-        self._waiting.append((places // (height * width) % units, activations.reshape(-1)[places]))
-        self._count += activations[:, 0].size
-        if sum(len(values) for _, values in self._waiting) > self._kept.values.size:
-            self._keep(self.top())
-
-    def top(self) -> TopValues:
-        """Return the top values of everything that was added."""
-        if not self._waiting:
-            return self._kept
-        units, values = (np.concatenate(parts) for parts in zip(*self._waiting, strict=True))
-        order = np.argsort(units, kind="stable")
-        ends = np.cumsum(np.bincount(units, minlength=len(self._bound)))
-        candidates = np.split(values[order], ends[:-1])
-        m = self._kept.m
-        rows = [np.partition(np.concatenate(pair), -m)[-m:] for pair in zip(self._kept.values, candidates, strict=True)]
-        return TopValues(np.sort(rows)[:, ::-1] + np.float32(0.0), m, self._count)
-
-    def _keep(self, top: TopValues) -> None:
-        self._kept, self._count, self._bound, self._waiting = top, top.count, top.bound, []
+    rows = maps.transpose(0, 1).flatten(1) + 0.0
+    kept = m
+    if bound is not None:
+        above = rows > torch.from_numpy(bound).to(rows.device)[:, None]
+        kept = min(m, int(above.sum(dim=1).max()))
+    return TopValues(_largest(rows, kept), m, rows.shape[1])
 
 
 def values_to_keep(positions: int, share: float) -> int:
     """Return how many values `TopValues.quantile(share)` needs, if at most this many positions are seen."""
     _position(positions, share)
     return int(np.floor((positions - 1) * share)) + 2
-
-
-def _check(m: int) -> None:
-    if m < 1:
-        raise UsageError(f"the number of values to keep is {m}; expected at least 1.")
 
 
 def _position(count: int, share: float) -> tuple[int, float]:
@@ -174,4 +113,4 @@ def _position(count: int, share: float) -> tuple[int, float]:
 
 
 def _largest(values: torch.Tensor, m: int) -> NDArray[np.float32]:
-    return torch.topk(values, min(m, values.shape[1]), dim=1).values.numpy()
+    return torch.topk(values, min(m, values.shape[1]), dim=1).values.cpu().numpy()

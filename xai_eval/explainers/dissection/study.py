@@ -9,14 +9,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from xai_eval.explainers.dissection.netdissect import SHARE
 from xai_eval.inputs.classifier import Classifier
 from xai_eval.inputs.clip import Clip
 from xai_eval.inputs.preprocessing import Preprocessing
 from xai_eval.inputs.probe_set import ProbeSet
-
-# Of all positions of a unit's maps over the probe set, so many are above its threshold (Bau et al., Network
-# Dissection: Quantifying Interpretability of Deep Visual Representations, 2017).
-ACTIVE_SHARE = 0.005
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +91,7 @@ class Study:
                 for model in self.models
             ],
             "clip": None if self.clip is None else [self.clip.weights_digest, self.clip.describe()],
-            "batches": [self.batch_size, self.batches_per_shard, ACTIVE_SHARE],
+            "batches": [self.batch_size, self.batches_per_shard, SHARE],
             "surroundings": surroundings,
         }
         return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 
 from xai_eval.errors import InputUnavailable
 from xai_eval.explainers.dissection.checkpoint import Checkpoints
+from xai_eval.explainers.dissection.netdissect import SHARE
 from xai_eval.explainers.dissection.observe import has_maps, layer_outputs, pooled
 from xai_eval.explainers.dissection.pictures import Batch, Skipped, read_batch
 from xai_eval.explainers.dissection.quantile import top_values, values_to_keep
 from xai_eval.explainers.dissection.seen import SeenPicture
 from xai_eval.explainers.dissection.shard import LayerShard, Shard, UnitMaps
-from xai_eval.explainers.dissection.study import ACTIVE_SHARE, Study
+from xai_eval.explainers.dissection.study import Study
 
 MOST_UNREADABLE = 0.01
 # Lower bounds of the thresholds of every layer's units, (J,); empty while nothing is known.
@@ -141,7 +142,7 @@ def _observe_layers(study: Study, batch: Batch, bounds: Bounds) -> Iterator[Laye
 def _layer(study: Study, batch: Batch, output: torch.Tensor, bound: NDArray[np.float32] | None) -> LayerShard:
     if not has_maps(output):
         return LayerShard(pooled(output), None, None)
-    kept = values_to_keep(len(study.probe) * output.shape[2] * output.shape[3], ACTIVE_SHARE)
+    kept = values_to_keep(len(study.probe) * output.shape[2] * output.shape[3], SHARE)
     return LayerShard(pooled(output), top_values(output, kept, bound), _maps(output, batch.positions, bound))
 
 
