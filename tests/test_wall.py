@@ -15,7 +15,7 @@ from xai_eval.record import RunRecord
 PACKAGE = Path(xai_eval.__file__).parent
 LEFT = ("inputs", "explainers", "metrics", "tasks", "run")
 MEASURING = {f"xai_eval.{room}" for room in LEFT}
-TORCH = {"torch", "torchvision", "pytorch_grad_cam", "timm", "cv2", "skimage", "sklearn", "scipy"}
+TORCH = {"torch", "torchvision", "pytorch_grad_cam", "timm", "open_clip", "cv2", "skimage", "sklearn", "scipy"}
 BLOCKED = "import sys\nfor name in ('torch', 'torchvision', 'pytorch_grad_cam', 'cv2'): sys.modules[name] = None\n"
 
 

@@ -1,7 +1,9 @@
 """Units that are known to stand for a concept must be found to: every method, with noise added in steps.
 
 A planted unit's map is the share of each cell that its concept covers, so what it stands for is known exactly. Noise is
-in units of the standard deviation of the noise-free maps. With -s the table of recovery is printed.
+in units of the standard deviation of the noise-free maps. In CLIP's place stands one that knows how much of each
+picture each concept covers: what is tested is how labels are chosen, not what a CLIP knows. With -s the recovery is
+printed.
 """
 
 from __future__ import annotations
@@ -24,16 +26,15 @@ from xai_eval.explainers.dissection.similarity import SIMILARITIES
 from xai_eval.explainers.dissection.study import Dissected, Study
 from xai_eval.explainers.dissection.sweep import Sweep, in_this_process, sweep
 from xai_eval.inputs.classifier import Classifier
-from xai_eval.inputs.clip import load_clip
-from xai_eval.inputs.concept_sets import load_concepts
 from xai_eval.inputs.models import load_model
 from xai_eval.inputs.preprocessing import fixed_size_preprocessing
-from xai_eval.inputs.probe_set import ProbeSet
+from xai_eval.inputs.probe_set import ProbeImage, ProbeSet
 from xai_eval.inputs.probes import load_probe
 from xai_eval.inputs.scenes import CONCEPTS, OBJECTS
 
 PICTURES = 480
-NOISE = (0.0, 0.25, 0.5, 1.0, 2.0)
+# Not from 0 on: maps that reach their largest value on many positions never exceed their threshold.
+NOISE = (0.01, 0.5, 2.0, 8.0, 32.0)
 CELLS = 12
 METHODS = (*SIMILARITIES, "pixels")
 
@@ -48,6 +49,32 @@ class Planted(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.planted(torch.stack([self.maps[key(row)] for row in x])).mean(dim=(2, 3))
+
+
+class Oracle:
+    """Stands in for CLIP: a picture is the areas of the concepts in it, a word the unit vector of its concept."""
+
+    name, weights_digest = "oracle", "0" * 64
+
+    def __init__(self, probe: ProbeSet) -> None:
+        self.preprocess = fixed_size_preprocessing(96, (0.5,) * 3, (0.5,) * 3)
+        images = [probe.read(position) for position in range(len(probe))]
+        self.areas = {key(self.preprocess(Image.fromarray(each.pixels))): areas(each) for each in images}
+
+    def embed_images(self, batch: torch.Tensor) -> torch.Tensor:
+        return F.normalize(torch.stack([self.areas[key(row)] for row in batch]), dim=1)
+
+    def describe(self) -> dict[str, Any]:
+        return {"kind": "oracle"}
+
+
+WORDS = np.eye(len(CONCEPTS), dtype=np.float32)
+
+
+def areas(image: ProbeImage) -> torch.Tensor:
+    """Share of the picture that each concept covers; the root, so that objects are not lost beside backgrounds."""
+    counts = np.bincount(image.labels[0].ravel(), minlength=1 + len(CONCEPTS))[1 : 1 + len(CONCEPTS)]
+    return torch.from_numpy(np.sqrt(counts / image.labels[0].size)).float()
 
 
 def key(prepared: torch.Tensor) -> bytes:
@@ -75,24 +102,23 @@ def probe() -> ProbeSet:
 def recovery(probe: ProbeSet, tmp_path_factory: Any) -> pd.DataFrame:
     """Share of the twenty units whose label is their concept: one row a noise, one column a method."""
     assert [each.name for each in probe.concepts[: len(CONCEPTS)]] == list(CONCEPTS)
-    clip = load_clip("scenes")
-    words = clip.embed_texts(load_concepts("scenes").concepts).numpy()
+    clip = Oracle(probe)
     rows = []
     for noise in NOISE:
         study = Study(probe, (Dissected(planted_model(probe, noise), ("planted",)),), clip)
         found = sweep(study, Checkpoints(tmp_path_factory.mktemp("planted")), engine=in_this_process)
-        rows.append({"noise": noise, **recovered(found, words)})
+        rows.append({"noise": noise, **recovered(found)})
     frame = pd.DataFrame(rows).set_index("noise")
     print(f"\n{frame.round(2).to_string()}")
     return frame
 
 
-def recovered(found: Sweep, words: Any) -> dict[str, float]:
+def recovered(found: Sweep) -> dict[str, float]:
     activations, embeddings = found.whole.layers[0].activations, found.whole.embeddings
     right = np.arange(len(CONCEPTS))
     shares = {}
     for name in SIMILARITIES:
-        scores = label_by_clip(embeddings, words, activations, choose_similarity(name, None, PICTURES, 0))
+        scores = label_by_clip(embeddings, WORDS, activations, choose_similarity(name, None, PICTURES, 0))
         shares[name] = float(np.mean(np.nan_to_num(scores, nan=-np.inf).argmax(axis=1) == right))
     pixels = label_by_pixels(found, 0, 0, 0)
     shares["pixels"] = float(np.mean(pixels.counts.iou().argmax(axis=1) == right))
@@ -102,27 +128,26 @@ def recovered(found: Sweep, words: Any) -> dict[str, float]:
 @pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_planted_units_are_found(method: str, recovery: pd.DataFrame) -> None:
-    assert recovery.loc[0.0, method] >= (1.0 if method == "pixels" else 0.8)
+    assert recovery.loc[NOISE[0], method] >= (1.0 if method == "pixels" else 0.8)
 
 
 @pytest.mark.slow
 def test_noise_costs_every_method_something_in_the_end(recovery: pd.DataFrame) -> None:
     """A method that finds units that are nothing but noise would find anything."""
-    assert (recovery.loc[NOISE[-1]] <= recovery.loc[0.0]).all()
+    assert (recovery.loc[NOISE[-1]] <= recovery.loc[NOISE[0]]).all()
 
 
 @pytest.mark.slow
 def test_the_units_of_the_class_layer_stand_for_their_classes(probe: ProbeSet, tmp_path: Any) -> None:
-    model, clip = load_model("scenes:objects"), load_clip("scenes")
-    found = sweep(Study(probe, (Dissected(model, ("fc",)),), clip), Checkpoints(tmp_path), engine=in_this_process)
-    words = load_concepts("scenes").concepts
+    study = Study(probe, (Dissected(load_model("scenes:objects"), ("fc",)),), Oracle(probe))
+    found = sweep(study, Checkpoints(tmp_path), engine=in_this_process)
     scores = label_by_clip(
         found.whole.embeddings,
-        clip.embed_texts(words).numpy(),
+        WORDS,
         found.whole.layers[0].activations,
         choose_similarity("soft_wpmi", None, PICTURES, 0),
     )
-    labels = [words[best] for best in scores.argmax(axis=1)]
+    labels = [CONCEPTS[best] for best in scores.argmax(axis=1)]
     right = np.mean([label == name for label, name in zip(labels, OBJECTS, strict=True)])
     print(f"\ntop-1 of the class layer's labels: {right:.2f}")
     assert right >= 0.9

@@ -161,7 +161,7 @@ def test_one_picture_is_enough(cache):
         ({"layers": []}, r"layers is \[\]; expected the names of at least one layer"),
         ({"layers": "layer4"}, "layers is 'layer4'; expected the names"),
         ({"clip": "nothing"}, "CLIP spec 'nothing'"),
-        ({"similarity": "wmpi", "clip": "scenes"}, "unknown similarity 'wmpi'. Did you mean"),
+        ({"similarity": "wmpi"}, "unknown similarity 'wmpi'. Did you mean"),
         ({"top_k": 0}, "top_k is 0; expected a whole number from 1"),
         ({"probe_size": 49}, "subset of 49 pictures"),
         ({"picture": "scene-1"}, "unknown picture of scenes 'scene-1'"),
@@ -183,7 +183,7 @@ def test_photographs_without_labels_need_clip(tmp_path, cache):
     with pytest.raises(UsageError, match="labels no pixels, so without CLIP nothing could label a unit"):
         evaluate("dissection", **{**ALONE, "images": tmp_path})
     with pytest.raises(UsageError, match=r"names 0 concepts of its own; .*--concepts"):
-        evaluate("dissection", **{**ALONE, "images": tmp_path, "clip": "scenes"})
+        evaluate("dissection", **{**ALONE, "images": tmp_path, "clip": "ViT-B-16/openai"})
 
 
 def test_tasks_refuse_each_other_s_pictures():
@@ -193,16 +193,34 @@ def test_tasks_refuse_each_other_s_pictures():
         evaluate("cams", images=load_probe("scenes:1"))
 
 
+def labelled_folder(folder, label):
+    """Four photographs with label maps that hold one value each."""
+    for name in ("images", "labels"):
+        (folder / name).mkdir()
+    for index in range(4):
+        Image.fromarray(np.full((50, 60, 3), 60 * index, np.uint8)).save(folder / "images" / f"{index}.png")
+        Image.fromarray(np.full((50, 60), label, np.uint8)).save(folder / "labels" / f"{index}.png")
+    (folder / "classes.txt").write_text("car\ntree\n")
+    return folder
+
+
 def test_too_many_broken_pictures_are_an_error(tmp_path, cache):
-    for index in range(3):
-        Image.fromarray(np.full((50, 60, 3), 80 * index, np.uint8)).save(tmp_path / f"{index}.png")
-    (tmp_path / "1.png").write_bytes(b"no picture")
-    (tmp_path / "words.txt").write_text("car\ntree\n")
-    with pytest.raises(InputUnavailable, match=r"1 of 3 pictures .* cannot be read, first 1.png"):
-        evaluate(
-            "dissection",
-            **{**ALONE, "images": tmp_path, "clip": "scenes", "concepts": str(tmp_path / "words.txt")},
-        )
+    folder = labelled_folder(tmp_path, 0)
+    (folder / "images" / "1.png").write_bytes(b"no picture")
+    with pytest.raises(InputUnavailable, match=r"1 of 4 pictures .* cannot be read, first 1.png"):
+        evaluate("dissection", **{**ALONE, "images": folder})
+
+
+def test_a_probe_set_without_one_labelled_pixel_is_refused(tmp_path, cache):
+    folder = labelled_folder(tmp_path, 255)
+    with pytest.raises(InputUnavailable, match=r"no pixel of the 4 pictures of .* is labelled: all .* void"):
+        evaluate("dissection", **{**ALONE, "images": folder})
+
+
+def test_labels_of_a_class_that_is_not_listed_are_an_error(tmp_path, cache):
+    folder = labelled_folder(tmp_path, 7)
+    with pytest.raises(InputUnavailable, match=r"1 of 4 pictures .* cannot be read"):
+        evaluate("dissection", **{**ALONE, "images": folder})
 
 
 def test_names_that_two_categories_share_are_told_apart():

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-import torch
 from torch import nn
 
-from xai_eval.errors import UsageError, one_line, unknown_name
+from xai_eval.errors import UsageError, unknown_name
 from xai_eval.inputs.bundled_models import load_scenes_model
 from xai_eval.inputs.classifier import Classifier
+from xai_eval.inputs.devices import move
 from xai_eval.inputs.file_models import load_file_model
 from xai_eval.inputs.places365 import load_places365
 from xai_eval.inputs.timm_models import load_timm
@@ -24,6 +24,7 @@ _LOADERS: Mapping[str, Callable[[str], Classifier]] = {
 }
 _FORMS = (
     "scenes:objects",
+    "scenes:places",
     "torchvision:NAME",
     "torchvision:NAME@WEIGHTS",
     "places365:resnet18",
@@ -36,9 +37,9 @@ def load_model(spec: str | Classifier, *, device: str = "cpu") -> Classifier:
     """Load the classifier that a spec names, with its preprocessing and classes, in evaluation mode.
 
     Args:
-        spec: "scenes:objects" (bundled), "torchvision:resnet50" (the library's default weights),
-            "torchvision:resnet50@IMAGENET1K_V1", "places365:resnet18", "timm:NAME" (needs the extra `timm`),
-            "file:PATH.py:FACTORY" (a function returning an `nn.Module` or a `Classifier`), or a classifier.
+        spec: "scenes:objects" or "scenes:places" (bundled), "torchvision:resnet50" (the library's default
+            weights), "torchvision:resnet50@IMAGENET1K_V1", "places365:resnet18", "timm:NAME" (needs the extra
+            `timm`), "file:PATH.py:FACTORY" (a function returning an `nn.Module` or a `Classifier`), or a classifier.
         device: a PyTorch device such as "cpu" or "cuda:0"; "auto" takes the GPU if there is one.
 
     Raises:
@@ -47,7 +48,7 @@ def load_model(spec: str | Classifier, *, device: str = "cpu") -> Classifier:
         ModelMisbehaves: a module from a factory does not return logits.
     """
     classifier = spec if isinstance(spec, Classifier) else _load(spec)
-    _move(classifier.module.eval(), device)
+    move(classifier.module.eval(), device)
     return classifier
 
 
@@ -65,13 +66,3 @@ def _load(spec: object) -> Classifier:
     if not rest:
         raise UsageError(f"model spec {spec!r} names no model; expected one of {', '.join(_FORMS)}.")
     return _LOADERS[kind](rest)
-
-
-def _move(module: nn.Module, device: str) -> None:
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        module.to(torch.device(device))
-    # PyTorch raises an AssertionError when it was built without CUDA.
-    except (RuntimeError, AssertionError) as error:
-        raise UsageError(f"device {device!r} cannot be used here ({one_line(error)}). Use cpu or auto.") from error

@@ -42,8 +42,8 @@ def dissection(
             convolutional block.
         concepts: the words that CLIP may choose from: "scenes" (the bundled twenty) or a text file, one a line; those
             that the probe set labels its pixels with if None.
-        clip: "scenes" (bundled), a model of open_clip such as "ViT-B-16/openai", or "none" to use pixel labels alone;
-            the bundled one for bundled scenes if None, else ViT-B-16/openai.
+        clip: a model of open_clip, or "none" to use pixel labels alone; ViT-B-16/openai if None, but none for bundled
+            scenes, which are no photographs.
         similarity: how CLIP's view of the pictures is compared with what a unit does: soft_wpmi, wpmi, cos, cos_cubed
             or rank_reorder.
         top_k: number of top images that soft_wpmi and wpmi look at; 100 and 28 if None, but no more than a tenth of the

@@ -125,7 +125,8 @@ def _engine(name: str) -> Engine:
 def _vocabulary(probe: ProbeSet, concepts: str | None, clip: str | None, device: str) -> Vocabulary | None:
     from xai_eval.inputs.clip import load_clip
 
-    named = clip or (_BUNDLED if probe.name == _BUNDLED else _STUDY_CLIP)
+    # What CLIP learned is photographs; the bundled scenes are drawn, and all of their pixels are labelled.
+    named = clip or (NOTHING if probe.name == _BUNDLED else _STUDY_CLIP)
     if named == NOTHING:
         if not probe.concepts:
             raise UsageError(
