@@ -16,10 +16,10 @@ from torch import nn
 
 from xai_eval.errors import InputUnavailable, ModelMisbehaves, StorageError, UsageError
 from xai_eval.explainers.dissection import sweep as sweep_module
-from xai_eval.explainers.dissection.canary import canary
+from xai_eval.explainers.dissection.canary import digest_of, first_pictures
 from xai_eval.explainers.dissection.checkpoint import Checkpoints
 from xai_eval.explainers.dissection.netdissect import SHARE
-from xai_eval.explainers.dissection.shard import Shard, shard_document, shard_from_document
+from xai_eval.explainers.dissection.shard import Shard, UnitMaps, shard_document, shard_from_document
 from xai_eval.explainers.dissection.study import Dissected
 from xai_eval.explainers.dissection.sweep import Sweep, in_this_process, observe_shard, sweep
 from xai_eval.inputs.classifier import Classifier
@@ -258,6 +258,7 @@ def test_tokens_are_pooled_by_their_class_token(tmp_path):
         (lambda x: (x, x), UsageError, "returns tuple for 4 pictures; expected maps"),
         (lambda x: x.sum(), UsageError, r"returns \(\) for 4 pictures"),
         (lambda x: x[:1], UsageError, r"returns \(1, 3, 96, 96\) for 4 pictures"),
+        (lambda x: x.permute(0, 2, 3, 1), UsageError, "looks like maps with their units last"),
         (lambda x: x / 0, ModelMisbehaves, "values in layer 'layer' that are not finite"),
     ],
 )
@@ -270,19 +271,49 @@ def test_the_key_follows_contents_never_names():
     study = make_study(count=4, layers=("layer4",))
     key = study.key({})
     assert key == make_study(count=4, layers=("layer4",)).key({})
+    model = study.models[0].classifier
+    renamed = dataclasses.replace(model, name="another name")
+    assert dataclasses.replace(study, models=(Dissected(renamed, ("layer4",)),)).key({}) == key
+    retrained = dataclasses.replace(model, weights_digest="f" * 64)
+    prepared = dataclasses.replace(model, preprocess=fixed_size_preprocessing(96, (0.1,) * 3, (0.25,) * 3))
+    repainted = dataclasses.replace(study.probe, digest="e" * 64)
     others = [
+        dataclasses.replace(study, models=(Dissected(retrained, ("layer4",)),)),
+        dataclasses.replace(study, models=(Dissected(prepared, ("layer4",)),)),
+        dataclasses.replace(study, probe=repainted),
         make_study(count=8, layers=("layer4",)),
         make_study(count=4, layers=("layer3",)),
         make_study(count=4, layers=("layer4",), batch_size=2),
         dataclasses.replace(study, clip=None),
     ]
-    assert len({key, study.key({"torch": "3"}), *(other.key({}) for other in others)}) == 6
+    assert len({key, study.key({"torch": "3"}), *(other.key({}) for other in others)}) == 9
 
 
 def test_code_that_changed_is_seen_where_weights_did_not():
     plain, doubled = odd_study(lambda x: x), odd_study(lambda x: 2 * x)
     assert plain.key({}) == doubled.key({})
     assert canary(plain) == canary(odd_study(lambda x: x)) != canary(doubled)
+    # Nor are the first pictures taken for an answer that cannot be read.
+    unread = [broken(study, {0, 1}) for study in (plain, doubled)]
+    assert canary(unread[0]) != canary(unread[1])
+
+
+def canary(study):
+    return digest_of(first_pictures(study))
+
+
+def test_nothing_above_the_threshold_is_no_map():
+    nothing = UnitMaps(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 2, 2), np.float32))
+    assert list(nothing.by_picture()) == []
+
+
+def test_a_last_shard_without_a_readable_picture_is_no_trouble(tmp_path):
+    whole = make_study(count=200, layers=("layer4",), batches_per_shard=1)
+    found = swept(broken(whole, {196, 197}), tmp_path)  # two of the last four
+    assert len(found.whole.positions) == 198
+    emptied = swept(broken(make_study(count=101, layers=("layer4",), batches_per_shard=1), {100}), tmp_path / "other")
+    assert len(emptied.whole.positions) == 100
+    assert emptied.whole.layers[0].top.count == 100 * 36
 
 
 def test_maps_that_cannot_reach_the_threshold_are_dropped_on_the_way(study, tmp_path, monkeypatch):

@@ -101,7 +101,7 @@ def test_units_are_counted_by_concept_and_layer():
     frame = pd.DataFrame({"label": labels, "layer": ["layer3", "layer4", "layer4", "layer4", "layer4"]})
     counts = _counts(frame)
     assert counts.loc["car"].to_dict() == {"layer3": 1, "layer4": 2}
-    assert counts.loc["(no label)"].to_dict() == {"layer3": 0, "layer4": 1}
+    assert counts.loc["(not interpretable)"].to_dict() == {"layer3": 0, "layer4": 1}
     assert counts.index[0] == "car"
 
 

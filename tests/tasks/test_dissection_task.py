@@ -2,20 +2,26 @@
 
 import dataclasses
 import json
+import types
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 
 from xai_eval import evaluate, load_model
 from xai_eval.cli import main
 from xai_eval.drift import State, judge
 from xai_eval.errors import InputUnavailable, UsageError
+from xai_eval.inputs.classifier import Classifier
 from xai_eval.inputs.labelled import ImageSet
+from xai_eval.inputs.preprocessing import fixed_size_preprocessing
 from xai_eval.inputs.probes import load_probe
 from xai_eval.result import Result
-from xai_eval.tasks.dissection_units import concept_names
+from xai_eval.tasks.dissection_pass import LabelledLayer
+from xai_eval.tasks.dissection_tables import comparing_fields
+from xai_eval.tasks.dissection_units import clip_frame, concept_names, score_tolerance
 
 ALONE = {"images": "scenes:48", "device": "cpu", "clip": "none", "against": "none"}
 
@@ -46,7 +52,6 @@ def test_every_unit_has_a_row_and_a_strip(result):
 
 def test_top_images_are_those_with_the_largest_activation(result):
     """Against the model, hooked by hand."""
-    import torch
 
     model, probe = load_model("scenes:objects"), load_probe("scenes:48")
     kept = []
@@ -69,8 +74,8 @@ def test_tables_follow_from_the_units(result):
     for layer, own in frame.groupby("layer"):
         assert layers.loc[layer, "interpretable"] == (own["score"] >= 0.04).sum()
         assert layers.loc[layer, "beyond_chance"] == (own["false_discovery_rate"] <= 0.05).sum()
-        assert concepts[layer].sum() == own["label"].notna().sum()
-    assert concepts["total"].sum() == frame["label"].notna().sum()
+        assert concepts[layer].sum() == (own["score"] >= 0.04).sum()
+    assert concepts["total"].sum() == frame["interpretable"].sum()
     assert dict(zip(result["pixel_top_concepts"].names, result["pixel_top_concepts"].values, strict=True)) == {
         name: float(total) for name, total in concepts["total"].head(5).items()
     }
@@ -121,7 +126,6 @@ def test_it_survives_the_disk_and_judges_itself_ok(result, tmp_path):
 
 def test_another_model_is_another_conclusion(result):
     model = load_model("scenes:objects")
-    import torch
 
     torch.manual_seed(0)
     torch.nn.init.normal_(model.module.layer4[1].conv2.weight, std=0.05)
@@ -138,6 +142,71 @@ def test_layers_of_vectors_have_top_images_and_no_pixel_labels(cache):
     assert set(found["pixel_units"].frame["layer"]) == {"layer4"}
     assert len(found["top_images"].strips) == 128 + 12
     assert list(found["layers"].frame["layer"]) == ["layer4", "fc"]
+
+
+class Flat(torch.nn.Module):
+    """A layer that never changes, and one that is at its end almost everywhere."""
+
+    def __init__(self):
+        super().__init__()
+        self.dead, self.saturated = torch.nn.Identity(), torch.nn.Identity()
+
+    def forward(self, x):
+        self.dead(torch.ones_like(x[:, :2, ::16, ::16]))
+        return self.saturated((x[:, :2, ::16, ::16] * 100).clamp(0, 6)).mean(dim=(2, 3))
+
+
+def test_dead_and_saturated_units_have_no_label_and_are_counted(cache):
+    prepare = fixed_size_preprocessing(96, (0.1,) * 3, (0.25,) * 3)
+    model = Classifier("flat", Flat(), prepare, ("a", "b"))
+    (found,) = evaluate("dissection", **{**ALONE, "model": model, "layers": ["dead", "saturated"]})
+    layers = found["layers"].frame.set_index("layer")
+    assert layers["dead"].to_dict() == {"dead": 2, "saturated": 0}
+    assert layers["never_above_threshold"].to_dict() == {"dead": 0, "saturated": 2}
+    assert found["pixel_units"].frame["label"].isna().all()
+
+
+def test_layers_that_nothing_could_label_are_refused_before_the_pass(cache):
+    with pytest.raises(UsageError, match=r"no layer of scenes:objects that was named \(fc\) gives maps"):
+        evaluate("dissection", **{**ALONE, "layers": ["fc"]})
+    assert not list(cache.rglob("shard-*"))
+
+
+def test_a_named_picture_that_cannot_be_read_is_not_replaced(cache):
+    probe = load_probe("scenes:12")
+
+    class Broken:
+        def read(self, position):
+            if position == 5:
+                raise InputUnavailable("cannot be decoded")
+            return probe.reader.read(position)
+
+    broken = dataclasses.replace(probe, reader=Broken())
+    with pytest.raises(InputUnavailable, match="cannot be decoded"):
+        evaluate("dissection", **{**ALONE, "images": broken, "picture": probe.names[5]})
+
+
+def test_units_without_any_score_are_not_given_the_first_word():
+    layer = LabelledLayer("l", np.zeros((4, 3)), np.zeros(3, bool), np.zeros((3, 1), np.int64), None, None, ())
+    scores = np.array([[np.nan, np.nan], [0.2, 0.7], [0.4, np.nan]])
+    frame = clip_frame(layer, scores, ("car", "tree"), ["p"])
+    assert frame["label"].fillna("none").tolist() == ["none", "tree", "car"]
+    assert frame["second"].fillna("none").tolist() == ["none", "car", "none"]
+
+
+def test_tolerance_follows_the_scale_of_the_scores():
+    scores = np.array([[0.0, 1.0], [2.0, 4.0], [np.nan, np.nan], [0.0, 3.0]])
+    assert score_tolerance(scores) == pytest.approx(0.02)
+    assert score_tolerance(scores * 100) == pytest.approx(2.0)
+
+
+def test_a_model_without_maps_is_compared_by_what_both_have():
+    maps = pd.DataFrame({"layer": ["l"] * 2, "label": ["car", "tree"], "interpretable": [True, False]})
+    words = pd.DataFrame({"layer": ["l"] * 2, "label": ["car", "sea"]})
+    request = types.SimpleNamespace(vocabulary=None, seed=0, study=types.SimpleNamespace(probe=load_probe("scenes:1")))
+    fields = comparing_fields(request, {"a": {"clip_units": words, "pixel_units": maps}, "b": {"clip_units": words}})
+    assert set(fields) == {"clip_shared_concepts", "clip_difference"}
+    assert fields["clip_difference"].frame["distance"].tolist() == [0.0, 0.0]
 
 
 def test_fewer_pictures_are_drawn_at_random_and_recorded(cache):
@@ -168,8 +237,9 @@ def test_one_picture_is_enough(cache):
         ({"shuffles": -1}, "shuffles is -1"),
         ({"batch_size": 0}, "batch_size is 0"),
         ({"seed": -1}, "seed is -1"),
+        ({"similarity": "rank_reorder", "images": "scenes:39"}, "39 are too few for that, expected 40 or more"),
         ({"engine": "spark"}, "unknown engine 'spark'"),
-        ({"against": "scenes:objects"}, "scenes:objects would be compared with itself"),
+        ({"against": "scenes:objects"}, "both models are called scenes:objects"),
     ],
 )
 def test_what_cannot_be_done_is_said_before_anything_is_computed(asked, message, cache):
@@ -219,7 +289,7 @@ def test_a_probe_set_without_one_labelled_pixel_is_refused(tmp_path, cache):
 
 def test_labels_of_a_class_that_is_not_listed_are_an_error(tmp_path, cache):
     folder = labelled_folder(tmp_path, 7)
-    with pytest.raises(InputUnavailable, match=r"1 of 4 pictures .* cannot be read"):
+    with pytest.raises(InputUnavailable, match=r"4 of 4 pictures .* holds the ids 7; expected 0 to 1"):
         evaluate("dissection", **{**ALONE, "images": folder})
 
 

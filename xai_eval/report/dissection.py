@@ -16,6 +16,7 @@ from xai_eval.report.wording import slug
 
 _METHODS = {"clip_units": "CLIP", "pixel_units": "pixel labels"}
 _MOST_CONCEPTS = 25
+_NO_LABEL = "(not interpretable)"
 _DPI = 110
 _GREY = "0.35"
 
@@ -28,7 +29,8 @@ def dissection_figures(cases: Sequence[ReportCase]) -> Mapping[str, Figure]:
         suffix = "" if len(_by_input(own)) == 1 else f"_{slug(together[0].verdict.case.input)}"
         for case in together:
             figures[f"{slug(case.verdict.case.model)}_layer_concepts{suffix}"] = _layer_concepts(case)
-        figures[f"similarity_distribution{suffix}"] = _similarity_distribution(together)
+        if _shared_methods(together):
+            figures[f"similarity_distribution{suffix}"] = _similarity_distribution(together)
         if any("interpretation" in case.fields(Table) for case in together):
             figures[f"image_interpretation{suffix}"] = _image_interpretation(together)
     return figures
@@ -64,7 +66,8 @@ def _labelled(case: ReportCase) -> Iterator[tuple[str, UnitLabels]]:
 def _counts(frame: pd.DataFrame) -> pd.DataFrame:
     """Units by concept (rows, most frequent first) and layer (columns, in the order of the model)."""
     layers = list(dict.fromkeys(frame["layer"]))
-    known = frame.assign(label=frame["label"].where(frame["label"].notna(), "(no label)"))
+    told = frame["label"].notna() & frame.get("interpretable", True)
+    known = frame.assign(label=frame["label"].where(told, _NO_LABEL))
     counts = known.groupby(["label", "layer"]).size().unstack(fill_value=0).reindex(columns=layers, fill_value=0)
     order = counts.sum(axis=1).sort_values(ascending=False, kind="stable").index
     return _folded(counts.loc[order])
@@ -81,7 +84,7 @@ def _stack(axes: Any, counts: pd.DataFrame) -> None:
     places, left = np.arange(len(counts)), np.zeros(len(counts))
     colours = colormaps["viridis"](np.linspace(0.15, 0.85, counts.shape[1]))
     for (layer, column), colour in zip(counts.items(), colours, strict=True):
-        axes.barh(places, column, left=left, color=colour, label=str(layer))
+        axes.barh(places, column, left=left, color=colour, label=_legend(str(layer)))
         left += column.to_numpy()
     axes.set_yticks(places, [str(name) for name in counts.index], fontsize=8, parse_math=False)
     axes.invert_yaxis()
@@ -91,7 +94,7 @@ def _stack(axes: Any, counts: pd.DataFrame) -> None:
 
 def _similarity_distribution(cases: Sequence[ReportCase]) -> Figure:
     """Scores of the labels, raw and as ranks among the units of all models."""
-    methods = [name for name in _METHODS if all(name in case.fields(UnitLabels) for case in cases)]
+    methods = _shared_methods(cases)
     figure = Figure(figsize=(9.6, 0.9 + 3.1 * len(methods)), dpi=_DPI, layout="constrained")
     axes = figure.subplots(len(methods), 2, squeeze=False)
     for row, method in zip(axes, methods, strict=True):
@@ -111,6 +114,15 @@ def _similarity_distribution(cases: Sequence[ReportCase]) -> Figure:
     return figure
 
 
+def _shared_methods(cases: Sequence[ReportCase]) -> list[str]:
+    return [name for name in _METHODS if all(name in case.fields(UnitLabels) for case in cases)]
+
+
+def _legend(text: str) -> str:
+    """Text of a legend, where dollar signs would begin a formula."""
+    return text.replace("$", r"\$")
+
+
 def _scores(cases: Sequence[ReportCase], method: str) -> dict[str, pd.Series[float]]:
     """Scores of the labels by model; models without any are left out."""
     scores = {case.verdict.case.model: case.fields(UnitLabels)[method].frame["score"].dropna() for case in cases}
@@ -121,7 +133,7 @@ def _raw(axes: Any, scores: Mapping[str, pd.Series[float]], method: str) -> None
     values = np.concatenate([each.to_numpy() for each in scores.values()])
     bins = np.linspace(values.min(), max(values.max(), values.min() + 1e-9), 31)
     for model, each in scores.items():
-        axes.hist(each, bins=bins, histtype="step", linewidth=1.6, label=f"{model} ({len(each)} units)")
+        axes.hist(each, bins=bins, histtype="step", linewidth=1.6, label=_legend(f"{model} ({len(each)} units)"))
     axes.set_xlabel(f"score by {method}", fontsize=9)
     axes.set_ylabel("units", fontsize=9)
     axes.legend(frameon=False, fontsize=8)
@@ -132,7 +144,7 @@ def _ranked(axes: Any, scores: Mapping[str, pd.Series[float]]) -> None:
     ranks = pd.concat(scores, names=["model"]).rank(pct=True) * 100
     for model in scores:
         own = np.sort(np.asarray(ranks.loc[model], dtype=np.float64))
-        axes.step(own, np.arange(1, len(own) + 1) / len(own), where="post", linewidth=1.6, label=model)
+        axes.step(own, np.arange(1, len(own) + 1) / len(own), where="post", linewidth=1.6, label=_legend(model))
     axes.plot([0, 100], [0, 1], color="0.7", linestyle=":", label="no difference")
     axes.set_xlabel("rank among the units of all models (percentile)", fontsize=9)
     axes.set_ylabel("share of the model's units", fontsize=9)

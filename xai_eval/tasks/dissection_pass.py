@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xai_eval.errors import UsageError
 from xai_eval.progress import progress
 from xai_eval.tasks.dissection_request import Request
 from xai_eval.tasks.environment import device_name, library_versions, precision_flags
 
 if TYPE_CHECKING:
     from xai_eval.explainers.dissection.by_pixels import PixelLabels
+    from xai_eval.explainers.dissection.shard import Shard
     from xai_eval.explainers.dissection.sweep import Sweep
 
 LIBRARIES = ("torch", "torchvision", "open_clip_torch", "numpy")
@@ -56,12 +58,14 @@ class Labelled:
 @contextmanager
 def dissect(request: Request) -> Iterator[Labelled]:
     """Run the pass and label every unit; its checkpoints go once the results have been made of it."""
-    from xai_eval.explainers.dissection.canary import canary
+    from xai_eval.explainers.dissection.canary import digest_of, first_pictures
     from xai_eval.explainers.dissection.checkpoint import Checkpoints
     from xai_eval.explainers.dissection.sweep import sweep
 
     study = request.study
-    checkpoints = Checkpoints.of(study.key({**_surroundings(request), "canary": canary(study)}))
+    first = first_pictures(study)
+    _check_methods(request, first)
+    checkpoints = Checkpoints.of(study.key({**_surroundings(request), "canary": digest_of(first)}))
     with progress(len(study.probe), study.probe.name, "picture") as advance:
         swept = sweep(study, checkpoints, engine=request.engine, advance=advance)
     found = _all_labelled(request, swept)
@@ -69,11 +73,25 @@ def dissect(request: Request) -> Iterator[Labelled]:
     checkpoints.remove()
 
 
+def _check_methods(request: Request, first: Shard) -> None:
+    """Refuse, before the pass, a model whose units no method could label."""
+    study = request.study
+    with_maps = {layer.model for layer, found in zip(study.layers, first.layers, strict=False) if found.top is not None}
+    for index, model in enumerate(study.models):
+        if request.vocabulary is None and first.layers and index not in with_maps:
+            raise UsageError(
+                f"no layer of {model.classifier.name} that was named ({', '.join(model.layers)}) gives maps, and "
+                "CLIP is not asked: nothing could label its units. Name other --layers, or a --clip model."
+            )
+
+
 def _all_labelled(request: Request, swept: Sweep) -> Iterator[LabelledLayer]:
-    count = len(request.study.layers)
+    count, words = len(request.study.layers), None
+    if request.vocabulary is not None:
+        words = request.vocabulary.clip.embed_texts(request.vocabulary.words.concepts).cpu().numpy()
     with progress(count, "labels", "layer") as advance:
         for index in range(count):
-            yield _labelled(request, swept, index)
+            yield _labelled(request, swept, index, words)
             advance(1)
 
 
@@ -87,29 +105,24 @@ def _surroundings(request: Request) -> dict[str, Any]:
     }
 
 
-def _labelled(request: Request, swept: Sweep, index: int) -> LabelledLayer:
-    from xai_eval.explainers.dissection.by_clip import most_active
+def _labelled(request: Request, swept: Sweep, index: int, words: NDArray[np.float32] | None) -> LabelledLayer:
+    from xai_eval.explainers.dissection.by_clip import label_by_clip, most_active
     from xai_eval.explainers.dissection.by_pixels import label_by_pixels
     from xai_eval.explainers.dissection.gallery import strips
     from xai_eval.explainers.dissection.similarity import dead_units
 
     activations = swept.whole.layers[index].activations
     top = most_active(activations, TOP_IMAGES)
+    embeddings = swept.whole.embeddings
+    clip = None
+    if words is not None and embeddings is not None:
+        clip = label_by_clip(embeddings, words, activations, request.similarity)
     return LabelledLayer(
         name=request.study.layers[index].name,
         activations=activations,
         dead=dead_units(activations),
         top=top,
-        clip=_by_clip(request, swept, activations),
+        clip=clip,
         pixels=label_by_pixels(swept, index, request.shuffles, request.seed),
         strips=tuple(strips(swept, index, top)),
     )
-
-
-def _by_clip(request: Request, swept: Sweep, activations: NDArray[np.float32]) -> NDArray[np.float32] | None:
-    from xai_eval.explainers.dissection.by_clip import label_by_clip
-
-    if request.vocabulary is None or swept.whole.embeddings is None:
-        return None
-    words = request.vocabulary.clip.embed_texts(request.vocabulary.words.concepts).cpu().numpy()
-    return label_by_clip(swept.whole.embeddings, words, activations, request.similarity)

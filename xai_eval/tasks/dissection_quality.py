@@ -29,7 +29,11 @@ def presence(labelled: Labelled, model: int) -> Presence:
     for row, picture in enumerate(whole.seen[study.preparation_of(study.models[model])]):
         if picture.labels is not None:
             shown[row, np.flatnonzero(np.bincount(picture.labels.unpack().ravel())[1:])] = True
-    return {name: shown[:, index] for index, name in enumerate(names)}
+    found = {name: shown[:, index] for index, name in enumerate(names)}
+    for index, concept in enumerate(study.probe.concepts):
+        # The word alone, as CLIP knows it, is shown wherever one of its namesakes is.
+        found[concept.name] = found.get(concept.name, np.zeros(len(shown), dtype=bool)) | shown[:, index]
+    return found
 
 
 def with_quality(frame: pd.DataFrame, layers: Sequence[LabelledLayer], shown: Presence) -> pd.DataFrame:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _STAGES = ("layer2", "layer3", "layer4")
 _COUNTERPARTS = {"scenes:objects": "scenes:places", "scenes:places": "scenes:objects"}
 NOTHING = "none"
+# What is saved at once, and what a killed run repeats at most.
+_PICTURES_PER_SHARD = 256
 _BUNDLED, _STUDY_CLIP = "scenes", "ViT-B-16/openai"
 
 
@@ -95,19 +97,24 @@ def check_request(
 
     _check_number("seed", seed, 0, LARGEST_SEED)
     _check_number("shuffles", shuffles, 0, 1000)
-    _check_number("batch_size", batch_size, 1, 100_000)
+    _check_number("batch_size", batch_size, 1, 4096)
     if top_k is not None:
         _check_number("top_k", top_k, 1, 1_000_000)
     chosen = probe if probe_size is None else probe.subset(probe_size, seed)
     by = choose_similarity(similarity, top_k, len(chosen), seed)
     vocabulary = _vocabulary(chosen, concepts, clip, str(classifier.device))
     models = [_dissected(each, layers) for each in (classifier, *_second(classifier, against))]
-    study = Study(chosen, tuple(models), vocabulary.clip if vocabulary else None, batch_size)
+    clip_model = vocabulary.clip if vocabulary else None
+    study = Study(chosen, tuple(models), clip_model, batch_size, max(1, _PICTURES_PER_SHARD // batch_size))
+    if engine == "ray" and classifier.device.type != "cpu":
+        raise UsageError("the engine ray computes on CPUs only. Add --device cpu, or leave out --engine ray.")
     params = {
         "probe": [chosen.name, len(chosen), seed if len(chosen) < len(probe) else None],
         "clip": vocabulary.describe() if vocabulary else NOTHING,
         "similarity": {"name": by.name, "top_k": by.top_k} if vocabulary else NOTHING,
         "shuffles": shuffles if chosen.concepts else 0,
+        "picture": picture,
+        "seed": seed,
     }
     return Request(study, vocabulary, by, _position(chosen, picture), shuffles, seed, _engine(engine), params)
 
@@ -161,7 +168,10 @@ def _second(classifier: Classifier, against: str | Classifier | None) -> list[Cl
         return []
     second = load_model(named, device=str(classifier.device))
     if second.name == classifier.name:
-        raise UsageError(f"{second.name} would be compared with itself. Name another model, or --against none.")
+        raise UsageError(
+            f"both models are called {second.name}: it would be compared with itself, or their results could not be "
+            "told apart. Name another model, give the file of one another name, or say --against none."
+        )
     return [second]
 
 
@@ -185,7 +195,10 @@ def _position(probe: ProbeSet, picture: str | None) -> int:
         return 0
     if picture not in probe.names:
         raise unknown_name(f"picture of {probe.name}", picture, probe.names)
-    return probe.names.index(picture)
+    position = probe.names.index(picture)
+    # Whoever names it wants this one and no other.
+    probe.read(position)
+    return position
 
 
 def _check_number(name: str, value: object, least: int, most: int) -> None:

@@ -16,14 +16,13 @@ from xai_eval.tasks.dissection_pass import LIBRARIES, Labelled, LabelledLayer
 from xai_eval.tasks.dissection_quality import presence, with_quality
 from xai_eval.tasks.dissection_request import Request
 from xai_eval.tasks.dissection_tables import comparing_fields, summaries
-from xai_eval.tasks.dissection_units import clip_frame, pixel_frame
+from xai_eval.tasks.dissection_units import clip_frame, pixel_frame, score_tolerance
 from xai_eval.tasks.environment import device_name, library_versions, precision_flags
 from xai_eval.tasks.whole_set import set_input
 
 if TYPE_CHECKING:
     from xai_eval.explainers.dissection.study import Dissected
 
-SCORE_TOLERANCE = 0.05
 IOU_TOLERANCE = 0.005
 # The label of a result that names the picture which is interpreted.
 INTERPRETED = "interpreted"
@@ -45,7 +44,7 @@ def model_result(request: Request, labelled: Labelled, index: int, frames: Frame
         case=Case("dissection", model.classifier.name, _input(request), _params(request, [model])),
         fields={
             **_interpretation(request, labelled, index, frames),
-            **_unit_labels(frames),
+            **_unit_labels(layers, frames),
             **summaries(request, layers, frames),
             "top_images": _gallery(layers),
         },
@@ -91,8 +90,9 @@ def _gallery(layers: Sequence[LabelledLayer]) -> Gallery:
     return Gallery({f"{layer.name}/{unit}": strip for layer in layers for unit, strip in enumerate(layer.strips)})
 
 
-def _unit_labels(frames: Frames) -> dict[str, Field]:
-    tolerances = {"clip_units": SCORE_TOLERANCE, "pixel_units": IOU_TOLERANCE}
+def _unit_labels(layers: Sequence[LabelledLayer], frames: Frames) -> dict[str, Field]:
+    by_clip = min((score_tolerance(layer.clip) for layer in layers if layer.clip is not None), default=0.0)
+    tolerances = {"clip_units": by_clip, "pixel_units": IOU_TOLERANCE}
     return {method: UnitLabels(frame, tolerances[method]) for method, frame in frames.items()}
 
 

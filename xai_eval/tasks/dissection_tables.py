@@ -21,6 +21,7 @@ from xai_eval.metrics.unit_labels import (
 from xai_eval.tasks.dissection_pass import LabelledLayer
 from xai_eval.tasks.dissection_quality import quality_table
 from xai_eval.tasks.dissection_request import Request
+from xai_eval.tasks.dissection_units import concept_names, plain
 
 if TYPE_CHECKING:
     from xai_eval.explainers.dissection.by_pixels import PixelLabels
@@ -45,11 +46,11 @@ def summaries(request: Request, layers: Sequence[LabelledLayer], frames: Frames)
     quality = quality_table(frames)
     if quality is not None:
         fields["label_quality"] = Table.for_reading(quality)
-    for method, frame in frames.items():
+    for method, frame in _told(frames).items():
         name = method.removesuffix("_units")
         fields[f"{name}_concepts"] = Table.for_reading(_by_layer(request, frame))
         if "category" in frame:
-            fields[f"{name}_categories"] = Table.for_reading(_categories(interpretable(frame)))
+            fields[f"{name}_categories"] = Table.for_reading(_categories(frame))
         best = top_concepts(frame, TOP_CONCEPTS)
         fields[f"{name}_top_concepts"] = Ranking(
             tuple(best["label"]), tuple(map(float, best["units"])), COUNT_TOLERANCE
@@ -67,9 +68,11 @@ def comparing_fields(request: Request, frames: Mapping[str, Frames]) -> dict[str
         frames: units by model and method.
     """
     fields: dict[str, Field] = {}
-    for method in next(iter(frames.values())):
+    told = {model: _told(each) for model, each in frames.items()}
+    first, *others = told.values()
+    for method in (each for each in first if all(each in other for other in others)):
         name = method.removesuffix("_units")
-        own = {model: each[method] for model, each in frames.items() if method in each}
+        own = {model: each[method] for model, each in told.items()}
         fields[f"{name}_shared_concepts"] = Table.for_reading(_shared(request, own))
         fields[f"{name}_difference"] = Table(
             _differences(own, request.seed),
@@ -79,11 +82,20 @@ def comparing_fields(request: Request, frames: Mapping[str, Frames]) -> dict[str
     return fields
 
 
+def _told(frames: Frames) -> dict[str, pd.DataFrame]:
+    """Units with the labels that count: by pixels, only those of interpretable units are more than the least bad."""
+    return {
+        method: frame.assign(label=frame["label"].where(frame["interpretable"])) if "interpretable" in frame else frame
+        for method, frame in frames.items()
+    }
+
+
 def _kind(request: Request, concept: str) -> str:
     """Category of a concept, as far as the words or the probe set say; of words that nobody sorted, object."""
     if request.vocabulary is not None and concept in request.vocabulary.words.scene_like:
         return "scene"
-    known = {each.name: each.category for each in request.study.probe.concepts}
+    concepts = request.study.probe.concepts
+    known = dict(zip(concept_names(concepts), (each.category for each in concepts), strict=True))
     category = known.get(concept, "object")
     return "scene" if category == "background" else category
 
@@ -123,7 +135,8 @@ def _layer(layer: LabelledLayer, frames: Frames) -> dict[str, Any]:
     if layer.pixels is not None and "pixel_units" in own:
         row |= _by_pixels(layer, layer.pixels, own["pixel_units"])
     if len(own) == 2:
-        found = agreement(*([label if pd.notna(label) else None for label in each["label"]] for each in own.values()))
+        one, other = ([plain(label) if pd.notna(label) else None for label in each["label"]] for each in own.values())
+        found = agreement(one, other)
         row |= {"agreement": found.share, "agreement_by_chance": found.chance, "kappa": found.kappa}
     return row
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,22 @@ def pixel_frame(
     return frame
 
 
+def score_tolerance(scores: Scores) -> float:
+    """By how much a unit's score may differ: a hundredth of what lies between its best and its worst concept.
+
+    Functions differ in scale by orders of magnitude, so that no one number would do. The median over units counts.
+    """
+    live = scores[~np.isnan(scores).all(axis=1)]
+    if not len(live):
+        return 0.0
+    return float(np.median(np.nanmax(live, axis=1) - np.nanmin(live, axis=1))) / 100
+
+
+def plain(label: str | None) -> str | None:
+    """Name of a concept without the category that tells it from its namesakes."""
+    return re.sub(r" \([^()]*\)$", "", label) if label is not None else None
+
+
 def concept_names(concepts: Sequence[Concept]) -> list[str]:
     """Names of concepts, with their category where two concepts share a name."""
     names = [concept.name for concept in concepts]
@@ -59,14 +76,21 @@ def _best_two(scores: Scores, names: Sequence[str], labelled: NDArray[np.bool_])
     ranked = np.take_along_axis(scores, order, axis=1).astype(np.float64)
     several = scores.shape[1] > 1
     second = ranked[:, 1] if several else np.full(len(scores), np.nan)
+    # A live unit may have no score with any concept, such as one whose top images are all alike to rank_reorder.
+    labelled = labelled & ~np.isnan(ranked[:, 0])
+    runners_up = [names[row[1]] if several else None for row in order]
     return pd.DataFrame(
         {
-            "label": [names[first] if ok else None for first, ok in zip(order[:, 0], labelled, strict=True)],
+            "label": _where(labelled, [names[first] for first in order[:, 0]]),
             "score": np.where(labelled, ranked[:, 0], np.nan),
-            "second": [names[row[1]] if ok and several else None for row, ok in zip(order, labelled, strict=True)],
+            "second": _where(labelled & ~np.isnan(second), runners_up),
             "margin": np.where(labelled, ranked[:, 0] - second, np.nan),
         }
     )
+
+
+def _where(kept: NDArray[np.bool_], names: Sequence[str | None]) -> list[str | None]:
+    return [name if ok else None for name, ok in zip(names, kept, strict=True)]
 
 
 def _frame(layer: LabelledLayer, labels: pd.DataFrame, pictures: Sequence[str]) -> pd.DataFrame:

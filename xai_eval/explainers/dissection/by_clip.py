@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xai_eval.errors import unknown_name
+from xai_eval.errors import UsageError, unknown_name
 from xai_eval.explainers.dissection.similarity import SIMILARITIES
 from xai_eval.explainers.dissection.top_images import top_images
 
@@ -17,6 +17,8 @@ Floats = NDArray[np.float32]
 
 # Published numbers of images for the functions that look at the top ones.
 _TOP_K = {"soft_wpmi": 100, "wpmi": 28}
+# One picture has no order.
+_LEAST_FOR_RANKS = 40
 
 
 @dataclass(frozen=True)
@@ -52,10 +54,15 @@ def choose_similarity(name: str, top_k: int | None, pictures: int, seed: int) ->
         seed: of permutations.
 
     Raises:
-        UsageError: no function is called so.
+        UsageError: no function is called so, or there are too few pictures for it.
     """
     if name not in SIMILARITIES:
         raise unknown_name("similarity", name, SIMILARITIES)
+    if name == "rank_reorder" and pictures < _LEAST_FOR_RANKS:
+        raise UsageError(
+            f"rank_reorder orders the top 5 % of the pictures; {pictures} are too few for that, expected "
+            f"{_LEAST_FOR_RANKS} or more. Choose another --similarity, or a larger probe set."
+        )
     if name not in _TOP_K:
         return Similarity(name, None, seed)
     if top_k is None:
@@ -73,7 +80,11 @@ def label_by_clip(embeddings: Floats, concepts: Floats, activations: Floats, sim
         similarity: how the two are compared.
     """
     function: Callable[..., Floats] = SIMILARITIES[similarity.name]
-    return function(embeddings @ concepts.T, activations, **similarity.parameters)
+    parameters = similarity.parameters
+    if similarity.top_k is not None:
+        # Fewer where pictures could not be read.
+        parameters["top_k"] = min(similarity.top_k, len(activations))
+    return function(embeddings @ concepts.T, activations, **parameters)
 
 
 def most_active(activations: Floats, count: int) -> NDArray[np.int64]:

@@ -50,7 +50,7 @@ def label_by_pixels(sweep: Sweep, layer: int, shuffles: int, seed: int) -> Pixel
         seed: of the shuffling.
 
     Raises:
-        InputUnavailable: not one pixel is labelled.
+        InputUnavailable: not one pixel is labelled, and CLIP is not asked either.
     """
     top, probe = sweep.whole.layers[layer].top, sweep.study.probe
     if top is None or not probe.concepts:
@@ -61,6 +61,8 @@ def label_by_pixels(sweep: Sweep, layer: int, shuffles: int, seed: int) -> Pixel
     orders = [np.arange(count), *(other_pictures(count, seed + each) for each in range(chances))]
     found, *chance = _count(sweep, layer, top.quantile(SHARE), orders)
     if not found.label.any():
+        if sweep.study.clip is not None:
+            return None
         raise InputUnavailable(
             f"no pixel of the {count} pictures of {probe.name} is labelled: all of their label maps are void. Check "
             "labels/ and classes.txt."

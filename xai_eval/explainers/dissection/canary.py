@@ -6,21 +6,31 @@ from __future__ import annotations
 
 import hashlib
 
-from xai_eval.explainers.dissection.shard import shard_document
+from xai_eval.explainers.dissection.shard import Shard, shard_document
 from xai_eval.explainers.dissection.study import Study
 from xai_eval.explainers.dissection.sweep import observe_shard
 
 _PICTURES = 2
 
 
-def canary(study: Study) -> str:
-    """SHA-256 over everything that the first pictures give.
+def first_pictures(study: Study) -> Shard:
+    """Look at the first pictures that can be read, two if there are so many.
 
     Raises:
         ModelMisbehaves: a model cannot be run on them.
         UsageError: a layer gives nothing that can be dissected.
     """
-    arrays, meta = shard_document(observe_shard(study, range(min(_PICTURES, len(study.probe))), ()))
+    count = _PICTURES
+    shard = observe_shard(study, range(min(count, len(study.probe))), ())
+    while len(shard.positions) < _PICTURES and count < len(study.probe):
+        count *= 2
+        shard = observe_shard(study, range(min(count, len(study.probe))), ())
+    return shard
+
+
+def digest_of(shard: Shard) -> str:
+    """SHA-256 over everything that pictures gave."""
+    arrays, meta = shard_document(shard)
     digest = hashlib.sha256(repr(meta).encode())
     for name, array in sorted(arrays.items()):
         digest.update(f"{name}{array.dtype.str}{array.shape}".encode())

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pooch
 
+from xai_eval.errors import StorageError
 from xai_eval.explainers.dissection.shard import Shard, shard_document, shard_from_document
 from xai_eval.files import read_json, write_files
 
@@ -20,8 +21,9 @@ from xai_eval.files import read_json, write_files
 class Checkpoints:
     """The shards of one study, in a folder of their own named by the study's key.
 
-    The folder is looked at by nobody but runs of the same study, which write the same bytes; so two of them at once do
-    each other no harm. Once a run is through it removes the folder: an answer is always computed, never remembered.
+    The folder is looked at by nobody but runs of the same study, which write the same bytes. Once a run is through it
+    removes the folder: an answer is always computed, never remembered. Another run of it that is still busy then
+    computes again what it needs.
     """
 
     folder: Path
@@ -55,7 +57,12 @@ class Checkpoints:
         np.savez(buffer, **arrays)  # type: ignore[arg-type]  # arrays by name, not its own options
         packed = buffer.getvalue()
         vouching = json.dumps({"sha256": hashlib.sha256(packed).hexdigest(), "shard": meta}).encode()
-        write_files(self.folder, {self._arrays(index).name: packed, self._vouching(index).name: vouching})
+        contents = {self._arrays(index).name: packed, self._vouching(index).name: vouching}
+        try:
+            write_files(self.folder, contents)
+        except StorageError:
+            # The folder was removed in between by another run of the study; whatever else it was comes again.
+            write_files(self.folder, contents)
 
     def remove(self) -> None:
         """Delete them; what cannot be deleted is left."""

@@ -82,6 +82,12 @@ def _checked(classifier: Classifier, layer: str, kept: Mapping[str, Any], count:
             f"layer {layer!r} of {classifier.name} returns {got} for {count} pictures; expected maps (n, units, h, w), "
             "vectors (n, units), or tokens (n, tokens, units) whose first is the class token. Choose other --layers."
         )
+    if output.dim() == _MAP and output.shape[1] == output.shape[2] != output.shape[3]:
+        raise UsageError(
+            f"layer {layer!r} of {classifier.name} returns {tuple(output.shape)}, which looks like maps with their "
+            "units last (n, h, w, units); expected (n, units, h, w). Choose a layer behind the one that permutes "
+            "them, or wrap it."
+        )
     output = output.float()
     if not torch.isfinite(output).all():
         raise ModelMisbehaves(

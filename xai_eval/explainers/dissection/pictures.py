@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from PIL import Image
 
-from xai_eval.errors import InputUnavailable
+from xai_eval.errors import InputUnavailable, ModelMisbehaves
 from xai_eval.explainers.dissection.seen import SeenPicture, see
 from xai_eval.explainers.dissection.study import Study
 from xai_eval.inputs.guarded import guarded
@@ -82,4 +82,10 @@ def _prepared(preprocess: Preprocessing, drawn: Sequence[tuple[ProbeImage, Image
     for image, picture in drawn:
         with guarded(f"the preprocessing of {image.name}", image.pixels.shape):
             prepared.append(preprocess(picture))
+    if len({each.shape for each in prepared}) > 1:
+        shapes = ", ".join(str(tuple(shape)) for shape in {each.shape for each in prepared})
+        raise ModelMisbehaves(
+            f"the preprocessing gives tensors of several shapes ({shapes}); expected one, because pictures go through "
+            "the model in batches. Resize and crop in it."
+        )
     return torch.stack(prepared) if prepared else torch.empty(0)

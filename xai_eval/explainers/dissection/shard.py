@@ -37,6 +37,8 @@ class UnitMaps:
 
     def by_picture(self) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.float32]]]:
         """Go through the pictures: position, units (n,), maps (n, h, w)."""
+        if not len(self.positions):
+            return
         positions, starts = np.unique(self.positions, return_index=True)
         for position, start, stop in zip(positions, starts, [*starts[1:], len(self.positions)], strict=True):
             yield int(position), self.units[start:stop], self.maps[start:stop]
@@ -105,6 +107,16 @@ class Shard:
     def without_maps(self) -> Shard:
         """The same less the maps of all layers."""
         return replace(self, layers=tuple(layer.without_maps for layer in self.layers))
+
+    @property
+    def tops(self) -> tuple[TopValues | None, ...]:
+        """Largest values of the units of every layer."""
+        return tuple(layer.top for layer in self.layers)
+
+    def with_tops(self, tops: Sequence[TopValues | None]) -> Shard:
+        """The same with other largest values, one for every layer."""
+        layers = (replace(layer, top=top) for layer, top in zip(self.layers, tops, strict=True))
+        return replace(self, layers=tuple(layers))
 
     @staticmethod
     def joined(parts: Sequence[Shard]) -> Shard:

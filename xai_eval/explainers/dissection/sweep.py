@@ -16,7 +16,7 @@ from xai_eval.explainers.dissection.checkpoint import Checkpoints
 from xai_eval.explainers.dissection.netdissect import SHARE
 from xai_eval.explainers.dissection.observe import has_maps, layer_outputs, pooled
 from xai_eval.explainers.dissection.pictures import Batch, Skipped, read_batch
-from xai_eval.explainers.dissection.quantile import top_values, values_to_keep
+from xai_eval.explainers.dissection.quantile import TopValues, top_values, values_to_keep
 from xai_eval.explainers.dissection.seen import SeenPicture
 from xai_eval.explainers.dissection.shard import LayerShard, Shard, UnitMaps
 from xai_eval.explainers.dissection.study import Study
@@ -61,10 +61,13 @@ class Sweep:
 
     def maps(self, layer: int) -> Iterator[UnitMaps]:
         """Go through the shards' maps of one layer: those that can reach above its thresholds."""
-        bounds = bounds_of(self.whole)
+        bounds = bounds_of(self.whole.tops)
         for index, positions in enumerate(self.study.shards):
-            # A file may be gone that another run of the same study removed.
-            shard = self.checkpoints.load(index) or observe_shard(self.study, positions, bounds)
+            shard = self.checkpoints.load(index)
+            if shard is None:
+                # Another run of the same study removed it.
+                shard = observe_shard(self.study, positions, bounds)
+                self.checkpoints.save(index, shard)
             for part in shard.layers[layer : layer + 1]:
                 if part.maps is not None:
                     yield part.maps
@@ -94,18 +97,31 @@ def sweep(study: Study, checkpoints: Checkpoints, *, engine: Engine, advance: Ad
 
 def in_this_process(study: Study, checkpoints: Checkpoints, advance: Advance) -> Shard:
     """Compute one shard after the other: the plain `Engine`."""
-    whole: Shard | None = None
+    seen: list[Shard] = []
+    tops: tuple[TopValues | None, ...] = ()
     for index, positions in enumerate(study.shards):
         shard = checkpoints.load(index)
         if shard is None:
-            shard = observe_shard(study, positions, () if whole is None else bounds_of(whole))
+            shard = observe_shard(study, positions, bounds_of(tops))
             checkpoints.save(index, shard)
-        whole = Shard.joined([shard.without_maps] if whole is None else [whole, shard.without_maps])
+        tops = merged_tops(tops, shard.tops)
+        seen.append(shard.without_maps.with_tops([None] * len(shard.layers)))
         # Before hours are spent on the rest.
-        check_readable(study, whole.skipped)
+        check_readable(study, [each for part in seen for each in part.skipped])
         advance(len(positions))
-    assert whole is not None  # a probe set holds at least one picture
-    return whole
+    return Shard.joined(seen).with_tops(tops)
+
+
+def merged_tops(
+    tops: tuple[TopValues | None, ...], others: tuple[TopValues | None, ...]
+) -> tuple[TopValues | None, ...]:
+    """Largest values of the same layers on other pictures together; a part without pictures has no layers."""
+    if not tops or not others:
+        return tops or others
+    return tuple(
+        None if one is None or other is None else TopValues.merged([one, other])
+        for one, other in zip(tops, others, strict=True)
+    )
 
 
 def observe_shard(study: Study, positions: range, bounds: Bounds) -> Shard:
@@ -157,9 +173,9 @@ def _maps(output: torch.Tensor, positions: Sequence[int], bound: NDArray[np.floa
     )
 
 
-def bounds_of(seen: Shard) -> Bounds:
+def bounds_of(tops: Sequence[TopValues | None]) -> Bounds:
     """What the thresholds of all layers cannot fall below any more."""
-    return [None if layer.top is None else layer.top.bound for layer in seen.layers]
+    return [None if top is None else top.bound for top in tops]
 
 
 def check_readable(study: Study, skipped: Sequence[Skipped]) -> None:
