@@ -118,8 +118,8 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
     "against": {"metavar": "SPEC", "help": "dissection: a second model to compare with, or none"},
     "layers": {"nargs": "+", "metavar": "NAME", "help": "dissection: layers (default: layer2 layer3 layer4)"},
     "concepts": {"metavar": "FILE", "help": "dissection: words that CLIP may choose from, one a line"},
-    "clip": {"metavar": "SPEC", "help": "dissection: ViT-B-16/openai, ... or none for pixel labels alone"},
-    "similarity": {"metavar": "NAME", "help": "dissection: soft_wpmi (default), wpmi, cos, cos_cubed or rank_reorder"},
+    "clip": {"metavar": "SPEC", "help": "dissection: scenes, ViT-B-16/openai, ... or none for pixel labels alone"},
+    "similarity": {"metavar": "NAME", "help": "dissection: soft_wpmi, cos_cubed (default of few words), ..."},
     "top_k": {
         "metavar": "K",
         "type": int,

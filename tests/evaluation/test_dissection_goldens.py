@@ -23,17 +23,19 @@ def test_every_case_is_held_against_a_golden(dissected):
     assert tuple(dissected) == MODELS
 
 
-def test_a_model_of_objects_has_more_units_for_objects(dissected):
+@pytest.mark.parametrize("method", ["clip", "pixel"])
+def test_a_model_of_objects_has_more_units_for_objects(method, dissected):
     """Same architecture, same pictures: what was learned differs as what was taught."""
     shares = []
     for model in MODELS[:2]:
-        concepts = dissected[model]["pixel_concepts"].frame
+        concepts = dissected[model][f"{method}_concepts"].frame
         shares.append(concepts.loc[concepts["kind"] == "object", "layer4"].sum() / concepts["layer4"].sum())
     assert shares[0] > shares[1] + 0.3, shares
 
 
-def test_the_models_are_told_apart(dissected):
-    difference = dissected[MODELS[2]]["pixel_difference"].frame.set_index("layer")
+@pytest.mark.parametrize("method", ["clip", "pixel"])
+def test_the_models_are_told_apart(method, dissected):
+    difference = dissected[MODELS[2]][f"{method}_difference"].frame.set_index("layer")
     assert difference.loc["layer4", "p_value"] < 0.01
     assert difference.loc["layer4", "distance"] > difference.loc["layer4", "expected_by_chance"]
 
@@ -42,3 +44,4 @@ def test_interpretable_units_are_more_than_chance_makes(dissected):
     for model in MODELS[:2]:
         layers = dissected[model]["layers"].frame
         assert (layers["interpretable"] > 5 * layers["interpretable_by_chance"]).all()
+        assert (layers["kappa"] > 0.1).all(), "the two methods agree beyond chance"

@@ -250,10 +250,10 @@ def test_every_address_of_openai_holds_a_digest() -> None:
     [
         ("ViT-B-17/openai", r"unknown open_clip model 'ViT-B-17'. Did you mean ViT-B-16"),
         ("ViT-B-16/openia", r"unknown weights 'openia'. Did you mean openai"),
-        ("ViT-B-16", "CLIP spec 'ViT-B-16': expected an architecture"),
-        ("ViT-B-16/", "expected an architecture"),
-        ("/openai", "expected an architecture"),
-        ("", "expected an architecture"),
+        ("ViT-B-16", "CLIP spec 'ViT-B-16': expected 'scenes', or an architecture"),
+        ("ViT-B-16/", "expected 'scenes', or an architecture"),
+        ("/openai", "expected 'scenes', or an architecture"),
+        ("", "expected 'scenes', or an architecture"),
     ],
 )
 def test_a_wrong_spec(spec: str, reason: str) -> None:

@@ -14,7 +14,9 @@ from xai_eval import evaluate, load_model
 from xai_eval.cli import main
 from xai_eval.drift import State, judge
 from xai_eval.errors import InputUnavailable, UsageError
+from xai_eval.explainers.dissection.by_clip import default_similarity
 from xai_eval.inputs.classifier import Classifier
+from xai_eval.inputs.concept_sets import load_concepts
 from xai_eval.inputs.labelled import ImageSet
 from xai_eval.inputs.preprocessing import fixed_size_preprocessing
 from xai_eval.inputs.probes import load_probe
@@ -316,3 +318,14 @@ def test_from_the_command_line_to_page_figures_and_tables(tmp_path, capsys, cach
     page = (tmp_path / "reports" / "index.html").read_text()
     assert page.count('class="strip"') == 128
     assert "layer4: 128 units" in page
+
+
+def test_few_words_are_compared_by_the_function_without_a_prior(cache):
+    """And a probe set smaller than the published number of top images has as many as fit."""
+    few = {"images": "scenes:48", "device": "cpu", "against": "none", "layers": ["layer4"], "shuffles": 0}
+    (found,) = evaluate("dissection", **few)
+    assert found.case.params["similarity"] == {"name": "cos_cubed", "top_k": None}
+    assert set(found["clip_units"].frame["label"].dropna()) <= set(load_concepts("scenes").concepts)
+    (wpmi,) = evaluate("dissection", **{**few, "similarity": "soft_wpmi"})
+    assert wpmi.case.params["similarity"] == {"name": "soft_wpmi", "top_k": 4}
+    assert default_similarity(100) == "soft_wpmi"

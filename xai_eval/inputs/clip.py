@@ -14,11 +14,15 @@ from PIL import Image
 from torch import nn
 
 from xai_eval.errors import ModelMisbehaves, UsageError
+from xai_eval.inputs.bundled_models import read_safetensors
+from xai_eval.inputs.data import bundled, bundled_entry
 from xai_eval.inputs.devices import move
 from xai_eval.inputs.guarded import guarded
 from xai_eval.inputs.published_clip import Tokenizer, load_published_clip
-from xai_eval.inputs.weights import weights_digest
+from xai_eval.inputs.weights import load_weights, weights_digest
 
+_BUNDLED = "scenes"
+_KEY, _MERGES_KEY = "clip_scenes", "clip_scenes_merges"
 _TEXTS_AT_ONCE = 256
 _SHOWN = 20
 
@@ -58,6 +62,7 @@ class Clip:
         preprocess: from an RGB picture to the tensor (3, H, W) that the model takes.
         tokenizer: from M texts to tokens, int64 (M, L); what does not fit into L is cut off.
         weights_digest: SHA-256 over the weights.
+        words: all the words that its captions had, where these are known; empty where they are not.
     """
 
     name: str
@@ -65,6 +70,7 @@ class Clip:
     preprocess: ClipPreprocessing
     tokenizer: Tokenizer
     weights_digest: str
+    words: frozenset[str] = frozenset()
 
     def describe(self) -> dict[str, Any]:
         """Return how pictures are prepared, as JSON values."""
@@ -101,8 +107,11 @@ class Clip:
         return self._finite(torch.cat(parts))
 
     def notes_on(self, texts: Sequence[str]) -> tuple[str, ...]:
-        """Say of which texts the model reads only the beginning."""
-        return _note(f"the CLIP model {self.name} reads only the beginning of", self._too_long(texts))
+        """Say of which texts the model reads only the beginning, and which have words that it was never taught."""
+        return (
+            *_note(f"the CLIP model {self.name} reads only the beginning of", self._too_long(texts)),
+            *_note(f"the CLIP model {self.name} was never taught all words of", self._unknown(texts)),
+        )
 
     @property
     def _device(self) -> torch.device:
@@ -120,28 +129,50 @@ class Clip:
         cut = (tokens != self.tokenizer(list(texts), length + 1)[:, :length]).any(dim=1)
         return [text for text, is_cut in zip(texts, cut.tolist(), strict=True) if is_cut]
 
+    def _unknown(self, texts: Sequence[str]) -> list[str]:
+        return [text for text in texts if self.words and not self.words.issuperset(text.lower().split())]
+
 
 def load_clip(spec: str, *, device: str = "cpu") -> Clip:
     """Load the CLIP model that a spec names.
 
     Args:
-        spec: an architecture of open_clip with the tag of its weights, such as "ViT-B-16/openai".
+        spec: "scenes" (bundled: a small model trained on captions of the procedural scenes, which knows their words
+            and no others), or an architecture of open_clip with the tag of its weights, such as "ViT-B-16/openai".
         device: a PyTorch device such as "cpu" or "cuda:0"; "auto" takes the GPU if there is one.
 
     Raises:
         UsageError: the spec is malformed, a name in it is unknown, or the device is not there.
         InputUnavailable: the model or its weights cannot be had, or do not fit together.
     """
-    name, _, tag = spec.rpartition("/")
-    if not name or not tag:
-        raise UsageError(
-            f"CLIP spec {spec!r}: expected an architecture of open_clip and the tag of its weights, as in "
-            "'ViT-B-16/openai'."
-        )
-    module, tokenizer = load_published_clip(name, tag)
+    if spec == _BUNDLED:
+        clip = _bundled_clip()
+    else:
+        name, _, tag = spec.rpartition("/")
+        if not name or not tag:
+            raise UsageError(
+                f"CLIP spec {spec!r}: expected {_BUNDLED!r}, or an architecture of open_clip and the tag of its "
+                "weights, as in 'ViT-B-16/openai'."
+            )
+        clip = _clip(spec, *load_published_clip(name, tag))
+    move(clip.module, device)
+    return clip
+
+
+def _bundled_clip() -> Clip:
+    entry, path, merges = bundled_entry(_KEY), bundled(_KEY), bundled(_MERGES_KEY)
+    module = open_clip.CLIP(**entry["model_cfg"])
+    load_weights(module, read_safetensors(path), path)
+    open_clip.set_model_preprocess_cfg(module, entry["preprocess_cfg"])
+    context_length = entry["model_cfg"]["text_cfg"]["context_length"]
+    tokenizer = open_clip.SimpleTokenizer(str(merges), context_length=context_length)
+    return _clip(_BUNDLED, module, tokenizer, frozenset(entry["words"]))
+
+
+def _clip(name: str, module: nn.Module, tokenizer: Tokenizer, words: frozenset[str] = frozenset()) -> Clip:
     config = PreprocessCfg(**open_clip.get_model_preprocess_cfg(module))
-    move(module.eval(), device)
-    return Clip(spec, module, ClipPreprocessing(config), tokenizer, weights_digest(module))
+    module.eval()
+    return Clip(name, module, ClipPreprocessing(config), tokenizer, weights_digest(module), words)
 
 
 def _note(what: str, texts: Sequence[str]) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ def dissection(
     layers: Sequence[str] | None = None,
     concepts: str | None = None,
     clip: str | None = None,
-    similarity: str = "soft_wpmi",
+    similarity: str | None = None,
     top_k: int | None = None,
     probe_size: int | None = None,
     picture: str | None = None,
@@ -42,10 +42,10 @@ def dissection(
             convolutional block.
         concepts: the words that CLIP may choose from: "scenes" (the bundled twenty) or a text file, one a line; those
             that the probe set labels its pixels with if None.
-        clip: a model of open_clip, or "none" to use pixel labels alone; ViT-B-16/openai if None, but none for bundled
-            scenes, which are no photographs.
+        clip: "scenes" (bundled, knows the words of the scenes), a model of open_clip such as "ViT-B-16/openai", or
+            "none" to use pixel labels alone; the bundled one for bundled scenes if None, else ViT-B-16/openai.
         similarity: how CLIP's view of the pictures is compared with what a unit does: soft_wpmi, wpmi, cos, cos_cubed
-            or rank_reorder.
+            or rank_reorder; soft_wpmi if None, but cos_cubed where there are fewer than 100 words.
         top_k: number of top images that soft_wpmi and wpmi look at; 100 and 28 if None, but no more than a tenth of the
             pictures.
         probe_size: so many pictures of the probe set, drawn at random with `seed`; all if None.

@@ -77,7 +77,7 @@ def check_request(
     layers: Sequence[str] | None,
     concepts: str | None,
     clip: str | None,
-    similarity: str,
+    similarity: str | None,
     top_k: int | None,
     probe_size: int | None,
     picture: str | None,
@@ -92,7 +92,7 @@ def check_request(
         UsageError: an unknown name, or a number out of range.
         InputUnavailable: a model or the words cannot be had.
     """
-    from xai_eval.explainers.dissection.by_clip import choose_similarity
+    from xai_eval.explainers.dissection.by_clip import choose_similarity, default_similarity
     from xai_eval.explainers.dissection.study import Study
 
     _check_number("seed", seed, 0, LARGEST_SEED)
@@ -101,8 +101,9 @@ def check_request(
     if top_k is not None:
         _check_number("top_k", top_k, 1, 1_000_000)
     chosen = probe if probe_size is None else probe.subset(probe_size, seed)
-    by = choose_similarity(similarity, top_k, len(chosen), seed)
     vocabulary = _vocabulary(chosen, concepts, clip, str(classifier.device))
+    words = len(vocabulary.words.concepts) if vocabulary else 0
+    by = choose_similarity(similarity or default_similarity(words), top_k, len(chosen), seed)
     models = [_dissected(each, layers) for each in (classifier, *_second(classifier, against))]
     clip_model = vocabulary.clip if vocabulary else None
     study = Study(chosen, tuple(models), clip_model, batch_size, max(1, _PICTURES_PER_SHARD // batch_size))
@@ -132,8 +133,8 @@ def _engine(name: str) -> Engine:
 def _vocabulary(probe: ProbeSet, concepts: str | None, clip: str | None, device: str) -> Vocabulary | None:
     from xai_eval.inputs.clip import load_clip
 
-    # What CLIP learned is photographs; the bundled scenes are drawn, and all of their pixels are labelled.
-    named = clip or (NOTHING if probe.name == _BUNDLED else _STUDY_CLIP)
+    # Published CLIPs learned photographs; the bundled scenes are drawn, and have one of their own.
+    named = clip or (_BUNDLED if probe.name == _BUNDLED else _STUDY_CLIP)
     if named == NOTHING:
         if not probe.concepts:
             raise UsageError(

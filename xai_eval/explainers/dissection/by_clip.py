@@ -17,6 +17,7 @@ Floats = NDArray[np.float32]
 
 # Published numbers of images for the functions that look at the top ones.
 _TOP_K = {"soft_wpmi": 100, "wpmi": 28}
+_MANY_WORDS = 100
 # One picture has no order.
 _LEAST_FOR_RANKS = 40
 
@@ -41,6 +42,16 @@ class Similarity:
         if self.top_k is not None:
             return {"top_k": self.top_k}
         return {"seed": self.seed} if self.name == "rank_reorder" else {}
+
+
+def default_similarity(words: int) -> str:
+    """Return the published function, or cos cubed where the words are few.
+
+    The prior of soft-WPMI takes from a word what all units of the layer have in common. Of few words it so takes the
+    right one from most units: over the twenty words of the scenes, its labels of layer4 correlate with what pictures
+    show by 0.07 and 0.11, those of cos cubed by 0.28 and 0.50 (`scenes:objects` and `scenes:places`).
+    """
+    return "soft_wpmi" if words >= _MANY_WORDS else "cos_cubed"
 
 
 def choose_similarity(name: str, top_k: int | None, pictures: int, seed: int) -> Similarity:
