@@ -2,7 +2,6 @@
 
 import dataclasses
 import sys
-import threading
 import time
 
 import pytest
@@ -57,10 +56,14 @@ def cluster(monkeypatch):
     made.shutdown()
 
 
-def made_nodes():
+def wait_for_living(count):
+    """Ray notes the death of a node some time after it."""
     import ray
 
-    return ray.nodes()
+    deadline = time.monotonic() + 60
+    while (living := sum(node["Alive"] for node in ray.nodes())) != count:
+        assert time.monotonic() < deadline, f"{living} nodes live, expected {count}"
+        time.sleep(0.1)
 
 
 @pytest.mark.slow
@@ -72,12 +75,12 @@ def test_a_node_that_dies_changes_nothing(cluster, tmp_path):
     def advance(count):
         came.append(count)
         if len(came) == 2:  # of six shards
-            threading.Thread(target=made.remove_node, args=(nodes[1], False)).start()
+            made.remove_node(nodes[1], False)
+            wait_for_living(2)  # the head and one of the two
 
     found = sweep(slow_study(seconds=0.1), Checkpoints(tmp_path / "there"), engine=on_ray, advance=advance)
     assert_same(found, expected)
     assert came == [8] * 6
-    assert sum(node["Alive"] for node in made_nodes()) == 2  # the head and one of the two
 
 
 @pytest.mark.slow
