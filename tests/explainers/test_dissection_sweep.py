@@ -289,6 +289,35 @@ def test_the_key_follows_contents_never_names():
     assert len({key, study.key({"torch": "3"}), *(other.key({}) for other in others)}) == 9
 
 
+def in_its_format(study):
+    model = study.models[0]
+    return dataclasses.replace(study, models=(Dissected.at_its_fastest(model.classifier, model.layers),))
+
+
+def test_the_fastest_memory_format_gives_the_same(tmp_path):
+    study = make_study(count=20, layers=("layer3", "layer4", "fc"))
+    plain, fast = swept(study, tmp_path / "plain"), swept(in_its_format(study), tmp_path / "fast")
+    assert fast.study.models[0].memory_format is torch.channels_last
+    assert fast.study.key({}) != study.key({})
+    for expected, found in zip(plain.whole.layers, fast.whole.layers, strict=True):
+        np.testing.assert_allclose(found.activations, expected.activations, rtol=0, atol=1e-4)
+    for layer in (0, 1):
+        for expected, found in zip(plain.maps(layer), fast.maps(layer), strict=True):
+            np.testing.assert_array_equal(found.units, expected.units)
+            np.testing.assert_allclose(found.maps, expected.maps, rtol=0, atol=1e-4)
+
+
+def test_a_model_that_bears_the_ordinary_format_alone_is_dissected_in_it(tmp_path):
+    study = in_its_format(odd_study(lambda x: x.view(len(x), -1)))
+    assert study.models[0].memory_format is torch.contiguous_format
+    assert swept(study, tmp_path).whole.layers[0].activations.shape == (4, 3 * 96 * 96)
+
+
+def test_a_model_that_fails_is_named_before_the_pass():
+    with pytest.raises(ModelMisbehaves, match=r"odd fails on a batch of shape .*too wide"):
+        in_its_format(odd_study(lambda x: (_ for _ in ()).throw(ValueError("too wide"))))
+
+
 def test_code_that_changed_is_seen_where_weights_did_not():
     plain, doubled = odd_study(lambda x: x), odd_study(lambda x: 2 * x)
     assert plain.key({}) == doubled.key({})

@@ -184,7 +184,7 @@ def _dissected(classifier: Classifier, layers: Sequence[str] | None) -> Dissecte
         raise UsageError(f"layers is {layers!r}; expected the names of at least one layer.")
     for name in names:
         classifier.layer(name)
-    return Dissected(classifier, names)
+    return Dissected.at_its_fastest(classifier, names)
 
 
 def _default_layers(classifier: Classifier) -> tuple[str, ...]:

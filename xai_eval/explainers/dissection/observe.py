@@ -28,7 +28,7 @@ def layer_outputs(model: Dissected, batch: torch.Tensor) -> dict[str, torch.Tens
     """
     classifier = model.classifier
     with guarded(classifier.name, batch.shape), torch.no_grad(), _kept(model) as kept:
-        logits(classifier, batch.to(classifier.device))
+        logits(classifier, batch.to(classifier.device, memory_format=model.memory_format))
     return {layer: _checked(classifier, layer, kept, len(batch)) for layer in model.layers}
 
 
@@ -48,12 +48,14 @@ def has_maps(output: torch.Tensor) -> bool:
 
 @contextmanager
 def _kept(model: Dissected) -> Iterator[Mapping[str, Any]]:
-    """Collect what layers return, copied, because an in-place ReLU that follows would change it."""
+    """Collect what layers return, copied, because an in-place ReLU that follows would change it, units first."""
     kept: dict[str, Any] = {}
 
     def keep(layer: str) -> torch.utils.hooks.RemovableHandle:
         def hook(_module: object, _inputs: object, output: Any) -> None:
-            kept[layer] = output.detach().clone() if isinstance(output, torch.Tensor) else output
+            if isinstance(output, torch.Tensor):
+                output = output.detach().clone(memory_format=torch.contiguous_format)
+            kept[layer] = output
 
         return model.classifier.layer(layer).register_forward_hook(hook)
 

@@ -72,7 +72,7 @@ def seen_labels(preprocess: Preprocessing, labels: NDArray[np.int32], size: tupl
     seen = np.zeros((len(labels), *view), dtype=np.int32)
     for drawn, carried in zip(labels, seen, strict=True):
         full = _resized(drawn, size)
-        for label in np.unique(full[full > 0]):
+        for label in np.flatnonzero(np.bincount(full[full > 0])):
             carried[preprocess.mask(full == label)] = label
     return seen
 

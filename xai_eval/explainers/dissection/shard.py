@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from xai_eval.explainers.dissection.pictures import Skipped
@@ -32,8 +33,10 @@ class UnitMaps:
 
     def above(self, bounds: NDArray[np.floating[Any]]) -> UnitMaps:
         """Return the maps whose maximum exceeds their unit's bound, (J,)."""
-        kept = self.maps.max(axis=(1, 2)) > bounds[self.units] if len(self.maps) else np.zeros(0, dtype=bool)
-        return UnitMaps(self.units[kept], self.positions[kept], self.maps[kept])
+        if not len(self.maps):
+            return self
+        kept = torch.from_numpy(self.maps).amax(dim=(1, 2)).numpy() > bounds[self.units]
+        return self if kept.all() else UnitMaps(self.units[kept], self.positions[kept], self.maps[kept])
 
     def by_picture(self) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.float32]]]:
         """Go through the pictures: position, units (n,), maps (n, h, w)."""
@@ -81,7 +84,7 @@ class LayerShard:
         return LayerShard(
             activations=np.concatenate([part.activations for part in parts]),
             top=top,
-            maps=UnitMaps.joined(maps).above(top.bound) if top is not None and maps else None,
+            maps=UnitMaps.joined([each.above(top.bound) for each in maps]) if top is not None and maps else None,
         )
 
 

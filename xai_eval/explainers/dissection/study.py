@@ -9,19 +9,45 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import torch
+
 from xai_eval.explainers.dissection.netdissect import SHARE
+from xai_eval.explainers.memory_format import best_memory_format
 from xai_eval.inputs.classifier import Classifier
 from xai_eval.inputs.clip import Clip
-from xai_eval.inputs.preprocessing import Preprocessing
+from xai_eval.inputs.guarded import guarded
+from xai_eval.inputs.outputs import logits
+from xai_eval.inputs.preprocessing import Preprocessing, prepared_shape
 from xai_eval.inputs.probe_set import ProbeSet
 
 
 @dataclass(frozen=True, eq=False)
 class Dissected:
-    """A model and the layers of it whose units are to be labelled."""
+    """A model and the layers of it whose units are to be labelled.
+
+    Attributes:
+        classifier: the model.
+        layers: by name.
+        memory_format: in which it gets its pictures, on every machine that shares the pass.
+    """
 
     classifier: Classifier
     layers: tuple[str, ...]
+    memory_format: torch.memory_format = torch.contiguous_format
+
+    @classmethod
+    def at_its_fastest(cls, classifier: Classifier, layers: tuple[str, ...]) -> Dissected:
+        """Return the model in the memory format that suits it best.
+
+        Raises:
+            ModelMisbehaves: the model raises, or returns no logits.
+        """
+        shape = prepared_shape(classifier.preprocess)
+        # Noise, because a plain picture would hide axes that are mixed up.
+        example = torch.randn(1, *shape, generator=torch.Generator().manual_seed(0)).to(classifier.device)
+        with torch.no_grad(), guarded(classifier.name, example.shape):
+            logits(classifier, example)
+            return cls(classifier, layers, best_memory_format(classifier.module, example))
 
 
 @dataclass(frozen=True)
@@ -87,7 +113,12 @@ class Study:
             "pictures": list(self.probe.names),
             "concepts": [[concept.name, concept.category] for concept in self.probe.concepts],
             "models": [
-                [model.classifier.weights_digest, _described(model.classifier.preprocess), list(model.layers)]
+                [
+                    model.classifier.weights_digest,
+                    _described(model.classifier.preprocess),
+                    list(model.layers),
+                    str(model.memory_format),
+                ]
                 for model in self.models
             ],
             "clip": None if self.clip is None else [self.clip.weights_digest, self.clip.describe()],

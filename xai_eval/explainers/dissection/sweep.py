@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -126,8 +127,18 @@ def merged_tops(
 
 def observe_shard(study: Study, positions: range, bounds: Bounds) -> Shard:
     """Decode, prepare and run the pictures at `positions`, batch by batch."""
-    batches = (positions[start : start + study.batch_size] for start in range(0, len(positions), study.batch_size))
-    return Shard.joined([_observe_batch(study, read_batch(study, batch), bounds) for batch in batches])
+    return Shard.joined([_observe_batch(study, batch, bounds) for batch in _read_ahead(study, positions)])
+
+
+def _read_ahead(study: Study, positions: range) -> Iterator[Batch]:
+    """Go through the batches of a shard, the next of which is read while the models are at one."""
+    batches = [positions[start : start + study.batch_size] for start in range(0, len(positions), study.batch_size)]
+    with ThreadPoolExecutor(max_workers=1) as reader:
+        coming = reader.submit(read_batch, study, batches[0])
+        for following in batches[1:]:
+            batch, coming = coming.result(), reader.submit(read_batch, study, following)
+            yield batch
+        yield coming.result()
 
 
 def _observe_batch(study: Study, batch: Batch, bounds: Bounds) -> Shard:
