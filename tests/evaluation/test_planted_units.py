@@ -1,20 +1,22 @@
 """Units that are known to stand for a concept must be found to: every method, with noise added in steps.
 
 A planted unit's map is the share of each cell that its concept covers, so what it stands for is known exactly. Noise is
-in units of the standard deviation of the noise-free maps. In CLIP's place stands one that knows how much of each
-picture each concept covers: what is tested is how labels are chosen, not what a CLIP knows. With -s the recovery is
-printed.
+in units of the standard deviation of the noise-free maps. It is tested twice: with an oracle in CLIP's place that knows
+how much of each picture each concept covers, so that only the choice of labels counts; and with the bundled CLIP, which
+knows the scenes as far as it learned them. With -s the recovery is printed.
 """
 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 from torch.nn import functional as F
@@ -26,6 +28,7 @@ from xai_eval.explainers.dissection.similarity import SIMILARITIES
 from xai_eval.explainers.dissection.study import Dissected, Study
 from xai_eval.explainers.dissection.sweep import Sweep, in_this_process, sweep
 from xai_eval.inputs.classifier import Classifier
+from xai_eval.inputs.clip import Clip, load_clip
 from xai_eval.inputs.models import load_model
 from xai_eval.inputs.preprocessing import fixed_size_preprocessing
 from xai_eval.inputs.probe_set import ProbeImage, ProbeSet
@@ -68,9 +71,6 @@ class Oracle:
         return {"kind": "oracle"}
 
 
-WORDS = np.eye(len(CONCEPTS), dtype=np.float32)
-
-
 def areas(image: ProbeImage) -> torch.Tensor:
     """Share of the picture that each concept covers; the root, so that objects are not lost beside backgrounds."""
     counts = np.bincount(image.labels[0].ravel(), minlength=1 + len(CONCEPTS))[1 : 1 + len(CONCEPTS)]
@@ -98,37 +98,55 @@ def probe() -> ProbeSet:
     return load_probe(f"scenes:{PICTURES}")
 
 
-@pytest.fixture(scope="module")
-def recovery(probe: ProbeSet, tmp_path_factory: Any) -> pd.DataFrame:
-    """Share of the twenty units whose label is their concept: one row a noise, one column a method."""
+@dataclass(frozen=True, eq=False)
+class Eye:
+    """What looks at the pictures, and the directions of the twenty words for it, (20, D)."""
+
+    clip: Clip
+    words: NDArray[np.float32]
+
+
+@pytest.fixture(scope="module", params=["oracle", "bundled"])
+def eye(request: pytest.FixtureRequest, probe: ProbeSet) -> Eye:
     assert [each.name for each in probe.concepts[: len(CONCEPTS)]] == list(CONCEPTS)
-    clip = Oracle(probe)
+    if request.param == "oracle":
+        return Eye(Oracle(probe), np.eye(len(CONCEPTS), dtype=np.float32))
+    clip = load_clip("scenes")
+    return Eye(clip, clip.embed_texts(CONCEPTS).cpu().numpy())
+
+
+@pytest.fixture(scope="module")
+def recovery(probe: ProbeSet, eye: Eye, tmp_path_factory: Any) -> pd.DataFrame:
+    """Share of the twenty units whose label is their concept: one row a noise, one column a method."""
     rows = []
     for noise in NOISE:
-        study = Study(probe, (Dissected(planted_model(probe, noise), ("planted",)),), clip)
+        study = Study(probe, (Dissected(planted_model(probe, noise), ("planted",)),), eye.clip)
         found = sweep(study, Checkpoints(tmp_path_factory.mktemp("planted")), engine=in_this_process)
-        rows.append({"noise": noise, **recovered(found)})
+        rows.append({"noise": noise, **recovered(found, eye)})
     frame = pd.DataFrame(rows).set_index("noise")
-    print(f"\n{frame.round(2).to_string()}")
+    print(f"\n{eye.clip.name}\n{frame.round(2).to_string()}")
     return frame
 
 
-def recovered(found: Sweep) -> dict[str, float]:
-    activations, embeddings = found.whole.layers[0].activations, found.whole.embeddings
+def recovered(found: Sweep, eye: Eye) -> dict[str, float]:
     right = np.arange(len(CONCEPTS))
-    shares = {}
-    for name in SIMILARITIES:
-        scores = label_by_clip(embeddings, WORDS, activations, choose_similarity(name, None, PICTURES, 0))
-        shares[name] = float(np.mean(np.nan_to_num(scores, nan=-np.inf).argmax(axis=1) == right))
+    shares = {name: float(np.mean(labelled_by(name, found, eye) == right)) for name in SIMILARITIES}
     pixels = label_by_pixels(found, 0, 0, 0)
-    shares["pixels"] = float(np.mean(pixels.counts.iou().argmax(axis=1) == right))
-    return shares
+    return {**shares, "pixels": float(np.mean(pixels.counts.iou().argmax(axis=1) == right))}
+
+
+def labelled_by(name: str, found: Sweep, eye: Eye) -> NDArray[np.int64]:
+    embeddings, activations = found.whole.embeddings, found.whole.layers[0].activations
+    scores = label_by_clip(embeddings, eye.words, activations, choose_similarity(name, None, PICTURES, 0))
+    return np.nan_to_num(scores, nan=-np.inf).argmax(axis=1)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
-def test_planted_units_are_found(method: str, recovery: pd.DataFrame) -> None:
-    assert recovery.loc[NOISE[0], method] >= (1.0 if method == "pixels" else 0.8)
+def test_planted_units_are_found(method: str, recovery: pd.DataFrame, eye: Eye) -> None:
+    # rank_reorder divides by the root of a concept's mean cosine, which a real CLIP may have below 0: no score then.
+    least = {"pixels": 1.0, "rank_reorder": 0.8 if eye.clip.name == "oracle" else 0.5}.get(method, 0.8)
+    assert recovery.loc[NOISE[0], method] >= least
 
 
 @pytest.mark.slow
@@ -138,16 +156,9 @@ def test_noise_costs_every_method_something_in_the_end(recovery: pd.DataFrame) -
 
 
 @pytest.mark.slow
-def test_the_units_of_the_class_layer_stand_for_their_classes(probe: ProbeSet, tmp_path: Any) -> None:
-    study = Study(probe, (Dissected(load_model("scenes:objects"), ("fc",)),), Oracle(probe))
-    found = sweep(study, Checkpoints(tmp_path), engine=in_this_process)
-    scores = label_by_clip(
-        found.whole.embeddings,
-        WORDS,
-        found.whole.layers[0].activations,
-        choose_similarity("soft_wpmi", None, PICTURES, 0),
-    )
-    labels = [CONCEPTS[best] for best in scores.argmax(axis=1)]
-    right = np.mean([label == name for label, name in zip(labels, OBJECTS, strict=True)])
-    print(f"\ntop-1 of the class layer's labels: {right:.2f}")
+def test_the_units_of_the_class_layer_stand_for_their_classes(probe: ProbeSet, eye: Eye, tmp_path: Any) -> None:
+    study = Study(probe, (Dissected(load_model("scenes:objects"), ("fc",)),), eye.clip)
+    labels = labelled_by("soft_wpmi", sweep(study, Checkpoints(tmp_path), engine=in_this_process), eye)
+    right = np.mean([CONCEPTS[label] == name for label, name in zip(labels, OBJECTS, strict=True)])
+    print(f"\n{eye.clip.name}: top-1 of the class layer's labels: {right:.2f}")
     assert right >= 0.9
