@@ -175,7 +175,7 @@ def accept(judged: Judged, goldens: Goldens, keys: Sequence[str], *, everything:
         )
     if everything:
         _require_readable(judged, "--all")
-    chosen = list(judged.results) if everything else [_resolve(key, judged.results) for key in keys]
+    chosen = list(judged.results) if everything else [resolve_case(key, judged.results) for key in keys]
     changed = {v.case.key for v in judged.verdicts if v.state is not State.OK}
     changed |= {k for k in chosen if k not in judged.goldens}
     accepted = [key for key in chosen if key in changed]
@@ -214,7 +214,12 @@ def _scope(record: RunRecord) -> set[Scope]:
     return set(itertools.product(record.tasks, record.inputs, record.models))
 
 
-def _resolve(key: str, results: Mapping[str, Result]) -> str:
+def resolve_case(key: str, results: Mapping[str, Result]) -> str:
+    """Return the key of the case that a person names by its key, without its hash, or by its input.
+
+    Raises:
+        UsageError: no case is called so, or several are.
+    """
     if key in results:
         return key
     matches = [k for k, r in results.items() if key in _names(r.case)]
