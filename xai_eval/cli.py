@@ -18,6 +18,7 @@ from xai_eval.files import accessible, exists
 from xai_eval.golden import Goldens, Judged, accept, judge_by_run, judge_run, unused_goldens
 from xai_eval.lock import locked
 from xai_eval.progress import shown
+from xai_eval.quarantine import read_quarantine
 
 if TYPE_CHECKING:
     from xai_eval.result import Result
@@ -57,6 +58,7 @@ def _run(options: argparse.Namespace) -> int:
         if name.startswith(PARAMETER) and value is not None
     }
     goldens = _goldens(options)
+    read_quarantine(goldens.folder)  # what is wrong with it is said before anything is computed
     for name in given:
         if not any(name in find_task(each).parameters for each in names):
             raise UsageError(f"--{name.replace('_', '-')} is no parameter of {' or '.join(names)}.")
@@ -87,7 +89,7 @@ def _judge_and_report(
     from xai_eval.report import write_report
 
     judged = judge_run(folder, goldens)
-    page = write_report(folder, judged.record, judged.results, judged.goldens, judged.verdicts)
+    page = write_report(folder, judged.record, judged.results, judged.goldens, judged.verdicts, goldens.folder)
     return _print_verdicts(judged, options, page, failing)
 
 
@@ -103,7 +105,7 @@ def _print_verdicts(
         print("\n".join([*summary_lines(judged.verdicts), *([f"page: {page}"] if page else [])]))
     if not judged.measured:
         return EXIT_NOTHING
-    failed = [v for v in judged.verdicts if v.failed and (failing is None or v.state in failing)]
+    failed = [v for v in judged.verdicts if v.failed and (failing is None or v.state in failing or v.overdue)]
     return EXIT_DRIFT if failed else EXIT_OK
 
 
@@ -115,10 +117,18 @@ def _diff(options: argparse.Namespace) -> int:
 def _accept(options: argparse.Namespace) -> int:
     goldens = _goldens(options)
     judged = judge_run(options.results, goldens)
-    accepted = accept(judged, goldens, options.case, everything=options.all, reason=options.reason)
+    accepted = accept(judged, goldens, options.case, everything=options.all, reason=options.reason, bulk=options.bulk)
     for key in accepted:
         print(f"accepted {key}")
     print(f"{len(accepted)} goldens changed in {options.golden}")
+    return EXIT_OK
+
+
+def _log(options: argparse.Namespace) -> int:
+    from xai_eval.report.log import history_lines
+
+    key, history = _goldens(options).history(options.case)
+    print("\n".join([key, *history_lines(history)]))
     return EXIT_OK
 
 
@@ -136,8 +146,9 @@ def _prune(options: argparse.Namespace) -> int:
 def _report(options: argparse.Namespace) -> int:
     from xai_eval.report import write_report
 
-    judged = judge_run(options.results, _goldens(options))
-    print(write_report(options.results, judged.record, judged.results, judged.goldens, judged.verdicts))
+    goldens = _goldens(options)
+    judged = judge_run(options.results, goldens)
+    print(write_report(options.results, judged.record, judged.results, judged.goldens, judged.verdicts, goldens.folder))
     return EXIT_OK
 
 
@@ -188,6 +199,7 @@ _COMMANDS = {
     "check": _check,
     "diff": _diff,
     "accept": _accept,
+    "log": _log,
     "prune": _prune,
     "report": _report,
     "list": _list,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from xai_eval import __version__
+from xai_eval.accept_command import GOLDEN, RESULTS
 
 # Parameters of tasks are kept apart from options of the command by this prefix.
 PARAMETER = "param_"
@@ -42,9 +43,7 @@ def _add_run(commands: Any) -> None:
         "--model", metavar="SPEC", help="scenes:objects, torchvision:resnet50, file:PATH.py:FACTORY, ..."
     )
     command.add_argument("--images", metavar="SPEC", help="scenes, imagenet-samples, a folder, a file or a glob")
-    command.add_argument(
-        "--out", type=Path, default=Path("reports"), metavar="DIR", help="folder to write (default: reports)"
-    )
+    command.add_argument("--out", type=Path, default=RESULTS, metavar="DIR", help="folder to write (default: reports)")
     command.add_argument("--device", default="auto", help="auto, cpu, cuda, ... (default: auto)")
     command.add_argument("--quiet", action="store_true", help="no progress bar")
     _add_golden(command)
@@ -149,11 +148,15 @@ def _add_changing(commands: Any) -> None:
     command.add_argument("case", nargs="*", metavar="CASE", help="case key, or the name of a picture")
     command.add_argument("--all", action="store_true", help="accept every result of the run")
     command.add_argument("--reason", required=True, metavar="TEXT", help="why this is right; kept beside the golden")
+    command.add_argument("--bulk", action="store_true", help="change more than 20 goldens at once")
     prune = _command(commands, "prune", "delete goldens that the run should have used and did not")
     prune.add_argument("--dry-run", action="store_true", help="only say which")
     for each in (command, prune):
         _add_results(each, "--results")
         _add_golden(each)
+    log = _command(commands, "log", "show what was accepted for a case: when, by whom, why, over which verdict")
+    log.add_argument("case", metavar="CASE", help="case key, or the name of a picture")
+    _add_golden(log)
 
 
 def _add_rest(commands: Any) -> None:
@@ -173,14 +176,14 @@ def _command(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
 
 def _add_results(command: argparse.ArgumentParser, name: str, **how: Any) -> None:
     text = "folder of a run (default: reports)"
-    command.add_argument(name, type=Path, default=Path("reports"), metavar="RESULTS", help=text, **how)
+    command.add_argument(name, type=Path, default=RESULTS, metavar="RESULTS", help=text, **how)
 
 
 def _add_golden(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--golden",
         type=Path,
-        default=Path("golden"),
+        default=GOLDEN,
         metavar="DIR",
         help="folder of goldens (default: golden)",
     )
