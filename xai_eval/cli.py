@@ -68,11 +68,16 @@ def _run(options: argparse.Namespace) -> int:
         plans.append(plan(name, model=options.model, images=options.images, device=options.device, params=own))
     with locked(options.out), nullcontext() if options.quiet else shown():
         run(plans, options.out, _progress if not options.quiet else _silent)
-        return _judge_and_report(options.out, goldens, options, failing=("drift", "incomparable", "error"))
+        judged, page = _judged_and_reported(options.out, goldens)
+        return _print_verdicts(judged, options, page, failing=("drift", "incomparable", "error"))
 
 
 def _check(options: argparse.Namespace) -> int:
-    return _judge_and_report(options.results, _goldens(options), options)
+    from xai_eval.report.pull_request import publish
+
+    judged, page = _judged_and_reported(options.results, _goldens(options))
+    publish(judged.verdicts, page)
+    return _print_verdicts(judged, options, page)
 
 
 def _goldens(options: argparse.Namespace) -> Goldens:
@@ -82,20 +87,19 @@ def _goldens(options: argparse.Namespace) -> Goldens:
     return Goldens(options.golden)
 
 
-def _judge_and_report(
-    folder: Path, goldens: Goldens, options: argparse.Namespace, failing: Sequence[str] | None = None
-) -> int:
-    """Judge, write the page and print. `failing` names the states that fail; all but ok if it is None."""
+def _judged_and_reported(folder: Path, goldens: Goldens) -> tuple[Judged, Path]:
+    """Judge the run in `folder` and write its page."""
     from xai_eval.report import write_report
 
     judged = judge_run(folder, goldens)
     page = write_report(folder, judged.record, judged.results, judged.goldens, judged.verdicts, goldens.folder)
-    return _print_verdicts(judged, options, page, failing)
+    return judged, page
 
 
 def _print_verdicts(
-    judged: Judged, options: argparse.Namespace, page: Path | None, failing: Sequence[str] | None
+    judged: Judged, options: argparse.Namespace, page: Path | None, failing: Sequence[str] | None = None
 ) -> int:
+    """Print, and return the exit code. `failing` names the states that fail; all but ok if it is None."""
     from xai_eval.report.summary import summary_lines
     from xai_eval.report.verdicts import verdicts_document
 
@@ -111,7 +115,7 @@ def _print_verdicts(
 
 def _diff(options: argparse.Namespace) -> int:
     judged = judge_by_run(options.results_b, options.results_a)
-    return _print_verdicts(judged, options, None, None)
+    return _print_verdicts(judged, options, None)
 
 
 def _accept(options: argparse.Namespace) -> int:
@@ -144,11 +148,8 @@ def _prune(options: argparse.Namespace) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
-    from xai_eval.report import write_report
-
-    goldens = _goldens(options)
-    judged = judge_run(options.results, goldens)
-    print(write_report(options.results, judged.record, judged.results, judged.goldens, judged.verdicts, goldens.folder))
+    _, page = _judged_and_reported(options.results, _goldens(options))
+    print(page)
     return EXIT_OK
 
 

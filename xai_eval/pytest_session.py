@@ -20,6 +20,7 @@ from xai_eval.lock import acquire, release, this_process
 from xai_eval.quarantine import Quarantine, read_quarantine
 from xai_eval.record import RESULTS_FOLDER, RunRecord, check_results, now, remove_results
 from xai_eval.report import write_report
+from xai_eval.report.pull_request import publish
 from xai_eval.report.summary import summary_lines
 from xai_eval.result import Case, Result
 from xai_eval.set_aside import set_aside
@@ -211,6 +212,7 @@ class GoldenSession:
         )
         record.save(self.report)
         self.page = write_report(self.report, record, results, stored, self.verdicts, self.goldens.folder)
+        publish(self.verdicts, self.page)
 
     def summary(self) -> list[str]:
         """Lines for the terminal."""

@@ -4,9 +4,11 @@ if (filter) {
   const boxes = [...filter.querySelectorAll("input")];
   const choices = [...filter.querySelectorAll("select")];
   const cases = [...document.querySelectorAll("[data-state]")];
+  // A case may have several causes; anything else is one text, whatever it holds.
+  const values = (element, name) => (name === "cause" ? element.dataset.cause.split("|") : [element.dataset[name]]);
   const matches = (element) =>
     (!boxes.length || boxes.some((box) => box.checked && box.value === element.dataset.state)) &&
-    choices.every(({ name, value }) => !value || element.dataset[name].split("|").includes(value));
+    choices.every(({ name, value }) => !value || values(element, name).includes(value));
   const apply = () => {
     for (const element of cases) element.hidden = !matches(element);
     for (const section of document.querySelectorAll("main > section:has([data-state])")) {
@@ -50,7 +52,7 @@ for (const wipe of document.querySelectorAll(".wipe")) {
     above.style.clipPath = `inset(0 0 0 ${share}%)`;
     line.style.left = `${share}%`;
     line.hidden = share === 0 || share === 100;
-    const text = share === 0 ? "obtained" : share === 100 ? "expected" : `${share} % expected, the rest obtained`;
+    const text = share === 0 ? "obtained" : share === 100 ? "expected" : `${share} % expected`;
     slider.setAttribute("aria-valuetext", text);
     output.textContent = text;
   };

@@ -21,6 +21,7 @@ from xai_eval.report.units import LayerView, concepts_of, layer_views
 from xai_eval.report.wording import cell_text, title, words
 
 _DOCUMENT_LETTERS = 400  # the rest is in the file beside the tables
+_FINDINGS = 10  # the rest is folded away
 _ACCEPTABLE = (State.DRIFT, State.MISSING, State.INCOMPARABLE)
 
 
@@ -64,6 +65,7 @@ class CaseView:
     rankings: tuple[TableView, ...]
     comparisons: tuple[Comparison, ...]
     findings: TableView | None
+    more_findings: TableView | None
     origin: str
     stages: tuple[Stage, ...]
     causes: tuple[str, ...]
@@ -96,7 +98,8 @@ def case_view(case: ReportCase, accept: str) -> CaseView:
         panels=tuple(panels(case)),
         rankings=tuple(_ranking(name, each) for name, each in case.fields(Ranking).items()),
         comparisons=tuple(comparison(case, name) for name in case.moved),
-        findings=_findings(verdict.findings),
+        findings=_findings("findings", verdict.findings[:_FINDINGS]),
+        more_findings=_findings(f"{len(verdict.findings) - _FINDINGS} more", verdict.findings[_FINDINGS:]),
         origin=_origin(case),
         stages=() if is_fine(verdict) else stage_chain(case),
         causes=tuple(map(str, causes(verdict))),
@@ -133,7 +136,7 @@ def _ranking(name: str, ranking: Ranking) -> TableView:
     return TableView(words(name), ("name", "value"), rows, bars)
 
 
-def _findings(findings: tuple[Finding, ...]) -> TableView | None:
+def _findings(name: str, findings: tuple[Finding, ...]) -> TableView | None:
     if not findings:
         return None
     columns = ("severity", "field", "measure", "value", "limit", "in words")
@@ -148,7 +151,7 @@ def _findings(findings: tuple[Finding, ...]) -> TableView | None:
         )
         for f in findings
     )
-    return TableView("findings", columns, rows)
+    return TableView(name, columns, rows)
 
 
 def _origin(case: ReportCase) -> str:
