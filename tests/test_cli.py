@@ -122,7 +122,7 @@ def test_run_leaves_page_tables_figures_and_verdicts(place):
     assert (out / "index.html").stat().st_size > 1000
     assert list((out / "figures").glob("*_vis_*.png"))
     assert list((out / "tables").glob("*.csv")) and list((out / "tables").glob("*.md"))
-    assert json.loads((out / "verdicts.json").read_text())["schema"] == 1
+    assert json.loads((out / "verdicts.json").read_text())["schema"] == 2
 
 
 def test_json_is_all_that_is_printed(place, capsys):

@@ -10,6 +10,7 @@ from xai_eval.drift import State
 from xai_eval.errors import InputUnavailable, StorageError, UsageError
 from xai_eval.golden import (
     HISTORY_FILE,
+    MANY,
     Goldens,
     accept,
     judge_by_run,
@@ -57,7 +58,7 @@ def test_missing_accept_ok_change_drift_accept_ok(tmp_path, goldens):
     accept_all(second, goldens, "the new weights look at the bird")
     assert states(second, goldens) == {"photos/photo.jpg": State.OK}
     history = read_history(goldens.folder / make_result().case.key)
-    assert [entry["reason"] for entry in history] == ["first", "the new weights look at the bird"]
+    assert [entry.reason for entry in history] == ["first", "the new weights look at the bird"]
 
 
 def test_judging_writes_nothing(tmp_path, goldens):
@@ -125,6 +126,41 @@ def test_an_incomplete_run_is_not_accepted_as_a_whole(tmp_path, goldens, state):
         accept_all(run, goldens)
 
 
+def test_single_cases_of_an_incomplete_run_are_not_accepted_either(tmp_path, goldens):
+    run = write_run(tmp_path / "run", make_result(), planned=2)
+    with pytest.raises(UsageError, match=r"the run is incomplete \(1 of 2 planned cases measured\)"):
+        accept(judge_run(run, goldens), goldens, ["photo.jpg"], everything=False, reason="looked")
+    assert not goldens.folder.exists()
+
+
+def test_more_than_a_person_looks_at_is_accepted_only_in_bulk(tmp_path, goldens):
+    twenty = [make_result(f"{number}.jpg") for number in range(MANY)]
+    accept_all(write_run(tmp_path / "twenty", *twenty), goldens)
+    more = [*twenty, *(make_result(f"{number}.jpg") for number in range(MANY, 2 * MANY + 1))]
+    judged = judge_run(write_run(tmp_path / "more", *more), goldens)
+    for request in ({"keys": [], "everything": True}, {"keys": [r.case.key for r in more], "everything": False}):
+        with pytest.raises(UsageError, match=r"21 goldens would change at once, more than 20, .* add --bulk"):
+            accept(judged, goldens, reason="looked", **request)
+    assert len(goldens.load_all()[0]) == MANY
+    assert len(accept(judged, goldens, [], everything=True, reason="looked", bulk=True)) == 21
+
+
+def test_a_case_named_twice_is_accepted_once(tmp_path, goldens):
+    judged = judge_run(write_run(tmp_path / "run", make_result()), goldens)
+    key = make_result().case.key
+    assert accept(judged, goldens, [key, "photo.jpg"], everything=False, reason="looked") == [key]
+    assert len(read_history(goldens.folder / key)) == 1
+
+
+def test_a_result_of_another_schema_is_not_accepted(tmp_path, goldens):
+    run = write_run(tmp_path / "run", make_result(), make_result("b.jpg"))
+    path = run / "results" / make_result().case.key / RESULT_FILE
+    path.write_text(path.read_text().replace('"schema": 1', '"schema": 99'))
+    with pytest.raises(UsageError, match=r"has schema 99, this version of xai_eval reads schema 1.*Run again"):
+        accept(judge_run(run, goldens), goldens, [make_result().case.key], everything=False, reason="looked")
+    assert not goldens.folder.exists()
+
+
 def test_an_ambiguous_name_is_refused(tmp_path, goldens):
     run = write_run(tmp_path / "run", make_result(model="one"), make_result(model="two"))
     with pytest.raises(UsageError, match="names 2 cases"):
@@ -151,8 +187,8 @@ def test_a_case_has_many_names(tmp_path, goldens):
 
 
 def test_a_failed_run_is_an_error(tmp_path, goldens):
+    accept_all(write_run(tmp_path / "whole", make_result()), goldens)
     run = write_run(tmp_path / "run", make_result(), failures={"photos": "the model returned NaN"}, finished=False)
-    accept(judge_run(run, goldens), goldens, ["photo.jpg"], everything=False, reason="x")
     verdicts = judge_run(run, goldens).verdicts
     assert {v.state for v in verdicts} == {State.OK, State.ERROR}
     assert any("returned NaN" in v.sentence for v in verdicts)

@@ -98,7 +98,7 @@ def test_the_summary_is_worst_first_and_names_the_page(repo, monkeypatch):
     result.stdout.fnmatch_lines(["*= xai-eval =*", "*drift*image-7*", "*10 cases: 9 ok, 1 drift*", "page: *index.html"])
     assert (repo.path / "reports" / "index.html").is_file()
     document = json.loads((repo.path / "reports" / "verdicts.json").read_text())
-    assert document["schema"] == 1
+    assert document["schema"] == 2
     assert sorted(v["state"] for v in document["verdicts"]) == ["drift"] + ["ok"] * 9
 
 

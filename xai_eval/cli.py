@@ -18,6 +18,7 @@ from xai_eval.files import accessible, exists
 from xai_eval.golden import Goldens, Judged, accept, judge_by_run, judge_run, unused_goldens
 from xai_eval.lock import locked
 from xai_eval.progress import shown
+from xai_eval.quarantine import read_quarantine
 
 if TYPE_CHECKING:
     from xai_eval.result import Result
@@ -51,6 +52,7 @@ def _run(options: argparse.Namespace) -> int:
     names = list(dict.fromkeys(options.task or all_tasks()))
     given = given_parameters(options)
     goldens = _goldens(options)
+    read_quarantine(goldens.folder)  # what is wrong with it is said before anything is computed
     for name in given:
         if not any(name in find_task(each).parameters for each in names):
             raise UsageError(f"--{name.replace('_', '-')} is no parameter of {' or '.join(names)}.")
@@ -60,7 +62,8 @@ def _run(options: argparse.Namespace) -> int:
         plans.append(plan(name, model=options.model, images=options.images, device=options.device, params=own))
     with locked(options.out), nullcontext() if options.quiet else shown():
         run(plans, options.out, _progress if not options.quiet else _silent)
-        return _judge_and_report(options.out, goldens, options, failing=("drift", "incomparable", "error"))
+        judged, page = _judged_and_reported(options.out, goldens)
+        return _print_verdicts(judged, options, page, failing=("drift", "incomparable", "error"))
 
 
 def _explain_drift(options: argparse.Namespace) -> int:
@@ -81,7 +84,11 @@ def _let_threads_sleep() -> None:
 
 
 def _check(options: argparse.Namespace) -> int:
-    return _judge_and_report(options.results, _goldens(options), options)
+    from xai_eval.report.pull_request import publish
+
+    judged, page = _judged_and_reported(options.results, _goldens(options))
+    publish(judged.verdicts, page)
+    return _print_verdicts(judged, options, page)
 
 
 def _goldens(options: argparse.Namespace) -> Goldens:
@@ -91,20 +98,19 @@ def _goldens(options: argparse.Namespace) -> Goldens:
     return Goldens(options.golden)
 
 
-def _judge_and_report(
-    folder: Path, goldens: Goldens, options: argparse.Namespace, failing: Sequence[str] | None = None
-) -> int:
-    """Judge, write the page and print. `failing` names the states that fail; all but ok if it is None."""
+def _judged_and_reported(folder: Path, goldens: Goldens) -> tuple[Judged, Path]:
+    """Judge the run in `folder` and write its page."""
     from xai_eval.report import write_report
 
     judged = judge_run(folder, goldens)
-    page = write_report(folder, judged.record, judged.results, judged.goldens, judged.verdicts)
-    return _print_verdicts(judged, options, page, failing)
+    page = write_report(folder, judged.record, judged.results, judged.goldens, judged.verdicts, goldens.folder)
+    return judged, page
 
 
 def _print_verdicts(
-    judged: Judged, options: argparse.Namespace, page: Path | None, failing: Sequence[str] | None
+    judged: Judged, options: argparse.Namespace, page: Path | None, failing: Sequence[str] | None = None
 ) -> int:
+    """Print, and return the exit code. `failing` names the states that fail; all but ok if it is None."""
     from xai_eval.report.summary import summary_lines
     from xai_eval.report.verdicts import verdicts_document
 
@@ -114,22 +120,30 @@ def _print_verdicts(
         print("\n".join([*summary_lines(judged.verdicts), *([f"page: {page}"] if page else [])]))
     if not judged.measured:
         return EXIT_NOTHING
-    failed = [v for v in judged.verdicts if v.failed and (failing is None or v.state in failing)]
+    failed = [v for v in judged.verdicts if v.failed and (failing is None or v.state in failing or v.overdue)]
     return EXIT_DRIFT if failed else EXIT_OK
 
 
 def _diff(options: argparse.Namespace) -> int:
     judged = judge_by_run(options.results_b, options.results_a)
-    return _print_verdicts(judged, options, None, None)
+    return _print_verdicts(judged, options, None)
 
 
 def _accept(options: argparse.Namespace) -> int:
     goldens = _goldens(options)
     judged = judge_run(options.results, goldens)
-    accepted = accept(judged, goldens, options.case, everything=options.all, reason=options.reason)
+    accepted = accept(judged, goldens, options.case, everything=options.all, reason=options.reason, bulk=options.bulk)
     for key in accepted:
         print(f"accepted {key}")
     print(f"{len(accepted)} goldens changed in {options.golden}")
+    return EXIT_OK
+
+
+def _log(options: argparse.Namespace) -> int:
+    from xai_eval.report.log import history_lines
+
+    key, history = _goldens(options).history(options.case)
+    print("\n".join([key, *history_lines(history)]))
     return EXIT_OK
 
 
@@ -145,10 +159,8 @@ def _prune(options: argparse.Namespace) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
-    from xai_eval.report import write_report
-
-    judged = judge_run(options.results, _goldens(options))
-    print(write_report(options.results, judged.record, judged.results, judged.goldens, judged.verdicts))
+    _, page = _judged_and_reported(options.results, _goldens(options))
+    print(page)
     return EXIT_OK
 
 
@@ -200,6 +212,7 @@ _COMMANDS = {
     "explain-drift": _explain_drift,
     "diff": _diff,
     "accept": _accept,
+    "log": _log,
     "prune": _prune,
     "report": _report,
     "list": _list,

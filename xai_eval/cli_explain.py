@@ -11,7 +11,7 @@ from xai_eval.causes import Factor, Trial, conclusion, factors, fixed_changes, j
 from xai_eval.cli_options import given_parameters
 from xai_eval.drift import pair_cases
 from xai_eval.errors import InputUnavailable, UsageError
-from xai_eval.golden import Goldens, Judged, judge_run, resolve_case
+from xai_eval.golden import Goldens, Judged, judge_run, obtained_case
 from xai_eval.result import Result
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def explain_drift(options: argparse.Namespace, goldens: Goldens) -> list[str]:
     from xai_eval.trials import compute_again
 
     judged = judge_run(options.results, goldens)
-    obtained = judged.results[resolve_case(options.case, judged.results)]
+    obtained = judged.results[obtained_case(options.case, judged)]
     golden = _golden_of(obtained, judged)
     compute = partial(compute_again, _asked(options, judged, obtained), obtained.case, golden)
     trials = list(_trials(compute, golden, factors(obtained, golden)))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from xai_eval import __version__
+from xai_eval.accept_command import GOLDEN, RESULTS
 
 # Parameters of tasks are kept apart from options of the command by this prefix.
 PARAMETER = "param_"
@@ -48,9 +49,7 @@ def given_parameters(options: argparse.Namespace) -> dict[str, Any]:
 def _add_run(commands: Any) -> None:
     command = _command(commands, "run", "explain, measure and write results and a page; goldens stay untouched")
     command.add_argument("task", nargs="*", metavar="TASK", help="tasks to run (default: all; see `xai-eval list`)")
-    command.add_argument(
-        "--out", type=Path, default=Path("reports"), metavar="DIR", help="folder to write (default: reports)"
-    )
+    command.add_argument("--out", type=Path, default=RESULTS, metavar="DIR", help="folder to write (default: reports)")
     _add_inputs(command, device="auto")
     command.add_argument("--quiet", action="store_true", help="no progress bar")
     _add_golden(command)
@@ -175,11 +174,15 @@ def _add_changing(commands: Any) -> None:
     command.add_argument("case", nargs="*", metavar="CASE", help="case key, or the name of a picture")
     command.add_argument("--all", action="store_true", help="accept every result of the run")
     command.add_argument("--reason", required=True, metavar="TEXT", help="why this is right; kept beside the golden")
+    command.add_argument("--bulk", action="store_true", help="change more than 20 goldens at once")
     prune = _command(commands, "prune", "delete goldens that the run should have used and did not")
     prune.add_argument("--dry-run", action="store_true", help="only say which")
     for each in (command, prune):
         _add_results(each, "--results")
         _add_golden(each)
+    log = _command(commands, "log", "show what was accepted for a case: when, by whom, why, over which verdict")
+    log.add_argument("case", metavar="CASE", help="case key, or the name of a picture")
+    _add_golden(log)
 
 
 def _add_rest(commands: Any) -> None:
@@ -199,14 +202,14 @@ def _command(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
 
 def _add_results(command: argparse.ArgumentParser, name: str, **how: Any) -> None:
     text = "folder of a run (default: reports)"
-    command.add_argument(name, type=Path, default=Path("reports"), metavar="RESULTS", help=text, **how)
+    command.add_argument(name, type=Path, default=RESULTS, metavar="RESULTS", help=text, **how)
 
 
 def _add_golden(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--golden",
         type=Path,
-        default=Path("golden"),
+        default=GOLDEN,
         metavar="DIR",
         help="folder of goldens (default: golden)",
     )

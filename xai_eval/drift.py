@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from xai_eval.fields import Finding, Severity
+from xai_eval.quarantine import Quarantine
 from xai_eval.result import Case, Provenance, Result
 
 # Relative change of a stage that counts as moved. Threads, batch size, memory format, mkldnn and torch versions
@@ -28,6 +29,10 @@ class State(enum.StrEnum):
     UNUSED = "unused"
     INCOMPARABLE = "incomparable"
     ERROR = "error"
+
+
+# A case in quarantine still runs: one that was not measured fails in spite of it.
+_NOT_MEASURED = (State.UNUSED, State.ERROR)
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,7 @@ class Verdict:
         origin: the first stage that moved.
         changes: what changed in the provenance since the golden was accepted.
         reason: the sentence for states that have no findings.
+        quarantine: the entry that sets the case aside, if there is one.
     """
 
     case: Case
@@ -72,11 +78,19 @@ class Verdict:
     origin: StageShift | None = None
     changes: tuple[Change, ...] = ()
     reason: str = ""
+    quarantine: Quarantine | None = None
 
     @property
     def failed(self) -> bool:
-        """Whether the case fails its run."""
-        return self.state is not State.OK
+        """Whether the case fails its run: in quarantine only what was not measured does, after it everything."""
+        if self.quarantine is None:
+            return self.state is not State.OK
+        return self.overdue or self.state in _NOT_MEASURED
+
+    @property
+    def overdue(self) -> bool:
+        """Whether the case was set aside for longer than was agreed."""
+        return self.quarantine is not None and self.quarantine.expired
 
     @property
     def severity(self) -> Severity | None:
@@ -85,7 +99,11 @@ class Verdict:
 
     @property
     def sentence(self) -> str:
-        """The verdict in words: what, where it began, what changed in between."""
+        """The verdict in words: what, where it began, what changed in between, and whether it is set aside."""
+        return f"{self._judgement} {self.quarantine.sentence}" if self.quarantine else self._judgement
+
+    @property
+    def _judgement(self) -> str:
         if not self.findings:
             return self.reason
         worst = self.findings[0]

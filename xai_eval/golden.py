@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -13,11 +12,15 @@ from pathlib import Path
 
 from xai_eval.drift import Scope, State, Verdict, judge_all
 from xai_eval.errors import StorageError, UsageError, unknown_name
-from xai_eval.files import accessible, exists, read_json, write_file
-from xai_eval.record import RESULTS_FOLDER, RunRecord, load_cases, now
+from xai_eval.files import accessible, exists, write_file
+from xai_eval.history import HISTORY_FILE, Acceptance, acceptance, history_bytes, read_history
+from xai_eval.quarantine import read_quarantine
+from xai_eval.record import RESULTS_FOLDER, RunRecord, load_cases
 from xai_eval.result import Case, Result
+from xai_eval.set_aside import set_aside
 
-HISTORY_FILE = "accepted.json"
+# More than a person looks at one by one.
+MANY = 20
 # Stand where the name of an input stands, in verdicts on a run that is not whole.
 _WHOLE_RUN, _REFERENCE_RUN = "the whole run", "the run that is taken as right"
 
@@ -39,14 +42,25 @@ class Goldens:
         """Return every golden by case key, and the errors of those that cannot be read."""
         return load_cases(self.folder)
 
-    def store(self, result: Result, reason: str) -> Path:
-        """Make `result` the golden of its case and add the reason to the case's history."""
-        place = self.folder / result.case.key
-        history = read_history(place)
-        entry = {"when": now(), "reason": reason, "result": result.condensed().digest}
-        result.condensed().save(place)
-        write_file(place / HISTORY_FILE, f"{json.dumps([*history, entry], indent=1)}\n".encode())
+    def store(self, result: Result, reason: str, verdict: Verdict | None = None) -> Path:
+        """Make `result` the golden of its case, and add why, and over which verdict, to the case's history."""
+        place, condensed = self.folder / result.case.key, result.condensed()
+        history = [*read_history(place), acceptance(condensed.digest, reason, verdict)]
+        condensed.save(place)
+        write_file(place / HISTORY_FILE, history_bytes(history))
         return place
+
+    def history(self, name: str) -> tuple[str, list[Acceptance]]:
+        """Return the key of the case that `name` names, and what was accepted for it, oldest first.
+
+        Raises:
+            UsageError: there is no such golden, or several.
+            StorageError: its history cannot be read.
+        """
+        results, broken = self.load_all()
+        cases = {key: result.case for key, result in results.items()}
+        key = _resolve(name, {**cases, **{each: _case_of_folder(each) for each in broken}})
+        return key, read_history(self.folder / key)
 
     def remove(self, key: str) -> None:
         """Delete one golden."""
@@ -54,19 +68,6 @@ class Goldens:
             shutil.rmtree(self.folder / key)
         except OSError as error:
             raise StorageError(f"{self.folder / key} cannot be deleted ({error.strerror}).") from error
-
-
-def read_history(place: Path) -> list[dict[str, str]]:
-    """Return what was accepted for a case, oldest first; empty for a case that never was."""
-    path = place / HISTORY_FILE
-    try:
-        with accessible(path):
-            history = read_json(path) if exists(path) else []
-    except ValueError as error:
-        raise StorageError(f"{path} is truncated or no JSON ({error}). Restore it from version control.") from error
-    if not isinstance(history, list):
-        raise StorageError(f"{path} holds no list. Restore it from version control.")
-    return history
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,8 @@ def judge_run(results_folder: Path, goldens: Goldens) -> Judged:
     errors = {k: v for k, v in errors.items() if k.split("/")[0] in record.tasks}
     errors.update({f"{record.tasks[0]}/{name}": _failure(record, name, text) for name, text in record.failures.items()})
     verdicts = judge_all(results, stored, errors, record.selections, _scope(record))
+    known = {*stored, *broken_goldens, *results, *broken}
+    verdicts = set_aside(verdicts, read_quarantine(goldens.folder), known)
     gap = _gap(record, len(results) + len(broken))
     if gap:
         told = [v for v in verdicts if v.state is not State.UNUSED]
@@ -144,8 +147,10 @@ def error_verdicts(errors: Mapping[str, StorageError], results: Mapping[str, Res
     return {key: Verdict(cases[key], State.ERROR, reason=str(error)) for key, error in errors.items()}
 
 
-def accept(judged: Judged, goldens: Goldens, keys: Sequence[str], *, everything: bool, reason: str) -> list[str]:
-    """Make results the goldens of their cases, recording why.
+def accept(
+    judged: Judged, goldens: Goldens, keys: Sequence[str], *, everything: bool, reason: str, bulk: bool = False
+) -> list[str]:
+    """Make results the goldens of their cases, recording who, when, why, and over which verdict.
 
     Args:
         judged: the run that obtained them.
@@ -153,35 +158,59 @@ def accept(judged: Judged, goldens: Goldens, keys: Sequence[str], *, everything:
         keys: case keys; a key without its hash, or the input's name, is enough where it is unambiguous.
         everything: accept all results of the run instead.
         reason: why this is right; kept beside the golden.
+        bulk: more goldens than `MANY` may change at once.
 
     Returns:
         The keys of the goldens that changed; results that equal their golden are left alone.
 
     Raises:
-        UsageError: under CI, without a reason, without cases, for an unknown case, or all of an incomplete
-            or damaged run.
+        UsageError: under CI, without a reason, without cases, for an unknown case or one whose result cannot be read,
+            of an incomplete run, all of a damaged one, or more than `MANY` without `bulk`.
     """
-    if os.environ.get("CI", "").lower() not in ("", "0", "false"):
-        raise UsageError("accepting is refused where CI is set: a person accepts, after looking at the pictures.")
-    if not reason.strip():
-        raise UsageError('accepting needs a reason: --reason "why the new explanation is right".')
+    _require_a_person(reason)
     if everything == bool(keys):
         raise UsageError(
             "name the cases to accept, or --all, not both." if keys else "name a case to accept, or --all."
         )
-    if everything and judged.gap:
+    if judged.gap:
         raise UsageError(
-            f"the run is incomplete ({judged.gap}), so --all is refused: run it to the end, or name single cases."
+            f"the run is incomplete ({judged.gap}), so accepting is refused: run it to the end, or run only what can "
+            "be measured here."
         )
     if everything:
         _require_readable(judged, "--all")
-    chosen = list(judged.results) if everything else [resolve_case(key, judged.results) for key in keys]
-    changed = {v.case.key for v in judged.verdicts if v.state is not State.OK}
-    changed |= {k for k in chosen if k not in judged.goldens}
-    accepted = [key for key in chosen if key in changed]
+    chosen = list(judged.results) if everything else [obtained_case(key, judged) for key in keys]
+    verdicts = {v.case.key: v for v in judged.verdicts}
+    accepted = [key for key in dict.fromkeys(chosen) if _differs(key, verdicts.get(key), judged.goldens)]
+    if len(accepted) > MANY and not bulk:
+        raise UsageError(
+            f"{len(accepted)} goldens would change at once, more than {MANY}, and nobody looks at so many one by one: "
+            "name those you looked at, or add --bulk."
+        )
     for key in accepted:
-        goldens.store(judged.results[key], reason.strip())
+        goldens.store(judged.results[key], reason.strip(), verdicts.get(key))
     return accepted
+
+
+def _require_a_person(reason: str) -> None:
+    if os.environ.get("CI", "").lower() not in ("", "0", "false"):
+        raise UsageError("accepting is refused where CI is set: a person accepts, after looking at the pictures.")
+    if not reason.strip():
+        raise UsageError('accepting needs a reason: --reason "why the new explanation is right".')
+
+
+def obtained_case(name: str, judged: Judged) -> str:
+    """Return the key of the result that `name` names; one that cannot be read says why."""
+    cases = {key: result.case for key, result in judged.results.items()}
+    key = _resolve(name, {**cases, **{each: _case_of_folder(each) for each in judged.broken}})
+    if key in judged.broken:
+        told = next((v.sentence for v in judged.verdicts if v.case.key == _case_of_folder(key).key), "it is damaged.")
+        raise UsageError(f"the result of {key} cannot be read, so accepting it is refused: {told} Run again.")
+    return key
+
+
+def _differs(key: str, verdict: Verdict | None, goldens: Mapping[str, Result]) -> bool:
+    return key not in goldens or (verdict is not None and verdict.state is not State.OK)
 
 
 def unused_goldens(judged: Judged) -> list[str]:
@@ -214,20 +243,20 @@ def _scope(record: RunRecord) -> set[Scope]:
     return set(itertools.product(record.tasks, record.inputs, record.models))
 
 
-def resolve_case(key: str, results: Mapping[str, Result]) -> str:
+def _resolve(name: str, cases: Mapping[str, Case]) -> str:
     """Return the key of the case that a person names by its key, without its hash, or by its input.
 
     Raises:
         UsageError: no case is called so, or several are.
     """
-    if key in results:
-        return key
-    matches = [k for k, r in results.items() if key in _names(r.case)]
+    if name in cases:
+        return name
+    matches = [key for key, case in cases.items() if name in _names(case)]
     if len(matches) == 1:
         return matches[0]
     if matches:
-        raise UsageError(f"{key!r} names {len(matches)} cases: {', '.join(matches)}. Give the whole key.")
-    raise unknown_name("case", key, results)
+        raise UsageError(f"{name!r} names {len(matches)} cases: {', '.join(matches)}. Give the whole key.")
+    raise unknown_name("case", name, cases)
 
 
 def _names(case: Case) -> set[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,14 +12,18 @@ from typing import Any
 
 import pytest
 
+from xai_eval.accept_command import accept_command
 from xai_eval.drift import State, Verdict, judge, judge_all, missing, set_name
 from xai_eval.errors import StorageError, XaiEvalError
 from xai_eval.golden import Goldens, error_verdicts
 from xai_eval.lock import acquire, release, this_process
+from xai_eval.quarantine import Quarantine, read_quarantine
 from xai_eval.record import RESULTS_FOLDER, RunRecord, check_results, now, remove_results
 from xai_eval.report import write_report
+from xai_eval.report.pull_request import publish
 from xai_eval.report.summary import summary_lines
 from xai_eval.result import Case, Result
+from xai_eval.set_aside import set_aside
 
 # Options of pytest that leave tests out without telling which.
 _LEAVING_OUT = ("ignore", "ignore_glob", "lf")
@@ -72,13 +78,24 @@ class GoldenSession:
         if others:
             pytest.fail(_clash(key, [*others, item.nodeid]), pytrace=False)
         folder = self._save(result)
+        entries = self._quarantine_or_fail()
         # Only now, so that what could not be saved is not looked for at the end.
         self.checked[key] = [item.nodeid]
-        verdict = self._judge(result)
+        verdict = dataclasses.replace(self._judge(result), quarantine=entries.get(key))
         _record_properties(item, verdict)
         # pytest cuts long explanations short, so verdict, measure and path come first.
-        advice = f'if this is right: xai-eval accept {key} --reason "..."'
+        advice = f"if this is right: {accept_command(key, self.report, self.goldens.folder)}"
         return verdict, f"{verdict.state}: {key}: {verdict.sentence}\nobtained: {folder}\n{advice}"
+
+    @functools.cached_property
+    def _quarantine(self) -> Mapping[str, Quarantine]:
+        return read_quarantine(self.goldens.folder)
+
+    def _quarantine_or_fail(self) -> Mapping[str, Quarantine]:
+        try:
+            return self._quarantine
+        except StorageError as error:
+            pytest.fail(str(error), pytrace=False)
 
     def _save(self, result: Result) -> Path:
         try:
@@ -161,8 +178,8 @@ class GoldenSession:
         stored, errors = self.goldens.load_all()
         tasks = {result.case.task for result in results.values()}
         broken = {k: v for k, v in error_verdicts(errors, results).items() if k in results or v.case.task in tasks}
-        verdicts = judge_all(results, stored, broken)
-        self.verdicts = [v for v in verdicts if v.case.key in results or self._complete]
+        verdicts = [v for v in judge_all(results, stored, broken) if v.case.key in results or self._complete]
+        self.verdicts = set_aside(verdicts, self._quarantine, {*stored, *errors, *results})
         self._write_report(results, stored)
         lonely = [v for v in self.verdicts if v.case.key not in results]
         return [(f"xai-eval::{v.state}[{v.case.key}]", f"{v.state}: {v.case.key}: {v.reason}") for v in lonely]
@@ -194,7 +211,8 @@ class GoldenSession:
             finished=not self._idle,
         )
         record.save(self.report)
-        self.page = write_report(self.report, record, results, stored, self.verdicts)
+        self.page = write_report(self.report, record, results, stored, self.verdicts, self.goldens.folder)
+        publish(self.verdicts, self.page)
 
     def summary(self) -> list[str]:
         """Lines for the terminal."""
@@ -238,6 +256,7 @@ def _record_properties(item: pytest.Item, verdict: Verdict) -> None:
         "xai_state": str(verdict.state),
         "xai_severity": verdict.severity.label if verdict.severity else "",
         "xai_verdict": verdict.sentence,
+        "xai_quarantine": str(verdict.quarantine.expires) if verdict.quarantine else "",
     }
     # A test that is tried again keeps one set of properties, that of its last try.
     item.user_properties[:] = [p for p in item.user_properties if p[0] not in properties]

@@ -11,6 +11,7 @@ import pytest
 
 from xai_eval.drift import State, Verdict, judge_all
 from xai_eval.fields import Heatmap, HeatmapTolerance, Label, Mask, Picture, Ranking, Table
+from xai_eval.fingerprint import fingerprint_array
 from xai_eval.record import RunRecord
 from xai_eval.report import write_report
 from xai_eval.result import Case, Provenance, Result
@@ -53,6 +54,16 @@ def make_result(name="flamingo.JPEG", *, model="scenes:objects", label="flamingo
     case = Case("cams", model, f"birds/{name}", {"target": "predicted"})
     present = {field: value for field, value in fields.items() if value is not None}
     return Result(case, present, provenance=Provenance(versions={"torch": "2.6.0"}))
+
+
+def staged(shift):
+    """A result with three stages, the latter two of them and a map moved by `shift`."""
+    tensor = np.linspace(-1.0, 1.0, 64)
+    stages = {"decoded pixels": tensor, "input tensor": tensor + shift, "logits": tensor * (1 + shift)}
+    moved = {"gradcam": heat(spot(0.3 + shift, 0.3))} if shift else {}
+    return dataclasses.replace(
+        make_result(**moved), stages={name: fingerprint_array(array) for name, array in stages.items()}
+    )
 
 
 def heat(array):
@@ -136,5 +147,6 @@ class Builders:
     result = staticmethod(make_result)
     run = staticmethod(make_run)
     heat = staticmethod(heat)
+    staged = staticmethod(staged)
     spot = staticmethod(spot)
     by_key = staticmethod(by_key)

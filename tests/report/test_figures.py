@@ -9,8 +9,9 @@ from PIL import Image
 from xai_eval.drift import judge_all
 from xai_eval.fields import Label
 from xai_eval.report.cases import collect
+from xai_eval.report.comparisons import comparison
 from xai_eval.report.figures import figure_files, figure_names
-from xai_eval.report.panels import comparison, panels
+from xai_eval.report.panels import panels
 from xai_eval.report.pictures import diverging, enlarge, outline, overlay
 
 

@@ -144,7 +144,8 @@ def test_a_drift_is_shown_as_expected_obtained_and_difference(page, run):
     assert any("Grad-CAM, obtained, hottest 8" in alt for alt in alts)
     assert any("Grad-CAM, obtained minus expected" in alt for alt in alts)
     assert "on a scale of ±1" in text or "on a scale of ±0.9" in text
-    assert f'xai-eval accept {run.verdict("moved.JPEG").case.key} --reason "..."' in text
+    key = run.verdict("moved.JPEG").case.key
+    assert f'xai-eval accept {key} --results {run.folder} --reason "..."' in text
     finding = run.verdict("moved.JPEG").findings[0]
     assert f"{finding.value:.4g}" in text
     assert f"{finding.limit:.4g}" in text
@@ -234,4 +235,5 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path, run):
 
 def test_equal_runs_give_equal_pages(tmp_path, run, build):
     record, obtained, goldens, verdicts = build.run()
-    assert write_report(tmp_path, record, obtained, goldens, verdicts).read_bytes() == run.page.read_bytes()
+    html = write_report(tmp_path, record, obtained, goldens, verdicts).read_text()
+    assert html.replace(str(tmp_path), str(run.folder)) == run.html

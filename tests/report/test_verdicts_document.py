@@ -20,7 +20,7 @@ def strict(text):
 
 def test_the_file_is_strict_json_and_counts_every_case(run):
     document = strict((run.folder / "verdicts.json").read_text())
-    assert document["schema"] == 1
+    assert document["schema"] == 2
     assert document["failed"] is True
     assert document["cases"] == len(document["verdicts"]) == len(run.verdicts)
     assert document["states"] == {

@@ -54,16 +54,25 @@ class Segments:
 
 
 def share_moved(first: NDArray[np.integer[Any]], second: NDArray[np.integer[Any]]) -> float:
-    """Share of the pixels that do not lie in the largest overlap of their superpixels, in [0, 1]; 0 if and only if
-    both are the same partition. The greater of the two directions, so that it is symmetric.
+    """Share of `moved_pixels`, in [0, 1]; 0 if and only if both are the same partition."""
+    return float(moved_pixels(first, second).mean())
+
+
+def moved_pixels(first: NDArray[np.integer[Any]], second: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
+    """Mark the pixels, (h, w), that do not lie in the largest overlap of their superpixels.
+
+    In the direction, of two, in which there are more of them, so that their number is symmetric.
     """
-    return max(_share_lost(first, second), _share_lost(second, first))
+    return max(_lost(first, second), _lost(second, first), key=np.count_nonzero)
 
 
-def _share_lost(first: NDArray[Any], second: NDArray[Any]) -> float:
-    """Share of the pixels outside the largest part of each superpixel of `first` that one of `second` holds."""
+def _lost(first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.bool_]:
+    """Pixels outside the largest part of each superpixel of `first` that one of `second` holds."""
     pairs = np.stack([first.reshape(-1), second.reshape(-1)])
-    (owners, _), counts = np.unique(pairs, axis=1, return_counts=True)
-    largest = np.zeros(int(owners.max()) + 1, dtype=np.int64)
-    np.maximum.at(largest, owners, counts)
-    return float(1.0 - largest.sum() / first.size)
+    (owners, _), place, counts = np.unique(pairs, axis=1, return_inverse=True, return_counts=True)
+    # Of equally large parts the first one stays.
+    order = np.lexsort((np.arange(len(owners)), -counts, owners))
+    largest = order[np.unique(owners[order], return_index=True)[1]]
+    stays = np.zeros(len(owners), dtype=bool)
+    stays[largest] = True
+    return np.asarray(~stays[place.reshape(-1)].reshape(first.shape))

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from xai_eval.accept_command import GOLDEN
 from xai_eval.drift import Verdict
 from xai_eval.files import write_file, write_files
 from xai_eval.record import RunRecord
@@ -29,8 +30,11 @@ def write_report(
     results: Mapping[str, Result],
     goldens: Mapping[str, Result],
     verdicts: Sequence[Verdict],
+    golden: Path = GOLDEN,
 ) -> Path:
     """Write the report of a run into `folder`; `results` and `goldens` go from case key to result.
+
+    `golden` is the folder of the goldens, for the commands on the page.
 
     What an earlier report left there and this one does not have is removed: the figure of a drift that is
     mended would mislead.
@@ -51,5 +55,5 @@ def write_report(
     write_files(folder / "figures", figures)
     page = folder / PAGE_FILE
     # Names of files may hold halves of characters, which UTF-8 refuses.
-    write_file(page, render_page(record, cases).encode("utf-8", "replace"))
+    write_file(page, render_page(record, cases, folder, golden).encode("utf-8", "replace"))
     return page

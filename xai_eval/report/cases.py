@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from xai_eval.drift import State, Verdict, pair_cases
-from xai_eval.fields import Field, Heatmap, Label, Mask, Picture, Table
+from xai_eval.fields import Field, Heatmap, Label, Mask, Picture, Segments, Table
 from xai_eval.result import Result
 
 # The label that warns, in a sentence, that the explained class is not the one that was meant.
@@ -84,11 +84,15 @@ class ReportCase:
         return {name: each for name, each in self.fields(Heatmap).items() if each.array.shape == shape}
 
     @functools.cached_property
-    def moved_maps(self) -> Mapping[str, tuple[Heatmap, Heatmap]]:
-        """Obtained and golden map of every heatmap with a finding."""
-        was = _of_kind(self.golden, Heatmap)
+    def moved(self) -> Mapping[str, tuple[Field, Field]]:
+        """What can be drawn of what drifted: obtained and golden field of every map, mask and partition by name."""
         found = {finding.field for finding in self.verdict.findings}
-        return {name: (now, was[name]) for name, now in self.fields(Heatmap).items() if name in found & was.keys()}
+        pairs = {
+            name: (now, self.golden.fields[name])
+            for name, now in (self.obtained.fields if self.obtained and self.golden else {}).items()
+            if self.golden and name in found & self.golden.fields.keys()
+        }
+        return {name: pair for name, pair in pairs.items() if pair[0].kind == pair[1].kind and _is_drawn(pair[0])}
 
     def fields(self, kind: type[_Kind]) -> dict[str, _Kind]:
         """Obtained fields of one kind by name."""
@@ -123,6 +127,10 @@ def collect(
         ReportCase(verdict, results.get(key), goldens.get(pairs.get(key) or key))
         for verdict, key in zip(verdicts, keys, strict=True)
     ]
+
+
+def _is_drawn(field: Field) -> bool:
+    return isinstance(field, Heatmap | Mask | Segments)
 
 
 def _of_kind(result: Result | None, kind: type[_Kind]) -> dict[str, _Kind]:

@@ -15,9 +15,10 @@ from matplotlib.patches import Rectangle
 
 from xai_eval.fields import Curve
 from xai_eval.report.cases import AUDIT, ReportCase
+from xai_eval.report.comparisons import Comparison, comparison
 from xai_eval.report.curves import curve_panels
 from xai_eval.report.dissection import dissection_figures
-from xai_eval.report.panels import Comparison, Panel, comparison, panels
+from xai_eval.report.panels import Panel, panels
 from xai_eval.report.pictures import Pixels, diverging_legend, heat_legend, png_bytes
 from xai_eval.report.wording import slug
 
@@ -40,7 +41,7 @@ def figure_files(cases: Sequence[ReportCase]) -> dict[str, bytes]:
             files[names[case.key, None]] = _draw_panels(
                 panels(case), _caption(case), heat_legend(), ("0", "1", _HEAT_NOTE)
             )
-        for field in case.moved_maps:
+        for field in case.moved:
             files[names[case.key, field]] = _draw_comparison(case, comparison(case, field))
         for field, panel in zip(case.fields(Curve), curve_panels(case), strict=True):
             assert panel.pixels is not None
@@ -57,7 +58,7 @@ def figure_names(cases: Sequence[ReportCase]) -> dict[tuple[str, str | None], st
     for case in cases:
         if case.maps:
             names[case.key, None] = f"{slug(case.image)}_{_kind(case)}{_class_suffix(case)}"
-        for field in case.moved_maps:
+        for field in case.moved:
             names[case.key, field] = f"{slug(case.image)}_drift_{slug(field)}"
         for field in case.fields(Curve):
             names[case.key, field] = f"{slug(case.image)}_{_kind(case)}_{slug(field)}"
@@ -88,7 +89,8 @@ def _caption(case: ReportCase) -> str:
 def _draw_comparison(case: ReportCase, drift: Comparison) -> bytes:
     limit = drift.limit or 0.0
     legend = diverging_legend() if drift.limit is not None else None
-    caption = f"{drift.title} of {case.verdict.case.input}\n{case.verdict.sentence}"
+    about = f"{drift.title} of {case.verdict.case.input}"
+    caption = "\n".join(filter(None, [about, drift.legend, case.verdict.sentence]))
     scale = (
         f"-{limit:.2g}",
         f"+{limit:.2g}",

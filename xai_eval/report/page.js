@@ -1,26 +1,80 @@
-// Filter the cases by state. Without script all of them are shown and the boxes stay hidden.
+// Filter the cases, in the sections and in the lists above them. Without script all of them are shown.
 const filter = document.getElementById("filter");
 if (filter) {
   const boxes = [...filter.querySelectorAll("input")];
+  const choices = [...filter.querySelectorAll("select")];
+  const cases = [...document.querySelectorAll("[data-state]")];
+  // A case may have several causes; anything else is one text, whatever it holds.
+  const values = (element, name) => (name === "cause" ? element.dataset.cause.split("|") : [element.dataset[name]]);
+  const matches = (element) =>
+    (!boxes.length || boxes.some((box) => box.checked && box.value === element.dataset.state)) &&
+    choices.every(({ name, value }) => !value || values(element, name).includes(value));
   const apply = () => {
-    const shown = new Set(boxes.filter((box) => box.checked).map((box) => box.value));
-    for (const article of document.querySelectorAll("article")) {
-      article.hidden = !shown.has(article.dataset.state);
+    for (const element of cases) element.hidden = !matches(element);
+    for (const section of document.querySelectorAll("main > section:has([data-state])")) {
+      section.hidden = !section.querySelector("[data-state]:not([hidden])");
     }
+    const articles = cases.filter((element) => element.tagName === "ARTICLE");
+    const shown = articles.filter((article) => !article.hidden).length;
+    filter.querySelector("output").textContent = shown < articles.length ? `${shown} of ${articles.length} cases` : "";
   };
   // A link to a case that is filtered out must still lead there.
   const reveal = () => {
     const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
-    if (target && target.hidden) {
-      boxes.find((box) => box.value === target.dataset.state).checked = true;
-      apply();
+    if (target && target.closest("[hidden]")) {
+      filter.reset();
       target.scrollIntoView();
     }
   };
   filter.hidden = false;
   filter.addEventListener("change", apply);
+  filter.addEventListener("submit", (event) => event.preventDefault());
+  // The event comes before the values are back.
+  filter.addEventListener("reset", () => {
+    for (const box of boxes) box.checked = true;
+    for (const choice of choices) choice.value = "";
+    apply();
+  });
   addEventListener("hashchange", reveal);
   apply();
+}
+// Lay what was obtained over what was expected: the slider wipes, the button flips from one to the other.
+for (const wipe of document.querySelectorAll(".wipe")) {
+  const [expected, obtained] = wipe.closest(".row").querySelectorAll("figure:not(.wipe) img");
+  const stack = wipe.querySelector(".stack");
+  const slider = wipe.querySelector("input");
+  const output = wipe.querySelector("output");
+  const [below, above] = [expected, obtained].map((image) => image.cloneNode());
+  const line = document.createElement("span");
+  stack.append(below, above, line);
+  const show = () => {
+    const share = Number(slider.value);
+    above.style.clipPath = `inset(0 0 0 ${share}%)`;
+    line.style.left = `${share}%`;
+    line.hidden = share === 0 || share === 100;
+    const text = share === 0 ? "obtained" : share === 100 ? "expected" : `${share} % expected`;
+    slider.setAttribute("aria-valuetext", text);
+    output.textContent = text;
+  };
+  const drag = (event) => {
+    const box = stack.getBoundingClientRect();
+    slider.value = Math.round((100 * (event.clientX - box.left)) / box.width);
+    show();
+  };
+  slider.addEventListener("input", show);
+  wipe.querySelector("button").addEventListener("click", () => {
+    slider.value = slider.value === "100" ? 0 : 100;
+    show();
+  });
+  stack.addEventListener("pointerdown", (event) => {
+    stack.setPointerCapture(event.pointerId);
+    drag(event);
+  });
+  stack.addEventListener("pointermove", (event) => {
+    if (stack.hasPointerCapture(event.pointerId)) drag(event);
+  });
+  wipe.hidden = false;
+  show();
 }
 // Show only the units whose labels hold what is typed, and open the layers that have such units.
 for (const units of document.querySelectorAll(".units")) {

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import jinja2
 
-from xai_eval.drift import State
+from xai_eval.accept_command import accept_command
 from xai_eval.record import RunRecord
 from xai_eval.report.cases import ReportCase
+from xai_eval.report.filters import filters
 from xai_eval.report.pictures import diverging_legend, heat_legend, jpeg_uri, png_uri
 from xai_eval.report.summary import count_severities, count_states, counts_sentence, worst_first
 from xai_eval.report.views import CaseView, case_view
@@ -28,15 +29,17 @@ class TaskView:
     counts: str
 
 
-def render_page(record: RunRecord, cases: Sequence[ReportCase]) -> str:
+def render_page(record: RunRecord, cases: Sequence[ReportCase], results: Path, golden: Path) -> str:
     """Render the page; `cases` may come in any order, the worst is shown first.
+
+    `results` and `golden` are the folders that commands on the page name.
 
     Class and file names are text from outside and are escaped; the page's own policy
     forbids loading anything.
     """
     order = {v.case.key: place for place, v in enumerate(worst_first(case.verdict for case in cases))}
     ordered = sorted(cases, key=lambda case: order[case.key])
-    views = [case_view(case) for case in ordered]
+    views = [case_view(case, accept_command(case.key, results, golden)) for case in ordered]
     verdicts = [case.verdict for case in ordered]
     return (
         _environment()
@@ -47,8 +50,10 @@ def render_page(record: RunRecord, cases: Sequence[ReportCase]) -> str:
             states=count_states(verdicts),
             severities=count_severities(verdicts),
             problem=_problem(record, cases),
-            failed=[view for view in views if view.state != State.OK],
-            fine=[view for view in views if view.state == State.OK],
+            failed=[view for view in views if view.failed],
+            aside=[view for view in views if view.quarantine and not view.failed],
+            fine=[view for view in views if view.fine],
+            filters=filters(views),
             warned=[view for view in views if view.audit],
             tasks=_tasks(ordered, views),
             heat_legend=png_uri(heat_legend()),

@@ -1,4 +1,4 @@
-"""What is drawn of a case, on the page and in figures alike: the picture, its maps, and what drifted."""
+"""What is drawn of a case, on the page and in figures alike: the picture, its superpixels and its maps."""
 
 from __future__ import annotations
 
@@ -7,13 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from xai_eval.fields import Heatmap, Mask, Picture, Segments, Weights
-from xai_eval.fields.heatmap import block_means
 from xai_eval.report.cases import ReportCase
-from xai_eval.report.pictures import Pixels, boundaries, diverging, enlarge, outline, overlay, signed
+from xai_eval.report.pictures import Pixels, boundaries, enlarge, outline, overlay, signed
 from xai_eval.report.wording import cell_text, count, title, words
-
-# Differences below it stay pale: stretched to full red, noise would look like a catastrophe.
-_LEAST_SCALE = 0.2
 
 
 @dataclass(frozen=True)
@@ -37,18 +33,6 @@ class Panel:
     coarse: bool = False
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """A map that drifted; `limit` is the value of the deepest red, None if no difference is drawn."""
-
-    field: str
-    title: str
-    expected: Panel
-    obtained: Panel
-    difference: Panel
-    limit: float | None
-
-
 def panels(case: ReportCase) -> list[Panel]:
     """The picture with its mask outlined, then one panel for each further picture, further mask, and map."""
     if case.picture is None:
@@ -64,7 +48,7 @@ def panels(case: ReportCase) -> list[Panel]:
         for each, mask in case.fields(Mask).items()
         if mask is not case.mask and mask.array.shape == pixels.shape[:2]
     ]
-    maps = [_map_panel(case, each, heatmap) for each, heatmap in case.maps.items()]
+    maps = [_named_map(case, each, heatmap) for each, heatmap in case.maps.items()]
     return [_original(pixels, case.mask, name), *pictures, *masks, *_superpixel_panels(case, pixels), *maps]
 
 
@@ -102,21 +86,6 @@ def _weights_panel(case: ReportCase, name: str, weights: Weights, segments: Segm
     return Panel(title(name), about, signed(pixels, values[segments.array], limit), numbers=numbers)
 
 
-def comparison(case: ReportCase, name: str) -> Comparison:
-    """Expected, obtained and difference of a map in `case.moved_maps`."""
-    now, was = case.moved_maps[name]
-    shown = title(name)
-    difference, limit = _difference(now, was, shown)
-    return Comparison(
-        field=name,
-        title=shown,
-        expected=_draw(case, was, "expected", f"{shown}, expected"),
-        obtained=_draw(case, now, "obtained", f"{shown}, obtained"),
-        difference=difference,
-        limit=limit,
-    )
-
-
 def _original(pixels: Pixels, mask: Mask | None, name: str) -> Panel:
     if mask is None:
         return Panel("original", f"{name} as the model saw it", pixels)
@@ -129,16 +98,17 @@ def _original(pixels: Pixels, mask: Mask | None, name: str) -> Panel:
     )
 
 
-def _map_panel(case: ReportCase, name: str, heatmap: Heatmap) -> Panel:
+def _named_map(case: ReportCase, name: str, heatmap: Heatmap) -> Panel:
     numbers = tuple((words(column), cell_text(value)) for column, value in case.row_of(name).items())
     explained = case.labels.get("explained")
     about = f"{title(name)} of {case.verdict.case.input}" + (f" for {explained}" if explained else "")
-    return _draw(case, heatmap, title(name), about, numbers)
+    return map_panel(case, heatmap, title(name), about, numbers)
 
 
-def _draw(
+def map_panel(
     case: ReportCase, heatmap: Heatmap, heading: str, about: str, numbers: tuple[tuple[str, str], ...] = ()
 ) -> Panel:
+    """Draw a map over the picture, or in squares where it has another shape; a degenerate one is only named."""
     if heatmap.degenerate:
         return Panel(heading, f"{about}: {heatmap.degenerate}, not drawn", word=heatmap.degenerate, numbers=numbers)
     alt = f"{about}, hottest {_hottest(heatmap)}"
@@ -146,21 +116,6 @@ def _draw(
         return Panel(heading, alt, overlay(None, heatmap.array), numbers=numbers, coarse=True)
     picture = case.picture.array
     return Panel(heading, alt, overlay(picture, enlarge(heatmap.array, heatmap.shape)), numbers=numbers)
-
-
-def _difference(now: Heatmap, was: Heatmap, shown: str) -> tuple[Panel, float | None]:
-    broken = now.degenerate or was.degenerate
-    if broken or now.shape != was.shape:
-        word = f"no difference: a map is {broken}" if broken else "no difference: the shapes differ"
-        return Panel("difference", f"{shown}: {word}", word=word), None
-    # On the grid on which the two were judged.
-    shape = (min(now.array.shape[0], was.array.shape[0]), min(now.array.shape[1], was.array.shape[1]))
-    change = block_means(now.array, shape) - block_means(was.array, shape)
-    largest = float(np.abs(change).max())
-    limit = max(largest, _LEAST_SCALE)
-    alt = f"{shown}, obtained minus expected, at most {largest:.2g} either way"
-    numbers = (("largest", f"{largest:.2g}"),)
-    return Panel("difference", alt, diverging(change, limit), numbers=numbers, coarse=True), limit
 
 
 def _hottest(heatmap: Heatmap) -> str:

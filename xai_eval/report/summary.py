@@ -13,8 +13,12 @@ _ORDER = (State.ERROR, State.DRIFT, State.INCOMPARABLE, State.MISSING, State.UNU
 
 
 def worst_first(verdicts: Iterable[Verdict]) -> list[Verdict]:
-    """Sort by state, then by severity, then by name."""
-    return sorted(verdicts, key=lambda v: (_ORDER.index(v.state), -(v.severity or 0), v.case.input, v.case.key))
+    """Sort by state, then by severity, then by name; what does not fail comes after what does."""
+
+    def place(v: Verdict) -> tuple[object, ...]:
+        return not v.failed, _ORDER.index(v.state), -(v.severity or 0), v.case.input, v.case.key
+
+    return sorted(verdicts, key=place)
 
 
 def count_states(verdicts: Iterable[Verdict]) -> dict[State, int]:
@@ -35,19 +39,30 @@ def counts_sentence(verdicts: Sequence[Verdict]) -> str:
     # What is well comes first, as in pytest's own last line.
     states = [state for state in (State.OK, *_ORDER[:-1]) if state in counts]
     listed = ", ".join(f"{counts[state]} {state}" for state in states)
-    return f"{count(len(verdicts), 'case')}: {listed}" if listed else "no cases"
+    return f"{count(len(verdicts), 'case')}: {listed}{_quarantine_clause(verdicts)}" if listed else "no cases"
+
+
+def is_fine(verdict: Verdict) -> bool:
+    """Whether there is nothing to look at: it is ok, and not set aside."""
+    return verdict.state is State.OK and verdict.quarantine is None
+
+
+def _quarantine_clause(verdicts: Sequence[Verdict]) -> str:
+    aside = [verdict.overdue for verdict in verdicts if verdict.quarantine]
+    expired = f", {sum(aside)} of them for too long" if any(aside) else ""
+    return f"; {len(aside)} in quarantine{expired}" if aside else ""
 
 
 def summary_lines(verdicts: Sequence[Verdict]) -> list[str]:
-    """One line for every case that fails, worst first, one for all that are ok, and one with the counts."""
-    failed = [verdict for verdict in worst_first(verdicts) if verdict.failed]
-    fine = len(verdicts) - len(failed)
-    states = max((len(verdict.state) for verdict in failed), default=0)
-    labels = [verdict.severity.label if verdict.severity else "-" for verdict in failed]
+    """One line for every case that fails or is in quarantine, worst first, one for the rest, one with the counts."""
+    told = [verdict for verdict in worst_first(verdicts) if not is_fine(verdict)]
+    fine = len(verdicts) - len(told)
+    states = max((len(verdict.state) for verdict in told), default=0)
+    labels = [verdict.severity.label if verdict.severity else "-" for verdict in told]
     severities = max(map(len, labels), default=0)
     lines = [
         f"{verdict.state:<{states}}  {label:<{severities}}  {verdict.case.key}  {one_line(verdict.sentence)}"
-        for verdict, label in zip(failed, labels, strict=True)
+        for verdict, label in zip(told, labels, strict=True)
     ]
     return [
         *lines,

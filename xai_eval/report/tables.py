@@ -6,7 +6,6 @@ Documents, such as chosen settings, lie beside them as JSON.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,7 +13,7 @@ import pandas as pd
 
 from xai_eval.fields import Document, Ranking, Score, Table, UnitLabels
 from xai_eval.report.cases import AUDIT, ReportCase
-from xai_eval.report.wording import cell_text, slug
+from xai_eval.report.wording import cell_text, markdown_cell, slug
 
 # The ranking of classes by probability, and what its first value is called.
 _CLASSES, _BEST = "top5", "top_probability"
@@ -60,9 +59,9 @@ def markdown(frame: pd.DataFrame) -> str:
     """Render a frame as a Markdown table, numbers to the right."""
     numeric = [_is_number(frame.iloc[:, i]) for i in range(frame.shape[1])]
     rows = [
-        [_escape(str(column)) for column in frame.columns],
+        [markdown_cell(str(column)) for column in frame.columns],
         ["---:" if right else "---" for right in numeric],
-        *([_escape(cell_text(value)) for value in row] for row in frame.itertuples(index=False, name=None)),
+        *([markdown_cell(cell_text(value)) for value in row] for row in frame.itertuples(index=False, name=None)),
     ]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
@@ -123,8 +122,3 @@ def _in_order(mappings: Iterable[Mapping[str, Any]]) -> list[str]:
 
 def _is_number(column: pd.Series[Any]) -> bool:
     return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
-
-
-def _escape(text: str) -> str:
-    """Escape what Markdown or the HTML within it would act upon; a cell is one line."""
-    return re.sub(r"([\\`*\[\]|<>&~])", r"\\\1", " ".join(text.split()))

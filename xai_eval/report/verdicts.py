@@ -1,4 +1,7 @@
-"""`verdicts.json`: the outcome of a run for other programs. Its layout changes only with `SCHEMA`."""
+"""`verdicts.json`: the outcome of a run for other programs, as `verdicts.schema.json` describes it.
+
+The layout changes only with `SCHEMA`.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,10 @@ from xai_eval.drift import State, Verdict
 from xai_eval.fields import Finding, Severity
 from xai_eval.fields.numbers import to_json
 from xai_eval.record import RunRecord
+from xai_eval.report.causes import causes
 from xai_eval.report.summary import count_severities, count_states, worst_first
 
-SCHEMA = 1
+SCHEMA = 2
 VERDICTS_FILE = "verdicts.json"
 
 
@@ -23,19 +27,21 @@ def verdicts_document(verdicts: Sequence[Verdict], record: RunRecord) -> dict[st
     the strings 'NaN', 'Infinity' and '-Infinity'.
     """
     states, severities = count_states(verdicts), count_severities(verdicts)
+    aside = [verdict for verdict in verdicts if verdict.quarantine]
     return {
         "schema": SCHEMA,
         "failed": not verdicts or any(verdict.failed for verdict in verdicts),
         "cases": len(verdicts),
         "states": {str(state): states.get(state, 0) for state in State},
         "severities": {severity.label: severities.get(severity, 0) for severity in Severity},
+        "quarantine": {"cases": len(aside), "expired": sum(verdict.overdue for verdict in aside)},
         "run": {**dataclasses.asdict(record), "seconds": to_json(record.seconds)},
         "verdicts": [_verdict(verdict) for verdict in worst_first(verdicts)],
     }
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:
-    origin = verdict.origin
+    origin, aside = verdict.origin, verdict.quarantine
     return {
         "case": verdict.case.key,
         "task": verdict.case.task,
@@ -43,11 +49,14 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
         "input": verdict.case.input,
         "params": dict(verdict.case.params),
         "state": str(verdict.state),
+        "failed": verdict.failed,
         "severity": verdict.severity.label if verdict.severity else None,
         "sentence": verdict.sentence,
         "findings": [_finding(finding) for finding in verdict.findings],
         "origin": {"stage": origin.name, "change": to_json(origin.change)} if origin else None,
+        "causes": [str(cause) for cause in causes(verdict)],
         "changes": [dataclasses.asdict(change) for change in verdict.changes],
+        "quarantine": {**dataclasses.asdict(aside), "expires": str(aside.expires)} if aside else None,
     }
 
 

@@ -8,15 +8,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from textwrap import shorten
 
-from xai_eval.drift import State
+from xai_eval.drift import State, Verdict
 from xai_eval.fields import Document, Field, Finding, Heatmap, Label, Ranking, Score, Table
 from xai_eval.report.cases import AUDIT, ReportCase
+from xai_eval.report.causes import causes
+from xai_eval.report.chain import Stage, stage_chain
+from xai_eval.report.comparisons import Comparison, comparison
 from xai_eval.report.curves import curve_panels
-from xai_eval.report.panels import Comparison, Panel, comparison, panels
+from xai_eval.report.panels import Panel, panels
+from xai_eval.report.summary import is_fine
 from xai_eval.report.units import LayerView, concepts_of, layer_views
 from xai_eval.report.wording import cell_text, title, words
 
 _DOCUMENT_LETTERS = 400  # the rest is in the file beside the tables
+_FINDINGS = 10  # the rest is folded away
 _ACCEPTABLE = (State.DRIFT, State.MISSING, State.INCOMPARABLE)
 
 
@@ -50,6 +55,9 @@ class CaseView:
     model: str
     state: str
     severity: str | None
+    failed: bool
+    fine: bool
+    quarantine: str | None
     sentence: str
     audit: str | None
     labels: tuple[LabelView, ...]
@@ -57,7 +65,10 @@ class CaseView:
     rankings: tuple[TableView, ...]
     comparisons: tuple[Comparison, ...]
     findings: TableView | None
+    more_findings: TableView | None
     origin: str
+    stages: tuple[Stage, ...]
+    causes: tuple[str, ...]
     changes: tuple[str, ...]
     accept: str | None
     details: tuple[TableView, ...]
@@ -67,8 +78,8 @@ class CaseView:
     whole_set: bool
 
 
-def case_view(case: ReportCase) -> CaseView:
-    """Prepare one case."""
+def case_view(case: ReportCase, accept: str) -> CaseView:
+    """Prepare one case; `accept` is the command that accepts it."""
     verdict, layers = case.verdict, layer_views(case)
     return CaseView(
         anchor=case.anchor,
@@ -78,22 +89,34 @@ def case_view(case: ReportCase) -> CaseView:
         model=verdict.case.model,
         state=str(verdict.state),
         severity=verdict.severity.label if verdict.severity else None,
+        failed=verdict.failed,
+        fine=is_fine(verdict),
+        quarantine=_quarantine(verdict),
         sentence=verdict.sentence,
         audit=case.audit,
         labels=_labels(case),
         panels=tuple(panels(case)),
         rankings=tuple(_ranking(name, each) for name, each in case.fields(Ranking).items()),
-        comparisons=tuple(comparison(case, name) for name in case.moved_maps),
-        findings=_findings(verdict.findings),
+        comparisons=tuple(comparison(case, name) for name in case.moved),
+        findings=_findings("findings", verdict.findings[:_FINDINGS]),
+        more_findings=_findings(f"{len(verdict.findings) - _FINDINGS} more", verdict.findings[_FINDINGS:]),
         origin=_origin(case),
+        stages=() if is_fine(verdict) else stage_chain(case),
+        causes=tuple(map(str, causes(verdict))),
         changes=tuple(map(str, verdict.changes)),
-        accept=f'xai-eval accept {case.key} --reason "..."' if verdict.state in _ACCEPTABLE else None,
+        accept=accept if verdict.state in _ACCEPTABLE else None,
         details=_details(case),
         curves=tuple(curve_panels(case)),
         layers=layers,
         concepts=concepts_of(layers),
         whole_set=case.whole_set,
     )
+
+
+def _quarantine(verdict: Verdict) -> str | None:
+    if verdict.quarantine is None:
+        return None
+    return "quarantine expired" if verdict.overdue else "in quarantine"
 
 
 def _labels(case: ReportCase) -> tuple[LabelView, ...]:
@@ -113,7 +136,7 @@ def _ranking(name: str, ranking: Ranking) -> TableView:
     return TableView(words(name), ("name", "value"), rows, bars)
 
 
-def _findings(findings: tuple[Finding, ...]) -> TableView | None:
+def _findings(name: str, findings: tuple[Finding, ...]) -> TableView | None:
     if not findings:
         return None
     columns = ("severity", "field", "measure", "value", "limit", "in words")
@@ -128,7 +151,7 @@ def _findings(findings: tuple[Finding, ...]) -> TableView | None:
         )
         for f in findings
     )
-    return TableView("findings", columns, rows)
+    return TableView(name, columns, rows)
 
 
 def _origin(case: ReportCase) -> str:

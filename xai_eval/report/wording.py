@@ -67,6 +67,11 @@ def one_line(text: str) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
+def markdown_cell(text: str) -> str:
+    """Escape what Markdown or the HTML within it would act upon; a cell is one line."""
+    return re.sub(r"([\\`*\[\]|<>&~])", r"\\\1", " ".join(text.split()))
+
+
 def slug(text: str, length: int = 80) -> str:
     """Return text as a part of a file name that every file system takes; `gradcam++` is not `gradcam`."""
     plain = re.sub(r"[^A-Za-z0-9_-]+", "-", text.replace("+", "plus"))

@@ -1,0 +1,39 @@
+"""The system's own Chromium, for tests of pages. Nothing is ever downloaded for them."""
+
+import contextlib
+import os
+import re
+import shutil
+
+import pytest
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+SOME_NAME = re.compile(r"\w")
+ADVICE = (
+    f"no browser is on PATH (looked for {', '.join(NAMES)}), so nobody checked that the page works in one: requests, "
+    "filters, slider, keyboard, hostile text. Install Chromium, such as with `apt-get install chromium`."
+)
+
+
+def find_chromium():
+    """Return the path of a browser; without one, fail under CI and skip elsewhere."""
+    found = next(filter(None, map(shutil.which, NAMES)), None)
+    if found:
+        return found
+    if os.environ.get("CI", "").lower() not in ("", "0", "false"):
+        pytest.fail(ADVICE, pytrace=False)
+    pytest.skip(ADVICE)
+
+
+@contextlib.contextmanager
+def launched():
+    """One browser without a network."""
+    executable = find_chromium()
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        # Chromium's own sandbox needs rights that containers do not have; the pages are ours.
+        options = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+        browser = playwright.chromium.launch(executable_path=executable, args=options)
+        yield browser
+        browser.close()

@@ -1,0 +1,263 @@
+"""The page in a real browser, without a network."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+
+import chromium
+import numpy as np
+import pytest
+from PIL import Image
+
+from xai_eval.drift import judge_all
+from xai_eval.report import write_report
+
+SHOWN = "article:not([hidden])"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium.launched() as browser:
+        yield browser
+
+
+@contextlib.contextmanager
+def opened(browser, path, **options):
+    """Open a page; whatever it asks for, whatever goes wrong in it, and every dialog is an error."""
+    context = browser.new_context(viewport={"width": 1400, "height": 1000}, offline=True, **options)
+    page, wrong = context.new_page(), []
+    page.on("request", lambda request: wrong.append(request.url) if request.url != path.as_uri() else None)
+    page.on("console", lambda message: wrong.append(message.text))
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("dialog", lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))
+    page.goto(path.as_uri())
+    yield page
+    context.close()
+    assert [each for each in wrong if not each.startswith("data:")] == []
+
+
+@pytest.fixture
+def page(browser, run):
+    with opened(browser, run.page) as page:
+        yield page
+
+
+def anchor(run, image):
+    return run.verdict(image).case.key.replace("/", "--")
+
+
+def names(page):
+    """Input names of the cases that are shown."""
+    return {text.removeprefix("birds/").removesuffix(".JPEG") for text in page.locator(f"{SHOWN} h3").all_inner_texts()}
+
+
+ALL = {"broken", "renamed", "empty", "moved", "surer", "other", "new", "gone", "same"}
+
+
+def test_all_cases_are_shown_and_all_pictures_are_drawn(page):
+    assert names(page) == ALL
+    broken = "[...document.images].filter((image) => !image.complete || image.naturalWidth === 0).length"
+    assert page.evaluate(broken) == 0
+    # Nothing is cut off at the side.
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.parametrize(
+    "choose, left",
+    [
+        ({"severity": "evidence"}, {"moved", "empty"}),
+        ({"severity": "conclusion"}, {"renamed"}),
+        ({"severity": "none"}, {"broken", "other", "new", "gone", "same"}),
+        ({"cause": "parameter"}, {"other"}),
+        ({"cause": "nothing recorded"}, {"renamed", "empty", "moved", "surer"}),
+        ({"cause": "nothing recorded", "severity": "numbers"}, {"surer"}),
+        ({"cause": "parameter", "severity": "numbers"}, set()),
+    ],
+    ids=str,
+)
+def test_filters_filter(page, choose, left):
+    for name, value in choose.items():
+        page.get_by_role("combobox", name=name).select_option(value)
+    assert names(page) == left
+    assert page.locator("#filter output").inner_text() == f"{len(left)} of 9 cases"
+    # The lists above and the headings of sections follow.
+    listed = page.locator(".verdicts li:not([hidden])").count()
+    assert listed == len(left - {"same"})
+    assert page.locator("#task--cams").is_visible() == bool(left)
+    page.get_by_role("button", name="Show all").click()
+    assert names(page) == ALL
+
+
+def test_states_are_filtered_by_boxes_and_with_the_other_filters(page):
+    page.get_by_role("checkbox", name="drift (4)").uncheck()
+    assert names(page) == ALL - {"renamed", "empty", "moved", "surer"}
+    page.get_by_role("combobox", name="severity").select_option("evidence")
+    assert names(page) == set()
+    page.get_by_role("checkbox", name="drift (4)").check()
+    assert names(page) == {"moved", "empty"}
+
+
+def test_tasks_and_models_are_filters_where_there_are_several(browser, run, build, tmp_path, page):
+    assert page.get_by_role("combobox", name="model").count() == page.get_by_role("combobox", name="task").count() == 0
+    one, two = build.result("a.JPEG"), build.result("b.JPEG", model="file:a|b.py:net")
+    two = dataclasses.replace(two, case=dataclasses.replace(two.case, task="lime"))
+    obtained = build.by_key(one, two)
+    path = write_report(tmp_path, run.record, obtained, {}, judge_all(obtained, {}))
+    with opened(browser, path) as several:
+        several.get_by_role("combobox", name="model").select_option("file:a|b.py:net")
+        assert names(several) == {"b"}
+        several.get_by_role("combobox", name="task").select_option("cams")
+        assert names(several) == set()
+
+
+def test_a_link_leads_to_a_case_that_is_filtered_out(page, run):
+    page.get_by_role("combobox", name="severity").select_option("numbers")
+    page.evaluate(f"location.hash = '{anchor(run, 'moved.JPEG')}'")
+    moved = page.locator(f"#{anchor(run, 'moved.JPEG')}")
+    moved.wait_for(state="visible")
+    assert names(page) == ALL
+    assert moved.bounding_box()["y"] < 1000
+
+
+@pytest.fixture
+def wipe(page, run):
+    return page.locator(f"#{anchor(run, 'moved.JPEG')} .wipe")
+
+
+def seen(locator):
+    """What is on the screen: RGB (h, w, 3) without the rounded corners."""
+    pixels = np.asarray(Image.open(io.BytesIO(locator.screenshot())).convert("RGB"), dtype=np.int16)
+    return pixels[8:-8, 8:-8]
+
+
+def apart(first, second):
+    """Mean difference of two screenshots, which may differ by a pixel in size."""
+    height, width = (min(a, b) for a, b in zip(first.shape[:2], second.shape[:2], strict=True))
+    return float(np.abs(first[:height, :width] - second[:height, :width]).mean())
+
+
+def test_the_slider_wipes_from_one_picture_to_the_other(page, wipe, run):
+    figures = page.locator(f"#{anchor(run, 'moved.JPEG')} section.drift figure:not(.wipe) img")
+    expected, obtained = seen(figures.nth(0)), seen(figures.nth(1))
+    assert apart(expected, obtained) > 5
+    slider, stack = wipe.get_by_role("slider"), wipe.locator(".stack")
+    slider.focus()
+    page.keyboard.press("Home")
+    assert apart(seen(stack), obtained) < 1
+    page.keyboard.press("End")
+    assert apart(seen(stack), expected) < 1
+    slider.fill("50")
+    half, middle = seen(stack), expected.shape[1] // 2
+    assert apart(half[:, : middle - 4], expected[:, : middle - 4]) < 1
+    assert apart(half[:, middle + 4 :], obtained[:, middle + 4 :]) < 1
+
+
+def test_the_slider_is_moved_by_arrows_and_by_dragging_over_the_picture(page, wipe):
+    slider = wipe.get_by_role("slider", name="Grad-CAM")
+    assert slider.input_value() == "50"
+    slider.focus()
+    for key in ("ArrowRight", "ArrowUp", "ArrowLeft", "ArrowRight"):
+        page.keyboard.press(key)
+    assert slider.input_value() == "52"
+    assert slider.get_attribute("aria-valuetext") == "52 % expected"
+    box = wipe.locator(".stack").bounding_box()
+    page.mouse.move(box["x"] + 0.2 * box["width"], box["y"] + 20)
+    page.mouse.down()
+    assert slider.input_value() == "20"
+    page.mouse.move(box["x"] + 0.75 * box["width"], box["y"] + 40)
+    assert slider.input_value() == "75"
+    page.mouse.up()
+    page.mouse.move(box["x"], box["y"] + 40)
+    assert slider.input_value() == "75"
+
+
+def test_the_button_flips_between_expected_and_obtained(page, wipe):
+    button, told = wipe.get_by_role("button", name="Flip Grad-CAM"), wipe.locator("output")
+    button.click()
+    assert told.inner_text() == "expected"
+    button.click()
+    assert told.inner_text() == "obtained"
+    button.focus()
+    page.keyboard.press("Space")
+    assert told.inner_text() == "expected"
+    page.keyboard.press("Enter")
+    assert told.inner_text() == "obtained"
+
+
+FOCUSED = """() => {
+  const all = [...document.querySelectorAll("*")];
+  const element = document.activeElement;
+  const style = getComputedStyle(element);
+  return { place: all.indexOf(element), name: element.tagName, outline: style.outlineStyle !== "none" };
+}"""
+CAN_BE_USED = "a, summary, input, select, button"
+
+
+def test_the_tabulator_reaches_everything_in_the_order_of_the_page(page):
+    usable = [each for each in page.locator(CAN_BE_USED).all() if each.is_visible()]
+    reached = []
+    for _ in usable:
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate(FOCUSED))
+    assert len({each["place"] for each in reached}) == len(usable) > 20
+    assert [each["place"] for each in reached] == sorted(each["place"] for each in reached)
+    assert all(each["outline"] for each in reached)
+
+
+def test_whatever_can_be_used_has_a_name(page):
+    for role in ("slider", "button", "combobox", "checkbox", "link"):
+        everything = page.get_by_role(role)
+        assert everything.count() > 0
+        assert everything.count() == page.get_by_role(role, name=chromium.SOME_NAME).count(), role
+
+
+def test_the_chain_marks_the_first_stage_that_moved(browser, run, build, tmp_path):
+    was, now = build.staged(0.0), build.staged(0.5)
+    obtained, goldens = build.by_key(now), build.by_key(was.condensed())
+    path = write_report(tmp_path, run.record, obtained, goldens, judge_all(obtained, goldens))
+    with opened(browser, path) as page:
+        stages = page.get_by_role("list", name="stages").get_by_role("listitem")
+        told = [" ".join(text.split()) for text in stages.all_inner_texts()]
+        assert told[0] == "decoded pixels equal"
+        assert told[1].startswith("input tensor relative 0.") and told[1].endswith("the first that moved")
+        assert told[2].startswith("logits relative") and "first" not in told[2]
+
+
+def test_hostile_names_are_shown_as_text(browser, run, build, tmp_path, page):
+    renamed = page.locator(f"#{anchor(run, 'renamed.JPEG')}")
+    assert build.HOSTILE in " ".join(renamed.inner_text().split())
+    assert page.locator("script").count() == 1
+    breakout = '"><img src=x onerror=alert(1)></option><script>alert(2)</script>'
+    results = [build.result(name, model=breakout + name, label=breakout) for name in ("a.JPEG", f"{breakout}.JPEG")]
+    obtained = build.by_key(*results)
+    path = write_report(tmp_path, run.record, obtained, {}, judge_all(obtained, {}))
+    with opened(browser, path) as hostile:
+        assert hostile.locator("script").count() == 1
+        assert hostile.locator("img[src=x], img[onerror]").count() == 0
+        hostile.get_by_role("combobox", name="model").select_option(f"{breakout}a.JPEG")
+        assert names(hostile) == {"a"}
+        assert breakout in hostile.locator(SHOWN).inner_text()
+
+
+def test_without_script_everything_is_there_and_nothing_is_offered_that_does_not_work(browser, run):
+    with opened(browser, run.page, java_script_enabled=False) as page:
+        assert page.locator("article:visible").count() == 9
+        assert page.locator("#filter:visible, .wipe:visible").count() == 0
+
+
+def test_on_a_telephone_nothing_is_cut_off(browser, run):
+    with opened(browser, run.page) as page:
+        page.set_viewport_size({"width": 380, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_without_a_browser_the_tests_fail_in_ci_and_skip_elsewhere(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(pytest.fail.Exception, match="Install Chromium, such as with `apt-get install chromium`"):
+        chromium.find_chromium()
+    monkeypatch.delenv("CI")
+    with pytest.raises(pytest.skip.Exception, match="nobody checked that the page works"):
+        chromium.find_chromium()
