@@ -16,6 +16,7 @@ from xai_eval.errors import StorageError, UsageError, unknown_name
 from xai_eval.files import accessible, exists, read_json, write_file
 from xai_eval.record import RESULTS_FOLDER, RunRecord, load_cases, now
 from xai_eval.result import Case, Result
+from xai_eval.stored import open_result
 
 HISTORY_FILE = "accepted.json"
 # Stand where the name of an input stands, in verdicts on a run that is not whole.
@@ -108,7 +109,7 @@ def judge_run(results_folder: Path, goldens: Goldens) -> Judged:
         StorageError: its record cannot be read.
     """
     record = RunRecord.load(results_folder)
-    results, broken = load_cases(results_folder / RESULTS_FOLDER)
+    results, broken = load_cases(results_folder / RESULTS_FOLDER, open_result)
     stored, broken_goldens = goldens.load_all()
     errors = error_verdicts({**broken_goldens, **broken}, results)
     errors = {k: v for k, v in errors.items() if k.split("/")[0] in record.tasks}
@@ -130,7 +131,7 @@ def judge_by_run(results_folder: Path, reference_folder: Path) -> Judged:
     """
     record = RunRecord.load(reference_folder)
     judged = judge_run(results_folder, Goldens(reference_folder / RESULTS_FOLDER))
-    measured, broken = load_cases(reference_folder / RESULTS_FOLDER)
+    measured, broken = load_cases(reference_folder / RESULTS_FOLDER, open_result)
     gap = _gap(record, len(measured) + len(broken))
     if not gap:
         return judged

@@ -18,6 +18,7 @@ from xai_eval.record import RESULTS_FOLDER, RunRecord, check_results, now, remov
 from xai_eval.report import write_report
 from xai_eval.report.summary import summary_lines
 from xai_eval.result import Case, Result
+from xai_eval.stored import open_result
 
 # Options of pytest that leave tests out without telling which.
 _LEAVING_OUT = ("ignore", "ignore_glob", "lf")
@@ -155,7 +156,7 @@ class GoldenSession:
     def _judge_all(self) -> list[Failure]:
         if not self.checked:
             return []
-        results = {key: Result.load(self.report / RESULTS_FOLDER / key) for key in self.checked}
+        results = {key: open_result(self.report / RESULTS_FOLDER / key) for key in self.checked}
         # Results of earlier runs, which `xai-eval accept --all` would take for this one's.
         remove_results(self.report, keep=self.checked)
         stored, errors = self.goldens.load_all()
