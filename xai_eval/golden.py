@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import json
@@ -13,7 +14,8 @@ from pathlib import Path
 
 from xai_eval.drift import Scope, State, Verdict, judge_all
 from xai_eval.errors import StorageError, UsageError, unknown_name
-from xai_eval.files import accessible, exists, read_json, write_file
+from xai_eval.files import accessible, exists, read_json, remove_temporaries, write_files
+from xai_eval.lock import locked
 from xai_eval.record import RESULTS_FOLDER, RunRecord, load_cases, now
 from xai_eval.result import Case, Result
 from xai_eval.stored import open_result
@@ -44,9 +46,12 @@ class Goldens:
         """Make `result` the golden of its case and add the reason to the case's history."""
         place = self.folder / result.case.key
         history = read_history(place)
-        entry = {"when": now(), "reason": reason, "result": result.condensed().digest}
-        result.condensed().save(place)
-        write_file(place / HISTORY_FILE, f"{json.dumps([*history, entry], indent=1)}\n".encode())
+        condensed = result.condensed()
+        entry = {"when": now(), "reason": reason, "result": condensed.digest}
+        # Together, so that no golden changes without its reason.
+        files = {HISTORY_FILE: f"{json.dumps([*history, entry], indent=1)}\n".encode(), **condensed.files()}
+        remove_temporaries(place, files)
+        write_files(place, files)
         return place
 
     def remove(self, key: str) -> None:
@@ -54,7 +59,7 @@ class Goldens:
         try:
             shutil.rmtree(self.folder / key)
         except OSError as error:
-            raise StorageError(f"{self.folder / key} cannot be deleted ({error.strerror}).") from error
+            raise StorageError(f"{self.folder / key} cannot be deleted ({error.strerror or error}).") from error
 
 
 def read_history(place: Path) -> list[dict[str, str]]:
@@ -180,8 +185,9 @@ def accept(judged: Judged, goldens: Goldens, keys: Sequence[str], *, everything:
     changed = {v.case.key for v in judged.verdicts if v.state is not State.OK}
     changed |= {k for k in chosen if k not in judged.goldens}
     accepted = [key for key in chosen if key in changed]
-    for key in accepted:
-        goldens.store(judged.results[key], reason.strip())
+    with locked(goldens.folder) if accepted else contextlib.nullcontext():
+        for key in accepted:
+            goldens.store(judged.results[key], reason.strip())
     return accepted
 
 

@@ -134,11 +134,15 @@ class Result:
         Raises:
             StorageError: the folder cannot be written; what was there before is untouched.
         """
+        write_files(Path(folder), self.files())
+        return Path(folder)
+
+    def files(self) -> dict[str, bytes]:
+        """Return what `save` writes, by name, in the order in which to write it."""
         arrays = pack_arrays(self._arrays())
         document = json.dumps(_sign(self._document(arrays)), indent=1, sort_keys=True)
         # result.json vouches for arrays.npz, so it comes last.
-        write_files(Path(folder), {ARRAYS_FILE: arrays, RESULT_FILE: f"{document}\n".encode()})
-        return Path(folder)
+        return {ARRAYS_FILE: arrays, RESULT_FILE: f"{document}\n".encode()}
 
     @classmethod
     def load(cls, folder: Path | str) -> Result:
@@ -207,7 +211,7 @@ def read_document(folder: Path) -> dict[str, Any]:
         # A number such as 1e999 is read as infinity, which cannot be signed.
         signed = _sign(document) if isinstance(document, dict) else None
     except OSError as error:
-        raise StorageError(f"{path} cannot be read ({error.strerror or error}).") from error
+        raise _unreadable(path, error) from error
     except (ValueError, RecursionError) as error:
         raise StorageError(
             f"{path} is truncated or no JSON ({error}). Restore it from version control, or accept a new result."
@@ -232,13 +236,20 @@ def read_packed(folder: Path, document: Mapping[str, Any]) -> bytes:
     try:
         packed = path.read_bytes()
     except OSError as error:
-        raise StorageError(f"{path} cannot be read ({error.strerror or error}).") from error
+        raise _unreadable(path, error) from error
     if hashlib.sha256(packed).hexdigest() != document.get("arrays_sha256"):
         raise StorageError(
             f"{path} does not belong to {RESULT_FILE} beside it: one of them was replaced or "
             "is truncated. Restore both from version control, or accept a new result."
         )
     return packed
+
+
+def _unreadable(path: Path, error: OSError) -> StorageError:
+    return StorageError(
+        f"{path} cannot be read ({error.strerror or error}). "
+        "Restore it from version control, or run again and accept a new result."
+    )
 
 
 def _sign(document: Mapping[str, Any]) -> dict[str, Any]:
