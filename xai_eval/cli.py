@@ -150,10 +150,11 @@ def _log(options: argparse.Namespace) -> int:
 def _prune(options: argparse.Namespace) -> int:
     goldens = _goldens(options)
     unused = unused_goldens(judge_run(options.results, goldens))
-    for key in unused:
-        if not options.dry_run:
-            goldens.remove(key)
-        print(f"{'would prune' if options.dry_run else 'pruned'} {key}")
+    with locked(options.golden) if unused and not options.dry_run else nullcontext():
+        for key in unused:
+            if not options.dry_run:
+                goldens.remove(key)
+            print(f"{'would prune' if options.dry_run else 'pruned'} {key}")
     print(f"{len(unused)} unused goldens in {options.golden}")
     return EXIT_OK
 

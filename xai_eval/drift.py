@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import collections
 import enum
 import math
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -168,7 +169,7 @@ def judge_all(
             reason="a golden of this run's models and pictures, but the run did not obtain it.",
         )
         for k, g in goldens.items()
-        if k not in used | {*errors} and set_name(g.case) not in selections and _scope(g.case) in measured
+        if k not in used and k not in errors and set_name(g.case) not in selections and _scope(g.case) in measured
     ]
     return [*errors.values(), *verdicts, *unused]
 
@@ -188,14 +189,21 @@ def pair_cases(obtained: Sequence[Case], goldens: Sequence[Case]) -> dict[str, s
     known = {case.key for case in goldens}
     pairs: dict[str, str | None] = {case.key: case.key if case.key in known else None for case in obtained}
     for same in (_but_model, _but_parameters):
-        free = [g for g in goldens if g.key not in set(pairs.values())]
-        lone = [case for case in obtained if pairs[case.key] is None]
-        for case in lone:
-            candidates = [g for g in free if same(g) == same(case)]
-            rivals = [c for c in lone if same(c) == same(case)]
+        taken = set(pairs.values())
+        free = _grouped((g for g in goldens if g.key not in taken), same)
+        lone = _grouped((case for case in obtained if pairs[case.key] is None), same)
+        for identity, rivals in lone.items():
+            candidates = free.get(identity, [])
             if len(candidates) == 1 and len(rivals) == 1:
-                pairs[case.key] = candidates[0].key
+                pairs[rivals[0].key] = candidates[0].key
     return pairs
+
+
+def _grouped(cases: Iterable[Case], same: Callable[[Case], str]) -> dict[str, list[Case]]:
+    groups: dict[str, list[Case]] = collections.defaultdict(list)
+    for case in cases:
+        groups[same(case)].append(case)
+    return groups
 
 
 def provenance_changes(now: Provenance, was: Provenance) -> tuple[Change, ...]:

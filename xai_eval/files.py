@@ -9,7 +9,7 @@ import errno
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -21,6 +21,7 @@ _REASONS = {
     errno.EROFS: ("the file system is read-only", "choose another folder"),
     errno.EACCES: ("permission is denied", "choose another folder or change its permissions"),
     errno.EPERM: ("permission is denied", "choose another folder or change its permissions"),
+    errno.EISDIR: ("a folder stands where a file is needed", "move it away"),
     errno.ENOTDIR: ("a file stands where a folder is needed", "choose another folder"),
     errno.EEXIST: ("a file stands where a folder is needed", "choose another folder"),
 }
@@ -38,6 +39,7 @@ def write_files(folder: Path, contents: Mapping[str, bytes]) -> None:
     try:
         with contextlib.ExitStack() as undo:
             _make_folder(folder, undo)
+            _require_no_folders(folder, contents)
             temporary = [(_write_temporary(folder, name, data, undo), folder / name) for name, data in contents.items()]
             for path, destination in temporary:
                 path.chmod(0o666 & ~_umask())
@@ -56,6 +58,16 @@ def unwritable(folder: Path, error: OSError) -> StorageError:
 def write_file(path: Path, data: bytes) -> None:
     """Write one file in full, or not at all. Raises StorageError as `write_files` does."""
     write_files(path.parent, {path.name: data})
+
+
+def remove_temporaries(folder: Path, names: Iterable[str]) -> None:
+    """Remove what a killed process left of files `names` that it had not written in full.
+
+    For folders that no other process writes into now. What cannot be removed is left: it does no harm.
+    """
+    for name in names:
+        for path in folder.glob(f".{name}.{'[a-z0-9_]' * 8}"):
+            _quietly(path.unlink)
 
 
 def read_json(path: Path) -> Any:
@@ -99,6 +111,13 @@ def _make_folder(folder: Path, undo: contextlib.ExitStack) -> None:
     for each in reversed(missing):
         undo.callback(_quietly, each.rmdir)
     folder.mkdir(parents=True, exist_ok=True)
+
+
+def _require_no_folders(folder: Path, names: Iterable[str]) -> None:
+    """Refuse before anything is renamed what could only be refused half-way."""
+    for name in names:
+        if (folder / name).is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(folder / name))
 
 
 def _write_temporary(folder: Path, name: str, data: bytes, undo: contextlib.ExitStack) -> Path:

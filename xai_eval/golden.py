@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import os
@@ -12,12 +13,14 @@ from pathlib import Path
 
 from xai_eval.drift import Scope, State, Verdict, judge_all
 from xai_eval.errors import StorageError, UsageError, unknown_name
-from xai_eval.files import accessible, exists, write_file
+from xai_eval.files import accessible, exists, remove_temporaries, write_files
 from xai_eval.history import HISTORY_FILE, Acceptance, acceptance, history_bytes, read_history
+from xai_eval.lock import locked
 from xai_eval.quarantine import read_quarantine
 from xai_eval.record import RESULTS_FOLDER, RunRecord, load_cases
 from xai_eval.result import Case, Result
 from xai_eval.set_aside import set_aside
+from xai_eval.stored import open_result
 
 # More than a person looks at one by one.
 MANY = 20
@@ -46,8 +49,10 @@ class Goldens:
         """Make `result` the golden of its case, and add why, and over which verdict, to the case's history."""
         place, condensed = self.folder / result.case.key, result.condensed()
         history = [*read_history(place), acceptance(condensed.digest, reason, verdict)]
-        condensed.save(place)
-        write_file(place / HISTORY_FILE, history_bytes(history))
+        # Together, so that no golden changes without its reason.
+        files = {HISTORY_FILE: history_bytes(history), **condensed.files()}
+        remove_temporaries(place, files)
+        write_files(place, files)
         return place
 
     def history(self, name: str) -> tuple[str, list[Acceptance]]:
@@ -67,7 +72,7 @@ class Goldens:
         try:
             shutil.rmtree(self.folder / key)
         except OSError as error:
-            raise StorageError(f"{self.folder / key} cannot be deleted ({error.strerror}).") from error
+            raise StorageError(f"{self.folder / key} cannot be deleted ({error.strerror or error}).") from error
 
 
 @dataclass(frozen=True)
@@ -109,7 +114,7 @@ def judge_run(results_folder: Path, goldens: Goldens) -> Judged:
         StorageError: its record cannot be read.
     """
     record = RunRecord.load(results_folder)
-    results, broken = load_cases(results_folder / RESULTS_FOLDER)
+    results, broken = load_cases(results_folder / RESULTS_FOLDER, open_result)
     stored, broken_goldens = goldens.load_all()
     errors = error_verdicts({**broken_goldens, **broken}, results)
     errors = {k: v for k, v in errors.items() if k.split("/")[0] in record.tasks}
@@ -133,7 +138,7 @@ def judge_by_run(results_folder: Path, reference_folder: Path) -> Judged:
     """
     record = RunRecord.load(reference_folder)
     judged = judge_run(results_folder, Goldens(reference_folder / RESULTS_FOLDER))
-    measured, broken = load_cases(reference_folder / RESULTS_FOLDER)
+    measured, broken = load_cases(reference_folder / RESULTS_FOLDER, open_result)
     gap = _gap(record, len(measured) + len(broken))
     if not gap:
         return judged
@@ -187,8 +192,9 @@ def accept(
             f"{len(accepted)} goldens would change at once, more than {MANY}, and nobody looks at so many one by one: "
             "name those you looked at, or add --bulk."
         )
-    for key in accepted:
-        goldens.store(judged.results[key], reason.strip(), verdicts.get(key))
+    with locked(goldens.folder) if accepted else contextlib.nullcontext():
+        for key in accepted:
+            goldens.store(judged.results[key], reason.strip(), verdicts.get(key))
     return accepted
 
 
@@ -205,7 +211,7 @@ def obtained_case(name: str, judged: Judged) -> str:
     key = _resolve(name, {**cases, **{each: _case_of_folder(each) for each in judged.broken}})
     if key in judged.broken:
         told = next((v.sentence for v in judged.verdicts if v.case.key == _case_of_folder(key).key), "it is damaged.")
-        raise UsageError(f"the result of {key} cannot be read, so accepting it is refused: {told} Run again.")
+        raise UsageError(f"the result of {key} cannot be read: {told} Run again.")
     return key
 
 

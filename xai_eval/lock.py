@@ -50,7 +50,7 @@ def acquire(folder: Path, owner: str) -> bool:
         if holder == owner:
             return False
         if _is_dead(holder):
-            path.unlink(missing_ok=True)
+            _remove_dead(path)
         elif holder:
             raise _in_use(path, holder)
         else:
@@ -102,6 +102,17 @@ def _is_dead(holder: str) -> bool:
     except (OSError, OverflowError):
         return False
     return False
+
+
+def _remove_dead(path: Path) -> None:
+    """Remove the lock of a dead process, but not one that another process put in its place meanwhile."""
+    import fcntl  # POSIX alone, as is the question whether a process is dead
+
+    with contextlib.suppress(FileNotFoundError), path.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        # While it is open, no other file can have its number.
+        if path.stat().st_ino == os.fstat(file.fileno()).st_ino and _is_dead(_holder(path)):
+            path.unlink()
 
 
 def _in_use(path: Path, holder: str) -> UsageError:

@@ -24,6 +24,7 @@ from xai_eval.report.pull_request import publish
 from xai_eval.report.summary import summary_lines
 from xai_eval.result import Case, Result
 from xai_eval.set_aside import set_aside
+from xai_eval.stored import open_result
 
 # Options of pytest that leave tests out without telling which.
 _LEAVING_OUT = ("ignore", "ignore_glob", "lf")
@@ -172,7 +173,7 @@ class GoldenSession:
     def _judge_all(self) -> list[Failure]:
         if not self.checked:
             return []
-        results = {key: Result.load(self.report / RESULTS_FOLDER / key) for key in self.checked}
+        results = {key: open_result(self.report / RESULTS_FOLDER / key) for key in self.checked}
         # Results of earlier runs, which `xai-eval accept --all` would take for this one's.
         remove_results(self.report, keep=self.checked)
         stored, errors = self.goldens.load_all()

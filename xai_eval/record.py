@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -115,8 +115,14 @@ def now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
-def load_cases(folder: Path) -> tuple[dict[str, Result], dict[str, StorageError]]:
+def load_cases(
+    folder: Path, read: Callable[[Path], Result] = Result.load
+) -> tuple[dict[str, Result], dict[str, StorageError]]:
     """Read every case below `folder`, laid out as `<task>/<case id>/`.
+
+    Args:
+        folder: of results or goldens.
+        read: `open_result` where there may be more than fit into memory.
 
     Returns:
         Results by case key, and for each case that cannot be read the error by `<task>/<folder>`.
@@ -129,7 +135,7 @@ def load_cases(folder: Path) -> tuple[dict[str, Result], dict[str, StorageError]
     for path in _case_folders(folder):
         place = f"{path.parent.name}/{path.name}"
         try:
-            result = Result.load(path)
+            result = read(path)
             if result.case.key != place:
                 raise StorageError(f"{path / RESULT_FILE} is the result of {result.case.key}: the folder was renamed.")
             results[place] = result

@@ -6,11 +6,14 @@ and needs numpy and pandas only.
 
 from __future__ import annotations
 
+import collections
+import contextlib
 import dataclasses
+import functools
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -47,7 +50,7 @@ class Case:
         # What the disk makes of them, so that a tuple here and a list there are the same parameter.
         object.__setattr__(self, "params", json.loads(_canonical(dict(self.params))))
 
-    @property
+    @functools.cached_property
     def identity(self) -> str:
         """The whole case as canonical JSON."""
         return _canonical(dataclasses.asdict(self))
@@ -57,7 +60,7 @@ class Case:
         """The set that the input belongs to."""
         return self.input.split("/", 1)[0]
 
-    @property
+    @functools.cached_property
     def id(self) -> str:
         """Folder name: a readable slug and ten digits of the identity's sha256, so that `a-b` and `a.b` stay apart."""
         digest = hashlib.sha256(self.identity.encode()).hexdigest()[:10]
@@ -131,11 +134,15 @@ class Result:
         Raises:
             StorageError: the folder cannot be written; what was there before is untouched.
         """
+        write_files(Path(folder), self.files())
+        return Path(folder)
+
+    def files(self) -> dict[str, bytes]:
+        """Return what `save` writes, by name, in the order in which to write it."""
         arrays = pack_arrays(self._arrays())
         document = json.dumps(_sign(self._document(arrays)), indent=1, sort_keys=True)
         # result.json vouches for arrays.npz, so it comes last.
-        write_files(Path(folder), {ARRAYS_FILE: arrays, RESULT_FILE: f"{document}\n".encode()})
-        return Path(folder)
+        return {ARRAYS_FILE: arrays, RESULT_FILE: f"{document}\n".encode()}
 
     @classmethod
     def load(cls, folder: Path | str) -> Result:
@@ -146,18 +153,10 @@ class Result:
                 together.
         """
         folder = Path(folder)
-        document = _read_document(folder / RESULT_FILE)
-        packed = _read_bytes(folder / ARRAYS_FILE)
-        if hashlib.sha256(packed).hexdigest() != document.get("arrays_sha256"):
-            raise StorageError(
-                f"{folder / ARRAYS_FILE} does not belong to {RESULT_FILE} beside it: one of them was replaced or "
-                "is truncated. Restore both from version control, or accept a new result."
-            )
-        arrays = unpack_arrays(packed, str(folder / ARRAYS_FILE))
-        try:
-            return _from_document(document, arrays)
-        except Exception as error:  # whoever signs a document by hand can put anything where anything is expected
-            raise StorageError(f"{folder / RESULT_FILE} holds no valid result ({error!r}).") from error
+        document = read_document(folder)
+        arrays = unpack_arrays(read_packed(folder, document), str(folder / ARRAYS_FILE))
+        with valid(folder):
+            return from_document(document, arrays)
 
     def _arrays(self) -> dict[str, Any]:
         stored = {
@@ -178,10 +177,24 @@ class Result:
         }
 
 
-def _from_document(document: Mapping[str, Any], arrays: Mapping[str, Any]) -> Result:
+@contextlib.contextmanager
+def valid(folder: Path) -> Iterator[None]:
+    """Turn whatever goes wrong while a signed document is made use of into StorageError."""
+    try:
+        yield
+    except Exception as error:  # whoever signs a document by hand can put anything where anything is expected
+        raise StorageError(f"{folder / RESULT_FILE} holds no valid result ({error!r}).") from error
+
+
+def from_document(document: Mapping[str, Any], arrays: Mapping[str, Any]) -> Result:
+    """Rebuild a result from its document and its arrays."""
+    parts: dict[str, dict[str, Any]] = collections.defaultdict(dict)
+    for name, array in arrays.items():
+        field_name, _, part = name.rpartition(".")
+        parts[field_name][part] = array
     return Result(
         case=Case(**document["case"]),
-        fields={meta["name"]: _restore_field(meta, arrays) for meta in document["fields"]},
+        fields={each["name"]: KINDS[each["kind"]].restore(each, parts[each["name"]]) for each in document["fields"]},
         stages={
             stage["name"]: Fingerprint(stage["digest"], tuple(stage["shape"]), arrays.get(f"stage.{stage['name']}"))
             for stage in document["stages"]
@@ -190,19 +203,15 @@ def _from_document(document: Mapping[str, Any], arrays: Mapping[str, Any]) -> Re
     )
 
 
-def _restore_field(meta: Mapping[str, Any], arrays: Mapping[str, Any]) -> Field:
-    prefix = f"{meta['name']}."
-    own = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
-    return KINDS[meta["kind"]].restore(meta, own)
-
-
-def _read_document(path: Path) -> dict[str, Any]:
+def read_document(folder: Path) -> dict[str, Any]:
+    """Read `result.json` of `folder`. Raises StorageError unless it is signed and of this schema."""
+    path = folder / RESULT_FILE
     try:
         document = read_json(path)
         # A number such as 1e999 is read as infinity, which cannot be signed.
         signed = _sign(document) if isinstance(document, dict) else None
     except OSError as error:
-        raise StorageError(f"{path} cannot be read ({error.strerror or error}).") from error
+        raise _unreadable(path, error) from error
     except (ValueError, RecursionError) as error:
         raise StorageError(
             f"{path} is truncated or no JSON ({error}). Restore it from version control, or accept a new result."
@@ -221,11 +230,26 @@ def _read_document(path: Path) -> dict[str, Any]:
     return document
 
 
-def _read_bytes(path: Path) -> bytes:
+def read_packed(folder: Path, document: Mapping[str, Any]) -> bytes:
+    """Read `arrays.npz` of `folder`. Raises StorageError unless `document` vouches for it."""
+    path = folder / ARRAYS_FILE
     try:
-        return path.read_bytes()
+        packed = path.read_bytes()
     except OSError as error:
-        raise StorageError(f"{path} cannot be read ({error.strerror or error}).") from error
+        raise _unreadable(path, error) from error
+    if hashlib.sha256(packed).hexdigest() != document.get("arrays_sha256"):
+        raise StorageError(
+            f"{path} does not belong to {RESULT_FILE} beside it: one of them was replaced or "
+            "is truncated. Restore both from version control, or accept a new result."
+        )
+    return packed
+
+
+def _unreadable(path: Path, error: OSError) -> StorageError:
+    return StorageError(
+        f"{path} cannot be read ({error.strerror or error}). "
+        "Restore it from version control, or run again and accept a new result."
+    )
 
 
 def _sign(document: Mapping[str, Any]) -> dict[str, Any]:

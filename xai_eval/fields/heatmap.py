@@ -102,11 +102,19 @@ def block_means(array: NDArray[Any], shape: tuple[int, int]) -> NDArray[np.float
     """Average (h, w) over a grid of `shape` blocks, whose sides differ by one pixel at most."""
     result = array.astype(np.float64)
     for axis, count in enumerate(shape):
-        edges = np.linspace(0, array.shape[axis], count + 1).astype(int)
-        sums = np.add.reduceat(result, edges[:-1], axis=axis)
-        sizes = np.diff(edges)
+        if count == array.shape[axis]:
+            continue
+        starts, sizes = _blocks(array.shape[axis], count)
+        sums = np.add.reduceat(result, starts, axis=axis)
         result = sums / (sizes[:, None] if axis == 0 else sizes[None, :])
     return result
+
+
+@functools.lru_cache(maxsize=64)
+def _blocks(length: int, count: int) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
+    """Where each of `count` blocks of a side begins, and its length."""
+    edges = np.linspace(0, length, count + 1).astype(int)
+    return edges[:-1], np.diff(edges)
 
 
 def _to_common_grid(first: NDArray[Any], second: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

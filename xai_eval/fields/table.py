@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import pandas as pd
@@ -12,30 +13,80 @@ from numpy.typing import NDArray
 from xai_eval.fields.base import Arrays, Finding, Severity
 from xai_eval.fields.numbers import apart, from_json, to_json
 
+_DTYPES = {"bool": "bool", "int": "int64", "float": "float64", "text": "object"}
+
 
 @dataclass(frozen=True)
+class Column:
+    """One column as plain Python values: reading and comparing them costs a small part of what a data frame costs.
+
+    Attributes:
+        name: heading.
+        type: `bool`, `int`, `float` or `text`.
+        values: of that type; text may be None.
+    """
+
+    name: str
+    type: str
+    values: tuple[Any, ...]
+
+    def meta(self) -> dict[str, Any]:
+        """JSON values."""
+        values = [to_json(v) for v in self.values] if self.type == "float" else list(self.values)
+        return {"name": self.name, "type": self.type, "values": values}
+
+    @classmethod
+    def restore(cls, meta: Mapping[str, Any]) -> Self:
+        """Rebuild from storage."""
+        if meta["type"] not in _DTYPES:
+            raise ValueError(f"a column is of type {meta['type']!r}, expected one of {', '.join(_DTYPES)}")
+        values = map(from_json, meta["values"]) if meta["type"] == "float" else meta["values"]
+        return cls(meta["name"], meta["type"], tuple(values))
+
+    @classmethod
+    def of(cls, name: str, series: pd.Series[Any]) -> Self:
+        """Take the values of a series."""
+        return cls(name, _type_of(series), tuple(series.tolist()))
+
+
+@dataclass(frozen=True, init=False)
 class Table:
     """Rows keyed by the first column (text, unique).
 
     Attributes:
-        frame: columns of text (None allowed), bool, int or float.
+        columns: all of one length.
         tolerance: absolute tolerance by column; a float column without one must not differ at all.
         unjudged: columns for reading alone, such as times and sentences; a golden does not keep them, nor a table
             that has no others.
     """
 
     kind: ClassVar[str] = "table"
-    frame: pd.DataFrame
-    tolerance: Mapping[str, float] = field(default_factory=dict)
-    unjudged: tuple[str, ...] = ()
+    columns: tuple[Column, ...]
+    tolerance: Mapping[str, float]
+    unjudged: tuple[str, ...]
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "frame", _with_plain_text(self.frame))
-        keys = self.frame.iloc[:, 0]
-        if keys.duplicated().any():
-            raise ValueError(
-                f"rows of a table are keyed by its first column, which repeats {keys[keys.duplicated()].iloc[0]!r}"
-            )
+    def __init__(
+        self, frame: pd.DataFrame, tolerance: Mapping[str, float] | None = None, unjudged: tuple[str, ...] = ()
+    ) -> None:
+        """Make a table of a frame whose columns are text (None allowed), bool, int or float."""
+        plain = _with_plain_text(frame)
+        self._set(tuple(Column.of(str(name), column) for name, column in plain.items()), tolerance or {}, unjudged)
+        vars(self)["frame"] = plain
+
+    def _set(self, columns: tuple[Column, ...], tolerance: Mapping[str, float], unjudged: tuple[str, ...]) -> None:
+        keys, seen = columns[0].values, set[Any]()
+        for key in keys:
+            if key in seen:
+                raise ValueError(f"rows of a table are keyed by its first column, which repeats {key!r}")
+            seen.add(key)
+        if any(len(column.values) != len(keys) for column in columns):
+            raise ValueError(f"columns of a table are of one length, got {[len(each.values) for each in columns]}")
+        vars(self).update(columns=columns, tolerance=tolerance, unjudged=unjudged)
+
+    @functools.cached_property
+    def frame(self) -> pd.DataFrame:
+        """The table as a data frame."""
+        return pd.DataFrame({c.name: pd.Series(list(c.values), dtype=_DTYPES[c.type]) for c in self.columns})
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Cells are stored as text, so that a change of them can be read in a review."""
@@ -43,14 +94,20 @@ class Table:
 
     def meta(self) -> dict[str, Any]:
         """Columns with their types, and tolerances."""
-        columns = [_store_column(str(name), self.frame[name]) for name in self.frame.columns]
+        columns = [column.meta() for column in self.columns]
         return {"columns": columns, "tolerance": dict(self.tolerance), "unjudged": list(self.unjudged)}
 
     @classmethod
     def restore(cls, meta: Mapping[str, Any], arrays: Arrays) -> Self:
         """Rebuild from storage."""
-        frame = pd.DataFrame({column["name"]: _restore_column(column) for column in meta["columns"]})
-        return cls(frame, meta["tolerance"], tuple(meta.get("unjudged", ())))
+        columns = tuple(Column.restore(each) for each in meta["columns"])
+        return cls._of(columns, meta["tolerance"], tuple(meta.get("unjudged", ())))
+
+    @classmethod
+    def _of(cls, columns: tuple[Column, ...], tolerance: Mapping[str, float], unjudged: tuple[str, ...] = ()) -> Self:
+        table = cls.__new__(cls)
+        table._set(columns, tolerance, unjudged)
+        return table
 
     @classmethod
     def for_reading(cls, frame: pd.DataFrame) -> Self:
@@ -59,8 +116,8 @@ class Table:
 
     def condensed(self) -> Table | None:
         """Tables are small already; what is not judged is not kept."""
-        judged = [column for column in self.frame.columns if column not in self.unjudged]
-        return Table(self.frame[judged], self.tolerance) if judged else None
+        judged = tuple(column for column in self.columns if column.name not in self.unjudged)
+        return Table._of(judged, self.tolerance) if judged else None
 
     def compare(self, golden: Table, name: str) -> tuple[Finding, ...]:
         """Compare columns, rows, then every cell of what both judge."""
@@ -68,35 +125,27 @@ class Table:
             now, was = self.condensed(), golden.condensed()
             return now.compare(was, name) if now is not None and was is not None else ()
         for what, obtained, expected in (
-            ("columns", list(self.frame.columns), list(golden.frame.columns)),
-            ("rows", list(self.frame.iloc[:, 0]), list(golden.frame.iloc[:, 0])),
+            ("columns", [c.name for c in self.columns], [c.name for c in golden.columns]),
+            ("rows", list(self.columns[0].values), list(golden.columns[0].values)),
         ):
             if obtained != expected:
                 sentence = f"{what} {expected} became {obtained}"
                 return (Finding(name, Severity.NUMBERS, what, sentence),)
         cells = [
-            self._compare_cell(golden, name, row, column)
-            for column in self.frame.columns[1:]
-            for row in range(len(self.frame))
+            self._compare_cell(name, f"{now.name} of {key}", obtained, expected, self.tolerance.get(now.name, 0.0))
+            for now, was in zip(self.columns[1:], golden.columns[1:], strict=True)
+            for key, obtained, expected in zip(self.columns[0].values, now.values, was.values, strict=True)
+            if obtained != expected
         ]
         return tuple(finding for finding in cells if finding)
 
-    def _compare_cell(self, golden: Table, name: str, row: int, column: str) -> Finding | None:
-        now, was = (_plain(table.frame[column].iloc[row]) for table in (self, golden))
-        place = f"{column} of {self.frame.iloc[:, 0].iloc[row]}"
-        if _is_quantity(now) and _is_quantity(was):
-            limit = self.tolerance.get(column, 0.0)
-            distance = apart(now, was)
-            sentence = f"{place}: {was:.4g} became {now:.4g} (limit {limit:g})"
-            return Finding(name, Severity.NUMBERS, place, sentence, distance, limit) if distance > limit else None
-        if now == was:
-            return None
-        return Finding(name, Severity.EVIDENCE, place, f"{place}: {was!r} became {now!r}")
-
-
-def _plain(cell: Any) -> Any:
-    """Python's own value of a numpy scalar: people read it in sentences."""
-    return cell.item() if hasattr(cell, "item") else cell
+    @staticmethod
+    def _compare_cell(name: str, place: str, now: Any, was: Any, limit: float) -> Finding | None:
+        if not (_is_quantity(now) and _is_quantity(was)):
+            return Finding(name, Severity.EVIDENCE, place, f"{place}: {was!r} became {now!r}")
+        distance = apart(now, was)
+        sentence = f"{place}: {was:.4g} became {now:.4g} (limit {limit:g})"
+        return Finding(name, Severity.NUMBERS, place, sentence, distance, limit) if distance > limit else None
 
 
 def _is_quantity(cell: Any) -> bool:
@@ -107,29 +156,16 @@ def _with_plain_text(frame: pd.DataFrame) -> pd.DataFrame:
     """Text as Python strings or None: what pandas makes of missing text differs between its versions."""
     plain = {
         name: column
-        if _is_number(column)
+        if _type_of(column) != "text"
         else pd.Series([None if pd.isna(v) else str(v) for v in column], dtype="object")
         for name, column in frame.reset_index(drop=True).items()
     }
     return pd.DataFrame(plain)
 
 
-def _is_number(column: pd.Series[Any]) -> bool:
-    return pd.api.types.is_bool_dtype(column) or pd.api.types.is_numeric_dtype(column)
-
-
-def _store_column(name: str, column: pd.Series[Any]) -> dict[str, Any]:
+def _type_of(column: pd.Series[Any]) -> str:
     if pd.api.types.is_bool_dtype(column):
-        return {"name": name, "type": "bool", "values": [bool(v) for v in column]}
+        return "bool"
     if pd.api.types.is_integer_dtype(column):
-        return {"name": name, "type": "int", "values": [int(v) for v in column]}
-    if pd.api.types.is_float_dtype(column):
-        return {"name": name, "type": "float", "values": [to_json(v) for v in column]}
-    return {"name": name, "type": "text", "values": list(column)}
-
-
-def _restore_column(column: Mapping[str, Any]) -> pd.Series[Any]:
-    kind, values = column["type"], column["values"]
-    if kind == "float":
-        return pd.Series([from_json(v) for v in values], dtype="float64")
-    return pd.Series(values, dtype={"bool": "bool", "int": "int64", "text": "object"}[kind])
+        return "int"
+    return "float" if pd.api.types.is_float_dtype(column) else "text"

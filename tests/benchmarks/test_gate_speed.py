@@ -1,0 +1,88 @@
+"""How long it takes to judge 1,000 cases from disk in a fresh process, and how much memory.
+
+    pytest -m benchmark tests/benchmarks/test_gate_speed.py -s
+
+Times depend on the machine and what else it does, so they are printed; memory and verdicts are asserted.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from large_run import DRIFT_EVERY, write_large_run
+
+COUNT = 1000
+MOST_MEGABYTES = 300
+
+JUDGE = """
+import json, resource, sys, time
+from collections import Counter
+from pathlib import Path
+start = time.perf_counter()
+from xai_eval.golden import Goldens, judge_run
+imported = time.perf_counter()
+judged = judge_run(Path(sys.argv[1]), Goldens(Path(sys.argv[2])))
+seconds = time.perf_counter() - imported
+drifted = sorted(v.case.input for v in judged.verdicts if v.state == "drift")
+print(json.dumps({
+    "seconds": seconds, "importing": imported - start, "processor": time.process_time(),
+    "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    "states": Counter(v.state for v in judged.verdicts), "drifted": drifted,
+}))
+"""
+
+PAGE = """
+import json, resource, sys, time
+from pathlib import Path
+from xai_eval.golden import Goldens, judge_run
+from xai_eval.report import write_report
+judged = judge_run(Path(sys.argv[1]), Goldens(Path(sys.argv[2])))
+start = time.perf_counter()
+page = write_report(Path(sys.argv[1]), judged.record, judged.results, judged.goldens, judged.verdicts)
+print(json.dumps({
+    "seconds": time.perf_counter() - start, "page_megabytes": page.stat().st_size / 2**20,
+    "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+}))
+"""
+
+
+@pytest.fixture(scope="module", params=[96, 224])
+def folders(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A run and its goldens: pictures of the size of the bundled scenes, and of ImageNet's."""
+    folder = tmp_path_factory.mktemp(f"side-{request.param}")
+    write_large_run(folder / "run", folder / "golden", COUNT, side=request.param)
+    return folder / "run", folder / "golden"
+
+
+@pytest.mark.benchmark
+def test_a_thousand_cases_are_judged_in_little_memory(folders: tuple[Path, Path]) -> None:
+    found = in_fresh_process(JUDGE, folders)
+    print(
+        f"\n{COUNT} cases in {folders[0].parent.name}: judged in {found['seconds']:.2f} s "
+        f"(imports {found['importing']:.2f} s, processor time of both {found['processor']:.2f} s), "
+        f"{found['megabytes']:.0f} MB at most"
+    )
+    assert found["states"] == {"ok": COUNT - COUNT // DRIFT_EVERY, "drift": COUNT // DRIFT_EVERY}
+    assert found["drifted"] == [f"large/picture-{number:04}.jpg" for number in range(0, COUNT, DRIFT_EVERY)]
+    assert found["megabytes"] < MOST_MEGABYTES
+
+
+@pytest.mark.benchmark
+def test_the_page_of_a_thousand_cases(folders: tuple[Path, Path]) -> None:
+    found = in_fresh_process(PAGE, folders)
+    print(
+        f"\npage of {COUNT} cases in {folders[0].parent.name}: {found['page_megabytes']:.1f} MB, "
+        f"written in {found['seconds']:.1f} s, {found['megabytes']:.0f} MB of memory at most"
+    )
+
+
+def in_fresh_process(script: str, folders: tuple[Path, Path]) -> dict[str, Any]:
+    done = subprocess.run([sys.executable, "-c", script, *map(str, folders)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found

@@ -1,0 +1,96 @@
+"""A run of many cases made by hand, each as large as a bundled one of the task `cams`: no model, no torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image
+from synthetic import TOLERANCE
+
+from xai_eval.fields import Field, Heatmap, Label, Mask, Picture, Ranking, Table
+from xai_eval.fingerprint import Fingerprint, fingerprint_array, fingerprint_text
+from xai_eval.golden import Goldens
+from xai_eval.record import RESULTS_FOLDER, RunRecord
+from xai_eval.result import Case, Provenance, Result
+
+METHODS = ("gradcam", "scorecam", "ablationcam")
+# What another version of a library changes in a map, and what nobody sees.
+NOISE = 1e-4
+DRIFT_EVERY = 50
+
+
+def write_large_run(folder: Path, golden: Path, count: int, *, side: int = 96) -> None:
+    """Write `count` results and their goldens: every 50th map looks elsewhere, the others differ by noise."""
+    for number in range(count):
+        was = large_case(number, side=side)
+        place = Goldens(golden).store(was, "as measured")
+        assert place.is_dir()
+        now = large_case(number, side=side, moved=number % DRIFT_EVERY == 0, noise=NOISE)
+        now.save(folder / RESULTS_FOLDER / now.case.key)
+    RunRecord(("cams",), ("scenes:objects",), ("large",), count, finished=True).save(folder)
+
+
+def large_case(number: int, *, side: int = 96, moved: bool = False, noise: float = 0.0) -> Result:
+    """The result of picture `number` (side x side): `moved` mirrors its maps, `noise` is added to them."""
+    dice = np.random.default_rng(number)
+    coarse = {name: _normalised(dice.random((6, 6)) ** 3) for name in METHODS}
+    final = {name: _upsampled(small, side) for name, small in coarse.items()}
+    picture = dice.integers(0, 255, (side // 4, side // 4, 3), dtype=np.uint8).repeat(4, 0).repeat(4, 1)
+    if moved:
+        final = {name: saliency[:, ::-1] for name, saliency in final.items()}
+    if noise:
+        final = {name: np.clip(each + noise * dice.standard_normal(each.shape), 0, 1) for name, each in final.items()}
+    return Result(
+        case=Case("cams", "scenes:objects", f"large/picture-{number:04}.jpg", {"layer": None, "target": "predicted"}),
+        fields=_fields(picture, coarse, final),
+        stages=_stages(picture, coarse, final),
+        provenance=Provenance(
+            {"weights": "a" * 64, "image": f"{number:064}"}, versions={"torch": "2.15.0" if noise else "2.11.0"}
+        ),
+    )
+
+
+def _fields(picture: NDArray[np.uint8], coarse: dict[str, Any], final: dict[str, Any]) -> dict[str, Field]:
+    side = len(picture)
+    rows = {"method": list(METHODS), "peak": [0.5, 0.25, 0.125], "iou": [0.31, 0.27, 0.22], "hit": [True, False, True]}
+    sweep = pd.DataFrame({"threshold": [f"{share:.2f}" for share in np.linspace(0.05, 0.95, 19)]})
+    sweep = sweep.assign(**{name: np.linspace(0.6, 0.1, 19) for name in METHODS})
+    return {
+        "picture": Picture(picture),
+        "predicted": Label("car", 3),
+        "explained": Label("car", 3),
+        "intended": Label("car", 3),
+        "audit": Label(None),
+        "top5": Ranking(("car", "tree", "boat", "house", "dog"), (0.8, 0.1, 0.05, 0.03, 0.02), 0.02),
+        "mask": Mask(np.indices((side, side)).sum(axis=0) < side),
+        **{name: Heatmap(each.astype(np.float32), TOLERANCE) for name, each in final.items()},
+        **{f"{name}_layer": Heatmap(each.astype(np.float32), TOLERANCE) for name, each in coarse.items()},
+        "table": Table(pd.DataFrame(rows), {"peak": 0.02, "iou": 0.02}),
+        "iou_sweep": Table(sweep, dict.fromkeys(METHODS, 0.02)),
+    }
+
+
+def _stages(picture: NDArray[np.uint8], coarse: dict[str, Any], final: dict[str, Any]) -> dict[str, Fingerprint]:
+    chain = {
+        "decoded pixels": picture,
+        "input tensor": picture / 255.0,
+        "layer activations": np.stack(list(coarse.values())),
+        "logits": coarse["gradcam"][0],
+        **{f"raw map {name}": each for name, each in coarse.items()},
+        **{f"final map {name}": each for name, each in final.items()},
+    }
+    first = {"image bytes": fingerprint_text(str(picture.sum())), "target": fingerprint_text("car")}
+    return {**first, **{name: fingerprint_array(each) for name, each in chain.items()}}
+
+
+def _normalised(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray((values - values.min()) / np.ptp(values))
+
+
+def _upsampled(small: NDArray[np.float64], side: int) -> NDArray[np.float64]:
+    image = Image.fromarray(small.astype(np.float32))
+    return np.asarray(image.resize((side, side), Image.Resampling.BILINEAR), dtype=np.float64)
