@@ -35,9 +35,16 @@ def verdicts_document(verdicts: Sequence[Verdict], record: RunRecord) -> dict[st
         "states": {str(state): states.get(state, 0) for state in State},
         "severities": {severity.label: severities.get(severity, 0) for severity in Severity},
         "quarantine": {"cases": len(aside), "expired": sum(verdict.overdue for verdict in aside)},
-        "run": {**dataclasses.asdict(record), "seconds": to_json(record.seconds)},
+        "run": _run(record),
         "verdicts": [_verdict(verdict) for verdict in worst_first(verdicts)],
     }
+
+
+def _run(record: RunRecord) -> dict[str, Any]:
+    """What was run; not how it was asked for, which names places on one machine."""
+    document = {**dataclasses.asdict(record), "seconds": to_json(record.seconds)}
+    del document["requests"]
+    return document
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:
