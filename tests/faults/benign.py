@@ -125,5 +125,5 @@ CHANGES = (
     Benign("lime in batches of 64", LIME_TASKS, batches(64)),
     Benign("ScoreCAM in batches of 3", ("cams",), replaced(scorecam, "BATCH_SIZE", lambda _: 3)),
     Benign("dissection in batches of 7", ("dissection",), changed(nothing), {"batch_size": 7}),
-    Benign("dissection in batches of 60", ("dissection",), changed(nothing), {"batch_size": 60}),
+    Benign("dissection in batches of 24", ("dissection",), changed(nothing), {"batch_size": 24}),
 )

@@ -38,29 +38,35 @@ PARAMETERS: Mapping[str, Mapping[str, Any]] = {
         "shuffles": 1,
         "against": "none",
         "similarity": "soft_wpmi",
+        "top_k": 4,
+        "batch_size": 8,
     },
 }
-SCENES = (3, 5)
-PROBE = "scenes:60"
+PROBE = "scenes:24"
+# What these do takes long enough on one.
+ON_ONE_PICTURE = ("hybrid", "lime_search")
 
 
 @dataclass(frozen=True)
 class Bench:
-    """Where small evaluations run: a model, a folder of pictures with masks, and what they gave when all was well."""
+    """Where small evaluations run: a model, folders `one` and `several`, and what they gave when all was well."""
 
     model: str
-    pictures: str
+    pictures: Path
     baseline: dict[str, dict[str, Result]] = dataclasses.field(default_factory=dict)
     parameters: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=lambda: PARAMETERS)
 
     def run(self, task: str, inject: f.Inject | None = None, **options: Any) -> dict[str, Result]:
         """Results by key, of the bundled inputs, with something put into the code."""
         classifier = load_model(self.model, device="cpu")
-        images = PROBE if task == "dissection" else self.pictures
+        images = PROBE if task == "dissection" else self._pictures(task)
         given = {**self.parameters[task], **options}
         with inject(classifier) if inject else f.changed(lambda c: c)(classifier) as model:
-            results = evaluate(task, model=model, images=images, device="cpu", **given)
+            results = evaluate(task, model=model, images=str(images), device="cpu", **given)
         return {result.case.key: result for result in results}
+
+    def _pictures(self, task: str) -> Path:
+        return self.pictures / ("one" if task in ON_ONE_PICTURE else "several")
 
     def goldens(self, task: str) -> dict[str, Result]:
         """What the task gives when all is well, as goldens keep it."""
@@ -147,14 +153,16 @@ def rate(rows: Iterable[Row], what: str) -> float:
 @functools.cache
 def write_pictures(folder: Path) -> Path:
     """Write two scenes as files of other sizes than the model's, a JPEG and a PNG, with the masks of their objects."""
-    for place, (seed, suffix) in enumerate(zip(SCENES, ("jpg", "png"), strict=True)):
+    for seed, suffix, size, sets in (
+        (3, "jpg", (150, 110), ("one", "several")),
+        (5, "png", (96, 128), ("several",)),
+    ):
         scene = render(seed)
-        size = (150, 110) if place == 0 else (96, 128)
         mask = Image.fromarray(scene.masks[scene.main_object].astype(np.uint8) * 255)
-        for kind, image, name in (
-            ("images", Image.fromarray(scene.pixels).resize(size, Image.Resampling.BICUBIC), f"{seed}.{suffix}"),
-            ("masks", mask.resize(size, Image.Resampling.NEAREST), f"{seed}.png"),
-        ):
-            (folder / kind).mkdir(parents=True, exist_ok=True)
-            image.save(folder / kind / name, **({"quality": 95} if suffix == "jpg" and kind == "images" else {}))
+        small = Image.fromarray(scene.pixels).resize(size, Image.Resampling.BICUBIC)
+        for name in sets:
+            for kind in ("images", "masks"):
+                (folder / name / kind).mkdir(parents=True, exist_ok=True)
+            small.save(folder / name / "images" / f"{seed}.{suffix}", **({"quality": 95} if suffix == "jpg" else {}))
+            mask.resize(size, Image.Resampling.NEAREST).save(folder / name / "masks" / f"{seed}.png")
     return folder

@@ -80,7 +80,10 @@ FAULTS = (
     metric("only the first batch is scored", CURVE_TASKS, everywhere(faithfulness, first_part_only), "19"),
     metric("area by another norm", CURVE_TASKS, everywhere(area_under, then(lambda area: area * 0.9)), "20"),
     metric(
-        "removals are not kept", CURVE_TASKS, replaced(faithfulness_module, "_mean_colour", lambda _: lambda p: p), "20"
+        "removals are not kept",
+        CURVE_TASKS,
+        replaced(faithfulness_module, "_mean_colour", lambda _: lambda p: p.copy()),
+        "20",
     ),
     metric(
         "seeds always agree",

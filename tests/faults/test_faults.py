@@ -62,7 +62,7 @@ INCIDENTS = {
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory):
-    return Bench("scenes:objects", str(write_pictures(tmp_path_factory.mktemp("made") / "pictures")))
+    return Bench("scenes:objects", write_pictures(tmp_path_factory.mktemp("made")))
 
 
 def test_the_catalogue_covers_every_kind_and_every_incident():

@@ -24,7 +24,7 @@ from xai_eval.metrics.geometry import blobs, centre_distance
 from xai_eval.metrics.localisation import iou_sweep
 from xai_eval.metrics.search import Objective, mean_ranks, trust, winners
 from xai_eval.metrics.stability import stability
-from xai_eval.metrics.superpixels import best_superpixels, mask_of_area, positive_map
+from xai_eval.metrics.superpixels import best_superpixels, mask_of_area
 from xai_eval.tasks.map_rows import map_row
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def localisation_stage() -> dict[str, Fingerprint]:
 
 
 def superpixel_stage() -> dict[str, Fingerprint]:
-    """Fingerprint what is computed from weights of superpixels."""
+    """Fingerprint what the weights of several seeds come to, and which superpixels are best."""
     return _stage("superpixels", _superpixels)
 
 
@@ -120,7 +120,6 @@ def _superpixels() -> Iterator[float]:
     yield from best_superpixels(found.mean, 5)
     for share in (0.1, 0.2, 0.5):
         yield iou(mask_of_area(found.mean, _segments(), share), _object())
-    yield from map(float, positive_map(found.mean, _segments())[::5, ::5].ravel())
 
 
 def _comparison() -> Iterator[float]:

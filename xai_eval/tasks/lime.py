@@ -139,7 +139,7 @@ def _evaluate(
     return Result(
         case=case,
         fields=fields,
-        stages={**subject.stages, **run.stages, **final, **localisation_stage(), **superpixel_stage()},
+        stages={**subject.stages, **run.stages, **superpixel_stage(), **final, **localisation_stage()},
         provenance=provenance(classifier, image, LIBRARIES, seed),
     )
 

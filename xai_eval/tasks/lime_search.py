@@ -135,10 +135,11 @@ def _search_one(
         **_predictions(found, subject.target.index),
         "weights": fingerprint_array(_every_weight(found, scored, subject.target.index)),
         "final map gradcam": fingerprint_array(cam),
-        "final map lime": fingerprint_array(best_map),
+        # In front of the map, which is that of the setting that wins by them.
         **superpixel_stage(),
         **faithfulness_stage(),
         **search_stage(),
+        "final map lime": fingerprint_array(best_map),
     }
     return Result(case, fields, stages, provenance(classifier, image, LIBRARIES, seed)), scored
 
