@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections
 import enum
-import math
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,10 +12,8 @@ from typing import Any
 from xai_eval.fields import Finding, Severity
 from xai_eval.quarantine import Quarantine
 from xai_eval.result import Case, Provenance, Result
+from xai_eval.stages import StageShift, moved_input, origin_of, stage_findings
 
-# Relative change of a stage that counts as moved. Threads, batch size, memory format, mkldnn and torch versions
-# move activations and logits by up to 2e-5 on CPU; TF32 on a GPU by about 1e-3.
-STAGE_TOLERANCE = 2e-3
 # Task, image set and model: the corner of the goldens that a run is about.
 Scope = tuple[str, str, str]
 
@@ -34,17 +31,6 @@ class State(enum.StrEnum):
 
 # A case in quarantine still runs: one that was not measured fails in spite of it.
 _NOT_MEASURED = (State.UNUSED, State.ERROR)
-
-
-@dataclass(frozen=True)
-class StageShift:
-    """The first stage of the chain that moved; `change` is relative, infinite where only equality can be told."""
-
-    name: str
-    change: float
-
-    def __str__(self) -> str:
-        return f"{self.name} (relative {self.change:.2g})" if math.isfinite(self.change) else self.name
 
 
 @dataclass(frozen=True)
@@ -126,9 +112,10 @@ def judge(obtained: Result, golden: Result) -> Verdict:
     if obtained.case.model != golden.case.model:
         changes = (Change("model", golden.case.model, obtained.case.model), *changes)
     if reason:
-        return Verdict(obtained.case, State.INCOMPARABLE, changes=changes, reason=reason)
+        return Verdict(obtained.case, State.INCOMPARABLE, (), moved_input(obtained, golden), changes, reason)
     findings = sorted(_compare_fields(obtained, golden), key=lambda finding: -finding.severity)
-    origin = first_moved_stage(obtained, golden)
+    findings = findings or list(stage_findings(obtained, golden))
+    origin = origin_of(obtained, golden, drifted=bool(findings))
     if findings:
         return Verdict(obtained.case, State.DRIFT, tuple(findings), origin, changes)
     return Verdict(obtained.case, State.OK, origin=origin, changes=changes, reason=_ok_sentence(origin, changes))
@@ -216,18 +203,6 @@ def provenance_changes(now: Provenance, was: Provenance) -> tuple[Change, ...]:
         *_mapping_changes("precision ", was.precision, now.precision),
     ]
     return tuple(changes)
-
-
-def first_moved_stage(obtained: Result, golden: Result) -> StageShift | None:
-    """Return the first stage, in the golden's order, that moved by more than `STAGE_TOLERANCE`."""
-    for name, fingerprint in golden.stages.items():
-        if name == "image bytes":
-            continue  # the same pixels at another compression level are the same picture
-        other = obtained.stages.get(name)
-        change = math.inf if other is None else other.distance(fingerprint)
-        if change > STAGE_TOLERANCE:
-            return StageShift(name, change)
-    return None
 
 
 def _another_experiment(obtained: Result, golden: Result) -> str:

@@ -136,7 +136,7 @@ def test_another_model_is_another_conclusion(result):
     verdict = judge(other, result.condensed())
     assert verdict.state is State.DRIFT and verdict.severity.label == "conclusion"
     assert "units have another label" in verdict.sentence
-    assert verdict.origin.name == "layer4 activations"  # layers before it are as they were
+    assert verdict.origin.name == "model state: weights of layer4.1"  # blocks before it are as they were
 
 
 def test_layers_of_vectors_have_top_images_and_no_pixel_labels(cache):

@@ -16,6 +16,7 @@ from xai_eval.result import Case, Result
 from xai_eval.tasks import task
 from xai_eval.tasks.asked import check_asked
 from xai_eval.tasks.environment import provenance
+from xai_eval.tasks.known_maps import localisation_stage
 from xai_eval.tasks.map_rows import TABLE_TOLERANCE, map_row
 from xai_eval.tasks.subject import cam_maps, look
 
@@ -85,6 +86,7 @@ def _evaluate(case: Case, classifier: Classifier, image: LabelledImage, seed: in
             **subject.stages,
             **{f"raw map {method}": fingerprint_array(each.raw) for method, each in maps.items()},
             **{f"final map {method}": fingerprint_array(each.image) for method, each in maps.items()},
+            **localisation_stage(),
         },
         provenance=provenance(classifier, image, LIBRARIES, seed),
     )

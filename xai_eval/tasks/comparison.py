@@ -32,6 +32,8 @@ from xai_eval.tasks import task
 from xai_eval.tasks.asked import Asked, check_asked
 from xai_eval.tasks.cams import MAP_TOLERANCE
 from xai_eval.tasks.environment import provenance
+from xai_eval.tasks.joined_stages import Stages
+from xai_eval.tasks.known_maps import comparison_stage
 from xai_eval.tasks.lime import LIBRARIES
 from xai_eval.tasks.lime_run import LimeRun, run_lime
 from xai_eval.tasks.subject import Subject, cam_maps, look
@@ -163,15 +165,18 @@ def comparison(
 
     def compare_all() -> Iterator[Result]:
         every: dict[str, _Compared] = {}
+        stages: list[Stages] = []
         for image in images.images:
             case = Case("comparison", classifier.name, f"{images.name}/{image.name}", params)
             each = _compare_one(classifier, image, asked, cut, settings, how, seed)
             every[image.name] = each
-            yield _result(case, each, seed)
+            result = _result(case, each, seed)
+            stages.append(result.stages)
+            yield result
         yield Result(
             case=set_case("comparison", classifier, images, params),
             fields=_whole_set_fields(every),
-            stages=set_stages(images),
+            stages=set_stages(images, stages),
             provenance=set_provenance(classifier, images, LIBRARIES, seed),
         )
 
@@ -217,6 +222,7 @@ def _result(case: Case, each: _Compared, seed: int) -> Result:
         **each.run.stages,
         "final map gradcam": fingerprint_array(each.cam.saliency),
         "final map lime": fingerprint_array(each.lime.saliency),
+        **comparison_stage(),
     }
     return Result(case, fields, stages, provenance(subject.classifier, subject.image, LIBRARIES, seed))
 

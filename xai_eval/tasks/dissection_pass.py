@@ -49,9 +49,16 @@ class LabelledLayer:
 
 @dataclass(frozen=True, eq=False)
 class Labelled:
-    """What a pass over the probe set came to: the layers of every model, in the order of the study."""
+    """What a pass over the probe set came to.
+
+    Attributes:
+        sweep: the pass.
+        words: embeddings of the words, (M, D), or None where CLIP was not asked.
+        models: the layers of every model, in the order of the study.
+    """
 
     sweep: Sweep
+    words: NDArray[np.float32] | None
     models: tuple[tuple[LabelledLayer, ...], ...]
 
 
@@ -72,8 +79,11 @@ def dissect(request: Request) -> Iterator[Labelled]:
         swept = sweep(study, checkpoints, engine=request.engine, advance=advance)
     for skipped in swept.whole.skipped:
         say(f"{skipped.name} is left out: {skipped.reason}")
-    found = _all_labelled(request, swept)
-    yield Labelled(swept, tuple(tuple(next(found) for _ in model.layers) for model in study.models))
+    words = None
+    if request.vocabulary is not None:
+        words = request.vocabulary.clip.embed_texts(request.vocabulary.words.concepts).cpu().numpy()
+    found = _all_labelled(request, swept, words)
+    yield Labelled(swept, words, tuple(tuple(next(found) for _ in model.layers) for model in study.models))
     checkpoints.remove()
 
 
@@ -89,10 +99,8 @@ def _check_methods(request: Request, first: Shard) -> None:
             )
 
 
-def _all_labelled(request: Request, swept: Sweep) -> Iterator[LabelledLayer]:
-    count, words = len(request.study.layers), None
-    if request.vocabulary is not None:
-        words = request.vocabulary.clip.embed_texts(request.vocabulary.words.concepts).cpu().numpy()
+def _all_labelled(request: Request, swept: Sweep, words: NDArray[np.float32] | None) -> Iterator[LabelledLayer]:
+    count = len(request.study.layers)
     with progress(count, "labels", "layer") as advance:
         for index in range(count):
             yield _labelled(request, swept, index, words)

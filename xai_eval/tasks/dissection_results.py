@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,14 +10,16 @@ import pandas as pd
 from PIL import Image
 
 from xai_eval.fields import Field, Gallery, Label, Picture, Table, UnitLabels
-from xai_eval.fingerprint import Fingerprint, fingerprint_array, fingerprint_text
+from xai_eval.fingerprint import Fingerprint
 from xai_eval.result import Case, Provenance, Result
 from xai_eval.tasks.dissection_pass import LIBRARIES, Labelled, LabelledLayer
 from xai_eval.tasks.dissection_quality import presence, with_quality
 from xai_eval.tasks.dissection_request import Request
+from xai_eval.tasks.dissection_stages import layer_stages, set_stages
 from xai_eval.tasks.dissection_tables import comparing_fields, summaries
 from xai_eval.tasks.dissection_units import clip_frame, pixel_frame, score_tolerance
 from xai_eval.tasks.environment import device_name, library_versions, precision_flags
+from xai_eval.tasks.joined_stages import model_stages
 from xai_eval.tasks.whole_set import set_input
 
 if TYPE_CHECKING:
@@ -48,7 +50,7 @@ def model_result(request: Request, labelled: Labelled, index: int, frames: Frame
             **summaries(request, layers, frames),
             "top_images": _gallery(layers),
         },
-        stages={**_set_stages(labelled), **dict(_layer_stages(layers, frames))},
+        stages={**set_stages(request, labelled), **model_stages(model.classifier), **layer_stages(layers, frames)},
         provenance=_provenance(request, labelled, [model]),
     )
 
@@ -66,9 +68,19 @@ def comparing_result(request: Request, labelled: Labelled, frames: Sequence[Fram
     return Result(
         case=Case("dissection", " and ".join(names), _input(request), _params(request, models)),
         fields=comparing_fields(request, dict(zip(names, frames, strict=True))),
-        stages=_set_stages(labelled),
+        stages={**set_stages(request, labelled), **_stages_of_all(request, labelled, frames)},
         provenance=_provenance(request, labelled, models),
     )
+
+
+def _stages_of_all(request: Request, labelled: Labelled, frames: Sequence[Frames]) -> dict[str, Fingerprint]:
+    """Stages of every model, by its name."""
+    found: dict[str, Fingerprint] = {}
+    for model, layers, own in zip(request.study.models, labelled.models, frames, strict=True):
+        name = model.classifier.name
+        found |= model_stages(model.classifier, of=name)
+        found |= {f"{name} {stage}": each for stage, each in layer_stages(layers, own).items()}
+    return found
 
 
 def unit_frames(request: Request, labelled: Labelled, index: int) -> Frames:
@@ -127,26 +139,6 @@ def _input(request: Request) -> str:
 
 def _params(request: Request, models: Sequence[Dissected]) -> dict[str, Any]:
     return {**request.params, "layers": [list(model.layers) for model in models]}
-
-
-def _set_stages(labelled: Labelled) -> dict[str, Fingerprint]:
-    sweep = labelled.sweep
-    stages = {"probe set": fingerprint_text(sweep.study.probe.digest)}
-    if sweep.whole.embeddings is not None:
-        stages["embeddings"] = fingerprint_array(sweep.whole.embeddings)
-    return stages
-
-
-def _layer_stages(layers: Sequence[LabelledLayer], frames: Frames) -> Iterator[tuple[str, Fingerprint]]:
-    for layer in layers:
-        yield f"{layer.name} activations", fingerprint_array(layer.activations)
-        yield f"{layer.name} top images", fingerprint_text(repr(layer.top.tolist()))
-        if layer.clip is not None:
-            yield f"{layer.name} similarity", fingerprint_array(np.nan_to_num(layer.clip))
-        if layer.pixels is not None:
-            yield f"{layer.name} overlap", fingerprint_array(layer.pixels.counts.iou())
-    for method, frame in frames.items():
-        yield f"{method} labels", fingerprint_text(repr(frame["label"].to_list()))
 
 
 def _provenance(request: Request, labelled: Labelled, models: Sequence[Dissected]) -> Provenance:

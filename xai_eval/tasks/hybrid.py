@@ -19,12 +19,16 @@ from xai_eval.tasks import task
 from xai_eval.tasks.asked import check_asked
 from xai_eval.tasks.cams import MAP_TOLERANCE
 from xai_eval.tasks.environment import provenance
+from xai_eval.tasks.joined_stages import Stages
+from xai_eval.tasks.known_maps import faithfulness_stage, localisation_stage
 from xai_eval.tasks.lime import LIBRARIES
+from xai_eval.tasks.lime_run import lime_stages
 from xai_eval.tasks.map_rows import TABLE_TOLERANCE, map_row
 from xai_eval.tasks.subject import Subject, cam_maps, look
 from xai_eval.tasks.whole_set import set_case, set_provenance, set_stages
 
 if TYPE_CHECKING:
+    from xai_eval.explainers.hybrid import Parents
     from xai_eval.explainers.lime import LimeSettings
     from xai_eval.explainers.segmentation import Segmentation
     from xai_eval.inputs.classifier import Classifier
@@ -93,15 +97,17 @@ def hybrid(
 
     def combine_all() -> Iterator[Result]:
         rows: list[pd.DataFrame] = []
+        stages: list[Stages] = []
         for image in images.images:
             case = Case("hybrid", classifier.name, f"{images.name}/{image.name}", params)
             result = _combine_one(case, classifier, image, cut, settings, seed)
             rows.append(result["table"].frame)
+            stages.append(result.stages)
             yield result
         yield Result(
             case=set_case("hybrid", classifier, images, params),
             fields=_whole_set_fields(pd.concat(rows, ignore_index=True)),
-            stages=set_stages(images),
+            stages=set_stages(images, stages),
             provenance=set_provenance(classifier, images, LIBRARIES, seed),
         )
 
@@ -121,7 +127,8 @@ def _combine_one(
     subject = look(classifier, image, case.params["layer"], case.params["target"])
     cam = cam_maps(subject, case.params["layer"])
     predict = probabilities(classifier)
-    maps = _maps(subject, cam.image[0], segmentation, settings, seed, predict)
+    parents = _parents(subject, cam.image[0], segmentation, settings, seed, predict)
+    maps = _maps(parents)
     margin = half_cell(cam.layer[0].shape, cam.image[0].shape)
     heatmaps = {name: Heatmap(_displayed(each), MAP_TOLERANCE) for name, each in maps.items()}
     rows = [_row(subject, name, each, heatmaps[name], margin, predict) for name, each in maps.items()]
@@ -130,17 +137,22 @@ def _combine_one(
         fields={**subject.fields, **heatmaps, "table": Table(pd.DataFrame(rows), ROW_TOLERANCE)},
         stages={
             **subject.stages,
+            "segments": fingerprint_array(parents.segments),
+            "samples": fingerprint_array(parents.neighbourhood.samples.astype(np.uint8)),
+            **lime_stages(parents.neighbourhood, parents.label, parents.weights),
             **{f"final map {name}": fingerprint_array(each.array) for name, each in heatmaps.items()},
+            **localisation_stage(),
+            **faithfulness_stage(),
         },
         provenance=provenance(classifier, image, LIBRARIES, seed),
     )
 
 
-def _maps(
+def _parents(
     subject: Subject, cam: Map, segmentation: Segmentation, settings: LimeSettings, seed: int, predict: Predict
-) -> dict[str, Map]:
-    """The maps of both parents and all hybrids by name, (H, W) each; their scales differ, only their order counts."""
-    from xai_eval.explainers.hybrid import HYBRIDS, Parents
+) -> Parents:
+    """Explain by lime what Grad-CAM has explained."""
+    from xai_eval.explainers.hybrid import Parents
     from xai_eval.explainers.lime import explain
     from xai_eval.explainers.perturbation import PerturbedPictures
 
@@ -148,9 +160,15 @@ def _maps(
     pictures = PerturbedPictures(predict, settings.batch_size, subject.classifier.device)
     found = explain(subject.view, pictures, segmentation, settings, labels=[label], seeds=[seed])[0]
     weights = found.surrogates[label].weights
-    parents = Parents(subject.view, cam, found.neighbourhood, weights, label, pictures, settings, seed)
+    return Parents(subject.view, cam, found.neighbourhood, weights, label, pictures, settings, seed)
+
+
+def _maps(parents: Parents) -> dict[str, Map]:
+    """The maps of both parents and all hybrids by name, (H, W) each; their scales differ, only their order counts."""
+    from xai_eval.explainers.hybrid import HYBRIDS
+
     hybrids = {name: combine(parents) for name, combine in HYBRIDS.items()}
-    return {"gradcam": cam, "lime": weights[parents.segments], **hybrids}
+    return {"gradcam": parents.cam, "lime": parents.weights[parents.segments], **hybrids}
 
 
 def _displayed(saliency: Map) -> NDArray[np.float32]:

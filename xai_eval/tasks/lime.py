@@ -19,6 +19,7 @@ from xai_eval.tasks.asked import check_asked
 from xai_eval.tasks.cams import MAP_TOLERANCE
 from xai_eval.tasks.chosen_setting import read_chosen_setting
 from xai_eval.tasks.environment import provenance
+from xai_eval.tasks.known_maps import localisation_stage, superpixel_stage
 from xai_eval.tasks.lime_run import LimeRun, run_lime
 from xai_eval.tasks.map_rows import TABLE_TOLERANCE, map_row
 from xai_eval.tasks.subject import PROBABILITY_TOLERANCE, Subject, cam_maps, look
@@ -138,7 +139,7 @@ def _evaluate(
     return Result(
         case=case,
         fields=fields,
-        stages={**subject.stages, **run.stages, **final},
+        stages={**subject.stages, **run.stages, **superpixel_stage(), **final, **localisation_stage()},
         provenance=provenance(classifier, image, LIBRARIES, seed),
     )
 

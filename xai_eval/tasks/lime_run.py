@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from xai_eval.metrics.stability import Stability, stability
 from xai_eval.tasks.subject import Subject
 
 if TYPE_CHECKING:
-    from xai_eval.explainers.lime import LimeExplanation, LimeSettings
+    from xai_eval.explainers.lime import LimeExplanation, LimeSettings, Neighbourhood
     from xai_eval.explainers.segmentation import Segmentation
 
 # Ribeiro et al. leave open how many samples are enough; below these the surrogate is no longer determined by them.
@@ -90,11 +90,26 @@ class LimeRun:
     def stages(self) -> dict[str, Fingerprint]:
         """Fingerprints from superpixels to weights, of the explained class."""
         first = self.explanations[0].neighbourhood
+        drawn = np.stack([each.neighbourhood.samples for each in self.explanations])
         return {
             "segments": fingerprint_array(self.segments),
-            "perturbed predictions": fingerprint_array(first.probabilities[:, self.label]),
-            "weights": fingerprint_array(self.weights(self.label).astype(np.float32)),
+            "samples": fingerprint_array(drawn.astype(np.uint8)),
+            **lime_stages(first, self.label, self.weights(self.label)),
         }
+
+
+def lime_stages(neighbourhood: Neighbourhood, label: int, weights: NDArray[np.floating[Any]]) -> dict[str, Fingerprint]:
+    """Fingerprints from predictions to weights.
+
+    Args:
+        neighbourhood: what lime fitted its surrogates to.
+        label: index of the explained class.
+        weights: of its surrogates, of any shape.
+    """
+    return {
+        "perturbed predictions": fingerprint_array(neighbourhood.probabilities[:, label]),
+        "weights": fingerprint_array(weights.astype(np.float32)),
+    }
 
 
 def run_lime(subject: Subject, segmentation: Segmentation, settings: LimeSettings, seeds: Sequence[int]) -> LimeRun:

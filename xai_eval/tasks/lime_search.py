@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from xai_eval.errors import unknown_name
 from xai_eval.fields import Document, Field, Heatmap, Label, Table
-from xai_eval.fingerprint import fingerprint_array
+from xai_eval.fingerprint import Fingerprint, fingerprint_array
 from xai_eval.metrics.bootstrap import mean_interval
 from xai_eval.metrics.search import OBJECTIVES, TRUTH, Objective, mean_ranks, trust, winners
 from xai_eval.metrics.superpixels import positive_map
@@ -20,13 +21,15 @@ from xai_eval.tasks import task
 from xai_eval.tasks.asked import check_asked
 from xai_eval.tasks.cams import MAP_TOLERANCE
 from xai_eval.tasks.environment import provenance
+from xai_eval.tasks.joined_stages import Stages
+from xai_eval.tasks.known_maps import faithfulness_stage, search_stage, superpixel_stage
 from xai_eval.tasks.lime import LIBRARIES
 from xai_eval.tasks.search_scores import ScoredSettings, cheapest_first, score_settings
 from xai_eval.tasks.subject import cam_maps, look
 from xai_eval.tasks.whole_set import set_case, set_provenance, set_stages
 
 if TYPE_CHECKING:
-    from xai_eval.explainers.lime_search import Grid
+    from xai_eval.explainers.lime_search import Grid, LimeSearch
     from xai_eval.inputs.classifier import Classifier
     from xai_eval.inputs.images import ImageSet, LabelledImage
 
@@ -87,14 +90,16 @@ def _search_all(
     classifier: Classifier, images: ImageSet, params: Mapping[str, Any], grid: Grid, objective: Objective, seed: int
 ) -> Iterator[Result]:
     scored: dict[str, ScoredSettings] = {}
+    stages: list[Stages] = []
     for image in images.images:
         case = Case("lime_search", classifier.name, f"{images.name}/{image.name}", params)
         result, scored[case.input] = _search_one(case, classifier, image, grid, objective, seed)
+        stages.append(result.stages)
         yield result
     yield Result(
         case=set_case("lime_search", classifier, images, params),
         fields=_whole_set_fields(scored, grid, objective),
-        stages=set_stages(images),
+        stages=set_stages(images, stages),
         provenance=set_provenance(classifier, images, LIBRARIES, seed),
     )
 
@@ -123,14 +128,34 @@ def _search_one(
         "winners": _winners(scored),
         "settings": Table(scored.frame, SCORE_TOLERANCE),
     }
-    first = next(iter(found.neighbourhoods.values()))
     stages = {
         **subject.stages,
         **{f"segments {name}": fingerprint_array(each.segments) for name, each in found.neighbourhoods.items()},
-        "perturbed predictions": fingerprint_array(first.probabilities[:, subject.target.index]),
+        "samples": fingerprint_array(next(iter(found.neighbourhoods.values())).samples.astype(np.uint8)),
+        **_predictions(found, subject.target.index),
+        "weights": fingerprint_array(_every_weight(found, scored, subject.target.index)),
+        "final map gradcam": fingerprint_array(cam),
+        # In front of the map, which is that of the setting that wins by them.
+        **superpixel_stage(),
+        **faithfulness_stage(),
+        **search_stage(),
         "final map lime": fingerprint_array(best_map),
     }
     return Result(case, fields, stages, provenance(classifier, image, LIBRARIES, seed)), scored
+
+
+def _predictions(found: LimeSearch, label: int) -> dict[str, Fingerprint]:
+    """Predictions of one class under each segmentation; the first has no name, as in the other tasks."""
+    names = ["perturbed predictions", *(f"perturbed predictions {name}" for name in found.neighbourhoods)][1:]
+    names[0] = "perturbed predictions"
+    every = found.neighbourhoods.values()
+    return {name: fingerprint_array(each.probabilities[:, label]) for name, each in zip(names, every, strict=True)}
+
+
+def _every_weight(found: LimeSearch, scored: ScoredSettings, label: int) -> NDArray[np.float32]:
+    """Weights of all explanations that the settings lead to, one after the other."""
+    each = [found.surrogate(settings[0], label).weights for settings in scored.tied.values()]
+    return np.concatenate(each).astype(np.float32)
 
 
 def _ties(scored: ScoredSettings) -> str:

@@ -13,6 +13,7 @@ from PIL import Image
 from xai_eval.fields import Field, Label, Mask, Picture, Ranking
 from xai_eval.fingerprint import Fingerprint, fingerprint_array, fingerprint_text
 from xai_eval.tasks.forward import Forward, forward, input_batch
+from xai_eval.tasks.joined_stages import model_stages
 from xai_eval.tasks.target import Target, resolve_target
 
 if TYPE_CHECKING:
@@ -82,11 +83,17 @@ class Subject:
 
     @property
     def stages(self) -> dict[str, Fingerprint]:
-        """Fingerprints from the picture to the explained class."""
+        """Fingerprints from the picture to the explained class.
+
+        The state of the model is that of now, so that what an explainer leaves behind in it is seen as well.
+        """
         return {
             "image bytes": fingerprint_text(self.image.digest),
             "decoded pixels": fingerprint_array(self.image.pixels),
-            "input tensor": fingerprint_array(self.batch.cpu().numpy()),
+            "input tensor": fingerprint_array(self.batch.float().cpu().numpy()),
+            "view": fingerprint_array(self.view),
+            **({} if self.mask is None else {"object mask": fingerprint_array(self.mask)}),
+            **model_stages(self.classifier),
             "layer activations": fingerprint_array(self.seen.activations),
             "logits": fingerprint_array(self.seen.logits),
             "target": fingerprint_text(str(self.target.explained)),

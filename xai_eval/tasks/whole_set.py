@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from xai_eval.fingerprint import Fingerprint, fingerprint_text
 from xai_eval.result import Case, Provenance
 from xai_eval.tasks.environment import device_name, library_versions, precision_flags
+from xai_eval.tasks.joined_stages import Stages, joined_stages
 
 if TYPE_CHECKING:
     from xai_eval.inputs.classifier import Classifier
@@ -25,10 +26,16 @@ def set_input(name: str, count: int) -> str:
     return f"{name} ({count} picture{'s' if count != 1 else ''})"
 
 
-def set_stages(images: ImageSet) -> dict[str, Fingerprint]:
-    """Fingerprints of all pictures of a set together."""
+def set_stages(images: ImageSet, every: Sequence[Stages]) -> dict[str, Fingerprint]:
+    """Fingerprints of all pictures of a set together.
+
+    Args:
+        images: the set.
+        every: the stages of each picture's own result.
+    """
     pixels = (hashlib.sha256(image.pixels.tobytes()).hexdigest() for image in images.images)
     return {
+        **joined_stages(every),
         "image bytes": fingerprint_text(_joined(image.digest for image in images.images)),
         "decoded pixels": fingerprint_text(_joined(pixels)),
     }

@@ -51,12 +51,16 @@ def read_batch(study: Study, positions: Sequence[int]) -> Batch:
     """
     read, skipped = _read(study.probe, positions)
     drawn = [(image, Image.fromarray(image.pixels)) for image in read.values()]
+    inputs = tuple(_prepared(each, drawn) for each in study.preparations)
     return Batch(
         positions=tuple(read),
         skipped=skipped,
-        inputs=tuple(_prepared(each, drawn) for each in study.preparations),
+        inputs=inputs,
         clip_input=_for_clip(study, drawn),
-        seen=tuple(tuple(see(each, *pair) for pair in drawn) for each in study.preparations),
+        seen=tuple(
+            tuple(see(each, *pair, tensor) for pair, tensor in zip(drawn, tensors, strict=True))
+            for each, tensors in zip(study.preparations, inputs, strict=True)
+        ),
     )
 
 

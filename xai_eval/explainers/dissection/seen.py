@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import zlib
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -14,6 +16,7 @@ from xai_eval.inputs.preprocessing import Preprocessing
 from xai_eval.inputs.probe_set import ProbeImage
 
 THUMBNAIL = 72  # pixels
+_GRID = 4
 
 
 @dataclass(frozen=True)
@@ -34,14 +37,48 @@ class PackedLabels:
 
 
 @dataclass(frozen=True)
+class Trace:
+    """What remains of a picture and of the tensor that was made of it, to tell later whether either changed.
+
+    Attributes:
+        pixels: SHA-256 over the decoded pixels, 32 bytes.
+        tensor: means of the tensor (3, H, W) over a grid of 4 x 4, then the deviation of each channel, float32 (51,).
+    """
+
+    pixels: bytes
+    tensor: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, pixels: NDArray[np.uint8], tensor: torch.Tensor) -> Trace:
+        """Take the trace of a picture, uint8 (h, w, 3), and of its tensor (3, H, W)."""
+        values = tensor.detach().float().cpu()
+        means = torch.nn.functional.adaptive_avg_pool2d(values, _GRID).flatten()
+        deviations = values.flatten(1).std(dim=1)
+        digest = hashlib.sha256(pixels.tobytes()).digest()
+        return cls(digest, torch.cat([means, deviations]).numpy())
+
+    def pack(self) -> bytes:
+        """Return the bytes that `unpack` takes."""
+        return self.pixels + self.tensor.astype("<f4").tobytes()
+
+    @classmethod
+    def unpack(cls, data: bytes) -> Trace:
+        """Undo `pack`."""
+        size = hashlib.sha256().digest_size
+        return cls(data[:size], np.frombuffer(data[size:], dtype="<f4").astype(np.float32))
+
+
+@dataclass(frozen=True, eq=False)
 class SeenPicture:
     """A picture in a model's view.
 
     Attributes:
+        trace: of its pixels and of its tensor.
         thumbnail: JPEG of `THUMBNAIL` pixels a side, for the eye alone.
         labels: its label maps at full resolution of the view; None where the probe set has none.
     """
 
+    trace: Trace
     thumbnail: bytes
     labels: PackedLabels | None
 
@@ -51,13 +88,14 @@ class SeenPicture:
         return np.asarray(Image.open(io.BytesIO(self.thumbnail)).convert("RGB"))
 
 
-def see(preprocess: Preprocessing, image: ProbeImage, picture: Image.Image) -> SeenPicture:
-    """Keep of a picture, drawn as `picture`, what is needed after its batch is gone."""
+def see(preprocess: Preprocessing, image: ProbeImage, picture: Image.Image, tensor: torch.Tensor) -> SeenPicture:
+    """Keep of a picture, drawn as `picture` and prepared as `tensor`, what is needed after its batch is gone."""
     view = Image.fromarray(preprocess.view(picture)).resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BICUBIC)
     buffer = io.BytesIO()
     view.save(buffer, "jpeg", quality=90, subsampling=0)
     labels = None if image.labels is None else seen_labels(preprocess, image.labels, (picture.height, picture.width))
-    return SeenPicture(buffer.getvalue(), None if labels is None else PackedLabels.pack(labels))
+    packed = None if labels is None else PackedLabels.pack(labels)
+    return SeenPicture(Trace.of(image.pixels, tensor), buffer.getvalue(), packed)
 
 
 def seen_labels(preprocess: Preprocessing, labels: NDArray[np.int32], size: tuple[int, int]) -> NDArray[np.int32]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from xai_eval.explainers.dissection.pictures import Skipped
 from xai_eval.explainers.dissection.quantile import TopValues
-from xai_eval.explainers.dissection.seen import PackedLabels, SeenPicture
+from xai_eval.explainers.dissection.seen import PackedLabels, SeenPicture, Trace
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,17 +186,17 @@ def _layer(index: int, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, in
 
 
 def _bytes_of(seen: SeenPicture) -> bytes:
-    return seen.thumbnail + (b"" if seen.labels is None else seen.labels.data)
+    return seen.trace.pack() + seen.thumbnail + (b"" if seen.labels is None else seen.labels.data)
 
 
 def _sizes(seen: SeenPicture) -> list[Any]:
-    """Bytes of the thumbnail, and bytes and shape of the label maps."""
-    labels = seen.labels
-    return [len(seen.thumbnail), *([] if labels is None else [len(labels.data), list(labels.shape)])]
+    """Bytes of the trace and of the thumbnail, and bytes and shape of the label maps."""
+    labels = [] if seen.labels is None else [len(seen.labels.data), list(seen.labels.shape)]
+    return [len(seen.trace.pack()), len(seen.thumbnail), *labels]
 
 
 def _seen(joined: NDArray[np.uint8], sizes: Sequence[Sequence[Any]]) -> Iterator[SeenPicture]:
     data = io.BytesIO(joined.tobytes())
-    for thumbnail, *labels in sizes:
-        first = data.read(thumbnail)
-        yield SeenPicture(first, PackedLabels(tuple(labels[1]), data.read(labels[0])) if labels else None)
+    for length, thumbnail, *labels in sizes:
+        trace, drawn = Trace.unpack(data.read(length)), data.read(thumbnail)
+        yield SeenPicture(trace, drawn, PackedLabels(tuple(labels[1]), data.read(labels[0])) if labels else None)

@@ -1,0 +1,129 @@
+"""Changes that leave an explanation what it was."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from fault import ALL_TASKS, IMAGE_TASKS, LIME_TASKS, Altered, Benign, changed, module_changed, replaced
+
+from xai_eval import Classifier
+from xai_eval.explainers import scorecam
+from xai_eval.explainers.perturbation import PerturbedPictures
+
+
+def threads(count: int) -> Any:
+    @contextmanager
+    def inject(classifier: Classifier) -> Iterator[Classifier]:
+        before = torch.get_num_threads()
+        torch.set_num_threads(count)
+        try:
+            yield classifier
+        finally:
+            torch.set_num_threads(before)
+
+    return inject
+
+
+@contextmanager
+def without_mkldnn(classifier: Classifier) -> Iterator[Classifier]:
+    with torch.backends.mkldnn.flags(enabled=False):
+        yield classifier
+
+
+@contextmanager
+def other_global_seeds(classifier: Classifier) -> Iterator[Classifier]:
+    state, arrays = torch.get_rng_state(), np.random.get_state()
+    torch.manual_seed(1234)
+    np.random.seed(1234)
+    try:
+        yield classifier
+    finally:
+        torch.set_rng_state(state)
+        np.random.set_state(arrays)
+
+
+@contextmanager
+def without_gradients(classifier: Classifier) -> Iterator[Classifier]:
+    with torch.no_grad():
+        yield classifier
+
+
+@contextmanager
+def in_inference_mode(classifier: Classifier) -> Iterator[Classifier]:
+    with torch.inference_mode():
+        yield classifier
+
+
+@contextmanager
+def deterministic(classifier: Classifier) -> Iterator[Classifier]:
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        yield classifier
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
+def in_double(classifier: Classifier) -> Classifier:
+    double = Altered(classifier.preprocess, tensor=lambda t: t.double(), of_views=lambda t: t.double())
+    return dataclasses.replace(classifier, module=classifier.module.double(), preprocess=double)
+
+
+def channels_last(module: torch.nn.Module) -> None:
+    module.to(memory_format=torch.channels_last)
+
+
+def handed_over_in_training_mode(module: torch.nn.Module) -> None:
+    module.train()
+
+
+def frozen(module: torch.nn.Module) -> None:
+    module.requires_grad_(False)
+
+
+def with_gradients(module: torch.nn.Module) -> None:
+    for parameter in module.parameters():
+        parameter.grad = torch.ones_like(parameter)
+
+
+def batches(size: int) -> Any:
+    """lime's pictures in batches of another size than was asked for."""
+
+    def make(original: Any) -> Any:
+        def start(self: Any, *args: Any, **options: Any) -> None:
+            original(self, *args, **options)
+            self.batch_size = size
+
+        return start
+
+    return replaced(PerturbedPictures, "__init__", make)
+
+
+def nothing(classifier: Classifier) -> None:
+    return None
+
+
+CHANGES = (
+    Benign("run again", ALL_TASKS, changed(nothing)),
+    Benign("one thread", ALL_TASKS, threads(1)),
+    Benign("two threads", ALL_TASKS, threads(2)),
+    Benign("channels last", ALL_TASKS, module_changed(channels_last)),
+    Benign("mkldnn off", ALL_TASKS, without_mkldnn),
+    Benign("double precision", ("cams", "comparison", "lime", "lime_search", "hybrid"), changed(in_double)),
+    Benign("handed over in training mode", ALL_TASKS, module_changed(handed_over_in_training_mode)),
+    Benign("frozen parameters", IMAGE_TASKS, module_changed(frozen)),
+    Benign("gradients of a training", ("cams", "lime"), module_changed(with_gradients)),
+    Benign("other global seeds", ALL_TASKS, other_global_seeds),
+    Benign("no_grad around it", ALL_TASKS, without_gradients),
+    Benign("inference mode around it", ("cams", "lime"), in_inference_mode),
+    Benign("deterministic algorithms", ("cams", "dissection"), deterministic),
+    Benign("lime in batches of 3", LIME_TASKS, batches(3)),
+    Benign("lime in batches of 64", LIME_TASKS, batches(64)),
+    Benign("ScoreCAM in batches of 3", ("cams",), replaced(scorecam, "BATCH_SIZE", lambda _: 3)),
+    Benign("dissection in batches of 7", ("dissection",), changed(nothing), {"batch_size": 7}),
+    Benign("dissection in batches of 24", ("dissection",), changed(nothing), {"batch_size": 24}),
+)

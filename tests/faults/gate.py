@@ -1,0 +1,168 @@
+"""Small evaluations of every task, and what the gate says of them under a fault."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import fault as f
+import numpy as np
+from PIL import Image
+
+from xai_eval import Result, evaluate, load_model
+from xai_eval.drift import Verdict, judge_all
+from xai_eval.errors import XaiEvalError
+from xai_eval.inputs.scenes import render
+
+SLIC = {"segmentation": "slic", "segmentation_parameters": {"n_segments": 12}}
+PARAMETERS: Mapping[str, Mapping[str, Any]] = {
+    "cams": {"methods": ["gradcam", "scorecam", "ablationcam", "eigencam"]},
+    "lime": {"num_samples": 150, "seeds": 2, "top_labels": 2, **SLIC},
+    "comparison": {"num_samples": 100, **SLIC},
+    "hybrid": {"num_samples": 30, **SLIC},
+    "lime_search": {
+        "grid": {
+            "segmentation": ["slic", "felzenszwalb"],
+            "num_samples": [40, 60],
+            "num_features": [15_000],
+            "top_labels": [3],
+            "batch_size": [10],
+        }
+    },
+    "dissection": {
+        "layers": ["layer4"],
+        "shuffles": 1,
+        "against": "none",
+        "similarity": "soft_wpmi",
+        "top_k": 4,
+        "batch_size": 8,
+    },
+}
+PROBE = "scenes:24"
+# What these do takes long enough on one.
+ON_ONE_PICTURE = ("hybrid", "lime_search")
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where small evaluations run: a model, folders `one` and `several`, and what they gave when all was well."""
+
+    model: str
+    pictures: Path
+    baseline: dict[str, dict[str, Result]] = dataclasses.field(default_factory=dict)
+    parameters: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=lambda: PARAMETERS)
+
+    def run(self, task: str, inject: f.Inject | None = None, **options: Any) -> dict[str, Result]:
+        """Results by key, of the bundled inputs, with something put into the code."""
+        classifier = load_model(self.model, device="cpu")
+        images = PROBE if task == "dissection" else self._pictures(task)
+        given = {**self.parameters[task], **options}
+        with inject(classifier) if inject else f.changed(lambda c: c)(classifier) as model:
+            results = evaluate(task, model=model, images=str(images), device="cpu", **given)
+        return {result.case.key: result for result in results}
+
+    def _pictures(self, task: str) -> Path:
+        return self.pictures / ("one" if task in ON_ONE_PICTURE else "several")
+
+    def goldens(self, task: str) -> dict[str, Result]:
+        """What the task gives when all is well, as goldens keep it."""
+        if task not in self.baseline:
+            self.baseline[task] = {key: each.condensed() for key, each in self.run(task).items()}
+        return self.baseline[task]
+
+    def verdicts(self, task: str, inject: f.Inject | None, **options: Any) -> list[Verdict]:
+        """Judge a task with something put into the code."""
+        goldens = self.goldens(task)
+        return judge_all(self.run(task, inject, **options), goldens)
+
+
+@dataclass(frozen=True)
+class Row:
+    """What the gate said of one fault in one task."""
+
+    fault: f.Fault
+    task: str
+    noticed: bool
+    placed: bool
+    stages: tuple[str, ...]
+    severity: str
+    cause: str
+
+    @property
+    def line(self) -> str:
+        """One line of the table."""
+        marks = f"{'yes' if self.noticed else 'NO':4}{'yes' if self.placed else 'NO':4}"
+        named = ", ".join(self.stages) or "-"
+        who = f"{self.fault.kind:14}{self.fault.name:48.48}{self.task:13}"
+        return f"{who}{marks}{self.severity:12}{named:40.60} {self.cause:.50}"
+
+
+def tried(bench: Bench, fault: f.Fault, task: str) -> Row:
+    """Put a fault into a task and see what becomes of it. An exception that is not this package's own passes."""
+    bench.goldens(task)
+    try:
+        failed = [verdict for verdict in bench.verdicts(task, fault.inject) if verdict.failed]
+    except XaiEvalError as error:
+        return Row(fault, task, True, fault.stage == f.ERROR, (f.ERROR,), "error", type(error).__name__)
+    stages = tuple(dict.fromkeys(v.origin.name if v.origin else "none" for v in failed))
+    wanted = stage_in(task, fault.stage)
+    severities = [v.severity.label if v.severity else v.state.value for v in failed]
+    causes = dict.fromkeys(str(change) for v in failed for change in v.changes)
+    return Row(
+        fault,
+        task,
+        noticed=bool(failed),
+        placed=bool(failed) and all(wanted in stage for stage in stages),
+        stages=stages,
+        severity=min(severities, key=_SEVERITIES.index, default="-"),
+        cause="; ".join(causes) or "nothing recorded",
+    )
+
+
+_SEVERITIES = ("conclusion", "evidence", "numbers", "incomparable", "missing", "unused", "error")
+_IN_DISSECTION = {
+    "decoded pixels": "probe pictures",
+    "layer activations": "layer4 activations",
+    "logits": "activations",
+}
+
+
+def stage_in(task: str, stage: str) -> str:
+    """How a stage is called in a task."""
+    return _IN_DISSECTION.get(stage, stage) if task == "dissection" else stage
+
+
+def table(rows: Iterable[Row]) -> str:
+    """All rows as text, with the rates."""
+    rows = list(rows)
+    noticed, placed = rate(rows, "noticed"), rate(rows, "placed")
+    head = f"{'kind':14}{'fault':48}{'task':13}{'not.':4}{'pl.':4}{'severity':12}{'first stage that moved':40} cause"
+    rates = f"noticed {noticed:.1%}, placed at the right stage {placed:.1%} of {len(rows)} pairs of fault and task"
+    return "\n".join(["", head, *(row.line for row in rows), rates])
+
+
+def rate(rows: Iterable[Row], what: str) -> float:
+    """Share of rows of which something is true."""
+    return float(np.mean([getattr(row, what) for row in rows]))
+
+
+@functools.cache
+def write_pictures(folder: Path) -> Path:
+    """Write two scenes as files of other sizes than the model's, a JPEG and a PNG, with the masks of their objects."""
+    for seed, suffix, size, sets in (
+        (3, "jpg", (150, 110), ("one", "several")),
+        (5, "png", (96, 128), ("several",)),
+    ):
+        scene = render(seed)
+        mask = Image.fromarray(scene.masks[scene.main_object].astype(np.uint8) * 255)
+        small = Image.fromarray(scene.pixels).resize(size, Image.Resampling.BICUBIC)
+        for name in sets:
+            for kind in ("images", "masks"):
+                (folder / name / kind).mkdir(parents=True, exist_ok=True)
+            small.save(folder / name / "images" / f"{seed}.{suffix}", **({"quality": 95} if suffix == "jpg" else {}))
+            mask.resize(size, Image.Resampling.NEAREST).save(folder / name / "masks" / f"{seed}.png")
+    return folder

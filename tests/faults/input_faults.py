@@ -1,0 +1,268 @@
+"""Faults between a picture's file and the model's input."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+from typing import Any
+
+import numpy as np
+import torch
+import torchvision.transforms.functional
+from fault import IMAGE_TASKS, LIME_TASKS, Fault, changed, preparation, replaced
+from PIL import Image
+
+from xai_eval import Classifier
+from xai_eval.explainers.dissection import seen
+from xai_eval.inputs import decode, picture_files, scene_probe
+from xai_eval.inputs.preprocessing import TorchvisionPreset
+
+FUNCTIONAL = torchvision.transforms.functional
+EVERY = (*IMAGE_TASKS, "dissection")
+
+
+def decoded(change: Any) -> Any:
+    """Change the pixels that a file is decoded to."""
+
+    def make(original: Any) -> Any:
+        def to_rgb(path: Any, image: Any) -> Any:
+            pixels, notes = original(path, image)
+            # Masks are files as well, of two values, and are left alone.
+            return (pixels if set(np.unique(pixels)) <= {0, 255} else np.ascontiguousarray(change(pixels))), notes
+
+        return to_rgb
+
+    return replaced(decode, "_to_rgb", make)
+
+
+def probed(change: Any) -> Any:
+    """Change the pictures of the probe set as they are read."""
+
+    def make(original: Any) -> Any:
+        def read(self: Any, position: int) -> Any:
+            return change(original(self, position), position)
+
+        return read
+
+    return replaced(scene_probe._Scenes, "read", make)
+
+
+def off_by_one(pixels: np.ndarray) -> np.ndarray:
+    wave = np.random.default_rng(0).integers(-1, 2, pixels.shape)
+    return np.clip(pixels.astype(int) + wave, 0, 255).astype(np.uint8)
+
+
+def gamma(pixels: np.ndarray) -> np.ndarray:
+    return (255 * (pixels / 255.0) ** 1.05).astype(np.uint8)
+
+
+def spotted(pixels: np.ndarray) -> np.ndarray:
+    changed_pixels = pixels.copy()
+    changed_pixels[40:43, 40:43] = 255 - changed_pixels[40:43, 40:43]
+    return changed_pixels
+
+
+def resized(how: Any) -> Any:
+    """Replace the resize of torchvision for pictures; masks (one channel) go the old way."""
+
+    def make(original: Any) -> Any:
+        def resize(image: Any, size: Any, *args: Any, **options: Any) -> Any:
+            if not isinstance(image, Image.Image) or image.mode != "RGB":
+                return original(image, size, *args, **options)
+            like = original(image, size, *args, **options)
+            return how(image, like)
+
+        return resize
+
+    return replaced(FUNCTIONAL, "resize", make)
+
+
+def without_antialias(image: Image.Image, like: Image.Image) -> Image.Image:
+    tensor = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float()
+    small = torch.nn.functional.interpolate(tensor, like.size[::-1], mode="bilinear", antialias=False)
+    return Image.fromarray(small[0].round().clamp(0, 255).byte().permute(1, 2, 0).numpy())
+
+
+def by(resample: Image.Resampling) -> Any:
+    return lambda image, like: image.resize(like.size, resample)
+
+
+def shifted_crop(down: int, across: int) -> Any:
+    def make(original: Any) -> Any:
+        def center_crop(image: Any, size: Any) -> Any:
+            if getattr(image, "mode", "") != "RGB":
+                return original(image, size)
+            return original(FUNCTIONAL.affine(image, 0.0, [across, down], 1.0, [0.0]), size)
+
+        return center_crop
+
+    return replaced(FUNCTIONAL, "center_crop", make)
+
+
+def top_left(original: Any) -> Any:
+    def center_crop(image: Any, size: Any) -> Any:
+        return FUNCTIONAL.crop(image, 0, 0, size[0], size[0])
+
+    return center_crop
+
+
+def preset(**changes: Any) -> Any:
+    """Change the parameters of torchvision's preset, as other weights would: they are recorded."""
+
+    def change(classifier: Classifier) -> Classifier:
+        old = classifier.preprocess.transforms
+        given = {"crop_size": old.crop_size[0], "resize_size": old.resize_size[0], "mean": old.mean, "std": old.std}
+        return dataclasses.replace(classifier, preprocess=TorchvisionPreset(type(old)(**{**given, **changes})))
+
+    return changed(change)
+
+
+def small_patch(tensor: torch.Tensor) -> torch.Tensor:
+    patched = tensor.clone()
+    patched[..., 30:33, 30:33] += 0.5
+    return patched
+
+
+def other_picture(original: Any) -> Any:
+    def read(path: Any) -> bytes:
+        if path.name != "5.png" or path.parent.name != "images":
+            return original(path)
+        buffer = io.BytesIO()
+        Image.open(path).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(buffer, "png")
+        return buffer.getvalue()
+
+    return read
+
+
+def mask_moved(original: Any) -> Any:
+    return lambda path, shape: np.roll(original(path, shape), 12, axis=1)
+
+
+FAULTS = (
+    Fault("libjpeg-turbo decodes 1 off", "decode", IMAGE_TASKS, "decoded pixels", decoded(off_by_one), "2"),
+    Fault("red and blue change places", "decode", IMAGE_TASKS, "decoded pixels", decoded(lambda p: p[..., ::-1])),
+    Fault("EXIF rotation applied", "decode", IMAGE_TASKS, "decoded pixels", decoded(lambda p: p[::-1, ::-1])),
+    Fault("colour profile applied", "decode", IMAGE_TASKS, "decoded pixels", decoded(gamma)),
+    Fault("nine pixels damaged", "decode", IMAGE_TASKS, "decoded pixels", decoded(spotted)),
+    Fault(
+        "grayscale conversion",
+        "decode",
+        IMAGE_TASKS,
+        "decoded pixels",
+        decoded(lambda p: np.repeat(p.mean(axis=2, keepdims=True), 3, axis=2).astype(np.uint8)),
+    ),
+    Fault(
+        "a file holds another picture",
+        "decode",
+        ("cams", "lime"),
+        "image bytes",
+        replaced(decode, "_read", other_picture),
+    ),
+    Fault(
+        "masks are read shifted",
+        "decode",
+        ("cams", "hybrid"),
+        "object mask",
+        replaced(picture_files, "_mask", mask_moved),
+    ),
+    Fault(
+        "probe pictures off by one",
+        "decode",
+        ("dissection",),
+        "probe pictures",
+        probed(lambda i, _: dataclasses.replace(i, pixels=off_by_one(i.pixels))),
+        "2",
+    ),
+    Fault(
+        "label maps among the pictures of the probe set",
+        "dissection",
+        ("dissection",),
+        "probe pictures",
+        probed(
+            lambda i, n: (
+                i
+                if n % 3
+                else dataclasses.replace(i, pixels=np.repeat(i.labels[0][:, :, None] * 10, 3, axis=2).astype(np.uint8))
+            )
+        ),
+        "22",
+    ),
+    Fault(
+        "labels of the probe set off by one",
+        "dissection",
+        ("dissection",),
+        "label maps",
+        probed(lambda i, _: dataclasses.replace(i, labels=np.where(i.labels > 1, i.labels - 1, i.labels))),
+        "25",
+    ),
+    Fault(
+        "label maps upside down",
+        "dissection",
+        ("dissection",),
+        "label maps",
+        replaced(seen, "seen_labels", lambda original: lambda *args: original(*args)[:, ::-1].copy()),
+    ),
+    Fault("resize without antialias", "resize", IMAGE_TASKS, "input tensor", resized(without_antialias), "1"),
+    Fault("bicubic resize", "resize", IMAGE_TASKS, "input tensor", resized(by(Image.Resampling.BICUBIC)), "3"),
+    Fault("nearest neighbour resize", "resize", IMAGE_TASKS, "input tensor", resized(by(Image.Resampling.NEAREST))),
+    Fault("box filter resize", "resize", ("cams", "lime"), "input tensor", resized(by(Image.Resampling.BOX))),
+    Fault("V2 weights resize to another size", "resize", IMAGE_TASKS, "input tensor", preset(resize_size=70), "4"),
+    Fault("crop one pixel lower", "crop", IMAGE_TASKS, "input tensor", shifted_crop(1, 0)),
+    Fault("crop one pixel to the side", "crop", ("cams", "hybrid"), "input tensor", shifted_crop(0, 1)),
+    Fault("crop in the corner", "crop", IMAGE_TASKS, "input tensor", replaced(FUNCTIONAL, "center_crop", top_left)),
+    Fault("BGR input", "colour order", EVERY, "input tensor", preparation(tensor=lambda t: t.flip(-3))),
+    Fault(
+        "green and blue change places",
+        "colour order",
+        ("cams", "dissection"),
+        "input tensor",
+        preparation(tensor=lambda t: t[[0, 2, 1]]),
+    ),
+    Fault("mean of another model", "normalisation", EVERY, "input tensor", preset(mean=(0.5, 0.5, 0.5))),
+    Fault("deviation of another model", "normalisation", ("cams", "lime"), "input tensor", preset(std=(0.5, 0.5, 0.5))),
+    Fault("normalised twice", "normalisation", EVERY, "input tensor", preparation(tensor=lambda t: (t - 0.45) / 0.23)),
+    Fault(
+        "scaled to 255", "normalisation", ("cams", "dissection"), "input tensor", preparation(tensor=lambda t: t * 255)
+    ),
+    Fault("half a percent brighter", "normalisation", EVERY, "input tensor", preparation(tensor=lambda t: t * 1.005)),
+    Fault(
+        "nine values of the tensor", "normalisation", ("cams", "lime"), "input tensor", preparation(tensor=small_patch)
+    ),
+    Fault("mirrored input", "crop", EVERY, "input tensor", preparation(tensor=lambda t: t.flip(-1))),
+    Fault("input in half precision", "dtype", EVERY, "input tensor", preparation(tensor=lambda t: t.half().float())),
+    Fault(
+        "input in bfloat16",
+        "dtype",
+        ("cams", "dissection"),
+        "input tensor",
+        preparation(tensor=lambda t: t.bfloat16().float()),
+    ),
+    Fault(
+        "input of 7 bits",
+        "dtype",
+        ("cams", "lime"),
+        "input tensor",
+        preparation(tensor=lambda t: (t * 32).round() / 32),
+    ),
+    Fault(
+        "lime sees another crop than Grad-CAM",
+        "crop",
+        LIME_TASKS,
+        "view",
+        preparation(seen=lambda view: np.roll(view, 2, axis=1)),
+    ),
+    Fault(
+        "lime's pictures are normalised in another way",
+        "normalisation",
+        LIME_TASKS,
+        "perturbed predictions",
+        preparation(of_views=lambda tensor: tensor * 0.9),
+    ),
+    Fault(
+        "lime's pictures are BGR",
+        "colour order",
+        LIME_TASKS,
+        "perturbed predictions",
+        preparation(of_views=lambda t: t.flip(1)),
+    ),
+)

@@ -1,0 +1,109 @@
+"""Faults in what is measured from maps, masks and weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from fault import IMAGE_TASKS, Fault, everywhere, replaced
+
+from xai_eval.agreement import iou
+from xai_eval.metrics import faithfulness as faithfulness_module
+from xai_eval.metrics.comparison import superpixel_correlation
+from xai_eval.metrics.faithfulness import area_under, faithfulness
+from xai_eval.metrics.geometry import centre_distance
+from xai_eval.metrics.localisation import energy_inside, hottest, iou_at_equal_area, iou_sweep, pointing_hit
+from xai_eval.metrics.overlap import dice, iou_beyond_chance
+from xai_eval.metrics.search import trust, winners
+from xai_eval.metrics.stability import stability
+from xai_eval.metrics.superpixels import best_superpixels, mask_of_area
+from xai_eval.tasks import cams as cams_task
+from xai_eval.tasks.subject import Subject
+
+TABLE_TASKS = ("cams", "lime", "hybrid")
+CURVE_TASKS = ("hybrid", "lime_search")
+
+
+def always(value: Any) -> Any:
+    return lambda _original: lambda *_args, **_options: value
+
+
+def then(change: Any) -> Any:
+    return lambda original: lambda *args, **options: change(original(*args, **options))
+
+
+def first_part_only(original: Any) -> Any:
+    """Curves of which only the first steps were measured."""
+
+    def curves(saliency: Any, pixels: Any, predict: Any, label: int, steps: int = 20) -> Any:
+        found = original(saliency, pixels, predict, label, steps)
+        for curve in (found.deletion_curve, found.insertion_curve):
+            curve[5:] = curve[4]
+        return found
+
+    return curves
+
+
+def swapped_maps(original: Any) -> Any:
+    def fields(mask: Any, maps: Any) -> Any:
+        names, values = list(maps), list(maps.values())
+        return original(mask, dict(zip(names, [*values[1:], values[0]], strict=True)))
+
+    return fields
+
+
+def flattened(original: Any) -> Any:
+    return property(lambda self: np.sqrt(original.fget(self)) / np.sqrt(original.fget(self)).sum())
+
+
+def metric(name: str, tasks: tuple[str, ...], inject: Any, source: str = "") -> Fault:
+    return Fault(name, "metric", tasks, "measures", inject, source)
+
+
+FAULTS = (
+    metric("every map hits", TABLE_TASKS, everywhere(pointing_hit, always(True))),
+    metric("no map hits", TABLE_TASKS, everywhere(pointing_hit, always(False))),
+    metric("energy is squared", TABLE_TASKS, everywhere(energy_inside, then(lambda share: share**2))),
+    metric("energy is always the same", TABLE_TASKS, everywhere(energy_inside, always(0.5))),
+    metric("overlap at equal area is always the same", TABLE_TASKS, everywhere(iou_at_equal_area, always(0.4))),
+    metric(
+        "the coldest pixels", ("cams", "comparison", "hybrid"), everywhere(hottest, lambda o: lambda s, n: o(-s, n))
+    ),
+    metric("overlap is Dice", ("cams", "comparison"), everywhere(iou, then(lambda share: 2 * share / (1 + share)))),
+    metric("every threshold is the same", ("cams",), everywhere(iou_sweep, then(lambda ious: (ious[0],) * len(ious)))),
+    metric("Dice is always 1", ("comparison",), everywhere(dice, always(1.0))),
+    metric("chance is left out", ("comparison",), everywhere(iou_beyond_chance, lambda _: iou)),
+    metric("ranks always agree", ("comparison",), everywhere(superpixel_correlation, always(1.0))),
+    metric(
+        "distance in pixels", ("comparison", "lime_search"), everywhere(centre_distance, then(lambda share: share * 64))
+    ),
+    metric("only the first batch is scored", CURVE_TASKS, everywhere(faithfulness, first_part_only), "19"),
+    metric("area by another norm", CURVE_TASKS, everywhere(area_under, then(lambda area: area * 0.9)), "20"),
+    metric(
+        "removals are not kept",
+        CURVE_TASKS,
+        replaced(faithfulness_module, "_mean_colour", lambda _: lambda p: p.copy()),
+        "20",
+    ),
+    metric(
+        "seeds always agree",
+        ("lime",),
+        everywhere(stability, lambda o: lambda w, s: o(np.repeat(w[:1], len(w), axis=0), s)),
+    ),
+    metric(
+        "the worst superpixels",
+        ("lime", "comparison", "lime_search"),
+        everywhere(best_superpixels, lambda o: lambda w, n: o(-w, n)),
+    ),
+    metric(
+        "one superpixel more",
+        ("comparison", "lime_search"),
+        everywhere(mask_of_area, lambda o: lambda w, s, a: o(w, s, a + 0.1)),
+    ),
+    metric(
+        "the worst setting wins", ("lime_search",), everywhere(winners, lambda o: lambda v, objective: o(-v, objective))
+    ),
+    metric("every objective is trusted", ("lime_search",), everywhere(trust, always(1.0))),
+    metric("a softer softmax", IMAGE_TASKS, replaced(Subject, "probabilities", flattened)),
+    metric("maps of two methods change places", ("cams",), replaced(cams_task, "_map_fields", swapped_maps)),
+)

@@ -1,0 +1,282 @@
+"""Faults of the model: its state, its weights, its layers, and the class that is explained."""
+
+from __future__ import annotations
+
+import dataclasses
+from types import MethodType
+from typing import Any
+
+import torch
+from fault import (
+    ALL_TASKS,
+    ERROR,
+    IMAGE_TASKS,
+    LIME_TASKS,
+    Fault,
+    changed,
+    everywhere,
+    module_changed,
+    replaced,
+    weights_changed,
+)
+from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+from torch import nn
+
+from xai_eval import Classifier, load_model
+from xai_eval.fields import Label
+from xai_eval.tasks import subject
+from xai_eval.tasks.target import resolve_target
+
+
+def stuck_in_training(*names: str) -> Any:
+    """Leave parts of the model in training mode, whatever switches it."""
+
+    def change(module: nn.Module) -> None:
+        for name in names:
+            part = module.get_submodule(name)
+            for each in part.modules():
+                each.train(True)
+                each.train = MethodType(lambda self, mode=True: self, each)
+
+    return module_changed(change)
+
+
+def hooked(module: nn.Module) -> None:
+    module.layer3.register_forward_hook(lambda _m, _i, output: output * 1.1)
+
+
+def silent_hook(module: nn.Module) -> None:
+    module.layer4.register_forward_hook(lambda _m, _i, _o: None)
+
+
+def patched_forward(module: nn.Module) -> None:
+    block = module.layer2[1]
+    original = block.forward
+    block.forward = lambda x: original(x) * 0.97
+
+
+class Ablated(nn.Module):
+    """What a failed ablation leaves in place of a layer."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        output = self.inner(x).clone()
+        output[:, 0] = 0
+        return output
+
+
+def left_patched(module: nn.Module) -> None:
+    module.layer3[1] = Ablated(module.layer3[1])
+
+
+def without_a_block(module: nn.Module) -> None:
+    module.layer3[1] = nn.Identity()
+
+
+def half_replaced(module: nn.Module) -> None:
+    other = load_model("scenes:places", device="cpu").module
+    module.layer4.load_state_dict(other.layer4.state_dict())
+
+
+def softened(module: nn.Module) -> None:
+    module.fc = nn.Sequential(module.fc, nn.Softmax(dim=1))
+
+
+def other_eps(module: nn.Module) -> None:
+    for part in module.modules():
+        if isinstance(part, nn.BatchNorm2d):
+            part.eps = 1e-3
+
+
+def other_padding(module: nn.Module) -> None:
+    module.conv1.padding_mode = "replicate"
+
+
+def noisy(module: nn.Module) -> None:
+    generator = torch.Generator().manual_seed(0)
+    weight = module.layer3[0].conv1.weight
+    weight.add_(0.01 * weight.std() * torch.randn(weight.shape, generator=generator))
+
+
+def dead_channel(module: nn.Module) -> None:
+    module.layer4[1].bn2.weight[0] = 0.0
+    module.layer4[1].bn2.bias[0] = 0.0
+
+
+def quantised(module: nn.Module) -> None:
+    for parameter in module.parameters():
+        scale = parameter.abs().max() / 127
+        parameter.copy_((parameter / scale).round() * scale)
+
+
+def halved(module: nn.Module) -> None:
+    module.half().float()
+
+
+def reset_statistics(module: nn.Module) -> None:
+    module.bn1.reset_running_stats()
+
+
+def logits_lowered(module: nn.Module) -> None:
+    module.fc.bias.sub_(50.0)
+
+
+def classes_moved(module: nn.Module) -> None:
+    module.fc.weight.copy_(module.fc.weight.roll(1, 0))
+    module.fc.bias.copy_(module.fc.bias.roll(1, 0))
+
+
+def nan_weight(module: nn.Module) -> None:
+    module.fc.weight[0, 0] = float("nan")
+
+
+def names_moved(classifier: Classifier) -> Classifier:
+    names = classifier.class_names
+    return dataclasses.replace(classifier, class_names=(*names[1:], names[0]))
+
+
+def under_autocast(classifier: Classifier) -> None:
+    with_less = torch.autocast("cpu", dtype=torch.bfloat16)
+    classifier.module.forward = with_less(classifier.module.forward)
+
+
+def second_best(original: Any) -> Any:
+    return lambda classifier, image, predicted, target: original(
+        classifier, image, (predicted + 1) % len(classifier.class_names), target
+    )
+
+
+def explains_another(original: Any) -> Any:
+    def resolve(*args: Any) -> Any:
+        found = original(*args)
+        index = (found.index + 1) % len(args[0].class_names)
+        return dataclasses.replace(found, explained=Label(args[0].class_names[index], index))
+
+    return resolve
+
+
+def wrong_output(original: Any) -> Any:
+    def call(self: Any, output: torch.Tensor) -> torch.Tensor:
+        return output.roll(1, dims=-1)[..., self.category]
+
+    return call
+
+
+def gelu(_original: Any) -> Any:
+    return lambda self, x: nn.functional.gelu(x)
+
+
+def leaky(_original: Any) -> Any:
+    return lambda self, x: nn.functional.leaky_relu(x, 0.01)
+
+
+def largest(_original: Any) -> Any:
+    return lambda self, x: nn.functional.adaptive_max_pool2d(x, self.output_size)
+
+
+STATE, TRAINING, HOOKS = "model state: module types", "model state: training flags", "model state: hooks"
+FAULTS = (
+    Fault("left in training mode", "model state", ALL_TASKS, TRAINING, stuck_in_training(""), "8"),
+    Fault("one block in training mode", "model state", ALL_TASKS, TRAINING, stuck_in_training("layer3.0.bn1")),
+    Fault("a hook scales a block", "model state", ALL_TASKS, HOOKS, module_changed(hooked), "6"),
+    Fault(
+        "a hook stays behind and does nothing", "model state", ("cams", "lime"), HOOKS, module_changed(silent_hook), "8"
+    ),
+    Fault("one block has a forward of its own", "model state", ALL_TASKS, HOOKS, module_changed(patched_forward)),
+    Fault(
+        "a failed ablation left the model patched", "model state", ALL_TASKS, STATE, module_changed(left_patched), "8"
+    ),
+    Fault("a block is missing", "model state", ALL_TASKS, STATE, module_changed(without_a_block)),
+    Fault("another eps of batch norm", "model state", ALL_TASKS, STATE, module_changed(other_eps)),
+    Fault("another padding", "model state", ("cams", "dissection"), STATE, module_changed(other_padding)),
+    Fault("softmax at the end", "model state", ("cams",), STATE, module_changed(softened)),
+    Fault("softmax at the end", "model state", LIME_TASKS, ERROR, module_changed(softened)),
+    Fault(
+        "half of another model",
+        "model state",
+        ALL_TASKS,
+        "model state: weights of layer4",
+        weights_changed(half_replaced),
+    ),
+    Fault(
+        "weights change in memory", "model state", ALL_TASKS, "model state: weights of layer3.0", module_changed(noisy)
+    ),
+    Fault(
+        "one block with noise of 1 %", "weights", ALL_TASKS, "model state: weights of layer3.0", weights_changed(noisy)
+    ),
+    Fault(
+        "a dead channel", "weights", ALL_TASKS, "model state: weights of layer4.1", weights_changed(dead_channel), "9"
+    ),
+    Fault("8-bit weights", "weights", ALL_TASKS, "model state: weights", weights_changed(quantised)),
+    Fault("weights in half precision", "dtype", ALL_TASKS, "model state: weights", weights_changed(halved)),
+    Fault(
+        "statistics of batch norm lost",
+        "weights",
+        ALL_TASKS,
+        "model state: weights of bn1",
+        weights_changed(reset_statistics),
+    ),
+    Fault(
+        "logits lowered by 50",
+        "weights",
+        ALL_TASKS,
+        "model state: weights of fc",
+        weights_changed(logits_lowered),
+        "10",
+    ),
+    Fault(
+        "classes change places",
+        "weights",
+        ("cams", "lime"),
+        "model state: weights of fc",
+        weights_changed(classes_moved),
+    ),
+    Fault("NaN in the weights", "weights", ALL_TASKS, ERROR, weights_changed(nan_weight)),
+    Fault("bfloat16 under autocast", "dtype", ("cams",), ERROR, changed(under_autocast), "13"),
+    Fault("bfloat16 under autocast", "dtype", ("dissection",), HOOKS, changed(under_autocast), "13"),
+    Fault("ReLU becomes GELU", "layer", IMAGE_TASKS, "layer activations", replaced(nn.ReLU, "forward", gelu)),
+    Fault("ReLU leaks", "layer", IMAGE_TASKS, "layer activations", replaced(nn.ReLU, "forward", leaky)),
+    Fault(
+        "the last pooling takes the largest",
+        "layer",
+        IMAGE_TASKS,
+        "logits",
+        replaced(nn.AdaptiveAvgPool2d, "forward", largest),
+    ),
+    Fault(
+        "another default layer",
+        "layer",
+        IMAGE_TASKS,
+        "layer activations",
+        replaced(Classifier, "default_layer", lambda _: lambda self, shape=None: "layer3.1"),
+    ),
+    Fault(
+        "another module behind the layer's name",
+        "layer",
+        IMAGE_TASKS,
+        "layer activations",
+        replaced(Classifier, "layer", lambda original: lambda self, name: original(self, "layer4.0")),
+    ),
+    Fault(
+        "another class is predicted", "target", IMAGE_TASKS, "target", replaced(subject, "resolve_target", second_best)
+    ),
+    Fault("another class is explained", "target", IMAGE_TASKS, "target", everywhere(resolve_target, explains_another)),
+    Fault("class names move by one", "target", IMAGE_TASKS, "target", changed(names_moved)),
+    Fault(
+        "the library explains its neighbour",
+        "target",
+        ("cams",),
+        "raw map",
+        replaced(ClassifierOutputTarget, "__call__", wrong_output),
+    ),
+    Fault(
+        "the library explains its neighbour",
+        "target",
+        LIME_TASKS,
+        "final map gradcam",
+        replaced(ClassifierOutputTarget, "__call__", wrong_output),
+    ),
+)

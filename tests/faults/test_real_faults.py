@@ -1,0 +1,87 @@
+"""The gate on three real photographs and a real MobileNetV2, where the data root has them.
+
+Run with XAI_EVAL_DATA set: `pytest -m slow tests/faults/test_real_faults.py -s`. Without the data every test here is an
+error that says so, never a skip.
+"""
+
+from __future__ import annotations
+
+import shutil
+
+import benign
+import input_faults
+import library_faults
+import measure_faults
+import pytest
+from gate import Bench, rate, table, tried
+
+pytestmark = [pytest.mark.real, pytest.mark.slow]
+
+PHOTOGRAPHS = ("n01443537_goldfish", "n01608432_kite", "n02123045_tabby")
+PARAMETERS = {
+    "cams": {"methods": ["gradcam", "eigencam"]},
+    "lime": {
+        "num_samples": 40,
+        "seeds": 1,
+        "top_labels": 2,
+        "segmentation": "slic",
+        "segmentation_parameters": {"n_segments": 12},
+    },
+}
+# Of the catalogue, what does not name a layer of the bundled model or change files of it.
+NAMED = {
+    "libjpeg-turbo decodes 1 off",
+    "red and blue change places",
+    "nine pixels damaged",
+    "resize without antialias",
+    "bicubic resize",
+    "box filter resize",
+    "crop one pixel lower",
+    "BGR input",
+    "half a percent brighter",
+    "input in half precision",
+    "mirrored input",
+    "lime sees another crop than Grad-CAM",
+    "absolute gradients",
+    "the sign of EigenCAM",
+    "bicubic scaling of maps",
+    "maps move down at the end",
+    "other superpixels",
+    "alpha 0.01",
+    "another stream of random numbers",
+    "hidden superpixels are black",
+    "a softer softmax",
+    "seeds always agree",
+}
+CATALOGUE = (*input_faults.FAULTS, *library_faults.FAULTS, *measure_faults.FAULTS)
+
+
+@pytest.fixture(scope="module")
+def bench(real_data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("real")
+    (folder / "several").mkdir()
+    for name in PHOTOGRAPHS:
+        shutil.copy(real_data / "imagenet-samples" / f"{name}.JPEG", folder / "several")
+    model = f"file:{real_data / 'models' / 'factories.py'}:imagenet"
+    return Bench(model, folder, parameters=PARAMETERS)
+
+
+def test_faults_on_photographs_are_noticed_and_placed(bench, capsys):
+    assert {fault.name for fault in CATALOGUE} >= NAMED
+    chosen = [fault for fault in CATALOGUE if fault.name in NAMED]
+    rows = [tried(bench, fault, task) for fault in chosen for task in fault.tasks if task in PARAMETERS]
+    with capsys.disabled():
+        print(table(rows))
+    assert rate(rows, "noticed") >= 0.99
+    assert rate(rows, "placed") >= 0.95
+
+
+HARMLESS = [
+    (change, task) for change in benign.CHANGES for task in change.tasks if task in PARAMETERS and not change.options
+]
+
+
+@pytest.mark.parametrize(("change", "task"), HARMLESS, ids=[f"{change.name}-{task}" for change, task in HARMLESS])
+def test_harmless_changes_on_photographs_raise_no_alarm(bench, change, task):
+    failed = [verdict for verdict in bench.verdicts(task, change.inject) if verdict.failed]
+    assert not failed, failed[0].sentence

@@ -1,0 +1,106 @@
+"""What a model consists of at this moment, so that a patched, half-replaced or wrongly switched one is named."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+
+import torch
+from torch import nn
+from torch.nn.modules import module as torch_module
+
+# What a module's answer depends on besides its type and its weights, by torch's own names, which do not change.
+_SETTINGS = (
+    "kernel_size",
+    "stride",
+    "padding",
+    "padding_mode",
+    "dilation",
+    "groups",
+    "eps",
+    "momentum",
+    "p",
+    "negative_slope",
+    "output_size",
+    "ceil_mode",
+    "count_include_pad",
+    "scale_factor",
+    "mode",
+    "num_heads",
+    "normalized_shape",
+    "approximate",
+)
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+_GLOBAL_HOOKS = ("_global_forward_hooks", "_global_forward_pre_hooks", "_global_backward_hooks")
+# Of deeper models the parts are named one level higher, so that the list stays short.
+_MOST_BLOCKS = 32
+
+
+def take_inventory(module: nn.Module) -> Mapping[str, str]:
+    """Describe a model as it is now, in words and digests that are equal only for equal models.
+
+    Returns:
+        Texts by what they are of: "module types" (with settings such as a stride), "training flags", "hooks" (with
+        methods that were replaced on one module alone), and "weights of NAME" for every block. The precision that
+        weights are held in does not count, their values in single precision do.
+    """
+    return {
+        "module types": _told(_types(module)),
+        "training flags": _told(name for name, part in module.named_modules() if part.training),
+        "hooks": _told(_hooks(module)),
+        **{f"weights of {name}": _digest(block) for name, block in _blocks(module)},
+    }
+
+
+def _told(lines: Iterator[str]) -> str:
+    return "\n".join(lines)
+
+
+def _types(module: nn.Module) -> Iterator[str]:
+    for name, part in module.named_modules():
+        settings = {key: getattr(part, key) for key in _SETTINGS if isinstance(getattr(part, key, None), _Plain)}
+        yield f"{name}: {type(part).__name__} {settings}"
+
+
+_Plain = int | float | str | tuple  # type: ignore[type-arg]  # looked at, not annotated with
+
+
+def _hooks(module: nn.Module) -> Iterator[str]:
+    for name, part in module.named_modules():
+        counts = {kind: len(getattr(part, kind, ())) for kind in _HOOKS}
+        counts["own forward"] = int("forward" in vars(part))
+        if any(counts.values()):
+            yield f"{name}: {counts}"
+    for kind in _GLOBAL_HOOKS:
+        if getattr(torch_module, kind, None):
+            yield f"every module: {kind} {len(getattr(torch_module, kind))}"
+
+
+def _blocks(module: nn.Module) -> Iterator[tuple[str, nn.Module | torch.Tensor]]:
+    """Direct parts of a model, and of a plain sequence its parts; and what the model itself holds."""
+    fine = [
+        (f"{name}.{inner}", each) if inner else (name, each)
+        for name, part in module.named_children()
+        for inner, each in (part.named_children() if isinstance(part, nn.Sequential) else [("", part)])
+    ]
+    blocks = fine if len(fine) <= _MOST_BLOCKS else list(module.named_children())
+    yield from ((name, block) for name, block in blocks if next(_tensors(block), None) is not None)
+    own = dict([*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)])
+    yield from own.items()
+
+
+def _tensors(block: nn.Module | torch.Tensor) -> Iterator[tuple[str, torch.Tensor]]:
+    if isinstance(block, torch.Tensor):
+        yield "", block
+        return
+    yield from block.named_parameters(remove_duplicate=False)
+    yield from block.named_buffers(remove_duplicate=False)
+
+
+def _digest(block: nn.Module | torch.Tensor) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in _tensors(block):
+        values = tensor.detach().to("cpu", torch.float32).contiguous()
+        digest.update(f"{name} {tuple(values.shape)}\n".encode())
+        digest.update(values.numpy().data)
+    return digest.hexdigest()

@@ -1,0 +1,118 @@
+"""Where a drift began: the first stage of the chain that moved, and by how much each stage may."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from xai_eval.fields import Finding, Severity
+from xai_eval.result import Result
+
+# Relative changes. Threads, batch size, memory format, mkldnn, float64 and torch versions move activations and logits
+# by up to 2e-5 on CPU; TF32 on a GPU by about 1e-3.
+STAGE_TOLERANCE = 2e-3
+ON_CPU = 2e-4
+# A tenth of what half precision does to an input; rounding of the normalisation is a thousand times smaller.
+OF_INPUTS = 5e-5
+# Counts of pixels above a threshold, and logarithms: rounding of one activation moves them by more than itself.
+OF_SCORES = 1e-2
+# Metrics on maps that never change differ between libraries in the last digits.
+OF_MEASURES = 1e-6
+# Between devices, what rounding does to a whole network does not say yet that something is wrong.
+_BETWEEN_DEVICES = 10.0
+
+MEASURES = "measures"
+# Nothing but a change of the picture, of the model or of code moves these at all.
+_EXACT = ("decoded pixels", "probe", "label maps", "concepts", "model state", "object mask", "segments", "samples")
+_INPUTS = ("input tensor", "view")
+_NETWORK = ("layer activations", "logits", "embeddings", "word embeddings")
+_SCORES = ("similarity", "overlap")
+# Fields judge these better: a class or a label may be as good as the next one.
+_NAMED_ONLY = ("image bytes", "target", "labels", "top images")
+_DRAWN = ("segments", "samples", "perturbed predictions", "weights", "raw map", "final map")
+
+
+@dataclass(frozen=True)
+class StageShift:
+    """The first stage of the chain that moved; `change` is relative, infinite where only equality can be told."""
+
+    name: str
+    change: float
+
+    def __str__(self) -> str:
+        return f"{self.name} (relative {self.change:.2g})" if math.isfinite(self.change) else self.name
+
+
+def first_moved_stage(obtained: Result, golden: Result) -> StageShift | None:
+    """Return the first stage, in the golden's order, that moved by more than rounding moves it."""
+    return next((shift for shift, _ in _moved(obtained, golden) if shift.name != "image bytes"), None)
+
+
+def moved_input(obtained: Result, golden: Result) -> StageShift | None:
+    """Return the first stage that moved, the bytes of the picture among them: for cases that cannot be compared."""
+    return next((shift for shift, _ in _moved(obtained, golden)), None)
+
+
+def stage_findings(obtained: Result, golden: Result) -> tuple[Finding, ...]:
+    """Report the first stage that moved by more than anything harmless moves it.
+
+    Fields have tolerances for what a reader would not notice. A stage in front of them that moved is a change of what
+    is measured, and on other pictures it may well show.
+    """
+    reseeded = obtained.provenance.seed != golden.provenance.seed
+    for shift, limit in _moved(obtained, golden):
+        drawn = reseeded and shift.name.startswith(_DRAWN)
+        most = limit if _on_cpu(obtained, golden) else limit * _BETWEEN_DEVICES
+        if shift.change > most and not drawn and not _is_any(shift.name, _NAMED_ONLY):
+            sentence = f"{shift} moved (limit {most:g}), while every field is within its tolerance"
+            return (Finding("stages", Severity.NUMBERS, shift.name, sentence, _finite(shift.change), most),)
+    return ()
+
+
+def origin_of(obtained: Result, golden: Result, *, drifted: bool) -> StageShift | None:
+    """Return where a drift began.
+
+    If every recorded stage held and fields moved all the same, what is measured from the last stage is computed in
+    another way.
+    """
+    moved = first_moved_stage(obtained, golden)
+    if moved is None and drifted and golden.stages:
+        return StageShift(MEASURES, math.inf)
+    return moved
+
+
+def _moved(obtained: Result, golden: Result) -> Iterator[tuple[StageShift, float]]:
+    """All stages that moved, with what they may move."""
+    on_cpu = _on_cpu(obtained, golden)
+    for name, fingerprint in golden.stages.items():
+        other = obtained.stages.get(name)
+        change = math.inf if other is None else other.distance(fingerprint)
+        limit = _limit(name, on_cpu)
+        if change > limit:
+            yield StageShift(name, change), limit
+
+
+def _limit(name: str, on_cpu: bool) -> float:
+    if name.startswith(_EXACT):
+        return 0.0
+    if name.startswith(_INPUTS):
+        return OF_INPUTS
+    if name.startswith(MEASURES):
+        return OF_MEASURES
+    if _is_any(name, _SCORES):
+        return OF_SCORES
+    network = name.startswith(_NETWORK) or name.endswith("activations")
+    return ON_CPU if on_cpu and network else STAGE_TOLERANCE
+
+
+def _is_any(name: str, ends: tuple[str, ...]) -> bool:
+    return name.endswith(ends)
+
+
+def _on_cpu(obtained: Result, golden: Result) -> bool:
+    return obtained.provenance.device == golden.provenance.device == "cpu"
+
+
+def _finite(change: float) -> float | None:
+    return change if math.isfinite(change) else None

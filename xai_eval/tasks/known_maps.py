@@ -1,0 +1,162 @@
+"""What the metrics say of maps that never change: so that a metric whose code changed is named as such.
+
+On the pictures of a run a broken metric may give what the right one gave, such as a pointing game that says yes to
+everything where every map hits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import astuple
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xai_eval.agreement import iou
+from xai_eval.fields import Heatmap, HeatmapTolerance
+from xai_eval.fingerprint import Fingerprint, fingerprint_array
+from xai_eval.metrics.comparison import POLICIES, CamExplanation, LimeWeights, MaskPolicy, area_sweep, compare
+from xai_eval.metrics.faithfulness import faithfulness
+from xai_eval.metrics.focus import concept_shares
+from xai_eval.metrics.geometry import blobs, centre_distance
+from xai_eval.metrics.localisation import iou_sweep
+from xai_eval.metrics.search import Objective, mean_ranks, trust, winners
+from xai_eval.metrics.stability import stability
+from xai_eval.metrics.superpixels import best_superpixels, mask_of_area
+from xai_eval.tasks.map_rows import map_row
+
+if TYPE_CHECKING:
+    import torch
+
+SIDE = 32
+_CELLS = 4  # superpixels a side
+_ANYTHING = HeatmapTolerance(largest=1.0)
+# In place of NaN, which no sketch can hold; no metric gives it.
+_NOT_A_NUMBER = -7.0
+
+
+def localisation_stage() -> dict[str, Fingerprint]:
+    """Fingerprint what the metrics of localisation say."""
+    return _stage("localisation", _localisation)
+
+
+def superpixel_stage() -> dict[str, Fingerprint]:
+    """Fingerprint what the weights of several seeds come to, and which superpixels are best."""
+    return _stage("superpixels", _superpixels)
+
+
+def comparison_stage() -> dict[str, Fingerprint]:
+    """Fingerprint what the measures of a comparison say."""
+    return _stage("comparison", _comparison)
+
+
+def faithfulness_stage() -> dict[str, Fingerprint]:
+    """Fingerprint the deletion and the insertion curve of a model that is known in closed form."""
+    return _stage("faithfulness", _faithfulness)
+
+
+def search_stage() -> dict[str, Fingerprint]:
+    """Fingerprint how settings are ranked."""
+    return _stage("search", _search)
+
+
+def _stage(name: str, answers: Callable[[], Iterable[float]]) -> dict[str, Fingerprint]:
+    values = np.array([float(each) for each in answers()], dtype=np.float64)
+    return {f"measures: {name}": fingerprint_array(np.nan_to_num(values, nan=_NOT_A_NUMBER))}
+
+
+@cache
+def _object() -> NDArray[np.bool_]:
+    mask = np.zeros((SIDE, SIDE), dtype=bool)
+    mask[6:16, 4:14] = True
+    return mask
+
+
+@cache
+def _maps() -> tuple[NDArray[np.float32], ...]:
+    """On the object, beside it, wide, narrow, on two places, and rising over the whole picture."""
+    rows, columns = np.mgrid[:SIDE, :SIDE]
+
+    def spot(row: float, column: float, width: float) -> NDArray[np.float64]:
+        return np.asarray(np.clip(1.0 - np.hypot(rows - row, columns - column) / width, 0.0, 1.0))
+
+    every = (
+        spot(10, 9, 7),
+        spot(10, 22, 7),
+        spot(17, 12, 20),
+        spot(15, 15, 1.5),
+        np.maximum(spot(10, 9, 6), 0.8 * spot(25, 26, 5)),
+        (rows + 2 * columns) / (3.0 * SIDE),
+    )
+    return tuple(each.astype(np.float32) for each in every)
+
+
+@cache
+def _segments() -> NDArray[np.int64]:
+    rows, columns = np.mgrid[:SIDE, :SIDE] * _CELLS // SIDE
+    return np.asarray(rows * _CELLS + columns, dtype=np.int64)
+
+
+@cache
+def _weights() -> NDArray[np.float64]:
+    """Of five seeds, (5, F): positive, negative, nearly equal and 0."""
+    generator = np.random.Generator(np.random.PCG64(7))
+    base = np.linspace(-0.5, 1.0, _CELLS * _CELLS) * np.tile([1.0, -0.6, 0.3, 0.0], _CELLS)
+    return np.asarray(base + 0.05 * generator.random((5, len(base))))
+
+
+def _localisation() -> Iterator[float]:
+    for saliency in _maps():
+        row = map_row("known", Heatmap(saliency, _ANYTHING), _object(), (2, 2))
+        yield from (value for value in row.values() if not isinstance(value, str))
+        yield from iou_sweep(saliency, _object())
+
+
+def _superpixels() -> Iterator[float]:
+    found = stability(_weights(), _segments())
+    yield from (*found.mean, *found.spread, *found.overlaps, found.overlap, found.least_overlap)
+    yield from best_superpixels(found.mean, 5)
+    for share in (0.1, 0.2, 0.5):
+        yield iou(mask_of_area(found.mean, _segments(), share), _object())
+
+
+def _comparison() -> Iterator[float]:
+    lime = LimeWeights(0, _weights()[0], _segments())
+    for saliency in _maps():
+        cam = CamExplanation(0, saliency)
+        for policy in POLICIES:
+            yield from _measures(compare(cam, lime, MaskPolicy(policy)))
+        for line in area_sweep(cam, lime, np.array([0.1, 0.3])).values():
+            yield from line
+        yield from concept_shares(saliency > 0.5, {"object": _object()}).values()
+        yield blobs(saliency > 0.5)
+
+
+def _measures(found: Any) -> tuple[float, ...]:
+    return tuple(value for value in astuple(found) if not isinstance(value, np.ndarray))
+
+
+def _faithfulness() -> Iterator[float]:
+    pixels = (np.stack(_maps()[:3], axis=-1) * 255).astype(np.uint8)
+    for saliency in _maps():
+        curves = faithfulness(saliency, pixels, _bright_object, 0, steps=8)
+        yield from (*curves.deletion_curve, *curves.insertion_curve, curves.deletion, curves.insertion)
+        yield centre_distance(saliency, _maps()[0])
+
+
+def _bright_object(views: torch.Tensor) -> torch.Tensor:
+    """A model in closed form: the mean brightness of the object, and what is left to 1."""
+    import torch
+
+    bright = views.double().mean(dim=3)[:, torch.from_numpy(_object())].mean(dim=1) / 255.0
+    return torch.stack([bright, 1.0 - bright], dim=1)
+
+
+def _search() -> Iterator[float]:
+    values = _weights()
+    for objective in (Objective("more", 1), Objective("less", -1)):
+        yield from mean_ranks(values, objective)
+        yield from (trust(row, values[0], objective) for row in values[1:])
+        yield from winners(values[0], objective)
