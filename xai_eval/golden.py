@@ -14,6 +14,7 @@ from pathlib import Path
 from xai_eval.drift import Scope, State, Verdict, judge_all
 from xai_eval.errors import StorageError, UsageError, unknown_name
 from xai_eval.files import accessible, exists, read_json, write_file
+from xai_eval.overall import NOTHING, Overall, load_noises, look_over
 from xai_eval.record import RESULTS_FOLDER, RunRecord, load_cases, now
 from xai_eval.result import Case, Result
 
@@ -79,6 +80,7 @@ class Judged:
         goldens: what that was judged by, by case key.
         verdicts: the judgement, on the run itself too where it is not whole.
         broken: keys of results that cannot be read.
+        overall: what the run says beside its cases.
     """
 
     record: RunRecord
@@ -86,6 +88,7 @@ class Judged:
     goldens: Mapping[str, Result]
     verdicts: Sequence[Verdict]
     broken: Sequence[str] = ()
+    overall: Overall = NOTHING
 
     @property
     def measured(self) -> int:
@@ -118,7 +121,8 @@ def judge_run(results_folder: Path, goldens: Goldens) -> Judged:
     if gap:
         told = [v for v in verdicts if v.state is not State.UNUSED]
         verdicts = [_failure(record, _WHOLE_RUN, f"{gap}: run it again."), *told]
-    return Judged(record, results, stored, verdicts, tuple(broken))
+    overall = look_over(results, stored, verdicts, load_noises(goldens.folder, stored))
+    return Judged(record, results, stored, verdicts, tuple(broken), overall)
 
 
 def judge_by_run(results_folder: Path, reference_folder: Path) -> Judged:
@@ -161,8 +165,7 @@ def accept(judged: Judged, goldens: Goldens, keys: Sequence[str], *, everything:
         UsageError: under CI, without a reason, without cases, for an unknown case, or all of an incomplete
             or damaged run.
     """
-    if os.environ.get("CI", "").lower() not in ("", "0", "false"):
-        raise UsageError("accepting is refused where CI is set: a person accepts, after looking at the pictures.")
+    refuse_under_ci("accepting is refused where CI is set: a person accepts, after looking at the pictures.")
     if not reason.strip():
         raise UsageError('accepting needs a reason: --reason "why the new explanation is right".')
     if everything == bool(keys):
@@ -182,6 +185,12 @@ def accept(judged: Judged, goldens: Goldens, keys: Sequence[str], *, everything:
     for key in accepted:
         goldens.store(judged.results[key], reason.strip())
     return accepted
+
+
+def refuse_under_ci(sentence: str) -> None:
+    """Raise UsageError with `sentence` where CI is set: no machine changes what is kept with the goldens."""
+    if os.environ.get("CI", "").lower() not in ("", "0", "false"):
+        raise UsageError(sentence)
 
 
 def unused_goldens(judged: Judged) -> list[str]:

@@ -14,6 +14,7 @@ from xai_eval.drift import State, Verdict, judge, judge_all, missing, set_name
 from xai_eval.errors import StorageError, XaiEvalError
 from xai_eval.golden import Goldens, error_verdicts
 from xai_eval.lock import acquire, release, this_process
+from xai_eval.overall import NOTHING, Overall, load_noises, look_over
 from xai_eval.record import RESULTS_FOLDER, RunRecord, check_results, now, remove_results
 from xai_eval.report import write_report
 from xai_eval.report.summary import summary_lines
@@ -50,6 +51,7 @@ class GoldenSession:
     failed: list[str] = field(default_factory=list)
     checked: dict[str, list[str]] = field(default_factory=dict)
     verdicts: list[Verdict] = field(default_factory=list)
+    overall: Overall = NOTHING
     page: Path | None = None
 
     @classmethod
@@ -163,9 +165,12 @@ class GoldenSession:
         broken = {k: v for k, v in error_verdicts(errors, results).items() if k in results or v.case.task in tasks}
         verdicts = judge_all(results, stored, broken)
         self.verdicts = [v for v in verdicts if v.case.key in results or self._complete]
+        self.overall = look_over(results, stored, self.verdicts, load_noises(self.goldens.folder, stored))
         self._write_report(results, stored)
+        systemic = [(f"xai-eval::systemic[{each.what}]", each.sentence) for each in self.overall.systemic]
         lonely = [v for v in self.verdicts if v.case.key not in results]
-        return [(f"xai-eval::{v.state}[{v.case.key}]", f"{v.state}: {v.case.key}: {v.reason}") for v in lonely]
+        alone = [(f"xai-eval::{v.state}[{v.case.key}]", f"{v.state}: {v.case.key}: {v.reason}") for v in lonely]
+        return [*alone, *systemic]
 
     def _not_measured(self, session: pytest.Session) -> list[Failure]:
         if session.config.option.collectonly or session.shouldfail or session.shouldstop:
@@ -194,11 +199,11 @@ class GoldenSession:
             finished=not self._idle,
         )
         record.save(self.report)
-        self.page = write_report(self.report, record, results, stored, self.verdicts)
+        self.page = write_report(self.report, record, results, stored, self.verdicts, self.overall)
 
     def summary(self) -> list[str]:
         """Lines for the terminal."""
-        lines = summary_lines(self.verdicts) if self.verdicts else ["nothing was measured"]
+        lines = summary_lines(self.verdicts, self.overall) if self.verdicts else ["nothing was measured"]
         if self._idle:
             lines.append(f"{len(self._idle)} tests that use goldens did not come to check a result")
         return [*lines, f"page: {self.page}"] if self.page else lines

@@ -20,6 +20,7 @@ from xai_eval.errors import StorageError, unknown_name
 from xai_eval.fields import KINDS, Field
 from xai_eval.files import read_json, write_files
 from xai_eval.fingerprint import Fingerprint
+from xai_eval.signed import canonical, sign
 
 SCHEMA = 1
 RESULT_FILE = "result.json"
@@ -45,12 +46,12 @@ class Case:
 
     def __post_init__(self) -> None:
         # What the disk makes of them, so that a tuple here and a list there are the same parameter.
-        object.__setattr__(self, "params", json.loads(_canonical(dict(self.params))))
+        object.__setattr__(self, "params", json.loads(canonical(dict(self.params))))
 
     @property
     def identity(self) -> str:
         """The whole case as canonical JSON."""
-        return _canonical(dataclasses.asdict(self))
+        return canonical(dataclasses.asdict(self))
 
     @property
     def input_set(self) -> str:
@@ -90,7 +91,7 @@ class Provenance:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "parameters", json.loads(_canonical(dict(self.parameters))))
+        object.__setattr__(self, "parameters", json.loads(canonical(dict(self.parameters))))
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ class Result:
     @property
     def digest(self) -> str:
         """sha256 over everything in the result."""
-        return str(_sign(self._document(pack_arrays(self._arrays())))["digest"])
+        return str(sign(self._document(pack_arrays(self._arrays())))["digest"])
 
     def condensed(self) -> Result:
         """Return what a golden keeps: no pictures, maps on a coarse grid."""
@@ -132,7 +133,7 @@ class Result:
             StorageError: the folder cannot be written; what was there before is untouched.
         """
         arrays = pack_arrays(self._arrays())
-        document = json.dumps(_sign(self._document(arrays)), indent=1, sort_keys=True)
+        document = json.dumps(sign(self._document(arrays)), indent=1, sort_keys=True)
         # result.json vouches for arrays.npz, so it comes last.
         write_files(Path(folder), {ARRAYS_FILE: arrays, RESULT_FILE: f"{document}\n".encode()})
         return Path(folder)
@@ -178,6 +179,15 @@ class Result:
         }
 
 
+def stored_digest(folder: Path) -> str:
+    """Return the digest that a saved result carries, without reading the rest.
+
+    Raises:
+        StorageError: missing, truncated, of another schema, or edited by hand.
+    """
+    return str(_read_document(folder / RESULT_FILE)["digest"])
+
+
 def _from_document(document: Mapping[str, Any], arrays: Mapping[str, Any]) -> Result:
     return Result(
         case=Case(**document["case"]),
@@ -200,7 +210,7 @@ def _read_document(path: Path) -> dict[str, Any]:
     try:
         document = read_json(path)
         # A number such as 1e999 is read as infinity, which cannot be signed.
-        signed = _sign(document) if isinstance(document, dict) else None
+        signed = sign(document) if isinstance(document, dict) else None
     except OSError as error:
         raise StorageError(f"{path} cannot be read ({error.strerror or error}).") from error
     except (ValueError, RecursionError) as error:
@@ -226,15 +236,6 @@ def _read_bytes(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise StorageError(f"{path} cannot be read ({error.strerror or error}).") from error
-
-
-def _sign(document: Mapping[str, Any]) -> dict[str, Any]:
-    content = {key: value for key, value in document.items() if key != "digest"}
-    return {**content, "digest": hashlib.sha256(_canonical(content).encode()).hexdigest()}
-
-
-def _canonical(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def _slug(text: str) -> str:

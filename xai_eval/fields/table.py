@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 import pandas as pd
 from numpy.typing import NDArray
 
-from xai_eval.fields.base import Arrays, Finding, Severity
+from xai_eval.fields.base import Arrays, Distance, Finding, Severity, Shift
 from xai_eval.fields.numbers import apart, from_json, to_json
 
 
@@ -81,11 +82,44 @@ class Table:
         ]
         return tuple(finding for finding in cells if finding)
 
+    def distances(self, other: Table) -> tuple[Distance, ...]:
+        """The largest difference of a number in every column; 1 for another text, which has no tolerance."""
+        now, was = self.condensed(), other.condensed()
+        if now is None or was is None:
+            return ()
+        if not now._comparable(was):
+            return (Distance("rows and columns", math.inf, 0.0),)
+        return tuple(
+            Distance(str(column), max(now._column_apart(was, column), default=0.0), self._limit(column))
+            for column in now.frame.columns[1:]
+        )
+
+    def shifts(self, golden: Table) -> tuple[Shift, ...]:
+        """The mean difference of every column of numbers."""
+        now, was = self.condensed(), golden.condensed()
+        if now is None or was is None or not now._comparable(was):
+            return ()
+        numbers = [c for c in now.frame.columns[1:] if _is_float(now.frame[c]) and _is_float(was.frame[c])]
+        changes = {str(column): float((now.frame[column] - was.frame[column]).mean()) for column in numbers}
+        return tuple(Shift(column, change, self._limit(column)) for column, change in changes.items())
+
+    def _comparable(self, other: Table) -> bool:
+        same_columns = list(self.frame.columns) == list(other.frame.columns)
+        return same_columns and list(self.frame.iloc[:, 0]) == list(other.frame.iloc[:, 0])
+
+    def _limit(self, column: str) -> float:
+        return self.tolerance.get(column, 0.0)
+
+    def _column_apart(self, other: Table, column: str) -> Iterator[float]:
+        for now, was in zip(map(_plain, self.frame[column]), map(_plain, other.frame[column]), strict=True):
+            numbers = _is_quantity(now) and _is_quantity(was)
+            yield apart(now, was) if numbers else float(now != was)
+
     def _compare_cell(self, golden: Table, name: str, row: int, column: str) -> Finding | None:
         now, was = (_plain(table.frame[column].iloc[row]) for table in (self, golden))
         place = f"{column} of {self.frame.iloc[:, 0].iloc[row]}"
         if _is_quantity(now) and _is_quantity(was):
-            limit = self.tolerance.get(column, 0.0)
+            limit = self._limit(column)
             distance = apart(now, was)
             sentence = f"{place}: {was:.4g} became {now:.4g} (limit {limit:g})"
             return Finding(name, Severity.NUMBERS, place, sentence, distance, limit) if distance > limit else None
@@ -116,6 +150,10 @@ def _with_plain_text(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _is_number(column: pd.Series[Any]) -> bool:
     return pd.api.types.is_bool_dtype(column) or pd.api.types.is_numeric_dtype(column)
+
+
+def _is_float(column: pd.Series[Any]) -> bool:
+    return bool(pd.api.types.is_float_dtype(column))
 
 
 def _store_column(name: str, column: pd.Series[Any]) -> dict[str, Any]:

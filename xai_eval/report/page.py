@@ -9,6 +9,7 @@ from pathlib import Path
 import jinja2
 
 from xai_eval.drift import State
+from xai_eval.overall import Overall
 from xai_eval.record import RunRecord
 from xai_eval.report.cases import ReportCase
 from xai_eval.report.pictures import diverging_legend, heat_legend, jpeg_uri, png_uri
@@ -28,7 +29,7 @@ class TaskView:
     counts: str
 
 
-def render_page(record: RunRecord, cases: Sequence[ReportCase]) -> str:
+def render_page(record: RunRecord, cases: Sequence[ReportCase], overall: Overall) -> str:
     """Render the page; `cases` may come in any order, the worst is shown first.
 
     Class and file names are text from outside and are escaped; the page's own policy
@@ -47,6 +48,7 @@ def render_page(record: RunRecord, cases: Sequence[ReportCase]) -> str:
             states=count_states(verdicts),
             severities=count_severities(verdicts),
             problem=_problem(record, cases),
+            overall=overall,
             failed=[view for view in views if view.state != State.OK],
             fine=[view for view in views if view.state == State.OK],
             warned=[view for view in views if view.audit],

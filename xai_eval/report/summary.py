@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from xai_eval.drift import State, Verdict
 from xai_eval.fields import Severity
+from xai_eval.overall import NOTHING, Overall
 from xai_eval.report.wording import count, one_line
 
 _ORDER = (State.ERROR, State.DRIFT, State.INCOMPARABLE, State.MISSING, State.UNUSED, State.OK)
@@ -38,8 +39,8 @@ def counts_sentence(verdicts: Sequence[Verdict]) -> str:
     return f"{count(len(verdicts), 'case')}: {listed}" if listed else "no cases"
 
 
-def summary_lines(verdicts: Sequence[Verdict]) -> list[str]:
-    """One line for every case that fails, worst first, one for all that are ok, and one with the counts."""
+def summary_lines(verdicts: Sequence[Verdict], overall: Overall = NOTHING) -> list[str]:
+    """One line for every case that fails, worst first, one for all that are ok, the run as a whole, the counts."""
     failed = [verdict for verdict in worst_first(verdicts) if verdict.failed]
     fine = len(verdicts) - len(failed)
     states = max((len(verdict.state) for verdict in failed), default=0)
@@ -52,5 +53,18 @@ def summary_lines(verdicts: Sequence[Verdict]) -> list[str]:
     return [
         *lines,
         *([f"{State.OK:<{states}}  {count(fine, 'case')}"] if fine else []),
+        *overall_lines(overall),
         counts_sentence(verdicts),
+    ]
+
+
+def overall_lines(overall: Overall) -> list[str]:
+    """One line for every systemic shift and every tolerance that does not fit; generous ones are only counted."""
+    generous = len(overall.tolerances) - len(overall.misfits)
+    tightened = f"{count(generous, 'tolerance')} could be tightened: see `tolerances` in verdicts.json"
+    return [
+        *(f"systemic  {one_line(each.sentence)}" for each in overall.systemic),
+        *(f"noise  {one_line(note.sentence)}" for note in overall.misfits),
+        *(f"noise  {one_line(sentence)}" for sentence in overall.unusable),
+        *([f"noise  {tightened}"] if generous else []),
     ]
