@@ -108,3 +108,13 @@ def test_case_keys_are_those_of_the_plain_run():
     condition = dataclasses.replace(CONDITIONS[0], params={"batch_size": 1}, needs=())
     (found,) = calibrate("cams", fake, [condition])
     assert found.plain.case.key == make_result().case.key
+
+
+def test_other_samples_say_how_far_maps_scatter_but_not_which_way_or_which_stage():
+    redrawn = Condition("other seeds", variant=lambda _: "redrawn", params={"seed": 9})
+    fake = Fake(lambda model, _: [moved(0.3 if model == "redrawn" else 0.0)])
+    (found,) = calibrate("cams", fake, [redrawn])
+    assert redrawn.redraws and not any(each.redraws for each in CONDITIONS if "seed" not in each.name)
+    assert found.noise.floor("gradcam", "largest difference").condition == "other seeds"
+    assert found.noise.shift_floor("gradcam", "mean").condition == STORED
+    assert found.noise.stage_floor("final map gradcam").value == 0.0

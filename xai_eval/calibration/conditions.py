@@ -39,6 +39,11 @@ class Condition:
     params: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     needs: tuple[str, ...] = ()
 
+    @property
+    def redraws(self) -> bool:
+        """Whether it draws other samples: that moves every case its own way, and every stage that holds samples."""
+        return "seed" in self.params
+
 
 @contextmanager
 def threads(number: int) -> Iterator[None]:

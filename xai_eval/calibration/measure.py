@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from xai_eval.calibration.conditions import CONDITIONS, Condition
 from xai_eval.errors import one_line
+from xai_eval.fields import Field
 from xai_eval.inputs.classifier import Classifier
 from xai_eval.inputs.models import load_model
 from xai_eval.noise import ByField, Noise
@@ -39,18 +40,24 @@ class _Moves:
     shifts: Moves = field(default_factory=dict)
     stages: dict[str, dict[str, float]] = field(default_factory=dict)
 
-    def add(self, condition: str, other: Result) -> None:
-        for name, mine in self.plain.fields.items():
-            theirs = other.fields.get(name)
-            if theirs is None or theirs.kind != mine.kind:
-                continue
+    def add_distances(self, condition: str, other: Result) -> None:
+        for name, mine, theirs in self._pairs(other):
             for distance in theirs.distances(mine):
                 _note(self.distances.setdefault(name, {}), distance.measure, condition, distance.value)
+
+    def add_moves(self, condition: str, other: Result) -> None:
+        for name, mine, theirs in self._pairs(other):
             for shift in theirs.shifts(mine):
                 _note(self.shifts.setdefault(name, {}), shift.measure, condition, shift.change)
         for name, stage in self.plain.stages.items():
             if name in other.stages:
                 _note(self.stages, name, condition, other.stages[name].distance(stage))
+
+    def _pairs(self, other: Result) -> Iterator[tuple[str, Field, Field]]:
+        for name, mine in self.plain.fields.items():
+            theirs = other.fields.get(name)
+            if theirs is not None and theirs.kind == mine.kind:
+                yield name, mine, theirs
 
 
 def calibrate(
@@ -76,7 +83,8 @@ def calibrate(
     announce("plain run")
     moves = [_Moves(result) for result in planned(lambda model: model, {}).results]
     for each in moves:
-        each.add(STORED, each.plain.condensed())
+        each.add_distances(STORED, each.plain.condensed())
+        each.add_moves(STORED, each.plain.condensed())
     unmeasured: dict[str, str] = {}
     for condition in conditions:
         if not set(condition.needs) <= set(find_task(task).parameters):
@@ -88,7 +96,9 @@ def calibrate(
             unmeasured[condition.name] = one_line(error)
             continue
         for each, result in zip(moves, results, strict=True):
-            each.add(condition.name, result)
+            each.add_distances(condition.name, result)
+            if not condition.redraws:
+                each.add_moves(condition.name, result)
     return [Calibration(each.plain, _noise(each, unmeasured)) for each in moves]
 
 
