@@ -20,6 +20,7 @@ from xai_eval.fields import (
     Picture,
     Ranking,
     Score,
+    SeedTolerance,
     Segments,
     Table,
     UnitLabels,
@@ -29,6 +30,7 @@ from xai_eval.fingerprint import fingerprint_array, fingerprint_text
 from xai_eval.result import Case, Provenance, Result
 
 TOLERANCE = HeatmapTolerance(largest=0.02)
+SEEDS = SeedTolerance(floor=0.02, seeds=5, errors=3.0, ratio=2.0)
 SIZE = 224
 
 
@@ -97,7 +99,7 @@ def every_kind() -> dict[str, Field]:
         "ranking": Ranking(("a", "b"), (float("inf"), 0.1), 0.01),
         "score": Score(float("nan"), 0.1),
         "segments": Segments(np.array([[0, 0, 1], [2, 1, 1]])),
-        "weights": Weights(("a", "b"), np.array([[0.1, -2, 0], [1, 1, 1]]), np.full((2, 3), 0.1), 0.02),
+        "weights": Weights(("a", "b"), np.array([[0.1, -2, 0], [1, 1, 1]]), np.full((2, 3), 0.1), SEEDS),
         "curve": Curve(np.array([0.0, 0.5]), {"one": np.array([0.1, float("nan")])}, "x", "y", 0.1),
         "document": Document({"best": {"n": 5, "name": "slic"}, "tied": [1, None, True]}),
         "table": Table(frame, {"share": 0.1}, ("note",)),

@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
-from synthetic import blob, every_kind, make_case, make_result
+from synthetic import SEEDS, blob, every_kind, make_case, make_result
 
 from xai_eval.drift import State, judge, judge_all, pair_cases, set_name
 from xai_eval.fields import (
@@ -161,7 +161,7 @@ CELLS = np.arange(16).reshape(4, 4) // 4
 
 
 def weights(values, name="balloon", spread=0.05):
-    return Weights((name,), np.array([values]), np.full((1, len(values)), spread), 0.02)
+    return Weights((name,), np.array([values]), np.full((1, len(values)), spread), SEEDS)
 
 
 def curve(values, name="one"):

@@ -13,7 +13,7 @@ from xai_eval.golden import Goldens
 from xai_eval.record import RunRecord
 
 PACKAGE = Path(xai_eval.__file__).parent
-LEFT = ("inputs", "explainers", "metrics", "tasks", "run", "trials")
+LEFT = ("inputs", "explainers", "metrics", "tasks", "run", "trials", "calibration")
 MEASURING = {f"xai_eval.{room}" for room in LEFT}
 TORCH = {"torch", "torchvision", "pytorch_grad_cam", "timm", "open_clip", "cv2", "skimage", "sklearn", "scipy"}
 BLOCKED = "import sys\nfor name in ('torch', 'torchvision', 'pytorch_grad_cam', 'cv2'): sys.modules[name] = None\n"
@@ -51,16 +51,20 @@ def test_nothing_right_of_the_wall_imports_torch_or_what_measures(path):
     assert [n for n in names if in_any(n, TORCH | MEASURING)] == []
 
 
-ROOMS = ["trials", "run", "tasks", "explainers", "metrics", "inputs"]
+ROOMS = ["calibration", "trials", "run", "tasks", "explainers", "metrics", "inputs"]
 
 
 @pytest.mark.parametrize("path", list(modules(left=True)), ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_left_of_the_wall_imports_run_one_way(path):
-    """run -> tasks -> explainers, metrics -> inputs; never a golden, a verdict or a report."""
+    """calibration -> run -> tasks -> explainers, metrics -> inputs; never a golden, a verdict or a report."""
     room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
     above = {f"xai_eval.{each}" for each in ROOMS[: ROOMS.index(room)]}
     judging = {
         "xai_eval.golden",
+        "xai_eval.floors",
+        "xai_eval.overall",
+        "xai_eval.systemic",
+        "xai_eval.tolerances",
         "xai_eval.drift",
         "xai_eval.report",
         "xai_eval.cli",

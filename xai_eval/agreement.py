@@ -71,6 +71,22 @@ def mass_moved(first: Map, second: Map) -> float:
     return max(_marginal_distance(first, second, axis) for axis in (0, 1))
 
 
+def centre_moved(now: Map | BoolMask, was: Map | BoolMask) -> dict[str, float]:
+    """Tell how far the centre of mass moved, down (`row`) and to the right (`column`), as shares of the side.
+
+    Both are of one shape (h, w) and neither is empty.
+    """
+    return {
+        axis: float(_centre(now, along) - _centre(was, along)) / now.shape[along]
+        for along, axis in enumerate(("row", "column"))
+    }
+
+
+def _centre(saliency: Map | BoolMask, axis: int) -> float:
+    mass = saliency.sum(axis=1 - axis, dtype=np.float64)
+    return float(np.arange(len(mass)) @ mass / mass.sum())
+
+
 def _marginal_distance(first: Map, second: Map, axis: int) -> float:
     cumulated = [np.cumsum(m.sum(axis=axis, dtype=np.float64)) / m.sum(dtype=np.float64) for m in (first, second)]
     return float(np.abs(cumulated[0] - cumulated[1]).mean())

@@ -9,8 +9,9 @@ import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from xai_eval.cli_options import build_parser, given_parameters
 from xai_eval.errors import UsageError, XaiEvalError, one_line
@@ -47,23 +48,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> int:
     _let_threads_sleep()
     from xai_eval.run import plan, run
-    from xai_eval.tasks import all_tasks, find_task
 
-    names = list(dict.fromkeys(options.task or all_tasks()))
-    given = given_parameters(options)
     goldens = _goldens(options)
     read_quarantine(goldens.folder)  # what is wrong with it is said before anything is computed
-    for name in given:
-        if not any(name in find_task(each).parameters for each in names):
-            raise UsageError(f"--{name.replace('_', '-')} is no parameter of {' or '.join(names)}.")
-    plans = []
-    for name in names:
-        own = {k: v for k, v in given.items() if k in find_task(name).parameters}
-        plans.append(plan(name, model=options.model, images=options.images, device=options.device, params=own))
+    plans = [
+        plan(name, model=options.model, images=options.images, device=options.device, params=own)
+        for name, own in _asked(options).items()
+    ]
     with locked(options.out), nullcontext() if options.quiet else shown():
         run(plans, options.out, _progress if not options.quiet else _silent)
         judged, page = _judged_and_reported(options.out, goldens)
         return _print_verdicts(judged, options, page, failing=("drift", "incomparable", "error"))
+
+
+def _asked(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """Return the tasks that are asked for, each with its parameters."""
+    from xai_eval.tasks import all_tasks, find_task
+
+    names = list(dict.fromkeys(options.task or all_tasks()))
+    given = given_parameters(options)
+    for name in given:
+        if not any(name in find_task(each).parameters for each in names):
+            raise UsageError(f"--{name.replace('_', '-')} is no parameter of {' or '.join(names)}.")
+    return {name: {k: v for k, v in given.items() if k in find_task(name).parameters} for name in names}
 
 
 def _explain_drift(options: argparse.Namespace) -> int:
@@ -81,6 +88,27 @@ def _let_threads_sleep() -> None:
     cores.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def _calibrate(options: argparse.Namespace) -> int:
+    _let_threads_sleep()
+    from xai_eval.floors import keep, refuse_calibration_under_ci
+    from xai_eval.report.calibration import calibration_lines
+
+    refuse_calibration_under_ci()  # before hours of computing
+    goldens = _goldens(options)
+    from xai_eval.calibration import calibrate_task
+
+    measured = []
+    for name, params in _asked(options).items():
+        with nullcontext() if options.quiet else shown():
+            announce = _silently if options.quiet else partial(_announce, name)
+            measured += calibrate_task(name, options.model, options.images, options.device, params, announce)
+    kept = keep([(each.plain, each.noise) for each in measured], goldens)
+    print("\n".join(calibration_lines(kept, {each.plain.case.key: each.noise for each in measured})))
+    if not kept.stored:
+        return EXIT_NOTHING
+    return EXIT_DRIFT if kept.drifted or kept.overall.misfits else EXIT_OK
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -103,8 +131,8 @@ def _judged_and_reported(folder: Path, goldens: Goldens) -> tuple[Judged, Path]:
     from xai_eval.report import write_report
 
     judged = judge_run(folder, goldens)
-    page = write_report(folder, judged.record, judged.results, judged.goldens, judged.verdicts, goldens.folder)
-    return judged, page
+    arguments = folder, judged.record, judged.results, judged.goldens, judged.verdicts
+    return judged, write_report(*arguments, golden=goldens.folder, overall=judged.overall)
 
 
 def _print_verdicts(
@@ -115,13 +143,13 @@ def _print_verdicts(
     from xai_eval.report.verdicts import verdicts_document
 
     if options.json:
-        print(json.dumps(verdicts_document(judged.verdicts, judged.record), indent=1))
+        print(json.dumps(verdicts_document(judged.verdicts, judged.record, judged.overall), indent=1))
     else:
-        print("\n".join([*summary_lines(judged.verdicts), *([f"page: {page}"] if page else [])]))
+        print("\n".join([*summary_lines(judged.verdicts, judged.overall), *([f"page: {page}"] if page else [])]))
     if not judged.measured:
         return EXIT_NOTHING
     failed = [v for v in judged.verdicts if v.failed and (failing is None or v.state in failing or v.overdue)]
-    return EXIT_DRIFT if failed else EXIT_OK
+    return EXIT_DRIFT if failed or judged.overall.failed else EXIT_OK
 
 
 def _diff(options: argparse.Namespace) -> int:
@@ -203,12 +231,21 @@ def _progress(results: Iterator[Result], total: int, name: str) -> Iterator[Resu
     yield from tqdm(results, total=total, desc=name, unit="case", file=sys.stderr)
 
 
+def _announce(task: str, condition: str) -> None:
+    print(f"{task}: {condition}", file=sys.stderr, flush=True)
+
+
+def _silently(condition: str) -> None:
+    pass
+
+
 def _silent(results: Iterator[Result], total: int, name: str) -> Iterator[Result]:
     yield from results
 
 
 _COMMANDS = {
     "run": _run,
+    "calibrate": _calibrate,
     "check": _check,
     "explain-drift": _explain_drift,
     "diff": _diff,

@@ -48,12 +48,19 @@ def given_parameters(options: argparse.Namespace) -> dict[str, Any]:
 
 def _add_run(commands: Any) -> None:
     command = _command(commands, "run", "explain, measure and write results and a page; goldens stay untouched")
-    command.add_argument("task", nargs="*", metavar="TASK", help="tasks to run (default: all; see `xai-eval list`)")
     command.add_argument("--out", type=Path, default=RESULTS, metavar="DIR", help="folder to write (default: reports)")
+    _add_json(command)
+    _add_measuring(command)
+    text = "measure how far benign changes move the explanations, and keep that with the goldens"
+    _add_measuring(_command(commands, "calibrate", text))
+
+
+def _add_measuring(command: Any) -> None:
+    """What to measure, and on what."""
+    command.add_argument("task", nargs="*", metavar="TASK", help="tasks to run (default: all; see `xai-eval list`)")
     _add_inputs(command, device="auto")
     command.add_argument("--quiet", action="store_true", help="no progress bar")
     _add_golden(command)
-    _add_json(command)
     _add_parameters(command.add_argument_group("parameters of tasks"))
 
 

@@ -16,6 +16,7 @@ from xai_eval.errors import StorageError, UsageError, unknown_name
 from xai_eval.files import accessible, exists, remove_temporaries, write_files
 from xai_eval.history import HISTORY_FILE, Acceptance, acceptance, history_bytes, read_history
 from xai_eval.lock import locked
+from xai_eval.overall import NOTHING, Overall, load_noises, look_over
 from xai_eval.quarantine import read_quarantine
 from xai_eval.record import RESULTS_FOLDER, RunRecord, load_cases
 from xai_eval.result import Case, Result
@@ -85,6 +86,7 @@ class Judged:
         goldens: what that was judged by, by case key.
         verdicts: the judgement, on the run itself too where it is not whole.
         broken: keys of results that cannot be read.
+        overall: what the run says beside its cases.
     """
 
     record: RunRecord
@@ -92,6 +94,7 @@ class Judged:
     goldens: Mapping[str, Result]
     verdicts: Sequence[Verdict]
     broken: Sequence[str] = ()
+    overall: Overall = NOTHING
 
     @property
     def measured(self) -> int:
@@ -126,7 +129,8 @@ def judge_run(results_folder: Path, goldens: Goldens) -> Judged:
     if gap:
         told = [v for v in verdicts if v.state is not State.UNUSED]
         verdicts = [_failure(record, _WHOLE_RUN, f"{gap}: run it again."), *told]
-    return Judged(record, results, stored, verdicts, tuple(broken))
+    overall = look_over(results, stored, verdicts, load_noises(goldens.folder, stored))
+    return Judged(record, results, stored, verdicts, tuple(broken), overall)
 
 
 def judge_by_run(results_folder: Path, reference_folder: Path) -> Judged:
@@ -172,7 +176,9 @@ def accept(
         UsageError: under CI, without a reason, without cases, for an unknown case or one whose result cannot be read,
             of an incomplete run, all of a damaged one, or more than `MANY` without `bulk`.
     """
-    _require_a_person(reason)
+    refuse_under_ci("accepting is refused where CI is set: a person accepts, after looking at the pictures.")
+    if not reason.strip():
+        raise UsageError('accepting needs a reason: --reason "why the new explanation is right".')
     if everything == bool(keys):
         raise UsageError(
             "name the cases to accept, or --all, not both." if keys else "name a case to accept, or --all."
@@ -198,11 +204,10 @@ def accept(
     return accepted
 
 
-def _require_a_person(reason: str) -> None:
+def refuse_under_ci(sentence: str) -> None:
+    """Raise UsageError with `sentence` where CI is set: no machine changes what is kept with the goldens."""
     if os.environ.get("CI", "").lower() not in ("", "0", "false"):
-        raise UsageError("accepting is refused where CI is set: a person accepts, after looking at the pictures.")
-    if not reason.strip():
-        raise UsageError('accepting needs a reason: --reason "why the new explanation is right".')
+        raise UsageError(sentence)
 
 
 def obtained_case(name: str, judged: Judged) -> str:

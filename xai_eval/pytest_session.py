@@ -17,6 +17,7 @@ from xai_eval.drift import State, Verdict, judge, judge_all, missing, set_name
 from xai_eval.errors import StorageError, XaiEvalError
 from xai_eval.golden import Goldens, error_verdicts
 from xai_eval.lock import acquire, release, this_process
+from xai_eval.overall import NOTHING, Overall, load_noises, look_over
 from xai_eval.quarantine import Quarantine, read_quarantine
 from xai_eval.record import RESULTS_FOLDER, RunRecord, check_results, now, remove_results
 from xai_eval.report import write_report
@@ -57,6 +58,7 @@ class GoldenSession:
     failed: list[str] = field(default_factory=list)
     checked: dict[str, list[str]] = field(default_factory=dict)
     verdicts: list[Verdict] = field(default_factory=list)
+    overall: Overall = NOTHING
     page: Path | None = None
 
     @classmethod
@@ -181,9 +183,12 @@ class GoldenSession:
         broken = {k: v for k, v in error_verdicts(errors, results).items() if k in results or v.case.task in tasks}
         verdicts = [v for v in judge_all(results, stored, broken) if v.case.key in results or self._complete]
         self.verdicts = set_aside(verdicts, self._quarantine, {*stored, *errors, *results})
+        self.overall = look_over(results, stored, self.verdicts, load_noises(self.goldens.folder, stored))
         self._write_report(results, stored)
+        systemic = [(f"xai-eval::systemic[{each.what}]", each.sentence) for each in self.overall.systemic]
         lonely = [v for v in self.verdicts if v.case.key not in results]
-        return [(f"xai-eval::{v.state}[{v.case.key}]", f"{v.state}: {v.case.key}: {v.reason}") for v in lonely]
+        alone = [(f"xai-eval::{v.state}[{v.case.key}]", f"{v.state}: {v.case.key}: {v.reason}") for v in lonely]
+        return [*alone, *systemic]
 
     def _not_measured(self, session: pytest.Session) -> list[Failure]:
         if session.config.option.collectonly or session.shouldfail or session.shouldstop:
@@ -212,12 +217,13 @@ class GoldenSession:
             finished=not self._idle,
         )
         record.save(self.report)
-        self.page = write_report(self.report, record, results, stored, self.verdicts, self.goldens.folder)
+        arguments = self.report, record, results, stored, self.verdicts
+        self.page = write_report(*arguments, golden=self.goldens.folder, overall=self.overall)
         publish(self.verdicts, self.page)
 
     def summary(self) -> list[str]:
         """Lines for the terminal."""
-        lines = summary_lines(self.verdicts) if self.verdicts else ["nothing was measured"]
+        lines = summary_lines(self.verdicts, self.overall) if self.verdicts else ["nothing was measured"]
         if self._idle:
             lines.append(f"{len(self._idle)} tests that use goldens did not come to check a result")
         return [*lines, f"page: {self.page}"] if self.page else lines

@@ -23,6 +23,7 @@ from xai_eval.errors import StorageError, unknown_name
 from xai_eval.fields import KINDS, Field
 from xai_eval.files import read_json, write_files
 from xai_eval.fingerprint import Fingerprint
+from xai_eval.signed import canonical, sign
 
 SCHEMA = 1
 RESULT_FILE = "result.json"
@@ -48,12 +49,12 @@ class Case:
 
     def __post_init__(self) -> None:
         # What the disk makes of them, so that a tuple here and a list there are the same parameter.
-        object.__setattr__(self, "params", json.loads(_canonical(dict(self.params))))
+        object.__setattr__(self, "params", json.loads(canonical(dict(self.params))))
 
     @functools.cached_property
     def identity(self) -> str:
         """The whole case as canonical JSON."""
-        return _canonical(dataclasses.asdict(self))
+        return canonical(dataclasses.asdict(self))
 
     @property
     def input_set(self) -> str:
@@ -93,7 +94,7 @@ class Provenance:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "parameters", json.loads(_canonical(dict(self.parameters))))
+        object.__setattr__(self, "parameters", json.loads(canonical(dict(self.parameters))))
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ class Result:
     @property
     def digest(self) -> str:
         """sha256 over everything in the result."""
-        return str(_sign(self._document(pack_arrays(self._arrays())))["digest"])
+        return str(sign(self._document(pack_arrays(self._arrays())))["digest"])
 
     def condensed(self) -> Result:
         """Return what a golden keeps: no pictures, maps on a coarse grid."""
@@ -140,7 +141,7 @@ class Result:
     def files(self) -> dict[str, bytes]:
         """Return what `save` writes, by name, in the order in which to write it."""
         arrays = pack_arrays(self._arrays())
-        document = json.dumps(_sign(self._document(arrays)), indent=1, sort_keys=True)
+        document = json.dumps(sign(self._document(arrays)), indent=1, sort_keys=True)
         # result.json vouches for arrays.npz, so it comes last.
         return {ARRAYS_FILE: arrays, RESULT_FILE: f"{document}\n".encode()}
 
@@ -186,6 +187,15 @@ def valid(folder: Path) -> Iterator[None]:
         raise StorageError(f"{folder / RESULT_FILE} holds no valid result ({error!r}).") from error
 
 
+def stored_digest(folder: Path) -> str:
+    """Return the digest that a saved result carries, without reading the rest.
+
+    Raises:
+        StorageError: missing, truncated, of another schema, or edited by hand.
+    """
+    return str(read_document(folder)["digest"])
+
+
 def from_document(document: Mapping[str, Any], arrays: Mapping[str, Any]) -> Result:
     """Rebuild a result from its document and its arrays."""
     parts: dict[str, dict[str, Any]] = collections.defaultdict(dict)
@@ -209,7 +219,7 @@ def read_document(folder: Path) -> dict[str, Any]:
     try:
         document = read_json(path)
         # A number such as 1e999 is read as infinity, which cannot be signed.
-        signed = _sign(document) if isinstance(document, dict) else None
+        signed = sign(document) if isinstance(document, dict) else None
     except OSError as error:
         raise _unreadable(path, error) from error
     except (ValueError, RecursionError) as error:
@@ -250,15 +260,6 @@ def _unreadable(path: Path, error: OSError) -> StorageError:
         f"{path} cannot be read ({error.strerror or error}). "
         "Restore it from version control, or run again and accept a new result."
     )
-
-
-def _sign(document: Mapping[str, Any]) -> dict[str, Any]:
-    content = {key: value for key, value in document.items() if key != "digest"}
-    return {**content, "digest": hashlib.sha256(_canonical(content).encode()).hexdigest()}
-
-
-def _canonical(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def _slug(text: str) -> str:

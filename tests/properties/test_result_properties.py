@@ -8,7 +8,7 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from synthetic import TOLERANCE, blob, make_result
+from synthetic import SEEDS, TOLERANCE, blob, make_result
 
 from xai_eval.drift import State, judge
 from xai_eval.fields import (
@@ -60,7 +60,7 @@ def weights(draw):
     shape = draw(SHAPES)
     values = draw(hnp.arrays(np.float32, shape, elements=st.floats(width=32)))
     spread = draw(hnp.arrays(np.float32, shape, elements=st.floats(0, 2**20, width=32)))
-    return Weights(tuple(f"class {i}" for i in range(shape[0])), values, spread, 0.02)
+    return Weights(tuple(f"class {i}" for i in range(shape[0])), values, spread, SEEDS)
 
 
 @st.composite

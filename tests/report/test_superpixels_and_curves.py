@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from synthetic import SEEDS
 
 from xai_eval.drift import judge_all
 from xai_eval.fields import Curve, Document, Mask, Segments, Table, Weights
@@ -19,7 +20,7 @@ from xai_eval.report.tables import latex, table_files
 from xai_eval.result import Case, Result
 
 SEGMENTS = np.repeat(np.arange(4), 16)[:, None].repeat(64, axis=1)
-WEIGHTS = Weights(("flamingo (130)", "crane"), np.array([[0.5, -1, 0, 0.25], [1, 1, 1, 1.0]]), np.zeros((2, 4)), 0.02)
+WEIGHTS = Weights(("flamingo (130)", "crane"), np.array([[0.5, -1, 0, 0.25], [1, 1, 1, 1.0]]), np.zeros((2, 4)), SEEDS)
 
 
 def cases_of(*results, goldens=()):

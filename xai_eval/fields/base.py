@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, Self
@@ -38,6 +39,32 @@ class Finding:
     limit: float | None = None
 
 
+@dataclass(frozen=True)
+class Distance:
+    """How far a field is from another of its kind in one measure, in the unit in which its tolerance is stated.
+
+    Attributes:
+        measure: what is measured; the same for all cases of a task.
+        value: 0 where nothing differs, infinite where nothing can be compared.
+        tolerance: up to where the field has not changed.
+        cap: where a tolerance ceases to tell one explanation from another; infinite for numbers in a unit of their own.
+    """
+
+    measure: str
+    value: float
+    tolerance: float
+    cap: float = math.inf
+
+
+@dataclass(frozen=True)
+class Shift:
+    """Which way, and how far, a field moved in one measure; `tolerance` is what the field's own is in this unit."""
+
+    measure: str
+    change: float
+    tolerance: float
+
+
 class Field(Protocol):
     """A part of a Result. Kinds are frozen dataclasses; `KINDS` in this package lists them."""
 
@@ -58,6 +85,14 @@ class Field(Protocol):
 
     def compare(self, golden: Any, name: str) -> tuple[Finding, ...]:
         """List in what this field, obtained now, differs from `golden` of the same kind; `name` is the field's."""
+        ...
+
+    def distances(self, other: Any) -> tuple[Distance, ...]:
+        """Tell how far `other`, of the same kind, is from this field, in every measure that is judged."""
+        ...
+
+    def shifts(self, golden: Any) -> tuple[Shift, ...]:
+        """Tell which way the field moved since `golden`; empty where there is no way, only another answer."""
         ...
 
     def condensed(self) -> Field | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -9,7 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from xai_eval.fields.base import Arrays, Finding, Severity
+from xai_eval.fields.base import Arrays, Distance, Finding, Severity, Shift
 from xai_eval.fields.numbers import all_apart
 
 
@@ -62,11 +63,30 @@ class Curve:
 
     def compare(self, golden: Curve, name: str) -> tuple[Finding, ...]:
         """Compare the points, then every line by its largest difference."""
-        if list(self.lines) != list(golden.lines) or not np.array_equal(self.x, golden.x):
+        if not self._comparable(golden):
             sentence = f"lines {list(golden.lines)} at {len(golden.x)} points became {list(self.lines)}"
             return (Finding(name, Severity.NUMBERS, "points", f"{sentence} at {len(self.x)}"),)
         found = [self._compare_line(golden, name, line) for line in self.lines]
         return tuple(finding for finding in found if finding)
+
+    def distances(self, other: Curve) -> tuple[Distance, ...]:
+        """The largest difference at any point of any line."""
+        if not self._comparable(other):
+            return (Distance("value", math.inf, self.tolerance),)
+        largest = max((float(all_apart(v, other.lines[name]).max()) for name, v in self.lines.items()), default=0.0)
+        return (Distance("value", largest, self.tolerance),)
+
+    def shifts(self, golden: Curve) -> tuple[Shift, ...]:
+        """The mean difference of every line."""
+        if not self._comparable(golden):
+            return ()
+        return tuple(
+            Shift(name, float((values.astype(np.float64) - golden.lines[name]).mean()), self.tolerance)
+            for name, values in self.lines.items()
+        )
+
+    def _comparable(self, other: Curve) -> bool:
+        return list(self.lines) == list(other.lines) and np.array_equal(self.x, other.x)
 
     def _compare_line(self, golden: Curve, name: str, line: str) -> Finding | None:
         now, was = self.lines[line], golden.lines[line]

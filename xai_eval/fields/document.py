@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 
 from numpy.typing import NDArray
 
-from xai_eval.fields.base import Arrays, Finding, Severity
+from xai_eval.fields.base import Arrays, Distance, Finding, Severity, Shift
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,14 @@ class Document:
             )
             for place in places
         )
+
+    def distances(self, other: Document) -> tuple[Distance, ...]:
+        """How many values differ."""
+        return (Distance("values", float(len(self.compare(other, ""))), 0.0),)
+
+    def shifts(self, golden: Document) -> tuple[Shift, ...]:
+        """Documents have no direction."""
+        return ()
 
 
 def _leaves(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from xai_eval.fields.base import Arrays, Finding
+from xai_eval.fields.base import Arrays, Distance, Finding, Shift
 
 
 @dataclass(frozen=True)
@@ -44,5 +44,13 @@ class Gallery:
         return
 
     def compare(self, golden: Gallery, name: str) -> tuple[Finding, ...]:
+        """Never judged."""
+        return ()
+
+    def distances(self, other: Gallery) -> tuple[Distance, ...]:
+        """Never judged."""
+        return ()
+
+    def shifts(self, golden: Gallery) -> tuple[Shift, ...]:
         """Never judged."""
         return ()

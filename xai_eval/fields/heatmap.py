@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Self
@@ -10,11 +11,13 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from xai_eval.agreement import iou, mass_moved, rank_correlation, top_area
-from xai_eval.fields.base import Arrays, Finding, Severity
+from xai_eval.agreement import centre_moved, iou, mass_moved, rank_correlation, top_area
+from xai_eval.fields.base import Arrays, Distance, Finding, Severity, Shift
 
 GOLDEN_SIDE = 56
 TOP_SHARES = (0.05, 0.10, 0.20)
+# However noisy an explainer is, a map that moved by more than this is another map.
+LOOSEST_MAP = 0.25
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,26 @@ class Heatmap:
         if self.degenerate or golden.degenerate:
             return _compare_degenerate(self.degenerate, golden.degenerate, name)
         return _compare_maps(*_to_common_grid(self.array, golden.array), self.tolerance, name)
+
+    def distances(self, other: Heatmap) -> tuple[Distance, ...]:
+        """The largest difference of a pixel, at the coarser resolution of the two."""
+        if self.shape != other.shape or self.degenerate != other.degenerate:
+            largest = math.inf
+        elif self.degenerate:
+            largest = 0.0
+        else:
+            now, was = _to_common_grid(self.array, other.array)
+            largest = float(np.abs(now - was).max())
+        return (Distance("largest difference", largest, self.tolerance.largest, LOOSEST_MAP),)
+
+    def shifts(self, golden: Heatmap) -> tuple[Shift, ...]:
+        """Whether maps grow hotter, and where their centres of mass go, as a share of the side."""
+        if self.shape != golden.shape or self.degenerate or golden.degenerate:
+            return ()
+        now, was = _to_common_grid(self.array, golden.array)
+        hotter = Shift("mean", float(now.mean() - was.mean()), self.tolerance.largest)
+        moved = centre_moved(now, was)
+        return (hotter, *(Shift(f"centre {axis}", each, self.tolerance.moved) for axis, each in moved.items()))
 
 
 def block_means(array: NDArray[Any], shape: tuple[int, int]) -> NDArray[np.float64]:

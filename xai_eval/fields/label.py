@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 from numpy.typing import NDArray
 
-from xai_eval.fields.base import Arrays, Finding, Severity
+from xai_eval.fields.base import Arrays, Distance, Finding, Severity, Shift
 
 
 @dataclass(frozen=True)
@@ -50,3 +50,11 @@ class Label:
             return ()
         sentence = f"was {golden}, is {self}"
         return (Finding(name, Severity.CONCLUSION, "label", sentence),)
+
+    def distances(self, other: Label) -> tuple[Distance, ...]:
+        """1 for another label."""
+        return (Distance("label", float(self != other), 0.0),)
+
+    def shifts(self, golden: Label) -> tuple[Shift, ...]:
+        """Labels have no direction."""
+        return ()

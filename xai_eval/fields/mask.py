@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -9,8 +10,11 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from xai_eval.agreement import iou
-from xai_eval.fields.base import Arrays, Finding, Severity
+from xai_eval.agreement import centre_moved, iou
+from xai_eval.fields.base import Arrays, Distance, Finding, Severity, Shift
+
+# However noisy an explainer is, masks that share less than this are two masks.
+LEAST_OVERLAP = 0.5
 
 
 @dataclass(frozen=True)
@@ -50,3 +54,19 @@ class Mask:
             return ()
         sentence = f"IoU {overlap:.3g} (limit {self.least_iou:g})"
         return (Finding(name, Severity.EVIDENCE, "IoU", sentence, overlap, self.least_iou),)
+
+    def distances(self, other: Mask) -> tuple[Distance, ...]:
+        """What is missing of the IoU."""
+        same_shape = self.array.shape == other.array.shape
+        lost = 1.0 - iou(self.array, other.array) if same_shape else math.inf
+        return (Distance("1 - IoU", lost, 1.0 - self.least_iou, 1.0 - LEAST_OVERLAP),)
+
+    def shifts(self, golden: Mask) -> tuple[Shift, ...]:
+        """Whether masks grow, as a share of the golden's area, and where their centres go, as a share of the side."""
+        if self.array.shape != golden.array.shape or not (self.array.any() and golden.array.any()):
+            return ()
+        tolerance = 1.0 - self.least_iou
+        grown = float(self.array.sum() / golden.array.sum() - 1.0)
+        moved = centre_moved(self.array, golden.array)
+        places = (Shift(f"centre {axis}", each, tolerance) for axis, each in moved.items())
+        return (Shift("area", grown, tolerance), *places)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from xai_eval.fields.base import Arrays, Finding
+from xai_eval.fields.base import Arrays, Distance, Finding, Shift
 
 
 @dataclass(frozen=True)
@@ -37,5 +37,13 @@ class Picture:
         return
 
     def compare(self, golden: Picture, name: str) -> tuple[Finding, ...]:
+        """Never judged."""
+        return ()
+
+    def distances(self, other: Picture) -> tuple[Distance, ...]:
+        """Never judged."""
+        return ()
+
+    def shifts(self, golden: Picture) -> tuple[Shift, ...]:
         """Never judged."""
         return ()

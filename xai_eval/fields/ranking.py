@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from numpy.typing import NDArray
 
-from xai_eval.fields.base import Arrays, Finding, Severity
+from xai_eval.fields.base import Arrays, Distance, Finding, Severity, Shift
 from xai_eval.fields.numbers import apart, from_json, to_json
 
 
@@ -56,6 +57,20 @@ class Ranking:
             return (Finding(name, Severity.NUMBERS, "length", sentence),)
         compared = [self._compare_name(golden, name, each) for each in dict.fromkeys((*golden.names, *self.names))]
         return tuple(finding for finding in compared if finding)
+
+    def distances(self, other: Ranking) -> tuple[Distance, ...]:
+        """The largest difference of a value."""
+        if len(self.names) != len(other.names):
+            return (Distance("value", math.inf, self.tolerance),)
+        names = {*self.names, *other.names}
+        largest = max((apart(self._value(each), other._value(each)) for each in names), default=0.0)
+        return (Distance("value", largest, self.tolerance),)
+
+    def shifts(self, golden: Ranking) -> tuple[Shift, ...]:
+        """What became of the value that was the largest."""
+        if not (self.names and golden.names):
+            return ()
+        return (Shift("first value", self._value(golden.names[0]) - golden.values[0], self.tolerance),)
 
     def _compare_name(self, golden: Ranking, field: str, name: str) -> Finding | None:
         was, now = golden._value(name), self._value(name)

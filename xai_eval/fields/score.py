@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 from numpy.typing import NDArray
 
-from xai_eval.fields.base import Arrays, Finding, Severity
+from xai_eval.fields.base import Arrays, Distance, Finding, Severity, Shift
 from xai_eval.fields.numbers import apart, from_json, to_json
 
 
@@ -44,3 +44,11 @@ class Score:
             return ()
         sentence = f"{golden.value:.6g} became {self.value:.6g} (limit {self.tolerance:g})"
         return (Finding(name, Severity.NUMBERS, "difference", sentence, distance, self.tolerance),)
+
+    def distances(self, other: Score) -> tuple[Distance, ...]:
+        """The absolute difference."""
+        return (Distance("difference", apart(self.value, other.value), self.tolerance),)
+
+    def shifts(self, golden: Score) -> tuple[Shift, ...]:
+        """The difference with its sign."""
+        return (Shift("difference", self.value - golden.value, self.tolerance),)

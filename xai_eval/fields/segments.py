@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -9,7 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from xai_eval.fields.base import Arrays, Finding, Severity
+from xai_eval.fields.base import Arrays, Distance, Finding, Severity, Shift
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,15 @@ class Segments:
             return ()
         sentence = f"{golden.count} superpixels became {self.count}; {moved:.2%} of the pixels lie in another one"
         return (Finding(name, Severity.EVIDENCE, "pixels moved", sentence, moved, 0.0),)
+
+    def distances(self, other: Segments) -> tuple[Distance, ...]:
+        """Share of the pixels that lie in another superpixel; none may."""
+        same_shape = self.array.shape == other.array.shape
+        return (Distance("pixels moved", share_moved(self.array, other.array) if same_shape else math.inf, 0.0),)
+
+    def shifts(self, golden: Segments) -> tuple[Shift, ...]:
+        """Any pixel that moved is a finding of its own case already."""
+        return ()
 
 
 def share_moved(first: NDArray[np.integer[Any]], second: NDArray[np.integer[Any]]) -> float:

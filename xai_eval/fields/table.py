@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import pandas as pd
 from numpy.typing import NDArray
 
-from xai_eval.fields.base import Arrays, Finding, Severity
+from xai_eval.fields.base import Arrays, Distance, Finding, Severity, Shift
 from xai_eval.fields.numbers import apart, from_json, to_json
 
 _DTYPES = {"bool": "bool", "int": "int64", "float": "float64", "text": "object"}
@@ -139,6 +140,36 @@ class Table:
         ]
         return tuple(finding for finding in cells if finding)
 
+    def distances(self, other: Table) -> tuple[Distance, ...]:
+        """The largest difference of a number in every column; 1 for another text, which has no tolerance."""
+        now, was = self.condensed(), other.condensed()
+        if now is None or was is None:
+            return ()
+        if not now._comparable(was):
+            return (Distance("rows and columns", math.inf, 0.0),)
+        return tuple(
+            Distance(column.name, max(_apart(column, before), default=0.0), self._limit(column.name))
+            for column, before in zip(now.columns[1:], was.columns[1:], strict=True)
+        )
+
+    def shifts(self, golden: Table) -> tuple[Shift, ...]:
+        """The mean difference of every column of numbers."""
+        now, was = self.condensed(), golden.condensed()
+        if now is None or was is None or not now._comparable(was):
+            return ()
+        return tuple(
+            Shift(column.name, _mean_difference(column, before), self._limit(column.name))
+            for column, before in zip(now.columns[1:], was.columns[1:], strict=True)
+            if column.type == before.type == "float"
+        )
+
+    def _comparable(self, other: Table) -> bool:
+        same_columns = [column.name for column in self.columns] == [column.name for column in other.columns]
+        return same_columns and self.columns[0].values == other.columns[0].values
+
+    def _limit(self, column: str) -> float:
+        return self.tolerance.get(column, 0.0)
+
     @staticmethod
     def _compare_cell(name: str, place: str, now: Any, was: Any, limit: float) -> Finding | None:
         if not (_is_quantity(now) and _is_quantity(was)):
@@ -146,6 +177,19 @@ class Table:
         distance = apart(now, was)
         sentence = f"{place}: {was:.4g} became {now:.4g} (limit {limit:g})"
         return Finding(name, Severity.NUMBERS, place, sentence, distance, limit) if distance > limit else None
+
+
+def _apart(now: Column, was: Column) -> Iterator[float]:
+    for value, before in zip(now.values, was.values, strict=True):
+        numbers = _is_quantity(value) and _is_quantity(before)
+        yield apart(value, before) if numbers else float(value != before)
+
+
+def _mean_difference(now: Column, was: Column) -> float:
+    """Mean over the rows in which both have a number; NaN where there are none."""
+    pairs = zip(now.values, was.values, strict=True)
+    differences = [value - before for value, before in pairs if not math.isnan(value - before)]
+    return sum(differences) / len(differences) if differences else math.nan
 
 
 def _is_quantity(cell: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -9,7 +10,7 @@ from typing import Any, ClassVar, Self
 import pandas as pd
 from numpy.typing import NDArray
 
-from xai_eval.fields.base import Arrays, Finding, Severity
+from xai_eval.fields.base import Arrays, Distance, Finding, Severity, Shift
 from xai_eval.fields.numbers import apart
 from xai_eval.fields.table import Table
 
@@ -62,6 +63,25 @@ class UnitLabels:
             return (Finding(name, Severity.CONCLUSION, "units", sentence),)
         found = (self._changed_labels(was, now, name), self._moved_scores(was, now, name))
         return tuple(finding for finding in found if finding)
+
+    def distances(self, other: UnitLabels) -> tuple[Distance, ...]:
+        """The share of the units with another label, and the largest difference of a score among the others."""
+        was, now = (dict(_units(each.frame)) for each in (other, self))
+        if was.keys() != now.keys():
+            return (Distance("labels", math.inf, 0.0),)
+        changed = [unit for unit in was if was[unit].label != now[unit].label and not self._tied(was[unit], now[unit])]
+        same = [unit for unit in was if was[unit].label == now[unit].label]
+        largest = max((apart(was[unit].score, now[unit].score) for unit in same), default=0.0)
+        share = len(changed) / max(len(was), 1)
+        return (Distance("labels", share, 0.0), Distance("score", largest, self.tolerance))
+
+    def shifts(self, golden: UnitLabels) -> tuple[Shift, ...]:
+        """The mean difference of the scores of units that kept their label."""
+        was, now = (dict(_units(each.frame)) for each in (golden, self))
+        kept = [unit for unit in was.keys() & now.keys() if was[unit].label == now[unit].label]
+        changes = [now[unit].score - was[unit].score for unit in kept]
+        known = [change for change in changes if math.isfinite(change)]
+        return (Shift("score", math.fsum(known) / len(known), self.tolerance),) if known else ()
 
     def _changed_labels(self, was: Units, now: Units, name: str) -> Finding | None:
         changed = [unit for unit in was if was[unit].label != now[unit].label and not self._tied(was[unit], now[unit])]

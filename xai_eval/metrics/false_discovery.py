@@ -1,4 +1,4 @@
-"""Which units are better than chance, when many are asked at once."""
+"""What chance gives a unit, when many are asked at once; `significance.discovery_rates` adjusts for their number."""
 
 from __future__ import annotations
 
@@ -23,17 +23,3 @@ def pooled_p_values(observed: NDArray[np.float64], null: NDArray[np.float64]) ->
     reached = len(chance) - np.searchsorted(chance, observed, side="left")
     # The observed labels are one of the shuffles: no p-value is 0 (Phipson and Smyth 2010).
     return np.where(np.isnan(observed), np.nan, (1 + reached) / (1 + len(chance)))
-
-
-def discovery_rates(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Adjust p-values (J,) for their number: the units with at most q hold a share of at most q false discoveries.
-
-    Benjamini and Hochberg 1995, by scipy. NaN stays, and does not count.
-    """
-    from scipy.stats import false_discovery_control
-
-    adjusted = np.full(p_values.shape, np.nan)
-    known = ~np.isnan(p_values)
-    if known.any():
-        adjusted[known] = false_discovery_control(p_values[known], method="bh")
-    return adjusted

@@ -9,6 +9,7 @@ from pathlib import Path
 from xai_eval.accept_command import GOLDEN
 from xai_eval.drift import Verdict
 from xai_eval.files import write_file, write_files
+from xai_eval.overall import NOTHING, Overall
 from xai_eval.record import RunRecord
 from xai_eval.report.cases import collect
 from xai_eval.report.figures import figure_files
@@ -31,6 +32,7 @@ def write_report(
     goldens: Mapping[str, Result],
     verdicts: Sequence[Verdict],
     golden: Path = GOLDEN,
+    overall: Overall = NOTHING,
 ) -> Path:
     """Write the report of a run into `folder`; `results` and `goldens` go from case key to result.
 
@@ -49,11 +51,11 @@ def write_report(
     tables, figures = table_files(cases), figure_files(cases)
     files = [*(f"tables/{name}" for name in tables), *(f"figures/{name}" for name in figures)]
     remove_stale(folder, files)
-    document = json.dumps({**verdicts_document(verdicts, record), "files": files}, indent=1, allow_nan=False)
+    document = json.dumps({**verdicts_document(verdicts, record, overall), "files": files}, indent=1, allow_nan=False)
     write_file(folder / VERDICTS_FILE, f"{document}\n".encode())
     write_files(folder / "tables", tables)
     write_files(folder / "figures", figures)
     page = folder / PAGE_FILE
     # Names of files may hold halves of characters, which UTF-8 refuses.
-    write_file(page, render_page(record, cases, folder, golden).encode("utf-8", "replace"))
+    write_file(page, render_page(record, cases, folder, golden, overall).encode("utf-8", "replace"))
     return page

@@ -9,6 +9,7 @@ from pathlib import Path
 import jinja2
 
 from xai_eval.accept_command import accept_command
+from xai_eval.overall import Overall
 from xai_eval.record import RunRecord
 from xai_eval.report.cases import ReportCase
 from xai_eval.report.filters import filters
@@ -29,7 +30,7 @@ class TaskView:
     counts: str
 
 
-def render_page(record: RunRecord, cases: Sequence[ReportCase], results: Path, golden: Path) -> str:
+def render_page(record: RunRecord, cases: Sequence[ReportCase], results: Path, golden: Path, overall: Overall) -> str:
     """Render the page; `cases` may come in any order, the worst is shown first.
 
     `results` and `golden` are the folders that commands on the page name.
@@ -50,6 +51,7 @@ def render_page(record: RunRecord, cases: Sequence[ReportCase], results: Path, g
             states=count_states(verdicts),
             severities=count_severities(verdicts),
             problem=_problem(record, cases),
+            overall=overall,
             failed=[view for view in views if view.failed],
             aside=[view for view in views if view.quarantine and not view.failed],
             fine=[view for view in views if view.fine],

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from xai_eval.drift import State, Verdict
 from xai_eval.fields import Severity
+from xai_eval.overall import NOTHING, Overall
 from xai_eval.report.wording import count, one_line
 
 _ORDER = (State.ERROR, State.DRIFT, State.INCOMPARABLE, State.MISSING, State.UNUSED, State.OK)
@@ -53,8 +54,10 @@ def _quarantine_clause(verdicts: Sequence[Verdict]) -> str:
     return f"; {len(aside)} in quarantine{expired}" if aside else ""
 
 
-def summary_lines(verdicts: Sequence[Verdict]) -> list[str]:
-    """One line for every case that fails or is in quarantine, worst first, one for the rest, one with the counts."""
+def summary_lines(verdicts: Sequence[Verdict], overall: Overall = NOTHING) -> list[str]:
+    """One line for every case that fails or is in quarantine, worst first, one for the rest, the run as a whole, the
+    counts.
+    """
     told = [verdict for verdict in worst_first(verdicts) if not is_fine(verdict)]
     fine = len(verdicts) - len(told)
     states = max((len(verdict.state) for verdict in told), default=0)
@@ -67,5 +70,18 @@ def summary_lines(verdicts: Sequence[Verdict]) -> list[str]:
     return [
         *lines,
         *([f"{State.OK:<{states}}  {count(fine, 'case')}"] if fine else []),
+        *overall_lines(overall),
         counts_sentence(verdicts),
+    ]
+
+
+def overall_lines(overall: Overall) -> list[str]:
+    """One line for every systemic shift and every tolerance that does not fit; generous ones are only counted."""
+    generous = len(overall.tolerances) - len(overall.misfits)
+    tightened = f"{count(generous, 'tolerance')} could be tightened: see `tolerances` in verdicts.json"
+    return [
+        *(f"systemic  {one_line(each.sentence)}" for each in overall.systemic),
+        *(f"noise  {one_line(note.sentence)}" for note in overall.misfits),
+        *(f"noise  {one_line(sentence)}" for sentence in overall.unusable),
+        *([f"noise  {tightened}"] if generous else []),
     ]

@@ -12,15 +12,21 @@ from typing import Any
 from xai_eval.drift import State, Verdict
 from xai_eval.fields import Finding, Severity
 from xai_eval.fields.numbers import to_json
+from xai_eval.overall import NOTHING, Overall
 from xai_eval.record import RunRecord
 from xai_eval.report.causes import causes
 from xai_eval.report.summary import count_severities, count_states, worst_first
+from xai_eval.tolerances import ToleranceNote
 
 SCHEMA = 2
 VERDICTS_FILE = "verdicts.json"
 
 
-def verdicts_document(verdicts: Sequence[Verdict], record: RunRecord) -> dict[str, Any]:
+def verdicts_document(
+    verdicts: Sequence[Verdict],
+    record: RunRecord,
+    overall: Overall = NOTHING,
+) -> dict[str, Any]:
     """Return the outcome as JSON values, worst case first.
 
     Every state and every severity is counted, those that nobody is in with 0. Numbers that are not finite are
@@ -30,12 +36,15 @@ def verdicts_document(verdicts: Sequence[Verdict], record: RunRecord) -> dict[st
     aside = [verdict for verdict in verdicts if verdict.quarantine]
     return {
         "schema": SCHEMA,
-        "failed": not verdicts or any(verdict.failed for verdict in verdicts),
+        "failed": not verdicts or overall.failed or any(verdict.failed for verdict in verdicts),
         "cases": len(verdicts),
         "states": {str(state): states.get(state, 0) for state in State},
         "severities": {severity.label: severities.get(severity, 0) for severity in Severity},
         "quarantine": {"cases": len(aside), "expired": sum(verdict.overdue for verdict in aside)},
         "run": _run(record),
+        "systemic": [{**dataclasses.asdict(each), "sentence": each.sentence} for each in overall.systemic],
+        "tolerances": [_tolerance(note) for note in overall.tolerances],
+        "unusable_noise": list(overall.unusable),
         "verdicts": [_verdict(verdict) for verdict in worst_first(verdicts)],
     }
 
@@ -64,6 +73,23 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
         "causes": [str(cause) for cause in causes(verdict)],
         "changes": [dataclasses.asdict(change) for change in verdict.changes],
         "quarantine": {**dataclasses.asdict(aside), "expires": str(aside.expires)} if aside else None,
+    }
+
+
+def _tolerance(note: ToleranceNote) -> dict[str, Any]:
+    return {
+        "fit": str(note.fit),
+        "task": note.task,
+        "model": note.model,
+        "field": note.field,
+        "measure": note.measure,
+        "cases": note.cases,
+        "case": note.case,
+        "tolerance": note.tolerance,
+        "cap": to_json(note.cap),
+        "noise": to_json(note.floor.value),
+        "condition": note.floor.condition,
+        "sentence": note.sentence,
     }
 
 

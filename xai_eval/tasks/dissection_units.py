@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from xai_eval.metrics.false_discovery import discovery_rates, pooled_p_values
+from xai_eval.metrics.false_discovery import pooled_p_values
 from xai_eval.metrics.unit_labels import INTERPRETABLE
+from xai_eval.significance import discovery_rates
 
 if TYPE_CHECKING:
     from xai_eval.explainers.dissection.by_pixels import PixelLabels

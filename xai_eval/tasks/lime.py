@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from xai_eval.fields import Field, Heatmap, HeatmapTolerance, Label, Mask, Segments, Table, Weights
+from xai_eval.fields import (
+    LEAST_OVERLAP,
+    LOOSEST_MAP,
+    Field,
+    Heatmap,
+    HeatmapTolerance,
+    Label,
+    Mask,
+    Segments,
+    Table,
+    Weights,
+)
 from xai_eval.fingerprint import fingerprint_array
 from xai_eval.metrics.localisation import half_cell
+from xai_eval.metrics.seeds import seed_tolerance
 from xai_eval.metrics.stability import TOP
-from xai_eval.metrics.superpixels import best_superpixels, mask_of, positive_map
+from xai_eval.metrics.superpixels import best_superpixels, in_or_out, mask_of, positive_map
 from xai_eval.result import Case, Result
 from xai_eval.tasks import task
 from xai_eval.tasks.asked import check_asked
@@ -33,13 +46,10 @@ if TYPE_CHECKING:
 
 LIBRARIES = ("torch", "torchvision", "lime", "scikit-image", "scikit-learn", "grad-cam", "numpy", "pillow")
 
-# With fixed seeds the weights of the bundled model repeat to 1e-6. What may move is what other seeds would move, and at
-# least this share of the largest weight.
+# With fixed seeds the weights of the bundled model repeat to 1e-6. Beyond what chance does from seed to seed, at least
+# this share of the largest weight may move.
 WEIGHT_FLOOR = 0.02
-# However much the seeds disagree, a map that moved by more than this is another map.
-LOOSEST_MAP = 0.25
 SURROGATE_TOLERANCE = {"r2": 0.05, "prediction": 0.05, "probability": PROBABILITY_TOLERANCE, "intercept": 0.05}
-STABILITY_TOLERANCE = 0.1
 
 
 @task("lime")
@@ -121,16 +131,18 @@ def _evaluate(
     subject = look(classifier, image, case.params["layer"], case.params["target"])
     cam = cam_maps(subject, case.params["layer"])
     run = run_lime(subject, segmentation, settings, range(seed, seed + case.params["seeds"]))
-    maps = {"lime": _map(run), "gradcam": Heatmap(cam.image[0], MAP_TOLERANCE)}
+    weights = _weights(subject, run)
+    chance = _chance(run, weights)
+    maps = {"lime": _map(run, chance), "gradcam": Heatmap(cam.image[0], MAP_TOLERANCE)}
     margin = half_cell(cam.layer[0].shape, cam.image[0].shape)
     rows = [map_row(name, heatmap, subject.mask, margin) for name, heatmap in maps.items()]
     fields: dict[str, Field] = {
         **subject.fields,
         "warning": Label(run.warning),
         "segments": Segments(run.segments),
-        "weights": _weights(subject, run),
+        "weights": weights,
         **maps,
-        f"lime_top{TOP}": _top_mask(run),
+        f"lime_top{TOP}": _top_mask(run, chance),
         "table": Table(pd.DataFrame(rows), TABLE_TOLERANCE),
         "surrogates": _surrogates(subject, run),
         "stability": _stability(run),
@@ -144,26 +156,35 @@ def _evaluate(
     )
 
 
-def _map(run: LimeRun) -> Heatmap:
-    """The positive weights on the picture; it may move by what it moves from seed to seed."""
-    mean, spread = run.stability.mean, np.nan_to_num(run.stability.spread)
-    most = float(mean.max())
-    between_seeds = float(spread[mean > 0].max() / most) if most > 0 else 0.0
-    largest = float(np.clip(2.0 * between_seeds, MAP_TOLERANCE.largest, LOOSEST_MAP))
-    return Heatmap(positive_map(mean, run.segments), HeatmapTolerance(largest=round(largest, 4)))
+def _chance(run: LimeRun, weights: Weights) -> float:
+    """By how much two mean weights of the explained class may differ, each of its own seeds or superpixel."""
+    deviation = float(np.sqrt(np.mean(np.nan_to_num(run.stability.spread) ** 2)))
+    return weights.tolerance.of_means(deviation)
 
 
-def _top_mask(run: LimeRun) -> Mask:
-    best = best_superpixels(run.stability.mean, TOP)
-    overlap = run.stability.overlap
-    return Mask(mask_of(best, run.segments), least_iou=round(min(0.99, overlap if np.isfinite(overlap) else 0.99), 4))
+def _map(run: LimeRun, chance: float) -> Heatmap:
+    """The positive weights on the picture; it may move by what a weight and the largest may move by chance."""
+    most = float(run.stability.mean.max())
+    between_seeds = math.sqrt(2) * chance / most if most > 0 else 0.0
+    largest = float(np.clip(between_seeds, MAP_TOLERANCE.largest, LOOSEST_MAP))
+    return Heatmap(positive_map(run.stability.mean, run.segments), HeatmapTolerance(largest=round(largest, 4)))
+
+
+def _top_mask(run: LimeRun, chance: float) -> Mask:
+    """The best superpixels; those that chance may take in or leave out may differ."""
+    mean = run.stability.mean
+    best = best_superpixels(mean, TOP)
+    sure, possible = (mask_of(each, run.segments).sum() for each in in_or_out(mean, TOP, math.sqrt(2) * chance))
+    least = float(np.clip(sure / max(possible, 1), LEAST_OVERLAP, 0.99))
+    return Mask(mask_of(best, run.segments), least_iou=math.floor(least * 1e4) / 1e4)
 
 
 def _weights(subject: Subject, run: LimeRun) -> Weights:
     names = tuple(subject.class_name(label) for label in run.labels)
     every = np.stack([run.weights(label) for label in run.labels])
-    spread = every.std(axis=1, ddof=1) if every.shape[1] > 1 else np.zeros(every[:, 0].shape)
-    return Weights(names, every.mean(axis=1), spread, WEIGHT_FLOOR)
+    classes, seeds, superpixels = every.shape
+    spread = every.std(axis=1, ddof=1) if seeds > 1 else np.zeros((classes, superpixels))
+    return Weights(names, every.mean(axis=1), spread, seed_tolerance(WEIGHT_FLOOR, seeds, classes, superpixels))
 
 
 def _surrogates(subject: Subject, run: LimeRun) -> Table:
@@ -184,7 +205,10 @@ def _surrogates(subject: Subject, run: LimeRun) -> Table:
 
 
 def _stability(run: LimeRun) -> Table:
-    """What depends on the seed, for the explained class; spreads as shares of the largest mean weight."""
+    """What depends on the seed, for the explained class; spreads as shares of the largest mean weight.
+
+    For reading: it follows from weights and spreads, which are judged, and other seeds alone move it by 0.1 and more.
+    """
     found, superpixels = run.stability, len(run.stability.mean)
     most = float(np.abs(found.mean).max())
     relative = found.spread / most if most > 0 else np.full(superpixels, np.nan)
@@ -199,4 +223,4 @@ def _stability(run: LimeRun) -> Table:
         f"least IoU of the best {TOP}": found.least_overlap,
     }
     frame = pd.DataFrame({"measure": list(values), "value": list(values.values())})
-    return Table(frame, {"value": STABILITY_TOLERANCE})
+    return Table.for_reading(frame)

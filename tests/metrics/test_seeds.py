@@ -1,0 +1,92 @@
+"""How often LIME's weights drift by chance, and how large a change is found: the figures of docs/noise.md."""
+
+import math
+
+import numpy as np
+import pytest
+
+from xai_eval.fields import Weights
+from xai_eval.metrics.seeds import PICTURES_AN_ALARM, seed_tolerance
+
+CLASSES, SUPERPIXELS, SEEDS = 5, 30, 5
+NAMES = tuple(f"class {i}" for i in range(CLASSES))
+TRUE = np.random.default_rng(0).normal(0, 0.1, (CLASSES, SUPERPIXELS))
+TRUE[:, 0] = 1.0  # the largest weight of every class
+DEVIATION = 0.05
+
+
+def run_of(rng, true=TRUE, deviation=DEVIATION, noise="normal", seeds=SEEDS, floor=0.0):
+    draw = {
+        "normal": lambda shape: rng.normal(size=shape),
+        "uneven": lambda shape: rng.normal(size=shape) * np.linspace(0.75, 1.25, SUPERPIXELS)[:, None],
+    }[noise]
+    every = true[..., None] + deviation * draw((CLASSES, SUPERPIXELS, seeds))
+    tolerance = seed_tolerance(floor, seeds, CLASSES, SUPERPIXELS)
+    spread = every.std(axis=2, ddof=1) if seeds > 1 else np.zeros(TRUE.shape)
+    return Weights(NAMES, every.mean(axis=2), spread, tolerance)
+
+
+def rate(pictures, **changed):
+    """Share of pictures on which the second run is a finding; what is `changed` holds for that run alone."""
+    rng = np.random.default_rng(7)
+    common = {name: changed.pop(name) for name in ("noise", "seeds", "floor") if name in changed}
+    found = 0
+    for _ in range(pictures):
+        golden = run_of(rng, **common)
+        found += bool(run_of(rng, **common, **changed).compare(golden, "weights"))
+    return found / pictures
+
+
+@pytest.mark.parametrize("seeds, pictures", [(2, 500), (5, 2000), (10, 500)])
+def test_chance_alarms_once_in_a_thousand_pictures(seeds, pictures):
+    assert PICTURES_AN_ALARM == 1000
+    # With so many alarms in 1,000 pictures on average, more than these have a probability below 1 in 500.
+    assert rate(pictures, seeds=seeds) * pictures <= {500: 3, 2000: 7}[pictures]
+
+
+def test_superpixels_of_other_spreads_alarm_little_more_often():
+    """Spreads that differ by a factor of 1.7 within a class, as the bundled model's do at most."""
+    assert rate(1000, noise="uneven") <= 0.015
+
+
+@pytest.mark.parametrize("standard_deviations, low, high", [(1.0, 0.0, 0.03), (3.0, 0.35, 0.65), (4.0, 0.88, 1.0)])
+def test_power_against_one_weight_that_moved(standard_deviations, low, high):
+    moved = TRUE.copy()
+    moved[2, 9] += standard_deviations * DEVIATION
+    assert low <= rate(200, true=moved) <= high
+
+
+def test_a_spread_that_doubled_is_found():
+    assert rate(100, deviation=2 * DEVIATION) > 0.95
+
+
+def test_significance_alone_is_no_drift():
+    moved = TRUE + 0.008
+    assert rate(10, true=moved, seeds=2000, floor=0.02) == 0.0
+    assert rate(10, true=moved, seeds=2000, floor=0.0) == 1.0
+
+
+def test_a_large_change_alone_is_no_drift_where_chance_does_as_much():
+    moved = TRUE.copy()
+    moved[2, 9] += 0.05  # more than the floor, but one standard deviation of one seed
+    assert rate(200, true=moved, floor=0.02) <= 0.02
+
+
+def test_one_seed_has_no_spread_and_is_held_to_the_floor():
+    tolerance = seed_tolerance(0.02, 1, 5, 9)
+    assert (tolerance.errors, tolerance.ratio) == (0.0, math.inf)
+    one = Weights(("a",), np.array([[1.0, 0.5]]), np.zeros((1, 2)), tolerance)
+    near, far = (Weights(("a",), np.array([[1.0, 0.5 + by]]), np.zeros((1, 2)), tolerance) for by in (0.019, 0.021))
+    assert near.compare(one, "w") == () and len(far.compare(one, "w")) == 1
+
+
+def test_quantiles_are_student_s_and_fisher_s_as_simulated():
+    """Independent of scipy: quantiles of simulated ratios, for a level that a simulation reaches."""
+    rng = np.random.default_rng(3)
+    tolerance = seed_tolerance(0.0, 3, 1, 2)
+    first, second = rng.normal(size=(2, 400_000, 2, 3))
+    pooled = (first.var(axis=2, ddof=1).mean(axis=1) + second.var(axis=2, ddof=1).mean(axis=1)) / 2
+    errors = np.abs(first.mean(axis=2) - second.mean(axis=2)) / np.sqrt(pooled * 2 / 3)[:, None]
+    assert (errors > tolerance.errors).any(axis=1).mean() == pytest.approx(0.5 / PICTURES_AN_ALARM, rel=0.3)
+    ratio = np.sqrt(first.var(axis=2, ddof=1).mean(axis=1) / second.var(axis=2, ddof=1).mean(axis=1))
+    assert (np.maximum(ratio, 1 / ratio) > tolerance.ratio).mean() == pytest.approx(0.5 / PICTURES_AN_ALARM, rel=0.3)

@@ -1,0 +1,115 @@
+"""The measured noise of a case: how far benign changes move what it found. Used on both sides of the wall."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from xai_eval.errors import StorageError
+from xai_eval.fields.numbers import from_json, to_json
+from xai_eval.files import accessible, exists, read_json, write_file
+from xai_eval.signed import sign
+
+NOISE_FILE = "noise.json"
+SCHEMA = 1
+_NUMBERS = ("distances", "shifts", "stages")
+# Distances by name of the benign change; field -> measure -> condition.
+ByCondition = Mapping[str, float]
+ByField = Mapping[str, Mapping[str, ByCondition]]
+
+
+@dataclass(frozen=True)
+class Floor:
+    """The largest distance that a benign change caused, and which change that was."""
+
+    value: float
+    condition: str
+
+
+@dataclass(frozen=True)
+class Noise:
+    """What benign changes did to one case.
+
+    Attributes:
+        golden: digest of the golden that it was measured for; for another one it is stale.
+        distances: how far each field moved, in the unit of its tolerance, by measure and condition.
+        shifts: the same, with a sign, for what moves one way or the other.
+        stages: relative change of each stage by condition.
+        unmeasured: conditions that the model or the task does not bear, with the reason.
+        versions: library name -> version, when it was measured.
+        device: as torch names it.
+    """
+
+    golden: str
+    distances: ByField
+    shifts: ByField = field(default_factory=dict)
+    stages: Mapping[str, ByCondition] = field(default_factory=dict)
+    unmeasured: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    device: str = "cpu"
+
+    def floor(self, field_name: str, measure: str) -> Floor | None:
+        """The largest distance of a field in a measure; None where it was not measured."""
+        return _largest(self.distances.get(field_name, {}).get(measure, {}))
+
+    def shift_floor(self, field_name: str, measure: str) -> Floor | None:
+        """The largest shift either way; None where it was not measured."""
+        return _largest(self.shifts.get(field_name, {}).get(measure, {}))
+
+    def stage_floor(self, stage: str) -> Floor | None:
+        """The largest relative change of a stage; None where it was not measured."""
+        return _largest(self.stages.get(stage, {}))
+
+    def save(self, place: Path) -> None:
+        """Write `noise.json` into the folder of the golden. Raises StorageError if it cannot be written."""
+        numbers = {name: _numbers(getattr(self, name), to_json) for name in _NUMBERS}
+        document = {"schema": SCHEMA, **dataclasses.asdict(self), **numbers}
+        # On one line: nobody reviews it number by number, and it stays small.
+        text = json.dumps(sign(document), sort_keys=True)
+        write_file(place / NOISE_FILE, f"{text}\n".encode())
+
+    @classmethod
+    def load(cls, place: Path) -> Noise | None:
+        """Read `noise.json` of a golden's folder; None where there is none.
+
+        Raises:
+            StorageError: truncated, of another schema, or edited by hand.
+        """
+        path = place / NOISE_FILE
+        with accessible(path):
+            if not exists(path):
+                return None
+        try:
+            with accessible(path):
+                document = read_json(path)
+            if document != sign(document):
+                raise ValueError("its content does not match its digest")
+            if document["schema"] != SCHEMA:
+                raise ValueError(f"it has schema {document['schema']!r}, this version reads {SCHEMA}")
+            return _restored(document)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise StorageError(
+                f"{path} is no measured noise ({error}). Restore it from version control, or run `xai-eval calibrate`."
+            ) from error
+
+
+def _restored(document: Mapping[str, Any]) -> Noise:
+    distances, shifts, stages = (_numbers(document[name], from_json) for name in _NUMBERS)
+    unmeasured, versions = ({str(k): str(v) for k, v in document[n].items()} for n in ("unmeasured", "versions"))
+    return Noise(str(document["golden"]), distances, shifts, stages, unmeasured, versions, str(document["device"]))
+
+
+def _numbers(value: Any, change: Any) -> Any:
+    """Change the numbers deep inside: JSON has no infinity."""
+    return {k: _numbers(v, change) for k, v in value.items()} if isinstance(value, Mapping) else change(value)
+
+
+def _largest(distances: ByCondition) -> Floor | None:
+    if not distances:
+        return None
+    condition = max(distances, key=lambda name: abs(distances[name]))
+    return Floor(abs(distances[condition]), condition)

@@ -1,0 +1,96 @@
+"""What a run says as a whole, beside its cases: shifts over many of them, and how tolerances lie to measured noise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from xai_eval.drift import Verdict, pair_cases
+from xai_eval.errors import StorageError
+from xai_eval.noise import Noise
+from xai_eval.result import Result, stored_digest
+from xai_eval.systemic import Compared, Systemic, systemic_shifts
+from xai_eval.tolerances import Fit, ToleranceNote, tolerance_notes
+
+
+@dataclass(frozen=True)
+class Overall:
+    """Findings of the run.
+
+    Attributes:
+        systemic: shifts that no single case shows; each fails the run.
+        tolerances: where a tolerance does not fit the noise; fails nothing.
+        unusable: sentences on measured noise that is stale or cannot be read; fails nothing.
+    """
+
+    systemic: tuple[Systemic, ...] = ()
+    tolerances: tuple[ToleranceNote, ...] = ()
+    unusable: tuple[str, ...] = ()
+
+    @property
+    def failed(self) -> bool:
+        """Whether the run fails although each of its cases may be ok."""
+        return bool(self.systemic)
+
+    @property
+    def misfits(self) -> tuple[ToleranceNote, ...]:
+        """Tolerances that are wrong, not only generous."""
+        return tuple(note for note in self.tolerances if note.fit is not Fit.GENEROUS)
+
+
+NOTHING = Overall()
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Measured noise of goldens by case key, and sentences on what of it cannot be used."""
+
+    noises: Mapping[str, Noise]
+    unusable: tuple[str, ...]
+
+
+def look_over(
+    results: Mapping[str, Result], goldens: Mapping[str, Result], verdicts: Sequence[Verdict], measured: Measured
+) -> Overall:
+    """Judge a run as a whole. `results` and `goldens` go from case key to result."""
+    compared = list(_compared(results, goldens, verdicts, measured.noises))
+    return Overall(systemic_shifts(compared), tolerance_notes(compared), measured.unusable)
+
+
+def load_noises(folder: Path, keys: Iterable[str]) -> Measured:
+    """Read what was measured for the goldens `keys` in `folder`. What is stale is named and left out."""
+    noises, unusable, stale = {}, [], []
+    for key in keys:
+        try:
+            noise = Noise.load(folder / key)
+            if noise is None:
+                continue
+            if noise.golden == stored_digest(folder / key):
+                noises[key] = noise
+            else:
+                stale.append(key)
+        except StorageError as error:
+            unusable.append(str(error))
+    if stale:
+        others = f" and {len(stale) - 1} more" if len(stale) > 1 else ""
+        unusable.append(
+            f"the noise of {stale[0]}{others} was measured for a golden that has been replaced since: run "
+            "`xai-eval calibrate`."
+        )
+    return Measured(noises, tuple(unusable))
+
+
+def _compared(
+    results: Mapping[str, Result],
+    goldens: Mapping[str, Result],
+    verdicts: Sequence[Verdict],
+    noises: Mapping[str, Noise],
+) -> list[Compared]:
+    judged = {verdict.case.key: verdict for verdict in verdicts}
+    pairs = pair_cases([r.case for r in results.values()], [g.case for g in goldens.values()])
+    return [
+        Compared(results[key], goldens[golden], judged[key], noises.get(golden))
+        for key, golden in pairs.items()
+        if golden is not None and key in judged
+    ]

@@ -1,0 +1,168 @@
+"""A shift that no single case shows: many cases that moved a little, the same way. Pure.
+
+Every field tells which way it moved and how far (`shifts`). What moved by no more than measured noise, or by no more
+than a small share of its tolerance, does not count: bits that fall the same way everywhere are no shift. Of the cases
+that moved further, as many should have moved one way as the other; the exact sign test says how improbable it is that
+they did not, and Benjamini and Hochberg's procedure takes into account how many fields were asked.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from xai_eval.drift import State, Verdict
+from xai_eval.noise import Floor, Noise
+from xai_eval.result import Result
+from xai_eval.significance import discovery_rates, sign_test
+from xai_eval.stages import STAGE_TOLERANCE
+
+# Share of false alarms among what is reported.
+FALSE_DISCOVERIES = 0.01
+# With fewer cases than this not even a unanimous shift could be told from chance.
+LEAST_CASES = 8
+# A shift counts beyond this share of its tolerance, even where the noise that was measured is smaller: another
+# processor's noise is not this one's.
+MEASURED_SHARE = 0.01
+# The same where nothing was measured.
+UNMEASURED_SHARE = 0.05
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A result with the golden that it was judged by, the verdict, and the golden's noise where it was measured."""
+
+    obtained: Result
+    golden: Result
+    verdict: Verdict
+    noise: Noise | None = None
+
+
+@dataclass(frozen=True)
+class Systemic:
+    """Cases of one task and model that moved the same way.
+
+    Attributes:
+        task: the task.
+        model: spec of the model.
+        what: the field or stage.
+        measure: what of it moved.
+        cases: how many cases were compared.
+        one_way: how many of them moved this way, by more than noise.
+        other_way: how many moved the other way, or (for a stage, which has no other way) did not move.
+        change: median over the cases that moved this way.
+        rate: adjusted p-value: the share of false alarms if everything up to this one is reported.
+    """
+
+    task: str
+    model: str
+    what: str
+    measure: str
+    cases: int
+    one_way: int
+    other_way: int
+    change: float
+    rate: float
+
+    @property
+    def sentence(self) -> str:
+        """The finding in words."""
+        return (
+            f"{self.what} of {self.task} on {self.model}: {self.measure} moved by {self.change:+.2g} (median) in "
+            f"{self.one_way} of {self.cases} cases and {self.other_way} times not so, each within its tolerance; by "
+            f"chance with a probability of {self.rate:.1g}."
+        )
+
+
+@dataclass(frozen=True)
+class _Question:
+    task: str
+    model: str
+    what: str
+    measure: str
+    directed: bool
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What one case says: its change, and how much of it may be noise."""
+
+    change: float
+    margin: float
+
+
+def systemic_shifts(compared: Sequence[Compared]) -> tuple[Systemic, ...]:
+    """Find what moved the same way over the cases of a task and model, the least probable first.
+
+    A field that is a finding of its own case is left out there: that case shows it already.
+    """
+    answers: dict[_Question, list[_Answer]] = defaultdict(list)
+    for each in compared:
+        if each.verdict.state in (State.OK, State.DRIFT):
+            for question, answer in (*_field_shifts(each), *_stage_shifts(each)):
+                answers[question].append(answer)
+    asked = [(question, *_ways(question, given), given) for question, given in answers.items()]
+    asked = [each for each in asked if each[1] + each[2] >= LEAST_CASES]
+    rates = discovery_rates(np.array([sign_test(one, other) for _, one, other, _ in asked]))
+    found = [
+        _systemic(question, one, other, given, float(rate))
+        for (question, one, other, given), rate in zip(asked, rates, strict=True)
+        if rate <= FALSE_DISCOVERIES and one > other
+    ]
+    return tuple(sorted(found, key=lambda each: each.rate))
+
+
+def _field_shifts(each: Compared) -> Iterator[tuple[_Question, _Answer]]:
+    shown = {finding.field for finding in each.verdict.findings}
+    case = each.obtained.case
+    for name, now in each.obtained.fields.items():
+        was = each.golden.fields.get(name)
+        if was is None or was.kind != now.kind or name in shown:
+            continue
+        for shift in now.shifts(was):
+            floor = each.noise.shift_floor(name, shift.measure) if each.noise else None
+            if math.isfinite(shift.change):
+                question = _Question(case.task, case.model, name, shift.measure, directed=True)
+                yield question, _Answer(shift.change, _margin(floor, shift.tolerance))
+
+
+def _stage_shifts(each: Compared) -> Iterator[tuple[_Question, _Answer]]:
+    """Stages only move away, never one way or the other; what a recorded change explains is no finding."""
+    if each.verdict.changes:
+        return
+    case = each.obtained.case
+    for name, was in each.golden.stages.items():
+        now = each.obtained.stages.get(name)
+        if now is None or was.sketch is None:
+            continue
+        floor = each.noise.stage_floor(name) if each.noise else None
+        question = _Question(case.task, case.model, f"stage {name}", "relative change", directed=False)
+        yield question, _Answer(now.distance(was), _margin(floor, STAGE_TOLERANCE))
+
+
+def _margin(floor: Floor | None, tolerance: float) -> float:
+    if floor is None:
+        return UNMEASURED_SHARE * tolerance
+    return max(floor.value, MEASURED_SHARE * tolerance)
+
+
+def _ways(question: _Question, answers: Sequence[_Answer]) -> tuple[int, int]:
+    """Count the cases that went the way of most, and the others."""
+    up = sum(answer.change > answer.margin for answer in answers)
+    if not question.directed:
+        return up, len(answers) - up
+    down = sum(answer.change < -answer.margin for answer in answers)
+    return max(up, down), min(up, down)
+
+
+def _systemic(question: _Question, one: int, other: int, answers: Sequence[_Answer], rate: float) -> Systemic:
+    beyond = np.array([answer.change for answer in answers if abs(answer.change) > answer.margin])
+    way = np.sign(np.median(np.sign(beyond)))
+    change = float(np.median(beyond[np.sign(beyond) == way]))
+    return Systemic(
+        question.task, question.model, question.what, question.measure, len(answers), one, other, change, rate
+    )
