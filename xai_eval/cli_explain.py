@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from xai_eval.causes import Factor, Trial, conclusion, factors, fixed_changes, judge_as_if, table
 from xai_eval.cli_options import given_parameters
 from xai_eval.drift import pair_cases
 from xai_eval.errors import InputUnavailable, UsageError
+from xai_eval.factors import Factor, Trial, conclusion, factors, fixed_changes, judge_as_if, table
 from xai_eval.golden import Goldens, Judged, judge_run, obtained_case
 from xai_eval.result import Result
 

@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 from synthetic import make_result
 
-from xai_eval.causes import Trial, conclusion, factors, fixed_changes, judge_as_if, table
 from xai_eval.drift import Change, State, Verdict
+from xai_eval.factors import Trial, conclusion, factors, fixed_changes, judge_as_if, table
 from xai_eval.fields import Finding, Severity
 
 CASE = make_result().case
