@@ -121,6 +121,14 @@ def half_the_prior(original: Any) -> Any:
     return score
 
 
+def clip_in_training(original: Any) -> Any:
+    def start(self: Any, *args: Any, **options: Any) -> None:
+        original(self, *args, **options)
+        self.module.train()
+
+    return start
+
+
 class Remembered:
     """Activations by the name of the layer alone: those of the first batch are taken for all."""
 
@@ -451,6 +459,13 @@ DISSECTION = (
         ("dissection",),
         "embeddings",
         replaced(clip.Clip, "embed_images", lambda o: lambda self, b: o(self, b) * 1.3),
+    ),
+    Fault(
+        "CLIP is left in training mode",
+        "model state",
+        ("dissection",),
+        "model state of CLIP: training flags",
+        replaced(clip.Clip, "__init__", clip_in_training),
     ),
     Fault(
         "CLIP's pictures are BGR",

@@ -11,6 +11,7 @@ import pandas as pd
 from xai_eval.fingerprint import Fingerprint, fingerprint_array, fingerprint_text
 from xai_eval.tasks.dissection_pass import Labelled, LabelledLayer
 from xai_eval.tasks.dissection_request import Request
+from xai_eval.tasks.joined_stages import model_stages
 
 
 def set_stages(request: Request, labelled: Labelled) -> dict[str, Fingerprint]:
@@ -26,6 +27,8 @@ def set_stages(request: Request, labelled: Labelled) -> dict[str, Fingerprint]:
         "input tensor": fingerprint_array(np.stack([picture.trace.tensor for picture in seen])),
         "concepts": fingerprint_text(repr(_words(request))),
     }
+    if request.vocabulary is not None:
+        stages |= model_stages(request.vocabulary.clip, of="CLIP")
     if labelled.words is not None:
         stages["word embeddings"] = fingerprint_array(labelled.words)
     if whole.embeddings is not None:

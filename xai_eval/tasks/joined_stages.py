@@ -12,16 +12,17 @@ from xai_eval.fingerprint import Fingerprint, fingerprint_array, fingerprint_tex
 
 if TYPE_CHECKING:
     from xai_eval.inputs.classifier import Classifier
+    from xai_eval.inputs.clip import Clip
 
 Stages = Mapping[str, Fingerprint]
 
 
-def model_stages(classifier: Classifier, *, of: str = "") -> dict[str, Fingerprint]:
-    """Fingerprints of what the model consists of now; `of` tells two models apart."""
+def model_stages(model: Classifier | Clip, *, of: str = "") -> dict[str, Fingerprint]:
+    """Fingerprints of what the model consists of now; `of` tells several models apart."""
     from xai_eval.inputs.inventory import take_inventory
 
     whose = f" of {of}" if of else ""
-    found = take_inventory(classifier.module)
+    found = take_inventory(model.module)
     return {f"model state{whose}: {what}": fingerprint_text(text) for what, text in found.items()}
 
 

@@ -1,0 +1,115 @@
+"""What a model consists of: every change of it is told, and the part that changed is named."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from xai_eval.inputs.inventory import take_inventory
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(1))
+        self.stem = nn.Conv2d(3, 4, 3)
+        self.blocks = nn.Sequential(nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 4, 1))
+        self.head = nn.Linear(4, 2)
+
+    def forward(self, x):
+        return self.head(self.blocks(self.stem(x) * self.scale).mean(dim=(2, 3)))
+
+
+@pytest.fixture
+def net():
+    torch.manual_seed(0)
+    return Net().eval()
+
+
+def changed(net, change):
+    """Names of what is not as it was."""
+    before = take_inventory(net)
+    change(net)
+    after = take_inventory(net)
+    return {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+
+
+def nudge(name):
+    def change(net):
+        with torch.no_grad():
+            dict([*net.named_parameters(), *net.named_buffers()])[name].view(-1)[0] += 1e-4
+
+    return change
+
+
+def replace_relu(net):
+    net.blocks[1] = nn.GELU().eval()
+
+
+def own_forward(net):
+    original = net.stem.forward
+    net.stem.forward = lambda x: original(x)
+
+
+CHANGES = {
+    "training": (lambda net: net.train(), {"training flags"}),
+    "part in training": (lambda net: net.blocks[0].train(), {"training flags"}),
+    "another type": (replace_relu, {"module types"}),
+    "another stride": (lambda net: setattr(net.stem, "stride", (2, 2)), {"module types"}),
+    "another eps": (lambda net: setattr(net.blocks[0], "eps", 1e-3), {"module types"}),
+    "forward hook": (lambda net: net.head.register_forward_hook(lambda *_: None), {"hooks"}),
+    "pre-hook": (lambda net: net.head.register_forward_pre_hook(lambda *_: None), {"hooks"}),
+    "backward hook": (lambda net: net.head.register_full_backward_hook(lambda *_: None), {"hooks"}),
+    "own forward": (own_forward, {"hooks"}),
+    "own parameter": (nudge("scale"), {"weights of scale"}),
+    "convolution": (nudge("stem.weight"), {"weights of stem"}),
+    "statistics": (nudge("blocks.0.running_mean"), {"weights of blocks.0"}),
+    "part of a sequence": (nudge("blocks.2.bias"), {"weights of blocks.2"}),
+    "head": (nudge("head.weight"), {"weights of head"}),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_what_changed_is_named_and_nothing_else(net, name):
+    change, expected = CHANGES[name]
+    assert changed(net, change) == expected
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda net: net.double(),
+        lambda net: net.to(memory_format=torch.channels_last),
+        lambda net: net.requires_grad_(False),
+        lambda net: net(torch.zeros(1, 3, 8, 8)),
+        lambda net: net(torch.zeros(1, 3, 8, 8)).sum().backward(),
+        lambda net: net.load_state_dict(copy.deepcopy(net.state_dict())),
+    ],
+    ids=["double", "channels last", "frozen", "forward pass", "backward pass", "loaded again"],
+)
+def test_what_changes_no_answer_is_not_told(net, change):
+    assert changed(net, change) == set()
+
+
+def test_half_precision_loses_digits_and_is_told(net):
+    found = changed(net, lambda net: net.half())
+    assert "weights of stem" in found and "module types" not in found
+
+
+def test_a_hook_on_every_module_is_told(net):
+    before = take_inventory(net)
+    handle = nn.modules.module.register_module_forward_hook(lambda *_: None)
+    try:
+        assert take_inventory(net)["hooks"] != before["hooks"]
+    finally:
+        handle.remove()
+    assert take_inventory(net) == before
+
+
+def test_of_very_deep_models_the_parts_are_named_one_level_higher():
+    deep = nn.Module()
+    deep.trunk = nn.Sequential(*(nn.Linear(2, 2) for _ in range(40)))
+    deep.head = nn.Linear(2, 2)
+    names = [name for name in take_inventory(deep) if name.startswith("weights")]
+    assert names == ["weights of trunk", "weights of head"]
