@@ -13,6 +13,7 @@ from PIL import Image
 
 from xai_eval.drift import judge_all
 from xai_eval.report import write_report
+from xai_eval.result import Provenance
 
 SHOWN = "article:not([hidden])"
 
@@ -110,6 +111,18 @@ def test_tasks_and_models_are_filters_where_there_are_several(browser, run, buil
         assert names(several) == {"b"}
         several.get_by_role("combobox", name="task").select_option("cams")
         assert names(several) == set()
+
+
+def test_a_case_with_two_causes_is_found_by_either(browser, run, build, tmp_path):
+    moved = build.result("a.JPEG", gradcam=build.heat(build.spot(0.8, 0.8)))
+    provenance = Provenance(digests={"weights": "b" * 64}, versions={"torch": "2.15.0"})
+    obtained = build.by_key(dataclasses.replace(moved, provenance=provenance), build.result("b.JPEG"))
+    goldens = build.by_key(build.result("a.JPEG").condensed(), build.result("b.JPEG").condensed())
+    path = write_report(tmp_path, run.record, obtained, goldens, judge_all(obtained, goldens))
+    with opened(browser, path) as page:
+        for cause, left in (("weights", {"a"}), ("version", {"a"}), ("none", {"b"})):
+            page.get_by_role("combobox", name="cause").select_option(cause)
+            assert names(page) == left
 
 
 def test_a_link_leads_to_a_case_that_is_filtered_out(page, run):
