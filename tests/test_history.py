@@ -84,9 +84,10 @@ def test_log_shows_the_history_oldest_first(accepted, capsys):
     assert lines[4].startswith("    drift evidence: evidence changed: gradcam: ")
 
 
-def test_log_of_an_unknown_case_names_the_nearest(accepted, capsys):
-    assert main(["log", "cams/photos-phto-jpg"]) == 2
-    assert f"unknown case 'cams/photos-phto-jpg'. Did you mean {make_result().case.key}?" in capsys.readouterr().err
+@pytest.mark.parametrize("name, nearest", [("cams/photos-phto-jpg", make_result().case.key), ("phto.jpg", "photo.jpg")])
+def test_log_of_an_unknown_case_names_the_nearest(accepted, capsys, name, nearest):
+    assert main(["log", name]) == 2
+    assert f"unknown case {name!r}. Did you mean {nearest}" in capsys.readouterr().err
 
 
 def test_log_works_for_a_golden_that_cannot_be_read(accepted, capsys):

@@ -267,7 +267,8 @@ def _resolve(name: str, cases: Mapping[str, Case]) -> str:
         return matches[0]
     if matches:
         raise UsageError(f"{name!r} names {len(matches)} cases: {', '.join(matches)}. Give the whole key.")
-    raise unknown_name("case", name, cases)
+    pictures = [case.input.split("/", 1)[-1] for case in cases.values()]
+    raise unknown_name("case", name, dict.fromkeys([*cases, *pictures]))
 
 
 def _names(case: Case) -> set[str]:

@@ -103,9 +103,9 @@ def _marked(case: ReportCase, shown: str, change: NDArray[np.floating] | None) -
     if change is None:
         word = "no difference: the shapes differ"
         return Panel("difference", f"{shown}: {word}", word=word)
-    share = f"{float((change != 0.0).mean()):.2%}"
+    share = f"{float((change != 0.0).mean()):.2%} of the pixels"
     pixels = signed(_below(case, change), change, 1.0)
-    return Panel("difference", f"{shown}: {share} of the pixels differ", pixels, numbers=(("pixels", share),))
+    return Panel("difference", f"{shown}: {share} differ", pixels, numbers=(("differ", share),))
 
 
 def _map_difference(now: Heatmap, was: Heatmap, shown: str) -> tuple[Panel, float | None]:
