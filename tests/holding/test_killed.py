@@ -1,0 +1,233 @@
+"""Processes that are killed, or find the disk full, at any moment: what they leave is whole, or is said not to be.
+
+The processes are forked, so that they begin to write at once, and killed with SIGKILL, which nobody can catch.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import random
+import resource
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from synthetic import blob, make_result
+
+from xai_eval.drift import State
+from xai_eval.errors import StorageError
+from xai_eval.fields import Picture
+from xai_eval.golden import Goldens, accept, judge_run, read_history
+from xai_eval.lock import LOCK_FILE, locked
+from xai_eval.record import RESULTS_FOLDER, RunRecord
+from xai_eval.report import write_report
+from xai_eval.result import Result
+from xai_eval.run import Plan, run
+
+pytestmark = pytest.mark.slow
+
+KILLS, CASES = 20, 12
+PICTURE = Picture(np.random.default_rng(0).integers(0, 255, (48, 48, 3), dtype=np.uint8))
+_FORK = multiprocessing.get_context("fork")
+
+
+def result(number: int, version: int) -> Result:
+    """One of the cases, as the old (0) or the new (1) code explains it; the first has a picture, and so figures."""
+    saliency = blob(10 + 2 * number, 10 if version == 0 else 38, size=48, width=12)
+    return make_result(f"{number}.jpg", saliency=saliency, fields={} if number else {"picture": PICTURE})
+
+
+def version(read: Result, *, condensed: bool = False) -> int:
+    """Which of the two `read` is; fails for a mixture."""
+    number = int(read.case.input.removesuffix(".jpg").split("/")[1])
+    both = [result(number, each) for each in (0, 1)]
+    return [(each.condensed() if condensed else each).digest for each in both].index(read.digest)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder with a run of the old version, and its goldens."""
+
+    run: Path
+    goldens: Goldens
+
+    def judge(self) -> dict[str, State]:
+        """States by the folder of the case."""
+        return {v.case.key.split("/")[-1]: v.state for v in judge_run(self.run, self.goldens).verdicts}
+
+
+@pytest.fixture
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    """As many untouched places as a test needs."""
+    monkeypatch.delenv("CI", raising=False)
+
+    def fresh() -> Iterator[Place]:
+        number = 0
+        while True:
+            place = Place(tmp_path / f"run-{number}", Goldens(tmp_path / f"golden-{number}"))
+            measure(place, 0)
+            for case in range(CASES):
+                place.goldens.store(result(case, 0), "old")
+            yield place
+            number += 1
+
+    return fresh()
+
+
+def measure(place: Place, which: int) -> None:
+    """Run, judge and report, as `xai-eval run` does."""
+    cases = (result(number, which) for number in range(CASES))
+    plan = Plan("cams", result(0, 0).case.model, "photos", True, CASES, cases)
+    with locked(place.run):
+        run([plan], place.run, lambda results, total, name: results)
+        judged = judge_run(place.run, place.goldens)
+        write_report(place.run, judged.record, judged.results, judged.goldens, judged.verdicts)
+
+
+def accept_all(place: Place) -> None:
+    accept(judge_run(place.run, place.goldens), place.goldens, [], everything=True, reason="new")
+
+
+def moments(work: Callable[[Place], None], place: Place) -> list[float]:
+    """Seeded moments, spread over the time that the work takes when nobody kills it."""
+    child = _FORK.Process(target=work, args=(place,))
+    start = time.perf_counter()
+    child.start()
+    child.join()
+    assert child.exitcode == 0
+    seconds = time.perf_counter() - start
+    dice = random.Random(7)
+    return [(number + dice.random()) / KILLS * seconds for number in range(KILLS)]
+
+
+def killed(work: Callable[[Place], None], place: Place, after: float) -> bool:
+    """Do the work in a process of its own and kill it; tell whether it was still at it."""
+    child = _FORK.Process(target=work, args=(place,))
+    child.start()
+    time.sleep(after)
+    os.kill(child.pid or 0, signal.SIGKILL)
+    child.join()
+    assert child.exitcode in (0, -signal.SIGKILL)
+    return child.exitcode != 0
+
+
+def test_a_killed_accept_leaves_whole_goldens_or_errors_and_the_next_one_repairs(places: Iterator[Place]) -> None:
+    def prepared() -> Place:
+        place = next(places)
+        measure(place, 1)
+        return place
+
+    hits, broken, changed = 0, 0, 0
+    for after in moments(accept_all, prepared()):
+        place = prepared()
+        hits += killed(accept_all, place, after)
+        states = place.judge()
+        for number in range(CASES):
+            case = result(number, 0).case
+            history = [entry["reason"] for entry in read_history(place.goldens.folder / case.key)]
+            try:
+                read = place.goldens.load(case)
+            except StorageError as error:
+                assert "Restore" in str(error) and states[case.id] is State.ERROR
+                broken += 1
+            else:
+                assert read is not None
+                new = version(read, condensed=True)
+                assert states[case.id] is (State.OK if new else State.DRIFT)
+                assert not new or history == ["old", "new"], "a golden changed and nobody knows why"
+                changed += new
+        accept_all(place)
+        assert set(place.judge().values()) == {State.OK}
+        assert not list(place.goldens.folder.rglob(".*")), "what the killed process left"
+    print(f"\n{hits} of {KILLS} accepts killed; {changed} goldens changed, {broken} broken and said to be")
+    assert hits > KILLS / 2 and 0 < changed < KILLS * CASES
+
+
+def test_a_killed_run_never_passes_for_a_whole_one_and_the_next_one_repairs(places: Iterator[Place]) -> None:
+    hits, incomplete = 0, 0
+    for after in moments(lambda place: measure(place, 1), next(places)):
+        place = next(places)
+        hits += killed(lambda place: measure(place, 1), place, after)
+        judged = judge_run(place.run, place.goldens)
+        versions = [version(read) for read in judged.results.values()]
+        if judged.gap or judged.broken:
+            incomplete += 1
+            assert State.ERROR in {verdict.state for verdict in judged.verdicts}
+        else:
+            assert versions in ([0] * CASES, [1] * CASES), "results of two runs pass for one"
+        assert_report_is_whole(place.run)
+        measure(place, 1)
+        again = judge_run(place.run, place.goldens)
+        assert not again.gap and not again.broken
+        assert [version(read) for read in again.results.values()] == [1] * CASES
+        assert not (place.run / LOCK_FILE).exists()
+        assert not list((place.run / RESULTS_FOLDER).rglob(".*"))
+        assert_report_is_whole(place.run)
+    print(f"\n{hits} of {KILLS} runs killed; {incomplete} left an incomplete run, and all were said to be")
+    assert hits > KILLS / 2 and incomplete > 0
+
+
+def assert_report_is_whole(folder: Path) -> None:
+    """Every file that has its final name can be read to its end."""
+    assert json.loads((folder / "verdicts.json").read_text())["cases"] >= CASES
+    assert (folder / "index.html").read_text().rstrip().endswith("</html>")
+    for path in (folder / "figures").glob("[!.]*.png"):
+        with Image.open(path) as image:
+            image.load()
+    for path in (folder / "tables").glob("[!.]*"):
+        assert path.read_bytes().endswith((b"\n", b"}"))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_disk_that_is_full_at_any_byte_changes_no_golden_in_part(places: Iterator[Place], seed: int) -> None:
+    """The limit on the size of a file stands for the disk: the system refuses in the middle of a file."""
+    place = next(places)
+    measure(place, 1)
+    files = {path for path in place.goldens.folder.rglob("*") if path.is_file()}
+    limit = random.Random(seed).randrange(max(path.stat().st_size for path in files))
+
+    def limited() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+        try:
+            accept_all(place)
+        except StorageError as error:
+            assert "cannot write into" in str(error)
+            os._exit(3)
+
+    child = _FORK.Process(target=limited)
+    child.start()
+    child.join()
+    assert child.exitcode == 3
+    for number in range(CASES):
+        read = place.goldens.load(result(number, 0).case)
+        assert read is not None and version(read, condensed=True) == 0
+    assert {path for path in place.goldens.folder.rglob("*") if path.is_file()} == files
+    accept_all(place)
+    assert set(place.judge().values()) == {State.OK}
+
+
+def test_a_record_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    """The smallest file, written over and over: whoever is killed in the middle leaves the one before."""
+
+    def write_records() -> None:
+        for number in range(10**6):
+            RunRecord(("cams",), ("m",), ("photos",), number, finished=True).save(tmp_path)
+
+    dice = random.Random(3)
+    for _ in range(KILLS):
+        child = _FORK.Process(target=write_records)
+        child.start()
+        while not (tmp_path / "run.json").exists():
+            time.sleep(0.001)
+        time.sleep(dice.random() * 0.1)
+        os.kill(child.pid or 0, signal.SIGKILL)
+        child.join()
+        assert RunRecord.load(tmp_path).finished
