@@ -71,9 +71,9 @@ class Systemic:
     def sentence(self) -> str:
         """The finding in words."""
         return (
-            f"{self.what} of {self.task} on {self.model}: {self.measure} moved by {self.change:+.2g} (median) in "
-            f"{self.one_way} of {self.cases} cases and {self.other_way} times not so, each within its tolerance; by "
-            f"chance with a probability of {self.rate:.1g}."
+            f"{self.what} of {self.task} on {self.model}: {self.measure} {self.change:+.2g} (median) in {self.one_way} "
+            f"of {self.cases} cases, {self.other_way} against it, none of them a finding of its own (false discovery "
+            f"rate {self.rate:.1g})."
         )
 
 

@@ -67,6 +67,8 @@ def share_moved(first: NDArray[np.integer[Any]], second: NDArray[np.integer[Any]
     """Share of the pixels that do not lie in the largest overlap of their superpixels, in [0, 1]; 0 if and only if
     both are the same partition. The greater of the two directions, so that it is symmetric.
     """
+    if np.array_equal(first, second):  # as almost always; the rest sorts all pixels
+        return 0.0
     return max(_share_lost(first, second), _share_lost(second, first))
 
 

@@ -60,8 +60,7 @@ class Table:
 
     def condensed(self) -> Table | None:
         """Tables are small already; what is not judged is not kept."""
-        judged = [column for column in self.frame.columns if column not in self.unjudged]
-        return Table(self.frame[judged], self.tolerance) if judged else None
+        return Table(self.frame[self._judged], self.tolerance) if self._judged else None
 
     def compare(self, golden: Table, name: str) -> tuple[Finding, ...]:
         """Compare columns, rows, then every cell of what both judge."""
@@ -84,34 +83,35 @@ class Table:
 
     def distances(self, other: Table) -> tuple[Distance, ...]:
         """The largest difference of a number in every column; 1 for another text, which has no tolerance."""
-        now, was = self.condensed(), other.condensed()
-        if now is None or was is None:
+        if not self._judged:
             return ()
-        if not now._comparable(was):
+        if not self._comparable(other):
             return (Distance("rows and columns", math.inf, 0.0),)
         return tuple(
-            Distance(str(column), max(now._column_apart(was, column), default=0.0), self._limit(column))
-            for column in now.frame.columns[1:]
+            Distance(column, max(self._column_apart(other, column), default=0.0), self._limit(column))
+            for column in self._judged[1:]
         )
 
     def shifts(self, golden: Table) -> tuple[Shift, ...]:
         """The mean difference of every column of numbers."""
-        now, was = self.condensed(), golden.condensed()
-        if now is None or was is None or not now._comparable(was):
+        if not self._judged or not self._comparable(golden):
             return ()
-        numbers = [c for c in now.frame.columns[1:] if _is_float(now.frame[c]) and _is_float(was.frame[c])]
-        changes = {str(column): float((now.frame[column] - was.frame[column]).mean()) for column in numbers}
-        return tuple(Shift(column, change, self._limit(column)) for column, change in changes.items())
+        numbers = [c for c in self._judged[1:] if _is_float(self.frame[c]) and _is_float(golden.frame[c])]
+        changes = {c: self.frame[c].to_numpy() - golden.frame[c].to_numpy() for c in numbers}
+        return tuple(Shift(c, float(each.mean()), self._limit(c)) for c, each in changes.items() if len(each))
+
+    @property
+    def _judged(self) -> list[str]:
+        return [str(column) for column in self.frame.columns if column not in self.unjudged]
 
     def _comparable(self, other: Table) -> bool:
-        same_columns = list(self.frame.columns) == list(other.frame.columns)
-        return same_columns and list(self.frame.iloc[:, 0]) == list(other.frame.iloc[:, 0])
+        return self._judged == other._judged and list(self.frame.iloc[:, 0]) == list(other.frame.iloc[:, 0])
 
     def _limit(self, column: str) -> float:
         return self.tolerance.get(column, 0.0)
 
     def _column_apart(self, other: Table, column: str) -> Iterator[float]:
-        for now, was in zip(map(_plain, self.frame[column]), map(_plain, other.frame[column]), strict=True):
+        for now, was in zip(self.frame[column].tolist(), other.frame[column].tolist(), strict=True):
             numbers = _is_quantity(now) and _is_quantity(was)
             yield apart(now, was) if numbers else float(now != was)
 
