@@ -1,5 +1,7 @@
 """A shift that no single case shows is found, and chance is not taken for one: the figures of docs/noise.md."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from synthetic import blob, make_case
@@ -9,6 +11,7 @@ from xai_eval.fields import Heatmap, HeatmapTolerance, Label, Score
 from xai_eval.fingerprint import fingerprint_array
 from xai_eval.noise import Noise
 from xai_eval.result import Provenance, Result
+from xai_eval.significance import sign_test
 from xai_eval.systemic import FALSE_DISCOVERIES, LEAST_CASES, Compared, systemic_shifts
 
 FIELDS, TOLERANCE = 20, 1.0
@@ -123,6 +126,23 @@ def test_stages_that_moved_without_a_reason_are_found():
     assert systemic_shifts(compared(np.zeros((12, 1)), stage=moved, versions={"torch": "3"})) == ()
     assert systemic_shifts(compared(np.zeros((12, 1)), stage=moved, noise=measured(0.0, stage=2e-3))) == ()
     assert systemic_shifts(compared(np.zeros((12, 1)), stage=STAGE * (1 + 5e-5))) == ()
+
+
+def test_stages_that_stay_where_they_are_make_nothing_else_more_significant():
+    """Eleven of eleven are no finding in one of 20 fields, whatever else does not move."""
+    changes = np.where(np.random.default_rng(0).random((11, FIELDS)) < 0.5, -0.3, 0.3)
+    changes[:, 3] = 0.3
+    assert sign_test(11, 0) * FIELDS > FALSE_DISCOVERIES > sign_test(11, 0) * (FIELDS + 5) / 6
+    still = {f"stage {i}": STILL for i in range(5)}
+    cases = [
+        dataclasses.replace(
+            each,
+            obtained=dataclasses.replace(each.obtained, stages=still),
+            golden=dataclasses.replace(each.golden, stages=still),
+        )
+        for each in compared(changes)
+    ]
+    assert systemic_shifts(cases) == ()
 
 
 def alarms(draw, runs):

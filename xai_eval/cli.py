@@ -78,13 +78,12 @@ def _asked(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
 
 def _calibrate(options: argparse.Namespace) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    from xai_eval.calibration import calibrate_task
     from xai_eval.floors import keep, refuse_calibration_under_ci
     from xai_eval.report.calibration import calibration_lines
 
     refuse_calibration_under_ci()  # before hours of computing
     goldens = _goldens(options)
-    from xai_eval.calibration import calibrate_task
-
     measured = []
     for name, params in _asked(options).items():
         with nullcontext() if options.quiet else shown():
