@@ -92,13 +92,12 @@ def _let_threads_sleep() -> None:
 
 def _calibrate(options: argparse.Namespace) -> int:
     _let_threads_sleep()
+    from xai_eval.calibration import calibrate_task
     from xai_eval.floors import keep, refuse_calibration_under_ci
     from xai_eval.report.calibration import calibration_lines
 
     refuse_calibration_under_ci()  # before hours of computing
     goldens = _goldens(options)
-    from xai_eval.calibration import calibrate_task
-
     measured = []
     for name, params in _asked(options).items():
         with nullcontext() if options.quiet else shown():

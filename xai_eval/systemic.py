@@ -72,9 +72,9 @@ class Systemic:
     def sentence(self) -> str:
         """The finding in words."""
         return (
-            f"{self.what} of {self.task} on {self.model}: {self.measure} moved by {self.change:+.2g} (median) in "
-            f"{self.one_way} of {self.cases} cases and {self.other_way} times not so, each within its tolerance; by "
-            f"chance with a probability of {self.rate:.1g}."
+            f"{self.what} of {self.task} on {self.model}: {self.measure} {self.change:+.2g} (median) in {self.one_way} "
+            f"of {self.cases} cases, {self.other_way} against it, none of them a finding of its own (false discovery "
+            f"rate {self.rate:.1g})."
         )
 
 
@@ -106,12 +106,13 @@ def systemic_shifts(compared: Sequence[Compared]) -> tuple[Systemic, ...]:
             for question, answer in (*_field_shifts(each), *_stage_shifts(each)):
                 answers[question].append(answer)
     asked = [(question, *_ways(question, given), given) for question, given in answers.items()]
-    asked = [each for each in asked if each[1] + each[2] >= LEAST_CASES]
-    rates = discovery_rates(np.array([sign_test(one, other) for _, one, other, _ in asked]))
+    # What nowhere moved is no question: to count it would only hide the others.
+    asked = [each for each in asked if each[1] > 0 and each[1] + each[2] >= LEAST_CASES]
+    rates = discovery_rates(np.array([_probability(*each[:3]) for each in asked]))
     found = [
         _systemic(question, one, other, given, float(rate))
         for (question, one, other, given), rate in zip(asked, rates, strict=True)
-        if rate <= FALSE_DISCOVERIES and one > other
+        if rate <= FALSE_DISCOVERIES
     ]
     return tuple(sorted(found, key=lambda each: each.rate))
 
@@ -157,6 +158,11 @@ def _ways(question: _Question, answers: Sequence[_Answer]) -> tuple[int, int]:
         return up, len(answers) - up
     down = sum(answer.change < -answer.margin for answer in answers)
     return max(up, down), min(up, down)
+
+
+def _probability(question: _Question, one: int, other: int) -> float:
+    """What chance gives; that a stage stayed where it was in most cases is nothing to wonder at."""
+    return sign_test(one, other) if question.directed or one > other else 1.0
 
 
 def _systemic(question: _Question, one: int, other: int, answers: Sequence[_Answer], rate: float) -> Systemic:

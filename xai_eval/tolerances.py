@@ -109,6 +109,7 @@ class _Place:
 def _places(each: Compared) -> Iterator[tuple[str, _Place]]:
     if each.noise is None:
         return
+    case = each.obtained.case.key
     for name, now in each.obtained.fields.items():
         was = each.golden.fields.get(name)
         if was is None or was.kind != now.kind:
@@ -116,7 +117,7 @@ def _places(each: Compared) -> Iterator[tuple[str, _Place]]:
         for distance in now.distances(was):
             floor = each.noise.floor(name, distance.measure)
             if floor is not None:
-                yield name, _Place(each.obtained.case.key, distance, floor)
+                yield name, _Place(case, distance, floor)
 
 
 def _notes(group: tuple[str, str, str, str], places: Sequence[_Place]) -> Iterator[ToleranceNote]:

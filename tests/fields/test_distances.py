@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from synthetic import TOLERANCE, blob, every_kind, unit_labels
 from test_drift import CHANGES
@@ -37,6 +37,7 @@ def test_whatever_is_a_finding_lies_beyond_the_tolerance(name):
     assert now.compare(was, name) and beyond(now.distances(was))
 
 
+@settings(deadline=None)
 @given(st.floats(0, 0.2), st.floats(0.001, 0.1))
 def test_a_map_is_a_finding_exactly_where_it_is_farther_than_its_tolerance(by, tolerance):
     was = Heatmap(blob(80, 120), TOLERANCE)
@@ -46,6 +47,7 @@ def test_a_map_is_a_finding_exactly_where_it_is_farther_than_its_tolerance(by, t
     assert bool(now.compare(was, "map")) == (distance.value > tolerance)
 
 
+@settings(deadline=None)
 @given(st.floats(-1, 1), st.floats(-1, 1), st.floats(0, 1))
 def test_a_score_too(was, now, tolerance):
     distances = Score(now, tolerance).distances(Score(was, tolerance))

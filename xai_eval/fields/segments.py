@@ -73,6 +73,8 @@ def moved_pixels(first: NDArray[np.integer[Any]], second: NDArray[np.integer[Any
 
     In the direction, of two, in which there are more of them, so that their number is symmetric.
     """
+    if np.array_equal(first, second):  # as almost always; the rest sorts all pixels
+        return np.zeros(first.shape, dtype=bool)
     return max(_lost(first, second), _lost(second, first), key=np.count_nonzero)
 
 

@@ -160,7 +160,7 @@ class Table:
         return tuple(
             Shift(column.name, _mean_difference(column, before), self._limit(column.name))
             for column, before in zip(now.columns[1:], was.columns[1:], strict=True)
-            if column.type == before.type == "float"
+            if column.type == before.type == "float" and column.values
         )
 
     def _comparable(self, other: Table) -> bool:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from xai_eval.floors import Kept, noise_table
 from xai_eval.noise import Noise
-from xai_eval.report.summary import overall_lines
 from xai_eval.report.wording import count, one_line
 
 
@@ -23,7 +22,7 @@ def calibration_lines(kept: Kept, noises: Mapping[str, Noise]) -> list[str]:
         *(f"unmeasured  {name}: {one_line(why)}" for name, why in unmeasured.items()),
         *(f"no golden  {key}: accept one, then calibrate again" for key in kept.without),
         *(f"{v.state}  {v.case.key}  {one_line(v.sentence)} Its noise was not stored." for v in kept.drifted),
-        *overall_lines(kept.overall),
+        *(f"{note.fit}  {one_line(note.sentence)}" for note in kept.overall.tolerances),
         f"noise of {count(len(kept.stored), 'case')} stored",
     ]
 
