@@ -12,7 +12,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xai_eval.cli_options import PARAMETER, build_parser
+from xai_eval.cli_options import build_parser, given_parameters
 from xai_eval.errors import UsageError, XaiEvalError, one_line
 from xai_eval.files import accessible, exists
 from xai_eval.golden import Goldens, Judged, accept, judge_by_run, judge_run, unused_goldens
@@ -45,18 +45,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    # Read when torch is imported. Threads that spin while they wait make small networks ten times slower as soon as
-    # another process wants the same cores.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    _let_threads_sleep()
     from xai_eval.run import plan, run
     from xai_eval.tasks import all_tasks, find_task
 
     names = list(dict.fromkeys(options.task or all_tasks()))
-    given = {
-        name.removeprefix(PARAMETER): value
-        for name, value in vars(options).items()
-        if name.startswith(PARAMETER) and value is not None
-    }
+    given = given_parameters(options)
     goldens = _goldens(options)
     read_quarantine(goldens.folder)  # what is wrong with it is said before anything is computed
     for name in given:
@@ -70,6 +64,23 @@ def _run(options: argparse.Namespace) -> int:
         run(plans, options.out, _progress if not options.quiet else _silent)
         judged, page = _judged_and_reported(options.out, goldens)
         return _print_verdicts(judged, options, page, failing=("drift", "incomparable", "error"))
+
+
+def _explain_drift(options: argparse.Namespace) -> int:
+    _let_threads_sleep()
+    from xai_eval.cli_explain import explain_drift
+
+    print("\n".join(explain_drift(options, _goldens(options))))
+    return EXIT_OK
+
+
+def _let_threads_sleep() -> None:
+    """Set what is read when torch is imported.
+
+    Threads that spin while they wait make small networks ten times slower as soon as another process wants the same
+    cores.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -198,6 +209,7 @@ def _silent(results: Iterator[Result], total: int, name: str) -> Iterator[Result
 _COMMANDS = {
     "run": _run,
     "check": _check,
+    "explain-drift": _explain_drift,
     "diff": _diff,
     "accept": _accept,
     "log": _log,

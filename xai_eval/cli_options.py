@@ -31,24 +31,50 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", dest="command")
     _add_run(commands)
     _add_judging(commands)
+    _add_explain(commands)
     _add_changing(commands)
     _add_rest(commands)
     return parser
 
 
+def given_parameters(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the parameters of tasks that were given, by name."""
+    return {
+        name.removeprefix(PARAMETER): value
+        for name, value in vars(options).items()
+        if name.startswith(PARAMETER) and value is not None
+    }
+
+
 def _add_run(commands: Any) -> None:
     command = _command(commands, "run", "explain, measure and write results and a page; goldens stay untouched")
     command.add_argument("task", nargs="*", metavar="TASK", help="tasks to run (default: all; see `xai-eval list`)")
-    command.add_argument(
-        "--model", metavar="SPEC", help="scenes:objects, torchvision:resnet50, file:PATH.py:FACTORY, ..."
-    )
-    command.add_argument("--images", metavar="SPEC", help="scenes, imagenet-samples, a folder, a file or a glob")
     command.add_argument("--out", type=Path, default=RESULTS, metavar="DIR", help="folder to write (default: reports)")
-    command.add_argument("--device", default="auto", help="auto, cpu, cuda, ... (default: auto)")
+    _add_inputs(command, device="auto")
     command.add_argument("--quiet", action="store_true", help="no progress bar")
     _add_golden(command)
     _add_json(command)
     _add_parameters(command.add_argument_group("parameters of tasks"))
+
+
+def _add_explain(commands: Any) -> None:
+    text = "compute a drifted case again with one factor put back at a time, and say which carries the drift"
+    command = _command(commands, "explain-drift", text)
+    command.add_argument("case", metavar="CASE", help="case key, or the name of a picture")
+    command.add_argument("--old-model", metavar="SPEC", help="the golden's model, where its name does not lead to it")
+    _add_inputs(command, device=None)
+    _add_results(command, "--results")
+    _add_golden(command)
+    _add_parameters(command.add_argument_group("parameters of the task, where the run was not one of `xai-eval run`"))
+
+
+def _add_inputs(command: Any, device: str | None) -> None:
+    command.add_argument(
+        "--model", metavar="SPEC", help="scenes:objects, torchvision:resnet50, file:PATH.py:FACTORY, ..."
+    )
+    command.add_argument("--images", metavar="SPEC", help="scenes, imagenet-samples, a folder, a file or a glob")
+    default = f"default: {device}" if device else "default: as in the run"
+    command.add_argument("--device", default=device, help=f"auto, cpu, cuda, ... ({default})")
 
 
 def _add_parameters(group: Any) -> None:

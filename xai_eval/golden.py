@@ -59,7 +59,7 @@ class Goldens:
         """
         results, broken = self.load_all()
         cases = {key: result.case for key, result in results.items()}
-        key = _resolve(name, {**cases, **{each: _case_of_folder(each) for each in broken}})
+        key = resolve_case(name, {**cases, **{each: _case_of_folder(each) for each in broken}})
         return key, read_history(self.folder / key)
 
     def remove(self, key: str) -> None:
@@ -202,7 +202,7 @@ def _require_a_person(reason: str) -> None:
 def _obtained(name: str, judged: Judged) -> str:
     """Return the key of the result that `name` names; one that cannot be read says why."""
     cases = {key: result.case for key, result in judged.results.items()}
-    key = _resolve(name, {**cases, **{each: _case_of_folder(each) for each in judged.broken}})
+    key = resolve_case(name, {**cases, **{each: _case_of_folder(each) for each in judged.broken}})
     if key in judged.broken:
         told = next((v.sentence for v in judged.verdicts if v.case.key == _case_of_folder(key).key), "it is damaged.")
         raise UsageError(f"the result of {key} cannot be read, so accepting it is refused: {told} Run again.")
@@ -243,7 +243,12 @@ def _scope(record: RunRecord) -> set[Scope]:
     return set(itertools.product(record.tasks, record.inputs, record.models))
 
 
-def _resolve(name: str, cases: Mapping[str, Case]) -> str:
+def resolve_case(name: str, cases: Mapping[str, Case]) -> str:
+    """Return the key of the case that a person names by its key, without its hash, or by its input.
+
+    Raises:
+        UsageError: no case is called so, or several are.
+    """
     if name in cases:
         return name
     matches = [key for key, case in cases.items() if name in _names(case)]

@@ -26,6 +26,14 @@ def shown() -> Iterator[None]:
         _shown.reset(token)
 
 
+def say(sentence: str) -> None:
+    """Tell whoever watches something that they would otherwise find only in the result."""
+    if _shown.get():
+        from tqdm import tqdm
+
+        tqdm.write(sentence, file=sys.stderr)
+
+
 @contextmanager
 def progress(total: int, what: str, unit: str) -> Iterator[Advance]:
     """Open a progress bar with rate and remaining time; the function it gives takes how many more are done."""

@@ -8,6 +8,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from xai_eval.errors import InputUnavailable, StorageError, XaiEvalError
 from xai_eval.files import accessible, exists, read_json, write_file
@@ -19,6 +20,7 @@ SCHEMA = 1
 _KINDS: Mapping[str, type | tuple[type, ...]] = {
     "planned": int,
     "failures": dict,
+    "requests": dict,
     "versions": dict,
     "device": str,
     "when": str,
@@ -39,6 +41,8 @@ class RunRecord:
         selections: those of which only a part was run, so that goldens of the rest are not unused.
         planned: number of cases that the run set out to measure.
         failures: what went wrong, by input; a run with failures is incomplete.
+        requests: how each task was asked for (model, images, device, params), as JSON values: whoever wants to compute
+            a case again in the same place asks the same. Empty for runs of pytest.
         versions: library name -> version.
         device: as torch names it.
         when: start of the run, ISO 8601 in UTC. Results carry no time, so that equal ones are equal bytes.
@@ -52,6 +56,7 @@ class RunRecord:
     planned: int
     selections: tuple[str, ...] = ()
     failures: Mapping[str, str] = field(default_factory=dict)
+    requests: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     device: str = "cpu"
     when: str = ""

@@ -38,6 +38,7 @@ class Plan:
         complete: false where it is a selection, such as one file of a folder.
         count: how many results there will be.
         results: computes as it is iterated, once.
+        request: how it was asked for, as JSON values.
     """
 
     task: str
@@ -46,6 +47,7 @@ class Plan:
     complete: bool
     count: int
     results: Iterator[Result]
+    request: Mapping[str, Any]
 
 
 def evaluate(
@@ -93,15 +95,27 @@ def plan(
     from xai_eval.inputs.models import load_model
 
     found = find_task(task)
-    loaded = _load(found, found.images if images is None else images)
+    loaded = load_inputs(found, found.images if images is None else images)
     classifier = load_model(found.model if model is None else model, device=choose_device(device))
     results = found(classifier, loaded, **(params or {}))
     complete = not isinstance(loaded, ImageSet) or loaded.complete
     count = results.count if isinstance(results, Results) else len(loaded) + found.whole_set
-    return Plan(found.name, classifier.name, loaded.name, complete, count, iter(results))
+    request = {"model": _spec(model), "images": _spec(images), "device": device, "params": dict(params or {})}
+    return Plan(found.name, classifier.name, loaded.name, complete, count, iter(results), request)
 
 
-def _load(task: Task, images: str | os.PathLike[str] | ImageSet | ProbeSet) -> ImageSet | ProbeSet:
+def _spec(given: object) -> str | None:
+    """What was given by name or path; None for the default, and for what was loaded already."""
+    return os.fspath(given) if isinstance(given, str | os.PathLike) else None
+
+
+def load_inputs(task: Task, images: str | os.PathLike[str] | ImageSet | ProbeSet) -> ImageSet | ProbeSet:
+    """Load the pictures or the probe set of a task, given by name, by path or loaded already.
+
+    Raises:
+        UsageError: the task takes the other kind.
+        InputUnavailable: there are no pictures, or they cannot be read.
+    """
     from xai_eval.inputs.images import ImageSet, load_images
     from xai_eval.inputs.probe_set import ProbeSet
     from xai_eval.inputs.probes import load_probe
@@ -178,6 +192,7 @@ def _record(plans: Sequence[Plan]) -> RunRecord:
         inputs=tuple(dict.fromkeys(p.inputs for p in plans)),
         planned=sum(p.count for p in plans),
         selections=tuple(dict.fromkeys(p.inputs for p in plans if not p.complete)),
+        requests={p.task: p.request for p in plans},
         versions={"python": platform.python_version()},
         when=now(),
     )

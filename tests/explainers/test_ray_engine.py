@@ -98,3 +98,12 @@ def test_shards_of_an_earlier_run_are_taken_and_the_rest_is_computed(cluster, tm
     found = sweep(slow_study(), Checkpoints(tmp_path), engine=on_ray)
     assert_same(found, expected)
     assert (tmp_path / "shard-00000.json").stat().st_mtime_ns == kept
+
+
+@pytest.mark.slow
+def test_shards_that_start_later_send_fewer_maps(cluster, tmp_path):
+    """Else the maps of a large probe set, most of which no threshold leaves, would fill every disk."""
+    study = make_study(count=96, layers=("layer3",), batches_per_shard=1)
+    sweep(study, Checkpoints(tmp_path), engine=on_ray)
+    kept = [len(Checkpoints(tmp_path).load(index).layers[0].maps.units) for index in range(24)]
+    assert min(kept[12:]) < 0.7 * max(kept[:4]) == 0.7 * 4 * 64

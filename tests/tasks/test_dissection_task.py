@@ -320,6 +320,14 @@ def test_from_the_command_line_to_page_figures_and_tables(tmp_path, capsys, cach
     assert "layer4: 128 units" in page
 
 
+def test_the_command_line_says_what_a_reader_should_know(tmp_path, capsys, cache):
+    asked = ["run", "dissection", "--images", "scenes:99", "--against", "none", "--layers", "layer4", "--shuffles", "0"]
+    folders = ["--out", str(tmp_path / "reports"), "--golden", str(tmp_path / "golden")]
+    assert main([*asked, *folders, "--similarity", "soft_wpmi"]) == 0
+    said = capsys.readouterr().err
+    assert "soft_wpmi looks at the top 9 pictures of a unit, not at 100 as published." in said
+
+
 def test_few_words_are_compared_by_the_function_without_a_prior(cache):
     """And a probe set smaller than the published number of top images has as many as fit."""
     few = {"images": "scenes:48", "device": "cpu", "against": "none", "layers": ["layer4"], "shuffles": 0}
@@ -328,4 +336,7 @@ def test_few_words_are_compared_by_the_function_without_a_prior(cache):
     assert set(found["clip_units"].frame["label"].dropna()) <= set(load_concepts("scenes").concepts)
     (wpmi,) = evaluate("dissection", **{**few, "similarity": "soft_wpmi"})
     assert wpmi.case.params["similarity"] == {"name": "soft_wpmi", "top_k": 4}
+    note = "soft_wpmi looks at the top 4 pictures of a unit, not at 100 as published"
+    assert note in wpmi.provenance.parameters["notes"]
+    assert not any("published" in each for each in found.provenance.parameters["notes"])
     assert default_similarity(100) == "soft_wpmi"

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xai_eval.errors import UsageError
-from xai_eval.progress import progress
+from xai_eval.progress import progress, say
 from xai_eval.tasks.dissection_request import Request
 from xai_eval.tasks.environment import device_name, library_versions, precision_flags
 
@@ -63,11 +63,15 @@ def dissect(request: Request) -> Iterator[Labelled]:
     from xai_eval.explainers.dissection.sweep import sweep
 
     study = request.study
+    for note in (*request.notes, *(request.vocabulary.notes if request.vocabulary else ())):
+        say(f"{note}.")
     first = first_pictures(study)
     _check_methods(request, first)
     checkpoints = Checkpoints.of(study.key({**_surroundings(request), "canary": digest_of(first)}))
     with progress(len(study.probe), study.probe.name, "picture") as advance:
         swept = sweep(study, checkpoints, engine=request.engine, advance=advance)
+    for skipped in swept.whole.skipped:
+        say(f"{skipped.name} is left out: {skipped.reason}")
     found = _all_labelled(request, swept)
     yield Labelled(swept, tuple(tuple(next(found) for _ in model.layers) for model in study.models))
     checkpoints.remove()

@@ -68,6 +68,11 @@ class Request:
     engine: Engine
     params: dict[str, Any]
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the results should know about how they came about."""
+        return (*self.study.probe.notes, *(self.similarity.notes if self.vocabulary else ()))
+
 
 def check_request(
     classifier: Classifier,

@@ -152,7 +152,7 @@ def _layer_stages(layers: Sequence[LabelledLayer], frames: Frames) -> Iterator[t
 def _provenance(request: Request, labelled: Labelled, models: Sequence[Dissected]) -> Provenance:
     study, sweep = request.study, labelled.sweep
     digests = {"probe": study.probe.digest}
-    parameters: dict[str, Any] = {"notes": list(study.probe.notes), "batch_size": study.batch_size}
+    parameters: dict[str, Any] = {"notes": list(request.notes), "batch_size": study.batch_size}
     for model in models:
         name = model.classifier.name
         digests["weights" if len(models) == 1 else f"weights of {name}"] = model.classifier.weights_digest

@@ -43,6 +43,14 @@ class Similarity:
             return {"top_k": self.top_k}
         return {"seed": self.seed} if self.name == "rank_reorder" else {}
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What differs from the published function."""
+        published = _TOP_K.get(self.name)
+        if published is None or self.top_k is None or self.top_k >= published:
+            return ()
+        return (f"{self.name} looks at the top {self.top_k} pictures of a unit, not at {published} as published",)
+
 
 def default_similarity(words: int) -> str:
     """Return the published function, or cos cubed where the words are few.

@@ -6,15 +6,17 @@ had come in are on disk here.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
 from xai_eval.errors import InputUnavailable, UsageError, XaiEvalError, one_line
 from xai_eval.explainers.dissection.checkpoint import Checkpoints
 from xai_eval.explainers.dissection.pictures import Skipped
+from xai_eval.explainers.dissection.quantile import TopValues
 from xai_eval.explainers.dissection.shard import Shard
 from xai_eval.explainers.dissection.study import Study
-from xai_eval.explainers.dissection.sweep import Advance, check_readable, observe_shard
+from xai_eval.explainers.dissection.sweep import Advance, bounds_of, check_readable, merged_tops, observe_shard
 
 
 def on_ray(study: Study, checkpoints: Checkpoints, advance: Advance) -> Shard:
@@ -25,21 +27,40 @@ def on_ray(study: Study, checkpoints: Checkpoints, advance: Advance) -> Shard:
         InputUnavailable: no cluster can be reached, or it loses what was computed more often than can be repeated.
     """
     ray = _connected()
-    shared = ray.put(study)
-    observe = ray.remote(_observe).options(max_retries=-1)
-    pending: dict[Any, int] = {}
-    leaves: list[Any] = []
-    for index, positions in enumerate(study.shards):
+    collected = _Collected(ray, study)
+    waiting = []
+    for index in range(len(study.shards)):
         known = checkpoints.load(index)
-        leaves.append(observe.remote(shared, positions) if known is None else ray.put(known))
         if known is None:
-            pending[leaves[-1]] = index
+            waiting.append(index)
         else:
-            advance(len(positions))
-    _save_as_they_come(ray, study, checkpoints, pending, advance)
-    strip = ray.remote(_without_maps).options(max_retries=-1)
-    whole: Shard = _got(ray, _tree(ray, [strip.remote(leaf) for leaf in leaves]))
+            collected.add(index, known)
+            advance(len(study.shards[index]))
+    _compute(ray, study, checkpoints, waiting, collected, advance)
+    whole: Shard = _got(ray, _tree(ray, [collected.parts[index] for index in range(len(study.shards))]))
     return whole
+
+
+class _Collected:
+    """The shards that are there: on the cluster without their maps, which would fill its memory.
+
+    Attributes:
+        parts: references to them, by index.
+        tops: largest values of all of them: they bound the thresholds of those that are still to come.
+    """
+
+    def __init__(self, ray: Any, study: Study) -> None:
+        self._ray, self._study = ray, study
+        self._skipped: list[Skipped] = []
+        self.parts: dict[int, Any] = {}
+        self.tops: tuple[TopValues | None, ...] = ()
+
+    def add(self, index: int, shard: Shard) -> None:
+        """Take a shard in; InputUnavailable if too many pictures cannot be read by now."""
+        self._skipped.extend(shard.skipped)
+        check_readable(self._study, self._skipped)
+        self.tops = merged_tops(self.tops, shard.tops)
+        self.parts[index] = self._ray.put(shard.without_maps)
 
 
 def _connected() -> Any:
@@ -59,18 +80,31 @@ def _connected() -> Any:
     return ray
 
 
-def _save_as_they_come(
-    ray: Any, study: Study, checkpoints: Checkpoints, pending: dict[Any, int], advance: Advance
+def _compute(
+    ray: Any, study: Study, checkpoints: Checkpoints, waiting: Sequence[int], collected: _Collected, advance: Advance
 ) -> None:
-    skipped: list[Skipped] = []
-    while pending:
-        (ready, *_), _ = ray.wait(list(pending), num_returns=1)
-        index = pending.pop(ready)
+    """Compute the shards that are not there yet, only as many at once as keep the cluster busy.
+
+    Those that start later know more about the thresholds, and have fewer maps to send.
+    """
+    shared = ray.put(study)
+    observe = ray.remote(observe_shard).options(max_retries=-1)
+    queue, running = deque(waiting), dict[Any, int]()
+    while queue or running:
+        while queue and len(running) < _room(ray):
+            index = queue.popleft()
+            running[observe.remote(shared, study.shards[index], bounds_of(collected.tops))] = index
+        (ready, *_), _ = ray.wait(list(running), num_returns=1)
+        index = running.pop(ready)
         shard: Shard = _got(ray, ready)
         checkpoints.save(index, shard)
-        skipped.extend(shard.skipped)
-        check_readable(study, skipped)
+        collected.add(index, shard)
         advance(len(study.shards[index]))
+
+
+def _room(ray: Any) -> int:
+    """Two shards a core: one that it works on, and the next."""
+    return max(2, 2 * int(ray.cluster_resources().get("CPU", 1)))
 
 
 def _got(ray: Any, reference: Any) -> Any:
@@ -93,15 +127,6 @@ def _tree(ray: Any, level: Sequence[Any]) -> Any:
     while len(level) > 1:
         level = [join.remote(*level[start : start + 2]) for start in range(0, len(level), 2)]
     return level[0]
-
-
-def _observe(study: Study, positions: range) -> Shard:
-    # Shards begin at any time and anywhere, so none knows what the others found.
-    return observe_shard(study, positions, ())
-
-
-def _without_maps(shard: Shard) -> Shard:
-    return shard.without_maps
 
 
 def _joined(*parts: Shard) -> Shard:

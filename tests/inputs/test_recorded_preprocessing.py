@@ -1,0 +1,44 @@
+"""The preparation made from its description, against torchvision's own."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from xai_eval.errors import UsageError
+from xai_eval.inputs.preprocessing import fixed_size_preprocessing, imagenet_preprocessing
+from xai_eval.inputs.recorded_preprocessing import recorded_preprocessing
+
+PRESETS = {
+    "imagenet": imagenet_preprocessing(),
+    "fixed size": fixed_size_preprocessing(96, (0.45, 0.4, 0.5), (0.25, 0.3, 0.2)),
+}
+
+
+@pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)
+@pytest.mark.parametrize("size", [(96, 96), (300, 217), (217, 300), (1000, 257), (256, 256), (61, 640)])
+def test_it_is_the_preset(preset, size):
+    rng = np.random.default_rng(sum(size))
+    picture = Image.fromarray(rng.integers(0, 256, (*size, 3), dtype=np.uint8))
+    again = recorded_preprocessing(preset.describe())
+    np.testing.assert_array_equal(again.view(picture), preset.view(picture))
+    torch.testing.assert_close(again(picture), preset(picture), rtol=0, atol=1e-6)
+    views = torch.from_numpy(np.stack([preset.view(picture)] * 2))
+    torch.testing.assert_close(again.from_view(views), preset.from_view(views), rtol=0, atol=1e-6)
+    mask = rng.random(size) < 0.5
+    np.testing.assert_array_equal(again.mask(mask), preset.mask(mask))
+    assert again.describe() == preset.describe()
+
+
+@pytest.mark.parametrize(
+    "described",
+    [
+        None,
+        {"kind": "timm"},
+        {**PRESETS["imagenet"].describe(), "interpolation": "lanczos"},
+        {**PRESETS["imagenet"].describe(), "crop": 300},
+    ],
+)
+def test_what_no_description_tells_is_refused(described):
+    with pytest.raises(UsageError, match="cannot be made anew from its description"):
+        recorded_preprocessing(described)

@@ -1,0 +1,77 @@
+"""A preparation made anew from its description alone, so that a library which changed can be told from its recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from xai_eval.errors import UsageError
+
+_KIND = "torchvision ImageClassification"
+_INTERPOLATIONS = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+}
+
+
+@dataclass(frozen=True)
+class RecordedPreset:
+    """torchvision's classification preset as a provenance describes it, by Pillow and numpy.
+
+    Attributes:
+        described: what `TorchvisionPreset.describe` gave when the golden was made.
+    """
+
+    described: Mapping[str, Any]
+
+    def __call__(self, image: Image.Image) -> torch.Tensor:
+        """Resize, crop and normalise a picture: float32 (3, H, W)."""
+        return self.from_view(torch.from_numpy(self.view(image))[None])[0]
+
+    def view(self, image: Image.Image) -> NDArray[np.uint8]:
+        """Return the resized and cropped picture, uint8 (H, W, 3)."""
+        return np.array(self._geometry(image, _INTERPOLATIONS[self.described["interpolation"]]), dtype=np.uint8)
+
+    def from_view(self, views: torch.Tensor) -> torch.Tensor:
+        """Normalise views, uint8 (N, H, W, 3) to float32 (N, 3, H, W)."""
+        mean, std = (np.array(self.described[name], dtype=np.float32)[:, None, None] for name in ("mean", "std"))
+        scaled = views.cpu().numpy().transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)
+        return torch.from_numpy(np.ascontiguousarray((scaled - mean) / std)).to(views.device)
+
+    def mask(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Resize and crop a mask like the picture, by nearest neighbour."""
+        drawn = Image.fromarray(np.asarray(mask, dtype=np.uint8) * 255)
+        return np.asarray(self._geometry(drawn, Image.Resampling.NEAREST)) > 0
+
+    def describe(self) -> dict[str, Any]:
+        """Return the description that it was made from."""
+        return dict(self.described)
+
+    def _geometry(self, image: Image.Image, resampling: Image.Resampling) -> Image.Image:
+        shorter, crop = self.described["resize"], self.described["crop"]
+        width, height = (int(shorter * side / min(image.size)) for side in image.size)
+        resized = image if image.size == (width, height) else image.resize((width, height), resampling)
+        # Half pixels as torchvision rounds them.
+        left, top = (round((side - crop) / 2.0) for side in (width, height))
+        return resized.crop((left, top, left + crop, top + crop))
+
+
+def recorded_preprocessing(described: object) -> RecordedPreset:
+    """Return the preparation that a provenance describes.
+
+    Raises:
+        UsageError: it is of a kind that cannot be made from its description.
+    """
+    if not isinstance(described, Mapping) or described.get("kind") != _KIND:
+        kind = described.get("kind") if isinstance(described, Mapping) else described
+        raise UsageError(f"a preprocessing of the kind {kind!r} cannot be made anew from its description")
+    if described["interpolation"] not in _INTERPOLATIONS or described["crop"] > described["resize"]:
+        raise UsageError(f"the preprocessing {dict(described)} cannot be made anew from its description")
+    return RecordedPreset(described)
