@@ -125,7 +125,9 @@ def test_a_case_in_quarantine_that_did_not_run_fails(place):
         file.unlink()
     (place / "reports" / "results" / B.case.key).rmdir()
     write_run(place, A)
-    assert verdicts(place)["photos/b.jpg"].state is State.UNUSED
+    unused = verdicts(place)["photos/b.jpg"]
+    assert unused.state is State.UNUSED
+    assert unused.sentence.endswith("(Mira: upstream mends it). It fails all the same: it was not measured.")
     assert main(["check"]) == 1
 
 

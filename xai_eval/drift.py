@@ -87,7 +87,10 @@ class Verdict:
     @property
     def sentence(self) -> str:
         """The verdict in words: what, where it began, what changed in between, and whether it is set aside."""
-        return f"{self._judgement} {self.quarantine.sentence}" if self.quarantine else self._judgement
+        if self.quarantine is None:
+            return self._judgement
+        excuse = " It fails all the same: it was not measured." if self.state in _NOT_MEASURED else ""
+        return f"{self._judgement} {self.quarantine.sentence}{excuse}"
 
     @property
     def _judgement(self) -> str:

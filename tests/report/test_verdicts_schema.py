@@ -16,7 +16,7 @@ from xai_eval.drift import Change, StageShift, State, Verdict, judge_all
 from xai_eval.fields import Finding, Severity
 from xai_eval.quarantine import Quarantine
 from xai_eval.report import verdicts_document
-from xai_eval.report.causes import Cause
+from xai_eval.report.cause_kinds import Cause
 from xai_eval.report.verdicts import SCHEMA
 from xai_eval.result import Case
 

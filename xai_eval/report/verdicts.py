@@ -14,7 +14,7 @@ from xai_eval.fields import Finding, Severity
 from xai_eval.fields.numbers import to_json
 from xai_eval.overall import NOTHING, Overall
 from xai_eval.record import RunRecord
-from xai_eval.report.causes import causes
+from xai_eval.report.cause_kinds import cause_kinds
 from xai_eval.report.summary import count_severities, count_states, worst_first
 from xai_eval.tolerances import ToleranceNote
 
@@ -70,7 +70,7 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
         "sentence": verdict.sentence,
         "findings": [_finding(finding) for finding in verdict.findings],
         "origin": {"stage": origin.name, "change": to_json(origin.change)} if origin else None,
-        "causes": [str(cause) for cause in causes(verdict)],
+        "causes": [str(cause) for cause in cause_kinds(verdict)],
         "changes": [dataclasses.asdict(change) for change in verdict.changes],
         "quarantine": {**dataclasses.asdict(aside), "expires": str(aside.expires)} if aside else None,
     }

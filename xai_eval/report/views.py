@@ -11,7 +11,7 @@ from textwrap import shorten
 from xai_eval.drift import State, Verdict
 from xai_eval.fields import Document, Field, Finding, Heatmap, Label, Ranking, Score, Table
 from xai_eval.report.cases import AUDIT, ReportCase
-from xai_eval.report.causes import causes
+from xai_eval.report.cause_kinds import cause_kinds
 from xai_eval.report.chain import Stage, stage_chain
 from xai_eval.report.comparisons import Comparison, comparison
 from xai_eval.report.curves import curve_panels
@@ -102,7 +102,7 @@ def case_view(case: ReportCase, accept: str) -> CaseView:
         more_findings=_findings(f"{len(verdict.findings) - _FINDINGS} more", verdict.findings[_FINDINGS:]),
         origin=_origin(case),
         stages=() if is_fine(verdict) else stage_chain(case),
-        causes=tuple(map(str, causes(verdict))),
+        causes=tuple(map(str, cause_kinds(verdict))),
         changes=tuple(map(str, verdict.changes)),
         accept=accept if verdict.state in _ACCEPTABLE else None,
         details=_details(case),

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from xai_eval.drift import State, judge, missing
-from xai_eval.report.causes import Cause, causes
+from xai_eval.report.cause_kinds import Cause, cause_kinds
 from xai_eval.result import Provenance
 
 BEFORE = Provenance(
@@ -34,25 +34,25 @@ def judged(build, **changes):
 def test_every_change_has_its_kind(build, cause):
     verdict = judged(build, **CHANGES[cause])
     assert verdict.state is State.DRIFT
-    assert causes(verdict) == (Cause(cause),)
+    assert cause_kinds(verdict) == (Cause(cause),)
 
 
 def test_precision_flags_belong_to_the_device_and_seeds_to_the_parameters(build):
-    assert causes(judged(build, precision={"mkldnn": "off"}, seed=3)) == (Cause.PARAMETER, Cause.DEVICE)
+    assert cause_kinds(judged(build, precision={"mkldnn": "off"}, seed=3)) == (Cause.PARAMETER, Cause.DEVICE)
 
 
 def test_several_changes_are_several_causes(build):
-    assert causes(judged(build, **CHANGES["weights"], **CHANGES["version"])) == (Cause.WEIGHTS, Cause.VERSION)
+    assert cause_kinds(judged(build, **CHANGES["weights"], **CHANGES["version"])) == (Cause.WEIGHTS, Cause.VERSION)
 
 
 def test_a_replaced_model_is_weights_and_a_changed_experiment_its_parameters(build):
     was, now = build.result(), build.result(model="other", gradcam=build.heat(build.spot(0.8, 0.8)))
-    assert causes(judge(now, was)) == (Cause.WEIGHTS,)
+    assert cause_kinds(judge(now, was)) == (Cause.WEIGHTS,)
     asked = dataclasses.replace(was, case=dataclasses.replace(was.case, params={"target": "intended"}))
-    assert causes(judge(asked, was)) == (Cause.PARAMETER,)
+    assert cause_kinds(judge(asked, was)) == (Cause.PARAMETER,)
 
 
 def test_what_did_not_drift_has_no_cause(build):
     was = build.result()
-    assert causes(judge(dataclasses.replace(was, provenance=Provenance(versions={"torch": "9"})), was)) == ()
-    assert causes(missing(was.case)) == ()
+    assert cause_kinds(judge(dataclasses.replace(was, provenance=Provenance(versions={"torch": "9"})), was)) == ()
+    assert cause_kinds(missing(was.case)) == ()

@@ -26,7 +26,7 @@ class Cause(enum.StrEnum):
     NOTHING = "nothing recorded"
 
 
-def causes(verdict: Verdict) -> tuple[Cause, ...]:
+def cause_kinds(verdict: Verdict) -> tuple[Cause, ...]:
     """Return the kinds of everything that changed, in the order of `Cause`; none where nothing was found to differ."""
     if verdict.state not in (State.DRIFT, State.INCOMPARABLE):
         return ()
