@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from xai_eval.fields import Weights
-from xai_eval.metrics.seeds import PICTURES_AN_ALARM, seed_tolerance
+from xai_eval.metrics.seeds import PICTURES_AN_ALARM, least_overlap, seed_tolerance
 
 CLASSES, SUPERPIXELS, SEEDS = 5, 30, 5
 NAMES = tuple(f"class {i}" for i in range(CLASSES))
@@ -90,3 +90,34 @@ def test_quantiles_are_student_s_and_fisher_s_as_simulated():
     assert (errors > tolerance.errors).any(axis=1).mean() == pytest.approx(0.5 / PICTURES_AN_ALARM, rel=0.3)
     ratio = np.sqrt(first.var(axis=2, ddof=1).mean(axis=1) / second.var(axis=2, ddof=1).mean(axis=1))
     assert (np.maximum(ratio, 1 / ratio) > tolerance.ratio).mean() == pytest.approx(0.5 / PICTURES_AN_ALARM, rel=0.3)
+
+
+FOUR_BY_THREE = np.repeat(np.arange(12).reshape(3, 4), 10, axis=0).repeat(10, axis=1)
+
+
+def best_five(weights):
+    return set(np.argsort(-weights)[:5]) & set(np.flatnonzero(weights > 0))
+
+
+def test_masks_of_an_explainer_without_chance_must_be_the_same():
+    weights = np.linspace(1.0, -0.1, 12)
+    assert least_overlap(weights, 0.0, 5, FOUR_BY_THREE, 5) == 1.0
+    assert least_overlap(weights, 0.001, 5, FOUR_BY_THREE, 5) == 1.0
+    assert least_overlap(np.full(12, -1.0), 0.1, 5, FOUR_BY_THREE, 5) == 1.0
+
+
+def test_two_superpixels_as_good_as_each_other_may_change_places():
+    weights = np.array([1.0, 0.9, 0.8, 0.7, 0.2, 0.2, *np.zeros(6) - 0.5])
+    weights[4] += 1e-4
+    assert least_overlap(weights, 0.01, 5, FOUR_BY_THREE, 5) == pytest.approx(4 / 6)
+
+
+def test_masks_of_two_runs_seldom_overlap_less():
+    rng, true, deviation, seeds, low = np.random.default_rng(5), np.linspace(0.6, 0.0, 12), 0.05, 5, 0
+    for _ in range(400):
+        first, second = true + rng.normal(0, deviation / math.sqrt(seeds), (2, 12))
+        ours, theirs = best_five(first), best_five(second)
+        overlap = len(ours & theirs) / len(ours | theirs)  # all superpixels are of one size
+        low += overlap < least_overlap(first, deviation, seeds, FOUR_BY_THREE, 5) - 1e-9
+    # 0.4 are expected, and a few more, because overlaps come in steps; more than 4 have a probability below 1e-3.
+    assert low <= 4

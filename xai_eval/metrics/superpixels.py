@@ -36,22 +36,6 @@ def best_superpixels(weights: Values, count: int) -> NDArray[np.intp]:
     return order[weights[order] > ROUNDING][:count]
 
 
-def in_or_out(weights: Values, count: int, chance: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return the superpixels that are surely among the best `count`, and those that may be.
-
-    Args:
-        weights: of the superpixels, (F,).
-        count: how many are best.
-        chance: by how much the difference of two weights may change.
-    """
-    ordered = np.sort(weights)[::-1]
-    last = ordered[count - 1] if len(ordered) >= count else -np.inf
-    next_best = ordered[count] if len(ordered) > count else -np.inf
-    surely = (weights > next_best + chance) & (weights > ROUNDING + chance)
-    maybe = (weights >= last - chance) & (weights > ROUNDING - chance)
-    return np.flatnonzero(surely), np.flatnonzero(maybe)
-
-
 def mask_of(superpixels: NDArray[np.integer[Any]], segments: Labels) -> NDArray[np.bool_]:
     """Return the pixels of some superpixels, (h, w)."""
     return np.isin(segments, superpixels)

@@ -17,15 +17,16 @@ from xai_eval.fields import (
     HeatmapTolerance,
     Label,
     Mask,
+    SeedTolerance,
     Segments,
     Table,
     Weights,
 )
 from xai_eval.fingerprint import fingerprint_array
 from xai_eval.metrics.localisation import half_cell
-from xai_eval.metrics.seeds import seed_tolerance
+from xai_eval.metrics.seeds import least_overlap, seed_tolerance
 from xai_eval.metrics.stability import TOP
-from xai_eval.metrics.superpixels import best_superpixels, in_or_out, mask_of, positive_map
+from xai_eval.metrics.superpixels import best_superpixels, mask_of, positive_map
 from xai_eval.result import Case, Result
 from xai_eval.tasks import task
 from xai_eval.tasks.asked import check_asked
@@ -132,8 +133,7 @@ def _evaluate(
     cam = cam_maps(subject, case.params["layer"])
     run = run_lime(subject, segmentation, settings, range(seed, seed + case.params["seeds"]))
     weights = _weights(subject, run)
-    chance = _chance(run, weights)
-    maps = {"lime": _map(run, chance), "gradcam": Heatmap(cam.image[0], MAP_TOLERANCE)}
+    maps = {"lime": _map(run, weights.tolerance), "gradcam": Heatmap(cam.image[0], MAP_TOLERANCE)}
     margin = half_cell(cam.layer[0].shape, cam.image[0].shape)
     rows = [map_row(name, heatmap, subject.mask, margin) for name, heatmap in maps.items()]
     fields: dict[str, Field] = {
@@ -142,7 +142,7 @@ def _evaluate(
         "segments": Segments(run.segments),
         "weights": weights,
         **maps,
-        f"lime_top{TOP}": _top_mask(run, chance),
+        f"lime_top{TOP}": _top_mask(run),
         "table": Table(pd.DataFrame(rows), TABLE_TOLERANCE),
         "surrogates": _surrogates(subject, run),
         "stability": _stability(run),
@@ -156,27 +156,25 @@ def _evaluate(
     )
 
 
-def _chance(run: LimeRun, weights: Weights) -> float:
-    """By how much two mean weights of the explained class may differ, each of its own seeds or superpixel."""
-    deviation = float(np.sqrt(np.mean(np.nan_to_num(run.stability.spread) ** 2)))
-    return weights.tolerance.of_means(deviation)
+def _deviation(run: LimeRun) -> float:
+    """Standard deviation of one seed's weights of the explained class, pooled over superpixels."""
+    return float(np.sqrt(np.mean(np.nan_to_num(run.stability.spread) ** 2)))
 
 
-def _map(run: LimeRun, chance: float) -> Heatmap:
+def _map(run: LimeRun, tolerance: SeedTolerance) -> Heatmap:
     """The positive weights on the picture; it may move by what a weight and the largest may move by chance."""
     most = float(run.stability.mean.max())
-    between_seeds = math.sqrt(2) * chance / most if most > 0 else 0.0
+    between_seeds = math.sqrt(2) * tolerance.of_means(_deviation(run)) / most if most > 0 else 0.0
     largest = float(np.clip(between_seeds, MAP_TOLERANCE.largest, LOOSEST_MAP))
     return Heatmap(positive_map(run.stability.mean, run.segments), HeatmapTolerance(largest=round(largest, 4)))
 
 
-def _top_mask(run: LimeRun, chance: float) -> Mask:
-    """The best superpixels; those that chance may take in or leave out may differ."""
-    mean = run.stability.mean
-    best = best_superpixels(mean, TOP)
-    sure, possible = (mask_of(each, run.segments).sum() for each in in_or_out(mean, TOP, math.sqrt(2) * chance))
-    least = float(np.clip(sure / max(possible, 1), LEAST_OVERLAP, 0.99))
-    return Mask(mask_of(best, run.segments), least_iou=math.floor(least * 1e4) / 1e4)
+def _top_mask(run: LimeRun) -> Mask:
+    """The best superpixels; it may differ by what chance makes of them."""
+    mean, seeds = run.stability.mean, len(run.explanations)
+    least = least_overlap(mean, _deviation(run), seeds, run.segments, TOP)
+    least = float(np.clip(least, LEAST_OVERLAP, 0.99))
+    return Mask(mask_of(best_superpixels(mean, TOP), run.segments), least_iou=math.floor(least * 1e4) / 1e4)
 
 
 def _weights(subject: Subject, run: LimeRun) -> Weights:
