@@ -129,12 +129,12 @@ def test_an_archive_that_unpacks_to_gigabytes_is_refused(tmp_path, monkeypatch):
 
 
 def test_a_document_without_its_parts_is_refused(saved):
-    from xai_eval.result import _sign
+    from xai_eval.signed import sign
 
     path = saved / RESULT_FILE
     document = json.loads(path.read_text())
     del document["case"]
-    path.write_text(json.dumps(_sign(document)))
+    path.write_text(json.dumps(sign(document)))
     with pytest.raises(StorageError, match="holds no valid result"):
         Result.load(saved)
 
@@ -155,21 +155,21 @@ def test_a_document_with_hostile_numbers_or_nesting_is_refused(saved, seed):
 @pytest.mark.parametrize("part", ["case", "fields", "stages", "provenance"])
 @pytest.mark.parametrize("value", [None, 3, "text", [[]], [{"name": []}], {"params": 3}, {"kind": "mask"}])
 def test_a_signed_document_can_hold_anything(saved, part, value):
-    from xai_eval.result import _sign
+    from xai_eval.signed import sign
 
     path = saved / RESULT_FILE
-    path.write_text(json.dumps(_sign({**json.loads(path.read_text()), part: value})))
+    path.write_text(json.dumps(sign({**json.loads(path.read_text()), part: value})))
     with pytest.raises(StorageError):
         Result.load(saved)
 
 
 @pytest.mark.parametrize("kind, key, value", [("score", "value", 10**400), ("ranking", "values", [10**400, 1])])
 def test_a_signed_number_beyond_all_floats_is_refused(saved, kind, key, value):
-    from xai_eval.result import _sign
+    from xai_eval.signed import sign
 
     path = saved / RESULT_FILE
     document = json.loads(path.read_text())
     fields = [{**meta, key: value} if meta["kind"] == kind else meta for meta in document["fields"]]
-    path.write_text(json.dumps(_sign({**document, "fields": fields})))
+    path.write_text(json.dumps(sign({**document, "fields": fields})))
     with pytest.raises(StorageError, match="holds no valid result"):
         Result.load(saved)

@@ -47,7 +47,7 @@ class Plan:
     complete: bool
     count: int
     results: Iterator[Result]
-    request: Mapping[str, Any]
+    request: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def evaluate(

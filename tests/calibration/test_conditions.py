@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from PIL import Image
 
 from xai_eval import load_images, load_model
 from xai_eval.calibration import CONDITIONS
@@ -55,7 +56,7 @@ def test_each_does_what_its_name_says(model):
     with NAMED["mkldnn off"].surroundings():
         assert not torch.backends.mkldnn.enabled
     double = NAMED["float64"].variant(model)
-    assert double.module(torch.zeros(1, *model.input_shape)).dtype == torch.float64
+    assert double.module(double.preprocess(Image.new("RGB", (96, 96)))[None]).dtype == torch.float64
     last = NAMED["channels last"].variant(model)
     kept = []
     last.layer(last.default_layer()).register_forward_hook(lambda _m, _i, output: kept.append(output))

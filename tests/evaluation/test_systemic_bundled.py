@@ -1,11 +1,13 @@
 """Over the bundled scenes: benign changes alarm nobody, and a fault that no single scene shows is found."""
 
 import pytest
+import torch
 
 from xai_eval import evaluate, load_model
 from xai_eval.calibration import CONDITIONS
-from xai_eval.drift import STAGE_TOLERANCE, State, judge
+from xai_eval.drift import State, judge
 from xai_eval.overall import Measured, look_over
+from xai_eval.stages import ON_CPU
 
 BENIGN = {condition.name: condition for condition in CONDITIONS if not condition.params}
 METHODS = {"methods": ["gradcam"], "device": "cpu"}
@@ -35,10 +37,11 @@ def test_benign_changes_alarm_nobody(name, model, plain):
     assert overall.systemic == ()
 
 
-def test_inputs_that_are_a_little_too_bright_are_found_over_all_scenes(model, plain):
-    brighter = BENIGN["channels last"].variant(model)  # a copy, to be spoilt
-    brighter.module.register_forward_pre_hook(lambda _module, inputs: (inputs[0] + 0.004,))
-    verdicts, overall = judged(brighter, plain)
+def test_a_library_that_is_a_little_off_is_found_over_all_scenes(model, plain, monkeypatch):
+    """By so little that no stage of a single scene shows it: logits a sixty-seventh of a percent too large."""
+    stock = torch.nn.Linear.forward
+    monkeypatch.setattr(torch.nn.Linear, "forward", lambda self, x: 1.00015 * stock(self, x))
+    verdicts, overall = judged(model, plain)
     assert {verdict.state for verdict in verdicts} == {State.OK}
     found = {each.what: each for each in overall.systemic}
-    assert found["stage logits"].one_way == 12 and 1e-4 < found["stage logits"].change < STAGE_TOLERANCE
+    assert found["stage logits"].one_way == 12 and 1e-4 < found["stage logits"].change < ON_CPU

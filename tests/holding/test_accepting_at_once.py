@@ -106,7 +106,7 @@ def test_every_accept_that_was_let_in_stands_in_the_history(tmp_path: Path, monk
     assert not errors
     for result in results.values():
         history = read_history(goldens.folder / result.case.key)
-        reasons = [entry["reason"] for entry in history]
+        reasons = [entry.reason for entry in history]
         assert sorted(reasons) == sorted(f"{n}-{turn}" for n in range(PROCESSES) for turn in range(ROUNDS))
         me, turn = map(int, reasons[-1].split("-"))
         last = make_result(result.case.input.split("/")[1], saliency=blob(20 + 40 * me, 20 + 40 * turn))

@@ -17,7 +17,8 @@ from xai_eval.drift import State, Verdict
 from xai_eval.errors import StorageError
 from xai_eval.golden import HISTORY_FILE, Goldens, accept, judge_run, read_history
 from xai_eval.record import RESULTS_FOLDER, RunRecord
-from xai_eval.result import ARRAYS_FILE, RESULT_FILE, Result, _sign
+from xai_eval.result import ARRAYS_FILE, RESULT_FILE, Result
+from xai_eval.signed import sign
 
 VICTIM, OTHER = make_result("victim.jpg", fields=every_kind()), make_result("other.jpg")
 
@@ -145,7 +146,7 @@ def test_a_damaged_golden_is_one_error_that_names_the_file_and_accepting_repairs
         shutil.rmtree(path)
     assert accept_victim(goldens) == [VICTIM.case.key]
     assert {v.state for v in judged(goldens).values()} == {State.OK}
-    assert [entry["reason"] for entry in read_history(path.parent)] == ["first", "repair"]
+    assert [entry.reason for entry in read_history(path.parent)] == ["first", "repair"]
 
 
 @pytest.mark.parametrize(
@@ -190,7 +191,7 @@ def test_a_golden_edited_to_fit_a_drift_is_noticed(goldens: Goldens, signed: boo
     path = goldens.folder / VICTIM.case.key / RESULT_FILE
     document = json.loads(path.read_text())
     next(f for f in document["fields"] if f["name"] == "top5")["values"] = ["a lot", "a little"]
-    path.write_text(json.dumps(_sign(document) if signed else document))
+    path.write_text(json.dumps(sign(document) if signed else document))
     verdict = judged(goldens)[VICTIM.case.id]
     assert verdict.state is State.ERROR
     assert ("holds no valid result" if signed else "was edited by hand") in verdict.sentence
@@ -198,7 +199,7 @@ def test_a_golden_edited_to_fit_a_drift_is_noticed(goldens: Goldens, signed: boo
 
 def test_a_golden_of_another_schema_says_which(goldens: Goldens) -> None:
     path = goldens.folder / VICTIM.case.key / RESULT_FILE
-    path.write_text(json.dumps(_sign({**json.loads(path.read_text()), "schema": 99})))
+    path.write_text(json.dumps(sign({**json.loads(path.read_text()), "schema": 99})))
     assert "has schema 99, this version of xai_eval reads schema 1" in judged(goldens)[VICTIM.case.id].sentence
 
 
@@ -304,11 +305,11 @@ def test_a_clock_that_goes_backwards_leaves_the_history_in_order(
     goldens: Goldens, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = iter(["2031-01-01T00:00:00+00:00", "1999-12-31T23:59:59+00:00"])
-    monkeypatch.setattr("xai_eval.golden.now", lambda: next(clock))
+    monkeypatch.setattr("xai_eval.history.now", lambda: next(clock))
     results = [make_result("victim.jpg", saliency=blob(50, column)) for column in (60, 160)]
     for result, reason in zip(results, ("second", "third"), strict=True):
         place = goldens.store(result, reason)
     history = read_history(place)
-    assert [entry["reason"] for entry in history] == ["first", "second", "third"]
-    assert history[-1]["when"] < history[-2]["when"]
-    assert history[-1]["result"] == Result.load(place).digest
+    assert [entry.reason for entry in history] == ["first", "second", "third"]
+    assert history[-1].when < history[-2].when
+    assert history[-1].result == Result.load(place).digest

@@ -138,7 +138,7 @@ def test_a_killed_accept_leaves_whole_goldens_or_errors_and_the_next_one_repairs
         states = place.judge()
         for number in range(CASES):
             case = result(number, 0).case
-            history = [entry["reason"] for entry in read_history(place.goldens.folder / case.key)]
+            history = [entry.reason for entry in read_history(place.goldens.folder / case.key)]
             try:
                 read = place.goldens.load(case)
             except StorageError as error:

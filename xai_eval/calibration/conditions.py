@@ -11,10 +11,14 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor, nn
 
 from xai_eval.inputs.classifier import Classifier
+from xai_eval.inputs.preprocessing import Preprocessing
 
 
 def _unchanged(classifier: Classifier) -> Classifier:
@@ -72,15 +76,33 @@ def channels_last(classifier: Classifier) -> Classifier:
     return _with_module(classifier, module.to(memory_format=torch.channels_last))
 
 
+@dataclass(frozen=True)
+class _InDouble:
+    """A preparation whose tensors are float64. A hook on the model would do as well, but is a change of its state."""
+
+    stock: Preprocessing
+
+    def __call__(self, image: Image.Image) -> Tensor:
+        return self.stock(image).double()
+
+    def view(self, image: Image.Image) -> NDArray[np.uint8]:
+        return self.stock.view(image)
+
+    def from_view(self, views: Tensor) -> Tensor:
+        return self.stock.from_view(views).double()
+
+    def mask(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        return self.stock.mask(mask)
+
+    def describe(self) -> dict[str, Any]:
+        # Another one, so that no model in single precision shares it.
+        return {**self.stock.describe(), "dtype": "float64"}
+
+
 def in_double(classifier: Classifier) -> Classifier:
-    """Return a copy of the model that computes in float64, whatever it is given."""
-    module = copy.deepcopy(classifier.module).double()
-    module.register_forward_pre_hook(lambda _module, inputs: tuple(map(_double, inputs)))
-    return _with_module(classifier, module)
-
-
-def _double(value: Any) -> Any:
-    return value.double() if isinstance(value, Tensor) and value.is_floating_point() else value
+    """Return a copy of the model that computes in float64."""
+    doubled = _with_module(classifier, copy.deepcopy(classifier.module).double())
+    return dataclasses.replace(doubled, preprocess=_InDouble(classifier.preprocess))
 
 
 def _with_module(classifier: Classifier, module: nn.Module) -> Classifier:
