@@ -113,7 +113,7 @@ def test_another_model_is_a_drift_that_names_the_weights(place, capsys):
     out = capsys.readouterr().out
     assert "drift" in out
     assert "model file:nets.py:net -> file:nets.py:retrained; weights " in out
-    assert "First stage that moved: layer activations" in out
+    assert "First stage that moved: model state: weights of" in out
 
 
 def test_run_leaves_page_tables_figures_and_verdicts(place):
