@@ -110,7 +110,7 @@ def test_every_accept_that_was_let_in_stands_in_the_history(tmp_path: Path, monk
         assert sorted(reasons) == sorted(f"{n}-{turn}" for n in range(PROCESSES) for turn in range(ROUNDS))
         me, turn = map(int, reasons[-1].split("-"))
         last = make_result(result.case.input.split("/")[1], saliency=blob(20 + 40 * me, 20 + 40 * turn))
-        assert Result.load(goldens.folder / result.case.key).digest == last.condensed().digest == history[-1]["result"]
+        assert Result.load(goldens.folder / result.case.key).digest == last.condensed().digest == history[-1].result
 
 
 # Takes the folder as often as it can. Half of the times it leaves the lock as a killed process would.
