@@ -162,7 +162,7 @@ def test_an_unused_golden_fails_the_run_within_the_test_results(repo, arguments)
 def test_a_hundred_cases_under_xdist_are_all_judged_and_stored(repo):
     repo.makepyfile(test_suite=SUITE.format(tests=str(Path(__file__).parent), count=100))
     assert repo.runpytest_subprocess("-n", "4", "-q").ret == pytest.ExitCode.TESTS_FAILED
-    assert accept(repo) == 0
+    assert accept(repo, "--all", "--bulk") == 0
     assert len(stored(repo)) == 100
     result = repo.runpytest_subprocess("-n", "4", "-q", "--junitxml=junit.xml")
     result.stdout.fnmatch_lines(["*100 cases: 100 ok*"])
