@@ -44,8 +44,10 @@ from xai_eval.report import write_report
 judged = judge_run(Path(sys.argv[1]), Goldens(Path(sys.argv[2])))
 start = time.perf_counter()
 page = write_report(Path(sys.argv[1]), judged.record, judged.results, judged.goldens, judged.verdicts)
+seconds, text = time.perf_counter() - start, page.read_text()
 print(json.dumps({
-    "seconds": time.perf_counter() - start, "page_megabytes": page.stat().st_size / 2**20,
+    "shown": sum(result.case.input in text for result in judged.results.values()),
+    "seconds": seconds, "page_megabytes": page.stat().st_size / 2**20,
     "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
 }))
 """
@@ -79,6 +81,7 @@ def test_the_page_of_a_thousand_cases(folders: tuple[Path, Path]) -> None:
         f"\npage of {COUNT} cases in {folders[0].parent.name}: {found['page_megabytes']:.1f} MB, "
         f"written in {found['seconds']:.1f} s, {found['megabytes']:.0f} MB of memory at most"
     )
+    assert found["shown"] == COUNT
 
 
 def in_fresh_process(script: str, folders: tuple[Path, Path]) -> dict[str, Any]:
