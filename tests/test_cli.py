@@ -125,6 +125,13 @@ def test_run_leaves_page_tables_figures_and_verdicts(place):
     assert json.loads((out / "verdicts.json").read_text())["schema"] == 2
 
 
+def test_a_run_that_ends_early_leaves_no_report_of_the_run_before(place):
+    run("--methods", "gradcam")
+    assert run("--methods", "gradcam", model="raises_late") == 3
+    left = {path.name for path in (place / "reports").rglob("*") if path.is_file()}
+    assert left <= {"run.json", "result.json", "arrays.npz"}
+
+
 def test_json_is_all_that_is_printed(place, capsys):
     run("--json")
     document = json.loads(capsys.readouterr().out)

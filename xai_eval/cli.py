@@ -20,6 +20,7 @@ from xai_eval.golden import Goldens, Judged, accept, judge_by_run, judge_run, un
 from xai_eval.lock import locked
 from xai_eval.progress import shown
 from xai_eval.quarantine import read_quarantine
+from xai_eval.record import check_results
 
 if TYPE_CHECKING:
     from xai_eval.result import Result
@@ -47,6 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     _let_threads_sleep()
+    from xai_eval.report import remove_report
     from xai_eval.run import plan, run
 
     goldens = _goldens(options)
@@ -56,6 +58,8 @@ def _run(options: argparse.Namespace) -> int:
         for name, own in _asked(options).items()
     ]
     with locked(options.out), nullcontext() if options.quiet else shown():
+        check_results(options.out)
+        remove_report(options.out)
         run(plans, options.out, _progress if not options.quiet else _silent)
         judged, page = _judged_and_reported(options.out, goldens)
         return _print_verdicts(judged, options, page, failing=("drift", "incomparable", "error"))

@@ -20,7 +20,7 @@ from xai_eval.lock import acquire, release, this_process
 from xai_eval.overall import NOTHING, Overall, load_noises, look_over
 from xai_eval.quarantine import Quarantine, read_quarantine
 from xai_eval.record import RESULTS_FOLDER, RunRecord, check_results, now, remove_results
-from xai_eval.report import write_report
+from xai_eval.report import remove_report, write_report
 from xai_eval.report.pull_request import publish
 from xai_eval.report.summary import summary_lines
 from xai_eval.result import Case, Result
@@ -121,6 +121,7 @@ class GoldenSession:
         if foreign:
             release(self.report, self.owner)
             raise foreign
+        remove_report(self.report)
         planned = len(self.selected)
         RunRecord((case.task,), (case.model,), (set_name(case),), planned, when=now()).save(self.report)
 

@@ -18,6 +18,7 @@ from xai_eval.report.summary import count_severities, count_states, counts_sente
 from xai_eval.report.views import CaseView, case_view
 from xai_eval.report.wording import count
 
+PAGE_FILE = "index.html"
 _TEMPLATE = "page.html.j2"
 
 
