@@ -235,7 +235,7 @@ def test_the_chain_marks_the_first_stage_that_moved(browser, run, build, tmp_pat
     obtained, goldens = build.by_key(now), build.by_key(was.condensed())
     path = write_report(tmp_path, run.record, obtained, goldens, judge_all(obtained, goldens))
     with opened(browser, path) as page:
-        stages = page.get_by_role("list", name="stages").get_by_role("listitem")
+        stages = page.locator("ol.chain > li")
         told = [" ".join(text.split()) for text in stages.all_inner_texts()]
         assert told[0] == "decoded pixels equal"
         assert told[1].startswith("input tensor relative 0.") and told[1].endswith("the first that moved")

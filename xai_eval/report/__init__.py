@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from xai_eval.accept_command import GOLDEN
+from xai_eval.commands import GOLDEN
 from xai_eval.drift import Verdict
 from xai_eval.files import write_file, write_files
 from xai_eval.overall import NOTHING, Overall

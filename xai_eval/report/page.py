@@ -8,7 +8,7 @@ from pathlib import Path
 
 import jinja2
 
-from xai_eval.accept_command import accept_command
+from xai_eval.commands import accept_command, explain_command
 from xai_eval.overall import Overall
 from xai_eval.record import RunRecord
 from xai_eval.report.cases import ReportCase
@@ -40,7 +40,7 @@ def render_page(record: RunRecord, cases: Sequence[ReportCase], results: Path, g
     """
     order = {v.case.key: place for place, v in enumerate(worst_first(case.verdict for case in cases))}
     ordered = sorted(cases, key=lambda case: order[case.key])
-    views = [case_view(case, accept_command(case.key, results, golden)) for case in ordered]
+    views = [case_view(case, *_commands(case, record, results, golden)) for case in ordered]
     verdicts = [case.verdict for case in ordered]
     return (
         _environment()
@@ -63,6 +63,12 @@ def render_page(record: RunRecord, cases: Sequence[ReportCase], results: Path, g
             has_maps=any(case.maps for case in cases),
         )
     )
+
+
+def _commands(case: ReportCase, record: RunRecord, results: Path, golden: Path) -> tuple[str, str]:
+    """Return the commands that accept a case and that explain its drift."""
+    asked = case.verdict.case.task in record.requests
+    return accept_command(case.key, results, golden), explain_command(case.key, results, golden, asked=asked)
 
 
 def _environment() -> jinja2.Environment:

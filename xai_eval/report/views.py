@@ -12,7 +12,7 @@ from xai_eval.drift import State, Verdict
 from xai_eval.fields import Document, Field, Finding, Heatmap, Label, Ranking, Score, Table
 from xai_eval.report.cases import AUDIT, ReportCase
 from xai_eval.report.cause_kinds import cause_kinds
-from xai_eval.report.chain import Stage, stage_chain
+from xai_eval.report.chain import Box, stage_chain
 from xai_eval.report.comparisons import Comparison, comparison
 from xai_eval.report.curves import curve_panels
 from xai_eval.report.panels import Panel, panels
@@ -67,10 +67,12 @@ class CaseView:
     findings: TableView | None
     more_findings: TableView | None
     origin: str
-    stages: tuple[Stage, ...]
+    step: str | None
+    stages: tuple[Box, ...]
     causes: tuple[str, ...]
     changes: tuple[str, ...]
     accept: str | None
+    explain: str | None
     details: tuple[TableView, ...]
     curves: tuple[Panel, ...]
     layers: tuple[LayerView, ...]
@@ -78,8 +80,8 @@ class CaseView:
     whole_set: bool
 
 
-def case_view(case: ReportCase, accept: str) -> CaseView:
-    """Prepare one case; `accept` is the command that accepts it."""
+def case_view(case: ReportCase, accept: str, explain: str) -> CaseView:
+    """Prepare one case; `accept` is the command that accepts it, `explain` the one that explains its drift."""
     verdict, layers = case.verdict, layer_views(case)
     return CaseView(
         anchor=case.anchor,
@@ -101,10 +103,12 @@ def case_view(case: ReportCase, accept: str) -> CaseView:
         findings=_findings("findings", verdict.findings[:_FINDINGS]),
         more_findings=_findings(f"{len(verdict.findings) - _FINDINGS} more", verdict.findings[_FINDINGS:]),
         origin=_origin(case),
+        step=verdict.origin.responsible.step if verdict.origin and verdict.origin.responsible else None,
         stages=() if is_fine(verdict) else stage_chain(case),
         causes=tuple(map(str, cause_kinds(verdict))),
         changes=tuple(map(str, verdict.changes)),
         accept=accept if verdict.state in _ACCEPTABLE else None,
+        explain=explain if verdict.state is State.DRIFT else None,
         details=_details(case),
         curves=tuple(curve_panels(case)),
         layers=layers,
