@@ -161,7 +161,7 @@ def _findings(name: str, findings: tuple[Finding, ...]) -> TableView | None:
 def _origin(case: ReportCase) -> str:
     origin = case.verdict.origin
     if origin is None:
-        return "none of the recorded stages" if case.verdict.findings else ""
+        return "no stage is recorded" if case.verdict.findings else ""
     return f"{origin.name} (relative change {origin.change:.2g})" if math.isfinite(origin.change) else origin.name
 
 
