@@ -69,17 +69,18 @@ def test_all_cases_are_shown_and_all_pictures_are_drawn(page):
 @pytest.mark.parametrize(
     "choose, left",
     [
-        ({"severity": "evidence"}, {"moved", "empty"}),
-        ({"severity": "conclusion"}, {"renamed"}),
-        ({"severity": "none"}, {"broken", "other", "new", "gone", "same"}),
-        ({"cause": "parameter"}, {"other"}),
-        ({"cause": "nothing recorded"}, {"renamed", "empty", "moved", "surer"}),
-        ({"cause": "nothing recorded", "severity": "numbers"}, {"surer"}),
-        ({"cause": "parameter", "severity": "numbers"}, set()),
+        ({"severity": "evidence"}, "moved empty"),
+        ({"severity": "conclusion"}, "renamed"),
+        ({"severity": "none"}, "broken other new gone same"),
+        ({"cause": "parameter"}, "other"),
+        ({"cause": "nothing recorded"}, "renamed empty moved surer"),
+        ({"cause": "nothing recorded", "severity": "numbers"}, "surer"),
+        ({"cause": "parameter", "severity": "numbers"}, ""),
     ],
     ids=str,
 )
 def test_filters_filter(page, choose, left):
+    left = set(left.split())
     for name, value in choose.items():
         page.get_by_role("combobox", name=name).select_option(value)
     assert names(page) == left
