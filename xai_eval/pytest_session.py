@@ -94,7 +94,11 @@ class GoldenSession:
         """What to do about a case that failed, as commands."""
         asked = verdict.case.key, self.report, self.goldens.folder
         # pytest has no record of the model and the pictures that a test gave to `evaluate`.
-        explain = [f"what carries it: {explain_command(*asked, asked=False)}"] if verdict.state is State.DRIFT else []
+        explain = (
+            [f"what carries it, asked for as in the test: {explain_command(*asked, asked=False)}"]
+            if verdict.state is State.DRIFT
+            else []
+        )
         return [*explain, f"if this is right: {accept_command(*asked)}"]
 
     @functools.cached_property
