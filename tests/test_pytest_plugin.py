@@ -89,7 +89,7 @@ def test_failure_leads_with_verdict_measure_and_path(repo, monkeypatch):
         [
             r"drift: cams/photos-image-0-jpg-\w+: evidence changed: .*limit",
             r"obtained: .*reports.*results.*",
-            r"what carries it, asked for as in the test: xai-eval explain-drift cams/photos-image-0-jpg-\w+ --model \"...\" --images \"...\"",
+            r"what carries it, .*: xai-eval explain-drift cams/photos-image-0-\S+ --model \"...\" --images \"...\"",
             r"if this is right: xai-eval accept cams/photos-image-0-jpg-\w+ --reason \"...\"",
         ]
     )

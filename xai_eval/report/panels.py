@@ -38,13 +38,14 @@ def panels(case: ReportCase) -> list[Panel]:
     if case.picture is None:
         return []
     pixels, name = case.picture.array, case.verdict.case.input
-    # Told by name: a field that is read from disk twice is not one object.
-    _, *further = case.fields(Picture).items()
-    pictures = [Panel(title(each), f"{name}: {words(each)}", picture.array) for each, picture in further]
+    pictures = [
+        Panel(title(each), f"{name}: {words(each)}", picture.array)
+        for each, picture in list(case.fields(Picture).items())[1:]
+    ]
     masks = [
         Panel(title(each), f"{name} with {words(each)} outlined", outline(pixels, mask.array))
         for each, mask in case.fields(Mask).items()
-        if not (each == OBJECT and case.mask) and mask.array.shape == pixels.shape[:2]
+        if each != OBJECT and mask.array.shape == pixels.shape[:2]
     ]
     maps = [_named_map(case, each, heatmap) for each, heatmap in case.maps.items()]
     return [_original(pixels, case.mask, name), *pictures, *masks, *_superpixel_panels(case, pixels), *maps]
