@@ -64,7 +64,10 @@ def test_without_a_raw_map_the_explainer_is_not_told_from_what_follows():
     ("stage", "told"),
     [
         ("layer3 top-k", "same layer3 activations: choice of the top-k"),
-        ("b layer3 overlap", "same b layer3 activations, same label maps: overlap of units with pixel labels"),
+        (
+            "b layer3 overlap",
+            "same b layer3 activations, same label maps: thresholds of units, and overlap with pixel labels",
+        ),
         ("b clip_units labels", "same similarity: choice of the labels"),
         ("embeddings", "same probe pictures, same model state of CLIP: CLIP embeddings of the pictures"),
         ("model state of CLIP: weights of visual", "same concepts: weights of CLIP"),
@@ -143,7 +146,7 @@ def test_a_picture_that_was_compressed_anew_does_not_hide_the_step():
 def test_where_no_stage_moved_the_metrics_are_named():
     verdict = judge(*results("decoded pixels", "logits"))
     assert "The measures moved first; nothing that is recorded changed" in verdict.sentence
-    assert "; every recorded stage held: metrics." in verdict.sentence
+    assert "; every recorded stage held: metrics, or how the result is put together." in verdict.sentence
 
 
 def test_a_golden_without_stages_cannot_tell():
