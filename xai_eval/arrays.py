@@ -18,7 +18,7 @@ from xai_eval.errors import StorageError
 # A result is a few megabytes; an archive that claims to unpack to more is damaged or hostile.
 MAX_UNPACKED_BYTES = 256 * 2**20
 _EPOCH = (1980, 1, 1, 0, 0, 0)
-# Parts of an archive (APPNOTE.TXT of PKWARE, 4.3): before each member, about each in the directory, behind the directory.
+# Parts of an archive (PKWARE's APPNOTE, 4.3): before each member, about each in the directory, and the end.
 _LOCAL_HEADER = struct.Struct("<4s5H3L2H")
 _ENTRY = struct.Struct("<4s6H3L5H2L")
 _END = struct.Struct("<4s4H2LH")

@@ -54,7 +54,7 @@ class Case:
     @functools.cached_property
     def identity(self) -> str:
         """The whole case as canonical JSON."""
-        return canonical(dataclasses.asdict(self))
+        return canonical({"task": self.task, "model": self.model, "input": self.input, "params": self.params})
 
     @property
     def input_set(self) -> str:
@@ -67,7 +67,7 @@ class Case:
         digest = hashlib.sha256(self.identity.encode()).hexdigest()[:10]
         return f"{_slug(self.input)[:_SLUG_LENGTH].strip('-')}-{digest}"
 
-    @property
+    @functools.cached_property
     def key(self) -> str:
         """`<task>/<id>`: the name by which people accept and find the case."""
         return f"{self.task}/{self.id}"

@@ -128,7 +128,7 @@ class Heatmap:
         return self._on_grid(shape), other._on_grid(shape)
 
     def _on_grid(self, shape: tuple[int, int]) -> NDArray[np.float64]:
-        """The map in blocks, kept because every comparison asks for it; a golden, which is small already, keeps none."""
+        """The map in blocks, kept because every comparison asks for it; a golden is small already and keeps none."""
         if shape == self.array.shape:
             return self.array.astype(np.float64)
         if shape not in self._grids:
