@@ -134,5 +134,4 @@ def _is_drawn(field: Field) -> bool:
 
 
 def _of_kind(result: Result | None, kind: type[_Kind]) -> dict[str, _Kind]:
-    fields = result.fields if result else {}
-    return {name: each for name, each in fields.items() if isinstance(each, kind)}
+    return result.of_kind(kind) if result else {}
