@@ -40,7 +40,9 @@ def write_files(folder: Path, contents: Mapping[str, bytes]) -> None:
         with contextlib.ExitStack() as undo:
             _make_folder(folder, undo)
             _require_no_folders(folder, contents)
-            temporary = [(_write_temporary(folder, name, data, undo), folder / name) for name, data in contents.items()]
+            temporary = [
+                (_write_temporary(folder, name, [data], undo), folder / name) for name, data in contents.items()
+            ]
             for path, destination in temporary:
                 path.chmod(0o666 & ~_umask())
                 path.replace(destination)
@@ -58,6 +60,20 @@ def unwritable(folder: Path, error: OSError) -> StorageError:
 def write_file(path: Path, data: bytes) -> None:
     """Write one file in full, or not at all. Raises StorageError as `write_files` does."""
     write_files(path.parent, {path.name: data})
+
+
+def write_stream(path: Path, parts: Iterable[bytes]) -> None:
+    """Write one file that is too large for the memory in full, or not at all. Raises as `write_files` does."""
+    try:
+        with contextlib.ExitStack() as undo:
+            _make_folder(path.parent, undo)
+            _require_no_folders(path.parent, [path.name])
+            temporary = _write_temporary(path.parent, path.name, parts, undo)
+            temporary.chmod(0o666 & ~_umask())
+            temporary.replace(path)
+            undo.pop_all()
+    except OSError as error:
+        raise unwritable(path.parent, error) from error
 
 
 def remove_temporaries(folder: Path, names: Iterable[str]) -> None:
@@ -120,11 +136,11 @@ def _require_no_folders(folder: Path, names: Iterable[str]) -> None:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(folder / name))
 
 
-def _write_temporary(folder: Path, name: str, data: bytes, undo: contextlib.ExitStack) -> Path:
+def _write_temporary(folder: Path, name: str, parts: Iterable[bytes], undo: contextlib.ExitStack) -> Path:
     handle, path = tempfile.mkstemp(prefix=f".{name}.", dir=folder)
     undo.callback(_quietly, Path(path).unlink)
     with os.fdopen(handle, "wb") as file:
-        file.write(data)
+        file.writelines(parts)
         file.flush()
         os.fsync(file.fileno())
     return Path(path)

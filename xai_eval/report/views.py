@@ -45,8 +45,8 @@ class TableView:
 
 
 @dataclass(frozen=True)
-class CaseView:
-    """Everything the page says about one case."""
+class CaseLine:
+    """What the page's lists and filters say about one case, without any picture."""
 
     anchor: str
     key: str
@@ -60,6 +60,13 @@ class CaseView:
     quarantine: str | None
     sentence: str
     audit: str | None
+    causes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CaseView(CaseLine):
+    """Everything the page says about one case."""
+
     labels: tuple[LabelView, ...]
     panels: tuple[Panel, ...]
     rankings: tuple[TableView, ...]
@@ -68,7 +75,6 @@ class CaseView:
     more_findings: TableView | None
     origin: str
     stages: tuple[Stage, ...]
-    causes: tuple[str, ...]
     changes: tuple[str, ...]
     accept: str | None
     details: tuple[TableView, ...]
@@ -78,10 +84,10 @@ class CaseView:
     whole_set: bool
 
 
-def case_view(case: ReportCase, accept: str) -> CaseView:
-    """Prepare one case; `accept` is the command that accepts it."""
-    verdict, layers = case.verdict, layer_views(case)
-    return CaseView(
+def case_line(case: ReportCase) -> CaseLine:
+    """Prepare what lists say of one case."""
+    verdict = case.verdict
+    return CaseLine(
         anchor=case.anchor,
         key=case.key,
         task=verdict.case.task,
@@ -94,6 +100,15 @@ def case_view(case: ReportCase, accept: str) -> CaseView:
         quarantine=_quarantine(verdict),
         sentence=verdict.sentence,
         audit=case.audit,
+        causes=tuple(map(str, cause_kinds(verdict))),
+    )
+
+
+def case_view(case: ReportCase, accept: str) -> CaseView:
+    """Prepare one case; `accept` is the command that accepts it."""
+    verdict, layers = case.verdict, layer_views(case)
+    return CaseView(
+        **vars(case_line(case)),
         labels=_labels(case),
         panels=tuple(panels(case)),
         rankings=tuple(_ranking(name, each) for name, each in case.fields(Ranking).items()),
@@ -102,7 +117,6 @@ def case_view(case: ReportCase, accept: str) -> CaseView:
         more_findings=_findings(f"{len(verdict.findings) - _FINDINGS} more", verdict.findings[_FINDINGS:]),
         origin=_origin(case),
         stages=() if is_fine(verdict) else stage_chain(case),
-        causes=tuple(map(str, cause_kinds(verdict))),
         changes=tuple(map(str, verdict.changes)),
         accept=accept if verdict.state in _ACCEPTABLE else None,
         details=_details(case),
