@@ -171,5 +171,9 @@ def _to_png(figure: Any) -> bytes:
     with warnings.catch_warnings():
         # A class name in a script that the font lacks is drawn as boxes; the page shows it in full.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None}, pil_kwargs=_FAST)
+        canvas = FigureCanvasAgg(figure)
+        canvas.print_png(buffer, metadata={"Software": None}, pil_kwargs=_FAST)
+    # Figure and canvas refer to each other, so that their pixels would stay until Python looks for such circles.
+    figure.clear()
+    del canvas.renderer
     return buffer.getvalue()

@@ -38,8 +38,8 @@ def rest_view(cases: Sequence[ReportCase], results: Path) -> RestView | None:
         return None
     sentence = (
         f"Every case that does not pass is shown in full. The pictures of {count(len(cases), 'case')} that pass are "
-        "not embedded, so that the page stays small: picture, maps and all else that was obtained lie in the folder that "
-        "the last column names, to be opened with xai_eval.Result.load, in"
+        "not embedded, so that the page stays small: picture, maps and all else that was obtained lie in the folder "
+        "that the last column names, to be opened with xai_eval.Result.load, in"
     )
     frame = summary_frame(cases).drop(columns="input").dropna(axis="columns", how="all")
     columns = (*(words(str(column)) for column in frame.columns), "in words", "folder")

@@ -11,7 +11,7 @@ from xai_eval.report.summary import is_fine, worst_first
 # Cases of a task that pass and are shown with their pictures: a page of a thousand would be too large to open.
 PASSING = 50
 # Cases of a task, the worst first, of which figures are drawn as files. One takes as long as ten cases on the page.
-FIGURES = 50
+FIGURES = 40
 
 
 def worst_cases_first(cases: Sequence[ReportCase]) -> list[ReportCase]:

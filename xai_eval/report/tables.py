@@ -45,20 +45,17 @@ def summary_frame(cases: Sequence[ReportCase]) -> pd.DataFrame:
 
 def field_frame(cases: Sequence[ReportCase], field: str) -> pd.DataFrame:
     """The rows of one table field of all cases, behind their input, and model where there are several."""
-    return _joined(cases, [_frames(case).get(field) for case in cases])
-
-
-def _joined(cases: Sequence[ReportCase], frames: Sequence[pd.DataFrame | None]) -> pd.DataFrame:
     several = len({case.verdict.case.model for case in cases}) > 1
-    joined = []
-    for case, frame in zip(cases, frames, strict=True):
-        if frame is not None:
-            behind = frame.copy()
+    frames = []
+    for case in cases:
+        tables = _tables(case)
+        if field in tables:
+            frame = tables[field].frame.copy()
             if several:
-                behind.insert(0, "model", case.verdict.case.model, allow_duplicates=True)
-            behind.insert(0, "input", case.verdict.case.input, allow_duplicates=True)
-            joined.append(behind)
-    return pd.concat(joined, ignore_index=True)
+                frame.insert(0, "model", case.verdict.case.model, allow_duplicates=True)
+            frame.insert(0, "input", case.verdict.case.input, allow_duplicates=True)
+            frames.append(frame)
+    return pd.concat(frames, ignore_index=True)
 
 
 def markdown(frame: pd.DataFrame) -> str:
@@ -107,15 +104,14 @@ def _named_frames(cases: Sequence[ReportCase]) -> Iterator[tuple[str, pd.DataFra
     for task in dict.fromkeys(case.verdict.case.task for case in cases):
         own = [case for case in cases if case.verdict.case.task == task]
         yield f"{slug(task)}_summary", summary_frame(own)
-        frames = [_frames(case) for case in own]
-        for field in _in_order(frames):
-            yield f"{slug(task)}_{slug(field)}", _joined(own, [each.get(field) for each in frames])
+        for field in _in_order(_tables(case) for case in own):
+            yield f"{slug(task)}_{slug(field)}", field_frame(own, field)
 
 
-def _frames(case: ReportCase) -> dict[str, pd.DataFrame]:
+def _tables(case: ReportCase) -> dict[str, Table | UnitLabels]:
     """Everything in a case that has rows, by field."""
     found: dict[str, Table | UnitLabels] = {**case.fields(Table), **case.fields(UnitLabels)}
-    return {name: found[name].frame for name in (case.obtained.fields if case.obtained else ()) if name in found}
+    return {name: found[name] for name in (case.obtained.fields if case.obtained else ()) if name in found}
 
 
 def _summary_row(case: ReportCase) -> dict[str, Any]:
