@@ -11,7 +11,7 @@ if (filter) {
     choices.every(({ name, value }) => !value || values(element, name).includes(value));
   const apply = () => {
     for (const element of cases) element.hidden = !matches(element);
-    for (const section of document.querySelectorAll("main > section:has([data-state])")) {
+    for (const section of document.querySelectorAll("main section:has([data-state])")) {
       section.hidden = !section.querySelector("[data-state]:not([hidden])");
     }
     // A case has an article, or a row where its pictures are left out.
