@@ -36,12 +36,25 @@ def write_files(folder: Path, contents: Mapping[str, bytes]) -> None:
     Raises:
         StorageError: the folder cannot be made or written; the earlier files are left as they were.
     """
+    _write(folder, {name: [data] for name, data in contents.items()})
+
+
+def write_stream(path: Path, parts: Iterable[bytes]) -> None:
+    """Write one file part by part, because it may be too large for the memory; in full, or not at all.
+
+    Raises:
+        StorageError: as `write_files`.
+    """
+    _write(path.parent, {path.name: parts})
+
+
+def _write(folder: Path, contents: Mapping[str, Iterable[bytes]]) -> None:
     try:
         with contextlib.ExitStack() as undo:
             _make_folder(folder, undo)
             _require_no_folders(folder, contents)
             temporary = [
-                (_write_temporary(folder, name, [data], undo), folder / name) for name, data in contents.items()
+                (_write_temporary(folder, name, parts, undo), folder / name) for name, parts in contents.items()
             ]
             for path, destination in temporary:
                 path.chmod(0o666 & ~_umask())
@@ -60,20 +73,6 @@ def unwritable(folder: Path, error: OSError) -> StorageError:
 def write_file(path: Path, data: bytes) -> None:
     """Write one file in full, or not at all. Raises StorageError as `write_files` does."""
     write_files(path.parent, {path.name: data})
-
-
-def write_stream(path: Path, parts: Iterable[bytes]) -> None:
-    """Write one file that is too large for the memory in full, or not at all. Raises as `write_files` does."""
-    try:
-        with contextlib.ExitStack() as undo:
-            _make_folder(path.parent, undo)
-            _require_no_folders(path.parent, [path.name])
-            temporary = _write_temporary(path.parent, path.name, parts, undo)
-            temporary.chmod(0o666 & ~_umask())
-            temporary.replace(path)
-            undo.pop_all()
-    except OSError as error:
-        raise unwritable(path.parent, error) from error
 
 
 def remove_temporaries(folder: Path, names: Iterable[str]) -> None:
