@@ -128,6 +128,7 @@ def judge_all(
     errors: Mapping[str, Verdict] | None = None,
     selections: Sequence[str] = (),
     scope: Collection[Scope] = (),
+    told: Callable[[Verdict, Result, Result], object] | None = None,
 ) -> list[Verdict]:
     """Judge a whole run.
 
@@ -137,6 +138,7 @@ def judge_all(
         errors: verdicts on results and goldens that cannot be read.
         selections: input sets of which the run took only a part: their other goldens are not unused.
         scope: what the run set out to measure, beyond what its results tell.
+        told: called with every verdict on a result and its golden, and with the two, while their arrays are at hand.
 
     A result without a golden is paired with a golden without a result if the two differ in nothing but the model,
     or, failing that, in nothing but parameters: then the verdict can say what replaced what. Pairs must be
@@ -147,7 +149,11 @@ def judge_all(
         [r.case for k, r in obtained.items() if k not in errors],
         [g.case for k, g in goldens.items() if k not in errors],
     )
-    verdicts = [judge(obtained[k], goldens[g]) if g else missing(obtained[k].case) for k, g in pairs.items()]
+    verdicts = []
+    for key, golden in pairs.items():
+        verdicts.append(judge(obtained[key], goldens[golden]) if golden else missing(obtained[key].case))
+        if golden and told:
+            told(verdicts[-1], obtained[key], goldens[golden])
     used = {key for key in pairs.values() if key}
     measured = {*scope, *(_scope(r.case) for r in obtained.values()), *(_scope(goldens[key].case) for key in used)}
     unused = [

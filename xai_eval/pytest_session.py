@@ -17,7 +17,7 @@ from xai_eval.drift import State, Verdict, judge, judge_all, missing, set_name
 from xai_eval.errors import StorageError, XaiEvalError
 from xai_eval.golden import Goldens, error_verdicts
 from xai_eval.lock import acquire, release, this_process
-from xai_eval.overall import NOTHING, Overall, load_noises, look_over
+from xai_eval.overall import NOTHING, Overall, Tally, load_noises
 from xai_eval.quarantine import Quarantine, read_quarantine
 from xai_eval.record import RESULTS_FOLDER, RunRecord, check_results, now, remove_results
 from xai_eval.report import write_report
@@ -192,9 +192,11 @@ class GoldenSession:
         stored, errors = self.goldens.load_all()
         tasks = {result.case.task for result in results.values()}
         broken = {k: v for k, v in error_verdicts(errors, results).items() if k in results or v.case.task in tasks}
-        verdicts = [v for v in judge_all(results, stored, broken) if v.case.key in results or self._complete]
+        tally = Tally(load_noises(self.goldens.folder, stored))
+        verdicts = judge_all(results, stored, broken, told=tally.add)
+        verdicts = [v for v in verdicts if v.case.key in results or self._complete]
         self.verdicts = set_aside(verdicts, self._quarantine, {*stored, *errors, *results})
-        self.overall = look_over(results, stored, self.verdicts, load_noises(self.goldens.folder, stored))
+        self.overall = tally.overall()
         self._write_report(results, stored)
         systemic = [(f"xai-eval::systemic[{each.what}]", each.sentence) for each in self.overall.systemic]
         lonely = [v for v in self.verdicts if v.case.key not in results]

@@ -45,8 +45,8 @@ class TableView:
 
 
 @dataclass(frozen=True)
-class CaseView:
-    """Everything the page says about one case."""
+class CaseLine:
+    """What the page's lists and filters say about one case, without any picture."""
 
     anchor: str
     key: str
@@ -60,6 +60,13 @@ class CaseView:
     quarantine: str | None
     sentence: str
     audit: str | None
+    causes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CaseView(CaseLine):
+    """Everything the page says about one case."""
+
     labels: tuple[LabelView, ...]
     panels: tuple[Panel, ...]
     rankings: tuple[TableView, ...]
@@ -69,7 +76,6 @@ class CaseView:
     origin: str
     step: str | None
     stages: tuple[Box, ...]
-    causes: tuple[str, ...]
     changes: tuple[str, ...]
     accept: str | None
     explain: str | None
@@ -80,10 +86,10 @@ class CaseView:
     whole_set: bool
 
 
-def case_view(case: ReportCase, accept: str, explain: str) -> CaseView:
-    """Prepare one case; `accept` is the command that accepts it, `explain` the one that explains its drift."""
-    verdict, layers = case.verdict, layer_views(case)
-    return CaseView(
+def case_line(case: ReportCase) -> CaseLine:
+    """Prepare what lists say of one case."""
+    verdict = case.verdict
+    return CaseLine(
         anchor=case.anchor,
         key=case.key,
         task=verdict.case.task,
@@ -96,6 +102,15 @@ def case_view(case: ReportCase, accept: str, explain: str) -> CaseView:
         quarantine=_quarantine(verdict),
         sentence=verdict.sentence,
         audit=case.audit,
+        causes=tuple(map(str, cause_kinds(verdict))),
+    )
+
+
+def case_view(case: ReportCase, accept: str, explain: str) -> CaseView:
+    """Prepare one case; `accept` is the command that accepts it, `explain` the one that explains its drift."""
+    verdict, layers = case.verdict, layer_views(case)
+    return CaseView(
+        **vars(case_line(case)),
         labels=_labels(case),
         panels=tuple(panels(case)),
         rankings=tuple(_ranking(name, each) for name, each in case.fields(Ranking).items()),
@@ -105,7 +120,6 @@ def case_view(case: ReportCase, accept: str, explain: str) -> CaseView:
         origin=_origin(case),
         step=verdict.origin.responsible.step if verdict.origin and verdict.origin.responsible else None,
         stages=() if is_fine(verdict) else stage_chain(case),
-        causes=tuple(map(str, cause_kinds(verdict))),
         changes=tuple(map(str, verdict.changes)),
         accept=accept if verdict.state in _ACCEPTABLE else None,
         explain=explain if verdict.state is State.DRIFT else None,
