@@ -98,6 +98,18 @@ def test_what_is_not_recorded_is_said():
     assert responsible("something else", {"input tensor": True}) is None
 
 
+def test_steps_are_told_apart_though_nothing_is_recorded_in_front_of_them():
+    named = {
+        "model state: hooks": "state of the model",
+        "model state of a: weights of fc": "weights of the model",
+        "model state of CLIP: hooks": "state of CLIP",
+        "model state of CLIP: weights of visual": "weights of CLIP",
+        "layer activations": "forward pass of the model",
+        "layer4 activations": "forward pass of the model, pooled over places",
+    }
+    assert {stage: responsible(stage, {}).step for stage in named} == named
+
+
 def test_one_part_that_is_another_is_enough():
     before = {"input tensor": True, "model state: hooks": True, "model state: weights of fc": False}
     assert responsible("layer activations", before).other == ("model state",)
