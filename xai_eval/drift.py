@@ -7,9 +7,10 @@ import enum
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from xai_eval.fields import Finding, Severity
+from xai_eval.halves import in_halves
 from xai_eval.quarantine import Quarantine
 from xai_eval.result import Case, Provenance, Result
 from xai_eval.stages import StageShift, moved_input, origin_of, stage_findings
@@ -102,6 +103,18 @@ class Verdict:
         return f"{what} {_cause_sentence(self.origin, self.changes)}"
 
 
+class Listener(Protocol):
+    """Wants to know more of a run than its verdicts."""
+
+    def note(self, verdict: Verdict, obtained: Result, golden: Result) -> Any:
+        """Return what is worth keeping of one case; changes nothing, because it may be called in another process."""
+        ...
+
+    def add(self, note: Any) -> None:
+        """Take what `note` gave, case by case."""
+        ...
+
+
 def judge(obtained: Result, golden: Result) -> Verdict:
     """Compare what a run obtained with its golden.
 
@@ -128,7 +141,7 @@ def judge_all(
     errors: Mapping[str, Verdict] | None = None,
     selections: Sequence[str] = (),
     scope: Collection[Scope] = (),
-    told: Callable[[Verdict, Result, Result], object] | None = None,
+    listener: Listener | None = None,
 ) -> list[Verdict]:
     """Judge a whole run.
 
@@ -138,7 +151,7 @@ def judge_all(
         errors: verdicts on results and goldens that cannot be read.
         selections: input sets of which the run took only a part: their other goldens are not unused.
         scope: what the run set out to measure, beyond what its results tell.
-        told: called with every verdict on a result and its golden, and with the two, while their arrays are at hand.
+        listener: is told of every verdict on a result and its golden, with the two, while their arrays are at hand.
 
     A result without a golden is paired with a golden without a result if the two differ in nothing but the model,
     or, failing that, in nothing but parameters: then the verdict can say what replaced what. Pairs must be
@@ -149,11 +162,17 @@ def judge_all(
         [r.case for k, r in obtained.items() if k not in errors],
         [g.case for k, g in goldens.items() if k not in errors],
     )
+
+    def judged(pair: tuple[str, str | None]) -> tuple[Verdict, Any]:
+        now, was = obtained[pair[0]], goldens[pair[1]] if pair[1] else None
+        verdict = judge(now, was) if was else missing(now.case)
+        return verdict, listener.note(verdict, now, was) if listener and was else None
+
     verdicts = []
-    for key, golden in pairs.items():
-        verdicts.append(judge(obtained[key], goldens[golden]) if golden else missing(obtained[key].case))
-        if golden and told:
-            told(verdicts[-1], obtained[key], goldens[golden])
+    for verdict, note in in_halves(judged, pairs.items()):
+        verdicts.append(verdict)
+        if listener and note is not None:
+            listener.add(note)
     used = {key for key in pairs.values() if key}
     measured = {*scope, *(_scope(r.case) for r in obtained.values()), *(_scope(goldens[key].case) for key in used)}
     unused = [

@@ -123,7 +123,7 @@ def judge_run(results_folder: Path, goldens: Goldens) -> Judged:
     errors = {k: v for k, v in errors.items() if k.split("/")[0] in record.tasks}
     errors.update({f"{record.tasks[0]}/{name}": _failure(record, name, text) for name, text in record.failures.items()})
     tally = Tally(load_noises(goldens.folder, stored))
-    verdicts = judge_all(results, stored, errors, record.selections, _scope(record), tally.add)
+    verdicts = judge_all(results, stored, errors, record.selections, _scope(record), tally)
     known = {*stored, *broken_goldens, *results, *broken}
     verdicts = set_aside(verdicts, read_quarantine(goldens.folder), known)
     gap = _gap(record, len(results) + len(broken))

@@ -59,11 +59,15 @@ class Tally:
         self._answers: list[Answers] = []
         self._places: list[Places] = []
 
-    def add(self, verdict: Verdict, obtained: Result, golden: Result) -> None:
-        """Note what one case says."""
+    def note(self, verdict: Verdict, obtained: Result, golden: Result) -> tuple[Answers, Places]:
+        """Return what one case says."""
         compared = Compared(obtained, golden, verdict, self._measured.noises.get(golden.case.key))
-        self._answers.append(answers_of(compared))
-        self._places.append(places_of(compared))
+        return answers_of(compared), places_of(compared)
+
+    def add(self, note: tuple[Answers, Places]) -> None:
+        """Keep what one case says."""
+        self._answers.append(note[0])
+        self._places.append(note[1])
 
     def overall(self) -> Overall:
         """Judge the run as a whole."""
@@ -78,7 +82,7 @@ def look_over(
     pairs = pair_cases([r.case for r in results.values()], [g.case for g in goldens.values()])
     for key, golden in pairs.items():
         if golden is not None and key in judged:
-            tally.add(judged[key], results[key], goldens[golden])
+            tally.add(tally.note(judged[key], results[key], goldens[golden]))
     return tally.overall()
 
 

@@ -193,7 +193,7 @@ class GoldenSession:
         tasks = {result.case.task for result in results.values()}
         broken = {k: v for k, v in error_verdicts(errors, results).items() if k in results or v.case.task in tasks}
         tally = Tally(load_noises(self.goldens.folder, stored))
-        verdicts = judge_all(results, stored, broken, told=tally.add)
+        verdicts = judge_all(results, stored, broken, listener=tally)
         verdicts = [v for v in verdicts if v.case.key in results or self._complete]
         self.verdicts = set_aside(verdicts, self._quarantine, {*stored, *errors, *results})
         self.overall = tally.overall()

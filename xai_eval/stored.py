@@ -43,8 +43,8 @@ def open_result(folder: Path) -> Result:
     with valid(folder):
         return _OpenResult(
             case=Case(**document["case"]),
-            fields=_Parts(stored.kinds, lambda name: stored.opened().field(name)),
-            stages=_Parts(stored.stages, lambda name: stored.opened().stage(name)),
+            fields=_Parts(stored.kinds, stored.field),
+            stages=_Parts(stored.stages, stored.stage),
             provenance=Provenance(**document["provenance"]),
         )
 
@@ -75,8 +75,16 @@ class _Stored:
         """What the document says of the stages by name, in order."""
         return {each["name"]: each for each in self.document["stages"]}
 
+    def field(self, name: str) -> Field:
+        """Return a field."""
+        return self._opened().field(name)
+
+    def stage(self, name: str) -> Fingerprint:
+        """Return a stage."""
+        return self._opened().stage(name)
+
     @functools.lru_cache(maxsize=2)  # noqa: B019 (two results at most: the one that is judged, and another run's)
-    def opened(self) -> _Opened:
+    def _opened(self) -> _Opened:
         """What was read of it so far."""
         return _Opened(self)
 
