@@ -23,13 +23,13 @@ NOISE = 1e-4
 DRIFT_EVERY = 50
 
 
-def write_large_run(folder: Path, golden: Path, count: int, *, side: int = 96) -> None:
+def write_large_run(folder: Path, golden: Path, count: int, *, side: int = 96, drift_every: int = DRIFT_EVERY) -> None:
     """Write `count` results and their goldens: every 50th map looks elsewhere, the others differ by noise."""
     for number in range(count):
         was = large_case(number, side=side)
         place = Goldens(golden).store(was, "as measured")
         assert place.is_dir()
-        now = large_case(number, side=side, moved=number % DRIFT_EVERY == 0, noise=NOISE)
+        now = large_case(number, side=side, moved=number % drift_every == 0, noise=NOISE)
         now.save(folder / RESULTS_FOLDER / now.case.key)
     RunRecord(("cams",), ("scenes:objects",), ("large",), count, finished=True).save(folder)
 

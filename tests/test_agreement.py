@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import ndimage, stats
 from synthetic import SIZE, blob
 
-from xai_eval.agreement import iou, mass_moved, rank_correlation, top_area
+from xai_eval.agreement import _ranks, centre_moved, iou, mass_moved, rank_correlation, top_area
 from xai_eval.fields import Heatmap, HeatmapTolerance, Severity
 
 BASE = blob(80, 120, width=60)
@@ -85,6 +85,18 @@ def test_rank_correlation_equals_scipy_on_values_in_steps():
     steps = [[np.round(each.reshape(-1) / 0.05 + begin) for each in (first, second)] for begin in (0, 0.25, 0.5, 0.75)]
     expected = max(stats.spearmanr(*pair).statistic for pair in steps)
     assert rank_correlation(first, second) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("values", [[3.0], [2.0, 2.0], [-1.0, 4.0, 4.0, 0.0], list(np.round(NOISE[0] * 1e9))])
+def test_ranks_equal_scipys(values):
+    np.testing.assert_array_equal(_ranks(np.array(values)), stats.rankdata(values))
+
+
+def test_centres_of_mass_equal_scipys():
+    first, second = (blob(*place, size=100).astype(np.float64) for place in ((40, 60), (55, 62)))
+    expected = np.subtract(*(ndimage.center_of_mass(each) for each in (first, second))) / 100
+    moved = centre_moved(first, second)
+    assert [moved["row"], moved["column"]] == pytest.approx(expected, abs=1e-12)
 
 
 def test_mass_moved_equals_scipys_wasserstein_distance():

@@ -5,7 +5,7 @@ import pytest
 from forbidden import forbid
 
 from xai_eval.errors import StorageError
-from xai_eval.files import accessible, exists, read_json, write_files
+from xai_eval.files import accessible, exists, read_json, write_files, write_stream
 
 
 @pytest.mark.parametrize(
@@ -37,6 +37,20 @@ def test_a_full_disk_at_the_second_file_keeps_the_first(tmp_path, monkeypatch):
     with pytest.raises(StorageError):
         write_files(tmp_path, {"a": b"new", "b": b"new"})
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"a": b"old", "b": b"old"}
+
+
+def test_a_file_written_in_parts_is_whole_or_as_it_was(tmp_path):
+    page = tmp_path / "page"
+    write_stream(page, (part for part in (b"first ", b"second")))
+    assert page.read_bytes() == b"first second"
+
+    def broken():
+        yield b"third"
+        raise StorageError("the result was replaced meanwhile")
+
+    with pytest.raises(StorageError, match="meanwhile"):
+        write_stream(page, broken())
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("page", b"first second")]
 
 
 def test_a_file_in_place_of_the_folder_is_named(tmp_path):

@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 STEP = 0.05
@@ -52,11 +51,19 @@ def rank_correlation(first: Map, second: Map) -> float:
 
 
 def _rank_correlation(first: Map, second: Map, offset: float) -> float:
-    ranks = [pd.Series(_steps(m, offset).reshape(-1)).rank().to_numpy() for m in (first, second)]
+    ranks = [_ranks(_steps(m, offset).reshape(-1)) for m in (first, second)]
     flat = [bool(np.ptp(r) == 0) for r in ranks]
     if any(flat):
         return float(all(flat))
     return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
+
+
+def _ranks(steps: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """Ranks from 1 on, equal values sharing the mean of theirs: of few different values, which need no sorting."""
+    levels = np.unique(steps)
+    codes = np.searchsorted(levels, steps)
+    counts = np.bincount(codes, minlength=len(levels))
+    return np.asarray((np.cumsum(counts) - (counts - 1) / 2.0)[codes])
 
 
 def mass_moved(first: Map, second: Map) -> float:
@@ -76,15 +83,14 @@ def centre_moved(now: Map | BoolMask, was: Map | BoolMask) -> dict[str, float]:
 
     Both are of one shape (h, w) and neither is empty.
     """
-    return {
-        axis: float(_centre(now, along) - _centre(was, along)) / now.shape[along]
-        for along, axis in enumerate(("row", "column"))
-    }
+    (row, column), (row_was, column_was) = _centre(now), _centre(was)
+    return {"row": (row - row_was) / now.shape[0], "column": (column - column_was) / now.shape[1]}
 
 
-def _centre(saliency: Map | BoolMask, axis: int) -> float:
-    mass = saliency.sum(axis=1 - axis, dtype=np.float64)
-    return float(np.arange(len(mass)) @ mass / mass.sum())
+def _centre(saliency: Map | BoolMask) -> tuple[float, float]:
+    rows, columns = saliency.sum(axis=1, dtype=np.float64), saliency.sum(axis=0, dtype=np.float64)
+    mass = float(rows.sum())
+    return float(np.arange(len(rows)) @ rows) / mass, float(np.arange(len(columns)) @ columns) / mass
 
 
 def _marginal_distance(first: Map, second: Map, axis: int) -> float:

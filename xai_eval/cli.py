@@ -142,13 +142,19 @@ def _print_verdicts(
     judged: Judged, options: argparse.Namespace, page: Path | None, failing: Sequence[str] | None = None
 ) -> int:
     """Print, and return the exit code. `failing` names the states that fail; all but ok if it is None."""
-    from xai_eval.report.summary import summary_lines
+    from xai_eval.report.summary import explain_line, summary_lines
     from xai_eval.report.verdicts import verdicts_document
 
     if options.json:
         print(json.dumps(verdicts_document(judged.verdicts, judged.record, judged.overall), indent=1))
     else:
-        print("\n".join([*summary_lines(judged.verdicts, judged.overall), *([f"page: {page}"] if page else [])]))
+        lines = summary_lines(judged.verdicts, judged.overall)
+        if page:
+            lines += [
+                *explain_line(judged.verdicts, judged.record.requests, page.parent, options.golden),
+                f"page: {page}",
+            ]
+        print("\n".join(lines))
     if not judged.measured:
         return EXIT_NOTHING
     failed = [v for v in judged.verdicts if v.failed and (failing is None or v.state in failing or v.overdue)]

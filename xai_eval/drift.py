@@ -7,9 +7,10 @@ import enum
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from xai_eval.fields import Finding, Severity
+from xai_eval.halves import in_halves
 from xai_eval.quarantine import Quarantine
 from xai_eval.result import Case, Provenance, Result
 from xai_eval.stages import StageShift, moved_input, origin_of, stage_findings
@@ -98,10 +99,20 @@ class Verdict:
             return self.reason
         worst = self.findings[0]
         more = f" (and {len(self.findings) - 1} more)" if len(self.findings) > 1 else ""
-        parts = [f"{worst.severity.label} changed: {worst.field}: {worst.sentence}{more}."]
-        parts.append(_origin_sentence(self.origin))
-        parts.append(_cause_sentence(self.changes))
-        return " ".join(parts)
+        what = f"{worst.severity.label} changed: {worst.field}: {worst.sentence}{more}."
+        return f"{what} {_cause_sentence(self.origin, self.changes)}"
+
+
+class Listener(Protocol):
+    """Wants to know more of a run than its verdicts."""
+
+    def note(self, verdict: Verdict, obtained: Result, golden: Result) -> Any:
+        """Return what is worth keeping of one case; changes nothing, because it may be called in another process."""
+        ...
+
+    def add(self, note: Any) -> None:
+        """Take what `note` gave, case by case."""
+        ...
 
 
 def judge(obtained: Result, golden: Result) -> Verdict:
@@ -130,6 +141,7 @@ def judge_all(
     errors: Mapping[str, Verdict] | None = None,
     selections: Sequence[str] = (),
     scope: Collection[Scope] = (),
+    listener: Listener | None = None,
 ) -> list[Verdict]:
     """Judge a whole run.
 
@@ -139,6 +151,7 @@ def judge_all(
         errors: verdicts on results and goldens that cannot be read.
         selections: input sets of which the run took only a part: their other goldens are not unused.
         scope: what the run set out to measure, beyond what its results tell.
+        listener: is told of every verdict on a result and its golden, with the two, while their arrays are at hand.
 
     A result without a golden is paired with a golden without a result if the two differ in nothing but the model,
     or, failing that, in nothing but parameters: then the verdict can say what replaced what. Pairs must be
@@ -149,7 +162,17 @@ def judge_all(
         [r.case for k, r in obtained.items() if k not in errors],
         [g.case for k, g in goldens.items() if k not in errors],
     )
-    verdicts = [judge(obtained[k], goldens[g]) if g else missing(obtained[k].case) for k, g in pairs.items()]
+
+    def judged(pair: tuple[str, str | None]) -> tuple[Verdict, Any]:
+        now, was = obtained[pair[0]], goldens[pair[1]] if pair[1] else None
+        verdict = judge(now, was) if was else missing(now.case)
+        return verdict, listener.note(verdict, now, was) if listener and was else None
+
+    verdicts = []
+    for verdict, note in in_halves(judged, pairs.items()):
+        verdicts.append(verdict)
+        if listener and note is not None:
+            listener.add(note)
     used = {key for key in pairs.values() if key}
     measured = {*scope, *(_scope(r.case) for r in obtained.values()), *(_scope(goldens[key].case) for key in used)}
     unused = [
@@ -275,19 +298,17 @@ def _flat(mapping: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, An
             yield f"{above}{name}", value
 
 
-def _origin_sentence(origin: StageShift | None) -> str:
-    return f"First stage that moved: {origin}." if origin else "No recorded stage moved before the result itself."
-
-
-def _cause_sentence(changes: Sequence[Change]) -> str:
-    if not changes:
-        return "Nothing that is recorded changed in between: look at the code."
-    return f"In between: {'; '.join(map(str, changes))}."
+def _cause_sentence(origin: StageShift | None, changes: Sequence[Change]) -> str:
+    """Where it began, what changed in between, and the step that is responsible."""
+    moved = origin.sentence if origin else "No stage is recorded that could tell where it began"
+    between = ", ".join(map(str, changes)) or "nothing that is recorded changed"
+    step = f"; {origin.responsible}" if origin and origin.responsible else ""
+    return f"{moved}; {between} in between{step}.{'' if changes else ' Look at the code.'}"
 
 
 def _ok_sentence(origin: StageShift | None, changes: Sequence[Change]) -> str:
     if not changes and origin is None:
         return "as accepted."
     held = f"the explanation held although these changed: {'; '.join(map(str, changes))}." if changes else ""
-    moved = f"First stage that moved: {origin}." if origin else ""
+    moved = f"{origin.sentence}." if origin else ""
     return " ".join(filter(None, [held, moved])) or "as accepted."

@@ -36,11 +36,26 @@ def write_files(folder: Path, contents: Mapping[str, bytes]) -> None:
     Raises:
         StorageError: the folder cannot be made or written; the earlier files are left as they were.
     """
+    _write(folder, {name: [data] for name, data in contents.items()})
+
+
+def write_stream(path: Path, parts: Iterable[bytes]) -> None:
+    """Write one file part by part, because it may be too large for the memory; in full, or not at all.
+
+    Raises:
+        StorageError: as `write_files`.
+    """
+    _write(path.parent, {path.name: parts})
+
+
+def _write(folder: Path, contents: Mapping[str, Iterable[bytes]]) -> None:
     try:
         with contextlib.ExitStack() as undo:
             _make_folder(folder, undo)
             _require_no_folders(folder, contents)
-            temporary = [(_write_temporary(folder, name, data, undo), folder / name) for name, data in contents.items()]
+            temporary = [
+                (_write_temporary(folder, name, parts, undo), folder / name) for name, parts in contents.items()
+            ]
             for path, destination in temporary:
                 path.chmod(0o666 & ~_umask())
                 path.replace(destination)
@@ -120,11 +135,11 @@ def _require_no_folders(folder: Path, names: Iterable[str]) -> None:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(folder / name))
 
 
-def _write_temporary(folder: Path, name: str, data: bytes, undo: contextlib.ExitStack) -> Path:
+def _write_temporary(folder: Path, name: str, parts: Iterable[bytes], undo: contextlib.ExitStack) -> Path:
     handle, path = tempfile.mkstemp(prefix=f".{name}.", dir=folder)
     undo.callback(_quietly, Path(path).unlink)
     with os.fdopen(handle, "wb") as file:
-        file.write(data)
+        file.writelines(parts)
         file.flush()
         os.fsync(file.fileno())
     return Path(path)

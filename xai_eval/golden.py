@@ -16,7 +16,7 @@ from xai_eval.errors import StorageError, UsageError, unknown_name
 from xai_eval.files import accessible, exists, remove_temporaries, write_files
 from xai_eval.history import HISTORY_FILE, Acceptance, acceptance, history_bytes, read_history
 from xai_eval.lock import locked
-from xai_eval.overall import NOTHING, Overall, load_noises, look_over
+from xai_eval.overall import NOTHING, Overall, Tally, load_noises
 from xai_eval.quarantine import read_quarantine
 from xai_eval.record import RESULTS_FOLDER, RunRecord, load_cases
 from xai_eval.result import Case, Result
@@ -122,15 +122,15 @@ def judge_run(results_folder: Path, goldens: Goldens) -> Judged:
     errors = error_verdicts({**broken_goldens, **broken}, results)
     errors = {k: v for k, v in errors.items() if k.split("/")[0] in record.tasks}
     errors.update({f"{record.tasks[0]}/{name}": _failure(record, name, text) for name, text in record.failures.items()})
-    verdicts = judge_all(results, stored, errors, record.selections, _scope(record))
+    tally = Tally(load_noises(goldens.folder, stored))
+    verdicts = judge_all(results, stored, errors, record.selections, _scope(record), tally)
     known = {*stored, *broken_goldens, *results, *broken}
     verdicts = set_aside(verdicts, read_quarantine(goldens.folder), known)
     gap = _gap(record, len(results) + len(broken))
     if gap:
         told = [v for v in verdicts if v.state is not State.UNUSED]
         verdicts = [_failure(record, _WHOLE_RUN, f"{gap}: run it again."), *told]
-    overall = look_over(results, stored, verdicts, load_noises(goldens.folder, stored))
-    return Judged(record, results, stored, verdicts, tuple(broken), overall)
+    return Judged(record, results, stored, verdicts, tuple(broken), tally.overall())
 
 
 def judge_by_run(results_folder: Path, reference_folder: Path) -> Judged:

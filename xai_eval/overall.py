@@ -10,8 +10,8 @@ from xai_eval.drift import Verdict, pair_cases
 from xai_eval.errors import StorageError
 from xai_eval.noise import Noise
 from xai_eval.result import Result, stored_digest
-from xai_eval.systemic import Compared, Systemic, systemic_shifts
-from xai_eval.tolerances import Fit, ToleranceNote, tolerance_notes
+from xai_eval.systemic import Answers, Compared, Systemic, answers_of, shifts_among
+from xai_eval.tolerances import Fit, Places, ToleranceNote, notes_among, places_of
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,40 @@ class Measured:
     unusable: tuple[str, ...]
 
 
+class Tally:
+    """What the cases of a run say of it as a whole, noted while each is judged, so that its arrays are read once."""
+
+    def __init__(self, measured: Measured) -> None:
+        """Begin with what was measured for the goldens."""
+        self._measured = measured
+        self._answers: list[Answers] = []
+        self._places: list[Places] = []
+
+    def note(self, verdict: Verdict, obtained: Result, golden: Result) -> tuple[Answers, Places]:
+        """Return what one case says."""
+        compared = Compared(obtained, golden, verdict, self._measured.noises.get(golden.case.key))
+        return answers_of(compared), places_of(compared)
+
+    def add(self, note: tuple[Answers, Places]) -> None:
+        """Keep what one case says."""
+        self._answers.append(note[0])
+        self._places.append(note[1])
+
+    def overall(self) -> Overall:
+        """Judge the run as a whole."""
+        return Overall(shifts_among(self._answers), notes_among(self._places), self._measured.unusable)
+
+
 def look_over(
     results: Mapping[str, Result], goldens: Mapping[str, Result], verdicts: Sequence[Verdict], measured: Measured
 ) -> Overall:
-    """Judge a run as a whole. `results` and `goldens` go from case key to result."""
-    compared = list(_compared(results, goldens, verdicts, measured.noises))
-    return Overall(systemic_shifts(compared), tolerance_notes(compared), measured.unusable)
+    """Judge a run as a whole after its cases. `results` and `goldens` go from case key to result."""
+    judged, tally = {verdict.case.key: verdict for verdict in verdicts}, Tally(measured)
+    pairs = pair_cases([r.case for r in results.values()], [g.case for g in goldens.values()])
+    for key, golden in pairs.items():
+        if golden is not None and key in judged:
+            tally.add(tally.note(judged[key], results[key], goldens[golden]))
+    return tally.overall()
 
 
 def load_noises(folder: Path, keys: Iterable[str]) -> Measured:
@@ -79,18 +107,3 @@ def load_noises(folder: Path, keys: Iterable[str]) -> Measured:
             "`xai-eval calibrate`."
         )
     return Measured(noises, tuple(unusable))
-
-
-def _compared(
-    results: Mapping[str, Result],
-    goldens: Mapping[str, Result],
-    verdicts: Sequence[Verdict],
-    noises: Mapping[str, Noise],
-) -> list[Compared]:
-    judged = {verdict.case.key: verdict for verdict in verdicts}
-    pairs = pair_cases([r.case for r in results.values()], [g.case for g in goldens.values()])
-    return [
-        Compared(results[key], goldens[golden], judged[key], noises.get(golden))
-        for key, golden in pairs.items()
-        if golden is not None and key in judged
-    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import functools
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from typing import Any
 
 from xai_eval.errors import InputUnavailable, StorageError, XaiEvalError
 from xai_eval.files import accessible, exists, read_json, write_file
+from xai_eval.halves import in_halves
 from xai_eval.result import ARRAYS_FILE, RESULT_FILE, Result
 
 RESULTS_FOLDER = "results"
@@ -130,18 +132,24 @@ def load_cases(
     Raises:
         StorageError: the folder, or one of a task in it, cannot be listed.
     """
-    results: dict[str, Result] = {}
-    errors: dict[str, StorageError] = {}
-    for path in _case_folders(folder):
-        place = f"{path.parent.name}/{path.name}"
-        try:
-            result = read(path)
-            if result.case.key != place:
-                raise StorageError(f"{path / RESULT_FILE} is the result of {result.case.key}: the folder was renamed.")
-            results[place] = result
-        except StorageError as error:
-            errors[place] = error
-    return results, errors
+    folders = _case_folders(folder)
+    found = dict(zip(map(_key_of, folders), in_halves(functools.partial(_read_case, read), folders), strict=True))
+    errors = {key: each for key, each in found.items() if isinstance(each, StorageError)}
+    return {key: each for key, each in found.items() if isinstance(each, Result)}, errors
+
+
+def _read_case(read: Callable[[Path], Result], path: Path) -> Result | StorageError:
+    try:
+        result = read(path)
+    except StorageError as error:
+        return error
+    if result.case.key != _key_of(path):
+        return StorageError(f"{path / RESULT_FILE} is the result of {result.case.key}: the folder was renamed.")
+    return result
+
+
+def _key_of(path: Path) -> str:
+    return f"{path.parent.name}/{path.name}"
 
 
 def _case_folders(folder: Path) -> list[Path]:

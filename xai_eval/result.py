@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from xai_eval.arrays import pack_arrays, unpack_arrays
 from xai_eval.errors import StorageError, unknown_name
@@ -25,6 +25,7 @@ from xai_eval.files import read_json, write_files
 from xai_eval.fingerprint import Fingerprint
 from xai_eval.signed import canonical, sign
 
+_Kind = TypeVar("_Kind", bound=Field)
 SCHEMA = 1
 RESULT_FILE = "result.json"
 ARRAYS_FILE = "arrays.npz"
@@ -54,7 +55,7 @@ class Case:
     @functools.cached_property
     def identity(self) -> str:
         """The whole case as canonical JSON."""
-        return canonical(dataclasses.asdict(self))
+        return canonical({"task": self.task, "model": self.model, "input": self.input, "params": self.params})
 
     @property
     def input_set(self) -> str:
@@ -67,7 +68,7 @@ class Case:
         digest = hashlib.sha256(self.identity.encode()).hexdigest()[:10]
         return f"{_slug(self.input)[:_SLUG_LENGTH].strip('-')}-{digest}"
 
-    @property
+    @functools.cached_property
     def key(self) -> str:
         """`<task>/<id>`: the name by which people accept and find the case."""
         return f"{self.task}/{self.id}"
@@ -127,7 +128,12 @@ class Result:
     def condensed(self) -> Result:
         """Return what a golden keeps: no pictures, maps on a coarse grid."""
         kept = {name: each.condensed() for name, each in self.fields.items()}
-        return dataclasses.replace(self, fields={name: each for name, each in kept.items() if each is not None})
+        fields = {name: each for name, each in kept.items() if each is not None}
+        return Result(self.case, fields, self.stages, self.provenance)
+
+    def of_kind(self, kind: type[_Kind]) -> dict[str, _Kind]:
+        """Return the fields of one kind by name."""
+        return {name: each for name, each in self.fields.items() if isinstance(each, kind)}
 
     def save(self, folder: Path | str) -> Path:
         """Write `result.json` and `arrays.npz` into `folder`; equal results give equal bytes.
@@ -183,6 +189,8 @@ def valid(folder: Path) -> Iterator[None]:
     """Turn whatever goes wrong while a signed document is made use of into StorageError."""
     try:
         yield
+    except StorageError:
+        raise
     except Exception as error:  # whoever signs a document by hand can put anything where anything is expected
         raise StorageError(f"{folder / RESULT_FILE} holds no valid result ({error!r}).") from error
 
@@ -198,19 +206,27 @@ def stored_digest(folder: Path) -> str:
 
 def from_document(document: Mapping[str, Any], arrays: Mapping[str, Any]) -> Result:
     """Rebuild a result from its document and its arrays."""
+    parts = by_field(arrays)
+    return Result(
+        case=Case(**document["case"]),
+        fields={each["name"]: KINDS[each["kind"]].restore(each, parts[each["name"]]) for each in document["fields"]},
+        stages={stage["name"]: restore_stage(stage, arrays) for stage in document["stages"]},
+        provenance=Provenance(**document["provenance"]),
+    )
+
+
+def by_field(arrays: Mapping[str, Any]) -> Mapping[str, dict[str, Any]]:
+    """Sort the arrays of a result by field and part; a field without arrays has no parts."""
     parts: dict[str, dict[str, Any]] = collections.defaultdict(dict)
     for name, array in arrays.items():
         field_name, _, part = name.rpartition(".")
         parts[field_name][part] = array
-    return Result(
-        case=Case(**document["case"]),
-        fields={each["name"]: KINDS[each["kind"]].restore(each, parts[each["name"]]) for each in document["fields"]},
-        stages={
-            stage["name"]: Fingerprint(stage["digest"], tuple(stage["shape"]), arrays.get(f"stage.{stage['name']}"))
-            for stage in document["stages"]
-        },
-        provenance=Provenance(**document["provenance"]),
-    )
+    return parts
+
+
+def restore_stage(stage: Mapping[str, Any], arrays: Mapping[str, Any]) -> Fingerprint:
+    """Rebuild a stage from what the document says of it and from the arrays of the result."""
+    return Fingerprint(stage["digest"], tuple(stage["shape"]), arrays.get(f"stage.{stage['name']}"))
 
 
 def read_document(folder: Path) -> dict[str, Any]:

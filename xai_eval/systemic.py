@@ -8,9 +8,10 @@ they did not, and Benjamini and Hochberg's procedure takes into account how many
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -95,16 +96,29 @@ class _Answer:
     margin: float
 
 
-def systemic_shifts(compared: Sequence[Compared]) -> tuple[Systemic, ...]:
-    """Find what moved the same way over the cases of a task and model, the least probable first.
+Answers = tuple[tuple[_Question, _Answer], ...]
 
-    A field that is a finding of its own case is left out there: that case shows it already.
+
+def systemic_shifts(compared: Iterable[Compared]) -> tuple[Systemic, ...]:
+    """Find what moved the same way over the cases of a task and model, the least probable first."""
+    return shifts_among(map(answers_of, compared))
+
+
+def answers_of(each: Compared) -> Answers:
+    """Tell what one case says to every question: little enough to be kept of every case of a run.
+
+    A field that is a finding of its own case is left out: that case shows it already.
     """
+    if each.verdict.state not in (State.OK, State.DRIFT):
+        return ()
+    return (*_field_shifts(each), *_stage_shifts(each))
+
+
+def shifts_among(told: Iterable[Answers]) -> tuple[Systemic, ...]:
+    """Do what `systemic_shifts` does with what `answers_of` gave for every case."""
     answers: dict[_Question, list[_Answer]] = defaultdict(list)
-    for each in compared:
-        if each.verdict.state in (State.OK, State.DRIFT):
-            for question, answer in (*_field_shifts(each), *_stage_shifts(each)):
-                answers[question].append(answer)
+    for question, answer in itertools.chain.from_iterable(told):
+        answers[question].append(answer)
     asked = [(question, *_ways(question, given), given) for question, given in answers.items()]
     # What nowhere moved is no question: to count it would only hide the others.
     asked = [each for each in asked if each[1] > 0 and each[1] + each[2] >= LEAST_CASES]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import enum
+import itertools
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from xai_eval.fields import Distance
@@ -73,13 +74,22 @@ class ToleranceNote:
                 return f"{where}: the tolerance {self.tolerance:g} could be tightened: {noise} at most ({self.case})."
 
 
-def tolerance_notes(compared: Sequence[Compared]) -> tuple[ToleranceNote, ...]:
+def tolerance_notes(compared: Iterable[Compared]) -> tuple[ToleranceNote, ...]:
     """Say of every tolerance where noise was measured whether it fits, worst first; nothing where it does."""
-    groups: dict[tuple[str, str, str, str], list[_Place]] = defaultdict(list)
-    for each in compared:
-        case = each.obtained.case
-        for field, place in _places(each):
-            groups[case.task, case.model, field, place.distance.measure].append(place)
+    return notes_among(map(places_of, compared))
+
+
+def places_of(each: Compared) -> Places:
+    """Tell how the tolerances of one case lie: little enough to be kept of every case of a run."""
+    case = each.obtained.case
+    return tuple(((case.task, case.model, field, place.distance.measure), place) for field, place in _places(each))
+
+
+def notes_among(told: Iterable[Places]) -> tuple[ToleranceNote, ...]:
+    """Do what `tolerance_notes` does with what `places_of` gave for every case."""
+    groups: dict[_Group, list[_Place]] = defaultdict(list)
+    for group, place in itertools.chain.from_iterable(told):
+        groups[group].append(place)
     notes = [note for group, places in groups.items() for note in _notes(group, places)]
     return tuple(sorted(notes, key=lambda note: list(Fit).index(note.fit)))
 
@@ -106,6 +116,11 @@ class _Place:
         return self.floor.value / tolerance if tolerance else math.copysign(math.inf, self.floor.value)
 
 
+# Task, model, field and measure: the cases that one tolerance serves.
+_Group = tuple[str, str, str, str]
+Places = tuple[tuple[_Group, _Place], ...]
+
+
 def _places(each: Compared) -> Iterator[tuple[str, _Place]]:
     if each.noise is None:
         return
@@ -120,7 +135,7 @@ def _places(each: Compared) -> Iterator[tuple[str, _Place]]:
                 yield name, _Place(case, distance, floor)
 
 
-def _notes(group: tuple[str, str, str, str], places: Sequence[_Place]) -> Iterator[ToleranceNote]:
+def _notes(group: _Group, places: Sequence[_Place]) -> Iterator[ToleranceNote]:
     for fit in (Fit.UNGATEABLE, Fit.TOO_TIGHT, Fit.TOO_LOOSE):
         own = [place for place in places if place.fit is fit]
         if own:
@@ -130,7 +145,7 @@ def _notes(group: tuple[str, str, str, str], places: Sequence[_Place]) -> Iterat
         yield _note(Fit.GENEROUS, group, places)
 
 
-def _note(fit: Fit, group: tuple[str, str, str, str], places: Sequence[_Place]) -> ToleranceNote:
+def _note(fit: Fit, group: _Group, places: Sequence[_Place]) -> ToleranceNote:
     worst = max(places, key=lambda place: place.excess)
     distance = worst.distance
     return ToleranceNote(fit, *group, len(places), worst.case, distance.tolerance, distance.cap, worst.floor)

@@ -17,6 +17,7 @@ from xai_eval.report.figures import figure_files
 from xai_eval.report.panels import panels
 from xai_eval.report.pictures import boundaries, signed
 from xai_eval.report.tables import latex, table_files
+from xai_eval.report.wording import cell_text
 from xai_eval.result import Case, Result
 
 SEGMENTS = np.repeat(np.arange(4), 16)[:, None].repeat(64, axis=1)
@@ -105,6 +106,14 @@ def test_latex_escapes_what_would_act():
     text = latex(pd.DataFrame({"a_b": ["x & y\n%", "$ ~ ^ \\ {"], "n": [1.23456, float("nan")]}))
     assert r"a\_b & n" in text and r"x \& y \%" in text and "1.235" in text
     assert r"\$" in text and r"\{" in text and "\\begin{tabular}{lr}" in text
+
+
+def test_latex_is_what_pandas_writes():
+    hostile = ["a\\ b\\c", "~ x~y", "^ x^y", "100 % of $5 & #1", "{a_b}", "\\textbf{x}", "größe", ""]
+    frame = pd.DataFrame({"a_b ^ {c}": hostile, "n": range(len(hostile)), "flag": [True, False] * 4})
+    text = frame.map(lambda value: " ".join(cell_text(value).split()))
+    assert latex(frame) == text.to_latex(index=False, escape=True, column_format="lrl")
+    assert latex(frame[:0]) == frame[:0].to_latex(index=False, escape=True, column_format="lrl")
 
 
 def test_a_curve_is_drawn_and_filed():

@@ -6,14 +6,15 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from xai_eval.accept_command import GOLDEN
+from xai_eval.commands import GOLDEN
 from xai_eval.drift import Verdict
-from xai_eval.files import write_file, write_files
+from xai_eval.files import write_file, write_files, write_stream
 from xai_eval.overall import NOTHING, Overall
 from xai_eval.record import RunRecord
 from xai_eval.report.cases import collect
 from xai_eval.report.figures import figure_files
 from xai_eval.report.page import PAGE_FILE, render_page
+from xai_eval.report.selection import figured
 from xai_eval.report.stale import remove_report, remove_stale
 from xai_eval.report.summary import summary_lines
 from xai_eval.report.tables import table_files
@@ -46,7 +47,7 @@ def write_report(
         StorageError: the folder cannot be written.
     """
     cases = collect(results, goldens, verdicts)
-    tables, figures = table_files(cases), figure_files(cases)
+    tables, figures = table_files(cases), figure_files(figured(cases))
     files = [*(f"tables/{name}" for name in tables), *(f"figures/{name}" for name in figures)]
     remove_stale(folder, files)
     document = json.dumps({**verdicts_document(verdicts, record, overall), "files": files}, indent=1, allow_nan=False)
@@ -55,5 +56,6 @@ def write_report(
     write_files(folder / "figures", figures)
     page = folder / PAGE_FILE
     # Names of files may hold halves of characters, which UTF-8 refuses.
-    write_file(page, render_page(record, cases, folder, golden, overall).encode("utf-8", "replace"))
+    parts = render_page(record, cases, folder, golden, overall)
+    write_stream(page, (part.encode("utf-8", "replace") for part in parts))
     return page

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import re
 from collections.abc import Mapping, Sequence
@@ -89,10 +90,14 @@ class ReportCase:
         found = {finding.field for finding in self.verdict.findings}
         pairs = {
             name: (now, self.golden.fields[name])
-            for name, now in (self.obtained.fields if self.obtained and self.golden else {}).items()
+            for name, now in (self.obtained.fields if found and self.obtained and self.golden else {}).items()
             if self.golden and name in found & self.golden.fields.keys()
         }
         return {name: pair for name, pair in pairs.items() if pair[0].kind == pair[1].kind and _is_drawn(pair[0])}
+
+    def unread(self) -> ReportCase:
+        """The same case without the pictures and maps that were read for it: whoever goes over many lets them go."""
+        return dataclasses.replace(self)
 
     def fields(self, kind: type[_Kind]) -> dict[str, _Kind]:
         """Obtained fields of one kind by name."""
@@ -134,5 +139,4 @@ def _is_drawn(field: Field) -> bool:
 
 
 def _of_kind(result: Result | None, kind: type[_Kind]) -> dict[str, _Kind]:
-    fields = result.fields if result else {}
-    return {name: each for name, each in fields.items() if isinstance(each, kind)}
+    return result.of_kind(kind) if result else {}

@@ -36,7 +36,7 @@ def figure_files(cases: Sequence[ReportCase]) -> dict[str, bytes]:
     """Draw every figure of `cases`; file name -> PNG."""
     names = figure_names(cases)
     files: dict[str, bytes] = {}
-    for case in cases:
+    for case in map(ReportCase.unread, cases):
         if case.maps:
             files[names[case.key, None]] = _draw_panels(
                 panels(case), _caption(case), heat_legend(), ("0", "1", _HEAT_NOTE)
@@ -55,7 +55,7 @@ def figure_names(cases: Sequence[ReportCase]) -> dict[tuple[str, str | None], st
     Names that would be taken twice (two models on one picture) get the digest that ends the case's id.
     """
     names: dict[tuple[str, str | None], str] = {}
-    for case in cases:
+    for case in map(ReportCase.unread, cases):
         if case.maps:
             names[case.key, None] = f"{slug(case.image)}_{_kind(case)}{_class_suffix(case)}"
         for field in case.moved:
@@ -171,5 +171,9 @@ def _to_png(figure: Any) -> bytes:
     with warnings.catch_warnings():
         # A class name in a script that the font lacks is drawn as boxes; the page shows it in full.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None}, pil_kwargs=_FAST)
+        canvas = FigureCanvasAgg(figure)
+        canvas.print_png(buffer, metadata={"Software": None}, pil_kwargs=_FAST)
+    # Figure and canvas refer to each other, so that their pixels would stay until Python looks for such circles.
+    figure.clear()
+    del canvas.renderer
     return buffer.getvalue()

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from xai_eval.report.views import CaseView
+from xai_eval.report.views import CaseLine
 
 # A choice for the cases that have no severity or cause, because nothing was found to differ.
 NONE = "none"
@@ -20,7 +20,7 @@ class Filter:
     choices: tuple[tuple[str, int], ...]
 
 
-def filters(views: Sequence[CaseView]) -> list[Filter]:
+def filters(views: Sequence[CaseLine]) -> list[Filter]:
     """Return the filters that can tell some of the cases from others."""
     found = [
         Filter("severity", _count([[view.severity or NONE] for view in views])),

@@ -11,10 +11,11 @@ if (filter) {
     choices.every(({ name, value }) => !value || values(element, name).includes(value));
   const apply = () => {
     for (const element of cases) element.hidden = !matches(element);
-    for (const section of document.querySelectorAll("main > section:has([data-state])")) {
+    for (const section of document.querySelectorAll("main section:has([data-state])")) {
       section.hidden = !section.querySelector("[data-state]:not([hidden])");
     }
-    const articles = cases.filter((element) => element.tagName === "ARTICLE");
+    // A case has an article, or a row where its pictures are left out.
+    const articles = cases.filter((element) => element.matches("article, tr"));
     const shown = articles.filter((article) => !article.hidden).length;
     filter.querySelector("output").textContent = shown < articles.length ? `${shown} of ${articles.length} cases` : "";
   };

@@ -1,52 +1,66 @@
-"""The page: one HTML file that holds everything and loads nothing."""
+"""The page: one HTML file that holds everything and loads nothing, made case by case."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import jinja2
 
-from xai_eval.accept_command import accept_command
+from xai_eval.commands import accept_command, explain_command
 from xai_eval.overall import Overall
 from xai_eval.record import RunRecord
 from xai_eval.report.cases import ReportCase
 from xai_eval.report.filters import filters
 from xai_eval.report.pictures import diverging_legend, heat_legend, jpeg_uri, png_uri
-from xai_eval.report.summary import count_severities, count_states, counts_sentence, worst_first
-from xai_eval.report.views import CaseView, case_view
+from xai_eval.report.rest import RestView, rest_view
+from xai_eval.report.selection import by_task, pictured, worst_cases_first
+from xai_eval.report.summary import count_severities, count_states, counts_sentence
+from xai_eval.report.views import CaseView, case_line, case_view
 from xai_eval.report.wording import count
 
 PAGE_FILE = "index.html"
 _TEMPLATE = "page.html.j2"
+# What accepts a case, and what explains its drift.
+Commands = Callable[[ReportCase], tuple[str, str]]
 
 
 @dataclass(frozen=True)
 class TaskView:
-    """The section of one task."""
+    """The section of one task.
+
+    Attributes:
+        name: of the task.
+        cases: made when the template comes to them, one by one: their pictures together do not fit into memory.
+        counts: in words.
+        rest: the cases that are shown without pictures; None if there are none.
+    """
 
     name: str
-    cases: tuple[CaseView, ...]
+    cases: Iterator[CaseView]
     counts: str
+    rest: RestView | None
 
 
-def render_page(record: RunRecord, cases: Sequence[ReportCase], results: Path, golden: Path, overall: Overall) -> str:
-    """Render the page; `cases` may come in any order, the worst is shown first.
+def render_page(
+    record: RunRecord, cases: Sequence[ReportCase], results: Path, golden: Path, overall: Overall
+) -> Iterator[str]:
+    """Render the page, part by part; `cases` may come in any order, the worst is shown first.
 
     `results` and `golden` are the folders that commands on the page name.
 
     Class and file names are text from outside and are escaped; the page's own policy
     forbids loading anything.
     """
-    order = {v.case.key: place for place, v in enumerate(worst_first(case.verdict for case in cases))}
-    ordered = sorted(cases, key=lambda case: order[case.key])
-    views = [case_view(case, accept_command(case.key, results, golden)) for case in ordered]
+    ordered = worst_cases_first(cases)
+    views = [case_line(case) for case in ordered]
     verdicts = [case.verdict for case in ordered]
     return (
         _environment()
         .get_template(_TEMPLATE)
-        .render(
+        .generate(
             record=record,
             counts=counts_sentence(verdicts),
             states=count_states(verdicts),
@@ -58,12 +72,18 @@ def render_page(record: RunRecord, cases: Sequence[ReportCase], results: Path, g
             fine=[view for view in views if view.fine],
             filters=filters(views),
             warned=[view for view in views if view.audit],
-            tasks=_tasks(ordered, views),
+            tasks=_tasks(by_task(cases), lambda case: _commands(case, record, results, golden), results),
             heat_legend=png_uri(heat_legend()),
             diverging_legend=png_uri(diverging_legend()),
-            has_maps=any(case.maps for case in cases),
+            has_maps=any(case.unread().maps for case in cases),
         )
     )
+
+
+def _commands(case: ReportCase, record: RunRecord, results: Path, golden: Path) -> tuple[str, str]:
+    """Return the commands that accept a case and that explain its drift."""
+    asked = case.verdict.case.task in record.requests
+    return accept_command(case.key, results, golden), explain_command(case.key, results, golden, asked=asked)
 
 
 def _environment() -> jinja2.Environment:
@@ -79,14 +99,18 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def _tasks(cases: Sequence[ReportCase], views: Sequence[CaseView]) -> list[TaskView]:
-    tasks = []
-    for name in dict.fromkeys(case.verdict.case.task for case in cases):
-        own = [(case, view) for case, view in zip(cases, views, strict=True) if case.verdict.case.task == name]
-        own.sort(key=lambda pair: not pair[0].whole_set)  # what sums up comes first
-        counts = counts_sentence([case.verdict for case, _ in own])
-        tasks.append(TaskView(name, tuple(view for _, view in own), counts))
-    return tasks
+def _tasks(ordered: Sequence[ReportCase], commands: Commands, results: Path) -> Iterator[TaskView]:
+    shown = {case.key for case in pictured(ordered)}
+    for name, group in itertools.groupby(ordered, key=lambda case: case.verdict.case.task):
+        own = list(group)
+        views = _views([case for case in own if case.key in shown], commands)
+        rest = rest_view([case for case in own if case.key not in shown], results)
+        yield TaskView(name, views, counts_sentence([case.verdict for case in own]), rest)
+
+
+def _views(cases: Sequence[ReportCase], commands: Commands) -> Iterator[CaseView]:
+    for case in cases:
+        yield case_view(case.unread(), *commands(case))
 
 
 def _problem(record: RunRecord, cases: Sequence[ReportCase]) -> str:

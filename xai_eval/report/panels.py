@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from xai_eval.fields import Heatmap, Mask, Picture, Segments, Weights
-from xai_eval.report.cases import ReportCase
+from xai_eval.report.cases import OBJECT, ReportCase
 from xai_eval.report.pictures import Pixels, boundaries, enlarge, outline, overlay, signed
 from xai_eval.report.wording import cell_text, count, title, words
 
@@ -40,13 +40,12 @@ def panels(case: ReportCase) -> list[Panel]:
     pixels, name = case.picture.array, case.verdict.case.input
     pictures = [
         Panel(title(each), f"{name}: {words(each)}", picture.array)
-        for each, picture in case.fields(Picture).items()
-        if picture is not case.picture
+        for each, picture in list(case.fields(Picture).items())[1:]
     ]
     masks = [
         Panel(title(each), f"{name} with {words(each)} outlined", outline(pixels, mask.array))
         for each, mask in case.fields(Mask).items()
-        if mask is not case.mask and mask.array.shape == pixels.shape[:2]
+        if each != OBJECT and mask.array.shape == pixels.shape[:2]
     ]
     maps = [_named_map(case, each, heatmap) for each, heatmap in case.maps.items()]
     return [_original(pixels, case.mask, name), *pictures, *masks, *_superpixel_panels(case, pixels), *maps]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import io
 from typing import Any
 
@@ -109,8 +110,12 @@ def _encoded(pixels: Pixels, kind: str, **options: Any) -> bytes:
 
 
 def _colours(name: str, values: NDArray[Any]) -> NDArray[np.float64]:
-    table = matplotlib.colormaps[name](np.arange(256))[:, :3] * 255.0
-    return np.asarray(table[np.clip(np.rint(values * 255.0), 0, 255).astype(np.intp)])
+    return np.asarray(_table(name)[np.clip(np.rint(values * 255.0), 0, 255).astype(np.intp)])
+
+
+@functools.cache
+def _table(name: str) -> NDArray[np.float64]:
+    return np.asarray(matplotlib.colormaps[name](np.arange(256))[:, :3] * 255.0)
 
 
 def _blend(below: NDArray[Any], colours: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:

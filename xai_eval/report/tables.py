@@ -6,6 +6,7 @@ Documents, such as chosen settings, lie beside them as JSON.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,8 @@ from xai_eval.report.wording import cell_text, markdown_cell, slug
 
 # The ranking of classes by probability, and what its first value is called.
 _CLASSES, _BEST = "top5", "top_probability"
+_LATEX_SPECIAL = re.compile(r"[\\~^] ?|[&%$#_{}]")
+_LATEX_NAMES = {"\\": r"\textbackslash ", "~": r"\textasciitilde ", "^": r"\textasciicircum "}
 
 
 def table_files(cases: Sequence[ReportCase]) -> dict[str, bytes]:
@@ -45,9 +48,9 @@ def field_frame(cases: Sequence[ReportCase], field: str) -> pd.DataFrame:
     several = len({case.verdict.case.model for case in cases}) > 1
     frames = []
     for case in cases:
-        frames_of = _frames(case)
-        if field in frames_of:
-            frame = frames_of[field].copy()
+        tables = _tables(case)
+        if field in tables:
+            frame = tables[field].frame.copy()
             if several:
                 frame.insert(0, "model", case.verdict.case.model, allow_duplicates=True)
             frame.insert(0, "input", case.verdict.case.input, allow_duplicates=True)
@@ -69,8 +72,21 @@ def markdown(frame: pd.DataFrame) -> str:
 def latex(frame: pd.DataFrame) -> str:
     """Render a frame as a LaTeX tabular for the package booktabs, numbers to the right."""
     columns = "".join("r" if _is_number(frame.iloc[:, i]) else "l" for i in range(frame.shape[1]))
-    text = frame.map(lambda value: " ".join(cell_text(value).split()))
-    return text.to_latex(index=False, escape=True, column_format=columns)
+    rows = [_latex_row(row) for row in frame.itertuples(index=False, name=None)]
+    head = ["\\begin{tabular}{" + columns + "}", "\\toprule", _latex_row(frame.columns), "\\midrule"]
+    return "\n".join([*head, *rows, "\\bottomrule", "\\end{tabular}", ""])
+
+
+def _latex_row(cells: Iterable[Any]) -> str:
+    """One row; `DataFrame.to_latex` writes the same, but a thousand rows a second."""
+    texts = (" ".join(cell_text(cell).split()) for cell in cells)
+    return " & ".join(_LATEX_SPECIAL.sub(_escaped, text) for text in texts) + " \\\\"
+
+
+def _escaped(found: re.Match[str]) -> str:
+    # The names of characters swallow a space behind them.
+    space = "\\space " if found[0].endswith(" ") else ""
+    return _LATEX_NAMES.get(found[0][0], f"\\{found[0][0]}") + space
 
 
 def _documents(cases: Sequence[ReportCase]) -> dict[str, bytes]:
@@ -88,17 +104,14 @@ def _named_frames(cases: Sequence[ReportCase]) -> Iterator[tuple[str, pd.DataFra
     for task in dict.fromkeys(case.verdict.case.task for case in cases):
         own = [case for case in cases if case.verdict.case.task == task]
         yield f"{slug(task)}_summary", summary_frame(own)
-        for field in _in_order(_frames(case) for case in own):
+        for field in _in_order(_tables(case) for case in own):
             yield f"{slug(task)}_{slug(field)}", field_frame(own, field)
 
 
-def _frames(case: ReportCase) -> dict[str, pd.DataFrame]:
+def _tables(case: ReportCase) -> dict[str, Table | UnitLabels]:
     """Everything in a case that has rows, by field."""
-    return {
-        name: each.frame
-        for name, each in (case.obtained.fields if case.obtained else {}).items()
-        if isinstance(each, Table | UnitLabels)
-    }
+    found: dict[str, Table | UnitLabels] = {**case.fields(Table), **case.fields(UnitLabels)}
+    return {name: found[name] for name in (case.obtained.fields if case.obtained else ()) if name in found}
 
 
 def _summary_row(case: ReportCase) -> dict[str, Any]:

@@ -1,0 +1,194 @@
+"""The report of a run with more cases than anybody looks at: what is shown, what is left out, and how it says so."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import dataclasses
+import re
+
+import chromium
+import pytest
+from large_run import NOISE, large_case
+
+from xai_eval.fields import Picture
+from xai_eval.golden import Goldens, judge_run
+from xai_eval.record import RESULTS_FOLDER, RunRecord
+from xai_eval.report import selection, write_report
+from xai_eval.report.cases import collect
+from xai_eval.result import Case, Result
+
+COUNT, MOVED = 12, (0, 4, 9)
+ARTICLE = re.compile(r'<article id="([^"]+)".*?</article>', re.DOTALL)
+ROW = re.compile(r'<tr id="([^"]+)" data-state="(\w+)".*?</tr>', re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("large") / "run"
+
+
+@pytest.fixture(scope="module")
+def judged(run_folder):
+    """A run on disk of which three cases drift."""
+    folder = run_folder.parent
+    for number in range(COUNT):
+        Goldens(folder / "golden").store(large_case(number), "as measured")
+        now = large_case(number, moved=number in MOVED, noise=NOISE)
+        now.save(folder / "run" / RESULTS_FOLDER / now.case.key)
+    RunRecord(("cams",), ("scenes:objects",), ("large",), COUNT, finished=True).save(folder / "run")
+    return judge_run(folder / "run", Goldens(folder / "golden"))
+
+
+@dataclasses.dataclass(frozen=True)
+class Written:
+    page: str
+    folder: object
+
+    @property
+    def articles(self):
+        return {found[1]: found[0] for found in ARTICLE.finditer(self.page)}
+
+    @property
+    def rows(self):
+        return {found[1]: found[0] for found in ROW.finditer(self.page)}
+
+    def files(self, kind):
+        return {path.name: path.read_bytes() for path in (self.folder / kind).iterdir()}
+
+
+def written(judged, folder):
+    page = write_report(folder, judged.record, judged.results, judged.goldens, judged.verdicts)
+    return Written(page.read_text(), folder)
+
+
+@pytest.fixture(scope="module")
+def whole(judged, tmp_path_factory):
+    """The report with everything."""
+    return written(judged, tmp_path_factory.mktemp("whole") / "reports")
+
+
+@pytest.fixture(scope="module")
+def short(judged, tmp_path_factory):
+    """The report with the pictures of two cases that pass, and figures of four cases."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(selection, "PASSING", 2)
+        patch.setattr(selection, "FIGURES", 4)
+        return written(judged, tmp_path_factory.mktemp("short") / "reports")
+
+
+def anchors(judged, *, failed):
+    return [v.case.key.replace("/", "--") for v in judged.verdicts if v.failed is failed]
+
+
+def test_a_small_run_is_shown_in_full(whole):
+    assert selection.PASSING >= 38
+    assert selection.FIGURES >= 38
+    assert len(whole.articles) == COUNT
+    assert whole.rows == {}
+    assert "not embedded" not in whole.page
+
+
+def test_every_case_that_does_not_pass_is_shown_as_in_a_small_run(judged, whole, short):
+    failed = anchors(judged, failed=True)
+    assert len(failed) == len(MOVED)
+    here = (short.folder, whole.folder)
+    for each in failed:
+        assert short.articles[each] == whole.articles[each].replace(str(here[1]), str(here[0]))
+        # The picture, three maps, and of each map what was expected, what was obtained, and the difference.
+        assert short.articles[each].count('src="data:image/') >= 4 + 3 * 3
+
+
+def test_the_first_that_pass_are_shown_as_in_a_small_run(judged, whole, short):
+    passing = anchors(judged, failed=False)
+    assert [each for each in short.articles if each in passing] == passing[:2]
+    for each in passing[:2]:
+        assert short.articles[each] == whole.articles[each]
+
+
+def test_the_others_that_pass_keep_a_row_with_state_and_scores(judged, short):
+    passing = anchors(judged, failed=False)
+    assert list(short.rows) == passing[2:]
+    for key, row in zip(passing[2:], short.rows.values(), strict=True):
+        assert 'data-state="ok"' in row
+        assert "<td>car</td>" in row
+        assert "<td>0.8</td>" in row
+        assert f"<td>{key.replace('--', '/')}</td>" in row
+        assert "torch 2.11.0 -&gt; 2.15.0" in row
+        assert "<img" not in row
+
+
+def test_the_page_says_what_is_left_out_and_where_it_lies(judged, short):
+    text = " ".join(short.page.split())
+    left = COUNT - len(MOVED) - 2
+    assert f"<h3>{left} more that pass</h3>" in text
+    assert f"The pictures of {left} cases that pass are not embedded" in text
+    assert "to be opened with xai_eval.Result.load" in text
+    assert f"<code>{short.folder / RESULTS_FOLDER}</code>" in text
+
+
+def test_the_folder_of_a_row_holds_the_picture(run_folder, short):
+    last = re.findall(r"<td>([^<]*)</td>", list(short.rows.values())[-1])[-1]
+    assert isinstance(Result.load(run_folder / RESULTS_FOLDER / last)["picture"], Picture)
+
+
+def test_no_case_and_no_link_is_lost(judged, short):
+    ids = re.findall(r' id="([^"]+)"', short.page)
+    assert len(ids) == len(set(ids))
+    assert {*short.articles, *short.rows} == {v.case.key.replace("/", "--") for v in judged.verdicts}
+    assert set(re.findall(r'href="#([^"]+)"', short.page)) <= set(ids)
+    assert f"{COUNT} cases: {COUNT - len(MOVED)} ok, {len(MOVED)} drift" in short.page
+
+
+def test_tables_hold_all_cases(whole, short):
+    assert short.files("tables") == whole.files("tables")
+    rows = list(csv.DictReader(short.files("tables")["cams_summary.csv"].decode().splitlines()))
+    assert len(rows) == COUNT
+
+
+def test_figures_are_drawn_of_the_worst_cases_and_are_the_same(whole, short):
+    figures = short.files("figures")
+    drawn = {name.split("_")[0] for name in figures}
+    assert drawn == {f"picture-{number:04}" for number in (*MOVED, 1)}
+    assert figures.items() <= whole.files("figures").items()
+
+
+def test_a_picture_is_shown_once_though_results_are_read_again(whole):
+    for article in whole.articles.values():
+        assert article.count("<figcaption>original</figcaption>") == 1
+        assert "<figcaption>mask</figcaption>" not in article
+
+
+def test_what_sums_up_is_always_shown_and_every_task_counts_for_itself(judged, monkeypatch):
+    monkeypatch.setattr(selection, "PASSING", 1)
+    monkeypatch.setattr(selection, "FIGURES", 1)
+    cases = [case for case in collect(judged.results, judged.goldens, judged.verdicts) if not case.verdict.failed][:3]
+    verdict = cases[0].verdict
+    whole = dataclasses.replace(verdict, case=Case("cams", "m", "large (12 pictures)"))
+    other = dataclasses.replace(verdict, case=Case("lime", "m", "large/a.jpg"))
+    all_of = [*cases, *(dataclasses.replace(cases[0], verdict=each) for each in (whole, other))]
+    for choose in (selection.pictured, selection.figured):
+        assert [case.verdict.case for case in choose(all_of)] == [verdict.case, whole.case, other.case]
+
+
+def test_pictures_of_what_passes_do_not_make_the_page_large(whole, short):
+    def embedded(page):
+        return sum(len(base64.b64decode(each)) for each in re.findall(r"base64,([\w+/=]+)", page))
+
+    assert embedded(short.page) < embedded(whole.page)
+
+
+def test_rows_are_filtered_with_the_other_cases(short):
+    with chromium.launched() as browser:
+        page = browser.new_page(viewport={"width": 1400, "height": 1000})
+        page.goto((short.folder / "index.html").as_uri())
+        assert page.locator(".rest tbody tr:visible").count() == 7
+        page.get_by_role("checkbox", name="ok (9)").uncheck()
+        assert page.locator("#filter output").inner_text() == "3 of 12 cases"
+        assert not page.locator(".rest").is_visible()
+        # A link to a row that is filtered out leads there all the same.
+        last = list(short.rows)[-1]
+        page.evaluate(f"location.hash = '#{last}'")
+        page.wait_for_function("document.querySelector('.rest').offsetHeight > 0")
+        assert page.locator(f"#{last}").is_visible()
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
