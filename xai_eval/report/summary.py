@@ -102,4 +102,13 @@ def overall_lines(overall: Overall) -> list[str]:
         *(f"noise  {one_line(note.sentence)}" for note in overall.misfits),
         *(f"noise  {one_line(sentence)}" for sentence in overall.unusable),
         *([f"noise  {tightened}"] if generous else []),
+        *_unwatched_line(overall.unwatched),
     ]
+
+
+def _unwatched_line(cases: Sequence[str]) -> list[str]:
+    if not cases:
+        return []
+    some = f"{count(len(cases), 'golden')} ({cases[0]}{', ...' if len(cases) > 1 else ''})"
+    lacking = "lacks stages that are recorded by now" if len(cases) == 1 else "lack stages that are recorded by now"
+    return [f"stages  {some} {lacking}: accept again to have them watched, too"]

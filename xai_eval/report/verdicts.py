@@ -46,6 +46,7 @@ def verdicts_document(
         "systemic": [{**dataclasses.asdict(each), "sentence": each.sentence} for each in overall.systemic],
         "tolerances": [_tolerance(note) for note in overall.tolerances],
         "unusable_noise": list(overall.unusable),
+        "unwatched": list(overall.unwatched),
         "verdicts": [_verdict(verdict) for verdict in worst_first(verdicts)],
     }
 
