@@ -2,6 +2,7 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from forbidden import forbid
 from synthetic import blob, make_result
@@ -90,7 +91,7 @@ def test_accepting_what_is_ok_changes_no_file(tmp_path, goldens):
     assert {p: p.stat().st_mtime_ns for p in goldens.folder.rglob("*")} == before
 
 
-def test_a_golden_that_lacks_a_stage_is_told_and_taken_again(tmp_path, goldens, capsys):
+def test_a_golden_that_lacks_a_stage_is_told_and_taken_again(tmp_path, goldens):
     accept_all(write_run(tmp_path / "earlier", make_result("a.jpg"), make_result("b.jpg")), goldens)
     now = write_run(tmp_path / "now", make_result("a.jpg", stages={"view": np.ones(3)}), make_result("b.jpg"))
     key = make_result("a.jpg").case.key
