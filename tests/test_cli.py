@@ -132,6 +132,19 @@ def test_a_run_that_ends_early_leaves_no_report_of_the_run_before(place):
     assert left <= {"run.json", "result.json", "arrays.npz"}
 
 
+@pytest.mark.parametrize("model, code, counts", [("net", 3, "2 cases: 2 ok"), ("retrained", 1, "2 cases: 2 drift")])
+def test_verdicts_are_told_where_no_page_can_be_written(place, capsys, model, code, counts):
+    run("--methods", "gradcam")
+    accept_all()
+    shutil.rmtree(place / "reports")
+    (place / "reports" / "index.html").mkdir(parents=True)
+    capsys.readouterr()
+    assert run("--methods", "gradcam", model=model) == main(["check"]) == code
+    told = capsys.readouterr()
+    assert told.out.count(counts) == 2
+    assert told.err.count("no report could be written") == 2
+
+
 def test_json_is_all_that_is_printed(place, capsys):
     run("--json")
     document = json.loads(capsys.readouterr().out)

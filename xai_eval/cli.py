@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xai_eval.cli_options import build_parser, given_parameters
-from xai_eval.errors import UsageError, XaiEvalError, one_line
+from xai_eval.errors import StorageError, UsageError, XaiEvalError, one_line
 from xai_eval.files import accessible, exists
 from xai_eval.golden import Goldens, Judged, accept, judge_by_run, judge_run, unused_goldens
 from xai_eval.lock import locked
@@ -61,8 +61,9 @@ def _run(options: argparse.Namespace) -> int:
         check_results(options.out)
         remove_report(options.out)
         run(plans, options.out, _progress if not options.quiet else _silent)
-        judged, page = _judged_and_reported(options.out, goldens)
-        return _print_verdicts(judged, options, page, failing=("drift", "incomparable", "error"))
+        judged = judge_run(options.out, goldens)
+        told = _try_to_report(options.out, goldens, judged)
+        return _print_verdicts(judged, options, told, failing=("drift", "incomparable", "error"))
 
 
 def _asked(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
@@ -117,9 +118,11 @@ def _calibrate(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> int:
     from xai_eval.report.pull_request import publish
 
-    judged, page = _judged_and_reported(options.results, _goldens(options))
-    publish(judged.verdicts, page)
-    return _print_verdicts(judged, options, page)
+    goldens = _goldens(options)
+    judged = judge_run(options.results, goldens)
+    told = _try_to_report(options.results, goldens, judged)
+    publish(judged.verdicts, told if isinstance(told, Path) else None)
+    return _print_verdicts(judged, options, told)
 
 
 def _goldens(options: argparse.Namespace) -> Goldens:
@@ -129,19 +132,31 @@ def _goldens(options: argparse.Namespace) -> Goldens:
     return Goldens(options.golden)
 
 
-def _judged_and_reported(folder: Path, goldens: Goldens) -> tuple[Judged, Path]:
-    """Judge the run in `folder` and write its page."""
+def _write_report(folder: Path, goldens: Goldens, judged: Judged) -> Path:
     from xai_eval.report import write_report
 
-    judged = judge_run(folder, goldens)
     arguments = folder, judged.record, judged.results, judged.goldens, judged.verdicts
-    return judged, write_report(*arguments, golden=goldens.folder, overall=judged.overall)
+    return write_report(*arguments, golden=goldens.folder, overall=judged.overall)
+
+
+def _try_to_report(folder: Path, goldens: Goldens, judged: Judged) -> Path | StorageError:
+    """Write the page, or return why it cannot be written: the verdicts are worth hours, and no less without it."""
+    try:
+        return _write_report(folder, goldens, judged)
+    except StorageError as error:
+        return error
 
 
 def _print_verdicts(
-    judged: Judged, options: argparse.Namespace, page: Path | None, failing: Sequence[str] | None = None
+    judged: Judged,
+    options: argparse.Namespace,
+    page: Path | StorageError | None,
+    failing: Sequence[str] | None = None,
 ) -> int:
-    """Print, and return the exit code. `failing` names the states that fail; all but ok if it is None."""
+    """Print, and return the exit code: where all is well, that of a page that could not be written.
+
+    `failing` names the states that fail; all but ok if it is None.
+    """
     from xai_eval.report.summary import explain_line, summary_lines
     from xai_eval.report.verdicts import verdicts_document
 
@@ -149,16 +164,20 @@ def _print_verdicts(
         print(json.dumps(verdicts_document(judged.verdicts, judged.record, judged.overall), indent=1))
     else:
         lines = summary_lines(judged.verdicts, judged.overall)
-        if page:
+        if isinstance(page, Path):
             lines += [
                 *explain_line(judged.verdicts, judged.record.requests, page.parent, options.golden),
                 f"page: {page}",
             ]
         print("\n".join(lines))
+    if isinstance(page, StorageError):
+        print(f"xai-eval: error: no report could be written. {page}", file=sys.stderr)
     if not judged.measured:
         return EXIT_NOTHING
     failed = [v for v in judged.verdicts if v.failed and (failing is None or v.state in failing or v.overdue)]
-    return EXIT_DRIFT if failed or judged.overall.failed else EXIT_OK
+    if failed or judged.overall.failed:
+        return EXIT_DRIFT
+    return page.exit_code if isinstance(page, StorageError) else EXIT_OK
 
 
 def _diff(options: argparse.Namespace) -> int:
@@ -197,8 +216,8 @@ def _prune(options: argparse.Namespace) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
-    _, page = _judged_and_reported(options.results, _goldens(options))
-    print(page)
+    goldens = _goldens(options)
+    print(_write_report(options.results, goldens, judge_run(options.results, goldens)))
     return EXIT_OK
 
 
