@@ -22,6 +22,7 @@ from xai_eval.golden import (
 from xai_eval.record import RunRecord
 from xai_eval.report.summary import overall_lines
 from xai_eval.result import RESULT_FILE
+from xai_eval.signed import sign
 
 
 @pytest.fixture(autouse=True)
@@ -103,6 +104,21 @@ def test_a_golden_that_lacks_a_stage_is_told_and_taken_again(tmp_path, goldens):
     assert f"stages  1 golden ({key}) lacks stages that are recorded by now: accept again" in told
     assert accept_all(now, goldens, "watch the view, too") == [key]
     assert judge_run(now, goldens).overall.unwatched == ()
+
+
+def test_a_signed_result_whose_map_is_no_map_is_one_error(tmp_path, goldens):
+    run = write_run(tmp_path / "run", make_result("a.jpg"), make_result("b.jpg"))
+    accept_all(run, goldens)
+    path = run / "results" / make_result("b.jpg").case.key / RESULT_FILE
+    document = json.loads(path.read_text())
+    for field in document["fields"]:
+        if field["kind"] == "heatmap":
+            del field["tolerance"]
+    path.write_text(json.dumps(sign(document)))
+    ok, broken = sorted(judge_run(run, goldens).verdicts, key=lambda verdict: verdict.state)[::-1]
+    assert (ok.state, ok.case.input) == (State.OK, "photos/a.jpg")
+    assert broken.state == State.ERROR
+    assert f"{path} holds no valid result" in broken.sentence
 
 
 def test_accepting_one_case_leaves_the_others(tmp_path, goldens):

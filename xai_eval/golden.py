@@ -7,7 +7,7 @@ import dataclasses
 import itertools
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from xai_eval.quarantine import read_quarantine
 from xai_eval.record import RESULTS_FOLDER, RunRecord, load_cases
 from xai_eval.result import Case, Result
 from xai_eval.set_aside import set_aside
-from xai_eval.stored import open_result
+from xai_eval.stored import open_result, open_whole
 
 # More than a person looks at one by one.
 MANY = 20
@@ -117,7 +117,15 @@ def judge_run(results_folder: Path, goldens: Goldens) -> Judged:
         StorageError: its record cannot be read.
     """
     record = RunRecord.load(results_folder)
-    results, broken = load_cases(results_folder / RESULTS_FOLDER, open_result)
+    try:
+        return _judge(record, results_folder, goldens, open_result)
+    except StorageError:
+        # A signed result with a field that is not what its kind stores shows only where it is read. Find whose it is.
+        return _judge(record, results_folder, goldens, open_whole)
+
+
+def _judge(record: RunRecord, results_folder: Path, goldens: Goldens, read: Callable[[Path], Result]) -> Judged:
+    results, broken = load_cases(results_folder / RESULTS_FOLDER, read)
     stored, broken_goldens = goldens.load_all()
     errors = error_verdicts({**broken_goldens, **broken}, results)
     errors = {k: v for k, v in errors.items() if k.split("/")[0] in record.tasks}

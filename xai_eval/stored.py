@@ -49,6 +49,12 @@ def open_result(folder: Path) -> Result:
         )
 
 
+def open_whole(folder: Path) -> Result:
+    """Read a result as `open_result` does, but refuse it at once where any part is not what its kind stores."""
+    Result.load(folder)
+    return open_result(folder)
+
+
 @dataclass(frozen=True)
 class _OpenResult(Result):
     """A result that knows of what kind its fields are before it reads them."""
