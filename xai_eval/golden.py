@@ -31,9 +31,15 @@ _WHOLE_RUN, _REFERENCE_RUN = "the whole run", "the run that is taken as right"
 
 @dataclass(frozen=True)
 class Goldens:
-    """A folder of goldens, one folder a case: `<folder>/<task>/<case id>/`."""
+    """A folder of goldens, one folder a case: `<folder>/<task>/<case id>/`.
+
+    Attributes:
+        folder: that holds them.
+        read: how `load_all` reads each: at once, for goldens are small.
+    """
 
     folder: Path
+    read: Callable[[Path], Result] = Result.load
 
     def load(self, case: Case) -> Result | None:
         """Return the golden of `case`, None if there is none. Raises StorageError for one that cannot be read."""
@@ -44,7 +50,7 @@ class Goldens:
 
     def load_all(self) -> tuple[dict[str, Result], dict[str, StorageError]]:
         """Return every golden by case key, and the errors of those that cannot be read."""
-        return load_cases(self.folder)
+        return load_cases(self.folder, self.read)
 
     def store(self, result: Result, reason: str, verdict: Verdict | None = None) -> Path:
         """Make `result` the golden of its case, and add why, and over which verdict, to the case's history."""
@@ -149,7 +155,7 @@ def judge_by_run(results_folder: Path, reference_folder: Path) -> Judged:
         StorageError: one of the records cannot be read.
     """
     record = RunRecord.load(reference_folder)
-    judged = judge_run(results_folder, Goldens(reference_folder / RESULTS_FOLDER))
+    judged = judge_run(results_folder, Goldens(reference_folder / RESULTS_FOLDER, open_result))
     measured, broken = load_cases(reference_folder / RESULTS_FOLDER, open_result)
     gap = _gap(record, len(measured) + len(broken))
     if not gap:
