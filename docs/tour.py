@@ -3,6 +3,8 @@
     python docs/tour.py tour        # leaves tour/reports/index.html
     cd tour && xai-eval accept ...  # as the page says
 
+`tour_picture.py` takes the picture of the page for the README.
+
 The upgrade is played: torchvision turned antialiasing on for tensors in 0.17, and here it is turned off again while the
 pictures are explained for the second time.
 """
@@ -36,6 +38,7 @@ def tour(folder: Path) -> int:
     main(["accept", "--all", "--reason", "first goldens"])
     with upgraded():
         main(run)
+        main(["explain-drift", "scene-00.png"])  # while the upgrade is still there
     return main(["check"])
 
 

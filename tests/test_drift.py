@@ -57,7 +57,7 @@ def test_the_verdict_names_weights_versions_and_the_first_stage():
         stages={"layer activations": np.full(100, 1.5)},
     )
     verdict = judge(obtained, golden)
-    assert "weights aaaaaaaa -> cccccccc; torch 2.11.0 -> 2.15.0" in verdict.sentence
+    assert "weights aaaaaaaa -> cccccccc, torch 2.11.0 -> 2.15.0 in between" in verdict.sentence
     assert verdict.origin.name == "final map gradcam"
     chain = judge(make_result(saliency=blob(150, 40), stages={"logits": np.ones(10)}), golden)
     assert chain.origin.name == "logits"
@@ -99,7 +99,7 @@ def test_another_model_on_the_same_picture_is_judged_and_named():
     obtained = make_result(model="file:nets.py:net_retrained", weights="c" * 64, predicted="crane")
     (verdict,) = judged(golden, obtained)
     assert verdict.state is State.DRIFT
-    assert "model file:nets.py:net -> file:nets.py:net_retrained; weights aaaaaaaa -> cccccccc" in verdict.sentence
+    assert "model file:nets.py:net -> file:nets.py:net_retrained, weights aaaaaaaa -> cccccccc" in verdict.sentence
 
 
 def test_a_model_beside_the_golden_one_is_missing_not_paired():
@@ -244,7 +244,7 @@ def test_a_tolerance_of_zero_is_a_tolerance():
 
 def test_the_sentence_is_pure_text_about_nothing_changed():
     verdict = judge(make_result(saliency=blob(150, 40)), make_result())
-    assert verdict.sentence.endswith("Nothing that is recorded changed in between: look at the code.")
+    assert "nothing that is recorded changed in between" in verdict.sentence
 
 
 def test_tuples_in_memory_and_lists_on_disk_are_the_same_parameters(tmp_path):

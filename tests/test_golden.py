@@ -2,6 +2,7 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from forbidden import forbid
 from synthetic import blob, make_result
@@ -19,6 +20,7 @@ from xai_eval.golden import (
     unused_goldens,
 )
 from xai_eval.record import RunRecord
+from xai_eval.report.summary import overall_lines
 from xai_eval.result import RESULT_FILE
 
 
@@ -87,6 +89,20 @@ def test_accepting_what_is_ok_changes_no_file(tmp_path, goldens):
     before = {p: p.stat().st_mtime_ns for p in goldens.folder.rglob("*")}
     assert accept_all(run, goldens) == []
     assert {p: p.stat().st_mtime_ns for p in goldens.folder.rglob("*")} == before
+
+
+def test_a_golden_that_lacks_a_stage_is_told_and_taken_again(tmp_path, goldens):
+    accept_all(write_run(tmp_path / "earlier", make_result("a.jpg"), make_result("b.jpg")), goldens)
+    now = write_run(tmp_path / "now", make_result("a.jpg", stages={"view": np.ones(3)}), make_result("b.jpg"))
+    key = make_result("a.jpg").case.key
+    judged = judge_run(now, goldens)
+    assert states(now, goldens) == {"photos/a.jpg": State.OK, "photos/b.jpg": State.OK}
+    assert judged.overall.unwatched == (key,)
+    assert not judged.overall.failed
+    told = "\n".join(overall_lines(judged.overall))
+    assert f"stages  1 golden ({key}) lacks stages that are recorded by now: accept again" in told
+    assert accept_all(now, goldens, "watch the view, too") == [key]
+    assert judge_run(now, goldens).overall.unwatched == ()
 
 
 def test_accepting_one_case_leaves_the_others(tmp_path, goldens):

@@ -42,8 +42,9 @@ def test_what_a_dead_process_left_is_taken_over(tmp_path):
         assert (tmp_path / LOCK_FILE).read_text() == this_process()
 
 
-@pytest.mark.parametrize("holder", [f"{dead().split()[0]} elsewhere", "nonsense", "99999999999999999999 here", ""])
+@pytest.mark.parametrize("holder", ["{dead} elsewhere", "nonsense", "99999999999999999999 here", ""])
 def test_what_may_be_alive_is_respected(tmp_path, holder):
+    holder = holder.format(dead=dead().split()[0])
     (tmp_path / LOCK_FILE).write_text(holder)
     with pytest.raises(UsageError, match=f"remove .*{LOCK_FILE}"):
         acquire(tmp_path, this_process())

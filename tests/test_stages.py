@@ -106,7 +106,7 @@ def test_where_all_stages_held_what_is_measured_changed():
     obtained = make_result(saliency=blob(150, 40), stages={"final map gradcam": VALUES})
     verdict = judge(obtained, golden)
     assert verdict.state is State.DRIFT and verdict.origin.name == "measures"
-    assert "First stage that moved: measures." in verdict.sentence
+    assert "The measures moved first;" in verdict.sentence
 
 
 def test_a_case_that_cannot_be_compared_says_where_it_began():

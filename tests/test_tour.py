@@ -21,4 +21,5 @@ def test_the_tour_ends_with_a_drift_that_began_at_the_input_tensor(tmp_path):
     document = json.loads((tmp_path / "tour" / "reports" / "verdicts.json").read_text())
     assert document["states"]["drift"] == document["cases"] == 6
     assert {verdict["origin"]["stage"] for verdict in document["verdicts"]} == {"input tensor"}
+    assert {verdict["origin"]["step"] for verdict in document["verdicts"]} == {"preprocessing"}
     assert document["verdicts"][0]["severity"] == "conclusion"

@@ -20,6 +20,7 @@ from xai_eval.golden import Goldens, Judged, accept, judge_by_run, judge_run, un
 from xai_eval.lock import locked
 from xai_eval.progress import shown
 from xai_eval.quarantine import read_quarantine
+from xai_eval.record import check_results
 
 if TYPE_CHECKING:
     from xai_eval.result import Result
@@ -47,6 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     _let_threads_sleep()
+    from xai_eval.report import remove_report
     from xai_eval.run import plan, run
 
     goldens = _goldens(options)
@@ -56,6 +58,8 @@ def _run(options: argparse.Namespace) -> int:
         for name, own in _asked(options).items()
     ]
     with locked(options.out), nullcontext() if options.quiet else shown():
+        check_results(options.out)
+        remove_report(options.out)
         run(plans, options.out, _progress if not options.quiet else _silent)
         judged, page = _judged_and_reported(options.out, goldens)
         return _print_verdicts(judged, options, page, failing=("drift", "incomparable", "error"))
@@ -138,13 +142,19 @@ def _print_verdicts(
     judged: Judged, options: argparse.Namespace, page: Path | None, failing: Sequence[str] | None = None
 ) -> int:
     """Print, and return the exit code. `failing` names the states that fail; all but ok if it is None."""
-    from xai_eval.report.summary import summary_lines
+    from xai_eval.report.summary import explain_line, summary_lines
     from xai_eval.report.verdicts import verdicts_document
 
     if options.json:
         print(json.dumps(verdicts_document(judged.verdicts, judged.record, judged.overall), indent=1))
     else:
-        print("\n".join([*summary_lines(judged.verdicts, judged.overall), *([f"page: {page}"] if page else [])]))
+        lines = summary_lines(judged.verdicts, judged.overall)
+        if page:
+            lines += [
+                *explain_line(judged.verdicts, judged.record.requests, page.parent, options.golden),
+                f"page: {page}",
+            ]
+        print("\n".join(lines))
     if not judged.measured:
         return EXIT_NOTHING
     failed = [v for v in judged.verdicts if v.failed and (failing is None or v.state in failing or v.overdue)]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from xai_eval import __version__
-from xai_eval.accept_command import GOLDEN, RESULTS
+from xai_eval.commands import GOLDEN, RESULTS
 
 # Parameters of tasks are kept apart from options of the command by this prefix.
 PARAMETER = "param_"

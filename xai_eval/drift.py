@@ -99,10 +99,8 @@ class Verdict:
             return self.reason
         worst = self.findings[0]
         more = f" (and {len(self.findings) - 1} more)" if len(self.findings) > 1 else ""
-        parts = [f"{worst.severity.label} changed: {worst.field}: {worst.sentence}{more}."]
-        parts.append(_origin_sentence(self.origin))
-        parts.append(_cause_sentence(self.changes))
-        return " ".join(parts)
+        what = f"{worst.severity.label} changed: {worst.field}: {worst.sentence}{more}."
+        return f"{what} {_cause_sentence(self.origin, self.changes)}"
 
 
 class Listener(Protocol):
@@ -300,19 +298,17 @@ def _flat(mapping: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, An
             yield f"{above}{name}", value
 
 
-def _origin_sentence(origin: StageShift | None) -> str:
-    return f"First stage that moved: {origin}." if origin else "No recorded stage moved before the result itself."
-
-
-def _cause_sentence(changes: Sequence[Change]) -> str:
-    if not changes:
-        return "Nothing that is recorded changed in between: look at the code."
-    return f"In between: {'; '.join(map(str, changes))}."
+def _cause_sentence(origin: StageShift | None, changes: Sequence[Change]) -> str:
+    """Where it began, what changed in between, and the step that is responsible."""
+    moved = origin.sentence if origin else "No stage is recorded that could tell where it began"
+    between = ", ".join(map(str, changes)) or "nothing that is recorded changed"
+    step = f"; {origin.responsible}" if origin and origin.responsible else ""
+    return f"{moved}; {between} in between{step}.{'' if changes else ' Look at the code.'}"
 
 
 def _ok_sentence(origin: StageShift | None, changes: Sequence[Change]) -> str:
     if not changes and origin is None:
         return "as accepted."
     held = f"the explanation held although these changed: {'; '.join(map(str, changes))}." if changes else ""
-    moved = f"First stage that moved: {origin}." if origin else ""
+    moved = f"{origin.sentence}." if origin else ""
     return " ".join(filter(None, [held, moved])) or "as accepted."

@@ -192,7 +192,7 @@ def accept(
         _require_readable(judged, "--all")
     chosen = list(judged.results) if everything else [obtained_case(key, judged) for key in keys]
     verdicts = {v.case.key: v for v in judged.verdicts}
-    accepted = [key for key in dict.fromkeys(chosen) if _differs(key, verdicts.get(key), judged.goldens)]
+    accepted = [key for key in dict.fromkeys(chosen) if _differs(key, verdicts.get(key), judged)]
     if len(accepted) > MANY and not bulk:
         raise UsageError(
             f"{len(accepted)} goldens would change at once, more than {MANY}, and nobody looks at so many one by one: "
@@ -220,8 +220,11 @@ def obtained_case(name: str, judged: Judged) -> str:
     return key
 
 
-def _differs(key: str, verdict: Verdict | None, goldens: Mapping[str, Result]) -> bool:
-    return key not in goldens or (verdict is not None and verdict.state is not State.OK)
+def _differs(key: str, verdict: Verdict | None, judged: Judged) -> bool:
+    """Whether the golden of a case would say something else, or more, if the result were accepted."""
+    if key not in judged.goldens or key in judged.overall.unwatched:
+        return True
+    return verdict is not None and verdict.state is not State.OK
 
 
 def unused_goldens(judged: Judged) -> list[str]:

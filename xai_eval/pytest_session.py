@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from xai_eval.accept_command import accept_command
+from xai_eval.commands import accept_command, explain_command
 from xai_eval.drift import State, Verdict, judge, judge_all, missing, set_name
 from xai_eval.errors import StorageError, XaiEvalError
 from xai_eval.golden import Goldens, error_verdicts
@@ -20,9 +20,9 @@ from xai_eval.lock import acquire, release, this_process
 from xai_eval.overall import NOTHING, Overall, Tally, load_noises
 from xai_eval.quarantine import Quarantine, read_quarantine
 from xai_eval.record import RESULTS_FOLDER, RunRecord, check_results, now, remove_results
-from xai_eval.report import write_report
+from xai_eval.report import remove_report, write_report
 from xai_eval.report.pull_request import publish
-from xai_eval.report.summary import summary_lines
+from xai_eval.report.summary import explain_line, summary_lines
 from xai_eval.result import Case, Result
 from xai_eval.set_aside import set_aside
 from xai_eval.stored import open_result
@@ -87,8 +87,19 @@ class GoldenSession:
         verdict = dataclasses.replace(self._judge(result), quarantine=entries.get(key))
         _record_properties(item, verdict)
         # pytest cuts long explanations short, so verdict, measure and path come first.
-        advice = f"if this is right: {accept_command(key, self.report, self.goldens.folder)}"
+        advice = "\n".join(self._advice(verdict))
         return verdict, f"{verdict.state}: {key}: {verdict.sentence}\nobtained: {folder}\n{advice}"
+
+    def _advice(self, verdict: Verdict) -> list[str]:
+        """What to do about a case that failed, as commands."""
+        asked = verdict.case.key, self.report, self.goldens.folder
+        # pytest has no record of the model and the pictures that a test gave to `evaluate`.
+        explain = (
+            [f"what carries it, asked for as in the test: {explain_command(*asked, asked=False)}"]
+            if verdict.state is State.DRIFT
+            else []
+        )
+        return [*explain, f"if this is right: {accept_command(*asked)}"]
 
     @functools.cached_property
     def _quarantine(self) -> Mapping[str, Quarantine]:
@@ -121,6 +132,7 @@ class GoldenSession:
         if foreign:
             release(self.report, self.owner)
             raise foreign
+        remove_report(self.report)
         planned = len(self.selected)
         RunRecord((case.task,), (case.model,), (set_name(case),), planned, when=now()).save(self.report)
 
@@ -228,7 +240,9 @@ class GoldenSession:
         lines = summary_lines(self.verdicts, self.overall) if self.verdicts else ["nothing was measured"]
         if self._idle:
             lines.append(f"{len(self._idle)} tests that use goldens did not come to check a result")
-        return [*lines, f"page: {self.page}"] if self.page else lines
+        if self.page:
+            lines += [*explain_line(self.verdicts, (), self.report, self.goldens.folder), f"page: {self.page}"]
+        return lines
 
 
 def is_strict(config: pytest.Config) -> bool:

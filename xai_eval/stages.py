@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from xai_eval.fields import Finding, Severity
 from xai_eval.result import Result
+from xai_eval.steps import Responsible, responsible
 
 # Relative changes. Threads, batch size, memory format, mkldnn, float64 and torch versions move activations and logits
 # by up to 2e-5 on CPU; TF32 on a GPU by about 1e-3.
@@ -36,23 +39,40 @@ _DRAWN = ("segments", "samples", "perturbed predictions", "weights", "raw map", 
 
 @dataclass(frozen=True)
 class StageShift:
-    """The first stage of the chain that moved; `change` is relative, infinite where only equality can be told."""
+    """The first stage of the chain that moved.
+
+    Attributes:
+        name: of the stage.
+        change: relative, infinite where only equality can be told.
+        responsible: the step that made it, and which stages in front of it held; None where it is not known.
+    """
 
     name: str
     change: float
+    responsible: Responsible | None = None
 
     def __str__(self) -> str:
-        return f"{self.name} (relative {self.change:.2g})" if math.isfinite(self.change) else self.name
+        return f"{self.name}{self._amount}"
+
+    @property
+    def sentence(self) -> str:
+        """Such as 'The input tensor moved first (relative 0.031)'."""
+        return f"The {self.name} moved first{self._amount}"
+
+    @property
+    def _amount(self) -> str:
+        return f" (relative {self.change:.2g})" if math.isfinite(self.change) else ""
 
 
 def first_moved_stage(obtained: Result, golden: Result) -> StageShift | None:
     """Return the first stage, in the golden's order, that moved by more than rounding moves it."""
-    return next((shift for shift, _ in _moved(obtained, golden) if shift.name != "image bytes"), None)
+    moved = (shift for shift, _ in _moved(obtained, golden) if shift.name != "image bytes")
+    return _explained(next(moved, None), obtained, golden)
 
 
 def moved_input(obtained: Result, golden: Result) -> StageShift | None:
     """Return the first stage that moved, the bytes of the picture among them: for cases that cannot be compared."""
-    return next((shift for shift, _ in _moved(obtained, golden)), None)
+    return _explained(next((shift for shift, _ in _moved(obtained, golden)), None), obtained, golden)
 
 
 def stage_findings(obtained: Result, golden: Result) -> tuple[Finding, ...]:
@@ -87,8 +107,18 @@ def origin_of(obtained: Result, golden: Result, *, drifted: bool) -> StageShift 
     """
     moved = first_moved_stage(obtained, golden)
     if moved is None and drifted and golden.stages:
-        return StageShift(MEASURES, math.inf)
+        return StageShift(MEASURES, math.inf, responsible(MEASURES, {}))
     return moved
+
+
+def _explained(shift: StageShift | None, obtained: Result, golden: Result) -> StageShift | None:
+    """Name the step that is responsible for a shift."""
+    if shift is None:
+        return None
+    before = list(itertools.takewhile(lambda name: name != shift.name, golden.stages))
+    moved = {other.name for other, _ in itertools.takewhile(lambda each: each[0] != shift, _moved(obtained, golden))}
+    same = {name: name not in moved for name in before if name in obtained.stages}
+    return dataclasses.replace(shift, responsible=responsible(shift.name, same))
 
 
 def _moved(obtained: Result, golden: Result) -> Iterator[tuple[StageShift, float]]:

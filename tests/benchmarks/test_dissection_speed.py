@@ -3,15 +3,19 @@
     pytest -m benchmark --benchmark-enable tests/benchmarks/test_dissection_speed.py -s
 
 Times depend on the machine and what else it does, so the ratio is printed and kept, and agreement is asserted. The loop
-has thousands of short steps that torch shares out to its threads: where cores are busy, its time depends most on how
-threads wait (OMP_WAIT_POLICY, PASSIVE unless it is set).
+has thousands of short steps that torch shares out to its threads, which wait for each other after each: on idle cores
+that costs little, and where other processes use the cores as well, most of its time. So both are measured.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 import time
 import tracemalloc
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +30,10 @@ IMAGES, UNITS, CONCEPTS, TOP = 10_000, 512, 2_000, 100
 
 @pytest.fixture(scope="module")
 def probe() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    return random_probe()
+
+
+def random_probe() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Similarities spread as those of CLIP, and activations without ties."""
     generator = np.random.default_rng(0)
     similarity = (0.2 + 0.03 * generator.standard_normal((IMAGES, CONCEPTS))).astype(np.float32)
@@ -69,6 +77,38 @@ def test_soft_wpmi_of_a_layer(probe: tuple[NDArray[np.float32], NDArray[np.float
     with torch.no_grad():
         exact = looped(*(each.double() for each in tensors)).numpy()
     np.testing.assert_allclose(scores, exact, rtol=0, atol=2e-4)
+
+
+@pytest.mark.benchmark
+def test_soft_wpmi_on_shared_cores() -> None:
+    """The same while another process for every core does nothing but count, with torch's threads as they come."""
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(os.cpu_count() or 1)]
+    try:
+        script = "import test_dissection_speed as t; t.print_times()"
+        command = [sys.executable, "-c", script]
+        done = subprocess.run(command, env=environment, cwd=Path(__file__).parent, capture_output=True, text=True)
+    finally:
+        for each in others:
+            each.kill()
+            each.wait()
+    assert done.returncode == 0, done.stderr
+    loop, fast = (float(np.median(each)) for each in json.loads(done.stdout))
+    print(f"\nsoft-WPMI, {len(others)} busy processes beside: ", end="")
+    print(f"loop {loop:.2f} s, ours {fast:.2f} s, ratio {loop / fast:.1f}")
+
+
+def print_times() -> None:
+    """Print the seconds of loops and of ours, in turns, as JSON."""
+    similarity, activations = random_probe()
+    tensors = [torch.from_numpy(each) for each in (similarity, activations)]
+    loops, ours = [], []
+    for _ in range(3):
+        loops.append(timed_loop(*tensors))
+        start = time.perf_counter()
+        soft_wpmi(similarity, activations)
+        ours.append(time.perf_counter() - start)
+    print(json.dumps([loops, ours]))
 
 
 @pytest.mark.benchmark

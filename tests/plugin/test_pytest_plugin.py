@@ -31,7 +31,12 @@ def test_failure_leads_with_verdict_measure_and_path(repo, monkeypatch):
     monkeypatch.setenv("MOVED", "image-0.jpg")
     result = repo.runpytest("-k", "image-0")
     result.stdout.re_match_lines(
-        [r"drift: cams/photos-image-0-jpg-\w+: evidence changed: .*limit", r"obtained: .*reports.*results.*"]
+        [
+            r"drift: cams/photos-image-0-jpg-\w+: evidence changed: .*limit",
+            r"obtained: .*reports.*results.*",
+            r"what carries it, .*: xai-eval explain-drift cams/photos-image-0-\S+ --model \"...\" --images \"...\"",
+            r"if this is right: xai-eval accept cams/photos-image-0-jpg-\w+ --reason \"...\"",
+        ]
     )
 
 
@@ -40,10 +45,12 @@ def test_the_summary_is_worst_first_and_names_the_page(repo, monkeypatch):
     accept(repo)
     monkeypatch.setenv("MOVED", "image-7.jpg")
     result = repo.runpytest()
-    result.stdout.fnmatch_lines(["*= xai-eval =*", "*drift*image-7*", "*10 cases: 9 ok, 1 drift*", "page: *index.html"])
+    explain = "what carries the worst drift: xai-eval explain-drift cams/photos-image-7-*"
+    lines = ["*= xai-eval =*", "*drift*image-7*", "*10 cases: 9 ok, 1 drift*", explain, "page: *index.html"]
+    result.stdout.fnmatch_lines(lines)
     assert (repo.path / "reports" / "index.html").is_file()
     document = json.loads((repo.path / "reports" / "verdicts.json").read_text())
-    assert document["schema"] == 2
+    assert document["schema"] == 3
     assert sorted(v["state"] for v in document["verdicts"]) == ["drift"] + ["ok"] * 9
 
 
@@ -72,7 +79,7 @@ def test_junit_has_case_state_severity_and_verdict(repo, monkeypatch):
     properties = {p.get("name"): p.get("value") for p in case.findall("properties/property")}
     assert properties["xai_state"] == "drift"
     assert properties["xai_severity"] == "evidence"
-    assert "First stage that moved: final map gradcam" in properties["xai_verdict"]
+    assert "The final map gradcam moved first" in properties["xai_verdict"]
 
 
 def test_two_tests_may_not_check_one_case(repo):

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 from xai_eval.drift import judge_all
-from xai_eval.report import write_report
+from xai_eval.report import remove_report, write_report
 
 
 def test_a_second_report_removes_what_it_does_not_have_and_nothing_else(tmp_path, run, build):
@@ -27,3 +27,16 @@ def test_a_forged_list_of_files_removes_nothing(tmp_path, run, build):
     (folder / "verdicts.json").write_text(json.dumps({"files": forged}))
     write_report(folder, run.record, {}, {}, [])
     assert victim.read_bytes() == b"precious"
+
+
+def test_a_new_run_begins_without_the_report_of_the_last(tmp_path, run, build):
+    write_report(tmp_path, *build.run())
+    (tmp_path / "figures" / "mine_vis_1.png").write_bytes(b"not ours")
+    remove_report(tmp_path)
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["mine_vis_1.png"]
+
+
+def test_a_page_that_no_report_vouches_for_is_left_alone(tmp_path):
+    (tmp_path / "index.html").write_text("somebody's home page")
+    remove_report(tmp_path)
+    assert (tmp_path / "index.html").exists()

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 from xai_eval.drift import State, Verdict
 from xai_eval.fields import Finding, Severity
 from xai_eval.report import summary_lines
-from xai_eval.report.summary import count_severities, counts_sentence, worst_first
+from xai_eval.report.summary import count_severities, counts_sentence, explain_line, worst_first
 from xai_eval.result import Case
 
 
@@ -39,6 +41,18 @@ def test_all_that_is_ok_takes_one_line():
     assert lines[0].split() == ["missing", "-", *lines[0].split()[2:]]
     assert lines[1].split() == ["ok", "11", "cases"]
     assert lines[2] == "12 cases: 11 ok, 1 missing"
+
+
+def test_the_worst_drift_comes_with_the_command_that_explains_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    told = [verdict("a", State.ERROR), verdict("b", State.DRIFT, Severity.NUMBERS)]
+    worst = verdict("c", State.DRIFT, Severity.CONCLUSION)
+    (line,) = explain_line([*told, worst], ["cams"], Path("reports"), Path("golden"))
+    assert line == f"what carries the worst drift: xai-eval explain-drift {worst.case.key}"
+    assert explain_line([*told, worst], [], Path("out"), Path("golden")) == [
+        f'{line} --results out --model "..." --images "..."'
+    ]
+    assert explain_line(told[:1], ["cams"], Path("reports"), Path("golden")) == []
 
 
 def test_columns_are_aligned():

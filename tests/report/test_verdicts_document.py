@@ -7,6 +7,7 @@ from xai_eval.drift import Change, StageShift, State, Verdict
 from xai_eval.fields import Finding, Severity
 from xai_eval.report import verdicts_document
 from xai_eval.result import Case
+from xai_eval.steps import Responsible
 
 
 def strict(text):
@@ -20,7 +21,7 @@ def strict(text):
 
 def test_the_file_is_strict_json_and_counts_every_case(run):
     document = strict((run.folder / "verdicts.json").read_text())
-    assert document["schema"] == 2
+    assert document["schema"] == 3
     assert document["failed"] is True
     assert document["cases"] == len(document["verdicts"]) == len(run.verdicts)
     assert document["states"] == {
@@ -51,10 +52,11 @@ def test_a_verdict_is_told_in_full(run):
 def test_numbers_that_are_not_finite_become_words(run):
     finding = Finding("score", Severity.NUMBERS, "difference", "was 1, is NaN", math.inf, math.nan)
     case = Case("cams", "scenes:objects", "scenes/a")
-    verdict = Verdict(case, State.DRIFT, (finding,), StageShift("logits", math.inf), (Change("torch", "2.6", "2.15"),))
+    shift = StageShift("logits", math.inf, Responsible("forward pass of the model"))
+    verdict = Verdict(case, State.DRIFT, (finding,), shift, (Change("torch", "2.6", "2.15"),))
     told = strict(json.dumps(verdicts_document([verdict], run.record)))["verdicts"][0]
     assert (told["findings"][0]["value"], told["findings"][0]["limit"]) == ("Infinity", "NaN")
-    assert told["origin"] == {"stage": "logits", "change": "Infinity"}
+    assert told["origin"] == {"stage": "logits", "change": "Infinity", "step": "forward pass of the model"}
     assert told["changes"] == [{"what": "torch", "before": "2.6", "after": "2.15"}]
 
 

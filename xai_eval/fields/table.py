@@ -102,12 +102,18 @@ class Table:
     def restore(cls, meta: Mapping[str, Any], arrays: Arrays) -> Self:
         """Rebuild from storage."""
         columns = tuple(Column.restore(each) for each in meta["columns"])
-        return cls._of(columns, meta["tolerance"], tuple(meta.get("unjudged", ())))
+        return cls.of_columns(columns, meta["tolerance"], tuple(meta.get("unjudged", ())))
 
     @classmethod
-    def _of(cls, columns: tuple[Column, ...], tolerance: Mapping[str, float], unjudged: tuple[str, ...] = ()) -> Self:
+    def of_columns(
+        cls,
+        columns: tuple[Column, ...],
+        tolerance: Mapping[str, float] | None = None,
+        unjudged: tuple[str, ...] = (),
+    ) -> Self:
+        """Make a table of columns as they are stored; a ValueError where their lengths differ or keys repeat."""
         table = cls.__new__(cls)
-        table._set(columns, tolerance, unjudged)
+        table._set(columns, tolerance or {}, unjudged)
         return table
 
     @classmethod
@@ -118,7 +124,7 @@ class Table:
     def condensed(self) -> Table | None:
         """Tables are small already; what is not judged is not kept."""
         judged = tuple(column for column in self.columns if column.name not in self.unjudged)
-        return Table._of(judged, self.tolerance) if judged else None
+        return Table.of_columns(judged, self.tolerance) if judged else None
 
     def compare(self, golden: Table, name: str) -> tuple[Finding, ...]:
         """Compare columns, rows, then every cell of what both judge."""

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
+import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from xai_eval.fields.base import Arrays, Distance, Finding, Severity, Shift
 from xai_eval.fields.numbers import apart
-from xai_eval.fields.table import Table
+from xai_eval.fields.table import Column, Table
 
 COLUMNS = ("unit", "label", "score", "second", "margin")
+_TEXTS, _NUMBERS = ("unit", "label", "second"), ("score", "margin")
 _NAMED = 5  # changed labels that a sentence spells out
+_FINENESS = 64  # a golden tells apart scores that differ by so small a part of the tolerance
 
 
 @dataclass(frozen=True)
@@ -39,21 +43,28 @@ class UnitLabels:
         object.__setattr__(self, "frame", Table(self.frame).frame)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Cells are stored as text, so that a change of them can be read in a review."""
-        return {}
+        """The judged columns, text as JSON: there may be thousands of units, and 200 bytes for each are too many."""
+        texts = {name: _packed(self.frame[name].tolist()) for name in _TEXTS}
+        return texts | {name: self.frame[name].to_numpy(np.float64) for name in _NUMBERS}
 
     def meta(self) -> dict[str, Any]:
-        """Columns with their types, and the tolerance."""
-        return {"columns": Table(self.frame).meta()["columns"], "score_tolerance": self.tolerance}
+        """The columns for reading, and the tolerance."""
+        reading = self.frame.drop(columns=[name for name in COLUMNS if name != "unit"])
+        return {"columns": Table(reading).meta()["columns"][1:], "score_tolerance": self.tolerance}
 
     @classmethod
     def restore(cls, meta: Mapping[str, Any], arrays: Arrays) -> Self:
         """Rebuild from storage."""
-        return cls(Table.restore({**meta, "tolerance": {}}, arrays).frame, meta["score_tolerance"])
+        cells = {name: Column(name, "text", tuple(json.loads(arrays[name].tobytes()))) for name in _TEXTS}
+        cells |= {name: Column(name, "float", tuple(arrays[name].tolist())) for name in _NUMBERS}
+        reading = [Column.restore(each) for each in meta["columns"]]
+        return cls(Table.of_columns((*(cells[name] for name in COLUMNS), *reading)).frame, meta["score_tolerance"])
 
     def condensed(self) -> UnitLabels:
-        """Labels and scores, and what tells a tie."""
-        return UnitLabels(self.frame[list(COLUMNS)], self.tolerance)
+        """Labels, scores to a small part of their tolerance, and what tells a tie."""
+        kept = self.frame[list(COLUMNS)].copy()
+        kept[list(_NUMBERS)] = _rounded(kept[list(_NUMBERS)].to_numpy(np.float64), self.tolerance / _FINENESS)
+        return UnitLabels(kept, self.tolerance)
 
     def compare(self, golden: UnitLabels, name: str) -> tuple[Finding, ...]:
         """Compare label by label; a label that changed places with a runner-up as good has not changed."""
@@ -133,3 +144,15 @@ Units = Mapping[str, Unit]
 def _units(frame: pd.DataFrame) -> Iterator[tuple[str, Unit]]:
     for unit, label, score, second, margin in frame[list(COLUMNS)].itertuples(index=False, name=None):
         yield unit, Unit(label, float(score), second, float(margin))
+
+
+def _packed(texts: list[str | None]) -> NDArray[np.uint8]:
+    return np.frombuffer(json.dumps(texts).encode(), np.uint8)
+
+
+def _rounded(values: NDArray[np.float64], step: float) -> NDArray[np.float64]:
+    """Round to a power of two of at most `step`: such numbers end in zeros, which take no room in an archive."""
+    if step <= 0.0:
+        return values
+    power = 2.0 ** math.floor(math.log2(step))
+    return np.round(values / power) * power

@@ -6,24 +6,22 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from xai_eval.accept_command import GOLDEN
+from xai_eval.commands import GOLDEN
 from xai_eval.drift import Verdict
 from xai_eval.files import write_file, write_files, write_stream
 from xai_eval.overall import NOTHING, Overall
 from xai_eval.record import RunRecord
 from xai_eval.report.cases import collect
 from xai_eval.report.figures import figure_files
-from xai_eval.report.page import render_page
+from xai_eval.report.page import PAGE_FILE, render_page
 from xai_eval.report.selection import figured
-from xai_eval.report.stale import remove_stale
+from xai_eval.report.stale import remove_report, remove_stale
 from xai_eval.report.summary import summary_lines
 from xai_eval.report.tables import table_files
 from xai_eval.report.verdicts import VERDICTS_FILE, verdicts_document
 from xai_eval.result import Result
 
-PAGE_FILE = "index.html"
-
-__all__ = ["PAGE_FILE", "VERDICTS_FILE", "summary_lines", "verdicts_document", "write_report"]
+__all__ = ["PAGE_FILE", "VERDICTS_FILE", "remove_report", "summary_lines", "verdicts_document", "write_report"]
 
 
 def write_report(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import jinja2
 
-from xai_eval.accept_command import accept_command
+from xai_eval.commands import accept_command, explain_command
 from xai_eval.overall import Overall
 from xai_eval.record import RunRecord
 from xai_eval.report.cases import ReportCase
@@ -21,7 +21,10 @@ from xai_eval.report.summary import count_severities, count_states, counts_sente
 from xai_eval.report.views import CaseView, case_line, case_view
 from xai_eval.report.wording import count
 
+PAGE_FILE = "index.html"
 _TEMPLATE = "page.html.j2"
+# What accepts a case, and what explains its drift.
+Commands = Callable[[ReportCase], tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -69,12 +72,18 @@ def render_page(
             fine=[view for view in views if view.fine],
             filters=filters(views),
             warned=[view for view in views if view.audit],
-            tasks=_tasks(by_task(cases), results, golden),
+            tasks=_tasks(by_task(cases), lambda case: _commands(case, record, results, golden), results),
             heat_legend=png_uri(heat_legend()),
             diverging_legend=png_uri(diverging_legend()),
             has_maps=any(case.unread().maps for case in cases),
         )
     )
+
+
+def _commands(case: ReportCase, record: RunRecord, results: Path, golden: Path) -> tuple[str, str]:
+    """Return the commands that accept a case and that explain its drift."""
+    asked = case.verdict.case.task in record.requests
+    return accept_command(case.key, results, golden), explain_command(case.key, results, golden, asked=asked)
 
 
 def _environment() -> jinja2.Environment:
@@ -90,18 +99,18 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def _tasks(ordered: Sequence[ReportCase], results: Path, golden: Path) -> Iterator[TaskView]:
+def _tasks(ordered: Sequence[ReportCase], commands: Commands, results: Path) -> Iterator[TaskView]:
     shown = {case.key for case in pictured(ordered)}
     for name, group in itertools.groupby(ordered, key=lambda case: case.verdict.case.task):
         own = list(group)
-        views = _views([case for case in own if case.key in shown], results, golden)
+        views = _views([case for case in own if case.key in shown], commands)
         rest = rest_view([case for case in own if case.key not in shown], results)
         yield TaskView(name, views, counts_sentence([case.verdict for case in own]), rest)
 
 
-def _views(cases: Sequence[ReportCase], results: Path, golden: Path) -> Iterator[CaseView]:
+def _views(cases: Sequence[ReportCase], commands: Commands) -> Iterator[CaseView]:
     for case in cases:
-        yield case_view(case.unread(), accept_command(case.key, results, golden))
+        yield case_view(case.unread(), *commands(case))
 
 
 def _problem(record: RunRecord, cases: Sequence[ReportCase]) -> str:

@@ -1,17 +1,30 @@
-"""Removing the figures and tables of an earlier report, and nothing else."""
+"""Removing what an earlier report left, and nothing else."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from xai_eval.errors import StorageError
+from xai_eval.report.page import PAGE_FILE
 from xai_eval.report.verdicts import VERDICTS_FILE
 
 # The list is read from a file, so it is believed only where it names what a report writes.
 _OURS = re.compile(r"figures/[\w-]+\.png|tables/[\w-]+\.(csv|md|tex|json)", re.ASCII)
+
+
+def remove_report(folder: Path) -> None:
+    """Remove the report of an earlier run from `folder`: beside results of a new one it would be taken for theirs.
+
+    Raises:
+        StorageError: a file cannot be removed.
+    """
+    earlier = _earlier_files(folder)
+    if earlier is not None:
+        # The list goes last, so that whoever is interrupted can go on.
+        _remove(folder, [*sorted(earlier), PAGE_FILE, VERDICTS_FILE])
 
 
 def remove_stale(folder: Path, files: Collection[str]) -> None:
@@ -20,7 +33,11 @@ def remove_stale(folder: Path, files: Collection[str]) -> None:
     Raises:
         StorageError: a file cannot be removed.
     """
-    for name in _earlier_files(folder) - set(files):
+    _remove(folder, (_earlier_files(folder) or set()) - set(files))
+
+
+def _remove(folder: Path, names: Iterable[str]) -> None:
+    for name in names:
         try:
             (folder / name).unlink(missing_ok=True)
         except OSError as error:
@@ -30,9 +47,10 @@ def remove_stale(folder: Path, files: Collection[str]) -> None:
             ) from error
 
 
-def _earlier_files(folder: Path) -> set[str]:
+def _earlier_files(folder: Path) -> set[str] | None:
+    """Return what the earlier report lists; None where there is none, or none that says which files are its own."""
     try:
         listed = json.loads((folder / VERDICTS_FILE).read_text())["files"]
         return {name for name in listed if _OURS.fullmatch(name)}
     except (OSError, ValueError, KeyError, TypeError):
-        return set()  # no earlier report, or one that says nothing about its files
+        return None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
 
+from xai_eval.commands import explain_command
 from xai_eval.drift import State, Verdict
 from xai_eval.fields import Severity
 from xai_eval.overall import NOTHING, Overall
@@ -75,6 +77,22 @@ def summary_lines(verdicts: Sequence[Verdict], overall: Overall = NOTHING) -> li
     ]
 
 
+def explain_line(verdicts: Sequence[Verdict], asked: Collection[str], results: Path, golden: Path) -> list[str]:
+    """One line with the command that explains the worst drift; none if nothing drifted.
+
+    Args:
+        verdicts: of the run.
+        asked: tasks of which the run recorded how they were asked for.
+        results: folder of the run.
+        golden: folder of the goldens.
+    """
+    drifted = next((verdict.case for verdict in worst_first(verdicts) if verdict.state is State.DRIFT), None)
+    if drifted is None:
+        return []
+    command = explain_command(drifted.key, results, golden, asked=drifted.task in asked)
+    return [f"what carries the worst drift: {command}"]
+
+
 def overall_lines(overall: Overall) -> list[str]:
     """One line for every systemic shift and every tolerance that does not fit; generous ones are only counted."""
     generous = len(overall.tolerances) - len(overall.misfits)
@@ -84,4 +102,13 @@ def overall_lines(overall: Overall) -> list[str]:
         *(f"noise  {one_line(note.sentence)}" for note in overall.misfits),
         *(f"noise  {one_line(sentence)}" for sentence in overall.unusable),
         *([f"noise  {tightened}"] if generous else []),
+        *_unwatched_line(overall.unwatched),
     ]
+
+
+def _unwatched_line(cases: Sequence[str]) -> list[str]:
+    if not cases:
+        return []
+    some = f"{count(len(cases), 'golden')} ({cases[0]}{', ...' if len(cases) > 1 else ''})"
+    lacking = "lacks stages that are recorded by now" if len(cases) == 1 else "lack stages that are recorded by now"
+    return [f"stages  {some} {lacking}: accept again to have them watched, too"]

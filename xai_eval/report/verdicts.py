@@ -16,9 +16,10 @@ from xai_eval.overall import NOTHING, Overall
 from xai_eval.record import RunRecord
 from xai_eval.report.cause_kinds import cause_kinds
 from xai_eval.report.summary import count_severities, count_states, worst_first
+from xai_eval.stages import StageShift
 from xai_eval.tolerances import ToleranceNote
 
-SCHEMA = 2
+SCHEMA = 3
 VERDICTS_FILE = "verdicts.json"
 
 
@@ -45,6 +46,7 @@ def verdicts_document(
         "systemic": [{**dataclasses.asdict(each), "sentence": each.sentence} for each in overall.systemic],
         "tolerances": [_tolerance(note) for note in overall.tolerances],
         "unusable_noise": list(overall.unusable),
+        "unwatched": list(overall.unwatched),
         "verdicts": [_verdict(verdict) for verdict in worst_first(verdicts)],
     }
 
@@ -57,7 +59,7 @@ def _run(record: RunRecord) -> dict[str, Any]:
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:
-    origin, aside = verdict.origin, verdict.quarantine
+    aside = verdict.quarantine
     return {
         "case": verdict.case.key,
         "task": verdict.case.task,
@@ -69,11 +71,16 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
         "severity": verdict.severity.label if verdict.severity else None,
         "sentence": verdict.sentence,
         "findings": [_finding(finding) for finding in verdict.findings],
-        "origin": {"stage": origin.name, "change": to_json(origin.change)} if origin else None,
+        "origin": _origin(verdict.origin) if verdict.origin else None,
         "causes": [str(cause) for cause in cause_kinds(verdict)],
         "changes": [dataclasses.asdict(change) for change in verdict.changes],
         "quarantine": {**dataclasses.asdict(aside), "expires": str(aside.expires)} if aside else None,
     }
+
+
+def _origin(origin: StageShift) -> dict[str, Any]:
+    step = origin.responsible.step if origin.responsible else None
+    return {"stage": origin.name, "change": to_json(origin.change), "step": step}
 
 
 def _tolerance(note: ToleranceNote) -> dict[str, Any]:

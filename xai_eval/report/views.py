@@ -12,7 +12,7 @@ from xai_eval.drift import State, Verdict
 from xai_eval.fields import Document, Field, Finding, Heatmap, Label, Ranking, Score, Table
 from xai_eval.report.cases import AUDIT, ReportCase
 from xai_eval.report.cause_kinds import cause_kinds
-from xai_eval.report.chain import Stage, stage_chain
+from xai_eval.report.chain import Box, stage_chain
 from xai_eval.report.comparisons import Comparison, comparison
 from xai_eval.report.curves import curve_panels
 from xai_eval.report.panels import Panel, panels
@@ -74,9 +74,11 @@ class CaseView(CaseLine):
     findings: TableView | None
     more_findings: TableView | None
     origin: str
-    stages: tuple[Stage, ...]
+    step: str | None
+    stages: tuple[Box, ...]
     changes: tuple[str, ...]
     accept: str | None
+    explain: str | None
     details: tuple[TableView, ...]
     curves: tuple[Panel, ...]
     layers: tuple[LayerView, ...]
@@ -104,8 +106,8 @@ def case_line(case: ReportCase) -> CaseLine:
     )
 
 
-def case_view(case: ReportCase, accept: str) -> CaseView:
-    """Prepare one case; `accept` is the command that accepts it."""
+def case_view(case: ReportCase, accept: str, explain: str) -> CaseView:
+    """Prepare one case; `accept` is the command that accepts it, `explain` the one that explains its drift."""
     verdict, layers = case.verdict, layer_views(case)
     return CaseView(
         **vars(case_line(case)),
@@ -116,9 +118,11 @@ def case_view(case: ReportCase, accept: str) -> CaseView:
         findings=_findings("findings", verdict.findings[:_FINDINGS]),
         more_findings=_findings(f"{len(verdict.findings) - _FINDINGS} more", verdict.findings[_FINDINGS:]),
         origin=_origin(case),
+        step=verdict.origin.responsible.step if verdict.origin and verdict.origin.responsible else None,
         stages=() if is_fine(verdict) else stage_chain(case),
         changes=tuple(map(str, verdict.changes)),
         accept=accept if verdict.state in _ACCEPTABLE else None,
+        explain=explain if verdict.state is State.DRIFT else None,
         details=_details(case),
         curves=tuple(curve_panels(case)),
         layers=layers,
@@ -171,7 +175,7 @@ def _findings(name: str, findings: tuple[Finding, ...]) -> TableView | None:
 def _origin(case: ReportCase) -> str:
     origin = case.verdict.origin
     if origin is None:
-        return "none of the recorded stages" if case.verdict.findings else ""
+        return "no stage is recorded" if case.verdict.findings else ""
     return f"{origin.name} (relative change {origin.change:.2g})" if math.isfinite(origin.change) else origin.name
 
 

@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 from synthetic import make_result
 
-from xai_eval.accept_command import accept_command
 from xai_eval.cli import main
 from xai_eval.cli_options import build_parser
+from xai_eval.commands import accept_command, explain_command
 from xai_eval.record import RunRecord
 
 KEY = make_result().case.key
@@ -30,6 +30,21 @@ def test_others_are_named_as_the_command_line_takes_them(tmp_path, monkeypatch, 
     monkeypatch.chdir(tmp_path)
     options = parsed(accept_command(KEY, Path(results), Path(golden)))
     assert (options.case, options.results, options.golden) == ([KEY], Path(results), Path(golden))
+
+
+@pytest.mark.parametrize("results, golden", [("reports", "golden"), ("a b/$(x)", "elsewhere/golden")])
+def test_a_drift_is_explained_with_the_same_folders(tmp_path, monkeypatch, results, golden):
+    monkeypatch.chdir(tmp_path)
+    options = parsed(explain_command(KEY, Path(results), Path(golden), asked=True))
+    assert (options.case, options.results, options.golden) == (KEY, Path(results), Path(golden))
+    assert (options.model, options.images) == (None, None)
+    assert explain_command(KEY, Path("reports"), Path("golden"), asked=True) == f"xai-eval explain-drift {KEY}"
+
+
+def test_where_no_run_recorded_how_it_was_asked_there_is_a_place_for_model_and_pictures(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    options = parsed(explain_command(KEY, Path("reports"), Path("golden"), asked=False))
+    assert (options.case, options.model, options.images) == (KEY, "...", "...")
 
 
 def test_the_command_on_the_page_accepts_the_case(tmp_path, monkeypatch, capsys):

@@ -1,0 +1,28 @@
+"""No task has a stage of which nobody could say which step made it."""
+
+import pytest
+
+from xai_eval import evaluate
+from xai_eval.steps import responsible
+from xai_eval.tasks import all_tasks
+
+SLIC = {"segmentation": "slic", "segmentation_parameters": {"n_segments": 12}}
+PARAMETERS = {
+    "cams": {"methods": ["gradcam", "eigencam"]},
+    "lime": {"num_samples": 40, "seeds": 2, **SLIC},
+    "comparison": {"num_samples": 40, **SLIC},
+    "hybrid": {"num_samples": 20, **SLIC},
+    "lime_search": {"grid": {"segmentation": ["slic", "felzenszwalb"], "num_samples": [30, 40]}},
+    "dissection": {"layers": ["layer3", "layer4"], "shuffles": 1, "top_k": 4, "batch_size": 8},
+}
+
+
+@pytest.mark.parametrize("task", all_tasks())
+def test_every_stage_has_a_step_that_begins_with_stages_in_front_of_it(task):
+    for result in evaluate(task, images="scenes:24" if task == "dissection" else "scenes:1", **PARAMETERS[task]):
+        names = list(result.stages)
+        for place, name in enumerate(names):
+            found = responsible(name, dict.fromkeys(names[:place], True))
+            assert found is not None, name
+            assert not found.unknown, f"{name}: {found}"
+            assert found.held or found.given, name

@@ -1,0 +1,35 @@
+"""The commands that accept a case or explain its drift, as pages and messages give them."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+RESULTS, GOLDEN = Path("reports"), Path("golden")
+
+
+def accept_command(key: str, results: Path, golden: Path) -> str:
+    """Return the command that accepts the case `key` of the run in `results`, as typed in the working directory."""
+    return f'xai-eval accept {key}{_folders(results, golden)} --reason "..."'
+
+
+def explain_command(key: str, results: Path, golden: Path, *, asked: bool) -> str:
+    """Return the command that says what carries the drift of the case `key`, as typed in the working directory.
+
+    `asked` tells whether the run recorded how it was asked for the case; a test alone knows its model and pictures.
+    """
+    inputs = "" if asked else ' --model "..." --images "..."'
+    return f"xai-eval explain-drift {key}{_folders(results, golden)}{inputs}"
+
+
+def _folders(results: Path, golden: Path) -> str:
+    """Name the folders that are not those that the command line takes anyway: another run's must not be meant."""
+    options = [("--results", _short(results), RESULTS), ("--golden", _short(golden), GOLDEN)]
+    return "".join(f" {name} {shlex.quote(str(path))}" for name, path, usual in options if path != usual)
+
+
+def _short(path: Path) -> Path:
+    """Return the path from the working directory, if it is below it."""
+    here = Path.cwd()
+    whole = here / path
+    return whole.relative_to(here) if whole.is_relative_to(here) else whole
