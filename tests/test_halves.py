@@ -40,7 +40,7 @@ def printed(script: str, least: int = 2, *arguments: object) -> object:
     return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("count", [0, 1, 2, 3, 10, 11])
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 10, 11, 301])
 def test_answers_come_in_order(count):
     script = f"print(json.dumps(halves.in_halves(lambda n: n * n, range({count}))))"
     assert printed(script) == [n * n for n in range(count)]

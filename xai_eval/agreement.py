@@ -55,7 +55,8 @@ def _rank_correlation(first: Map, second: Map, offset: float) -> float:
     flat = [bool(np.ptp(r) == 0) for r in ranks]
     if any(flat):
         return float(all(flat))
-    return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
+    now, was = (r - r.mean() for r in ranks)
+    return float(now @ was / np.sqrt((now @ now) * (was @ was)))
 
 
 def _ranks(steps: NDArray[np.floating[Any]]) -> NDArray[np.float64]:

@@ -258,8 +258,8 @@ def _compare_fields(obtained: Result, golden: Result) -> list[Finding]:
             findings.append(Finding(name, Severity.CONCLUSION, "field", what))
         else:
             findings.extend(now.compare(was, name))
-    for name, now in obtained.fields.items():
-        if name not in golden.fields and now.condensed() is not None:
+    for name in obtained.fields:
+        if name not in golden.fields and obtained.fields[name].condensed() is not None:
             findings.append(Finding(name, Severity.NUMBERS, "field", "is new: the golden has no such field"))
     return findings
 

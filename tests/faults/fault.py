@@ -158,3 +158,8 @@ def weights_changed(change: Callable[[torch.nn.Module], None]) -> Inject:
         return dataclasses.replace(classifier, weights_digest="")
 
     return changed(apply)
+
+
+def scaled(factor: Any) -> Any:
+    """What is called gives what `factor` makes of it."""
+    return lambda original: lambda *args, **options: factor(original(*args, **options))

@@ -9,14 +9,23 @@ from __future__ import annotations
 import itertools
 
 import benign
+import cam_faults
+import dissection_faults
 import input_faults
-import library_faults
+import lime_faults
 import measure_faults
 import model_faults
 import pytest
 from gate import Bench, rate, table, tried, write_pictures
 
-FAULTS = (*input_faults.FAULTS, *model_faults.FAULTS, *library_faults.FAULTS, *measure_faults.FAULTS)
+FAULTS = (
+    *input_faults.FAULTS,
+    *model_faults.FAULTS,
+    *cam_faults.FAULTS,
+    *lime_faults.FAULTS,
+    *dissection_faults.FAULTS,
+    *measure_faults.FAULTS,
+)
 KINDS = (
     "decode",
     "resize",

@@ -9,8 +9,10 @@ from __future__ import annotations
 import shutil
 
 import benign
+import cam_faults
+import dissection_faults
 import input_faults
-import library_faults
+import lime_faults
 import measure_faults
 import pytest
 from gate import Bench, rate, table, tried
@@ -53,7 +55,13 @@ NAMED = {
     "a softer softmax",
     "seeds always agree",
 }
-CATALOGUE = (*input_faults.FAULTS, *library_faults.FAULTS, *measure_faults.FAULTS)
+CATALOGUE = (
+    *input_faults.FAULTS,
+    *cam_faults.FAULTS,
+    *lime_faults.FAULTS,
+    *dissection_faults.FAULTS,
+    *measure_faults.FAULTS,
+)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,162 @@
+"""What the command line refuses, and models that fail: sentences and exit codes."""
+
+import json
+
+import pytest
+from cli_runs import accept_all, run
+
+from xai_eval.cli import main
+
+USAGE = {
+    "task": (["run", "cam"], "unknown task 'cam'. Did you mean cams?"),
+    "model kind": (["run", "cams", "--model", "torchvison:resnet18"], "torchvision"),
+    "model": (["run", "cams", "--model", "torchvision:resnet5"], "resnet50"),
+    "factory": (["run", "cams", "--model", "file:nets.py:nett"], "net"),
+    "layer": (
+        ["run", "cams", "--model", "file:nets.py:net", "--images", "photos", "--layer", "feature.2"],
+        "features.2",
+    ),
+    "class": (
+        ["run", "cams", "--model", "file:nets.py:net", "--images", "photos", "--target", "warn"],
+        "warm",
+    ),
+    "class index": (
+        ["run", "cams", "--model", "file:nets.py:net", "--images", "photos", "--target", "7"],
+        "'7'",
+    ),
+    "method": (["run", "cams", "--methods", "gradcm"], "gradcam"),
+    "device": (["run", "cams", "--device", "cudo"], "device 'cudo' is not available"),
+    "intended": (
+        ["run", "cams", "--model", "file:nets.py:net", "--images", "photos", "--target", "intended"],
+        "one.png names no class",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", USAGE)
+def test_an_unknown_name_is_a_usage_error_with_the_nearest(place, capsys, name):
+    arguments, words = USAGE[name]
+    assert main([*arguments, "--out", "out"]) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+    assert not (place / "out" / "results").exists()
+
+
+UNAVAILABLE = {
+    "missing folder": ("nowhere", "nowhere"),
+    "empty folder": ("empty", "empty"),
+    "truncated picture": ("photos/cut.png", "cut.png"),
+    "text as picture": ("notes.txt", "notes.txt"),
+}
+
+
+@pytest.mark.parametrize("name", UNAVAILABLE)
+def test_an_unavailable_input_exits_with_3_and_loses_nothing(place, capsys, name):
+    run()
+    before = {p: p.read_bytes() for p in (place / "reports").rglob("*") if p.is_file()}
+    (place / "empty").mkdir()
+    (place / "notes.txt").write_text("no picture")
+    (place / "photos" / "cut.png").write_bytes((place / "photos" / "one.png").read_bytes()[:200])
+    images, words = UNAVAILABLE[name]
+    capsys.readouterr()
+    assert run(images=images) == 3
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+    assert {p: p.read_bytes() for p in (place / "reports").rglob("*") if p.is_file()} == before
+
+
+@pytest.mark.parametrize("model, words", [("returns_nan", "NaN"), ("returns_tuple", "tuple"), ("returns_map", "shape")])
+def test_a_model_that_misbehaves_is_said_to(place, capsys, model, words):
+    assert run(model=model) == 3
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+
+
+RAISING = {
+    "raises_key": "KeyError: 'boom'",
+    "raises_assertion": "AssertionError: boom",
+    "raises_without_text": "RuntimeError.",
+    "raises_memory": "MemoryError",
+    "exits": "SystemExit: 0",
+    "raises_late": "RuntimeError: boom.",
+}
+
+
+@pytest.mark.parametrize("model", RAISING)
+def test_a_model_that_raises_is_named_with_its_first_line(place, capsys, model):
+    """Whatever it raises: exit code 1 is for drift, and 0 for success."""
+    assert run(model=model) == 3
+    error = capsys.readouterr().err
+    assert f"file:nets.py:{model} fails" in error and RAISING[model] in error
+    assert "(1, 3, 224, 224)" in error and "Traceback" not in error
+    assert error.count("\n") == 1
+
+
+def test_what_nobody_foresaw_is_neither_drift_nor_success(place, capsys, monkeypatch):
+    for wrong, words in ((ZeroDivisionError("nobody\nknew"), "ZeroDivisionError: nobody."), (SystemExit(0), "Exit")):
+
+        def fail(*_, error=wrong):
+            raise error
+
+        monkeypatch.setattr("xai_eval.cli.judge_run", fail)
+        assert main(["check"]) == 3
+        error = capsys.readouterr().err
+        assert "Traceback" in error
+        assert words in error.splitlines()[-1]
+
+
+def test_a_run_records_a_failure_that_nobody_foresaw(place, monkeypatch):
+    def fail(*_):
+        raise ZeroDivisionError("nobody knew")
+
+    monkeypatch.setattr("xai_eval.tasks.cams._map_fields", fail)
+    assert run() == 3
+    record = json.loads((place / "reports" / "run.json").read_text())
+    assert record["failures"] == {"photos": "ZeroDivisionError: nobody knew"}
+    assert not record["finished"]
+
+
+@pytest.mark.parametrize("wrong", [("--layer", "head"), ("--seed", "-1"), ("--methods", "gradcam", "gradcam")])
+def test_a_request_that_is_refused_keeps_the_results_of_the_last_run(place, capsys, wrong):
+    run()
+    before = {p: p.read_bytes() for p in (place / "reports").rglob("*") if p.is_file()}
+    capsys.readouterr()
+    assert run(*wrong) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert {p: p.read_bytes() for p in (place / "reports").rglob("*") if p.is_file()} == before
+
+
+def test_accept_under_ci_is_refused(place, capsys, monkeypatch):
+    run()
+    monkeypatch.setenv("CI", "true")
+    assert accept_all() == 2
+    assert not (place / "golden").exists()
+
+
+def test_check_without_a_run_says_what_to_do(place, capsys):
+    assert main(["check"]) == 3
+    assert "Run `xai-eval run --out reports` first" in capsys.readouterr().err
+
+
+def test_a_parameter_of_no_task_is_refused(place, capsys):
+    from xai_eval.tasks import _TASKS, task
+
+    @task("paramless")
+    def paramless(classifier, images):
+        """Do nothing."""
+        yield from ()
+
+    try:
+        assert main(["run", "paramless", "--layer", "x"]) == 2
+        assert "--layer is no parameter of paramless" in capsys.readouterr().err
+    finally:
+        del _TASKS["paramless"]
+
+
+def test_options_that_do_not_exist_exit_with_2():
+    with pytest.raises(SystemExit) as stop:
+        main(["run", "--nonsense"])
+    assert stop.value.code == 2

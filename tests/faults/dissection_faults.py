@@ -1,0 +1,171 @@
+"""Faults in the parts of a dissection."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from fault import Fault, replaced, scaled
+
+from xai_eval.explainers.dissection import by_clip, by_pixels, observe, sweep
+from xai_eval.explainers.dissection.similarity import SIMILARITIES
+from xai_eval.inputs import clip
+from xai_eval.tasks import dissection_pass, dissection_units
+
+
+def half_the_prior(original: Any) -> Any:
+    """The prior of soft-WPMI over half of the units."""
+
+    def score(similarity: Any, activations: Any, **options: Any) -> Any:
+        half = activations.shape[1] // 2
+        parts = activations[:, :half], activations[:, half:]
+        return np.concatenate([original(similarity, part, **options) for part in parts])
+
+    return score
+
+
+def clip_in_training(original: Any) -> Any:
+    def start(self: Any, *args: Any, **options: Any) -> None:
+        original(self, *args, **options)
+        self.module.train()
+
+    return start
+
+
+class Remembered:
+    """Activations by the name of the layer alone: those of the first batch are taken for all."""
+
+    def __init__(self, original: Any) -> None:
+        self.original, self.known = original, None
+
+    def __call__(self, model: Any, batch: torch.Tensor) -> Any:
+        if self.known is None or len(next(iter(self.known.values()))) != len(batch):
+            self.known = self.original(model, batch)
+        return self.known
+
+
+def scored(name: str, make: Any) -> Any:
+    """Replace one function of similarity."""
+    return replaced(by_clip, "SIMILARITIES", lambda table: {**table, name: make(SIMILARITIES[name])})
+
+
+def second_best(original: Any) -> Any:
+    def best(*args: Any) -> Any:
+        found = original(*args)
+        swapped = found["second"].where(found["second"].notna(), found["label"])
+        return found.assign(label=swapped, second=found["label"])
+
+    return best
+
+
+FAULTS = (
+    Fault(
+        "activations are remembered by name",
+        "dissection",
+        ("dissection",),
+        "layer4 activations",
+        replaced(sweep, "layer_outputs", Remembered),
+        "23",
+    ),
+    Fault(
+        "units are pooled by their maximum",
+        "dissection",
+        ("dissection",),
+        "layer4 activations",
+        replaced(sweep, "pooled", lambda _: lambda out: out.amax(dim=(2, 3)).cpu().numpy()),
+    ),
+    Fault(
+        "units change places",
+        "dissection",
+        ("dissection",),
+        "layer4 activations",
+        replaced(sweep, "layer_outputs", lambda o: lambda m, b: {k: v.flip(1) for k, v in o(m, b).items()}),
+    ),
+    Fault(
+        "the layer's map is in half precision",
+        "dtype",
+        ("dissection",),
+        "layer4 activations",
+        replaced(observe, "_checked", lambda o: lambda *a: o(*a).bfloat16().float()),
+    ),
+    Fault(
+        "the prior runs over some units",
+        "dissection",
+        ("dissection",),
+        "layer4 similarity",
+        scored("soft_wpmi", half_the_prior),
+        "24",
+    ),
+    Fault(
+        "no prior",
+        "dissection",
+        ("dissection",),
+        "layer4 similarity",
+        scored("soft_wpmi", lambda o: lambda s, a, **k: o(s, a, **k, lam=0.0)),
+    ),
+    Fault(
+        "words move by one",
+        "dissection",
+        ("dissection",),
+        "word embeddings",
+        replaced(clip.Clip, "embed_texts", lambda o: lambda self, t: o(self, t).roll(1, 0)),
+        "25",
+    ),
+    Fault(
+        "embeddings are not of unit length",
+        "dissection",
+        ("dissection",),
+        "embeddings",
+        replaced(clip.Clip, "embed_images", lambda o: lambda self, b: o(self, b) * 1.3),
+    ),
+    Fault(
+        "CLIP is left in training mode",
+        "model state",
+        ("dissection",),
+        "model state of CLIP: training flags",
+        replaced(clip.Clip, "__init__", clip_in_training),
+    ),
+    Fault(
+        "CLIP's pictures are BGR",
+        "dissection",
+        ("dissection",),
+        "embeddings",
+        replaced(clip.ClipPreprocessing, "__call__", lambda o: lambda self, i: o(self, i).flip(0)),
+    ),
+    Fault(
+        "the least active images",
+        "dissection",
+        ("dissection",),
+        "layer4 top-k",
+        replaced(by_clip, "most_active", lambda o: lambda a, k: o(-a, k)),
+    ),
+    Fault(
+        "another quantile",
+        "dissection",
+        ("dissection",),
+        "layer4 overlap",
+        replaced(by_pixels, "SHARE", lambda _: 0.001),
+    ),
+    Fault(
+        "overlap by another count",
+        "dissection",
+        ("dissection",),
+        "layer4 overlap",
+        replaced(by_pixels.Counts, "iou", scaled(lambda iou: iou**2)),
+    ),
+    Fault(
+        "labels are the second best",
+        "dissection",
+        ("dissection",),
+        "labels",
+        replaced(dissection_units, "_best_two", second_best),
+    ),
+    Fault(
+        "words are not embedded alike",
+        "dissection",
+        ("dissection",),
+        "layer4 similarity",
+        replaced(dissection_pass, "_labelled", lambda o: lambda r, s, i, w: o(r, s, i, w[::-1])),
+    ),
+)

@@ -1,0 +1,195 @@
+"""Faults in lime and what it calls."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lime.lime_base
+import lime.lime_image
+import numpy as np
+import skimage.segmentation
+import torch
+from fault import ERROR, LIME_TASKS, Fault, both, everywhere, replaced
+from sklearn.linear_model import Ridge
+
+from xai_eval.explainers import lime as our_lime
+from xai_eval.explainers import perturbation
+from xai_eval.explainers.perturbation import PerturbedPictures
+from xai_eval.explainers.segmentation import in_reading_order, numbered
+from xai_eval.metrics.superpixels import positive_map
+
+
+def shared_state() -> Any:
+    kept: list[Any] = []
+
+    def make(original: Any) -> Any:
+        def check(state: Any) -> Any:
+            kept.append(state if isinstance(state, np.random.RandomState) else original(state))
+            return kept[0]
+
+        return check
+
+    return make
+
+
+def other_stream(original: Any) -> Any:
+    return lambda state: original(state + 1 if isinstance(state, int) else state)
+
+
+def initialised(**changes: Any) -> Any:
+    def make(original: Any) -> Any:
+        return lambda self, *args, **options: original(self, *args, **{**options, **changes})
+
+    return make
+
+
+def hidden_black(original: Any) -> Any:
+    return lambda self, image, hidden, *rest: original(self, image, np.zeros_like(hidden), *rest)
+
+
+def rows_mixed_up(original: Any) -> Any:
+    return lambda rows, *args: original(rows, *args).flip(0)
+
+
+def first_batch_only(original: Any) -> Any:
+    def probabilities(self: Any, *args: Any) -> Any:
+        found = original(self, *args)
+        found[self.batch_size :] = found[0]
+        return found
+
+    return probabilities
+
+
+FAULTS = (
+    Fault(
+        "superpixels begin at 1, so that the first is a dummy",
+        "lime",
+        ("lime",),
+        "samples",
+        both(
+            everywhere(numbered, lambda o: lambda labels: o(labels) + 1),
+            everywhere(in_reading_order, lambda o: lambda labels: np.concatenate([[labels.max()], o(labels)])),
+        ),
+        "15",
+    ),
+    Fault(
+        "slic scales its input",
+        "lime",
+        LIME_TASKS,
+        "segments",
+        replaced(skimage.segmentation, "slic", lambda o: lambda p, **k: o(p, **{**k, "compactness": 200.0})),
+        "16",
+    ),
+    Fault(
+        "other superpixels",
+        "lime",
+        LIME_TASKS,
+        "segments",
+        replaced(skimage.segmentation, "slic", lambda o: lambda p, **k: o(p, **{**k, "sigma": 1.2})),
+    ),
+    Fault(
+        "superpixels in another order",
+        "lime",
+        ("lime", "comparison"),
+        "segments",
+        everywhere(in_reading_order, lambda o: lambda labels: o(labels).max() - o(labels)),
+    ),
+    Fault(
+        "an explainer is used again",
+        "lime",
+        LIME_TASKS,
+        "samples",
+        replaced(lime.lime_image, "check_random_state", shared_state()),
+        "17",
+    ),
+    Fault(
+        "another stream of random numbers",
+        "lime",
+        LIME_TASKS,
+        "samples",
+        replaced(lime.lime_image, "check_random_state", other_stream),
+    ),
+    Fault(
+        "alpha 0.01",
+        "lime",
+        LIME_TASKS,
+        "weights",
+        replaced(lime.lime_base, "Ridge", lambda _: lambda alpha=1.0, **k: Ridge(alpha=0.01, **k)),
+        "18",
+    ),
+    Fault(
+        "alpha 200",
+        "lime",
+        LIME_TASKS,
+        "weights",
+        replaced(lime.lime_base, "Ridge", lambda _: lambda alpha=1.0, **k: Ridge(alpha=200.0, **k)),
+    ),
+    Fault(
+        "a wider kernel",
+        "lime",
+        LIME_TASKS,
+        "weights",
+        replaced(lime.lime_image.LimeImageExplainer, "__init__", initialised(kernel_width=0.5)),
+    ),
+    Fault(
+        "another distance",
+        "lime",
+        ("lime_search",),
+        "weights",
+        replaced(our_lime, "pairwise_distances", lambda o: lambda a, b, metric: o(a, b, metric="hamming")),
+    ),
+    Fault(
+        "lime's own distance",
+        "lime",
+        ("lime", "comparison", "hybrid"),
+        "weights",
+        replaced(
+            lime.lime_image.sklearn.metrics,
+            "pairwise_distances",
+            lambda o: lambda a, b, metric: o(a, b, metric="hamming"),
+        ),
+    ),
+    Fault(
+        "fewer features are chosen",
+        "lime",
+        ("lime", "comparison", "lime_search"),
+        "weights",
+        replaced(lime.lime_base.LimeBase, "feature_selection", lambda o: lambda self, *a: o(self, *a)[:-2]),
+    ),
+    Fault(
+        "hidden superpixels are black",
+        "lime",
+        LIME_TASKS,
+        "perturbed predictions",
+        replaced(PerturbedPictures, "probabilities", hidden_black),
+    ),
+    Fault(
+        "rows of a batch change places",
+        "lime",
+        LIME_TASKS,
+        "perturbed predictions",
+        replaced(perturbation, "check_probabilities", rows_mixed_up),
+    ),
+    Fault(
+        "only the first batch is predicted",
+        "lime",
+        LIME_TASKS,
+        "perturbed predictions",
+        replaced(PerturbedPictures, "probabilities", first_batch_only),
+        "19",
+    ),
+    Fault(
+        "logits in place of probabilities",
+        "lime",
+        LIME_TASKS,
+        ERROR,
+        replaced(torch.Tensor, "softmax", lambda _: lambda self, dim: self),
+    ),
+    Fault(
+        "absolute weights are painted",
+        "lime",
+        ("lime", "comparison", "lime_search"),
+        "map lime",
+        everywhere(positive_map, lambda o: lambda w, s: o(np.abs(w), s)),
+    ),
+)
