@@ -9,7 +9,7 @@ import os
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from multiprocessing.connection import Connection
 from typing import TypeVar
 
@@ -28,9 +28,28 @@ def in_halves(work: Callable[[_Item], _Answer], items: Iterable[_Item]) -> list[
     that they can be pickled. Whatever the fork cannot do, this process does, so that errors are raised here.
     """
     items = list(items)
+    with _nothing_collected():
+        if len(items) < LEAST or not _can_fork():
+            return [work(item) for item in items]
+        return _with_helper(work, items)
+
+
+@contextlib.contextmanager
+def _nothing_collected() -> Iterator[None]:
+    """What is read stays, and refers to nothing in circles: looking for garbage in it again and again takes a sixth of
+    the time.
+    """
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _with_helper(work: Callable[[_Item], _Answer], items: Sequence[_Item]) -> list[_Answer]:
     middle = len(items) // 2
-    if len(items) < LEAST or not _can_fork():
-        return [work(item) for item in items]
     receiver, helper = _fork(work, items[middle:])
     try:
         own = [work(item) for item in items[:middle]]
@@ -67,8 +86,6 @@ def _fork(
 def _send(receiver: Connection, sender: Connection, work: Callable[[_Item], _Answer], items: Sequence[_Item]) -> None:
     # Or it would wait for ever for a reader that was killed.
     receiver.close()
-    # Looking for garbage would touch, and so copy, all that is shared with the other process.
-    gc.freeze()
     with contextlib.suppress(Exception, KeyboardInterrupt):
         answers = [work(item) for item in items]
         for start in range(0, len(answers), _SENT_AT_ONCE):
