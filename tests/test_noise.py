@@ -51,7 +51,7 @@ def edited(document, **changes):
         lambda d: "[]",
         lambda d: edited(d, golden="b" * 64),
         lambda d: edited(d, stages=None),
-        lambda d: edited(d, schema=2),
+        lambda d: edited(d, schema=1),
         lambda d: "",
     ],
 )
@@ -66,7 +66,8 @@ def test_what_was_edited_or_cut_short_is_an_error(tmp_path, spoil):
 def test_what_was_signed_by_hand_is_an_error_too(tmp_path):
     NOISE.save(tmp_path)
     document = json.loads((tmp_path / NOISE_FILE).read_text())
-    forged = sign({**document, "distances": {"gradcam": {"mean": {"stored": "much"}}}})
-    (tmp_path / NOISE_FILE).write_text(json.dumps(forged))
-    with pytest.raises(StorageError, match="calibrate"):
-        Noise.load(tmp_path)
+    for wrong in ({"stored": "much"}, ["much"], [0.0] * 9, 3, None):
+        forged = sign({**document, "distances": {"gradcam": {"mean": wrong}}})
+        (tmp_path / NOISE_FILE).write_text(json.dumps(forged))
+        with pytest.raises(StorageError, match="calibrate"):
+            Noise.load(tmp_path)

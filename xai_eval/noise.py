@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,10 @@ from typing import Any
 from xai_eval.errors import StorageError
 from xai_eval.fields.numbers import from_json, to_json
 from xai_eval.files import accessible, exists, read_json, write_file
-from xai_eval.signed import sign
+from xai_eval.signed import canonical, sign
 
 NOISE_FILE = "noise.json"
-SCHEMA = 1
+SCHEMA = 2
 _NUMBERS = ("distances", "shifts", "stages")
 # Distances by name of the benign change; field -> measure -> condition.
 ByCondition = Mapping[str, float]
@@ -66,11 +65,11 @@ class Noise:
 
     def save(self, place: Path) -> None:
         """Write `noise.json` into the folder of the golden. Raises StorageError if it cannot be written."""
-        numbers = {name: _numbers(getattr(self, name), to_json) for name in _NUMBERS}
-        document = {"schema": SCHEMA, **dataclasses.asdict(self), **numbers}
-        # On one line: nobody reviews it number by number, and it stays small.
-        text = json.dumps(sign(document), sort_keys=True)
-        write_file(place / NOISE_FILE, f"{text}\n".encode())
+        conditions = list(dict.fromkeys(name for each in _NUMBERS for name in _conditions(getattr(self, each))))
+        numbers = {name: _rows(getattr(self, name), conditions) for name in _NUMBERS}
+        document = {"schema": SCHEMA, **dataclasses.asdict(self), **numbers, "conditions": conditions}
+        # In as few bytes as text takes, for nobody reviews it number by number.
+        write_file(place / NOISE_FILE, f"{canonical(sign(document))}\n".encode())
 
     @classmethod
     def load(cls, place: Path) -> Noise | None:
@@ -98,14 +97,33 @@ class Noise:
 
 
 def _restored(document: Mapping[str, Any]) -> Noise:
-    distances, shifts, stages = (_numbers(document[name], from_json) for name in _NUMBERS)
+    conditions = [str(name) for name in document["conditions"]]
+    distances, shifts, stages = (_by_condition(document[name], conditions) for name in _NUMBERS)
     unmeasured, versions = ({str(k): str(v) for k, v in document[n].items()} for n in ("unmeasured", "versions"))
     return Noise(str(document["golden"]), distances, shifts, stages, unmeasured, versions, str(document["device"]))
 
 
-def _numbers(value: Any, change: Any) -> Any:
-    """Change the numbers deep inside: JSON has no infinity."""
-    return {k: _numbers(v, change) for k, v in value.items()} if isinstance(value, Mapping) else change(value)
+def _conditions(value: Mapping[str, Any]) -> Iterator[str]:
+    """The names deepest inside."""
+    for name, each in value.items():
+        if isinstance(each, Mapping):
+            yield from _conditions(each)
+        else:
+            yield name
+
+
+def _rows(value: Mapping[str, Any], conditions: Sequence[str]) -> Any:
+    """Numbers by condition as a row, in the order of `conditions`, with None for what was not measured."""
+    if any(isinstance(each, Mapping) for each in value.values()):
+        return {name: _rows(each, conditions) for name, each in value.items()}
+    return [to_json(value[name]) if name in value else None for name in conditions] if value else {}
+
+
+def _by_condition(value: Any, conditions: Sequence[str]) -> Any:
+    """Undo `_rows`."""
+    if isinstance(value, Mapping):
+        return {name: _by_condition(each, conditions) for name, each in value.items()}
+    return {name: from_json(each) for name, each in zip(conditions, value, strict=True) if each is not None}
 
 
 def _largest(distances: ByCondition) -> Floor | None:
