@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from xai_eval.errors import InputUnavailable, StorageError, XaiEvalError
-from xai_eval.files import accessible, exists, read_json, write_file
+from xai_eval.files import accessible, exists, read_json, remove_temporaries, write_file
 from xai_eval.halves import in_halves
 from xai_eval.result import ARRAYS_FILE, RESULT_FILE, Result
 
@@ -192,10 +192,12 @@ def remove_results(folder: Path, keep: Collection[str] = ()) -> None:
     results = folder / RESULTS_FOLDER
     try:
         for place in results.glob("*/*"):
-            if f"{place.parent.name}/{place.name}" not in keep:
-                for file in place.iterdir():
-                    file.unlink()
-                place.rmdir()
+            if f"{place.parent.name}/{place.name}" in keep:
+                remove_temporaries(place, (RESULT_FILE, ARRAYS_FILE))  # of a run that was killed while it wrote them
+                continue
+            for file in place.iterdir():
+                file.unlink()
+            place.rmdir()
     except OSError as error:
         raise StorageError(f"{results} cannot be replaced ({error.strerror}). Choose another folder.") from error
 

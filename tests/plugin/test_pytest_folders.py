@@ -75,3 +75,12 @@ def test_options_win_over_ini_keys_and_ini_keys_over_defaults(repo):
     repo.runpytest("-k", "image-0", "--xai-report", "option").assert_outcomes(passed=1, deselected=9)
     assert (repo.path / "option" / "run.json").is_file()
     repo.runpytest("-k", "image-0", "--xai-golden", "nowhere").assert_outcomes(failed=1, deselected=9)
+
+
+def test_what_a_killed_session_left_half_written_is_removed(repo):
+    repo.runpytest("-k", "image-1")
+    (place,) = (repo.path / "reports" / "results" / "cams").iterdir()
+    for name in (".result.json.ab_12xyz", ".arrays.npz.q7q7q7q7"):
+        (place / name).write_bytes(b"half")
+    repo.runpytest("-k", "image-1")
+    assert sorted(path.name for path in place.iterdir()) == ["arrays.npz", "result.json"]
