@@ -57,7 +57,13 @@ def test_a_stage_that_moved_is_a_drift_though_every_field_held(stage, change):
 
 @pytest.mark.parametrize(
     ("stage", "change"),
-    [("input tensor", 1e-6), ("layer activations", 3e-5), ("logits", 3e-5), ("weights", 3e-5), ("raw map gradcam", 1e-3)],
+    [
+        ("input tensor", 1e-6),
+        ("layer activations", 3e-5),
+        ("logits", 3e-5),
+        ("weights", 3e-5),
+        ("raw map gradcam", 1e-3),
+    ],
 )
 def test_rounding_is_no_drift_and_has_no_name(stage, change):
     verdict = judge(*results(stage, change))
