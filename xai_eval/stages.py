@@ -13,8 +13,8 @@ from xai_eval.result import Result
 from xai_eval.steps import Responsible, responsible
 
 # Relative changes. Threads, batch size, memory format, mkldnn, float64 and torch versions move activations and logits
-# by up to 2e-5 on CPU; TF32 on a GPU by about 1e-3. What lime predicts and the weights that it
-# fits move by less than that (3e-6 on MobileNetV2).
+# by up to 2e-5 on CPU; TF32 on a GPU by about 1e-3. What lime predicts and the weights it fits move by less than that
+# (3e-6 on MobileNetV2).
 STAGE_TOLERANCE = 2e-3
 ON_CPU = 2e-4
 # A tenth of what half precision does to an input; rounding of the normalisation is a thousand times smaller.
