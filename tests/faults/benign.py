@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import lime.lime_base
 import numpy as np
+import pandas as pd
+import skimage.segmentation
 import torch
 from fault import ALL_TASKS, IMAGE_TASKS, LIME_TASKS, Altered, Benign, changed, module_changed, replaced
+from lime.lime_base import LimeBase
+from sklearn.linear_model import Ridge
 
 from xai_eval import Classifier
 from xai_eval.explainers import scorecam
@@ -107,6 +113,45 @@ def nothing(classifier: Classifier) -> None:
     return None
 
 
+@contextmanager
+def numbers_printed_short(classifier: Classifier) -> Iterator[Classifier]:
+    with np.printoptions(precision=2, threshold=3), pd.option_context("display.precision", 1):
+        yield classifier
+
+
+def copied(classifier: Classifier) -> Classifier:
+    return dataclasses.replace(classifier, module=copy.deepcopy(classifier.module))
+
+
+def annotated(module: torch.nn.Module) -> None:
+    for part in module.modules():
+        part.note = "nothing reads it"
+
+
+def strided(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.permute(1, 2, 0).contiguous().permute(2, 0, 1)
+
+
+def with_strided_input(classifier: Classifier) -> Classifier:
+    return dataclasses.replace(classifier, preprocess=Altered(classifier.preprocess, tensor=strided))
+
+
+def by_svd(**options: Any) -> Ridge:
+    return Ridge(solver="svd", **options)
+
+
+def written_as_clamp(_original: Any) -> Any:
+    return lambda self, x: x.clamp(min=0)
+
+
+def in_their_order(_original: Any) -> Any:
+    return lambda self, samples, *rest: np.arange(samples.shape[1])
+
+
+def numbered_from_one(original: Any) -> Any:
+    return lambda pixels, **options: original(pixels, **{**options, "start_label": 1})
+
+
 CHANGES = (
     Benign("run again", ALL_TASKS, changed(nothing)),
     Benign("one thread", ALL_TASKS, threads(1)),
@@ -126,4 +171,12 @@ CHANGES = (
     Benign("ScoreCAM in batches of 3", ("cams",), replaced(scorecam, "BATCH_SIZE", lambda _: 3)),
     Benign("dissection in batches of 7", ("dissection",), changed(nothing), {"batch_size": 7}),
     Benign("dissection in batches of 24", ("dissection",), changed(nothing), {"batch_size": 24}),
+    Benign("a copy of the model", ALL_TASKS, changed(copied)),
+    Benign("an attribute that nothing reads", ALL_TASKS, module_changed(annotated)),
+    Benign("strided input", ("cams", "dissection"), changed(with_strided_input)),
+    Benign("ReLU written as clamp", ALL_TASKS, replaced(torch.nn.ReLU, "forward", written_as_clamp)),
+    Benign("numbers are printed short", ALL_TASKS, numbers_printed_short),
+    Benign("ridge regression by svd", LIME_TASKS, replaced(lime.lime_base, "Ridge", lambda _: by_svd)),
+    Benign("features in their order", LIME_TASKS, replaced(LimeBase, "feature_selection", in_their_order)),
+    Benign("slic begins at 1", LIME_TASKS, replaced(skimage.segmentation, "slic", numbered_from_one)),
 )

@@ -52,6 +52,18 @@ def raises(error: Exception) -> Any:
     return make
 
 
+def of_the_probability(_original: Any) -> Any:
+    return lambda self, output: output.softmax(dim=-1)[..., self.category]
+
+
+def smoothed(original: Any) -> Any:
+    return lambda self, images, targets: original(self, images, targets, eigen_smooth=True)
+
+
+def in_eight_bits(cam: Any) -> Any:
+    return np.float32(np.uint8(cam * 255) / 255)
+
+
 FAULTS = (
     Fault(
         "gradients are summed, not averaged",
@@ -160,5 +172,26 @@ FAULTS = (
             replaced(ActivationsAndGradients, "release", lambda _: lambda _self: None),
         ),
         "8",
+    ),
+    Fault(
+        "gradients of the probability",
+        "target",
+        ("cams",),
+        "raw map",
+        replaced(ClassifierOutputTarget, "__call__", of_the_probability),
+    ),
+    Fault(
+        "eigen smoothing is on",
+        "library",
+        ("cams",),
+        "raw map",
+        replaced(pytorch_grad_cam.base_cam.BaseCAM, "__call__", smoothed),
+    ),
+    Fault(
+        "maps of eight bits",
+        "library",
+        ("cams", "comparison"),
+        "final map",
+        replaced(pytorch_grad_cam.base_cam, "scale_cam_image", scaled(in_eight_bits)),
     ),
 )

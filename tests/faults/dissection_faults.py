@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from fault import Fault, replaced, scaled
 
-from xai_eval.explainers.dissection import by_clip, by_pixels, observe, sweep
+from xai_eval.explainers.dissection import by_clip, by_pixels, netdissect, observe, sweep
 from xai_eval.explainers.dissection.similarity import SIMILARITIES
 from xai_eval.inputs import clip
 from xai_eval.tasks import dissection_pass, dissection_units
@@ -55,6 +55,26 @@ def second_best(original: Any) -> Any:
         found = original(*args)
         swapped = found["second"].where(found["second"].notna(), found["label"])
         return found.assign(label=swapped, second=found["label"])
+
+    return best
+
+
+def one_image_fewer(original: Any) -> Any:
+    return lambda similarity, activations, top_k: original(similarity, activations, top_k=top_k - 1)
+
+
+def in_a_prompt(original: Any) -> Any:
+    return lambda self, texts: original(self, [f"a photo of a {text}" for text in texts])
+
+
+def by_nearest_neighbour(_original: Any) -> Any:
+    return lambda old, new: torch.nn.functional.interpolate(torch.eye(old)[None], size=new, mode="nearest")[0].numpy()
+
+
+def twice_the_lead(original: Any) -> Any:
+    def best(*args: Any) -> Any:
+        found = original(*args)
+        return found.assign(margin=2 * found["margin"])
 
     return best
 
@@ -167,5 +187,33 @@ FAULTS = (
         ("dissection",),
         "layer4 similarity",
         replaced(dissection_pass, "_labelled", lambda o: lambda r, s, i, w: o(r, s, i, w[::-1])),
+    ),
+    Fault(
+        "one top image fewer",
+        "dissection",
+        ("dissection",),
+        "layer4 similarity",
+        scored("soft_wpmi", one_image_fewer),
+    ),
+    Fault(
+        "words in a prompt",
+        "dissection",
+        ("dissection",),
+        "word embeddings",
+        replaced(clip.Clip, "embed_texts", in_a_prompt),
+    ),
+    Fault(
+        "maps scaled by nearest neighbour",
+        "dissection",
+        ("dissection",),
+        "layer4 overlap",
+        replaced(netdissect, "_interpolation", by_nearest_neighbour),
+    ),
+    Fault(
+        "the lead of a label is doubled",
+        "dissection",
+        ("dissection",),
+        "measures",
+        replaced(dissection_units, "_best_two", twice_the_lead),
     ),
 )

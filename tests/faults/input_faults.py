@@ -14,7 +14,7 @@ from PIL import Image
 
 from xai_eval import Classifier
 from xai_eval.explainers.dissection import seen
-from xai_eval.inputs import decode, picture_files, scene_probe
+from xai_eval.inputs import decode, picture_files, preprocessing, scene_probe
 from xai_eval.inputs.preprocessing import TorchvisionPreset
 
 FUNCTIONAL = torchvision.transforms.functional
@@ -136,6 +136,27 @@ def other_picture(original: Any) -> Any:
 
 def mask_moved(original: Any) -> Any:
     return lambda path, shape: np.roll(original(path, shape), 12, axis=1)
+
+
+def in_five_bits(pixels: np.ndarray) -> np.ndarray:
+    return pixels & 0xF8
+
+
+def in_linear_light(image: Image.Image, like: Image.Image) -> Image.Image:
+    light = (np.asarray(image) / 255.0) ** 2.2
+    planes = [Image.fromarray(light[..., each].astype(np.float32)) for each in range(3)]
+    small = np.stack([np.asarray(plane.resize(like.size, Image.Resampling.BILINEAR)) for plane in planes], axis=-1)
+    return Image.fromarray(np.rint(np.clip(small, 0, 1) ** (1 / 2.2) * 255).astype(np.uint8))
+
+
+def rounded_down(image: Image.Image, like: Image.Image) -> Image.Image:
+    tensor = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float()
+    small = torch.nn.functional.interpolate(tensor, like.size[::-1], mode="bilinear", antialias=True)
+    return Image.fromarray(small[0].floor().clamp(0, 255).byte().permute(1, 2, 0).numpy())
+
+
+def blue_deviation(tensor: torch.Tensor) -> torch.Tensor:
+    return torch.cat([tensor[:2], tensor[2:] * 1.01])
 
 
 FAULTS = (
@@ -264,5 +285,22 @@ FAULTS = (
         LIME_TASKS,
         "perturbed predictions",
         preparation(of_views=lambda t: t.flip(1)),
+    ),
+    Fault("the decoder gives five bits a channel", "decode", ("cams", "lime"), "decoded pixels", decoded(in_five_bits)),
+    Fault("resize in linear light", "resize", ("cams", "lime"), "input tensor", resized(in_linear_light)),
+    Fault("resize rounds down", "resize", ("cams", "lime_search"), "input tensor", resized(rounded_down)),
+    Fault(
+        "deviation of one channel",
+        "normalisation",
+        ("cams", "comparison", "dissection"),
+        "input tensor",
+        preparation(tensor=blue_deviation),
+    ),
+    Fault(
+        "a deviation of lime's pictures is off by 2 %",
+        "normalisation",
+        ("lime", "comparison", "lime_search"),
+        "perturbed predictions",
+        replaced(preprocessing, "normalised", lambda o: lambda v, mean, std: o(v, mean, [1.02 * std[0], *std[1:]])),
     ),
 )

@@ -60,6 +60,17 @@ def first_batch_only(original: Any) -> Any:
     return probabilities
 
 
+def colour_one_off(original: Any) -> Any:
+    return lambda self, image, hidden, *rest: original(self, image, np.maximum(hidden, 1) - 1, *rest)
+
+
+class Unweighted(Ridge):
+    """A regressor that takes weights of samples and ignores them."""
+
+    def fit(self, samples: Any, values: Any, sample_weight: Any = None) -> Any:
+        return super().fit(samples, values)
+
+
 FAULTS = (
     Fault(
         "superpixels begin at 1, so that the first is a dummy",
@@ -191,5 +202,26 @@ FAULTS = (
         ("lime", "comparison", "lime_search"),
         "map lime",
         everywhere(positive_map, lambda o: lambda w, s: o(np.abs(w), s)),
+    ),
+    Fault(
+        "hidden colour is one off",
+        "lime",
+        ("lime", "comparison"),
+        "perturbed predictions",
+        replaced(PerturbedPictures, "probabilities", colour_one_off),
+    ),
+    Fault(
+        "samples are not weighted",
+        "lime",
+        ("lime", "comparison"),
+        "weights",
+        replaced(lime.lime_base, "Ridge", lambda _: Unweighted),
+    ),
+    Fault(
+        "no conversion to Lab",
+        "lime",
+        ("lime", "comparison"),
+        "segments",
+        replaced(skimage.segmentation, "slic", lambda o: lambda p, **k: o(p, **{**k, "convert2lab": False})),
     ),
 )

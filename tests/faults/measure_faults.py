@@ -18,6 +18,7 @@ from xai_eval.metrics.search import trust, winners
 from xai_eval.metrics.stability import stability
 from xai_eval.metrics.superpixels import best_superpixels, mask_of_area
 from xai_eval.tasks import cams as cams_task
+from xai_eval.tasks.map_rows import map_row
 from xai_eval.tasks.subject import Subject
 
 TABLE_TASKS = ("cams", "lime", "hybrid")
@@ -58,6 +59,24 @@ def flattened(original: Any) -> Any:
 
 def metric(name: str, tasks: tuple[str, ...], inject: Any, source: str = "") -> Fault:
     return Fault(name, "metric", tasks, "measures", inject, source)
+
+
+def by_the_smaller(_original: Any) -> Any:
+    return lambda first, second: float((first & second).sum() / max(1, min(first.sum(), second.sum())))
+
+
+def transposed(original: Any) -> Any:
+    return lambda saliency, mask, *rest: original(saliency.T, mask, *rest)
+
+
+def other_columns(original: Any) -> Any:
+    def row(*args: Any) -> Any:
+        found = dict(original(*args))
+        if "energy_inside" in found:
+            found["energy_inside"], found["iou_equal_area"] = found["iou_equal_area"], found["energy_inside"]
+        return found
+
+    return row
 
 
 FAULTS = (
@@ -106,4 +125,8 @@ FAULTS = (
     metric("every objective is trusted", ("lime_search",), everywhere(trust, always(1.0))),
     metric("a softer softmax", IMAGE_TASKS, replaced(Subject, "probabilities", flattened)),
     metric("maps of two methods change places", ("cams",), replaced(cams_task, "_map_fields", swapped_maps)),
+    metric("overlap by the smaller mask", ("cams", "comparison", "hybrid"), everywhere(iou, by_the_smaller)),
+    metric("the pointing game is transposed", TABLE_TASKS, everywhere(pointing_hit, transposed)),
+    metric("area is a sum of steps", CURVE_TASKS, everywhere(area_under, lambda _: lambda curve: float(curve.mean()))),
+    metric("two columns change places", TABLE_TASKS, everywhere(map_row, other_columns)),
 )

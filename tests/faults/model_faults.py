@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import MethodType
 from typing import Any
 
@@ -177,6 +179,43 @@ def largest(_original: Any) -> Any:
     return lambda self, x: nn.functional.adaptive_max_pool2d(x, self.output_size)
 
 
+def patched_convolution(module: nn.Module) -> None:
+    convolution = module.layer2[1].conv1
+    original = convolution._conv_forward
+    convolution._conv_forward = lambda *args: original(*args) * 0.97
+
+
+def one_weight_negated(module: nn.Module) -> None:
+    module.layer2[1].conv1.weight[0, 0, 0, 0].neg_()
+
+
+def bounded(at: float) -> Any:
+    """Give every ReLU a bound, which the answer depends on and no weight shows."""
+
+    def change(module: nn.Module) -> None:
+        for part in list(module.modules()):
+            for name, child in part.named_children():
+                if isinstance(child, nn.ReLU):
+                    setattr(part, name, nn.ReLU6())
+        for part in module.modules():
+            if isinstance(part, nn.ReLU6):
+                part.max_val = at
+
+    return module_changed(change)
+
+
+@contextmanager
+def hooked_before_backward(classifier: Classifier) -> Iterator[Classifier]:
+    def scaled_by_class(module: nn.Module, gradients: Any) -> Any:
+        return tuple(g * 1.1 for g in gradients) if isinstance(module, nn.Linear) else None
+
+    handle = nn.modules.module.register_module_full_backward_pre_hook(scaled_by_class)
+    try:
+        yield classifier
+    finally:
+        handle.remove()
+
+
 STATE, TRAINING, HOOKS = "model state: module types", "model state: training flags", "model state: hooks"
 FAULTS = (
     Fault("left in training mode", "model state", ALL_TASKS, TRAINING, stuck_in_training(""), "8"),
@@ -278,5 +317,27 @@ FAULTS = (
         LIME_TASKS,
         "final map gradcam",
         replaced(ClassifierOutputTarget, "__call__", wrong_output),
+    ),
+    Fault(
+        "a method of one convolution is patched",
+        "model state",
+        ("lime", "comparison", "dissection"),
+        HOOKS,
+        module_changed(patched_convolution),
+    ),
+    Fault(
+        "a hook on every module before the backward pass",
+        "model state",
+        ("cams", "lime"),
+        HOOKS,
+        hooked_before_backward,
+    ),
+    Fault("activations are bounded", "model state", ("cams", "dissection"), STATE, bounded(2.0)),
+    Fault(
+        "one weight is negated",
+        "model state",
+        ALL_TASKS,
+        "model state: weights of layer2.1",
+        module_changed(one_weight_negated),
     ),
 )

@@ -52,6 +52,11 @@ def own_forward(net):
     net.stem.forward = lambda x: original(x)
 
 
+def own_convolution(net):
+    original = net.stem._conv_forward
+    net.stem._conv_forward = lambda *args: original(*args)
+
+
 CHANGES = {
     "training": (lambda net: net.train(), {"training flags"}),
     "part in training": (lambda net: net.blocks[0].train(), {"training flags"}),
@@ -62,6 +67,7 @@ CHANGES = {
     "pre-hook": (lambda net: net.head.register_forward_pre_hook(lambda *_: None), {"hooks"}),
     "backward hook": (lambda net: net.head.register_full_backward_hook(lambda *_: None), {"hooks"}),
     "own forward": (own_forward, {"hooks"}),
+    "own convolution": (own_convolution, {"hooks"}),
     "own parameter": (nudge("scale"), {"weights of scale"}),
     "convolution": (nudge("stem.weight"), {"weights of stem"}),
     "statistics": (nudge("blocks.0.running_mean"), {"weights of blocks.0"}),
@@ -74,6 +80,34 @@ CHANGES = {
 def test_what_changed_is_named_and_nothing_else(net, name):
     change, expected = CHANGES[name]
     assert changed(net, change) == expected
+
+
+# Modules that torch has, with one setting that their answer depends on.
+SETTINGS = {
+    "alpha": (nn.ELU(), 0.5),
+    "beta": (nn.Softplus(), 2.0),
+    "lambd": (nn.Softshrink(), 0.2),
+    "lower": (nn.RReLU(), 0.2),
+    "max_val": (nn.ReLU6(), 2.0),
+    "value": (nn.Threshold(0.1, 0.0), 0.1),
+    "align_corners": (nn.Upsample(scale_factor=2.0, mode="bilinear"), True),
+    "upscale_factor": (nn.PixelShuffle(2), 1),
+    "divisor_override": (nn.AvgPool2d(2), 3),
+    "num_groups": (nn.GroupNorm(4, 4), 2),
+    "size": (nn.LocalResponseNorm(5), 3),
+    "start_dim": (nn.Flatten(), 2),
+    "dim": (nn.Softmax(dim=1), 2),
+}
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_another_setting_is_told_and_changes_the_answer(setting):
+    part, value = SETTINGS[setting]
+    picture = torch.linspace(-3.0, 3.0, 64).reshape(1, 4, 4, 4)
+    before = part.eval()(picture)
+    assert changed(part, lambda part: setattr(part, setting, value)) == {"module types"}
+    after = part(picture)
+    assert before.shape != after.shape or not torch.equal(before, after)
 
 
 @pytest.mark.parametrize(
@@ -97,9 +131,18 @@ def test_half_precision_loses_digits_and_is_told(net):
     assert "weights of stem" in found and "module types" not in found
 
 
-def test_a_hook_on_every_module_is_told(net):
+ON_EVERY_MODULE = (
+    nn.modules.module.register_module_forward_hook,
+    nn.modules.module.register_module_forward_pre_hook,
+    nn.modules.module.register_module_full_backward_hook,
+    nn.modules.module.register_module_full_backward_pre_hook,
+)
+
+
+@pytest.mark.parametrize("register", ON_EVERY_MODULE, ids=lambda register: register.__name__)
+def test_a_hook_on_every_module_is_told(net, register):
     before = take_inventory(net)
-    handle = nn.modules.module.register_module_forward_hook(lambda *_: None)
+    handle = register(lambda *_: None)
     try:
         assert take_inventory(net)["hooks"] != before["hooks"]
     finally:

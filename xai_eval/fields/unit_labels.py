@@ -72,7 +72,11 @@ class UnitLabels:
         if was.keys() != now.keys():
             sentence = f"{len(was)} units became {len(now)}, {len(was.keys() & now.keys())} of them the same"
             return (Finding(name, Severity.CONCLUSION, "units", sentence),)
-        found = (self._changed_labels(was, now, name), self._moved_scores(was, now, name))
+        found = (
+            self._changed_labels(was, now, name),
+            self._moved_scores(was, now, name),
+            self._moved_margins(was, now, name),
+        )
         return tuple(finding for finding in found if finding)
 
     def distances(self, other: UnitLabels) -> tuple[Distance, ...]:
@@ -121,6 +125,22 @@ class UnitLabels:
             f"(limit {self.tolerance:g}; {len(beyond)} of {len(was)} units beyond it)"
         )
         return Finding(name, Severity.NUMBERS, "score", sentence, distances[worst], self.tolerance)
+
+    def _moved_margins(self, was: Units, now: Units, name: str) -> Finding | None:
+        """A lead is a difference of two scores, so it may move by twice as much as one."""
+        distances = {
+            unit: apart(was[unit].margin, now[unit].margin) for unit in was if was[unit].label == now[unit].label
+        }
+        limit = 2 * self.tolerance
+        beyond = [unit for unit, distance in distances.items() if distance > limit]
+        if not beyond:
+            return None
+        worst = max(beyond, key=distances.__getitem__)
+        sentence = (
+            f"lead of {was[worst].shown} in {worst}: {was[worst].margin:.4g} became {now[worst].margin:.4g} "
+            f"(limit {limit:g}; {len(beyond)} of {len(was)} units beyond it)"
+        )
+        return Finding(name, Severity.NUMBERS, "margin", sentence, distances[worst], limit)
 
 
 @dataclass(frozen=True)

@@ -29,9 +29,38 @@ _SETTINGS = (
     "num_heads",
     "normalized_shape",
     "approximate",
+    # Of activations, of resampling, of other normalisations, of attention and of flattening.
+    "alpha",
+    "beta",
+    "lambd",
+    "lower",
+    "upper",
+    "min_val",
+    "max_val",
+    "threshold",
+    "value",
+    "align_corners",
+    "upscale_factor",
+    "downscale_factor",
+    "divisor_override",
+    "num_groups",
+    "size",
+    "k",
+    "scale",
+    "drop_prob",
+    "window_size",
+    "shift_size",
+    "dim",
+    "start_dim",
+    "end_dim",
 )
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-_GLOBAL_HOOKS = ("_global_forward_hooks", "_global_forward_pre_hooks", "_global_backward_hooks")
+_GLOBAL_HOOKS = (
+    "_global_forward_hooks",
+    "_global_forward_pre_hooks",
+    "_global_backward_hooks",
+    "_global_backward_pre_hooks",
+)
 # Of deeper models the parts are named one level higher, so that the list stays short.
 _MOST_BLOCKS = 32
 
@@ -71,9 +100,19 @@ def _hooks(module: nn.Module) -> Iterator[str]:
         counts["own forward"] = int("forward" in vars(part))
         if any(counts.values()):
             yield f"{name}: {counts}"
+        others = sorted(set(_own_methods(part)) - {"forward"})
+        if others:
+            yield f"{name}: own {', '.join(others)}"
     for kind in _GLOBAL_HOOKS:
         if getattr(torch_module, kind, None):
             yield f"every module: {kind} {len(getattr(torch_module, kind))}"
+
+
+def _own_methods(part: nn.Module) -> Iterator[str]:
+    """Names of what hides a method of its type, such as a `_conv_forward` that was patched."""
+    for name, value in vars(part).items():
+        if callable(value) and callable(getattr(type(part), name, None)):
+            yield name
 
 
 def _blocks(module: nn.Module) -> Iterator[tuple[str, nn.Module | torch.Tensor]]:
