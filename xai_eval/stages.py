@@ -33,7 +33,7 @@ _EXACT = ("decoded pixels", "probe", "label maps", "concepts", "model state", "o
 _INPUTS = ("input tensor", "view")
 _NETWORK = ("layer activations", "logits", "embeddings", "word embeddings")
 _SURROGATE = ("perturbed predictions", "weights")
-_SCORES = ("similarity", "overlap")
+_SCORES = ("similarity", "overlap", "overlap by chance")
 # Fields judge these better: a class or a label may be as good as the next one.
 _NAMED_ONLY = ("image bytes", "target", "labels", "top images")
 _DRAWN = ("segments", "samples", "perturbed predictions", "weights", "raw map", "final map")

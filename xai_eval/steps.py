@@ -63,6 +63,7 @@ STEPS = (
     Step("(.*) top images", "choice of the top-k", ("{0} activations", "{0} top-k")),
     Step("(.*) similarity", "similarity of units to words", ("{0} activations", "word embeddings", "embeddings")),
     Step("(.*) overlap", "thresholds of units, and overlap with pixel labels", ("{0} activations", "label maps")),
+    Step("(.*) overlap by chance", "overlap with shuffled pixel labels", ("{0} activations", "label maps")),
     Step("(?:.* )?clip_units labels", "choice of the labels", ("similarity",)),
     Step("(?:.* )?pixel_units labels", "choice of the labels", ("overlap",)),
     Step("measures: .*", "metrics", given="measured on maps that never change"),

@@ -16,7 +16,7 @@ _FAMILIES = (
     r"(?P<family>model state(?: of .*)?): (?P<member>.*)",
     r"(?P<family>raw map|final map|segments|perturbed predictions) (?P<member>.*)",
     r"(?P<family>measures): (?P<member>.*)",
-    r"(?P<family>.*) (?P<member>activations|top-k|top images|similarity|overlap)",
+    r"(?P<family>.*) (?P<member>activations|top-k|top images|similarity|overlap|overlap by chance)",
     r"(?P<member>.*_units) (?P<family>labels)",
 )
 _TOLD = 3  # stages of a box that moved; the rest is folded away

@@ -20,6 +20,7 @@ from xai_eval.tasks.dissection_tables import comparing_fields, summaries
 from xai_eval.tasks.dissection_units import clip_frame, pixel_frame, score_tolerance
 from xai_eval.tasks.environment import device_name, library_versions, precision_flags
 from xai_eval.tasks.joined_stages import model_stages
+from xai_eval.tasks.known_units import unit_label_stage
 from xai_eval.tasks.whole_set import set_input
 
 if TYPE_CHECKING:
@@ -50,7 +51,12 @@ def model_result(request: Request, labelled: Labelled, index: int, frames: Frame
             **summaries(request, layers, frames),
             "top_images": _gallery(layers),
         },
-        stages={**set_stages(request, labelled), **model_stages(model.classifier), **layer_stages(layers, frames)},
+        stages={
+            **set_stages(request, labelled),
+            **model_stages(model.classifier),
+            **layer_stages(layers, frames),
+            **unit_label_stage(),
+        },
         provenance=_provenance(request, labelled, [model]),
     )
 
@@ -68,7 +74,7 @@ def comparing_result(request: Request, labelled: Labelled, frames: Sequence[Fram
     return Result(
         case=Case("dissection", " and ".join(names), _input(request), _params(request, models)),
         fields=comparing_fields(request, dict(zip(names, frames, strict=True))),
-        stages={**set_stages(request, labelled), **_stages_of_all(request, labelled, frames)},
+        stages={**set_stages(request, labelled), **_stages_of_all(request, labelled, frames), **unit_label_stage()},
         provenance=_provenance(request, labelled, models),
     )
 

@@ -52,6 +52,7 @@ def layer_stages(layers: Sequence[LabelledLayer], frames: Mapping[str, pd.DataFr
             stages[f"{layer.name} similarity"] = fingerprint_array(np.nan_to_num(layer.clip))
         if layer.pixels is not None:
             stages[f"{layer.name} overlap"] = fingerprint_array(layer.pixels.counts.iou())
+            stages[f"{layer.name} overlap by chance"] = fingerprint_array(np.nan_to_num(layer.pixels.by_chance))
     for method, frame in frames.items():
         stages[f"{method} labels"] = fingerprint_text(repr(frame["label"].to_list()))
     return stages

@@ -6,7 +6,7 @@ everything where every map hits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import astuple
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from xai_eval.agreement import iou
 from xai_eval.fields import Heatmap, HeatmapTolerance
-from xai_eval.fingerprint import Fingerprint, fingerprint_array
+from xai_eval.fingerprint import Fingerprint
 from xai_eval.metrics.comparison import POLICIES, CamExplanation, LimeWeights, MaskPolicy, area_sweep, compare
 from xai_eval.metrics.faithfulness import faithfulness
 from xai_eval.metrics.focus import concept_shares
@@ -25,6 +25,7 @@ from xai_eval.metrics.localisation import iou_sweep
 from xai_eval.metrics.search import Objective, mean_ranks, trust, winners
 from xai_eval.metrics.stability import stability
 from xai_eval.metrics.superpixels import best_superpixels, mask_of_area
+from xai_eval.tasks.known_answers import answers_stage
 from xai_eval.tasks.map_rows import map_row
 
 if TYPE_CHECKING:
@@ -33,38 +34,31 @@ if TYPE_CHECKING:
 SIDE = 32
 _CELLS = 4  # superpixels a side
 _ANYTHING = HeatmapTolerance(largest=1.0)
-# In place of NaN, which no sketch can hold; no metric gives it.
-_NOT_A_NUMBER = -7.0
 
 
 def localisation_stage() -> dict[str, Fingerprint]:
     """Fingerprint what the metrics of localisation say."""
-    return _stage("localisation", _localisation)
+    return answers_stage("localisation", _localisation)
 
 
 def superpixel_stage() -> dict[str, Fingerprint]:
     """Fingerprint what the weights of several seeds come to, and which superpixels are best."""
-    return _stage("superpixels", _superpixels)
+    return answers_stage("superpixels", _superpixels)
 
 
 def comparison_stage() -> dict[str, Fingerprint]:
     """Fingerprint what the measures of a comparison say."""
-    return _stage("comparison", _comparison)
+    return answers_stage("comparison", _comparison)
 
 
 def faithfulness_stage() -> dict[str, Fingerprint]:
     """Fingerprint the deletion and the insertion curve of a model that is known in closed form."""
-    return _stage("faithfulness", _faithfulness)
+    return answers_stage("faithfulness", _faithfulness)
 
 
 def search_stage() -> dict[str, Fingerprint]:
     """Fingerprint how settings are ranked."""
-    return _stage("search", _search)
-
-
-def _stage(name: str, answers: Callable[[], Iterable[float]]) -> dict[str, Fingerprint]:
-    values = np.array([float(each) for each in answers()], dtype=np.float64)
-    return {f"measures: {name}": fingerprint_array(np.nan_to_num(values, nan=_NOT_A_NUMBER))}
+    return answers_stage("search", _search)
 
 
 @cache
