@@ -66,7 +66,7 @@ def test_a_lead_may_move_by_twice_the_tolerance():
     assert compare(unit_labels(margin=[0.46, 0.06, NAN])) == ()
     (finding,) = compare(unit_labels(margin=[0.8, 0.01, NAN]))
     assert (finding.severity, finding.measure, finding.limit) == (Severity.NUMBERS, "margin", 0.1)
-    assert "lead of car in layer4/0: 0.3999 became 0.8 (limit 0.1; 1 of 3 units beyond it)" in finding.sentence
+    assert "margin of layer4/0 for car: 0.3999 became 0.8 (limit 0.1; 1 of 3 units beyond it)" in finding.sentence
 
 
 def test_other_units_cannot_be_compared_one_by_one():

@@ -74,8 +74,9 @@ class UnitLabels:
             return (Finding(name, Severity.CONCLUSION, "units", sentence),)
         found = (
             self._changed_labels(was, now, name),
-            self._moved_scores(was, now, name),
-            self._moved_margins(was, now, name),
+            self._moved(was, now, name, "score", self.tolerance),
+            # A margin is a difference of two scores, so it may move by twice as much as one.
+            self._moved(was, now, name, "margin", 2 * self.tolerance),
         )
         return tuple(finding for finding in found if finding)
 
@@ -112,35 +113,23 @@ class UnitLabels:
         closest = max(was.margin, now.margin)
         return now.label == was.second and was.label == now.second and closest <= 2 * self.tolerance
 
-    def _moved_scores(self, was: Units, now: Units, name: str) -> Finding | None:
+    def _moved(self, was: Units, now: Units, name: str, measure: str, limit: float) -> Finding | None:
+        """Compare the score, or the margin, of the units that kept their label."""
         distances = {
-            unit: apart(was[unit].score, now[unit].score) for unit in was if was[unit].label == now[unit].label
+            unit: apart(getattr(was[unit], measure), getattr(now[unit], measure))
+            for unit in was
+            if was[unit].label == now[unit].label
         }
-        beyond = [unit for unit, distance in distances.items() if distance > self.tolerance]
-        if not beyond:
-            return None
-        worst = max(beyond, key=distances.__getitem__)
-        sentence = (
-            f"score of {worst} for {was[worst].shown}: {was[worst].score:.4g} became {now[worst].score:.4g} "
-            f"(limit {self.tolerance:g}; {len(beyond)} of {len(was)} units beyond it)"
-        )
-        return Finding(name, Severity.NUMBERS, "score", sentence, distances[worst], self.tolerance)
-
-    def _moved_margins(self, was: Units, now: Units, name: str) -> Finding | None:
-        """A lead is a difference of two scores, so it may move by twice as much as one."""
-        distances = {
-            unit: apart(was[unit].margin, now[unit].margin) for unit in was if was[unit].label == now[unit].label
-        }
-        limit = 2 * self.tolerance
         beyond = [unit for unit, distance in distances.items() if distance > limit]
         if not beyond:
             return None
         worst = max(beyond, key=distances.__getitem__)
+        before, after = (getattr(units[worst], measure) for units in (was, now))
         sentence = (
-            f"lead of {was[worst].shown} in {worst}: {was[worst].margin:.4g} became {now[worst].margin:.4g} "
+            f"{measure} of {worst} for {was[worst].shown}: {before:.4g} became {after:.4g} "
             f"(limit {limit:g}; {len(beyond)} of {len(was)} units beyond it)"
         )
-        return Finding(name, Severity.NUMBERS, "margin", sentence, distances[worst], limit)
+        return Finding(name, Severity.NUMBERS, measure, sentence, distances[worst], limit)
 
 
 @dataclass(frozen=True)
