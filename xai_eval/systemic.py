@@ -146,11 +146,15 @@ def _field_shifts(each: Compared) -> Iterator[tuple[_Question, _Answer]]:
 
 
 def _stage_shifts(each: Compared) -> Iterator[tuple[_Question, _Answer]]:
-    """Stages only move away, never one way or the other; what a recorded change explains is no finding."""
+    """Stages only move away, never one way or the other; what a recorded change explains is no finding.
+
+    Nor is what the case itself shows: the stage that it names, and whatever follows from that one.
+    """
     if each.verdict.changes:
         return
-    case = each.obtained.case
-    for name, was in each.golden.stages.items():
+    case, origin = each.obtained.case, each.verdict.origin
+    shown = origin.name if origin else None
+    for name, was in itertools.takewhile(lambda stage: stage[0] != shown, each.golden.stages.items()):
         now = each.obtained.stages.get(name)
         if now is None or was.sketch is None:
             continue

@@ -95,5 +95,17 @@ def test_labels_that_are_tied_are_not_apart():
     was = unit_labels()
     tied = unit_labels(label=["car", "grass", None], second=["boat", "tree", None])
     lost = unit_labels(label=["boat", "tree", None], second=["car", "grass", None])
-    assert {d.measure: d.value for d in tied.distances(was)} == {"labels": 0.0, "score": 0.0}
-    assert {d.measure: d.value for d in lost.distances(was)} == {"labels": pytest.approx(1 / 3), "score": 0.0}
+    assert {d.measure: d.value for d in tied.distances(was)} == {"labels": 0.0, "score": 0.0, "margin": 0.0}
+    assert {d.measure: d.value for d in lost.distances(was)} == {
+        "labels": pytest.approx(1 / 3),
+        "score": 0.0,
+        "margin": 0.0,
+    }
+
+
+def test_the_margin_of_a_label_is_a_distance_of_its_own():
+    was, now = unit_labels(), unit_labels(margin=[0.25, 0.05, None])
+    before = unit_labels().frame["margin"]
+    (margin,) = [d for d in now.distances(was) if d.measure == "margin"]
+    assert margin.value == pytest.approx(max(abs(0.25 - before[0]), abs(0.05 - before[1])))
+    assert margin.tolerance == 2 * was.tolerance

@@ -119,8 +119,19 @@ def test_another_setting_is_told_and_changes_the_answer(setting):
         lambda net: net(torch.zeros(1, 3, 8, 8)),
         lambda net: net(torch.zeros(1, 3, 8, 8)).sum().backward(),
         lambda net: net.load_state_dict(copy.deepcopy(net.state_dict())),
+        lambda net: net.blocks[0].num_batches_tracked.add_(1),
+        lambda net: setattr(net.blocks[0], "momentum", 0.01),
     ],
-    ids=["double", "channels last", "frozen", "forward pass", "backward pass", "loaded again"],
+    ids=[
+        "double",
+        "channels last",
+        "frozen",
+        "forward pass",
+        "backward pass",
+        "loaded again",
+        "batches counted further",
+        "momentum of the statistics",
+    ],
 )
 def test_what_changes_no_answer_is_not_told(net, change):
     assert changed(net, change) == set()

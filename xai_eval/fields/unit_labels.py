@@ -75,21 +75,24 @@ class UnitLabels:
         found = (
             self._changed_labels(was, now, name),
             self._moved(was, now, name, "score", self.tolerance),
-            # A margin is a difference of two scores, so it may move by twice as much as one.
-            self._moved(was, now, name, "margin", 2 * self.tolerance),
+            self._moved(was, now, name, "margin", self._most_of_margin),
         )
         return tuple(finding for finding in found if finding)
 
     def distances(self, other: UnitLabels) -> tuple[Distance, ...]:
-        """The share of the units with another label, and the largest difference of a score among the others."""
+        """The share of units with another label, and among the others the largest differences of score and margin."""
         was, now = (dict(_units(each.frame)) for each in (other, self))
         if was.keys() != now.keys():
             return (Distance("labels", math.inf, 0.0),)
         changed = [unit for unit in was if was[unit].label != now[unit].label and not self._tied(was[unit], now[unit])]
         same = [unit for unit in was if was[unit].label == now[unit].label]
-        largest = max((apart(was[unit].score, now[unit].score) for unit in same), default=0.0)
-        share = len(changed) / max(len(was), 1)
-        return (Distance("labels", share, 0.0), Distance("score", largest, self.tolerance))
+        score = max((apart(was[unit].score, now[unit].score) for unit in same), default=0.0)
+        margin = max((apart(was[unit].margin, now[unit].margin) for unit in same), default=0.0)
+        return (
+            Distance("labels", len(changed) / max(len(was), 1), 0.0),
+            Distance("score", score, self.tolerance),
+            Distance("margin", margin, self._most_of_margin),
+        )
 
     def shifts(self, golden: UnitLabels) -> tuple[Shift, ...]:
         """The mean difference of the scores of units that kept their label."""
@@ -108,10 +111,15 @@ class UnitLabels:
         sentence = f"{len(changed)} of {len(was)} units have another label: {listed}{more}"
         return Finding(name, Severity.CONCLUSION, "labels", sentence, len(changed) / len(was), 0.0)
 
+    @property
+    def _most_of_margin(self) -> float:
+        """A margin is a difference of two scores, each of which may move by the tolerance."""
+        return 2 * self.tolerance
+
     def _tied(self, was: Unit, now: Unit) -> bool:
-        """Both scores may move by the tolerance, so a lead of twice as much decides nothing."""
+        """A lead that the tolerance could take away decides nothing."""
         closest = max(was.margin, now.margin)
-        return now.label == was.second and was.label == now.second and closest <= 2 * self.tolerance
+        return now.label == was.second and was.label == now.second and closest <= self._most_of_margin
 
     def _moved(self, was: Units, now: Units, name: str, measure: str, limit: float) -> Finding | None:
         """Compare the score, or the margin, of the units that kept their label."""

@@ -18,7 +18,6 @@ _SETTINGS = (
     "dilation",
     "groups",
     "eps",
-    "momentum",
     "p",
     "negative_slope",
     "output_size",
@@ -61,6 +60,8 @@ _GLOBAL_HOOKS = (
     "_global_backward_hooks",
     "_global_backward_pre_hooks",
 )
+# What batch normalisation counts while it trains; nothing that is explained depends on it.
+_COUNTER = "num_batches_tracked"
 # Of deeper models the parts are named one level higher, so that the list stays short.
 _MOST_BLOCKS = 32
 
@@ -71,7 +72,8 @@ def take_inventory(module: nn.Module) -> Mapping[str, str]:
     Returns:
         Texts by what they are of: "module types" (with settings such as a stride), "training flags", "hooks" (with
         methods that were replaced on one module alone), and "weights of NAME" for every block. The precision that
-        weights are held in does not count, their values in single precision do.
+        weights are held in does not count, their values in single precision do; nor do the batches that normalisation
+        has seen.
     """
     return {
         "module types": _told(_types(module)),
@@ -133,7 +135,7 @@ def _tensors(block: nn.Module | torch.Tensor) -> Iterator[tuple[str, torch.Tenso
         yield "", block
         return
     yield from block.named_parameters(remove_duplicate=False)
-    yield from block.named_buffers(remove_duplicate=False)
+    yield from (each for each in block.named_buffers(remove_duplicate=False) if not each[0].endswith(_COUNTER))
 
 
 def _digest(block: nn.Module | torch.Tensor) -> str:

@@ -20,7 +20,7 @@ from xai_eval.tasks.asked import check_asked
 from xai_eval.tasks.cams import MAP_TOLERANCE
 from xai_eval.tasks.environment import provenance
 from xai_eval.tasks.joined_stages import Stages
-from xai_eval.tasks.known_maps import faithfulness_stage, localisation_stage
+from xai_eval.tasks.known_maps import faithfulness_stage, localisation_stage, paired_stage
 from xai_eval.tasks.lime import LIBRARIES
 from xai_eval.tasks.lime_run import lime_stages
 from xai_eval.tasks.map_rows import TABLE_TOLERANCE, map_row
@@ -107,7 +107,7 @@ def hybrid(
         yield Result(
             case=set_case("hybrid", classifier, images, params),
             fields=_whole_set_fields(pd.concat(rows, ignore_index=True)),
-            stages=set_stages(images, stages),
+            stages={**set_stages(images, stages), **paired_stage()},
             provenance=set_provenance(classifier, images, LIBRARIES, seed),
         )
 
@@ -139,7 +139,7 @@ def _combine_one(
             **subject.stages,
             "segments": fingerprint_array(parents.segments),
             "samples": fingerprint_array(parents.neighbourhood.samples.astype(np.uint8)),
-            **lime_stages(parents.neighbourhood, parents.label, parents.weights),
+            **lime_stages([parents.neighbourhood], [parents.label], parents.weights),
             **{f"final map {name}": fingerprint_array(each.array) for name, each in heatmaps.items()},
             **localisation_stage(),
             **faithfulness_stage(),

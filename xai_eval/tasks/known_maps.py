@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 from xai_eval.agreement import iou
 from xai_eval.fields import Heatmap, HeatmapTolerance
 from xai_eval.fingerprint import Fingerprint
+from xai_eval.metrics.bootstrap import mean_interval
 from xai_eval.metrics.comparison import POLICIES, CamExplanation, LimeWeights, MaskPolicy, area_sweep, compare
 from xai_eval.metrics.faithfulness import faithfulness
-from xai_eval.metrics.focus import concept_shares
+from xai_eval.metrics.focus import concept_shares, focus, insight
 from xai_eval.metrics.geometry import blobs, centre_distance
-from xai_eval.metrics.localisation import iou_sweep
+from xai_eval.metrics.localisation import half_cell, iou_sweep
+from xai_eval.metrics.paired import paired_test
 from xai_eval.metrics.search import Objective, mean_ranks, trust, winners
 from xai_eval.metrics.stability import stability
 from xai_eval.metrics.superpixels import best_superpixels, mask_of_area
@@ -31,8 +33,10 @@ from xai_eval.tasks.map_rows import map_row
 if TYPE_CHECKING:
     import torch
 
-SIDE = 32
-_CELLS = 4  # superpixels a side
+# Higher than wide, so that rows and columns cannot be taken for each other.
+_SHAPE = (40, 32)
+_CELLS = 4  # superpixels a side; those of the explained layer are larger
+_LAYER = (3, 2)
 _ANYTHING = HeatmapTolerance(largest=1.0)
 
 
@@ -56,6 +60,11 @@ def faithfulness_stage() -> dict[str, Fingerprint]:
     return answers_stage("faithfulness", _faithfulness)
 
 
+def paired_stage() -> dict[str, Fingerprint]:
+    """Fingerprint what the paired test says of two methods."""
+    return answers_stage("paired test", _paired)
+
+
 def search_stage() -> dict[str, Fingerprint]:
     """Fingerprint how settings are ranked."""
     return answers_stage("search", _search)
@@ -63,15 +72,15 @@ def search_stage() -> dict[str, Fingerprint]:
 
 @cache
 def _object() -> NDArray[np.bool_]:
-    mask = np.zeros((SIDE, SIDE), dtype=bool)
+    mask = np.zeros(_SHAPE, dtype=bool)
     mask[6:16, 4:14] = True
     return mask
 
 
 @cache
 def _maps() -> tuple[NDArray[np.float32], ...]:
-    """On the object, beside it, wide, narrow, on two places, and rising over the whole picture."""
-    rows, columns = np.mgrid[:SIDE, :SIDE]
+    """On the object, beside it, wide, narrow, on two places, rising over the whole picture, and flat on two places."""
+    rows, columns = np.mgrid[: _SHAPE[0], : _SHAPE[1]]
 
     def spot(row: float, column: float, width: float) -> NDArray[np.float64]:
         return np.asarray(np.clip(1.0 - np.hypot(rows - row, columns - column) / width, 0.0, 1.0))
@@ -82,15 +91,16 @@ def _maps() -> tuple[NDArray[np.float32], ...]:
         spot(17, 12, 20),
         spot(15, 15, 1.5),
         np.maximum(spot(10, 9, 6), 0.8 * spot(25, 26, 5)),
-        (rows + 2 * columns) / (3.0 * SIDE),
+        (rows + 2 * columns) / (3.0 * max(_SHAPE) + 1.0),  # no value is a threshold
+        np.where(np.maximum(spot(3, 28, 6), spot(10, 9, 7)) > 0.5, 1.0, 0.0),
     )
     return tuple(each.astype(np.float32) for each in every)
 
 
 @cache
 def _segments() -> NDArray[np.int64]:
-    rows, columns = np.mgrid[:SIDE, :SIDE] * _CELLS // SIDE
-    return np.asarray(rows * _CELLS + columns, dtype=np.int64)
+    rows, columns = np.mgrid[: _SHAPE[0], : _SHAPE[1]]
+    return np.asarray(rows * _CELLS // _SHAPE[0] * _CELLS + columns * _CELLS // _SHAPE[1], dtype=np.int64)
 
 
 @cache
@@ -102,8 +112,10 @@ def _weights() -> NDArray[np.float64]:
 
 
 def _localisation() -> Iterator[float]:
+    margin = half_cell(_LAYER, _SHAPE)
+    yield from margin
     for saliency in _maps():
-        row = map_row("known", Heatmap(saliency, _ANYTHING), _object(), (2, 2))
+        row = map_row("known", Heatmap(saliency, _ANYTHING), _object(), margin)
         yield from (value for value in row.values() if not isinstance(value, str))
         yield from iou_sweep(saliency, _object())
 
@@ -116,16 +128,30 @@ def _superpixels() -> Iterator[float]:
         yield iou(mask_of_area(found.mean, _segments(), share), _object())
 
 
-def _comparison() -> Iterator[float]:
+def _comparison() -> Iterator[float | str]:
     lime = LimeWeights(0, _weights()[0], _segments())
+    concepts = {"object": _object()}
     for saliency in _maps():
         cam = CamExplanation(0, saliency)
         for policy in POLICIES:
             yield from _measures(compare(cam, lime, MaskPolicy(policy)))
         for line in area_sweep(cam, lime, np.array([0.1, 0.3])).values():
             yield from line
-        yield from concept_shares(saliency > 0.5, {"object": _object()}).values()
-        yield blobs(saliency > 0.5)
+        hot = saliency > 0.5
+        yield from concept_shares(hot, concepts).values()
+        yield from (focus(hot, concepts), focus(hot, {}))
+        yield blobs(hot)
+    yield from astuple(mean_interval(_weights()[0].tolist()))
+    yield from _insights()
+
+
+def _insights() -> Iterator[str]:
+    """On both sides of every threshold, and near to it."""
+    for overlap in (float("nan"), 0.19, 0.21, 0.49, 0.51):
+        yield insight(overlap, 0.9)
+    for r2 in (0.49, 0.51):
+        for ious in ((0.5, 0.41), (0.5, 0.39), (0.39, 0.5)):
+            yield insight(0.3, r2, ious, "in doubt")
 
 
 def _measures(found: Any) -> tuple[float, ...]:
@@ -146,6 +172,13 @@ def _bright_object(views: torch.Tensor) -> torch.Tensor:
 
     bright = views.double().mean(dim=3)[:, torch.from_numpy(_object())].mean(dim=1) / 255.0
     return torch.stack([bright, 1.0 - bright], dim=1)
+
+
+def _paired() -> Iterator[float]:
+    every = _weights()
+    for first, second in ((0, 1), (1, 4), (2, 2)):
+        found = paired_test(every[first].tolist(), every[second].tolist())
+        yield from (*astuple(found), found.beats)
 
 
 def _search() -> Iterator[float]:

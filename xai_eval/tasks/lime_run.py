@@ -88,26 +88,30 @@ class LimeRun:
 
     @property
     def stages(self) -> dict[str, Fingerprint]:
-        """Fingerprints from superpixels to weights, of the explained class."""
-        first = self.explanations[0].neighbourhood
-        drawn = np.stack([each.neighbourhood.samples for each in self.explanations])
+        """Fingerprints from superpixels to weights, of all seeds; the weights of the explained class."""
+        every = [each.neighbourhood for each in self.explanations]
+        drawn = np.stack([each.samples for each in every])
         return {
             "segments": fingerprint_array(self.segments),
             "samples": fingerprint_array(drawn.astype(np.uint8)),
-            **lime_stages(first, self.label, self.weights(self.label)),
+            **lime_stages(every, self.labels, self.weights(self.label)),
         }
 
 
-def lime_stages(neighbourhood: Neighbourhood, label: int, weights: NDArray[np.floating[Any]]) -> dict[str, Fingerprint]:
+def lime_stages(
+    neighbourhoods: Sequence[Neighbourhood], labels: Sequence[int], weights: NDArray[np.floating[Any]]
+) -> dict[str, Fingerprint]:
     """Fingerprints from predictions to weights.
 
     Args:
-        neighbourhood: what lime fitted its surrogates to.
-        label: index of the explained class.
-        weights: of its surrogates, of any shape.
+        neighbourhoods: what lime fitted its surrogates to, one a seed.
+        labels: indices of the classes that have a surrogate.
+        weights: of surrogates, of any shape.
     """
+    # Not the most probable first: two classes as good as each other change places by nothing.
+    predicted = np.stack([each.probabilities[:, sorted(labels)] for each in neighbourhoods])
     return {
-        "perturbed predictions": fingerprint_array(neighbourhood.probabilities[:, label]),
+        "perturbed predictions": fingerprint_array(predicted),
         "weights": fingerprint_array(weights.astype(np.float32)),
     }
 

@@ -131,7 +131,7 @@ def _search_one(
     stages = {
         **subject.stages,
         **{f"segments {name}": fingerprint_array(each.segments) for name, each in found.neighbourhoods.items()},
-        "samples": fingerprint_array(next(iter(found.neighbourhoods.values())).samples.astype(np.uint8)),
+        "samples": fingerprint_array(_every_sample(found)),
         **_predictions(found, subject.target.index),
         "weights": fingerprint_array(_every_weight(found, scored, subject.target.index)),
         "final map gradcam": fingerprint_array(cam),
@@ -142,6 +142,11 @@ def _search_one(
         "final map lime": fingerprint_array(best_map),
     }
     return Result(case, fields, stages, provenance(classifier, image, LIBRARIES, seed)), scored
+
+
+def _every_sample(found: LimeSearch) -> NDArray[np.uint8]:
+    """The samples under each segmentation, one after the other."""
+    return np.concatenate([each.samples.reshape(-1) for each in found.neighbourhoods.values()]).astype(np.uint8)
 
 
 def _predictions(found: LimeSearch, label: int) -> dict[str, Fingerprint]:
