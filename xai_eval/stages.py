@@ -17,6 +17,8 @@ from xai_eval.steps import Responsible, responsible
 # (3e-6 on MobileNetV2).
 STAGE_TOLERANCE = 2e-3
 ON_CPU = 2e-4
+# Maps are differences of large numbers (AblationCAM's move by 2e-5), similarities hold logarithms (2e-6).
+DERIVED_ON_CPU = 5e-4
 # A tenth of what half precision does to an input; rounding of the normalisation is a thousand times smaller.
 OF_INPUTS = 5e-5
 # Counts of pixels above a threshold, and logarithms: rounding of one activation moves them by more than itself.
@@ -33,10 +35,12 @@ _EXACT = ("decoded pixels", "probe", "label maps", "concepts", "model state", "o
 _INPUTS = ("input tensor", "view")
 _NETWORK = ("layer activations", "logits", "embeddings", "word embeddings")
 _SURROGATE = ("perturbed predictions", "weights")
-_SCORES = ("similarity", "overlap", "overlap by chance")
+_MAPS = ("raw map", "final map")
+_SIMILARITY = "similarity"
+_SCORES = (_SIMILARITY, "overlap", "overlap by chance")
 # Fields judge these better: a class or a label may be as good as the next one.
 _NAMED_ONLY = ("image bytes", "target", "labels", "top images")
-_DRAWN = ("segments", "samples", "perturbed predictions", "weights", "raw map", "final map")
+_DRAWN = ("segments", "samples", "perturbed predictions", "weights", *_MAPS)
 
 
 @dataclass(frozen=True)
@@ -141,6 +145,8 @@ def _limit(name: str, on_cpu: bool) -> float:
         return OF_INPUTS
     if name.startswith(MEASURES):
         return OF_MEASURES
+    if on_cpu and (name.startswith(_MAPS) or name.endswith(_SIMILARITY)):
+        return DERIVED_ON_CPU
     if name.endswith(_SCORES):
         return OF_SCORES
     tight = _of_network(name) or name.startswith(_SURROGATE)
