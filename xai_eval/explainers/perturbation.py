@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -53,12 +54,25 @@ class PerturbedPictures:
         keys = [source + row.tobytes() for row in np.packbits(samples.astype(bool), axis=1)]
         new = {key: place for place, key in reversed(list(enumerate(keys))) if key not in self._known}
         rows = sorted(new.values())
-        loop = _Loop.prepare(image, hidden, segments, samples[rows], self.device)
-        for start in range(0, len(rows), self.batch_size):
-            part = slice(start, start + self.batch_size)
-            predicted = check_probabilities(self.predict(loop.views(part))).cpu().numpy()
-            self._known.update(zip((keys[row] for row in rows[part]), predicted, strict=True))
+        if rows:
+            predicted = self._predicted(_Loop.prepare(image, hidden, segments, samples[rows], self.device))
+            self._known.update(zip((keys[row] for row in rows), predicted, strict=True))
         return np.stack([self._known[key] for key in keys])
+
+    def _predicted(self, loop: _Loop) -> NDArray[np.float32]:
+        """Predict every sample of a loop, (N, C)."""
+        starts = range(0, len(loop.kept), self.batch_size)
+        batches = (self._batch(loop, slice(start, start + self.batch_size)) for start in starts)
+        first = next(batches)
+        # One block for all, taken before the others come: small ones between the pictures of a batch would keep the
+        # allocator from giving that memory back, gigabytes of it.
+        found = np.empty((len(loop.kept), first.shape[1]), first.dtype)
+        for start, batch in zip(starts, itertools.chain([first], batches), strict=True):
+            found[start : start + len(batch)] = batch
+        return found
+
+    def _batch(self, loop: _Loop, part: slice) -> NDArray[np.float32]:
+        return np.asarray(check_probabilities(self.predict(loop.views(part))).cpu().numpy())
 
 
 @dataclass(frozen=True, eq=False)
