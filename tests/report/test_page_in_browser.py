@@ -296,6 +296,14 @@ def test_the_sentence_and_the_facts_name_the_step(browser, run, build, tmp_path)
         assert "responsible step preprocessing" in facts
 
 
+def test_no_arrow_is_broken_by_the_end_of_a_line(page):
+    arrows = "[...document.querySelectorAll('.whole')].map(each => [each.textContent, each.getClientRects().length])"
+    for width in range(300, 700, 10):
+        page.set_viewport_size({"width": width, "height": 800})
+        found = page.evaluate(arrows)
+        assert found and all(each == ["->", 1] for each in found)
+
+
 def test_long_class_names_hide_no_probability_on_a_telephone(browser, run, build, tmp_path):
     name = "Supercalifragilistic" * 8
     obtained = build.by_key(build.result(label=name, index=3))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import jinja2
+from markupsafe import Markup, escape
 
 from xai_eval.commands import accept_command, explain_command
 from xai_eval.overall import Overall
@@ -96,7 +97,14 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters["jpeg_uri"] = jpeg_uri
     environment.filters["png_uri"] = png_uri
+    environment.filters["whole_arrows"] = _whole_arrows
     return environment
+
+
+def _whole_arrows(sentence: str) -> Markup:
+    """Keep a browser from breaking a line between the hyphen and the head of an arrow."""
+    arrow = escape("->")
+    return escape(sentence).replace(arrow, Markup('<span class="whole">{}</span>').format(arrow))
 
 
 def _tasks(ordered: Sequence[ReportCase], commands: Commands, results: Path) -> Iterator[TaskView]:
