@@ -98,7 +98,7 @@ def stage_findings(obtained: Result, golden: Result) -> tuple[Finding, ...]:
 def _alarm(name: str, limit: float, obtained: Result, golden: Result) -> float:
     """By how much a stage may move before that alone is a drift; infinite where it never is."""
     reseeded = obtained.provenance.seed != golden.provenance.seed
-    if name.endswith(_NAMED_ONLY) or (reseeded and name.startswith(_DRAWN)):
+    if _is_named_only(name) or (reseeded and name.startswith(_DRAWN)):
         return math.inf
     if _on_cpu(obtained, golden) or limit < STAGE_TOLERANCE:
         return limit
@@ -148,6 +148,10 @@ def _limit(name: str, on_cpu: bool) -> float:
     if on_cpu and _repeats(name):
         return ON_CPU
     return OF_SCORES if name.endswith(_SCORES) else STAGE_TOLERANCE
+
+
+def _is_named_only(name: str) -> bool:
+    return name.endswith(_NAMED_ONLY) and not name.startswith(MEASURES)
 
 
 def _repeats(name: str) -> bool:

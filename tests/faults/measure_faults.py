@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -9,14 +10,18 @@ from fault import IMAGE_TASKS, Fault, everywhere, replaced
 
 from xai_eval.agreement import iou
 from xai_eval.metrics import faithfulness as faithfulness_module
+from xai_eval.metrics.bootstrap import mean_interval
 from xai_eval.metrics.comparison import superpixel_correlation
 from xai_eval.metrics.faithfulness import area_under, faithfulness
-from xai_eval.metrics.geometry import centre_distance
-from xai_eval.metrics.localisation import energy_inside, hottest, iou_at_equal_area, iou_sweep, pointing_hit
+from xai_eval.metrics.focus import insight
+from xai_eval.metrics.geometry import Place, centre_distance, centre_of_mass
+from xai_eval.metrics.label_quality import judge_label
+from xai_eval.metrics.localisation import energy_inside, half_cell, hottest, iou_at_equal_area, iou_sweep, pointing_hit
 from xai_eval.metrics.overlap import dice, iou_beyond_chance
 from xai_eval.metrics.search import trust, winners
 from xai_eval.metrics.stability import stability
 from xai_eval.metrics.superpixels import best_superpixels, mask_of_area
+from xai_eval.significance import discovery_rates
 from xai_eval.tasks import cams as cams_task
 from xai_eval.tasks.map_rows import map_row
 from xai_eval.tasks.subject import Subject
@@ -67,6 +72,27 @@ def by_the_smaller(_original: Any) -> Any:
 
 def transposed(original: Any) -> Any:
     return lambda saliency, mask, *rest: original(saliency.T, mask, *rest)
+
+
+def first_of_the_hottest(original: Any) -> Any:
+    def hit(saliency: Any, *rest: Any) -> Any:
+        only = np.zeros_like(saliency)
+        only[np.unravel_index(np.argmax(saliency), saliency.shape)] = 1.0
+        return original(only, *rest)
+
+    return hit
+
+
+def turned(place: Any) -> Any:
+    return place and Place(place.across, place.down)
+
+
+def from_the_mean(interval: Any) -> Any:
+    return dataclasses.replace(interval, low=interval.mean)
+
+
+def flattered(quality: Any) -> Any:
+    return dataclasses.replace(quality, correlation=abs(quality.correlation) ** 0.5)
 
 
 def other_columns(original: Any) -> Any:
@@ -129,4 +155,15 @@ FAULTS = (
     metric("the pointing game is transposed", TABLE_TASKS, everywhere(pointing_hit, transposed)),
     metric("area is a sum of steps", CURVE_TASKS, everywhere(area_under, lambda _: lambda curve: float(curve.mean()))),
     metric("two columns change places", TABLE_TASKS, everywhere(map_row, other_columns)),
+    metric(
+        "half a cell is a whole one", TABLE_TASKS, everywhere(half_cell, then(lambda half: (2 * half[0], 2 * half[1])))
+    ),
+    metric("the first of the hottest pixels", TABLE_TASKS, everywhere(pointing_hit, first_of_the_hottest)),
+    metric("across and down change places", ("comparison", "lime_search"), everywhere(centre_of_mass, then(turned))),
+    metric("an interval begins at the mean", ("comparison", "hybrid"), everywhere(mean_interval, then(from_the_mean))),
+    metric(
+        "insight sees more than there is", ("comparison",), everywhere(insight, lambda o: lambda x, *r: o(x + 0.02, *r))
+    ),
+    metric("false discoveries are not controlled", ("dissection",), everywhere(discovery_rates, lambda _: np.asarray)),
+    metric("the quality of a label is flattered", ("dissection",), everywhere(judge_label, then(flattered))),
 )
