@@ -29,18 +29,28 @@ OFF_CPU = 2e-2
 
 MEASURES = "measures"
 # Nothing but a change of the picture, of the model or of code moves these at all.
-_EXACT = ("decoded pixels", "probe", "label maps", "concepts", "model state", "object mask", "segments", "samples")
+_EXACT = (
+    "decoded pixels",
+    "object mask",
+    "concept masks",
+    "probe",
+    "label maps",
+    "concepts",
+    "model state",
+    "segments",
+    "samples",
+)
 _INPUTS = ("input tensor", "view")
 _NETWORK = ("layer activations", "logits", "embeddings", "word embeddings")
-_SURROGATE = ("perturbed predictions", "weights")
+_SURROGATE = ("perturbed predictions", "weights", "surrogates")
 _MAPS = ("raw map", "final map")
+_DRAWN = ("segments", "samples", *_SURROGATE, *_MAPS)
 # Its weights are small differences of scores: what moves logits by 2e-6 moved them by 6e-5 on three photographs.
 _CANCELLING = "ablationcam"
 _SIMILARITY = "similarity"
 _SCORES = (_SIMILARITY, "overlap", "overlap by chance")
 # Fields judge these better: a class or a label may be as good as the next one.
 _NAMED_ONLY = ("image bytes", "target", "labels", "top images")
-_DRAWN = ("segments", "samples", "perturbed predictions", "weights", *_MAPS)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.stats
+import skimage.measure
 
 from xai_eval.fingerprint import Fingerprint
 from xai_eval.metrics import comparison as comparison_metrics
@@ -66,6 +68,8 @@ BROKEN: Mapping[str, tuple[str, ModuleType, str, Breaks]] = {
     "stability": ("superpixels", known_maps, "stability", changed(overlaps=(0.5,))),
     "best superpixels": ("superpixels", known_maps, "best_superpixels", backwards),
     "mask of an area": ("superpixels", known_maps, "mask_of_area", mirrored),
+    "tolerance over seeds": ("superpixels", known_maps, "seed_tolerance", changed(errors=9.0)),
+    "least overlap": ("superpixels", known_maps, "least_overlap", less),
     "chance": ("comparison", comparison_metrics, "chance_iou", less),
     "dice": ("comparison", comparison_metrics, "dice", less),
     "hottest": ("comparison", comparison_metrics, "hottest", mirrored),
@@ -75,13 +79,23 @@ BROKEN: Mapping[str, tuple[str, ModuleType, str, Breaks]] = {
     "shares of concepts": ("comparison", known_maps, "concept_shares", then(lambda shares: {"object": 0.3})),
     "words of a focus": ("comparison", focus, "_place", given(lambda mask: mask[::-1])),
     "blobs": ("comparison", known_maps, "blobs", then(lambda count: count + 1)),
+    "neighbours across corners": (
+        "comparison", skimage.measure, "label", lambda right: lambda mask, connectivity: right(mask, connectivity=1)
+    ),
     "interval": ("comparison", known_maps, "mean_interval", changed(low=0.0)),
     "words of an insight": ("comparison", focus, "_agreement", given(lambda overlap: overlap - 0.02)),
     "distance of centres": ("faithfulness", known_maps, "centre_distance", less),
     "curves": ("faithfulness", known_maps, "faithfulness", changed(deletion_curve=np.zeros(9))),
     "p-value": ("paired test", known_maps, "paired_test", changed(p=0.5)),
+    "differences of 0": (
+        "paired test", scipy.stats, "wilcoxon", lambda right: lambda values: right(values, zero_method="pratt")
+    ),
     "wins": ("paired test", known_maps, "paired_test", changed(wins=0)),
     "mean ranks": ("search", known_maps, "mean_ranks", backwards),
+    "ranks of ties": ("search", scipy.stats, "rankdata", lambda right: lambda values: right(values, method="min")),
+    "settings without a value": (
+        "search", known_maps, "mean_ranks", given(lambda values: np.nan_to_num(values, nan=9.0))
+    ),
     "trust": ("search", known_maps, "trust", less),
     "winners": ("search", known_maps, "winners", then(lambda places: places[:-1])),
 }  # fmt: skip

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from xai_eval.fields import Curve, Field, Heatmap, Label, Mask, Score, Segments, Table
-from xai_eval.fingerprint import fingerprint_array
+from xai_eval.fingerprint import Fingerprint, fingerprint_array
 from xai_eval.metrics.bootstrap import mean_interval
 from xai_eval.metrics.comparison import (
     DEFAULT_AREA,
@@ -219,12 +219,18 @@ def _result(case: Case, each: _Compared, seed: int) -> Result:
     }
     stages = {
         **subject.stages,
+        **_concept_stage(each),
         **each.run.stages,
         "final map gradcam": fingerprint_array(each.cam.saliency),
         "final map lime": fingerprint_array(each.lime.saliency),
         **comparison_stage(),
     }
     return Result(case, fields, stages, provenance(subject.classifier, subject.image, LIBRARIES, seed))
+
+
+def _concept_stage(each: _Compared) -> dict[str, Fingerprint]:
+    masks = list(each.concepts.values())
+    return {"concept masks": fingerprint_array(np.stack(masks).astype(np.uint8))} if masks else {}
 
 
 def _methods(each: _Compared) -> Table:

@@ -25,6 +25,7 @@ from xai_eval.metrics.geometry import blobs, centre_distance
 from xai_eval.metrics.localisation import half_cell, iou_sweep
 from xai_eval.metrics.paired import paired_test
 from xai_eval.metrics.search import Objective, mean_ranks, trust, winners
+from xai_eval.metrics.seeds import least_overlap, seed_tolerance
 from xai_eval.metrics.stability import stability
 from xai_eval.metrics.superpixels import best_superpixels, mask_of_area
 from xai_eval.tasks.known_answers import answers_stage
@@ -38,6 +39,9 @@ _SHAPE = (40, 32)
 _CELLS = 4  # superpixels a side; those of the explained layer are larger
 _LAYER = (3, 2)
 _ANYTHING = HeatmapTolerance(largest=1.0)
+# Of three pictures: settings that are equal, that rounding alone tells apart, and that have no value.
+_NAN = float("nan")
+_TIED = np.array([[0.3, 0.3, 0.1, 0.5, 0.5 + 1e-9], [0.2, _NAN, 0.2, 0.1, _NAN], [0.4, 0.2, 0.2, 0.2, 0.1]])
 
 
 def localisation_stage() -> dict[str, Fingerprint]:
@@ -126,6 +130,10 @@ def _superpixels() -> Iterator[float]:
     yield from best_superpixels(found.mean, 5)
     for share in (0.1, 0.2, 0.5):
         yield iou(mask_of_area(found.mean, _segments(), share), _object())
+    seeds, superpixels = _weights().shape
+    tolerance = seed_tolerance(0.02, seeds, 3, superpixels)
+    yield from (tolerance.errors, tolerance.ratio)
+    yield least_overlap(found.mean, 0.1, seeds, _segments(), 5)
 
 
 def _comparison() -> Iterator[float | str]:
@@ -141,6 +149,7 @@ def _comparison() -> Iterator[float | str]:
         yield from concept_shares(hot, concepts).values()
         yield from (focus(hot, concepts), focus(hot, {}))
         yield blobs(hot)
+    yield blobs(np.eye(*_SHAPE, dtype=bool))  # joined by corners
     yield from astuple(mean_interval(_weights()[0].tolist()))
     yield from _insights()
 
@@ -176,8 +185,9 @@ def _bright_object(views: torch.Tensor) -> torch.Tensor:
 
 def _paired() -> Iterator[float]:
     every = _weights()
-    for first, second in ((0, 1), (1, 4), (2, 2)):
-        found = paired_test(every[first].tolist(), every[second].tolist())
+    half_equal = np.where(np.arange(every.shape[1]) % 2, every[0], every[1])
+    for first, second in ((every[0], every[1]), (every[1], every[4]), (every[2], every[2]), (every[0], half_equal)):
+        found = paired_test(first.tolist(), second.tolist())
         yield from (*astuple(found), found.beats)
 
 
@@ -187,3 +197,7 @@ def _search() -> Iterator[float]:
         yield from mean_ranks(values, objective)
         yield from (trust(row, values[0], objective) for row in values[1:])
         yield from winners(values[0], objective)
+        yield from mean_ranks(_TIED, objective)
+        yield from (trust(row, _TIED[0], objective) for row in _TIED)
+        yield from (place for row in _TIED for place in winners(row, objective))
+    yield from astuple(mean_interval(values[0].tolist()))

@@ -88,14 +88,23 @@ class LimeRun:
 
     @property
     def stages(self) -> dict[str, Fingerprint]:
-        """Fingerprints from superpixels to weights, of all seeds; the weights of the explained class."""
+        """Fingerprints from superpixels to weights and fits, of all seeds."""
         every = [each.neighbourhood for each in self.explanations]
         drawn = np.stack([each.samples for each in every])
         return {
             "segments": fingerprint_array(self.segments),
             "samples": fingerprint_array(drawn.astype(np.uint8)),
             **lime_stages(every, self.labels, self.weights(self.label)),
+            **self._stages_of_fits(),
         }
+
+    def _stages_of_fits(self) -> dict[str, Fingerprint]:
+        """Fingerprints of what is fitted besides the weights of the explained class, which are the largest by far."""
+        others = [self.weights(label) for label in sorted(self.labels) if label != self.label]
+        fits = [each.surrogates[label] for each in self.explanations for label in sorted(self.labels)]
+        told = np.array([(fit.intercept, fit.prediction, fit.r2) for fit in fits])
+        weights = {"weights of other classes": fingerprint_array(np.stack(others))} if others else {}
+        return weights | {"surrogates": fingerprint_array(told)}
 
 
 def lime_stages(
