@@ -70,8 +70,8 @@ def by_the_smaller(_original: Any) -> Any:
     return lambda first, second: float((first & second).sum() / max(1, min(first.sum(), second.sum())))
 
 
-def transposed(original: Any) -> Any:
-    return lambda saliency, mask, *rest: original(saliency.T, mask, *rest)
+def upside_down(original: Any) -> Any:
+    return lambda saliency, mask, *rest: original(saliency[::-1], mask, *rest)
 
 
 def first_of_the_hottest(original: Any) -> Any:
@@ -152,7 +152,7 @@ FAULTS = (
     metric("a softer softmax", IMAGE_TASKS, replaced(Subject, "probabilities", flattened)),
     metric("maps of two methods change places", ("cams",), replaced(cams_task, "_map_fields", swapped_maps)),
     metric("overlap by the smaller mask", ("cams", "comparison", "hybrid"), everywhere(iou, by_the_smaller)),
-    metric("the pointing game is transposed", TABLE_TASKS, everywhere(pointing_hit, transposed)),
+    metric("the pointing game is upside down", TABLE_TASKS, everywhere(pointing_hit, upside_down)),
     metric("area is a sum of steps", CURVE_TASKS, everywhere(area_under, lambda _: lambda curve: float(curve.mean()))),
     metric("two columns change places", TABLE_TASKS, everywhere(map_row, other_columns)),
     metric(

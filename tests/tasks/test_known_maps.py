@@ -14,7 +14,7 @@ import skimage.measure
 
 from xai_eval.fingerprint import Fingerprint
 from xai_eval.metrics import comparison as comparison_metrics
-from xai_eval.metrics import focus, geometry
+from xai_eval.metrics import faithfulness, focus, geometry
 from xai_eval.metrics.geometry import Place
 from xai_eval.stages import OF_MEASURES
 from xai_eval.tasks import known_maps, map_rows
@@ -85,6 +85,7 @@ BROKEN: Mapping[str, tuple[str, ModuleType, str, Breaks]] = {
     "interval": ("comparison", known_maps, "mean_interval", changed(low=0.0)),
     "words of an insight": ("comparison", focus, "_agreement", given(lambda overlap: overlap - 0.02)),
     "distance of centres": ("faithfulness", known_maps, "centre_distance", less),
+    "mean colour": ("faithfulness", faithfulness, "_mean_colour", then(lambda plain: plain - (plain > 200))),
     "curves": ("faithfulness", known_maps, "faithfulness", changed(deletion_curve=np.zeros(9))),
     "p-value": ("paired test", known_maps, "paired_test", changed(p=0.5)),
     "differences of 0": (

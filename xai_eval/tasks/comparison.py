@@ -33,7 +33,7 @@ from xai_eval.tasks.asked import Asked, check_asked
 from xai_eval.tasks.cams import MAP_TOLERANCE
 from xai_eval.tasks.environment import provenance
 from xai_eval.tasks.joined_stages import Stages
-from xai_eval.tasks.known_maps import comparison_stage
+from xai_eval.tasks.known_maps import comparison_stage, localisation_stage
 from xai_eval.tasks.lime import LIBRARIES
 from xai_eval.tasks.lime_run import LimeRun, run_lime
 from xai_eval.tasks.subject import Subject, cam_maps, look
@@ -223,6 +223,7 @@ def _result(case: Case, each: _Compared, seed: int) -> Result:
         **each.run.stages,
         "final map gradcam": fingerprint_array(each.cam.saliency),
         "final map lime": fingerprint_array(each.lime.saliency),
+        **localisation_stage(),
         **comparison_stage(),
     }
     return Result(case, fields, stages, provenance(subject.classifier, subject.image, LIBRARIES, seed))

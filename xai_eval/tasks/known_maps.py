@@ -168,7 +168,8 @@ def _measures(found: Any) -> tuple[float, ...]:
 
 
 def _faithfulness() -> Iterator[float]:
-    pixels = (np.stack(_maps()[:3], axis=-1) * 255).astype(np.uint8)
+    first, second, third = _maps()[:3]
+    pixels = (np.stack([first, 1.0 - second, third], axis=-1) * 255).astype(np.uint8)
     for saliency in _maps():
         curves = faithfulness(saliency, pixels, _bright_object, 0, steps=8)
         yield from (*curves.deletion_curve, *curves.insertion_curve, curves.deletion, curves.insertion)

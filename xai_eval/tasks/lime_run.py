@@ -16,7 +16,7 @@ from xai_eval.metrics.stability import Stability, stability
 from xai_eval.tasks.subject import Subject
 
 if TYPE_CHECKING:
-    from xai_eval.explainers.lime import LimeExplanation, LimeSettings, Neighbourhood
+    from xai_eval.explainers.lime import LimeExplanation, LimeSettings, Neighbourhood, Surrogate
     from xai_eval.explainers.segmentation import Segmentation
 
 # Ribeiro et al. leave open how many samples are enough; below these the surrogate is no longer determined by them.
@@ -91,38 +91,47 @@ class LimeRun:
         """Fingerprints from superpixels to weights and fits, of all seeds."""
         every = [each.neighbourhood for each in self.explanations]
         drawn = np.stack([each.samples for each in every])
+        # Not the most probable first: two classes as good as each other change places by nothing.
+        labels = sorted(self.labels)
+        fitted = {
+            **lime_stages(every, [self.label], self.weights(self.label)),
+            **self._stages_of_other_classes(every, [label for label in labels if label != self.label]),
+        }
         return {
             "segments": fingerprint_array(self.segments),
             "samples": fingerprint_array(drawn.astype(np.uint8)),
-            **lime_stages(every, self.labels, self.weights(self.label)),
-            **self._stages_of_fits(),
+            **{name: fitted[name] for name in sorted(fitted)},  # predictions in front of weights
+            **surrogate_stage([each.surrogates[label] for each in self.explanations for label in labels]),
         }
 
-    def _stages_of_fits(self) -> dict[str, Fingerprint]:
-        """Fingerprints of what is fitted besides the weights of the explained class, which are the largest by far."""
-        others = [self.weights(label) for label in sorted(self.labels) if label != self.label]
-        fits = [each.surrogates[label] for each in self.explanations for label in sorted(self.labels)]
-        told = np.array([(fit.intercept, fit.prediction, fit.r2) for fit in fits])
-        weights = {"weights of other classes": fingerprint_array(np.stack(others))} if others else {}
-        return weights | {"surrogates": fingerprint_array(told)}
+    def _stages_of_other_classes(self, every: Sequence[Neighbourhood], labels: list[int]) -> dict[str, Fingerprint]:
+        """Kept apart: beside the explained class, which is the largest by far, they would not show."""
+        if not labels:
+            return {}
+        found = lime_stages(every, labels, np.stack([self.weights(label) for label in labels]))
+        return {f"{name} of other classes": fingerprint for name, fingerprint in found.items()}
 
 
 def lime_stages(
-    neighbourhoods: Sequence[Neighbourhood], labels: Sequence[int], weights: NDArray[np.floating[Any]]
+    neighbourhoods: Sequence[Neighbourhood], labels: list[int], weights: NDArray[np.floating[Any]]
 ) -> dict[str, Fingerprint]:
     """Fingerprints from predictions to weights.
 
     Args:
         neighbourhoods: what lime fitted its surrogates to, one a seed.
-        labels: indices of the classes that have a surrogate.
-        weights: of surrogates, of any shape.
+        labels: indices of the classes.
+        weights: of their surrogates, of any shape.
     """
-    # Not the most probable first: two classes as good as each other change places by nothing.
-    predicted = np.stack([each.probabilities[:, sorted(labels)] for each in neighbourhoods])
+    predicted = np.stack([each.probabilities[:, labels] for each in neighbourhoods])
     return {
         "perturbed predictions": fingerprint_array(predicted),
         "weights": fingerprint_array(weights.astype(np.float32)),
     }
+
+
+def surrogate_stage(fits: Sequence[Surrogate]) -> dict[str, Fingerprint]:
+    """Fingerprint what surrogates say besides their weights."""
+    return {"surrogates": fingerprint_array(np.array([(fit.intercept, fit.prediction, fit.r2) for fit in fits]))}
 
 
 def run_lime(subject: Subject, segmentation: Segmentation, settings: LimeSettings, seeds: Sequence[int]) -> LimeRun:

@@ -22,8 +22,9 @@ from xai_eval.tasks.asked import check_asked
 from xai_eval.tasks.cams import MAP_TOLERANCE
 from xai_eval.tasks.environment import provenance
 from xai_eval.tasks.joined_stages import Stages
-from xai_eval.tasks.known_maps import faithfulness_stage, search_stage, superpixel_stage
+from xai_eval.tasks.known_maps import faithfulness_stage, localisation_stage, search_stage, superpixel_stage
 from xai_eval.tasks.lime import LIBRARIES
+from xai_eval.tasks.lime_run import surrogate_stage
 from xai_eval.tasks.search_scores import ScoredSettings, cheapest_first, score_settings
 from xai_eval.tasks.subject import cam_maps, look
 from xai_eval.tasks.whole_set import set_case, set_provenance, set_stages
@@ -118,6 +119,7 @@ def _search_one(
     scored = score_settings(subject, grid, found, cam, predict)
     won = scored.best(objective) or cheapest_first(grid.settings)
     segments = found.neighbourhoods[won[0].segmentation].segments
+    fits = [found.surrogate(settings[0], subject.target.index) for settings in scored.tied.values()]
     best_map = positive_map(found.surrogate(won[0], subject.target.index).weights, segments)
     fields: dict[str, Field] = {
         **subject.fields,
@@ -133,10 +135,12 @@ def _search_one(
         **{f"segments {name}": fingerprint_array(each.segments) for name, each in found.neighbourhoods.items()},
         "samples": fingerprint_array(_every_sample(found)),
         **_predictions(found, subject.target.index),
-        "weights": fingerprint_array(_every_weight(found, scored, subject.target.index)),
+        "weights": fingerprint_array(np.concatenate([fit.weights for fit in fits]).astype(np.float32)),
+        **surrogate_stage(fits),
         "final map gradcam": fingerprint_array(cam),
         # In front of the map, which is that of the setting that wins by them.
         **superpixel_stage(),
+        **localisation_stage(),
         **faithfulness_stage(),
         **search_stage(),
         "final map lime": fingerprint_array(best_map),
@@ -155,12 +159,6 @@ def _predictions(found: LimeSearch, label: int) -> dict[str, Fingerprint]:
     names[0] = "perturbed predictions"
     every = found.neighbourhoods.values()
     return {name: fingerprint_array(each.probabilities[:, label]) for name, each in zip(names, every, strict=True)}
-
-
-def _every_weight(found: LimeSearch, scored: ScoredSettings, label: int) -> NDArray[np.float32]:
-    """Weights of all explanations that the settings lead to, one after the other."""
-    each = [found.surrogate(settings[0], label).weights for settings in scored.tied.values()]
-    return np.concatenate(each).astype(np.float32)
 
 
 def _ties(scored: ScoredSettings) -> str:
