@@ -22,7 +22,7 @@ from PIL import Image
 from torchvision.transforms import functional
 
 from xai_eval import load_images
-from xai_eval.cli import main
+from xai_eval.cli.main import main
 
 _SCENES = "scenes:6"
 _LARGER = 3  # times the size that the model wants, so that there is something to resize

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from synthetic import TOLERANCE
 
-from xai_eval.fields import Field, Heatmap, Label, Mask, Picture, Ranking, Table
-from xai_eval.fingerprint import Fingerprint, fingerprint_array, fingerprint_text
-from xai_eval.golden import Goldens
-from xai_eval.record import RESULTS_FOLDER, RunRecord
-from xai_eval.result import Case, Provenance, Result
+from xai_eval.result.fields import Field, Heatmap, Label, Mask, Picture, Ranking, Table
+from xai_eval.result.fingerprint import Fingerprint, fingerprint_array, fingerprint_text
+from xai_eval.result.result import Case, Provenance, Result
+from xai_eval.store.goldens import Goldens
+from xai_eval.store.runs import RESULTS_FOLDER, RunRecord
 
 METHODS = ("gradcam", "scorecam", "ablationcam")
 # What another version of a library changes in a map, and what nobody sees.

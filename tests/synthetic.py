@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from xai_eval.fields import (
+from xai_eval.result.fields import (
     Curve,
     Document,
     Field,
@@ -26,8 +26,8 @@ from xai_eval.fields import (
     UnitLabels,
     Weights,
 )
-from xai_eval.fingerprint import fingerprint_array, fingerprint_text
-from xai_eval.result import Case, Provenance, Result
+from xai_eval.result.fingerprint import fingerprint_array, fingerprint_text
+from xai_eval.result.result import Case, Provenance, Result
 
 TOLERANCE = HeatmapTolerance(largest=0.02)
 SEEDS = SeedTolerance(floor=0.02, seeds=5, errors=3.0, ratio=2.0)

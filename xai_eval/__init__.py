@@ -9,26 +9,27 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from xai_eval.drift import Verdict, judge
-    from xai_eval.inputs.classifier import Classifier
-    from xai_eval.inputs.images import load_images
-    from xai_eval.inputs.models import load_model
-    from xai_eval.result import Case, Provenance, Result
-    from xai_eval.run import evaluate
+from xai_eval.version import __version__ as __version__
 
-__version__ = "0.1.0"
+if TYPE_CHECKING:
+    from xai_eval.gate.judge import judge
+    from xai_eval.gate.verdict import Verdict
+    from xai_eval.inputs.images.images import load_images
+    from xai_eval.inputs.models.classifier import Classifier
+    from xai_eval.inputs.models.models import load_model
+    from xai_eval.result.result import Case, Provenance, Result
+    from xai_eval.run.evaluate import evaluate
 
 _HOMES = {
-    "Case": "xai_eval.result",
-    "Classifier": "xai_eval.inputs.classifier",
-    "Provenance": "xai_eval.result",
-    "Result": "xai_eval.result",
-    "Verdict": "xai_eval.drift",
-    "evaluate": "xai_eval.run",
-    "judge": "xai_eval.drift",
-    "load_images": "xai_eval.inputs.images",
-    "load_model": "xai_eval.inputs.models",
+    "Case": "xai_eval.result.result",
+    "Classifier": "xai_eval.inputs.models.classifier",
+    "Provenance": "xai_eval.result.result",
+    "Result": "xai_eval.result.result",
+    "Verdict": "xai_eval.gate.judge",
+    "evaluate": "xai_eval.run.evaluate",
+    "judge": "xai_eval.gate.judge",
+    "load_images": "xai_eval.inputs.images.images",
+    "load_model": "xai_eval.inputs.models.models",
 }
 
 __all__ = [

@@ -1,5 +1,5 @@
 """`python -m xai_eval` is `xai-eval`."""
 
-from xai_eval.cli import main
+from xai_eval.cli.main import main
 
 raise SystemExit(main())

@@ -23,10 +23,10 @@ from PIL import Image
 from xai_eval.explainers.dissection.checkpoint import Checkpoints
 from xai_eval.explainers.dissection.study import Dissected, Study
 from xai_eval.explainers.dissection.sweep import in_this_process, sweep
-from xai_eval.inputs.classifier import Classifier
-from xai_eval.inputs.preprocessing import fixed_size_preprocessing
-from xai_eval.inputs.probe_set import ProbeImage, ProbeSet
-from xai_eval.inputs.probes import load_probe
+from xai_eval.inputs.models.classifier import Classifier
+from xai_eval.inputs.models.preprocessing import fixed_size_preprocessing
+from xai_eval.inputs.probes.probe_set import ProbeImage, ProbeSet
+from xai_eval.inputs.probes.probes import load_probe
 
 PICTURES, BATCH, SIDE = 256, 32, 224
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from large_run import DRIFT_EVERY, write_large_run
 
-from xai_eval.report.selection import PASSING
+from xai_eval.report.page.selection import PASSING
 
 COUNT = 1000
 DRIFTED = COUNT // DRIFT_EVERY
@@ -27,7 +27,8 @@ import json, resource, sys, time
 from collections import Counter
 from pathlib import Path
 start = time.perf_counter()
-from xai_eval.golden import Goldens, judge_run
+from xai_eval.store.goldens import Goldens
+from xai_eval.gate.judge_run import judge_run
 imported = time.perf_counter()
 judged = judge_run(Path(sys.argv[1]), Goldens(Path(sys.argv[2])))
 seconds = time.perf_counter() - imported
@@ -43,8 +44,9 @@ print(json.dumps({
 PAGE = """
 import json, resource, sys, time
 from pathlib import Path
-from xai_eval.golden import Goldens, judge_run
-from xai_eval.report import write_report
+from xai_eval.store.goldens import Goldens
+from xai_eval.gate.judge_run import judge_run
+from xai_eval.report.write import write_report
 judged = judge_run(Path(sys.argv[1]), Goldens(Path(sys.argv[2])))
 start = time.perf_counter()
 page = write_report(Path(sys.argv[1]), judged.record, judged.results, judged.goldens, judged.verdicts)

@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from stock_lime import stock_lime, stock_weights
 
-from xai_eval.explainers.lime import LimeSettings, _Explainer, explain
-from xai_eval.explainers.lime_search import Grid, search
-from xai_eval.explainers.perturbation import PerturbedPictures
-from xai_eval.explainers.segmentation import choose_segmentation
-from xai_eval.inputs.preprocessing import normalised
-from xai_eval.inputs.scenes import render
+from xai_eval.explainers.lime.lime import LimeSettings, _Explainer, explain
+from xai_eval.explainers.lime.lime_search import Grid, search
+from xai_eval.explainers.lime.perturbation import PerturbedPictures
+from xai_eval.explainers.lime.segmentation import choose_segmentation
+from xai_eval.inputs.models.preprocessing import normalised
+from xai_eval.scenes import render
 
 SAMPLES = 1000
 

@@ -1,6 +1,6 @@
 """A small real network, and how runs of it are started."""
 
-from xai_eval.cli import main
+from xai_eval.cli.main import main
 
 FACTORY = """
 import torch

@@ -6,7 +6,7 @@ import shutil
 import pytest
 from cli_runs import accept_all, run
 
-from xai_eval.cli import main
+from xai_eval.cli.main import main
 
 
 def test_run_accept_run_check_is_ok(place, capsys):

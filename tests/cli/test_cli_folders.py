@@ -8,8 +8,8 @@ import pytest
 from cli_runs import accept_all, run
 from forbidden import forbid
 
-from xai_eval.cli import main
-from xai_eval.lock import LOCK_FILE
+from xai_eval.cli.main import main
+from xai_eval.disk.lock import LOCK_FILE
 
 FOLDERS = {
     "--out": (run, ("--out", "private")),

@@ -5,7 +5,7 @@ import json
 import pytest
 from cli_runs import accept_all, run
 
-from xai_eval.cli import main
+from xai_eval.cli.main import main
 
 USAGE = {
     "task": (["run", "cam"], "unknown task 'cam'. Did you mean cams?"),
@@ -101,7 +101,7 @@ def test_what_nobody_foresaw_is_neither_drift_nor_success(place, capsys, monkeyp
         def fail(*_, error=wrong):
             raise error
 
-        monkeypatch.setattr("xai_eval.cli.judge_run", fail)
+        monkeypatch.setattr("xai_eval.cli.main.judge_run", fail)
         assert main(["check"]) == 3
         error = capsys.readouterr().err
         assert "Traceback" in error

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from xai_eval import evaluate
-from xai_eval.inputs.data import data_root
+from xai_eval.inputs.downloads import data_root
 
 pytestmark = pytest.mark.gpu
 

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from xai_eval import load_images, load_model
-from xai_eval.explainers.lime import LimeSettings
-from xai_eval.explainers.segmentation import choose_segmentation
-from xai_eval.fields import Weights
+from xai_eval.explainers.lime.lime import LimeSettings
+from xai_eval.explainers.lime.segmentation import choose_segmentation
 from xai_eval.metrics.seeds import seed_tolerance
-from xai_eval.tasks.lime import WEIGHT_FLOOR
-from xai_eval.tasks.lime_run import run_lime
-from xai_eval.tasks.subject import look
+from xai_eval.result.fields import Weights
+from xai_eval.tasks.image.subject import look
+from xai_eval.tasks.lime.runs import run_lime
+from xai_eval.tasks.lime.task import WEIGHT_FLOOR
 
 DRAWN, SEEDS, PAIRS = 60, 5, 1200
 PICTURES = (0, 1, 3, 6, 7, 9)

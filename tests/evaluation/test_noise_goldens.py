@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from xai_eval.drift import judge
-from xai_eval.golden import Goldens
-from xai_eval.noise import Noise
-from xai_eval.systemic import Compared
-from xai_eval.tolerances import Fit, tolerance_notes
+from xai_eval.gate.judge import judge
+from xai_eval.gate.systemic import Compared
+from xai_eval.gate.tolerance_fit import Fit, tolerance_notes
+from xai_eval.store.goldens import Goldens
+from xai_eval.store.noise import Noise
 
 FOLDER = Path(__file__).parents[2] / "golden"
 # Which superpixels are among LIME's best five depends on the seed too much in these scenes; see docs/noise.md.

@@ -27,13 +27,13 @@ from xai_eval.explainers.dissection.checkpoint import Checkpoints
 from xai_eval.explainers.dissection.similarity import SIMILARITIES
 from xai_eval.explainers.dissection.study import Dissected, Study
 from xai_eval.explainers.dissection.sweep import Sweep, in_this_process, sweep
-from xai_eval.inputs.classifier import Classifier
-from xai_eval.inputs.clip import Clip, load_clip
-from xai_eval.inputs.models import load_model
-from xai_eval.inputs.preprocessing import fixed_size_preprocessing
-from xai_eval.inputs.probe_set import ProbeImage, ProbeSet
-from xai_eval.inputs.probes import load_probe
-from xai_eval.inputs.scenes import CONCEPTS, OBJECTS
+from xai_eval.inputs.clip.clip import Clip, load_clip
+from xai_eval.inputs.models.classifier import Classifier
+from xai_eval.inputs.models.models import load_model
+from xai_eval.inputs.models.preprocessing import fixed_size_preprocessing
+from xai_eval.inputs.probes.probe_set import ProbeImage, ProbeSet
+from xai_eval.inputs.probes.probes import load_probe
+from xai_eval.scenes import CONCEPTS, OBJECTS
 
 PICTURES = 480
 # Not from 0 on: maps that reach their largest value on many positions never exceed their threshold.

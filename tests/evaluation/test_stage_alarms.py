@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from xai_eval.drift import State, judge
-from xai_eval.fingerprint import fingerprint_text
-from xai_eval.result import Result
+from xai_eval.gate.judge import judge
+from xai_eval.gate.verdict import State
+from xai_eval.result.fingerprint import fingerprint_text
+from xai_eval.result.result import Result
 
 GOLDENS = sorted(path.parent for path in (Path(__file__).parents[2] / "golden").rglob("result.json"))
 NAMED_ONLY = ("image bytes", "target", "clip_units labels", "pixel_units labels", "top images")

@@ -4,10 +4,12 @@ import pytest
 import torch
 
 from xai_eval import evaluate, load_model
-from xai_eval.calibration import CONDITIONS
-from xai_eval.drift import State, judge
-from xai_eval.overall import Measured, look_over
-from xai_eval.stages import ON_CPU
+from xai_eval.gate.judge import judge
+from xai_eval.gate.stages import ON_CPU
+from xai_eval.gate.verdict import State
+from xai_eval.gate.whole_run import look_over
+from xai_eval.run.benign import CONDITIONS
+from xai_eval.store.noise import Measured
 
 BENIGN = {condition.name: condition for condition in CONDITIONS if not condition.params}
 METHODS = {"methods": ["gradcam"], "device": "cpu"}

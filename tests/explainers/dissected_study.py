@@ -11,8 +11,8 @@ from torch.nn import functional as F
 from torchvision.transforms.functional import to_tensor
 
 from xai_eval.explainers.dissection.study import Dissected, Study
-from xai_eval.inputs.models import load_model
-from xai_eval.inputs.probes import load_probe
+from xai_eval.inputs.models.models import load_model
+from xai_eval.inputs.probes.probes import load_probe
 
 
 @dataclass(frozen=True)

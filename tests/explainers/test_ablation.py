@@ -15,9 +15,9 @@ from pytorch_grad_cam import AblationCAM, AblationLayer
 from stock_cams import stock_maps
 from torch import Tensor, nn
 
-from xai_eval.explainers.ablation import ReplayedAblation
-from xai_eval.explainers.cams import explain
-from xai_eval.explainers.replay import PrefixReplay
+from xai_eval.explainers.cam.cams import explain
+from xai_eval.explainers.cam.fast.ablation import ReplayedAblation
+from xai_eval.explainers.cam.fast.replay import PrefixReplay
 
 Layer = Callable[[nn.Module], nn.Module]
 

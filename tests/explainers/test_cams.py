@@ -18,7 +18,7 @@ from stock_cams import stock_maps
 from torch import Tensor, nn
 
 from xai_eval.errors import ModelMisbehaves, UsageError
-from xai_eval.explainers.cams import METHOD_NAMES, CamMaps, check_methods, explain
+from xai_eval.explainers.cam.cams import METHOD_NAMES, CamMaps, check_methods, explain
 
 # Written out, so that a method that goes missing is noticed.
 STOCK_CLASSES = {

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from xai_eval.errors import ModelMisbehaves
-from xai_eval.explainers.differentiable import differentiable_output
+from xai_eval.explainers.cam.differentiable import differentiable_output
 
 
 def frozen_net() -> nn.Sequential:

@@ -8,12 +8,7 @@ from dissection_reference import count_by_hand
 
 from xai_eval.errors import UsageError
 from xai_eval.explainers.dissection.counts import ConceptIndex, Counts, intersection_over_union
-from xai_eval.explainers.dissection.netdissect import (
-    LabelledMaps,
-    best_concepts,
-    count_pictures,
-    other_pictures,
-)
+from xai_eval.explainers.dissection.netdissect import LabelledMaps, best_concepts, count_pictures, other_pictures
 
 VOCABULARY = ConceptIndex.of(["object", "colour", "object", "part", "colour"])
 

@@ -22,8 +22,8 @@ from xai_eval.explainers.dissection.netdissect import SHARE
 from xai_eval.explainers.dissection.shard import Shard, UnitMaps, shard_document, shard_from_document
 from xai_eval.explainers.dissection.study import Dissected
 from xai_eval.explainers.dissection.sweep import Sweep, in_this_process, observe_shard, sweep
-from xai_eval.inputs.classifier import Classifier
-from xai_eval.inputs.preprocessing import fixed_size_preprocessing
+from xai_eval.inputs.models.classifier import Classifier
+from xai_eval.inputs.models.preprocessing import fixed_size_preprocessing
 
 
 def swept(study, folder) -> Sweep:
@@ -167,7 +167,7 @@ def test_a_shard_that_vanishes_after_the_pass_is_computed_again(study, reference
 
 
 def test_a_full_disk_is_named_and_keeps_what_was_saved(study, tmp_path, monkeypatch):
-    from xai_eval import files
+    from xai_eval.disk import files
 
     written = []
 

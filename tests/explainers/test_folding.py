@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from xai_eval.explainers.folding import folded_batch_norms
+from xai_eval.explainers.cam.fast.folding import folded_batch_norms
 
 
 class Norms:

@@ -4,10 +4,10 @@ from sklearn.linear_model import Ridge
 from stock_lime import on_tensors, toy_model
 
 from xai_eval.explainers.hybrid import HYBRIDS, Parents, PriorRidge
-from xai_eval.explainers.lime import LimeSettings, explain
-from xai_eval.explainers.perturbation import PerturbedPictures
-from xai_eval.explainers.segmentation import choose_segmentation
-from xai_eval.inputs.scenes import render
+from xai_eval.explainers.lime.lime import LimeSettings, explain
+from xai_eval.explainers.lime.perturbation import PerturbedPictures
+from xai_eval.explainers.lime.segmentation import choose_segmentation
+from xai_eval.scenes import render
 
 PIXELS = render(5).pixels
 SETTINGS = LimeSettings(num_samples=120, top_labels=1)

@@ -6,10 +6,10 @@ import torch
 from stock_lime import on_tensors, stock_lime, stock_weights, toy_model
 
 from xai_eval.errors import ModelMisbehaves, UsageError
-from xai_eval.explainers.lime import LimeSettings, explain, fit
-from xai_eval.explainers.perturbation import PerturbedPictures
-from xai_eval.explainers.segmentation import SEGMENTATIONS, choose_segmentation
-from xai_eval.inputs.scenes import render
+from xai_eval.explainers.lime.lime import LimeSettings, explain, fit
+from xai_eval.explainers.lime.perturbation import PerturbedPictures
+from xai_eval.explainers.lime.segmentation import SEGMENTATIONS, choose_segmentation
+from xai_eval.scenes import render
 
 PIXELS = render(5).pixels
 SETTINGS = LimeSettings(num_samples=150, top_labels=3)

@@ -5,10 +5,10 @@ import pytest
 from stock_lime import on_tensors, stock_lime, stock_weights, toy_model
 
 from xai_eval.errors import UsageError
-from xai_eval.explainers.lime_search import Grid, Setting, make_grid, search
-from xai_eval.explainers.perturbation import PerturbedPictures
-from xai_eval.explainers.segmentation import choose_segmentation
-from xai_eval.inputs.scenes import render
+from xai_eval.explainers.lime.lime_search import Grid, Setting, make_grid, search
+from xai_eval.explainers.lime.perturbation import PerturbedPictures
+from xai_eval.explainers.lime.segmentation import choose_segmentation
+from xai_eval.scenes import render
 
 PIXELS = render(5).pixels
 SEED = 4

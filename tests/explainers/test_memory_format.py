@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from xai_eval.explainers.memory_format import best_memory_format
+from xai_eval.explainers.model.memory_format import best_memory_format
 
 EXAMPLE = torch.randn(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 

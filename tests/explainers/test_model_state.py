@@ -14,8 +14,8 @@ import torchvision
 import trap_nets
 from torch import Tensor, nn
 
-from xai_eval.explainers.cams import METHOD_NAMES, explain
-from xai_eval.explainers.model_state import preserved
+from xai_eval.explainers.cam.cams import METHOD_NAMES, explain
+from xai_eval.explainers.model.model_state import preserved
 
 HOOK_TABLES = [name for name in vars(nn.Module()) if "hooks" in name and isinstance(vars(nn.Module())[name], dict)]
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from xai_eval.explainers.overrides import Forward, overridden_forward
+from xai_eval.explainers.model.overrides import Forward, overridden_forward
 
 
 def plus_one(forward: Forward) -> Forward:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from xai_eval.explainers.prefix import Call, DivergedError, Recording, Replaying, map_tensors, tensors
+from xai_eval.explainers.cam.fast.prefix import Call, DivergedError, Recording, Replaying, map_tensors, tensors
 
 Pair = namedtuple("Pair", "first second")
 ONE = torch.ones(2)

@@ -4,8 +4,8 @@ import torch
 
 from xai_eval import load_model
 from xai_eval.errors import ModelMisbehaves
-from xai_eval.explainers.probabilities import check_probabilities, probabilities
-from xai_eval.inputs.images import load_images
+from xai_eval.explainers.lime.probabilities import check_probabilities, probabilities
+from xai_eval.inputs.images.images import load_images
 
 
 def test_probabilities_of_a_view_are_the_softmax_of_the_picture_s_logits():

@@ -11,8 +11,8 @@ import torch
 import trap_nets
 from torch import Tensor, nn
 
-from xai_eval.explainers.cams import explain
-from xai_eval.explainers.replay import PrefixReplay
+from xai_eval.explainers.cam.cams import explain
+from xai_eval.explainers.cam.fast.replay import PrefixReplay
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from xai_eval.explainers.reproduction import disagreement
+from xai_eval.explainers.model.reproduction import disagreement
 
 LOGITS = torch.tensor([[20.0, -3.0], [0.001, 0.0]])
 

@@ -14,8 +14,8 @@ import trap_nets
 from stock_cams import stock_maps
 from torch import Tensor, nn
 
-from xai_eval.explainers.cams import explain
-from xai_eval.explainers.scorecam import MaskScorer
+from xai_eval.explainers.cam.cams import explain
+from xai_eval.explainers.cam.fast.scorecam import MaskScorer
 
 Layer = Callable[[nn.Module], nn.Module]
 DEFAULT_CASES: list[tuple[str, Layer, int, int]] = [

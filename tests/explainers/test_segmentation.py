@@ -3,8 +3,8 @@ import pytest
 from skimage.segmentation import felzenszwalb, quickshift, slic
 
 from xai_eval.errors import UsageError
-from xai_eval.explainers.segmentation import choose_segmentation, in_reading_order, numbered
-from xai_eval.inputs.scenes import render
+from xai_eval.explainers.lime.segmentation import choose_segmentation, in_reading_order, numbered
+from xai_eval.scenes import render
 
 PIXELS = render(2).pixels
 STOCK = {

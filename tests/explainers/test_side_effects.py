@@ -7,7 +7,7 @@ import pytest
 import tqdm
 from pytorch_grad_cam import ablation_cam, score_cam
 
-from xai_eval.explainers.side_effects import seeded, without_progress_bars
+from xai_eval.explainers.cam.side_effects import seeded, without_progress_bars
 
 
 def test_seeded_draws_repeat_and_the_callers_go_on() -> None:

@@ -18,8 +18,8 @@ from lime.lime_base import LimeBase
 from sklearn.linear_model import Ridge
 
 from xai_eval import Classifier
-from xai_eval.explainers import scorecam
-from xai_eval.explainers.perturbation import PerturbedPictures
+from xai_eval.explainers.cam.fast import scorecam
+from xai_eval.explainers.lime.perturbation import PerturbedPictures
 
 
 def threads(count: int) -> Any:

@@ -14,7 +14,7 @@ from fault import ERROR, Fault, both, replaced, scaled
 from pytorch_grad_cam.activations_and_gradients import ActivationsAndGradients
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
-from xai_eval.explainers import cams
+from xai_eval.explainers.cam import cams
 
 CAM_TASKS = ("cams", "lime", "comparison", "hybrid", "lime_search")
 

@@ -10,8 +10,9 @@ from fault import Fault, replaced, scaled
 
 from xai_eval.explainers.dissection import by_clip, by_pixels, netdissect, observe, sweep
 from xai_eval.explainers.dissection.similarity import SIMILARITIES
-from xai_eval.inputs import clip
-from xai_eval.tasks import dissection_pass, dissection_units
+from xai_eval.inputs.clip import clip
+from xai_eval.tasks.dissection import passes as dissection_pass
+from xai_eval.tasks.dissection import units as dissection_units
 
 
 def half_the_prior(original: Any) -> Any:

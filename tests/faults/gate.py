@@ -14,9 +14,10 @@ import numpy as np
 from PIL import Image
 
 from xai_eval import Result, evaluate, load_model
-from xai_eval.drift import Verdict, judge_all
 from xai_eval.errors import XaiEvalError
-from xai_eval.inputs.scenes import render
+from xai_eval.gate.judge import judge_all
+from xai_eval.gate.verdict import Verdict
+from xai_eval.scenes import render
 
 SLIC = {"segmentation": "slic", "segmentation_parameters": {"n_segments": 12}}
 PARAMETERS: Mapping[str, Mapping[str, Any]] = {

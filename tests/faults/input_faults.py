@@ -14,8 +14,10 @@ from PIL import Image
 
 from xai_eval import Classifier
 from xai_eval.explainers.dissection import seen
-from xai_eval.inputs import decode, picture_files, preprocessing, scene_probe
-from xai_eval.inputs.preprocessing import TorchvisionPreset
+from xai_eval.inputs.images import decode, picture_files
+from xai_eval.inputs.models import preprocessing
+from xai_eval.inputs.models.preprocessing import TorchvisionPreset
+from xai_eval.inputs.probes import scene_probe
 
 FUNCTIONAL = torchvision.transforms.functional
 EVERY = (*IMAGE_TASKS, "dissection")

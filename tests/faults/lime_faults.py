@@ -12,10 +12,10 @@ import torch
 from fault import ERROR, LIME_TASKS, Fault, both, everywhere, replaced
 from sklearn.linear_model import Ridge
 
-from xai_eval.explainers import lime as our_lime
-from xai_eval.explainers import perturbation
-from xai_eval.explainers.perturbation import PerturbedPictures
-from xai_eval.explainers.segmentation import in_reading_order, numbered
+from xai_eval.explainers.lime import lime as our_lime
+from xai_eval.explainers.lime import perturbation
+from xai_eval.explainers.lime.perturbation import PerturbedPictures
+from xai_eval.explainers.lime.segmentation import in_reading_order, numbered
 from xai_eval.metrics.superpixels import positive_map
 
 

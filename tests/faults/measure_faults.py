@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from fault import IMAGE_TASKS, Fault, everywhere, replaced
 
-from xai_eval.agreement import iou
 from xai_eval.metrics import faithfulness as faithfulness_module
 from xai_eval.metrics.bootstrap import mean_interval
 from xai_eval.metrics.comparison import superpixel_correlation
 from xai_eval.metrics.faithfulness import area_under, faithfulness
+from xai_eval.metrics.false_discovery import discovery_rates
 from xai_eval.metrics.focus import insight
 from xai_eval.metrics.geometry import Place, centre_distance, centre_of_mass
 from xai_eval.metrics.label_quality import judge_label
@@ -21,10 +21,10 @@ from xai_eval.metrics.overlap import dice, iou_beyond_chance
 from xai_eval.metrics.search import trust, winners
 from xai_eval.metrics.stability import stability
 from xai_eval.metrics.superpixels import best_superpixels, mask_of_area
-from xai_eval.significance import discovery_rates
+from xai_eval.result.map_similarity import iou
 from xai_eval.tasks import cams as cams_task
-from xai_eval.tasks.map_rows import map_row
-from xai_eval.tasks.subject import Subject
+from xai_eval.tasks.image.map_rows import map_row
+from xai_eval.tasks.image.subject import Subject
 
 TABLE_TASKS = ("cams", "lime", "hybrid")
 CURVE_TASKS = ("hybrid", "lime_search")

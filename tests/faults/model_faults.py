@@ -25,9 +25,9 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import nn
 
 from xai_eval import Classifier, load_model
-from xai_eval.fields import Label
-from xai_eval.tasks import subject
-from xai_eval.tasks.target import resolve_target
+from xai_eval.result.fields import Label
+from xai_eval.tasks.image import subject
+from xai_eval.tasks.image.target import resolve_target
 
 
 def stuck_in_training(*names: str) -> Any:

@@ -13,8 +13,8 @@ from gate import PARAMETERS, Bench, write_pictures
 from PIL import Image
 
 from xai_eval import Result, evaluate
-from xai_eval.drift import judge_all
-from xai_eval.record import load_cases
+from xai_eval.gate.judge import judge_all
+from xai_eval.store.runs import load_cases
 
 MODEL_FILE = """
 from xai_eval import load_model

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from synthetic import blob, make_result
 
-from xai_eval.cli import main
-from xai_eval.golden import Goldens, read_history
-from xai_eval.lock import LOCK_FILE, locked
-from xai_eval.record import RESULTS_FOLDER, RunRecord
-from xai_eval.result import Result
+from xai_eval.cli.main import main
+from xai_eval.disk.lock import LOCK_FILE, locked
+from xai_eval.result.result import Result
+from xai_eval.store.goldens import Goldens
+from xai_eval.store.history import read_history
+from xai_eval.store.runs import RESULTS_FOLDER, RunRecord
 
 PROCESSES, ROUNDS, NAMES = 4, 5, ("a.jpg", "b.jpg", "c.jpg")
 
@@ -25,8 +26,10 @@ ACCEPT = """
     from pathlib import Path
     from synthetic import blob, make_result
     from xai_eval.errors import UsageError
-    from xai_eval.golden import Goldens, accept, judge_run
-    from xai_eval.record import RESULTS_FOLDER, RunRecord
+    from xai_eval.store.goldens import Goldens
+    from xai_eval.gate.accept import accept
+    from xai_eval.gate.judge_run import judge_run
+    from xai_eval.store.runs import RESULTS_FOLDER, RunRecord
     me, rounds, folder, names = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]), sys.argv[4:]
     refused = 0
     for turn in range(rounds):
@@ -83,7 +86,9 @@ def test_pruning_waits_for_its_turn_too(run: Path) -> None:
 
 
 def test_what_a_killed_accept_left_is_no_obstacle(run: Path) -> None:
-    dead = subprocess.Popen([sys.executable, "-c", "from xai_eval.lock import *; print(this_process())"], stdout=-1)
+    dead = subprocess.Popen(
+        [sys.executable, "-c", "from xai_eval.disk.lock import *; print(this_process())"], stdout=-1
+    )
     (run / "golden").mkdir()
     (run / "golden" / LOCK_FILE).write_bytes(dead.communicate()[0].strip())
     assert main(["accept", "--all", "--reason", "looked"]) == 0
@@ -118,7 +123,7 @@ TAKE = """
     import os, sys, random, platform
     from pathlib import Path
     from xai_eval.errors import UsageError
-    from xai_eval.lock import LOCK_FILE, acquire, release, this_process
+    from xai_eval.disk.lock import LOCK_FILE, acquire, release, this_process
     folder, dead, dice = Path(sys.argv[1]), sys.argv[2], random.Random(int(sys.argv[3]))
     inside = folder / "inside"
     taken = 0
@@ -140,7 +145,7 @@ TAKE = """
 
 @pytest.mark.slow
 def test_the_lock_of_a_dead_process_goes_to_one_process_alone(tmp_path: Path) -> None:
-    code = "from xai_eval.lock import *; print(this_process())"
+    code = "from xai_eval.disk.lock import *; print(this_process())"
     dead = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip()
     workers = [
         subprocess.Popen([sys.executable, "-c", textwrap.dedent(TAKE), str(tmp_path), dead, str(seed)])

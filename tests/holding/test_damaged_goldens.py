@@ -13,12 +13,15 @@ import numpy as np
 import pytest
 from synthetic import blob, every_kind, make_result
 
-from xai_eval.drift import State, Verdict
+from xai_eval.disk.signed import sign
 from xai_eval.errors import StorageError
-from xai_eval.golden import HISTORY_FILE, Goldens, accept, judge_run, read_history
-from xai_eval.record import RESULTS_FOLDER, RunRecord
-from xai_eval.result import ARRAYS_FILE, RESULT_FILE, Result
-from xai_eval.signed import sign
+from xai_eval.gate.accept import accept
+from xai_eval.gate.judge_run import judge_run
+from xai_eval.gate.verdict import State, Verdict
+from xai_eval.result.result import ARRAYS_FILE, RESULT_FILE, Result
+from xai_eval.store.goldens import Goldens
+from xai_eval.store.history import HISTORY_FILE, read_history
+from xai_eval.store.runs import RESULTS_FOLDER, RunRecord
 
 VICTIM, OTHER = make_result("victim.jpg", fields=every_kind()), make_result("other.jpg")
 
@@ -305,7 +308,7 @@ def test_a_clock_that_goes_backwards_leaves_the_history_in_order(
     goldens: Goldens, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = iter(["2031-01-01T00:00:00+00:00", "1999-12-31T23:59:59+00:00"])
-    monkeypatch.setattr("xai_eval.history.now", lambda: next(clock))
+    monkeypatch.setattr("xai_eval.store.history.now", lambda: next(clock))
     results = [make_result("victim.jpg", saliency=blob(50, column)) for column in (60, 160)]
     for result, reason in zip(results, ("second", "third"), strict=True):
         place = goldens.store(result, reason)

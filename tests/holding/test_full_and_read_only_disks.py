@@ -17,10 +17,12 @@ HEADER = """
     from pathlib import Path
     sys.path.insert(0, "tests")
     from synthetic import blob, make_result
-    from xai_eval.cli import main
+    from xai_eval.cli.main import main
     from xai_eval.errors import StorageError
-    from xai_eval.golden import Goldens, accept, judge_run
-    from xai_eval.record import RESULTS_FOLDER, RunRecord
+    from xai_eval.store.goldens import Goldens
+    from xai_eval.gate.accept import accept
+    from xai_eval.gate.judge_run import judge_run
+    from xai_eval.store.runs import RESULTS_FOLDER, RunRecord
     folder = Path(sys.argv[1])
 
     def files(place):

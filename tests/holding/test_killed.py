@@ -23,15 +23,18 @@ import pytest
 from PIL import Image
 from synthetic import blob, make_result
 
-from xai_eval.drift import State
+from xai_eval.disk.lock import LOCK_FILE, locked
 from xai_eval.errors import StorageError
-from xai_eval.fields import Picture
-from xai_eval.golden import Goldens, accept, judge_run, read_history
-from xai_eval.lock import LOCK_FILE, locked
-from xai_eval.record import RESULTS_FOLDER, RunRecord
-from xai_eval.report import write_report
-from xai_eval.result import Result
-from xai_eval.run import Plan, run
+from xai_eval.gate.accept import accept
+from xai_eval.gate.judge_run import judge_run
+from xai_eval.gate.verdict import State
+from xai_eval.report.write import write_report
+from xai_eval.result.fields import Picture
+from xai_eval.result.result import Result
+from xai_eval.run.evaluate import Plan, run
+from xai_eval.store.goldens import Goldens
+from xai_eval.store.history import read_history
+from xai_eval.store.runs import RESULTS_FOLDER, RunRecord
 
 pytestmark = pytest.mark.slow
 

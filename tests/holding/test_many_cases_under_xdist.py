@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from synthetic import blob, make_result
 
-from xai_eval.golden import Goldens
-from xai_eval.record import RESULTS_FOLDER, load_cases
-from xai_eval.stored import open_result
+from xai_eval.store.goldens import Goldens
+from xai_eval.store.lazy import open_result
+from xai_eval.store.runs import RESULTS_FOLDER, load_cases
 
 pytestmark = pytest.mark.slow
 

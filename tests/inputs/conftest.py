@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from local_site import Site, serving
 
-from xai_eval.inputs import data
+from xai_eval.inputs import downloads as data
 
 
 @pytest.fixture

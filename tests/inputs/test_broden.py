@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from xai_eval.errors import InputUnavailable, UsageError, XaiEvalError
-from xai_eval.inputs.probe_set import Concept, ProbeSet
-from xai_eval.inputs.probes import load_probe
+from xai_eval.inputs.probes.probe_set import Concept, ProbeSet
+from xai_eval.inputs.probes.probes import load_probe
 
 # number: name, and how much it covers in each category
 MEANING: dict[int, tuple[str, dict[str, float]]] = {

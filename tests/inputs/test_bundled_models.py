@@ -11,13 +11,13 @@ from PIL import Image
 from torch import nn
 
 from xai_eval.errors import InputUnavailable, UsageError
-from xai_eval.inputs import data
-from xai_eval.inputs.images import load_images
-from xai_eval.inputs.models import load_model
-from xai_eval.inputs.narrow_resnet import narrow_resnet18
-from xai_eval.inputs.outputs import logits
-from xai_eval.inputs.scenes import OBJECTS, SCENE_LABELS, labels
-from xai_eval.inputs.weights import weights_digest
+from xai_eval.inputs import downloads as data
+from xai_eval.inputs.images.images import load_images
+from xai_eval.inputs.models.models import load_model
+from xai_eval.inputs.models.narrow_resnet import narrow_resnet18
+from xai_eval.inputs.models.outputs import logits
+from xai_eval.inputs.models.weights import weights_digest
+from xai_eval.scenes import OBJECTS, SCENE_LABELS, labels
 
 
 @pytest.fixture

@@ -8,13 +8,13 @@ from torch import nn
 from torchvision import models
 
 from xai_eval.errors import ModelMisbehaves, UsageError
-from xai_eval.inputs.classifier import Classifier, intended_index
-from xai_eval.inputs.imagenet_classes import imagenet_classes
-from xai_eval.inputs.labelled import Intended
-from xai_eval.inputs.layers import default_layer
-from xai_eval.inputs.outputs import logits
-from xai_eval.inputs.preprocessing import fixed_size_preprocessing
-from xai_eval.inputs.weights import weights_digest
+from xai_eval.inputs.images.imagenet_classes import imagenet_classes
+from xai_eval.inputs.images.labelled import Intended
+from xai_eval.inputs.models.classifier import Classifier, intended_index
+from xai_eval.inputs.models.layers import default_layer
+from xai_eval.inputs.models.outputs import logits
+from xai_eval.inputs.models.preprocessing import fixed_size_preprocessing
+from xai_eval.inputs.models.weights import weights_digest
 
 PREPROCESS = fixed_size_preprocessing(32, (0.5,) * 3, (0.5,) * 3)
 

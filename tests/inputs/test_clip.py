@@ -14,11 +14,11 @@ from PIL import Image
 from sklearn.metrics import average_precision_score
 
 from xai_eval.errors import InputUnavailable, ModelMisbehaves, UsageError
-from xai_eval.inputs import data
-from xai_eval.inputs.clip import Clip, load_clip
-from xai_eval.inputs.data import bundled, bundled_entry
-from xai_eval.inputs.scenes import BACKGROUNDS, CONCEPTS, OBJECTS, SCENE_LABELS, Scene, render
-from xai_eval.inputs.weights import weights_digest
+from xai_eval.inputs import downloads as data
+from xai_eval.inputs.clip.clip import Clip, load_clip
+from xai_eval.inputs.downloads import bundled, bundled_entry
+from xai_eval.inputs.models.weights import weights_digest
+from xai_eval.scenes import BACKGROUNDS, CONCEPTS, OBJECTS, SCENE_LABELS, Scene, render
 
 FEW = range(100_000, 100_096)  # every pair of an object and a place once; never trained on
 

@@ -9,7 +9,7 @@ import pytest
 from forbidden import forbid
 
 from xai_eval.errors import InputUnavailable, UsageError
-from xai_eval.inputs.concept_sets import ConceptSet, load_concepts
+from xai_eval.inputs.probes.concept_sets import ConceptSet, load_concepts
 
 
 def written(folder: Path, content: str | bytes) -> Path:

@@ -12,8 +12,8 @@ import pytest
 from local_site import Site
 
 from xai_eval.errors import InputUnavailable, UsageError
-from xai_eval.inputs import data
-from xai_eval.inputs.data import Download, bundled, downloads, fetch, obtain
+from xai_eval.inputs import downloads as data
+from xai_eval.inputs.downloads import Download, bundled, downloads, fetch, obtain
 
 BODY = b"some weights" * 1000
 DIGEST = hashlib.sha256(BODY).hexdigest()

@@ -13,7 +13,7 @@ from PIL import Image
 from torchvision.datasets.folder import pil_loader
 
 from xai_eval.errors import InputUnavailable
-from xai_eval.inputs.decode import decode
+from xai_eval.inputs.images.decode import decode
 
 
 def noise(height: int = 40, width: int = 60, channels: int = 3) -> np.ndarray:

@@ -11,10 +11,10 @@ from PIL import Image
 from torchvision.models import ResNet18_Weights
 
 from xai_eval.errors import InputUnavailable, ModelMisbehaves, UsageError
-from xai_eval.inputs.images import load_images
-from xai_eval.inputs.models import load_model
-from xai_eval.inputs.outputs import logits
-from xai_eval.inputs.weights import weights_digest
+from xai_eval.inputs.images.images import load_images
+from xai_eval.inputs.models.models import load_model
+from xai_eval.inputs.models.outputs import logits
+from xai_eval.inputs.models.weights import weights_digest
 
 NET = """
     from torch import nn
@@ -98,7 +98,7 @@ def test_a_classifier_from_a_file_gets_the_files_name_and_an_honest_digest(tmp_p
         tmp_path,
         """
         from xai_eval import Classifier
-        from xai_eval.inputs.preprocessing import fixed_size_preprocessing
+        from xai_eval.inputs.models.preprocessing import fixed_size_preprocessing
 
         def mine():
             prepare = fixed_size_preprocessing(32, (0.5,) * 3, (0.2,) * 3)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from xai_eval.errors import InputUnavailable
-from xai_eval.inputs.probes import load_probe
+from xai_eval.inputs.probes.probes import load_probe
 
 
 def put(path: Path, colour: int = 100, size: tuple[int, int] = (40, 30)) -> Path:

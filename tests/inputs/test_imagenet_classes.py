@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from torchvision.models import ResNet50_Weights
 
-from xai_eval.inputs.imagenet_classes import classes_by_wnid, imagenet_classes
+from xai_eval.inputs.images.imagenet_classes import classes_by_wnid, imagenet_classes
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,11 @@ from forbidden import forbid
 from PIL import Image
 
 from xai_eval.errors import InputUnavailable, UsageError, XaiEvalError
-from xai_eval.inputs import data
-from xai_eval.inputs.file_names import intended_by_name
-from xai_eval.inputs.images import ImageSet, Intended, LabelledImage, load_images
-from xai_eval.inputs.scenes import render
+from xai_eval.inputs import downloads as data
+from xai_eval.inputs.images.file_names import intended_by_name
+from xai_eval.inputs.images.images import load_images
+from xai_eval.inputs.images.labelled import ImageSet, Intended, LabelledImage
+from xai_eval.scenes import render
 
 
 def put(path: Path, colour: int = 100, size: tuple[int, int] = (40, 30)) -> Path:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from xai_eval.inputs.inventory import take_inventory
+from xai_eval.inputs.models.inventory import take_inventory
 
 
 class Net(nn.Module):

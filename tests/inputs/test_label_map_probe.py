@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from xai_eval.errors import InputUnavailable, UsageError
-from xai_eval.inputs.probe_set import Concept
-from xai_eval.inputs.probes import load_probe
+from xai_eval.inputs.probes.probe_set import Concept
+from xai_eval.inputs.probes.probes import load_probe
 
 
 def put(folder: Path, ids: np.ndarray, stem: str = "a", size: tuple[int, int] = (40, 30)) -> Path:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from xai_eval.errors import InputUnavailable
-from xai_eval.inputs.label_maps import check_aspect, listed, read_indices, read_red_green
+from xai_eval.inputs.probes.label_maps import check_aspect, listed, read_indices, read_red_green
 
 
 def png(path: Path, ids: np.ndarray, depth: int, colour_type: int = 0, palette: bytes = b"") -> Path:

@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 from xai_eval.errors import UsageError
-from xai_eval.inputs.classifier import Classifier
-from xai_eval.inputs.models import load_model
-from xai_eval.inputs.preprocessing import imagenet_preprocessing
+from xai_eval.inputs.models.classifier import Classifier
+from xai_eval.inputs.models.models import load_model
+from xai_eval.inputs.models.preprocessing import imagenet_preprocessing
 
 
 @pytest.mark.parametrize("spec", ["resnet50", "torchvison:resnet50", "", ":", "/models/net.py:net"])

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from xai_eval.inputs.data import bundled, bundled_entry
-from xai_eval.inputs.narrow_resnet import narrow_resnet18
-from xai_eval.inputs.scenes import OBJECTS, Scene, render
+from xai_eval.inputs.downloads import bundled, bundled_entry
+from xai_eval.inputs.models.narrow_resnet import narrow_resnet18
+from xai_eval.scenes import OBJECTS, Scene, render
 
 FIRST_HELD_OUT = 100_000
 

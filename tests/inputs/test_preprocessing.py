@@ -9,7 +9,7 @@ from PIL import Image
 from torchvision.models import ResNet18_Weights, ResNet50_Weights, ViT_B_16_Weights
 from torchvision.transforms import functional as F
 
-from xai_eval.inputs.preprocessing import (
+from xai_eval.inputs.models.preprocessing import (
     TorchvisionPreset,
     fixed_size_preprocessing,
     imagenet_preprocessing,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from xai_eval.errors import InputUnavailable, UsageError
-from xai_eval.inputs.probe_set import Concept, ProbeImage, ProbeSet
+from xai_eval.inputs.probes.probe_set import Concept, ProbeImage, ProbeSet
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from forbidden import forbid
 from PIL import Image
 
 from xai_eval.errors import InputUnavailable, UsageError
-from xai_eval.inputs.probes import load_probe
+from xai_eval.inputs.probes.probes import load_probe
 
 
 @pytest.mark.parametrize("spec", ["gone", "gone.png", "senes", "a/gone"])
@@ -51,7 +51,7 @@ def test_a_folder_that_cannot_be_listed_is_named(tmp_path: Path, monkeypatch: py
 
 def test_probe_sets_need_no_torch() -> None:
     code = (
-        "import sys, xai_eval.inputs.probes as probes; probes.load_probe('scenes:1').read(0); "
+        "import sys, xai_eval.inputs.probes.probes as probes; probes.load_probe('scenes:1').read(0); "
         "print(sorted({'torch', 'torchvision', 'scipy', 'pandas', 'skimage'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -21,8 +21,8 @@ from tiny_models import Bomb
 from torch import nn
 
 from xai_eval.errors import InputUnavailable, UsageError
-from xai_eval.inputs.clip import load_clip
-from xai_eval.inputs.data import download_entries, downloads
+from xai_eval.inputs.clip.clip import load_clip
+from xai_eval.inputs.downloads import download_entries, downloads
 
 NAME = "Tiny-16"
 MEAN = (0.1, 0.2, 0.3)

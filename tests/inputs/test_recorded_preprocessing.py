@@ -6,8 +6,8 @@ import torch
 from PIL import Image
 
 from xai_eval.errors import UsageError
-from xai_eval.inputs.preprocessing import fixed_size_preprocessing, imagenet_preprocessing
-from xai_eval.inputs.recorded_preprocessing import recorded_preprocessing
+from xai_eval.inputs.models.preprocessing import fixed_size_preprocessing, imagenet_preprocessing
+from xai_eval.inputs.models.recorded_preprocessing import recorded_preprocessing
 
 PRESETS = {
     "imagenet": imagenet_preprocessing(),

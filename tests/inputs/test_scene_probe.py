@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from xai_eval import scenes
 from xai_eval.errors import UsageError
-from xai_eval.inputs import scenes
-from xai_eval.inputs.data import bundled_entry
-from xai_eval.inputs.probe_set import Concept
-from xai_eval.inputs.probes import load_probe
-from xai_eval.inputs.scenes import BACKGROUNDS, OBJECTS, SCENE_LABELS, labels, render
+from xai_eval.inputs.downloads import bundled_entry
+from xai_eval.inputs.probes.probe_set import Concept
+from xai_eval.inputs.probes.probes import load_probe
+from xai_eval.scenes import BACKGROUNDS, OBJECTS, SCENE_LABELS, labels, render
 
 
 def test_the_default_shows_every_pair_of_object_and_place_equally_often() -> None:

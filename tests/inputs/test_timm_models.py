@@ -13,8 +13,8 @@ from tiny_models import Tiny
 from torch import nn
 
 from xai_eval.errors import InputUnavailable, UsageError
-from xai_eval.inputs import timm_models
-from xai_eval.inputs.models import load_model
+from xai_eval.inputs.models import timm_models
+from xai_eval.inputs.models.models import load_model
 
 
 def test_without_timm_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

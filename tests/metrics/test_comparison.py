@@ -3,14 +3,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from xai_eval.errors import UsageError
-from xai_eval.metrics.comparison import (
-    CamExplanation,
-    LimeWeights,
-    MaskPolicy,
-    area_sweep,
-    compare,
-    masks,
-)
+from xai_eval.metrics.comparison import CamExplanation, LimeWeights, MaskPolicy, area_sweep, compare, masks
 
 SEGMENTS = np.repeat(np.arange(4), 25).reshape(10, 10)
 WEIGHTS = np.array([0.1, 0.8, -0.3, 0.4])

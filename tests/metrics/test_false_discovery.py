@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from xai_eval.metrics.false_discovery import pooled_p_values
-from xai_eval.significance import discovery_rates
+from xai_eval.metrics.false_discovery import discovery_rates, pooled_p_values
 
 
 def test_p_values_count_the_null_at_or_above_and_the_observed_itself():

@@ -3,8 +3,8 @@ import pytest
 from scipy.spatial.distance import dice as dice_dissimilarity
 from scipy.stats import hypergeom
 
-from xai_eval.agreement import iou
 from xai_eval.metrics.overlap import chance_iou, dice, iou_beyond_chance
+from xai_eval.result.map_similarity import iou
 
 GENERATOR = np.random.default_rng(0)
 

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from xai_eval.fields import Weights
 from xai_eval.metrics.seeds import PICTURES_AN_ALARM, least_overlap, seed_tolerance
+from xai_eval.result.fields import Weights
 
 CLASSES, SUPERPIXELS, SEEDS = 5, 30, 5
 NAMES = tuple(f"class {i}" for i in range(CLASSES))

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xai_eval.fingerprint import SKETCH_SIZE, fingerprint_array
+from xai_eval.result.fingerprint import SKETCH_SIZE, fingerprint_array
 
 # A sketch sums signed elements in 64 buckets. Its length is that of the tensor up to a factor whose logarithm has a
 # deviation of about sqrt(1 / 128); two of them enter a distance. Four and a half deviations of both:

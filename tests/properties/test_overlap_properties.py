@@ -3,8 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from xai_eval.agreement import iou, mass_moved, rank_correlation, top_area
 from xai_eval.metrics.localisation import energy_inside, iou_at_equal_area, iou_sweep, pointing_hit
+from xai_eval.result.map_similarity import iou, mass_moved, rank_correlation, top_area
 
 SHAPES = hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=12)
 

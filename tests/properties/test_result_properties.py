@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from synthetic import SEEDS, TOLERANCE, blob, make_result
 
-from xai_eval.drift import State, judge
-from xai_eval.fields import (
+from xai_eval.gate.judge import judge
+from xai_eval.gate.verdict import State
+from xai_eval.result.fields import (
     Curve,
     Document,
     Heatmap,
@@ -25,8 +26,8 @@ from xai_eval.fields import (
     Table,
     Weights,
 )
-from xai_eval.fingerprint import fingerprint_array
-from xai_eval.result import Case, Provenance, Result
+from xai_eval.result.fingerprint import fingerprint_array
+from xai_eval.result.result import Case, Provenance, Result
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=("Cs",)), max_size=12)
 NAMES = st.text(string.ascii_lowercase, min_size=1, max_size=8)

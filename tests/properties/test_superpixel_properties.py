@@ -8,17 +8,17 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from stock_lime import on_tensors, toy_model
 
-from xai_eval.agreement import iou
-from xai_eval.explainers.lime import LimeSettings, explain
-from xai_eval.explainers.lime_search import make_grid, search
-from xai_eval.explainers.perturbation import PerturbedPictures
-from xai_eval.explainers.segmentation import SEGMENTATIONS, choose_segmentation, in_reading_order, numbered
-from xai_eval.fields.segments import share_moved
-from xai_eval.inputs.scenes import render
+from xai_eval.explainers.lime.lime import LimeSettings, explain
+from xai_eval.explainers.lime.lime_search import make_grid, search
+from xai_eval.explainers.lime.perturbation import PerturbedPictures
+from xai_eval.explainers.lime.segmentation import SEGMENTATIONS, choose_segmentation, in_reading_order, numbered
 from xai_eval.metrics.comparison import CamExplanation, LimeWeights, MaskPolicy, compare, masks
 from xai_eval.metrics.geometry import centre_distance
 from xai_eval.metrics.overlap import chance_iou, dice, iou_beyond_chance
 from xai_eval.metrics.superpixels import best_superpixels, mask_of, pooled, positive_map
+from xai_eval.result.fields.segments import share_moved
+from xai_eval.result.map_similarity import iou
+from xai_eval.scenes import render
 
 SHAPES = hnp.array_shapes(min_dims=2, max_dims=2, min_side=2, max_side=12)
 NUMBERS = st.integers(-20, 20).map(lambda step: step / 20)

@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from xai_eval.drift import State, Verdict, judge_all
-from xai_eval.fields import Heatmap, HeatmapTolerance, Label, Mask, Picture, Ranking, Table
-from xai_eval.fingerprint import fingerprint_array
-from xai_eval.record import RunRecord
-from xai_eval.report import write_report
-from xai_eval.result import Case, Provenance, Result
+from xai_eval.gate.judge import judge_all
+from xai_eval.gate.verdict import State, Verdict
+from xai_eval.report.write import write_report
+from xai_eval.result.fields import Heatmap, HeatmapTolerance, Label, Mask, Picture, Ranking, Table
+from xai_eval.result.fingerprint import fingerprint_array
+from xai_eval.result.result import Case, Provenance, Result
+from xai_eval.store.runs import RunRecord
 
 SIDE = 64
 HOSTILE = '<script>alert(1)</script> "|" `x` $\\frac$ <img src=http://evil.example/x.png>'

@@ -4,9 +4,9 @@ import dataclasses
 
 import pytest
 
-from xai_eval.drift import State, judge, missing
-from xai_eval.report.cause_kinds import Cause, cause_kinds
-from xai_eval.result import Provenance
+from xai_eval.gate.judge import judge, missing
+from xai_eval.gate.verdict import Cause, State, cause_kinds
+from xai_eval.result.result import Provenance
 
 BEFORE = Provenance(
     digests={"weights": "a" * 64, "image": "b" * 64},

@@ -8,11 +8,11 @@ import math
 import numpy as np
 import pytest
 
-from xai_eval.drift import State, Verdict
-from xai_eval.fingerprint import fingerprint_array, fingerprint_text
+from xai_eval.gate.stages import StageShift
+from xai_eval.gate.verdict import State, Verdict
 from xai_eval.report.cases import ReportCase
-from xai_eval.report.chain import stage_chain
-from xai_eval.stages import StageShift
+from xai_eval.report.page.chain import stage_chain
+from xai_eval.result.fingerprint import fingerprint_array, fingerprint_text
 
 WAS, NOW = fingerprint_text("was"), fingerprint_text("now")
 MODEL = ("hooks", "weights of conv1", "weights of layer1", "weights of layer2", "weights of fc")

@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from xai_eval.drift import judge_all
-from xai_eval.fields import Mask, Segments
-from xai_eval.fields.segments import moved_pixels, share_moved
+from xai_eval.gate.judge import judge_all
 from xai_eval.report.cases import collect
-from xai_eval.report.comparisons import comparison
+from xai_eval.report.drawing.comparisons import comparison
+from xai_eval.result.fields import Mask, Segments
+from xai_eval.result.fields.segments import moved_pixels, share_moved
 
 
 def drifted(build, was, now):

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from xai_eval.drift import judge_all
-from xai_eval.fields import Label
+from xai_eval.gate.judge import judge_all
 from xai_eval.report.cases import collect
-from xai_eval.report.comparisons import comparison
-from xai_eval.report.figures import figure_files, figure_names
-from xai_eval.report.panels import panels
-from xai_eval.report.pictures import diverging, enlarge, outline, overlay
+from xai_eval.report.drawing.comparisons import comparison
+from xai_eval.report.drawing.figures import figure_files, figure_names
+from xai_eval.report.drawing.panels import panels
+from xai_eval.report.drawing.pictures import diverging, enlarge, outline, overlay
+from xai_eval.result.fields import Label
 
 
 def cases_of(obtained, goldens=()):

@@ -11,12 +11,14 @@ import chromium
 import pytest
 from large_run import NOISE, large_case
 
-from xai_eval.fields import Picture
-from xai_eval.golden import Goldens, judge_run
-from xai_eval.record import RESULTS_FOLDER, RunRecord
-from xai_eval.report import selection, write_report
+from xai_eval.gate.judge_run import judge_run
 from xai_eval.report.cases import collect
-from xai_eval.result import Case, Result
+from xai_eval.report.page import selection
+from xai_eval.report.write import write_report
+from xai_eval.result.fields import Picture
+from xai_eval.result.result import Case, Result
+from xai_eval.store.goldens import Goldens
+from xai_eval.store.runs import RESULTS_FOLDER, RunRecord
 
 COUNT, MOVED = 12, (0, 4, 9)
 ARTICLE = re.compile(r'<article id="([^"]+)".*?</article>', re.DOTALL)

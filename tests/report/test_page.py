@@ -8,10 +8,10 @@ from html.parser import HTMLParser
 import pytest
 from PIL import Image
 
-from xai_eval.drift import judge_all
 from xai_eval.errors import StorageError
-from xai_eval.fields import Mask, Picture
-from xai_eval.report import write_report
+from xai_eval.gate.judge import judge_all
+from xai_eval.report.write import write_report
+from xai_eval.result.fields import Mask, Picture
 
 VOID = {"meta", "img", "br", "input", "link", "hr"}
 

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from xai_eval.drift import judge_all
-from xai_eval.fingerprint import fingerprint_text
-from xai_eval.report import write_report
-from xai_eval.result import Provenance
+from xai_eval.gate.judge import judge_all
+from xai_eval.report.write import write_report
+from xai_eval.result.fingerprint import fingerprint_text
+from xai_eval.result.result import Provenance
 
 SHOWN = "article:not([hidden])"
 

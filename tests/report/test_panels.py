@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import copy
 
-from xai_eval.drift import missing
+from xai_eval.gate.judge import missing
 from xai_eval.report.cases import ReportCase
-from xai_eval.report.panels import panels
-from xai_eval.result import Result
+from xai_eval.report.drawing.panels import panels
+from xai_eval.result.result import Result
 
 
 def test_what_is_read_anew_at_every_look_is_shown_once(build):

@@ -6,11 +6,11 @@ import re
 
 import pytest
 
-from xai_eval.drift import State, Verdict
-from xai_eval.fields import Finding, Severity
-from xai_eval.quarantine import Quarantine
-from xai_eval.report.pull_request import annotation, publish, step_summary
-from xai_eval.result import Case
+from xai_eval.gate.verdict import State, Verdict
+from xai_eval.report.text.pull_request import annotation, publish, step_summary
+from xai_eval.result.fields import Finding, Severity
+from xai_eval.result.result import Case
+from xai_eval.store.quarantine import Quarantine
 
 SET_ASIDE = Quarantine("Mira", "upstream", datetime.date(2999, 1, 1))
 

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import json
 
-from xai_eval.drift import judge_all
-from xai_eval.report import remove_report, write_report
+from xai_eval.gate.judge import judge_all
+from xai_eval.report.stale import remove_report
+from xai_eval.report.write import write_report
 
 
 def test_a_second_report_removes_what_it_does_not_have_and_nothing_else(tmp_path, run, build):

@@ -2,11 +2,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from xai_eval.drift import State, Verdict
-from xai_eval.fields import Finding, Severity
-from xai_eval.report import summary_lines
-from xai_eval.report.summary import count_severities, counts_sentence, explain_line, worst_first
-from xai_eval.result import Case
+from xai_eval.gate.verdict import State, Verdict
+from xai_eval.report.text.summary import count_severities, counts_sentence, explain_line, summary_lines, worst_first
+from xai_eval.result.fields import Finding, Severity
+from xai_eval.result.result import Case
 
 
 def verdict(name, state, severity=None, reason="because."):

@@ -8,17 +8,17 @@ import pandas as pd
 import pytest
 from synthetic import SEEDS
 
-from xai_eval.drift import judge_all
-from xai_eval.fields import Curve, Document, Mask, Segments, Table, Weights
-from xai_eval.report import write_report
+from xai_eval.gate.judge import judge_all
 from xai_eval.report.cases import collect
-from xai_eval.report.curves import curve_panels, draw_curve
-from xai_eval.report.figures import figure_files
-from xai_eval.report.panels import panels
-from xai_eval.report.pictures import boundaries, signed
-from xai_eval.report.tables import latex, table_files
-from xai_eval.report.wording import cell_text
-from xai_eval.result import Case, Result
+from xai_eval.report.drawing.curves import curve_panels, draw_curve
+from xai_eval.report.drawing.figures import figure_files
+from xai_eval.report.drawing.panels import panels
+from xai_eval.report.drawing.pictures import boundaries, signed
+from xai_eval.report.text.tables import latex, table_files
+from xai_eval.report.text.wording import cell_text
+from xai_eval.report.write import write_report
+from xai_eval.result.fields import Curve, Document, Mask, Segments, Table, Weights
+from xai_eval.result.result import Case, Result
 
 SEGMENTS = np.repeat(np.arange(4), 16)[:, None].repeat(64, axis=1)
 WEIGHTS = Weights(("flamingo (130)", "crane"), np.array([[0.5, -1, 0, 0.25], [1, 1, 1, 1.0]]), np.zeros((2, 4)), SEEDS)

@@ -5,10 +5,11 @@ import re
 import pandas as pd
 import pytest
 
-from xai_eval.drift import State, Verdict, judge_all
-from xai_eval.fields import Score
+from xai_eval.gate.judge import judge_all
+from xai_eval.gate.verdict import State, Verdict
 from xai_eval.report.cases import collect
-from xai_eval.report.tables import field_frame, markdown, summary_frame
+from xai_eval.report.text.tables import field_frame, markdown, summary_frame
+from xai_eval.result.fields import Score
 
 
 def cases_of(*results):

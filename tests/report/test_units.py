@@ -8,16 +8,16 @@ import pytest
 from PIL import Image
 from synthetic import unit_labels
 
-from xai_eval.drift import judge_all
-from xai_eval.fields import Gallery, Label, Picture, Table, UnitLabels
-from xai_eval.record import RunRecord
-from xai_eval.report import write_report
+from xai_eval.gate.judge import judge_all
 from xai_eval.report.cases import collect
-from xai_eval.report.dissection import _counts, dissection_figures
-from xai_eval.report.figures import figure_files
-from xai_eval.report.tables import table_files
-from xai_eval.report.units import concepts_of, layer_views
-from xai_eval.result import Case, Result
+from xai_eval.report.drawing.dissection import _counts, dissection_figures
+from xai_eval.report.drawing.figures import figure_files
+from xai_eval.report.page.units import concepts_of, layer_views
+from xai_eval.report.text.tables import table_files
+from xai_eval.report.write import write_report
+from xai_eval.result.fields import Gallery, Label, Picture, Table, UnitLabels
+from xai_eval.result.result import Case, Result
+from xai_eval.store.runs import RunRecord
 
 HOSTILE = '"><script>alert(1)</script>'
 

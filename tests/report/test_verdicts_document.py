@@ -3,11 +3,11 @@ from __future__ import annotations
 import json
 import math
 
-from xai_eval.drift import Change, StageShift, State, Verdict
-from xai_eval.fields import Finding, Severity
-from xai_eval.report import verdicts_document
-from xai_eval.result import Case
-from xai_eval.steps import Responsible
+from xai_eval.gate.stages import Responsible, StageShift
+from xai_eval.gate.verdict import Change, State, Verdict
+from xai_eval.report.text.verdicts import verdicts_document
+from xai_eval.result.fields import Finding, Severity
+from xai_eval.result.result import Case
 
 
 def strict(text):

@@ -12,13 +12,13 @@ from importlib import resources
 import jsonschema
 import pytest
 
-from xai_eval.drift import Change, StageShift, State, Verdict, judge_all
-from xai_eval.fields import Finding, Severity
-from xai_eval.quarantine import Quarantine
-from xai_eval.report import verdicts_document
-from xai_eval.report.cause_kinds import Cause
-from xai_eval.report.verdicts import SCHEMA
-from xai_eval.result import Case
+from xai_eval.gate.judge import judge_all
+from xai_eval.gate.stages import StageShift
+from xai_eval.gate.verdict import Cause, Change, State, Verdict
+from xai_eval.report.text.verdicts import SCHEMA, verdicts_document
+from xai_eval.result.fields import Finding, Severity
+from xai_eval.result.result import Case
+from xai_eval.store.quarantine import Quarantine
 
 
 @pytest.fixture(scope="module")

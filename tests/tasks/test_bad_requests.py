@@ -7,10 +7,10 @@ from torch import nn
 
 from xai_eval import evaluate
 from xai_eval.errors import ModelMisbehaves, UsageError
-from xai_eval.inputs.classifier import Classifier
-from xai_eval.inputs.labelled import ImageSet, LabelledImage
-from xai_eval.inputs.preprocessing import fixed_size_preprocessing
-from xai_eval.run import plan
+from xai_eval.inputs.images.labelled import ImageSet, LabelledImage
+from xai_eval.inputs.models.classifier import Classifier
+from xai_eval.inputs.models.preprocessing import fixed_size_preprocessing
+from xai_eval.run.evaluate import plan
 
 GRID = {"segmentation": "slic", "num_samples": 20, "num_features": 100, "top_labels": 1, "batch_size": 10}
 TASKS = {

@@ -2,11 +2,13 @@ import numpy as np
 import pytest
 
 from xai_eval import evaluate, load_model
-from xai_eval.drift import State, judge
 from xai_eval.errors import UsageError
-from xai_eval.inputs.images import ImageSet, load_images
-from xai_eval.inputs.study_table import study_ious
+from xai_eval.gate.judge import judge
+from xai_eval.gate.verdict import State
+from xai_eval.inputs.images.images import load_images
+from xai_eval.inputs.images.labelled import ImageSet
 from xai_eval.metrics.comparison import POLICIES
+from xai_eval.tasks.studies.study_table import study_ious
 
 FEW = {"num_samples": 60, "images": "scenes:2", "device": "cpu"}
 

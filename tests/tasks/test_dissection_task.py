@@ -11,19 +11,20 @@ import torch
 from PIL import Image
 
 from xai_eval import evaluate, load_model
-from xai_eval.cli import main
-from xai_eval.drift import State, judge
+from xai_eval.cli.main import main
 from xai_eval.errors import InputUnavailable, UsageError
 from xai_eval.explainers.dissection.by_clip import default_similarity
-from xai_eval.inputs.classifier import Classifier
-from xai_eval.inputs.concept_sets import load_concepts
-from xai_eval.inputs.labelled import ImageSet
-from xai_eval.inputs.preprocessing import fixed_size_preprocessing
-from xai_eval.inputs.probes import load_probe
-from xai_eval.result import Result
-from xai_eval.tasks.dissection_pass import LabelledLayer
-from xai_eval.tasks.dissection_tables import comparing_fields
-from xai_eval.tasks.dissection_units import clip_frame, concept_names, score_tolerance
+from xai_eval.gate.judge import judge
+from xai_eval.gate.verdict import State
+from xai_eval.inputs.images.labelled import ImageSet
+from xai_eval.inputs.models.classifier import Classifier
+from xai_eval.inputs.models.preprocessing import fixed_size_preprocessing
+from xai_eval.inputs.probes.concept_sets import load_concepts
+from xai_eval.inputs.probes.probes import load_probe
+from xai_eval.result.result import Result
+from xai_eval.tasks.dissection.passes import LabelledLayer
+from xai_eval.tasks.dissection.tables import comparing_fields
+from xai_eval.tasks.dissection.units import clip_frame, concept_names, score_tolerance
 
 ALONE = {"images": "scenes:48", "device": "cpu", "clip": "none", "against": "none"}
 
@@ -104,7 +105,7 @@ def test_the_same_again_is_the_same_to_the_last_bit(result, cache):
 
 
 def test_a_stopped_evaluation_leaves_its_checkpoints_and_goes_on(result, cache, monkeypatch):
-    from xai_eval.tasks import dissection_results
+    from xai_eval.tasks.dissection import results as dissection_results
 
     with monkeypatch.context() as patch:
         patch.setattr(dissection_results, "model_result", interrupted)
@@ -296,7 +297,7 @@ def test_labels_of_a_class_that_is_not_listed_are_an_error(tmp_path, cache):
 
 
 def test_names_that_two_categories_share_are_told_apart():
-    from xai_eval.inputs.probe_set import Concept
+    from xai_eval.inputs.probes.probe_set import Concept
 
     assert concept_names([Concept("wood", "material"), Concept("wood", "scene"), Concept("sea", "scene")]) == [
         "wood (material)",

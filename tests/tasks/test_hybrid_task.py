@@ -2,10 +2,11 @@ import pandas as pd
 import pytest
 
 from xai_eval import evaluate, load_model
-from xai_eval.drift import State, judge
 from xai_eval.errors import UsageError
 from xai_eval.explainers.hybrid import HYBRIDS
-from xai_eval.tasks.hybrid import PARENTS, _conclusion, _tests
+from xai_eval.gate.judge import judge
+from xai_eval.gate.verdict import State
+from xai_eval.tasks.studies.hybrid import PARENTS, _conclusion, _tests
 
 FEW = {"num_samples": 40, "images": "scenes:2", "device": "cpu"}
 

@@ -12,12 +12,13 @@ import pytest
 import scipy.stats
 import skimage.measure
 
-from xai_eval.fingerprint import Fingerprint
+from xai_eval.gate.stages import OF_MEASURES
 from xai_eval.metrics import comparison as comparison_metrics
 from xai_eval.metrics import faithfulness, focus, geometry
 from xai_eval.metrics.geometry import Place
-from xai_eval.stages import OF_MEASURES
-from xai_eval.tasks import known_maps, map_rows
+from xai_eval.result.fingerprint import Fingerprint
+from xai_eval.tasks.image import map_rows
+from xai_eval.tasks.reference import maps as known_maps
 
 STAGES: Mapping[str, Callable[[], dict[str, Fingerprint]]] = {
     "localisation": known_maps.localisation_stage,

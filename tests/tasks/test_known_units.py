@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from xai_eval.stages import OF_MEASURES
-from xai_eval.tasks import known_units
-from xai_eval.tasks.known_units import unit_label_stage
+from xai_eval.gate.stages import OF_MEASURES
+from xai_eval.tasks.reference import units as known_units
+from xai_eval.tasks.reference.units import unit_label_stage
 
 (NAME,) = unit_label_stage()
 

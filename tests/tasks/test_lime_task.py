@@ -8,12 +8,13 @@ from stock_lime import stock_lime, stock_weights
 from torch import nn
 
 from xai_eval import evaluate, load_model
-from xai_eval.drift import State, judge
 from xai_eval.errors import InputUnavailable, ModelMisbehaves, UsageError
-from xai_eval.explainers.probabilities import probabilities
-from xai_eval.inputs.classifier import Classifier
-from xai_eval.inputs.labelled import ImageSet, LabelledImage
-from xai_eval.inputs.preprocessing import fixed_size_preprocessing
+from xai_eval.explainers.lime.probabilities import probabilities
+from xai_eval.gate.judge import judge
+from xai_eval.gate.verdict import State
+from xai_eval.inputs.images.labelled import ImageSet, LabelledImage
+from xai_eval.inputs.models.classifier import Classifier
+from xai_eval.inputs.models.preprocessing import fixed_size_preprocessing
 
 FEW = {"num_samples": 60, "seeds": 2, "images": "scenes:1", "device": "cpu"}
 
@@ -32,7 +33,7 @@ def result(model):
 def test_weights_are_the_library_s_on_the_bundled_model(model, result):
     """End to end: mean over two seeds of what plain lime gives for what the model sees."""
     predict = probabilities(model)
-    from xai_eval.explainers.segmentation import choose_segmentation
+    from xai_eval.explainers.lime.segmentation import choose_segmentation
 
     options = {"segmentation_fn": choose_segmentation("quickshift", 0), "num_samples": 60}
     runs = [

@@ -3,7 +3,7 @@
 import pytest
 
 from xai_eval import evaluate
-from xai_eval.steps import responsible
+from xai_eval.gate.stages import responsible
 from xai_eval.tasks import all_tasks
 
 SLIC = {"segmentation": "slic", "segmentation_parameters": {"n_segments": 12}}

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.metrics import r2_score
 
-from xai_eval.explainers.lime import LimeSettings, Neighbourhood, explain, fit
-from xai_eval.explainers.perturbation import PerturbedPictures
-from xai_eval.explainers.segmentation import Cut, choose_segmentation, numbered
+from xai_eval.explainers.lime.lime import LimeSettings, Neighbourhood, explain, fit
+from xai_eval.explainers.lime.perturbation import PerturbedPictures
+from xai_eval.explainers.lime.segmentation import Cut, choose_segmentation, numbered
 from xai_eval.metrics.superpixels import pooled
 
 Map = NDArray[np.floating[Any]]

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xai_eval.agreement import iou
 from xai_eval.errors import UsageError, unknown_name
 from xai_eval.metrics.geometry import centre_distance
 from xai_eval.metrics.localisation import hottest
 from xai_eval.metrics.overlap import chance_iou, dice, iou_beyond_chance
 from xai_eval.metrics.superpixels import mask_of_area, pooled, positive_map
+from xai_eval.result.map_similarity import iou
 
 BoolMask = NDArray[np.bool_]
 EQUAL_AREA, HALF, OTSU = "equal_area", "half", "otsu"

@@ -1,9 +1,10 @@
-"""What chance gives a unit, when many are asked at once; `significance.discovery_rates` adjusts for their number."""
+"""What chance gives a unit, and how many discoveries among many units are false."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import false_discovery_control
 
 
 def pooled_p_values(observed: NDArray[np.float64], null: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -23,3 +24,15 @@ def pooled_p_values(observed: NDArray[np.float64], null: NDArray[np.float64]) ->
     reached = len(chance) - np.searchsorted(chance, observed, side="left")
     # The observed labels are one of the shuffles: no p-value is 0 (Phipson and Smyth 2010).
     return np.where(np.isnan(observed), np.nan, (1 + reached) / (1 + len(chance)))
+
+
+def discovery_rates(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Adjust p-values (J,) for their number: those with at most q hold a share of at most q false discoveries.
+
+    Benjamini and Hochberg 1995, as scipy computes it. NaN stays, and does not count.
+    """
+    adjusted = np.full(p_values.shape, np.nan)
+    known = ~np.isnan(p_values)
+    if known.any():
+        adjusted[known] = false_discovery_control(p_values[known], method="bh")
+    return adjusted

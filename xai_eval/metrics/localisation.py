@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xai_eval.agreement import iou
+from xai_eval.result.map_similarity import iou
 
 Map = NDArray[np.floating[Any]]
 BoolMask = NDArray[np.bool_]

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from xai_eval.agreement import iou
+from xai_eval.result.map_similarity import iou
 
 BoolMask = NDArray[np.bool_]
 

@@ -7,8 +7,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from xai_eval.fields import SeedTolerance
 from xai_eval.metrics.superpixels import ROUNDING
+from xai_eval.result.fields import SeedTolerance
 
 # Chance may make two runs of an unchanged explainer differ, in any class or superpixel, once in so many pictures.
 PICTURES_AN_ALARM = 1000

@@ -8,8 +8,8 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from xai_eval.agreement import iou
 from xai_eval.metrics.superpixels import best_superpixels, mask_of
+from xai_eval.result.map_similarity import iou
 
 TOP = 5
 

@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from xai_eval.drift import State, Verdict, pair_cases
-from xai_eval.fields import Field, Heatmap, Label, Mask, Picture, Segments, Table
-from xai_eval.result import Result
+from xai_eval.gate.pairing import pair_cases
+from xai_eval.gate.verdict import State, Verdict
+from xai_eval.result.fields import Field, Heatmap, Label, Mask, Picture, Segments, Table
+from xai_eval.result.result import Result
 
 # The label that warns, in a sentence, that the explained class is not the one that was meant.
 AUDIT = "audit"

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 from xai_eval.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
-    from xai_eval.inputs.classifier import Classifier
-    from xai_eval.inputs.images import ImageSet
-    from xai_eval.inputs.probe_set import ProbeSet
-    from xai_eval.result import Result
+    from xai_eval.inputs.images.labelled import ImageSet
+    from xai_eval.inputs.models.classifier import Classifier
+    from xai_eval.inputs.probes.probe_set import ProbeSet
+    from xai_eval.result.result import Result
 
 Evaluation = Callable[..., "Iterable[Result]"]
-_BUNDLED = ("cams", "lime", "lime_search", "comparison", "hybrid", "dissection")
+_BUNDLED = ("cams", "lime.task", "studies.lime_search", "studies.comparison", "studies.hybrid", "dissection.task")
 _TASKS: dict[str, Task] = {}
 
 

@@ -9,21 +9,21 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from xai_eval.fields import Field, Heatmap, HeatmapTolerance, Table
-from xai_eval.fingerprint import fingerprint_array
 from xai_eval.metrics.localisation import THRESHOLDS, half_cell, iou_sweep
-from xai_eval.result import Case, Result
+from xai_eval.result.fields import Field, Heatmap, HeatmapTolerance, Table
+from xai_eval.result.fingerprint import fingerprint_array
+from xai_eval.result.result import Case, Result
 from xai_eval.tasks import task
-from xai_eval.tasks.asked import check_asked
-from xai_eval.tasks.environment import provenance
-from xai_eval.tasks.known_maps import localisation_stage
-from xai_eval.tasks.map_rows import TABLE_TOLERANCE, map_row
-from xai_eval.tasks.subject import cam_maps, look
+from xai_eval.tasks.image.asked import check_asked
+from xai_eval.tasks.image.environment import provenance
+from xai_eval.tasks.image.map_rows import TABLE_TOLERANCE, map_row
+from xai_eval.tasks.image.subject import cam_maps, look
+from xai_eval.tasks.reference.maps import localisation_stage
 
 if TYPE_CHECKING:
-    from xai_eval.explainers.cams import CamMaps
-    from xai_eval.inputs.classifier import Classifier
-    from xai_eval.inputs.images import ImageSet, LabelledImage
+    from xai_eval.explainers.cam.cams import CamMaps
+    from xai_eval.inputs.images.labelled import ImageSet, LabelledImage
+    from xai_eval.inputs.models.classifier import Classifier
 
 DEFAULT_METHODS = ("gradcam", "scorecam", "ablationcam")
 LIBRARIES = ("torch", "torchvision", "grad-cam", "numpy", "pillow", "opencv-python-headless")
@@ -64,7 +64,7 @@ def cams(
         UsageError: an unknown method, layer or class, a layer without a map, or a seed out of range.
         ModelMisbehaves: the model raises, or returns what is no batch of logits.
     """
-    from xai_eval.explainers.cams import check_methods
+    from xai_eval.explainers.cam.cams import check_methods
 
     methods = check_methods([methods] if isinstance(methods, str) else methods)
     asked = check_asked(classifier, images, layer, target, seed)

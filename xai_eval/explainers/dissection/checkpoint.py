@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pooch
 
+from xai_eval.disk.files import read_json, write_files
 from xai_eval.errors import StorageError
 from xai_eval.explainers.dissection.shard import Shard, shard_document, shard_from_document
-from xai_eval.files import read_json, write_files
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from xai_eval.errors import ModelMisbehaves, UsageError
 from xai_eval.explainers.dissection.study import Dissected
-from xai_eval.inputs.classifier import Classifier
-from xai_eval.inputs.guarded import guarded
-from xai_eval.inputs.outputs import logits
+from xai_eval.inputs.models.classifier import Classifier
+from xai_eval.inputs.models.guarded import guarded
+from xai_eval.inputs.models.outputs import logits
 
 _MAP, _TOKENS, _VECTOR = 4, 3, 2
 

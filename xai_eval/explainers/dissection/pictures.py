@@ -11,9 +11,9 @@ from PIL import Image
 from xai_eval.errors import InputUnavailable, ModelMisbehaves
 from xai_eval.explainers.dissection.seen import SeenPicture, see
 from xai_eval.explainers.dissection.study import Study
-from xai_eval.inputs.guarded import guarded
-from xai_eval.inputs.preprocessing import Preprocessing
-from xai_eval.inputs.probe_set import ProbeImage, ProbeSet
+from xai_eval.inputs.models.guarded import guarded
+from xai_eval.inputs.models.preprocessing import Preprocessing
+from xai_eval.inputs.probes.probe_set import ProbeImage, ProbeSet
 
 
 @dataclass(frozen=True)

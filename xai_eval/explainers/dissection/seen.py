@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from xai_eval.inputs.preprocessing import Preprocessing
-from xai_eval.inputs.probe_set import ProbeImage
+from xai_eval.inputs.models.preprocessing import Preprocessing
+from xai_eval.inputs.probes.probe_set import ProbeImage
 
 THUMBNAIL = 72  # pixels
 _GRID = 4

@@ -12,13 +12,13 @@ from typing import Any
 import torch
 
 from xai_eval.explainers.dissection.netdissect import SHARE
-from xai_eval.explainers.memory_format import best_memory_format
-from xai_eval.inputs.classifier import Classifier
-from xai_eval.inputs.clip import Clip
-from xai_eval.inputs.guarded import guarded
-from xai_eval.inputs.outputs import logits
-from xai_eval.inputs.preprocessing import Preprocessing, prepared_shape
-from xai_eval.inputs.probe_set import ProbeSet
+from xai_eval.explainers.model.memory_format import best_memory_format
+from xai_eval.inputs.clip.clip import Clip
+from xai_eval.inputs.models.classifier import Classifier
+from xai_eval.inputs.models.guarded import guarded
+from xai_eval.inputs.models.outputs import logits
+from xai_eval.inputs.models.preprocessing import Preprocessing, prepared_shape
+from xai_eval.inputs.probes.probe_set import ProbeSet
 
 
 @dataclass(frozen=True, eq=False)

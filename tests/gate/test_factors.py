@@ -1,0 +1,78 @@
+"""What trials say: each state of affairs is made by hand, so the right sentence is known."""
+
+import dataclasses
+
+import pytest
+from synthetic import make_result
+
+from xai_eval.gate.factors import Trial, conclusion, factors, fixed_changes, judge_as_if, table
+from xai_eval.gate.verdict import Change, State, Verdict
+from xai_eval.result.fields import Finding, Severity
+
+CASE = make_result().case
+TORCH = Change("torch", "2.6.0", "2.15.0")
+
+
+def drifted(*severities):
+    findings = tuple(Finding(f"map {i}", each, "rank", "moved") for i, each in enumerate(severities))
+    return Verdict(CASE, State.DRIFT, findings)
+
+
+NOW = Trial((), drifted(Severity.CONCLUSION, Severity.NUMBERS))
+OK = Verdict(CASE, State.OK)
+
+
+@pytest.mark.parametrize(
+    ("trials", "fixed", "expected"),
+    [
+        ([Trial((), OK)], [], "what made it drift is not here"),
+        ([Trial((), OK)], [TORCH], "torch 2.6.0 -> 2.15.0"),
+        ([NOW, Trial(("model",), OK), Trial(("precision",), NOW.verdict)], [], "Cause: model. With nothing else"),
+        ([NOW, Trial(("model",), OK), Trial(("precision",), OK)], [], "Cause: model or precision."),
+        (
+            [NOW, Trial(("model",), NOW.verdict), Trial(("device",), NOW.verdict), Trial(("model", "device"), OK)],
+            [],
+            "Cause: model and device together",
+        ),
+        (
+            [NOW, Trial(("model",), drifted(Severity.NUMBERS)), Trial(("device",), NOW.verdict)],
+            [TORCH],
+            "Cause in part: model (2 findings, 1 when it is put back). The rest is elsewhere. What could not be",
+        ),
+        ([NOW, Trial(("model",), NOW.verdict)], [], "Nothing that could be put back here carries the drift."),
+        ([NOW, Trial(("model",), None, "missing")], [TORCH], "Run the case in an environment with the former versions"),
+    ],
+)
+def test_the_conclusion_follows_from_the_trials(trials, fixed, expected):
+    assert expected in conclusion(trials, fixed)
+
+
+def test_a_factor_is_named_only_where_something_of_it_changed():
+    golden = make_result()
+    assert [each.name for each in factors(golden, golden)] == ["preprocessing"]
+    was = golden.provenance
+    other = dataclasses.replace(
+        was,
+        digests={**was.digests, "weights": "f" * 64},
+        precision={**was.precision, "mkldnn": "other"},
+        versions={**was.versions, "torch": "99"},
+        seed=was.seed + 1,
+        device="Some GPU",
+    )
+    now = dataclasses.replace(golden, provenance=other)
+    names = [each.name for each in factors(now, golden)]
+    assert names == ["model", "preprocessing", "precision", "device", "parameters"]
+    assert [change.what for change in fixed_changes(now, golden)] == ["torch"]
+
+
+def test_a_trial_with_other_parameters_is_judged_field_by_field():
+    golden = make_result()
+    case = dataclasses.replace(golden.case, params={**golden.case.params, "seed": 17})
+    assert judge_as_if(dataclasses.replace(golden, case=case), golden).state is State.OK
+
+
+def test_the_table_says_what_came_of_each_trial():
+    lines = table([NOW, Trial(("model",), OK), Trial(("device",), None, "no such device")])
+    assert lines[0].split() == ["put", "back", "outcome"]
+    assert "conclusion changed, 2 findings" in lines[1]
+    assert lines[2].endswith("as accepted") and lines[3].endswith("not tried: no such device")

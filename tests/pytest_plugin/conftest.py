@@ -1,0 +1,32 @@
+"""Repositories of a user, which have the package installed and nothing else."""
+
+from pathlib import Path
+
+import pytest
+import torch  # noqa: F401 (pytester forgets what a run imports, and torch cannot be imported twice)
+from plugin_suite import ONE_CASE, SUITE, TESTS
+from synthetic import make_result
+
+from xai_eval.store.goldens import Goldens
+
+
+@pytest.fixture
+def repo(pytester, monkeypatch):
+    """A repository with ten explained pictures; `accept` is what a person does between two runs."""
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.delenv("MOVED", raising=False)
+    pytester.makepyfile(test_suite=SUITE.format(tests=TESTS, count=10))
+    return pytester
+
+
+@pytest.fixture
+def nested(repo):
+    """Two tests in two folders, and goldens of both."""
+    repo.makeini("[pytest]\ntestpaths = tests")
+    (repo.path / "test_suite.py").unlink()
+    for name in ("upper", "sub/lower"):
+        file = repo.path / "tests" / f"{name.replace('/', '/test_') if '/' in name else f'test_{name}'}.py"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(ONE_CASE.format(name=Path(name).name))
+        Goldens(repo.path / "golden").store(make_result(f"{Path(name).name}.jpg"), "looked")
+    return repo

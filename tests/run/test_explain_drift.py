@@ -1,0 +1,160 @@
+"""`xai-eval explain-drift` on drifts whose cause is known because it was put in."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from xai_eval.cli.main import main
+from xai_eval.errors import UsageError
+from xai_eval.inputs.images.images import load_images
+from xai_eval.result.result import Case, Provenance, Result
+from xai_eval.run.restore import golden_arguments
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """Two scenes as files, larger than the model's input, so that they have to be resized."""
+    folder = tmp_path_factory.mktemp("pictures") / "drawn"
+    folder.mkdir()
+    for index, image in enumerate(load_images("scenes").images[:2]):
+        Image.fromarray(image.pixels).resize((150, 120), Image.Resampling.BICUBIC).save(folder / f"{index}.png")
+    return folder
+
+
+@pytest.fixture
+def here(tmp_path, pictures, monkeypatch, capsys):
+    """A place with goldens of Grad-CAM for the pictures; gives a function that runs the command line."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CI", raising=False)
+
+    def call(*arguments, expected=0):
+        capsys.readouterr()
+        assert main(list(arguments)) == expected
+        return capsys.readouterr()
+
+    run = ["run", "cams", "--methods", "gradcam", "--images", str(pictures), "--device", "cpu", "--quiet"]
+    call(*run)
+    call("accept", "--all", "--reason", "the first ones")
+    call.run = run
+    return call
+
+
+def test_another_model_is_the_cause(here):
+    here(*here.run, "--model", "scenes:places", expected=1)
+    said = here("explain-drift", "0.png").out
+    assert "Cause: model. With nothing else put back, the case is as accepted." in said
+    assert said.startswith("cams/drawn-0-png-")
+
+
+def test_a_library_that_prepares_differently_is_told_from_its_recipe(here, monkeypatch):
+    """Nothing recorded changed but what torchvision makes of it: antialias was switched on in its release 0.17."""
+    from torchvision.transforms import functional as F
+
+    stock = F.resize
+
+    def coarse(picture, size, *args, **kwargs):
+        smaller = (picture.width * 96 // 120, 96)  # of 150 x 120 pixels
+        return stock(picture.resize(smaller, Image.Resampling.NEAREST), size)
+
+    monkeypatch.setattr(F, "resize", coarse)
+    said = here(*here.run, expected=1).out
+    assert "input tensor" in said
+    assert "Cause: preprocessing." in here("explain-drift", "1.png").out
+
+
+def test_two_causes_are_told_from_one(here, monkeypatch):
+    from torchvision.transforms import functional as F
+
+    monkeypatch.setattr(F, "normalize", lambda tensor, mean, std, inplace=False: tensor * 0.2)
+    here(*here.run, "--model", "scenes:places", expected=1)
+    assert "Cause: model and preprocessing together" in here("explain-drift", "0.png").out
+
+
+def test_another_layer_is_put_back(here):
+    here(*here.run, "--layer", "layer3.1", expected=1)
+    said = here("explain-drift", "0.png").out
+    assert "Cause: parameters." in said
+
+
+def test_code_is_what_remains(here, monkeypatch):
+    """The library itself, wrong in a way that nothing recorded tells."""
+    import pytorch_grad_cam
+
+    stock = pytorch_grad_cam.GradCAM.get_cam_weights
+    monkeypatch.setattr(
+        pytorch_grad_cam.GradCAM, "get_cam_weights", lambda self, *args: np.roll(stock(self, *args), 1, axis=1)
+    )
+    here(*here.run, expected=1)
+    said = here("explain-drift", "0.png").out
+    assert "Nothing that could be put back here carries the drift. Nothing else is recorded to have changed" in said
+
+
+def test_precision_flags_come_back_as_they_were(here):
+    golden = next(here_path for here_path in sorted(__import__("pathlib").Path("golden").rglob("result.json")))
+    assert golden.exists()
+    before = torch.backends.mkldnn.enabled
+    torch.backends.mkldnn.enabled = not before
+    try:
+        here(*here.run)
+        said = here("explain-drift", "0.png").out
+        assert torch.backends.mkldnn.enabled is not before
+    finally:
+        torch.backends.mkldnn.enabled = before
+    assert "precision" in said and "as accepted" in said
+
+
+def test_what_is_not_drifting_here_is_said(here):
+    said = here("explain-drift", "0.png").out
+    assert "Computed again here the case is as accepted" in said
+
+
+def test_without_a_golden_there_is_nothing_to_explain(here):
+    shutil.rmtree("golden")
+    assert "there is no golden for cams/drawn-0-png" in here("explain-drift", "0.png", expected=2).err
+
+
+def test_a_case_that_no_run_obtained_is_unknown(here):
+    assert "unknown case" in here("explain-drift", "9.png", expected=2).err
+
+
+def test_the_run_says_how_it_was_asked(here, pictures):
+    request = json.loads(Path("reports/run.json").read_text())["requests"]["cams"]
+    assert request == {"model": None, "images": str(pictures), "device": "cpu", "params": {"methods": ["gradcam"]}}
+
+
+LIME = {"segmentation": {"name": "slic", "n_segments": 50}, "num_samples": 100}
+QUICKSHIFT = {**LIME, "segmentation": {"name": "quickshift"}}
+TWO = {"layers": [["layer3"], ["layer3"]]}
+GRID = {"grid": {"num_samples": [100]}}
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "accepted", "expected"),
+    [
+        (LIME, {**LIME, "num_samples": 200}, ["seed", "num_samples"], {"seed": 3, "num_samples": 100}),
+        (
+            LIME,
+            QUICKSHIFT,
+            ["segmentation", "segmentation_parameters"],
+            {"segmentation": "slic", "segmentation_parameters": {"n_segments": 50}},
+        ),
+        ({"policy": {"name": "otsu", "area": 0.1}}, {}, ["policy", "area"], {"policy": "otsu", "area": 0.1}),
+        (TWO, {"layers": [["layer4"], ["layer4"]]}, ["layers"], {"layers": ["layer3"]}),
+        (GRID, {"grid": {}}, ["grid"], GRID),
+    ],
+)
+def test_parameters_are_turned_back_into_arguments(was, now, accepted, expected):
+    golden = Result(Case("lime", "m", "photos/a", was), {}, provenance=Provenance(seed=3))
+    assert golden_arguments(Case("lime", "m", "photos/a", now), golden, accepted) == expected
+
+
+@pytest.mark.parametrize("name", ["clip", "probe"])
+def test_a_parameter_that_is_not_fully_recorded_is_refused(name):
+    golden = Result(Case("lime", "m", "photos/a", {name: {"model": "x"}}), {})
+    with pytest.raises(UsageError, match=f"the recorded {name} cannot be turned back"):
+        golden_arguments(Case("lime", "m", "photos/a", {}), golden, ["clip"])

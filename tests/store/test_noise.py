@@ -1,0 +1,73 @@
+import json
+import math
+
+import pytest
+
+from xai_eval.disk.signed import sign
+from xai_eval.errors import StorageError
+from xai_eval.store.noise import NOISE_FILE, Floor, Noise
+
+NOISE = Noise(
+    golden="a" * 64,
+    distances={
+        "gradcam": {"largest difference": {"stored": 2e-4, "float64": 3e-4}},
+        "label": {"label": {"stored": 0.0}},
+    },
+    shifts={"gradcam": {"mean": {"float64": -3e-5}}},
+    stages={"logits": {"1 thread": math.inf}},
+    unmeasured={"mkldnn off": "RuntimeError: no"},
+    versions={"torch": "2.11.0"},
+)
+
+
+def test_what_is_saved_is_loaded(tmp_path):
+    NOISE.save(tmp_path)
+    assert Noise.load(tmp_path) == NOISE
+    first = (tmp_path / NOISE_FILE).read_bytes()
+    NOISE.save(tmp_path)
+    assert (tmp_path / NOISE_FILE).read_bytes() == first
+    assert [path.name for path in tmp_path.iterdir()] == [NOISE_FILE]
+
+
+def test_floors_are_the_worst_and_unsigned():
+    assert NOISE.floor("gradcam", "largest difference") == Floor(3e-4, "float64")
+    assert NOISE.shift_floor("gradcam", "mean") == Floor(3e-5, "float64")
+    assert NOISE.stage_floor("logits") == Floor(math.inf, "1 thread")
+    assert NOISE.floor("gradcam", "x") is None is NOISE.shift_floor("x", "y") is NOISE.stage_floor("x")
+
+
+def test_a_golden_without_noise_has_none(tmp_path):
+    assert Noise.load(tmp_path) is None
+
+
+def edited(document, **changes):
+    return json.dumps({**document, **changes})
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda d: "{",
+        lambda d: "[]",
+        lambda d: edited(d, golden="b" * 64),
+        lambda d: edited(d, stages=None),
+        lambda d: edited(d, schema=1),
+        lambda d: "",
+    ],
+)
+def test_what_was_edited_or_cut_short_is_an_error(tmp_path, spoil):
+    NOISE.save(tmp_path)
+    path = tmp_path / NOISE_FILE
+    path.write_text(spoil(json.loads(path.read_text())))
+    with pytest.raises(StorageError, match="calibrate"):
+        Noise.load(tmp_path)
+
+
+def test_what_was_signed_by_hand_is_an_error_too(tmp_path):
+    NOISE.save(tmp_path)
+    document = json.loads((tmp_path / NOISE_FILE).read_text())
+    for wrong in ({"stored": "much"}, ["much"], [0.0] * 9, 3, None):
+        forged = sign({**document, "distances": {"gradcam": {"mean": wrong}}})
+        (tmp_path / NOISE_FILE).write_text(json.dumps(forged))
+        with pytest.raises(StorageError, match="calibrate"):
+            Noise.load(tmp_path)

@@ -1,0 +1,82 @@
+"""What `xai-eval explain-drift` does: compute a case again, factor by factor, and say what carries the drift."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from xai_eval.cli.options import given_parameters
+from xai_eval.errors import InputUnavailable, UsageError
+from xai_eval.gate.accept import obtained_case
+from xai_eval.gate.factors import Factor, Trial, conclusion, factors, fixed_changes, judge_as_if, table
+from xai_eval.gate.judge_run import Judged, judge_run
+from xai_eval.gate.pairing import pair_cases
+from xai_eval.result.result import Result
+from xai_eval.store.goldens import Goldens
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from xai_eval.run.restore import Asked
+
+
+def explain_drift(options: argparse.Namespace, goldens: Goldens) -> list[str]:
+    """Return what the trials of a case gave, in lines of text.
+
+    Raises:
+        UsageError: no such case, no golden for it, or it cannot be computed as it was asked for.
+        InputUnavailable: its model or picture is missing.
+        ModelMisbehaves: its model raises, or returns what cannot be explained.
+    """
+    from xai_eval.run.restore import compute_again
+
+    judged = judge_run(options.results, goldens)
+    obtained = judged.results[obtained_case(options.case, judged)]
+    golden = _golden_of(obtained, judged)
+    compute = partial(compute_again, _asked(options, judged, obtained), obtained.case, golden)
+    trials = list(_trials(compute, golden, factors(obtained, golden)))
+    return [obtained.case.key, *table(trials), conclusion(trials, fixed_changes(obtained, golden))]
+
+
+def _trials(compute: Callable[[Sequence[str]], Result], golden: Result, found: Sequence[Factor]) -> Iterator[Trial]:
+    yield Trial((), judge_as_if(compute(()), golden))
+    possible = []
+    for factor in found:
+        trial = _trial(compute, golden, (factor.name,))
+        possible += [factor.name] if trial.verdict else []
+        yield trial
+    if len(possible) > 1:
+        yield _trial(compute, golden, possible)
+
+
+def _trial(compute: Callable[[Sequence[str]], Result], golden: Result, restored: Sequence[str]) -> Trial:
+    try:
+        return Trial(tuple(restored), judge_as_if(compute(restored), golden))
+    except (UsageError, InputUnavailable) as error:
+        return Trial(tuple(restored), None, str(error).rstrip("."))
+
+
+def _golden_of(obtained: Result, judged: Judged) -> Result:
+    pairs = pair_cases([r.case for r in judged.results.values()], [g.case for g in judged.goldens.values()])
+    key = pairs[obtained.case.key]
+    if key is None:
+        raise UsageError(f"there is no golden for {obtained.case.key}: nothing has drifted yet.")
+    return judged.goldens[key]
+
+
+def _asked(options: argparse.Namespace, judged: Judged, obtained: Result) -> Asked:
+    """How the run asked for the case, with what is given now in place of it."""
+    from xai_eval.run.restore import Asked
+
+    task = obtained.case.task
+    request = judged.record.requests.get(task, {})
+    return Asked(
+        task,
+        options.model or request.get("model"),
+        options.images or request.get("images"),
+        options.device or request.get("device", "auto"),
+        {**request.get("params", {}), **given_parameters(options)},
+        options.old_model,
+    )

@@ -1,0 +1,290 @@
+"""The command line, a thin door: parse, call, print, exit."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from xai_eval.cli.options import build_parser, given_parameters
+from xai_eval.disk.files import accessible, exists
+from xai_eval.disk.lock import locked
+from xai_eval.errors import StorageError, UsageError, XaiEvalError, one_line
+from xai_eval.gate.accept import accept, unused_goldens
+from xai_eval.gate.judge_run import Judged, judge_by_run, judge_run
+from xai_eval.store.goldens import Goldens
+from xai_eval.store.quarantine import read_quarantine
+from xai_eval.store.runs import check_results
+
+if TYPE_CHECKING:
+    from xai_eval.result.result import Result
+
+EXIT_OK, EXIT_DRIFT, EXIT_NOTHING = 0, 1, 3
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    options = build_parser().parse_args(arguments)
+    try:
+        return _COMMANDS[options.command](options)
+    except XaiEvalError as error:
+        print(f"xai-eval: error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("xai-eval: interrupted", file=sys.stderr)
+        return 130
+    except (Exception, SystemExit) as error:
+        # Whatever nobody foresaw is no drift, and no success either.
+        traceback.print_exc()
+        print(f"xai-eval: error: unexpected {one_line(error)}. The traceback is above.", file=sys.stderr)
+        return EXIT_NOTHING
+
+
+def _run(options: argparse.Namespace) -> int:
+    _let_threads_sleep()
+    from xai_eval.report.stale import remove_report
+    from xai_eval.run.evaluate import plan, run
+    from xai_eval.tasks.progress import shown
+
+    goldens = _goldens(options)
+    read_quarantine(goldens.folder)  # what is wrong with it is said before anything is computed
+    plans = [
+        plan(name, model=options.model, images=options.images, device=options.device, params=own)
+        for name, own in _asked(options).items()
+    ]
+    with locked(options.out), nullcontext() if options.quiet else shown():
+        check_results(options.out)
+        remove_report(options.out)
+        run(plans, options.out, _progress if not options.quiet else _silent)
+        judged = judge_run(options.out, goldens)
+        told = _try_to_report(options.out, goldens, judged)
+        return _print_verdicts(judged, options, told, failing=("drift", "incomparable", "error"))
+
+
+def _asked(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """Return the tasks that are asked for, each with its parameters."""
+    from xai_eval.tasks import all_tasks, find_task
+
+    names = list(dict.fromkeys(options.task or all_tasks()))
+    given = given_parameters(options)
+    for name in given:
+        if not any(name in find_task(each).parameters for each in names):
+            raise UsageError(f"--{name.replace('_', '-')} is no parameter of {' or '.join(names)}.")
+    return {name: {k: v for k, v in given.items() if k in find_task(name).parameters} for name in names}
+
+
+def _explain_drift(options: argparse.Namespace) -> int:
+    _let_threads_sleep()
+    from xai_eval.cli.explain import explain_drift
+
+    print("\n".join(explain_drift(options, _goldens(options))))
+    return EXIT_OK
+
+
+def _let_threads_sleep() -> None:
+    """Set what is read when torch is imported.
+
+    Threads that spin while they wait make small networks ten times slower as soon as another process wants the same
+    cores.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def _calibrate(options: argparse.Namespace) -> int:
+    from xai_eval.tasks.progress import shown
+
+    _let_threads_sleep()
+    from xai_eval.gate.accept import keep, refuse_calibration_under_ci
+    from xai_eval.report.text.calibration import calibration_lines
+    from xai_eval.run.calibrate import calibrate_task
+
+    refuse_calibration_under_ci()  # before hours of computing
+    goldens = _goldens(options)
+    measured = []
+    for name, params in _asked(options).items():
+        with nullcontext() if options.quiet else shown():
+            announce = _silently if options.quiet else partial(_announce, name)
+            measured += calibrate_task(name, options.model, options.images, options.device, params, announce)
+    kept = keep([(each.plain, each.noise) for each in measured], goldens)
+    print("\n".join(calibration_lines(kept, {each.plain.case.key: each.noise for each in measured})))
+    if not kept.stored:
+        return EXIT_NOTHING
+    return EXIT_DRIFT if kept.drifted or kept.overall.misfits else EXIT_OK
+
+
+def _check(options: argparse.Namespace) -> int:
+    from xai_eval.report.text.pull_request import publish
+
+    goldens = _goldens(options)
+    judged = judge_run(options.results, goldens)
+    told = _try_to_report(options.results, goldens, judged)
+    publish(judged.verdicts, told if isinstance(told, Path) else None)
+    return _print_verdicts(judged, options, told)
+
+
+def _goldens(options: argparse.Namespace) -> Goldens:
+    with accessible(options.golden):
+        if exists(options.golden) and not options.golden.is_dir():
+            raise UsageError(f"--golden {options.golden} is a file; expected the folder of goldens.")
+    return Goldens(options.golden)
+
+
+def _write_report(folder: Path, goldens: Goldens, judged: Judged) -> Path:
+    from xai_eval.report.write import write_report
+
+    arguments = folder, judged.record, judged.results, judged.goldens, judged.verdicts
+    return write_report(*arguments, golden=goldens.folder, overall=judged.overall)
+
+
+def _try_to_report(folder: Path, goldens: Goldens, judged: Judged) -> Path | StorageError:
+    """Write the page, or return why it cannot be written: the verdicts are worth hours, and no less without it."""
+    try:
+        return _write_report(folder, goldens, judged)
+    except StorageError as error:
+        return error
+
+
+def _print_verdicts(
+    judged: Judged,
+    options: argparse.Namespace,
+    page: Path | StorageError | None,
+    failing: Sequence[str] | None = None,
+) -> int:
+    """Print, and return the exit code: where all is well, that of a page that could not be written.
+
+    `failing` names the states that fail; all but ok if it is None.
+    """
+    from xai_eval.report.text.summary import explain_line, summary_lines
+    from xai_eval.report.text.verdicts import verdicts_document
+
+    if options.json:
+        print(json.dumps(verdicts_document(judged.verdicts, judged.record, judged.overall), indent=1))
+    else:
+        lines = summary_lines(judged.verdicts, judged.overall)
+        if isinstance(page, Path):
+            lines += [
+                *explain_line(judged.verdicts, judged.record.requests, page.parent, options.golden),
+                f"page: {page}",
+            ]
+        print("\n".join(lines))
+    if isinstance(page, StorageError):
+        print(f"xai-eval: error: no report could be written. {page}", file=sys.stderr)
+    if not judged.measured:
+        return EXIT_NOTHING
+    failed = [v for v in judged.verdicts if v.failed and (failing is None or v.state in failing or v.overdue)]
+    if failed or judged.overall.failed:
+        return EXIT_DRIFT
+    return page.exit_code if isinstance(page, StorageError) else EXIT_OK
+
+
+def _diff(options: argparse.Namespace) -> int:
+    judged = judge_by_run(options.results_b, options.results_a)
+    return _print_verdicts(judged, options, None)
+
+
+def _accept(options: argparse.Namespace) -> int:
+    goldens = _goldens(options)
+    judged = judge_run(options.results, goldens)
+    accepted = accept(judged, goldens, options.case, everything=options.all, reason=options.reason, bulk=options.bulk)
+    for key in accepted:
+        print(f"accepted {key}")
+    print(f"{len(accepted)} goldens changed in {options.golden}")
+    return EXIT_OK
+
+
+def _log(options: argparse.Namespace) -> int:
+    from xai_eval.report.text.log import history_lines
+
+    key, history = _goldens(options).history(options.case)
+    print("\n".join([key, *history_lines(history)]))
+    return EXIT_OK
+
+
+def _prune(options: argparse.Namespace) -> int:
+    goldens = _goldens(options)
+    unused = unused_goldens(judge_run(options.results, goldens))
+    with goldens.locked() if unused and not options.dry_run else nullcontext():
+        for key in unused:
+            if not options.dry_run:
+                goldens.remove(key)
+            print(f"{'would prune' if options.dry_run else 'pruned'} {key}")
+    print(f"{len(unused)} unused goldens in {options.golden}")
+    return EXIT_OK
+
+
+def _report(options: argparse.Namespace) -> int:
+    goldens = _goldens(options)
+    print(_write_report(options.results, goldens, judge_run(options.results, goldens)))
+    return EXIT_OK
+
+
+def _list(options: argparse.Namespace) -> int:
+    from xai_eval.tasks import all_tasks
+
+    tasks = [
+        {
+            "task": t.name,
+            "model": t.model,
+            "images": t.images,
+            "parameters": list(t.parameters),
+            "summary": t.summary,
+        }
+        for t in all_tasks().values()
+    ]
+    if options.json:
+        print(json.dumps(tasks, indent=1))
+        return EXIT_OK
+    for each in tasks:
+        print(f"{each['task']}: {each['summary']}")
+        print(f"  model {each['model']}, images {each['images']}, parameters {', '.join(each['parameters'])}")
+    return EXIT_OK
+
+
+def _fetch(options: argparse.Namespace) -> int:
+    from xai_eval.inputs.downloads import downloads, fetch
+
+    if not options.name:
+        print("\n".join(downloads()))
+    for name in options.name:
+        print(f"{name}: {fetch(name)}")
+    return EXIT_OK
+
+
+def _progress(results: Iterator[Result], total: int, name: str) -> Iterator[Result]:
+    from tqdm import tqdm
+
+    yield from tqdm(results, total=total, desc=name, unit="case", file=sys.stderr)
+
+
+def _announce(task: str, condition: str) -> None:
+    print(f"{task}: {condition}", file=sys.stderr, flush=True)
+
+
+def _silently(condition: str) -> None:
+    pass
+
+
+def _silent(results: Iterator[Result], total: int, name: str) -> Iterator[Result]:
+    yield from results
+
+
+_COMMANDS = {
+    "run": _run,
+    "calibrate": _calibrate,
+    "check": _check,
+    "explain-drift": _explain_drift,
+    "diff": _diff,
+    "accept": _accept,
+    "log": _log,
+    "prune": _prune,
+    "report": _report,
+    "list": _list,
+    "fetch": _fetch,
+}

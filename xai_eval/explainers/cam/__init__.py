@@ -1,0 +1,1 @@
+"""Class activation maps: pytorch-grad-cam's methods on any classifier."""

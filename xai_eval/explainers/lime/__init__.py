@@ -1,0 +1,1 @@
+"""LIME: the library's own surrogate on shared, batched predictions."""

@@ -1,0 +1,211 @@
+"""LIME of pictures by lime's own `lime_image`, with its loop over samples run on the model's device.
+
+Ribeiro, Singh and Guestrin 2016; lime, `lime_image.py` and `lime_base.py`. The library cuts the picture, draws the
+samples' seed, weighs them and fits every surrogate; only `data_labels`, which copies the picture for every sample in
+Python, is replaced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from lime.lime_image import LimeImageExplainer
+from numpy.typing import NDArray
+from sklearn.metrics import pairwise_distances
+
+from xai_eval.errors import UsageError
+from xai_eval.explainers.lime.perturbation import PerturbedPictures
+from xai_eval.explainers.lime.segmentation import NONE, Cut, numbered
+
+
+@dataclass(frozen=True)
+class LimeSettings:
+    """Arguments of `explain_instance`, with lime's own defaults."""
+
+    num_samples: int = 1000
+    top_labels: int = 5
+    num_features: int = 100_000
+    batch_size: int = 10
+
+    def __post_init__(self) -> None:
+        for name, least in (("num_samples", 2), ("top_labels", 1), ("num_features", 1), ("batch_size", 1)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < least:
+                raise UsageError(f"{name} of lime is {value!r}; expected a whole number, at least {least}.")
+
+
+@dataclass(frozen=True, eq=False)
+class Neighbourhood:
+    """What lime fits its surrogates to.
+
+    Attributes:
+        segments: number of the superpixel of each pixel, from 0 without gaps, (h, w).
+        samples: 1 where a superpixel is kept, 0 where it is hidden, (N, F); the first row keeps all.
+        probabilities: the model's, (N, C).
+    """
+
+    segments: NDArray[np.int64]
+    samples: NDArray[np.int64]
+    probabilities: NDArray[np.float32]
+
+    def first(self, count: int) -> Neighbourhood:
+        """The neighbourhood of a run with fewer samples and the same seed: lime draws them row by row."""
+        return Neighbourhood(self.segments, self.samples[:count], self.probabilities[:count])
+
+
+@dataclass(frozen=True, eq=False)
+class Surrogate:
+    """The linear model that stands in for one class.
+
+    Attributes:
+        label: index of the class.
+        weights: one a superpixel, (F,) float64; 0 for those that `num_features` leaves out.
+        intercept: prediction with everything hidden.
+        r2: share of the variance of the samples, weighted by their nearness, that it explains.
+        prediction: what it predicts for the whole picture.
+    """
+
+    label: int
+    weights: NDArray[np.float64]
+    intercept: float
+    r2: float
+    prediction: float
+
+
+@dataclass(frozen=True, eq=False)
+class LimeExplanation:
+    """One run of lime. `surrogates` are those of the top classes, best first, and of what else was asked for."""
+
+    neighbourhood: Neighbourhood
+    surrogates: Mapping[int, Surrogate]
+
+
+def explain(
+    pixels: NDArray[np.uint8],
+    pictures: PerturbedPictures,
+    segmentation: Cut,
+    settings: LimeSettings,
+    *,
+    labels: Sequence[int] = (),
+    seeds: Sequence[int] = (0,),
+) -> tuple[LimeExplanation, ...]:
+    """Explain a picture by lime, once a seed; a new explainer each time, because a reused one answers differently.
+
+    Args:
+        pixels: the picture as the model sees it, (H, W, 3).
+        pictures: predicts perturbed pictures; what it knows is shared by all seeds.
+        segmentation: cuts the picture, once: superpixels are those of the first seed, so that weights can be
+            compared.
+        settings: arguments of lime.
+        labels: classes to explain besides the top ones.
+        seeds: seeds of the samples.
+
+    Raises:
+        UsageError: the segmentation fails.
+        ModelMisbehaves: the model returns no probabilities.
+    """
+    explanations: list[LimeExplanation] = []
+    for seed in seeds:
+        # The library calls it with the picture; from the second seed on the answer is known.
+        known = explanations[0].neighbourhood.segments if explanations else None
+        cut = None if segmentation.name == NONE else segmentation
+        explanations.append(
+            _explain_once(pixels, pictures, cut if known is None else lambda _, k=known: k, settings, labels, seed)
+        )
+    return tuple(explanations)
+
+
+def fit(neighbourhood: Neighbourhood, label: int, num_features: int, regressor: Any = None) -> Surrogate:
+    """Fit the surrogate of one class to a neighbourhood by the library's own `LimeBase`.
+
+    Args:
+        neighbourhood: of one run, or the first rows of a longer one.
+        label: index of the class.
+        num_features: the most superpixels that may get a weight.
+        regressor: in place of the library's ridge regression, as in its `explain_instance`; it is given all
+            superpixels in their order.
+    """
+    samples = neighbourhood.samples
+    distances = pairwise_distances(samples, samples[:1], metric="cosine").ravel()
+    answer = LimeImageExplainer(random_state=0).base.explain_instance_with_data(
+        samples,
+        neighbourhood.probabilities,
+        distances,
+        label,
+        num_features,
+        # The library's own choice hands over the superpixels in an order that a regressor cannot know.
+        feature_selection="auto" if regressor is None else "none",
+        model_regressor=regressor,
+    )
+    return _surrogate(label, samples.shape[1], answer)
+
+
+def _explain_once(
+    pixels: NDArray[np.uint8],
+    pictures: PerturbedPictures,
+    segmentation: Any,
+    settings: LimeSettings,
+    labels: Sequence[int],
+    seed: int,
+) -> LimeExplanation:
+    explainer = _Explainer(seed, pictures)
+    explainer.explain_instance(
+        pixels,
+        None,
+        top_labels=settings.top_labels,
+        num_features=settings.num_features,
+        num_samples=settings.num_samples,
+        segmentation_fn=segmentation,
+    )
+    assert explainer.neighbourhood is not None
+    surrogates = dict(reversed(explainer.fitted.items()))  # the library begins with the least of the top classes
+    for label in labels:
+        if label not in surrogates:
+            surrogates[label] = fit(explainer.neighbourhood, label, settings.num_features)
+    return LimeExplanation(explainer.neighbourhood, surrogates)
+
+
+class _Explainer(LimeImageExplainer):  # type: ignore[misc]
+    """The library's explainer, for one call, whose samples are predicted by `pictures`; keeps what it fits."""
+
+    def __init__(self, seed: int, pictures: PerturbedPictures) -> None:
+        super().__init__(random_state=seed)
+        self.neighbourhood: Neighbourhood | None = None
+        self.fitted: dict[int, Surrogate] = {}
+        self._pictures = pictures
+        self._fit, self.base.explain_instance_with_data = self.base.explain_instance_with_data, self._keep
+
+    def data_labels(
+        self,
+        image: NDArray[Any],
+        fudged_image: NDArray[Any],
+        segments: NDArray[Any],
+        classifier_fn: Any,
+        num_samples: int,
+        batch_size: int = 10,
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Draw samples (N, F) as the library does, and predict them: probabilities (N, C)."""
+        segments = numbered(segments)  # the library's own segmentation may begin at 1 one day
+        count = int(segments.max()) + 1
+        samples = self.random_state.randint(0, 2, num_samples * count).reshape(num_samples, count)
+        samples[0] = 1
+        predicted = self._pictures.probabilities(image, fudged_image, segments, samples)
+        self.neighbourhood = Neighbourhood(segments, samples, predicted)
+        return samples, predicted
+
+    def _keep(self, data: Any, labels: Any, distances: Any, label: int, *rest: Any, **options: Any) -> Any:
+        # The library itself keeps R2 and prediction of the last class only.
+        answer = self._fit(data, labels, distances, label, *rest, **options)
+        self.fitted[int(label)] = _surrogate(int(label), data.shape[1], answer)
+        return answer
+
+
+def _surrogate(label: int, count: int, answer: Any) -> Surrogate:
+    intercept, pairs, r2, prediction = answer
+    weights = np.zeros(count)
+    for superpixel, weight in pairs:
+        weights[superpixel] = weight
+    return Surrogate(label, weights, float(intercept), float(r2), float(np.ravel(prediction)[0]))

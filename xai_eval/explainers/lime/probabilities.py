@@ -1,0 +1,64 @@
+"""Ask a classifier for the probabilities of many altered views of one picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from xai_eval.errors import ModelMisbehaves
+from xai_eval.explainers.model.memory_format import best_memory_format
+from xai_eval.inputs.models.classifier import Classifier
+from xai_eval.inputs.models.guarded import guarded
+from xai_eval.inputs.models.outputs import logits
+
+# How far the sum of a row of probabilities in single precision strays from 1 over thousands of classes.
+_ROUNDING = 1e-3
+
+Predict = Callable[[torch.Tensor], torch.Tensor]
+
+
+def probabilities(classifier: Classifier) -> Predict:
+    """Return a function from views, uint8 (N, H, W, 3), to probabilities (N, C) on the model's device.
+
+    The function raises ModelMisbehaves where the model raises, returns no finite logits, or returns probabilities: a
+    softmax of probabilities is nearly flat, and so would be every explanation of it.
+    """
+    layouts: list[torch.memory_format] = []
+
+    def predict(views: torch.Tensor) -> torch.Tensor:
+        with torch.inference_mode(), guarded(classifier.name, views.shape):
+            batch = classifier.preprocess.from_view(views.to(classifier.device))
+            if not layouts:
+                layouts.append(best_memory_format(classifier.module, batch[:1]))
+            scores = logits(classifier, batch.contiguous(memory_format=layouts[0]))
+        # A single class has nothing to sum up: its logit may well be 1.
+        if scores.shape[1] > 1 and _are_probabilities(scores):
+            raise ModelMisbehaves(
+                f"{classifier.name} returns probabilities (rows within [0, 1] that sum to 1); expected logits. "
+                "Take the softmax off the end of the model: it is applied where probabilities are needed."
+            )
+        return scores.softmax(dim=1)
+
+    return predict
+
+
+def check_probabilities(rows: torch.Tensor, name: str = "the prediction function") -> torch.Tensor:
+    """Return `rows` (N, C) if every one is a distribution.
+
+    Raises:
+        ModelMisbehaves: it is not, most likely because the function returns logits. LIME would fit them without a
+            word, and its weights and R2 would mean something else.
+    """
+    if not _are_probabilities(rows):
+        least, most = float(rows.min()), float(rows.max())
+        raise ModelMisbehaves(
+            f"{name} returned values from {least:.3g} to {most:.3g} whose rows sum to {float(rows[0].sum()):.3g}; "
+            "expected probabilities, in [0, 1] with the sum 1. If these are logits, apply a softmax."
+        )
+    return rows
+
+
+def _are_probabilities(rows: torch.Tensor) -> bool:
+    within = bool((rows >= 0).all()) and bool((rows <= 1 + _ROUNDING).all())
+    return within and bool(((rows.sum(dim=1) - 1).abs() < _ROUNDING).all())

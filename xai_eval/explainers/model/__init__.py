@@ -1,0 +1,1 @@
+"""What every explainer does to a model and has to leave as it came."""

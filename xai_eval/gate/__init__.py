@@ -1,0 +1,1 @@
+"""Decides: verdicts on cases and on whole runs. Needs no torch."""

@@ -1,0 +1,171 @@
+"""Where goldens live, and the only two ways to change them: `accept` and `prune`."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from xai_eval.errors import UsageError
+from xai_eval.gate.judge import judge
+from xai_eval.gate.judge_run import Judged
+from xai_eval.gate.verdict import State, Verdict
+from xai_eval.gate.whole_run import Overall, look_over
+from xai_eval.result.result import Result, stored_digest
+from xai_eval.store.goldens import Goldens, case_of_folder, resolve
+from xai_eval.store.history import NOT_JUDGED, Overruled
+from xai_eval.store.noise import Noise, load_noises
+
+# More than a person looks at one by one.
+MANY = 20
+
+
+def accept(
+    judged: Judged, goldens: Goldens, keys: Sequence[str], *, everything: bool, reason: str, bulk: bool = False
+) -> list[str]:
+    """Make results the goldens of their cases, recording who, when, why, and over which verdict.
+
+    Args:
+        judged: the run that obtained them.
+        goldens: where they go.
+        keys: case keys; a key without its hash, or the input's name, is enough where it is unambiguous.
+        everything: accept all results of the run instead.
+        reason: why this is right; kept beside the golden.
+        bulk: more goldens than `MANY` may change at once.
+
+    Returns:
+        The keys of the goldens that changed; results that equal their golden are left alone.
+
+    Raises:
+        UsageError: under CI, without a reason, without cases, for an unknown case or one whose result cannot be read,
+            of an incomplete run, all of a damaged one, or more than `MANY` without `bulk`.
+    """
+    refuse_under_ci("accepting is refused where CI is set: a person accepts, after looking at the pictures.")
+    if not reason.strip():
+        raise UsageError('accepting needs a reason: --reason "why the new explanation is right".')
+    if everything == bool(keys):
+        raise UsageError(
+            "name the cases to accept, or --all, not both." if keys else "name a case to accept, or --all."
+        )
+    if judged.gap:
+        raise UsageError(
+            f"the run is incomplete ({judged.gap}), so accepting is refused: run it to the end, or run only what can "
+            "be measured here."
+        )
+    if everything:
+        _require_readable(judged, "--all")
+    chosen = list(judged.results) if everything else [obtained_case(key, judged) for key in keys]
+    verdicts = {v.case.key: v for v in judged.verdicts}
+    accepted = [key for key in dict.fromkeys(chosen) if _differs(key, verdicts.get(key), judged)]
+    if len(accepted) > MANY and not bulk:
+        raise UsageError(
+            f"{len(accepted)} goldens would change at once, more than {MANY}, and nobody looks at so many one by one: "
+            "name those you looked at, or add --bulk."
+        )
+    with goldens.locked() if accepted else contextlib.nullcontext():
+        for key in accepted:
+            goldens.store(judged.results[key], reason.strip(), _overruled(verdicts.get(key)))
+    return accepted
+
+
+def _overruled(verdict: Verdict | None) -> Overruled:
+    if verdict is None:
+        return NOT_JUDGED
+    severity = verdict.severity.label if verdict.severity else ""
+    return Overruled(str(verdict.state), severity, verdict.sentence)
+
+
+def refuse_under_ci(sentence: str) -> None:
+    """Raise UsageError with `sentence` where CI is set: no machine changes what is kept with the goldens."""
+    if os.environ.get("CI", "").lower() not in ("", "0", "false"):
+        raise UsageError(sentence)
+
+
+def obtained_case(name: str, judged: Judged) -> str:
+    """Return the key of the result that `name` names; one that cannot be read says why."""
+    cases = {key: result.case for key, result in judged.results.items()}
+    key = resolve(name, {**cases, **{each: case_of_folder(each) for each in judged.broken}})
+    if key in judged.broken:
+        told = next((v.sentence for v in judged.verdicts if v.case.key == case_of_folder(key).key), "it is damaged.")
+        raise UsageError(f"the result of {key} cannot be read: {told} Run again.")
+    return key
+
+
+def _differs(key: str, verdict: Verdict | None, judged: Judged) -> bool:
+    """Whether the golden of a case would say something else, or more, if the result were accepted."""
+    if key not in judged.goldens or key in judged.overall.unwatched:
+        return True
+    return verdict is not None and verdict.state is not State.OK
+
+
+def unused_goldens(judged: Judged) -> list[str]:
+    """Return the keys of goldens that the run should have used and did not.
+
+    Raises:
+        UsageError: the run is incomplete or damaged, so that nobody can tell.
+    """
+    _require_readable(judged, "pruning")
+    if judged.gap:
+        raise UsageError(f"the run is incomplete ({judged.gap}), so pruning is refused: run it to the end.")
+    return [v.case.key for v in judged.verdicts if v.state is State.UNUSED]
+
+
+def _require_readable(judged: Judged, what: str) -> None:
+    if judged.broken:
+        raise UsageError(
+            f"results of the run cannot be read, so {what} is refused: {', '.join(judged.broken)}. Run again."
+        )
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What became of measured noise.
+
+    Attributes:
+        stored: keys of the cases whose noise was written.
+        without: keys of cases that have no golden.
+        drifted: verdicts on cases that are no longer what their golden says.
+        overall: how the tolerances of the stored ones lie.
+    """
+
+    stored: tuple[str, ...]
+    without: tuple[str, ...]
+    drifted: tuple[Verdict, ...]
+    overall: Overall
+
+
+def refuse_calibration_under_ci() -> None:
+    """Raise UsageError where CI is set, before anything is measured."""
+    refuse_under_ci("calibrating is refused where CI is set: noise is kept with the goldens, which people change.")
+
+
+def keep(measured: Sequence[tuple[Result, Noise]], goldens: Goldens) -> Kept:
+    """Store the noise of every case that has a golden and still agrees with it.
+
+    Args:
+        measured: result of the plain run and its noise, by case.
+        goldens: where noise is kept.
+
+    Raises:
+        UsageError: under CI.
+        StorageError: a golden cannot be read, or its folder cannot be written.
+    """
+    refuse_calibration_under_ci()
+    found = {result.case.key: goldens.load(result.case) for result, _ in measured}
+    plain = {result.case.key: result for result, _ in measured}
+    known = {key: golden for key, golden in found.items() if golden is not None}
+    verdicts = {key: judge(plain[key], golden) for key, golden in known.items()}
+    for result, noise in measured:
+        key = result.case.key
+        if key in verdicts and not verdicts[key].failed:
+            place = goldens.folder / key
+            dataclasses.replace(noise, golden=stored_digest(place)).save(place)
+    stored = tuple(key for key, verdict in verdicts.items() if not verdict.failed)
+    return Kept(
+        stored,
+        tuple(key for key, golden in found.items() if golden is None),
+        tuple(verdict for verdict in verdicts.values() if verdict.failed),
+        look_over(plain, known, list(verdicts.values()), load_noises(goldens.folder, stored)),
+    )

@@ -1,0 +1,52 @@
+"""Which golden a case is judged by."""
+
+from __future__ import annotations
+
+import collections
+import re
+from collections.abc import Callable, Iterable, Sequence
+
+from xai_eval.result.result import Case
+
+# Task, image set and model: the corner of the goldens that a run is about.
+Scope = tuple[str, str, str]
+
+
+def set_name(case: Case) -> str:
+    """Return the image set of a case, of one that sums up a whole set too: `scenes` for `scenes (4 pictures)`."""
+    return case.input_set if "/" in case.input else re.sub(r" \(\d+ pictures?\)$", "", case.input)
+
+
+def pair_cases(obtained: Sequence[Case], goldens: Sequence[Case]) -> dict[str, str | None]:
+    """Map the key of every obtained case to the key of the golden that it is judged by, or None."""
+    known = {case.key for case in goldens}
+    pairs: dict[str, str | None] = {case.key: case.key if case.key in known else None for case in obtained}
+    for same in (_but_model, _but_parameters):
+        taken = set(pairs.values())
+        free = _grouped((g for g in goldens if g.key not in taken), same)
+        lone = _grouped((case for case in obtained if pairs[case.key] is None), same)
+        for identity, rivals in lone.items():
+            candidates = free.get(identity, [])
+            if len(candidates) == 1 and len(rivals) == 1:
+                pairs[rivals[0].key] = candidates[0].key
+    return pairs
+
+
+def _grouped(cases: Iterable[Case], same: Callable[[Case], str]) -> dict[str, list[Case]]:
+    groups: dict[str, list[Case]] = collections.defaultdict(list)
+    for case in cases:
+        groups[same(case)].append(case)
+    return groups
+
+
+def scope_of(case: Case) -> Scope:
+    """A golden counts as unused only within what the run set out to measure: its tasks, image sets and models."""
+    return case.task, set_name(case), case.model
+
+
+def _but_model(case: Case) -> str:
+    return Case(case.task, "", case.input, case.params).identity
+
+
+def _but_parameters(case: Case) -> str:
+    return Case(case.task, case.model, case.input).identity

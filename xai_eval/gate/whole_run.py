@@ -1,0 +1,102 @@
+"""What a run says as a whole, beside its cases: shifts over many of them, and how tolerances lie to measured noise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from xai_eval.gate.pairing import pair_cases
+from xai_eval.gate.systemic import Answers, Compared, Systemic, answers_of, shifts_among
+from xai_eval.gate.tolerance_fit import Fit, Places, ToleranceNote, notes_among, places_of
+from xai_eval.gate.verdict import Verdict
+from xai_eval.result.result import Result
+from xai_eval.store.noise import Measured
+
+
+@dataclass(frozen=True)
+class Overall:
+    """Findings of the run.
+
+    Attributes:
+        systemic: shifts that no single case shows; each fails the run.
+        tolerances: where a tolerance does not fit the noise; fails nothing.
+        unusable: sentences on measured noise that is stale or cannot be read; fails nothing.
+        unwatched: keys of cases that record stages which their golden lacks, because an earlier version accepted it;
+            fails nothing.
+    """
+
+    systemic: tuple[Systemic, ...] = ()
+    tolerances: tuple[ToleranceNote, ...] = ()
+    unusable: tuple[str, ...] = ()
+    unwatched: tuple[str, ...] = ()
+
+    @property
+    def failed(self) -> bool:
+        """Whether the run fails although each of its cases may be ok."""
+        return bool(self.systemic)
+
+    @property
+    def misfits(self) -> tuple[ToleranceNote, ...]:
+        """Tolerances that are wrong, not only generous."""
+        return tuple(note for note in self.tolerances if note.fit is not Fit.GENEROUS)
+
+
+NOTHING = Overall()
+
+
+@dataclass(frozen=True)
+class Note:
+    """What one case says of the run.
+
+    Attributes:
+        case: its key.
+        answers: for the test over many cases.
+        places: of its differences between the noise and the tolerances.
+        lacking: whether its golden lacks stages that it records.
+    """
+
+    case: str
+    answers: Answers
+    places: Places
+    lacking: bool
+
+
+class Tally:
+    """What the cases of a run say of it as a whole, noted while each is judged, so that its arrays are read once."""
+
+    def __init__(self, measured: Measured) -> None:
+        """Begin with what was measured for the goldens."""
+        self._measured = measured
+        self._answers: list[Answers] = []
+        self._places: list[Places] = []
+        self._unwatched: list[str] = []
+
+    def note(self, verdict: Verdict, obtained: Result, golden: Result) -> Note:
+        """Return what one case says."""
+        compared = Compared(obtained, golden, verdict, self._measured.noises.get(golden.case.key))
+        lacking = bool(obtained.stages.keys() - golden.stages.keys())
+        return Note(obtained.case.key, answers_of(compared), places_of(compared), lacking)
+
+    def add(self, note: Note) -> None:
+        """Keep what one case says."""
+        self._answers.append(note.answers)
+        self._places.append(note.places)
+        if note.lacking:
+            self._unwatched.append(note.case)
+
+    def overall(self) -> Overall:
+        """Judge the run as a whole."""
+        unwatched = tuple(sorted(self._unwatched))
+        return Overall(shifts_among(self._answers), notes_among(self._places), self._measured.unusable, unwatched)
+
+
+def look_over(
+    results: Mapping[str, Result], goldens: Mapping[str, Result], verdicts: Sequence[Verdict], measured: Measured
+) -> Overall:
+    """Judge a run as a whole after its cases. `results` and `goldens` go from case key to result."""
+    judged, tally = {verdict.case.key: verdict for verdict in verdicts}, Tally(measured)
+    pairs = pair_cases([r.case for r in results.values()], [g.case for g in goldens.values()])
+    for key, golden in pairs.items():
+        if golden is not None and key in judged:
+            tally.add(tally.note(judged[key], results[key], goldens[golden]))
+    return tally.overall()

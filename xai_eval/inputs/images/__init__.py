@@ -1,0 +1,1 @@
+"""Image sets: names of images in, decoded images out."""

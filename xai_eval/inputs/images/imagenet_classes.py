@@ -1,0 +1,40 @@
+"""The 1,000 classes of ImageNet-1k: index, WordNet id and name.
+
+The index of a class is the place of its WordNet id in sorted order, the order that torchvision's
+`ImageFolder` gives the training folders. Names are those of torchvision's weights (one for each class;
+"crane" and "crane bird", "cardigan" and "Cardigan" are different classes, so a name alone may not identify
+one)."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from functools import cache
+
+from xai_eval.inputs.downloads import bundled
+
+
+@dataclass(frozen=True)
+class ImageNetClass:
+    """One class of ImageNet-1k: its index (0-999), WordNet id such as "n02007558", and name."""
+
+    index: int
+    wnid: str
+    name: str
+
+
+@cache
+def imagenet_classes() -> tuple[ImageNetClass, ...]:
+    """All 1,000 classes in index order.
+
+    Raises:
+        InputUnavailable: the bundled table is missing or was changed.
+    """
+    with bundled("imagenet_classes").open(newline="", encoding="utf-8") as file:
+        return tuple(ImageNetClass(int(row["index"]), row["wnid"], row["name"]) for row in csv.DictReader(file))
+
+
+@cache
+def classes_by_wnid() -> dict[str, ImageNetClass]:
+    """The same classes by WordNet id."""
+    return {entry.wnid: entry for entry in imagenet_classes()}

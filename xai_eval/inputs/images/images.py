@@ -1,0 +1,136 @@
+"""Pictures to explain: bundled scenes, the photographs of the study, and the user's own files."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+from pathlib import Path
+
+from xai_eval.errors import InputUnavailable, UsageError
+from xai_eval.inputs.downloads import data_root, download_entries, obtain
+from xai_eval.inputs.images.labelled import ImageSet, Intended, LabelledImage
+from xai_eval.inputs.images.picture_files import (
+    is_picture,
+    known_suffixes,
+    masked_pictures,
+    picture,
+    pictures,
+    pictures_in,
+)
+from xai_eval.inputs.paths import files_matching, given_path, readable
+from xai_eval.scenes import render
+
+__all__ = ["ImageSet", "Intended", "LabelledImage", "load_images"]
+
+_NAMED = ("scenes", "scenes:N", "imagenet-samples", "object-masks")
+_SCENES = 12
+
+
+def load_images(spec: str | os.PathLike[str]) -> ImageSet:
+    """Load the pictures that a spec names, in sorted order.
+
+    Args:
+        spec: "scenes" (12 bundled scenes), "scenes:N", "imagenet-samples", "object-masks", a folder (searched
+            with its sub-folders; one with `images/` and `masks/` is read as pictures with masks), a file, or
+            a glob such as "photos/*.jpg".
+
+    Raises:
+        UsageError: the spec is malformed or no spec, or names are not unique.
+        InputUnavailable: a file is missing or cannot be decoded, a folder cannot be listed, or there is no picture
+            at all.
+    """
+    if not isinstance(spec, str | os.PathLike):
+        raise UsageError(f"the pictures are a {type(spec).__name__}; expected a spec, as text, a path or an ImageSet.")
+    with readable(spec):
+        return _load(str(spec))
+
+
+def _load(spec: str) -> ImageSet:
+    if spec == "scenes" or spec.startswith("scenes:"):
+        return _scenes(spec)
+    if spec == "imagenet-samples":
+        return _imagenet_samples()
+    if spec == "object-masks":
+        return _object_masks()
+    path = given_path(spec)
+    if path.is_dir():
+        return _folder(path)
+    if path.exists() or not glob.has_magic(spec):
+        return _file(spec, path)
+    return _glob(spec, path)
+
+
+def _scenes(spec: str) -> ImageSet:
+    count = spec.partition(":")[2] or str(_SCENES)
+    if spec == "scenes:" or not (count.isascii() and count.isdigit()) or int(count) == 0:
+        raise UsageError(f"image spec {spec!r}: expected a number of scenes above 0, as in 'scenes:24'.")
+    return ImageSet("scenes", tuple(_scene(seed) for seed in range(int(count))), complete=int(count) >= _SCENES)
+
+
+def _scene(seed: int) -> LabelledImage:
+    scene = render(seed)
+    return LabelledImage(
+        name=f"scene-{seed:02d}",
+        pixels=scene.pixels,
+        digest=hashlib.sha256(scene.pixels.tobytes()).hexdigest(),
+        intended=Intended(scene.main_object),
+        mask=scene.masks[scene.main_object],
+        source=f"procedural scene, seed {seed}",
+        concepts=scene.masks,
+    )
+
+
+def _imagenet_samples() -> ImageSet:
+    """The ten photographs of the study, digests checked, and whatever else lies in their folder of the data root."""
+    entries = {obtain(entry): entry.source for entry in download_entries("imagenet-samples")}
+    folder = data_root() / "imagenet-samples"
+    files = sorted({*entries, *(file for file in folder.glob("*") if file.is_file() and is_picture(file))})
+    photographs = [picture(file, file.name, entries.get(file, f"imagenet-samples/{file.name}")) for file in files]
+    return ImageSet("imagenet-samples", tuple(photographs))
+
+
+def _object_masks() -> ImageSet:
+    folder = data_root() / "object-masks"
+    if not folder.is_dir():
+        raise InputUnavailable(
+            f"the image set object-masks is not at {folder}; expected a folder with images/ and masks/ (same "
+            "stem, 255 = object). It cannot be downloaded: copy it there, or set XAI_EVAL_DATA to a folder "
+            "that has it."
+        )
+    return _folder(folder)
+
+
+def _folder(folder: Path) -> ImageSet:
+    name = folder.resolve().name
+    if (folder / "images").is_dir() and (folder / "masks").is_dir():
+        return ImageSet(name, tuple(masked_pictures(folder / "images", folder / "masks", name)))
+    return ImageSet(name, tuple(pictures(pictures_in(folder), folder, name)))
+
+
+def _file(spec: str, path: Path) -> ImageSet:
+    if not path.exists():
+        raise InputUnavailable(
+            f"image spec {spec!r}: {path} does not exist; expected a file, a folder, a glob or one of "
+            f"{', '.join(_NAMED)}. Check the path."
+        )
+    return ImageSet(path.resolve().parent.name, (picture(path, path.name, path.name),), complete=False)
+
+
+def _glob(spec: str, pattern: Path) -> ImageSet:
+    # Names are relative to the deepest folder that the pattern spells out.
+    base = next(parent for parent in pattern.parents if not glob.has_magic(str(parent)))
+    try:
+        files = files_matching(base, pattern.relative_to(base).as_posix())
+    except ValueError as error:
+        raise UsageError(
+            f"image spec {spec!r} is no pattern ({error}). Write '**/*.jpg' for any folder below."
+        ) from error
+    chosen = [file for file in files if is_picture(file)]
+    if not chosen:
+        raise InputUnavailable(
+            f"image spec {spec!r} matches no picture below {base} ({len(files)} other matches); expected "
+            f"files ending in {known_suffixes()}. Check the pattern."
+        )
+    name = base.resolve().name
+    return ImageSet(name, tuple(pictures(chosen, base, name)), complete=False)

@@ -1,0 +1,1 @@
+"""Models: specs in, classifiers out."""

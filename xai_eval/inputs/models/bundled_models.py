@@ -1,0 +1,56 @@
+"""The small models that come with the package, trained on its procedural scenes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+
+from xai_eval.errors import InputUnavailable, unknown_name
+from xai_eval.inputs.downloads import bundled, bundled_entry, manifest
+from xai_eval.inputs.models.classifier import Classifier
+from xai_eval.inputs.models.narrow_resnet import narrow_resnet18
+from xai_eval.inputs.models.preprocessing import fixed_size_preprocessing
+from xai_eval.inputs.models.weights import load_weights
+from xai_eval.scenes import SIZE
+
+_PREFIX = "scenes_"
+
+
+def load_scenes_model(name: str) -> Classifier:
+    """Load the bundled model behind the spec `scenes:NAME`.
+
+    Raises:
+        UsageError: no bundled model is called so.
+        InputUnavailable: its weights are missing, damaged, or of another architecture.
+    """
+    known = [key.removeprefix(_PREFIX) for key in manifest()["bundled"] if key.startswith(_PREFIX)]
+    if name not in known:
+        raise unknown_name("bundled model", f"scenes:{name}", [f"scenes:{other}" for other in known])
+    entry, path = bundled_entry(_PREFIX + name), bundled(_PREFIX + name)
+    module = narrow_resnet18(len(entry["classes"]), width=entry["width"])
+    load_weights(module, read_safetensors(path), path)
+    return Classifier(
+        name=f"scenes:{name}",
+        module=module,
+        preprocess=fixed_size_preprocessing(SIZE, tuple(entry["mean"]), tuple(entry["std"])),
+        class_names=tuple(entry["classes"]),
+        classes_from="the manifest of bundled inputs",
+    )
+
+
+def read_safetensors(path: Path) -> dict[str, torch.Tensor]:
+    """Read all tensors of a safetensors file, on the CPU.
+
+    Raises:
+        InputUnavailable: the file is truncated or no safetensors file.
+    """
+    try:
+        tensors: dict[str, torch.Tensor] = safetensors.torch.load_file(path)
+    except (safetensors.SafetensorError, OSError) as error:
+        raise InputUnavailable(
+            f"{path} is no whole safetensors file ({error}). It is truncated or something else: get it again."
+        ) from error
+    return tensors

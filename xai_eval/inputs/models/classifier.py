@@ -1,0 +1,143 @@
+"""A model together with what is needed to explain it: preprocessing, classes, layers and a digest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import nn
+
+from xai_eval.errors import UsageError, unknown_name
+from xai_eval.inputs.images.labelled import Intended
+from xai_eval.inputs.models.layers import default_layer
+from xai_eval.inputs.models.preprocessing import Preprocessing, prepared_shape
+from xai_eval.inputs.models.weights import weights_digest
+
+
+@dataclass(frozen=True, eq=False)
+class Classifier:
+    """An image classifier, ready to be explained. The module is put into evaluation mode.
+
+    Attributes:
+        name: the spec without the paths of one machine, such as "file:factories.py:imagenet".
+        module: takes a batch (N, 3, H, W) and returns logits (N, C).
+        preprocess: turns a picture into the module's input.
+        class_names: C names in the order of the logits; not always unique.
+        class_ids: WordNet ids in the same order, where the classes have them.
+        classes_from: how the names are known, for people to read.
+        weights_digest: SHA-256 of the weights; computed when left empty.
+
+    Raises:
+        UsageError: there are no class names, or not as many ids as names.
+    """
+
+    name: str
+    module: nn.Module
+    preprocess: Preprocessing
+    class_names: tuple[str, ...]
+    class_ids: tuple[str, ...] | None = None
+    classes_from: str = "given with the model"
+    weights_digest: str = ""
+
+    def __post_init__(self) -> None:
+        ids = self.class_names if self.class_ids is None else self.class_ids
+        if not self.class_names or len(ids) != len(self.class_names):
+            raise UsageError(
+                f"{self.name} has {len(self.class_names)} class names and {len(ids)} class ids; expected at "
+                "least one name, and one id for each name or no ids."
+            )
+        self.module.eval()
+        if not self.weights_digest:
+            object.__setattr__(self, "weights_digest", weights_digest(self.module))
+
+    @cached_property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape (3, H, W) of a prepared picture."""
+        return prepared_shape(self.preprocess)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model's parameters lie."""
+        return next((parameter.device for parameter in self.module.parameters()), torch.device("cpu"))
+
+    @property
+    def layer_names(self) -> tuple[str, ...]:
+        """Names of all submodules, in the order in which the model defines them."""
+        return tuple(name for name, _ in self.module.named_modules() if name)
+
+    def layer(self, name: str) -> nn.Module:
+        """Return the submodule called `name`.
+
+        Raises:
+            UsageError: there is none; the nearest names are given.
+        """
+        layers: dict[str, nn.Module] = {name: part for name, part in self.module.named_modules() if name}
+        if name not in layers:
+            raise unknown_name("layer", name, layers, hint=f"Model: {self.name}.")
+        return layers[name]
+
+    def default_layer(self, input_shape: tuple[int, ...] | None = None) -> str:
+        """Name the last convolutional block, found with one forward pass on zeros of `input_shape` (3, H, W).
+
+        Raises:
+            UsageError: the model has no spatial map.
+            ModelMisbehaves: the forward pass fails.
+        """
+        return default_layer(self.module, input_shape or self.input_shape)
+
+    def class_index(self, name_or_index: str) -> int:
+        """Return the index of the class given as "130", as "flamingo" or as WordNet id "n02007558".
+
+        A name is taken as it is spelled; only when no class is spelled so, upper case and underscores are
+        overlooked.
+
+        Raises:
+            UsageError: no class is called so (the nearest names are given), or several are.
+        """
+        found = self._indices(name_or_index)
+        if len(found) == 1:
+            return found[0]
+        if found:
+            choices = ", ".join(f"{index} ({self._label(index)})" for index in found)
+            raise UsageError(f"class {name_or_index!r} is ambiguous in {self.name}: {choices}. Give the index instead.")
+        hint = f"Expected an index from 0 to {len(self.class_names) - 1}, a name" + (
+            "." if self.class_ids is None else " or a WordNet id."
+        )
+        raise unknown_name("class", name_or_index, self.class_names, hint=hint)
+
+    def _indices(self, wanted: str) -> list[int]:
+        exact = _positions(wanted, self.class_names) or _positions(wanted, self.class_ids or ())
+        found = exact or _positions(_plain(wanted), [_plain(name) for name in self.class_names])
+        if wanted.isascii() and wanted.isdigit() and int(wanted) < len(self.class_names):
+            found = sorted({*found, int(wanted)})
+        return found
+
+    def _label(self, index: int) -> str:
+        name = self.class_names[index]
+        return name if self.class_ids is None else f"{name}, {self.class_ids[index]}"
+
+
+def intended_index(intended: Intended | None, classifier: Classifier) -> int | None:
+    """Return the class of `classifier` that a picture is meant to show, or None where it has no such class.
+
+    WordNet ids decide where both sides have them; otherwise a name that belongs to exactly one class does.
+    """
+    if intended is None:
+        return None
+    if intended.wnid is not None and classifier.class_ids is not None:
+        found = _positions(intended.wnid, classifier.class_ids)
+    else:
+        found = _positions(intended.name, classifier.class_names) or _positions(
+            _plain(intended.name), [_plain(name) for name in classifier.class_names]
+        )
+    return found[0] if len(found) == 1 else None
+
+
+def _positions(wanted: str, names: Sequence[str]) -> list[int]:
+    return [index for index, name in enumerate(names) if name == wanted]
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", " ").strip().casefold()

@@ -1,0 +1,76 @@
+"""A user's own model, from a factory function in a Python file."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from torch import nn
+
+from xai_eval.errors import UsageError
+from xai_eval.inputs.images.imagenet_classes import imagenet_classes
+from xai_eval.inputs.models.classifier import Classifier
+from xai_eval.inputs.models.factory_file import call_factory
+from xai_eval.inputs.models.layers import forward_zeros
+from xai_eval.inputs.models.outputs import number_of_outputs
+from xai_eval.inputs.models.preprocessing import Preprocessing, imagenet_preprocessing, prepared_shape
+from xai_eval.inputs.paths import given_path
+
+
+def load_file_model(rest: str) -> Classifier:
+    """Load the model behind the spec `file:PATH.py:FACTORY`.
+
+    Raises:
+        UsageError: the spec is malformed, the file has no such factory, or it returns something else.
+        InputUnavailable: the file is missing, or it or the factory raises.
+        ModelMisbehaves: the module does not return logits.
+    """
+    file, _, factory = rest.rpartition(":")
+    if not factory.isidentifier() or not file.endswith(".py"):
+        raise UsageError(f"model spec 'file:{rest}' is malformed; expected file:PATH.py:FACTORY.")
+    path = given_path(file)
+    name = f"file:{path.name}:{factory}"
+    made = call_factory(path, factory)
+    if isinstance(made, Classifier):
+        # The digest is worked out again: what a file says about its own weights vouches for nothing.
+        return dataclasses.replace(made, name=name, weights_digest="")
+    if isinstance(made, nn.Module):
+        return wrap_module(made.eval(), name, imagenet_preprocessing())
+    raise UsageError(
+        f"{path}: {factory}() returned a {type(made).__name__}; expected a torch.nn.Module or an "
+        "xai_eval.Classifier. Return the model itself."
+    )
+
+
+def wrap_module(module: nn.Module, name: str, preprocess: Preprocessing) -> Classifier:
+    """Make a classifier of a bare module in evaluation mode, naming its classes as well as they can be known.
+
+    Names come from the module's attribute `class_names`; else 1,000 outputs are taken for those of
+    ImageNet-1k; else classes are numbered.
+
+    Raises:
+        ModelMisbehaves: the module does not return one row of logits for a picture.
+        UsageError: `class_names` has another length than the logits.
+    """
+    outputs = number_of_outputs(forward_zeros(module, prepared_shape(preprocess)), name)
+    own = getattr(module, "class_names", None)
+    table = imagenet_classes()
+    ids = None
+    if own is not None:
+        names, known_from = _checked(own, outputs, name), "the module's class_names"
+    elif outputs == len(table):
+        names, ids = tuple(entry.name for entry in table), tuple(entry.wnid for entry in table)
+        known_from = f"ImageNet-1k order, because the model has {outputs} outputs"
+    else:
+        names = tuple(f"class {index}" for index in range(outputs))
+        known_from = "numbered, because the model names no classes"
+    return Classifier(name, module, preprocess, names, class_ids=ids, classes_from=known_from)
+
+
+def _checked(names: object, outputs: int, name: str) -> tuple[str, ...]:
+    listed = tuple(str(entry) for entry in names) if isinstance(names, list | tuple) else ()
+    if len(listed) != outputs:
+        raise UsageError(
+            f"{name}: the module's class_names is a {type(names).__name__} with {len(listed)} names; "
+            f"expected a list or tuple of {outputs}, one for each output."
+        )
+    return listed

@@ -1,0 +1,102 @@
+"""Find the layer that a class activation map explains when the user names none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from xai_eval.errors import UsageError
+from xai_eval.inputs.models.guarded import guarded
+
+_CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
+
+
+@dataclass
+class _LastMap:
+    """The spatial map finished last so far, and the first (so innermost) module that handed it out."""
+
+    name: str = ""
+    tensor: torch.Tensor | None = None
+    version: int = -1
+
+    def offer(self, name: str, output: object) -> None:
+        if not isinstance(output, torch.Tensor) or output.dim() != 4 or max(output.shape[2:]) == 1:
+            return
+        # The version tells a convolution's own output from what an in-place activation made of it.
+        if output is not self.tensor or output._version != self.version:
+            self.name, self.tensor, self.version = name, output, output._version
+
+
+def default_layer(module: nn.Module, input_shape: tuple[int, ...]) -> str:
+    """Name the last convolutional block: the innermost module that hands out the last spatial map.
+
+    One forward pass on zeros tells the order. Among the module calls that give a map (N, C, h, w) larger than
+    1 x 1 and whose module is or contains a convolution, the one finished last counts. For torchvision this is
+    `layer4.1` or `layer4.2` in a ResNet, `features.18` in MobileNetV2, `features` in VGG and DenseNet. The
+    model is left as it was.
+
+    Args:
+        module: the model.
+        input_shape: shape (3, H, W) of one prepared picture.
+
+    Raises:
+        UsageError: no submodule gives such a map.
+        ModelMisbehaves: the model fails on a picture of zeros.
+    """
+    last = _LastMap()
+    with evaluating(module), _watching(module, last):
+        forward_zeros(module, input_shape)
+    if not last.name:
+        raise UsageError(
+            f"{type(module).__name__} has no convolutional block that gives a spatial map, so there is no "
+            "default layer to explain. Name one with --layer."
+        )
+    return last.name
+
+
+def forward_zeros(module: nn.Module, input_shape: tuple[int, ...]) -> object:
+    """Return what `module` gives for one picture of zeros, whatever its type.
+
+    Raises:
+        ModelMisbehaves: the model raises.
+    """
+    parameter = next(module.parameters(), torch.empty(0))
+    # Inference mode is left because tensors made in it have no version.
+    with torch.inference_mode(False), torch.no_grad():
+        batch = torch.zeros((1, *input_shape), device=parameter.device, dtype=parameter.dtype)
+        with guarded(type(module).__name__, batch.shape):
+            output: object = module(batch)
+    return output
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Put a model into evaluation mode, and each of its parts back into the mode that it was in."""
+    flags = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, training in flags:
+            part.training = training
+
+
+@contextmanager
+def _watching(module: nn.Module, last: _LastMap) -> Iterator[None]:
+    def watch(name: str, part: nn.Module) -> torch.utils.hooks.RemovableHandle:
+        return part.register_forward_hook(lambda _module, _inputs, output: last.offer(name, output))
+
+    handles = [
+        watch(name, part)
+        for name, part in module.named_modules()
+        if name and any(isinstance(inner, _CONVOLUTIONS) for inner in part.modules())
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()

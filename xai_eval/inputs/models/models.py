@@ -1,0 +1,68 @@
+"""From a model spec to a classifier that is ready to be explained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from torch import nn
+
+from xai_eval.errors import UsageError, unknown_name
+from xai_eval.inputs.models.bundled_models import load_scenes_model
+from xai_eval.inputs.models.classifier import Classifier
+from xai_eval.inputs.models.devices import move
+from xai_eval.inputs.models.file_models import load_file_model
+from xai_eval.inputs.models.places365 import load_places365
+from xai_eval.inputs.models.timm_models import load_timm
+from xai_eval.inputs.models.torchvision_models import load_torchvision
+
+_LOADERS: Mapping[str, Callable[[str], Classifier]] = {
+    "scenes": load_scenes_model,
+    "torchvision": load_torchvision,
+    "places365": load_places365,
+    "timm": load_timm,
+    "file": load_file_model,
+}
+_FORMS = (
+    "scenes:objects",
+    "scenes:places",
+    "torchvision:NAME",
+    "torchvision:NAME@WEIGHTS",
+    "places365:resnet18",
+    "timm:NAME",
+    "file:PATH.py:FACTORY",
+)
+
+
+def load_model(spec: str | Classifier, *, device: str = "cpu") -> Classifier:
+    """Load the classifier that a spec names, with its preprocessing and classes, in evaluation mode.
+
+    Args:
+        spec: "scenes:objects" or "scenes:places" (bundled), "torchvision:resnet50" (the library's default
+            weights), "torchvision:resnet50@IMAGENET1K_V1", "places365:resnet18", "timm:NAME" (needs the extra
+            `timm`), "file:PATH.py:FACTORY" (a function returning an `nn.Module` or a `Classifier`), or a classifier.
+        device: a PyTorch device such as "cpu" or "cuda:0"; "auto" takes the GPU if there is one.
+
+    Raises:
+        UsageError: the spec is malformed or no spec, a name in it is unknown, or the device is not there.
+        InputUnavailable: the model or its weights cannot be had, or do not fit together.
+        ModelMisbehaves: a module from a factory does not return logits.
+    """
+    classifier = spec if isinstance(spec, Classifier) else _load(spec)
+    move(classifier.module.eval(), device)
+    return classifier
+
+
+def _load(spec: object) -> Classifier:
+    if isinstance(spec, nn.Module):
+        raise UsageError(
+            f"the model is a bare {type(spec).__name__}, which says neither how pictures are prepared nor what its "
+            "classes are called. Wrap it: xai_eval.Classifier(name, module, preprocess, class_names)."
+        )
+    if not isinstance(spec, str):
+        raise UsageError(f"the model is a {type(spec).__name__}; expected a spec, as text, or an xai_eval.Classifier.")
+    kind, _, rest = spec.partition(":")
+    if kind not in _LOADERS:
+        raise unknown_name("model spec", spec, _FORMS, hint=f"Expected one of {', '.join(_FORMS)}.")
+    if not rest:
+        raise UsageError(f"model spec {spec!r} names no model; expected one of {', '.join(_FORMS)}.")
+    return _LOADERS[kind](rest)

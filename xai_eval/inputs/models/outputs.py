@@ -1,0 +1,74 @@
+"""Ask a model for logits and refuse what cannot be explained."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from xai_eval.errors import ModelMisbehaves
+from xai_eval.inputs.models.classifier import Classifier
+from xai_eval.inputs.models.guarded import guarded
+
+
+def logits(model: Classifier | nn.Module, batch: torch.Tensor) -> torch.Tensor:
+    """Return the model's logits (N, C) for a batch (N, 3, H, W), with gradients if the caller has them on.
+
+    Args:
+        model: a classifier, whose number of classes is checked, or a bare module.
+        batch: prepared pictures, on the model's device.
+
+    Raises:
+        ModelMisbehaves: the model raises, or returns something other than a tensor of real numbers, another shape, NaN
+            or infinity.
+    """
+    if isinstance(model, Classifier):
+        return _call(model.module, batch, len(model.class_names), model.name)
+    return _call(model, batch, None, type(model).__name__)
+
+
+def number_of_outputs(output: object, name: str) -> int:
+    """Return C of what a model gave for a single picture.
+
+    Raises:
+        ModelMisbehaves: it is not a tensor (1, C).
+    """
+    return _check_shape(output, 1, None, name).shape[1]
+
+
+def _call(module: nn.Module, batch: torch.Tensor, classes: int | None, name: str) -> torch.Tensor:
+    with guarded(name, batch.shape):
+        output = module(batch)
+    return _check(output, len(batch), classes, name)
+
+
+def _check(output: object, rows: int, classes: int | None, name: str) -> torch.Tensor:
+    tensor = _check_shape(output, rows, classes, name)
+    finite = torch.isfinite(tensor).all(dim=1)
+    if not bool(finite.all()):
+        bad = [index for index, ok in enumerate(finite.tolist()) if not ok]
+        raise ModelMisbehaves(
+            f"{name} returned NaN or infinity for picture {bad[0]} of the batch ({len(bad)} of {rows} "
+            "pictures); expected finite logits. Check its weights and its preprocessing."
+        )
+    return tensor
+
+
+def _check_shape(output: object, rows: int, classes: int | None, name: str) -> torch.Tensor:
+    expected = f"a tensor ({rows}, {'C' if classes is None else classes})"
+    if not isinstance(output, torch.Tensor):
+        raise ModelMisbehaves(
+            f"{name} returned a {type(output).__name__}; expected {expected} of logits. Wrap the model in a "
+            "module that returns its logits alone."
+        )
+    if not output.is_floating_point():
+        raise ModelMisbehaves(
+            f"{name} returned a tensor of {output.dtype}; expected {expected} of logits, which are floating-point "
+            "numbers. Return what the last layer computes, not the class."
+        )
+    shape = tuple(output.shape)
+    if len(shape) != 2 or shape[0] != rows or shape[1] == 0 or classes not in (None, shape[1]):
+        raise ModelMisbehaves(
+            f"{name} returned a tensor of shape {shape}; expected {expected}: one row of logits for each "
+            "picture and one column for each class name."
+        )
+    return output

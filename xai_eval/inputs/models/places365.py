@@ -1,0 +1,59 @@
+"""ResNet18 trained on Places365 by its authors, with its 365 scene categories."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torchvision.models import resnet18
+
+from xai_eval.errors import InputUnavailable, unknown_name
+from xai_eval.inputs.downloads import download_entries, obtain
+from xai_eval.inputs.models.classifier import Classifier
+from xai_eval.inputs.models.preprocessing import imagenet_preprocessing
+from xai_eval.inputs.models.weights import load_weights, read_checkpoint
+
+_CLASSES = 365
+
+
+def load_places365(name: str) -> Classifier:
+    """Load the model behind the spec `places365:resnet18` (Zhou et al., "Places", TPAMI 2017).
+
+    Raises:
+        UsageError: another network than resnet18 is asked for.
+        InputUnavailable: weights or categories cannot be had, or are not what they should be.
+    """
+    if name != "resnet18":
+        raise unknown_name("places365 model", name, ["resnet18"])
+    (weights,) = download_entries("places365:resnet18/weights")
+    (categories,) = download_entries("places365:resnet18/categories")
+    module = resnet18(weights=None, num_classes=_CLASSES)
+    path = obtain(weights)
+    load_weights(module, _state(path), path)
+    return Classifier(
+        name="places365:resnet18",
+        module=module,
+        # Shorter side to 256 and centre 224, as the authors validate in their training script.
+        preprocess=imagenet_preprocessing(),
+        class_names=_names(obtain(categories)),
+        classes_from="categories_places365.txt of CSAILVision/places365",
+    )
+
+
+def _state(path: Path) -> dict[str, object]:
+    state = read_checkpoint(path).get("state_dict")
+    if not isinstance(state, dict):
+        raise InputUnavailable(
+            f"{path} has no dictionary under 'state_dict'; expected the authors' checkpoint. Get it again."
+        )
+    # The authors trained on several GPUs: DataParallel puts this before every name.
+    return {name.removeprefix("module."): value for name, value in state.items()}
+
+
+def _names(path: Path) -> tuple[str, ...]:
+    """Read lines such as "/f/forest/broadleaf 150": a folder of one letter, the category, its index."""
+    lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines()]
+    if [line[1:] for line in lines] != [[str(index)] for index in range(_CLASSES)]:
+        raise InputUnavailable(
+            f"{path} does not list {_CLASSES} categories with their indices in order. Get the file again."
+        )
+    return tuple(line[0].split("/", maxsplit=2)[2] for line in lines)

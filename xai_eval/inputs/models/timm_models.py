@@ -1,0 +1,96 @@
+"""Models of timm, an optional dependency that is imported only when a spec asks for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import nn
+
+from xai_eval.errors import InputUnavailable, UsageError, unknown_name
+from xai_eval.inputs.models.classifier import Classifier
+from xai_eval.inputs.models.file_models import wrap_module
+from xai_eval.inputs.models.preprocessing import normalised
+
+
+@dataclass(frozen=True)
+class TimmPreprocessing:
+    """The evaluation transform that timm gives for a model.
+
+    Attributes:
+        config: what `timm.data.resolve_model_data_config` returns.
+    """
+
+    config: dict[str, Any]
+
+    def __call__(self, image: Image.Image) -> torch.Tensor:
+        """Return timm's own tensor, float32 (3, H, W)."""
+        tensor: torch.Tensor = self._transform()(image)
+        return tensor
+
+    def view(self, image: Image.Image) -> NDArray[np.uint8]:
+        """Return the resized and cropped picture, uint8 (H, W, 3)."""
+        return np.asarray(self._geometry(image), dtype=np.uint8)
+
+    def from_view(self, views: torch.Tensor) -> torch.Tensor:
+        """Return what timm makes of a picture after it is resized and cropped, float32 (N, 3, H, W)."""
+        last = self._transform().transforms[-1]
+        return normalised(views, [float(value) for value in last.mean], [float(value) for value in last.std])
+
+    def mask(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Resize and crop a mask like the picture, bool (h, w) to bool (H, W)."""
+        drawn = Image.fromarray(np.asarray(mask, dtype=np.uint8) * 255).convert("RGB")
+        return np.asarray(self._geometry(drawn, interpolation="nearest"))[:, :, 0] > 0
+
+    def describe(self) -> dict[str, Any]:
+        """Return timm's data configuration."""
+        values = {key: list(value) if isinstance(value, tuple) else value for key, value in self.config.items()}
+        return {"kind": "timm", **values}
+
+    def _transform(self, **changes: Any) -> Any:
+        from timm.data import create_transform
+
+        return create_transform(**{**self.config, **changes}, is_training=False)
+
+    def _geometry(self, image: Image.Image, **changes: Any) -> Image.Image:
+        # timm ends with conversion to a tensor and normalisation; what comes before works on pictures.
+        for step in self._transform(**changes).transforms[:-2]:
+            image = step(image)
+        return image
+
+
+def load_timm(name: str) -> Classifier:
+    """Load the model behind the spec `timm:NAME` with its pretrained weights.
+
+    Raises:
+        UsageError: timm is not installed, or knows no such model.
+        InputUnavailable: the weights cannot be had.
+        ModelMisbehaves: the model does not return logits.
+    """
+    try:
+        import timm
+    except ImportError as error:
+        raise UsageError(
+            f"model spec 'timm:{name}' needs timm, which is not installed. Run: pip install 'xai-eval[timm]'."
+        ) from error
+    module = _create(timm, name)
+    config = timm.data.resolve_model_data_config(module)
+    return wrap_module(module.eval(), f"timm:{name}", TimmPreprocessing(config))
+
+
+def _create(timm: Any, name: str) -> nn.Module:
+    if not timm.is_model(name):
+        raise unknown_name("timm model", name, timm.list_models())
+    try:
+        module: nn.Module = timm.create_model(name, pretrained=True)
+    # timm, huggingface_hub and the HTTP client below them raise exceptions of their own.
+    except Exception as error:
+        raise InputUnavailable(
+            f"timm:{name} cannot be loaded with pretrained weights ({type(error).__name__}: {error}). "
+            "Connect to the network once, or put the weights into timm's cache."
+        ) from error
+    return module

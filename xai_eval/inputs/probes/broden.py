@@ -1,0 +1,99 @@
+"""Broden, the probe set of network dissection, with labels of pixels in several categories at once.
+
+Bau et al., "Network Dissection: Quantifying Interpretability of Deep Visual Representations", CVPR 2017.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xai_eval.errors import InputUnavailable
+from xai_eval.inputs.images.decode import decode
+from xai_eval.inputs.probes.broden_index import INDEX, LARGEST_NUMBER, Row, read_concepts, read_index
+from xai_eval.inputs.probes.contents import digest_of_files
+from xai_eval.inputs.probes.label_maps import check_aspect, listed, read_red_green
+from xai_eval.inputs.probes.probe_set import ProbeImage, ProbeSet
+
+
+def load_broden(folder: Path) -> ProbeSet:
+    """Load a folder laid out as Broden: `index.csv` decides what is a photograph, and what labels it.
+
+    Raises:
+        OSError: a table is missing or cannot be read.
+        UsageError: a picture is listed twice, or two label numbers of a category have one name.
+        InputUnavailable: a table is not what it should be. Files that it lists are first looked for when they are read.
+    """
+    index = read_index(folder / INDEX)
+    concepts = read_concepts(folder, index.categories)
+    codes = np.zeros(LARGEST_NUMBER + 2, dtype=np.int32)
+    codes[list(concepts)] = np.arange(1, len(concepts) + 1)
+    tables = (INDEX, *(f"c_{category}.csv" for category in index.categories))
+    files = [(name, folder / name) for name in tables]
+    files += [(name, folder / "images" / name) for name in _listed(index.rows)]
+    return ProbeSet(
+        name=folder.resolve().name,
+        names=tuple(row.image for row in index.rows),
+        reader=_Broden(folder, index.rows, codes),
+        concepts=tuple(concepts.values()),
+        digest=digest_of_files("broden", files),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Broden:
+    """Reads rows of the index; `codes` are the labels of a `ProbeImage` by Broden's numbers, the last one no label."""
+
+    folder: Path
+    rows: tuple[Row, ...]
+    codes: NDArray[np.int32]
+
+    def read(self, position: int) -> ProbeImage:
+        row = self.rows[position]
+        path = self.folder / "images" / row.image
+        pixels = decode(path).pixels
+        check_aspect(f"{row.image} in {self.folder / INDEX}", row.shape, pixels.shape[:2])
+        labels = np.zeros((len(row.labels), *row.shape), dtype=np.int32)
+        for place, entry in enumerate(row.labels):
+            labels[place] = self._labels(row, entry)
+        return ProbeImage(row.image, pixels, _once(labels))
+
+    def _labels(self, row: Row, entry: str | int) -> NDArray[np.int32]:
+        """Return the labels of one entry, (H, W), or () where the whole picture has it."""
+        if isinstance(entry, int):
+            return self._coded(np.array(entry, dtype=np.int32), f"{row.image} in {self.folder / INDEX}")
+        path = self.folder / "images" / entry
+        numbers = read_red_green(path)
+        if numbers.shape != row.shape:
+            raise InputUnavailable(
+                f"{path} is {numbers.shape[1]} x {numbers.shape[0]} pixels; expected {row.shape[1]} x {row.shape[0]}, "
+                f"as {self.folder / INDEX} says. Get the file again."
+            )
+        return self._coded(numbers, str(path))
+
+    def _coded(self, numbers: NDArray[np.int32], where: str) -> NDArray[np.int32]:
+        coded: NDArray[np.int32] = self.codes[np.minimum(numbers, len(self.codes) - 1)]
+        unknown = numbers[(coded == 0) & (numbers > 0)]
+        if unknown.size:
+            raise InputUnavailable(
+                f"{where} has the label numbers {listed(unknown)}; expected those that the c_*.csv of {self.folder} "
+                "list, or 0 for none. Get both again."
+            )
+        return coded
+
+
+def _once(labels: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Drop, in every map (S, H, W), labels that the pixel has in an earlier one: two parts may have one name."""
+    for place in range(1, len(labels)):
+        labels[place][(labels[:place] == labels[place]).any(axis=0)] = 0
+    return labels
+
+
+def _listed(rows: Sequence[Row]) -> Iterator[str]:
+    for row in rows:
+        yield row.image
+        yield from (entry for entry in row.labels if isinstance(entry, str))

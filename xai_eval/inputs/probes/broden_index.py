@@ -1,0 +1,165 @@
+"""The tables of Broden: which files are photographs, what labels them, and what the label numbers mean.
+
+The layout is that of Bau et al., "Network Dissection", CVPR 2017, which their code reads and writes.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from xai_eval.errors import InputUnavailable
+from xai_eval.inputs.images.decode import LARGEST_AREA
+from xai_eval.inputs.probes.probe_set import Concept
+
+INDEX = "index.csv"
+LARGEST_NUMBER = 2**16 - 1  # red + 256 * green
+
+_ABOUT_PICTURE = ("image", "split", "ih", "iw", "sh", "sw")
+_NEEDED = {"image", "sh", "sw"}
+_NUMBER = re.compile(r"[0-9]{1,9}")
+_LONGEST_HEADER = 10_000
+# An index may come from anywhere, written on any system: empty, absolute, with a drive, with a way up, or no name.
+_LEADS_OUT = re.compile(r"^$|^[/\\]|^[A-Za-z]:|(^|[/\\])\.\.([/\\]|$)|\0")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A photograph of the index.
+
+    Attributes:
+        image: its path below `images/`.
+        shape: height and width of its label maps.
+        labels: of all categories, in the order of the columns: the path of a label map below `images/`, or the number
+            of a label that the whole picture has.
+    """
+
+    image: str
+    shape: tuple[int, int]
+    labels: tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Index:
+    """What index.csv tells: the categories, in the order of their columns, and the photographs."""
+
+    categories: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+
+def is_broden(folder: Path) -> bool:
+    """Tell whether a folder has an index.csv with the columns of Broden."""
+    path = folder / INDEX
+    if not path.is_file():
+        return False
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        header = file.readline(_LONGEST_HEADER)
+    return {name.strip(' "\n') for name in header.split(",")} >= _NEEDED
+
+
+def read_index(path: Path) -> Index:
+    """Read index.csv; whether its files are there is found when they are read.
+
+    Raises:
+        OSError: it cannot be read.
+        InputUnavailable: it is no such table, lists no picture or no category, or a path in it leads out of `images/`.
+    """
+    columns, lines = _table(path, _NEEDED)
+    categories = tuple(name for name in columns if name not in _ABOUT_PICTURE)
+    # Each category names a file of the folder, c_<category>.csv.
+    if not categories or any(PurePath(name).name != name for name in categories):
+        raise InputUnavailable(
+            f"{path} has the columns {', '.join(columns)}; expected one for each category of labels, such as object, "
+            f"after {', '.join(_ABOUT_PICTURE)}. Get the file again."
+        )
+    rows = tuple(_row(f"{path}, line {number}", line, categories) for number, line in lines)
+    if not rows:
+        raise InputUnavailable(f"{path} lists no picture; expected one on every line. Get the file again.")
+    return Index(categories, rows)
+
+
+def read_concepts(folder: Path, categories: Sequence[str]) -> dict[int, Concept]:
+    """Read what label numbers mean, from c_<category>.csv, in the order of the numbers.
+
+    A number stands for one concept, whatever column it comes from. Where several categories list it, the one in which
+    it covers most has it, as in the authors' code.
+
+    Raises:
+        OSError: a table cannot be read.
+        InputUnavailable: one is no such table.
+    """
+    found: dict[int, tuple[float, Concept]] = {}
+    for category in categories:
+        path = folder / f"c_{category}.csv"
+        for line, row in _table(path, {"number", "name", "coverage"})[1]:
+            number, coverage = _label(f"{path}, line {line}", row)
+            if number not in found or coverage > found[number][0]:
+                found[number] = coverage, Concept(row["name"], category)
+    return {number: found[number][1] for number in sorted(found)}
+
+
+def _row(where: str, line: dict[str, str], categories: Sequence[str]) -> Row:
+    sides = [int(line[side]) if _NUMBER.fullmatch(line[side]) else 0 for side in ("sh", "sw")]
+    if not 0 < sides[0] * sides[1] <= LARGEST_AREA:
+        raise InputUnavailable(
+            f"{where}: label maps of {line['sw']!r} x {line['sh']!r} pixels (sw, sh); expected whole numbers above 0, "
+            f"and at most {LARGEST_AREA // 1_000_000} megapixels. Get the file again."
+        )
+    labels = [entry for category in categories for entry in line[category].split(";") if entry]
+    for path in (line["image"], *(entry for entry in labels if not _NUMBER.fullmatch(entry))):
+        _check_path(where, path)
+    return Row(line["image"], (sides[0], sides[1]), tuple(_entries(labels)))
+
+
+def _entries(labels: Sequence[str]) -> Iterator[str | int]:
+    """Give every label once; number 0 is none."""
+    for entry in dict.fromkeys(int(label) if _NUMBER.fullmatch(label) else label for label in labels):
+        if entry != 0:
+            yield entry
+
+
+def _check_path(where: str, text: str) -> None:
+    if _LEADS_OUT.search(text):
+        raise InputUnavailable(
+            f"{where}: {text!r} does not lead to a file below images/; expected a relative path without '..'. Get the "
+            "file again from where it is published."
+        )
+
+
+def _label(where: str, row: dict[str, str]) -> tuple[int, float]:
+    """Return the number of a label, and how much of all pictures it covers in its category."""
+    number = int(row["number"]) if _NUMBER.fullmatch(row["number"]) else 0
+    try:
+        coverage = float(row["coverage"])
+    except ValueError:
+        coverage = -1.0
+    if not 1 <= number <= LARGEST_NUMBER or not coverage >= 0 or not row["name"].strip():
+        raise InputUnavailable(
+            f"{where}: number {row['number']!r}, name {row['name']!r}, coverage {row['coverage']!r}; expected a number "
+            f"from 1 to {LARGEST_NUMBER}, a name, and a coverage from 0. Get the file again."
+        )
+    return number, coverage
+
+
+def _table(path: Path, needed: set[str]) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    """Read a table: its columns, and its rows with the numbers of their lines."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, strict=True)
+            columns = list(reader.fieldnames or ())
+            rows = [(reader.line_num, row) for row in reader]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputUnavailable(f"{path} is no table in UTF-8 ({error}). Get the file again.") from error
+    if not needed <= set(columns):
+        raise InputUnavailable(
+            f"{path} has the columns {', '.join(columns)}; expected {', '.join(sorted(needed))} among them. Get the "
+            "file again."
+        )
+    for number, row in rows:
+        # Fields too many are filed under None, fields that are missing are None.
+        if None in row or None in row.values():
+            raise InputUnavailable(f"{path}, line {number}: expected {len(columns)} fields. Get the file again.")
+    return columns, rows

@@ -1,0 +1,87 @@
+"""A folder of photographs as a probe set, without labels; label maps are no photographs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from xai_eval.errors import InputUnavailable
+from xai_eval.inputs.images.decode import decode
+from xai_eval.inputs.images.picture_files import pictures_in
+from xai_eval.inputs.probes.broden_index import is_broden
+from xai_eval.inputs.probes.contents import digest_of_files
+from xai_eval.inputs.probes.probe_set import ProbeImage, ProbeSet
+
+# Broden puts x_object.png and x_part_1.png beside x.jpg; the last four are what others call theirs.
+_BESIDE = re.compile(r"(.+)_(color|object|part|material|scene|texture|label|labels|mask|seg)(_\d+)?")
+_LABEL_FOLDERS = ("labels", "masks")
+
+
+def load_folder(folder: Path) -> ProbeSet:
+    """Load the photographs of a folder and of its sub-folders, by name; hidden ones are left out.
+
+    Raises:
+        InputUnavailable: there is none, a folder cannot be listed, or label maps lie among them.
+    """
+    _refuse_broden(folder)
+    named = sorted((path.relative_to(folder).as_posix(), path) for path in pictures_in(folder))
+    files = tuple(path for _, path in named)
+    _refuse_label_folders(folder, files)
+    _refuse_label_files(folder, files)
+    names = tuple(name for name, _ in named)
+    return ProbeSet(folder.resolve().name, names, _Photographs(names, files), (), digest_of_files("photographs", named))
+
+
+@dataclass(frozen=True)
+class _Photographs:
+    names: tuple[str, ...]
+    files: tuple[Path, ...]
+
+    def read(self, position: int) -> ProbeImage:
+        return ProbeImage(self.names[position], decode(self.files[position]).pixels)
+
+
+def _refuse_broden(folder: Path) -> None:
+    place = folder.resolve()
+    for images in (place, *place.parents):
+        if images.name == "images" and is_broden(images.parent):
+            raise _mixed(
+                folder,
+                f"belongs to Broden, whose label maps lie beside the photographs; only {images.parent / 'index.csv'} "
+                "tells which is which",
+                f"Give {images.parent}",
+            )
+
+
+def _refuse_label_folders(folder: Path, files: Iterable[Path]) -> None:
+    base = folder.resolve()
+    places = {base} | {base / above for path in files for above in path.relative_to(folder).parents}
+    for place in sorted(places):
+        if place.name in _LABEL_FOLDERS and (place.parent / "images").is_dir():
+            raise _mixed(
+                folder,
+                f"leads to {place}, which holds what belongs to the pictures in {place.parent / 'images'}",
+                f"Give {place.parent / 'images'} to go without labels, or {place.parent} with images/, labels/ and "
+                "classes.txt",
+            )
+
+
+def _refuse_label_files(folder: Path, files: Iterable[Path]) -> None:
+    stems = {path.with_suffix("") for path in files}
+    for path in files:
+        beside = _BESIDE.fullmatch(path.stem) if path.suffix.lower() == ".png" else None
+        if beside and path.with_name(beside[1]) in stems:
+            raise _mixed(
+                folder,
+                f"holds {path.relative_to(folder).as_posix()} beside a picture called {beside[1]}, as label maps are "
+                "called",
+                "Move label maps elsewhere, or give Broden's own folder with its index.csv",
+            )
+
+
+def _mixed(folder: Path, found: str, advice: str) -> InputUnavailable:
+    return InputUnavailable(
+        f"{folder} {found}; expected photographs only, because label maps would be explained as pictures. {advice}."
+    )

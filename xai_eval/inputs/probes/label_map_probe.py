@@ -1,0 +1,133 @@
+"""A folder with label maps as a probe set: `images/`, `labels/` (PNG, same stems) and `classes.txt`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xai_eval.errors import InputUnavailable
+from xai_eval.inputs.images.decode import decode
+from xai_eval.inputs.images.picture_files import by_stem, pictures_in
+from xai_eval.inputs.probes.contents import digest_of_files
+from xai_eval.inputs.probes.label_maps import check_aspect, listed, read_indices
+from xai_eval.inputs.probes.probe_set import Concept, ProbeImage, ProbeSet
+
+_VOID = 255
+_CLASSES = "classes.txt"
+
+
+def has_label_maps(folder: Path) -> bool:
+    """Tell whether a folder is laid out as pictures with label maps."""
+    return (folder / "images").is_dir() and (folder / "labels").is_dir()
+
+
+def load_label_maps(folder: Path) -> ProbeSet:
+    """Load a folder of pictures with label maps.
+
+    `classes.txt` has a class a line, the id of the first being 0: its name, or its name, a tab and its category
+    ("object" if none is given). In the label maps the number of classes and, where no class has it, 255 mean void.
+
+    Raises:
+        UsageError: two files have the same stem.
+        InputUnavailable: there is no picture, one has no label map, or the list of classes cannot be used.
+    """
+    concepts = _classes(folder / _CLASSES)
+    pairs, notes = _pairs(folder / "images", folder / "labels")
+    files = [(_CLASSES, folder / _CLASSES)]
+    files += [(path.relative_to(folder).as_posix(), path) for pair in pairs for path in (pair.picture, pair.labels)]
+    return ProbeSet(
+        name=folder.resolve().name,
+        names=tuple(pair.name for pair in pairs),
+        reader=_LabelMaps(pairs, len(concepts)),
+        concepts=concepts,
+        digest=digest_of_files("label maps", files),
+        notes=notes,
+    )
+
+
+@dataclass(frozen=True)
+class _Pair:
+    name: str
+    picture: Path
+    labels: Path
+
+
+@dataclass(frozen=True)
+class _LabelMaps:
+    pairs: tuple[_Pair, ...]
+    classes: int
+
+    def read(self, position: int) -> ProbeImage:
+        pair = self.pairs[position]
+        pixels = decode(pair.picture).pixels
+        ids = read_indices(pair.labels)
+        check_aspect(str(pair.labels), ids.shape, pixels.shape[:2])
+        return ProbeImage(pair.name, pixels, self._labels(pair.labels, ids)[None])
+
+    def _labels(self, path: Path, ids: NDArray[np.int32]) -> NDArray[np.int32]:
+        unknown = ids[(ids > self.classes) & (ids != _VOID)]
+        if unknown.size:
+            raise InputUnavailable(
+                f"{path} holds the ids {listed(unknown)}; expected 0 to {self.classes - 1}, as {_CLASSES} lists them, "
+                f"or {self.classes} or {_VOID} for void. Complete {_CLASSES}, or map the ids to its lines."
+            )
+        return np.where(ids < self.classes, ids + 1, 0).astype(np.int32)
+
+
+def _pairs(images: Path, maps: Path) -> tuple[tuple[_Pair, ...], tuple[str, ...]]:
+    """Return the pictures with their label maps, in the order of their stems, and notes on what was left out."""
+    drawn, labelled = by_stem(pictures_in(images), images), by_stem(pictures_in(maps), maps)
+    missing = sorted(drawn.keys() - labelled.keys())
+    if missing:
+        raise InputUnavailable(
+            f"{maps} has no label map for {len(missing)} of {len(drawn)} pictures, first {missing[0]!r}; expected one "
+            "of the same stem for each. Add it, or name images/ itself to go without labels."
+        )
+    idle = len(labelled.keys() - drawn.keys())
+    pairs = (_Pair(path.relative_to(images).as_posix(), path, labelled[stem]) for stem, path in sorted(drawn.items()))
+    return tuple(pairs), (f"{idle} label maps without a picture left out",) if idle else ()
+
+
+def _classes(path: Path) -> tuple[Concept, ...]:
+    lines = _lines(path)
+    concepts = tuple(_concept(path, number, line) for number, line in enumerate(lines, start=1))
+    if not concepts:
+        raise InputUnavailable(f"{path} is empty; expected the name of a class on every line, that of id 0 first.")
+    first: dict[str, int] = {}
+    for number, concept in enumerate(concepts, start=1):
+        if concept.name in first:
+            raise InputUnavailable(
+                f"{path}, lines {first[concept.name]} and {number}: two classes are called {concept.name!r}; expected "
+                "a name of its own for each. Rename one."
+            )
+        first[concept.name] = number
+    return concepts
+
+
+def _lines(path: Path) -> list[str]:
+    """Return the lines; blank ones at the end are no classes."""
+    if not path.is_file():
+        raise InputUnavailable(
+            f"{path} is missing; expected the name of a class on every line, that of id 0 first. Write it, or name "
+            "images/ itself to go without labels."
+        )
+    try:
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        raise InputUnavailable(f"{path} is no text in UTF-8 ({error}). Save it as such.") from error
+    while lines and not lines[-1].strip():
+        lines.pop()
+    return lines
+
+
+def _concept(path: Path, number: int, line: str) -> Concept:
+    fields = [field.strip() for field in line.split("\t")]
+    if not all(fields) or len(fields) > 2:
+        raise InputUnavailable(
+            f"{path}, line {number}: {line!r}; expected a name, or a name, a tab and a category. Every line counts, "
+            "because its place is the id of its class."
+        )
+    return Concept(fields[0], fields[1] if len(fields) == 2 else "object")

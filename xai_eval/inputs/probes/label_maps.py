@@ -1,0 +1,75 @@
+"""Label maps on disk: the numbers that a PNG stores, never the colours in which it shows them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from xai_eval.errors import InputUnavailable
+from xai_eval.inputs.images.decode import SIXTEEN_BIT, opened, whole
+
+_BIT_DEPTH = 24  # its place in a PNG: after the signature and the width and height of the header
+
+
+def read_indices(path: Path) -> NDArray[np.int32]:
+    """Read the class ids of a PNG of one channel, of 1 to 16 bits, with or without a palette: int32 (H, W).
+
+    Raises:
+        InputUnavailable: the file is missing or damaged, or holds something else.
+    """
+    data, image = _png(path, ("1", "L", "P", *SIXTEEN_BIT), "class ids in one channel (gray or palette)")
+    with whole(path):
+        ids = np.asarray(image).astype(np.int32)
+    # Pillow stretches gray of 2 and 4 bits to 0..255; palettes it leaves alone.
+    return ids // (255 // (2 ** data[_BIT_DEPTH] - 1)) if image.mode == "L" else ids
+
+
+def read_red_green(path: Path) -> NDArray[np.int32]:
+    """Read the label numbers of a PNG that stores them as red + 256 * green: int32 (H, W).
+
+    Raises:
+        InputUnavailable: the file is missing or damaged, or holds something else.
+    """
+    _, image = _png(path, ("RGB",), "label numbers in red and green (RGB)")
+    with whole(path):
+        pixels = np.asarray(image).astype(np.int32)
+    return pixels[:, :, 0] + 256 * pixels[:, :, 1]
+
+
+def check_aspect(where: str, labels: tuple[int, ...], picture: tuple[int, ...]) -> None:
+    """Check that labels (H, W) can lie over the whole of a picture (h, w): the same aspect, but for rounding.
+
+    Args:
+        where: where the labels come from.
+        labels: their height and width.
+        picture: the height and width of the picture.
+
+    Raises:
+        InputUnavailable: the aspect is another.
+    """
+    # Scaled sides that are rounded are off by less than one pixel each.
+    if abs(labels[0] * picture[1] - labels[1] * picture[0]) >= max(picture):
+        raise InputUnavailable(
+            f"{where}: labels of {labels[1]} x {labels[0]} pixels for a picture of {picture[1]} x {picture[0]}; "
+            "expected the same size or the same aspect, because labels are laid over the whole picture. Check that "
+            "they belong together, and that neither was cropped or turned."
+        )
+
+
+def listed(numbers: NDArray[np.int32]) -> str:
+    """Return the different numbers of a label map for people to read: the smallest six."""
+    different = np.unique(numbers).tolist()
+    return ", ".join(map(str, different[:6])) + (", ..." if len(different) > 6 else "")
+
+
+def _png(path: Path, modes: tuple[str, ...], expected: str) -> tuple[bytes, Image.Image]:
+    data, image = opened(path)
+    if image.format != "PNG" or image.mode not in modes:
+        raise InputUnavailable(
+            f"{path} is a {image.format} of mode {image.mode}; expected a PNG with {expected}. Save the numbers "
+            "themselves, without loss."
+        )
+    return data, image

@@ -1,0 +1,47 @@
+"""Probe sets by spec: bundled scenes, folders of photographs, folders with label maps, and Broden."""
+
+from __future__ import annotations
+
+import os
+
+from xai_eval.errors import InputUnavailable, UsageError
+from xai_eval.inputs.paths import given_path, readable
+from xai_eval.inputs.probes.broden import load_broden
+from xai_eval.inputs.probes.broden_index import is_broden
+from xai_eval.inputs.probes.folder_probe import load_folder
+from xai_eval.inputs.probes.label_map_probe import has_label_maps, load_label_maps
+from xai_eval.inputs.probes.probe_set import ProbeSet
+from xai_eval.inputs.probes.scene_probe import load_scenes
+
+
+def load_probe(spec: str | os.PathLike[str]) -> ProbeSet:
+    """Load the probe set that a spec names; no picture is decoded before it is read.
+
+    Args:
+        spec: "scenes" (480 bundled scenes), "scenes:N", or a folder: one of photographs (searched with its
+            sub-folders), one with `images/`, `labels/` and `classes.txt`, or one laid out as Broden, with `index.csv`.
+
+    Raises:
+        UsageError: the spec is malformed or no spec, or names are not unique.
+        InputUnavailable: the folder is missing, cannot be listed, holds no picture, or mixes photographs with label
+            maps; a picture has no label map; or a list of classes or an index cannot be used.
+    """
+    if not isinstance(spec, str | os.PathLike):
+        raise UsageError(f"the probe set is a {type(spec).__name__}; expected a spec, as text or a path.")
+    with readable(spec):
+        return _load(str(spec))
+
+
+def _load(spec: str) -> ProbeSet:
+    if spec == "scenes" or spec.startswith("scenes:"):
+        return load_scenes(spec)
+    folder = given_path(spec)
+    if not folder.is_dir():
+        what = "is a file" if folder.exists() else "does not exist"
+        raise InputUnavailable(
+            f"probe set {spec!r}: {folder} {what}; expected 'scenes', 'scenes:N', a folder of photographs, a folder "
+            "with images/, labels/ and classes.txt, or Broden's folder with its index.csv. Check the path."
+        )
+    if is_broden(folder):
+        return load_broden(folder)
+    return load_label_maps(folder) if has_label_maps(folder) else load_folder(folder)

@@ -1,0 +1,72 @@
+"""Procedural scenes as a probe set: any number, rendered when they are read, every pixel of every concept known."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from xai_eval import scenes
+from xai_eval.errors import UsageError
+from xai_eval.inputs.probes.probe_set import Concept, ProbeImage, ProbeSet
+from xai_eval.scenes import BACKGROUNDS, CONCEPTS, OBJECTS, SCENE_LABELS, SIZE, render
+
+# After the scenes that are evaluated and those held out of training, before those that the bundled models learned from.
+FIRST_SEED = 200_000
+_END = 1_000_000
+_SCENES = 480  # every pair of main object and scene label five times
+
+_MASKED = {name: 1 + index for index, name in enumerate(CONCEPTS)}
+_PLACES = {name: 1 + len(CONCEPTS) + index for index, name in enumerate(SCENE_LABELS)}
+_CATEGORIES = {"object": OBJECTS, "background": BACKGROUNDS, "scene": SCENE_LABELS}
+_ALL = tuple(Concept(name, category) for category, names in _CATEGORIES.items() for name in names)
+
+
+def load_scenes(spec: str) -> ProbeSet:
+    """Load "scenes" (480 of them) or "scenes:N".
+
+    Each has two label maps at its own resolution: the exact masks of its objects and backgrounds, and its scene label
+    over the whole picture.
+
+    Raises:
+        UsageError: the number is malformed, 0, or so large that scenes of training would be among them.
+    """
+    count = _count(spec)
+    seeds = range(FIRST_SEED, FIRST_SEED + count)
+    names = tuple(f"scene-{seed}" for seed in seeds)
+    return ProbeSet("scenes", names, _Scenes(), _ALL, _digest(seeds), (f"procedural scenes, seeds from {FIRST_SEED}",))
+
+
+@dataclass(frozen=True)
+class _Scenes:
+    def read(self, position: int) -> ProbeImage:
+        scene = render(FIRST_SEED + position)
+        labels = np.zeros((2, SIZE, SIZE), dtype=np.int32)
+        for name, mask in scene.masks.items():
+            labels[0][mask] = _MASKED[name]
+        labels[1] = _PLACES[scene.scene]
+        return ProbeImage(f"scene-{scene.seed}", scene.pixels, labels)
+
+
+def _count(spec: str) -> int:
+    given, most = spec.partition(":")[2] or str(_SCENES), _END - FIRST_SEED
+    # The length is looked at first: Python refuses to read numbers of thousands of digits.
+    well_formed = spec != "scenes:" and given.isascii() and given.isdigit() and len(given) < 10
+    if not well_formed or not 1 <= int(given) <= most:
+        raise UsageError(f"probe set {spec!r}: expected a number of scenes from 1 to {most}, as in 'scenes:2000'.")
+    return int(given)
+
+
+def _digest(seeds: range) -> str:
+    """Digest what the pictures are made from, because rendering them all would take longer than a run may start.
+
+    The same code and seeds give the same bytes everywhere. Any change of the code counts, even where it changes no
+    picture: that costs a run anew, while the contrary would mix two sets.
+    """
+    content = hashlib.sha256(f"scenes {seeds.start} {len(seeds)} {_ALL}".encode())
+    for path in sorted(Path(scenes.__file__).parent.glob("*.py")):
+        # As text, so that line ends of a checkout do not count.
+        content.update(f"\0{path.name}\0{path.read_text(encoding='utf-8')}".encode())
+    return content.hexdigest()

@@ -1,0 +1,211 @@
+"""The pytest plugin, a thin door: options, markers, the fixture `xai_golden`, and the summary at the end."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from xai_eval.gate.verdict import Verdict
+    from xai_eval.pytest_plugin.session import GoldenSession
+    from xai_eval.result.result import Result
+
+_MARKERS = (
+    "xai: a test of an explanation against its golden",
+    "gpu: the full evaluation; needs CUDA and downloaded weights",
+    "real: needs real models or photographs from the data root or a download",
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options, all in one group and with one prefix."""
+    group = parser.getgroup("xai-eval", "regression testing for explanations")
+    group.addoption(
+        "--xai-golden",
+        metavar="DIR",
+        help="folder of goldens, relative to where pytest is called (ini: xai_golden; default: golden)",
+    )
+    group.addoption(
+        "--xai-report",
+        metavar="DIR",
+        help="folder for results and page, relative to where pytest is called (ini: xai_report; default: reports)",
+    )
+    group.addoption(
+        "--xai-strict",
+        action="store_true",
+        default=None,
+        help="what could not be measured fails instead of skipping, also where a test skips itself",
+    )
+    parser.addini("xai_golden", "folder of goldens, relative to the root of the tests", default="golden")
+    parser.addini("xai_report", "folder for results and page, relative to the root of the tests", default="reports")
+    parser.addini("xai_strict", "what could not be measured fails instead of skipping", type="bool", default=False)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the markers and, where pytest-xdist is loaded, what the workers report."""
+    for marker in _MARKERS:
+        config.addinivalue_line("markers", marker)
+
+
+class XaiGolden:
+    """What the fixture `xai_golden` hands out."""
+
+    def __init__(self, session: GoldenSession, item: pytest.Item) -> None:
+        self._session = session
+        self._item = item
+
+    def check(self, result: Result) -> Verdict:
+        """Judge `result` by its golden; fail the test unless the verdict is ok.
+
+        The result is written into the report folder, so that it can be looked at and accepted. Goldens are never
+        written: a missing one fails, however often the test is tried again.
+        """
+        __tracebackhide__ = True
+        verdict, message = self._session.check(result, self._item)
+        if verdict.failed:
+            pytest.fail(message, pytrace=False)
+        return verdict
+
+
+@pytest.fixture
+def xai_golden(request: pytest.FixtureRequest) -> XaiGolden:
+    """Compare results of this test with their goldens: `xai_golden.check(result)`."""
+    return XaiGolden(_session(request.config), request.node)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
+    """Skip, or under --xai-strict fail, a `gpu` test on a machine without CUDA, and a test whose input is absent."""
+    if item.get_closest_marker("gpu"):
+        import torch
+
+        if not torch.cuda.is_available():
+            _not_measured(item.config, "CUDA is not available here")
+    with _absent_inputs(item):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """Skip, or under --xai-strict fail, a `real` or `gpu` test whose input turns out to be absent."""
+    with _absent_inputs(item):
+        return (yield)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Note which tests use goldens, for judging afterwards whether all of them ran."""
+    selected = [item for item in session.items if "xai_golden" in getattr(item, "fixturenames", ())]
+    if selected:
+        state = _session(session.config)
+        state.selected.extend(item.nodeid for item in selected)
+        state.required.extend(item.nodeid for item in selected if not _may_be_absent(item))
+
+
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    """Note that tests which use goldens were left out, so that their goldens are not called unused."""
+    left_out = [item for item in items if "xai_golden" in getattr(item, "fixturenames", ())]
+    if left_out:
+        _session(left_out[0].config).partial = True
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Note which tests that use goldens failed, so that none of them is reported twice."""
+    report = yield
+    if report.failed and _KEY in item.config.stash:
+        _session(item.config).failed.append(item.nodeid)
+    return report
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Under pytest-xdist, tell a worker for whom it writes into the report folder."""
+    from xai_eval.disk.lock import this_process
+
+    node.workerinput["xai_eval_owner"] = this_process()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """Under pytest-xdist, take over what a worker checked."""
+    output = getattr(node, "workeroutput", {}).get("xai_eval")
+    if output:
+        _session(node.config).merge(output)
+    if error:
+        _session(node.config).partial = True
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """On a worker hand over; else judge what belongs to no single test, and write page and verdicts."""
+    if _KEY not in session.config.stash:
+        return
+    golden_session = _session(session.config)
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["xai_eval"] = golden_session.handover()
+        return
+    for nodeid, message in golden_session.finish(session):
+        _report_failure(session, nodeid, message)
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Print the verdicts, worst first, and where the page is."""
+    if _KEY not in config.stash or not _session(config).worth_a_summary:
+        return
+    terminalreporter.section("xai-eval")
+    for line in _session(config).summary():
+        terminalreporter.line(line)
+
+
+_KEY: pytest.StashKey[Any] = pytest.StashKey()
+
+
+def _session(config: pytest.Config) -> GoldenSession:
+    """Return the session's state, made on first use: a run without explanations must not pay for it."""
+    from xai_eval.pytest_plugin.session import GoldenSession
+
+    if _KEY not in config.stash:
+        config.stash[_KEY] = GoldenSession.of(config)
+    session: GoldenSession = config.stash[_KEY]
+    return session
+
+
+def _may_be_absent(item: pytest.Item) -> bool:
+    return bool(item.get_closest_marker("real") or item.get_closest_marker("gpu"))
+
+
+@contextlib.contextmanager
+def _absent_inputs(item: pytest.Item) -> Iterator[None]:
+    from xai_eval.errors import InputUnavailable
+
+    try:
+        yield
+    except InputUnavailable as error:
+        if not _may_be_absent(item):
+            raise
+        _not_measured(item.config, str(error))
+
+
+def _not_measured(config: pytest.Config, reason: str) -> None:
+    from xai_eval.pytest_plugin.session import is_strict
+
+    if is_strict(config):
+        pytest.fail(f"not measured: {reason}", pytrace=False)
+    pytest.skip(f"not measured: {reason}")
+
+
+def _report_failure(session: pytest.Session, nodeid: str, message: str) -> None:
+    """Add a failed test, so that JUnit files, counts and exit code all agree that the run failed."""
+    report = pytest.TestReport(
+        nodeid=nodeid,
+        location=(nodeid, None, nodeid.rpartition("::")[2]),
+        keywords={},
+        outcome="failed",
+        longrepr=message,
+        when="call",
+    )
+    session.config.hook.pytest_runtest_logreport(report=report)
+    session.exitstatus = pytest.ExitCode.TESTS_FAILED

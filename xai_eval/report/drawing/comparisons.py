@@ -1,0 +1,123 @@
+"""What drifted and can be drawn: expected, obtained, and where they differ."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xai_eval.report.cases import ReportCase
+from xai_eval.report.drawing.panels import Panel, map_panel
+from xai_eval.report.drawing.pictures import Pixels, boundaries, diverging, outline, signed
+from xai_eval.report.text.wording import title
+from xai_eval.result.fields import Heatmap, Mask, Segments
+from xai_eval.result.fields.heatmap import block_means
+from xai_eval.result.fields.segments import moved_pixels
+
+# Differences below it stay pale: stretched to full red, noise would look like a catastrophe.
+_LEAST_SCALE = 0.2
+_GREY = 150
+_MASK_LEGEND = "Red: in the mask now and not before. Blue: before and not now."
+_SEGMENTS_LEGEND = "Red: pixels that lie in another superpixel now."
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Something that drifted.
+
+    Attributes:
+        limit: value of the deepest red of a difference of maps; None for anything else.
+        legend: what the colours of any other difference mean.
+    """
+
+    field: str
+    title: str
+    expected: Panel
+    obtained: Panel
+    difference: Panel
+    limit: float | None = None
+    legend: str = ""
+
+    @property
+    def wipes(self) -> bool:
+        """Whether one picture can be laid over the other."""
+        was, now = self.expected.pixels, self.obtained.pixels
+        return was is not None and now is not None and was.shape == now.shape
+
+
+def comparison(case: ReportCase, name: str) -> Comparison:
+    """Draw one field of `case.moved`, expected and obtained."""
+    now, was = case.moved[name]
+    if isinstance(now, Heatmap) and isinstance(was, Heatmap):
+        return _maps(case, name, now, was)
+    if isinstance(now, Mask) and isinstance(was, Mask):
+        return _masks(case, name, now, was)
+    if isinstance(now, Segments) and isinstance(was, Segments):
+        return _superpixels(case, name, now, was)
+    raise TypeError(f"{name} is a {now.kind} and was a {was.kind}: there is no picture of that")
+
+
+def _maps(case: ReportCase, name: str, now: Heatmap, was: Heatmap) -> Comparison:
+    shown = title(name)
+    difference, limit = _map_difference(now, was, shown)
+    expected = map_panel(case, was, "expected", f"{shown}, expected")
+    return Comparison(name, shown, expected, map_panel(case, now, "obtained", f"{shown}, obtained"), difference, limit)
+
+
+def _masks(case: ReportCase, name: str, now: Mask, was: Mask) -> Comparison:
+    shown = title(name)
+
+    def panel(word: str, mask: Mask) -> Panel:
+        about = f"{shown}, {word}: {mask.array.mean():.0%} of the picture"
+        return Panel(word, about, outline(_below(case, mask.array), mask.array))
+
+    same = now.array.shape == was.array.shape
+    difference = _marked(case, shown, now.array.astype(float) - was.array if same else None)
+    legend = _MASK_LEGEND if same else ""
+    return Comparison(name, shown, panel("expected", was), panel("obtained", now), difference, legend=legend)
+
+
+def _superpixels(case: ReportCase, name: str, now: Segments, was: Segments) -> Comparison:
+    shown = title(name)
+
+    def panel(word: str, each: Segments) -> Panel:
+        numbers = (("superpixels", str(each.count)),)
+        about = f"{shown}, {word}: {each.count} of them"
+        return Panel(word, about, boundaries(_below(case, each.array), each.array), numbers=numbers)
+
+    same = now.array.shape == was.array.shape
+    difference = _marked(case, shown, moved_pixels(now.array, was.array).astype(float) if same else None)
+    legend = _SEGMENTS_LEGEND if same else ""
+    return Comparison(name, shown, panel("expected", was), panel("obtained", now), difference, legend=legend)
+
+
+def _below(case: ReportCase, array: NDArray[np.generic]) -> Pixels:
+    """The picture if `array` lies over it, else middle grey."""
+    if case.picture is not None and case.picture.array.shape[:2] == array.shape:
+        return case.picture.array
+    return np.full((*array.shape, 3), _GREY, np.uint8)
+
+
+def _marked(case: ReportCase, shown: str, change: NDArray[np.floating] | None) -> Panel:
+    if change is None:
+        word = "no difference: the shapes differ"
+        return Panel("difference", f"{shown}: {word}", word=word)
+    share = f"{float((change != 0.0).mean()):.2%} of the pixels"
+    pixels = signed(_below(case, change), change, 1.0)
+    return Panel("difference", f"{shown}: {share} differ", pixels, numbers=(("differ", share),))
+
+
+def _map_difference(now: Heatmap, was: Heatmap, shown: str) -> tuple[Panel, float | None]:
+    broken = now.degenerate or was.degenerate
+    if broken or now.shape != was.shape:
+        word = f"no difference: a map is {broken}" if broken else "no difference: the shapes differ"
+        return Panel("difference", f"{shown}: {word}", word=word), None
+    # On the grid on which the two were judged.
+    shape = (min(now.array.shape[0], was.array.shape[0]), min(now.array.shape[1], was.array.shape[1]))
+    change = block_means(now.array, shape) - block_means(was.array, shape)
+    largest = float(np.abs(change).max())
+    limit = max(largest, _LEAST_SCALE)
+    alt = f"{shown}, obtained minus expected, at most {largest:.2g} either way"
+    numbers = (("largest", f"{largest:.2g}"),)
+    return Panel("difference", alt, diverging(change, limit), numbers=numbers, coarse=True), limit

@@ -1,0 +1,58 @@
+"""Curves of the report: drawn once, for the page and for figures alike."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from xai_eval.report.cases import ReportCase
+from xai_eval.report.drawing.panels import Panel
+from xai_eval.report.drawing.pictures import Pixels
+from xai_eval.report.text.wording import title
+from xai_eval.result.fields import Curve
+
+_SIZE = (5.0, 3.0)  # inches
+_DPI = 150  # sharp on screens with small pixels, where the page shows it at two thirds
+# Told apart by the colour-blind, and by their dashes without colour (Okabe and Ito 2008).
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
+_DASHES = ("-", "--", "-.", ":")
+
+
+def curve_panels(case: ReportCase) -> list[Panel]:
+    """One panel for each curve of a case; where it drifted, what was expected lies beneath in grey."""
+    moved = {finding.field for finding in case.verdict.findings}
+    panels = []
+    for name, curve in case.fields(Curve).items():
+        was = case.golden.fields.get(name) if case.golden and name in moved else None
+        about = f"{title(name)} of {case.verdict.case.input}: {', '.join(curve.lines)} over {curve.x_label}"
+        panels.append(Panel(title(name), about, draw_curve(curve, was if isinstance(was, Curve) else None)))
+    return panels
+
+
+def draw_curve(curve: Curve, expected: Curve | None = None) -> Pixels:
+    """Draw the lines of a curve, those of `expected` in grey beneath them: RGB (h, w, 3)."""
+    figure = Figure(figsize=_SIZE, dpi=_DPI, facecolor="white", layout="tight")
+    axes = figure.add_subplot(
+        xlabel=curve.x_label, ylabel=curve.y_label, xlim=(curve.x[0], curve.x[-1]), ylim=_limits(curve)
+    )
+    if expected:
+        for name, values in expected.lines.items():
+            axes.plot(expected.x, values, color="0.6", linewidth=4, label=f"{name}, expected")
+    for place, (name, values) in enumerate(curve.lines.items()):
+        colour, dashes = _COLOURS[place % len(_COLOURS)], _DASHES[place % len(_DASHES)]
+        axes.plot(curve.x, values, label=name, color=colour, linestyle=dashes)
+    axes.grid(color="0.9")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3])
+
+
+def _limits(curve: Curve) -> tuple[float, float]:
+    """From 0 to 1 for shares; as far as the values go for anything else."""
+    values = np.concatenate(list(curve.lines.values()))
+    known = values[np.isfinite(values)]
+    least, most = (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
+    return (0.0, 1.0) if least >= 0.0 and most <= 1.0 else (min(least, 0.0), most)

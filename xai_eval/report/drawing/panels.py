@@ -1,0 +1,123 @@
+"""What is drawn of a case, on the page and in figures alike: the picture, its superpixels and its maps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from xai_eval.report.cases import OBJECT, ReportCase
+from xai_eval.report.drawing.pictures import Pixels, boundaries, enlarge, outline, overlay, signed
+from xai_eval.report.text.wording import cell_text, count, title, words
+from xai_eval.result.fields import Heatmap, Mask, Picture, Segments, Weights
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One picture of the report.
+
+    Attributes:
+        title: heading.
+        alt: what the picture shows, for those who do not see it.
+        pixels: RGB, or None where there is nothing that could honestly be drawn.
+        word: why there is nothing, such as 'all zero'.
+        numbers: name and value of what is known about it.
+        coarse: drawn pixel by pixel, to be enlarged without smoothing.
+    """
+
+    title: str
+    alt: str
+    pixels: Pixels | None = None
+    word: str = ""
+    numbers: tuple[tuple[str, str], ...] = ()
+    coarse: bool = False
+
+
+def panels(case: ReportCase) -> list[Panel]:
+    """The picture with its mask outlined, then one panel for each further picture, further mask, and map."""
+    if case.picture is None:
+        return []
+    pixels, name = case.picture.array, case.verdict.case.input
+    pictures = [
+        Panel(title(each), f"{name}: {words(each)}", picture.array)
+        for each, picture in list(case.fields(Picture).items())[1:]
+    ]
+    masks = [
+        Panel(title(each), f"{name} with {words(each)} outlined", outline(pixels, mask.array))
+        for each, mask in case.fields(Mask).items()
+        if each != OBJECT and mask.array.shape == pixels.shape[:2]
+    ]
+    maps = [_named_map(case, each, heatmap) for each, heatmap in case.maps.items()]
+    return [_original(pixels, case.mask, name), *pictures, *masks, *_superpixel_panels(case, pixels), *maps]
+
+
+def _superpixel_panels(case: ReportCase, pixels: Pixels) -> list[Panel]:
+    """The superpixels, and on them the weights of the explained class."""
+    shown = []
+    for each, segments in case.fields(Segments).items():
+        if segments.array.shape != pixels.shape[:2]:
+            continue
+        numbers = (("superpixels", str(segments.count)),)
+        about = f"{case.verdict.case.input} with the borders of {segments.count} superpixels"
+        shown.append(Panel(title(each), about, boundaries(pixels, segments.array), numbers=numbers))
+        shown.extend(
+            _weights_panel(case, name, weights, segments, pixels)
+            for name, weights in case.fields(Weights).items()
+            if weights.values.shape[1] == segments.count
+        )
+    return shown
+
+
+def _weights_panel(case: ReportCase, name: str, weights: Weights, segments: Segments, pixels: Pixels) -> Panel:
+    explained = str(case.labels.get("explained", ""))
+    label = explained if explained in weights.names else weights.names[0]
+    values = weights.of(label).astype(np.float64)
+    limit = float(np.abs(values).max())
+    about = f"{title(name)} of {case.verdict.case.input} for {label}: red speaks for it, blue against it"
+    if not np.isfinite(limit) or limit == 0.0:
+        word = "all zero" if limit == 0.0 else "NaN"
+        return Panel(title(name), f"{about}: {word}, not drawn", word=word)
+    numbers = (
+        ("red, for", count(int((values > 0).sum()), "superpixel")),
+        ("blue, against", count(int((values < 0).sum()), "superpixel")),
+        ("deepest", f"{limit:.2g}"),
+    )
+    return Panel(title(name), about, signed(pixels, values[segments.array], limit), numbers=numbers)
+
+
+def _original(pixels: Pixels, mask: Mask | None, name: str) -> Panel:
+    if mask is None:
+        return Panel("original", f"{name} as the model saw it", pixels)
+    numbers = (("object", f"{mask.array.mean():.0%} of the picture"),)
+    return Panel(
+        "original",
+        f"{name} as the model saw it, the object outlined",
+        outline(pixels, mask.array),
+        numbers=numbers,
+    )
+
+
+def _named_map(case: ReportCase, name: str, heatmap: Heatmap) -> Panel:
+    numbers = tuple((words(column), cell_text(value)) for column, value in case.row_of(name).items())
+    explained = case.labels.get("explained")
+    about = f"{title(name)} of {case.verdict.case.input}" + (f" for {explained}" if explained else "")
+    return map_panel(case, heatmap, title(name), about, numbers)
+
+
+def map_panel(
+    case: ReportCase, heatmap: Heatmap, heading: str, about: str, numbers: tuple[tuple[str, str], ...] = ()
+) -> Panel:
+    """Draw a map over the picture, or in squares where it has another shape; a degenerate one is only named."""
+    if heatmap.degenerate:
+        return Panel(heading, f"{about}: {heatmap.degenerate}, not drawn", word=heatmap.degenerate, numbers=numbers)
+    alt = f"{about}, hottest {_hottest(heatmap)}"
+    if case.picture is None or heatmap.shape != case.picture.array.shape[:2]:
+        return Panel(heading, alt, overlay(None, heatmap.array), numbers=numbers, coarse=True)
+    picture = case.picture.array
+    return Panel(heading, alt, overlay(picture, enlarge(heatmap.array, heatmap.shape)), numbers=numbers)
+
+
+def _hottest(heatmap: Heatmap) -> str:
+    row, column = np.unravel_index(int(np.argmax(heatmap.array)), heatmap.array.shape)
+    down, across = (row + 0.5) / heatmap.array.shape[0], (column + 0.5) / heatmap.array.shape[1]
+    return f"{across:.0%} from the left and {down:.0%} from the top"

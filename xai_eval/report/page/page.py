@@ -1,0 +1,130 @@
+"""The page: one HTML file that holds everything and loads nothing, made case by case."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup, escape
+
+from xai_eval.gate.whole_run import Overall
+from xai_eval.report.cases import ReportCase
+from xai_eval.report.drawing.pictures import diverging_legend, heat_legend, jpeg_uri, png_uri
+from xai_eval.report.page.filters import filters
+from xai_eval.report.page.rest import RestView, rest_view
+from xai_eval.report.page.selection import by_task, pictured, worst_cases_first
+from xai_eval.report.page.views import CaseView, case_line, case_view
+from xai_eval.report.text.commands import accept_command, explain_command
+from xai_eval.report.text.summary import count_severities, count_states, counts_sentence
+from xai_eval.report.text.wording import count
+from xai_eval.store.runs import RunRecord
+
+PAGE_FILE = "index.html"
+_TEMPLATE = "page.html.j2"
+# What accepts a case, and what explains its drift.
+Commands = Callable[[ReportCase], tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class TaskView:
+    """The section of one task.
+
+    Attributes:
+        name: of the task.
+        cases: made when the template comes to them, one by one: their pictures together do not fit into memory.
+        counts: in words.
+        rest: the cases that are shown without pictures; None if there are none.
+    """
+
+    name: str
+    cases: Iterator[CaseView]
+    counts: str
+    rest: RestView | None
+
+
+def render_page(
+    record: RunRecord, cases: Sequence[ReportCase], results: Path, golden: Path, overall: Overall
+) -> Iterator[str]:
+    """Render the page, part by part; `cases` may come in any order, the worst is shown first.
+
+    `results` and `golden` are the folders that commands on the page name.
+
+    Class and file names are text from outside and are escaped; the page's own policy
+    forbids loading anything.
+    """
+    ordered = worst_cases_first(cases)
+    views = [case_line(case) for case in ordered]
+    verdicts = [case.verdict for case in ordered]
+    return (
+        _environment()
+        .get_template(_TEMPLATE)
+        .generate(
+            record=record,
+            counts=counts_sentence(verdicts),
+            states=count_states(verdicts),
+            severities=count_severities(verdicts),
+            problem=_problem(record, cases),
+            overall=overall,
+            failed=[view for view in views if view.failed],
+            aside=[view for view in views if view.quarantine and not view.failed],
+            fine=[view for view in views if view.fine],
+            filters=filters(views),
+            warned=[view for view in views if view.audit],
+            tasks=_tasks(by_task(cases), lambda case: _commands(case, record, results, golden), results),
+            heat_legend=png_uri(heat_legend()),
+            diverging_legend=png_uri(diverging_legend()),
+            has_maps=any(case.unread().maps for case in cases),
+        )
+    )
+
+
+def _commands(case: ReportCase, record: RunRecord, results: Path, golden: Path) -> tuple[str, str]:
+    """Return the commands that accept a case and that explain its drift."""
+    asked = case.verdict.case.task in record.requests
+    return accept_command(case.key, results, golden), explain_command(case.key, results, golden, asked=asked)
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["jpeg_uri"] = jpeg_uri
+    environment.filters["png_uri"] = png_uri
+    environment.filters["whole_arrows"] = _whole_arrows
+    return environment
+
+
+def _whole_arrows(sentence: str) -> Markup:
+    """Keep a browser from breaking a line between the hyphen and the head of an arrow."""
+    arrow = escape("->")
+    return escape(sentence).replace(arrow, Markup('<span class="whole">{}</span>').format(arrow))
+
+
+def _tasks(ordered: Sequence[ReportCase], commands: Commands, results: Path) -> Iterator[TaskView]:
+    shown = {case.key for case in pictured(ordered)}
+    for name, group in itertools.groupby(ordered, key=lambda case: case.verdict.case.task):
+        own = list(group)
+        views = _views([case for case in own if case.key in shown], commands)
+        rest = rest_view([case for case in own if case.key not in shown], results)
+        yield TaskView(name, views, counts_sentence([case.verdict for case in own]), rest)
+
+
+def _views(cases: Sequence[ReportCase], commands: Commands) -> Iterator[CaseView]:
+    for case in cases:
+        yield case_view(case.unread(), *commands(case))
+
+
+def _problem(record: RunRecord, cases: Sequence[ReportCase]) -> str:
+    """Say why the run is incomplete, so that a part of a run never looks like the whole."""
+    measured = sum(case.obtained is not None for case in cases)
+    of_planned = f"{measured} of {count(record.planned, 'planned case')} measured"
+    if not record.finished:
+        return f"The run did not finish: {of_planned}."
+    return f"The run is incomplete: {of_planned}." if measured < record.planned or record.failures else ""

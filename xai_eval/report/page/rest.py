@@ -1,0 +1,50 @@
+"""Cases that pass beyond the first few: a row each, and in a sentence where their pictures are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from xai_eval.report.cases import ReportCase
+from xai_eval.report.page.views import CaseLine, case_line
+from xai_eval.report.text.tables import summary_frame
+from xai_eval.report.text.wording import cell_text, count, words
+from xai_eval.store.runs import RESULTS_FOLDER
+
+
+@dataclass(frozen=True)
+class RestView:
+    """The cases of a task that are shown without pictures.
+
+    Attributes:
+        title: heading.
+        sentence: what is left out, and how to see it.
+        folder: where it lies.
+        columns: what is said of every case behind its input.
+        rows: a line for the filters and links, and the cells.
+    """
+
+    title: str
+    sentence: str
+    folder: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[CaseLine, tuple[str, ...]], ...]
+
+
+def rest_view(cases: Sequence[ReportCase], results: Path) -> RestView | None:
+    """Prepare the cases of one task of the run in `results` that are shown without pictures; None if there are none."""
+    if not cases:
+        return None
+    sentence = (
+        f"Every case that does not pass is shown in full. The pictures of {count(len(cases), 'case')} that pass are "
+        "not embedded, so that the page stays small: picture, maps and all else that was obtained lie in the folder "
+        "that the last column names, to be opened with xai_eval.Result.load, in"
+    )
+    frame = summary_frame(cases).drop(columns="input").dropna(axis="columns", how="all")
+    columns = (*(words(str(column)) for column in frame.columns), "in words", "folder")
+    rows = tuple(
+        (case_line(case), (*map(cell_text, row), case.verdict.sentence, case.key))
+        for case, row in zip(cases, frame.itertuples(index=False, name=None), strict=True)
+    )
+    return RestView(f"{len(cases)} more that pass", sentence, str(results / RESULTS_FOLDER), columns, rows)

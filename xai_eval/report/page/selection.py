@@ -1,0 +1,48 @@
+"""Which cases are shown with pictures: all that someone will look at, and of the others the first few."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from xai_eval.report.cases import ReportCase
+from xai_eval.report.text.summary import is_fine, worst_first
+
+# Cases of a task that pass and are shown with their pictures: a page of a thousand would be too large to open.
+PASSING = 50
+# Cases of a task, the worst first, of which figures are drawn as files. One takes as long as ten cases on the page.
+FIGURES = 40
+
+
+def worst_cases_first(cases: Sequence[ReportCase]) -> list[ReportCase]:
+    """Sort as `worst_first` sorts their verdicts."""
+    order = {v.case.key: place for place, v in enumerate(worst_first(case.verdict for case in cases))}
+    return sorted(cases, key=lambda case: order[case.key])
+
+
+def by_task(cases: Sequence[ReportCase]) -> list[ReportCase]:
+    """Sort by task, then the worst first; of each task what sums up a whole set precedes the others."""
+    ordered = worst_cases_first(cases)
+    tasks = list(dict.fromkeys(case.verdict.case.task for case in ordered))
+    return sorted(ordered, key=lambda case: (tasks.index(case.verdict.case.task), not case.whole_set))
+
+
+def pictured(cases: Sequence[ReportCase]) -> list[ReportCase]:
+    """Cases with pictures on the page: all that do not pass, all that sum up, and the first `PASSING` of each task."""
+    return _first(cases, PASSING, lambda case: case.whole_set or not is_fine(case.verdict))
+
+
+def figured(cases: Sequence[ReportCase]) -> list[ReportCase]:
+    """Cases of which figures are drawn: all that sum up, and the first `FIGURES` of each task."""
+    return _first(cases, FIGURES, lambda case: case.whole_set)
+
+
+def _first(cases: Sequence[ReportCase], most: int, always: Callable[[ReportCase], bool]) -> list[ReportCase]:
+    """Cases that are chosen `always`, and of the others of each task the worst, in the order in which they came."""
+    chosen, counts = set[str](), Counter[str]()
+    for case in by_task(cases):
+        task = case.verdict.case.task
+        counts[task] += not always(case)
+        if always(case) or counts[task] <= most:
+            chosen.add(case.key)
+    return [case for case in cases if case.key in chosen]

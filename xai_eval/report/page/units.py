@@ -1,0 +1,100 @@
+"""The units of a dissected model as the page shows them: a section a layer, a row a unit, both methods side by side."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from xai_eval.report.cases import ReportCase
+from xai_eval.report.text.wording import cell_text, words
+from xai_eval.result.fields import Field, Gallery, UnitLabels
+
+_GALLERY = "top_images"
+# What a row says of a unit besides its label; whatever of these a method gives.
+_NUMBERS = ("score", "margin", "false_discovery_rate")
+
+
+@dataclass(frozen=True)
+class UnitLabelView:
+    """What one method says of a unit, and what the golden says where that is something else."""
+
+    label: str
+    numbers: tuple[tuple[str, str], ...]
+    expected: str | None
+
+
+@dataclass(frozen=True)
+class UnitView:
+    """One unit.
+
+    Attributes:
+        name: such as "layer4/17".
+        strip: data URI of its top images; empty where there are none.
+        dead: whether it never changes.
+        labels: one a method, in the order of `LayerView.methods`.
+    """
+
+    name: str
+    strip: str
+    dead: bool
+    labels: tuple[UnitLabelView, ...]
+
+    @property
+    def concepts(self) -> str:
+        """Its labels, for the filter of the page."""
+        return "\n".join(each.label for each in self.labels)
+
+
+@dataclass(frozen=True)
+class LayerView:
+    """The units of one layer."""
+
+    name: str
+    methods: tuple[str, ...]
+    units: tuple[UnitView, ...]
+
+
+def layer_views(case: ReportCase) -> tuple[LayerView, ...]:
+    """Prepare the layers of a case in the order of the model; none where it labels no units."""
+    methods = case.fields(UnitLabels)
+    if not methods:
+        return ()
+    strips = case.fields(Gallery)[_GALLERY].strips if _GALLERY in case.fields(Gallery) else {}
+    units: dict[str, list[UnitView]] = {}
+    records = [_records(field) for field in methods.values()]
+    expected = [_records(_golden(case, name)) for name in methods]
+    for name, row in records[0].items():
+        views = tuple(_view(each.get(name, {}), was.get(name, {})) for each, was in zip(records, expected, strict=True))
+        view = UnitView(name, _uri(strips.get(name)), bool(row["dead"]), views)
+        units.setdefault(str(row["layer"]), []).append(view)
+    titles = tuple(words(name.removesuffix("_units")) for name in methods)
+    return tuple(LayerView(layer, titles, tuple(each)) for layer, each in units.items())
+
+
+def concepts_of(layers: Sequence[LayerView]) -> tuple[str, ...]:
+    """All labels that occur, sorted, for the filter."""
+    return tuple(sorted({each.label for layer in layers for unit in layer.units for each in unit.labels if each.label}))
+
+
+def _golden(case: ReportCase, name: str) -> Field | None:
+    return case.golden.fields.get(name) if case.golden else None
+
+
+def _records(field: Field | None) -> Mapping[str, Mapping[str, Any]]:
+    if not isinstance(field, UnitLabels):
+        return {}
+    columns = [str(column) for column in field.frame.columns]
+    rows = field.frame.itertuples(index=False, name=None)
+    return {row[0]: dict(zip(columns, row, strict=True)) for row in rows}
+
+
+def _view(row: Mapping[str, Any], was: Mapping[str, Any]) -> UnitLabelView:
+    label, expected = row.get("label") or "", was.get("label") or ""
+    numbers = tuple((words(name), cell_text(row[name])) for name in _NUMBERS if label and name in row)
+    return UnitLabelView(label, numbers, (expected or "no label") if was and expected != label else None)
+
+
+def _uri(jpeg: bytes | None) -> str:
+    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}" if jpeg else ""

@@ -1,0 +1,210 @@
+"""One case as the page's template shows it: no decisions are left to the template."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from textwrap import shorten
+
+from xai_eval.gate.verdict import State, Verdict, cause_kinds
+from xai_eval.report.cases import AUDIT, ReportCase
+from xai_eval.report.drawing.comparisons import Comparison, comparison
+from xai_eval.report.drawing.curves import curve_panels
+from xai_eval.report.drawing.panels import Panel, panels
+from xai_eval.report.page.chain import Box, stage_chain
+from xai_eval.report.page.units import LayerView, concepts_of, layer_views
+from xai_eval.report.text.summary import is_fine
+from xai_eval.report.text.wording import cell_text, title, words
+from xai_eval.result.fields import Document, Field, Finding, Heatmap, Label, Ranking, Score, Table
+
+_DOCUMENT_LETTERS = 400  # the rest is in the file beside the tables
+_FINDINGS = 10  # the rest is folded away
+_ACCEPTABLE = (State.DRIFT, State.MISSING, State.INCOMPARABLE)
+
+
+@dataclass(frozen=True)
+class LabelView:
+    """A label, and what the golden expects where that is something else."""
+
+    name: str
+    text: str
+    expected: str | None
+
+
+@dataclass(frozen=True)
+class TableView:
+    """Any rows under a heading; `bars` gives each row a length in percent where values are shares of one."""
+
+    name: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    bars: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class CaseLine:
+    """What the page's lists and filters say about one case, without any picture."""
+
+    anchor: str
+    key: str
+    task: str
+    input: str
+    model: str
+    state: str
+    severity: str | None
+    failed: bool
+    fine: bool
+    quarantine: str | None
+    sentence: str
+    audit: str | None
+    causes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CaseView(CaseLine):
+    """Everything the page says about one case."""
+
+    labels: tuple[LabelView, ...]
+    panels: tuple[Panel, ...]
+    rankings: tuple[TableView, ...]
+    comparisons: tuple[Comparison, ...]
+    findings: TableView | None
+    more_findings: TableView | None
+    origin: str
+    step: str | None
+    stages: tuple[Box, ...]
+    changes: tuple[str, ...]
+    accept: str | None
+    explain: str | None
+    details: tuple[TableView, ...]
+    curves: tuple[Panel, ...]
+    layers: tuple[LayerView, ...]
+    concepts: tuple[str, ...]
+    whole_set: bool
+
+
+def case_line(case: ReportCase) -> CaseLine:
+    """Prepare what lists say of one case."""
+    verdict = case.verdict
+    return CaseLine(
+        anchor=case.anchor,
+        key=case.key,
+        task=verdict.case.task,
+        input=verdict.case.input,
+        model=verdict.case.model,
+        state=str(verdict.state),
+        severity=verdict.severity.label if verdict.severity else None,
+        failed=verdict.failed,
+        fine=is_fine(verdict),
+        quarantine=_quarantine(verdict),
+        sentence=verdict.sentence,
+        audit=case.audit,
+        causes=tuple(map(str, cause_kinds(verdict))),
+    )
+
+
+def case_view(case: ReportCase, accept: str, explain: str) -> CaseView:
+    """Prepare one case; `accept` is the command that accepts it, `explain` the one that explains its drift."""
+    verdict, layers = case.verdict, layer_views(case)
+    return CaseView(
+        **vars(case_line(case)),
+        labels=_labels(case),
+        panels=tuple(panels(case)),
+        rankings=tuple(_ranking(name, each) for name, each in case.fields(Ranking).items()),
+        comparisons=tuple(comparison(case, name) for name in case.moved),
+        findings=_findings("findings", verdict.findings[:_FINDINGS]),
+        more_findings=_findings(f"{len(verdict.findings) - _FINDINGS} more", verdict.findings[_FINDINGS:]),
+        origin=_origin(case),
+        step=verdict.origin.responsible.step if verdict.origin and verdict.origin.responsible else None,
+        stages=() if is_fine(verdict) else stage_chain(case),
+        changes=tuple(map(str, verdict.changes)),
+        accept=accept if verdict.state in _ACCEPTABLE else None,
+        explain=explain if verdict.state is State.DRIFT else None,
+        details=_details(case),
+        curves=tuple(curve_panels(case)),
+        layers=layers,
+        concepts=concepts_of(layers),
+        whole_set=case.whole_set,
+    )
+
+
+def _quarantine(verdict: Verdict) -> str | None:
+    if verdict.quarantine is None:
+        return None
+    return "quarantine expired" if verdict.overdue else "in quarantine"
+
+
+def _labels(case: ReportCase) -> tuple[LabelView, ...]:
+    expected = case.expected_labels()
+    return tuple(_label(name, label, expected) for name, label in case.labels.items() if name != AUDIT)
+
+
+def _label(name: str, label: Label, expected: Mapping[str, Label]) -> LabelView:
+    was = expected.get(name, label)
+    return LabelView(words(name), str(label), None if was == label else str(was))
+
+
+def _ranking(name: str, ranking: Ranking) -> TableView:
+    shares = all(0.0 <= value <= 1.0 for value in ranking.values)
+    rows = tuple((each, cell_text(value)) for each, value in zip(ranking.names, ranking.values, strict=True))
+    bars = tuple(round(100 * value, 1) for value in ranking.values) if shares else ()
+    return TableView(words(name), ("name", "value"), rows, bars)
+
+
+def _findings(name: str, findings: tuple[Finding, ...]) -> TableView | None:
+    if not findings:
+        return None
+    columns = ("severity", "field", "measure", "value", "limit", "in words")
+    rows = tuple(
+        (
+            f.severity.label,
+            title(f.field),
+            f.measure.strip(" ,"),
+            cell_text(f.value),
+            cell_text(f.limit),
+            f.sentence,
+        )
+        for f in findings
+    )
+    return TableView(name, columns, rows)
+
+
+def _origin(case: ReportCase) -> str:
+    origin = case.verdict.origin
+    if origin is None:
+        return "no stage is recorded" if case.verdict.findings else ""
+    return f"{origin.name} (relative change {origin.change:.2g})" if math.isfinite(origin.change) else origin.name
+
+
+def _details(case: ReportCase) -> tuple[TableView, ...]:
+    """Whatever the fields hold that is not shown beside the pictures."""
+    tables = [_table(name, table) for name, table in case.fields(Table).items() if not _is_under_the_maps(case, table)]
+    rows = [(title(name), _in_short(each)) for name, each in _fields(case).items() if name not in case.maps]
+    other = [(name, text) for name, text in rows if text]
+    return (*tables, *([TableView("other fields", ("field", "value"), tuple(other))] if other else []))
+
+
+def _is_under_the_maps(case: ReportCase, table: Table) -> bool:
+    return set(table.frame.iloc[:, 0]) <= case.maps.keys()
+
+
+def _table(name: str, table: Table) -> TableView:
+    rows = tuple(tuple(map(cell_text, row)) for row in table.frame.itertuples(index=False, name=None))
+    return TableView(words(name), tuple(words(str(column)) for column in table.frame.columns), rows)
+
+
+def _fields(case: ReportCase) -> Mapping[str, Field]:
+    return case.obtained.fields if case.obtained else {}
+
+
+def _in_short(field: Field) -> str:
+    if isinstance(field, Score):
+        return f"{cell_text(field.value)} (may differ by {field.tolerance:g})"
+    if isinstance(field, Document):
+        return shorten(json.dumps(field.content, ensure_ascii=False), _DOCUMENT_LETTERS, placeholder=" ...")
+    if isinstance(field, Heatmap):
+        height, width = field.array.shape
+        return f"map of {height} × {width}" + (f": {field.degenerate}" if field.degenerate else "")
+    return ""

@@ -1,0 +1,1 @@
+"""Verdicts as sentences, tables and documents."""

@@ -1,0 +1,54 @@
+"""What `xai-eval calibrate` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from xai_eval.gate.accept import Kept
+from xai_eval.report.text.wording import count, one_line
+from xai_eval.store.noise import Noise
+
+
+def calibration_lines(kept: Kept, noises: Mapping[str, Noise]) -> list[str]:
+    """Return the table of noise by field and condition, as Markdown, and what became of it.
+
+    Args:
+        kept: what was stored.
+        noises: all noise that was measured, by case key.
+    """
+    unmeasured = {name: why for noise in noises.values() for name, why in noise.unmeasured.items()}
+    return [
+        *_table(noises),
+        *(f"unmeasured  {name}: {one_line(why)}" for name, why in unmeasured.items()),
+        *(f"no golden  {key}: accept one, then calibrate again" for key in kept.without),
+        *(f"{v.state}  {v.case.key}  {one_line(v.sentence)} Its noise was not stored." for v in kept.drifted),
+        *(f"{note.fit}  {one_line(note.sentence)}" for note in kept.overall.tolerances),
+        f"noise of {count(len(kept.stored), 'case')} stored",
+    ]
+
+
+def _table(noises: Mapping[str, Noise]) -> list[str]:
+    rows = noise_table(noises)
+    conditions = list(dict.fromkeys(condition for *_, row in rows for condition in row))
+    head = ["task", "field", "measure", *conditions]
+    cells = [[task, field, measure, *(_cell(row.get(c)) for c in conditions)] for task, field, measure, row in rows]
+    return [f"| {' | '.join(line)} |" for line in (head, ["---"] * len(head), *cells)]
+
+
+def _cell(value: float | None) -> str:
+    """Nothing where it was not measured."""
+    return "" if value is None else f"{value:.1g}"
+
+
+def noise_table(noises: Mapping[str, Noise]) -> list[tuple[str, str, str, dict[str, float]]]:
+    """Sum up noise by case key: task, field, measure, and the largest distance by condition; what never moved is left
+    out.
+    """
+    rows: dict[tuple[str, str, str], dict[str, float]] = {}
+    for key, noise in noises.items():
+        for field, measures in noise.distances.items():
+            for measure, distances in measures.items():
+                row = rows.setdefault((key.split("/")[0], field, measure), {})
+                for condition, value in distances.items():
+                    row[condition] = max(value, row.get(condition, 0.0))
+    return [(*where, row) for where, row in rows.items() if any(row.values())]

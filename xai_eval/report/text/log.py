@@ -1,0 +1,19 @@
+"""The history of a case as lines for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from xai_eval.report.text.wording import one_line
+from xai_eval.store.history import Acceptance
+
+
+def history_lines(history: Sequence[Acceptance]) -> list[str]:
+    """Two lines an entry for the terminal: when, who and why; and beneath what was overruled."""
+    lines = []
+    for entry in history:
+        lines.append(f"{entry.when}  {one_line(entry.who) or 'unknown'}  {one_line(entry.reason)}")
+        if entry.state:
+            head = " ".join(filter(None, (entry.state, entry.severity)))
+            lines.append(f"    {one_line(f'{head}: {entry.verdict}')}")
+    return lines

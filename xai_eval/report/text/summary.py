@@ -1,0 +1,114 @@
+"""The outcome of a run in a few lines of text, for the terminal and for pytest."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+
+from xai_eval.gate.verdict import State, Verdict
+from xai_eval.gate.whole_run import NOTHING, Overall
+from xai_eval.report.text.commands import explain_command
+from xai_eval.report.text.wording import count, one_line
+from xai_eval.result.fields import Severity
+
+_ORDER = (State.ERROR, State.DRIFT, State.INCOMPARABLE, State.MISSING, State.UNUSED, State.OK)
+
+
+def worst_first(verdicts: Iterable[Verdict]) -> list[Verdict]:
+    """Sort by state, then by severity, then by name; what does not fail comes after what does."""
+
+    def place(v: Verdict) -> tuple[object, ...]:
+        return not v.failed, _ORDER.index(v.state), -(v.severity or 0), v.case.input, v.case.key
+
+    return sorted(verdicts, key=place)
+
+
+def count_states(verdicts: Iterable[Verdict]) -> dict[State, int]:
+    """Count verdicts by state, worst first; states that nobody is in are left out."""
+    counts = Counter(verdict.state for verdict in verdicts)
+    return {state: counts[state] for state in _ORDER if counts[state]}
+
+
+def count_severities(verdicts: Iterable[Verdict]) -> dict[Severity, int]:
+    """Count drifts by severity, worst first."""
+    counts = Counter(verdict.severity for verdict in verdicts)
+    return {severity: counts[severity] for severity in sorted(Severity, reverse=True) if counts[severity]}
+
+
+def counts_sentence(verdicts: Sequence[Verdict]) -> str:
+    """Return such as '12 cases: 11 ok, 1 drift'."""
+    counts = count_states(verdicts)
+    # What is well comes first, as in pytest's own last line.
+    states = [state for state in (State.OK, *_ORDER[:-1]) if state in counts]
+    listed = ", ".join(f"{counts[state]} {state}" for state in states)
+    return f"{count(len(verdicts), 'case')}: {listed}{_quarantine_clause(verdicts)}" if listed else "no cases"
+
+
+def is_fine(verdict: Verdict) -> bool:
+    """Whether there is nothing to look at: it is ok, and not set aside."""
+    return verdict.state is State.OK and verdict.quarantine is None
+
+
+def _quarantine_clause(verdicts: Sequence[Verdict]) -> str:
+    aside = [verdict.overdue for verdict in verdicts if verdict.quarantine]
+    expired = f", {sum(aside)} of them for too long" if any(aside) else ""
+    return f"; {len(aside)} in quarantine{expired}" if aside else ""
+
+
+def summary_lines(verdicts: Sequence[Verdict], overall: Overall = NOTHING) -> list[str]:
+    """One line for every case that fails or is in quarantine, worst first, one for the rest, the run as a whole, the
+    counts.
+    """
+    told = [verdict for verdict in worst_first(verdicts) if not is_fine(verdict)]
+    fine = len(verdicts) - len(told)
+    states = max((len(verdict.state) for verdict in told), default=0)
+    labels = [verdict.severity.label if verdict.severity else "-" for verdict in told]
+    severities = max(map(len, labels), default=0)
+    lines = [
+        f"{verdict.state:<{states}}  {label:<{severities}}  {verdict.case.key}  {one_line(verdict.sentence)}"
+        for verdict, label in zip(told, labels, strict=True)
+    ]
+    return [
+        *lines,
+        *([f"{State.OK:<{states}}  {count(fine, 'case')}"] if fine else []),
+        *overall_lines(overall),
+        counts_sentence(verdicts),
+    ]
+
+
+def explain_line(verdicts: Sequence[Verdict], asked: Collection[str], results: Path, golden: Path) -> list[str]:
+    """One line with the command that explains the worst drift; none if nothing drifted.
+
+    Args:
+        verdicts: of the run.
+        asked: tasks of which the run recorded how they were asked for.
+        results: folder of the run.
+        golden: folder of the goldens.
+    """
+    drifted = next((verdict.case for verdict in worst_first(verdicts) if verdict.state is State.DRIFT), None)
+    if drifted is None:
+        return []
+    command = explain_command(drifted.key, results, golden, asked=drifted.task in asked)
+    return [f"what carries the worst drift: {command}"]
+
+
+def overall_lines(overall: Overall) -> list[str]:
+    """One line for every systemic shift and every tolerance that does not fit; generous ones are only counted."""
+    generous = len(overall.tolerances) - len(overall.misfits)
+    tightened = f"{count(generous, 'tolerance')} could be tightened: see `tolerances` in verdicts.json"
+    return [
+        *(f"systemic  {one_line(each.sentence)}" for each in overall.systemic),
+        *(f"noise  {one_line(note.sentence)}" for note in overall.misfits),
+        *(f"noise  {one_line(sentence)}" for sentence in overall.unusable),
+        *([f"noise  {tightened}"] if generous else []),
+        *_unwatched_line(overall.unwatched),
+    ]
+
+
+def _unwatched_line(cases: Sequence[str]) -> list[str]:
+    if not cases:
+        return []
+    some = f"{count(len(cases), 'golden')} ({cases[0]}{', ...' if len(cases) > 1 else ''})"
+    lacking = "lacks stages that are recorded by now" if len(cases) == 1 else "lack stages that are recorded by now"
+    return [f"stages  {some} {lacking}: accept again to have them watched, too"]

@@ -1,0 +1,137 @@
+"""Tables of the report: one that sums up each task, and one for every table field, as CSV, Markdown and LaTeX.
+
+Documents, such as chosen settings, lie beside them as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from xai_eval.report.cases import AUDIT, ReportCase
+from xai_eval.report.text.wording import cell_text, markdown_cell, slug
+from xai_eval.result.fields import Document, Ranking, Score, Table, UnitLabels
+
+# The ranking of classes by probability, and what its first value is called.
+_CLASSES, _BEST = "top5", "top_probability"
+_LATEX_SPECIAL = re.compile(r"[\\~^] ?|[&%$#_{}]")
+_LATEX_NAMES = {"\\": r"\textbackslash ", "~": r"\textasciitilde ", "^": r"\textasciicircum "}
+
+
+def table_files(cases: Sequence[ReportCase]) -> dict[str, bytes]:
+    """Write every table of `cases` three times, and every document; file name -> content."""
+    files: dict[str, bytes] = {}
+    for name, frame in _named_frames(cases):
+        files[f"{name}.csv"] = frame.to_csv(index=False, lineterminator="\n").encode("utf-8", "replace")
+        files[f"{name}.md"] = markdown(frame).encode("utf-8", "replace")
+        files[f"{name}.tex"] = latex(frame).encode("utf-8", "replace")
+    return files | _documents(cases)
+
+
+def summary_frame(cases: Sequence[ReportCase]) -> pd.DataFrame:
+    """One row a case: input, model, labels with the indices of classes, scores, state, severity, audit."""
+    frame = pd.DataFrame([_summary_row(case) for case in cases])
+    for name in _in_order(case.labels for case in cases):
+        if f"{name}_index" in frame:
+            frame[f"{name}_index"] = frame[f"{name}_index"].astype("Int64")
+    # Columns that only some cases have come in behind; what the row comes to stays at the end.
+    last = ["state", "severity", AUDIT]
+    return frame[[column for column in frame.columns if column not in last] + last]
+
+
+def field_frame(cases: Sequence[ReportCase], field: str) -> pd.DataFrame:
+    """The rows of one table field of all cases, behind their input, and model where there are several."""
+    several = len({case.verdict.case.model for case in cases}) > 1
+    frames = []
+    for case in cases:
+        tables = _tables(case)
+        if field in tables:
+            frame = tables[field].frame.copy()
+            if several:
+                frame.insert(0, "model", case.verdict.case.model, allow_duplicates=True)
+            frame.insert(0, "input", case.verdict.case.input, allow_duplicates=True)
+            frames.append(frame)
+    return pd.concat(frames, ignore_index=True)
+
+
+def markdown(frame: pd.DataFrame) -> str:
+    """Render a frame as a Markdown table, numbers to the right."""
+    numeric = [_is_number(frame.iloc[:, i]) for i in range(frame.shape[1])]
+    rows = [
+        [markdown_cell(str(column)) for column in frame.columns],
+        ["---:" if right else "---" for right in numeric],
+        *([markdown_cell(cell_text(value)) for value in row] for row in frame.itertuples(index=False, name=None)),
+    ]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def latex(frame: pd.DataFrame) -> str:
+    """Render a frame as a LaTeX tabular for the package booktabs, numbers to the right."""
+    columns = "".join("r" if _is_number(frame.iloc[:, i]) else "l" for i in range(frame.shape[1]))
+    rows = [_latex_row(row) for row in frame.itertuples(index=False, name=None)]
+    head = ["\\begin{tabular}{" + columns + "}", "\\toprule", _latex_row(frame.columns), "\\midrule"]
+    return "\n".join([*head, *rows, "\\bottomrule", "\\end{tabular}", ""])
+
+
+def _latex_row(cells: Iterable[Any]) -> str:
+    """One row; `DataFrame.to_latex` writes the same, but a thousand rows a second."""
+    texts = (" ".join(cell_text(cell).split()) for cell in cells)
+    return " & ".join(_LATEX_SPECIAL.sub(_escaped, text) for text in texts) + " \\\\"
+
+
+def _escaped(found: re.Match[str]) -> str:
+    # The names of characters swallow a space behind them.
+    space = "\\space " if found[0].endswith(" ") else ""
+    return _LATEX_NAMES.get(found[0][0], f"\\{found[0][0]}") + space
+
+
+def _documents(cases: Sequence[ReportCase]) -> dict[str, bytes]:
+    """The document of a whole set by task and field; those of single pictures are in their results."""
+    files = {}
+    for case in cases:
+        for field, document in case.fields(Document).items():
+            if case.whole_set:
+                content = json.dumps(document.content, indent=1, ensure_ascii=False)
+                files[f"{slug(case.verdict.case.task)}_{slug(field)}.json"] = f"{content}\n".encode("utf-8", "replace")
+    return files
+
+
+def _named_frames(cases: Sequence[ReportCase]) -> Iterator[tuple[str, pd.DataFrame]]:
+    for task in dict.fromkeys(case.verdict.case.task for case in cases):
+        own = [case for case in cases if case.verdict.case.task == task]
+        yield f"{slug(task)}_summary", summary_frame(own)
+        for field in _in_order(_tables(case) for case in own):
+            yield f"{slug(task)}_{slug(field)}", field_frame(own, field)
+
+
+def _tables(case: ReportCase) -> dict[str, Table | UnitLabels]:
+    """Everything in a case that has rows, by field."""
+    found: dict[str, Table | UnitLabels] = {**case.fields(Table), **case.fields(UnitLabels)}
+    return {name: found[name] for name in (case.obtained.fields if case.obtained else ()) if name in found}
+
+
+def _summary_row(case: ReportCase) -> dict[str, Any]:
+    verdict = case.verdict
+    row: dict[str, Any] = {"input": verdict.case.input, "model": verdict.case.model}
+    for name, label in case.labels.items():
+        row[name] = label.text
+        if label.index is not None:
+            row[f"{name}_index"] = label.index
+    classes = case.fields(Ranking).get(_CLASSES)
+    if classes and classes.values:
+        row[_BEST] = classes.values[0]
+    row |= {name: score.value for name, score in case.fields(Score).items()}
+    severity = verdict.severity.label if verdict.severity else None
+    return {**row, "state": str(verdict.state), "severity": severity, AUDIT: case.audit}
+
+
+def _in_order(mappings: Iterable[Mapping[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(name for mapping in mappings for name in mapping))
+
+
+def _is_number(column: pd.Series[Any]) -> bool:
+    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)

@@ -1,0 +1,110 @@
+"""`verdicts.json`: the outcome of a run for other programs, as `verdicts.schema.json` describes it.
+
+The layout changes only with `SCHEMA`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from xai_eval.gate.stages import StageShift
+from xai_eval.gate.tolerance_fit import ToleranceNote
+from xai_eval.gate.verdict import State, Verdict, cause_kinds
+from xai_eval.gate.whole_run import NOTHING, Overall
+from xai_eval.report.text.summary import count_severities, count_states, worst_first
+from xai_eval.result.fields import Finding, Severity
+from xai_eval.result.fields.numbers import to_json
+from xai_eval.store.runs import RunRecord
+
+SCHEMA = 3
+VERDICTS_FILE = "verdicts.json"
+
+
+def verdicts_document(
+    verdicts: Sequence[Verdict],
+    record: RunRecord,
+    overall: Overall = NOTHING,
+) -> dict[str, Any]:
+    """Return the outcome as JSON values, worst case first.
+
+    Every state and every severity is counted, those that nobody is in with 0. Numbers that are not finite are
+    the strings 'NaN', 'Infinity' and '-Infinity'.
+    """
+    states, severities = count_states(verdicts), count_severities(verdicts)
+    aside = [verdict for verdict in verdicts if verdict.quarantine]
+    return {
+        "schema": SCHEMA,
+        "failed": not verdicts or overall.failed or any(verdict.failed for verdict in verdicts),
+        "cases": len(verdicts),
+        "states": {str(state): states.get(state, 0) for state in State},
+        "severities": {severity.label: severities.get(severity, 0) for severity in Severity},
+        "quarantine": {"cases": len(aside), "expired": sum(verdict.overdue for verdict in aside)},
+        "run": _run(record),
+        "systemic": [{**dataclasses.asdict(each), "sentence": each.sentence} for each in overall.systemic],
+        "tolerances": [_tolerance(note) for note in overall.tolerances],
+        "unusable_noise": list(overall.unusable),
+        "unwatched": list(overall.unwatched),
+        "verdicts": [_verdict(verdict) for verdict in worst_first(verdicts)],
+    }
+
+
+def _run(record: RunRecord) -> dict[str, Any]:
+    """What was run; not how it was asked for, which names places on one machine."""
+    document = {**dataclasses.asdict(record), "seconds": to_json(record.seconds)}
+    del document["requests"]
+    return document
+
+
+def _verdict(verdict: Verdict) -> dict[str, Any]:
+    aside = verdict.quarantine
+    return {
+        "case": verdict.case.key,
+        "task": verdict.case.task,
+        "model": verdict.case.model,
+        "input": verdict.case.input,
+        "params": dict(verdict.case.params),
+        "state": str(verdict.state),
+        "failed": verdict.failed,
+        "severity": verdict.severity.label if verdict.severity else None,
+        "sentence": verdict.sentence,
+        "findings": [_finding(finding) for finding in verdict.findings],
+        "origin": _origin(verdict.origin) if verdict.origin else None,
+        "causes": [str(cause) for cause in cause_kinds(verdict)],
+        "changes": [dataclasses.asdict(change) for change in verdict.changes],
+        "quarantine": {**dataclasses.asdict(aside), "expires": str(aside.expires)} if aside else None,
+    }
+
+
+def _origin(origin: StageShift) -> dict[str, Any]:
+    step = origin.responsible.step if origin.responsible else None
+    return {"stage": origin.name, "change": to_json(origin.change), "step": step}
+
+
+def _tolerance(note: ToleranceNote) -> dict[str, Any]:
+    return {
+        "fit": str(note.fit),
+        "task": note.task,
+        "model": note.model,
+        "field": note.field,
+        "measure": note.measure,
+        "cases": note.cases,
+        "case": note.case,
+        "tolerance": note.tolerance,
+        "cap": to_json(note.cap),
+        "noise": to_json(note.floor.value),
+        "condition": note.floor.condition,
+        "sentence": note.sentence,
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "field": finding.field,
+        "severity": finding.severity.label,
+        "measure": finding.measure,
+        "value": None if finding.value is None else to_json(finding.value),
+        "limit": None if finding.limit is None else to_json(finding.limit),
+        "sentence": finding.sentence,
+    }

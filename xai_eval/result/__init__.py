@@ -1,0 +1,1 @@
+"""The wall: what an evaluation found, to and from disk."""

@@ -1,0 +1,56 @@
+"""Rows of small pictures, such as the top images of every unit: for the eye, never judged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xai_eval.result.fields.base import Arrays, Distance, Finding, Shift
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Strips of pictures by name.
+
+    Attributes:
+        strips: one JPEG a name; encoded, because thousands of units would not fit otherwise.
+    """
+
+    kind: ClassVar[str] = "gallery"
+    strips: Mapping[str, bytes]
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """All files behind each other, and the length of each."""
+        joined = np.frombuffer(b"".join(self.strips.values()), dtype=np.uint8)
+        return {"jpeg": joined, "lengths": np.array([len(each) for each in self.strips.values()], dtype=np.int64)}
+
+    def meta(self) -> dict[str, Any]:
+        """The names."""
+        return {"names": list(self.strips)}
+
+    @classmethod
+    def restore(cls, meta: Mapping[str, Any], arrays: Arrays) -> Self:
+        """Rebuild from storage."""
+        data, ends = arrays["jpeg"].tobytes(), np.cumsum(arrays["lengths"]).tolist()
+        starts = [0, *ends[:-1]] if ends else []
+        return cls({name: data[a:b] for name, a, b in zip(meta["names"], starts, ends, strict=True)})
+
+    def condensed(self) -> None:
+        """A golden keeps no pictures."""
+        return
+
+    def compare(self, golden: Gallery, name: str) -> tuple[Finding, ...]:
+        """Never judged."""
+        return ()
+
+    def distances(self, other: Gallery) -> tuple[Distance, ...]:
+        """Never judged."""
+        return ()
+
+    def shifts(self, golden: Gallery) -> tuple[Shift, ...]:
+        """Never judged."""
+        return ()

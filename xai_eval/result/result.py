@@ -1,0 +1,282 @@
+"""`Result`: what one evaluation of one case found, and the wall between measuring and judging.
+
+Everything that measures (torch allowed) ends in a Result; everything that judges, compares or draws starts from one
+and needs numpy and pandas only.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import dataclasses
+import functools
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from xai_eval.disk.arrays import pack_arrays, unpack_arrays
+from xai_eval.disk.files import read_json, write_files
+from xai_eval.disk.signed import canonical, sign
+from xai_eval.errors import StorageError, unknown_name
+from xai_eval.result.fields import KINDS, Field
+from xai_eval.result.fingerprint import Fingerprint
+
+_Kind = TypeVar("_Kind", bound=Field)
+SCHEMA = 1
+RESULT_FILE = "result.json"
+ARRAYS_FILE = "arrays.npz"
+_SLUG_LENGTH = 60
+
+
+@dataclass(frozen=True)
+class Case:
+    """The question that was asked: which task, of which model, about which input, with which parameters.
+
+    Attributes:
+        task: name of the evaluation function.
+        model: model spec, without any path of a machine.
+        input: `<set>/<name>` of the picture or probe set.
+        params: JSON values; whatever changes the question.
+    """
+
+    task: str
+    model: str
+    input: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        # What the disk makes of them, so that a tuple here and a list there are the same parameter.
+        object.__setattr__(self, "params", json.loads(canonical(dict(self.params))))
+
+    @functools.cached_property
+    def identity(self) -> str:
+        """The whole case as canonical JSON."""
+        return canonical({"task": self.task, "model": self.model, "input": self.input, "params": self.params})
+
+    @property
+    def input_set(self) -> str:
+        """The set that the input belongs to."""
+        return self.input.split("/", 1)[0]
+
+    @functools.cached_property
+    def id(self) -> str:
+        """Folder name: a readable slug and ten digits of the identity's sha256, so that `a-b` and `a.b` stay apart."""
+        digest = hashlib.sha256(self.identity.encode()).hexdigest()[:10]
+        return f"{_slug(self.input)[:_SLUG_LENGTH].strip('-')}-{digest}"
+
+    @functools.cached_property
+    def key(self) -> str:
+        """`<task>/<id>`: the name by which people accept and find the case."""
+        return f"{self.task}/{self.id}"
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """How the answer was computed: everything that may explain why it changed.
+
+    Attributes:
+        digests: sha256 of the weights and of the input's bytes, by name.
+        parameters: all parameters, with preprocessing; those in the case and those that only may matter.
+        versions: library name -> version.
+        device: as torch names it.
+        precision: flags that change arithmetic.
+        seed: seed of whatever draws random numbers.
+    """
+
+    digests: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    device: str = "cpu"
+    precision: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "parameters", json.loads(canonical(dict(self.parameters))))
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one case gave.
+
+    Attributes:
+        case: the question.
+        fields: the answers by name.
+        stages: fingerprints along the chain from picture to map, in order.
+        provenance: how it was computed.
+    """
+
+    case: Case
+    fields: Mapping[str, Field]
+    stages: Mapping[str, Fingerprint] = field(default_factory=dict)
+    provenance: Provenance = field(default_factory=Provenance)
+
+    def __getitem__(self, name: str) -> Any:
+        """Return the field `name`; a name that is not there raises UsageError with the nearest names."""
+        if name not in self.fields:
+            raise unknown_name(f"field of {self.case.key}", name, self.fields)
+        return self.fields[name]
+
+    @property
+    def digest(self) -> str:
+        """sha256 over everything in the result."""
+        return str(sign(self._document(pack_arrays(self._arrays())))["digest"])
+
+    def condensed(self) -> Result:
+        """Return what a golden keeps: no pictures, maps on a coarse grid."""
+        kept = {name: each.condensed() for name, each in self.fields.items()}
+        fields = {name: each for name, each in kept.items() if each is not None}
+        return Result(self.case, fields, self.stages, self.provenance)
+
+    def of_kind(self, kind: type[_Kind]) -> dict[str, _Kind]:
+        """Return the fields of one kind by name."""
+        return {name: each for name, each in self.fields.items() if isinstance(each, kind)}
+
+    def save(self, folder: Path | str) -> Path:
+        """Write `result.json` and `arrays.npz` into `folder`; equal results give equal bytes.
+
+        Raises:
+            StorageError: the folder cannot be written; what was there before is untouched.
+        """
+        write_files(Path(folder), self.files())
+        return Path(folder)
+
+    def files(self) -> dict[str, bytes]:
+        """Return what `save` writes, by name, in the order in which to write it."""
+        arrays = pack_arrays(self._arrays())
+        document = json.dumps(sign(self._document(arrays)), indent=1, sort_keys=True)
+        # result.json vouches for arrays.npz, so it comes last.
+        return {ARRAYS_FILE: arrays, RESULT_FILE: f"{document}\n".encode()}
+
+    @classmethod
+    def load(cls, folder: Path | str) -> Result:
+        """Read what `save` wrote.
+
+        Raises:
+            StorageError: missing, truncated, of another schema, edited by hand, or its two files do not belong
+                together.
+        """
+        folder = Path(folder)
+        document = read_document(folder)
+        arrays = unpack_arrays(read_packed(folder, document), str(folder / ARRAYS_FILE))
+        with valid(folder):
+            return from_document(document, arrays)
+
+    def _arrays(self) -> dict[str, Any]:
+        stored = {
+            f"{name}.{part}": array for name, each in self.fields.items() for part, array in each.arrays().items()
+        }
+        sketches = {f"stage.{name}": s.sketch for name, s in self.stages.items() if s.sketch is not None}
+        return {**stored, **sketches}
+
+    def _document(self, packed: bytes) -> dict[str, Any]:
+        return {
+            "schema": SCHEMA,
+            "case": dataclasses.asdict(self.case),
+            # A list, because the order of fields and stages means something and sorted keys would lose it.
+            "fields": [{"name": n, "kind": f.kind, **f.meta()} for n, f in self.fields.items()],
+            "stages": [{"name": n, "digest": s.digest, "shape": list(s.shape)} for n, s in self.stages.items()],
+            "provenance": dataclasses.asdict(self.provenance),
+            "arrays_sha256": hashlib.sha256(packed).hexdigest(),
+        }
+
+
+@contextlib.contextmanager
+def valid(folder: Path) -> Iterator[None]:
+    """Turn whatever goes wrong while a signed document is made use of into StorageError."""
+    try:
+        yield
+    except StorageError:
+        raise
+    except Exception as error:  # whoever signs a document by hand can put anything where anything is expected
+        raise StorageError(f"{folder / RESULT_FILE} holds no valid result ({error!r}).") from error
+
+
+def stored_digest(folder: Path) -> str:
+    """Return the digest that a saved result carries, without reading the rest.
+
+    Raises:
+        StorageError: missing, truncated, of another schema, or edited by hand.
+    """
+    return str(read_document(folder)["digest"])
+
+
+def from_document(document: Mapping[str, Any], arrays: Mapping[str, Any]) -> Result:
+    """Rebuild a result from its document and its arrays."""
+    parts = by_field(arrays)
+    return Result(
+        case=Case(**document["case"]),
+        fields={each["name"]: KINDS[each["kind"]].restore(each, parts[each["name"]]) for each in document["fields"]},
+        stages={stage["name"]: restore_stage(stage, arrays) for stage in document["stages"]},
+        provenance=Provenance(**document["provenance"]),
+    )
+
+
+def by_field(arrays: Mapping[str, Any]) -> Mapping[str, dict[str, Any]]:
+    """Sort the arrays of a result by field and part; a field without arrays has no parts."""
+    parts: dict[str, dict[str, Any]] = collections.defaultdict(dict)
+    for name, array in arrays.items():
+        field_name, _, part = name.rpartition(".")
+        parts[field_name][part] = array
+    return parts
+
+
+def restore_stage(stage: Mapping[str, Any], arrays: Mapping[str, Any]) -> Fingerprint:
+    """Rebuild a stage from what the document says of it and from the arrays of the result."""
+    return Fingerprint(stage["digest"], tuple(stage["shape"]), arrays.get(f"stage.{stage['name']}"))
+
+
+def read_document(folder: Path) -> dict[str, Any]:
+    """Read `result.json` of `folder`. Raises StorageError unless it is signed and of this schema."""
+    path = folder / RESULT_FILE
+    try:
+        document = read_json(path)
+        # A number such as 1e999 is read as infinity, which cannot be signed.
+        signed = sign(document) if isinstance(document, dict) else None
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    except (ValueError, RecursionError) as error:
+        raise StorageError(
+            f"{path} is truncated or no JSON ({error}). Restore it from version control, or accept a new result."
+        ) from error
+    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+        found = document.get("schema") if isinstance(document, dict) else None
+        raise StorageError(
+            f"{path} has schema {found!r}, this version of xai_eval reads schema {SCHEMA}. "
+            "Run with the version that wrote it, or accept a new result."
+        )
+    if document != signed:
+        raise StorageError(
+            f"{path} was edited by hand: its content does not match its digest. "
+            "Restore it from version control, or accept a new result with `xai-eval accept`."
+        )
+    return document
+
+
+def read_packed(folder: Path, document: Mapping[str, Any]) -> bytes:
+    """Read `arrays.npz` of `folder`. Raises StorageError unless `document` vouches for it."""
+    path = folder / ARRAYS_FILE
+    try:
+        packed = path.read_bytes()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    if hashlib.sha256(packed).hexdigest() != document.get("arrays_sha256"):
+        raise StorageError(
+            f"{path} does not belong to {RESULT_FILE} beside it: one of them was replaced or "
+            "is truncated. Restore both from version control, or accept a new result."
+        )
+    return packed
+
+
+def _unreadable(path: Path, error: OSError) -> StorageError:
+    return StorageError(
+        f"{path} cannot be read ({error.strerror or error}). "
+        "Restore it from version control, or run again and accept a new result."
+    )
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")

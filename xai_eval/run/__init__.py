@@ -1,0 +1,1 @@
+"""Runs tasks: evaluate, calibrate, and compute a case again with factors restored."""

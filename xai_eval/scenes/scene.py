@@ -1,0 +1,77 @@
+"""One procedural scene: picture, labels and the exact mask of everything in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xai_eval.errors import UsageError
+from xai_eval.scenes.canvas import SIZE, Canvas
+from xai_eval.scenes.concepts import OBJECTS, SCENE_LABELS
+from xai_eval.scenes.dice import Dice
+from xai_eval.scenes.landscapes import paint_landscape
+from xai_eval.scenes.polygons import Mask
+from xai_eval.scenes.staging import paint, stage
+
+_LAST_SEED = 2**32 - 1
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """A rendered scene.
+
+    Attributes:
+        seed: what it was made from.
+        pixels: uint8 (96, 96, 3), RGB.
+        masks: bool (96, 96) for every concept that can be seen, only where it is seen. No pixel belongs
+            to two concepts; stones, boards and other clutter belong to none. A shadow belongs to what it
+            falls on, window panes and other details to the object that has them.
+        main_object: the largest object, one of `OBJECTS`.
+        scene: the kind of place, one of `SCENE_LABELS`.
+    """
+
+    seed: int
+    pixels: NDArray[np.uint8]
+    masks: Mapping[str, Mask]
+    main_object: str
+    scene: str
+
+
+def labels(seed: int) -> tuple[str, str]:
+    """Main object and scene label of a seed, without rendering it.
+
+    Any 96 consecutive seeds hold every pair of the two exactly once, so neither tells anything of the other.
+    """
+    objects, places = len(OBJECTS), len(SCENE_LABELS)
+    return OBJECTS[seed % objects], SCENE_LABELS[(seed + seed // objects) % places]
+
+
+def render(seed: int) -> Scene:
+    """Render the scene of a seed: the same bytes on every machine and every numpy from 1.26 on.
+
+    Raises:
+        UsageError: the seed is not in 0 .. 2**32 - 1.
+    """
+    if not 0 <= seed <= _LAST_SEED:
+        raise UsageError(f"scene seed {seed}: expected a whole number from 0 to {_LAST_SEED}; choose one of these.")
+    main_object, scene = labels(seed)
+    dice, canvas = Dice(seed), Canvas()
+    horizon = paint_landscape(canvas, dice, scene)
+    for placed in stage(dice, main_object, horizon):
+        paint(canvas, dice, placed)
+    return Scene(seed, _lit(canvas, dice), canvas.masks(), main_object, scene)
+
+
+def _lit(canvas: Canvas, dice: Dice) -> NDArray[np.uint8]:
+    """Light the finished picture: its tint, its brightness, a fall-off across it, and a camera's grain."""
+    brightness = dice.between(0.72, 1.12)
+    tint = [brightness * dice.between(0.93, 1.07) for _ in range(3)]
+    place = (np.arange(SIZE) + 0.5) / SIZE - 0.5
+    fall_off = 1.0 + dice.between(-0.25, 0.25) * place[:, None] + dice.between(-0.25, 0.25) * place
+    lit = canvas.colours * fall_off * np.array(tint)[:, None, None]
+    lit += (dice.grid(SIZE, SIZE) - 0.5) * dice.between(3, 15)
+    pixels = np.clip(lit, 0.0, 255.0).astype(np.uint8)
+    return np.ascontiguousarray(pixels.transpose(1, 2, 0))

@@ -1,0 +1,110 @@
+"""Where goldens live: one folder per case."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from xai_eval.disk.files import accessible, exists, remove_temporaries, write_files
+from xai_eval.disk.lock import locked
+from xai_eval.errors import StorageError, UsageError, unknown_name
+from xai_eval.result.result import Case, Result
+from xai_eval.store.history import (
+    HISTORY_FILE,
+    NOT_JUDGED,
+    Acceptance,
+    Overruled,
+    acceptance,
+    history_bytes,
+    read_history,
+)
+from xai_eval.store.runs import load_cases
+
+
+@dataclass(frozen=True)
+class Goldens:
+    """A folder of goldens, one folder a case: `<folder>/<task>/<case id>/`.
+
+    Attributes:
+        folder: that holds them.
+        read: how `load_all` reads each: at once, for goldens are small.
+    """
+
+    folder: Path
+    read: Callable[[Path], Result] = Result.load
+
+    def load(self, case: Case) -> Result | None:
+        """Return the golden of `case`, None if there is none. Raises StorageError for one that cannot be read."""
+        place = self.folder / case.key
+        with accessible(place):
+            present = exists(place)
+        return Result.load(place) if present else None
+
+    def load_all(self) -> tuple[dict[str, Result], dict[str, StorageError]]:
+        """Return every golden by case key, and the errors of those that cannot be read."""
+        return load_cases(self.folder, self.read)
+
+    def store(self, result: Result, reason: str, overruled: Overruled = NOT_JUDGED) -> Path:
+        """Make `result` the golden of its case, and add why, and over which verdict, to the case's history."""
+        place, condensed = self.folder / result.case.key, result.condensed()
+        history = [*read_history(place), acceptance(condensed.digest, reason, overruled)]
+        # Together, so that no golden changes without its reason.
+        files = {HISTORY_FILE: history_bytes(history), **condensed.files()}
+        remove_temporaries(place, files)
+        write_files(place, files)
+        return place
+
+    def history(self, name: str) -> tuple[str, list[Acceptance]]:
+        """Return the key of the case that `name` names, and what was accepted for it, oldest first.
+
+        Raises:
+            UsageError: there is no such golden, or several.
+            StorageError: its history cannot be read.
+        """
+        results, broken = self.load_all()
+        cases = {key: result.case for key, result in results.items()}
+        key = resolve(name, {**cases, **{each: case_of_folder(each) for each in broken}})
+        return key, read_history(self.folder / key)
+
+    def locked(self) -> AbstractContextManager[None]:
+        """Have the folder for this process alone. Raises UsageError where another process has it."""
+        return locked(self.folder)
+
+    def remove(self, key: str) -> None:
+        """Delete one golden."""
+        try:
+            shutil.rmtree(self.folder / key)
+        except OSError as error:
+            raise StorageError(f"{self.folder / key} cannot be deleted ({error.strerror or error}).") from error
+
+
+def resolve(name: str, cases: Mapping[str, Case]) -> str:
+    """Return the key of the case that a person names by its key, without its hash, or by its input.
+
+    Raises:
+        UsageError: no case is called so, or several are.
+    """
+    if name in cases:
+        return name
+    matches = [key for key, case in cases.items() if name in _names(case)]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise UsageError(f"{name!r} names {len(matches)} cases: {', '.join(matches)}. Give the whole key.")
+    pictures = [case.input.split("/", 1)[-1] for case in cases.values()]
+    raise unknown_name("case", name, dict.fromkeys([*cases, *pictures]))
+
+
+def _names(case: Case) -> set[str]:
+    """What a person may call a case by: its key or folder, with or without the hash, or the input's name."""
+    full = {case.key, case.id, case.input, case.input.split("/", 1)[-1]}
+    return full | {name.rpartition("-")[0] for name in (case.key, case.id)}
+
+
+def case_of_folder(key: str) -> Case:
+    """Stand in for a case whose file cannot be read: all that is known of it is its folder."""
+    task, _, name = key.partition("/")
+    return Case(task, "?", name)

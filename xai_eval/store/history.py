@@ -1,0 +1,125 @@
+"""What was accepted for a case: when, by whom, why, and against which verdict. Kept beside its golden."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import getpass
+import json
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from xai_eval.disk.files import accessible, exists, read_json
+from xai_eval.errors import StorageError
+from xai_eval.store.runs import now
+
+HISTORY_FILE = "accepted.json"
+# A golden that is accepted every night must not grow without end; version control has what fell out.
+LONGEST = 50
+_GIT_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """One entry of a history; what an earlier version did not record is empty.
+
+    Attributes:
+        when: ISO 8601 in UTC.
+        reason: why it is right, in the words of whoever accepted it.
+        result: digest of the golden that it made.
+        who: name or login, never an e-mail address.
+        state: what the verdict was that it overruled.
+        severity: how bad that was; empty where nothing drifted.
+        verdict: the verdict's sentence.
+    """
+
+    when: str
+    reason: str
+    result: str
+    who: str = ""
+    state: str = ""
+    severity: str = ""
+    verdict: str = ""
+
+
+@dataclass(frozen=True)
+class Overruled:
+    """The verdict that an acceptance overrules, as text; all empty where the case was never judged."""
+
+    state: str = ""
+    severity: str = ""
+    sentence: str = ""
+
+
+NOT_JUDGED = Overruled()
+
+
+def acceptance(digest: str, reason: str, overruled: Overruled = NOT_JUDGED) -> Acceptance:
+    """Return the entry for accepting the golden with `digest` now."""
+    return Acceptance(now(), reason, digest, whoami(), overruled.state, overruled.severity, verdict=overruled.sentence)
+
+
+def read_history(place: Path) -> list[Acceptance]:
+    """Return what was accepted for the case in the folder `place`, oldest first; empty for a case that never was.
+
+    Raises:
+        StorageError: the file is truncated, or holds something else.
+    """
+    path = place / HISTORY_FILE
+    try:
+        with accessible(path):
+            entries = read_json(path) if exists(path) else []
+        return [_entry(each) for each in _list(entries)]
+    except ValueError as error:
+        raise StorageError(f"{path} is truncated or no history ({error}). Restore it from version control.") from error
+
+
+def history_bytes(history: list[Acceptance]) -> bytes:
+    """Return the newest entries of a history as they are stored."""
+    entries = [dataclasses.asdict(entry) for entry in history[-LONGEST:]]
+    return f"{json.dumps(entries, indent=1)}\n".encode()
+
+
+@functools.cache
+def whoami() -> str:
+    """Name the person at the keyboard as git knows them, else by their login. An e-mail address is never kept."""
+    return _without_address(_git_name()) or _without_address(_login()) or "unknown"
+
+
+def _without_address(name: str) -> str:
+    return " ".join(word for word in name.split() if not re.search(r"\w@\w", word))
+
+
+def _git_name() -> str:
+    command = ["git", "config", "user.name"]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=_GIT_SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.decode("utf-8", "replace")
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return ""  # in a container without users
+
+
+def _list(entries: Any) -> list[Any]:
+    if not isinstance(entries, list):
+        raise ValueError(f"it holds a {type(entries).__name__}, no list")
+    return entries
+
+
+def _entry(value: Any) -> Acceptance:
+    """Check one entry; an earlier version wrote when, reason and result only."""
+    known = {field.name for field in dataclasses.fields(Acceptance)}
+    if not isinstance(value, dict) or not {"when", "reason", "result"} <= value.keys() <= known:
+        raise ValueError(f"an entry has {list(value) if isinstance(value, dict) else value!r}")
+    if not all(isinstance(text, str) for text in value.values()):
+        raise ValueError("an entry holds something that is no text")
+    return Acceptance(**value)

@@ -1,0 +1,167 @@
+"""Results whose arrays stay on disk: a thousand with pictures and full maps do not fit into a small memory at once."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from numpy.typing import NDArray
+
+from xai_eval.disk.arrays import unpack_arrays
+from xai_eval.result.fields import KINDS, Field
+from xai_eval.result.fingerprint import Fingerprint
+from xai_eval.result.result import (
+    ARRAYS_FILE,
+    Case,
+    Provenance,
+    Result,
+    by_field,
+    read_document,
+    read_packed,
+    restore_stage,
+    valid,
+)
+
+_Part = TypeVar("_Part")
+_Kind = TypeVar("_Kind", bound=Field)
+
+
+def open_result(folder: Path) -> Result:
+    """Read what `Result.save` wrote as `Result.load` does, but read fields and stages again when they are asked for.
+
+    Fields without arrays, such as labels and tables, are restored without reading those of the others.
+
+    Raises:
+        StorageError: as `Result.load`; for a field that is not what its kind stores only when it is asked for.
+    """
+    document = read_document(folder)
+    read_packed(folder, document)
+    stored = _Stored(folder, document)
+    with valid(folder):
+        return _OpenResult(
+            case=Case(**document["case"]),
+            fields=_Parts(stored.kinds, stored.field),
+            stages=_Parts(stored.stages, stored.stage),
+            provenance=Provenance(**document["provenance"]),
+        )
+
+
+def open_whole(folder: Path) -> Result:
+    """Read a result as `open_result` does, but refuse it at once where any part is not what its kind stores."""
+    Result.load(folder)
+    return open_result(folder)
+
+
+@dataclass(frozen=True)
+class _OpenResult(Result):
+    """A result that knows of what kind its fields are before it reads them."""
+
+    def of_kind(self, kind: type[_Kind]) -> dict[str, _Kind]:
+        assert isinstance(self.fields, _Parts)
+        return {name: self.fields[name] for name, each in self.fields.about.items() if issubclass(each, kind)}
+
+
+@dataclass(frozen=True, eq=False)
+class _Stored:
+    """A result on disk and the document that vouches for it."""
+
+    folder: Path
+    document: Mapping[str, Any]
+
+    @functools.cached_property
+    def kinds(self) -> dict[str, type[Field]]:
+        """Fields by name, in order."""
+        return {each["name"]: KINDS[each["kind"]] for each in self.document["fields"]}
+
+    @functools.cached_property
+    def stages(self) -> dict[str, Mapping[str, Any]]:
+        """What the document says of the stages by name, in order."""
+        return {each["name"]: each for each in self.document["stages"]}
+
+    def field(self, name: str) -> Field:
+        """Return a field."""
+        return self._opened().field(name)
+
+    def stage(self, name: str) -> Fingerprint:
+        """Return a stage."""
+        return self._opened().stage(name)
+
+    @functools.lru_cache(maxsize=2)  # noqa: B019 (two results at most: the one that is judged, and another run's)
+    def _opened(self) -> _Opened:
+        """What was read of it so far."""
+        return _Opened(self)
+
+
+class _Opened:
+    """The fields of a result that were asked for lately."""
+
+    def __init__(self, stored: _Stored) -> None:
+        self._stored = stored
+        self._meta = {each["name"]: each for each in stored.document["fields"]}
+        self._fields: dict[str, Field] = {}
+        self._stages: dict[str, Fingerprint] = {}
+
+    def field(self, name: str) -> Field:
+        """Restore a field. Raises StorageError if another process has replaced its arrays since."""
+        if name not in self._fields:
+            arrays = _ArraysWhenAsked(lambda: self._by_field[name])
+            with valid(self._stored.folder):
+                self._fields[name] = self._stored.kinds[name].restore(self._meta[name], arrays)
+        return self._fields[name]
+
+    def stage(self, name: str) -> Fingerprint:
+        """Restore a stage. Raises StorageError as `field` does."""
+        if name not in self._stages:
+            with valid(self._stored.folder):
+                self._stages[name] = restore_stage(self._stored.stages[name], self._arrays)
+        return self._stages[name]
+
+    @functools.cached_property
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        folder = self._stored.folder
+        return unpack_arrays(read_packed(folder, self._stored.document), str(folder / ARRAYS_FILE))
+
+    @functools.cached_property
+    def _by_field(self) -> Mapping[str, dict[str, NDArray[Any]]]:
+        return by_field(self._arrays)
+
+
+@dataclass(frozen=True)
+class _Parts(Mapping[str, _Part]):
+    """Fields or stages by name, read when they are asked for; `about` is what is known of them before."""
+
+    about: Mapping[str, Any]
+    read: Callable[[str], _Part]
+
+    def __getitem__(self, name: str) -> _Part:
+        if name not in self.about:
+            raise KeyError(name)
+        return self.read(name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.about
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.about)
+
+    def __len__(self) -> int:
+        return len(self.about)
+
+
+@dataclass(frozen=True)
+class _ArraysWhenAsked(Mapping[str, NDArray[Any]]):
+    """The arrays of a field: a kind that stores none asks for none, and nothing is unpacked."""
+
+    read: Callable[[], Mapping[str, NDArray[Any]]]
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        return self.read()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.read())
+
+    def __len__(self) -> int:
+        return len(self.read())

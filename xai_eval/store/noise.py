@@ -1,0 +1,165 @@
+"""The measured noise of a case: how far benign changes move what it found. Used on both sides of the wall."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from xai_eval.disk.files import accessible, exists, read_json, write_file
+from xai_eval.disk.signed import canonical, sign
+from xai_eval.errors import StorageError
+from xai_eval.result.fields.numbers import from_json, to_json
+from xai_eval.result.result import stored_digest
+
+NOISE_FILE = "noise.json"
+SCHEMA = 2
+_NUMBERS = ("distances", "shifts", "stages")
+# Distances by name of the benign change; field -> measure -> condition.
+ByCondition = Mapping[str, float]
+ByField = Mapping[str, Mapping[str, ByCondition]]
+
+
+@dataclass(frozen=True)
+class Floor:
+    """The largest distance that a benign change caused, and which change that was."""
+
+    value: float
+    condition: str
+
+
+@dataclass(frozen=True)
+class Noise:
+    """What benign changes did to one case.
+
+    Attributes:
+        golden: digest of the golden that it was measured for; for another one it is stale.
+        distances: how far each field moved, in the unit of its tolerance, by measure and condition.
+        shifts: the same, with a sign, for what moves one way or the other.
+        stages: relative change of each stage by condition.
+        unmeasured: conditions that the model or the task does not bear, with the reason.
+        versions: library name -> version, when it was measured.
+        device: as torch names it.
+    """
+
+    golden: str
+    distances: ByField
+    shifts: ByField = field(default_factory=dict)
+    stages: Mapping[str, ByCondition] = field(default_factory=dict)
+    unmeasured: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    device: str = "cpu"
+
+    def floor(self, field_name: str, measure: str) -> Floor | None:
+        """The largest distance of a field in a measure; None where it was not measured."""
+        return _largest(self.distances.get(field_name, {}).get(measure, {}))
+
+    def shift_floor(self, field_name: str, measure: str) -> Floor | None:
+        """The largest shift either way; None where it was not measured."""
+        return _largest(self.shifts.get(field_name, {}).get(measure, {}))
+
+    def stage_floor(self, stage: str) -> Floor | None:
+        """The largest relative change of a stage; None where it was not measured."""
+        return _largest(self.stages.get(stage, {}))
+
+    def save(self, place: Path) -> None:
+        """Write `noise.json` into the folder of the golden. Raises StorageError if it cannot be written."""
+        conditions = list(dict.fromkeys(name for each in _NUMBERS for name in _conditions(getattr(self, each))))
+        numbers = {name: _rows(getattr(self, name), conditions) for name in _NUMBERS}
+        document = {"schema": SCHEMA, **dataclasses.asdict(self), **numbers, "conditions": conditions}
+        # In as few bytes as text takes, for nobody reviews it number by number.
+        write_file(place / NOISE_FILE, f"{canonical(sign(document))}\n".encode())
+
+    @classmethod
+    def load(cls, place: Path) -> Noise | None:
+        """Read `noise.json` of a golden's folder; None where there is none.
+
+        Raises:
+            StorageError: truncated, of another schema, or edited by hand.
+        """
+        path = place / NOISE_FILE
+        with accessible(path):
+            if not exists(path):
+                return None
+        try:
+            with accessible(path):
+                document = read_json(path)
+            if document != sign(document):
+                raise ValueError("its content does not match its digest")
+            if document["schema"] != SCHEMA:
+                raise ValueError(f"it has schema {document['schema']!r}, this version reads {SCHEMA}")
+            return _restored(document)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise StorageError(
+                f"{path} is no measured noise ({error}). Restore it from version control, or run `xai-eval calibrate`."
+            ) from error
+
+
+def _restored(document: Mapping[str, Any]) -> Noise:
+    conditions = [str(name) for name in document["conditions"]]
+    distances, shifts, stages = (_by_condition(document[name], conditions) for name in _NUMBERS)
+    unmeasured, versions = ({str(k): str(v) for k, v in document[n].items()} for n in ("unmeasured", "versions"))
+    return Noise(str(document["golden"]), distances, shifts, stages, unmeasured, versions, str(document["device"]))
+
+
+def _conditions(value: Mapping[str, Any]) -> Iterator[str]:
+    """The names deepest inside."""
+    for name, each in value.items():
+        if isinstance(each, Mapping):
+            yield from _conditions(each)
+        else:
+            yield name
+
+
+def _rows(value: Mapping[str, Any], conditions: Sequence[str]) -> Any:
+    """Numbers by condition as a row, in the order of `conditions`, with None for what was not measured."""
+    if any(isinstance(each, Mapping) for each in value.values()):
+        return {name: _rows(each, conditions) for name, each in value.items()}
+    return [to_json(value[name]) if name in value else None for name in conditions] if value else {}
+
+
+def _by_condition(value: Any, conditions: Sequence[str]) -> Any:
+    """Undo `_rows`."""
+    if isinstance(value, Mapping):
+        return {name: _by_condition(each, conditions) for name, each in value.items()}
+    return {name: from_json(each) for name, each in zip(conditions, value, strict=True) if each is not None}
+
+
+def _largest(distances: ByCondition) -> Floor | None:
+    if not distances:
+        return None
+    condition = max(distances, key=lambda name: abs(distances[name]))
+    return Floor(abs(distances[condition]), condition)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Measured noise of goldens by case key, and sentences on what of it cannot be used."""
+
+    noises: Mapping[str, Noise]
+    unusable: tuple[str, ...]
+
+
+def load_noises(folder: Path, keys: Iterable[str]) -> Measured:
+    """Read what was measured for the goldens `keys` in `folder`. What is stale is named and left out."""
+    noises, unusable, stale = {}, [], []
+    for key in keys:
+        try:
+            noise = Noise.load(folder / key)
+            if noise is None:
+                continue
+            if noise.golden == stored_digest(folder / key):
+                noises[key] = noise
+            else:
+                stale.append(key)
+        except StorageError as error:
+            unusable.append(str(error))
+    if stale:
+        others = f" and {len(stale) - 1} more" if len(stale) > 1 else ""
+        unusable.append(
+            f"the noise of {stale[0]}{others} was measured for a golden that has been replaced since: run "
+            "`xai-eval calibrate`."
+        )
+    return Measured(noises, tuple(unusable))

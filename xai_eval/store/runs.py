@@ -1,0 +1,211 @@
+"""What a run leaves in its folder: one folder a case, and `run.json`, which says what the run set out to do."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import functools
+import json
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from xai_eval.disk.files import accessible, exists, read_json, remove_temporaries, write_file
+from xai_eval.errors import InputUnavailable, StorageError, XaiEvalError
+from xai_eval.result.result import ARRAYS_FILE, RESULT_FILE, Result
+from xai_eval.store.parallel import in_halves
+
+RESULTS_FOLDER = "results"
+RUN_FILE = "run.json"
+SCHEMA = 1
+_KINDS: Mapping[str, type | tuple[type, ...]] = {
+    "planned": int,
+    "failures": dict,
+    "requests": dict,
+    "versions": dict,
+    "device": str,
+    "when": str,
+    "seconds": (int, float),
+    "finished": bool,
+}
+_TEXTS = ("tasks", "models", "inputs", "selections", "failures", "versions")
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What was run, on what.
+
+    Attributes:
+        tasks: names of the tasks.
+        models: model specs.
+        inputs: names of the input sets.
+        selections: those of which only a part was run, so that goldens of the rest are not unused.
+        planned: number of cases that the run set out to measure.
+        failures: what went wrong, by input; a run with failures is incomplete.
+        requests: how each task was asked for (model, images, device, params), as JSON values: whoever wants to compute
+            a case again in the same place asks the same. Empty for runs of pytest.
+        versions: library name -> version.
+        device: as torch names it.
+        when: start of the run, ISO 8601 in UTC. Results carry no time, so that equal ones are equal bytes.
+        seconds: wall-clock time.
+        finished: False until the last case is written.
+    """
+
+    tasks: tuple[str, ...]
+    models: tuple[str, ...]
+    inputs: tuple[str, ...]
+    planned: int
+    selections: tuple[str, ...] = ()
+    failures: Mapping[str, str] = field(default_factory=dict)
+    requests: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    device: str = "cpu"
+    when: str = ""
+    seconds: float = 0.0
+    finished: bool = False
+
+    def save(self, folder: Path) -> None:
+        """Write `run.json` into `folder`."""
+        document = json.dumps({"schema": SCHEMA, **dataclasses.asdict(self)}, indent=1)
+        write_file(folder / RUN_FILE, f"{document}\n".encode())
+
+    @classmethod
+    def load(cls, folder: Path) -> RunRecord:
+        """Read `run.json` of `folder`.
+
+        Raises:
+            InputUnavailable: no run was written there.
+            StorageError: truncated or of another schema.
+        """
+        path = folder / RUN_FILE
+        with accessible(path):
+            present = exists(path)
+        if not present:
+            raise InputUnavailable(
+                f"{folder} holds no run: {path} is missing. Run `xai-eval run --out {folder}` first."
+            )
+        try:
+            with accessible(path):
+                document = read_json(path)
+            schema = document.pop("schema")
+            if schema != SCHEMA:
+                raise StorageError(f"{path} has schema {schema!r}, this version reads {SCHEMA}. Run again.")
+            lists = {name: tuple(document[name]) for name in ("tasks", "models", "inputs", "selections")}
+            return _checked(cls(**{**document, **lists}))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise StorageError(f"{path} is truncated or no record of a run ({error}). Run again.") from error
+
+
+def _checked(record: RunRecord) -> RunRecord:
+    """Return `record` if every value is of its type; whoever edits a file can put anything into it."""
+    wrong = [name for name, kind in _KINDS.items() if not isinstance(getattr(record, name), kind)]
+    wrong = wrong or [name for name in _TEXTS if not _all_text(getattr(record, name))]
+    if wrong:
+        raise TypeError(f"{wrong[0]} is {getattr(record, wrong[0])!r}")
+    if record.failures and not (record.tasks and record.models):
+        raise ValueError("there are failures, but of no task")
+    return record
+
+
+def _all_text(values: Iterable[object]) -> bool:
+    return all(isinstance(value, str) for value in (values.values() if isinstance(values, Mapping) else values))
+
+
+def now() -> str:
+    """Return the time in the form that records and histories keep."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def load_cases(
+    folder: Path, read: Callable[[Path], Result] = Result.load
+) -> tuple[dict[str, Result], dict[str, StorageError]]:
+    """Read every case below `folder`, laid out as `<task>/<case id>/`.
+
+    Args:
+        folder: of results or goldens.
+        read: `open_result` where there may be more than fit into memory.
+
+    Returns:
+        Results by case key, and for each case that cannot be read the error by `<task>/<folder>`.
+
+    Raises:
+        StorageError: the folder, or one of a task in it, cannot be listed.
+    """
+    folders = _case_folders(folder)
+    found = dict(zip(map(_key_of, folders), in_halves(functools.partial(_read_case, read), folders), strict=True))
+    errors = {key: each for key, each in found.items() if isinstance(each, StorageError)}
+    return {key: each for key, each in found.items() if isinstance(each, Result)}, errors
+
+
+def _read_case(read: Callable[[Path], Result], path: Path) -> Result | StorageError:
+    try:
+        result = read(path)
+    except StorageError as error:
+        return error
+    if result.case.key != _key_of(path):
+        return StorageError(f"{path / RESULT_FILE} is the result of {result.case.key}: the folder was renamed.")
+    return result
+
+
+def _key_of(path: Path) -> str:
+    return f"{path.parent.name}/{path.name}"
+
+
+def _case_folders(folder: Path) -> list[Path]:
+    """Folders two levels down, in order; none where `folder` is missing. Hidden ones are nobody's case."""
+    with accessible(folder):
+        tasks = [path for path in folder.iterdir() if path.is_dir()] if exists(folder) else []
+        found = [path for task in tasks for path in task.iterdir() if path.is_dir()]
+    return sorted(path for path in found if not path.name.startswith("."))
+
+
+def check_results(folder: Path) -> None:
+    """Refuse a folder whose `results` holds anything that no run has written.
+
+    Raises:
+        StorageError: a file is not one of a result, or no valid record of a run vouches for the results.
+    """
+    results = folder / RESULTS_FOLDER
+    try:
+        found = sorted(results.rglob("*"))
+        foreign = next((path for path in found if not _is_ours(path, results)), None)
+    except OSError as error:
+        raise StorageError(f"{results} cannot be read ({error.strerror or error}). Choose another folder.") from error
+    advice = "so it is left alone. Choose another folder for the report, or move it away."
+    if foreign:
+        raise StorageError(f"{foreign} was not written by xai-eval, {advice}")
+    try:
+        if found:
+            RunRecord.load(folder)
+    except XaiEvalError as error:
+        raise StorageError(f"{results} was not written by xai-eval ({error}), {advice}") from error
+
+
+def remove_results(folder: Path, keep: Collection[str] = ()) -> None:
+    """Delete the results of earlier runs but those with a case key in `keep`, and nothing that no run has written.
+
+    Raises:
+        StorageError: there is something else among them, or they cannot be deleted. Then nothing, or not all, is gone.
+    """
+    check_results(folder)
+    results = folder / RESULTS_FOLDER
+    try:
+        for place in results.glob("*/*"):
+            if f"{place.parent.name}/{place.name}" in keep:
+                remove_temporaries(place, (RESULT_FILE, ARRAYS_FILE))  # of a run that was killed while it wrote them
+                continue
+            for file in place.iterdir():
+                file.unlink()
+            place.rmdir()
+    except OSError as error:
+        raise StorageError(f"{results} cannot be replaced ({error.strerror}). Choose another folder.") from error
+
+
+def _is_ours(path: Path, results: Path) -> bool:
+    """Whether `path` is a folder or file that saving a result makes; a killed run leaves temporary files, too."""
+    depth = len(path.relative_to(results).parts)
+    if path.is_dir() and not path.is_symlink():
+        return depth <= 2
+    names = (RESULT_FILE, ARRAYS_FILE)
+    return depth == 3 and (path.name in names or path.name.startswith(tuple(f".{name}." for name in names)))

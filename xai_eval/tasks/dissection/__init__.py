@@ -1,0 +1,1 @@
+"""The task `dissection`: what the units of a network respond to."""

@@ -1,0 +1,69 @@
+"""How right the labels of units are, where it is known what every picture shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from xai_eval.metrics.label_quality import LabelQuality, judge_label
+from xai_eval.tasks.dissection.units import concept_names
+
+if TYPE_CHECKING:
+    from xai_eval.tasks.dissection.passes import Labelled, LabelledLayer
+
+# What a label is judged by; the threshold at which is no measure.
+MEASURES = tuple(each.name for each in fields(LabelQuality) if each.name != "threshold")
+Presence = Mapping[str, NDArray[np.bool_]]
+
+
+def presence(labelled: Labelled, model: int) -> Presence:
+    """Say for every labelled concept which pictures show it, as a model sees them: (N,) by name."""
+    study, whole = labelled.sweep.study, labelled.sweep.whole
+    names = concept_names(study.probe.concepts)
+    shown = np.zeros((len(whole.positions), len(names)), dtype=bool)
+    for row, picture in enumerate(whole.seen[study.preparation_of(study.models[model])]):
+        if picture.labels is not None:
+            shown[row, np.flatnonzero(np.bincount(picture.labels.unpack().ravel())[1:])] = True
+    found = {name: shown[:, index] for index, name in enumerate(names)}
+    for index, concept in enumerate(study.probe.concepts):
+        # The word alone, as CLIP knows it, is shown wherever one of its namesakes is.
+        found[concept.name] = found.get(concept.name, np.zeros(len(shown), dtype=bool)) | shown[:, index]
+    return found
+
+
+def with_quality(frame: pd.DataFrame, layers: Sequence[LabelledLayer], shown: Presence) -> pd.DataFrame:
+    """Add one column a measure to a table of units: of the unit's activation against the presence of its label.
+
+    NaN where the label is none of the concepts that pictures are known to show.
+    """
+    if not shown:
+        return frame
+    activations = {layer.name: layer.activations for layer in layers}
+    rows = zip(frame["layer"], frame["index"], frame["label"], strict=True)
+    judged = [
+        judge_label(activations[layer][:, unit], shown[label]) if label in shown else None
+        for layer, unit, label in rows
+    ]
+    columns = {name: [np.nan if each is None else getattr(each, name) for each in judged] for name in MEASURES}
+    return frame.assign(**columns)
+
+
+def quality_table(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame | None:
+    """Mean of each measure by layer and method; None where nothing is known about the pictures."""
+    rows = list(_quality_rows(frames))
+    return pd.DataFrame(rows) if rows else None
+
+
+def _quality_rows(frames: Mapping[str, pd.DataFrame]) -> Iterator[dict[str, object]]:
+    for method, frame in frames.items():
+        if not set(MEASURES) <= set(frame.columns):
+            continue
+        for layer, own in frame.groupby("layer", sort=False):
+            judged = own[own[MEASURES[0]].notna()]
+            row = {"labels": f"{layer} by {method.removesuffix('_units')}", "units": len(judged)}
+            yield {**row, **{name: float(judged[name].mean()) for name in MEASURES}}

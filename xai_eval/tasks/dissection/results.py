@@ -1,0 +1,170 @@
+"""From labelled units to results: one a model, and one that compares two."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from xai_eval.result.fields import Field, Gallery, Label, Picture, Table, UnitLabels
+from xai_eval.result.fingerprint import Fingerprint
+from xai_eval.result.result import Case, Provenance, Result
+from xai_eval.tasks.dissection.passes import LIBRARIES, Labelled, LabelledLayer
+from xai_eval.tasks.dissection.quality import presence, with_quality
+from xai_eval.tasks.dissection.request import Request
+from xai_eval.tasks.dissection.stages import layer_stages, set_stages
+from xai_eval.tasks.dissection.tables import comparing_fields, summaries
+from xai_eval.tasks.dissection.units import clip_frame, pixel_frame, score_tolerance
+from xai_eval.tasks.image.environment import device_name, library_versions, precision_flags
+from xai_eval.tasks.image.joined_stages import model_stages
+from xai_eval.tasks.image.whole_set import set_input
+from xai_eval.tasks.reference.units import unit_label_stage
+
+if TYPE_CHECKING:
+    from xai_eval.explainers.dissection.study import Dissected
+
+IOU_TOLERANCE = 0.005
+# The label of a result that names the picture which is interpreted.
+INTERPRETED = "interpreted"
+_MOST_ACTIVE = 5
+Frames = Mapping[str, pd.DataFrame]
+
+
+def model_result(request: Request, labelled: Labelled, index: int, frames: Frames) -> Result:
+    """Put together what was found about one model.
+
+    Args:
+        request: what was asked for.
+        labelled: what the pass came to.
+        index: of the model in the study.
+        frames: its units, by method.
+    """
+    model, layers = request.study.models[index], labelled.models[index]
+    return Result(
+        case=Case("dissection", model.classifier.name, _input(request), _params(request, [model])),
+        fields={
+            **_interpretation(request, labelled, index, frames),
+            **_unit_labels(layers, frames),
+            **summaries(request, layers, frames),
+            "top_images": _gallery(layers),
+        },
+        stages={
+            **set_stages(request, labelled),
+            **model_stages(model.classifier),
+            **layer_stages(layers, frames),
+            **unit_label_stage(),
+        },
+        provenance=_provenance(request, labelled, [model]),
+    )
+
+
+def comparing_result(request: Request, labelled: Labelled, frames: Sequence[Frames]) -> Result:
+    """Put together how the models of a study differ in what their units stand for.
+
+    Args:
+        request: what was asked for.
+        labelled: what the pass came to.
+        frames: units by model and method.
+    """
+    models = request.study.models
+    names = [model.classifier.name for model in models]
+    return Result(
+        case=Case("dissection", " and ".join(names), _input(request), _params(request, models)),
+        fields=comparing_fields(request, dict(zip(names, frames, strict=True))),
+        stages={**set_stages(request, labelled), **_stages_of_all(request, labelled, frames), **unit_label_stage()},
+        provenance=_provenance(request, labelled, models),
+    )
+
+
+def _stages_of_all(request: Request, labelled: Labelled, frames: Sequence[Frames]) -> dict[str, Fingerprint]:
+    """Stages of every model, by its name."""
+    found: dict[str, Fingerprint] = {}
+    for model, layers, own in zip(request.study.models, labelled.models, frames, strict=True):
+        name = model.classifier.name
+        found |= model_stages(model.classifier, of=name)
+        found |= {f"{name} {stage}": each for stage, each in layer_stages(layers, own).items()}
+    return found
+
+
+def unit_frames(request: Request, labelled: Labelled, index: int) -> Frames:
+    """Tables of all units of a model, by method: `clip_units`, `pixel_units`."""
+    pictures = _pictures(request, labelled)
+    vocabulary, concepts = request.vocabulary, request.study.probe.concepts
+    found: dict[str, list[pd.DataFrame]] = {}
+    for layer in labelled.models[index]:
+        if vocabulary is not None and layer.clip is not None:
+            frame = clip_frame(layer, layer.clip, vocabulary.words.concepts, pictures)
+            found.setdefault("clip_units", []).append(frame)
+        if layer.pixels is not None:
+            found.setdefault("pixel_units", []).append(pixel_frame(layer, layer.pixels, concepts, pictures))
+    shown, layers = presence(labelled, index), labelled.models[index]
+    return {method: with_quality(pd.concat(each, ignore_index=True), layers, shown) for method, each in found.items()}
+
+
+def _gallery(layers: Sequence[LabelledLayer]) -> Gallery:
+    return Gallery({f"{layer.name}/{unit}": strip for layer in layers for unit, strip in enumerate(layer.strips)})
+
+
+def _unit_labels(layers: Sequence[LabelledLayer], frames: Frames) -> dict[str, Field]:
+    by_clip = min((score_tolerance(layer.clip) for layer in layers if layer.clip is not None), default=0.0)
+    tolerances = {"clip_units": by_clip, "pixel_units": IOU_TOLERANCE}
+    return {method: UnitLabels(frame, tolerances[method]) for method, frame in frames.items()}
+
+
+def _interpretation(request: Request, labelled: Labelled, index: int, frames: Frames) -> dict[str, Field]:
+    """The last layer's most active units on one picture, each measured by what it does on the others."""
+    sweep, layer = labelled.sweep, labelled.models[index][-1]
+    row = sweep.rows.get(request.picture, 0)
+    name = _pictures(request, labelled)[row]
+    spread = layer.activations.std(axis=0)
+    above = (layer.activations[row] - layer.activations.mean(axis=0)) / np.where(spread > 0, spread, np.inf)
+    units = np.argsort(-above, kind="stable")[:_MOST_ACTIVE]
+    labels = next(iter(frames.values())).set_index("unit")["label"]
+    names = [f"{layer.name}/{unit}" for unit in units]
+    frame = pd.DataFrame({"unit": names, "label": labels.reindex(names).to_list(), "deviations": above[units]})
+    pixels = request.study.probe.read(int(sweep.whole.positions[row])).pixels
+    view = request.study.models[index].classifier.preprocess.view(Image.fromarray(pixels))
+    return {
+        "picture": Picture(view),
+        INTERPRETED: Label(name),
+        "interpretation": Table.for_reading(frame),
+    }
+
+
+def _pictures(request: Request, labelled: Labelled) -> list[str]:
+    """Names of the pictures that could be read, by row."""
+    return [request.study.probe.names[position] for position in labelled.sweep.whole.positions]
+
+
+def _input(request: Request) -> str:
+    return set_input(request.study.probe.name, len(request.study.probe))
+
+
+def _params(request: Request, models: Sequence[Dissected]) -> dict[str, Any]:
+    return {**request.params, "layers": [list(model.layers) for model in models]}
+
+
+def _provenance(request: Request, labelled: Labelled, models: Sequence[Dissected]) -> Provenance:
+    study, sweep = request.study, labelled.sweep
+    digests = {"probe": study.probe.digest}
+    parameters: dict[str, Any] = {"notes": list(request.notes), "batch_size": study.batch_size}
+    for model in models:
+        name = model.classifier.name
+        digests["weights" if len(models) == 1 else f"weights of {name}"] = model.classifier.weights_digest
+        parameters[f"preprocessing of {name}"] = model.classifier.preprocess.describe()
+    if request.vocabulary is not None:
+        digests |= {"clip": request.vocabulary.clip.weights_digest, "concepts": request.vocabulary.words.digest}
+        parameters |= {"clip": request.vocabulary.clip.describe(), "concepts": list(request.vocabulary.notes)}
+    if sweep.whole.skipped:
+        parameters["skipped"] = [f"{each.name}: {each.reason}" for each in sweep.whole.skipped]
+    return Provenance(
+        digests=digests,
+        parameters=parameters,
+        versions=library_versions(LIBRARIES),
+        device=device_name(models[0].classifier.device),
+        precision=precision_flags(),
+        seed=request.seed,
+    )

@@ -1,0 +1,112 @@
+"""Tables of units: which concept each one stands for, by how much, and how sure that is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from xai_eval.metrics.false_discovery import discovery_rates, pooled_p_values
+from xai_eval.metrics.unit_labels import INTERPRETABLE
+
+if TYPE_CHECKING:
+    from xai_eval.explainers.dissection.by_pixels import PixelLabels
+    from xai_eval.inputs.probes.probe_set import Concept
+    from xai_eval.tasks.dissection.passes import LabelledLayer
+
+Scores = NDArray[np.floating[Any]]
+
+
+def clip_frame(layer: LabelledLayer, scores: Scores, words: Sequence[str], pictures: Sequence[str]) -> pd.DataFrame:
+    """One row a unit of a layer, labelled by CLIP.
+
+    Args:
+        layer: the layer.
+        scores: similarity to the words, (J, M).
+        words: M words.
+        pictures: names of the pictures by row.
+    """
+    return _frame(layer, _best_two(scores, words, ~layer.dead), pictures)
+
+
+def pixel_frame(
+    layer: LabelledLayer, pixels: PixelLabels, concepts: Sequence[Concept], pictures: Sequence[str]
+) -> pd.DataFrame:
+    """One row a unit of a layer, labelled by the pixels that it is active on."""
+    best, labelled = pixels.best, ~layer.dead & (pixels.best.concept >= 0)
+    frame = _frame(layer, _best_two(pixels.counts.iou(), concept_names(concepts), labelled), pictures)
+    frame["category"] = [concepts[at].category if ok else None for at, ok in zip(best.concept, labelled, strict=True)]
+    frame["interpretable"] = (frame["score"] >= INTERPRETABLE) & frame["label"].notna()
+    if len(pixels.by_chance):
+        of_live = np.where(layer.dead, np.nan, best.iou)
+        frame["p_value"] = pooled_p_values(of_live, pixels.by_chance[:, ~layer.dead])
+        frame["false_discovery_rate"] = discovery_rates(frame["p_value"].to_numpy())
+    return frame
+
+
+def score_tolerance(scores: Scores) -> float:
+    """By how much a unit's score may differ: a hundredth of what lies between its best and its worst concept.
+
+    Functions differ in scale by orders of magnitude, so that no one number would do. The median over units counts.
+    """
+    live = scores[~np.isnan(scores).all(axis=1)]
+    if not len(live):
+        return 0.0
+    return float(np.median(np.nanmax(live, axis=1) - np.nanmin(live, axis=1))) / 100
+
+
+def plain(label: str | None) -> str | None:
+    """Name of a concept without the category that tells it from its namesakes."""
+    return re.sub(r" \([^()]*\)$", "", label) if label is not None else None
+
+
+def concept_names(concepts: Sequence[Concept]) -> list[str]:
+    """Names of concepts, with their category where two concepts share a name."""
+    names = [concept.name for concept in concepts]
+    return [f"{each.name} ({each.category})" if names.count(each.name) > 1 else each.name for each in concepts]
+
+
+def _best_two(scores: Scores, names: Sequence[str], labelled: NDArray[np.bool_]) -> pd.DataFrame:
+    """Label, score, runner-up and margin of every row; nothing but NaN where a unit is not labelled."""
+    order = np.argsort(-np.nan_to_num(scores, nan=-np.inf), axis=1, kind="stable")
+    ranked = np.take_along_axis(scores, order, axis=1).astype(np.float64)
+    several = scores.shape[1] > 1
+    second = ranked[:, 1] if several else np.full(len(scores), np.nan)
+    # A live unit may have no score with any concept, such as one whose top images are all alike to rank_reorder.
+    labelled = labelled & ~np.isnan(ranked[:, 0])
+    runners_up = [names[row[1]] if several else None for row in order]
+    return pd.DataFrame(
+        {
+            "label": _where(labelled, [names[first] for first in order[:, 0]]),
+            "score": np.where(labelled, ranked[:, 0], np.nan),
+            "second": _where(labelled & ~np.isnan(second), runners_up),
+            "margin": np.where(labelled, ranked[:, 0] - second, np.nan),
+        }
+    )
+
+
+def _where(kept: NDArray[np.bool_], names: Sequence[str | None]) -> list[str | None]:
+    return [name if ok else None for name, ok in zip(names, kept, strict=True)]
+
+
+def _frame(layer: LabelledLayer, labels: pd.DataFrame, pictures: Sequence[str]) -> pd.DataFrame:
+    count = len(layer.dead)
+    return pd.concat(
+        [
+            pd.DataFrame({"unit": [f"{layer.name}/{unit}" for unit in range(count)]}),
+            labels,
+            pd.DataFrame(
+                {
+                    "layer": layer.name,
+                    "index": np.arange(count),
+                    "dead": layer.dead,
+                    "top_images": [", ".join(pictures[row] for row in rows) for rows in layer.top],
+                }
+            ),
+        ],
+        axis=1,
+    )

@@ -1,0 +1,1 @@
+"""What every task on images begins with."""

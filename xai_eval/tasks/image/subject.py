@@ -1,0 +1,128 @@
+"""One picture, looked at once: what every task that explains a prediction begins with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from xai_eval.result.fields import Field, Label, Mask, Picture, Ranking
+from xai_eval.result.fingerprint import Fingerprint, fingerprint_array, fingerprint_text
+from xai_eval.tasks.image.forward import Forward, forward, input_batch
+from xai_eval.tasks.image.joined_stages import model_stages
+from xai_eval.tasks.image.target import Target, resolve_target
+
+if TYPE_CHECKING:
+    import torch
+
+    from xai_eval.explainers.cam.cams import CamMaps
+    from xai_eval.inputs.images.labelled import LabelledImage
+    from xai_eval.inputs.models.classifier import Classifier
+
+PROBABILITY_TOLERANCE = 0.02
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A picture as the model sees it, and what the model says of it.
+
+    Attributes:
+        classifier: the model.
+        image: the picture with what is known about it.
+        batch: the model's input, (1, 3, H, W), on its device.
+        seen: logits, and activations of the explained layer.
+        target: intended, predicted and explained class.
+    """
+
+    classifier: Classifier
+    image: LabelledImage
+    batch: torch.Tensor
+    seen: Forward
+    target: Target
+
+    @cached_property
+    def view(self) -> NDArray[np.uint8]:
+        """What the model sees, before it is normalised, (H, W, 3)."""
+        return self.classifier.preprocess.view(Image.fromarray(self.image.pixels))
+
+    @cached_property
+    def mask(self) -> NDArray[np.bool_] | None:
+        """The object's mask on the view, (H, W); None where it is unknown, or cropped away."""
+        if self.image.mask is None:
+            return None
+        mask = self.classifier.preprocess.mask(self.image.mask)
+        return mask if mask.any() else None
+
+    @property
+    def probabilities(self) -> NDArray[np.float64]:
+        """Softmax of the logits, (C,)."""
+        exponentials = np.exp(self.seen.logits.astype(np.float64) - float(self.seen.logits.max()))
+        return np.asarray(exponentials / exponentials.sum())
+
+    def class_name(self, index: int) -> str:
+        """Name of a class with its index, because names are not unique."""
+        return str(Label(self.classifier.class_names[index], index))
+
+    @property
+    def fields(self) -> dict[str, Field]:
+        """Classes, audit, best five classes, picture, and the object's mask where it is known."""
+        best = np.argsort(-self.probabilities, kind="stable")[:5]
+        values = tuple(float(self.probabilities[i]) for i in best)
+        classes = tuple(self.class_name(int(i)) for i in best)
+        known: dict[str, Field] = {} if self.mask is None else {"mask": Mask(self.mask)}
+        return {
+            **self.target.fields,
+            "top5": Ranking(classes, values, PROBABILITY_TOLERANCE),
+            "picture": Picture(self.view),
+            **known,
+        }
+
+    @property
+    def stages(self) -> dict[str, Fingerprint]:
+        """Fingerprints from the picture to the explained class.
+
+        The state of the model is that of now, so that what an explainer leaves behind in it is seen as well.
+        """
+        return {
+            "image bytes": fingerprint_text(self.image.digest),
+            "decoded pixels": fingerprint_array(self.image.pixels),
+            "input tensor": fingerprint_array(self.batch.float().cpu().numpy()),
+            "view": fingerprint_array(self.view),
+            **({} if self.mask is None else {"object mask": fingerprint_array(self.mask)}),
+            **model_stages(self.classifier),
+            "layer activations": fingerprint_array(self.seen.activations),
+            "logits": fingerprint_array(self.seen.logits),
+            "target": fingerprint_text(str(self.target.explained)),
+        }
+
+
+def look(classifier: Classifier, image: LabelledImage, layer: str, target: str) -> Subject:
+    """Run the model on a picture and find out which class is explained; `check_target` has passed the target.
+
+    Raises:
+        ModelMisbehaves: the model returns what is no batch of logits.
+        UsageError: the layer is not reached, or returns no map.
+    """
+    batch = input_batch(classifier, image.pixels)
+    seen = forward(classifier, layer, batch)
+    resolved = resolve_target(classifier, image, int(np.argmax(seen.logits)), target)
+    return Subject(classifier, image, batch, seen, resolved)
+
+
+def cam_maps(subject: Subject, layer: str, method: str = "gradcam", seed: int = 0) -> CamMaps:
+    """Explain the class of a subject by one method of class activation maps.
+
+    Raises:
+        ModelMisbehaves: the model fails while the library calls it, or no gradient reaches the layer.
+    """
+    from xai_eval.explainers.cam.cams import explain
+    from xai_eval.inputs.models.guarded import guarded
+
+    classifier = subject.classifier
+    with guarded(classifier.name, subject.batch.shape, method):
+        explained = classifier.layer(layer)
+        return explain(classifier.module, explained, subject.batch, [subject.target.index], method, seed=seed)

@@ -1,0 +1,104 @@
+"""Which class is explained, and the target audit: intended, predicted and explained class are three things."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from xai_eval.errors import UsageError
+from xai_eval.result.fields import Field, Label
+
+if TYPE_CHECKING:
+    from xai_eval.inputs.images.labelled import ImageSet, LabelledImage
+    from xai_eval.inputs.models.classifier import Classifier
+
+PREDICTED, INTENDED = "predicted", "intended"
+
+
+@dataclass(frozen=True)
+class Target:
+    """The three classes of one picture.
+
+    Attributes:
+        intended: what the picture's name or generator says it shows; no text where nothing says so.
+        predicted: what the model sees.
+        explained: what the maps explain; its index is never None.
+    """
+
+    intended: Label
+    predicted: Label
+    explained: Label
+
+    @property
+    def index(self) -> int:
+        """Index of the explained class."""
+        assert self.explained.index is not None
+        return self.explained.index
+
+    @property
+    def audit(self) -> str | None:
+        """Say where the three disagree; None where they agree, or where nothing is intended."""
+        sees, parts = f'the model sees "{self.predicted.text}"', []
+        if self.intended.text is not None and self.intended.index is None:
+            parts.append(f'"{self.intended.text}" is intended but is no class of this model; {sees}')
+        elif self.intended.text is not None and self.intended != self.predicted:
+            parts.append(f'"{self.intended.text}" is intended, but {sees}')
+        if self.explained != self.predicted:
+            parts.append(f'the maps explain "{self.explained.text}", although {sees}')
+        elif parts:
+            parts.append(f'the maps explain "{self.explained.text}"')
+        return "; ".join(parts) or None
+
+    @property
+    def fields(self) -> dict[str, Field]:
+        """The three classes and the audit as fields of a Result."""
+        classes: dict[str, Field] = {
+            "predicted": self.predicted,
+            "explained": self.explained,
+            "intended": self.intended,
+        }
+        return {**classes, "audit": Label(self.audit)}
+
+
+def check_target(classifier: Classifier, images: ImageSet, target: str) -> None:
+    """Check, before anything is computed, that the target can be explained for every picture.
+
+    Raises:
+        UsageError: `target` is neither `predicted` nor `intended` nor a class, or it is `intended` and a picture names
+            no class of this model.
+    """
+    if target not in (PREDICTED, INTENDED):
+        classifier.class_index(target)
+    lost = [image.name for image in images.images if _intended(classifier, image).index is None]
+    if target == INTENDED and lost:
+        raise UsageError(
+            f"{lost[0]} names no class of {classifier.name}, so its intended class cannot be explained "
+            f"({len(lost)} of {len(images.images)} pictures). "
+            "Name files <WordNet id>_<class name>, or choose another --target."
+        )
+
+
+def resolve_target(classifier: Classifier, image: LabelledImage, predicted: int, target: str) -> Target:
+    """Look up the three classes of a picture.
+
+    Args:
+        classifier: the model.
+        image: the picture, with what it is meant to show.
+        predicted: index of the model's top class.
+        target: `predicted`, `intended`, or a class by index, name or WordNet id; `check_target` has passed it.
+    """
+    intended = _intended(classifier, image)
+    indices = {PREDICTED: predicted, INTENDED: intended.index}
+    explained = indices[target] if target in indices else classifier.class_index(target)
+    assert explained is not None
+    names = classifier.class_names
+    return Target(intended, Label(names[predicted], predicted), Label(names[explained], explained))
+
+
+def _intended(classifier: Classifier, image: LabelledImage) -> Label:
+    from xai_eval.inputs.models.classifier import intended_index
+
+    if image.intended is None:
+        return Label(None)
+    index = intended_index(image.intended, classifier)
+    return Label(image.intended.name if index is None else classifier.class_names[index], index)

@@ -1,0 +1,57 @@
+"""The case that sums up a whole image set: its name, stages and provenance."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from xai_eval.result.fingerprint import Fingerprint, fingerprint_text
+from xai_eval.result.result import Case, Provenance
+from xai_eval.tasks.image.environment import device_name, library_versions, precision_flags
+from xai_eval.tasks.image.joined_stages import Stages, joined_stages
+
+if TYPE_CHECKING:
+    from xai_eval.inputs.images.labelled import ImageSet
+    from xai_eval.inputs.models.classifier import Classifier
+
+
+def set_case(task: str, classifier: Classifier, images: ImageSet, params: Mapping[str, Any]) -> Case:
+    """Name the case after the set and the number of its pictures, so that a selection is a case of its own."""
+    return Case(task, classifier.name, set_input(images.name, len(images)), params)
+
+
+def set_input(name: str, count: int) -> str:
+    """Name a whole set and the number of its pictures as the input of a case."""
+    return f"{name} ({count} picture{'s' if count != 1 else ''})"
+
+
+def set_stages(images: ImageSet, every: Sequence[Stages]) -> dict[str, Fingerprint]:
+    """Fingerprints of all pictures of a set together.
+
+    Args:
+        images: the set.
+        every: the stages of each picture's own result.
+    """
+    pixels = (hashlib.sha256(image.pixels.tobytes()).hexdigest() for image in images.images)
+    return {
+        **joined_stages(every),
+        "image bytes": fingerprint_text(_joined(image.digest for image in images.images)),
+        "decoded pixels": fingerprint_text(_joined(pixels)),
+    }
+
+
+def set_provenance(classifier: Classifier, images: ImageSet, libraries: Iterable[str], seed: int) -> Provenance:
+    """Say how answers about a whole set are computed here."""
+    return Provenance(
+        digests={"weights": classifier.weights_digest, "images": _joined(i.digest for i in images.images)},
+        parameters={"preprocessing": classifier.preprocess.describe(), "classes": classifier.classes_from},
+        versions=library_versions(libraries),
+        device=device_name(classifier.device),
+        precision=precision_flags(),
+        seed=seed,
+    )
+
+
+def _joined(digests: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(digests).encode()).hexdigest()

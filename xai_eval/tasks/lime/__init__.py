@@ -1,0 +1,1 @@
+"""The task `lime`: superpixels and their weights."""

@@ -1,0 +1,1 @@
+"""The tasks of the published study: `comparison`, `hybrid`, `lime_search`."""

@@ -1,0 +1,304 @@
+"""The task `comparison`: what Grad-CAM and LIME share when they explain the same class of the same picture."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from xai_eval.metrics.bootstrap import mean_interval
+from xai_eval.metrics.comparison import (
+    DEFAULT_AREA,
+    EQUAL_AREA,
+    CamExplanation,
+    Comparison,
+    LimeWeights,
+    MaskPolicy,
+    area_sweep,
+    compare,
+)
+from xai_eval.metrics.focus import concept_shares, focus, insight
+from xai_eval.metrics.localisation import iou_at_equal_area
+from xai_eval.result.fields import Curve, Field, Heatmap, Label, Mask, Score, Segments, Table
+from xai_eval.result.fingerprint import Fingerprint, fingerprint_array
+from xai_eval.result.result import Case, Result
+from xai_eval.tasks import task
+from xai_eval.tasks.cams import MAP_TOLERANCE
+from xai_eval.tasks.image.asked import Asked, check_asked
+from xai_eval.tasks.image.environment import provenance
+from xai_eval.tasks.image.joined_stages import Stages
+from xai_eval.tasks.image.subject import Subject, cam_maps, look
+from xai_eval.tasks.image.whole_set import set_case, set_provenance, set_stages
+from xai_eval.tasks.lime.runs import LimeRun, run_lime
+from xai_eval.tasks.lime.task import LIBRARIES
+from xai_eval.tasks.reference.maps import comparison_stage, localisation_stage
+
+if TYPE_CHECKING:
+    from xai_eval.explainers.lime.lime import LimeSettings
+    from xai_eval.explainers.lime.segmentation import Segmentation
+    from xai_eval.inputs.images.labelled import ImageSet, LabelledImage
+    from xai_eval.inputs.models.classifier import Classifier
+
+AREAS = np.round(np.arange(0.05, 0.51, 0.05), 2)
+# LIME's masks are whole superpixels: one that changes places moves these by a few hundredths.
+MEASURE_TOLERANCE = {
+    "iou": 0.05,
+    "dice": 0.05,
+    "iou_beyond_chance": 0.05,
+    "rank_correlation": 0.05,
+    "centre_distance": 0.02,
+}
+MASK_IOU = 0.9
+CURVE_TOLERANCE = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class _Compared:
+    """One picture: what was explained, how long it took, and what the two explanations share."""
+
+    subject: Subject
+    cam: CamExplanation
+    lime: LimeWeights
+    run: LimeRun
+    cam_seconds: float
+    found: Comparison
+
+    @property
+    def concepts(self) -> dict[str, NDArray[np.bool_]]:
+        """Masks of all known concepts on the view."""
+        preprocess = self.subject.classifier.preprocess
+        return {name: preprocess.mask(mask) for name, mask in sorted(self.subject.image.concepts.items())}
+
+    @property
+    def study_iou(self) -> float | None:
+        """IoU of this class in the study's table; None where it has none, or the picture is none of ImageNet's.
+
+        A procedural scene may show a kite as well, and is no row of the study.
+        """
+        from xai_eval.tasks.studies.study_table import study_ious
+
+        intended = self.subject.image.intended
+        of_imagenet = intended is not None and intended.wnid is not None
+        return study_ious().get(self.subject.target.intended.text or "") if of_imagenet else None
+
+    @property
+    def insight(self) -> str:
+        """What the comparison tells."""
+        mask = self.subject.mask
+        ious = None
+        if mask is not None:
+            painted = self.lime.weights[self.lime.segments]
+            ious = iou_at_equal_area(self.cam.saliency, mask), iou_at_equal_area(painted, mask)
+        r2 = self.run.r2(self.run.label)
+        return insight(self.found.iou_beyond_chance, r2, ious, self.subject.target.audit)
+
+    @cached_property
+    def sweep(self) -> Mapping[str, NDArray[np.float64]]:
+        """IoU over areas."""
+        return area_sweep(self.cam, self.lime, AREAS)
+
+    @property
+    def measures(self) -> dict[str, float]:
+        """The numbers of the comparison by name."""
+        return {name: float(getattr(self.found, name)) for name in MEASURE_TOLERANCE}
+
+
+@task("comparison", images="scenes:4", whole_set=True)
+def comparison(
+    classifier: Classifier,
+    images: ImageSet,
+    *,
+    policy: str = EQUAL_AREA,
+    area: float = DEFAULT_AREA,
+    num_samples: int = 1000,
+    segmentation: str = "quickshift",
+    segmentation_parameters: Mapping[str, Any] | None = None,
+    batch_size: int = 10,
+    target: str | int = "predicted",
+    layer: str | None = None,
+    seed: int = 0,
+) -> Iterator[Result]:
+    """Compare Grad-CAM with LIME on the same class of every picture.
+
+    Args:
+        classifier: the model with its preprocessing and class names.
+        images: the pictures to explain.
+        policy: how maps become masks: `equal_area`, `half` or `otsu`.
+        area: share of the picture, for `equal_area`.
+        num_samples: perturbed pictures of lime.
+        segmentation: `quickshift`, `slic`, `felzenszwalb`, or `none` for whatever lime does by itself.
+        segmentation_parameters: in place of the parameters listed in `explainers/segmentation.py`.
+        batch_size: perturbed pictures that the model gets at once.
+        target: `predicted`, `intended`, or the index, name or WordNet id of a class.
+        layer: layer of Grad-CAM; the last convolutional block if None.
+        seed: seed of the samples and the segmentation.
+
+    Returns:
+        An iterator that compares as it goes: one Result a picture, then one for the whole set with the table of the
+        study and the mean of every measure.
+
+    Raises:
+        UsageError: an unknown policy, segmentation, parameter, layer or class, or a number out of range.
+        ModelMisbehaves: the model raises, or returns what is no batch of logits.
+    """
+    from xai_eval.explainers.lime.lime import LimeSettings
+    from xai_eval.explainers.lime.segmentation import choose_segmentation
+
+    how = MaskPolicy(policy, area)
+    settings = LimeSettings(num_samples=num_samples, top_labels=1, batch_size=batch_size)
+    cut = choose_segmentation(segmentation, seed, segmentation_parameters)
+    asked = check_asked(classifier, images, layer, target, seed)
+    params = {
+        "policy": vars(how) if policy == EQUAL_AREA else {"name": policy},
+        "num_samples": num_samples,
+        "segmentation": {"name": cut.name, **cut.parameters},
+        "batch_size": batch_size,
+        "target": asked.target,
+        "layer": asked.layer,
+    }
+
+    def compare_all() -> Iterator[Result]:
+        every: dict[str, _Compared] = {}
+        stages: list[Stages] = []
+        for image in images.images:
+            case = Case("comparison", classifier.name, f"{images.name}/{image.name}", params)
+            each = _compare_one(classifier, image, asked, cut, settings, how, seed)
+            every[image.name] = each
+            result = _result(case, each, seed)
+            stages.append(result.stages)
+            yield result
+        yield Result(
+            case=set_case("comparison", classifier, images, params),
+            fields=_whole_set_fields(every),
+            stages=set_stages(images, stages),
+            provenance=set_provenance(classifier, images, LIBRARIES, seed),
+        )
+
+    return compare_all()
+
+
+def _compare_one(
+    classifier: Classifier,
+    image: LabelledImage,
+    asked: Asked,
+    segmentation: Segmentation,
+    settings: LimeSettings,
+    policy: MaskPolicy,
+    seed: int,
+) -> _Compared:
+    subject = look(classifier, image, asked.layer, asked.target)
+    started = time.perf_counter()
+    maps = cam_maps(subject, asked.layer)
+    seconds = time.perf_counter() - started
+    run = run_lime(subject, segmentation, settings, [seed])
+    cam = CamExplanation(subject.target.index, maps.image[0])
+    lime = LimeWeights(run.label, run.stability.mean, run.segments)
+    return _Compared(subject, cam, lime, run, seconds, compare(cam, lime, policy))
+
+
+def _result(case: Case, each: _Compared, seed: int) -> Result:
+    subject, found = each.subject, each.found
+    fields: dict[str, Field] = {
+        **subject.fields,
+        "gradcam": Heatmap(each.cam.saliency, MAP_TOLERANCE),
+        "lime": Heatmap(each.lime.saliency, MAP_TOLERANCE),
+        "segments": Segments(each.lime.segments),
+        "gradcam_focus": Mask(found.cam_mask, MASK_IOU),
+        "lime_focus": Mask(found.lime_mask, MASK_IOU),
+        "insight": Label(each.insight),
+        **{name: Score(value, MEASURE_TOLERANCE[name]) for name, value in each.measures.items()},
+        "methods": _methods(each),
+        **_concept_table(each),
+        "iou_by_area": Curve(AREAS, each.sweep, "share of the picture", "IoU", CURVE_TOLERANCE),
+    }
+    stages = {
+        **subject.stages,
+        **_concept_stage(each),
+        **each.run.stages,
+        "final map gradcam": fingerprint_array(each.cam.saliency),
+        "final map lime": fingerprint_array(each.lime.saliency),
+        **localisation_stage(),
+        **comparison_stage(),
+    }
+    return Result(case, fields, stages, provenance(subject.classifier, subject.image, LIBRARIES, seed))
+
+
+def _concept_stage(each: _Compared) -> dict[str, Fingerprint]:
+    masks = list(each.concepts.values())
+    return {"concept masks": fingerprint_array(np.stack(masks).astype(np.uint8))} if masks else {}
+
+
+def _methods(each: _Compared) -> Table:
+    rows = [
+        ("gradcam", each.found.cam_mask, each.cam_seconds),
+        ("lime", each.found.lime_mask, each.run.seconds),
+    ]
+    frame = pd.DataFrame(
+        {
+            "method": [name for name, _, _ in rows],
+            "area": [float(mask.mean()) for _, mask, _ in rows],
+            "focus": [focus(mask, each.concepts) for _, mask, _ in rows],
+            "seconds": [seconds for _, _, seconds in rows],
+        }
+    )
+    return Table(frame, {"area": 0.05}, unjudged=("focus", "seconds"))
+
+
+def _concept_table(each: _Compared) -> dict[str, Field]:
+    """Shares of the two hot areas that the known concepts cover."""
+    concepts = each.concepts
+    if not concepts:
+        return {}
+    cam, lime = (concept_shares(mask, concepts) for mask in (each.found.cam_mask, each.found.lime_mask))
+    frame = pd.DataFrame({"concept": list(concepts), "gradcam": list(cam.values()), "lime": list(lime.values())})
+    return {"concepts": Table(frame, {"gradcam": 0.05, "lime": 0.05})}
+
+
+def _whole_set_fields(every: Mapping[str, _Compared]) -> dict[str, Field]:
+    sweeps = [each.sweep for each in every.values()]
+    means = {name: np.mean([sweep[name] for sweep in sweeps], axis=0) for name in sweeps[0]}
+    return {
+        "study": _study_table(every),
+        "measures": _measure_table(list(every.values())),
+        "iou_by_area": Curve(AREAS, means, "share of the picture", "mean IoU", CURVE_TOLERANCE),
+    }
+
+
+def _study_table(every: Mapping[str, _Compared]) -> Table:
+    """The table of the study, with its own IoU beside ours where it has the class."""
+    rows = []
+    for name, each in every.items():
+        concepts = each.concepts
+        rows.append(
+            {
+                "image": name,
+                "gradcam_focus": focus(each.found.cam_mask, concepts),
+                "lime_focus": focus(each.found.lime_mask, concepts),
+                "iou": each.found.iou,
+                "insight": each.insight,
+            }
+        )
+    frame = pd.DataFrame(rows)
+    published = [each.study_iou for each in every.values()]
+    if any(value is not None for value in published):
+        frame["study_iou"] = np.array(published, dtype=np.float64)
+    return Table(frame, {"iou": MEASURE_TOLERANCE["iou"]}, unjudged=("gradcam_focus", "lime_focus"))
+
+
+def _measure_table(every: list[_Compared]) -> Table:
+    """Mean of every measure with its 95 % bootstrap interval over the pictures."""
+    rows = []
+    for name in MEASURE_TOLERANCE:
+        interval = mean_interval([each.measures[name] for each in every])
+        rows.append({"measure": name, **vars(interval)})
+    published = [each.study_iou for each in every if each.study_iou is not None]
+    if published:
+        rows.append({"measure": "iou in the study's table", **vars(mean_interval(published))})
+    frame = pd.DataFrame(rows)
+    return Table(frame, dict.fromkeys(("mean", "low", "high"), 0.05))
