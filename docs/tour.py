@@ -3,10 +3,10 @@
     python docs/tour.py tour        # leaves tour/reports/index.html
     cd tour && xai-eval accept ...  # as the page says
 
-`tour_picture.py` takes the picture of the page for the README.
+`tour_image.py` takes the image of the page for the README.
 
 The upgrade is played: torchvision turned antialiasing on for tensors in 0.17, and here it is turned off again while the
-pictures are explained for the second time.
+images are explained for the second time.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ _GRAIN = 40.0  # standard deviation, of 255
 
 
 def tour(folder: Path) -> int:
-    """Make pictures and goldens in `folder`, upgrade, and return the exit code of the gate."""
-    write_pictures(folder / "pictures")
+    """Make images and goldens in `folder`, upgrade, and return the exit code of the gate."""
+    write_images(folder / "images")
     os.chdir(folder)
-    run = ["run", "cams", "--images", "pictures", "--methods", "gradcam", "--quiet"]
+    run = ["run", "cams", "--images", "images", "--methods", "gradcam", "--quiet"]
     main(run)
     main(["accept", "--all", "--reason", "first goldens"])
     with upgraded():
@@ -42,7 +42,7 @@ def tour(folder: Path) -> int:
     return main(["check"])
 
 
-def write_pictures(folder: Path) -> None:
+def write_images(folder: Path) -> None:
     """Write bundled scenes as larger PNG files, with the grain of a camera in the dusk."""
     folder.mkdir(parents=True)
     noise = np.random.default_rng(0)

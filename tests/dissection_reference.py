@@ -27,13 +27,13 @@ def upsampled(grid, height, width):
     return result
 
 
-def count_by_hand(pictures, thresholds, category_of, categories):
-    """Return both[j][c], unit[j][k] and label[c] of pictures (units, maps, labels)."""
+def count_by_hand(images, thresholds, category_of, categories):
+    """Return both[j][c], unit[j][k] and label[c] of images (units, maps, labels)."""
     units, concepts = len(thresholds), len(category_of)
     both = [[0] * concepts for _ in range(units)]
     unit = [[0] * categories for _ in range(units)]
     label = [0] * concepts
-    for some, maps, labels in pictures:
+    for some, maps, labels in images:
         height, width = labels.shape[1:]
         at = {
             (y, x): {int(one[y, x]) - 1 for one in labels if one[y, x] > 0} for y in range(height) for x in range(width)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from synthetic import TOLERANCE
 
-from xai_eval.result.fields import Field, Heatmap, Label, Mask, Picture, Ranking, Table
+from xai_eval.result.fields import Field, Heatmap, InputImage, Label, Mask, Ranking, Table
 from xai_eval.result.fingerprint import Fingerprint, fingerprint_array, fingerprint_text
 from xai_eval.result.result import Case, Provenance, Result
 from xai_eval.store.goldens import Goldens
@@ -35,32 +35,32 @@ def write_large_run(folder: Path, golden: Path, count: int, *, side: int = 96, d
 
 
 def large_case(number: int, *, side: int = 96, moved: bool = False, noise: float = 0.0) -> Result:
-    """The result of picture `number` (side x side): `moved` mirrors its maps, `noise` is added to them."""
+    """The result of image `number` (side x side): `moved` mirrors its maps, `noise` is added to them."""
     dice = np.random.default_rng(number)
     coarse = {name: _normalised(dice.random((6, 6)) ** 3) for name in METHODS}
     final = {name: _upsampled(small, side) for name, small in coarse.items()}
-    picture = dice.integers(0, 255, (side // 4, side // 4, 3), dtype=np.uint8).repeat(4, 0).repeat(4, 1)
+    image = dice.integers(0, 255, (side // 4, side // 4, 3), dtype=np.uint8).repeat(4, 0).repeat(4, 1)
     if moved:
         final = {name: saliency[:, ::-1] for name, saliency in final.items()}
     if noise:
         final = {name: np.clip(each + noise * dice.standard_normal(each.shape), 0, 1) for name, each in final.items()}
     return Result(
-        case=Case("cams", "scenes:objects", f"large/picture-{number:04}.jpg", {"layer": None, "target": "predicted"}),
-        fields=_fields(picture, coarse, final),
-        stages=_stages(picture, coarse, final),
+        case=Case("cams", "scenes:objects", f"large/image-{number:04}.jpg", {"layer": None, "target": "predicted"}),
+        fields=_fields(image, coarse, final),
+        stages=_stages(image, coarse, final),
         provenance=Provenance(
             {"weights": "a" * 64, "image": f"{number:064}"}, versions={"torch": "2.15.0" if noise else "2.11.0"}
         ),
     )
 
 
-def _fields(picture: NDArray[np.uint8], coarse: dict[str, Any], final: dict[str, Any]) -> dict[str, Field]:
-    side = len(picture)
+def _fields(image: NDArray[np.uint8], coarse: dict[str, Any], final: dict[str, Any]) -> dict[str, Field]:
+    side = len(image)
     rows = {"method": list(METHODS), "peak": [0.5, 0.25, 0.125], "iou": [0.31, 0.27, 0.22], "hit": [True, False, True]}
     sweep = pd.DataFrame({"threshold": [f"{share:.2f}" for share in np.linspace(0.05, 0.95, 19)]})
     sweep = sweep.assign(**{name: np.linspace(0.6, 0.1, 19) for name in METHODS})
     return {
-        "picture": Picture(picture),
+        "image": InputImage(image),
         "predicted": Label("car", 3),
         "explained": Label("car", 3),
         "intended": Label("car", 3),
@@ -74,16 +74,16 @@ def _fields(picture: NDArray[np.uint8], coarse: dict[str, Any], final: dict[str,
     }
 
 
-def _stages(picture: NDArray[np.uint8], coarse: dict[str, Any], final: dict[str, Any]) -> dict[str, Fingerprint]:
+def _stages(image: NDArray[np.uint8], coarse: dict[str, Any], final: dict[str, Any]) -> dict[str, Fingerprint]:
     chain = {
-        "decoded pixels": picture,
-        "input tensor": picture / 255.0,
+        "decoded pixels": image,
+        "input tensor": image / 255.0,
         "layer activations": np.stack(list(coarse.values())),
         "logits": coarse["gradcam"][0],
         **{f"raw map {name}": each for name, each in coarse.items()},
         **{f"final map {name}": each for name, each in final.items()},
     }
-    first = {"image bytes": fingerprint_text(str(picture.sum())), "target": fingerprint_text("car")}
+    first = {"image bytes": fingerprint_text(str(image.sum())), "target": fingerprint_text("car")}
     return {**first, **{name: fingerprint_array(each) for name, each in chain.items()}}
 
 

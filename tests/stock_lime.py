@@ -14,7 +14,7 @@ ToyPredict = Callable[[NDArray[np.uint8]], NDArray[np.float64]]
 
 
 def toy_model(classes: int = 7, grid: int = 6, seed: int = 0) -> ToyPredict:
-    """Softmax over a linear model of the picture's block means, in double precision: (N, H, W, 3) to (N, classes)."""
+    """Softmax over a linear model of the image's block means, in double precision: (N, H, W, 3) to (N, classes)."""
     weights = np.random.default_rng(seed).normal(size=(grid * grid * 3, classes))
 
     def predict(views: NDArray[np.uint8]) -> NDArray[np.float64]:

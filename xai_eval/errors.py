@@ -19,7 +19,7 @@ class UsageError(XaiEvalError):
 
 
 class InputUnavailable(XaiEvalError):
-    """A model, picture or data set is missing or unreadable."""
+    """A model, image or data set is missing or unreadable."""
 
 
 class ModelMisbehaves(XaiEvalError):

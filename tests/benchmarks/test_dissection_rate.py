@@ -3,8 +3,8 @@
     pytest -m benchmark --benchmark-enable tests/benchmarks/test_dissection_rate.py -s
 
 The bare loop runs prepared batches through the model, as one would write it, and does nothing else. The pass decodes
-nothing here (pictures are in memory) but prepares them, keeps what every unit of three layers does, labels' maps and
-thumbnails, and saves shards; it reads ahead and runs pictures channels last.
+nothing here (images are in memory) but prepares them, keeps what every unit of three layers does, labels' maps and
+thumbnails, and saves shards; it reads ahead and runs images channels last.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from xai_eval.inputs.models.preprocessing import fixed_size_preprocessing
 from xai_eval.inputs.probes.probe_set import ProbeImage, ProbeSet
 from xai_eval.inputs.probes.probes import load_probe
 
-PICTURES, BATCH, SIDE = 256, 32, 224
+IMAGES, BATCH, SIDE = 256, 32, 224
 
 
 @dataclass(frozen=True)
 class InMemory:
-    """Scenes at the size of ImageNet's pictures, with their label maps."""
+    """Scenes at the size of ImageNet's images, with their label maps."""
 
     images: tuple[ProbeImage, ...]
 
@@ -48,8 +48,8 @@ def enlarged(image: ProbeImage) -> ProbeImage:
 
 @pytest.mark.benchmark
 def test_rate_beside_the_bare_forward_loop(tmp_path: Path, benchmark: Any) -> None:
-    scenes = load_probe(f"scenes:{PICTURES}")
-    images = tuple(enlarged(scenes.read(position)) for position in range(PICTURES))
+    scenes = load_probe(f"scenes:{IMAGES}")
+    images = tuple(enlarged(scenes.read(position)) for position in range(IMAGES))
     probe = ProbeSet("memory", scenes.names, InMemory(images), scenes.concepts, scenes.digest)
     torch.manual_seed(0)
     net = torchvision.models.resnet18(num_classes=12).eval()
@@ -81,7 +81,7 @@ def test_rate_beside_the_bare_forward_loop(tmp_path: Path, benchmark: Any) -> No
     benchmark.pedantic(bare, rounds=1)
     benchmark.extra_info["share_of_bare_rate"] = forward / whole
     print(
-        f"\nbare forward {PICTURES / forward:.1f} pictures a second, dissection {PICTURES / whole:.1f}: "
+        f"\nbare forward {IMAGES / forward:.1f} images a second, dissection {IMAGES / whole:.1f}: "
         f"{forward / whole:.0%} of the bare rate"
     )
 

@@ -62,7 +62,7 @@ print(json.dumps({
 
 @pytest.fixture(scope="module", params=[96, 224])
 def folders(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A run and its goldens: pictures of the size of the bundled scenes, and of ImageNet's."""
+    """A run and its goldens: images of the size of the bundled scenes, and of ImageNet's."""
     folder = tmp_path_factory.mktemp(f"side-{request.param}")
     write_large_run(folder / "run", folder / "golden", COUNT, side=request.param)
     return folder / "run", folder / "golden"
@@ -77,7 +77,7 @@ def test_a_thousand_cases_are_judged_in_little_memory(folders: tuple[Path, Path]
         f"{found['megabytes']:.0f} MB at most, {found['helper']:.0f} MB in the helper, most of them shared"
     )
     assert found["states"] == {"ok": COUNT - DRIFTED, "drift": DRIFTED}
-    assert found["drifted"] == [f"large/picture-{number:04}.jpg" for number in range(0, COUNT, DRIFT_EVERY)]
+    assert found["drifted"] == [f"large/image-{number:04}.jpg" for number in range(0, COUNT, DRIFT_EVERY)]
     assert max(found["megabytes"], found["helper"]) < MOST_MEGABYTES
 
 

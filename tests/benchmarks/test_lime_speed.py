@@ -21,7 +21,7 @@ from stock_lime import stock_lime, stock_weights
 
 from xai_eval.explainers.lime.lime import LimeSettings, _Explainer, explain
 from xai_eval.explainers.lime.lime_search import Grid, search
-from xai_eval.explainers.lime.perturbation import PerturbedPictures
+from xai_eval.explainers.lime.perturbation import PerturbedImages
 from xai_eval.explainers.lime.segmentation import choose_segmentation
 from xai_eval.inputs.models.preprocessing import normalised
 from xai_eval.scenes import render
@@ -31,7 +31,7 @@ SAMPLES = 1000
 
 @pytest.fixture(scope="module")
 def pixels() -> NDArray[np.uint8]:
-    """A scene of the size of ImageNet's pictures."""
+    """A scene of the size of ImageNet's images."""
     return np.asarray(Image.fromarray(render(3).pixels).resize((224, 224), Image.Resampling.BICUBIC))
 
 
@@ -49,7 +49,7 @@ def test_lime_s_own_work_per_sample(pixels: NDArray[np.uint8], benchmark: Any) -
     hidden = np.full_like(pixels, 128)
 
     def ours() -> Any:
-        return _Explainer(0, PerturbedPictures(free_model, 10)).data_labels(pixels, hidden, segments, None, SAMPLES)
+        return _Explainer(0, PerturbedImages(free_model, 10)).data_labels(pixels, hidden, segments, None, SAMPLES)
 
     samples, predicted = benchmark.pedantic(ours, rounds=5, warmup_rounds=1)
     library = LimeImageExplainer(random_state=0)
@@ -61,7 +61,7 @@ def test_lime_s_own_work_per_sample(pixels: NDArray[np.uint8], benchmark: Any) -
     np.testing.assert_array_equal(samples, stock_samples)
     np.testing.assert_allclose(predicted, stock_predicted, rtol=0, atol=1e-12)
     stock = stock_lime(pixels, lambda v: free_model(torch.from_numpy(v)).numpy(), segmentation_fn=cut)
-    weights = explain(pixels, PerturbedPictures(free_model, 10), cut, LimeSettings())[0].surrogates
+    weights = explain(pixels, PerturbedImages(free_model, 10), cut, LimeSettings())[0].surrogates
     for label in stock.top_labels:
         np.testing.assert_allclose(weights[label].weights, stock_weights(stock, label), rtol=0, atol=1e-9)
 
@@ -79,7 +79,7 @@ def test_search(pixels: NDArray[np.uint8], benchmark: Any) -> None:
     grid = Grid()
 
     def ours() -> Any:
-        found = search(pixels, PerturbedPictures(predict, max(grid.batch_size)), grid)
+        found = search(pixels, PerturbedImages(predict, max(grid.batch_size)), grid)
         for setting in grid.settings:
             for label in found.top_labels(setting):
                 found.surrogate(setting, label)

@@ -30,7 +30,7 @@ class Bad(Net):
         return self.change(super().forward(x))
 
 class Raises(Net):
-    # Fails as it is told, but not on the picture of zeros that the layer is looked for with.
+    # Fails as it is told, but not on the image of zeros that the layer is looked for with.
 
     def __init__(self, error, after=0):
         super().__init__(0)

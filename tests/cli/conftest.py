@@ -1,4 +1,4 @@
-"""Where the command line is tested: a small real network and pictures on disk."""
+"""Where the command line is tested: a small real network and images on disk."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from PIL import Image
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    """A folder with two pictures and a model, and the working directory in it."""
+    """A folder with two images and a model, and the working directory in it."""
     monkeypatch.delenv("CI", raising=False)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "nets.py").write_text(FACTORY)

@@ -1,4 +1,4 @@
-"""The command line end to end: a small real network, pictures on disk, goldens, verdicts, exit codes."""
+"""The command line end to end: a small real network, images on disk, goldens, verdicts, exit codes."""
 
 import json
 import shutil
@@ -75,7 +75,7 @@ def test_two_runs_are_compared(place, capsys):
     assert main(["diff", "nowhere", "a"]) == 3
 
 
-def test_a_picture_that_is_gone_is_unused_until_pruned(place):
+def test_an_image_that_is_gone_is_unused_until_pruned(place):
     run()
     accept_all()
     (place / "photos" / "two.png").unlink()

@@ -46,8 +46,8 @@ def test_an_unknown_name_is_a_usage_error_with_the_nearest(place, capsys, name):
 UNAVAILABLE = {
     "missing folder": ("nowhere", "nowhere"),
     "empty folder": ("empty", "empty"),
-    "truncated picture": ("photos/cut.png", "cut.png"),
-    "text as picture": ("notes.txt", "notes.txt"),
+    "truncated image": ("photos/cut.png", "cut.png"),
+    "text as image": ("notes.txt", "notes.txt"),
 }
 
 
@@ -56,7 +56,7 @@ def test_an_unavailable_input_exits_with_3_and_loses_nothing(place, capsys, name
     run()
     before = {p: p.read_bytes() for p in (place / "reports").rglob("*") if p.is_file()}
     (place / "empty").mkdir()
-    (place / "notes.txt").write_text("no picture")
+    (place / "notes.txt").write_text("no image")
     (place / "photos" / "cut.png").write_bytes((place / "photos" / "one.png").read_bytes()[:200])
     images, words = UNAVAILABLE[name]
     capsys.readouterr()

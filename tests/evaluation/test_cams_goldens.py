@@ -28,7 +28,7 @@ def test_maps_of_a_scene_mean_something(name, explained_scenes):
     for method in ("gradcam", "scorecam", "ablationcam"):
         assert result[method].degenerate is None
         assert result[method].array.min() >= 0.0 and result[method].array.max() <= 1.0
-        assert result[method].array.shape == result["picture"].array.shape[:2] == result["mask"].array.shape
+        assert result[method].array.shape == result["image"].array.shape[:2] == result["mask"].array.shape
 
 
 def test_the_bundled_model_sees_what_the_scenes_show(explained_scenes):

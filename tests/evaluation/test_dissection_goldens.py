@@ -25,7 +25,7 @@ def test_every_case_is_held_against_a_golden(dissected):
 
 @pytest.mark.parametrize("method", ["clip", "pixel"])
 def test_a_model_of_objects_has_more_units_for_objects(method, dissected):
-    """Same architecture, same pictures: what was learned differs as what was taught."""
+    """Same architecture, same images: what was learned differs as what was taught."""
     shares = []
     for model in MODELS[:2]:
         concepts = dissected[model][f"{method}_concepts"].frame

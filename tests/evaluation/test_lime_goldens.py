@@ -10,7 +10,7 @@ CASES = [
     (task, name)
     for task, count in TASKS.items()
     for name in [f"scenes/scene-{index:02d}" for index in range(count)]
-    + ([f"scenes ({count} pictures)"] if task != "lime" else [])
+    + ([f"scenes ({count} images)"] if task != "lime" else [])
 ]
 
 

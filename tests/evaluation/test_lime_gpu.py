@@ -20,15 +20,15 @@ def test_lime_explains_every_photograph():
 
 
 def test_the_whole_grid_is_searched_on_every_photograph():
-    *pictures, overall = evaluate("lime_search", **PHOTOGRAPHS)
-    assert len(pictures) >= 10
-    assert all(result["settings"].frame["tied_settings"].sum() == 324 for result in pictures)
-    assert overall["best"].content["pictures"].keys() == {result.case.input for result in pictures}
+    *images, overall = evaluate("lime_search", **PHOTOGRAPHS)
+    assert len(images) >= 10
+    assert all(result["settings"].frame["tied_settings"].sum() == 324 for result in images)
+    assert overall["best"].content["images"].keys() == {result.case.input for result in images}
 
 
 def test_gradcam_and_lime_are_compared_beside_the_study_s_table():
-    *pictures, overall = evaluate("comparison", **PHOTOGRAPHS)
-    assert len(pictures) >= 10
+    *images, overall = evaluate("comparison", **PHOTOGRAPHS)
+    assert len(images) >= 10
     assert overall["study"].frame["study_iou"].notna().sum() == 10
 
 

@@ -13,7 +13,7 @@ from xai_eval.tasks.lime.runs import run_lime
 from xai_eval.tasks.lime.task import WEIGHT_FLOOR
 
 DRAWN, SEEDS, PAIRS = 60, 5, 1200
-PICTURES = (0, 1, 3, 6, 7, 9)
+IMAGES = (0, 1, 3, 6, 7, 9)
 
 
 def weights(every):
@@ -25,7 +25,7 @@ def weights(every):
 @pytest.mark.slow
 def test_two_runs_of_five_other_seeds_each_seldom_drift():
     model, rng, alarms = load_model("scenes:objects", device="cpu"), np.random.default_rng(0), 0
-    for index in PICTURES:
+    for index in IMAGES:
         subject = look(model, load_images("scenes:12").images[index], model.default_layer(), "predicted")
         run = run_lime(subject, choose_segmentation("quickshift", 0), LimeSettings(1000, 5, 100_000, 10), range(DRAWN))
         every = np.stack([run.weights(label) for label in run.labels])
@@ -34,4 +34,4 @@ def test_two_runs_of_five_other_seeds_each_seldom_drift():
             first, second = (weights(every[:, half]) for half in (drawn[:SEEDS], drawn[SEEDS:]))
             alarms += bool(second.compare(first, "weights"))
     # 4 of 7,200 when this was written; pairs share seeds, so that the count scatters more than independent ones would.
-    assert alarms <= 3 * len(PICTURES) * PAIRS / 1000
+    assert alarms <= 3 * len(IMAGES) * PAIRS / 1000

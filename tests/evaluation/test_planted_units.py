@@ -2,7 +2,7 @@
 
 A planted unit's map is the share of each cell that its concept covers, so what it stands for is known exactly. Noise is
 in units of the standard deviation of the noise-free maps. It is tested twice: with an oracle in CLIP's place that knows
-how much of each picture each concept covers, so that only the choice of labels counts; and with the bundled CLIP, which
+how much of each image each concept covers, so that only the choice of labels counts; and with the bundled CLIP, which
 knows the scenes as far as it learned them. With -s the recovery is printed.
 """
 
@@ -35,7 +35,7 @@ from xai_eval.inputs.probes.probe_set import ProbeImage, ProbeSet
 from xai_eval.inputs.probes.probes import load_probe
 from xai_eval.scenes import CONCEPTS, OBJECTS
 
-PICTURES = 480
+IMAGES = 480
 # Not from 0 on: maps that reach their largest value on many positions never exceed their threshold.
 NOISE = (0.01, 0.5, 2.0, 8.0, 32.0)
 CELLS = 12
@@ -43,7 +43,7 @@ METHODS = (*SIMILARITIES, "pixels")
 
 
 class Planted(nn.Module):
-    """Looks a picture up and gives, as maps, where each of the twenty concepts is, with noise."""
+    """Looks an image up and gives, as maps, where each of the twenty concepts is, with noise."""
 
     def __init__(self, maps: dict[bytes, torch.Tensor]) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class Planted(nn.Module):
 
 
 class Oracle:
-    """Stands in for CLIP: a picture is the areas of the concepts in it, a word the unit vector of its concept."""
+    """Stands in for CLIP: an image is the areas of the concepts in it, a word the unit vector of its concept."""
 
     name, weights_digest = "oracle", "0" * 64
 
@@ -72,7 +72,7 @@ class Oracle:
 
 
 def areas(image: ProbeImage) -> torch.Tensor:
-    """Share of the picture that each concept covers; the root, so that objects are not lost beside backgrounds."""
+    """Share of the image that each concept covers; the root, so that objects are not lost beside backgrounds."""
     counts = np.bincount(image.labels[0].ravel(), minlength=1 + len(CONCEPTS))[1 : 1 + len(CONCEPTS)]
     return torch.from_numpy(np.sqrt(counts / image.labels[0].size)).float()
 
@@ -95,12 +95,12 @@ def planted_model(probe: ProbeSet, noise: float) -> Classifier:
 
 @pytest.fixture(scope="module")
 def probe() -> ProbeSet:
-    return load_probe(f"scenes:{PICTURES}")
+    return load_probe(f"scenes:{IMAGES}")
 
 
 @dataclass(frozen=True, eq=False)
 class Eye:
-    """What looks at the pictures, and the directions of the twenty words for it, (20, D)."""
+    """What looks at the images, and the directions of the twenty words for it, (20, D)."""
 
     clip: Clip
     words: NDArray[np.float32]
@@ -137,7 +137,7 @@ def recovered(found: Sweep, eye: Eye) -> dict[str, float]:
 
 def labelled_by(name: str, found: Sweep, eye: Eye) -> NDArray[np.int64]:
     embeddings, activations = found.whole.embeddings, found.whole.layers[0].activations
-    scores = label_by_clip(embeddings, eye.words, activations, choose_similarity(name, None, PICTURES, 0))
+    scores = label_by_clip(embeddings, eye.words, activations, choose_similarity(name, None, IMAGES, 0))
     return np.nan_to_num(scores, nan=-np.inf).argmax(axis=1)
 
 

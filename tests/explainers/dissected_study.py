@@ -22,8 +22,8 @@ class ColourClip:
     name: str = "colours"
     weights_digest: str = "0" * 64
 
-    def preprocess(self, picture: Image.Image) -> torch.Tensor:
-        return to_tensor(picture.resize((8, 8)))
+    def preprocess(self, image: Image.Image) -> torch.Tensor:
+        return to_tensor(image.resize((8, 8)))
 
     def embed_images(self, batch: torch.Tensor) -> torch.Tensor:
         return F.normalize(batch.mean(dim=(2, 3)), dim=1)

@@ -22,8 +22,8 @@ from xai_eval.explainers.cam.fast.replay import PrefixReplay
 Layer = Callable[[nn.Module], nn.Module]
 
 
-def pictures(count: int, size: int) -> Tensor:
-    # Brighter and darker ones, so that a way that depends on the picture is not the same for all.
+def images(count: int, size: int) -> Tensor:
+    # Brighter and darker ones, so that a way that depends on the image is not the same for all.
     offsets = torch.tensor([1.0, -1.0, 0.5])[:count, None, None, None]
     return torch.randn(count, 3, size, size, generator=torch.Generator().manual_seed(1)) + offsets
 
@@ -51,7 +51,7 @@ def test_traps_are_replayed_and_equal_the_library(build: Callable[[], trap_nets.
     net = build()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert_equals_stock(net, net.explained, pictures(count, 12))
+        assert_equals_stock(net, net.explained, images(count, 12))
 
 
 @pytest.mark.parametrize("build", trap_nets.FALLING_BACK)
@@ -59,7 +59,7 @@ def test_what_cannot_be_replayed_falls_back_to_the_library(build: Callable[[], t
     torch.manual_seed(5)
     net = build()
     with pytest.warns(RuntimeWarning, match="cannot be replayed"):
-        assert_equals_stock(net, net.explained, pictures(3, 12))
+        assert_equals_stock(net, net.explained, images(3, 12))
 
 
 DEFAULT_CASES: list[tuple[str, Layer, int, int]] = [
@@ -88,7 +88,7 @@ SLOW_CASES: list[tuple[str, Layer, int, int]] = [
 
 
 @pytest.mark.parametrize(("name", "find", "size", "count"), DEFAULT_CASES)
-def test_small_pictures_on_known_networks(name: str, find: Layer, size: int, count: int) -> None:
+def test_small_images_on_known_networks(name: str, find: Layer, size: int, count: int) -> None:
     check_known_network(name, find, size, count)
 
 
@@ -103,7 +103,7 @@ def check_known_network(name: str, find: Layer, size: int, count: int) -> None:
     net = torchvision.models.get_model(name, weights=None, num_classes=10)
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)
-        assert_equals_stock(net, find(net), pictures(count, size))
+        assert_equals_stock(net, find(net), images(count, size))
 
 
 @pytest.mark.parametrize("lowest", [0.0, -2.0, 3.0, 1e7, 2e7, float("nan")])
@@ -129,5 +129,5 @@ def test_the_layer_that_all_of_the_librarys_objects_share_stays_unused() -> None
     shared = inspect.signature(AblationCAM.__init__).parameters["ablation_layer"].default
     before = dict(vars(shared))
     net = trap_nets.Net()
-    explain(net, net.explained, pictures(1, 12), [0], "ablationcam")
+    explain(net, net.explained, images(1, 12), [0], "ablationcam")
     assert vars(shared) == before

@@ -158,7 +158,7 @@ def test_foreign_layers_are_refused(net: trap_nets.Net, images: Tensor) -> None:
 
 
 @pytest.mark.parametrize(("shape", "classes"), [((3, 3, 12, 12), [1]), ((3, 12, 12), [1, 1, 1]), ((0, 3, 12, 12), [])])
-def test_one_class_a_picture(net: trap_nets.Net, shape: tuple[int, ...], classes: list[int]) -> None:
+def test_one_class_an_image(net: trap_nets.Net, shape: tuple[int, ...], classes: list[int]) -> None:
     with pytest.raises(UsageError, match="with one class each"):
         explain(net, layer_of(net), torch.zeros(shape), classes, "gradcam")
 

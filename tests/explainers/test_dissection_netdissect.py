@@ -8,16 +8,16 @@ from dissection_reference import count_by_hand
 
 from xai_eval.errors import UsageError
 from xai_eval.explainers.dissection.counts import ConceptIndex, Counts, intersection_over_union
-from xai_eval.explainers.dissection.netdissect import LabelledMaps, best_concepts, count_pictures, other_pictures
+from xai_eval.explainers.dissection.netdissect import LabelledMaps, best_concepts, count_images, other_images
 
 VOCABULARY = ConceptIndex.of(["object", "colour", "object", "part", "colour"])
 
 
-def count_picture(units, maps, labels, thresholds, vocabulary):
-    return count_pictures([LabelledMaps(units, maps, labels)], thresholds, vocabulary)
+def count_image(units, maps, labels, thresholds, vocabulary):
+    return count_images([LabelledMaps(units, maps, labels)], thresholds, vocabulary)
 
 
-def random_picture(generator, units=6, maps=2):
+def random_image(generator, units=6, maps=2):
     some = np.flatnonzero(generator.random(units) < 0.8)
     size = tuple(generator.integers(1, 6, 2))
     labels = generator.integers(0, 6, (maps, *generator.integers(2, 14, 2)))
@@ -28,10 +28,10 @@ def random_picture(generator, units=6, maps=2):
 @pytest.mark.parametrize("seed", range(25))
 def test_counts_are_those_of_plain_python(seed):
     generator = np.random.default_rng(seed)
-    pictures = [random_picture(generator, maps=seed % 4) for _ in range(3)]
+    images = [random_image(generator, maps=seed % 4) for _ in range(3)]
     thresholds = generator.uniform(-0.5, 1.0, 6)
-    found = count_pictures((LabelledMaps(*picture) for picture in pictures), thresholds, VOCABULARY)
-    both, unit, label = count_by_hand(pictures, thresholds, VOCABULARY.category_of.tolist(), 3)
+    found = count_images((LabelledMaps(*image) for image in images), thresholds, VOCABULARY)
+    both, unit, label = count_by_hand(images, thresholds, VOCABULARY.category_of.tolist(), 3)
     np.testing.assert_array_equal(found.both, both)
     np.testing.assert_array_equal(found.unit, unit)
     np.testing.assert_array_equal(found.label, label)
@@ -46,7 +46,7 @@ def test_a_unit_that_is_the_concept():
     """A map at the labels' own size: the mask is the label, and the IoU is 1."""
     labels = np.zeros((1, 8, 8), dtype=np.int32)
     labels[0, 2:5, 3:8] = 1
-    counts = count_picture(np.array([0]), (labels == 1).astype(np.float32), labels, np.array([0.5]), VOCABULARY)
+    counts = count_image(np.array([0]), (labels == 1).astype(np.float32), labels, np.array([0.5]), VOCABULARY)
     assert (counts.both[0, 0], counts.unit[0, 0], counts.label[0]) == (15, 15, 15)
     assert counts.iou()[0, 0] == 1.0
 
@@ -57,7 +57,7 @@ def test_halves_by_hand():
     labels[0, :4] = 3
     left = np.zeros((1, 8, 8), dtype=np.float32)
     left[0, :, :4] = 1
-    assert count_picture(np.array([0]), left, labels, np.array([0.5]), VOCABULARY).iou()[0, 2] == pytest.approx(1 / 3)
+    assert count_image(np.array([0]), left, labels, np.array([0.5]), VOCABULARY).iou()[0, 2] == pytest.approx(1 / 3)
 
 
 def test_upsampling_runs_between_the_centres_of_cells():
@@ -65,14 +65,14 @@ def test_upsampling_runs_between_the_centres_of_cells():
     labels = np.ones((1, 1, 8), dtype=np.int32)
     maps = np.array([[[0.0, 1.0]]], dtype=np.float32)
     thresholds = np.array([0.0, 0.2, 0.5, 0.9])
-    counts = count_picture(np.arange(4), np.repeat(maps, 4, axis=0), labels, thresholds, VOCABULARY)
+    counts = count_image(np.arange(4), np.repeat(maps, 4, axis=0), labels, thresholds, VOCABULARY)
     assert counts.unit[:, 0].tolist() == [6, 5, 4, 2]
 
 
 def test_above_the_threshold_is_not_on_it():
     labels = np.ones((1, 4, 4), dtype=np.int32)
     flat = np.full((1, 2, 2), 6.0, dtype=np.float32)  # a ReLU6 at its end
-    assert not count_picture(np.array([0]), flat, labels, np.array([6.0]), VOCABULARY).unit.any()
+    assert not count_image(np.array([0]), flat, labels, np.array([6.0]), VOCABULARY).unit.any()
 
 
 def test_thresholds_between_two_floats_are_not_rounded_up():
@@ -80,39 +80,39 @@ def test_thresholds_between_two_floats_are_not_rounded_up():
     between = (float(np.nextafter(value, np.float32(0))) + 3 * float(value)) / 4  # nearest to the value, and below it
     assert np.float32(between) == value
     labels = np.ones((1, 2, 2), dtype=np.int32)
-    counts = count_picture(np.array([0]), np.full((1, 2, 2), value), labels, np.array([between]), VOCABULARY)
+    counts = count_image(np.array([0]), np.full((1, 2, 2), value), labels, np.array([between]), VOCABULARY)
     assert counts.unit[0, 0] == 4
 
 
 def test_a_concept_in_two_maps_counts_once():
     labels = np.full((2, 3, 3), 2, dtype=np.int32)
-    counts = count_picture(np.array([0]), np.ones((1, 1, 1), np.float32), labels, np.array([0.5]), VOCABULARY)
+    counts = count_image(np.array([0]), np.ones((1, 1, 1), np.float32), labels, np.array([0.5]), VOCABULARY)
     assert (counts.label[1], counts.both[0, 1], counts.unit[0, 1]) == (9, 9, 9)
 
 
-def test_activated_pixels_count_wherever_the_category_is_in_the_picture():
+def test_activated_pixels_count_wherever_the_category_is_in_the_image():
     """Not only under the category itself, which would raise the IoU."""
     labels = np.zeros((1, 4, 4), dtype=np.int32)
     labels[0, 0, 0] = 1
     everywhere = np.ones((1, 1, 1), dtype=np.float32)
     shown = LabelledMaps(np.array([0]), everywhere, labels)
     other_category = LabelledMaps(np.array([0]), everywhere, np.full((1, 4, 4), 4, dtype=np.int32))
-    counts = count_pictures([shown, other_category], np.array([0.5]), VOCABULARY)
+    counts = count_images([shown, other_category], np.array([0.5]), VOCABULARY)
     assert counts.unit.tolist() == [[16, 0, 16]]
     assert counts.iou()[0, 0] == 1 / 16
 
 
 @pytest.mark.parametrize("maps", [0, 1, 3])
-def test_pictures_without_labels_count_nothing(maps):
+def test_images_without_labels_count_nothing(maps):
     labels = np.zeros((maps, 4, 4), dtype=np.int32)
-    counts = count_picture(np.array([0]), np.ones((1, 2, 2), np.float32), labels, np.array([0.5]), VOCABULARY)
+    counts = count_image(np.array([0]), np.ones((1, 2, 2), np.float32), labels, np.array([0.5]), VOCABULARY)
     assert not (counts.both.any() or counts.unit.any() or counts.label.any())
     assert not counts.iou().any()
 
 
-def test_a_picture_in_which_no_unit_is_strong_counts_its_labels():
+def test_an_image_in_which_no_unit_is_strong_counts_its_labels():
     labels = np.ones((1, 4, 4), dtype=np.int32)
-    counts = count_picture(np.zeros(0, np.int64), np.zeros((0, 2, 2), np.float32), labels, np.zeros(3), VOCABULARY)
+    counts = count_image(np.zeros(0, np.int64), np.zeros((0, 2, 2), np.float32), labels, np.zeros(3), VOCABULARY)
     assert counts.label[0] == 16 and not counts.unit.any()
 
 
@@ -120,16 +120,16 @@ def test_a_picture_in_which_no_unit_is_strong_counts_its_labels():
 def test_labels_outside_the_vocabulary_are_refused(label, shown):
     labels = np.array([[[0, 1], [label, 2]]], dtype=np.int32)
     with pytest.raises(UsageError, match=rf"a label map holds {shown}; expected 0 \(none\) to 5"):
-        count_picture(np.array([0]), np.ones((1, 2, 2), np.float32), labels, np.array([0.5]), VOCABULARY)
+        count_image(np.array([0]), np.ones((1, 2, 2), np.float32), labels, np.array([0.5]), VOCABULARY)
 
 
 def test_upsampling_is_torch_s_bilinear():
     generator = np.random.default_rng(4)
     for _ in range(10):
-        picture = random_picture(generator)
-        torch_s = F.interpolate(torch.from_numpy(picture[1])[None], size=picture[2].shape[1:], mode="bilinear")[0]
-        labels = np.ones_like(picture[2][:1])
-        covered = count_picture(*picture[:2], labels, np.full(6, 0.3), VOCABULARY).unit[picture[0], 0]
+        image = random_image(generator)
+        torch_s = F.interpolate(torch.from_numpy(image[1])[None], size=image[2].shape[1:], mode="bilinear")[0]
+        labels = np.ones_like(image[2][:1])
+        covered = count_image(*image[:2], labels, np.full(6, 0.3), VOCABULARY).unit[image[0], 0]
         np.testing.assert_array_equal(covered, (torch_s > 0.3).sum(dim=(1, 2)).numpy())
 
 
@@ -158,14 +158,14 @@ def test_best_concepts_by_hand():
 
 
 @pytest.mark.parametrize("count", [2, 3, 10, 101])
-def test_every_picture_gets_the_labels_of_another(count):
+def test_every_image_gets_the_labels_of_another(count):
     for seed in range(5):
-        others = other_pictures(count, seed)
+        others = other_images(count, seed)
         assert sorted(others.tolist()) == list(range(count))
         assert (others != np.arange(count)).all()
-    assert not np.array_equal(other_pictures(101, 0), other_pictures(101, 1))
+    assert not np.array_equal(other_images(101, 0), other_images(101, 1))
 
 
-def test_one_picture_has_no_other():
+def test_one_image_has_no_other():
     with pytest.raises(UsageError, match="needs two at least"):
-        other_pictures(1, 0)
+        other_images(1, 0)

@@ -16,7 +16,7 @@ from torch import nn
 
 from xai_eval.errors import InputUnavailable, ModelMisbehaves, StorageError, UsageError
 from xai_eval.explainers.dissection import sweep as sweep_module
-from xai_eval.explainers.dissection.canary import digest_of, first_pictures
+from xai_eval.explainers.dissection.canary import digest_of, first_images
 from xai_eval.explainers.dissection.checkpoint import Checkpoints
 from xai_eval.explainers.dissection.netdissect import SHARE
 from xai_eval.explainers.dissection.shard import Shard, UnitMaps, shard_document, shard_from_document
@@ -40,7 +40,7 @@ def flat(found: Sweep) -> dict[str, np.ndarray]:
         parts = [part.above(thresholds) for part in found.maps(index)]
         arrays[f"{index}.thresholds"] = thresholds
         arrays[f"{index}.units"] = np.concatenate([part.units for part in parts])
-        arrays[f"{index}.pictures"] = np.concatenate([part.positions for part in parts])
+        arrays[f"{index}.images"] = np.concatenate([part.positions for part in parts])
         arrays[f"{index}.maps"] = np.concatenate([part.maps for part in parts])
     return arrays
 
@@ -76,9 +76,9 @@ def test_a_pass_gives_what_the_plain_model_gives(study, reference):
     from PIL import Image
 
     for start in range(0, 20, 4):
-        pictures = [Image.fromarray(study.probe.read(i).pixels) for i in range(start, start + 4)]
+        images = [Image.fromarray(study.probe.read(i).pixels) for i in range(start, start + 4)]
         with torch.no_grad():
-            scores.append(model.module(torch.stack([model.preprocess(p) for p in pictures])))
+            scores.append(model.module(torch.stack([model.preprocess(p) for p in images])))
     for handle in handles:
         handle.remove()
     for index, name in enumerate(kept):
@@ -184,7 +184,7 @@ def test_a_full_disk_is_named_and_keeps_what_was_saved(study, tmp_path, monkeypa
     assert list(finished(tmp_path)) == ["shard-00000.json"]
 
 
-def test_unreadable_pictures_are_skipped_and_named(reference, tmp_path, monkeypatch):
+def test_unreadable_images_are_skipped_and_named(reference, tmp_path, monkeypatch):
     study = broken(make_study(count=200, layers=("layer4",)), {5, 130})
     found = swept(study, tmp_path)
     assert [each.name for each in found.whole.skipped] == [study.probe.names[5], study.probe.names[130]]
@@ -194,13 +194,13 @@ def test_unreadable_pictures_are_skipped_and_named(reference, tmp_path, monkeypa
     assert found.rows[6] == 5
 
 
-def test_too_many_unreadable_pictures_are_an_error(tmp_path):
-    with pytest.raises(InputUnavailable, match=r"1 of 20 pictures of scenes cannot be read, first .*more than 1%"):
+def test_too_many_unreadable_images_are_an_error(tmp_path):
+    with pytest.raises(InputUnavailable, match=r"1 of 20 images of scenes cannot be read, first .*more than 1%"):
         swept(broken(make_study(layers=("layer4",)), {3}), tmp_path)
 
 
 def broken(study, positions):
-    """The same study with pictures that cannot be read."""
+    """The same study with images that cannot be read."""
 
     class Broken:
         def read(self, position):
@@ -211,7 +211,7 @@ def broken(study, positions):
     return dataclasses.replace(study, probe=dataclasses.replace(study.probe, reader=Broken()))
 
 
-def test_every_picture_is_decoded_once(tmp_path):
+def test_every_image_is_decoded_once(tmp_path):
     study, read = make_study(layers=("layer3", "layer4")), []
 
     class Counting:
@@ -255,9 +255,9 @@ def test_tokens_are_pooled_by_their_class_token(tmp_path):
 @pytest.mark.parametrize(
     ("gives", "error", "message"),
     [
-        (lambda x: (x, x), UsageError, "returns tuple for 4 pictures; expected maps"),
-        (lambda x: x.sum(), UsageError, r"returns \(\) for 4 pictures"),
-        (lambda x: x[:1], UsageError, r"returns \(1, 3, 96, 96\) for 4 pictures"),
+        (lambda x: (x, x), UsageError, "returns tuple for 4 images; expected maps"),
+        (lambda x: x.sum(), UsageError, r"returns \(\) for 4 images"),
+        (lambda x: x[:1], UsageError, r"returns \(1, 3, 96, 96\) for 4 images"),
         (lambda x: x.permute(0, 2, 3, 1), UsageError, "looks like maps with their units last"),
         (lambda x: x / 0, ModelMisbehaves, "values in layer 'layer' that are not finite"),
     ],
@@ -322,21 +322,21 @@ def test_code_that_changed_is_seen_where_weights_did_not():
     plain, doubled = odd_study(lambda x: x), odd_study(lambda x: 2 * x)
     assert plain.key({}) == doubled.key({})
     assert canary(plain) == canary(odd_study(lambda x: x)) != canary(doubled)
-    # Nor are the first pictures taken for an answer that cannot be read.
+    # Nor are the first images taken for an answer that cannot be read.
     unread = [broken(study, {0, 1}) for study in (plain, doubled)]
     assert canary(unread[0]) != canary(unread[1])
 
 
 def canary(study):
-    return digest_of(first_pictures(study))
+    return digest_of(first_images(study))
 
 
 def test_nothing_above_the_threshold_is_no_map():
     nothing = UnitMaps(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 2, 2), np.float32))
-    assert list(nothing.by_picture()) == []
+    assert list(nothing.by_image()) == []
 
 
-def test_a_last_shard_without_a_readable_picture_is_no_trouble(tmp_path):
+def test_a_last_shard_without_a_readable_image_is_no_trouble(tmp_path):
     whole = make_study(count=200, layers=("layer4",), batches_per_shard=1)
     found = swept(broken(whole, {196, 197}), tmp_path)  # two of the last four
     assert len(found.whole.positions) == 198

@@ -5,7 +5,7 @@ from stock_lime import on_tensors, toy_model
 
 from xai_eval.explainers.hybrid import HYBRIDS, Parents, PriorRidge
 from xai_eval.explainers.lime.lime import LimeSettings, explain
-from xai_eval.explainers.lime.perturbation import PerturbedPictures
+from xai_eval.explainers.lime.perturbation import PerturbedImages
 from xai_eval.explainers.lime.segmentation import choose_segmentation
 from xai_eval.scenes import render
 
@@ -14,15 +14,15 @@ SETTINGS = LimeSettings(num_samples=120, top_labels=1)
 
 
 def make_parents(cam=None):
-    pictures = PerturbedPictures(on_tensors(toy_model()), 10)
-    found = explain(PIXELS, pictures, choose_segmentation("slic", 0), SETTINGS)[0]
+    images = PerturbedImages(on_tensors(toy_model()), 10)
+    found = explain(PIXELS, images, choose_segmentation("slic", 0), SETTINGS)[0]
     ((label, surrogate),) = found.surrogates.items()
     cam = np.random.default_rng(0).random(PIXELS.shape[:2]) if cam is None else cam
-    return Parents(PIXELS, cam, found.neighbourhood, surrogate.weights, label, pictures, SETTINGS, 0)
+    return Parents(PIXELS, cam, found.neighbourhood, surrogate.weights, label, images, SETTINGS, 0)
 
 
 @pytest.mark.parametrize("name", HYBRIDS)
-def test_a_hybrid_is_a_map_over_the_picture(name):
+def test_a_hybrid_is_a_map_over_the_image(name):
     saliency = HYBRIDS[name](make_parents())
     assert saliency.shape == PIXELS.shape[:2]
     assert np.isfinite(saliency).all() and np.ptp(saliency) > 0

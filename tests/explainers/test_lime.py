@@ -7,7 +7,7 @@ from stock_lime import on_tensors, stock_lime, stock_weights, toy_model
 
 from xai_eval.errors import ModelMisbehaves, UsageError
 from xai_eval.explainers.lime.lime import LimeSettings, explain, fit
-from xai_eval.explainers.lime.perturbation import PerturbedPictures
+from xai_eval.explainers.lime.perturbation import PerturbedImages
 from xai_eval.explainers.lime.segmentation import SEGMENTATIONS, choose_segmentation
 from xai_eval.scenes import render
 
@@ -16,9 +16,9 @@ SETTINGS = LimeSettings(num_samples=150, top_labels=3)
 
 
 def ours(segmentation="quickshift", settings=SETTINGS, *, predict=None, pixels=PIXELS, **options):
-    pictures = PerturbedPictures(on_tensors(predict or toy_model()), settings.batch_size)
+    images = PerturbedImages(on_tensors(predict or toy_model()), settings.batch_size)
     cut = choose_segmentation(segmentation, 0) if isinstance(segmentation, str) else segmentation
-    return explain(pixels, pictures, cut, settings, **options)
+    return explain(pixels, images, cut, settings, **options)
 
 
 def stock_options(settings=SETTINGS):
@@ -65,8 +65,8 @@ def test_equals_stock_on_a_real_network():
     stock = stock_lime(
         PIXELS, lambda views: predict(views.astype(float)).numpy(), segmentation_fn=cut, **vars(SETTINGS)
     )
-    pictures = PerturbedPictures(lambda views: predict(views.double()), SETTINGS.batch_size)
-    surrogates = explain(PIXELS, pictures, cut, SETTINGS)[0].surrogates
+    images = PerturbedImages(lambda views: predict(views.double()), SETTINGS.batch_size)
+    surrogates = explain(PIXELS, images, cut, SETTINGS)[0].surrogates
     assert list(surrogates) == stock.top_labels
     for label, surrogate in surrogates.items():
         np.testing.assert_allclose(surrogate.weights, stock_weights(stock, label), rtol=0, atol=1e-9)
@@ -149,7 +149,7 @@ def test_the_first_samples_of_a_long_run_are_the_short_run(count):
         np.testing.assert_allclose(again.weights, surrogate.weights, rtol=0, atol=1e-12)
 
 
-def test_the_picture_is_left_alone():
+def test_the_image_is_left_alone():
     pixels = PIXELS.copy()
     ours(pixels=pixels)
     np.testing.assert_array_equal(pixels, PIXELS)
@@ -202,7 +202,7 @@ def test_ten_thousand_superpixels_are_explained():
     assert surrogate.weights.shape == (9_000,) and np.isfinite(surrogate.weights).all()
 
 
-def test_a_picture_of_one_colour_has_no_opinion():
+def test_an_image_of_one_colour_has_no_opinion():
     plain = np.full((40, 40, 3), 90, dtype=np.uint8)
     explanation = ours("slic", LimeSettings(num_samples=50, top_labels=1), pixels=plain)[0]
     (surrogate,) = explanation.surrogates.values()

@@ -6,7 +6,7 @@ from stock_lime import on_tensors, stock_lime, stock_weights, toy_model
 
 from xai_eval.errors import UsageError
 from xai_eval.explainers.lime.lime_search import Grid, Setting, make_grid, search
-from xai_eval.explainers.lime.perturbation import PerturbedPictures
+from xai_eval.explainers.lime.perturbation import PerturbedImages
 from xai_eval.explainers.lime.segmentation import choose_segmentation
 from xai_eval.scenes import render
 
@@ -22,7 +22,7 @@ def searched():
         calls.append(len(views))
         return on_tensors(toy_model())(views)
 
-    found = search(PIXELS, PerturbedPictures(predict, 10), Grid(), SEED)
+    found = search(PIXELS, PerturbedImages(predict, 10), Grid(), SEED)
     return found, sum(calls)
 
 
@@ -54,7 +54,7 @@ def test_cells_equal_the_library_s_own_runs(searched):
 
 def test_a_few_features_are_the_library_s_few():
     grid = make_grid({"segmentation": "slic", "num_samples": 300, "num_features": (4, 9, 1000)})
-    found = search(PIXELS, PerturbedPictures(on_tensors(toy_model()), 10), grid, SEED)
+    found = search(PIXELS, PerturbedImages(on_tensors(toy_model()), 10), grid, SEED)
     for setting in grid.settings[::9]:
         stock = stock_cell(setting)
         label = stock.top_labels[0]

@@ -187,7 +187,7 @@ def test_frozen_models_and_calls_without_gradients_give_the_same_maps(method: st
         assert (other.raw == expected.raw).all() and (other.image == expected.image).all()
 
 
-def test_pictures_are_left_alone(model: Small) -> None:
+def test_images_are_left_alone(model: Small) -> None:
     """A model that normalises its input in place would change the caller's."""
     model.register_forward_pre_hook(lambda module, inputs: (inputs[0].mul_(2),))
     for method in set(METHOD_NAMES) - {"shapleycam"}:  # which makes the input a leaf, so that it fails by itself

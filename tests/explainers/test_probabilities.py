@@ -8,7 +8,7 @@ from xai_eval.explainers.lime.probabilities import check_probabilities, probabil
 from xai_eval.inputs.images.images import load_images
 
 
-def test_probabilities_of_a_view_are_the_softmax_of_the_picture_s_logits():
+def test_probabilities_of_a_view_are_the_softmax_of_the_image_s_logits():
     model = load_model("scenes:objects")
     pixels = load_images("scenes:1").images[0].pixels
     from PIL import Image

@@ -22,7 +22,7 @@ def test_without_ray_it_says_what_to_install(monkeypatch, tmp_path):
 
 @dataclasses.dataclass(frozen=True)
 class Slow:
-    """Reads pictures so slowly that a node can be killed in the middle; fails on one if told so."""
+    """Reads images so slowly that a node can be killed in the middle; fails on one if told so."""
 
     reader: object
     seconds: float = 0.0
@@ -85,7 +85,7 @@ def test_a_node_that_dies_changes_nothing(cluster, tmp_path):
 
 @pytest.mark.slow
 def test_what_a_worker_raises_is_raised_here(cluster, tmp_path):
-    with pytest.raises(InputUnavailable, match=r"1 of 48 pictures of scenes cannot be read, first .*cannot be decoded"):
+    with pytest.raises(InputUnavailable, match=r"1 of 48 images of scenes cannot be read, first .*cannot be decoded"):
         sweep(slow_study(fails_at=20), Checkpoints(tmp_path), engine=on_ray)
 
 

@@ -38,7 +38,7 @@ def test_what_precedes_the_layer_computes_once(build: Callable[[], trap_nets.Net
     net = build()
     with counted(net) as calls, torch.no_grad():
         explain(net, net.explained, torch.randn(2, 3, 12, 12), [0, 1], "ablationcam")
-    # Two passes of the library's own, and one recording for each picture.
+    # Two passes of the library's own, and one recording for each image.
     assert calls["stem"] + calls["other_stem"] == 4
     assert calls[""] > 8
 
@@ -61,35 +61,35 @@ def test_rows_share_memory_where_the_model_bears_it() -> None:
 
 
 @contextmanager
-def learnt(net: trap_nets.Net, pictures: Tensor, index: int) -> Iterator[PrefixReplay]:
-    """A replay of one picture of a batch, in which the layer itself answers what it is known to answer."""
+def learnt(net: trap_nets.Net, images: Tensor, index: int) -> Iterator[PrefixReplay]:
+    """A replay of one image of a batch, in which the layer itself answers what it is known to answer."""
     with torch.no_grad(), PrefixReplay(net, net.target).installed() as replay:
-        net(pictures)
+        net(images)
         replay.learn(index)
         yield replay
 
 
-def test_replays_the_learnt_picture_in_as_many_rows_as_the_pass_has() -> None:
+def test_replays_the_learnt_image_in_as_many_rows_as_the_pass_has() -> None:
     torch.manual_seed(0)
-    net, pictures = trap_nets.WritesIntoPrefixBeforeTheLayer().eval(), torch.randn(3, 3, 12, 12)
+    net, images = trap_nets.WritesIntoPrefixBeforeTheLayer().eval(), torch.randn(3, 3, 12, 12)
     with torch.no_grad():
-        expected = net(pictures)
+        expected = net(images)
     for index, rows in ((2, 5), (0, 1), (1, 2), (0, 1)):
-        with learnt(net, pictures, index) as replay:
+        with learnt(net, images, index) as replay:
             for _ in range(2):  # the first must not have written into the record
                 torch.testing.assert_close(net(torch.zeros(rows, 3, 12, 12)), expected[[index] * rows])
             assert replay.trusted
 
 
 def test_the_model_is_itself_again_afterwards() -> None:
-    net, pictures = trap_nets.Reparameterised().eval(), torch.randn(2, 3, 12, 12)
+    net, images = trap_nets.Reparameterised().eval(), torch.randn(2, 3, 12, 12)
     forwards = {name: vars(module).get("forward") for name, module in net.named_modules()}
     with torch.no_grad():
-        expected = net(pictures)
+        expected = net(images)
         with pytest.raises(KeyboardInterrupt), PrefixReplay(net, net.target).installed():
-            net(pictures)
+            net(images)
             raise KeyboardInterrupt
-        assert torch.equal(net(pictures), expected)
+        assert torch.equal(net(images), expected)
     assert {name: vars(module).get("forward") for name, module in net.named_modules()} == forwards
 
 
@@ -98,9 +98,9 @@ def test_chance_between_the_modules_is_not_replayed() -> None:
         def features(self, x: Tensor) -> Tensor:
             return self.target(self.stem(x)) * torch.rand(1)
 
-    net, pictures = Noisy(), torch.randn(1, 3, 12, 12)
+    net, images = Noisy(), torch.randn(1, 3, 12, 12)
     with pytest.warns(RuntimeWarning, match="Noisy: what it computes before the layer cannot be replayed"):
-        explain(net, net.target, pictures, [0], "ablationcam")
+        explain(net, net.target, images, [0], "ablationcam")
 
 
 def test_a_pass_that_leaves_the_recorded_way_is_computed() -> None:
@@ -111,10 +111,10 @@ def test_a_pass_that_leaves_the_recorded_way_is_computed() -> None:
             return self.target(self.stem(self.stem(x)[:, :3] if len(x) < 4 else x))
 
     torch.manual_seed(0)
-    net, pictures = Counting().eval(), torch.randn(2, 3, 12, 12)
-    with learnt(net, pictures, 0) as replay:
+    net, images = Counting().eval(), torch.randn(2, 3, 12, 12)
+    with learnt(net, images, 0) as replay:
         assert replay.trusted
         with pytest.warns(RuntimeWarning, match="fewer calls"):
-            logits = net(pictures[[0] * 5])
+            logits = net(images[[0] * 5])
         assert not replay.trusted
-    torch.testing.assert_close(logits, net(pictures[[0] * 5]))
+    torch.testing.assert_close(logits, net(images[[0] * 5]))

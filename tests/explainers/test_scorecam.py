@@ -1,4 +1,4 @@
-"""ScoreCAM's masked pictures run faster and score the same."""
+"""ScoreCAM's masked images run faster and score the same."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SLOW_CASES: list[tuple[str, Layer, int, int]] = [
 
 
 @pytest.mark.parametrize(("name", "find", "size", "count"), DEFAULT_CASES)
-def test_small_pictures_on_known_networks(name: str, find: Layer, size: int, count: int) -> None:
+def test_small_images_on_known_networks(name: str, find: Layer, size: int, count: int) -> None:
     check_known_network(name, find, size, count)
 
 
@@ -76,7 +76,7 @@ def assert_equals_stock(net: nn.Module, layer: nn.Module, images: Tensor) -> Non
 
 
 class SumAndCount(nn.Module):
-    """Two logits a picture; remembers which pictures it saw."""
+    """Two logits an image; remembers which images it saw."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -91,7 +91,7 @@ def scorer(model: nn.Module, stack: ExitStack) -> MaskScorer:
     return MaskScorer(model, stack, SimpleNamespace(activations=[]))
 
 
-def test_blank_pictures_are_scored_once_in_all_batches() -> None:
+def test_blank_images_are_scored_once_in_all_batches() -> None:
     model, batch = SumAndCount(), torch.randn(5, 3, 4, 4)
     batch[[1, 3]] = 0
     with ExitStack() as stack:
@@ -101,7 +101,7 @@ def test_blank_pictures_are_scored_once_in_all_batches() -> None:
         model.seen.clear()
         torch.testing.assert_close(score(batch.flip(0)), expected.flip(0))
         torch.testing.assert_close(score(torch.zeros(4, 3, 4, 4)), expected[[1, 1, 1, 1]])
-    assert len(model.seen) == 3 and all(picture.any() for picture in model.seen)
+    assert len(model.seen) == 3 and all(image.any() for image in model.seen)
 
 
 def test_what_the_librarys_hook_collects_does_not_grow() -> None:

@@ -39,7 +39,7 @@ def test_unknown_names_are_refused_with_the_nearest(name, changes, message):
 
 
 def test_parameters_that_scikit_image_refuses_are_a_usage_error():
-    with pytest.raises(UsageError, match="slic of a picture"):
+    with pytest.raises(UsageError, match="slic of an image"):
         choose_segmentation("slic", 0, {"start_label": 5})(PIXELS)
 
 

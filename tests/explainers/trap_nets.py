@@ -166,7 +166,7 @@ class MergesTheBatch(Net):
 
 
 class BatchIsSecond(Net):
-    """A module hands out (channels, pictures, height, width)."""
+    """A module hands out (channels, images, height, width)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -182,7 +182,7 @@ class Transposing(nn.Module):
         return x.transpose(0, 1)
 
 
-class WayDependsOnThePicture(Net):
+class WayDependsOnTheImage(Net):
     def __init__(self) -> None:
         super().__init__()
         self.other_stem = conv(3)
@@ -243,7 +243,7 @@ REPLAYED: list[Callable[[], Net]] = [
     TreesOfTensors,
     MergesTheBatch,
     Reparameterised,
-    WayDependsOnThePicture,
+    WayDependsOnTheImage,
     OneChannelLeftOver,
 ]
 FALLING_BACK: list[Callable[[], Net]] = [BatchIsSecond, IgnoresWhatReLUReturns]

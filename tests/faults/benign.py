@@ -19,7 +19,7 @@ from sklearn.linear_model import Ridge
 
 from xai_eval import Classifier
 from xai_eval.explainers.cam.fast import scorecam
-from xai_eval.explainers.lime.perturbation import PerturbedPictures
+from xai_eval.explainers.lime.perturbation import PerturbedImages
 
 
 def threads(count: int) -> Any:
@@ -97,7 +97,7 @@ def with_gradients(module: torch.nn.Module) -> None:
 
 
 def batches(size: int) -> Any:
-    """lime's pictures in batches of another size than was asked for."""
+    """lime's images in batches of another size than was asked for."""
 
     def make(original: Any) -> Any:
         def start(self: Any, *args: Any, **options: Any) -> None:
@@ -106,7 +106,7 @@ def batches(size: int) -> Any:
 
         return start
 
-    return replaced(PerturbedPictures, "__init__", make)
+    return replaced(PerturbedImages, "__init__", make)
 
 
 def counted_further(module: torch.nn.Module) -> None:

@@ -148,7 +148,7 @@ FAULTS = (
         replaced(clip.Clip, "__init__", clip_in_training),
     ),
     Fault(
-        "CLIP's pictures are BGR",
+        "CLIP's images are BGR",
         "dissection",
         ("dissection",),
         "embeddings",

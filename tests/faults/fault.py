@@ -114,15 +114,15 @@ class Altered:
 
     base: Any
     tensor: Callable[[torch.Tensor], torch.Tensor] = lambda tensor: tensor
-    picture: Callable[[Image.Image], Image.Image] = lambda picture: picture
+    drawn: Callable[[Image.Image], Image.Image] = lambda image: image
     seen: Callable[[Any], Any] = lambda view: view
     of_views: Callable[[torch.Tensor], torch.Tensor] = lambda tensor: tensor
 
     def __call__(self, image: Image.Image) -> torch.Tensor:
-        return self.tensor(self.base(self.picture(image)))
+        return self.tensor(self.base(self.drawn(image)))
 
     def view(self, image: Image.Image) -> Any:
-        return self.seen(self.base.view(self.picture(image)))
+        return self.seen(self.base.view(self.drawn(image)))
 
     def from_view(self, views: torch.Tensor) -> torch.Tensor:
         return self.of_views(self.base.from_view(views))

@@ -45,7 +45,7 @@ PARAMETERS: Mapping[str, Mapping[str, Any]] = {
 }
 PROBE = "scenes:24"
 # What these do takes long enough on one.
-ON_ONE_PICTURE = ("hybrid", "lime_search")
+ON_ONE_IMAGE = ("hybrid", "lime_search")
 
 
 @dataclass(frozen=True)
@@ -53,21 +53,21 @@ class Bench:
     """Where small evaluations run: a model, folders `one` and `several`, and what they gave when all was well."""
 
     model: str
-    pictures: Path
+    folder: Path
     baseline: dict[str, dict[str, Result]] = dataclasses.field(default_factory=dict)
     parameters: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=lambda: PARAMETERS)
 
     def run(self, task: str, inject: f.Inject | None = None, **options: Any) -> dict[str, Result]:
         """Results by key, of the bundled inputs, with something put into the code."""
         classifier = load_model(self.model, device="cpu")
-        images = PROBE if task == "dissection" else self._pictures(task)
+        images = PROBE if task == "dissection" else self._images(task)
         given = {**self.parameters[task], **options}
         with inject(classifier) if inject else f.changed(lambda c: c)(classifier) as model:
             results = evaluate(task, model=model, images=str(images), device="cpu", **given)
         return {result.case.key: result for result in results}
 
-    def _pictures(self, task: str) -> Path:
-        return self.pictures / ("one" if task in ON_ONE_PICTURE else "several")
+    def _images(self, task: str) -> Path:
+        return self.folder / ("one" if task in ON_ONE_IMAGE else "several")
 
     def goldens(self, task: str) -> dict[str, Result]:
         """What the task gives when all is well, as goldens keep it."""
@@ -126,7 +126,7 @@ def tried(bench: Bench, fault: f.Fault, task: str) -> Row:
 
 _SEVERITIES = ("conclusion", "evidence", "numbers", "incomparable", "missing", "unused", "error")
 _IN_DISSECTION = {
-    "decoded pixels": "probe pictures",
+    "decoded pixels": "probe images",
     "layer activations": "layer4 activations",
     "logits": "activations",
 }
@@ -152,7 +152,7 @@ def rate(rows: Iterable[Row], what: str) -> float:
 
 
 @functools.cache
-def write_pictures(folder: Path) -> Path:
+def write_images(folder: Path) -> Path:
     """Write two scenes as files of other sizes than the model's, a JPEG and a PNG, with the masks of their objects."""
     for seed, suffix, size, sets in (
         (3, "jpg", (150, 110), ("one", "several")),

@@ -1,4 +1,4 @@
-"""Faults between a picture's file and the model's input."""
+"""Faults between an image's file and the model's input."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from PIL import Image
 
 from xai_eval import Classifier
 from xai_eval.explainers.dissection import seen
-from xai_eval.inputs.images import decode, picture_files
+from xai_eval.inputs.images import decode, image_files
 from xai_eval.inputs.models import preprocessing
 from xai_eval.inputs.models.preprocessing import TorchvisionPreset
 from xai_eval.inputs.probes import scene_probe
@@ -38,7 +38,7 @@ def decoded(change: Any) -> Any:
 
 
 def probed(change: Any) -> Any:
-    """Change the pictures of the probe set as they are read."""
+    """Change the images of the probe set as they are read."""
 
     def make(original: Any) -> Any:
         def read(self: Any, position: int) -> Any:
@@ -65,7 +65,7 @@ def spotted(pixels: np.ndarray) -> np.ndarray:
 
 
 def resized(how: Any) -> Any:
-    """Replace the resize of torchvision for pictures; masks (one channel) go the old way."""
+    """Replace the resize of torchvision for images; masks (one channel) go the old way."""
 
     def make(original: Any) -> Any:
         def resize(image: Any, size: Any, *args: Any, **options: Any) -> Any:
@@ -125,7 +125,7 @@ def small_patch(tensor: torch.Tensor) -> torch.Tensor:
     return patched
 
 
-def other_picture(original: Any) -> Any:
+def other_image(original: Any) -> Any:
     def read(path: Any) -> bytes:
         if path.name != "5.png" or path.parent.name != "images":
             return original(path)
@@ -175,32 +175,32 @@ FAULTS = (
         decoded(lambda p: np.repeat(p.mean(axis=2, keepdims=True), 3, axis=2).astype(np.uint8)),
     ),
     Fault(
-        "a file holds another picture",
+        "a file holds another image",
         "decode",
         ("cams", "lime"),
         "image bytes",
-        replaced(decode, "_read", other_picture),
+        replaced(decode, "_read", other_image),
     ),
     Fault(
         "masks are read shifted",
         "decode",
         ("cams", "hybrid"),
         "object mask",
-        replaced(picture_files, "_mask", mask_moved),
+        replaced(image_files, "_mask", mask_moved),
     ),
     Fault(
-        "probe pictures off by one",
+        "probe images off by one",
         "decode",
         ("dissection",),
-        "probe pictures",
+        "probe images",
         probed(lambda i, _: dataclasses.replace(i, pixels=off_by_one(i.pixels))),
         "2",
     ),
     Fault(
-        "label maps among the pictures of the probe set",
+        "label maps among the images of the probe set",
         "dissection",
         ("dissection",),
-        "probe pictures",
+        "probe images",
         probed(
             lambda i, n: (
                 i
@@ -275,14 +275,14 @@ FAULTS = (
         preparation(seen=lambda view: np.roll(view, 2, axis=1)),
     ),
     Fault(
-        "lime's pictures are normalised in another way",
+        "lime's images are normalised in another way",
         "normalisation",
         LIME_TASKS,
         "perturbed predictions",
         preparation(of_views=lambda tensor: tensor * 0.9),
     ),
     Fault(
-        "lime's pictures are BGR",
+        "lime's images are BGR",
         "colour order",
         LIME_TASKS,
         "perturbed predictions",
@@ -299,7 +299,7 @@ FAULTS = (
         preparation(tensor=blue_deviation),
     ),
     Fault(
-        "a deviation of lime's pictures is off by 2 %",
+        "a deviation of lime's images is off by 2 %",
         "normalisation",
         ("lime", "comparison", "lime_search"),
         "perturbed predictions",

@@ -14,7 +14,7 @@ from sklearn.linear_model import Ridge
 
 from xai_eval.explainers.lime import lime as our_lime
 from xai_eval.explainers.lime import perturbation
-from xai_eval.explainers.lime.perturbation import PerturbedPictures
+from xai_eval.explainers.lime.perturbation import PerturbedImages
 from xai_eval.explainers.lime.segmentation import in_reading_order, numbered
 from xai_eval.metrics.superpixels import positive_map
 
@@ -172,7 +172,7 @@ FAULTS = (
         "lime",
         LIME_TASKS,
         "perturbed predictions",
-        replaced(PerturbedPictures, "probabilities", hidden_black),
+        replaced(PerturbedImages, "probabilities", hidden_black),
     ),
     Fault(
         "rows of a batch change places",
@@ -186,7 +186,7 @@ FAULTS = (
         "lime",
         LIME_TASKS,
         "perturbed predictions",
-        replaced(PerturbedPictures, "probabilities", first_batch_only),
+        replaced(PerturbedImages, "probabilities", first_batch_only),
         "19",
     ),
     Fault(
@@ -208,7 +208,7 @@ FAULTS = (
         "lime",
         ("lime", "comparison"),
         "perturbed predictions",
-        replaced(PerturbedPictures, "probabilities", colour_one_off),
+        replaced(PerturbedImages, "probabilities", colour_one_off),
     ),
     Fault(
         "samples are not weighted",

@@ -16,7 +16,7 @@ import lime_faults
 import measure_faults
 import model_faults
 import pytest
-from gate import Bench, rate, table, tried, write_pictures
+from gate import Bench, rate, table, tried, write_images
 
 FAULTS = (
     *input_faults.FAULTS,
@@ -71,7 +71,7 @@ INCIDENTS = {
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory):
-    return Bench("scenes:objects", write_pictures(tmp_path_factory.mktemp("made")))
+    return Bench("scenes:objects", write_images(tmp_path_factory.mktemp("made")))
 
 
 def test_the_catalogue_covers_every_kind_and_every_incident():

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from gate import PARAMETERS, Bench, write_pictures
+from gate import PARAMETERS, Bench, write_images
 from PIL import Image
 
 from xai_eval import Result, evaluate
@@ -32,7 +32,7 @@ for task in ("cams", "lime"):
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory):
-    return Bench("scenes:objects", write_pictures(tmp_path_factory.mktemp("first")))
+    return Bench("scenes:objects", write_images(tmp_path_factory.mktemp("first")))
 
 
 def assert_no_alarm(obtained: dict[str, Result], goldens: dict[str, Result]) -> None:
@@ -42,8 +42,8 @@ def assert_no_alarm(obtained: dict[str, Result], goldens: dict[str, Result]) -> 
 
 
 def copied(bench: Bench, parent: Path) -> Path:
-    """The same pictures in another place, written in another order."""
-    folder, first = parent / "several", bench.pictures / "several"
+    """The same images in another place, written in another order."""
+    folder, first = parent / "several", bench.images / "several"
     for path in sorted(first.rglob("*.*"), reverse=True):
         place = folder / path.relative_to(first)
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -63,18 +63,18 @@ def test_another_place_and_order_of_files(bench, tmp_path):
 @pytest.mark.parametrize("level", [0, 9])
 def test_png_packed_in_another_way(bench, tmp_path, level):
     folder = copied(bench, tmp_path)
-    picture = folder / "images" / "5.png"
-    before = picture.read_bytes()
-    Image.open(picture).save(picture, compress_level=level)
-    assert picture.read_bytes() != before
+    image = folder / "images" / "5.png"
+    before = image.read_bytes()
+    Image.open(image).save(image, compress_level=level)
+    assert image.read_bytes() != before
     assert_no_alarm(cams_of(folder), bench.goldens("cams"))
 
 
 def test_a_jpeg_with_other_metadata(bench, tmp_path):
     folder = copied(bench, tmp_path)
-    picture = folder / "images" / "3.jpg"
-    data = picture.read_bytes()
-    picture.write_bytes(data[:2] + b"\xff\xfe\x00\x07hello" + data[2:])  # a comment
+    image = folder / "images" / "3.jpg"
+    data = image.read_bytes()
+    image.write_bytes(data[:2] + b"\xff\xfe\x00\x07hello" + data[2:])  # a comment
     assert_no_alarm(cams_of(folder), bench.goldens("cams"))
 
 
@@ -84,7 +84,7 @@ def test_a_model_file_that_lies_elsewhere(bench, tmp_path):
         path = tmp_path / name / "models.py"
         path.parent.mkdir()
         path.write_text(MODEL_FILE)
-        results = evaluate("cams", model=f"file:{path}:make", images=str(bench.pictures / "one"), device="cpu")
+        results = evaluate("cams", model=f"file:{path}:make", images=str(bench.images / "one"), device="cpu")
         found.append({result.case.key: result for result in results})
     assert_no_alarm(found[1], {key: each.condensed() for key, each in found[0].items()})
 
@@ -98,7 +98,7 @@ def test_parameters_in_another_order(bench):
 def test_a_fresh_process_with_other_hashes(bench, tmp_path):
     parameters = repr({task: dict(PARAMETERS[task]) for task in ("cams", "lime")})
     environment = {**os.environ, "PYTHONHASHSEED": "123", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", RUN, str(bench.pictures / "several"), parameters, str(tmp_path)]
+    command = [sys.executable, "-c", RUN, str(bench.images / "several"), parameters, str(tmp_path)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     obtained, errors = load_cases(tmp_path)

@@ -259,10 +259,10 @@ def test_a_run_is_not_judged_by_one_that_is_not_whole(tmp_path):
 
 def test_the_sum_of_a_set_is_unused_when_the_set_grew(tmp_path, goldens):
     model = make_result().case.model
-    four = make_result(input="photos (4 pictures)")
+    four = make_result(input="photos (4 images)")
     accept_all(write_run(tmp_path / "before", make_result("a.jpg"), four), goldens)
     grown = write_run(tmp_path / "after", make_result("a.jpg"), model=model)
-    assert states(grown, goldens) == {"photos/a.jpg": State.OK, "photos (4 pictures)": State.UNUSED}
+    assert states(grown, goldens) == {"photos/a.jpg": State.OK, "photos (4 images)": State.UNUSED}
 
 
 def test_unused_goldens_are_kept_until_pruned(tmp_path, goldens):

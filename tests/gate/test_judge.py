@@ -73,7 +73,7 @@ def test_other_bytes_and_pixels_are_another_experiment():
     assert verdict.state is State.INCOMPARABLE
 
 
-def test_equal_pixels_at_another_compression_level_are_the_same_picture():
+def test_equal_pixels_at_another_compression_level_are_the_same_image():
     verdict = judge(make_result(image="d" * 64), make_result())
     assert verdict.state is State.OK
 
@@ -93,7 +93,7 @@ def test_other_parameters_are_incomparable_and_named():
     assert "target predicted -> intended" in verdict.sentence
 
 
-def test_another_model_on_the_same_picture_is_judged_and_named():
+def test_another_model_on_the_same_image_is_judged_and_named():
     golden = make_result()
     obtained = make_result(model="file:nets.py:net_retrained", weights="c" * 64, predicted="crane")
     (verdict,) = judged(golden, obtained)
@@ -134,7 +134,7 @@ def test_goldens_of_what_was_not_run_are_not_unused(other):
 
 
 def test_what_a_run_set_out_to_measure_is_in_scope_even_where_it_obtained_nothing():
-    gone, summed = make_result("gone.jpg"), make_result(input="photos (4 pictures)")
+    gone, summed = make_result("gone.jpg"), make_result(input="photos (4 images)")
     goldens = {r.case.key: r for r in (gone, summed)}
     scope = [("cams", "photos", gone.case.model)]
     assert [v.state for v in judge_all({}, goldens, scope=scope)] == [State.UNUSED, State.UNUSED]
@@ -145,10 +145,10 @@ def test_what_a_run_set_out_to_measure_is_in_scope_even_where_it_obtained_nothin
 @pytest.mark.parametrize(
     "given, name",
     [
-        ("scenes (4 pictures)", "scenes"),
-        ("scenes (1 picture)", "scenes"),
+        ("scenes (4 images)", "scenes"),
+        ("scenes (1 image)", "scenes"),
         ("scenes/scene-00", "scenes"),
-        ("album (4 pictures)/one.png", "album (4 pictures)"),
+        ("album (4 images)/one.png", "album (4 images)"),
     ],
 )
 def test_a_case_that_sums_up_belongs_to_its_set(given, name):

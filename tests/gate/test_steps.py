@@ -36,7 +36,7 @@ CHAIN = (
 @pytest.mark.parametrize(
     ("stage", "told"),
     [
-        ("image bytes", "nothing comes before it: the file of the picture"),
+        ("image bytes", "nothing comes before it: the file of the image"),
         ("decoded pixels", "same image bytes: decoding"),
         ("input tensor", "same image bytes, same decoded pixels: preprocessing"),
         ("model state: hooks", "same input tensor: state of the model"),
@@ -69,16 +69,16 @@ def test_without_a_raw_map_the_explainer_is_not_told_from_what_follows():
             "same b layer3 activations, same label maps: thresholds of units, and overlap with pixel labels",
         ),
         ("b clip_units labels", "same similarity: choice of the labels"),
-        ("embeddings", "same probe pictures, same model state of CLIP: CLIP embeddings of the pictures"),
+        ("embeddings", "same probe images, same model state of CLIP: CLIP embeddings of the images"),
         ("model state of CLIP: weights of visual", "same concepts: weights of CLIP"),
         ("model state of b: weights of fc", "same input tensor: weights of the model"),
-        ("input tensor", "same probe set, same probe pictures: preprocessing"),
+        ("input tensor", "same probe set, same probe images: preprocessing"),
     ],
 )
 def test_a_dissection_has_steps_of_its_own(stage, told):
     before = (
         "probe set",
-        "probe pictures",
+        "probe images",
         "label maps",
         "input tensor",
         "concepts",
@@ -149,7 +149,7 @@ def test_without_a_change_the_code_is_what_remains():
     )
 
 
-def test_a_picture_that_was_compressed_anew_does_not_hide_the_step():
+def test_an_image_that_was_compressed_anew_does_not_hide_the_step():
     obtained, golden = results("decoded pixels", "input tensor", moved="input tensor")
     anew = dataclasses.replace(obtained, stages={**obtained.stages, "image bytes": fingerprint_text("another file")})
     assert "; other image bytes, same decoded pixels: preprocessing." in judge(anew, golden).sentence

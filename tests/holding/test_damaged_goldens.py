@@ -233,7 +233,7 @@ NAMES = ["日本.jpg", "a b", "a\nb", "../../up.jpg", "/etc/passwd", "nul\0l", "
 
 
 @pytest.mark.parametrize("name", NAMES, ids=ascii)
-def test_pictures_with_odd_names_have_goldens_inside_the_folder(goldens: Goldens, name: str) -> None:
+def test_images_with_odd_names_have_goldens_inside_the_folder(goldens: Goldens, name: str) -> None:
     result = make_result(name)
     place = goldens.store(result, "odd")
     assert place.parent == goldens.folder / "cams"

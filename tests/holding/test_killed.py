@@ -29,7 +29,7 @@ from xai_eval.gate.accept import accept
 from xai_eval.gate.judge_run import judge_run
 from xai_eval.gate.verdict import State
 from xai_eval.report.write import write_report
-from xai_eval.result.fields import Picture
+from xai_eval.result.fields import InputImage
 from xai_eval.result.result import Result
 from xai_eval.run.evaluate import Plan, run
 from xai_eval.store.goldens import Goldens
@@ -39,14 +39,14 @@ from xai_eval.store.runs import RESULTS_FOLDER, RunRecord
 pytestmark = pytest.mark.slow
 
 KILLS, CASES = 20, 12
-PICTURE = Picture(np.random.default_rng(0).integers(0, 255, (48, 48, 3), dtype=np.uint8))
+IMAGE = InputImage(np.random.default_rng(0).integers(0, 255, (48, 48, 3), dtype=np.uint8))
 _FORK = multiprocessing.get_context("fork")
 
 
 def result(number: int, version: int) -> Result:
-    """One of the cases, as the old (0) or the new (1) code explains it; the first has a picture, and so figures."""
+    """One of the cases, as the old (0) or the new (1) code explains it; the first has an image, and so figures."""
     saliency = blob(10 + 2 * number, 10 if version == 0 else 38, size=48, width=12)
-    return make_result(f"{number}.jpg", saliency=saliency, fields={} if number else {"picture": PICTURE})
+    return make_result(f"{number}.jpg", saliency=saliency, fields={} if number else {"image": IMAGE})
 
 
 def version(read: Result, *, condensed: bool = False) -> int:

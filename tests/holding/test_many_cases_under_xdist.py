@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 COUNT, WORKERS = 1000, 8
 
-# MOVED names pictures whose map looks elsewhere; FLAKY those whose test fails at its first try, before it checks.
+# MOVED names images whose map looks elsewhere; FLAKY those whose test fails at its first try, before it checks.
 SUITE = f"""
 import os, sys
 from pathlib import Path
@@ -61,8 +61,8 @@ class Outcome:
     Attributes:
         code: exit code.
         counts: number of tests by outcome, from JUnit.
-        states: states by the number of the picture, from `verdicts.json`.
-        results: numbers of the pictures whose results lie in the report folder.
+        states: states by the number of the image, from `verdicts.json`.
+        results: numbers of the images whose results lie in the report folder.
         text: what was printed.
     """
 
@@ -75,12 +75,12 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Repository:
-    """A user's repository with COUNT explained pictures."""
+    """A user's repository with COUNT explained images."""
 
     folder: Path
 
     def pytest(self, *arguments: str, workers: int = WORKERS, **environment: object) -> Outcome:
-        """Call pytest in a process of its own, with the numbers of pictures in the environment."""
+        """Call pytest in a process of its own, with the numbers of images in the environment."""
         tried = self.folder / f"tried-{len(list(self.folder.glob('tried-*')))}"
         tried.mkdir()
         named = {name: " ".join(map(str, numbers)) for name, numbers in environment.items()}  # type: ignore[call-overload]

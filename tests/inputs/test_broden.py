@@ -149,7 +149,7 @@ def test_every_category_labels_the_pixels_at_once(broden: Path) -> None:
     assert np.array_equal(labels[4], columns(LABEL["street-s"]))
 
 
-def test_numbers_label_the_whole_picture(broden: Path) -> None:
+def test_numbers_label_the_whole_image(broden: Path) -> None:
     labels = labels_of(load_probe(broden), 1)
     assert np.array_equal(labels, np.stack([columns(LABEL["dotted"]), columns(LABEL["woven"])]))
 
@@ -188,7 +188,7 @@ def test_label_maps_of_another_size_than_the_index_says(broden: Path) -> None:
 
 def test_label_maps_of_another_aspect_than_the_photograph(broden: Path) -> None:
     Image.new("RGB", (48, 32)).save(broden / "images" / "dtd" / "b.jpg")
-    with pytest.raises(InputUnavailable, match=r"b\.jpg in .*: labels of 16 x 16 pixels for a picture of 48 x 32"):
+    with pytest.raises(InputUnavailable, match=r"b\.jpg in .*: labels of 16 x 16 pixels for an image of 48 x 32"):
         load_probe(broden).read(1)
 
 
@@ -222,9 +222,9 @@ def test_dots_in_names_lead_nowhere(broden: Path) -> None:
     assert [probe.read(position).name for position in (3, 4, 5)] == list(probe.names[3:])
 
 
-def test_an_index_without_a_picture(broden: Path) -> None:
+def test_an_index_without_an_image(broden: Path) -> None:
     (broden / "index.csv").write_text((broden / "index.csv").read_text().splitlines()[0] + "\n")
-    with pytest.raises(InputUnavailable, match=r"index\.csv lists no picture"):
+    with pytest.raises(InputUnavailable, match=r"index\.csv lists no image"):
         load_probe(broden)
 
 
@@ -280,8 +280,8 @@ def test_random_damage_is_either_read_or_reported(broden: Path, damaged: str) ->
     assert outcomes == {True, "reported"}
 
 
-def test_a_picture_that_is_listed_twice(broden: Path) -> None:
-    with pytest.raises(UsageError, match=r"several pictures called dtd/b\.jpg"):
+def test_an_image_that_is_listed_twice(broden: Path) -> None:
+    with pytest.raises(UsageError, match=r"several images called dtd/b\.jpg"):
         load_probe(edit(broden, "pascal/c.jpg", "dtd/b.jpg"))
 
 
@@ -313,7 +313,7 @@ def test_a_label_map_without_numbers_in_red_and_green(broden: Path) -> None:
         load_probe(broden).read(0)
 
 
-def test_the_digest_is_of_tables_pictures_and_label_maps(broden: Path) -> None:
+def test_the_digest_is_of_tables_images_and_label_maps(broden: Path) -> None:
     digests = [load_probe(broden).digest]
     broden = broden.rename(broden.with_name("elsewhere"))
     assert load_probe(broden).digest == digests[0]

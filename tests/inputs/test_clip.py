@@ -73,7 +73,7 @@ def test_what_the_manifest_says_was_measured_is_enough() -> None:
     assert entry["held_out_accuracy_places"] > 0.9
 
 
-def test_words_that_it_was_never_taught_are_like_no_picture(
+def test_words_that_it_was_never_taught_are_like_no_image(
     similarity: Callable[[tuple[str, ...]], torch.Tensor],
 ) -> None:
     strange = ("zebra", "fire truck", "xylophone", "carnation", "9", "ärger", "犬", "striped")
@@ -107,10 +107,8 @@ def test_it_is_what_open_clip_makes_of_the_same_files(clip: Clip, scenes: list[S
     (tmp_path / "open_clip_config.json").write_text(json.dumps(config))
     model, _, preprocess = open_clip.create_model_and_transforms(f"local-dir:{tmp_path}")
     tokenizer = open_clip.get_tokenizer(f"local-dir:{tmp_path}", bpe_path=str(bundled("clip_scenes_merges")))
-    pictures = [Image.fromarray(scene.pixels) for scene in scenes[:3]] + [Image.new("RGB", (300, 200), (9, 99, 199))]
-    theirs, ours = (
-        torch.stack([prepare(picture) for picture in pictures]) for prepare in (preprocess, clip.preprocess)
-    )
+    drawn = [Image.fromarray(scene.pixels) for scene in scenes[:3]] + [Image.new("RGB", (300, 200), (9, 99, 199))]
+    theirs, ours = (torch.stack([prepare(image) for image in drawn]) for prepare in (preprocess, clip.preprocess))
     assert torch.equal(ours, theirs)
     with torch.no_grad():
         images = model.eval().encode_image(theirs, normalize=True)
@@ -135,13 +133,13 @@ def test_the_description_is_of_json_values(clip: Clip) -> None:
 
 
 def test_the_preprocessing_goes_to_other_processes(clip: Clip, scenes: list[Scene]) -> None:
-    picture = Image.fromarray(scenes[0].pixels)
-    expected = clip.preprocess(picture)
-    assert torch.equal(pickle.loads(pickle.dumps(clip.preprocess))(picture), expected)
+    image = Image.fromarray(scenes[0].pixels)
+    expected = clip.preprocess(image)
+    assert torch.equal(pickle.loads(pickle.dumps(clip.preprocess))(image), expected)
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 64, 64), (3, 96, 96), (2, 1, 96, 96)])
-def test_pictures_of_another_shape(clip: Clip, shape: tuple[int, ...]) -> None:
+def test_images_of_another_shape(clip: Clip, shape: tuple[int, ...]) -> None:
     with pytest.raises(ModelMisbehaves, match=r"scenes fails on a batch of shape"):
         clip.embed_images(torch.zeros(shape))
 

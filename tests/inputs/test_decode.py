@@ -88,7 +88,7 @@ def test_upright_exif_needs_no_note(tmp_path: Path) -> None:
     assert decode(path).notes == ()
 
 
-def test_damaged_exif_does_not_cost_the_picture(tmp_path: Path) -> None:
+def test_damaged_exif_does_not_cost_the_image(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     smooth("RGB").save(path, exif=b"Exif\0\0not a TIFF header")
     assert decode(path).pixels.shape == (48, 64, 3)
@@ -159,13 +159,13 @@ def test_alpha_beside_gray_is_composited_too(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", ["P", "RGB", "L"])
 def test_a_transparent_colour_is_composited_too(tmp_path: Path, mode: str) -> None:
-    picture = smooth(mode)
-    corner = picture.getpixel((0, 0))
+    image = smooth(mode)
+    corner = image.getpixel((0, 0))
     path = tmp_path / "a.png"
-    picture.save(path, transparency=corner)
+    image.save(path, transparency=corner)
     decoded = decode(path)
-    same = np.asarray(picture).reshape(48, 64, -1) == np.asarray(picture)[0, 0]
-    expected = np.where(same.all(axis=2)[:, :, None], 255, np.asarray(picture.convert("RGB")))
+    same = np.asarray(image).reshape(48, 64, -1) == np.asarray(image)[0, 0]
+    expected = np.where(same.all(axis=2)[:, :, None], 255, np.asarray(image.convert("RGB")))
     assert np.array_equal(decoded.pixels, expected)
     assert tuple(decoded.pixels[0, 0]) == (255, 255, 255)
     assert decoded.notes[-1] == "transparency composited on white"
@@ -181,7 +181,7 @@ def test_the_first_frame_of_an_animation_is_taken(tmp_path: Path) -> None:
 
 
 def test_the_format_counts_not_the_suffix(tmp_path: Path) -> None:
-    path = tmp_path / "picture.data"
+    path = tmp_path / "image.data"
     Image.fromarray(noise()).save(path, format="PNG")
     assert np.array_equal(decode(path).pixels, noise())
 
@@ -203,10 +203,10 @@ def test_empty_file(tmp_path: Path) -> None:
         decode(path)
 
 
-def test_text_is_no_picture(tmp_path: Path) -> None:
+def test_text_is_no_image(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_text("version https://git-lfs.github.com/spec/v1")
-    with pytest.raises(InputUnavailable, match="not a picture that Pillow can read"):
+    with pytest.raises(InputUnavailable, match="not an image that Pillow can read"):
         decode(path)
 
 
@@ -217,7 +217,7 @@ def test_truncated_file(tmp_path: Path, suffix: str, kept: float) -> None:
     Image.fromarray(noise()).save(path)
     whole = path.read_bytes()
     path.write_bytes(whole[: int(len(whole) * kept)])
-    with pytest.raises(InputUnavailable, match=r"truncated or damaged|damaged header|not a picture"):
+    with pytest.raises(InputUnavailable, match=r"truncated or damaged|damaged header|not an image"):
         decode(path)
 
 

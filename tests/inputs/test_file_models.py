@@ -50,8 +50,8 @@ def test_a_module_from_a_file(tmp_path: Path) -> None:
     assert loaded.classes_from == "numbered, because the model names no classes"
     assert loaded.weights_digest == weights_digest(loaded.module)
     assert loaded.default_layer() == "conv"
-    picture = Image.effect_noise((300, 260), 50).convert("RGB")
-    assert torch.equal(loaded.preprocess(picture), ResNet18_Weights.DEFAULT.transforms()(picture))
+    image = Image.effect_noise((300, 260), 50).convert("RGB")
+    assert torch.equal(loaded.preprocess(image), ResNet18_Weights.DEFAULT.transforms()(image))
 
 
 def test_a_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,7 +40,7 @@ def test_nothing_is_decoded_before_it_is_read(tmp_path: Path) -> None:
     put(tmp_path / "c.png")
     probe = load_probe(tmp_path)
     assert probe.names == ("a.png", "b.png", "c.png")
-    with pytest.raises(InputUnavailable, match=r"b\.png is not a picture"):
+    with pytest.raises(InputUnavailable, match=r"b\.png is not an image"):
         probe.read(1)
     assert probe.read(2).name == "c.png"
 
@@ -67,7 +67,7 @@ def test_the_digest_is_of_contents_wherever_they_lie(tmp_path: Path) -> None:
     assert more != digest
     put(second / "b.png", colour=101)
     assert len({digest, more, load_probe(second).digest}) == 3
-    (second / "notes.txt").write_text("no picture")
+    (second / "notes.txt").write_text("no image")
     (second / "b.png").unlink()
     assert load_probe(second).digest == digest
 
@@ -89,10 +89,10 @@ def test_names_that_are_no_utf_8(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("made", ["nothing", "a text"])
-def test_no_picture_at_all(tmp_path: Path, made: str) -> None:
+def test_no_image_at_all(tmp_path: Path, made: str) -> None:
     if made == "a text":
         (tmp_path / "README.md").write_text("nothing here")
-    with pytest.raises(InputUnavailable, match=r"is empty|holds 1 files but no picture"):
+    with pytest.raises(InputUnavailable, match=r"is empty|holds 1 files but no image"):
         load_probe(tmp_path)
 
 
@@ -100,10 +100,10 @@ def test_no_picture_at_all(tmp_path: Path, made: str) -> None:
     "beside",
     ["dog_object.png", "dog_part_1.png", "dog_color.png", "dog_material.png", "dog_texture_12.png", "dog_seg.PNG"],
 )
-def test_label_maps_beside_their_pictures_are_refused(tmp_path: Path, beside: str) -> None:
+def test_label_maps_beside_their_images_are_refused(tmp_path: Path, beside: str) -> None:
     put(tmp_path / "pets" / "dog.jpg")
     put(tmp_path / "pets" / beside)
-    with pytest.raises(InputUnavailable, match=f"holds pets/{beside} beside a picture called dog.*photographs only"):
+    with pytest.raises(InputUnavailable, match=f"holds pets/{beside} beside an image called dog.*photographs only"):
         load_probe(tmp_path)
 
 
@@ -114,7 +114,7 @@ def test_names_that_only_look_like_label_maps(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("inner", ["images", "images/pascal"])
-def test_the_pictures_of_broden_are_refused_for_its_own_folder(tmp_path: Path, inner: str) -> None:
+def test_the_images_of_broden_are_refused_for_its_own_folder(tmp_path: Path, inner: str) -> None:
     put(tmp_path / "broden" / "images" / "pascal" / "a.jpg")
     (tmp_path / "broden" / "index.csv").write_text("image,split,ih,iw,sh,sw,object\n")
     with pytest.raises(InputUnavailable, match=r"belongs to Broden.*Give .*broden\."):

@@ -65,7 +65,7 @@ def test_a_malformed_number_of_scenes(spec: str) -> None:
         load_images(spec)
 
 
-def test_a_folder_is_searched_in_sorted_order_for_pictures_only(tmp_path: Path) -> None:
+def test_a_folder_is_searched_in_sorted_order_for_images_only(tmp_path: Path) -> None:
     folder = tmp_path / "photos"
     for name in ("b.PNG", "a/z.jpg", "c.jpeg", ".hidden.png", ".cache/x.png"):
         put(folder / name)
@@ -88,13 +88,13 @@ def test_a_relative_folder_has_its_real_name(tmp_path: Path, monkeypatch: pytest
 
 
 def test_a_file_is_taken_whatever_its_suffix(tmp_path: Path) -> None:
-    path = put(tmp_path / "a.png").rename(tmp_path / "picture.bin")
+    path = put(tmp_path / "a.png").rename(tmp_path / "image.bin")
     images = load_images(str(path))
     assert images.name == tmp_path.name
-    assert names(images) == ["picture.bin"]
+    assert names(images) == ["image.bin"]
 
 
-def test_a_picture_has_one_name_whether_given_by_folder_file_or_glob(tmp_path: Path) -> None:
+def test_an_image_has_one_name_whether_given_by_folder_file_or_glob(tmp_path: Path) -> None:
     put(tmp_path / "photos" / "a.png")
     specs = (tmp_path / "photos", tmp_path / "photos" / "a.png", tmp_path / "photos" / "*.png")
     sets = [load_images(str(spec)) for spec in specs]
@@ -105,7 +105,7 @@ def test_a_picture_has_one_name_whether_given_by_folder_file_or_glob(tmp_path: P
 def test_a_glob_is_named_from_the_folder_that_it_spells_out(tmp_path: Path) -> None:
     for name in ("one/x.png", "two/x.png", "two/y.jpg", "two/notes.txt"):
         path = tmp_path / "photos" / name
-        put(path) if path.suffix != ".txt" else path.write_text("no picture")
+        put(path) if path.suffix != ".txt" else path.write_text("no image")
     images = load_images(str(tmp_path / "photos" / "*" / "*"))
     assert images.name == "photos"
     assert names(images) == ["one/x.png", "two/x.png", "two/y.jpg"]
@@ -148,15 +148,15 @@ def test_an_empty_folder(tmp_path: Path) -> None:
         load_images(str(tmp_path))
 
 
-def test_a_folder_without_any_picture(tmp_path: Path) -> None:
+def test_a_folder_without_any_image(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("nothing here")
-    with pytest.raises(InputUnavailable, match="holds 1 files but no picture"):
+    with pytest.raises(InputUnavailable, match="holds 1 files but no image"):
         load_images(str(tmp_path))
 
 
-def test_a_glob_that_matches_no_picture(tmp_path: Path) -> None:
+def test_a_glob_that_matches_no_image(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("text")
-    with pytest.raises(InputUnavailable, match=r"matches no picture .*\(1 other matches\)"):
+    with pytest.raises(InputUnavailable, match=r"matches no image .*\(1 other matches\)"):
         load_images(str(tmp_path / "*"))
 
 
@@ -210,16 +210,16 @@ def test_a_data_root_that_cannot_be_looked_into(empty_root: Path, monkeypatch: p
             load_images(spec)
 
 
-def test_a_broken_picture_in_a_folder_is_named(tmp_path: Path) -> None:
+def test_a_broken_image_in_a_folder_is_named(tmp_path: Path) -> None:
     put(tmp_path / "a.png")
     (tmp_path / "b.png").touch()
     with pytest.raises(InputUnavailable, match=r"b\.png is empty"):
         load_images(str(tmp_path))
 
 
-def test_two_pictures_of_one_name_are_refused() -> None:
+def test_two_images_of_one_name_are_refused() -> None:
     image = LabelledImage(name="a", pixels=np.zeros((16, 16, 3), dtype=np.uint8), digest="0")
-    with pytest.raises(UsageError, match="several pictures called a"):
+    with pytest.raises(UsageError, match="several images called a"):
         ImageSet("mine", (image, image))
 
 
@@ -258,15 +258,15 @@ def test_missing_object_masks_are_explained(empty_root: Path) -> None:
         assert part in str(caught.value)
 
 
-def test_a_picture_without_its_mask(tmp_path: Path) -> None:
+def test_an_image_without_its_mask(tmp_path: Path) -> None:
     put(tmp_path / "images" / "a.png")
     put(tmp_path / "images" / "b.png")
     put_mask(tmp_path / "masks" / "a.png", half())
-    with pytest.raises(InputUnavailable, match="has no mask for 1 of 2 pictures, first 'b'"):
+    with pytest.raises(InputUnavailable, match="has no mask for 1 of 2 images, first 'b'"):
         load_images(str(tmp_path))
 
 
-def test_two_pictures_for_one_mask(tmp_path: Path) -> None:
+def test_two_images_for_one_mask(tmp_path: Path) -> None:
     put(tmp_path / "images" / "a.png")
     put(tmp_path / "images" / "a.jpg")
     put_mask(tmp_path / "masks" / "a.png", half())
@@ -365,8 +365,8 @@ def test_notes_of_decoding_and_of_the_name_are_kept(tmp_path: Path) -> None:
     assert "n04037443 is 'racer'" in image.notes[1]
 
 
-@pytest.mark.parametrize("module", ["images", "data", "decode", "imagenet_classes"])
-def test_pictures_are_read_without_torch(module: str) -> None:
+@pytest.mark.parametrize("module", ["images.images", "downloads", "images.decode", "images.imagenet_classes"])
+def test_images_are_read_without_torch(module: str) -> None:
     code = f"import sys; import xai_eval.inputs.{module}; print('torch' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (ran.stdout.strip(), ran.stderr) == ("False", "")

@@ -103,10 +103,10 @@ SETTINGS = {
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_another_setting_is_told_and_changes_the_answer(setting):
     part, value = SETTINGS[setting]
-    picture = torch.linspace(-3.0, 3.0, 64).reshape(1, 4, 4, 4)
-    before = part.eval()(picture)
+    image = torch.linspace(-3.0, 3.0, 64).reshape(1, 4, 4, 4)
+    before = part.eval()(image)
     assert changed(part, lambda part: setattr(part, setting, value)) == {"module types"}
-    after = part(picture)
+    after = part(image)
     assert before.shape != after.shape or not torch.equal(before, after)
 
 

@@ -52,9 +52,9 @@ def test_ids_become_labels_and_void_none(tmp_path: Path) -> None:
 
 def test_palettes_show_colours_and_mean_ids(tmp_path: Path) -> None:
     folder = put(classes(tmp_path), stripes(2, 0))
-    picture = Image.fromarray(stripes(2, 0))
-    picture.putpalette([200, 0, 0, 0, 200, 0, 0, 0, 200])
-    picture.save(folder / "labels" / "a.png")
+    image = Image.fromarray(stripes(2, 0))
+    image.putpalette([200, 0, 0, 0, 200, 0, 0, 0, 200])
+    image.save(folder / "labels" / "a.png")
     assert np.array_equal(labels_of(folder)[0], stripes(3, 1))
 
 
@@ -84,7 +84,7 @@ def test_labels_of_another_size_of_the_same_aspect_keep_it(tmp_path: Path, shape
 
 def test_labels_of_another_aspect_are_an_error_when_read(tmp_path: Path) -> None:
     probe = load_probe(put(classes(tmp_path), np.zeros((30, 30), dtype=np.uint8)))
-    with pytest.raises(InputUnavailable, match=r"labels/a\.png: labels of 30 x 30 pixels for a picture of 40 x 30"):
+    with pytest.raises(InputUnavailable, match=r"labels/a\.png: labels of 30 x 30 pixels for an image of 40 x 30"):
         probe.read(0)
 
 
@@ -102,23 +102,23 @@ def test_all_void_counts_for_nothing_and_is_no_error(tmp_path: Path) -> None:
     assert not labels_of(put(classes(tmp_path), stripes(255, 3))).any()
 
 
-def test_a_picture_without_a_label_map(tmp_path: Path) -> None:
+def test_an_image_without_a_label_map(tmp_path: Path) -> None:
     put(classes(tmp_path), stripes(0), stem="a")
     put(tmp_path, stripes(0), stem="sub/b")
     (tmp_path / "labels" / "sub" / "b.png").unlink()
-    with pytest.raises(InputUnavailable, match=r"has no label map for 1 of 2 pictures, first 'sub/b'"):
+    with pytest.raises(InputUnavailable, match=r"has no label map for 1 of 2 images, first 'sub/b'"):
         load_probe(tmp_path)
 
 
-def test_label_maps_without_a_picture_are_left_out_and_said(tmp_path: Path) -> None:
+def test_label_maps_without_an_image_are_left_out_and_said(tmp_path: Path) -> None:
     put(classes(tmp_path), stripes(0), stem="a")
     put(tmp_path, stripes(0), stem="b")
     (tmp_path / "images" / "b.jpg").unlink()
     probe = load_probe(tmp_path)
-    assert (probe.names, probe.notes) == (("a.jpg",), ("1 label maps without a picture left out",))
+    assert (probe.names, probe.notes) == (("a.jpg",), ("1 label maps without an image left out",))
 
 
-def test_two_pictures_for_one_label_map(tmp_path: Path) -> None:
+def test_two_images_for_one_label_map(tmp_path: Path) -> None:
     put(classes(tmp_path), stripes(0))
     Image.new("RGB", (40, 30)).save(tmp_path / "images" / "a.png")
     with pytest.raises(UsageError, match="same stem"):
@@ -126,7 +126,7 @@ def test_two_pictures_for_one_label_map(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("empty", ["images", "labels"])
-def test_no_picture_at_all(tmp_path: Path, empty: str) -> None:
+def test_no_image_at_all(tmp_path: Path, empty: str) -> None:
     put(classes(tmp_path), stripes(0))
     for path in (tmp_path / empty).iterdir():
         path.unlink()
@@ -168,7 +168,7 @@ def test_one_class_is_enough(tmp_path: Path) -> None:
     assert np.array_equal(labels_of(put(classes(tmp_path, "car"), stripes(0, 1)))[0], stripes(1, 0))
 
 
-def test_the_digest_is_of_pictures_label_maps_and_classes(tmp_path: Path) -> None:
+def test_the_digest_is_of_images_label_maps_and_classes(tmp_path: Path) -> None:
     digests = [load_probe(put(classes(tmp_path / "one"), stripes(0, 1))).digest]
     assert load_probe(put(classes(tmp_path / "two"), stripes(0, 1))).digest == digests[0]
     for change in (
@@ -188,7 +188,7 @@ def test_broken_files_are_found_when_they_are_read(tmp_path: Path) -> None:
     (tmp_path / "images" / "a.jpg").write_bytes(b"")
     (tmp_path / "labels" / "b.png").write_bytes(b"\x89PNG")
     probe = load_probe(tmp_path)
-    for position, name in enumerate((r"a\.jpg is empty", r"b\.png is not a picture")):
+    for position, name in enumerate((r"a\.jpg is empty", r"b\.png is not an image")):
         with pytest.raises(InputUnavailable, match=name):
             probe.read(position)
 

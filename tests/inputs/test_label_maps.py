@@ -49,10 +49,10 @@ def test_palettes_give_the_indices_and_not_the_colours(tmp_path: Path, depth: in
 
 def test_what_pillow_writes_is_read(tmp_path: Path) -> None:
     ids = ids_up_to(200).astype(np.uint8)
-    for name, picture in (("gray", Image.fromarray(ids)), ("palette", Image.fromarray(ids))):
+    for name, image in (("gray", Image.fromarray(ids)), ("palette", Image.fromarray(ids))):
         if name == "palette":
-            picture.putpalette([value % 256 for value in range(7, 775)])
-        picture.save(tmp_path / f"{name}.png", transparency=3)
+            image.putpalette([value % 256 for value in range(7, 775)])
+        image.save(tmp_path / f"{name}.png", transparency=3)
         assert np.array_equal(read_indices(tmp_path / f"{name}.png"), ids)
     Image.fromarray(ids.astype(np.uint16) * 300).save(tmp_path / "deep.png")
     assert np.array_equal(read_indices(tmp_path / "deep.png"), ids.astype(int) * 300)
@@ -98,7 +98,7 @@ def test_broken_files_are_named(tmp_path: Path, read: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("labels", "picture"),
+    ("labels", "image"),
     [
         ((360, 480), (360, 480)),
         ((180, 240), (360, 480)),
@@ -110,31 +110,31 @@ def test_broken_files_are_named(tmp_path: Path, read: object) -> None:
         ((48, 64), (375, 500)),
     ],
 )
-def test_labels_of_the_same_aspect(labels: tuple[int, int], picture: tuple[int, int]) -> None:
-    check_aspect("here", labels, picture)
+def test_labels_of_the_same_aspect(labels: tuple[int, int], image: tuple[int, int]) -> None:
+    check_aspect("here", labels, image)
 
 
 def test_any_scaling_with_any_rounding_is_the_same_aspect() -> None:
     dice = np.random.RandomState(0)
     for _ in range(500):
-        picture = tuple(dice.randint(16, 900, 2).tolist())
+        image = tuple(dice.randint(16, 900, 2).tolist())
         scale = dice.uniform(0.05, 4)
         rounding = [dice.choice([np.floor, np.rint, np.ceil]) for _ in range(2)]
-        labels = tuple(int(turn(side * scale)) for turn, side in zip(rounding, picture, strict=True))
+        labels = tuple(int(turn(side * scale)) for turn, side in zip(rounding, image, strict=True))
         # Each side is off by less than 1: |e1 w - e2 h| stays below the longer side unless both are off in opposite
         # directions.
         if rounding[0] is rounding[1]:
-            check_aspect("here", labels, picture)
+            check_aspect("here", labels, image)
 
 
 @pytest.mark.parametrize(
-    ("labels", "picture"),
+    ("labels", "image"),
     [((480, 360), (360, 480)), ((360, 484), (360, 480)), ((112, 112), (112, 150)), ((240, 240), (360, 480))],
 )
-def test_labels_of_another_aspect(labels: tuple[int, int], picture: tuple[int, int]) -> None:
-    told = f"here: labels of {labels[1]} x {labels[0]} pixels for a picture of {picture[1]} x {picture[0]}; expected"
+def test_labels_of_another_aspect(labels: tuple[int, int], image: tuple[int, int]) -> None:
+    told = f"here: labels of {labels[1]} x {labels[0]} pixels for an image of {image[1]} x {image[0]}; expected"
     with pytest.raises(InputUnavailable, match=told):
-        check_aspect("here", labels, picture)
+        check_aspect("here", labels, image)
 
 
 def test_numbers_are_listed_once_and_not_all() -> None:

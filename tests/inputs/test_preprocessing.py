@@ -24,7 +24,7 @@ PRESETS = [
 SIZES = [(375, 500), (500, 333), (224, 224), (97, 480)]
 
 
-def picture(height: int, width: int) -> Image.Image:
+def random_image(height: int, width: int) -> Image.Image:
     return Image.fromarray(np.random.RandomState(1).randint(0, 256, (height, width, 3)).astype(np.uint8))
 
 
@@ -32,11 +32,11 @@ def picture(height: int, width: int) -> Image.Image:
 @pytest.mark.parametrize("weights", PRESETS)
 def test_the_tensor_is_the_librarys_bit_for_bit(weights: object, size: tuple[int, int]) -> None:
     preset = TorchvisionPreset(weights.transforms())
-    assert torch.equal(preset(picture(*size)), weights.transforms()(picture(*size)))
+    assert torch.equal(preset(random_image(*size)), weights.transforms()(random_image(*size)))
 
 
 def test_the_default_is_resize_256_crop_224_and_imagenet_statistics() -> None:
-    image = picture(375, 500)
+    image = random_image(375, 500)
     by_hand = F.normalize(
         F.to_tensor(F.center_crop(F.resize(image, 256), 224)), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
     )
@@ -47,21 +47,21 @@ def test_the_default_is_resize_256_crop_224_and_imagenet_statistics() -> None:
 @pytest.mark.parametrize("weights", PRESETS)
 def test_the_view_is_the_tensor_before_normalisation(weights: object, size: tuple[int, int]) -> None:
     preset = TorchvisionPreset(weights.transforms())
-    tensor = preset(picture(*size))
+    tensor = preset(random_image(*size))
     mean = torch.tensor(preset.transforms.mean)[:, None, None]
     std = torch.tensor(preset.transforms.std)[:, None, None]
     seen = (tensor * std + mean).mul(255).round().to(torch.uint8).permute(1, 2, 0).numpy()
-    view = preset.view(picture(*size))
+    view = preset.view(random_image(*size))
     assert view.dtype == np.uint8
     assert np.array_equal(view, seen)
 
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("weights", PRESETS)
-def test_views_lead_to_the_very_tensor_of_the_picture(weights: object, size: tuple[int, int]) -> None:
+def test_views_lead_to_the_very_tensor_of_the_image(weights: object, size: tuple[int, int]) -> None:
     preset = TorchvisionPreset(weights.transforms())
-    view = torch.from_numpy(preset.view(picture(*size)).copy())
-    expected = preset(picture(*size))
+    view = torch.from_numpy(preset.view(random_image(*size)).copy())
+    expected = preset(random_image(*size))
     assert torch.equal(preset.from_view(torch.stack([view, view])), torch.stack([expected, expected]))
 
 
@@ -87,9 +87,9 @@ def test_a_mask_of_one_pixel_in_the_crop_keeps_its_place() -> None:
     assert np.argwhere(imagenet_preprocessing().mask(mask)).tolist() == [[84, 34]]
 
 
-def test_pictures_of_the_fixed_size_pass_as_they_are() -> None:
+def test_images_of_the_fixed_size_pass_as_they_are() -> None:
     preset = fixed_size_preprocessing(96, (0.5, 0.4, 0.3), (0.2, 0.2, 0.1))
-    image = picture(96, 96)
+    image = random_image(96, 96)
     assert np.array_equal(preset.view(image), np.asarray(image))
     expected = F.normalize(F.to_tensor(image), (0.5, 0.4, 0.3), (0.2, 0.2, 0.1))
     assert torch.equal(preset(image), expected)
@@ -97,8 +97,8 @@ def test_pictures_of_the_fixed_size_pass_as_they_are() -> None:
     assert np.array_equal(preset.mask(mask), mask)
 
 
-def test_other_pictures_are_fitted_to_the_fixed_size() -> None:
-    assert tuple(fixed_size_preprocessing(96, (0.5,) * 3, (0.2,) * 3)(picture(300, 200)).shape) == (3, 96, 96)
+def test_other_images_are_fitted_to_the_fixed_size() -> None:
+    assert tuple(fixed_size_preprocessing(96, (0.5,) * 3, (0.2,) * 3)(random_image(300, 200)).shape) == (3, 96, 96)
 
 
 def test_prepared_shape() -> None:

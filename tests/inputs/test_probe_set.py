@@ -12,7 +12,7 @@ from xai_eval.inputs.probes.probe_set import Concept, ProbeImage, ProbeSet
 
 @dataclass(frozen=True)
 class Counting:
-    """A picture whose every pixel is its position."""
+    """An image whose every pixel is its position."""
 
     def read(self, position: int) -> ProbeImage:
         return ProbeImage(f"p{position}", np.full((16, 16, 3), position, dtype=np.uint8))
@@ -35,7 +35,7 @@ def test_a_subset_is_in_order_without_repetition_and_recorded() -> None:
     assert len(subset) == len(set(read)) == 20
     assert read == sorted(read, key=lambda pair: pair[1])
     assert all(name == f"p{value}" for name, value in read)
-    assert subset.notes == ("made up", "20 of 50 pictures, drawn with seed 3")
+    assert subset.notes == ("made up", "20 of 50 images, drawn with seed 3")
     assert (subset.name, subset.concepts) == ("mine", probe().concepts)
 
 
@@ -49,10 +49,10 @@ def test_the_seed_decides_and_smaller_subsets_lie_in_larger_ones() -> None:
     assert set(probe().subset(5, 3).names) < set(probe().subset(20, 3).names)
 
 
-def test_every_picture_is_as_likely_as_any_other() -> None:
+def test_every_image_is_as_likely_as_any_other() -> None:
     drawn = [name for seed in range(600) for name in probe(10).subset(3, seed).names]
     counts = [drawn.count(name) for name in probe(10).names]
-    # 600 x 3 draws over 10 pictures: 180 each, standard deviation sqrt(600 x 0.3 x 0.7) = 11.2.
+    # 600 x 3 draws over 10 images: 180 each, standard deviation sqrt(600 x 0.3 x 0.7) = 11.2.
     assert all(abs(count - 180) < 5 * 11.2 for count in counts)
 
 
@@ -69,7 +69,7 @@ def test_the_digest_of_a_subset_tells_the_set_and_the_positions() -> None:
     assert whole.subset(20, 3).digest == probe().subset(20, 3).digest
 
 
-def test_all_pictures_are_the_set_itself() -> None:
+def test_all_images_are_the_set_itself() -> None:
     whole = probe()
     assert whole.subset(50, seed=1) is whole
 
@@ -77,7 +77,7 @@ def test_all_pictures_are_the_set_itself() -> None:
 def test_a_subset_of_a_subset() -> None:
     smaller = probe().subset(20, 3).subset(5, 1)
     assert set(contents(smaller)) < set(contents(probe().subset(20, 3)))
-    assert smaller.notes[-2:] == ("20 of 50 pictures, drawn with seed 3", "5 of 20 pictures, drawn with seed 1")
+    assert smaller.notes[-2:] == ("20 of 50 images, drawn with seed 3", "5 of 20 images, drawn with seed 1")
 
 
 @pytest.mark.parametrize("size", [0, -1, 51, 2.5, "ten"])
@@ -100,13 +100,13 @@ def test_a_position_that_there_is_not(position: int) -> None:
         probe().subset(10, 0).read(position)
 
 
-def test_no_picture_at_all() -> None:
-    with pytest.raises(InputUnavailable, match="probe set mine holds no picture"):
+def test_no_image_at_all() -> None:
+    with pytest.raises(InputUnavailable, match="probe set mine holds no image"):
         probe(0)
 
 
 def test_names_that_come_twice() -> None:
-    with pytest.raises(UsageError, match="several pictures called a;"):
+    with pytest.raises(UsageError, match="several images called a;"):
         replace(probe(), names=("a", "a", "b"))
     with pytest.raises(UsageError, match=r"several concepts called car \(object\);"):
         replace(probe(), concepts=(Concept("car", "object"),) * 2)

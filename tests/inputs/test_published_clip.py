@@ -135,7 +135,7 @@ def test_the_preprocessing_is_that_of_the_weights(
     described = loaded.describe()
     assert described["mean"] == list(MEAN)
     assert (described["interpolation"], described["resize_mode"]) == ("bilinear", "squash")
-    # A picture of one colour stays one through any resizing.
+    # An image of one colour stays one through any resizing.
     tensor = loaded.preprocess(Image.new("RGB", (50, 40), (255, 0, 51)))
     expected = (torch.tensor([1.0, 0.0, 0.2]) - torch.tensor(MEAN)) / 0.5
     torch.testing.assert_close(tensor, expected.view(3, 1, 1).expand(3, 32, 32))

@@ -19,11 +19,11 @@ PRESETS = {
 @pytest.mark.parametrize("size", [(96, 96), (300, 217), (217, 300), (1000, 257), (256, 256), (61, 640)])
 def test_it_is_the_preset(preset, size):
     rng = np.random.default_rng(sum(size))
-    picture = Image.fromarray(rng.integers(0, 256, (*size, 3), dtype=np.uint8))
+    image = Image.fromarray(rng.integers(0, 256, (*size, 3), dtype=np.uint8))
     again = recorded_preprocessing(preset.describe())
-    np.testing.assert_array_equal(again.view(picture), preset.view(picture))
-    torch.testing.assert_close(again(picture), preset(picture), rtol=0, atol=1e-6)
-    views = torch.from_numpy(np.stack([preset.view(picture)] * 2))
+    np.testing.assert_array_equal(again.view(image), preset.view(image))
+    torch.testing.assert_close(again(image), preset(image), rtol=0, atol=1e-6)
+    views = torch.from_numpy(np.stack([preset.view(image)] * 2))
     torch.testing.assert_close(again.from_view(views), preset.from_view(views), rtol=0, atol=1e-6)
     mask = rng.random(size) < 0.5
     np.testing.assert_array_equal(again.mask(mask), preset.mask(mask))

@@ -59,11 +59,11 @@ def test_a_timm_model(monkeypatch: pytest.MonkeyPatch) -> None:
     assert made == {"tiny": True}
     assert loaded.name == "timm:tiny"
     assert loaded.class_names == ("class 0", "class 1")
-    picture = Image.effect_noise((90, 60), 50).convert("RGB")
-    view = torch.from_numpy(loaded.preprocess.view(picture).copy()).permute(2, 0, 1) / 255
-    assert torch.allclose(loaded.preprocess(picture), (view - 0.5) / 0.25)
-    again = loaded.preprocess.from_view(torch.from_numpy(loaded.preprocess.view(picture).copy())[None])
-    assert torch.equal(again[0], loaded.preprocess(picture))
+    image = Image.effect_noise((90, 60), 50).convert("RGB")
+    view = torch.from_numpy(loaded.preprocess.view(image).copy()).permute(2, 0, 1) / 255
+    assert torch.allclose(loaded.preprocess(image), (view - 0.5) / 0.25)
+    again = loaded.preprocess.from_view(torch.from_numpy(loaded.preprocess.view(image).copy())[None])
+    assert torch.equal(again[0], loaded.preprocess(image))
     assert json.dumps(loaded.preprocess.describe())
 
 

@@ -10,7 +10,7 @@ from xai_eval.metrics.faithfulness import area_under, faithfulness
 SIZE = 20
 
 
-def picture():
+def image():
     """White object on the left half, on black."""
     pixels = np.zeros((SIZE, SIZE, 3), dtype=np.uint8)
     pixels[:, : SIZE // 2] = 255
@@ -28,19 +28,19 @@ def object_first():
 
 
 def test_deletion_of_the_object_first_falls_to_nothing_at_half():
-    found = faithfulness(object_first(), picture(), counting, 1, steps=20)
+    found = faithfulness(object_first(), image(), counting, 1, steps=20)
     expected = np.clip(1 - 2 * np.linspace(0, 1, 21), 0, 1)
     np.testing.assert_allclose(found.deletion_curve, expected, atol=1e-12)
     assert found.deletion == pytest.approx(0.25, abs=1e-12)
 
 
 def test_deletion_of_the_object_last_stays_until_half():
-    found = faithfulness(-object_first(), picture(), counting, 1, steps=20)
+    found = faithfulness(-object_first(), image(), counting, 1, steps=20)
     assert found.deletion == pytest.approx(0.75, abs=1e-12)
 
 
-def test_insertion_goes_from_the_blurred_to_the_whole_picture():
-    found = faithfulness(object_first(), picture(), counting, 1, steps=20)
+def test_insertion_goes_from_the_blurred_to_the_whole_image():
+    found = faithfulness(object_first(), image(), counting, 1, steps=20)
     # One column a step, from the left: those that the blur leaves white count from the start.
     blurred = found.insertion_curve[0]
     assert 0.5 < blurred < 1.0
@@ -48,24 +48,24 @@ def test_insertion_goes_from_the_blurred_to_the_whole_picture():
     np.testing.assert_allclose(found.insertion_curve, expected, atol=1e-12)
 
 
-def test_both_curves_begin_and_end_at_the_whole_and_the_empty_picture():
+def test_both_curves_begin_and_end_at_the_whole_and_the_empty_image():
     saliency = np.random.default_rng(0).random((SIZE, SIZE))
-    found = faithfulness(saliency, picture(), counting, 1)
+    found = faithfulness(saliency, image(), counting, 1)
     assert found.deletion_curve[0] == found.insertion_curve[-1] == 1.0
     assert found.deletion_curve[-1] == 0.0
 
 
 def test_only_the_order_of_a_map_counts():
     saliency = np.random.default_rng(0).random((SIZE, SIZE))
-    first, second = (faithfulness(s, picture(), counting, 1) for s in (saliency, np.exp(3 * saliency) - 5))
+    first, second = (faithfulness(s, image(), counting, 1) for s in (saliency, np.exp(3 * saliency) - 5))
     np.testing.assert_array_equal(first.deletion_curve, second.deletion_curve)
     np.testing.assert_array_equal(first.insertion_curve, second.insertion_curve)
 
 
-def test_the_picture_is_left_alone():
-    pixels = picture()
+def test_the_image_is_left_alone():
+    pixels = image()
     faithfulness(object_first(), pixels, counting, 1)
-    np.testing.assert_array_equal(pixels, picture())
+    np.testing.assert_array_equal(pixels, image())
 
 
 def test_area_is_scikit_learn_s():

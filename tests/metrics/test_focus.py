@@ -16,7 +16,7 @@ def test_concepts_are_named_by_how_much_of_the_hot_area_they_cover():
 
 
 def test_without_concepts_the_place_is_told():
-    assert focus(MASK, {}) == "centre 25% from the left, 50% from the top; 50% of the picture in 1 blob"
+    assert focus(MASK, {}) == "centre 25% from the left, 50% from the top; 50% of the image in 1 blob"
 
 
 def test_an_empty_mask_points_at_nothing():

@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 from xai_eval.explainers.dissection import quantile
 from xai_eval.explainers.dissection.counts import ConceptIndex
-from xai_eval.explainers.dissection.netdissect import LabelledMaps, count_pictures
+from xai_eval.explainers.dissection.netdissect import LabelledMaps, count_images
 from xai_eval.explainers.dissection.quantile import TopValues, values_to_keep
 from xai_eval.explainers.dissection.similarity import SIMILARITIES, soft_wpmi
 from xai_eval.explainers.dissection.top_images import top_images
@@ -88,32 +88,32 @@ def test_quantiles_do_not_depend_on_shards(drawn, share, seed):
 
 
 @st.composite
-def labelled_pictures(draw):
+def labelled_images(draw):
     generator = np.random.default_rng(draw(SEEDS))
     count = draw(st.integers(1, 8))
-    pictures = []
+    images = []
     for _ in range(count):
         units = np.flatnonzero(generator.random(5) < 0.7)
         maps = generator.standard_normal((len(units), *generator.integers(1, 4, 2))).astype(np.float32)
         labels = generator.integers(0, 7, (generator.integers(0, 3), *generator.integers(1, 9, 2)), dtype=np.int32)
-        pictures.append(LabelledMaps(units, maps, labels))
-    return pictures, draw(shards(count))
+        images.append(LabelledMaps(units, maps, labels))
+    return images, draw(shards(count))
 
 
 VOCABULARY = ConceptIndex.of(["object", "object", "scene", "colour", "scene", "object"])
 
 
-@given(labelled_pictures(), SEEDS)
+@given(labelled_images(), SEEDS)
 @settings(deadline=None)
 def test_counts_do_not_depend_on_shards(drawn, seed):
-    pictures, parts = drawn
+    images, parts = drawn
     thresholds = np.random.default_rng(seed).uniform(-1, 1, 5)
-    whole = count_pictures(pictures, thresholds, VOCABULARY)
-    states = [count_pictures([pictures[i] for i in part], thresholds, VOCABULARY) for part in parts]
+    whole = count_images(images, thresholds, VOCABULARY)
+    states = [count_images([images[i] for i in part], thresholds, VOCABULARY) for part in parts]
     merged = merged_at_random(states, lambda a, b: a + b, np.random.default_rng(seed))
     for name in ("both", "unit", "label"):
         np.testing.assert_array_equal(getattr(merged, name), getattr(whole, name))
-    one_by_one = reduce(lambda a, b: a + b, (count_pictures([p], thresholds, VOCABULARY) for p in pictures))
+    one_by_one = reduce(lambda a, b: a + b, (count_images([p], thresholds, VOCABULARY) for p in images))
     np.testing.assert_array_equal(one_by_one.iou(), whole.iou())
     assert (whole.iou() >= 0).all() and (whole.iou() <= 1).all()
 

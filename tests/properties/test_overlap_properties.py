@@ -43,7 +43,7 @@ def test_iou_with_an_empty_mask_is_zero_unless_both_are(pair):
 
 
 @given(mask_pairs(), st.sampled_from([np.flipud, np.fliplr, np.transpose]))
-def test_iou_does_not_care_how_the_picture_is_turned(pair, turn):
+def test_iou_does_not_care_how_the_image_is_turned(pair, turn):
     assert iou(*map(turn, pair)) == iou(*pair)
 
 
@@ -75,7 +75,7 @@ def test_top_area_holds_the_hottest_and_grows_with_its_share(pair, share):
 
 
 @given(map_pairs(), mask_pairs(), st.sampled_from([np.flipud, np.fliplr]))
-def test_localisation_does_not_care_how_the_picture_is_turned(maps, masks, turn):
+def test_localisation_does_not_care_how_the_image_is_turned(maps, masks, turn):
     saliency = maps[0]
     mask = np.resize(masks[0], saliency.shape)
     np.testing.assert_allclose(energy_inside(turn(saliency), turn(mask)), energy_inside(saliency, mask))

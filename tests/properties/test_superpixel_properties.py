@@ -1,4 +1,4 @@
-"""What must hold for any picture, any superpixels and any weights."""
+"""What must hold for any image, any superpixels and any weights."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from stock_lime import on_tensors, toy_model
 
 from xai_eval.explainers.lime.lime import LimeSettings, explain
 from xai_eval.explainers.lime.lime_search import make_grid, search
-from xai_eval.explainers.lime.perturbation import PerturbedPictures
+from xai_eval.explainers.lime.perturbation import PerturbedImages
 from xai_eval.explainers.lime.segmentation import SEGMENTATIONS, choose_segmentation, in_reading_order, numbered
 from xai_eval.metrics.comparison import CamExplanation, LimeWeights, MaskPolicy, compare, masks
 from xai_eval.metrics.geometry import centre_distance
@@ -56,7 +56,7 @@ class Given:
 @pytest.mark.parametrize("name", [n for n in SEGMENTATIONS if n != "none"])
 @given(st.integers(0, 10_000))
 @settings(max_examples=5, deadline=None)
-def test_segments_partition_the_picture(name, seed):
+def test_segments_partition_the_image(name, seed):
     pixels = render(seed).pixels
     segments = choose_segmentation(name, 0)(pixels)
     assert segments.shape == pixels.shape[:2]
@@ -84,8 +84,8 @@ def test_a_planted_linear_model_is_recovered(seed, count):
     segments = np.arange(24 * 24).reshape(24, 24) * count // (24 * 24)
     # Whatever is planted, the probability stays within [0, 1].
     planted = generator.uniform(-0.4, 0.4, count) / count
-    pictures = PerturbedPictures(planted_model(pixels, segments, planted, 0.5), 50)
-    found = explain(pixels, pictures, Given(segments), LimeSettings(num_samples=2000, top_labels=1), labels=[0])[0]
+    images = PerturbedImages(planted_model(pixels, segments, planted, 0.5), 50)
+    found = explain(pixels, images, Given(segments), LimeSettings(num_samples=2000, top_labels=1), labels=[0])[0]
     surrogate = found.surrogates[0]
     np.testing.assert_allclose(surrogate.weights, planted, atol=0.02 * np.abs(planted).max())
     assert surrogate.r2 > 0.999
@@ -174,11 +174,11 @@ def test_comparisons_are_bounded(pair, seed, policy):
 def test_a_search_cell_is_the_single_run(seed, segmentation, count):
     pixels = render(seed).pixels
     grid = make_grid({"segmentation": segmentation, "num_samples": [count, 80], "num_features": 8, "batch_size": 7})
-    pictures = PerturbedPictures(on_tensors(toy_model()), 7)
-    found = search(pixels, pictures, grid, seed)
+    images = PerturbedImages(on_tensors(toy_model()), 7)
+    found = search(pixels, images, grid, seed)
     setting = grid.settings[0]
     cut, how = choose_segmentation(segmentation, seed), LimeSettings(count, setting.top_labels, 8, 7)
-    alone = explain(pixels, PerturbedPictures(on_tensors(toy_model()), 7), cut, how, seeds=[seed])[0]
+    alone = explain(pixels, PerturbedImages(on_tensors(toy_model()), 7), cut, how, seeds=[seed])[0]
     assert found.top_labels(setting) == tuple(alone.surrogates)
     for label, surrogate in alone.surrogates.items():
         np.testing.assert_allclose(found.surrogate(setting, label).weights, surrogate.weights, rtol=0, atol=1e-12)

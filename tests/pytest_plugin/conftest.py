@@ -12,7 +12,7 @@ from xai_eval.store.goldens import Goldens
 
 @pytest.fixture
 def repo(pytester, monkeypatch):
-    """A repository with ten explained pictures; `accept` is what a person does between two runs."""
+    """A repository with ten explained images; `accept` is what a person does between two runs."""
     monkeypatch.delenv("CI", raising=False)
     monkeypatch.delenv("MOVED", raising=False)
     pytester.makepyfile(test_suite=SUITE.format(tests=TESTS, count=10))

@@ -25,7 +25,7 @@ MOVED = make_result("moved.jpg").case.key
 
 @pytest.fixture
 def repo(pytester, monkeypatch):
-    """Goldens of two pictures, of which the first has drifted."""
+    """Goldens of two images, of which the first has drifted."""
     monkeypatch.delenv("CI", raising=False)
     pytester.makepyfile(test_suite=SUITE)
     for name in ("moved.jpg", "same.jpg"):

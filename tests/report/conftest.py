@@ -12,7 +12,7 @@ import pytest
 from xai_eval.gate.judge import judge_all
 from xai_eval.gate.verdict import State, Verdict
 from xai_eval.report.write import write_report
-from xai_eval.result.fields import Heatmap, HeatmapTolerance, Label, Mask, Picture, Ranking, Table
+from xai_eval.result.fields import Heatmap, HeatmapTolerance, InputImage, Label, Mask, Ranking, Table
 from xai_eval.result.fingerprint import fingerprint_array
 from xai_eval.result.result import Case, Provenance, Result
 from xai_eval.store.runs import RunRecord
@@ -39,7 +39,7 @@ def make_result(name="flamingo.JPEG", *, model="scenes:objects", label="flamingo
         "energy_inside": [0.25, 0.5, 1 / 3],
     }
     fields = {
-        "picture": Picture(np.random.default_rng(0).integers(0, 255, (SIDE, SIDE, 3), dtype=np.uint8)),
+        "image": InputImage(np.random.default_rng(0).integers(0, 255, (SIDE, SIDE, 3), dtype=np.uint8)),
         "intended": Label("flamingo", 130),
         "predicted": Label(label, index),
         "explained": Label(label, index),

@@ -41,7 +41,7 @@ def test_a_drift_is_explained_with_the_same_folders(tmp_path, monkeypatch, resul
     assert explain_command(KEY, Path("reports"), Path("golden"), asked=True) == f"xai-eval explain-drift {KEY}"
 
 
-def test_where_no_run_recorded_how_it_was_asked_there_is_a_place_for_model_and_pictures(tmp_path, monkeypatch):
+def test_where_no_run_recorded_how_it_was_asked_there_is_a_place_for_model_and_images(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     options = parsed(explain_command(KEY, Path("reports"), Path("golden"), asked=False))
     assert (options.case, options.model, options.images) == (KEY, "...", "...")

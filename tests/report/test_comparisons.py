@@ -58,7 +58,7 @@ def test_superpixels_that_moved_are_shown_with_the_pixels_that_changed_theirs(bu
 
 
 @pytest.mark.parametrize("kind", ["lime_top5", "segments"])
-def test_another_shape_is_said_and_not_drawn_over_the_picture(build, kind):
+def test_another_shape_is_said_and_not_drawn_over_the_image(build, kind):
     fields = {
         "lime_top5": lambda side: Mask(np.arange(side * side).reshape(side, side) % 3 == 0),
         "segments": lambda side: Segments(np.arange(side * side).reshape(side, side) // side),

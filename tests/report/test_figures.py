@@ -11,7 +11,7 @@ from xai_eval.report.cases import collect
 from xai_eval.report.drawing.comparisons import comparison
 from xai_eval.report.drawing.figures import figure_files, figure_names
 from xai_eval.report.drawing.panels import panels
-from xai_eval.report.drawing.pictures import diverging, enlarge, outline, overlay
+from xai_eval.report.drawing.pixels import diverging, enlarge, outline, overlay
 from xai_eval.result.fields import Label
 
 
@@ -44,7 +44,7 @@ def test_figures_have_the_size_of_their_panels(run):
         assert np.asarray(image.convert("L")).std() > 10
 
 
-def test_two_models_on_one_picture_get_names_of_their_own(build):
+def test_two_models_on_one_image_get_names_of_their_own(build):
     cases = cases_of([build.result(), build.result(model="torchvision:resnet50"), build.result("owl.JPEG")])
     names = figure_names(cases)
     assert len(set(names.values())) == 3
@@ -114,12 +114,12 @@ def test_a_small_difference_stays_pale(build):
     assert float(dict(drift.difference.numbers)["largest"]) == pytest.approx(0.06, abs=0.005)
 
 
-def test_cold_places_show_the_picture_in_grey():
-    picture = np.zeros((4, 4, 3), np.uint8)
-    picture[..., 0] = 200
+def test_cold_places_show_the_image_in_grey():
+    image = np.zeros((4, 4, 3), np.uint8)
+    image[..., 0] = 200
     saliency = np.zeros((4, 4))
     saliency[0, 0] = 1.0
-    drawn = overlay(picture, saliency)
+    drawn = overlay(image, saliency)
     assert np.ptp(drawn[2, 2].astype(int)) == 0
     assert abs(int(drawn[2, 2, 0]) - 0.299 * 200) <= 1
     assert np.ptp(drawn[0, 0].astype(int)) > 100
@@ -139,12 +139,12 @@ def test_enlarging_keeps_the_hot_place():
 
 
 def test_an_outline_leaves_inside_and_outside_alone():
-    picture = np.full((20, 20, 3), 100, np.uint8)
+    image = np.full((20, 20, 3), 100, np.uint8)
     mask = np.zeros((20, 20), bool)
     mask[4:16, 4:16] = True
-    drawn = outline(picture, mask)
+    drawn = outline(image, mask)
     assert (drawn[9:11, 9:11] == 100).all()
     assert (drawn[:2] == 100).all()
     assert drawn[4, 10].tolist() == [0, 255, 255]
     assert drawn[3, 10].tolist() == [0, 0, 0]
-    assert (picture == 100).all()
+    assert (image == 100).all()

@@ -15,7 +15,7 @@ from xai_eval.gate.judge_run import judge_run
 from xai_eval.report.cases import collect
 from xai_eval.report.page import selection
 from xai_eval.report.write import write_report
-from xai_eval.result.fields import Picture
+from xai_eval.result.fields import InputImage
 from xai_eval.result.result import Case, Result
 from xai_eval.store.goldens import Goldens
 from xai_eval.store.runs import RESULTS_FOLDER, RunRecord
@@ -72,7 +72,7 @@ def whole(judged, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def short(judged, tmp_path_factory):
-    """The report with the pictures of two cases that pass, and figures of four cases."""
+    """The report with the images of two cases that pass, and figures of four cases."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(selection, "PASSING", 2)
         patch.setattr(selection, "FIGURES", 4)
@@ -97,7 +97,7 @@ def test_every_case_that_does_not_pass_is_shown_as_in_a_small_run(judged, whole,
     here = (short.folder, whole.folder)
     for each in failed:
         assert short.articles[each] == whole.articles[each].replace(str(here[1]), str(here[0]))
-        # The picture, three maps, and of each map what was expected, what was obtained, and the difference.
+        # The image, three maps, and of each map what was expected, what was obtained, and the difference.
         assert short.articles[each].count('src="data:image/') >= 4 + 3 * 3
 
 
@@ -124,14 +124,14 @@ def test_the_page_says_what_is_left_out_and_where_it_lies(judged, short):
     text = " ".join(short.page.split())
     left = COUNT - len(MOVED) - 2
     assert f"<h3>{left} more that pass</h3>" in text
-    assert f"The pictures of {left} cases that pass are not embedded" in text
+    assert f"The images of {left} cases that pass are not embedded" in text
     assert "to be opened with xai_eval.Result.load" in text
     assert f"<code>{short.folder / RESULTS_FOLDER}</code>" in text
 
 
-def test_the_folder_of_a_row_holds_the_picture(run_folder, short):
+def test_the_folder_of_a_row_holds_the_image(run_folder, short):
     last = re.findall(r"<td>([^<]*)</td>", list(short.rows.values())[-1])[-1]
-    assert isinstance(Result.load(run_folder / RESULTS_FOLDER / last)["picture"], Picture)
+    assert isinstance(Result.load(run_folder / RESULTS_FOLDER / last)["image"], InputImage)
 
 
 def test_no_case_and_no_link_is_lost(judged, short):
@@ -151,11 +151,11 @@ def test_tables_hold_all_cases(whole, short):
 def test_figures_are_drawn_of_the_worst_cases_and_are_the_same(whole, short):
     figures = short.files("figures")
     drawn = {name.split("_")[0] for name in figures}
-    assert drawn == {f"picture-{number:04}" for number in (*MOVED, 1)}
+    assert drawn == {f"image-{number:04}" for number in (*MOVED, 1)}
     assert figures.items() <= whole.files("figures").items()
 
 
-def test_a_picture_is_shown_once_though_results_are_read_again(whole):
+def test_an_image_is_shown_once_though_results_are_read_again(whole):
     for article in whole.articles.values():
         assert article.count("<figcaption>original</figcaption>") == 1
         assert "<figcaption>mask</figcaption>" not in article
@@ -166,14 +166,14 @@ def test_what_sums_up_is_always_shown_and_every_task_counts_for_itself(judged, m
     monkeypatch.setattr(selection, "FIGURES", 1)
     cases = [case for case in collect(judged.results, judged.goldens, judged.verdicts) if not case.verdict.failed][:3]
     verdict = cases[0].verdict
-    whole = dataclasses.replace(verdict, case=Case("cams", "m", "large (12 pictures)"))
+    whole = dataclasses.replace(verdict, case=Case("cams", "m", "large (12 images)"))
     other = dataclasses.replace(verdict, case=Case("lime", "m", "large/a.jpg"))
     all_of = [*cases, *(dataclasses.replace(cases[0], verdict=each) for each in (whole, other))]
-    for choose in (selection.pictured, selection.figured):
+    for choose in (selection.imaged, selection.figured):
         assert [case.verdict.case for case in choose(all_of)] == [verdict.case, whole.case, other.case]
 
 
-def test_pictures_of_what_passes_do_not_make_the_page_large(whole, short):
+def test_images_of_what_passes_do_not_make_the_page_large(whole, short):
     def embedded(page):
         return sum(len(base64.b64decode(each)) for each in re.findall(r"base64,([\w+/=]+)", page))
 

@@ -11,7 +11,7 @@ from PIL import Image
 from xai_eval.errors import StorageError
 from xai_eval.gate.judge import judge_all
 from xai_eval.report.write import write_report
-from xai_eval.result.fields import Mask, Picture
+from xai_eval.result.fields import InputImage, Mask
 
 VOID = {"meta", "img", "br", "input", "link", "hr"}
 
@@ -117,7 +117,7 @@ def test_a_target_warning_stands_in_the_summary_and_at_its_case(page, run, build
     assert "Target warning" not in page.text[anchor(run.verdict("moved.JPEG"))]
 
 
-def test_a_case_shows_the_picture_and_every_map_over_it(page, run):
+def test_a_case_shows_the_image_and_every_map_over_it(page, run):
     images = page.all("img", anchor(run.verdict("same.JPEG")))
     alts = [image["alt"] for image in images]
     assert [alt.split()[0] for alt in alts] == ["birds/same.JPEG", "Grad-CAM", "ScoreCAM", "Grad-CAM++"]
@@ -171,7 +171,7 @@ def test_only_what_can_be_accepted_offers_it(page, run):
     assert offered == {"new.JPEG": True, "other.JPEG": True, "gone.JPEG": False, "same.JPEG": False}
 
 
-def test_pictures_have_words_and_tables_have_headings(page):
+def test_images_have_words_and_tables_have_headings(page):
     assert all(image["alt"] for image in page.all("img"))
     assert all(heading["scope"] for heading in page.all("th"))
     assert page.all("html")[0]["lang"] == "en"
@@ -188,10 +188,10 @@ def test_a_result_judged_by_the_golden_of_another_model_shows_that_golden(tmp_pa
 
 def test_other_fields_than_those_of_cams_are_shown_without_change(tmp_path, run, build):
     result = build.result(
-        neighbour=Picture(build.result()["picture"].array[::2]),
+        neighbour=InputImage(build.result()["image"].array[::2]),
         superpixels=Mask(build.spot(0.2, 0.2) > 0.5),
         gradcam=None,
-        picture=build.result()["picture"],
+        image=build.result()["image"],
     )
     obtained = build.by_key(result)
     page = Page(write_report(tmp_path, run.record, obtained, {}, judge_all(obtained, {})).read_text())
@@ -200,8 +200,8 @@ def test_other_fields_than_those_of_cams_are_shown_without_change(tmp_path, run,
     assert "birds/flamingo.JPEG with superpixels outlined" in alts
 
 
-def test_a_result_without_a_picture_has_its_labels_and_tables(tmp_path, run, build):
-    obtained = build.by_key(build.result(picture=None, mask=None))
+def test_a_result_without_an_image_has_its_labels_and_tables(tmp_path, run, build):
+    obtained = build.by_key(build.result(image=None, mask=None))
     page = Page(write_report(tmp_path, run.record, obtained, {}, judge_all(obtained, {})).read_text())
     case = page.all("article")[0]["id"]
     assert page.all("img", case) == []

@@ -58,7 +58,7 @@ def names(page):
 ALL = {"broken", "renamed", "empty", "moved", "surer", "other", "new", "gone", "same"}
 
 
-def test_all_cases_are_shown_and_all_pictures_are_drawn(page):
+def test_all_cases_are_shown_and_all_images_are_drawn(page):
     assert names(page) == ALL
     broken = "[...document.images].filter((image) => !image.complete || image.naturalWidth === 0).length"
     assert page.evaluate(broken) == 0
@@ -155,8 +155,8 @@ def apart(first, second):
     return min(float(np.abs(first[r : r + height, c : c + width] - fixed).mean()) for r, c in shifts)
 
 
-def test_the_slider_wipes_from_one_picture_to_the_other(page, wipe, run):
-    # A whole number of pixels on the screen for each of the picture's, so that all copies are drawn alike.
+def test_the_slider_wipes_from_one_image_to_the_other(page, wipe, run):
+    # A whole number of pixels on the screen for each of the image's, so that all copies are drawn alike.
     page.add_style_tag(content=".row.three { grid-template-columns: repeat(4, 256px) !important }")
     figures = page.locator(f"#{anchor(run, 'moved.JPEG')} section.drift figure:not(.wipe) img")
     expected, obtained = seen(figures.nth(0)), seen(figures.nth(1))
@@ -173,7 +173,7 @@ def test_the_slider_wipes_from_one_picture_to_the_other(page, wipe, run):
     assert apart(half[:, middle + 4 :], obtained[:, middle + 4 :]) < 1
 
 
-def test_the_slider_is_moved_by_arrows_and_by_dragging_over_the_picture(page, wipe):
+def test_the_slider_is_moved_by_arrows_and_by_dragging_over_the_image(page, wipe):
     slider = wipe.get_by_role("slider", name="Grad-CAM")
     assert slider.input_value() == "50"
     slider.focus()

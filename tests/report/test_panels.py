@@ -1,4 +1,4 @@
-"""Which pictures a case is shown with."""
+"""Which images a case is shown with."""
 
 from __future__ import annotations
 

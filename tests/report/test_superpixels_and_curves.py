@@ -13,7 +13,7 @@ from xai_eval.report.cases import collect
 from xai_eval.report.drawing.curves import curve_panels, draw_curve
 from xai_eval.report.drawing.figures import figure_files
 from xai_eval.report.drawing.panels import panels
-from xai_eval.report.drawing.pictures import boundaries, signed
+from xai_eval.report.drawing.pixels import boundaries, signed
 from xai_eval.report.text.tables import latex, table_files
 from xai_eval.report.text.wording import cell_text
 from xai_eval.report.write import write_report
@@ -36,7 +36,7 @@ def explained(build):
 
 def whole_set(values=(0.2, 0.4)):
     return Result(
-        Case("comparison", "scenes:objects", "birds (2 pictures)", {}),
+        Case("comparison", "scenes:objects", "birds (2 images)", {}),
         {
             "best": Document({"overall": {"name": "slic"}}),
             "study": Table(pd.DataFrame({"image": ["a_b", "c & d"], "iou": [0.5, 0.25]}), {"iou": 0.1}),
@@ -45,7 +45,7 @@ def whole_set(values=(0.2, 0.4)):
     )
 
 
-def test_superpixels_and_their_weights_are_drawn_over_the_picture(explained):
+def test_superpixels_and_their_weights_are_drawn_over_the_image(explained):
     (case,) = cases_of(explained)
     shown = {panel.title: panel for panel in panels(case)}
     assert dict(shown["superpixels"].numbers) == {"superpixels": "4"}
@@ -53,7 +53,7 @@ def test_superpixels_and_their_weights_are_drawn_over_the_picture(explained):
     assert dict(drawn.numbers) == {"red, for": "2 superpixels", "blue, against": "1 superpixel", "deepest": "1"}
     against = drawn.pixels[20, 5].astype(int)  # the second superpixel
     assert against[2] > against[0]
-    grey = drawn.pixels[40, 5]  # the third says nothing: the picture in grey
+    grey = drawn.pixels[40, 5]  # the third says nothing: the image in grey
     assert grey[0] == grey[1] == grey[2]
 
 
@@ -65,8 +65,8 @@ def test_weights_of_nothing_are_named_and_never_drawn(build):
 
 
 def test_borders_lie_between_superpixels_and_nowhere_else():
-    picture = np.full((64, 64, 3), 200, np.uint8)
-    drawn = boundaries(picture, SEGMENTS)
+    image = np.full((64, 64, 3), 200, np.uint8)
+    drawn = boundaries(image, SEGMENTS)
     rows = sorted({int(row) for row in np.nonzero((drawn != drawn[0, 0]).any(axis=2))[0]})
     assert rows == [16, 32, 48]
 
@@ -78,12 +78,12 @@ def test_signed_values_are_red_for_and_blue_against():
 
 
 def test_what_a_map_points_at_is_never_shown_as_the_object(build):
-    """On a picture without a mask the original stays as it is, and the other mask has a panel of its own."""
+    """On an image without a mask the original stays as it is, and the other mask has a panel of its own."""
     focus = Mask(build.spot(0.2, 0.2) > 0.5)
     (case,) = cases_of(build.result(mask=None, lime_focus=focus))
     shown = {panel.title: panel for panel in panels(case)}
-    np.testing.assert_array_equal(shown["original"].pixels, case.picture.array)
-    assert (shown["LIME, focus"].pixels != case.picture.array).any()
+    np.testing.assert_array_equal(shown["original"].pixels, case.view.array)
+    assert (shown["LIME, focus"].pixels != case.view.array).any()
 
 
 def test_a_whole_set_comes_first_with_its_tables_open(tmp_path, run, explained):
@@ -91,7 +91,7 @@ def test_a_whole_set_comes_first_with_its_tables_open(tmp_path, run, explained):
     both = {result.case.key: result for result in (alone, whole_set())}
     html = write_report(tmp_path, run.record, both, {}, judge_all(both, {})).read_text()
     body = html[html.index("<article") :]
-    assert body.index("birds (2 pictures)") < body.index("birds/flamingo.JPEG")
+    assert body.index("birds (2 images)") < body.index("birds/flamingo.JPEG")
     assert body.count("<details open>") == 2
     assert (tmp_path / "tables" / "comparison_best.json").exists()
 
@@ -118,8 +118,8 @@ def test_latex_is_what_pandas_writes():
 
 def test_a_curve_is_drawn_and_filed():
     files = figure_files(cases_of(whole_set()))
-    assert list(files) == ["birds-2-pictures_comparison_iou_by_area.png"]
-    assert files["birds-2-pictures_comparison_iou_by_area.png"].startswith(b"\x89PNG")
+    assert list(files) == ["birds-2-images_comparison_iou_by_area.png"]
+    assert files["birds-2-images_comparison_iou_by_area.png"].startswith(b"\x89PNG")
 
 
 def test_a_curve_that_drifted_shows_what_was_expected():

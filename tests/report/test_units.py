@@ -15,7 +15,7 @@ from xai_eval.report.drawing.figures import figure_files
 from xai_eval.report.page.units import concepts_of, layer_views
 from xai_eval.report.text.tables import table_files
 from xai_eval.report.write import write_report
-from xai_eval.result.fields import Gallery, Label, Picture, Table, UnitLabels
+from xai_eval.result.fields import Gallery, InputImage, Label, Table, UnitLabels
 from xai_eval.result.result import Case, Result
 from xai_eval.store.runs import RunRecord
 
@@ -33,14 +33,14 @@ def dissected(model="scenes:objects", **columns):
     names = list(units.frame["unit"])
     frame = pd.DataFrame({"unit": names[:2], "label": ["car", None], "deviations": [2.5, 1.0]})
     fields = {
-        "picture": Picture(np.full((16, 16, 3), 120, np.uint8)),
+        "image": InputImage(np.full((16, 16, 3), 120, np.uint8)),
         "interpreted": Label("scene-1"),
         "interpretation": Table.for_reading(frame),
         "clip_units": units,
         "pixel_units": UnitLabels(units.frame.assign(label=["car", None, None]), 0.01),
         "top_images": Gallery({name: jpeg() for name in names}),
     }
-    return Result(Case("dissection", model, "scenes (4 pictures)", {}), fields)
+    return Result(Case("dissection", model, "scenes (4 images)", {}), fields)
 
 
 def cases_of(*results, goldens=()):
@@ -122,6 +122,4 @@ def test_scores_without_spread_can_be_drawn(score):
 
 def test_units_are_tables_too():
     files = table_files(cases_of(dissected()))
-    assert (
-        files["dissection_clip_units.csv"].decode().splitlines()[1].startswith("scenes (4 pictures),layer4/0,car,0.9")
-    )
+    assert files["dissection_clip_units.csv"].decode().splitlines()[1].startswith("scenes (4 images),layer4/0,car,0.9")

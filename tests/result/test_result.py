@@ -43,9 +43,9 @@ def test_a_golden_stays_small(tmp_path):
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 50_000
 
 
-def test_condensing_drops_pictures_and_condenses_once():
+def test_condensing_drops_images_and_condenses_once():
     condensed = make_result(fields=every_kind()).condensed()
-    assert "picture" not in condensed.fields
+    assert "image" not in condensed.fields
     assert condensed["gradcam"].array.shape == (56, 56)
     assert condensed["gradcam"].shape == (224, 224)
     assert condensed.condensed().digest == condensed.digest

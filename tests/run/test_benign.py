@@ -17,7 +17,7 @@ def model():
 
 
 @pytest.fixture(scope="module")
-def picture():
+def image():
     return load_images("scenes:1").images[0].pixels
 
 
@@ -30,12 +30,12 @@ def layout(model):
 
 
 @pytest.mark.parametrize("name", NAMED)
-def test_nothing_stays_changed(name, model, picture):
+def test_nothing_stays_changed(name, model, image):
     condition, before, flags = NAMED[name], layout(model), state()
     hooks = [len(part._forward_pre_hooks) for part in model.module.modules()]
     with condition.surroundings():
         variant = condition.variant(model)
-        forward(variant, variant.default_layer(), input_batch(variant, picture))
+        forward(variant, variant.default_layer(), input_batch(variant, image))
     assert state() == flags
     assert [len(part._forward_pre_hooks) for part in model.module.modules()] == hooks
     for (dtype, stride, values), now in zip(before, model.module.parameters(), strict=True):
@@ -65,9 +65,9 @@ def test_each_does_what_its_name_says(model):
     assert double.weights_digest == last.weights_digest == model.weights_digest
 
 
-def test_double_precision_is_nearer_to_the_truth_and_not_far_from_single(model, picture):
+def test_double_precision_is_nearer_to_the_truth_and_not_far_from_single(model, image):
     layer = model.default_layer()
-    single = forward(model, layer, input_batch(model, picture)).logits
+    single = forward(model, layer, input_batch(model, image)).logits
     double = NAMED["float64"].variant(model)
-    twice = forward(double, layer, input_batch(double, picture)).logits
+    twice = forward(double, layer, input_batch(double, image)).logits
     assert 0 < abs(single - twice).max() < 1e-4 * abs(single).max()

@@ -17,9 +17,9 @@ from xai_eval.run.restore import golden_arguments
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
+def images(tmp_path_factory):
     """Two scenes as files, larger than the model's input, so that they have to be resized."""
-    folder = tmp_path_factory.mktemp("pictures") / "drawn"
+    folder = tmp_path_factory.mktemp("images") / "drawn"
     folder.mkdir()
     for index, image in enumerate(load_images("scenes").images[:2]):
         Image.fromarray(image.pixels).resize((150, 120), Image.Resampling.BICUBIC).save(folder / f"{index}.png")
@@ -27,8 +27,8 @@ def pictures(tmp_path_factory):
 
 
 @pytest.fixture
-def here(tmp_path, pictures, monkeypatch, capsys):
-    """A place with goldens of Grad-CAM for the pictures; gives a function that runs the command line."""
+def here(tmp_path, images, monkeypatch, capsys):
+    """A place with goldens of Grad-CAM for the images; gives a function that runs the command line."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("CI", raising=False)
 
@@ -37,7 +37,7 @@ def here(tmp_path, pictures, monkeypatch, capsys):
         assert main(list(arguments)) == expected
         return capsys.readouterr()
 
-    run = ["run", "cams", "--methods", "gradcam", "--images", str(pictures), "--device", "cpu", "--quiet"]
+    run = ["run", "cams", "--methods", "gradcam", "--images", str(images), "--device", "cpu", "--quiet"]
     call(*run)
     call("accept", "--all", "--reason", "the first ones")
     call.run = run
@@ -57,9 +57,9 @@ def test_a_library_that_prepares_differently_is_told_from_its_recipe(here, monke
 
     stock = F.resize
 
-    def coarse(picture, size, *args, **kwargs):
-        smaller = (picture.width * 96 // 120, 96)  # of 150 x 120 pixels
-        return stock(picture.resize(smaller, Image.Resampling.NEAREST), size)
+    def coarse(image, size, *args, **kwargs):
+        smaller = (image.width * 96 // 120, 96)  # of 150 x 120 pixels
+        return stock(image.resize(smaller, Image.Resampling.NEAREST), size)
 
     monkeypatch.setattr(F, "resize", coarse)
     said = here(*here.run, expected=1).out
@@ -122,9 +122,9 @@ def test_a_case_that_no_run_obtained_is_unknown(here):
     assert "unknown case" in here("explain-drift", "9.png", expected=2).err
 
 
-def test_the_run_says_how_it_was_asked(here, pictures):
+def test_the_run_says_how_it_was_asked(here, images):
     request = json.loads(Path("reports/run.json").read_text())["requests"]["cams"]
-    assert request == {"model": None, "images": str(pictures), "device": "cpu", "params": {"methods": ["gradcam"]}}
+    assert request == {"model": None, "images": str(images), "device": "cpu", "params": {"methods": ["gradcam"]}}
 
 
 LIME = {"segmentation": {"name": "slic", "n_segments": 50}, "num_samples": 100}

@@ -5,7 +5,7 @@ import pytest
 from large_run import large_case
 
 from xai_eval.errors import StorageError
-from xai_eval.result.fields import Field, Heatmap, Label, Picture, Table
+from xai_eval.result.fields import Field, Heatmap, InputImage, Label, Table
 from xai_eval.result.result import ARRAYS_FILE, Result
 from xai_eval.store import lazy as stored
 from xai_eval.store.lazy import open_result
@@ -27,7 +27,7 @@ def test_an_opened_result_is_the_result(folder):
     assert opened.stages.get("nothing") is None
 
 
-@pytest.mark.parametrize("kind", [Heatmap, Label, Picture, Table])
+@pytest.mark.parametrize("kind", [Heatmap, Label, InputImage, Table])
 def test_fields_of_a_kind_are_the_same_opened_or_whole(folder, kind: type[Field]):
     whole, opened = Result.load(folder).of_kind(kind), open_result(folder).of_kind(kind)
     assert list(opened) == list(whole)

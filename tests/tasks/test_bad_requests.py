@@ -42,13 +42,13 @@ def classifier(failing=None):
     return Classifier("mine", Net(failing), fixed_size_preprocessing(32, (0.5,) * 3, (0.5,) * 3), ("a", "b", "c"))
 
 
-def pictures():
+def images():
     pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8).repeat(4, 0).repeat(4, 1)
     return ImageSet("noise", (LabelledImage("one", pixels, "0" * 64),))
 
 
 def ask(task, model=None, **changes):
-    return evaluate(task, model=model or classifier(), images=pictures(), device="cpu", **{**TASKS[task], **changes})
+    return evaluate(task, model=model or classifier(), images=images(), device="cpu", **{**TASKS[task], **changes})
 
 
 def only_without_gradient(x):
@@ -69,7 +69,7 @@ def test_a_model_that_fails_inside_the_library_misbehaves(task):
 
 
 @pytest.mark.parametrize("task", [name for name in TASKS if name != "cams"])
-def test_a_model_that_fails_on_perturbed_pictures_misbehaves(task):
+def test_a_model_that_fails_on_perturbed_images_misbehaves(task):
     with pytest.raises(ModelMisbehaves, match=r"mine fails on a batch of shape .* KeyError: 'more than one'"):
         ask(task, classifier(only_one_at_a_time))
 
@@ -101,7 +101,7 @@ def test_a_bad_request_is_refused_before_anything_is_computed(task, name):
     """A plan that stands replaces the results of the run before."""
     wrong, words = WRONG[name]
     with pytest.raises(UsageError, match=words):
-        plan(task, model=classifier(), images=pictures(), device="cpu", params={**TASKS[task], **wrong})
+        plan(task, model=classifier(), images=images(), device="cpu", params={**TASKS[task], **wrong})
 
 
 def test_the_last_seed_of_several_has_to_be_in_range_too():

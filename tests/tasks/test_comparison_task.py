@@ -23,8 +23,8 @@ def compared(model):
     return evaluate("comparison", model=model, **FEW)
 
 
-def test_one_result_a_picture_and_one_for_the_set(compared):
-    assert [result.case.input for result in compared] == ["scenes/scene-00", "scenes/scene-01", "scenes (2 pictures)"]
+def test_one_result_an_image_and_one_for_the_set(compared):
+    assert [result.case.input for result in compared] == ["scenes/scene-00", "scenes/scene-01", "scenes (2 images)"]
 
 
 def test_masks_are_of_equal_area_and_the_scores_are_theirs(compared):
@@ -35,7 +35,7 @@ def test_masks_are_of_equal_area_and_the_scores_are_theirs(compared):
         assert result["dice"].value == pytest.approx(2 * (cam & lime).sum() / (cam.sum() + lime.sum()))
 
 
-def test_the_table_of_the_study_sums_up_the_pictures(compared):
+def test_the_table_of_the_study_sums_up_the_images(compared):
     table = compared[-1]["study"].frame
     assert list(table.columns) == ["image", "gradcam_focus", "lime_focus", "iou", "insight"]
     assert table["iou"].tolist() == [result["iou"].value for result in compared[:-1]]

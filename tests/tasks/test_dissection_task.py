@@ -61,8 +61,8 @@ def test_top_images_are_those_with_the_largest_activation(result):
     model.layer("layer4").register_forward_hook(lambda _m, _i, out: kept.append(out.mean(dim=(2, 3))))
     with torch.no_grad():
         for start in range(0, 48, 32):
-            pictures = [Image.fromarray(probe.read(i).pixels) for i in range(start, min(start + 32, 48))]
-            model.module(torch.stack([model.preprocess(each) for each in pictures]))
+            images = [Image.fromarray(probe.read(i).pixels) for i in range(start, min(start + 32, 48))]
+            model.module(torch.stack([model.preprocess(each) for each in images]))
     activations = torch.cat(kept).numpy()
     frame = result["pixel_units"].frame.set_index("unit")
     for unit in (0, 17, 127):
@@ -91,7 +91,7 @@ def test_a_trained_layer_is_interpretable_beyond_chance(result):
     assert layer4["interpretable"] > 3 * layer4["interpretable_by_chance"]
 
 
-def test_the_most_active_units_of_a_picture_are_named_with_their_labels(result):
+def test_the_most_active_units_of_an_image_are_named_with_their_labels(result):
     frame, labels = result["interpretation"].frame, result["pixel_units"].frame.set_index("unit")["label"]
     assert list(frame["label"]) == list(labels.loc[frame["unit"]])
     assert list(frame["deviations"]) == sorted(frame["deviations"], reverse=True)
@@ -175,7 +175,7 @@ def test_layers_that_nothing_could_label_are_refused_before_the_pass(cache):
     assert not list(cache.rglob("shard-*"))
 
 
-def test_a_named_picture_that_cannot_be_read_is_not_replaced(cache):
+def test_a_named_image_that_cannot_be_read_is_not_replaced(cache):
     probe = load_probe("scenes:12")
 
     class Broken:
@@ -186,7 +186,7 @@ def test_a_named_picture_that_cannot_be_read_is_not_replaced(cache):
 
     broken = dataclasses.replace(probe, reader=Broken())
     with pytest.raises(InputUnavailable, match="cannot be decoded"):
-        evaluate("dissection", **{**ALONE, "images": broken, "picture": probe.names[5]})
+        evaluate("dissection", **{**ALONE, "images": broken, "interpret": probe.names[5]})
 
 
 def test_units_without_any_score_are_not_given_the_first_word():
@@ -212,17 +212,17 @@ def test_a_model_without_maps_is_compared_by_what_both_have():
     assert fields["clip_difference"].frame["distance"].tolist() == [0.0, 0.0]
 
 
-def test_fewer_pictures_are_drawn_at_random_and_recorded(cache):
+def test_fewer_images_are_drawn_at_random_and_recorded(cache):
     (found,) = evaluate("dissection", **{**ALONE, "probe_size": 10, "seed": 3, "shuffles": 0, "layers": ["layer4"]})
-    assert found.case.input == "scenes (10 pictures)"
+    assert found.case.input == "scenes (10 images)"
     assert found.case.params["probe"] == ["scenes", 10, 3]
-    assert "10 of 48 pictures, drawn with seed 3" in found.provenance.parameters["notes"]
+    assert "10 of 48 images, drawn with seed 3" in found.provenance.parameters["notes"]
     assert "p_value" not in found["pixel_units"].frame  # chance was not asked
 
 
-def test_one_picture_is_enough(cache):
+def test_one_image_is_enough(cache):
     (found,) = evaluate("dissection", **{**ALONE, "images": "scenes:1", "layers": ["layer4"]})
-    assert found["pixel_units"].frame["dead"].all()  # nothing varies over one picture
+    assert found["pixel_units"].frame["dead"].all()  # nothing varies over one image
     assert found["pixel_units"].frame["label"].isna().all()
 
 
@@ -235,8 +235,8 @@ def test_one_picture_is_enough(cache):
         ({"clip": "nothing"}, "CLIP spec 'nothing'"),
         ({"similarity": "wmpi"}, "unknown similarity 'wmpi'. Did you mean"),
         ({"top_k": 0}, "top_k is 0; expected a whole number from 1"),
-        ({"probe_size": 49}, "subset of 49 pictures"),
-        ({"picture": "scene-1"}, "unknown picture of scenes 'scene-1'"),
+        ({"probe_size": 49}, "subset of 49 images"),
+        ({"interpret": "scene-1"}, "unknown image of scenes 'scene-1'"),
         ({"shuffles": -1}, "shuffles is -1"),
         ({"batch_size": 0}, "batch_size is 0"),
         ({"seed": -1}, "seed is -1"),
@@ -259,7 +259,7 @@ def test_photographs_without_labels_need_clip(tmp_path, cache):
         evaluate("dissection", **{**ALONE, "images": tmp_path, "clip": "ViT-B-16/openai"})
 
 
-def test_tasks_refuse_each_other_s_pictures():
+def test_tasks_refuse_each_other_s_images():
     with pytest.raises(UsageError, match="task dissection takes a ProbeSet, got a ImageSet"):
         evaluate("dissection", **{**ALONE, "images": ImageSet("none", ())})
     with pytest.raises(UsageError, match="task cams takes a ImageSet, got a ProbeSet"):
@@ -277,22 +277,22 @@ def labelled_folder(folder, label):
     return folder
 
 
-def test_too_many_broken_pictures_are_an_error(tmp_path, cache):
+def test_too_many_broken_images_are_an_error(tmp_path, cache):
     folder = labelled_folder(tmp_path, 0)
-    (folder / "images" / "1.png").write_bytes(b"no picture")
-    with pytest.raises(InputUnavailable, match=r"1 of 4 pictures .* cannot be read, first 1.png"):
+    (folder / "images" / "1.png").write_bytes(b"no image")
+    with pytest.raises(InputUnavailable, match=r"1 of 4 images .* cannot be read, first 1.png"):
         evaluate("dissection", **{**ALONE, "images": folder})
 
 
 def test_a_probe_set_without_one_labelled_pixel_is_refused(tmp_path, cache):
     folder = labelled_folder(tmp_path, 255)
-    with pytest.raises(InputUnavailable, match=r"no pixel of the 4 pictures of .* is labelled: all .* void"):
+    with pytest.raises(InputUnavailable, match=r"no pixel of the 4 images of .* is labelled: all .* void"):
         evaluate("dissection", **{**ALONE, "images": folder})
 
 
 def test_labels_of_a_class_that_is_not_listed_are_an_error(tmp_path, cache):
     folder = labelled_folder(tmp_path, 7)
-    with pytest.raises(InputUnavailable, match=r"4 of 4 pictures .* holds the ids 7; expected 0 to 1"):
+    with pytest.raises(InputUnavailable, match=r"4 of 4 images .* holds the ids 7; expected 0 to 1"):
         evaluate("dissection", **{**ALONE, "images": folder})
 
 
@@ -326,7 +326,7 @@ def test_the_command_line_says_what_a_reader_should_know(tmp_path, capsys, cache
     folders = ["--out", str(tmp_path / "reports"), "--golden", str(tmp_path / "golden")]
     assert main([*asked, *folders, "--similarity", "soft_wpmi"]) == 0
     said = capsys.readouterr().err
-    assert "soft_wpmi looks at the top 9 pictures of a unit, not at 100 as published." in said
+    assert "soft_wpmi looks at the top 9 images of a unit, not at 100 as published." in said
 
 
 def test_few_words_are_compared_by_the_function_without_a_prior(cache):
@@ -337,7 +337,7 @@ def test_few_words_are_compared_by_the_function_without_a_prior(cache):
     assert set(found["clip_units"].frame["label"].dropna()) <= set(load_concepts("scenes").concepts)
     (wpmi,) = evaluate("dissection", **{**few, "similarity": "soft_wpmi"})
     assert wpmi.case.params["similarity"] == {"name": "soft_wpmi", "top_k": 4}
-    note = "soft_wpmi looks at the top 4 pictures of a unit, not at 100 as published"
+    note = "soft_wpmi looks at the top 4 images of a unit, not at 100 as published"
     assert note in wpmi.provenance.parameters["notes"]
     assert not any("published" in each for each in found.provenance.parameters["notes"])
     assert default_similarity(100) == "soft_wpmi"

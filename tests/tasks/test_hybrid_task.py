@@ -21,7 +21,7 @@ def combined(model):
     return evaluate("hybrid", model=model, **FEW)
 
 
-def test_parents_and_hybrids_are_measured_on_every_picture(combined):
+def test_parents_and_hybrids_are_measured_on_every_image(combined):
     for result in combined[:-1]:
         table = result["table"].frame.set_index("method")
         assert list(table.index) == [*PARENTS, *HYBRIDS]
@@ -29,7 +29,7 @@ def test_parents_and_hybrids_are_measured_on_every_picture(combined):
         assert judge(result, result.condensed()).state is State.OK
 
 
-def test_means_are_those_of_the_pictures(combined):
+def test_means_are_those_of_the_images(combined):
     tables = [result["table"].frame.set_index("method") for result in combined[:-1]]
     means = combined[-1]["means"].frame.set_index("method")
     for name in (*PARENTS, *HYBRIDS):
@@ -37,13 +37,13 @@ def test_means_are_those_of_the_pictures(combined):
         assert means.loc[name, "deletion"] == pytest.approx(expected)
 
 
-def test_two_pictures_prove_nothing(combined):
+def test_two_images_prove_nothing(combined):
     assert combined[-1]["conclusion"].text.startswith("no hybrid beats both")
     assert not combined[-1]["tests"].frame["beats"].any()
 
 
 def rows(lead):
-    """Twenty pictures on which the hybrid leads LIME by `lead` in everything, and Grad-CAM by half of it."""
+    """Twenty images on which the hybrid leads LIME by `lead` in everything, and Grad-CAM by half of it."""
     measures = {"iou_equal_area": 1, "deletion": -1, "insertion": 1, "insertion_less_deletion": 1}
     return pd.DataFrame(
         [

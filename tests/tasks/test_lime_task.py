@@ -37,7 +37,7 @@ def test_weights_are_the_library_s_on_the_bundled_model(model, result):
 
     options = {"segmentation_fn": choose_segmentation("quickshift", 0), "num_samples": 60}
     runs = [
-        stock_lime(result["picture"].array, lambda v: predict(torch.from_numpy(v)).numpy(), seed=seed, **options)
+        stock_lime(result["image"].array, lambda v: predict(torch.from_numpy(v)).numpy(), seed=seed, **options)
         for seed in (0, 1)
     ]
     label = result["explained"].index
@@ -80,19 +80,19 @@ def test_a_class_outside_the_top_gets_weights_too(model):
 
 
 def plain_model(last=None):
-    """The colour of the picture decides."""
+    """The colour of the image decides."""
     body = [nn.Conv2d(3, 4, 3, bias=False), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)]
     torch.manual_seed(0)
     module = nn.Sequential(*body, *([last] if last else []))
     return Classifier("toy", module, fixed_size_preprocessing(32, (0.5,) * 3, (0.5,) * 3), ("a", "b", "c"))
 
 
-def plain_picture():
+def plain_image():
     return ImageSet("plain", (LabelledImage("grey", np.full((32, 32, 3), 90, np.uint8), "0" * 64),))
 
 
-def test_a_picture_of_one_colour_says_that_nothing_is_told_apart():
-    (result,) = evaluate("lime", model=plain_model(), images=plain_picture(), num_samples=20, seeds=2)
+def test_an_image_of_one_colour_says_that_nothing_is_told_apart():
+    (result,) = evaluate("lime", model=plain_model(), images=plain_image(), num_samples=20, seeds=2)
     assert result["lime"].degenerate == "all zero"
     assert np.abs(result["weights"].values).max() < 1e-9
     if result["segments"].count == 1:
@@ -116,7 +116,7 @@ def test_fewer_samples_than_superpixels_are_explained_and_warned_of(model):
 
 def test_a_model_that_returns_probabilities_is_refused_with_a_word_about_softmax():
     with pytest.raises(ModelMisbehaves, match="Take the softmax off"):
-        evaluate("lime", model=plain_model(nn.Softmax(dim=1)), images=plain_picture(), num_samples=20)
+        evaluate("lime", model=plain_model(nn.Softmax(dim=1)), images=plain_image(), num_samples=20)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_the_setting_of_a_search_is_used(model, tmp_path):
     file = tmp_path / "best.json"
     file.write_text(json.dumps(overall["best"].content))
     (result,) = evaluate("lime", model=model, images="scenes:1", device="cpu", seeds=1, setting=str(file))
-    chosen = overall["best"].content["pictures"]["scenes/scene-00"]
+    chosen = overall["best"].content["images"]["scenes/scene-00"]
     assert result.case.params["segmentation"]["name"] == chosen["segmentation"]
     assert result.case.params["num_samples"] == chosen["num_samples"]
 
@@ -167,7 +167,7 @@ def test_tables_of_a_search_say_what_is_tied(model):
     assert set(frame["features"]) == {7, int(frame["superpixels"].max())}
     winners = one["winners"].frame
     assert (winners["tied_settings"] >= 3).all()
-    assert overall.case.input == "scenes (1 picture)"
+    assert overall.case.input == "scenes (1 image)"
     objectives = overall["objectives"].frame.set_index("objective")
     assert objectives.loc["iou_mask", "agrees_with_mask"] == pytest.approx(1.0) or pd.isna(
         objectives.loc["iou_mask", "agrees_with_mask"]
@@ -182,7 +182,7 @@ def test_bad_searches_are_refused(model, wrong):
 
 def test_without_masks_no_setting_wins_by_them():
     grid = {"segmentation": "slic", "num_samples": [10, 20]}
-    _, overall = evaluate("lime_search", model=plain_model(), images=plain_picture(), grid=grid)
+    _, overall = evaluate("lime_search", model=plain_model(), images=plain_image(), grid=grid)
     frame = overall["objectives"].frame.set_index("objective")
     assert frame.loc["iou_mask", "best_overall"] is None
     assert frame.loc["r2", "best_overall"] is not None

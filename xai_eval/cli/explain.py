@@ -27,7 +27,7 @@ def explain_drift(options: argparse.Namespace, goldens: Goldens) -> list[str]:
 
     Raises:
         UsageError: no such case, no golden for it, or it cannot be computed as it was asked for.
-        InputUnavailable: its model or picture is missing.
+        InputUnavailable: its model or image is missing.
         ModelMisbehaves: its model raises, or returns what cannot be explained.
     """
     from xai_eval.run.restore import compute_again

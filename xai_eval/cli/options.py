@@ -67,7 +67,7 @@ def _add_measuring(command: Any) -> None:
 def _add_explain(commands: Any) -> None:
     text = "compute a drifted case again with one factor put back at a time, and say which carries the drift"
     command = _command(commands, "explain-drift", text)
-    command.add_argument("case", metavar="CASE", help="case key, or the name of a picture")
+    command.add_argument("case", metavar="CASE", help="case key, or the name of an image")
     command.add_argument("--old-model", metavar="SPEC", help="the golden's model, where its name does not lead to it")
     _add_inputs(command, device=None)
     _add_results(command, "--results")
@@ -121,13 +121,13 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
         "metavar": "METHOD",
         "help": "gradcam scorecam ablationcam (default), or others of pytorch-grad-cam",
     },
-    "num_samples": {"metavar": "N", "type": int, "help": "lime: perturbed pictures a seed (default: 1000)"},
+    "num_samples": {"metavar": "N", "type": int, "help": "lime: perturbed images a seed (default: 1000)"},
     "top_labels": {"metavar": "N", "type": int, "help": "lime: classes that get weights (default: 5)"},
     "num_features": {"metavar": "N", "type": int, "help": "lime: most superpixels with a weight (default: 100000)"},
     "batch_size": {
         "metavar": "N",
         "type": int,
-        "help": "pictures that the model gets at once (default: lime 10, dissection 32)",
+        "help": "images that the model gets at once (default: lime 10, dissection 32)",
     },
     "segmentation": {"metavar": "NAME", "help": "quickshift (default), slic, felzenszwalb, or none for lime's own"},
     "segmentation_parameters": {
@@ -146,7 +146,7 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
     },
     "objective": {"metavar": "NAME", "help": "lime_search: what chooses the best setting"},
     "policy": {"metavar": "NAME", "help": "comparison: equal_area (default), half or otsu"},
-    "area": {"metavar": "SHARE", "type": float, "help": "comparison: share of the picture for equal_area"},
+    "area": {"metavar": "SHARE", "type": float, "help": "comparison: share of the image for equal_area"},
     "against": {"metavar": "SPEC", "help": "dissection: a second model to compare with, or none"},
     "layers": {"nargs": "+", "metavar": "NAME", "help": "dissection: layers (default: layer2 layer3 layer4)"},
     "concepts": {"metavar": "FILE", "help": "dissection: words that CLIP may choose from, one a line"},
@@ -157,8 +157,8 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
         "type": int,
         "help": "dissection: top images of a unit that are looked at (default: 100)",
     },
-    "probe_size": {"metavar": "N", "type": int, "help": "dissection: so many pictures of the probe set, at random"},
-    "picture": {"metavar": "NAME", "help": "dissection: picture to interpret by its most active units"},
+    "probe_size": {"metavar": "N", "type": int, "help": "dissection: so many images of the probe set, at random"},
+    "interpret": {"metavar": "NAME", "help": "dissection: image to interpret by its most active units"},
     "shuffles": {"metavar": "R", "type": int, "help": "dissection: shuffled label maps that tell chance (default: 5)"},
     "engine": {"metavar": "NAME", "help": "dissection: local (default) or ray, on a cluster"},
     "seed": {"metavar": "N", "type": int, "help": "seed of whatever draws random numbers (default: 0)"},
@@ -178,7 +178,7 @@ def _add_judging(commands: Any) -> None:
 
 def _add_changing(commands: Any) -> None:
     command = _command(commands, "accept", "make results the goldens of their cases, with a reason")
-    command.add_argument("case", nargs="*", metavar="CASE", help="case key, or the name of a picture")
+    command.add_argument("case", nargs="*", metavar="CASE", help="case key, or the name of an image")
     command.add_argument("--all", action="store_true", help="accept every result of the run")
     command.add_argument("--reason", required=True, metavar="TEXT", help="why this is right; kept beside the golden")
     command.add_argument("--bulk", action="store_true", help="change more than 20 goldens at once")
@@ -188,7 +188,7 @@ def _add_changing(commands: Any) -> None:
         _add_results(each, "--results")
         _add_golden(each)
     log = _command(commands, "log", "show what was accepted for a case: when, by whom, why, over which verdict")
-    log.add_argument("case", metavar="CASE", help="case key, or the name of a picture")
+    log.add_argument("case", metavar="CASE", help="case key, or the name of an image")
     _add_golden(log)
 
 

@@ -16,7 +16,7 @@ from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.metrics import r2_score
 
 from xai_eval.explainers.lime.lime import LimeSettings, Neighbourhood, explain, fit
-from xai_eval.explainers.lime.perturbation import PerturbedPictures
+from xai_eval.explainers.lime.perturbation import PerturbedImages
 from xai_eval.explainers.lime.segmentation import Cut, choose_segmentation, numbered
 from xai_eval.metrics.superpixels import pooled
 
@@ -37,15 +37,15 @@ PRIOR_ALPHA = 30.0
 
 @dataclass(frozen=True, eq=False)
 class Parents:
-    """What a hybrid is made of, all of one class of one picture.
+    """What a hybrid is made of, all of one class of one image.
 
     Attributes:
-        pixels: the picture that the model sees, (H, W, 3).
+        pixels: the image that the model sees, (H, W, 3).
         cam: Grad-CAM's map in [0, 1], (H, W).
         neighbourhood: what lime fitted its surrogate to.
         weights: of lime's surrogate, (F,).
         label: index of the explained class.
-        pictures: predicts further perturbations.
+        images: predicts further perturbations.
         settings: of lime.
         seed: of lime's samples.
     """
@@ -55,7 +55,7 @@ class Parents:
     neighbourhood: Neighbourhood
     weights: NDArray[np.float64]
     label: int
-    pictures: PerturbedPictures
+    images: PerturbedImages
     settings: LimeSettings
     seed: int
 
@@ -154,7 +154,7 @@ class _Fixed:
 def _explained(parents: Parents, cut: Cut) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Run lime once more, on other superpixels: weights (F,) and segments (H, W)."""
     (found,) = explain(
-        parents.pixels, parents.pictures, cut, parents.settings, labels=[parents.label], seeds=[parents.seed]
+        parents.pixels, parents.images, cut, parents.settings, labels=[parents.label], seeds=[parents.seed]
     )
     return found.surrogates[parents.label].weights, found.neighbourhood.segments
 

@@ -42,7 +42,7 @@ def accept(
         UsageError: under CI, without a reason, without cases, for an unknown case or one whose result cannot be read,
             of an incomplete run, all of a damaged one, or more than `MANY` without `bulk`.
     """
-    refuse_under_ci("accepting is refused where CI is set: a person accepts, after looking at the pictures.")
+    refuse_under_ci("accepting is refused where CI is set: a person accepts, after looking at the images.")
     if not reason.strip():
         raise UsageError('accepting needs a reason: --reason "why the new explanation is right".')
     if everything == bool(keys):

@@ -77,7 +77,7 @@ def factors(obtained: Result, golden: Result) -> tuple[Factor, ...]:
 
 
 def fixed_changes(obtained: Result, golden: Result) -> tuple[Change, ...]:
-    """What changed and cannot be put back in this process: library versions, and the picture itself."""
+    """What changed and cannot be put back in this process: library versions, and the image itself."""
     was, now = golden.provenance, obtained.provenance
     names = {*was.versions, *now.versions, "image", "probe"}
     return tuple(change for change in provenance_changes(now, was) if change.what in names)

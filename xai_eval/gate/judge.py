@@ -28,7 +28,7 @@ class Listener(Protocol):
 def judge(obtained: Result, golden: Result) -> Verdict:
     """Compare what a run obtained with its golden.
 
-    The experiment comes first: other parameters, or another picture, and the two cannot be compared. Then every
+    The experiment comes first: other parameters, or another image, and the two cannot be compared. Then every
     field is compared by its kind, with the tolerance that stands beside the task *now*.
     """
     reason = _another_experiment(obtained, golden)
@@ -89,7 +89,7 @@ def judge_all(
         Verdict(
             g.case,
             State.UNUSED,
-            reason="a golden of this run's models and pictures, but the run did not obtain it.",
+            reason="a golden of this run's models and images, but the run did not obtain it.",
         )
         for k, g in goldens.items()
         if k not in used and k not in errors and set_name(g.case) not in selections and scope_of(g.case) in measured
@@ -128,7 +128,7 @@ def _another_experiment(obtained: Result, golden: Result) -> str:
         and pixels_now
         and pixels_was.digest != pixels_now.digest
     ):
-        return "the picture's bytes and pixels are not those of the golden, so there is nothing to compare."
+        return "the image's bytes and pixels are not those of the golden, so there is nothing to compare."
     return ""
 
 

@@ -13,8 +13,8 @@ Scope = tuple[str, str, str]
 
 
 def set_name(case: Case) -> str:
-    """Return the image set of a case, of one that sums up a whole set too: `scenes` for `scenes (4 pictures)`."""
-    return case.input_set if "/" in case.input else re.sub(r" \(\d+ pictures?\)$", "", case.input)
+    """Return the image set of a case, of one that sums up a whole set too: `scenes` for `scenes (4 images)`."""
+    return case.input_set if "/" in case.input else re.sub(r" \(\d+ images?\)$", "", case.input)
 
 
 def pair_cases(obtained: Sequence[Case], goldens: Sequence[Case]) -> dict[str, str | None]:

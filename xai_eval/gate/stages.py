@@ -33,9 +33,9 @@ class Step:
 
 # Of several steps that may make a stage the first counts of which all is recorded, or else the last.
 STEPS = (
-    Step("image bytes", "the file of the picture", given="nothing comes before it"),
+    Step("image bytes", "the file of the image", given="nothing comes before it"),
     Step("decoded pixels", "decoding", ("image bytes",)),
-    Step("input tensor", "preprocessing", ("probe set", "probe pictures")),
+    Step("input tensor", "preprocessing", ("probe set", "probe images")),
     Step("input tensor", "preprocessing", ("image bytes", "decoded pixels")),
     Step("view", "preprocessing", ("image bytes", "decoded pixels")),
     Step("object mask", "preprocessing of the object's mask", ("decoded pixels", "view")),
@@ -53,15 +53,15 @@ STEPS = (
     Step("final map .*", "explainer or post-processing", ("model state", "layer activations", "target")),
     Step("segments(?: .*)?", "segmentation", ("view",)),
     Step("samples", "sampling", ("segments",)),
-    Step("perturbed predictions(?: .*)?", "prediction of perturbed pictures", ("segments", "samples", "model state")),
+    Step("perturbed predictions(?: .*)?", "prediction of perturbed images", ("segments", "samples", "model state")),
     Step("weights(?: of other classes)?", "fit of the surrogate", ("samples", "perturbed predictions")),
     Step("surrogates", "fit of the surrogate", ("samples", "perturbed predictions")),
     Step("probe set", "choice of the probe set", given="nothing comes before it"),
-    Step("probe pictures", "reading and decoding of the pictures", ("probe set",)),
+    Step("probe images", "reading and decoding of the images", ("probe set",)),
     Step("label maps", "reading and preprocessing of the pixel labels", ("probe set",)),
     Step("concepts", "choice of the concepts", ("probe set",)),
     Step("word embeddings", "CLIP embeddings of the words", ("concepts", "model state of CLIP")),
-    Step("embeddings", "CLIP embeddings of the pictures", ("probe pictures", "model state of CLIP")),
+    Step("embeddings", "CLIP embeddings of the images", ("probe images", "model state of CLIP")),
     Step(
         "(?!layer activations).* activations",
         "forward pass of the model, pooled over places",
@@ -86,7 +86,7 @@ class Responsible:
     Attributes:
         step: in words, such as 'preprocessing'.
         held: the stages that it begins with and that are the same.
-        other: those that are not, such as the bytes of a picture that was compressed anew.
+        other: those that are not, such as the bytes of an image that was compressed anew.
         unknown: those that nothing is recorded of.
         given: what it begins with instead, in words.
     """
@@ -148,7 +148,7 @@ OF_MEASURES = 1e-6
 OFF_CPU = 2e-2
 
 MEASURES = "measures"
-# Nothing but a change of the picture, of the model or of code moves these at all.
+# Nothing but a change of the image, of the model or of code moves these at all.
 _EXACT = (
     "decoded pixels",
     "object mask",
@@ -207,7 +207,7 @@ def first_moved_stage(obtained: Result, golden: Result) -> StageShift | None:
 
 
 def moved_input(obtained: Result, golden: Result) -> StageShift | None:
-    """Return the first stage that moved, the bytes of the picture among them: for cases that cannot be compared."""
+    """Return the first stage that moved, the bytes of the image among them: for cases that cannot be compared."""
     return _explained(next((shift for shift, _ in _moved(obtained, golden)), None), obtained, golden)
 
 
@@ -215,7 +215,7 @@ def stage_findings(obtained: Result, golden: Result) -> tuple[Finding, ...]:
     """Report the first stage that moved by more than anything harmless moves it.
 
     Fields have tolerances for what a reader would not notice. A stage in front of them that moved is a change of what
-    is measured, and on other pictures it may well show.
+    is measured, and on other images it may well show.
     """
     for shift, limit in _moved(obtained, golden):
         most = _alarm(shift.name, limit, obtained, golden)

@@ -1,4 +1,4 @@
-"""Confidence intervals of means over few pictures."""
+"""Confidence intervals of means over few images."""
 
 from __future__ import annotations
 

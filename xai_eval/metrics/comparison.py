@@ -30,7 +30,7 @@ class MaskPolicy:
         name: `equal_area` takes the superpixels with the largest weights that come nearest to `area`, and as many of
             the hottest pixels; `half` takes what is above 0.5 in a map scaled to [0, 1]; `otsu` what is above the
             threshold of Otsu 1979.
-        area: share of the picture, for `equal_area`.
+        area: share of the image, for `equal_area`.
     """
 
     name: str = EQUAL_AREA
@@ -92,7 +92,7 @@ def compare(cam: CamExplanation, lime: LimeWeights, policy: MaskPolicy) -> Compa
     """Compare Grad-CAM with LIME.
 
     Raises:
-        UsageError: they explain different classes, or pictures of different sizes: their overlap would be read as
+        UsageError: they explain different classes, or images of different sizes: their overlap would be read as
             agreement of methods, and is none.
     """
     if cam.label != lime.label:
@@ -103,7 +103,7 @@ def compare(cam: CamExplanation, lime: LimeWeights, policy: MaskPolicy) -> Compa
     if cam.saliency.shape != lime.segments.shape:
         raise UsageError(
             f"Grad-CAM's map is {cam.saliency.shape} and LIME's superpixels are {lime.segments.shape}; expected one "
-            "shape. Explain the same view of the picture with both."
+            "shape. Explain the same view of the image with both."
         )
     cam_mask, lime_mask = masks(cam, lime, policy)
     return Comparison(

@@ -45,9 +45,9 @@ class Faithfulness:
 def faithfulness(
     saliency: NDArray[np.floating[Any]], pixels: Pixels, predict: Predict, label: int, steps: int = STEPS
 ) -> Faithfulness:
-    """Measure a map (h, w) of the class `label` on the picture (h, w, 3) that the model sees.
+    """Measure a map (h, w) of the class `label` on the image (h, w, 3) that the model sees.
 
-    What is deleted shows the picture's mean colour; what is not yet inserted shows the picture blurred, so that no
+    What is deleted shows the image's mean colour; what is not yet inserted shows the image blurred, so that no
     sharp edges invite the model to see something else. Ties, as on superpixels, are taken in reading order.
 
     Args:
@@ -64,8 +64,8 @@ def faithfulness(
     rank[order] = np.arange(order.size)
     taken = np.rint(np.linspace(0, order.size, steps + 1)).astype(np.int64)
     hot = torch.from_numpy(rank.reshape(saliency.shape)[None] < taken[:, None, None])[..., None]
-    picture, plain, blurred = map(torch.from_numpy, (pixels.copy(), _mean_colour(pixels), _blurred(pixels)))
-    views = torch.cat([torch.where(hot, plain, picture), torch.where(hot, picture, blurred)])
+    image, plain, blurred = map(torch.from_numpy, (pixels.copy(), _mean_colour(pixels), _blurred(pixels)))
+    views = torch.cat([torch.where(hot, plain, image), torch.where(hot, image, blurred)])
     parts = [predict(part)[:, label].cpu().numpy() for part in torch.split(views, _BATCH)]
     curve = np.concatenate(parts).astype(np.float64)
     return Faithfulness(curve[: steps + 1], curve[steps + 1 :])

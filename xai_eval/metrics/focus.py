@@ -73,4 +73,4 @@ def _place(mask: BoolMask) -> str:
     centre, parts = centre_of_mass(mask), blobs(mask)
     assert centre is not None
     middle = f"centre {centre.across:.0%} from the left, {centre.down:.0%} from the top"
-    return f"{middle}; {mask.mean():.0%} of the picture in {parts} {'blob' if parts == 1 else 'blobs'}"
+    return f"{middle}; {mask.mean():.0%} of the image in {parts} {'blob' if parts == 1 else 'blobs'}"

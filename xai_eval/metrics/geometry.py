@@ -1,4 +1,4 @@
-"""Where on the picture a map or a mask lies."""
+"""Where on the image a map or a mask lies."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from xai_eval.metrics.localisation import BoolMask, Map
 
 @dataclass(frozen=True)
 class Place:
-    """A point as shares of the picture: 0 is top or left, 1 bottom or right."""
+    """A point as shares of the image: 0 is top or left, 1 bottom or right."""
 
     down: float
     across: float
@@ -32,7 +32,7 @@ def centre_of_mass(saliency: Map | BoolMask) -> Place | None:
 
 
 def centre_distance(first: Map | BoolMask, second: Map | BoolMask) -> float:
-    """Distance of two centres of mass as a share of the picture's diagonal, in [0, 1]; NaN where one has none."""
+    """Distance of two centres of mass as a share of the image's diagonal, in [0, 1]; NaN where one has none."""
     places = centre_of_mass(first), centre_of_mass(second)
     if places[0] is None or places[1] is None:
         return float("nan")

@@ -36,7 +36,7 @@ def pointing_hit(saliency: Map, mask: BoolMask, margin: tuple[int, int] = (0, 0)
 
 
 def half_cell(layer_shape: tuple[int, int], shape: tuple[int, int]) -> tuple[int, int]:
-    """Half a cell of a layer's map (h, w) in pixels of the picture (H, W): where in its hottest cell a map peaks is
+    """Half a cell of a layer's map (h, w) in pixels of the image (H, W): where in its hottest cell a map peaks is
     a matter of interpolation. 16 pixels for maps of 7 x 7 over 224 x 224.
     """
     return round(shape[0] / layer_shape[0] / 2), round(shape[1] / layer_shape[1] / 2)

@@ -1,4 +1,4 @@
-"""Does one method beat another on the same pictures?"""
+"""Does one method beat another on the same images?"""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ SIGNIFICANT = 0.05
 
 @dataclass(frozen=True)
 class PairedTest:
-    """Differences of two methods over pictures.
+    """Differences of two methods over images.
 
     Attributes:
         mean: mean difference.
         low: lower end of its 95 % bootstrap interval.
         high: upper end.
-        p: of Wilcoxon's signed-rank test, two-sided; 1 where no difference is anything but 0, NaN without pictures.
-        wins: pictures with a difference above 0.
-        losses: pictures with one below 0.
+        p: of Wilcoxon's signed-rank test, two-sided; 1 where no difference is anything but 0, NaN without images.
+        wins: images with a difference above 0.
+        losses: images with one below 0.
     """
 
     mean: float
@@ -40,7 +40,7 @@ class PairedTest:
 
 
 def paired_test(first: Sequence[float], second: Sequence[float]) -> PairedTest:
-    """Test the differences first - second; pictures on which either is NaN are left out.
+    """Test the differences first - second; images on which either is NaN are left out.
 
     Wilcoxon 1945, by scipy.
     """

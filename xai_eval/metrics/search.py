@@ -45,7 +45,7 @@ def winners(values: NDArray[np.float64], objective: Objective) -> NDArray[np.int
 
 
 def mean_ranks(values: NDArray[np.float64], objective: Objective) -> NDArray[np.float64]:
-    """Average the ranks of S settings over P pictures, (P, S) to (S,); 1 is best, ties share, NaN ranks last."""
+    """Average the ranks of S settings over P images, (P, S) to (S,); 1 is best, ties share, NaN ranks last."""
     from scipy.stats import rankdata
 
     good = np.where(np.isnan(values), -np.inf, np.round(values * objective.sign / TIE))

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from xai_eval.metrics.superpixels import ROUNDING
 from xai_eval.result.fields import SeedTolerance
 
-# Chance may make two runs of an unchanged explainer differ, in any class or superpixel, once in so many pictures.
-PICTURES_AN_ALARM = 1000
+# Chance may make two runs of an unchanged explainer differ, in any class or superpixel, once in so many images.
+IMAGES_AN_ALARM = 1000
 
 
 _DRAWN_RUNS = 5000
@@ -34,7 +34,7 @@ def seed_tolerance(floor: float, seeds: int, classes: int, superpixels: int) -> 
 
     if seeds == 1:
         return SeedTolerance(floor, seeds, errors=0.0, ratio=math.inf)
-    share = 0.5 / PICTURES_AN_ALARM
+    share = 0.5 / IMAGES_AN_ALARM
     freedom = superpixels * (seeds - 1)
     errors = float(t.isf(share / (2 * classes * superpixels), 2 * freedom))
     ratio = float(f.isf(share / (2 * classes), freedom, freedom)) ** 0.5
@@ -61,7 +61,7 @@ def least_overlap(
     areas = np.bincount(segments.reshape(-1), minlength=len(mean))
     union = (first | second) @ areas
     overlaps = np.where(union > 0, (first & second) @ areas / np.maximum(union, 1), 1.0)
-    return float(np.quantile(overlaps, 1 / PICTURES_AN_ALARM, method="lower"))
+    return float(np.quantile(overlaps, 1 / IMAGES_AN_ALARM, method="lower"))
 
 
 def _best(weights: NDArray[np.float64], count: int) -> NDArray[np.bool_]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 Labels = NDArray[np.integer[Any]]
 Values = NDArray[np.floating[Any]]
 
-# Of probabilities in single precision. On a picture of one colour nothing but it is left, and scaled to 1 it would look
+# Of probabilities in single precision. On an image of one colour nothing but it is left, and scaled to 1 it would look
 # like an explanation.
 ROUNDING = 1e-7
 
@@ -42,7 +42,7 @@ def mask_of(superpixels: NDArray[np.integer[Any]], segments: Labels) -> NDArray[
 
 
 def mask_of_area(weights: Values, segments: Labels, share: float) -> NDArray[np.bool_]:
-    """Return the best superpixels that come nearest to `share` (0 to 1) of the picture, at least one.
+    """Return the best superpixels that come nearest to `share` (0 to 1) of the image, at least one.
 
     Only superpixels with a weight above 0 count, so the mask is smaller where those do not cover the share, and empty
     where there are none.

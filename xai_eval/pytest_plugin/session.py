@@ -97,7 +97,7 @@ class GoldenSession:
     def _advice(self, verdict: Verdict) -> list[str]:
         """What to do about a case that failed, as commands."""
         asked = verdict.case.key, self.report, self.goldens.folder
-        # pytest has no record of the model and the pictures that a test gave to `evaluate`.
+        # pytest has no record of the model and the images that a test gave to `evaluate`.
         explain = (
             [f"what carries it, asked for as in the test: {explain_command(*asked, asked=False)}"]
             if verdict.state is State.DRIFT

@@ -11,12 +11,12 @@ from typing import TypeVar
 
 from xai_eval.gate.pairing import pair_cases
 from xai_eval.gate.verdict import State, Verdict
-from xai_eval.result.fields import Field, Heatmap, Label, Mask, Picture, Segments, Table
+from xai_eval.result.fields import Field, Heatmap, InputImage, Label, Mask, Segments, Table
 from xai_eval.result.result import Result
 
 # The label that warns, in a sentence, that the explained class is not the one that was meant.
 AUDIT = "audit"
-# The mask of the object that a picture is meant to show.
+# The mask of the object that an image is meant to show.
 OBJECT = "mask"
 _Kind = TypeVar("_Kind", bound=Field)
 
@@ -51,15 +51,15 @@ class ReportCase:
         return re.sub(r"\.\w{1,5}$", "", self.verdict.case.input.split("/", 1)[-1])
 
     @functools.cached_property
-    def picture(self) -> Picture | None:
-        """The picture as the model saw it."""
-        return next(iter(self.fields(Picture).values()), None)
+    def view(self) -> InputImage | None:
+        """The image as the model saw it."""
+        return next(iter(self.fields(InputImage).values()), None)
 
     @functools.cached_property
     def mask(self) -> Mask | None:
-        """The object's mask, where one is known and lies over the picture; other masks are what maps point at."""
+        """The object's mask, where one is known and lies over the image; other masks are what maps point at."""
         mask = self.fields(Mask).get(OBJECT)
-        fits = mask is not None and self.picture is not None and mask.array.shape == self.picture.array.shape[:2]
+        fits = mask is not None and self.view is not None and mask.array.shape == self.view.array.shape[:2]
         return mask if fits else None
 
     @property
@@ -79,10 +79,10 @@ class ReportCase:
 
     @functools.cached_property
     def maps(self) -> Mapping[str, Heatmap]:
-        """Heatmaps that lie over the picture pixel by pixel."""
-        if self.picture is None:
+        """Heatmaps that lie over the image pixel by pixel."""
+        if self.view is None:
             return {}
-        shape = self.picture.array.shape[:2]
+        shape = self.view.array.shape[:2]
         return {name: each for name, each in self.fields(Heatmap).items() if each.array.shape == shape}
 
     @functools.cached_property
@@ -97,7 +97,7 @@ class ReportCase:
         return {name: pair for name, pair in pairs.items() if pair[0].kind == pair[1].kind and _is_drawn(pair[0])}
 
     def unread(self) -> ReportCase:
-        """The same case without the pictures and maps that were read for it: whoever goes over many lets them go."""
+        """The same case without the images and maps that were read for it: whoever goes over many lets them go."""
         return dataclasses.replace(self)
 
     def fields(self, kind: type[_Kind]) -> dict[str, _Kind]:

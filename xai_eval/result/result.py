@@ -39,7 +39,7 @@ class Case:
     Attributes:
         task: name of the evaluation function.
         model: model spec, without any path of a machine.
-        input: `<set>/<name>` of the picture or probe set.
+        input: `<set>/<name>` of the image or probe set.
         params: JSON values; whatever changes the question.
     """
 
@@ -105,7 +105,7 @@ class Result:
     Attributes:
         case: the question.
         fields: the answers by name.
-        stages: fingerprints along the chain from picture to map, in order.
+        stages: fingerprints along the chain from image to map, in order.
         provenance: how it was computed.
     """
 
@@ -126,7 +126,7 @@ class Result:
         return str(sign(self._document(pack_arrays(self._arrays())))["digest"])
 
     def condensed(self) -> Result:
-        """Return what a golden keeps: no pictures, maps on a coarse grid."""
+        """Return what a golden keeps: no images, maps on a coarse grid."""
         kept = {name: each.condensed() for name, each in self.fields.items()}
         fields = {name: each for name, each in kept.items() if each is not None}
         return Result(self.case, fields, self.stages, self.provenance)

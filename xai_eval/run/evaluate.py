@@ -70,12 +70,12 @@ def evaluate(
         **params: parameters of the task.
 
     Returns:
-        One Result a picture, and one for the whole set from tasks that sum up; from `dissection`, one a model and one
+        One Result an image, and one for the whole set from tasks that sum up; from `dissection`, one a model and one
         that compares them.
 
     Raises:
         UsageError: an unknown name of any kind, or a parameter out of range.
-        InputUnavailable: a model or picture is missing or unreadable.
+        InputUnavailable: a model or image is missing or unreadable.
         ModelMisbehaves: the model raises, or returns what cannot be explained.
     """
     with _modes_kept(model):
@@ -110,11 +110,11 @@ def _spec(given: object) -> str | None:
 
 
 def load_inputs(task: Task, images: str | os.PathLike[str] | ImageSet | ProbeSet) -> ImageSet | ProbeSet:
-    """Load the pictures or the probe set of a task, given by name, by path or loaded already.
+    """Load the images or the probe set of a task, given by name, by path or loaded already.
 
     Raises:
         UsageError: the task takes the other kind.
-        InputUnavailable: there are no pictures, or they cannot be read.
+        InputUnavailable: there are no images, or they cannot be read.
     """
     from xai_eval.inputs.images.images import load_images
     from xai_eval.inputs.images.labelled import ImageSet
@@ -127,7 +127,7 @@ def load_inputs(task: Task, images: str | os.PathLike[str] | ImageSet | ProbeSet
     load: Callable[[Any], ImageSet | ProbeSet] = load_probe if task.probe else load_images
     loaded = images if isinstance(images, ImageSet | ProbeSet) else load(images)
     if not len(loaded):
-        raise InputUnavailable(f"{loaded.name} holds no pictures: nothing would be measured.")
+        raise InputUnavailable(f"{loaded.name} holds no images: nothing would be measured.")
     return loaded
 
 

@@ -26,7 +26,7 @@ class Asked:
     Attributes:
         task: name of the task.
         model: spec of the model; the task's default if None.
-        images: spec of the pictures; the task's default if None.
+        images: spec of the images; the task's default if None.
         device: `auto`, `cpu`, `cuda`, ...
         params: parameters of the task.
         old_model: spec of the golden's model, where its name alone does not lead to it.
@@ -51,7 +51,7 @@ def compute_again(asked: Asked, case: Case, golden: Result, restored: Collection
 
     Raises:
         UsageError: a factor cannot be put back here, or the case is not among what was asked for.
-        InputUnavailable: a model or picture is missing.
+        InputUnavailable: a model or image is missing.
         ModelMisbehaves: the model raises, or returns what cannot be explained.
     """
     task = find_task(asked.task)
@@ -114,14 +114,14 @@ def _classifier(asked: Asked, golden: Result, restored: Collection[str], task: T
 
 
 def _only(inputs: ImageSet | ProbeSet, case: Case) -> ImageSet | ProbeSet:
-    """The picture of a case alone, where the case is about one."""
+    """The image of a case alone, where the case is about one."""
     from xai_eval.inputs.images.labelled import ImageSet
 
     if not isinstance(inputs, ImageSet) or "/" not in case.input:
         return inputs
     images = tuple(image for image in inputs.images if f"{inputs.name}/{image.name}" == case.input)
     if not images:
-        raise UsageError(f"{case.input} is not among the pictures of {inputs.name}; name its image set with --images.")
+        raise UsageError(f"{case.input} is not among the images of {inputs.name}; name its image set with --images.")
     return dataclasses.replace(inputs, images=images, complete=False)
 
 

@@ -1,4 +1,4 @@
-"""The picture while it is being painted, and the sheet that remembers what each pixel shows."""
+"""The image while it is being painted, and the sheet that remembers what each pixel shows."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from xai_eval.scenes.concepts import CONCEPTS
 from xai_eval.scenes.polygons import Mask
 
+# Raised with every change that moves a byte of a scene: probe sets, checkpoints and goldens go by it.
+VERSION = 1
 SIZE = 96
 Colours = NDArray[np.float64]
 Window = tuple[slice, slice]

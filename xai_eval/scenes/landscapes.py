@@ -114,7 +114,7 @@ def _street(dice: Dice, horizon: float) -> list[Layer]:
 
 
 def _nearness(horizon: float) -> Field:
-    """0 at the horizon, 1 at the lower edge of the picture."""
+    """0 at the horizon, 1 at the lower edge of the image."""
     return np.asarray((_ROWS - horizon) / (SIZE - horizon))
 
 

@@ -1,4 +1,4 @@
-"""One procedural scene: picture, labels and the exact mask of everything in it."""
+"""One procedural scene: image, labels and the exact mask of everything in it."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def render(seed: int) -> Scene:
 
 
 def _lit(canvas: Canvas, dice: Dice) -> NDArray[np.uint8]:
-    """Light the finished picture: its tint, its brightness, a fall-off across it, and a camera's grain."""
+    """Light the finished image: its tint, its brightness, a fall-off across it, and a camera's grain."""
     brightness = dice.between(0.72, 1.12)
     tint = [brightness * dice.between(0.93, 1.07) for _ in range(3)]
     place = (np.arange(SIZE) + 0.5) / SIZE - 0.5

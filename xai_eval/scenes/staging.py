@@ -99,7 +99,7 @@ def _debris(dice: Dice, horizon: float) -> Placed:
 
 
 def _place(dice: Dice, thing: Thing, horizon: float) -> Placed:
-    """Choose a place wholly inside the picture; what stands has its foot below the horizon."""
+    """Choose a place wholly inside the image; what stands has its foot below the horizon."""
     height, width = thing.roles.shape
     left = dice.below(SIZE - width + 1)
     highest = max(0, int(horizon) + 3 - height) if thing.stands else 0

@@ -94,8 +94,8 @@ def resolve(name: str, cases: Mapping[str, Case]) -> str:
         return matches[0]
     if matches:
         raise UsageError(f"{name!r} names {len(matches)} cases: {', '.join(matches)}. Give the whole key.")
-    pictures = [case.input.split("/", 1)[-1] for case in cases.values()]
-    raise unknown_name("case", name, dict.fromkeys([*cases, *pictures]))
+    images = [case.input.split("/", 1)[-1] for case in cases.values()]
+    raise unknown_name("case", name, dict.fromkeys([*cases, *images]))
 
 
 def _names(case: Case) -> set[str]:

@@ -1,4 +1,4 @@
-"""Results whose arrays stay on disk: a thousand with pictures and full maps do not fit into a small memory at once."""
+"""Results whose arrays stay on disk: a thousand with images and full maps do not fit into a small memory at once."""
 
 from __future__ import annotations
 

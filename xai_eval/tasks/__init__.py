@@ -1,6 +1,6 @@
 """The registry of tasks: `@task`, the one extension point.
 
-A task is a function that takes a model, pictures and parameters, checks them, and returns an iterator over one Result
+A task is a function that takes a model, images and parameters, checks them, and returns an iterator over one Result
 a case. Importing this package imports no torch: task files import what computes inside the function.
 """
 
@@ -29,9 +29,9 @@ _TASKS: dict[str, Task] = {}
 class Task:
     """An evaluation function with its name and the inputs it runs on where none are named.
 
-    `whole_set` says that after one result a picture comes one more, which sums up the whole image set. `probe` says
+    `whole_set` says that after one result per image comes one more, which sums up the whole image set. `probe` says
     that the function takes a ProbeSet, of any size and read as it goes, in place of an ImageSet; its results are not
-    one a picture, so it returns `Results`, which know their number.
+    one per image, so it returns `Results`, which know their number.
     """
 
     name: str

@@ -50,14 +50,14 @@ def cams(
 
     Args:
         classifier: the model with its preprocessing and class names.
-        images: the pictures to explain.
+        images: the images to explain.
         methods: names of pytorch-grad-cam's methods.
         target: `predicted`, `intended`, or the index, name or WordNet id of a class.
         layer: name of the explained layer; the last convolutional block if None.
         seed: seed of methods that draw random numbers.
 
     Returns:
-        An iterator that explains as it goes: one Result a picture, with a map a method at the picture's and at the
+        An iterator that explains as it goes: one Result an image, with a map a method at the image's and at the
         layer's own resolution. Names are checked before it is returned.
 
     Raises:

@@ -50,7 +50,7 @@ METHOD_NAMES = (*_FAST, *(name for name, stock in _CLASSES.items() if hasattr(py
 
 @dataclass(frozen=True)
 class CamMaps:
-    """Maps of N pictures by one method.
+    """Maps of N images by one method.
 
     Attributes:
         raw: what the library's `get_cam_image` returns, before ReLU and scaling, (N, h, w) float32.
@@ -81,22 +81,22 @@ def check_methods(names: Sequence[str]) -> tuple[str, ...]:
 def explain(
     module: nn.Module, layer: nn.Module, images: Tensor, classes: Sequence[int], method: str, *, seed: int = 0
 ) -> CamMaps:
-    """Explain one class of each picture by one method of pytorch-grad-cam.
+    """Explain one class of each image by one method of pytorch-grad-cam.
 
-    Pictures are explained one by one, so that a map depends neither on the batch nor on the place in it. Only
+    Images are explained one by one, so that a map depends neither on the batch nor on the place in it. Only
     AblationCAM gets all at once: it subtracts scores taken at two batch sizes, and their rounding is part of its
     answer.
 
     Args:
         module: the model; it leaves as it came, whatever is raised.
         layer: the explained layer, one of its submodules, with an output (N, C, h, w).
-        images: prepared pictures, (N, 3, H, W), on the model's device.
-        classes: index of the explained class of each picture.
+        images: prepared images, (N, 3, H, W), on the model's device.
+        classes: index of the explained class of each image.
         method: one of `METHOD_NAMES`.
-        seed: for the methods that draw random numbers; the same for each picture.
+        seed: for the methods that draw random numbers; the same for each image.
 
     Raises:
-        UsageError: an unknown method, a foreign layer, or not one class a picture.
+        UsageError: an unknown method, a foreign layer, or not one class per image.
         ModelMisbehaves: the method needs gradients and none reaches the layer.
     """
     check_methods([method])
@@ -120,8 +120,8 @@ def _check_request(module: nn.Module, layer: nn.Module, images: Tensor, classes:
         )
     if images.dim() != 4 or len(images) == 0 or len(images) != len(classes):
         raise UsageError(
-            f"expected pictures (N, 3, H, W) with one class each, got {tuple(images.shape)} and "
-            f"{len(classes)} classes. Pass at least one picture, and as many classes as pictures."
+            f"expected images (N, 3, H, W) with one class each, got {tuple(images.shape)} and "
+            f"{len(classes)} classes. Pass at least one image, and as many classes as images."
         )
 
 

@@ -15,9 +15,9 @@ from xai_eval.explainers.dissection.netdissect import (
     SHARE,
     BestConcepts,
     LabelledMaps,
-    add_picture,
+    add_image,
     best_concepts,
-    other_pictures,
+    other_images,
 )
 from xai_eval.explainers.dissection.sweep import Sweep
 
@@ -28,7 +28,7 @@ class PixelLabels:
 
     Attributes:
         counts: pixels, from which `counts.iou()` is (J, L).
-        by_chance: the largest IoU of each unit when pictures have each other's label maps, (R, J).
+        by_chance: the largest IoU of each unit when images have each other's label maps, (R, J).
     """
 
     counts: Counts
@@ -46,7 +46,7 @@ def label_by_pixels(sweep: Sweep, layer: int, shuffles: int, seed: int) -> Pixel
     Args:
         sweep: the pass that saw them.
         layer: index into `Study.layers`.
-        shuffles: how often label maps change places over pictures, to see what chance gives.
+        shuffles: how often label maps change places over images, to see what chance gives.
         seed: of the shuffling.
 
     Raises:
@@ -56,15 +56,15 @@ def label_by_pixels(sweep: Sweep, layer: int, shuffles: int, seed: int) -> Pixel
     if top is None or not probe.concepts:
         return None
     count = len(sweep.whole.positions)
-    # One picture cannot have another one's labels.
+    # One image cannot have another one's labels.
     chances = shuffles if count > 1 else 0
-    orders = [np.arange(count), *(other_pictures(count, seed + each) for each in range(chances))]
+    orders = [np.arange(count), *(other_images(count, seed + each) for each in range(chances))]
     found, *chance = _count(sweep, layer, top.quantile(SHARE), orders)
     if not found.label.any():
         if sweep.study.clip is not None:
             return None
         raise InputUnavailable(
-            f"no pixel of the {count} pictures of {probe.name} is labelled: all of their label maps are void. Check "
+            f"no pixel of the {count} images of {probe.name} is labelled: all of their label maps are void. Check "
             "labels/ and classes.txt."
         )
     best = [each.iou().max(axis=1) for each in chance]
@@ -74,7 +74,7 @@ def label_by_pixels(sweep: Sweep, layer: int, shuffles: int, seed: int) -> Pixel
 def _count(
     sweep: Sweep, layer: int, thresholds: NDArray[np.float64], orders: Sequence[NDArray[np.int64]]
 ) -> list[Counts]:
-    """Count over all pictures, once for every order of their label maps."""
+    """Count over all images, once for every order of their label maps."""
     seen = sweep.seen(layer)
     vocabulary = ConceptIndex.of([each.category for each in sweep.study.probe.concepts])
     totals = [Counts.nothing(len(thresholds), vocabulary) for _ in orders]
@@ -82,17 +82,17 @@ def _count(
         for total, order in zip(totals, orders, strict=True):
             packed = seen[order[row]].labels
             if packed is not None:
-                add_picture(total, LabelledMaps(units, maps, packed.unpack()), thresholds)
+                add_image(total, LabelledMaps(units, maps, packed.unpack()), thresholds)
     return totals
 
 
 def _maps_of_all(
     sweep: Sweep, layer: int, thresholds: NDArray[np.float64]
 ) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.float32]]]:
-    """Go through all pictures: row, units that exceed their thresholds (n,), their maps (n, h, w)."""
+    """Go through all images: row, units that exceed their thresholds (n,), their maps (n, h, w)."""
     rest = set(sweep.rows.values())
     for part in sweep.maps(layer):
-        for position, units, maps in part.above(thresholds).by_picture():
+        for position, units, maps in part.above(thresholds).by_image():
             rest.remove(sweep.rows[position])
             yield sweep.rows[position], units, maps
     for row in sorted(rest):

@@ -1,4 +1,4 @@
-"""What a few pictures give here and now: so that shards of an earlier run are used only where they would come out
+"""What a few images give here and now: so that shards of an earlier run are used only where they would come out
 again. Weights, versions and names do not tell that somebody edited the code of a model.
 """
 
@@ -10,26 +10,26 @@ from xai_eval.explainers.dissection.shard import Shard, shard_document
 from xai_eval.explainers.dissection.study import Study
 from xai_eval.explainers.dissection.sweep import observe_shard
 
-_PICTURES = 2
+_IMAGES = 2
 
 
-def first_pictures(study: Study) -> Shard:
-    """Look at the first pictures that can be read, two if there are so many.
+def first_images(study: Study) -> Shard:
+    """Look at the first images that can be read, two if there are so many.
 
     Raises:
         ModelMisbehaves: a model cannot be run on them.
         UsageError: a layer gives nothing that can be dissected.
     """
-    count = _PICTURES
+    count = _IMAGES
     shard = observe_shard(study, range(min(count, len(study.probe))), ())
-    while len(shard.positions) < _PICTURES and count < len(study.probe):
+    while len(shard.positions) < _IMAGES and count < len(study.probe):
         count *= 2
         shard = observe_shard(study, range(min(count, len(study.probe))), ())
     return shard
 
 
 def digest_of(shard: Shard) -> str:
-    """SHA-256 over everything that pictures gave."""
+    """SHA-256 over everything that images gave."""
     arrays, meta = shard_document(shard)
     digest = hashlib.sha256(repr(meta).encode())
     for name, array in sorted(arrays.items()):

@@ -31,11 +31,11 @@ class ConceptIndex:
 
 @dataclass(frozen=True, eq=False)
 class Counts:
-    """Pixels of J units, L concepts and K categories over some pictures.
+    """Pixels of J units, L concepts and K categories over some images.
 
     Attributes:
         both: that a unit and a concept share, (J, L).
-        unit: of a unit in the pictures that show a category anywhere, (J, K).
+        unit: of a unit in the images that show a category anywhere, (J, K).
         label: of a concept, (L,).
         vocabulary: the concepts.
     """
@@ -47,13 +47,13 @@ class Counts:
 
     @classmethod
     def nothing(cls, units: int, vocabulary: ConceptIndex) -> Self:
-        """Counts of no picture, from which a sum begins."""
+        """Counts of no image, from which a sum begins."""
         concepts, categories = len(vocabulary.category_of), len(vocabulary.categories)
         both, unit = (np.zeros((units, n), dtype=np.int64) for n in (concepts, categories))
         return cls(both, unit, np.zeros(concepts, dtype=np.int64), vocabulary)
 
     def __add__(self, other: Counts) -> Counts:
-        """Counts of the pictures of both.
+        """Counts of the images of both.
 
         Raises:
             ValueError: they count other units, concepts or categories.
@@ -68,7 +68,7 @@ class Counts:
         return Counts(self.both + other.both, self.unit + other.unit, self.label + other.label, mine)
 
     def iou(self) -> NDArray[np.float64]:
-        """IoU of each unit with each concept, (J, L), over the pictures that show the concept's category."""
+        """IoU of each unit with each concept, (J, L), over the images that show the concept's category."""
         return intersection_over_union(self.both, self.unit[:, self.vocabulary.category_of], self.label)
 
 

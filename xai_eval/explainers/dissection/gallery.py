@@ -15,7 +15,7 @@ from xai_eval.explainers.dissection.seen import THUMBNAIL
 from xai_eval.explainers.dissection.sweep import Sweep
 
 _OUTLINE, _AROUND = (0, 255, 255), (0, 0, 0)
-_GAP = 2  # white pixels between two pictures
+_GAP = 2  # white pixels between two images
 Pixels = NDArray[np.uint8]
 
 
@@ -25,7 +25,7 @@ def strips(sweep: Sweep, layer: int, top: NDArray[np.int64]) -> Iterator[bytes]:
     Args:
         sweep: the pass that saw them.
         layer: index into `Study.layers`.
-        top: rows of the pictures, best first, (J, t).
+        top: rows of the images, best first, (J, t).
     """
     seen, active = sweep.seen(layer), _active(sweep, layer, top)
     for unit, rows in enumerate(top):
@@ -43,7 +43,7 @@ def _active(sweep: Sweep, layer: int, top: NDArray[np.int64]) -> dict[tuple[int,
     return {
         (int(unit), rows[position]): _enlarged(unit_map) > thresholds[unit]
         for part in sweep.maps(layer)
-        for position, units, maps in part.by_picture()
+        for position, units, maps in part.by_image()
         for unit, unit_map in zip(units, maps, strict=True)
         if (int(unit), rows[position]) in wanted
     }
@@ -54,7 +54,7 @@ def _enlarged(unit_map: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _outlined(pixels: Pixels, active: NDArray[np.bool_] | None) -> Pixels:
-    """A bright line within the border and a dark one around it, to show on any picture."""
+    """A bright line within the border and a dark one around it, to show on any image."""
     if active is None or not active.any():
         return pixels
     drawn = pixels.copy()

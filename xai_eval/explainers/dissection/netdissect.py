@@ -2,7 +2,7 @@
 
 Bau, Zhou, Khosla, Oliva and Torralba 2017. A unit's threshold is what 0.5 % of its activations over all positions of
 all images exceed (`TopValues.quantile`). Its maps are upsampled to the labels, and the pixels above the threshold are
-held against the labels of each concept, over the pictures that show the concept's category anywhere.
+held against the labels of each concept, over the images that show the concept's category anywhere.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ SHARE = 0.005
 
 @dataclass(frozen=True, eq=False)
 class LabelledMaps:
-    """One picture: what units saw in it, and what it shows.
+    """One image: what units saw in it, and what it shows.
 
     Attributes:
         units: which units, (n,); those that are left out are nowhere above their threshold.
         maps: their activations, (n, h, w).
-        labels: several maps of labels over the whole picture, (S, H, W): 0 for none, else 1 + index of the concept.
+        labels: several maps of labels over the whole image, (S, H, W): 0 for none, else 1 + index of the concept.
     """
 
     units: NDArray[np.int64]
@@ -59,13 +59,11 @@ class BestConcepts:
         return np.asarray(self.iou >= INTERPRETABLE)
 
 
-def count_pictures(
-    pictures: Iterable[LabelledMaps], thresholds: NDArray[np.float64], vocabulary: ConceptIndex
-) -> Counts:
-    """Count what units and concepts share over some pictures.
+def count_images(images: Iterable[LabelledMaps], thresholds: NDArray[np.float64], vocabulary: ConceptIndex) -> Counts:
+    """Count what units and concepts share over some images.
 
     Args:
-        pictures: are taken one at a time.
+        images: are taken one at a time.
         thresholds: of all J units, (J,).
         vocabulary: the concepts of the labels.
 
@@ -73,8 +71,8 @@ def count_pictures(
         UsageError: a label is not in the vocabulary.
     """
     total = Counts.nothing(len(thresholds), vocabulary)
-    for picture in pictures:
-        add_picture(total, picture, thresholds)
+    for image in images:
+        add_image(total, image, thresholds)
     return total
 
 
@@ -86,16 +84,16 @@ def best_concepts(iou: NDArray[np.float64], vocabulary: ConceptIndex) -> BestCon
     return BestConcepts(_best(iou, concepts), iou.max(axis=1), np.stack(by_category, axis=1))
 
 
-def other_pictures(count: int, seed: int) -> NDArray[np.int64]:
-    """Give each of `count` pictures another one, whose labels it is held against to see what chance gives, (count,).
+def other_images(count: int, seed: int) -> NDArray[np.int64]:
+    """Give each of `count` images another one, whose labels it is held against to see what chance gives, (count,).
 
-    All pictures lie on one random circle (Sattolo 1986), so that none keeps its own labels.
+    All images lie on one random circle (Sattolo 1986), so that none keeps its own labels.
 
     Raises:
-        UsageError: there is one picture only.
+        UsageError: there is one image only.
     """
     if count < 2:
-        raise UsageError(f"labels cannot be shuffled over {count} pictures; a baseline needs two at least.")
+        raise UsageError(f"labels cannot be shuffled over {count} images; a baseline needs two at least.")
     circle = np.random.default_rng(seed).permutation(count)
     others = np.empty(count, dtype=np.int64)
     others[circle] = np.roll(circle, 1)
@@ -112,27 +110,27 @@ def _single_precision(thresholds: NDArray[np.float64]) -> NDArray[np.float32]:
     return np.where(nearest > thresholds, np.nextafter(nearest, np.float32(-np.inf)), nearest)
 
 
-def add_picture(total: Counts, picture: LabelledMaps, thresholds: NDArray[np.float64]) -> None:
-    """Add one picture to counts, in place: tables of all units and concepts are too large to be made for each.
+def add_image(total: Counts, image: LabelledMaps, thresholds: NDArray[np.float64]) -> None:
+    """Add one image to counts, in place: tables of all units and concepts are too large to be made for each.
 
     Args:
         total: is changed.
-        picture: the picture.
+        image: the image.
         thresholds: of all J units, (J,).
 
     Raises:
         UsageError: a label is not in the vocabulary.
     """
     above = _single_precision(thresholds)
-    present = _present(picture.labels, len(total.vocabulary.category_of))
+    present = _present(image.labels, len(total.vocabulary.category_of))
     if not len(present):
         return
-    shown = _shown(picture.labels, present)
+    shown = _shown(image.labels, present)
     total.label[present] += shown.sum(axis=(0, 1), dtype=np.int64)
     # Between positions a map is never larger than on them.
-    strong = picture.maps.max(axis=(1, 2)) > above[picture.units]
-    units = picture.units[strong]
-    both, covered = _count_masks(picture.maps[strong], above[units], shown)
+    strong = image.maps.max(axis=(1, 2)) > above[image.units]
+    units = image.units[strong]
+    both, covered = _count_masks(image.maps[strong], above[units], shown)
     categories = np.unique(total.vocabulary.category_of[present])
     total.both[np.ix_(units, present)] += both
     total.unit[np.ix_(units, categories)] += covered[:, None]
@@ -163,7 +161,7 @@ def _count_masks(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Count pixels of masks that each concept shares, (n, l), and all of them, (n,).
 
-    Row after row of the picture, for the units that can be above their threshold there: a strong position seldom
+    Row after row of the image, for the units that can be above their threshold there: a strong position seldom
     reaches far.
 
     Args:

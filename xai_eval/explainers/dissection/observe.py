@@ -1,4 +1,4 @@
-"""One pass of a model over a batch: what every unit of the chosen layers does on every picture."""
+"""One pass of a model over a batch: what every unit of the chosen layers does on every image."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def layer_outputs(model: Dissected, batch: torch.Tensor) -> dict[str, torch.Tens
 
 
 def pooled(output: torch.Tensor) -> NDArray[np.float32]:
-    """One number a unit and picture, (n, J): the mean of its map, the class token of tokens, or the unit itself."""
+    """One number a unit and image, (n, J): the mean of its map, the class token of tokens, or the unit itself."""
     if output.dim() == _MAP:
         output = output.mean(dim=(2, 3))
     elif output.dim() == _TOKENS:
@@ -81,7 +81,7 @@ def _checked(classifier: Classifier, layer: str, kept: Mapping[str, Any], count:
     ):
         got = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
         raise UsageError(
-            f"layer {layer!r} of {classifier.name} returns {got} for {count} pictures; expected maps (n, units, h, w), "
+            f"layer {layer!r} of {classifier.name} returns {got} for {count} images; expected maps (n, units, h, w), "
             "vectors (n, units), or tokens (n, tokens, units) whose first is the class token. Choose other --layers."
         )
     if output.dim() == _MAP and output.shape[1] == output.shape[2] != output.shape[3]:

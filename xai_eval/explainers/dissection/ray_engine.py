@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from xai_eval.errors import InputUnavailable, UsageError, XaiEvalError, one_line
+from xai_eval.explainers.dissection.batches import Skipped
 from xai_eval.explainers.dissection.checkpoint import Checkpoints
-from xai_eval.explainers.dissection.pictures import Skipped
 from xai_eval.explainers.dissection.quantile import TopValues
 from xai_eval.explainers.dissection.shard import Shard
 from xai_eval.explainers.dissection.study import Study
@@ -56,7 +56,7 @@ class _Collected:
         self.tops: tuple[TopValues | None, ...] = ()
 
     def add(self, index: int, shard: Shard) -> None:
-        """Take a shard in; InputUnavailable if too many pictures cannot be read by now."""
+        """Take a shard in; InputUnavailable if too many images cannot be read by now."""
         self._skipped.extend(shard.skipped)
         check_readable(self._study, self._skipped)
         self.tops = merged_tops(self.tops, shard.tops)

@@ -1,4 +1,4 @@
-"""What is kept of a picture as a model sees it, for all pictures at once: a thumbnail, and its label maps packed."""
+"""What is kept of an image as a model sees it, for all images at once: a thumbnail, and its label maps packed."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class PackedLabels:
 
 @dataclass(frozen=True)
 class Trace:
-    """What remains of a picture and of the tensor that was made of it, to tell later whether either changed.
+    """What remains of an image and of the tensor that was made of it, to tell later whether either changed.
 
     Attributes:
         pixels: SHA-256 over the decoded pixels, 32 bytes.
@@ -50,7 +50,7 @@ class Trace:
 
     @classmethod
     def of(cls, pixels: NDArray[np.uint8], tensor: torch.Tensor) -> Trace:
-        """Take the trace of a picture, uint8 (h, w, 3), and of its tensor (3, H, W)."""
+        """Take the trace of an image, uint8 (h, w, 3), and of its tensor (3, H, W)."""
         values = tensor.detach().float().cpu()
         means = torch.nn.functional.adaptive_avg_pool2d(values, _GRID).flatten()
         deviations = values.flatten(1).std(dim=1)
@@ -69,8 +69,8 @@ class Trace:
 
 
 @dataclass(frozen=True, eq=False)
-class SeenPicture:
-    """A picture in a model's view.
+class SeenImage:
+    """An image in a model's view.
 
     Attributes:
         trace: of its pixels and of its tensor.
@@ -88,14 +88,14 @@ class SeenPicture:
         return np.asarray(Image.open(io.BytesIO(self.thumbnail)).convert("RGB"))
 
 
-def see(preprocess: Preprocessing, image: ProbeImage, picture: Image.Image, tensor: torch.Tensor) -> SeenPicture:
-    """Keep of a picture, drawn as `picture` and prepared as `tensor`, what is needed after its batch is gone."""
-    view = Image.fromarray(preprocess.view(picture)).resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BICUBIC)
+def see(preprocess: Preprocessing, image: ProbeImage, drawn: Image.Image, tensor: torch.Tensor) -> SeenImage:
+    """Keep of an image, drawn as `drawn` and prepared as `tensor`, what is needed after its batch is gone."""
+    view = Image.fromarray(preprocess.view(drawn)).resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BICUBIC)
     buffer = io.BytesIO()
     view.save(buffer, "jpeg", quality=90, subsampling=0)
-    labels = None if image.labels is None else seen_labels(preprocess, image.labels, (picture.height, picture.width))
+    labels = None if image.labels is None else seen_labels(preprocess, image.labels, (drawn.height, drawn.width))
     packed = None if labels is None else PackedLabels.pack(labels)
-    return SeenPicture(Trace.of(image.pixels, tensor), buffer.getvalue(), packed)
+    return SeenImage(Trace.of(image.pixels, tensor), buffer.getvalue(), packed)
 
 
 def seen_labels(preprocess: Preprocessing, labels: NDArray[np.int32], size: tuple[int, int]) -> NDArray[np.int32]:
@@ -103,8 +103,8 @@ def seen_labels(preprocess: Preprocessing, labels: NDArray[np.int32], size: tupl
 
     Args:
         preprocess: the model's preparation, which knows how to carry a mask.
-        labels: label maps at any resolution of the picture's aspect.
-        size: height and width of the picture.
+        labels: label maps at any resolution of the image's aspect.
+        size: height and width of the image.
     """
     view = preprocess.mask(np.ones(size, dtype=bool)).shape
     seen = np.zeros((len(labels), *view), dtype=np.int32)

@@ -12,18 +12,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from xai_eval.explainers.dissection.pictures import Skipped
+from xai_eval.explainers.dissection.batches import Skipped
 from xai_eval.explainers.dissection.quantile import TopValues
-from xai_eval.explainers.dissection.seen import PackedLabels, SeenPicture, Trace
+from xai_eval.explainers.dissection.seen import PackedLabels, SeenImage, Trace
 
 
 @dataclass(frozen=True, eq=False)
 class UnitMaps:
-    """Maps of units on pictures, only those that can still reach above the unit's threshold.
+    """Maps of units on images, only those that can still reach above the unit's threshold.
 
     Attributes:
         units: index of the unit, int64 (q,).
-        positions: of the picture in the probe set, int64 (q,), ascending.
+        positions: of the image in the probe set, int64 (q,), ascending.
         maps: float32 (q, h, w).
     """
 
@@ -38,8 +38,8 @@ class UnitMaps:
         kept = torch.from_numpy(self.maps).amax(dim=(1, 2)).numpy() > bounds[self.units]
         return self if kept.all() else UnitMaps(self.units[kept], self.positions[kept], self.maps[kept])
 
-    def by_picture(self) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.float32]]]:
-        """Go through the pictures: position, units (n,), maps (n, h, w)."""
+    def by_image(self) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.float32]]]:
+        """Go through the images: position, units (n,), maps (n, h, w)."""
         if not len(self.positions):
             return
         positions, starts = np.unique(self.positions, return_index=True)
@@ -58,7 +58,7 @@ class UnitMaps:
 
 @dataclass(frozen=True, eq=False)
 class LayerShard:
-    """One layer on the pictures of a shard.
+    """One layer on the images of a shard.
 
     Attributes:
         activations: pooled, float32 (n, J).
@@ -77,7 +77,7 @@ class LayerShard:
 
     @staticmethod
     def joined(parts: Sequence[LayerShard]) -> LayerShard:
-        """Put the same layer on other pictures together; maps that have no chance any more are dropped."""
+        """Put the same layer on other images together; maps that have no chance any more are dropped."""
         tops = [part.top for part in parts if part.top is not None]
         top = TopValues.merged(tops) if tops else None
         maps = [part.maps for part in parts if part.maps is not None]
@@ -90,21 +90,21 @@ class LayerShard:
 
 @dataclass(frozen=True, eq=False)
 class Shard:
-    """What some pictures of the probe set gave: one batch, one shard, or all of them.
+    """What some images of the probe set gave: one batch, one shard, or all of them.
 
     Attributes:
-        positions: of the pictures that could be read, int64 (n,).
+        positions: of the images that could be read, int64 (n,).
         skipped: the others.
         embeddings: of CLIP, float32 (n, D), or None.
-        layers: in the order of `Study.layers`; none where no picture could be read.
-        seen: what is kept of the pictures themselves, by preparation and picture.
+        layers: in the order of `Study.layers`; none where no image could be read.
+        seen: what is kept of the images themselves, by preparation and image.
     """
 
     positions: NDArray[np.int64]
     skipped: tuple[Skipped, ...]
     embeddings: NDArray[np.float32] | None
     layers: tuple[LayerShard, ...]
-    seen: tuple[tuple[SeenPicture, ...], ...]
+    seen: tuple[tuple[SeenImage, ...], ...]
 
     @property
     def without_maps(self) -> Shard:
@@ -169,7 +169,7 @@ def _layer_arrays(layer: LayerShard) -> dict[str, NDArray[Any]]:
     if layer.top is not None:
         arrays["top"] = layer.top.values
     if layer.maps is not None:
-        arrays |= {"units": layer.maps.units, "pictures": layer.maps.positions, "maps": layer.maps.maps}
+        arrays |= {"units": layer.maps.units, "images": layer.maps.positions, "maps": layer.maps.maps}
     return arrays
 
 
@@ -181,22 +181,22 @@ def _layer(index: int, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, in
     activations = arrays[f"{index}.activations"]
     if meta is None:
         return LayerShard(activations, None, None)
-    maps = UnitMaps(*(arrays[f"{index}.{name}"] for name in ("units", "pictures", "maps")))
+    maps = UnitMaps(*(arrays[f"{index}.{name}"] for name in ("units", "images", "maps")))
     return LayerShard(activations, TopValues(arrays[f"{index}.top"], meta["m"], meta["count"]), maps)
 
 
-def _bytes_of(seen: SeenPicture) -> bytes:
+def _bytes_of(seen: SeenImage) -> bytes:
     return seen.trace.pack() + seen.thumbnail + (b"" if seen.labels is None else seen.labels.data)
 
 
-def _sizes(seen: SeenPicture) -> list[Any]:
+def _sizes(seen: SeenImage) -> list[Any]:
     """Bytes of the trace and of the thumbnail, and bytes and shape of the label maps."""
     labels = [] if seen.labels is None else [len(seen.labels.data), list(seen.labels.shape)]
     return [len(seen.trace.pack()), len(seen.thumbnail), *labels]
 
 
-def _seen(joined: NDArray[np.uint8], sizes: Sequence[Sequence[Any]]) -> Iterator[SeenPicture]:
+def _seen(joined: NDArray[np.uint8], sizes: Sequence[Sequence[Any]]) -> Iterator[SeenImage]:
     data = io.BytesIO(joined.tobytes())
     for length, thumbnail, *labels in sizes:
         trace, drawn = Trace.unpack(data.read(length)), data.read(thumbnail)
-        yield SeenPicture(trace, drawn, PackedLabels(tuple(labels[1]), data.read(labels[0])) if labels else None)
+        yield SeenImage(trace, drawn, PackedLabels(tuple(labels[1]), data.read(labels[0])) if labels else None)

@@ -1,4 +1,4 @@
-"""What a dissection looks at, how its pictures are cut into shards, and the key under which it may be resumed."""
+"""What a dissection looks at, how its images are cut into shards, and the key under which it may be resumed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Dissected:
     Attributes:
         classifier: the model.
         layers: by name.
-        memory_format: in which it gets its pictures, on every machine that shares the pass.
+        memory_format: in which it gets its images, on every machine that shares the pass.
     """
 
     classifier: Classifier
@@ -43,7 +43,7 @@ class Dissected:
             ModelMisbehaves: the model raises, or returns no logits.
         """
         shape = prepared_shape(classifier.preprocess)
-        # Noise, because a plain picture would hide axes that are mixed up.
+        # Noise, because a plain image would hide axes that are mixed up.
         example = torch.randn(1, *shape, generator=torch.Generator().manual_seed(0)).to(classifier.device)
         with torch.no_grad(), guarded(classifier.name, example.shape):
             logits(classifier, example)
@@ -63,10 +63,10 @@ class Study:
     """Everything that one pass over a probe set serves.
 
     Attributes:
-        probe: the pictures, with pixel labels or without.
+        probe: the images, with pixel labels or without.
         models: the models that share the pass.
-        clip: embeds every picture, unless it is None.
-        batch_size: pictures a forward pass. Batches begin at multiples of it whatever the shards are, because
+        clip: embeds every image, unless it is None.
+        batch_size: images a forward pass. Batches begin at multiples of it whatever the shards are, because
             arithmetic rounds differently in batches of other sizes.
         batches_per_shard: a shard is what is saved at once, and what a killed run has to repeat.
     """
@@ -79,7 +79,7 @@ class Study:
 
     @cached_property
     def shards(self) -> tuple[range, ...]:
-        """Positions of the pictures of every shard: whole batches, in order."""
+        """Positions of the images of every shard: whole batches, in order."""
         size, count = self.batch_size * self.batches_per_shard, len(self.probe)
         return tuple(range(start, min(start + size, count)) for start in range(0, count, size))
 
@@ -105,12 +105,12 @@ class Study:
         """SHA-256 over what the shards depend on: contents and parameters, never names alone.
 
         Args:
-            surroundings: versions, device, precision flags, and what a few pictures gave just now, as JSON values: so
+            surroundings: versions, device, precision flags, and what a few images gave just now, as JSON values: so
                 that nothing computed by other code is taken for an answer of this one.
         """
         document = {
             "probe": self.probe.digest,
-            "pictures": list(self.probe.names),
+            "images": list(self.probe.names),
             "concepts": [[concept.name, concept.category] for concept in self.probe.concepts],
             "models": [
                 [

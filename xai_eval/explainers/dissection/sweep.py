@@ -1,4 +1,4 @@
-"""The pass over a probe set: every picture decoded once, for all models, all layers and both methods."""
+"""The pass over a probe set: every image decoded once, for all models, all layers and both methods."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import torch
 from numpy.typing import NDArray
 
 from xai_eval.errors import InputUnavailable
+from xai_eval.explainers.dissection.batches import Batch, Skipped, read_batch
 from xai_eval.explainers.dissection.checkpoint import Checkpoints
 from xai_eval.explainers.dissection.netdissect import SHARE
 from xai_eval.explainers.dissection.observe import has_maps, layer_outputs, pooled
-from xai_eval.explainers.dissection.pictures import Batch, Skipped, read_batch
 from xai_eval.explainers.dissection.quantile import TopValues, top_values, values_to_keep
-from xai_eval.explainers.dissection.seen import SeenPicture
+from xai_eval.explainers.dissection.seen import SeenImage
 from xai_eval.explainers.dissection.shard import LayerShard, Shard, UnitMaps
 from xai_eval.explainers.dissection.study import Study
 
@@ -37,7 +37,7 @@ class Engine(Protocol):
         Args:
             study: what to look at.
             checkpoints: where shards are taken from and saved to.
-            advance: is told how many pictures were dealt with.
+            advance: is told how many images were dealt with.
         """
         ...
 
@@ -52,11 +52,11 @@ class Sweep:
 
     @cached_property
     def rows(self) -> Mapping[int, int]:
-        """Row of the picture at each position that could be read."""
+        """Row of the image at each position that could be read."""
         return {int(position): row for row, position in enumerate(self.whole.positions)}
 
-    def seen(self, layer: int) -> tuple[SeenPicture, ...]:
-        """The pictures as the model of a layer sees them, by row."""
+    def seen(self, layer: int) -> tuple[SeenImage, ...]:
+        """The images as the model of a layer sees them, by row."""
         study = self.study
         return self.whole.seen[study.preparation_of(study.models[study.layers[layer].model])]
 
@@ -75,16 +75,16 @@ class Sweep:
 
 
 def sweep(study: Study, checkpoints: Checkpoints, *, engine: Engine, advance: Advance = lambda _count: None) -> Sweep:
-    """Look at every picture of the probe set once.
+    """Look at every image of the probe set once.
 
     Args:
         study: what to look at.
         checkpoints: where shards are kept, and taken from if an earlier run was killed.
         engine: where they are computed.
-        advance: is told how many pictures were dealt with.
+        advance: is told how many images were dealt with.
 
     Raises:
-        InputUnavailable: more than 1 % of the pictures cannot be read.
+        InputUnavailable: more than 1 % of the images cannot be read.
         ModelMisbehaves: a model raises, or returns what cannot be ranked.
         UsageError: a layer gives nothing that can be dissected.
         StorageError: a shard cannot be saved.
@@ -92,7 +92,7 @@ def sweep(study: Study, checkpoints: Checkpoints, *, engine: Engine, advance: Ad
     whole = engine(study, checkpoints, advance)
     check_readable(study, whole.skipped)
     if not len(whole.positions):
-        raise InputUnavailable(f"{study.probe.name} holds no picture that can be read: nothing would be measured.")
+        raise InputUnavailable(f"{study.probe.name} holds no image that can be read: nothing would be measured.")
     return Sweep(study, whole, checkpoints)
 
 
@@ -116,7 +116,7 @@ def in_this_process(study: Study, checkpoints: Checkpoints, advance: Advance) ->
 def merged_tops(
     tops: tuple[TopValues | None, ...], others: tuple[TopValues | None, ...]
 ) -> tuple[TopValues | None, ...]:
-    """Largest values of the same layers on other pictures together; a part without pictures has no layers."""
+    """Largest values of the same layers on other images together; a part without images has no layers."""
     if not tops or not others:
         return tops or others
     return tuple(
@@ -126,7 +126,7 @@ def merged_tops(
 
 
 def observe_shard(study: Study, positions: range, bounds: Bounds) -> Shard:
-    """Decode, prepare and run the pictures at `positions`, batch by batch."""
+    """Decode, prepare and run the images at `positions`, batch by batch."""
     return Shard.joined([_observe_batch(study, batch, bounds) for batch in _read_ahead(study, positions)])
 
 
@@ -176,11 +176,11 @@ def _layer(study: Study, batch: Batch, output: torch.Tensor, bound: NDArray[np.f
 def _maps(output: torch.Tensor, positions: Sequence[int], bound: NDArray[np.float32] | None) -> UnitMaps:
     maxima = output.amax(dim=(2, 3))
     lowest = torch.full_like(maxima[0], -torch.inf) if bound is None else torch.from_numpy(bound).to(output.device)
-    pictures, units = torch.nonzero(maxima > lowest, as_tuple=True)
+    images, units = torch.nonzero(maxima > lowest, as_tuple=True)
     return UnitMaps(
         units=units.cpu().numpy(),
-        positions=np.array(positions, dtype=np.int64)[pictures.cpu().numpy()],
-        maps=output[pictures, units].cpu().numpy(),
+        positions=np.array(positions, dtype=np.int64)[images.cpu().numpy()],
+        maps=output[images, units].cpu().numpy(),
     )
 
 
@@ -190,14 +190,14 @@ def bounds_of(tops: Sequence[TopValues | None]) -> Bounds:
 
 
 def check_readable(study: Study, skipped: Sequence[Skipped]) -> None:
-    """Refuse to go on with too few pictures.
+    """Refuse to go on with too few images.
 
     Raises:
         InputUnavailable: more than 1 % cannot be read.
     """
     if len(skipped) > MOST_UNREADABLE * len(study.probe):
         raise InputUnavailable(
-            f"{len(skipped)} of {len(study.probe)} pictures of {study.probe.name} cannot be read, first "
+            f"{len(skipped)} of {len(study.probe)} images of {study.probe.name} cannot be read, first "
             f"{skipped[0].name} ({skipped[0].reason}); more than {MOST_UNREADABLE:.0%} is too many to go on without "
             "them. Repair or remove them."
         )

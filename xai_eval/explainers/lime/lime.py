@@ -1,7 +1,7 @@
-"""LIME of pictures by lime's own `lime_image`, with its loop over samples run on the model's device.
+"""LIME of images by lime's own `lime_image`, with its loop over samples run on the model's device.
 
-Ribeiro, Singh and Guestrin 2016; lime, `lime_image.py` and `lime_base.py`. The library cuts the picture, draws the
-samples' seed, weighs them and fits every surrogate; only `data_labels`, which copies the picture for every sample in
+Ribeiro, Singh and Guestrin 2016; lime, `lime_image.py` and `lime_base.py`. The library cuts the image, draws the
+samples' seed, weighs them and fits every surrogate; only `data_labels`, which copies the image for every sample in
 Python, is replaced.
 """
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import pairwise_distances
 
 from xai_eval.errors import UsageError
-from xai_eval.explainers.lime.perturbation import PerturbedPictures
+from xai_eval.explainers.lime.perturbation import PerturbedImages
 from xai_eval.explainers.lime.segmentation import NONE, Cut, numbered
 
 
@@ -65,7 +65,7 @@ class Surrogate:
         weights: one a superpixel, (F,) float64; 0 for those that `num_features` leaves out.
         intercept: prediction with everything hidden.
         r2: share of the variance of the samples, weighted by their nearness, that it explains.
-        prediction: what it predicts for the whole picture.
+        prediction: what it predicts for the whole image.
     """
 
     label: int
@@ -85,19 +85,19 @@ class LimeExplanation:
 
 def explain(
     pixels: NDArray[np.uint8],
-    pictures: PerturbedPictures,
+    images: PerturbedImages,
     segmentation: Cut,
     settings: LimeSettings,
     *,
     labels: Sequence[int] = (),
     seeds: Sequence[int] = (0,),
 ) -> tuple[LimeExplanation, ...]:
-    """Explain a picture by lime, once a seed; a new explainer each time, because a reused one answers differently.
+    """Explain an image by lime, once a seed; a new explainer each time, because a reused one answers differently.
 
     Args:
-        pixels: the picture as the model sees it, (H, W, 3).
-        pictures: predicts perturbed pictures; what it knows is shared by all seeds.
-        segmentation: cuts the picture, once: superpixels are those of the first seed, so that weights can be
+        pixels: the image as the model sees it, (H, W, 3).
+        images: predicts perturbed images; what it knows is shared by all seeds.
+        segmentation: cuts the image, once: superpixels are those of the first seed, so that weights can be
             compared.
         settings: arguments of lime.
         labels: classes to explain besides the top ones.
@@ -109,11 +109,11 @@ def explain(
     """
     explanations: list[LimeExplanation] = []
     for seed in seeds:
-        # The library calls it with the picture; from the second seed on the answer is known.
+        # The library calls it with the image; from the second seed on the answer is known.
         known = explanations[0].neighbourhood.segments if explanations else None
         cut = None if segmentation.name == NONE else segmentation
         explanations.append(
-            _explain_once(pixels, pictures, cut if known is None else lambda _, k=known: k, settings, labels, seed)
+            _explain_once(pixels, images, cut if known is None else lambda _, k=known: k, settings, labels, seed)
         )
     return tuple(explanations)
 
@@ -145,13 +145,13 @@ def fit(neighbourhood: Neighbourhood, label: int, num_features: int, regressor: 
 
 def _explain_once(
     pixels: NDArray[np.uint8],
-    pictures: PerturbedPictures,
+    images: PerturbedImages,
     segmentation: Any,
     settings: LimeSettings,
     labels: Sequence[int],
     seed: int,
 ) -> LimeExplanation:
-    explainer = _Explainer(seed, pictures)
+    explainer = _Explainer(seed, images)
     explainer.explain_instance(
         pixels,
         None,
@@ -169,13 +169,13 @@ def _explain_once(
 
 
 class _Explainer(LimeImageExplainer):  # type: ignore[misc]
-    """The library's explainer, for one call, whose samples are predicted by `pictures`; keeps what it fits."""
+    """The library's explainer, for one call, whose samples are predicted by `images`; keeps what it fits."""
 
-    def __init__(self, seed: int, pictures: PerturbedPictures) -> None:
+    def __init__(self, seed: int, images: PerturbedImages) -> None:
         super().__init__(random_state=seed)
         self.neighbourhood: Neighbourhood | None = None
         self.fitted: dict[int, Surrogate] = {}
-        self._pictures = pictures
+        self._images = images
         self._fit, self.base.explain_instance_with_data = self.base.explain_instance_with_data, self._keep
 
     def data_labels(
@@ -192,7 +192,7 @@ class _Explainer(LimeImageExplainer):  # type: ignore[misc]
         count = int(segments.max()) + 1
         samples = self.random_state.randint(0, 2, num_samples * count).reshape(num_samples, count)
         samples[0] = 1
-        predicted = self._pictures.probabilities(image, fudged_image, segments, samples)
+        predicted = self._images.probabilities(image, fudged_image, segments, samples)
         self.neighbourhood = Neighbourhood(segments, samples, predicted)
         return samples, predicted
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from xai_eval.errors import UsageError, unknown_name
 from xai_eval.explainers.lime.lime import LimeSettings, Neighbourhood, Surrogate, explain, fit
-from xai_eval.explainers.lime.perturbation import PerturbedPictures
+from xai_eval.explainers.lime.perturbation import PerturbedImages
 from xai_eval.explainers.lime.segmentation import choose_segmentation
 
 
@@ -78,7 +78,7 @@ def make_grid(values: Mapping[str, Any] | None = None) -> Grid:
 
 @dataclass(frozen=True, eq=False)
 class LimeSearch:
-    """All settings of one picture. Surrogates are fitted when they are asked for, each once.
+    """All settings of one image. Surrogates are fitted when they are asked for, each once.
 
     Attributes:
         neighbourhoods: with the most samples of the grid, by name of the segmentation.
@@ -107,8 +107,8 @@ class LimeSearch:
         return tuple(int(label) for label in np.argsort(whole)[-setting.top_labels :][::-1])
 
 
-def search(pixels: NDArray[np.uint8], pictures: PerturbedPictures, grid: Grid, seed: int = 0) -> LimeSearch:
-    """Explain a picture, (H, W, 3), under every setting of a grid, all with one seed.
+def search(pixels: NDArray[np.uint8], images: PerturbedImages, grid: Grid, seed: int = 0) -> LimeSearch:
+    """Explain an image, (H, W, 3), under every setting of a grid, all with one seed.
 
     Raises:
         ModelMisbehaves: the model returns no probabilities.
@@ -116,7 +116,7 @@ def search(pixels: NDArray[np.uint8], pictures: PerturbedPictures, grid: Grid, s
     longest = LimeSettings(num_samples=max(grid.num_samples), top_labels=1)
     return LimeSearch(
         {
-            name: explain(pixels, pictures, choose_segmentation(name, seed), longest, seeds=[seed])[0].neighbourhood
+            name: explain(pixels, images, choose_segmentation(name, seed), longest, seeds=[seed])[0].neighbourhood
             for name in grid.segmentation
         }
     )

@@ -1,4 +1,4 @@
-"""What a model says of a picture with some superpixels hidden: lime's loop over samples, on the model's device."""
+"""What a model says of an image with some superpixels hidden: lime's loop over samples, on the model's device."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from xai_eval.explainers.lime.probabilities import Predict, check_probabilities
 
 
 @dataclass(eq=False)
-class PerturbedPictures:
-    """Predictions on perturbed pictures; identical ones are predicted once.
+class PerturbedImages:
+    """Predictions on perturbed images; identical ones are predicted once.
 
     Attributes:
         predict: from views, uint8 (N, H, W, 3), to probabilities (N, C).
-        batch_size: pictures a call of `predict`.
-        device: where pictures are put together; the model's.
+        batch_size: images a call of `predict`.
+        device: where images are put together; the model's.
     """
 
     predict: Predict
@@ -39,7 +39,7 @@ class PerturbedPictures:
         """Predict every sample.
 
         Args:
-            image: the picture, (H, W, 3).
+            image: the image, (H, W, 3).
             hidden: what shows where a superpixel is hidden, (H, W, 3).
             segments: number of the superpixel of each pixel, (H, W).
             samples: 1 where a superpixel is kept, 0 where it is hidden, (N, F).
@@ -64,7 +64,7 @@ class PerturbedPictures:
         starts = range(0, len(loop.kept), self.batch_size)
         batches = (self._batch(loop, slice(start, start + self.batch_size)) for start in starts)
         first = next(batches)
-        # One block for all, taken before the others come: small ones between the pictures of a batch would keep the
+        # One block for all, taken before the others come: small ones between the images of a batch would keep the
         # allocator from giving that memory back, gigabytes of it.
         found = np.empty((len(loop.kept), first.shape[1]), first.dtype)
         for start, batch in zip(starts, itertools.chain([first], batches), strict=True):
@@ -110,7 +110,7 @@ class _Loop:
         return cls(covered, covered ^ shown, labels, kept, (segments.shape[0], segments.shape[1]))
 
     def views(self, part: slice) -> torch.Tensor:
-        """Perturbed pictures of some samples, uint8 (N, H, W, 3)."""
+        """Perturbed images of some samples, uint8 (N, H, W, 3)."""
         kept = self.kept[part]
         mask = torch.gather(kept, 1, self.labels.expand(len(kept), -1))[:, None]
         planes = (mask & self.change).bitwise_xor_(self.hidden)

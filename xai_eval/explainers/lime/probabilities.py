@@ -1,4 +1,4 @@
-"""Ask a classifier for the probabilities of many altered views of one picture."""
+"""Ask a classifier for the probabilities of many altered views of one image."""
 
 from __future__ import annotations
 

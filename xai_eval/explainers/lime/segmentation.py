@@ -27,7 +27,7 @@ SEGMENTATIONS = (*_PARAMETERS, NONE)
 
 
 class Cut(Protocol):
-    """Whatever cuts a picture (h, w, 3) into superpixels (h, w). `none` as its name leaves the cutting to lime."""
+    """Whatever cuts an image (h, w, 3) into superpixels (h, w). `none` as its name leaves the cutting to lime."""
 
     @property
     def name(self) -> str:
@@ -52,7 +52,7 @@ class Segmentation:
     parameters: Mapping[str, Any]
 
     def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.int64]:
-        """Cut a picture (h, w, 3) into superpixels, numbered from 0 without gaps, (h, w).
+        """Cut an image (h, w, 3) into superpixels, numbered from 0 without gaps, (h, w).
 
         lime takes the numbers for the columns of its samples: with slic's own numbering, from 1, it never perturbs
         the last superpixel and explains by a first one that does not exist.
@@ -64,7 +64,7 @@ class Segmentation:
             labels = getattr(skimage.segmentation, self.name)(pixels, **self.parameters)
         except (TypeError, ValueError) as error:
             raise UsageError(
-                f"segmentation {self.name} of a picture {pixels.shape} with {dict(self.parameters)} failed: {error}. "
+                f"segmentation {self.name} of an image {pixels.shape} with {dict(self.parameters)} failed: {error}. "
                 "Check its parameters in scikit-image's documentation."
             ) from error
         return numbered(np.asarray(labels))

@@ -13,7 +13,7 @@ def best_memory_format(model: nn.Module, example: Tensor) -> torch.memory_format
 
     Args:
         model: the model.
-        example: a prepared picture, (1, 3, H, W). The model gets it twice in one batch: two rows show what one hides,
+        example: a prepared image, (1, 3, H, W). The model gets it twice in one batch: two rows show what one hides,
             such as a view over the batch.
     """
     batch = example.repeat(2, 1, 1, 1)

@@ -1,4 +1,4 @@
-"""CLIP: pictures and words as vectors of one space, by open_clip's models, tokenizers and preprocessing."""
+"""CLIP: images and words as vectors of one space, by open_clip's models, tokenizers and preprocessing."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Clip:
     Attributes:
         name: its spec.
         module: open_clip's model.
-        preprocess: from an RGB picture to the tensor (3, H, W) that the model takes.
+        preprocess: from an RGB image to the tensor (3, H, W) that the model takes.
         tokenizer: from M texts to tokens, int64 (M, L); what does not fit into L is cut off.
         weights_digest: SHA-256 over the weights.
         words: all the words that its captions had, where these are known; empty where they are not.
@@ -73,18 +73,18 @@ class Clip:
     words: frozenset[str] = frozenset()
 
     def describe(self) -> dict[str, Any]:
-        """Return how pictures are prepared, as JSON values."""
+        """Return how images are prepared, as JSON values."""
         return self.preprocess.describe()
 
     def embed_images(self, batch: torch.Tensor) -> torch.Tensor:
-        """Embed prepared pictures (N, 3, H, W) of any device.
+        """Embed prepared images (N, 3, H, W) of any device.
 
         Returns:
-            float32 (N, D) of unit length, on the model's device, without gradients. A picture's embedding does not
+            float32 (N, D) of unit length, on the model's device, without gradients. An image's embedding does not
             depend on the others in the batch, but for rounding.
 
         Raises:
-            ModelMisbehaves: the model raises, as it does for pictures of another size, or returns NaN or infinity.
+            ModelMisbehaves: the model raises, as it does for images of another size, or returns NaN or infinity.
         """
         encode: Any = self.module.encode_image
         with guarded(self.name, batch.shape), torch.no_grad():

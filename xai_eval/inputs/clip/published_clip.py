@@ -60,7 +60,7 @@ def load_published_clip(name: str, tag: str) -> tuple[nn.Module, Tokenizer]:
 
 
 def _published(name: str, tag: str) -> dict[str, Any]:
-    """What open_clip knows of a pretrained tag: where the weights are, and how pictures are prepared for them."""
+    """What open_clip knows of a pretrained tag: where the weights are, and how images are prepared for them."""
     tags = open_clip.list_pretrained_tags_by_model(name)
     if not tags:
         models = dict.fromkeys(model for model, _ in open_clip.list_pretrained())

@@ -1,7 +1,7 @@
-"""From the bytes of a picture file to RGB pixels, as torchvision's `ImageFolder` would read them.
+"""From the bytes of an image file to RGB pixels, as torchvision's `ImageFolder` would read them.
 
 `ImageFolder` opens with Pillow and converts to RGB: EXIF rotation is not applied. Where that conversion would
-lose the picture (16 bits clipped, alpha dropped to whatever colour lies beneath), this module does better and
+lose the image (16 bits clipped, alpha dropped to whatever colour lies beneath), this module does better and
 says so in a note.
 """
 
@@ -34,11 +34,11 @@ _GRAYSCALE = {"1": "1-bit", "L": "grayscale", "LA": "grayscale", "La": "grayscal
 
 @dataclass(frozen=True)
 class Decoded:
-    """A decoded picture.
+    """A decoded image.
 
     Attributes:
         pixels: uint8 (h, w, 3), RGB.
-        notes: what had to be done to the picture to get there.
+        notes: what had to be done to the image to get there.
         sha256: digest of the file's bytes.
     """
 
@@ -48,10 +48,10 @@ class Decoded:
 
 
 def decode(path: Path) -> Decoded:
-    """Decode a picture file to RGB.
+    """Decode an image file to RGB.
 
     Raises:
-        InputUnavailable: the file is missing, empty, no picture, truncated, smaller than 16 px on a side, or
+        InputUnavailable: the file is missing, empty, no image, truncated, smaller than 16 px on a side, or
             larger than 100 megapixels, or a strip of more than 100 to 1 (known from its header, before anything is
             decoded).
     """
@@ -64,14 +64,14 @@ def decode(path: Path) -> Decoded:
 
 
 def opened(path: Path) -> tuple[bytes, Image.Image]:
-    """Return the bytes of a picture file, and the picture with nothing but its header read.
+    """Return the bytes of an image file, and the image with nothing but its header read.
 
     Raises:
-        InputUnavailable: the file is missing, empty or no picture, or its header tells a size that `decode` refuses.
+        InputUnavailable: the file is missing, empty or no image, or its header tells a size that `decode` refuses.
     """
     data = _read(path)
     with warnings.catch_warnings():
-        # Pillow warns about pictures that are still within the limit of this module.
+        # Pillow warns about images that are still within the limit of this module.
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         image = _open(path, data)
     _check_size(path, image)
@@ -97,9 +97,9 @@ def _read(path: Path) -> bytes:
         data = path.read_bytes()
     except OSError as error:
         reason = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
-        raise InputUnavailable(f"{path} {reason}; expected a picture file. Check the path.") from error
+        raise InputUnavailable(f"{path} {reason}; expected an image file. Check the path.") from error
     if not data:
-        raise InputUnavailable(f"{path} is empty (0 bytes); expected a picture. Get the file again.")
+        raise InputUnavailable(f"{path} is empty (0 bytes); expected an image. Get the file again.")
     return data
 
 
@@ -110,7 +110,7 @@ def _open(path: Path, data: bytes) -> Image.Image:
         raise _too_large(path, f"more pixels than Pillow accepts ({error})") from error
     except UnidentifiedImageError as error:
         raise InputUnavailable(
-            f"{path} is not a picture that Pillow can read ({len(data)} bytes, starting with {data[:8]!r}). "
+            f"{path} is not an image that Pillow can read ({len(data)} bytes, starting with {data[:8]!r}). "
             "Expected JPEG, PNG or another common format; check the file."
         ) from error
     except Exception as error:
@@ -124,7 +124,7 @@ def _check_size(path: Path, image: Image.Image) -> None:
     if min(width, height) < SMALLEST_SIDE:
         raise InputUnavailable(
             f"{path} is {width} x {height} pixels; expected at least {SMALLEST_SIDE} on each side, because a "
-            "smaller picture shows nothing that could be explained. Use a larger picture."
+            "smaller image shows nothing that could be explained. Use a larger image."
         )
     if max(width, height) > LARGEST_RATIO * min(width, height):
         raise InputUnavailable(
@@ -149,7 +149,7 @@ def _orientation_notes(image: Image.Image) -> list[str]:
     try:
         orientation = image.getexif().get(_ORIENTATION, 1)
     except Exception:
-        # Damaged EXIF data is no reason to refuse a picture whose pixels are whole.
+        # Damaged EXIF data is no reason to refuse an image whose pixels are whole.
         return []
     if orientation in (0, 1):
         return []

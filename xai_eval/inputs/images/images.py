@@ -1,4 +1,4 @@
-"""Pictures to explain: bundled scenes, the photographs of the study, and the user's own files."""
+"""Images to explain: bundled scenes, the photographs of the study, and the user's own files."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from pathlib import Path
 
 from xai_eval.errors import InputUnavailable, UsageError
 from xai_eval.inputs.downloads import data_root, download_entries, obtain
-from xai_eval.inputs.images.labelled import ImageSet, Intended, LabelledImage
-from xai_eval.inputs.images.picture_files import (
-    is_picture,
+from xai_eval.inputs.images.image_files import (
+    image,
+    images,
+    images_in,
+    is_image,
     known_suffixes,
-    masked_pictures,
-    picture,
-    pictures,
-    pictures_in,
+    masked_images,
 )
+from xai_eval.inputs.images.labelled import ImageSet, Intended, LabelledImage
 from xai_eval.inputs.paths import files_matching, given_path, readable
 from xai_eval.scenes import render
 
@@ -28,20 +28,20 @@ _SCENES = 12
 
 
 def load_images(spec: str | os.PathLike[str]) -> ImageSet:
-    """Load the pictures that a spec names, in sorted order.
+    """Load the images that a spec names, in sorted order.
 
     Args:
         spec: "scenes" (12 bundled scenes), "scenes:N", "imagenet-samples", "object-masks", a folder (searched
-            with its sub-folders; one with `images/` and `masks/` is read as pictures with masks), a file, or
+            with its sub-folders; one with `images/` and `masks/` is read as images with masks), a file, or
             a glob such as "photos/*.jpg".
 
     Raises:
         UsageError: the spec is malformed or no spec, or names are not unique.
-        InputUnavailable: a file is missing or cannot be decoded, a folder cannot be listed, or there is no picture
+        InputUnavailable: a file is missing or cannot be decoded, a folder cannot be listed, or there is no image
             at all.
     """
     if not isinstance(spec, str | os.PathLike):
-        raise UsageError(f"the pictures are a {type(spec).__name__}; expected a spec, as text, a path or an ImageSet.")
+        raise UsageError(f"the images are a {type(spec).__name__}; expected a spec, as text, a path or an ImageSet.")
     with readable(spec):
         return _load(str(spec))
 
@@ -85,8 +85,8 @@ def _imagenet_samples() -> ImageSet:
     """The ten photographs of the study, digests checked, and whatever else lies in their folder of the data root."""
     entries = {obtain(entry): entry.source for entry in download_entries("imagenet-samples")}
     folder = data_root() / "imagenet-samples"
-    files = sorted({*entries, *(file for file in folder.glob("*") if file.is_file() and is_picture(file))})
-    photographs = [picture(file, file.name, entries.get(file, f"imagenet-samples/{file.name}")) for file in files]
+    files = sorted({*entries, *(file for file in folder.glob("*") if file.is_file() and is_image(file))})
+    photographs = [image(file, file.name, entries.get(file, f"imagenet-samples/{file.name}")) for file in files]
     return ImageSet("imagenet-samples", tuple(photographs))
 
 
@@ -104,8 +104,8 @@ def _object_masks() -> ImageSet:
 def _folder(folder: Path) -> ImageSet:
     name = folder.resolve().name
     if (folder / "images").is_dir() and (folder / "masks").is_dir():
-        return ImageSet(name, tuple(masked_pictures(folder / "images", folder / "masks", name)))
-    return ImageSet(name, tuple(pictures(pictures_in(folder), folder, name)))
+        return ImageSet(name, tuple(masked_images(folder / "images", folder / "masks", name)))
+    return ImageSet(name, tuple(images(images_in(folder), folder, name)))
 
 
 def _file(spec: str, path: Path) -> ImageSet:
@@ -114,7 +114,7 @@ def _file(spec: str, path: Path) -> ImageSet:
             f"image spec {spec!r}: {path} does not exist; expected a file, a folder, a glob or one of "
             f"{', '.join(_NAMED)}. Check the path."
         )
-    return ImageSet(path.resolve().parent.name, (picture(path, path.name, path.name),), complete=False)
+    return ImageSet(path.resolve().parent.name, (image(path, path.name, path.name),), complete=False)
 
 
 def _glob(spec: str, pattern: Path) -> ImageSet:
@@ -126,11 +126,11 @@ def _glob(spec: str, pattern: Path) -> ImageSet:
         raise UsageError(
             f"image spec {spec!r} is no pattern ({error}). Write '**/*.jpg' for any folder below."
         ) from error
-    chosen = [file for file in files if is_picture(file)]
+    chosen = [file for file in files if is_image(file)]
     if not chosen:
         raise InputUnavailable(
-            f"image spec {spec!r} matches no picture below {base} ({len(files)} other matches); expected "
+            f"image spec {spec!r} matches no image below {base} ({len(files)} other matches); expected "
             f"files ending in {known_suffixes()}. Check the pattern."
         )
     name = base.resolve().name
-    return ImageSet(name, tuple(pictures(chosen, base, name)), complete=False)
+    return ImageSet(name, tuple(images(chosen, base, name)), complete=False)

@@ -1,4 +1,4 @@
-"""The records of pictures to explain."""
+"""The records of images to explain."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from xai_eval.errors import UsageError
 
 @dataclass(frozen=True)
 class Intended:
-    """The class that a picture is meant to show; what a model sees in it is another matter."""
+    """The class that an image is meant to show; what a model sees in it is another matter."""
 
     name: str
     wnid: str | None = None
@@ -22,7 +22,7 @@ class Intended:
 
 @dataclass(frozen=True, eq=False)
 class LabelledImage:
-    """A picture with what is known about it.
+    """An image with what is known about it.
 
     Attributes:
         name: unique in its set; the relative posix path of a file, or the name of a scene.
@@ -47,15 +47,15 @@ class LabelledImage:
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
-    """Pictures in a fixed order, each with a name of its own.
+    """Images in a fixed order, each with a name of its own.
 
     Attributes:
-        name: name of the set; a picture has the same set and name whether it was given by folder, file or glob.
-        images: the pictures.
+        name: name of the set; an image has the same set and name whether it was given by folder, file or glob.
+        images: the images.
         complete: false for a selection, such as one file of a folder: goldens of the others are not unused then.
 
     Raises:
-        UsageError: two pictures have the same name.
+        UsageError: two images have the same name.
     """
 
     name: str
@@ -66,7 +66,7 @@ class ImageSet:
         twice = [name for name, count in Counter(image.name for image in self.images).items() if count > 1]
         if twice:
             raise UsageError(
-                f"image set {self.name} has several pictures called {', '.join(twice[:3])}; results are "
+                f"image set {self.name} has several images called {', '.join(twice[:3])}; results are "
                 "filed by name, so each needs its own. Rename them."
             )
 

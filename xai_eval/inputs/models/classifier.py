@@ -23,7 +23,7 @@ class Classifier:
     Attributes:
         name: the spec without the paths of one machine, such as "file:factories.py:imagenet".
         module: takes a batch (N, 3, H, W) and returns logits (N, C).
-        preprocess: turns a picture into the module's input.
+        preprocess: turns an image into the module's input.
         class_names: C names in the order of the logits; not always unique.
         class_ids: WordNet ids in the same order, where the classes have them.
         classes_from: how the names are known, for people to read.
@@ -54,7 +54,7 @@ class Classifier:
 
     @cached_property
     def input_shape(self) -> tuple[int, ...]:
-        """Shape (3, H, W) of a prepared picture."""
+        """Shape (3, H, W) of a prepared image."""
         return prepared_shape(self.preprocess)
 
     @property
@@ -120,7 +120,7 @@ class Classifier:
 
 
 def intended_index(intended: Intended | None, classifier: Classifier) -> int | None:
-    """Return the class of `classifier` that a picture is meant to show, or None where it has no such class.
+    """Return the class of `classifier` that an image is meant to show, or None where it has no such class.
 
     WordNet ids decide where both sides have them; otherwise a name that belongs to exactly one class does.
     """

@@ -48,7 +48,7 @@ def wrap_module(module: nn.Module, name: str, preprocess: Preprocessing) -> Clas
     ImageNet-1k; else classes are numbered.
 
     Raises:
-        ModelMisbehaves: the module does not return one row of logits for a picture.
+        ModelMisbehaves: the module does not return one row of logits for an image.
         UsageError: `class_names` has another length than the logits.
     """
     outputs = number_of_outputs(forward_zeros(module, prepared_shape(preprocess)), name)

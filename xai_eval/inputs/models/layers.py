@@ -41,11 +41,11 @@ def default_layer(module: nn.Module, input_shape: tuple[int, ...]) -> str:
 
     Args:
         module: the model.
-        input_shape: shape (3, H, W) of one prepared picture.
+        input_shape: shape (3, H, W) of one prepared image.
 
     Raises:
         UsageError: no submodule gives such a map.
-        ModelMisbehaves: the model fails on a picture of zeros.
+        ModelMisbehaves: the model fails on an image of zeros.
     """
     last = _LastMap()
     with evaluating(module), _watching(module, last):
@@ -59,7 +59,7 @@ def default_layer(module: nn.Module, input_shape: tuple[int, ...]) -> str:
 
 
 def forward_zeros(module: nn.Module, input_shape: tuple[int, ...]) -> object:
-    """Return what `module` gives for one picture of zeros, whatever its type.
+    """Return what `module` gives for one image of zeros, whatever its type.
 
     Raises:
         ModelMisbehaves: the model raises.

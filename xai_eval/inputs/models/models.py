@@ -55,7 +55,7 @@ def load_model(spec: str | Classifier, *, device: str = "cpu") -> Classifier:
 def _load(spec: object) -> Classifier:
     if isinstance(spec, nn.Module):
         raise UsageError(
-            f"the model is a bare {type(spec).__name__}, which says neither how pictures are prepared nor what its "
+            f"the model is a bare {type(spec).__name__}, which says neither how images are prepared nor what its "
             "classes are called. Wrap it: xai_eval.Classifier(name, module, preprocess, class_names)."
         )
     if not isinstance(spec, str):

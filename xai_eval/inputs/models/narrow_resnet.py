@@ -1,4 +1,4 @@
-"""A ResNet18 for small pictures: torchvision's blocks and layer names, fewer channels, a finer last map."""
+"""A ResNet18 for small images: torchvision's blocks and layer names, fewer channels, a finer last map."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class NarrowResNet18(nn.Module):
     """ResNet18 (He et al., Deep Residual Learning for Image Recognition, 2016) with `width` channels at first.
 
     Differs from `torchvision.models.resnet18` in two ways only: each stage has `width / 64` of its channels, and
-    `layer4` keeps the resolution of `layer3`, so that pictures of 96 px leave it as a map of 6 x 6, not 3 x 3.
+    `layer4` keeps the resolution of `layer3`, so that images of 96 px leave it as a map of 6 x 6, not 3 x 3.
     """
 
     def __init__(self, num_classes: int, width: int) -> None:
@@ -28,7 +28,7 @@ class NarrowResNet18(nn.Module):
         self.fc = nn.Linear(8 * width, num_classes)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits (N, num_classes) of pictures (N, 3, H, W)."""
+        """Logits (N, num_classes) of images (N, 3, H, W)."""
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         logits: torch.Tensor = self.fc(torch.flatten(self.avgpool(x), 1))

@@ -15,7 +15,7 @@ def logits(model: Classifier | nn.Module, batch: torch.Tensor) -> torch.Tensor:
 
     Args:
         model: a classifier, whose number of classes is checked, or a bare module.
-        batch: prepared pictures, on the model's device.
+        batch: prepared images, on the model's device.
 
     Raises:
         ModelMisbehaves: the model raises, or returns something other than a tensor of real numbers, another shape, NaN
@@ -27,7 +27,7 @@ def logits(model: Classifier | nn.Module, batch: torch.Tensor) -> torch.Tensor:
 
 
 def number_of_outputs(output: object, name: str) -> int:
-    """Return C of what a model gave for a single picture.
+    """Return C of what a model gave for a single image.
 
     Raises:
         ModelMisbehaves: it is not a tensor (1, C).
@@ -47,8 +47,8 @@ def _check(output: object, rows: int, classes: int | None, name: str) -> torch.T
     if not bool(finite.all()):
         bad = [index for index, ok in enumerate(finite.tolist()) if not ok]
         raise ModelMisbehaves(
-            f"{name} returned NaN or infinity for picture {bad[0]} of the batch ({len(bad)} of {rows} "
-            "pictures); expected finite logits. Check its weights and its preprocessing."
+            f"{name} returned NaN or infinity for image {bad[0]} of the batch ({len(bad)} of {rows} "
+            "images); expected finite logits. Check its weights and its preprocessing."
         )
     return tensor
 
@@ -69,6 +69,6 @@ def _check_shape(output: object, rows: int, classes: int | None, name: str) -> t
     if len(shape) != 2 or shape[0] != rows or shape[1] == 0 or classes not in (None, shape[1]):
         raise ModelMisbehaves(
             f"{name} returned a tensor of shape {shape}; expected {expected}: one row of logits for each "
-            "picture and one column for each class name."
+            "image and one column for each class name."
         )
     return output

@@ -1,4 +1,4 @@
-"""From a picture to what a model takes: the library's own transform, and its geometry for views and masks."""
+"""From an image to what a model takes: the library's own transform, and its geometry for views and masks."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from torchvision.transforms import functional as F
 
 
 class Preprocessing(Protocol):
-    """How a model's pictures are prepared."""
+    """How a model's images are prepared."""
 
     def __call__(self, image: Image.Image) -> torch.Tensor:
-        """Turn an RGB picture into the tensor (3, H, W) that the model takes, without the batch axis."""
+        """Turn an RGB image into the tensor (3, H, W) that the model takes, without the batch axis."""
         ...
 
     def view(self, image: Image.Image) -> NDArray[np.uint8]:
@@ -31,7 +31,7 @@ class Preprocessing(Protocol):
         ...
 
     def mask(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Carry a mask (h, w) drawn on the picture to the model's view (H, W), by nearest neighbour."""
+        """Carry a mask (h, w) drawn on the image to the model's view (H, W), by nearest neighbour."""
         ...
 
     def describe(self) -> dict[str, Any]:
@@ -57,15 +57,15 @@ class TorchvisionPreset:
         return tensor
 
     def view(self, image: Image.Image) -> NDArray[np.uint8]:
-        """Return the resized and cropped picture, uint8 (H, W, 3)."""
+        """Return the resized and cropped image, uint8 (H, W, 3)."""
         return np.asarray(self._geometry(image, self.transforms.interpolation), dtype=np.uint8)
 
     def from_view(self, views: torch.Tensor) -> torch.Tensor:
-        """Return what the preset makes of a picture after it is resized and cropped, float32 (N, 3, H, W)."""
+        """Return what the preset makes of an image after it is resized and cropped, float32 (N, 3, H, W)."""
         return normalised(views, self.transforms.mean, self.transforms.std)
 
     def mask(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Resize and crop a mask like the picture, bool (h, w) to bool (H, W)."""
+        """Resize and crop a mask like the image, bool (h, w) to bool (H, W)."""
         drawn = Image.fromarray(np.asarray(mask, dtype=np.uint8) * 255)
         return np.asarray(self._geometry(drawn, InterpolationMode.NEAREST)) > 0
 
@@ -90,14 +90,14 @@ class TorchvisionPreset:
 
 
 def normalised(views: torch.Tensor, mean: Sequence[float], std: Sequence[float]) -> torch.Tensor:
-    """Scale pictures, uint8 (N, H, W, 3), to [0, 1] and normalise their channels: float32 (N, 3, H, W)."""
+    """Scale images, uint8 (N, H, W, 3), to [0, 1] and normalise their channels: float32 (N, 3, H, W)."""
     scaled = F.convert_image_dtype(views.permute(0, 3, 1, 2).contiguous(), torch.float32)
     tensor: torch.Tensor = F.normalize(scaled, list(mean), list(std), inplace=True)
     return tensor
 
 
 def prepared_shape(preprocess: Preprocessing) -> tuple[int, ...]:
-    """Return the shape (3, H, W) of what a preparation makes of a square picture."""
+    """Return the shape (3, H, W) of what a preparation makes of a square image."""
     return tuple(preprocess(Image.new("RGB", (256, 256))).shape)
 
 
@@ -107,7 +107,7 @@ def imagenet_preprocessing() -> TorchvisionPreset:
 
 
 def fixed_size_preprocessing(size: int, mean: tuple[float, ...], std: tuple[float, ...]) -> TorchvisionPreset:
-    """Return the preparation of a model for pictures of `size` px, which pass as they are; others are fitted.
+    """Return the preparation of a model for images of `size` px, which pass as they are; others are fitted.
 
     Args:
         size: side of the model's square input in pixels.

@@ -32,11 +32,11 @@ class RecordedPreset:
     described: Mapping[str, Any]
 
     def __call__(self, image: Image.Image) -> torch.Tensor:
-        """Resize, crop and normalise a picture: float32 (3, H, W)."""
+        """Resize, crop and normalise an image: float32 (3, H, W)."""
         return self.from_view(torch.from_numpy(self.view(image))[None])[0]
 
     def view(self, image: Image.Image) -> NDArray[np.uint8]:
-        """Return the resized and cropped picture, uint8 (H, W, 3)."""
+        """Return the resized and cropped image, uint8 (H, W, 3)."""
         return np.array(self._geometry(image, _INTERPOLATIONS[self.described["interpolation"]]), dtype=np.uint8)
 
     def from_view(self, views: torch.Tensor) -> torch.Tensor:
@@ -46,7 +46,7 @@ class RecordedPreset:
         return torch.from_numpy(np.ascontiguousarray((scaled - mean) / std)).to(views.device)
 
     def mask(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Resize and crop a mask like the picture, by nearest neighbour."""
+        """Resize and crop a mask like the image, by nearest neighbour."""
         drawn = Image.fromarray(np.asarray(mask, dtype=np.uint8) * 255)
         return np.asarray(self._geometry(drawn, Image.Resampling.NEAREST)) > 0
 

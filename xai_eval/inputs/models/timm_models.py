@@ -33,16 +33,16 @@ class TimmPreprocessing:
         return tensor
 
     def view(self, image: Image.Image) -> NDArray[np.uint8]:
-        """Return the resized and cropped picture, uint8 (H, W, 3)."""
+        """Return the resized and cropped image, uint8 (H, W, 3)."""
         return np.asarray(self._geometry(image), dtype=np.uint8)
 
     def from_view(self, views: torch.Tensor) -> torch.Tensor:
-        """Return what timm makes of a picture after it is resized and cropped, float32 (N, 3, H, W)."""
+        """Return what timm makes of an image after it is resized and cropped, float32 (N, 3, H, W)."""
         last = self._transform().transforms[-1]
         return normalised(views, [float(value) for value in last.mean], [float(value) for value in last.std])
 
     def mask(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Resize and crop a mask like the picture, bool (h, w) to bool (H, W)."""
+        """Resize and crop a mask like the image, bool (h, w) to bool (H, W)."""
         drawn = Image.fromarray(np.asarray(mask, dtype=np.uint8) * 255).convert("RGB")
         return np.asarray(self._geometry(drawn, interpolation="nearest"))[:, :, 0] > 0
 
@@ -57,7 +57,7 @@ class TimmPreprocessing:
         return create_transform(**{**self.config, **changes}, is_training=False)
 
     def _geometry(self, image: Image.Image, **changes: Any) -> Image.Image:
-        # timm ends with conversion to a tensor and normalisation; what comes before works on pictures.
+        # timm ends with conversion to a tensor and normalisation; what comes before works on images.
         for step in self._transform(**changes).transforms[:-2]:
             image = step(image)
         return image

@@ -25,7 +25,7 @@ def load_broden(folder: Path) -> ProbeSet:
 
     Raises:
         OSError: a table is missing or cannot be read.
-        UsageError: a picture is listed twice, or two label numbers of a category have one name.
+        UsageError: an image is listed twice, or two label numbers of a category have one name.
         InputUnavailable: a table is not what it should be. Files that it lists are first looked for when they are read.
     """
     index = read_index(folder / INDEX)
@@ -63,7 +63,7 @@ class _Broden:
         return ProbeImage(row.image, pixels, _once(labels))
 
     def _labels(self, row: Row, entry: str | int) -> NDArray[np.int32]:
-        """Return the labels of one entry, (H, W), or () where the whole picture has it."""
+        """Return the labels of one entry, (H, W), or () where the whole image has it."""
         if isinstance(entry, int):
             return self._coded(np.array(entry, dtype=np.int32), f"{row.image} in {self.folder / INDEX}")
         path = self.folder / "images" / entry

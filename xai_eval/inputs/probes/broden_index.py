@@ -18,7 +18,7 @@ from xai_eval.inputs.probes.probe_set import Concept
 INDEX = "index.csv"
 LARGEST_NUMBER = 2**16 - 1  # red + 256 * green
 
-_ABOUT_PICTURE = ("image", "split", "ih", "iw", "sh", "sw")
+_ABOUT_IMAGE = ("image", "split", "ih", "iw", "sh", "sw")
 _NEEDED = {"image", "sh", "sw"}
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _LONGEST_HEADER = 10_000
@@ -34,7 +34,7 @@ class Row:
         image: its path below `images/`.
         shape: height and width of its label maps.
         labels: of all categories, in the order of the columns: the path of a label map below `images/`, or the number
-            of a label that the whole picture has.
+            of a label that the whole image has.
     """
 
     image: str
@@ -65,19 +65,19 @@ def read_index(path: Path) -> Index:
 
     Raises:
         OSError: it cannot be read.
-        InputUnavailable: it is no such table, lists no picture or no category, or a path in it leads out of `images/`.
+        InputUnavailable: it is no such table, lists no image or no category, or a path in it leads out of `images/`.
     """
     columns, lines = _table(path, _NEEDED)
-    categories = tuple(name for name in columns if name not in _ABOUT_PICTURE)
+    categories = tuple(name for name in columns if name not in _ABOUT_IMAGE)
     # Each category names a file of the folder, c_<category>.csv.
     if not categories or any(PurePath(name).name != name for name in categories):
         raise InputUnavailable(
             f"{path} has the columns {', '.join(columns)}; expected one for each category of labels, such as object, "
-            f"after {', '.join(_ABOUT_PICTURE)}. Get the file again."
+            f"after {', '.join(_ABOUT_IMAGE)}. Get the file again."
         )
     rows = tuple(_row(f"{path}, line {number}", line, categories) for number, line in lines)
     if not rows:
-        raise InputUnavailable(f"{path} lists no picture; expected one on every line. Get the file again.")
+        raise InputUnavailable(f"{path} lists no image; expected one on every line. Get the file again.")
     return Index(categories, rows)
 
 
@@ -130,7 +130,7 @@ def _check_path(where: str, text: str) -> None:
 
 
 def _label(where: str, row: dict[str, str]) -> tuple[int, float]:
-    """Return the number of a label, and how much of all pictures it covers in its category."""
+    """Return the number of a label, and how much of all images it covers in its category."""
     number = int(row["number"]) if _NUMBER.fullmatch(row["number"]) else 0
     try:
         coverage = float(row["coverage"])

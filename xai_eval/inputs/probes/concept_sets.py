@@ -29,7 +29,7 @@ class ConceptSet:
     Attributes:
         name: "scenes", or the name of the file.
         concepts: the concepts in their order; a concept's position is its index everywhere else.
-        scene_like: those that say where a picture was taken rather than what is in it; empty where nobody said.
+        scene_like: those that say where an image was taken rather than what is in it; empty where nobody said.
         notes: what was left out of the file, with its line numbers.
     """
 

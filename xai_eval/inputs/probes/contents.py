@@ -1,4 +1,4 @@
-"""One digest for many files, so that the same pictures are known again wherever they lie."""
+"""One digest for many files, so that the same images are known again wherever they lie."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from xai_eval.errors import InputUnavailable
 from xai_eval.inputs.images.decode import decode
-from xai_eval.inputs.images.picture_files import pictures_in
+from xai_eval.inputs.images.image_files import images_in
 from xai_eval.inputs.probes.broden_index import is_broden
 from xai_eval.inputs.probes.contents import digest_of_files
 from xai_eval.inputs.probes.probe_set import ProbeImage, ProbeSet
@@ -26,7 +26,7 @@ def load_folder(folder: Path) -> ProbeSet:
         InputUnavailable: there is none, a folder cannot be listed, or label maps lie among them.
     """
     _refuse_broden(folder)
-    named = sorted((path.relative_to(folder).as_posix(), path) for path in pictures_in(folder))
+    named = sorted((path.relative_to(folder).as_posix(), path) for path in images_in(folder))
     files = tuple(path for _, path in named)
     _refuse_label_folders(folder, files)
     _refuse_label_files(folder, files)
@@ -62,7 +62,7 @@ def _refuse_label_folders(folder: Path, files: Iterable[Path]) -> None:
         if place.name in _LABEL_FOLDERS and (place.parent / "images").is_dir():
             raise _mixed(
                 folder,
-                f"leads to {place}, which holds what belongs to the pictures in {place.parent / 'images'}",
+                f"leads to {place}, which holds what belongs to the images in {place.parent / 'images'}",
                 f"Give {place.parent / 'images'} to go without labels, or {place.parent} with images/, labels/ and "
                 "classes.txt",
             )
@@ -75,7 +75,7 @@ def _refuse_label_files(folder: Path, files: Iterable[Path]) -> None:
         if beside and path.with_name(beside[1]) in stems:
             raise _mixed(
                 folder,
-                f"holds {path.relative_to(folder).as_posix()} beside a picture called {beside[1]}, as label maps are "
+                f"holds {path.relative_to(folder).as_posix()} beside an image called {beside[1]}, as label maps are "
                 "called",
                 "Move label maps elsewhere, or give Broden's own folder with its index.csv",
             )
@@ -83,5 +83,5 @@ def _refuse_label_files(folder: Path, files: Iterable[Path]) -> None:
 
 def _mixed(folder: Path, found: str, advice: str) -> InputUnavailable:
     return InputUnavailable(
-        f"{folder} {found}; expected photographs only, because label maps would be explained as pictures. {advice}."
+        f"{folder} {found}; expected photographs only, because label maps would be explained as images. {advice}."
     )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from xai_eval.errors import InputUnavailable
 from xai_eval.inputs.images.decode import decode
-from xai_eval.inputs.images.picture_files import by_stem, pictures_in
+from xai_eval.inputs.images.image_files import by_stem, images_in
 from xai_eval.inputs.probes.contents import digest_of_files
 from xai_eval.inputs.probes.label_maps import check_aspect, listed, read_indices
 from xai_eval.inputs.probes.probe_set import Concept, ProbeImage, ProbeSet
@@ -20,24 +20,24 @@ _CLASSES = "classes.txt"
 
 
 def has_label_maps(folder: Path) -> bool:
-    """Tell whether a folder is laid out as pictures with label maps."""
+    """Tell whether a folder is laid out as images with label maps."""
     return (folder / "images").is_dir() and (folder / "labels").is_dir()
 
 
 def load_label_maps(folder: Path) -> ProbeSet:
-    """Load a folder of pictures with label maps.
+    """Load a folder of images with label maps.
 
     `classes.txt` has a class a line, the id of the first being 0: its name, or its name, a tab and its category
     ("object" if none is given). In the label maps the number of classes and, where no class has it, 255 mean void.
 
     Raises:
         UsageError: two files have the same stem.
-        InputUnavailable: there is no picture, one has no label map, or the list of classes cannot be used.
+        InputUnavailable: there is no image, one has no label map, or the list of classes cannot be used.
     """
     concepts = _classes(folder / _CLASSES)
     pairs, notes = _pairs(folder / "images", folder / "labels")
     files = [(_CLASSES, folder / _CLASSES)]
-    files += [(path.relative_to(folder).as_posix(), path) for pair in pairs for path in (pair.picture, pair.labels)]
+    files += [(path.relative_to(folder).as_posix(), path) for pair in pairs for path in (pair.image, pair.labels)]
     return ProbeSet(
         name=folder.resolve().name,
         names=tuple(pair.name for pair in pairs),
@@ -51,7 +51,7 @@ def load_label_maps(folder: Path) -> ProbeSet:
 @dataclass(frozen=True)
 class _Pair:
     name: str
-    picture: Path
+    image: Path
     labels: Path
 
 
@@ -62,7 +62,7 @@ class _LabelMaps:
 
     def read(self, position: int) -> ProbeImage:
         pair = self.pairs[position]
-        pixels = decode(pair.picture).pixels
+        pixels = decode(pair.image).pixels
         ids = read_indices(pair.labels)
         check_aspect(str(pair.labels), ids.shape, pixels.shape[:2])
         return ProbeImage(pair.name, pixels, self._labels(pair.labels, ids)[None])
@@ -78,17 +78,17 @@ class _LabelMaps:
 
 
 def _pairs(images: Path, maps: Path) -> tuple[tuple[_Pair, ...], tuple[str, ...]]:
-    """Return the pictures with their label maps, in the order of their stems, and notes on what was left out."""
-    drawn, labelled = by_stem(pictures_in(images), images), by_stem(pictures_in(maps), maps)
+    """Return the images with their label maps, in the order of their stems, and notes on what was left out."""
+    drawn, labelled = by_stem(images_in(images), images), by_stem(images_in(maps), maps)
     missing = sorted(drawn.keys() - labelled.keys())
     if missing:
         raise InputUnavailable(
-            f"{maps} has no label map for {len(missing)} of {len(drawn)} pictures, first {missing[0]!r}; expected one "
+            f"{maps} has no label map for {len(missing)} of {len(drawn)} images, first {missing[0]!r}; expected one "
             "of the same stem for each. Add it, or name images/ itself to go without labels."
         )
     idle = len(labelled.keys() - drawn.keys())
     pairs = (_Pair(path.relative_to(images).as_posix(), path, labelled[stem]) for stem, path in sorted(drawn.items()))
-    return tuple(pairs), (f"{idle} label maps without a picture left out",) if idle else ()
+    return tuple(pairs), (f"{idle} label maps without an image left out",) if idle else ()
 
 
 def _classes(path: Path) -> tuple[Concept, ...]:

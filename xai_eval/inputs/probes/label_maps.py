@@ -39,22 +39,22 @@ def read_red_green(path: Path) -> NDArray[np.int32]:
     return pixels[:, :, 0] + 256 * pixels[:, :, 1]
 
 
-def check_aspect(where: str, labels: tuple[int, ...], picture: tuple[int, ...]) -> None:
-    """Check that labels (H, W) can lie over the whole of a picture (h, w): the same aspect, but for rounding.
+def check_aspect(where: str, labels: tuple[int, ...], image: tuple[int, ...]) -> None:
+    """Check that labels (H, W) can lie over the whole of an image (h, w): the same aspect, but for rounding.
 
     Args:
         where: where the labels come from.
         labels: their height and width.
-        picture: the height and width of the picture.
+        image: the height and width of the image.
 
     Raises:
         InputUnavailable: the aspect is another.
     """
     # Scaled sides that are rounded are off by less than one pixel each.
-    if abs(labels[0] * picture[1] - labels[1] * picture[0]) >= max(picture):
+    if abs(labels[0] * image[1] - labels[1] * image[0]) >= max(image):
         raise InputUnavailable(
-            f"{where}: labels of {labels[1]} x {labels[0]} pixels for a picture of {picture[1]} x {picture[0]}; "
-            "expected the same size or the same aspect, because labels are laid over the whole picture. Check that "
+            f"{where}: labels of {labels[1]} x {labels[0]} pixels for an image of {image[1]} x {image[0]}; "
+            "expected the same size or the same aspect, because labels are laid over the whole image. Check that "
             "they belong together, and that neither was cropped or turned."
         )
 

@@ -15,7 +15,7 @@ from xai_eval.inputs.probes.scene_probe import load_scenes
 
 
 def load_probe(spec: str | os.PathLike[str]) -> ProbeSet:
-    """Load the probe set that a spec names; no picture is decoded before it is read.
+    """Load the probe set that a spec names; no image is decoded before it is read.
 
     Args:
         spec: "scenes" (480 bundled scenes), "scenes:N", or a folder: one of photographs (searched with its
@@ -23,8 +23,8 @@ def load_probe(spec: str | os.PathLike[str]) -> ProbeSet:
 
     Raises:
         UsageError: the spec is malformed or no spec, or names are not unique.
-        InputUnavailable: the folder is missing, cannot be listed, holds no picture, or mixes photographs with label
-            maps; a picture has no label map; or a list of classes or an index cannot be used.
+        InputUnavailable: the folder is missing, cannot be listed, holds no image, or mixes photographs with label
+            maps; an image has no label map; or a list of classes or an index cannot be used.
     """
     if not isinstance(spec, str | os.PathLike):
         raise UsageError(f"the probe set is a {type(spec).__name__}; expected a spec, as text or a path.")

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from xai_eval import scenes
 from xai_eval.errors import UsageError
 from xai_eval.inputs.probes.probe_set import Concept, ProbeImage, ProbeSet
-from xai_eval.scenes import BACKGROUNDS, CONCEPTS, OBJECTS, SCENE_LABELS, SIZE, render
+from xai_eval.scenes import BACKGROUNDS, CONCEPTS, OBJECTS, SCENE_LABELS, SIZE, VERSION, render
 
 # After the scenes that are evaluated and those held out of training, before those that the bundled models learned from.
 FIRST_SEED = 200_000
@@ -28,7 +26,7 @@ def load_scenes(spec: str) -> ProbeSet:
     """Load "scenes" (480 of them) or "scenes:N".
 
     Each has two label maps at its own resolution: the exact masks of its objects and backgrounds, and its scene label
-    over the whole picture.
+    over the whole image.
 
     Raises:
         UsageError: the number is malformed, 0, or so large that scenes of training would be among them.
@@ -60,13 +58,5 @@ def _count(spec: str) -> int:
 
 
 def _digest(seeds: range) -> str:
-    """Digest what the pictures are made from, because rendering them all would take longer than a run may start.
-
-    The same code and seeds give the same bytes everywhere. Any change of the code counts, even where it changes no
-    picture: that costs a run anew, while the contrary would mix two sets.
-    """
-    content = hashlib.sha256(f"scenes {seeds.start} {len(seeds)} {_ALL}".encode())
-    for path in sorted(Path(scenes.__file__).parent.glob("*.py")):
-        # As text, so that line ends of a checkout do not count.
-        content.update(f"\0{path.name}\0{path.read_text(encoding='utf-8')}".encode())
-    return content.hexdigest()
+    """Digest what the images are made from, because rendering them all would take longer than a run may start."""
+    return hashlib.sha256(f"scenes {VERSION} {seeds.start} {len(seeds)} {_ALL}".encode()).hexdigest()

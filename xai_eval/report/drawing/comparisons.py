@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from xai_eval.report.cases import ReportCase
 from xai_eval.report.drawing.panels import Panel, map_panel
-from xai_eval.report.drawing.pictures import Pixels, boundaries, diverging, outline, signed
+from xai_eval.report.drawing.pixels import Pixels, boundaries, diverging, outline, signed
 from xai_eval.report.text.wording import title
 from xai_eval.result.fields import Heatmap, Mask, Segments
 from xai_eval.result.fields.heatmap import block_means
@@ -41,7 +41,7 @@ class Comparison:
 
     @property
     def wipes(self) -> bool:
-        """Whether one picture can be laid over the other."""
+        """Whether one image can be laid over the other."""
         was, now = self.expected.pixels, self.obtained.pixels
         return was is not None and now is not None and was.shape == now.shape
 
@@ -55,7 +55,7 @@ def comparison(case: ReportCase, name: str) -> Comparison:
         return _masks(case, name, now, was)
     if isinstance(now, Segments) and isinstance(was, Segments):
         return _superpixels(case, name, now, was)
-    raise TypeError(f"{name} is a {now.kind} and was a {was.kind}: there is no picture of that")
+    raise TypeError(f"{name} is a {now.kind} and was a {was.kind}: there is no image of that")
 
 
 def _maps(case: ReportCase, name: str, now: Heatmap, was: Heatmap) -> Comparison:
@@ -69,7 +69,7 @@ def _masks(case: ReportCase, name: str, now: Mask, was: Mask) -> Comparison:
     shown = title(name)
 
     def panel(word: str, mask: Mask) -> Panel:
-        about = f"{shown}, {word}: {mask.array.mean():.0%} of the picture"
+        about = f"{shown}, {word}: {mask.array.mean():.0%} of the image"
         return Panel(word, about, outline(_below(case, mask.array), mask.array))
 
     same = now.array.shape == was.array.shape
@@ -93,9 +93,9 @@ def _superpixels(case: ReportCase, name: str, now: Segments, was: Segments) -> C
 
 
 def _below(case: ReportCase, array: NDArray[np.generic]) -> Pixels:
-    """The picture if `array` lies over it, else middle grey."""
-    if case.picture is not None and case.picture.array.shape[:2] == array.shape:
-        return case.picture.array
+    """The image if `array` lies over it, else middle grey."""
+    if case.view is not None and case.view.array.shape[:2] == array.shape:
+        return case.view.array
     return np.full((*array.shape, 3), _GREY, np.uint8)
 
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from xai_eval.report.cases import ReportCase
 from xai_eval.report.drawing.panels import Panel
-from xai_eval.report.drawing.pictures import Pixels
+from xai_eval.report.drawing.pixels import Pixels
 from xai_eval.report.text.wording import title
 from xai_eval.result.fields import Curve
 

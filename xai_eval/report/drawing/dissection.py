@@ -1,4 +1,4 @@
-"""Figures of a dissection: concepts by layer, scores of two models, and one picture read by its most active units."""
+"""Figures of a dissection: concepts by layer, scores of two models, and one image read by its most active units."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from xai_eval.report.cases import ReportCase
 from xai_eval.report.text.wording import slug
-from xai_eval.result.fields import Picture, Table, UnitLabels
+from xai_eval.result.fields import InputImage, Table, UnitLabels
 
 _METHODS = {"clip_units": "CLIP", "pixel_units": "pixel labels"}
 _MOST_CONCEPTS = 25
@@ -106,7 +106,7 @@ def _similarity_distribution(cases: Sequence[ReportCase]) -> Figure:
             row[0].set_title(f"no unit is labelled by {_METHODS[method]}", fontsize=9)
     figure.suptitle("How well the labels fit their units", fontsize=11)
     figure.supxlabel(
-        "Raw scores compare only within one setup: the same model, layer, words and pictures. Ranks say which model's "
+        "Raw scores compare only within one setup: the same model, layer, words and images. Ranks say which model's "
         "units come higher,\nnot by how much.",
         fontsize=8,
         color=_GREY,
@@ -153,14 +153,14 @@ def _ranked(axes: Any, scores: Mapping[str, pd.Series[float]]) -> None:
 
 
 def _image_interpretation(cases: Sequence[ReportCase]) -> Figure:
-    """One picture, and the labels of each model's most active units."""
+    """One image, and the labels of each model's most active units."""
     shown = [case for case in cases if "interpretation" in case.fields(Table)]
     figure = Figure(figsize=(3.2 + 3.6 * len(shown), 3.5), dpi=_DPI, layout="constrained")
     axes = figure.subplots(1, 1 + len(shown), width_ratios=[1.0, *([1.15] * len(shown))])
-    picture = next((case.picture for case in shown if case.picture), None)
+    image = next((case.view for case in shown if case.view), None)
     axes[0].axis("off")
-    if isinstance(picture, Picture):
-        axes[0].imshow(picture.array)
+    if isinstance(image, InputImage):
+        axes[0].imshow(image.array)
     axes[0].set_title(str(shown[0].labels.get("interpreted", "")), fontsize=9, parse_math=False)
     for panel, case in zip(axes[1:], shown, strict=True):
         _interpret(panel, case)

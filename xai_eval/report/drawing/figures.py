@@ -1,4 +1,4 @@
-"""Figures of the report as PNG files: pictures beside maps; drifts as expected, obtained, difference."""
+"""Figures of the report as PNG files: images beside maps; drifts as expected, obtained, difference."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from xai_eval.report.drawing.comparisons import Comparison, comparison
 from xai_eval.report.drawing.curves import curve_panels
 from xai_eval.report.drawing.dissection import dissection_figures
 from xai_eval.report.drawing.panels import Panel, panels
-from xai_eval.report.drawing.pictures import Pixels, diverging_legend, heat_legend, png_bytes
+from xai_eval.report.drawing.pixels import Pixels, diverging_legend, heat_legend, png_bytes
 from xai_eval.report.text.wording import slug
 from xai_eval.result.fields import Curve
 
@@ -52,7 +52,7 @@ def figure_files(cases: Sequence[ReportCase]) -> dict[str, bytes]:
 def figure_names(cases: Sequence[ReportCase]) -> dict[tuple[str, str | None], str]:
     """Name the figures: by case key and None for the maps, by case key and field for a drift or a curve.
 
-    Names that would be taken twice (two models on one picture) get the digest that ends the case's id.
+    Names that would be taken twice (two models on one image) get the digest that ends the case's id.
     """
     names: dict[tuple[str, str | None], str] = {}
     for case in map(ReportCase.unread, cases):

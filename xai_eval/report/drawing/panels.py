@@ -1,4 +1,4 @@
-"""What is drawn of a case, on the page and in figures alike: the picture, its superpixels and its maps."""
+"""What is drawn of a case, on the page and in figures alike: the image, its superpixels and its maps."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from xai_eval.report.cases import OBJECT, ReportCase
-from xai_eval.report.drawing.pictures import Pixels, boundaries, enlarge, outline, overlay, signed
+from xai_eval.report.drawing.pixels import Pixels, boundaries, enlarge, outline, overlay, signed
 from xai_eval.report.text.wording import cell_text, count, title, words
-from xai_eval.result.fields import Heatmap, Mask, Picture, Segments, Weights
+from xai_eval.result.fields import Heatmap, InputImage, Mask, Segments, Weights
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One picture of the report.
+    """One image of the report.
 
     Attributes:
         title: heading.
-        alt: what the picture shows, for those who do not see it.
+        alt: what the image shows, for those who do not see it.
         pixels: RGB, or None where there is nothing that could honestly be drawn.
         word: why there is nothing, such as 'all zero'.
         numbers: name and value of what is known about it.
@@ -34,13 +34,13 @@ class Panel:
 
 
 def panels(case: ReportCase) -> list[Panel]:
-    """The picture with its mask outlined, then one panel for each further picture, further mask, and map."""
-    if case.picture is None:
+    """The image with its mask outlined, then one panel for each further image, further mask, and map."""
+    if case.view is None:
         return []
-    pixels, name = case.picture.array, case.verdict.case.input
-    pictures = [
-        Panel(title(each), f"{name}: {words(each)}", picture.array)
-        for each, picture in list(case.fields(Picture).items())[1:]
+    pixels, name = case.view.array, case.verdict.case.input
+    images = [
+        Panel(title(each), f"{name}: {words(each)}", image.array)
+        for each, image in list(case.fields(InputImage).items())[1:]
     ]
     masks = [
         Panel(title(each), f"{name} with {words(each)} outlined", outline(pixels, mask.array))
@@ -48,7 +48,7 @@ def panels(case: ReportCase) -> list[Panel]:
         if each != OBJECT and mask.array.shape == pixels.shape[:2]
     ]
     maps = [_named_map(case, each, heatmap) for each, heatmap in case.maps.items()]
-    return [_original(pixels, case.mask, name), *pictures, *masks, *_superpixel_panels(case, pixels), *maps]
+    return [_original(pixels, case.mask, name), *images, *masks, *_superpixel_panels(case, pixels), *maps]
 
 
 def _superpixel_panels(case: ReportCase, pixels: Pixels) -> list[Panel]:
@@ -88,7 +88,7 @@ def _weights_panel(case: ReportCase, name: str, weights: Weights, segments: Segm
 def _original(pixels: Pixels, mask: Mask | None, name: str) -> Panel:
     if mask is None:
         return Panel("original", f"{name} as the model saw it", pixels)
-    numbers = (("object", f"{mask.array.mean():.0%} of the picture"),)
+    numbers = (("object", f"{mask.array.mean():.0%} of the image"),)
     return Panel(
         "original",
         f"{name} as the model saw it, the object outlined",
@@ -107,14 +107,14 @@ def _named_map(case: ReportCase, name: str, heatmap: Heatmap) -> Panel:
 def map_panel(
     case: ReportCase, heatmap: Heatmap, heading: str, about: str, numbers: tuple[tuple[str, str], ...] = ()
 ) -> Panel:
-    """Draw a map over the picture, or in squares where it has another shape; a degenerate one is only named."""
+    """Draw a map over the image, or in squares where it has another shape; a degenerate one is only named."""
     if heatmap.degenerate:
         return Panel(heading, f"{about}: {heatmap.degenerate}, not drawn", word=heatmap.degenerate, numbers=numbers)
     alt = f"{about}, hottest {_hottest(heatmap)}"
-    if case.picture is None or heatmap.shape != case.picture.array.shape[:2]:
+    if case.view is None or heatmap.shape != case.view.array.shape[:2]:
         return Panel(heading, alt, overlay(None, heatmap.array), numbers=numbers, coarse=True)
-    picture = case.picture.array
-    return Panel(heading, alt, overlay(picture, enlarge(heatmap.array, heatmap.shape)), numbers=numbers)
+    image = case.view.array
+    return Panel(heading, alt, overlay(image, enlarge(heatmap.array, heatmap.shape)), numbers=numbers)
 
 
 def _hottest(heatmap: Heatmap) -> str:

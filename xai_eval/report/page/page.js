@@ -14,7 +14,7 @@ if (filter) {
     for (const section of document.querySelectorAll("main section:has([data-state])")) {
       section.hidden = !section.querySelector("[data-state]:not([hidden])");
     }
-    // A case has an article, or a row where its pictures are left out.
+    // A case has an article, or a row where its images are left out.
     const articles = cases.filter((element) => element.matches("article, tr"));
     const shown = articles.filter((article) => !article.hidden).length;
     filter.querySelector("output").textContent = shown < articles.length ? `${shown} of ${articles.length} cases` : "";

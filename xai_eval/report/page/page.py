@@ -12,10 +12,10 @@ from markupsafe import Markup, escape
 
 from xai_eval.gate.whole_run import Overall
 from xai_eval.report.cases import ReportCase
-from xai_eval.report.drawing.pictures import diverging_legend, heat_legend, jpeg_uri, png_uri
+from xai_eval.report.drawing.pixels import diverging_legend, heat_legend, jpeg_uri, png_uri
 from xai_eval.report.page.filters import filters
 from xai_eval.report.page.rest import RestView, rest_view
-from xai_eval.report.page.selection import by_task, pictured, worst_cases_first
+from xai_eval.report.page.selection import by_task, imaged, worst_cases_first
 from xai_eval.report.page.views import CaseView, case_line, case_view
 from xai_eval.report.text.commands import accept_command, explain_command
 from xai_eval.report.text.summary import count_severities, count_states, counts_sentence
@@ -34,9 +34,9 @@ class TaskView:
 
     Attributes:
         name: of the task.
-        cases: made when the template comes to them, one by one: their pictures together do not fit into memory.
+        cases: made when the template comes to them, one by one: their images together do not fit into memory.
         counts: in words.
-        rest: the cases that are shown without pictures; None if there are none.
+        rest: the cases that are shown without images; None if there are none.
     """
 
     name: str
@@ -108,7 +108,7 @@ def _whole_arrows(sentence: str) -> Markup:
 
 
 def _tasks(ordered: Sequence[ReportCase], commands: Commands, results: Path) -> Iterator[TaskView]:
-    shown = {case.key for case in pictured(ordered)}
+    shown = {case.key for case in imaged(ordered)}
     for name, group in itertools.groupby(ordered, key=lambda case: case.verdict.case.task):
         own = list(group)
         views = _views([case for case in own if case.key in shown], commands)

@@ -1,4 +1,4 @@
-"""Cases that pass beyond the first few: a row each, and in a sentence where their pictures are."""
+"""Cases that pass beyond the first few: a row each, and in a sentence where their images are."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from xai_eval.store.runs import RESULTS_FOLDER
 
 @dataclass(frozen=True)
 class RestView:
-    """The cases of a task that are shown without pictures.
+    """The cases of a task that are shown without images.
 
     Attributes:
         title: heading.
@@ -33,12 +33,12 @@ class RestView:
 
 
 def rest_view(cases: Sequence[ReportCase], results: Path) -> RestView | None:
-    """Prepare the cases of one task of the run in `results` that are shown without pictures; None if there are none."""
+    """Prepare the cases of one task of the run in `results` that are shown without images; None if there are none."""
     if not cases:
         return None
     sentence = (
-        f"Every case that does not pass is shown in full. The pictures of {count(len(cases), 'case')} that pass are "
-        "not embedded, so that the page stays small: picture, maps and all else that was obtained lie in the folder "
+        f"Every case that does not pass is shown in full. The images of {count(len(cases), 'case')} that pass are "
+        "not embedded, so that the page stays small: image, maps and all else that was obtained lie in the folder "
         "that the last column names, to be opened with xai_eval.Result.load, in"
     )
     frame = summary_frame(cases).drop(columns="input").dropna(axis="columns", how="all")

@@ -1,4 +1,4 @@
-"""Which cases are shown with pictures: all that someone will look at, and of the others the first few."""
+"""Which cases are shown with images: all that someone will look at, and of the others the first few."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from xai_eval.report.cases import ReportCase
 from xai_eval.report.text.summary import is_fine, worst_first
 
-# Cases of a task that pass and are shown with their pictures: a page of a thousand would be too large to open.
+# Cases of a task that pass and are shown with their images: a page of a thousand would be too large to open.
 PASSING = 50
 # Cases of a task, the worst first, of which figures are drawn as files. One takes as long as ten cases on the page.
 FIGURES = 40
@@ -27,8 +27,8 @@ def by_task(cases: Sequence[ReportCase]) -> list[ReportCase]:
     return sorted(ordered, key=lambda case: (tasks.index(case.verdict.case.task), not case.whole_set))
 
 
-def pictured(cases: Sequence[ReportCase]) -> list[ReportCase]:
-    """Cases with pictures on the page: all that do not pass, all that sum up, and the first `PASSING` of each task."""
+def imaged(cases: Sequence[ReportCase]) -> list[ReportCase]:
+    """Cases with images on the page: all that do not pass, all that sum up, and the first `PASSING` of each task."""
     return _first(cases, PASSING, lambda case: case.whole_set or not is_fine(case.verdict))
 
 

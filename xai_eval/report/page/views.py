@@ -45,7 +45,7 @@ class TableView:
 
 @dataclass(frozen=True)
 class CaseLine:
-    """What the page's lists and filters say about one case, without any picture."""
+    """What the page's lists and filters say about one case, without any image."""
 
     anchor: str
     key: str
@@ -179,7 +179,7 @@ def _origin(case: ReportCase) -> str:
 
 
 def _details(case: ReportCase) -> tuple[TableView, ...]:
-    """Whatever the fields hold that is not shown beside the pictures."""
+    """Whatever the fields hold that is not shown beside the images."""
     tables = [_table(name, table) for name, table in case.fields(Table).items() if not _is_under_the_maps(case, table)]
     rows = [(title(name), _in_short(each)) for name, each in _fields(case).items() if name not in case.maps]
     other = [(name, text) for name, text in rows if text]

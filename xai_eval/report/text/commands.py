@@ -16,7 +16,7 @@ def accept_command(key: str, results: Path, golden: Path) -> str:
 def explain_command(key: str, results: Path, golden: Path, *, asked: bool) -> str:
     """Return the command that says what carries the drift of the case `key`, as typed in the working directory.
 
-    `asked` tells whether the run recorded how it was asked for the case; a test alone knows its model and pictures.
+    `asked` tells whether the run recorded how it was asked for the case; a test alone knows its model and images.
     """
     inputs = "" if asked else ' --model "..." --images "..."'
     return f"xai-eval explain-drift {key}{_folders(results, golden)}{inputs}"

@@ -47,7 +47,7 @@ def step_summary(verdicts: Sequence[Verdict], page: Path | None) -> str:
         rest = counts_sentence(told[_ROWS:])
         lines += [f"Of {count(len(told), 'case')} to look at, the {_ROWS} worst are listed; the rest is {rest}.", ""]
     if page:
-        lines += [f"Pictures, causes and the commands that explain and accept: `{one_line(str(page))}`", ""]
+        lines += [f"Images, causes and the commands that explain and accept: `{one_line(str(page))}`", ""]
     return "\n".join(lines) + "\n"
 
 

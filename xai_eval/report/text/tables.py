@@ -90,7 +90,7 @@ def _escaped(found: re.Match[str]) -> str:
 
 
 def _documents(cases: Sequence[ReportCase]) -> dict[str, bytes]:
-    """The document of a whole set by task and field; those of single pictures are in their results."""
+    """The document of a whole set by task and field; those of single images are in their results."""
     files = {}
     for case in cases:
         for field, document in case.fields(Document).items():

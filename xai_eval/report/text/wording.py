@@ -25,7 +25,7 @@ _TITLES = {
     "segments": "superpixels",
     "gradcam_focus": "Grad-CAM, focus",
     "lime_focus": "LIME, focus",
-    "picture": "original",
+    "image": "original",
 }
 
 _ACRONYMS = {

@@ -5,9 +5,9 @@ from xai_eval.result.fields.curve import Curve
 from xai_eval.result.fields.document import Document
 from xai_eval.result.fields.gallery import Gallery
 from xai_eval.result.fields.heatmap import LOOSEST_MAP, Heatmap, HeatmapTolerance
+from xai_eval.result.fields.input_image import InputImage
 from xai_eval.result.fields.label import Label
 from xai_eval.result.fields.mask import LEAST_OVERLAP, Mask
-from xai_eval.result.fields.picture import Picture
 from xai_eval.result.fields.ranking import Ranking
 from xai_eval.result.fields.score import Score
 from xai_eval.result.fields.segments import Segments
@@ -24,7 +24,7 @@ KINDS: dict[str, type[Field]] = {
         Heatmap,
         Label,
         Mask,
-        Picture,
+        InputImage,
         Ranking,
         Score,
         Segments,
@@ -46,9 +46,9 @@ __all__ = [
     "Gallery",
     "Heatmap",
     "HeatmapTolerance",
+    "InputImage",
     "Label",
     "Mask",
-    "Picture",
     "Ranking",
     "Score",
     "SeedTolerance",

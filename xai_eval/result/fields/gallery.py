@@ -1,4 +1,4 @@
-"""Rows of small pictures, such as the top images of every unit: for the eye, never judged."""
+"""Rows of small images, such as the top images of every unit: for the eye, never judged."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from xai_eval.result.fields.base import Arrays, Distance, Finding, Shift
 
 @dataclass(frozen=True)
 class Gallery:
-    """Strips of pictures by name.
+    """Strips of images by name.
 
     Attributes:
         strips: one JPEG a name; encoded, because thousands of units would not fit otherwise.
@@ -40,7 +40,7 @@ class Gallery:
         return cls({name: data[a:b] for name, a, b in zip(meta["names"], starts, ends, strict=True)})
 
     def condensed(self) -> None:
-        """A golden keeps no pictures."""
+        """A golden keeps no images."""
         return
 
     def compare(self, golden: Gallery, name: str) -> tuple[Finding, ...]:

@@ -1,4 +1,4 @@
-"""A saliency map over the picture, compared by what it says rather than pixel by pixel."""
+"""A saliency map over the image, compared by what it says rather than pixel by pixel."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class HeatmapTolerance:
     """What may differ before a map counts as changed.
 
     Attributes:
-        largest: largest difference of any pixel of two maps in [0, 1]; up to it they are the same picture.
+        largest: largest difference of any pixel of two maps in [0, 1]; up to it they are the same image.
         rank: least rank correlation. The last three matter only where `largest` is exceeded.
         top: least IoU of the hottest 5, 10 and 20 % of the area.
         moved: farthest that the mass may move, as a share of the side.

@@ -1,4 +1,4 @@
-"""A partition of a picture into superpixels: the same or not."""
+"""A partition of an image into superpixels: the same or not."""
 
 from __future__ import annotations
 

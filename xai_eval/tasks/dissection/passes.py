@@ -30,9 +30,9 @@ class LabelledLayer:
 
     Attributes:
         name: of the layer.
-        activations: of unit j on picture n, pooled, float32 (N, J).
+        activations: of unit j on image n, pooled, float32 (N, J).
         dead: units that are constant over the probe set, bool (J,).
-        top: rows of the pictures on which each is most active, best first, (J, t).
+        top: rows of the images on which each is most active, best first, (J, t).
         clip: similarity to the words, float32 (J, M), or None where CLIP was not asked.
         pixels: overlap with the labelled concepts, or None where there are no maps or labels.
         strips: the top images of each, JPEG.
@@ -65,17 +65,17 @@ class Labelled:
 @contextmanager
 def dissect(request: Request) -> Iterator[Labelled]:
     """Run the pass and label every unit; its checkpoints go once the results have been made of it."""
-    from xai_eval.explainers.dissection.canary import digest_of, first_pictures
+    from xai_eval.explainers.dissection.canary import digest_of, first_images
     from xai_eval.explainers.dissection.checkpoint import Checkpoints
     from xai_eval.explainers.dissection.sweep import sweep
 
     study = request.study
     for note in (*request.notes, *(request.vocabulary.notes if request.vocabulary else ())):
         say(f"{note}.")
-    first = first_pictures(study)
+    first = first_images(study)
     _check_methods(request, first)
     checkpoints = Checkpoints.of(study.key({**_surroundings(request), "canary": digest_of(first)}))
-    with progress(len(study.probe), study.probe.name, "picture") as advance:
+    with progress(len(study.probe), study.probe.name, "image") as advance:
         swept = sweep(study, checkpoints, engine=request.engine, advance=advance)
     for skipped in swept.whole.skipped:
         say(f"{skipped.name} is left out: {skipped.reason}")
@@ -108,7 +108,7 @@ def _all_labelled(request: Request, swept: Sweep, words: NDArray[np.float32] | N
 
 
 def _surroundings(request: Request) -> dict[str, Any]:
-    """What arithmetic depends on besides weights, pictures and parameters."""
+    """What arithmetic depends on besides weights, images and parameters."""
     device = request.study.models[0].classifier.device
     return {
         "versions": library_versions(LIBRARIES),

@@ -1,4 +1,4 @@
-"""How right the labels of units are, where it is known what every picture shows."""
+"""How right the labels of units are, where it is known what every image shows."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ Presence = Mapping[str, NDArray[np.bool_]]
 
 
 def presence(labelled: Labelled, model: int) -> Presence:
-    """Say for every labelled concept which pictures show it, as a model sees them: (N,) by name."""
+    """Say for every labelled concept which images show it, as a model sees them: (N,) by name."""
     study, whole = labelled.sweep.study, labelled.sweep.whole
     names = concept_names(study.probe.concepts)
     shown = np.zeros((len(whole.positions), len(names)), dtype=bool)
-    for row, picture in enumerate(whole.seen[study.preparation_of(study.models[model])]):
-        if picture.labels is not None:
-            shown[row, np.flatnonzero(np.bincount(picture.labels.unpack().ravel())[1:])] = True
+    for row, image in enumerate(whole.seen[study.preparation_of(study.models[model])]):
+        if image.labels is not None:
+            shown[row, np.flatnonzero(np.bincount(image.labels.unpack().ravel())[1:])] = True
     found = {name: shown[:, index] for index, name in enumerate(names)}
     for index, concept in enumerate(study.probe.concepts):
         # The word alone, as CLIP knows it, is shown wherever one of its namesakes is.
@@ -39,7 +39,7 @@ def presence(labelled: Labelled, model: int) -> Presence:
 def with_quality(frame: pd.DataFrame, layers: Sequence[LabelledLayer], shown: Presence) -> pd.DataFrame:
     """Add one column a measure to a table of units: of the unit's activation against the presence of its label.
 
-    NaN where the label is none of the concepts that pictures are known to show.
+    NaN where the label is none of the concepts that images are known to show.
     """
     if not shown:
         return frame
@@ -54,7 +54,7 @@ def with_quality(frame: pd.DataFrame, layers: Sequence[LabelledLayer], shown: Pr
 
 
 def quality_table(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame | None:
-    """Mean of each measure by layer and method; None where nothing is known about the pictures."""
+    """Mean of each measure by layer and method; None where nothing is known about the images."""
     rows = list(_quality_rows(frames))
     return pd.DataFrame(rows) if rows else None
 

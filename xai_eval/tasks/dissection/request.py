@@ -23,7 +23,7 @@ _STAGES = ("layer2", "layer3", "layer4")
 _COUNTERPARTS = {"scenes:objects": "scenes:places", "scenes:places": "scenes:objects"}
 NOTHING = "none"
 # What is saved at once, and what a killed run repeats at most.
-_PICTURES_PER_SHARD = 256
+_IMAGES_PER_SHARD = 256
 _BUNDLED, _STUDY_CLIP = "scenes", "ViT-B-16/openai"
 
 
@@ -52,7 +52,7 @@ class Request:
         study: probe set, models with their layers, and CLIP.
         vocabulary: what CLIP may choose from; None where pixel labels are used alone.
         similarity: how it chooses.
-        picture: position of the picture that is interpreted.
+        image: position of the image that is interpreted.
         shuffles: of label maps.
         seed: of whatever draws random numbers.
         engine: where shards are computed.
@@ -62,7 +62,7 @@ class Request:
     study: Study
     vocabulary: Vocabulary | None
     similarity: Similarity
-    picture: int
+    image: int
     shuffles: int
     seed: int
     engine: Engine
@@ -85,7 +85,7 @@ def check_request(
     similarity: str | None,
     top_k: int | None,
     probe_size: int | None,
-    picture: str | None,
+    interpret: str | None,
     shuffles: int,
     batch_size: int,
     seed: int,
@@ -111,7 +111,7 @@ def check_request(
     by = choose_similarity(similarity or default_similarity(words), top_k, len(chosen), seed)
     models = [_dissected(each, layers) for each in (classifier, *_second(classifier, against))]
     clip_model = vocabulary.clip if vocabulary else None
-    study = Study(chosen, tuple(models), clip_model, batch_size, max(1, _PICTURES_PER_SHARD // batch_size))
+    study = Study(chosen, tuple(models), clip_model, batch_size, max(1, _IMAGES_PER_SHARD // batch_size))
     if engine == "ray" and classifier.device.type != "cpu":
         raise UsageError("the engine ray computes on CPUs only. Add --device cpu, or leave out --engine ray.")
     params = {
@@ -119,10 +119,10 @@ def check_request(
         "clip": vocabulary.describe() if vocabulary else NOTHING,
         "similarity": {"name": by.name, "top_k": by.top_k} if vocabulary else NOTHING,
         "shuffles": shuffles if chosen.concepts else 0,
-        "picture": picture,
+        "interpret": interpret,
         "seed": seed,
     }
-    return Request(study, vocabulary, by, _position(chosen, picture), shuffles, seed, _engine(engine), params)
+    return Request(study, vocabulary, by, _position(chosen, interpret), shuffles, seed, _engine(engine), params)
 
 
 def _engine(name: str) -> Engine:
@@ -196,12 +196,12 @@ def _default_layers(classifier: Classifier) -> tuple[str, ...]:
     return _STAGES if set(_STAGES) <= set(classifier.layer_names) else (classifier.default_layer(),)
 
 
-def _position(probe: ProbeSet, picture: str | None) -> int:
-    if picture is None:
+def _position(probe: ProbeSet, image: str | None) -> int:
+    if image is None:
         return 0
-    if picture not in probe.names:
-        raise unknown_name(f"picture of {probe.name}", picture, probe.names)
-    position = probe.names.index(picture)
+    if image not in probe.names:
+        raise unknown_name(f"image of {probe.name}", image, probe.names)
+    position = probe.names.index(image)
     # Whoever names it wants this one and no other.
     probe.read(position)
     return position

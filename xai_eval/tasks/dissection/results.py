@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from xai_eval.result.fields import Field, Gallery, Label, Picture, Table, UnitLabels
+from xai_eval.result.fields import Field, Gallery, InputImage, Label, Table, UnitLabels
 from xai_eval.result.fingerprint import Fingerprint
 from xai_eval.result.result import Case, Provenance, Result
 from xai_eval.tasks.dissection.passes import LIBRARIES, Labelled, LabelledLayer
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from xai_eval.explainers.dissection.study import Dissected
 
 IOU_TOLERANCE = 0.005
-# The label of a result that names the picture which is interpreted.
+# The label of a result that names the image which is interpreted.
 INTERPRETED = "interpreted"
 _MOST_ACTIVE = 5
 Frames = Mapping[str, pd.DataFrame]
@@ -91,15 +91,15 @@ def _stages_of_all(request: Request, labelled: Labelled, frames: Sequence[Frames
 
 def unit_frames(request: Request, labelled: Labelled, index: int) -> Frames:
     """Tables of all units of a model, by method: `clip_units`, `pixel_units`."""
-    pictures = _pictures(request, labelled)
+    images = _images(request, labelled)
     vocabulary, concepts = request.vocabulary, request.study.probe.concepts
     found: dict[str, list[pd.DataFrame]] = {}
     for layer in labelled.models[index]:
         if vocabulary is not None and layer.clip is not None:
-            frame = clip_frame(layer, layer.clip, vocabulary.words.concepts, pictures)
+            frame = clip_frame(layer, layer.clip, vocabulary.words.concepts, images)
             found.setdefault("clip_units", []).append(frame)
         if layer.pixels is not None:
-            found.setdefault("pixel_units", []).append(pixel_frame(layer, layer.pixels, concepts, pictures))
+            found.setdefault("pixel_units", []).append(pixel_frame(layer, layer.pixels, concepts, images))
     shown, layers = presence(labelled, index), labelled.models[index]
     return {method: with_quality(pd.concat(each, ignore_index=True), layers, shown) for method, each in found.items()}
 
@@ -115,10 +115,10 @@ def _unit_labels(layers: Sequence[LabelledLayer], frames: Frames) -> dict[str, F
 
 
 def _interpretation(request: Request, labelled: Labelled, index: int, frames: Frames) -> dict[str, Field]:
-    """The last layer's most active units on one picture, each measured by what it does on the others."""
+    """The last layer's most active units on one image, each measured by what it does on the others."""
     sweep, layer = labelled.sweep, labelled.models[index][-1]
-    row = sweep.rows.get(request.picture, 0)
-    name = _pictures(request, labelled)[row]
+    row = sweep.rows.get(request.image, 0)
+    name = _images(request, labelled)[row]
     spread = layer.activations.std(axis=0)
     above = (layer.activations[row] - layer.activations.mean(axis=0)) / np.where(spread > 0, spread, np.inf)
     units = np.argsort(-above, kind="stable")[:_MOST_ACTIVE]
@@ -128,14 +128,14 @@ def _interpretation(request: Request, labelled: Labelled, index: int, frames: Fr
     pixels = request.study.probe.read(int(sweep.whole.positions[row])).pixels
     view = request.study.models[index].classifier.preprocess.view(Image.fromarray(pixels))
     return {
-        "picture": Picture(view),
+        "image": InputImage(view),
         INTERPRETED: Label(name),
         "interpretation": Table.for_reading(frame),
     }
 
 
-def _pictures(request: Request, labelled: Labelled) -> list[str]:
-    """Names of the pictures that could be read, by row."""
+def _images(request: Request, labelled: Labelled) -> list[str]:
+    """Names of the images that could be read, by row."""
     return [request.study.probe.names[position] for position in labelled.sweep.whole.positions]
 
 

@@ -1,4 +1,4 @@
-"""The chain of a dissection: probe set, pictures, tensors, embeddings, then every layer from activations to labels."""
+"""The chain of a dissection: probe set, images, tensors, embeddings, then every layer from activations to labels."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from xai_eval.tasks.image.joined_stages import model_stages
 def set_stages(request: Request, labelled: Labelled) -> dict[str, Fingerprint]:
     """Fingerprints of what all models of a study share, in the order in which it is made."""
     whole, probe = labelled.sweep.whole, labelled.sweep.study.probe
-    seen = [picture for prepared in whole.seen for picture in prepared]
+    seen = [image for prepared in whole.seen for image in prepared]
     # Unpacked, because libraries pack in different ways.
-    maps = (picture.labels.unpack().tobytes() for picture in seen if picture.labels is not None)
+    maps = (image.labels.unpack().tobytes() for image in seen if image.labels is not None)
     stages = {
         "probe set": fingerprint_text(probe.digest),
-        "probe pictures": fingerprint_text(_joined(picture.trace.pixels for picture in seen)),
+        "probe images": fingerprint_text(_joined(image.trace.pixels for image in seen)),
         "label maps": fingerprint_text(_joined(maps)),
-        "input tensor": fingerprint_array(np.stack([picture.trace.tensor for picture in seen])),
+        "input tensor": fingerprint_array(np.stack([image.trace.tensor for image in seen])),
         "concepts": fingerprint_text(repr(_words(request))),
     }
     if request.vocabulary is not None:
@@ -39,7 +39,7 @@ def set_stages(request: Request, labelled: Labelled) -> dict[str, Fingerprint]:
 def layer_stages(layers: Sequence[LabelledLayer], frames: Mapping[str, pd.DataFrame]) -> dict[str, Fingerprint]:
     """Fingerprints of the layers of one model, and of the labels of its units by method.
 
-    The top images are there twice: by what units do on them, which holds where two pictures are as good as each
+    The top images are there twice: by what units do on them, which holds where two images are as good as each
     other and change places, and by which they are.
     """
     stages: dict[str, Fingerprint] = {}

@@ -26,7 +26,7 @@ def dissection(
     similarity: str | None = None,
     top_k: int | None = None,
     probe_size: int | None = None,
-    picture: str | None = None,
+    interpret: str | None = None,
     shuffles: int = 5,
     batch_size: int = 32,
     seed: int = 0,
@@ -36,7 +36,7 @@ def dissection(
 
     Args:
         classifier: the model with its preprocessing.
-        probe: the pictures that units are looked at with; with pixel labels, both methods are used.
+        probe: the images that units are looked at with; with pixel labels, both methods are used.
         against: a second model to compare with; of a bundled model the other bundled one if None, and "none" for none.
         layers: names of the layers to dissect; layer2, layer3 and layer4 if None and the model has them, else its last
             convolutional block.
@@ -44,14 +44,14 @@ def dissection(
             that the probe set labels its pixels with if None.
         clip: "scenes" (bundled, knows the words of the scenes), a model of open_clip such as "ViT-B-16/openai", or
             "none" to use pixel labels alone; the bundled one for bundled scenes if None, else ViT-B-16/openai.
-        similarity: how CLIP's view of the pictures is compared with what a unit does: soft_wpmi, wpmi, cos, cos_cubed
+        similarity: how CLIP's view of the images is compared with what a unit does: soft_wpmi, wpmi, cos, cos_cubed
             or rank_reorder; soft_wpmi if None, but cos_cubed where there are fewer than 100 words.
         top_k: number of top images that soft_wpmi and wpmi look at; 100 and 28 if None, but no more than a tenth of the
-            pictures.
-        probe_size: so many pictures of the probe set, drawn at random with `seed`; all if None.
-        picture: name of the picture that is interpreted by its most active units; the first if None.
-        shuffles: how often label maps change places over pictures, to see which overlap chance gives.
-        batch_size: pictures that the models get at once.
+            images.
+        probe_size: so many images of the probe set, drawn at random with `seed`; all if None.
+        interpret: name of the image that is interpreted by its most active units; the first if None.
+        shuffles: how often label maps change places over images, to see which overlap chance gives.
+        batch_size: images that the models get at once.
         seed: of whatever draws random numbers.
         engine: "local" (this process) or "ray" (the cluster that RAY_ADDRESS names; needs the extra `distributed`).
 
@@ -60,7 +60,7 @@ def dissection(
 
     Raises:
         UsageError: an unknown name, or a number out of range.
-        InputUnavailable: a model, the words or too many pictures cannot be read.
+        InputUnavailable: a model, the words or too many images cannot be read.
         ModelMisbehaves: a model raises, or returns what cannot be ranked.
     """
     request = check_request(
@@ -73,7 +73,7 @@ def dissection(
         similarity=similarity,
         top_k=top_k,
         probe_size=probe_size,
-        picture=picture,
+        interpret=interpret,
         shuffles=shuffles,
         batch_size=batch_size,
         seed=seed,

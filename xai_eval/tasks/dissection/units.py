@@ -21,24 +21,24 @@ if TYPE_CHECKING:
 Scores = NDArray[np.floating[Any]]
 
 
-def clip_frame(layer: LabelledLayer, scores: Scores, words: Sequence[str], pictures: Sequence[str]) -> pd.DataFrame:
+def clip_frame(layer: LabelledLayer, scores: Scores, words: Sequence[str], images: Sequence[str]) -> pd.DataFrame:
     """One row a unit of a layer, labelled by CLIP.
 
     Args:
         layer: the layer.
         scores: similarity to the words, (J, M).
         words: M words.
-        pictures: names of the pictures by row.
+        images: names of the images by row.
     """
-    return _frame(layer, _best_two(scores, words, ~layer.dead), pictures)
+    return _frame(layer, _best_two(scores, words, ~layer.dead), images)
 
 
 def pixel_frame(
-    layer: LabelledLayer, pixels: PixelLabels, concepts: Sequence[Concept], pictures: Sequence[str]
+    layer: LabelledLayer, pixels: PixelLabels, concepts: Sequence[Concept], images: Sequence[str]
 ) -> pd.DataFrame:
     """One row a unit of a layer, labelled by the pixels that it is active on."""
     best, labelled = pixels.best, ~layer.dead & (pixels.best.concept >= 0)
-    frame = _frame(layer, _best_two(pixels.counts.iou(), concept_names(concepts), labelled), pictures)
+    frame = _frame(layer, _best_two(pixels.counts.iou(), concept_names(concepts), labelled), images)
     frame["category"] = [concepts[at].category if ok else None for at, ok in zip(best.concept, labelled, strict=True)]
     frame["interpretable"] = (frame["score"] >= INTERPRETABLE) & frame["label"].notna()
     if len(pixels.by_chance):
@@ -93,7 +93,7 @@ def _where(kept: NDArray[np.bool_], names: Sequence[str | None]) -> list[str | N
     return [name if ok else None for name, ok in zip(names, kept, strict=True)]
 
 
-def _frame(layer: LabelledLayer, labels: pd.DataFrame, pictures: Sequence[str]) -> pd.DataFrame:
+def _frame(layer: LabelledLayer, labels: pd.DataFrame, images: Sequence[str]) -> pd.DataFrame:
     count = len(layer.dead)
     return pd.concat(
         [
@@ -104,7 +104,7 @@ def _frame(layer: LabelledLayer, labels: pd.DataFrame, pictures: Sequence[str]) 
                     "layer": layer.name,
                     "index": np.arange(count),
                     "dead": layer.dead,
-                    "top_images": [", ".join(pictures[row] for row in rows) for rows in layer.top],
+                    "top_images": [", ".join(images[row] for row in rows) for rows in layer.top],
                 }
             ),
         ],

@@ -30,11 +30,11 @@ class Asked:
 def check_asked(
     classifier: Classifier, images: ImageSet, layer: str | None, target: str | int, seed: int, seeds: int = 1
 ) -> Asked:
-    """Check layer, target and seeds; the layer by looking at the first picture.
+    """Check layer, target and seeds; the layer by looking at the first image.
 
     Args:
         classifier: the model.
-        images: the pictures to explain.
+        images: the images to explain.
         layer: name of a layer; the default layer if None.
         target: `predicted`, `intended`, or the index, name or WordNet id of a class.
         seed: the first seed.
@@ -42,7 +42,7 @@ def check_asked(
 
     Raises:
         UsageError: a class that is unknown, a layer that is unknown or gives no map, or a seed out of range.
-        ModelMisbehaves: the model cannot be explained on the first picture.
+        ModelMisbehaves: the model cannot be explained on the first image.
     """
     _check_seed(seed, seeds)
     named = _text("target", str(target) if isinstance(target, int | np.integer) else target)

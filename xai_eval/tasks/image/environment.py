@@ -28,7 +28,7 @@ def library_versions(names: Iterable[str]) -> dict[str, str]:
 
 
 def provenance(classifier: Classifier, image: LabelledImage, libraries: Iterable[str], seed: int) -> Provenance:
-    """Return how an answer about one picture is computed here."""
+    """Return how an answer about one image is computed here."""
     return Provenance(
         digests={"weights": classifier.weights_digest, "image": image.digest},
         parameters={

@@ -1,4 +1,4 @@
-"""One plain forward pass: what the model says of a picture, and what the explained layer holds."""
+"""One plain forward pass: what the model says of an image, and what the explained layer holds."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Forward:
 
 
 def input_batch(classifier: Classifier, pixels: NDArray[np.uint8]) -> torch.Tensor:
-    """Prepare one picture, uint8 (h, w, 3), as a batch (1, 3, H, W) on the model's device."""
+    """Prepare one image, uint8 (h, w, 3), as a batch (1, 3, H, W) on the model's device."""
     from PIL import Image
 
     from xai_eval.inputs.models.guarded import guarded

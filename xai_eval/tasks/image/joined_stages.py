@@ -1,4 +1,4 @@
-"""Stages that are not of one picture: the state of a model, and those of a whole set of pictures together."""
+"""Stages that are not of one image: the state of a model, and those of a whole set of images together."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def model_stages(model: Classifier | Clip, *, of: str = "") -> dict[str, Fingerp
 
 
 def joined_stages(every: Sequence[Stages]) -> dict[str, Fingerprint]:
-    """Join the same stages of several pictures, in their order.
+    """Join the same stages of several images, in their order.
 
     The sketch of sketches is as good as that of all tensors behind each other, because both keep distances.
     """

@@ -1,4 +1,4 @@
-"""One picture, looked at once: what every task that explains a prediction begins with."""
+"""One image, looked at once: what every task that explains a prediction begins with."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from xai_eval.result.fields import Field, Label, Mask, Picture, Ranking
+from xai_eval.result.fields import Field, InputImage, Label, Mask, Ranking
 from xai_eval.result.fingerprint import Fingerprint, fingerprint_array, fingerprint_text
 from xai_eval.tasks.image.forward import Forward, forward, input_batch
 from xai_eval.tasks.image.joined_stages import model_stages
@@ -28,11 +28,11 @@ PROBABILITY_TOLERANCE = 0.02
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A picture as the model sees it, and what the model says of it.
+    """An image as the model sees it, and what the model says of it.
 
     Attributes:
         classifier: the model.
-        image: the picture with what is known about it.
+        image: the image with what is known about it.
         batch: the model's input, (1, 3, H, W), on its device.
         seen: logits, and activations of the explained layer.
         target: intended, predicted and explained class.
@@ -69,7 +69,7 @@ class Subject:
 
     @property
     def fields(self) -> dict[str, Field]:
-        """Classes, audit, best five classes, picture, and the object's mask where it is known."""
+        """Classes, audit, best five classes, image, and the object's mask where it is known."""
         best = np.argsort(-self.probabilities, kind="stable")[:5]
         values = tuple(float(self.probabilities[i]) for i in best)
         classes = tuple(self.class_name(int(i)) for i in best)
@@ -77,13 +77,13 @@ class Subject:
         return {
             **self.target.fields,
             "top5": Ranking(classes, values, PROBABILITY_TOLERANCE),
-            "picture": Picture(self.view),
+            "image": InputImage(self.view),
             **known,
         }
 
     @property
     def stages(self) -> dict[str, Fingerprint]:
-        """Fingerprints from the picture to the explained class.
+        """Fingerprints from the image to the explained class.
 
         The state of the model is that of now, so that what an explainer leaves behind in it is seen as well.
         """
@@ -101,7 +101,7 @@ class Subject:
 
 
 def look(classifier: Classifier, image: LabelledImage, layer: str, target: str) -> Subject:
-    """Run the model on a picture and find out which class is explained; `check_target` has passed the target.
+    """Run the model on an image and find out which class is explained; `check_target` has passed the target.
 
     Raises:
         ModelMisbehaves: the model returns what is no batch of logits.

@@ -17,10 +17,10 @@ PREDICTED, INTENDED = "predicted", "intended"
 
 @dataclass(frozen=True)
 class Target:
-    """The three classes of one picture.
+    """The three classes of one image.
 
     Attributes:
-        intended: what the picture's name or generator says it shows; no text where nothing says so.
+        intended: what the image's name or generator says it shows; no text where nothing says so.
         predicted: what the model sees.
         explained: what the maps explain; its index is never None.
     """
@@ -61,10 +61,10 @@ class Target:
 
 
 def check_target(classifier: Classifier, images: ImageSet, target: str) -> None:
-    """Check, before anything is computed, that the target can be explained for every picture.
+    """Check, before anything is computed, that the target can be explained for every image.
 
     Raises:
-        UsageError: `target` is neither `predicted` nor `intended` nor a class, or it is `intended` and a picture names
+        UsageError: `target` is neither `predicted` nor `intended` nor a class, or it is `intended` and an image names
             no class of this model.
     """
     if target not in (PREDICTED, INTENDED):
@@ -73,17 +73,17 @@ def check_target(classifier: Classifier, images: ImageSet, target: str) -> None:
     if target == INTENDED and lost:
         raise UsageError(
             f"{lost[0]} names no class of {classifier.name}, so its intended class cannot be explained "
-            f"({len(lost)} of {len(images.images)} pictures). "
+            f"({len(lost)} of {len(images.images)} images). "
             "Name files <WordNet id>_<class name>, or choose another --target."
         )
 
 
 def resolve_target(classifier: Classifier, image: LabelledImage, predicted: int, target: str) -> Target:
-    """Look up the three classes of a picture.
+    """Look up the three classes of an image.
 
     Args:
         classifier: the model.
-        image: the picture, with what it is meant to show.
+        image: the image, with what it is meant to show.
         predicted: index of the model's top class.
         target: `predicted`, `intended`, or a class by index, name or WordNet id; `check_target` has passed it.
     """

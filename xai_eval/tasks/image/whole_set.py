@@ -17,21 +17,21 @@ if TYPE_CHECKING:
 
 
 def set_case(task: str, classifier: Classifier, images: ImageSet, params: Mapping[str, Any]) -> Case:
-    """Name the case after the set and the number of its pictures, so that a selection is a case of its own."""
+    """Name the case after the set and the number of its images, so that a selection is a case of its own."""
     return Case(task, classifier.name, set_input(images.name, len(images)), params)
 
 
 def set_input(name: str, count: int) -> str:
-    """Name a whole set and the number of its pictures as the input of a case."""
-    return f"{name} ({count} picture{'s' if count != 1 else ''})"
+    """Name a whole set and the number of its images as the input of a case."""
+    return f"{name} ({count} image{'s' if count != 1 else ''})"
 
 
 def set_stages(images: ImageSet, every: Sequence[Stages]) -> dict[str, Fingerprint]:
-    """Fingerprints of all pictures of a set together.
+    """Fingerprints of all images of a set together.
 
     Args:
         images: the set.
-        every: the stages of each picture's own result.
+        every: the stages of each image's own result.
     """
     pixels = (hashlib.sha256(image.pixels.tobytes()).hexdigest() for image in images.images)
     return {

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ChosenSetting:
-    """What to use for a picture: its own best setting where the search saw it, else the best overall."""
+    """What to use for an image: its own best setting where the search saw it, else the best overall."""
 
     overall: Setting
-    pictures: Mapping[str, Setting]
+    images: Mapping[str, Setting]
 
     def of(self, name: str) -> Setting:
-        """Return the setting for the picture `<set>/<name>`."""
-        return self.pictures.get(name, self.overall)
+        """Return the setting for the image `<set>/<name>`."""
+        return self.images.get(name, self.overall)
 
 
 def read_chosen_setting(path: Path | str) -> ChosenSetting:
@@ -40,8 +40,8 @@ def read_chosen_setting(path: Path | str) -> ChosenSetting:
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{path} is no JSON ({error}). Run `xai-eval run lime_search` to write one.") from error
     try:
-        pictures = {name: _setting(each) for name, each in document.get("pictures", {}).items()}
-        return ChosenSetting(_setting(document["overall"]), pictures)
+        images = {name: _setting(each) for name, each in document.get("images", {}).items()}
+        return ChosenSetting(_setting(document["overall"]), images)
     except (KeyError, TypeError, AttributeError) as error:
         raise UsageError(
             f"{path} holds no chosen setting ({error!r}); expected what `xai-eval run lime_search` leaves in "

@@ -1,4 +1,4 @@
-"""One picture explained by lime under several seeds: what `lime`, `comparison` and `hybrid` start from."""
+"""One image explained by lime under several seeds: what `lime`, `comparison` and `hybrid` start from."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LEAST_R2 = 0.5
 
 @dataclass(frozen=True, eq=False)
 class LimeRun:
-    """Explanations of one picture, one a seed, with superpixels numbered in reading order.
+    """Explanations of one image, one a seed, with superpixels numbered in reading order.
 
     Attributes:
         explanations: as the library numbers superpixels; the same segments in all.
@@ -135,13 +135,13 @@ def surrogate_stage(fits: Sequence[Surrogate]) -> dict[str, Fingerprint]:
 
 
 def run_lime(subject: Subject, segmentation: Segmentation, settings: LimeSettings, seeds: Sequence[int]) -> LimeRun:
-    """Explain what the model sees in a picture by lime, the explained class among the classes."""
+    """Explain what the model sees in an image by lime, the explained class among the classes."""
     from xai_eval.explainers.lime.lime import explain
-    from xai_eval.explainers.lime.perturbation import PerturbedPictures
+    from xai_eval.explainers.lime.perturbation import PerturbedImages
     from xai_eval.explainers.lime.probabilities import probabilities
 
     classifier, label = subject.classifier, subject.target.index
     started = time.perf_counter()
-    pictures = PerturbedPictures(probabilities(classifier), settings.batch_size, classifier.device)
-    explanations = explain(subject.view, pictures, segmentation, settings, labels=[label], seeds=seeds)
+    images = PerturbedImages(probabilities(classifier), settings.batch_size, classifier.device)
+    explanations = explain(subject.view, images, segmentation, settings, labels=[label], seeds=seeds)
     return LimeRun(explanations, label, time.perf_counter() - started)

@@ -74,11 +74,11 @@ def lime(
 
     Args:
         classifier: the model with its preprocessing and class names.
-        images: the pictures to explain.
-        num_samples: perturbed pictures a seed.
+        images: the images to explain.
+        num_samples: perturbed images a seed.
         top_labels: how many of the most probable classes get weights.
         num_features: the most superpixels that get a weight.
-        batch_size: perturbed pictures that the model gets at once.
+        batch_size: perturbed images that the model gets at once.
         segmentation: `quickshift`, `slic`, `felzenszwalb`, or `none` for whatever lime does by itself.
         segmentation_parameters: in place of the parameters listed in `explainers/segmentation.py`.
         setting: file with the best settings of a `lime_search`, in place of all of the above.
@@ -88,7 +88,7 @@ def lime(
         seed: the first seed of the samples, and the segmentation's.
 
     Returns:
-        An iterator that explains as it goes: one Result a picture, with segments, the weights of every top class,
+        An iterator that explains as it goes: one Result an image, with segments, the weights of every top class,
         and their stability.
 
     Raises:
@@ -162,7 +162,7 @@ def _deviation(run: LimeRun) -> float:
 
 
 def _map(run: LimeRun, tolerance: SeedTolerance) -> Heatmap:
-    """The positive weights on the picture; it may move by what a weight and the largest may move by chance."""
+    """The positive weights on the image; it may move by what a weight and the largest may move by chance."""
     most = float(run.stability.mean.max())
     between_seeds = math.sqrt(2) * tolerance.of_means(_deviation(run)) / most if most > 0 else 0.0
     largest = float(np.clip(between_seeds, MAP_TOLERANCE.largest, LOOSEST_MAP))

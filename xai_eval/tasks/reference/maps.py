@@ -1,6 +1,6 @@
 """What the metrics say of maps that never change: so that a metric whose code changed is named as such.
 
-On the pictures of a run a broken metric may give what the right one gave, such as a pointing game that says yes to
+On the images of a run a broken metric may give what the right one gave, such as a pointing game that says yes to
 everything where every map hits.
 """
 
@@ -39,7 +39,7 @@ _SHAPE = (40, 32)
 _CELLS = 4  # superpixels a side; those of the explained layer are larger
 _LAYER = (3, 2)
 _ANYTHING = HeatmapTolerance(largest=1.0)
-# Of three pictures: settings that are equal, that rounding alone tells apart, and that have no value.
+# Of three images: settings that are equal, that rounding alone tells apart, and that have no value.
 _NAN = float("nan")
 _TIED = np.array([[0.3, 0.3, 0.1, 0.5, 0.5 + 1e-9], [0.2, _NAN, 0.2, 0.1, _NAN], [0.4, 0.2, 0.2, 0.2, 0.1]])
 
@@ -83,7 +83,7 @@ def _object() -> NDArray[np.bool_]:
 
 @cache
 def _maps() -> tuple[NDArray[np.float32], ...]:
-    """On the object, beside it, wide, narrow, on two places, rising over the whole picture, and flat on two places."""
+    """On the object, beside it, wide, narrow, on two places, rising over the whole image, and flat on two places."""
     rows, columns = np.mgrid[: _SHAPE[0], : _SHAPE[1]]
 
     def spot(row: float, column: float, width: float) -> NDArray[np.float64]:

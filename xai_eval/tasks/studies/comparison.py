@@ -1,4 +1,4 @@
-"""The task `comparison`: what Grad-CAM and LIME share when they explain the same class of the same picture."""
+"""The task `comparison`: what Grad-CAM and LIME share when they explain the same class of the same image."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ CURVE_TOLERANCE = 0.05
 
 @dataclass(frozen=True, eq=False)
 class _Compared:
-    """One picture: what was explained, how long it took, and what the two explanations share."""
+    """One image: what was explained, how long it took, and what the two explanations share."""
 
     subject: Subject
     cam: CamExplanation
@@ -77,7 +77,7 @@ class _Compared:
 
     @property
     def study_iou(self) -> float | None:
-        """IoU of this class in the study's table; None where it has none, or the picture is none of ImageNet's.
+        """IoU of this class in the study's table; None where it has none, or the image is none of ImageNet's.
 
         A procedural scene may show a kite as well, and is no row of the study.
         """
@@ -124,23 +124,23 @@ def comparison(
     layer: str | None = None,
     seed: int = 0,
 ) -> Iterator[Result]:
-    """Compare Grad-CAM with LIME on the same class of every picture.
+    """Compare Grad-CAM with LIME on the same class of every image.
 
     Args:
         classifier: the model with its preprocessing and class names.
-        images: the pictures to explain.
+        images: the images to explain.
         policy: how maps become masks: `equal_area`, `half` or `otsu`.
-        area: share of the picture, for `equal_area`.
-        num_samples: perturbed pictures of lime.
+        area: share of the image, for `equal_area`.
+        num_samples: perturbed images of lime.
         segmentation: `quickshift`, `slic`, `felzenszwalb`, or `none` for whatever lime does by itself.
         segmentation_parameters: in place of the parameters listed in `explainers/segmentation.py`.
-        batch_size: perturbed pictures that the model gets at once.
+        batch_size: perturbed images that the model gets at once.
         target: `predicted`, `intended`, or the index, name or WordNet id of a class.
         layer: layer of Grad-CAM; the last convolutional block if None.
         seed: seed of the samples and the segmentation.
 
     Returns:
-        An iterator that compares as it goes: one Result a picture, then one for the whole set with the table of the
+        An iterator that compares as it goes: one Result an image, then one for the whole set with the table of the
         study and the mean of every measure.
 
     Raises:
@@ -215,7 +215,7 @@ def _result(case: Case, each: _Compared, seed: int) -> Result:
         **{name: Score(value, MEASURE_TOLERANCE[name]) for name, value in each.measures.items()},
         "methods": _methods(each),
         **_concept_table(each),
-        "iou_by_area": Curve(AREAS, each.sweep, "share of the picture", "IoU", CURVE_TOLERANCE),
+        "iou_by_area": Curve(AREAS, each.sweep, "share of the image", "IoU", CURVE_TOLERANCE),
     }
     stages = {
         **subject.stages,
@@ -266,7 +266,7 @@ def _whole_set_fields(every: Mapping[str, _Compared]) -> dict[str, Field]:
     return {
         "study": _study_table(every),
         "measures": _measure_table(list(every.values())),
-        "iou_by_area": Curve(AREAS, means, "share of the picture", "mean IoU", CURVE_TOLERANCE),
+        "iou_by_area": Curve(AREAS, means, "share of the image", "mean IoU", CURVE_TOLERANCE),
     }
 
 
@@ -292,7 +292,7 @@ def _study_table(every: Mapping[str, _Compared]) -> Table:
 
 
 def _measure_table(every: list[_Compared]) -> Table:
-    """Mean of every measure with its 95 % bootstrap interval over the pictures."""
+    """Mean of every measure with its 95 % bootstrap interval over the images."""
     rows = []
     for name in MEASURE_TOLERANCE:
         interval = mean_interval([each.measures[name] for each in every])

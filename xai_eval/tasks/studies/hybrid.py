@@ -41,7 +41,7 @@ MEASURES = {"iou_equal_area": 1, "deletion": -1, "insertion": 1, "insertion_less
 DECISIVE = ("iou_equal_area", "insertion_less_deletion")
 ROW_TOLERANCE = {**TABLE_TOLERANCE, "deletion": 0.02, "insertion": 0.02, "insertion_less_deletion": 0.03}
 MEAN_TOLERANCE = 0.03
-# A p-value of few pictures jumps when one of them changes its sign.
+# A p-value of few images jumps when one of them changes its sign.
 TEST_TOLERANCE = {"difference": 0.03, "low": 0.05, "high": 0.05, "p": 0.2}
 
 Map = NDArray[np.floating[Any]]
@@ -64,17 +64,17 @@ def hybrid(
 
     Args:
         classifier: the model with its preprocessing and class names.
-        images: the pictures to explain.
-        num_samples: perturbed pictures of lime.
+        images: the images to explain.
+        num_samples: perturbed images of lime.
         segmentation: `slic`, `quickshift`, `felzenszwalb`, or `none` for whatever lime does by itself.
         segmentation_parameters: in place of the parameters listed in `explainers/segmentation.py`.
-        batch_size: perturbed pictures that the model gets at once.
+        batch_size: perturbed images that the model gets at once.
         target: `predicted`, `intended`, or the index, name or WordNet id of a class.
         layer: layer of Grad-CAM; the last convolutional block if None.
         seed: seed of the samples and the segmentation.
 
     Returns:
-        An iterator that explains as it goes: one Result a picture with the maps of both parents and of every hybrid,
+        An iterator that explains as it goes: one Result an image with the maps of both parents and of every hybrid,
         then one for the whole set with paired tests.
 
     Raises:
@@ -154,13 +154,13 @@ def _parents(
     """Explain by lime what Grad-CAM has explained."""
     from xai_eval.explainers.hybrid import Parents
     from xai_eval.explainers.lime.lime import explain
-    from xai_eval.explainers.lime.perturbation import PerturbedPictures
+    from xai_eval.explainers.lime.perturbation import PerturbedImages
 
     label = subject.target.index
-    pictures = PerturbedPictures(predict, settings.batch_size, subject.classifier.device)
-    found = explain(subject.view, pictures, segmentation, settings, labels=[label], seeds=[seed])[0]
+    images = PerturbedImages(predict, settings.batch_size, subject.classifier.device)
+    found = explain(subject.view, images, segmentation, settings, labels=[label], seeds=[seed])[0]
     weights = found.surrogates[label].weights
-    return Parents(subject.view, cam, found.neighbourhood, weights, label, pictures, settings, seed)
+    return Parents(subject.view, cam, found.neighbourhood, weights, label, images, settings, seed)
 
 
 def _maps(parents: Parents) -> dict[str, Map]:

@@ -56,7 +56,7 @@ def lime_search(
 
     Args:
         classifier: the model with its preprocessing and class names.
-        images: the pictures to explain.
+        images: the images to explain.
         grid: values to try by argument, in place of the study's: `segmentation`, `num_samples`, `num_features`,
             `top_labels`, `batch_size`.
         objective: by which the best setting is chosen.
@@ -65,7 +65,7 @@ def lime_search(
         seed: seed of samples and segmentation, the same for all settings.
 
     Returns:
-        An iterator that searches as it goes: one Result a picture, then one for the whole set, with the best setting
+        An iterator that searches as it goes: one Result an image, then one for the whole set, with the best setting
         overall and how well each objective ranks settings as the true masks do.
 
     Raises:
@@ -109,13 +109,13 @@ def _search_one(
     case: Case, classifier: Classifier, image: LabelledImage, grid: Grid, objective: Objective, seed: int
 ) -> tuple[Result, ScoredSettings]:
     from xai_eval.explainers.lime.lime_search import search
-    from xai_eval.explainers.lime.perturbation import PerturbedPictures
+    from xai_eval.explainers.lime.perturbation import PerturbedImages
     from xai_eval.explainers.lime.probabilities import probabilities
 
     subject = look(classifier, image, case.params["layer"], case.params["target"])
     predict = probabilities(classifier)
     cam = cam_maps(subject, case.params["layer"]).image[0]
-    found = search(subject.view, PerturbedPictures(predict, max(grid.batch_size), classifier.device), grid, seed)
+    found = search(subject.view, PerturbedImages(predict, max(grid.batch_size), classifier.device), grid, seed)
     scored = score_settings(subject, grid, found, cam, predict)
     won = scored.best(objective) or cheapest_first(grid.settings)
     segments = found.neighbourhoods[won[0].segmentation].segments
@@ -190,20 +190,20 @@ def _winners(scored: ScoredSettings) -> Table:
 
 def _whole_set_fields(scored: Mapping[str, ScoredSettings], grid: Grid, objective: Objective) -> dict[str, Field]:
     overall = _best_overall(list(scored.values()), grid, objective)
-    pictures = {name: each.best(objective) for name, each in scored.items()}
+    images = {name: each.best(objective) for name, each in scored.items()}
     content = {
         "objective": objective.name,
         "overall": asdict(overall[0]),
         "tied": len(overall),
-        "pictures": {name: asdict(won[0]) for name, won in pictures.items() if won},
+        "images": {name: asdict(won[0]) for name, won in images.items() if won},
     }
     return {"best": Document(content), "objectives": _objectives(list(scored.values()), grid)}
 
 
 def _best_overall(scored: Sequence[ScoredSettings], grid: Grid, objective: Objective) -> tuple[Any, ...]:
-    """The settings with the best mean rank over the pictures, the cheapest first."""
-    by_picture = [each.of_settings(objective) for each in scored]
-    values = np.array([[own[setting] for setting in grid.settings] for own in by_picture])
+    """The settings with the best mean rank over the images, the cheapest first."""
+    by_image = [each.of_settings(objective) for each in scored]
+    values = np.array([[own[setting] for setting in grid.settings] for own in by_image])
     ranks = mean_ranks(values, objective)
     return cheapest_first(grid.settings[place] for place in winners(ranks, Objective("mean rank", -1)))
 
@@ -225,7 +225,7 @@ def _objectives(scored: Sequence[ScoredSettings], grid: Grid) -> Table:
                 "agrees_with_mask": interval.mean,
                 "low": interval.low,
                 "high": interval.high,
-                "pictures": interval.count,
+                "images": interval.count,
             }
         )
     return Table(pd.DataFrame(rows), dict.fromkeys(("agrees_with_mask", "low", "high"), TRUST_TOLERANCE))

@@ -1,4 +1,4 @@
-"""What the settings of a search come to on one picture: one row for all settings that cannot be told apart."""
+"""What the settings of a search come to on one image: one row for all settings that cannot be told apart."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from xai_eval.explainers.lime.lime_search import Grid, LimeSearch, Setting
     from xai_eval.tasks.image.subject import Subject
 
-# Share of the picture on which Grad-CAM and LIME are compared.
+# Share of the image on which Grad-CAM and LIME are compared.
 AREA = 0.2
 
 
 @dataclass(frozen=True, eq=False)
 class ScoredSettings:
-    """One picture under every setting of a grid.
+    """One image under every setting of a grid.
 
     Attributes:
         tied: settings by the name of their row, the cheapest first; they give the same explanation.
@@ -62,9 +62,9 @@ def score_settings(
     """Measure every setting once for each explanation that it can lead to.
 
     Args:
-        subject: the picture, with the class that is explained.
+        subject: the image, with the class that is explained.
         grid: the settings.
-        found: the search on this picture.
+        found: the search on this image.
         cam: Grad-CAM's map of the same class, (H, W).
         predict: from views to probabilities.
     """

@@ -1,4 +1,4 @@
-"""Batch norms folded into the convolutions before them, for as long as many pictures run through a model."""
+"""Batch norms folded into the convolutions before them, for as long as many images run through a model."""
 
 from __future__ import annotations
 

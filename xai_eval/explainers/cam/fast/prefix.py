@@ -88,10 +88,10 @@ class Recording(Pass):
 
 
 class Replaying(Pass):
-    """A pass over copies of one picture, in which recorded calls answer for as many rows as it has.
+    """A pass over copies of one image, in which recorded calls answer for as many rows as it has.
 
     Args:
-        calls: recorded with `recorded_rows` copies of the picture.
+        calls: recorded with `recorded_rows` copies of the image.
         rows: of this pass.
         share: let the rows share memory, unless the model writes into it.
     """

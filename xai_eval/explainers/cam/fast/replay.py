@@ -1,4 +1,4 @@
-"""Run only what follows a layer: what the model calls before it is recorded once a picture and replayed.
+"""Run only what follows a layer: what the model calls before it is recorded once an image and replayed.
 
 Works on any `nn.Module` without tracing it. The model's own `forward` runs in every pass; only the modules
 that it calls before the layer answer from a recording instead of computing. Whether that reproduces the model
@@ -39,7 +39,7 @@ class _Watched:
 class PrefixReplay:
     """Watches a model's passes until `learn` is called, and from then on replays what comes before the layer.
 
-    A pass after `learn(index)` is taken for copies of that picture of the last batch watched. `trusted` turns
+    A pass after `learn(index)` is taken for copies of that image of the last batch watched. `trusted` turns
     false, with a warning, once the model does not behave as recorded; from then on all is computed.
     """
 
@@ -66,7 +66,7 @@ class PrefixReplay:
             yield self
 
     def learn(self, index: int) -> None:
-        """Record what precedes the layer for one picture of the watched batch, and verify that replaying works.
+        """Record what precedes the layer for one image of the watched batch, and verify that replaying works.
 
         Whatever stands in the layer's place must give its `answer` meanwhile. The first replay hands out
         copies, and sees which of them the model writes to. The second shares memory between the rows wherever
@@ -93,15 +93,15 @@ class PrefixReplay:
         return self._pass.answer()
 
     def _failure(self, rows: int) -> str:
-        """Say how a pass over copies of the picture fails to give its logits; empty where it does not."""
-        picture = [self._index] * rows
-        images = self._watched.images[picture]
+        """Say how a pass over copies of the image fails to give its logits; empty where it does not."""
+        image = [self._index] * rows
+        images = self._watched.images[image]
         try:
             # Past the model's own hooks, which have seen these images already.
             logits = self._follow(rows, lambda: self._forward(images))
         except Exception as error:  # what fails for real fails again, and is raised, when all is computed
             return f"{type(error).__name__}: {error}"
-        return disagreement(logits, self._watched.logits[picture])
+        return disagreement(logits, self._watched.logits[image])
 
     def _distrust(self, why: str) -> None:
         self.trusted = False
@@ -141,7 +141,7 @@ class PrefixReplay:
             self._watched.answers.append(output.detach().clone())
 
     def _follow(self, rows: int, compute: Callable[[], Any]) -> Any:
-        """Run one pass over copies of the picture: recording if it is the first, else replaying."""
+        """Run one pass over copies of the image: recording if it is the first, else replaying."""
         answers = (answer[[self._index] * rows] for answer in self._watched.answers)
         if self._calls is None:
             self._pass = Recording(answers)

@@ -1,4 +1,4 @@
-"""ScoreCAM whose masked pictures run through the model in the form that costs least.
+"""ScoreCAM whose masked images run through the model in the form that costs least.
 
 Score-CAM: Wang et al., CVPR Workshops 2020; pytorch-grad-cam, `score_cam.py`.
 """
@@ -25,7 +25,7 @@ BATCH_SIZE = 8
 def fast_score_cam(module: nn.Module, layer: nn.Module) -> Iterator[Any]:
     """Yield the library's ScoreCAM, for one call, with its loop over the masks fed to `MaskScorer`.
 
-    The library holds all masked pictures in memory at once, so give it one image a call.
+    The library holds all masked images in memory at once, so give it one image a call.
     """
     with ExitStack() as stack:
         cam = ScoreCAM(module, [layer])
@@ -35,10 +35,10 @@ def fast_score_cam(module: nn.Module, layer: nn.Module) -> Iterator[Any]:
 
 
 class MaskScorer:
-    """Stands in for the model while the library scores masked pictures: the same logits, in less time.
+    """Stands in for the model while the library scores masked images: the same logits, in less time.
 
-    Batch norms are folded into convolutions, pictures are laid out channels last where the model bears that, and
-    blank pictures, which every dead channel leads to, are scored once.
+    Batch norms are folded into convolutions, images are laid out channels last where the model bears that, and
+    blank images, which every dead channel leads to, are scored once.
     """
 
     def __init__(self, model: nn.Module, stack: ExitStack, recorder: Any) -> None:
@@ -49,7 +49,7 @@ class MaskScorer:
         self._layout: torch.memory_format | None = None
 
     def __call__(self, batch: Tensor) -> Tensor:
-        """Return the logits, (N, classes), of masked pictures, (N, 3, H, W)."""
+        """Return the logits, (N, classes), of masked images, (N, 3, H, W)."""
         flat = batch.flatten(1)
         live = (flat.amax(dim=1) != 0) | (flat.amin(dim=1) != 0)  # `any` takes far longer on floats
         if live.all():

@@ -1,0 +1,95 @@
+"""The images of one batch, decoded once and prepared for every model that shares the pass."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from PIL import Image
+
+from xai_eval.errors import InputUnavailable, ModelMisbehaves
+from xai_eval.explainers.dissection.seen import SeenImage, see
+from xai_eval.explainers.dissection.study import Study
+from xai_eval.inputs.models.guarded import guarded
+from xai_eval.inputs.models.preprocessing import Preprocessing
+from xai_eval.inputs.probes.probe_set import ProbeImage, ProbeSet
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """An image that cannot be used, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """What was read of one batch of n images.
+
+    Attributes:
+        positions: of the images that could be read, (n,).
+        skipped: the others.
+        inputs: one tensor (n, 3, H, W) a preparation of the study.
+        clip_input: the same for CLIP, or None.
+        seen: by preparation and image.
+    """
+
+    positions: tuple[int, ...]
+    skipped: tuple[Skipped, ...]
+    inputs: tuple[torch.Tensor, ...]
+    clip_input: torch.Tensor | None
+    seen: tuple[tuple[SeenImage, ...], ...]
+
+
+def read_batch(study: Study, positions: Sequence[int]) -> Batch:
+    """Decode the images at `positions` and prepare them; those that cannot be read are left out and named.
+
+    Raises:
+        ModelMisbehaves: the preprocessing of a model raises.
+    """
+    read, skipped = _read(study.probe, positions)
+    drawn = [(image, Image.fromarray(image.pixels)) for image in read.values()]
+    inputs = tuple(_prepared(each, drawn) for each in study.preparations)
+    return Batch(
+        positions=tuple(read),
+        skipped=skipped,
+        inputs=inputs,
+        clip_input=_for_clip(study, drawn),
+        seen=tuple(
+            tuple(see(each, *pair, tensor) for pair, tensor in zip(drawn, tensors, strict=True))
+            for each, tensors in zip(study.preparations, inputs, strict=True)
+        ),
+    )
+
+
+def _for_clip(study: Study, drawn: Sequence[tuple[ProbeImage, Image.Image]]) -> torch.Tensor | None:
+    if study.clip is None or not drawn:
+        return None
+    return torch.stack([study.clip.preprocess(image) for _, image in drawn])
+
+
+def _read(probe: ProbeSet, positions: Sequence[int]) -> tuple[dict[int, ProbeImage], tuple[Skipped, ...]]:
+    read: dict[int, ProbeImage] = {}
+    skipped = []
+    for position in positions:
+        try:
+            read[position] = probe.read(position)
+        except InputUnavailable as error:
+            skipped.append(Skipped(probe.names[position], str(error)))
+    return read, tuple(skipped)
+
+
+def _prepared(preprocess: Preprocessing, drawn: Sequence[tuple[ProbeImage, Image.Image]]) -> torch.Tensor:
+    prepared = []
+    for image, pixels in drawn:
+        with guarded(f"the preprocessing of {image.name}", image.pixels.shape):
+            prepared.append(preprocess(pixels))
+    if len({each.shape for each in prepared}) > 1:
+        shapes = ", ".join(str(tuple(shape)) for shape in {each.shape for each in prepared})
+        raise ModelMisbehaves(
+            f"the preprocessing gives tensors of several shapes ({shapes}); expected one, because images go through "
+            "the model in batches. Resize and crop in it."
+        )
+    return torch.stack(prepared) if prepared else torch.empty(0)
