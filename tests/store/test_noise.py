@@ -75,3 +75,7 @@ def test_what_was_signed_by_hand_is_an_error_too(tmp_path):
         (tmp_path / NOISE_FILE).write_text(json.dumps(forged))
         with pytest.raises(StorageError, match="calibrate"):
             Noise.load(tmp_path)
+    for wrong in ("logits", [], {"kind": "", "changes": [0.0]}, {"kind": "logits"}):
+        (tmp_path / NOISE_FILE).write_text(json.dumps(sign({**document, "stages": [wrong]})))
+        with pytest.raises(StorageError, match="calibrate"):
+            Noise.load(tmp_path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -103,14 +104,19 @@ class Stage:
         """The stage as JSON values; what is empty is left out."""
         return {name: str(value) for name, value in vars(self).items() if value}
 
-    @classmethod
-    def restored(cls, document: Mapping[str, Any]) -> Stage:
+    @staticmethod
+    def restored(document: Mapping[str, Any]) -> Stage:
         """Rebuild a stage from `document`, which may hold more.
 
         A kind that is not known here is one of the task that made the result: judging loads no tasks.
         """
-        kind = str(document["kind"])
-        return cls(_KINDS.get(kind) or OwnKind(kind), str(document.get("of", "")), str(document.get("model", "")))
+        return _known(str(document["kind"]), str(document.get("of", "")), str(document.get("model", "")))
+
+
+@functools.lru_cache(maxsize=4096)
+def _known(kind: str, of: str, model: str) -> Stage:
+    """The cases of a run have the same stages over and over."""
+    return Stage(_KINDS.get(kind) or OwnKind(kind), of, model)
 
 
 def _check_kind(kind: object) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from xai_eval.disk.files import accessible, exists, read_json, write_file
 from xai_eval.disk.signed import canonical, sign
-from xai_eval.errors import StorageError
+from xai_eval.errors import StorageError, UsageError
 from xai_eval.result.fields.numbers import from_json, to_json
 from xai_eval.result.result import stored_digest
 from xai_eval.result.stage import Stage
@@ -99,7 +99,7 @@ class Noise:
             if document["schema"] != SCHEMA:
                 raise ValueError(f"it has schema {document['schema']!r}, this version reads {SCHEMA}")
             return _restored(document)
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, UsageError) as error:
             raise StorageError(
                 f"{path} is no measured noise ({error}). Restore it from version control, or run `xai-eval calibrate`."
             ) from error
