@@ -164,10 +164,11 @@ def test_every_kind_finds_its_change(name):
     assert verdict.severity is severity
 
 
-def test_fields_that_come_or_go_are_found():
+def test_a_field_that_is_gone_is_a_drift_and_one_that_came_is_unwatched():
     with_it, without = make_result(fields={"it": Label("a")}), make_result()
     assert judge(without, with_it).severity is Severity.CONCLUSION
-    assert judge(with_it, without).severity is Severity.NUMBERS
+    assert judge(with_it, without).state is State.OK
+    assert [str(part) for part in judge(with_it, without).unwatched] == ["field it"]
 
 
 def test_ties_may_swap_at_the_end_of_a_ranking():
