@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from xai_eval.gate.changes import Change, changes_between, parameter_changes
-from xai_eval.gate.pairing import Scope, pair_cases, scope_of, set_name
+from xai_eval.gate.pairing import pair_cases, scope_of, set_name
 from xai_eval.gate.stages import StageShift, moved_input, origin_of, stage_findings
 from xai_eval.gate.unwatched import unwatched_parts, watched
 from xai_eval.gate.verdict import State, Verdict
@@ -40,7 +40,7 @@ def judge(obtained: Result, golden: Result) -> Verdict:
         return Verdict(obtained.case, State.INCOMPARABLE, (), moved_input(obtained, golden), changes, reason)
     unwatched = unwatched_parts(obtained, golden)
     findings = sorted(_compare_fields(obtained, golden), key=lambda finding: -finding.severity)
-    findings = findings or list(stage_findings(obtained, golden))
+    findings = findings or [*_lost_stages(obtained, golden)] or [*stage_findings(obtained, golden)]
     origin = origin_of(obtained, golden, drifted=bool(findings))
     if findings:
         return Verdict(obtained.case, State.DRIFT, tuple(findings), origin, changes, unwatched=unwatched)
@@ -53,7 +53,6 @@ def judge_all(
     goldens: Mapping[str, Result],
     errors: Mapping[str, Verdict] | None = None,
     selections: Sequence[str] = (),
-    scope: Collection[Scope] = (),
     listener: Listener | None = None,
 ) -> list[Verdict]:
     """Judge a whole run.
@@ -63,7 +62,6 @@ def judge_all(
         goldens: all goldens by case key.
         errors: verdicts on results and goldens that cannot be read.
         selections: input sets of which the run took only a part: their other goldens are not unused.
-        scope: what the run set out to measure, beyond what its results tell.
         listener: is told of every verdict on a result and its golden, with the two, while their arrays are at hand.
 
     A result without a golden is paired with a golden without a result if the two differ in nothing but the model,
@@ -87,7 +85,7 @@ def judge_all(
         if listener and note is not None:
             listener.add(note)
     used = {key for key in pairs.values() if key}
-    measured = {*scope, *(scope_of(r.case) for r in obtained.values()), *(scope_of(goldens[key].case) for key in used)}
+    measured = {scope_of(each.case) for each in (*obtained.values(), *(goldens[key] for key in used))}
     unused = [
         Verdict(
             g.case,
@@ -133,6 +131,12 @@ def _compare_fields(obtained: Result, golden: Result) -> list[Finding]:
         else:
             findings.extend(watched(now, was).compare(was, name))
     return findings
+
+
+def _lost_stages(obtained: Result, golden: Result) -> list[Finding]:
+    """A stage that nobody records any more is watched no more, also where its moves would only be told."""
+    gone = [str(stage) for stage in golden.stages if stage not in obtained.stages]
+    return [Finding("stages", Severity.NUMBERS, stage, f"{stage} is gone: the golden has it") for stage in gone]
 
 
 def _ok_sentence(origin: StageShift | None, changes: Sequence[Change]) -> str:

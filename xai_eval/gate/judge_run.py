@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from xai_eval.errors import StorageError, unknown_name
 from xai_eval.gate.judge import judge, judge_all, missing
-from xai_eval.gate.pairing import Scope
 from xai_eval.gate.verdict import State, Verdict
 from xai_eval.gate.whole_run import NOTHING, Overall, Tally
 from xai_eval.result.result import Case, Result
@@ -123,7 +121,7 @@ def _judge(run: RunFolder, goldens: Goldens, read: Callable[[Path], Result]) -> 
     stored, broken_goldens = goldens.load_all()
     tally = Tally(load_noises(goldens.folder, stored))
     errors = _errors(record, results, broken, broken_goldens)
-    verdicts = judge_all(results, stored, errors, record.selections, _scope(record), tally)
+    verdicts = judge_all(results, stored, errors, record.selections, listener=tally)
     if _gap(record, len(results) + len(broken)):
         verdicts = [each for each in verdicts if each.state is not State.UNUSED]
     known = {*stored, *broken_goldens, *results, *broken}
@@ -159,10 +157,6 @@ def _gap(record: RunRecord, measured: int) -> str:
         return ""
     end = "" if record.finished else ", and the run did not finish"
     return f"{measured} of {record.planned} planned cases measured{end}"
-
-
-def _scope(record: RunRecord) -> set[Scope]:
-    return set(itertools.product(record.tasks, record.inputs, record.models))
 
 
 def _failure(record: RunRecord, name: str, text: str) -> Verdict:

@@ -19,7 +19,7 @@ from xai_eval.gate.verdict import State, Verdict
 from xai_eval.report.stale import remove_report
 from xai_eval.report.text.commands import Folders, accept_command, explain_command
 from xai_eval.report.text.pull_request import publish
-from xai_eval.report.text.summary import explain_line, summary_lines
+from xai_eval.report.text.summary import explain_line, state_word, summary_lines
 from xai_eval.report.write import write_report
 from xai_eval.result.result import RESULT_FILE, Result
 from xai_eval.store.goldens import Goldens
@@ -90,7 +90,7 @@ class GoldenSession:
         _record_properties(item, verdict)
         # pytest cuts long explanations short, so verdict, measure and path come first.
         advice = "\n".join(self._advice(verdict))
-        return verdict, f"{verdict.state}: {key}: {verdict.sentence}\nobtained: {place}\n{advice}"
+        return verdict, f"{state_word(verdict.state)}: {key}: {verdict.sentence}\nobtained: {place}\n{advice}"
 
     def _advice(self, verdict: Verdict) -> list[str]:
         """What to do about a case that failed, as commands."""
