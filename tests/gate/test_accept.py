@@ -11,8 +11,8 @@ from xai_eval.disk.signed import sign
 from xai_eval.errors import InputUnavailable, StorageError, UsageError
 from xai_eval.gate.accept import MANY, accept, unused_goldens
 from xai_eval.gate.judge_run import judge_by_run, judge_run
+from xai_eval.gate.unwatched import Unwatched
 from xai_eval.gate.verdict import State
-from xai_eval.report.text.summary import overall_lines
 from xai_eval.result.result import RESULT_FILE, SCHEMA
 from xai_eval.result.stage import Stage, StageKind
 from xai_eval.store.goldens import Goldens
@@ -95,12 +95,10 @@ def test_a_golden_that_lacks_a_stage_is_told_and_taken_again(tmp_path, goldens):
     key = make_result("a.jpg").case.key
     judged = judge_run(now, goldens)
     assert states(now, goldens) == {"photos/a.jpg": State.OK, "photos/b.jpg": State.OK}
-    assert judged.overall.unwatched == (key,)
-    assert not judged.overall.failed
-    told = "\n".join(overall_lines(judged.overall))
-    assert f"stages  1 golden ({key}) lacks stages that are recorded by now: accept again" in told
+    assert {v.case.key: v.unwatched for v in judged.verdicts if v.unwatched} == {key: (Unwatched("stage", "view"),)}
+    assert not any(v.failed for v in judged.verdicts)
     assert accept_all(now, goldens, "watch the view, too") == [key]
-    assert judge_run(now, goldens).overall.unwatched == ()
+    assert not any(v.unwatched for v in judge_run(now, goldens).verdicts)
 
 
 def test_a_signed_result_whose_map_is_no_map_is_one_error(tmp_path, goldens):

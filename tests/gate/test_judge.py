@@ -134,13 +134,12 @@ def test_goldens_of_what_was_not_run_are_not_unused(other):
     assert [v.state for v in verdicts] == [State.OK]
 
 
-def test_what_a_run_set_out_to_measure_is_in_scope_even_where_it_obtained_nothing():
-    gone, summed = make_result("gone.jpg"), make_result(input="photos (4 images)")
-    goldens = {r.case.key: r for r in (gone, summed)}
-    scope = [("cams", "photos", gone.case.model)]
-    assert [v.state for v in judge_all({}, goldens, scope=scope)] == [State.UNUSED, State.UNUSED]
-    assert judge_all({}, goldens, scope=[("lime", "photos", gone.case.model)]) == []
-    assert judge_all({}, goldens, selections=["photos"], scope=scope) == []
+def test_of_a_set_that_ran_in_part_nothing_is_unused():
+    kept, gone, summed = make_result("kept.jpg"), make_result("gone.jpg"), make_result(input="photos (4 images)")
+    obtained, goldens = {kept.case.key: kept}, {r.case.key: r for r in (kept, gone, summed)}
+    states = [State.OK, State.UNUSED, State.UNUSED]
+    assert [v.state for v in judge_all(obtained, goldens)] == states
+    assert [v.state for v in judge_all(obtained, goldens, selections=["photos"])] == states[:1]
 
 
 @pytest.mark.parametrize(
@@ -165,10 +164,11 @@ def test_every_kind_finds_its_change(name):
     assert verdict.severity is severity
 
 
-def test_fields_that_come_or_go_are_found():
+def test_a_field_that_is_gone_is_a_drift_and_one_that_came_is_unwatched():
     with_it, without = make_result(fields={"it": Label("a")}), make_result()
     assert judge(without, with_it).severity is Severity.CONCLUSION
-    assert judge(with_it, without).severity is Severity.NUMBERS
+    assert judge(with_it, without).state is State.OK
+    assert [str(part) for part in judge(with_it, without).unwatched] == ["field it"]
 
 
 def test_ties_may_swap_at_the_end_of_a_ranking():

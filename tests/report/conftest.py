@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from xai_eval.gate.judge import judge_all
+from xai_eval.gate.judge_run import Judged
 from xai_eval.gate.verdict import State, Verdict
 from xai_eval.report.write import write_report
 from xai_eval.result.fields import Heatmap, HeatmapTolerance, InputImage, Label, Mask, Ranking, Table
@@ -138,7 +139,7 @@ def make_run():
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
     record, obtained, goldens, verdicts = make_run()
-    page = write_report(folder, record, obtained, goldens, verdicts)
+    page = write_report(folder, Judged(record, obtained, goldens, verdicts))
     return Run(folder, page, record, verdicts, obtained)
 
 

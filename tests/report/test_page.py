@@ -10,6 +10,7 @@ from PIL import Image
 
 from xai_eval.errors import StorageError
 from xai_eval.gate.judge import judge_all
+from xai_eval.gate.judge_run import Judged
 from xai_eval.report.write import write_report
 from xai_eval.result.fields import InputImage, Mask
 
@@ -98,7 +99,7 @@ def test_the_worst_case_comes_first(page, run):
 
 def test_the_summary_says_what_was_run_and_what_came_of_it(page):
     text = " ".join(page.text[None].split())
-    assert "9 cases: 1 ok, 1 error, 4 drift, 1 incomparable, 1 missing, 1 unused" in text
+    assert "9 cases: 1 ok, 1 error, 4 drift, 1 incomparable, 1 new, 1 unused" in text
     assert "conclusion 1 evidence 2 numbers 1" in text
     for said in ("scenes:objects", "birds", "cpu", "41.2 s", "torch 2.15.0, grad-cam 1.5.7"):
         assert said in text
@@ -181,7 +182,7 @@ def test_a_result_judged_by_the_golden_of_another_model_shows_that_golden(tmp_pa
     was = build.result(model="scenes:objects").condensed()
     now = build.result(model="torchvision:resnet50", gradcam=build.heat(build.spot(0.8, 0.8)))
     obtained, goldens = build.by_key(now), build.by_key(was)
-    html = write_report(tmp_path, run.record, obtained, goldens, judge_all(obtained, goldens)).read_text()
+    html = write_report(tmp_path, Judged(run.record, obtained, goldens, judge_all(obtained, goldens))).read_text()
     assert "Grad-CAM, expected, hottest 3" in html
     assert "model scenes:objects -&gt; torchvision:resnet50" in html
 
@@ -194,7 +195,7 @@ def test_other_fields_than_those_of_cams_are_shown_without_change(tmp_path, run,
         image=build.result()["image"],
     )
     obtained = build.by_key(result)
-    page = Page(write_report(tmp_path, run.record, obtained, {}, judge_all(obtained, {})).read_text())
+    page = Page(write_report(tmp_path, Judged(run.record, obtained, {}, judge_all(obtained, {}))).read_text())
     alts = [image["alt"] for image in page.all("img")]
     assert "birds/flamingo.JPEG: neighbour" in alts
     assert "birds/flamingo.JPEG with superpixels outlined" in alts
@@ -202,7 +203,7 @@ def test_other_fields_than_those_of_cams_are_shown_without_change(tmp_path, run,
 
 def test_a_result_without_an_image_has_its_labels_and_tables(tmp_path, run, build):
     obtained = build.by_key(build.result(image=None, mask=None))
-    page = Page(write_report(tmp_path, run.record, obtained, {}, judge_all(obtained, {})).read_text())
+    page = Page(write_report(tmp_path, Judged(run.record, obtained, {}, judge_all(obtained, {}))).read_text())
     case = page.all("article")[0]["id"]
     assert page.all("img", case) == []
     assert "map of 64 × 64" in page.text[case]
@@ -212,7 +213,7 @@ def test_a_result_without_an_image_has_its_labels_and_tables(tmp_path, run, buil
 
 def test_a_run_without_cases_does_not_look_well(tmp_path, run):
     record = dataclasses.replace(run.record, planned=3, finished=False, failures={})
-    page = Page(write_report(tmp_path, record, {}, {}, []).read_text())
+    page = Page(write_report(tmp_path, Judged(record, {}, {}, [])).read_text())
     assert "no cases" in page.text[None]
     assert "The run did not finish: 0 of 3 planned cases measured." in page.text[None]
     assert [p["class"] for p in page.all("p") if "outcome" in (p.get("class") or "")] == ["outcome bad"]
@@ -222,7 +223,7 @@ def test_a_run_that_is_all_ok_looks_well(tmp_path, run, build):
     record = dataclasses.replace(run.record, planned=1, failures={})
     now = build.by_key(build.result())
     goldens = {key: each.condensed() for key, each in now.items()}
-    page = Page(write_report(tmp_path, record, now, goldens, judge_all(now, goldens)).read_text())
+    page = Page(write_report(tmp_path, Judged(record, now, goldens, judge_all(now, goldens))).read_text())
     assert [p["class"] for p in page.all("p") if "outcome" in (p.get("class") or "")] == ["outcome good"]
     assert page.all("fieldset") == []
 
@@ -230,10 +231,10 @@ def test_a_run_that_is_all_ok_looks_well(tmp_path, run, build):
 def test_a_folder_that_cannot_be_written_is_said(tmp_path, run):
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="cannot write into"):
-        write_report(tmp_path / "file", run.record, {}, {}, [])
+        write_report(tmp_path / "file", Judged(run.record, {}, {}, []))
 
 
 def test_equal_runs_give_equal_pages(tmp_path, run, build):
     record, obtained, goldens, verdicts = build.run()
-    html = write_report(tmp_path, record, obtained, goldens, verdicts).read_text()
+    html = write_report(tmp_path, Judged(record, obtained, goldens, verdicts)).read_text()
     assert html.replace(str(tmp_path), str(run.folder)) == run.html

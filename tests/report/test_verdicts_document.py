@@ -3,8 +3,9 @@ from __future__ import annotations
 import json
 import math
 
+from xai_eval.gate.changes import Change, ChangeKind
 from xai_eval.gate.stages import Responsible, StageShift
-from xai_eval.gate.verdict import Change, State, Verdict
+from xai_eval.gate.verdict import State, Verdict
 from xai_eval.report.text.verdicts import SCHEMA, verdicts_document
 from xai_eval.result.fields import Finding, Severity
 from xai_eval.result.result import Case
@@ -54,7 +55,7 @@ def test_numbers_that_are_not_finite_become_words(run):
     finding = Finding("score", Severity.NUMBERS, "difference", "was 1, is NaN", math.inf, math.nan)
     case = Case("cams", "scenes:objects", "scenes/a")
     shift = StageShift(Stage(StageKind.RAW_MAP, "gradcam"), math.inf, Responsible("explainer"))
-    verdict = Verdict(case, State.DRIFT, (finding,), shift, (Change("torch", "2.6", "2.15"),))
+    verdict = Verdict(case, State.DRIFT, (finding,), shift, (Change("torch", "2.6", "2.15", ChangeKind.VERSION),))
     told = strict(json.dumps(verdicts_document([verdict], run.record)))["verdicts"][0]
     assert (told["findings"][0]["value"], told["findings"][0]["limit"]) == ("Infinity", "NaN")
     assert told["origin"] == {
@@ -65,7 +66,7 @@ def test_numbers_that_are_not_finite_become_words(run):
         "change": "Infinity",
         "step": "explainer",
     }
-    assert told["changes"] == [{"what": "torch", "before": "2.6", "after": "2.15"}]
+    assert told["changes"] == [{"what": "torch", "before": "2.6", "after": "2.15", "kind": "version"}]
 
 
 def test_nothing_measured_is_a_failure(run):

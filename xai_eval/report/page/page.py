@@ -17,12 +17,11 @@ from xai_eval.report.page.filters import filters
 from xai_eval.report.page.rest import RestView, rest_view
 from xai_eval.report.page.selection import by_task, imaged, worst_cases_first
 from xai_eval.report.page.views import CaseView, case_line, case_view
-from xai_eval.report.text.commands import accept_command, explain_command
-from xai_eval.report.text.summary import count_severities, count_states, counts_sentence
+from xai_eval.report.text.commands import Folders, accept_command, explain_command
+from xai_eval.report.text.summary import count_severities, count_states, counts_sentence, unwatched_sentence
 from xai_eval.report.text.wording import count
 from xai_eval.store.runs import RunRecord
 
-PAGE_FILE = "index.html"
 _TEMPLATE = "page.html.j2"
 # What accepts a case, and what explains its drift.
 Commands = Callable[[ReportCase], tuple[str, str]]
@@ -68,6 +67,7 @@ def render_page(
             severities=count_severities(verdicts),
             problem=_problem(record, cases),
             overall=overall,
+            unwatched=unwatched_sentence(verdicts, Folders(results, golden)),
             failed=[view for view in views if view.failed],
             aside=[view for view in views if view.quarantine and not view.failed],
             fine=[view for view in views if view.fine],

@@ -3,14 +3,42 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from xai_eval.gate.accept import MANY
+
 RESULTS, GOLDEN = Path("reports"), Path("golden")
+PAGE_FILE = "index.html"
+
+
+@dataclass(frozen=True)
+class Folders:
+    """The folders that commands name: of the run, and of the goldens that it is judged by."""
+
+    results: Path = RESULTS
+    golden: Path = GOLDEN
+
+    @property
+    def page(self) -> Path:
+        """The page of the run, from the working directory."""
+        return _short(self.results / PAGE_FILE)
+
+
+USUAL = Folders()
 
 
 def accept_command(key: str, results: Path, golden: Path) -> str:
     """Return the command that accepts the case `key` of the run in `results`, as typed in the working directory."""
     return f'xai-eval accept {key}{_folders(results, golden)} --reason "..."'
+
+
+def accept_cases_command(keys: Sequence[str], where: Folders, reason: str, *, everything: bool) -> str:
+    """Return the one command that accepts the cases `keys`; `everything` if the run has no others to accept."""
+    cases = "--all" if everything else " ".join(keys)
+    bulk = " --bulk" if len(keys) > MANY else ""
+    return f'xai-eval accept {cases}{bulk}{_folders(where.results, where.golden)} --reason "{reason}"'
 
 
 def explain_command(key: str, results: Path, golden: Path, *, asked: bool) -> str:
