@@ -17,7 +17,7 @@ import enum
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
 from numpy.typing import NDArray
 
@@ -78,8 +78,7 @@ class Shift:
     tolerance: float
 
 
-@dataclass(frozen=True)
-class Statement:
+class Statement(NamedTuple):
     """What people are told of a difference beyond its tolerance: a `Finding` of a field whose name is not known yet."""
 
     severity: Severity
@@ -89,9 +88,10 @@ class Statement:
     limit: float | None = None
 
 
-@dataclass(frozen=True)
-class Difference:
+class Difference(NamedTuple):
     """One measure in which a field is compared with its golden, whether they differ in it or not.
+
+    A named tuple, because a run makes tens of thousands and a frozen dataclass takes several times as long to make.
 
     Attributes:
         measure: what is measured, the same for all cases of a task; of several differences in one measure the largest
@@ -109,11 +109,6 @@ class Difference:
     told: Iterable[Statement] = ()
     shifts: Iterable[Shift] = ()
     cap: float = math.inf
-
-    @property
-    def beyond(self) -> bool:
-        """Whether the field has changed; a tolerance or value of NaN is no permission."""
-        return not self.value <= self.tolerance
 
 
 class Field(abc.ABC):
@@ -148,9 +143,10 @@ class Field(abc.ABC):
     def compare(self, golden: Any, name: str) -> tuple[Finding, ...]:
         """List in what this field, obtained now, differs from `golden` of the same kind; `name` is the field's."""
         return tuple(
-            Finding(name, each.severity, each.measure, each.sentence, each.value, each.limit)
+            Finding(name, *each)
             for difference in self.differences(golden)
-            if difference.beyond
+            # A tolerance or a value of NaN is no permission.
+            if not difference.value <= difference.tolerance
             for each in difference.told
         )
 
@@ -180,15 +176,14 @@ def register(kind: _Kind) -> _Kind:
     """Make a kind of field known by its name, so that results with it can be read: a decorator above `@dataclass`.
 
     Raises:
-        UsageError: another kind has its name, or an attribute has a name that every stored field needs.
+        UsageError: another kind has its name, or one of its attributes is called `name`.
     """
     known = KINDS.get(kind.kind, kind)
     # A file of tasks may be loaded twice, which makes its kinds anew.
     if (known.__module__, known.__qualname__) != (kind.__module__, kind.__qualname__):
         both = " and ".join(f"{each.__module__}.{each.__qualname__}" for each in (known, kind))
         raise UsageError(f"two kinds of fields are named {kind.kind!r}: {both}. Rename one of them.")
-    reserved = layout_of(kind).readers.keys() & {"name", "kind"}
-    if reserved:
-        raise UsageError(f"{kind.__qualname__}.{reserved.pop()}: every stored field has that already. Rename it.")
+    if "name" in layout_of(kind).readers:
+        raise UsageError(f"{kind.__qualname__}.name: every stored field has that already. Rename the attribute.")
     KINDS[kind.kind] = kind
     return kind

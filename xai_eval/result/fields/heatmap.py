@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -87,22 +87,21 @@ class Heatmap(Field):
         What the map says (its ranking, its hot area, where its mass lies) is asked only where a pixel differs by more
         than it may.
         """
-        differ = functools.partial(Difference, "largest difference", tolerance=self.tolerance.largest, cap=LOOSEST_MAP)
         if self.shape != golden.shape:
             sentence = f"map of {_by(golden.shape)} became {_by(self.shape)}"
-            yield differ(math.inf, told=[Statement(Severity.EVIDENCE, "shape", sentence)])
+            yield self._difference(math.inf, [Statement(Severity.EVIDENCE, "shape", sentence)])
         elif self.degenerate or golden.degenerate:
             value = 0.0 if self.degenerate == golden.degenerate else math.inf
             sentence = f"the map was {golden.degenerate or 'meaningful'} and is {self.degenerate or 'meaningful'} now"
-            yield differ(value, told=[Statement(Severity.EVIDENCE, "degenerate", sentence)])
+            yield self._difference(value, [Statement(Severity.EVIDENCE, "degenerate", sentence)])
         else:
             now, was = self._on_common_grid(golden)
             value = float(np.abs(now - was).max())
-            yield differ(
-                value,
-                told=_broken(now, was, value, self.tolerance),
-                shifts=_moved(now, was, self.tolerance),
-            )
+            told, shifts = _broken(now, was, value, self.tolerance), _moved(now, was, self.tolerance)
+            yield self._difference(value, told, shifts)
+
+    def _difference(self, value: float, told: Iterable[Statement], shifts: Iterable[Shift] = ()) -> Difference:
+        return Difference("largest difference", value, self.tolerance.largest, told, shifts, LOOSEST_MAP)
 
     def _on_common_grid(self, other: Heatmap) -> tuple[Grid, Grid]:
         first, second = self.array.shape, other.array.shape

@@ -28,9 +28,7 @@ class Label(Field):
 
     def differences(self, golden: Label) -> Iterator[Difference]:
         """Equal or not; labels have no direction."""
-        yield Difference(
-            "label",
-            float(self != golden),
-            0.0,
-            [Statement(Severity.CONCLUSION, "label", f"was {golden}, is {self}")],
-        )
+        yield Difference("label", float(self != golden), 0.0, self._told(golden))
+
+    def _told(self, golden: Label) -> Iterator[Statement]:
+        yield Statement(Severity.CONCLUSION, "label", f"was {golden}, is {self}")

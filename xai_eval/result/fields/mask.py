@@ -43,20 +43,24 @@ class Mask(Field):
 
     def differences(self, golden: Mask) -> Iterator[Difference]:
         """What is missing of the IoU; with a sign, whether masks grow and where they go."""
+        same_shape = self.array.shape == golden.array.shape
+        overlap = iou(self.array, golden.array) if same_shape else -math.inf
+        told, shifts = self._told(golden, overlap), self._moved(golden)
+        yield Difference("1 - IoU", 1.0 - overlap, 1.0 - self.least_iou, told, shifts, 1.0 - LEAST_OVERLAP)
+
+    def _told(self, golden: Mask, overlap: float) -> Iterator[Statement]:
         if self.array.shape == golden.array.shape:
-            overlap = iou(self.array, golden.array)
             sentence = f"IoU {overlap:.3g} (limit {self.least_iou:g})"
-            lost, told = 1.0 - overlap, Statement(Severity.EVIDENCE, "IoU", sentence, overlap, self.least_iou)
+            yield Statement(Severity.EVIDENCE, "IoU", sentence, overlap, self.least_iou)
         else:
             sentence = f"mask of {golden.array.shape} became {self.array.shape}"
-            lost, told = math.inf, Statement(Severity.EVIDENCE, "shape", sentence)
-        cap = 1.0 - LEAST_OVERLAP
-        yield Difference("1 - IoU", lost, 1.0 - self.least_iou, [told], self._moved(golden), cap)
+            yield Statement(Severity.EVIDENCE, "shape", sentence)
 
     def _moved(self, golden: Mask) -> Iterator[Shift]:
         """Growth as a share of the golden's area, and the way of the centre as a share of the side."""
-        if self.array.shape == golden.array.shape and self.array.any() and golden.array.any():
+        area, area_was = int(np.count_nonzero(self.array)), int(np.count_nonzero(golden.array))
+        if self.array.shape == golden.array.shape and area and area_was:
             tolerance = 1.0 - self.least_iou
-            yield Shift("area", float(self.array.sum() / golden.array.sum() - 1.0), tolerance)
+            yield Shift("area", area / area_was - 1.0, tolerance)
             for axis, each in centre_moved(self.array, golden.array).items():
                 yield Shift(f"centre {axis}", each, tolerance)

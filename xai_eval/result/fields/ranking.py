@@ -41,9 +41,12 @@ class Ranking(Field):
         yield Difference("value", value, self.tolerance, [length], self._first_moved(golden))
         for name in dict.fromkeys((*golden.names, *self.names)) if same_length else ():
             was, now = golden._value(name), self._value(name)
-            value, sentence = apart(was, now), f"{name}: {was:.4g} became {now:.4g} (limit {self.tolerance:g})"
-            told = Statement(Severity.NUMBERS, "value", sentence, value, self.tolerance)
-            yield Difference("value", value, self.tolerance, [told])
+            value = apart(was, now)
+            yield Difference("value", value, self.tolerance, self._told(name, was, now, value))
+
+    def _told(self, name: str, was: float, now: float, value: float) -> Iterator[Statement]:
+        sentence = f"{name}: {was:.4g} became {now:.4g} (limit {self.tolerance:g})"
+        yield Statement(Severity.NUMBERS, "value", sentence, value, self.tolerance)
 
     def _first_moved(self, golden: Ranking) -> Iterator[Shift]:
         """What became of the value that was the largest."""

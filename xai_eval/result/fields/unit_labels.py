@@ -116,11 +116,12 @@ class _Kept:
         value = float(change.max(initial=0.0))
 
         def told() -> Iterator[Statement]:
-            unit = self.was.index[int(change.argmax())]
+            worst = int(change.argmax())
+            unit, beyond = self.was.index[worst], int((change > limit).sum())
+            before, after = (float(each[measure].to_numpy()[worst]) for each in (self.was, self.now))
             sentence = (
-                f"{measure} of {unit} for {_shown(self.was, unit)}: {self.was.at[unit, measure]:.4g} became "
-                f"{self.now.at[unit, measure]:.4g} (limit {limit:g}; {int((change > limit).sum())} of {len(change)} "
-                "units beyond it)"
+                f"{measure} of {unit} for {_shown(self.was, unit)}: {before:.4g} became {after:.4g} "
+                f"(limit {limit:g}; {beyond} of {len(change)} units beyond it)"
             )
             yield Statement(Severity.NUMBERS, measure, sentence, value, limit)
 
@@ -136,7 +137,7 @@ class _Kept:
 
 def _shown(frame: pd.DataFrame, unit: str) -> str:
     label = frame.at[unit, "label"]
-    return "no label" if label is None else str(label)
+    return label if isinstance(label, str) else "no label"
 
 
 def _packed(texts: list[str | None]) -> NDArray[np.uint8]:
