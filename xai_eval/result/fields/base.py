@@ -2,8 +2,9 @@
 
 1. `kind`, the name under which it is stored.
 2. Its attributes. Those annotated as `NDArray` are stored as arrays, all others as JSON, and both are read back as
-   annotated: float, int, str, tuples and dataclasses of these, or None. A kind that stores itself in another way
-   overrides `arrays`, `meta` and `restore`; one that a golden keeps in smaller form, or not at all, `condensed`.
+   annotated: float, int, str, tuples of one of these, dataclasses of these, or None. `stored_as` gives an array
+   another name. A kind that stores itself in another way overrides `arrays`, `meta` and `restore`; one that a golden
+   keeps in smaller form, or not at all, overrides `condensed`.
 3. `differences(golden)`: one `Difference` per measure, equal or not. What a comparison finds (`compare`), what
    calibration measures (`distances`) and which way a field moved (`shifts`) follow from it, below, for all kinds.
 

@@ -44,6 +44,7 @@ class Mask(Field):
     def differences(self, golden: Mask) -> Iterator[Difference]:
         """What is missing of the IoU; with a sign, whether masks grow and where they go."""
         same_shape = self.array.shape == golden.array.shape
+        # Of two shapes there is no IoU, and the distance is infinite.
         overlap = iou(self.array, golden.array) if same_shape else -math.inf
         told, shifts = self._told(golden, overlap), self._moved(golden)
         yield Difference("1 - IoU", 1.0 - overlap, 1.0 - self.least_iou, told, shifts, 1.0 - LEAST_OVERLAP)
