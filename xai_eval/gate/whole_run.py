@@ -44,23 +44,6 @@ class Overall:
 NOTHING = Overall()
 
 
-@dataclass(frozen=True)
-class Note:
-    """What one case says of the run.
-
-    Attributes:
-        case: its key.
-        answers: for the test over many cases.
-        places: of its differences between the noise and the tolerances.
-        lacking: whether its golden lacks stages that it records.
-    """
-
-    case: str
-    answers: Answers
-    places: Places
-    lacking: bool
-
-
 class Tally:
     """What the cases of a run say of it as a whole, noted while each is judged, so that its arrays are read once."""
 
@@ -71,18 +54,13 @@ class Tally:
         self._places: list[Places] = []
         self._unwatched: list[str] = []
 
-    def note(self, verdict: Verdict, obtained: Result, golden: Result) -> Note:
-        """Return what one case says."""
-        compared = Compared(obtained, golden, verdict, self._measured.noises.get(golden.case.key))
-        lacking = bool(obtained.stages.keys() - golden.stages.keys())
-        return Note(obtained.case.key, answers_of(compared), places_of(compared), lacking)
-
-    def add(self, note: Note) -> None:
+    def add(self, verdict: Verdict, obtained: Result, golden: Result) -> None:
         """Keep what one case says."""
-        self._answers.append(note.answers)
-        self._places.append(note.places)
-        if note.lacking:
-            self._unwatched.append(note.case)
+        compared = Compared(obtained, golden, verdict, self._measured.noises.get(golden.case.key))
+        self._answers.append(answers_of(compared))
+        self._places.append(places_of(compared))
+        if obtained.stages.keys() - golden.stages.keys():
+            self._unwatched.append(obtained.case.key)
 
     def overall(self) -> Overall:
         """Judge the run as a whole."""
@@ -98,5 +76,5 @@ def look_over(
     pairs = pair_cases([r.case for r in results.values()], [g.case for g in goldens.values()])
     for key, golden in pairs.items():
         if golden is not None and key in judged:
-            tally.add(tally.note(judged[key], results[key], goldens[golden]))
+            tally.add(judged[key], results[key], goldens[golden])
     return tally.overall()
