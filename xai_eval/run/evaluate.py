@@ -101,6 +101,8 @@ def plan(
     complete = not isinstance(loaded, ImageSet) or loaded.complete
     count = results.count if isinstance(results, Results) else len(loaded) + found.whole_set
     request = {"model": _spec(model), "images": _spec(images), "device": device, "params": dict(params or {})}
+    if found.file is not None:
+        request["task_file"] = found.file
     return Plan(found.name, classifier.name, loaded.name, complete, count, iter(results), request)
 
 

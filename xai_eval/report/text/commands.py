@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 RESULTS, GOLDEN = Path("reports"), Path("golden")
 
@@ -13,12 +15,17 @@ def accept_command(key: str, results: Path, golden: Path) -> str:
     return f'xai-eval accept {key}{_folders(results, golden)} --reason "..."'
 
 
-def explain_command(key: str, results: Path, golden: Path, *, asked: bool) -> str:
+def explain_command(key: str, results: Path, golden: Path, request: Mapping[str, Any] | None) -> str:
     """Return the command that says what carries the drift of the case `key`, as typed in the working directory.
 
-    `asked` tells whether the run recorded how it was asked for the case; a test alone knows its model and images.
+    `request` is how the run recorded that it was asked for the case; None for a test, which alone knows its model and
+    images. A task that is neither bundled nor installed is found by the file that the run was told of.
     """
-    inputs = "" if asked else ' --model "..." --images "..."'
+    if request is None:
+        inputs = ' --model "..." --images "..."'
+    else:
+        file = request.get("task_file")
+        inputs = f" --tasks {shlex.quote(str(_short(Path(file))))}" if file else ""
     return f"xai-eval explain-drift {key}{_folders(results, golden)}{inputs}"
 
 

@@ -2,29 +2,59 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from xai_eval.errors import UsageError
+from xai_eval.result.result import Case, Provenance
+from xai_eval.tasks.image.environment import provenance
 from xai_eval.tasks.image.forward import forward, input_batch
+from xai_eval.tasks.image.subject import Subject, look
 from xai_eval.tasks.image.target import check_target
 
 if TYPE_CHECKING:
-    from xai_eval.inputs.images.labelled import ImageSet
+    from xai_eval.inputs.images.labelled import ImageSet, LabelledImage
     from xai_eval.inputs.models.classifier import Classifier
 
 # What numpy's generators, torch and scikit-image all take.
 LARGEST_SEED = 2**32 - 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Asked:
-    """Layer and target as they are recorded: names, whatever they were given as."""
+    """Which class of which images of which model is explained.
 
-    layer: str
+    Attributes:
+        classifier: the model.
+        images: the images to explain.
+        target: `predicted`, `intended`, or a class as it is recorded: as text, whatever it was given as.
+        layer: name of the explained layer; None for a task that explains no layer.
+        seed: the first seed.
+    """
+
+    classifier: Classifier
+    images: ImageSet
     target: str
+    layer: str | None
+    seed: int
+
+    def case(self, task: str, image: LabelledImage, params: Mapping[str, Any]) -> Case:
+        """Name the case of one image, with the parameters of a task."""
+        return Case(task, self.classifier.name, f"{self.images.name}/{image.name}", self.recorded(params))
+
+    def recorded(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """The parameters of a task together with those that every task on images records."""
+        layer = {} if self.layer is None else {"layer": self.layer}
+        return {**params, "target": self.target, **layer}
+
+    def look(self, image: LabelledImage) -> Subject:
+        """Show one image to the model."""
+        return look(self.classifier, image, self.layer, self.target)
+
+    def provenance(self, image: LabelledImage, libraries: Iterable[str]) -> Provenance:
+        """Say how an answer about one image is computed here."""
+        return provenance(self.classifier, image, libraries, self.seed)
 
 
 def check_asked(
@@ -44,25 +74,27 @@ def check_asked(
         UsageError: a class that is unknown, a layer that is unknown or gives no map, or a seed out of range.
         ModelMisbehaves: the model cannot be explained on the first image.
     """
-    _check_seed(seed, seeds)
-    named = _text("target", str(target) if isinstance(target, int | np.integer) else target)
-    layer = None if layer is None else _text("layer", layer)
-    check_target(classifier, images, named)
+    check_seed(seed, seeds)
+    check_target(classifier, images, str(target))
     layer = layer or classifier.default_layer()
     classifier.layer(layer)
-    for image in images.images[:1]:
-        forward(classifier, layer, input_batch(classifier, image.pixels))
-    return Asked(layer, named)
+    return _tried(Asked(classifier, images, str(target), layer, seed))
 
 
-def _text(what: str, value: object) -> str:
-    if not isinstance(value, str):
-        raise UsageError(f"{what} is a {type(value).__name__}; expected its name, as text.")
-    return value
+def check_asked_without_layer(classifier: Classifier, images: ImageSet, target: str | int, seed: int) -> Asked:
+    """Check target and seed for a task that explains no layer; see `check_asked`."""
+    check_seed(seed)
+    check_target(classifier, images, str(target))
+    return _tried(Asked(classifier, images, str(target), None, seed))
 
 
-def _check_seed(seed: int, seeds: int) -> None:
-    if not isinstance(seeds, int) or seeds < 1:
-        raise UsageError(f"seeds is {seeds!r}; expected at least 1, and 2 or more to measure stability.")
-    if not isinstance(seed, int) or not 0 <= seed <= LARGEST_SEED - seeds + 1:
+def _tried(asked: Asked) -> Asked:
+    for image in asked.images.images[:1]:
+        forward(asked.classifier, asked.layer, input_batch(asked.classifier, image.pixels))
+    return asked
+
+
+def check_seed(seed: int, seeds: int = 1) -> None:
+    """Raise UsageError unless `seed`, and so many after it, are what every library takes."""
+    if not 0 <= seed <= LARGEST_SEED - seeds + 1:
         raise UsageError(f"seed is {seed!r}; expected a whole number from 0 to {LARGEST_SEED - seeds + 1}.")
