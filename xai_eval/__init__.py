@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from xai_eval.inputs.models.classifier import Classifier
     from xai_eval.inputs.models.models import load_model
     from xai_eval.inputs.models.preprocessing import Preprocessing
+    from xai_eval.inputs.probes.probe_set import ProbeSet
     from xai_eval.result.fields import (
         Curve,
         Document,
@@ -65,6 +66,7 @@ _HOMES = {
     "ModelMisbehaves": "xai_eval.errors",
     "Option": "xai_eval.tasks.parameters",
     "Preprocessing": "xai_eval.inputs.models.preprocessing",
+    "ProbeSet": "xai_eval.inputs.probes.probe_set",
     "Provenance": "xai_eval.result.result",
     "Ranking": "xai_eval.result.fields",
     "Result": "xai_eval.result.result",
@@ -109,6 +111,7 @@ __all__ = [
     "ModelMisbehaves",
     "Option",
     "Preprocessing",
+    "ProbeSet",
     "Provenance",
     "Ranking",
     "Result",

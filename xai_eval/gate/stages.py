@@ -46,8 +46,10 @@ STEPS = (
     Step("model state(?! of CLIP).*: (?!weights of ).*", "state of the model", ("input tensor",)),
     Step("layer activations", "forward pass of the model", ("input tensor", "model state")),
     Step("logits", "forward pass of the model", ("layer activations", "model state")),
+    Step("logits", "forward pass of the model", ("input tensor", "model state")),  # of tasks that explain no layer
     Step("target", "choice of the target", ("logits",)),
     Step("raw map .*", "explainer", ("model state", "layer activations", "target")),
+    Step("raw map .*", "explainer", ("model state", "input tensor", "target")),  # of tasks that explain no layer
     Step("final map (.*)", "post-processing of the map", ("raw map {0}",)),
     Step("final map lime", "post-processing of the map", ("weights",)),
     Step("final map .*", "explainer or post-processing", ("model state", "layer activations", "target")),

@@ -246,6 +246,8 @@ def _parameter(given: inspect.Parameter, names: _Names, where: str) -> Parameter
     if given.default is inspect.Parameter.empty:
         raise UsageError(f"parameter {given.name} of {where} has no default. Give it one: a task runs without options.")
     annotation = given.annotation
+    if annotation is inspect.Parameter.empty:
+        raise UsageError(f"parameter {given.name} of {where} has no type. Write {given.name}: int, for instance.")
     try:
         found = eval(annotation, {}, names) if isinstance(annotation, str) else annotation
     except Exception as error:
@@ -300,4 +302,4 @@ def _of_types(name: str, members: Sequence[Any], default: Any, option: Option) -
 
 
 def _is_list(origin: Any) -> bool:
-    return isinstance(origin, type) and issubclass(origin, Sequence) and origin is not str
+    return isinstance(origin, type) and issubclass(origin, Sequence) and not issubclass(origin, str | bytes)

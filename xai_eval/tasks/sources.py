@@ -16,12 +16,12 @@ from xai_eval.errors import InputUnavailable, UsageError, XaiEvalError, one_line
 from xai_eval.tasks.registry import FILE, TASKS, Task
 
 ENTRY_POINTS = "xai_eval.tasks"
-_BUNDLED = ("cams", "lime", "lime_search", "comparison", "hybrid", "dissection")
+BUNDLED = ("cams", "lime", "lime_search", "comparison", "hybrid", "dissection")
 
 
 def all_tasks() -> Mapping[str, Task]:
     """Return every registered task by name, in the order of registration: the bundled ones come first."""
-    for name in _BUNDLED:
+    for name in BUNDLED:
         importlib.import_module(f"xai_eval.tasks.bundled.{name}")
     unloadable_entry_points()
     return TASKS
