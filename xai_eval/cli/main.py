@@ -85,6 +85,7 @@ def _asked(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
     own = [name for file in options.task_files for name in load_task_file(file)]
     tasks = [find_task(name) for name in dict.fromkeys(options.task or own or all_tasks())]
     refuse_others(options, tasks)
+    _tell_unloadable()
     return {task.name: given_parameters(options, task) for task in tasks}
 
 
@@ -249,15 +250,21 @@ def _report(options: argparse.Namespace) -> int:
 
 def _list(options: argparse.Namespace) -> int:
     from xai_eval.cli.listing import task_lines, tasks_document
-    from xai_eval.tasks import all_tasks, load_task_file, unloadable_entry_points
+    from xai_eval.tasks import all_tasks, load_task_file
 
     for file in options.task_files:
         load_task_file(file)
     tasks = all_tasks().values()
     print(json.dumps(tasks_document(tasks), indent=1) if options.json else "\n".join(task_lines(tasks)))
+    _tell_unloadable()
+    return EXIT_OK
+
+
+def _tell_unloadable() -> None:
+    from xai_eval.tasks import unloadable_entry_points
+
     for sentence in unloadable_entry_points():
         print(f"xai-eval: warning: {sentence}", file=sys.stderr)
-    return EXIT_OK
 
 
 def _fetch(options: argparse.Namespace) -> int:

@@ -67,7 +67,7 @@ def evaluate(
         images: image spec, path or ImageSet (probe spec, path or ProbeSet for `dissection`); the task's bundled default
             if None.
         device: `auto`, `cpu`, `cuda`, ...
-        **params: parameters of the task.
+        **params: parameters of the task, as docs/tasks.md and `xai-eval list` name them.
 
     Returns:
         One Result an image, and one for the whole set from tasks that sum up; from `dissection`, one a model and one

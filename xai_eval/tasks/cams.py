@@ -14,8 +14,8 @@ from xai_eval.metrics.localisation import THRESHOLDS, half_cell, iou_sweep
 from xai_eval.result.fields import Field, Heatmap, HeatmapTolerance, Table
 from xai_eval.result.fingerprint import fingerprint_array
 from xai_eval.result.result import Result
-from xai_eval.tasks.image.asked import Asked
 from xai_eval.tasks.image.map_rows import TABLE_TOLERANCE, map_row
+from xai_eval.tasks.image.question import Question
 from xai_eval.tasks.image.subject import cam_maps
 from xai_eval.tasks.reference.maps import localisation_stage
 
@@ -37,21 +37,21 @@ SWEEP_TOLERANCE = 0.05
 class CamsRequest:
     """What `cams` is asked for, checked: model, images, class and layer, and the methods."""
 
-    asked: Asked
+    question: Question
     methods: tuple[str, ...]
 
 
 def explain_all(request: CamsRequest) -> Iterator[Result]:
     """Explain every image as it is asked for, by every method."""
-    return (_evaluate(request, image) for image in request.asked.images.images)
+    return (_evaluate(request, image) for image in request.question.images.images)
 
 
 def _evaluate(request: CamsRequest, image: LabelledImage) -> Result:
-    asked = request.asked
-    subject = asked.look(image)
-    maps = {method: cam_maps(subject, method, asked.seed) for method in request.methods}
+    question = request.question
+    subject = question.look(image)
+    maps = {method: cam_maps(subject, method, question.seed) for method in request.methods}
     return Result(
-        case=asked.case("cams", image, {"methods": request.methods}),
+        case=question.case("cams", image, {"methods": request.methods}),
         fields={**subject.fields, **_map_fields(subject.mask, maps)},
         stages={
             **subject.stages,
@@ -59,7 +59,7 @@ def _evaluate(request: CamsRequest, image: LabelledImage) -> Result:
             **{f"final map {method}": fingerprint_array(each.image) for method, each in maps.items()},
             **localisation_stage(),
         },
-        provenance=asked.provenance(image, LIBRARIES),
+        provenance=question.provenance(image, LIBRARIES),
     )
 
 

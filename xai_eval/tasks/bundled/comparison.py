@@ -51,11 +51,11 @@ def comparison(
     from xai_eval.explainers.lime.lime import LimeSettings
     from xai_eval.explainers.lime.segmentation import choose_segmentation
     from xai_eval.metrics.comparison import MaskPolicy
-    from xai_eval.tasks.image.asked import check_asked
+    from xai_eval.tasks.image.question import check_question
     from xai_eval.tasks.studies.comparison import ComparisonRequest, compare_all
 
     masks = MaskPolicy(policy, area)
     settings = LimeSettings(num_samples=num_samples, top_labels=1, batch_size=batch_size)
     cut = choose_segmentation(segmentation, seed, segmentation_parameters)
-    asked = check_asked(classifier, images, layer, target, seed)
-    return compare_all(ComparisonRequest(asked, settings, cut, masks))
+    question = check_question(classifier, images, layer, target, seed)
+    return compare_all(ComparisonRequest(question, settings, cut, masks))

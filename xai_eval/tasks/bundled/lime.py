@@ -58,12 +58,12 @@ def lime(
     """
     from xai_eval.explainers.lime.lime import LimeSettings
     from xai_eval.explainers.lime.segmentation import choose_segmentation
-    from xai_eval.tasks.image.asked import check_asked
+    from xai_eval.tasks.image.question import check_question
     from xai_eval.tasks.lime.chosen_setting import read_chosen_setting
     from xai_eval.tasks.lime.results import LimeRequest, explain_all
 
     settings = LimeSettings(num_samples, top_labels, num_features, batch_size)
     cut = choose_segmentation(segmentation, seed, segmentation_parameters)
     chosen = read_chosen_setting(setting) if setting is not None else None
-    asked = check_asked(classifier, images, layer, target, seed, seeds)
-    return explain_all(LimeRequest(asked, settings, cut, seeds, chosen))
+    question = check_question(classifier, images, layer, target, seed, seeds)
+    return explain_all(LimeRequest(question, settings, cut, seeds, chosen))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from xai_eval.inputs.models.classifier import Classifier
     from xai_eval.result.fields import HeatmapTolerance
     from xai_eval.result.result import Result
-    from xai_eval.tasks.image.asked import Asked
+    from xai_eval.tasks.image.question import Question
     from xai_eval.tasks.image.subject import Subject
 
 Explain = Callable[..., Any]
@@ -35,7 +35,7 @@ class _Request:
 
     name: str
     explain: Callable[[Subject], Any]
-    asked: Asked
+    question: Question
     params: Mapping[str, Any]
     libraries: Sequence[str]
     tolerance: HeatmapTolerance
@@ -113,7 +113,7 @@ def _checked(
     tolerance: HeatmapTolerance | None,
 ) -> _Request:
     from xai_eval.result.fields import HeatmapTolerance
-    from xai_eval.tasks.image.asked import check_asked, check_asked_without_layer
+    from xai_eval.tasks.image.question import check_question, check_question_without_layer
 
     for library in libraries:
         try:
@@ -122,17 +122,19 @@ def _checked(
             raise UsageError(f"library {library!r} of task {name} is not installed, as pip calls it.") from error
     target, seed = given["target"], given.get("seed", 0)
     if "layer" in given:
-        asked = check_asked(classifier, images, given["layer"], target, seed)
+        question = check_question(classifier, images, given["layer"], target, seed)
     else:
-        asked = check_asked_without_layer(classifier, images, target, seed)
+        question = check_question_without_layer(classifier, images, target, seed)
     own = {each: value for each, value in given.items() if each != "target"}
-    call = functools.partial(explain, **{**own, **({"layer": asked.layer} if "layer" in own else {})})
+    call = functools.partial(explain, **{**own, **({"layer": question.layer} if "layer" in own else {})})
     params = {each: value for each, value in own.items() if each not in ("layer", "seed")}
-    return _Request(name, call, asked, params, (*_LIBRARIES, *libraries), tolerance or HeatmapTolerance(largest=0.02))
+    return _Request(
+        name, call, question, params, (*_LIBRARIES, *libraries), tolerance or HeatmapTolerance(largest=0.02)
+    )
 
 
 def _explain_all(request: _Request) -> Iterator[Result]:
-    return (_explain_one(request, image) for image in request.asked.images.images)
+    return (_explain_one(request, image) for image in request.question.images.images)
 
 
 def _explain_one(request: _Request, image: LabelledImage) -> Result:
@@ -145,13 +147,13 @@ def _explain_one(request: _Request, image: LabelledImage) -> Result:
     from xai_eval.tasks.image.map_rows import SCORE_TOLERANCE, displayed, scored_row
     from xai_eval.tasks.reference.maps import faithfulness_stage, localisation_stage
 
-    asked, name = request.asked, request.name
-    subject = asked.look(image)
+    question, name = request.question, request.name
+    subject = question.look(image)
     raw = _map_of(request, subject)
     heatmap = Heatmap(displayed(raw), request.tolerance)
-    row = scored_row(name, raw, heatmap, subject, (0, 0), probabilities(asked.classifier))
+    row = scored_row(name, raw, heatmap, subject, (0, 0), probabilities(question.classifier))
     return Result(
-        case=asked.case(name, image, request.params),
+        case=question.case(name, image, request.params),
         fields={**subject.fields, name: heatmap, "table": Table(pd.DataFrame([row]), SCORE_TOLERANCE)},
         stages={
             **subject.stages,
@@ -160,7 +162,7 @@ def _explain_one(request: _Request, image: LabelledImage) -> Result:
             **localisation_stage(),
             **faithfulness_stage(),
         },
-        provenance=asked.provenance(image, request.libraries),
+        provenance=question.provenance(image, request.libraries),
     )
 
 
@@ -171,7 +173,7 @@ def _map_of(request: _Request, subject: Subject) -> NDArray[np.float32]:
 
     from xai_eval.explainers.model.model_state import preserved
 
-    with torch.inference_mode(False), preserved(subject.model), _seeded(request.asked.seed), torch.enable_grad():
+    with torch.inference_mode(False), preserved(subject.model), _seeded(request.question.seed), torch.enable_grad():
         found = request.explain(replace(subject, batch=subject.batch.detach().clone()))
     array = np.asarray(found.detach().cpu() if isinstance(found, torch.Tensor) else found)
     expected = tuple(subject.batch.shape[-2:])

@@ -30,8 +30,8 @@ from xai_eval.result.fields import (
 from xai_eval.result.fingerprint import fingerprint_array
 from xai_eval.result.result import Result
 from xai_eval.tasks.cams import MAP_TOLERANCE
-from xai_eval.tasks.image.asked import Asked
 from xai_eval.tasks.image.map_rows import TABLE_TOLERANCE, map_row
+from xai_eval.tasks.image.question import Question
 from xai_eval.tasks.image.subject import PROBABILITY_TOLERANCE, Subject, cam_maps
 from xai_eval.tasks.lime.chosen_setting import ChosenSetting
 from xai_eval.tasks.lime.runs import LimeRun, run_lime
@@ -55,14 +55,14 @@ class LimeRequest:
     """What `lime` is asked for, checked.
 
     Attributes:
-        asked: model, images, class, and the layer of the Grad-CAM beside it.
+        question: model, images, class, and the layer of the Grad-CAM beside it.
         settings: arguments of lime.
         segmentation: how images are cut.
         seeds: how many seeds, one after the other, stability is measured with.
         chosen: settings by image, in place of `settings` and `segmentation`; None where there are none.
     """
 
-    asked: Asked
+    question: Question
     settings: LimeSettings
     segmentation: Segmentation
     seeds: int
@@ -75,21 +75,21 @@ class LimeRequest:
 
         if self.chosen is None:
             return self.settings, self.segmentation
-        best = self.chosen.of(f"{self.asked.images.name}/{image.name}")
+        best = self.chosen.of(f"{self.question.images.name}/{image.name}")
         settings = LimeSettings(best.num_samples, best.top_labels, best.num_features, best.batch_size)
-        return settings, choose_segmentation(best.segmentation, self.asked.seed)
+        return settings, choose_segmentation(best.segmentation, self.question.seed)
 
 
 def explain_all(request: LimeRequest) -> Iterator[Result]:
     """Explain every image as it is asked for."""
-    return (_evaluate(request, image) for image in request.asked.images.images)
+    return (_evaluate(request, image) for image in request.question.images.images)
 
 
 def _evaluate(request: LimeRequest, image: LabelledImage) -> Result:
-    asked, (settings, segmentation) = request.asked, request.of(image)
-    subject = asked.look(image)
+    question, (settings, segmentation) = request.question, request.of(image)
+    subject = question.look(image)
     cam = cam_maps(subject)
-    run = run_lime(subject, segmentation, settings, range(asked.seed, asked.seed + request.seeds))
+    run = run_lime(subject, segmentation, settings, range(question.seed, question.seed + request.seeds))
     weights = _weights(subject, run)
     maps = {"lime": _map(run, weights.tolerance), "gradcam": Heatmap(cam.image[0], MAP_TOLERANCE)}
     margin = half_cell(cam.layer[0].shape, cam.image[0].shape)
@@ -108,10 +108,10 @@ def _evaluate(request: LimeRequest, image: LabelledImage) -> Result:
     params = {**vars(settings), "segmentation": segmentation.describe(), "seeds": request.seeds}
     final = {f"final map {name}": fingerprint_array(each.array) for name, each in maps.items()}
     return Result(
-        case=asked.case("lime", image, params),
+        case=question.case("lime", image, params),
         fields=fields,
         stages={**subject.stages, **run.stages, **superpixel_stage(), **final, **localisation_stage()},
-        provenance=asked.provenance(image, LIBRARIES),
+        provenance=question.provenance(image, LIBRARIES),
     )
 
 

@@ -28,8 +28,8 @@ from xai_eval.result.fields import Curve, Field, Heatmap, Label, Mask, Score, Se
 from xai_eval.result.fingerprint import Fingerprint, fingerprint_array
 from xai_eval.result.result import Result
 from xai_eval.tasks.cams import MAP_TOLERANCE
-from xai_eval.tasks.image.asked import Asked
 from xai_eval.tasks.image.joined_stages import Stages
+from xai_eval.tasks.image.question import Question
 from xai_eval.tasks.image.subject import Subject, cam_maps
 from xai_eval.tasks.image.whole_set import set_case, set_provenance, set_stages
 from xai_eval.tasks.lime.results import LIBRARIES
@@ -110,13 +110,13 @@ class ComparisonRequest:
     """What `comparison` is asked for, checked.
 
     Attributes:
-        asked: model, images, class, and the layer of Grad-CAM.
+        question: model, images, class, and the layer of Grad-CAM.
         settings: arguments of lime.
         segmentation: how images are cut.
         policy: how maps become masks.
     """
 
-    asked: Asked
+    question: Question
     settings: LimeSettings
     segmentation: Segmentation
     policy: MaskPolicy
@@ -135,35 +135,35 @@ class ComparisonRequest:
 
 def compare_all(request: ComparisonRequest) -> Iterator[Result]:
     """Compare both explanations of every image as it is asked for, then of the whole set."""
-    asked = request.asked
+    question = request.question
     every: dict[str, _Compared] = {}
     stages: list[Stages] = []
-    for image in asked.images.images:
+    for image in question.images.images:
         each = every[image.name] = _compare_one(request, image)
         result = _result(request, each)
         stages.append(result.stages)
         yield result
     yield Result(
-        case=set_case("comparison", asked, request.params),
+        case=set_case("comparison", question, request.params),
         fields=_whole_set_fields(every),
-        stages=set_stages(asked.images, stages),
-        provenance=set_provenance(asked, LIBRARIES),
+        stages=set_stages(question.images, stages),
+        provenance=set_provenance(question, LIBRARIES),
     )
 
 
 def _compare_one(request: ComparisonRequest, image: LabelledImage) -> _Compared:
-    subject = request.asked.look(image)
+    subject = request.question.look(image)
     started = time.perf_counter()
     maps = cam_maps(subject)
     seconds = time.perf_counter() - started
-    run = run_lime(subject, request.segmentation, request.settings, [request.asked.seed])
+    run = run_lime(subject, request.segmentation, request.settings, [request.question.seed])
     cam = CamExplanation(subject.target.index, maps.image[0])
     lime = LimeWeights(run.label, run.stability.mean, run.segments)
     return _Compared(subject, cam, lime, run, seconds, compare(cam, lime, request.policy))
 
 
 def _result(request: ComparisonRequest, each: _Compared) -> Result:
-    asked, subject, found = request.asked, each.subject, each.found
+    question, subject, found = request.question, each.subject, each.found
     fields: dict[str, Field] = {
         **subject.fields,
         "gradcam": Heatmap(each.cam.saliency, MAP_TOLERANCE),
@@ -186,8 +186,8 @@ def _result(request: ComparisonRequest, each: _Compared) -> Result:
         **localisation_stage(),
         **comparison_stage(),
     }
-    case = asked.case("comparison", subject.image, request.params)
-    return Result(case, fields, stages, asked.provenance(subject.image, LIBRARIES))
+    case = question.case("comparison", subject.image, request.params)
+    return Result(case, fields, stages, question.provenance(subject.image, LIBRARIES))
 
 
 def _concept_stage(each: _Compared) -> dict[str, Fingerprint]:

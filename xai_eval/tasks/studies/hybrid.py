@@ -17,9 +17,9 @@ from xai_eval.result.fields import Field, Heatmap, Label, Table
 from xai_eval.result.fingerprint import fingerprint_array
 from xai_eval.result.result import Result
 from xai_eval.tasks.cams import MAP_TOLERANCE
-from xai_eval.tasks.image.asked import Asked
 from xai_eval.tasks.image.joined_stages import Stages
 from xai_eval.tasks.image.map_rows import SCORE_TOLERANCE, displayed, scored_row
+from xai_eval.tasks.image.question import Question
 from xai_eval.tasks.image.subject import Subject, cam_maps
 from xai_eval.tasks.image.whole_set import set_case, set_provenance, set_stages
 from xai_eval.tasks.lime.results import LIBRARIES
@@ -49,12 +49,12 @@ class HybridRequest:
     """What `hybrid` is asked for, checked.
 
     Attributes:
-        asked: model, images, class, and the layer of Grad-CAM.
+        question: model, images, class, and the layer of Grad-CAM.
         settings: arguments of lime.
         segmentation: how images are cut.
     """
 
-    asked: Asked
+    question: Question
     settings: LimeSettings
     segmentation: Segmentation
 
@@ -70,35 +70,35 @@ class HybridRequest:
 
 def combine_all(request: HybridRequest) -> Iterator[Result]:
     """Combine both explanations of every image as it is asked for, then test over the whole set."""
-    asked = request.asked
+    question = request.question
     rows: list[pd.DataFrame] = []
     stages: list[Stages] = []
-    for image in asked.images.images:
+    for image in question.images.images:
         result = _combine_one(request, image)
         rows.append(result["table"].frame)
         stages.append(result.stages)
         yield result
     yield Result(
-        case=set_case("hybrid", asked, request.params),
+        case=set_case("hybrid", question, request.params),
         fields=_whole_set_fields(pd.concat(rows, ignore_index=True)),
-        stages={**set_stages(asked.images, stages), **paired_stage()},
-        provenance=set_provenance(asked, LIBRARIES),
+        stages={**set_stages(question.images, stages), **paired_stage()},
+        provenance=set_provenance(question, LIBRARIES),
     )
 
 
 def _combine_one(request: HybridRequest, image: LabelledImage) -> Result:
     from xai_eval.explainers.lime.probabilities import probabilities
 
-    asked, subject = request.asked, request.asked.look(image)
+    question, subject = request.question, request.question.look(image)
     cam = cam_maps(subject)
-    predict = probabilities(asked.classifier)
+    predict = probabilities(question.classifier)
     parents = _parents(request, subject, cam.image[0], predict)
     maps = _maps(parents)
     margin = half_cell(cam.layer[0].shape, cam.image[0].shape)
     heatmaps = {name: Heatmap(displayed(each), MAP_TOLERANCE) for name, each in maps.items()}
     rows = [scored_row(name, each, heatmaps[name], subject, margin, predict) for name, each in maps.items()]
     return Result(
-        case=asked.case("hybrid", image, request.params),
+        case=question.case("hybrid", image, request.params),
         fields={**subject.fields, **heatmaps, "table": Table(pd.DataFrame(rows), SCORE_TOLERANCE)},
         stages={
             **subject.stages,
@@ -109,7 +109,7 @@ def _combine_one(request: HybridRequest, image: LabelledImage) -> Result:
             **localisation_stage(),
             **faithfulness_stage(),
         },
-        provenance=asked.provenance(image, LIBRARIES),
+        provenance=question.provenance(image, LIBRARIES),
     )
 
 
@@ -119,7 +119,7 @@ def _parents(request: HybridRequest, subject: Subject, cam: Map, predict: Predic
     from xai_eval.explainers.lime.lime import explain
     from xai_eval.explainers.lime.perturbation import PerturbedImages
 
-    label, settings, seed = subject.target.index, request.settings, request.asked.seed
+    label, settings, seed = subject.target.index, request.settings, request.question.seed
     images = PerturbedImages(predict, settings.batch_size, subject.classifier.device)
     found = explain(subject.view, images, request.segmentation, settings, labels=[label], seeds=[seed])[0]
     weights = found.surrogates[label].weights

@@ -22,7 +22,7 @@ LARGEST_SEED = 2**32 - 1
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
+class Question:
     """Which class of which images of which model is explained.
 
     Attributes:
@@ -57,9 +57,9 @@ class Asked:
         return provenance(self.classifier, image, libraries, self.seed)
 
 
-def check_asked(
+def check_question(
     classifier: Classifier, images: ImageSet, layer: str | None, target: str | int, seed: int, seeds: int = 1
-) -> Asked:
+) -> Question:
     """Check layer, target and seeds; the layer by looking at the first image.
 
     Args:
@@ -78,20 +78,20 @@ def check_asked(
     check_target(classifier, images, str(target))
     layer = layer or classifier.default_layer()
     classifier.layer(layer)
-    return _tried(Asked(classifier, images, str(target), layer, seed))
+    return _tried(Question(classifier, images, str(target), layer, seed))
 
 
-def check_asked_without_layer(classifier: Classifier, images: ImageSet, target: str | int, seed: int) -> Asked:
-    """Check target and seed for a task that explains no layer; see `check_asked`."""
+def check_question_without_layer(classifier: Classifier, images: ImageSet, target: str | int, seed: int) -> Question:
+    """Check target and seed for a task that explains no layer; see `check_question`."""
     check_seed(seed)
     check_target(classifier, images, str(target))
-    return _tried(Asked(classifier, images, str(target), None, seed))
+    return _tried(Question(classifier, images, str(target), None, seed))
 
 
-def _tried(asked: Asked) -> Asked:
-    for image in asked.images.images[:1]:
-        forward(asked.classifier, asked.layer, input_batch(asked.classifier, image.pixels))
-    return asked
+def _tried(question: Question) -> Question:
+    for image in question.images.images[:1]:
+        forward(question.classifier, question.layer, input_batch(question.classifier, image.pixels))
+    return question
 
 
 def check_seed(seed: int, seeds: int = 1) -> None:
