@@ -19,7 +19,17 @@ _GROUPS = {
     "Run and judge": ("evaluate", "judge", "Verdict"),
     "Inputs": ("load_model", "load_images", "Classifier", "Preprocessing", "ImageSet", "LabelledImage", "ProbeSet"),
     "Tasks of your own": ("image_task", "Subject", "task", "Option", "Results"),
-    "Results": ("Result", "Case", "Provenance", "Fingerprint", "fingerprint_array", "fingerprint_text"),
+    "Results": (
+        "Result",
+        "Case",
+        "Provenance",
+        "Fingerprint",
+        "fingerprint_array",
+        "fingerprint_text",
+        "Stage",
+        "StageKind",
+        "OwnKind",
+    ),
     "Kinds of fields, and their tolerances": (
         "Field",
         "Heatmap",

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     )
     from xai_eval.result.fingerprint import Fingerprint, fingerprint_array, fingerprint_text
     from xai_eval.result.result import Case, Provenance, Result
+    from xai_eval.result.stage import OwnKind, Stage, StageKind
     from xai_eval.run.evaluate import evaluate
     from xai_eval.tasks import Results, task
     from xai_eval.tasks.image.image_task import image_task
@@ -65,6 +66,7 @@ _HOMES = {
     "Mask": "xai_eval.result.fields",
     "ModelMisbehaves": "xai_eval.errors",
     "Option": "xai_eval.tasks.parameters",
+    "OwnKind": "xai_eval.result.stage",
     "Preprocessing": "xai_eval.inputs.models.preprocessing",
     "ProbeSet": "xai_eval.inputs.probes.probe_set",
     "Provenance": "xai_eval.result.result",
@@ -74,6 +76,8 @@ _HOMES = {
     "Score": "xai_eval.result.fields",
     "SeedTolerance": "xai_eval.result.fields",
     "Segments": "xai_eval.result.fields",
+    "Stage": "xai_eval.result.stage",
+    "StageKind": "xai_eval.result.stage",
     "StorageError": "xai_eval.errors",
     "Subject": "xai_eval.tasks.image.subject",
     "Table": "xai_eval.result.fields",
@@ -110,6 +114,7 @@ __all__ = [
     "Mask",
     "ModelMisbehaves",
     "Option",
+    "OwnKind",
     "Preprocessing",
     "ProbeSet",
     "Provenance",
@@ -119,6 +124,8 @@ __all__ = [
     "Score",
     "SeedTolerance",
     "Segments",
+    "Stage",
+    "StageKind",
     "StorageError",
     "Subject",
     "Table",

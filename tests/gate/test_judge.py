@@ -19,6 +19,7 @@ from xai_eval.result.fields import (
     Severity,
     Table,
 )
+from xai_eval.result.stage import Stage, StageKind
 
 
 def judged(golden, obtained):
@@ -48,18 +49,18 @@ def test_a_moved_map_is_evidence():
 
 
 def test_the_verdict_names_weights_versions_and_the_first_stage():
-    golden = make_result(stages={"layer activations": np.ones(100)})
+    golden = make_result(stages={Stage(StageKind.LAYER_ACTIVATIONS): np.ones(100)})
     obtained = make_result(
         saliency=blob(150, 40),
         weights="c" * 64,
         versions={"torch": "2.15.0"},
-        stages={"layer activations": np.full(100, 1.5)},
+        stages={Stage(StageKind.LAYER_ACTIVATIONS): np.full(100, 1.5)},
     )
     verdict = judge(obtained, golden)
     assert "weights aaaaaaaa -> cccccccc, torch 2.11.0 -> 2.15.0 in between" in verdict.sentence
-    assert verdict.origin.name == "final map gradcam"
-    chain = judge(make_result(saliency=blob(150, 40), stages={"logits": np.ones(10)}), golden)
-    assert chain.origin.name == "logits"
+    assert verdict.origin.stage == Stage(StageKind.FINAL_MAP, "gradcam")
+    chain = judge(make_result(saliency=blob(150, 40), stages={Stage(StageKind.LOGITS): np.ones(10)}), golden)
+    assert chain.origin.stage == Stage(StageKind.LOGITS)
 
 
 def test_weights_may_change_if_the_explanation_holds():
@@ -69,7 +70,7 @@ def test_weights_may_change_if_the_explanation_holds():
 
 
 def test_other_bytes_and_pixels_are_another_experiment():
-    verdict = judge(make_result(image="d" * 64, stages={"decoded pixels": np.ones(12)}), make_result())
+    verdict = judge(make_result(image="d" * 64, stages={Stage(StageKind.DECODED_PIXELS): np.ones(12)}), make_result())
     assert verdict.state is State.INCOMPARABLE
 
 
@@ -80,10 +81,10 @@ def test_equal_pixels_at_another_compression_level_are_the_same_image():
 
 def test_equal_bytes_decoded_differently_are_a_drift_that_begins_there():
     golden = make_result()
-    obtained = make_result(saliency=blob(150, 40), stages={"decoded pixels": np.arange(12.0) + 1})
+    obtained = make_result(saliency=blob(150, 40), stages={Stage(StageKind.DECODED_PIXELS): np.arange(12.0) + 1})
     verdict = judge(obtained, golden)
     assert verdict.state is State.DRIFT
-    assert verdict.origin.name == "decoded pixels"
+    assert verdict.origin.stage == Stage(StageKind.DECODED_PIXELS)
 
 
 def test_other_parameters_are_incomparable_and_named():

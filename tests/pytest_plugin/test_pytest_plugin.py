@@ -50,7 +50,7 @@ def test_the_summary_is_worst_first_and_names_the_page(repo, monkeypatch):
     result.stdout.fnmatch_lines(lines)
     assert (repo.path / "reports" / "index.html").is_file()
     document = json.loads((repo.path / "reports" / "verdicts.json").read_text())
-    assert document["schema"] == 3
+    assert document["schema"] == 4
     assert sorted(v["state"] for v in document["verdicts"]) == ["drift"] + ["ok"] * 9
 
 
@@ -79,7 +79,7 @@ def test_junit_has_case_state_severity_and_verdict(repo, monkeypatch):
     properties = {p.get("name"): p.get("value") for p in case.findall("properties/property")}
     assert properties["xai_state"] == "drift"
     assert properties["xai_severity"] == "evidence"
-    assert "The final map gradcam moved first" in properties["xai_verdict"]
+    assert "The final map of gradcam moved first" in properties["xai_verdict"]
 
 
 def test_two_tests_may_not_check_one_case(repo):

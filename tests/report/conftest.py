@@ -15,6 +15,7 @@ from xai_eval.report.write import write_report
 from xai_eval.result.fields import Heatmap, HeatmapTolerance, InputImage, Label, Mask, Ranking, Table
 from xai_eval.result.fingerprint import fingerprint_array
 from xai_eval.result.result import Case, Provenance, Result
+from xai_eval.result.stage import Stage, StageKind
 from xai_eval.store.runs import RunRecord
 
 SIDE = 64
@@ -60,7 +61,11 @@ def make_result(name="flamingo.JPEG", *, model="scenes:objects", label="flamingo
 def staged(shift):
     """A result with three stages, the latter two of them and a map moved by `shift`."""
     tensor = np.linspace(-1.0, 1.0, 64)
-    stages = {"decoded pixels": tensor, "input tensor": tensor + shift, "logits": tensor * (1 + shift)}
+    stages = {
+        Stage(StageKind.DECODED_PIXELS): tensor,
+        Stage(StageKind.INPUT_TENSOR): tensor + shift,
+        Stage(StageKind.LOGITS): tensor * (1 + shift),
+    }
     moved = {"gradcam": heat(spot(0.3 + shift, 0.3))} if shift else {}
     return dataclasses.replace(
         make_result(**moved), stages={name: fingerprint_array(array) for name, array in stages.items()}

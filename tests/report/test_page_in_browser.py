@@ -15,6 +15,7 @@ from xai_eval.gate.judge import judge_all
 from xai_eval.report.write import write_report
 from xai_eval.result.fingerprint import fingerprint_text
 from xai_eval.result.result import Provenance
+from xai_eval.result.stage import Stage, StageKind
 
 SHOWN = "article:not([hidden])"
 
@@ -250,10 +251,13 @@ WIDE_LAYER = "a_block_with_a_long_name_" * 6
 @pytest.fixture
 def folded(run, build, tmp_path):
     """The page of a case whose model changed in six of its 14 stages, and in layers with long names after them."""
-    names = [f"model state: weights of layer{n}" for n in range(14)]
-    names = ["input tensor", *names, *(f"{WIDE_LAYER} {each}" for each in ("activations", "top-k"))]
-    was = dict.fromkeys(names, fingerprint_text("was"))
-    now = {**was, **dict.fromkeys(names[5:11], fingerprint_text("now"))}
+    stages = [
+        Stage(StageKind.INPUT_TENSOR),
+        *(Stage(StageKind.MODEL_WEIGHTS, f"layer{n}") for n in range(14)),
+        *(Stage(kind, WIDE_LAYER) for kind in (StageKind.ACTIVATIONS, StageKind.TOP_K)),
+    ]
+    was = dict.fromkeys(stages, fingerprint_text("was"))
+    now = {**was, **dict.fromkeys(stages[5:11], fingerprint_text("now"))}
     golden = dataclasses.replace(build.result(), stages=was)
     obtained = build.by_key(dataclasses.replace(golden, stages=now))
     goldens = build.by_key(golden.condensed())
@@ -266,10 +270,10 @@ def test_a_family_of_stages_is_one_box_that_opens_with_the_keyboard(browser, fol
         assert boxes.count() == 3
         model = boxes.nth(1)
         assert " ".join(model.inner_text().split()) == (
-            "model state weights of layer4: another the first that moved weights of layer5: another "
-            "weights of layer6: another 3 more moved 8 equal"
+            "model state model weights of layer4: another the first that moved model weights of layer5: another "
+            "model weights of layer6: another 3 more moved 8 equal"
         )
-        last = model.get_by_text("weights of layer9: another")
+        last = model.get_by_text("model weights of layer9: another")
         assert not last.is_visible()
         model.get_by_text("3 more moved").focus()
         page.keyboard.press("Enter")

@@ -5,9 +5,10 @@ import math
 
 from xai_eval.gate.stages import Responsible, StageShift
 from xai_eval.gate.verdict import Change, State, Verdict
-from xai_eval.report.text.verdicts import verdicts_document
+from xai_eval.report.text.verdicts import SCHEMA, verdicts_document
 from xai_eval.result.fields import Finding, Severity
 from xai_eval.result.result import Case
+from xai_eval.result.stage import Stage, StageKind
 
 
 def strict(text):
@@ -21,7 +22,7 @@ def strict(text):
 
 def test_the_file_is_strict_json_and_counts_every_case(run):
     document = strict((run.folder / "verdicts.json").read_text())
-    assert document["schema"] == 3
+    assert document["schema"] == SCHEMA
     assert document["failed"] is True
     assert document["cases"] == len(document["verdicts"]) == len(run.verdicts)
     assert document["states"] == {
@@ -52,11 +53,18 @@ def test_a_verdict_is_told_in_full(run):
 def test_numbers_that_are_not_finite_become_words(run):
     finding = Finding("score", Severity.NUMBERS, "difference", "was 1, is NaN", math.inf, math.nan)
     case = Case("cams", "scenes:objects", "scenes/a")
-    shift = StageShift("logits", math.inf, Responsible("forward pass of the model"))
+    shift = StageShift(Stage(StageKind.RAW_MAP, "gradcam"), math.inf, Responsible("explainer"))
     verdict = Verdict(case, State.DRIFT, (finding,), shift, (Change("torch", "2.6", "2.15"),))
     told = strict(json.dumps(verdicts_document([verdict], run.record)))["verdicts"][0]
     assert (told["findings"][0]["value"], told["findings"][0]["limit"]) == ("Infinity", "NaN")
-    assert told["origin"] == {"stage": "logits", "change": "Infinity", "step": "forward pass of the model"}
+    assert told["origin"] == {
+        "stage": "raw map of gradcam",
+        "kind": "raw map",
+        "of": "gradcam",
+        "model": "",
+        "change": "Infinity",
+        "step": "explainer",
+    }
     assert told["changes"] == [{"what": "torch", "before": "2.6", "after": "2.15"}]
 
 

@@ -18,6 +18,7 @@ from xai_eval.gate.verdict import Cause, Change, State, Verdict
 from xai_eval.report.text.verdicts import SCHEMA, verdicts_document
 from xai_eval.result.fields import Finding, Severity
 from xai_eval.result.result import Case
+from xai_eval.result.stage import Stage, StageKind
 from xai_eval.store.quarantine import Quarantine
 
 
@@ -61,7 +62,7 @@ def test_what_the_command_line_prints_is_valid(valid, run):
 
 def test_what_is_rare_is_valid_too(valid, run):
     finding = Finding("score", Severity.NUMBERS, "difference", "was 1, is NaN", math.inf, math.nan)
-    shift, change = StageShift("logits", math.inf), Change("torch", "2.6", "2.15")
+    shift, change = StageShift(Stage(StageKind.LOGITS), math.inf), Change("torch", "2.6", "2.15")
     case = Case("cams", "?", "scenes/a", {"layer": None})
     aside = Quarantine("Mira", "upstream", datetime.date(2027, 1, 31), expired=True)
     verdict = Verdict(case, State.DRIFT, (finding,), shift, (change,), quarantine=aside)

@@ -10,7 +10,10 @@ from xai_eval.gate.stages import StageShift, moved_input, origin_of, stage_findi
 from xai_eval.gate.verdict import Change, State, Verdict
 from xai_eval.result.fields import Finding, Severity
 from xai_eval.result.result import Case, Provenance, Result
+from xai_eval.result.stage import Stage, StageKind
 from xai_eval.store.parallel import in_halves
+
+_BYTES, _PIXELS = Stage(StageKind.IMAGE_BYTES), Stage(StageKind.DECODED_PIXELS)
 
 
 class Listener(Protocol):
@@ -118,8 +121,8 @@ def _another_experiment(obtained: Result, golden: Result) -> str:
     if dict(obtained.case.params) != dict(golden.case.params):
         changed = _mapping_changes("", golden.case.params, obtained.case.params)
         return f"the experiment changed, so there is nothing to compare: {'; '.join(map(str, changed))}."
-    was, now = golden.stages.get("image bytes"), obtained.stages.get("image bytes")
-    pixels_was, pixels_now = golden.stages.get("decoded pixels"), obtained.stages.get("decoded pixels")
+    was, now = golden.stages.get(_BYTES), obtained.stages.get(_BYTES)
+    pixels_was, pixels_now = golden.stages.get(_PIXELS), obtained.stages.get(_PIXELS)
     if (
         was
         and now

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from xai_eval.gate.stages import STAGE_TOLERANCE
+from xai_eval.gate.stage_table import STAGE_TOLERANCE
 from xai_eval.gate.verdict import State, Verdict
 from xai_eval.result.result import Result
 from xai_eval.store.noise import Floor, Noise
@@ -153,13 +153,13 @@ def _stage_shifts(each: Compared) -> Iterator[tuple[_Question, _Answer]]:
     if each.verdict.changes:
         return
     case, origin = each.obtained.case, each.verdict.origin
-    shown = origin.name if origin else None
-    for name, was in itertools.takewhile(lambda stage: stage[0] != shown, each.golden.stages.items()):
-        now = each.obtained.stages.get(name)
+    shown = origin.stage if origin else None
+    for stage, was in itertools.takewhile(lambda known: known[0] != shown, each.golden.stages.items()):
+        now = each.obtained.stages.get(stage)
         if now is None or was.sketch is None:
             continue
-        floor = each.noise.stage_floor(name) if each.noise else None
-        question = _Question(case.task, case.model, f"stage {name}", "relative change", directed=False)
+        floor = each.noise.stage_floor(stage) if each.noise else None
+        question = _Question(case.task, case.model, f"stage {stage}", "relative change", directed=False)
         yield question, _Answer(now.distance(was), _margin(floor, STAGE_TOLERANCE))
 
 

@@ -14,6 +14,7 @@ from xai_eval.metrics.localisation import THRESHOLDS, half_cell, iou_sweep
 from xai_eval.result.fields import Field, Heatmap, HeatmapTolerance, Table
 from xai_eval.result.fingerprint import fingerprint_array
 from xai_eval.result.result import Result
+from xai_eval.result.stage import Stage, StageKind
 from xai_eval.tasks.image.map_rows import TABLE_TOLERANCE, map_row
 from xai_eval.tasks.image.question import Question
 from xai_eval.tasks.image.subject import cam_maps
@@ -55,8 +56,8 @@ def _evaluate(request: CamsRequest, image: LabelledImage) -> Result:
         fields={**subject.fields, **_map_fields(subject.mask, maps)},
         stages={
             **subject.stages,
-            **{f"raw map {method}": fingerprint_array(each.raw) for method, each in maps.items()},
-            **{f"final map {method}": fingerprint_array(each.image) for method, each in maps.items()},
+            **{Stage(StageKind.RAW_MAP, method): fingerprint_array(each.raw) for method, each in maps.items()},
+            **{Stage(StageKind.FINAL_MAP, method): fingerprint_array(each.image) for method, each in maps.items()},
             **localisation_stage(),
         },
         provenance=question.provenance(image, LIBRARIES),

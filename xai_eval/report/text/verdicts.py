@@ -18,7 +18,7 @@ from xai_eval.result.fields import Finding, Severity
 from xai_eval.result.fields.numbers import to_json
 from xai_eval.store.runs import RunRecord
 
-SCHEMA = 3
+SCHEMA = 4
 VERDICTS_FILE = "verdicts.json"
 
 
@@ -79,7 +79,8 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
 
 def _origin(origin: StageShift) -> dict[str, Any]:
     step = origin.responsible.step if origin.responsible else None
-    return {"stage": origin.name, "change": to_json(origin.change), "step": step}
+    named = {"stage": str(origin.stage), "kind": origin.stage.kind, "of": origin.stage.of, "model": origin.stage.model}
+    return {**named, "change": to_json(origin.change), "step": step}
 
 
 def _tolerance(note: ToleranceNote) -> dict[str, Any]:

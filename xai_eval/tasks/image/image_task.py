@@ -144,6 +144,7 @@ def _explain_one(request: _Request, image: LabelledImage) -> Result:
     from xai_eval.result.fields import Heatmap, Table
     from xai_eval.result.fingerprint import fingerprint_array
     from xai_eval.result.result import Result
+    from xai_eval.result.stage import Stage, StageKind
     from xai_eval.tasks.image.map_rows import SCORE_TOLERANCE, displayed, scored_row
     from xai_eval.tasks.reference.maps import faithfulness_stage, localisation_stage
 
@@ -157,8 +158,8 @@ def _explain_one(request: _Request, image: LabelledImage) -> Result:
         fields={**subject.fields, name: heatmap, "table": Table(pd.DataFrame([row]), SCORE_TOLERANCE)},
         stages={
             **subject.stages,
-            f"raw map {name}": fingerprint_array(raw),
-            f"final map {name}": fingerprint_array(heatmap.array),
+            Stage(StageKind.RAW_MAP, name): fingerprint_array(raw),
+            Stage(StageKind.FINAL_MAP, name): fingerprint_array(heatmap.array),
             **localisation_stage(),
             **faithfulness_stage(),
         },

@@ -29,6 +29,7 @@ from xai_eval.result.fields import (
 )
 from xai_eval.result.fingerprint import fingerprint_array
 from xai_eval.result.result import Result
+from xai_eval.result.stage import Stage, StageKind
 from xai_eval.tasks.cams import MAP_TOLERANCE
 from xai_eval.tasks.image.map_rows import TABLE_TOLERANCE, map_row
 from xai_eval.tasks.image.question import Question
@@ -106,7 +107,7 @@ def _evaluate(request: LimeRequest, image: LabelledImage) -> Result:
         "stability": _stability(run),
     }
     params = {**vars(settings), "segmentation": segmentation.describe(), "seeds": request.seeds}
-    final = {f"final map {name}": fingerprint_array(each.array) for name, each in maps.items()}
+    final = {Stage(StageKind.FINAL_MAP, name): fingerprint_array(each.array) for name, each in maps.items()}
     return Result(
         case=question.case("lime", image, params),
         fields=fields,

@@ -27,6 +27,7 @@ from xai_eval.metrics.localisation import iou_at_equal_area
 from xai_eval.result.fields import Curve, Field, Heatmap, Label, Mask, Score, Segments, Table
 from xai_eval.result.fingerprint import Fingerprint, fingerprint_array
 from xai_eval.result.result import Result
+from xai_eval.result.stage import Stage, StageKind
 from xai_eval.tasks.cams import MAP_TOLERANCE
 from xai_eval.tasks.image.joined_stages import Stages
 from xai_eval.tasks.image.question import Question
@@ -181,8 +182,8 @@ def _result(request: ComparisonRequest, each: _Compared) -> Result:
         **subject.stages,
         **_concept_stage(each),
         **each.run.stages,
-        "final map gradcam": fingerprint_array(each.cam.saliency),
-        "final map lime": fingerprint_array(each.lime.saliency),
+        Stage(StageKind.FINAL_MAP, "gradcam"): fingerprint_array(each.cam.saliency),
+        Stage(StageKind.FINAL_MAP, "lime"): fingerprint_array(each.lime.saliency),
         **localisation_stage(),
         **comparison_stage(),
     }
@@ -190,9 +191,11 @@ def _result(request: ComparisonRequest, each: _Compared) -> Result:
     return Result(case, fields, stages, question.provenance(subject.image, LIBRARIES))
 
 
-def _concept_stage(each: _Compared) -> dict[str, Fingerprint]:
+def _concept_stage(each: _Compared) -> dict[Stage, Fingerprint]:
     masks = list(each.concepts.values())
-    return {"concept masks": fingerprint_array(np.stack(masks).astype(np.uint8))} if masks else {}
+    if not masks:
+        return {}
+    return {Stage(StageKind.CONCEPT_MASKS): fingerprint_array(np.stack(masks).astype(np.uint8))}
 
 
 def _methods(each: _Compared) -> Table:
