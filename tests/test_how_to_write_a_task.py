@@ -70,7 +70,7 @@ def test_other_weights_are_noticed_and_placed_and_the_printed_command_finds_them
     told = capsys.readouterr().out
     verdicts = json.loads((place / "reports" / "verdicts.json").read_text())["verdicts"]
     assert [verdict["state"] for verdict in verdicts] == ["drift"]
-    assert {verdict["origin"]["stage"] for verdict in verdicts} == {"model state: weights of layer4.1"}
+    assert {verdict["origin"]["stage"] for verdict in verdicts} == {"model weights of layer4.1"}
     assert {verdict["origin"]["step"] for verdict in verdicts} == {"weights of the model"}
 
     (printed,) = re.findall("xai-eval (explain-drift .*)", told)

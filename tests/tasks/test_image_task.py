@@ -6,7 +6,7 @@ import pytest
 import torch
 from test_bad_requests import classifier, images
 
-from xai_eval import HeatmapTolerance, Subject, evaluate, image_task
+from xai_eval import HeatmapTolerance, Stage, StageKind, Subject, evaluate, image_task
 from xai_eval.errors import ModelMisbehaves, UsageError
 from xai_eval.inputs.images.images import load_images
 from xai_eval.inputs.images.labelled import ImageSet, LabelledImage
@@ -79,10 +79,10 @@ def test_parameters_are_those_of_the_function_and_the_target():
 
 
 def test_without_a_layer_there_is_no_stage_of_one():
-    stages = list(evaluated(gradient).stages)
+    stages = list(map(str, evaluated(gradient).stages))
     assert "layer activations" not in stages
-    assert stages.index("input tensor") < stages.index("logits") < stages.index("raw map mine")
-    assert stages.index("raw map mine") < stages.index("final map mine")
+    assert stages.index("input tensor") < stages.index("logits") < stages.index("raw map of mine")
+    assert stages.index("raw map of mine") < stages.index("final map of mine")
 
 
 def test_a_layer_is_checked_and_becomes_a_stage():
@@ -95,7 +95,7 @@ def test_a_layer_is_checked_and_becomes_a_stage():
     result = evaluated(layered)
     assert seen == ["features.1"] or seen == [classifier().default_layer()]
     assert result.case.params == {"target": "predicted", "layer": seen[0]}
-    assert "layer activations" in result.stages
+    assert Stage(StageKind.LAYER_ACTIVATIONS) in result.stages
     with pytest.raises(UsageError, match="unknown layer"):
         evaluated(layered, given={"layer": "nothing"})
 
@@ -146,8 +146,8 @@ def test_the_model_and_the_batch_are_left_as_they_came():
     before = evaluated(gradient, model=mine).stages
     after = evaluated(careless, model=mine).stages
     assert not mine.module.training and not mine.module.features[0]._forward_hooks
-    assert {n: s.digest for n, s in before.items() if "map" not in n} == {
-        n: s.digest for n, s in after.items() if "map" not in n
+    assert {n: s.digest for n, s in before.items() if "map" not in str(n)} == {
+        n: s.digest for n, s in after.items() if "map" not in str(n)
     }
 
 
@@ -190,4 +190,4 @@ def test_its_noise_can_be_measured():
     (found,) = calibrate_task("mine", None, None, "cpu", {}, lambda _: None)
     assert not found.noise.unmeasured
     assert set(found.noise.stages) == set(found.plain.stages)
-    assert max(found.noise.stages["raw map mine"].values()) < 2e-4
+    assert max(found.noise.stages[Stage(StageKind.RAW_MAP, "mine")].values()) < 2e-4
