@@ -1,7 +1,7 @@
 """Is a label right? A unit's activation over images against the presence of its concept in them.
 
 The measures that Oikarinen, Yan and Weng 2025 (Neuron_Eval) found to notice both missing and extra labels;
-`label_sanity` repeats their tests. All take activations (n,) and presence (n,) of the same images, or pixels.
+`tests/label_sanity.py` repeats their tests. All take activations (n,) and presence (n,) of the same images, or pixels.
 """
 
 from __future__ import annotations

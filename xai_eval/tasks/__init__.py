@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +31,8 @@ class Task:
 
     `whole_set` says that after one result per image comes one more, which sums up the whole image set. `probe` says
     that the function takes a ProbeSet, of any size and read as it goes, in place of an ImageSet; its results are not
-    one per image, so it returns `Results`, which know their number.
+    one per image, so it returns `Results`, which know their number. `metrics` names the modules of this package whose
+    metrics its results hold, such as `metrics.localisation`: they are held to known answers before it runs.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Task:
     images: str
     whole_set: bool = False
     probe: bool = False
+    metrics: tuple[str, ...] = ()
 
     @property
     def parameters(self) -> Mapping[str, inspect.Parameter]:
@@ -81,6 +83,7 @@ def task(
     images: str = "scenes",
     whole_set: bool = False,
     probe: bool = False,
+    metrics: Sequence[str] = (),
 ) -> Callable[[Evaluation], Evaluation]:
     """Register an evaluation function `(classifier, images, *, parameters...) -> Iterator[Result]` under `name`."""
 
@@ -89,7 +92,7 @@ def task(
             raise UsageError(
                 f"two tasks are named {name!r}: in {_TASKS[name].function.__module__} and {function.__module__}."
             )
-        _TASKS[name] = Task(name, function, model, images, whole_set, probe)
+        _TASKS[name] = Task(name, function, model, images, whole_set, probe, tuple(metrics))
         return function
 
     return register

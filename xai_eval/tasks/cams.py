@@ -18,7 +18,6 @@ from xai_eval.tasks.image.asked import check_asked
 from xai_eval.tasks.image.environment import provenance
 from xai_eval.tasks.image.map_rows import TABLE_TOLERANCE, map_row
 from xai_eval.tasks.image.subject import cam_maps, look
-from xai_eval.tasks.reference.maps import localisation_stage
 
 if TYPE_CHECKING:
     from xai_eval.explainers.cam.cams import CamMaps
@@ -36,7 +35,7 @@ LAYER_MAP_TOLERANCE = HeatmapTolerance(largest=0.02, rank=-1.0, top=0.0, moved=1
 SWEEP_TOLERANCE = 0.05
 
 
-@task("cams")
+@task("cams", metrics=("result.map_similarity", "metrics.localisation", "tasks.image.map_rows"))
 def cams(
     classifier: Classifier,
     images: ImageSet,
@@ -86,7 +85,6 @@ def _evaluate(case: Case, classifier: Classifier, image: LabelledImage, seed: in
             **subject.stages,
             **{f"raw map {method}": fingerprint_array(each.raw) for method, each in maps.items()},
             **{f"final map {method}": fingerprint_array(each.image) for method, each in maps.items()},
-            **localisation_stage(),
         },
         provenance=provenance(classifier, image, LIBRARIES, seed),
     )

@@ -14,7 +14,16 @@ if TYPE_CHECKING:
     from xai_eval.inputs.probes.probe_set import ProbeSet
 
 
-@task("dissection", probe=True)
+@task(
+    "dissection",
+    probe=True,
+    metrics=(
+        "metrics.false_discovery",
+        "metrics.label_quality",
+        "metrics.labels",
+        "metrics.unit_labels",
+    ),
+)
 def dissection(
     classifier: Classifier,
     probe: ProbeSet,

@@ -36,7 +36,6 @@ from xai_eval.tasks.image.map_rows import TABLE_TOLERANCE, map_row
 from xai_eval.tasks.image.subject import PROBABILITY_TOLERANCE, Subject, cam_maps, look
 from xai_eval.tasks.lime.chosen_setting import read_chosen_setting
 from xai_eval.tasks.lime.runs import LimeRun, run_lime
-from xai_eval.tasks.reference.maps import localisation_stage, superpixel_stage
 
 if TYPE_CHECKING:
     from xai_eval.explainers.lime.lime import LimeSettings
@@ -53,7 +52,17 @@ WEIGHT_FLOOR = 0.02
 SURROGATE_TOLERANCE = {"r2": 0.05, "prediction": 0.05, "probability": PROBABILITY_TOLERANCE, "intercept": 0.05}
 
 
-@task("lime")
+@task(
+    "lime",
+    metrics=(
+        "result.map_similarity",
+        "metrics.localisation",
+        "tasks.image.map_rows",
+        "metrics.superpixels",
+        "metrics.stability",
+        "metrics.seeds",
+    ),
+)
 def lime(
     classifier: Classifier,
     images: ImageSet,
@@ -151,7 +160,7 @@ def _evaluate(
     return Result(
         case=case,
         fields=fields,
-        stages={**subject.stages, **run.stages, **superpixel_stage(), **final, **localisation_stage()},
+        stages={**subject.stages, **run.stages, **final},
         provenance=provenance(classifier, image, LIBRARIES, seed),
     )
 

@@ -84,17 +84,19 @@ def _refusal(module: str, metric: str, miss: str) -> MetricMisbehaves:
     return MetricMisbehaves(
         metric,
         f"the metric {metric} (xai_eval.{module}) misses its known answer on inputs that never change: {miss}. Nothing "
-        "is measured with it, because all its numbers would be wrong. Its code or a library that it calls (numpy, scipy, "
-        "scikit-image, scikit-learn, torch) has changed: undo that. If it was changed on purpose, write its new answers "
-        "by `python fixtures/known_answers.py`.",
+        "is measured with it, because its numbers would be wrong. Its code, or a library that it calls (numpy, scipy, "
+        "scikit-image, scikit-learn, torch), has changed: undo that. If the metric was changed on purpose, change its "
+        "reference in fixtures/known_answers.py too, and run that file.",
     )
 
 
-def _answers(found: object) -> Iterator[Answer]:
+def _answers(found: Any) -> Iterator[Answer]:
     if found is None or isinstance(found, str):
         yield found
+    elif isinstance(found, np.ndarray) and found.dtype == bool and found.ndim == 2:
+        yield _mask_in_words(found)
     elif isinstance(found, np.ndarray):
-        yield from [_mask_in_words(found)] if found.dtype == bool and found.ndim == 2 else _answers(found.ravel().tolist())
+        yield from _answers(found.ravel().tolist())
     elif dataclasses.is_dataclass(found):
         yield from _answers([getattr(found, name) for name in _fields_and_properties(found)])
     elif hasattr(found, "columns"):

@@ -7,7 +7,7 @@ misses its answer is the one that broke.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from itertools import pairwise, product
+from itertools import product
 from typing import Any
 
 import numpy as np

@@ -37,7 +37,6 @@ from xai_eval.tasks.image.subject import Subject, cam_maps, look
 from xai_eval.tasks.image.whole_set import set_case, set_provenance, set_stages
 from xai_eval.tasks.lime.runs import LimeRun, run_lime
 from xai_eval.tasks.lime.task import LIBRARIES
-from xai_eval.tasks.reference.maps import comparison_stage, localisation_stage
 
 if TYPE_CHECKING:
     from xai_eval.explainers.lime.lime import LimeSettings
@@ -109,7 +108,22 @@ class _Compared:
         return {name: float(getattr(self.found, name)) for name in MEASURE_TOLERANCE}
 
 
-@task("comparison", images="scenes:4", whole_set=True)
+@task(
+    "comparison",
+    images="scenes:4",
+    whole_set=True,
+    metrics=(
+        "result.map_similarity",
+        "metrics.localisation",
+        "metrics.geometry",
+        "metrics.overlap",
+        "metrics.superpixels",
+        "metrics.stability",
+        "metrics.comparison",
+        "metrics.focus",
+        "metrics.bootstrap",
+    ),
+)
 def comparison(
     classifier: Classifier,
     images: ImageSet,
@@ -223,8 +237,6 @@ def _result(case: Case, each: _Compared, seed: int) -> Result:
         **each.run.stages,
         "final map gradcam": fingerprint_array(each.cam.saliency),
         "final map lime": fingerprint_array(each.lime.saliency),
-        **localisation_stage(),
-        **comparison_stage(),
     }
     return Result(case, fields, stages, provenance(subject.classifier, subject.image, LIBRARIES, seed))
 

@@ -25,7 +25,6 @@ from xai_eval.tasks.image.subject import Subject, cam_maps, look
 from xai_eval.tasks.image.whole_set import set_case, set_provenance, set_stages
 from xai_eval.tasks.lime.runs import lime_stages
 from xai_eval.tasks.lime.task import LIBRARIES
-from xai_eval.tasks.reference.maps import faithfulness_stage, localisation_stage, paired_stage
 
 if TYPE_CHECKING:
     from xai_eval.explainers.hybrid import Parents
@@ -47,7 +46,20 @@ TEST_TOLERANCE = {"difference": 0.03, "low": 0.05, "high": 0.05, "p": 0.2}
 Map = NDArray[np.floating[Any]]
 
 
-@task("hybrid", images="scenes:2", whole_set=True)
+@task(
+    "hybrid",
+    images="scenes:2",
+    whole_set=True,
+    metrics=(
+        "result.map_similarity",
+        "metrics.localisation",
+        "tasks.image.map_rows",
+        "metrics.superpixels",
+        "metrics.faithfulness",
+        "metrics.bootstrap",
+        "metrics.paired",
+    ),
+)
 def hybrid(
     classifier: Classifier,
     images: ImageSet,
@@ -107,7 +119,7 @@ def hybrid(
         yield Result(
             case=set_case("hybrid", classifier, images, params),
             fields=_whole_set_fields(pd.concat(rows, ignore_index=True)),
-            stages={**set_stages(images, stages), **paired_stage()},
+            stages=set_stages(images, stages),
             provenance=set_provenance(classifier, images, LIBRARIES, seed),
         )
 
@@ -141,8 +153,6 @@ def _combine_one(
             "samples": fingerprint_array(parents.neighbourhood.samples.astype(np.uint8)),
             **lime_stages([parents.neighbourhood], [parents.label], parents.weights),
             **{f"final map {name}": fingerprint_array(each.array) for name, each in heatmaps.items()},
-            **localisation_stage(),
-            **faithfulness_stage(),
         },
         provenance=provenance(classifier, image, LIBRARIES, seed),
     )

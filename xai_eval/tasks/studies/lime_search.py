@@ -26,7 +26,6 @@ from xai_eval.tasks.image.subject import cam_maps, look
 from xai_eval.tasks.image.whole_set import set_case, set_provenance, set_stages
 from xai_eval.tasks.lime.runs import surrogate_stage
 from xai_eval.tasks.lime.task import LIBRARIES
-from xai_eval.tasks.reference.maps import faithfulness_stage, localisation_stage, search_stage, superpixel_stage
 from xai_eval.tasks.studies.search_scores import ScoredSettings, cheapest_first, score_settings
 
 if TYPE_CHECKING:
@@ -41,7 +40,20 @@ TRUST_TOLERANCE = 0.1
 DEFAULT_OBJECTIVE = "insertion"
 
 
-@task("lime_search", images="scenes:2", whole_set=True)
+@task(
+    "lime_search",
+    images="scenes:2",
+    whole_set=True,
+    metrics=(
+        "result.map_similarity",
+        "metrics.localisation",
+        "metrics.geometry",
+        "metrics.superpixels",
+        "metrics.faithfulness",
+        "metrics.search",
+        "metrics.bootstrap",
+    ),
+)
 def lime_search(
     classifier: Classifier,
     images: ImageSet,
@@ -138,11 +150,6 @@ def _search_one(
         "weights": fingerprint_array(np.concatenate([fit.weights for fit in fits]).astype(np.float32)),
         **surrogate_stage(fits),
         "final map gradcam": fingerprint_array(cam),
-        # In front of the map, which is that of the setting that wins by them.
-        **superpixel_stage(),
-        **localisation_stage(),
-        **faithfulness_stage(),
-        **search_stage(),
         "final map lime": fingerprint_array(best_map),
     }
     return Result(case, fields, stages, provenance(classifier, image, LIBRARIES, seed)), scored
