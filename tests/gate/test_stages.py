@@ -49,8 +49,6 @@ def results(stage, change, **provenance):
         ("raw map ablationcam", 4e-3),
         ("final map several_scales", 1e-3),
         ("layer4 similarity", 1e-3),
-        ("measures: localisation", 1e-5),
-        ("measures: unit labels", 1e-5),
         ("layer4 overlap", 3e-2),
         ("scenes:objects layer4 activations", 1e-3),
     ],

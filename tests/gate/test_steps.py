@@ -29,7 +29,6 @@ CHAIN = (
     "raw map gradcam",
     "final map gradcam",
     "final map lime",
-    "measures: localisation",
 )
 
 
@@ -48,7 +47,6 @@ CHAIN = (
         ("raw map gradcam", "same model state, same layer activations, same target: explainer"),
         ("final map gradcam", "same raw map gradcam: post-processing of the map"),
         ("final map lime", "same weights: post-processing of the map"),
-        ("measures: localisation", "measured on maps that never change: metrics"),
     ],
 )
 def test_the_step_between_what_held_and_what_moved_is_named(stage, told):

@@ -58,7 +58,7 @@ def test_a_dissection_has_a_box_a_layer(chain):
 
 
 def test_a_family_of_one_keeps_its_name(chain):
-    names = ("segments", "raw map gradcam", "final map gradcam", "measures: localisation")
+    names = ("segments", "raw map gradcam", "final map gradcam", "layer4 similarity")
     assert tuple(box.name for box in chain(names)) == names
 
 

@@ -15,7 +15,6 @@ from xai_eval.result.fingerprint import Fingerprint
 _FAMILIES = (
     r"(?P<family>model state(?: of .*)?): (?P<member>.*)",
     r"(?P<family>raw map|final map|segments|perturbed predictions) (?P<member>.*)",
-    r"(?P<family>measures): (?P<member>.*)",
     r"(?P<family>.*) (?P<member>activations|top-k|top images|similarity|overlap|overlap by chance)",
     r"(?P<member>.*_units) (?P<family>labels)",
 )
