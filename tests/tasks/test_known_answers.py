@@ -177,7 +177,9 @@ PARTS: Mapping[str, tuple[str, Any, str, Breaks]] = {
     "differences of 0": (
         "paired_test", scipy.stats, "wilcoxon", lambda right: lambda values: right(values, zero_method="pratt")
     ),
-    "ranks of ties": ("mean_ranks", scipy.stats, "rankdata", lambda right: lambda values: right(values, method="min")),
+    "ranks of ties": (
+        "mean_ranks", scipy.stats, "rankdata", lambda right: lambda values, axis: right(values, axis=axis, method="min")
+    ),
 }  # fmt: skip
 
 
