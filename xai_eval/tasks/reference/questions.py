@@ -157,7 +157,7 @@ QUESTIONS: Mapping[str, Mapping[str, Callable[[], Questions]]] = {
         "best_superpixels": lambda: [(weights, 5) for weights in known_weights()],
         "mask_of": lambda: [(np.array([2, 7, 8]), known_segments())],
         "mask_of_area": lambda: _seeds_and_shares((0.1, 0.2, 0.5)),
-        "pooled": _of_maps(known_segments),
+        "superpixel_means": _of_maps(known_segments),
     },
     "metrics.stability": {"stability": lambda: [(known_weights(), known_segments())]},
     "metrics.seeds": {
