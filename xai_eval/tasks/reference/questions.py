@@ -190,7 +190,7 @@ QUESTIONS: Mapping[str, Mapping[str, Callable[[], Questions]]] = {
         "correlation": lambda: [(known_activation(), known_presence())],
         "auprc": _active,
         "f1": _active,
-        "iou": _active,
+        "jaccard": _active,
         "best_threshold": lambda: [(known_activation(), known_presence())],
         "judge_label": _judged,
     },
