@@ -66,7 +66,7 @@ class LimeWeights:
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class MapAgreement:
     """What two explanations share.
 
     Attributes:
@@ -88,7 +88,7 @@ class Comparison:
     centre_distance: float
 
 
-def compare(cam: CamExplanation, lime: LimeWeights, policy: MaskPolicy) -> Comparison:
+def compare(cam: CamExplanation, lime: LimeWeights, policy: MaskPolicy) -> MapAgreement:
     """Compare Grad-CAM with LIME.
 
     Raises:
@@ -106,7 +106,7 @@ def compare(cam: CamExplanation, lime: LimeWeights, policy: MaskPolicy) -> Compa
             "shape. Explain the same view of the image with both."
         )
     cam_mask, lime_mask = masks(cam, lime, policy)
-    return Comparison(
+    return MapAgreement(
         cam_mask,
         lime_mask,
         iou(cam_mask, lime_mask),

@@ -20,7 +20,7 @@ LARGEST_SEED = 2**32 - 1
 
 
 @dataclass(frozen=True)
-class Asked:
+class LayerAndTarget:
     """Layer and target as they are recorded: names, whatever they were given as."""
 
     layer: str
@@ -29,7 +29,7 @@ class Asked:
 
 def check_asked(
     classifier: Classifier, images: ImageSet, layer: str | None, target: str | int, seed: int, seeds: int = 1
-) -> Asked:
+) -> LayerAndTarget:
     """Check layer, target and seeds; the layer by looking at the first image.
 
     Args:
@@ -52,7 +52,7 @@ def check_asked(
     classifier.layer(layer)
     for image in images.images[:1]:
         forward(classifier, layer, input_batch(classifier, image.pixels))
-    return Asked(layer, named)
+    return LayerAndTarget(layer, named)
 
 
 def _text(what: str, value: object) -> str:

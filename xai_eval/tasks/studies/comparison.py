@@ -17,8 +17,8 @@ from xai_eval.metrics.comparison import (
     DEFAULT_AREA,
     EQUAL_AREA,
     CamExplanation,
-    Comparison,
     LimeWeights,
+    MapAgreement,
     MaskPolicy,
     area_sweep,
     compare,
@@ -30,7 +30,7 @@ from xai_eval.result.fingerprint import Fingerprint, fingerprint_array
 from xai_eval.result.result import Case, Result
 from xai_eval.tasks import task
 from xai_eval.tasks.cams import MAP_TOLERANCE
-from xai_eval.tasks.image.asked import Asked, check_asked
+from xai_eval.tasks.image.asked import LayerAndTarget, check_asked
 from xai_eval.tasks.image.environment import provenance
 from xai_eval.tasks.image.joined_stages import Stages
 from xai_eval.tasks.image.subject import Subject, cam_maps, look
@@ -66,7 +66,7 @@ class _Compared:
     lime: LimeWeights
     run: LimeRun
     cam_seconds: float
-    found: Comparison
+    found: MapAgreement
 
     @property
     def concepts(self) -> dict[str, NDArray[np.bool_]]:
@@ -200,7 +200,7 @@ def comparison(
 def _compare_one(
     classifier: Classifier,
     image: LabelledImage,
-    asked: Asked,
+    asked: LayerAndTarget,
     segmentation: Segmentation,
     settings: LimeSettings,
     policy: MaskPolicy,
