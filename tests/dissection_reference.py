@@ -1,8 +1,19 @@
-"""Network Dissection's counts, pixel by pixel in plain Python."""
+"""Network Dissection's counts, pixel by pixel in plain Python, and by the package without a pass over a model."""
 
 from __future__ import annotations
 
 import math
+
+from xai_eval.explainers.dissection.counts import Counts
+from xai_eval.explainers.dissection.netdissect import add_image
+
+
+def count_images(images, thresholds, vocabulary):
+    """Count what units and concepts share over some images, taken one at a time."""
+    total = Counts.nothing(len(thresholds), vocabulary)
+    for image in images:
+        add_image(total, image, thresholds)
+    return total
 
 
 def upsampled(grid, height, width):

@@ -26,6 +26,18 @@ class ModelMisbehaves(XaiEvalError):
     """The model returned something that cannot be explained (NaN, a tuple, another shape)."""
 
 
+class MetricMisbehaves(XaiEvalError):
+    """A metric misses its known answer on inputs that never change: nothing is measured with it.
+
+    Attributes:
+        metric: name of its function.
+    """
+
+    def __init__(self, metric: str, message: str) -> None:
+        super().__init__(message)
+        self.metric = metric
+
+
 class StorageError(XaiEvalError):
     """A result or golden on disk is truncated, foreign, edited by hand, or cannot be written."""
 

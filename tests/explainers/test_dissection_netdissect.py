@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from dissection_reference import count_by_hand
+from dissection_reference import count_by_hand, count_images
 
 from xai_eval.errors import UsageError
 from xai_eval.explainers.dissection.counts import ConceptIndex, Counts, intersection_over_union
-from xai_eval.explainers.dissection.netdissect import LabelledMaps, best_concepts, count_images, other_images
+from xai_eval.explainers.dissection.netdissect import LabelledMaps, best_concepts, other_images
 
 VOCABULARY = ConceptIndex.of(["object", "colour", "object", "part", "colour"])
 

@@ -35,7 +35,8 @@ class Fault:
         kind: decode, resize, crop, colour order, normalisation, dtype, layer, target, library, lime, dissection, model
             state, weights, or metric.
         tasks: that it can touch.
-        stage: at which it must be placed, or of which kind that must be; `ERROR` where the run must refuse.
+        stage: at which it must be placed, or of which kind that must be; `ERROR` where the run must refuse, and `metric`
+            with a name where it must refuse that metric.
         inject: puts it into place for a classifier, and yields the classifier to evaluate.
         source: number of the incident it repeats, if it is one.
     """

@@ -19,6 +19,7 @@ from xai_eval.gate.judge import judge_all
 from xai_eval.gate.verdict import Verdict
 from xai_eval.result.stage import Stage, StageKind
 from xai_eval.scenes import render
+from xai_eval.tasks.reference.check import check_metrics
 
 SLIC = {"segmentation": "slic", "segmentation_parameters": {"n_segments": 12}}
 PARAMETERS: Mapping[str, Mapping[str, Any]] = {
@@ -63,6 +64,7 @@ class Bench:
         classifier = load_model(self.model, device="cpu")
         images = PROBE if task == "dissection" else self._images(task)
         given = {**self.parameters[task], **options}
+        check_metrics.cache_clear()
         with inject(classifier) if inject else f.changed(lambda c: c)(classifier) as model:
             results = evaluate(task, model=model, images=str(images), device="cpu", **given)
         return {result.case.key: result for result in results}
@@ -109,7 +111,8 @@ def tried(bench: Bench, fault: f.Fault, task: str) -> Row:
     try:
         failed = [verdict for verdict in bench.verdicts(task, fault.inject) if verdict.failed]
     except XaiEvalError as error:
-        return Row(fault, task, True, fault.stage == f.ERROR, (f.ERROR,), "error", type(error).__name__)
+        named = f"metric {error.metric}" if isinstance(error, MetricMisbehaves) else f.ERROR
+        return Row(fault, task, True, fault.stage == named, (named,), "error", type(error).__name__)
     stages = tuple(dict.fromkeys(v.origin.stage if v.origin else None for v in failed))
     wanted = stage_in(task, fault.stage)
     severities = [v.severity.label if v.severity else v.state.value for v in failed]

@@ -67,6 +67,11 @@ def metric(name: str, tasks: tuple[str, ...], inject: Any, source: str = "") -> 
     return Fault(name, "metric", tasks, StageKind.MEASURES, inject, source)
 
 
+def refused(name: str, tasks: tuple[str, ...], function: Any, make: Any, source: str = "") -> Fault:
+    """A metric that misses its known answer: the run refuses, and names it."""
+    return Fault(name, "metric", tasks, f"metric {function.__name__}", everywhere(function, make), source)
+
+
 def by_the_smaller(_original: Any) -> Any:
     return lambda first, second: float((first & second).sum() / max(1, min(first.sum(), second.sum())))
 
@@ -107,64 +112,51 @@ def other_columns(original: Any) -> Any:
 
 
 FAULTS = (
-    metric("every map hits", TABLE_TASKS, everywhere(pointing_hit, always(True))),
-    metric("no map hits", TABLE_TASKS, everywhere(pointing_hit, always(False))),
-    metric("energy is squared", TABLE_TASKS, everywhere(energy_inside, then(lambda share: share**2))),
-    metric("energy is always the same", TABLE_TASKS, everywhere(energy_inside, always(0.5))),
-    metric("overlap at equal area is always the same", TABLE_TASKS, everywhere(iou_at_equal_area, always(0.4))),
-    metric(
-        "the coldest pixels", ("cams", "comparison", "hybrid"), everywhere(hottest, lambda o: lambda s, n: o(-s, n))
-    ),
-    metric("overlap is Dice", ("cams", "comparison"), everywhere(iou, then(lambda share: 2 * share / (1 + share)))),
-    metric("every threshold is the same", ("cams",), everywhere(iou_sweep, then(lambda ious: (ious[0],) * len(ious)))),
-    metric("Dice is always 1", ("comparison",), everywhere(dice, always(1.0))),
-    metric("chance is left out", ("comparison",), everywhere(iou_beyond_chance, lambda _: iou)),
-    metric("ranks always agree", ("comparison",), everywhere(superpixel_correlation, always(1.0))),
-    metric(
-        "distance in pixels", ("comparison", "lime_search"), everywhere(centre_distance, then(lambda share: share * 64))
-    ),
-    metric("only the first batch is scored", CURVE_TASKS, everywhere(faithfulness, first_part_only), "19"),
-    metric("area by another norm", CURVE_TASKS, everywhere(area_under, then(lambda area: area * 0.9)), "20"),
-    metric(
+    refused("every map hits", TABLE_TASKS, pointing_hit, always(True)),
+    refused("no map hits", TABLE_TASKS, pointing_hit, always(False)),
+    refused("energy is squared", TABLE_TASKS, energy_inside, then(lambda share: share**2)),
+    refused("energy is always the same", TABLE_TASKS, energy_inside, always(0.5)),
+    refused("overlap at equal area is always the same", TABLE_TASKS, iou_at_equal_area, always(0.4)),
+    refused("the coldest pixels", ("cams", "comparison", "hybrid"), hottest, lambda o: lambda s, n: o(-s, n)),
+    refused("overlap is Dice", ("cams", "comparison"), iou, then(lambda share: 2 * share / (1 + share))),
+    refused("every threshold is the same", ("cams",), iou_sweep, then(lambda ious: (ious[0],) * len(ious))),
+    refused("Dice is always 1", ("comparison",), dice, always(1.0)),
+    refused("chance is left out", ("comparison",), iou_beyond_chance, lambda _: iou),
+    refused("ranks always agree", ("comparison",), superpixel_correlation, always(1.0)),
+    refused("distance in pixels", ("comparison", "lime_search"), centre_distance, then(lambda share: share * 64)),
+    refused("only the first batch is scored", CURVE_TASKS, faithfulness, first_part_only, "19"),
+    refused("area by another norm", CURVE_TASKS, area_under, then(lambda area: area * 0.9), "20"),
+    Fault(
         "removals are not kept",
+        "metric",
         CURVE_TASKS,
+        "metric faithfulness",
         replaced(faithfulness_module, "_mean_colour", lambda _: lambda p: p.copy()),
         "20",
     ),
-    metric(
-        "seeds always agree",
-        ("lime",),
-        everywhere(stability, lambda o: lambda w, s: o(np.repeat(w[:1], len(w), axis=0), s)),
-    ),
-    metric(
+    refused("seeds always agree", ("lime",), stability, lambda o: lambda w, s: o(np.repeat(w[:1], len(w), axis=0), s)),
+    refused(
         "the worst superpixels",
         ("lime", "comparison", "lime_search"),
-        everywhere(best_superpixels, lambda o: lambda w, n: o(-w, n)),
+        best_superpixels,
+        lambda o: lambda w, n: o(-w, n),
     ),
-    metric(
-        "one superpixel more",
-        ("comparison", "lime_search"),
-        everywhere(mask_of_area, lambda o: lambda w, s, a: o(w, s, a + 0.1)),
+    refused(
+        "one superpixel more", ("comparison", "lime_search"), mask_of_area, lambda o: lambda w, s, a: o(w, s, a + 0.1)
     ),
-    metric(
-        "the worst setting wins", ("lime_search",), everywhere(winners, lambda o: lambda v, objective: o(-v, objective))
-    ),
-    metric("every objective is trusted", ("lime_search",), everywhere(trust, always(1.0))),
+    refused("the worst setting wins", ("lime_search",), winners, lambda o: lambda v, objective: o(-v, objective)),
+    refused("every objective is trusted", ("lime_search",), trust, always(1.0)),
     metric("a softer softmax", IMAGE_TASKS, replaced(Subject, "probabilities", flattened)),
     metric("maps of two methods change places", ("cams",), replaced(cams_task, "_map_fields", swapped_maps)),
-    metric("overlap by the smaller mask", ("cams", "comparison", "hybrid"), everywhere(iou, by_the_smaller)),
-    metric("the pointing game is upside down", TABLE_TASKS, everywhere(pointing_hit, upside_down)),
-    metric("area is a sum of steps", CURVE_TASKS, everywhere(area_under, lambda _: lambda curve: float(curve.mean()))),
-    metric("two columns change places", TABLE_TASKS, everywhere(map_row, other_columns)),
-    metric(
-        "half a cell is a whole one", TABLE_TASKS, everywhere(half_cell, then(lambda half: (2 * half[0], 2 * half[1])))
-    ),
-    metric("the first of the hottest pixels", TABLE_TASKS, everywhere(pointing_hit, first_of_the_hottest)),
-    metric("across and down change places", ("comparison", "lime_search"), everywhere(centre_of_mass, then(turned))),
-    metric("an interval begins at the mean", ("comparison", "hybrid"), everywhere(mean_interval, then(from_the_mean))),
-    metric(
-        "insight sees more than there is", ("comparison",), everywhere(insight, lambda o: lambda x, *r: o(x + 0.02, *r))
-    ),
-    metric("false discoveries are not controlled", ("dissection",), everywhere(discovery_rates, lambda _: np.asarray)),
-    metric("the quality of a label is flattered", ("dissection",), everywhere(judge_label, then(flattered))),
+    refused("overlap by the smaller mask", ("cams", "comparison", "hybrid"), iou, by_the_smaller),
+    refused("the pointing game is upside down", TABLE_TASKS, pointing_hit, upside_down),
+    refused("area is a sum of steps", CURVE_TASKS, area_under, lambda _: lambda curve: float(curve.mean())),
+    refused("two columns change places", TABLE_TASKS, map_row, other_columns),
+    refused("half a cell is a whole one", TABLE_TASKS, half_cell, then(lambda half: (2 * half[0], 2 * half[1]))),
+    refused("the first of the hottest pixels", TABLE_TASKS, pointing_hit, first_of_the_hottest),
+    refused("across and down change places", ("comparison", "lime_search"), centre_of_mass, then(turned)),
+    refused("an interval begins at the mean", ("comparison", "hybrid"), mean_interval, then(from_the_mean)),
+    refused("insight sees more than there is", ("comparison",), insight, lambda o: lambda x, *r: o(x + 0.02, *r)),
+    refused("false discoveries are not controlled", ("dissection",), discovery_rates, lambda _: np.asarray),
+    refused("the quality of a label is flattered", ("dissection",), judge_label, then(flattered)),
 )

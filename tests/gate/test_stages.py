@@ -51,8 +51,6 @@ def results(stage, change, **provenance):
         (Stage(K.RAW_MAP, "ablationcam"), 4e-3),
         (Stage(K.FINAL_MAP, "several_scales"), 1e-3),
         (Stage(K.SIMILARITY, "layer4"), 1e-3),
-        (Stage(K.MEASURES, "localisation"), 1e-5),
-        (Stage(K.MEASURES, "unit labels"), 1e-5),
         (Stage(K.OVERLAP, "layer4"), 3e-2),
         (Stage(K.ACTIVATIONS, "layer4", "scenes:objects"), 1e-3),
     ],

@@ -31,7 +31,6 @@ CHAIN = (
     Stage(K.RAW_MAP, "gradcam"),
     Stage(K.FINAL_MAP, "gradcam"),
     Stage(K.FINAL_MAP, "lime"),
-    Stage(K.MEASURES, "localisation"),
 )
 
 
@@ -50,7 +49,6 @@ CHAIN = (
         (Stage(K.RAW_MAP, "gradcam"), "same model state, same layer activations, same target: explainer"),
         (Stage(K.FINAL_MAP, "gradcam"), "same raw map of gradcam: post-processing of the map"),
         (Stage(K.FINAL_MAP, "lime"), "same weights: post-processing of the map"),
-        (Stage(K.MEASURES, "localisation"), "measured on maps that never change: metrics"),
     ],
 )
 def test_the_step_between_what_held_and_what_moved_is_named(stage, told):

@@ -9,8 +9,7 @@ from torchvision import models
 
 from xai_eval.errors import ModelMisbehaves, UsageError
 from xai_eval.inputs.images.imagenet_classes import imagenet_classes
-from xai_eval.inputs.images.labelled import Intended
-from xai_eval.inputs.models.classifier import Classifier, intended_index
+from xai_eval.inputs.models.classifier import Classifier
 from xai_eval.inputs.models.layers import default_layer
 from xai_eval.inputs.models.outputs import logits
 from xai_eval.inputs.models.preprocessing import fixed_size_preprocessing
@@ -204,28 +203,6 @@ def test_a_number_that_is_also_a_name_is_ambiguous_unless_both_agree() -> None:
     assert digits.class_index("0") == 0
     with pytest.raises(UsageError, match="ambiguous"):
         digits.class_index("2")
-
-
-@pytest.mark.parametrize(
-    ("intended", "index"),
-    [
-        (None, None),
-        (Intended("flamingo", "n02007558"), 130),
-        (Intended("whatever", "n02007558"), 130),
-        (Intended("flamingo", "n99999999"), None),
-        (Intended("flamingo"), 130),
-        (Intended("CARDIGAN"), None),
-        (Intended("no such thing"), None),
-    ],
-)
-def test_the_intended_class_of_an_imagenet_model(intended: Intended | None, index: int | None) -> None:
-    assert intended_index(intended, imagenet()) == index
-
-
-def test_the_intended_class_by_name_where_the_model_has_no_ids() -> None:
-    assert intended_index(Intended("dog", "n02084071"), classifier()) == 1
-    assert intended_index(Intended("flamingo", "n02007558"), classifier()) is None
-    assert intended_index(Intended("bow"), classifier(names=("bow", "arrow", "bow"))) is None
 
 
 def test_the_digest_is_over_name_type_shape_and_bytes_in_sorted_order() -> None:

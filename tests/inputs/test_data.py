@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import socket
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,6 +46,11 @@ def test_a_download_lands_in_the_data_root_once(site: Site, empty_root: Path, kn
     assert obtain(download) == path
     assert site.asked == ["/w.bin"]
     assert remains(empty_root) == [path]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such modes")
+def test_others_may_read_what_was_downloaded_into_a_shared_root(site: Site, empty_root: Path) -> None:
+    assert stat.S_IMODE(obtain(wanted(site)).stat().st_mode) == 0o644
 
 
 @pytest.mark.parametrize(

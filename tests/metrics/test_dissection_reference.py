@@ -1,5 +1,6 @@
 """Published dissections of ResNet18 on Places365, summed up by the code that sums up ours."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 from xai_eval.explainers.dissection.counts import ConceptIndex, intersection_over_union
 from xai_eval.explainers.dissection.netdissect import best_concepts
-from xai_eval.metrics.labels import agreement, plain_name
+from xai_eval.metrics.labels import agreement
 from xai_eval.metrics.unit_labels import category_counts, concept_counts, interpretable, layer_summary, unique_concepts
 
 pytestmark = pytest.mark.real
@@ -66,6 +67,11 @@ def test_clip_dissect_layers(clip_dissect: pd.DataFrame) -> None:
     assert found["units"].tolist() == found["labelled"].tolist() == [64, 64, 128, 256, 512]
     assert found["unique_labels"].tolist() == [17, 37, 67, 148, 317]
     assert found["mean_score"].tolist()[2:] == pytest.approx([0.1665, 0.1893, 0.3196], abs=5e-5)
+
+
+def plain_name(label: str) -> str:
+    """A label of Broden without the mark of its category: "kitchen-s" (scene), "red-c" (colour)."""
+    return re.sub(r"-[cs]$", "", label)
 
 
 def test_both_methods_rarely_agree_to_the_letter(netdissect: pd.DataFrame, clip_dissect: pd.DataFrame) -> None:

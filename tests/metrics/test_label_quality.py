@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, f1_score, jaccard_score, precision_recall_curve
 
-from xai_eval.metrics.label_quality import auprc, best_threshold, f1, iou, judge_label
+from xai_eval.metrics.label_quality import auprc, best_threshold, f1, jaccard, judge_label
 
 GENERATOR = np.random.default_rng(0)
 
@@ -40,7 +40,7 @@ def test_the_best_threshold_is_found_by_trying_all(ties):
         chosen = best_threshold(activation, presence)
         assert f1(activation >= chosen, presence) == pytest.approx(best)
         assert chosen == max(a for a in activation if f1(activation >= a, presence) == pytest.approx(best))
-        assert iou(activation >= chosen, presence) == max(iou(activation >= a, presence) for a in activation)
+        assert jaccard(activation >= chosen, presence) == max(jaccard(activation >= a, presence) for a in activation)
 
 
 def test_auprc_of_chance_is_the_share_of_active_images():

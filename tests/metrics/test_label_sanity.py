@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-
-from xai_eval.metrics.label_sanity import MEASURES, Unit, planted_unit, sanity_check, sanity_checks
+from label_sanity import MEASURES, Unit, planted_unit, sanity_check, sanity_checks
 
 
 def test_the_published_measures_pass_both_tests_and_the_others_fail_one():

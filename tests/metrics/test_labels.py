@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
-from xai_eval.metrics.labels import agreement, distribution_difference, plain_name
+from xai_eval.metrics.labels import agreement, distribution_difference
 
 GENERATOR = np.random.default_rng(0)
 
@@ -74,11 +74,3 @@ def test_the_same_seed_gives_the_same_answer_and_a_set_without_labels_none():
     assert distribution_difference(first, second, 1) == distribution_difference(first, second, 1)
     assert np.isnan(distribution_difference([None], ["a"]).p)
     assert distribution_difference(["a"] * 4, ["a"] * 7).p == 1.0
-
-
-PLAIN = {"kitchen-s": "kitchen", "red-c": "red", "bakery-shop-s": "bakery-shop", "t-shirt": "t-shirt", "car": "car"}
-
-
-@pytest.mark.parametrize("label", PLAIN)
-def test_marks_of_broden_are_taken_off(label):
-    assert plain_name(label) == PLAIN[label]

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from lime.lime_image import ImageExplanation
 
-from xai_eval.metrics.superpixels import best_superpixels, mask_of, mask_of_area, pooled, positive_map
+from xai_eval.metrics.superpixels import best_superpixels, mask_of, mask_of_area, positive_map, superpixel_means
 
 SEGMENTS = np.repeat(np.arange(4), [10, 20, 30, 40]).reshape(10, 10)
 WEIGHTS = np.array([0.5, -1.0, 0.25, 1.0])
@@ -40,4 +40,4 @@ def test_mask_of_area_is_empty_where_nothing_speaks_for_the_class():
 def test_pooled_averages_over_each_superpixel():
     saliency = np.arange(100.0).reshape(10, 10)
     expected = [saliency[s == SEGMENTS].mean() for s in range(4)]
-    np.testing.assert_allclose(pooled(saliency, SEGMENTS), expected)
+    np.testing.assert_allclose(superpixel_means(saliency, SEGMENTS), expected)

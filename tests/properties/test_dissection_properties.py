@@ -6,13 +6,14 @@ from functools import reduce
 
 import numpy as np
 import torch
+from dissection_reference import count_images
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from xai_eval.explainers.dissection import quantile
 from xai_eval.explainers.dissection.counts import ConceptIndex
-from xai_eval.explainers.dissection.netdissect import LabelledMaps, count_images
+from xai_eval.explainers.dissection.netdissect import LabelledMaps
 from xai_eval.explainers.dissection.quantile import TopValues, values_to_keep
 from xai_eval.explainers.dissection.similarity import SIMILARITIES, soft_wpmi
 from xai_eval.explainers.dissection.top_images import top_images

@@ -15,7 +15,7 @@ from xai_eval.explainers.lime.segmentation import SEGMENTATIONS, choose_segmenta
 from xai_eval.metrics.comparison import CamExplanation, LimeWeights, MaskPolicy, compare, masks
 from xai_eval.metrics.geometry import centre_distance
 from xai_eval.metrics.overlap import chance_iou, dice, iou_beyond_chance
-from xai_eval.metrics.superpixels import best_superpixels, mask_of, pooled, positive_map
+from xai_eval.metrics.superpixels import best_superpixels, mask_of, positive_map, superpixel_means
 from xai_eval.result.fields.segments import share_moved
 from xai_eval.result.map_similarity import iou
 from xai_eval.scenes import render
@@ -113,7 +113,7 @@ def test_numbering_superpixels_anew_numbers_their_weights_anew(pair, random):
     new = np.array(order)
     anew, moved = new[segments], weights[np.argsort(new)]
     np.testing.assert_array_equal(positive_map(moved, anew), positive_map(weights, segments))
-    np.testing.assert_allclose(pooled(moved[anew], anew), moved)
+    np.testing.assert_allclose(superpixel_means(moved[anew], anew), moved)
     reading, again = in_reading_order(segments)[segments], in_reading_order(anew)[anew]
     np.testing.assert_array_equal(reading, again)
     assert share_moved(anew, segments) == 0.0

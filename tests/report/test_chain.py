@@ -85,7 +85,6 @@ def test_a_family_of_one_keeps_its_name(chain):
         Stage(K.RAW_MAP, "gradcam"),
         Stage(K.FINAL_MAP, "gradcam"),
         Stage(OwnKind("attention rollout"), "layer4"),
-        Stage(K.MEASURES, "localisation"),
     )
     assert [box.name for box in chain(stages)] == [str(stage) for stage in stages]
 

@@ -18,7 +18,7 @@ from sklearn.metrics import r2_score
 from xai_eval.explainers.lime.lime import LimeSettings, Neighbourhood, explain, fit
 from xai_eval.explainers.lime.perturbation import PerturbedImages
 from xai_eval.explainers.lime.segmentation import Cut, choose_segmentation, numbered
-from xai_eval.metrics.superpixels import pooled
+from xai_eval.metrics.superpixels import superpixel_means
 
 Map = NDArray[np.floating[Any]]
 
@@ -72,7 +72,7 @@ def sum_of_both(parents: Parents) -> Map:
 
 def pooled_product(parents: Parents) -> Map:
     """Multiply Grad-CAM's mean on every superpixel by its weight, if that is above 0."""
-    return (pooled(parents.cam, parents.segments) * np.clip(parents.weights, 0.0, None))[parents.segments]
+    return (superpixel_means(parents.cam, parents.segments) * np.clip(parents.weights, 0.0, None))[parents.segments]
 
 
 def refined_superpixels(parents: Parents) -> Map:
@@ -85,7 +85,7 @@ def refined_superpixels(parents: Parents) -> Map:
 
 def cam_prior(parents: Parents) -> Map:
     """Fit lime's surrogate with Grad-CAM's means on the superpixels as the prior mean of its weights."""
-    prior = PriorRidge(pooled(parents.cam, parents.segments), PRIOR_ALPHA)
+    prior = PriorRidge(superpixel_means(parents.cam, parents.segments), PRIOR_ALPHA)
     weights = fit(parents.neighbourhood, parents.label, parents.settings.num_features, prior).weights
     return weights[parents.segments]
 

@@ -6,11 +6,9 @@ only what is not there is downloaded, into it.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -190,19 +188,17 @@ def _verified(path: Path, download: Download) -> Path:
 
 
 def _transfer(download: Download, destination: Path) -> None:
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{destination.name}.", dir=destination.parent)
-    os.close(handle)
-    partial = Path(name)
-    try:
-        # Only a whole file with the right digest ever gets the name under which it is looked for.
-        pooch.HTTPDownloader(timeout=_TIMEOUT)(download.url, str(partial), None)
-        _check_transfer(partial, download)
-        partial.chmod(0o644)
-        partial.replace(destination)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            partial.unlink()
+    """Download by pooch: only a whole file with the right digest ever gets the name under which it is looked for."""
+
+    def checked(url: str, partial: str, _: object) -> None:
+        pooch.HTTPDownloader(timeout=_TIMEOUT)(url, partial, None)
+        # pooch knows no digest of which only the first digits are published.
+        _check_transfer(Path(partial), download)
+        # A temporary file is its owner's alone, and others may share the data root.
+        Path(partial).chmod(0o644)
+
+    folder, name = destination.parent, destination.name
+    pooch.retrieve(download.url, download.sha256, fname=name, path=folder, downloader=checked)
 
 
 def _check_transfer(partial: Path, download: Download) -> None:

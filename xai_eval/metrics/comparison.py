@@ -13,7 +13,7 @@ from xai_eval.errors import UsageError, unknown_name
 from xai_eval.metrics.geometry import centre_distance
 from xai_eval.metrics.localisation import hottest
 from xai_eval.metrics.overlap import chance_iou, dice, iou_beyond_chance
-from xai_eval.metrics.superpixels import mask_of_area, pooled, positive_map
+from xai_eval.metrics.superpixels import mask_of_area, positive_map, superpixel_means
 from xai_eval.result.map_similarity import iou
 
 BoolMask = NDArray[np.bool_]
@@ -66,7 +66,7 @@ class LimeWeights:
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class MapAgreement:
     """What two explanations share.
 
     Attributes:
@@ -88,7 +88,7 @@ class Comparison:
     centre_distance: float
 
 
-def compare(cam: CamExplanation, lime: LimeWeights, policy: MaskPolicy) -> Comparison:
+def compare(cam: CamExplanation, lime: LimeWeights, policy: MaskPolicy) -> MapAgreement:
     """Compare Grad-CAM with LIME.
 
     Raises:
@@ -106,7 +106,7 @@ def compare(cam: CamExplanation, lime: LimeWeights, policy: MaskPolicy) -> Compa
             "shape. Explain the same view of the image with both."
         )
     cam_mask, lime_mask = masks(cam, lime, policy)
-    return Comparison(
+    return MapAgreement(
         cam_mask,
         lime_mask,
         iou(cam_mask, lime_mask),
@@ -139,7 +139,7 @@ def superpixel_correlation(cam: CamExplanation, lime: LimeWeights) -> float:
     """Spearman's correlation of Grad-CAM's mean on each superpixel with its weight; NaN where either is flat."""
     from scipy.stats import spearmanr
 
-    means = pooled(cam.saliency, lime.segments)
+    means = superpixel_means(cam.saliency, lime.segments)
     if np.ptp(means) == 0 or np.ptp(lime.weights) == 0:
         return float("nan")
     return float(spearmanr(means, lime.weights).statistic)

@@ -21,14 +21,13 @@ class Place:
 
 def centre_of_mass(saliency: Map | BoolMask) -> Place | None:
     """Return the centre of mass of a map (h, w); None for one without mass."""
+    import scipy.ndimage
+
     values: NDArray[Any] = saliency.astype(np.float64)
-    total = float(values.sum())
-    if total <= 0.0:
+    if values.sum() <= 0.0:
         return None
-    height, width = values.shape
-    down = float(values.sum(axis=1) @ (np.arange(height) + 0.5)) / total / height
-    across = float(values.sum(axis=0) @ (np.arange(width) + 0.5)) / total / width
-    return Place(down, across)
+    row, column = scipy.ndimage.center_of_mass(values)
+    return Place(float(row + 0.5) / values.shape[0], float(column + 0.5) / values.shape[1])
 
 
 def centre_distance(first: Map | BoolMask, second: Map | BoolMask) -> float:

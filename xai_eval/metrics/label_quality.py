@@ -1,7 +1,7 @@
 """Is a label right? A unit's activation over images against the presence of its concept in them.
 
 The measures that Oikarinen, Yan and Weng 2025 (Neuron_Eval) found to notice both missing and extra labels;
-`label_sanity` repeats their tests. All take activations (n,) and presence (n,) of the same images, or pixels.
+`tests/label_sanity.py` repeats their tests. All take activations (n,) and presence (n,) of the same images, or pixels.
 """
 
 from __future__ import annotations
@@ -50,7 +50,11 @@ def judge_label(activation: Activation, presence: Presence, threshold: float | N
     chosen = best_threshold(activation, presence) if threshold is None else threshold
     active = activation >= chosen
     return LabelQuality(
-        correlation(activation, presence), auprc(active, presence), f1(active, presence), iou(active, presence), chosen
+        correlation=correlation(activation, presence),
+        auprc=auprc(active, presence),
+        f1=f1(active, presence),
+        iou=jaccard(active, presence),
+        threshold=chosen,
     )
 
 
@@ -75,8 +79,8 @@ def f1(active: NDArray[np.bool_], presence: Presence) -> float:
     return 2.0 * int((active & presence).sum()) / (int(active.sum()) + int(presence.sum()))
 
 
-def iou(active: NDArray[np.bool_], presence: Presence) -> float:
-    """Images in which the unit is active and the concept present, over those with either, in [0, 1]."""
+def jaccard(active: NDArray[np.bool_], presence: Presence) -> float:
+    """Jaccard index: images in which the unit is active and the concept present, over those with either, in [0, 1]."""
     return int((active & presence).sum()) / int((active | presence).sum())
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -84,11 +83,6 @@ def distribution_difference(first: Labels, second: Labels, seed: int = 0) -> Dis
     scale = 2 * sizes[0] * sizes[1]
     p = (1 + int((by_chance >= found).sum())) / (1 + PERMUTATIONS)
     return DistributionTest(float(found / scale), float(by_chance.mean() / scale), p)
-
-
-def plain_name(label: str) -> str:
-    """Return a label of Broden without the mark of its category: "kitchen-s" (scene), "red-c" (colour)."""
-    return re.sub(r"-[cs]$", "", label)
 
 
 def _distances(first: NDArray[np.int64], pooled: NDArray[np.int64], sizes: Sequence[int]) -> NDArray[np.int64]:

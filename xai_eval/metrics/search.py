@@ -49,7 +49,7 @@ def mean_ranks(values: NDArray[np.float64], objective: Objective) -> NDArray[np.
     from scipy.stats import rankdata
 
     good = np.where(np.isnan(values), -np.inf, np.round(values * objective.sign / TIE))
-    return np.asarray(np.mean([rankdata(-row) for row in good], axis=0))
+    return np.asarray(rankdata(-good, axis=1).mean(axis=0))
 
 
 def trust(values: NDArray[np.float64], truth: NDArray[np.float64], objective: Objective) -> float:

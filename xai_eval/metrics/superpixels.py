@@ -55,7 +55,7 @@ def mask_of_area(weights: Values, segments: Labels, share: float) -> NDArray[np.
     return mask_of(order[:taken], segments)
 
 
-def pooled(saliency: Values, segments: Labels) -> NDArray[np.float64]:
+def superpixel_means(saliency: Values, segments: Labels) -> NDArray[np.float64]:
     """Average a map (h, w) over each superpixel, (F,)."""
     flat = segments.reshape(-1)
     sums = np.bincount(flat, weights=saliency.reshape(-1).astype(np.float64))

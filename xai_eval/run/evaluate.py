@@ -76,6 +76,7 @@ def evaluate(
         UsageError: an unknown name of any kind, or a parameter out of range.
         InputUnavailable: a model or image is missing or unreadable.
         ModelMisbehaves: the model raises, or returns what cannot be explained.
+        MetricMisbehaves: a metric of the task misses its known answer.
     """
     with _modes_kept(model):
         return list(plan(task, model=model, images=images, device=device, params=params).results)
@@ -92,11 +93,13 @@ def plan(
     """Load what `evaluate` needs, so that bad input is reported before anything is computed or overwritten."""
     from xai_eval.inputs.images.labelled import ImageSet
     from xai_eval.inputs.models.models import load_model
+    from xai_eval.tasks.reference.check import check_metrics
 
     found = find_task(task)
     loaded = load_inputs(found, found.images if images is None else images)
     classifier = load_model(found.model if model is None else model, device=choose_device(device))
     results = found(classifier, loaded, **(params or {}))
+    check_metrics(found.metrics)
     complete = not isinstance(loaded, ImageSet) or loaded.complete
     count = results.count if isinstance(results, Results) else len(loaded) + found.whole_set
     request = {"model": _spec(model), "images": _spec(images), "device": device, "params": dict(params or {})}

@@ -18,7 +18,6 @@ from xai_eval.result.stage import Stage, StageKind
 from xai_eval.tasks.image.map_rows import TABLE_TOLERANCE, map_row
 from xai_eval.tasks.image.question import Question
 from xai_eval.tasks.image.subject import cam_maps
-from xai_eval.tasks.reference.maps import localisation_stage
 
 if TYPE_CHECKING:
     from xai_eval.explainers.cam.cams import CamMaps
@@ -58,7 +57,6 @@ def _evaluate(request: CamsRequest, image: LabelledImage) -> Result:
             **subject.stages,
             **{Stage(StageKind.RAW_MAP, method): fingerprint_array(each.raw) for method, each in maps.items()},
             **{Stage(StageKind.FINAL_MAP, method): fingerprint_array(each.image) for method, each in maps.items()},
-            **localisation_stage(),
         },
         provenance=question.provenance(image, LIBRARIES),
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -35,7 +35,8 @@ class Task:
     `whole_set` says that after one result per image comes one more, which sums up the whole image set. `probe` says
     that the function takes a ProbeSet, of any size and read as it goes, in place of an ImageSet; its results are not
     one per image, so it returns `Results`, which know their number. `file` is the Python file that the command line
-    has to be told of, where the task is neither bundled nor installed.
+    has to be told of, where the task is neither bundled nor installed. `metrics` names the modules of this package
+    whose metrics its results hold, such as `metrics.localisation`: they are held to known answers before it runs.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Task:
     whole_set: bool = False
     probe: bool = False
     file: str | None = None
+    metrics: tuple[str, ...] = ()
 
     @functools.cached_property
     def parameters(self) -> Mapping[str, Parameter]:
@@ -96,6 +98,7 @@ def task(
     images: str = "scenes",
     whole_set: bool = False,
     probe: bool = False,
+    metrics: Sequence[str] = (),
 ) -> Callable[[Evaluation], Evaluation]:
     """Register an evaluation function `(classifier, images, *, parameters...) -> Iterator[Result]` under `name`.
 
@@ -107,7 +110,7 @@ def task(
     """
 
     def register(function: Evaluation) -> Evaluation:
-        made = Task(name, function, model, images, whole_set, probe, FILE.get())
+        made = Task(name, function, model, images, whole_set, probe, FILE.get(), tuple(metrics))
         if name in TASKS and _home(TASKS[name]) != _home(made):
             raise UsageError(
                 f"two tasks are named {name!r}: one in {TASKS[name].place}, one in {made.place}. Rename one of them."

@@ -7,7 +7,6 @@ held against the labels of each concept, over the images that show the concept's
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -57,23 +56,6 @@ class BestConcepts:
     def interpretable(self) -> NDArray[np.bool_]:
         """Which units reach an IoU of 0.04, (J,)."""
         return np.asarray(self.iou >= INTERPRETABLE)
-
-
-def count_images(images: Iterable[LabelledMaps], thresholds: NDArray[np.float64], vocabulary: ConceptIndex) -> Counts:
-    """Count what units and concepts share over some images.
-
-    Args:
-        images: are taken one at a time.
-        thresholds: of all J units, (J,).
-        vocabulary: the concepts of the labels.
-
-    Raises:
-        UsageError: a label is not in the vocabulary.
-    """
-    total = Counts.nothing(len(thresholds), vocabulary)
-    for image in images:
-        add_image(total, image, thresholds)
-    return total
 
 
 def best_concepts(iou: NDArray[np.float64], vocabulary: ConceptIndex) -> BestConcepts:

@@ -10,7 +10,6 @@ import torch
 from torch import nn
 
 from xai_eval.errors import UsageError, unknown_name
-from xai_eval.inputs.images.labelled import Intended
 from xai_eval.inputs.models.layers import default_layer
 from xai_eval.inputs.models.preprocessing import Preprocessing, prepared_shape
 from xai_eval.inputs.models.weights import weights_digest
@@ -107,9 +106,15 @@ class Classifier:
         )
         raise unknown_name("class", name_or_index, self.class_names, hint=hint)
 
+    def indices_named(self, name: str) -> list[int]:
+        """Return the classes that are spelled so; where none is, those that are but for upper case and underscores."""
+        exact = _positions(name, self.class_names)
+        return exact or _positions(_plain(name), [_plain(each) for each in self.class_names])
+
     def _indices(self, wanted: str) -> list[int]:
-        exact = _positions(wanted, self.class_names) or _positions(wanted, self.class_ids or ())
-        found = exact or _positions(_plain(wanted), [_plain(name) for name in self.class_names])
+        named = self.indices_named(wanted)
+        exact = [index for index in named if self.class_names[index] == wanted]
+        found = exact or _positions(wanted, self.class_ids or ()) or named
         if wanted.isascii() and wanted.isdigit() and int(wanted) < len(self.class_names):
             found = sorted({*found, int(wanted)})
         return found
@@ -117,22 +122,6 @@ class Classifier:
     def _label(self, index: int) -> str:
         name = self.class_names[index]
         return name if self.class_ids is None else f"{name}, {self.class_ids[index]}"
-
-
-def intended_index(intended: Intended | None, classifier: Classifier) -> int | None:
-    """Return the class of `classifier` that an image is meant to show, or None where it has no such class.
-
-    WordNet ids decide where both sides have them; otherwise a name that belongs to exactly one class does.
-    """
-    if intended is None:
-        return None
-    if intended.wnid is not None and classifier.class_ids is not None:
-        found = _positions(intended.wnid, classifier.class_ids)
-    else:
-        found = _positions(intended.name, classifier.class_names) or _positions(
-            _plain(intended.name), [_plain(name) for name in classifier.class_names]
-        )
-    return found[0] if len(found) == 1 else None
 
 
 def _positions(wanted: str, names: Sequence[str]) -> list[int]:

@@ -86,12 +86,12 @@ def signed(image: Pixels | None, values: Map, limit: float) -> Pixels:
 
 def jpeg_uri(pixels: Pixels) -> str:
     """Encode as a data URI; for photographs, in full colour resolution because colours have a meaning."""
-    return _uri(_encoded(pixels, "jpeg", quality=85, subsampling=0), "jpeg")
+    return data_uri(_encoded(pixels, "jpeg", quality=85, subsampling=0), "jpeg")
 
 
 def png_uri(pixels: Pixels) -> str:
     """Encode as a data URI without loss; for flat colours."""
-    return _uri(png_bytes(pixels), "png")
+    return data_uri(png_bytes(pixels), "png")
 
 
 def png_bytes(pixels: Pixels) -> bytes:
@@ -99,7 +99,8 @@ def png_bytes(pixels: Pixels) -> bytes:
     return _encoded(pixels, "png", optimize=True)
 
 
-def _uri(data: bytes, kind: str) -> str:
+def data_uri(data: bytes, kind: str) -> str:
+    """Return an encoded image of a kind, such as `jpeg`, as an address that holds it."""
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from xai_eval.report.cases import ReportCase
+from xai_eval.report.drawing.pixels import data_uri
 from xai_eval.report.text.wording import cell_text, words
 from xai_eval.result.fields import Field, Gallery, UnitLabels
 
@@ -67,7 +67,7 @@ def layer_views(case: ReportCase) -> tuple[LayerView, ...]:
     expected = [_records(_golden(case, name)) for name in methods]
     for name, row in records[0].items():
         views = tuple(_view(each.get(name, {}), was.get(name, {})) for each, was in zip(records, expected, strict=True))
-        view = UnitView(name, _uri(strips.get(name)), bool(row["dead"]), views)
+        view = UnitView(name, data_uri(strips[name], "jpeg") if name in strips else "", bool(row["dead"]), views)
         units.setdefault(str(row["layer"]), []).append(view)
     titles = tuple(words(name.removesuffix("_units")) for name in methods)
     return tuple(LayerView(layer, titles, tuple(each)) for layer, each in units.items())
@@ -94,7 +94,3 @@ def _view(row: Mapping[str, Any], was: Mapping[str, Any]) -> UnitLabelView:
     label, expected = row.get("label") or "", was.get("label") or ""
     numbers = tuple((words(name), cell_text(row[name])) for name in _NUMBERS if label and name in row)
     return UnitLabelView(label, numbers, (expected or "no label") if was and expected != label else None)
-
-
-def _uri(jpeg: bytes | None) -> str:
-    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}" if jpeg else ""

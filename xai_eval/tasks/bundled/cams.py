@@ -17,7 +17,14 @@ if TYPE_CHECKING:
 DEFAULT_METHODS = ("gradcam", "scorecam", "ablationcam")
 
 
-@task("cams")
+@task(
+    "cams",
+    metrics=(
+        "result.map_similarity",
+        "metrics.localisation",
+        "tasks.image.map_rows",
+    ),
+)
 def cams(
     classifier: Classifier,
     images: ImageSet,

@@ -23,7 +23,22 @@ if TYPE_CHECKING:
     from xai_eval.result.result import Result
 
 
-@task("comparison", images="scenes:4", whole_set=True)
+@task(
+    "comparison",
+    images="scenes:4",
+    whole_set=True,
+    metrics=(
+        "result.map_similarity",
+        "metrics.localisation",
+        "metrics.geometry",
+        "metrics.overlap",
+        "metrics.superpixels",
+        "metrics.stability",
+        "metrics.comparison",
+        "metrics.focus",
+        "metrics.bootstrap",
+    ),
+)
 def comparison(
     classifier: Classifier,
     images: ImageSet,

@@ -50,7 +50,11 @@ _SHUFFLES = Option(
 _ENGINE = Option("where it is computed: in this process, or on the cluster that RAY_ADDRESS names")
 
 
-@task("dissection", probe=True)
+@task(
+    "dissection",
+    probe=True,
+    metrics=("metrics.false_discovery", "metrics.label_quality", "metrics.labels", "metrics.unit_labels"),
+)
 def dissection(
     classifier: Classifier,
     probe: ProbeSet,

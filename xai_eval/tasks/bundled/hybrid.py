@@ -22,7 +22,20 @@ if TYPE_CHECKING:
     from xai_eval.result.result import Result
 
 
-@task("hybrid", images="scenes:2", whole_set=True)
+@task(
+    "hybrid",
+    images="scenes:2",
+    whole_set=True,
+    metrics=(
+        "result.map_similarity",
+        "metrics.localisation",
+        "tasks.image.map_rows",
+        "metrics.superpixels",
+        "metrics.faithfulness",
+        "metrics.bootstrap",
+        "metrics.paired",
+    ),
+)
 def hybrid(
     classifier: Classifier,
     images: ImageSet,

@@ -29,7 +29,17 @@ _SETTING = Option(
 )
 
 
-@task("lime")
+@task(
+    "lime",
+    metrics=(
+        "result.map_similarity",
+        "metrics.localisation",
+        "tasks.image.map_rows",
+        "metrics.superpixels",
+        "metrics.stability",
+        "metrics.seeds",
+    ),
+)
 def lime(
     classifier: Classifier,
     images: ImageSet,

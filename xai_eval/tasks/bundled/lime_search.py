@@ -25,7 +25,20 @@ Objective = Annotated[
 ]
 
 
-@task("lime_search", images="scenes:2", whole_set=True)
+@task(
+    "lime_search",
+    images="scenes:2",
+    whole_set=True,
+    metrics=(
+        "result.map_similarity",
+        "metrics.localisation",
+        "metrics.geometry",
+        "metrics.superpixels",
+        "metrics.faithfulness",
+        "metrics.search",
+        "metrics.bootstrap",
+    ),
+)
 def lime_search(
     classifier: Classifier,
     images: ImageSet,

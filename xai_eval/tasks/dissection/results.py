@@ -22,7 +22,6 @@ from xai_eval.tasks.dissection.units import clip_frame, pixel_frame, score_toler
 from xai_eval.tasks.image.environment import device_name, library_versions, precision_flags
 from xai_eval.tasks.image.joined_stages import model_stages
 from xai_eval.tasks.image.whole_set import set_input
-from xai_eval.tasks.reference.units import unit_label_stage
 
 if TYPE_CHECKING:
     from xai_eval.explainers.dissection.study import Dissected
@@ -66,7 +65,6 @@ def model_result(request: Request, labelled: Labelled, index: int, frames: Frame
             **set_stages(request, labelled),
             **model_stages(model.classifier),
             **layer_stages(layers, frames),
-            **unit_label_stage(),
         },
         provenance=_provenance(request, labelled, [model]),
     )
@@ -85,7 +83,7 @@ def comparing_result(request: Request, labelled: Labelled, frames: Sequence[Fram
     return Result(
         case=Case("dissection", " and ".join(names), _input(request), _params(request, models)),
         fields=comparing_fields(request, dict(zip(names, frames, strict=True))),
-        stages={**set_stages(request, labelled), **_stages_of_all(request, labelled, frames), **unit_label_stage()},
+        stages={**set_stages(request, labelled), **_stages_of_all(request, labelled, frames)},
         provenance=_provenance(request, labelled, models),
     )
 

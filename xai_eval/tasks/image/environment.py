@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import platform
 from collections.abc import Iterable
@@ -17,14 +18,33 @@ if TYPE_CHECKING:
     from xai_eval.inputs.models.classifier import Classifier
 
 
+# Modules whose names are not those of their distributions.
+_MODULES = {
+    "grad-cam": "pytorch_grad_cam",
+    "open_clip_torch": "open_clip",
+    "opencv-python-headless": "cv2",
+    "pillow": "PIL",
+    "scikit-image": "skimage",
+    "scikit-learn": "sklearn",
+}
+
+
 def library_versions(names: Iterable[str]) -> dict[str, str]:
-    """Return the installed version of each library, with Python's own."""
-    versions = {name: importlib.metadata.version(name) for name in names}
+    """Return the version of each library, by the name of its distribution, with Python's own and this package's."""
     return {
         "python": platform.python_version(),
         "xai-eval": __version__,
-        **versions,
+        **{name: _version(name) for name in names},
     }
+
+
+def _version(name: str) -> str:
+    """As it is installed; as its module says in a source tree, or under another name, as OpenCV has several."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        module = importlib.import_module(_MODULES.get(name, name))
+        return str(getattr(module, "__version__", "unknown"))
 
 
 def provenance(classifier: Classifier, image: LabelledImage, libraries: Iterable[str], seed: int) -> Provenance:

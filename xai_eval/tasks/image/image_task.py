@@ -41,6 +41,9 @@ class _Request:
     tolerance: HeatmapTolerance
 
 
+_METRICS = ("result.map_similarity", "metrics.localisation", "tasks.image.map_rows", "metrics.faithfulness")
+
+
 def image_task(
     name: str,
     *,
@@ -77,7 +80,7 @@ def image_task(
             return _explain_all(_checked(name, explain, classifier, images, bound, libraries, tolerance))
 
         evaluation.__signature__ = signature  # type: ignore[attr-defined]  # what `inspect.signature` reads first
-        task(name, model=model, images=images)(evaluation)
+        task(name, model=model, images=images, metrics=_METRICS)(evaluation)
         return explain
 
     return register
@@ -146,7 +149,6 @@ def _explain_one(request: _Request, image: LabelledImage) -> Result:
     from xai_eval.result.result import Result
     from xai_eval.result.stage import Stage, StageKind
     from xai_eval.tasks.image.map_rows import SCORE_TOLERANCE, displayed, scored_row
-    from xai_eval.tasks.reference.maps import faithfulness_stage, localisation_stage
 
     question, name = request.question, request.name
     subject = question.look(image)
@@ -160,8 +162,6 @@ def _explain_one(request: _Request, image: LabelledImage) -> Result:
             **subject.stages,
             Stage(StageKind.RAW_MAP, name): fingerprint_array(raw),
             Stage(StageKind.FINAL_MAP, name): fingerprint_array(heatmap.array),
-            **localisation_stage(),
-            **faithfulness_stage(),
         },
         provenance=question.provenance(image, request.libraries),
     )

@@ -9,7 +9,7 @@ from xai_eval.errors import UsageError
 from xai_eval.result.fields import Field, Label
 
 if TYPE_CHECKING:
-    from xai_eval.inputs.images.labelled import ImageSet, LabelledImage
+    from xai_eval.inputs.images.labelled import ImageSet, Intended, LabelledImage
     from xai_eval.inputs.models.classifier import Classifier
 
 PREDICTED, INTENDED = "predicted", "intended"
@@ -95,9 +95,21 @@ def resolve_target(classifier: Classifier, image: LabelledImage, predicted: int,
     return Target(intended, Label(names[predicted], predicted), Label(names[explained], explained))
 
 
-def _intended(classifier: Classifier, image: LabelledImage) -> Label:
-    from xai_eval.inputs.models.classifier import intended_index
+def intended_index(intended: Intended | None, classifier: Classifier) -> int | None:
+    """Return the class of `classifier` that an image is meant to show, or None where it has no such class.
 
+    WordNet ids decide where both sides have them; otherwise a name that belongs to exactly one class does.
+    """
+    if intended is None:
+        return None
+    if intended.wnid is not None and classifier.class_ids is not None:
+        found = [index for index, each in enumerate(classifier.class_ids) if each == intended.wnid]
+    else:
+        found = classifier.indices_named(intended.name)
+    return found[0] if len(found) == 1 else None
+
+
+def _intended(classifier: Classifier, image: LabelledImage) -> Label:
     if image.intended is None:
         return Label(None)
     index = intended_index(image.intended, classifier)

@@ -36,7 +36,6 @@ from xai_eval.tasks.image.question import Question
 from xai_eval.tasks.image.subject import PROBABILITY_TOLERANCE, Subject, cam_maps
 from xai_eval.tasks.lime.chosen_setting import ChosenSetting
 from xai_eval.tasks.lime.runs import LimeRun, run_lime
-from xai_eval.tasks.reference.maps import localisation_stage, superpixel_stage
 
 if TYPE_CHECKING:
     from xai_eval.explainers.lime.lime import LimeSettings
@@ -111,7 +110,7 @@ def _evaluate(request: LimeRequest, image: LabelledImage) -> Result:
     return Result(
         case=question.case("lime", image, params),
         fields=fields,
-        stages={**subject.stages, **run.stages, **superpixel_stage(), **final, **localisation_stage()},
+        stages={**subject.stages, **run.stages, **final},
         provenance=question.provenance(image, LIBRARIES),
     )
 

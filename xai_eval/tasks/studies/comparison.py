@@ -16,8 +16,8 @@ from xai_eval.metrics.bootstrap import mean_interval
 from xai_eval.metrics.comparison import (
     EQUAL_AREA,
     CamExplanation,
-    Comparison,
     LimeWeights,
+    MapAgreement,
     MaskPolicy,
     area_sweep,
     compare,
@@ -35,7 +35,6 @@ from xai_eval.tasks.image.subject import Subject, cam_maps
 from xai_eval.tasks.image.whole_set import set_case, set_provenance, set_stages
 from xai_eval.tasks.lime.results import LIBRARIES
 from xai_eval.tasks.lime.runs import LimeRun, run_lime
-from xai_eval.tasks.reference.maps import comparison_stage, localisation_stage
 
 if TYPE_CHECKING:
     from xai_eval.explainers.lime.lime import LimeSettings
@@ -64,7 +63,7 @@ class _Compared:
     lime: LimeWeights
     run: LimeRun
     cam_seconds: float
-    found: Comparison
+    found: MapAgreement
 
     @property
     def concepts(self) -> dict[str, NDArray[np.bool_]]:
@@ -184,8 +183,6 @@ def _result(request: ComparisonRequest, each: _Compared) -> Result:
         **each.run.stages,
         Stage(StageKind.FINAL_MAP, "gradcam"): fingerprint_array(each.cam.saliency),
         Stage(StageKind.FINAL_MAP, "lime"): fingerprint_array(each.lime.saliency),
-        **localisation_stage(),
-        **comparison_stage(),
     }
     case = question.case("comparison", subject.image, request.params)
     return Result(case, fields, stages, question.provenance(subject.image, LIBRARIES))

@@ -25,7 +25,6 @@ from xai_eval.tasks.image.subject import Subject, cam_maps
 from xai_eval.tasks.image.whole_set import set_case, set_provenance, set_stages
 from xai_eval.tasks.lime.results import LIBRARIES
 from xai_eval.tasks.lime.runs import lime_stages
-from xai_eval.tasks.reference.maps import faithfulness_stage, localisation_stage, paired_stage
 
 if TYPE_CHECKING:
     from xai_eval.explainers.hybrid import Parents
@@ -82,7 +81,7 @@ def combine_all(request: HybridRequest) -> Iterator[Result]:
     yield Result(
         case=set_case("hybrid", question, request.params),
         fields=_whole_set_fields(pd.concat(rows, ignore_index=True)),
-        stages={**set_stages(question.images, stages), **paired_stage()},
+        stages=set_stages(question.images, stages),
         provenance=set_provenance(question, LIBRARIES),
     )
 
@@ -107,8 +106,6 @@ def _combine_one(request: HybridRequest, image: LabelledImage) -> Result:
             Stage(StageKind.SAMPLES): fingerprint_array(parents.neighbourhood.samples.astype(np.uint8)),
             **lime_stages([parents.neighbourhood], [parents.label], parents.weights),
             **{Stage(StageKind.FINAL_MAP, name): fingerprint_array(each.array) for name, each in heatmaps.items()},
-            **localisation_stage(),
-            **faithfulness_stage(),
         },
         provenance=question.provenance(image, LIBRARIES),
     )

@@ -24,7 +24,6 @@ from xai_eval.tasks.image.subject import cam_maps
 from xai_eval.tasks.image.whole_set import set_case, set_provenance, set_stages
 from xai_eval.tasks.lime.results import LIBRARIES
 from xai_eval.tasks.lime.runs import surrogate_stage
-from xai_eval.tasks.reference.maps import faithfulness_stage, localisation_stage, search_stage, superpixel_stage
 from xai_eval.tasks.studies.search_scores import ScoredSettings, cheapest_first, score_settings
 
 if TYPE_CHECKING:
@@ -115,10 +114,6 @@ def _search_one(request: SearchRequest, image: LabelledImage) -> tuple[Result, S
         **surrogate_stage(fits),
         Stage(StageKind.FINAL_MAP, "gradcam"): fingerprint_array(cam),
         # In front of the map, which is that of the setting that wins by them.
-        **superpixel_stage(),
-        **localisation_stage(),
-        **faithfulness_stage(),
-        **search_stage(),
         Stage(StageKind.FINAL_MAP, "lime"): fingerprint_array(best_map),
     }
     case = question.case("lime_search", image, request.params)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xai_eval.metrics.label_quality import Activation, Presence, auprc, correlation, f1, iou
+from xai_eval.metrics.label_quality import Activation, Presence, auprc, correlation, f1, jaccard
 
 # A fall counts from this share of the measure's range on, and a test is passed if it comes in so many of the trials.
 LEAST_FALL = 0.001
@@ -76,7 +76,7 @@ MEASURES: Mapping[str, tuple[Measure, float | None]] = {
     "correlation": (lambda unit, presence: correlation(unit.activation, presence), 2.0),
     "auprc": (lambda unit, presence: auprc(unit.active, presence), 1.0),
     "f1": (lambda unit, presence: f1(unit.active, presence), 1.0),
-    "iou": (lambda unit, presence: iou(unit.active, presence), 1.0),
+    "iou": (lambda unit, presence: jaccard(unit.active, presence), 1.0),
     "auc": (_auc, 1.0),
     "mad": (_mean_difference, None),
     "wpmi": (_wpmi, None),

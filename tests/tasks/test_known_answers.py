@@ -1,0 +1,282 @@
+"""No metric that misses a known answer measures anything: each of them is broken in turn."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import inspect
+import pkgutil
+import runpy
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.stats
+import skimage.measure
+
+import xai_eval.explainers.hybrid  # noqa: F401 (imports metrics as late as a task runs)
+from xai_eval import evaluate, metrics
+from xai_eval.cli.main import main
+from xai_eval.errors import InputUnavailable, MetricMisbehaves, UsageError
+from xai_eval.inputs.downloads import fixtures_folder
+from xai_eval.metrics import faithfulness, focus
+from xai_eval.metrics.geometry import Place
+from xai_eval.metrics.labels import agreement
+from xai_eval.metrics.localisation import hottest
+from xai_eval.tasks import all_tasks, find_task
+from xai_eval.tasks.reference import check
+from xai_eval.tasks.reference.check import answers, check_metrics
+from xai_eval.tasks.reference.questions import QUESTIONS
+
+MODULES = tuple(QUESTIONS)
+METRICS = [(module, metric) for module, every in QUESTIONS.items() for metric in every]
+
+
+@pytest.fixture(autouse=True)
+def asked_anew():
+    """What other tests asked is forgotten, and so is what these did."""
+    check_metrics.cache_clear()
+    yield
+    check_metrics.cache_clear()
+
+
+def function(module: str, metric: str) -> Callable[..., Any]:
+    return getattr(importlib.import_module(f"xai_eval.{module}"), metric)
+
+
+def break_everywhere(monkeypatch, right: Callable[..., Any], broken: Callable[..., Any]) -> None:
+    """Replace a function wherever a module has imported it, as if its own code had changed."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith("xai_eval"):
+            for attribute in [attribute for attribute, value in vars(module).items() if value is right]:
+                monkeypatch.setattr(module, attribute, broken)
+
+
+def refusal() -> MetricMisbehaves:
+    with pytest.raises(MetricMisbehaves) as caught:
+        check_metrics(MODULES)
+    return caught.value
+
+
+def test_every_metric_gives_its_known_answers():
+    check_metrics(MODULES)
+
+
+def test_the_known_answers_are_those_of_the_references():
+    stored = check._known_answers()
+    found = runpy.run_path(str(fixtures_folder() / "known_answers.py"))["known_answers"]()
+    assert list(found) == list(stored) == [f"{module}.{metric}" for module, metric in METRICS]
+    for name, questions in found.items():
+        misses = [check._miss(*pair) for pair in zip(stored[name], questions, strict=True)]
+        assert not any(misses), (name, misses)
+
+
+def test_every_public_function_of_the_metrics_is_asked():
+    for module in pkgutil.iter_modules(metrics.__path__):
+        home = importlib.import_module(f"xai_eval.metrics.{module.name}")
+        own = {n for n, f in inspect.getmembers(home, inspect.isfunction) if f.__module__ == home.__name__}
+        assert {name for name in own if not name.startswith("_")} == set(QUESTIONS[f"metrics.{module.name}"])
+
+
+def wrong(answer: check.Answer) -> check.Answer:
+    """Off by five millionths, or another text."""
+    if answer is None:
+        return 0.0
+    return f"{answer} " if isinstance(answer, str) else answer + 5e-6 * max(1.0, abs(answer))
+
+
+@pytest.mark.parametrize(("module", "metric"), METRICS)
+def test_a_metric_that_misses_by_a_little_is_refused_by_its_name(module, metric, monkeypatch):
+    right = function(module, metric)
+    home = importlib.import_module(f"xai_eval.{module}")
+    monkeypatch.setattr(home, metric, lambda *args: [wrong(each) for each in answers(right(*args))])
+    found = refusal()
+    assert found.metric == metric and found.exit_code == 3
+    assert f"the metric {metric} (xai_eval.{module}) misses its known answer" in str(found)
+
+
+@pytest.mark.parametrize(("module", "metric"), METRICS)
+def test_a_metric_that_raises_is_refused_by_its_name(module, metric, monkeypatch):
+    def raises(*_):
+        raise TypeError("got an unexpected keyword argument")
+
+    monkeypatch.setattr(importlib.import_module(f"xai_eval.{module}"), metric, raises)
+    found = refusal()
+    assert found.metric == metric and "TypeError: got an unexpected keyword argument" in str(found)
+
+
+Breaks = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def then(change: Callable[[Any], Any]) -> Breaks:
+    """The right function, and `change` of what it finds."""
+    return lambda right: lambda *args, **named: change(right(*args, **named))
+
+
+def given(change: Callable[[Any], Any]) -> Breaks:
+    """The right function of something else."""
+    return lambda right: lambda first, *rest: right(change(first), *rest)
+
+
+def changed(**values: Any) -> Breaks:
+    return then(lambda found: dataclasses.replace(found, **values))
+
+
+def first_of_the_hottest(saliency, mask, margin=(0, 0)):
+    row, column = np.unravel_index(np.argmax(saliency), saliency.shape)
+    top, left = max(0, row - margin[0]), max(0, column - margin[1])
+    return bool(mask[top : row + margin[0] + 1, left : column + margin[1] + 1].any())
+
+
+backwards = then(lambda found: found[::-1])
+mirrored = then(lambda mask: mask[:, ::-1])
+
+# Module, metric, and what the right function becomes everywhere: faults that a test on a few maps might not notice.
+BROKEN: Mapping[str, tuple[str, str, Breaks]] = {
+    "half a cell is a whole one": ("metrics.localisation", "half_cell", given(lambda layer: np.divide(layer, 2))),
+    "half a cell of the other axis": ("metrics.localisation", "half_cell", backwards),
+    "the first of the hottest": ("metrics.localisation", "pointing_hit", lambda right: first_of_the_hottest),
+    "no margin": ("metrics.localisation", "pointing_hit", lambda right: lambda *args: right(*args[:2])),
+    "every map hits": ("metrics.localisation", "pointing_hit", then(lambda hit: True)),
+    "no map hits": ("metrics.localisation", "pointing_hit", then(lambda hit: False)),
+    "sweep": ("metrics.localisation", "iou_sweep", backwards),
+    "hottest": ("metrics.localisation", "hottest", mirrored),
+    "columns change places": (
+        "tasks.image.map_rows", "map_row", then(lambda row: {**row, "energy_inside": row["iou_equal_area"]})
+    ),
+    "stability": ("metrics.stability", "stability", changed(overlaps=(0.5,))),
+    "best superpixels": ("metrics.superpixels", "best_superpixels", backwards),
+    "mask of an area": ("metrics.superpixels", "mask_of_area", mirrored),
+    "tolerance over seeds": ("metrics.seeds", "seed_tolerance", changed(errors=9.0)),
+    "down and across": (
+        "metrics.geometry", "centre_of_mass", then(lambda place: place and Place(place.across, place.down))
+    ),
+    "shares of concepts": ("metrics.focus", "concept_shares", then(lambda shares: {"object": 0.3})),
+    "interval": ("metrics.bootstrap", "mean_interval", changed(low=0.0)),
+    "p-value": ("metrics.paired", "paired_test", changed(p=0.5)),
+    "wins": ("metrics.paired", "paired_test", changed(wins=0)),
+    "settings without a value": ("metrics.search", "mean_ranks", given(lambda values: np.nan_to_num(values, nan=9.0))),
+    "winners": ("metrics.search", "winners", then(lambda places: places[:-1])),
+    "least score": ("metrics.unit_labels", "interpretable", then(lambda units: units[units["score"] > 0.04])),
+    "order of concepts": ("metrics.unit_labels", "top_concepts", then(lambda table: table[::-1])),
+    "scenes are not left out": ("metrics.unit_labels", "unique_concepts", then(lambda names: (*names, "sky"))),
+    "discoveries are not controlled": ("metrics.false_discovery", "discovery_rates", lambda right: np.asarray),
+}  # fmt: skip
+
+# Parts that metrics are made of, ours or a library's: metric that is named, module, attribute, and the break.
+PARTS: Mapping[str, tuple[str, Any, str, Breaks]] = {
+    "words of a focus": ("focus", focus, "_place", given(lambda mask: mask[::-1])),
+    "words of an insight": ("insight", focus, "_agreement", given(lambda overlap: overlap - 0.02)),
+    "neighbours across corners": (
+        "blobs", skimage.measure, "label", lambda right: lambda mask, connectivity: right(mask, connectivity=1)
+    ),
+    "mean colour": ("faithfulness", faithfulness, "_mean_colour", then(lambda plain: plain - (plain > 200))),
+    "curves": ("faithfulness", faithfulness, "_blurred", lambda right: lambda pixels: pixels.copy()),
+    "differences of 0": (
+        "paired_test", scipy.stats, "wilcoxon", lambda right: lambda values: right(values, zero_method="pratt")
+    ),
+    "ranks of ties": (
+        "mean_ranks", scipy.stats, "rankdata", lambda right: lambda values, axis: right(values, axis=axis, method="min")
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_a_broken_metric_is_refused_by_its_name(fault, monkeypatch):
+    module, metric, breaks = BROKEN[fault]
+    right = function(module, metric)
+    break_everywhere(monkeypatch, right, breaks(right))
+    assert refusal().metric == metric
+
+
+@pytest.mark.parametrize("fault", PARTS)
+def test_a_metric_made_of_a_broken_part_is_refused(fault, monkeypatch):
+    metric, module, name, breaks = PARTS[fault]
+    monkeypatch.setattr(module, name, breaks(getattr(module, name)))
+    assert refusal().metric == metric
+
+
+def test_a_refusal_tells_what_was_expected_what_came_and_what_to_do(monkeypatch):
+    monkeypatch.setattr(importlib.import_module("xai_eval.metrics.localisation"), "half_cell", lambda *_: (7, 9))
+    found = str(refusal())
+    assert "expected 8.0, got 9.0" in found and "fixtures/known_answers.py" in found
+
+
+def test_each_process_asks_once_and_again_after_a_refusal(monkeypatch):
+    asked = []
+    monkeypatch.setattr(check, "_check_metric", lambda *arguments: asked.append(arguments[:2]))
+    for _ in range(3):
+        check_metrics(("metrics.overlap",))
+    assert asked == [("metrics.overlap", metric) for metric in QUESTIONS["metrics.overlap"]]
+
+
+def test_an_unknown_module_is_an_error_with_the_nearest_name():
+    with pytest.raises(UsageError, match=r"'metrics.overlaps'. Did you mean metrics.overlap"):
+        check_metrics(("metrics.overlaps",))
+
+
+def test_changed_answers_are_refused(monkeypatch):
+    monkeypatch.setattr(check, "_known_answers", check._known_answers.__wrapped__)
+    monkeypatch.setattr("xai_eval.inputs.downloads.file_sha256", lambda path: "0" * 64)
+    with pytest.raises(InputUnavailable, match=r"known_answers\.json"):
+        check_metrics(("metrics.overlap",))
+
+
+SMALL: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "cams": ("scenes:1", {"methods": ["gradcam"]}),
+    "lime": ("scenes:1", {"num_samples": 20, "seeds": 2, "segmentation": "slic"}),
+    "comparison": ("scenes:2", {"num_samples": 20, "segmentation": "slic"}),
+    "hybrid": ("scenes:1", {"num_samples": 20}),
+    "lime_search": (
+        "scenes:1",
+        {
+            "grid": {
+                "segmentation": ["slic"],
+                "num_samples": [20, 30],
+                "num_features": [15_000],
+                "top_labels": [3],
+                "batch_size": [10],
+            }
+        },
+    ),
+    "dissection": ("scenes:12", {"layers": ["layer4"], "shuffles": 1, "top_k": 4, "batch_size": 8}),
+}
+
+
+def test_every_task_is_in_the_table_of_small_runs():
+    assert set(SMALL) == set(all_tasks())
+
+
+@pytest.mark.parametrize("task", SMALL)
+def test_a_task_names_the_modules_of_all_metrics_that_it_calls(task, monkeypatch):
+    called = set()
+
+    def noting(module: str, right: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *args, **named: called.add(module) or right(*args, **named)
+
+    check_metrics(find_task(task).metrics)
+    for module, metric in METRICS:
+        break_everywhere(monkeypatch, function(module, metric), noting(module, function(module, metric)))
+    images, parameters = SMALL[task]
+    evaluate(task, images=images, device="cpu", **parameters)
+    assert called and called <= set(find_task(task).metrics)
+
+
+def test_nothing_is_measured_with_a_broken_metric(monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    break_everywhere(monkeypatch, hottest, lambda saliency, area: ~hottest(saliency, area))
+    with pytest.raises(MetricMisbehaves, match="the metric hottest"):
+        evaluate("cams", images="scenes:1", device="cpu")
+    assert main(["run", "cams", "--images", "scenes:1"]) == 3
+    assert "the metric hottest (xai_eval.metrics.localisation) misses its known answer" in capsys.readouterr().err
+    assert not list(tmp_path.rglob("result.json"))
+
+
+def test_a_task_that_does_not_use_it_runs_with_a_broken_metric(monkeypatch):
+    (result,) = evaluate("cams", images="scenes:1", device="cpu", methods=["gradcam"])
+    break_everywhere(monkeypatch, agreement, lambda *_: None)
+    check_metrics.cache_clear()
+    (again,) = evaluate("cams", images="scenes:1", device="cpu", methods=["gradcam"])
+    assert again.case.key == result.case.key

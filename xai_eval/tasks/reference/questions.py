@@ -1,0 +1,209 @@
+"""What each metric is asked: arguments that never change, by the module of the metric and by its name.
+
+Within a module, and from module to module, those that others are made of come first, so that the first one that
+misses its answer is the one that broke.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from xai_eval.metrics.comparison import POLICIES, CamExplanation, LimeWeights, MaskPolicy
+from xai_eval.metrics.search import Objective
+from xai_eval.result.fields import Heatmap, HeatmapTolerance
+from xai_eval.tasks.reference.inputs import (
+    LABELS,
+    LAYER,
+    OTHER_LABELS,
+    SCORES,
+    SHAPE,
+    STEPS,
+    TIED,
+    brightness_of_object,
+    drawn,
+    known_activation,
+    known_maps,
+    known_masks,
+    known_object,
+    known_pixels,
+    known_presence,
+    known_segments,
+    known_units,
+    known_weights,
+)
+
+# Positional arguments, one tuple per question.
+Questions = Iterable[tuple[Any, ...]]
+
+_MARGIN = (7, 8)  # half a cell of `LAYER`
+_NAN = float("nan")
+_OBJECTIVES = (Objective("more", 1), Objective("less", -1))
+
+
+def _of_maps(*others: Callable[[], Any]) -> Callable[[], Questions]:
+    """Ask about every map, together with what the others give."""
+    return lambda: [(saliency, *(other() for other in others)) for saliency in known_maps()]
+
+
+def _pointing() -> Questions:
+    return [(saliency, known_object(), margin) for saliency in known_maps() for margin in ((0, 0), _MARGIN)]
+
+
+def _map_rows() -> Questions:
+    tolerance = HeatmapTolerance(largest=1.0)
+    return [("known", Heatmap(saliency, tolerance), known_object(), _MARGIN) for saliency in known_maps()]
+
+
+def _pairs_of_masks() -> Questions:
+    return [*((mask, known_object()) for mask in known_masks()), (known_masks()[-1], known_masks()[-1])]
+
+
+def _pairs_of_maps() -> Questions:
+    return [(saliency, known_maps()[0]) for saliency in (*known_maps(), np.zeros(SHAPE))]
+
+
+def _seeds_and_shares(shares: Iterable[Any]) -> Questions:
+    return [(weights, known_segments(), share) for weights, share in product(known_weights()[:2], shares)]
+
+
+def _explanations() -> list[tuple[CamExplanation, LimeWeights]]:
+    lime = LimeWeights(0, known_weights()[0], known_segments())
+    return [(CamExplanation(0, saliency), lime) for saliency in known_maps()]
+
+
+def _compared() -> Questions:
+    return [(*pair, MaskPolicy(name)) for pair in _explanations() for name in POLICIES]
+
+
+def _focus() -> Questions:
+    return [(mask, concepts) for mask in known_masks() for concepts in ({"object": known_object()}, {})]
+
+
+def _insights() -> Questions:
+    """On both sides of every threshold, and near to it."""
+    ious = ((0.5, 0.41), (0.5, 0.39), (0.39, 0.5))
+    of_one = [(overlap, 0.9, None, None) for overlap in (_NAN, 0.19, 0.21, 0.49, 0.51)]
+    return [*of_one, *((0.3, r2, pair, "in doubt") for r2, pair in product((0.49, 0.51), ious))]
+
+
+def _paired() -> Questions:
+    every = known_weights()
+    half_equal = np.where(np.arange(every.shape[1]) % 2, every[0], every[1])
+    pairs = (every[0], every[1]), (every[1], every[4]), (every[2], every[2]), (every[0], half_equal)
+    return [(first.tolist(), second.tolist()) for first, second in pairs]
+
+
+def _faithfulness() -> Questions:
+    return [(saliency, known_pixels(), brightness_of_object, 0, STEPS) for saliency in known_maps()]
+
+
+def _ranked() -> Questions:
+    return list(product((known_weights(), TIED), _OBJECTIVES))
+
+
+def _settings() -> Questions:
+    return list(product((*known_weights(), *TIED), _OBJECTIVES))
+
+
+def _trusted() -> Questions:
+    return [
+        (row, rows[0], objective) for rows, objective in product((known_weights(), TIED), _OBJECTIVES) for row in rows
+    ]
+
+
+def _active() -> Questions:
+    return [(known_activation() >= threshold, known_presence()) for threshold in (0.5, 0.9)]
+
+
+def _judged() -> Questions:
+    return [(known_activation(), known_presence(), threshold) for threshold in (None, 0.5)]
+
+
+def _units() -> Questions:
+    return [(known_units(),)]
+
+
+def _p_values() -> Questions:
+    return [(SCORES, drawn((5, len(SCORES))) * 0.3)]
+
+
+QUESTIONS: Mapping[str, Mapping[str, Callable[[], Questions]]] = {
+    "result.map_similarity": {"iou": _pairs_of_masks},
+    "metrics.localisation": {
+        "half_cell": lambda: [(LAYER, SHAPE), ((7, 7), (224, 224))],
+        "hottest": _of_maps(lambda: 100),
+        "pointing_hit": _pointing,
+        "energy_inside": _of_maps(known_object),
+        "iou_at_equal_area": _of_maps(known_object),
+        "iou_sweep": _of_maps(known_object),
+    },
+    "tasks.image.map_rows": {"map_row": _map_rows},
+    "metrics.geometry": {
+        "centre_of_mass": lambda: [*_of_maps()(), (known_object(),)],
+        "centre_distance": _pairs_of_maps,
+        "blobs": lambda: [(mask,) for mask in known_masks()],
+    },
+    "metrics.overlap": {
+        "dice": _pairs_of_masks,
+        "chance_iou": lambda: [(100, 150, 1280), (700, 1000, 1280), (0, 0, 1280), (0, 5, 1280)],
+        "iou_beyond_chance": _pairs_of_masks,
+    },
+    "metrics.superpixels": {
+        "positive_map": lambda: [(weights, np.arange(16).reshape(4, 4)) for weights in known_weights()],
+        "best_superpixels": lambda: [(weights, 5) for weights in known_weights()],
+        "mask_of": lambda: [(np.array([2, 7, 8]), known_segments())],
+        "mask_of_area": lambda: _seeds_and_shares((0.1, 0.2, 0.5)),
+        "superpixel_means": _of_maps(known_segments),
+    },
+    "metrics.stability": {"stability": lambda: [(known_weights(), known_segments())]},
+    "metrics.seeds": {
+        "seed_tolerance": lambda: [(0.02, 5, 3, 16), (0.02, 2, 1, 40)],
+        "least_overlap": lambda: [(known_weights().mean(axis=0), 0.1, 5, known_segments(), 5)],
+    },
+    "metrics.bootstrap": {"mean_interval": lambda: [(known_weights()[0].tolist(),), ([0.5],), ([],)]},
+    "metrics.comparison": {
+        "superpixel_correlation": _explanations,
+        "masks": _compared,
+        "compare": _compared,
+        "area_sweep": lambda: [(*pair, np.array([0.1, 0.3])) for pair in _explanations()],
+    },
+    "metrics.focus": {
+        "concept_shares": lambda: [(mask, {"object": known_object()}) for mask in known_masks()],
+        "focus": _focus,
+        "insight": _insights,
+    },
+    "metrics.paired": {"paired_test": _paired},
+    "metrics.faithfulness": {
+        "area_under": lambda: [(row,) for row in known_weights()],
+        "faithfulness": _faithfulness,
+    },
+    "metrics.search": {"winners": _settings, "mean_ranks": _ranked, "trust": _trusted},
+    "metrics.false_discovery": {
+        "pooled_p_values": _p_values,
+        "discovery_rates": lambda: [(np.array([0.01, 0.04, _NAN, 0.03, 0.5, 0.02]),)],
+    },
+    "metrics.label_quality": {
+        "correlation": lambda: [(known_activation(), known_presence())],
+        "auprc": _active,
+        "f1": _active,
+        "jaccard": _active,
+        "best_threshold": lambda: [(known_activation(), known_presence())],
+        "judge_label": _judged,
+    },
+    "metrics.labels": {
+        "agreement": lambda: [(LABELS, OTHER_LABELS)],
+        "distribution_difference": lambda: [(LABELS[:6], OTHER_LABELS[4:], 3)],
+    },
+    "metrics.unit_labels": {
+        "interpretable": _units,
+        "layer_summary": _units,
+        "concept_counts": _units,
+        "category_counts": _units,
+        "top_concepts": lambda: [(known_units(), 3)],
+        "unique_concepts": lambda: [(known_units(),), (known_units(), ("sky",))],
+    },
+}
