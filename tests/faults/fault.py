@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import pytest
 import torch
@@ -23,7 +23,7 @@ LIME_TASKS = ("lime", "comparison", "hybrid", "lime_search")
 ALL_TASKS = (*IMAGE_TASKS, "dissection")
 # The error of this package that a run ends with counts as noticed; it names no stage.
 ERROR: Final = "error"
-Expected = Stage | StageKind | Literal["error"]
+Expected = Stage | StageKind | str
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class Fault:
         kind: decode, resize, crop, colour order, normalisation, dtype, layer, target, library, lime, dissection, model
             state, weights, or metric.
         tasks: that it can touch.
-        stage: at which it must be placed, or of which kind that must be; `ERROR` where the run must refuse, and `metric`
-            with a name where it must refuse that metric.
+        stage: at which it must be placed, or of which kind that must be; `ERROR` where the run must refuse, and
+            `metric` with a name where it must refuse that metric.
         inject: puts it into place for a classifier, and yields the classifier to evaluate.
         source: number of the incident it repeats, if it is one.
     """

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from xai_eval import Result, evaluate, load_model
-from xai_eval.errors import XaiEvalError
+from xai_eval.errors import MetricMisbehaves, XaiEvalError
 from xai_eval.gate.judge import judge_all
 from xai_eval.gate.verdict import Verdict
 from xai_eval.result.stage import Stage, StageKind

@@ -14,6 +14,8 @@ from xai_eval.gate.unwatched import Unwatched, counted, watched
 from xai_eval.gate.verdict import State
 from xai_eval.result.fields import Curve, Document, Field, Score, Table, UnitLabels
 from xai_eval.result.fingerprint import fingerprint_text
+from xai_eval.result.stage import OwnKind, Stage
+from xai_eval.result.stage import StageKind as K
 from xai_eval.store.noise import Noise
 
 X = np.array([0.0, 1.0])
@@ -73,14 +75,14 @@ def test_a_whole_field_of_any_kind_is_unwatched_if_a_golden_keeps_it(kind):
     assert verdict.unwatched == ((Unwatched("field", "it"),) if field.condensed() is not None else ())
 
 
-@pytest.mark.parametrize("stage", ["view", "logits", "target", "image bytes", "anything else"])
-def test_a_stage_is_unwatched_and_its_loss_a_drift(stage):
-    golden = make_result()
+@pytest.mark.parametrize("kind", [K.VIEW, K.LOGITS, K.TARGET, K.IMAGE_BYTES, OwnKind("anything else")])
+def test_a_stage_is_unwatched_and_its_loss_a_drift(kind):
+    golden, stage = make_result(), Stage(kind)
     stages = {name: each for name, each in golden.stages.items() if name != stage}
     without = dataclasses.replace(golden, stages=stages)
     with_it = dataclasses.replace(golden, stages={**stages, stage: fingerprint_text("x")})
     assert judge(with_it, without).state is State.OK
-    assert judge(with_it, without).unwatched == (Unwatched("stage", stage),)
+    assert judge(with_it, without).unwatched == (Unwatched("stage", str(stage)),)
     assert judge(without, with_it).state is State.DRIFT
 
 

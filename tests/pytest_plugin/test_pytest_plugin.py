@@ -69,9 +69,11 @@ def test_what_a_golden_lacks_passes_is_told_and_accepted(repo):
     repo.runpytest()
     accept(repo)
     text = (repo.path / "test_suite.py").read_text()
-    more = 'make_result(name, stages={"view": blob(9, 9)}, fields={"new": Label("a")}, saliency=spot)'
+    more = 'make_result(name, stages={Stage(StageKind.VIEW): blob(9, 9)}, fields={"new": Label("a")}, saliency=spot)'
     text = text.replace("make_result(name, saliency=spot)", more)
-    repo.makepyfile(test_suite=f"{text}\nfrom xai_eval.result.fields import Label\n")
+    repo.makepyfile(
+        test_suite=f"{text}\nfrom xai_eval import Stage, StageKind\nfrom xai_eval.result.fields import Label\n"
+    )
     result = repo.runpytest("--junitxml=junit.xml")
     result.assert_outcomes(passed=10)
     told = "unwatched  10 goldens lack what the run obtained, so nothing watches it: field new (10), stage view (10). *"
