@@ -86,7 +86,7 @@ def test_filters_filter(page, choose, left):
     assert names(page) == left
     assert page.locator("#filter output").inner_text() == f"{len(left)} of 9 cases"
     # The lists above and the headings of sections follow.
-    listed = page.locator(".verdicts li:not([hidden])").count()
+    listed = page.locator("ul:is(.verdicts, .new) li:not([hidden])").count()
     assert listed == len(left - {"same"})
     assert page.locator("#task--cams").is_visible() == bool(left)
     page.get_by_role("button", name="Show all").click()
@@ -157,7 +157,8 @@ def apart(first, second):
 
 def test_the_slider_wipes_from_one_image_to_the_other(page, wipe, run):
     # A whole number of pixels on the screen for each of the image's, so that all copies are drawn alike.
-    page.add_style_tag(content=".row.three { grid-template-columns: repeat(4, 256px) !important }")
+    columns = ".row.three { grid-template-columns: repeat(4, 256px) !important }"
+    page.add_style_tag(content=f"{columns} .half {{ visibility: hidden }}")  # names would be seen as differences
     figures = page.locator(f"#{anchor(run, 'moved.JPEG')} section.drift figure:not(.wipe) img")
     expected, obtained = seen(figures.nth(0)), seen(figures.nth(1))
     assert apart(expected, obtained) > 5
@@ -190,6 +191,22 @@ def test_the_slider_is_moved_by_arrows_and_by_dragging_over_the_image(page, wipe
     page.mouse.up()
     page.mouse.move(box["x"], box["y"] + 40)
     assert slider.input_value() == "75"
+
+
+@pytest.mark.parametrize("key, seen_names", [("Home", ["obtained"]), ("End", ["expected"])])
+def test_at_either_end_of_the_slider_only_the_name_of_what_is_shown_is_seen(page, wipe, key, seen_names):
+    wipe.get_by_role("slider").focus()
+    page.keyboard.press(key)
+    halves = {name: wipe.locator(f".half.{name}").bounding_box()["width"] for name in ("expected", "obtained")}
+    assert [name for name, width in halves.items() if width > 0] == seen_names
+    assert wipe.locator("output").inner_text() == seen_names[0]
+
+
+def test_each_half_is_named_where_it_is_shown(wipe):
+    stack = wipe.locator(".stack").bounding_box()
+    middle = stack["x"] + stack["width"] / 2
+    left, right = (wipe.locator(f".half.{name} span").bounding_box() for name in ("expected", "obtained"))
+    assert left["x"] + left["width"] < middle < right["x"]
 
 
 def test_the_button_flips_between_expected_and_obtained(page, wipe):
@@ -341,6 +358,29 @@ def test_on_a_telephone_nothing_is_cut_off(browser, run):
     with opened(browser, run.page) as page:
         page.set_viewport_size({"width": 380, "height": 800})
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_on_a_telephone_no_value_is_printed_over_its_name(browser, run):
+    overlapping = """[...document.querySelectorAll(".under dt")].filter((name) => {
+      const range = document.createRange();
+      range.selectNodeContents(name);
+      const [a, b] = [range.getBoundingClientRect(), name.nextElementSibling.getBoundingClientRect()];
+      return a.right > b.left + 1 && a.bottom > b.top + 1 && b.bottom > a.top + 1;
+    }).length"""
+    with opened(browser, run.page) as page:
+        for width in (320, 390, 480):
+            page.set_viewport_size({"width": width, "height": 800})
+            assert page.locator(".under dt").count() > 0
+            assert page.evaluate(overlapping) == 0
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_the_contents_lead_to_their_sections(page):
+    links = page.get_by_role("navigation", name="Contents").get_by_role("link")
+    assert links.all_inner_texts() == ["What needs a decision", "New", "Target warnings", "cams", "Terms"]
+    for link in links.all():
+        link.click()
+        assert page.locator(page.evaluate("location.hash")).is_visible()
 
 
 def test_without_a_browser_the_tests_fail_in_ci_and_skip_elsewhere(monkeypatch, tmp_path):

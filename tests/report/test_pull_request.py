@@ -42,8 +42,8 @@ def test_the_worst_fifty_are_listed_and_the_rest_is_counted(tmp_path):
     summary = step_summary(verdicts, tmp_path / "index.html")
     listed = [cells(row) for row in rows(summary)]
     assert [row[1] for row in listed] == ["conclusion"] * 20 + ["numbers"] * 30
-    assert "64 cases: 1 ok, 60 drift, 3 missing" in summary
-    assert "Of 63 cases to look at, the 50 worst are listed; the rest is 13 cases: 10 drift, 3 missing." in summary
+    assert "64 cases: 1 ok, 60 drift, 3 new" in summary
+    assert "Of 63 cases to look at, the 50 worst are listed; the rest is 13 cases: 10 drift, 3 new." in summary
     assert str(tmp_path / "index.html") in summary
 
 

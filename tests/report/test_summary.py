@@ -39,7 +39,7 @@ def test_all_that_is_ok_takes_one_line():
     assert len(lines) == 3
     assert lines[0].split() == ["missing", "-", *lines[0].split()[2:]]
     assert lines[1].split() == ["ok", "11", "cases"]
-    assert lines[2] == "12 cases: 11 ok, 1 missing"
+    assert lines[2] == "12 cases: 11 ok, 1 new"
 
 
 def test_the_worst_drift_comes_with_the_command_that_explains_it(tmp_path, monkeypatch):

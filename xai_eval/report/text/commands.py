@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
+
+from xai_eval.gate.accept import MANY
 
 RESULTS, GOLDEN = Path("reports"), Path("golden")
 
@@ -11,6 +14,13 @@ RESULTS, GOLDEN = Path("reports"), Path("golden")
 def accept_command(key: str, results: Path, golden: Path) -> str:
     """Return the command that accepts the case `key` of the run in `results`, as typed in the working directory."""
     return f'xai-eval accept {key}{_folders(results, golden)} --reason "..."'
+
+
+def accept_new_command(keys: Sequence[str], results: Path, golden: Path, *, everything: bool) -> str:
+    """Return the one command that accepts the cases `keys`; `everything` if the run has no other cases to accept."""
+    bulk = " --bulk" if everything or len(keys) > MANY else ""
+    cases = "--all" if everything else " ".join(keys)
+    return f'xai-eval accept {cases}{bulk}{_folders(results, golden)} --reason "first goldens"'
 
 
 def explain_command(key: str, results: Path, golden: Path, *, asked: bool) -> str:

@@ -18,10 +18,17 @@ _ORDER = (State.ERROR, State.DRIFT, State.INCOMPARABLE, State.MISSING, State.UNU
 def worst_first(verdicts: Iterable[Verdict]) -> list[Verdict]:
     """Sort by state, then by severity, then by name; what does not fail comes after what does."""
 
-    def place(v: Verdict) -> tuple[object, ...]:
-        return not v.failed, _ORDER.index(v.state), -(v.severity or 0), v.case.input, v.case.key
+    return sorted(verdicts, key=lambda v: (badness(v), v.case.input, v.case.key))
 
-    return sorted(verdicts, key=place)
+
+def badness(verdict: Verdict) -> tuple[bool, int, int]:
+    """Return what verdicts are sorted by, the worst first."""
+    return not verdict.failed, _ORDER.index(verdict.state), -(verdict.severity or 0)
+
+
+def state_word(state: State) -> str:
+    """Return the state as people read it: a case without a golden is *new*."""
+    return "new" if state is State.MISSING else str(state)
 
 
 def count_states(verdicts: Iterable[Verdict]) -> dict[State, int]:
@@ -41,7 +48,7 @@ def counts_sentence(verdicts: Sequence[Verdict]) -> str:
     counts = count_states(verdicts)
     # What is well comes first, as in pytest's own last line.
     states = [state for state in (State.OK, *_ORDER[:-1]) if state in counts]
-    listed = ", ".join(f"{counts[state]} {state}" for state in states)
+    listed = ", ".join(f"{counts[state]} {state_word(state)}" for state in states)
     return f"{count(len(verdicts), 'case')}: {listed}{_quarantine_clause(verdicts)}" if listed else "no cases"
 
 
