@@ -45,7 +45,7 @@ def test_the_summary_is_worst_first_and_names_the_page(repo, monkeypatch):
     accept(repo)
     monkeypatch.setenv("MOVED", "image-7.jpg")
     result = repo.runpytest()
-    explain = "what carries the worst drift: xai-eval explain-drift cams/photos-image-7-*"
+    explain = "find the cause of the worst drift: xai-eval explain-drift cams/photos-image-7-*"
     lines = ["*= xai-eval =*", "*drift*image-7*", "*10 cases: 9 ok, 1 drift*", explain, "page: *index.html"]
     result.stdout.fnmatch_lines(lines)
     assert (repo.path / "reports" / "index.html").is_file()

@@ -161,7 +161,7 @@ def _print_verdicts(
 
     `failing` names the states that fail; all but ok if it is None.
     """
-    from xai_eval.report.text.summary import explain_line, summary_lines
+    from xai_eval.report.text.summary import accept_line, explain_line, summary_lines
     from xai_eval.report.text.verdicts import verdicts_document
 
     if options.json:
@@ -170,6 +170,7 @@ def _print_verdicts(
         lines = summary_lines(judged.verdicts, judged.overall)
         if isinstance(page, Path):
             lines += [
+                *accept_line(judged.verdicts, page.parent, options.golden),
                 *explain_line(judged.verdicts, judged.record.requests, page.parent, options.golden),
                 f"page: {page}",
             ]

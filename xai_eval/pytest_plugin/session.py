@@ -22,7 +22,7 @@ from xai_eval.gate.whole_run import NOTHING, Overall, Tally
 from xai_eval.report.stale import remove_report
 from xai_eval.report.text.commands import accept_command, explain_command
 from xai_eval.report.text.pull_request import publish
-from xai_eval.report.text.summary import explain_line, summary_lines
+from xai_eval.report.text.summary import accept_line, explain_line, summary_lines
 from xai_eval.report.write import write_report
 from xai_eval.result.result import Case, Result
 from xai_eval.store.goldens import Goldens
@@ -245,7 +245,9 @@ class GoldenSession:
         if self._idle:
             lines.append(f"{len(self._idle)} tests that use goldens did not come to check a result")
         if self.page:
-            lines += [*explain_line(self.verdicts, (), self.report, self.goldens.folder), f"page: {self.page}"]
+            folders = self.report, self.goldens.folder
+            lines += [*accept_line(self.verdicts, *folders), *explain_line(self.verdicts, (), *folders)]
+            lines.append(f"page: {self.page}")
         return lines
 
 

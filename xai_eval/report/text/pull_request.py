@@ -9,7 +9,7 @@ from pathlib import Path
 from textwrap import shorten
 
 from xai_eval.gate.verdict import Verdict
-from xai_eval.report.text.summary import counts_sentence, is_fine, worst_first
+from xai_eval.report.text.summary import counts_sentence, is_fine, state_word, worst_first
 from xai_eval.report.text.wording import count, markdown_cell, one_line
 
 # Where GitHub Actions wants the summary of a step, and what says that annotations are read.
@@ -63,7 +63,12 @@ def annotation(verdicts: Sequence[Verdict]) -> str:
 def _row(verdict: Verdict) -> str:
     aside = f" ({'quarantine expired' if verdict.overdue else 'quarantine'})" if verdict.quarantine else ""
     severity = verdict.severity.label if verdict.severity else "–"
-    cells = (f"{verdict.state}{aside}", severity, f"{verdict.case.key} ({verdict.case.input})", _short(verdict))
+    cells = (
+        f"{state_word(verdict.state)}{aside}",
+        severity,
+        f"{verdict.case.key} ({verdict.case.input})",
+        _short(verdict),
+    )
     return f"| {' | '.join(map(markdown_cell, cells))} |"
 
 

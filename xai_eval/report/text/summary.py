@@ -8,11 +8,13 @@ from pathlib import Path
 
 from xai_eval.gate.verdict import State, Verdict
 from xai_eval.gate.whole_run import NOTHING, Overall
-from xai_eval.report.text.commands import explain_command
+from xai_eval.report.text.commands import accept_new_command, explain_command
 from xai_eval.report.text.wording import count, one_line
 from xai_eval.result.fields import Severity
 
 _ORDER = (State.ERROR, State.DRIFT, State.INCOMPARABLE, State.MISSING, State.UNUSED, State.OK)
+_NEW_WORD = "new"
+_NEW = 3  # new cases that get a line each; a first run has nothing else
 
 
 def worst_first(verdicts: Iterable[Verdict]) -> list[Verdict]:
@@ -28,7 +30,7 @@ def badness(verdict: Verdict) -> tuple[bool, int, int]:
 
 def state_word(state: State) -> str:
     """Return the state as people read it: a case without a golden is *new*."""
-    return "new" if state is State.MISSING else str(state)
+    return _NEW_WORD if state is State.MISSING else str(state)
 
 
 def count_states(verdicts: Iterable[Verdict]) -> dict[State, int]:
@@ -64,24 +66,46 @@ def _quarantine_clause(verdicts: Sequence[Verdict]) -> str:
 
 
 def summary_lines(verdicts: Sequence[Verdict], overall: Overall = NOTHING) -> list[str]:
-    """One line for every case that fails or is in quarantine, worst first, one for the rest, the run as a whole, the
-    counts.
+    """One line for every case that fails or is in quarantine, worst first; one for many new cases, one for those that
+    are ok; then the run as a whole, and the counts.
     """
     told = [verdict for verdict in worst_first(verdicts) if not is_fine(verdict)]
     fine = len(verdicts) - len(told)
-    states = max((len(verdict.state) for verdict in told), default=0)
+    new = len(new_cases(verdicts))
+    told = [verdict for verdict in told if new <= _NEW or not _is_new(verdict)]
+    states = max((len(state_word(verdict.state)) for verdict in told), default=0)
     labels = [verdict.severity.label if verdict.severity else "-" for verdict in told]
     severities = max(map(len, labels), default=0)
     lines = [
-        f"{verdict.state:<{states}}  {label:<{severities}}  {verdict.case.key}  {one_line(verdict.sentence)}"
-        for verdict, label in zip(told, labels, strict=True)
+        f"{state_word(v.state):<{states}}  {label:<{severities}}  {v.case.key}  {one_line(v.sentence)}"
+        for v, label in zip(told, labels, strict=True)
     ]
     return [
         *lines,
+        *([f"{_NEW_WORD:<{states}}  {count(new, 'case')} without a golden"] if new > _NEW else []),
         *([f"{State.OK:<{states}}  {count(fine, 'case')}"] if fine else []),
         *overall_lines(overall),
         counts_sentence(verdicts),
     ]
+
+
+def new_cases(verdicts: Iterable[Verdict]) -> list[Verdict]:
+    """Return the verdicts on cases that have no golden and are not set aside."""
+    return [verdict for verdict in verdicts if _is_new(verdict)]
+
+
+def _is_new(verdict: Verdict) -> bool:
+    return verdict.state is State.MISSING and verdict.failed
+
+
+def accept_line(verdicts: Sequence[Verdict], results: Path, golden: Path) -> list[str]:
+    """One line with the command that accepts all new cases; none without such, or where accepting would be refused."""
+    keys = [verdict.case.key for verdict in new_cases(verdicts)]
+    if not keys or any(verdict.state is State.ERROR for verdict in verdicts):
+        return []
+    everything = not any(verdict.state in (State.DRIFT, State.INCOMPARABLE) for verdict in verdicts)
+    command = accept_new_command(keys, results, golden, everything=everything)
+    return [f"look at the page, then accept what is new: {command}"]
 
 
 def explain_line(verdicts: Sequence[Verdict], asked: Collection[str], results: Path, golden: Path) -> list[str]:
@@ -97,7 +121,7 @@ def explain_line(verdicts: Sequence[Verdict], asked: Collection[str], results: P
     if drifted is None:
         return []
     command = explain_command(drifted.key, results, golden, asked=drifted.task in asked)
-    return [f"what carries the worst drift: {command}"]
+    return [f"find the cause of the worst drift: {command}"]
 
 
 def overall_lines(overall: Overall) -> list[str]:
