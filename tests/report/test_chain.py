@@ -67,8 +67,8 @@ def test_what_moved_in_a_family_is_named_and_the_first_of_the_chain_before_other
     before, box = chain(["image bytes", *names], moved=(names[1], names[4]), first=names[4])
     assert (before.place, box.place, box.change, box.equal) == ("before", "first", "", "3 equal")
     assert [(each.name, each.change, each.place) for each in box.told] == [
-        ("weights of fc", "another", "first"),
-        ("weights of conv1", "another", "before"),
+        ("weights of fc", "changed", "first"),
+        ("weights of conv1", "changed", "before"),
     ]
     assert box.folded == ()
 

@@ -257,7 +257,7 @@ def test_the_chain_marks_the_first_stage_that_moved(browser, run, build, tmp_pat
         stages = page.locator("ol.chain > li")
         told = [" ".join(text.split()) for text in stages.all_inner_texts()]
         assert told[0] == "decoded pixels equal"
-        assert told[1].startswith("input tensor relative 0.") and told[1].endswith("the first that moved")
+        assert told[1].startswith("input tensor relative 0.") and told[1].endswith("the first change")
         assert told[2].startswith("logits relative") and "first" not in told[2]
 
 
@@ -283,12 +283,12 @@ def test_a_family_of_stages_is_one_box_that_opens_with_the_keyboard(browser, fol
         assert boxes.count() == 3
         model = boxes.nth(1)
         assert " ".join(model.inner_text().split()) == (
-            "model state weights of layer4: another the first that moved weights of layer5: another "
-            "weights of layer6: another 3 more moved 8 equal"
+            "model state weights of layer4: changed the first change weights of layer5: changed "
+            "weights of layer6: changed 3 more changed 8 equal"
         )
-        last = model.get_by_text("weights of layer9: another")
+        last = model.get_by_text("weights of layer9: changed")
         assert not last.is_visible()
-        model.get_by_text("3 more moved").focus()
+        model.get_by_text("3 more changed").focus()
         page.keyboard.press("Enter")
         assert last.is_visible()
         page.set_viewport_size({"width": 380, "height": 800})
@@ -308,7 +308,10 @@ def test_the_sentence_and_the_facts_name_the_step(browser, run, build, tmp_path)
     obtained, goldens = build.by_key(now), build.by_key(was.condensed())
     path = write_report(tmp_path, run.record, obtained, goldens, judge_all(obtained, goldens))
     with opened(browser, path) as page:
-        assert "same decoded pixels, image bytes not recorded: preprocessing." in page.locator("article").inner_text()
+        assert (
+            "Responsible step: preprocessing (unchanged before it: decoded pixels)."
+            in page.locator("article").inner_text()
+        )
         facts = " ".join(page.locator("article dl.facts").first.inner_text().split())
         assert "responsible step preprocessing" in facts
 

@@ -37,7 +37,7 @@ def needs(finding: Finding) -> str:
 def _difference(verdict: Verdict) -> str:
     worst, others = verdict.findings[0], len(verdict.findings) - 1
     more = f"; {count(others, 'more finding')}" if others else ""
-    return f"The {worst.severity.label} changed. {finding_told(worst)}{more}."
+    return f"The {worst.severity.label} changed: {finding_told(worst)}{more}."
 
 
 def _beginning(origin: StageShift | None) -> str:
@@ -45,8 +45,14 @@ def _beginning(origin: StageShift | None) -> str:
     if origin is None:
         return "No stage is recorded that could tell where it began."
     amount = f", relative {origin.change:.2g}" if math.isfinite(origin.change) else ""
-    step = f"; {origin.responsible}" if origin.responsible else ""
-    return f"It began at: {plain(str(origin.name))}{amount}{step}."
+    return f"It began at: {plain(str(origin.name))}{amount}.{_step(origin)}"
+
+
+def _step(origin: StageShift) -> str:
+    if origin.responsible is None:
+        return ""
+    held = ", ".join(map(str, origin.responsible.held))
+    return f" Responsible step: {origin.responsible.step}{f' (unchanged before it: {held})' if held else ''}."
 
 
 def _since(verdict: Verdict) -> str:
