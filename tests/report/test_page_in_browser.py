@@ -308,12 +308,10 @@ def test_the_sentence_and_the_facts_name_the_step(browser, run, build, tmp_path)
     obtained, goldens = build.by_key(now), build.by_key(was.condensed())
     path = write_report(tmp_path, run.record, obtained, goldens, judge_all(obtained, goldens))
     with opened(browser, path) as page:
-        assert (
-            "Responsible step: preprocessing (unchanged before it: decoded pixels)."
-            in page.locator("article").inner_text()
-        )
+        listed = " ".join(page.locator(".verdicts li").first.inner_text().split())
+        assert "Responsible step: preprocessing (unchanged before it: decoded pixels)." in listed
         facts = " ".join(page.locator("article dl.facts").first.inner_text().split())
-        assert "responsible step preprocessing" in facts
+        assert "responsible step preprocessing (unchanged before it: decoded pixels)" in facts
 
 
 def test_no_arrow_is_broken_by_the_end_of_a_line(page):

@@ -10,7 +10,7 @@ from xai_eval.report.text.glossary import Term, term
 
 # Terms that sentences and boxes hold; columns and names are looked up whole.
 _IN_SENTENCES = re.compile(
-    r"mass moved, share of the side|overlap of the hottest (?=\d+ ?%)|rank correlation|largest difference|"
+    r"distance that the heat moved|overlap of the hottest (?=\d+ ?%)|rank correlation|largest difference|"
     r"\brelative(?= \d)|IoU at equal area|energy inside|pointing exact|pointing hit"
 )
 _ARROW = escape("->")

@@ -16,7 +16,7 @@ from xai_eval.report.drawing.panels import Panel, panels
 from xai_eval.report.page.chain import Box, stage_chain
 from xai_eval.report.page.units import LayerView, concepts_of, layer_views
 from xai_eval.report.text.summary import is_fine, state_word
-from xai_eval.report.text.told import needs, told
+from xai_eval.report.text.told import measure_words, needs, step_told, told, told_in_short
 from xai_eval.report.text.wording import cell_text, named, plain, title, words
 from xai_eval.result.fields import Document, Field, Finding, Heatmap, Label, Ranking, Score, Table
 
@@ -76,6 +76,7 @@ class CaseLine:
 class CaseView(CaseLine):
     """Everything the page says about one case."""
 
+    short: str
     labels: tuple[LabelView, ...]
     panels: tuple[Panel, ...]
     rankings: tuple[TableView, ...]
@@ -84,7 +85,7 @@ class CaseView(CaseLine):
     findings: TableView | None
     more_findings: TableView | None
     origin: str
-    step: str | None
+    step: str
     stages: tuple[Box, ...]
     changes: tuple[str, ...]
     accept: str | None
@@ -121,6 +122,7 @@ def case_view(case: ReportCase, accept: str, explain: str) -> CaseView:
     verdict, layers, drifted = case.verdict, layer_views(case), list(case.moved)
     return CaseView(
         **vars(case_line(case)),
+        short=told_in_short(verdict),
         labels=_labels(case),
         panels=tuple(panels(case)),
         rankings=tuple(_ranking(name, each) for name, each in case.fields(Ranking).items()),
@@ -129,7 +131,7 @@ def case_view(case: ReportCase, accept: str, explain: str) -> CaseView:
         findings=_findings("findings", verdict.findings[:_FINDINGS]),
         more_findings=_findings(f"{len(verdict.findings) - _FINDINGS} more", verdict.findings[_FINDINGS:]),
         origin=_origin(case),
-        step=verdict.origin.responsible.step if verdict.origin and verdict.origin.responsible else None,
+        step=step_told(verdict.origin) if verdict.origin else "",
         stages=() if is_fine(verdict) else stage_chain(case),
         changes=tuple(map(str, verdict.changes)),
         accept=accept if verdict.state in _ACCEPTABLE else None,
@@ -178,7 +180,7 @@ def _finding(finding: Finding) -> tuple[str, ...]:
     return (
         finding.severity.label,
         title(finding.field),
-        plain(finding.measure.strip(" ,")),
+        measure_words(finding),
         cell_text(finding.value),
         needs(finding),
         "" if numbers else plain(finding.sentence),

@@ -97,7 +97,7 @@ _TERMS = {
     "intercept": Term("intercept", "What the simple model of LIME predicts when all superpixels are hidden"),
     "prediction": Term("prediction", "What the simple model of LIME predicts for the whole image"),
     "mass moved, share of the side": Term(
-        "the heat moved",
+        "distance that the heat moved",
         "How far the heat of one map must travel to give the other map, as a share of the side of the image",
         _LOWER,
     ),
