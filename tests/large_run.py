@@ -14,6 +14,7 @@ from synthetic import TOLERANCE
 from xai_eval.result.fields import Field, Heatmap, InputImage, Label, Mask, Ranking, Table
 from xai_eval.result.fingerprint import Fingerprint, fingerprint_array, fingerprint_text
 from xai_eval.result.result import Case, Provenance, Result
+from xai_eval.result.stage import Stage, StageKind
 from xai_eval.store.goldens import Goldens
 from xai_eval.store.runs import RESULTS_FOLDER, RunRecord
 
@@ -74,17 +75,20 @@ def _fields(image: NDArray[np.uint8], coarse: dict[str, Any], final: dict[str, A
     }
 
 
-def _stages(image: NDArray[np.uint8], coarse: dict[str, Any], final: dict[str, Any]) -> dict[str, Fingerprint]:
+def _stages(image: NDArray[np.uint8], coarse: dict[str, Any], final: dict[str, Any]) -> dict[Stage, Fingerprint]:
     chain = {
-        "decoded pixels": image,
-        "input tensor": image / 255.0,
-        "layer activations": np.stack(list(coarse.values())),
-        "logits": coarse["gradcam"][0],
-        **{f"raw map {name}": each for name, each in coarse.items()},
-        **{f"final map {name}": each for name, each in final.items()},
+        Stage(StageKind.DECODED_PIXELS): image,
+        Stage(StageKind.INPUT_TENSOR): image / 255.0,
+        Stage(StageKind.LAYER_ACTIVATIONS): np.stack(list(coarse.values())),
+        Stage(StageKind.LOGITS): coarse["gradcam"][0],
+        **{Stage(StageKind.RAW_MAP, name): each for name, each in coarse.items()},
+        **{Stage(StageKind.FINAL_MAP, name): each for name, each in final.items()},
     }
-    first = {"image bytes": fingerprint_text(str(image.sum())), "target": fingerprint_text("car")}
-    return {**first, **{name: fingerprint_array(each) for name, each in chain.items()}}
+    first = {
+        Stage(StageKind.IMAGE_BYTES): fingerprint_text(str(image.sum())),
+        Stage(StageKind.TARGET): fingerprint_text("car"),
+    }
+    return {**first, **{stage: fingerprint_array(each) for stage, each in chain.items()}}
 
 
 def _normalised(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -28,6 +28,7 @@ from xai_eval.result.fields import (
 )
 from xai_eval.result.fingerprint import fingerprint_array, fingerprint_text
 from xai_eval.result.result import Case, Provenance, Result
+from xai_eval.result.stage import Stage, StageKind
 
 TOLERANCE = HeatmapTolerance(largest=0.02)
 SEEDS = SeedTolerance(floor=0.02, seeds=5, errors=3.0, ratio=2.0)
@@ -54,15 +55,15 @@ def make_result(
     weights: str = "a" * 64,
     image: str = "b" * 64,
     fields: dict[str, Field] | None = None,
-    stages: dict[str, NDArray[Any]] | None = None,
+    stages: dict[Stage, NDArray[Any]] | None = None,
     versions: dict[str, str] | None = None,
     **case: Any,
 ) -> Result:
     saliency = blob(80, 120) if saliency is None else saliency
     chain = {
-        "decoded pixels": np.arange(12.0),
-        "logits": np.linspace(-1, 3, 10),
-        "final map gradcam": saliency,
+        Stage(StageKind.DECODED_PIXELS): np.arange(12.0),
+        Stage(StageKind.LOGITS): np.linspace(-1, 3, 10),
+        Stage(StageKind.FINAL_MAP, "gradcam"): saliency,
     }
     return Result(
         case=make_case(name, **case),
@@ -73,7 +74,7 @@ def make_result(
             **(fields or {}),
         },
         stages={
-            "image bytes": fingerprint_text(image),
+            Stage(StageKind.IMAGE_BYTES): fingerprint_text(image),
             **{n: fingerprint_array(a) for n, a in {**chain, **(stages or {})}.items()},
         },
         provenance=Provenance({"weights": weights, "image": image}, versions=versions or {"torch": "2.11.0"}),

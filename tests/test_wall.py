@@ -37,10 +37,9 @@ BELOW = {
 BELOW["run"] |= {"store"}
 BELOW["explainers"] |= {"disk"}  # checkpoints of a long dissection
 BELOW["report"] |= {"disk"}
-BELOW["run"] |= {"disk"}
 DOORS = {
-    "cli": {"run", "tasks", "inputs", *RIGHT, "store", "result", "disk"},
-    "pytest_plugin": {*RIGHT, "store", "result", "disk"},
+    "cli": {"run", "tasks", "inputs", *RIGHT, "store", "result"},
+    "pytest_plugin": {*RIGHT, "store", "result"},
 }
 EVERYWHERE = {"errors", "version"}
 

@@ -18,13 +18,17 @@ if TYPE_CHECKING:
     from xai_eval.inputs.models.classifier import Classifier
     from xai_eval.inputs.models.models import load_model
     from xai_eval.result.result import Case, Provenance, Result
+    from xai_eval.result.stage import OwnKind, Stage, StageKind
     from xai_eval.run.evaluate import evaluate
 
 _HOMES = {
     "Case": "xai_eval.result.result",
     "Classifier": "xai_eval.inputs.models.classifier",
+    "OwnKind": "xai_eval.result.stage",
     "Provenance": "xai_eval.result.result",
     "Result": "xai_eval.result.result",
+    "Stage": "xai_eval.result.stage",
+    "StageKind": "xai_eval.result.stage",
     "Verdict": "xai_eval.gate.judge",
     "evaluate": "xai_eval.run.evaluate",
     "judge": "xai_eval.gate.judge",
@@ -35,8 +39,11 @@ _HOMES = {
 __all__ = [
     "Case",
     "Classifier",
+    "OwnKind",
     "Provenance",
     "Result",
+    "Stage",
+    "StageKind",
     "Verdict",
     "evaluate",
     "judge",

@@ -49,7 +49,7 @@ from xai_eval.gate.judge_run import judge_run
 from xai_eval.report.write import write_report
 judged = judge_run(Path(sys.argv[1]), Goldens(Path(sys.argv[2])))
 start = time.perf_counter()
-page = write_report(Path(sys.argv[1]), judged.record, judged.results, judged.goldens, judged.verdicts)
+page = write_report(Path(sys.argv[1]), judged)
 seconds, megabytes = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 text = page.read_text()
 print(json.dumps({

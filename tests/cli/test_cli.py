@@ -27,7 +27,7 @@ def test_another_model_is_a_drift_that_names_the_weights(place, capsys):
     out = capsys.readouterr().out
     assert "drift" in out
     assert "model file:nets.py:net -> file:nets.py:retrained, weights " in out
-    assert "The model state: weights of " in out
+    assert "The model weights of " in out
 
 
 def test_run_leaves_page_tables_figures_and_verdicts(place):
@@ -36,7 +36,7 @@ def test_run_leaves_page_tables_figures_and_verdicts(place):
     assert (out / "index.html").stat().st_size > 1000
     assert list((out / "figures").glob("*_vis_*.png"))
     assert list((out / "tables").glob("*.csv")) and list((out / "tables").glob("*.md"))
-    assert json.loads((out / "verdicts.json").read_text())["schema"] == 3
+    assert json.loads((out / "verdicts.json").read_text())["schema"] == 4
 
 
 def test_a_run_that_ends_early_leaves_no_report_of_the_run_before(place):

@@ -15,8 +15,8 @@ from cli_runs import FACTORY, accept_all, run
 from PIL import Image
 
 from xai_eval.cli.main import main
-from xai_eval.disk.lock import LOCK_FILE
 from xai_eval.store.goldens import Goldens
+from xai_eval.store.lock import LOCK_FILE
 
 
 def test_a_run_that_failed_in_the_middle_does_not_pass_for_whole(place, capsys):

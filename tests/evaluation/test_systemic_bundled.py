@@ -5,7 +5,7 @@ import torch
 
 from xai_eval import evaluate, load_model
 from xai_eval.gate.judge import judge
-from xai_eval.gate.stages import ON_CPU
+from xai_eval.gate.stage_table import ON_CPU
 from xai_eval.gate.verdict import State
 from xai_eval.gate.whole_run import look_over
 from xai_eval.run.benign import CONDITIONS

@@ -10,11 +10,12 @@ import numpy as np
 import pytorch_grad_cam
 import pytorch_grad_cam.base_cam
 import pytorch_grad_cam.eigen_cam
-from fault import ERROR, Fault, both, replaced, scaled
+from fault import ERROR, LIME_TASKS, Fault, both, replaced, scaled
 from pytorch_grad_cam.activations_and_gradients import ActivationsAndGradients
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
 from xai_eval.explainers.cam import cams
+from xai_eval.result.stage import Stage, StageKind
 
 CAM_TASKS = ("cams", "lime", "comparison", "hybrid", "lime_search")
 
@@ -69,21 +70,28 @@ FAULTS = (
         "gradients are summed, not averaged",
         "library",
         ("cams",),
-        "raw map gradcam",
+        Stage(StageKind.RAW_MAP, "gradcam"),
         replaced(pytorch_grad_cam.GradCAM, "get_cam_weights", scaled(lambda weights: weights * 4)),
     ),
     Fault(
         "absolute gradients",
         "library",
-        CAM_TASKS,
-        "map gradcam",
+        ("cams",),
+        Stage(StageKind.RAW_MAP, "gradcam"),
+        replaced(pytorch_grad_cam.GradCAM, "get_cam_weights", scaled(np.abs)),
+    ),
+    Fault(
+        "absolute gradients",
+        "library",
+        LIME_TASKS,
+        Stage(StageKind.FINAL_MAP, "gradcam"),
         replaced(pytorch_grad_cam.GradCAM, "get_cam_weights", scaled(np.abs)),
     ),
     Fault(
         "weights of Grad-CAM off by 5 %",
         "library",
         ("cams",),
-        "raw map gradcam",
+        Stage(StageKind.RAW_MAP, "gradcam"),
         replaced(
             pytorch_grad_cam.GradCAM,
             "get_cam_weights",
@@ -94,7 +102,7 @@ FAULTS = (
         "ScoreCAM divides by zero on a dead channel",
         "library",
         ("cams",),
-        "raw map scorecam",
+        Stage(StageKind.RAW_MAP, "scorecam"),
         replaced(pytorch_grad_cam.ScoreCAM, "get_cam_weights", scaled(with_nan)),
         "9",
     ),
@@ -102,14 +110,14 @@ FAULTS = (
         "ScoreCAM softens its scores",
         "library",
         ("cams",),
-        "raw map scorecam",
+        Stage(StageKind.RAW_MAP, "scorecam"),
         replaced(pytorch_grad_cam.ScoreCAM, "get_cam_weights", scaled(lambda w: np.sqrt(w) / np.sqrt(w).sum())),
     ),
     Fault(
         "AblationCAM gives nothing",
         "library",
         ("cams",),
-        "raw map ablationcam",
+        Stage(StageKind.RAW_MAP, "ablationcam"),
         replaced(pytorch_grad_cam.AblationCAM, "get_cam_weights", scaled(lambda weights: weights * 0)),
         "10",
     ),
@@ -117,24 +125,30 @@ FAULTS = (
         "the sign of EigenCAM",
         "library",
         ("cams",),
-        "raw map eigencam",
+        Stage(StageKind.RAW_MAP, "eigencam"),
         replaced(pytorch_grad_cam.eigen_cam, "get_2d_projection", scaled(lambda cam: -cam)),
         "11",
     ),
-    Fault("bicubic scaling of maps", "library", CAM_TASKS, "final map", replaced(cv2, "resize", smoother), "3"),
-    Fault("scaling of maps by nearest neighbour", "library", CAM_TASKS, "final map", replaced(cv2, "resize", nearest)),
+    Fault("bicubic scaling of maps", "library", CAM_TASKS, StageKind.FINAL_MAP, replaced(cv2, "resize", smoother), "3"),
+    Fault(
+        "scaling of maps by nearest neighbour",
+        "library",
+        CAM_TASKS,
+        StageKind.FINAL_MAP,
+        replaced(cv2, "resize", nearest),
+    ),
     Fault(
         "maps are scaled without their minimum",
         "library",
         ("cams",),
-        "final map",
+        StageKind.FINAL_MAP,
         replaced(pytorch_grad_cam.base_cam, "scale_cam_image", lambda _: without_minimum),
     ),
     Fault(
         "maps move down at the end",
         "library",
         CAM_TASKS,
-        "final map",
+        StageKind.FINAL_MAP,
         replaced(pytorch_grad_cam.base_cam, "scale_cam_image", scaled(lambda cam: np.roll(cam, 1, axis=1))),
     ),
     Fault(
@@ -165,7 +179,7 @@ FAULTS = (
         "the library leaves its hooks in the model",
         "model state",
         ("cams", "lime"),
-        "model state: hooks",
+        StageKind.HOOKS,
         both(
             replaced(cams, "preserved", lambda _: nullcontext),
             replaced(cams, "_release", lambda _: lambda _recorder: None),
@@ -177,21 +191,21 @@ FAULTS = (
         "gradients of the probability",
         "target",
         ("cams",),
-        "raw map",
+        StageKind.RAW_MAP,
         replaced(ClassifierOutputTarget, "__call__", of_the_probability),
     ),
     Fault(
         "eigen smoothing is on",
         "library",
         ("cams",),
-        "raw map",
+        StageKind.RAW_MAP,
         replaced(pytorch_grad_cam.base_cam.BaseCAM, "__call__", smoothed),
     ),
     Fault(
         "maps of eight bits",
         "library",
         ("cams", "comparison"),
-        "final map",
+        StageKind.FINAL_MAP,
         replaced(pytorch_grad_cam.base_cam, "scale_cam_image", scaled(in_eight_bits)),
     ),
 )

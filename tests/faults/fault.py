@@ -7,13 +7,14 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, Literal
 
 import pytest
 import torch
 from PIL import Image
 
 from xai_eval import Classifier
+from xai_eval.result.stage import Stage, StageKind
 
 Inject = Callable[[Classifier], AbstractContextManager[Classifier]]
 
@@ -21,7 +22,8 @@ IMAGE_TASKS = ("cams", "lime", "comparison", "hybrid", "lime_search")
 LIME_TASKS = ("lime", "comparison", "hybrid", "lime_search")
 ALL_TASKS = (*IMAGE_TASKS, "dissection")
 # The error of this package that a run ends with counts as noticed; it names no stage.
-ERROR = "error"
+ERROR: Final = "error"
+Expected = Stage | StageKind | Literal["error"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Fault:
         kind: decode, resize, crop, colour order, normalisation, dtype, layer, target, library, lime, dissection, model
             state, weights, or metric.
         tasks: that it can touch.
-        stage: how the name of the stage begins at which it must be placed; `ERROR` where the run must refuse.
+        stage: at which it must be placed, or of which kind that must be; `ERROR` where the run must refuse.
         inject: puts it into place for a classifier, and yields the classifier to evaluate.
         source: number of the incident it repeats, if it is one.
     """
@@ -41,7 +43,7 @@ class Fault:
     name: str
     kind: str
     tasks: tuple[str, ...]
-    stage: str
+    stage: Expected
     inject: Inject
     source: str = ""
 

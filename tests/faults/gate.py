@@ -17,6 +17,7 @@ from xai_eval import Result, evaluate, load_model
 from xai_eval.errors import XaiEvalError
 from xai_eval.gate.judge import judge_all
 from xai_eval.gate.verdict import Verdict
+from xai_eval.result.stage import Stage, StageKind
 from xai_eval.scenes import render
 
 SLIC = {"segmentation": "slic", "segmentation_parameters": {"n_segments": 12}}
@@ -109,7 +110,7 @@ def tried(bench: Bench, fault: f.Fault, task: str) -> Row:
         failed = [verdict for verdict in bench.verdicts(task, fault.inject) if verdict.failed]
     except XaiEvalError as error:
         return Row(fault, task, True, fault.stage == f.ERROR, (f.ERROR,), "error", type(error).__name__)
-    stages = tuple(dict.fromkeys(v.origin.name if v.origin else "none" for v in failed))
+    stages = tuple(dict.fromkeys(v.origin.stage if v.origin else None for v in failed))
     wanted = stage_in(task, fault.stage)
     severities = [v.severity.label if v.severity else v.state.value for v in failed]
     causes = dict.fromkeys(str(change) for v in failed for change in v.changes)
@@ -117,24 +118,29 @@ def tried(bench: Bench, fault: f.Fault, task: str) -> Row:
         fault,
         task,
         noticed=bool(failed),
-        placed=bool(failed) and all(wanted in stage for stage in stages),
-        stages=stages,
+        placed=bool(failed) and all(is_at(wanted, stage) for stage in stages),
+        stages=tuple(str(stage or "none") for stage in stages),
         severity=min(severities, key=_SEVERITIES.index, default="-"),
         cause="; ".join(causes) or "nothing recorded",
     )
 
 
 _SEVERITIES = ("conclusion", "evidence", "numbers", "incomparable", "missing", "unused", "error")
-_IN_DISSECTION = {
-    "decoded pixels": "probe images",
-    "layer activations": "layer4 activations",
-    "logits": "activations",
+_IN_DISSECTION: Mapping[f.Expected, f.Expected] = {
+    StageKind.DECODED_PIXELS: StageKind.PROBE_IMAGES,
+    StageKind.LAYER_ACTIVATIONS: Stage(StageKind.ACTIVATIONS, "layer4"),
+    StageKind.LOGITS: StageKind.ACTIVATIONS,
 }
 
 
-def stage_in(task: str, stage: str) -> str:
-    """How a stage is called in a task."""
+def stage_in(task: str, stage: f.Expected) -> f.Expected:
+    """What stands for a stage in a task."""
     return _IN_DISSECTION.get(stage, stage) if task == "dissection" else stage
+
+
+def is_at(wanted: f.Expected, stage: Stage | None) -> bool:
+    """Whether a stage is the one that is wanted, or of the kind that is."""
+    return stage is not None and wanted in (stage, stage.kind)
 
 
 def table(rows: Iterable[Row]) -> str:

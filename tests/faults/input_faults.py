@@ -18,6 +18,7 @@ from xai_eval.inputs.images import decode, image_files
 from xai_eval.inputs.models import preprocessing
 from xai_eval.inputs.models.preprocessing import TorchvisionPreset
 from xai_eval.inputs.probes import scene_probe
+from xai_eval.result.stage import StageKind
 
 FUNCTIONAL = torchvision.transforms.functional
 EVERY = (*IMAGE_TASKS, "dissection")
@@ -162,37 +163,39 @@ def blue_deviation(tensor: torch.Tensor) -> torch.Tensor:
 
 
 FAULTS = (
-    Fault("libjpeg-turbo decodes 1 off", "decode", IMAGE_TASKS, "decoded pixels", decoded(off_by_one), "2"),
-    Fault("red and blue change places", "decode", IMAGE_TASKS, "decoded pixels", decoded(lambda p: p[..., ::-1])),
-    Fault("EXIF rotation applied", "decode", IMAGE_TASKS, "decoded pixels", decoded(lambda p: p[::-1, ::-1])),
-    Fault("colour profile applied", "decode", IMAGE_TASKS, "decoded pixels", decoded(gamma)),
-    Fault("nine pixels damaged", "decode", IMAGE_TASKS, "decoded pixels", decoded(spotted)),
+    Fault("libjpeg-turbo decodes 1 off", "decode", IMAGE_TASKS, StageKind.DECODED_PIXELS, decoded(off_by_one), "2"),
+    Fault(
+        "red and blue change places", "decode", IMAGE_TASKS, StageKind.DECODED_PIXELS, decoded(lambda p: p[..., ::-1])
+    ),
+    Fault("EXIF rotation applied", "decode", IMAGE_TASKS, StageKind.DECODED_PIXELS, decoded(lambda p: p[::-1, ::-1])),
+    Fault("colour profile applied", "decode", IMAGE_TASKS, StageKind.DECODED_PIXELS, decoded(gamma)),
+    Fault("nine pixels damaged", "decode", IMAGE_TASKS, StageKind.DECODED_PIXELS, decoded(spotted)),
     Fault(
         "grayscale conversion",
         "decode",
         IMAGE_TASKS,
-        "decoded pixels",
+        StageKind.DECODED_PIXELS,
         decoded(lambda p: np.repeat(p.mean(axis=2, keepdims=True), 3, axis=2).astype(np.uint8)),
     ),
     Fault(
         "a file holds another image",
         "decode",
         ("cams", "lime"),
-        "image bytes",
+        StageKind.IMAGE_BYTES,
         replaced(decode, "_read", other_image),
     ),
     Fault(
         "masks are read shifted",
         "decode",
         ("cams", "hybrid"),
-        "object mask",
+        StageKind.OBJECT_MASK,
         replaced(image_files, "_mask", mask_moved),
     ),
     Fault(
         "probe images off by one",
         "decode",
         ("dissection",),
-        "probe images",
+        StageKind.PROBE_IMAGES,
         probed(lambda i, _: dataclasses.replace(i, pixels=off_by_one(i.pixels))),
         "2",
     ),
@@ -200,7 +203,7 @@ FAULTS = (
         "label maps among the images of the probe set",
         "dissection",
         ("dissection",),
-        "probe images",
+        StageKind.PROBE_IMAGES,
         probed(
             lambda i, n: (
                 i
@@ -214,7 +217,7 @@ FAULTS = (
         "labels of the probe set off by one",
         "dissection",
         ("dissection",),
-        "label maps",
+        StageKind.LABEL_MAPS,
         probed(lambda i, _: dataclasses.replace(i, labels=np.where(i.labels > 1, i.labels - 1, i.labels))),
         "25",
     ),
@@ -222,87 +225,131 @@ FAULTS = (
         "label maps upside down",
         "dissection",
         ("dissection",),
-        "label maps",
+        StageKind.LABEL_MAPS,
         replaced(seen, "seen_labels", lambda original: lambda *args: original(*args)[:, ::-1].copy()),
     ),
-    Fault("resize without antialias", "resize", IMAGE_TASKS, "input tensor", resized(without_antialias), "1"),
-    Fault("bicubic resize", "resize", IMAGE_TASKS, "input tensor", resized(by(Image.Resampling.BICUBIC)), "3"),
-    Fault("nearest neighbour resize", "resize", IMAGE_TASKS, "input tensor", resized(by(Image.Resampling.NEAREST))),
-    Fault("box filter resize", "resize", ("cams", "lime"), "input tensor", resized(by(Image.Resampling.BOX))),
-    Fault("V2 weights resize to another size", "resize", IMAGE_TASKS, "input tensor", preset(resize_size=70), "4"),
-    Fault("crop one pixel lower", "crop", IMAGE_TASKS, "input tensor", shifted_crop(1, 0)),
-    Fault("crop one pixel to the side", "crop", ("cams", "hybrid"), "input tensor", shifted_crop(0, 1)),
-    Fault("crop in the corner", "crop", IMAGE_TASKS, "input tensor", replaced(FUNCTIONAL, "center_crop", top_left)),
-    Fault("BGR input", "colour order", EVERY, "input tensor", preparation(tensor=lambda t: t.flip(-3))),
+    Fault("resize without antialias", "resize", IMAGE_TASKS, StageKind.INPUT_TENSOR, resized(without_antialias), "1"),
+    Fault("bicubic resize", "resize", IMAGE_TASKS, StageKind.INPUT_TENSOR, resized(by(Image.Resampling.BICUBIC)), "3"),
+    Fault(
+        "nearest neighbour resize", "resize", IMAGE_TASKS, StageKind.INPUT_TENSOR, resized(by(Image.Resampling.NEAREST))
+    ),
+    Fault("box filter resize", "resize", ("cams", "lime"), StageKind.INPUT_TENSOR, resized(by(Image.Resampling.BOX))),
+    Fault(
+        "V2 weights resize to another size", "resize", IMAGE_TASKS, StageKind.INPUT_TENSOR, preset(resize_size=70), "4"
+    ),
+    Fault("crop one pixel lower", "crop", IMAGE_TASKS, StageKind.INPUT_TENSOR, shifted_crop(1, 0)),
+    Fault("crop one pixel to the side", "crop", ("cams", "hybrid"), StageKind.INPUT_TENSOR, shifted_crop(0, 1)),
+    Fault(
+        "crop in the corner", "crop", IMAGE_TASKS, StageKind.INPUT_TENSOR, replaced(FUNCTIONAL, "center_crop", top_left)
+    ),
+    Fault("BGR input", "colour order", EVERY, StageKind.INPUT_TENSOR, preparation(tensor=lambda t: t.flip(-3))),
     Fault(
         "green and blue change places",
         "colour order",
         ("cams", "dissection"),
-        "input tensor",
+        StageKind.INPUT_TENSOR,
         preparation(tensor=lambda t: t[[0, 2, 1]]),
     ),
-    Fault("mean of another model", "normalisation", EVERY, "input tensor", preset(mean=(0.5, 0.5, 0.5))),
-    Fault("deviation of another model", "normalisation", ("cams", "lime"), "input tensor", preset(std=(0.5, 0.5, 0.5))),
-    Fault("normalised twice", "normalisation", EVERY, "input tensor", preparation(tensor=lambda t: (t - 0.45) / 0.23)),
+    Fault("mean of another model", "normalisation", EVERY, StageKind.INPUT_TENSOR, preset(mean=(0.5, 0.5, 0.5))),
     Fault(
-        "scaled to 255", "normalisation", ("cams", "dissection"), "input tensor", preparation(tensor=lambda t: t * 255)
+        "deviation of another model",
+        "normalisation",
+        ("cams", "lime"),
+        StageKind.INPUT_TENSOR,
+        preset(std=(0.5, 0.5, 0.5)),
     ),
-    Fault("half a percent brighter", "normalisation", EVERY, "input tensor", preparation(tensor=lambda t: t * 1.005)),
     Fault(
-        "nine values of the tensor", "normalisation", ("cams", "lime"), "input tensor", preparation(tensor=small_patch)
+        "normalised twice",
+        "normalisation",
+        EVERY,
+        StageKind.INPUT_TENSOR,
+        preparation(tensor=lambda t: (t - 0.45) / 0.23),
     ),
-    Fault("mirrored input", "crop", EVERY, "input tensor", preparation(tensor=lambda t: t.flip(-1))),
-    Fault("input in half precision", "dtype", EVERY, "input tensor", preparation(tensor=lambda t: t.half().float())),
+    Fault(
+        "scaled to 255",
+        "normalisation",
+        ("cams", "dissection"),
+        StageKind.INPUT_TENSOR,
+        preparation(tensor=lambda t: t * 255),
+    ),
+    Fault(
+        "half a percent brighter",
+        "normalisation",
+        EVERY,
+        StageKind.INPUT_TENSOR,
+        preparation(tensor=lambda t: t * 1.005),
+    ),
+    Fault(
+        "nine values of the tensor",
+        "normalisation",
+        ("cams", "lime"),
+        StageKind.INPUT_TENSOR,
+        preparation(tensor=small_patch),
+    ),
+    Fault("mirrored input", "crop", EVERY, StageKind.INPUT_TENSOR, preparation(tensor=lambda t: t.flip(-1))),
+    Fault(
+        "input in half precision",
+        "dtype",
+        EVERY,
+        StageKind.INPUT_TENSOR,
+        preparation(tensor=lambda t: t.half().float()),
+    ),
     Fault(
         "input in bfloat16",
         "dtype",
         ("cams", "dissection"),
-        "input tensor",
+        StageKind.INPUT_TENSOR,
         preparation(tensor=lambda t: t.bfloat16().float()),
     ),
     Fault(
         "input of 7 bits",
         "dtype",
         ("cams", "lime"),
-        "input tensor",
+        StageKind.INPUT_TENSOR,
         preparation(tensor=lambda t: (t * 32).round() / 32),
     ),
     Fault(
         "lime sees another crop than Grad-CAM",
         "crop",
         LIME_TASKS,
-        "view",
+        StageKind.VIEW,
         preparation(seen=lambda view: np.roll(view, 2, axis=1)),
     ),
     Fault(
         "lime's images are normalised in another way",
         "normalisation",
         LIME_TASKS,
-        "perturbed predictions",
+        StageKind.PERTURBED_PREDICTIONS,
         preparation(of_views=lambda tensor: tensor * 0.9),
     ),
     Fault(
         "lime's images are BGR",
         "colour order",
         LIME_TASKS,
-        "perturbed predictions",
+        StageKind.PERTURBED_PREDICTIONS,
         preparation(of_views=lambda t: t.flip(1)),
     ),
-    Fault("the decoder gives five bits a channel", "decode", ("cams", "lime"), "decoded pixels", decoded(in_five_bits)),
-    Fault("resize in linear light", "resize", ("cams", "lime"), "input tensor", resized(in_linear_light)),
-    Fault("resize rounds down", "resize", ("cams", "lime_search"), "input tensor", resized(rounded_down)),
+    Fault(
+        "the decoder gives five bits a channel",
+        "decode",
+        ("cams", "lime"),
+        StageKind.DECODED_PIXELS,
+        decoded(in_five_bits),
+    ),
+    Fault("resize in linear light", "resize", ("cams", "lime"), StageKind.INPUT_TENSOR, resized(in_linear_light)),
+    Fault("resize rounds down", "resize", ("cams", "lime_search"), StageKind.INPUT_TENSOR, resized(rounded_down)),
     Fault(
         "deviation of one channel",
         "normalisation",
         ("cams", "comparison", "dissection"),
-        "input tensor",
+        StageKind.INPUT_TENSOR,
         preparation(tensor=blue_deviation),
     ),
     Fault(
         "a deviation of lime's images is off by 2 %",
         "normalisation",
         ("lime", "comparison", "lime_search"),
-        "perturbed predictions",
+        StageKind.PERTURBED_PREDICTIONS,
         replaced(preprocessing, "normalised", lambda o: lambda v, mean, std: o(v, mean, [1.02 * std[0], *std[1:]])),
     ),
 )

@@ -22,6 +22,7 @@ from xai_eval.metrics.search import trust, winners
 from xai_eval.metrics.stability import stability
 from xai_eval.metrics.superpixels import best_superpixels, mask_of_area
 from xai_eval.result.map_similarity import iou
+from xai_eval.result.stage import StageKind
 from xai_eval.tasks import cams as cams_task
 from xai_eval.tasks.image.map_rows import map_row
 from xai_eval.tasks.image.subject import Subject
@@ -63,7 +64,7 @@ def flattened(original: Any) -> Any:
 
 
 def metric(name: str, tasks: tuple[str, ...], inject: Any, source: str = "") -> Fault:
-    return Fault(name, "metric", tasks, "measures", inject, source)
+    return Fault(name, "metric", tasks, StageKind.MEASURES, inject, source)
 
 
 def by_the_smaller(_original: Any) -> Any:

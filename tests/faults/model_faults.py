@@ -26,6 +26,7 @@ from torch import nn
 
 from xai_eval import Classifier, load_model
 from xai_eval.result.fields import Label
+from xai_eval.result.stage import Stage, StageKind
 from xai_eval.tasks.image import subject
 from xai_eval.tasks.image.target import resolve_target
 
@@ -216,7 +217,7 @@ def hooked_before_backward(classifier: Classifier) -> Iterator[Classifier]:
         handle.remove()
 
 
-STATE, TRAINING, HOOKS = "model state: module types", "model state: training flags", "model state: hooks"
+STATE, TRAINING, HOOKS = StageKind.MODULE_TYPES, StageKind.TRAINING_FLAGS, StageKind.HOOKS
 FAULTS = (
     Fault("left in training mode", "model state", ALL_TASKS, TRAINING, stuck_in_training(""), "8"),
     Fault("one block in training mode", "model state", ALL_TASKS, TRAINING, stuck_in_training("layer3.0.bn1")),
@@ -237,32 +238,45 @@ FAULTS = (
         "half of another model",
         "model state",
         ALL_TASKS,
-        "model state: weights of layer4",
+        Stage(StageKind.MODEL_WEIGHTS, "layer4.0"),
         weights_changed(half_replaced),
     ),
     Fault(
-        "weights change in memory", "model state", ALL_TASKS, "model state: weights of layer3.0", module_changed(noisy)
+        "weights change in memory",
+        "model state",
+        ALL_TASKS,
+        Stage(StageKind.MODEL_WEIGHTS, "layer3.0"),
+        module_changed(noisy),
     ),
     Fault(
-        "one block with noise of 1 %", "weights", ALL_TASKS, "model state: weights of layer3.0", weights_changed(noisy)
+        "one block with noise of 1 %",
+        "weights",
+        ALL_TASKS,
+        Stage(StageKind.MODEL_WEIGHTS, "layer3.0"),
+        weights_changed(noisy),
     ),
     Fault(
-        "a dead channel", "weights", ALL_TASKS, "model state: weights of layer4.1", weights_changed(dead_channel), "9"
+        "a dead channel",
+        "weights",
+        ALL_TASKS,
+        Stage(StageKind.MODEL_WEIGHTS, "layer4.1"),
+        weights_changed(dead_channel),
+        "9",
     ),
-    Fault("8-bit weights", "weights", ALL_TASKS, "model state: weights", weights_changed(quantised)),
-    Fault("weights in half precision", "dtype", ALL_TASKS, "model state: weights", weights_changed(halved)),
+    Fault("8-bit weights", "weights", ALL_TASKS, StageKind.MODEL_WEIGHTS, weights_changed(quantised)),
+    Fault("weights in half precision", "dtype", ALL_TASKS, StageKind.MODEL_WEIGHTS, weights_changed(halved)),
     Fault(
         "statistics of batch norm lost",
         "weights",
         ALL_TASKS,
-        "model state: weights of bn1",
+        Stage(StageKind.MODEL_WEIGHTS, "bn1"),
         weights_changed(reset_statistics),
     ),
     Fault(
         "logits lowered by 50",
         "weights",
         ALL_TASKS,
-        "model state: weights of fc",
+        Stage(StageKind.MODEL_WEIGHTS, "fc"),
         weights_changed(logits_lowered),
         "10",
     ),
@@ -270,52 +284,62 @@ FAULTS = (
         "classes change places",
         "weights",
         ("cams", "lime"),
-        "model state: weights of fc",
+        Stage(StageKind.MODEL_WEIGHTS, "fc"),
         weights_changed(classes_moved),
     ),
     Fault("NaN in the weights", "weights", ALL_TASKS, ERROR, weights_changed(nan_weight)),
     Fault("bfloat16 under autocast", "dtype", ("cams",), ERROR, changed(under_autocast), "13"),
     Fault("bfloat16 under autocast", "dtype", ("dissection",), HOOKS, changed(under_autocast), "13"),
-    Fault("ReLU becomes GELU", "layer", IMAGE_TASKS, "layer activations", replaced(nn.ReLU, "forward", gelu)),
-    Fault("ReLU leaks", "layer", IMAGE_TASKS, "layer activations", replaced(nn.ReLU, "forward", leaky)),
+    Fault("ReLU becomes GELU", "layer", IMAGE_TASKS, StageKind.LAYER_ACTIVATIONS, replaced(nn.ReLU, "forward", gelu)),
+    Fault("ReLU leaks", "layer", IMAGE_TASKS, StageKind.LAYER_ACTIVATIONS, replaced(nn.ReLU, "forward", leaky)),
     Fault(
         "the last pooling takes the largest",
         "layer",
         IMAGE_TASKS,
-        "logits",
+        StageKind.LOGITS,
         replaced(nn.AdaptiveAvgPool2d, "forward", largest),
     ),
     Fault(
         "another default layer",
         "layer",
         IMAGE_TASKS,
-        "layer activations",
+        StageKind.LAYER_ACTIVATIONS,
         replaced(Classifier, "default_layer", lambda _: lambda self, shape=None: "layer3.1"),
     ),
     Fault(
         "another module behind the layer's name",
         "layer",
         IMAGE_TASKS,
-        "layer activations",
+        StageKind.LAYER_ACTIVATIONS,
         replaced(Classifier, "layer", lambda original: lambda self, name: original(self, "layer4.0")),
     ),
     Fault(
-        "another class is predicted", "target", IMAGE_TASKS, "target", replaced(subject, "resolve_target", second_best)
+        "another class is predicted",
+        "target",
+        IMAGE_TASKS,
+        StageKind.TARGET,
+        replaced(subject, "resolve_target", second_best),
     ),
-    Fault("another class is explained", "target", IMAGE_TASKS, "target", everywhere(resolve_target, explains_another)),
-    Fault("class names move by one", "target", IMAGE_TASKS, "target", changed(names_moved)),
+    Fault(
+        "another class is explained",
+        "target",
+        IMAGE_TASKS,
+        StageKind.TARGET,
+        everywhere(resolve_target, explains_another),
+    ),
+    Fault("class names move by one", "target", IMAGE_TASKS, StageKind.TARGET, changed(names_moved)),
     Fault(
         "the library explains its neighbour",
         "target",
         ("cams",),
-        "raw map",
+        StageKind.RAW_MAP,
         replaced(ClassifierOutputTarget, "__call__", wrong_output),
     ),
     Fault(
         "the library explains its neighbour",
         "target",
         LIME_TASKS,
-        "final map gradcam",
+        Stage(StageKind.FINAL_MAP, "gradcam"),
         replaced(ClassifierOutputTarget, "__call__", wrong_output),
     ),
     Fault(
@@ -337,7 +361,7 @@ FAULTS = (
         "one weight is negated",
         "model state",
         ALL_TASKS,
-        "model state: weights of layer2.1",
+        Stage(StageKind.MODEL_WEIGHTS, "layer2.1"),
         module_changed(one_weight_negated),
     ),
 )

@@ -11,9 +11,10 @@ from xai_eval.disk.signed import sign
 from xai_eval.errors import InputUnavailable, StorageError, UsageError
 from xai_eval.gate.accept import MANY, accept, unused_goldens
 from xai_eval.gate.judge_run import judge_by_run, judge_run
+from xai_eval.gate.unwatched import Unwatched
 from xai_eval.gate.verdict import State
-from xai_eval.report.text.summary import overall_lines
-from xai_eval.result.result import RESULT_FILE
+from xai_eval.result.result import RESULT_FILE, SCHEMA
+from xai_eval.result.stage import Stage, StageKind
 from xai_eval.store.goldens import Goldens
 from xai_eval.store.history import HISTORY_FILE, read_history
 from xai_eval.store.runs import RunRecord
@@ -88,16 +89,16 @@ def test_accepting_what_is_ok_changes_no_file(tmp_path, goldens):
 
 def test_a_golden_that_lacks_a_stage_is_told_and_taken_again(tmp_path, goldens):
     accept_all(write_run(tmp_path / "earlier", make_result("a.jpg"), make_result("b.jpg")), goldens)
-    now = write_run(tmp_path / "now", make_result("a.jpg", stages={"view": np.ones(3)}), make_result("b.jpg"))
+    now = write_run(
+        tmp_path / "now", make_result("a.jpg", stages={Stage(StageKind.VIEW): np.ones(3)}), make_result("b.jpg")
+    )
     key = make_result("a.jpg").case.key
     judged = judge_run(now, goldens)
     assert states(now, goldens) == {"photos/a.jpg": State.OK, "photos/b.jpg": State.OK}
-    assert judged.overall.unwatched == (key,)
-    assert not judged.overall.failed
-    told = "\n".join(overall_lines(judged.overall))
-    assert f"stages  1 golden ({key}) lacks stages that are recorded by now: accept again" in told
+    assert {v.case.key: v.unwatched for v in judged.verdicts if v.unwatched} == {key: (Unwatched("stage", "view"),)}
+    assert not any(v.failed for v in judged.verdicts)
     assert accept_all(now, goldens, "watch the view, too") == [key]
-    assert judge_run(now, goldens).overall.unwatched == ()
+    assert not any(v.unwatched for v in judge_run(now, goldens).verdicts)
 
 
 def test_a_signed_result_whose_map_is_no_map_is_one_error(tmp_path, goldens):
@@ -181,8 +182,8 @@ def test_a_case_named_twice_is_accepted_once(tmp_path, goldens):
 def test_a_result_of_another_schema_is_not_accepted(tmp_path, goldens):
     run = write_run(tmp_path / "run", make_result(), make_result("b.jpg"))
     path = run / "results" / make_result().case.key / RESULT_FILE
-    path.write_text(path.read_text().replace('"schema": 1', '"schema": 99'))
-    with pytest.raises(UsageError, match=r"has schema 99, this version of xai_eval reads schema 1.*Run again"):
+    path.write_text(path.read_text().replace(f'"schema": {SCHEMA}', '"schema": 99'))
+    with pytest.raises(UsageError, match=rf"has schema 99, this version of xai_eval reads schema {SCHEMA}.*Run again"):
         accept(judge_run(run, goldens), goldens, [make_result().case.key], everything=False, reason="looked")
     assert not goldens.folder.exists()
 

@@ -19,6 +19,7 @@ from xai_eval.result.fields import (
     Severity,
     Table,
 )
+from xai_eval.result.stage import Stage, StageKind
 
 
 def judged(golden, obtained):
@@ -48,18 +49,18 @@ def test_a_moved_map_is_evidence():
 
 
 def test_the_verdict_names_weights_versions_and_the_first_stage():
-    golden = make_result(stages={"layer activations": np.ones(100)})
+    golden = make_result(stages={Stage(StageKind.LAYER_ACTIVATIONS): np.ones(100)})
     obtained = make_result(
         saliency=blob(150, 40),
         weights="c" * 64,
         versions={"torch": "2.15.0"},
-        stages={"layer activations": np.full(100, 1.5)},
+        stages={Stage(StageKind.LAYER_ACTIVATIONS): np.full(100, 1.5)},
     )
     verdict = judge(obtained, golden)
     assert "weights aaaaaaaa -> cccccccc, torch 2.11.0 -> 2.15.0 in between" in verdict.sentence
-    assert verdict.origin.name == "final map gradcam"
-    chain = judge(make_result(saliency=blob(150, 40), stages={"logits": np.ones(10)}), golden)
-    assert chain.origin.name == "logits"
+    assert verdict.origin.stage == Stage(StageKind.FINAL_MAP, "gradcam")
+    chain = judge(make_result(saliency=blob(150, 40), stages={Stage(StageKind.LOGITS): np.ones(10)}), golden)
+    assert chain.origin.stage == Stage(StageKind.LOGITS)
 
 
 def test_weights_may_change_if_the_explanation_holds():
@@ -69,7 +70,7 @@ def test_weights_may_change_if_the_explanation_holds():
 
 
 def test_other_bytes_and_pixels_are_another_experiment():
-    verdict = judge(make_result(image="d" * 64, stages={"decoded pixels": np.ones(12)}), make_result())
+    verdict = judge(make_result(image="d" * 64, stages={Stage(StageKind.DECODED_PIXELS): np.ones(12)}), make_result())
     assert verdict.state is State.INCOMPARABLE
 
 
@@ -80,10 +81,10 @@ def test_equal_pixels_at_another_compression_level_are_the_same_image():
 
 def test_equal_bytes_decoded_differently_are_a_drift_that_begins_there():
     golden = make_result()
-    obtained = make_result(saliency=blob(150, 40), stages={"decoded pixels": np.arange(12.0) + 1})
+    obtained = make_result(saliency=blob(150, 40), stages={Stage(StageKind.DECODED_PIXELS): np.arange(12.0) + 1})
     verdict = judge(obtained, golden)
     assert verdict.state is State.DRIFT
-    assert verdict.origin.name == "decoded pixels"
+    assert verdict.origin.stage == Stage(StageKind.DECODED_PIXELS)
 
 
 def test_other_parameters_are_incomparable_and_named():
@@ -133,13 +134,12 @@ def test_goldens_of_what_was_not_run_are_not_unused(other):
     assert [v.state for v in verdicts] == [State.OK]
 
 
-def test_what_a_run_set_out_to_measure_is_in_scope_even_where_it_obtained_nothing():
-    gone, summed = make_result("gone.jpg"), make_result(input="photos (4 images)")
-    goldens = {r.case.key: r for r in (gone, summed)}
-    scope = [("cams", "photos", gone.case.model)]
-    assert [v.state for v in judge_all({}, goldens, scope=scope)] == [State.UNUSED, State.UNUSED]
-    assert judge_all({}, goldens, scope=[("lime", "photos", gone.case.model)]) == []
-    assert judge_all({}, goldens, selections=["photos"], scope=scope) == []
+def test_of_a_set_that_ran_in_part_nothing_is_unused():
+    kept, gone, summed = make_result("kept.jpg"), make_result("gone.jpg"), make_result(input="photos (4 images)")
+    obtained, goldens = {kept.case.key: kept}, {r.case.key: r for r in (kept, gone, summed)}
+    states = [State.OK, State.UNUSED, State.UNUSED]
+    assert [v.state for v in judge_all(obtained, goldens)] == states
+    assert [v.state for v in judge_all(obtained, goldens, selections=["photos"])] == states[:1]
 
 
 @pytest.mark.parametrize(
@@ -164,10 +164,11 @@ def test_every_kind_finds_its_change(name):
     assert verdict.severity is severity
 
 
-def test_fields_that_come_or_go_are_found():
+def test_a_field_that_is_gone_is_a_drift_and_one_that_came_is_unwatched():
     with_it, without = make_result(fields={"it": Label("a")}), make_result()
     assert judge(without, with_it).severity is Severity.CONCLUSION
-    assert judge(with_it, without).severity is Severity.NUMBERS
+    assert judge(with_it, without).state is State.OK
+    assert [str(part) for part in judge(with_it, without).unwatched] == ["field it"]
 
 
 def test_ties_may_swap_at_the_end_of_a_ranking():

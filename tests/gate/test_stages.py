@@ -10,6 +10,8 @@ from xai_eval import judge
 from xai_eval.gate.verdict import State
 from xai_eval.result.fields import Severity
 from xai_eval.result.fingerprint import fingerprint_array, fingerprint_text
+from xai_eval.result.stage import OwnKind, Stage
+from xai_eval.result.stage import StageKind as K
 
 VALUES = np.linspace(-1.0, 1.0, 300)
 WORD = fingerprint_text("as it was")
@@ -17,7 +19,7 @@ WORD = fingerprint_text("as it was")
 
 def results(stage, change, **provenance):
     """The same result twice, but for one stage that moved by a relative change, or is another text."""
-    golden = make_result(stages={"input tensor": VALUES})
+    golden = make_result(stages={Stage(K.INPUT_TENSOR): VALUES})
     before = WORD if change is None else fingerprint_array(VALUES)
     after = fingerprint_text("as it is now") if change is None else fingerprint_array(VALUES * (1 + change))
     # On the CPU and the same seed unless said otherwise.
@@ -31,49 +33,49 @@ def results(stage, change, **provenance):
 @pytest.mark.parametrize(
     ("stage", "change"),
     [
-        ("decoded pixels", 1e-6),
-        ("input tensor", 2e-4),
-        ("view", 2e-4),
-        ("model state: hooks", None),
-        ("layer activations", 1e-3),
-        ("logits", 1e-3),
-        ("segments", 1e-6),
-        ("samples", 1e-6),
-        ("perturbed predictions", 1e-3),
-        ("perturbed predictions felzenszwalb", 1e-3),
-        ("weights", 1e-3),
-        ("weights of other classes", 1e-3),
-        ("surrogates", 1e-3),
-        ("concept masks", 1e-6),
-        ("raw map gradcam", 1e-3),
-        ("raw map ablationcam", 4e-3),
-        ("final map several_scales", 1e-3),
-        ("layer4 similarity", 1e-3),
-        ("measures: localisation", 1e-5),
-        ("measures: unit labels", 1e-5),
-        ("layer4 overlap", 3e-2),
-        ("scenes:objects layer4 activations", 1e-3),
+        (Stage(K.DECODED_PIXELS), 1e-6),
+        (Stage(K.INPUT_TENSOR), 2e-4),
+        (Stage(K.VIEW), 2e-4),
+        (Stage(K.HOOKS), None),
+        (Stage(K.LAYER_ACTIVATIONS), 1e-3),
+        (Stage(K.LOGITS), 1e-3),
+        (Stage(K.SEGMENTS), 1e-6),
+        (Stage(K.SAMPLES), 1e-6),
+        (Stage(K.PERTURBED_PREDICTIONS), 1e-3),
+        (Stage(K.PERTURBED_PREDICTIONS, "felzenszwalb"), 1e-3),
+        (Stage(K.WEIGHTS), 1e-3),
+        (Stage(K.WEIGHTS, "other classes"), 1e-3),
+        (Stage(K.SURROGATES), 1e-3),
+        (Stage(K.CONCEPT_MASKS), 1e-6),
+        (Stage(K.RAW_MAP, "gradcam"), 1e-3),
+        (Stage(K.RAW_MAP, "ablationcam"), 4e-3),
+        (Stage(K.FINAL_MAP, "several_scales"), 1e-3),
+        (Stage(K.SIMILARITY, "layer4"), 1e-3),
+        (Stage(K.MEASURES, "localisation"), 1e-5),
+        (Stage(K.MEASURES, "unit labels"), 1e-5),
+        (Stage(K.OVERLAP, "layer4"), 3e-2),
+        (Stage(K.ACTIVATIONS, "layer4", "scenes:objects"), 1e-3),
     ],
 )
 def test_a_stage_that_moved_is_a_drift_though_every_field_held(stage, change):
     verdict = judge(*results(stage, change))
     assert verdict.state is State.DRIFT and verdict.severity is Severity.NUMBERS
-    assert verdict.origin.name == stage
-    assert verdict.findings[0].measure == stage
+    assert verdict.origin.stage == stage
+    assert verdict.findings[0].measure == str(stage)
 
 
 @pytest.mark.parametrize(
     ("stage", "change"),
     [
-        ("input tensor", 1e-6),
-        ("layer activations", 3e-5),
-        ("logits", 3e-5),
-        ("weights", 3e-5),
-        ("raw map gradcam", 3e-5),
-        ("raw map ablationcam", 1e-3),
-        ("final map lime", 3e-5),
-        ("layer4 similarity", 3e-5),
-        ("layer4 overlap", 3e-3),
+        (Stage(K.INPUT_TENSOR), 1e-6),
+        (Stage(K.LAYER_ACTIVATIONS), 3e-5),
+        (Stage(K.LOGITS), 3e-5),
+        (Stage(K.WEIGHTS), 3e-5),
+        (Stage(K.RAW_MAP, "gradcam"), 3e-5),
+        (Stage(K.RAW_MAP, "ablationcam"), 1e-3),
+        (Stage(K.FINAL_MAP, "lime"), 3e-5),
+        (Stage(K.SIMILARITY, "layer4"), 3e-5),
+        (Stage(K.OVERLAP, "layer4"), 3e-3),
     ],
 )
 def test_rounding_is_no_drift_and_has_no_name(stage, change):
@@ -81,13 +83,15 @@ def test_rounding_is_no_drift_and_has_no_name(stage, change):
     assert verdict.state is State.OK and verdict.origin is None
 
 
-@pytest.mark.parametrize("stage", ["target", "clip_units labels", "layer4 top images"])
+@pytest.mark.parametrize("stage", [Stage(K.TARGET), Stage(K.LABELS_BY_CLIP), Stage(K.TOP_IMAGES, "layer4")])
 def test_what_fields_judge_better_is_named_only(stage):
     verdict = judge(*results(stage, None))
-    assert verdict.state is State.OK and verdict.origin.name == stage
+    assert verdict.state is State.OK and verdict.origin.stage == stage
 
 
-@pytest.mark.parametrize("stage", ["samples", "perturbed predictions", "weights", "raw map randomcam"])
+@pytest.mark.parametrize(
+    "stage", [Stage(K.SAMPLES), Stage(K.PERTURBED_PREDICTIONS), Stage(K.WEIGHTS), Stage(K.RAW_MAP, "randomcam")]
+)
 def test_what_is_drawn_may_differ_under_another_seed(stage):
     assert judge(*results(stage, 0.5, seed=7)).state is State.OK
     assert judge(*results(stage, 0.5)).state is State.DRIFT
@@ -96,40 +100,67 @@ def test_what_is_drawn_may_differ_under_another_seed(stage):
 @pytest.mark.parametrize(
     ("stage", "change", "state"),
     [
-        ("layer activations", 1e-2, State.OK),
-        ("layer activations", 5e-2, State.DRIFT),
-        ("raw map gradcam", 5e-2, State.OK),
-        ("perturbed predictions", 5e-2, State.OK),
-        ("input tensor", 1e-3, State.DRIFT),
-        ("decoded pixels", 1e-3, State.DRIFT),
+        (Stage(K.LAYER_ACTIVATIONS), 1e-2, State.OK),
+        (Stage(K.LAYER_ACTIVATIONS), 5e-2, State.DRIFT),
+        (Stage(K.RAW_MAP, "gradcam"), 5e-2, State.OK),
+        (Stage(K.PERTURBED_PREDICTIONS), 5e-2, State.OK),
+        (Stage(K.INPUT_TENSOR), 1e-3, State.DRIFT),
+        (Stage(K.DECODED_PIXELS), 1e-3, State.DRIFT),
     ],
 )
 def test_between_devices_the_network_may_round_but_its_input_may_not(stage, change, state):
     assert judge(*results(stage, change, device="NVIDIA H100")).state is state
 
 
+OWN = Stage(OwnKind("attention rollout"), "layer4")
+
+
+@pytest.mark.parametrize(
+    ("change", "device", "state"),
+    [
+        (1e-3, "cpu", State.OK),
+        (4e-3, "cpu", State.DRIFT),
+        (None, "cpu", State.DRIFT),
+        (1e-2, "NVIDIA H100", State.OK),
+        (5e-2, "NVIDIA H100", State.DRIFT),
+    ],
+)
+def test_a_kind_that_only_the_task_of_a_user_has_is_judged_by_default_limits(change, device, state):
+    verdict = judge(*results(OWN, change, device=device))
+    assert verdict.state is state
+    if state is State.DRIFT:
+        assert verdict.origin.stage == OWN and str(OWN) == "attention rollout of layer4"
+        assert str(verdict.origin.responsible).endswith(": a step of the task's own")
+
+
+def test_what_a_block_of_the_model_is_called_silences_nothing():
+    """A block may be called as a stage is that never alarms."""
+    for name in ("target", "labels", "top images"):
+        assert judge(*results(Stage(K.MODEL_WEIGHTS, name), None)).state is State.DRIFT
+
+
 def test_a_golden_that_lacks_a_stage_still_compares():
-    obtained, golden = results("view", 0.5)
-    older = dataclasses.replace(golden, stages={k: v for k, v in golden.stages.items() if k != "view"})
+    obtained, golden = results(Stage(K.VIEW), 0.5)
+    older = dataclasses.replace(golden, stages={k: v for k, v in golden.stages.items() if k.kind != K.VIEW})
     assert judge(obtained, older).state is State.OK
 
 
 def test_a_stage_that_is_gone_has_moved():
-    obtained, golden = results("view", 0.0)
-    poorer = dataclasses.replace(obtained, stages={k: v for k, v in obtained.stages.items() if k != "view"})
+    obtained, golden = results(Stage(K.VIEW), 0.0)
+    poorer = dataclasses.replace(obtained, stages={k: v for k, v in obtained.stages.items() if k.kind != K.VIEW})
     verdict = judge(poorer, golden)
-    assert verdict.state is State.DRIFT and verdict.origin.name == "view"
+    assert verdict.state is State.DRIFT and verdict.origin.stage == Stage(K.VIEW)
 
 
 def test_where_all_stages_held_what_is_measured_changed():
-    golden = make_result(stages={"final map gradcam": VALUES})
-    obtained = make_result(saliency=blob(150, 40), stages={"final map gradcam": VALUES})
+    golden = make_result(stages={Stage(K.FINAL_MAP, "gradcam"): VALUES})
+    obtained = make_result(saliency=blob(150, 40), stages={Stage(K.FINAL_MAP, "gradcam"): VALUES})
     verdict = judge(obtained, golden)
-    assert verdict.state is State.DRIFT and verdict.origin.name == "measures"
+    assert verdict.state is State.DRIFT and verdict.origin.stage == Stage(K.MEASURES)
     assert "The measures moved first;" in verdict.sentence
 
 
 def test_a_case_that_cannot_be_compared_says_where_it_began():
-    obtained = make_result(image="d" * 64, stages={"decoded pixels": np.arange(12.0) + 1})
+    obtained = make_result(image="d" * 64, stages={Stage(K.DECODED_PIXELS): np.arange(12.0) + 1})
     verdict = judge(obtained, make_result())
-    assert verdict.state is State.INCOMPARABLE and verdict.origin.name == "image bytes"
+    assert verdict.state is State.INCOMPARABLE and verdict.origin.stage == Stage(K.IMAGE_BYTES)

@@ -7,48 +7,50 @@ import pytest
 from synthetic import blob, make_result
 
 from xai_eval import judge
-from xai_eval.gate.stages import STEPS, responsible
+from xai_eval.gate.stages import responsible
 from xai_eval.result.fingerprint import fingerprint_array, fingerprint_text
+from xai_eval.result.stage import Stage
+from xai_eval.result.stage import StageKind as K
 
 VALUES = np.linspace(-1.0, 1.0, 300)
 CHAIN = (
-    "image bytes",
-    "decoded pixels",
-    "input tensor",
-    "view",
-    "object mask",
-    "model state: hooks",
-    "model state: weights of conv1",
-    "layer activations",
-    "logits",
-    "target",
-    "segments",
-    "samples",
-    "perturbed predictions",
-    "weights",
-    "raw map gradcam",
-    "final map gradcam",
-    "final map lime",
-    "measures: localisation",
+    Stage(K.IMAGE_BYTES),
+    Stage(K.DECODED_PIXELS),
+    Stage(K.INPUT_TENSOR),
+    Stage(K.VIEW),
+    Stage(K.OBJECT_MASK),
+    Stage(K.HOOKS),
+    Stage(K.MODEL_WEIGHTS, "conv1"),
+    Stage(K.LAYER_ACTIVATIONS),
+    Stage(K.LOGITS),
+    Stage(K.TARGET),
+    Stage(K.SEGMENTS),
+    Stage(K.SAMPLES),
+    Stage(K.PERTURBED_PREDICTIONS),
+    Stage(K.WEIGHTS),
+    Stage(K.RAW_MAP, "gradcam"),
+    Stage(K.FINAL_MAP, "gradcam"),
+    Stage(K.FINAL_MAP, "lime"),
+    Stage(K.MEASURES, "localisation"),
 )
 
 
 @pytest.mark.parametrize(
     ("stage", "told"),
     [
-        ("image bytes", "nothing comes before it: the file of the image"),
-        ("decoded pixels", "same image bytes: decoding"),
-        ("input tensor", "same image bytes, same decoded pixels: preprocessing"),
-        ("model state: hooks", "same input tensor: state of the model"),
-        ("model state: weights of conv1", "same input tensor: weights of the model"),
-        ("layer activations", "same input tensor, same model state: forward pass of the model"),
-        ("target", "same logits: choice of the target"),
-        ("segments", "same view: segmentation"),
-        ("weights", "same samples, same perturbed predictions: fit of the surrogate"),
-        ("raw map gradcam", "same model state, same layer activations, same target: explainer"),
-        ("final map gradcam", "same raw map gradcam: post-processing of the map"),
-        ("final map lime", "same weights: post-processing of the map"),
-        ("measures: localisation", "measured on maps that never change: metrics"),
+        (Stage(K.IMAGE_BYTES), "nothing comes before it: the file of the image"),
+        (Stage(K.DECODED_PIXELS), "same image bytes: decoding"),
+        (Stage(K.INPUT_TENSOR), "same image bytes, same decoded pixels: preprocessing"),
+        (Stage(K.HOOKS), "same input tensor: state of the model"),
+        (Stage(K.MODEL_WEIGHTS, "conv1"), "same input tensor: weights of the model"),
+        (Stage(K.LAYER_ACTIVATIONS), "same input tensor, same model state: forward pass of the model"),
+        (Stage(K.TARGET), "same logits: choice of the target"),
+        (Stage(K.SEGMENTS), "same view: segmentation"),
+        (Stage(K.WEIGHTS), "same samples, same perturbed predictions: fit of the surrogate"),
+        (Stage(K.RAW_MAP, "gradcam"), "same model state, same layer activations, same target: explainer"),
+        (Stage(K.FINAL_MAP, "gradcam"), "same raw map of gradcam: post-processing of the map"),
+        (Stage(K.FINAL_MAP, "lime"), "same weights: post-processing of the map"),
+        (Stage(K.MEASURES, "localisation"), "measured on maps that never change: metrics"),
     ],
 )
 def test_the_step_between_what_held_and_what_moved_is_named(stage, told):
@@ -56,72 +58,86 @@ def test_the_step_between_what_held_and_what_moved_is_named(stage, told):
 
 
 def test_without_a_raw_map_the_explainer_is_not_told_from_what_follows():
-    before = [name for name in CHAIN[: CHAIN.index("final map gradcam")] if not name.startswith("raw map")]
-    assert responsible("final map gradcam", dict.fromkeys(before, True)).step == "explainer or post-processing"
+    before = [stage for stage in CHAIN[: CHAIN.index(Stage(K.FINAL_MAP, "gradcam"))] if stage.kind != K.RAW_MAP]
+    assert (
+        responsible(Stage(K.FINAL_MAP, "gradcam"), dict.fromkeys(before, True)).step == "explainer or post-processing"
+    )
 
 
 @pytest.mark.parametrize(
     ("stage", "told"),
     [
-        ("layer3 top-k", "same layer3 activations: choice of the top-k"),
+        (Stage(K.TOP_K, "layer3"), "same activations of layer3: choice of the top-k"),
         (
-            "b layer3 overlap",
-            "same b layer3 activations, same label maps: thresholds of units, and overlap with pixel labels",
+            Stage(K.OVERLAP, "layer3", "b"),
+            "same activations of layer3 in b, same label maps: thresholds of units, and overlap with pixel labels",
         ),
-        ("b clip_units labels", "same similarity: choice of the labels"),
-        ("embeddings", "same probe images, same model state of CLIP: CLIP embeddings of the images"),
-        ("model state of CLIP: weights of visual", "same concepts: weights of CLIP"),
-        ("model state of b: weights of fc", "same input tensor: weights of the model"),
-        ("input tensor", "same probe set, same probe images: preprocessing"),
+        (Stage(K.LABELS_BY_CLIP, model="b"), "same similarity: choice of the labels"),
+        (Stage(K.EMBEDDINGS), "same probe images, same model state of CLIP: CLIP embeddings of the images"),
+        (Stage(K.CLIP_WEIGHTS, "visual"), "same concepts: weights of CLIP"),
+        (Stage(K.MODEL_WEIGHTS, "fc", "b"), "same input tensor: weights of the model"),
+        (Stage(K.INPUT_TENSOR), "same probe set, same probe images: preprocessing"),
     ],
 )
 def test_a_dissection_has_steps_of_its_own(stage, told):
     before = (
-        "probe set",
-        "probe images",
-        "label maps",
-        "input tensor",
-        "concepts",
-        "model state of CLIP: weights of visual",
-        "model state of b: weights of fc",
-        "layer3 activations",
-        "b layer3 activations",
-        "b layer3 similarity",
+        Stage(K.PROBE_SET),
+        Stage(K.PROBE_IMAGES),
+        Stage(K.LABEL_MAPS),
+        Stage(K.INPUT_TENSOR),
+        Stage(K.CONCEPTS),
+        Stage(K.CLIP_WEIGHTS, "visual"),
+        Stage(K.MODEL_WEIGHTS, "fc", "b"),
+        Stage(K.ACTIVATIONS, "layer3"),
+        Stage(K.ACTIVATIONS, "layer3", "b"),
+        Stage(K.SIMILARITY, "layer3", "b"),
     )
     assert str(responsible(stage, dict.fromkeys([name for name in before if name != stage], True))) == told
 
 
 def test_what_is_not_recorded_is_said():
-    assert str(responsible("input tensor", {})) == "nothing that it begins with is recorded: preprocessing"
-    poorer = responsible("layer activations", {"input tensor": True})
+    assert str(responsible(Stage(K.INPUT_TENSOR), {})) == "nothing that it begins with is recorded: preprocessing"
+    poorer = responsible(Stage(K.LAYER_ACTIVATIONS), {Stage(K.INPUT_TENSOR): True})
     assert str(poorer) == "same input tensor, model state not recorded: forward pass of the model"
-    assert responsible("something else", {"input tensor": True}) is None
 
 
 def test_steps_are_told_apart_though_nothing_is_recorded_in_front_of_them():
     named = {
-        "model state: hooks": "state of the model",
-        "model state of a: weights of fc": "weights of the model",
-        "model state of CLIP: hooks": "state of CLIP",
-        "model state of CLIP: weights of visual": "weights of CLIP",
-        "layer activations": "forward pass of the model",
-        "layer4 activations": "forward pass of the model, pooled over places",
+        Stage(K.HOOKS): "state of the model",
+        Stage(K.MODEL_WEIGHTS, "fc", "a"): "weights of the model",
+        Stage(K.CLIP_HOOKS): "state of CLIP",
+        Stage(K.CLIP_WEIGHTS, "visual"): "weights of CLIP",
+        Stage(K.LAYER_ACTIVATIONS): "forward pass of the model",
+        Stage(K.ACTIVATIONS, "layer4"): "forward pass of the model, pooled over places",
     }
     assert {stage: responsible(stage, {}).step for stage in named} == named
 
 
+@pytest.mark.parametrize(
+    ("stage", "another"),
+    [
+        (Stage(K.ACTIVATIONS, "layer3", "b"), Stage(K.MODEL_WEIGHTS, "fc", "a")),
+        (Stage(K.ACTIVATIONS, "layer3", "b"), Stage(K.CLIP_WEIGHTS, "visual")),
+        (Stage(K.OVERLAP, "layer3", "b"), Stage(K.ACTIVATIONS, "layer3", "a")),
+        (Stage(K.OVERLAP, "layer3", "b"), Stage(K.ACTIVATIONS, "layer2", "b")),
+        (Stage(K.LABELS_BY_CLIP, model="b"), Stage(K.SIMILARITY, "layer3", "a")),
+        (Stage(K.SIMILARITY, "layer3"), Stage(K.WORD_EMBEDDINGS)),
+    ],
+    ids=str,
+)
+def test_a_step_begins_with_nothing_of_another_model_or_part(stage, another):
+    found = responsible(stage, {another: False})
+    assert found.other == (("word embeddings",) if another.kind == K.WORD_EMBEDDINGS else ())
+
+
 def test_one_part_that_is_another_is_enough():
-    before = {"input tensor": True, "model state: hooks": True, "model state: weights of fc": False}
-    assert responsible("layer activations", before).other == ("model state",)
-
-
-def test_every_step_says_what_it_begins_with():
-    assert all(bool(step.after) != bool(step.given) for step in STEPS)
+    before = {Stage(K.INPUT_TENSOR): True, Stage(K.HOOKS): True, Stage(K.MODEL_WEIGHTS, "fc"): False}
+    assert responsible(Stage(K.LAYER_ACTIVATIONS), before).other == ("model state",)
 
 
 def results(*stages, moved=None, **provenance):
     """The same chain twice, with other values from the stage `moved` on, and a map that moved."""
-    chain = {"image bytes": fingerprint_text("file"), **dict.fromkeys(stages, fingerprint_array(VALUES))}
+    chain = {Stage(K.IMAGE_BYTES): fingerprint_text("file"), **dict.fromkeys(stages, fingerprint_array(VALUES))}
     after = stages[stages.index(moved) :] if moved else ()
     golden = dataclasses.replace(make_result(), stages=chain)
     return (
@@ -135,14 +151,14 @@ def results(*stages, moved=None, **provenance):
 
 
 def test_the_sentence_names_stage_change_and_step():
-    chain = ("decoded pixels", "input tensor", "logits")
-    verdict = judge(*results(*chain, moved="input tensor", versions={"torch": "2.15.0"}))
+    chain = (Stage(K.DECODED_PIXELS), Stage(K.INPUT_TENSOR), Stage(K.LOGITS))
+    verdict = judge(*results(*chain, moved=Stage(K.INPUT_TENSOR), versions={"torch": "2.15.0"}))
     began = "The input tensor moved first (relative 0.031); torch 2.11.0 -> 2.15.0 in between; "
     assert verdict.sentence.endswith(f"{began}same image bytes, same decoded pixels: preprocessing.")
 
 
 def test_without_a_change_the_code_is_what_remains():
-    verdict = judge(*results("decoded pixels", "input tensor", moved="input tensor"))
+    verdict = judge(*results(Stage(K.DECODED_PIXELS), Stage(K.INPUT_TENSOR), moved=Stage(K.INPUT_TENSOR)))
     assert verdict.sentence.endswith(
         "The input tensor moved first (relative 0.031); nothing that is recorded changed in between; "
         "same image bytes, same decoded pixels: preprocessing. Look at the code."
@@ -150,18 +166,20 @@ def test_without_a_change_the_code_is_what_remains():
 
 
 def test_an_image_that_was_compressed_anew_does_not_hide_the_step():
-    obtained, golden = results("decoded pixels", "input tensor", moved="input tensor")
-    anew = dataclasses.replace(obtained, stages={**obtained.stages, "image bytes": fingerprint_text("another file")})
+    obtained, golden = results(Stage(K.DECODED_PIXELS), Stage(K.INPUT_TENSOR), moved=Stage(K.INPUT_TENSOR))
+    anew = dataclasses.replace(
+        obtained, stages={**obtained.stages, Stage(K.IMAGE_BYTES): fingerprint_text("another file")}
+    )
     assert "; other image bytes, same decoded pixels: preprocessing." in judge(anew, golden).sentence
 
 
 def test_where_no_stage_moved_the_metrics_are_named():
-    verdict = judge(*results("decoded pixels", "logits"))
+    verdict = judge(*results(Stage(K.DECODED_PIXELS), Stage(K.LOGITS)))
     assert "The measures moved first; nothing that is recorded changed" in verdict.sentence
     assert "; every recorded stage held: metrics, or how the result is put together." in verdict.sentence
 
 
 def test_a_golden_without_stages_cannot_tell():
-    obtained, golden = results("logits")
+    obtained, golden = results(Stage(K.LOGITS))
     bare = dataclasses.replace(golden, stages={})
     assert "No stage is recorded that could tell where it began; nothing" in judge(obtained, bare).sentence

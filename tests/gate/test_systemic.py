@@ -12,9 +12,11 @@ from xai_eval.gate.verdict import State, Verdict
 from xai_eval.result.fields import Heatmap, HeatmapTolerance, Label, Score
 from xai_eval.result.fingerprint import fingerprint_array
 from xai_eval.result.result import Provenance, Result
+from xai_eval.result.stage import Stage, StageKind
 from xai_eval.store.noise import Noise
 
 FIELDS, TOLERANCE = 20, 1.0
+LOGITS = Stage(StageKind.LOGITS)
 STAGE = np.linspace(-1, 1, 50)
 STILL = fingerprint_array(STAGE)
 
@@ -23,7 +25,7 @@ def result(values, *, name="photo.jpg", stage=STAGE, versions=None, model="m"):
     return Result(
         make_case(name, model=model),
         {f"score {i}": Score(float(value), TOLERANCE) for i, value in enumerate(values)},
-        {"logits": STILL if stage is STAGE else fingerprint_array(stage)},
+        {LOGITS: STILL if stage is STAGE else fingerprint_array(stage)},
         Provenance(versions=versions or {}),
     )
 
@@ -39,7 +41,7 @@ def compared(changes, *, noise=None, **now):
 
 def measured(floor, stage=0.0, fields=FIELDS):
     shifts = {f"score {i}": {"difference": {"float64": floor}} for i in range(fields)}
-    return Noise("a" * 64, {}, shifts, {"logits": {"float64": stage}})
+    return Noise("a" * 64, {}, shifts, {LOGITS: {"float64": stage}})
 
 
 def one_field(changes):
@@ -133,7 +135,7 @@ def test_stages_that_moved_without_a_reason_are_found():
 @pytest.mark.parametrize("stage", [STAGE * 1.5, STAGE[:-1]], ids=["other numbers", "another shape"])
 def test_a_stage_that_every_case_names_is_left_to_them(stage):
     cases = compared(np.zeros((12, 1)), stage=stage)
-    assert {each.verdict.origin.name for each in cases} == {"logits"}
+    assert {each.verdict.origin.stage for each in cases} == {LOGITS}
     assert systemic_shifts(cases) == ()
 
 
@@ -142,7 +144,7 @@ def test_stages_that_stay_where_they_are_make_nothing_else_more_significant():
     changes = np.where(np.random.default_rng(0).random((11, FIELDS)) < 0.5, -0.3, 0.3)
     changes[:, 3] = 0.3
     assert sign_test(11, 0) * FIELDS > FALSE_DISCOVERIES > sign_test(11, 0) * (FIELDS + 5) / 6
-    still = {f"stage {i}": STILL for i in range(5)}
+    still = {Stage(StageKind.ACTIVATIONS, f"layer{i}"): STILL for i in range(5)}
     cases = [
         dataclasses.replace(
             each,

@@ -11,10 +11,10 @@ import pytest
 from synthetic import blob, make_result
 
 from xai_eval.cli.main import main
-from xai_eval.disk.lock import LOCK_FILE, locked
 from xai_eval.result.result import Result
 from xai_eval.store.goldens import Goldens
 from xai_eval.store.history import read_history
+from xai_eval.store.lock import LOCK_FILE, locked
 from xai_eval.store.runs import RESULTS_FOLDER, RunRecord
 
 PROCESSES, ROUNDS, NAMES = 4, 5, ("a.jpg", "b.jpg", "c.jpg")
@@ -87,7 +87,7 @@ def test_pruning_waits_for_its_turn_too(run: Path) -> None:
 
 def test_what_a_killed_accept_left_is_no_obstacle(run: Path) -> None:
     dead = subprocess.Popen(
-        [sys.executable, "-c", "from xai_eval.disk.lock import *; print(this_process())"], stdout=-1
+        [sys.executable, "-c", "from xai_eval.store.lock import *; print(this_process())"], stdout=-1
     )
     (run / "golden").mkdir()
     (run / "golden" / LOCK_FILE).write_bytes(dead.communicate()[0].strip())
@@ -123,7 +123,7 @@ TAKE = """
     import os, sys, random, platform
     from pathlib import Path
     from xai_eval.errors import UsageError
-    from xai_eval.disk.lock import LOCK_FILE, acquire, release, this_process
+    from xai_eval.store.lock import LOCK_FILE, acquire, release, this_process
     folder, dead, dice = Path(sys.argv[1]), sys.argv[2], random.Random(int(sys.argv[3]))
     inside = folder / "inside"
     taken = 0
@@ -145,7 +145,7 @@ TAKE = """
 
 @pytest.mark.slow
 def test_the_lock_of_a_dead_process_goes_to_one_process_alone(tmp_path: Path) -> None:
-    code = "from xai_eval.disk.lock import *; print(this_process())"
+    code = "from xai_eval.store.lock import *; print(this_process())"
     dead = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip()
     workers = [
         subprocess.Popen([sys.executable, "-c", textwrap.dedent(TAKE), str(tmp_path), dead, str(seed)])

@@ -18,7 +18,7 @@ from xai_eval.errors import StorageError
 from xai_eval.gate.accept import accept
 from xai_eval.gate.judge_run import judge_run
 from xai_eval.gate.verdict import State, Verdict
-from xai_eval.result.result import ARRAYS_FILE, RESULT_FILE, Result
+from xai_eval.result.result import ARRAYS_FILE, RESULT_FILE, SCHEMA, Result
 from xai_eval.store.goldens import Goldens
 from xai_eval.store.history import HISTORY_FILE, read_history
 from xai_eval.store.runs import RESULTS_FOLDER, RunRecord
@@ -203,7 +203,7 @@ def test_a_golden_edited_to_fit_a_drift_is_noticed(goldens: Goldens, signed: boo
 def test_a_golden_of_another_schema_says_which(goldens: Goldens) -> None:
     path = goldens.folder / VICTIM.case.key / RESULT_FILE
     path.write_text(json.dumps(sign({**json.loads(path.read_text()), "schema": 99})))
-    assert "has schema 99, this version of xai_eval reads schema 1" in judged(goldens)[VICTIM.case.id].sentence
+    assert f"has schema 99, this version of xai_eval reads schema {SCHEMA}" in judged(goldens)[VICTIM.case.id].sentence
 
 
 def test_a_golden_copied_from_another_case_is_no_golden_of_this_one(goldens: Goldens) -> None:

@@ -23,7 +23,6 @@ import pytest
 from PIL import Image
 from synthetic import blob, make_result
 
-from xai_eval.disk.lock import LOCK_FILE, locked
 from xai_eval.errors import StorageError
 from xai_eval.gate.accept import accept
 from xai_eval.gate.judge_run import judge_run
@@ -34,6 +33,8 @@ from xai_eval.result.result import Result
 from xai_eval.run.evaluate import Plan, run
 from xai_eval.store.goldens import Goldens
 from xai_eval.store.history import read_history
+from xai_eval.store.lock import LOCK_FILE
+from xai_eval.store.run_folder import RunFolder
 from xai_eval.store.runs import RESULTS_FOLDER, RunRecord
 
 pytestmark = pytest.mark.slow
@@ -90,17 +91,17 @@ def copies(template: Place, folder: Path) -> Iterator[Place]:
 
 def measure(place: Place, which: int) -> None:
     """Run, judge and report, as `xai-eval run` does."""
-    with locked(place.run):
+    with RunFolder(place.run).claimed():
         obtain(place, which)
         judged = judge_run(place.run, place.goldens)
-        write_report(place.run, judged.record, judged.results, judged.goldens, judged.verdicts)
+        write_report(place.run, judged)
 
 
 def obtain(place: Place, which: int) -> None:
     """Write the results of a run."""
     cases = (result(number, which) for number in range(CASES))
     plan = Plan("cams", result(0, 0).case.model, "photos", True, CASES, cases)
-    run([plan], place.run, lambda results, total, name: results)
+    run([plan], RunFolder(place.run), lambda results, total, name: results)
 
 
 def accept_all(place: Place) -> None:
@@ -175,7 +176,7 @@ def with_report(place: Place) -> None:
 
 
 def without_report(place: Place) -> None:
-    with locked(place.run):
+    with RunFolder(place.run).claimed():
         obtain(place, 1)
 
 

@@ -1,12 +1,13 @@
 """What a model consists of: every change of it is told, and the part that changed is named."""
 
 import copy
+from dataclasses import fields
 
 import pytest
 import torch
 from torch import nn
 
-from xai_eval.inputs.models.inventory import take_inventory
+from xai_eval.inputs.models.inventory import Inventory, take_inventory
 
 
 class Net(nn.Module):
@@ -32,7 +33,9 @@ def changed(net, change):
     before = take_inventory(net)
     change(net)
     after = take_inventory(net)
-    return {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+    whole = {f.name for f in fields(Inventory) if f.name != "weights" and vars(before)[f.name] != vars(after)[f.name]}
+    names = before.weights.keys() | after.weights.keys()
+    return whole | {name for name in names if before.weights.get(name) != after.weights.get(name)}
 
 
 def nudge(name):
@@ -58,21 +61,21 @@ def own_convolution(net):
 
 
 CHANGES = {
-    "training": (lambda net: net.train(), {"training flags"}),
-    "part in training": (lambda net: net.blocks[0].train(), {"training flags"}),
-    "another type": (replace_relu, {"module types"}),
-    "another stride": (lambda net: setattr(net.stem, "stride", (2, 2)), {"module types"}),
-    "another eps": (lambda net: setattr(net.blocks[0], "eps", 1e-3), {"module types"}),
+    "training": (lambda net: net.train(), {"training_flags"}),
+    "part in training": (lambda net: net.blocks[0].train(), {"training_flags"}),
+    "another type": (replace_relu, {"module_types"}),
+    "another stride": (lambda net: setattr(net.stem, "stride", (2, 2)), {"module_types"}),
+    "another eps": (lambda net: setattr(net.blocks[0], "eps", 1e-3), {"module_types"}),
     "forward hook": (lambda net: net.head.register_forward_hook(lambda *_: None), {"hooks"}),
     "pre-hook": (lambda net: net.head.register_forward_pre_hook(lambda *_: None), {"hooks"}),
     "backward hook": (lambda net: net.head.register_full_backward_hook(lambda *_: None), {"hooks"}),
     "own forward": (own_forward, {"hooks"}),
     "own convolution": (own_convolution, {"hooks"}),
-    "own parameter": (nudge("scale"), {"weights of scale"}),
-    "convolution": (nudge("stem.weight"), {"weights of stem"}),
-    "statistics": (nudge("blocks.0.running_mean"), {"weights of blocks.0"}),
-    "part of a sequence": (nudge("blocks.2.bias"), {"weights of blocks.2"}),
-    "head": (nudge("head.weight"), {"weights of head"}),
+    "own parameter": (nudge("scale"), {"scale"}),
+    "convolution": (nudge("stem.weight"), {"stem"}),
+    "statistics": (nudge("blocks.0.running_mean"), {"blocks.0"}),
+    "part of a sequence": (nudge("blocks.2.bias"), {"blocks.2"}),
+    "head": (nudge("head.weight"), {"head"}),
 }
 
 
@@ -105,7 +108,7 @@ def test_another_setting_is_told_and_changes_the_answer(setting):
     part, value = SETTINGS[setting]
     image = torch.linspace(-3.0, 3.0, 64).reshape(1, 4, 4, 4)
     before = part.eval()(image)
-    assert changed(part, lambda part: setattr(part, setting, value)) == {"module types"}
+    assert changed(part, lambda part: setattr(part, setting, value)) == {"module_types"}
     after = part(image)
     assert before.shape != after.shape or not torch.equal(before, after)
 
@@ -139,7 +142,7 @@ def test_what_changes_no_answer_is_not_told(net, change):
 
 def test_half_precision_loses_digits_and_is_told(net):
     found = changed(net, lambda net: net.half())
-    assert "weights of stem" in found and "module types" not in found
+    assert "stem" in found and "module_types" not in found
 
 
 ON_EVERY_MODULE = (
@@ -155,7 +158,7 @@ def test_a_hook_on_every_module_is_told(net, register):
     before = take_inventory(net)
     handle = register(lambda *_: None)
     try:
-        assert take_inventory(net)["hooks"] != before["hooks"]
+        assert take_inventory(net).hooks != before.hooks
     finally:
         handle.remove()
     assert take_inventory(net) == before
@@ -165,5 +168,4 @@ def test_of_very_deep_models_the_parts_are_named_one_level_higher():
     deep = nn.Module()
     deep.trunk = nn.Sequential(*(nn.Linear(2, 2) for _ in range(40)))
     deep.head = nn.Linear(2, 2)
-    names = [name for name in take_inventory(deep) if name.startswith("weights")]
-    assert names == ["weights of trunk", "weights of head"]
+    assert list(take_inventory(deep).weights) == ["trunk", "head"]

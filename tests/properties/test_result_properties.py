@@ -28,10 +28,12 @@ from xai_eval.result.fields import (
 )
 from xai_eval.result.fingerprint import fingerprint_array
 from xai_eval.result.result import Case, Provenance, Result
+from xai_eval.result.stage import OwnKind, Stage, StageKind
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=("Cs",)), max_size=12)
 NAMES = st.text(string.ascii_lowercase, min_size=1, max_size=8)
 NUMBERS = st.floats(width=64)
+STAGES = st.builds(Stage, st.sampled_from(StageKind) | NAMES.map(OwnKind), TEXT, TEXT)
 SHAPES = hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=9)
 
 
@@ -107,7 +109,7 @@ RESULTS = st.builds(
     ),
     st.dictionaries(NAMES, FIELDS, max_size=5),
     st.dictionaries(
-        NAMES,
+        STAGES,
         hnp.arrays(np.float32, SHAPES, elements=st.floats(-9, 9, width=32)).map(fingerprint_array),
         max_size=3,
     ),

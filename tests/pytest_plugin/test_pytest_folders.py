@@ -6,8 +6,8 @@ import platform
 from plugin_suite import ONE_CASE, accept, with_and_without_xdist
 from synthetic import make_result
 
-from xai_eval.disk.lock import LOCK_FILE
 from xai_eval.store.goldens import Goldens
+from xai_eval.store.lock import LOCK_FILE
 
 
 @with_and_without_xdist

@@ -10,6 +10,7 @@ import pytest
 from plugin_suite import HEADER, accept, stored
 from synthetic import make_result
 
+from xai_eval.cli.main import main
 from xai_eval.store.goldens import Goldens
 
 
@@ -50,8 +51,66 @@ def test_the_summary_is_worst_first_and_names_the_page(repo, monkeypatch):
     result.stdout.fnmatch_lines(lines)
     assert (repo.path / "reports" / "index.html").is_file()
     document = json.loads((repo.path / "reports" / "verdicts.json").read_text())
-    assert document["schema"] == 3
+    assert document["schema"] == 4
     assert sorted(v["state"] for v in document["verdicts"]) == ["drift"] + ["ok"] * 9
+
+
+def test_a_first_run_is_one_line_and_its_command_accepts_it(repo):
+    result = repo.runpytest()
+    told = (
+        'NEW: 10 cases have no golden. Look at reports/index.html, then: xai-eval accept --all --reason "first goldens"'
+    )
+    result.stdout.fnmatch_lines(["new: cams/photos-image-*", told, "10 cases: 10 new"])
+    assert main(["accept", "--all", "--reason", "first goldens"]) == 0
+    repo.runpytest().assert_outcomes(passed=10)
+
+
+def test_what_a_golden_lacks_passes_is_told_and_accepted(repo):
+    repo.runpytest()
+    accept(repo)
+    text = (repo.path / "test_suite.py").read_text()
+    more = 'make_result(name, stages={"view": blob(9, 9)}, fields={"new": Label("a")}, saliency=spot)'
+    text = text.replace("make_result(name, saliency=spot)", more)
+    repo.makepyfile(test_suite=f"{text}\nfrom xai_eval.result.fields import Label\n")
+    result = repo.runpytest("--junitxml=junit.xml")
+    result.assert_outcomes(passed=10)
+    told = "unwatched  10 goldens lack what the run obtained, so nothing watches it: field new (10), stage view (10). *"
+    result.stdout.fnmatch_lines([f"{told}To have it watched: xai-eval accept --all --reason *"])
+    case = ET.parse(repo.path / "junit.xml").getroot().find("testsuite/testcase")
+    properties = {p.get("name"): p.get("value") for p in case.findall("properties/property")}
+    assert properties["xai_unwatched"] == "field new; stage view"
+    accept(repo)
+    repo.runpytest().stdout.no_fnmatch_line("*unwatched*")
+
+
+def judged(repo):
+    """What `verdicts.json` says, whoever wrote it."""
+    document = json.loads((repo.path / "reports" / "verdicts.json").read_text())
+    return {name: document[name] for name in ("verdicts", "states", "systemic", "unwatched", "failed", "quarantine")}
+
+
+def test_the_command_line_judges_a_session_as_pytest_did(repo, monkeypatch, capsys):
+    repo.runpytest()
+    accept(repo)
+    goldens = Goldens(repo.path / "golden")
+    goldens.store(make_result("gone.jpg"), "looked")
+    goldens.store(make_result("x.jpg", task="lime"), "looked")
+    # Of a task and of a model that the tests have, but not together.
+    goldens.store(make_result("other.jpg", model="other"), "looked")
+    (repo.path / "golden" / "quarantine.toml").write_text(
+        f'["{make_result("image-4.jpg").case.key}"]\nowner = "Mira"\nreason = "later"\nexpires = 2999-01-01\n'
+    )
+    text = (repo.path / "test_suite.py").read_text()
+    more = "\ndef test_lime(xai_golden): xai_golden.check(make_result('x.jpg', task='lime', model='other'))\n"
+    repo.makepyfile(test_suite=text + more)
+    monkeypatch.setenv("MOVED", "image-4.jpg")
+    repo.runpytest()
+    by_pytest = judged(repo)
+    main(["check"])
+    assert judged(repo) == by_pytest
+    # The test of lime is judged by the golden of the model that was replaced; `other.jpg` was of no test.
+    states = {"ok": 10, "drift": 1, "missing": 0, "unused": 1, "incomparable": 0, "error": 0}
+    assert by_pytest["states"] == states
 
 
 def test_a_retry_does_not_launder_a_missing_golden(repo):
@@ -79,7 +138,7 @@ def test_junit_has_case_state_severity_and_verdict(repo, monkeypatch):
     properties = {p.get("name"): p.get("value") for p in case.findall("properties/property")}
     assert properties["xai_state"] == "drift"
     assert properties["xai_severity"] == "evidence"
-    assert "The final map gradcam moved first" in properties["xai_verdict"]
+    assert "The final map of gradcam moved first" in properties["xai_verdict"]
 
 
 def test_two_tests_may_not_check_one_case(repo):

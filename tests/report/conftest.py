@@ -10,11 +10,13 @@ import pandas as pd
 import pytest
 
 from xai_eval.gate.judge import judge_all
+from xai_eval.gate.judge_run import Judged
 from xai_eval.gate.verdict import State, Verdict
 from xai_eval.report.write import write_report
 from xai_eval.result.fields import Heatmap, HeatmapTolerance, InputImage, Label, Mask, Ranking, Table
 from xai_eval.result.fingerprint import fingerprint_array
 from xai_eval.result.result import Case, Provenance, Result
+from xai_eval.result.stage import Stage, StageKind
 from xai_eval.store.runs import RunRecord
 
 SIDE = 64
@@ -60,7 +62,11 @@ def make_result(name="flamingo.JPEG", *, model="scenes:objects", label="flamingo
 def staged(shift):
     """A result with three stages, the latter two of them and a map moved by `shift`."""
     tensor = np.linspace(-1.0, 1.0, 64)
-    stages = {"decoded pixels": tensor, "input tensor": tensor + shift, "logits": tensor * (1 + shift)}
+    stages = {
+        Stage(StageKind.DECODED_PIXELS): tensor,
+        Stage(StageKind.INPUT_TENSOR): tensor + shift,
+        Stage(StageKind.LOGITS): tensor * (1 + shift),
+    }
     moved = {"gradcam": heat(spot(0.3 + shift, 0.3))} if shift else {}
     return dataclasses.replace(
         make_result(**moved), stages={name: fingerprint_array(array) for name, array in stages.items()}
@@ -133,7 +139,7 @@ def make_run():
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
     record, obtained, goldens, verdicts = make_run()
-    page = write_report(folder, record, obtained, goldens, verdicts)
+    page = write_report(folder, Judged(record, obtained, goldens, verdicts))
     return Run(folder, page, record, verdicts, obtained)
 
 

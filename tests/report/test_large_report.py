@@ -60,7 +60,7 @@ class Written:
 
 
 def written(judged, folder):
-    page = write_report(folder, judged.record, judged.results, judged.goldens, judged.verdicts)
+    page = write_report(folder, judged)
     return Written(page.read_text(), folder)
 
 

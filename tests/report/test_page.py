@@ -10,6 +10,7 @@ from PIL import Image
 
 from xai_eval.errors import StorageError
 from xai_eval.gate.judge import judge_all
+from xai_eval.gate.judge_run import Judged
 from xai_eval.gate.verdict import State
 from xai_eval.report.text.glossary import all_terms
 from xai_eval.report.text.told import told, told_in_short
@@ -188,7 +189,7 @@ def test_a_result_judged_by_the_golden_of_another_model_shows_that_golden(tmp_pa
     was = build.result(model="scenes:objects").condensed()
     now = build.result(model="torchvision:resnet50", gradcam=build.heat(build.spot(0.8, 0.8)))
     obtained, goldens = build.by_key(now), build.by_key(was)
-    html = write_report(tmp_path, run.record, obtained, goldens, judge_all(obtained, goldens)).read_text()
+    html = write_report(tmp_path, Judged(run.record, obtained, goldens, judge_all(obtained, goldens))).read_text()
     assert "Grad-CAM, expected, hottest 3" in html
     assert "model scenes:objects -&gt; torchvision:resnet50" in html
 
@@ -201,7 +202,7 @@ def test_other_fields_than_those_of_cams_are_shown_without_change(tmp_path, run,
         image=build.result()["image"],
     )
     obtained = build.by_key(result)
-    page = Page(write_report(tmp_path, run.record, obtained, {}, judge_all(obtained, {})).read_text())
+    page = Page(write_report(tmp_path, Judged(run.record, obtained, {}, judge_all(obtained, {}))).read_text())
     alts = [image["alt"] for image in page.all("img")]
     assert "birds/flamingo.JPEG: neighbour" in alts
     assert "birds/flamingo.JPEG with superpixels outlined" in alts
@@ -209,7 +210,7 @@ def test_other_fields_than_those_of_cams_are_shown_without_change(tmp_path, run,
 
 def test_a_result_without_an_image_has_its_labels_and_tables(tmp_path, run, build):
     obtained = build.by_key(build.result(image=None, mask=None))
-    page = Page(write_report(tmp_path, run.record, obtained, {}, judge_all(obtained, {})).read_text())
+    page = Page(write_report(tmp_path, Judged(run.record, obtained, {}, judge_all(obtained, {}))).read_text())
     case = page.all("article")[0]["id"]
     assert page.all("img", case) == []
     assert "map of 64 × 64" in page.text[case]
@@ -219,7 +220,7 @@ def test_a_result_without_an_image_has_its_labels_and_tables(tmp_path, run, buil
 
 def test_a_run_without_cases_does_not_look_well(tmp_path, run):
     record = dataclasses.replace(run.record, planned=3, finished=False, failures={})
-    page = Page(write_report(tmp_path, record, {}, {}, []).read_text())
+    page = Page(write_report(tmp_path, Judged(record, {}, {}, [])).read_text())
     assert "no cases" in page.text[None]
     assert "The run did not finish: 0 of 3 planned cases measured." in page.text[None]
     assert [p["class"] for p in page.all("p") if "outcome" in (p.get("class") or "")] == ["outcome bad"]
@@ -229,7 +230,7 @@ def test_a_run_that_is_all_ok_looks_well(tmp_path, run, build):
     record = dataclasses.replace(run.record, planned=1, failures={})
     now = build.by_key(build.result())
     goldens = {key: each.condensed() for key, each in now.items()}
-    page = Page(write_report(tmp_path, record, now, goldens, judge_all(now, goldens)).read_text())
+    page = Page(write_report(tmp_path, Judged(record, now, goldens, judge_all(now, goldens))).read_text())
     assert [p["class"] for p in page.all("p") if "outcome" in (p.get("class") or "")] == ["outcome good"]
     assert page.all("fieldset") == []
 
@@ -237,12 +238,12 @@ def test_a_run_that_is_all_ok_looks_well(tmp_path, run, build):
 def test_a_folder_that_cannot_be_written_is_said(tmp_path, run):
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="cannot write into"):
-        write_report(tmp_path / "file", run.record, {}, {}, [])
+        write_report(tmp_path / "file", Judged(run.record, {}, {}, []))
 
 
 def test_equal_runs_give_equal_pages(tmp_path, run, build):
     record, obtained, goldens, verdicts = build.run()
-    html = write_report(tmp_path, record, obtained, goldens, verdicts).read_text()
+    html = write_report(tmp_path, Judged(record, obtained, goldens, verdicts)).read_text()
     assert html.replace(str(tmp_path), str(run.folder)) == run.html
 
 
@@ -258,7 +259,7 @@ def test_sections_come_in_the_order_in_which_a_newcomer_understands_them(tmp_pat
         for each in [build.result()]
     ]
     obtained = build.by_key(*results)
-    page = Page(write_report(tmp_path, run.record, obtained, {}, judge_all(obtained, {})).read_text())
+    page = Page(write_report(tmp_path, Judged(run.record, obtained, {}, judge_all(obtained, {}))).read_text())
     expected = [f"task--{task}" for task in (*known, *TASKS_OF_OTHERS)]
     assert [each["id"] for each in page.all("h2") if each["id"].startswith("task--")] == expected
     links = [each["href"][1:] for each in page.all("a")]
@@ -268,10 +269,10 @@ def test_sections_come_in_the_order_in_which_a_newcomer_understands_them(tmp_pat
 def test_a_first_run_is_new_and_has_one_command(tmp_path, run, build):
     record = dataclasses.replace(run.record, planned=2, failures={})
     obtained = build.by_key(build.result("a.JPEG"), build.result("b.JPEG"))
-    page = Page(write_report(tmp_path, record, obtained, {}, judge_all(obtained, {})).read_text())
+    page = Page(write_report(tmp_path, Judged(record, obtained, {}, judge_all(obtained, {}))).read_text())
     assert [p["class"] for p in page.all("p") if "outcome" in (p.get("class") or "")] == ["outcome new"]
     assert "failed" not in {each.get("id") for each in page.all("h2")}
-    assert page.text[None].count("xai-eval accept --all --bulk") == 1
+    assert page.text[None].count("xai-eval accept --all --results") == 1
     assert '--reason "first goldens"' in page.text[None]
     assert {each["data-state"] for each in page.all("article")} == {"new"}
 

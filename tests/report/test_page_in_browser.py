@@ -12,9 +12,11 @@ import pytest
 from PIL import Image
 
 from xai_eval.gate.judge import judge_all
+from xai_eval.gate.judge_run import Judged
 from xai_eval.report.write import write_report
 from xai_eval.result.fingerprint import fingerprint_text
 from xai_eval.result.result import Provenance
+from xai_eval.result.stage import Stage, StageKind
 
 SHOWN = "article:not([hidden])"
 
@@ -107,7 +109,7 @@ def test_tasks_and_models_are_filters_where_there_are_several(browser, run, buil
     one, two = build.result("a.JPEG"), build.result("b.JPEG", model="file:a|b.py:net")
     two = dataclasses.replace(two, case=dataclasses.replace(two.case, task="lime"))
     obtained = build.by_key(one, two)
-    path = write_report(tmp_path, run.record, obtained, {}, judge_all(obtained, {}))
+    path = write_report(tmp_path, Judged(run.record, obtained, {}, judge_all(obtained, {})))
     with opened(browser, path) as several:
         several.get_by_role("combobox", name="model").select_option("file:a|b.py:net")
         assert names(several) == {"b"}
@@ -120,7 +122,7 @@ def test_a_case_with_two_causes_is_found_by_either(browser, run, build, tmp_path
     provenance = Provenance(digests={"weights": "b" * 64}, versions={"torch": "2.15.0"})
     obtained = build.by_key(dataclasses.replace(moved, provenance=provenance), build.result("b.JPEG"))
     goldens = build.by_key(build.result("a.JPEG").condensed(), build.result("b.JPEG").condensed())
-    path = write_report(tmp_path, run.record, obtained, goldens, judge_all(obtained, goldens))
+    path = write_report(tmp_path, Judged(run.record, obtained, goldens, judge_all(obtained, goldens)))
     with opened(browser, path) as page:
         for cause, left in (("weights", {"a"}), ("version", {"a"}), ("none", {"b"})):
             page.get_by_role("combobox", name="cause").select_option(cause)
@@ -252,7 +254,7 @@ def test_whatever_can_be_used_has_a_name(page):
 def test_the_chain_marks_the_first_stage_that_moved(browser, run, build, tmp_path):
     was, now = build.staged(0.0), build.staged(0.5)
     obtained, goldens = build.by_key(now), build.by_key(was.condensed())
-    path = write_report(tmp_path, run.record, obtained, goldens, judge_all(obtained, goldens))
+    path = write_report(tmp_path, Judged(run.record, obtained, goldens, judge_all(obtained, goldens)))
     with opened(browser, path) as page:
         stages = page.locator("ol.chain > li")
         told = [" ".join(text.split()) for text in stages.all_inner_texts()]
@@ -267,14 +269,17 @@ WIDE_LAYER = "a_block_with_a_long_name_" * 6
 @pytest.fixture
 def folded(run, build, tmp_path):
     """The page of a case whose model changed in six of its 14 stages, and in layers with long names after them."""
-    names = [f"model state: weights of layer{n}" for n in range(14)]
-    names = ["input tensor", *names, *(f"{WIDE_LAYER} {each}" for each in ("activations", "top-k"))]
-    was = dict.fromkeys(names, fingerprint_text("was"))
-    now = {**was, **dict.fromkeys(names[5:11], fingerprint_text("now"))}
+    stages = [
+        Stage(StageKind.INPUT_TENSOR),
+        *(Stage(StageKind.MODEL_WEIGHTS, f"layer{n}") for n in range(14)),
+        *(Stage(kind, WIDE_LAYER) for kind in (StageKind.ACTIVATIONS, StageKind.TOP_K)),
+    ]
+    was = dict.fromkeys(stages, fingerprint_text("was"))
+    now = {**was, **dict.fromkeys(stages[5:11], fingerprint_text("now"))}
     golden = dataclasses.replace(build.result(), stages=was)
     obtained = build.by_key(dataclasses.replace(golden, stages=now))
     goldens = build.by_key(golden.condensed())
-    return write_report(tmp_path, run.record, obtained, goldens, judge_all(obtained, goldens))
+    return write_report(tmp_path, Judged(run.record, obtained, goldens, judge_all(obtained, goldens)))
 
 
 def test_a_family_of_stages_is_one_box_that_opens_with_the_keyboard(browser, folded):
@@ -283,10 +288,10 @@ def test_a_family_of_stages_is_one_box_that_opens_with_the_keyboard(browser, fol
         assert boxes.count() == 3
         model = boxes.nth(1)
         assert " ".join(model.inner_text().split()) == (
-            "model state weights of layer4: changed the first change weights of layer5: changed "
-            "weights of layer6: changed 3 more changed 8 equal"
+            "model state model weights of layer4: changed the first change model weights of layer5: changed "
+            "model weights of layer6: changed 3 more changed 8 equal"
         )
-        last = model.get_by_text("weights of layer9: changed")
+        last = model.get_by_text("model weights of layer9: changed")
         assert not last.is_visible()
         model.get_by_text("3 more changed").focus()
         page.keyboard.press("Enter")
@@ -306,7 +311,7 @@ def test_a_drift_has_the_commands_that_explain_and_accept_it_and_a_new_case_only
 def test_the_sentence_and_the_facts_name_the_step(browser, run, build, tmp_path):
     was, now = build.staged(0.0), build.staged(0.5)
     obtained, goldens = build.by_key(now), build.by_key(was.condensed())
-    path = write_report(tmp_path, run.record, obtained, goldens, judge_all(obtained, goldens))
+    path = write_report(tmp_path, Judged(run.record, obtained, goldens, judge_all(obtained, goldens)))
     with opened(browser, path) as page:
         listed = " ".join(page.locator(".verdicts li").first.inner_text().split())
         assert "Responsible step: preprocessing (unchanged before it: decoded pixels)." in listed
@@ -325,7 +330,7 @@ def test_no_arrow_is_broken_by_the_end_of_a_line(page):
 def test_long_class_names_hide_no_probability_on_a_telephone(browser, run, build, tmp_path):
     name = "Supercalifragilistic" * 8
     obtained = build.by_key(build.result(label=name, index=3))
-    path = write_report(tmp_path, run.record, obtained, {}, judge_all(obtained, {}))
+    path = write_report(tmp_path, Judged(run.record, obtained, {}, judge_all(obtained, {})))
     with opened(browser, path) as page:
         page.set_viewport_size({"width": 380, "height": 800})
         box = page.get_by_role("cell", name="0.875").bounding_box()
@@ -340,7 +345,7 @@ def test_hostile_names_are_shown_as_text(browser, run, build, tmp_path, page):
     breakout = '"><img src=x onerror=alert(1)></option><script>alert(2)</script>'
     results = [build.result(name, model=breakout + name, label=breakout) for name in ("a.JPEG", f"{breakout}.JPEG")]
     obtained = build.by_key(*results)
-    path = write_report(tmp_path, run.record, obtained, {}, judge_all(obtained, {}))
+    path = write_report(tmp_path, Judged(run.record, obtained, {}, judge_all(obtained, {})))
     with opened(browser, path) as hostile:
         assert hostile.locator("script").count() == 1
         assert hostile.locator("img[src=x], img[onerror]").count() == 0

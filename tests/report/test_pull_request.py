@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from xai_eval.gate.unwatched import Unwatched
 from xai_eval.gate.verdict import State, Verdict
 from xai_eval.report.text.pull_request import annotation, publish, step_summary
 from xai_eval.result.fields import Finding, Severity
@@ -43,7 +44,8 @@ def test_the_worst_fifty_are_listed_and_the_rest_is_counted(tmp_path):
     listed = [cells(row) for row in rows(summary)]
     assert [row[1] for row in listed] == ["conclusion"] * 20 + ["numbers"] * 30
     assert "64 cases: 1 ok, 60 drift, 3 new" in summary
-    assert "Of 63 cases to look at, the 50 worst are listed; the rest is 13 cases: 10 drift, 3 new." in summary
+    assert "Of 60 cases to look at, the 50 worst are listed; the rest is 10 cases: 10 drift." in summary
+    assert "NEW: 3 cases have no golden (" in summary
     assert str(tmp_path / "index.html") in summary
 
 
@@ -138,3 +140,20 @@ def test_elsewhere_nothing_is_said(monkeypatch, capsys):
     monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
     publish([verdict("a", severity=Severity.NUMBERS)], None)
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_first_run_is_one_sentence_and_no_table(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    new = [verdict(f"new-{i}", State.MISSING) for i in range(60)]
+    summary = step_summary(new, tmp_path / "index.html")
+    assert rows(summary) == []
+    assert "**60 cases: 60 new**" in summary
+    assert "NEW: 60 cases have no golden. Look at reports/index.html, then: xai-eval accept --all --bulk" in summary
+    assert annotation(new) == "::error title=xai-eval::60 cases: 60 new. NEW: 60 cases have no golden.\n"
+
+
+def test_what_is_unwatched_is_named_and_hostile_names_stay_text():
+    fine = dataclasses.replace(verdict("fine", State.OK), unwatched=(Unwatched("column", HOSTILE, "table"),))
+    summary = step_summary([fine], None)
+    assert "1 golden lacks what the run obtained" in summary
+    assert not re.search(r"(?<!\\)[<`\[]", summary)

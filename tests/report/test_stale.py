@@ -3,17 +3,18 @@ from __future__ import annotations
 import json
 
 from xai_eval.gate.judge import judge_all
+from xai_eval.gate.judge_run import Judged
 from xai_eval.report.stale import remove_report
 from xai_eval.report.write import write_report
 
 
 def test_a_second_report_removes_what_it_does_not_have_and_nothing_else(tmp_path, run, build):
     record, obtained, goldens, verdicts = build.run()
-    write_report(tmp_path, record, obtained, goldens, verdicts)
+    write_report(tmp_path, Judged(record, obtained, goldens, verdicts))
     mine = tmp_path / "figures" / "mine_vis_1.png"
     mine.write_bytes(b"not ours")
     now = build.by_key(build.result("moved.JPEG"))
-    write_report(tmp_path, record, now, goldens, judge_all(now, goldens))
+    write_report(tmp_path, Judged(record, now, goldens, judge_all(now, goldens)))
     assert {path.name for path in (tmp_path / "figures").iterdir()} == {"moved_vis_130.png", "mine_vis_1.png"}
 
 
@@ -24,14 +25,14 @@ def test_a_forged_list_of_files_removes_nothing(tmp_path, run, build):
     folder.mkdir()
     forged = ["../victim.png", "figures/../../victim.png", str(victim), 5, "figures/"]
     (folder / "verdicts.json").write_text(json.dumps({"files": forged[:3]}))
-    write_report(folder, run.record, {}, {}, [])
+    write_report(folder, Judged(run.record, {}, {}, []))
     (folder / "verdicts.json").write_text(json.dumps({"files": forged}))
-    write_report(folder, run.record, {}, {}, [])
+    write_report(folder, Judged(run.record, {}, {}, []))
     assert victim.read_bytes() == b"precious"
 
 
 def test_a_new_run_begins_without_the_report_of_the_last(tmp_path, run, build):
-    write_report(tmp_path, *build.run())
+    write_report(tmp_path, Judged(*build.run()))
     (tmp_path / "figures" / "mine_vis_1.png").write_bytes(b"not ours")
     remove_report(tmp_path)
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["mine_vis_1.png"]

@@ -9,6 +9,7 @@ import pytest
 from synthetic import SEEDS
 
 from xai_eval.gate.judge import judge_all
+from xai_eval.gate.judge_run import Judged
 from xai_eval.report.cases import collect
 from xai_eval.report.drawing.curves import curve_panels, draw_curve
 from xai_eval.report.drawing.figures import figure_files
@@ -89,7 +90,7 @@ def test_what_a_map_points_at_is_never_shown_as_the_object(build):
 def test_images_come_before_their_whole_set_whose_short_tables_are_open(tmp_path, run, explained):
     alone = dataclasses.replace(explained, case=dataclasses.replace(explained.case, task="comparison"))
     both = {result.case.key: result for result in (alone, whole_set())}
-    html = write_report(tmp_path, run.record, both, {}, judge_all(both, {})).read_text()
+    html = write_report(tmp_path, Judged(run.record, both, {}, judge_all(both, {}))).read_text()
     body = html[html.index("<article") :]
     assert body.index("birds/flamingo.JPEG") < body.index("birds (2 images)")
     assert body.count("<details open>") == 2

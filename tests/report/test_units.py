@@ -9,6 +9,7 @@ from PIL import Image
 from synthetic import unit_labels
 
 from xai_eval.gate.judge import judge_all
+from xai_eval.gate.judge_run import Judged
 from xai_eval.report.cases import collect
 from xai_eval.report.drawing.dissection import _counts, dissection_figures
 from xai_eval.report.drawing.figures import figure_files
@@ -77,9 +78,8 @@ def test_cases_without_units_have_no_such_section(build):
 def test_hostile_labels_are_text_on_the_page(tmp_path):
     result = dissected(label=[HOSTILE, "tree", None])
     obtained = {result.case.key: result}
-    page = write_report(
-        tmp_path, RunRecord(("dissection",), ("m",), ("scenes",), 1), obtained, {}, judge_all(obtained, {})
-    )
+    record = RunRecord(("dissection",), ("m",), ("scenes",), 1)
+    page = write_report(tmp_path, Judged(record, obtained, {}, judge_all(obtained, {})))
     text = page.read_text()
     assert HOSTILE not in text
     assert text.count("&lt;script&gt;alert(1)") >= 2  # in the table and in the filter

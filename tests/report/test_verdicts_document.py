@@ -3,11 +3,13 @@ from __future__ import annotations
 import json
 import math
 
+from xai_eval.gate.changes import Change, ChangeKind
 from xai_eval.gate.stages import Responsible, StageShift
-from xai_eval.gate.verdict import Change, State, Verdict
-from xai_eval.report.text.verdicts import verdicts_document
+from xai_eval.gate.verdict import State, Verdict
+from xai_eval.report.text.verdicts import SCHEMA, verdicts_document
 from xai_eval.result.fields import Finding, Severity
 from xai_eval.result.result import Case
+from xai_eval.result.stage import Stage, StageKind
 
 
 def strict(text):
@@ -21,7 +23,7 @@ def strict(text):
 
 def test_the_file_is_strict_json_and_counts_every_case(run):
     document = strict((run.folder / "verdicts.json").read_text())
-    assert document["schema"] == 3
+    assert document["schema"] == SCHEMA
     assert document["failed"] is True
     assert document["cases"] == len(document["verdicts"]) == len(run.verdicts)
     assert document["states"] == {
@@ -52,12 +54,19 @@ def test_a_verdict_is_told_in_full(run):
 def test_numbers_that_are_not_finite_become_words(run):
     finding = Finding("score", Severity.NUMBERS, "difference", "was 1, is NaN", math.inf, math.nan)
     case = Case("cams", "scenes:objects", "scenes/a")
-    shift = StageShift("logits", math.inf, Responsible("forward pass of the model"))
-    verdict = Verdict(case, State.DRIFT, (finding,), shift, (Change("torch", "2.6", "2.15"),))
+    shift = StageShift(Stage(StageKind.RAW_MAP, "gradcam"), math.inf, Responsible("explainer"))
+    verdict = Verdict(case, State.DRIFT, (finding,), shift, (Change("torch", "2.6", "2.15", ChangeKind.VERSION),))
     told = strict(json.dumps(verdicts_document([verdict], run.record)))["verdicts"][0]
     assert (told["findings"][0]["value"], told["findings"][0]["limit"]) == ("Infinity", "NaN")
-    assert told["origin"] == {"stage": "logits", "change": "Infinity", "step": "forward pass of the model"}
-    assert told["changes"] == [{"what": "torch", "before": "2.6", "after": "2.15"}]
+    assert told["origin"] == {
+        "stage": "raw map of gradcam",
+        "kind": "raw map",
+        "of": "gradcam",
+        "model": "",
+        "change": "Infinity",
+        "step": "explainer",
+    }
+    assert told["changes"] == [{"what": "torch", "before": "2.6", "after": "2.15", "kind": "version"}]
 
 
 def test_nothing_measured_is_a_failure(run):

@@ -12,12 +12,14 @@ from importlib import resources
 import jsonschema
 import pytest
 
+from xai_eval.gate.changes import Change, ChangeKind
 from xai_eval.gate.judge import judge_all
 from xai_eval.gate.stages import StageShift
-from xai_eval.gate.verdict import Cause, Change, State, Verdict
+from xai_eval.gate.verdict import State, Verdict
 from xai_eval.report.text.verdicts import SCHEMA, verdicts_document
 from xai_eval.result.fields import Finding, Severity
 from xai_eval.result.result import Case
+from xai_eval.result.stage import Stage, StageKind
 from xai_eval.store.quarantine import Quarantine
 
 
@@ -42,7 +44,8 @@ def test_the_schema_is_one_and_has_the_number_that_documents_bear(schema):
     assert schema["properties"]["schema"]["const"] == SCHEMA
     verdict = schema["$defs"]["verdict"]["properties"]
     assert verdict["state"]["enum"] == list(State)
-    assert verdict["causes"]["items"]["enum"] == list(Cause)
+    assert verdict["causes"]["items"]["enum"] == list(ChangeKind)
+    assert verdict["changes"]["items"]["properties"]["kind"]["enum"] == list(ChangeKind)[:-1]
     assert schema["$defs"]["finding"]["properties"]["severity"]["enum"] == [each.label for each in Severity]
 
 
@@ -61,7 +64,7 @@ def test_what_the_command_line_prints_is_valid(valid, run):
 
 def test_what_is_rare_is_valid_too(valid, run):
     finding = Finding("score", Severity.NUMBERS, "difference", "was 1, is NaN", math.inf, math.nan)
-    shift, change = StageShift("logits", math.inf), Change("torch", "2.6", "2.15")
+    shift, change = StageShift(Stage(StageKind.LOGITS), math.inf), Change("torch", "2.6", "2.15", ChangeKind.VERSION)
     case = Case("cams", "?", "scenes/a", {"layer": None})
     aside = Quarantine("Mira", "upstream", datetime.date(2027, 1, 31), expired=True)
     verdict = Verdict(case, State.DRIFT, (finding,), shift, (change,), quarantine=aside)

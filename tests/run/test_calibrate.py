@@ -7,6 +7,7 @@ import pytest
 from synthetic import blob, make_result
 
 from xai_eval import load_model
+from xai_eval.result.stage import Stage, StageKind
 from xai_eval.run.benign import CONDITIONS, Condition
 from xai_eval.run.calibrate import STORED, calibrate, calibrate_task
 from xai_eval.run.evaluate import Plan
@@ -38,7 +39,7 @@ def test_the_floor_is_the_largest_distance_and_names_its_condition():
     distances = found.noise.distances["gradcam"]["largest difference"]
     assert distances["little"] == pytest.approx(0.001, rel=1e-3) and 0 < distances[STORED] < 5e-4
     assert found.noise.floor("predicted", "label").value == 0.0
-    assert found.noise.stage_floor("final map gradcam").condition == "more"
+    assert found.noise.stage_floor(Stage(StageKind.FINAL_MAP, "gradcam")).condition == "more"
     assert found.noise.floor("no such field", "label") is None
     mean = found.noise.shift_floor("gradcam", "mean")
     assert mean.value == pytest.approx(0.004 * 16 / 224**2, rel=1e-3)
@@ -92,7 +93,7 @@ def test_the_bundled_model_s_maps_move_by_rounding_alone():
     moved_by = noise.distances["gradcam_layer"]["largest difference"]
     assert set(moved_by) == {STORED, "1 thread", "2 threads", "mkldnn off", "channels last", "float64"}
     assert 0 < max(moved_by.values()) < 1e-5
-    assert 0 < noise.stage_floor("layer activations").value < 1e-5
+    assert 0 < noise.stage_floor(Stage(StageKind.LAYER_ACTIVATIONS)).value < 1e-5
 
 
 def test_the_measured_model_is_the_one_that_was_given():
@@ -117,4 +118,4 @@ def test_other_samples_say_how_far_maps_scatter_but_not_which_way_or_which_stage
     assert redrawn.redraws and not any(each.redraws for each in CONDITIONS if "seed" not in each.name)
     assert found.noise.floor("gradcam", "largest difference").condition == "other seeds"
     assert found.noise.shift_floor("gradcam", "mean").condition == STORED
-    assert found.noise.stage_floor("final map gradcam").value == 0.0
+    assert found.noise.stage_floor(Stage(StageKind.FINAL_MAP, "gradcam")).value == 0.0

@@ -7,6 +7,7 @@ from large_run import large_case
 from xai_eval.errors import StorageError
 from xai_eval.result.fields import Field, Heatmap, InputImage, Label, Table
 from xai_eval.result.result import ARRAYS_FILE, Result
+from xai_eval.result.stage import Stage, StageKind
 from xai_eval.store import lazy as stored
 from xai_eval.store.lazy import open_result
 
@@ -24,7 +25,7 @@ def test_an_opened_result_is_the_result(folder):
     assert opened.digest == whole.digest
     assert opened.condensed().digest == whole.condensed().digest
     assert opened.fields.get("nothing") is None
-    assert opened.stages.get("nothing") is None
+    assert opened.stages.get(Stage(StageKind.VIEW)) is None
 
 
 @pytest.mark.parametrize("kind", [Heatmap, Label, InputImage, Table])

@@ -5,8 +5,10 @@ import pytest
 
 from xai_eval.disk.signed import sign
 from xai_eval.errors import StorageError
+from xai_eval.result.stage import Stage, StageKind
 from xai_eval.store.noise import NOISE_FILE, Floor, Noise
 
+LOGITS = Stage(StageKind.LOGITS)
 NOISE = Noise(
     golden="a" * 64,
     distances={
@@ -14,7 +16,7 @@ NOISE = Noise(
         "label": {"label": {"stored": 0.0}},
     },
     shifts={"gradcam": {"mean": {"float64": -3e-5}}},
-    stages={"logits": {"1 thread": math.inf}},
+    stages={LOGITS: {"1 thread": math.inf}},
     unmeasured={"mkldnn off": "RuntimeError: no"},
     versions={"torch": "2.11.0"},
 )
@@ -32,8 +34,10 @@ def test_what_is_saved_is_loaded(tmp_path):
 def test_floors_are_the_worst_and_unsigned():
     assert NOISE.floor("gradcam", "largest difference") == Floor(3e-4, "float64")
     assert NOISE.shift_floor("gradcam", "mean") == Floor(3e-5, "float64")
-    assert NOISE.stage_floor("logits") == Floor(math.inf, "1 thread")
-    assert NOISE.floor("gradcam", "x") is None is NOISE.shift_floor("x", "y") is NOISE.stage_floor("x")
+    assert NOISE.stage_floor(LOGITS) == Floor(math.inf, "1 thread")
+    assert (
+        NOISE.floor("gradcam", "x") is None is NOISE.shift_floor("x", "y") is NOISE.stage_floor(Stage(StageKind.VIEW))
+    )
 
 
 def test_a_golden_without_noise_has_none(tmp_path):
@@ -69,5 +73,9 @@ def test_what_was_signed_by_hand_is_an_error_too(tmp_path):
     for wrong in ({"stored": "much"}, ["much"], [0.0] * 9, 3, None):
         forged = sign({**document, "distances": {"gradcam": {"mean": wrong}}})
         (tmp_path / NOISE_FILE).write_text(json.dumps(forged))
+        with pytest.raises(StorageError, match="calibrate"):
+            Noise.load(tmp_path)
+    for wrong in ("logits", [], {"kind": "", "changes": [0.0]}, {"kind": "logits"}):
+        (tmp_path / NOISE_FILE).write_text(json.dumps(sign({**document, "stages": [wrong]})))
         with pytest.raises(StorageError, match="calibrate"):
             Noise.load(tmp_path)

@@ -10,6 +10,7 @@ from xai_eval.errors import ModelMisbehaves, UsageError
 from xai_eval.inputs.images.labelled import ImageSet, LabelledImage
 from xai_eval.inputs.models.classifier import Classifier
 from xai_eval.inputs.models.preprocessing import fixed_size_preprocessing
+from xai_eval.result.stage import Stage, StageKind
 from xai_eval.run.evaluate import plan
 
 GRID = {"segmentation": "slic", "num_samples": 20, "num_features": 100, "top_labels": 1, "batch_size": 10}
@@ -20,6 +21,8 @@ TASKS = {
     "comparison": {"num_samples": 20, "segmentation": "slic"},
     "hybrid": {"num_samples": 20},
 }
+
+LOGITS = Stage(StageKind.LOGITS)
 
 
 class Net(nn.Module):
@@ -145,7 +148,7 @@ def test_a_model_that_is_being_trained_is_left_as_it_was(task):
     modes = [part.training for part in trained.module.modules()]
     first, expected = ask(task, trained)[0], ask(task, mine)[0]
     assert [part.training for part in trained.module.modules()] == modes
-    assert first.stages["logits"].digest == expected.stages["logits"].digest
+    assert first.stages[LOGITS].digest == expected.stages[LOGITS].digest
 
 
 def test_a_model_is_left_as_it_was_after_an_error_too():

@@ -22,6 +22,7 @@ from xai_eval.inputs.models.preprocessing import fixed_size_preprocessing
 from xai_eval.inputs.probes.concept_sets import load_concepts
 from xai_eval.inputs.probes.probes import load_probe
 from xai_eval.result.result import Result
+from xai_eval.result.stage import Stage, StageKind
 from xai_eval.tasks.dissection.passes import LabelledLayer
 from xai_eval.tasks.dissection.tables import comparing_fields
 from xai_eval.tasks.dissection.units import clip_frame, concept_names, score_tolerance
@@ -137,7 +138,7 @@ def test_another_model_is_another_conclusion(result):
     verdict = judge(other, result.condensed())
     assert verdict.state is State.DRIFT and verdict.severity.label == "conclusion"
     assert "units have another label" in verdict.sentence
-    assert verdict.origin.name == "model state: weights of layer4.1"  # blocks before it are as they were
+    assert verdict.origin.stage == Stage(StageKind.MODEL_WEIGHTS, "layer4.1")  # blocks before it are as they were
 
 
 def test_layers_of_vectors_have_top_images_and_no_pixel_labels(cache):

@@ -12,15 +12,16 @@ import pytest
 import scipy.stats
 import skimage.measure
 
-from xai_eval.gate.stages import OF_MEASURES
+from xai_eval.gate.stage_table import OF_MEASURES
 from xai_eval.metrics import comparison as comparison_metrics
 from xai_eval.metrics import faithfulness, focus, geometry
 from xai_eval.metrics.geometry import Place
 from xai_eval.result.fingerprint import Fingerprint
+from xai_eval.result.stage import Stage, StageKind
 from xai_eval.tasks.image import map_rows
 from xai_eval.tasks.reference import maps as known_maps
 
-STAGES: Mapping[str, Callable[[], dict[str, Fingerprint]]] = {
+STAGES: Mapping[str, Callable[[], dict[Stage, Fingerprint]]] = {
     "localisation": known_maps.localisation_stage,
     "superpixels": known_maps.superpixel_stage,
     "comparison": known_maps.comparison_stage,
@@ -113,7 +114,7 @@ def test_a_stage_is_the_same_each_time(name):
 @pytest.mark.parametrize("fault", BROKEN)
 def test_a_broken_metric_moves_its_stage(fault, monkeypatch):
     stage, module, name, breaks = BROKEN[fault]
-    key = f"measures: {stage}"
+    key = Stage(StageKind.MEASURES, stage)
     sound = STAGES[stage]()[key]
     monkeypatch.setattr(module, name, breaks(getattr(module, name)))
     assert STAGES[stage]()[key].distance(sound) > OF_MEASURES

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from xai_eval.gate.stages import OF_MEASURES
+from xai_eval.gate.stage_table import OF_MEASURES
 from xai_eval.tasks.reference import units as known_units
 from xai_eval.tasks.reference.units import unit_label_stage
 

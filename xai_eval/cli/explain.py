@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from xai_eval.cli.options import given_parameters
 from xai_eval.errors import InputUnavailable, UsageError
 from xai_eval.gate.accept import obtained_case
-from xai_eval.gate.factors import Factor, Trial, conclusion, factors, fixed_changes, judge_as_if, table
+from xai_eval.gate.factors import Trial, conclusion, factors, fixed_changes, judge_as_if, table
 from xai_eval.gate.judge_run import Judged, judge_run
 from xai_eval.gate.pairing import pair_cases
 from xai_eval.result.result import Result
@@ -40,12 +40,12 @@ def explain_drift(options: argparse.Namespace, goldens: Goldens) -> list[str]:
     return [obtained.case.key, *table(trials), conclusion(trials, fixed_changes(obtained, golden))]
 
 
-def _trials(compute: Callable[[Sequence[str]], Result], golden: Result, found: Sequence[Factor]) -> Iterator[Trial]:
+def _trials(compute: Callable[[Sequence[str]], Result], golden: Result, found: Sequence[str]) -> Iterator[Trial]:
     yield Trial((), judge_as_if(compute(()), golden))
     possible = []
     for factor in found:
-        trial = _trial(compute, golden, (factor.name,))
-        possible += [factor.name] if trial.verdict else []
+        trial = _trial(compute, golden, (factor,))
+        possible += [factor] if trial.verdict else []
         yield trial
     if len(possible) > 1:
         yield _trial(compute, golden, possible)

@@ -14,14 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xai_eval.cli.options import build_parser, given_parameters
-from xai_eval.disk.files import accessible, exists
-from xai_eval.disk.lock import locked
 from xai_eval.errors import StorageError, UsageError, XaiEvalError, one_line
 from xai_eval.gate.accept import accept, unused_goldens
 from xai_eval.gate.judge_run import Judged, judge_by_run, judge_run
 from xai_eval.store.goldens import Goldens
 from xai_eval.store.quarantine import read_quarantine
-from xai_eval.store.runs import check_results
+from xai_eval.store.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from xai_eval.result.result import Result
@@ -59,12 +57,12 @@ def _run(options: argparse.Namespace) -> int:
         plan(name, model=options.model, images=options.images, device=options.device, params=own)
         for name, own in _asked(options).items()
     ]
-    with locked(options.out), nullcontext() if options.quiet else shown():
-        check_results(options.out)
-        remove_report(options.out)
-        run(plans, options.out, _progress if not options.quiet else _silent)
-        judged = judge_run(options.out, goldens)
-        told = _try_to_report(options.out, goldens, judged)
+    folder = RunFolder(options.out)
+    with folder.claimed(), nullcontext() if options.quiet else shown():
+        remove_report(folder.path)
+        run(plans, folder, _progress if not options.quiet else _silent)
+        judged = judge_run(folder.path, goldens)
+        told = _try_to_report(folder.path, goldens, judged)
         return _print_verdicts(judged, options, told, failing=("drift", "incomparable", "error"))
 
 
@@ -120,33 +118,28 @@ def _calibrate(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
+    from xai_eval.report.text.commands import Folders
     from xai_eval.report.text.pull_request import publish
 
     goldens = _goldens(options)
     judged = judge_run(options.results, goldens)
     told = _try_to_report(options.results, goldens, judged)
-    publish(judged.verdicts, told if isinstance(told, Path) else None)
+    publish(judged.verdicts, told if isinstance(told, Path) else None, Folders(options.results, goldens.folder))
     return _print_verdicts(judged, options, told)
 
 
 def _goldens(options: argparse.Namespace) -> Goldens:
-    with accessible(options.golden):
-        if exists(options.golden) and not options.golden.is_dir():
-            raise UsageError(f"--golden {options.golden} is a file; expected the folder of goldens.")
-    return Goldens(options.golden)
-
-
-def _write_report(folder: Path, goldens: Goldens, judged: Judged) -> Path:
-    from xai_eval.report.write import write_report
-
-    arguments = folder, judged.record, judged.results, judged.goldens, judged.verdicts
-    return write_report(*arguments, golden=goldens.folder, overall=judged.overall)
+    goldens = Goldens(options.golden)
+    goldens.require_folder()
+    return goldens
 
 
 def _try_to_report(folder: Path, goldens: Goldens, judged: Judged) -> Path | StorageError:
     """Write the page, or return why it cannot be written: the verdicts are worth hours, and no less without it."""
+    from xai_eval.report.write import write_report
+
     try:
-        return _write_report(folder, goldens, judged)
+        return write_report(folder, judged, goldens.folder)
     except StorageError as error:
         return error
 
@@ -161,19 +154,18 @@ def _print_verdicts(
 
     `failing` names the states that fail; all but ok if it is None.
     """
-    from xai_eval.report.text.summary import accept_line, explain_line, summary_lines
+    from xai_eval.report.text.commands import Folders
+    from xai_eval.report.text.summary import explain_line, summary_lines
     from xai_eval.report.text.verdicts import verdicts_document
 
     if options.json:
         print(json.dumps(verdicts_document(judged.verdicts, judged.record, judged.overall), indent=1))
     else:
-        lines = summary_lines(judged.verdicts, judged.overall)
-        if isinstance(page, Path):
-            lines += [
-                *accept_line(judged.verdicts, page.parent, options.golden),
-                *explain_line(judged.verdicts, judged.record.requests, page.parent, options.golden),
-                f"page: {page}",
-            ]
+        where = Folders(page.parent, options.golden) if isinstance(page, Path) else None
+        lines = summary_lines(judged.verdicts, judged.overall, where)
+        if where:
+            lines += explain_line(judged.verdicts, judged.record.requests, where.results, where.golden)
+            lines.append(f"page: {page}")
         print("\n".join(lines))
     if isinstance(page, StorageError):
         print(f"xai-eval: error: no report could be written. {page}", file=sys.stderr)
@@ -221,8 +213,10 @@ def _prune(options: argparse.Namespace) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
+    from xai_eval.report.write import write_report
+
     goldens = _goldens(options)
-    print(_write_report(options.results, goldens, judge_run(options.results, goldens)))
+    print(write_report(options.results, judge_run(options.results, goldens), goldens.folder))
     return EXIT_OK
 
 

@@ -95,9 +95,9 @@ def obtained_case(name: str, judged: Judged) -> str:
 
 def _differs(key: str, verdict: Verdict | None, judged: Judged) -> bool:
     """Whether the golden of a case would say something else, or more, if the result were accepted."""
-    if key not in judged.goldens or key in judged.overall.unwatched:
+    if key not in judged.goldens:
         return True
-    return verdict is not None and verdict.state is not State.OK
+    return verdict is not None and (verdict.state is not State.OK or bool(verdict.unwatched))
 
 
 def unused_goldens(judged: Judged) -> list[str]:

@@ -6,31 +6,12 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from xai_eval.gate.judge import judge, provenance_changes
-from xai_eval.gate.verdict import Change, State, Verdict
+from xai_eval.gate.changes import Change, ChangeKind, changes_between
+from xai_eval.gate.judge import judge
+from xai_eval.gate.verdict import State, Verdict
 from xai_eval.result.result import Result
 
-# How the names of provenance changes begin that belong to each factor.
-_BELONGS = {
-    "model": ("model", "weights", "classes"),
-    "preprocessing": ("parameter preprocessing",),
-    "precision": ("precision",),
-    "device": ("device",),
-}
-
-
-@dataclass(frozen=True)
-class Factor:
-    """Something that a case depends on and that can be put back here to what the golden was made with.
-
-    Attributes:
-        name: model, preprocessing, parameters, precision or device.
-        changes: what is recorded to have changed of it. Preprocessing is tried without any, because a library may have
-            changed what the same recipe gives.
-    """
-
-    name: str
-    changes: tuple[str, ...] = ()
+_FIXED = (ChangeKind.VERSION, ChangeKind.INPUT)
 
 
 @dataclass(frozen=True)
@@ -59,28 +40,24 @@ class Trial:
         return max((int(each.severity) for each in findings), default=-1), len(findings)
 
 
-def factors(obtained: Result, golden: Result) -> tuple[Factor, ...]:
+def factors(obtained: Result, golden: Result) -> tuple[str, ...]:
     """Name what can be put back for a case, by what changed between its golden and what was obtained."""
-    changed = list(provenance_changes(obtained.provenance, golden.provenance))
-    if obtained.case.model != golden.case.model:
-        changed.append(Change("model", golden.case.model, obtained.case.model))
+    changed = {change.kind for change in changes_between(obtained, golden)}
+    other_parameters = dict(obtained.case.params) != dict(golden.case.params)
     found = {
-        name: tuple(str(change) for change in changed if change.what.startswith(starts))
-        for name, starts in _BELONGS.items()
+        "model": ChangeKind.WEIGHTS in changed,
+        # Always, because a library may have changed what the same recipe gives.
+        "preprocessing": True,
+        "precision": ChangeKind.PRECISION in changed,
+        "device": ChangeKind.DEVICE in changed and golden.provenance.device == "cpu",
+        "parameters": ChangeKind.SEED in changed or other_parameters,
     }
-    found["parameters"] = tuple(str(change) for change in changed if change.what == "seed")
-    if dict(obtained.case.params) != dict(golden.case.params):
-        found["parameters"] += ("parameters of the task",)
-    if golden.provenance.device != "cpu":
-        found["device"] = ()
-    return tuple(Factor(name, changes) for name, changes in found.items() if changes or name == "preprocessing")
+    return tuple(name for name, possible in found.items() if possible)
 
 
 def fixed_changes(obtained: Result, golden: Result) -> tuple[Change, ...]:
     """What changed and cannot be put back in this process: library versions, and the image itself."""
-    was, now = golden.provenance, obtained.provenance
-    names = {*was.versions, *now.versions, "image", "probe"}
-    return tuple(change for change in provenance_changes(now, was) if change.what in names)
+    return tuple(change for change in changes_between(obtained, golden) if change.kind in _FIXED)
 
 
 def judge_as_if(result: Result, golden: Result) -> Verdict:

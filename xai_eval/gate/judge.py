@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from xai_eval.gate.pairing import Scope, pair_cases, scope_of, set_name
+from xai_eval.gate.changes import Change, changes_between, parameter_changes
+from xai_eval.gate.pairing import pair_cases, scope_of, set_name
 from xai_eval.gate.stages import StageShift, moved_input, origin_of, stage_findings
-from xai_eval.gate.verdict import Change, State, Verdict
+from xai_eval.gate.unwatched import unwatched_parts, watched
+from xai_eval.gate.verdict import State, Verdict
 from xai_eval.result.fields import Finding, Severity
-from xai_eval.result.result import Case, Provenance, Result
+from xai_eval.result.result import Case, Result
+from xai_eval.result.stage import Stage, StageKind
 from xai_eval.store.parallel import in_halves
+
+_BYTES, _PIXELS = Stage(StageKind.IMAGE_BYTES), Stage(StageKind.DECODED_PIXELS)
 
 
 class Listener(Protocol):
@@ -29,20 +34,21 @@ def judge(obtained: Result, golden: Result) -> Verdict:
     """Compare what a run obtained with its golden.
 
     The experiment comes first: other parameters, or another image, and the two cannot be compared. Then every
-    field is compared by its kind, with the tolerance that stands beside the task *now*.
+    field is compared by its kind, with the tolerance that stands beside the task *now*. What the golden lacks is named
+    as unwatched and compared with nothing; what the golden has and the result lacks is a drift.
     """
     reason = _another_experiment(obtained, golden)
-    changes = provenance_changes(obtained.provenance, golden.provenance)
-    if obtained.case.model != golden.case.model:
-        changes = (Change("model", golden.case.model, obtained.case.model), *changes)
+    changes = changes_between(obtained, golden)
     if reason:
         return Verdict(obtained.case, State.INCOMPARABLE, (), moved_input(obtained, golden), changes, reason)
+    unwatched = unwatched_parts(obtained, golden)
     findings = sorted(_compare_fields(obtained, golden), key=lambda finding: -finding.severity)
-    findings = findings or list(stage_findings(obtained, golden))
+    findings = findings or [*_lost_stages(obtained, golden)] or [*stage_findings(obtained, golden)]
     origin = origin_of(obtained, golden, drifted=bool(findings))
     if findings:
-        return Verdict(obtained.case, State.DRIFT, tuple(findings), origin, changes)
-    return Verdict(obtained.case, State.OK, origin=origin, changes=changes, reason=_ok_sentence(origin, changes))
+        return Verdict(obtained.case, State.DRIFT, tuple(findings), origin, changes, unwatched=unwatched)
+    reason = _ok_sentence(origin, changes)
+    return Verdict(obtained.case, State.OK, origin=origin, changes=changes, reason=reason, unwatched=unwatched)
 
 
 def judge_all(
@@ -50,7 +56,6 @@ def judge_all(
     goldens: Mapping[str, Result],
     errors: Mapping[str, Verdict] | None = None,
     selections: Sequence[str] = (),
-    scope: Collection[Scope] = (),
     listener: Listener | None = None,
 ) -> list[Verdict]:
     """Judge a whole run.
@@ -60,7 +65,6 @@ def judge_all(
         goldens: all goldens by case key.
         errors: verdicts on results and goldens that cannot be read.
         selections: input sets of which the run took only a part: their other goldens are not unused.
-        scope: what the run set out to measure, beyond what its results tell.
         listener: is told of every verdict on a result and its golden, with the two, while their arrays are at hand.
 
     A result without a golden is paired with a golden without a result if the two differ in nothing but the model,
@@ -84,7 +88,7 @@ def judge_all(
         if listener and note is not None:
             listener.add(note)
     used = {key for key in pairs.values() if key}
-    measured = {*scope, *(scope_of(r.case) for r in obtained.values()), *(scope_of(goldens[key].case) for key in used)}
+    measured = {scope_of(each.case) for each in (*obtained.values(), *(goldens[key] for key in used))}
     unused = [
         Verdict(
             g.case,
@@ -102,24 +106,12 @@ def missing(case: Case) -> Verdict:
     return Verdict(case, State.MISSING, reason="there is no golden for this case: look at it, then accept it.")
 
 
-def provenance_changes(now: Provenance, was: Provenance) -> tuple[Change, ...]:
-    """List what differs, in the order in which it is likely to matter."""
-    changes = [
-        *_mapping_changes("", was.digests, now.digests, shorten=True),
-        *_mapping_changes("", was.versions, now.versions),
-        *_mapping_changes("parameter ", was.parameters, now.parameters),
-        *_mapping_changes("", {"device": was.device, "seed": was.seed}, {"device": now.device, "seed": now.seed}),
-        *_mapping_changes("precision ", was.precision, now.precision),
-    ]
-    return tuple(changes)
-
-
 def _another_experiment(obtained: Result, golden: Result) -> str:
     if dict(obtained.case.params) != dict(golden.case.params):
-        changed = _mapping_changes("", golden.case.params, obtained.case.params)
+        changed = parameter_changes(obtained.case.params, golden.case.params)
         return f"the experiment changed, so there is nothing to compare: {'; '.join(map(str, changed))}."
-    was, now = golden.stages.get("image bytes"), obtained.stages.get("image bytes")
-    pixels_was, pixels_now = golden.stages.get("decoded pixels"), obtained.stages.get("decoded pixels")
+    was, now = golden.stages.get(_BYTES), obtained.stages.get(_BYTES)
+    pixels_was, pixels_now = golden.stages.get(_PIXELS), obtained.stages.get(_PIXELS)
     if (
         was
         and now
@@ -140,32 +132,14 @@ def _compare_fields(obtained: Result, golden: Result) -> list[Finding]:
             what = "is gone" if now is None else f"was a {was.kind}, is a {now.kind}"
             findings.append(Finding(name, Severity.CONCLUSION, "field", what))
         else:
-            findings.extend(now.compare(was, name))
-    for name in obtained.fields:
-        if name not in golden.fields and obtained.fields[name].condensed() is not None:
-            findings.append(Finding(name, Severity.NUMBERS, "field", "is new: the golden has no such field"))
+            findings.extend(watched(now, was).compare(was, name))
     return findings
 
 
-def _mapping_changes(
-    prefix: str, was: Mapping[str, Any], now: Mapping[str, Any], *, shorten: bool = False
-) -> list[Change]:
-    def show(mapping: Mapping[str, Any], key: str) -> str:
-        text = str(mapping.get(key, "none"))
-        return text[:8] if shorten else text
-
-    was, now = dict(_flat(was)), dict(_flat(now))
-    keys = dict.fromkeys((*was, *now))
-    return [Change(prefix + k, show(was, k), show(now, k)) for k in keys if was.get(k) != now.get(k)]
-
-
-def _flat(mapping: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    """Name what lies deeper by the words on the way there: people want to read what changed, not what did not."""
-    for name, value in mapping.items():
-        if isinstance(value, Mapping) and value:
-            yield from _flat(value, f"{above}{name} ")
-        else:
-            yield f"{above}{name}", value
+def _lost_stages(obtained: Result, golden: Result) -> list[Finding]:
+    """A stage that nobody records any more is watched no more, also where its moves would only be told."""
+    gone = [str(stage) for stage in golden.stages if stage not in obtained.stages]
+    return [Finding("stages", Severity.NUMBERS, stage, f"{stage} is gone: the golden has it") for stage in gone]
 
 
 def _ok_sentence(origin: StageShift | None, changes: Sequence[Change]) -> str:

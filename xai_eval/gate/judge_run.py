@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from xai_eval.errors import StorageError, unknown_name
-from xai_eval.gate.judge import judge_all
-from xai_eval.gate.pairing import Scope
+from xai_eval.gate.judge import judge, judge_all, missing
 from xai_eval.gate.verdict import State, Verdict
 from xai_eval.gate.whole_run import NOTHING, Overall, Tally
 from xai_eval.result.result import Case, Result
@@ -18,7 +16,8 @@ from xai_eval.store.goldens import Goldens, case_of_folder
 from xai_eval.store.lazy import open_result, open_whole
 from xai_eval.store.noise import load_noises
 from xai_eval.store.quarantine import QUARANTINE_FILE, Quarantine, read_quarantine
-from xai_eval.store.runs import RESULTS_FOLDER, RunRecord, load_cases
+from xai_eval.store.run_folder import RunFolder
+from xai_eval.store.runs import RunRecord
 
 # Stand where the name of an input stands, in verdicts on a run that is not whole.
 _WHOLE_RUN, _REFERENCE_RUN = "the whole run", "the run that is taken as right"
@@ -55,8 +54,8 @@ class Judged:
         return _gap(self.record, self.measured)
 
 
-def judge_run(results_folder: Path, goldens: Goldens) -> Judged:
-    """Judge the run in `results_folder` against goldens.
+def judge_run(folder: Path, goldens: Goldens) -> Judged:
+    """Judge the run in `folder` against goldens.
 
     A run that is not whole is an error, however well its results compare, and leaves open which goldens are unused.
 
@@ -64,46 +63,87 @@ def judge_run(results_folder: Path, goldens: Goldens) -> Judged:
         InputUnavailable: no run is there.
         StorageError: its record cannot be read.
     """
-    record = RunRecord.load(results_folder)
+    judged = judge_results(folder, goldens)
+    if not judged.gap:
+        return judged
+    short = _failure(judged.record, _WHOLE_RUN, f"{judged.gap}: run it again.")
+    return dataclasses.replace(judged, verdicts=[short, *judged.verdicts])
+
+
+def judge_results(folder: Path, goldens: Goldens) -> Judged:
+    """Judge what the run in `folder` obtained, as `judge_run` does, whether or not it obtained all that it planned.
+
+    For pytest, where each test that measured nothing has an outcome of its own.
+
+    Raises:
+        InputUnavailable: no run is there.
+        StorageError: its record cannot be read.
+    """
+    run = RunFolder(folder)
     try:
-        return _judge(record, results_folder, goldens, open_result)
+        return _judge(run, goldens, open_result)
     except StorageError:
         # A signed result with a field that is not what its kind stores shows only where it is read. Find whose it is.
-        return _judge(record, results_folder, goldens, open_whole)
+        return _judge(run, goldens, open_whole)
 
 
-def _judge(record: RunRecord, results_folder: Path, goldens: Goldens, read: Callable[[Path], Result]) -> Judged:
-    results, broken = load_cases(results_folder / RESULTS_FOLDER, read)
-    stored, broken_goldens = goldens.load_all()
-    errors = error_verdicts({**broken_goldens, **broken}, results)
-    errors = {k: v for k, v in errors.items() if k.split("/")[0] in record.tasks}
-    errors.update({f"{record.tasks[0]}/{name}": _failure(record, name, text) for name, text in record.failures.items()})
-    tally = Tally(load_noises(goldens.folder, stored))
-    verdicts = judge_all(results, stored, errors, record.selections, _scope(record), tally)
-    known = {*stored, *broken_goldens, *results, *broken}
-    verdicts = set_aside(verdicts, read_quarantine(goldens.folder), known)
-    gap = _gap(record, len(results) + len(broken))
-    if gap:
-        told = [v for v in verdicts if v.state is not State.UNUSED]
-        verdicts = [_failure(record, _WHOLE_RUN, f"{gap}: run it again."), *told]
-    return Judged(record, results, stored, verdicts, tuple(broken), tally.overall())
+def judge_result(result: Result, goldens: Goldens, entries: Mapping[str, Quarantine]) -> Verdict:
+    """Judge one result of a run that goes on by the golden of its case; `entries` are those of the quarantine."""
+    try:
+        golden = goldens.load(result.case)
+        verdict = missing(result.case) if golden is None else judge(result, golden)
+    except StorageError as error:
+        verdict = Verdict(result.case, State.ERROR, reason=str(error))
+    return dataclasses.replace(verdict, quarantine=entries.get(result.case.key))
 
 
-def judge_by_run(results_folder: Path, reference_folder: Path) -> Judged:
+def judge_by_run(folder: Path, reference_folder: Path) -> Judged:
     """Judge one run by the results of another, which must be whole as well.
 
     Raises:
         InputUnavailable: one of the two is no run.
         StorageError: one of the records cannot be read.
     """
-    record = RunRecord.load(reference_folder)
-    judged = judge_run(results_folder, Goldens(reference_folder / RESULTS_FOLDER, open_result))
-    measured, broken = load_cases(reference_folder / RESULTS_FOLDER, open_result)
+    reference = RunFolder(reference_folder)
+    record = reference.record()
+    judged = judge_run(folder, Goldens(reference.results, open_result))
+    measured, broken = reference.load(open_result)
     gap = _gap(record, len(measured) + len(broken))
     if not gap:
         return judged
     verdict = _failure(record, _REFERENCE_RUN, f"{gap} in {reference_folder}: run it again.")
     return dataclasses.replace(judged, verdicts=[verdict, *judged.verdicts])
+
+
+def _judge(run: RunFolder, goldens: Goldens, read: Callable[[Path], Result]) -> Judged:
+    record = run.record()
+    results, broken = run.load(read)
+    stored, broken_goldens = goldens.load_all()
+    tally = Tally(load_noises(goldens.folder, stored))
+    errors = _errors(record, results, broken, broken_goldens)
+    verdicts = judge_all(results, stored, errors, record.selections, listener=tally)
+    if _gap(record, len(results) + len(broken)):
+        verdicts = [each for each in verdicts if each.state is not State.UNUSED]
+    known = {*stored, *broken_goldens, *results, *broken}
+    verdicts = set_aside(verdicts, read_quarantine(goldens.folder), known)
+    return Judged(record, results, stored, verdicts, tuple(broken), tally.overall())
+
+
+def _errors(
+    record: RunRecord,
+    results: Mapping[str, Result],
+    broken: Mapping[str, StorageError],
+    broken_goldens: Mapping[str, StorageError],
+) -> dict[str, Verdict]:
+    """The verdicts on what cannot be read, and on what the run could not measure.
+
+    A damaged golden that belongs to no result may be one that the run left out, where it took a part of every set.
+    """
+    tasks = () if set(record.inputs) <= set(record.selections) else record.tasks
+    concerned = {k: error for k, error in broken_goldens.items() if k in results or k.split("/")[0] in tasks}
+    errors = error_verdicts({**concerned, **broken}, results)
+    failed = {f"{record.tasks[0]}/{name}": _failure(record, name, text) for name, text in record.failures.items()}
+    return {**errors, **failed}
 
 
 def error_verdicts(errors: Mapping[str, StorageError], results: Mapping[str, Result]) -> dict[str, Verdict]:
@@ -117,10 +157,6 @@ def _gap(record: RunRecord, measured: int) -> str:
         return ""
     end = "" if record.finished else ", and the run did not finish"
     return f"{measured} of {record.planned} planned cases measured{end}"
-
-
-def _scope(record: RunRecord) -> set[Scope]:
-    return set(itertools.product(record.tasks, record.inputs, record.models))
 
 
 def _failure(record: RunRecord, name: str, text: str) -> Verdict:

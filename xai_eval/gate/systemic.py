@@ -17,7 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from xai_eval.gate.stages import STAGE_TOLERANCE
+from xai_eval.gate.stage_table import STAGE_TOLERANCE
+from xai_eval.gate.unwatched import watched_pairs
 from xai_eval.gate.verdict import State, Verdict
 from xai_eval.result.result import Result
 from xai_eval.store.noise import Floor, Noise
@@ -134,11 +135,8 @@ def shifts_among(told: Iterable[Answers]) -> tuple[Systemic, ...]:
 def _field_shifts(each: Compared) -> Iterator[tuple[_Question, _Answer]]:
     shown = {finding.field for finding in each.verdict.findings}
     case = each.obtained.case
-    for name, now in each.obtained.fields.items():
-        was = each.golden.fields.get(name)
-        if was is None or was.kind != now.kind or name in shown:
-            continue
-        for shift in now.shifts(was):
+    for name, now, was in watched_pairs(each.obtained, each.golden):
+        for shift in now.shifts(was) if name not in shown else ():
             floor = each.noise.shift_floor(name, shift.measure) if each.noise else None
             if math.isfinite(shift.change):
                 question = _Question(case.task, case.model, name, shift.measure, directed=True)
@@ -153,13 +151,13 @@ def _stage_shifts(each: Compared) -> Iterator[tuple[_Question, _Answer]]:
     if each.verdict.changes:
         return
     case, origin = each.obtained.case, each.verdict.origin
-    shown = origin.name if origin else None
-    for name, was in itertools.takewhile(lambda stage: stage[0] != shown, each.golden.stages.items()):
-        now = each.obtained.stages.get(name)
+    shown = origin.stage if origin else None
+    for stage, was in itertools.takewhile(lambda known: known[0] != shown, each.golden.stages.items()):
+        now = each.obtained.stages.get(stage)
         if now is None or was.sketch is None:
             continue
-        floor = each.noise.stage_floor(name) if each.noise else None
-        question = _Question(case.task, case.model, f"stage {name}", "relative change", directed=False)
+        floor = each.noise.stage_floor(stage) if each.noise else None
+        question = _Question(case.task, case.model, f"stage {stage}", "relative change", directed=False)
         yield question, _Answer(now.distance(was), _margin(floor, STAGE_TOLERANCE))
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from xai_eval.gate.systemic import Compared
+from xai_eval.gate.unwatched import watched_pairs
 from xai_eval.result.fields import Distance
 from xai_eval.store.noise import Floor
 
@@ -125,10 +126,7 @@ def _places(each: Compared) -> Iterator[tuple[str, _Place]]:
     if each.noise is None:
         return
     case = each.obtained.case.key
-    for name, now in each.obtained.fields.items():
-        was = each.golden.fields.get(name)
-        if was is None or was.kind != now.kind:
-            continue
+    for name, now, was in watched_pairs(each.obtained, each.golden):
         for distance in now.distances(was):
             floor = each.noise.floor(name, distance.measure)
             if floor is not None:

@@ -6,7 +6,9 @@ import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from xai_eval.gate.changes import Change, ChangeKind
 from xai_eval.gate.stages import StageShift
+from xai_eval.gate.unwatched import Unwatched
 from xai_eval.result.fields import Finding, Severity
 from xai_eval.result.result import Case
 from xai_eval.store.quarantine import Quarantine
@@ -25,18 +27,7 @@ class State(enum.StrEnum):
 
 # A case in quarantine still runs: one that was not measured fails in spite of it.
 _NOT_MEASURED = (State.UNUSED, State.ERROR)
-
-
-@dataclass(frozen=True)
-class Change:
-    """One thing in the provenance that is not as it was."""
-
-    what: str
-    before: str
-    after: str
-
-    def __str__(self) -> str:
-        return f"{self.what} {self.before} -> {self.after}"
+_NAMED = 5  # unwatched parts that a sentence spells out
 
 
 @dataclass(frozen=True)
@@ -51,6 +42,7 @@ class Verdict:
         changes: what changed in the provenance since the golden was accepted.
         reason: the sentence for states that have no findings.
         quarantine: the entry that sets the case aside, if there is one.
+        unwatched: what the result has and the golden lacks; fails nothing.
     """
 
     case: Case
@@ -60,6 +52,7 @@ class Verdict:
     changes: tuple[Change, ...] = ()
     reason: str = ""
     quarantine: Quarantine | None = None
+    unwatched: tuple[Unwatched, ...] = ()
 
     @property
     def failed(self) -> bool:
@@ -80,11 +73,12 @@ class Verdict:
 
     @property
     def sentence(self) -> str:
-        """The verdict in words: what, where it began, what changed in between, and whether it is set aside."""
+        """The verdict in words: what, where it began, what changed, what is unwatched, and whether it is set aside."""
+        told = f"{self._judgement}{unwatched_clause(self.unwatched)}"
         if self.quarantine is None:
-            return self._judgement
+            return told
         excuse = " It fails all the same: it was not measured." if self.state in _NOT_MEASURED else ""
-        return f"{self._judgement} {self.quarantine.sentence}{excuse}"
+        return f"{told} {self.quarantine.sentence}{excuse}"
 
     @property
     def _judgement(self) -> str:
@@ -104,35 +98,19 @@ def _cause_sentence(origin: StageShift | None, changes: Sequence[Change]) -> str
     return f"{moved}; {between} in between{step}.{'' if changes else ' Look at the code.'}"
 
 
-# By how the names of changes begin. Whatever else has a name is a library with its version.
-_PREFIXES = {
-    "weights": ("weights", "model", "clip"),
-    "parameter": ("parameter ", "seed"),
-    "input": ("image", "probe", "concepts"),
-    "device": ("device", "precision "),
-}
+def unwatched_clause(parts: Sequence[Unwatched]) -> str:
+    """Return what the golden lacks as a sentence behind others; empty if it lacks nothing."""
+    if not parts:
+        return ""
+    more = f" and {len(parts) - _NAMED} more" if len(parts) > _NAMED else ""
+    return f" Unwatched, because the golden lacks it: {', '.join(map(str, parts[:_NAMED]))}{more}."
 
 
-class Cause(enum.StrEnum):
-    """Kinds of what may change between two runs; `NOTHING` stands for the code itself."""
-
-    WEIGHTS = "weights"
-    VERSION = "version"
-    PARAMETER = "parameter"
-    INPUT = "input"
-    DEVICE = "device"
-    NOTHING = "nothing recorded"
-
-
-def cause_kinds(verdict: Verdict) -> tuple[Cause, ...]:
-    """Return the kinds of everything that changed, in the order of `Cause`; none where nothing was found to differ."""
+def cause_kinds(verdict: Verdict) -> tuple[ChangeKind, ...]:
+    """Return the kinds of all that changed, in the order of `ChangeKind`; none where nothing was found to differ."""
     if verdict.state not in (State.DRIFT, State.INCOMPARABLE):
         return ()
-    changed = {_cause(change.what) for change in verdict.changes}
-    if verdict.state is State.INCOMPARABLE and Cause.INPUT not in changed:
-        changed.add(Cause.PARAMETER)  # which then is what makes the two incomparable
-    return tuple(cause for cause in Cause if cause in (changed or {Cause.NOTHING}))
-
-
-def _cause(what: str) -> Cause:
-    return next((Cause(kind) for kind, names in _PREFIXES.items() if what.startswith(names)), Cause.VERSION)
+    changed = {change.kind for change in verdict.changes}
+    if verdict.state is State.INCOMPARABLE and ChangeKind.INPUT not in changed:
+        changed.add(ChangeKind.PARAMETER)  # which then is what makes the two incomparable
+    return tuple(kind for kind in ChangeKind if kind in (changed or {ChangeKind.NOTHING}))

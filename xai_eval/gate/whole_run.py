@@ -21,14 +21,11 @@ class Overall:
         systemic: shifts that no single case shows; each fails the run.
         tolerances: where a tolerance does not fit the noise; fails nothing.
         unusable: sentences on measured noise that is stale or cannot be read; fails nothing.
-        unwatched: keys of cases that record stages which their golden lacks, because an earlier version accepted it;
-            fails nothing.
     """
 
     systemic: tuple[Systemic, ...] = ()
     tolerances: tuple[ToleranceNote, ...] = ()
     unusable: tuple[str, ...] = ()
-    unwatched: tuple[str, ...] = ()
 
     @property
     def failed(self) -> bool:
@@ -49,16 +46,12 @@ class Note:
     """What one case says of the run.
 
     Attributes:
-        case: its key.
         answers: for the test over many cases.
         places: of its differences between the noise and the tolerances.
-        lacking: whether its golden lacks stages that it records.
     """
 
-    case: str
     answers: Answers
     places: Places
-    lacking: bool
 
 
 class Tally:
@@ -69,25 +62,20 @@ class Tally:
         self._measured = measured
         self._answers: list[Answers] = []
         self._places: list[Places] = []
-        self._unwatched: list[str] = []
 
     def note(self, verdict: Verdict, obtained: Result, golden: Result) -> Note:
         """Return what one case says."""
         compared = Compared(obtained, golden, verdict, self._measured.noises.get(golden.case.key))
-        lacking = bool(obtained.stages.keys() - golden.stages.keys())
-        return Note(obtained.case.key, answers_of(compared), places_of(compared), lacking)
+        return Note(answers_of(compared), places_of(compared))
 
     def add(self, note: Note) -> None:
         """Keep what one case says."""
         self._answers.append(note.answers)
         self._places.append(note.places)
-        if note.lacking:
-            self._unwatched.append(note.case)
 
     def overall(self) -> Overall:
         """Judge the run as a whole."""
-        unwatched = tuple(sorted(self._unwatched))
-        return Overall(shifts_among(self._answers), notes_among(self._places), self._measured.unusable, unwatched)
+        return Overall(shifts_among(self._answers), notes_among(self._places), self._measured.unusable)
 
 
 def look_over(

@@ -123,7 +123,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Under pytest-xdist, tell a worker for whom it writes into the report folder."""
-    from xai_eval.disk.lock import this_process
+    from xai_eval.store.lock import this_process
 
     node.workerinput["xai_eval_owner"] = this_process()
 

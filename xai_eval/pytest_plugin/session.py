@@ -12,24 +12,20 @@ from typing import Any
 
 import pytest
 
-from xai_eval.disk.lock import acquire, release, this_process
 from xai_eval.errors import StorageError, XaiEvalError
-from xai_eval.gate.judge import judge, judge_all, missing
-from xai_eval.gate.judge_run import error_verdicts, set_aside
+from xai_eval.gate.judge_run import Judged, judge_result, judge_results
 from xai_eval.gate.pairing import set_name
 from xai_eval.gate.verdict import State, Verdict
-from xai_eval.gate.whole_run import NOTHING, Overall, Tally
 from xai_eval.report.stale import remove_report
-from xai_eval.report.text.commands import accept_command, explain_command
+from xai_eval.report.text.commands import Folders, accept_command, explain_command
 from xai_eval.report.text.pull_request import publish
-from xai_eval.report.text.summary import accept_line, explain_line, summary_lines
+from xai_eval.report.text.summary import explain_line, state_word, summary_lines
 from xai_eval.report.write import write_report
-from xai_eval.result.result import Case, Result
+from xai_eval.result.result import RESULT_FILE, Result
 from xai_eval.store.goldens import Goldens
-from xai_eval.store.lazy import open_result
-from xai_eval.store.noise import load_noises
 from xai_eval.store.quarantine import Quarantine, read_quarantine
-from xai_eval.store.runs import RESULTS_FOLDER, RunRecord, check_results, now, remove_results
+from xai_eval.store.run_folder import RunFolder
+from xai_eval.store.runs import RunRecord, now
 
 # Options of pytest that leave tests out without telling which.
 _LEAVING_OUT = ("ignore", "ignore_glob", "lf")
@@ -42,37 +38,38 @@ class GoldenSession:
 
     Attributes:
         goldens: where goldens are.
-        report: folder that results and page are written to.
-        owner: process that has the report folder: the controller of pytest-xdist, for its workers too.
+        folder: that results and page are written to; of the controller of pytest-xdist, for its workers too.
         strict: whether a test that uses goldens and checks nothing fails.
         partial: whether tests with goldens were left out, so that unused goldens cannot be told.
         selected: ids of the tests that use goldens.
         required: those of them whose inputs must be there.
         failed: those of them that failed.
         checked: ids of the tests that checked a case, by case key; more than one is a mistake.
+        record: what the checked results are of.
+        judged: the run as a whole, once it is over.
+        page: where it is shown.
     """
 
     goldens: Goldens
-    report: Path
-    owner: str = field(default_factory=this_process)
+    folder: RunFolder
     strict: bool = False
     partial: bool = False
     selected: list[str] = field(default_factory=list)
     required: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     checked: dict[str, list[str]] = field(default_factory=dict)
-    verdicts: list[Verdict] = field(default_factory=list)
-    overall: Overall = NOTHING
+    record: RunRecord = field(default_factory=lambda: RunRecord((), (), (), 0))
+    judged: Judged | None = None
     page: Path | None = None
 
     @classmethod
     def of(cls, config: pytest.Config) -> GoldenSession:
         """Read options and ini keys; the command line wins."""
         worker: Mapping[str, Any] | None = getattr(config, "workerinput", None)
+        report = _folder(config, "xai_report")
         return cls(
             goldens=Goldens(_folder(config, "xai_golden")),
-            report=_folder(config, "xai_report"),
-            owner=(worker or {}).get("xai_eval_owner") or this_process(),
+            folder=RunFolder(report, worker["xai_eval_owner"]) if worker else RunFolder(report),
             strict=is_strict(config),
             # A worker of pytest-xdist is always given its tests by name; only its controller knows what was asked.
             partial=worker is None and not _asks_for_all(config),
@@ -84,19 +81,20 @@ class GoldenSession:
         others = [nodeid for nodeid in self.checked.get(key, []) if nodeid != item.nodeid]
         if others:
             pytest.fail(_clash(key, [*others, item.nodeid]), pytrace=False)
-        folder = self._save(result)
+        place = self._save(result)
         entries = self._quarantine_or_fail()
         # Only now, so that what could not be saved is not looked for at the end.
         self.checked[key] = [item.nodeid]
-        verdict = dataclasses.replace(self._judge(result), quarantine=entries.get(key))
+        self.record = _including(self.record, result)
+        verdict = judge_result(result, self.goldens, entries)
         _record_properties(item, verdict)
         # pytest cuts long explanations short, so verdict, measure and path come first.
         advice = "\n".join(self._advice(verdict))
-        return verdict, f"{verdict.state}: {key}: {verdict.sentence}\nobtained: {folder}\n{advice}"
+        return verdict, f"{state_word(verdict.state)}: {key}: {verdict.sentence}\nobtained: {place}\n{advice}"
 
     def _advice(self, verdict: Verdict) -> list[str]:
         """What to do about a case that failed, as commands."""
-        asked = verdict.case.key, self.report, self.goldens.folder
+        asked = verdict.case.key, self.folder.path, self.goldens.folder
         # pytest has no record of the model and the images that a test gave to `evaluate`.
         explain = (
             [f"what carries it, asked for as in the test: {explain_command(*asked, asked=False)}"]
@@ -117,46 +115,25 @@ class GoldenSession:
 
     def _save(self, result: Result) -> Path:
         try:
-            self._claim(result.case)
-            return result.save(self.report / RESULTS_FOLDER / result.case.key)
+            self._claim(result)
+            return self.folder.save(result)
         except XaiEvalError as error:
             pytest.fail(str(error), pytrace=False)
 
-    def _claim(self, case: Case) -> None:
-        """Have the report folder for this run; whoever comes first checks whose it was, and says that it is used."""
-        if self.checked:
+    def _claim(self, result: Result) -> None:
+        """Have the folder for this run; whoever comes first takes away what an earlier run left, and says so."""
+        if self.checked or not self.folder.claim():
             return
-        try:
-            check_results(self.report)
-            foreign = None
-        except StorageError as error:
-            foreign = error  # or another worker of this run has begun to write there
-        if not acquire(self.report, self.owner):
-            return
-        if foreign:
-            release(self.report, self.owner)
-            raise foreign
-        remove_report(self.report)
-        planned = len(self.selected)
-        RunRecord((case.task,), (case.model,), (set_name(case),), planned, when=now()).save(self.report)
-
-    def _judge(self, result: Result) -> Verdict:
-        try:
-            golden = self.goldens.load(result.case)
-        except StorageError as error:
-            return Verdict(result.case, State.ERROR, reason=str(error))
-        return missing(result.case) if golden is None else judge(result, golden)
+        remove_report(self.folder.path)
+        self.folder.save_record(
+            dataclasses.replace(_including(self.record, result), planned=len(self.selected), when=now())
+        )
 
     @property
     def _idle(self) -> list[str]:
         """Tests that use goldens and checked nothing: skipped, or failed before."""
         busy = {nodeid for nodeids in self.checked.values() for nodeid in nodeids}
         return [nodeid for nodeid in self.selected if nodeid not in busy]
-
-    @property
-    def _complete(self) -> bool:
-        """Whether every test that uses goldens checked a result."""
-        return not self.partial and not self._idle
 
     @property
     def worth_a_summary(self) -> bool:
@@ -166,7 +143,7 @@ class GoldenSession:
     def handover(self) -> str:
         """State of a worker as plain JSON, the only thing that pytest-xdist may be given."""
         state = {name: getattr(self, name) for name in ("partial", "selected", "required", "failed", "checked")}
-        return json.dumps(state)
+        return json.dumps({**state, "record": dataclasses.asdict(self.record)})
 
     def merge(self, output: str) -> None:
         """Take over a worker's state."""
@@ -174,6 +151,7 @@ class GoldenSession:
         self.partial |= other["partial"]
         for name in ("selected", "required", "failed"):
             setattr(self, name, list(dict.fromkeys((*getattr(self, name), *other[name]))))
+        self.record = _joined(self.record, RunRecord(**other["record"]))
         for key, nodeids in other["checked"].items():
             self.checked[key] = list(dict.fromkeys((*self.checked.get(key, []), *nodeids)))
 
@@ -186,27 +164,41 @@ class GoldenSession:
         except StorageError as error:
             return [*failures, ("xai-eval::report", str(error))]
         finally:
-            release(self.report, self.owner)
+            self.folder.release()
 
     def _judge_all(self) -> list[Failure]:
         if not self.checked:
             return []
-        results = {key: open_result(self.report / RESULTS_FOLDER / key) for key in self.checked}
         # Results of earlier runs, which `xai-eval accept --all` would take for this one's.
-        remove_results(self.report, keep=self.checked)
-        stored, errors = self.goldens.load_all()
-        tasks = {result.case.task for result in results.values()}
-        broken = {k: v for k, v in error_verdicts(errors, results).items() if k in results or v.case.task in tasks}
-        tally = Tally(load_noises(self.goldens.folder, stored))
-        verdicts = judge_all(results, stored, broken, listener=tally)
-        verdicts = [v for v in verdicts if v.case.key in results or self._complete]
-        self.verdicts = set_aside(verdicts, self._quarantine, {*stored, *errors, *results})
-        self.overall = tally.overall()
-        self._write_report(results, stored)
-        systemic = [(f"xai-eval::systemic[{each.what}]", each.sentence) for each in self.overall.systemic]
-        lonely = [v for v in self.verdicts if v.case.key not in results]
+        self.folder.remove_results(keep=self.checked)
+        self.folder.save_record(self._whole_record())
+        judged = judge_results(self.folder.path, self.goldens)
+        self._require_all(judged)
+        self.judged = judged
+        self.page = write_report(self.folder.path, judged, self.goldens.folder)
+        publish(judged.verdicts, self.page, self._where)
+        systemic = [(f"xai-eval::systemic[{each.what}]", each.sentence) for each in judged.overall.systemic]
+        lonely = [v for v in judged.verdicts if v.case.key not in judged.results]
         alone = [(f"xai-eval::{v.state}[{v.case.key}]", f"{v.state}: {v.case.key}: {v.reason}") for v in lonely]
         return [*alone, *systemic]
+
+    def _whole_record(self) -> RunRecord:
+        """What the run set out to do, now that it is over."""
+        idle = self._idle
+        return dataclasses.replace(
+            self.record,
+            planned=len(self.checked) + len(idle),
+            selections=self.record.inputs if self.partial or idle else (),
+            when=now(),
+            finished=not idle,
+        )
+
+    def _require_all(self, judged: Judged) -> None:
+        """Refuse to report a run whose results did not stay where they were written."""
+        lost = next((key for key in self.checked if key not in {*judged.results, *judged.broken}), None)
+        if lost:
+            place = self.folder.place_of(lost) / RESULT_FILE
+            raise StorageError(f"{place} cannot be read: it was removed while the tests ran. Run them again.")
 
     def _not_measured(self, session: pytest.Session) -> list[Failure]:
         if session.config.option.collectonly or session.shouldfail or session.shouldstop:
@@ -219,36 +211,22 @@ class GoldenSession:
         message = f"{len(self.required)} tests use goldens, but none of them checked a result: nothing was measured."
         return [("xai-eval::nothing_measured", message)]
 
-    def _write_report(self, results: Mapping[str, Result], stored: Mapping[str, Result]) -> None:
-        cases = [r.case for r in results.values()]
-        inputs = tuple(dict.fromkeys(set_name(c) for c in cases))
-        first = next(iter(results.values())).provenance
-        record = RunRecord(
-            tasks=tuple(dict.fromkeys(c.task for c in cases)),
-            models=tuple(dict.fromkeys(c.model for c in cases)),
-            inputs=inputs,
-            planned=len(results) + len(self._idle),
-            selections=inputs if self.partial else (),
-            versions=first.versions,
-            device=first.device,
-            when=now(),
-            finished=not self._idle,
-        )
-        record.save(self.report)
-        arguments = self.report, record, results, stored, self.verdicts
-        self.page = write_report(*arguments, golden=self.goldens.folder, overall=self.overall)
-        publish(self.verdicts, self.page)
-
     def summary(self) -> list[str]:
         """Lines for the terminal."""
-        lines = summary_lines(self.verdicts, self.overall) if self.verdicts else ["nothing was measured"]
+        if self.judged is None:
+            lines = ["nothing was measured"]
+        else:
+            lines = summary_lines(self.judged.verdicts, self.judged.overall, self._where)
         if self._idle:
             lines.append(f"{len(self._idle)} tests that use goldens did not come to check a result")
-        if self.page:
-            folders = self.report, self.goldens.folder
-            lines += [*accept_line(self.verdicts, *folders), *explain_line(self.verdicts, (), *folders)]
+        if self.judged and self.page:
+            lines += explain_line(self.judged.verdicts, (), self.folder.path, self.goldens.folder)
             lines.append(f"page: {self.page}")
         return lines
+
+    @property
+    def _where(self) -> Folders:
+        return Folders(self.folder.path, self.goldens.folder)
 
 
 def is_strict(config: pytest.Config) -> bool:
@@ -279,12 +257,32 @@ def _clash(key: str, nodeids: Sequence[str]) -> str:
     return f"two tests check the case {key}: {' and '.join(sorted(nodeids))}."
 
 
+def _including(record: RunRecord, result: Result) -> RunRecord:
+    """The record of a run that obtained `result` as well."""
+    case, provenance = result.case, result.provenance
+    inputs = (set_name(case),)
+    own = RunRecord((case.task,), (case.model,), inputs, 0, versions=provenance.versions, device=provenance.device)
+    return _joined(record, own)
+
+
+def _joined(record: RunRecord, other: RunRecord) -> RunRecord:
+    """The record of what two workers obtained, or one before and after; of versions and device the first are told."""
+    first = record if record.tasks else other
+    return dataclasses.replace(
+        first,
+        tasks=tuple(dict.fromkeys((*record.tasks, *other.tasks))),
+        models=tuple(dict.fromkeys((*record.models, *other.models))),
+        inputs=tuple(dict.fromkeys((*record.inputs, *other.inputs))),
+    )
+
+
 def _record_properties(item: pytest.Item, verdict: Verdict) -> None:
     properties = {
         "xai_case": verdict.case.key,
         "xai_state": str(verdict.state),
         "xai_severity": verdict.severity.label if verdict.severity else "",
         "xai_verdict": verdict.sentence,
+        "xai_unwatched": "; ".join(map(str, verdict.unwatched)),
         "xai_quarantine": str(verdict.quarantine.expires) if verdict.quarantine else "",
     }
     # A test that is tried again keeps one set of properties, that of its last try.

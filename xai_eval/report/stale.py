@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from xai_eval.errors import StorageError
-from xai_eval.report.page.page import PAGE_FILE
+from xai_eval.report.text.commands import PAGE_FILE
 from xai_eval.report.text.verdicts import VERDICTS_FILE
 
 # The list is read from a file, so it is believed only where it names what a report writes.

@@ -24,9 +24,10 @@ from xai_eval.disk.signed import canonical, sign
 from xai_eval.errors import StorageError, unknown_name
 from xai_eval.result.fields import KINDS, Field
 from xai_eval.result.fingerprint import Fingerprint
+from xai_eval.result.stage import Stage, check_stages
 
 _Kind = TypeVar("_Kind", bound=Field)
-SCHEMA = 1
+SCHEMA = 2
 RESULT_FILE = "result.json"
 ARRAYS_FILE = "arrays.npz"
 _SLUG_LENGTH = 60
@@ -107,12 +108,18 @@ class Result:
         fields: the answers by name.
         stages: fingerprints along the chain from image to map, in order.
         provenance: how it was computed.
+
+    Raises:
+        UsageError: a stage is named by a plain text.
     """
 
     case: Case
     fields: Mapping[str, Field]
-    stages: Mapping[str, Fingerprint] = field(default_factory=dict)
+    stages: Mapping[Stage, Fingerprint] = field(default_factory=dict)
     provenance: Provenance = field(default_factory=Provenance)
+
+    def __post_init__(self) -> None:
+        check_stages(self.case.key, self.stages)
 
     def __getitem__(self, name: str) -> Any:
         """Return the field `name`; a name that is not there raises UsageError with the nearest names."""
@@ -169,7 +176,11 @@ class Result:
         stored = {
             f"{name}.{part}": array for name, each in self.fields.items() for part, array in each.arrays().items()
         }
-        sketches = {f"stage.{name}": s.sketch for name, s in self.stages.items() if s.sketch is not None}
+        sketches = {
+            _sketch_name(place): each.sketch
+            for place, each in enumerate(self.stages.values())
+            if each.sketch is not None
+        }
         return {**stored, **sketches}
 
     def _document(self, packed: bytes) -> dict[str, Any]:
@@ -178,7 +189,7 @@ class Result:
             "case": dataclasses.asdict(self.case),
             # A list, because the order of fields and stages means something and sorted keys would lose it.
             "fields": [{"name": n, "kind": f.kind, **f.meta()} for n, f in self.fields.items()],
-            "stages": [{"name": n, "digest": s.digest, "shape": list(s.shape)} for n, s in self.stages.items()],
+            "stages": [{**n.document, "digest": s.digest, "shape": list(s.shape)} for n, s in self.stages.items()],
             "provenance": dataclasses.asdict(self.provenance),
             "arrays_sha256": hashlib.sha256(packed).hexdigest(),
         }
@@ -210,7 +221,7 @@ def from_document(document: Mapping[str, Any], arrays: Mapping[str, Any]) -> Res
     return Result(
         case=Case(**document["case"]),
         fields={each["name"]: KINDS[each["kind"]].restore(each, parts[each["name"]]) for each in document["fields"]},
-        stages={stage["name"]: restore_stage(stage, arrays) for stage in document["stages"]},
+        stages={stage: restore_stage(document, place, arrays) for stage, place in stage_places(document).items()},
         provenance=Provenance(**document["provenance"]),
     )
 
@@ -224,9 +235,19 @@ def by_field(arrays: Mapping[str, Any]) -> Mapping[str, dict[str, Any]]:
     return parts
 
 
-def restore_stage(stage: Mapping[str, Any], arrays: Mapping[str, Any]) -> Fingerprint:
-    """Rebuild a stage from what the document says of it and from the arrays of the result."""
-    return Fingerprint(stage["digest"], tuple(stage["shape"]), arrays.get(f"stage.{stage['name']}"))
+def stage_places(document: Mapping[str, Any]) -> dict[Stage, int]:
+    """Return the stages of a document with their places in it, in order."""
+    return {Stage.restored(each): place for place, each in enumerate(document["stages"])}
+
+
+def restore_stage(document: Mapping[str, Any], place: int, arrays: Mapping[str, Any]) -> Fingerprint:
+    """Rebuild the fingerprint at a place among the stages of a document; `arrays` are those of the result."""
+    stage = document["stages"][place]
+    return Fingerprint(stage["digest"], tuple(stage["shape"]), arrays.get(_sketch_name(place)))
+
+
+def _sketch_name(place: int) -> str:
+    return f"stage.{place}"
 
 
 def read_document(folder: Path) -> dict[str, Any]:

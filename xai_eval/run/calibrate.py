@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from xai_eval.errors import one_line
 from xai_eval.inputs.models.classifier import Classifier
 from xai_eval.inputs.models.models import load_model
 from xai_eval.result.fields import Field
 from xai_eval.result.result import Result
+from xai_eval.result.stage import Stage
 from xai_eval.run.benign import CONDITIONS, Condition
 from xai_eval.run.evaluate import Plan, choose_device, plan
 from xai_eval.store.noise import ByField, Noise
@@ -21,6 +22,7 @@ STORED = "stored"
 # Loads nothing and computes nothing until it is iterated; the same inputs every time.
 Planner = Callable[[Callable[[Classifier], Classifier], Mapping[str, Any]], Plan]
 Moves = dict[str, dict[str, dict[str, float]]]
+_Moved = TypeVar("_Moved")  # a measure, or a stage
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class _Moves:
     plain: Result
     distances: Moves = field(default_factory=dict)
     shifts: Moves = field(default_factory=dict)
-    stages: dict[str, dict[str, float]] = field(default_factory=dict)
+    stages: dict[Stage, dict[str, float]] = field(default_factory=dict)
 
     def add_distances(self, condition: str, other: Result) -> None:
         for name, mine, theirs in self._pairs(other):
@@ -49,9 +51,9 @@ class _Moves:
         for name, mine, theirs in self._pairs(other):
             for shift in theirs.shifts(mine):
                 _note(self.shifts.setdefault(name, {}), shift.measure, condition, shift.change)
-        for name, stage in self.plain.stages.items():
-            if name in other.stages:
-                _note(self.stages, name, condition, other.stages[name].distance(stage))
+        for stage, fingerprint in self.plain.stages.items():
+            if stage in other.stages:
+                _note(self.stages, stage, condition, other.stages[stage].distance(fingerprint))
 
     def _pairs(self, other: Result) -> Iterator[tuple[str, Field, Field]]:
         for name, mine in self.plain.fields.items():
@@ -145,5 +147,5 @@ def _worst_only(shifts: Moves) -> ByField:
     }
 
 
-def _note(known: dict[str, dict[str, float]], measure: str, condition: str, value: float) -> None:
-    known.setdefault(measure, {})[condition] = float(f"{value:.6g}")
+def _note(known: dict[_Moved, dict[str, float]], moved: _Moved, condition: str, value: float) -> None:
+    known.setdefault(moved, {})[condition] = float(f"{value:.6g}")

@@ -9,13 +9,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xai_eval.disk.files import accessible
 from xai_eval.errors import InputUnavailable, UsageError, XaiEvalError, one_line
 from xai_eval.result.result import Result
-from xai_eval.store.runs import RESULTS_FOLDER, RunRecord, now, remove_results
+from xai_eval.store.run_folder import RunFolder
+from xai_eval.store.runs import RunRecord, now
 from xai_eval.tasks import Results, find_task
 
 if TYPE_CHECKING:
@@ -131,7 +130,7 @@ def load_inputs(task: Task, images: str | os.PathLike[str] | ImageSet | ProbeSet
     return loaded
 
 
-def run(plans: Sequence[Plan], folder: Path, progress: Progress) -> RunRecord:
+def run(plans: Sequence[Plan], folder: RunFolder, progress: Progress) -> RunRecord:
     """Evaluate `plans` and write every result into `folder` as it comes.
 
     The results of the previous run in the same folder are replaced. If a plan fails, the record says so and stays
@@ -142,22 +141,21 @@ def run(plans: Sequence[Plan], folder: Path, progress: Progress) -> RunRecord:
     """
     started = time.monotonic()
     record = _record(plans)
-    with accessible(folder):
-        remove_results(folder)
-    record.save(folder)
+    folder.remove_results()
+    folder.save_record(record)
     try:
         for each in plans:
             for result in progress(each.results, each.count, each.task):
-                result.save(folder / RESULTS_FOLDER / result.case.key)
+                folder.save(result)
                 record = dataclasses.replace(
                     record, versions=result.provenance.versions, device=result.provenance.device
                 )
     except (Exception, SystemExit) as error:
         reason = str(error) if isinstance(error, XaiEvalError) else one_line(error)
-        dataclasses.replace(record, failures={each.inputs: reason}).save(folder)
+        folder.save_record(dataclasses.replace(record, failures={each.inputs: reason}))
         raise
     record = dataclasses.replace(record, finished=True, seconds=round(time.monotonic() - started, 1))
-    record.save(folder)
+    folder.save_record(record)
     return record
 
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from xai_eval.disk.files import accessible, exists, remove_temporaries, write_files
-from xai_eval.disk.lock import locked
 from xai_eval.errors import StorageError, UsageError, unknown_name
 from xai_eval.result.result import Case, Result
 from xai_eval.store.history import (
@@ -21,6 +20,7 @@ from xai_eval.store.history import (
     history_bytes,
     read_history,
 )
+from xai_eval.store.lock import locked
 from xai_eval.store.runs import load_cases
 
 
@@ -35,6 +35,19 @@ class Goldens:
 
     folder: Path
     read: Callable[[Path], Result] = Result.load
+
+    def require_folder(self) -> None:
+        """Refuse goldens that can never be read or written, before anything is measured.
+
+        Raises:
+            UsageError: a file stands where the folder is expected.
+            StorageError: the system does not let it be looked at.
+        """
+        with accessible(self.folder):
+            if exists(self.folder) and not self.folder.is_dir():
+                raise UsageError(
+                    f"{self.folder} is a file; expected the folder of goldens: name another with --golden."
+                )
 
     def load(self, case: Case) -> Result | None:
         """Return the golden of `case`, None if there is none. Raises StorageError for one that cannot be read."""

@@ -22,9 +22,12 @@ from xai_eval.result.result import (
     read_document,
     read_packed,
     restore_stage,
+    stage_places,
     valid,
 )
+from xai_eval.result.stage import Stage
 
+_Name = TypeVar("_Name")
 _Part = TypeVar("_Part")
 _Kind = TypeVar("_Kind", bound=Field)
 
@@ -77,17 +80,17 @@ class _Stored:
         return {each["name"]: KINDS[each["kind"]] for each in self.document["fields"]}
 
     @functools.cached_property
-    def stages(self) -> dict[str, Mapping[str, Any]]:
-        """What the document says of the stages by name, in order."""
-        return {each["name"]: each for each in self.document["stages"]}
+    def stages(self) -> dict[Stage, int]:
+        """Places of the stages in the document, in order."""
+        return stage_places(self.document)
 
     def field(self, name: str) -> Field:
         """Return a field."""
         return self._opened().field(name)
 
-    def stage(self, name: str) -> Fingerprint:
-        """Return a stage."""
-        return self._opened().stage(name)
+    def stage(self, stage: Stage) -> Fingerprint:
+        """Return the fingerprint of a stage."""
+        return self._opened().stage(stage)
 
     @functools.lru_cache(maxsize=2)  # noqa: B019 (two results at most: the one that is judged, and another run's)
     def _opened(self) -> _Opened:
@@ -102,7 +105,7 @@ class _Opened:
         self._stored = stored
         self._meta = {each["name"]: each for each in stored.document["fields"]}
         self._fields: dict[str, Field] = {}
-        self._stages: dict[str, Fingerprint] = {}
+        self._stages: dict[Stage, Fingerprint] = {}
 
     def field(self, name: str) -> Field:
         """Restore a field. Raises StorageError if another process has replaced its arrays since."""
@@ -112,12 +115,13 @@ class _Opened:
                 self._fields[name] = self._stored.kinds[name].restore(self._meta[name], arrays)
         return self._fields[name]
 
-    def stage(self, name: str) -> Fingerprint:
-        """Restore a stage. Raises StorageError as `field` does."""
-        if name not in self._stages:
+    def stage(self, stage: Stage) -> Fingerprint:
+        """Restore the fingerprint of a stage. Raises StorageError as `field` does."""
+        if stage not in self._stages:
+            place = self._stored.stages[stage]
             with valid(self._stored.folder):
-                self._stages[name] = restore_stage(self._stored.stages[name], self._arrays)
-        return self._stages[name]
+                self._stages[stage] = restore_stage(self._stored.document, place, self._arrays)
+        return self._stages[stage]
 
     @functools.cached_property
     def _arrays(self) -> dict[str, NDArray[Any]]:
@@ -130,13 +134,13 @@ class _Opened:
 
 
 @dataclass(frozen=True)
-class _Parts(Mapping[str, _Part]):
-    """Fields or stages by name, read when they are asked for; `about` is what is known of them before."""
+class _Parts(Mapping[_Name, _Part]):
+    """Fields by name or stages, read when they are asked for; `about` is what is known of them before."""
 
-    about: Mapping[str, Any]
-    read: Callable[[str], _Part]
+    about: Mapping[_Name, Any]
+    read: Callable[[_Name], _Part]
 
-    def __getitem__(self, name: str) -> _Part:
+    def __getitem__(self, name: _Name) -> _Part:
         if name not in self.about:
             raise KeyError(name)
         return self.read(name)
@@ -144,7 +148,7 @@ class _Parts(Mapping[str, _Part]):
     def __contains__(self, name: object) -> bool:
         return name in self.about
 
-    def __iter__(self) -> Iterator[str]:
+    def __iter__(self) -> Iterator[_Name]:
         return iter(self.about)
 
     def __len__(self) -> int:

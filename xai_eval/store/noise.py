@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,13 +9,14 @@ from typing import Any
 
 from xai_eval.disk.files import accessible, exists, read_json, write_file
 from xai_eval.disk.signed import canonical, sign
-from xai_eval.errors import StorageError
+from xai_eval.errors import StorageError, UsageError
 from xai_eval.result.fields.numbers import from_json, to_json
 from xai_eval.result.result import stored_digest
+from xai_eval.result.stage import Stage
 
 NOISE_FILE = "noise.json"
-SCHEMA = 2
-_NUMBERS = ("distances", "shifts", "stages")
+SCHEMA = 3
+_BY_FIELD = ("distances", "shifts")
 # Distances by name of the benign change; field -> measure -> condition.
 ByCondition = Mapping[str, float]
 ByField = Mapping[str, Mapping[str, ByCondition]]
@@ -47,7 +47,7 @@ class Noise:
     golden: str
     distances: ByField
     shifts: ByField = field(default_factory=dict)
-    stages: Mapping[str, ByCondition] = field(default_factory=dict)
+    stages: Mapping[Stage, ByCondition] = field(default_factory=dict)
     unmeasured: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     device: str = "cpu"
@@ -60,15 +60,23 @@ class Noise:
         """The largest shift either way; None where it was not measured."""
         return _largest(self.shifts.get(field_name, {}).get(measure, {}))
 
-    def stage_floor(self, stage: str) -> Floor | None:
+    def stage_floor(self, stage: Stage) -> Floor | None:
         """The largest relative change of a stage; None where it was not measured."""
         return _largest(self.stages.get(stage, {}))
 
     def save(self, place: Path) -> None:
         """Write `noise.json` into the folder of the golden. Raises StorageError if it cannot be written."""
-        conditions = list(dict.fromkeys(name for each in _NUMBERS for name in _conditions(getattr(self, each))))
-        numbers = {name: _rows(getattr(self, name), conditions) for name in _NUMBERS}
-        document = {"schema": SCHEMA, **dataclasses.asdict(self), **numbers, "conditions": conditions}
+        every = (self.distances, self.shifts, self.stages)
+        conditions = list(dict.fromkeys(name for each in every for name in _conditions(each)))
+        document = {
+            "schema": SCHEMA,
+            **vars(self),
+            "conditions": conditions,
+            **{name: _rows(getattr(self, name), conditions) for name in _BY_FIELD},
+            "stages": [
+                {**stage.document, "changes": _rows(changes, conditions)} for stage, changes in self.stages.items()
+            ],
+        }
         # In as few bytes as text takes, for nobody reviews it number by number.
         write_file(place / NOISE_FILE, f"{canonical(sign(document))}\n".encode())
 
@@ -91,7 +99,7 @@ class Noise:
             if document["schema"] != SCHEMA:
                 raise ValueError(f"it has schema {document['schema']!r}, this version reads {SCHEMA}")
             return _restored(document)
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, UsageError) as error:
             raise StorageError(
                 f"{path} is no measured noise ({error}). Restore it from version control, or run `xai-eval calibrate`."
             ) from error
@@ -99,12 +107,13 @@ class Noise:
 
 def _restored(document: Mapping[str, Any]) -> Noise:
     conditions = [str(name) for name in document["conditions"]]
-    distances, shifts, stages = (_by_condition(document[name], conditions) for name in _NUMBERS)
+    distances, shifts = (_by_condition(document[name], conditions) for name in _BY_FIELD)
+    stages = {Stage.restored(each): _by_condition(each["changes"], conditions) for each in document["stages"]}
     unmeasured, versions = ({str(k): str(v) for k, v in document[n].items()} for n in ("unmeasured", "versions"))
     return Noise(str(document["golden"]), distances, shifts, stages, unmeasured, versions, str(document["device"]))
 
 
-def _conditions(value: Mapping[str, Any]) -> Iterator[str]:
+def _conditions(value: Mapping[Any, Any]) -> Iterator[str]:
     """The names deepest inside."""
     for name, each in value.items():
         if isinstance(each, Mapping):

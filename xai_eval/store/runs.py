@@ -6,14 +6,14 @@ import dataclasses
 import datetime
 import functools
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from xai_eval.disk.files import accessible, exists, read_json, remove_temporaries, write_file
-from xai_eval.errors import InputUnavailable, StorageError, XaiEvalError
-from xai_eval.result.result import ARRAYS_FILE, RESULT_FILE, Result
+from xai_eval.disk.files import accessible, exists, read_json, write_file
+from xai_eval.errors import InputUnavailable, StorageError
+from xai_eval.result.result import RESULT_FILE, Result
 from xai_eval.store.parallel import in_halves
 
 RESULTS_FOLDER = "results"
@@ -158,54 +158,3 @@ def _case_folders(folder: Path) -> list[Path]:
         tasks = [path for path in folder.iterdir() if path.is_dir()] if exists(folder) else []
         found = [path for task in tasks for path in task.iterdir() if path.is_dir()]
     return sorted(path for path in found if not path.name.startswith("."))
-
-
-def check_results(folder: Path) -> None:
-    """Refuse a folder whose `results` holds anything that no run has written.
-
-    Raises:
-        StorageError: a file is not one of a result, or no valid record of a run vouches for the results.
-    """
-    results = folder / RESULTS_FOLDER
-    try:
-        found = sorted(results.rglob("*"))
-        foreign = next((path for path in found if not _is_ours(path, results)), None)
-    except OSError as error:
-        raise StorageError(f"{results} cannot be read ({error.strerror or error}). Choose another folder.") from error
-    advice = "so it is left alone. Choose another folder for the report, or move it away."
-    if foreign:
-        raise StorageError(f"{foreign} was not written by xai-eval, {advice}")
-    try:
-        if found:
-            RunRecord.load(folder)
-    except XaiEvalError as error:
-        raise StorageError(f"{results} was not written by xai-eval ({error}), {advice}") from error
-
-
-def remove_results(folder: Path, keep: Collection[str] = ()) -> None:
-    """Delete the results of earlier runs but those with a case key in `keep`, and nothing that no run has written.
-
-    Raises:
-        StorageError: there is something else among them, or they cannot be deleted. Then nothing, or not all, is gone.
-    """
-    check_results(folder)
-    results = folder / RESULTS_FOLDER
-    try:
-        for place in results.glob("*/*"):
-            if f"{place.parent.name}/{place.name}" in keep:
-                remove_temporaries(place, (RESULT_FILE, ARRAYS_FILE))  # of a run that was killed while it wrote them
-                continue
-            for file in place.iterdir():
-                file.unlink()
-            place.rmdir()
-    except OSError as error:
-        raise StorageError(f"{results} cannot be replaced ({error.strerror}). Choose another folder.") from error
-
-
-def _is_ours(path: Path, results: Path) -> bool:
-    """Whether `path` is a folder or file that saving a result makes; a killed run leaves temporary files, too."""
-    depth = len(path.relative_to(results).parts)
-    if path.is_dir() and not path.is_symlink():
-        return depth <= 2
-    names = (RESULT_FILE, ARRAYS_FILE)
-    return depth == 3 and (path.name in names or path.name.startswith(tuple(f".{name}." for name in names)))

@@ -13,6 +13,7 @@ from xai_eval.metrics.localisation import THRESHOLDS, half_cell, iou_sweep
 from xai_eval.result.fields import Field, Heatmap, HeatmapTolerance, Table
 from xai_eval.result.fingerprint import fingerprint_array
 from xai_eval.result.result import Case, Result
+from xai_eval.result.stage import Stage, StageKind
 from xai_eval.tasks import task
 from xai_eval.tasks.image.asked import check_asked
 from xai_eval.tasks.image.environment import provenance
@@ -84,8 +85,8 @@ def _evaluate(case: Case, classifier: Classifier, image: LabelledImage, seed: in
         fields={**subject.fields, **_map_fields(subject.mask, maps)},
         stages={
             **subject.stages,
-            **{f"raw map {method}": fingerprint_array(each.raw) for method, each in maps.items()},
-            **{f"final map {method}": fingerprint_array(each.image) for method, each in maps.items()},
+            **{Stage(StageKind.RAW_MAP, method): fingerprint_array(each.raw) for method, each in maps.items()},
+            **{Stage(StageKind.FINAL_MAP, method): fingerprint_array(each.image) for method, each in maps.items()},
             **localisation_stage(),
         },
         provenance=provenance(classifier, image, LIBRARIES, seed),

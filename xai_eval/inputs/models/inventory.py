@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -66,21 +67,32 @@ _COUNTER = "num_batches_tracked"
 _MOST_BLOCKS = 32
 
 
-def take_inventory(module: nn.Module) -> Mapping[str, str]:
-    """Describe a model as it is now, in words and digests that are equal only for equal models.
+@dataclass(frozen=True)
+class Inventory:
+    """What a model consists of, in words and digests that are equal only for equal models.
 
-    Returns:
-        Texts by what they are of: "module types" (with settings such as a stride), "training flags", "hooks" (with
-        methods that were replaced on one module alone), and "weights of NAME" for every block. The precision that
-        weights are held in does not count, their values in single precision do; nor do the batches that normalisation
-        has seen.
+    Attributes:
+        module_types: types of all modules, with settings such as a stride.
+        training_flags: names of the modules in training mode.
+        hooks: hooks of all modules, and methods that were replaced on one module alone.
+        weights: a digest for every block by its name. The precision that weights are held in does not count, their
+            values in single precision do; nor do the batches that normalisation has seen.
     """
-    return {
-        "module types": _told(_types(module)),
-        "training flags": _told(name for name, part in module.named_modules() if part.training),
-        "hooks": _told(_hooks(module)),
-        **{f"weights of {name}": _digest(block) for name, block in _blocks(module)},
-    }
+
+    module_types: str
+    training_flags: str
+    hooks: str
+    weights: Mapping[str, str]
+
+
+def take_inventory(module: nn.Module) -> Inventory:
+    """Describe a model as it is now."""
+    return Inventory(
+        module_types=_told(_types(module)),
+        training_flags=_told(name for name, part in module.named_modules() if part.training),
+        hooks=_told(_hooks(module)),
+        weights={name: _digest(block) for name, block in _blocks(module)},
+    )
 
 
 def _told(lines: Iterator[str]) -> str:

@@ -4,32 +4,39 @@ from __future__ import annotations
 
 import itertools
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from xai_eval.gate.stage_table import rules_of
 from xai_eval.report.cases import ReportCase
 from xai_eval.result.fingerprint import Fingerprint
+from xai_eval.result.stage import Stage, in_model
 
-# Neighbours of one family are one box, in which they are told by what makes each the member that it is.
-_FAMILIES = (
-    r"(?P<family>model state(?: of .*)?): (?P<member>.*)",
-    r"(?P<family>raw map|final map|segments|perturbed predictions) (?P<member>.*)",
-    r"(?P<family>measures): (?P<member>.*)",
-    r"(?P<family>.*) (?P<member>activations|top-k|top images|similarity|overlap|overlap by chance)",
-    r"(?P<member>.*_units) (?P<family>labels)",
-)
 _TOLD = 3  # stages of a box that moved; the rest is folded away
 _EQUAL = "equal"
 
 
 @dataclass(frozen=True)
-class Stage:
+class Link:
     """One stage: `change` in words, and whether it stands `before`, `first`, or `after` where the drift began."""
 
-    name: str
+    stage: Stage
     change: str
     place: str
+
+    @property
+    def family(self) -> str:
+        """Name of the box that it shares with those of its family."""
+        rules = rules_of(self.stage)
+        return in_model(self.stage.of if rules.box_per_part else rules.family or self.stage.kind, self.stage.model)
+
+    @property
+    def name(self) -> str:
+        """What tells it from others of its family."""
+        rules, stage = rules_of(self.stage), self.stage
+        if rules.family:
+            return str(Stage(stage.kind, stage.of))
+        return stage.kind if rules.box_per_part or not stage.of else stage.of
 
 
 @dataclass(frozen=True)
@@ -48,46 +55,38 @@ class Box:
     name: str
     place: str
     change: str = ""
-    told: tuple[Stage, ...] = ()
-    folded: tuple[Stage, ...] = ()
+    told: tuple[Link, ...] = ()
+    folded: tuple[Link, ...] = ()
     equal: str = ""
 
 
 def stage_chain(case: ReportCase) -> tuple[Box, ...]:
     """Return the stages in the golden's order, the first that moved marked; none where there is nothing to compare."""
-    grouped = itertools.groupby(_stages(case), key=lambda stage: _family(stage.name)[0])
-    return tuple(_box(name, list(stages)) for name, stages in grouped)
+    grouped = itertools.groupby(_links(case), key=lambda link: link.family)
+    return tuple(_box(family, list(links)) for family, links in grouped)
 
 
-def _stages(case: ReportCase) -> list[Stage]:
+def _links(case: ReportCase) -> list[Link]:
     if case.obtained is None or case.golden is None:
         return []
-    first = case.verdict.origin.name if case.verdict.origin else None
-    stages, place = [], "before"
-    for name, was in case.golden.stages.items():
-        place = "first" if name == first else "after" if place == "first" else place
-        stages.append(Stage(name, _change(case.obtained.stages.get(name), was), place))
-    return stages
+    first = case.verdict.origin.stage if case.verdict.origin else None
+    links, place = [], "before"
+    for stage, was in case.golden.stages.items():
+        place = "first" if stage == first else "after" if place == "first" else place
+        links.append(Link(stage, _change(case.obtained.stages.get(stage), was), place))
+    return links
 
 
-def _box(family: str, stages: Sequence[Stage]) -> Box:
-    place = next((stage.place for stage in stages if stage.place == "first"), stages[-1].place)
-    if len(stages) == 1:
-        return Box(stages[0].name, place, stages[0].change)
-    moved = [Stage(_family(each.name)[1], each.change, each.place) for each in stages if each.change != _EQUAL]
+def _box(family: str, links: Sequence[Link]) -> Box:
+    place = next((link.place for link in links if link.place == "first"), links[-1].place)
+    if len(links) == 1:
+        return Box(str(links[0].stage), place, links[0].change)
+    moved = [link for link in links if link.change != _EQUAL]
     if not moved:
-        return Box(family, place, f"{len(stages)} stages {_EQUAL}")
-    moved.sort(key=lambda stage: stage.place != "first")
-    equal = f"{len(stages) - len(moved)} {_EQUAL}" if len(moved) < len(stages) else ""
+        return Box(family, place, f"{len(links)} stages {_EQUAL}")
+    moved.sort(key=lambda link: link.place != "first")
+    equal = f"{len(links) - len(moved)} {_EQUAL}" if len(moved) < len(links) else ""
     return Box(family, place, told=tuple(moved[:_TOLD]), folded=tuple(moved[_TOLD:]), equal=equal)
-
-
-def _family(name: str) -> tuple[str, str]:
-    """Return the family of a stage, and what tells it from others of the family."""
-    found = next((match for pattern in _FAMILIES if (match := re.fullmatch(pattern, name))), None)
-    if found is None:
-        return name, name
-    return found["family"], found["member"]
 
 
 def _change(now: Fingerprint | None, was: Fingerprint) -> str:

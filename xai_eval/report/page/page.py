@@ -19,13 +19,18 @@ from xai_eval.report.page.marks import explained, with_terms
 from xai_eval.report.page.rest import RestView, rest_view
 from xai_eval.report.page.selection import by_task, imaged, in_order, worst_cases_first
 from xai_eval.report.page.views import CaseView, case_line, case_view
-from xai_eval.report.text.commands import accept_command, accept_new_command, explain_command
+from xai_eval.report.text.commands import Folders, accept_cases_command, accept_command, explain_command
 from xai_eval.report.text.glossary import all_terms
-from xai_eval.report.text.summary import count_severities, count_states, counts_sentence, state_word
+from xai_eval.report.text.summary import (
+    count_severities,
+    count_states,
+    counts_sentence,
+    state_word,
+    unwatched_sentence,
+)
 from xai_eval.report.text.wording import count, plain
 from xai_eval.store.runs import RunRecord
 
-PAGE_FILE = "index.html"
 _TEMPLATE = "page.html.j2"
 # What accepts a case, and what explains its drift.
 Commands = Callable[[ReportCase], tuple[str, str]]
@@ -61,7 +66,7 @@ def render_page(
     ordered = worst_cases_first(cases)
     views = [case_line(case) for case in ordered]
     verdicts = [case.verdict for case in ordered]
-    lists = lists_of(views)
+    lists, where = lists_of(views), Folders(results, golden)
     tasks, problem = by_task(cases), _problem(record, cases)
     return (
         _environment()
@@ -74,10 +79,13 @@ def render_page(
             severities=count_severities(verdicts),
             problem=problem,
             overall=overall,
+            unwatched=unwatched_sentence(verdicts, where),
             outcome=_outcome(lists, problem, overall),
             lists=lists,
             contents=contents(lists, list(Counter(case.verdict.case.task for case in tasks).items())),
-            accept_new=accept_new_command([view.key for view in lists.new], results, golden, everything=lists.only_new),
+            accept_new=accept_cases_command(
+                [view.key for view in lists.new], where, "first goldens", everything=lists.only_new
+            ),
             filters=filters(views),
             terms=all_terms(),
             tasks=_tasks(tasks, lambda case: _commands(case, record, results, golden), results),

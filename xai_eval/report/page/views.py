@@ -191,7 +191,9 @@ def _origin(case: ReportCase) -> str:
     origin = case.verdict.origin
     if origin is None:
         return "no stage is recorded" if case.verdict.findings else ""
-    return f"{origin.name} (relative change {origin.change:.2g})" if math.isfinite(origin.change) else origin.name
+    return (
+        f"{origin.stage} (relative change {origin.change:.2g})" if math.isfinite(origin.change) else str(origin.stage)
+    )
 
 
 def _details(case: ReportCase) -> tuple[TableView, ...]:

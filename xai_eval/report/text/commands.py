@@ -4,11 +4,29 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from xai_eval.gate.accept import MANY
 
 RESULTS, GOLDEN = Path("reports"), Path("golden")
+PAGE_FILE = "index.html"
+
+
+@dataclass(frozen=True)
+class Folders:
+    """The folders that commands name: of the run, and of the goldens that it is judged by."""
+
+    results: Path = RESULTS
+    golden: Path = GOLDEN
+
+    @property
+    def page(self) -> Path:
+        """The page of the run, from the working directory."""
+        return _short(self.results / PAGE_FILE)
+
+
+USUAL = Folders()
 
 
 def accept_command(key: str, results: Path, golden: Path) -> str:
@@ -16,11 +34,11 @@ def accept_command(key: str, results: Path, golden: Path) -> str:
     return f'xai-eval accept {key}{_folders(results, golden)} --reason "..."'
 
 
-def accept_new_command(keys: Sequence[str], results: Path, golden: Path, *, everything: bool) -> str:
-    """Return the one command that accepts the cases `keys`; `everything` if the run has no other cases to accept."""
-    bulk = " --bulk" if everything or len(keys) > MANY else ""
+def accept_cases_command(keys: Sequence[str], where: Folders, reason: str, *, everything: bool) -> str:
+    """Return the one command that accepts the cases `keys`; `everything` if the run has no others to accept."""
     cases = "--all" if everything else " ".join(keys)
-    return f'xai-eval accept {cases}{bulk}{_folders(results, golden)} --reason "first goldens"'
+    bulk = " --bulk" if len(keys) > MANY else ""
+    return f'xai-eval accept {cases}{bulk}{_folders(where.results, where.golden)} --reason "{reason}"'
 
 
 def explain_command(key: str, results: Path, golden: Path, *, asked: bool) -> str:

@@ -9,7 +9,16 @@ from pathlib import Path
 from textwrap import shorten
 
 from xai_eval.gate.verdict import Verdict
-from xai_eval.report.text.summary import counts_sentence, is_fine, state_word, worst_first
+from xai_eval.report.text.commands import USUAL, Folders
+from xai_eval.report.text.summary import (
+    counts_sentence,
+    is_fine,
+    is_new,
+    new_sentence,
+    state_word,
+    unwatched_sentence,
+    worst_first,
+)
 from xai_eval.report.text.wording import count, markdown_cell, one_line
 
 # Where GitHub Actions wants the summary of a step, and what says that annotations are read.
@@ -18,7 +27,7 @@ _ROWS = 50
 _LETTERS = 400  # of a sentence; GitHub takes no more than a megabyte for all
 
 
-def publish(verdicts: Sequence[Verdict], page: Path | None) -> None:
+def publish(verdicts: Sequence[Verdict], page: Path | None, where: Folders = USUAL) -> None:
     """Append the summary to the file that GitHub Actions names, and print the annotation, where either is wanted.
 
     The annotation goes to the standard error, which GitHub reads as well: JSON may be on the standard output.
@@ -28,17 +37,21 @@ def publish(verdicts: Sequence[Verdict], page: Path | None) -> None:
     if target:
         try:
             with Path(target).open("a", encoding="utf-8", errors="replace") as file:
-                file.write(step_summary(verdicts, page))
+                file.write(step_summary(verdicts, page, where))
         except OSError as error:
             print(f"xai-eval: {_SUMMARY_FILE} {target} cannot be written ({error.strerror})", file=sys.stderr)
     if os.environ.get(_ACTIONS) == "true":
         print(annotation(verdicts), end="", file=sys.stderr)
 
 
-def step_summary(verdicts: Sequence[Verdict], page: Path | None) -> str:
-    """Return Markdown: the counts, then a row for each case that is to be looked at, worst first, 50 at most."""
-    told = [verdict for verdict in worst_first(verdicts) if not is_fine(verdict)]
+def step_summary(verdicts: Sequence[Verdict], page: Path | None, where: Folders = USUAL) -> str:
+    """Return Markdown: the counts, what is new and what is unwatched in a sentence each, then a row for each other case
+    that is to be looked at, worst first, 50 at most; `where` are the folders that commands name.
+    """
+    told = [verdict for verdict in worst_first(verdicts) if not is_fine(verdict) and not is_new(verdict)]
     lines = ["## Explanations", "", f"**{markdown_cell(counts_sentence(verdicts))}**", ""]
+    for text in filter(None, [new_sentence(verdicts, where), unwatched_sentence(verdicts, where)]):
+        lines += [markdown_cell(one_line(text)), ""]
     if told:
         lines += ["| state | severity | case | verdict |", "| --- | --- | --- | --- |"]
         lines += [_row(verdict) for verdict in told[:_ROWS]]
@@ -56,19 +69,23 @@ def annotation(verdicts: Sequence[Verdict]) -> str:
     failed = [verdict for verdict in worst_first(verdicts) if verdict.failed]
     if verdicts and not failed:
         return ""
-    worst = f"The worst is {failed[0].case.key}: {_short(failed[0])}" if failed else "Nothing was measured."
-    return f"::error title=xai-eval::{_escaped(f'{counts_sentence(verdicts)}. {worst}')}\n"
+    told = f"{counts_sentence(verdicts)}. {_worst(failed)}"
+    return f"::error title=xai-eval::{_escaped(told)}\n"
+
+
+def _worst(failed: Sequence[Verdict]) -> str:
+    if not failed:
+        return "Nothing was measured."
+    if all(map(is_new, failed)):
+        return one_line(new_sentence(failed, None))
+    return f"The worst is {failed[0].case.key}: {_short(failed[0])}"
 
 
 def _row(verdict: Verdict) -> str:
     aside = f" ({'quarantine expired' if verdict.overdue else 'quarantine'})" if verdict.quarantine else ""
     severity = verdict.severity.label if verdict.severity else "–"
-    cells = (
-        f"{state_word(verdict.state)}{aside}",
-        severity,
-        f"{verdict.case.key} ({verdict.case.input})",
-        _short(verdict),
-    )
+    state, case = f"{state_word(verdict.state)}{aside}", f"{verdict.case.key} ({verdict.case.input})"
+    cells = (state, severity, case, _short(verdict))
     return f"| {' | '.join(map(markdown_cell, cells))} |"
 
 

@@ -6,15 +6,15 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
+from xai_eval.gate.unwatched import counted
 from xai_eval.gate.verdict import State, Verdict
 from xai_eval.gate.whole_run import NOTHING, Overall
-from xai_eval.report.text.commands import accept_new_command, explain_command
+from xai_eval.report.text.commands import Folders, accept_cases_command, explain_command
 from xai_eval.report.text.wording import count, one_line
 from xai_eval.result.fields import Severity
 
 _ORDER = (State.ERROR, State.DRIFT, State.INCOMPARABLE, State.MISSING, State.UNUSED, State.OK)
-_NEW_WORD = "new"
-_NEW = 3  # new cases that get a line each; a first run has nothing else
+_NAMED = 5  # cases or parts that a sentence spells out
 
 
 def worst_first(verdicts: Iterable[Verdict]) -> list[Verdict]:
@@ -30,7 +30,7 @@ def badness(verdict: Verdict) -> tuple[bool, int, int]:
 
 def state_word(state: State) -> str:
     """Return the state as people read it: a case without a golden is *new*."""
-    return _NEW_WORD if state is State.MISSING else str(state)
+    return "new" if state is State.MISSING else str(state)
 
 
 def count_states(verdicts: Iterable[Verdict]) -> dict[State, int]:
@@ -65,47 +65,89 @@ def _quarantine_clause(verdicts: Sequence[Verdict]) -> str:
     return f"; {len(aside)} in quarantine{expired}" if aside else ""
 
 
-def summary_lines(verdicts: Sequence[Verdict], overall: Overall = NOTHING) -> list[str]:
-    """One line for every case that fails or is in quarantine, worst first; one for many new cases, one for those that
-    are ok; then the run as a whole, and the counts.
+def is_new(verdict: Verdict) -> bool:
+    """Whether the case has no golden yet and nobody set it aside: no failure, but a decision to make."""
+    return verdict.state is State.MISSING and verdict.quarantine is None
+
+
+def new_sentence(verdicts: Sequence[Verdict], where: Folders | None) -> str:
+    """Return one sentence on all cases that are new, and what to do about them; empty if none are.
+
+    Args:
+        verdicts: of the run.
+        where: folders that the command names; None where there is nothing to accept into.
     """
-    told = [verdict for verdict in worst_first(verdicts) if not is_fine(verdict)]
-    fine = len(verdicts) - len(told)
-    new = len(new_cases(verdicts))
-    told = [verdict for verdict in told if new <= _NEW or not _is_new(verdict)]
-    states = max((len(state_word(verdict.state)) for verdict in told), default=0)
+    new = [verdict.case.key for verdict in worst_first(verdicts) if is_new(verdict)]
+    if not new:
+        return ""
+    lone = all(is_new(verdict) or is_fine(verdict) for verdict in verdicts)
+    names = "" if len(new) == len(verdicts) else f" ({_some(new)})"
+    told = f"NEW: {count(len(new), 'case')} {'has' if len(new) == 1 else 'have'} no golden{names}."
+    if where is None:
+        return told
+    if lone or len(new) <= _NAMED:
+        command = accept_cases_command(new, where, "first goldens", everything=lone)
+        return f"{told} Look at {where.page}, then: {command}"
+    return f"{told} Look at {where.page}, then accept them by their names."
+
+
+def unwatched_sentence(verdicts: Sequence[Verdict], where: Folders | None) -> str:
+    """Return one sentence on what the goldens lack, and what to do about it; empty if they lack nothing.
+
+    Args:
+        verdicts: of the run.
+        where: folders that the command names; None where there is nothing to accept into.
+    """
+    cases = [verdict for verdict in worst_first(verdicts) if verdict.unwatched]
+    if not cases:
+        return ""
+    parts = [f"{part} ({number})" for part, number in counted(part for each in cases for part in each.unwatched)]
+    told = (
+        f"{count(len(cases), 'golden')} {'lacks' if len(cases) == 1 else 'lack'} what the run obtained, so nothing "
+        f"watches it: {_some(parts)}. This fails no case."
+    )
+    if where is None:
+        return told
+    keys = [verdict.case.key for verdict in cases]
+    lone = all(verdict.state is State.OK for verdict in verdicts)
+    if lone or len(keys) <= _NAMED:
+        command = accept_cases_command(keys, where, "watch what was added", everything=lone)
+        return f"{told} To have it watched: {command}"
+    return f"{told} To have it watched, accept these cases by their names, or all once the others are settled."
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"{', '.join(names[:_NAMED])}{more}"
+
+
+def summary_lines(verdicts: Sequence[Verdict], overall: Overall = NOTHING, where: Folders | None = None) -> list[str]:
+    """One line for every case that fails or is in quarantine, worst first, one for all that are new, one for the rest,
+    the run as a whole, what is unwatched, the counts.
+
+    Args:
+        verdicts: of the run.
+        overall: what the run says beside its cases.
+        where: folders that commands name; None where there is nothing to accept into.
+    """
+    told = [verdict for verdict in worst_first(verdicts) if not is_fine(verdict) and not is_new(verdict)]
+    fine = sum(map(is_fine, verdicts))
+    words = [state_word(verdict.state) for verdict in told]
+    states = max(map(len, words), default=0)
     labels = [verdict.severity.label if verdict.severity else "-" for verdict in told]
     severities = max(map(len, labels), default=0)
     lines = [
-        f"{state_word(v.state):<{states}}  {label:<{severities}}  {v.case.key}  {one_line(v.sentence)}"
-        for v, label in zip(told, labels, strict=True)
+        f"{word:<{states}}  {label:<{severities}}  {verdict.case.key}  {one_line(verdict.sentence)}"
+        for word, verdict, label in zip(words, told, labels, strict=True)
     ]
     return [
         *lines,
-        *([f"{_NEW_WORD:<{states}}  {count(new, 'case')} without a golden"] if new > _NEW else []),
         *([f"{State.OK:<{states}}  {count(fine, 'case')}"] if fine else []),
         *overall_lines(overall),
+        *(f"unwatched  {one_line(text)}" for text in filter(None, [unwatched_sentence(verdicts, where)])),
+        *(one_line(text) for text in filter(None, [new_sentence(verdicts, where)])),
         counts_sentence(verdicts),
     ]
-
-
-def new_cases(verdicts: Iterable[Verdict]) -> list[Verdict]:
-    """Return the verdicts on cases that have no golden and are not set aside."""
-    return [verdict for verdict in verdicts if _is_new(verdict)]
-
-
-def _is_new(verdict: Verdict) -> bool:
-    return verdict.state is State.MISSING and verdict.failed
-
-
-def accept_line(verdicts: Sequence[Verdict], results: Path, golden: Path) -> list[str]:
-    """One line with the command that accepts all new cases; none without such, or where accepting would be refused."""
-    keys = [verdict.case.key for verdict in new_cases(verdicts)]
-    if not keys or any(verdict.state is State.ERROR for verdict in verdicts):
-        return []
-    everything = not any(verdict.state in (State.DRIFT, State.INCOMPARABLE) for verdict in verdicts)
-    command = accept_new_command(keys, results, golden, everything=everything)
-    return [f"look at the page, then accept what is new: {command}"]
 
 
 def explain_line(verdicts: Sequence[Verdict], asked: Collection[str], results: Path, golden: Path) -> list[str]:
@@ -133,13 +175,4 @@ def overall_lines(overall: Overall) -> list[str]:
         *(f"noise  {one_line(note.sentence)}" for note in overall.misfits),
         *(f"noise  {one_line(sentence)}" for sentence in overall.unusable),
         *([f"noise  {tightened}"] if generous else []),
-        *_unwatched_line(overall.unwatched),
     ]
-
-
-def _unwatched_line(cases: Sequence[str]) -> list[str]:
-    if not cases:
-        return []
-    some = f"{count(len(cases), 'golden')} ({cases[0]}{', ...' if len(cases) > 1 else ''})"
-    lacking = "lacks stages that are recorded by now" if len(cases) == 1 else "lack stages that are recorded by now"
-    return [f"stages  {some} {lacking}: accept again to have them watched, too"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from xai_eval.gate.stages import StageShift
-from xai_eval.gate.verdict import Verdict
+from xai_eval.gate.verdict import Verdict, unwatched_clause
 from xai_eval.report.text.glossary import term
 from xai_eval.report.text.wording import cell_text, count, plain, title
 from xai_eval.result.fields import Finding
@@ -32,7 +32,9 @@ def step_told(origin: StageShift) -> str:
 
 
 def _aside(verdict: Verdict) -> str:
-    return f" {verdict.quarantine.sentence}" if verdict.quarantine else ""
+    """What is unwatched, and whether the case is set aside."""
+    quarantine = f" {verdict.quarantine.sentence}" if verdict.quarantine else ""
+    return f"{unwatched_clause(verdict.unwatched)}{quarantine}"
 
 
 def finding_told(finding: Finding) -> str:
@@ -70,7 +72,7 @@ def _beginning(origin: StageShift | None) -> str:
         return "No stage is recorded that could tell where it began."
     step = step_told(origin)
     amount = f", relative {origin.change:.2g}" if math.isfinite(origin.change) else ""
-    return f"It began at: {plain(str(origin.name))}{amount}.{f' Responsible step: {step}.' if step else ''}"
+    return f"It began at: {plain(str(origin.stage))}{amount}.{f' Responsible step: {step}.' if step else ''}"
 
 
 def _since(verdict: Verdict) -> str:

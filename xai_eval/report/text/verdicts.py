@@ -11,6 +11,7 @@ from typing import Any
 
 from xai_eval.gate.stages import StageShift
 from xai_eval.gate.tolerance_fit import ToleranceNote
+from xai_eval.gate.unwatched import counted
 from xai_eval.gate.verdict import State, Verdict, cause_kinds
 from xai_eval.gate.whole_run import NOTHING, Overall
 from xai_eval.report.text.summary import count_severities, count_states, worst_first
@@ -18,7 +19,7 @@ from xai_eval.result.fields import Finding, Severity
 from xai_eval.result.fields.numbers import to_json
 from xai_eval.store.runs import RunRecord
 
-SCHEMA = 3
+SCHEMA = 4
 VERDICTS_FILE = "verdicts.json"
 
 
@@ -45,8 +46,16 @@ def verdicts_document(
         "systemic": [{**dataclasses.asdict(each), "sentence": each.sentence} for each in overall.systemic],
         "tolerances": [_tolerance(note) for note in overall.tolerances],
         "unusable_noise": list(overall.unusable),
-        "unwatched": list(overall.unwatched),
+        "unwatched": _unwatched(verdicts),
         "verdicts": [_verdict(verdict) for verdict in worst_first(verdicts)],
+    }
+
+
+def _unwatched(verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    parts = counted(part for verdict in verdicts for part in verdict.unwatched)
+    return {
+        "cases": sum(bool(verdict.unwatched) for verdict in verdicts),
+        "parts": [{**dataclasses.asdict(part), "cases": number} for part, number in parts],
     }
 
 
@@ -73,13 +82,15 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
         "origin": _origin(verdict.origin) if verdict.origin else None,
         "causes": [str(cause) for cause in cause_kinds(verdict)],
         "changes": [dataclasses.asdict(change) for change in verdict.changes],
+        "unwatched": [dataclasses.asdict(part) for part in verdict.unwatched],
         "quarantine": {**dataclasses.asdict(aside), "expires": str(aside.expires)} if aside else None,
     }
 
 
 def _origin(origin: StageShift) -> dict[str, Any]:
     step = origin.responsible.step if origin.responsible else None
-    return {"stage": origin.name, "change": to_json(origin.change), "step": step}
+    named = {"stage": str(origin.stage), "kind": origin.stage.kind, "of": origin.stage.of, "model": origin.stage.model}
+    return {**named, "change": to_json(origin.change), "step": step}
 
 
 def _tolerance(note: ToleranceNote) -> dict[str, Any]:

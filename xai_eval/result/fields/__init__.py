@@ -1,6 +1,6 @@
 """The kinds of fields that a Result is made of. Together with `@task` the only table to extend."""
 
-from xai_eval.result.fields.base import Distance, Field, Finding, Severity, Shift
+from xai_eval.result.fields.base import Distance, Extensible, Field, Finding, Severity, Shift
 from xai_eval.result.fields.curve import Curve
 from xai_eval.result.fields.document import Document
 from xai_eval.result.fields.gallery import Gallery
@@ -41,6 +41,7 @@ __all__ = [
     "Curve",
     "Distance",
     "Document",
+    "Extensible",
     "Field",
     "Finding",
     "Gallery",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import abc
 import enum
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, Self
 
@@ -98,3 +99,17 @@ class Field(Protocol):
     def condensed(self) -> Field | None:
         """Return what a golden keeps of the field; None if it is for the eye only."""
         ...
+
+
+class Extensible(abc.ABC):
+    """A kind of field that later versions may add parts to: a golden does not watch those that it lacks."""
+
+    part: ClassVar[str]  # what one of them is called
+
+    @abc.abstractmethod
+    def parts(self) -> tuple[str, ...]:
+        """Name the parts that are judged, each on its own."""
+
+    @abc.abstractmethod
+    def without(self, names: Collection[str]) -> Field:
+        """Return the field without the parts `names`."""

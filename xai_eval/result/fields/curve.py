@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xai_eval.result.fields.base import Arrays, Distance, Finding, Severity, Shift
+from xai_eval.result.fields.base import Arrays, Distance, Extensible, Finding, Severity, Shift
 from xai_eval.result.fields.numbers import all_apart
 
 
 @dataclass(frozen=True)
-class Curve:
+class Curve(Extensible):
     """Values of several lines at the same points.
 
     Attributes:
@@ -27,6 +27,7 @@ class Curve:
     """
 
     kind: ClassVar[str] = "curve"
+    part: ClassVar[str] = "line"
     x: NDArray[np.floating[Any]]
     lines: Mapping[str, NDArray[np.floating[Any]]]
     x_label: str
@@ -60,6 +61,15 @@ class Curve:
     def condensed(self) -> Curve:
         """Curves are small already."""
         return self
+
+    def parts(self) -> tuple[str, ...]:
+        """The lines."""
+        return tuple(self.lines)
+
+    def without(self, names: Collection[str]) -> Curve:
+        """The curve without the lines `names`."""
+        lines = {name: values for name, values in self.lines.items() if name not in names}
+        return Curve(self.x, lines, self.x_label, self.y_label, self.tolerance)
 
     def compare(self, golden: Curve, name: str) -> tuple[Finding, ...]:
         """Compare the points, then every line by its largest difference."""

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from numpy.typing import NDArray
 
-from xai_eval.result.fields.base import Arrays, Distance, Finding, Severity, Shift
+from xai_eval.result.fields.base import Arrays, Distance, Extensible, Finding, Severity, Shift
 
 
 @dataclass(frozen=True)
-class Document:
+class Document(Extensible):
     """JSON values by name. Another value is another conclusion."""
 
     kind: ClassVar[str] = "document"
+    part: ClassVar[str] = "entry"
     content: Mapping[str, Any]
 
     def __post_init__(self) -> None:
@@ -40,14 +41,20 @@ class Document:
         """Documents are small already."""
         return self
 
+    def parts(self) -> tuple[str, ...]:
+        """The entries; what one holds is its value, and another value is another conclusion."""
+        return tuple(self.content)
+
+    def without(self, names: Collection[str]) -> Document:
+        """The document without the entries `names`."""
+        return Document({name: value for name, value in self.content.items() if name not in names})
+
     def compare(self, golden: Document, name: str) -> tuple[Finding, ...]:
         """Compare value by value."""
         was, now = dict(_leaves(golden.content)), dict(_leaves(self.content))
-        places = [place for place in dict.fromkeys((*was, *now)) if was.get(place) != now.get(place)]
+        places = [place for place in dict.fromkeys((*was, *now)) if _text(was, place) != _text(now, place)]
         return tuple(
-            Finding(
-                name, Severity.CONCLUSION, place, f"{place} was {_text(was.get(place))}, is {_text(now.get(place))}"
-            )
+            Finding(name, Severity.CONCLUSION, place, f"{place} was {_text(was, place)}, is {_text(now, place)}")
             for place in places
         )
 
@@ -68,5 +75,5 @@ def _leaves(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
         yield place, value
 
 
-def _text(value: Any) -> str:
-    return "nothing" if value is None else json.dumps(value, ensure_ascii=False)
+def _text(leaves: Mapping[str, Any], place: str) -> str:
+    return json.dumps(leaves[place], ensure_ascii=False) if place in leaves else "nothing"

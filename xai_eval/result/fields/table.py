@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import pandas as pd
 from numpy.typing import NDArray
 
-from xai_eval.result.fields.base import Arrays, Distance, Finding, Severity, Shift
+from xai_eval.result.fields.base import Arrays, Distance, Extensible, Finding, Severity, Shift
 from xai_eval.result.fields.numbers import apart, from_json, to_json
 
 _DTYPES = {"bool": "bool", "int": "int64", "float": "float64", "text": "object"}
@@ -51,7 +51,7 @@ class Column:
 
 
 @dataclass(frozen=True, init=False)
-class Table:
+class Table(Extensible):
     """Rows keyed by the first column (text, unique).
 
     Attributes:
@@ -62,6 +62,7 @@ class Table:
     """
 
     kind: ClassVar[str] = "table"
+    part: ClassVar[str] = "column"
     columns: tuple[Column, ...]
     tolerance: Mapping[str, float]
     unjudged: tuple[str, ...]
@@ -125,6 +126,15 @@ class Table:
         """Tables are small already; what is not judged is not kept."""
         judged = tuple(column for column in self.columns if column.name not in self.unjudged)
         return Table.of_columns(judged, self.tolerance) if judged else None
+
+    def parts(self) -> tuple[str, ...]:
+        """The judged columns behind the key."""
+        return tuple(column.name for column in self.columns if column.name not in self.unjudged)[1:]
+
+    def without(self, names: Collection[str]) -> Table:
+        """The table without the columns `names`."""
+        kept = tuple(column for column in self.columns if column.name not in names)
+        return Table.of_columns(kept, self.tolerance, self.unjudged)
 
     def compare(self, golden: Table, name: str) -> tuple[Finding, ...]:
         """Compare columns, rows, then every cell of what both judge."""

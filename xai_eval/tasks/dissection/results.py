@@ -12,6 +12,7 @@ from PIL import Image
 from xai_eval.result.fields import Field, Gallery, InputImage, Label, Table, UnitLabels
 from xai_eval.result.fingerprint import Fingerprint
 from xai_eval.result.result import Case, Provenance, Result
+from xai_eval.result.stage import Stage
 from xai_eval.tasks.dissection.passes import LIBRARIES, Labelled, LabelledLayer
 from xai_eval.tasks.dissection.quality import presence, with_quality
 from xai_eval.tasks.dissection.request import Request
@@ -79,13 +80,13 @@ def comparing_result(request: Request, labelled: Labelled, frames: Sequence[Fram
     )
 
 
-def _stages_of_all(request: Request, labelled: Labelled, frames: Sequence[Frames]) -> dict[str, Fingerprint]:
+def _stages_of_all(request: Request, labelled: Labelled, frames: Sequence[Frames]) -> dict[Stage, Fingerprint]:
     """Stages of every model, by its name."""
-    found: dict[str, Fingerprint] = {}
+    found: dict[Stage, Fingerprint] = {}
     for model, layers, own in zip(request.study.models, labelled.models, frames, strict=True):
         name = model.classifier.name
-        found |= model_stages(model.classifier, of=name)
-        found |= {f"{name} {stage}": each for stage, each in layer_stages(layers, own).items()}
+        found |= model_stages(model.classifier, name)
+        found |= layer_stages(layers, own, name)
     return found
 
 

@@ -3,59 +3,68 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from xai_eval.result.fingerprint import Fingerprint, fingerprint_array, fingerprint_text
+from xai_eval.result.stage import Stage, StageKind
 from xai_eval.tasks.dissection.passes import Labelled, LabelledLayer
 from xai_eval.tasks.dissection.request import Request
-from xai_eval.tasks.image.joined_stages import model_stages
+from xai_eval.tasks.image.joined_stages import clip_stages
+
+_LABELS = {"clip_units": StageKind.LABELS_BY_CLIP, "pixel_units": StageKind.LABELS_BY_PIXELS}
 
 
-def set_stages(request: Request, labelled: Labelled) -> dict[str, Fingerprint]:
+def set_stages(request: Request, labelled: Labelled) -> dict[Stage, Fingerprint]:
     """Fingerprints of what all models of a study share, in the order in which it is made."""
     whole, probe = labelled.sweep.whole, labelled.sweep.study.probe
     seen = [image for prepared in whole.seen for image in prepared]
     # Unpacked, because libraries pack in different ways.
     maps = (image.labels.unpack().tobytes() for image in seen if image.labels is not None)
     stages = {
-        "probe set": fingerprint_text(probe.digest),
-        "probe images": fingerprint_text(_joined(image.trace.pixels for image in seen)),
-        "label maps": fingerprint_text(_joined(maps)),
-        "input tensor": fingerprint_array(np.stack([image.trace.tensor for image in seen])),
-        "concepts": fingerprint_text(repr(_words(request))),
+        Stage(StageKind.PROBE_SET): fingerprint_text(probe.digest),
+        Stage(StageKind.PROBE_IMAGES): fingerprint_text(_joined(image.trace.pixels for image in seen)),
+        Stage(StageKind.LABEL_MAPS): fingerprint_text(_joined(maps)),
+        Stage(StageKind.INPUT_TENSOR): fingerprint_array(np.stack([image.trace.tensor for image in seen])),
+        Stage(StageKind.CONCEPTS): fingerprint_text(repr(_words(request))),
     }
     if request.vocabulary is not None:
-        stages |= model_stages(request.vocabulary.clip, of="CLIP")
+        stages |= clip_stages(request.vocabulary.clip)
     if labelled.words is not None:
-        stages["word embeddings"] = fingerprint_array(labelled.words)
+        stages[Stage(StageKind.WORD_EMBEDDINGS)] = fingerprint_array(labelled.words)
     if whole.embeddings is not None:
-        stages["embeddings"] = fingerprint_array(whole.embeddings)
+        stages[Stage(StageKind.EMBEDDINGS)] = fingerprint_array(whole.embeddings)
     return stages
 
 
-def layer_stages(layers: Sequence[LabelledLayer], frames: Mapping[str, pd.DataFrame]) -> dict[str, Fingerprint]:
+def layer_stages(
+    layers: Sequence[LabelledLayer], frames: Mapping[str, pd.DataFrame], model: str = ""
+) -> dict[Stage, Fingerprint]:
     """Fingerprints of the layers of one model, and of the labels of its units by method.
 
     The top images are there twice: by what units do on them, which holds where two images are as good as each
-    other and change places, and by which they are.
+    other and change places, and by which they are. `model` is its name where a result is about several.
     """
-    stages: dict[str, Fingerprint] = {}
+    stages: dict[Stage, Fingerprint] = {}
     for layer in layers:
-        units = np.arange(len(layer.top))[:, None]
-        stages[f"{layer.name} activations"] = fingerprint_array(layer.activations)
-        stages[f"{layer.name} top-k"] = fingerprint_array(layer.activations[layer.top, units])
-        stages[f"{layer.name} top images"] = fingerprint_text(repr(layer.top.tolist()))
-        if layer.clip is not None:
-            stages[f"{layer.name} similarity"] = fingerprint_array(np.nan_to_num(layer.clip))
-        if layer.pixels is not None:
-            stages[f"{layer.name} overlap"] = fingerprint_array(layer.pixels.counts.iou())
-            stages[f"{layer.name} overlap by chance"] = fingerprint_array(np.nan_to_num(layer.pixels.by_chance))
+        stages |= {Stage(kind, layer.name, model): each for kind, each in _of_layer(layer)}
     for method, frame in frames.items():
-        stages[f"{method} labels"] = fingerprint_text(repr(frame["label"].to_list()))
+        stages[Stage(_LABELS[method], model=model)] = fingerprint_text(repr(frame["label"].to_list()))
     return stages
+
+
+def _of_layer(layer: LabelledLayer) -> Iterator[tuple[StageKind, Fingerprint]]:
+    units = np.arange(len(layer.top))[:, None]
+    yield StageKind.ACTIVATIONS, fingerprint_array(layer.activations)
+    yield StageKind.TOP_K, fingerprint_array(layer.activations[layer.top, units])
+    yield StageKind.TOP_IMAGES, fingerprint_text(repr(layer.top.tolist()))
+    if layer.clip is not None:
+        yield StageKind.SIMILARITY, fingerprint_array(np.nan_to_num(layer.clip))
+    if layer.pixels is not None:
+        yield StageKind.OVERLAP, fingerprint_array(layer.pixels.counts.iou())
+        yield StageKind.OVERLAP_BY_CHANCE, fingerprint_array(np.nan_to_num(layer.pixels.by_chance))
 
 
 def _words(request: Request) -> list[object]:

@@ -3,36 +3,61 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from xai_eval.result.fingerprint import Fingerprint, fingerprint_array, fingerprint_text
+from xai_eval.result.stage import Stage, StageKind
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from xai_eval.inputs.clip.clip import Clip
     from xai_eval.inputs.models.classifier import Classifier
 
-Stages = Mapping[str, Fingerprint]
+
+Stages = Mapping[Stage, Fingerprint]
 
 
-def model_stages(model: Classifier | Clip, *, of: str = "") -> dict[str, Fingerprint]:
-    """Fingerprints of what the model consists of now; `of` tells several models apart."""
+_OF_MODEL = (StageKind.MODULE_TYPES, StageKind.TRAINING_FLAGS, StageKind.HOOKS, StageKind.MODEL_WEIGHTS)
+_OF_CLIP = (
+    StageKind.CLIP_MODULE_TYPES,
+    StageKind.CLIP_TRAINING_FLAGS,
+    StageKind.CLIP_HOOKS,
+    StageKind.CLIP_WEIGHTS,
+)
+
+
+def model_stages(classifier: Classifier, model: str = "") -> dict[Stage, Fingerprint]:
+    """Fingerprints of what a model consists of now; `model` is its name where a result is about several."""
+    return dict(_state(classifier.module, _OF_MODEL, model))
+
+
+def clip_stages(clip: Clip) -> dict[Stage, Fingerprint]:
+    """Fingerprints of what CLIP consists of now."""
+    return dict(_state(clip.module, _OF_CLIP))
+
+
+def _state(module: nn.Module, kinds: Sequence[StageKind], model: str = "") -> Iterator[tuple[Stage, Fingerprint]]:
     from xai_eval.inputs.models.inventory import take_inventory
 
-    whose = f" of {of}" if of else ""
-    found = take_inventory(model.module)
-    return {f"model state{whose}: {what}": fingerprint_text(text) for what, text in found.items()}
+    found = take_inventory(module)
+    *whole, weights = kinds
+    for kind, text in zip(whole, (found.module_types, found.training_flags, found.hooks), strict=True):
+        yield Stage(kind, model=model), fingerprint_text(text)
+    for block, digest in found.weights.items():
+        yield Stage(weights, block, model), fingerprint_text(digest)
 
 
-def joined_stages(every: Sequence[Stages]) -> dict[str, Fingerprint]:
+def joined_stages(every: Sequence[Stages]) -> dict[Stage, Fingerprint]:
     """Join the same stages of several images, in their order.
 
     The sketch of sketches is as good as that of all tensors behind each other, because both keep distances.
     """
-    names = dict.fromkeys(name for stages in every for name in stages)
-    return {name: _joined([stages[name] for stages in every if name in stages]) for name in names}
+    known = dict.fromkeys(stage for stages in every for stage in stages)
+    return {stage: _joined([stages[stage] for stages in every if stage in stages]) for stage in known}
 
 
 def _joined(parts: Sequence[Fingerprint]) -> Fingerprint:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from xai_eval.result.fields import Field, InputImage, Label, Mask, Ranking
 from xai_eval.result.fingerprint import Fingerprint, fingerprint_array, fingerprint_text
+from xai_eval.result.stage import Stage, StageKind
 from xai_eval.tasks.image.forward import Forward, forward, input_batch
 from xai_eval.tasks.image.joined_stages import model_stages
 from xai_eval.tasks.image.target import Target, resolve_target
@@ -82,21 +83,21 @@ class Subject:
         }
 
     @property
-    def stages(self) -> dict[str, Fingerprint]:
+    def stages(self) -> dict[Stage, Fingerprint]:
         """Fingerprints from the image to the explained class.
 
         The state of the model is that of now, so that what an explainer leaves behind in it is seen as well.
         """
         return {
-            "image bytes": fingerprint_text(self.image.digest),
-            "decoded pixels": fingerprint_array(self.image.pixels),
-            "input tensor": fingerprint_array(self.batch.float().cpu().numpy()),
-            "view": fingerprint_array(self.view),
-            **({} if self.mask is None else {"object mask": fingerprint_array(self.mask)}),
+            Stage(StageKind.IMAGE_BYTES): fingerprint_text(self.image.digest),
+            Stage(StageKind.DECODED_PIXELS): fingerprint_array(self.image.pixels),
+            Stage(StageKind.INPUT_TENSOR): fingerprint_array(self.batch.float().cpu().numpy()),
+            Stage(StageKind.VIEW): fingerprint_array(self.view),
+            **({} if self.mask is None else {Stage(StageKind.OBJECT_MASK): fingerprint_array(self.mask)}),
             **model_stages(self.classifier),
-            "layer activations": fingerprint_array(self.seen.activations),
-            "logits": fingerprint_array(self.seen.logits),
-            "target": fingerprint_text(str(self.target.explained)),
+            Stage(StageKind.LAYER_ACTIVATIONS): fingerprint_array(self.seen.activations),
+            Stage(StageKind.LOGITS): fingerprint_array(self.seen.logits),
+            Stage(StageKind.TARGET): fingerprint_text(str(self.target.explained)),
         }
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from xai_eval.result.fingerprint import Fingerprint, fingerprint_text
 from xai_eval.result.result import Case, Provenance
+from xai_eval.result.stage import Stage, StageKind
 from xai_eval.tasks.image.environment import device_name, library_versions, precision_flags
 from xai_eval.tasks.image.joined_stages import Stages, joined_stages
 
@@ -26,7 +27,7 @@ def set_input(name: str, count: int) -> str:
     return f"{name} ({count} image{'s' if count != 1 else ''})"
 
 
-def set_stages(images: ImageSet, every: Sequence[Stages]) -> dict[str, Fingerprint]:
+def set_stages(images: ImageSet, every: Sequence[Stages]) -> dict[Stage, Fingerprint]:
     """Fingerprints of all images of a set together.
 
     Args:
@@ -36,8 +37,8 @@ def set_stages(images: ImageSet, every: Sequence[Stages]) -> dict[str, Fingerpri
     pixels = (hashlib.sha256(image.pixels.tobytes()).hexdigest() for image in images.images)
     return {
         **joined_stages(every),
-        "image bytes": fingerprint_text(_joined(image.digest for image in images.images)),
-        "decoded pixels": fingerprint_text(_joined(pixels)),
+        Stage(StageKind.IMAGE_BYTES): fingerprint_text(_joined(image.digest for image in images.images)),
+        Stage(StageKind.DECODED_PIXELS): fingerprint_text(_joined(pixels)),
     }
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from xai_eval.metrics.stability import Stability, stability
 from xai_eval.result.fingerprint import Fingerprint, fingerprint_array
+from xai_eval.result.stage import Stage, StageKind
 from xai_eval.tasks.image.subject import Subject
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class LimeRun:
         return "; ".join(text for true, text in reasons if true) or None
 
     @property
-    def stages(self) -> dict[str, Fingerprint]:
+    def stages(self) -> dict[Stage, Fingerprint]:
         """Fingerprints from superpixels to weights and fits, of all seeds."""
         every = [each.neighbourhood for each in self.explanations]
         drawn = np.stack([each.samples for each in every])
@@ -97,41 +98,43 @@ class LimeRun:
             **lime_stages(every, [self.label], self.weights(self.label)),
             **self._stages_of_other_classes(every, [label for label in labels if label != self.label]),
         }
+        in_order = sorted(fitted, key=lambda stage: stage.kind is StageKind.WEIGHTS)  # predictions in front of weights
         return {
-            "segments": fingerprint_array(self.segments),
-            "samples": fingerprint_array(drawn.astype(np.uint8)),
-            **{name: fitted[name] for name in sorted(fitted)},  # predictions in front of weights
+            Stage(StageKind.SEGMENTS): fingerprint_array(self.segments),
+            Stage(StageKind.SAMPLES): fingerprint_array(drawn.astype(np.uint8)),
+            **{stage: fitted[stage] for stage in in_order},
             **surrogate_stage([each.surrogates[label] for each in self.explanations for label in labels]),
         }
 
-    def _stages_of_other_classes(self, every: Sequence[Neighbourhood], labels: list[int]) -> dict[str, Fingerprint]:
+    def _stages_of_other_classes(self, every: Sequence[Neighbourhood], labels: list[int]) -> dict[Stage, Fingerprint]:
         """Kept apart: beside the explained class, which is the largest by far, they would not show."""
         if not labels:
             return {}
-        found = lime_stages(every, labels, np.stack([self.weights(label) for label in labels]))
-        return {f"{name} of other classes": fingerprint for name, fingerprint in found.items()}
+        return lime_stages(every, labels, np.stack([self.weights(label) for label in labels]), of="other classes")
 
 
 def lime_stages(
-    neighbourhoods: Sequence[Neighbourhood], labels: list[int], weights: NDArray[np.floating[Any]]
-) -> dict[str, Fingerprint]:
+    neighbourhoods: Sequence[Neighbourhood], labels: list[int], weights: NDArray[np.floating[Any]], of: str = ""
+) -> dict[Stage, Fingerprint]:
     """Fingerprints from predictions to weights.
 
     Args:
         neighbourhoods: what lime fitted its surrogates to, one a seed.
         labels: indices of the classes.
         weights: of their surrogates, of any shape.
+        of: how the classes are called, where they are not the explained one.
     """
     predicted = np.stack([each.probabilities[:, labels] for each in neighbourhoods])
     return {
-        "perturbed predictions": fingerprint_array(predicted),
-        "weights": fingerprint_array(weights.astype(np.float32)),
+        Stage(StageKind.PERTURBED_PREDICTIONS, of): fingerprint_array(predicted),
+        Stage(StageKind.WEIGHTS, of): fingerprint_array(weights.astype(np.float32)),
     }
 
 
-def surrogate_stage(fits: Sequence[Surrogate]) -> dict[str, Fingerprint]:
+def surrogate_stage(fits: Sequence[Surrogate]) -> dict[Stage, Fingerprint]:
     """Fingerprint what surrogates say besides their weights."""
-    return {"surrogates": fingerprint_array(np.array([(fit.intercept, fit.prediction, fit.r2) for fit in fits]))}
+    told = np.array([(fit.intercept, fit.prediction, fit.r2) for fit in fits])
+    return {Stage(StageKind.SURROGATES): fingerprint_array(told)}
 
 
 def run_lime(subject: Subject, segmentation: Segmentation, settings: LimeSettings, seeds: Sequence[int]) -> LimeRun:

@@ -28,6 +28,7 @@ from xai_eval.result.fields import (
 )
 from xai_eval.result.fingerprint import fingerprint_array
 from xai_eval.result.result import Case, Result
+from xai_eval.result.stage import Stage, StageKind
 from xai_eval.tasks import task
 from xai_eval.tasks.cams import MAP_TOLERANCE
 from xai_eval.tasks.image.asked import check_asked
@@ -147,7 +148,7 @@ def _evaluate(
         "surrogates": _surrogates(subject, run),
         "stability": _stability(run),
     }
-    final = {f"final map {name}": fingerprint_array(each.array) for name, each in maps.items()}
+    final = {Stage(StageKind.FINAL_MAP, name): fingerprint_array(each.array) for name, each in maps.items()}
     return Result(
         case=case,
         fields=fields,

@@ -28,6 +28,7 @@ from xai_eval.metrics.superpixels import best_superpixels, mask_of_area
 from xai_eval.result.fields import Heatmap, HeatmapTolerance
 from xai_eval.result.fingerprint import Fingerprint
 from xai_eval.result.map_similarity import iou
+from xai_eval.result.stage import Stage
 from xai_eval.tasks.image.map_rows import map_row
 from xai_eval.tasks.reference.answers import answers_stage
 
@@ -44,32 +45,32 @@ _NAN = float("nan")
 _TIED = np.array([[0.3, 0.3, 0.1, 0.5, 0.5 + 1e-9], [0.2, _NAN, 0.2, 0.1, _NAN], [0.4, 0.2, 0.2, 0.2, 0.1]])
 
 
-def localisation_stage() -> dict[str, Fingerprint]:
+def localisation_stage() -> dict[Stage, Fingerprint]:
     """Fingerprint what the metrics of localisation say."""
     return answers_stage("localisation", _localisation)
 
 
-def superpixel_stage() -> dict[str, Fingerprint]:
+def superpixel_stage() -> dict[Stage, Fingerprint]:
     """Fingerprint what the weights of several seeds come to, and which superpixels are best."""
     return answers_stage("superpixels", _superpixels)
 
 
-def comparison_stage() -> dict[str, Fingerprint]:
+def comparison_stage() -> dict[Stage, Fingerprint]:
     """Fingerprint what the measures of a comparison say."""
     return answers_stage("comparison", _comparison)
 
 
-def faithfulness_stage() -> dict[str, Fingerprint]:
+def faithfulness_stage() -> dict[Stage, Fingerprint]:
     """Fingerprint the deletion and the insertion curve of a model that is known in closed form."""
     return answers_stage("faithfulness", _faithfulness)
 
 
-def paired_stage() -> dict[str, Fingerprint]:
+def paired_stage() -> dict[Stage, Fingerprint]:
     """Fingerprint what the paired test says of two methods."""
     return answers_stage("paired test", _paired)
 
 
-def search_stage() -> dict[str, Fingerprint]:
+def search_stage() -> dict[Stage, Fingerprint]:
     """Fingerprint how settings are ranked."""
     return answers_stage("search", _search)
 

@@ -25,6 +25,7 @@ from xai_eval.metrics.unit_labels import (
     unique_concepts,
 )
 from xai_eval.result.fingerprint import Fingerprint
+from xai_eval.result.stage import Stage
 from xai_eval.tasks.reference.answers import answers_stage
 
 # None is a unit without a label; scores lie on both sides of the bound of Network Dissection, and on it.
@@ -34,7 +35,7 @@ _SCORES = (0.3, 0.04, 0.02, float("nan"), 0.11, 0.05, 0.2, 0.039, 0.041, 0.5, fl
 _CATEGORIES = {"car": "object", "boat": "object", "tree": "object", "sky": "scene"}
 
 
-def unit_label_stage() -> dict[str, Fingerprint]:
+def unit_label_stage() -> dict[Stage, Fingerprint]:
     """Fingerprint what is made of labelled units: counts, agreement, chance, and the quality of labels."""
     return answers_stage("unit labels", _answers)
 

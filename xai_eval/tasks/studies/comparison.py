@@ -28,6 +28,7 @@ from xai_eval.metrics.localisation import iou_at_equal_area
 from xai_eval.result.fields import Curve, Field, Heatmap, Label, Mask, Score, Segments, Table
 from xai_eval.result.fingerprint import Fingerprint, fingerprint_array
 from xai_eval.result.result import Case, Result
+from xai_eval.result.stage import Stage, StageKind
 from xai_eval.tasks import task
 from xai_eval.tasks.cams import MAP_TOLERANCE
 from xai_eval.tasks.image.asked import Asked, check_asked
@@ -221,17 +222,19 @@ def _result(case: Case, each: _Compared, seed: int) -> Result:
         **subject.stages,
         **_concept_stage(each),
         **each.run.stages,
-        "final map gradcam": fingerprint_array(each.cam.saliency),
-        "final map lime": fingerprint_array(each.lime.saliency),
+        Stage(StageKind.FINAL_MAP, "gradcam"): fingerprint_array(each.cam.saliency),
+        Stage(StageKind.FINAL_MAP, "lime"): fingerprint_array(each.lime.saliency),
         **localisation_stage(),
         **comparison_stage(),
     }
     return Result(case, fields, stages, provenance(subject.classifier, subject.image, LIBRARIES, seed))
 
 
-def _concept_stage(each: _Compared) -> dict[str, Fingerprint]:
+def _concept_stage(each: _Compared) -> dict[Stage, Fingerprint]:
     masks = list(each.concepts.values())
-    return {"concept masks": fingerprint_array(np.stack(masks).astype(np.uint8))} if masks else {}
+    if not masks:
+        return {}
+    return {Stage(StageKind.CONCEPT_MASKS): fingerprint_array(np.stack(masks).astype(np.uint8))}
 
 
 def _methods(each: _Compared) -> Table:

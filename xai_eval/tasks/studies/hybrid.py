@@ -15,6 +15,7 @@ from xai_eval.metrics.paired import SIGNIFICANT, PairedTest, paired_test
 from xai_eval.result.fields import Field, Heatmap, Label, Table
 from xai_eval.result.fingerprint import fingerprint_array
 from xai_eval.result.result import Case, Result
+from xai_eval.result.stage import Stage, StageKind
 from xai_eval.tasks import task
 from xai_eval.tasks.cams import MAP_TOLERANCE
 from xai_eval.tasks.image.asked import check_asked
@@ -137,10 +138,10 @@ def _combine_one(
         fields={**subject.fields, **heatmaps, "table": Table(pd.DataFrame(rows), ROW_TOLERANCE)},
         stages={
             **subject.stages,
-            "segments": fingerprint_array(parents.segments),
-            "samples": fingerprint_array(parents.neighbourhood.samples.astype(np.uint8)),
+            Stage(StageKind.SEGMENTS): fingerprint_array(parents.segments),
+            Stage(StageKind.SAMPLES): fingerprint_array(parents.neighbourhood.samples.astype(np.uint8)),
             **lime_stages([parents.neighbourhood], [parents.label], parents.weights),
-            **{f"final map {name}": fingerprint_array(each.array) for name, each in heatmaps.items()},
+            **{Stage(StageKind.FINAL_MAP, name): fingerprint_array(each.array) for name, each in heatmaps.items()},
             **localisation_stage(),
             **faithfulness_stage(),
         },

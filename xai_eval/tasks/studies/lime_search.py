@@ -17,6 +17,7 @@ from xai_eval.metrics.superpixels import positive_map
 from xai_eval.result.fields import Document, Field, Heatmap, Label, Table
 from xai_eval.result.fingerprint import Fingerprint, fingerprint_array
 from xai_eval.result.result import Case, Result
+from xai_eval.result.stage import Stage, StageKind
 from xai_eval.tasks import task
 from xai_eval.tasks.cams import MAP_TOLERANCE
 from xai_eval.tasks.image.asked import check_asked
@@ -132,18 +133,21 @@ def _search_one(
     }
     stages = {
         **subject.stages,
-        **{f"segments {name}": fingerprint_array(each.segments) for name, each in found.neighbourhoods.items()},
-        "samples": fingerprint_array(_every_sample(found)),
+        **{
+            Stage(StageKind.SEGMENTS, name): fingerprint_array(each.segments)
+            for name, each in found.neighbourhoods.items()
+        },
+        Stage(StageKind.SAMPLES): fingerprint_array(_every_sample(found)),
         **_predictions(found, subject.target.index),
-        "weights": fingerprint_array(np.concatenate([fit.weights for fit in fits]).astype(np.float32)),
+        Stage(StageKind.WEIGHTS): fingerprint_array(np.concatenate([fit.weights for fit in fits]).astype(np.float32)),
         **surrogate_stage(fits),
-        "final map gradcam": fingerprint_array(cam),
+        Stage(StageKind.FINAL_MAP, "gradcam"): fingerprint_array(cam),
         # In front of the map, which is that of the setting that wins by them.
         **superpixel_stage(),
         **localisation_stage(),
         **faithfulness_stage(),
         **search_stage(),
-        "final map lime": fingerprint_array(best_map),
+        Stage(StageKind.FINAL_MAP, "lime"): fingerprint_array(best_map),
     }
     return Result(case, fields, stages, provenance(classifier, image, LIBRARIES, seed)), scored
 
@@ -153,12 +157,12 @@ def _every_sample(found: LimeSearch) -> NDArray[np.uint8]:
     return np.concatenate([each.samples.reshape(-1) for each in found.neighbourhoods.values()]).astype(np.uint8)
 
 
-def _predictions(found: LimeSearch, label: int) -> dict[str, Fingerprint]:
+def _predictions(found: LimeSearch, label: int) -> dict[Stage, Fingerprint]:
     """Predictions of one class under each segmentation; the first has no name, as in the other tasks."""
-    names = ["perturbed predictions", *(f"perturbed predictions {name}" for name in found.neighbourhoods)][1:]
-    names[0] = "perturbed predictions"
-    every = found.neighbourhoods.values()
-    return {name: fingerprint_array(each.probabilities[:, label]) for name, each in zip(names, every, strict=True)}
+    return {
+        Stage(StageKind.PERTURBED_PREDICTIONS, name if place else ""): fingerprint_array(each.probabilities[:, label])
+        for place, (name, each) in enumerate(found.neighbourhoods.items())
+    }
 
 
 def _ties(scored: ScoredSettings) -> str:

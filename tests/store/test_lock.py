@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from xai_eval.disk.lock import LOCK_FILE, acquire, locked, release, this_process
 from xai_eval.errors import StorageError, UsageError
+from xai_eval.store.lock import LOCK_FILE, acquire, locked, release, this_process
 
 ALIVE = f"1 {platform.node()}"
 

@@ -1,0 +1,59 @@
+"""The table of stages is whole: every kind has a row, and nothing beside it knows how stages are called."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import xai_eval
+from xai_eval.gate import stage_table
+from xai_eval.gate.stage_table import has_row, rules_of
+from xai_eval.result.stage import OwnKind, Stage, StageKind
+
+PACKAGE = Path(xai_eval.__file__).parent
+OWN = Stage(OwnKind("attention rollout"), "layer4")
+ROWS = {
+    **{kind.value: rules_of(Stage(kind, "a part")) for kind in StageKind},
+    **{f"{kind} of {of}": rules_of(Stage(StageKind(kind), of)) for kind, of in stage_table._PARTS},
+    str(OWN): rules_of(OWN),
+}
+
+
+def test_every_kind_has_a_row_and_a_kind_of_a_user_the_default():
+    assert all(has_row(Stage(kind)) for kind in StageKind)
+    assert not has_row(OWN)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_every_row_says_what_its_steps_begin_with_and_by_how_much_the_stage_may_move(name):
+    rules = ROWS[name]
+    assert all(bool(step.after) != bool(step.given) for step in rules.steps) and rules.steps
+    assert all(before.kinds for step in rules.steps for before in step.after)
+    limits = rules.limits
+    assert 0.0 <= limits.on_cpu <= limits.elsewhere <= limits.alarm_elsewhere
+
+
+def test_a_part_that_is_not_like_the_others_of_its_kind_is_not():
+    for kind, of in stage_table._PARTS:
+        assert rules_of(Stage(StageKind(kind), of)) != rules_of(Stage(StageKind(kind), "another part"))
+
+
+NAMING = ("result/stage.py", "gate/stage_table.py", "gate/stages.py", "report/page/chain.py", "store/lazy.py")
+TAKING_APART = {
+    "startswith",
+    "endswith",
+    "split",
+    "partition",
+    "rpartition",
+    "removeprefix",
+    "removesuffix",
+    "re",
+}
+
+
+@pytest.mark.parametrize("name", NAMING)
+def test_no_name_of_a_stage_is_taken_apart(name):
+    nodes = list(ast.walk(ast.parse((PACKAGE / name).read_text())))
+    used = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    imported = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    assert (used | imported) & TAKING_APART == set()

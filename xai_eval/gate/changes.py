@@ -1,0 +1,91 @@
+"""What was recorded to change between a case and its golden, each change with its kind."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from xai_eval.result.result import Provenance, Result
+
+# What else has a digest are weights: of the model, of each of several models, of CLIP.
+_DIGESTS_OF_INPUTS = {"image", "images", "probe", "concepts"}
+
+
+class ChangeKind(enum.StrEnum):
+    """Kinds of what may change between two runs; `NOTHING` stands for the code itself."""
+
+    WEIGHTS = "weights"
+    VERSION = "version"
+    PARAMETER = "parameter"
+    SEED = "seed"
+    INPUT = "input"
+    DEVICE = "device"
+    PRECISION = "precision"
+    NOTHING = "nothing recorded"
+
+
+@dataclass(frozen=True)
+class Change:
+    """One thing that is not as it was when the golden was accepted."""
+
+    what: str
+    before: str
+    after: str
+    kind: ChangeKind
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.before} -> {self.after}"
+
+
+def changes_between(obtained: Result, golden: Result) -> tuple[Change, ...]:
+    """List what changed, in the order in which it is likely to matter: a model that was replaced, then the rest."""
+    changes = provenance_changes(obtained.provenance, golden.provenance)
+    if obtained.case.model == golden.case.model:
+        return changes
+    return (Change("model", golden.case.model, obtained.case.model, ChangeKind.WEIGHTS), *changes)
+
+
+def provenance_changes(now: Provenance, was: Provenance) -> tuple[Change, ...]:
+    """List what differs in how two results were computed, in the order in which it is likely to matter."""
+    return (
+        *map(_of_input, _changes(ChangeKind.WEIGHTS, was.digests, now.digests, shorten=True)),
+        *_changes(ChangeKind.VERSION, was.versions, now.versions),
+        *_changes(ChangeKind.PARAMETER, was.parameters, now.parameters, prefix="parameter "),
+        *_changes(ChangeKind.DEVICE, {"device": was.device}, {"device": now.device}),
+        *_changes(ChangeKind.SEED, {"seed": was.seed}, {"seed": now.seed}),
+        *_changes(ChangeKind.PRECISION, was.precision, now.precision, prefix="precision "),
+    )
+
+
+def parameter_changes(now: Mapping[str, Any], was: Mapping[str, Any]) -> tuple[Change, ...]:
+    """List in what the parameters of two cases differ."""
+    return tuple(_changes(ChangeKind.PARAMETER, was, now))
+
+
+def _of_input(change: Change) -> Change:
+    return dataclasses.replace(change, kind=ChangeKind.INPUT) if change.what in _DIGESTS_OF_INPUTS else change
+
+
+def _changes(
+    kind: ChangeKind, was: Mapping[str, Any], now: Mapping[str, Any], *, prefix: str = "", shorten: bool = False
+) -> Iterator[Change]:
+    def show(mapping: Mapping[str, Any], key: str) -> str:
+        text = str(mapping.get(key, "none"))
+        return text[:8] if shorten else text
+
+    was, now = dict(_flat(was)), dict(_flat(now))
+    for key in dict.fromkeys((*was, *now)):
+        if was.get(key) != now.get(key):
+            yield Change(prefix + key, show(was, key), show(now, key), kind)
+
+
+def _flat(mapping: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Name what lies deeper by the words on the way there: people want to read what changed, not what did not."""
+    for name, value in mapping.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{above}{name} ")
+        else:
+            yield f"{above}{name}", value

@@ -1,0 +1,259 @@
+"""The one table of stages: for every kind the steps that make it, how far it may move, and its box on the page."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from xai_eval.result.stage import Stage
+from xai_eval.result.stage import StageKind as K
+
+# Relative changes. Threads, batch size, memory format, mkldnn, float64 and torch versions move activations and logits
+# by up to 2e-5 on CPU; TF32 on a GPU by about 1e-3. What lime predicts, the weights it fits, maps and similarities of
+# units move by less than that (3e-6 on MobileNetV2).
+STAGE_TOLERANCE = 2e-3
+ON_CPU = 2e-4
+# A tenth of what half precision does to an input; rounding of the normalisation is a thousand times smaller.
+OF_INPUTS = 5e-5
+# Counts of pixels above a threshold, and logarithms: rounding of one activation moves them by more than itself.
+OF_SCORES = 1e-2
+# Metrics on maps that never change differ between libraries in the last digits.
+OF_MEASURES = 1e-6
+# TF32 and other kernels move a whole network by more than rounding on a CPU does; what follows from it (maps, weights,
+# scores) is left to the tolerances of fields, which were made for that.
+OFF_CPU = 2e-2
+
+
+@dataclass(frozen=True)
+class Before:
+    """Stages that a step begins with: those of the same model, and those of no particular one.
+
+    Attributes:
+        words: how all of them are called together.
+        kinds: of these kinds.
+        same_part: only what is of the same part as the stage that the step makes, such as of the same layer.
+    """
+
+    words: str
+    kinds: tuple[K, ...]
+    same_part: bool = False
+
+    def named(self, made: Stage) -> str:
+        """How they are called in front of a stage."""
+        return str(Stage(self.kinds[0], made.of, made.model)) if self.same_part else self.words
+
+    def among(self, recorded: Iterable[Stage], made: Stage) -> list[Stage]:
+        """Which of the recorded stages they are, in front of a stage."""
+        return [
+            each
+            for each in recorded
+            if each.kind in self.kinds and each.model in ("", made.model) and (each.of == made.of or not self.same_part)
+        ]
+
+
+@dataclass(frozen=True)
+class Step:
+    """What makes a stage.
+
+    Attributes:
+        words: the step in words.
+        after: the stages that it begins with.
+        given: what it begins with instead, in words, where that is no stage.
+    """
+
+    words: str
+    after: tuple[Before, ...] = ()
+    given: str = ""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Relative changes: what moved by no more than this did not move.
+
+    Attributes:
+        on_cpu: where both results were computed on a CPU; also what alarms there.
+        elsewhere: otherwise.
+        alarm_elsewhere: what alarms otherwise; infinite where the tolerances of fields are left to judge.
+    """
+
+    on_cpu: float
+    elsewhere: float
+    alarm_elsewhere: float
+
+
+@dataclass(frozen=True)
+class StageRules:
+    """One row of the table.
+
+    Attributes:
+        steps: what may make the stage. The first counts of which all is recorded, or else the last.
+        limits: by how much it may move.
+        alarms: whether it is a drift by itself when it moves by more. What does not is only named, because fields judge
+            it better: a class or a label may be as good as the next one.
+        drawn: whether it holds random numbers, so that it is another one under another seed.
+        family: name of the box that it shares with its neighbours on the page; its own kind if empty.
+        box_per_part: whether it shares a box with all that is of the same part instead, such as of the same layer.
+    """
+
+    steps: tuple[Step, ...]
+    limits: Limits
+    alarms: bool = True
+    drawn: bool = False
+    family: str = ""
+    box_per_part: bool = False
+
+    def limit(self, *, on_cpu: bool) -> float:
+        """By how much it may move and still count as the same."""
+        return self.limits.on_cpu if on_cpu else self.limits.elsewhere
+
+    def alarm(self, *, on_cpu: bool, reseeded: bool) -> float:
+        """By how much it may move before that alone is a drift; infinite where it never is."""
+        if not self.alarms or (reseeded and self.drawn):
+            return math.inf
+        return self.limits.on_cpu if on_cpu else self.limits.alarm_elsewhere
+
+
+def _everywhere(limit: float) -> Limits:
+    return Limits(limit, limit, limit)
+
+
+# Nothing but a change of the image, of the model or of code moves these at all.
+_EXACT = _everywhere(0.0)
+_INPUTS = _everywhere(OF_INPUTS)
+_NETWORK = Limits(ON_CPU, STAGE_TOLERANCE, OFF_CPU)
+# One processor gives it again to a few digits of single precision.
+_REPEATED = Limits(ON_CPU, STAGE_TOLERANCE, math.inf)
+# On a GPU only the tolerances of fields judge what follows from the network.
+_SIMILARITY = Limits(ON_CPU, OF_SCORES, math.inf)
+_SCORES = Limits(OF_SCORES, OF_SCORES, math.inf)
+_LOOSE = Limits(STAGE_TOLERANCE, STAGE_TOLERANCE, math.inf)
+
+
+def _step(words: str, *after: K | Before) -> Step:
+    return Step(words, tuple(each if isinstance(each, Before) else Before(str(each), (each,)) for each in after))
+
+
+def _own(kind: K) -> Before:
+    return Before(str(kind), (kind,), same_part=True)
+
+
+_MODEL_STATE, _CLIP_STATE = "model state", "model state of CLIP"
+_MODEL = Before(_MODEL_STATE, (K.MODULE_TYPES, K.TRAINING_FLAGS, K.HOOKS, K.MODEL_WEIGHTS))
+_CLIP = Before(_CLIP_STATE, (K.CLIP_MODULE_TYPES, K.CLIP_TRAINING_FLAGS, K.CLIP_HOOKS, K.CLIP_WEIGHTS))
+_NOTHING = "nothing comes before it"
+
+
+def _state(words: str, after: K, family: str) -> StageRules:
+    return StageRules((_step(words, after),), _EXACT, family=family)
+
+
+def _of_layer(step: Step, limits: Limits, *, alarms: bool = True) -> StageRules:
+    return StageRules((step,), limits, alarms=alarms, box_per_part=True)
+
+
+_STATE_OF_MODEL = _state("state of the model", K.INPUT_TENSOR, _MODEL_STATE)
+_STATE_OF_CLIP = _state("state of CLIP", K.CONCEPTS, _CLIP_STATE)
+_OF_EXPLAINER = (_MODEL, K.LAYER_ACTIVATIONS, K.TARGET)
+_RAW_MAP = StageRules((_step("explainer", *_OF_EXPLAINER),), _REPEATED, drawn=True)
+_FINAL_MAP = StageRules(
+    (_step("post-processing of the map", _own(K.RAW_MAP)), _step("explainer or post-processing", *_OF_EXPLAINER)),
+    _REPEATED,
+    drawn=True,
+)
+
+_KINDS: Mapping[str, StageRules] = {
+    # Of one image.
+    K.IMAGE_BYTES: StageRules((Step("the file of the image", given=_NOTHING),), _LOOSE, alarms=False),
+    K.DECODED_PIXELS: StageRules((_step("decoding", K.IMAGE_BYTES),), _EXACT),
+    K.INPUT_TENSOR: StageRules(
+        (
+            _step("preprocessing", K.PROBE_SET, K.PROBE_IMAGES),
+            _step("preprocessing", K.IMAGE_BYTES, K.DECODED_PIXELS),
+        ),
+        _INPUTS,
+    ),
+    K.VIEW: StageRules((_step("preprocessing", K.IMAGE_BYTES, K.DECODED_PIXELS),), _INPUTS),
+    K.OBJECT_MASK: StageRules((_step("preprocessing of the object's mask", K.DECODED_PIXELS, K.VIEW),), _EXACT),
+    K.CONCEPT_MASKS: StageRules((_step("preprocessing of the concepts' masks", K.DECODED_PIXELS, K.VIEW),), _EXACT),
+    # Of the explained model.
+    K.MODULE_TYPES: _STATE_OF_MODEL,
+    K.TRAINING_FLAGS: _STATE_OF_MODEL,
+    K.HOOKS: _STATE_OF_MODEL,
+    K.MODEL_WEIGHTS: _state("weights of the model", K.INPUT_TENSOR, _MODEL_STATE),
+    K.LAYER_ACTIVATIONS: StageRules((_step("forward pass of the model", K.INPUT_TENSOR, _MODEL),), _NETWORK),
+    K.LOGITS: StageRules((_step("forward pass of the model", K.LAYER_ACTIVATIONS, _MODEL),), _NETWORK),
+    K.TARGET: StageRules((_step("choice of the target", K.LOGITS),), _LOOSE, alarms=False),
+    # Of explanations of one image.
+    K.RAW_MAP: _RAW_MAP,
+    K.FINAL_MAP: _FINAL_MAP,
+    K.SEGMENTS: StageRules((_step("segmentation", K.VIEW),), _EXACT, drawn=True),
+    K.SAMPLES: StageRules((_step("sampling", K.SEGMENTS),), _EXACT, drawn=True),
+    K.PERTURBED_PREDICTIONS: StageRules(
+        (_step("prediction of perturbed images", K.SEGMENTS, K.SAMPLES, _MODEL),), _REPEATED, drawn=True
+    ),
+    K.WEIGHTS: StageRules((_step("fit of the surrogate", K.SAMPLES, K.PERTURBED_PREDICTIONS),), _REPEATED, drawn=True),
+    K.SURROGATES: StageRules(
+        (_step("fit of the surrogate", K.SAMPLES, K.PERTURBED_PREDICTIONS),), _REPEATED, drawn=True
+    ),
+    # Of a dissection.
+    K.PROBE_SET: StageRules((Step("choice of the probe set", given=_NOTHING),), _EXACT),
+    K.PROBE_IMAGES: StageRules((_step("reading and decoding of the images", K.PROBE_SET),), _EXACT),
+    K.LABEL_MAPS: StageRules((_step("reading and preprocessing of the pixel labels", K.PROBE_SET),), _EXACT),
+    K.CONCEPTS: StageRules((_step("choice of the concepts", K.PROBE_SET),), _EXACT),
+    K.CLIP_MODULE_TYPES: _STATE_OF_CLIP,
+    K.CLIP_TRAINING_FLAGS: _STATE_OF_CLIP,
+    K.CLIP_HOOKS: _STATE_OF_CLIP,
+    K.CLIP_WEIGHTS: _state("weights of CLIP", K.CONCEPTS, _CLIP_STATE),
+    K.WORD_EMBEDDINGS: StageRules((_step("CLIP embeddings of the words", K.CONCEPTS, _CLIP),), _NETWORK),
+    K.EMBEDDINGS: StageRules((_step("CLIP embeddings of the images", K.PROBE_IMAGES, _CLIP),), _NETWORK),
+    K.ACTIVATIONS: _of_layer(_step("forward pass of the model, pooled over places", K.INPUT_TENSOR, _MODEL), _NETWORK),
+    K.TOP_K: _of_layer(_step("choice of the top-k", _own(K.ACTIVATIONS)), _LOOSE),
+    K.TOP_IMAGES: _of_layer(_step("choice of the top-k", _own(K.ACTIVATIONS), _own(K.TOP_K)), _LOOSE, alarms=False),
+    K.SIMILARITY: _of_layer(
+        _step("similarity of units to words", _own(K.ACTIVATIONS), K.WORD_EMBEDDINGS, K.EMBEDDINGS), _SIMILARITY
+    ),
+    K.OVERLAP: _of_layer(
+        _step("thresholds of units, and overlap with pixel labels", _own(K.ACTIVATIONS), K.LABEL_MAPS), _SCORES
+    ),
+    K.OVERLAP_BY_CHANCE: _of_layer(
+        _step("overlap with shuffled pixel labels", _own(K.ACTIVATIONS), K.LABEL_MAPS), _SCORES
+    ),
+    K.LABELS_BY_CLIP: StageRules((_step("choice of the labels", K.SIMILARITY),), _LOOSE, alarms=False, family="labels"),
+    K.LABELS_BY_PIXELS: StageRules((_step("choice of the labels", K.OVERLAP),), _LOOSE, alarms=False, family="labels"),
+    # Of whatever is measured at last.
+    K.MEASURES: StageRules((Step("metrics", given="measured on maps that never change"),), _everywhere(OF_MEASURES)),
+}
+
+# Parts that differ from the others of their kind.
+_PARTS: Mapping[tuple[str, str], StageRules] = {
+    # Its weights are small differences of scores: what moves logits by 2e-6 moved them by 6e-5 on three photographs.
+    (K.RAW_MAP, "ablationcam"): dataclasses.replace(_RAW_MAP, limits=_LOOSE),
+    (K.FINAL_MAP, "ablationcam"): dataclasses.replace(_FINAL_MAP, limits=_LOOSE),
+    # LIME's map is drawn from its weights.
+    (K.FINAL_MAP, "lime"): dataclasses.replace(
+        _FINAL_MAP, steps=(_step("post-processing of the map", K.WEIGHTS), _FINAL_MAP.steps[-1])
+    ),
+    # Of no metric in particular: where every recorded stage held, and fields moved all the same.
+    (K.MEASURES, ""): dataclasses.replace(
+        _KINDS[K.MEASURES],
+        steps=(Step("metrics, or how the result is put together", given="every recorded stage held"),),
+    ),
+}
+
+# Of kinds that only a task of a user has: on a GPU they may move by as much as a whole network does.
+_OWN_KIND = StageRules(
+    (Step("a step of the task's own", given="the task does not say what it begins with"),),
+    Limits(STAGE_TOLERANCE, STAGE_TOLERANCE, OFF_CPU),
+)
+
+
+def has_row(stage: Stage) -> bool:
+    """Whether the table knows the kind of a stage, which otherwise is one that only a task of a user has."""
+    return stage.kind in _KINDS
+
+
+def rules_of(stage: Stage) -> StageRules:
+    """Return the row of a stage; of a kind that only a task of a user has, the default."""
+    return _PARTS.get((stage.kind, stage.of)) or _KINDS.get(stage.kind, _OWN_KIND)

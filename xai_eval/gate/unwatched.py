@@ -1,0 +1,73 @@
+"""Parts of a result that its golden lacks: nothing watches them yet, and they are no drift."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from xai_eval.result.fields import Extensible, Field
+from xai_eval.result.result import Result
+
+
+@dataclass(frozen=True, order=True)
+class Unwatched:
+    """One part.
+
+    Attributes:
+        part: `field`, `stage`, or what the kind of the field calls its parts: `column`, `line`, `entry`.
+        name: of the part.
+        field: that it belongs to; empty for a field and a stage.
+    """
+
+    part: str
+    name: str
+    field: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.part} {self.name}{f' of {self.field}' if self.field else ''}"
+
+
+def unwatched_parts(obtained: Result, golden: Result) -> tuple[Unwatched, ...]:
+    """Name everything that `obtained` has and `golden` lacks, in the order of the result: fields, then stages."""
+    return (*_fields(obtained, golden), *_stages(obtained, golden))
+
+
+def watched(now: Field, was: Field) -> Field:
+    """Return what of a field its golden, of the same kind, has as well: that alone is compared."""
+    added = _added(now, was)
+    return now.without([each.name for each in added]) if isinstance(now, Extensible) and added else now
+
+
+def watched_pairs(obtained: Result, golden: Result) -> Iterator[tuple[str, Field, Any]]:
+    """Yield what can be compared: name, obtained field and golden field, where both have one of the same kind."""
+    for name, now in obtained.fields.items():
+        was = golden.fields.get(name)
+        if was is not None and was.kind == now.kind:
+            yield name, watched(now, was), was
+
+
+def counted(parts: Iterable[Unwatched]) -> list[tuple[Unwatched, int]]:
+    """Count equal parts of several cases, the most frequent first."""
+    return sorted(Counter(parts).items(), key=lambda each: (-each[1], each[0]))
+
+
+def _fields(obtained: Result, golden: Result) -> Iterator[Unwatched]:
+    for name, now in obtained.fields.items():
+        was = golden.fields.get(name)
+        if was is not None:
+            yield from (Unwatched(each.part, each.name, name) for each in _added(now, was))
+        elif now.condensed() is not None:  # what is for the eye only is in no golden
+            yield Unwatched("field", name)
+
+
+def _stages(obtained: Result, golden: Result) -> Iterator[Unwatched]:
+    return (Unwatched("stage", str(stage)) for stage in obtained.stages if stage not in golden.stages)
+
+
+def _added(now: Field, was: Field) -> list[Unwatched]:
+    if not (isinstance(now, Extensible) and isinstance(was, Extensible) and was.kind == now.kind):
+        return []
+    known = set(was.parts())
+    return [Unwatched(now.part, name) for name in now.parts() if name not in known]

@@ -1,0 +1,140 @@
+"""The name of a stage of the chain from image to explanation, as a record: no text is ever taken apart."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+from xai_eval.errors import UsageError, unknown_name
+
+
+class StageKind(enum.StrEnum):
+    """What a stage is, whatever it is of. `xai_eval/gate/stage_table.py` says how each kind is judged.
+
+    A model and CLIP have kinds of their own, because their stages are made from different ones in front of them.
+    """
+
+    # Of one image.
+    IMAGE_BYTES = "image bytes"
+    DECODED_PIXELS = "decoded pixels"
+    INPUT_TENSOR = "input tensor"
+    VIEW = "view"
+    OBJECT_MASK = "object mask"
+    CONCEPT_MASKS = "concept masks"
+    # Of the explained model.
+    MODULE_TYPES = "module types"
+    TRAINING_FLAGS = "training flags"
+    HOOKS = "hooks"
+    MODEL_WEIGHTS = "model weights"
+    LAYER_ACTIVATIONS = "layer activations"
+    LOGITS = "logits"
+    TARGET = "target"
+    # Of explanations of one image.
+    RAW_MAP = "raw map"
+    FINAL_MAP = "final map"
+    SEGMENTS = "segments"
+    SAMPLES = "samples"
+    PERTURBED_PREDICTIONS = "perturbed predictions"
+    WEIGHTS = "weights"
+    SURROGATES = "surrogates"
+    # Of a dissection.
+    PROBE_SET = "probe set"
+    PROBE_IMAGES = "probe images"
+    LABEL_MAPS = "label maps"
+    CONCEPTS = "concepts"
+    CLIP_MODULE_TYPES = "CLIP module types"
+    CLIP_TRAINING_FLAGS = "CLIP training flags"
+    CLIP_HOOKS = "CLIP hooks"
+    CLIP_WEIGHTS = "CLIP weights"
+    WORD_EMBEDDINGS = "word embeddings"
+    EMBEDDINGS = "embeddings"
+    ACTIVATIONS = "activations"
+    TOP_K = "top-k"
+    TOP_IMAGES = "top images"
+    SIMILARITY = "similarity"
+    OVERLAP = "overlap"
+    OVERLAP_BY_CHANCE = "overlap by chance"
+    LABELS_BY_CLIP = "labels by CLIP"
+    LABELS_BY_PIXELS = "labels by pixels"
+    # Of whatever is measured at last.
+    MEASURES = "measures"
+
+
+_KINDS: Mapping[str, StageKind] = {kind.value: kind for kind in StageKind}
+
+
+class OwnKind(str):
+    """A kind of stage that a task of a user declares: `Stage(OwnKind("attention rollout"), "layer4")`.
+
+    It is judged by default limits, the same for all such kinds.
+    """
+
+    __slots__ = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """One stage: the raw map of gradcam, the model weights of conv1, the activations of layer4 in scenes:objects.
+
+    Attributes:
+        kind: what it is.
+        of: what it belongs to, where a result has several of the kind: a method, a layer, a block, a segmentation, or
+            a group of classes or metrics.
+        model: which model it belongs to, where a result is about several.
+
+    Raises:
+        UsageError: the kind is a plain text, so that one with a typing error cannot be made.
+    """
+
+    kind: StageKind | OwnKind
+    of: str = ""
+    model: str = ""
+
+    def __post_init__(self) -> None:
+        _check_kind(self.kind)
+
+    def __str__(self) -> str:
+        return in_model(f"{self.kind} of {self.of}" if self.of else str(self.kind), self.model)
+
+    @property
+    def document(self) -> dict[str, str]:
+        """The stage as JSON values; what is empty is left out."""
+        return {name: str(value) for name, value in vars(self).items() if value}
+
+    @staticmethod
+    def restored(document: Mapping[str, Any]) -> Stage:
+        """Rebuild a stage from `document`, which may hold more.
+
+        A kind that is not known here is one of the task that made the result: judging loads no tasks.
+        """
+        return _known(str(document["kind"]), str(document.get("of", "")), str(document.get("model", "")))
+
+
+@functools.lru_cache(maxsize=4096)
+def _known(kind: str, of: str, model: str) -> Stage:
+    """The cases of a run have the same stages over and over."""
+    return Stage(_KINDS.get(kind) or OwnKind(kind), of, model)
+
+
+def _check_kind(kind: object) -> None:
+    if not isinstance(kind, StageKind | OwnKind) or not kind:
+        hint = "Take a member of StageKind, or declare a kind that only your task has with OwnKind(...)."
+        raise unknown_name("kind of stage", str(kind), StageKind, hint=hint)
+
+
+def in_model(words: str, model: str) -> str:
+    """Say in which model something is, where a result is about several."""
+    return f"{words} in {model}" if model else words
+
+
+def check_stages(case: str, stages: Mapping[Any, Any]) -> None:
+    """Refuse stages of a case that are named by plain texts. Raises UsageError."""
+    for stage in stages:
+        if not isinstance(stage, Stage):
+            raise UsageError(
+                f"{case}: a stage is named {stage!r}; expected a Stage, such as Stage(StageKind.LOGITS), or "
+                f"Stage(OwnKind({str(stage)!r})) for a kind that only this task has."
+            )
