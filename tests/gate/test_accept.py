@@ -13,7 +13,7 @@ from xai_eval.gate.accept import MANY, accept, unused_goldens
 from xai_eval.gate.judge_run import judge_by_run, judge_run
 from xai_eval.gate.unwatched import Unwatched
 from xai_eval.gate.verdict import State
-from xai_eval.result.result import RESULT_FILE, SCHEMA
+from xai_eval.result.result import ARRAYS_FILE, RESULT_FILE, SCHEMA
 from xai_eval.result.stage import Stage, StageKind
 from xai_eval.store.goldens import Goldens
 from xai_eval.store.history import HISTORY_FILE, read_history
@@ -196,7 +196,7 @@ def test_an_ambiguous_name_is_refused(tmp_path, goldens):
 
 def test_a_run_with_a_result_that_cannot_be_read_is_not_accepted_as_a_whole(tmp_path, goldens):
     run = write_run(tmp_path / "run", make_result("a.jpg"), make_result("b.jpg"))
-    (run / "results" / make_result("b.jpg").case.key / "arrays.npz").unlink()
+    (run / "results" / make_result("b.jpg").case.key / ARRAYS_FILE).unlink()
     with pytest.raises(UsageError, match=r"cannot be read, so --all is refused: cams/photos-b-jpg-"):
         accept_all(run, goldens)
     with pytest.raises(UsageError, match=r"cannot be read, so pruning is refused: cams/photos-b-jpg-"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import random
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save
 from synthetic import blob, every_kind, make_result
 
 from xai_eval.disk.signed import sign
@@ -102,7 +104,7 @@ def take_from_the_other(path: Path) -> None:
 
 def foreign(path: Path) -> None:
     if path.name == ARRAYS_FILE:
-        np.savez(path, weights=np.zeros(3))
+        path.write_bytes(gzip.compress(save({"weights": np.zeros(3)})))
     else:
         path.write_text(json.dumps({"loss": 0.3, "epoch": 12}))
 

@@ -80,7 +80,7 @@ def test_options_win_over_ini_keys_and_ini_keys_over_defaults(repo):
 def test_what_a_killed_session_left_half_written_is_removed(repo):
     repo.runpytest("-k", "image-1")
     (place,) = (repo.path / "reports" / "results" / "cams").iterdir()
-    for name in (".result.json.ab_12xyz", ".arrays.npz.q7q7q7q7"):
+    for name in (".result.json.ab_12xyz", ".arrays.safetensors.gz.q7q7q7q7"):
         (place / name).write_bytes(b"half")
     repo.runpytest("-k", "image-1")
-    assert sorted(path.name for path in place.iterdir()) == ["arrays.npz", "result.json"]
+    assert sorted(path.name for path in place.iterdir()) == ["arrays.safetensors.gz", "result.json"]

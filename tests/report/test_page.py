@@ -15,7 +15,7 @@ from xai_eval.gate.verdict import State
 from xai_eval.report.text.glossary import all_terms
 from xai_eval.report.text.told import told, told_in_short
 from xai_eval.report.write import write_report
-from xai_eval.result.fields import InputImage, Mask
+from xai_eval.result.fields import InputImage, Label, Mask
 
 # What the table of contents leads to, in its order, besides the cases.
 SECTIONS = ("failed", "new", "warned", "task--cams", "terms")
@@ -245,6 +245,16 @@ def test_equal_runs_give_equal_pages(tmp_path, run, build):
     record, obtained, goldens, verdicts = build.run()
     html = write_report(tmp_path, Judged(record, obtained, goldens, verdicts)).read_text()
     assert html.replace(str(tmp_path), str(run.folder)) == run.html
+
+
+def test_what_is_unwatched_is_said_on_top_and_with_the_case(tmp_path, run, build):
+    now = build.by_key(build.result("a.JPEG", extra=Label("new")))
+    goldens = build.by_key(build.result("a.JPEG").condensed())
+    page = Page(write_report(tmp_path, Judged(run.record, now, goldens, judge_all(now, goldens))).read_text())
+    text = " ".join(" ".join(page.text.values()).split())
+    assert "Unwatched: 1 golden lacks what the run obtained, so nothing watches it: field extra (1)." in text
+    assert "as accepted. Unwatched, because the golden lacks it: field extra." in text
+    assert "If this is right, accept it: xai-eval accept cams/birds-a-jpeg-" in text
 
 
 TASKS_OF_OTHERS = "a_task_of_others", "another"

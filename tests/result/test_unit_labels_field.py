@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from synthetic import unit_labels
 
-from xai_eval.disk.arrays import pack_arrays
+from xai_eval.disk.arrays import deflated, pack_arrays
 from xai_eval.result.fields import Severity, UnitLabels
 
 NAN = float("nan")
@@ -98,7 +98,7 @@ def test_thousands_of_units_take_a_few_bytes_each():
         "second": rng.choice(names, count),
         "margin": rng.random(count),
     }
-    packed = pack_arrays(UnitLabels(pd.DataFrame(cells), 0.01).condensed().arrays())
+    packed = deflated(pack_arrays(UnitLabels(pd.DataFrame(cells), 0.01).condensed().arrays()))
     assert len(packed) < 12 * count
 
 

@@ -8,6 +8,7 @@ from synthetic import blob, make_result
 
 from xai_eval.cli.main import main
 from xai_eval.errors import StorageError
+from xai_eval.result.result import ARRAYS_FILE
 from xai_eval.store import history
 from xai_eval.store.goldens import Goldens
 from xai_eval.store.history import HISTORY_FILE, LONGEST, read_history, whoami
@@ -91,7 +92,7 @@ def test_log_of_an_unknown_case_names_the_nearest(accepted, capsys, name, neares
 
 
 def test_log_works_for_a_golden_that_cannot_be_read(accepted, capsys):
-    (accepted / "arrays.npz").unlink()
+    (accepted / ARRAYS_FILE).unlink()
     assert main(["log", make_result().case.key]) == 0
     assert "the new torch is right" in capsys.readouterr().out
 

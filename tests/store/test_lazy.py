@@ -8,8 +8,8 @@ from xai_eval.errors import StorageError
 from xai_eval.result.fields import Field, Heatmap, InputImage, Label, Table
 from xai_eval.result.result import ARRAYS_FILE, Result
 from xai_eval.result.stage import Stage, StageKind
-from xai_eval.store import lazy as stored
-from xai_eval.store.lazy import open_result
+from xai_eval.store import lazy
+from xai_eval.store.lazy import open_result, open_whole
 
 
 @pytest.fixture
@@ -38,9 +38,9 @@ def test_fields_of_a_kind_are_the_same_opened_or_whole(folder, kind: type[Field]
             np.testing.assert_array_equal(opened[name].arrays()[part], array)
 
 
-def test_labels_and_tables_are_restored_without_unpacking_arrays(folder, monkeypatch):
+def test_labels_and_tables_are_restored_without_reading_arrays(folder, monkeypatch):
     opened = open_result(folder)
-    monkeypatch.setattr(stored, "unpack_arrays", lambda *_: pytest.fail("arrays were unpacked"))
+    monkeypatch.setattr(lazy, "read_arrays", lambda *_: pytest.fail("arrays were read"))
     assert opened.of_kind(Label)["predicted"] == Label("car", 3)
     assert list(opened["table"].frame["method"]) == ["gradcam", "scorecam", "ablationcam"]
 
@@ -52,3 +52,21 @@ def test_arrays_that_were_replaced_meanwhile_are_refused(folder, tmp_path):
     assert opened["predicted"] == Label("car", 3)
     with pytest.raises(StorageError, match="does not belong to"):
         _ = opened["gradcam"]
+
+
+@pytest.mark.parametrize("damage", [b"", b"damaged", None])
+def test_damaged_arrays_are_refused_when_they_are_asked_for_and_at_once_where_the_whole_is(folder, damage):
+    if damage is None:
+        (folder / ARRAYS_FILE).unlink()
+    else:
+        (folder / ARRAYS_FILE).write_bytes(damage)
+    opened = open_result(folder)
+    for ask in (lambda: opened["gradcam"], opened.in_memory, lambda: open_whole(folder)):
+        with pytest.raises(StorageError, match=ARRAYS_FILE):
+            ask()
+
+
+def test_a_result_in_memory_is_the_result_and_needs_the_disk_no_more(folder):
+    whole, read = Result.load(folder), open_result(folder).in_memory()
+    (folder / ARRAYS_FILE).unlink()
+    assert read.digest == whole.digest == whole.in_memory().digest

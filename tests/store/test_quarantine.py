@@ -9,6 +9,7 @@ from xai_eval.errors import StorageError
 from xai_eval.gate.judge import judge, missing
 from xai_eval.gate.judge_run import judge_run
 from xai_eval.gate.verdict import State, Verdict
+from xai_eval.result.result import ARRAYS_FILE
 from xai_eval.store.goldens import Goldens
 from xai_eval.store.quarantine import QUARANTINE_FILE, read_quarantine
 from xai_eval.store.runs import RunRecord
@@ -135,7 +136,7 @@ def test_a_case_in_quarantine_that_did_not_run_fails(place):
 
 def test_a_damaged_golden_is_not_excused(place):
     write(place / "golden")
-    (place / "golden" / A.case.key / "arrays.npz").write_bytes(b"")
+    (place / "golden" / A.case.key / ARRAYS_FILE).write_bytes(b"")
     assert main(["check"]) == 1
 
 

@@ -107,7 +107,7 @@ BROKEN: Mapping[str, tuple[str, ModuleType, str, Breaks]] = {
 @pytest.mark.parametrize("name", STAGES)
 def test_a_stage_is_the_same_each_time(name):
     (found,) = STAGES[name]().items()
-    assert found[0] == f"measures: {name}"
+    assert found[0] == Stage(StageKind.MEASURES, name)
     assert STAGES[name]()[found[0]].digest == found[1].digest
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from xai_eval.gate.stage_table import OF_MEASURES
+from xai_eval.result.stage import Stage, StageKind
 from xai_eval.tasks.reference import units as known_units
 from xai_eval.tasks.reference.units import unit_label_stage
 
@@ -39,7 +40,7 @@ BROKEN = {
 
 
 def test_the_stage_is_the_same_each_time():
-    assert NAME == "measures: unit labels"
+    assert Stage(StageKind.MEASURES, "unit labels") == NAME
     assert unit_label_stage()[NAME].digest == unit_label_stage()[NAME].digest
 
 

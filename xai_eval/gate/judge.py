@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Collection, Mapping, Sequence
+from typing import Protocol
 
 from xai_eval.gate.changes import Change, changes_between, parameter_changes
 from xai_eval.gate.pairing import pair_cases, scope_of, set_name
@@ -13,7 +13,6 @@ from xai_eval.gate.verdict import State, Verdict
 from xai_eval.result.fields import Finding, Severity
 from xai_eval.result.result import Case, Result
 from xai_eval.result.stage import Stage, StageKind
-from xai_eval.store.parallel import in_halves
 
 _BYTES, _PIXELS = Stage(StageKind.IMAGE_BYTES), Stage(StageKind.DECODED_PIXELS)
 
@@ -21,12 +20,8 @@ _BYTES, _PIXELS = Stage(StageKind.IMAGE_BYTES), Stage(StageKind.DECODED_PIXELS)
 class Listener(Protocol):
     """Wants to know more of a run than its verdicts."""
 
-    def note(self, verdict: Verdict, obtained: Result, golden: Result) -> Any:
-        """Return what is worth keeping of one case; changes nothing, because it may be called in another process."""
-        ...
-
-    def add(self, note: Any) -> None:
-        """Take what `note` gave, case by case."""
+    def add(self, verdict: Verdict, obtained: Result, golden: Result) -> None:
+        """Keep what is worth keeping of one case."""
         ...
 
 
@@ -70,24 +65,24 @@ def judge_all(
     A result without a golden is paired with a golden without a result if the two differ in nothing but the model,
     or, failing that, in nothing but parameters: then the verdict can say what replaced what. Pairs must be
     unambiguous. Whatever remains is missing or unused.
+
+    Raises:
+        StorageError: a result or golden whose arrays stay on disk turns out to be damaged.
     """
     errors = errors or {}
     pairs = pair_cases(
         [r.case for k, r in obtained.items() if k not in errors],
         [g.case for k, g in goldens.items() if k not in errors],
     )
-
-    def judged(pair: tuple[str, str | None]) -> tuple[Verdict, Any]:
-        now, was = obtained[pair[0]], goldens[pair[1]] if pair[1] else None
-        verdict = judge(now, was) if was else missing(now.case)
-        return verdict, listener.note(verdict, now, was) if listener and was else None
-
     verdicts = []
-    for verdict, note in in_halves(judged, pairs.items()):
-        verdicts.append(verdict)
-        if listener and note is not None:
-            listener.add(note)
+    for key, former in pairs.items():
+        now, was = obtained[key].in_memory(), goldens[former].in_memory() if former else None
+        verdicts.append(judge(now, was) if was else missing(now.case))
+        if was and listener:
+            listener.add(verdicts[-1], now, was)
     used = {key for key in pairs.values() if key}
+    for alone in (*_others(obtained, pairs), *_others(goldens, used)):
+        alone.in_memory()
     measured = {scope_of(each.case) for each in (*obtained.values(), *(goldens[key] for key in used))}
     unused = [
         Verdict(
@@ -99,6 +94,10 @@ def judge_all(
         if k not in used and k not in errors and set_name(g.case) not in selections and scope_of(g.case) in measured
     ]
     return [*errors.values(), *verdicts, *unused]
+
+
+def _others(results: Mapping[str, Result], keys: Collection[str]) -> list[Result]:
+    return [result for key, result in results.items() if key not in keys]
 
 
 def missing(case: Case) -> Verdict:

@@ -41,19 +41,6 @@ class Overall:
 NOTHING = Overall()
 
 
-@dataclass(frozen=True)
-class Note:
-    """What one case says of the run.
-
-    Attributes:
-        answers: for the test over many cases.
-        places: of its differences between the noise and the tolerances.
-    """
-
-    answers: Answers
-    places: Places
-
-
 class Tally:
     """What the cases of a run say of it as a whole, noted while each is judged, so that its arrays are read once."""
 
@@ -63,15 +50,11 @@ class Tally:
         self._answers: list[Answers] = []
         self._places: list[Places] = []
 
-    def note(self, verdict: Verdict, obtained: Result, golden: Result) -> Note:
-        """Return what one case says."""
-        compared = Compared(obtained, golden, verdict, self._measured.noises.get(golden.case.key))
-        return Note(answers_of(compared), places_of(compared))
-
-    def add(self, note: Note) -> None:
+    def add(self, verdict: Verdict, obtained: Result, golden: Result) -> None:
         """Keep what one case says."""
-        self._answers.append(note.answers)
-        self._places.append(note.places)
+        compared = Compared(obtained, golden, verdict, self._measured.noises.get(golden.case.key))
+        self._answers.append(answers_of(compared))
+        self._places.append(places_of(compared))
 
     def overall(self) -> Overall:
         """Judge the run as a whole."""
@@ -86,5 +69,5 @@ def look_over(
     pairs = pair_cases([r.case for r in results.values()], [g.case for g in goldens.values()])
     for key, golden in pairs.items():
         if golden is not None and key in judged:
-            tally.add(tally.note(judged[key], results[key], goldens[golden]))
+            tally.add(judged[key], results[key], goldens[golden])
     return tally.overall()

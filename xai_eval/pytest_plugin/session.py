@@ -195,7 +195,8 @@ class GoldenSession:
 
     def _require_all(self, judged: Judged) -> None:
         """Refuse to report a run whose results did not stay where they were written."""
-        lost = next((key for key in self.checked if key not in {*judged.results, *judged.broken}), None)
+        found = {*judged.results, *judged.broken}
+        lost = next((key for key in self.checked if key not in found), None)
         if lost:
             place = self.folder.place_of(lost) / RESULT_FILE
             raise StorageError(f"{place} cannot be read: it was removed while the tests ran. Run them again.")

@@ -18,7 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from xai_eval.disk.arrays import pack_arrays, unpack_arrays
+from numpy.typing import NDArray
+
+from xai_eval.disk.arrays import deflated, inflated, pack_arrays, unpack_arrays
 from xai_eval.disk.files import read_json, write_files
 from xai_eval.disk.signed import canonical, sign
 from xai_eval.errors import StorageError, unknown_name
@@ -29,7 +31,8 @@ from xai_eval.result.stage import Stage, check_stages
 _Kind = TypeVar("_Kind", bound=Field)
 SCHEMA = 2
 RESULT_FILE = "result.json"
-ARRAYS_FILE = "arrays.npz"
+ARRAYS_FILE = "arrays.safetensors.gz"
+_FORMER_ARRAYS_FILE = "arrays.npz"
 _SLUG_LENGTH = 60
 
 
@@ -142,8 +145,16 @@ class Result:
         """Return the fields of one kind by name."""
         return {name: each for name, each in self.fields.items() if isinstance(each, kind)}
 
+    def in_memory(self) -> Result:
+        """Return the result with every part read; one whose arrays stay on disk shows only here that it is damaged.
+
+        Raises:
+            StorageError: the arrays are missing or damaged, or a part is not what its kind stores.
+        """
+        return self
+
     def save(self, folder: Path | str) -> Path:
-        """Write `result.json` and `arrays.npz` into `folder`; equal results give equal bytes.
+        """Write `result.json` and `arrays.safetensors.gz` into `folder`; equal results give equal bytes.
 
         Raises:
             StorageError: the folder cannot be written; what was there before is untouched.
@@ -155,8 +166,8 @@ class Result:
         """Return what `save` writes, by name, in the order in which to write it."""
         arrays = pack_arrays(self._arrays())
         document = json.dumps(sign(self._document(arrays)), indent=1, sort_keys=True)
-        # result.json vouches for arrays.npz, so it comes last.
-        return {ARRAYS_FILE: arrays, RESULT_FILE: f"{document}\n".encode()}
+        # result.json vouches for the arrays, so it comes last.
+        return {ARRAYS_FILE: deflated(arrays), RESULT_FILE: f"{document}\n".encode()}
 
     @classmethod
     def load(cls, folder: Path | str) -> Result:
@@ -168,7 +179,7 @@ class Result:
         """
         folder = Path(folder)
         document = read_document(folder)
-        arrays = unpack_arrays(read_packed(folder, document), str(folder / ARRAYS_FILE))
+        arrays = read_arrays(folder, document)
         with valid(folder):
             return from_document(document, arrays)
 
@@ -183,7 +194,7 @@ class Result:
         }
         return {**stored, **sketches}
 
-    def _document(self, packed: bytes) -> dict[str, Any]:
+    def _document(self, arrays: bytes) -> dict[str, Any]:
         return {
             "schema": SCHEMA,
             "case": dataclasses.asdict(self.case),
@@ -191,7 +202,8 @@ class Result:
             "fields": [{"name": n, "kind": f.kind, **f.meta()} for n, f in self.fields.items()],
             "stages": [{**n.document, "digest": s.digest, "shape": list(s.shape)} for n, s in self.stages.items()],
             "provenance": dataclasses.asdict(self.provenance),
-            "arrays_sha256": hashlib.sha256(packed).hexdigest(),
+            # Of what the file unpacks to: another zlib packs the same arrays into other bytes.
+            "arrays_sha256": hashlib.sha256(arrays).hexdigest(),
         }
 
 
@@ -217,12 +229,18 @@ def stored_digest(folder: Path) -> str:
 
 def from_document(document: Mapping[str, Any], arrays: Mapping[str, Any]) -> Result:
     """Rebuild a result from its document and its arrays."""
+    fields, stages = restore_parts(document, arrays)
+    return Result(Case(**document["case"]), fields, stages, Provenance(**document["provenance"]))
+
+
+def restore_parts(
+    document: Mapping[str, Any], arrays: Mapping[str, Any]
+) -> tuple[dict[str, Field], dict[Stage, Fingerprint]]:
+    """Rebuild fields by name and stages, in order, from what the document says of them and from the arrays."""
     parts = by_field(arrays)
-    return Result(
-        case=Case(**document["case"]),
-        fields={each["name"]: KINDS[each["kind"]].restore(each, parts[each["name"]]) for each in document["fields"]},
-        stages={stage: restore_stage(document, place, arrays) for stage, place in stage_places(document).items()},
-        provenance=Provenance(**document["provenance"]),
+    return (
+        {each["name"]: KINDS[each["kind"]].restore(each, parts[each["name"]]) for each in document["fields"]},
+        {stage: restore_stage(document, place, arrays) for stage, place in stage_places(document).items()},
     )
 
 
@@ -277,19 +295,30 @@ def read_document(folder: Path) -> dict[str, Any]:
     return document
 
 
-def read_packed(folder: Path, document: Mapping[str, Any]) -> bytes:
-    """Read `arrays.npz` of `folder`. Raises StorageError unless `document` vouches for it."""
+def read_arrays(folder: Path, document: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+    """Read `arrays.safetensors.gz` of `folder`.
+
+    Raises:
+        StorageError: missing, damaged, too large, or not what `document` vouches for.
+    """
     path = folder / ARRAYS_FILE
     try:
         packed = path.read_bytes()
     except OSError as error:
+        former = folder / _FORMER_ARRAYS_FILE
+        if isinstance(error, FileNotFoundError) and former.is_file():
+            raise StorageError(
+                f"{former} keeps arrays in a format that this version no longer reads; it expects {ARRAYS_FILE}. "
+                f"Delete {_FORMER_ARRAYS_FILE}, run again and accept a new result."
+            ) from error
         raise _unreadable(path, error) from error
-    if hashlib.sha256(packed).hexdigest() != document.get("arrays_sha256"):
+    arrays = inflated(packed, str(path))
+    if hashlib.sha256(arrays).hexdigest() != document.get("arrays_sha256"):
         raise StorageError(
-            f"{path} does not belong to {RESULT_FILE} beside it: one of them was replaced or "
-            "is truncated. Restore both from version control, or accept a new result."
+            f"{path} does not belong to {RESULT_FILE} beside it: one of them was replaced. "
+            "Restore both from version control, or accept a new result."
         )
-    return packed
+    return unpack_arrays(arrays, str(path))
 
 
 def _unreadable(path: Path, error: OSError) -> StorageError:

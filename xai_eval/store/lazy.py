@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -10,17 +11,16 @@ from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 
-from xai_eval.disk.arrays import unpack_arrays
 from xai_eval.result.fields import KINDS, Field
 from xai_eval.result.fingerprint import Fingerprint
 from xai_eval.result.result import (
-    ARRAYS_FILE,
     Case,
     Provenance,
     Result,
     by_field,
+    read_arrays,
     read_document,
-    read_packed,
+    restore_parts,
     restore_stage,
     stage_places,
     valid,
@@ -38,10 +38,10 @@ def open_result(folder: Path) -> Result:
     Fields without arrays, such as labels and tables, are restored without reading those of the others.
 
     Raises:
-        StorageError: as `Result.load`; for a field that is not what its kind stores only when it is asked for.
+        StorageError: as `Result.load`; for arrays that are missing or damaged, and for a field that is not what its
+            kind stores, only when one is asked for.
     """
     document = read_document(folder)
-    read_packed(folder, document)
     stored = _Stored(folder, document)
     with valid(folder):
         return _OpenResult(
@@ -49,18 +49,26 @@ def open_result(folder: Path) -> Result:
             fields=_Parts(stored.kinds, stored.field),
             stages=_Parts(stored.stages, stored.stage),
             provenance=Provenance(**document["provenance"]),
+            stored=stored,
         )
 
 
 def open_whole(folder: Path) -> Result:
     """Read a result as `open_result` does, but refuse it at once where any part is not what its kind stores."""
-    Result.load(folder)
-    return open_result(folder)
+    result = open_result(folder)
+    result.in_memory()
+    return result
 
 
 @dataclass(frozen=True)
 class _OpenResult(Result):
     """A result that knows of what kind its fields are before it reads them."""
+
+    stored: _Stored = dataclasses.field(kw_only=True)
+
+    def in_memory(self) -> Result:
+        """Return the result with all of it read at once."""
+        return self.stored.with_parts(self)
 
     def of_kind(self, kind: type[_Kind]) -> dict[str, _Kind]:
         assert isinstance(self.fields, _Parts)
@@ -83,6 +91,12 @@ class _Stored:
     def stages(self) -> dict[Stage, int]:
         """Places of the stages in the document, in order."""
         return stage_places(self.document)
+
+    def with_parts(self, result: Result) -> Result:
+        """Return the result with all fields and stages, as they are on disk. Raises StorageError as `Result.load`."""
+        arrays = read_arrays(self.folder, self.document)
+        with valid(self.folder):
+            return Result(result.case, *restore_parts(self.document, arrays), result.provenance)
 
     def field(self, name: str) -> Field:
         """Return a field."""
@@ -125,8 +139,7 @@ class _Opened:
 
     @functools.cached_property
     def _arrays(self) -> dict[str, NDArray[Any]]:
-        folder = self._stored.folder
-        return unpack_arrays(read_packed(folder, self._stored.document), str(folder / ARRAYS_FILE))
+        return read_arrays(self._stored.folder, self._stored.document)
 
     @functools.cached_property
     def _by_field(self) -> Mapping[str, dict[str, NDArray[Any]]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import functools
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -14,7 +13,6 @@ from typing import Any
 from xai_eval.disk.files import accessible, exists, read_json, write_file
 from xai_eval.errors import InputUnavailable, StorageError
 from xai_eval.result.result import RESULT_FILE, Result
-from xai_eval.store.parallel import in_halves
 
 RESULTS_FOLDER = "results"
 RUN_FILE = "run.json"
@@ -133,7 +131,7 @@ def load_cases(
         StorageError: the folder, or one of a task in it, cannot be listed.
     """
     folders = _case_folders(folder)
-    found = dict(zip(map(_key_of, folders), in_halves(functools.partial(_read_case, read), folders), strict=True))
+    found = {_key_of(path): _read_case(read, path) for path in folders}
     errors = {key: each for key, each in found.items() if isinstance(each, StorageError)}
     return {key: each for key, each in found.items() if isinstance(each, Result)}, errors
 

@@ -134,7 +134,7 @@ def case_view(case: ReportCase, accept: str, explain: str) -> CaseView:
         step=step_told(verdict.origin) if verdict.origin else "",
         stages=() if is_fine(verdict) else stage_chain(case),
         changes=tuple(map(str, verdict.changes)),
-        accept=accept if verdict.state in _ACCEPTABLE else None,
+        accept=accept if verdict.state in _ACCEPTABLE or verdict.unwatched else None,
         explain=explain if verdict.state is State.DRIFT else None,
         details=_details(case),
         curves=tuple(curve_panels(case)),

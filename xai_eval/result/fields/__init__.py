@@ -1,62 +1,29 @@
-"""The kinds of fields that a Result is made of. Together with `@task` the only table to extend."""
+"""The kinds of fields that a Result is made of. Together with `@task` the only table to extend: see `base`."""
 
-from xai_eval.result.fields.base import Distance, Extensible, Field, Finding, Severity, Shift
-from xai_eval.result.fields.curve import Curve
-from xai_eval.result.fields.document import Document
-from xai_eval.result.fields.gallery import Gallery
-from xai_eval.result.fields.heatmap import LOOSEST_MAP, Heatmap, HeatmapTolerance
-from xai_eval.result.fields.input_image import InputImage
-from xai_eval.result.fields.label import Label
-from xai_eval.result.fields.mask import LEAST_OVERLAP, Mask
-from xai_eval.result.fields.ranking import Ranking
-from xai_eval.result.fields.score import Score
-from xai_eval.result.fields.segments import Segments
-from xai_eval.result.fields.table import Table
-from xai_eval.result.fields.unit_labels import UnitLabels
-from xai_eval.result.fields.weights import SeedTolerance, Weights
-
-KINDS: dict[str, type[Field]] = {
-    kind.kind: kind
-    for kind in (
-        Curve,
-        Document,
-        Gallery,
-        Heatmap,
-        Label,
-        Mask,
-        InputImage,
-        Ranking,
-        Score,
-        Segments,
-        Table,
-        UnitLabels,
-        Weights,
-    )
-}
-
-__all__ = [
-    "KINDS",
-    "LEAST_OVERLAP",
-    "LOOSEST_MAP",
-    "Curve",
-    "Distance",
-    "Document",
-    "Extensible",
-    "Field",
-    "Finding",
-    "Gallery",
-    "Heatmap",
-    "HeatmapTolerance",
-    "InputImage",
-    "Label",
-    "Mask",
-    "Ranking",
-    "Score",
-    "SeedTolerance",
-    "Segments",
-    "Severity",
-    "Shift",
-    "Table",
-    "UnitLabels",
-    "Weights",
-]
+from xai_eval.result.fields.base import KINDS as KINDS
+from xai_eval.result.fields.base import Difference as Difference
+from xai_eval.result.fields.base import Distance as Distance
+from xai_eval.result.fields.base import Extensible as Extensible
+from xai_eval.result.fields.base import Field as Field
+from xai_eval.result.fields.base import Finding as Finding
+from xai_eval.result.fields.base import Severity as Severity
+from xai_eval.result.fields.base import Shift as Shift
+from xai_eval.result.fields.base import Statement as Statement
+from xai_eval.result.fields.base import register as register
+from xai_eval.result.fields.curve import Curve as Curve
+from xai_eval.result.fields.document import Document as Document
+from xai_eval.result.fields.gallery import Gallery as Gallery
+from xai_eval.result.fields.heatmap import LOOSEST_MAP as LOOSEST_MAP
+from xai_eval.result.fields.heatmap import Heatmap as Heatmap
+from xai_eval.result.fields.heatmap import HeatmapTolerance as HeatmapTolerance
+from xai_eval.result.fields.input_image import InputImage as InputImage
+from xai_eval.result.fields.label import Label as Label
+from xai_eval.result.fields.mask import LEAST_OVERLAP as LEAST_OVERLAP
+from xai_eval.result.fields.mask import Mask as Mask
+from xai_eval.result.fields.ranking import Ranking as Ranking
+from xai_eval.result.fields.score import Score as Score
+from xai_eval.result.fields.segments import Segments as Segments
+from xai_eval.result.fields.table import Table as Table
+from xai_eval.result.fields.unit_labels import UnitLabels as UnitLabels
+from xai_eval.result.fields.weights import SeedTolerance as SeedTolerance
+from xai_eval.result.fields.weights import Weights as Weights

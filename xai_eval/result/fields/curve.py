@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xai_eval.result.fields.base import Arrays, Distance, Extensible, Finding, Severity, Shift
+from xai_eval.result.fields.base import Arrays, Difference, Extensible, Severity, Shift, Statement, register
 from xai_eval.result.fields.numbers import all_apart
 
 
+@register
 @dataclass(frozen=True)
 class Curve(Extensible):
     """Values of several lines at the same points.
@@ -45,22 +46,13 @@ class Curve(Extensible):
 
     def meta(self) -> dict[str, Any]:
         """Names, labels and tolerance."""
-        return {
-            "lines": list(self.lines),
-            "x_label": self.x_label,
-            "y_label": self.y_label,
-            "tolerance": self.tolerance,
-        }
+        return {**super().meta(), "lines": list(self.lines)}
 
     @classmethod
     def restore(cls, meta: Mapping[str, Any], arrays: Arrays) -> Self:
         """Rebuild from storage."""
         lines = dict(zip(meta["lines"], arrays["y"], strict=True))
         return cls(arrays["x"], lines, meta["x_label"], meta["y_label"], meta["tolerance"])
-
-    def condensed(self) -> Curve:
-        """Curves are small already."""
-        return self
 
     def parts(self) -> tuple[str, ...]:
         """The lines."""
@@ -71,38 +63,21 @@ class Curve(Extensible):
         lines = {name: values for name, values in self.lines.items() if name not in names}
         return Curve(self.x, lines, self.x_label, self.y_label, self.tolerance)
 
-    def compare(self, golden: Curve, name: str) -> tuple[Finding, ...]:
-        """Compare the points, then every line by its largest difference."""
-        if not self._comparable(golden):
+    def differences(self, golden: Curve) -> Iterator[Difference]:
+        """The largest difference at any point of every line; with its sign, the mean over the points."""
+        if list(self.lines) != list(golden.lines) or not np.array_equal(self.x, golden.x):
             sentence = f"lines {list(golden.lines)} at {len(golden.x)} points became {list(self.lines)}"
-            return (Finding(name, Severity.NUMBERS, "points", f"{sentence} at {len(self.x)}"),)
-        found = [self._compare_line(golden, name, line) for line in self.lines]
-        return tuple(finding for finding in found if finding)
+            points = Statement(Severity.NUMBERS, "points", f"{sentence} at {len(self.x)}")
+            yield Difference("value", math.inf, self.tolerance, [points])
+        else:
+            for line, values in self.lines.items():
+                yield self._of_line(line, values, golden.lines[line])
 
-    def distances(self, other: Curve) -> tuple[Distance, ...]:
-        """The largest difference at any point of any line."""
-        if not self._comparable(other):
-            return (Distance("value", math.inf, self.tolerance),)
-        largest = max((float(all_apart(v, other.lines[name]).max()) for name, v in self.lines.items()), default=0.0)
-        return (Distance("value", largest, self.tolerance),)
-
-    def shifts(self, golden: Curve) -> tuple[Shift, ...]:
-        """The mean difference of every line."""
-        if not self._comparable(golden):
-            return ()
-        return tuple(
-            Shift(name, float((values.astype(np.float64) - golden.lines[name]).mean()), self.tolerance)
-            for name, values in self.lines.items()
-        )
-
-    def _comparable(self, other: Curve) -> bool:
-        return list(self.lines) == list(other.lines) and np.array_equal(self.x, other.x)
-
-    def _compare_line(self, golden: Curve, name: str, line: str) -> Finding | None:
-        now, was = self.lines[line], golden.lines[line]
+    def _of_line(self, line: str, now: NDArray[np.floating[Any]], was: NDArray[np.floating[Any]]) -> Difference:
         change = all_apart(now, was)
         worst = int(np.argmax(change))
-        if change[worst] <= self.tolerance:
-            return None
-        sentence = f"{line} at {self.x[worst]:.3g}: {was[worst]:.3g} became {now[worst]:.3g} (limit {self.tolerance:g})"
-        return Finding(name, Severity.NUMBERS, line, sentence, float(change[worst]), self.tolerance)
+        place, value = f"{line} at {self.x[worst]:.3g}", float(change[worst])
+        sentence = f"{place}: {was[worst]:.3g} became {now[worst]:.3g} (limit {self.tolerance:g})"
+        told = Statement(Severity.NUMBERS, line, sentence, value, self.tolerance)
+        moved = Shift(line, float((now.astype(np.float64) - was).mean()), self.tolerance)
+        return Difference("value", value, self.tolerance, [told], [moved])

@@ -9,11 +9,12 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from xai_eval.result.fields.base import Arrays, Distance, Finding, Shift
+from xai_eval.result.fields.base import Arrays, Difference, Field, register
 
 
+@register
 @dataclass(frozen=True)
-class Gallery:
+class Gallery(Field):
     """Strips of images by name.
 
     Attributes:
@@ -43,14 +44,6 @@ class Gallery:
         """A golden keeps no images."""
         return
 
-    def compare(self, golden: Gallery, name: str) -> tuple[Finding, ...]:
-        """Never judged."""
-        return ()
-
-    def distances(self, other: Gallery) -> tuple[Distance, ...]:
-        """Never judged."""
-        return ()
-
-    def shifts(self, golden: Gallery) -> tuple[Shift, ...]:
+    def differences(self, golden: Gallery) -> tuple[Difference, ...]:
         """Never judged."""
         return ()

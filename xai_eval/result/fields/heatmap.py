@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Self
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xai_eval.result.fields.base import Arrays, Distance, Finding, Severity, Shift
+from xai_eval.result.fields.base import Difference, Field, Severity, Shift, Statement, register
 from xai_eval.result.map_similarity import centre_moved, iou, mass_moved, rank_correlation, top_area
 
+Grid = NDArray[np.float64]
 GOLDEN_SIDE = 56
 TOP_SHARES = (0.05, 0.10, 0.20)
 # However noisy an explainer is, a map that moved by more than this is another map.
@@ -37,8 +38,9 @@ class HeatmapTolerance:
     moved: float = 0.02
 
 
+@register
 @dataclass(frozen=True)
-class Heatmap:
+class Heatmap(Field):
     """Map of shape (h, w), float, in [0, 1] unless it is degenerate.
 
     Attributes:
@@ -48,6 +50,7 @@ class Heatmap:
     """
 
     kind: ClassVar[str] = "heatmap"
+    stored_as: ClassVar[Mapping[str, str]] = {"array": "map"}
     array: NDArray[np.floating[Any]]
     tolerance: HeatmapTolerance
     full_shape: tuple[int, int] | None = None
@@ -70,23 +73,6 @@ class Heatmap:
             return "NaN"
         return "constant" if least == most else None
 
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """The map itself."""
-        return {"map": self.array}
-
-    def meta(self) -> dict[str, Any]:
-        """Tolerance and full shape."""
-        return {
-            "tolerance": asdict(self.tolerance),
-            "full_shape": list(self.full_shape) if self.full_shape else None,
-        }
-
-    @classmethod
-    def restore(cls, meta: Mapping[str, Any], arrays: Arrays) -> Self:
-        """Rebuild from storage."""
-        full = meta["full_shape"]
-        return cls(arrays["map"], HeatmapTolerance(**meta["tolerance"]), (full[0], full[1]) if full else None)
-
     def condensed(self) -> Heatmap:
         """Keep block means of at most 56 x 56 in half precision: 6 KB, precise to 5e-4."""
         height, width = self.array.shape
@@ -95,41 +81,34 @@ class Heatmap:
         small = block_means(self.array, (min(height, GOLDEN_SIDE), min(width, GOLDEN_SIDE)))
         return Heatmap(small.astype(np.float16), self.tolerance, self.shape)
 
-    def compare(self, golden: Heatmap, name: str) -> tuple[Finding, ...]:
-        """Compare with the golden's map, at the coarser resolution of the two."""
+    def differences(self, golden: Heatmap) -> Iterator[Difference]:
+        """The largest difference of a pixel, at the coarser resolution of the two; with a sign, where the heat moves.
+
+        What the map says (its ranking, its hot area, where its mass lies) is asked only where a pixel differs by more
+        than it may.
+        """
         if self.shape != golden.shape:
             sentence = f"map of {_by(golden.shape)} became {_by(self.shape)}"
-            return (Finding(name, Severity.EVIDENCE, "shape", sentence),)
-        if self.degenerate or golden.degenerate:
-            return _compare_degenerate(self.degenerate, golden.degenerate, name)
-        return _compare_maps(*self._on_common_grid(golden), self.tolerance, name)
-
-    def distances(self, other: Heatmap) -> tuple[Distance, ...]:
-        """The largest difference of a pixel, at the coarser resolution of the two."""
-        if self.shape != other.shape or self.degenerate != other.degenerate:
-            largest = math.inf
-        elif self.degenerate:
-            largest = 0.0
+            yield self._difference(math.inf, [Statement(Severity.EVIDENCE, "shape", sentence)])
+        elif self.degenerate or golden.degenerate:
+            value = 0.0 if self.degenerate == golden.degenerate else math.inf
+            sentence = f"the map was {golden.degenerate or 'meaningful'} and is {self.degenerate or 'meaningful'} now"
+            yield self._difference(value, [Statement(Severity.EVIDENCE, "degenerate", sentence)])
         else:
-            now, was = self._on_common_grid(other)
-            largest = float(np.abs(now - was).max())
-        return (Distance("largest difference", largest, self.tolerance.largest, LOOSEST_MAP),)
+            now, was = self._on_common_grid(golden)
+            value = float(np.abs(now - was).max())
+            told, shifts = _broken(now, was, value, self.tolerance), _moved(now, was, self.tolerance)
+            yield self._difference(value, told, shifts)
 
-    def shifts(self, golden: Heatmap) -> tuple[Shift, ...]:
-        """Whether maps grow hotter, and where their centres of mass go, as a share of the side."""
-        if self.shape != golden.shape or self.degenerate or golden.degenerate:
-            return ()
-        now, was = self._on_common_grid(golden)
-        hotter = Shift("mean", float(now.mean() - was.mean()), self.tolerance.largest)
-        moved = centre_moved(now, was)
-        return (hotter, *(Shift(f"centre {axis}", each, self.tolerance.moved) for axis, each in moved.items()))
+    def _difference(self, value: float, told: Iterable[Statement], shifts: Iterable[Shift] = ()) -> Difference:
+        return Difference("largest difference", value, self.tolerance.largest, told, shifts, LOOSEST_MAP)
 
-    def _on_common_grid(self, other: Heatmap) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _on_common_grid(self, other: Heatmap) -> tuple[Grid, Grid]:
         first, second = self.array.shape, other.array.shape
         shape = (min(first[0], second[0]), min(first[1], second[1]))
         return self._on_grid(shape), other._on_grid(shape)
 
-    def _on_grid(self, shape: tuple[int, int]) -> NDArray[np.float64]:
+    def _on_grid(self, shape: tuple[int, int]) -> Grid:
         """The map in blocks, kept because every comparison asks for it; a golden is small already and keeps none."""
         if shape == self.array.shape:
             return self.array.astype(np.float64)
@@ -138,11 +117,11 @@ class Heatmap:
         return self._grids[shape]
 
     @functools.cached_property
-    def _grids(self) -> dict[tuple[int, int], NDArray[np.float64]]:
+    def _grids(self) -> dict[tuple[int, int], Grid]:
         return {}
 
 
-def block_means(array: NDArray[Any], shape: tuple[int, int]) -> NDArray[np.float64]:
+def block_means(array: NDArray[Any], shape: tuple[int, int]) -> Grid:
     """Average (h, w) over a grid of `shape` blocks, whose sides differ by one pixel at most."""
     result = array.astype(np.float64)
     for axis, count in enumerate(shape):
@@ -153,7 +132,7 @@ def block_means(array: NDArray[Any], shape: tuple[int, int]) -> NDArray[np.float
     return result
 
 
-def _block_means(rows: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+def _block_means(rows: Grid, count: int) -> Grid:
     """Average blocks of rows; `np.add.reduceat` takes twice as long."""
     starts, sizes = _blocks(len(rows), count)
     sums = rows[starts]
@@ -170,50 +149,29 @@ def _blocks(length: int, count: int) -> tuple[NDArray[np.int_], NDArray[np.int_]
     return edges[:-1], np.diff(edges)
 
 
-def _compare_degenerate(obtained: str | None, golden: str | None, name: str) -> tuple[Finding, ...]:
-    if obtained == golden:
-        return ()
-    sentence = f"the map was {golden or 'meaningful'} and is {obtained or 'meaningful'} now"
-    return (Finding(name, Severity.EVIDENCE, "degenerate", sentence),)
+def _moved(now: Grid, was: Grid, tolerance: HeatmapTolerance) -> Iterator[Shift]:
+    """Whether maps grow hotter, and where their centres of mass go, as a share of the side."""
+    yield Shift("mean", float(now.mean() - was.mean()), tolerance.largest)
+    for axis, each in centre_moved(now, was).items():
+        yield Shift(f"centre {axis}", each, tolerance.moved)
 
 
-def _compare_maps(
-    obtained: NDArray[np.float64], golden: NDArray[np.float64], tolerance: HeatmapTolerance, name: str
-) -> tuple[Finding, ...]:
-    largest = float(np.abs(obtained - golden).max())
-    if largest <= tolerance.largest:
-        return ()
-    findings = [
-        Finding(name, severity, measure, f"{measure} {value:.3g} (limit {limit:g})", value, limit)
-        for severity, measure, value, limit, broken in (
-            *_evidence(obtained, golden, tolerance),
-            (Severity.NUMBERS, "largest difference", largest, tolerance.largest, True),
-        )
-        if broken
-    ]
-    return tuple(findings)
-
-
-def _evidence(
-    obtained: NDArray[np.float64], golden: NDArray[np.float64], tolerance: HeatmapTolerance
-) -> list[tuple[Severity, str, float, float, bool]]:
-    rank = rank_correlation(obtained, golden)
-    moved = mass_moved(obtained, golden)
-    rows = [
-        (
-            Severity.EVIDENCE,
-            "mass moved, share of the side,",
-            moved,
-            tolerance.moved,
-            moved > tolerance.moved,
-        ),
-        (Severity.EVIDENCE, "rank correlation", rank, tolerance.rank, rank < tolerance.rank),
-    ]
+def _broken(now: Grid, was: Grid, largest: float, tolerance: HeatmapTolerance) -> Iterator[Statement]:
+    """What the map says otherwise than it did, and last that its numbers differ."""
+    moved, rank = mass_moved(now, was), rank_correlation(now, was)
+    if moved > tolerance.moved:
+        yield _statement(Severity.EVIDENCE, "mass moved, share of the side,", moved, tolerance.moved)
+    if rank < tolerance.rank:
+        yield _statement(Severity.EVIDENCE, "rank correlation", rank, tolerance.rank)
     for share in TOP_SHARES:
-        overlap = iou(top_area(obtained, share), top_area(golden, share))
-        measure = f"overlap of the hottest {share:.0%}"
-        rows.append((Severity.EVIDENCE, measure, overlap, tolerance.top, overlap < tolerance.top))
-    return rows
+        overlap = iou(top_area(now, share), top_area(was, share))
+        if overlap < tolerance.top:
+            yield _statement(Severity.EVIDENCE, f"overlap of the hottest {share:.0%}", overlap, tolerance.top)
+    yield _statement(Severity.NUMBERS, "largest difference", largest, tolerance.largest)
+
+
+def _statement(severity: Severity, measure: str, value: float, limit: float) -> Statement:
+    return Statement(severity, measure, f"{measure} {value:.3g} (limit {limit:g})", value, limit)
 
 
 def _by(shape: tuple[int, int]) -> str:

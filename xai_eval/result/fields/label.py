@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import ClassVar
 
-from numpy.typing import NDArray
-
-from xai_eval.result.fields.base import Arrays, Distance, Finding, Severity, Shift
+from xai_eval.result.fields.base import Difference, Field, Severity, Statement, register
 
 
+@register
 @dataclass(frozen=True)
-class Label:
+class Label(Field):
     """One word or sentence, None where there is none. Another one is another conclusion.
 
     `index` tells classes of one name apart: ImageNet has two cranes.
@@ -27,34 +26,9 @@ class Label:
             return "none"
         return self.text if self.index is None else f"{self.text} ({self.index})"
 
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """No numbers."""
-        return {}
+    def differences(self, golden: Label) -> Iterator[Difference]:
+        """Equal or not; labels have no direction."""
+        yield Difference("label", float(self != golden), 0.0, self._told(golden))
 
-    def meta(self) -> dict[str, Any]:
-        """Text and index."""
-        return {"text": self.text, "index": self.index}
-
-    @classmethod
-    def restore(cls, meta: Mapping[str, Any], arrays: Arrays) -> Self:
-        """Rebuild from storage."""
-        return cls(meta["text"], meta["index"])
-
-    def condensed(self) -> Label:
-        """Labels are small already."""
-        return self
-
-    def compare(self, golden: Label, name: str) -> tuple[Finding, ...]:
-        """Equal or not."""
-        if self == golden:
-            return ()
-        sentence = f"was {golden}, is {self}"
-        return (Finding(name, Severity.CONCLUSION, "label", sentence),)
-
-    def distances(self, other: Label) -> tuple[Distance, ...]:
-        """1 for another label."""
-        return (Distance("label", float(self != other), 0.0),)
-
-    def shifts(self, golden: Label) -> tuple[Shift, ...]:
-        """Labels have no direction."""
-        return ()
+    def _told(self, golden: Label) -> Iterator[Statement]:
+        yield Statement(Severity.CONCLUSION, "label", f"was {golden}, is {self}")

@@ -2,53 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import ClassVar
 
-from numpy.typing import NDArray
-
-from xai_eval.result.fields.base import Arrays, Distance, Finding, Severity, Shift
-from xai_eval.result.fields.numbers import apart, from_json, to_json
+from xai_eval.result.fields.base import Difference, Field, Severity, Shift, Statement, register
+from xai_eval.result.fields.numbers import apart
 
 
+@register
 @dataclass(frozen=True)
-class Score:
+class Score(Field):
     """A number; `tolerance` is the absolute difference that is still the same."""
 
     kind: ClassVar[str] = "score"
     value: float
     tolerance: float
 
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """The number is stored as text, so that a change of it can be read in a review."""
-        return {}
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "value", float(self.value))
 
-    def meta(self) -> dict[str, Any]:
-        """Value and tolerance."""
-        return {"value": to_json(self.value), "tolerance": self.tolerance}
-
-    @classmethod
-    def restore(cls, meta: Mapping[str, Any], arrays: Arrays) -> Self:
-        """Rebuild from storage."""
-        return cls(from_json(meta["value"]), meta["tolerance"])
-
-    def condensed(self) -> Score:
-        """Scores are small already."""
-        return self
-
-    def compare(self, golden: Score, name: str) -> tuple[Finding, ...]:
-        """Compare the absolute difference with the tolerance."""
+    def differences(self, golden: Score) -> Iterator[Difference]:
+        """The absolute difference, and the same with its sign."""
         distance = apart(self.value, golden.value)
-        if distance <= self.tolerance:
-            return ()
         sentence = f"{golden.value:.6g} became {self.value:.6g} (limit {self.tolerance:g})"
-        return (Finding(name, Severity.NUMBERS, "difference", sentence, distance, self.tolerance),)
-
-    def distances(self, other: Score) -> tuple[Distance, ...]:
-        """The absolute difference."""
-        return (Distance("difference", apart(self.value, other.value), self.tolerance),)
-
-    def shifts(self, golden: Score) -> tuple[Shift, ...]:
-        """The difference with its sign."""
-        return (Shift("difference", self.value - golden.value, self.tolerance),)
+        yield Difference(
+            "difference",
+            distance,
+            self.tolerance,
+            [Statement(Severity.NUMBERS, "difference", sentence, distance, self.tolerance)],
+            [Shift("difference", self.value - golden.value, self.tolerance)],
+        )

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xai_eval.result.fields.base import Arrays, Distance, Finding, Severity, Shift
+from xai_eval.result.fields.base import Arrays, Difference, Field, Severity, Statement, register
 
 
+@register
 @dataclass(frozen=True)
-class Segments:
+class Segments(Field):
     """Number of the superpixel of each pixel, (h, w), from 0 without gaps, in reading order of their first pixels."""
 
     kind: ClassVar[str] = "segments"
@@ -29,38 +30,26 @@ class Segments:
         """The numbers, in as few bytes as they need."""
         return {"labels": self.array.astype(np.min_scalar_type(self.count - 1))}
 
-    def meta(self) -> dict[str, Any]:
-        """Nothing else."""
-        return {}
-
     @classmethod
     def restore(cls, meta: Mapping[str, Any], arrays: Arrays) -> Self:
         """Rebuild from storage."""
         return cls(arrays["labels"].astype(np.int64))
 
-    def condensed(self) -> Segments:
-        """Flat areas take few bytes once they are packed."""
-        return self
+    def differences(self, golden: Segments) -> Iterator[Difference]:
+        """Compare as partitions: how the superpixels are numbered does not matter, no pixel may lie in another one.
 
-    def compare(self, golden: Segments, name: str) -> tuple[Finding, ...]:
-        """Compare as partitions: how the superpixels are numbered does not matter, any pixel that moved does."""
+        They have no direction: any pixel that moved is a finding of its own case already.
+        """
         if self.array.shape != golden.array.shape:
             sentence = f"segments of {golden.array.shape} became {self.array.shape}"
-            return (Finding(name, Severity.EVIDENCE, "shape", sentence),)
-        moved = share_moved(self.array, golden.array)
-        if moved == 0.0:
-            return ()
+            yield Difference("pixels moved", math.inf, 0.0, [Statement(Severity.EVIDENCE, "shape", sentence)])
+        else:
+            moved = share_moved(self.array, golden.array)
+            yield Difference("pixels moved", moved, 0.0, self._told(golden, moved))
+
+    def _told(self, golden: Segments, moved: float) -> Iterator[Statement]:
         sentence = f"{golden.count} superpixels became {self.count}; {moved:.2%} of the pixels lie in another one"
-        return (Finding(name, Severity.EVIDENCE, "pixels moved", sentence, moved, 0.0),)
-
-    def distances(self, other: Segments) -> tuple[Distance, ...]:
-        """Share of the pixels that lie in another superpixel; none may."""
-        same_shape = self.array.shape == other.array.shape
-        return (Distance("pixels moved", share_moved(self.array, other.array) if same_shape else math.inf, 0.0),)
-
-    def shifts(self, golden: Segments) -> tuple[Shift, ...]:
-        """Any pixel that moved is a finding of its own case already."""
-        return ()
+        yield Statement(Severity.EVIDENCE, "pixels moved", sentence, moved, 0.0)
 
 
 def share_moved(first: NDArray[np.integer[Any]], second: NDArray[np.integer[Any]]) -> float:

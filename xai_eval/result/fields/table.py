@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import pandas as pd
-from numpy.typing import NDArray
 
-from xai_eval.result.fields.base import Arrays, Distance, Extensible, Finding, Severity, Shift
-from xai_eval.result.fields.numbers import apart, from_json, to_json
+from xai_eval.result.fields.base import Arrays, Difference, Extensible, Severity, Shift, Statement, register
+from xai_eval.result.fields.numbers import apart, from_json
 
 _DTYPES = {"bool": "bool", "int": "int64", "float": "float64", "text": "object"}
 
@@ -31,11 +30,6 @@ class Column:
     type: str
     values: tuple[Any, ...]
 
-    def meta(self) -> dict[str, Any]:
-        """JSON values."""
-        values = [to_json(v) for v in self.values] if self.type == "float" else list(self.values)
-        return {"name": self.name, "type": self.type, "values": values}
-
     @classmethod
     def restore(cls, meta: Mapping[str, Any]) -> Self:
         """Rebuild from storage."""
@@ -50,9 +44,10 @@ class Column:
         return cls(name, _type_of(series), tuple(series.tolist()))
 
 
+@register
 @dataclass(frozen=True, init=False)
 class Table(Extensible):
-    """Rows keyed by the first column (text, unique).
+    """Rows keyed by the first column (text, unique). Cells are stored as text, so that a review can read their change.
 
     Attributes:
         columns: all of one length.
@@ -90,15 +85,6 @@ class Table(Extensible):
         """The table as a data frame."""
         return pd.DataFrame({c.name: pd.Series(list(c.values), dtype=_DTYPES[c.type]) for c in self.columns})
 
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """Cells are stored as text, so that a change of them can be read in a review."""
-        return {}
-
-    def meta(self) -> dict[str, Any]:
-        """Columns with their types, and tolerances."""
-        columns = [column.meta() for column in self.columns]
-        return {"columns": columns, "tolerance": dict(self.tolerance), "unjudged": list(self.unjudged)}
-
     @classmethod
     def restore(cls, meta: Mapping[str, Any], arrays: Arrays) -> Self:
         """Rebuild from storage."""
@@ -124,6 +110,8 @@ class Table(Extensible):
 
     def condensed(self) -> Table | None:
         """Tables are small already; what is not judged is not kept."""
+        if not self.unjudged:
+            return self
         judged = tuple(column for column in self.columns if column.name not in self.unjudged)
         return Table.of_columns(judged, self.tolerance) if judged else None
 
@@ -136,76 +124,63 @@ class Table(Extensible):
         kept = tuple(column for column in self.columns if column.name not in names)
         return Table.of_columns(kept, self.tolerance, self.unjudged)
 
-    def compare(self, golden: Table, name: str) -> tuple[Finding, ...]:
-        """Compare columns, rows, then every cell of what both judge."""
-        if self.unjudged or golden.unjudged:
-            now, was = self.condensed(), golden.condensed()
-            return now.compare(was, name) if now is not None and was is not None else ()
-        for what, obtained, expected in (
-            ("columns", [c.name for c in self.columns], [c.name for c in golden.columns]),
-            ("rows", list(self.columns[0].values), list(golden.columns[0].values)),
-        ):
-            if obtained != expected:
-                sentence = f"{what} {expected} became {obtained}"
-                return (Finding(name, Severity.NUMBERS, what, sentence),)
-        cells = [
-            self._compare_cell(name, f"{now.name} of {key}", obtained, expected, self.tolerance.get(now.name, 0.0))
-            for now, was in zip(self.columns[1:], golden.columns[1:], strict=True)
-            for key, obtained, expected in zip(self.columns[0].values, now.values, was.values, strict=True)
-            if obtained != expected
-        ]
-        return tuple(finding for finding in cells if finding)
-
-    def distances(self, other: Table) -> tuple[Distance, ...]:
-        """The largest difference of a number in every column; 1 for another text, which has no tolerance."""
-        now, was = self.condensed(), other.condensed()
-        if now is None or was is None:
-            return ()
-        if not now._comparable(was):
-            return (Distance("rows and columns", math.inf, 0.0),)
-        return tuple(
-            Distance(column.name, max(_apart(column, before), default=0.0), self._limit(column.name))
-            for column, before in zip(now.columns[1:], was.columns[1:], strict=True)
-        )
-
-    def shifts(self, golden: Table) -> tuple[Shift, ...]:
-        """The mean difference of every column of numbers."""
+    def differences(self, golden: Table) -> Iterator[Difference]:
+        """The largest difference in every column that both judge; with its sign, the mean of those of numbers."""
         now, was = self.condensed(), golden.condensed()
-        if now is None or was is None or not now._comparable(was):
-            return ()
-        return tuple(
-            Shift(column.name, _mean_difference(column, before), self._limit(column.name))
-            for column, before in zip(now.columns[1:], was.columns[1:], strict=True)
-            if column.type == before.type == "float" and column.values
-        )
-
-    def _comparable(self, other: Table) -> bool:
-        same_columns = [column.name for column in self.columns] == [column.name for column in other.columns]
-        return same_columns and self.columns[0].values == other.columns[0].values
-
-    def _limit(self, column: str) -> float:
-        return self.tolerance.get(column, 0.0)
-
-    @staticmethod
-    def _compare_cell(name: str, place: str, now: Any, was: Any, limit: float) -> Finding | None:
-        if not (_is_quantity(now) and _is_quantity(was)):
-            return Finding(name, Severity.EVIDENCE, place, f"{place}: {was!r} became {now!r}")
-        distance = apart(now, was)
-        sentence = f"{place}: {was:.4g} became {now:.4g} (limit {limit:g})"
-        return Finding(name, Severity.NUMBERS, place, sentence, distance, limit) if distance > limit else None
+        if now is None or was is None:
+            return
+        others = _other_rows_or_columns(now, was)
+        if others:
+            yield Difference("rows and columns", math.inf, 0.0, [others])
+            return
+        for column, before in zip(now.columns[1:], was.columns[1:], strict=True):
+            yield _difference(column, before, now.columns[0].values, self.tolerance.get(column.name, 0.0))
 
 
-def _apart(now: Column, was: Column) -> Iterator[float]:
-    for value, before in zip(now.values, was.values, strict=True):
-        numbers = _is_quantity(value) and _is_quantity(before)
-        yield apart(value, before) if numbers else float(value != before)
+def _other_rows_or_columns(now: Table, was: Table) -> Statement | None:
+    """Say that rows or columns came, went, or changed places: then nothing can be compared cell by cell."""
+    for what, obtained, expected in (
+        ("columns", [c.name for c in now.columns], [c.name for c in was.columns]),
+        ("rows", list(now.columns[0].values), list(was.columns[0].values)),
+    ):
+        if obtained != expected:
+            return Statement(Severity.NUMBERS, what, f"{what} {expected} became {obtained}")
+    return None
 
 
-def _mean_difference(now: Column, was: Column) -> float:
+def _difference(now: Column, was: Column, keys: tuple[Any, ...], limit: float) -> Difference:
+    """Compare cell by cell; equal columns, as almost always, need no look at their cells."""
+    changed = [] if now.values == was.values else list(zip(keys, now.values, was.values, strict=True))
+    apart_by = [_apart(value, before, limit) for _, value, before in changed]
+    told = _told(now.name, changed, apart_by, limit)
+    return Difference(now.name, max(apart_by, default=0.0), limit, told, _mean_moved(now, was, limit))
+
+
+def _apart(now: Any, was: Any, limit: float) -> float:
+    """1 for another text, which no tolerance excuses."""
+    if _is_quantity(now) and _is_quantity(was):
+        return apart(now, was)
+    return 0.0 if now == was else 1.0 if limit < 1.0 else math.inf
+
+
+def _told(column: str, rows: list[tuple[Any, Any, Any]], apart_by: list[float], limit: float) -> Iterator[Statement]:
+    for (key, now, was), distance in zip(rows, apart_by, strict=True):
+        place = f"{column} of {key}"
+        if distance <= limit:
+            continue
+        if _is_quantity(now) and _is_quantity(was):
+            sentence = f"{place}: {was:.4g} became {now:.4g} (limit {limit:g})"
+            yield Statement(Severity.NUMBERS, place, sentence, distance, limit)
+        else:
+            yield Statement(Severity.EVIDENCE, place, f"{place}: {was!r} became {now!r}")
+
+
+def _mean_moved(now: Column, was: Column, limit: float) -> Iterator[Shift]:
     """Mean over the rows in which both have a number; NaN where there are none."""
-    pairs = zip(now.values, was.values, strict=True)
-    differences = [value - before for value, before in pairs if not math.isnan(value - before)]
-    return sum(differences) / len(differences) if differences else math.nan
+    if now.type == was.type == "float" and now.values:
+        both = zip(now.values, was.values, strict=True)
+        changes = [value - before for value, before in both if not math.isnan(value - before)]
+        yield Shift(now.name, sum(changes) / len(changes) if changes else math.nan, limit)
 
 
 def _is_quantity(cell: Any) -> bool:

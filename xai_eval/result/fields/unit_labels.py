@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from xai_eval.result.fields.base import Arrays, Distance, Finding, Severity, Shift
-from xai_eval.result.fields.numbers import apart
+from xai_eval.result.fields.base import Arrays, Difference, Field, Severity, Shift, Statement, register
+from xai_eval.result.fields.numbers import all_apart
 from xai_eval.result.fields.table import Column, Table
 
 COLUMNS = ("unit", "label", "score", "second", "margin")
@@ -22,8 +22,9 @@ _NAMED = 5  # changed labels that a sentence spells out
 _FINENESS = 64  # a golden tells apart scores that differ by so small a part of the tolerance
 
 
+@register
 @dataclass(frozen=True)
-class UnitLabels:
+class UnitLabels(Field):
     """One row a unit.
 
     Attributes:
@@ -66,101 +67,77 @@ class UnitLabels:
         kept[list(_NUMBERS)] = _rounded(kept[list(_NUMBERS)].to_numpy(np.float64), self.tolerance / _FINENESS)
         return UnitLabels(kept, self.tolerance)
 
-    def compare(self, golden: UnitLabels, name: str) -> tuple[Finding, ...]:
-        """Compare label by label; a label that changed places with a runner-up as good has not changed."""
-        was, now = (dict(_units(each.frame)) for each in (golden, self))
-        if was.keys() != now.keys():
-            sentence = f"{len(was)} units became {len(now)}, {len(was.keys() & now.keys())} of them the same"
-            return (Finding(name, Severity.CONCLUSION, "units", sentence),)
-        found = (
-            self._changed_labels(was, now, name),
-            self._moved(was, now, name, "score", self.tolerance),
-            self._moved(was, now, name, "margin", self._most_of_margin),
-        )
-        return tuple(finding for finding in found if finding)
+    def differences(self, golden: UnitLabels) -> Iterator[Difference]:
+        """The share of units with another label; among the others the largest differences of score and margin.
 
-    def distances(self, other: UnitLabels) -> tuple[Distance, ...]:
-        """The share of units with another label, and among the others the largest differences of score and margin."""
-        was, now = (dict(_units(each.frame)) for each in (other, self))
-        if was.keys() != now.keys():
-            return (Distance("labels", math.inf, 0.0),)
-        changed = [unit for unit in was if was[unit].label != now[unit].label and not self._tied(was[unit], now[unit])]
-        same = [unit for unit in was if was[unit].label == now[unit].label]
-        score = max((apart(was[unit].score, now[unit].score) for unit in same), default=0.0)
-        margin = max((apart(was[unit].margin, now[unit].margin) for unit in same), default=0.0)
-        return (
-            Distance("labels", len(changed) / max(len(was), 1), 0.0),
-            Distance("score", score, self.tolerance),
-            Distance("margin", margin, self._most_of_margin),
-        )
-
-    def shifts(self, golden: UnitLabels) -> tuple[Shift, ...]:
-        """The mean difference of the scores of units that kept their label."""
-        was, now = (dict(_units(each.frame)) for each in (golden, self))
-        kept = [unit for unit in was.keys() & now.keys() if was[unit].label == now[unit].label]
-        changes = [now[unit].score - was[unit].score for unit in kept]
-        known = [change for change in changes if math.isfinite(change)]
-        return (Shift("score", math.fsum(known) / len(known), self.tolerance),) if known else ()
-
-    def _changed_labels(self, was: Units, now: Units, name: str) -> Finding | None:
-        changed = [unit for unit in was if was[unit].label != now[unit].label and not self._tied(was[unit], now[unit])]
-        if not changed:
-            return None
-        listed = ", ".join(f"{unit} {was[unit].shown} -> {now[unit].shown}" for unit in changed[:_NAMED])
-        more = f" and {len(changed) - _NAMED} more" if len(changed) > _NAMED else ""
-        sentence = f"{len(changed)} of {len(was)} units have another label: {listed}{more}"
-        return Finding(name, Severity.CONCLUSION, "labels", sentence, len(changed) / len(was), 0.0)
-
-    @property
-    def _most_of_margin(self) -> float:
-        """A margin is a difference of two scores, each of which may move by the tolerance."""
-        return 2 * self.tolerance
-
-    def _tied(self, was: Unit, now: Unit) -> bool:
-        """A lead that the tolerance could take away decides nothing."""
-        closest = max(was.margin, now.margin)
-        return now.label == was.second and was.label == now.second and closest <= self._most_of_margin
-
-    def _moved(self, was: Units, now: Units, name: str, measure: str, limit: float) -> Finding | None:
-        """Compare the score, or the margin, of the units that kept their label."""
-        distances = {
-            unit: apart(getattr(was[unit], measure), getattr(now[unit], measure))
-            for unit in was
-            if was[unit].label == now[unit].label
-        }
-        beyond = [unit for unit, distance in distances.items() if distance > limit]
-        if not beyond:
-            return None
-        worst = max(beyond, key=distances.__getitem__)
-        before, after = (getattr(units[worst], measure) for units in (was, now))
-        sentence = (
-            f"{measure} of {worst} for {was[worst].shown}: {before:.4g} became {after:.4g} "
-            f"(limit {limit:g}; {len(beyond)} of {len(was)} units beyond it)"
-        )
-        return Finding(name, Severity.NUMBERS, measure, sentence, distances[worst], limit)
+        A label that changed places with a runner-up as good has not changed.
+        """
+        now, was = (each.frame.set_index("unit") for each in (self, golden))
+        shared = was.index[was.index.isin(now.index)]
+        kept = _Kept(now.loc[shared], was.loc[shared])
+        moved = kept.moved(self.tolerance)
+        if not len(was) == len(now) == len(shared):
+            sentence = f"{len(was)} units became {len(now)}, {len(shared)} of them the same"
+            yield Difference("labels", math.inf, 0.0, [Statement(Severity.CONCLUSION, "units", sentence)], moved)
+            return
+        # A margin is a difference of two scores, each of which may move by the tolerance.
+        most_of_margin = 2 * self.tolerance
+        changed = ~kept.label & ~kept.tied(most_of_margin)
+        yield Difference("labels", float(changed.sum()) / max(len(was), 1), 0.0, kept.told(changed), moved)
+        yield kept.farthest("score", self.tolerance)
+        yield kept.farthest("margin", most_of_margin)
 
 
-@dataclass(frozen=True)
-class Unit:
-    """One row of a frame, as far as it is judged."""
+class _Kept:
+    """The same units now and as they were; `label` marks those that kept their label, (units,)."""
 
-    label: str | None
-    score: float
-    second: str | None
-    margin: float
+    def __init__(self, now: pd.DataFrame, was: pd.DataFrame) -> None:
+        self.now, self.was = now, was
+        self.label: NDArray[np.bool_] = now["label"].to_numpy() == was["label"].to_numpy()
 
-    @property
-    def shown(self) -> str:
-        """The label as people read it."""
-        return self.label if self.label is not None else "no label"
+    def tied(self, most: float) -> NDArray[np.bool_]:
+        """Label and runner-up changed places, with a lead that the tolerance could take away: it decides nothing."""
+        (now, second), (was, second_was) = ((each["label"], each["second"]) for each in (self.now, self.was))
+        swapped = (now.to_numpy() == second_was.to_numpy()) & (was.to_numpy() == second.to_numpy())
+        lead, lead_was = (each["margin"].to_numpy() for each in (self.now, self.was))
+        return np.asarray(swapped & (np.where(lead > lead_was, lead, lead_was) <= most))
+
+    def told(self, changed: NDArray[np.bool_]) -> Iterator[Statement]:
+        """Name the first units that have another label."""
+        units, count = self.was.index[changed], int(changed.sum())
+        listed = ", ".join(f"{unit} {_shown(self.was, unit)} -> {_shown(self.now, unit)}" for unit in units[:_NAMED])
+        more = f" and {count - _NAMED} more" if count > _NAMED else ""
+        sentence = f"{count} of {len(changed)} units have another label: {listed}{more}"
+        yield Statement(Severity.CONCLUSION, "labels", sentence, count / len(changed), 0.0)
+
+    def farthest(self, measure: str, limit: float) -> Difference:
+        """The largest change of the score, or the margin, of a unit that kept its label."""
+        change = np.where(self.label, all_apart(self.now[measure].to_numpy(), self.was[measure].to_numpy()), 0.0)
+        value = float(change.max(initial=0.0))
+
+        def told() -> Iterator[Statement]:
+            worst = int(change.argmax())
+            unit, beyond = self.was.index[worst], int((change > limit).sum())
+            before, after = (float(each[measure].to_numpy()[worst]) for each in (self.was, self.now))
+            sentence = (
+                f"{measure} of {unit} for {_shown(self.was, unit)}: {before:.4g} became {after:.4g} "
+                f"(limit {limit:g}; {beyond} of {len(change)} units beyond it)"
+            )
+            yield Statement(Severity.NUMBERS, measure, sentence, value, limit)
+
+        return Difference(measure, value, limit, told())
+
+    def moved(self, tolerance: float) -> Iterator[Shift]:
+        """The mean change of the scores of units that kept their label."""
+        changes = (self.now["score"] - self.was["score"]).to_numpy(np.float64)[self.label]
+        known = changes[np.isfinite(changes)].tolist()
+        if known:
+            yield Shift("score", math.fsum(known) / len(known), tolerance)
 
 
-Units = Mapping[str, Unit]
-
-
-def _units(frame: pd.DataFrame) -> Iterator[tuple[str, Unit]]:
-    for unit, label, score, second, margin in frame[list(COLUMNS)].itertuples(index=False, name=None):
-        yield unit, Unit(label, float(score), second, float(margin))
+def _shown(frame: pd.DataFrame, unit: str) -> str:
+    label = frame.at[unit, "label"]
+    return label if isinstance(label, str) else "no label"
 
 
 def _packed(texts: list[str | None]) -> NDArray[np.uint8]:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Self
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xai_eval.result.fields.base import Arrays, Distance, Finding, Severity, Shift
-from xai_eval.result.fields.numbers import all_apart, from_json, to_json
+from xai_eval.result.fields.base import Difference, Field, Severity, Shift, Statement, register
+from xai_eval.result.fields.numbers import all_apart
 
-# Where all weights of a class are zero there is no scale.
+# Spreads of zero have no ratio.
 _LEAST = float(np.finfo(np.float32).tiny)
 
 
@@ -40,8 +41,9 @@ class SeedTolerance:
         return self.errors * deviation * math.sqrt(2 / self.seeds)
 
 
+@register
 @dataclass(frozen=True)
-class Weights:
+class Weights(Field):
     """Means over seeds of the weights of L classes on F superpixels.
 
     Attributes:
@@ -68,81 +70,61 @@ class Weights:
         """Mean weights of one class, (F,)."""
         return np.asarray(self.values[self.names.index(name)])
 
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """Means and spreads."""
-        return {"values": self.values, "spread": self.spread}
-
     def meta(self) -> dict[str, Any]:
         """Classes and tolerance."""
-        tolerance = {name: to_json(value) for name, value in asdict(self.tolerance).items()}
-        return {"names": list(self.names), "tolerance": tolerance}
-
-    @classmethod
-    def restore(cls, meta: Mapping[str, Any], arrays: Arrays) -> Self:
-        """Rebuild from storage."""
-        stored = {name: from_json(value) for name, value in meta["tolerance"].items()}
-        tolerance = SeedTolerance(stored["floor"], int(stored["seeds"]), stored["errors"], stored["ratio"])
-        return cls(tuple(meta["names"]), arrays["values"], arrays["spread"], tolerance)
+        meta = super().meta()
+        meta["tolerance"]["seeds"] = float(self.tolerance.seeds)  # as goldens have it
+        return meta
 
     def condensed(self) -> Weights:
         """Single precision is far finer than any spread."""
         return Weights(self.names, self.values.astype(np.float32), self.spread.astype(np.float32), self.tolerance)
 
-    def compare(self, golden: Weights, name: str) -> tuple[Finding, ...]:
-        """Compare class by class; the weights of two segmentations cannot be compared, only counted."""
+    def differences(self, golden: Weights) -> Iterator[Difference]:
+        """The largest change of a weight of every class, as a share of what it may be, and the spread over seeds.
+
+        The weights of two segmentations cannot be compared, only counted.
+        """
+        differ = functools.partial(Difference, "share of the limit", tolerance=1.0)
         was, now = golden.values.shape[1], self.values.shape[1]
         if was != now:
             sentence = f"weights of {was} superpixels became weights of {now}"
-            return (Finding(name, Severity.EVIDENCE, "superpixels", sentence),)
-        gone = [each for each in golden.names if each not in self.names]
-        lost = [Finding(name, Severity.NUMBERS, each, f"{each} has no weights any more") for each in gone]
-        shared = [each for each in golden.names if each in self.names]
-        moved = [
-            finding
-            for label in shared
-            for compare in (self._compare_class, self._compare_spread)
-            for finding in compare(golden, name, label)
-        ]
-        return (*lost, *moved)
-
-    def distances(self, other: Weights) -> tuple[Distance, ...]:
-        """The largest change of a weight, as a share of what it may be."""
-        if self.values.shape[1] != other.values.shape[1] or set(self.names) != set(other.names):
-            return (Distance("share of the limit", math.inf, 1.0),)
-        changes = {label: float(all_apart(self.of(label), other.of(label)).max()) for label in self.names}
-        shares = [change and change / (self._limit(other, label) or _LEAST) for label, change in changes.items()]
-        return (Distance("share of the limit", max(shares), 1.0),)
-
-    def shifts(self, golden: Weights) -> tuple[Shift, ...]:
-        """The mean change over superpixels of the first class, as a share of its largest weight."""
-        label = self.names[0]
-        if label not in golden.names or self.values.shape[1] != golden.values.shape[1]:
-            return ()
-        most = self._largest(label)
-        change = float((self.of(label) - golden.of(label)).mean()) / most if most else 0.0
-        return (Shift("mean weight", change, self._limit(golden, label) / most if most else 0.0),)
-
-    def _compare_class(self, golden: Weights, name: str, label: str) -> Iterator[Finding]:
-        now, was, limit = self.of(label), golden.of(label), self._limit(golden, label)
-        change = all_apart(now, was)
-        worst = int(np.argmax(change))
-        if change[worst] <= limit:
+            yield differ(math.inf, told=[Statement(Severity.EVIDENCE, "superpixels", sentence)])
             return
+        for gone in (each for each in golden.names if each not in self.names):
+            yield differ(math.inf, told=[Statement(Severity.NUMBERS, gone, f"{gone} has no weights any more")])
+        for label in (each for each in golden.names if each in self.names):
+            change, limit = all_apart(self.of(label), golden.of(label)), self._limit(golden, label)
+            share = _share(float(change.max()), limit)
+            yield differ(share, told=self._told(golden, label, change, limit), shifts=self._moved(golden, label, limit))
+            yield from self._spread_differs(golden, label)
+        # A class that the golden lacks: there is nothing to compare it with, and nothing to tell.
+        yield from (differ(math.inf) for each in self.names if each not in golden.names)
+
+    def _told(self, golden: Weights, label: str, change: NDArray[np.float64], limit: float) -> Iterator[Statement]:
+        now, was, worst = self.of(label), golden.of(label), int(np.argmax(change))
         turned = (np.sign(now) != np.sign(was)) & (np.minimum(np.abs(now), np.abs(was)) > limit)
         severity = Severity.EVIDENCE if turned.any() or not np.isfinite(change).all() else Severity.NUMBERS
         sentence = (
             f"{label}: weight of superpixel {worst} {was[worst]:.3g} became {now[worst]:.3g} "
             f"(limit {limit:.2g}; {int((change > limit).sum())} of {len(now)} beyond it)"
         )
-        yield Finding(name, severity, label, sentence, float(change[worst]), limit)
+        yield Statement(severity, label, sentence, float(change[worst]), limit)
 
-    def _compare_spread(self, golden: Weights, name: str, label: str) -> Iterator[Finding]:
+    def _moved(self, golden: Weights, label: str, limit: float) -> Iterator[Shift]:
+        """The mean change over superpixels of the first class, as a share of its largest weight."""
+        if label == self.names[0]:
+            most = self._largest(label)
+            change = float((self.of(label) - golden.of(label)).mean()) / most if most else 0.0
+            yield Shift("mean weight", change, limit / most if most else 0.0)
+
+    def _spread_differs(self, golden: Weights, label: str) -> Iterator[Difference]:
         was, now, limit = golden._deviation(label), self._deviation(label), self.tolerance.ratio
-        ratio = max(was, now) / max(min(was, now), _LEAST)
-        if ratio <= limit or abs(now - was) <= self._floor(label):
-            return
-        sentence = f"{label}: spread over seeds {was:.2g} became {now:.2g} (limit: factor {limit:.2g})"
-        yield Finding(name, Severity.NUMBERS, f"{label}, spread", sentence, ratio, limit)
+        if abs(now - was) > self._floor(label):
+            ratio = max(was, now) / max(min(was, now), _LEAST)
+            sentence = f"{label}: spread over seeds {was:.2g} became {now:.2g} (limit: factor {limit:.2g})"
+            told = Statement(Severity.NUMBERS, f"{label}, spread", sentence, ratio, limit)
+            yield Difference(None, ratio, limit, [told])
 
     def _limit(self, golden: Weights, label: str) -> float:
         """What a weight may move: by more than chance lets two sets of seeds differ, and more than the floor.
@@ -162,3 +144,10 @@ class Weights:
 
     def _largest(self, label: str) -> float:
         return float(np.abs(np.nan_to_num(self.of(label).astype(np.float64), nan=0.0)).max())
+
+
+def _share(change: float, limit: float) -> float:
+    """What a change takes of its limit; all of nothing is infinite, and of a limit that is infinite nothing."""
+    if not change or math.isinf(limit):
+        return 0.0
+    return change / limit if limit else math.inf
