@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,3 +33,20 @@ def outside_of_github_actions(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep what tests judge out of the summary of the job that runs them."""
     for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def own_tasks() -> Iterator[None]:
+    """Forget afterwards which tasks a test registered, and the files that they came from."""
+    from xai_eval.tasks import all_tasks
+    from xai_eval.tasks.registry import TASKS
+
+    all_tasks()
+    tasks, modules, paths = dict(TASKS), set(sys.modules), list(sys.path)
+    yield
+    TASKS.clear()
+    TASKS.update(tasks)
+    sys.path[:] = paths
+    for name in set(sys.modules) - modules:
+        if name.startswith("xai_eval_task_file_"):
+            del sys.modules[name]

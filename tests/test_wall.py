@@ -116,9 +116,28 @@ def test_importing_imports_no_torch(module):
     assert done.stdout.strip() == "[]", done.stderr
 
 
-def test_the_plugin_imports_no_numpy_either():
-    done = python("import sys, xai_eval.pytest_plugin.hooks; print(sorted({'numpy', 'pandas'} & set(sys.modules)))")
-    assert done.stdout.strip() == "[]", done.stderr
+# What takes long to import; each of these doors is opened by people who wait for it.
+HEAVY = ("numpy", "pandas", "torch", "matplotlib", "PIL", "scipy", "skimage", "lime", "pytorch_grad_cam")
+PARAMETERS = "from xai_eval.tasks import all_tasks; [list(each.parameters) for each in all_tasks().values()]"
+HELPED = "import contextlib; from xai_eval.cli.main import main\nwith contextlib.suppress(SystemExit): main({words})"
+LIGHT = {
+    "import": "import xai_eval",
+    "plugin": "import xai_eval.pytest_plugin.hooks",
+    "command line": "import xai_eval.cli.main",
+    "parameters of tasks": PARAMETERS,
+    "help": HELPED.format(words=["--help"]),
+    "version": HELPED.format(words=["--version"]),
+    "help of run": HELPED.format(words=["run", "--help"]),
+    "wrong option": HELPED.format(words=["check", "--nothing"]),
+    "list": HELPED.format(words=["list"]),
+    "decorators": "from xai_eval import Option, image_task, task",
+}
+
+
+@pytest.mark.parametrize("name", LIGHT)
+def test_what_people_wait_for_imports_nothing_heavy(name):
+    done = python(f"{LIGHT[name]}\nimport sys; print('heavy:', sorted(set({HEAVY!r}) & set(sys.modules)))")
+    assert done.stdout.splitlines()[-1] == "heavy: []", done.stderr
 
 
 def test_help_imports_no_torch():

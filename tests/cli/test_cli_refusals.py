@@ -101,7 +101,7 @@ def test_what_nobody_foresaw_is_neither_drift_nor_success(place, capsys, monkeyp
         def fail(*_, error=wrong):
             raise error
 
-        monkeypatch.setattr("xai_eval.cli.main.judge_run", fail)
+        monkeypatch.setattr("xai_eval.gate.judge_run.judge_run", fail)
         assert main(["check"]) == 3
         error = capsys.readouterr().err
         assert "Traceback" in error
@@ -142,7 +142,8 @@ def test_check_without_a_run_says_what_to_do(place, capsys):
 
 
 def test_a_parameter_of_no_task_is_refused(place, capsys):
-    from xai_eval.tasks import _TASKS, task
+    from xai_eval.tasks import task
+    from xai_eval.tasks.registry import TASKS
 
     @task("paramless")
     def paramless(classifier, images):
@@ -153,7 +154,7 @@ def test_a_parameter_of_no_task_is_refused(place, capsys):
         assert main(["run", "paramless", "--layer", "x"]) == 2
         assert "--layer is no parameter of paramless" in capsys.readouterr().err
     finally:
-        del _TASKS["paramless"]
+        del TASKS["paramless"]
 
 
 def test_options_that_do_not_exist_exit_with_2():

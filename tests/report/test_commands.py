@@ -15,7 +15,7 @@ KEY = make_result().case.key
 def parsed(command):
     program, *arguments = shlex.split(command)
     assert program == "xai-eval"
-    return build_parser().parse_args(arguments)
+    return build_parser(arguments).parse_args(arguments)
 
 
 def test_the_usual_folders_go_without_saying(tmp_path, monkeypatch):
@@ -35,15 +35,15 @@ def test_others_are_named_as_the_command_line_takes_them(tmp_path, monkeypatch, 
 @pytest.mark.parametrize("results, golden", [("reports", "golden"), ("a b/$(x)", "elsewhere/golden")])
 def test_a_drift_is_explained_with_the_same_folders(tmp_path, monkeypatch, results, golden):
     monkeypatch.chdir(tmp_path)
-    options = parsed(explain_command(KEY, Path(results), Path(golden), asked=True))
+    options = parsed(explain_command(KEY, Path(results), Path(golden), {}))
     assert (options.case, options.results, options.golden) == (KEY, Path(results), Path(golden))
     assert (options.model, options.images) == (None, None)
-    assert explain_command(KEY, Path("reports"), Path("golden"), asked=True) == f"xai-eval explain-drift {KEY}"
+    assert explain_command(KEY, Path("reports"), Path("golden"), {}) == f"xai-eval explain-drift {KEY}"
 
 
 def test_where_no_run_recorded_how_it_was_asked_there_is_a_place_for_model_and_images(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    options = parsed(explain_command(KEY, Path("reports"), Path("golden"), asked=False))
+    options = parsed(explain_command(KEY, Path("reports"), Path("golden"), None))
     assert (options.case, options.model, options.images) == (KEY, "...", "...")
 
 

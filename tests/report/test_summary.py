@@ -111,12 +111,12 @@ def test_the_worst_drift_comes_with_the_command_that_explains_it(tmp_path, monke
     monkeypatch.chdir(tmp_path)
     told = [verdict("a", State.ERROR), verdict("b", State.DRIFT, Severity.NUMBERS)]
     worst = verdict("c", State.DRIFT, Severity.CONCLUSION)
-    (line,) = explain_line([*told, worst], ["cams"], Path("reports"), Path("golden"))
+    (line,) = explain_line([*told, worst], {"cams": {}}, Path("reports"), Path("golden"))
     assert line == f"find the cause of the worst drift: xai-eval explain-drift {worst.case.key}"
-    assert explain_line([*told, worst], [], Path("out"), Path("golden")) == [
+    assert explain_line([*told, worst], {}, Path("out"), Path("golden")) == [
         f'{line} --results out --model "..." --images "..."'
     ]
-    assert explain_line(told[:1], ["cams"], Path("reports"), Path("golden")) == []
+    assert explain_line(told[:1], {"cams": {}}, Path("reports"), Path("golden")) == []
 
 
 def test_columns_are_aligned():

@@ -91,8 +91,8 @@ WRONG = {
     "large seed": ({"seed": 99_999_999_999}, "seed is 99999999999; expected"),
     "seed as text": ({"seed": "0"}, "seed is '0'; expected"),
     "class that is not there": ({"target": 3}, "unknown class '3'"),
-    "target of no type": ({"target": 0.5}, "target is a float; expected its name"),
-    "layer by number": ({"layer": 3}, "layer is a int; expected its name"),
+    "target of no type": ({"target": 0.5}, "target is 0.5; expected text or a whole number"),
+    "layer by number": ({"layer": 3}, "layer is 3; expected text"),
     "layer without a map": ({"layer": "head"}, r"layer 'head' of mine returns \(1, 3\)"),
     "layer that is not called": ({"layer": "features.3"}, "unknown layer"),
 }
@@ -123,8 +123,10 @@ def test_methods_are_at_least_one_and_each_once(methods):
 
 def test_numbers_of_lime_are_whole():
     for wrong in ("20", 20.5, None):
-        with pytest.raises(UsageError, match="expected a whole number, at least 2"):
+        with pytest.raises(UsageError, match=f"num_samples is {wrong!r}; expected a whole number"):
             ask("lime", num_samples=wrong)
+    with pytest.raises(UsageError, match="expected a whole number, at least 2"):
+        ask("lime", num_samples=1)
 
 
 @pytest.mark.parametrize("wrong", [{"policy": 3}, {"segmentation": 3}, {"area": "half"}])

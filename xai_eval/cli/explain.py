@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from xai_eval.cli.options import given_parameters
+from xai_eval.cli.task_options import given_parameters, refuse_others
 from xai_eval.errors import InputUnavailable, UsageError
 from xai_eval.gate.accept import obtained_case
 from xai_eval.gate.factors import Trial, conclusion, factors, fixed_changes, judge_as_if, table
@@ -69,14 +69,19 @@ def _golden_of(obtained: Result, judged: Judged) -> Result:
 def _asked(options: argparse.Namespace, judged: Judged, obtained: Result) -> Asked:
     """How the run asked for the case, with what is given now in place of it."""
     from xai_eval.run.restore import Asked
+    from xai_eval.tasks import find_task, load_task_file
 
+    for file in options.task_files:
+        load_task_file(file)
     task = obtained.case.task
+    found = find_task(task)
+    refuse_others(options, [found])
     request = judged.record.requests.get(task, {})
     return Asked(
         task,
         options.model or request.get("model"),
         options.images or request.get("images"),
         options.device or request.get("device", "auto"),
-        {**request.get("params", {}), **given_parameters(options)},
+        {**request.get("params", {}), **given_parameters(options, found)},
         options.old_model,
     )

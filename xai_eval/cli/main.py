@@ -13,28 +13,31 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xai_eval.cli.options import build_parser, given_parameters
-from xai_eval.errors import StorageError, UsageError, XaiEvalError, one_line
-from xai_eval.gate.accept import accept, unused_goldens
-from xai_eval.gate.judge_run import Judged, judge_by_run, judge_run
-from xai_eval.store.goldens import Goldens
-from xai_eval.store.quarantine import read_quarantine
-from xai_eval.store.run_folder import RunFolder
+from xai_eval.cli.options import build_parser
+from xai_eval.cli.task_options import given_parameters, refuse_others
+from xai_eval.errors import StorageError, XaiEvalError, one_line
 
+# Everything else is imported by the command that needs it: `--help` must not wait for pandas.
 if TYPE_CHECKING:
+    from xai_eval.gate.judge_run import Judged
     from xai_eval.result.result import Result
+    from xai_eval.store.goldens import Goldens
 
 EXIT_OK, EXIT_DRIFT, EXIT_NOTHING = 0, 1, 3
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    options = build_parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        parser = build_parser(words)
+    except XaiEvalError as error:
+        return _failed(error)
+    options = parser.parse_args(words)
     try:
         return _COMMANDS[options.command](options)
     except XaiEvalError as error:
-        print(f"xai-eval: error: {error}", file=sys.stderr)
-        return error.exit_code
+        return _failed(error)
     except KeyboardInterrupt:
         print("xai-eval: interrupted", file=sys.stderr)
         return 130
@@ -45,10 +48,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_NOTHING
 
 
+def _failed(error: XaiEvalError) -> int:
+    print(f"xai-eval: error: {error}", file=sys.stderr)
+    return error.exit_code
+
+
 def _run(options: argparse.Namespace) -> int:
     _let_threads_sleep()
+    from xai_eval.gate.judge_run import judge_run
     from xai_eval.report.stale import remove_report
     from xai_eval.run.evaluate import plan, run
+    from xai_eval.store.quarantine import read_quarantine
+    from xai_eval.store.run_folder import RunFolder
     from xai_eval.tasks.progress import shown
 
     goldens = _goldens(options)
@@ -68,14 +79,13 @@ def _run(options: argparse.Namespace) -> int:
 
 def _asked(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
     """Return the tasks that are asked for, each with its parameters."""
-    from xai_eval.tasks import all_tasks, find_task
+    from xai_eval.tasks import all_tasks, find_task, load_task_file
 
-    names = list(dict.fromkeys(options.task or all_tasks()))
-    given = given_parameters(options)
-    for name in given:
-        if not any(name in find_task(each).parameters for each in names):
-            raise UsageError(f"--{name.replace('_', '-')} is no parameter of {' or '.join(names)}.")
-    return {name: {k: v for k, v in given.items() if k in find_task(name).parameters} for name in names}
+    own = [name for file in options.task_files for name in load_task_file(file)]
+    tasks = [find_task(name) for name in dict.fromkeys(options.task or own or all_tasks())]
+    refuse_others(options, tasks)
+    _tell_unloadable()
+    return {task.name: given_parameters(options, task) for task in tasks}
 
 
 def _explain_drift(options: argparse.Namespace) -> int:
@@ -118,6 +128,7 @@ def _calibrate(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
+    from xai_eval.gate.judge_run import judge_run
     from xai_eval.report.text.commands import Folders
     from xai_eval.report.text.pull_request import publish
 
@@ -129,6 +140,8 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _goldens(options: argparse.Namespace) -> Goldens:
+    from xai_eval.store.goldens import Goldens
+
     goldens = Goldens(options.golden)
     goldens.require_folder()
     return goldens
@@ -178,11 +191,16 @@ def _print_verdicts(
 
 
 def _diff(options: argparse.Namespace) -> int:
+    from xai_eval.gate.judge_run import judge_by_run
+
     judged = judge_by_run(options.results_b, options.results_a)
     return _print_verdicts(judged, options, None)
 
 
 def _accept(options: argparse.Namespace) -> int:
+    from xai_eval.gate.accept import accept
+    from xai_eval.gate.judge_run import judge_run
+
     goldens = _goldens(options)
     judged = judge_run(options.results, goldens)
     accepted = accept(judged, goldens, options.case, everything=options.all, reason=options.reason, bulk=options.bulk)
@@ -201,6 +219,9 @@ def _log(options: argparse.Namespace) -> int:
 
 
 def _prune(options: argparse.Namespace) -> int:
+    from xai_eval.gate.accept import unused_goldens
+    from xai_eval.gate.judge_run import judge_run
+
     goldens = _goldens(options)
     unused = unused_goldens(judge_run(options.results, goldens))
     with goldens.locked() if unused and not options.dry_run else nullcontext():
@@ -213,6 +234,7 @@ def _prune(options: argparse.Namespace) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
+    from xai_eval.gate.judge_run import judge_run
     from xai_eval.report.write import write_report
 
     goldens = _goldens(options)
@@ -221,25 +243,22 @@ def _report(options: argparse.Namespace) -> int:
 
 
 def _list(options: argparse.Namespace) -> int:
-    from xai_eval.tasks import all_tasks
+    from xai_eval.cli.listing import task_lines, tasks_document
+    from xai_eval.tasks import all_tasks, load_task_file
 
-    tasks = [
-        {
-            "task": t.name,
-            "model": t.model,
-            "images": t.images,
-            "parameters": list(t.parameters),
-            "summary": t.summary,
-        }
-        for t in all_tasks().values()
-    ]
-    if options.json:
-        print(json.dumps(tasks, indent=1))
-        return EXIT_OK
-    for each in tasks:
-        print(f"{each['task']}: {each['summary']}")
-        print(f"  model {each['model']}, images {each['images']}, parameters {', '.join(each['parameters'])}")
+    for file in options.task_files:
+        load_task_file(file)
+    tasks = all_tasks().values()
+    print(json.dumps(tasks_document(tasks), indent=1) if options.json else "\n".join(task_lines(tasks)))
+    _tell_unloadable()
     return EXIT_OK
+
+
+def _tell_unloadable() -> None:
+    from xai_eval.tasks import unloadable_entry_points
+
+    for sentence in unloadable_entry_points():
+        print(f"xai-eval: warning: {sentence}", file=sys.stderr)
 
 
 def _fetch(options: argparse.Namespace) -> int:

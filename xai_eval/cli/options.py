@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from xai_eval.report.text.commands import GOLDEN, RESULTS
+from xai_eval.cli.task_options import add_task_files, add_task_options, task_files
+from xai_eval.store.places import GOLDEN, RESULTS
 from xai_eval.version import __version__
 
-# Parameters of tasks are kept apart from options of the command by this prefix.
-PARAMETER = "param_"
+if TYPE_CHECKING:
+    from xai_eval.tasks import Task
+
+# The commands that take parameters of tasks.
+_MEASURING = ("run", "calibrate", "explain-drift")
 _EXIT_CODES = """exit codes:
   0  everything is ok
   1  drift, a golden that is missing, unused, incomparable or unreadable, or a run that is not whole
@@ -19,8 +24,17 @@ _EXIT_CODES = """exit codes:
      or something failed that nobody foresaw"""
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Build the parser; the name of the chosen command is in `command`."""
+def build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    """Build the parser; the name of the chosen command is in `command`.
+
+    Args:
+        words: what it is going to parse. The options of a command that measures depend on the tasks that it names.
+
+    Raises:
+        UsageError: a file with tasks that is named has none.
+        InputUnavailable: a file with tasks that is named cannot be run.
+    """
+    tasks = _named_tasks(words)
     parser = argparse.ArgumentParser(
         prog="xai-eval",
         description="Regression testing for explanations of vision models.",
@@ -29,50 +43,59 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"xai-eval {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", dest="command")
-    _add_run(commands)
+    _add_run(commands, tasks)
     _add_judging(commands)
-    _add_explain(commands)
+    _add_explain(commands, tasks)
     _add_changing(commands)
     _add_rest(commands)
     return parser
 
 
-def given_parameters(options: argparse.Namespace) -> dict[str, Any]:
-    """Return the parameters of tasks that were given, by name."""
-    return {
-        name.removeprefix(PARAMETER): value
-        for name, value in vars(options).items()
-        if name.startswith(PARAMETER) and value is not None
-    }
+def _named_tasks(words: Sequence[str]) -> Mapping[str, Task]:
+    """Return the tasks whose parameters are options of the command that is called: loading them takes a while."""
+    if not words or words[0] not in _MEASURING:
+        return {}
+    from xai_eval.tasks import all_tasks, load_task_file
+
+    for file in task_files(words):
+        load_task_file(file)
+    return all_tasks()
 
 
-def _add_run(commands: Any) -> None:
+def _add_run(commands: Any, tasks: Mapping[str, Task]) -> None:
     command = _command(commands, "run", "explain, measure and write results and a page; goldens stay untouched")
     command.add_argument("--out", type=Path, default=RESULTS, metavar="DIR", help="folder to write (default: reports)")
     _add_json(command)
-    _add_measuring(command)
+    _add_measuring(command, tasks)
     text = "measure how far benign changes move the explanations, and keep that with the goldens"
-    _add_measuring(_command(commands, "calibrate", text))
+    _add_measuring(_command(commands, "calibrate", text), tasks)
 
 
-def _add_measuring(command: Any) -> None:
+def _add_measuring(command: Any, tasks: Mapping[str, Task]) -> None:
     """What to measure, and on what."""
-    command.add_argument("task", nargs="*", metavar="TASK", help="tasks to run (default: all; see `xai-eval list`)")
+    command.add_argument(
+        "task",
+        nargs="*",
+        metavar="TASK",
+        help="tasks to run (default: those of --tasks, or else all that `xai-eval list` names)",
+    )
+    add_task_files(command)
     _add_inputs(command, device="auto")
     command.add_argument("--quiet", action="store_true", help="no progress bar")
     _add_golden(command)
-    _add_parameters(command.add_argument_group("parameters of tasks"))
+    add_task_options(command, tasks.values())
 
 
-def _add_explain(commands: Any) -> None:
+def _add_explain(commands: Any, tasks: Mapping[str, Task]) -> None:
     text = "compute a drifted case again with one factor put back at a time, and say which carries the drift"
-    command = _command(commands, "explain-drift", text)
+    command = _command(commands, "explain-drift", f"{text}; parameters of its task are those of the run")
     command.add_argument("case", metavar="CASE", help="case key, or the name of an image")
     command.add_argument("--old-model", metavar="SPEC", help="the golden's model, where its name does not lead to it")
     _add_inputs(command, device=None)
     _add_results(command, "--results")
     _add_golden(command)
-    _add_parameters(command.add_argument_group("parameters of the task, where the run was not one of `xai-eval run`"))
+    add_task_files(command)
+    add_task_options(command, tasks.values())
 
 
 def _add_inputs(command: Any, device: str | None) -> None:
@@ -82,87 +105,6 @@ def _add_inputs(command: Any, device: str | None) -> None:
     command.add_argument("--images", metavar="SPEC", help="scenes, imagenet-samples, a folder, a file or a glob")
     default = f"default: {device}" if device else "default: as in the run"
     command.add_argument("--device", default=device, help=f"auto, cpu, cuda, ... ({default})")
-
-
-def _add_parameters(group: Any) -> None:
-    for name, how in _PARAMETERS.items():
-        option = f"--{name.replace('_', '-')}"
-        group.add_argument(option, dest=f"{PARAMETER}{name}", **{"metavar": name.upper(), **how})
-
-
-class _Pairs(argparse.Action):
-    """Collect `NAME=VALUE` words into a dict; numbers become numbers, and values with commas become lists."""
-
-    def __call__(self, parser: Any, namespace: argparse.Namespace, words: Any, option: str | None = None) -> None:
-        pairs = [word.partition("=") for word in words]
-        for name, equals, value in pairs:
-            if not (name and equals and value):
-                parser.error(f"argument {option}: {name + equals + value!r} is no NAME=VALUE")
-        setattr(namespace, self.dest, {name: _value(value) for name, _, value in pairs})
-
-
-def _value(text: str) -> Any:
-    if "," in text:
-        return [_value(part) for part in text.split(",")]
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
-
-
-# The parameters that the bundled tasks take; `xai-eval list` says which takes which.
-_PARAMETERS: dict[str, dict[str, Any]] = {
-    "layer": {"metavar": "NAME", "help": "explained layer (default: the last convolutional block)"},
-    "target": {"metavar": "CLASS", "help": "predicted (default), intended, or a class by index or name"},
-    "methods": {
-        "nargs": "+",
-        "metavar": "METHOD",
-        "help": "gradcam scorecam ablationcam (default), or others of pytorch-grad-cam",
-    },
-    "num_samples": {"metavar": "N", "type": int, "help": "lime: perturbed images a seed (default: 1000)"},
-    "top_labels": {"metavar": "N", "type": int, "help": "lime: classes that get weights (default: 5)"},
-    "num_features": {"metavar": "N", "type": int, "help": "lime: most superpixels with a weight (default: 100000)"},
-    "batch_size": {
-        "metavar": "N",
-        "type": int,
-        "help": "images that the model gets at once (default: lime 10, dissection 32)",
-    },
-    "segmentation": {"metavar": "NAME", "help": "quickshift (default), slic, felzenszwalb, or none for lime's own"},
-    "segmentation_parameters": {
-        "nargs": "+",
-        "action": _Pairs,
-        "metavar": "NAME=VALUE",
-        "help": "parameters of the segmentation, such as n_segments=50",
-    },
-    "setting": {"metavar": "FILE", "help": "lime: best settings of a lime_search (lime_search_best.json)"},
-    "seeds": {"metavar": "K", "type": int, "help": "lime: seeds that stability is measured with (default: 5)"},
-    "grid": {
-        "nargs": "+",
-        "action": _Pairs,
-        "metavar": "NAME=V,V",
-        "help": "lime_search: values to try, such as num_samples=500,1000 segmentation=slic",
-    },
-    "objective": {"metavar": "NAME", "help": "lime_search: what chooses the best setting"},
-    "policy": {"metavar": "NAME", "help": "comparison: equal_area (default), half or otsu"},
-    "area": {"metavar": "SHARE", "type": float, "help": "comparison: share of the image for equal_area"},
-    "against": {"metavar": "SPEC", "help": "dissection: a second model to compare with, or none"},
-    "layers": {"nargs": "+", "metavar": "NAME", "help": "dissection: layers (default: layer2 layer3 layer4)"},
-    "concepts": {"metavar": "FILE", "help": "dissection: words that CLIP may choose from, one a line"},
-    "clip": {"metavar": "SPEC", "help": "dissection: scenes, ViT-B-16/openai, ... or none for pixel labels alone"},
-    "similarity": {"metavar": "NAME", "help": "dissection: soft_wpmi, cos_cubed (default of few words), ..."},
-    "top_k": {
-        "metavar": "K",
-        "type": int,
-        "help": "dissection: top images of a unit that are looked at (default: 100)",
-    },
-    "probe_size": {"metavar": "N", "type": int, "help": "dissection: so many images of the probe set, at random"},
-    "interpret": {"metavar": "NAME", "help": "dissection: image to interpret by its most active units"},
-    "shuffles": {"metavar": "R", "type": int, "help": "dissection: shuffled label maps that tell chance (default: 5)"},
-    "engine": {"metavar": "NAME", "help": "dissection: local (default) or ray, on a cluster"},
-    "seed": {"metavar": "N", "type": int, "help": "seed of whatever draws random numbers (default: 0)"},
-}
 
 
 def _add_judging(commands: Any) -> None:
@@ -197,6 +139,7 @@ def _add_rest(commands: Any) -> None:
     _add_results(report, "results", nargs="?")
     _add_golden(report)
     listing = _command(commands, "list", "list the tasks with their parameters")
+    add_task_files(listing)
     _add_json(listing)
     fetch = _command(commands, "fetch", "download inputs into the data root; without a name, list them")
     fetch.add_argument("name", nargs="*", metavar="NAME", help="names of downloads")

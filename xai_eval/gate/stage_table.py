@@ -156,7 +156,10 @@ def _of_layer(step: Step, limits: Limits, *, alarms: bool = True) -> StageRules:
 _STATE_OF_MODEL = _state("state of the model", K.INPUT_TENSOR, _MODEL_STATE)
 _STATE_OF_CLIP = _state("state of CLIP", K.CONCEPTS, _CLIP_STATE)
 _OF_EXPLAINER = (_MODEL, K.LAYER_ACTIVATIONS, K.TARGET)
-_RAW_MAP = StageRules((_step("explainer", *_OF_EXPLAINER),), _REPEATED, drawn=True)
+# Tasks that explain no layer begin with the input tensor.
+_RAW_MAP = StageRules(
+    (_step("explainer", *_OF_EXPLAINER), _step("explainer", _MODEL, K.INPUT_TENSOR, K.TARGET)), _REPEATED, drawn=True
+)
 _FINAL_MAP = StageRules(
     (_step("post-processing of the map", _own(K.RAW_MAP)), _step("explainer or post-processing", *_OF_EXPLAINER)),
     _REPEATED,
@@ -183,7 +186,13 @@ _KINDS: Mapping[str, StageRules] = {
     K.HOOKS: _STATE_OF_MODEL,
     K.MODEL_WEIGHTS: _state("weights of the model", K.INPUT_TENSOR, _MODEL_STATE),
     K.LAYER_ACTIVATIONS: StageRules((_step("forward pass of the model", K.INPUT_TENSOR, _MODEL),), _NETWORK),
-    K.LOGITS: StageRules((_step("forward pass of the model", K.LAYER_ACTIVATIONS, _MODEL),), _NETWORK),
+    K.LOGITS: StageRules(
+        (
+            _step("forward pass of the model", K.LAYER_ACTIVATIONS, _MODEL),
+            _step("forward pass of the model", K.INPUT_TENSOR, _MODEL),
+        ),
+        _NETWORK,
+    ),
     K.TARGET: StageRules((_step("choice of the target", K.LOGITS),), _LOOSE, alarms=False),
     # Of explanations of one image.
     K.RAW_MAP: _RAW_MAP,

@@ -97,7 +97,7 @@ class GoldenSession:
         asked = verdict.case.key, self.folder.path, self.goldens.folder
         # pytest has no record of the model and the images that a test gave to `evaluate`.
         explain = (
-            [f"what carries it, asked for as in the test: {explain_command(*asked, asked=False)}"]
+            [f"what carries it, asked for as in the test: {explain_command(*asked, None)}"]
             if verdict.state is State.DRIFT
             else []
         )
@@ -221,7 +221,7 @@ class GoldenSession:
         if self._idle:
             lines.append(f"{len(self._idle)} tests that use goldens did not come to check a result")
         if self.judged and self.page:
-            lines += explain_line(self.judged.verdicts, (), self.folder.path, self.goldens.folder)
+            lines += explain_line(self.judged.verdicts, {}, self.folder.path, self.goldens.folder)
             lines.append(f"page: {self.page}")
         return lines
 

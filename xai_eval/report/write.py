@@ -12,9 +12,10 @@ from xai_eval.report.drawing.figures import figure_files
 from xai_eval.report.page.page import render_page
 from xai_eval.report.page.selection import figured
 from xai_eval.report.stale import remove_stale
-from xai_eval.report.text.commands import GOLDEN, PAGE_FILE
+from xai_eval.report.text.commands import PAGE_FILE
 from xai_eval.report.text.tables import table_files
 from xai_eval.report.text.verdicts import VERDICTS_FILE, verdicts_document
+from xai_eval.store.places import GOLDEN
 
 
 def write_report(folder: Path, judged: Judged, golden: Path = GOLDEN) -> Path:

@@ -66,7 +66,7 @@ def evaluate(
         images: image spec, path or ImageSet (probe spec, path or ProbeSet for `dissection`); the task's bundled default
             if None.
         device: `auto`, `cpu`, `cuda`, ...
-        **params: parameters of the task.
+        **params: parameters of the task, as docs/tasks.md and `xai-eval list` name them.
 
     Returns:
         One Result an image, and one for the whole set from tasks that sum up; from `dissection`, one a model and one
@@ -100,6 +100,8 @@ def plan(
     complete = not isinstance(loaded, ImageSet) or loaded.complete
     count = results.count if isinstance(results, Results) else len(loaded) + found.whole_set
     request = {"model": _spec(model), "images": _spec(images), "device": device, "params": dict(params or {})}
+    if found.file is not None:
+        request["task_file"] = found.file
     return Plan(found.name, classifier.name, loaded.name, complete, count, iter(results), request)
 
 

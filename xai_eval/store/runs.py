@@ -41,8 +41,9 @@ class RunRecord:
         selections: those of which only a part was run, so that goldens of the rest are not unused.
         planned: number of cases that the run set out to measure.
         failures: what went wrong, by input; a run with failures is incomplete.
-        requests: how each task was asked for (model, images, device, params), as JSON values: whoever wants to compute
-            a case again in the same place asks the same. Empty for runs of pytest.
+        requests: how each task was asked for (model, images, device, params; task_file where it comes from one), as
+            JSON values: whoever wants to compute a case again in the same place asks the same. Empty for runs of
+            pytest.
         versions: library name -> version.
         device: as torch names it.
         when: start of the run, ISO 8601 in UTC. Results carry no time, so that equal ones are equal bytes.

@@ -1,8 +1,9 @@
-"""The task `cams`: which pixels a class activation map blames for a prediction, and whether it points at the object."""
+"""What the task `cams` computes: the maps of every method, and whether they point at the object."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,21 +13,17 @@ from numpy.typing import NDArray
 from xai_eval.metrics.localisation import THRESHOLDS, half_cell, iou_sweep
 from xai_eval.result.fields import Field, Heatmap, HeatmapTolerance, Table
 from xai_eval.result.fingerprint import fingerprint_array
-from xai_eval.result.result import Case, Result
+from xai_eval.result.result import Result
 from xai_eval.result.stage import Stage, StageKind
-from xai_eval.tasks import task
-from xai_eval.tasks.image.asked import check_asked
-from xai_eval.tasks.image.environment import provenance
 from xai_eval.tasks.image.map_rows import TABLE_TOLERANCE, map_row
-from xai_eval.tasks.image.subject import cam_maps, look
+from xai_eval.tasks.image.question import Question
+from xai_eval.tasks.image.subject import cam_maps
 from xai_eval.tasks.reference.maps import localisation_stage
 
 if TYPE_CHECKING:
     from xai_eval.explainers.cam.cams import CamMaps
-    from xai_eval.inputs.images.labelled import ImageSet, LabelledImage
-    from xai_eval.inputs.models.classifier import Classifier
+    from xai_eval.inputs.images.labelled import LabelledImage
 
-DEFAULT_METHODS = ("gradcam", "scorecam", "ablationcam")
 LIBRARIES = ("torch", "torchvision", "grad-cam", "numpy", "pillow", "opencv-python-headless")
 
 # On a CPU the maps of the bundled model move by less than 1e-6 (one thread, mkldnn off, channels_last) and not at all
@@ -37,51 +34,25 @@ LAYER_MAP_TOLERANCE = HeatmapTolerance(largest=0.02, rank=-1.0, top=0.0, moved=1
 SWEEP_TOLERANCE = 0.05
 
 
-@task("cams")
-def cams(
-    classifier: Classifier,
-    images: ImageSet,
-    *,
-    methods: Sequence[str] = DEFAULT_METHODS,
-    target: str | int = "predicted",
-    layer: str | None = None,
-    seed: int = 0,
-) -> Iterator[Result]:
-    """Explain every prediction by class activation maps (pytorch-grad-cam).
+@dataclass(frozen=True, eq=False)
+class CamsRequest:
+    """What `cams` is asked for, checked: model, images, class and layer, and the methods."""
 
-    Args:
-        classifier: the model with its preprocessing and class names.
-        images: the images to explain.
-        methods: names of pytorch-grad-cam's methods.
-        target: `predicted`, `intended`, or the index, name or WordNet id of a class.
-        layer: name of the explained layer; the last convolutional block if None.
-        seed: seed of methods that draw random numbers.
-
-    Returns:
-        An iterator that explains as it goes: one Result an image, with a map a method at the image's and at the
-        layer's own resolution. Names are checked before it is returned.
-
-    Raises:
-        UsageError: an unknown method, layer or class, a layer without a map, or a seed out of range.
-        ModelMisbehaves: the model raises, or returns what is no batch of logits.
-    """
-    from xai_eval.explainers.cam.cams import check_methods
-
-    methods = check_methods([methods] if isinstance(methods, str) else methods)
-    asked = check_asked(classifier, images, layer, target, seed)
-    params = {"methods": list(methods), "target": asked.target, "layer": asked.layer}
-    return (
-        _evaluate(Case("cams", classifier.name, f"{images.name}/{image.name}", params), classifier, image, seed)
-        for image in images.images
-    )
+    question: Question
+    methods: tuple[str, ...]
 
 
-def _evaluate(case: Case, classifier: Classifier, image: LabelledImage, seed: int) -> Result:
-    layer = case.params["layer"]
-    subject = look(classifier, image, layer, case.params["target"])
-    maps = {method: cam_maps(subject, layer, method, seed) for method in case.params["methods"]}
+def explain_all(request: CamsRequest) -> Iterator[Result]:
+    """Explain every image as it is asked for, by every method."""
+    return (_evaluate(request, image) for image in request.question.images.images)
+
+
+def _evaluate(request: CamsRequest, image: LabelledImage) -> Result:
+    question = request.question
+    subject = question.look(image)
+    maps = {method: cam_maps(subject, method, question.seed) for method in request.methods}
     return Result(
-        case=case,
+        case=question.case("cams", image, {"methods": request.methods}),
         fields={**subject.fields, **_map_fields(subject.mask, maps)},
         stages={
             **subject.stages,
@@ -89,7 +60,7 @@ def _evaluate(case: Case, classifier: Classifier, image: LabelledImage, seed: in
             **{Stage(StageKind.FINAL_MAP, method): fingerprint_array(each.image) for method, each in maps.items()},
             **localisation_stage(),
         },
-        provenance=provenance(classifier, image, LIBRARIES, seed),
+        provenance=question.provenance(image, LIBRARIES),
     )
 
 

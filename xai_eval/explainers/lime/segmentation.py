@@ -51,6 +51,10 @@ class Segmentation:
     name: str
     parameters: Mapping[str, Any]
 
+    def describe(self) -> dict[str, Any]:
+        """Name and parameters, as JSON values."""
+        return {"name": self.name, **self.parameters}
+
     def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.int64]:
         """Cut an image (h, w, 3) into superpixels, numbered from 0 without gaps, (h, w).
 

@@ -98,8 +98,8 @@ def render_page(
 
 def _commands(case: ReportCase, record: RunRecord, results: Path, golden: Path) -> tuple[str, str]:
     """Return the commands that accept a case and that explain its drift."""
-    asked = case.verdict.case.task in record.requests
-    return accept_command(case.key, results, golden), explain_command(case.key, results, golden, asked=asked)
+    request = record.requests.get(case.verdict.case.task)
+    return accept_command(case.key, results, golden), explain_command(case.key, results, golden, request)
 
 
 def _environment() -> jinja2.Environment:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from xai_eval.gate.accept import MANY
+from xai_eval.store.places import GOLDEN, RESULTS
 
-RESULTS, GOLDEN = Path("reports"), Path("golden")
 PAGE_FILE = "index.html"
 
 
@@ -41,12 +42,17 @@ def accept_cases_command(keys: Sequence[str], where: Folders, reason: str, *, ev
     return f'xai-eval accept {cases}{bulk}{_folders(where.results, where.golden)} --reason "{reason}"'
 
 
-def explain_command(key: str, results: Path, golden: Path, *, asked: bool) -> str:
+def explain_command(key: str, results: Path, golden: Path, request: Mapping[str, Any] | None) -> str:
     """Return the command that says what carries the drift of the case `key`, as typed in the working directory.
 
-    `asked` tells whether the run recorded how it was asked for the case; a test alone knows its model and images.
+    `request` is how the run recorded that it was asked for the case; None for a test, which alone knows its model and
+    images. A task that is neither bundled nor installed is found by the file that the run was told of.
     """
-    inputs = "" if asked else ' --model "..." --images "..."'
+    if request is None:
+        inputs = ' --model "..." --images "..."'
+    else:
+        file = request.get("task_file")
+        inputs = f" --tasks {shlex.quote(str(_short(Path(file))))}" if file else ""
     return f"xai-eval explain-drift {key}{_folders(results, golden)}{inputs}"
 
 

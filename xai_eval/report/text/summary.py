@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from xai_eval.gate.unwatched import counted
 from xai_eval.gate.verdict import State, Verdict
@@ -150,19 +151,21 @@ def summary_lines(verdicts: Sequence[Verdict], overall: Overall = NOTHING, where
     ]
 
 
-def explain_line(verdicts: Sequence[Verdict], asked: Collection[str], results: Path, golden: Path) -> list[str]:
+def explain_line(
+    verdicts: Sequence[Verdict], requests: Mapping[str, Mapping[str, Any]], results: Path, golden: Path
+) -> list[str]:
     """One line with the command that explains the worst drift; none if nothing drifted.
 
     Args:
         verdicts: of the run.
-        asked: tasks of which the run recorded how they were asked for.
+        requests: how the run recorded that each task was asked for.
         results: folder of the run.
         golden: folder of the goldens.
     """
     drifted = next((verdict.case for verdict in worst_first(verdicts) if verdict.state is State.DRIFT), None)
     if drifted is None:
         return []
-    command = explain_command(drifted.key, results, golden, asked=drifted.task in asked)
+    command = explain_command(drifted.key, results, golden, requests.get(drifted.task))
     return [f"find the cause of the worst drift: {command}"]
 
 

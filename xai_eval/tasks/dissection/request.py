@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from xai_eval.errors import UsageError, unknown_name
-from xai_eval.tasks.image.asked import LARGEST_SEED
 
 if TYPE_CHECKING:
     from xai_eval.explainers.dissection.by_clip import Similarity
@@ -53,20 +52,35 @@ class Request:
         vocabulary: what CLIP may choose from; None where pixel labels are used alone.
         similarity: how it chooses.
         image: position of the image that is interpreted.
+        interpret: its name; None where none was asked for.
         shuffles: of label maps.
         seed: of whatever draws random numbers.
         engine: where shards are computed.
-        params: what names the case, as JSON values.
+        whole_probe: number of images that the probe set was chosen from.
     """
 
     study: Study
     vocabulary: Vocabulary | None
     similarity: Similarity
     image: int
+    interpret: str | None
     shuffles: int
     seed: int
     engine: Engine
-    params: dict[str, Any]
+    whole_probe: int
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """What names the cases, as JSON values."""
+        probe, by = self.study.probe, self.similarity
+        return {
+            "probe": [probe.name, len(probe), self.seed if len(probe) < self.whole_probe else None],
+            "clip": self.vocabulary.describe() if self.vocabulary else NOTHING,
+            "similarity": {"name": by.name, "top_k": by.top_k} if self.vocabulary else NOTHING,
+            "shuffles": self.shuffles if probe.concepts else 0,
+            "interpret": self.interpret,
+            "seed": self.seed,
+        }
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -74,68 +88,48 @@ class Request:
         return (*self.study.probe.notes, *(self.similarity.notes if self.vocabulary else ()))
 
 
-def check_request(
-    classifier: Classifier,
+def make_study(
     probe: ProbeSet,
-    *,
-    against: str | Classifier | None,
+    models: Sequence[Classifier],
     layers: Sequence[str] | None,
-    concepts: str | None,
-    clip: str | None,
-    similarity: str | None,
-    top_k: int | None,
-    probe_size: int | None,
-    interpret: str | None,
-    shuffles: int,
+    vocabulary: Vocabulary | None,
     batch_size: int,
-    seed: int,
-    engine: str,
-) -> Request:
-    """Check everything that `dissection` was asked for, and load what it names.
-
-    Raises:
-        UsageError: an unknown name, or a number out of range.
-        InputUnavailable: a model or the words cannot be had.
-    """
-    from xai_eval.explainers.dissection.by_clip import choose_similarity, default_similarity
+) -> Study:
+    """Say what is looked at with what. Raises UsageError for a layer that a model does not have."""
     from xai_eval.explainers.dissection.study import Study
 
-    _check_number("seed", seed, 0, LARGEST_SEED)
-    _check_number("shuffles", shuffles, 0, 1000)
-    _check_number("batch_size", batch_size, 1, 4096)
-    if top_k is not None:
-        _check_number("top_k", top_k, 1, 1_000_000)
-    chosen = probe if probe_size is None else probe.subset(probe_size, seed)
-    vocabulary = _vocabulary(chosen, concepts, clip, str(classifier.device))
+    dissected = tuple(_dissected(each, layers) for each in models)
+    clip = vocabulary.clip if vocabulary else None
+    return Study(probe, dissected, clip, batch_size, max(1, _IMAGES_PER_SHARD // batch_size))
+
+
+def choose_similarity_for(
+    probe: ProbeSet, vocabulary: Vocabulary | None, name: str | None, top_k: int | None, seed: int
+) -> Similarity:
+    """Return how CLIP chooses among its words; the published way if None, where the words are many enough for it."""
+    from xai_eval.explainers.dissection.by_clip import choose_similarity, default_similarity
+
     words = len(vocabulary.words.concepts) if vocabulary else 0
-    by = choose_similarity(similarity or default_similarity(words), top_k, len(chosen), seed)
-    models = [_dissected(each, layers) for each in (classifier, *_second(classifier, against))]
-    clip_model = vocabulary.clip if vocabulary else None
-    study = Study(chosen, tuple(models), clip_model, batch_size, max(1, _IMAGES_PER_SHARD // batch_size))
-    if engine == "ray" and classifier.device.type != "cpu":
-        raise UsageError("the engine ray computes on CPUs only. Add --device cpu, or leave out --engine ray.")
-    params = {
-        "probe": [chosen.name, len(chosen), seed if len(chosen) < len(probe) else None],
-        "clip": vocabulary.describe() if vocabulary else NOTHING,
-        "similarity": {"name": by.name, "top_k": by.top_k} if vocabulary else NOTHING,
-        "shuffles": shuffles if chosen.concepts else 0,
-        "interpret": interpret,
-        "seed": seed,
-    }
-    return Request(study, vocabulary, by, _position(chosen, interpret), shuffles, seed, _engine(engine), params)
+    return choose_similarity(name or default_similarity(words), top_k, len(probe), seed)
 
 
-def _engine(name: str) -> Engine:
+def choose_engine(name: str, classifier: Classifier) -> Engine:
+    """Return where shards are computed. Raises UsageError if that cannot compute on the model's device."""
     from xai_eval.explainers.dissection.ray_engine import on_ray
     from xai_eval.explainers.dissection.sweep import in_this_process
 
-    engines: dict[str, Engine] = {"local": in_this_process, "ray": on_ray}
-    if name not in engines:
-        raise unknown_name("engine", name, engines)
-    return engines[name]
+    if name == "ray" and classifier.device.type != "cpu":
+        raise UsageError("the engine ray computes on CPUs only. Add --device cpu, or leave out --engine ray.")
+    return {"local": in_this_process, "ray": on_ray}[name]
 
 
-def _vocabulary(probe: ProbeSet, concepts: str | None, clip: str | None, device: str) -> Vocabulary | None:
+def choose_vocabulary(probe: ProbeSet, concepts: str | None, clip: str | None, device: str) -> Vocabulary | None:
+    """Load CLIP and the words that it may choose from; None where pixel labels are used alone.
+
+    Raises:
+        UsageError: nothing could label a unit.
+        InputUnavailable: CLIP or the words cannot be had.
+    """
     from xai_eval.inputs.clip.clip import load_clip
 
     # Published CLIPs learned photographs; the bundled scenes are drawn, and have one of their own.
@@ -166,7 +160,8 @@ def _words(probe: ProbeSet, concepts: str | None) -> ConceptSet:
     return ConceptSet(f"labels of {probe.name}", names, scenes)
 
 
-def _second(classifier: Classifier, against: str | Classifier | None) -> list[Classifier]:
+def second_model(classifier: Classifier, against: str | Classifier | None) -> list[Classifier]:
+    """Load the model to compare with, if there is one. Raises UsageError if it is called as the first."""
     from xai_eval.inputs.models.models import load_model
 
     named = _COUNTERPARTS.get(classifier.name, NOTHING) if against is None else against
@@ -196,7 +191,8 @@ def _default_layers(classifier: Classifier) -> tuple[str, ...]:
     return _STAGES if set(_STAGES) <= set(classifier.layer_names) else (classifier.default_layer(),)
 
 
-def _position(probe: ProbeSet, image: str | None) -> int:
+def position_of(probe: ProbeSet, image: str | None) -> int:
+    """Return the position of an image, the first if None. Raises UsageError for a name that the probe set lacks."""
     if image is None:
         return 0
     if image not in probe.names:
@@ -205,8 +201,3 @@ def _position(probe: ProbeSet, image: str | None) -> int:
     # Whoever names it wants this one and no other.
     probe.read(position)
     return position
-
-
-def _check_number(name: str, value: object, least: int, most: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-        raise UsageError(f"{name} is {value!r}; expected a whole number from {least} to {most}.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from xai_eval.result.fields import Field, Gallery, InputImage, Label, Table, Uni
 from xai_eval.result.fingerprint import Fingerprint
 from xai_eval.result.result import Case, Provenance, Result
 from xai_eval.result.stage import Stage
-from xai_eval.tasks.dissection.passes import LIBRARIES, Labelled, LabelledLayer
+from xai_eval.tasks.dissection.passes import LIBRARIES, Labelled, LabelledLayer, dissect
 from xai_eval.tasks.dissection.quality import presence, with_quality
 from xai_eval.tasks.dissection.request import Request
 from xai_eval.tasks.dissection.stages import layer_stages, set_stages
@@ -32,6 +32,16 @@ IOU_TOLERANCE = 0.005
 INTERPRETED = "interpreted"
 _MOST_ACTIVE = 5
 Frames = Mapping[str, pd.DataFrame]
+
+
+def all_results(request: Request) -> Iterator[Result]:
+    """Make the pass, then yield one result per model, and one that compares two."""
+    with dissect(request) as labelled:
+        frames = [unit_frames(request, labelled, index) for index in range(len(labelled.models))]
+        for index, own in enumerate(frames):
+            yield model_result(request, labelled, index, own)
+        if len(frames) > 1:
+            yield comparing_result(request, labelled, frames)
 
 
 def model_result(request: Request, labelled: Labelled, index: int, frames: Frames) -> Result:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,11 +24,11 @@ class Forward:
 
     Attributes:
         logits: (C,) float32.
-        activations: output of the layer, (c, h, w) float32.
+        activations: output of the layer, (c, h, w) float32; None where no layer is explained.
     """
 
     logits: NDArray[np.float32]
-    activations: NDArray[np.float32]
+    activations: NDArray[np.float32] | None
 
 
 def input_batch(classifier: Classifier, pixels: NDArray[np.uint8]) -> torch.Tensor:
@@ -40,8 +42,8 @@ def input_batch(classifier: Classifier, pixels: NDArray[np.uint8]) -> torch.Tens
         return classifier.preprocess(Image.fromarray(pixels))[None].to(classifier.device)
 
 
-def forward(classifier: Classifier, layer: str, batch: torch.Tensor) -> Forward:
-    """Run the model on a batch of one and keep its logits and what `layer` returned last.
+def forward(classifier: Classifier, layer: str | None, batch: torch.Tensor) -> Forward:
+    """Run the model on a batch of one and keep its logits and what `layer` returned last, if one is named.
 
     Raises:
         ModelMisbehaves: the model raises, or returns no finite logits of the right shape.
@@ -53,15 +55,24 @@ def forward(classifier: Classifier, layer: str, batch: torch.Tensor) -> Forward:
     from xai_eval.inputs.models.outputs import logits
 
     kept: list[Any] = []
-    with guarded(classifier.name, batch.shape):
-        # A clone, because an in-place ReLU that follows would change what is kept.
-        handle = classifier.layer(layer).register_forward_hook(lambda _m, _i, output: kept.append(_clone(output)))
-        try:
-            with torch.no_grad():
-                scores = logits(classifier, batch)
-        finally:
-            handle.remove()
-    return Forward(_numpy(scores[0]), _numpy(_spatial_map(kept, layer, classifier.name)[0]))
+    with guarded(classifier.name, batch.shape), _recorded(classifier, layer, kept), torch.no_grad():
+        scores = logits(classifier, batch)
+    activations = None if layer is None else _numpy(_spatial_map(kept, layer, classifier.name)[0])
+    return Forward(_numpy(scores[0]), activations)
+
+
+@contextmanager
+def _recorded(classifier: Classifier, layer: str | None, kept: list[Any]) -> Iterator[None]:
+    """Keep what a layer returns while the context is open."""
+    if layer is None:
+        yield
+        return
+    # A clone, because an in-place ReLU that follows would change what is kept.
+    handle = classifier.layer(layer).register_forward_hook(lambda _m, _i, output: kept.append(_clone(output)))
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 def _clone(output: Any) -> Any:

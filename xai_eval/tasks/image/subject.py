@@ -19,6 +19,7 @@ from xai_eval.tasks.image.target import Target, resolve_target
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
     from xai_eval.explainers.cam.cams import CamMaps
     from xai_eval.inputs.images.labelled import LabelledImage
@@ -37,6 +38,7 @@ class Subject:
         batch: the model's input, (1, 3, H, W), on its device.
         seen: logits, and activations of the explained layer.
         target: intended, predicted and explained class.
+        layer: name of the explained layer; None where none is.
     """
 
     classifier: Classifier
@@ -44,6 +46,12 @@ class Subject:
     batch: torch.Tensor
     seen: Forward
     target: Target
+    layer: str | None
+
+    @property
+    def model(self) -> nn.Module:
+        """The module itself, which returns logits, (1, C), for `batch`."""
+        return self.classifier.module
 
     @cached_property
     def view(self) -> NDArray[np.uint8]:
@@ -88,6 +96,7 @@ class Subject:
 
         The state of the model is that of now, so that what an explainer leaves behind in it is seen as well.
         """
+        seen = self.seen.activations
         return {
             Stage(StageKind.IMAGE_BYTES): fingerprint_text(self.image.digest),
             Stage(StageKind.DECODED_PIXELS): fingerprint_array(self.image.pixels),
@@ -95,13 +104,13 @@ class Subject:
             Stage(StageKind.VIEW): fingerprint_array(self.view),
             **({} if self.mask is None else {Stage(StageKind.OBJECT_MASK): fingerprint_array(self.mask)}),
             **model_stages(self.classifier),
-            Stage(StageKind.LAYER_ACTIVATIONS): fingerprint_array(self.seen.activations),
+            **({} if seen is None else {Stage(StageKind.LAYER_ACTIVATIONS): fingerprint_array(seen)}),
             Stage(StageKind.LOGITS): fingerprint_array(self.seen.logits),
             Stage(StageKind.TARGET): fingerprint_text(str(self.target.explained)),
         }
 
 
-def look(classifier: Classifier, image: LabelledImage, layer: str, target: str) -> Subject:
+def look(classifier: Classifier, image: LabelledImage, layer: str | None, target: str) -> Subject:
     """Run the model on an image and find out which class is explained; `check_target` has passed the target.
 
     Raises:
@@ -111,11 +120,11 @@ def look(classifier: Classifier, image: LabelledImage, layer: str, target: str) 
     batch = input_batch(classifier, image.pixels)
     seen = forward(classifier, layer, batch)
     resolved = resolve_target(classifier, image, int(np.argmax(seen.logits)), target)
-    return Subject(classifier, image, batch, seen, resolved)
+    return Subject(classifier, image, batch, seen, resolved, layer)
 
 
-def cam_maps(subject: Subject, layer: str, method: str = "gradcam", seed: int = 0) -> CamMaps:
-    """Explain the class of a subject by one method of class activation maps.
+def cam_maps(subject: Subject, method: str = "gradcam", seed: int = 0) -> CamMaps:
+    """Explain the class of a subject, at its layer, by one method of class activation maps.
 
     Raises:
         ModelMisbehaves: the model fails while the library calls it, or no gradient reaches the layer.
@@ -124,6 +133,7 @@ def cam_maps(subject: Subject, layer: str, method: str = "gradcam", seed: int = 
     from xai_eval.inputs.models.guarded import guarded
 
     classifier = subject.classifier
+    assert subject.layer is not None
     with guarded(classifier.name, subject.batch.shape, method):
-        explained = classifier.layer(layer)
+        explained = classifier.layer(subject.layer)
         return explain(classifier.module, explained, subject.batch, [subject.target.index], method, seed=seed)

@@ -1,4 +1,4 @@
-"""The task `comparison`: what Grad-CAM and LIME share when they explain the same class of the same image."""
+"""What the task `comparison` computes: what Grad-CAM and LIME share when they explain one class of one image."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from xai_eval.metrics.bootstrap import mean_interval
 from xai_eval.metrics.comparison import (
-    DEFAULT_AREA,
     EQUAL_AREA,
     CamExplanation,
     Comparison,
@@ -27,24 +26,21 @@ from xai_eval.metrics.focus import concept_shares, focus, insight
 from xai_eval.metrics.localisation import iou_at_equal_area
 from xai_eval.result.fields import Curve, Field, Heatmap, Label, Mask, Score, Segments, Table
 from xai_eval.result.fingerprint import Fingerprint, fingerprint_array
-from xai_eval.result.result import Case, Result
+from xai_eval.result.result import Result
 from xai_eval.result.stage import Stage, StageKind
-from xai_eval.tasks import task
 from xai_eval.tasks.cams import MAP_TOLERANCE
-from xai_eval.tasks.image.asked import Asked, check_asked
-from xai_eval.tasks.image.environment import provenance
 from xai_eval.tasks.image.joined_stages import Stages
-from xai_eval.tasks.image.subject import Subject, cam_maps, look
+from xai_eval.tasks.image.question import Question
+from xai_eval.tasks.image.subject import Subject, cam_maps
 from xai_eval.tasks.image.whole_set import set_case, set_provenance, set_stages
+from xai_eval.tasks.lime.results import LIBRARIES
 from xai_eval.tasks.lime.runs import LimeRun, run_lime
-from xai_eval.tasks.lime.task import LIBRARIES
 from xai_eval.tasks.reference.maps import comparison_stage, localisation_stage
 
 if TYPE_CHECKING:
     from xai_eval.explainers.lime.lime import LimeSettings
     from xai_eval.explainers.lime.segmentation import Segmentation
-    from xai_eval.inputs.images.labelled import ImageSet, LabelledImage
-    from xai_eval.inputs.models.classifier import Classifier
+    from xai_eval.inputs.images.labelled import LabelledImage
 
 AREAS = np.round(np.arange(0.05, 0.51, 0.05), 2)
 # LIME's masks are whole superpixels: one that changes places moves these by a few hundredths.
@@ -110,101 +106,65 @@ class _Compared:
         return {name: float(getattr(self.found, name)) for name in MEASURE_TOLERANCE}
 
 
-@task("comparison", images="scenes:4", whole_set=True)
-def comparison(
-    classifier: Classifier,
-    images: ImageSet,
-    *,
-    policy: str = EQUAL_AREA,
-    area: float = DEFAULT_AREA,
-    num_samples: int = 1000,
-    segmentation: str = "quickshift",
-    segmentation_parameters: Mapping[str, Any] | None = None,
-    batch_size: int = 10,
-    target: str | int = "predicted",
-    layer: str | None = None,
-    seed: int = 0,
-) -> Iterator[Result]:
-    """Compare Grad-CAM with LIME on the same class of every image.
+@dataclass(frozen=True, eq=False)
+class ComparisonRequest:
+    """What `comparison` is asked for, checked.
 
-    Args:
-        classifier: the model with its preprocessing and class names.
-        images: the images to explain.
-        policy: how maps become masks: `equal_area`, `half` or `otsu`.
-        area: share of the image, for `equal_area`.
-        num_samples: perturbed images of lime.
-        segmentation: `quickshift`, `slic`, `felzenszwalb`, or `none` for whatever lime does by itself.
-        segmentation_parameters: in place of the parameters listed in `explainers/segmentation.py`.
-        batch_size: perturbed images that the model gets at once.
-        target: `predicted`, `intended`, or the index, name or WordNet id of a class.
-        layer: layer of Grad-CAM; the last convolutional block if None.
-        seed: seed of the samples and the segmentation.
-
-    Returns:
-        An iterator that compares as it goes: one Result an image, then one for the whole set with the table of the
-        study and the mean of every measure.
-
-    Raises:
-        UsageError: an unknown policy, segmentation, parameter, layer or class, or a number out of range.
-        ModelMisbehaves: the model raises, or returns what is no batch of logits.
+    Attributes:
+        question: model, images, class, and the layer of Grad-CAM.
+        settings: arguments of lime.
+        segmentation: how images are cut.
+        policy: how maps become masks.
     """
-    from xai_eval.explainers.lime.lime import LimeSettings
-    from xai_eval.explainers.lime.segmentation import choose_segmentation
 
-    how = MaskPolicy(policy, area)
-    settings = LimeSettings(num_samples=num_samples, top_labels=1, batch_size=batch_size)
-    cut = choose_segmentation(segmentation, seed, segmentation_parameters)
-    asked = check_asked(classifier, images, layer, target, seed)
-    params = {
-        "policy": vars(how) if policy == EQUAL_AREA else {"name": policy},
-        "num_samples": num_samples,
-        "segmentation": {"name": cut.name, **cut.parameters},
-        "batch_size": batch_size,
-        "target": asked.target,
-        "layer": asked.layer,
-    }
+    question: Question
+    settings: LimeSettings
+    segmentation: Segmentation
+    policy: MaskPolicy
 
-    def compare_all() -> Iterator[Result]:
-        every: dict[str, _Compared] = {}
-        stages: list[Stages] = []
-        for image in images.images:
-            case = Case("comparison", classifier.name, f"{images.name}/{image.name}", params)
-            each = _compare_one(classifier, image, asked, cut, settings, how, seed)
-            every[image.name] = each
-            result = _result(case, each, seed)
-            stages.append(result.stages)
-            yield result
-        yield Result(
-            case=set_case("comparison", classifier, images, params),
-            fields=_whole_set_fields(every),
-            stages=set_stages(images, stages),
-            provenance=set_provenance(classifier, images, LIBRARIES, seed),
-        )
-
-    return compare_all()
+    @property
+    def params(self) -> dict[str, Any]:
+        """What names the cases, as JSON values."""
+        policy = vars(self.policy) if self.policy.name == EQUAL_AREA else {"name": self.policy.name}
+        return {
+            "policy": policy,
+            "num_samples": self.settings.num_samples,
+            "segmentation": self.segmentation.describe(),
+            "batch_size": self.settings.batch_size,
+        }
 
 
-def _compare_one(
-    classifier: Classifier,
-    image: LabelledImage,
-    asked: Asked,
-    segmentation: Segmentation,
-    settings: LimeSettings,
-    policy: MaskPolicy,
-    seed: int,
-) -> _Compared:
-    subject = look(classifier, image, asked.layer, asked.target)
+def compare_all(request: ComparisonRequest) -> Iterator[Result]:
+    """Compare both explanations of every image as it is asked for, then of the whole set."""
+    question = request.question
+    every: dict[str, _Compared] = {}
+    stages: list[Stages] = []
+    for image in question.images.images:
+        each = every[image.name] = _compare_one(request, image)
+        result = _result(request, each)
+        stages.append(result.stages)
+        yield result
+    yield Result(
+        case=set_case("comparison", question, request.params),
+        fields=_whole_set_fields(every),
+        stages=set_stages(question.images, stages),
+        provenance=set_provenance(question, LIBRARIES),
+    )
+
+
+def _compare_one(request: ComparisonRequest, image: LabelledImage) -> _Compared:
+    subject = request.question.look(image)
     started = time.perf_counter()
-    maps = cam_maps(subject, asked.layer)
+    maps = cam_maps(subject)
     seconds = time.perf_counter() - started
-    run = run_lime(subject, segmentation, settings, [seed])
+    run = run_lime(subject, request.segmentation, request.settings, [request.question.seed])
     cam = CamExplanation(subject.target.index, maps.image[0])
     lime = LimeWeights(run.label, run.stability.mean, run.segments)
-    return _Compared(subject, cam, lime, run, seconds, compare(cam, lime, policy))
+    return _Compared(subject, cam, lime, run, seconds, compare(cam, lime, request.policy))
 
 
-def _result(case: Case, each: _Compared, seed: int) -> Result:
-    subject, found = each.subject, each.found
+def _result(request: ComparisonRequest, each: _Compared) -> Result:
+    question, subject, found = request.question, each.subject, each.found
     fields: dict[str, Field] = {
         **subject.fields,
         "gradcam": Heatmap(each.cam.saliency, MAP_TOLERANCE),
@@ -227,7 +187,8 @@ def _result(case: Case, each: _Compared, seed: int) -> Result:
         **localisation_stage(),
         **comparison_stage(),
     }
-    return Result(case, fields, stages, provenance(subject.classifier, subject.image, LIBRARIES, seed))
+    case = question.case("comparison", subject.image, request.params)
+    return Result(case, fields, stages, question.provenance(subject.image, LIBRARIES))
 
 
 def _concept_stage(each: _Compared) -> dict[Stage, Fingerprint]:

@@ -1,46 +1,43 @@
-"""The task `hybrid`: explanations made of Grad-CAM and LIME, measured against both."""
+"""What the task `hybrid` computes: explanations made of Grad-CAM and LIME, measured against both."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from xai_eval.metrics.faithfulness import Predict, faithfulness
-from xai_eval.metrics.localisation import half_cell, iou_at_equal_area
+from xai_eval.metrics.faithfulness import Predict
+from xai_eval.metrics.localisation import half_cell
 from xai_eval.metrics.paired import SIGNIFICANT, PairedTest, paired_test
 from xai_eval.result.fields import Field, Heatmap, Label, Table
 from xai_eval.result.fingerprint import fingerprint_array
-from xai_eval.result.result import Case, Result
+from xai_eval.result.result import Result
 from xai_eval.result.stage import Stage, StageKind
-from xai_eval.tasks import task
 from xai_eval.tasks.cams import MAP_TOLERANCE
-from xai_eval.tasks.image.asked import check_asked
-from xai_eval.tasks.image.environment import provenance
 from xai_eval.tasks.image.joined_stages import Stages
-from xai_eval.tasks.image.map_rows import TABLE_TOLERANCE, map_row
-from xai_eval.tasks.image.subject import Subject, cam_maps, look
+from xai_eval.tasks.image.map_rows import SCORE_TOLERANCE, displayed, scored_row
+from xai_eval.tasks.image.question import Question
+from xai_eval.tasks.image.subject import Subject, cam_maps
 from xai_eval.tasks.image.whole_set import set_case, set_provenance, set_stages
+from xai_eval.tasks.lime.results import LIBRARIES
 from xai_eval.tasks.lime.runs import lime_stages
-from xai_eval.tasks.lime.task import LIBRARIES
 from xai_eval.tasks.reference.maps import faithfulness_stage, localisation_stage, paired_stage
 
 if TYPE_CHECKING:
     from xai_eval.explainers.hybrid import Parents
     from xai_eval.explainers.lime.lime import LimeSettings
     from xai_eval.explainers.lime.segmentation import Segmentation
-    from xai_eval.inputs.images.labelled import ImageSet, LabelledImage
-    from xai_eval.inputs.models.classifier import Classifier
+    from xai_eval.inputs.images.labelled import LabelledImage
 
 PARENTS = ("gradcam", "lime")
 # What is tested, and whether more or less of it is better.
 MEASURES = {"iou_equal_area": 1, "deletion": -1, "insertion": 1, "insertion_less_deletion": 1}
 # By which a hybrid must beat both parents: where the object is, and what matters to the model.
 DECISIVE = ("iou_equal_area", "insertion_less_deletion")
-ROW_TOLERANCE = {**TABLE_TOLERANCE, "deletion": 0.02, "insertion": 0.02, "insertion_less_deletion": 0.03}
 MEAN_TOLERANCE = 0.03
 # A p-value of few images jumps when one of them changes its sign.
 TEST_TOLERANCE = {"difference": 0.03, "low": 0.05, "high": 0.05, "p": 0.2}
@@ -48,94 +45,62 @@ TEST_TOLERANCE = {"difference": 0.03, "low": 0.05, "high": 0.05, "p": 0.2}
 Map = NDArray[np.floating[Any]]
 
 
-@task("hybrid", images="scenes:2", whole_set=True)
-def hybrid(
-    classifier: Classifier,
-    images: ImageSet,
-    *,
-    num_samples: int = 500,
-    segmentation: str = "slic",
-    segmentation_parameters: Mapping[str, Any] | None = None,
-    batch_size: int = 10,
-    target: str | int = "predicted",
-    layer: str | None = None,
-    seed: int = 0,
-) -> Iterator[Result]:
-    """Combine Grad-CAM with LIME in several ways, and test whether any beats both.
+@dataclass(frozen=True, eq=False)
+class HybridRequest:
+    """What `hybrid` is asked for, checked.
 
-    Args:
-        classifier: the model with its preprocessing and class names.
-        images: the images to explain.
-        num_samples: perturbed images of lime.
-        segmentation: `slic`, `quickshift`, `felzenszwalb`, or `none` for whatever lime does by itself.
-        segmentation_parameters: in place of the parameters listed in `explainers/segmentation.py`.
-        batch_size: perturbed images that the model gets at once.
-        target: `predicted`, `intended`, or the index, name or WordNet id of a class.
-        layer: layer of Grad-CAM; the last convolutional block if None.
-        seed: seed of the samples and the segmentation.
-
-    Returns:
-        An iterator that explains as it goes: one Result an image with the maps of both parents and of every hybrid,
-        then one for the whole set with paired tests.
-
-    Raises:
-        UsageError: an unknown segmentation, parameter, layer or class, or a number that is too small.
-        ModelMisbehaves: the model raises, or returns what is no batch of logits.
+    Attributes:
+        question: model, images, class, and the layer of Grad-CAM.
+        settings: arguments of lime.
+        segmentation: how images are cut.
     """
-    from xai_eval.explainers.lime.lime import LimeSettings
-    from xai_eval.explainers.lime.segmentation import choose_segmentation
 
-    settings = LimeSettings(num_samples=num_samples, top_labels=1, batch_size=batch_size)
-    cut = choose_segmentation(segmentation, seed, segmentation_parameters)
-    asked = check_asked(classifier, images, layer, target, seed)
-    params = {
-        "num_samples": num_samples,
-        "segmentation": {"name": cut.name, **cut.parameters},
-        "batch_size": batch_size,
-        "target": asked.target,
-        "layer": asked.layer,
-    }
+    question: Question
+    settings: LimeSettings
+    segmentation: Segmentation
 
-    def combine_all() -> Iterator[Result]:
-        rows: list[pd.DataFrame] = []
-        stages: list[Stages] = []
-        for image in images.images:
-            case = Case("hybrid", classifier.name, f"{images.name}/{image.name}", params)
-            result = _combine_one(case, classifier, image, cut, settings, seed)
-            rows.append(result["table"].frame)
-            stages.append(result.stages)
-            yield result
-        yield Result(
-            case=set_case("hybrid", classifier, images, params),
-            fields=_whole_set_fields(pd.concat(rows, ignore_index=True)),
-            stages={**set_stages(images, stages), **paired_stage()},
-            provenance=set_provenance(classifier, images, LIBRARIES, seed),
-        )
-
-    return combine_all()
+    @property
+    def params(self) -> dict[str, Any]:
+        """What names the cases, as JSON values."""
+        return {
+            "num_samples": self.settings.num_samples,
+            "segmentation": self.segmentation.describe(),
+            "batch_size": self.settings.batch_size,
+        }
 
 
-def _combine_one(
-    case: Case,
-    classifier: Classifier,
-    image: LabelledImage,
-    segmentation: Segmentation,
-    settings: LimeSettings,
-    seed: int,
-) -> Result:
+def combine_all(request: HybridRequest) -> Iterator[Result]:
+    """Combine both explanations of every image as it is asked for, then test over the whole set."""
+    question = request.question
+    rows: list[pd.DataFrame] = []
+    stages: list[Stages] = []
+    for image in question.images.images:
+        result = _combine_one(request, image)
+        rows.append(result["table"].frame)
+        stages.append(result.stages)
+        yield result
+    yield Result(
+        case=set_case("hybrid", question, request.params),
+        fields=_whole_set_fields(pd.concat(rows, ignore_index=True)),
+        stages={**set_stages(question.images, stages), **paired_stage()},
+        provenance=set_provenance(question, LIBRARIES),
+    )
+
+
+def _combine_one(request: HybridRequest, image: LabelledImage) -> Result:
     from xai_eval.explainers.lime.probabilities import probabilities
 
-    subject = look(classifier, image, case.params["layer"], case.params["target"])
-    cam = cam_maps(subject, case.params["layer"])
-    predict = probabilities(classifier)
-    parents = _parents(subject, cam.image[0], segmentation, settings, seed, predict)
+    question, subject = request.question, request.question.look(image)
+    cam = cam_maps(subject)
+    predict = probabilities(question.classifier)
+    parents = _parents(request, subject, cam.image[0], predict)
     maps = _maps(parents)
     margin = half_cell(cam.layer[0].shape, cam.image[0].shape)
-    heatmaps = {name: Heatmap(_displayed(each), MAP_TOLERANCE) for name, each in maps.items()}
-    rows = [_row(subject, name, each, heatmaps[name], margin, predict) for name, each in maps.items()]
+    heatmaps = {name: Heatmap(displayed(each), MAP_TOLERANCE) for name, each in maps.items()}
+    rows = [scored_row(name, each, heatmaps[name], subject, margin, predict) for name, each in maps.items()]
     return Result(
-        case=case,
-        fields={**subject.fields, **heatmaps, "table": Table(pd.DataFrame(rows), ROW_TOLERANCE)},
+        case=question.case("hybrid", image, request.params),
+        fields={**subject.fields, **heatmaps, "table": Table(pd.DataFrame(rows), SCORE_TOLERANCE)},
         stages={
             **subject.stages,
             Stage(StageKind.SEGMENTS): fingerprint_array(parents.segments),
@@ -145,21 +110,19 @@ def _combine_one(
             **localisation_stage(),
             **faithfulness_stage(),
         },
-        provenance=provenance(classifier, image, LIBRARIES, seed),
+        provenance=question.provenance(image, LIBRARIES),
     )
 
 
-def _parents(
-    subject: Subject, cam: Map, segmentation: Segmentation, settings: LimeSettings, seed: int, predict: Predict
-) -> Parents:
+def _parents(request: HybridRequest, subject: Subject, cam: Map, predict: Predict) -> Parents:
     """Explain by lime what Grad-CAM has explained."""
     from xai_eval.explainers.hybrid import Parents
     from xai_eval.explainers.lime.lime import explain
     from xai_eval.explainers.lime.perturbation import PerturbedImages
 
-    label = subject.target.index
+    label, settings, seed = subject.target.index, request.settings, request.question.seed
     images = PerturbedImages(predict, settings.batch_size, subject.classifier.device)
-    found = explain(subject.view, images, segmentation, settings, labels=[label], seeds=[seed])[0]
+    found = explain(subject.view, images, request.segmentation, settings, labels=[label], seeds=[seed])[0]
     weights = found.surrogates[label].weights
     return Parents(subject.view, cam, found.neighbourhood, weights, label, images, settings, seed)
 
@@ -170,29 +133,6 @@ def _maps(parents: Parents) -> dict[str, Map]:
 
     hybrids = {name: combine(parents) for name, combine in HYBRIDS.items()}
     return {"gradcam": parents.cam, "lime": parents.weights[parents.segments], **hybrids}
-
-
-def _displayed(saliency: Map) -> NDArray[np.float32]:
-    """What speaks for the class, in [0, 1]."""
-    positive = np.clip(saliency, 0.0, None)
-    most = float(positive.max())
-    return (positive / most if most > 0.0 else positive).astype(np.float32)
-
-
-def _row(
-    subject: Subject, name: str, saliency: Map, heatmap: Heatmap, margin: tuple[int, int], predict: Predict
-) -> dict[str, Any]:
-    row = map_row(name, heatmap, subject.mask, margin)
-    if subject.mask is not None:
-        # By the whole order, in which what speaks against the class comes last.
-        row["iou_equal_area"] = iou_at_equal_area(saliency, subject.mask)
-    curves = faithfulness(saliency, subject.view, predict, subject.target.index)
-    return {
-        **row,
-        "deletion": curves.deletion,
-        "insertion": curves.insertion,
-        "insertion_less_deletion": curves.insertion - curves.deletion,
-    }
 
 
 def _whole_set_fields(rows: pd.DataFrame) -> dict[str, Field]:

@@ -1,122 +1,94 @@
-"""The task `lime_search`: which settings of lime explain best, by which objective, and which objective to trust."""
+"""What the task `lime_search` computes: which settings of lime explain best, and which objective to trust."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from xai_eval.errors import unknown_name
 from xai_eval.metrics.bootstrap import mean_interval
 from xai_eval.metrics.search import OBJECTIVES, TRUTH, Objective, mean_ranks, trust, winners
 from xai_eval.metrics.superpixels import positive_map
 from xai_eval.result.fields import Document, Field, Heatmap, Label, Table
 from xai_eval.result.fingerprint import Fingerprint, fingerprint_array
-from xai_eval.result.result import Case, Result
+from xai_eval.result.result import Result
 from xai_eval.result.stage import Stage, StageKind
-from xai_eval.tasks import task
 from xai_eval.tasks.cams import MAP_TOLERANCE
-from xai_eval.tasks.image.asked import check_asked
-from xai_eval.tasks.image.environment import provenance
 from xai_eval.tasks.image.joined_stages import Stages
-from xai_eval.tasks.image.subject import cam_maps, look
+from xai_eval.tasks.image.question import Question
+from xai_eval.tasks.image.subject import cam_maps
 from xai_eval.tasks.image.whole_set import set_case, set_provenance, set_stages
+from xai_eval.tasks.lime.results import LIBRARIES
 from xai_eval.tasks.lime.runs import surrogate_stage
-from xai_eval.tasks.lime.task import LIBRARIES
 from xai_eval.tasks.reference.maps import faithfulness_stage, localisation_stage, search_stage, superpixel_stage
 from xai_eval.tasks.studies.search_scores import ScoredSettings, cheapest_first, score_settings
 
 if TYPE_CHECKING:
     from xai_eval.explainers.lime.lime_search import Grid, LimeSearch
-    from xai_eval.inputs.images.labelled import ImageSet, LabelledImage
-    from xai_eval.inputs.models.classifier import Classifier
+    from xai_eval.inputs.images.labelled import LabelledImage
 
 SCORE_TOLERANCE = {each.name: 0.05 if "iou" in each.name else 0.02 for each in OBJECTIVES}
 TRUST_TOLERANCE = 0.1
-# Of the objectives that need no mask, the one that ranks settings most as the true masks do: rank correlation 0.50 over
-# 40 scenes, deletion 0.47, centre distance 0.38, IoU with Grad-CAM 0.11, local R2 -0.17.
-DEFAULT_OBJECTIVE = "insertion"
 
 
-@task("lime_search", images="scenes:2", whole_set=True)
-def lime_search(
-    classifier: Classifier,
-    images: ImageSet,
-    *,
-    grid: Mapping[str, Any] | None = None,
-    objective: str = DEFAULT_OBJECTIVE,
-    target: str | int = "predicted",
-    layer: str | None = None,
-    seed: int = 0,
-) -> Iterator[Result]:
-    """Try every setting of a grid on lime, and say which wins by which objective.
+@dataclass(frozen=True, eq=False)
+class SearchRequest:
+    """What `lime_search` is asked for, checked.
 
-    Args:
-        classifier: the model with its preprocessing and class names.
-        images: the images to explain.
-        grid: values to try by argument, in place of the study's: `segmentation`, `num_samples`, `num_features`,
-            `top_labels`, `batch_size`.
+    Attributes:
+        question: model, images, class, and the layer of the Grad-CAM that two objectives compare with.
+        grid: the settings to try.
         objective: by which the best setting is chosen.
-        target: `predicted`, `intended`, or the index, name or WordNet id of a class.
-        layer: layer of the Grad-CAM that two objectives compare with; the last convolutional block if None.
-        seed: seed of samples and segmentation, the same for all settings.
-
-    Returns:
-        An iterator that searches as it goes: one Result an image, then one for the whole set, with the best setting
-        overall and how well each objective ranks settings as the true masks do.
-
-    Raises:
-        UsageError: an unknown objective, argument, layer or class, or a value that lime cannot take.
-        ModelMisbehaves: the model raises, or returns what is no batch of logits.
     """
-    from xai_eval.explainers.lime.lime_search import make_grid
 
-    tried, chosen = make_grid(grid), _objective(objective)
-    asked = check_asked(classifier, images, layer, target, seed)
-    params = {"grid": vars(tried), "objective": objective, "target": asked.target, "layer": asked.layer}
-    return _search_all(classifier, images, params, tried, chosen, seed)
+    question: Question
+    grid: Grid
+    objective: Objective
 
-
-def _objective(name: str) -> Objective:
-    known = {each.name: each for each in OBJECTIVES}
-    if name not in known:
-        raise unknown_name("objective", name, known)
-    return known[name]
+    @property
+    def params(self) -> dict[str, Any]:
+        """What names the cases, as JSON values."""
+        return {"grid": vars(self.grid), "objective": self.objective.name}
 
 
-def _search_all(
-    classifier: Classifier, images: ImageSet, params: Mapping[str, Any], grid: Grid, objective: Objective, seed: int
-) -> Iterator[Result]:
+def objective_named(name: str) -> Objective:
+    """Return an objective by its name."""
+    return {each.name: each for each in OBJECTIVES}[name]
+
+
+def search_all(request: SearchRequest) -> Iterator[Result]:
+    """Search on every image as it is asked for, then over the whole set."""
+    question = request.question
     scored: dict[str, ScoredSettings] = {}
     stages: list[Stages] = []
-    for image in images.images:
-        case = Case("lime_search", classifier.name, f"{images.name}/{image.name}", params)
-        result, scored[case.input] = _search_one(case, classifier, image, grid, objective, seed)
+    for image in question.images.images:
+        result, scored_settings = _search_one(request, image)
+        scored[result.case.input] = scored_settings
         stages.append(result.stages)
         yield result
     yield Result(
-        case=set_case("lime_search", classifier, images, params),
-        fields=_whole_set_fields(scored, grid, objective),
-        stages=set_stages(images, stages),
-        provenance=set_provenance(classifier, images, LIBRARIES, seed),
+        case=set_case("lime_search", question, request.params),
+        fields=_whole_set_fields(scored, request.grid, request.objective),
+        stages=set_stages(question.images, stages),
+        provenance=set_provenance(question, LIBRARIES),
     )
 
 
-def _search_one(
-    case: Case, classifier: Classifier, image: LabelledImage, grid: Grid, objective: Objective, seed: int
-) -> tuple[Result, ScoredSettings]:
+def _search_one(request: SearchRequest, image: LabelledImage) -> tuple[Result, ScoredSettings]:
     from xai_eval.explainers.lime.lime_search import search
     from xai_eval.explainers.lime.perturbation import PerturbedImages
     from xai_eval.explainers.lime.probabilities import probabilities
 
-    subject = look(classifier, image, case.params["layer"], case.params["target"])
-    predict = probabilities(classifier)
-    cam = cam_maps(subject, case.params["layer"]).image[0]
-    found = search(subject.view, PerturbedImages(predict, max(grid.batch_size), classifier.device), grid, seed)
+    question, grid, objective = request.question, request.grid, request.objective
+    subject = question.look(image)
+    predict = probabilities(question.classifier)
+    cam = cam_maps(subject).image[0]
+    perturbed = PerturbedImages(predict, max(grid.batch_size), question.classifier.device)
+    found = search(subject.view, perturbed, grid, question.seed)
     scored = score_settings(subject, grid, found, cam, predict)
     won = scored.best(objective) or cheapest_first(grid.settings)
     segments = found.neighbourhoods[won[0].segmentation].segments
@@ -149,7 +121,8 @@ def _search_one(
         **search_stage(),
         Stage(StageKind.FINAL_MAP, "lime"): fingerprint_array(best_map),
     }
-    return Result(case, fields, stages, provenance(classifier, image, LIBRARIES, seed)), scored
+    case = question.case("lime_search", image, request.params)
+    return Result(case, fields, stages, question.provenance(image, LIBRARIES)), scored
 
 
 def _every_sample(found: LimeSearch) -> NDArray[np.uint8]:

@@ -1,10 +1,11 @@
-"""The task `lime`: which superpixels speak for and against a class, and how far that can be trusted."""
+"""What the task `lime` computes: superpixels that speak for and against a class, and how far that can be trusted."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -27,24 +28,20 @@ from xai_eval.result.fields import (
     Weights,
 )
 from xai_eval.result.fingerprint import fingerprint_array
-from xai_eval.result.result import Case, Result
+from xai_eval.result.result import Result
 from xai_eval.result.stage import Stage, StageKind
-from xai_eval.tasks import task
 from xai_eval.tasks.cams import MAP_TOLERANCE
-from xai_eval.tasks.image.asked import check_asked
-from xai_eval.tasks.image.environment import provenance
 from xai_eval.tasks.image.map_rows import TABLE_TOLERANCE, map_row
-from xai_eval.tasks.image.subject import PROBABILITY_TOLERANCE, Subject, cam_maps, look
-from xai_eval.tasks.lime.chosen_setting import read_chosen_setting
+from xai_eval.tasks.image.question import Question
+from xai_eval.tasks.image.subject import PROBABILITY_TOLERANCE, Subject, cam_maps
+from xai_eval.tasks.lime.chosen_setting import ChosenSetting
 from xai_eval.tasks.lime.runs import LimeRun, run_lime
 from xai_eval.tasks.reference.maps import localisation_stage, superpixel_stage
 
 if TYPE_CHECKING:
     from xai_eval.explainers.lime.lime import LimeSettings
-    from xai_eval.explainers.lime.lime_search import Setting
     from xai_eval.explainers.lime.segmentation import Segmentation
-    from xai_eval.inputs.images.labelled import ImageSet, LabelledImage
-    from xai_eval.inputs.models.classifier import Classifier
+    from xai_eval.inputs.images.labelled import LabelledImage
 
 LIBRARIES = ("torch", "torchvision", "lime", "scikit-image", "scikit-learn", "grad-cam", "numpy", "pillow")
 
@@ -54,85 +51,46 @@ WEIGHT_FLOOR = 0.02
 SURROGATE_TOLERANCE = {"r2": 0.05, "prediction": 0.05, "probability": PROBABILITY_TOLERANCE, "intercept": 0.05}
 
 
-@task("lime")
-def lime(
-    classifier: Classifier,
-    images: ImageSet,
-    *,
-    num_samples: int = 1000,
-    top_labels: int = 5,
-    num_features: int = 100_000,
-    batch_size: int = 10,
-    segmentation: str = "quickshift",
-    segmentation_parameters: Mapping[str, Any] | None = None,
-    setting: str | None = None,
-    seeds: int = 5,
-    target: str | int = "predicted",
-    layer: str | None = None,
-    seed: int = 0,
-) -> Iterator[Result]:
-    """Explain every prediction by superpixels (lime), beside Grad-CAM.
+@dataclass(frozen=True, eq=False)
+class LimeRequest:
+    """What `lime` is asked for, checked.
 
-    Args:
-        classifier: the model with its preprocessing and class names.
-        images: the images to explain.
-        num_samples: perturbed images a seed.
-        top_labels: how many of the most probable classes get weights.
-        num_features: the most superpixels that get a weight.
-        batch_size: perturbed images that the model gets at once.
-        segmentation: `quickshift`, `slic`, `felzenszwalb`, or `none` for whatever lime does by itself.
-        segmentation_parameters: in place of the parameters listed in `explainers/segmentation.py`.
-        setting: file with the best settings of a `lime_search`, in place of all of the above.
-        seeds: how many seeds the stability is measured with.
-        target: `predicted`, `intended`, or the index, name or WordNet id of a class.
-        layer: layer of the Grad-CAM beside it; the last convolutional block if None.
-        seed: the first seed of the samples, and the segmentation's.
-
-    Returns:
-        An iterator that explains as it goes: one Result an image, with segments, the weights of every top class,
-        and their stability.
-
-    Raises:
-        UsageError: an unknown segmentation, parameter, layer or class, or a number that is too small.
-        ModelMisbehaves: the model raises, or returns what is no batch of logits.
+    Attributes:
+        question: model, images, class, and the layer of the Grad-CAM beside it.
+        settings: arguments of lime.
+        segmentation: how images are cut.
+        seeds: how many seeds, one after the other, stability is measured with.
+        chosen: settings by image, in place of `settings` and `segmentation`; None where there are none.
     """
-    from xai_eval.explainers.lime.lime import LimeSettings
-    from xai_eval.explainers.lime.segmentation import choose_segmentation
 
-    given = LimeSettings(num_samples, top_labels, num_features, batch_size)
-    cut = choose_segmentation(segmentation, seed, segmentation_parameters)
-    chosen = read_chosen_setting(setting) if setting is not None else None
-    asked = check_asked(classifier, images, layer, target, seed, seeds)
+    question: Question
+    settings: LimeSettings
+    segmentation: Segmentation
+    seeds: int
+    chosen: ChosenSetting | None
 
-    def evaluate(image: LabelledImage) -> Result:
-        name = f"{images.name}/{image.name}"
-        how, by = (given, cut) if chosen is None else _from_search(chosen.of(name), seed)
-        cuts = {"name": by.name, **by.parameters}
-        params = {**vars(how), "segmentation": cuts, "seeds": seeds, "target": asked.target, "layer": asked.layer}
-        return _evaluate(Case("lime", classifier.name, name, params), classifier, image, by, how, seed)
+    def of(self, image: LabelledImage) -> tuple[LimeSettings, Segmentation]:
+        """The settings and the segmentation of one image."""
+        from xai_eval.explainers.lime.lime import LimeSettings
+        from xai_eval.explainers.lime.segmentation import choose_segmentation
 
-    return map(evaluate, images.images)
-
-
-def _from_search(setting: Setting, seed: int) -> tuple[LimeSettings, Segmentation]:
-    from xai_eval.explainers.lime.lime import LimeSettings
-    from xai_eval.explainers.lime.segmentation import choose_segmentation
-
-    settings = LimeSettings(setting.num_samples, setting.top_labels, setting.num_features, setting.batch_size)
-    return settings, choose_segmentation(setting.segmentation, seed)
+        if self.chosen is None:
+            return self.settings, self.segmentation
+        best = self.chosen.of(f"{self.question.images.name}/{image.name}")
+        settings = LimeSettings(best.num_samples, best.top_labels, best.num_features, best.batch_size)
+        return settings, choose_segmentation(best.segmentation, self.question.seed)
 
 
-def _evaluate(
-    case: Case,
-    classifier: Classifier,
-    image: LabelledImage,
-    segmentation: Segmentation,
-    settings: LimeSettings,
-    seed: int,
-) -> Result:
-    subject = look(classifier, image, case.params["layer"], case.params["target"])
-    cam = cam_maps(subject, case.params["layer"])
-    run = run_lime(subject, segmentation, settings, range(seed, seed + case.params["seeds"]))
+def explain_all(request: LimeRequest) -> Iterator[Result]:
+    """Explain every image as it is asked for."""
+    return (_evaluate(request, image) for image in request.question.images.images)
+
+
+def _evaluate(request: LimeRequest, image: LabelledImage) -> Result:
+    question, (settings, segmentation) = request.question, request.of(image)
+    subject = question.look(image)
+    cam = cam_maps(subject)
+    run = run_lime(subject, segmentation, settings, range(question.seed, question.seed + request.seeds))
     weights = _weights(subject, run)
     maps = {"lime": _map(run, weights.tolerance), "gradcam": Heatmap(cam.image[0], MAP_TOLERANCE)}
     margin = half_cell(cam.layer[0].shape, cam.image[0].shape)
@@ -148,12 +106,13 @@ def _evaluate(
         "surrogates": _surrogates(subject, run),
         "stability": _stability(run),
     }
+    params = {**vars(settings), "segmentation": segmentation.describe(), "seeds": request.seeds}
     final = {Stage(StageKind.FINAL_MAP, name): fingerprint_array(each.array) for name, each in maps.items()}
     return Result(
-        case=case,
+        case=question.case("lime", image, params),
         fields=fields,
         stages={**subject.stages, **run.stages, **superpixel_stage(), **final, **localisation_stage()},
-        provenance=provenance(classifier, image, LIBRARIES, seed),
+        provenance=question.provenance(image, LIBRARIES),
     )
 
 

@@ -1,0 +1,193 @@
+"""`@image_task`: one function that explains one image becomes a task."""
+
+import captum.attr
+import numpy as np
+import pytest
+import torch
+from test_bad_requests import classifier, images
+
+from xai_eval import HeatmapTolerance, Stage, StageKind, Subject, evaluate, image_task
+from xai_eval.errors import ModelMisbehaves, UsageError
+from xai_eval.inputs.images.images import load_images
+from xai_eval.inputs.images.labelled import ImageSet, LabelledImage
+from xai_eval.inputs.models.models import load_model
+from xai_eval.metrics.faithfulness import faithfulness
+from xai_eval.metrics.localisation import energy_inside
+from xai_eval.run.calibrate import calibrate_task
+from xai_eval.tasks import find_task
+from xai_eval.tasks.registry import TASKS
+
+pytestmark = pytest.mark.usefixtures("own_tasks")
+
+
+def gradient(subject: Subject, *, power: int = 1) -> torch.Tensor:
+    """Explain by the gradient (by hand)."""
+    batch = subject.batch.requires_grad_()
+    subject.model(batch)[0, subject.target.index].backward()
+    return (batch.grad * batch.detach()).sum(1)[0] ** power
+
+
+def evaluated(explain, *, model=None, given=None, **how):
+    TASKS.pop("mine", None)
+    image_task("mine", **how)(explain)
+    return evaluate("mine", model=model or classifier(), images=images(), device="cpu", **(given or {}))[0]
+
+
+def test_the_map_is_what_captum_gives():
+    """The plain library, on the plain tensor."""
+    model, chosen = load_model("scenes:objects", device="cpu"), load_images("scenes:1")
+    image_task("mine")(gradient)
+    (result,) = evaluate("mine", model=model, images=chosen, device="cpu")
+    from PIL import Image
+
+    batch = model.preprocess(Image.fromarray(chosen.images[0].pixels))[None]
+    expected = captum.attr.InputXGradient(model.module).attribute(batch, target=int(model.module(batch).argmax()))
+    raw = expected.sum(1)[0].detach().numpy()
+    shown = np.clip(raw, 0, None) / raw.max()
+    np.testing.assert_allclose(result["mine"].array, shown, atol=1e-6)
+    # The measures, from the map by the functions that they are named after.
+    mask = model.preprocess.mask(chosen.images[0].mask)
+    assert result["table"].frame["energy_inside"][0] == pytest.approx(energy_inside(shown, mask), abs=1e-6)
+
+
+def test_deletion_goes_by_the_whole_order_of_the_map():
+    result = evaluated(lambda subject: -torch.arange(32.0 * 32).reshape(32, 32))
+    assert result["mine"].degenerate == "all zero"
+    from xai_eval.explainers.lime.probabilities import probabilities
+
+    model = classifier()
+    falling = -np.arange(32.0 * 32).reshape(32, 32)
+    view = result["image"].array
+    curves = faithfulness(falling, view, probabilities(model), result["explained"].index)
+    assert result["table"].frame["deletion"][0] == pytest.approx(curves.deletion, abs=1e-6)
+
+
+def test_parameters_are_those_of_the_function_and_the_target():
+    image_task("mine")(gradient)
+    task = find_task("mine")
+    assert {name: p.default for name, p in task.parameters.items()} == {"power": 1, "target": "predicted"}
+    assert task.summary == "Explain by the gradient (by hand)."
+    assert gradient.__name__ in task.function.__name__
+    plain, cubed = evaluated(gradient), evaluated(gradient, given={"power": 3, "target": 2})
+    assert plain.case.params == {"power": 1, "target": "predicted"}
+    assert cubed.case.params == {"power": 3, "target": "2"}
+    assert cubed["explained"].index == 2
+    with pytest.raises(UsageError, match=r"unknown parameter of task mine 'powr'\. Did you mean power\?"):
+        evaluated(gradient, given={"powr": 2})
+    with pytest.raises(UsageError, match="power is '2'; expected a whole number"):
+        evaluated(gradient, given={"power": "2"})
+
+
+def test_without_a_layer_there_is_no_stage_of_one():
+    stages = list(map(str, evaluated(gradient).stages))
+    assert "layer activations" not in stages
+    assert stages.index("input tensor") < stages.index("logits") < stages.index("raw map of mine")
+    assert stages.index("raw map of mine") < stages.index("final map of mine")
+
+
+def test_a_layer_is_checked_and_becomes_a_stage():
+    seen = []
+
+    def layered(subject, *, layer: str | None = None):
+        seen.append(layer)
+        return np.ones((32, 32)) * subject.seen.activations.mean()
+
+    result = evaluated(layered)
+    assert seen == ["features.1"] or seen == [classifier().default_layer()]
+    assert result.case.params == {"target": "predicted", "layer": seen[0]}
+    assert Stage(StageKind.LAYER_ACTIVATIONS) in result.stages
+    with pytest.raises(UsageError, match="unknown layer"):
+        evaluated(layered, given={"layer": "nothing"})
+
+
+def test_random_numbers_are_drawn_by_the_seed_and_nobody_elses_are():
+    def random(subject, *, seed: int = 0):
+        return torch.rand(32, 32) + torch.from_numpy(np.random.rand(32, 32))
+
+    mine = classifier()
+    torch.manual_seed(5), np.random.seed(5)
+    expected = torch.rand(3), np.random.rand(3)
+    torch.manual_seed(5), np.random.seed(5)
+    first, again, other = (evaluated(random, model=mine, given={"seed": seed})["mine"].array for seed in (1, 1, 2))
+    assert torch.equal(torch.rand(3), expected[0]) and np.array_equal(np.random.rand(3), expected[1])
+    assert np.array_equal(first, again) and not np.array_equal(first, other)
+    assert evaluated(random, given={"seed": 7}).provenance.seed == 7
+    assert "seed" not in evaluated(random).case.params
+
+
+def test_libraries_are_recorded_and_have_to_be_there():
+    assert evaluated(gradient, libraries=["captum"]).provenance.versions["captum"] == captum.__version__
+    with pytest.raises(UsageError, match="library 'captm' of task mine is not installed"):
+        evaluated(gradient, libraries=["captm"])
+
+
+def test_tolerance_is_that_of_the_task():
+    assert evaluated(gradient)["mine"].tolerance == HeatmapTolerance(largest=0.02)
+    given = HeatmapTolerance(largest=0.1)
+    assert evaluated(gradient, tolerance=given)["mine"].tolerance == given
+
+
+@pytest.mark.parametrize(
+    "wrong", [lambda s: s.batch, lambda s: s.batch[0, 0, :5], lambda s: "map", lambda s: None, lambda s: 3.0]
+)
+def test_what_is_no_map_is_refused(wrong):
+    with pytest.raises(UsageError, match=r"task mine returned an array .* for one; expected a map \(32, 32\)"):
+        evaluated(wrong)
+
+
+def test_the_model_and_the_batch_are_left_as_they_came():
+    def careless(subject):
+        subject.model.train()
+        subject.model.features[0].register_forward_hook(lambda *_: None)
+        subject.batch.zero_()
+        return np.ones((32, 32))
+
+    mine = classifier()
+    before = evaluated(gradient, model=mine).stages
+    after = evaluated(careless, model=mine).stages
+    assert not mine.module.training and not mine.module.features[0]._forward_hooks
+    assert {n: s.digest for n, s in before.items() if "map" not in str(n)} == {
+        n: s.digest for n, s in after.items() if "map" not in str(n)
+    }
+
+
+def test_a_model_that_fails_is_refused_before_anything_is_explained():
+    def failing(x):
+        raise KeyError("boom")
+
+    with pytest.raises(ModelMisbehaves, match="mine fails on a batch"):
+        evaluated(gradient, model=classifier(failing))
+
+
+def test_an_error_of_the_function_is_its_own():
+    def wrong(subject):
+        return {}["missing"]
+
+    with pytest.raises(KeyError, match="missing"):
+        evaluated(wrong)
+
+
+def test_a_signature_that_is_none_of_an_image_task_is_refused():
+    for wrong, words in (
+        (lambda: None, "one argument, and after a star"),
+        (lambda subject, steps: None, "one argument, and after a star"),
+        (lambda subject, *, target=1: None, "Use subject.target"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            image_task("mine")(wrong)
+
+
+def test_an_image_without_a_mask_has_no_localisation():
+    pixels = np.zeros((8, 8, 3), dtype=np.uint8)
+    image_task("mine")(gradient)
+    (result,) = evaluate("mine", model=classifier(), images=ImageSet("dark", (LabelledImage("one", pixels, "0" * 64),)))
+    assert {"deletion", "insertion"} <= set(result["table"].frame)
+    assert "energy_inside" not in result["table"].frame
+
+
+def test_its_noise_can_be_measured():
+    image_task("mine", images="scenes:1")(gradient)
+    (found,) = calibrate_task("mine", None, None, "cpu", {}, lambda _: None)
+    assert not found.noise.unmeasured
+    assert set(found.noise.stages) == set(found.plain.stages)
+    assert max(found.noise.stages[Stage(StageKind.RAW_MAP, "mine")].values()) < 2e-4

@@ -1,0 +1,218 @@
+"""Signatures become parameters: what each may be, what it is read from, and what is said of it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal, get_args
+
+import numpy as np
+import pytest
+
+from xai_eval.errors import UsageError
+from xai_eval.explainers.dissection.similarity import SIMILARITIES
+from xai_eval.explainers.lime.segmentation import SEGMENTATIONS
+from xai_eval.metrics.comparison import DEFAULT_AREA, POLICIES
+from xai_eval.metrics.search import OBJECTIVES
+from xai_eval.tasks import all_tasks
+from xai_eval.tasks.parameters import Option, read_signature
+
+
+def example(
+    classifier,
+    images,
+    *,
+    steps: Annotated[int, Option("steps", least=1, most=9)] = 5,
+    share: float = 0.5,
+    name: Annotated[str | None, Option("a name", "WORD", default="the first")] = None,
+    target: str | int = "predicted",
+    flag: bool = True,
+    kind: Literal["one", "two"] = "one",
+    names: Sequence[str] = ("a", "b"),
+    sizes: list[int] | None = None,
+    grid: Mapping[str, Any] | None = None,
+    other: "str | Unknown | None" = None,  # noqa: F821
+):
+    """Do nothing."""
+
+
+PARAMETERS = read_signature(example, "task example")
+
+# Name, words of the command line, value.
+READ = [
+    ("steps", "7", 7),
+    ("share", "2", 2.0),
+    ("name", "7", "7"),
+    ("target", "007", "007"),
+    ("flag", "False", False),
+    ("kind", "two", "two"),
+    ("names", ["c"], ["c"]),
+    ("sizes", ["1", "2"], [1, 2]),
+    ("grid", ["n=1,2", "s=slic", "x=0.5"], {"n": [1, 2], "s": "slic", "x": 0.5}),
+    ("other", "none", "none"),
+]
+
+
+@pytest.mark.parametrize(("name", "words", "value"), READ)
+def test_words_are_read_as_the_signature_says(name, words, value):
+    read = PARAMETERS[name].read(words)
+    assert read == value and type(read) is type(value)
+    PARAMETERS[name].check(read)
+
+
+UNREADABLE = [
+    ("steps", "many", "--steps is 'many'; expected a whole number from 1 to 9."),
+    ("steps", "1.5", "--steps is '1.5'; expected a whole number"),
+    ("steps", "0", "--steps is '0'; expected a whole number from 1 to 9."),
+    ("share", "half", "--share is 'half'; expected a number."),
+    ("flag", "yes", "--flag is 'yes'; expected true or false."),
+    ("kind", "tow", "unknown kind 'tow'. Did you mean two?"),
+    ("steps", ["1", "2"], "--steps is '1 2'; expected a whole number"),
+    ("sizes", ["1", "x"], "--sizes is 'x'; expected several values, each a whole number."),
+    ("grid", ["n"], "--grid: 'n' is no NAME=VALUE."),
+]
+
+
+@pytest.mark.parametrize(("name", "words", "sentence"), UNREADABLE)
+def test_words_that_mean_nothing_are_refused(name, words, sentence):
+    with pytest.raises(UsageError) as told:
+        PARAMETERS[name].read(words)
+    assert sentence in str(told.value)
+
+
+GOOD = [
+    ("steps", np.int64(3)),
+    ("share", 1),
+    ("share", np.float32(0.5)),
+    ("name", None),
+    ("target", 3),
+    ("names", ["a"]),
+    ("names", "a"),  # a text is a sequence of texts: the task says whether it will do
+    ("sizes", None),
+    ("grid", {"n": 1}),
+    ("other", object()),  # of a class that only type checkers import
+]
+
+
+@pytest.mark.parametrize(("name", "value"), GOOD)
+def test_values_of_the_type_pass(name, value):
+    PARAMETERS[name].check(value)
+
+
+BAD = [
+    ("steps", "3", "steps is '3'; expected a whole number"),
+    ("steps", True, "steps is True; expected"),
+    ("steps", None, "steps is None; expected"),
+    ("steps", 10, "steps is 10; expected a whole number from 1 to 9."),
+    ("share", "1", "share is '1'; expected a number."),
+    ("target", 0.5, "target is 0.5; expected text or a whole number."),
+    ("kind", "three", "unknown kind 'three'"),
+    ("names", 3, "names is 3; expected several values, each text."),
+    ("names", [3], "names is [3]; expected"),
+    ("grid", ["n"], "grid is ['n']; expected names with values."),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "sentence"), BAD)
+def test_values_of_another_type_are_refused(name, value, sentence):
+    with pytest.raises(UsageError) as told:
+        PARAMETERS[name].check(value)
+    assert sentence in str(told.value)
+
+
+def test_what_is_said_of_a_parameter():
+    said = {name: (p.flag, p.metavar, p.type_name, p.default_words) for name, p in PARAMETERS.items()}
+    assert said["steps"] == ("--steps", "N", "int", "5")
+    assert said["name"] == ("--name", "WORD", "str", "the first")
+    assert said["kind"] == ("--kind", "{one,two}", "str", "one")
+    assert said["flag"] == ("--flag", "BOOL", "bool", "true")
+    assert said["names"] == ("--names", "NAME", "list of str", "a b")
+    assert said["grid"] == ("--grid", "NAME=VALUE", "mapping", "none")
+    assert said["target"][2] == "str or int"
+
+
+def one_argument(images):
+    """No task."""
+
+
+def without_default(classifier, images, *, steps: int):
+    """No task."""
+
+
+def any_keyword(classifier, images, **options):
+    """No task."""
+
+
+def no_type(classifier, images, *, steps=3):
+    """No task."""
+
+
+def unreadable_type(classifier, images, *, steps: bytes = b""):
+    """No task."""
+
+
+def misspelt_type(classifier, images, *, steps: "itn" = 3):  # noqa: F821
+    """No task."""
+
+
+def broken_type(classifier, images, *, steps: "int[" = 3):  # noqa: F722
+    """No task."""
+
+
+WRONG = {
+    one_argument: "has the signature (images); expected (classifier, images, *, parameters...)",
+    without_default: "parameter steps of task wrong has no default",
+    any_keyword: "expected (classifier, images, *, parameters...)",
+    no_type: "parameter steps of task wrong has no type",
+    unreadable_type: "which the command line cannot read. Expected int, float",
+    misspelt_type: "has the type itn, which the command line cannot read",
+    broken_type: "the type int[ of parameter steps of task wrong means nothing",
+}
+
+
+@pytest.mark.parametrize("function", WRONG, ids=lambda each: each.__name__)
+def test_a_signature_that_is_none_of_a_task_is_refused(function):
+    with pytest.raises(UsageError) as told:
+        read_signature(function, "task wrong")
+    assert WRONG[function] in str(told.value)
+
+
+CHOICES = {
+    ("lime", "segmentation"): SEGMENTATIONS,
+    ("comparison", "segmentation"): SEGMENTATIONS,
+    ("hybrid", "segmentation"): SEGMENTATIONS,
+    ("comparison", "policy"): POLICIES,
+    ("lime_search", "objective"): [each.name for each in OBJECTIVES],
+    ("dissection", "similarity"): SIMILARITIES,
+}
+
+
+@pytest.mark.parametrize(("task", "name"), CHOICES)
+def test_the_choices_of_signatures_are_what_the_code_knows(task, name):
+    assert list(all_tasks()[task].parameters[name].choices) == list(CHOICES[task, name])
+
+
+def test_every_signature_with_choices_is_held_against_the_code():
+    """But that of the engine, whose names are looked up where it is chosen, and tried by tests of the dissection."""
+    named = {(t.name, p.name) for t in all_tasks().values() for p in t.parameters.values() if p.choices}
+    assert named - {("dissection", "engine")} == set(CHOICES)
+
+
+def test_the_default_area_is_that_of_the_policy():
+    assert all_tasks()["comparison"].parameters["area"].default == DEFAULT_AREA
+
+
+def test_parameters_of_several_tasks_are_one_and_the_same():
+    """But for their defaults: what `--layer` means cannot depend on the task."""
+    options = {}
+    for task in all_tasks().values():
+        for name, parameter in task.parameters.items():
+            options.setdefault(name, set()).add(parameter.option)
+    assert {name: found for name, found in options.items() if len(found) > 1} == {}
+
+
+def test_every_parameter_of_a_bundled_task_has_a_help_text():
+    assert [p.name for t in all_tasks().values() for p in t.parameters.values() if not p.option.help] == []
+
+
+def test_an_alias_is_an_ordinary_annotation():
+    from xai_eval.tasks.bundled.parameters import Target
+
+    assert get_args(Target)[0] == str | int

@@ -1,0 +1,106 @@
+"""Options of the command line for the parameters of tasks, made from the signatures of the tasks."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from xai_eval.errors import UsageError
+
+if TYPE_CHECKING:
+    from xai_eval.tasks import Task
+    from xai_eval.tasks.parameters import Parameter
+
+# Parameters of tasks are kept apart from options of the command by this prefix.
+_PREFIX = "param_"
+_FILE_OPTION = "--tasks"
+
+
+def add_task_files(command: argparse.ArgumentParser) -> None:
+    """Add the option that names files with tasks of one's own."""
+    text = "Python file with tasks of your own; may be given several times"
+    command.add_argument(_FILE_OPTION, action="append", default=[], metavar="FILE.py", dest="task_files", help=text)
+
+
+def task_files(words: Sequence[str]) -> list[str]:
+    """Return the files that a command line names, before anything else of it can be understood."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    add_task_files(parser)
+    files: list[str] = parser.parse_known_args(words)[0].task_files
+    return files
+
+
+def add_task_options(command: argparse.ArgumentParser, tasks: Iterable[Task]) -> None:
+    """Add one option per parameter: those that several tasks take together, then the rest task by task."""
+    taking: dict[str, list[tuple[str, Parameter]]] = {}
+    for task in tasks:
+        for name, parameter in task.parameters.items():
+            taking.setdefault(name, []).append((task.name, parameter))
+    groups: dict[str, list[list[tuple[str, Parameter]]]] = {"parameters of several tasks": []}
+    for each in taking.values():
+        title = "parameters of several tasks" if len(each) > 1 else f"parameters of {each[0][0]}"
+        groups.setdefault(title, []).append(each)
+    for title, options in groups.items():
+        group = command.add_argument_group(title)
+        for each in options:
+            _add_option(group, each)
+
+
+def _add_option(group: Any, taking: Sequence[tuple[str, Parameter]]) -> None:
+    parameters = [parameter for _, parameter in taking]
+    first = parameters[0]
+    several = any(each.many or each.pairs for each in parameters)
+    group.add_argument(
+        first.flag,
+        dest=f"{_PREFIX}{first.name}",
+        metavar=first.metavar,
+        nargs="+" if several else None,
+        help="; ".join(_help_lines(taking)).replace("%", "%%"),
+    )
+
+
+def _help_lines(taking: Sequence[tuple[str, Parameter]]) -> Iterator[str]:
+    """What a parameter means, and for every task that takes it its true default."""
+    meanings: dict[str, dict[str, list[str]]] = {}
+    for task, parameter in taking:
+        defaults = meanings.setdefault(parameter.option.help, {})
+        defaults.setdefault(parameter.default_words, []).append(task)
+    for meaning, defaults in meanings.items():
+        if len(taking) == 1:
+            said = f"(default: {next(iter(defaults))})"
+        else:
+            said = f"(default of {'; of '.join(f'{_and(tasks)}: {words}' for words, tasks in defaults.items())})"
+        yield f"{meaning} {said}".strip()
+
+
+def _and(names: Sequence[str]) -> str:
+    return ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else names[0]
+
+
+def given_names(options: argparse.Namespace) -> list[str]:
+    """Return the names of the parameters of tasks that were given."""
+    return [name.removeprefix(_PREFIX) for name, value in _given(options).items() if value is not None]
+
+
+def given_parameters(options: argparse.Namespace, task: Task) -> dict[str, Any]:
+    """Return the parameters of one task that were given, read as its signature says.
+
+    Raises:
+        UsageError: a value is none that the signature allows.
+    """
+    given = _given(options)
+    words = {name: given.get(f"{_PREFIX}{name}") for name in task.parameters}
+    return {name: task.parameters[name].read(each) for name, each in words.items() if each is not None}
+
+
+def refuse_others(options: argparse.Namespace, tasks: Sequence[Task]) -> None:
+    """Raise UsageError for a parameter that was given and that none of the tasks takes."""
+    for name in given_names(options):
+        if not any(name in task.parameters for task in tasks):
+            names = " or ".join(task.name for task in tasks)
+            raise UsageError(f"--{name.replace('_', '-')} is no parameter of {names}.")
+
+
+def _given(options: argparse.Namespace) -> Mapping[str, Any]:
+    return {name: value for name, value in vars(options).items() if name.startswith(_PREFIX)}

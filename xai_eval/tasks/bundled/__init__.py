@@ -1,0 +1,1 @@
+"""The bundled tasks: what each takes. What it computes is imported when it is called."""

@@ -1,0 +1,61 @@
+"""The task `comparison`: what Grad-CAM and LIME share when they explain the same class of the same image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from xai_eval.tasks import task
+from xai_eval.tasks.bundled.parameters import (
+    BatchSize,
+    Layer,
+    Samples,
+    Seed,
+    Segmentation,
+    SegmentationParameters,
+    Target,
+)
+from xai_eval.tasks.parameters import Option
+
+if TYPE_CHECKING:
+    from xai_eval.inputs.images.labelled import ImageSet
+    from xai_eval.inputs.models.classifier import Classifier
+    from xai_eval.result.result import Result
+
+
+@task("comparison", images="scenes:4", whole_set=True)
+def comparison(
+    classifier: Classifier,
+    images: ImageSet,
+    *,
+    policy: Annotated[Literal["equal_area", "half", "otsu"], Option("how maps become masks")] = "equal_area",
+    area: Annotated[float, Option("share of the image, for equal_area", "SHARE")] = 0.2,
+    num_samples: Samples = 1000,
+    segmentation: Segmentation = "quickshift",
+    segmentation_parameters: SegmentationParameters = None,
+    batch_size: BatchSize = 10,
+    target: Target = "predicted",
+    layer: Layer = None,
+    seed: Seed = 0,
+) -> Iterator[Result]:
+    """Compare Grad-CAM with LIME on the same class of every image.
+
+    Returns:
+        An iterator that compares as it goes: one Result per image, then one for the whole set with the table of the
+        study and the mean of every measure.
+
+    Raises:
+        UsageError: an unknown policy, segmentation, parameter, layer or class, or a number out of range.
+        ModelMisbehaves: the model raises, or returns what is no batch of logits.
+    """
+    from xai_eval.explainers.lime.lime import LimeSettings
+    from xai_eval.explainers.lime.segmentation import choose_segmentation
+    from xai_eval.metrics.comparison import MaskPolicy
+    from xai_eval.tasks.image.question import check_question
+    from xai_eval.tasks.studies.comparison import ComparisonRequest, compare_all
+
+    masks = MaskPolicy(policy, area)
+    settings = LimeSettings(num_samples=num_samples, top_labels=1, batch_size=batch_size)
+    cut = choose_segmentation(segmentation, seed, segmentation_parameters)
+    question = check_question(classifier, images, layer, target, seed)
+    return compare_all(ComparisonRequest(question, settings, cut, masks))

@@ -1,0 +1,198 @@
+"""`@image_task`: a task from one function that explains one image; all that such tasks share is done around it."""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from xai_eval.errors import UsageError
+from xai_eval.tasks import task
+from xai_eval.tasks.bundled.parameters import Target
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from xai_eval.inputs.images.labelled import ImageSet, LabelledImage
+    from xai_eval.inputs.models.classifier import Classifier
+    from xai_eval.result.fields import HeatmapTolerance
+    from xai_eval.result.result import Result
+    from xai_eval.tasks.image.question import Question
+    from xai_eval.tasks.image.subject import Subject
+
+Explain = Callable[..., Any]
+_LIBRARIES = ("torch", "torchvision", "numpy", "pillow", "scikit-image")
+
+
+@dataclass(frozen=True, eq=False)
+class _Request:
+    """What such a task is asked for, checked."""
+
+    name: str
+    explain: Callable[[Subject], Any]
+    question: Question
+    params: Mapping[str, Any]
+    libraries: Sequence[str]
+    tolerance: HeatmapTolerance
+
+
+def image_task(
+    name: str,
+    *,
+    libraries: Sequence[str] = (),
+    model: str = "scenes:objects",
+    images: str = "scenes",
+    tolerance: HeatmapTolerance | None = None,
+) -> Callable[[Explain], Explain]:
+    """Register a function `(subject, *, parameters...) -> map` as a task.
+
+    The function gets one image as the model sees it (`Subject`: `model`, `batch`, `target.index`) and returns one
+    number per pixel of the model's input, (H, W), as a tensor or an array; what speaks against the class is negative.
+    Every result holds the map, the classes, localisation where the object's mask is known, deletion and insertion, and
+    fingerprints of every stage from the bytes of the image to the map.
+
+    The task takes the parameters of the function, and `target`. Of these names the function has to take those that it
+    needs itself: `layer`, the name of a layer (the default layer unless one is given), whose activations become a
+    stage, and `seed`, with which the global generators of numpy and torch are seeded.
+
+    Args:
+        name: of the task and of its map.
+        libraries: names of the distributions that compute the map; their versions are recorded.
+        model: spec of the model where none is named.
+        images: spec of the images where none are named.
+        tolerance: by how much the map may differ; `HeatmapTolerance(largest=0.02)` if None.
+    """
+
+    def register(explain: Explain) -> Explain:
+        signature = _task_signature(explain, name)
+
+        @functools.wraps(explain)
+        def evaluation(classifier: Classifier, images: ImageSet, **given: Any) -> Iterator[Result]:
+            bound = {each.name: given.get(each.name, each.default) for each in _keywords(signature)}
+            return _explain_all(_checked(name, explain, classifier, images, bound, libraries, tolerance))
+
+        evaluation.__signature__ = signature  # type: ignore[attr-defined]  # what `inspect.signature` reads first
+        task(name, model=model, images=images)(evaluation)
+        return explain
+
+    return register
+
+
+def _keywords(signature: inspect.Signature) -> list[inspect.Parameter]:
+    return [each for each in signature.parameters.values() if each.kind is inspect.Parameter.KEYWORD_ONLY]
+
+
+def _task_signature(explain: Explain, name: str) -> inspect.Signature:
+    own = inspect.signature(explain)
+    parameters = _keywords(own)
+    if len(own.parameters) != len(parameters) + 1:
+        raise UsageError(
+            f"the function of image task {name!r} has the signature {own}; expected (subject, *, parameters...): one "
+            "argument, and after a star each parameter with its type and its default."
+        )
+    if "target" in own.parameters:
+        raise UsageError(f"image task {name!r} has a parameter 'target': every such task has one. Use subject.target.")
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    common = inspect.Parameter("target", inspect.Parameter.KEYWORD_ONLY, default="predicted", annotation=Target)
+    positional = [inspect.Parameter(each, kind) for each in ("classifier", "images")]
+    return inspect.Signature([*positional, *parameters, common])
+
+
+def _checked(
+    name: str,
+    explain: Explain,
+    classifier: Classifier,
+    images: ImageSet,
+    given: Mapping[str, Any],
+    libraries: Sequence[str],
+    tolerance: HeatmapTolerance | None,
+) -> _Request:
+    from xai_eval.result.fields import HeatmapTolerance
+    from xai_eval.tasks.image.question import check_question, check_question_without_layer
+
+    for library in libraries:
+        try:
+            importlib.metadata.version(library)
+        except importlib.metadata.PackageNotFoundError as error:
+            raise UsageError(f"library {library!r} of task {name} is not installed, as pip calls it.") from error
+    target, seed = given["target"], given.get("seed", 0)
+    if "layer" in given:
+        question = check_question(classifier, images, given["layer"], target, seed)
+    else:
+        question = check_question_without_layer(classifier, images, target, seed)
+    own = {each: value for each, value in given.items() if each != "target"}
+    call = functools.partial(explain, **{**own, **({"layer": question.layer} if "layer" in own else {})})
+    params = {each: value for each, value in own.items() if each not in ("layer", "seed")}
+    return _Request(
+        name, call, question, params, (*_LIBRARIES, *libraries), tolerance or HeatmapTolerance(largest=0.02)
+    )
+
+
+def _explain_all(request: _Request) -> Iterator[Result]:
+    return (_explain_one(request, image) for image in request.question.images.images)
+
+
+def _explain_one(request: _Request, image: LabelledImage) -> Result:
+    import pandas as pd
+
+    from xai_eval.explainers.lime.probabilities import probabilities
+    from xai_eval.result.fields import Heatmap, Table
+    from xai_eval.result.fingerprint import fingerprint_array
+    from xai_eval.result.result import Result
+    from xai_eval.result.stage import Stage, StageKind
+    from xai_eval.tasks.image.map_rows import SCORE_TOLERANCE, displayed, scored_row
+    from xai_eval.tasks.reference.maps import faithfulness_stage, localisation_stage
+
+    question, name = request.question, request.name
+    subject = question.look(image)
+    raw = _map_of(request, subject)
+    heatmap = Heatmap(displayed(raw), request.tolerance)
+    row = scored_row(name, raw, heatmap, subject, (0, 0), probabilities(question.classifier))
+    return Result(
+        case=question.case(name, image, request.params),
+        fields={**subject.fields, name: heatmap, "table": Table(pd.DataFrame([row]), SCORE_TOLERANCE)},
+        stages={
+            **subject.stages,
+            Stage(StageKind.RAW_MAP, name): fingerprint_array(raw),
+            Stage(StageKind.FINAL_MAP, name): fingerprint_array(heatmap.array),
+            **localisation_stage(),
+            **faithfulness_stage(),
+        },
+        provenance=question.provenance(image, request.libraries),
+    )
+
+
+def _map_of(request: _Request, subject: Subject) -> NDArray[np.float32]:
+    """Call the function on a model and a batch that it may do with as it likes."""
+    import numpy as np
+    import torch
+
+    from xai_eval.explainers.model.model_state import preserved
+
+    with torch.inference_mode(False), preserved(subject.model), _seeded(request.question.seed), torch.enable_grad():
+        found = request.explain(replace(subject, batch=subject.batch.detach().clone()))
+    array = np.asarray(found.detach().cpu() if isinstance(found, torch.Tensor) else found)
+    expected = tuple(subject.batch.shape[-2:])
+    if array.shape != expected or not np.issubdtype(array.dtype, np.number):
+        raise UsageError(
+            f"task {request.name} returned an array {array.shape} of {array.dtype} for {subject.image.name}; expected "
+            f"a map {expected}: one number per pixel of the model's input, without batch and channels."
+        )
+    return array.astype(np.float32)
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Seed the global generators, and leave them as they were found."""
+    import torch
+
+    from xai_eval.explainers.cam.side_effects import seeded
+
+    with seeded(seed), torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield

@@ -1,0 +1,100 @@
+"""What every task is asked for, checked before anything is computed or overwritten."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from xai_eval.errors import UsageError
+from xai_eval.result.result import Case, Provenance
+from xai_eval.tasks.image.environment import provenance
+from xai_eval.tasks.image.forward import forward, input_batch
+from xai_eval.tasks.image.subject import Subject, look
+from xai_eval.tasks.image.target import check_target
+
+if TYPE_CHECKING:
+    from xai_eval.inputs.images.labelled import ImageSet, LabelledImage
+    from xai_eval.inputs.models.classifier import Classifier
+
+# What numpy's generators, torch and scikit-image all take.
+LARGEST_SEED = 2**32 - 1
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """Which class of which images of which model is explained.
+
+    Attributes:
+        classifier: the model.
+        images: the images to explain.
+        target: `predicted`, `intended`, or a class as it is recorded: as text, whatever it was given as.
+        layer: name of the explained layer; None for a task that explains no layer.
+        seed: the first seed.
+    """
+
+    classifier: Classifier
+    images: ImageSet
+    target: str
+    layer: str | None
+    seed: int
+
+    def case(self, task: str, image: LabelledImage, params: Mapping[str, Any]) -> Case:
+        """Name the case of one image, with the parameters of a task."""
+        return Case(task, self.classifier.name, f"{self.images.name}/{image.name}", self.recorded(params))
+
+    def recorded(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """The parameters of a task together with those that every task on images records."""
+        layer = {} if self.layer is None else {"layer": self.layer}
+        return {**params, "target": self.target, **layer}
+
+    def look(self, image: LabelledImage) -> Subject:
+        """Show one image to the model."""
+        return look(self.classifier, image, self.layer, self.target)
+
+    def provenance(self, image: LabelledImage, libraries: Iterable[str]) -> Provenance:
+        """Say how an answer about one image is computed here."""
+        return provenance(self.classifier, image, libraries, self.seed)
+
+
+def check_question(
+    classifier: Classifier, images: ImageSet, layer: str | None, target: str | int, seed: int, seeds: int = 1
+) -> Question:
+    """Check layer, target and seeds; the layer by looking at the first image.
+
+    Args:
+        classifier: the model.
+        images: the images to explain.
+        layer: name of a layer; the default layer if None.
+        target: `predicted`, `intended`, or the index, name or WordNet id of a class.
+        seed: the first seed.
+        seeds: how many are taken, one after the other.
+
+    Raises:
+        UsageError: a class that is unknown, a layer that is unknown or gives no map, or a seed out of range.
+        ModelMisbehaves: the model cannot be explained on the first image.
+    """
+    check_seed(seed, seeds)
+    check_target(classifier, images, str(target))
+    layer = layer or classifier.default_layer()
+    classifier.layer(layer)
+    return _tried(Question(classifier, images, str(target), layer, seed))
+
+
+def check_question_without_layer(classifier: Classifier, images: ImageSet, target: str | int, seed: int) -> Question:
+    """Check target and seed for a task that explains no layer; see `check_question`."""
+    check_seed(seed)
+    check_target(classifier, images, str(target))
+    return _tried(Question(classifier, images, str(target), None, seed))
+
+
+def _tried(question: Question) -> Question:
+    for image in question.images.images[:1]:
+        forward(question.classifier, question.layer, input_batch(question.classifier, image.pixels))
+    return question
+
+
+def check_seed(seed: int, seeds: int = 1) -> None:
+    """Raise UsageError unless `seed`, and so many after it, are what every library takes."""
+    if not 0 <= seed <= LARGEST_SEED - seeds + 1:
+        raise UsageError(f"seed is {seed!r}; expected a whole number from 0 to {LARGEST_SEED - seeds + 1}.")
