@@ -1,12 +1,13 @@
-"""A tour of the gate: an upgrade of torchvision's resize, from the first goldens to the accepted drift.
+"""A tour of the gate: explain images, accept what came, change something, and see the drift.
 
-    python docs/tour.py tour        # leaves tour/reports/index.html
-    cd tour && xai-eval accept ...  # as the page says
+    python docs/tour.py tour              # bundled scenes; torchvision's resize loses its antialiasing
+    python docs/tour.py tour OLD NEW      # photographs; the model OLD is replaced by the model NEW
 
-`tour_image.py` takes the image of the page for the README.
+Both leave tour/reports/index.html. Models are specs such as `torchvision:resnet50@IMAGENET1K_V1`; the photographs come
+with scikit-image, which xai_eval needs anyway. `tour_image.py` takes the images of the page for the README.
 
-The upgrade is played: torchvision turned antialiasing on for tensors in 0.17, and here it is turned off again while the
-images are explained for the second time.
+The change of the resize is played: torchvision turned antialiasing on for tensors in 0.17, and here it is turned off
+again while the images are explained for the second time.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import skimage.data
 from PIL import Image
 from torchvision.transforms import functional
 
@@ -25,24 +27,37 @@ from xai_eval import load_images
 from xai_eval.cli.main import main
 
 _SCENES = "scenes:6"
+_PHOTOGRAPHS = ("chelsea", "coffee", "rocket")
 _LARGER = 3  # times the size that the model wants, so that there is something to resize
 _GRAIN = 40.0  # standard deviation, of 255
+_RUN = ["run", "cams", "--images", "images", "--methods", "gradcam", "--quiet"]
+_ACCEPT = ["accept", "--all", "--reason", "first goldens"]
 
 
 def tour(folder: Path) -> int:
-    """Make images and goldens in `folder`, upgrade, and return the exit code of the gate."""
-    write_images(folder / "images")
+    """Explain scenes in `folder`, accept the maps, change the resize, and return the exit code of the gate."""
+    write_scenes(folder / "images")
     os.chdir(folder)
-    run = ["run", "cams", "--images", "images", "--methods", "gradcam", "--quiet"]
-    main(run)
-    main(["accept", "--all", "--reason", "first goldens"])
+    main(_RUN)
+    main(_ACCEPT)
     with upgraded():
-        main(run)
-        main(["explain-drift", "scene-00.png"])  # while the upgrade is still there
+        main(_RUN)
+        main(["explain-drift", "scene-00.png"])  # while the change is still there
     return main(["check"])
 
 
-def write_images(folder: Path) -> None:
+def tour_of_models(folder: Path, old: str, new: str) -> int:
+    """Explain photographs in `folder` by one model, accept the maps, and return the exit code of the other."""
+    (folder / "images").mkdir(parents=True)
+    for name in _PHOTOGRAPHS:
+        Image.fromarray(getattr(skimage.data, name)()).save(folder / "images" / f"{name}.png")
+    os.chdir(folder)
+    main([*_RUN, "--model", old])
+    main(_ACCEPT)
+    return main([*_RUN, "--model", new])
+
+
+def write_scenes(folder: Path) -> None:
     """Write bundled scenes as larger PNG files, with the grain of a camera in the dusk."""
     folder.mkdir(parents=True)
     noise = np.random.default_rng(0)
@@ -69,4 +84,5 @@ def upgraded() -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    sys.exit(tour(Path(sys.argv[1])))
+    folder, *models = sys.argv[1:]
+    sys.exit(tour_of_models(Path(folder), *models) if models else tour(Path(folder)))

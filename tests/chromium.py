@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 SOME_NAME = re.compile(r"\w")
 ADVICE = (
     f"no browser is on PATH (looked for {', '.join(NAMES)}), so nobody checked that the page works in one: requests, "

@@ -13,6 +13,7 @@ from xai_eval.gate.unwatched import Unwatched
 from xai_eval.gate.verdict import State
 from xai_eval.result.fields import Curve, Document, Field, Label, Score, Table
 from xai_eval.result.fingerprint import fingerprint_text
+from xai_eval.result.stage import OwnKind, Stage
 from xai_eval.result.result import Result
 
 KINDS = ("field", "column", "line", "entry", "stage")
@@ -35,7 +36,7 @@ def results(draw):
         **{name: draw(st.just(Label("a")) | st.floats().map(lambda v: Score(v, 0.5))) for name in names()},
     }
     golden = make_result()
-    stages = {name: fingerprint_text(name) for name in names()}
+    stages = {Stage(OwnKind(name)): fingerprint_text(name) for name in names()}
     return dataclasses.replace(golden, fields={**golden.fields, **fields}, stages={**golden.stages, **stages})
 
 
@@ -48,7 +49,7 @@ def inserted(mapping: dict, name: str, value: object, place: int) -> dict:
 def with_new(result: Result, part: str, place: int) -> tuple[Result, Unwatched]:
     """The result with one part more, anywhere among its like."""
     if part == "stage":
-        stages = inserted(dict(result.stages), "new", fingerprint_text("new"), place)
+        stages = inserted(dict(result.stages), Stage(OwnKind("new")), fingerprint_text("new"), place)
         return dataclasses.replace(result, stages=stages), Unwatched("stage", "new")
     fields = dict(result.fields)
     if part == "field":

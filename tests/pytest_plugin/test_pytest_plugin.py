@@ -46,7 +46,7 @@ def test_the_summary_is_worst_first_and_names_the_page(repo, monkeypatch):
     accept(repo)
     monkeypatch.setenv("MOVED", "image-7.jpg")
     result = repo.runpytest()
-    explain = "what carries the worst drift: xai-eval explain-drift cams/photos-image-7-*"
+    explain = "find the cause of the worst drift: xai-eval explain-drift cams/photos-image-7-*"
     lines = ["*= xai-eval =*", "*drift*image-7*", "*10 cases: 9 ok, 1 drift*", explain, "page: *index.html"]
     result.stdout.fnmatch_lines(lines)
     assert (repo.path / "reports" / "index.html").is_file()
@@ -69,7 +69,7 @@ def test_what_a_golden_lacks_passes_is_told_and_accepted(repo):
     repo.runpytest()
     accept(repo)
     text = (repo.path / "test_suite.py").read_text()
-    more = 'make_result(name, stages={Stage(StageKind.VIEW): blob(9, 9)}, fields={"new": Label("a")}, saliency=spot)'
+    more = 'make_result(name, stages={Stage(StageKind.VIEW): spot}, fields={"new": Label("a")}, saliency=spot)'
     text = text.replace("make_result(name, saliency=spot)", more)
     repo.makepyfile(
         test_suite=f"{text}\nfrom xai_eval import Stage, StageKind\nfrom xai_eval.result.fields import Label\n"

@@ -93,8 +93,8 @@ def test_what_moved_in_a_family_is_named_and_the_first_of_the_chain_before_other
     before, box = chain([Stage(K.IMAGE_BYTES), *MODEL], moved=(MODEL[1], MODEL[4]), first=MODEL[4])
     assert (before.place, box.place, box.change, box.equal) == ("before", "first", "", "3 equal")
     assert [(each.name, each.change, each.place) for each in box.told] == [
-        ("model weights of fc", "another", "first"),
-        ("model weights of conv1", "another", "before"),
+        ("model weights of fc", "changed", "first"),
+        ("model weights of conv1", "changed", "before"),
     ]
     assert box.folded == ()
 

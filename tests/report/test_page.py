@@ -11,9 +11,14 @@ from PIL import Image
 from xai_eval.errors import StorageError
 from xai_eval.gate.judge import judge_all
 from xai_eval.gate.judge_run import Judged
+from xai_eval.gate.verdict import State
+from xai_eval.report.text.glossary import all_terms
+from xai_eval.report.text.told import told, told_in_short
 from xai_eval.report.write import write_report
 from xai_eval.result.fields import InputImage, Label, Mask
 
+# What the table of contents leads to, in its order, besides the cases.
+SECTIONS = ("failed", "new", "warned", "task--cams", "terms")
 VOID = {"meta", "img", "br", "input", "link", "hr"}
 
 
@@ -88,12 +93,13 @@ def test_every_case_is_there_once_and_every_link_leads_somewhere(page, run):
     ids = [attributes["id"] for _, attributes, _ in page.elements if "id" in attributes]
     assert len(ids) == len(set(ids))
     links = {attributes["href"][1:] for attributes in page.all("a")}
-    assert links == set(articles)
+    assert links == {*articles, *SECTIONS}
+    assert {*SECTIONS} <= set(ids)
 
 
 def test_the_worst_case_comes_first(page, run):
     states = [attributes["data-state"] for attributes in page.all("article")]
-    assert states == ["error", "drift", "drift", "drift", "drift", "incomparable", "missing", "unused", "ok"]
+    assert states == ["error", "drift", "drift", "drift", "drift", "incomparable", "new", "unused", "ok"]
     assert page.all("article")[1]["id"] == anchor(run.verdict("renamed.JPEG"))
 
 
@@ -109,7 +115,8 @@ def test_the_summary_says_what_was_run_and_what_came_of_it(page):
 
 def test_every_verdict_is_given_in_words(page, run):
     for verdict in run.verdicts:
-        assert verdict.sentence in page.text[anchor(verdict)]
+        assert told_in_short(verdict) in page.text[anchor(verdict)]
+        assert told(verdict) in page.text[None] or verdict.state in (State.OK, State.MISSING)
 
 
 def test_a_target_warning_stands_in_the_summary_and_at_its_case(page, run, build):
@@ -144,7 +151,7 @@ def test_a_drift_is_shown_as_expected_obtained_and_difference(page, run):
     assert any("Grad-CAM, expected, hottest 3" in alt for alt in alts)
     assert any("Grad-CAM, obtained, hottest 8" in alt for alt in alts)
     assert any("Grad-CAM, obtained minus expected" in alt for alt in alts)
-    assert "on a scale of ±1" in text or "on a scale of ±0.9" in text
+    assert "red places are hotter now, blue places are colder now" in text
     key = run.verdict("moved.JPEG").case.key
     assert f'xai-eval accept {key} --results {run.folder} --reason "..."' in text
     finding = run.verdict("moved.JPEG").findings[0]
@@ -248,3 +255,52 @@ def test_what_is_unwatched_is_said_on_top_and_with_the_case(tmp_path, run, build
     assert "Unwatched: 1 golden lacks what the run obtained, so nothing watches it: field extra (1)." in text
     assert "as accepted. Unwatched, because the golden lacks it: field extra." in text
     assert "If this is right, accept it: xai-eval accept cams/birds-a-jpeg-" in text
+
+
+TASKS_OF_OTHERS = "a_task_of_others", "another"
+
+
+def test_sections_come_in_the_order_in_which_a_newcomer_understands_them(tmp_path, run, build):
+    known = ("cams", "lime", "comparison", "dissection", "hybrid", "lime_search")
+    tasks = [*TASKS_OF_OTHERS[::-1], *known[::-1]]
+    results = [
+        dataclasses.replace(each, case=dataclasses.replace(each.case, task=task))
+        for task in tasks
+        for each in [build.result()]
+    ]
+    obtained = build.by_key(*results)
+    page = Page(write_report(tmp_path, Judged(run.record, obtained, {}, judge_all(obtained, {}))).read_text())
+    expected = [f"task--{task}" for task in (*known, *TASKS_OF_OTHERS)]
+    assert [each["id"] for each in page.all("h2") if each["id"].startswith("task--")] == expected
+    links = [each["href"][1:] for each in page.all("a")]
+    assert links[: links.index("terms")] == ["new", *expected]
+
+
+def test_a_first_run_is_new_and_has_one_command(tmp_path, run, build):
+    record = dataclasses.replace(run.record, planned=2, failures={})
+    obtained = build.by_key(build.result("a.JPEG"), build.result("b.JPEG"))
+    page = Page(write_report(tmp_path, Judged(record, obtained, {}, judge_all(obtained, {}))).read_text())
+    assert [p["class"] for p in page.all("p") if "outcome" in (p.get("class") or "")] == ["outcome new"]
+    assert "failed" not in {each.get("id") for each in page.all("h2")}
+    assert page.text[None].count("xai-eval accept --all --results") == 1
+    assert '--reason "first goldens"' in page.text[None]
+    assert {each["data-state"] for each in page.all("article")} == {"new"}
+
+
+def test_beside_a_drift_the_command_for_new_cases_names_them(page, run):
+    key = run.verdict("new.JPEG").case.key
+    assert f"xai-eval accept {key} --results" in page.text[None]
+    assert "accept --all" not in page.text[None]
+
+
+def test_terms_are_explained_where_they_stand(page, run):
+    case = anchor(run.verdict("same.JPEG"))
+    titles = [each["title"] for each in page.all("abbr", case)]
+    assert any(text.startswith("Share of the heat") and text.endswith("higher is better.") for text in titles)
+    assert {each["title"] for each in page.all("abbr")} <= {each.explanation for each in all_terms()}
+
+
+def test_people_read_no_identifiers(run, page):
+    shown = " ".join(text for case, text in page.text.items() if case)
+    for name in ("energy_inside", "pointing_hit", "iou_sweep", "gradcam:", "gradcam_layer"):
+        assert name not in shown

@@ -88,7 +88,7 @@ def test_filters_filter(page, choose, left):
     assert names(page) == left
     assert page.locator("#filter output").inner_text() == f"{len(left)} of 9 cases"
     # The lists above and the headings of sections follow.
-    listed = page.locator(".verdicts li:not([hidden])").count()
+    listed = page.locator("ul:is(.verdicts, .new) li:not([hidden])").count()
     assert listed == len(left - {"same"})
     assert page.locator("#task--cams").is_visible() == bool(left)
     page.get_by_role("button", name="Show all").click()
@@ -159,7 +159,8 @@ def apart(first, second):
 
 def test_the_slider_wipes_from_one_image_to_the_other(page, wipe, run):
     # A whole number of pixels on the screen for each of the image's, so that all copies are drawn alike.
-    page.add_style_tag(content=".row.three { grid-template-columns: repeat(4, 256px) !important }")
+    columns = ".row.three { grid-template-columns: repeat(4, 256px) !important }"
+    page.add_style_tag(content=f"{columns} .half {{ visibility: hidden }}")  # names would be seen as differences
     figures = page.locator(f"#{anchor(run, 'moved.JPEG')} section.drift figure:not(.wipe) img")
     expected, obtained = seen(figures.nth(0)), seen(figures.nth(1))
     assert apart(expected, obtained) > 5
@@ -192,6 +193,22 @@ def test_the_slider_is_moved_by_arrows_and_by_dragging_over_the_image(page, wipe
     page.mouse.up()
     page.mouse.move(box["x"], box["y"] + 40)
     assert slider.input_value() == "75"
+
+
+@pytest.mark.parametrize("key, seen_names", [("Home", ["obtained"]), ("End", ["expected"])])
+def test_at_either_end_of_the_slider_only_the_name_of_what_is_shown_is_seen(page, wipe, key, seen_names):
+    wipe.get_by_role("slider").focus()
+    page.keyboard.press(key)
+    halves = {name: wipe.locator(f".half.{name}").bounding_box()["width"] for name in ("expected", "obtained")}
+    assert [name for name, width in halves.items() if width > 0] == seen_names
+    assert wipe.locator("output").inner_text() == seen_names[0]
+
+
+def test_each_half_is_named_where_it_is_shown(wipe):
+    stack = wipe.locator(".stack").bounding_box()
+    middle = stack["x"] + stack["width"] / 2
+    left, right = (wipe.locator(f".half.{name} span").bounding_box() for name in ("expected", "obtained"))
+    assert left["x"] + left["width"] < middle < right["x"]
 
 
 def test_the_button_flips_between_expected_and_obtained(page, wipe):
@@ -242,7 +259,7 @@ def test_the_chain_marks_the_first_stage_that_moved(browser, run, build, tmp_pat
         stages = page.locator("ol.chain > li")
         told = [" ".join(text.split()) for text in stages.all_inner_texts()]
         assert told[0] == "decoded pixels equal"
-        assert told[1].startswith("input tensor relative 0.") and told[1].endswith("the first that moved")
+        assert told[1].startswith("input tensor relative 0.") and told[1].endswith("the first change")
         assert told[2].startswith("logits relative") and "first" not in told[2]
 
 
@@ -271,12 +288,12 @@ def test_a_family_of_stages_is_one_box_that_opens_with_the_keyboard(browser, fol
         assert boxes.count() == 3
         model = boxes.nth(1)
         assert " ".join(model.inner_text().split()) == (
-            "model state model weights of layer4: another the first that moved model weights of layer5: another "
-            "model weights of layer6: another 3 more moved 8 equal"
+            "model state model weights of layer4: changed the first change model weights of layer5: changed "
+            "model weights of layer6: changed 3 more changed 8 equal"
         )
-        last = model.get_by_text("model weights of layer9: another")
+        last = model.get_by_text("model weights of layer9: changed")
         assert not last.is_visible()
-        model.get_by_text("3 more moved").focus()
+        model.get_by_text("3 more changed").focus()
         page.keyboard.press("Enter")
         assert last.is_visible()
         page.set_viewport_size({"width": 380, "height": 800})
@@ -296,9 +313,10 @@ def test_the_sentence_and_the_facts_name_the_step(browser, run, build, tmp_path)
     obtained, goldens = build.by_key(now), build.by_key(was.condensed())
     path = write_report(tmp_path, Judged(run.record, obtained, goldens, judge_all(obtained, goldens)))
     with opened(browser, path) as page:
-        assert "same decoded pixels, image bytes not recorded: preprocessing." in page.locator("article").inner_text()
+        listed = " ".join(page.locator(".verdicts li").first.inner_text().split())
+        assert "Responsible step: preprocessing (unchanged before it: decoded pixels)." in listed
         facts = " ".join(page.locator("article dl.facts").first.inner_text().split())
-        assert "responsible step preprocessing" in facts
+        assert "responsible step preprocessing (unchanged before it: decoded pixels)" in facts
 
 
 def test_no_arrow_is_broken_by_the_end_of_a_line(page):
@@ -346,6 +364,29 @@ def test_on_a_telephone_nothing_is_cut_off(browser, run):
     with opened(browser, run.page) as page:
         page.set_viewport_size({"width": 380, "height": 800})
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_on_a_telephone_no_value_is_printed_over_its_name(browser, run):
+    overlapping = """[...document.querySelectorAll(".under dt")].filter((name) => {
+      const range = document.createRange();
+      range.selectNodeContents(name);
+      const [a, b] = [range.getBoundingClientRect(), name.nextElementSibling.getBoundingClientRect()];
+      return a.right > b.left + 1 && a.bottom > b.top + 1 && b.bottom > a.top + 1;
+    }).length"""
+    with opened(browser, run.page) as page:
+        for width in (320, 390, 480):
+            page.set_viewport_size({"width": width, "height": 800})
+            assert page.locator(".under dt").count() > 0
+            assert page.evaluate(overlapping) == 0
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_the_contents_lead_to_their_sections(page):
+    links = page.get_by_role("navigation", name="Contents").get_by_role("link")
+    assert links.all_inner_texts() == ["What needs a decision", "New", "Target warnings", "cams", "Terms"]
+    for link in links.all():
+        link.click()
+        assert page.locator(page.evaluate("location.hash")).is_visible()
 
 
 def test_without_a_browser_the_tests_fail_in_ci_and_skip_elsewhere(monkeypatch, tmp_path):

@@ -112,7 +112,7 @@ def test_the_worst_drift_comes_with_the_command_that_explains_it(tmp_path, monke
     told = [verdict("a", State.ERROR), verdict("b", State.DRIFT, Severity.NUMBERS)]
     worst = verdict("c", State.DRIFT, Severity.CONCLUSION)
     (line,) = explain_line([*told, worst], {"cams": {}}, Path("reports"), Path("golden"))
-    assert line == f"what carries the worst drift: xai-eval explain-drift {worst.case.key}"
+    assert line == f"find the cause of the worst drift: xai-eval explain-drift {worst.case.key}"
     assert explain_line([*told, worst], {}, Path("out"), Path("golden")) == [
         f'{line} --results out --model "..." --images "..."'
     ]

@@ -87,12 +87,12 @@ def test_what_a_map_points_at_is_never_shown_as_the_object(build):
     assert (shown["LIME, focus"].pixels != case.view.array).any()
 
 
-def test_a_whole_set_comes_first_with_its_tables_open(tmp_path, run, explained):
+def test_images_come_before_their_whole_set_whose_short_tables_are_open(tmp_path, run, explained):
     alone = dataclasses.replace(explained, case=dataclasses.replace(explained.case, task="comparison"))
     both = {result.case.key: result for result in (alone, whole_set())}
     html = write_report(tmp_path, Judged(run.record, both, {}, judge_all(both, {}))).read_text()
     body = html[html.index("<article") :]
-    assert body.index("birds (2 images)") < body.index("birds/flamingo.JPEG")
+    assert body.index("birds/flamingo.JPEG") < body.index("birds (2 images)")
     assert body.count("<details open>") == 2
     assert (tmp_path / "tables" / "comparison_best.json").exists()
 

@@ -74,7 +74,7 @@ class Verdict:
     @property
     def sentence(self) -> str:
         """The verdict in words: what, where it began, what changed, what is unwatched, and whether it is set aside."""
-        told = f"{self._judgement}{_unwatched_sentence(self.unwatched)}"
+        told = f"{self._judgement}{unwatched_clause(self.unwatched)}"
         if self.quarantine is None:
             return told
         excuse = " It fails all the same: it was not measured." if self.state in _NOT_MEASURED else ""
@@ -98,7 +98,8 @@ def _cause_sentence(origin: StageShift | None, changes: Sequence[Change]) -> str
     return f"{moved}; {between} in between{step}.{'' if changes else ' Look at the code.'}"
 
 
-def _unwatched_sentence(parts: Sequence[Unwatched]) -> str:
+def unwatched_clause(parts: Sequence[Unwatched]) -> str:
+    """Return what the golden lacks as a sentence behind others; empty if it lacks nothing."""
     if not parts:
         return ""
     more = f" and {len(parts) - _NAMED} more" if len(parts) > _NAMED else ""

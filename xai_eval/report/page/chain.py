@@ -95,4 +95,4 @@ def _change(now: Fingerprint | None, was: Fingerprint) -> str:
     change = now.distance(was)
     if change == 0.0:
         return _EQUAL
-    return f"relative {change:.2g}" if math.isfinite(change) else "another"
+    return f"relative {change:.2g}" if math.isfinite(change) else "changed"

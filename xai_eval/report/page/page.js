@@ -47,11 +47,21 @@ for (const wipe of document.querySelectorAll(".wipe")) {
   const output = wipe.querySelector("output");
   const [below, above] = [expected, obtained].map((image) => image.cloneNode());
   const line = document.createElement("span");
-  stack.append(below, above, line);
+  line.className = "line";
+  const [left, right] = ["expected", "obtained"].map((word) => {
+    const half = document.createElement("div");
+    half.className = `half ${word}`;
+    half.append(Object.assign(document.createElement("span"), { textContent: word }));
+    return half;
+  });
+  stack.append(below, above, left, right, line);
   const show = () => {
     const share = Number(slider.value);
     above.style.clipPath = `inset(0 0 0 ${share}%)`;
     line.style.left = `${share}%`;
+    // Each half carries its own name, which is cut off with it.
+    left.style.width = `${share}%`;
+    right.style.width = `${100 - share}%`;
     line.hidden = share === 0 || share === 100;
     const text = share === 0 ? "obtained" : share === 100 ? "expected" : `${share} % expected`;
     slider.setAttribute("aria-valuetext", text);

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import jinja2
-from markupsafe import Markup, escape
 
 from xai_eval.gate.whole_run import Overall
 from xai_eval.report.cases import ReportCase
 from xai_eval.report.drawing.pixels import diverging_legend, heat_legend, jpeg_uri, png_uri
+from xai_eval.report.page.contents import Lists, contents, lists_of
 from xai_eval.report.page.filters import filters
+from xai_eval.report.page.marks import explained, with_terms
 from xai_eval.report.page.rest import RestView, rest_view
-from xai_eval.report.page.selection import by_task, imaged, worst_cases_first
+from xai_eval.report.page.selection import by_task, imaged, in_order, worst_cases_first
 from xai_eval.report.page.views import CaseView, case_line, case_view
-from xai_eval.report.text.commands import Folders, accept_command, explain_command
-from xai_eval.report.text.summary import count_severities, count_states, counts_sentence, unwatched_sentence
-from xai_eval.report.text.wording import count
+from xai_eval.report.text.commands import Folders, accept_cases_command, accept_command, explain_command
+from xai_eval.report.text.glossary import all_terms
+from xai_eval.report.text.summary import (
+    count_severities,
+    count_states,
+    counts_sentence,
+    state_word,
+    unwatched_sentence,
+)
+from xai_eval.report.text.wording import count, plain
 from xai_eval.store.runs import RunRecord
 
 _TEMPLATE = "page.html.j2"
@@ -57,23 +66,29 @@ def render_page(
     ordered = worst_cases_first(cases)
     views = [case_line(case) for case in ordered]
     verdicts = [case.verdict for case in ordered]
+    lists, where = lists_of(views), Folders(results, golden)
+    tasks, problem = by_task(cases), _problem(record, cases)
     return (
         _environment()
         .get_template(_TEMPLATE)
         .generate(
             record=record,
+            names=in_order(record.tasks),
             counts=counts_sentence(verdicts),
-            states=count_states(verdicts),
+            states={state_word(state): number for state, number in count_states(verdicts).items()},
             severities=count_severities(verdicts),
-            problem=_problem(record, cases),
+            problem=problem,
             overall=overall,
-            unwatched=unwatched_sentence(verdicts, Folders(results, golden)),
-            failed=[view for view in views if view.failed],
-            aside=[view for view in views if view.quarantine and not view.failed],
-            fine=[view for view in views if view.fine],
+            unwatched=unwatched_sentence(verdicts, where),
+            outcome=_outcome(lists, problem, overall),
+            lists=lists,
+            contents=contents(lists, list(Counter(case.verdict.case.task for case in tasks).items())),
+            accept_new=accept_cases_command(
+                [view.key for view in lists.new], where, "first goldens", everything=lists.only_new
+            ),
             filters=filters(views),
-            warned=[view for view in views if view.audit],
-            tasks=_tasks(by_task(cases), lambda case: _commands(case, record, results, golden), results),
+            terms=all_terms(),
+            tasks=_tasks(tasks, lambda case: _commands(case, record, results, golden), results),
             heat_legend=png_uri(heat_legend()),
             diverging_legend=png_uri(diverging_legend()),
             has_maps=any(case.unread().maps for case in cases),
@@ -97,14 +112,17 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters["jpeg_uri"] = jpeg_uri
     environment.filters["png_uri"] = png_uri
-    environment.filters["whole_arrows"] = _whole_arrows
+    environment.filters["explained"] = explained
+    environment.filters["plain"] = plain
+    environment.filters["with_terms"] = with_terms
     return environment
 
 
-def _whole_arrows(sentence: str) -> Markup:
-    """Keep a browser from breaking a line between the hyphen and the head of an arrow."""
-    arrow = escape("->")
-    return escape(sentence).replace(arrow, Markup('<span class="whole">{}</span>').format(arrow))
+def _outcome(lists: Lists, problem: str, overall: Overall) -> str:
+    """The colour of the first line: a first run, which has only new cases, is neither good nor bad."""
+    if problem or overall.failed or lists.failed or not (lists.new or lists.fine):
+        return "bad"
+    return "new" if lists.new else "good"
 
 
 def _tasks(ordered: Sequence[ReportCase], commands: Commands, results: Path) -> Iterator[TaskView]:

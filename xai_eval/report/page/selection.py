@@ -6,12 +6,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from xai_eval.report.cases import ReportCase
-from xai_eval.report.text.summary import is_fine, worst_first
+from xai_eval.report.text.summary import badness, is_fine, worst_first
 
 # Cases of a task that pass and are shown with their images: a page of a thousand would be too large to open.
 PASSING = 50
 # Cases of a task, the worst first, of which figures are drawn as files. One takes as long as ten cases on the page.
 FIGURES = 40
+# The tasks as a newcomer understands them; tasks of others come after these, by name.
+_TASKS = ("cams", "lime", "comparison", "dissection", "hybrid", "lime_search")
 
 
 def worst_cases_first(cases: Sequence[ReportCase]) -> list[ReportCase]:
@@ -21,10 +23,22 @@ def worst_cases_first(cases: Sequence[ReportCase]) -> list[ReportCase]:
 
 
 def by_task(cases: Sequence[ReportCase]) -> list[ReportCase]:
-    """Sort by task, then the worst first; of each task what sums up a whole set precedes the others."""
-    ordered = worst_cases_first(cases)
-    tasks = list(dict.fromkeys(case.verdict.case.task for case in ordered))
-    return sorted(ordered, key=lambda case: (tasks.index(case.verdict.case.task), not case.whole_set))
+    """Sort by task, then the worst first; of cases that are equally bad, images precede what sums up their set."""
+
+    def place(case: ReportCase) -> tuple[object, ...]:
+        verdict = case.verdict
+        return _task_place(verdict.case.task), badness(verdict), case.whole_set
+
+    return sorted(worst_cases_first(cases), key=place)
+
+
+def in_order(tasks: Sequence[str]) -> list[str]:
+    """Sort the names of tasks as the page does."""
+    return sorted(tasks, key=_task_place)
+
+
+def _task_place(task: str) -> tuple[int, str]:
+    return (_TASKS.index(task) if task in _TASKS else len(_TASKS)), task
 
 
 def imaged(cases: Sequence[ReportCase]) -> list[ReportCase]:

@@ -15,12 +15,17 @@ from xai_eval.report.drawing.curves import curve_panels
 from xai_eval.report.drawing.panels import Panel, panels
 from xai_eval.report.page.chain import Box, stage_chain
 from xai_eval.report.page.units import LayerView, concepts_of, layer_views
-from xai_eval.report.text.summary import is_fine
-from xai_eval.report.text.wording import cell_text, title, words
+from xai_eval.report.text.summary import is_fine, state_word
+from xai_eval.report.text.told import measure_words, needs, step_told, told, told_in_short
+from xai_eval.report.text.wording import cell_text, named, plain, title, words
 from xai_eval.result.fields import Document, Field, Finding, Heatmap, Label, Ranking, Score, Table
 
 _DOCUMENT_LETTERS = 400  # the rest is in the file beside the tables
 _FINDINGS = 10  # the rest is folded away
+_COMPARED = 3  # maps, masks and superpixels that drifted; the rest is folded away, too
+_LONG = 10  # rows of a table that is folded away
+# Columns whose texts are the names of methods and measures.
+_NAMES = {"method", "measure", "objective", "comparison", "labels"}
 _ACCEPTABLE = (State.DRIFT, State.MISSING, State.INCOMPARABLE)
 
 
@@ -41,6 +46,11 @@ class TableView:
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     bars: tuple[float, ...] = ()
+
+    @property
+    def long(self) -> bool:
+        """Whether it would push the images of the next case off the screen."""
+        return len(self.rows) > _LONG
 
 
 @dataclass(frozen=True)
@@ -66,14 +76,16 @@ class CaseLine:
 class CaseView(CaseLine):
     """Everything the page says about one case."""
 
+    short: str
     labels: tuple[LabelView, ...]
     panels: tuple[Panel, ...]
     rankings: tuple[TableView, ...]
     comparisons: tuple[Comparison, ...]
+    more_comparisons: tuple[Comparison, ...]
     findings: TableView | None
     more_findings: TableView | None
     origin: str
-    step: str | None
+    step: str
     stages: tuple[Box, ...]
     changes: tuple[str, ...]
     accept: str | None
@@ -94,12 +106,12 @@ def case_line(case: ReportCase) -> CaseLine:
         task=verdict.case.task,
         input=verdict.case.input,
         model=verdict.case.model,
-        state=str(verdict.state),
+        state=state_word(verdict.state),
         severity=verdict.severity.label if verdict.severity else None,
         failed=verdict.failed,
         fine=is_fine(verdict),
         quarantine=_quarantine(verdict),
-        sentence=verdict.sentence,
+        sentence=told(verdict),
         audit=case.audit,
         causes=tuple(map(str, cause_kinds(verdict))),
     )
@@ -107,17 +119,19 @@ def case_line(case: ReportCase) -> CaseLine:
 
 def case_view(case: ReportCase, accept: str, explain: str) -> CaseView:
     """Prepare one case; `accept` is the command that accepts it, `explain` the one that explains its drift."""
-    verdict, layers = case.verdict, layer_views(case)
+    verdict, layers, drifted = case.verdict, layer_views(case), list(case.moved)
     return CaseView(
         **vars(case_line(case)),
+        short=told_in_short(verdict),
         labels=_labels(case),
         panels=tuple(panels(case)),
         rankings=tuple(_ranking(name, each) for name, each in case.fields(Ranking).items()),
-        comparisons=tuple(comparison(case, name) for name in case.moved),
+        comparisons=tuple(comparison(case, name) for name in drifted[:_COMPARED]),
+        more_comparisons=tuple(comparison(case, name) for name in drifted[_COMPARED:]),
         findings=_findings("findings", verdict.findings[:_FINDINGS]),
         more_findings=_findings(f"{len(verdict.findings) - _FINDINGS} more", verdict.findings[_FINDINGS:]),
         origin=_origin(case),
-        step=verdict.origin.responsible.step if verdict.origin and verdict.origin.responsible else None,
+        step=step_told(verdict.origin) if verdict.origin else "",
         stages=() if is_fine(verdict) else stage_chain(case),
         changes=tuple(map(str, verdict.changes)),
         accept=accept if verdict.state in _ACCEPTABLE or verdict.unwatched else None,
@@ -143,7 +157,7 @@ def _labels(case: ReportCase) -> tuple[LabelView, ...]:
 
 def _label(name: str, label: Label, expected: Mapping[str, Label]) -> LabelView:
     was = expected.get(name, label)
-    return LabelView(words(name), str(label), None if was == label else str(was))
+    return LabelView(words(name), plain(str(label)), None if was == label else str(was))
 
 
 def _ranking(name: str, ranking: Ranking) -> TableView:
@@ -157,18 +171,20 @@ def _findings(name: str, findings: tuple[Finding, ...]) -> TableView | None:
     if not findings:
         return None
     columns = ("severity", "field", "measure", "value", "limit", "in words")
-    rows = tuple(
-        (
-            f.severity.label,
-            title(f.field),
-            f.measure.strip(" ,"),
-            cell_text(f.value),
-            cell_text(f.limit),
-            f.sentence,
-        )
-        for f in findings
+    return TableView(name, columns, tuple(map(_finding, findings)))
+
+
+def _finding(finding: Finding) -> tuple[str, ...]:
+    """The sentence is given only where it says more than the numbers do."""
+    numbers = finding.value is not None and " became " not in finding.sentence
+    return (
+        finding.severity.label,
+        title(finding.field),
+        measure_words(finding),
+        cell_text(finding.value),
+        needs(finding),
+        "" if numbers else plain(finding.sentence),
     )
-    return TableView(name, columns, rows)
 
 
 def _origin(case: ReportCase) -> str:
@@ -193,8 +209,16 @@ def _is_under_the_maps(case: ReportCase, table: Table) -> bool:
 
 
 def _table(name: str, table: Table) -> TableView:
-    rows = tuple(tuple(map(cell_text, row)) for row in table.frame.itertuples(index=False, name=None))
-    return TableView(words(name), tuple(words(str(column)) for column in table.frame.columns), rows)
+    columns = tuple(map(str, table.frame.columns))
+    rows = tuple(
+        tuple(_cell(column, value) for column, value in zip(columns, row, strict=True))
+        for row in table.frame.itertuples(index=False, name=None)
+    )
+    return TableView(words(name), tuple(map(words, columns)), rows)
+
+
+def _cell(column: str, value: object) -> str:
+    return named(cell_text(value)) if column in _NAMES else cell_text(value)
 
 
 def _fields(case: ReportCase) -> Mapping[str, Field]:

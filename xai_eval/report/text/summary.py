@@ -21,10 +21,12 @@ _NAMED = 5  # cases or parts that a sentence spells out
 def worst_first(verdicts: Iterable[Verdict]) -> list[Verdict]:
     """Sort by state, then by severity, then by name; what does not fail comes after what does."""
 
-    def place(v: Verdict) -> tuple[object, ...]:
-        return not v.failed, _ORDER.index(v.state), -(v.severity or 0), v.case.input, v.case.key
+    return sorted(verdicts, key=lambda v: (badness(v), v.case.input, v.case.key))
 
-    return sorted(verdicts, key=place)
+
+def badness(verdict: Verdict) -> tuple[bool, int, int]:
+    """Return what verdicts are sorted by, the worst first."""
+    return not verdict.failed, _ORDER.index(verdict.state), -(verdict.severity or 0)
 
 
 def state_word(state: State) -> str:
@@ -164,7 +166,7 @@ def explain_line(
     if drifted is None:
         return []
     command = explain_command(drifted.key, results, golden, requests.get(drifted.task))
-    return [f"what carries the worst drift: {command}"]
+    return [f"find the cause of the worst drift: {command}"]
 
 
 def overall_lines(overall: Overall) -> list[str]:

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from xai_eval.report.text.glossary import term
+
 # Methods as their authors write them.
 _TITLES = {
     "gradcam": "Grad-CAM",
@@ -39,6 +41,8 @@ _ACRONYMS = {
     "pixel": "pixel labels",
 }
 _LAYER = "_layer"
+_WORD = re.compile(r"\w+(?:\+\+)?")
+_EVERYDAY = {"lime", "image", "segments"}
 
 
 def title(name: str) -> str:
@@ -49,8 +53,27 @@ def title(name: str) -> str:
 
 
 def words(name: str) -> str:
-    """Return an identifier as words: `iou_equal_area` -> 'IoU equal area'."""
+    """Return an identifier as words: `iou_equal_area` -> 'IoU at equal area'."""
+    known = term(name)
+    if known is not None:
+        return known.words
     return " ".join(_ACRONYMS.get(word, word) for word in name.replace("_", " ").split())
+
+
+def named(text: str) -> str:
+    """Return text that is made of identifiers, such as 'sum_of_both against gradcam', in words."""
+    return _WORD.sub(lambda found: title(found[0]), text)
+
+
+def plain(sentence: str) -> str:
+    """Return a sentence with the names of methods and measures in words; all else, such as class names, stays."""
+    return _WORD.sub(lambda found: title(found[0]) if _is_name(found[0]) else found[0], sentence)
+
+
+def _is_name(word: str) -> bool:
+    """Whether a word can be nothing but the name of a method or a measure: `lime` may be a fruit."""
+    base = word.removesuffix(_LAYER)
+    return (base in _TITLES and base not in _EVERYDAY) or ("_" in word and term(word) is not None)
 
 
 def cell_text(value: Any) -> str:
