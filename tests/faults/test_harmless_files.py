@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from gate import PARAMETERS, Bench, write_images
+from gate import PARAMETERS, Bench
 from PIL import Image
 
 from xai_eval import Result, evaluate
@@ -28,11 +28,6 @@ for task in ("cams", "lime"):
     for result in evaluate(task, model="scenes:objects", images=sys.argv[1], device="cpu", **eval(sys.argv[2])[task]):
         result.save(f"{sys.argv[3]}/{result.case.key}")
 """
-
-
-@pytest.fixture(scope="module")
-def bench(tmp_path_factory):
-    return Bench("scenes:objects", write_images(tmp_path_factory.mktemp("first")))
 
 
 def assert_no_alarm(obtained: dict[str, Result], goldens: dict[str, Result]) -> None:
