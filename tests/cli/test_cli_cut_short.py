@@ -72,7 +72,7 @@ def test_a_run_that_fails_gives_its_folder_back(place):
 
 @pytest.mark.slow
 def test_a_killed_run_never_leaves_a_half_written_result(place):
-    """SIGKILL at moments after the libraries were loaded: what is on disk afterwards is whole or not there, and the next run is ok."""
+    """SIGKILL once the libraries are loaded: what is on disk afterwards is whole or not there; the next run is ok."""
     run()
     accept_all()
     command = [
