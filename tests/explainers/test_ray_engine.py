@@ -40,6 +40,10 @@ def slow_study(**how):
     return dataclasses.replace(study, probe=dataclasses.replace(study.probe, reader=Slow(study.probe.reader, **how)))
 
 
+# Of a node that is asked every half second and does not answer ten times.
+NOTICED_SOON = {"health_check_period_ms": 500, "health_check_failure_threshold": 10}
+
+
 @pytest.fixture(scope="module")
 def cluster():
     """A cluster on this machine whose head has no core, and its nodes; started once, because that takes longest."""
@@ -49,7 +53,8 @@ def cluster():
     with pytest.MonkeyPatch.context() as patch:
         # Workers import this file, because the slow reader is defined here.
         patch.setenv("PYTHONPATH", ":".join(path for path in sys.path if path))
-        made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+        head = {"num_cpus": 0, "include_dashboard": False, "_system_config": NOTICED_SOON}
+        made = Cluster(initialize_head=True, head_node_args=head)
         patch.setenv("RAY_ADDRESS", made.address)
         yield made, []
         ray.shutdown()
