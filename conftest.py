@@ -11,12 +11,40 @@ import pytest
 
 from xai_eval.errors import InputUnavailable
 
-# Two threads everywhere, so that thread-dependent rounding is the same on every machine; and threads that sleep while
-# they wait: where cores are shared (pytest-xdist, CI), threads that spin make small networks ten times slower.
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+# One thread per process, however many processes run tests: threads split a sum into parts and so round it differently,
+# and this way every process and every machine rounds alike. Both cores are kept busy by two processes instead, whose
+# threads would otherwise compete. It is set here because this file is loaded before any test imports torch; workers of
+# pytest-xdist inherit it. A thread that has to wait must sleep: one that spins takes the core of another process.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-pytest_plugins = ["pytester"]
+pytest_plugins = ["pytester", "faults.fault_table"]
+
+WORKERS = 2
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Run all tests on two workers, unless `-n` or `-p no:xdist` says otherwise.
+
+    What is named on the command line (a file, one test) runs in this process, where `-s` shows what is printed and
+    nothing waits for workers to start; so do benchmarks, which need the machine for themselves.
+    """
+    asks_for_all = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    alone = config.option.usepdb or config.option.collectonly or config.getoption("benchmark_enable", False)
+    if asks_for_all and not alone and _may_choose_workers(config):
+        config.option.numprocesses = WORKERS
+        config.option.dist = "loadgroup"
+
+
+def _may_choose_workers(config: pytest.Config) -> bool:
+    """Whether pytest-xdist is loaded, this is not one of its workers, and nobody said how to distribute tests."""
+    return (
+        config.pluginmanager.hasplugin("xdist")
+        and not hasattr(config, "workerinput")
+        and config.option.numprocesses is None
+        and not config.option.tx
+    )
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,12 @@
-"""AblationCAM on a replayed prefix gives what the library gives by itself."""
+"""AblationCAM on a replayed prefix gives what the library gives by itself.
+
+On small networks to 1e-5. On known networks two float32 computations that are both right differ by more, depending on
+the number of threads and the shape of batches; there the library in float64 is the judge of both.
+"""
 
 from __future__ import annotations
 
+import copy
 import inspect
 import warnings
 from collections.abc import Callable
@@ -11,8 +16,10 @@ import pytest
 import torch
 import torchvision
 import trap_nets
+from narrow_nets import NETWORKS
+from numpy.typing import NDArray
 from pytorch_grad_cam import AblationCAM, AblationLayer
-from stock_cams import stock_maps
+from stock_cams import StockMaps, stock_maps
 from torch import Tensor, nn
 
 from xai_eval.explainers.cam.cams import explain
@@ -33,15 +40,45 @@ def predicted(net: nn.Module, images: Tensor) -> list[int]:
         return net.eval()(images).argmax(1).tolist()
 
 
-def assert_equals_stock(net: nn.Module, layer: nn.Module, images: Tensor, tolerance: float = 1e-5) -> None:
+def assert_equals_stock(net: nn.Module, layer: nn.Module, images: Tensor) -> None:
     classes = predicted(net, images)
     fast = explain(net, layer, images, classes, "ablationcam")
     stock = stock_maps("AblationCAM", net, layer, images, classes)
     size = np.abs(stock.raw).max()
     assert np.ptp(stock.raw) > 0.1 * size  # a map that says something
-    np.testing.assert_allclose(fast.raw / size, stock.raw / size, rtol=0, atol=tolerance)
-    np.testing.assert_allclose(fast.layer, stock.layer, rtol=0, atol=tolerance)
-    np.testing.assert_allclose(fast.image, stock.image, rtol=0, atol=tolerance)
+    np.testing.assert_allclose(fast.raw / size, stock.raw / size, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(fast.layer, stock.layer, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(fast.image, stock.image, rtol=0, atol=1e-5)
+
+
+def assert_as_exact_as_stock(net: nn.Module, layer: nn.Module, images: Tensor) -> None:
+    """Our float32 map may be no farther from the library's float64 map than the library's own float32 map is.
+
+    Both distances are the largest of a few hundred sums of rounding errors, so that either may be the larger one by
+    chance: a factor of 3 is allowed, and what a few roundings of the last bit make where the library has hardly any
+    error. A map of the wrong channels, layer or image is off by a thousand times that.
+    """
+    classes = predicted(net, images)
+    fast = explain(net, layer, images, classes, "ablationcam")
+    stock = stock_maps("AblationCAM", net, layer, images, classes)
+    exact = stock_in_double(net, layer, images, classes)
+    size = np.abs(exact.raw).max()
+    assert np.ptp(exact.raw) > 0.1 * size
+    assert_no_farther(fast.raw / size, stock.raw / size, exact.raw / size)
+    assert_no_farther(fast.layer, stock.layer, exact.layer)
+    assert_no_farther(fast.image, stock.image, exact.image)
+
+
+def stock_in_double(net: nn.Module, layer: nn.Module, images: Tensor, classes: list[int]) -> StockMaps:
+    name = next(name for name, module in net.named_modules() if module is layer)
+    double = copy.deepcopy(net).double()
+    return stock_maps("AblationCAM", double, double.get_submodule(name), images.double(), classes)
+
+
+def assert_no_farther(ours: NDArray[np.floating], stock: NDArray[np.floating], exact: NDArray[np.floating]) -> None:
+    theirs = np.abs(stock - exact).max()
+    assert theirs < 1e-3, "the library's own float32 map is not its float64 map, so that it says nothing of ours"
+    assert np.abs(ours - exact).max() <= 3 * theirs + 8 * np.finfo(np.float32).eps
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -62,17 +99,19 @@ def test_what_cannot_be_replayed_falls_back_to_the_library(build: Callable[[], t
         assert_equals_stock(net, net.explained, images(3, 12))
 
 
-DEFAULT_CASES: list[tuple[str, Layer, int, int]] = [
+# Some of torchvision's networks as they are, and all kinds of them with few channels.
+WIDE_CASES: list[tuple[str, Layer, int, int]] = [
     ("resnet18", lambda m: m.layer4[-1], 64, 1),
     ("resnet18", lambda m: m.layer3[0].conv2, 40, 2),
     ("mobilenet_v2", lambda m: m.features[-2], 40, 2),
     ("mobilenet_v2", lambda m: m.features[4].conv[1][0], 48, 1),
 ]
-SLOW_CASES: list[tuple[str, Layer, int, int]] = [
-    ("resnet18", lambda m: m.layer4[-1], 224, 3),
+SLOW_WIDE_CASES: list[tuple[str, Layer, int, int]] = [("resnet50", lambda m: m.layer3[2].conv2, 64, 1)]
+NARROW_CASES: list[tuple[str, Layer, int, int]] = [
+    ("resnet18", lambda m: m.layer4[-1], 224, 1),
     ("resnet18", lambda m: m.layer4[-1].relu, 96, 1),
     ("resnet18", lambda m: m.layer3[0].downsample, 96, 3),
-    ("resnet50", lambda m: m.layer4[-1], 96, 3),
+    ("resnet50", lambda m: m.layer4[-1], 64, 3),
     ("resnet50", lambda m: m.layer3[2].conv2, 64, 1),
     ("densenet121", lambda m: m.features, 96, 3),
     ("densenet121", lambda m: m.features.denseblock4.denselayer16, 96, 3),
@@ -81,29 +120,34 @@ SLOW_CASES: list[tuple[str, Layer, int, int]] = [
     ("mobilenet_v2", lambda m: m.features[-1][0], 96, 1),
     ("vgg16", lambda m: m.features[28], 64, 3),
     ("vgg16", lambda m: m.features, 64, 1),
-    ("shufflenet_v2_x0_5", lambda m: m.stage4, 96, 2),
+    ("shufflenet_v2", lambda m: m.stage4, 96, 2),
     ("convnext_tiny", lambda m: m.features[-1], 64, 1),
     ("swin_t", lambda m: m.permute, 96, 1),
 ]
 
 
-@pytest.mark.parametrize(("name", "find", "size", "count"), DEFAULT_CASES)
-def test_small_images_on_known_networks(name: str, find: Layer, size: int, count: int) -> None:
-    check_known_network(name, find, size, count)
+@pytest.mark.parametrize(
+    ("name", "find", "size", "count"),
+    [*WIDE_CASES, *(pytest.param(*case, marks=pytest.mark.slow) for case in SLOW_WIDE_CASES)],
+)
+def test_known_networks(name: str, find: Layer, size: int, count: int) -> None:
+    torch.manual_seed(0)
+    net = torchvision.models.get_model(name, weights=None, num_classes=10)
+    check_known_network(net, find(net), images(count, size))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "find", "size", "count"), SLOW_CASES)
-def test_known_networks(name: str, find: Layer, size: int, count: int) -> None:
-    check_known_network(name, find, size, count)
-
-
-def check_known_network(name: str, find: Layer, size: int, count: int) -> None:
+@pytest.mark.parametrize(("name", "find", "size", "count"), NARROW_CASES)
+def test_known_networks_with_few_channels(name: str, find: Layer, size: int, count: int) -> None:
     torch.manual_seed(0)
-    net = torchvision.models.get_model(name, weights=None, num_classes=10)
+    net = NETWORKS[name]()
+    check_known_network(net, find(net), images(count, size))
+
+
+def check_known_network(net: nn.Module, layer: nn.Module, images: Tensor) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)
-        assert_equals_stock(net, find(net), images(count, size))
+        assert_as_exact_as_stock(net, layer, images)
 
 
 @pytest.mark.parametrize("lowest", [0.0, -2.0, 3.0, 1e7, 2e7, float("nan")])

@@ -40,20 +40,35 @@ def slow_study(**how):
     return dataclasses.replace(study, probe=dataclasses.replace(study.probe, reader=Slow(study.probe.reader, **how)))
 
 
-@pytest.fixture
-def cluster(monkeypatch):
-    """Two nodes of one core each beside a head without any, all on this machine."""
+# Of a node that is asked every half second and does not answer ten times.
+NOTICED_SOON = {"health_check_period_ms": 500, "health_check_failure_threshold": 10}
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """A cluster on this machine whose head has no core, and its nodes; started once, because that takes longest."""
     import ray
     from ray.cluster_utils import Cluster
 
-    # Workers import this file, because the slow reader is defined here.
-    monkeypatch.setenv("PYTHONPATH", ":".join(path for path in sys.path if path))
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-    nodes = [made.add_node(num_cpus=1) for _ in range(2)]
-    monkeypatch.setenv("RAY_ADDRESS", made.address)
-    yield made, nodes
-    ray.shutdown()
-    made.shutdown()
+    with pytest.MonkeyPatch.context() as patch:
+        # Workers import this file, because the slow reader is defined here.
+        patch.setenv("PYTHONPATH", ":".join(path for path in sys.path if path))
+        head = {"num_cpus": 0, "include_dashboard": False, "_system_config": NOTICED_SOON}
+        made = Cluster(initialize_head=True, head_node_args=head)
+        patch.setenv("RAY_ADDRESS", made.address)
+        yield made, []
+        ray.shutdown()
+        made.shutdown()
+
+
+@pytest.fixture
+def nodes(cluster):
+    """The cluster with two nodes of one core each, whatever the test before did to them."""
+    made, living = cluster
+    while len(living) < 2:
+        living.append(made.add_node(num_cpus=1))
+    made.wait_for_nodes()
+    return made, living
 
 
 def wait_for_living(count):
@@ -66,16 +81,16 @@ def wait_for_living(count):
         time.sleep(0.1)
 
 
-@pytest.mark.slow
-def test_a_node_that_dies_changes_nothing(cluster, tmp_path):
-    made, nodes = cluster
+@pytest.mark.alone
+def test_a_node_that_dies_changes_nothing(nodes, tmp_path):
+    made, living = nodes
     expected = swept(slow_study(), tmp_path / "here")
     came = []
 
     def advance(count):
         came.append(count)
         if len(came) == 2:  # of six shards
-            made.remove_node(nodes[1], False)
+            made.remove_node(living.pop(), False)
             wait_for_living(2)  # the head and one of the two
 
     found = sweep(slow_study(seconds=0.1), Checkpoints(tmp_path / "there"), engine=on_ray, advance=advance)
@@ -83,14 +98,14 @@ def test_a_node_that_dies_changes_nothing(cluster, tmp_path):
     assert came == [8] * 6
 
 
-@pytest.mark.slow
-def test_what_a_worker_raises_is_raised_here(cluster, tmp_path):
+@pytest.mark.alone
+def test_what_a_worker_raises_is_raised_here(nodes, tmp_path):
     with pytest.raises(InputUnavailable, match=r"1 of 48 images of scenes cannot be read, first .*cannot be decoded"):
         sweep(slow_study(fails_at=20), Checkpoints(tmp_path), engine=on_ray)
 
 
-@pytest.mark.slow
-def test_shards_of_an_earlier_run_are_taken_and_the_rest_is_computed(cluster, tmp_path):
+@pytest.mark.alone
+def test_shards_of_an_earlier_run_are_taken_and_the_rest_is_computed(nodes, tmp_path):
     expected = swept(slow_study(), tmp_path)
     for index in (1, 4):
         (tmp_path / f"shard-{index:05d}.json").unlink()
@@ -100,8 +115,8 @@ def test_shards_of_an_earlier_run_are_taken_and_the_rest_is_computed(cluster, tm
     assert (tmp_path / "shard-00000.json").stat().st_mtime_ns == kept
 
 
-@pytest.mark.slow
-def test_shards_that_start_later_send_fewer_maps(cluster, tmp_path):
+@pytest.mark.alone
+def test_shards_that_start_later_send_fewer_maps(nodes, tmp_path):
     """Else the maps of a large probe set, most of which no threshold leaves, would fill every disk."""
     study = make_study(count=96, layers=("layer3",), batches_per_shard=1)
     sweep(study, Checkpoints(tmp_path), engine=on_ray)

@@ -11,6 +11,7 @@ import pytest
 import torch
 import torchvision
 import trap_nets
+from narrow_nets import NETWORKS
 from stock_cams import stock_maps
 from torch import Tensor, nn
 
@@ -22,7 +23,7 @@ DEFAULT_CASES: list[tuple[str, Layer, int, int]] = [
     ("resnet18", lambda m: m.layer1[-1], 48, 2),
     ("mobilenet_v2", lambda m: m.features[10], 48, 2),
 ]
-SLOW_CASES: list[tuple[str, Layer, int, int]] = [
+NARROW_CASES: list[tuple[str, Layer, int, int]] = [
     ("resnet18", lambda m: m.layer4[-1], 96, 2),
     ("resnet50", lambda m: m.layer4[-1], 64, 1),
     ("densenet121", lambda m: m.features, 64, 1),
@@ -33,18 +34,18 @@ SLOW_CASES: list[tuple[str, Layer, int, int]] = [
 
 @pytest.mark.parametrize(("name", "find", "size", "count"), DEFAULT_CASES)
 def test_small_images_on_known_networks(name: str, find: Layer, size: int, count: int) -> None:
-    check_known_network(name, find, size, count)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("name", "find", "size", "count"), SLOW_CASES)
-def test_known_networks(name: str, find: Layer, size: int, count: int) -> None:
-    check_known_network(name, find, size, count)
-
-
-def check_known_network(name: str, find: Layer, size: int, count: int) -> None:
     torch.manual_seed(0)
     net = torchvision.models.get_model(name, weights=None, num_classes=10)
+    check_known_network(net, find, size, count)
+
+
+@pytest.mark.parametrize(("name", "find", "size", "count"), NARROW_CASES)
+def test_known_networks_with_few_channels(name: str, find: Layer, size: int, count: int) -> None:
+    torch.manual_seed(0)
+    check_known_network(NETWORKS[name](), find, size, count)
+
+
+def check_known_network(net: nn.Module, find: Layer, size: int, count: int) -> None:
     randomise_norms(net)
     assert_equals_stock(net, find(net), torch.randn(count, 3, size, size))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,6 +104,11 @@ class Row:
         who = f"{self.fault.kind:14}{self.fault.name:48.48}{self.task:13}"
         return f"{who}{marks}{self.severity:12}{named:40.60} {self.cause:.50}"
 
+    @property
+    def outcome(self) -> dict[str, str | bool]:
+        """What the table at the end of the run needs of this row, in types that a worker can send."""
+        return {"line": self.line, "noticed": self.noticed, "placed": self.placed}
+
 
 def tried(bench: Bench, fault: f.Fault, task: str) -> Row:
     """Put a fault into a task and see what becomes of it. An exception that is not this package's own passes."""
@@ -144,20 +149,6 @@ def stage_in(task: str, stage: f.Expected) -> f.Expected:
 def is_at(wanted: f.Expected, stage: Stage | None) -> bool:
     """Whether a stage is the one that is wanted, or of the kind that is."""
     return stage is not None and wanted in (stage, stage.kind)
-
-
-def table(rows: Iterable[Row]) -> str:
-    """All rows as text, with the rates."""
-    rows = list(rows)
-    noticed, placed = rate(rows, "noticed"), rate(rows, "placed")
-    head = f"{'kind':14}{'fault':48}{'task':13}{'not.':4}{'pl.':4}{'severity':12}{'first stage that moved':40} cause"
-    rates = f"noticed {noticed:.1%}, placed at the right stage {placed:.1%} of {len(rows)} pairs of fault and task"
-    return "\n".join(["", head, *(row.line for row in rows), rates])
-
-
-def rate(rows: Iterable[Row], what: str) -> float:
-    """Share of rows of which something is true."""
-    return float(np.mean([getattr(row, what) for row in rows]))
 
 
 @functools.cache

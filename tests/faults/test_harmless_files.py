@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from gate import PARAMETERS, Bench, write_images
+from gate import PARAMETERS, Bench
 from PIL import Image
 
 from xai_eval import Result, evaluate
@@ -30,11 +30,6 @@ for task in ("cams", "lime"):
 """
 
 
-@pytest.fixture(scope="module")
-def bench(tmp_path_factory):
-    return Bench("scenes:objects", write_images(tmp_path_factory.mktemp("first")))
-
-
 def assert_no_alarm(obtained: dict[str, Result], goldens: dict[str, Result]) -> None:
     assert obtained.keys() == goldens.keys()
     failed = [verdict for verdict in judge_all(obtained, goldens) if verdict.failed]
@@ -43,7 +38,7 @@ def assert_no_alarm(obtained: dict[str, Result], goldens: dict[str, Result]) -> 
 
 def copied(bench: Bench, parent: Path) -> Path:
     """The same images in another place, written in another order."""
-    folder, first = parent / "several", bench.images / "several"
+    folder, first = parent / "several", bench.folder / "several"
     for path in sorted(first.rglob("*.*"), reverse=True):
         place = folder / path.relative_to(first)
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -84,7 +79,7 @@ def test_a_model_file_that_lies_elsewhere(bench, tmp_path):
         path = tmp_path / name / "models.py"
         path.parent.mkdir()
         path.write_text(MODEL_FILE)
-        results = evaluate("cams", model=f"file:{path}:make", images=str(bench.images / "one"), device="cpu")
+        results = evaluate("cams", model=f"file:{path}:make", images=str(bench.folder / "one"), device="cpu")
         found.append({result.case.key: result for result in results})
     assert_no_alarm(found[1], {key: each.condensed() for key, each in found[0].items()})
 
@@ -98,7 +93,7 @@ def test_parameters_in_another_order(bench):
 def test_a_fresh_process_with_other_hashes(bench, tmp_path):
     parameters = repr({task: dict(PARAMETERS[task]) for task in ("cams", "lime")})
     environment = {**os.environ, "PYTHONHASHSEED": "123", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", RUN, str(bench.images / "several"), parameters, str(tmp_path)]
+    command = [sys.executable, "-c", RUN, str(bench.folder / "several"), parameters, str(tmp_path)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     obtained, errors = load_cases(tmp_path)

@@ -95,7 +95,7 @@ def test_what_a_killed_accept_left_is_no_obstacle(run: Path) -> None:
     assert not (run / "golden" / LOCK_FILE).exists()
 
 
-@pytest.mark.slow
+@pytest.mark.alone
 def test_every_accept_that_was_let_in_stands_in_the_history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CI", raising=False)
     arguments = [str(ROUNDS), str(tmp_path), *NAMES]
@@ -143,7 +143,7 @@ TAKE = """
 """
 
 
-@pytest.mark.slow
+@pytest.mark.alone
 def test_the_lock_of_a_dead_process_goes_to_one_process_alone(tmp_path: Path) -> None:
     code = "from xai_eval.store.lock import *; print(this_process())"
     dead = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip()

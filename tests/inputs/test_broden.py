@@ -6,6 +6,7 @@ import csv
 import io
 import pickle
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -222,9 +223,22 @@ def test_dots_in_names_lead_nowhere(broden: Path) -> None:
     assert [probe.read(position).name for position in (3, 4, 5)] == list(probe.names[3:])
 
 
-def test_an_index_without_an_image(broden: Path) -> None:
-    (broden / "index.csv").write_text((broden / "index.csv").read_text().splitlines()[0] + "\n")
-    with pytest.raises(InputUnavailable, match=r"index\.csv lists no image"):
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda index: index.splitlines()[0] + b"\n", r"index\.csv lists no image"),
+        (
+            lambda _: b"image,split,ih,iw,sh,sw\ndtd/b.jpg,train,32,32,16,16\n",
+            "expected one for each category of labels",
+        ),
+        (lambda index: index + b"\xff\xfe\n", "no table in UTF-8"),
+    ],
+    ids=["no image", "no category", "no text"],
+)
+def test_an_index_that_is_none(broden: Path, change: Callable[[bytes], bytes], message: str) -> None:
+    index = broden / "index.csv"
+    index.write_bytes(change(index.read_bytes()))
+    with pytest.raises(InputUnavailable, match=message):
         load_probe(broden)
 
 
@@ -246,18 +260,6 @@ def test_an_index_without_an_image(broden: Path) -> None:
 def test_a_damaged_index(broden: Path, old: str, new: str, message: str) -> None:
     with pytest.raises(InputUnavailable, match=message):
         load_probe(edit(broden, old, new))
-
-
-def test_an_index_without_a_category(broden: Path) -> None:
-    (broden / "index.csv").write_text("image,split,ih,iw,sh,sw\ndtd/b.jpg,train,32,32,16,16\n")
-    with pytest.raises(InputUnavailable, match="expected one for each category of labels"):
-        load_probe(broden)
-
-
-def test_an_index_that_is_no_text(broden: Path) -> None:
-    (broden / "index.csv").write_bytes((broden / "index.csv").read_bytes() + b"\xff\xfe\n")
-    with pytest.raises(InputUnavailable, match="no table in UTF-8"):
-        load_probe(broden)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")

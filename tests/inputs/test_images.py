@@ -137,27 +137,42 @@ def test_no_path_of_this_machine_is_kept(tmp_path: Path) -> None:
         assert all(kept)
 
 
-@pytest.mark.parametrize("spec", ["gone", "gone.png"])
-def test_a_missing_path(tmp_path: Path, spec: str) -> None:
-    with pytest.raises(InputUnavailable, match="does not exist; expected a file, a folder, a glob or one of scenes"):
+# What a folder holds (an image unless something else is written), what is asked for in it, and what is said.
+REFUSED: dict[str, tuple[dict[str, str | None], str, type[XaiEvalError], str]] = {
+    "no path": ({}, "gone", InputUnavailable, "does not exist; expected a file, a folder, a glob or one of scenes"),
+    "no file": ({}, "gone.png", InputUnavailable, "does not exist; expected a file, a folder, a glob or one of scenes"),
+    "an empty folder": ({}, "", InputUnavailable, "is empty; expected files ending in"),
+    "no image": ({"README.md": "nothing here"}, "", InputUnavailable, "holds 1 files but no image"),
+    "a glob of no image": ({"a.txt": "text"}, "*", InputUnavailable, r"matches no image .*\(1 other matches\)"),
+    "a broken image": ({"a.png": None, "b.png": ""}, "", InputUnavailable, r"b\.png is empty"),
+    "no mask": (
+        {"images/a.png": None, "images/b.png": None, "masks/a.png": None},
+        "",
+        InputUnavailable,
+        "has no mask for 1 of 2 images, first 'b'",
+    ),
+    "two images for one mask": (
+        {"images/a.png": None, "images/a.jpg": None, "masks/a.png": None},
+        "",
+        UsageError,
+        "same stem",
+    ),
+}
+
+
+@pytest.mark.parametrize(("files", "spec", "error", "message"), REFUSED.values(), ids=REFUSED)
+def test_what_is_no_set_of_images_is_refused(
+    tmp_path: Path, files: dict[str, str | None], spec: str, error: type[XaiEvalError], message: str
+) -> None:
+    for name, text in files.items():
+        if text is not None:
+            (tmp_path / name).write_text(text)
+        elif name.startswith("masks"):
+            put_mask(tmp_path / name, half())
+        else:
+            put(tmp_path / name)
+    with pytest.raises(error, match=message):
         load_images(str(tmp_path / spec))
-
-
-def test_an_empty_folder(tmp_path: Path) -> None:
-    with pytest.raises(InputUnavailable, match="is empty; expected files ending in"):
-        load_images(str(tmp_path))
-
-
-def test_a_folder_without_any_image(tmp_path: Path) -> None:
-    (tmp_path / "README.md").write_text("nothing here")
-    with pytest.raises(InputUnavailable, match="holds 1 files but no image"):
-        load_images(str(tmp_path))
-
-
-def test_a_glob_that_matches_no_image(tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_text("text")
-    with pytest.raises(InputUnavailable, match=r"matches no image .*\(1 other matches\)"):
-        load_images(str(tmp_path / "*"))
 
 
 @pytest.mark.parametrize("spec", [".", "deep", "deep/b.png", "*/*.png", "**/*.png", "with_masks"])
@@ -210,13 +225,6 @@ def test_a_data_root_that_cannot_be_looked_into(empty_root: Path, monkeypatch: p
             load_images(spec)
 
 
-def test_a_broken_image_in_a_folder_is_named(tmp_path: Path) -> None:
-    put(tmp_path / "a.png")
-    (tmp_path / "b.png").touch()
-    with pytest.raises(InputUnavailable, match=r"b\.png is empty"):
-        load_images(str(tmp_path))
-
-
 def test_two_images_of_one_name_are_refused() -> None:
     image = LabelledImage(name="a", pixels=np.zeros((16, 16, 3), dtype=np.uint8), digest="0")
     with pytest.raises(UsageError, match="several images called a"):
@@ -256,22 +264,6 @@ def test_missing_object_masks_are_explained(empty_root: Path) -> None:
         "XAI_EVAL_DATA",
     ):
         assert part in str(caught.value)
-
-
-def test_an_image_without_its_mask(tmp_path: Path) -> None:
-    put(tmp_path / "images" / "a.png")
-    put(tmp_path / "images" / "b.png")
-    put_mask(tmp_path / "masks" / "a.png", half())
-    with pytest.raises(InputUnavailable, match="has no mask for 1 of 2 images, first 'b'"):
-        load_images(str(tmp_path))
-
-
-def test_two_images_for_one_mask(tmp_path: Path) -> None:
-    put(tmp_path / "images" / "a.png")
-    put(tmp_path / "images" / "a.jpg")
-    put_mask(tmp_path / "masks" / "a.png", half())
-    with pytest.raises(UsageError, match="same stem"):
-        load_images(str(tmp_path))
 
 
 @pytest.mark.parametrize(

@@ -76,20 +76,6 @@ def test_pytorchs_own_cache_is_used(site: Site, empty_root: Path, hub: Path, tmp
 
 
 @pytest.mark.usefixtures("hub", "empty_root")
-def test_weights_with_another_digest_than_their_name_says(site: Site, tmp_path: Path) -> None:
-    name = publish(site, tmp_path, Tiny().state_dict(), prefix="00000000")
-    with pytest.raises(InputUnavailable, match="expected 00000000"):
-        load_model(f"torchvision:{name}")
-
-
-@pytest.mark.usefixtures("hub", "empty_root")
-def test_weights_of_another_architecture(site: Site, tmp_path: Path) -> None:
-    name = publish(site, tmp_path, Tiny(width=5).state_dict())
-    with pytest.raises(InputUnavailable, match=r"another architecture than tiny_\w+: size mismatch for conv"):
-        load_model(f"torchvision:{name}")
-
-
-@pytest.mark.usefixtures("hub", "empty_root")
 def test_pickled_code_in_weights_is_refused_and_not_run(site: Site, tmp_path: Path) -> None:
     mark = tmp_path / "ran"
     name = publish(site, tmp_path, {"conv.weight": Bomb(mark)})
@@ -101,10 +87,20 @@ def test_pickled_code_in_weights_is_refused_and_not_run(site: Site, tmp_path: Pa
 
 
 @pytest.mark.usefixtures("hub", "empty_root")
-@pytest.mark.parametrize("content", [[1, 2], torch.zeros(3), None])
-def test_a_checkpoint_that_holds_no_dictionary(site: Site, tmp_path: Path, content: object) -> None:
-    name = publish(site, tmp_path, content)
-    with pytest.raises(InputUnavailable, match="expected a dictionary of weights"):
+@pytest.mark.parametrize(
+    ("content", "published", "message"),
+    [
+        (Tiny().state_dict(), {"prefix": "00000000"}, "expected 00000000"),
+        (Tiny(width=5).state_dict(), {}, r"another architecture than tiny_\w+: size mismatch for conv"),
+        *((content, {}, "expected a dictionary of weights") for content in ([1, 2], torch.zeros(3), None)),
+    ],
+    ids=["another digest", "another architecture", "a list", "a tensor", "nothing"],
+)
+def test_weights_that_are_none_are_refused(
+    site: Site, tmp_path: Path, content: object, published: dict[str, str], message: str
+) -> None:
+    name = publish(site, tmp_path, content, **published)
+    with pytest.raises(InputUnavailable, match=message):
         load_model(f"torchvision:{name}")
 
 

@@ -13,8 +13,8 @@ from xai_eval.gate.unwatched import Unwatched
 from xai_eval.gate.verdict import State
 from xai_eval.result.fields import Curve, Document, Field, Label, Score, Table
 from xai_eval.result.fingerprint import fingerprint_text
-from xai_eval.result.stage import OwnKind, Stage
 from xai_eval.result.result import Result
+from xai_eval.result.stage import OwnKind, Stage
 
 KINDS = ("field", "column", "line", "entry", "stage")
 VALUES = st.none() | st.booleans() | st.integers() | st.text(max_size=3) | st.lists(st.integers(), max_size=2)

@@ -19,7 +19,7 @@ from plugin_suite import accept, stored
 from xai_eval.cli.main import main
 from xai_eval.store.goldens import Goldens
 
-KILLS = 20
+KILLS = 12
 COMMAND = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
 
 

@@ -50,20 +50,6 @@ def test_an_unused_golden_fails_the_run_within_the_test_results(repo, arguments)
     assert len(stored(repo)) == 10
 
 
-@pytest.mark.slow
-def test_a_hundred_cases_under_xdist_are_all_judged_and_stored(repo):
-    repo.makepyfile(test_suite=SUITE.format(tests=TESTS, count=100))
-    assert repo.runpytest_subprocess("-n", "4", "-q").ret == pytest.ExitCode.TESTS_FAILED
-    assert accept(repo, "--all", "--bulk") == 0
-    assert len(stored(repo)) == 100
-    result = repo.runpytest_subprocess("-n", "4", "-q", "--junitxml=junit.xml")
-    result.stdout.fnmatch_lines(["*100 cases: 100 ok*"])
-    cases = ET.parse(repo.path / "junit.xml").getroot().findall("testsuite/testcase")
-    properties = [{p.get("name"): p.get("value") for p in case.findall("properties/property")} for case in cases]
-    assert len({p["xai_case"] for p in properties}) == 100
-    assert {p["xai_state"] for p in properties} == {"ok"}
-
-
 @pytest.mark.parametrize(
     "folder, arguments, passed",
     [

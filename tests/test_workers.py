@@ -1,0 +1,52 @@
+"""How this project's conftest.py distributes tests: all of them on two workers, unless told otherwise."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+CONFTEST = (Path(__file__).parents[1] / "conftest.py").read_text()
+TEST = """
+import json, os, pathlib
+def test_{name}():
+    pathlib.Path(os.environ["SEEN"], "{name}").write_text(json.dumps(dict(os.environ)))
+"""
+
+
+@pytest.fixture
+def project(pytester, monkeypatch):
+    """A project with two tests and this project's conftest.py; each test writes down its environment."""
+    monkeypatch.setenv("SEEN", str(pytester.mkdir("seen")))
+    monkeypatch.setenv("PYTHONPATH", ":".join(path for path in sys.path if path))
+    for name in ("OMP_NUM_THREADS", "PYTEST_XDIST_WORKER"):
+        monkeypatch.delenv(name, raising=False)
+    pytester.makeconftest(CONFTEST)
+    pytester.makeini("[pytest]\ntestpaths = tests\n")
+    tests = pytester.mkdir("tests")
+    for name in ("one", "two"):
+        (tests / f"test_{name}.py").write_text(TEST.format(name=name))
+    return pytester
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "workers"),
+    [
+        ((), {"gw0", "gw1"}),
+        (("-n", "1"), {"gw0"}),
+        (("-n", "0"), {None}),
+        (("-p", "no:xdist"), {None}),
+        (("--benchmark-enable",), {None}),
+        (("tests/test_one.py", "tests/test_two.py"), {None}),
+    ],
+    ids=["all", "one", "none", "no xdist", "benchmarks", "by name"],
+)
+def test_tests_run_on_two_workers_of_one_thread_each_unless_something_else_is_asked(project, arguments, workers):
+    project.runpytest_subprocess(*arguments).assert_outcomes(passed=2)
+    seen = [json.loads(path.read_text()) for path in (project.path / "seen").iterdir()]
+    assert len(seen) == 2
+    assert {each.get("PYTEST_XDIST_WORKER") for each in seen} == workers
+    assert {each["OMP_NUM_THREADS"] for each in seen} == {"1"}
