@@ -66,7 +66,7 @@ def python(tree, *arguments):
 def test_the_command_line_and_pytest_work_without_an_installation(tree):
     run = ("run", "cams", "--images", "scenes:1", "--methods", "gradcam", "--device", "cpu")
     code, told = python(tree, "xai_eval", *run)
-    assert code == 0 and "1 case: 1 missing" in told, told
+    assert code == 0 and "1 case: 1 new" in told, told
     code, told = python(tree, "xai_eval", "accept", "--all", "--reason", "looked")
     assert code == 0, told
     code, told = python(tree, "pytest", "-p", "xai_eval.pytest_plugin.hooks", "suite")
