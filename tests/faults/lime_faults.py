@@ -17,7 +17,7 @@ from xai_eval.explainers.lime import perturbation
 from xai_eval.explainers.lime.perturbation import PerturbedImages
 from xai_eval.explainers.lime.segmentation import in_reading_order, numbered
 from xai_eval.metrics.superpixels import positive_map
-from xai_eval.result.stage import Stage, StageKind
+from xai_eval.result.stage import StageKind
 
 
 def shared_state() -> Any:
@@ -201,7 +201,7 @@ FAULTS = (
         "absolute weights are painted",
         "lime",
         ("lime", "comparison", "lime_search"),
-        Stage(StageKind.FINAL_MAP, "lime"),
+        "metric positive_map",
         everywhere(positive_map, lambda o: lambda w, s: o(np.abs(w), s)),
     ),
     Fault(
