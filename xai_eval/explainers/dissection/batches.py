@@ -11,7 +11,7 @@ from PIL import Image
 from xai_eval.errors import InputUnavailable, ModelMisbehaves
 from xai_eval.explainers.dissection.seen import SeenImage, see
 from xai_eval.explainers.dissection.study import Study
-from xai_eval.inputs.models.guarded import guarded
+from xai_eval.inputs.models.model_errors import as_model_error
 from xai_eval.inputs.models.preprocessing import Preprocessing
 from xai_eval.inputs.probes.probe_set import ProbeImage, ProbeSet
 
@@ -84,7 +84,7 @@ def _read(probe: ProbeSet, positions: Sequence[int]) -> tuple[dict[int, ProbeIma
 def _prepared(preprocess: Preprocessing, drawn: Sequence[tuple[ProbeImage, Image.Image]]) -> torch.Tensor:
     prepared = []
     for image, pixels in drawn:
-        with guarded(f"the preprocessing of {image.name}", image.pixels.shape):
+        with as_model_error(f"the preprocessing of {image.name}", image.pixels.shape):
             prepared.append(preprocess(pixels))
     if len({each.shape for each in prepared}) > 1:
         shapes = ", ".join(str(tuple(shape)) for shape in {each.shape for each in prepared})

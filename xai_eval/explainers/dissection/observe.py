@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from xai_eval.errors import ModelMisbehaves, UsageError
 from xai_eval.explainers.dissection.study import Dissected
 from xai_eval.inputs.models.classifier import Classifier
-from xai_eval.inputs.models.guarded import guarded
+from xai_eval.inputs.models.model_errors import as_model_error
 from xai_eval.inputs.models.outputs import logits
 
 _MAP, _TOKENS, _VECTOR = 4, 3, 2
@@ -27,7 +27,7 @@ def layer_outputs(model: Dissected, batch: torch.Tensor) -> dict[str, torch.Tens
         UsageError: a layer is not reached, or gives neither maps nor vectors nor tokens.
     """
     classifier = model.classifier
-    with guarded(classifier.name, batch.shape), torch.no_grad(), _kept(model) as kept:
+    with as_model_error(classifier.name, batch.shape), torch.no_grad(), _kept(model) as kept:
         logits(classifier, batch.to(classifier.device, memory_format=model.memory_format))
     return {layer: _checked(classifier, layer, kept, len(batch)) for layer in model.layers}
 

@@ -15,7 +15,7 @@ from xai_eval.explainers.dissection.netdissect import SHARE
 from xai_eval.explainers.model.memory_format import best_memory_format
 from xai_eval.inputs.clip.clip import Clip
 from xai_eval.inputs.models.classifier import Classifier
-from xai_eval.inputs.models.guarded import guarded
+from xai_eval.inputs.models.model_errors import as_model_error
 from xai_eval.inputs.models.outputs import logits
 from xai_eval.inputs.models.preprocessing import Preprocessing, prepared_shape
 from xai_eval.inputs.probes.probe_set import ProbeSet
@@ -45,7 +45,7 @@ class Dissected:
         shape = prepared_shape(classifier.preprocess)
         # Noise, because a plain image would hide axes that are mixed up.
         example = torch.randn(1, *shape, generator=torch.Generator().manual_seed(0)).to(classifier.device)
-        with torch.no_grad(), guarded(classifier.name, example.shape):
+        with torch.no_grad(), as_model_error(classifier.name, example.shape):
             logits(classifier, example)
             return cls(classifier, layers, best_memory_format(classifier.module, example))
 

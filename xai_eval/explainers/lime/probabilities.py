@@ -9,7 +9,7 @@ import torch
 from xai_eval.errors import ModelMisbehaves
 from xai_eval.explainers.model.memory_format import best_memory_format
 from xai_eval.inputs.models.classifier import Classifier
-from xai_eval.inputs.models.guarded import guarded
+from xai_eval.inputs.models.model_errors import as_model_error
 from xai_eval.inputs.models.outputs import logits
 
 # How far the sum of a row of probabilities in single precision strays from 1 over thousands of classes.
@@ -27,7 +27,7 @@ def probabilities(classifier: Classifier) -> Predict:
     layouts: list[torch.memory_format] = []
 
     def predict(views: torch.Tensor) -> torch.Tensor:
-        with torch.inference_mode(), guarded(classifier.name, views.shape):
+        with torch.inference_mode(), as_model_error(classifier.name, views.shape):
             batch = classifier.preprocess.from_view(views.to(classifier.device))
             if not layouts:
                 layouts.append(best_memory_format(classifier.module, batch[:1]))

@@ -18,7 +18,7 @@ from xai_eval.inputs.clip.published_clip import Tokenizer, load_published_clip
 from xai_eval.inputs.downloads import bundled, bundled_entry
 from xai_eval.inputs.models.bundled_models import read_safetensors
 from xai_eval.inputs.models.devices import move
-from xai_eval.inputs.models.guarded import guarded
+from xai_eval.inputs.models.model_errors import as_model_error
 from xai_eval.inputs.models.weights import load_weights, weights_digest
 
 _BUNDLED = "scenes"
@@ -87,7 +87,7 @@ class Clip:
             ModelMisbehaves: the model raises, as it does for images of another size, or returns NaN or infinity.
         """
         encode: Any = self.module.encode_image
-        with guarded(self.name, batch.shape), torch.no_grad():
+        with as_model_error(self.name, batch.shape), torch.no_grad():
             embedded = encode(batch.to(self._device), normalize=True)
         return self._finite(embedded)
 
@@ -102,7 +102,7 @@ class Clip:
         """
         encode: Any = self.module.encode_text
         tokens = self.tokenizer(list(texts)).to(self._device)
-        with guarded(self.name, tokens.shape), torch.no_grad():
+        with as_model_error(self.name, tokens.shape), torch.no_grad():
             parts = [encode(part, normalize=True) for part in torch.split(tokens, _TEXTS_AT_ONCE)]
         return self._finite(torch.cat(parts))
 

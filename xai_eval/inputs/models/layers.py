@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from xai_eval.errors import UsageError
-from xai_eval.inputs.models.guarded import guarded
+from xai_eval.inputs.models.model_errors import as_model_error
 
 _CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 
@@ -68,7 +68,7 @@ def forward_zeros(module: nn.Module, input_shape: tuple[int, ...]) -> object:
     # Inference mode is left because tensors made in it have no version.
     with torch.inference_mode(False), torch.no_grad():
         batch = torch.zeros((1, *input_shape), device=parameter.device, dtype=parameter.dtype)
-        with guarded(type(module).__name__, batch.shape):
+        with as_model_error(type(module).__name__, batch.shape):
             output: object = module(batch)
     return output
 

@@ -7,7 +7,7 @@ from torch import nn
 
 from xai_eval.errors import ModelMisbehaves
 from xai_eval.inputs.models.classifier import Classifier
-from xai_eval.inputs.models.guarded import guarded
+from xai_eval.inputs.models.model_errors import as_model_error
 
 
 def logits(model: Classifier | nn.Module, batch: torch.Tensor) -> torch.Tensor:
@@ -36,7 +36,7 @@ def number_of_outputs(output: object, name: str) -> int:
 
 
 def _call(module: nn.Module, batch: torch.Tensor, classes: int | None, name: str) -> torch.Tensor:
-    with guarded(name, batch.shape):
+    with as_model_error(name, batch.shape):
         output = module(batch)
     return _check(output, len(batch), classes, name)
 

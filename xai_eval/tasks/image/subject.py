@@ -130,10 +130,10 @@ def cam_maps(subject: Subject, method: str = "gradcam", seed: int = 0) -> CamMap
         ModelMisbehaves: the model fails while the library calls it, or no gradient reaches the layer.
     """
     from xai_eval.explainers.cam.cams import explain
-    from xai_eval.inputs.models.guarded import guarded
+    from xai_eval.inputs.models.model_errors import as_model_error
 
     classifier = subject.classifier
     assert subject.layer is not None
-    with guarded(classifier.name, subject.batch.shape, method):
+    with as_model_error(classifier.name, subject.batch.shape, method):
         explained = classifier.layer(subject.layer)
         return explain(classifier.module, explained, subject.batch, [subject.target.index], method, seed=seed)

@@ -9,7 +9,7 @@ from xai_eval.errors import ModelMisbehaves, XaiEvalError, one_line
 
 
 @contextmanager
-def guarded(model: str, shape: Sequence[int], under: str = "") -> Iterator[None]:
+def as_model_error(model: str, shape: Sequence[int], under: str = "") -> Iterator[None]:
     """Turn what a model raises into ModelMisbehaves; errors of this package and KeyboardInterrupt pass.
 
     Args:
