@@ -68,7 +68,7 @@ _MOST_BLOCKS = 32
 
 
 @dataclass(frozen=True)
-class Inventory:
+class ModelDescription:
     """What a model consists of, in words and digests that are equal only for equal models.
 
     Attributes:
@@ -85,9 +85,9 @@ class Inventory:
     weights: Mapping[str, str]
 
 
-def take_inventory(module: nn.Module) -> Inventory:
+def describe_model(module: nn.Module) -> ModelDescription:
     """Describe a model as it is now."""
-    return Inventory(
+    return ModelDescription(
         module_types=_told(_types(module)),
         training_flags=_told(name for name, part in module.named_modules() if part.training),
         hooks=_told(_hooks(module)),
