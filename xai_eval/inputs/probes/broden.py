@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from xai_eval.errors import InputUnavailable
 from xai_eval.inputs.images.decode import decode
 from xai_eval.inputs.probes.broden_index import INDEX, LARGEST_NUMBER, Row, read_concepts, read_index
-from xai_eval.inputs.probes.contents import digest_of_files
+from xai_eval.inputs.probes.files_digest import digest_of_files
 from xai_eval.inputs.probes.label_maps import check_aspect, listed, read_red_green
 from xai_eval.inputs.probes.probe_set import ProbeImage, ProbeSet
 

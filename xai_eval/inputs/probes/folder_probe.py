@@ -11,7 +11,7 @@ from xai_eval.errors import InputUnavailable
 from xai_eval.inputs.images.decode import decode
 from xai_eval.inputs.images.image_files import images_in
 from xai_eval.inputs.probes.broden_index import is_broden
-from xai_eval.inputs.probes.contents import digest_of_files
+from xai_eval.inputs.probes.files_digest import digest_of_files
 from xai_eval.inputs.probes.probe_set import ProbeImage, ProbeSet
 
 # Broden puts x_object.png and x_part_1.png beside x.jpg; the last four are what others call theirs.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from xai_eval.errors import InputUnavailable
 from xai_eval.inputs.images.decode import decode
 from xai_eval.inputs.images.image_files import by_stem, images_in
-from xai_eval.inputs.probes.contents import digest_of_files
+from xai_eval.inputs.probes.files_digest import digest_of_files
 from xai_eval.inputs.probes.label_maps import check_aspect, listed, read_indices
 from xai_eval.inputs.probes.probe_set import Concept, ProbeImage, ProbeSet
 
