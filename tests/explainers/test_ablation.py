@@ -22,7 +22,7 @@ from pytorch_grad_cam import AblationCAM, AblationLayer
 from stock_cams import StockMaps, stock_maps
 from torch import Tensor, nn
 
-from xai_eval.explainers.cam.cams import explain
+from xai_eval.explainers.cam.cams import explain_by_cam
 from xai_eval.explainers.cam.fast.ablation import ReplayedAblation
 from xai_eval.explainers.cam.fast.replay import PrefixReplay
 
@@ -42,7 +42,7 @@ def predicted(net: nn.Module, images: Tensor) -> list[int]:
 
 def assert_equals_stock(net: nn.Module, layer: nn.Module, images: Tensor) -> None:
     classes = predicted(net, images)
-    fast = explain(net, layer, images, classes, "ablationcam")
+    fast = explain_by_cam(net, layer, images, classes, "ablationcam")
     stock = stock_maps("AblationCAM", net, layer, images, classes)
     size = np.abs(stock.raw).max()
     assert np.ptp(stock.raw) > 0.1 * size  # a map that says something
@@ -59,7 +59,7 @@ def assert_as_exact_as_stock(net: nn.Module, layer: nn.Module, images: Tensor) -
     error. A map of the wrong channels, layer or image is off by a thousand times that.
     """
     classes = predicted(net, images)
-    fast = explain(net, layer, images, classes, "ablationcam")
+    fast = explain_by_cam(net, layer, images, classes, "ablationcam")
     stock = stock_maps("AblationCAM", net, layer, images, classes)
     exact = stock_in_double(net, layer, images, classes)
     size = np.abs(exact.raw).max()
@@ -173,5 +173,5 @@ def test_the_layer_that_all_of_the_librarys_objects_share_stays_unused() -> None
     shared = inspect.signature(AblationCAM.__init__).parameters["ablation_layer"].default
     before = dict(vars(shared))
     net = trap_nets.Net()
-    explain(net, net.explained, images(1, 12), [0], "ablationcam")
+    explain_by_cam(net, net.explained, images(1, 12), [0], "ablationcam")
     assert vars(shared) == before

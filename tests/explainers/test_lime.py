@@ -6,7 +6,7 @@ import torch
 from stock_lime import on_tensors, stock_lime, stock_weights, toy_model
 
 from xai_eval.errors import ModelMisbehaves, UsageError
-from xai_eval.explainers.lime.lime import LimeSettings, explain, fit
+from xai_eval.explainers.lime.lime import LimeSettings, explain_by_lime, fit
 from xai_eval.explainers.lime.perturbation import PerturbedImages
 from xai_eval.explainers.lime.segmentation import SEGMENTATIONS, choose_segmentation
 from xai_eval.scenes import render
@@ -18,7 +18,7 @@ SETTINGS = LimeSettings(num_samples=150, top_labels=3)
 def ours(segmentation="quickshift", settings=SETTINGS, *, predict=None, pixels=PIXELS, **options):
     images = PerturbedImages(on_tensors(predict or toy_model()), settings.batch_size)
     cut = choose_segmentation(segmentation, 0) if isinstance(segmentation, str) else segmentation
-    return explain(pixels, images, cut, settings, **options)
+    return explain_by_lime(pixels, images, cut, settings, **options)
 
 
 def stock_options(settings=SETTINGS):
@@ -66,7 +66,7 @@ def test_equals_stock_on_a_real_network():
         PIXELS, lambda views: predict(views.astype(float)).numpy(), segmentation_fn=cut, **vars(SETTINGS)
     )
     images = PerturbedImages(lambda views: predict(views.double()), SETTINGS.batch_size)
-    surrogates = explain(PIXELS, images, cut, SETTINGS)[0].surrogates
+    surrogates = explain_by_lime(PIXELS, images, cut, SETTINGS)[0].surrogates
     assert list(surrogates) == stock.top_labels
     for label, surrogate in surrogates.items():
         np.testing.assert_allclose(surrogate.weights, stock_weights(stock, label), rtol=0, atol=1e-9)

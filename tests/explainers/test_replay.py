@@ -11,7 +11,7 @@ import torch
 import trap_nets
 from torch import Tensor, nn
 
-from xai_eval.explainers.cam.cams import explain
+from xai_eval.explainers.cam.cams import explain_by_cam
 from xai_eval.explainers.cam.fast.replay import PrefixReplay
 
 
@@ -37,7 +37,7 @@ def test_what_precedes_the_layer_computes_once(build: Callable[[], trap_nets.Net
     torch.manual_seed(5)
     net = build()
     with counted(net) as calls, torch.no_grad():
-        explain(net, net.explained, torch.randn(2, 3, 12, 12), [0, 1], "ablationcam")
+        explain_by_cam(net, net.explained, torch.randn(2, 3, 12, 12), [0, 1], "ablationcam")
     # Two passes of the library's own, and one recording for each image.
     assert calls["stem"] + calls["other_stem"] == 4
     assert calls[""] > 8
@@ -46,7 +46,7 @@ def test_what_precedes_the_layer_computes_once(build: Callable[[], trap_nets.Net
 def test_what_follows_the_layer_computes_in_every_pass() -> None:
     net = trap_nets.ResidualBlock()
     with counted(net) as calls:
-        explain(net, net.explained, torch.randn(1, 3, 12, 12), [0], "ablationcam")
+        explain_by_cam(net, net.explained, torch.randn(1, 3, 12, 12), [0], "ablationcam")
     assert calls["shortcut"] == calls["head"] == calls[""]
     assert calls["block.first"] == calls["block.bn"] == 3
 
@@ -56,7 +56,7 @@ def test_rows_share_memory_where_the_model_bears_it() -> None:
     strides: list[int] = []
     net = trap_nets.ResidualBlock()
     net.shortcut.register_forward_pre_hook(lambda module, inputs: strides.append(inputs[0].stride(0)))
-    explain(net, net.explained, torch.randn(1, 3, 12, 12), [0], "ablationcam")
+    explain_by_cam(net, net.explained, torch.randn(1, 3, 12, 12), [0], "ablationcam")
     assert strides[-1] == 0
 
 
@@ -100,7 +100,7 @@ def test_chance_between_the_modules_is_not_replayed() -> None:
 
     net, images = Noisy(), torch.randn(1, 3, 12, 12)
     with pytest.warns(RuntimeWarning, match="Noisy: what it computes before the layer cannot be replayed"):
-        explain(net, net.target, images, [0], "ablationcam")
+        explain_by_cam(net, net.target, images, [0], "ablationcam")
 
 
 def test_a_pass_that_leaves_the_recorded_way_is_computed() -> None:

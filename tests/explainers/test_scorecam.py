@@ -15,7 +15,7 @@ from narrow_nets import NETWORKS
 from stock_cams import stock_maps
 from torch import Tensor, nn
 
-from xai_eval.explainers.cam.cams import explain
+from xai_eval.explainers.cam.cams import explain_by_cam
 from xai_eval.explainers.cam.fast.scorecam import MaskScorer
 
 Layer = Callable[[nn.Module], nn.Module]
@@ -69,7 +69,7 @@ def test_traps_equal_the_library(build: Callable[[], trap_nets.Net]) -> None:
 def assert_equals_stock(net: nn.Module, layer: nn.Module, images: Tensor) -> None:
     with torch.no_grad():
         classes = net.eval()(images).argmax(1).tolist()
-    fast = explain(net, layer, images, classes, "scorecam")
+    fast = explain_by_cam(net, layer, images, classes, "scorecam")
     stock = stock_maps("ScoreCAM", net, layer, images, classes)
     assert np.ptp(stock.raw) > 0.05 * np.abs(stock.raw).max()
     np.testing.assert_allclose(fast.layer, stock.layer, rtol=0, atol=1e-4)
@@ -119,6 +119,6 @@ def test_what_the_librarys_hook_collects_does_not_grow() -> None:
 def test_parameters_and_their_memory_are_the_models_own_afterwards() -> None:
     net = torchvision.models.resnet18(num_classes=4)
     before = [(p, p.data_ptr(), p.stride(), p.detach().clone()) for p in net.parameters()]
-    explain(net, net.layer1, torch.randn(1, 3, 32, 32), [0], "scorecam")
+    explain_by_cam(net, net.layer1, torch.randn(1, 3, 32, 32), [0], "scorecam")
     for p, address, stride, values in before:
         assert p.data_ptr() == address and p.stride() == stride and torch.equal(p, values)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.metrics import r2_score
 
-from xai_eval.explainers.lime.lime import LimeSettings, Neighbourhood, explain, fit
+from xai_eval.explainers.lime.lime import LimeSettings, Neighbourhood, explain_by_lime, fit
 from xai_eval.explainers.lime.perturbation import PerturbedImages
 from xai_eval.explainers.lime.segmentation import Cut, choose_segmentation, numbered
 from xai_eval.metrics.superpixels import superpixel_means
@@ -153,7 +153,7 @@ class _Fixed:
 
 def _explained(parents: Parents, cut: Cut) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Run lime once more, on other superpixels: weights (F,) and segments (H, W)."""
-    (found,) = explain(
+    (found,) = explain_by_lime(
         parents.pixels, parents.images, cut, parents.settings, labels=[parents.label], seeds=[parents.seed]
     )
     return found.surrogates[parents.label].weights, found.neighbourhood.segments

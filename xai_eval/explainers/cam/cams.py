@@ -78,7 +78,7 @@ def check_methods(names: Sequence[str]) -> tuple[str, ...]:
     return listed
 
 
-def explain(
+def explain_by_cam(
     module: nn.Module, layer: nn.Module, images: Tensor, classes: Sequence[int], method: str, *, seed: int = 0
 ) -> CamMaps:
     """Explain one class of each image by one method of pytorch-grad-cam.

@@ -83,7 +83,7 @@ class LimeExplanation:
     surrogates: Mapping[int, Surrogate]
 
 
-def explain(
+def explain_by_lime(
     pixels: NDArray[np.uint8],
     images: PerturbedImages,
     segmentation: Cut,

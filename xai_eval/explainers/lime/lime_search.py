@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xai_eval.errors import UsageError, unknown_name
-from xai_eval.explainers.lime.lime import LimeSettings, Neighbourhood, Surrogate, explain, fit
+from xai_eval.explainers.lime.lime import LimeSettings, Neighbourhood, Surrogate, explain_by_lime, fit
 from xai_eval.explainers.lime.perturbation import PerturbedImages
 from xai_eval.explainers.lime.segmentation import choose_segmentation
 
@@ -114,9 +114,9 @@ def search(pixels: NDArray[np.uint8], images: PerturbedImages, grid: Grid, seed:
         ModelMisbehaves: the model returns no probabilities.
     """
     longest = LimeSettings(num_samples=max(grid.num_samples), top_labels=1)
-    return LimeSearch(
-        {
-            name: explain(pixels, images, choose_segmentation(name, seed), longest, seeds=[seed])[0].neighbourhood
-            for name in grid.segmentation
-        }
-    )
+    neighbourhoods = {}
+    for name in grid.segmentation:
+        segmentation = choose_segmentation(name, seed)
+        (explanation,) = explain_by_lime(pixels, images, segmentation, longest, seeds=[seed])
+        neighbourhoods[name] = explanation.neighbourhood
+    return LimeSearch(neighbourhoods)

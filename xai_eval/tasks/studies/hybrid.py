@@ -114,12 +114,12 @@ def _combine_one(request: HybridRequest, image: LabelledImage) -> Result:
 def _parents(request: HybridRequest, subject: Subject, cam: Map, predict: Predict) -> Parents:
     """Explain by lime what Grad-CAM has explained."""
     from xai_eval.explainers.hybrid import Parents
-    from xai_eval.explainers.lime.lime import explain
+    from xai_eval.explainers.lime.lime import explain_by_lime
     from xai_eval.explainers.lime.perturbation import PerturbedImages
 
     label, settings, seed = subject.target.index, request.settings, request.question.seed
     images = PerturbedImages(predict, settings.batch_size, subject.classifier.device)
-    found = explain(subject.view, images, request.segmentation, settings, labels=[label], seeds=[seed])[0]
+    found = explain_by_lime(subject.view, images, request.segmentation, settings, labels=[label], seeds=[seed])[0]
     weights = found.surrogates[label].weights
     return Parents(subject.view, cam, found.neighbourhood, weights, label, images, settings, seed)
 
