@@ -95,7 +95,7 @@ FAULTS = (
         "dissection",
         ("dissection",),
         Stage(StageKind.ACTIVATIONS, "layer4"),
-        replaced(sweep, "pooled", lambda _: lambda out: out.amax(dim=(2, 3)).cpu().numpy()),
+        replaced(sweep, "pool_positions", lambda _: lambda out: out.amax(dim=(2, 3)).cpu().numpy()),
     ),
     Fault(
         "units change places",

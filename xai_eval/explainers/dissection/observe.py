@@ -32,7 +32,7 @@ def layer_outputs(model: Dissected, batch: torch.Tensor) -> dict[str, torch.Tens
     return {layer: _checked(classifier, layer, kept, len(batch)) for layer in model.layers}
 
 
-def pooled(output: torch.Tensor) -> NDArray[np.float32]:
+def pool_positions(output: torch.Tensor) -> NDArray[np.float32]:
     """One number a unit and image, (n, J): the mean of its map, the class token of tokens, or the unit itself."""
     if output.dim() == _MAP:
         output = output.mean(dim=(2, 3))

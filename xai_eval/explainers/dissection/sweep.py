@@ -16,7 +16,7 @@ from xai_eval.errors import InputUnavailable
 from xai_eval.explainers.dissection.batches import Batch, Skipped, read_batch
 from xai_eval.explainers.dissection.checkpoint import Checkpoints
 from xai_eval.explainers.dissection.netdissect import SHARE
-from xai_eval.explainers.dissection.observe import has_maps, layer_outputs, pooled
+from xai_eval.explainers.dissection.observe import has_maps, layer_outputs, pool_positions
 from xai_eval.explainers.dissection.quantile import TopValues, top_values, values_to_keep
 from xai_eval.explainers.dissection.seen import SeenImage
 from xai_eval.explainers.dissection.shard import LayerShard, Shard, UnitMaps
@@ -168,9 +168,9 @@ def _observe_layers(study: Study, batch: Batch, bounds: Bounds) -> Iterator[Laye
 
 def _layer(study: Study, batch: Batch, output: torch.Tensor, bound: NDArray[np.float32] | None) -> LayerShard:
     if not has_maps(output):
-        return LayerShard(pooled(output), None, None)
+        return LayerShard(pool_positions(output), None, None)
     kept = values_to_keep(len(study.probe) * output.shape[2] * output.shape[3], SHARE)
-    return LayerShard(pooled(output), top_values(output, kept, bound), _maps(output, batch.positions, bound))
+    return LayerShard(pool_positions(output), top_values(output, kept, bound), _maps(output, batch.positions, bound))
 
 
 def _maps(output: torch.Tensor, positions: Sequence[int], bound: NDArray[np.float32] | None) -> UnitMaps:
