@@ -55,15 +55,15 @@ def decode(path: Path) -> Decoded:
             larger than 100 megapixels, or a strip of more than 100 to 1 (known from its header, before anything is
             decoded).
     """
-    data, image = opened(path)
-    with whole(path):
+    data, image = open_image(path)
+    with decoding(path):
         notes = [*_frame_notes(image), *_orientation_notes(image)]
         image.load()
         pixels, conversion = _to_rgb(path, image)
     return Decoded(pixels, (*notes, *conversion), hashlib.sha256(data).hexdigest())
 
 
-def opened(path: Path) -> tuple[bytes, Image.Image]:
+def open_image(path: Path) -> tuple[bytes, Image.Image]:
     """Return the bytes of an image file, and the image with nothing but its header read.
 
     Raises:
@@ -79,7 +79,7 @@ def opened(path: Path) -> tuple[bytes, Image.Image]:
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[None]:
+def decoding(path: Path) -> Iterator[None]:
     """Turn what Pillow raises while it decodes a damaged file into InputUnavailable."""
     try:
         yield

@@ -32,13 +32,13 @@ def images_in(folder: Path) -> list[Path]:
     return chosen
 
 
-def images(files: Iterable[Path], base: Path, set_name: str) -> list[LabelledImage]:
+def read_images(files: Iterable[Path], base: Path, set_name: str) -> list[LabelledImage]:
     """Decode images in the order of their names, which are relative to `base`."""
     named = sorted((path.relative_to(base).as_posix(), path) for path in files)
-    return [image(path, name, set_name) for name, path in named]
+    return [read_image(path, name, set_name) for name, path in named]
 
 
-def masked_images(images: Path, masks: Path, set_name: str) -> list[LabelledImage]:
+def read_masked_images(images: Path, masks: Path, set_name: str) -> list[LabelledImage]:
     """Decode the images of one folder with the masks (255 = object) of the same stem in another.
 
     Raises:
@@ -53,7 +53,8 @@ def masked_images(images: Path, masks: Path, set_name: str) -> list[LabelledImag
             "expected one of the same stem for each. Add it, or name images/ itself to go without masks."
         )
     return [
-        image(path, path.relative_to(images).as_posix(), set_name, masked[stem]) for stem, path in sorted(drawn.items())
+        read_image(path, path.relative_to(images).as_posix(), set_name, masked[stem])
+        for stem, path in sorted(drawn.items())
     ]
 
 
@@ -75,7 +76,7 @@ def by_stem(files: Iterable[Path], base: Path) -> dict[str, Path]:
     return found
 
 
-def image(path: Path, name: str, source: str, mask: Path | None = None) -> LabelledImage:
+def read_image(path: Path, name: str, source: str, mask: Path | None = None) -> LabelledImage:
     """Decode one file, with the class that its name stands for and its mask.
 
     Args:

@@ -10,12 +10,12 @@ from pathlib import Path
 from xai_eval.errors import InputUnavailable, UsageError
 from xai_eval.inputs.downloads import data_root, download_entries, obtain
 from xai_eval.inputs.images.image_files import (
-    image,
-    images,
     images_in,
     is_image,
     known_suffixes,
-    masked_images,
+    read_image,
+    read_images,
+    read_masked_images,
 )
 from xai_eval.inputs.images.labelled import ImageSet, Intended, LabelledImage
 from xai_eval.inputs.paths import files_matching, given_path, readable
@@ -86,7 +86,7 @@ def _imagenet_samples() -> ImageSet:
     entries = {obtain(entry): entry.source for entry in download_entries("imagenet-samples")}
     folder = data_root() / "imagenet-samples"
     files = sorted({*entries, *(file for file in folder.glob("*") if file.is_file() and is_image(file))})
-    photographs = [image(file, file.name, entries.get(file, f"imagenet-samples/{file.name}")) for file in files]
+    photographs = [read_image(file, file.name, entries.get(file, f"imagenet-samples/{file.name}")) for file in files]
     return ImageSet("imagenet-samples", tuple(photographs))
 
 
@@ -104,8 +104,8 @@ def _object_masks() -> ImageSet:
 def _folder(folder: Path) -> ImageSet:
     name = folder.resolve().name
     if (folder / "images").is_dir() and (folder / "masks").is_dir():
-        return ImageSet(name, tuple(masked_images(folder / "images", folder / "masks", name)))
-    return ImageSet(name, tuple(images(images_in(folder), folder, name)))
+        return ImageSet(name, tuple(read_masked_images(folder / "images", folder / "masks", name)))
+    return ImageSet(name, tuple(read_images(images_in(folder), folder, name)))
 
 
 def _file(spec: str, path: Path) -> ImageSet:
@@ -114,7 +114,7 @@ def _file(spec: str, path: Path) -> ImageSet:
             f"image spec {spec!r}: {path} does not exist; expected a file, a folder, a glob or one of "
             f"{', '.join(_NAMED)}. Check the path."
         )
-    return ImageSet(path.resolve().parent.name, (image(path, path.name, path.name),), complete=False)
+    return ImageSet(path.resolve().parent.name, (read_image(path, path.name, path.name),), complete=False)
 
 
 def _glob(spec: str, pattern: Path) -> ImageSet:
@@ -133,4 +133,4 @@ def _glob(spec: str, pattern: Path) -> ImageSet:
             f"files ending in {known_suffixes()}. Check the pattern."
         )
     name = base.resolve().name
-    return ImageSet(name, tuple(images(chosen, base, name)), complete=False)
+    return ImageSet(name, tuple(read_images(chosen, base, name)), complete=False)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from xai_eval.errors import InputUnavailable
-from xai_eval.inputs.images.decode import SIXTEEN_BIT, opened, whole
+from xai_eval.inputs.images.decode import SIXTEEN_BIT, decoding, open_image
 
 _BIT_DEPTH = 24  # its place in a PNG: after the signature and the width and height of the header
 
@@ -21,7 +21,7 @@ def read_indices(path: Path) -> NDArray[np.int32]:
         InputUnavailable: the file is missing or damaged, or holds something else.
     """
     data, image = _png(path, ("1", "L", "P", *SIXTEEN_BIT), "class ids in one channel (gray or palette)")
-    with whole(path):
+    with decoding(path):
         ids = np.asarray(image).astype(np.int32)
     # Pillow stretches gray of 2 and 4 bits to 0..255; palettes it leaves alone.
     return ids // (255 // (2 ** data[_BIT_DEPTH] - 1)) if image.mode == "L" else ids
@@ -34,7 +34,7 @@ def read_red_green(path: Path) -> NDArray[np.int32]:
         InputUnavailable: the file is missing or damaged, or holds something else.
     """
     _, image = _png(path, ("RGB",), "label numbers in red and green (RGB)")
-    with whole(path):
+    with decoding(path):
         pixels = np.asarray(image).astype(np.int32)
     return pixels[:, :, 0] + 256 * pixels[:, :, 1]
 
@@ -66,7 +66,7 @@ def listed(numbers: NDArray[np.int32]) -> str:
 
 
 def _png(path: Path, modes: tuple[str, ...], expected: str) -> tuple[bytes, Image.Image]:
-    data, image = opened(path)
+    data, image = open_image(path)
     if image.format != "PNG" or image.mode not in modes:
         raise InputUnavailable(
             f"{path} is a {image.format} of mode {image.mode}; expected a PNG with {expected}. Save the numbers "
