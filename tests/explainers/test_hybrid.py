@@ -3,7 +3,7 @@ import pytest
 from sklearn.linear_model import Ridge
 from stock_lime import on_tensors, toy_model
 
-from xai_eval.explainers.hybrid import HYBRIDS, Parents, PriorRidge
+from xai_eval.explainers.hybrid import HYBRIDS, HybridInputs, PriorRidge
 from xai_eval.explainers.lime.lime import LimeSettings, explain_by_lime
 from xai_eval.explainers.lime.perturbation import PerturbedImages
 from xai_eval.explainers.lime.segmentation import choose_segmentation
@@ -18,7 +18,7 @@ def make_parents(cam=None):
     found = explain_by_lime(PIXELS, images, choose_segmentation("slic", 0), SETTINGS)[0]
     ((label, surrogate),) = found.surrogates.items()
     cam = np.random.default_rng(0).random(PIXELS.shape[:2]) if cam is None else cam
-    return Parents(PIXELS, cam, found.neighbourhood, surrogate.weights, label, images, SETTINGS, 0)
+    return HybridInputs(PIXELS, cam, found.neighbourhood, surrogate.weights, label, images, SETTINGS, 0)
 
 
 @pytest.mark.parametrize("name", HYBRIDS)

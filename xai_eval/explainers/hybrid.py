@@ -36,7 +36,7 @@ PRIOR_ALPHA = 30.0
 
 
 @dataclass(frozen=True, eq=False)
-class Parents:
+class HybridInputs:
     """What a hybrid is made of, all of one class of one image.
 
     Attributes:
@@ -65,43 +65,43 @@ class Parents:
         return self.neighbourhood.segments
 
 
-def sum_of_both(parents: Parents) -> Map:
+def sum_of_both(inputs: HybridInputs) -> Map:
     """Add lime's weights, scaled by the largest, to Grad-CAM's map: where one is blind, the other decides."""
-    return np.asarray(parents.cam + LIME_SHARE * _scaled(parents.weights)[parents.segments])
+    return np.asarray(inputs.cam + LIME_SHARE * _scaled(inputs.weights)[inputs.segments])
 
 
-def pooled_product(parents: Parents) -> Map:
+def pooled_product(inputs: HybridInputs) -> Map:
     """Multiply Grad-CAM's mean on every superpixel by its weight, if that is above 0."""
-    return (superpixel_means(parents.cam, parents.segments) * np.clip(parents.weights, 0.0, None))[parents.segments]
+    return (superpixel_means(inputs.cam, inputs.segments) * np.clip(inputs.weights, 0.0, None))[inputs.segments]
 
 
-def refined_superpixels(parents: Parents) -> Map:
+def refined_superpixels(inputs: HybridInputs) -> Map:
     """Cut the superpixels finer where Grad-CAM is hot, and run lime on those."""
-    fine = skimage.segmentation.slic(parents.pixels, **_FINE)
-    mixed = np.where(parents.cam > HOT, parents.segments.max() + 1 + fine, parents.segments)
-    weights, segments = _explained(parents, _Fixed(numbered(mixed)))
+    fine = skimage.segmentation.slic(inputs.pixels, **_FINE)
+    mixed = np.where(inputs.cam > HOT, inputs.segments.max() + 1 + fine, inputs.segments)
+    weights, segments = _explained(inputs, _Fixed(numbered(mixed)))
     return weights[segments]
 
 
-def cam_prior(parents: Parents) -> Map:
+def cam_prior(inputs: HybridInputs) -> Map:
     """Fit lime's surrogate with Grad-CAM's means on the superpixels as the prior mean of its weights."""
-    prior = PriorRidge(superpixel_means(parents.cam, parents.segments), PRIOR_ALPHA)
-    weights = fit(parents.neighbourhood, parents.label, parents.settings.num_features, prior).weights
-    return weights[parents.segments]
+    prior = PriorRidge(superpixel_means(inputs.cam, inputs.segments), PRIOR_ALPHA)
+    weights = fit(inputs.neighbourhood, inputs.label, inputs.settings.num_features, prior).weights
+    return weights[inputs.segments]
 
 
-def several_scales(parents: Parents) -> Map:
+def several_scales(inputs: HybridInputs) -> Map:
     """Multiply Grad-CAM's map by what lime says on coarse, middling and fine superpixels, and add half of both.
 
     The product rewards what they agree on; the sum keeps either from vetoing alone.
     """
-    cuts = [choose_segmentation("slic", parents.seed, {"n_segments": count}) for count in SCALES]
-    maps = [_scaled(weights)[segments] for weights, segments in (_explained(parents, cut) for cut in cuts)]
+    cuts = [choose_segmentation("slic", inputs.seed, {"n_segments": count}) for count in SCALES]
+    maps = [_scaled(weights)[segments] for weights, segments in (_explained(inputs, cut) for cut in cuts)]
     context = np.clip(_scaled(np.mean(maps, axis=0)), 0.0, None)
-    return np.asarray(parents.cam * context + EITHER * (parents.cam + context))
+    return np.asarray(inputs.cam * context + EITHER * (inputs.cam + context))
 
 
-HYBRIDS: Mapping[str, Callable[[Parents], Map]] = {
+HYBRIDS: Mapping[str, Callable[[HybridInputs], Map]] = {
     "sum_of_both": sum_of_both,
     "several_scales": several_scales,
     "pooled_product": pooled_product,
@@ -151,12 +151,12 @@ class _Fixed:
         return self.labels
 
 
-def _explained(parents: Parents, cut: Cut) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def _explained(inputs: HybridInputs, cut: Cut) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Run lime once more, on other superpixels: weights (F,) and segments (H, W)."""
     (found,) = explain_by_lime(
-        parents.pixels, parents.images, cut, parents.settings, labels=[parents.label], seeds=[parents.seed]
+        inputs.pixels, inputs.images, cut, inputs.settings, labels=[inputs.label], seeds=[inputs.seed]
     )
-    return found.surrogates[parents.label].weights, found.neighbourhood.segments
+    return found.surrogates[inputs.label].weights, found.neighbourhood.segments
 
 
 def _scaled(values: NDArray[np.float64]) -> NDArray[np.float64]:
