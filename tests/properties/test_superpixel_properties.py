@@ -11,7 +11,12 @@ from stock_lime import on_tensors, toy_model
 from xai_eval.explainers.lime.lime import LimeSettings, explain_by_lime
 from xai_eval.explainers.lime.lime_search import make_grid, search
 from xai_eval.explainers.lime.perturbation import PerturbedImages
-from xai_eval.explainers.lime.segmentation import SEGMENTATIONS, choose_segmentation, in_reading_order, numbered
+from xai_eval.explainers.lime.segmentation import (
+    SEGMENTATIONS,
+    choose_segmentation,
+    in_reading_order,
+    renumbered_from_zero,
+)
 from xai_eval.metrics.comparison import CamExplanation, LimeWeights, MaskPolicy, compare, masks
 from xai_eval.metrics.geometry import centre_distance
 from xai_eval.metrics.overlap import chance_iou, dice, iou_beyond_chance
@@ -26,7 +31,7 @@ NUMBERS = st.integers(-20, 20).map(lambda step: step / 20)
 
 @st.composite
 def partitions(draw):
-    return numbered(draw(hnp.arrays(np.int64, draw(SHAPES), elements=st.integers(0, 9))))
+    return renumbered_from_zero(draw(hnp.arrays(np.int64, draw(SHAPES), elements=st.integers(0, 9))))
 
 
 @st.composite

@@ -17,7 +17,7 @@ from sklearn.metrics import r2_score
 
 from xai_eval.explainers.lime.lime import LimeSettings, Neighbourhood, explain_by_lime, fit
 from xai_eval.explainers.lime.perturbation import PerturbedImages
-from xai_eval.explainers.lime.segmentation import Cut, choose_segmentation, numbered
+from xai_eval.explainers.lime.segmentation import Segmenter, choose_segmentation, renumbered_from_zero
 from xai_eval.metrics.superpixels import superpixel_means
 
 Map = NDArray[np.floating[Any]]
@@ -79,7 +79,7 @@ def refined_superpixels(inputs: HybridInputs) -> Map:
     """Cut the superpixels finer where Grad-CAM is hot, and run lime on those."""
     fine = skimage.segmentation.slic(inputs.pixels, **_FINE)
     mixed = np.where(inputs.cam > HOT, inputs.segments.max() + 1 + fine, inputs.segments)
-    weights, segments = _explained(inputs, _Fixed(numbered(mixed)))
+    weights, segments = _explained(inputs, _Fixed(renumbered_from_zero(mixed)))
     return weights[segments]
 
 
@@ -151,7 +151,7 @@ class _Fixed:
         return self.labels
 
 
-def _explained(inputs: HybridInputs, cut: Cut) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def _explained(inputs: HybridInputs, cut: Segmenter) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Run lime once more, on other superpixels: weights (F,) and segments (H, W)."""
     (found,) = explain_by_lime(
         inputs.pixels, inputs.images, cut, inputs.settings, labels=[inputs.label], seeds=[inputs.seed]

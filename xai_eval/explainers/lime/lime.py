@@ -18,7 +18,7 @@ from sklearn.metrics import pairwise_distances
 
 from xai_eval.errors import UsageError
 from xai_eval.explainers.lime.perturbation import PerturbedImages
-from xai_eval.explainers.lime.segmentation import NONE, Cut, numbered
+from xai_eval.explainers.lime.segmentation import NONE, Segmenter, renumbered_from_zero
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class LimeExplanation:
 def explain_by_lime(
     pixels: NDArray[np.uint8],
     images: PerturbedImages,
-    segmentation: Cut,
+    segmentation: Segmenter,
     settings: LimeSettings,
     *,
     labels: Sequence[int] = (),
@@ -188,7 +188,7 @@ class _Explainer(LimeImageExplainer):  # type: ignore[misc]
         batch_size: int = 10,
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Draw samples (N, F) as the library does, and predict them: probabilities (N, C)."""
-        segments = numbered(segments)  # the library's own segmentation may begin at 1 one day
+        segments = renumbered_from_zero(segments)  # the library's own segmentation may begin at 1 one day
         count = int(segments.max()) + 1
         samples = self.random_state.randint(0, 2, num_samples * count).reshape(num_samples, count)
         samples[0] = 1

@@ -26,7 +26,7 @@ _PARAMETERS: Mapping[str, Mapping[str, Any]] = {
 SEGMENTATIONS = (*_PARAMETERS, NONE)
 
 
-class Cut(Protocol):
+class Segmenter(Protocol):
     """Whatever cuts an image (h, w, 3) into superpixels (h, w). `none` as its name leaves the cutting to lime."""
 
     @property
@@ -71,7 +71,7 @@ class Segmentation:
                 f"segmentation {self.name} of an image {pixels.shape} with {dict(self.parameters)} failed: {error}. "
                 "Check its parameters in scikit-image's documentation."
             ) from error
-        return numbered(np.asarray(labels))
+        return renumbered_from_zero(np.asarray(labels))
 
 
 def choose_segmentation(name: str, seed: int, changes: Mapping[str, Any] | None = None) -> Segmentation:
@@ -97,7 +97,7 @@ def choose_segmentation(name: str, seed: int, changes: Mapping[str, Any] | None 
     return Segmentation(name, {**own, **(changes or {}), **seeded})
 
 
-def numbered(labels: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+def renumbered_from_zero(labels: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
     """Number superpixels from 0 without gaps, in the order of their old numbers."""
     numbers: NDArray[np.int64] = np.unique(labels, return_inverse=True)[1].reshape(labels.shape).astype(np.int64)
     return numbers
