@@ -13,9 +13,9 @@ from xai_eval.scenes import BACKGROUNDS, CONCEPTS, OBJECTS, SCENE_LABELS, SIZE, 
 from xai_eval.scenes.canvas import Canvas
 from xai_eval.scenes.dice import Dice
 from xai_eval.scenes.landscapes import paint_landscape
-from xai_eval.scenes.noise import value_noise
 from xai_eval.scenes.polygons import Figure, ellipse
 from xai_eval.scenes.staging import Placed, paint, stage
+from xai_eval.scenes.value_noise import value_noise
 
 # Rendered under numpy 1.26.4 and 2.4.6, with and without AVX: a change here changes every stored evaluation.
 KNOWN_BYTES = {

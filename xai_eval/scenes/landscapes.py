@@ -9,9 +9,9 @@ import numpy as np
 
 from xai_eval.scenes.canvas import SIZE, Canvas
 from xai_eval.scenes.dice import Dice
-from xai_eval.scenes.noise import Field, ridge
 from xai_eval.scenes.polygons import Mask
 from xai_eval.scenes.textures import texture
+from xai_eval.scenes.value_noise import Field, ridge
 
 _ROWS = (np.arange(SIZE) + 0.5)[:, None]
 _COLUMNS = _ROWS.T

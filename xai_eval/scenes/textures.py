@@ -9,7 +9,7 @@ import numpy as np
 
 from xai_eval.scenes.canvas import SIZE, Colours
 from xai_eval.scenes.dice import Dice
-from xai_eval.scenes.noise import Cell, value_noise
+from xai_eval.scenes.value_noise import Cell, value_noise
 
 Colour = tuple[int, int, int]
 

@@ -120,7 +120,7 @@ def _surroundings(request: Request) -> dict[str, Any]:
 def _labelled(request: Request, swept: Sweep, index: int, words: NDArray[np.float32] | None) -> LabelledLayer:
     from xai_eval.explainers.dissection.by_clip import label_by_clip, most_active
     from xai_eval.explainers.dissection.by_pixels import label_by_pixels
-    from xai_eval.explainers.dissection.gallery import strips
+    from xai_eval.explainers.dissection.image_strips import strips
     from xai_eval.explainers.dissection.similarity import dead_units
 
     activations = swept.whole.layers[index].activations
