@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 PARENTS = ("gradcam", "lime")
 # What is tested, and whether more or less of it is better.
 MEASURES = {"iou_equal_area": 1, "deletion": -1, "insertion": 1, "insertion_less_deletion": 1}
-# By which a hybrid must beat both inputs: where the object is, and what matters to the model.
+# By which a hybrid must beat both parents: where the object is, and what matters to the model.
 DECISIVE = ("iou_equal_area", "insertion_less_deletion")
 MEAN_TOLERANCE = 0.03
 # A p-value of few images jumps when one of them changes its sign.
@@ -125,7 +125,7 @@ def _inputs(request: HybridRequest, subject: Subject, cam: Map, predict: Predict
 
 
 def _maps(inputs: HybridInputs) -> dict[str, Map]:
-    """The maps of both inputs and all hybrids by name, (H, W) each; their scales differ, only their order counts."""
+    """The maps of both parents and all hybrids by name, (H, W) each; their scales differ, only their order counts."""
     from xai_eval.explainers.hybrid import HYBRIDS
 
     hybrids = {name: combine(inputs) for name, combine in HYBRIDS.items()}
@@ -175,7 +175,7 @@ def _test_columns(test: PairedTest) -> dict[str, Any]:
 
 
 def _conclusion(tests: Mapping[tuple[str, str, str], PairedTest]) -> str:
-    """Name the hybrids that beat both inputs by every decisive measure that is known."""
+    """Name the hybrids that beat both parents by every decisive measure that is known."""
     decisive = {key: test.beats for key, test in tests.items() if key[2] in DECISIVE}
     names = dict.fromkeys(name for name, _, _ in decisive)
     best = [name for name in names if all(beats for key, beats in decisive.items() if key[0] == name)]
