@@ -190,7 +190,7 @@ def test_unreadable_images_are_skipped_and_named(reference, tmp_path, monkeypatc
     assert [each.name for each in found.whole.skipped] == [study.probe.names[5], study.probe.names[130]]
     assert found.whole.skipped[0].reason == "cannot be decoded"
     assert len(found.whole.positions) == 198 and 5 not in found.whole.positions
-    assert len(found.whole.layers[0].activations) == len(found.whole.embeddings) == len(found.seen(0)) == 198
+    assert len(found.whole.layers[0].activations) == len(found.whole.embeddings) == len(found.summaries(0)) == 198
     assert found.rows[6] == 5
 
 

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from xai_eval.errors import InputUnavailable, ModelMisbehaves
-from xai_eval.explainers.dissection.seen import SeenImage, see
+from xai_eval.explainers.dissection.image_summary import ImageSummary, summarise
 from xai_eval.explainers.dissection.study import Study
 from xai_eval.inputs.models.model_errors import as_model_error
 from xai_eval.inputs.models.preprocessing import Preprocessing
@@ -33,14 +33,14 @@ class Batch:
         skipped: the others.
         inputs: one tensor (n, 3, H, W) a preparation of the study.
         clip_input: the same for CLIP, or None.
-        seen: by preparation and image.
+        summaries: by preparation and image.
     """
 
     positions: tuple[int, ...]
     skipped: tuple[Skipped, ...]
     inputs: tuple[torch.Tensor, ...]
     clip_input: torch.Tensor | None
-    seen: tuple[tuple[SeenImage, ...], ...]
+    summaries: tuple[tuple[ImageSummary, ...], ...]
 
 
 def read_batch(study: Study, positions: Sequence[int]) -> Batch:
@@ -57,8 +57,8 @@ def read_batch(study: Study, positions: Sequence[int]) -> Batch:
         skipped=skipped,
         inputs=inputs,
         clip_input=_for_clip(study, drawn),
-        seen=tuple(
-            tuple(see(each, *pair, tensor) for pair, tensor in zip(drawn, tensors, strict=True))
+        summaries=tuple(
+            tuple(summarise(each, *pair, tensor) for pair, tensor in zip(drawn, tensors, strict=True))
             for each, tensors in zip(study.preparations, inputs, strict=True)
         ),
     )

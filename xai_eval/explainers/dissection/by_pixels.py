@@ -75,7 +75,7 @@ def _count(
     sweep: Sweep, layer: int, thresholds: NDArray[np.float64], orders: Sequence[NDArray[np.int64]]
 ) -> list[Counts]:
     """Count over all images, once for every order of their label maps."""
-    seen = sweep.seen(layer)
+    seen = sweep.summaries(layer)
     vocabulary = ConceptIndex.of([each.category for each in sweep.study.probe.concepts])
     totals = [Counts.nothing(len(thresholds), vocabulary) for _ in orders]
     for row, units, maps in _maps_of_all(sweep, layer, thresholds):

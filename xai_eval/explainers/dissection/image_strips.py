@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import binary_erosion
 
+from xai_eval.explainers.dissection.image_summary import THUMBNAIL
 from xai_eval.explainers.dissection.netdissect import SHARE
-from xai_eval.explainers.dissection.seen import THUMBNAIL
 from xai_eval.explainers.dissection.sweep import Sweep
 
 _OUTLINE, _AROUND = (0, 255, 255), (0, 0, 0)
@@ -27,7 +27,7 @@ def strips(sweep: Sweep, layer: int, top: NDArray[np.int64]) -> Iterator[bytes]:
         layer: index into `Study.layers`.
         top: rows of the images, best first, (J, t).
     """
-    seen, active = sweep.seen(layer), _active(sweep, layer, top)
+    seen, active = sweep.summaries(layer), _active(sweep, layer, top)
     for unit, rows in enumerate(top):
         tiles = [_outlined(seen[row].pixels, active.get((unit, int(row)))) for row in rows]
         yield _jpeg(np.concatenate([part for tile in tiles for part in (tile, _white())][:-1], axis=1))

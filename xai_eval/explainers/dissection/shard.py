@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 
 from xai_eval.explainers.dissection.batches import Skipped
+from xai_eval.explainers.dissection.image_summary import ImageSummary, PackedLabels, Trace
 from xai_eval.explainers.dissection.quantile import TopValues
-from xai_eval.explainers.dissection.seen import PackedLabels, SeenImage, Trace
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,14 +97,14 @@ class Shard:
         skipped: the others.
         embeddings: of CLIP, float32 (n, D), or None.
         layers: in the order of `Study.layers`; none where no image could be read.
-        seen: what is kept of the images themselves, by preparation and image.
+        summaries: what is kept of the images themselves, by preparation and image.
     """
 
     positions: NDArray[np.int64]
     skipped: tuple[Skipped, ...]
     embeddings: NDArray[np.float32] | None
     layers: tuple[LayerShard, ...]
-    seen: tuple[tuple[SeenImage, ...], ...]
+    summaries: tuple[tuple[ImageSummary, ...], ...]
 
     @property
     def without_maps(self) -> Shard:
@@ -131,8 +131,9 @@ class Shard:
             skipped=tuple(each for part in parts for each in part.skipped),
             embeddings=np.concatenate(embeddings) if embeddings else None,
             layers=tuple(LayerShard.joined(layers) for layers in zip(*(part.layers for part in read), strict=True)),
-            seen=tuple(
-                tuple(itertools.chain.from_iterable(same)) for same in zip(*(part.seen for part in parts), strict=True)
+            summaries=tuple(
+                tuple(itertools.chain.from_iterable(same))
+                for same in zip(*(part.summaries for part in parts), strict=True)
             ),
         )
 
@@ -144,12 +145,12 @@ def shard_document(shard: Shard) -> tuple[dict[str, NDArray[Any]], dict[str, Any
         arrays["embeddings"] = shard.embeddings
     for index, layer in enumerate(shard.layers):
         arrays.update({f"{index}.{name}": array for name, array in _layer_arrays(layer).items()})
-    for index, seen in enumerate(shard.seen):
+    for index, seen in enumerate(shard.summaries):
         arrays[f"seen.{index}"] = np.frombuffer(b"".join(map(_bytes_of, seen)), dtype=np.uint8)
     return arrays, {
         "skipped": [[each.name, each.reason] for each in shard.skipped],
         "layers": [_layer_meta(layer) for layer in shard.layers],
-        "seen": [[_sizes(each) for each in seen] for seen in shard.seen],
+        "seen": [[_sizes(each) for each in seen] for seen in shard.summaries],
     }
 
 
@@ -160,7 +161,7 @@ def shard_from_document(arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, A
         skipped=tuple(Skipped(name, reason) for name, reason in meta["skipped"]),
         embeddings=arrays.get("embeddings"),
         layers=tuple(_layer(index, arrays, layer) for index, layer in enumerate(meta["layers"])),
-        seen=tuple(tuple(_seen(arrays[f"seen.{index}"], sizes)) for index, sizes in enumerate(meta["seen"])),
+        summaries=tuple(tuple(_seen(arrays[f"seen.{index}"], sizes)) for index, sizes in enumerate(meta["seen"])),
     )
 
 
@@ -185,18 +186,18 @@ def _layer(index: int, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, in
     return LayerShard(activations, TopValues(arrays[f"{index}.top"], meta["m"], meta["count"]), maps)
 
 
-def _bytes_of(seen: SeenImage) -> bytes:
+def _bytes_of(seen: ImageSummary) -> bytes:
     return seen.trace.pack() + seen.thumbnail + (b"" if seen.labels is None else seen.labels.data)
 
 
-def _sizes(seen: SeenImage) -> list[Any]:
+def _sizes(seen: ImageSummary) -> list[Any]:
     """Bytes of the trace and of the thumbnail, and bytes and shape of the label maps."""
     labels = [] if seen.labels is None else [len(seen.labels.data), list(seen.labels.shape)]
     return [len(seen.trace.pack()), len(seen.thumbnail), *labels]
 
 
-def _seen(joined: NDArray[np.uint8], sizes: Sequence[Sequence[Any]]) -> Iterator[SeenImage]:
+def _seen(joined: NDArray[np.uint8], sizes: Sequence[Sequence[Any]]) -> Iterator[ImageSummary]:
     data = io.BytesIO(joined.tobytes())
     for length, thumbnail, *labels in sizes:
         trace, drawn = Trace.unpack(data.read(length)), data.read(thumbnail)
-        yield SeenImage(trace, drawn, PackedLabels(tuple(labels[1]), data.read(labels[0])) if labels else None)
+        yield ImageSummary(trace, drawn, PackedLabels(tuple(labels[1]), data.read(labels[0])) if labels else None)

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from xai_eval.errors import InputUnavailable
 from xai_eval.explainers.dissection.batches import Batch, Skipped, read_batch
 from xai_eval.explainers.dissection.checkpoint import Checkpoints
+from xai_eval.explainers.dissection.image_summary import ImageSummary
 from xai_eval.explainers.dissection.netdissect import SHARE
 from xai_eval.explainers.dissection.observe import has_maps, layer_outputs, pool_positions
 from xai_eval.explainers.dissection.quantile import TopValues, top_values, values_to_keep
-from xai_eval.explainers.dissection.seen import SeenImage
 from xai_eval.explainers.dissection.shard import LayerShard, Shard, UnitMaps
 from xai_eval.explainers.dissection.study import Study
 
@@ -55,10 +55,10 @@ class Sweep:
         """Row of the image at each position that could be read."""
         return {int(position): row for row, position in enumerate(self.whole.positions)}
 
-    def seen(self, layer: int) -> tuple[SeenImage, ...]:
+    def summaries(self, layer: int) -> tuple[ImageSummary, ...]:
         """The images as the model of a layer sees them, by row."""
         study = self.study
-        return self.whole.seen[study.preparation_of(study.models[study.layers[layer].model])]
+        return self.whole.summaries[study.preparation_of(study.models[study.layers[layer].model])]
 
     def maps(self, layer: int) -> Iterator[UnitMaps]:
         """Go through the shards' maps of one layer: those that can reach above its thresholds."""
@@ -147,7 +147,7 @@ def _observe_batch(study: Study, batch: Batch, bounds: Bounds) -> Shard:
         skipped=batch.skipped,
         embeddings=_embeddings(study, batch),
         layers=tuple(_observe_layers(study, batch, bounds)) if batch.positions else (),
-        seen=batch.seen,
+        summaries=batch.summaries,
     )
 
 

@@ -26,7 +26,7 @@ def presence(labelled: Labelled, model: int) -> Presence:
     study, whole = labelled.sweep.study, labelled.sweep.whole
     names = concept_names(study.probe.concepts)
     shown = np.zeros((len(whole.positions), len(names)), dtype=bool)
-    for row, image in enumerate(whole.seen[study.preparation_of(study.models[model])]):
+    for row, image in enumerate(whole.summaries[study.preparation_of(study.models[model])]):
         if image.labels is not None:
             shown[row, np.flatnonzero(np.bincount(image.labels.unpack().ravel())[1:])] = True
     found = {name: shown[:, index] for index, name in enumerate(names)}

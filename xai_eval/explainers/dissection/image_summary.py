@@ -69,7 +69,7 @@ class Trace:
 
 
 @dataclass(frozen=True, eq=False)
-class SeenImage:
+class ImageSummary:
     """An image in a model's view.
 
     Attributes:
@@ -88,17 +88,17 @@ class SeenImage:
         return np.asarray(Image.open(io.BytesIO(self.thumbnail)).convert("RGB"))
 
 
-def see(preprocess: Preprocessing, image: ProbeImage, drawn: Image.Image, tensor: torch.Tensor) -> SeenImage:
+def summarise(preprocess: Preprocessing, image: ProbeImage, drawn: Image.Image, tensor: torch.Tensor) -> ImageSummary:
     """Keep of an image, drawn as `drawn` and prepared as `tensor`, what is needed after its batch is gone."""
     view = Image.fromarray(preprocess.view(drawn)).resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BICUBIC)
     buffer = io.BytesIO()
     view.save(buffer, "jpeg", quality=90, subsampling=0)
-    labels = None if image.labels is None else seen_labels(preprocess, image.labels, (drawn.height, drawn.width))
+    labels = None if image.labels is None else labels_in_view(preprocess, image.labels, (drawn.height, drawn.width))
     packed = None if labels is None else PackedLabels.pack(labels)
-    return SeenImage(Trace.of(image.pixels, tensor), buffer.getvalue(), packed)
+    return ImageSummary(Trace.of(image.pixels, tensor), buffer.getvalue(), packed)
 
 
-def seen_labels(preprocess: Preprocessing, labels: NDArray[np.int32], size: tuple[int, int]) -> NDArray[np.int32]:
+def labels_in_view(preprocess: Preprocessing, labels: NDArray[np.int32], size: tuple[int, int]) -> NDArray[np.int32]:
     """Carry label maps (S, h, w) to a model's view (S, H, W) by nearest neighbour.
 
     Args:
