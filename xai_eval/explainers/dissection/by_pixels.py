@@ -19,7 +19,7 @@ from xai_eval.explainers.dissection.netdissect import (
     best_concepts,
     other_images,
 )
-from xai_eval.explainers.dissection.sweep import Sweep
+from xai_eval.explainers.dissection.probe_pass import ProbePass
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,11 +40,11 @@ class PixelLabels:
         return best_concepts(self.counts.iou(), self.counts.vocabulary)
 
 
-def label_by_pixels(sweep: Sweep, layer: int, shuffles: int, seed: int) -> PixelLabels | None:
+def label_by_pixels(probe_pass: ProbePass, layer: int, shuffles: int, seed: int) -> PixelLabels | None:
     """Hold a layer's maps against the label maps of the probe set; None where it gives no maps, or there are no labels.
 
     Args:
-        sweep: the pass that saw them.
+        probe_pass: the pass that saw them.
         layer: index into `Study.layers`.
         shuffles: how often label maps change places over images, to see what chance gives.
         seed: of the shuffling.
@@ -52,16 +52,16 @@ def label_by_pixels(sweep: Sweep, layer: int, shuffles: int, seed: int) -> Pixel
     Raises:
         InputUnavailable: not one pixel is labelled, and CLIP is not asked either.
     """
-    top, probe = sweep.whole.layers[layer].top, sweep.study.probe
+    top, probe = probe_pass.whole.layers[layer].top, probe_pass.study.probe
     if top is None or not probe.concepts:
         return None
-    count = len(sweep.whole.positions)
+    count = len(probe_pass.whole.positions)
     # One image cannot have another one's labels.
     chances = shuffles if count > 1 else 0
     orders = [np.arange(count), *(other_images(count, seed + each) for each in range(chances))]
-    found, *chance = _count(sweep, layer, top.quantile(SHARE), orders)
+    found, *chance = _count(probe_pass, layer, top.quantile(SHARE), orders)
     if not found.label.any():
-        if sweep.study.clip is not None:
+        if probe_pass.study.clip is not None:
             return None
         raise InputUnavailable(
             f"no pixel of the {count} images of {probe.name} is labelled: all of their label maps are void. Check "
@@ -72,13 +72,13 @@ def label_by_pixels(sweep: Sweep, layer: int, shuffles: int, seed: int) -> Pixel
 
 
 def _count(
-    sweep: Sweep, layer: int, thresholds: NDArray[np.float64], orders: Sequence[NDArray[np.int64]]
+    probe_pass: ProbePass, layer: int, thresholds: NDArray[np.float64], orders: Sequence[NDArray[np.int64]]
 ) -> list[Counts]:
     """Count over all images, once for every order of their label maps."""
-    seen = sweep.summaries(layer)
-    vocabulary = ConceptIndex.of([each.category for each in sweep.study.probe.concepts])
+    seen = probe_pass.summaries(layer)
+    vocabulary = ConceptIndex.of([each.category for each in probe_pass.study.probe.concepts])
     totals = [Counts.nothing(len(thresholds), vocabulary) for _ in orders]
-    for row, units, maps in _maps_of_all(sweep, layer, thresholds):
+    for row, units, maps in _maps_of_all(probe_pass, layer, thresholds):
         for total, order in zip(totals, orders, strict=True):
             packed = seen[order[row]].labels
             if packed is not None:
@@ -87,14 +87,14 @@ def _count(
 
 
 def _maps_of_all(
-    sweep: Sweep, layer: int, thresholds: NDArray[np.float64]
+    probe_pass: ProbePass, layer: int, thresholds: NDArray[np.float64]
 ) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.float32]]]:
     """Go through all images: row, units that exceed their thresholds (n,), their maps (n, h, w)."""
-    rest = set(sweep.rows.values())
-    for part in sweep.maps(layer):
+    rest = set(probe_pass.rows.values())
+    for part in probe_pass.maps(layer):
         for position, units, maps in part.above(thresholds).by_image():
-            rest.remove(sweep.rows[position])
-            yield sweep.rows[position], units, maps
+            rest.remove(probe_pass.rows[position])
+            yield probe_pass.rows[position], units, maps
     for row in sorted(rest):
         # Its labels count even where no unit is active.
         yield row, np.zeros(0, dtype=np.int64), np.zeros((0, 1, 1), dtype=np.float32)

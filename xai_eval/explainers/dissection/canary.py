@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import hashlib
 
+from xai_eval.explainers.dissection.probe_pass import observe_shard
 from xai_eval.explainers.dissection.shard import Shard, shard_document
 from xai_eval.explainers.dissection.study import Study
-from xai_eval.explainers.dissection.sweep import observe_shard
 
 _IMAGES = 2
 

@@ -12,37 +12,37 @@ from scipy.ndimage import binary_erosion
 
 from xai_eval.explainers.dissection.image_summary import THUMBNAIL
 from xai_eval.explainers.dissection.netdissect import SHARE
-from xai_eval.explainers.dissection.sweep import Sweep
+from xai_eval.explainers.dissection.probe_pass import ProbePass
 
 _OUTLINE, _AROUND = (0, 255, 255), (0, 0, 0)
 _GAP = 2  # white pixels between two images
 Pixels = NDArray[np.uint8]
 
 
-def strips(sweep: Sweep, layer: int, top: NDArray[np.int64]) -> Iterator[bytes]:
+def strips(probe_pass: ProbePass, layer: int, top: NDArray[np.int64]) -> Iterator[bytes]:
     """Draw the top images of every unit of a layer side by side, as JPEG.
 
     Args:
-        sweep: the pass that saw them.
+        probe_pass: the pass that saw them.
         layer: index into `Study.layers`.
         top: rows of the images, best first, (J, t).
     """
-    seen, active = sweep.summaries(layer), _active(sweep, layer, top)
+    seen, active = probe_pass.summaries(layer), _active(probe_pass, layer, top)
     for unit, rows in enumerate(top):
         tiles = [_outlined(seen[row].pixels, active.get((unit, int(row)))) for row in rows]
         yield _jpeg(np.concatenate([part for tile in tiles for part in (tile, _white())][:-1], axis=1))
 
 
-def _active(sweep: Sweep, layer: int, top: NDArray[np.int64]) -> dict[tuple[int, int], NDArray[np.bool_]]:
+def _active(probe_pass: ProbePass, layer: int, top: NDArray[np.int64]) -> dict[tuple[int, int], NDArray[np.bool_]]:
     """Where units are above their threshold on their top images, at the size of a thumbnail."""
-    values, rows = sweep.whole.layers[layer].top, sweep.rows
+    values, rows = probe_pass.whole.layers[layer].top, probe_pass.rows
     if values is None:
         return {}
     thresholds = values.quantile(SHARE)
     wanted = {(unit, int(row)) for unit, chosen in enumerate(top) for row in chosen}
     return {
         (int(unit), rows[position]): _enlarged(unit_map) > thresholds[unit]
-        for part in sweep.maps(layer)
+        for part in probe_pass.maps(layer)
         for position, units, maps in part.by_image()
         for unit, unit_map in zip(units, maps, strict=True)
         if (int(unit), rows[position]) in wanted

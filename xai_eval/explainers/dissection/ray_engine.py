@@ -13,10 +13,10 @@ from typing import Any
 from xai_eval.errors import InputUnavailable, UsageError, XaiEvalError, one_line
 from xai_eval.explainers.dissection.batches import Skipped
 from xai_eval.explainers.dissection.checkpoint import Checkpoints
+from xai_eval.explainers.dissection.probe_pass import Advance, bounds_of, check_readable, merged_tops, observe_shard
 from xai_eval.explainers.dissection.quantile import TopValues
 from xai_eval.explainers.dissection.shard import Shard
 from xai_eval.explainers.dissection.study import Study
-from xai_eval.explainers.dissection.sweep import Advance, bounds_of, check_readable, merged_tops, observe_shard
 
 
 def on_ray(study: Study, checkpoints: Checkpoints, advance: Advance) -> Shard:

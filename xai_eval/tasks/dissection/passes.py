@@ -17,8 +17,8 @@ from xai_eval.tasks.progress import progress, say
 
 if TYPE_CHECKING:
     from xai_eval.explainers.dissection.by_pixels import PixelLabels
+    from xai_eval.explainers.dissection.probe_pass import ProbePass
     from xai_eval.explainers.dissection.shard import Shard
-    from xai_eval.explainers.dissection.sweep import Sweep
 
 LIBRARIES = ("torch", "torchvision", "open_clip_torch", "numpy")
 TOP_IMAGES = 5
@@ -52,12 +52,12 @@ class Labelled:
     """What a pass over the probe set came to.
 
     Attributes:
-        sweep: the pass.
+        probe_pass: the pass.
         words: embeddings of the words, (M, D), or None where CLIP was not asked.
         models: the layers of every model, in the order of the study.
     """
 
-    sweep: Sweep
+    probe_pass: ProbePass
     words: NDArray[np.float32] | None
     models: tuple[tuple[LabelledLayer, ...], ...]
 
@@ -67,7 +67,7 @@ def dissect(request: Request) -> Iterator[Labelled]:
     """Run the pass and label every unit; its checkpoints go once the results have been made of it."""
     from xai_eval.explainers.dissection.canary import digest_of, first_images
     from xai_eval.explainers.dissection.checkpoint import Checkpoints
-    from xai_eval.explainers.dissection.sweep import sweep
+    from xai_eval.explainers.dissection.probe_pass import run_probe_pass
 
     study = request.study
     for note in (*request.notes, *(request.vocabulary.notes if request.vocabulary else ())):
@@ -76,14 +76,14 @@ def dissect(request: Request) -> Iterator[Labelled]:
     _check_methods(request, first)
     checkpoints = Checkpoints.of(study.key({**_surroundings(request), "canary": digest_of(first)}))
     with progress(len(study.probe), study.probe.name, "image") as advance:
-        swept = sweep(study, checkpoints, engine=request.engine, advance=advance)
-    for skipped in swept.whole.skipped:
+        probe_pass = run_probe_pass(study, checkpoints, engine=request.engine, advance=advance)
+    for skipped in probe_pass.whole.skipped:
         say(f"{skipped.name} is left out: {skipped.reason}")
     words = None
     if request.vocabulary is not None:
         words = request.vocabulary.clip.embed_texts(request.vocabulary.words.concepts).cpu().numpy()
-    found = _all_labelled(request, swept, words)
-    yield Labelled(swept, words, tuple(tuple(next(found) for _ in model.layers) for model in study.models))
+    found = _all_labelled(request, probe_pass, words)
+    yield Labelled(probe_pass, words, tuple(tuple(next(found) for _ in model.layers) for model in study.models))
     checkpoints.remove()
 
 
@@ -99,11 +99,13 @@ def _check_methods(request: Request, first: Shard) -> None:
             )
 
 
-def _all_labelled(request: Request, swept: Sweep, words: NDArray[np.float32] | None) -> Iterator[LabelledLayer]:
+def _all_labelled(
+    request: Request, probe_pass: ProbePass, words: NDArray[np.float32] | None
+) -> Iterator[LabelledLayer]:
     count = len(request.study.layers)
     with progress(count, "labels", "layer") as advance:
         for index in range(count):
-            yield _labelled(request, swept, index, words)
+            yield _labelled(request, probe_pass, index, words)
             advance(1)
 
 
@@ -117,15 +119,15 @@ def _surroundings(request: Request) -> dict[str, Any]:
     }
 
 
-def _labelled(request: Request, swept: Sweep, index: int, words: NDArray[np.float32] | None) -> LabelledLayer:
+def _labelled(request: Request, probe_pass: ProbePass, index: int, words: NDArray[np.float32] | None) -> LabelledLayer:
     from xai_eval.explainers.dissection.by_clip import label_by_clip, most_active
     from xai_eval.explainers.dissection.by_pixels import label_by_pixels
     from xai_eval.explainers.dissection.image_strips import strips
     from xai_eval.explainers.dissection.similarity import dead_units
 
-    activations = swept.whole.layers[index].activations
+    activations = probe_pass.whole.layers[index].activations
     top = most_active(activations, TOP_IMAGES)
-    embeddings = swept.whole.embeddings
+    embeddings = probe_pass.whole.embeddings
     clip = None
     if words is not None and embeddings is not None:
         clip = label_by_clip(embeddings, words, activations, request.similarity)
@@ -135,6 +137,6 @@ def _labelled(request: Request, swept: Sweep, index: int, words: NDArray[np.floa
         dead=dead_units(activations),
         top=top,
         clip=clip,
-        pixels=label_by_pixels(swept, index, request.shuffles, request.seed),
-        strips=tuple(strips(swept, index, top)),
+        pixels=label_by_pixels(probe_pass, index, request.shuffles, request.seed),
+        strips=tuple(strips(probe_pass, index, top)),
     )

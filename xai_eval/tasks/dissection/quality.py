@@ -23,7 +23,7 @@ Presence = Mapping[str, NDArray[np.bool_]]
 
 def presence(labelled: Labelled, model: int) -> Presence:
     """Say for every labelled concept which images show it, as a model sees them: (N,) by name."""
-    study, whole = labelled.sweep.study, labelled.sweep.whole
+    study, whole = labelled.probe_pass.study, labelled.probe_pass.whole
     names = concept_names(study.probe.concepts)
     shown = np.zeros((len(whole.positions), len(names)), dtype=bool)
     for row, image in enumerate(whole.summaries[study.preparation_of(study.models[model])]):

@@ -10,8 +10,8 @@ from xai_eval.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
     from xai_eval.explainers.dissection.by_clip import Similarity
+    from xai_eval.explainers.dissection.probe_pass import Engine
     from xai_eval.explainers.dissection.study import Dissected, Study
-    from xai_eval.explainers.dissection.sweep import Engine
     from xai_eval.inputs.clip.clip import Clip
     from xai_eval.inputs.models.classifier import Classifier
     from xai_eval.inputs.probes.concept_sets import ConceptSet
@@ -115,8 +115,8 @@ def choose_similarity_for(
 
 def choose_engine(name: str, classifier: Classifier) -> Engine:
     """Return where shards are computed. Raises UsageError if that cannot compute on the model's device."""
+    from xai_eval.explainers.dissection.probe_pass import in_this_process
     from xai_eval.explainers.dissection.ray_engine import on_ray
-    from xai_eval.explainers.dissection.sweep import in_this_process
 
     if name == "ray" and classifier.device.type != "cpu":
         raise UsageError("the engine ray computes on CPUs only. Add --device cpu, or leave out --engine ray.")

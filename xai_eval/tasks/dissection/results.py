@@ -125,8 +125,8 @@ def _unit_labels(layers: Sequence[LabelledLayer], frames: Frames) -> dict[str, F
 
 def _interpretation(request: Request, labelled: Labelled, index: int, frames: Frames) -> dict[str, Field]:
     """The last layer's most active units on one image, each measured by what it does on the others."""
-    sweep, layer = labelled.sweep, labelled.models[index][-1]
-    row = sweep.rows.get(request.image, 0)
+    probe_pass, layer = labelled.probe_pass, labelled.models[index][-1]
+    row = probe_pass.rows.get(request.image, 0)
     name = _images(request, labelled)[row]
     spread = layer.activations.std(axis=0)
     above = (layer.activations[row] - layer.activations.mean(axis=0)) / np.where(spread > 0, spread, np.inf)
@@ -134,7 +134,7 @@ def _interpretation(request: Request, labelled: Labelled, index: int, frames: Fr
     labels = next(iter(frames.values())).set_index("unit")["label"]
     names = [f"{layer.name}/{unit}" for unit in units]
     frame = pd.DataFrame({"unit": names, "label": labels.reindex(names).to_list(), "deviations": above[units]})
-    pixels = request.study.probe.read(int(sweep.whole.positions[row])).pixels
+    pixels = request.study.probe.read(int(probe_pass.whole.positions[row])).pixels
     view = request.study.models[index].classifier.preprocess.view(Image.fromarray(pixels))
     return {
         "image": InputImage(view),
@@ -145,7 +145,7 @@ def _interpretation(request: Request, labelled: Labelled, index: int, frames: Fr
 
 def _images(request: Request, labelled: Labelled) -> list[str]:
     """Names of the images that could be read, by row."""
-    return [request.study.probe.names[position] for position in labelled.sweep.whole.positions]
+    return [request.study.probe.names[position] for position in labelled.probe_pass.whole.positions]
 
 
 def _input(request: Request) -> str:
@@ -157,7 +157,7 @@ def _params(request: Request, models: Sequence[Dissected]) -> dict[str, Any]:
 
 
 def _provenance(request: Request, labelled: Labelled, models: Sequence[Dissected]) -> Provenance:
-    study, sweep = request.study, labelled.sweep
+    study, probe_pass = request.study, labelled.probe_pass
     digests = {"probe": study.probe.digest}
     parameters: dict[str, Any] = {"notes": list(request.notes), "batch_size": study.batch_size}
     for model in models:
@@ -167,8 +167,8 @@ def _provenance(request: Request, labelled: Labelled, models: Sequence[Dissected
     if request.vocabulary is not None:
         digests |= {"clip": request.vocabulary.clip.weights_digest, "concepts": request.vocabulary.words.digest}
         parameters |= {"clip": request.vocabulary.clip.describe(), "concepts": list(request.vocabulary.notes)}
-    if sweep.whole.skipped:
-        parameters["skipped"] = [f"{each.name}: {each.reason}" for each in sweep.whole.skipped]
+    if probe_pass.whole.skipped:
+        parameters["skipped"] = [f"{each.name}: {each.reason}" for each in probe_pass.whole.skipped]
     return Provenance(
         digests=digests,
         parameters=parameters,

@@ -19,7 +19,7 @@ _LABELS = {"clip_units": StageKind.LABELS_BY_CLIP, "pixel_units": StageKind.LABE
 
 def set_stages(request: Request, labelled: Labelled) -> dict[Stage, Fingerprint]:
     """Fingerprints of what all models of a study share, in the order in which it is made."""
-    whole, probe = labelled.sweep.whole, labelled.sweep.study.probe
+    whole, probe = labelled.probe_pass.whole, labelled.probe_pass.study.probe
     seen = [image for prepared in whole.summaries for image in prepared]
     # Unpacked, because libraries pack in different ways.
     maps = (image.labels.unpack().tobytes() for image in seen if image.labels is not None)

@@ -15,23 +15,23 @@ from dissected_study import make_study
 from torch import nn
 
 from xai_eval.errors import InputUnavailable, ModelMisbehaves, StorageError, UsageError
-from xai_eval.explainers.dissection import sweep as sweep_module
+from xai_eval.explainers.dissection import probe_pass as pass_module
 from xai_eval.explainers.dissection.canary import digest_of, first_images
 from xai_eval.explainers.dissection.checkpoint import Checkpoints
 from xai_eval.explainers.dissection.netdissect import SHARE
+from xai_eval.explainers.dissection.probe_pass import ProbePass, in_this_process, observe_shard, run_probe_pass
 from xai_eval.explainers.dissection.shard import Shard, UnitMaps, shard_document, shard_from_document
 from xai_eval.explainers.dissection.study import Dissected
-from xai_eval.explainers.dissection.sweep import Sweep, in_this_process, observe_shard, sweep
 from xai_eval.inputs.models.classifier import Classifier
 from xai_eval.inputs.models.preprocessing import fixed_size_preprocessing
 
 
-def swept(study, folder) -> Sweep:
-    return sweep(study, Checkpoints(Path(folder)), engine=in_this_process)
+def run_pass(study, folder) -> ProbePass:
+    return run_probe_pass(study, Checkpoints(Path(folder)), engine=in_this_process)
 
 
-def flat(found: Sweep) -> dict[str, np.ndarray]:
-    """Everything that a sweep holds, maps above the threshold included, as arrays."""
+def flat(found: ProbePass) -> dict[str, np.ndarray]:
+    """Everything that a pass gives, maps above the threshold included, as arrays."""
     arrays, _ = shard_document(found.whole)
     for index, layer in enumerate(found.whole.layers):
         if layer.top is None:
@@ -45,7 +45,7 @@ def flat(found: Sweep) -> dict[str, np.ndarray]:
     return arrays
 
 
-def assert_same(one: Sweep, other: Sweep) -> None:
+def assert_same(one: ProbePass, other: ProbePass) -> None:
     first, second = flat(one), flat(other)
     assert first.keys() == second.keys()
     for name, array in first.items():
@@ -61,7 +61,7 @@ def study():
 
 @pytest.fixture(scope="module")
 def reference(study, tmp_path_factory):
-    return swept(study, tmp_path_factory.mktemp("reference"))
+    return run_pass(study, tmp_path_factory.mktemp("reference"))
 
 
 def test_a_pass_gives_what_the_plain_model_gives(study, reference):
@@ -98,7 +98,7 @@ def test_a_pass_gives_what_the_plain_model_gives(study, reference):
 
 @pytest.mark.parametrize("batches", [1, 3, 100])
 def test_any_cut_into_shards_gives_the_same(batches, reference, tmp_path):
-    assert_same(swept(make_study(batches_per_shard=batches), tmp_path), reference)
+    assert_same(run_pass(make_study(batches_per_shard=batches), tmp_path), reference)
 
 
 def test_a_shard_survives_the_disk(study, tmp_path):
@@ -120,8 +120,8 @@ sys.path.insert(0, {tests!r})
 from pathlib import Path
 from dissected_study import make_study
 from xai_eval.explainers.dissection.checkpoint import Checkpoints
-from xai_eval.explainers.dissection.sweep import in_this_process, sweep
-sweep(make_study(), Checkpoints(Path({folder!r})), engine=in_this_process)
+from xai_eval.explainers.dissection.probe_pass import in_this_process, run_probe_pass
+run_probe_pass(make_study(), Checkpoints(Path({folder!r})), engine=in_this_process)
 """
 
 
@@ -135,7 +135,7 @@ def test_killed_and_started_again_it_repeats_at_most_the_shard_in_flight(after, 
         os.kill(process.pid, signal.SIGKILL)
     before = finished(tmp_path)
     assert after <= len(before) < 3, "the process ended before it was killed"
-    assert_same(swept(make_study(), tmp_path), reference)
+    assert_same(run_pass(make_study(), tmp_path), reference)
     assert {name: when for name, when in finished(tmp_path).items() if name in before} == before
 
 
@@ -146,7 +146,7 @@ def finished(folder: Path) -> dict[str, int]:
 
 @pytest.mark.parametrize("damage", ["truncate", "swap", "no vouching", "other text"])
 def test_damaged_checkpoints_are_computed_again(damage, study, reference, tmp_path):
-    swept(study, tmp_path)
+    run_pass(study, tmp_path)
     first, second = tmp_path / "shard-00000.npz", tmp_path / "shard-00001.npz"
     if damage == "truncate":
         first.write_bytes(first.read_bytes()[:1000])
@@ -156,11 +156,11 @@ def test_damaged_checkpoints_are_computed_again(damage, study, reference, tmp_pa
         first.with_suffix(".json").unlink()
     else:
         first.with_suffix(".json").write_text('{"sha256": 3}')
-    assert_same(swept(study, tmp_path), reference)
+    assert_same(run_pass(study, tmp_path), reference)
 
 
 def test_a_shard_that_vanishes_after_the_pass_is_computed_again(study, reference, tmp_path):
-    found = swept(study, tmp_path)
+    found = run_pass(study, tmp_path)
     found.checkpoints.remove()
     assert not tmp_path.exists()
     assert_same(found, reference)
@@ -180,13 +180,13 @@ def test_a_full_disk_is_named_and_keeps_what_was_saved(study, tmp_path, monkeypa
     real = files.os.fsync
     monkeypatch.setattr(files.os, "fsync", full)
     with pytest.raises(StorageError, match="the disk is full; free some space and run again"):
-        swept(study, tmp_path)
+        run_pass(study, tmp_path)
     assert list(finished(tmp_path)) == ["shard-00000.json"]
 
 
 def test_unreadable_images_are_skipped_and_named(reference, tmp_path, monkeypatch):
     study = broken(make_study(count=200, layers=("layer4",)), {5, 130})
-    found = swept(study, tmp_path)
+    found = run_pass(study, tmp_path)
     assert [each.name for each in found.whole.skipped] == [study.probe.names[5], study.probe.names[130]]
     assert found.whole.skipped[0].reason == "cannot be decoded"
     assert len(found.whole.positions) == 198 and 5 not in found.whole.positions
@@ -196,7 +196,7 @@ def test_unreadable_images_are_skipped_and_named(reference, tmp_path, monkeypatc
 
 def test_too_many_unreadable_images_are_an_error(tmp_path):
     with pytest.raises(InputUnavailable, match=r"1 of 20 images of scenes cannot be read, first .*more than 1%"):
-        swept(broken(make_study(layers=("layer4",)), {3}), tmp_path)
+        run_pass(broken(make_study(layers=("layer4",)), {3}), tmp_path)
 
 
 def broken(study, positions):
@@ -221,7 +221,7 @@ def test_every_image_is_decoded_once(tmp_path):
 
     counted = dataclasses.replace(study, probe=dataclasses.replace(study.probe, reader=Counting()))
     two_models = dataclasses.replace(counted, models=(*counted.models, *counted.models))
-    flat(swept(two_models, tmp_path))
+    flat(run_pass(two_models, tmp_path))
     assert read == list(range(20))
 
 
@@ -244,7 +244,7 @@ def odd_study(gives, name="layer"):
 
 
 def test_tokens_are_pooled_by_their_class_token(tmp_path):
-    found = swept(odd_study(lambda x: x.flatten(2).transpose(1, 2)), tmp_path)  # (N, 9216, 3)
+    found = run_pass(odd_study(lambda x: x.flatten(2).transpose(1, 2)), tmp_path)  # (N, 9216, 3)
     first = found.study.preparations[0]
     from PIL import Image
 
@@ -264,7 +264,7 @@ def test_tokens_are_pooled_by_their_class_token(tmp_path):
 )
 def test_a_layer_that_cannot_be_dissected_is_named(gives, error, message, tmp_path):
     with pytest.raises(error, match=message):
-        swept(odd_study(gives), tmp_path)
+        run_pass(odd_study(gives), tmp_path)
 
 
 def test_the_key_follows_contents_never_names():
@@ -296,7 +296,7 @@ def in_its_format(study):
 
 def test_the_fastest_memory_format_gives_the_same(tmp_path):
     study = make_study(count=20, layers=("layer3", "layer4", "fc"))
-    plain, fast = swept(study, tmp_path / "plain"), swept(in_its_format(study), tmp_path / "fast")
+    plain, fast = run_pass(study, tmp_path / "plain"), run_pass(in_its_format(study), tmp_path / "fast")
     assert fast.study.models[0].memory_format is torch.channels_last
     assert fast.study.key({}) != study.key({})
     for expected, found in zip(plain.whole.layers, fast.whole.layers, strict=True):
@@ -310,7 +310,7 @@ def test_the_fastest_memory_format_gives_the_same(tmp_path):
 def test_a_model_that_bears_the_ordinary_format_alone_is_dissected_in_it(tmp_path):
     study = in_its_format(odd_study(lambda x: x.view(len(x), -1)))
     assert study.models[0].memory_format is torch.contiguous_format
-    assert swept(study, tmp_path).whole.layers[0].activations.shape == (4, 3 * 96 * 96)
+    assert run_pass(study, tmp_path).whole.layers[0].activations.shape == (4, 3 * 96 * 96)
 
 
 def test_a_model_that_fails_is_named_before_the_pass():
@@ -338,9 +338,10 @@ def test_nothing_above_the_threshold_is_no_map():
 
 def test_a_last_shard_without_a_readable_image_is_no_trouble(tmp_path):
     whole = make_study(count=200, layers=("layer4",), batches_per_shard=1)
-    found = swept(broken(whole, {196, 197}), tmp_path)  # two of the last four
+    found = run_pass(broken(whole, {196, 197}), tmp_path)  # two of the last four
     assert len(found.whole.positions) == 198
-    emptied = swept(broken(make_study(count=101, layers=("layer4",), batches_per_shard=1), {100}), tmp_path / "other")
+    last_shard_unread = broken(make_study(count=101, layers=("layer4",), batches_per_shard=1), {100})
+    emptied = run_pass(last_shard_unread, tmp_path / "other")
     assert len(emptied.whole.positions) == 100
     assert emptied.whole.layers[0].top.count == 100 * 36
 
@@ -348,13 +349,13 @@ def test_a_last_shard_without_a_readable_image_is_no_trouble(tmp_path):
 def test_maps_that_cannot_reach_the_threshold_are_dropped_on_the_way(study, tmp_path, monkeypatch):
     """Bounds known from earlier shards keep later ones small; the answer is the same (see the cuts above)."""
     sizes = []
-    real = sweep_module.observe_shard
+    real = pass_module.observe_shard
 
     def watched(study, positions, bounds):
         shard = real(study, positions, bounds)
         sizes.append(len(shard.layers[1].maps.maps))
         return shard
 
-    monkeypatch.setattr(sweep_module, "observe_shard", watched)
-    swept(make_study(count=40, layers=("layer3", "layer4")), tmp_path)
+    monkeypatch.setattr(pass_module, "observe_shard", watched)
+    run_pass(make_study(count=40, layers=("layer3", "layer4")), tmp_path)
     assert sizes[-1] < sizes[0]

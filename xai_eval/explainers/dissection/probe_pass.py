@@ -43,7 +43,7 @@ class Engine(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Sweep:
+class ProbePass:
     """What a pass gave: everything but the maps, which stay on disk until they are asked for."""
 
     study: Study
@@ -74,7 +74,9 @@ class Sweep:
                     yield part.maps
 
 
-def sweep(study: Study, checkpoints: Checkpoints, *, engine: Engine, advance: Advance = lambda _count: None) -> Sweep:
+def run_probe_pass(
+    study: Study, checkpoints: Checkpoints, *, engine: Engine, advance: Advance = lambda _count: None
+) -> ProbePass:
     """Look at every image of the probe set once.
 
     Args:
@@ -93,7 +95,7 @@ def sweep(study: Study, checkpoints: Checkpoints, *, engine: Engine, advance: Ad
     check_readable(study, whole.skipped)
     if not len(whole.positions):
         raise InputUnavailable(f"{study.probe.name} holds no image that can be read: nothing would be measured.")
-    return Sweep(study, whole, checkpoints)
+    return ProbePass(study, whole, checkpoints)
 
 
 def in_this_process(study: Study, checkpoints: Checkpoints, advance: Advance) -> Shard:
