@@ -5,7 +5,7 @@ import sys
 import time
 
 import pytest
-from dissected_study import make_study
+from small_plan import make_plan
 from test_probe_pass import assert_same, run_pass
 
 from xai_eval.errors import InputUnavailable, UsageError
@@ -17,7 +17,7 @@ from xai_eval.explainers.dissection.ray_engine import on_ray
 def test_without_ray_it_says_what_to_install(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(UsageError, match=r"pip install 'xai-eval\[distributed\]'"):
-        run_probe_pass(make_study(count=4), Checkpoints(tmp_path), engine=on_ray)
+        run_probe_pass(make_plan(count=4), Checkpoints(tmp_path), engine=on_ray)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,9 +35,9 @@ class Slow:
         return self.reader.read(position)
 
 
-def slow_study(**how):
-    study = dataclasses.replace(make_study(count=48, layers=("layer3", "layer4")), clip=None)
-    return dataclasses.replace(study, probe=dataclasses.replace(study.probe, reader=Slow(study.probe.reader, **how)))
+def slow_plan(**how):
+    plan = dataclasses.replace(make_plan(count=48, layers=("layer3", "layer4")), clip=None)
+    return dataclasses.replace(plan, probe=dataclasses.replace(plan.probe, reader=Slow(plan.probe.reader, **how)))
 
 
 # Of a node that is asked every half second and does not answer ten times.
@@ -84,7 +84,7 @@ def wait_for_living(count):
 @pytest.mark.alone
 def test_a_node_that_dies_changes_nothing(nodes, tmp_path):
     made, living = nodes
-    expected = run_pass(slow_study(), tmp_path / "here")
+    expected = run_pass(slow_plan(), tmp_path / "here")
     came = []
 
     def advance(count):
@@ -93,7 +93,7 @@ def test_a_node_that_dies_changes_nothing(nodes, tmp_path):
             made.remove_node(living.pop(), False)
             wait_for_living(2)  # the head and one of the two
 
-    found = run_probe_pass(slow_study(seconds=0.1), Checkpoints(tmp_path / "there"), engine=on_ray, advance=advance)
+    found = run_probe_pass(slow_plan(seconds=0.1), Checkpoints(tmp_path / "there"), engine=on_ray, advance=advance)
     assert_same(found, expected)
     assert came == [8] * 6
 
@@ -101,16 +101,16 @@ def test_a_node_that_dies_changes_nothing(nodes, tmp_path):
 @pytest.mark.alone
 def test_what_a_worker_raises_is_raised_here(nodes, tmp_path):
     with pytest.raises(InputUnavailable, match=r"1 of 48 images of scenes cannot be read, first .*cannot be decoded"):
-        run_probe_pass(slow_study(fails_at=20), Checkpoints(tmp_path), engine=on_ray)
+        run_probe_pass(slow_plan(fails_at=20), Checkpoints(tmp_path), engine=on_ray)
 
 
 @pytest.mark.alone
 def test_shards_of_an_earlier_run_are_taken_and_the_rest_is_computed(nodes, tmp_path):
-    expected = run_pass(slow_study(), tmp_path)
+    expected = run_pass(slow_plan(), tmp_path)
     for index in (1, 4):
         (tmp_path / f"shard-{index:05d}.json").unlink()
     kept = (tmp_path / "shard-00000.json").stat().st_mtime_ns
-    found = run_probe_pass(slow_study(), Checkpoints(tmp_path), engine=on_ray)
+    found = run_probe_pass(slow_plan(), Checkpoints(tmp_path), engine=on_ray)
     assert_same(found, expected)
     assert (tmp_path / "shard-00000.json").stat().st_mtime_ns == kept
 
@@ -118,7 +118,7 @@ def test_shards_of_an_earlier_run_are_taken_and_the_rest_is_computed(nodes, tmp_
 @pytest.mark.alone
 def test_shards_that_start_later_send_fewer_maps(nodes, tmp_path):
     """Else the maps of a large probe set, most of which no threshold leaves, would fill every disk."""
-    study = make_study(count=96, layers=("layer3",), batches_per_shard=1)
-    run_probe_pass(study, Checkpoints(tmp_path), engine=on_ray)
+    plan = make_plan(count=96, layers=("layer3",), batches_per_shard=1)
+    run_probe_pass(plan, Checkpoints(tmp_path), engine=on_ray)
     kept = [len(Checkpoints(tmp_path).load(index).layers[0].maps.units) for index in range(24)]
     assert min(kept[12:]) < 0.7 * max(kept[:4]) == 0.7 * 4 * 64

@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 
 from xai_eval.errors import InputUnavailable, ModelMisbehaves
+from xai_eval.explainers.dissection.dissection_plan import DissectionPlan
 from xai_eval.explainers.dissection.image_summary import ImageSummary, summarise
-from xai_eval.explainers.dissection.study import Study
 from xai_eval.inputs.models.model_errors import as_model_error
 from xai_eval.inputs.models.preprocessing import Preprocessing
 from xai_eval.inputs.probes.probe_set import ProbeImage, ProbeSet
@@ -43,31 +43,31 @@ class Batch:
     summaries: tuple[tuple[ImageSummary, ...], ...]
 
 
-def read_batch(study: Study, positions: Sequence[int]) -> Batch:
+def read_batch(plan: DissectionPlan, positions: Sequence[int]) -> Batch:
     """Decode the images at `positions` and prepare them; those that cannot be read are left out and named.
 
     Raises:
         ModelMisbehaves: the preprocessing of a model raises.
     """
-    read, skipped = _read(study.probe, positions)
+    read, skipped = _read(plan.probe, positions)
     drawn = [(image, Image.fromarray(image.pixels)) for image in read.values()]
-    inputs = tuple(_prepared(each, drawn) for each in study.preparations)
+    inputs = tuple(_prepared(each, drawn) for each in plan.preparations)
     return Batch(
         positions=tuple(read),
         skipped=skipped,
         inputs=inputs,
-        clip_input=_for_clip(study, drawn),
+        clip_input=_for_clip(plan, drawn),
         summaries=tuple(
             tuple(summarise(each, *pair, tensor) for pair, tensor in zip(drawn, tensors, strict=True))
-            for each, tensors in zip(study.preparations, inputs, strict=True)
+            for each, tensors in zip(plan.preparations, inputs, strict=True)
         ),
     )
 
 
-def _for_clip(study: Study, drawn: Sequence[tuple[ProbeImage, Image.Image]]) -> torch.Tensor | None:
-    if study.clip is None or not drawn:
+def _for_clip(plan: DissectionPlan, drawn: Sequence[tuple[ProbeImage, Image.Image]]) -> torch.Tensor | None:
+    if plan.clip is None or not drawn:
         return None
-    return torch.stack([study.clip.preprocess(image) for _, image in drawn])
+    return torch.stack([plan.clip.preprocess(image) for _, image in drawn])
 
 
 def _read(probe: ProbeSet, positions: Sequence[int]) -> tuple[dict[int, ProbeImage], tuple[Skipped, ...]]:

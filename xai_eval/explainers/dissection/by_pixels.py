@@ -45,14 +45,14 @@ def label_by_pixels(probe_pass: ProbePass, layer: int, shuffles: int, seed: int)
 
     Args:
         probe_pass: the pass that saw them.
-        layer: index into `Study.layers`.
+        layer: index into `DissectionPlan.layers`.
         shuffles: how often label maps change places over images, to see what chance gives.
         seed: of the shuffling.
 
     Raises:
         InputUnavailable: not one pixel is labelled, and CLIP is not asked either.
     """
-    top, probe = probe_pass.whole.layers[layer].top, probe_pass.study.probe
+    top, probe = probe_pass.whole.layers[layer].top, probe_pass.plan.probe
     if top is None or not probe.concepts:
         return None
     count = len(probe_pass.whole.positions)
@@ -61,7 +61,7 @@ def label_by_pixels(probe_pass: ProbePass, layer: int, shuffles: int, seed: int)
     orders = [np.arange(count), *(other_images(count, seed + each) for each in range(chances))]
     found, *chance = _count(probe_pass, layer, top.quantile(SHARE), orders)
     if not found.label.any():
-        if probe_pass.study.clip is not None:
+        if probe_pass.plan.clip is not None:
             return None
         raise InputUnavailable(
             f"no pixel of the {count} images of {probe.name} is labelled: all of their label maps are void. Check "
@@ -76,7 +76,7 @@ def _count(
 ) -> list[Counts]:
     """Count over all images, once for every order of their label maps."""
     seen = probe_pass.summaries(layer)
-    vocabulary = ConceptIndex.of([each.category for each in probe_pass.study.probe.concepts])
+    vocabulary = ConceptIndex.of([each.category for each in probe_pass.plan.probe.concepts])
     totals = [Counts.nothing(len(thresholds), vocabulary) for _ in orders]
     for row, units, maps in _maps_of_all(probe_pass, layer, thresholds):
         for total, order in zip(totals, orders, strict=True):

@@ -6,14 +6,14 @@ from __future__ import annotations
 
 import hashlib
 
+from xai_eval.explainers.dissection.dissection_plan import DissectionPlan
 from xai_eval.explainers.dissection.probe_pass import observe_shard
 from xai_eval.explainers.dissection.shard import Shard, shard_document
-from xai_eval.explainers.dissection.study import Study
 
 _IMAGES = 2
 
 
-def first_images(study: Study) -> Shard:
+def first_images(plan: DissectionPlan) -> Shard:
     """Look at the first images that can be read, two if there are so many.
 
     Raises:
@@ -21,10 +21,10 @@ def first_images(study: Study) -> Shard:
         UsageError: a layer gives nothing that can be dissected.
     """
     count = _IMAGES
-    shard = observe_shard(study, range(min(count, len(study.probe))), ())
-    while len(shard.positions) < _IMAGES and count < len(study.probe):
+    shard = observe_shard(plan, range(min(count, len(plan.probe))), ())
+    while len(shard.positions) < _IMAGES and count < len(plan.probe):
         count *= 2
-        shard = observe_shard(study, range(min(count, len(study.probe))), ())
+        shard = observe_shard(plan, range(min(count, len(plan.probe))), ())
     return shard
 
 

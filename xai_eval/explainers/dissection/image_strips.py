@@ -24,7 +24,7 @@ def strips(probe_pass: ProbePass, layer: int, top: NDArray[np.int64]) -> Iterato
 
     Args:
         probe_pass: the pass that saw them.
-        layer: index into `Study.layers`.
+        layer: index into `DissectionPlan.layers`.
         top: rows of the images, best first, (J, t).
     """
     seen, active = probe_pass.summaries(layer), _active(probe_pass, layer, top)

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from xai_eval.errors import ModelMisbehaves, UsageError
-from xai_eval.explainers.dissection.study import Dissected
+from xai_eval.explainers.dissection.dissection_plan import DissectedModel
 from xai_eval.inputs.models.classifier import Classifier
 from xai_eval.inputs.models.model_errors import as_model_error
 from xai_eval.inputs.models.outputs import logits
@@ -19,7 +19,7 @@ from xai_eval.inputs.models.outputs import logits
 _MAP, _TOKENS, _VECTOR = 4, 3, 2
 
 
-def layer_outputs(model: Dissected, batch: torch.Tensor) -> dict[str, torch.Tensor]:
+def layer_outputs(model: DissectedModel, batch: torch.Tensor) -> dict[str, torch.Tensor]:
     """Run a model on a prepared batch (n, 3, H, W) and return what its layers gave, by name, on the model's device.
 
     Raises:
@@ -47,7 +47,7 @@ def has_maps(output: torch.Tensor) -> bool:
 
 
 @contextmanager
-def _kept(model: Dissected) -> Iterator[Mapping[str, Any]]:
+def _kept(model: DissectedModel) -> Iterator[Mapping[str, Any]]:
     """Collect what layers return, copied, because an in-place ReLU that follows would change it, units first."""
     kept: dict[str, Any] = {}
 

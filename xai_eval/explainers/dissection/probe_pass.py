@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from xai_eval.errors import InputUnavailable
 from xai_eval.explainers.dissection.batches import Batch, Skipped, read_batch
 from xai_eval.explainers.dissection.checkpoint import Checkpoints
+from xai_eval.explainers.dissection.dissection_plan import DissectionPlan
 from xai_eval.explainers.dissection.image_summary import ImageSummary
 from xai_eval.explainers.dissection.netdissect import SHARE
 from xai_eval.explainers.dissection.observe import has_maps, layer_outputs, pool_positions
 from xai_eval.explainers.dissection.quantile import TopValues, top_values, values_to_keep
 from xai_eval.explainers.dissection.shard import LayerShard, Shard, UnitMaps
-from xai_eval.explainers.dissection.study import Study
 
 MOST_UNREADABLE = 0.01
 # Lower bounds of the thresholds of every layer's units, (J,); empty while nothing is known.
@@ -31,11 +31,11 @@ Advance = Callable[[int], None]
 class Engine(Protocol):
     """Where shards are computed: in this process, or on a cluster."""
 
-    def __call__(self, study: Study, checkpoints: Checkpoints, advance: Advance) -> Shard:
+    def __call__(self, plan: DissectionPlan, checkpoints: Checkpoints, advance: Advance) -> Shard:
         """Compute and save every shard that is not there yet, and return all of them joined, without their maps.
 
         Args:
-            study: what to look at.
+            plan: what to look at.
             checkpoints: where shards are taken from and saved to.
             advance: is told how many images were dealt with.
         """
@@ -46,7 +46,7 @@ class Engine(Protocol):
 class ProbePass:
     """What a pass gave: everything but the maps, which stay on disk until they are asked for."""
 
-    study: Study
+    plan: DissectionPlan
     whole: Shard
     checkpoints: Checkpoints
 
@@ -57,17 +57,17 @@ class ProbePass:
 
     def summaries(self, layer: int) -> tuple[ImageSummary, ...]:
         """The images as the model of a layer sees them, by row."""
-        study = self.study
-        return self.whole.summaries[study.preparation_of(study.models[study.layers[layer].model])]
+        plan = self.plan
+        return self.whole.summaries[plan.preparation_of(plan.models[plan.layers[layer].model])]
 
     def maps(self, layer: int) -> Iterator[UnitMaps]:
         """Go through the shards' maps of one layer: those that can reach above its thresholds."""
         bounds = bounds_of(self.whole.tops)
-        for index, positions in enumerate(self.study.shards):
+        for index, positions in enumerate(self.plan.shards):
             shard = self.checkpoints.load(index)
             if shard is None:
                 # Another run of the same study removed it.
-                shard = observe_shard(self.study, positions, bounds)
+                shard = observe_shard(self.plan, positions, bounds)
                 self.checkpoints.save(index, shard)
             for part in shard.layers[layer : layer + 1]:
                 if part.maps is not None:
@@ -75,12 +75,12 @@ class ProbePass:
 
 
 def run_probe_pass(
-    study: Study, checkpoints: Checkpoints, *, engine: Engine, advance: Advance = lambda _count: None
+    plan: DissectionPlan, checkpoints: Checkpoints, *, engine: Engine, advance: Advance = lambda _count: None
 ) -> ProbePass:
     """Look at every image of the probe set once.
 
     Args:
-        study: what to look at.
+        plan: what to look at.
         checkpoints: where shards are kept, and taken from if an earlier run was killed.
         engine: where they are computed.
         advance: is told how many images were dealt with.
@@ -91,26 +91,26 @@ def run_probe_pass(
         UsageError: a layer gives nothing that can be dissected.
         StorageError: a shard cannot be saved.
     """
-    whole = engine(study, checkpoints, advance)
-    check_readable(study, whole.skipped)
+    whole = engine(plan, checkpoints, advance)
+    check_readable(plan, whole.skipped)
     if not len(whole.positions):
-        raise InputUnavailable(f"{study.probe.name} holds no image that can be read: nothing would be measured.")
-    return ProbePass(study, whole, checkpoints)
+        raise InputUnavailable(f"{plan.probe.name} holds no image that can be read: nothing would be measured.")
+    return ProbePass(plan, whole, checkpoints)
 
 
-def in_this_process(study: Study, checkpoints: Checkpoints, advance: Advance) -> Shard:
+def in_this_process(plan: DissectionPlan, checkpoints: Checkpoints, advance: Advance) -> Shard:
     """Compute one shard after the other: the plain `Engine`."""
     seen: list[Shard] = []
     tops: tuple[TopValues | None, ...] = ()
-    for index, positions in enumerate(study.shards):
+    for index, positions in enumerate(plan.shards):
         shard = checkpoints.load(index)
         if shard is None:
-            shard = observe_shard(study, positions, bounds_of(tops))
+            shard = observe_shard(plan, positions, bounds_of(tops))
             checkpoints.save(index, shard)
         tops = merged_tops(tops, shard.tops)
         seen.append(shard.without_maps.with_tops([None] * len(shard.layers)))
         # Before hours are spent on the rest.
-        check_readable(study, [each for part in seen for each in part.skipped])
+        check_readable(plan, [each for part in seen for each in part.skipped])
         advance(len(positions))
     return Shard.joined(seen).with_tops(tops)
 
@@ -127,51 +127,51 @@ def merged_tops(
     )
 
 
-def observe_shard(study: Study, positions: range, bounds: Bounds) -> Shard:
+def observe_shard(plan: DissectionPlan, positions: range, bounds: Bounds) -> Shard:
     """Decode, prepare and run the images at `positions`, batch by batch."""
-    return Shard.joined([_observe_batch(study, batch, bounds) for batch in _read_ahead(study, positions)])
+    return Shard.joined([_observe_batch(plan, batch, bounds) for batch in _read_ahead(plan, positions)])
 
 
-def _read_ahead(study: Study, positions: range) -> Iterator[Batch]:
+def _read_ahead(plan: DissectionPlan, positions: range) -> Iterator[Batch]:
     """Go through the batches of a shard, the next of which is read while the models are at one."""
-    batches = [positions[start : start + study.batch_size] for start in range(0, len(positions), study.batch_size)]
+    batches = [positions[start : start + plan.batch_size] for start in range(0, len(positions), plan.batch_size)]
     with ThreadPoolExecutor(max_workers=1) as reader:
-        coming = reader.submit(read_batch, study, batches[0])
+        coming = reader.submit(read_batch, plan, batches[0])
         for following in batches[1:]:
-            batch, coming = coming.result(), reader.submit(read_batch, study, following)
+            batch, coming = coming.result(), reader.submit(read_batch, plan, following)
             yield batch
         yield coming.result()
 
 
-def _observe_batch(study: Study, batch: Batch, bounds: Bounds) -> Shard:
+def _observe_batch(plan: DissectionPlan, batch: Batch, bounds: Bounds) -> Shard:
     return Shard(
         positions=np.array(batch.positions, dtype=np.int64),
         skipped=batch.skipped,
-        embeddings=_embeddings(study, batch),
-        layers=tuple(_observe_layers(study, batch, bounds)) if batch.positions else (),
+        embeddings=_embeddings(plan, batch),
+        layers=tuple(_observe_layers(plan, batch, bounds)) if batch.positions else (),
         summaries=batch.summaries,
     )
 
 
-def _embeddings(study: Study, batch: Batch) -> NDArray[np.float32] | None:
-    if study.clip is None or batch.clip_input is None:
+def _embeddings(plan: DissectionPlan, batch: Batch) -> NDArray[np.float32] | None:
+    if plan.clip is None or batch.clip_input is None:
         return None
-    return study.clip.embed_images(batch.clip_input).cpu().numpy()
+    return plan.clip.embed_images(batch.clip_input).cpu().numpy()
 
 
-def _observe_layers(study: Study, batch: Batch, bounds: Bounds) -> Iterator[LayerShard]:
-    known = iter(bounds or [None] * len(study.layers))
-    for model in study.models:
-        outputs = layer_outputs(model, batch.inputs[study.preparation_of(model)])
+def _observe_layers(plan: DissectionPlan, batch: Batch, bounds: Bounds) -> Iterator[LayerShard]:
+    known = iter(bounds or [None] * len(plan.layers))
+    for model in plan.models:
+        outputs = layer_outputs(model, batch.inputs[plan.preparation_of(model)])
         for output in outputs.values():
             bound = next(known)
-            yield _layer(study, batch, output, bound)
+            yield _layer(plan, batch, output, bound)
 
 
-def _layer(study: Study, batch: Batch, output: torch.Tensor, bound: NDArray[np.float32] | None) -> LayerShard:
+def _layer(plan: DissectionPlan, batch: Batch, output: torch.Tensor, bound: NDArray[np.float32] | None) -> LayerShard:
     if not has_maps(output):
         return LayerShard(pool_positions(output), None, None)
-    kept = values_to_keep(len(study.probe) * output.shape[2] * output.shape[3], SHARE)
+    kept = values_to_keep(len(plan.probe) * output.shape[2] * output.shape[3], SHARE)
     return LayerShard(pool_positions(output), top_values(output, kept, bound), _maps(output, batch.positions, bound))
 
 
@@ -191,15 +191,15 @@ def bounds_of(tops: Sequence[TopValues | None]) -> Bounds:
     return [None if top is None else top.bound for top in tops]
 
 
-def check_readable(study: Study, skipped: Sequence[Skipped]) -> None:
+def check_readable(plan: DissectionPlan, skipped: Sequence[Skipped]) -> None:
     """Refuse to go on with too few images.
 
     Raises:
         InputUnavailable: more than 1 % cannot be read.
     """
-    if len(skipped) > MOST_UNREADABLE * len(study.probe):
+    if len(skipped) > MOST_UNREADABLE * len(plan.probe):
         raise InputUnavailable(
-            f"{len(skipped)} of {len(study.probe)} images of {study.probe.name} cannot be read, first "
+            f"{len(skipped)} of {len(plan.probe)} images of {plan.probe.name} cannot be read, first "
             f"{skipped[0].name} ({skipped[0].reason}); more than {MOST_UNREADABLE:.0%} is too many to go on without "
             "them. Repair or remove them."
         )

@@ -13,13 +13,13 @@ from typing import Any
 from xai_eval.errors import InputUnavailable, UsageError, XaiEvalError, one_line
 from xai_eval.explainers.dissection.batches import Skipped
 from xai_eval.explainers.dissection.checkpoint import Checkpoints
+from xai_eval.explainers.dissection.dissection_plan import DissectionPlan
 from xai_eval.explainers.dissection.probe_pass import Advance, bounds_of, check_readable, merged_tops, observe_shard
 from xai_eval.explainers.dissection.quantile import TopValues
 from xai_eval.explainers.dissection.shard import Shard
-from xai_eval.explainers.dissection.study import Study
 
 
-def on_ray(study: Study, checkpoints: Checkpoints, advance: Advance) -> Shard:
+def on_ray(plan: DissectionPlan, checkpoints: Checkpoints, advance: Advance) -> Shard:
     """Compute shards on the cluster that RAY_ADDRESS names, or on this machine's cores: an `Engine`.
 
     Raises:
@@ -27,17 +27,17 @@ def on_ray(study: Study, checkpoints: Checkpoints, advance: Advance) -> Shard:
         InputUnavailable: no cluster can be reached, or it loses what was computed more often than can be repeated.
     """
     ray = _connected()
-    collected = _Collected(ray, study)
+    collected = _Collected(ray, plan)
     waiting = []
-    for index in range(len(study.shards)):
+    for index in range(len(plan.shards)):
         known = checkpoints.load(index)
         if known is None:
             waiting.append(index)
         else:
             collected.add(index, known)
-            advance(len(study.shards[index]))
-    _compute(ray, study, checkpoints, waiting, collected, advance)
-    whole: Shard = _got(ray, _tree(ray, [collected.parts[index] for index in range(len(study.shards))]))
+            advance(len(plan.shards[index]))
+    _compute(ray, plan, checkpoints, waiting, collected, advance)
+    whole: Shard = _got(ray, _tree(ray, [collected.parts[index] for index in range(len(plan.shards))]))
     return whole
 
 
@@ -49,8 +49,8 @@ class _Collected:
         tops: largest values of all of them: they bound the thresholds of those that are still to come.
     """
 
-    def __init__(self, ray: Any, study: Study) -> None:
-        self._ray, self._study = ray, study
+    def __init__(self, ray: Any, plan: DissectionPlan) -> None:
+        self._ray, self._plan = ray, plan
         self._skipped: list[Skipped] = []
         self.parts: dict[int, Any] = {}
         self.tops: tuple[TopValues | None, ...] = ()
@@ -58,7 +58,7 @@ class _Collected:
     def add(self, index: int, shard: Shard) -> None:
         """Take a shard in; InputUnavailable if too many images cannot be read by now."""
         self._skipped.extend(shard.skipped)
-        check_readable(self._study, self._skipped)
+        check_readable(self._plan, self._skipped)
         self.tops = merged_tops(self.tops, shard.tops)
         self.parts[index] = self._ray.put(shard.without_maps)
 
@@ -81,25 +81,30 @@ def _connected() -> Any:
 
 
 def _compute(
-    ray: Any, study: Study, checkpoints: Checkpoints, waiting: Sequence[int], collected: _Collected, advance: Advance
+    ray: Any,
+    plan: DissectionPlan,
+    checkpoints: Checkpoints,
+    waiting: Sequence[int],
+    collected: _Collected,
+    advance: Advance,
 ) -> None:
     """Compute the shards that are not there yet, only as many at once as keep the cluster busy.
 
     Those that start later know more about the thresholds, and have fewer maps to send.
     """
-    shared = ray.put(study)
+    shared = ray.put(plan)
     observe = ray.remote(observe_shard).options(max_retries=-1)
     queue, running = deque(waiting), dict[Any, int]()
     while queue or running:
         while queue and len(running) < _room(ray):
             index = queue.popleft()
-            running[observe.remote(shared, study.shards[index], bounds_of(collected.tops))] = index
+            running[observe.remote(shared, plan.shards[index], bounds_of(collected.tops))] = index
         (ready, *_), _ = ray.wait(list(running), num_returns=1)
         index = running.pop(ready)
         shard: Shard = _got(ray, ready)
         checkpoints.save(index, shard)
         collected.add(index, shard)
-        advance(len(study.shards[index]))
+        advance(len(plan.shards[index]))
 
 
 def _room(ray: Any) -> int:

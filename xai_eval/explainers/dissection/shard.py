@@ -96,7 +96,7 @@ class Shard:
         positions: of the images that could be read, int64 (n,).
         skipped: the others.
         embeddings: of CLIP, float32 (n, D), or None.
-        layers: in the order of `Study.layers`; none where no image could be read.
+        layers: in the order of `DissectionPlan.layers`; none where no image could be read.
         summaries: what is kept of the images themselves, by preparation and image.
     """
 

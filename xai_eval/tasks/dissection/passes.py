@@ -54,7 +54,7 @@ class Labelled:
     Attributes:
         probe_pass: the pass.
         words: embeddings of the words, (M, D), or None where CLIP was not asked.
-        models: the layers of every model, in the order of the study.
+        models: the layers of every model, in the order of the plan.
     """
 
     probe_pass: ProbePass
@@ -69,29 +69,29 @@ def dissect(request: Request) -> Iterator[Labelled]:
     from xai_eval.explainers.dissection.checkpoint import Checkpoints
     from xai_eval.explainers.dissection.probe_pass import run_probe_pass
 
-    study = request.study
+    plan = request.plan
     for note in (*request.notes, *(request.vocabulary.notes if request.vocabulary else ())):
         say(f"{note}.")
-    first = first_images(study)
+    first = first_images(plan)
     _check_methods(request, first)
-    checkpoints = Checkpoints.of(study.key({**_surroundings(request), "canary": digest_of(first)}))
-    with progress(len(study.probe), study.probe.name, "image") as advance:
-        probe_pass = run_probe_pass(study, checkpoints, engine=request.engine, advance=advance)
+    checkpoints = Checkpoints.of(plan.key({**_surroundings(request), "canary": digest_of(first)}))
+    with progress(len(plan.probe), plan.probe.name, "image") as advance:
+        probe_pass = run_probe_pass(plan, checkpoints, engine=request.engine, advance=advance)
     for skipped in probe_pass.whole.skipped:
         say(f"{skipped.name} is left out: {skipped.reason}")
     words = None
     if request.vocabulary is not None:
         words = request.vocabulary.clip.embed_texts(request.vocabulary.words.concepts).cpu().numpy()
     found = _all_labelled(request, probe_pass, words)
-    yield Labelled(probe_pass, words, tuple(tuple(next(found) for _ in model.layers) for model in study.models))
+    yield Labelled(probe_pass, words, tuple(tuple(next(found) for _ in model.layers) for model in plan.models))
     checkpoints.remove()
 
 
 def _check_methods(request: Request, first: Shard) -> None:
     """Refuse, before the pass, a model whose units no method could label."""
-    study = request.study
-    with_maps = {layer.model for layer, found in zip(study.layers, first.layers, strict=False) if found.top is not None}
-    for index, model in enumerate(study.models):
+    plan = request.plan
+    with_maps = {layer.model for layer, found in zip(plan.layers, first.layers, strict=False) if found.top is not None}
+    for index, model in enumerate(plan.models):
         if request.vocabulary is None and first.layers and index not in with_maps:
             raise UsageError(
                 f"no layer of {model.classifier.name} that was named ({', '.join(model.layers)}) gives maps, and "
@@ -102,7 +102,7 @@ def _check_methods(request: Request, first: Shard) -> None:
 def _all_labelled(
     request: Request, probe_pass: ProbePass, words: NDArray[np.float32] | None
 ) -> Iterator[LabelledLayer]:
-    count = len(request.study.layers)
+    count = len(request.plan.layers)
     with progress(count, "labels", "layer") as advance:
         for index in range(count):
             yield _labelled(request, probe_pass, index, words)
@@ -111,7 +111,7 @@ def _all_labelled(
 
 def _surroundings(request: Request) -> dict[str, Any]:
     """What arithmetic depends on besides weights, images and parameters."""
-    device = request.study.models[0].classifier.device
+    device = request.plan.models[0].classifier.device
     return {
         "versions": library_versions(LIBRARIES),
         "device": device_name(device),
@@ -132,7 +132,7 @@ def _labelled(request: Request, probe_pass: ProbePass, index: int, words: NDArra
     if words is not None and embeddings is not None:
         clip = label_by_clip(embeddings, words, activations, request.similarity)
     return LabelledLayer(
-        name=request.study.layers[index].name,
+        name=request.plan.layers[index].name,
         activations=activations,
         dead=dead_units(activations),
         top=top,

@@ -22,7 +22,7 @@ from xai_eval.inputs.probes.probe_set import ProbeSet
 
 
 @dataclass(frozen=True, eq=False)
-class Dissected:
+class DissectedModel:
     """A model and the layers of it whose units are to be labelled.
 
     Attributes:
@@ -36,7 +36,7 @@ class Dissected:
     memory_format: torch.memory_format = torch.contiguous_format
 
     @classmethod
-    def at_its_fastest(cls, classifier: Classifier, layers: tuple[str, ...]) -> Dissected:
+    def at_its_fastest(cls, classifier: Classifier, layers: tuple[str, ...]) -> DissectedModel:
         """Return the model in the memory format that suits it best.
 
         Raises:
@@ -59,7 +59,7 @@ class DissectedLayer:
 
 
 @dataclass(frozen=True, eq=False)
-class Study:
+class DissectionPlan:
     """Everything that one pass over a probe set serves.
 
     Attributes:
@@ -72,7 +72,7 @@ class Study:
     """
 
     probe: ProbeSet
-    models: tuple[Dissected, ...]
+    models: tuple[DissectedModel, ...]
     clip: Clip | None
     batch_size: int = 32
     batches_per_shard: int = 8
@@ -96,7 +96,7 @@ class Study:
             found.setdefault(_described(model.classifier.preprocess), model.classifier.preprocess)
         return tuple(found.values())
 
-    def preparation_of(self, model: Dissected) -> int:
+    def preparation_of(self, model: DissectedModel) -> int:
         """Index into `preparations` of a model's own."""
         described = [_described(each) for each in self.preparations]
         return described.index(_described(model.classifier.preprocess))
