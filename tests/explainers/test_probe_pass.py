@@ -20,8 +20,8 @@ from xai_eval.explainers.dissection.canary import digest_of, first_images
 from xai_eval.explainers.dissection.checkpoint import Checkpoints
 from xai_eval.explainers.dissection.dissection_plan import DissectedModel
 from xai_eval.explainers.dissection.netdissect import SHARE
-from xai_eval.explainers.dissection.probe_pass import ProbePass, in_this_process, observe_shard, run_probe_pass
-from xai_eval.explainers.dissection.shard import Shard, UnitMaps, shard_document, shard_from_document
+from xai_eval.explainers.dissection.observations import Observations, UnitMaps, from_document, to_document
+from xai_eval.explainers.dissection.probe_pass import ProbePass, in_this_process, observe_images, run_probe_pass
 from xai_eval.inputs.models.classifier import Classifier
 from xai_eval.inputs.models.preprocessing import fixed_size_preprocessing
 
@@ -32,7 +32,7 @@ def run_pass(plan, folder) -> ProbePass:
 
 def flat(found: ProbePass) -> dict[str, np.ndarray]:
     """Everything that a pass gives, maps above the threshold included, as arrays."""
-    arrays, _ = shard_document(found.whole)
+    arrays, _ = to_document(found.whole)
     for index, layer in enumerate(found.whole.layers):
         if layer.top is None:
             continue
@@ -102,16 +102,16 @@ def test_any_cut_into_shards_gives_the_same(batches, reference, tmp_path):
 
 
 def test_a_shard_survives_the_disk(plan, tmp_path):
-    shard = observe_shard(plan, plan.shards[0], ())
+    shard = observe_images(plan, plan.shards[0], ())
     checkpoints = Checkpoints(tmp_path)
     checkpoints.save(0, shard)
     loaded = checkpoints.load(0)
-    for one, other in zip(shard_document(shard), shard_document(loaded), strict=True):
+    for one, other in zip(to_document(shard), to_document(loaded), strict=True):
         assert one.keys() == other.keys()
-    for name, array in shard_document(shard)[0].items():
-        np.testing.assert_array_equal(array, shard_document(loaded)[0][name])
-    assert shard_document(loaded)[1] == shard_document(shard)[1]
-    assert isinstance(shard_from_document(*shard_document(loaded)), Shard)
+    for name, array in to_document(shard)[0].items():
+        np.testing.assert_array_equal(array, to_document(loaded)[0][name])
+    assert to_document(loaded)[1] == to_document(shard)[1]
+    assert isinstance(from_document(*to_document(loaded)), Observations)
 
 
 _RUN = """
@@ -349,13 +349,13 @@ def test_a_last_shard_without_a_readable_image_is_no_trouble(tmp_path):
 def test_maps_that_cannot_reach_the_threshold_are_dropped_on_the_way(plan, tmp_path, monkeypatch):
     """Bounds known from earlier shards keep later ones small; the answer is the same (see the cuts above)."""
     sizes = []
-    real = pass_module.observe_shard
+    real = pass_module.observe_images
 
     def watched(plan, positions, bounds):
         shard = real(plan, positions, bounds)
         sizes.append(len(shard.layers[1].maps.maps))
         return shard
 
-    monkeypatch.setattr(pass_module, "observe_shard", watched)
+    monkeypatch.setattr(pass_module, "observe_images", watched)
     run_pass(make_plan(count=40, layers=("layer3", "layer4")), tmp_path)
     assert sizes[-1] < sizes[0]

@@ -7,13 +7,13 @@ from __future__ import annotations
 import hashlib
 
 from xai_eval.explainers.dissection.dissection_plan import DissectionPlan
-from xai_eval.explainers.dissection.probe_pass import observe_shard
-from xai_eval.explainers.dissection.shard import Shard, shard_document
+from xai_eval.explainers.dissection.observations import Observations, to_document
+from xai_eval.explainers.dissection.probe_pass import observe_images
 
 _IMAGES = 2
 
 
-def first_images(plan: DissectionPlan) -> Shard:
+def first_images(plan: DissectionPlan) -> Observations:
     """Look at the first images that can be read, two if there are so many.
 
     Raises:
@@ -21,16 +21,16 @@ def first_images(plan: DissectionPlan) -> Shard:
         UsageError: a layer gives nothing that can be dissected.
     """
     count = _IMAGES
-    shard = observe_shard(plan, range(min(count, len(plan.probe))), ())
+    shard = observe_images(plan, range(min(count, len(plan.probe))), ())
     while len(shard.positions) < _IMAGES and count < len(plan.probe):
         count *= 2
-        shard = observe_shard(plan, range(min(count, len(plan.probe))), ())
+        shard = observe_images(plan, range(min(count, len(plan.probe))), ())
     return shard
 
 
-def digest_of(shard: Shard) -> str:
+def digest_of(shard: Observations) -> str:
     """SHA-256 over everything that images gave."""
-    arrays, meta = shard_document(shard)
+    arrays, meta = to_document(shard)
     digest = hashlib.sha256(repr(meta).encode())
     for name, array in sorted(arrays.items()):
         digest.update(f"{name}{array.dtype.str}{array.shape}".encode())

@@ -14,7 +14,7 @@ import pooch
 
 from xai_eval.disk.files import read_json, write_files
 from xai_eval.errors import StorageError
-from xai_eval.explainers.dissection.shard import Shard, shard_document, shard_from_document
+from xai_eval.explainers.dissection.observations import Observations, from_document, to_document
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Checkpoints:
         """Return those of a study, by default in the user's cache folder."""
         return cls((parent or pooch.os_cache("xai_eval") / "dissection") / key)
 
-    def load(self, index: int) -> Shard | None:
+    def load(self, index: int) -> Observations | None:
         """Return a shard, or None where there is none that is whole."""
         try:
             vouched = read_json(self._vouching(index))
@@ -41,18 +41,18 @@ class Checkpoints:
             if hashlib.sha256(packed).hexdigest() != vouched["sha256"]:
                 return None
             with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
-                return shard_from_document(arrays, vouched["shard"])
+                return from_document(arrays, vouched["shard"])
         except (OSError, ValueError, KeyError, TypeError):
             # Truncated, of another version, or not there: it is computed again.
             return None
 
-    def save(self, index: int, shard: Shard) -> None:
+    def save(self, index: int, shard: Observations) -> None:
         """Write a shard, whole or not at all.
 
         Raises:
             StorageError: the disk is full or the folder cannot be written; earlier shards stay.
         """
-        arrays, meta = shard_document(shard)
+        arrays, meta = to_document(shard)
         buffer = io.BytesIO()
         np.savez(buffer, **arrays)  # type: ignore[arg-type]  # arrays by name, not its own options
         packed = buffer.getvalue()

@@ -18,9 +18,9 @@ from xai_eval.explainers.dissection.checkpoint import Checkpoints
 from xai_eval.explainers.dissection.dissection_plan import DissectionPlan
 from xai_eval.explainers.dissection.image_summary import ImageSummary
 from xai_eval.explainers.dissection.netdissect import SHARE
+from xai_eval.explainers.dissection.observations import LayerObservations, Observations, UnitMaps
 from xai_eval.explainers.dissection.observe import has_maps, layer_outputs, pool_positions
 from xai_eval.explainers.dissection.quantile import TopValues, top_values, values_to_keep
-from xai_eval.explainers.dissection.shard import LayerShard, Shard, UnitMaps
 
 MOST_UNREADABLE = 0.01
 # Lower bounds of the thresholds of every layer's units, (J,); empty while nothing is known.
@@ -31,7 +31,7 @@ Advance = Callable[[int], None]
 class Engine(Protocol):
     """Where shards are computed: in this process, or on a cluster."""
 
-    def __call__(self, plan: DissectionPlan, checkpoints: Checkpoints, advance: Advance) -> Shard:
+    def __call__(self, plan: DissectionPlan, checkpoints: Checkpoints, advance: Advance) -> Observations:
         """Compute and save every shard that is not there yet, and return all of them joined, without their maps.
 
         Args:
@@ -47,7 +47,7 @@ class ProbePass:
     """What a pass gave: everything but the maps, which stay on disk until they are asked for."""
 
     plan: DissectionPlan
-    whole: Shard
+    whole: Observations
     checkpoints: Checkpoints
 
     @cached_property
@@ -67,7 +67,7 @@ class ProbePass:
             shard = self.checkpoints.load(index)
             if shard is None:
                 # Another run of the same study removed it.
-                shard = observe_shard(self.plan, positions, bounds)
+                shard = observe_images(self.plan, positions, bounds)
                 self.checkpoints.save(index, shard)
             for part in shard.layers[layer : layer + 1]:
                 if part.maps is not None:
@@ -98,21 +98,21 @@ def run_probe_pass(
     return ProbePass(plan, whole, checkpoints)
 
 
-def in_this_process(plan: DissectionPlan, checkpoints: Checkpoints, advance: Advance) -> Shard:
+def in_this_process(plan: DissectionPlan, checkpoints: Checkpoints, advance: Advance) -> Observations:
     """Compute one shard after the other: the plain `Engine`."""
-    seen: list[Shard] = []
+    finished: list[Observations] = []
     tops: tuple[TopValues | None, ...] = ()
     for index, positions in enumerate(plan.shards):
         shard = checkpoints.load(index)
         if shard is None:
-            shard = observe_shard(plan, positions, bounds_of(tops))
+            shard = observe_images(plan, positions, bounds_of(tops))
             checkpoints.save(index, shard)
         tops = merged_tops(tops, shard.tops)
-        seen.append(shard.without_maps.with_tops([None] * len(shard.layers)))
+        finished.append(shard.without_maps.with_tops([None] * len(shard.layers)))
         # Before hours are spent on the rest.
-        check_readable(plan, [each for part in seen for each in part.skipped])
+        check_readable(plan, [each for part in finished for each in part.skipped])
         advance(len(positions))
-    return Shard.joined(seen).with_tops(tops)
+    return Observations.joined(finished).with_tops(tops)
 
 
 def merged_tops(
@@ -127,9 +127,9 @@ def merged_tops(
     )
 
 
-def observe_shard(plan: DissectionPlan, positions: range, bounds: Bounds) -> Shard:
+def observe_images(plan: DissectionPlan, positions: range, bounds: Bounds) -> Observations:
     """Decode, prepare and run the images at `positions`, batch by batch."""
-    return Shard.joined([_observe_batch(plan, batch, bounds) for batch in _read_ahead(plan, positions)])
+    return Observations.joined([_observe_batch(plan, batch, bounds) for batch in _read_ahead(plan, positions)])
 
 
 def _read_ahead(plan: DissectionPlan, positions: range) -> Iterator[Batch]:
@@ -143,8 +143,8 @@ def _read_ahead(plan: DissectionPlan, positions: range) -> Iterator[Batch]:
         yield coming.result()
 
 
-def _observe_batch(plan: DissectionPlan, batch: Batch, bounds: Bounds) -> Shard:
-    return Shard(
+def _observe_batch(plan: DissectionPlan, batch: Batch, bounds: Bounds) -> Observations:
+    return Observations(
         positions=np.array(batch.positions, dtype=np.int64),
         skipped=batch.skipped,
         embeddings=_embeddings(plan, batch),
@@ -159,7 +159,7 @@ def _embeddings(plan: DissectionPlan, batch: Batch) -> NDArray[np.float32] | Non
     return plan.clip.embed_images(batch.clip_input).cpu().numpy()
 
 
-def _observe_layers(plan: DissectionPlan, batch: Batch, bounds: Bounds) -> Iterator[LayerShard]:
+def _observe_layers(plan: DissectionPlan, batch: Batch, bounds: Bounds) -> Iterator[LayerObservations]:
     known = iter(bounds or [None] * len(plan.layers))
     for model in plan.models:
         outputs = layer_outputs(model, batch.inputs[plan.preparation_of(model)])
@@ -168,11 +168,15 @@ def _observe_layers(plan: DissectionPlan, batch: Batch, bounds: Bounds) -> Itera
             yield _layer(plan, batch, output, bound)
 
 
-def _layer(plan: DissectionPlan, batch: Batch, output: torch.Tensor, bound: NDArray[np.float32] | None) -> LayerShard:
+def _layer(
+    plan: DissectionPlan, batch: Batch, output: torch.Tensor, bound: NDArray[np.float32] | None
+) -> LayerObservations:
+    activations = pool_positions(output)
     if not has_maps(output):
-        return LayerShard(pool_positions(output), None, None)
+        return LayerObservations(activations, None, None)
     kept = values_to_keep(len(plan.probe) * output.shape[2] * output.shape[3], SHARE)
-    return LayerShard(pool_positions(output), top_values(output, kept, bound), _maps(output, batch.positions, bound))
+    maps = _maps(output, batch.positions, bound)
+    return LayerObservations(activations, top_values(output, kept, bound), maps)
 
 
 def _maps(output: torch.Tensor, positions: Sequence[int], bound: NDArray[np.float32] | None) -> UnitMaps:

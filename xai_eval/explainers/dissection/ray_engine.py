@@ -14,12 +14,12 @@ from xai_eval.errors import InputUnavailable, UsageError, XaiEvalError, one_line
 from xai_eval.explainers.dissection.batches import Skipped
 from xai_eval.explainers.dissection.checkpoint import Checkpoints
 from xai_eval.explainers.dissection.dissection_plan import DissectionPlan
-from xai_eval.explainers.dissection.probe_pass import Advance, bounds_of, check_readable, merged_tops, observe_shard
+from xai_eval.explainers.dissection.observations import Observations
+from xai_eval.explainers.dissection.probe_pass import Advance, bounds_of, check_readable, merged_tops, observe_images
 from xai_eval.explainers.dissection.quantile import TopValues
-from xai_eval.explainers.dissection.shard import Shard
 
 
-def on_ray(plan: DissectionPlan, checkpoints: Checkpoints, advance: Advance) -> Shard:
+def on_ray(plan: DissectionPlan, checkpoints: Checkpoints, advance: Advance) -> Observations:
     """Compute shards on the cluster that RAY_ADDRESS names, or on this machine's cores: an `Engine`.
 
     Raises:
@@ -37,7 +37,7 @@ def on_ray(plan: DissectionPlan, checkpoints: Checkpoints, advance: Advance) -> 
             collected.add(index, known)
             advance(len(plan.shards[index]))
     _compute(ray, plan, checkpoints, waiting, collected, advance)
-    whole: Shard = _got(ray, _tree(ray, [collected.parts[index] for index in range(len(plan.shards))]))
+    whole: Observations = _got(ray, _tree(ray, [collected.parts[index] for index in range(len(plan.shards))]))
     return whole
 
 
@@ -55,7 +55,7 @@ class _Collected:
         self.parts: dict[int, Any] = {}
         self.tops: tuple[TopValues | None, ...] = ()
 
-    def add(self, index: int, shard: Shard) -> None:
+    def add(self, index: int, shard: Observations) -> None:
         """Take a shard in; InputUnavailable if too many images cannot be read by now."""
         self._skipped.extend(shard.skipped)
         check_readable(self._plan, self._skipped)
@@ -93,7 +93,7 @@ def _compute(
     Those that start later know more about the thresholds, and have fewer maps to send.
     """
     shared = ray.put(plan)
-    observe = ray.remote(observe_shard).options(max_retries=-1)
+    observe = ray.remote(observe_images).options(max_retries=-1)
     queue, running = deque(waiting), dict[Any, int]()
     while queue or running:
         while queue and len(running) < _room(ray):
@@ -101,7 +101,7 @@ def _compute(
             running[observe.remote(shared, plan.shards[index], bounds_of(collected.tops))] = index
         (ready, *_), _ = ray.wait(list(running), num_returns=1)
         index = running.pop(ready)
-        shard: Shard = _got(ray, ready)
+        shard: Observations = _got(ray, ready)
         checkpoints.save(index, shard)
         collected.add(index, shard)
         advance(len(plan.shards[index]))
@@ -134,5 +134,5 @@ def _tree(ray: Any, level: Sequence[Any]) -> Any:
     return level[0]
 
 
-def _joined(*parts: Shard) -> Shard:
-    return Shard.joined(parts)
+def _joined(*parts: Observations) -> Observations:
+    return Observations.joined(parts)

@@ -17,8 +17,8 @@ from xai_eval.tasks.progress import progress, say
 
 if TYPE_CHECKING:
     from xai_eval.explainers.dissection.by_pixels import PixelLabels
+    from xai_eval.explainers.dissection.observations import Observations
     from xai_eval.explainers.dissection.probe_pass import ProbePass
-    from xai_eval.explainers.dissection.shard import Shard
 
 LIBRARIES = ("torch", "torchvision", "open_clip_torch", "numpy")
 TOP_IMAGES = 5
@@ -87,7 +87,7 @@ def dissect(request: Request) -> Iterator[Labelled]:
     checkpoints.remove()
 
 
-def _check_methods(request: Request, first: Shard) -> None:
+def _check_methods(request: Request, first: Observations) -> None:
     """Refuse, before the pass, a model whose units no method could label."""
     plan = request.plan
     with_maps = {layer.model for layer, found in zip(plan.layers, first.layers, strict=False) if found.top is not None}

@@ -57,7 +57,7 @@ class UnitMaps:
 
 
 @dataclass(frozen=True, eq=False)
-class LayerShard:
+class LayerObservations:
     """One layer on the images of a shard.
 
     Attributes:
@@ -71,17 +71,17 @@ class LayerShard:
     maps: UnitMaps | None
 
     @property
-    def without_maps(self) -> LayerShard:
+    def without_maps(self) -> LayerObservations:
         """The same less its maps, which are by far the largest part."""
         return replace(self, maps=None)
 
     @staticmethod
-    def joined(parts: Sequence[LayerShard]) -> LayerShard:
+    def joined(parts: Sequence[LayerObservations]) -> LayerObservations:
         """Put the same layer on other images together; maps that have no chance any more are dropped."""
         tops = [part.top for part in parts if part.top is not None]
         top = TopValues.merged(tops) if tops else None
         maps = [part.maps for part in parts if part.maps is not None]
-        return LayerShard(
+        return LayerObservations(
             activations=np.concatenate([part.activations for part in parts]),
             top=top,
             maps=UnitMaps.joined([each.above(top.bound) for each in maps]) if top is not None and maps else None,
@@ -89,7 +89,7 @@ class LayerShard:
 
 
 @dataclass(frozen=True, eq=False)
-class Shard:
+class Observations:
     """What some images of the probe set gave: one batch, one shard, or all of them.
 
     Attributes:
@@ -103,11 +103,11 @@ class Shard:
     positions: NDArray[np.int64]
     skipped: tuple[Skipped, ...]
     embeddings: NDArray[np.float32] | None
-    layers: tuple[LayerShard, ...]
+    layers: tuple[LayerObservations, ...]
     summaries: tuple[tuple[ImageSummary, ...], ...]
 
     @property
-    def without_maps(self) -> Shard:
+    def without_maps(self) -> Observations:
         """The same less the maps of all layers."""
         return replace(self, layers=tuple(layer.without_maps for layer in self.layers))
 
@@ -116,21 +116,22 @@ class Shard:
         """Largest values of the units of every layer."""
         return tuple(layer.top for layer in self.layers)
 
-    def with_tops(self, tops: Sequence[TopValues | None]) -> Shard:
+    def with_tops(self, tops: Sequence[TopValues | None]) -> Observations:
         """The same with other largest values, one for every layer."""
         layers = (replace(layer, top=top) for layer, top in zip(self.layers, tops, strict=True))
         return replace(self, layers=tuple(layers))
 
     @staticmethod
-    def joined(parts: Sequence[Shard]) -> Shard:
+    def joined(parts: Sequence[Observations]) -> Observations:
         """Put parts together whose positions follow each other."""
         read = [part for part in parts if len(part.positions)]
         embeddings = [part.embeddings for part in read if part.embeddings is not None]
-        return Shard(
+        by_layer = zip(*(part.layers for part in read), strict=True)
+        return Observations(
             positions=np.concatenate([part.positions for part in parts]),
             skipped=tuple(each for part in parts for each in part.skipped),
             embeddings=np.concatenate(embeddings) if embeddings else None,
-            layers=tuple(LayerShard.joined(layers) for layers in zip(*(part.layers for part in read), strict=True)),
+            layers=tuple(LayerObservations.joined(same) for same in by_layer),
             summaries=tuple(
                 tuple(itertools.chain.from_iterable(same))
                 for same in zip(*(part.summaries for part in parts), strict=True)
@@ -138,25 +139,25 @@ class Shard:
         )
 
 
-def shard_document(shard: Shard) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """Take a shard apart into arrays and JSON values."""
-    arrays: dict[str, NDArray[Any]] = {"positions": shard.positions}
-    if shard.embeddings is not None:
-        arrays["embeddings"] = shard.embeddings
-    for index, layer in enumerate(shard.layers):
+def to_document(observations: Observations) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Take a observations apart into arrays and JSON values."""
+    arrays: dict[str, NDArray[Any]] = {"positions": observations.positions}
+    if observations.embeddings is not None:
+        arrays["embeddings"] = observations.embeddings
+    for index, layer in enumerate(observations.layers):
         arrays.update({f"{index}.{name}": array for name, array in _layer_arrays(layer).items()})
-    for index, seen in enumerate(shard.summaries):
+    for index, seen in enumerate(observations.summaries):
         arrays[f"seen.{index}"] = np.frombuffer(b"".join(map(_bytes_of, seen)), dtype=np.uint8)
     return arrays, {
-        "skipped": [[each.name, each.reason] for each in shard.skipped],
-        "layers": [_layer_meta(layer) for layer in shard.layers],
-        "seen": [[_sizes(each) for each in seen] for seen in shard.summaries],
+        "skipped": [[each.name, each.reason] for each in observations.skipped],
+        "layers": [_layer_meta(layer) for layer in observations.layers],
+        "seen": [[_sizes(each) for each in seen] for seen in observations.summaries],
     }
 
 
-def shard_from_document(arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any]) -> Shard:
-    """Put together what `shard_document` took apart."""
-    return Shard(
+def from_document(arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any]) -> Observations:
+    """Put together what `to_document` took apart."""
+    return Observations(
         positions=arrays["positions"],
         skipped=tuple(Skipped(name, reason) for name, reason in meta["skipped"]),
         embeddings=arrays.get("embeddings"),
@@ -165,7 +166,7 @@ def shard_from_document(arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, A
     )
 
 
-def _layer_arrays(layer: LayerShard) -> dict[str, NDArray[Any]]:
+def _layer_arrays(layer: LayerObservations) -> dict[str, NDArray[Any]]:
     arrays: dict[str, NDArray[Any]] = {"activations": layer.activations}
     if layer.top is not None:
         arrays["top"] = layer.top.values
@@ -174,16 +175,16 @@ def _layer_arrays(layer: LayerShard) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def _layer_meta(layer: LayerShard) -> dict[str, int] | None:
+def _layer_meta(layer: LayerObservations) -> dict[str, int] | None:
     return None if layer.top is None else {"m": layer.top.m, "count": layer.top.count}
 
 
-def _layer(index: int, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, int] | None) -> LayerShard:
+def _layer(index: int, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, int] | None) -> LayerObservations:
     activations = arrays[f"{index}.activations"]
     if meta is None:
-        return LayerShard(activations, None, None)
+        return LayerObservations(activations, None, None)
     maps = UnitMaps(*(arrays[f"{index}.{name}"] for name in ("units", "images", "maps")))
-    return LayerShard(activations, TopValues(arrays[f"{index}.top"], meta["m"], meta["count"]), maps)
+    return LayerObservations(activations, TopValues(arrays[f"{index}.top"], meta["m"], meta["count"]), maps)
 
 
 def _bytes_of(seen: ImageSummary) -> bytes:
