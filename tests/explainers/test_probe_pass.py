@@ -16,12 +16,12 @@ from torch import nn
 
 from xai_eval.errors import InputUnavailable, ModelMisbehaves, StorageError, UsageError
 from xai_eval.explainers.dissection import probe_pass as pass_module
-from xai_eval.explainers.dissection.canary import digest_of, first_images
 from xai_eval.explainers.dissection.checkpoint import Checkpoints
 from xai_eval.explainers.dissection.dissection_plan import DissectedModel
 from xai_eval.explainers.dissection.netdissect import SHARE
 from xai_eval.explainers.dissection.observations import Observations, UnitMaps, from_document, to_document
 from xai_eval.explainers.dissection.probe_pass import ProbePass, in_this_process, observe_images, run_probe_pass
+from xai_eval.explainers.dissection.spot_check import observations_digest, observe_first_images
 from xai_eval.inputs.models.classifier import Classifier
 from xai_eval.inputs.models.preprocessing import fixed_size_preprocessing
 
@@ -321,14 +321,14 @@ def test_a_model_that_fails_is_named_before_the_pass():
 def test_code_that_changed_is_seen_where_weights_did_not():
     plain, doubled = odd_plan(lambda x: x), odd_plan(lambda x: 2 * x)
     assert plain.key({}) == doubled.key({})
-    assert canary(plain) == canary(odd_plan(lambda x: x)) != canary(doubled)
+    assert spot_check(plain) == spot_check(odd_plan(lambda x: x)) != spot_check(doubled)
     # Nor are the first images taken for an answer that cannot be read.
     unread = [broken(plan, {0, 1}) for plan in (plain, doubled)]
-    assert canary(unread[0]) != canary(unread[1])
+    assert spot_check(unread[0]) != spot_check(unread[1])
 
 
-def canary(plan):
-    return digest_of(first_images(plan))
+def spot_check(plan):
+    return observations_digest(observe_first_images(plan))
 
 
 def test_nothing_above_the_threshold_is_no_map():

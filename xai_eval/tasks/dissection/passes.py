@@ -65,16 +65,16 @@ class Labelled:
 @contextmanager
 def dissect(request: Request) -> Iterator[Labelled]:
     """Run the pass and label every unit; its checkpoints go once the results have been made of it."""
-    from xai_eval.explainers.dissection.canary import digest_of, first_images
     from xai_eval.explainers.dissection.checkpoint import Checkpoints
     from xai_eval.explainers.dissection.probe_pass import run_probe_pass
+    from xai_eval.explainers.dissection.spot_check import observations_digest, observe_first_images
 
     plan = request.plan
     for note in (*request.notes, *(request.vocabulary.notes if request.vocabulary else ())):
         say(f"{note}.")
-    first = first_images(plan)
+    first = observe_first_images(plan)
     _check_methods(request, first)
-    checkpoints = Checkpoints.of(plan.key({**_surroundings(request), "canary": digest_of(first)}))
+    checkpoints = Checkpoints.of(plan.key({**_surroundings(request), "canary": observations_digest(first)}))
     with progress(len(plan.probe), plan.probe.name, "image") as advance:
         probe_pass = run_probe_pass(plan, checkpoints, engine=request.engine, advance=advance)
     for skipped in probe_pass.whole.skipped:

@@ -13,7 +13,7 @@ from xai_eval.explainers.dissection.probe_pass import observe_images
 _IMAGES = 2
 
 
-def first_images(plan: DissectionPlan) -> Observations:
+def observe_first_images(plan: DissectionPlan) -> Observations:
     """Look at the first images that can be read, two if there are so many.
 
     Raises:
@@ -28,7 +28,7 @@ def first_images(plan: DissectionPlan) -> Observations:
     return shard
 
 
-def digest_of(shard: Observations) -> str:
+def observations_digest(shard: Observations) -> str:
     """SHA-256 over everything that images gave."""
     arrays, meta = to_document(shard)
     digest = hashlib.sha256(repr(meta).encode())
