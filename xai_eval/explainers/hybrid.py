@@ -1,6 +1,7 @@
-"""Explanations made of Grad-CAM and LIME: the precision of one, and the context that the other measures.
+"""Explanations that combine Grad-CAM and LIME.
 
-Five ways were tried on held-out scenes and on photographs with masks; `docs/hybrid.md` holds the measurement.
+Grad-CAM places the evidence precisely; LIME measures how much each superpixel changes the prediction. Five ways of
+combining them were measured on held-out scenes and on photographs with masks; `docs/hybrid.md` has the numbers.
 """
 
 from __future__ import annotations
@@ -22,32 +23,34 @@ from xai_eval.metrics.superpixels import superpixel_means
 
 Map = NDArray[np.floating[Any]]
 
-# How much lime's largest weight counts against Grad-CAM's hottest pixel; chosen on scenes 200 to 231.
+# `sum_of_both` scales lime's largest absolute weight to this value; Grad-CAM's largest value is 1. Chosen on scenes
+# 200 to 231.
 LIME_SHARE = 0.5
-# Where the map is above it, superpixels are cut finer.
+# `refined_superpixels` cuts the image finer where Grad-CAM's map is above this value.
 HOT = 0.4
-# How much either of the two counts alone against what they agree on; chosen on scenes 200 to 231.
+# `several_scales` adds the sum of both maps to their product with this weight. Chosen on scenes 200 to 231.
 EITHER = 0.5
-# Numbers of superpixels: lime sees parts at one scale that vanish or fall apart at another.
+# Numbers of superpixels. Several are used because a part that is one superpixel at one scale is merged with its
+# surroundings at a coarser scale and split at a finer one.
 SCALES = (50, 100, 200)
 _FINE = {"n_segments": 150, "compactness": 10.0, "sigma": 1.0, "start_label": 0}
-# Strength of the prior against the samples. lime's own is 1, which a thousand samples outweigh.
+# Strength of the ridge penalty towards the prior. With lime's own value, 1, a thousand samples outweigh the prior.
 PRIOR_ALPHA = 30.0
 
 
 @dataclass(frozen=True, eq=False)
 class HybridInputs:
-    """What a hybrid is made of, all of one class of one image.
+    """What a hybrid explanation is computed from, for one class of one image.
 
     Attributes:
         pixels: the image that the model sees, (H, W, 3).
         cam: Grad-CAM's map in [0, 1], (H, W).
-        neighbourhood: what lime fitted its surrogate to.
-        weights: of lime's surrogate, (F,).
+        neighbourhood: superpixels, samples and predictions that lime fitted its surrogate to.
+        weights: weight of each of the F superpixels in lime's surrogate, (F,).
         label: index of the explained class.
-        images: predicts further perturbations.
-        settings: of lime.
-        seed: of lime's samples.
+        images: predicts perturbed images, for the hybrids that run lime again.
+        settings: arguments of lime.
+        seed: seed of lime's samples.
     """
 
     pixels: NDArray[np.uint8]
@@ -66,17 +69,17 @@ class HybridInputs:
 
 
 def sum_of_both(inputs: HybridInputs) -> Map:
-    """Add lime's weights, scaled by the largest, to Grad-CAM's map: where one is blind, the other decides."""
+    """Return Grad-CAM's map plus half of lime's weights, scaled to a largest absolute value of 1, (H, W)."""
     return np.asarray(inputs.cam + LIME_SHARE * _scaled(inputs.weights)[inputs.segments])
 
 
 def pooled_product(inputs: HybridInputs) -> Map:
-    """Multiply Grad-CAM's mean on every superpixel by its weight, if that is above 0."""
+    """Multiply Grad-CAM's mean over each superpixel by lime's weight of it, negative weights counting as 0, (H, W)."""
     return (superpixel_means(inputs.cam, inputs.segments) * np.clip(inputs.weights, 0.0, None))[inputs.segments]
 
 
 def refined_superpixels(inputs: HybridInputs) -> Map:
-    """Cut the superpixels finer where Grad-CAM is hot, and run lime on those."""
+    """Run lime again with smaller superpixels where Grad-CAM's map is above `HOT`; return its weights, (H, W)."""
     fine = skimage.segmentation.slic(inputs.pixels, **_FINE)
     mixed = np.where(inputs.cam > HOT, inputs.segments.max() + 1 + fine, inputs.segments)
     weights, segments = _explained(inputs, _Fixed(renumbered_from_zero(mixed)))
@@ -84,16 +87,17 @@ def refined_superpixels(inputs: HybridInputs) -> Map:
 
 
 def cam_prior(inputs: HybridInputs) -> Map:
-    """Fit lime's surrogate with Grad-CAM's means on the superpixels as the prior mean of its weights."""
+    """Fit lime's surrogate again, with Grad-CAM's mean over each superpixel as the prior of its weight, (H, W)."""
     prior = PriorRidge(superpixel_means(inputs.cam, inputs.segments), PRIOR_ALPHA)
     weights = fit(inputs.neighbourhood, inputs.label, inputs.settings.num_features, prior).weights
     return weights[inputs.segments]
 
 
 def several_scales(inputs: HybridInputs) -> Map:
-    """Multiply Grad-CAM's map by what lime says on coarse, middling and fine superpixels, and add half of both.
+    """Return the product of Grad-CAM's map and lime's map over three scales, plus half of their sum, (H, W).
 
-    The product rewards what they agree on; the sum keeps either from vetoing alone.
+    lime's map is the mean of its maps with 50, 100 and 200 superpixels, scaled to a largest value of 1, without its
+    negative part. The product is high where both maps are high. The sum keeps a place that only one of them marks.
     """
     cuts = [choose_segmentation("slic", inputs.seed, {"n_segments": count}) for count in SCALES]
     maps = [_scaled(weights)[segments] for weights, segments in (_explained(inputs, cut) for cut in cuts)]
@@ -112,9 +116,10 @@ HYBRIDS: Mapping[str, Callable[[HybridInputs], Map]] = {
 
 @dataclass(eq=False)
 class PriorRidge:
-    """Ridge regression towards a prior instead of towards 0: min over w of the squared errors + alpha |w - s p|^2.
+    """Ridge regression that pulls the weights w towards a prior instead of towards 0.
 
-    The scale s of the prior p (F,) is fitted first, by itself, and is never negative. For lime's `model_regressor`.
+    It minimises the weighted squared errors + alpha |w - s p|^2. The scale s of the prior p, (F,), is fitted first,
+    with s >= 0. lime takes it as `model_regressor`, so it has the methods of a scikit-learn regressor.
     """
 
     prior: NDArray[np.float64]
@@ -132,17 +137,17 @@ class PriorRidge:
         return self
 
     def predict(self, samples: NDArray[Any]) -> NDArray[np.float64]:
-        """Predict the values of samples (N, F), (N,)."""
+        """Return the predicted values (N,) of samples (N, F)."""
         return np.asarray(samples @ self.coef_ + self.intercept_)
 
     def score(self, samples: NDArray[Any], values: NDArray[Any], sample_weight: NDArray[Any]) -> float:
-        """Weighted R2."""
+        """Return R2: the share of the variance of the values that the fit explains, samples weighted as given."""
         return float(r2_score(values, self.predict(samples), sample_weight=sample_weight))
 
 
 @dataclass(frozen=True, eq=False)
 class _Fixed:
-    """Superpixels that are known already, as a segmentation."""
+    """A segmentation that returns superpixels computed before, (H, W)."""
 
     labels: NDArray[np.int64]
     name: str = "fixed"
@@ -152,7 +157,7 @@ class _Fixed:
 
 
 def _explained(inputs: HybridInputs, cut: Segmenter) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Run lime once more, on other superpixels: weights (F,) and segments (H, W)."""
+    """Run lime again with other superpixels; return weights (F,) and segments (H, W)."""
     (found,) = explain_by_lime(
         inputs.pixels, inputs.images, cut, inputs.settings, labels=[inputs.label], seeds=[inputs.seed]
     )
