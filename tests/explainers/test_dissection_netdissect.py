@@ -119,7 +119,7 @@ def test_an_image_in_which_no_unit_is_strong_counts_its_labels():
 @pytest.mark.parametrize(("label", "shown"), [(6, "6"), (-1, "-1"), (2**31 - 1, "2147483647")])
 def test_labels_outside_the_vocabulary_are_refused(label, shown):
     labels = np.array([[[0, 1], [label, 2]]], dtype=np.int32)
-    with pytest.raises(UsageError, match=rf"a label map holds {shown}; expected 0 \(none\) to 5"):
+    with pytest.raises(UsageError, match=rf"a label map holds {shown}; expected 0 \(no label\) to 5"):
         count_image(np.array([0]), np.ones((1, 2, 2), np.float32), labels, np.array([0.5]), VOCABULARY)
 
 
@@ -167,5 +167,5 @@ def test_every_image_gets_the_labels_of_another(count):
 
 
 def test_one_image_has_no_other():
-    with pytest.raises(UsageError, match="needs two at least"):
+    with pytest.raises(UsageError, match="expected at least 2"):
         other_images(1, 0)

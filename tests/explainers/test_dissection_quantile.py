@@ -51,7 +51,7 @@ def test_too_few_values_are_refused():
 
 
 def test_quantile_of_nothing_is_refused():
-    with pytest.raises(UsageError, match="no quantile of no values"):
+    with pytest.raises(UsageError, match="no values to take a quantile of"):
         TopValues(np.zeros((2, 0), dtype=np.float32), 5, 0).quantile(0.1)
 
 
@@ -91,7 +91,7 @@ def test_collecting_batch_by_batch_is_looking_at_all_at_once(m):
 def test_merging_needs_the_same_units_and_number_of_values():
     top = top_values(np.zeros((2, 3, 4, 4), dtype=np.float32), 3)
     for other in (TopValues(top.values, 4, 32), TopValues(top.values[:2], 3, 32)):
-        with pytest.raises(ValueError, match="expected the same of all"):
+        with pytest.raises(ValueError, match="the same numbers in all parts"):
             TopValues.merged([top, other])
     with pytest.raises(UsageError, match="at least 1"):
         top_values(np.zeros((2, 3, 4, 4), dtype=np.float32), 0)

@@ -162,7 +162,7 @@ def test_rank_reorder_says_nothing_without_a_root_or_without_an_order():
 
 def test_rank_reorder_needs_twenty_images():
     similarity = np.ones((19, 2), dtype=np.float32)
-    with pytest.raises(UsageError, match="19 are too few"):
+    with pytest.raises(UsageError, match="got 19 images, expected 20 or more"):
         rank_reorder(similarity, similarity)
 
 
@@ -212,7 +212,7 @@ def test_arrays_that_cannot_be_written_are_taken(probe):
 
 
 def test_fewer_images_than_top_k_are_refused(probe):
-    with pytest.raises(UsageError, match="top_k is 301, and there are 300 images"):
+    with pytest.raises(UsageError, match="top_k is 301; expected at most the number of images, 300"):
         soft_wpmi(*probe, top_k=301)
 
 

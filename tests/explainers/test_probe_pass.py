@@ -195,7 +195,7 @@ def test_unreadable_images_are_skipped_and_named(reference, tmp_path, monkeypatc
 
 
 def test_too_many_unreadable_images_are_an_error(tmp_path):
-    with pytest.raises(InputUnavailable, match=r"1 of 20 images of scenes cannot be read, first .*more than 1%"):
+    with pytest.raises(InputUnavailable, match=r"1 of 20 images of scenes cannot be read, first .*expected at most 1%"):
         run_pass(broken(make_plan(layers=("layer4",)), {3}), tmp_path)
 
 

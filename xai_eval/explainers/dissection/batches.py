@@ -1,4 +1,4 @@
-"""The images of one batch, decoded once and prepared for every model that shares the pass."""
+"""Read one batch of images: decode each once, and prepare it for every model of the plan and for CLIP."""
 
 from __future__ import annotations
 
@@ -18,7 +18,12 @@ from xai_eval.inputs.probes.probe_set import ProbeImage, ProbeSet
 
 @dataclass(frozen=True)
 class Skipped:
-    """An image that cannot be used, and why."""
+    """An image that cannot be used.
+
+    Attributes:
+        name: name of the image.
+        reason: the text of the error that reading it raised.
+    """
 
     name: str
     reason: str
@@ -26,14 +31,14 @@ class Skipped:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """What was read of one batch of n images.
+    """One batch: n images that could be read.
 
     Attributes:
-        positions: of the images that could be read, (n,).
-        skipped: the others.
-        inputs: one tensor (n, 3, H, W) a preparation of the study.
-        clip_input: the same for CLIP, or None.
-        summaries: by preparation and image.
+        positions: their positions in the probe set.
+        skipped: the images that could not be read.
+        inputs: one tensor (n, 3, H, W) for each of `DissectionPlan.preparations`.
+        clip_input: the tensor (n, 3, H, W) for CLIP, or None without CLIP.
+        summaries: one `ImageSummary` per preparation and image.
     """
 
     positions: tuple[int, ...]
@@ -44,10 +49,10 @@ class Batch:
 
 
 def read_batch(plan: DissectionPlan, positions: Sequence[int]) -> Batch:
-    """Decode the images at `positions` and prepare them; those that cannot be read are left out and named.
+    """Decode the images at `positions` and prepare them. Images that cannot be read are listed in `skipped`.
 
     Raises:
-        ModelMisbehaves: the preprocessing of a model raises.
+        ModelMisbehaves: the preprocessing of a model raises, or gives tensors of different shapes.
     """
     read, skipped = _read(plan.probe, positions)
     drawn = [(image, Image.fromarray(image.pixels)) for image in read.values()]
@@ -90,6 +95,6 @@ def _prepared(preprocess: Preprocessing, drawn: Sequence[tuple[ProbeImage, Image
         shapes = ", ".join(str(tuple(shape)) for shape in {each.shape for each in prepared})
         raise ModelMisbehaves(
             f"the preprocessing gives tensors of several shapes ({shapes}); expected one, because images go through "
-            "the model in batches. Resize and crop in it."
+            "the model in batches. Let the preprocessing resize and crop every image to one size."
         )
     return torch.stack(prepared) if prepared else torch.empty(0)

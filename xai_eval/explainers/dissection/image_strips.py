@@ -1,4 +1,4 @@
-"""Strips of a unit's top images, with the places outlined where the unit is active."""
+"""Draw the top images of each unit side by side, and outline where the unit is active."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ Pixels = NDArray[np.uint8]
 
 
 def strips(probe_pass: ProbePass, layer: int, top: NDArray[np.int64]) -> Iterator[bytes]:
-    """Draw the top images of every unit of a layer side by side, as JPEG.
+    """Yield one JPEG per unit of a layer: its top images side by side, 72 px each.
 
     Args:
-        probe_pass: the pass that saw them.
+        probe_pass: the finished pass over the probe set.
         layer: index into `DissectionPlan.layers`.
-        top: rows of the images, best first, (J, t).
+        top: rows of the t top images of each of the J units, best first, (J, t).
     """
-    seen, active = probe_pass.summaries(layer), _active(probe_pass, layer, top)
+    summaries, active = probe_pass.summaries(layer), _active(probe_pass, layer, top)
     for unit, rows in enumerate(top):
-        tiles = [_outlined(seen[row].pixels, active.get((unit, int(row)))) for row in rows]
+        tiles = [_outlined(summaries[row].pixels, active.get((unit, int(row)))) for row in rows]
         yield _jpeg(np.concatenate([part for tile in tiles for part in (tile, _white())][:-1], axis=1))
 
 
 def _active(probe_pass: ProbePass, layer: int, top: NDArray[np.int64]) -> dict[tuple[int, int], NDArray[np.bool_]]:
-    """Where units are above their threshold on their top images, at the size of a thumbnail."""
+    """Return, by unit and row of a top image, where the unit exceeds its threshold, at the size of a thumbnail."""
     values, rows = probe_pass.whole.layers[layer].top, probe_pass.rows
     if values is None:
         return {}
@@ -54,7 +54,7 @@ def _enlarged(unit_map: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _outlined(pixels: Pixels, active: NDArray[np.bool_] | None) -> Pixels:
-    """A bright line within the border and a dark one around it, to show on any image."""
+    """Draw a bright line inside the border and a dark line outside it, so that one of them shows on any image."""
     if active is None or not active.any():
         return pixels
     drawn = pixels.copy()

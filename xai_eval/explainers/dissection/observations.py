@@ -1,4 +1,7 @@
-"""What one shard of the probe set gave: the unit of saving, of losing, and of sending to another machine."""
+"""What the models computed for some images of a probe set, and how that is merged and stored.
+
+Observations of one shard are saved together, sent between machines together, and at worst lost together.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +22,12 @@ from xai_eval.explainers.dissection.quantile import TopValues
 
 @dataclass(frozen=True, eq=False)
 class UnitMaps:
-    """Maps of units on images, only those that can still reach above the unit's threshold.
+    """Activation maps of units on images, only those that may still exceed the threshold of the unit.
 
     Attributes:
-        units: index of the unit, int64 (q,).
-        positions: of the image in the probe set, int64 (q,), ascending.
-        maps: float32 (q, h, w).
+        units: for each of q maps, the index of the unit, int64 (q,).
+        positions: for each map, the position of the image in the probe set, ascending, int64 (q,).
+        maps: the maps, float32 (q, h, w).
     """
 
     units: NDArray[np.int64]
@@ -32,14 +35,14 @@ class UnitMaps:
     maps: NDArray[np.float32]
 
     def above(self, bounds: NDArray[np.floating[Any]]) -> UnitMaps:
-        """Return the maps whose maximum exceeds their unit's bound, (J,)."""
+        """Return the maps whose maximum exceeds the bound of their unit; `bounds` is (J,)."""
         if not len(self.maps):
             return self
         kept = torch.from_numpy(self.maps).amax(dim=(1, 2)).numpy() > bounds[self.units]
         return self if kept.all() else UnitMaps(self.units[kept], self.positions[kept], self.maps[kept])
 
     def by_image(self) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.float32]]]:
-        """Go through the images: position, units (n,), maps (n, h, w)."""
+        """Yield for each image its position, its units (n,) and their maps (n, h, w)."""
         if not len(self.positions):
             return
         positions, starts = np.unique(self.positions, return_index=True)
@@ -48,7 +51,7 @@ class UnitMaps:
 
     @staticmethod
     def joined(parts: Sequence[UnitMaps]) -> UnitMaps:
-        """Put parts with ascending positions one after another."""
+        """Concatenate parts whose positions follow each other."""
         return UnitMaps(
             np.concatenate([part.units for part in parts]),
             np.concatenate([part.positions for part in parts]),
@@ -58,12 +61,12 @@ class UnitMaps:
 
 @dataclass(frozen=True, eq=False)
 class LayerObservations:
-    """One layer on the images of a shard.
+    """What one layer with J units gave for n images.
 
     Attributes:
-        activations: pooled, float32 (n, J).
-        top: largest values over all positions, or None where the layer gives no maps.
-        maps: those that are still needed; None likewise, or where they were left on disk.
+        activations: one number per image and unit (see `pool_positions`), float32 (n, J).
+        top: largest values of each unit over all positions; None if the layer gives no maps.
+        maps: maps that may exceed the threshold; None if the layer gives no maps, or if they were left on disk.
     """
 
     activations: NDArray[np.float32]
@@ -72,12 +75,12 @@ class LayerObservations:
 
     @property
     def without_maps(self) -> LayerObservations:
-        """The same less its maps, which are by far the largest part."""
+        """The same without its maps, which are by far the largest part."""
         return replace(self, maps=None)
 
     @staticmethod
     def joined(parts: Sequence[LayerObservations]) -> LayerObservations:
-        """Put the same layer on other images together; maps that have no chance any more are dropped."""
+        """Merge what the same layer gave for other images; drop maps that cannot exceed the merged bound."""
         tops = [part.top for part in parts if part.top is not None]
         top = TopValues.merged(tops) if tops else None
         maps = [part.maps for part in parts if part.maps is not None]
@@ -90,14 +93,14 @@ class LayerObservations:
 
 @dataclass(frozen=True, eq=False)
 class Observations:
-    """What some images of the probe set gave: one batch, one shard, or all of them.
+    """What all models gave for some images: those of a batch, of a shard, or of the whole probe set.
 
     Attributes:
-        positions: of the images that could be read, int64 (n,).
-        skipped: the others.
-        embeddings: of CLIP, float32 (n, D), or None.
-        layers: in the order of `DissectionPlan.layers`; none where no image could be read.
-        summaries: what is kept of the images themselves, by preparation and image.
+        positions: positions of the n images that could be read, int64 (n,).
+        skipped: the images that could not be read.
+        embeddings: CLIP's embeddings of the images, float32 (n, D); None without CLIP.
+        layers: in the order of `DissectionPlan.layers`; empty if no image could be read.
+        summaries: one `ImageSummary` per preparation and image.
     """
 
     positions: NDArray[np.int64]
@@ -108,22 +111,22 @@ class Observations:
 
     @property
     def without_maps(self) -> Observations:
-        """The same less the maps of all layers."""
+        """The same without the maps of all layers."""
         return replace(self, layers=tuple(layer.without_maps for layer in self.layers))
 
     @property
     def tops(self) -> tuple[TopValues | None, ...]:
-        """Largest values of the units of every layer."""
+        """Largest values of the units of each layer."""
         return tuple(layer.top for layer in self.layers)
 
     def with_tops(self, tops: Sequence[TopValues | None]) -> Observations:
-        """The same with other largest values, one for every layer."""
+        """Return the same with other largest values, one entry per layer."""
         layers = (replace(layer, top=top) for layer, top in zip(self.layers, tops, strict=True))
         return replace(self, layers=tuple(layers))
 
     @staticmethod
     def joined(parts: Sequence[Observations]) -> Observations:
-        """Put parts together whose positions follow each other."""
+        """Merge parts whose positions follow each other."""
         read = [part for part in parts if len(part.positions)]
         embeddings = [part.embeddings for part in read if part.embeddings is not None]
         by_layer = zip(*(part.layers for part in read), strict=True)
@@ -140,29 +143,29 @@ class Observations:
 
 
 def to_document(observations: Observations) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """Take a observations apart into arrays and JSON values."""
+    """Convert observations to arrays and JSON values; `from_document` is the inverse."""
     arrays: dict[str, NDArray[Any]] = {"positions": observations.positions}
     if observations.embeddings is not None:
         arrays["embeddings"] = observations.embeddings
     for index, layer in enumerate(observations.layers):
         arrays.update({f"{index}.{name}": array for name, array in _layer_arrays(layer).items()})
-    for index, seen in enumerate(observations.summaries):
-        arrays[f"seen.{index}"] = np.frombuffer(b"".join(map(_bytes_of, seen)), dtype=np.uint8)
+    for index, summaries in enumerate(observations.summaries):
+        arrays[f"seen.{index}"] = np.frombuffer(b"".join(map(_bytes_of, summaries)), dtype=np.uint8)
     return arrays, {
         "skipped": [[each.name, each.reason] for each in observations.skipped],
         "layers": [_layer_meta(layer) for layer in observations.layers],
-        "seen": [[_sizes(each) for each in seen] for seen in observations.summaries],
+        "seen": [[_sizes(each) for each in summaries] for summaries in observations.summaries],
     }
 
 
 def from_document(arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any]) -> Observations:
-    """Put together what `to_document` took apart."""
+    """Build observations from the arrays and JSON values of `to_document`."""
     return Observations(
         positions=arrays["positions"],
         skipped=tuple(Skipped(name, reason) for name, reason in meta["skipped"]),
         embeddings=arrays.get("embeddings"),
         layers=tuple(_layer(index, arrays, layer) for index, layer in enumerate(meta["layers"])),
-        summaries=tuple(tuple(_seen(arrays[f"seen.{index}"], sizes)) for index, sizes in enumerate(meta["seen"])),
+        summaries=tuple(tuple(_summaries(arrays[f"seen.{index}"], sizes)) for index, sizes in enumerate(meta["seen"])),
     )
 
 
@@ -187,17 +190,17 @@ def _layer(index: int, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, in
     return LayerObservations(activations, TopValues(arrays[f"{index}.top"], meta["m"], meta["count"]), maps)
 
 
-def _bytes_of(seen: ImageSummary) -> bytes:
-    return seen.trace.pack() + seen.thumbnail + (b"" if seen.labels is None else seen.labels.data)
+def _bytes_of(summary: ImageSummary) -> bytes:
+    return summary.trace.pack() + summary.thumbnail + (b"" if summary.labels is None else summary.labels.data)
 
 
-def _sizes(seen: ImageSummary) -> list[Any]:
-    """Bytes of the trace and of the thumbnail, and bytes and shape of the label maps."""
-    labels = [] if seen.labels is None else [len(seen.labels.data), list(seen.labels.shape)]
-    return [len(seen.trace.pack()), len(seen.thumbnail), *labels]
+def _sizes(summary: ImageSummary) -> list[Any]:
+    """Return the lengths in bytes of trace, thumbnail and compressed label maps, and the shape of the label maps."""
+    labels = [] if summary.labels is None else [len(summary.labels.data), list(summary.labels.shape)]
+    return [len(summary.trace.pack()), len(summary.thumbnail), *labels]
 
 
-def _seen(joined: NDArray[np.uint8], sizes: Sequence[Sequence[Any]]) -> Iterator[ImageSummary]:
+def _summaries(joined: NDArray[np.uint8], sizes: Sequence[Sequence[Any]]) -> Iterator[ImageSummary]:
     data = io.BytesIO(joined.tobytes())
     for length, thumbnail, *labels in sizes:
         trace, drawn = Trace.unpack(data.read(length)), data.read(thumbnail)

@@ -1,4 +1,4 @@
-"""The pass over a probe set: every image decoded once, for all models, all layers and both methods."""
+"""Run the models over a probe set; each image is decoded once for all models, all layers and both methods."""
 
 from __future__ import annotations
 
@@ -22,29 +22,36 @@ from xai_eval.explainers.dissection.observations import LayerObservations, Obser
 from xai_eval.explainers.dissection.observe import has_maps, layer_outputs, pool_positions
 from xai_eval.explainers.dissection.quantile import TopValues, top_values, values_to_keep
 
+# Largest share of the images that may be unreadable.
 MOST_UNREADABLE = 0.01
-# Lower bounds of the thresholds of every layer's units, (J,); empty while nothing is known.
+# For each layer, lower bounds of the thresholds of its units, (J,), or None without maps; empty while none is known.
 Bounds = Sequence[NDArray[np.float32] | None]
 Advance = Callable[[int], None]
 
 
 class Engine(Protocol):
-    """Where shards are computed: in this process, or on a cluster."""
+    """A function that computes the shards, in this process or on a cluster."""
 
     def __call__(self, plan: DissectionPlan, checkpoints: Checkpoints, advance: Advance) -> Observations:
-        """Compute and save every shard that is not there yet, and return all of them joined, without their maps.
+        """Compute and save every shard that is not saved yet; return all shards merged, without their maps.
 
         Args:
-            plan: what to look at.
-            checkpoints: where shards are taken from and saved to.
-            advance: is told how many images were dealt with.
+            plan: probe set, models and layers.
+            checkpoints: where shards are loaded from and saved to.
+            advance: called with the number of images that were finished.
         """
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class ProbePass:
-    """What a pass gave: everything but the maps, which stay on disk until they are asked for."""
+    """The result of a pass over a probe set. The maps stay on disk until they are asked for.
+
+    Attributes:
+        plan: probe set, models and layers.
+        whole: the observations of all images, without maps.
+        checkpoints: where the maps are.
+    """
 
     plan: DissectionPlan
     whole: Observations
@@ -52,21 +59,21 @@ class ProbePass:
 
     @cached_property
     def rows(self) -> Mapping[int, int]:
-        """Row of the image at each position that could be read."""
+        """By position in the probe set, the row of each image that could be read in arrays over all images."""
         return {int(position): row for row, position in enumerate(self.whole.positions)}
 
     def summaries(self, layer: int) -> tuple[ImageSummary, ...]:
-        """The images as the model of a layer sees them, by row."""
+        """Return the summaries of the images, as the model of a layer sees them, by row."""
         plan = self.plan
         return self.whole.summaries[plan.preparation_of(plan.models[plan.layers[layer].model])]
 
     def maps(self, layer: int) -> Iterator[UnitMaps]:
-        """Go through the shards' maps of one layer: those that can reach above its thresholds."""
+        """Yield, shard by shard, the maps of one layer that may exceed their thresholds."""
         bounds = bounds_of(self.whole.tops)
         for index, positions in enumerate(self.plan.shards):
             shard = self.checkpoints.load(index)
             if shard is None:
-                # Another run of the same study removed it.
+                # Another run of the same plan has removed the checkpoint.
                 shard = observe_images(self.plan, positions, bounds)
                 self.checkpoints.save(index, shard)
             for part in shard.layers[layer : layer + 1]:
@@ -77,29 +84,31 @@ class ProbePass:
 def run_probe_pass(
     plan: DissectionPlan, checkpoints: Checkpoints, *, engine: Engine, advance: Advance = lambda _count: None
 ) -> ProbePass:
-    """Look at every image of the probe set once.
+    """Run the models over every image of the probe set.
 
     Args:
-        plan: what to look at.
-        checkpoints: where shards are kept, and taken from if an earlier run was killed.
-        engine: where they are computed.
-        advance: is told how many images were dealt with.
+        plan: probe set, models and layers.
+        checkpoints: where shards are saved, and loaded from if an earlier run was killed.
+        engine: computes the shards.
+        advance: called with the number of images that were finished.
 
     Raises:
-        InputUnavailable: more than 1 % of the images cannot be read.
-        ModelMisbehaves: a model raises, or returns what cannot be ranked.
-        UsageError: a layer gives nothing that can be dissected.
+        InputUnavailable: no image, or fewer than 99 % of the images, can be read.
+        ModelMisbehaves: a model raises, or returns values that are not finite.
+        UsageError: a layer returns nothing that can be dissected.
         StorageError: a shard cannot be saved.
     """
     whole = engine(plan, checkpoints, advance)
     check_readable(plan, whole.skipped)
     if not len(whole.positions):
-        raise InputUnavailable(f"{plan.probe.name} holds no image that can be read: nothing would be measured.")
+        raise InputUnavailable(
+            f"{plan.probe.name} holds no image that can be read; expected at least one. Check its files."
+        )
     return ProbePass(plan, whole, checkpoints)
 
 
 def in_this_process(plan: DissectionPlan, checkpoints: Checkpoints, advance: Advance) -> Observations:
-    """Compute one shard after the other: the plain `Engine`."""
+    """Compute one shard after the other in this process (an `Engine`)."""
     finished: list[Observations] = []
     tops: tuple[TopValues | None, ...] = ()
     for index, positions in enumerate(plan.shards):
@@ -109,7 +118,7 @@ def in_this_process(plan: DissectionPlan, checkpoints: Checkpoints, advance: Adv
             checkpoints.save(index, shard)
         tops = merged_tops(tops, shard.tops)
         finished.append(shard.without_maps.with_tops([None] * len(shard.layers)))
-        # Before hours are spent on the rest.
+        # Checked after every shard, before hours are spent on the rest.
         check_readable(plan, [each for part in finished for each in part.skipped])
         advance(len(positions))
     return Observations.joined(finished).with_tops(tops)
@@ -118,7 +127,7 @@ def in_this_process(plan: DissectionPlan, checkpoints: Checkpoints, advance: Adv
 def merged_tops(
     tops: tuple[TopValues | None, ...], others: tuple[TopValues | None, ...]
 ) -> tuple[TopValues | None, ...]:
-    """Largest values of the same layers on other images together; a part without images has no layers."""
+    """Merge the largest values of each layer over two sets of images; an empty tuple stands for no images."""
     if not tops or not others:
         return tops or others
     return tuple(
@@ -128,12 +137,18 @@ def merged_tops(
 
 
 def observe_images(plan: DissectionPlan, positions: range, bounds: Bounds) -> Observations:
-    """Decode, prepare and run the images at `positions`, batch by batch."""
+    """Decode and prepare the images at `positions`, run the models on them batch by batch, and merge the results.
+
+    Args:
+        plan: probe set, models and layers.
+        positions: positions in the probe set; the first is the beginning of a batch.
+        bounds: lower bounds of the thresholds; maps that do not exceed them are dropped.
+    """
     return Observations.joined([_observe_batch(plan, batch, bounds) for batch in _read_ahead(plan, positions)])
 
 
 def _read_ahead(plan: DissectionPlan, positions: range) -> Iterator[Batch]:
-    """Go through the batches of a shard, the next of which is read while the models are at one."""
+    """Yield the batches of a shard; a thread reads the next batch while the models compute."""
     batches = [positions[start : start + plan.batch_size] for start in range(0, len(positions), plan.batch_size)]
     with ThreadPoolExecutor(max_workers=1) as reader:
         coming = reader.submit(read_batch, plan, batches[0])
@@ -191,19 +206,18 @@ def _maps(output: torch.Tensor, positions: Sequence[int], bound: NDArray[np.floa
 
 
 def bounds_of(tops: Sequence[TopValues | None]) -> Bounds:
-    """What the thresholds of all layers cannot fall below any more."""
+    """Return lower bounds of the thresholds of all layers, from the largest values so far."""
     return [None if top is None else top.bound for top in tops]
 
 
 def check_readable(plan: DissectionPlan, skipped: Sequence[Skipped]) -> None:
-    """Refuse to go on with too few images.
+    """Check that enough images could be read.
 
     Raises:
-        InputUnavailable: more than 1 % cannot be read.
+        InputUnavailable: more than 1 % of the images of the probe set could not be read.
     """
     if len(skipped) > MOST_UNREADABLE * len(plan.probe):
         raise InputUnavailable(
             f"{len(skipped)} of {len(plan.probe)} images of {plan.probe.name} cannot be read, first "
-            f"{skipped[0].name} ({skipped[0].reason}); more than {MOST_UNREADABLE:.0%} is too many to go on without "
-            "them. Repair or remove them."
+            f"{skipped[0].name} ({skipped[0].reason}); expected at most {MOST_UNREADABLE:.0%}. Repair or remove them."
         )

@@ -1,5 +1,7 @@
-"""What a few images give here and now: so that shards of an earlier run are used only where they would come out
-again. Weights, versions and names do not tell that somebody edited the code of a model.
+"""Compute the first two images again, to decide whether checkpoints of an earlier run may be used.
+
+Checkpoints are found by a key over weights, versions and names. These do not show that the code of a model was edited.
+So the key also contains the digest of what the first images give now.
 """
 
 from __future__ import annotations
@@ -14,23 +16,23 @@ _IMAGES = 2
 
 
 def observe_first_images(plan: DissectionPlan) -> Observations:
-    """Look at the first images that can be read, two if there are so many.
+    """Run the models on the first two images that can be read, or on fewer if there are fewer.
 
     Raises:
-        ModelMisbehaves: a model cannot be run on them.
-        UsageError: a layer gives nothing that can be dissected.
+        ModelMisbehaves: a model raises, or returns values that are not finite.
+        UsageError: a layer returns nothing that can be dissected.
     """
     count = _IMAGES
-    shard = observe_images(plan, range(min(count, len(plan.probe))), ())
-    while len(shard.positions) < _IMAGES and count < len(plan.probe):
+    observations = observe_images(plan, range(min(count, len(plan.probe))), ())
+    while len(observations.positions) < _IMAGES and count < len(plan.probe):
         count *= 2
-        shard = observe_images(plan, range(min(count, len(plan.probe))), ())
-    return shard
+        observations = observe_images(plan, range(min(count, len(plan.probe))), ())
+    return observations
 
 
-def observations_digest(shard: Observations) -> str:
-    """SHA-256 over everything that images gave."""
-    arrays, meta = to_document(shard)
+def observations_digest(observations: Observations) -> str:
+    """Return the SHA-256 over everything that was observed."""
+    arrays, meta = to_document(observations)
     digest = hashlib.sha256(repr(meta).encode())
     for name, array in sorted(arrays.items()):
         digest.update(f"{name}{array.dtype.str}{array.shape}".encode())
