@@ -1,4 +1,4 @@
-"""Images to explain: bundled scenes, the photographs of the study, and the user's own files."""
+"""Load images to explain: bundled scenes, the photographs of the published study, or the user's own files."""
 
 from __future__ import annotations
 
@@ -36,12 +36,11 @@ def load_images(spec: str | os.PathLike[str]) -> ImageSet:
             a glob such as "photos/*.jpg".
 
     Raises:
-        UsageError: the spec is malformed or no spec, or names are not unique.
-        InputUnavailable: a file is missing or cannot be decoded, a folder cannot be listed, or there is no image
-            at all.
+        UsageError: the spec is malformed or of a wrong type, or two images have the same name.
+        InputUnavailable: a file is missing or cannot be decoded, a folder cannot be listed, or there is no image.
     """
     if not isinstance(spec, str | os.PathLike):
-        raise UsageError(f"the images are a {type(spec).__name__}; expected a spec, as text, a path or an ImageSet.")
+        raise UsageError(f"the images are a {type(spec).__name__}; expected a spec (text or a path) or an ImageSet.")
     with readable(spec):
         return _load(str(spec))
 
@@ -82,7 +81,7 @@ def _scene(seed: int) -> LabelledImage:
 
 
 def _imagenet_samples() -> ImageSet:
-    """The ten photographs of the study, digests checked, and whatever else lies in their folder of the data root."""
+    """Return the ten photographs of the study, digests checked, and further images in their folder of the data root."""
     entries = {obtain(entry): entry.source for entry in download_entries("imagenet-samples")}
     folder = data_root() / "imagenet-samples"
     files = sorted({*entries, *(file for file in folder.glob("*") if file.is_file() and is_image(file))})
@@ -94,9 +93,9 @@ def _object_masks() -> ImageSet:
     folder = data_root() / "object-masks"
     if not folder.is_dir():
         raise InputUnavailable(
-            f"the image set object-masks is not at {folder}; expected a folder with images/ and masks/ (same "
-            "stem, 255 = object). It cannot be downloaded: copy it there, or set XAI_EVAL_DATA to a folder "
-            "that has it."
+            f"the image set object-masks is not at {folder}; expected a folder with images/ and masks/ (files of "
+            "the same stem, 255 = object). It cannot be downloaded: copy it there, or set XAI_EVAL_DATA to a folder "
+            "that holds it."
         )
     return _folder(folder)
 
@@ -118,13 +117,13 @@ def _file(spec: str, path: Path) -> ImageSet:
 
 
 def _glob(spec: str, pattern: Path) -> ImageSet:
-    # Names are relative to the deepest folder that the pattern spells out.
+    # Names are relative to the deepest folder before the first wildcard of the pattern.
     base = next(parent for parent in pattern.parents if not glob.has_magic(str(parent)))
     try:
         files = files_matching(base, pattern.relative_to(base).as_posix())
     except ValueError as error:
         raise UsageError(
-            f"image spec {spec!r} is no pattern ({error}). Write '**/*.jpg' for any folder below."
+            f"image spec {spec!r} is not a valid pattern ({error}). Write '**/*.jpg' to search all folders below."
         ) from error
     chosen = [file for file in files if is_image(file)]
     if not chosen:

@@ -1,4 +1,4 @@
-"""Calls of a user's model: whatever it raises becomes an error of this package that names it."""
+"""Turn errors of a user's model into an error of this package that names the model."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from xai_eval.errors import ModelMisbehaves, XaiEvalError, one_line
 
 @contextmanager
 def as_model_error(model: str, shape: Sequence[int], under: str = "") -> Iterator[None]:
-    """Turn what a model raises into ModelMisbehaves; errors of this package and KeyboardInterrupt pass.
+    """Raise ModelMisbehaves if the code inside the context raises; errors of this package and KeyboardInterrupt pass.
 
     Args:
-        model: its name.
-        shape: of the input that it is given.
-        under: the method that calls it, where that is not this package itself.
+        model: name of the model.
+        shape: shape of its input.
+        under: the explanation method that calls the model, if it is not called by this package itself.
 
     Raises:
-        ModelMisbehaves: anything else was raised, sys.exit() included, which would end the command as if all were well.
+        ModelMisbehaves: anything else was raised. This includes sys.exit(), which would otherwise end the command as if
+            it had succeeded.
     """
     try:
         yield
