@@ -175,7 +175,7 @@ def test_unknown_label_numbers_are_named(broden: Path) -> None:
     label_map(broden / "images" / "ade20k/a_object.png", columns(2, 6, 65_535, 0))
     edit(broden, "8;7;8;0", "8;999999999")
     probe = load_probe(broden)
-    with pytest.raises(InputUnavailable, match=r"a_object\.png has the label numbers 6, 65535; expected those that"):
+    with pytest.raises(InputUnavailable, match=r"a_object\.png has the label numbers 6, 65535; expected numbers that"):
         probe.read(0)
     with pytest.raises(InputUnavailable, match=r"dtd/b\.jpg in .*index\.csv has the label numbers 999999999;"):
         probe.read(1)

@@ -89,8 +89,8 @@ def test_20_000_concepts(tmp_path: Path) -> None:
         (b"car\tvehicle\nbird\tanimal\n", r"line 1: holds the control character U\+0009"),
         ("car\nbird\u2028tree\n".encode(), r"line 2: holds the control character U\+2028"),
         (b"car\n\x1b[31mbird\n", r"U\+001B"),
-        (b"car\nb\xe4r\n", "no UTF-8 text .* at byte 5"),
-        ("car\nbird\n".encode("utf-16"), "no UTF-8 text"),
+        (b"car\nb\xe4r\n", "not text in UTF-8 .* at byte 5"),
+        ("car\nbird\n".encode("utf-16"), "not text in UTF-8"),
         (b"car\n" + b"x" * 1001, "line 2: has 1001 characters; expected a word or a short phrase of at most 1000"),
     ],
 )

@@ -92,7 +92,7 @@ def test_unknown_ids_are_named_with_their_file(tmp_path: Path) -> None:
     put(classes(tmp_path), stripes(0, 4, 200, 255, 3), stem="bad")
     probe = load_probe(put(tmp_path, stripes(0, 1), stem="good"))
     with pytest.raises(
-        InputUnavailable, match=r"bad\.png holds the ids 4, 200; expected 0 to 2, .*or 3 or 255 for void"
+        InputUnavailable, match=r"bad\.png holds the ids 4, 200; expected 0 to 2, .*or 3 or 255 for no label"
     ):
         probe.read(0)
     assert probe.read(1).name == "good.jpg"

@@ -235,7 +235,7 @@ def test_vit_b_16_is_pinned(monkeypatch: pytest.MonkeyPatch) -> None:
     assert entry.url == open_clip.get_pretrained_url("ViT-B-16", "openai")
     assert entry.sha256 == entry.url.split("/")[-2]
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
-    with pytest.raises(InputUnavailable, match=r"clip:ViT-B-16@openai is not here .*clip/ViT-B-16.pt"):
+    with pytest.raises(InputUnavailable, match=r"clip:ViT-B-16@openai is not on this machine .*clip/ViT-B-16.pt"):
         load_clip("ViT-B-16/openai")
 
 

@@ -140,7 +140,7 @@ def test_offline_the_weights_and_their_place_are_named(name: str, monkeypatch: p
     with pytest.raises(InputUnavailable) as caught:
         load_model(f"torchvision:{name}")
     for part in (
-        f"torchvision:{name}@{weights.name} is not here",
+        f"torchvision:{name}@{weights.name} is not on this machine",
         weights.url,
         f"checkpoints/{Path(weights.url).name}",
     ):
@@ -148,7 +148,7 @@ def test_offline_the_weights_and_their_place_are_named(name: str, monkeypatch: p
 
 
 def test_weights_without_a_classifier_are_refused() -> None:
-    with pytest.raises(UsageError, match="IMAGENET1K_FEATURES come without classes"):
+    with pytest.raises(UsageError, match="IMAGENET1K_FEATURES come without class names"):
         load_model("torchvision:vgg16@IMAGENET1K_FEATURES")
 
 

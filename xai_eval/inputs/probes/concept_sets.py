@@ -124,7 +124,7 @@ def _check(concept: str, path: Path, number: int) -> None:
 
 
 def _key(concept: str) -> str:
-    """Return a key that is equal for texts which differ only in capitals and spacing; text models read them as equal."""
+    """Return a key that is equal for texts which differ only in capitals and spacing, as for most text models."""
     return unicodedata.normalize("NFC", " ".join(concept.split())).casefold()
 
 
