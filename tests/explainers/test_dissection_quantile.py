@@ -1,4 +1,4 @@
-"""Quantiles from the largest values against numpy's over all values."""
+"""Quantiles computed from the largest values equal numpy's quantiles over all values."""
 
 import numpy as np
 import pytest
@@ -56,7 +56,7 @@ def test_quantile_of_nothing_is_refused():
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0, 5])
-def test_shares_are_between_nothing_and_everything(share):
+def test_shares_outside_0_to_1_are_refused(share):
     with pytest.raises(UsageError, match="between 0 and 1"):
         values_to_keep(100, share)
 
@@ -75,9 +75,9 @@ def test_sign_of_zero_does_not_depend_on_the_order_of_images():
 
 
 @pytest.mark.parametrize("m", [1, 20, 150, 2000])
-def test_collecting_batch_by_batch_is_looking_at_all_at_once(m):
+def test_merging_batches_gives_the_values_of_all_images_at_once(m):
     batches = [GENERATOR.standard_normal((5, 3, 4, 4)).astype(np.float32) for _ in range(20)]
-    batches[7][:, 1] += 10  # one unit wakes up late
+    batches[7][:, 1] += 10  # one unit has its largest values in a late batch
     batches[9][:, 0] = -0.0
     found = top_values(batches[0], m)
     for number, batch in enumerate(batches[1:], 2):

@@ -1,4 +1,4 @@
-"""Top images against sorting in plain Python."""
+"""Top images equal those found by sorting in plain Python."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""LIME equals the plain library wherever that is sound; where it is not, the defect is shown and ours is not it."""
+"""Our LIME equals the unmodified library, except for defects of the library, which these tests show."""
 
 import numpy as np
 import pytest
@@ -84,7 +84,7 @@ def test_stock_never_hides_the_last_superpixel_of_labels_from_one_and_ours_does(
     assert not np.allclose(stock_weights(stock, surrogate.label), surrogate.weights, atol=1e-4)
 
 
-def test_a_segmentation_of_one_s_own_with_labels_from_one_is_numbered_anew():
+def test_a_users_segmentation_with_labels_from_one_is_renumbered():
     class FromOne:
         name = "own"
 
@@ -202,9 +202,9 @@ def test_ten_thousand_superpixels_are_explained():
     assert surrogate.weights.shape == (9_000,) and np.isfinite(surrogate.weights).all()
 
 
-def test_an_image_of_one_colour_has_no_opinion():
+def test_an_image_of_one_colour_has_weights_of_0():
     plain = np.full((40, 40, 3), 90, dtype=np.uint8)
     explanation = ours("slic", LimeSettings(num_samples=50, top_labels=1), pixels=plain)[0]
     (surrogate,) = explanation.surrogates.values()
-    # Whatever is hidden shows the same colour.
+    # Hiding a superpixel changes nothing, because it is replaced by the same colour.
     np.testing.assert_allclose(surrogate.weights, 0.0, atol=1e-12)

@@ -1,4 +1,4 @@
-"""One pass serves everything; shards in any cut, killed at any moment, give the bit-identical answer."""
+"""One pass over the images serves all models; any division into shards, and any kill, gives the same bits."""
 
 import dataclasses
 import os
@@ -49,7 +49,7 @@ def assert_same(one: ProbePass, other: ProbePass) -> None:
     first, second = flat(one), flat(other)
     assert first.keys() == second.keys()
     for name, array in first.items():
-        if name.endswith(".top"):  # a set of values: their order is nobody's business
+        if name.endswith(".top"):  # only the set of values matters, not their order
             array, second[name] = np.sort(array, axis=1), np.sort(second[name], axis=1)
         np.testing.assert_array_equal(array, second[name], err_msg=name)
 
@@ -65,7 +65,7 @@ def reference(plan, tmp_path_factory):
 
 
 def test_a_pass_gives_what_the_plain_model_gives(plan, reference):
-    """Against the model itself, hooked by hand, on the same batches."""
+    """Compare with the model itself on the same batches, with hooks set by hand."""
     model = plan.models[0].classifier
     kept = {name: [] for name in ("layer3", "layer4")}
     handles = [
@@ -140,7 +140,7 @@ def test_killed_and_started_again_it_repeats_at_most_the_shard_in_flight(after, 
 
 
 def finished(folder: Path) -> dict[str, int]:
-    """Shards that are vouched for, and when each was written."""
+    """Shards that were saved completely, and when each was written."""
     return {path.name: path.stat().st_mtime_ns for path in folder.glob("shard-*.json")}
 
 
@@ -226,7 +226,7 @@ def test_every_image_is_decoded_once(tmp_path):
 
 
 class Odd(nn.Module):
-    """Gives something of the wrong kind in a layer."""
+    """A model whose layer returns what the test asks for."""
 
     def __init__(self, gives):
         super().__init__()
@@ -267,7 +267,7 @@ def test_a_layer_that_cannot_be_dissected_is_named(gives, error, message, tmp_pa
         run_pass(odd_plan(gives), tmp_path)
 
 
-def test_the_key_follows_contents_never_names():
+def test_the_key_depends_on_contents_not_on_names():
     plan = make_plan(count=4, layers=("layer4",))
     key = plan.key({})
     assert key == make_plan(count=4, layers=("layer4",)).key({})
@@ -307,7 +307,7 @@ def test_the_fastest_memory_format_gives_the_same(tmp_path):
             np.testing.assert_allclose(found.maps, expected.maps, rtol=0, atol=1e-4)
 
 
-def test_a_model_that_bears_the_ordinary_format_alone_is_dissected_in_it(tmp_path):
+def test_a_model_that_needs_contiguous_tensors_gets_them(tmp_path):
     plan = in_its_format(odd_plan(lambda x: x.view(len(x), -1)))
     assert plan.models[0].memory_format is torch.contiguous_format
     assert run_pass(plan, tmp_path).whole.layers[0].activations.shape == (4, 3 * 96 * 96)
@@ -318,11 +318,11 @@ def test_a_model_that_fails_is_named_before_the_pass():
         in_its_format(odd_plan(lambda x: (_ for _ in ()).throw(ValueError("too wide"))))
 
 
-def test_code_that_changed_is_seen_where_weights_did_not():
+def test_the_spot_check_notices_changed_code_with_equal_weights():
     plain, doubled = odd_plan(lambda x: x), odd_plan(lambda x: 2 * x)
     assert plain.key({}) == doubled.key({})
     assert spot_check(plain) == spot_check(odd_plan(lambda x: x)) != spot_check(doubled)
-    # Nor are the first images taken for an answer that cannot be read.
+    # If the first images cannot be read, the spot check uses the next ones.
     unread = [broken(plan, {0, 1}) for plan in (plain, doubled)]
     assert spot_check(unread[0]) != spot_check(unread[1])
 
@@ -331,12 +331,12 @@ def spot_check(plan):
     return observations_digest(observe_first_images(plan))
 
 
-def test_nothing_above_the_threshold_is_no_map():
+def test_without_maps_there_is_no_image_to_go_through():
     nothing = UnitMaps(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 2, 2), np.float32))
     assert list(nothing.by_image()) == []
 
 
-def test_a_last_shard_without_a_readable_image_is_no_trouble(tmp_path):
+def test_the_last_shard_may_have_no_readable_image(tmp_path):
     whole = make_plan(count=200, layers=("layer4",), batches_per_shard=1)
     found = run_pass(broken(whole, {196, 197}), tmp_path)  # two of the last four
     assert len(found.whole.positions) == 198

@@ -1,4 +1,4 @@
-"""The pass on a cluster: two nodes, one of them killed in the middle, and the bit-identical answer."""
+"""A pass on a cluster of two nodes gives the same bits as one process, even if a node is killed."""
 
 import dataclasses
 import sys
@@ -40,7 +40,7 @@ def slow_plan(**how):
     return dataclasses.replace(plan, probe=dataclasses.replace(plan.probe, reader=Slow(plan.probe.reader, **how)))
 
 
-# Of a node that is asked every half second and does not answer ten times.
+# Ray asks each node every half second whether it is alive, and gives it up after ten times without an answer.
 NOTICED_SOON = {"health_check_period_ms": 500, "health_check_failure_threshold": 10}
 
 
@@ -63,7 +63,7 @@ def cluster():
 
 @pytest.fixture
 def nodes(cluster):
-    """The cluster with two nodes of one core each, whatever the test before did to them."""
+    """The cluster with two nodes of one core each; nodes that the test before killed are started again."""
     made, living = cluster
     while len(living) < 2:
         living.append(made.add_node(num_cpus=1))
@@ -72,7 +72,7 @@ def nodes(cluster):
 
 
 def wait_for_living(count):
-    """Ray notes the death of a node some time after it."""
+    """Wait until Ray has noticed how many nodes are alive, which takes some time."""
     import ray
 
     deadline = time.monotonic() + 60
@@ -117,7 +117,7 @@ def test_shards_of_an_earlier_run_are_taken_and_the_rest_is_computed(nodes, tmp_
 
 @pytest.mark.alone
 def test_shards_that_start_later_send_fewer_maps(nodes, tmp_path):
-    """Else the maps of a large probe set, most of which no threshold leaves, would fill every disk."""
+    """Otherwise the maps of a large probe set would fill the disk, although most of them are below the threshold."""
     plan = make_plan(count=96, layers=("layer3",), batches_per_shard=1)
     run_probe_pass(plan, Checkpoints(tmp_path), engine=on_ray)
     kept = [len(Checkpoints(tmp_path).load(index).layers[0].maps.units) for index in range(24)]

@@ -1,4 +1,4 @@
-"""ScoreCAM's masked images run faster and score the same."""
+"""ScoreCAM runs masked images faster and gives the same maps as the library."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def check_known_network(net: nn.Module, find: Layer, size: int, count: int) -> N
 
 
 def randomise_norms(net: nn.Module) -> None:
-    """Give batch norms something to do: a new network's are the identity."""
+    """Give batch norms random statistics, because those of a new network change nothing."""
     for norm in net.modules():
         if isinstance(norm, nn.BatchNorm2d):
             for values, low in ((norm.weight, 0.5), (norm.bias, -0.2), (norm.running_mean, -0.2)):
@@ -77,7 +77,7 @@ def assert_equals_stock(net: nn.Module, layer: nn.Module, images: Tensor) -> Non
 
 
 class SumAndCount(nn.Module):
-    """Two logits an image; remembers which images it saw."""
+    """Returns two logits per image, and stores the images that it was given."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -43,7 +43,7 @@ def test_parameters_that_scikit_image_refuses_are_a_usage_error():
         choose_segmentation("slic", 0, {"start_label": 5})(PIXELS)
 
 
-def test_numbered_closes_gaps_and_keeps_the_order():
+def test_renumbering_closes_gaps_and_keeps_the_order():
     labels = np.array([[7, 7, 3], [3, 9, 9]])
     np.testing.assert_array_equal(renumbered_from_zero(labels), [[1, 1, 0], [0, 2, 2]])
 

@@ -145,7 +145,7 @@ def test_every_category_labels_the_pixels_at_once(broden: Path) -> None:
     assert np.array_equal(labels[0], columns(LABEL["blue-c"], 0))
     assert np.array_equal(labels[1], columns(LABEL["sky"], LABEL["person"], 0, fabric))
     assert np.array_equal(labels[2], columns(0, 0, head, head))
-    # What the pixel has already, here the head of part 1 and the fabric of the object, is not said again.
+    # A label that the pixel already has, here the head of part 1 and the fabric of the object, is not repeated.
     assert np.array_equal(labels[3], columns(0, head, 0, 0))
     assert np.array_equal(labels[4], columns(LABEL["street-s"]))
 
@@ -155,7 +155,7 @@ def test_numbers_label_the_whole_image(broden: Path) -> None:
     assert np.array_equal(labels, np.stack([columns(LABEL["dotted"]), columns(LABEL["woven"])]))
 
 
-def test_no_label_at_all(broden: Path) -> None:
+def test_a_photograph_without_labels(broden: Path) -> None:
     assert labels_of(load_probe(broden), 2).shape == (0, HALF, HALF)
 
 
@@ -214,7 +214,7 @@ def test_paths_that_lead_elsewhere_are_refused(broden: Path, old: str, path: str
         load_probe(edit(broden, old, path))
 
 
-def test_dots_in_names_lead_nowhere(broden: Path) -> None:
+def test_dots_within_names_are_accepted(broden: Path) -> None:
     for name in ("dtd/..b.jpg", "dtd/b..c.jpg", "./dtd/d...jpg"):
         photograph(broden / "images" / name)
         with (broden / "index.csv").open("a") as file:
@@ -235,7 +235,7 @@ def test_dots_in_names_lead_nowhere(broden: Path) -> None:
     ],
     ids=["no image", "no category", "no text"],
 )
-def test_an_index_that_is_none(broden: Path, change: Callable[[bytes], bytes], message: str) -> None:
+def test_files_that_are_not_an_index_are_refused(broden: Path, change: Callable[[bytes], bytes], message: str) -> None:
     index = broden / "index.csv"
     index.write_bytes(change(index.read_bytes()))
     with pytest.raises(InputUnavailable, match=message):

@@ -1,4 +1,4 @@
-"""What a model consists of: every change of it is told, and the part that changed is named."""
+"""The description of a model shows every change of its computation, and names the part that changed."""
 
 import copy
 from dataclasses import fields
@@ -29,7 +29,7 @@ def net():
 
 
 def changed(net, change):
-    """Names of what is not as it was."""
+    """Return the names of the fields and blocks that differ."""
     before = describe_model(net)
     change(net)
     after = describe_model(net)
@@ -87,7 +87,7 @@ def test_what_changed_is_named_and_nothing_else(net, name):
     assert changed(net, change) == expected
 
 
-# Modules that torch has, with one setting that their answer depends on.
+# Modules of torch, each with a setting that changes its output.
 SETTINGS = {
     "alpha": (nn.ELU(), 0.5),
     "beta": (nn.Softplus(), 2.0),

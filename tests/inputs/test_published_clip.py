@@ -107,7 +107,7 @@ def in_hub_cache(file: str) -> Path:
 
 
 def assert_is(loaded: Any, model: nn.Module, tolerance: float = 1e-6) -> None:
-    """The clip embeds as the model does."""
+    """Check that the loaded CLIP embeds as the model does."""
     batch = torch.rand(3, 3, 32, 32)
     with torch.no_grad():
         images = model.encode_image(batch, normalize=True)

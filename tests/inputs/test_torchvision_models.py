@@ -96,7 +96,7 @@ def test_pickled_code_in_weights_is_refused_and_not_run(site: Site, tmp_path: Pa
     ],
     ids=["another digest", "another architecture", "a list", "a tensor", "nothing"],
 )
-def test_weights_that_are_none_are_refused(
+def test_files_that_are_not_weights_are_refused(
     site: Site, tmp_path: Path, content: object, published: dict[str, str], message: str
 ) -> None:
     name = publish(site, tmp_path, content, **published)
