@@ -135,7 +135,7 @@ def test_no_image_at_all(tmp_path: Path, empty: str) -> None:
 
 
 def test_a_list_of_classes_has_to_be_there(tmp_path: Path) -> None:
-    with pytest.raises(InputUnavailable, match=r"classes\.txt is missing; expected .*name images/ itself"):
+    with pytest.raises(InputUnavailable, match=r"classes\.txt is missing; expected .*name the folder images/ itself"):
         load_probe(put(tmp_path, stripes(0)))
 
 
@@ -160,7 +160,7 @@ def test_malformed_lists_of_classes_are_refused(tmp_path: Path, text: str, messa
 def test_a_list_of_classes_that_is_no_text(tmp_path: Path) -> None:
     put(tmp_path, stripes(0))
     (tmp_path / "classes.txt").write_bytes("Straße\n".encode("latin-1"))
-    with pytest.raises(InputUnavailable, match="no text in UTF-8"):
+    with pytest.raises(InputUnavailable, match="not text in UTF-8"):
         load_probe(tmp_path)
 
 

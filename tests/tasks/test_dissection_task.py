@@ -287,7 +287,7 @@ def test_too_many_broken_images_are_an_error(tmp_path, cache):
 
 def test_a_probe_set_without_one_labelled_pixel_is_refused(tmp_path, cache):
     folder = labelled_folder(tmp_path, 255)
-    with pytest.raises(InputUnavailable, match=r"no pixel of the 4 images of .* is labelled: all .* void"):
+    with pytest.raises(InputUnavailable, match=r"no pixel of the 4 images of .* is labelled: all .* empty"):
         evaluate("dissection", **{**ALONE, "images": folder})
 
 

@@ -63,7 +63,7 @@ def _refuse_label_folders(folder: Path, files: Iterable[Path]) -> None:
         if place.name in _LABEL_FOLDERS and (place.parent / "images").is_dir():
             raise _mixed(
                 folder,
-                f"contains {place}, which holds label maps or masks of the images in {place.parent / 'images'}",
+                f"includes files of {place}, which holds label maps or masks of images in {place.parent / 'images'}",
                 f"Name {place.parent / 'images'} to go without labels, or {place.parent} with images/, labels/ and "
                 "classes.txt",
             )
