@@ -40,5 +40,5 @@ def test_it_computes_what_the_preset_computes(preset, size):
     ],
 )
 def test_descriptions_that_cannot_be_rebuilt_are_refused(described):
-    with pytest.raises(UsageError, match="cannot be made anew from its description"):
+    with pytest.raises(UsageError, match="cannot be rebuilt from its description"):
         recorded_preprocessing(described)

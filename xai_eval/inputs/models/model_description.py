@@ -69,7 +69,7 @@ _MOST_BLOCKS = 32
 
 @dataclass(frozen=True)
 class ModelDescription:
-    """What a model consists of, as texts and digests; two models with equal descriptions compute the same.
+    """What a model consists of, as texts and digests that differ if a part of the model changes.
 
     Attributes:
         module_types: one line per module: its type, and settings such as a stride.

@@ -78,7 +78,7 @@ def recorded_preprocessing(described: object) -> RecordedPreset:
     """
     if not isinstance(described, Mapping) or described.get("kind") != _KIND:
         kind = described.get("kind") if isinstance(described, Mapping) else described
-        raise UsageError(f"a preprocessing of the kind {kind!r} cannot be made anew from its description")
+        raise UsageError(f"a preprocessing of the kind {kind!r} cannot be rebuilt from its description")
     if described["interpolation"] not in _INTERPOLATIONS or described["crop"] > described["resize"]:
-        raise UsageError(f"the preprocessing {dict(described)} cannot be made anew from its description")
+        raise UsageError(f"the preprocessing {dict(described)} cannot be rebuilt from its description")
     return RecordedPreset(described)
