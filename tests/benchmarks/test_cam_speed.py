@@ -18,7 +18,7 @@ import torchvision
 from stock_cams import StockMaps, stock_maps
 from torch import Tensor, nn
 
-from xai_eval.explainers.cam.cams import explain_by_cam
+from xai_eval.explainers.cam.cam_maps import explain_by_cam
 
 
 @dataclass(frozen=True)

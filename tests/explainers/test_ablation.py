@@ -22,7 +22,7 @@ from pytorch_grad_cam import AblationCAM, AblationLayer
 from stock_cams import StockMaps, stock_maps
 from torch import Tensor, nn
 
-from xai_eval.explainers.cam.cams import explain_by_cam
+from xai_eval.explainers.cam.cam_maps import explain_by_cam
 from xai_eval.explainers.cam.fast.ablation import ReplayedAblation
 from xai_eval.explainers.cam.fast.replay import PrefixReplay
 

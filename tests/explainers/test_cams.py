@@ -18,7 +18,7 @@ from stock_cams import stock_maps
 from torch import Tensor, nn
 
 from xai_eval.errors import ModelMisbehaves, UsageError
-from xai_eval.explainers.cam.cams import METHOD_NAMES, CamMaps, check_methods, explain_by_cam
+from xai_eval.explainers.cam.cam_maps import METHOD_NAMES, CamMaps, check_methods, explain_by_cam
 
 # Written out, so that a method that goes missing is noticed.
 STOCK_CLASSES = {
@@ -153,7 +153,7 @@ def test_unknown_methods_are_refused_with_the_nearest(net: trap_nets.Net, images
 
 def test_foreign_layers_are_refused(net: trap_nets.Net, images: Tensor) -> None:
     for layer in (net, nn.Conv2d(3, 3, 3)):
-        with pytest.raises(UsageError, match="no submodule of the ResidualBlock"):
+        with pytest.raises(UsageError, match="not a submodule of the ResidualBlock"):
             explain_by_cam(net, layer, images, CLASSES, "gradcam")
 
 

@@ -3,7 +3,7 @@ import pytest
 from sklearn.linear_model import Ridge
 from stock_lime import on_tensors, toy_model
 
-from xai_eval.explainers.hybrid import HYBRIDS, HybridInputs, PriorRidge
+from xai_eval.explainers.hybrid_maps import HYBRIDS, HybridInputs, PriorRidge
 from xai_eval.explainers.lime.lime import LimeSettings, explain_by_lime
 from xai_eval.explainers.lime.perturbation import PerturbedImages
 from xai_eval.explainers.lime.segmentation import choose_segmentation

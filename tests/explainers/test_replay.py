@@ -11,7 +11,7 @@ import torch
 import trap_nets
 from torch import Tensor, nn
 
-from xai_eval.explainers.cam.cams import explain_by_cam
+from xai_eval.explainers.cam.cam_maps import explain_by_cam
 from xai_eval.explainers.cam.fast.replay import PrefixReplay
 
 

@@ -15,7 +15,7 @@ from narrow_nets import NETWORKS
 from stock_cams import stock_maps
 from torch import Tensor, nn
 
-from xai_eval.explainers.cam.cams import explain_by_cam
+from xai_eval.explainers.cam.cam_maps import explain_by_cam
 from xai_eval.explainers.cam.fast.scorecam import MaskScorer
 
 Layer = Callable[[nn.Module], nn.Module]

@@ -13,10 +13,10 @@ from torch import nn
 from xai_eval.errors import InputUnavailable, UsageError
 from xai_eval.inputs import downloads as data
 from xai_eval.inputs.images.images import load_images
+from xai_eval.inputs.models.model_weights import weights_digest
 from xai_eval.inputs.models.models import load_model
 from xai_eval.inputs.models.narrow_resnet import narrow_resnet18
 from xai_eval.inputs.models.outputs import logits
-from xai_eval.inputs.models.weights import weights_digest
 from xai_eval.scenes import OBJECTS, SCENE_LABELS, labels
 
 

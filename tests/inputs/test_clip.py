@@ -17,7 +17,7 @@ from xai_eval.errors import InputUnavailable, ModelMisbehaves, UsageError
 from xai_eval.inputs import downloads as data
 from xai_eval.inputs.clip.clip import Clip, load_clip
 from xai_eval.inputs.downloads import bundled, bundled_entry
-from xai_eval.inputs.models.weights import weights_digest
+from xai_eval.inputs.models.model_weights import weights_digest
 from xai_eval.scenes import BACKGROUNDS, CONCEPTS, OBJECTS, SCENE_LABELS, Scene, render
 
 FEW = range(100_000, 100_096)  # every pair of an object and a place once; never trained on

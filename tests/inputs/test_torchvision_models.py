@@ -14,8 +14,8 @@ from torchvision.models import ResNet18_Weights, get_model_weights, list_models
 from torchvision.models._api import Weights, WeightsEnum, register_model
 
 from xai_eval.errors import InputUnavailable, UsageError
+from xai_eval.inputs.models.model_weights import weights_digest
 from xai_eval.inputs.models.models import load_model
-from xai_eval.inputs.models.weights import weights_digest
 
 
 def publish(site: Site, tmp_path: Path, content: object, *, prefix: str | None = None) -> str:

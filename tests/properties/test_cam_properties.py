@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from xai_eval.explainers.cam.cams import METHOD_NAMES, explain_by_cam
+from xai_eval.explainers.cam.cam_maps import METHOD_NAMES, explain_by_cam
 
 SEEDS = st.integers(0, 2**31)
 CLASSES = 4

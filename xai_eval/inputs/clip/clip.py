@@ -19,7 +19,7 @@ from xai_eval.inputs.downloads import bundled, bundled_entry
 from xai_eval.inputs.models.bundled_models import read_safetensors
 from xai_eval.inputs.models.devices import move
 from xai_eval.inputs.models.model_errors import as_model_error
-from xai_eval.inputs.models.weights import load_weights, weights_digest
+from xai_eval.inputs.models.model_weights import load_weights, weights_digest
 
 _BUNDLED = "scenes"
 _KEY, _MERGES_KEY = "clip_scenes", "clip_scenes_merges"

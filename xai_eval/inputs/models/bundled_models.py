@@ -11,9 +11,9 @@ import torch
 from xai_eval.errors import InputUnavailable, unknown_name
 from xai_eval.inputs.downloads import bundled, bundled_entry, manifest
 from xai_eval.inputs.models.classifier import Classifier
+from xai_eval.inputs.models.model_weights import load_weights
 from xai_eval.inputs.models.narrow_resnet import narrow_resnet18
 from xai_eval.inputs.models.preprocessing import fixed_size_preprocessing
-from xai_eval.inputs.models.weights import load_weights
 from xai_eval.scenes import SIZE
 
 _PREFIX = "scenes_"

@@ -11,8 +11,8 @@ from torch import nn
 
 from xai_eval.errors import UsageError, unknown_name
 from xai_eval.inputs.models.layers import default_layer
+from xai_eval.inputs.models.model_weights import weights_digest
 from xai_eval.inputs.models.preprocessing import Preprocessing, prepared_shape
-from xai_eval.inputs.models.weights import weights_digest
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,8 +9,8 @@ from torchvision.models import resnet18
 from xai_eval.errors import InputUnavailable, unknown_name
 from xai_eval.inputs.downloads import download_entries, obtain
 from xai_eval.inputs.models.classifier import Classifier
+from xai_eval.inputs.models.model_weights import load_weights, read_checkpoint
 from xai_eval.inputs.models.preprocessing import imagenet_preprocessing
-from xai_eval.inputs.models.weights import load_weights, read_checkpoint
 
 _CLASSES = 365
 

@@ -16,8 +16,8 @@ from xai_eval.errors import UsageError, unknown_name
 from xai_eval.inputs.downloads import Download, download_entries, downloads, obtain
 from xai_eval.inputs.images.imagenet_classes import imagenet_classes
 from xai_eval.inputs.models.classifier import Classifier
+from xai_eval.inputs.models.model_weights import other_architecture, read_checkpoint
 from xai_eval.inputs.models.preprocessing import TorchvisionPreset
-from xai_eval.inputs.models.weights import other_architecture, read_checkpoint
 
 _CLASSIFICATION = type(ResNet18_Weights.IMAGENET1K_V1.transforms())
 

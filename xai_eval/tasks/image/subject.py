@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from xai_eval.explainers.cam.cams import CamMaps
+    from xai_eval.explainers.cam.cam_maps import CamMaps
     from xai_eval.inputs.images.labelled import LabelledImage
     from xai_eval.inputs.models.classifier import Classifier
 
@@ -129,7 +129,7 @@ def cam_maps(subject: Subject, method: str = "gradcam", seed: int = 0) -> CamMap
     Raises:
         ModelMisbehaves: the model fails while the library calls it, or no gradient reaches the layer.
     """
-    from xai_eval.explainers.cam.cams import explain_by_cam
+    from xai_eval.explainers.cam.cam_maps import explain_by_cam
     from xai_eval.inputs.models.model_errors import as_model_error
 
     classifier = subject.classifier

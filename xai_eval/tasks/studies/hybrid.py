@@ -27,7 +27,7 @@ from xai_eval.tasks.lime.results import LIBRARIES
 from xai_eval.tasks.lime.runs import lime_stages
 
 if TYPE_CHECKING:
-    from xai_eval.explainers.hybrid import HybridInputs
+    from xai_eval.explainers.hybrid_maps import HybridInputs
     from xai_eval.explainers.lime.lime import LimeSettings
     from xai_eval.explainers.lime.segmentation import Segmentation
     from xai_eval.inputs.images.labelled import LabelledImage
@@ -113,7 +113,7 @@ def _combine_one(request: HybridRequest, image: LabelledImage) -> Result:
 
 def _inputs(request: HybridRequest, subject: Subject, cam: Map, predict: Predict) -> HybridInputs:
     """Explain by lime what Grad-CAM has explained."""
-    from xai_eval.explainers.hybrid import HybridInputs
+    from xai_eval.explainers.hybrid_maps import HybridInputs
     from xai_eval.explainers.lime.lime import explain_by_lime
     from xai_eval.explainers.lime.perturbation import PerturbedImages
 
@@ -126,7 +126,7 @@ def _inputs(request: HybridRequest, subject: Subject, cam: Map, predict: Predict
 
 def _maps(inputs: HybridInputs) -> dict[str, Map]:
     """The maps of both parents and all hybrids by name, (H, W) each; their scales differ, only their order counts."""
-    from xai_eval.explainers.hybrid import HYBRIDS
+    from xai_eval.explainers.hybrid_maps import HYBRIDS
 
     hybrids = {name: combine(inputs) for name, combine in HYBRIDS.items()}
     return {"gradcam": inputs.cam, "lime": inputs.weights[inputs.segments], **hybrids}
