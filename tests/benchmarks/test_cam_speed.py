@@ -18,7 +18,7 @@ import torchvision
 from stock_cams import StockMaps, stock_maps
 from torch import Tensor, nn
 
-from xai_eval.explainers.cam.cams import explain
+from xai_eval.explainers.cam.cam_maps import explain_by_cam
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def timed_stock(name: str, setting: Setting) -> tuple[StockMaps, float]:
 @pytest.mark.parametrize(("name", "tolerance", "rounds"), [("AblationCAM", 1e-5, 5), ("ScoreCAM", 1e-4, 1)])
 def test_resnet50(name: str, tolerance: float, rounds: int, setting: Setting, benchmark: Any) -> None:
     arguments = (setting.net, setting.layer, setting.image, setting.target, name.lower())
-    fast = benchmark.pedantic(explain, arguments, rounds=rounds, warmup_rounds=rounds // 5)
+    fast = benchmark.pedantic(explain_by_cam, arguments, rounds=rounds, warmup_rounds=rounds // 5)
     stock, seconds = timed_stock(name, setting)
     if benchmark.stats:  # absent where benchmarks are disabled
         quick = benchmark.stats.stats.median

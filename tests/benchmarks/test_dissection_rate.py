@@ -21,8 +21,8 @@ import torchvision
 from PIL import Image
 
 from xai_eval.explainers.dissection.checkpoint import Checkpoints
-from xai_eval.explainers.dissection.study import Dissected, Study
-from xai_eval.explainers.dissection.sweep import in_this_process, sweep
+from xai_eval.explainers.dissection.dissection_plan import DissectedModel, DissectionPlan
+from xai_eval.explainers.dissection.probe_pass import in_this_process, run_probe_pass
 from xai_eval.inputs.models.classifier import Classifier
 from xai_eval.inputs.models.preprocessing import fixed_size_preprocessing
 from xai_eval.inputs.probes.probe_set import ProbeImage, ProbeSet
@@ -55,8 +55,8 @@ def test_rate_beside_the_bare_forward_loop(tmp_path: Path, benchmark: Any) -> No
     net = torchvision.models.resnet18(num_classes=12).eval()
     prepare = fixed_size_preprocessing(SIDE, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
     classifier = Classifier("resnet18", net, prepare, tuple(map(str, range(12))))
-    dissected = Dissected.at_its_fastest(classifier, ("layer2", "layer3", "layer4"))
-    study = Study(probe, (dissected,), None, batch_size=BATCH)
+    dissected = DissectedModel.at_its_fastest(classifier, ("layer2", "layer3", "layer4"))
+    plan = DissectionPlan(probe, (dissected,), None, batch_size=BATCH)
     batches = torch.stack([prepare(Image.fromarray(image.pixels)) for image in images]).split(BATCH)
 
     def bare() -> float:
@@ -68,7 +68,7 @@ def test_rate_beside_the_bare_forward_loop(tmp_path: Path, benchmark: Any) -> No
 
     def ours(folder: Path) -> float:
         start = time.perf_counter()
-        found = sweep(study, Checkpoints(folder), engine=in_this_process)
+        found = run_probe_pass(plan, Checkpoints(folder), engine=in_this_process)
         seconds = time.perf_counter() - start
         expected = bare_activations(net, batches[0].contiguous(memory_format=dissected.memory_format))
         np.testing.assert_allclose(found.whole.layers[2].activations[:BATCH], expected, rtol=0, atol=1e-6)

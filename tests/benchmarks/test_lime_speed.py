@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from stock_lime import stock_lime, stock_weights
 
-from xai_eval.explainers.lime.lime import LimeSettings, _Explainer, explain
+from xai_eval.explainers.lime.lime import LimeSettings, _Explainer, explain_by_lime
 from xai_eval.explainers.lime.lime_search import Grid, search
 from xai_eval.explainers.lime.perturbation import PerturbedImages
 from xai_eval.explainers.lime.segmentation import choose_segmentation
@@ -61,7 +61,7 @@ def test_lime_s_own_work_per_sample(pixels: NDArray[np.uint8], benchmark: Any) -
     np.testing.assert_array_equal(samples, stock_samples)
     np.testing.assert_allclose(predicted, stock_predicted, rtol=0, atol=1e-12)
     stock = stock_lime(pixels, lambda v: free_model(torch.from_numpy(v)).numpy(), segmentation_fn=cut)
-    weights = explain(pixels, PerturbedImages(free_model, 10), cut, LimeSettings())[0].surrogates
+    weights = explain_by_lime(pixels, PerturbedImages(free_model, 10), cut, LimeSettings())[0].surrogates
     for label in stock.top_labels:
         np.testing.assert_allclose(weights[label].weights, stock_weights(stock, label), rtol=0, atol=1e-9)
 

@@ -24,9 +24,9 @@ from torch.nn import functional as F
 from xai_eval.explainers.dissection.by_clip import choose_similarity, label_by_clip
 from xai_eval.explainers.dissection.by_pixels import label_by_pixels
 from xai_eval.explainers.dissection.checkpoint import Checkpoints
+from xai_eval.explainers.dissection.dissection_plan import DissectedModel, DissectionPlan
+from xai_eval.explainers.dissection.probe_pass import ProbePass, in_this_process, run_probe_pass
 from xai_eval.explainers.dissection.similarity import SIMILARITIES
-from xai_eval.explainers.dissection.study import Dissected, Study
-from xai_eval.explainers.dissection.sweep import Sweep, in_this_process, sweep
 from xai_eval.inputs.clip.clip import Clip, load_clip
 from xai_eval.inputs.models.classifier import Classifier
 from xai_eval.inputs.models.models import load_model
@@ -124,22 +124,22 @@ def recovery(probe: ProbeSet, eye: Eye, tmp_path_factory: Any) -> pd.DataFrame:
     """Share of the twenty units whose label is their concept: one row a noise, one column a method."""
     rows = []
     for noise in NOISE:
-        study = Study(probe, (Dissected(planted_model(probe, noise), ("planted",)),), eye.clip)
-        found = sweep(study, Checkpoints(tmp_path_factory.mktemp("planted")), engine=in_this_process)
+        plan = DissectionPlan(probe, (DissectedModel(planted_model(probe, noise), ("planted",)),), eye.clip)
+        found = run_probe_pass(plan, Checkpoints(tmp_path_factory.mktemp("planted")), engine=in_this_process)
         rows.append({"noise": noise, **recovered(found, eye)})
     frame = pd.DataFrame(rows).set_index("noise")
     print(f"\n{eye.clip.name}\n{frame.round(2).to_string()}")
     return frame
 
 
-def recovered(found: Sweep, eye: Eye) -> dict[str, float]:
+def recovered(found: ProbePass, eye: Eye) -> dict[str, float]:
     right = np.arange(len(CONCEPTS))
     shares = {name: float(np.mean(labelled_by(name, found, eye) == right)) for name in SIMILARITIES}
     pixels = label_by_pixels(found, 0, 0, 0)
     return {**shares, "pixels": float(np.mean(pixels.counts.iou().argmax(axis=1) == right))}
 
 
-def labelled_by(name: str, found: Sweep, eye: Eye) -> NDArray[np.int64]:
+def labelled_by(name: str, found: ProbePass, eye: Eye) -> NDArray[np.int64]:
     embeddings, activations = found.whole.embeddings, found.whole.layers[0].activations
     scores = label_by_clip(embeddings, eye.words, activations, choose_similarity(name, None, IMAGES, 0))
     return np.nan_to_num(scores, nan=-np.inf).argmax(axis=1)
@@ -161,8 +161,8 @@ def test_noise_costs_every_method_something_in_the_end(recovery: pd.DataFrame) -
 
 @pytest.mark.slow
 def test_the_units_of_the_class_layer_stand_for_their_classes(probe: ProbeSet, eye: Eye, tmp_path: Any) -> None:
-    study = Study(probe, (Dissected(load_model("scenes:objects"), ("fc",)),), eye.clip)
-    labels = labelled_by("soft_wpmi", sweep(study, Checkpoints(tmp_path), engine=in_this_process), eye)
+    plan = DissectionPlan(probe, (DissectedModel(load_model("scenes:objects"), ("fc",)),), eye.clip)
+    labels = labelled_by("soft_wpmi", run_probe_pass(plan, Checkpoints(tmp_path), engine=in_this_process), eye)
     right = np.mean([CONCEPTS[label] == name for label, name in zip(labels, OBJECTS, strict=True)])
     print(f"\n{eye.clip.name}: top-1 of the class layer's labels: {right:.2f}")
     assert right >= 0.9

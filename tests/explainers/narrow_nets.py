@@ -1,6 +1,6 @@
 """torchvision's architectures with few channels: the same blocks, layer names and graph at a hundredth of the cost.
 
-AblationCAM and ScoreCAM call the library once per channel, and what their fast paths may trip over is the graph, not
+AblationCAM and ScoreCAM run the model once per channel. What may break their fast paths is the graph of the model, not
 its width. `NETWORKS` builds each by the name that torchvision gives the wide one, untrained, with ten classes.
 """
 

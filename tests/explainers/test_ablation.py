@@ -1,7 +1,7 @@
 """AblationCAM on a replayed prefix gives what the library gives by itself.
 
-On small networks to 1e-5. On known networks two float32 computations that are both right differ by more, depending on
-the number of threads and the shape of batches; there the library in float64 is the judge of both.
+On small networks the maps agree to 1e-5. On known networks, two correct float32 computations can differ by more,
+depending on the number of threads and the shape of batches; there both are compared with the library in float64.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pytorch_grad_cam import AblationCAM, AblationLayer
 from stock_cams import StockMaps, stock_maps
 from torch import Tensor, nn
 
-from xai_eval.explainers.cam.cams import explain
+from xai_eval.explainers.cam.cam_maps import explain_by_cam
 from xai_eval.explainers.cam.fast.ablation import ReplayedAblation
 from xai_eval.explainers.cam.fast.replay import PrefixReplay
 
@@ -30,7 +30,7 @@ Layer = Callable[[nn.Module], nn.Module]
 
 
 def images(count: int, size: int) -> Tensor:
-    # Brighter and darker ones, so that a way that depends on the image is not the same for all.
+    # Brighter and darker images, so that a network whose calls depend on the image calls different modules.
     offsets = torch.tensor([1.0, -1.0, 0.5])[:count, None, None, None]
     return torch.randn(count, 3, size, size, generator=torch.Generator().manual_seed(1)) + offsets
 
@@ -42,10 +42,10 @@ def predicted(net: nn.Module, images: Tensor) -> list[int]:
 
 def assert_equals_stock(net: nn.Module, layer: nn.Module, images: Tensor) -> None:
     classes = predicted(net, images)
-    fast = explain(net, layer, images, classes, "ablationcam")
+    fast = explain_by_cam(net, layer, images, classes, "ablationcam")
     stock = stock_maps("AblationCAM", net, layer, images, classes)
     size = np.abs(stock.raw).max()
-    assert np.ptp(stock.raw) > 0.1 * size  # a map that says something
+    assert np.ptp(stock.raw) > 0.1 * size  # the map is not nearly constant
     np.testing.assert_allclose(fast.raw / size, stock.raw / size, rtol=0, atol=1e-5)
     np.testing.assert_allclose(fast.layer, stock.layer, rtol=0, atol=1e-5)
     np.testing.assert_allclose(fast.image, stock.image, rtol=0, atol=1e-5)
@@ -59,7 +59,7 @@ def assert_as_exact_as_stock(net: nn.Module, layer: nn.Module, images: Tensor) -
     error. A map of the wrong channels, layer or image is off by a thousand times that.
     """
     classes = predicted(net, images)
-    fast = explain(net, layer, images, classes, "ablationcam")
+    fast = explain_by_cam(net, layer, images, classes, "ablationcam")
     stock = stock_maps("AblationCAM", net, layer, images, classes)
     exact = stock_in_double(net, layer, images, classes)
     size = np.abs(exact.raw).max()
@@ -169,9 +169,9 @@ def test_ablated_activations_are_the_librarys(lowest: float) -> None:
             assert torch.equal(answers[0].nan_to_num(7), answers[1].nan_to_num(7))
 
 
-def test_the_layer_that_all_of_the_librarys_objects_share_stays_unused() -> None:
+def test_the_librarys_shared_default_ablation_layer_is_not_used() -> None:
     shared = inspect.signature(AblationCAM.__init__).parameters["ablation_layer"].default
     before = dict(vars(shared))
     net = trap_nets.Net()
-    explain(net, net.explained, images(1, 12), [0], "ablationcam")
+    explain_by_cam(net, net.explained, images(1, 12), [0], "ablationcam")
     assert vars(shared) == before

@@ -18,7 +18,7 @@ from stock_cams import stock_maps
 from torch import Tensor, nn
 
 from xai_eval.errors import ModelMisbehaves, UsageError
-from xai_eval.explainers.cam.cams import METHOD_NAMES, CamMaps, check_methods, explain
+from xai_eval.explainers.cam.cam_maps import METHOD_NAMES, CamMaps, check_methods, explain_by_cam
 
 # Written out, so that a method that goes missing is noticed.
 STOCK_CLASSES = {
@@ -72,7 +72,7 @@ def assert_maps(maps: CamMaps, raw: np.ndarray, image: np.ndarray) -> None:
 
 @pytest.mark.parametrize("method", sorted(set(METHOD_NAMES) - {"finercam"}))
 def test_maps_are_the_librarys(method: str, net: trap_nets.Net, images: Tensor) -> None:
-    maps = explain(net, layer_of(net), images, CLASSES, method, seed=11)
+    maps = explain_by_cam(net, layer_of(net), images, CLASSES, method, seed=11)
     parts = range(3) if method in {"randomcam", "kpcacam"} else [slice(None)]
     stock = []
     for part in parts:
@@ -84,7 +84,7 @@ def test_maps_are_the_librarys(method: str, net: trap_nets.Net, images: Tensor) 
 
 def test_finer_cam_contrasts_the_class_with_the_most_similar_ones(net: trap_nets.Net, images: Tensor) -> None:
     """The library's own weighted target, given to its plain GradCAM."""
-    maps = explain(net, layer_of(net), images, CLASSES, "finercam")
+    maps = explain_by_cam(net, layer_of(net), images, CLASSES, "finercam")
     logits = net(images).detach()
     cam = pytorch_grad_cam.GradCAM(net, [layer_of(net)])
     expected = []
@@ -96,7 +96,7 @@ def test_finer_cam_contrasts_the_class_with_the_most_similar_ones(net: trap_nets
 
 @pytest.mark.parametrize("method", METHOD_NAMES)
 def test_shapes(method: str, net: trap_nets.Net, images: Tensor) -> None:
-    maps = explain(net, layer_of(net), images[..., :10], CLASSES, method)
+    maps = explain_by_cam(net, layer_of(net), images[..., :10], CLASSES, method)
     assert maps.raw.shape == maps.layer.shape == maps.image.shape == (3, 12, 10)
 
 
@@ -105,7 +105,7 @@ def test_a_seed_decides_random_maps_and_leaves_numpys_generator_alone(net: trap_
     expected = np.random.random(5)
     np.random.seed(99)
     first, again, other = (
-        explain(net, layer_of(net), images, CLASSES, "randomcam", seed=seed).raw for seed in (1, 1, 2)
+        explain_by_cam(net, layer_of(net), images, CLASSES, "randomcam", seed=seed).raw for seed in (1, 1, 2)
     )
     assert (first == again).all() and not np.allclose(first, other)
     assert (np.random.random(5) == expected).all()
@@ -113,14 +113,14 @@ def test_a_seed_decides_random_maps_and_leaves_numpys_generator_alone(net: trap_
 
 @pytest.mark.parametrize("method", METHOD_NAMES)
 def test_nothing_is_printed(method: str, net: trap_nets.Net, images: Tensor, capfd: pytest.CaptureFixture[str]) -> None:
-    explain(net, layer_of(net), images, CLASSES, method)
+    explain_by_cam(net, layer_of(net), images, CLASSES, method)
     assert capfd.readouterr() == ("", "")
 
 
 def test_progress_bars_of_others_stay(net: trap_nets.Net, capfd: pytest.CaptureFixture[str]) -> None:
     """Inside a call too: the model's own bar is not the library's."""
     net.register_forward_hook(lambda *_: list(tqdm.tqdm(range(2), file=sys.stderr)) and None)
-    explain(net, layer_of(net), torch.randn(1, 3, 12, 12), [0], "scorecam")
+    explain_by_cam(net, layer_of(net), torch.randn(1, 3, 12, 12), [0], "scorecam")
     assert "2/2" in capfd.readouterr().err
     assert pytorch_grad_cam.score_cam.tqdm is pytorch_grad_cam.ablation_cam.tqdm is tqdm
 
@@ -128,7 +128,7 @@ def test_progress_bars_of_others_stay(net: trap_nets.Net, capfd: pytest.CaptureF
 @pytest.mark.parametrize("method", METHOD_NAMES)
 def test_nothing_keeps_the_model_alive(method: str) -> None:
     net = trap_nets.Net()
-    explain(net, net.target, torch.randn(1, 3, 12, 12), [0], method)
+    explain_by_cam(net, net.target, torch.randn(1, 3, 12, 12), [0], method)
     gone = weakref.ref(net)
     del net
     gc.collect()
@@ -140,12 +140,12 @@ def test_a_layer_may_hand_out_a_view(method: str, images: Tensor) -> None:
     """The library detaches what ShapleyCAM kept in place, which no view allows."""
     net = trap_nets.Net()
     net.target = nn.Sequential(net.target, nn.Flatten(2), nn.Unflatten(2, (12, 12)))
-    assert explain(net, net.target, images, CLASSES, method).raw.shape == (3, 12, 12)
+    assert explain_by_cam(net, net.target, images, CLASSES, method).raw.shape == (3, 12, 12)
 
 
 def test_unknown_methods_are_refused_with_the_nearest(net: trap_nets.Net, images: Tensor) -> None:
     with pytest.raises(UsageError, match=r"unknown method 'gradcam\+'. Did you mean gradcam"):
-        explain(net, layer_of(net), images, CLASSES, "gradcam+")
+        explain_by_cam(net, layer_of(net), images, CLASSES, "gradcam+")
     with pytest.raises(UsageError, match="unknown method 'lime'"):
         check_methods(["gradcam", "lime"])
     check_methods(METHOD_NAMES)
@@ -153,14 +153,14 @@ def test_unknown_methods_are_refused_with_the_nearest(net: trap_nets.Net, images
 
 def test_foreign_layers_are_refused(net: trap_nets.Net, images: Tensor) -> None:
     for layer in (net, nn.Conv2d(3, 3, 3)):
-        with pytest.raises(UsageError, match="no submodule of the ResidualBlock"):
-            explain(net, layer, images, CLASSES, "gradcam")
+        with pytest.raises(UsageError, match="not a submodule of the ResidualBlock"):
+            explain_by_cam(net, layer, images, CLASSES, "gradcam")
 
 
 @pytest.mark.parametrize(("shape", "classes"), [((3, 3, 12, 12), [1]), ((3, 12, 12), [1, 1, 1]), ((0, 3, 12, 12), [])])
 def test_one_class_an_image(net: trap_nets.Net, shape: tuple[int, ...], classes: list[int]) -> None:
     with pytest.raises(UsageError, match="with one class each"):
-        explain(net, layer_of(net), torch.zeros(shape), classes, "gradcam")
+        explain_by_cam(net, layer_of(net), torch.zeros(shape), classes, "gradcam")
 
 
 def test_a_layer_without_gradient_is_named_as_such(images: Tensor) -> None:
@@ -176,12 +176,12 @@ def test_a_layer_without_gradient_is_named_as_such(images: Tensor) -> None:
 
     for net in (Detaching(), SideBranch()):
         with pytest.raises(ModelMisbehaves, match="no gradient reaches the explained layer"):
-            explain(net, net.target, images, CLASSES, "gradcam")
-        explain(net, net.target, images, CLASSES, "eigencam")
+            explain_by_cam(net, net.target, images, CLASSES, "gradcam")
+        explain_by_cam(net, net.target, images, CLASSES, "eigencam")
 
 
 def test_the_librarys_exceptions_come_through(net: trap_nets.Net, images: Tensor) -> None:
     """Its `with` block swallows an IndexError, here of a class that the model has not."""
     for method in ("gradcam", "scorecam", "ablationcam"):
         with pytest.raises(IndexError):
-            explain(net, layer_of(net), images, [0, 1, 1000], method)
+            explain_by_cam(net, layer_of(net), images, [0, 1, 1000], method)

@@ -1,4 +1,4 @@
-"""Counts of pixels against plain Python, and against what can be counted on paper."""
+"""Counts of pixels equal those of plain Python, and those that can be counted on paper."""
 
 import numpy as np
 import pytest
@@ -42,7 +42,7 @@ def test_categories_are_numbered_as_they_come():
     assert VOCABULARY.category_of.tolist() == [0, 1, 0, 2, 1]
 
 
-def test_a_unit_that_is_the_concept():
+def test_a_unit_that_matches_its_concept_has_an_iou_of_1():
     """A map at the labels' own size: the mask is the label, and the IoU is 1."""
     labels = np.zeros((1, 8, 8), dtype=np.int32)
     labels[0, 2:5, 3:8] = 1
@@ -69,7 +69,7 @@ def test_upsampling_runs_between_the_centres_of_cells():
     assert counts.unit[:, 0].tolist() == [6, 5, 4, 2]
 
 
-def test_above_the_threshold_is_not_on_it():
+def test_values_equal_to_the_threshold_do_not_count():
     labels = np.ones((1, 4, 4), dtype=np.int32)
     flat = np.full((1, 2, 2), 6.0, dtype=np.float32)  # a ReLU6 at its end
     assert not count_image(np.array([0]), flat, labels, np.array([6.0]), VOCABULARY).unit.any()
@@ -91,7 +91,7 @@ def test_a_concept_in_two_maps_counts_once():
 
 
 def test_activated_pixels_count_wherever_the_category_is_in_the_image():
-    """Not only under the category itself, which would raise the IoU."""
+    """If pixels outside the labels of the category did not count, the IoU would be too high."""
     labels = np.zeros((1, 4, 4), dtype=np.int32)
     labels[0, 0, 0] = 1
     everywhere = np.ones((1, 1, 1), dtype=np.float32)
@@ -119,7 +119,7 @@ def test_an_image_in_which_no_unit_is_strong_counts_its_labels():
 @pytest.mark.parametrize(("label", "shown"), [(6, "6"), (-1, "-1"), (2**31 - 1, "2147483647")])
 def test_labels_outside_the_vocabulary_are_refused(label, shown):
     labels = np.array([[[0, 1], [label, 2]]], dtype=np.int32)
-    with pytest.raises(UsageError, match=rf"a label map holds {shown}; expected 0 \(none\) to 5"):
+    with pytest.raises(UsageError, match=rf"a label map holds {shown}; expected 0 \(no label\) to 5"):
         count_image(np.array([0]), np.ones((1, 2, 2), np.float32), labels, np.array([0.5]), VOCABULARY)
 
 
@@ -144,7 +144,7 @@ def test_counts_of_other_units_or_concepts_do_not_add_up():
             counts + other
 
 
-def test_iou_of_nothing_is_nothing():
+def test_the_iou_of_an_empty_union_is_0():
     assert intersection_over_union(*np.array([[0, 2], [0, 4], [0, 3]])).tolist() == [0.0, 0.4]
 
 
@@ -166,6 +166,6 @@ def test_every_image_gets_the_labels_of_another(count):
     assert not np.array_equal(other_images(101, 0), other_images(101, 1))
 
 
-def test_one_image_has_no_other():
-    with pytest.raises(UsageError, match="needs two at least"):
+def test_shuffling_the_labels_of_one_image_is_refused():
+    with pytest.raises(UsageError, match="expected at least 2"):
         other_images(1, 0)

@@ -1,4 +1,4 @@
-"""Quantiles from the largest values against numpy's over all values."""
+"""Quantiles computed from the largest values equal numpy's quantiles over all values."""
 
 import numpy as np
 import pytest
@@ -51,12 +51,12 @@ def test_too_few_values_are_refused():
 
 
 def test_quantile_of_nothing_is_refused():
-    with pytest.raises(UsageError, match="no quantile of no values"):
+    with pytest.raises(UsageError, match="no values to take a quantile of"):
         TopValues(np.zeros((2, 0), dtype=np.float32), 5, 0).quantile(0.1)
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0, 5])
-def test_shares_are_between_nothing_and_everything(share):
+def test_shares_outside_0_to_1_are_refused(share):
     with pytest.raises(UsageError, match="between 0 and 1"):
         values_to_keep(100, share)
 
@@ -75,9 +75,9 @@ def test_sign_of_zero_does_not_depend_on_the_order_of_images():
 
 
 @pytest.mark.parametrize("m", [1, 20, 150, 2000])
-def test_collecting_batch_by_batch_is_looking_at_all_at_once(m):
+def test_merging_batches_gives_the_values_of_all_images_at_once(m):
     batches = [GENERATOR.standard_normal((5, 3, 4, 4)).astype(np.float32) for _ in range(20)]
-    batches[7][:, 1] += 10  # one unit wakes up late
+    batches[7][:, 1] += 10  # one unit has its largest values in a late batch
     batches[9][:, 0] = -0.0
     found = top_values(batches[0], m)
     for number, batch in enumerate(batches[1:], 2):
@@ -91,7 +91,7 @@ def test_collecting_batch_by_batch_is_looking_at_all_at_once(m):
 def test_merging_needs_the_same_units_and_number_of_values():
     top = top_values(np.zeros((2, 3, 4, 4), dtype=np.float32), 3)
     for other in (TopValues(top.values, 4, 32), TopValues(top.values[:2], 3, 32)):
-        with pytest.raises(ValueError, match="expected the same of all"):
+        with pytest.raises(ValueError, match="the same numbers in all parts"):
             TopValues.merged([top, other])
     with pytest.raises(UsageError, match="at least 1"):
         top_values(np.zeros((2, 3, 4, 4), dtype=np.float32), 0)

@@ -1,4 +1,4 @@
-"""Similarity functions against their formulas, written out unit by unit in double precision."""
+"""Similarity functions equal their formulas, written out unit by unit in double precision."""
 
 import numpy as np
 import pytest
@@ -65,8 +65,8 @@ def test_soft_wpmi_is_its_formula(probe, top_k, a, lam):
 
 
 @pytest.mark.parametrize("spread", [0.0, 0.3, 1.0])
-def test_soft_wpmi_bears_concepts_that_take_all(spread):
-    """A softmax near one and near zero at once, and one that is flat."""
+def test_soft_wpmi_with_softmax_values_near_0_and_1(spread):
+    """A softmax with values near one and near zero at once, and one with equal values."""
     generator = np.random.default_rng(1)
     similarity = (spread * generator.choice([-1.0, 1.0], (150, 30), p=[0.95, 0.05])).astype(np.float32)
     activations = generator.random((150, 6)).astype(np.float32)
@@ -75,7 +75,7 @@ def test_soft_wpmi_bears_concepts_that_take_all(spread):
 
 
 def test_soft_wpmi_over_many_concepts_and_many_units():
-    """More than one block of either."""
+    """So many that both are divided into several blocks."""
     generator = np.random.default_rng(2)
     similarity = (0.2 + 0.05 * generator.standard_normal((400, 1500))).astype(np.float32)
     activations = generator.random((400, 70)).astype(np.float32)
@@ -83,8 +83,8 @@ def test_soft_wpmi_over_many_concepts_and_many_units():
     np.testing.assert_allclose(soft_wpmi(similarity, activations, top_k=20), expected, rtol=0, atol=2e-4)
 
 
-def test_one_concept_says_nothing():
-    """Its softmax is one everywhere, so no unit differs from the prior."""
+def test_with_a_single_concept_no_unit_differs_from_the_prior():
+    """The softmax over one concept is one everywhere."""
     generator = np.random.default_rng(3)
     scores = soft_wpmi(generator.random((120, 1), dtype=np.float32), generator.random((120, 5), dtype=np.float32))
     np.testing.assert_allclose(scores, 0, atol=1e-6)
@@ -140,7 +140,7 @@ def test_rank_reorder_is_its_formula(probe, seed):
     np.testing.assert_allclose(found, expected, rtol=2e-5)
 
 
-def test_rank_reorder_bears_concepts_whose_similarities_tie(probe):
+def test_rank_reorder_with_tied_similarities(probe):
     similarity = np.round(probe[0], 2)
     found, expected = rank_reorder(similarity, probe[1]), rank_reorder_by_hand(similarity, probe[1], 0)
     np.testing.assert_allclose(found, expected, rtol=2e-5)
@@ -151,7 +151,7 @@ def test_rank_reorder_of_the_unit_s_own_order_is_perfect(probe):
     assert (rank_reorder(activations - activations.min() + 1, activations).diagonal() == 0).all()
 
 
-def test_rank_reorder_says_nothing_without_a_root_or_without_an_order():
+def test_rank_reorder_is_nan_without_a_positive_mean_or_with_tied_activations():
     generator = np.random.default_rng(4)
     similarity, activations = generator.random((100, 2), dtype=np.float32), generator.random((100, 2), dtype=np.float32)
     similarity[:, 1] -= 1
@@ -162,7 +162,7 @@ def test_rank_reorder_says_nothing_without_a_root_or_without_an_order():
 
 def test_rank_reorder_needs_twenty_images():
     similarity = np.ones((19, 2), dtype=np.float32)
-    with pytest.raises(UsageError, match="19 are too few"):
+    with pytest.raises(UsageError, match="got 19 images, expected 20 or more"):
         rank_reorder(similarity, similarity)
 
 
@@ -195,7 +195,7 @@ def test_known_top_images_give_the_same(probe):
     np.testing.assert_array_equal(found, soft_wpmi(*probe))
 
 
-def test_the_arrays_are_left_alone(probe):
+def test_the_arguments_are_not_changed(probe):
     before = [each.copy() for each in probe]
     for score in SIMILARITIES.values():
         score(*probe)
@@ -203,7 +203,7 @@ def test_the_arrays_are_left_alone(probe):
         np.testing.assert_array_equal(each, copy)
 
 
-def test_arrays_that_cannot_be_written_are_taken(probe):
+def test_read_only_arrays_are_accepted(probe):
     locked = [each.copy() for each in probe]
     for each in locked:
         each.flags.writeable = False
@@ -212,7 +212,7 @@ def test_arrays_that_cannot_be_written_are_taken(probe):
 
 
 def test_fewer_images_than_top_k_are_refused(probe):
-    with pytest.raises(UsageError, match="top_k is 301, and there are 300 images"):
+    with pytest.raises(UsageError, match="top_k is 301; expected at most the number of images, 300"):
         soft_wpmi(*probe, top_k=301)
 
 

@@ -1,4 +1,4 @@
-"""Top images against sorting in plain Python."""
+"""Top images equal those found by sorting in plain Python."""
 
 import numpy as np
 import pytest
@@ -77,9 +77,9 @@ def test_what_is_not_finite_is_refused_by_unit(bad):
 
 def test_merging_needs_the_same_k_the_same_units_and_other_images():
     top = top_images(np.ones((2, 3), dtype=np.float32), np.array([4, 9]), 2)
-    with pytest.raises(ValueError, match="expected the same of both"):
+    with pytest.raises(ValueError, match="expected the same numbers in both"):
         top.merge(TopImages(top.keys, 3))
-    with pytest.raises(ValueError, match="expected the same of both"):
+    with pytest.raises(ValueError, match="expected the same numbers in both"):
         top.merge(TopImages(top.keys[:2], 2))
     with pytest.raises(ValueError, match="image 4 is in both"):
         top.merge(top)

@@ -1,4 +1,4 @@
-"""Batch norms are folded where that changes nothing, and only there."""
+"""Batch norms are folded only where folding does not change the logits."""
 
 from __future__ import annotations
 

@@ -3,8 +3,8 @@ import pytest
 from sklearn.linear_model import Ridge
 from stock_lime import on_tensors, toy_model
 
-from xai_eval.explainers.hybrid import HYBRIDS, Parents, PriorRidge
-from xai_eval.explainers.lime.lime import LimeSettings, explain
+from xai_eval.explainers.hybrid_maps import HYBRIDS, HybridInputs, PriorRidge
+from xai_eval.explainers.lime.lime import LimeSettings, explain_by_lime
 from xai_eval.explainers.lime.perturbation import PerturbedImages
 from xai_eval.explainers.lime.segmentation import choose_segmentation
 from xai_eval.scenes import render
@@ -13,26 +13,26 @@ PIXELS = render(5).pixels
 SETTINGS = LimeSettings(num_samples=120, top_labels=1)
 
 
-def make_parents(cam=None):
+def make_inputs(cam=None):
     images = PerturbedImages(on_tensors(toy_model()), 10)
-    found = explain(PIXELS, images, choose_segmentation("slic", 0), SETTINGS)[0]
+    found = explain_by_lime(PIXELS, images, choose_segmentation("slic", 0), SETTINGS)[0]
     ((label, surrogate),) = found.surrogates.items()
     cam = np.random.default_rng(0).random(PIXELS.shape[:2]) if cam is None else cam
-    return Parents(PIXELS, cam, found.neighbourhood, surrogate.weights, label, images, SETTINGS, 0)
+    return HybridInputs(PIXELS, cam, found.neighbourhood, surrogate.weights, label, images, SETTINGS, 0)
 
 
 @pytest.mark.parametrize("name", HYBRIDS)
 def test_a_hybrid_is_a_map_over_the_image(name):
-    saliency = HYBRIDS[name](make_parents())
+    saliency = HYBRIDS[name](make_inputs())
     assert saliency.shape == PIXELS.shape[:2]
     assert np.isfinite(saliency).all() and np.ptp(saliency) > 0
 
 
 @pytest.mark.parametrize("name", HYBRIDS)
-def test_a_hybrid_of_a_blind_cam_still_hears_lime(name):
-    saliency = HYBRIDS[name](make_parents(np.zeros(PIXELS.shape[:2])))
+def test_a_hybrid_with_an_empty_cam_still_uses_lime(name):
+    saliency = HYBRIDS[name](make_inputs(np.zeros(PIXELS.shape[:2])))
     assert np.isfinite(saliency).all()
-    # A product with nothing is nothing; the others must not fall silent.
+    # A product with an empty map is 0 everywhere. The other hybrids must still show LIME's weights.
     assert (np.ptp(saliency) > 0) == (name != "pooled_product")
 
 
@@ -53,7 +53,7 @@ def test_without_a_prior_it_is_ridge():
     assert found.score(samples, values, weights) == pytest.approx(ridge.score(samples, values, weights))
 
 
-def test_a_strong_prior_is_its_own_best_scale():
+def test_a_strong_prior_gives_the_scaled_prior():
     generator = np.random.default_rng(2)
     samples = generator.integers(0, 2, (200, 5)).astype(float)
     prior = np.array([0.1, 0.5, 0.0, 0.2, 0.9])
@@ -63,7 +63,7 @@ def test_a_strong_prior_is_its_own_best_scale():
     assert found.intercept_ == pytest.approx(0.7, abs=1e-6)
 
 
-def test_it_minimises_what_it_says():
+def test_it_minimises_the_documented_objective():
     prior = np.array([0.3, 0.1, 0.8, 0.0, 0.4])
     samples, values, weights, found = regression(2.0, prior)
     centred = samples - np.average(samples, axis=0, weights=weights)
@@ -75,7 +75,7 @@ def test_it_minimises_what_it_says():
     np.testing.assert_allclose(found.coef_, expected, atol=1e-10)
 
 
-def test_a_prior_that_points_the_wrong_way_is_dropped():
+def test_a_prior_that_would_need_a_negative_scale_is_dropped():
     generator = np.random.default_rng(2)
     samples = generator.integers(0, 2, (200, 3)).astype(float)
     prior = np.array([1.0, 0.5, 0.2])

@@ -1,4 +1,4 @@
-"""LIME equals the plain library wherever that is sound; where it is not, the defect is shown and ours is not it."""
+"""Our LIME equals the unmodified library, except for defects of the library, which these tests show."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import torch
 from stock_lime import on_tensors, stock_lime, stock_weights, toy_model
 
 from xai_eval.errors import ModelMisbehaves, UsageError
-from xai_eval.explainers.lime.lime import LimeSettings, explain, fit
+from xai_eval.explainers.lime.lime import LimeSettings, explain_by_lime, fit
 from xai_eval.explainers.lime.perturbation import PerturbedImages
 from xai_eval.explainers.lime.segmentation import SEGMENTATIONS, choose_segmentation
 from xai_eval.scenes import render
@@ -18,7 +18,7 @@ SETTINGS = LimeSettings(num_samples=150, top_labels=3)
 def ours(segmentation="quickshift", settings=SETTINGS, *, predict=None, pixels=PIXELS, **options):
     images = PerturbedImages(on_tensors(predict or toy_model()), settings.batch_size)
     cut = choose_segmentation(segmentation, 0) if isinstance(segmentation, str) else segmentation
-    return explain(pixels, images, cut, settings, **options)
+    return explain_by_lime(pixels, images, cut, settings, **options)
 
 
 def stock_options(settings=SETTINGS):
@@ -66,7 +66,7 @@ def test_equals_stock_on_a_real_network():
         PIXELS, lambda views: predict(views.astype(float)).numpy(), segmentation_fn=cut, **vars(SETTINGS)
     )
     images = PerturbedImages(lambda views: predict(views.double()), SETTINGS.batch_size)
-    surrogates = explain(PIXELS, images, cut, SETTINGS)[0].surrogates
+    surrogates = explain_by_lime(PIXELS, images, cut, SETTINGS)[0].surrogates
     assert list(surrogates) == stock.top_labels
     for label, surrogate in surrogates.items():
         np.testing.assert_allclose(surrogate.weights, stock_weights(stock, label), rtol=0, atol=1e-9)
@@ -84,7 +84,7 @@ def test_stock_never_hides_the_last_superpixel_of_labels_from_one_and_ours_does(
     assert not np.allclose(stock_weights(stock, surrogate.label), surrogate.weights, atol=1e-4)
 
 
-def test_a_segmentation_of_one_s_own_with_labels_from_one_is_numbered_anew():
+def test_a_users_segmentation_with_labels_from_one_is_renumbered():
     class FromOne:
         name = "own"
 
@@ -202,9 +202,9 @@ def test_ten_thousand_superpixels_are_explained():
     assert surrogate.weights.shape == (9_000,) and np.isfinite(surrogate.weights).all()
 
 
-def test_an_image_of_one_colour_has_no_opinion():
+def test_an_image_of_one_colour_has_weights_of_0():
     plain = np.full((40, 40, 3), 90, dtype=np.uint8)
     explanation = ours("slic", LimeSettings(num_samples=50, top_labels=1), pixels=plain)[0]
     (surrogate,) = explanation.surrogates.values()
-    # Whatever is hidden shows the same colour.
+    # Hiding a superpixel changes nothing, because it is replaced by the same colour.
     np.testing.assert_allclose(surrogate.weights, 0.0, atol=1e-12)

@@ -1,4 +1,4 @@
-"""Every cell of a grid equals the plain library's run of that cell alone."""
+"""The result of every setting equals a run of the unmodified library with that setting."""
 
 import numpy as np
 import pytest
@@ -40,8 +40,8 @@ def stock_cell(setting: Setting):
     )
 
 
-def test_cells_equal_the_library_s_own_runs(searched):
-    """Other cells each time, so that over many runs all are compared."""
+def test_settings_equal_the_library_s_own_runs(searched):
+    """Each run draws other settings, so that many runs compare all of them."""
     found, _ = searched
     for place in np.random.default_rng().choice(len(Grid().settings), size=6, replace=False):
         setting = Grid().settings[int(place)]
@@ -52,7 +52,7 @@ def test_cells_equal_the_library_s_own_runs(searched):
             np.testing.assert_allclose(weights, stock_weights(stock, label), rtol=0, atol=1e-9, err_msg=str(setting))
 
 
-def test_a_few_features_are_the_library_s_few():
+def test_few_features_are_those_of_the_library():
     grid = make_grid({"segmentation": "slic", "num_samples": 300, "num_features": (4, 9, 1000)})
     found = search(PIXELS, PerturbedImages(on_tensors(toy_model()), 10), grid, SEED)
     for setting in grid.settings[::9]:
@@ -62,7 +62,7 @@ def test_a_few_features_are_the_library_s_few():
         np.testing.assert_allclose(weights, stock_weights(stock, label), rtol=0, atol=1e-9)
 
 
-def test_predictions_are_shared_by_all_cells(searched):
+def test_predictions_are_shared_by_all_settings(searched):
     _, predicted = searched
     assert predicted <= 4 * 700
     assert sum(setting.num_samples for setting in Grid().settings) == 194_400

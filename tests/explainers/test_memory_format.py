@@ -8,14 +8,14 @@ EXAMPLE = torch.randn(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 
 
 class Fails(nn.Module):
-    """Flattens by a `view` that only the ordinary layout has."""
+    """Flattens by a `view`, which needs contiguous tensors."""
 
     def forward(self, x):
         return x.view(len(x), -1)
 
 
 class ReadsMemory(nn.Module):
-    """Gives what lies in memory, in its order there."""
+    """Returns the values in the order in which they are stored, which differs for channels last."""
 
     def forward(self, x):
         return x.as_strided((len(x), 192), (192, 1)) * torch.arange(192)
@@ -29,6 +29,6 @@ class ReadsMemory(nn.Module):
         (ReadsMemory(), torch.contiguous_format),
     ],
 )
-def test_channels_last_only_where_the_model_bears_it(net, expected):
+def test_channels_last_only_if_the_logits_stay_the_same(net, expected):
     with torch.no_grad():
         assert best_memory_format(net, EXAMPLE) is expected

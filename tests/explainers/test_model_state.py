@@ -1,4 +1,4 @@
-"""A model leaves as it came, whatever the library does to it and wherever it fails."""
+"""Explaining does not change a model, whatever the library does to it and wherever it fails."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ import torchvision
 import trap_nets
 from torch import Tensor, nn
 
-from xai_eval.explainers.cam.cams import METHOD_NAMES, explain
+from xai_eval.explainers.cam.cam_maps import METHOD_NAMES, explain_by_cam
 from xai_eval.explainers.model.model_state import preserved
 
 HOOK_TABLES = [name for name in vars(nn.Module()) if "hooks" in name and isinstance(vars(nn.Module())[name], dict)]
 
 
 def snapshot(model: nn.Module) -> dict[str, Any]:
-    """All that must not change, read without the code under test. Identities tell objects apart from equals."""
+    """Return all that must not change, read without the code under test; ids show whether objects were replaced."""
     modules = dict(model.named_modules())
     parameters = dict(model.named_parameters())
     return {
@@ -42,7 +42,7 @@ def assert_same(before: dict[str, Any], after: dict[str, Any]) -> None:
 
 
 class Small(nn.Module):
-    """Has everything that could be lost: flags of both kinds, gradients, hooks, a frozen part, an own forward."""
+    """A model with all that could be lost: both modes, gradients, hooks, a frozen part, a `forward` of its own."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -76,14 +76,14 @@ IMAGES = torch.randn(2, 3, 9, 9, generator=torch.Generator().manual_seed(1))
 
 
 @pytest.mark.parametrize("method", METHOD_NAMES)
-def test_every_method_gives_the_model_back(method: str, model: Small) -> None:
+def test_no_method_changes_the_model(method: str, model: Small) -> None:
     before = snapshot(model)
-    explain(model, model.block, IMAGES, [0, 1], method)
+    explain_by_cam(model, model.block, IMAGES, [0, 1], method)
     assert_same(before, snapshot(model))
 
 
 class Injected(BaseException):
-    """No `except Exception` catches it, as with KeyboardInterrupt."""
+    """An error that `except Exception` does not catch, like KeyboardInterrupt."""
 
 
 @contextmanager
@@ -132,20 +132,20 @@ def test_an_error_half_way_is_raised_and_leaves_the_model_alone(
 ) -> None:
     before = snapshot(model)
     with failing_after(owner, name, calls, error), pytest.raises(type(error)) as caught:
-        explain(model, model.block, IMAGES, [0, 1], method)
+        explain_by_cam(model, model.block, IMAGES, [0, 1], method)
     assert caught.value is error
     assert_same(before, snapshot(model))
-    assert torch.isfinite(torch.from_numpy(explain(model, model.block, IMAGES, [0, 1], method).image)).all()
+    assert torch.isfinite(torch.from_numpy(explain_by_cam(model, model.block, IMAGES, [0, 1], method).image)).all()
 
 
 @pytest.mark.parametrize("calls", [3, 4, 5])
-def test_an_error_that_only_replaying_meets_costs_time_alone(calls: int, model: Small) -> None:
+def test_an_error_only_in_replayed_passes_falls_back_to_full_passes(calls: int, model: Small) -> None:
     """Passes 3 to 5 are made to see whether the prefix can be replayed. If not, the library does without."""
-    expected = explain(model, model.block, IMAGES, [0, 1], "ablationcam").image
+    expected = explain_by_cam(model, model.block, IMAGES, [0, 1], "ablationcam").image
     before = snapshot(model)
     with failing_after(Small, "forward", calls, RuntimeError("injected")), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
-        image = explain(model, model.block, IMAGES, [0, 1], "ablationcam").image
+        image = explain_by_cam(model, model.block, IMAGES, [0, 1], "ablationcam").image
     assert abs(image - expected).max() < 1e-5
     assert_same(before, snapshot(model))
 
@@ -158,42 +158,42 @@ def test_an_error_in_a_hook_of_the_model_is_raised(model: Small) -> None:
     before = snapshot(model)
     for method in ("gradcam", "scorecam", "ablationcam"):
         with pytest.raises(Injected):
-            explain(model, model.block, IMAGES, [0, 1], method)
+            explain_by_cam(model, model.block, IMAGES, [0, 1], method)
     assert_same(before, snapshot(model))
 
 
-def test_no_optimiser_wakes_up(model: Small) -> None:
-    """One that steps as soon as a gradient is there would train the model on its explanations."""
+def test_optimisers_that_wait_for_gradients_do_not_step(model: Small) -> None:
+    """An optimiser that steps as soon as there are gradients would train the model while it is explained."""
     woken: list[Tensor] = []
     for parameter in model.parameters():
         if parameter.requires_grad:
             parameter.register_post_accumulate_grad_hook(woken.append)
     for method in METHOD_NAMES:
-        explain(model, model.block, IMAGES, [0, 1], method)
+        explain_by_cam(model, model.block, IMAGES, [0, 1], method)
     assert woken == []
 
 
 @pytest.mark.parametrize("method", METHOD_NAMES)
 def test_frozen_models_and_calls_without_gradients_give_the_same_maps(method: str, model: Small) -> None:
-    expected = explain(model, model.block, IMAGES, [0, 1], method)
+    expected = explain_by_cam(model, model.block, IMAGES, [0, 1], method)
     with torch.no_grad():
-        without = explain(model, model.block, IMAGES, [0, 1], method)
+        without = explain_by_cam(model, model.block, IMAGES, [0, 1], method)
     with torch.inference_mode():
-        inference = explain(model, model.block, IMAGES + 0, [0, 1], method)
+        inference = explain_by_cam(model, model.block, IMAGES + 0, [0, 1], method)
     for parameter in model.parameters():
         parameter.requires_grad_(False)
-    frozen = explain(model.eval(), model.block, IMAGES, [0, 1], method)
+    frozen = explain_by_cam(model.eval(), model.block, IMAGES, [0, 1], method)
     for other in (without, inference, frozen):
         assert (other.raw == expected.raw).all() and (other.image == expected.image).all()
 
 
-def test_images_are_left_alone(model: Small) -> None:
-    """A model that normalises its input in place would change the caller's."""
+def test_images_are_not_changed(model: Small) -> None:
+    """A model that normalises its input in place must not change the tensor of the caller."""
     model.register_forward_pre_hook(lambda module, inputs: (inputs[0].mul_(2),))
     for method in set(METHOD_NAMES) - {"shapleycam"}:  # which makes the input a leaf, so that it fails by itself
         images = IMAGES.clone().requires_grad_()
         with torch.no_grad():
-            explain(model, model.block, images, [0, 1], method)
+            explain_by_cam(model, model.block, images, [0, 1], method)
         assert torch.equal(images, IMAGES) and images.grad is None
 
 
@@ -221,7 +221,7 @@ def test_preserved_undoes_what_a_library_may_do(model: Small) -> None:
 def test_handles_of_the_users_hooks_still_remove_them(model: Small) -> None:
     calls: list[int] = []
     handle = model.block.register_forward_hook(lambda *_: calls.append(1))
-    explain(model, model.block, IMAGES, [0, 1], "gradcam")
+    explain_by_cam(model, model.block, IMAGES, [0, 1], "gradcam")
     handle.remove()
     calls.clear()
     model(IMAGES)
@@ -233,14 +233,14 @@ def test_a_torchvision_model_in_training_keeps_its_gradients() -> None:
     net(torch.randn(2, 3, 32, 32)).sum().backward()
     before = snapshot(net)
     for method in ("gradcam", "shapleycam", "eigencam"):
-        explain(net, net.features[-1], torch.randn(1, 3, 64, 64), [1], method)
+        explain_by_cam(net, net.features[-1], torch.randn(1, 3, 64, 64), [1], method)
     assert_same(before, snapshot(net))
 
 
-def test_trap_networks_are_given_back() -> None:
+def test_trap_networks_are_not_changed() -> None:
     for build in trap_nets.REPLAYED:
         net = build()
         before = snapshot(net)
         for method in ("gradcam", "scorecam", "ablationcam"):
-            explain(net, net.explained, torch.randn(2, 3, 12, 12), [0, 1], method)
+            explain_by_cam(net, net.explained, torch.randn(2, 3, 12, 12), [0, 1], method)
         assert_same(before, snapshot(net))

@@ -1,4 +1,4 @@
-"""A module's `forward` is wrapped for a while and put back, its own included."""
+"""The `forward` of a module is replaced for a while and restored, also one that was set on the instance."""
 
 from __future__ import annotations
 

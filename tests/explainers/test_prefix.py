@@ -82,7 +82,7 @@ def test_replay_answers_for_all_rows_then_computes() -> None:
     assert run.call(module, lambda: "computed") == "computed"
 
 
-def test_what_has_no_rows_is_handed_out_as_it_was() -> None:
+def test_outputs_without_rows_are_returned_unchanged() -> None:
     module = nn.Identity()
     calls = [Call(module, {"number": torch.tensor(3.0), "embedding": torch.ones(5, 2)})]
     output = replaying(calls).call(module, lambda: None)
@@ -107,7 +107,7 @@ def test_one_row_never_shares_memory_with_the_record() -> None:
     assert not calls[0].output.any()
 
 
-def test_replay_notices_another_way() -> None:
+def test_replay_notices_other_calls() -> None:
     first, second = nn.Identity(), nn.Identity()
     run = replaying(recorded(first, second))
     with pytest.raises(DivergedError, match="another order"):

@@ -1,23 +1,23 @@
-"""The pass on a cluster: two nodes, one of them killed in the middle, and the bit-identical answer."""
+"""A pass on a cluster of two nodes gives the same bits as one process, even if a node is killed."""
 
 import dataclasses
 import sys
 import time
 
 import pytest
-from dissected_study import make_study
-from test_dissection_sweep import assert_same, swept
+from small_plan import make_plan
+from test_probe_pass import assert_same, run_pass
 
 from xai_eval.errors import InputUnavailable, UsageError
 from xai_eval.explainers.dissection.checkpoint import Checkpoints
+from xai_eval.explainers.dissection.probe_pass import run_probe_pass
 from xai_eval.explainers.dissection.ray_engine import on_ray
-from xai_eval.explainers.dissection.sweep import sweep
 
 
 def test_without_ray_it_says_what_to_install(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(UsageError, match=r"pip install 'xai-eval\[distributed\]'"):
-        sweep(make_study(count=4), Checkpoints(tmp_path), engine=on_ray)
+        run_probe_pass(make_plan(count=4), Checkpoints(tmp_path), engine=on_ray)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,12 +35,12 @@ class Slow:
         return self.reader.read(position)
 
 
-def slow_study(**how):
-    study = dataclasses.replace(make_study(count=48, layers=("layer3", "layer4")), clip=None)
-    return dataclasses.replace(study, probe=dataclasses.replace(study.probe, reader=Slow(study.probe.reader, **how)))
+def slow_plan(**how):
+    plan = dataclasses.replace(make_plan(count=48, layers=("layer3", "layer4")), clip=None)
+    return dataclasses.replace(plan, probe=dataclasses.replace(plan.probe, reader=Slow(plan.probe.reader, **how)))
 
 
-# Of a node that is asked every half second and does not answer ten times.
+# Ray asks each node every half second whether it is alive, and gives it up after ten times without an answer.
 NOTICED_SOON = {"health_check_period_ms": 500, "health_check_failure_threshold": 10}
 
 
@@ -63,7 +63,7 @@ def cluster():
 
 @pytest.fixture
 def nodes(cluster):
-    """The cluster with two nodes of one core each, whatever the test before did to them."""
+    """The cluster with two nodes of one core each; nodes that the test before killed are started again."""
     made, living = cluster
     while len(living) < 2:
         living.append(made.add_node(num_cpus=1))
@@ -72,7 +72,7 @@ def nodes(cluster):
 
 
 def wait_for_living(count):
-    """Ray notes the death of a node some time after it."""
+    """Wait until Ray has noticed how many nodes are alive, which takes some time."""
     import ray
 
     deadline = time.monotonic() + 60
@@ -84,7 +84,7 @@ def wait_for_living(count):
 @pytest.mark.alone
 def test_a_node_that_dies_changes_nothing(nodes, tmp_path):
     made, living = nodes
-    expected = swept(slow_study(), tmp_path / "here")
+    expected = run_pass(slow_plan(), tmp_path / "here")
     came = []
 
     def advance(count):
@@ -93,7 +93,7 @@ def test_a_node_that_dies_changes_nothing(nodes, tmp_path):
             made.remove_node(living.pop(), False)
             wait_for_living(2)  # the head and one of the two
 
-    found = sweep(slow_study(seconds=0.1), Checkpoints(tmp_path / "there"), engine=on_ray, advance=advance)
+    found = run_probe_pass(slow_plan(seconds=0.1), Checkpoints(tmp_path / "there"), engine=on_ray, advance=advance)
     assert_same(found, expected)
     assert came == [8] * 6
 
@@ -101,24 +101,24 @@ def test_a_node_that_dies_changes_nothing(nodes, tmp_path):
 @pytest.mark.alone
 def test_what_a_worker_raises_is_raised_here(nodes, tmp_path):
     with pytest.raises(InputUnavailable, match=r"1 of 48 images of scenes cannot be read, first .*cannot be decoded"):
-        sweep(slow_study(fails_at=20), Checkpoints(tmp_path), engine=on_ray)
+        run_probe_pass(slow_plan(fails_at=20), Checkpoints(tmp_path), engine=on_ray)
 
 
 @pytest.mark.alone
 def test_shards_of_an_earlier_run_are_taken_and_the_rest_is_computed(nodes, tmp_path):
-    expected = swept(slow_study(), tmp_path)
+    expected = run_pass(slow_plan(), tmp_path)
     for index in (1, 4):
         (tmp_path / f"shard-{index:05d}.json").unlink()
     kept = (tmp_path / "shard-00000.json").stat().st_mtime_ns
-    found = sweep(slow_study(), Checkpoints(tmp_path), engine=on_ray)
+    found = run_probe_pass(slow_plan(), Checkpoints(tmp_path), engine=on_ray)
     assert_same(found, expected)
     assert (tmp_path / "shard-00000.json").stat().st_mtime_ns == kept
 
 
 @pytest.mark.alone
 def test_shards_that_start_later_send_fewer_maps(nodes, tmp_path):
-    """Else the maps of a large probe set, most of which no threshold leaves, would fill every disk."""
-    study = make_study(count=96, layers=("layer3",), batches_per_shard=1)
-    sweep(study, Checkpoints(tmp_path), engine=on_ray)
+    """Otherwise the maps of a large probe set would fill the disk, although most of them are below the threshold."""
+    plan = make_plan(count=96, layers=("layer3",), batches_per_shard=1)
+    run_probe_pass(plan, Checkpoints(tmp_path), engine=on_ray)
     kept = [len(Checkpoints(tmp_path).load(index).layers[0].maps.units) for index in range(24)]
     assert min(kept[12:]) < 0.7 * max(kept[:4]) == 0.7 * 4 * 64

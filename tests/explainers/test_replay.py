@@ -1,4 +1,4 @@
-"""What precedes the explained layer runs once, whatever lies between the modules."""
+"""What comes before the explained layer runs once, whatever code is between the modules."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 import trap_nets
 from torch import Tensor, nn
 
-from xai_eval.explainers.cam.cams import explain
+from xai_eval.explainers.cam.cam_maps import explain_by_cam
 from xai_eval.explainers.cam.fast.replay import PrefixReplay
 
 
@@ -37,7 +37,7 @@ def test_what_precedes_the_layer_computes_once(build: Callable[[], trap_nets.Net
     torch.manual_seed(5)
     net = build()
     with counted(net) as calls, torch.no_grad():
-        explain(net, net.explained, torch.randn(2, 3, 12, 12), [0, 1], "ablationcam")
+        explain_by_cam(net, net.explained, torch.randn(2, 3, 12, 12), [0, 1], "ablationcam")
     # Two passes of the library's own, and one recording for each image.
     assert calls["stem"] + calls["other_stem"] == 4
     assert calls[""] > 8
@@ -46,23 +46,23 @@ def test_what_precedes_the_layer_computes_once(build: Callable[[], trap_nets.Net
 def test_what_follows_the_layer_computes_in_every_pass() -> None:
     net = trap_nets.ResidualBlock()
     with counted(net) as calls:
-        explain(net, net.explained, torch.randn(1, 3, 12, 12), [0], "ablationcam")
+        explain_by_cam(net, net.explained, torch.randn(1, 3, 12, 12), [0], "ablationcam")
     assert calls["shortcut"] == calls["head"] == calls[""]
     assert calls["block.first"] == calls["block.bn"] == 3
 
 
-def test_rows_share_memory_where_the_model_bears_it() -> None:
-    """Copies of what nobody writes to would cost more than the layer's own work."""
+def test_rows_share_memory_if_the_model_does_not_write_into_it() -> None:
+    """Copying outputs that nothing writes into would take longer than the layer itself."""
     strides: list[int] = []
     net = trap_nets.ResidualBlock()
     net.shortcut.register_forward_pre_hook(lambda module, inputs: strides.append(inputs[0].stride(0)))
-    explain(net, net.explained, torch.randn(1, 3, 12, 12), [0], "ablationcam")
+    explain_by_cam(net, net.explained, torch.randn(1, 3, 12, 12), [0], "ablationcam")
     assert strides[-1] == 0
 
 
 @contextmanager
 def learnt(net: trap_nets.Net, images: Tensor, index: int) -> Iterator[PrefixReplay]:
-    """A replay of one image of a batch, in which the layer itself answers what it is known to answer."""
+    """Replay one image of a batch; the layer itself returns its recorded outputs."""
     with torch.no_grad(), PrefixReplay(net, net.target).installed() as replay:
         net(images)
         replay.learn(index)
@@ -81,7 +81,7 @@ def test_replays_the_learnt_image_in_as_many_rows_as_the_pass_has() -> None:
             assert replay.trusted
 
 
-def test_the_model_is_itself_again_afterwards() -> None:
+def test_the_model_is_restored_afterwards() -> None:
     net, images = trap_nets.Reparameterised().eval(), torch.randn(2, 3, 12, 12)
     forwards = {name: vars(module).get("forward") for name, module in net.named_modules()}
     with torch.no_grad():
@@ -93,18 +93,18 @@ def test_the_model_is_itself_again_afterwards() -> None:
     assert {name: vars(module).get("forward") for name, module in net.named_modules()} == forwards
 
 
-def test_chance_between_the_modules_is_not_replayed() -> None:
+def test_random_code_between_the_modules_is_not_replayed() -> None:
     class Noisy(trap_nets.Net):
         def features(self, x: Tensor) -> Tensor:
             return self.target(self.stem(x)) * torch.rand(1)
 
     net, images = Noisy(), torch.randn(1, 3, 12, 12)
     with pytest.warns(RuntimeWarning, match="Noisy: what it computes before the layer cannot be replayed"):
-        explain(net, net.target, images, [0], "ablationcam")
+        explain_by_cam(net, net.target, images, [0], "ablationcam")
 
 
-def test_a_pass_that_leaves_the_recorded_way_is_computed() -> None:
-    """The way depends on the number of rows, as no pass before showed."""
+def test_a_pass_with_other_calls_than_recorded_is_computed() -> None:
+    """Which modules are called depends on the number of rows, which no earlier pass showed."""
 
     class Counting(trap_nets.Net):
         def features(self, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Rounding is no disagreement; anything else is."""
+"""Differences by rounding are accepted; any other difference is described."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ScoreCAM's masked images run faster and score the same."""
+"""ScoreCAM runs masked images faster and gives the same maps as the library."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from narrow_nets import NETWORKS
 from stock_cams import stock_maps
 from torch import Tensor, nn
 
-from xai_eval.explainers.cam.cams import explain
+from xai_eval.explainers.cam.cam_maps import explain_by_cam
 from xai_eval.explainers.cam.fast.scorecam import MaskScorer
 
 Layer = Callable[[nn.Module], nn.Module]
@@ -51,7 +51,7 @@ def check_known_network(net: nn.Module, find: Layer, size: int, count: int) -> N
 
 
 def randomise_norms(net: nn.Module) -> None:
-    """Give batch norms something to do: a new network's are the identity."""
+    """Give batch norms random statistics, because those of a new network change nothing."""
     for norm in net.modules():
         if isinstance(norm, nn.BatchNorm2d):
             for values, low in ((norm.weight, 0.5), (norm.bias, -0.2), (norm.running_mean, -0.2)):
@@ -69,7 +69,7 @@ def test_traps_equal_the_library(build: Callable[[], trap_nets.Net]) -> None:
 def assert_equals_stock(net: nn.Module, layer: nn.Module, images: Tensor) -> None:
     with torch.no_grad():
         classes = net.eval()(images).argmax(1).tolist()
-    fast = explain(net, layer, images, classes, "scorecam")
+    fast = explain_by_cam(net, layer, images, classes, "scorecam")
     stock = stock_maps("ScoreCAM", net, layer, images, classes)
     assert np.ptp(stock.raw) > 0.05 * np.abs(stock.raw).max()
     np.testing.assert_allclose(fast.layer, stock.layer, rtol=0, atol=1e-4)
@@ -77,7 +77,7 @@ def assert_equals_stock(net: nn.Module, layer: nn.Module, images: Tensor) -> Non
 
 
 class SumAndCount(nn.Module):
-    """Two logits an image; remembers which images it saw."""
+    """Returns two logits per image, and stores the images that it was given."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -119,6 +119,6 @@ def test_what_the_librarys_hook_collects_does_not_grow() -> None:
 def test_parameters_and_their_memory_are_the_models_own_afterwards() -> None:
     net = torchvision.models.resnet18(num_classes=4)
     before = [(p, p.data_ptr(), p.stride(), p.detach().clone()) for p in net.parameters()]
-    explain(net, net.layer1, torch.randn(1, 3, 32, 32), [0], "scorecam")
+    explain_by_cam(net, net.layer1, torch.randn(1, 3, 32, 32), [0], "scorecam")
     for p, address, stride, values in before:
         assert p.data_ptr() == address and p.stride() == stride and torch.equal(p, values)

@@ -3,7 +3,7 @@ import pytest
 from skimage.segmentation import felzenszwalb, quickshift, slic
 
 from xai_eval.errors import UsageError
-from xai_eval.explainers.lime.segmentation import choose_segmentation, in_reading_order, numbered
+from xai_eval.explainers.lime.segmentation import choose_segmentation, in_reading_order, renumbered_from_zero
 from xai_eval.scenes import render
 
 PIXELS = render(2).pixels
@@ -43,9 +43,9 @@ def test_parameters_that_scikit_image_refuses_are_a_usage_error():
         choose_segmentation("slic", 0, {"start_label": 5})(PIXELS)
 
 
-def test_numbered_closes_gaps_and_keeps_the_order():
+def test_renumbering_closes_gaps_and_keeps_the_order():
     labels = np.array([[7, 7, 3], [3, 9, 9]])
-    np.testing.assert_array_equal(numbered(labels), [[1, 1, 0], [0, 2, 2]])
+    np.testing.assert_array_equal(renumbered_from_zero(labels), [[1, 1, 0], [0, 2, 2]])
 
 
 def test_reading_order_does_not_depend_on_the_numbers():

@@ -1,6 +1,6 @@
-"""Small networks, each with one habit that a cache of what precedes a layer can trip over.
+"""Small networks, each with one property that can break the replay of what comes before a layer.
 
-Every network names its `explained` layer, gives ten logits and is seeded by whoever builds it.
+Every network names its `explained` layer and returns ten logits. The test that builds a network seeds its weights.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class LayerIsASharedInPlaceReLU(Net):
 
 
 class LayerHasTwoNames(Net):
-    """The library replaces the first name alone."""
+    """The library replaces the layer under its first name only."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -157,7 +157,7 @@ class Splitting(nn.Module):
 
 
 class MergesTheBatch(Net):
-    """`view` over the batch needs rows of their own memory."""
+    """A `view` over the batch axis needs contiguous memory, so rows cannot share it."""
 
     def features(self, x: Tensor) -> Tensor:
         features = self.stem(x)
@@ -182,7 +182,7 @@ class Transposing(nn.Module):
         return x.transpose(0, 1)
 
 
-class WayDependsOnTheImage(Net):
+class CallsDependOnTheImage(Net):
     def __init__(self) -> None:
         super().__init__()
         self.other_stem = conv(3)
@@ -243,7 +243,7 @@ REPLAYED: list[Callable[[], Net]] = [
     TreesOfTensors,
     MergesTheBatch,
     Reparameterised,
-    WayDependsOnTheImage,
+    CallsDependOnTheImage,
     OneChannelLeftOver,
 ]
 FALLING_BACK: list[Callable[[], Net]] = [BatchIsSecond, IgnoresWhatReLUReturns]

@@ -14,7 +14,7 @@ from fault import ERROR, LIME_TASKS, Fault, both, replaced, scaled
 from pytorch_grad_cam.activations_and_gradients import ActivationsAndGradients
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
-from xai_eval.explainers.cam import cams
+from xai_eval.explainers.cam import cam_maps
 from xai_eval.result.stage import Stage, StageKind
 
 CAM_TASKS = ("cams", "lime", "comparison", "hybrid", "lime_search")
@@ -181,8 +181,8 @@ FAULTS = (
         ("cams", "lime"),
         StageKind.HOOKS,
         both(
-            replaced(cams, "preserved", lambda _: nullcontext),
-            replaced(cams, "_release", lambda _: lambda _recorder: None),
+            replaced(cam_maps, "preserved", lambda _: nullcontext),
+            replaced(cam_maps, "_release", lambda _: lambda _recorder: None),
             replaced(ActivationsAndGradients, "release", lambda _: lambda _self: None),
         ),
         "8",

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from fault import Fault, replaced, scaled
 
-from xai_eval.explainers.dissection import by_clip, by_pixels, netdissect, observe, sweep
+from xai_eval.explainers.dissection import by_clip, by_pixels, netdissect, observe, probe_pass
 from xai_eval.explainers.dissection.similarity import SIMILARITIES
 from xai_eval.inputs.clip import clip
 from xai_eval.result.stage import Stage, StageKind
@@ -87,7 +87,7 @@ FAULTS = (
         "dissection",
         ("dissection",),
         Stage(StageKind.ACTIVATIONS, "layer4"),
-        replaced(sweep, "layer_outputs", Remembered),
+        replaced(probe_pass, "layer_outputs", Remembered),
         "23",
     ),
     Fault(
@@ -95,14 +95,14 @@ FAULTS = (
         "dissection",
         ("dissection",),
         Stage(StageKind.ACTIVATIONS, "layer4"),
-        replaced(sweep, "pooled", lambda _: lambda out: out.amax(dim=(2, 3)).cpu().numpy()),
+        replaced(probe_pass, "pool_positions", lambda _: lambda out: out.amax(dim=(2, 3)).cpu().numpy()),
     ),
     Fault(
         "units change places",
         "dissection",
         ("dissection",),
         Stage(StageKind.ACTIVATIONS, "layer4"),
-        replaced(sweep, "layer_outputs", lambda o: lambda m, b: {k: v.flip(1) for k, v in o(m, b).items()}),
+        replaced(probe_pass, "layer_outputs", lambda o: lambda m, b: {k: v.flip(1) for k, v in o(m, b).items()}),
     ),
     Fault(
         "the layer's map is in half precision",

@@ -13,7 +13,7 @@ from fault import IMAGE_TASKS, LIME_TASKS, Fault, changed, preparation, replaced
 from PIL import Image
 
 from xai_eval import Classifier
-from xai_eval.explainers.dissection import seen
+from xai_eval.explainers.dissection import image_summary
 from xai_eval.inputs.images import decode, image_files
 from xai_eval.inputs.models import preprocessing
 from xai_eval.inputs.models.preprocessing import TorchvisionPreset
@@ -226,7 +226,7 @@ FAULTS = (
         "dissection",
         ("dissection",),
         StageKind.LABEL_MAPS,
-        replaced(seen, "seen_labels", lambda original: lambda *args: original(*args)[:, ::-1].copy()),
+        replaced(image_summary, "labels_in_view", lambda original: lambda *args: original(*args)[:, ::-1].copy()),
     ),
     Fault("resize without antialias", "resize", IMAGE_TASKS, StageKind.INPUT_TENSOR, resized(without_antialias), "1"),
     Fault("bicubic resize", "resize", IMAGE_TASKS, StageKind.INPUT_TENSOR, resized(by(Image.Resampling.BICUBIC)), "3"),

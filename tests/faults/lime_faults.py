@@ -15,7 +15,7 @@ from sklearn.linear_model import Ridge
 from xai_eval.explainers.lime import lime as our_lime
 from xai_eval.explainers.lime import perturbation
 from xai_eval.explainers.lime.perturbation import PerturbedImages
-from xai_eval.explainers.lime.segmentation import in_reading_order, numbered
+from xai_eval.explainers.lime.segmentation import in_reading_order, renumbered_from_zero
 from xai_eval.metrics.superpixels import positive_map
 from xai_eval.result.stage import StageKind
 
@@ -79,7 +79,7 @@ FAULTS = (
         ("lime",),
         StageKind.SAMPLES,
         both(
-            everywhere(numbered, lambda o: lambda labels: o(labels) + 1),
+            everywhere(renumbered_from_zero, lambda o: lambda labels: o(labels) + 1),
             everywhere(in_reading_order, lambda o: lambda labels: np.concatenate([[labels.max()], o(labels)])),
         ),
         "15",

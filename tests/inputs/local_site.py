@@ -12,7 +12,7 @@ from typing import Any
 
 @dataclass
 class Site:
-    """What the server has: `files` maps paths to bytes, `cut` lists paths whose transfer breaks off."""
+    """What the server offers: `files` maps paths to bytes; the transfer of paths in `cut` breaks off."""
 
     url: str = ""
     files: dict[str, bytes] = field(default_factory=dict)

@@ -145,7 +145,7 @@ def test_every_category_labels_the_pixels_at_once(broden: Path) -> None:
     assert np.array_equal(labels[0], columns(LABEL["blue-c"], 0))
     assert np.array_equal(labels[1], columns(LABEL["sky"], LABEL["person"], 0, fabric))
     assert np.array_equal(labels[2], columns(0, 0, head, head))
-    # What the pixel has already, here the head of part 1 and the fabric of the object, is not said again.
+    # A label that the pixel already has, here the head of part 1 and the fabric of the object, is not repeated.
     assert np.array_equal(labels[3], columns(0, head, 0, 0))
     assert np.array_equal(labels[4], columns(LABEL["street-s"]))
 
@@ -155,7 +155,7 @@ def test_numbers_label_the_whole_image(broden: Path) -> None:
     assert np.array_equal(labels, np.stack([columns(LABEL["dotted"]), columns(LABEL["woven"])]))
 
 
-def test_no_label_at_all(broden: Path) -> None:
+def test_a_photograph_without_labels(broden: Path) -> None:
     assert labels_of(load_probe(broden), 2).shape == (0, HALF, HALF)
 
 
@@ -175,7 +175,7 @@ def test_unknown_label_numbers_are_named(broden: Path) -> None:
     label_map(broden / "images" / "ade20k/a_object.png", columns(2, 6, 65_535, 0))
     edit(broden, "8;7;8;0", "8;999999999")
     probe = load_probe(broden)
-    with pytest.raises(InputUnavailable, match=r"a_object\.png has the label numbers 6, 65535; expected those that"):
+    with pytest.raises(InputUnavailable, match=r"a_object\.png has the label numbers 6, 65535; expected numbers that"):
         probe.read(0)
     with pytest.raises(InputUnavailable, match=r"dtd/b\.jpg in .*index\.csv has the label numbers 999999999;"):
         probe.read(1)
@@ -214,7 +214,7 @@ def test_paths_that_lead_elsewhere_are_refused(broden: Path, old: str, path: str
         load_probe(edit(broden, old, path))
 
 
-def test_dots_in_names_lead_nowhere(broden: Path) -> None:
+def test_dots_within_names_are_accepted(broden: Path) -> None:
     for name in ("dtd/..b.jpg", "dtd/b..c.jpg", "./dtd/d...jpg"):
         photograph(broden / "images" / name)
         with (broden / "index.csv").open("a") as file:
@@ -235,7 +235,7 @@ def test_dots_in_names_lead_nowhere(broden: Path) -> None:
     ],
     ids=["no image", "no category", "no text"],
 )
-def test_an_index_that_is_none(broden: Path, change: Callable[[bytes], bytes], message: str) -> None:
+def test_files_that_are_not_an_index_are_refused(broden: Path, change: Callable[[bytes], bytes], message: str) -> None:
     index = broden / "index.csv"
     index.write_bytes(change(index.read_bytes()))
     with pytest.raises(InputUnavailable, match=message):

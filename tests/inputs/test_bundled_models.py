@@ -13,10 +13,10 @@ from torch import nn
 from xai_eval.errors import InputUnavailable, UsageError
 from xai_eval.inputs import downloads as data
 from xai_eval.inputs.images.images import load_images
+from xai_eval.inputs.models.model_weights import weights_digest
 from xai_eval.inputs.models.models import load_model
 from xai_eval.inputs.models.narrow_resnet import narrow_resnet18
 from xai_eval.inputs.models.outputs import logits
-from xai_eval.inputs.models.weights import weights_digest
 from xai_eval.scenes import OBJECTS, SCENE_LABELS, labels
 
 
@@ -62,7 +62,7 @@ def test_an_unknown_bundled_model() -> None:
 @pytest.mark.parametrize("kept", [0, 7, 100, -1])
 def test_truncated_safetensors(bundle: Callable[..., nn.Module], kept: int) -> None:
     bundle(damage=lambda body: body[:kept])
-    with pytest.raises(InputUnavailable, match="no whole safetensors file"):
+    with pytest.raises(InputUnavailable, match="cannot be read as safetensors"):
         load_model("scenes:tiny")
 
 

@@ -12,9 +12,9 @@ from xai_eval.errors import ModelMisbehaves, UsageError
 from xai_eval.inputs.images.imagenet_classes import imagenet_classes
 from xai_eval.inputs.models.classifier import Classifier
 from xai_eval.inputs.models.layers import default_layer
+from xai_eval.inputs.models.model_weights import weights_digest
 from xai_eval.inputs.models.outputs import logits
 from xai_eval.inputs.models.preprocessing import fixed_size_preprocessing
-from xai_eval.inputs.models.weights import weights_digest
 
 PREPROCESS = fixed_size_preprocessing(32, (0.5,) * 3, (0.5,) * 3)
 
@@ -32,7 +32,7 @@ class Net(nn.Module):
 
 
 class Answer(nn.Module):
-    """Returns what it was made with."""
+    """A model that returns what it was created with."""
 
     def __init__(self, output: object) -> None:
         super().__init__()
@@ -82,7 +82,7 @@ def test_a_convolution_changed_in_place_is_not_named_but_its_block() -> None:
     assert default_layer(kept, (3, 32, 32)) == "block.0"
 
 
-def test_a_map_of_one_pixel_is_no_map() -> None:
+def test_a_map_of_one_pixel_does_not_count() -> None:
     module = Net()
     module.head.insert(1, nn.Conv2d(4, 4, 1))
     assert default_layer(module, (3, 32, 32)) == "block"

@@ -17,7 +17,7 @@ from xai_eval.errors import InputUnavailable, ModelMisbehaves, UsageError
 from xai_eval.inputs import downloads as data
 from xai_eval.inputs.clip.clip import Clip, load_clip
 from xai_eval.inputs.downloads import bundled, bundled_entry
-from xai_eval.inputs.models.weights import weights_digest
+from xai_eval.inputs.models.model_weights import weights_digest
 from xai_eval.scenes import BACKGROUNDS, CONCEPTS, OBJECTS, SCENE_LABELS, Scene, render
 
 FEW = range(100_000, 100_096)  # every pair of an object and a place once; never trained on
@@ -65,7 +65,7 @@ def test_the_bare_word_finds_the_backgrounds(
         assert average_precision_score(shown, scores[:, column]) > 0.85, name
 
 
-def test_what_the_manifest_says_was_measured_is_enough() -> None:
+def test_the_accuracies_in_the_manifest_are_high_enough() -> None:
     entry = bundled_entry("clip_scenes")
     assert entry["size_bytes"] == bundled("clip_scenes").stat().st_size < 4_000_000
     assert set(entry["seeds"]) == {"evaluation", "held_out", "training"}
@@ -144,7 +144,7 @@ def test_images_of_another_shape(clip: Clip, shape: tuple[int, ...]) -> None:
         clip.embed_images(torch.zeros(shape))
 
 
-def test_embeddings_that_are_no_numbers() -> None:
+def test_embeddings_that_are_not_finite_are_refused() -> None:
     clip = load_clip("scenes")
     with torch.no_grad():
         clip.module.positional_embedding.fill_(np.nan)

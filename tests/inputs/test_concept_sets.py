@@ -89,19 +89,19 @@ def test_20_000_concepts(tmp_path: Path) -> None:
         (b"car\tvehicle\nbird\tanimal\n", r"line 1: holds the control character U\+0009"),
         ("car\nbird\u2028tree\n".encode(), r"line 2: holds the control character U\+2028"),
         (b"car\n\x1b[31mbird\n", r"U\+001B"),
-        (b"car\nb\xe4r\n", "no UTF-8 text .* at byte 5"),
-        ("car\nbird\n".encode("utf-16"), "no UTF-8 text"),
+        (b"car\nb\xe4r\n", "not text in UTF-8 .* at byte 5"),
+        ("car\nbird\n".encode("utf-16"), "not text in UTF-8"),
         (b"car\n" + b"x" * 1001, "line 2: has 1001 characters; expected a word or a short phrase of at most 1000"),
     ],
 )
-def test_what_is_no_list_of_concepts(tmp_path: Path, content: bytes, reason: str) -> None:
+def test_files_that_are_not_lists_of_concepts_are_refused(tmp_path: Path, content: bytes, reason: str) -> None:
     path = written(tmp_path, content)
     with pytest.raises(InputUnavailable, match=reason) as caught:
         load_concepts(path)
     assert str(path) in str(caught.value)
 
 
-def test_a_line_of_1000_characters_is_long_but_a_line(tmp_path: Path) -> None:
+def test_a_line_of_1000_characters_is_accepted(tmp_path: Path) -> None:
     assert len(load_concepts(written(tmp_path, "car\n" + "ä" * 1000)).concepts[1]) == 1000
 
 
@@ -120,7 +120,7 @@ def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("spec", [None, ["car", "bird"], 3])
-def test_what_is_no_spec(spec: object) -> None:
+def test_specs_of_a_wrong_type_are_refused(spec: object) -> None:
     with pytest.raises(UsageError, match=f"the concepts are a {type(spec).__name__}"):
         load_concepts(spec)  # type: ignore[arg-type]
 

@@ -99,7 +99,7 @@ def test_offline_the_error_says_where_it_looked_and_how_to_provide_the_file(
     message = str(caught.value)
     home = empty_root / "sub" / "w.bin"
     for part in (
-        "the weights is not here",
+        "the weights is not on this machine",
         f"{home}, {other}",
         url,
         f"Copy the file to {home}",

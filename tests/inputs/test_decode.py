@@ -88,7 +88,7 @@ def test_upright_exif_needs_no_note(tmp_path: Path) -> None:
     assert decode(path).notes == ()
 
 
-def test_damaged_exif_does_not_cost_the_image(tmp_path: Path) -> None:
+def test_an_image_with_damaged_exif_is_decoded(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     smooth("RGB").save(path, exif=b"Exif\0\0not a TIFF header")
     assert decode(path).pixels.shape == (48, 64, 3)

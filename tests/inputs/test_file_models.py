@@ -12,9 +12,9 @@ from torchvision.models import ResNet18_Weights
 
 from xai_eval.errors import InputUnavailable, ModelMisbehaves, UsageError
 from xai_eval.inputs.images.images import load_images
+from xai_eval.inputs.models.model_weights import weights_digest
 from xai_eval.inputs.models.models import load_model
 from xai_eval.inputs.models.outputs import logits
-from xai_eval.inputs.models.weights import weights_digest
 
 NET = """
     from torch import nn

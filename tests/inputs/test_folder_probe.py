@@ -117,7 +117,7 @@ def test_names_that_only_look_like_label_maps(tmp_path: Path) -> None:
 def test_the_images_of_broden_are_refused_for_its_own_folder(tmp_path: Path, inner: str) -> None:
     put(tmp_path / "broden" / "images" / "pascal" / "a.jpg")
     (tmp_path / "broden" / "index.csv").write_text("image,split,ih,iw,sh,sw,object\n")
-    with pytest.raises(InputUnavailable, match=r"belongs to Broden.*Give .*broden\."):
+    with pytest.raises(InputUnavailable, match=r"belongs to Broden.*Name .*broden instead"):
         load_probe(tmp_path / "broden" / inner)
 
 
@@ -128,7 +128,9 @@ def test_the_images_of_broden_are_refused_for_its_own_folder(tmp_path: Path, inn
 def test_folders_of_label_maps_are_refused(tmp_path: Path, kind: str, given: str) -> None:
     put(tmp_path / "set" / "images" / "deep" / "a.jpg")
     put(tmp_path / "set" / kind / "deep" / "a.png")
-    with pytest.raises(InputUnavailable, match=f"set/{kind}, which holds what belongs to.*photographs only.*Give"):
+    with pytest.raises(
+        InputUnavailable, match=f"set/{kind}, which holds label maps or masks of.*photographs only.*Name"
+    ):
         load_probe(tmp_path / given)
 
 

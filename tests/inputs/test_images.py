@@ -137,7 +137,7 @@ def test_no_path_of_this_machine_is_kept(tmp_path: Path) -> None:
         assert all(kept)
 
 
-# What a folder holds (an image unless something else is written), what is asked for in it, and what is said.
+# The files of a folder with their text (None: a valid image), the spec below the folder, the error, and its message.
 REFUSED: dict[str, tuple[dict[str, str | None], str, type[XaiEvalError], str]] = {
     "no path": ({}, "gone", InputUnavailable, "does not exist; expected a file, a folder, a glob or one of scenes"),
     "no file": ({}, "gone.png", InputUnavailable, "does not exist; expected a file, a folder, a glob or one of scenes"),
@@ -161,7 +161,7 @@ REFUSED: dict[str, tuple[dict[str, str | None], str, type[XaiEvalError], str]] =
 
 
 @pytest.mark.parametrize(("files", "spec", "error", "message"), REFUSED.values(), ids=REFUSED)
-def test_what_is_no_set_of_images_is_refused(
+def test_specs_without_usable_images_are_refused(
     tmp_path: Path, files: dict[str, str | None], spec: str, error: type[XaiEvalError], message: str
 ) -> None:
     for name, text in files.items():
@@ -275,7 +275,7 @@ def test_missing_object_masks_are_explained(empty_root: Path) -> None:
         (half() * 0, "holds the values 0; expected"),
     ],
 )
-def test_a_mask_that_is_none(tmp_path: Path, mask: np.ndarray, message: str) -> None:
+def test_files_that_are_not_masks_are_refused(tmp_path: Path, mask: np.ndarray, message: str) -> None:
     put(tmp_path / "images" / "a.png")
     put_mask(tmp_path / "masks" / "a.png", mask)
     with pytest.raises(InputUnavailable, match=message):

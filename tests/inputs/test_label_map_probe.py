@@ -50,7 +50,7 @@ def test_ids_become_labels_and_void_none(tmp_path: Path) -> None:
     assert np.array_equal(image.labels[0], stripes(1, 2, 3, 0, 0))
 
 
-def test_palettes_show_colours_and_mean_ids(tmp_path: Path) -> None:
+def test_palette_indices_are_class_ids(tmp_path: Path) -> None:
     folder = put(classes(tmp_path), stripes(2, 0))
     image = Image.fromarray(stripes(2, 0))
     image.putpalette([200, 0, 0, 0, 200, 0, 0, 0, 200])
@@ -92,13 +92,13 @@ def test_unknown_ids_are_named_with_their_file(tmp_path: Path) -> None:
     put(classes(tmp_path), stripes(0, 4, 200, 255, 3), stem="bad")
     probe = load_probe(put(tmp_path, stripes(0, 1), stem="good"))
     with pytest.raises(
-        InputUnavailable, match=r"bad\.png holds the ids 4, 200; expected 0 to 2, .*or 3 or 255 for void"
+        InputUnavailable, match=r"bad\.png holds the ids 4, 200; expected 0 to 2, .*or 3 or 255 for no label"
     ):
         probe.read(0)
     assert probe.read(1).name == "good.jpg"
 
 
-def test_all_void_counts_for_nothing_and_is_no_error(tmp_path: Path) -> None:
+def test_label_maps_without_any_label_are_accepted(tmp_path: Path) -> None:
     assert not labels_of(put(classes(tmp_path), stripes(255, 3))).any()
 
 
@@ -135,7 +135,7 @@ def test_no_image_at_all(tmp_path: Path, empty: str) -> None:
 
 
 def test_a_list_of_classes_has_to_be_there(tmp_path: Path) -> None:
-    with pytest.raises(InputUnavailable, match=r"classes\.txt is missing; expected .*name images/ itself"):
+    with pytest.raises(InputUnavailable, match=r"classes\.txt is missing; expected .*name the folder images/ itself"):
         load_probe(put(tmp_path, stripes(0)))
 
 
@@ -152,7 +152,7 @@ def test_a_list_of_classes_has_to_be_there(tmp_path: Path) -> None:
         ("sky\nsky\tpart\n", "lines 1 and 2: two classes are called 'sky'"),
     ],
 )
-def test_a_list_of_classes_that_is_none(tmp_path: Path, text: str, message: str) -> None:
+def test_malformed_lists_of_classes_are_refused(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(InputUnavailable, match=message):
         load_probe(put(classes(tmp_path, text), stripes(0)))
 
@@ -160,7 +160,7 @@ def test_a_list_of_classes_that_is_none(tmp_path: Path, text: str, message: str)
 def test_a_list_of_classes_that_is_no_text(tmp_path: Path) -> None:
     put(tmp_path, stripes(0))
     (tmp_path / "classes.txt").write_bytes("Straße\n".encode("latin-1"))
-    with pytest.raises(InputUnavailable, match="no text in UTF-8"):
+    with pytest.raises(InputUnavailable, match="not text in UTF-8"):
         load_probe(tmp_path)
 
 

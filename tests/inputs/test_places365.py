@@ -10,8 +10,8 @@ from torchvision.models import resnet18
 
 from xai_eval.errors import InputUnavailable, UsageError
 from xai_eval.inputs import downloads as data
+from xai_eval.inputs.models.model_weights import weights_digest
 from xai_eval.inputs.models.models import load_model
-from xai_eval.inputs.models.weights import weights_digest
 
 
 def provide_places(root: Path, checkpoint: object, monkeypatch: pytest.MonkeyPatch, lines: int = 365) -> None:

@@ -93,7 +93,7 @@ def test_a_seed_out_of_range(seed: object) -> None:
 
 
 @pytest.mark.parametrize("position", [-1, 50])
-def test_a_position_that_there_is_not(position: int) -> None:
+def test_positions_out_of_range_are_refused(position: int) -> None:
     with pytest.raises(IndexError, match="expected 0 to 49"):
         probe().read(position)
     with pytest.raises(IndexError, match="expected 0 to 9"):
@@ -105,7 +105,7 @@ def test_no_image_at_all() -> None:
         probe(0)
 
 
-def test_names_that_come_twice() -> None:
+def test_duplicate_names_are_refused() -> None:
     with pytest.raises(UsageError, match="several images called a;"):
         replace(probe(), names=("a", "a", "b"))
     with pytest.raises(UsageError, match=r"several concepts called car \(object\);"):

@@ -13,7 +13,7 @@ from xai_eval.inputs.probes.probes import load_probe
 
 
 @pytest.mark.parametrize("spec", ["gone", "gone.png", "senes", "a/gone"])
-def test_a_spec_that_nothing_answers_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spec: str) -> None:
+def test_specs_that_name_nothing_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spec: str) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputUnavailable, match=r"does not exist; expected 'scenes', 'scenes:N', a folder of photo"):
         load_probe(spec)
@@ -26,7 +26,7 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("spec", [3, None, ["scenes"]])
-def test_other_things_are_no_specs(spec: object) -> None:
+def test_specs_of_a_wrong_type_are_refused(spec: object) -> None:
     with pytest.raises(UsageError, match="expected a spec"):
         load_probe(spec)  # type: ignore[arg-type]
 

@@ -107,7 +107,7 @@ def in_hub_cache(file: str) -> Path:
 
 
 def assert_is(loaded: Any, model: nn.Module, tolerance: float = 1e-6) -> None:
-    """The clip embeds as the model does."""
+    """Check that the loaded CLIP embeds as the model does."""
     batch = torch.rand(3, 3, 32, 32)
     with torch.no_grad():
         images = model.encode_image(batch, normalize=True)
@@ -235,7 +235,7 @@ def test_vit_b_16_is_pinned(monkeypatch: pytest.MonkeyPatch) -> None:
     assert entry.url == open_clip.get_pretrained_url("ViT-B-16", "openai")
     assert entry.sha256 == entry.url.split("/")[-2]
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
-    with pytest.raises(InputUnavailable, match=r"clip:ViT-B-16@openai is not here .*clip/ViT-B-16.pt"):
+    with pytest.raises(InputUnavailable, match=r"clip:ViT-B-16@openai is not on this machine .*clip/ViT-B-16.pt"):
         load_clip("ViT-B-16/openai")
 
 

@@ -1,4 +1,4 @@
-"""The preparation made from its description, against torchvision's own."""
+"""A preprocessing rebuilt from its description equals torchvision's own."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ PRESETS = {
 
 @pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)
 @pytest.mark.parametrize("size", [(96, 96), (300, 217), (217, 300), (1000, 257), (256, 256), (61, 640)])
-def test_it_is_the_preset(preset, size):
+def test_it_computes_what_the_preset_computes(preset, size):
     rng = np.random.default_rng(sum(size))
     image = Image.fromarray(rng.integers(0, 256, (*size, 3), dtype=np.uint8))
     again = recorded_preprocessing(preset.describe())
@@ -39,6 +39,6 @@ def test_it_is_the_preset(preset, size):
         {**PRESETS["imagenet"].describe(), "crop": 300},
     ],
 )
-def test_what_no_description_tells_is_refused(described):
-    with pytest.raises(UsageError, match="cannot be made anew from its description"):
+def test_descriptions_that_cannot_be_rebuilt_are_refused(described):
+    with pytest.raises(UsageError, match="cannot be rebuilt from its description"):
         recorded_preprocessing(described)

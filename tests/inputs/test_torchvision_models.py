@@ -14,8 +14,8 @@ from torchvision.models import ResNet18_Weights, get_model_weights, list_models
 from torchvision.models._api import Weights, WeightsEnum, register_model
 
 from xai_eval.errors import InputUnavailable, UsageError
+from xai_eval.inputs.models.model_weights import weights_digest
 from xai_eval.inputs.models.models import load_model
-from xai_eval.inputs.models.weights import weights_digest
 
 
 def publish(site: Site, tmp_path: Path, content: object, *, prefix: str | None = None) -> str:
@@ -96,7 +96,7 @@ def test_pickled_code_in_weights_is_refused_and_not_run(site: Site, tmp_path: Pa
     ],
     ids=["another digest", "another architecture", "a list", "a tensor", "nothing"],
 )
-def test_weights_that_are_none_are_refused(
+def test_files_that_are_not_weights_are_refused(
     site: Site, tmp_path: Path, content: object, published: dict[str, str], message: str
 ) -> None:
     name = publish(site, tmp_path, content, **published)
@@ -140,7 +140,7 @@ def test_offline_the_weights_and_their_place_are_named(name: str, monkeypatch: p
     with pytest.raises(InputUnavailable) as caught:
         load_model(f"torchvision:{name}")
     for part in (
-        f"torchvision:{name}@{weights.name} is not here",
+        f"torchvision:{name}@{weights.name} is not on this machine",
         weights.url,
         f"checkpoints/{Path(weights.url).name}",
     ):
@@ -148,7 +148,7 @@ def test_offline_the_weights_and_their_place_are_named(name: str, monkeypatch: p
 
 
 def test_weights_without_a_classifier_are_refused() -> None:
-    with pytest.raises(UsageError, match="IMAGENET1K_FEATURES come without classes"):
+    with pytest.raises(UsageError, match="IMAGENET1K_FEATURES come without class names"):
         load_model("torchvision:vgg16@IMAGENET1K_FEATURES")
 
 

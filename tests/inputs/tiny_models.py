@@ -1,4 +1,4 @@
-"""The smallest models that serve, and what no weights should hold."""
+"""Very small models for tests, and an object that must never be unpickled."""
 
 from __future__ import annotations
 

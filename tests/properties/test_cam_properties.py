@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from xai_eval.explainers.cam.cams import METHOD_NAMES, explain
+from xai_eval.explainers.cam.cam_maps import METHOD_NAMES, explain_by_cam
 
 SEEDS = st.integers(0, 2**31)
 CLASSES = 4
@@ -42,7 +42,7 @@ def random_images(seed: int, count: int) -> Tensor:
 @given(seed=SEEDS, target=st.integers(0, CLASSES - 1))
 def test_maps_stay_between_zero_and_one(method: str, seed: int, target: int) -> None:
     net = TinyNet(seed)
-    maps = explain(net, net.relu, random_images(seed, 1), [target], method)
+    maps = explain_by_cam(net, net.relu, random_images(seed, 1), [target], method)
     for each in (maps.layer, maps.image):
         assert each.min() >= 0 and each.max() <= 1
     assert np.isfinite(maps.raw).all()
@@ -52,13 +52,13 @@ def test_maps_stay_between_zero_and_one(method: str, seed: int, target: int) -> 
 @given(seed=SEEDS, scale=st.floats(0.01, 100), shift=st.floats(-50, 50), target=st.integers(0, CLASSES - 1))
 def test_gradcam_ignores_scale_and_shift_of_the_logits(seed: int, scale: float, shift: float, target: int) -> None:
     net, images = TinyNet(seed), random_images(seed, 2)
-    before = explain(net, net.conv, images, [target] * 2, "gradcam")
+    before = explain_by_cam(net, net.conv, images, [target] * 2, "gradcam")
     # Where nearly nothing is left after the ReLU, normalising blows rounding and the library's epsilon up.
     assume((before.raw.max((1, 2)) * min(scale, 1) > 1e-3).all())
     with torch.no_grad():
         net.head.weight *= scale
         net.head.bias.mul_(scale).add_(shift)
-    after = explain(net, net.conv, images, [target] * 2, "gradcam")
+    after = explain_by_cam(net, net.conv, images, [target] * 2, "gradcam")
     np.testing.assert_allclose(after.layer, before.layer, atol=1e-3)
     np.testing.assert_allclose(after.image, before.image, atol=1e-3)
 
@@ -68,9 +68,9 @@ def test_gradcam_ignores_scale_and_shift_of_the_logits(seed: int, scale: float, 
 @given(seed=SEEDS, order=st.permutations(range(3)))
 def test_order_and_size_of_the_batch_do_not_matter(method: str, seed: int, order: list[int]) -> None:
     net, images, targets = TinyNet(seed), random_images(seed, 3), [0, 1, 2]
-    together = explain(net, net.relu, images, targets, method)
-    permuted = explain(net, net.relu, images[order], [targets[i] for i in order], method)
-    single = [explain(net, net.relu, images[i : i + 1], [targets[i]], method) for i in range(3)]
+    together = explain_by_cam(net, net.relu, images, targets, method)
+    permuted = explain_by_cam(net, net.relu, images[order], [targets[i] for i in order], method)
+    single = [explain_by_cam(net, net.relu, images[i : i + 1], [targets[i]], method) for i in range(3)]
     tolerance = TOLERANCE.get(method, 0)
     np.testing.assert_allclose(permuted.image, together.image[order], rtol=0, atol=tolerance)
     np.testing.assert_allclose(np.concatenate([s.image for s in single]), together.image, rtol=0, atol=tolerance)
@@ -86,7 +86,7 @@ def test_another_class_changes_the_map(method: str, seed: int) -> None:
         net.head.weight.zero_()
         net.head.weight[0, 0] = net.head.weight[1, 1] = 1
         net.head.bias.fill_(0)
-    first, second = (explain(net, net.relu, random_images(seed, 1), [target], method).raw for target in (0, 1))
+    first, second = (explain_by_cam(net, net.relu, random_images(seed, 1), [target], method).raw for target in (0, 1))
     assume(min(np.abs(first).max(), np.abs(second).max()) > 1e-6)
     assert not np.allclose(first, second, rtol=1e-3, atol=0)
 
@@ -94,7 +94,7 @@ def test_another_class_changes_the_map(method: str, seed: int) -> None:
 @pytest.mark.parametrize("method", ["eigencam", "kpcacam", "fem", "randomcam"])
 def test_these_methods_look_at_no_class(method: str) -> None:
     net, images = TinyNet(0), random_images(0, 1)
-    first, second = (explain(net, net.relu, images, [target], method).raw for target in (0, 1))
+    first, second = (explain_by_cam(net, net.relu, images, [target], method).raw for target in (0, 1))
     np.testing.assert_array_equal(first, second)
 
 
@@ -157,7 +157,7 @@ def enlarged(values: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.
 def test_closed_form_of_a_network_with_one_convolution(method: str, seed: int, target: int, rectified: bool) -> None:
     rectified = rectified or method == "ablationcam"  # which sets a channel to zero only if zero is the minimum
     net, image = TinyNet(seed, rectified=rectified), random_images(seed, 1)
-    maps = explain(net, net.relu, image, [target], method)
+    maps = explain_by_cam(net, net.relu, image, [target], method)
     expected = getattr(ClosedForm(net, image, target, rectified=rectified), method)()
     assume(expected.max() > 1e-2 * np.abs(expected).max() > 1e-6)
     np.testing.assert_allclose(maps.raw[0], expected, rtol=0, atol=1e-3 * np.abs(expected).max())

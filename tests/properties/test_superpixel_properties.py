@@ -8,10 +8,15 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from stock_lime import on_tensors, toy_model
 
-from xai_eval.explainers.lime.lime import LimeSettings, explain
+from xai_eval.explainers.lime.lime import LimeSettings, explain_by_lime
 from xai_eval.explainers.lime.lime_search import make_grid, search
 from xai_eval.explainers.lime.perturbation import PerturbedImages
-from xai_eval.explainers.lime.segmentation import SEGMENTATIONS, choose_segmentation, in_reading_order, numbered
+from xai_eval.explainers.lime.segmentation import (
+    SEGMENTATIONS,
+    choose_segmentation,
+    in_reading_order,
+    renumbered_from_zero,
+)
 from xai_eval.metrics.comparison import CamExplanation, LimeWeights, MaskPolicy, compare, masks
 from xai_eval.metrics.geometry import centre_distance
 from xai_eval.metrics.overlap import chance_iou, dice, iou_beyond_chance
@@ -26,7 +31,7 @@ NUMBERS = st.integers(-20, 20).map(lambda step: step / 20)
 
 @st.composite
 def partitions(draw):
-    return numbered(draw(hnp.arrays(np.int64, draw(SHAPES), elements=st.integers(0, 9))))
+    return renumbered_from_zero(draw(hnp.arrays(np.int64, draw(SHAPES), elements=st.integers(0, 9))))
 
 
 @st.composite
@@ -85,7 +90,9 @@ def test_a_planted_linear_model_is_recovered(seed, count):
     # Whatever is planted, the probability stays within [0, 1].
     planted = generator.uniform(-0.4, 0.4, count) / count
     images = PerturbedImages(planted_model(pixels, segments, planted, 0.5), 50)
-    found = explain(pixels, images, Given(segments), LimeSettings(num_samples=2000, top_labels=1), labels=[0])[0]
+    found = explain_by_lime(pixels, images, Given(segments), LimeSettings(num_samples=2000, top_labels=1), labels=[0])[
+        0
+    ]
     surrogate = found.surrogates[0]
     np.testing.assert_allclose(surrogate.weights, planted, atol=0.02 * np.abs(planted).max())
     assert surrogate.r2 > 0.999
@@ -178,7 +185,7 @@ def test_a_search_cell_is_the_single_run(seed, segmentation, count):
     found = search(pixels, images, grid, seed)
     setting = grid.settings[0]
     cut, how = choose_segmentation(segmentation, seed), LimeSettings(count, setting.top_labels, 8, 7)
-    alone = explain(pixels, PerturbedImages(on_tensors(toy_model()), 7), cut, how, seeds=[seed])[0]
+    alone = explain_by_lime(pixels, PerturbedImages(on_tensors(toy_model()), 7), cut, how, seeds=[seed])[0]
     assert found.top_labels(setting) == tuple(alone.surrogates)
     for label, surrogate in alone.surrogates.items():
         np.testing.assert_allclose(found.surrogate(setting, label).weights, surrogate.weights, rtol=0, atol=1e-12)

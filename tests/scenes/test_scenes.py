@@ -13,9 +13,9 @@ from xai_eval.scenes import BACKGROUNDS, CONCEPTS, OBJECTS, SCENE_LABELS, SIZE, 
 from xai_eval.scenes.canvas import Canvas
 from xai_eval.scenes.dice import Dice
 from xai_eval.scenes.landscapes import paint_landscape
-from xai_eval.scenes.noise import value_noise
 from xai_eval.scenes.polygons import Figure, ellipse
 from xai_eval.scenes.staging import Placed, paint, stage
+from xai_eval.scenes.value_noise import value_noise
 
 # Rendered under numpy 1.26.4 and 2.4.6, with and without AVX: a change here changes every stored evaluation.
 KNOWN_BYTES = {
@@ -43,7 +43,7 @@ def digest(scene: Scene) -> str:
 
 @pytest.mark.parametrize("seed", KNOWN_BYTES)
 def test_images_and_masks_have_the_known_bytes(seed: int) -> None:
-    """Where one differs on purpose, raise the version of the scenes with it: their digest follows nothing else."""
+    """After an intended change, raise the version of the scenes too: digests of probe sets contain nothing else."""
     assert VERSION == 1
     assert digest(render(seed)) == KNOWN_BYTES[seed]
 
@@ -256,7 +256,7 @@ def test_colours_and_backgrounds_do_not_tell_the_object(
     features = np.stack([feature(scene) for scene in shuffled])
     assert nearest_centroid_accuracy(features, [scene.main_object for scene in shuffled]) < LUCKY
     places = [scene.scene for scene in shuffled]
-    assert nearest_centroid_accuracy(features, places) > 0.25  # the features do say something
+    assert nearest_centroid_accuracy(features, places) > 0.25  # the features are informative
 
 
 def test_the_object_s_own_mean_colour_does_not_tell_it_either(shuffled: list[Scene]) -> None:
@@ -285,7 +285,7 @@ def test_outlines_are_filled_each_on_its_own() -> None:
     np.testing.assert_array_equal(both[1], Figure.of([far]).fill(6, 7)[0])
 
 
-def test_an_ellipse_is_one() -> None:
+def test_the_corners_of_an_ellipse_lie_on_it() -> None:
     for x, y in ellipse(3, -2, 5, 0.5):
         assert ((x - 3) / 5) ** 2 + ((y + 2) / 0.5) ** 2 == pytest.approx(1.0)
     assert Figure.of([ellipse(50, 50, 40, 30)]).fill(100, 100).sum() == pytest.approx(np.pi * 1200, rel=0.03)

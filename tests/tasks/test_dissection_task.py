@@ -207,7 +207,7 @@ def test_tolerance_follows_the_scale_of_the_scores():
 def test_a_model_without_maps_is_compared_by_what_both_have():
     maps = pd.DataFrame({"layer": ["l"] * 2, "label": ["car", "tree"], "interpretable": [True, False]})
     words = pd.DataFrame({"layer": ["l"] * 2, "label": ["car", "sea"]})
-    request = types.SimpleNamespace(vocabulary=None, seed=0, study=types.SimpleNamespace(probe=load_probe("scenes:1")))
+    request = types.SimpleNamespace(vocabulary=None, seed=0, plan=types.SimpleNamespace(probe=load_probe("scenes:1")))
     fields = comparing_fields(request, {"a": {"clip_units": words, "pixel_units": maps}, "b": {"clip_units": words}})
     assert set(fields) == {"clip_shared_concepts", "clip_difference"}
     assert fields["clip_difference"].frame["distance"].tolist() == [0.0, 0.0]
@@ -287,7 +287,7 @@ def test_too_many_broken_images_are_an_error(tmp_path, cache):
 
 def test_a_probe_set_without_one_labelled_pixel_is_refused(tmp_path, cache):
     folder = labelled_folder(tmp_path, 255)
-    with pytest.raises(InputUnavailable, match=r"no pixel of the 4 images of .* is labelled: all .* void"):
+    with pytest.raises(InputUnavailable, match=r"no pixel of the 4 images of .* is labelled: all .* empty"):
         evaluate("dissection", **{**ALONE, "images": folder})
 
 

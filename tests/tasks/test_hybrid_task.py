@@ -3,7 +3,7 @@ import pytest
 
 from xai_eval import evaluate, load_model
 from xai_eval.errors import UsageError
-from xai_eval.explainers.hybrid import HYBRIDS
+from xai_eval.explainers.hybrid_maps import HYBRIDS
 from xai_eval.gate.judge import judge
 from xai_eval.gate.verdict import State
 from xai_eval.tasks.studies.hybrid import PARENTS, _conclusion, _tests

@@ -16,7 +16,7 @@ import pytest
 import scipy.stats
 import skimage.measure
 
-import xai_eval.explainers.hybrid  # noqa: F401 (imports metrics as late as a task runs)
+import xai_eval.explainers.hybrid_maps  # noqa: F401 (imports metrics as late as a task runs)
 from xai_eval import evaluate, metrics
 from xai_eval.cli.main import main
 from xai_eval.errors import InputUnavailable, MetricMisbehaves, UsageError

@@ -1,1 +1,1 @@
-"""Explainers: plain functions, model and images in, arrays out. They call the real libraries."""
+"""Explainers: plain functions that take a model and images and return arrays. The published libraries compute."""

@@ -1,1 +1,1 @@
-"""What an evaluation starts from: models with their preprocessing and classes, images, pinned downloads."""
+"""What an evaluation starts from: models with preprocessing and class names, images, probe sets, downloads."""

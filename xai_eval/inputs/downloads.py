@@ -1,7 +1,7 @@
-"""Where inputs come from: the fixtures of this project, the data root, and pinned downloads.
+"""Find input files: the fixtures of this project, the data root, and downloads with a known digest.
 
-The data root is the folder that `XAI_EVAL_DATA` names, else the user's cache folder. It is looked in first;
-only what is not there is downloaded, into it.
+The data root is the folder that the environment variable `XAI_EVAL_DATA` names, else the user's cache folder. A file is
+first looked for there. If it is missing, it is downloaded into the data root.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ import pooch
 from xai_eval.errors import InputUnavailable, unknown_name
 from xai_eval.inputs.paths import given_path, readable
 
-_TIMEOUT = 30  # seconds without an answer
+_TIMEOUT = 30  # seconds to wait for an answer of the server
 
 
 @dataclass(frozen=True)
 class Download:
-    """A file that can be had from the network.
+    """A file that can be downloaded.
 
     Attributes:
-        name: how it is asked for, such as "torchvision:resnet18@IMAGENET1K_V1".
+        name: its name in this package, such as "torchvision:resnet18@IMAGENET1K_V1".
         url: where it is published.
-        file: its place below the data root, as a posix path.
-        sha256: digest of its bytes, or None where the publisher gives none.
-        sha256_prefix: first digits of the digest, where only these are published (in the file's name).
-        source: who made it and under which terms.
+        file: its path below the data root, with "/" between folders.
+        sha256: SHA-256 of its bytes; None if the publisher gives none.
+        sha256_prefix: the first digits of the SHA-256, if only these are published (in the name of the file).
+        source: who made it, and its licence.
     """
 
     name: str
@@ -43,34 +43,34 @@ class Download:
     source: str = ""
 
     def accepts(self, digest: str) -> bool:
-        """Tell whether a file with this SHA-256 is the one that was asked for."""
+        """Tell whether a file with this SHA-256 is the expected one."""
         return digest == self.sha256 if self.sha256 else digest.startswith(self.sha256_prefix)
 
     @property
     def expected(self) -> str:
-        """The digest, or as much of it as is known."""
+        """The expected SHA-256, or its known first digits."""
         return self.sha256 or f"{self.sha256_prefix}..."
 
 
 def data_root() -> Path:
-    """Return the folder that is looked in before anything is downloaded; it may not exist yet."""
+    """Return the folder for downloads and other data, see the top of this module; it may not exist yet."""
     named = os.environ.get("XAI_EVAL_DATA")
     cache: Path = pooch.os_cache("xai_eval")
     return given_path(named) if named else cache
 
 
 def fixtures_folder() -> Path:
-    """Return the folder of bundled inputs: inside the installed package, else beside it in a checkout."""
+    """Return the folder of bundled inputs: inside an installed package, beside the package in a source tree."""
     package = Path(__file__).resolve().parents[1]
     installed = package / "fixtures"
     return installed if installed.is_dir() else package.parent / "fixtures"
 
 
 def manifest() -> dict[str, Any]:
-    """Return the manifest of bundled and downloadable inputs.
+    """Return the list of bundled and downloadable inputs, `fixtures/manifest.json`.
 
     Raises:
-        InputUnavailable: it is missing or damaged.
+        InputUnavailable: the file is missing or damaged.
     """
     path = fixtures_folder() / "manifest.json"
     try:
@@ -83,10 +83,10 @@ def manifest() -> dict[str, Any]:
 
 
 def bundled_entry(name: str) -> dict[str, Any]:
-    """Return what the manifest says about the bundled input `name`: file, sha256 and what was measured.
+    """Return the entry of the bundled input `name` in the manifest: file, sha256 and measured values.
 
     Raises:
-        InputUnavailable: no bundled input is called so.
+        InputUnavailable: no bundled input has this name.
     """
     entries = manifest()["bundled"]
     if name not in entries:
@@ -99,10 +99,10 @@ def bundled_entry(name: str) -> dict[str, Any]:
 
 
 def bundled(name: str) -> Path:
-    """Return the path of a bundled input after checking its bytes against the manifest.
+    """Return the path of a bundled input, after checking its SHA-256 against the manifest.
 
     Raises:
-        InputUnavailable: it is unknown, missing, or not the file that the manifest describes.
+        InputUnavailable: the name is unknown, the file is missing, or its bytes differ from those in the manifest.
     """
     entry = bundled_entry(name)
     path = fixtures_folder() / str(entry["file"])
@@ -118,15 +118,15 @@ def bundled(name: str) -> Path:
 
 
 def downloads() -> tuple[str, ...]:
-    """Return the names that `fetch` knows; the files of one set share a name."""
+    """Return the names that `fetch` takes; the files of one set share a name."""
     return tuple(dict.fromkeys(name.partition("/")[0] for name in manifest()["downloads"]))
 
 
 def download_entries(name: str) -> tuple[Download, ...]:
-    """Return the files behind a name: one, or all files of a set.
+    """Return the files with a name: one file, or all files of a set.
 
     Raises:
-        UsageError: the manifest knows no such name; the nearest names are given.
+        UsageError: the manifest has no such name; the error lists the nearest names.
     """
     entries = manifest()["downloads"]
     found = tuple(
@@ -138,25 +138,28 @@ def download_entries(name: str) -> tuple[Download, ...]:
 
 
 def fetch(name: str) -> Path:
-    """Bring a pinned input into the data root, unless it is there, and return its file (or the set's folder).
+    """Download an input into the data root, unless it is there; return its file, or the folder of a set.
 
     Raises:
         UsageError: the name is unknown.
-        InputUnavailable: it is neither here nor reachable, or its bytes are not the expected ones.
+        InputUnavailable: it is not on this machine and cannot be downloaded, or its bytes are not the expected ones.
     """
     paths = [obtain(entry) for entry in download_entries(name)]
     return paths[0] if len(paths) == 1 else paths[0].parent
 
 
 def obtain(download: Download, also: Sequence[Path] = ()) -> Path:
-    """Return a verified local file, from the data root, else from `also`, else downloaded into the data root.
+    """Return the path of a local file with the expected bytes.
+
+    The file is looked for in the data root, then at the paths in `also`. If it is at none of them, it is downloaded
+    into the data root.
 
     Args:
-        download: what is wanted.
-        also: further files to look at, such as another library's cache.
+        download: the file.
+        also: further paths where it may be, such as the cache of another library.
 
     Raises:
-        InputUnavailable: it is neither here nor reachable, or its bytes are not the expected ones.
+        InputUnavailable: it is not on this machine and cannot be downloaded, or its bytes are not the expected ones.
     """
     home = data_root() / PurePosixPath(download.file)
     for place in (home, *also):
@@ -165,7 +168,7 @@ def obtain(download: Download, also: Sequence[Path] = ()) -> Path:
                 return _verified(place, download)
     try:
         _transfer(download, home)
-    # The exceptions of requests are OSErrors too.
+    # The exceptions of requests, which pooch uses, are OSErrors too.
     except OSError as error:
         raise _unavailable(download, (home, *also), error) from error
     return home
@@ -182,19 +185,19 @@ def _verified(path: Path, download: Download) -> Path:
     if not download.accepts(digest):
         raise InputUnavailable(
             f"{path} has SHA-256 {digest}; expected {download.expected} for {download.name}. The file is "
-            "damaged or another one of the same name: remove it, and it is downloaded again."
+            "damaged, or another file of the same name. Remove it, and it is downloaded again."
         )
     return path
 
 
 def _transfer(download: Download, destination: Path) -> None:
-    """Download by pooch: only a whole file with the right digest ever gets the name under which it is looked for."""
+    """Download a file by pooch; it gets its final name only after all bytes have come and the digest is right."""
 
     def checked(url: str, partial: str, _: object) -> None:
         pooch.HTTPDownloader(timeout=_TIMEOUT)(url, partial, None)
-        # pooch knows no digest of which only the first digits are published.
+        # pooch cannot check a digest of which only the first digits are published.
         _check_transfer(Path(partial), download)
-        # A temporary file is its owner's alone, and others may share the data root.
+        # Only its owner may read a temporary file, but several users may share the data root.
         Path(partial).chmod(0o644)
 
     folder, name = destination.parent, destination.name
@@ -206,17 +209,17 @@ def _check_transfer(partial: Path, download: Download) -> None:
     if not download.accepts(digest):
         raise InputUnavailable(
             f"{download.url} gave {partial.stat().st_size} bytes with SHA-256 {digest}; expected "
-            f"{download.expected} for {download.name}. Nothing was kept: the file was changed where it is "
-            "published, or on its way. Try again, or provide the right file by hand."
+            f"{download.expected} for {download.name}. The file was changed where it is published, or on its way. "
+            "Nothing was kept. Try again, or put the right file in place by hand."
         )
 
 
 def _unavailable(download: Download, places: Sequence[Path], error: Exception) -> InputUnavailable:
     looked = ", ".join(str(place) for place in places)
     return InputUnavailable(
-        f"{download.name} is not here (looked at {looked}) and cannot be downloaded from {download.url} "
+        f"{download.name} is not on this machine (looked at {looked}) and cannot be downloaded from {download.url} "
         f"({_reason(error)}). Copy the file to {places[0]} by hand, or set XAI_EVAL_DATA to a folder that "
-        f"has {download.file}."
+        f"holds {download.file}."
     )
 
 
@@ -226,4 +229,4 @@ def _reason(error: Exception) -> str:
         return f"the server answers {response.status_code} {response.reason}"
     if isinstance(error, OSError) and error.errno is not None:
         return str(error)
-    return f"{type(error).__name__}: no connection, or it broke"
+    return f"{type(error).__name__}: there is no connection, or it broke"

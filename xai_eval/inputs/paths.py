@@ -1,4 +1,4 @@
-"""Paths that people give: what cannot be looked at is an error that names it, never a thing that is not there."""
+"""Paths that users give. A path that cannot be read is an error that names it; it never counts as missing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from xai_eval.errors import InputUnavailable, UsageError
 
 
 def given_path(text: str | os.PathLike[str]) -> Path:
-    """Return a path with `~` and `~user` spelled out.
+    """Return a path with `~` and `~user` replaced by the home folder.
 
     Raises:
         UsageError: there is no such user.
@@ -20,12 +20,12 @@ def given_path(text: str | os.PathLike[str]) -> Path:
     try:
         return Path(text).expanduser()
     except RuntimeError as error:
-        raise UsageError(f"{text}: {error}. Spell the folder out.") from error
+        raise UsageError(f"{text}: {error}. Write the whole path of the folder.") from error
 
 
 @contextmanager
 def readable(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Turn what the system refuses while `path` is looked at (or below it) into InputUnavailable."""
+    """Raise InputUnavailable if the system refuses access to `path`, or to a path below it, inside the context."""
     try:
         yield
     except OSError as error:
@@ -35,10 +35,10 @@ def readable(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def files_below(folder: Path) -> list[Path]:
-    """Return all files below a folder; hidden folders are left out.
+    """Return all files below a folder, without those in hidden folders.
 
     Raises:
-        OSError: the folder, or one below it, cannot be listed; pathlib would go on without its files.
+        OSError: the folder, or one below it, cannot be listed. (pathlib would leave out its files silently.)
     """
     found: list[Path] = []
     for place, folders, names in os.walk(folder, onerror=_refuse):
@@ -48,11 +48,11 @@ def files_below(folder: Path) -> list[Path]:
 
 
 def files_matching(folder: Path, pattern: str) -> list[Path]:
-    """Return the files that match a pattern, relative to a folder.
+    """Return the files below a folder that match a glob pattern.
 
     Raises:
-        OSError: a folder that the pattern leads to cannot be listed; pathlib would go on without its files.
-        ValueError: it is no pattern.
+        OSError: a folder that the pattern leads to cannot be listed. (pathlib would leave out its files silently.)
+        ValueError: the text is not a valid pattern.
     """
     parts = Path(pattern).parts
     for end in (end for end, part in enumerate(parts) if glob.has_magic(part)):

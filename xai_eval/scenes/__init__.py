@@ -1,7 +1,7 @@
-"""Procedural scenes with exact masks: images whose every pixel is known, made from a seed alone.
+"""Procedural scenes: images rendered from a seed, with an exact mask of everything that they show.
 
-Only numpy is needed. Objects are told by their shape: colours, textures, places and surroundings are drawn
-without regard to the class, so a classifier that is right has looked at the object.
+Only numpy is needed. Colours, textures, places and surroundings are drawn independently of the class of an object. Only
+its shape tells what an object is, so a classifier can be right only by looking at the object.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The image while it is being painted, and the sheet that remembers what each pixel shows."""
+"""The image while it is being painted, and the concept that each of its pixels shows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from xai_eval.scenes.concepts import CONCEPTS
 from xai_eval.scenes.polygons import Mask
 
-# Raised with every change that moves a byte of a scene: probe sets, checkpoints and goldens go by it.
+# Must be raised with every change that alters a byte of a scene, because digests of probe sets contain it.
 VERSION = 1
 SIZE = 96
 Colours = NDArray[np.float64]
@@ -20,10 +20,10 @@ WHOLE: Window = (slice(0, SIZE), slice(0, SIZE))
 
 
 class Canvas:
-    """Colours (3, SIZE, SIZE) in [0, 255] and one concept, or none, per pixel.
+    """An image being painted: colours (3, SIZE, SIZE) in [0, 255], and at most one concept per pixel.
 
-    What is painted later hides what was painted before, in the colours and in the concepts alike. That makes
-    the masks exact and apart from one another by construction.
+    Whatever is painted replaces both the colours and the concept of the pixels that it covers. So the masks are exact,
+    and no pixel is in two masks.
     """
 
     def __init__(self) -> None:
@@ -31,12 +31,19 @@ class Canvas:
         self._concepts = np.zeros((SIZE, SIZE), dtype=np.uint8)
 
     def paint(self, concept: str | None, mask: Mask, colours: Colours, window: Window = WHOLE) -> None:
-        """Cover exactly the masked pixels of a window with opaque colours (3, h, w); None is clutter."""
+        """Paint the masked pixels of a window with opaque colours (3, h, w).
+
+        Args:
+            concept: what the pixels show; None for clutter, which belongs to no concept.
+            mask: which pixels of the window to paint, (h, w).
+            colours: their colours in [0, 255], (3, h, w).
+            window: rows and columns of the canvas; the whole canvas by default.
+        """
         np.copyto(self.colours[:, *window], colours, where=mask)
         self._concepts[window][mask] = _NUMBER[concept] if concept else _NOTHING
 
     def shade(self, mask: Mask, factor: float, window: Window = WHOLE) -> None:
-        """Darken the masked pixels of a window; what they show stays the same."""
+        """Multiply the colours of the masked pixels of a window by a factor; their concepts stay the same."""
         self.colours[:, *window][:, mask] *= factor
 
     def masks(self) -> dict[str, Mask]:

@@ -1,4 +1,4 @@
-"""Random choices that are the same under every numpy."""
+"""Random choices that are the same with every version of numpy."""
 
 from __future__ import annotations
 
@@ -16,8 +16,11 @@ _BATCH = 256
 class Dice:
     """Draws from one seeded stream of integers.
 
-    `RandomState` is numpy's frozen generator (its streams are guaranteed not to change), and integers of a
-    fixed width are the part of it that no platform's floating point can touch; the rest is plain Python.
+    numpy guarantees that the numbers of `RandomState` never change. Only its integers of fixed width are used, because
+    they do not depend on the floating-point arithmetic of a machine. Everything else is plain Python.
+
+    Args:
+        seed: from 0 to 2**32 - 1.
     """
 
     def __init__(self, seed: int):
@@ -50,6 +53,6 @@ class Dice:
         return self._stream.randint(0, _STEPS, size=(rows, columns), dtype=np.int64) / _STEPS
 
     def _draw(self) -> int:
-        if not self._held:  # in batches, because a single draw costs as much as a few hundred
+        if not self._held:  # in batches: a single draw takes as long as a few hundred
             self._held = self._stream.randint(0, _STEPS, size=_BATCH, dtype=np.int64).tolist()
         return self._held.pop()

@@ -1,4 +1,4 @@
-"""The eight places: which backgrounds a scene label consists of, and where each of them lies."""
+"""Paint the eight kinds of places: which backgrounds a scene label consists of, and where each of them lies."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 
 from xai_eval.scenes.canvas import SIZE, Canvas
 from xai_eval.scenes.dice import Dice
-from xai_eval.scenes.noise import Field, ridge
 from xai_eval.scenes.polygons import Mask
 from xai_eval.scenes.textures import texture
+from xai_eval.scenes.value_noise import Field, ridge
 
 _ROWS = (np.arange(SIZE) + 0.5)[:, None]
 _COLUMNS = _ROWS.T
@@ -20,7 +20,13 @@ _MIDDLE = SIZE / 2
 
 @dataclass(frozen=True)
 class Layer:
-    """One background and the pixels it covers unless a later layer hides it; bright marks are part of it."""
+    """One background.
+
+    Attributes:
+        concept: name of the background.
+        mask: pixels that it covers; later layers may hide some of them, (SIZE, SIZE).
+        marks: pixels of bright marks on it, such as foam or lines on a road, (SIZE, SIZE).
+    """
 
     concept: str
     mask: Mask
@@ -28,7 +34,7 @@ class Layer:
 
 
 def paint_landscape(canvas: Canvas, dice: Dice, scene: str) -> float:
-    """Cover the whole canvas with the backgrounds of a scene label; return the horizon's row (0: no sky)."""
+    """Paint the whole canvas with the backgrounds of a scene label; return the row of the horizon, 0 without sky."""
     horizon = 0.0 if scene != "mountains" and dice.chance(0.15) else dice.between(0.26, 0.58) * SIZE
     canvas.paint("sky", np.full((SIZE, SIZE), True), texture(dice, "sky"))
     for layer in _PLACES[scene](dice, horizon):
@@ -40,7 +46,7 @@ def paint_landscape(canvas: Canvas, dice: Dice, scene: str) -> float:
 
 
 def _ground(dice: Dice, horizon: float, bumps: float) -> Mask:
-    """Everything below an uneven horizon."""
+    """Return the mask of everything below an uneven horizon; `bumps` is the range of its heights in pixels."""
     if horizon == 0:
         return np.full((SIZE, SIZE), True)
     edge = horizon + bumps * (ridge(dice, (32, 12, 4), SIZE) - 0.5)
@@ -114,12 +120,20 @@ def _street(dice: Dice, horizon: float) -> list[Layer]:
 
 
 def _nearness(horizon: float) -> Field:
-    """0 at the horizon, 1 at the lower edge of the image."""
+    """Return for each row how near it is: 0 at the horizon, 1 at the lower edge of the image, (SIZE, 1)."""
     return np.asarray((_ROWS - horizon) / (SIZE - horizon))
 
 
 def _towards_us(dice: Dice, horizon: float, line: Field, far: tuple[float, float], near: tuple[float, float]) -> Mask:
-    """A band along a line (rows, 1) that widens from the horizon to the lower edge; half widths in pixels."""
+    """Return the mask of a band that widens from the horizon to the lower edge.
+
+    Args:
+        dice: source of the random choices.
+        horizon: row of the horizon.
+        line: column of the middle of the band in each row, (rows, 1).
+        far: range of half the width at the horizon, in pixels.
+        near: range of half the width at the lower edge, in pixels.
+    """
     narrow, wide = dice.between(*far), dice.between(*near)
     half = narrow + (wide - narrow) * _nearness(horizon)
     return np.asarray((abs(_COLUMNS - line) <= half) & (horizon <= _ROWS))

@@ -1,7 +1,8 @@
-"""Polygons: outlines of plain numbers, and the pixels inside them.
+"""Polygons: their outlines, and the pixels inside them.
 
-Only + - * / and comparisons are used, which IEEE 754 rounds in one way, so an outline covers the same pixels
-everywhere. Curves are rational (the half-angle form of the circle), as no two libraries agree on a sine.
+Only + - * / and comparisons are used. IEEE 754 defines how these are rounded, so an outline covers the same pixels on
+every machine. Curves are computed by the half-angle formulas of the circle, because libraries differ in the last bits
+of a sine.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def unit_direction(half_angle_tangent: float) -> Point:
 
 
 def ellipse(x: float, y: float, rx: float, ry: float) -> Outline:
-    """Outline of an ellipse round (x, y) with the half axes rx and ry."""
+    """Return the outline of an ellipse around (x, y) with the half axes rx and ry."""
     arc = [unit_direction(i / _PER_QUARTER) for i in range(_PER_QUARTER)]
     turns = ((1, 0), (0, 1), (-1, 0), (0, -1))
     circle = [(c * u - s * v, c * v + s * u) for u, v in turns for c, s in arc]
@@ -36,29 +37,29 @@ def ellipse(x: float, y: float, rx: float, ry: float) -> Outline:
 
 
 def dome(x: float, y: float, rx: float, ry: float) -> Outline:
-    """Outline of the upper half of an ellipse, from left to right; y grows downwards."""
+    """Return the outline of the upper half of an ellipse, from left to right; y grows downwards."""
     whole = ellipse(x, y, rx, ry)
     return (*whole[2 * _PER_QUARTER :], whole[0])
 
 
 def box(left: float, top: float, right: float, bottom: float) -> Outline:
-    """Outline of an upright rectangle."""
+    """Return the outline of an upright rectangle."""
     return (left, top), (right, top), (right, bottom), (left, bottom)
 
 
 def mirrored(outline: Iterable[Point]) -> Outline:
-    """Outline reflected in the line x = 0."""
+    """Return an outline reflected in the line x = 0."""
     return tuple((-x, y) for x, y in outline)
 
 
 @dataclass(frozen=True)
 class Figure:
-    """Several outlines as one list of corners, so that they are filled together.
+    """P outlines with E corners in all, stored together, so that they can be filled at once.
 
     Attributes:
-        corners: (E, 2) as (x, y).
-        following: (E,) index of the corner that follows each one round its outline.
-        starts: (P,) index of the first corner of each outline.
+        corners: (x, y) of each corner, (E, 2).
+        following: for each corner, the index of the next corner of its outline, (E,).
+        starts: for each outline, the index of its first corner, (P,).
     """
 
     corners: Points
@@ -75,11 +76,11 @@ class Figure:
         return cls(corners, np.array(following), np.array(starts))
 
     def moved_to(self, corners: Points) -> Figure:
-        """Return the same outlines with their corners elsewhere."""
+        """Return the same outlines with corners at other places, (E, 2)."""
         return Figure(corners, self.following, self.starts)
 
     def fill(self, rows: int, columns: int) -> Mask:
-        """Masks (P, rows, columns) of the pixels whose centre lies inside each outline, by the even-odd rule.
+        """Return masks (P, rows, columns) of the pixels whose centre is inside each outline, by the even-odd rule.
 
         Corners are in pixels; pixel (i, j) has its centre at (j + 0.5, i + 0.5).
         """
@@ -93,7 +94,7 @@ class Figure:
         return self._between_crossings(edge, row, column, (rows, columns))
 
     def _between_crossings(self, edge: Indices, row: Indices, column: Indices, size: tuple[int, int]) -> Mask:
-        """Masks (P, rows, columns) that change sides where an edge crosses the centre line of a row."""
+        """Return masks (P, rows, columns) whose rows switch between outside and inside wherever an edge crosses."""
         count, (rows, columns) = len(self.starts), size
         outline = np.searchsorted(self.starts, edge, side="right") - 1
         place = (outline * rows + row) * (columns + 1) + column

@@ -1,4 +1,4 @@
-"""One procedural scene: image, labels and the exact mask of everything in it."""
+"""Render a procedural scene: its image, its labels, and the exact mask of everything in it."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class Scene:
     """A rendered scene.
 
     Attributes:
-        seed: what it was made from.
+        seed: the seed that it was rendered from.
         pixels: uint8 (96, 96, 3), RGB.
-        masks: bool (96, 96) for every concept that can be seen, only where it is seen. No pixel belongs
-            to two concepts; stones, boards and other clutter belong to none. A shadow belongs to what it
-            falls on, window panes and other details to the object that has them.
+        masks: for every visible concept, where it is visible, bool (96, 96). No pixel belongs to two concepts. Stones,
+            boards and other clutter belong to none. A shadow belongs to what it falls on; details such as window panes
+            belong to their object.
         main_object: the largest object, one of `OBJECTS`.
         scene: the kind of place, one of `SCENE_LABELS`.
     """
@@ -41,22 +41,22 @@ class Scene:
 
 
 def labels(seed: int) -> tuple[str, str]:
-    """Main object and scene label of a seed, without rendering it.
+    """Return the main object and the scene label of a seed, without rendering it.
 
-    Any 96 consecutive seeds hold every pair of the two exactly once, so neither tells anything of the other.
+    Any 96 consecutive seeds have every pair of the two exactly once, so neither can be predicted from the other.
     """
     objects, places = len(OBJECTS), len(SCENE_LABELS)
     return OBJECTS[seed % objects], SCENE_LABELS[(seed + seed // objects) % places]
 
 
 def render(seed: int) -> Scene:
-    """Render the scene of a seed: the same bytes on every machine and every numpy from 1.26 on.
+    """Render the scene of a seed. It has the same bytes on every machine, with every version of numpy from 1.26 on.
 
     Raises:
-        UsageError: the seed is not in 0 .. 2**32 - 1.
+        UsageError: the seed is not from 0 to 2**32 - 1.
     """
     if not 0 <= seed <= _LAST_SEED:
-        raise UsageError(f"scene seed {seed}: expected a whole number from 0 to {_LAST_SEED}; choose one of these.")
+        raise UsageError(f"scene seed {seed}: expected a whole number from 0 to {_LAST_SEED}. Choose one of these.")
     main_object, scene = labels(seed)
     dice, canvas = Dice(seed), Canvas()
     horizon = paint_landscape(canvas, dice, scene)
@@ -66,7 +66,7 @@ def render(seed: int) -> Scene:
 
 
 def _lit(canvas: Canvas, dice: Dice) -> NDArray[np.uint8]:
-    """Light the finished image: its tint, its brightness, a fall-off across it, and a camera's grain."""
+    """Light the finished image: vary tint and brightness, darken it towards one side, and add grain."""
     brightness = dice.between(0.72, 1.12)
     tint = [brightness * dice.between(0.93, 1.07) for _ in range(3)]
     place = (np.arange(SIZE) + 0.5) / SIZE - 0.5

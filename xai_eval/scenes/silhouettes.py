@@ -1,7 +1,7 @@
-"""What the twelve objects look like: parts in a unit square, x to the right, y downwards.
+"""The shapes of the twelve objects, drawn in the square from (-1, -1) to (1, 1), with x to the right and y downwards.
 
-A shape says nothing about colour: each part has a role, and the colours of the roles are drawn anew for every
-object, so that only its shape tells what an object is.
+A shape has no colours. Each part has a role, such as body or trim, and the colours of the roles are drawn at random for
+every object. So only its shape tells what an object is.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ BODY, TRIM, ACCENT, DARK, LIGHT = 1, 2, 3, 4, 5
 
 @dataclass(frozen=True)
 class Shape:
-    """Outlines painted in order, the later over the earlier.
+    """P outlines, painted one over the other in their order.
 
     Attributes:
-        figure: the outlines, P of them.
-        roles: (P + 1,) what colours each outline, after a 0 for what lies outside all of them.
-        stands: whether the object stands on the ground.
+        figure: the outlines.
+        roles: 0 for what is outside all outlines, then the role of each outline, which decides its colour, (P + 1,).
+        stands: whether the object stands on the ground; others may fly.
     """
 
     figure: Figure

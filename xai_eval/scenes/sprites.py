@@ -1,4 +1,4 @@
-"""A shape turned into pixels: first its pose, and where that has found its place, its colours and shading."""
+"""Turn a shape into pixels: first its pose, and, once it has been placed in the image, its colours and shading."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _EDGE_SHADE = 0.62
 
 
 def pose(dice: Dice, shape: Shape, extent: float) -> Roles:
-    """Draw a pose of a shape: bent, stretched, mirrored, turned, and scaled.
+    """Bend, stretch, mirror, turn and scale a shape at random.
 
     Args:
-        dice: source of every choice.
-        shape: what to pose.
-        extent: the longer side of the result, in pixels.
+        dice: source of the random choices.
+        shape: the shape.
+        extent: length of the longer side of the result, in pixels.
 
     Returns:
-        the role (h, w) of every pixel, 0 outside the object.
+        The role of every pixel, 0 outside the object, (h, w).
     """
     corners = _posed(dice, shape, extent)
     columns, rows = (int(v) + 1 for v in corners.max(axis=0))
@@ -40,7 +40,13 @@ def pose(dice: Dice, shape: Shape, extent: float) -> Roles:
 
 
 def dress(dice: Dice, roles: Roles, backdrop: Sequence[float]) -> Colours:
-    """Draw colours (3, h, w) in [0, 255] for a posed object, its main one apart from the backdrop's."""
+    """Choose colours (3, h, w) in [0, 255] for a posed object; its main colour differs from that behind it.
+
+    Args:
+        dice: source of the random choices.
+        roles: role of every pixel, (h, w).
+        backdrop: mean colour of the image behind the object, RGB.
+    """
     mask = roles > 0
     colours = _role_colours(dice, backdrop)[:, roles] * _shading(dice, roles)
     colours[:, mask & ~_inner(mask)] *= _EDGE_SHADE
@@ -48,7 +54,7 @@ def dress(dice: Dice, roles: Roles, backdrop: Sequence[float]) -> Colours:
 
 
 def _posed(dice: Dice, shape: Shape, extent: float) -> Points:
-    """Corners (E, 2) of a shape in pixels, the bounding box starting at (0, 0)."""
+    """Return the corners (E, 2) of a posed shape in pixels; its bounding box starts at (0, 0)."""
     tilt = 0.07 if shape.stands else 0.14
     cosine, sine = unit_direction(dice.between(-tilt, tilt))
     stretch, bend = dice.between(0.86, 1.16), dice.between(-0.1, 0.1)
@@ -61,7 +67,7 @@ def _posed(dice: Dice, shape: Shape, extent: float) -> Points:
 
 
 def _role_colours(dice: Dice, backdrop: Sequence[float]) -> Colours:
-    """Colours (3, roles); the body's differs most from the backdrop among a few candidates."""
+    """Return a colour per role, (3, roles); that of the body is the candidate that differs most from the backdrop."""
     candidates = dice.sample(_PALETTE, _CANDIDATES + 2)
     candidates[:_CANDIDATES] = sorted(candidates[:_CANDIDATES], key=lambda c: -_distance(c, backdrop))
     dark, light = dice.between(24, 62), dice.between(214, 250)
@@ -78,7 +84,7 @@ def _distance(colour: tuple[int, int, int], other: Sequence[float]) -> float:
 
 
 def _shading(dice: Dice, roles: Roles) -> NDArray[np.float64]:
-    """Brightness (h, w): light from one side, a fine grain, and often stripes."""
+    """Return the brightness (h, w) of an object: light from one side, a fine grain, and often stripes."""
     rows, columns = roles.shape
     down = (np.arange(rows) / rows - 0.5)[:, None]
     right = (np.arange(columns) / columns - 0.5)[None, :]
@@ -92,7 +98,7 @@ def _shading(dice: Dice, roles: Roles) -> NDArray[np.float64]:
 
 
 def _inner(mask: Mask) -> Mask:
-    """Pixels whose four neighbours also belong to the mask."""
+    """Return the pixels of a mask whose four neighbours also belong to it."""
     inner = np.zeros_like(mask)
     centre = mask[1:-1, 1:-1]
     inner[1:-1, 1:-1] = centre & mask[:-2, 1:-1] & mask[2:, 1:-1] & mask[1:-1, :-2] & mask[1:-1, 2:]

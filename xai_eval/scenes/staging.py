@@ -1,4 +1,4 @@
-"""Where things go: the main object, smaller objects of other classes, and clutter that is no concept."""
+"""Choose and place what stands in a scene: the main object, smaller objects of other classes, and clutter."""
 
 from __future__ import annotations
 
@@ -15,15 +15,24 @@ from xai_eval.scenes.sprites import dress, pose
 
 MAIN_EXTENT = (28.0, 48.0)
 MINOR_EXTENT = (10.0, 16.0)
-LARGEST_MINOR = 0.42  # of the main object's extent, so that nobody can doubt which one is meant
-MOST_HIDDEN = 0.08  # of the main object by one smaller object in front of it
+# Largest extent of a smaller object as a share of that of the main object, so that it is clear which one is the main
+# one.
+LARGEST_MINOR = 0.42
+# Largest share of the main object that a smaller object in front of it may hide.
+MOST_HIDDEN = 0.08
 _TRIES = 4
 _ROUND = ellipse(0, 0, 1, 0.8)
 
 
 @dataclass(frozen=True)
 class Thing:
-    """A posed object: its concept (None for clutter), the role (h, w) of its pixels, whether it stands."""
+    """A posed object.
+
+    Attributes:
+        concept: what it is; None for clutter.
+        roles: role of every pixel, 0 outside the object, (h, w).
+        stands: whether it stands on the ground.
+    """
 
     concept: str | None
     roles: Roles
@@ -31,26 +40,31 @@ class Thing:
 
     @property
     def mask(self) -> Mask:
-        """Mask (h, w) of its pixels."""
+        """The mask of its pixels, (h, w)."""
         return np.asarray(self.roles > 0)
 
 
 @dataclass(frozen=True)
 class Placed:
-    """A thing and the window of the canvas that it fits."""
+    """A posed object and its place.
+
+    Attributes:
+        thing: the object.
+        window: rows and columns of the canvas that it covers.
+    """
 
     thing: Thing
     window: Window
 
     def on_canvas(self) -> Mask:
-        """Mask (SIZE, SIZE) of all pixels the thing covers, seen or hidden."""
+        """Return the mask (SIZE, SIZE) of all pixels that the object covers, even if others hide them later."""
         mask = np.zeros((SIZE, SIZE), dtype=bool)
         mask[self.window] = self.thing.mask
         return mask
 
 
 def stage(dice: Dice, main_object: str, horizon: float) -> list[Placed]:
-    """Choose everything that stands in the landscape, in the order in which it is to be painted."""
+    """Choose and place everything in the landscape; return it in the order in which it is to be painted."""
     debris = [_debris(dice, horizon) for _ in range(2 + dice.below(4))]
     extent = dice.between(*MAIN_EXTENT)
     main = _place(dice, _unplaced(dice, main_object, extent), horizon)
@@ -73,7 +87,7 @@ def paint(canvas: Canvas, dice: Dice, placed: Placed) -> None:
 
 
 def _place_minor(dice: Dice, name: str, main_extent: float, horizon: float, main: Mask) -> tuple[Placed, float]:
-    """Place a smaller object where it hides little of the main one; return it and the share it would hide."""
+    """Place a smaller object where it hides little of the main one; return it and the share that it would hide."""
     extent = min(dice.between(*MINOR_EXTENT), LARGEST_MINOR * main_extent)
     minor = _unplaced(dice, name, extent)
     tries = [_place(dice, minor, horizon) for _ in range(1 + dice.below(_TRIES))]
@@ -88,7 +102,7 @@ def _unplaced(dice: Dice, name: str, extent: float) -> Thing:
 
 
 def _debris(dice: Dice, horizon: float) -> Placed:
-    """A stone, a blob or a board: something coloured and shaded like the objects that means nothing."""
+    """Place a stone, a blob or a board: clutter with colours and shading like those of objects."""
     if dice.chance(0.3):
         outline = box(-1.0, -dice.between(0.15, 0.5), 1.0, dice.between(0.0, 0.3))
     else:
@@ -99,7 +113,7 @@ def _debris(dice: Dice, horizon: float) -> Placed:
 
 
 def _place(dice: Dice, thing: Thing, horizon: float) -> Placed:
-    """Choose a place wholly inside the image; what stands has its foot below the horizon."""
+    """Choose a place entirely inside the image; an object that stands has its foot below the horizon."""
     height, width = thing.roles.shape
     left = dice.below(SIZE - width + 1)
     highest = max(0, int(horizon) + 3 - height) if thing.stands else 0
@@ -117,7 +131,7 @@ def _shadow(canvas: Canvas, window: Window) -> None:
 
 
 def _backdrop(canvas: Canvas, window: Window) -> list[float]:
-    """Mean colour of four pixels under an object, added up in a fixed order."""
+    """Return the mean colour of four pixels under an object; a fixed order of adding fixes the rounding."""
     rows, columns = (_quarters(side) for side in window)
     a, b, c, d = (canvas.colours[:, i, j].tolist() for i in rows for j in columns)
     return [(p + q + r + s) / 4 for p, q, r, s in zip(a, b, c, d, strict=True)]

@@ -1,4 +1,4 @@
-"""What the eight backgrounds are made of: two colours mixed by noise of a typical grain."""
+"""The textures of the eight backgrounds: two colours mixed by noise whose cells are typical of the background."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from xai_eval.scenes.canvas import SIZE, Colours
 from xai_eval.scenes.dice import Dice
-from xai_eval.scenes.noise import Cell, value_noise
+from xai_eval.scenes.value_noise import Cell, value_noise
 
 Colour = tuple[int, int, int]
 
@@ -19,10 +19,10 @@ class Texture:
     """Two colours mixed by noise.
 
     Attributes:
-        pairs: colours to mix, RGB; one pair is drawn.
+        pairs: pairs of RGB colours to mix, of which one is chosen at random.
         cells: octaves of the noise, as in `value_noise`.
-        contrast: how far the noise reaches towards the two colours.
-        slope: how much more of the second colour there is at the bottom than at the top.
+        contrast: factor of the noise; the higher, the more pixels have one of the two colours unmixed.
+        slope: by how much the share of the second colour grows from top to bottom.
     """
 
     pairs: tuple[tuple[Colour, Colour], ...]
@@ -116,7 +116,7 @@ TEXTURES: Mapping[str, Texture] = {
 
 
 def texture(dice: Dice, concept: str) -> Colours:
-    """Return a whole sheet (3, SIZE, SIZE) of a background's texture, colours in [0, 255]."""
+    """Return the texture of a background for the whole canvas, (3, SIZE, SIZE), in [0, 255]."""
     recipe = TEXTURES[concept]
     first, second = (_varied(dice, colour) for colour in dice.pick(recipe.pairs))
     noise = value_noise(dice, recipe.cells, SIZE)

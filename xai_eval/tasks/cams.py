@@ -20,7 +20,7 @@ from xai_eval.tasks.image.question import Question
 from xai_eval.tasks.image.subject import cam_maps
 
 if TYPE_CHECKING:
-    from xai_eval.explainers.cam.cams import CamMaps
+    from xai_eval.explainers.cam.cam_maps import CamMaps
     from xai_eval.inputs.images.labelled import LabelledImage
 
 LIBRARIES = ("torch", "torchvision", "grad-cam", "numpy", "pillow", "opencv-python-headless")

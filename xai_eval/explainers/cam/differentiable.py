@@ -1,4 +1,4 @@
-"""A gradient for one layer's output, whatever the model's parameters say."""
+"""Make the output of one layer differentiable, even where no parameter of the model requires a gradient."""
 
 from __future__ import annotations
 
@@ -14,13 +14,18 @@ from xai_eval.errors import ModelMisbehaves
 
 @contextmanager
 def differentiable_output(module: nn.Module, layer: nn.Module) -> Iterator[None]:
-    """Let automatic differentiation begin at the layer's output, where nothing before it requires a gradient.
+    """Let automatic differentiation begin at the output of a layer, if nothing before it requires a gradient.
 
-    So a frozen model can be explained, no parameter collects a gradient, and what precedes the layer is not
-    differentiated for nothing. Register before anything else that looks at the output.
+    So a frozen model can be explained, no parameter stores a gradient, and no time is spent on gradients of what comes
+    before the layer. Enter this context before other hooks on the layer are registered, so that they get the
+    differentiable output.
+
+    Args:
+        module: the model.
+        layer: one of its submodules.
 
     Raises:
-        ModelMisbehaves: in the forward pass, if the logits do not depend on the layer.
+        ModelMisbehaves: raised during the forward pass if the logits do not depend on the layer.
     """
     handles = [layer.register_forward_hook(_begin_here), module.register_forward_hook(_check_connected)]
     try:
@@ -31,7 +36,7 @@ def differentiable_output(module: nn.Module, layer: nn.Module) -> Iterator[None]
 
 
 def no_gradient() -> ModelMisbehaves:
-    """Build the error for a layer that no gradient reaches."""
+    """Return the error to raise when no gradient reaches the layer."""
     return ModelMisbehaves(
         "no gradient reaches the explained layer: the class's logit does not depend on it, or the model detaches "
         "it. Choose another layer, or a method without gradients (eigencam, scorecam)."
@@ -41,7 +46,8 @@ def no_gradient() -> ModelMisbehaves:
 def _begin_here(layer: nn.Module, inputs: Any, output: Any) -> Tensor | None:
     if not torch.is_grad_enabled() or not isinstance(output, Tensor) or output.requires_grad:
         return None
-    # The clone is no leaf, so that an in-place ReLU may follow.
+    # PyTorch refuses in-place operations on a leaf that requires a gradient. A clone is not a leaf, so an in-place ReLU
+    # may follow.
     return output.detach().requires_grad_().clone()
 
 

@@ -1,4 +1,4 @@
-"""What pytorch-grad-cam does beside computing: it draws from numpy's global generator, and draws progress bars."""
+"""Contain two side effects of pytorch-grad-cam: use of numpy's global random generator, and progress bars."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _WITH_BARS = ("pytorch_grad_cam.ablation_cam", "pytorch_grad_cam.score_cam")
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Seed numpy's global generator, and leave it as it was found."""
+    """Seed numpy's global random generator inside the context, and restore its state on leaving."""
     state = np.random.get_state()
     np.random.seed(seed)
     try:
@@ -26,7 +26,7 @@ def seeded(seed: int) -> Iterator[None]:
 
 @contextmanager
 def without_progress_bars() -> Iterator[None]:
-    """Silence the library's progress bars, and nobody else's."""
+    """Turn off the progress bars of pytorch-grad-cam; those of other code stay on."""
     silent = SimpleNamespace(tqdm=lambda items: items)
     first, second = (importlib.import_module(name) for name in _WITH_BARS)
     with patch.object(first, "tqdm", silent), patch.object(second, "tqdm", silent):

@@ -1,4 +1,4 @@
-"""The images of one batch, decoded once and prepared for every model that shares the pass."""
+"""Read one batch of images: decode each once, and prepare it for every model of the plan and for CLIP."""
 
 from __future__ import annotations
 
@@ -9,16 +9,21 @@ import torch
 from PIL import Image
 
 from xai_eval.errors import InputUnavailable, ModelMisbehaves
-from xai_eval.explainers.dissection.seen import SeenImage, see
-from xai_eval.explainers.dissection.study import Study
-from xai_eval.inputs.models.guarded import guarded
+from xai_eval.explainers.dissection.dissection_plan import DissectionPlan
+from xai_eval.explainers.dissection.image_summary import ImageSummary, summarise
+from xai_eval.inputs.models.model_errors import as_model_error
 from xai_eval.inputs.models.preprocessing import Preprocessing
 from xai_eval.inputs.probes.probe_set import ProbeImage, ProbeSet
 
 
 @dataclass(frozen=True)
 class Skipped:
-    """An image that cannot be used, and why."""
+    """An image that cannot be used.
+
+    Attributes:
+        name: name of the image.
+        reason: the text of the error that reading it raised.
+    """
 
     name: str
     reason: str
@@ -26,48 +31,48 @@ class Skipped:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """What was read of one batch of n images.
+    """One batch: n images that could be read.
 
     Attributes:
-        positions: of the images that could be read, (n,).
-        skipped: the others.
-        inputs: one tensor (n, 3, H, W) a preparation of the study.
-        clip_input: the same for CLIP, or None.
-        seen: by preparation and image.
+        positions: their positions in the probe set.
+        skipped: the images that could not be read.
+        inputs: one tensor (n, 3, H, W) for each of `DissectionPlan.preparations`.
+        clip_input: the tensor (n, 3, H, W) for CLIP, or None without CLIP.
+        summaries: one `ImageSummary` per preparation and image.
     """
 
     positions: tuple[int, ...]
     skipped: tuple[Skipped, ...]
     inputs: tuple[torch.Tensor, ...]
     clip_input: torch.Tensor | None
-    seen: tuple[tuple[SeenImage, ...], ...]
+    summaries: tuple[tuple[ImageSummary, ...], ...]
 
 
-def read_batch(study: Study, positions: Sequence[int]) -> Batch:
-    """Decode the images at `positions` and prepare them; those that cannot be read are left out and named.
+def read_batch(plan: DissectionPlan, positions: Sequence[int]) -> Batch:
+    """Decode the images at `positions` and prepare them. Images that cannot be read are listed in `skipped`.
 
     Raises:
-        ModelMisbehaves: the preprocessing of a model raises.
+        ModelMisbehaves: the preprocessing of a model raises, or gives tensors of different shapes.
     """
-    read, skipped = _read(study.probe, positions)
+    read, skipped = _read(plan.probe, positions)
     drawn = [(image, Image.fromarray(image.pixels)) for image in read.values()]
-    inputs = tuple(_prepared(each, drawn) for each in study.preparations)
+    inputs = tuple(_prepared(each, drawn) for each in plan.preparations)
     return Batch(
         positions=tuple(read),
         skipped=skipped,
         inputs=inputs,
-        clip_input=_for_clip(study, drawn),
-        seen=tuple(
-            tuple(see(each, *pair, tensor) for pair, tensor in zip(drawn, tensors, strict=True))
-            for each, tensors in zip(study.preparations, inputs, strict=True)
+        clip_input=_for_clip(plan, drawn),
+        summaries=tuple(
+            tuple(summarise(each, *pair, tensor) for pair, tensor in zip(drawn, tensors, strict=True))
+            for each, tensors in zip(plan.preparations, inputs, strict=True)
         ),
     )
 
 
-def _for_clip(study: Study, drawn: Sequence[tuple[ProbeImage, Image.Image]]) -> torch.Tensor | None:
-    if study.clip is None or not drawn:
+def _for_clip(plan: DissectionPlan, drawn: Sequence[tuple[ProbeImage, Image.Image]]) -> torch.Tensor | None:
+    if plan.clip is None or not drawn:
         return None
-    return torch.stack([study.clip.preprocess(image) for _, image in drawn])
+    return torch.stack([plan.clip.preprocess(image) for _, image in drawn])
 
 
 def _read(probe: ProbeSet, positions: Sequence[int]) -> tuple[dict[int, ProbeImage], tuple[Skipped, ...]]:
@@ -84,12 +89,12 @@ def _read(probe: ProbeSet, positions: Sequence[int]) -> tuple[dict[int, ProbeIma
 def _prepared(preprocess: Preprocessing, drawn: Sequence[tuple[ProbeImage, Image.Image]]) -> torch.Tensor:
     prepared = []
     for image, pixels in drawn:
-        with guarded(f"the preprocessing of {image.name}", image.pixels.shape):
+        with as_model_error(f"the preprocessing of {image.name}", image.pixels.shape):
             prepared.append(preprocess(pixels))
     if len({each.shape for each in prepared}) > 1:
         shapes = ", ".join(str(tuple(shape)) for shape in {each.shape for each in prepared})
         raise ModelMisbehaves(
             f"the preprocessing gives tensors of several shapes ({shapes}); expected one, because images go through "
-            "the model in batches. Resize and crop in it."
+            "the model in batches. Let the preprocessing resize and crop every image to one size."
         )
     return torch.stack(prepared) if prepared else torch.empty(0)

@@ -1,4 +1,7 @@
-"""Labels of units by CLIP: the concept whose images a unit is active on (Oikarinen and Weng, CLIP-Dissect, 2023)."""
+"""Label units by CLIP: the label of a unit is the concept whose images activate it.
+
+CLIP-Dissect: Oikarinen and Weng, ICLR 2023.
+"""
 
 from __future__ import annotations
 
@@ -15,21 +18,21 @@ from xai_eval.explainers.dissection.top_images import top_images
 
 Floats = NDArray[np.float32]
 
-# Published numbers of images for the functions that look at the top ones.
+# Published number of top images, for the functions that use only the images on which a unit is most active.
 _TOP_K = {"soft_wpmi": 100, "wpmi": 28}
 _MANY_WORDS = 100
-# One image has no order.
+# rank_reorder orders 5 % of the images, and one image alone has no order: 5 % of 40 are 2.
 _LEAST_FOR_RANKS = 40
 
 
 @dataclass(frozen=True)
 class Similarity:
-    """A similarity function and its parameters, as recorded.
+    """A similarity function and its parameters, as recorded in results.
 
     Attributes:
         name: one of `SIMILARITIES`.
-        top_k: images that it looks at; None where it looks at all.
-        seed: of its permutations.
+        top_k: number of top images that it uses; None if it uses all images.
+        seed: seed of its random orders.
     """
 
     name: str
@@ -45,7 +48,7 @@ class Similarity:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What differs from the published function."""
+        """Differences from the published function, in words; empty if there is none."""
         published = _TOP_K.get(self.name)
         if published is None or self.top_k is None or self.top_k >= published:
             return ()
@@ -53,27 +56,31 @@ class Similarity:
 
 
 def default_similarity(words: int) -> str:
-    """Return the published function, or cos cubed where the words are few.
+    """Return the name of the published function, soft-WPMI, or cos cubed if there are fewer than 100 words.
 
-    The prior of soft-WPMI takes from a word what all units of the layer have in common. Of few words it so takes the
-    right one from most units: over the twenty words of the scenes, its labels of layer4 correlate with what images
-    show by 0.07 and 0.11, those of cos cubed by 0.28 and 0.50 (`scenes:objects` and `scenes:places`).
+    soft-WPMI subtracts from the score of a word what all units of the layer have in common for it. With few words this
+    takes the right word from most units. Measured with the twenty words of the scenes: the labels of layer4 by
+    soft-WPMI correlate with what the images show by 0.07 and 0.11, those by cos cubed by 0.28 and 0.50
+    (`scenes:objects` and `scenes:places`).
+
+    Args:
+        words: number of words that CLIP chooses from.
     """
     return "soft_wpmi" if words >= _MANY_WORDS else "cos_cubed"
 
 
 def choose_similarity(name: str, top_k: int | None, images: int, seed: int) -> Similarity:
-    """Check what was asked for, and fit the number of top images to the probe set.
+    """Return a similarity function, with a number of top images that suits the probe set.
 
     Args:
-        name: of the function.
-        top_k: number of top images; the published one if None, but no more than a tenth of the images, because a
-            concept that fewer of them show could fill no unit's top images.
-        images: in the probe set: no more top images than these.
-        seed: of permutations.
+        name: name of the function.
+        top_k: number of top images, at most the number of images. If None, the published number, but at most a tenth of
+            the images: otherwise a concept that few images show could not fill the top images of any unit.
+        images: number of images in the probe set.
+        seed: seed of random orders.
 
     Raises:
-        UsageError: no function is called so, or there are too few images for it.
+        UsageError: the name is unknown, or there are too few images for the function.
     """
     if name not in SIMILARITIES:
         raise unknown_name("similarity", name, SIMILARITIES)
@@ -93,20 +100,29 @@ def label_by_clip(embeddings: Floats, concepts: Floats, activations: Floats, sim
     """Score every unit against every concept, (J, M).
 
     Args:
-        embeddings: of the images, (N, D), normalised.
-        concepts: embeddings of the words, (M, D), normalised.
-        activations: pooled, (N, J).
-        similarity: how the two are compared.
+        embeddings: embeddings of the N images, (N, D), of length 1.
+        concepts: embeddings of the M words, (M, D), of length 1.
+        activations: one number per image and unit, (N, J).
+        similarity: the function that compares similarities with activations.
+
+    Returns:
+        Scores, (J, M); higher is better. Rows of units with the same activation on all images are NaN.
+
+    Source:
+        CLIP-Dissect, Oikarinen and Weng, ICLR 2023.
     """
     function: Callable[..., Floats] = SIMILARITIES[similarity.name]
     parameters = similarity.parameters
     if similarity.top_k is not None:
-        # Fewer where images could not be read.
+        # There are fewer images than planned if some could not be read.
         parameters["top_k"] = min(similarity.top_k, len(activations))
     return function(embeddings @ concepts.T, activations, **parameters)
 
 
 def most_active(activations: Floats, count: int) -> NDArray[np.int64]:
-    """Rows of the `count` images on which each unit is most active, (J, count); ties by row."""
+    """Return the rows of the `count` images on which each unit is most active, best first, (J, count).
+
+    Images with equal activations are ordered by row. There are fewer than `count` columns if there are fewer images.
+    """
     rows = np.arange(len(activations), dtype=np.int64)
     return top_images(activations, rows, min(count, len(activations))).ids

@@ -1,4 +1,7 @@
-"""Labels of units by pixel labels, over a whole probe set, and what chance would have given."""
+"""Label units by pixel labels over a whole probe set, and measure the overlap that chance gives.
+
+Network Dissection: Bau, Zhou, Khosla, Oliva and Torralba, CVPR 2017.
+"""
 
 from __future__ import annotations
 
@@ -19,16 +22,16 @@ from xai_eval.explainers.dissection.netdissect import (
     best_concepts,
     other_images,
 )
-from xai_eval.explainers.dissection.sweep import Sweep
+from xai_eval.explainers.dissection.probe_pass import ProbePass
 
 
 @dataclass(frozen=True, eq=False)
 class PixelLabels:
-    """Overlap of every unit of a layer with every concept.
+    """Overlap of the J units of a layer with L concepts.
 
     Attributes:
-        counts: pixels, from which `counts.iou()` is (J, L).
-        by_chance: the largest IoU of each unit when images have each other's label maps, (R, J).
+        counts: numbers of pixels; `counts.iou()` is the IoU of each unit with each concept, (J, L).
+        by_chance: the largest IoU of each unit after label maps were swapped between images, for R shuffles, (R, J).
     """
 
     counts: Counts
@@ -40,31 +43,34 @@ class PixelLabels:
         return best_concepts(self.counts.iou(), self.counts.vocabulary)
 
 
-def label_by_pixels(sweep: Sweep, layer: int, shuffles: int, seed: int) -> PixelLabels | None:
-    """Hold a layer's maps against the label maps of the probe set; None where it gives no maps, or there are no labels.
+def label_by_pixels(probe_pass: ProbePass, layer: int, shuffles: int, seed: int) -> PixelLabels | None:
+    """Compare where the units of a layer are active with the label maps of the probe set.
 
     Args:
-        sweep: the pass that saw them.
-        layer: index into `Study.layers`.
-        shuffles: how often label maps change places over images, to see what chance gives.
-        seed: of the shuffling.
+        probe_pass: the finished pass over the probe set.
+        layer: index into `DissectionPlan.layers`.
+        shuffles: how often to swap the label maps between images, to measure the overlap by chance.
+        seed: seed of the shuffles.
+
+    Returns:
+        The overlaps; None if the layer gives no maps, or the probe set has no labels.
 
     Raises:
-        InputUnavailable: not one pixel is labelled, and CLIP is not asked either.
+        InputUnavailable: no pixel of any image is labelled, and CLIP is not used either.
     """
-    top, probe = sweep.whole.layers[layer].top, sweep.study.probe
+    top, probe = probe_pass.whole.layers[layer].top, probe_pass.plan.probe
     if top is None or not probe.concepts:
         return None
-    count = len(sweep.whole.positions)
-    # One image cannot have another one's labels.
+    count = len(probe_pass.whole.positions)
+    # With a single image there is no other image whose labels it could get.
     chances = shuffles if count > 1 else 0
     orders = [np.arange(count), *(other_images(count, seed + each) for each in range(chances))]
-    found, *chance = _count(sweep, layer, top.quantile(SHARE), orders)
+    found, *chance = _count(probe_pass, layer, top.quantile(SHARE), orders)
     if not found.label.any():
-        if sweep.study.clip is not None:
+        if probe_pass.plan.clip is not None:
             return None
         raise InputUnavailable(
-            f"no pixel of the {count} images of {probe.name} is labelled: all of their label maps are void. Check "
+            f"no pixel of the {count} images of {probe.name} is labelled: all of their label maps are empty. Check "
             "labels/ and classes.txt."
         )
     best = [each.iou().max(axis=1) for each in chance]
@@ -72,29 +78,29 @@ def label_by_pixels(sweep: Sweep, layer: int, shuffles: int, seed: int) -> Pixel
 
 
 def _count(
-    sweep: Sweep, layer: int, thresholds: NDArray[np.float64], orders: Sequence[NDArray[np.int64]]
+    probe_pass: ProbePass, layer: int, thresholds: NDArray[np.float64], orders: Sequence[NDArray[np.int64]]
 ) -> list[Counts]:
-    """Count over all images, once for every order of their label maps."""
-    seen = sweep.seen(layer)
-    vocabulary = ConceptIndex.of([each.category for each in sweep.study.probe.concepts])
+    """Count pixels over all images, once for each order of the label maps."""
+    summaries = probe_pass.summaries(layer)
+    vocabulary = ConceptIndex.of([each.category for each in probe_pass.plan.probe.concepts])
     totals = [Counts.nothing(len(thresholds), vocabulary) for _ in orders]
-    for row, units, maps in _maps_of_all(sweep, layer, thresholds):
+    for row, units, maps in _maps_of_all(probe_pass, layer, thresholds):
         for total, order in zip(totals, orders, strict=True):
-            packed = seen[order[row]].labels
+            packed = summaries[order[row]].labels
             if packed is not None:
                 add_image(total, LabelledMaps(units, maps, packed.unpack()), thresholds)
     return totals
 
 
 def _maps_of_all(
-    sweep: Sweep, layer: int, thresholds: NDArray[np.float64]
+    probe_pass: ProbePass, layer: int, thresholds: NDArray[np.float64]
 ) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.float32]]]:
-    """Go through all images: row, units that exceed their thresholds (n,), their maps (n, h, w)."""
-    rest = set(sweep.rows.values())
-    for part in sweep.maps(layer):
+    """Yield for each image its row, the units that exceed their thresholds (n,), and their maps (n, h, w)."""
+    rest = set(probe_pass.rows.values())
+    for part in probe_pass.maps(layer):
         for position, units, maps in part.above(thresholds).by_image():
-            rest.remove(sweep.rows[position])
-            yield sweep.rows[position], units, maps
+            rest.remove(probe_pass.rows[position])
+            yield probe_pass.rows[position], units, maps
     for row in sorted(rest):
-        # Its labels count even where no unit is active.
+        # The labels of an image count even if no unit is active on it.
         yield row, np.zeros(0, dtype=np.int64), np.zeros((0, 1, 1), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Shards on disk, so that a killed run repeats at most the one that it was at."""
+"""Save the observations of each shard on disk, so that a killed run repeats at most one shard."""
 
 from __future__ import annotations
 
@@ -14,58 +14,62 @@ import pooch
 
 from xai_eval.disk.files import read_json, write_files
 from xai_eval.errors import StorageError
-from xai_eval.explainers.dissection.shard import Shard, shard_document, shard_from_document
+from xai_eval.explainers.dissection.observations import Observations, from_document, to_document
 
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """The shards of one study, in a folder of their own named by the study's key.
+    """The saved shards of one plan, in a folder named by the key of the plan.
 
-    The folder is looked at by nobody but runs of the same study, which write the same bytes. Once a run is through it
-    removes the folder: an answer is always computed, never remembered. Another run of it that is still busy then
-    computes again what it needs.
+    Only runs of the same plan use the folder, and they all write the same bytes. A run removes the folder when it has
+    finished, so results are always computed and never taken from a finished run. If another run of the same plan is
+    still busy then, it computes again what it needs.
+
+    Attributes:
+        folder: the folder; it need not exist yet.
     """
 
     folder: Path
 
     @classmethod
     def of(cls, key: str, parent: Path | None = None) -> Checkpoints:
-        """Return those of a study, by default in the user's cache folder."""
+        """Return the checkpoints of the plan with this key, by default in the user's cache folder."""
         return cls((parent or pooch.os_cache("xai_eval") / "dissection") / key)
 
-    def load(self, index: int) -> Shard | None:
-        """Return a shard, or None where there is none that is whole."""
+    def load(self, index: int) -> Observations | None:
+        """Return the observations of shard `index`, or None if they were not saved or the file is damaged."""
         try:
             vouched = read_json(self._vouching(index))
             packed = self._arrays(index).read_bytes()
             if hashlib.sha256(packed).hexdigest() != vouched["sha256"]:
                 return None
             with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
-                return shard_from_document(arrays, vouched["shard"])
+                return from_document(arrays, vouched["shard"])
         except (OSError, ValueError, KeyError, TypeError):
-            # Truncated, of another version, or not there: it is computed again.
+            # The file is truncated, from another version, or missing: the shard is computed again.
             return None
 
-    def save(self, index: int, shard: Shard) -> None:
-        """Write a shard, whole or not at all.
+    def save(self, index: int, shard: Observations) -> None:
+        """Write the observations of shard `index`; a file is written completely or not at all.
 
         Raises:
-            StorageError: the disk is full or the folder cannot be written; earlier shards stay.
+            StorageError: the disk is full, or the folder cannot be written. Shards saved before are kept.
         """
-        arrays, meta = shard_document(shard)
+        arrays, meta = to_document(shard)
         buffer = io.BytesIO()
-        np.savez(buffer, **arrays)  # type: ignore[arg-type]  # arrays by name, not its own options
+        np.savez(buffer, **arrays)  # type: ignore[arg-type]  # the stubs take arrays by name for options
         packed = buffer.getvalue()
         vouching = json.dumps({"sha256": hashlib.sha256(packed).hexdigest(), "shard": meta}).encode()
         contents = {self._arrays(index).name: packed, self._vouching(index).name: vouching}
         try:
             write_files(self.folder, contents)
         except StorageError:
-            # The folder was removed in between by another run of the study; whatever else it was comes again.
+            # Another run of the same plan may have removed the folder meanwhile. If the cause was something else, the
+            # second attempt raises the error again.
             write_files(self.folder, contents)
 
     def remove(self) -> None:
-        """Delete them; what cannot be deleted is left."""
+        """Delete the folder; files that cannot be deleted are left."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _arrays(self, index: int) -> Path:

@@ -1,4 +1,4 @@
-"""How many pixels units and concepts share: whole numbers, which add up to the same in any order."""
+"""Count the pixels that units and concepts share. Whole numbers give the same sum in any order of the images."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, eq=False)
 class ConceptIndex:
-    """The concepts of pixel labels and their categories.
+    """The L concepts of pixel labels and their K categories.
 
     Attributes:
-        category_of: index into `categories` of each concept, (L,).
+        category_of: for each concept, the index of its category in `categories`, (L,).
         categories: K names, such as "object" and "scene".
     """
 
@@ -24,19 +24,21 @@ class ConceptIndex:
 
     @classmethod
     def of(cls, category_names: Sequence[str]) -> Self:
-        """Build from the name of each concept's category; categories are in the order in which they first come."""
+        """Build from the name of each concept's category; categories keep the order of their first occurrence."""
         categories = tuple(dict.fromkeys(category_names))
         return cls(np.array([categories.index(name) for name in category_names], dtype=np.int64), categories)
 
 
 @dataclass(frozen=True, eq=False)
 class Counts:
-    """Pixels of J units, L concepts and K categories over some images.
+    """Numbers of pixels for J units, L concepts and K categories, summed over some images.
+
+    A pixel belongs to a unit if the upsampled activation exceeds the threshold of the unit there.
 
     Attributes:
-        both: that a unit and a concept share, (J, L).
-        unit: of a unit in the images that show a category anywhere, (J, K).
-        label: of a concept, (L,).
+        both: pixels that belong to both a unit and a concept, (J, L).
+        unit: pixels of a unit, counted only in images with at least one label of the category, (J, K).
+        label: pixels of a concept, (L,).
         vocabulary: the concepts.
     """
 
@@ -47,16 +49,16 @@ class Counts:
 
     @classmethod
     def nothing(cls, units: int, vocabulary: ConceptIndex) -> Self:
-        """Counts of no image, from which a sum begins."""
+        """Return counts of 0, to which images are added."""
         concepts, categories = len(vocabulary.category_of), len(vocabulary.categories)
         both, unit = (np.zeros((units, n), dtype=np.int64) for n in (concepts, categories))
         return cls(both, unit, np.zeros(concepts, dtype=np.int64), vocabulary)
 
     def __add__(self, other: Counts) -> Counts:
-        """Counts of the images of both.
+        """Return the counts over the images of both; the images must be different ones.
 
         Raises:
-            ValueError: they count other units, concepts or categories.
+            ValueError: the two have different units, concepts or categories.
         """
         mine, theirs = self.vocabulary, other.vocabulary
         same = self.both.shape == other.both.shape and mine.categories == theirs.categories
@@ -68,13 +70,19 @@ class Counts:
         return Counts(self.both + other.both, self.unit + other.unit, self.label + other.label, mine)
 
     def iou(self) -> NDArray[np.float64]:
-        """IoU of each unit with each concept, (J, L), over the images that show the concept's category."""
+        """Return the IoU of each unit with each concept, (J, L), over the images that show the concept's category."""
         return intersection_over_union(self.both, self.unit[:, self.vocabulary.category_of], self.label)
 
 
 def intersection_over_union(
     both: NDArray[np.integer[Any]], unit: NDArray[np.integer[Any]], label: NDArray[np.integer[Any]]
 ) -> NDArray[np.float64]:
-    """IoU from numbers of pixels of any shapes that broadcast; 0 where there is nothing at all."""
+    """Return the intersection over union from numbers of pixels, in [0, 1]; 0 where the union is empty.
+
+    Args:
+        both: pixels of the intersection.
+        unit: pixels of the unit.
+        label: pixels of the concept. The three shapes must broadcast.
+    """
     union = unit + label - both
     return np.asarray(both / np.maximum(union, 1))

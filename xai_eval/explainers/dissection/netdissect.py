@@ -1,8 +1,9 @@
-"""Network Dissection: where a unit is strongly active, is there one concept?
+"""Network Dissection: measure how much the places where a unit is strongly active overlap with each concept.
 
-Bau, Zhou, Khosla, Oliva and Torralba 2017. A unit's threshold is what 0.5 % of its activations over all positions of
-all images exceed (`TopValues.quantile`). Its maps are upsampled to the labels, and the pixels above the threshold are
-held against the labels of each concept, over the images that show the concept's category anywhere.
+Bau, Zhou, Khosla, Oliva and Torralba, CVPR 2017. The threshold of a unit is the value that 0.5 % of its activations
+exceed, over all positions of all images (`TopValues.quantile`). The activation maps of the unit are upsampled to the
+size of the label maps. The pixels above the threshold are compared with the pixels of each concept, over the images
+that show any concept of the same category.
 """
 
 from __future__ import annotations
@@ -19,18 +20,18 @@ from xai_eval.errors import UsageError
 from xai_eval.explainers.dissection.counts import ConceptIndex, Counts
 from xai_eval.metrics.unit_labels import INTERPRETABLE
 
-# Share of all positions that are above a unit's threshold.
+# Share of all positions of all images at which a unit exceeds its threshold.
 SHARE = 0.005
 
 
 @dataclass(frozen=True, eq=False)
 class LabelledMaps:
-    """One image: what units saw in it, and what it shows.
+    """Activation maps and label maps of one image.
 
     Attributes:
-        units: which units, (n,); those that are left out are nowhere above their threshold.
+        units: indices of n units, (n,). Units that nowhere exceed their threshold may be left out.
         maps: their activations, (n, h, w).
-        labels: several maps of labels over the whole image, (S, H, W): 0 for none, else 1 + index of the concept.
+        labels: S label maps over the whole image, (S, H, W): 0 for no label, else 1 + index of the concept.
     """
 
     units: NDArray[np.int64]
@@ -40,12 +41,12 @@ class LabelledMaps:
 
 @dataclass(frozen=True, eq=False)
 class BestConcepts:
-    """The concept that each unit shows best.
+    """The concept that overlaps most with each of J units.
 
     Attributes:
-        concept: index of the concept with the largest IoU, the first of equal ones, (J,); -1 where every IoU is 0.
-        iou: with that concept, (J,).
-        by_category: the same within each category, (J, K).
+        concept: index of the concept with the largest IoU, (J,); the first if several are equal, -1 if every IoU is 0.
+        iou: the IoU with that concept, (J,).
+        by_category: index of the best concept within each of the K categories, (J, K).
     """
 
     concept: NDArray[np.int64]
@@ -54,12 +55,12 @@ class BestConcepts:
 
     @property
     def interpretable(self) -> NDArray[np.bool_]:
-        """Which units reach an IoU of 0.04, (J,)."""
+        """Whether each unit reaches the IoU of 0.04 from which Network Dissection calls it interpretable, (J,)."""
         return np.asarray(self.iou >= INTERPRETABLE)
 
 
 def best_concepts(iou: NDArray[np.float64], vocabulary: ConceptIndex) -> BestConcepts:
-    """Choose each unit's concept by IoU (J, L)."""
+    """Return the concept with the largest IoU for each unit, from IoUs (J, L)."""
     members = [np.flatnonzero(vocabulary.category_of == k) for k in range(len(vocabulary.categories))]
     by_category = [_best(iou[:, concepts], concepts) for concepts in members]
     concepts = np.arange(iou.shape[1])
@@ -67,15 +68,15 @@ def best_concepts(iou: NDArray[np.float64], vocabulary: ConceptIndex) -> BestCon
 
 
 def other_images(count: int, seed: int) -> NDArray[np.int64]:
-    """Give each of `count` images another one, whose labels it is held against to see what chance gives, (count,).
+    """Assign to each image another image, whose labels it gets to measure the overlap by chance, (count,).
 
-    All images lie on one random circle (Sattolo 1986), so that none keeps its own labels.
+    The assignment is one random cycle through all images (Sattolo 1986), so no image keeps its own labels.
 
     Raises:
-        UsageError: there is one image only.
+        UsageError: there are fewer than two images.
     """
     if count < 2:
-        raise UsageError(f"labels cannot be shuffled over {count} images; a baseline needs two at least.")
+        raise UsageError(f"labels cannot be shuffled over {count} images; expected at least 2. Add images.")
     circle = np.random.default_rng(seed).permutation(count)
     others = np.empty(count, dtype=np.int64)
     others[circle] = np.roll(circle, 1)
@@ -87,21 +88,26 @@ def _best(iou: NDArray[np.float64], concepts: NDArray[np.int64]) -> NDArray[np.i
 
 
 def _single_precision(thresholds: NDArray[np.float64]) -> NDArray[np.float32]:
-    """The largest floats that are not above the thresholds: a float is above one if it is above the other."""
+    """Return the largest single-precision numbers that do not exceed the thresholds, (J,).
+
+    A single-precision activation exceeds the threshold if and only if it exceeds this number.
+    """
     nearest: NDArray[np.float32] = thresholds.astype(np.float32)
     return np.where(nearest > thresholds, np.nextafter(nearest, np.float32(-np.inf)), nearest)
 
 
 def add_image(total: Counts, image: LabelledMaps, thresholds: NDArray[np.float64]) -> None:
-    """Add one image to counts, in place: tables of all units and concepts are too large to be made for each.
+    """Add one image to counts.
+
+    The counts are changed in place, because tables of all units and concepts are too large to allocate for each image.
 
     Args:
-        total: is changed.
+        total: the counts to change.
         image: the image.
-        thresholds: of all J units, (J,).
+        thresholds: thresholds of all J units, (J,).
 
     Raises:
-        UsageError: a label is not in the vocabulary.
+        UsageError: a label map holds a number that stands for no concept.
     """
     above = _single_precision(thresholds)
     present = _present(image.labels, len(total.vocabulary.category_of))
@@ -109,7 +115,7 @@ def add_image(total: Counts, image: LabelledMaps, thresholds: NDArray[np.float64
         return
     shown = _shown(image.labels, present)
     total.label[present] += shown.sum(axis=(0, 1), dtype=np.int64)
-    # Between positions a map is never larger than on them.
+    # Interpolation never gives a value above the largest of the map, so units below their threshold are left out.
     strong = image.maps.max(axis=(1, 2)) > above[image.units]
     units = image.units[strong]
     both, covered = _count_masks(image.maps[strong], above[units], shown)
@@ -119,16 +125,18 @@ def add_image(total: Counts, image: LabelledMaps, thresholds: NDArray[np.float64
 
 
 def _present(labels: NDArray[np.int32], known: int) -> NDArray[np.int64]:
-    """Indices of the concepts in some label maps, ascending, (l,)."""
+    """Return the indices of the concepts that occur in label maps, ascending, (l,)."""
     least, most = (int(labels.min()), int(labels.max())) if labels.size else (0, 0)
     if least < 0 or most > known:
         wrong = least if least < 0 else most
-        raise UsageError(f"a label map holds {wrong}; expected 0 (none) to {known}, 1 + index of the concept.")
+        raise UsageError(
+            f"a label map holds {wrong}; expected 0 (no label) to {known} (1 + index of the concept). Check the labels."
+        )
     return np.flatnonzero(np.bincount(labels.reshape(-1), minlength=1)[1:])
 
 
 def _shown(labels: NDArray[np.int32], present: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Where each concept is in any of the label maps (S, H, W), as 0 and 1, (H, W, l)."""
+    """Return 1 where a concept is in any of the label maps (S, H, W) and 0 elsewhere, (H, W, l)."""
     column = np.zeros(present[-1] + 2, dtype=np.int64)
     column[present + 1] = np.arange(len(present))
     shown = np.zeros((*labels.shape[1:], len(present)), dtype=np.float32)
@@ -141,15 +149,15 @@ def _shown(labels: NDArray[np.int32], present: NDArray[np.int64]) -> NDArray[np.
 def _count_masks(
     maps: NDArray[np.float32], thresholds: NDArray[np.float32], shown: NDArray[np.float32]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Count pixels of masks that each concept shares, (n, l), and all of them, (n,).
+    """Count the pixels that each mask of a unit shares with each concept, (n, l), and all its pixels, (n,).
 
-    Row after row of the image, for the units that can be above their threshold there: a strong position seldom
-    reaches far.
+    The image is handled row by row, each row only for the units that can exceed their threshold in it. This is fast,
+    because a strong activation affects few rows.
 
     Args:
-        maps: (n, h, w).
-        thresholds: (n,).
-        shown: (H, W, l).
+        maps: activation maps, (n, h, w).
+        thresholds: thresholds of the n units, (n,).
+        shown: 1 where a concept is, (H, W, l).
     """
     rows = _interpolation(maps.shape[1], shown.shape[0]).T @ maps
     reaching = rows.max(axis=2) > thresholds[:, None]
@@ -159,7 +167,7 @@ def _count_masks(
     for y in np.flatnonzero(reaching.any(axis=0)):
         some = np.flatnonzero(reaching[:, y])
         masks = (rows[some, y] @ across > thresholds[some, None]).astype(np.float32)
-        # Single precision counts the pixels of one row exactly.
+        # Sums of 0 and 1 over one row are exact in single precision.
         both[some] += (masks @ shown[y]).astype(np.int64)
         covered[some] += masks.sum(axis=1).astype(np.int64)
     return both, covered
@@ -167,8 +175,8 @@ def _count_masks(
 
 @lru_cache(maxsize=64)
 def _interpolation(old: int, new: int) -> NDArray[np.float32]:
-    """What each of `old` positions gives to each of `new` ones along one axis, (old, new).
+    """Return the weights with which `old` positions along one axis are interpolated to `new` positions, (old, new).
 
-    Bilinear interpolation is linear along one axis, then along the other.
+    Bilinear interpolation is linear interpolation along one axis, then along the other.
     """
     return F.interpolate(torch.eye(old)[None], size=new, mode="linear", align_corners=False)[0].numpy()

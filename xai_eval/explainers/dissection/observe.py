@@ -1,4 +1,4 @@
-"""One pass of a model over a batch: what every unit of the chosen layers does on every image."""
+"""Run a model on one batch and collect the outputs of the chosen layers."""
 
 from __future__ import annotations
 
@@ -11,29 +11,39 @@ import torch
 from numpy.typing import NDArray
 
 from xai_eval.errors import ModelMisbehaves, UsageError
-from xai_eval.explainers.dissection.study import Dissected
+from xai_eval.explainers.dissection.dissection_plan import DissectedModel
 from xai_eval.inputs.models.classifier import Classifier
-from xai_eval.inputs.models.guarded import guarded
+from xai_eval.inputs.models.model_errors import as_model_error
 from xai_eval.inputs.models.outputs import logits
 
 _MAP, _TOKENS, _VECTOR = 4, 3, 2
 
 
-def layer_outputs(model: Dissected, batch: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Run a model on a prepared batch (n, 3, H, W) and return what its layers gave, by name, on the model's device.
+def layer_outputs(model: DissectedModel, batch: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Run a model on a batch and return the outputs of its layers, on the model's device.
+
+    Args:
+        model: the model and the names of its layers.
+        batch: prepared images, (n, 3, H, W).
+
+    Returns:
+        By name of the layer, float32: maps (n, J, h, w), tokens (n, tokens, J) or vectors (n, J), for J units.
 
     Raises:
-        ModelMisbehaves: the model raises, returns no logits, or a unit is not finite.
-        UsageError: a layer is not reached, or gives neither maps nor vectors nor tokens.
+        ModelMisbehaves: the model raises, returns no logits, or a value in a layer is not finite.
+        UsageError: a layer is not reached, or returns neither maps nor tokens nor vectors.
     """
     classifier = model.classifier
-    with guarded(classifier.name, batch.shape), torch.no_grad(), _kept(model) as kept:
+    with as_model_error(classifier.name, batch.shape), torch.no_grad(), _kept(model) as kept:
         logits(classifier, batch.to(classifier.device, memory_format=model.memory_format))
     return {layer: _checked(classifier, layer, kept, len(batch)) for layer in model.layers}
 
 
-def pooled(output: torch.Tensor) -> NDArray[np.float32]:
-    """One number a unit and image, (n, J): the mean of its map, the class token of tokens, or the unit itself."""
+def pool_positions(output: torch.Tensor) -> NDArray[np.float32]:
+    """Reduce the output of a layer to one number per image and unit, (n, J).
+
+    Of maps this is the mean over positions, of tokens the class token (the first), of vectors the value itself.
+    """
     if output.dim() == _MAP:
         output = output.mean(dim=(2, 3))
     elif output.dim() == _TOKENS:
@@ -42,13 +52,13 @@ def pooled(output: torch.Tensor) -> NDArray[np.float32]:
 
 
 def has_maps(output: torch.Tensor) -> bool:
-    """Tell whether a layer gives maps (n, J, h, w), which pixel labels can be held against."""
+    """Tell whether a layer returns maps (n, J, h, w), which can be compared with pixel labels."""
     return output.dim() == _MAP
 
 
 @contextmanager
-def _kept(model: Dissected) -> Iterator[Mapping[str, Any]]:
-    """Collect what layers return, copied, because an in-place ReLU that follows would change it, units first."""
+def _kept(model: DissectedModel) -> Iterator[Mapping[str, Any]]:
+    """Collect copies of what the layers return; without a copy, an in-place ReLU after the layer would change it."""
     kept: dict[str, Any] = {}
 
     def keep(layer: str) -> torch.utils.hooks.RemovableHandle:
@@ -70,7 +80,7 @@ def _kept(model: Dissected) -> Iterator[Mapping[str, Any]]:
 def _checked(classifier: Classifier, layer: str, kept: Mapping[str, Any], count: int) -> torch.Tensor:
     if layer not in kept:
         raise UsageError(
-            f"layer {layer!r} of {classifier.name} is not reached by a forward pass. Choose other --layers."
+            f"layer {layer!r} of {classifier.name} is not called in a forward pass. Choose other --layers."
         )
     output = kept[layer]
     if (
@@ -87,13 +97,13 @@ def _checked(classifier: Classifier, layer: str, kept: Mapping[str, Any], count:
     if output.dim() == _MAP and output.shape[1] == output.shape[2] != output.shape[3]:
         raise UsageError(
             f"layer {layer!r} of {classifier.name} returns {tuple(output.shape)}, which looks like maps with their "
-            "units last (n, h, w, units); expected (n, units, h, w). Choose a layer behind the one that permutes "
-            "them, or wrap it."
+            "units last (n, h, w, units); expected (n, units, h, w). Choose a layer after the one that moves the units "
+            "to the second axis, or wrap the layer in a module that does."
         )
     output = output.float()
     if not torch.isfinite(output).all():
         raise ModelMisbehaves(
-            f"{classifier.name} gives values in layer {layer!r} that are not finite; its units cannot be ranked. "
+            f"{classifier.name} gives values in layer {layer!r} that are not finite; expected finite numbers. "
             "Check the weights and the precision that the model runs in."
         )
     return output

@@ -1,4 +1,7 @@
-"""Exact quantiles of each unit's activation over all positions of all images, from the largest values alone."""
+"""Compute exact quantiles of the activation of each unit over all positions of all images.
+
+Only the largest values of each unit are kept, as many as the quantile needs.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +17,12 @@ from xai_eval.errors import UsageError
 
 @dataclass(frozen=True, eq=False)
 class TopValues:
-    """The m largest values of each unit.
+    """The m largest values of each of J units.
 
     Attributes:
-        values: (J, m') with m' <= m, descending.
-        m: how many values are kept.
-        count: values of a unit that were seen.
+        values: the largest values, descending, (J, m') with m' <= m.
+        m: largest number of values to keep.
+        count: number of values per unit from which these are the largest.
     """
 
     values: NDArray[np.float32]
@@ -28,9 +31,10 @@ class TopValues:
 
     @property
     def bound(self) -> NDArray[np.float32]:
-        """The m-th largest value of each unit so far, (J,); -inf while fewer were seen.
+        """The m-th largest value of each unit so far, (J,); -inf while fewer than m are kept.
 
-        What is not above it cannot change the m largest, and no quantile for which m is enough lies below it.
+        A further value changes the m largest only if it is above this bound. Every quantile that can be computed from m
+        values is at least as large as this bound.
         """
         if self.values.shape[1] < self.m:
             return np.full(len(self.values), -np.inf, dtype=np.float32)
@@ -38,27 +42,27 @@ class TopValues:
 
     @staticmethod
     def merged(parts: Sequence[TopValues]) -> TopValues:
-        """Return the largest values of all parts: the same in whatever order and grouping.
+        """Return the largest values of all parts together; order and grouping of the parts do not matter.
 
         Raises:
-            ValueError: they keep another number of values, or have other units.
+            ValueError: the parts have different m or different numbers of units.
         """
         kinds = {(part.m, len(part.values)) for part in parts}
         if len(kinds) != 1:
             raise ValueError(
-                f"top values cannot be merged that keep {', '.join(f'{m} of {units} units' for m, units in kinds)}; "
-                "expected the same of all."
+                f"top values that keep {', '.join(f'{m} of {units} units' for m, units in kinds)} cannot be merged; "
+                "expected the same numbers in all parts."
             )
         values = torch.from_numpy(np.concatenate([part.values for part in parts], axis=1))
         return TopValues(_largest(values, parts[0].m), parts[0].m, sum(part.count for part in parts))
 
     def quantile(self, share: float) -> NDArray[np.float64]:
-        """Return the value of each unit that `share` of all values exceed, (J,).
+        """Return for each unit the value that a share of all its values exceed, (J,) float64.
 
-        It is `np.quantile(all, 1 - share)` in double precision, bit for bit.
+        The result equals `np.quantile(all_values, 1 - share)` in double precision, bit for bit.
 
         Raises:
-            UsageError: `share` is not between 0 and 1, nothing was seen, or too few values were kept.
+            UsageError: `share` is not between 0 and 1, there are no values, or too few values were kept.
         """
         lower, part = _position(self.count, share)
         kept = self.values.shape[1]
@@ -69,7 +73,7 @@ class TopValues:
             )
         descending = self.count - 1 - lower
         pair = self.values[:, [descending, max(descending - 1, 0)]].astype(np.float64)
-        # numpy interpolates, so that its rounding is ours.
+        # numpy itself interpolates between the two values, so the rounding is the same as that of `np.quantile`.
         return np.asarray(np.quantile(pair, part, axis=1))
 
 
@@ -77,17 +81,17 @@ def top_values(maps: torch.Tensor, m: int, bound: NDArray[np.float32] | None = N
     """Return the m largest values of each unit over images and positions.
 
     Args:
-        maps: finite, of n images, (n, J, H, W), on any device.
-        m: how many to keep, see `values_to_keep`.
-        bound: `TopValues.bound` of other images, (J,): values that are not above it are left out, because what it came
-            from holds enough of them.
+        maps: finite activation maps of n images, (n, J, h, w), on any device.
+        m: largest number of values to keep per unit, see `values_to_keep`.
+        bound: `TopValues.bound` of other images, (J,). Values that are not above it are left out, because the m largest
+            values of those images are at least as large.
 
     Raises:
         UsageError: m is below 1.
     """
     if m < 1:
         raise UsageError(f"the number of values to keep is {m}; expected at least 1.")
-    # Adding 0.0 makes -0.0 equal to 0.0: else the order of images would show in the sign.
+    # Adding 0.0 turns -0.0 into 0.0. Otherwise the sign of a zero would depend on the order of the images.
     rows = maps.transpose(0, 1).flatten(1) + 0.0
     kept = m
     if bound is not None:
@@ -97,17 +101,19 @@ def top_values(maps: torch.Tensor, m: int, bound: NDArray[np.float32] | None = N
 
 
 def values_to_keep(positions: int, share: float) -> int:
-    """Return how many values `TopValues.quantile(share)` needs, if at most this many positions are seen."""
+    """Return how many values per unit `TopValues.quantile(share)` needs for at most this many values in all."""
     _position(positions, share)
     return int(np.floor((positions - 1) * share)) + 2
 
 
 def _position(count: int, share: float) -> tuple[int, float]:
-    """Where the quantile lies among `count` ascending values: the index below it, and how far it is to the next."""
+    """Return the index below the quantile among `count` ascending values, and the fraction of the way to the next."""
     if not 0.0 < share < 1.0:
         raise UsageError(f"the share of positions above the threshold is {share!r}; expected one between 0 and 1.")
     if count < 1:
-        raise UsageError("there is no quantile of no values; show the model at least one image.")
+        raise UsageError(
+            "there are no values to take a quantile of; expected at least one image. Add images to the probe set."
+        )
     place = (count - 1) * (1 - share)
     return int(np.floor(place)), place - np.floor(place)
 

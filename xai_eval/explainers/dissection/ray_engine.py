@@ -1,7 +1,7 @@
-"""Shards on a Ray cluster: each is a task of its own, and what they gave is merged in a tree.
+"""Compute shards on a Ray cluster: each shard is one Ray task, and the results are merged in a tree.
 
-Needs the extra `distributed`. A node that dies takes nothing along: Ray runs its tasks again elsewhere, and shards that
-had come in are on disk here.
+This needs the extra `distributed`. If a node dies, nothing is lost: Ray runs its tasks again on another node, and
+finished shards are saved on this machine's disk.
 """
 
 from __future__ import annotations
@@ -13,52 +13,53 @@ from typing import Any
 from xai_eval.errors import InputUnavailable, UsageError, XaiEvalError, one_line
 from xai_eval.explainers.dissection.batches import Skipped
 from xai_eval.explainers.dissection.checkpoint import Checkpoints
+from xai_eval.explainers.dissection.dissection_plan import DissectionPlan
+from xai_eval.explainers.dissection.observations import Observations
+from xai_eval.explainers.dissection.probe_pass import Advance, bounds_of, check_readable, merged_tops, observe_images
 from xai_eval.explainers.dissection.quantile import TopValues
-from xai_eval.explainers.dissection.shard import Shard
-from xai_eval.explainers.dissection.study import Study
-from xai_eval.explainers.dissection.sweep import Advance, bounds_of, check_readable, merged_tops, observe_shard
 
 
-def on_ray(study: Study, checkpoints: Checkpoints, advance: Advance) -> Shard:
-    """Compute shards on the cluster that RAY_ADDRESS names, or on this machine's cores: an `Engine`.
+def on_ray(plan: DissectionPlan, checkpoints: Checkpoints, advance: Advance) -> Observations:
+    """Compute the shards on the cluster that RAY_ADDRESS names, else on the cores of this machine (an `Engine`).
 
     Raises:
         UsageError: Ray is not installed.
-        InputUnavailable: no cluster can be reached, or it loses what was computed more often than can be repeated.
+        InputUnavailable: no cluster can be reached, or the cluster fails and Ray cannot recover.
+        XaiEvalError: whatever a task raised, as without a cluster.
     """
     ray = _connected()
-    collected = _Collected(ray, study)
+    collected = _Collected(ray, plan)
     waiting = []
-    for index in range(len(study.shards)):
+    for index in range(len(plan.shards)):
         known = checkpoints.load(index)
         if known is None:
             waiting.append(index)
         else:
             collected.add(index, known)
-            advance(len(study.shards[index]))
-    _compute(ray, study, checkpoints, waiting, collected, advance)
-    whole: Shard = _got(ray, _tree(ray, [collected.parts[index] for index in range(len(study.shards))]))
+            advance(len(plan.shards[index]))
+    _compute(ray, plan, checkpoints, waiting, collected, advance)
+    whole: Observations = _got(ray, _tree(ray, [collected.parts[index] for index in range(len(plan.shards))]))
     return whole
 
 
 class _Collected:
-    """The shards that are there: on the cluster without their maps, which would fill its memory.
+    """The finished shards. The cluster holds them without their maps, which would fill its memory.
 
     Attributes:
-        parts: references to them, by index.
-        tops: largest values of all of them: they bound the thresholds of those that are still to come.
+        parts: Ray's references to them, by index of the shard.
+        tops: the largest values over all finished shards. They bound the thresholds for the shards still to come.
     """
 
-    def __init__(self, ray: Any, study: Study) -> None:
-        self._ray, self._study = ray, study
+    def __init__(self, ray: Any, plan: DissectionPlan) -> None:
+        self._ray, self._plan = ray, plan
         self._skipped: list[Skipped] = []
         self.parts: dict[int, Any] = {}
         self.tops: tuple[TopValues | None, ...] = ()
 
-    def add(self, index: int, shard: Shard) -> None:
-        """Take a shard in; InputUnavailable if too many images cannot be read by now."""
+    def add(self, index: int, shard: Observations) -> None:
+        """Add a finished shard. Raises InputUnavailable if too many images could not be read so far."""
         self._skipped.extend(shard.skipped)
-        check_readable(self._study, self._skipped)
+        check_readable(self._plan, self._skipped)
         self.tops = merged_tops(self.tops, shard.tops)
         self.parts[index] = self._ray.put(shard.without_maps)
 
@@ -72,7 +73,7 @@ def _connected() -> Any:
         ) from error
     try:
         ray.init(ignore_reinit_error=True, log_to_driver=False)
-    except Exception as error:  # whatever a network gives
+    except Exception as error:  # Ray and the network raise many kinds of errors
         raise InputUnavailable(
             f"no Ray cluster can be reached ({one_line(error)}). Start one with "
             "`ray start --head`, or unset RAY_ADDRESS."
@@ -81,34 +82,39 @@ def _connected() -> Any:
 
 
 def _compute(
-    ray: Any, study: Study, checkpoints: Checkpoints, waiting: Sequence[int], collected: _Collected, advance: Advance
+    ray: Any,
+    plan: DissectionPlan,
+    checkpoints: Checkpoints,
+    waiting: Sequence[int],
+    collected: _Collected,
+    advance: Advance,
 ) -> None:
-    """Compute the shards that are not there yet, only as many at once as keep the cluster busy.
+    """Compute the waiting shards, only as many at once as keep the cluster busy.
 
-    Those that start later know more about the thresholds, and have fewer maps to send.
+    Shards that start later get closer bounds of the thresholds, so they send fewer maps back.
     """
-    shared = ray.put(study)
-    observe = ray.remote(observe_shard).options(max_retries=-1)
+    shared = ray.put(plan)
+    observe = ray.remote(observe_images).options(max_retries=-1)
     queue, running = deque(waiting), dict[Any, int]()
     while queue or running:
         while queue and len(running) < _room(ray):
             index = queue.popleft()
-            running[observe.remote(shared, study.shards[index], bounds_of(collected.tops))] = index
+            running[observe.remote(shared, plan.shards[index], bounds_of(collected.tops))] = index
         (ready, *_), _ = ray.wait(list(running), num_returns=1)
         index = running.pop(ready)
-        shard: Shard = _got(ray, ready)
+        shard: Observations = _got(ray, ready)
         checkpoints.save(index, shard)
         collected.add(index, shard)
-        advance(len(study.shards[index]))
+        advance(len(plan.shards[index]))
 
 
 def _room(ray: Any) -> int:
-    """Two shards a core: one that it works on, and the next."""
+    """Return how many shards may run or wait on the cluster: two per core, one in work and the next."""
     return max(2, 2 * int(ray.cluster_resources().get("CPU", 1)))
 
 
 def _got(ray: Any, reference: Any) -> Any:
-    """Fetch a result; what a worker raised is raised here, as it would be without a cluster."""
+    """Fetch a result. An error of this package that a worker raised is raised here, as without a cluster."""
     try:
         return ray.get(reference)
     except ray.exceptions.RayTaskError as error:
@@ -117,17 +123,17 @@ def _got(ray: Any, reference: Any) -> Any:
         raise
     except ray.exceptions.RayError as error:
         raise InputUnavailable(
-            f"the Ray cluster failed ({one_line(error)}). Shards that had come in are kept: run again."
+            f"the Ray cluster failed ({one_line(error)}). Finished shards are saved: run the same command again."
         ) from error
 
 
 def _tree(ray: Any, level: Sequence[Any]) -> Any:
-    """Join neighbours until one is left, so that no machine ever holds more than it has to."""
+    """Join neighbouring shards in pairs until one is left, so that no single machine has to hold all parts."""
     join = ray.remote(_joined).options(max_retries=-1)
     while len(level) > 1:
         level = [join.remote(*level[start : start + 2]) for start in range(0, len(level), 2)]
     return level[0]
 
 
-def _joined(*parts: Shard) -> Shard:
-    return Shard.joined(parts)
+def _joined(*parts: Observations) -> Observations:
+    return Observations.joined(parts)

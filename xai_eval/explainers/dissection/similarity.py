@@ -1,8 +1,9 @@
-"""How much a unit's activations over images resemble the similarity of those images to a concept: CLIP-Dissect.
+"""The similarity functions of CLIP-Dissect (Oikarinen and Weng, ICLR 2023).
 
-Oikarinen and Weng 2023. Each function takes the similarity of N images to M concepts, (N, M), and the activations of J
-units, (N, J), and returns scores (J, M): the label of a unit is the concept with the largest. Scores compare within one
-unit, one probe set and one set of concepts only. The rows of dead units, which are the same for all images, are NaN.
+Each function compares the activations of a unit over images with the similarity of those images to a concept. It takes
+the similarities of N images to M concepts, (N, M), and the activations of J units, (N, J), and returns scores (J, M).
+The label of a unit is the concept with the largest score. Scores can be compared only within one unit, one probe set
+and one set of concepts. A unit with the same activation on all images is called dead; its row is NaN.
 """
 
 from __future__ import annotations
@@ -21,13 +22,14 @@ from xai_eval.explainers.dissection.top_images import refuse_what_is_not_finite,
 Floats = NDArray[np.float32]
 
 _EPSILON = 1e-7
-# Least norm of a column: a concept that no image resembles scores 0.
+# Smallest norm to divide by, so that a concept to which no image is similar has the score 0 instead of NaN.
 _TINY = 1e-30
-# Probability that the concept is there given that the image is among the top: of the first, and after the last.
+# Probability that the concept is in a top image, given that the image is among the top: for the first image, and the
+# value that it falls to after the last.
 _FIRST, _LAST = 0.998, 0.97
-# Numbers that are worked on at once, so that they stay in the cache.
+# How many numbers are processed at once, so that they stay in the cache of the processor.
 _BLOCK = 2**16
-# A product of factors must stay far above the smallest number of single precision.
+# Products of factors stay above this value, which is well above the smallest number of single precision.
 _LEAST_PRODUCT = 1e-34
 
 _RANK_SHARE = 0.05
@@ -36,21 +38,22 @@ _RANK_PERMUTATIONS = 5
 
 
 def dead_units(activations: Floats) -> NDArray[np.bool_]:
-    """Say which units of activations (N, J) are the same for all images, (J,)."""
+    """Return which units have the same activation on all images, (J,), from activations (N, J)."""
     return np.asarray(activations.max(axis=0) == activations.min(axis=0))
 
 
 def soft_wpmi(similarity: Floats, activations: Floats, *, top_k: int = 100, a: float = 10, lam: float = 1) -> Floats:
-    """Soft weighted pointwise mutual information of each unit's top images with each concept, (J, M).
+    """Return the soft weighted pointwise mutual information of the top images of each unit and each concept, (J, M).
 
-    With S = softmax(a similarity) over concepts, R_t the top images of a unit, and p_t falling from 0.998 to 0.97: the
-    sum over t of log(1 + p_t (S[R_t] - 1) + 1e-7), less lam times the logarithm of its mean (of exponentials) over the
-    live units.
+    Let S = softmax(a similarity) over concepts, R_t the t-th top image of a unit, and p_t fall from 0.998 to 0.97. The
+    score is L - lam * P, where L is the sum over t of log(1 + p_t (S[R_t] - 1) + 1e-7), and P, the prior of the
+    concept, is the logarithm of the mean of exp(L) over the units that are not dead.
 
     Args:
-        similarity: of N images to M concepts, (N, M): cosines of embeddings.
-        activations: (N, J), of whole layers: the mean over units is a prior.
-        top_k: number of top images, ties by position.
+        similarity: cosines of the embeddings of N images and M concepts, (N, M).
+        activations: activations of all J units of a layer, (N, J). All are needed, because the prior is a mean over
+            them.
+        top_k: number of top images; of equal activations, the image with the smaller position is first.
         a: factor before the softmax.
         lam: weight of the prior.
 
@@ -63,7 +66,7 @@ def soft_wpmi(similarity: Floats, activations: Floats, *, top_k: int = 100, a: f
 
 
 def wpmi(similarity: Floats, activations: Floats, *, top_k: int = 28, a: float = 2, lam: float = 0.6) -> Floats:
-    """Weighted pointwise mutual information: as `soft_wpmi`, with log(S[R_t] + 1e-7) summed over t, (J, M)."""
+    """Return the weighted pointwise mutual information, (J, M): `soft_wpmi`, L being the sum of log(S[R_t] + 1e-7)."""
     ids = _top_ids(similarity, activations, top_k)
     sums = _SumsOfLogs(a, np.full(top_k, _EPSILON))
     return _less_prior(similarity, ids, ~dead_units(activations), sums, lam)
@@ -72,32 +75,32 @@ def wpmi(similarity: Floats, activations: Floats, *, top_k: int = 28, a: float =
 def soft_wpmi_of_top(
     similarity: Floats, top_ids: NDArray[np.int64], alive: NDArray[np.bool_], *, a: float = 10, lam: float = 1
 ) -> Floats:
-    """Return `soft_wpmi` where the top images are known already, (J, M).
+    """Return `soft_wpmi` for top images that are known already, (J, M).
 
     Args:
-        similarity: (N, M).
-        top_ids: rows of `similarity` that move each unit most, best first, (J, k).
+        similarity: cosines of images and concepts, (N, M).
+        top_ids: rows of `similarity` of the k top images of each unit, best first, (J, k).
         alive: which units are not dead, (J,).
         a: factor before the softmax.
         lam: weight of the prior.
     """
     k = top_ids.shape[1]
     p = _FIRST - np.arange(k) / k * (_FIRST - _LAST)
-    # 1 + p (S - 1) + epsilon, with p taken out: what is left to do for each image, unit and concept is one addition.
+    # 1 + p (S - 1) + epsilon = p (S + (1 - p + epsilon) / p), so each image, unit and concept needs one addition only.
     sums = _SumsOfLogs(a, (1 - p + _EPSILON) / p, float(np.log(p).sum()))
     return _less_prior(similarity, top_ids, alive, sums, lam)
 
 
 def cos(similarity: Floats, activations: Floats) -> Floats:
-    """Cosine over images of each unit's activations with each concept's similarities, (J, M)."""
+    """Return the cosine, over images, of the activations of each unit and the similarities to each concept, (J, M)."""
     _check(similarity, activations)
     return _with_nan(_cosines(similarity, activations, least_norm=_TINY), dead_units(activations))
 
 
 def cos_cubed(similarity: Floats, activations: Floats) -> Floats:
-    """Cosine of what is left when the mean over images is taken away, cubed: strong images decide, (J, M).
+    """Return the cosine of cubed deviations from the mean over images, (J, M).
 
-    Norms below 1e-3 count as 1e-3.
+    The cubes let the images with the strongest activations decide. Norms below 1e-3 count as 1e-3.
     """
     _check(similarity, activations)
     scores = _cosines(_cubed_deviations(similarity), _cubed_deviations(activations), least_norm=1e-3)
@@ -105,16 +108,17 @@ def cos_cubed(similarity: Floats, activations: Floats) -> Floats:
 
 
 def rank_reorder(similarity: Floats, activations: Floats, *, seed: int = 0) -> Floats:
-    """How well a concept orders the images that move a unit most, (J, M); at most 0.
+    """Return how well the similarity to a concept orders the top images of a unit, (J, M); 0 is best.
 
-    Over the top 5 % of the images: the activations in the concept's order against the activations in descending order,
-    as mean cubed difference relative to that of five random orders, over the root of the concept's mean similarity.
-    NaN where that mean is not above 0, and for units whose top images all move them alike.
+    Only the top 5 % of the images of a unit count. Their activations, ordered by similarity to the concept, are
+    compared with the same activations in descending order. The score is minus the mean cubed difference, divided by
+    that of five random orders and by the square root of the mean similarity. It is NaN if the mean similarity is not
+    above 0, and for units with the same activation on all of their top images.
 
     Args:
-        similarity: (N, M).
-        activations: (N, J).
-        seed: of the random orders, which are the same for all units.
+        similarity: cosines of images and concepts, (N, M).
+        activations: activations of the units, (N, J).
+        seed: seed of the random orders, which are the same for all units.
 
     Raises:
         UsageError: the shapes do not fit, or there are fewer than 20 images.
@@ -122,7 +126,9 @@ def rank_reorder(similarity: Floats, activations: Floats, *, seed: int = 0) -> F
     """
     count = int(_RANK_SHARE * len(activations))
     if count < 1:
-        raise UsageError(f"rank_reorder looks at the top 5 % of the images; {len(activations)} are too few, take 20.")
+        raise UsageError(
+            f"rank_reorder uses the top 5 % of the images; got {len(activations)} images, expected 20 or more."
+        )
     _check(similarity, activations)
     top = top_images(activations, np.arange(len(activations)), count)
     generator = np.random.default_rng(seed)
@@ -163,17 +169,19 @@ def _check_similarity(similarity: Floats) -> None:
 def _top_ids(similarity: Floats, activations: Floats, top_k: int) -> NDArray[np.int64]:
     _check(similarity, activations)
     if top_k > len(activations):
-        raise UsageError(f"top_k is {top_k}, and there are {len(activations)} images; take a smaller top_k.")
+        raise UsageError(
+            f"top_k is {top_k}; expected at most the number of images, {len(activations)}. Take a smaller top_k."
+        )
     return top_images(activations, np.arange(len(activations)), top_k).ids
 
 
 @dataclass(frozen=True, eq=False)
 class _SumsOfLogs:
-    """Sums over a unit's top images of log(S + offset), where S is the softmax over concepts of a similarity.
+    """Sums log(S + offset) over the top images of a unit, where S is the softmax of the similarities over concepts.
 
     Attributes:
         a: factor before the softmax.
-        offsets: of the first, second, ... image, (k,).
+        offsets: offset for each of the k top images, best first, (k,).
         constant: added to every sum.
     """
 
@@ -182,40 +190,45 @@ class _SumsOfLogs:
     constant: float = 0.0
 
     def __call__(self, similarity: Floats, top_ids: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return the sums of similarity (N, M) over top images (J, k), (J, M).
+        """Return the sums (J, M) for similarities (N, M) and top images (J, k).
 
-        Few concepts at a time, so that everything stays in the cache. Each thread takes the next few when it is done:
-        torch's threads wait for each other at every step, and for steps as short as these longer than they work; where
-        another process has one of the cores, a hundred times as long.
+        A few concepts are processed at a time, so that everything stays in the cache. Each thread takes the next few
+        concepts when it is ready. torch's own threads are not used, because they wait for each other at every step:
+        with steps this short they wait longer than they work, and a hundred times longer if another process uses one of
+        the cores.
         """
         rows, places = np.unique(top_ids, return_inverse=True)
-        seen = similarity
+        used = similarity
         if len(rows) < len(similarity) / 2:
-            seen, top_ids = similarity[rows], places.reshape(top_ids.shape)
+            used, top_ids = similarity[rows], places.reshape(top_ids.shape)
         ranks = np.ascontiguousarray(top_ids.T)
         sums = np.empty((len(top_ids), similarity.shape[1]))
         with ThreadPoolExecutor(torch.get_num_threads()) as threads:
-            peaks, shares = _softmax_parts(seen, self.a, threads)
+            peaks, shares = _softmax_parts(used, self.a, threads)
 
             def add_up(part: slice) -> None:
-                probabilities = _exponentials(seen[:, part], peaks, self.a)
+                probabilities = _exponentials(used[:, part], peaks, self.a)
                 probabilities *= shares
                 sums[:, part] = self._of_block(probabilities, ranks)
 
-            list(threads.map(add_up, _blocks(similarity.shape[1], len(top_ids))))  # raises what a thread raised
+            list(threads.map(add_up, _blocks(similarity.shape[1], len(top_ids))))  # `list` raises what a thread raised
         sums += self.constant
         return sums
 
     def _of_block(self, probabilities: Floats, ranks: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Sums for some concepts: from S (R, w) and the rows of the first, second, ... image (k, J), to (J, w).
+        """Return the sums (J, w) for w concepts.
 
-        Several factors are multiplied before one logarithm is taken.
+        Several factors are multiplied before their logarithm is taken, because multiplying is faster.
+
+        Args:
+            probabilities: S of the R images that are in any top list, (R, w).
+            ranks: row in `probabilities` of each of the k top images of each unit, (k, J).
         """
         shape = ranks.shape[1], probabilities.shape[1]
         factor, product, sums = np.empty(shape, np.float32), np.ones(shape, np.float32), np.zeros(shape)
         together = max(1, int(np.log(_LEAST_PRODUCT) / np.log(self.offsets.min())))
         for t, offset in enumerate(self.offsets.tolist()):
-            # numpy copies twice where it has to look for indices out of range.
+            # With "clip" numpy does not check for indices out of range, for which it would copy the result once more.
             np.take(probabilities, ranks[t], axis=0, out=factor, mode="clip")
             factor += offset
             product *= factor
@@ -226,7 +239,7 @@ class _SumsOfLogs:
 
 
 def _softmax_parts(similarity: Floats, a: float, threads: ThreadPoolExecutor) -> tuple[Floats, Floats]:
-    """Largest similarity of each image (R, M), and the softmax there, (R, 1) each."""
+    """Return the largest similarity of each image, and the softmax at that concept, (R, 1) each."""
 
     def parts(rows: slice) -> tuple[Floats, Floats]:
         peaks: Floats = similarity[rows].max(axis=1, keepdims=True)
@@ -237,13 +250,13 @@ def _softmax_parts(similarity: Floats, a: float, threads: ThreadPoolExecutor) ->
 
 
 def _blocks(count: int, size: int) -> Iterator[slice]:
-    """Cut `count` rows or columns of `size` numbers each into parts that fit into the cache."""
+    """Divide `count` rows or columns of `size` numbers each into parts that fit into the cache."""
     step = max(1, _BLOCK // size)
     return (slice(start, start + step) for start in range(0, count, step))
 
 
 def _exponentials(similarity: Floats, peaks: Floats, a: float) -> Floats:
-    """Softmax of similarities (R, w) as a multiple of that of the largest of each image, (R, 1)."""
+    """Return exp(a (similarity - peak)): the softmax divided by its largest value per image, (R, w)."""
     values: Floats = similarity - peaks
     values *= a
     np.exp(values, out=values)
@@ -253,7 +266,7 @@ def _exponentials(similarity: Floats, peaks: Floats, a: float) -> Floats:
 def _less_prior(
     similarity: Floats, top_ids: NDArray[np.int64], alive: NDArray[np.bool_], sums_of_logs: _SumsOfLogs, lam: float
 ) -> Floats:
-    """Take lam times the log of the mean over live units from their sums; rows of NaN for the others, (J, M)."""
+    """Return the sums minus lam times the prior, see `soft_wpmi`, (J, M); rows of dead units are NaN."""
     scores = np.full((len(top_ids), similarity.shape[1]), np.nan, dtype=np.float32)
     if alive.any():
         sums = sums_of_logs(similarity, top_ids[alive])
@@ -263,7 +276,7 @@ def _less_prior(
 
 
 def _cosines(similarity: Floats, activations: Floats, least_norm: float) -> Floats:
-    """Cosines of the columns of activations (N, J) with those of similarity (N, M), (J, M)."""
+    """Return the cosines (J, M) of the columns of activations (N, J) and the columns of similarity (N, M)."""
     columns = [each / np.linalg.norm(each, axis=0).clip(least_norm) for each in (activations, similarity)]
     return np.asarray(columns[0].T @ columns[1])
 
@@ -275,15 +288,16 @@ def _cubed_deviations(values: Floats) -> Floats:
 
 
 def _rank_errors(similarity: Floats, tau: Floats, orders: NDArray[np.int64]) -> Floats:
-    """Errors of each concept for one unit, (M,).
+    """Return the error of each concept for one unit, (M,).
 
     Args:
-        similarity: of the top images, (M, n).
-        tau: their activations, (n,), descending.
-        orders: random orders, (5, n).
+        similarity: similarity of the n top images to each concept, (M, n).
+        tau: activations of the top images, descending, (n,).
+        orders: five random orders, (5, n).
     """
     ascending = tau[::-1]
-    # The image with rank q takes the q-th smallest activation; ties of similarity rank the better image lower.
+    # The image with the q-th smallest similarity gets the q-th smallest activation. Of equal similarities, the image
+    # with the larger activation gets the lower rank.
     by_rank = torch.argsort(torch.from_numpy(similarity), dim=1, stable=True).numpy()
     errors = (np.abs(tau[by_rank] - ascending) ** _RANK_POWER).mean(axis=1)
     random = (np.abs(ascending - ascending[orders]) ** _RANK_POWER).mean()

@@ -1,4 +1,4 @@
-"""The images that move each unit most, gathered batch by batch and merged exactly."""
+"""Find the images with the largest activation of each unit, batch by batch, with an exact merge."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ from numpy.typing import NDArray
 
 from xai_eval.errors import ModelMisbehaves, UsageError
 
-# The lower half of a key. An id is stored as its distance from it, so that of equal values the smaller id comes first.
+# Largest number that fits into the lower half of a key. An id is stored as its difference from this number, so that of
+# equal activations the one with the smaller id has the larger key.
 _LAST_ID = 2**32 - 1
-# Keys that are made at once: fresh memory costs more than the selection.
+# Number of keys computed at once, small because allocating memory takes longer than the selection.
 _BLOCK = 2**18
 
 
 @dataclass(frozen=True, eq=False)
 class TopImages:
-    """The k images with the largest activation of each unit, equal ones by their id.
+    """The k images with the largest activation of each of J units; of equal activations, the smaller id is first.
 
     Attributes:
-        keys: (J, k') with k' <= k, descending: value and id in one number, so that the order is total and nothing
-            depends on how the images were split.
-        k: how many images are kept.
+        keys: activation and id packed into one integer, descending, (J, k') with k' <= k. No two keys are equal, so the
+            result does not depend on how the images were split.
+        k: largest number of images to keep.
     """
 
     keys: NDArray[np.int64]
@@ -41,15 +42,15 @@ class TopImages:
         return _LAST_ID - (self.keys & _LAST_ID)
 
     def merge(self, other: TopImages) -> TopImages:
-        """Return the top images of both, which must have seen different images.
+        """Return the top images of both, which must come from different images.
 
         Raises:
-            ValueError: they keep another number of images, have other units, or one image is in both.
+            ValueError: the two have different k or different numbers of units, or one image is in both.
         """
         if (self.k, len(self.keys)) != (other.k, len(other.keys)):
             raise ValueError(
                 f"top {self.k} images of {len(self.keys)} units cannot be merged with top {other.k} of "
-                f"{len(other.keys)}; expected the same of both."
+                f"{len(other.keys)}; expected the same numbers in both."
             )
         keys = _largest(np.concatenate([self.keys, other.keys], axis=1), self.k)
         twice = keys[:, 1:] == keys[:, :-1]
@@ -60,17 +61,17 @@ class TopImages:
 
 
 def top_images(activations: NDArray[np.float32], ids: NDArray[np.integer[Any]], k: int) -> TopImages:
-    """Return the k images that move each unit most.
+    """Return the k images with the largest activation of each unit.
 
-    The images that move it least are those of `-activations`.
+    For the smallest activations, pass `-activations`.
 
     Args:
-        activations: one number for each image and unit, (n, J).
-        ids: of the images, (n,), each below 2**32 - 1.
-        k: how many images to keep; fewer than k are kept where n is smaller.
+        activations: one number per image and unit, (n, J).
+        ids: ids of the images, (n,), each below 2**32 - 1.
+        k: number of images to keep; all are kept if there are fewer.
 
     Raises:
-        UsageError: k is below 1, or an id does not fit.
+        UsageError: k is below 1, or an id is out of range.
         ModelMisbehaves: an activation is not finite.
     """
     if k < 1:
@@ -85,22 +86,22 @@ def top_images(activations: NDArray[np.float32], ids: NDArray[np.integer[Any]], 
 
 
 def refuse_what_is_not_finite(activations: NDArray[np.float32]) -> None:
-    """Refuse activations (n, J, ...) with NaN or an infinity, naming the unit.
+    """Check that activations (n, J, ...) are finite.
 
     Raises:
-        ModelMisbehaves: there is one.
+        ModelMisbehaves: a value is NaN or infinite; the error names its unit and image.
     """
     if not np.isfinite(activations).all():
         image, unit = (int(place) for place in np.argwhere(~np.isfinite(activations))[0][:2])
         raise ModelMisbehaves(
-            f"unit {unit} is not finite for the image at position {image} of its batch; expected numbers. Look for a "
-            "division by zero or an overflow in the model, for example in half precision."
+            f"unit {unit} is not finite for the image at position {image} of its batch; expected finite numbers. "
+            "Look for a division by zero or an overflow in the model, for example in half precision."
         )
 
 
 def _keys(activations: NDArray[np.float32], lower: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Keys of activations (n, J), (J, n)."""
-    # Adding 0.0 makes -0.0 equal to 0.0.
+    """Return the keys (J, n) of activations (n, J)."""
+    # Adding 0.0 turns -0.0 into 0.0, so that both have the same key.
     bits = (np.asarray(activations.T, dtype=np.float32, order="C") + np.float32(0.0)).view(np.int32)
     keys: NDArray[np.int64] = _flipped(bits).astype(np.int64)
     keys <<= 32
@@ -109,10 +110,13 @@ def _keys(activations: NDArray[np.float32], lower: NDArray[np.int64]) -> NDArray
 
 
 def _flipped(bits: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Turn the bits of floats into numbers of the same order, or back: below zero, larger bits are smaller numbers."""
+    """Turn the bits of floats into integers of the same order, or back.
+
+    The bits of negative floats, read as an integer, grow as the float falls, so all but the sign bit are inverted.
+    """
     return bits ^ ((bits >> 31) & np.int32(2**31 - 1))
 
 
 def _largest(keys: NDArray[np.int64], k: int) -> NDArray[np.int64]:
-    """Return the k largest of each row (J, n), descending."""
+    """Return the k largest keys of each row of (J, n), descending."""
     return torch.topk(torch.from_numpy(keys), min(k, keys.shape[1]), dim=1).values.numpy()

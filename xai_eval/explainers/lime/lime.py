@@ -1,8 +1,9 @@
-"""LIME of images by lime's own `lime_image`, with its loop over samples run on the model's device.
+"""LIME for images: lime itself computes the explanation, only its slow sampling loop is replaced.
 
-Ribeiro, Singh and Guestrin 2016; lime, `lime_image.py` and `lime_base.py`. The library cuts the image, draws the
-samples' seed, weighs them and fits every surrogate; only `data_labels`, which copies the image for every sample in
-Python, is replaced.
+The library calls the segmentation, seeds and weighs the samples, and fits every surrogate. Its method `data_labels`
+copies the image in Python for every sample; here the images are put together on the model's device.
+
+LIME: Ribeiro, Singh and Guestrin, KDD 2016; lime, `lime_image.py` and `lime_base.py`.
 """
 
 from __future__ import annotations
@@ -18,12 +19,22 @@ from sklearn.metrics import pairwise_distances
 
 from xai_eval.errors import UsageError
 from xai_eval.explainers.lime.perturbation import PerturbedImages
-from xai_eval.explainers.lime.segmentation import NONE, Cut, numbered
+from xai_eval.explainers.lime.segmentation import NONE, Segmenter, renumbered_from_zero
 
 
 @dataclass(frozen=True)
 class LimeSettings:
-    """Arguments of `explain_instance`, with lime's own defaults."""
+    """Arguments of lime's `explain_instance`, with lime's own defaults.
+
+    Attributes:
+        num_samples: number of perturbed images, the unperturbed one included.
+        top_labels: number of classes to explain, the most probable first.
+        num_features: largest number of superpixels that get a weight other than 0.
+        batch_size: number of images per call of the model.
+
+    Raises:
+        UsageError: a value is not a whole number, or is too small.
+    """
 
     num_samples: int = 1000
     top_labels: int = 5
@@ -39,12 +50,12 @@ class LimeSettings:
 
 @dataclass(frozen=True, eq=False)
 class Neighbourhood:
-    """What lime fits its surrogates to.
+    """What lime fits its surrogates to: N perturbed images of F superpixels, and the predictions for C classes.
 
     Attributes:
-        segments: number of the superpixel of each pixel, from 0 without gaps, (h, w).
+        segments: index of the superpixel of each pixel, from 0 without gaps, (h, w).
         samples: 1 where a superpixel is kept, 0 where it is hidden, (N, F); the first row keeps all.
-        probabilities: the model's, (N, C).
+        probabilities: the model's probabilities for each perturbed image, (N, C).
     """
 
     segments: NDArray[np.int64]
@@ -52,20 +63,21 @@ class Neighbourhood:
     probabilities: NDArray[np.float32]
 
     def first(self, count: int) -> Neighbourhood:
-        """The neighbourhood of a run with fewer samples and the same seed: lime draws them row by row."""
+        """Return what a run with fewer samples and the same seed would give; lime draws the samples row by row."""
         return Neighbourhood(self.segments, self.samples[:count], self.probabilities[:count])
 
 
 @dataclass(frozen=True, eq=False)
 class Surrogate:
-    """The linear model that stands in for one class.
+    """The linear model that lime fits to the probability of one class.
 
     Attributes:
         label: index of the class.
-        weights: one a superpixel, (F,) float64; 0 for those that `num_features` leaves out.
-        intercept: prediction with everything hidden.
-        r2: share of the variance of the samples, weighted by their nearness, that it explains.
-        prediction: what it predicts for the whole image.
+        weights: one per superpixel, (F,) float64; 0 for superpixels that `num_features` leaves out.
+        intercept: predicted probability when every superpixel is hidden.
+        r2: share of the variance that it explains, samples weighted by how close they are to the image; at most 1,
+            higher is better.
+        prediction: predicted probability for the unperturbed image.
     """
 
     label: int
@@ -77,31 +89,41 @@ class Surrogate:
 
 @dataclass(frozen=True, eq=False)
 class LimeExplanation:
-    """One run of lime. `surrogates` are those of the top classes, best first, and of what else was asked for."""
+    """One run of lime.
+
+    Attributes:
+        neighbourhood: what the surrogates were fitted to.
+        surrogates: by index of the class: the most probable classes first, then further classes that were asked for.
+    """
 
     neighbourhood: Neighbourhood
     surrogates: Mapping[int, Surrogate]
 
 
-def explain(
+def explain_by_lime(
     pixels: NDArray[np.uint8],
     images: PerturbedImages,
-    segmentation: Cut,
+    segmentation: Segmenter,
     settings: LimeSettings,
     *,
     labels: Sequence[int] = (),
     seeds: Sequence[int] = (0,),
 ) -> tuple[LimeExplanation, ...]:
-    """Explain an image by lime, once a seed; a new explainer each time, because a reused one answers differently.
+    """Explain an image by lime, once per seed.
+
+    Every run has a new explainer of the library, because a reused one gives other explanations.
 
     Args:
-        pixels: the image as the model sees it, (H, W, 3).
-        images: predicts perturbed images; what it knows is shared by all seeds.
-        segmentation: cuts the image, once: superpixels are those of the first seed, so that weights can be
-            compared.
+        pixels: the image as the model sees it, uint8 (H, W, 3).
+        images: predicts perturbed images; predictions are shared by all seeds.
+        segmentation: cuts the image into superpixels. It is called for the first seed only, and all seeds share the
+            superpixels, so that their weights can be compared.
         settings: arguments of lime.
-        labels: classes to explain besides the top ones.
+        labels: indices of classes to explain besides the most probable ones.
         seeds: seeds of the samples.
+
+    Returns:
+        One explanation per seed.
 
     Raises:
         UsageError: the segmentation fails.
@@ -109,7 +131,7 @@ def explain(
     """
     explanations: list[LimeExplanation] = []
     for seed in seeds:
-        # The library calls it with the image; from the second seed on the answer is known.
+        # From the second seed on, the library gets a segmentation that returns the superpixels of the first.
         known = explanations[0].neighbourhood.segments if explanations else None
         cut = None if segmentation.name == NONE else segmentation
         explanations.append(
@@ -124,9 +146,9 @@ def fit(neighbourhood: Neighbourhood, label: int, num_features: int, regressor: 
     Args:
         neighbourhood: of one run, or the first rows of a longer one.
         label: index of the class.
-        num_features: the most superpixels that may get a weight.
-        regressor: in place of the library's ridge regression, as in its `explain_instance`; it is given all
-            superpixels in their order.
+        num_features: largest number of superpixels that get a weight.
+        regressor: replaces the library's ridge regression, like `model_regressor` of its `explain_instance`. It gets
+            all superpixels in their order.
     """
     samples = neighbourhood.samples
     distances = pairwise_distances(samples, samples[:1], metric="cosine").ravel()
@@ -136,7 +158,7 @@ def fit(neighbourhood: Neighbourhood, label: int, num_features: int, regressor: 
         distances,
         label,
         num_features,
-        # The library's own choice hands over the superpixels in an order that a regressor cannot know.
+        # With "auto" the library passes the superpixels in an order that the regressor cannot know.
         feature_selection="auto" if regressor is None else "none",
         model_regressor=regressor,
     )
@@ -161,7 +183,7 @@ def _explain_once(
         segmentation_fn=segmentation,
     )
     assert explainer.neighbourhood is not None
-    surrogates = dict(reversed(explainer.fitted.items()))  # the library begins with the least of the top classes
+    surrogates = dict(reversed(explainer.fitted.items()))  # the library begins with the least probable class
     for label in labels:
         if label not in surrogates:
             surrogates[label] = fit(explainer.neighbourhood, label, settings.num_features)
@@ -169,7 +191,7 @@ def _explain_once(
 
 
 class _Explainer(LimeImageExplainer):  # type: ignore[misc]
-    """The library's explainer, for one call, whose samples are predicted by `images`; keeps what it fits."""
+    """The library's explainer, for one call. `images` predicts the samples, and every fitted surrogate is kept."""
 
     def __init__(self, seed: int, images: PerturbedImages) -> None:
         super().__init__(random_state=seed)
@@ -188,7 +210,7 @@ class _Explainer(LimeImageExplainer):  # type: ignore[misc]
         batch_size: int = 10,
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Draw samples (N, F) as the library does, and predict them: probabilities (N, C)."""
-        segments = numbered(segments)  # the library's own segmentation may begin at 1 one day
+        segments = renumbered_from_zero(segments)  # scikit-image may begin at 1 one day
         count = int(segments.max()) + 1
         samples = self.random_state.randint(0, 2, num_samples * count).reshape(num_samples, count)
         samples[0] = 1
@@ -197,7 +219,7 @@ class _Explainer(LimeImageExplainer):  # type: ignore[misc]
         return samples, predicted
 
     def _keep(self, data: Any, labels: Any, distances: Any, label: int, *rest: Any, **options: Any) -> Any:
-        # The library itself keeps R2 and prediction of the last class only.
+        # The library itself keeps R2 and the prediction of the last class only.
         answer = self._fit(data, labels, distances, label, *rest, **options)
         self.fitted[int(label)] = _surrogate(int(label), data.shape[1], answer)
         return answer

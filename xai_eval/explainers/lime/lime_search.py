@@ -1,7 +1,8 @@
-"""lime under many settings for the price of a few: predictions are shared by all settings that cannot change them.
+"""Run lime under many settings; settings that give the same perturbed images share their predictions.
 
-lime draws its samples row by row, so with one seed the samples of a short run are the first of a long one;
-`top_labels`, `num_features` and `batch_size` do not enter them at all. Only the segmentation does.
+With one seed, lime draws the same samples for every setting, row by row: a run with fewer samples has the first rows
+of a run with more. `top_labels`, `num_features` and `batch_size` do not change the perturbed images. Only the
+segmentation does, so each segmentation is predicted once, with the largest number of samples.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xai_eval.errors import UsageError, unknown_name
-from xai_eval.explainers.lime.lime import LimeSettings, Neighbourhood, Surrogate, explain, fit
+from xai_eval.explainers.lime.lime import LimeSettings, Neighbourhood, Surrogate, explain_by_lime, fit
 from xai_eval.explainers.lime.perturbation import PerturbedImages
 from xai_eval.explainers.lime.segmentation import choose_segmentation
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One cell of a grid: arguments of lime, and the name of a segmentation."""
+    """One combination of values in a grid: arguments of lime, and the name of a segmentation."""
 
     segmentation: str
     num_samples: int
@@ -33,7 +34,11 @@ class Setting:
 
 @dataclass(frozen=True)
 class Grid:
-    """The values that are tried of each argument; the defaults are the study's, 324 settings."""
+    """The values to try for each argument. The defaults are those of the published study: 324 settings.
+
+    Raises:
+        UsageError: an argument has no value or one value twice, a segmentation is unknown, or lime cannot take a value.
+    """
 
     segmentation: tuple[str, ...] = ("slic", "quickshift", "felzenszwalb", "none")
     num_samples: tuple[int, ...] = (500, 600, 700)
@@ -45,7 +50,9 @@ class Grid:
         for each in fields(self):
             values = getattr(self, each.name)
             if not values or len(set(values)) < len(values):
-                raise UsageError(f"{each.name} of the grid is {list(values)}; expected at least one value, each once.")
+                raise UsageError(
+                    f"{each.name} of the grid is {list(values)}; expected at least one value. Name each once."
+                )
         for name in self.segmentation:
             choose_segmentation(name, 0)
         for setting in self.settings:
@@ -53,15 +60,18 @@ class Grid:
 
     @property
     def settings(self) -> tuple[Setting, ...]:
-        """Every cell, in the order of the values."""
+        """Every combination of values; the last argument changes fastest."""
         return tuple(Setting(*values) for values in product(*(getattr(self, each.name) for each in fields(self))))
 
 
 def make_grid(values: Mapping[str, Any] | None = None) -> Grid:
-    """Return the study's grid with some arguments replaced: name -> value or sequence of values.
+    """Return the grid of the published study with some arguments replaced.
+
+    Args:
+        values: by name of the argument, a value or a sequence of values.
 
     Raises:
-        UsageError: an unknown argument, no values, or a value that lime cannot take.
+        UsageError: an argument is unknown, has no values, or has a value that lime cannot take.
     """
     known = [each.name for each in fields(Grid)]
     chosen = {}
@@ -78,45 +88,51 @@ def make_grid(values: Mapping[str, Any] | None = None) -> Grid:
 
 @dataclass(frozen=True, eq=False)
 class LimeSearch:
-    """All settings of one image. Surrogates are fitted when they are asked for, each once.
+    """The explanations of one image under all settings of a grid. A surrogate is fitted when it is first asked for.
 
     Attributes:
-        neighbourhoods: with the most samples of the grid, by name of the segmentation.
+        neighbourhoods: by name of the segmentation, with the largest number of samples in the grid.
     """
 
     neighbourhoods: Mapping[str, Neighbourhood]
     _fitted: dict[tuple[str, int, int, int], Surrogate] = field(default_factory=dict)
 
     def surrogate(self, setting: Setting, label: int) -> Surrogate:
-        """What lime gives for one class under one setting."""
+        """Return lime's surrogate for one class under one setting."""
         count, features = setting.num_samples, self.features(setting)
         key = (setting.segmentation, count, features, label)
         if key not in self._fitted:
             neighbourhood = self.neighbourhoods[setting.segmentation].first(count)
-            # As it was asked for: the library selects superpixels in another way where it is to take 6 or fewer.
+            # `num_features` is passed unchanged, because lime selects superpixels in another way if it is 6 or less.
             self._fitted[key] = fit(neighbourhood, label, setting.num_features)
         return self._fitted[key]
 
     def features(self, setting: Setting) -> int:
-        """How many superpixels get a weight: `num_features`, or all of them."""
+        """Return how many superpixels get a weight: `num_features`, or all if there are fewer."""
         return min(setting.num_features, int(self.neighbourhoods[setting.segmentation].samples.shape[1]))
 
     def top_labels(self, setting: Setting) -> tuple[int, ...]:
-        """The classes that lime explains under a setting, the most probable first."""
+        """Return the classes that lime explains under a setting, the most probable first."""
         whole: NDArray[np.float32] = self.neighbourhoods[setting.segmentation].probabilities[0]
         return tuple(int(label) for label in np.argsort(whole)[-setting.top_labels :][::-1])
 
 
 def search(pixels: NDArray[np.uint8], images: PerturbedImages, grid: Grid, seed: int = 0) -> LimeSearch:
-    """Explain an image, (H, W, 3), under every setting of a grid, all with one seed.
+    """Explain an image under every setting of a grid, all with one seed.
+
+    Args:
+        pixels: the image as the model sees it, uint8 (H, W, 3).
+        images: predicts perturbed images.
+        grid: the settings.
+        seed: seed of the samples and of the segmentations that draw random numbers.
 
     Raises:
         ModelMisbehaves: the model returns no probabilities.
     """
     longest = LimeSettings(num_samples=max(grid.num_samples), top_labels=1)
-    return LimeSearch(
-        {
-            name: explain(pixels, images, choose_segmentation(name, seed), longest, seeds=[seed])[0].neighbourhood
-            for name in grid.segmentation
-        }
-    )
+    neighbourhoods = {}
+    for name in grid.segmentation:
+        segmentation = choose_segmentation(name, seed)
+        (explanation,) = explain_by_lime(pixels, images, segmentation, longest, seeds=[seed])
+        neighbourhoods[name] = explanation.neighbourhood
+    return LimeSearch(neighbourhoods)

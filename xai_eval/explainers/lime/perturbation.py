@@ -1,4 +1,4 @@
-"""What a model says of an image with some superpixels hidden: lime's loop over samples, on the model's device."""
+"""Predict images in which some superpixels are hidden: lime's loop over samples, on the model's device."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from xai_eval.explainers.lime.probabilities import Predict, check_probabilities
 
 @dataclass(eq=False)
 class PerturbedImages:
-    """Predictions on perturbed images; identical ones are predicted once.
+    """Predicts perturbed images; identical images are predicted once.
 
     Attributes:
-        predict: from views, uint8 (N, H, W, 3), to probabilities (N, C).
-        batch_size: images a call of `predict`.
-        device: where images are put together; the model's.
+        predict: takes images as the model sees them, uint8 (N, H, W, 3), and returns probabilities (N, C).
+        batch_size: images per call of `predict`.
+        device: where the images are put together: the device of the model.
     """
 
     predict: Predict
@@ -40,15 +40,15 @@ class PerturbedImages:
 
         Args:
             image: the image, (H, W, 3).
-            hidden: what shows where a superpixel is hidden, (H, W, 3).
-            segments: number of the superpixel of each pixel, (H, W).
+            hidden: the pixels to show where a superpixel is hidden, (H, W, 3).
+            segments: index of the superpixel of each pixel, (H, W).
             samples: 1 where a superpixel is kept, 0 where it is hidden, (N, F).
 
         Returns:
-            Probabilities, (N, C).
+            Probabilities, (N, C) float32.
 
         Raises:
-            ModelMisbehaves: `predict` returns no probabilities.
+            ModelMisbehaves: `predict` returns something other than probabilities.
         """
         source = hashlib.sha256(b"".join(array.tobytes() for array in (image, hidden, segments))).digest()
         keys = [source + row.tobytes() for row in np.packbits(samples.astype(bool), axis=1)]
@@ -60,12 +60,12 @@ class PerturbedImages:
         return np.stack([self._known[key] for key in keys])
 
     def _predicted(self, loop: _Loop) -> NDArray[np.float32]:
-        """Predict every sample of a loop, (N, C)."""
+        """Predict every sample of a loop, batch by batch, (N, C)."""
         starts = range(0, len(loop.kept), self.batch_size)
         batches = (self._batch(loop, slice(start, start + self.batch_size)) for start in starts)
         first = next(batches)
-        # One block for all, taken before the others come: small ones between the images of a batch would keep the
-        # allocator from giving that memory back, gigabytes of it.
+        # All results go into one array that is allocated before the second batch. Small arrays allocated between the
+        # batches of images would keep the allocator from giving the memory of the images back: gigabytes in all.
         found = np.empty((len(loop.kept), first.shape[1]), first.dtype)
         for start, batch in zip(starts, itertools.chain([first], batches), strict=True):
             found[start : start + len(batch)] = batch
@@ -79,14 +79,14 @@ class PerturbedImages:
 class _Loop:
     """What the loop over samples needs, laid out so that each step is one pass over bytes.
 
-    A pixel is hidden ^ (mask & (hidden ^ shown)): several times faster than `torch.where` on pixels of three bytes.
+    A pixel is computed as hidden ^ (mask & (hidden ^ shown)), which is several times faster than `torch.where`.
 
     Attributes:
-        hidden: (3, H * W) uint8.
-        change: hidden ^ shown, (3, H * W) uint8.
-        labels: superpixel of each pixel, (1, H * W).
+        hidden: pixels of hidden superpixels, (3, H * W) uint8.
+        change: hidden ^ shown, where shown are the pixels of the image, (3, H * W) uint8.
+        labels: index of the superpixel of each pixel, (1, H * W).
         kept: 255 where a superpixel is kept, 0 where it is hidden, (N, F) uint8.
-        shape: H and W.
+        shape: height and width of the image.
     """
 
     hidden: torch.Tensor
@@ -110,7 +110,7 @@ class _Loop:
         return cls(covered, covered ^ shown, labels, kept, (segments.shape[0], segments.shape[1]))
 
     def views(self, part: slice) -> torch.Tensor:
-        """Perturbed images of some samples, uint8 (N, H, W, 3)."""
+        """Return the perturbed images of some samples, uint8 (N, H, W, 3)."""
         kept = self.kept[part]
         mask = torch.gather(kept, 1, self.labels.expand(len(kept), -1))[:, None]
         planes = (mask & self.change).bitwise_xor_(self.hidden)

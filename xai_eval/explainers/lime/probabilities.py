@@ -9,30 +9,31 @@ import torch
 from xai_eval.errors import ModelMisbehaves
 from xai_eval.explainers.model.memory_format import best_memory_format
 from xai_eval.inputs.models.classifier import Classifier
-from xai_eval.inputs.models.guarded import guarded
+from xai_eval.inputs.models.model_errors import as_model_error
 from xai_eval.inputs.models.outputs import logits
 
-# How far the sum of a row of probabilities in single precision strays from 1 over thousands of classes.
+# In single precision, the sum of thousands of probabilities can differ from 1 by up to this much.
 _ROUNDING = 1e-3
 
 Predict = Callable[[torch.Tensor], torch.Tensor]
 
 
 def probabilities(classifier: Classifier) -> Predict:
-    """Return a function from views, uint8 (N, H, W, 3), to probabilities (N, C) on the model's device.
+    """Return a function that takes views, uint8 (N, H, W, 3), and returns probabilities (N, C) on the model's device.
 
-    The function raises ModelMisbehaves where the model raises, returns no finite logits, or returns probabilities: a
-    softmax of probabilities is nearly flat, and so would be every explanation of it.
+    The function raises ModelMisbehaves if the model raises, returns logits that are not finite, or returns
+    probabilities instead of logits. A softmax of probabilities would be nearly the same for all classes, so every
+    explanation would be nearly flat.
     """
     layouts: list[torch.memory_format] = []
 
     def predict(views: torch.Tensor) -> torch.Tensor:
-        with torch.inference_mode(), guarded(classifier.name, views.shape):
+        with torch.inference_mode(), as_model_error(classifier.name, views.shape):
             batch = classifier.preprocess.from_view(views.to(classifier.device))
             if not layouts:
                 layouts.append(best_memory_format(classifier.module, batch[:1]))
             scores = logits(classifier, batch.contiguous(memory_format=layouts[0]))
-        # A single class has nothing to sum up: its logit may well be 1.
+        # With a single class, a logit that happens to be 1 would look like a probability, so the check is left out.
         if scores.shape[1] > 1 and _are_probabilities(scores):
             raise ModelMisbehaves(
                 f"{classifier.name} returns probabilities (rows within [0, 1] that sum to 1); expected logits. "
@@ -44,11 +45,11 @@ def probabilities(classifier: Classifier) -> Predict:
 
 
 def check_probabilities(rows: torch.Tensor, name: str = "the prediction function") -> torch.Tensor:
-    """Return `rows` (N, C) if every one is a distribution.
+    """Return `rows` (N, C) if each is a probability distribution.
 
     Raises:
-        ModelMisbehaves: it is not, most likely because the function returns logits. LIME would fit them without a
-            word, and its weights and R2 would mean something else.
+        ModelMisbehaves: a row is not, most likely because the function returns logits. LIME would fit logits without
+            a warning, and its weights and R2 would mean something else.
     """
     if not _are_probabilities(rows):
         least, most = float(rows.min()), float(rows.max())

@@ -1,4 +1,4 @@
-"""Segmentations by name, with parameters that are written down instead of inherited."""
+"""Segmentations of scikit-image by name, with every parameter written down, so that new defaults change nothing."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from xai_eval.errors import UsageError, unknown_name
 
-# `none` hands no segmentation to lime, which then runs what is its default.
+# With this name lime gets no segmentation and uses its own default.
 NONE = "none"
 _SEEDED = "quickshift"
-# quickshift as lime runs it. The other two as in scikit-image's gallery ("Comparison of segmentation and superpixel
-# algorithms"), with slic's own default of 100 segments: felzenszwalb's defaults give more superpixels than lime has
-# samples.
+# quickshift has the parameters that lime itself uses. The other two have those of scikit-image's gallery ("Comparison
+# of segmentation and superpixel algorithms"), but slic its own default of 100 segments. felzenszwalb's defaults are not
+# used, because they give more superpixels than lime has samples.
 _PARAMETERS: Mapping[str, Mapping[str, Any]] = {
     "quickshift": {"kernel_size": 4, "max_dist": 200, "ratio": 0.2},
     "slic": {"n_segments": 100, "compactness": 10.0, "sigma": 1.0, "start_label": 0},
@@ -26,40 +26,40 @@ _PARAMETERS: Mapping[str, Mapping[str, Any]] = {
 SEGMENTATIONS = (*_PARAMETERS, NONE)
 
 
-class Cut(Protocol):
-    """Whatever cuts an image (h, w, 3) into superpixels (h, w). `none` as its name leaves the cutting to lime."""
+class Segmenter(Protocol):
+    """A function that cuts an image (h, w, 3) into superpixels (h, w). With the name `none`, lime's default is used."""
 
     @property
     def name(self) -> str:
-        """How it is called."""
+        """Name, as recorded in results."""
         ...
 
     def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.int64]:
-        """Return the number of the superpixel of each pixel."""
+        """Return the index of the superpixel of each pixel, (h, w)."""
         ...
 
 
 @dataclass(frozen=True)
 class Segmentation:
-    """A segmentation algorithm of scikit-image, to be given to lime as `segmentation_fn`.
+    """A segmentation algorithm of scikit-image; lime gets it as `segmentation_fn`.
 
     Attributes:
         name: one of `SEGMENTATIONS`.
-        parameters: every keyword argument that the algorithm is called with, the seed among them.
+        parameters: every keyword argument of the algorithm, including the seed.
     """
 
     name: str
     parameters: Mapping[str, Any]
 
     def describe(self) -> dict[str, Any]:
-        """Name and parameters, as JSON values."""
+        """Return name and parameters as JSON values."""
         return {"name": self.name, **self.parameters}
 
     def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.int64]:
         """Cut an image (h, w, 3) into superpixels, numbered from 0 without gaps, (h, w).
 
-        lime takes the numbers for the columns of its samples: with slic's own numbering, from 1, it never perturbs
-        the last superpixel and explains by a first one that does not exist.
+        lime uses the numbers as columns of its samples. slic numbers from 1: lime would never hide the last superpixel,
+        and would give a weight to a superpixel 0 that does not exist.
 
         Raises:
             UsageError: scikit-image refuses the parameters.
@@ -71,23 +71,30 @@ class Segmentation:
                 f"segmentation {self.name} of an image {pixels.shape} with {dict(self.parameters)} failed: {error}. "
                 "Check its parameters in scikit-image's documentation."
             ) from error
-        return numbered(np.asarray(labels))
+        return renumbered_from_zero(np.asarray(labels))
 
 
 def choose_segmentation(name: str, seed: int, changes: Mapping[str, Any] | None = None) -> Segmentation:
-    """Return the segmentation called `name`; `changes` replace its parameters.
+    """Return the segmentation called `name`.
 
-    The seed of quickshift is handed over as scikit-image wants it today: lime passes it under an old name, which is
-    filtered away without a word.
+    quickshift gets its seed under the name that scikit-image expects today. lime passes it under an old name, and drops
+    it without a warning.
+
+    Args:
+        name: one of `SEGMENTATIONS`.
+        seed: seed of quickshift; the others draw no random numbers.
+        changes: parameters to replace, by name.
 
     Raises:
-        UsageError: an unknown name or parameter, or parameters for `none`, which has none.
+        UsageError: the name or a parameter is unknown, or parameters are given for `none`, which has none.
     """
     if name not in SEGMENTATIONS:
         raise unknown_name("segmentation", name, SEGMENTATIONS)
     if name == NONE:
         if changes:
-            raise UsageError(f"segmentation {NONE!r} is lime's own and takes no parameters; got {dict(changes)}.")
+            raise UsageError(
+                f"segmentation {NONE!r} is lime's own and takes no parameters; got {dict(changes)}. Leave them out."
+            )
         return Segmentation(NONE, {})
     own = dict(_PARAMETERS[name])
     for parameter in changes or {}:
@@ -97,13 +104,16 @@ def choose_segmentation(name: str, seed: int, changes: Mapping[str, Any] | None 
     return Segmentation(name, {**own, **(changes or {}), **seeded})
 
 
-def numbered(labels: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
-    """Number superpixels from 0 without gaps, in the order of their old numbers."""
+def renumbered_from_zero(labels: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+    """Number superpixels (h, w) from 0 without gaps, in the order of their old numbers."""
     numbers: NDArray[np.int64] = np.unique(labels, return_inverse=True)[1].reshape(labels.shape).astype(np.int64)
     return numbers
 
 
 def in_reading_order(labels: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
-    """Return for every superpixel its number in reading order, (F,), by which equal partitions look equal."""
+    """Return the rank of each of F superpixels in reading order of its first pixel, (F,).
+
+    Two segmentations that cut an image into the same parts are equal once their superpixels are numbered this way.
+    """
     first = np.unique(labels, return_index=True)[1]
     return np.argsort(np.argsort(first)).astype(np.int64)

@@ -1,1 +1,1 @@
-"""What every explainer does to a model and has to leave as it came."""
+"""What explainers do to a model while they run, undone when they end."""

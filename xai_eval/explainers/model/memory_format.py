@@ -9,17 +9,20 @@ from xai_eval.explainers.model.reproduction import disagreement
 
 
 def best_memory_format(model: nn.Module, example: Tensor) -> torch.memory_format:
-    """Return channels last, which convolutions prefer, if the model bears it, else the ordinary format.
+    """Return channels last, where convolutions are faster, if the model gives the same logits in it; else contiguous.
 
     Args:
         model: the model.
-        example: a prepared image, (1, 3, H, W). The model gets it twice in one batch: two rows show what one hides,
-            such as a view over the batch.
+        example: a prepared image, (1, 3, H, W). The model gets it twice in one batch, because some errors do not show
+            with a batch of one, such as a `view` that mixes up the batch axis.
+
+    Returns:
+        `torch.channels_last` or `torch.contiguous_format`.
     """
     batch = example.repeat(2, 1, 1, 1)
     expected = model(batch)
     try:
         logits = model(batch.contiguous(memory_format=torch.channels_last))
-    except RuntimeError:  # a `view` that needs the ordinary layout
+    except RuntimeError:  # a `view` in the model needs contiguous tensors
         return torch.contiguous_format
     return torch.contiguous_format if disagreement(logits, expected) else torch.channels_last

@@ -1,7 +1,7 @@
-"""Lend a model to a library that changes it, and get it back as it was.
+"""Restore a model after a library has changed it.
 
-pytorch-grad-cam switches a model to eval, clears its gradients, and leaves hooks and a replaced layer behind
-when it fails half-way.
+pytorch-grad-cam switches the model to evaluation mode and clears its gradients. When it fails half-way, it leaves hooks
+and a replaced layer behind.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from torch.nn import Parameter
 
 @contextmanager
 def preserved(module: nn.Module) -> Iterator[None]:
-    """Freeze a model while the context is open; on leaving, and on any exception, put back what it was.
+    """Freeze a model while the context is open, and restore it on leaving, also after an exception.
 
-    Covers the training flag, the submodules, the hooks and an instance-level `forward` of every module, and
-    `requires_grad` and the gradient of every parameter. Inside, no parameter requires a gradient, so a backward
-    pass neither fills `.grad` nor wakes an optimiser that waits on it. Parameter values, buffers and the user's
-    own gradient tensors are not touched.
+    Of every module, the training flag, the submodules, the hooks and a `forward` set on the instance are restored; of
+    every parameter, `requires_grad` and `.grad`. Inside the context no parameter requires a gradient, so a backward
+    pass does not fill `.grad`, nor call hooks that wait for a gradient (some optimisers step in them). Values of
+    parameters, buffers and the user's own gradient tensors are not touched.
     """
     with ExitStack() as stack:
         for part in module.modules():
@@ -36,7 +36,7 @@ def preserved(module: nn.Module) -> Iterator[None]:
 def _module_restorer(module: nn.Module) -> Callable[[], None]:
     attributes = vars(module)
     training, forward = module.training, attributes.get("forward")
-    # Handles of hooks refer to these dicts, so they are refilled, never replaced.
+    # The handles that remove hooks refer to these dicts, so the dicts are refilled instead of replaced.
     tables = [(table, dict(table)) for name, table in attributes.items() if _is_table(name, table)]
 
     def restore() -> None:

@@ -1,4 +1,4 @@
-"""Change what a module computes for a while, without changing the module."""
+"""Replace the `forward` of a module for a while."""
 
 from __future__ import annotations
 
@@ -13,9 +13,13 @@ Forward = Callable[..., Any]
 
 @contextmanager
 def overridden_forward(module: nn.Module, wrap: Callable[[Forward], Forward]) -> Iterator[None]:
-    """Let `wrap(forward)` stand in for the `forward` of one module; put back what was there on leaving.
+    """Replace the `forward` of one module by `wrap(forward)`, and restore it on leaving.
 
-    Hooks stay in force, and so does a `forward` that was set on the instance: it is the one that is wrapped.
+    Hooks are still called. If a `forward` was set on the instance, that one is wrapped.
+
+    Args:
+        module: the module; neither its parameters nor its class are touched.
+        wrap: takes the present `forward` and returns its replacement.
     """
     attributes = vars(module)
     own = attributes.get("forward")

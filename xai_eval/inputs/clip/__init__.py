@@ -1,1 +1,1 @@
-"""CLIP models, published and bundled."""
+"""Load CLIP models: published ones, and the small one that is bundled."""

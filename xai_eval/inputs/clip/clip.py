@@ -1,4 +1,4 @@
-"""CLIP: images and words as vectors of one space, by open_clip's models, tokenizers and preprocessing."""
+"""CLIP models of open_clip, which embed images and texts as vectors that can be compared with each other."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from xai_eval.inputs.clip.published_clip import Tokenizer, load_published_clip
 from xai_eval.inputs.downloads import bundled, bundled_entry
 from xai_eval.inputs.models.bundled_models import read_safetensors
 from xai_eval.inputs.models.devices import move
-from xai_eval.inputs.models.guarded import guarded
-from xai_eval.inputs.models.weights import load_weights, weights_digest
+from xai_eval.inputs.models.model_errors import as_model_error
+from xai_eval.inputs.models.model_weights import load_weights, weights_digest
 
 _BUNDLED = "scenes"
 _KEY, _MERGES_KEY = "clip_scenes", "clip_scenes_merges"
@@ -29,16 +29,16 @@ _SHOWN = 20
 
 @dataclass(frozen=True)
 class ClipPreprocessing:
-    """open_clip's own transform for inference.
+    """open_clip's own preprocessing for inference.
 
     Attributes:
-        config: what open_clip makes it from.
+        config: open_clip's configuration of it.
     """
 
     config: PreprocessCfg
 
     def __call__(self, image: Image.Image) -> torch.Tensor:
-        """Return what the model takes, float32 (3, H, W)."""
+        """Return the input of the model for one image, float32 (3, H, W)."""
         tensor: torch.Tensor = self._transform(image)
         return tensor
 
@@ -54,15 +54,17 @@ class ClipPreprocessing:
 
 @dataclass(frozen=True, eq=False)
 class Clip:
-    """A CLIP model in evaluation mode (Radford et al., Learning Transferable Visual Models, 2021).
+    """A CLIP model in evaluation mode.
+
+    Source: Radford et al., "Learning Transferable Visual Models From Natural Language Supervision", ICML 2021.
 
     Attributes:
         name: its spec.
         module: open_clip's model.
-        preprocess: from an RGB image to the tensor (3, H, W) that the model takes.
-        tokenizer: from M texts to tokens, int64 (M, L); what does not fit into L is cut off.
+        preprocess: turns an RGB image into the input (3, H, W) of the model.
+        tokenizer: turns M texts into tokens, int64 (M, L); longer texts are cut off.
         weights_digest: SHA-256 over the weights.
-        words: all the words that its captions had, where these are known; empty where they are not.
+        words: all words of the captions that it was trained on; empty if unknown.
     """
 
     name: str
@@ -77,37 +79,37 @@ class Clip:
         return self.preprocess.describe()
 
     def embed_images(self, batch: torch.Tensor) -> torch.Tensor:
-        """Embed prepared images (N, 3, H, W) of any device.
+        """Embed prepared images (N, 3, H, W), on any device.
 
         Returns:
-            float32 (N, D) of unit length, on the model's device, without gradients. An image's embedding does not
-            depend on the others in the batch, but for rounding.
+            Embeddings of length 1, float32 (N, D), on the model's device, without gradients. Except for rounding, the
+            embedding of an image does not depend on the others in the batch.
 
         Raises:
-            ModelMisbehaves: the model raises, as it does for images of another size, or returns NaN or infinity.
+            ModelMisbehaves: the model raises (as it does for images of another size), or returns NaN or infinity.
         """
         encode: Any = self.module.encode_image
-        with guarded(self.name, batch.shape), torch.no_grad():
+        with as_model_error(self.name, batch.shape), torch.no_grad():
             embedded = encode(batch.to(self._device), normalize=True)
         return self._finite(embedded)
 
     def embed_texts(self, texts: Sequence[str]) -> torch.Tensor:
-        """Embed texts as they stand: a concept is its own prompt.
+        """Embed M texts unchanged; no prompt such as "a photo of" is added.
 
         Returns:
-            float32 (M, D) of unit length, on the model's device, without gradients.
+            Embeddings of length 1, float32 (M, D), on the model's device, without gradients.
 
         Raises:
             ModelMisbehaves: the model raises, or returns NaN or infinity.
         """
         encode: Any = self.module.encode_text
         tokens = self.tokenizer(list(texts)).to(self._device)
-        with guarded(self.name, tokens.shape), torch.no_grad():
+        with as_model_error(self.name, tokens.shape), torch.no_grad():
             parts = [encode(part, normalize=True) for part in torch.split(tokens, _TEXTS_AT_ONCE)]
         return self._finite(torch.cat(parts))
 
     def notes_on(self, texts: Sequence[str]) -> tuple[str, ...]:
-        """Say of which texts the model reads only the beginning, and which have words that it was never taught."""
+        """Return notes on texts that are too long for the model, and on texts with words that it was not trained on."""
         return (
             *_note(f"the CLIP model {self.name} reads only the beginning of", self._too_long(texts)),
             *_note(f"the CLIP model {self.name} was never taught all words of", self._unknown(texts)),
@@ -125,7 +127,7 @@ class Clip:
     def _too_long(self, texts: Sequence[str]) -> list[str]:
         tokens = self.tokenizer(list(texts))
         length = tokens.shape[1]
-        # With one place more, the end of a text that was cut is no longer where it was.
+        # With room for one more token, a text that was cut gives other tokens, because its end mark moves.
         cut = (tokens != self.tokenizer(list(texts), length + 1)[:, :length]).any(dim=1)
         return [text for text, is_cut in zip(texts, cut.tolist(), strict=True) if is_cut]
 
@@ -137,13 +139,13 @@ def load_clip(spec: str, *, device: str = "cpu") -> Clip:
     """Load the CLIP model that a spec names.
 
     Args:
-        spec: "scenes" (bundled: a small model trained on captions of the procedural scenes, which knows their words
-            and no others), or an architecture of open_clip with the tag of its weights, such as "ViT-B-16/openai".
-        device: a PyTorch device such as "cpu" or "cuda:0"; "auto" takes the GPU if there is one.
+        spec: "scenes" (bundled: a small model trained on captions of the procedural scenes, which knows only their
+            words), or an architecture of open_clip with the tag of its weights, such as "ViT-B-16/openai".
+        device: a PyTorch device such as "cpu" or "cuda:0"; "auto" is the GPU if there is one, else the CPU.
 
     Raises:
-        UsageError: the spec is malformed, a name in it is unknown, or the device is not there.
-        InputUnavailable: the model or its weights cannot be had, or do not fit together.
+        UsageError: the spec is malformed, a name in it is unknown, or the device cannot be used.
+        InputUnavailable: the weights cannot be downloaded or read, or do not fit the model.
     """
     if spec == _BUNDLED:
         clip = _bundled_clip()

@@ -1,7 +1,8 @@
-"""CLIP models that others have published: open_clip's architectures with the weights behind its pretrained tags.
+"""Load published CLIP models: open_clip's architectures with the weights of its pretrained tags.
 
-No weights are unpickled: safetensors are read as such, other checkpoints by PyTorch's reader of plain tensors, and
-OpenAI's own files, which are TorchScript archives, only after their digest was checked.
+No pickled objects are loaded from weights, because they could run code. Safetensors hold none. Other checkpoints are
+read by PyTorch with `weights_only`. OpenAI's own files are TorchScript archives; they are read only after their digest
+was checked.
 """
 
 from __future__ import annotations
@@ -25,21 +26,25 @@ _ARCHIVE = ".pt"
 
 
 class Tokenizer(Protocol):
-    """What open_clip's tokenizers have in common."""
+    """The interface of open_clip's tokenizers."""
 
     def __call__(self, texts: list[str], context_length: int | None = None) -> torch.Tensor:
-        """Return the tokens of M texts, int64 (M, L); what does not fit into L is cut off."""
+        """Return the tokens of M texts, int64 (M, L); longer texts are cut off."""
         ...
 
 
 def load_published_clip(name: str, tag: str) -> tuple[nn.Module, Tokenizer]:
     """Load an architecture of open_clip with its pretrained weights, and its tokenizer.
 
-    The preprocessing of the weights is noted in the module, where open_clip keeps it.
+    The module also holds the preprocessing that belongs to the weights, where open_clip keeps it.
+
+    Args:
+        name: architecture, such as "ViT-B-16".
+        tag: pretrained tag, such as "openai".
 
     Raises:
-        UsageError: open_clip knows no such model, or no such weights of it.
-        InputUnavailable: the weights cannot be had, do not fit, or hold pickled objects.
+        UsageError: open_clip has no such model, or no such weights of it.
+        InputUnavailable: the weights cannot be downloaded or read, do not fit, or hold pickled objects.
     """
     published = _published(name, tag)
     path = _weights(name, tag, published)
@@ -49,7 +54,7 @@ def load_published_clip(name: str, tag: str) -> tuple[nn.Module, Tokenizer]:
         else:
             module = _from_tensors(name, path, published)
         tokenizer: Tokenizer = open_clip.get_tokenizer(name)
-    # Of open_clip, of transformers where a model needs that for its text, and of what reads the file.
+    # Errors come from open_clip, from transformers (which some models need for texts), and from the readers of files.
     except Exception as error:
         raise InputUnavailable(
             f"the CLIP model {name}/{tag} cannot be made from {path} ({type(error).__name__}: "
@@ -60,7 +65,7 @@ def load_published_clip(name: str, tag: str) -> tuple[nn.Module, Tokenizer]:
 
 
 def _published(name: str, tag: str) -> dict[str, Any]:
-    """What open_clip knows of a pretrained tag: where the weights are, and how images are prepared for them."""
+    """Return open_clip's entry for a pretrained tag: where the weights are, and how images are prepared for them."""
     tags = open_clip.list_pretrained_tags_by_model(name)
     if not tags:
         models = dict.fromkeys(model for model, _ in open_clip.list_pretrained())
@@ -72,7 +77,7 @@ def _published(name: str, tag: str) -> dict[str, Any]:
 
 
 def _weights(name: str, tag: str, published: dict[str, Any]) -> Path:
-    """The file of the weights: in the data root, else in the libraries' caches, else downloaded."""
+    """Return the file of the weights: in the data root, else in the caches of the libraries, else downloaded."""
     provided = data_root() / "clip" / f"{name}@{tag}.safetensors"
     with readable(provided):
         if provided.is_file():
@@ -94,8 +99,8 @@ def _openai_weights(name: str, published: dict[str, Any]) -> Path:
     archive = _archive(name, published)
     with readable(data_root()):
         provided = (data_root() / archive.file).is_file()
-    # On the hub the weights are published once more, without a digest known to all: a copy that is here serves, but
-    # what is downloaded is the file that can be checked.
+    # The hub has the same weights in another file, without a published digest. A copy that is already on this machine
+    # is used. For a download, OpenAI's own file is taken, because its digest can be checked.
     in_hub_cache = _in_hub_cache(published["hf_hub"].rstrip("/"))
     if in_hub_cache and not provided:
         return in_hub_cache
@@ -111,7 +116,7 @@ def _in_hub_cache(repository: str) -> Path | None:
 
 
 def _archive(name: str, published: dict[str, Any]) -> Download:
-    """The file that OpenAI published; the folder in its address is its digest."""
+    """Return the file that OpenAI published; the last folder of its URL is its SHA-256."""
     known = f"clip:{name}@{_OPENAI}"
     if known in downloads():
         return download_entries(known)[0]
@@ -123,7 +128,7 @@ def _from_tensors(name: str, path: Path, published: dict[str, Any]) -> nn.Module
     module: nn.Module = open_clip.create_model(
         name,
         pretrained=str(path),
-        # The tag alone would not turn it on: OpenAI's weights would be run with an activation they were not made for.
+        # Given a file, open_clip would not choose the activation that OpenAI's weights were trained with.
         force_quick_gelu=published.get("quick_gelu", False),
         force_preprocess_cfg=published,
         weights_only=True,
@@ -132,7 +137,7 @@ def _from_tensors(name: str, path: Path, published: dict[str, Any]) -> nn.Module
 
 
 def _from_archive(path: Path, published: dict[str, Any]) -> nn.Module:
-    """Build the model from TorchScript, which is not unpickled by Python; its digest is known to be right."""
+    """Build the model from a TorchScript archive, whose digest was checked before."""
     module: nn.Module = open_clip.load_openai_model(str(path), precision="fp32", device="cpu")
     visual: Any = module.visual
     preparation = {key: published[key] for key in ("mean", "std", "interpolation", "resize_mode")}

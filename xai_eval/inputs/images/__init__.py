@@ -1,1 +1,1 @@
-"""Image sets: names of images in, decoded images out."""
+"""Sets of images to explain: from a name, a folder or a file to decoded images."""

@@ -1,8 +1,8 @@
-"""From the bytes of an image file to RGB pixels, as torchvision's `ImageFolder` would read them.
+"""Decode an image file to RGB pixels, as torchvision's `ImageFolder` would.
 
-`ImageFolder` opens with Pillow and converts to RGB: EXIF rotation is not applied. Where that conversion would
-lose the image (16 bits clipped, alpha dropped to whatever colour lies beneath), this module does better and
-says so in a note.
+`ImageFolder` opens the file with Pillow and converts it to RGB; it does not apply EXIF rotation. Two of Pillow's
+conversions would spoil the image: 16-bit values are clipped to 8 bits, and transparent pixels get whatever colour is
+stored beneath. This module scales the values and puts the image on white instead, and says so in a note.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from xai_eval.errors import InputUnavailable
 
 SMALLEST_SIDE = 16
 LARGEST_AREA = 100_000_000
-# Models resize the shorter side to a few hundred pixels and keep the ratio, so that a narrow strip becomes huge. With
-# this ratio it becomes 512 x 51,200, well within the largest area.
+# Models resize the shorter side to a few hundred pixels and keep the ratio, so a narrow strip becomes huge. With this
+# ratio it becomes at most 512 x 51,200, well below the largest area.
 LARGEST_RATIO = 100
 
 _ORIENTATION = 0x0112
@@ -38,8 +38,8 @@ class Decoded:
 
     Attributes:
         pixels: uint8 (h, w, 3), RGB.
-        notes: what had to be done to the image to get there.
-        sha256: digest of the file's bytes.
+        notes: what was done to the image besides decoding, one sentence each.
+        sha256: SHA-256 of the bytes of the file.
     """
 
     pixels: NDArray[np.uint8]
@@ -51,27 +51,27 @@ def decode(path: Path) -> Decoded:
     """Decode an image file to RGB.
 
     Raises:
-        InputUnavailable: the file is missing, empty, no image, truncated, smaller than 16 px on a side, or
-            larger than 100 megapixels, or a strip of more than 100 to 1 (known from its header, before anything is
-            decoded).
+        InputUnavailable: the file is missing, empty, truncated or not an image; a side is shorter than 16 px; it has
+            more than 100 megapixels; or one side is more than 100 times as long as the other. Sizes are read from the
+            header, before anything is decoded.
     """
-    data, image = opened(path)
-    with whole(path):
+    data, image = open_image(path)
+    with decoding(path):
         notes = [*_frame_notes(image), *_orientation_notes(image)]
         image.load()
         pixels, conversion = _to_rgb(path, image)
     return Decoded(pixels, (*notes, *conversion), hashlib.sha256(data).hexdigest())
 
 
-def opened(path: Path) -> tuple[bytes, Image.Image]:
-    """Return the bytes of an image file, and the image with nothing but its header read.
+def open_image(path: Path) -> tuple[bytes, Image.Image]:
+    """Return the bytes of an image file, and Pillow's image, of which only the header has been read.
 
     Raises:
-        InputUnavailable: the file is missing, empty or no image, or its header tells a size that `decode` refuses.
+        InputUnavailable: the file is missing, empty or not an image, or its header has a size that `decode` refuses.
     """
     data = _read(path)
     with warnings.catch_warnings():
-        # Pillow warns about images that are still within the limit of this module.
+        # Pillow warns already about images that this module accepts.
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         image = _open(path, data)
     _check_size(path, image)
@@ -79,13 +79,13 @@ def opened(path: Path) -> tuple[bytes, Image.Image]:
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[None]:
-    """Turn what Pillow raises while it decodes a damaged file into InputUnavailable."""
+def decoding(path: Path) -> Iterator[None]:
+    """Raise InputUnavailable if Pillow fails to decode the file inside the context."""
     try:
         yield
     except InputUnavailable:
         raise
-    # On damaged files Pillow's readers raise whatever their parsing runs into, TypeError included.
+    # On damaged files Pillow raises many kinds of errors, even TypeError.
     except Exception as error:
         raise InputUnavailable(
             f"{path} is truncated or damaged: Pillow decodes only a part of it ({error}). Get the file again."
@@ -136,7 +136,7 @@ def _check_size(path: Path, image: Image.Image) -> None:
 def _too_large(path: Path, size: str) -> InputUnavailable:
     return InputUnavailable(
         f"{path} has {size}; expected at most {LARGEST_AREA // 1_000_000} megapixels. "
-        "Scale it down first; models see a few hundred pixels a side."
+        "Scale it down first; models see a few hundred pixels per side."
     )
 
 
@@ -149,7 +149,7 @@ def _orientation_notes(image: Image.Image) -> list[str]:
     try:
         orientation = image.getexif().get(_ORIENTATION, 1)
     except Exception:
-        # Damaged EXIF data is no reason to refuse an image whose pixels are whole.
+        # An image with damaged EXIF data is accepted, because its pixels can still be read.
         return []
     if orientation in (0, 1):
         return []
@@ -161,7 +161,7 @@ def _to_rgb(path: Path, image: Image.Image) -> tuple[NDArray[np.uint8], list[str
         return _scale_down(path, image), ["16-bit grayscale scaled to 8 bit and converted to RGB"]
     if image.mode == "F":
         raise InputUnavailable(
-            f"{path} holds floating-point pixels, whose range is unknown; expected 8 or 16 bits a channel. "
+            f"{path} holds floating-point pixels, whose range is unknown; expected 8 or 16 bits per channel. "
             "Save it as an 8-bit PNG."
         )
     notes = []
@@ -183,7 +183,7 @@ def _scale_down(path: Path, image: Image.Image) -> NDArray[np.uint8]:
     values = np.asarray(image).astype(np.int64)
     if values.min() < 0 or values.max() > 65535:
         raise InputUnavailable(
-            f"{path} holds 32-bit values from {values.min()} to {values.max()}; expected 8 or 16 bits a "
+            f"{path} holds 32-bit values from {values.min()} to {values.max()}; expected 8 or 16 bits per "
             "channel. Save it as an 8-bit PNG."
         )
     gray = ((values + 128) // 257).astype(np.uint8)

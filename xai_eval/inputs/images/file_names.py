@@ -1,4 +1,4 @@
-"""The class that the name of an ImageNet file stands for: looked up, never assumed."""
+"""Look up the class that the name of an ImageNet file stands for."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ _WNID_FILE = re.compile(r"(n\d{8})_(.+)")
 def intended_by_name(stem: str) -> tuple[Intended | None, tuple[str, ...]]:
     """Look up the class that a file name such as `n02007558_flamingo` stands for.
 
-    The WordNet id decides, and is looked up among the classes of ImageNet-1k; nothing is taken from other
-    names. The rest of the name may be a number, as in ImageNet's own files.
+    The WordNet id decides; it is looked up among the classes of ImageNet-1k. A name without such an id says nothing
+    about the class. The rest of the name may be a number, as in ImageNet's own files.
+
+    Args:
+        stem: name of the file without its suffix.
 
     Returns:
-        The class, or None where the name has no id or an unknown one; and notes on what does not fit.
+        The class, or None if the name has no id or an unknown one; and notes on what does not fit.
     """
     matched = _WNID_FILE.fullmatch(stem)
     if matched is None:

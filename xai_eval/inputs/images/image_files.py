@@ -1,4 +1,4 @@
-"""Image files on disk, alone or with masks, to labelled images."""
+"""Read image files, with or without masks, into `LabelledImage`s."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", "
 
 
 def images_in(folder: Path) -> list[Path]:
-    """Return the image files below a folder; hidden files and folders are left out.
+    """Return the image files below a folder, without hidden ones.
 
     Raises:
-        InputUnavailable: there is none, or a folder cannot be listed.
+        InputUnavailable: there is no image, or a folder cannot be listed.
     """
     with readable(folder):
         files = files_below(folder)
@@ -32,14 +32,16 @@ def images_in(folder: Path) -> list[Path]:
     return chosen
 
 
-def images(files: Iterable[Path], base: Path, set_name: str) -> list[LabelledImage]:
-    """Decode images in the order of their names, which are relative to `base`."""
+def read_images(files: Iterable[Path], base: Path, set_name: str) -> list[LabelledImage]:
+    """Decode images, in the order of their names; a name is the path relative to `base`."""
     named = sorted((path.relative_to(base).as_posix(), path) for path in files)
-    return [image(path, name, set_name) for name, path in named]
+    return [read_image(path, name, set_name) for name, path in named]
 
 
-def masked_images(images: Path, masks: Path, set_name: str) -> list[LabelledImage]:
-    """Decode the images of one folder with the masks (255 = object) of the same stem in another.
+def read_masked_images(images: Path, masks: Path, set_name: str) -> list[LabelledImage]:
+    """Decode the images of one folder, each with the mask of the same stem in another folder (255 = object).
+
+    The stem is the path below the folder without the suffix.
 
     Raises:
         InputUnavailable: a mask is missing, has another size, or holds other values than 0 and 255.
@@ -50,15 +52,16 @@ def masked_images(images: Path, masks: Path, set_name: str) -> list[LabelledImag
     if missing:
         raise InputUnavailable(
             f"{masks} has no mask for {len(missing)} of {len(drawn)} images, first {missing[0]!r}; "
-            "expected one of the same stem for each. Add it, or name images/ itself to go without masks."
+            "expected one with the same stem for each. Add it, or name the folder images/ itself to go without masks."
         )
     return [
-        image(path, path.relative_to(images).as_posix(), set_name, masked[stem]) for stem, path in sorted(drawn.items())
+        read_image(path, path.relative_to(images).as_posix(), set_name, masked[stem])
+        for stem, path in sorted(drawn.items())
     ]
 
 
 def by_stem(files: Iterable[Path], base: Path) -> dict[str, Path]:
-    """Return files by their names relative to `base` without the suffix, by which images and masks are matched.
+    """Return files by stem: their path relative to `base` without the suffix, by which images and masks are matched.
 
     Raises:
         UsageError: two files have the same stem.
@@ -68,21 +71,21 @@ def by_stem(files: Iterable[Path], base: Path) -> dict[str, Path]:
         stem = path.relative_to(base).with_suffix("").as_posix()
         if stem in found:
             raise UsageError(
-                f"{found[stem]} and {path.name} have the same stem; expected one file for each, because "
-                "images are matched by it with their masks or label maps. Rename one."
+                f"{found[stem]} and {path.name} have the same stem; expected one file per stem, because images are "
+                "matched by it with their masks or label maps. Rename one."
             )
         found[stem] = path
     return found
 
 
-def image(path: Path, name: str, source: str, mask: Path | None = None) -> LabelledImage:
-    """Decode one file, with the class that its name stands for and its mask.
+def read_image(path: Path, name: str, source: str, mask: Path | None = None) -> LabelledImage:
+    """Decode one image, look up the class that its file name stands for, and decode its mask.
 
     Args:
-        path: the file.
+        path: the image file.
         name: its name in the image set.
-        source: where it comes from.
-        mask: an image file of the same size, 255 on the object and 0 elsewhere.
+        source: where it comes from, as recorded in results.
+        mask: an image file of the same size, 255 on the object and 0 elsewhere; None without a mask.
 
     Raises:
         InputUnavailable: the image or its mask cannot be used.
@@ -119,10 +122,10 @@ def _mask(path: Path, shape: tuple[int, ...]) -> NDArray[np.bool_]:
 
 
 def is_image(path: Path) -> bool:
-    """Tell by its suffix whether a file in a folder counts as an image."""
+    """Tell by its suffix whether a file counts as an image."""
     return path.suffix.lower() in SUFFIXES
 
 
 def known_suffixes() -> str:
-    """Return the file name endings of images, for people to read."""
+    """Return the suffixes of image files as text for error messages."""
     return ", ".join(sorted(SUFFIXES))

@@ -1,9 +1,9 @@
 """The 1,000 classes of ImageNet-1k: index, WordNet id and name.
 
-The index of a class is the place of its WordNet id in sorted order, the order that torchvision's
-`ImageFolder` gives the training folders. Names are those of torchvision's weights (one for each class;
-"crane" and "crane bird", "cardigan" and "Cardigan" are different classes, so a name alone may not identify
-one)."""
+The index of a class is the rank of its WordNet id in sorted order, which is the order in which torchvision's
+`ImageFolder` finds the training folders. The names are those of torchvision's weights. A name alone may not identify a
+class: "crane" and "crane bird", "cardigan" and "Cardigan" are different classes.
+"""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class ImageNetClass:
 
 @cache
 def imagenet_classes() -> tuple[ImageNetClass, ...]:
-    """All 1,000 classes in index order.
+    """Return all 1,000 classes in the order of their index.
 
     Raises:
-        InputUnavailable: the bundled table is missing or was changed.
+        InputUnavailable: the bundled table is missing, or was changed.
     """
     with bundled("imagenet_classes").open(newline="", encoding="utf-8") as file:
         return tuple(ImageNetClass(int(row["index"]), row["wnid"], row["name"]) for row in csv.DictReader(file))
@@ -36,5 +36,5 @@ def imagenet_classes() -> tuple[ImageNetClass, ...]:
 
 @cache
 def classes_by_wnid() -> dict[str, ImageNetClass]:
-    """The same classes by WordNet id."""
+    """Return the same classes by WordNet id."""
     return {entry.wnid: entry for entry in imagenet_classes()}

@@ -1,4 +1,4 @@
-"""Images to explain: bundled scenes, the photographs of the study, and the user's own files."""
+"""Load images to explain: bundled scenes, the photographs of the published study, or the user's own files."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 from xai_eval.errors import InputUnavailable, UsageError
 from xai_eval.inputs.downloads import data_root, download_entries, obtain
 from xai_eval.inputs.images.image_files import (
-    image,
-    images,
     images_in,
     is_image,
     known_suffixes,
-    masked_images,
+    read_image,
+    read_images,
+    read_masked_images,
 )
 from xai_eval.inputs.images.labelled import ImageSet, Intended, LabelledImage
 from xai_eval.inputs.paths import files_matching, given_path, readable
@@ -36,12 +36,11 @@ def load_images(spec: str | os.PathLike[str]) -> ImageSet:
             a glob such as "photos/*.jpg".
 
     Raises:
-        UsageError: the spec is malformed or no spec, or names are not unique.
-        InputUnavailable: a file is missing or cannot be decoded, a folder cannot be listed, or there is no image
-            at all.
+        UsageError: the spec is malformed or of a wrong type, or two images have the same name.
+        InputUnavailable: a file is missing or cannot be decoded, a folder cannot be listed, or there is no image.
     """
     if not isinstance(spec, str | os.PathLike):
-        raise UsageError(f"the images are a {type(spec).__name__}; expected a spec, as text, a path or an ImageSet.")
+        raise UsageError(f"the images are a {type(spec).__name__}; expected a spec (text or a path) or an ImageSet.")
     with readable(spec):
         return _load(str(spec))
 
@@ -82,11 +81,11 @@ def _scene(seed: int) -> LabelledImage:
 
 
 def _imagenet_samples() -> ImageSet:
-    """The ten photographs of the study, digests checked, and whatever else lies in their folder of the data root."""
+    """Return the ten photographs of the study, digests checked, and further images in their folder of the data root."""
     entries = {obtain(entry): entry.source for entry in download_entries("imagenet-samples")}
     folder = data_root() / "imagenet-samples"
     files = sorted({*entries, *(file for file in folder.glob("*") if file.is_file() and is_image(file))})
-    photographs = [image(file, file.name, entries.get(file, f"imagenet-samples/{file.name}")) for file in files]
+    photographs = [read_image(file, file.name, entries.get(file, f"imagenet-samples/{file.name}")) for file in files]
     return ImageSet("imagenet-samples", tuple(photographs))
 
 
@@ -94,9 +93,9 @@ def _object_masks() -> ImageSet:
     folder = data_root() / "object-masks"
     if not folder.is_dir():
         raise InputUnavailable(
-            f"the image set object-masks is not at {folder}; expected a folder with images/ and masks/ (same "
-            "stem, 255 = object). It cannot be downloaded: copy it there, or set XAI_EVAL_DATA to a folder "
-            "that has it."
+            f"the image set object-masks is not at {folder}; expected a folder with images/ and masks/ (files of "
+            "the same stem, 255 = object). It cannot be downloaded: copy it there, or set XAI_EVAL_DATA to a folder "
+            "that holds it."
         )
     return _folder(folder)
 
@@ -104,8 +103,8 @@ def _object_masks() -> ImageSet:
 def _folder(folder: Path) -> ImageSet:
     name = folder.resolve().name
     if (folder / "images").is_dir() and (folder / "masks").is_dir():
-        return ImageSet(name, tuple(masked_images(folder / "images", folder / "masks", name)))
-    return ImageSet(name, tuple(images(images_in(folder), folder, name)))
+        return ImageSet(name, tuple(read_masked_images(folder / "images", folder / "masks", name)))
+    return ImageSet(name, tuple(read_images(images_in(folder), folder, name)))
 
 
 def _file(spec: str, path: Path) -> ImageSet:
@@ -114,17 +113,17 @@ def _file(spec: str, path: Path) -> ImageSet:
             f"image spec {spec!r}: {path} does not exist; expected a file, a folder, a glob or one of "
             f"{', '.join(_NAMED)}. Check the path."
         )
-    return ImageSet(path.resolve().parent.name, (image(path, path.name, path.name),), complete=False)
+    return ImageSet(path.resolve().parent.name, (read_image(path, path.name, path.name),), complete=False)
 
 
 def _glob(spec: str, pattern: Path) -> ImageSet:
-    # Names are relative to the deepest folder that the pattern spells out.
+    # Names are relative to the deepest folder before the first wildcard of the pattern.
     base = next(parent for parent in pattern.parents if not glob.has_magic(str(parent)))
     try:
         files = files_matching(base, pattern.relative_to(base).as_posix())
     except ValueError as error:
         raise UsageError(
-            f"image spec {spec!r} is no pattern ({error}). Write '**/*.jpg' for any folder below."
+            f"image spec {spec!r} is not a valid pattern ({error}). Write '**/*.jpg' to search all folders below."
         ) from error
     chosen = [file for file in files if is_image(file)]
     if not chosen:
@@ -133,4 +132,4 @@ def _glob(spec: str, pattern: Path) -> ImageSet:
             f"files ending in {known_suffixes()}. Check the pattern."
         )
     name = base.resolve().name
-    return ImageSet(name, tuple(images(chosen, base, name)), complete=False)
+    return ImageSet(name, tuple(read_images(chosen, base, name)), complete=False)

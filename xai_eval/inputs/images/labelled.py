@@ -1,4 +1,4 @@
-"""The records of images to explain."""
+"""The types for images to explain: `LabelledImage` and `ImageSet`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ from xai_eval.errors import UsageError
 
 @dataclass(frozen=True)
 class Intended:
-    """The class that an image is meant to show; what a model sees in it is another matter."""
+    """The class that an image is meant to show, which need not be the class that a model predicts.
+
+    Attributes:
+        name: name of the class.
+        wnid: WordNet id such as "n02007558", if known.
+    """
 
     name: str
     wnid: str | None = None
@@ -28,11 +33,11 @@ class LabelledImage:
         name: unique in its set; the relative posix path of a file, or the name of a scene.
         pixels: uint8 (h, w, 3), RGB.
         digest: SHA-256 of the file's bytes, or of the pixels of a scene.
-        intended: the class it is meant to show, where that is known.
-        mask: bool (h, w), true on the intended object, where that is known.
-        concepts: bool (h, w) by name of what else is known to be seen, the object among it.
-        notes: what had to be done to read it, and what about its name is odd.
-        source: where it comes from, without the paths of one machine.
+        intended: the class that it is meant to show; None if unknown.
+        mask: true on the intended object, bool (h, w); None if unknown.
+        notes: what was done to read it, and what is unusual about its name.
+        source: where it comes from, without paths of this machine.
+        concepts: by name of everything that is known to be visible, including the object: where it is, bool (h, w).
     """
 
     name: str
@@ -47,12 +52,13 @@ class LabelledImage:
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
-    """Images in a fixed order, each with a name of its own.
+    """Images in a fixed order, with unique names.
 
     Attributes:
-        name: name of the set; an image has the same set and name whether it was given by folder, file or glob.
+        name: name of the set. An image has the same set and name, whether it was given by folder, file or glob.
         images: the images.
-        complete: false for a selection, such as one file of a folder: goldens of the others are not unused then.
+        complete: false for a part of a set, such as one file of a folder. Goldens of images that are not in the part
+            are then not reported as unused.
 
     Raises:
         UsageError: two images have the same name.

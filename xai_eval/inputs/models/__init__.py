@@ -1,1 +1,1 @@
-"""Models: specs in, classifiers out."""
+"""Load models: from a spec such as "torchvision:resnet50" to a `Classifier`."""

@@ -1,4 +1,4 @@
-"""The small models that come with the package, trained on its procedural scenes."""
+"""Load the small models that come with the package and were trained on its procedural scenes."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import torch
 from xai_eval.errors import InputUnavailable, unknown_name
 from xai_eval.inputs.downloads import bundled, bundled_entry, manifest
 from xai_eval.inputs.models.classifier import Classifier
+from xai_eval.inputs.models.model_weights import load_weights
 from xai_eval.inputs.models.narrow_resnet import narrow_resnet18
 from xai_eval.inputs.models.preprocessing import fixed_size_preprocessing
-from xai_eval.inputs.models.weights import load_weights
 from xai_eval.scenes import SIZE
 
 _PREFIX = "scenes_"
 
 
 def load_scenes_model(name: str) -> Classifier:
-    """Load the bundled model behind the spec `scenes:NAME`.
+    """Load the bundled model with the spec `scenes:NAME`.
 
     Raises:
-        UsageError: no bundled model is called so.
+        UsageError: no bundled model has this name.
         InputUnavailable: its weights are missing, damaged, or of another architecture.
     """
     known = [key.removeprefix(_PREFIX) for key in manifest()["bundled"] if key.startswith(_PREFIX)]
@@ -42,15 +42,15 @@ def load_scenes_model(name: str) -> Classifier:
 
 
 def read_safetensors(path: Path) -> dict[str, torch.Tensor]:
-    """Read all tensors of a safetensors file, on the CPU.
+    """Read all tensors of a safetensors file, by name, on the CPU.
 
     Raises:
-        InputUnavailable: the file is truncated or no safetensors file.
+        InputUnavailable: the file is truncated or not a safetensors file.
     """
     try:
         tensors: dict[str, torch.Tensor] = safetensors.torch.load_file(path)
     except (safetensors.SafetensorError, OSError) as error:
         raise InputUnavailable(
-            f"{path} is no whole safetensors file ({error}). It is truncated or something else: get it again."
+            f"{path} cannot be read as safetensors ({error}). It is truncated or another kind of file: get it again."
         ) from error
     return tensors

@@ -11,8 +11,8 @@ from torch import nn
 
 from xai_eval.errors import UsageError, unknown_name
 from xai_eval.inputs.models.layers import default_layer
+from xai_eval.inputs.models.model_weights import weights_digest
 from xai_eval.inputs.models.preprocessing import Preprocessing, prepared_shape
-from xai_eval.inputs.models.weights import weights_digest
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,16 +20,16 @@ class Classifier:
     """An image classifier, ready to be explained. The module is put into evaluation mode.
 
     Attributes:
-        name: the spec without the paths of one machine, such as "file:factories.py:imagenet".
+        name: the spec without paths of this machine, such as "file:factories.py:imagenet".
         module: takes a batch (N, 3, H, W) and returns logits (N, C).
-        preprocess: turns an image into the module's input.
-        class_names: C names in the order of the logits; not always unique.
-        class_ids: WordNet ids in the same order, where the classes have them.
-        classes_from: how the names are known, for people to read.
-        weights_digest: SHA-256 of the weights; computed when left empty.
+        preprocess: turns an image into the input of the module.
+        class_names: C names in the order of the logits. Two classes may have the same name.
+        class_ids: WordNet ids in the same order; None if the classes have none.
+        classes_from: where the names come from, as text for reports.
+        weights_digest: SHA-256 of the weights; computed if left empty.
 
     Raises:
-        UsageError: there are no class names, or not as many ids as names.
+        UsageError: there are no class names, or the number of ids differs from the number of names.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Classifier:
         if not self.class_names or len(ids) != len(self.class_names):
             raise UsageError(
                 f"{self.name} has {len(self.class_names)} class names and {len(ids)} class ids; expected at "
-                "least one name, and one id for each name or no ids."
+                "least one name, and one id per name or no ids. Correct the lists."
             )
         self.module.eval()
         if not self.weights_digest:
@@ -58,7 +58,7 @@ class Classifier:
 
     @property
     def device(self) -> torch.device:
-        """Where the model's parameters lie."""
+        """The device of the model's parameters."""
         return next((parameter.device for parameter in self.module.parameters()), torch.device("cpu"))
 
     @property
@@ -70,7 +70,7 @@ class Classifier:
         """Return the submodule called `name`.
 
         Raises:
-            UsageError: there is none; the nearest names are given.
+            UsageError: there is none; the error lists the nearest names.
         """
         layers: dict[str, nn.Module] = {name: part for name, part in self.module.named_modules() if name}
         if name not in layers:
@@ -78,10 +78,13 @@ class Classifier:
         return layers[name]
 
     def default_layer(self, input_shape: tuple[int, ...] | None = None) -> str:
-        """Name the last convolutional block, found with one forward pass on zeros of `input_shape` (3, H, W).
+        """Return the name of the last convolutional block, see `layers.default_layer`.
+
+        Args:
+            input_shape: shape (3, H, W) of the input for one forward pass; by default that of a prepared image.
 
         Raises:
-            UsageError: the model has no spatial map.
+            UsageError: no convolutional block of the model returns a map (N, C, h, w).
             ModelMisbehaves: the forward pass fails.
         """
         return default_layer(self.module, input_shape or self.input_shape)
@@ -89,11 +92,10 @@ class Classifier:
     def class_index(self, name_or_index: str) -> int:
         """Return the index of the class given as "130", as "flamingo" or as WordNet id "n02007558".
 
-        A name is taken as it is spelled; only when no class is spelled so, upper case and underscores are
-        overlooked.
+        An exact match of the name counts first. If there is none, upper case and underscores are ignored.
 
         Raises:
-            UsageError: no class is called so (the nearest names are given), or several are.
+            UsageError: no class matches (the error lists the nearest names), or several do.
         """
         found = self._indices(name_or_index)
         if len(found) == 1:
@@ -107,7 +109,7 @@ class Classifier:
         raise unknown_name("class", name_or_index, self.class_names, hint=hint)
 
     def indices_named(self, name: str) -> list[int]:
-        """Return the classes that are spelled so; where none is, those that are but for upper case and underscores."""
+        """Return the indices of classes with this name; if there are none, ignore upper case and underscores."""
         exact = _positions(name, self.class_names)
         return exact or _positions(_plain(name), [_plain(each) for each in self.class_names])
 

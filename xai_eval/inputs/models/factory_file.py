@@ -1,4 +1,7 @@
-"""Run a user's factory file, the one place where code that is not part of this project is executed."""
+"""Run a Python file of the user and call a factory function in it.
+
+Only this module executes code of users for a model spec.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +22,16 @@ _MODULE_NAME = "xai_eval_factory_file"
 def call_factory(path: Path, factory: str) -> object:
     """Run a Python file and return what its function `factory` returns.
 
-    The file can import its neighbours. `sys.path` is put back afterwards, and modules that came from the
-    file's folder are forgotten, so that two files with neighbours of the same name do not get each other's.
+    The file can import other files of its folder. Afterwards `sys.path` is restored, and modules that were imported
+    from the folder are removed from `sys.modules`, so that a factory file in another folder does not get them.
+
+    Args:
+        path: the Python file.
+        factory: name of a function without arguments.
 
     Raises:
-        InputUnavailable: the file is missing or cannot be read, or it or the factory raises.
-        UsageError: the file has no such function; the nearest names are given.
+        InputUnavailable: the file is missing or cannot be read, or the file or the factory raises.
+        UsageError: the file has no such function; the error lists the nearest names.
     """
     with readable(path):
         found = path.is_file()
@@ -42,9 +49,9 @@ def call_factory(path: Path, factory: str) -> object:
 def _run(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(_MODULE_NAME, path)
     if spec is None or spec.loader is None:
-        raise UsageError(f"{path} is no Python file; expected file:PATH.py:FACTORY.")
+        raise UsageError(f"{path} is not a Python file; expected file:PATH.py:FACTORY. Check the model spec.")
     module = importlib.util.module_from_spec(spec)
-    # Dataclasses and other library code look their module up by name while it runs.
+    # Dataclasses and other library code look up the running module in `sys.modules`.
     sys.modules[_MODULE_NAME] = module
     loader = spec.loader
     _guarded(lambda: loader.exec_module(module), str(path))
@@ -68,7 +75,7 @@ def _guarded(call: Callable[[], Any], where: str) -> Any:
         return call()
     except XaiEvalError:
         raise
-    # Whatever the user's code raises, calls to sys.exit() included, is an input that cannot be had.
+    # Whatever the code of the user raises, including calls of sys.exit(), means that the model cannot be loaded.
     except (Exception, SystemExit) as error:
         raise InputUnavailable(
             f"{where} raised {type(error).__name__}: {error}. Run the file by itself to see the whole trace."

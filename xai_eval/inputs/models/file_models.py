@@ -1,4 +1,4 @@
-"""A user's own model, from a factory function in a Python file."""
+"""Load a model of the user from a factory function in a Python file."""
 
 from __future__ import annotations
 
@@ -17,11 +17,15 @@ from xai_eval.inputs.paths import given_path
 
 
 def load_file_model(rest: str) -> Classifier:
-    """Load the model behind the spec `file:PATH.py:FACTORY`.
+    """Load the model with the spec `file:PATH.py:FACTORY`.
+
+    Args:
+        rest: the spec after "file:".
 
     Raises:
-        UsageError: the spec is malformed, the file has no such factory, or it returns something else.
-        InputUnavailable: the file is missing, or it or the factory raises.
+        UsageError: the spec is malformed, the file has no such factory, or the factory returns something other than a
+            module or a classifier.
+        InputUnavailable: the file is missing, or the file or the factory raises.
         ModelMisbehaves: the module does not return logits.
     """
     file, _, factory = rest.rpartition(":")
@@ -31,7 +35,7 @@ def load_file_model(rest: str) -> Classifier:
     name = f"file:{path.name}:{factory}"
     made = call_factory(path, factory)
     if isinstance(made, Classifier):
-        # The digest is worked out again: what a file says about its own weights vouches for nothing.
+        # The digest is computed again, because a digest given by the file itself could be wrong.
         return dataclasses.replace(made, name=name, weights_digest="")
     if isinstance(made, nn.Module):
         return wrap_module(made.eval(), name, imagenet_preprocessing())
@@ -42,14 +46,14 @@ def load_file_model(rest: str) -> Classifier:
 
 
 def wrap_module(module: nn.Module, name: str, preprocess: Preprocessing) -> Classifier:
-    """Make a classifier of a bare module in evaluation mode, naming its classes as well as they can be known.
+    """Make a classifier of a module in evaluation mode, and find names for its classes.
 
-    Names come from the module's attribute `class_names`; else 1,000 outputs are taken for those of
-    ImageNet-1k; else classes are numbered.
+    The names are those of the module's attribute `class_names`. Without it, a model with 1,000 outputs gets the names
+    of ImageNet-1k in its usual order; classes of any other model are numbered.
 
     Raises:
-        ModelMisbehaves: the module does not return one row of logits for an image.
-        UsageError: `class_names` has another length than the logits.
+        ModelMisbehaves: the module does not return one row of logits for one image.
+        UsageError: the length of `class_names` differs from the number of outputs.
     """
     outputs = number_of_outputs(forward_zeros(module, prepared_shape(preprocess)), name)
     own = getattr(module, "class_names", None)
@@ -71,6 +75,6 @@ def _checked(names: object, outputs: int, name: str) -> tuple[str, ...]:
     if len(listed) != outputs:
         raise UsageError(
             f"{name}: the module's class_names is a {type(names).__name__} with {len(listed)} names; "
-            f"expected a list or tuple of {outputs}, one for each output."
+            f"expected a list or tuple of {outputs}, one per output. Correct it."
         )
     return listed

@@ -1,4 +1,4 @@
-"""Find the layer that a class activation map explains when the user names none."""
+"""Find the layer that a class activation map explains if the user names none."""
 
 from __future__ import annotations
 
@@ -10,14 +10,20 @@ import torch
 from torch import nn
 
 from xai_eval.errors import UsageError
-from xai_eval.inputs.models.guarded import guarded
+from xai_eval.inputs.models.model_errors import as_model_error
 
 _CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 
 
 @dataclass
 class _LastMap:
-    """The spatial map finished last so far, and the first (so innermost) module that handed it out."""
+    """The last spatial map so far, and the innermost module that returned it.
+
+    Attributes:
+        name: name of the module.
+        tensor: the map.
+        version: PyTorch's count of in-place changes of the tensor when it was returned.
+    """
 
     name: str = ""
     tensor: torch.Tensor | None = None
@@ -26,26 +32,27 @@ class _LastMap:
     def offer(self, name: str, output: object) -> None:
         if not isinstance(output, torch.Tensor) or output.dim() != 4 or max(output.shape[2:]) == 1:
             return
-        # The version tells a convolution's own output from what an in-place activation made of it.
+        # The same tensor may come again from an outer module, and is ignored. After an in-place activation it has
+        # another version, and counts as a new map.
         if output is not self.tensor or output._version != self.version:
             self.name, self.tensor, self.version = name, output, output._version
 
 
 def default_layer(module: nn.Module, input_shape: tuple[int, ...]) -> str:
-    """Name the last convolutional block: the innermost module that hands out the last spatial map.
+    """Return the name of the last convolutional block: the innermost module that returns the last spatial map.
 
-    One forward pass on zeros tells the order. Among the module calls that give a map (N, C, h, w) larger than
-    1 x 1 and whose module is or contains a convolution, the one finished last counts. For torchvision this is
-    `layer4.1` or `layer4.2` in a ResNet, `features.18` in MobileNetV2, `features` in VGG and DenseNet. The
-    model is left as it was.
+    The order is found by one forward pass on zeros. Modules count that are or contain a convolution and return a map
+    (N, C, h, w) larger than 1 x 1; the result is the one that returns last. In models of torchvision this is `layer4.1`
+    or `layer4.2` of a ResNet, `features.18` of MobileNetV2, and `features` of VGG and DenseNet. The model is not
+    changed.
 
     Args:
         module: the model.
         input_shape: shape (3, H, W) of one prepared image.
 
     Raises:
-        UsageError: no submodule gives such a map.
-        ModelMisbehaves: the model fails on an image of zeros.
+        UsageError: no submodule returns such a map.
+        ModelMisbehaves: the model raises on an image of zeros.
     """
     last = _LastMap()
     with evaluating(module), _watching(module, last):
@@ -59,23 +66,23 @@ def default_layer(module: nn.Module, input_shape: tuple[int, ...]) -> str:
 
 
 def forward_zeros(module: nn.Module, input_shape: tuple[int, ...]) -> object:
-    """Return what `module` gives for one image of zeros, whatever its type.
+    """Return the output of `module` for one image of zeros; it may be of any type.
 
     Raises:
         ModelMisbehaves: the model raises.
     """
     parameter = next(module.parameters(), torch.empty(0))
-    # Inference mode is left because tensors made in it have no version.
+    # Inference mode is left, because tensors created in it have no version.
     with torch.inference_mode(False), torch.no_grad():
         batch = torch.zeros((1, *input_shape), device=parameter.device, dtype=parameter.dtype)
-        with guarded(type(module).__name__, batch.shape):
+        with as_model_error(type(module).__name__, batch.shape):
             output: object = module(batch)
     return output
 
 
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """Put a model into evaluation mode, and each of its parts back into the mode that it was in."""
+    """Put a model into evaluation mode inside the context, and restore the mode of every module on leaving."""
     flags = [(part, part.training) for part in module.modules()]
     module.eval()
     try:

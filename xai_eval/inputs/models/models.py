@@ -1,4 +1,4 @@
-"""From a model spec to a classifier that is ready to be explained."""
+"""Load the classifier that a model spec names."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ def load_model(spec: str | Classifier, *, device: str = "cpu") -> Classifier:
         spec: "scenes:objects" or "scenes:places" (bundled), "torchvision:resnet50" (the library's default
             weights), "torchvision:resnet50@IMAGENET1K_V1", "places365:resnet18", "timm:NAME" (needs the extra
             `timm`), "file:PATH.py:FACTORY" (a function returning an `nn.Module` or a `Classifier`), or a classifier.
-        device: a PyTorch device such as "cpu" or "cuda:0"; "auto" takes the GPU if there is one.
+        device: a PyTorch device such as "cpu" or "cuda:0"; "auto" is the GPU if there is one, else the CPU.
 
     Raises:
-        UsageError: the spec is malformed or no spec, a name in it is unknown, or the device is not there.
-        InputUnavailable: the model or its weights cannot be had, or do not fit together.
+        UsageError: the spec is malformed or of a wrong type, a name in it is unknown, or the device cannot be used.
+        InputUnavailable: the model or its weights cannot be downloaded or read, or do not fit together.
         ModelMisbehaves: a module from a factory does not return logits.
     """
     classifier = spec if isinstance(spec, Classifier) else _load(spec)
@@ -55,11 +55,11 @@ def load_model(spec: str | Classifier, *, device: str = "cpu") -> Classifier:
 def _load(spec: object) -> Classifier:
     if isinstance(spec, nn.Module):
         raise UsageError(
-            f"the model is a bare {type(spec).__name__}, which says neither how images are prepared nor what its "
+            f"the model is a bare {type(spec).__name__}, which says neither how images are prepared nor how its "
             "classes are called. Wrap it: xai_eval.Classifier(name, module, preprocess, class_names)."
         )
     if not isinstance(spec, str):
-        raise UsageError(f"the model is a {type(spec).__name__}; expected a spec, as text, or an xai_eval.Classifier.")
+        raise UsageError(f"the model is a {type(spec).__name__}; expected a spec as text, or an xai_eval.Classifier.")
     kind, _, rest = spec.partition(":")
     if kind not in _LOADERS:
         raise unknown_name("model spec", spec, _FORMS, hint=f"Expected one of {', '.join(_FORMS)}.")

@@ -1,4 +1,4 @@
-"""A ResNet18 for small images: torchvision's blocks and layer names, fewer channels, a finer last map."""
+"""A ResNet18 for small images, with torchvision's blocks and layer names, fewer channels and a larger last map."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ from torchvision.models.resnet import BasicBlock
 
 
 class NarrowResNet18(nn.Module):
-    """ResNet18 (He et al., Deep Residual Learning for Image Recognition, 2016) with `width` channels at first.
+    """ResNet18 (He et al., "Deep Residual Learning for Image Recognition", CVPR 2016) with fewer channels.
 
-    Differs from `torchvision.models.resnet18` in two ways only: each stage has `width / 64` of its channels, and
-    `layer4` keeps the resolution of `layer3`, so that images of 96 px leave it as a map of 6 x 6, not 3 x 3.
+    It differs from `torchvision.models.resnet18` in two ways. Each stage has `width / 64` times as many channels. And
+    `layer4` keeps the resolution of `layer3`, so an image of 96 px gives a map of 6 x 6 there instead of 3 x 3.
+
+    Args:
+        num_classes: number of classes.
+        width: number of channels of the first stage; torchvision has 64.
     """
 
     def __init__(self, num_classes: int, width: int) -> None:
@@ -28,7 +32,7 @@ class NarrowResNet18(nn.Module):
         self.fc = nn.Linear(8 * width, num_classes)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits (N, num_classes) of images (N, 3, H, W)."""
+        """Return the logits (N, num_classes) of images (N, 3, H, W)."""
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         logits: torch.Tensor = self.fc(torch.flatten(self.avgpool(x), 1))
@@ -36,7 +40,7 @@ class NarrowResNet18(nn.Module):
 
 
 def narrow_resnet18(num_classes: int, width: int = 16) -> NarrowResNet18:
-    """Build an untrained narrow ResNet18 with torchvision's initialisation; 0.7 million parameters at width 16."""
+    """Build an untrained narrow ResNet18 with torchvision's initialisation; width 16 has 0.7 million parameters."""
     model = NarrowResNet18(num_classes, width)
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
@@ -45,7 +49,7 @@ def narrow_resnet18(num_classes: int, width: int = 16) -> NarrowResNet18:
 
 
 def _stage(inside: int, outside: int, stride: int) -> nn.Sequential:
-    """Two basic blocks; the first changes resolution and channels, with a projection where either changes."""
+    """Build two basic blocks. The first may change resolution and channels, and then has a projection."""
     projection = None
     if stride != 1 or inside != outside:
         convolution = nn.Conv2d(inside, outside, kernel_size=1, stride=stride, bias=False)

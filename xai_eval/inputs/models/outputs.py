@@ -1,4 +1,4 @@
-"""Ask a model for logits and refuse what cannot be explained."""
+"""Call a model, and check that it returns logits that can be explained."""
 
 from __future__ import annotations
 
@@ -7,19 +7,18 @@ from torch import nn
 
 from xai_eval.errors import ModelMisbehaves
 from xai_eval.inputs.models.classifier import Classifier
-from xai_eval.inputs.models.guarded import guarded
+from xai_eval.inputs.models.model_errors import as_model_error
 
 
 def logits(model: Classifier | nn.Module, batch: torch.Tensor) -> torch.Tensor:
-    """Return the model's logits (N, C) for a batch (N, 3, H, W), with gradients if the caller has them on.
+    """Return the model's logits (N, C) for a batch (N, 3, H, W), with gradients if they are enabled.
 
     Args:
-        model: a classifier, whose number of classes is checked, or a bare module.
+        model: a classifier, whose number of classes is checked, or a module.
         batch: prepared images, on the model's device.
 
     Raises:
-        ModelMisbehaves: the model raises, or returns something other than a tensor of real numbers, another shape, NaN
-            or infinity.
+        ModelMisbehaves: the model raises, or its output is not a tensor (N, C) of finite floating-point numbers.
     """
     if isinstance(model, Classifier):
         return _call(model.module, batch, len(model.class_names), model.name)
@@ -27,16 +26,16 @@ def logits(model: Classifier | nn.Module, batch: torch.Tensor) -> torch.Tensor:
 
 
 def number_of_outputs(output: object, name: str) -> int:
-    """Return C of what a model gave for a single image.
+    """Return the number of classes, C, from the output of a model for one image.
 
     Raises:
-        ModelMisbehaves: it is not a tensor (1, C).
+        ModelMisbehaves: the output is not a tensor (1, C).
     """
     return _check_shape(output, 1, None, name).shape[1]
 
 
 def _call(module: nn.Module, batch: torch.Tensor, classes: int | None, name: str) -> torch.Tensor:
-    with guarded(name, batch.shape):
+    with as_model_error(name, batch.shape):
         output = module(batch)
     return _check(output, len(batch), classes, name)
 
@@ -68,7 +67,7 @@ def _check_shape(output: object, rows: int, classes: int | None, name: str) -> t
     shape = tuple(output.shape)
     if len(shape) != 2 or shape[0] != rows or shape[1] == 0 or classes not in (None, shape[1]):
         raise ModelMisbehaves(
-            f"{name} returned a tensor of shape {shape}; expected {expected}: one row of logits for each "
-            "image and one column for each class name."
+            f"{name} returned a tensor of shape {shape}; expected {expected}: one row of logits per image "
+            "and one column per class name. Check the last layer and the class names."
         )
     return output

@@ -1,4 +1,4 @@
-"""ResNet18 trained on Places365 by its authors, with its 365 scene categories."""
+"""Load the ResNet18 that the authors of Places365 trained, with their 365 scene categories."""
 
 from __future__ import annotations
 
@@ -9,18 +9,21 @@ from torchvision.models import resnet18
 from xai_eval.errors import InputUnavailable, unknown_name
 from xai_eval.inputs.downloads import download_entries, obtain
 from xai_eval.inputs.models.classifier import Classifier
+from xai_eval.inputs.models.model_weights import load_weights, read_checkpoint
 from xai_eval.inputs.models.preprocessing import imagenet_preprocessing
-from xai_eval.inputs.models.weights import load_weights, read_checkpoint
 
 _CLASSES = 365
 
 
 def load_places365(name: str) -> Classifier:
-    """Load the model behind the spec `places365:resnet18` (Zhou et al., "Places", TPAMI 2017).
+    """Load the model with the spec `places365:resnet18` (Zhou et al., "Places", TPAMI 2017).
+
+    Args:
+        name: "resnet18".
 
     Raises:
-        UsageError: another network than resnet18 is asked for.
-        InputUnavailable: weights or categories cannot be had, or are not what they should be.
+        UsageError: another name is given.
+        InputUnavailable: weights or categories cannot be downloaded, or are not in the expected form.
     """
     if name != "resnet18":
         raise unknown_name("places365 model", name, ["resnet18"])
@@ -32,7 +35,7 @@ def load_places365(name: str) -> Classifier:
     return Classifier(
         name="places365:resnet18",
         module=module,
-        # Shorter side to 256 and centre 224, as the authors validate in their training script.
+        # The authors' training script validates with the shorter side resized to 256 and a centre crop of 224.
         preprocess=imagenet_preprocessing(),
         class_names=_names(obtain(categories)),
         classes_from="categories_places365.txt of CSAILVision/places365",
@@ -45,12 +48,12 @@ def _state(path: Path) -> dict[str, object]:
         raise InputUnavailable(
             f"{path} has no dictionary under 'state_dict'; expected the authors' checkpoint. Get it again."
         )
-    # The authors trained on several GPUs: DataParallel puts this before every name.
+    # The authors trained on several GPUs; DataParallel puts "module." before every name.
     return {name.removeprefix("module."): value for name, value in state.items()}
 
 
 def _names(path: Path) -> tuple[str, ...]:
-    """Read lines such as "/f/forest/broadleaf 150": a folder of one letter, the category, its index."""
+    """Read the categories from lines such as "/f/forest/broadleaf 150": its first letter, the category, its index."""
     lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines()]
     if [line[1:] for line in lines] != [[str(index)] for index in range(_CLASSES)]:
         raise InputUnavailable(

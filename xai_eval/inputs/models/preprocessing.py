@@ -1,4 +1,7 @@
-"""From an image to what a model takes: the library's own transform, and its geometry for views and masks."""
+"""Prepare images for a model by the library's own transform, and resize and crop views and masks in the same way.
+
+The view of an image is what remains of it after resizing and cropping, before the values are normalised.
+"""
 
 from __future__ import annotations
 
@@ -19,23 +22,23 @@ class Preprocessing(Protocol):
     """How a model's images are prepared."""
 
     def __call__(self, image: Image.Image) -> torch.Tensor:
-        """Turn an RGB image into the tensor (3, H, W) that the model takes, without the batch axis."""
+        """Turn an RGB image into the model's input (3, H, W), without the batch axis."""
         ...
 
     def view(self, image: Image.Image) -> NDArray[np.uint8]:
-        """Return what the model sees, (H, W, 3), before it is normalised."""
+        """Return the view of an image: resized and cropped but not normalised, uint8 (H, W, 3)."""
         ...
 
     def from_view(self, views: torch.Tensor) -> torch.Tensor:
-        """Turn views, uint8 (N, H, W, 3), into the model's input (N, 3, H, W), on the device where they are."""
+        """Turn views, uint8 (N, H, W, 3), into the model's input (N, 3, H, W), on the device of the views."""
         ...
 
     def mask(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Carry a mask (h, w) drawn on the image to the model's view (H, W), by nearest neighbour."""
+        """Resize and crop a mask of an image, (h, w), like the view, (H, W), by nearest neighbour."""
         ...
 
     def describe(self) -> dict[str, Any]:
-        """Return the parameters as JSON values; two preparations that differ must differ here."""
+        """Return all parameters as JSON values; preprocessings that compute different inputs must differ here."""
         ...
 
 
@@ -43,7 +46,7 @@ class Preprocessing(Protocol):
 class TorchvisionPreset:
     """A classification preset of torchvision: resize the shorter side, crop the centre, normalise.
 
-    The tensor comes from the preset itself, so that a torchvision release which changes it is noticed.
+    The preset itself computes the input, so a torchvision release that changes the preset is noticed.
 
     Attributes:
         transforms: what `weights.transforms()` returns (`ImageClassification`).
@@ -61,7 +64,7 @@ class TorchvisionPreset:
         return np.asarray(self._geometry(image, self.transforms.interpolation), dtype=np.uint8)
 
     def from_view(self, views: torch.Tensor) -> torch.Tensor:
-        """Return what the preset makes of an image after it is resized and cropped, float32 (N, 3, H, W)."""
+        """Normalise views as the preset does after resizing and cropping, float32 (N, 3, H, W)."""
         return normalised(views, self.transforms.mean, self.transforms.std)
 
     def mask(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -90,24 +93,24 @@ class TorchvisionPreset:
 
 
 def normalised(views: torch.Tensor, mean: Sequence[float], std: Sequence[float]) -> torch.Tensor:
-    """Scale images, uint8 (N, H, W, 3), to [0, 1] and normalise their channels: float32 (N, 3, H, W)."""
+    """Scale images, uint8 (N, H, W, 3), to [0, 1], and normalise each channel: float32 (N, 3, H, W)."""
     scaled = F.convert_image_dtype(views.permute(0, 3, 1, 2).contiguous(), torch.float32)
     tensor: torch.Tensor = F.normalize(scaled, list(mean), list(std), inplace=True)
     return tensor
 
 
 def prepared_shape(preprocess: Preprocessing) -> tuple[int, ...]:
-    """Return the shape (3, H, W) of what a preparation makes of a square image."""
+    """Return the shape (3, H, W) of a prepared image, measured on a square image of 256 px."""
     return tuple(preprocess(Image.new("RGB", (256, 256))).shape)
 
 
 def imagenet_preprocessing() -> TorchvisionPreset:
-    """Return the ordinary ImageNet preparation: shorter side to 256 px, centre 224 px, normalised."""
+    """Return the usual ImageNet preprocessing: shorter side to 256 px, centre crop of 224 px, normalised."""
     return TorchvisionPreset(ResNet18_Weights.IMAGENET1K_V1.transforms())
 
 
 def fixed_size_preprocessing(size: int, mean: tuple[float, ...], std: tuple[float, ...]) -> TorchvisionPreset:
-    """Return the preparation of a model for images of `size` px, which pass as they are; others are fitted.
+    """Return the preprocessing of a model for square images of `size` px; other images are resized and cropped.
 
     Args:
         size: side of the model's square input in pixels.

@@ -1,4 +1,8 @@
-"""A preparation made anew from its description alone, so that a library which changed can be told from its recipe."""
+"""Rebuild a preprocessing from its recorded description.
+
+It computes what the description says, without torchvision's transforms. So a change of the library can be told from a
+change of the parameters.
+"""
 
 from __future__ import annotations
 
@@ -23,10 +27,10 @@ _INTERPOLATIONS = {
 
 @dataclass(frozen=True)
 class RecordedPreset:
-    """torchvision's classification preset as a provenance describes it, by Pillow and numpy.
+    """torchvision's classification preset as recorded in a provenance, computed by Pillow and numpy.
 
     Attributes:
-        described: what `TorchvisionPreset.describe` gave when the golden was made.
+        described: what `TorchvisionPreset.describe` returned when the golden was made.
     """
 
     described: Mapping[str, Any]
@@ -58,20 +62,23 @@ class RecordedPreset:
         shorter, crop = self.described["resize"], self.described["crop"]
         width, height = (int(shorter * side / min(image.size)) for side in image.size)
         resized = image if image.size == (width, height) else image.resize((width, height), resampling)
-        # Half pixels as torchvision rounds them.
+        # torchvision rounds half pixels in this way.
         left, top = (round((side - crop) / 2.0) for side in (width, height))
         return resized.crop((left, top, left + crop, top + crop))
 
 
 def recorded_preprocessing(described: object) -> RecordedPreset:
-    """Return the preparation that a provenance describes.
+    """Return the preprocessing that a provenance describes.
+
+    Args:
+        described: the recorded description.
 
     Raises:
-        UsageError: it is of a kind that cannot be made from its description.
+        UsageError: this kind of preprocessing cannot be rebuilt from its description.
     """
     if not isinstance(described, Mapping) or described.get("kind") != _KIND:
         kind = described.get("kind") if isinstance(described, Mapping) else described
-        raise UsageError(f"a preprocessing of the kind {kind!r} cannot be made anew from its description")
+        raise UsageError(f"a preprocessing of the kind {kind!r} cannot be rebuilt from its description")
     if described["interpolation"] not in _INTERPOLATIONS or described["crop"] > described["resize"]:
-        raise UsageError(f"the preprocessing {dict(described)} cannot be made anew from its description")
+        raise UsageError(f"the preprocessing {dict(described)} cannot be rebuilt from its description")
     return RecordedPreset(described)

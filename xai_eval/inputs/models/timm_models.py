@@ -1,4 +1,4 @@
-"""Models of timm, an optional dependency that is imported only when a spec asks for it."""
+"""Load models of timm, an optional dependency that is imported only if a spec names such a model."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from xai_eval.inputs.models.preprocessing import normalised
 
 @dataclass(frozen=True)
 class TimmPreprocessing:
-    """The evaluation transform that timm gives for a model.
+    """The transform that timm uses to evaluate a model.
 
     Attributes:
         config: what `timm.data.resolve_model_data_config` returns.
@@ -37,7 +37,7 @@ class TimmPreprocessing:
         return np.asarray(self._geometry(image), dtype=np.uint8)
 
     def from_view(self, views: torch.Tensor) -> torch.Tensor:
-        """Return what timm makes of an image after it is resized and cropped, float32 (N, 3, H, W)."""
+        """Normalise views as timm does after resizing and cropping, float32 (N, 3, H, W)."""
         last = self._transform().transforms[-1]
         return normalised(views, [float(value) for value in last.mean], [float(value) for value in last.std])
 
@@ -47,7 +47,7 @@ class TimmPreprocessing:
         return np.asarray(self._geometry(drawn, interpolation="nearest"))[:, :, 0] > 0
 
     def describe(self) -> dict[str, Any]:
-        """Return timm's data configuration."""
+        """Return timm's data configuration as JSON values."""
         values = {key: list(value) if isinstance(value, tuple) else value for key, value in self.config.items()}
         return {"kind": "timm", **values}
 
@@ -57,18 +57,19 @@ class TimmPreprocessing:
         return create_transform(**{**self.config, **changes}, is_training=False)
 
     def _geometry(self, image: Image.Image, **changes: Any) -> Image.Image:
-        # timm ends with conversion to a tensor and normalisation; what comes before works on images.
+        # The last two steps of timm's transform convert to a tensor and normalise. The steps before them work on
+        # images.
         for step in self._transform(**changes).transforms[:-2]:
             image = step(image)
         return image
 
 
 def load_timm(name: str) -> Classifier:
-    """Load the model behind the spec `timm:NAME` with its pretrained weights.
+    """Load the model with the spec `timm:NAME` and its pretrained weights.
 
     Raises:
-        UsageError: timm is not installed, or knows no such model.
-        InputUnavailable: the weights cannot be had.
+        UsageError: timm is not installed, or has no such model.
+        InputUnavailable: the weights cannot be downloaded or read.
         ModelMisbehaves: the model does not return logits.
     """
     try:

@@ -1,4 +1,4 @@
-"""Models of torchvision with their published weights."""
+"""Load models of torchvision with their published weights."""
 
 from __future__ import annotations
 
@@ -16,20 +16,23 @@ from xai_eval.errors import UsageError, unknown_name
 from xai_eval.inputs.downloads import Download, download_entries, downloads, obtain
 from xai_eval.inputs.images.imagenet_classes import imagenet_classes
 from xai_eval.inputs.models.classifier import Classifier
+from xai_eval.inputs.models.model_weights import other_architecture, read_checkpoint
 from xai_eval.inputs.models.preprocessing import TorchvisionPreset
-from xai_eval.inputs.models.weights import other_architecture, read_checkpoint
 
 _CLASSIFICATION = type(ResNet18_Weights.IMAGENET1K_V1.transforms())
 
 
 def load_torchvision(spec: str) -> Classifier:
-    """Load the model behind `torchvision:NAME` or `torchvision:NAME@WEIGHTS`.
+    """Load the model with the spec `torchvision:NAME` or `torchvision:NAME@WEIGHTS`.
 
-    Without weights torchvision's default is taken; the classifier's name says which that is.
+    Without weights, torchvision's default weights are used; the name of the classifier says which these are.
+
+    Args:
+        spec: the spec after "torchvision:".
 
     Raises:
-        UsageError: the model or weights are unknown, or the model is no image classifier.
-        InputUnavailable: the weights cannot be had, or do not fit.
+        UsageError: the model or the weights are unknown, or the model is not an image classifier.
+        InputUnavailable: the weights cannot be downloaded or read, or do not fit.
     """
     model, _, wanted = spec.partition("@")
     weights = _weights(model, wanted)
@@ -42,7 +45,7 @@ def load_torchvision(spec: str) -> Classifier:
         )
     categories = weights.meta.get("categories")
     if not categories:
-        raise UsageError(f"{name}: the weights {weights.name} come without classes; choose other weights.")
+        raise UsageError(f"{name}: the weights {weights.name} come without class names. Choose other weights.")
     return Classifier(
         name=name,
         module=_build(model, weights, name),
@@ -94,10 +97,10 @@ def _download(weights: Any, name: str) -> Download:
 
 @contextmanager
 def _states_read_from(path: Path, published: Any) -> Iterator[None]:
-    """Let torchvision's builder take its weights from `path`.
+    """Let torchvision's builder of a model read its weights from `path`.
 
-    The builder itself is kept, because some adapt the architecture or the names of the weights (Inception,
-    DenseNet). Its own way to the file would unpickle without restrictions.
+    The builder is used, because some builders adapt the architecture or the names of the weights (Inception, DenseNet).
+    Its own way of reading the file is replaced, because it would unpickle any object.
     """
     published.get_state_dict = lambda _weights, *_args, **_options: read_checkpoint(path)
     try:

@@ -1,4 +1,4 @@
-"""Broden, the probe set of network dissection, with labels of pixels in several categories at once.
+"""Load Broden, the probe set of Network Dissection, whose pixels have labels of several categories at once.
 
 Bau et al., "Network Dissection: Quantifying Interpretability of Deep Visual Representations", CVPR 2017.
 """
@@ -15,18 +15,20 @@ from numpy.typing import NDArray
 from xai_eval.errors import InputUnavailable
 from xai_eval.inputs.images.decode import decode
 from xai_eval.inputs.probes.broden_index import INDEX, LARGEST_NUMBER, Row, read_concepts, read_index
-from xai_eval.inputs.probes.contents import digest_of_files
+from xai_eval.inputs.probes.files_digest import digest_of_files
 from xai_eval.inputs.probes.label_maps import check_aspect, listed, read_red_green
 from xai_eval.inputs.probes.probe_set import ProbeImage, ProbeSet
 
 
 def load_broden(folder: Path) -> ProbeSet:
-    """Load a folder laid out as Broden: `index.csv` decides what is a photograph, and what labels it.
+    """Load a folder laid out as Broden; its `index.csv` lists the photographs and their label maps.
+
+    The listed files are opened only when an image is read.
 
     Raises:
         OSError: a table is missing or cannot be read.
-        UsageError: an image is listed twice, or two label numbers of a category have one name.
-        InputUnavailable: a table is not what it should be. Files that it lists are first looked for when they are read.
+        UsageError: an image is listed twice, or two label numbers of a category have the same name.
+        InputUnavailable: a table does not have the expected columns or values.
     """
     index = read_index(folder / INDEX)
     concepts = read_concepts(folder, index.categories)
@@ -46,7 +48,13 @@ def load_broden(folder: Path) -> ProbeSet:
 
 @dataclass(frozen=True, eq=False)
 class _Broden:
-    """Reads rows of the index; `codes` are the labels of a `ProbeImage` by Broden's numbers, the last one no label."""
+    """Reads the images of the index.
+
+    Attributes:
+        folder: Broden's folder.
+        rows: the rows of the index.
+        codes: by Broden's label number, the label in a `ProbeImage`; the last entry, 0, is for numbers out of range.
+    """
 
     folder: Path
     rows: tuple[Row, ...]
@@ -63,7 +71,7 @@ class _Broden:
         return ProbeImage(row.image, pixels, _once(labels))
 
     def _labels(self, row: Row, entry: str | int) -> NDArray[np.int32]:
-        """Return the labels of one entry, (H, W), or () where the whole image has it."""
+        """Return the labels of one entry of a row: (H, W), or a scalar if the whole image has one label."""
         if isinstance(entry, int):
             return self._coded(np.array(entry, dtype=np.int32), f"{row.image} in {self.folder / INDEX}")
         path = self.folder / "images" / entry
@@ -80,14 +88,14 @@ class _Broden:
         unknown = numbers[(coded == 0) & (numbers > 0)]
         if unknown.size:
             raise InputUnavailable(
-                f"{where} has the label numbers {listed(unknown)}; expected those that the c_*.csv of {self.folder} "
-                "list, or 0 for none. Get both again."
+                f"{where} has the label numbers {listed(unknown)}; expected numbers that the c_*.csv of {self.folder} "
+                "list, or 0 for no label. Get these files again."
             )
         return coded
 
 
 def _once(labels: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Drop, in every map (S, H, W), labels that the pixel has in an earlier one: two parts may have one name."""
+    """Remove a label of a pixel that it also has in an earlier map of (S, H, W); two parts may have the same name."""
     for place in range(1, len(labels)):
         labels[place][(labels[:place] == labels[place]).any(axis=0)] = 0
     return labels

@@ -1,6 +1,6 @@
-"""The tables of Broden: which files are photographs, what labels them, and what the label numbers mean.
+"""Read the tables of Broden: which files are photographs, which files label them, and what label numbers mean.
 
-The layout is that of Bau et al., "Network Dissection", CVPR 2017, which their code reads and writes.
+The layout is the one that the code of Bau et al., "Network Dissection", CVPR 2017, reads and writes.
 """
 
 from __future__ import annotations
@@ -22,19 +22,20 @@ _ABOUT_IMAGE = ("image", "split", "ih", "iw", "sh", "sw")
 _NEEDED = {"image", "sh", "sw"}
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _LONGEST_HEADER = 10_000
-# An index may come from anywhere, written on any system: empty, absolute, with a drive, with a way up, or no name.
+# Paths that an index must not contain: empty ones, absolute ones, those with a drive letter, with "..", or with a null
+# byte. An index may come from anywhere, so paths of every system are checked.
 _LEADS_OUT = re.compile(r"^$|^[/\\]|^[A-Za-z]:|(^|[/\\])\.\.([/\\]|$)|\0")
 
 
 @dataclass(frozen=True)
 class Row:
-    """A photograph of the index.
+    """One photograph of the index.
 
     Attributes:
         image: its path below `images/`.
         shape: height and width of its label maps.
-        labels: of all categories, in the order of the columns: the path of a label map below `images/`, or the number
-            of a label that the whole image has.
+        labels: its labels of all categories, in the order of the columns: either the path of a label map below
+            `images/`, or the number of a label that the whole image has.
     """
 
     image: str
@@ -44,7 +45,12 @@ class Row:
 
 @dataclass(frozen=True)
 class Index:
-    """What index.csv tells: the categories, in the order of their columns, and the photographs."""
+    """The content of index.csv.
+
+    Attributes:
+        categories: the categories of labels, in the order of their columns.
+        rows: the photographs.
+    """
 
     categories: tuple[str, ...]
     rows: tuple[Row, ...]
@@ -61,15 +67,16 @@ def is_broden(folder: Path) -> bool:
 
 
 def read_index(path: Path) -> Index:
-    """Read index.csv; whether its files are there is found when they are read.
+    """Read index.csv, without opening the files that it lists.
 
     Raises:
         OSError: it cannot be read.
-        InputUnavailable: it is no such table, lists no image or no category, or a path in it leads out of `images/`.
+        InputUnavailable: it does not have the expected columns, lists no image or no category, or has a path that
+            leads out of `images/`.
     """
     columns, lines = _table(path, _NEEDED)
     categories = tuple(name for name in columns if name not in _ABOUT_IMAGE)
-    # Each category names a file of the folder, c_<category>.csv.
+    # A category is part of a file name, c_<category>.csv, so it must not contain a path.
     if not categories or any(PurePath(name).name != name for name in categories):
         raise InputUnavailable(
             f"{path} has the columns {', '.join(columns)}; expected one for each category of labels, such as object, "
@@ -82,14 +89,14 @@ def read_index(path: Path) -> Index:
 
 
 def read_concepts(folder: Path, categories: Sequence[str]) -> dict[int, Concept]:
-    """Read what label numbers mean, from c_<category>.csv, in the order of the numbers.
+    """Read the concept of each label number from c_<category>.csv, in the order of the numbers.
 
-    A number stands for one concept, whatever column it comes from. Where several categories list it, the one in which
-    it covers most has it, as in the authors' code.
+    A number stands for the same concept in every column. If several categories list a number, it belongs to the one in
+    which it covers the most pixels, as in the authors' code.
 
     Raises:
         OSError: a table cannot be read.
-        InputUnavailable: one is no such table.
+        InputUnavailable: a table does not have the expected columns or values.
     """
     found: dict[int, tuple[float, Concept]] = {}
     for category in categories:
@@ -115,7 +122,7 @@ def _row(where: str, line: dict[str, str], categories: Sequence[str]) -> Row:
 
 
 def _entries(labels: Sequence[str]) -> Iterator[str | int]:
-    """Give every label once; number 0 is none."""
+    """Yield every label once; number 0 means no label and is left out."""
     for entry in dict.fromkeys(int(label) if _NUMBER.fullmatch(label) else label for label in labels):
         if entry != 0:
             yield entry
@@ -130,7 +137,7 @@ def _check_path(where: str, text: str) -> None:
 
 
 def _label(where: str, row: dict[str, str]) -> tuple[int, float]:
-    """Return the number of a label, and how much of all images it covers in its category."""
+    """Return the number of a label, and its coverage: how much of all images it covers in its category."""
     number = int(row["number"]) if _NUMBER.fullmatch(row["number"]) else 0
     try:
         coverage = float(row["coverage"])
@@ -145,7 +152,7 @@ def _label(where: str, row: dict[str, str]) -> tuple[int, float]:
 
 
 def _table(path: Path, needed: set[str]) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
-    """Read a table: its columns, and its rows with the numbers of their lines."""
+    """Return the columns of a table, and its rows with their line numbers."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, strict=True)
@@ -159,7 +166,7 @@ def _table(path: Path, needed: set[str]) -> tuple[list[str], list[tuple[int, dic
             "file again."
         )
     for number, row in rows:
-        # Fields too many are filed under None, fields that are missing are None.
+        # csv.DictReader puts surplus fields under the key None, and gives missing fields the value None.
         if None in row or None in row.values():
             raise InputUnavailable(f"{path}, line {number}: expected {len(columns)} fields. Get the file again.")
     return columns, rows

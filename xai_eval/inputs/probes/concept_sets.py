@@ -1,4 +1,4 @@
-"""Concepts that a unit may stand for: the bundled ones of the scenes, or the lines of a text file."""
+"""Load the concepts that a unit may be labelled with: those of the bundled scenes, or the lines of a text file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ _NAMED = "scenes"
 _LEAST = 2
 _LONGEST = 1000  # characters; no text model takes more than a few hundred
 _SHOWN = 20
-# Control characters, and the two separators that end a line for some programs and not for others.
+# Unicode categories that are refused: control characters, and two separators that only some programs take for line
+# ends.
 _REFUSED = ("Cc", "Zl", "Zp")
 
 
@@ -28,9 +29,9 @@ class ConceptSet:
 
     Attributes:
         name: "scenes", or the name of the file.
-        concepts: the concepts in their order; a concept's position is its index everywhere else.
-        scene_like: those that say where an image was taken rather than what is in it; empty where nobody said.
-        notes: what was left out of the file, with its line numbers.
+        concepts: the concepts in order; the position of a concept is its index everywhere else.
+        scene_like: the concepts that name a place rather than an object; empty if unknown.
+        notes: what was left out of the file, with line numbers.
     """
 
     name: str
@@ -40,7 +41,7 @@ class ConceptSet:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over the concepts in their order and which of them are scene-like; the name is no part of it."""
+        """SHA-256 over the concepts in order, and which of them are scene-like. The name of the set does not count."""
         content = json.dumps([self.concepts, sorted(self.scene_like)])
         return hashlib.sha256(content.encode()).hexdigest()
 
@@ -49,19 +50,19 @@ def load_concepts(spec: str | os.PathLike[str]) -> ConceptSet:
     """Load the concepts that a spec names.
 
     Args:
-        spec: "scenes" (everything that a bundled scene can show, its backgrounds scene-like), or the path of a
-            text file in UTF-8 with one concept a line. Blank lines are dropped, and a line that differs from an
-            earlier one in capitals or spacing alone is folded into it; the notes say which.
+        spec: "scenes" (everything that a bundled scene can show; its backgrounds are scene-like), or the path of a
+            text file in UTF-8 with one concept per line. Blank lines are dropped. A line that differs from an earlier
+            one only in capitals or spacing is dropped too. The notes list both.
 
     Raises:
-        UsageError: the spec is no text or path.
-        InputUnavailable: the file is missing, cannot be read, is no UTF-8 text, holds what cannot be a concept, or
-            fewer than two concepts.
+        UsageError: the spec is neither text nor a path.
+        InputUnavailable: the file is missing, cannot be read, is not text in UTF-8, has a line that cannot be a
+            concept, or has fewer than two concepts.
     """
     if not isinstance(spec, str | os.PathLike):
         raise UsageError(
             f"the concepts are a {type(spec).__name__}; expected {_NAMED!r} or the path of a text file with one "
-            "concept a line. Write a list into such a file."
+            "concept per line. Write a list into such a file."
         )
     if spec == _NAMED:
         return ConceptSet(_NAMED, CONCEPTS, frozenset(BACKGROUNDS))
@@ -74,15 +75,15 @@ def _lines(path: Path) -> list[str]:
     if not path.is_file():
         state = "is no file" if path.exists() else "does not exist"
         raise InputUnavailable(
-            f"concept spec {str(path)!r} {state}; expected {_NAMED!r} or a text file with one concept a line. "
+            f"concept spec {str(path)!r} {state}; expected {_NAMED!r} or a text file with one concept per line. "
             "Check the path."
         )
     try:
-        # Some editors begin a file with a byte order mark; it is no part of the first concept.
+        # Some editors begin a file with a byte order mark, which is not part of the first concept.
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputUnavailable(
-            f"{path} is no UTF-8 text ({error.reason} at byte {error.start}). Save the concepts as UTF-8, one a line."
+            f"{path} is not text in UTF-8 ({error.reason} at byte {error.start}). Save it as UTF-8 text."
         ) from error
     return text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n")
 
@@ -112,26 +113,26 @@ def _check(concept: str, path: Path, number: int) -> None:
     odd = next((character for character in concept if unicodedata.category(character) in _REFUSED), None)
     if odd is not None:
         raise InputUnavailable(
-            f"{path}, line {number}: holds the control character U+{ord(odd):04X}; expected one concept in plain text "
-            "a line. A table or a binary file is no list of concepts: save its words alone, one a line."
+            f"{path}, line {number}: holds the control character U+{ord(odd):04X}; expected one concept per line, in "
+            "plain text. If the file is a table or a binary file, save its words alone, one per line."
         )
     if len(concept) > _LONGEST:
         raise InputUnavailable(
             f"{path}, line {number}: has {len(concept)} characters; expected a word or a short phrase of at most "
-            f"{_LONGEST}. Write one concept a line."
+            f"{_LONGEST}. Write one concept per line."
         )
 
 
 def _key(concept: str) -> str:
-    """What is the same for two spellings that text models read as one: capitals and spacing do not count."""
+    """Return a key that is equal for texts which differ only in capitals and spacing, as for most text models."""
     return unicodedata.normalize("NFC", " ".join(concept.split())).casefold()
 
 
 def _too_few(path: Path, concepts: Sequence[str]) -> InputUnavailable:
     found = f"one concept, {concepts[0]!r}" if concepts else "no concept"
     return InputUnavailable(
-        f"{path} names {found}; expected at least {_LEAST}, one a line. Units are labelled by comparing concepts: "
-        "where there is nothing else to be, every unit is the only one. Add concepts that the units might stand for."
+        f"{path} names {found}; expected at least {_LEAST}, one per line. Units are labelled by comparing concepts: "
+        "with a single one, every unit would get it. Add concepts that the units may respond to."
     )
 
 

@@ -1,4 +1,4 @@
-"""A folder of photographs as a probe set, without labels; label maps are no photographs."""
+"""Load a folder of photographs as a probe set without labels; refuse folders that also hold label maps."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ from xai_eval.errors import InputUnavailable
 from xai_eval.inputs.images.decode import decode
 from xai_eval.inputs.images.image_files import images_in
 from xai_eval.inputs.probes.broden_index import is_broden
-from xai_eval.inputs.probes.contents import digest_of_files
+from xai_eval.inputs.probes.files_digest import digest_of_files
 from xai_eval.inputs.probes.probe_set import ProbeImage, ProbeSet
 
-# Broden puts x_object.png and x_part_1.png beside x.jpg; the last four are what others call theirs.
+# Names of label maps beside an image: Broden puts x_object.png and x_part_1.png beside x.jpg. The last four endings are
+# used by other data sets.
 _BESIDE = re.compile(r"(.+)_(color|object|part|material|scene|texture|label|labels|mask|seg)(_\d+)?")
 _LABEL_FOLDERS = ("labels", "masks")
 
 
 def load_folder(folder: Path) -> ProbeSet:
-    """Load the photographs of a folder and of its sub-folders, by name; hidden ones are left out.
+    """Load the photographs of a folder and its sub-folders in the order of their names, without hidden ones.
 
     Raises:
-        InputUnavailable: there is none, a folder cannot be listed, or label maps lie among them.
+        InputUnavailable: there is no image, a folder cannot be listed, or there are label maps among the images.
     """
     _refuse_broden(folder)
     named = sorted((path.relative_to(folder).as_posix(), path) for path in images_in(folder))
@@ -51,7 +52,7 @@ def _refuse_broden(folder: Path) -> None:
                 folder,
                 f"belongs to Broden, whose label maps lie beside the photographs; only {images.parent / 'index.csv'} "
                 "tells which is which",
-                f"Give {images.parent}",
+                f"Name {images.parent} instead",
             )
 
 
@@ -62,8 +63,8 @@ def _refuse_label_folders(folder: Path, files: Iterable[Path]) -> None:
         if place.name in _LABEL_FOLDERS and (place.parent / "images").is_dir():
             raise _mixed(
                 folder,
-                f"leads to {place}, which holds what belongs to the images in {place.parent / 'images'}",
-                f"Give {place.parent / 'images'} to go without labels, or {place.parent} with images/, labels/ and "
+                f"includes files of {place}, which holds label maps or masks of images in {place.parent / 'images'}",
+                f"Name {place.parent / 'images'} to go without labels, or {place.parent} with images/, labels/ and "
                 "classes.txt",
             )
 
@@ -75,9 +76,9 @@ def _refuse_label_files(folder: Path, files: Iterable[Path]) -> None:
         if beside and path.with_name(beside[1]) in stems:
             raise _mixed(
                 folder,
-                f"holds {path.relative_to(folder).as_posix()} beside an image called {beside[1]}, as label maps are "
-                "called",
-                "Move label maps elsewhere, or give Broden's own folder with its index.csv",
+                f"holds {path.relative_to(folder).as_posix()} beside an image called {beside[1]}, which is how label "
+                "maps are named",
+                "Move label maps elsewhere, or name Broden's own folder with its index.csv",
             )
 
 

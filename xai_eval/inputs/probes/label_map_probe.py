@@ -1,4 +1,4 @@
-"""A folder with label maps as a probe set: `images/`, `labels/` (PNG, same stems) and `classes.txt`."""
+"""Load a folder of images with label maps as a probe set: `images/`, `labels/` (PNG, same stems), `classes.txt`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from xai_eval.errors import InputUnavailable
 from xai_eval.inputs.images.decode import decode
 from xai_eval.inputs.images.image_files import by_stem, images_in
-from xai_eval.inputs.probes.contents import digest_of_files
+from xai_eval.inputs.probes.files_digest import digest_of_files
 from xai_eval.inputs.probes.label_maps import check_aspect, listed, read_indices
 from xai_eval.inputs.probes.probe_set import Concept, ProbeImage, ProbeSet
 
@@ -27,12 +27,13 @@ def has_label_maps(folder: Path) -> bool:
 def load_label_maps(folder: Path) -> ProbeSet:
     """Load a folder of images with label maps.
 
-    `classes.txt` has a class a line, the id of the first being 0: its name, or its name, a tab and its category
-    ("object" if none is given). In the label maps the number of classes and, where no class has it, 255 mean void.
+    `classes.txt` has one class per line; the first has the id 0. A line is the name of the class, or the name, a tab
+    and a category ("object" if none is given). In the label maps, two values mean that a pixel has no label: the number
+    of classes, and 255 if no class has that id.
 
     Raises:
         UsageError: two files have the same stem.
-        InputUnavailable: there is no image, one has no label map, or the list of classes cannot be used.
+        InputUnavailable: there is no image, an image has no label map, or `classes.txt` is missing or malformed.
     """
     concepts = _classes(folder / _CLASSES)
     pairs, notes = _pairs(folder / "images", folder / "labels")
@@ -72,19 +73,19 @@ class _LabelMaps:
         if unknown.size:
             raise InputUnavailable(
                 f"{path} holds the ids {listed(unknown)}; expected 0 to {self.classes - 1}, as {_CLASSES} lists them, "
-                f"or {self.classes} or {_VOID} for void. Complete {_CLASSES}, or map the ids to its lines."
+                f"or {self.classes} or {_VOID} for no label. Complete {_CLASSES}, or correct the ids."
             )
         return np.where(ids < self.classes, ids + 1, 0).astype(np.int32)
 
 
 def _pairs(images: Path, maps: Path) -> tuple[tuple[_Pair, ...], tuple[str, ...]]:
-    """Return the images with their label maps, in the order of their stems, and notes on what was left out."""
+    """Return the images with their label maps in the order of their stems, and notes on label maps left out."""
     drawn, labelled = by_stem(images_in(images), images), by_stem(images_in(maps), maps)
     missing = sorted(drawn.keys() - labelled.keys())
     if missing:
         raise InputUnavailable(
             f"{maps} has no label map for {len(missing)} of {len(drawn)} images, first {missing[0]!r}; expected one "
-            "of the same stem for each. Add it, or name images/ itself to go without labels."
+            "with the same stem for each. Add it, or name the folder images/ itself to go without labels."
         )
     idle = len(labelled.keys() - drawn.keys())
     pairs = (_Pair(path.relative_to(images).as_posix(), path, labelled[stem]) for stem, path in sorted(drawn.items()))
@@ -95,29 +96,31 @@ def _classes(path: Path) -> tuple[Concept, ...]:
     lines = _lines(path)
     concepts = tuple(_concept(path, number, line) for number, line in enumerate(lines, start=1))
     if not concepts:
-        raise InputUnavailable(f"{path} is empty; expected the name of a class on every line, that of id 0 first.")
+        raise InputUnavailable(
+            f"{path} is empty; expected the name of a class on every line, the class with id 0 first. Write it."
+        )
     first: dict[str, int] = {}
     for number, concept in enumerate(concepts, start=1):
         if concept.name in first:
             raise InputUnavailable(
                 f"{path}, lines {first[concept.name]} and {number}: two classes are called {concept.name!r}; expected "
-                "a name of its own for each. Rename one."
+                "a different name for each. Rename one."
             )
         first[concept.name] = number
     return concepts
 
 
 def _lines(path: Path) -> list[str]:
-    """Return the lines; blank ones at the end are no classes."""
+    """Return the lines, without blank ones at the end."""
     if not path.is_file():
         raise InputUnavailable(
-            f"{path} is missing; expected the name of a class on every line, that of id 0 first. Write it, or name "
-            "images/ itself to go without labels."
+            f"{path} is missing; expected the name of a class on every line, the class with id 0 first. Write it, or "
+            "name the folder images/ itself to go without labels."
         )
     try:
         lines = path.read_text(encoding="utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
-        raise InputUnavailable(f"{path} is no text in UTF-8 ({error}). Save it as such.") from error
+        raise InputUnavailable(f"{path} is not text in UTF-8 ({error}). Save it in this encoding.") from error
     while lines and not lines[-1].strip():
         lines.pop()
     return lines
@@ -128,6 +131,6 @@ def _concept(path: Path, number: int, line: str) -> Concept:
     if not all(fields) or len(fields) > 2:
         raise InputUnavailable(
             f"{path}, line {number}: {line!r}; expected a name, or a name, a tab and a category. Every line counts, "
-            "because its place is the id of its class."
+            "because its number gives the id of its class. Correct it."
         )
     return Concept(fields[0], fields[1] if len(fields) == 2 else "object")

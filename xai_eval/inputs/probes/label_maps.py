@@ -1,4 +1,4 @@
-"""Label maps on disk: the numbers that a PNG stores, never the colours in which it shows them."""
+"""Read label maps from PNG files: the stored numbers, not the colours of the palette."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from xai_eval.errors import InputUnavailable
-from xai_eval.inputs.images.decode import SIXTEEN_BIT, opened, whole
+from xai_eval.inputs.images.decode import SIXTEEN_BIT, decoding, open_image
 
-_BIT_DEPTH = 24  # its place in a PNG: after the signature and the width and height of the header
+_BIT_DEPTH = 24  # offset of the bit depth in a PNG: after the signature, and width and height in the header
 
 
 def read_indices(path: Path) -> NDArray[np.int32]:
-    """Read the class ids of a PNG of one channel, of 1 to 16 bits, with or without a palette: int32 (H, W).
+    """Read the class ids of a PNG with one channel of 1 to 16 bits, with or without a palette: int32 (H, W).
 
     Raises:
-        InputUnavailable: the file is missing or damaged, or holds something else.
+        InputUnavailable: the file is missing, damaged, or not such a PNG.
     """
     data, image = _png(path, ("1", "L", "P", *SIXTEEN_BIT), "class ids in one channel (gray or palette)")
-    with whole(path):
+    with decoding(path):
         ids = np.asarray(image).astype(np.int32)
-    # Pillow stretches gray of 2 and 4 bits to 0..255; palettes it leaves alone.
+    # Pillow scales grey values of 2 and 4 bits to 0..255, which is undone here. It does not scale palette indices.
     return ids // (255 // (2 ** data[_BIT_DEPTH] - 1)) if image.mode == "L" else ids
 
 
@@ -31,26 +31,26 @@ def read_red_green(path: Path) -> NDArray[np.int32]:
     """Read the label numbers of a PNG that stores them as red + 256 * green: int32 (H, W).
 
     Raises:
-        InputUnavailable: the file is missing or damaged, or holds something else.
+        InputUnavailable: the file is missing, damaged, or not such a PNG.
     """
     _, image = _png(path, ("RGB",), "label numbers in red and green (RGB)")
-    with whole(path):
+    with decoding(path):
         pixels = np.asarray(image).astype(np.int32)
     return pixels[:, :, 0] + 256 * pixels[:, :, 1]
 
 
 def check_aspect(where: str, labels: tuple[int, ...], image: tuple[int, ...]) -> None:
-    """Check that labels (H, W) can lie over the whole of an image (h, w): the same aspect, but for rounding.
+    """Check that a label map and an image have the same aspect ratio, except for rounding.
 
     Args:
-        where: where the labels come from.
-        labels: their height and width.
-        image: the height and width of the image.
+        where: where the labels come from, for the error.
+        labels: height and width of the label map.
+        image: height and width of the image.
 
     Raises:
-        InputUnavailable: the aspect is another.
+        InputUnavailable: the aspect ratios differ.
     """
-    # Scaled sides that are rounded are off by less than one pixel each.
+    # A side that was scaled and rounded is off by less than one pixel.
     if abs(labels[0] * image[1] - labels[1] * image[0]) >= max(image):
         raise InputUnavailable(
             f"{where}: labels of {labels[1]} x {labels[0]} pixels for an image of {image[1]} x {image[0]}; "
@@ -60,16 +60,16 @@ def check_aspect(where: str, labels: tuple[int, ...], image: tuple[int, ...]) ->
 
 
 def listed(numbers: NDArray[np.int32]) -> str:
-    """Return the different numbers of a label map for people to read: the smallest six."""
+    """Return the six smallest different numbers as text for error messages."""
     different = np.unique(numbers).tolist()
     return ", ".join(map(str, different[:6])) + (", ..." if len(different) > 6 else "")
 
 
 def _png(path: Path, modes: tuple[str, ...], expected: str) -> tuple[bytes, Image.Image]:
-    data, image = opened(path)
+    data, image = open_image(path)
     if image.format != "PNG" or image.mode not in modes:
         raise InputUnavailable(
             f"{path} is a {image.format} of mode {image.mode}; expected a PNG with {expected}. Save the numbers "
-            "themselves, without loss."
+            "themselves in such a file."
         )
     return data, image

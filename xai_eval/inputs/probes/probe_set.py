@@ -1,4 +1,4 @@
-"""The records of a probe set: images by which units are dissected, with or without labels for their pixels."""
+"""The types of a probe set: the images that units are labelled with, with or without labels of pixels."""
 
 from __future__ import annotations
 
@@ -17,7 +17,12 @@ _LARGEST_SEED = 2**32 - 1
 
 @dataclass(frozen=True)
 class Concept:
-    """What a pixel can be labelled with, such as ("car", "object") or ("beach", "scene")."""
+    """What a pixel can be labelled with, such as ("car", "object") or ("beach", "scene").
+
+    Attributes:
+        name: name of the concept.
+        category: kind of concept; two concepts of different categories may have the same name.
+    """
 
     name: str
     category: str
@@ -30,9 +35,9 @@ class ProbeImage:
     Attributes:
         name: unique in its set.
         pixels: uint8 (h, w, 3), RGB.
-        labels: int32 (S, H, W), S >= 0 label maps over the whole image, at any resolution of the same aspect: 0 is no
-            label, 1 + i is concept i of the set. There are several because a pixel may show a part, an object and a
-            colour at once; no pixel has one label in two maps. None where the set labels no pixels.
+        labels: S >= 0 label maps over the whole image, int32 (S, H, W), at any resolution with the same aspect ratio: 0
+            is no label, 1 + i is concept i of the set. There may be several, because a pixel can belong to a part, an
+            object and a colour at once. No pixel has the same label in two maps. None if the set labels no pixels.
     """
 
     name: str
@@ -41,27 +46,27 @@ class ProbeImage:
 
 
 class Reader(Protocol):
-    """Reads images one by one; it can be pickled, so that workers read for themselves."""
+    """Reads images one by one. It can be pickled, so that other processes can read images themselves."""
 
     def read(self, position: int) -> ProbeImage:
-        """Read the image at a position; InputUnavailable where its files cannot be used."""
+        """Read the image at a position. Raises InputUnavailable if its files cannot be used."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class ProbeSet:
-    """Images in a fixed order, each read when it is asked for; its position is its id.
+    """Images in a fixed order. An image is read when it is asked for; its position is its id.
 
     Attributes:
-        name: name of the set, such as "scenes" or that of a folder.
-        names: of the images, in order.
-        reader: what reads them.
-        concepts: of the labels of pixels; () without.
-        digest: SHA-256 over what the set holds: contents, never names alone.
-        notes: how it was made, and what is odd about it.
+        name: name of the set, such as "scenes" or the name of a folder.
+        names: names of the images, in order.
+        reader: reads the images.
+        concepts: the concepts that pixels are labelled with; empty if pixels have no labels.
+        digest: SHA-256 over the content of the set, not over names alone.
+        notes: how the set was made, and what is unusual about it.
 
     Raises:
-        InputUnavailable: there is no image.
+        InputUnavailable: the set has no image.
         UsageError: two images have the same name, or two concepts the same name and category.
     """
 
@@ -80,8 +85,8 @@ class ProbeSet:
             twice = [name for name, count in Counter(named).items() if count > 1]
             if twice:
                 raise UsageError(
-                    f"probe set {self.name} has several {what} called {', '.join(twice[:3])}; expected a name of its "
-                    "own for each. Rename them."
+                    f"probe set {self.name} has several {what} called {', '.join(twice[:3])}; expected a different "
+                    "name for each. Rename them."
                 )
 
     def __len__(self) -> int:
@@ -91,7 +96,7 @@ class ProbeSet:
         """Read the image at a position, from 0.
 
         Raises:
-            IndexError: the set has no such position.
+            IndexError: the position is out of range.
             InputUnavailable: a file of the image is missing or cannot be used.
         """
         if not 0 <= position < len(self):
@@ -99,13 +104,14 @@ class ProbeSet:
         return self.reader.read(position)
 
     def subset(self, size: int, seed: int) -> ProbeSet:
-        """Draw images at random, without repetition, in their order here.
+        """Return a random subset of the images, in the same order.
 
-        Of one seed, a smaller subset is part of a larger one.
+        With the same seed, a smaller subset is part of a larger one. The subset is the same with every version of
+        numpy.
 
         Args:
-            size: how many, from 1 to all (which gives this very set).
-            seed: which ones, from 0 to 2**32 - 1: the same with every version of numpy.
+            size: number of images, from 1 to all of them (then this set itself is returned).
+            seed: seed of the choice, from 0 to 2**32 - 1.
 
         Raises:
             UsageError: size or seed is out of range.
@@ -113,13 +119,13 @@ class ProbeSet:
         if not isinstance(size, int) or not 1 <= size <= len(self):
             raise UsageError(
                 f"a subset of {size!r} images of probe set {self.name}; expected a whole number from 1 to "
-                f"{len(self)}, the images that there are."
+                f"{len(self)}, the number of its images."
             )
         if not isinstance(seed, int) or not 0 <= seed <= _LARGEST_SEED:
             raise UsageError(f"seed is {seed!r}; expected a whole number from 0 to {_LARGEST_SEED}.")
         if size == len(self):
             return self
-        # Unlike Generator, RandomState never changes what it draws.
+        # numpy guarantees that RandomState draws the same numbers in every version; Generator may change.
         drawn = np.sort(np.random.RandomState(seed).permutation(len(self))[:size]).astype("<i8")
         positions = tuple(drawn.tolist())
         return replace(
@@ -133,7 +139,7 @@ class ProbeSet:
 
 @dataclass(frozen=True)
 class _Chosen:
-    """Reads some of the images of another reader."""
+    """Reads the images at some positions of another reader."""
 
     reader: Reader
     positions: tuple[int, ...]

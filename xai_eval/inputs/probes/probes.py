@@ -1,4 +1,4 @@
-"""Probe sets by spec: bundled scenes, folders of photographs, folders with label maps, and Broden."""
+"""Load the probe set that a spec names: bundled scenes, a folder of photographs, one with label maps, or Broden."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from xai_eval.inputs.probes.scene_probe import load_scenes
 
 
 def load_probe(spec: str | os.PathLike[str]) -> ProbeSet:
-    """Load the probe set that a spec names; no image is decoded before it is read.
+    """Load the probe set that a spec names. Images are decoded only when they are read.
 
     Args:
         spec: "scenes" (480 bundled scenes), "scenes:N", or a folder: one of photographs (searched with its
             sub-folders), one with `images/`, `labels/` and `classes.txt`, or one laid out as Broden, with `index.csv`.
 
     Raises:
-        UsageError: the spec is malformed or no spec, or names are not unique.
+        UsageError: the spec is malformed or of a wrong type, or two images or concepts have the same name.
         InputUnavailable: the folder is missing, cannot be listed, holds no image, or mixes photographs with label
-            maps; an image has no label map; or a list of classes or an index cannot be used.
+            maps; an image has no label map; or `classes.txt` or `index.csv` is malformed.
     """
     if not isinstance(spec, str | os.PathLike):
-        raise UsageError(f"the probe set is a {type(spec).__name__}; expected a spec, as text or a path.")
+        raise UsageError(f"the probe set is a {type(spec).__name__}; expected a spec: text or a path.")
     with readable(spec):
         return _load(str(spec))
 

@@ -1,4 +1,4 @@
-"""Procedural scenes as a probe set: any number, rendered when they are read, every pixel of every concept known."""
+"""Use procedural scenes as a probe set: rendered when they are read, with exact label maps."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from xai_eval.errors import UsageError
 from xai_eval.inputs.probes.probe_set import Concept, ProbeImage, ProbeSet
 from xai_eval.scenes import BACKGROUNDS, CONCEPTS, OBJECTS, SCENE_LABELS, SIZE, VERSION, render
 
-# After the scenes that are evaluated and those held out of training, before those that the bundled models learned from.
+# Seeds of probe scenes lie after those of scenes that are explained or were held out of training, and before those that
+# the bundled models were trained on.
 FIRST_SEED = 200_000
 _END = 1_000_000
 _SCENES = 480  # every pair of main object and scene label five times
@@ -23,13 +24,13 @@ _ALL = tuple(Concept(name, category) for category, names in _CATEGORIES.items() 
 
 
 def load_scenes(spec: str) -> ProbeSet:
-    """Load "scenes" (480 of them) or "scenes:N".
+    """Load "scenes" (480 scenes) or "scenes:N".
 
-    Each has two label maps at its own resolution: the exact masks of its objects and backgrounds, and its scene label
+    Each scene has two label maps of its own size: the exact masks of its objects and backgrounds, and its scene label
     over the whole image.
 
     Raises:
-        UsageError: the number is malformed, 0, or so large that scenes of training would be among them.
+        UsageError: the number is malformed, 0, or so large that scenes of the training would be included.
     """
     count = _count(spec)
     seeds = range(FIRST_SEED, FIRST_SEED + count)
@@ -50,7 +51,7 @@ class _Scenes:
 
 def _count(spec: str) -> int:
     given, most = spec.partition(":")[2] or str(_SCENES), _END - FIRST_SEED
-    # The length is looked at first: Python refuses to read numbers of thousands of digits.
+    # The length is checked first, because Python refuses to read numbers of thousands of digits.
     well_formed = spec != "scenes:" and given.isascii() and given.isdigit() and len(given) < 10
     if not well_formed or not 1 <= int(given) <= most:
         raise UsageError(f"probe set {spec!r}: expected a number of scenes from 1 to {most}, as in 'scenes:2000'.")
@@ -58,5 +59,5 @@ def _count(spec: str) -> int:
 
 
 def _digest(seeds: range) -> str:
-    """Digest what the images are made from, because rendering them all would take longer than a run may start."""
+    """Return a digest over what the scenes are rendered from; rendering them all first would take too long."""
     return hashlib.sha256(f"scenes {VERSION} {seeds.start} {len(seeds)} {_ALL}".encode()).hexdigest()

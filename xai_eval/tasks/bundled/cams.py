@@ -44,7 +44,7 @@ def cams(
         UsageError: an unknown method, layer or class, a layer without a map, or a seed out of range.
         ModelMisbehaves: the model raises, or returns what is no batch of logits.
     """
-    from xai_eval.explainers.cam.cams import check_methods
+    from xai_eval.explainers.cam.cam_maps import check_methods
     from xai_eval.tasks.cams import CamsRequest, explain_all
     from xai_eval.tasks.image.question import check_question
 

@@ -94,7 +94,7 @@ def dissection(
     chosen = probe if probe_size is None else probe.subset(probe_size, seed)
     vocabulary = checked.choose_vocabulary(chosen, concepts, clip, str(classifier.device))
     request = checked.Request(
-        study=checked.make_study(chosen, models, layers, vocabulary, batch_size),
+        plan=checked.make_plan(chosen, models, layers, vocabulary, batch_size),
         vocabulary=vocabulary,
         similarity=checked.choose_similarity_for(chosen, vocabulary, similarity, top_k, seed),
         image=checked.position_of(chosen, interpret),

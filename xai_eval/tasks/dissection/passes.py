@@ -17,8 +17,8 @@ from xai_eval.tasks.progress import progress, say
 
 if TYPE_CHECKING:
     from xai_eval.explainers.dissection.by_pixels import PixelLabels
-    from xai_eval.explainers.dissection.shard import Shard
-    from xai_eval.explainers.dissection.sweep import Sweep
+    from xai_eval.explainers.dissection.observations import Observations
+    from xai_eval.explainers.dissection.probe_pass import ProbePass
 
 LIBRARIES = ("torch", "torchvision", "open_clip_torch", "numpy")
 TOP_IMAGES = 5
@@ -52,12 +52,12 @@ class Labelled:
     """What a pass over the probe set came to.
 
     Attributes:
-        sweep: the pass.
+        probe_pass: the pass.
         words: embeddings of the words, (M, D), or None where CLIP was not asked.
-        models: the layers of every model, in the order of the study.
+        models: the layers of every model, in the order of the plan.
     """
 
-    sweep: Sweep
+    probe_pass: ProbePass
     words: NDArray[np.float32] | None
     models: tuple[tuple[LabelledLayer, ...], ...]
 
@@ -65,33 +65,33 @@ class Labelled:
 @contextmanager
 def dissect(request: Request) -> Iterator[Labelled]:
     """Run the pass and label every unit; its checkpoints go once the results have been made of it."""
-    from xai_eval.explainers.dissection.canary import digest_of, first_images
     from xai_eval.explainers.dissection.checkpoint import Checkpoints
-    from xai_eval.explainers.dissection.sweep import sweep
+    from xai_eval.explainers.dissection.probe_pass import run_probe_pass
+    from xai_eval.explainers.dissection.spot_check import observations_digest, observe_first_images
 
-    study = request.study
+    plan = request.plan
     for note in (*request.notes, *(request.vocabulary.notes if request.vocabulary else ())):
         say(f"{note}.")
-    first = first_images(study)
+    first = observe_first_images(plan)
     _check_methods(request, first)
-    checkpoints = Checkpoints.of(study.key({**_surroundings(request), "canary": digest_of(first)}))
-    with progress(len(study.probe), study.probe.name, "image") as advance:
-        swept = sweep(study, checkpoints, engine=request.engine, advance=advance)
-    for skipped in swept.whole.skipped:
+    checkpoints = Checkpoints.of(plan.key({**_surroundings(request), "canary": observations_digest(first)}))
+    with progress(len(plan.probe), plan.probe.name, "image") as advance:
+        probe_pass = run_probe_pass(plan, checkpoints, engine=request.engine, advance=advance)
+    for skipped in probe_pass.whole.skipped:
         say(f"{skipped.name} is left out: {skipped.reason}")
     words = None
     if request.vocabulary is not None:
         words = request.vocabulary.clip.embed_texts(request.vocabulary.words.concepts).cpu().numpy()
-    found = _all_labelled(request, swept, words)
-    yield Labelled(swept, words, tuple(tuple(next(found) for _ in model.layers) for model in study.models))
+    found = _all_labelled(request, probe_pass, words)
+    yield Labelled(probe_pass, words, tuple(tuple(next(found) for _ in model.layers) for model in plan.models))
     checkpoints.remove()
 
 
-def _check_methods(request: Request, first: Shard) -> None:
+def _check_methods(request: Request, first: Observations) -> None:
     """Refuse, before the pass, a model whose units no method could label."""
-    study = request.study
-    with_maps = {layer.model for layer, found in zip(study.layers, first.layers, strict=False) if found.top is not None}
-    for index, model in enumerate(study.models):
+    plan = request.plan
+    with_maps = {layer.model for layer, found in zip(plan.layers, first.layers, strict=False) if found.top is not None}
+    for index, model in enumerate(plan.models):
         if request.vocabulary is None and first.layers and index not in with_maps:
             raise UsageError(
                 f"no layer of {model.classifier.name} that was named ({', '.join(model.layers)}) gives maps, and "
@@ -99,17 +99,19 @@ def _check_methods(request: Request, first: Shard) -> None:
             )
 
 
-def _all_labelled(request: Request, swept: Sweep, words: NDArray[np.float32] | None) -> Iterator[LabelledLayer]:
-    count = len(request.study.layers)
+def _all_labelled(
+    request: Request, probe_pass: ProbePass, words: NDArray[np.float32] | None
+) -> Iterator[LabelledLayer]:
+    count = len(request.plan.layers)
     with progress(count, "labels", "layer") as advance:
         for index in range(count):
-            yield _labelled(request, swept, index, words)
+            yield _labelled(request, probe_pass, index, words)
             advance(1)
 
 
 def _surroundings(request: Request) -> dict[str, Any]:
     """What arithmetic depends on besides weights, images and parameters."""
-    device = request.study.models[0].classifier.device
+    device = request.plan.models[0].classifier.device
     return {
         "versions": library_versions(LIBRARIES),
         "device": device_name(device),
@@ -117,24 +119,24 @@ def _surroundings(request: Request) -> dict[str, Any]:
     }
 
 
-def _labelled(request: Request, swept: Sweep, index: int, words: NDArray[np.float32] | None) -> LabelledLayer:
+def _labelled(request: Request, probe_pass: ProbePass, index: int, words: NDArray[np.float32] | None) -> LabelledLayer:
     from xai_eval.explainers.dissection.by_clip import label_by_clip, most_active
     from xai_eval.explainers.dissection.by_pixels import label_by_pixels
-    from xai_eval.explainers.dissection.gallery import strips
+    from xai_eval.explainers.dissection.image_strips import strips
     from xai_eval.explainers.dissection.similarity import dead_units
 
-    activations = swept.whole.layers[index].activations
+    activations = probe_pass.whole.layers[index].activations
     top = most_active(activations, TOP_IMAGES)
-    embeddings = swept.whole.embeddings
+    embeddings = probe_pass.whole.embeddings
     clip = None
     if words is not None and embeddings is not None:
         clip = label_by_clip(embeddings, words, activations, request.similarity)
     return LabelledLayer(
-        name=request.study.layers[index].name,
+        name=request.plan.layers[index].name,
         activations=activations,
         dead=dead_units(activations),
         top=top,
         clip=clip,
-        pixels=label_by_pixels(swept, index, request.shuffles, request.seed),
-        strips=tuple(strips(swept, index, top)),
+        pixels=label_by_pixels(probe_pass, index, request.shuffles, request.seed),
+        strips=tuple(strips(probe_pass, index, top)),
     )

@@ -23,14 +23,14 @@ Presence = Mapping[str, NDArray[np.bool_]]
 
 def presence(labelled: Labelled, model: int) -> Presence:
     """Say for every labelled concept which images show it, as a model sees them: (N,) by name."""
-    study, whole = labelled.sweep.study, labelled.sweep.whole
-    names = concept_names(study.probe.concepts)
+    plan, whole = labelled.probe_pass.plan, labelled.probe_pass.whole
+    names = concept_names(plan.probe.concepts)
     shown = np.zeros((len(whole.positions), len(names)), dtype=bool)
-    for row, image in enumerate(whole.seen[study.preparation_of(study.models[model])]):
+    for row, image in enumerate(whole.summaries[plan.preparation_of(plan.models[model])]):
         if image.labels is not None:
             shown[row, np.flatnonzero(np.bincount(image.labels.unpack().ravel())[1:])] = True
     found = {name: shown[:, index] for index, name in enumerate(names)}
-    for index, concept in enumerate(study.probe.concepts):
+    for index, concept in enumerate(plan.probe.concepts):
         # The word alone, as CLIP knows it, is shown wherever one of its namesakes is.
         found[concept.name] = found.get(concept.name, np.zeros(len(shown), dtype=bool)) | shown[:, index]
     return found

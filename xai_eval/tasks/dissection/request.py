@@ -10,8 +10,8 @@ from xai_eval.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
     from xai_eval.explainers.dissection.by_clip import Similarity
-    from xai_eval.explainers.dissection.study import Dissected, Study
-    from xai_eval.explainers.dissection.sweep import Engine
+    from xai_eval.explainers.dissection.dissection_plan import DissectedModel, DissectionPlan
+    from xai_eval.explainers.dissection.probe_pass import Engine
     from xai_eval.inputs.clip.clip import Clip
     from xai_eval.inputs.models.classifier import Classifier
     from xai_eval.inputs.probes.concept_sets import ConceptSet
@@ -48,7 +48,7 @@ class Request:
     """A dissection that can begin.
 
     Attributes:
-        study: probe set, models with their layers, and CLIP.
+        plan: probe set, models with their layers, and CLIP.
         vocabulary: what CLIP may choose from; None where pixel labels are used alone.
         similarity: how it chooses.
         image: position of the image that is interpreted.
@@ -59,7 +59,7 @@ class Request:
         whole_probe: number of images that the probe set was chosen from.
     """
 
-    study: Study
+    plan: DissectionPlan
     vocabulary: Vocabulary | None
     similarity: Similarity
     image: int
@@ -72,7 +72,7 @@ class Request:
     @property
     def params(self) -> dict[str, Any]:
         """What names the cases, as JSON values."""
-        probe, by = self.study.probe, self.similarity
+        probe, by = self.plan.probe, self.similarity
         return {
             "probe": [probe.name, len(probe), self.seed if len(probe) < self.whole_probe else None],
             "clip": self.vocabulary.describe() if self.vocabulary else NOTHING,
@@ -85,22 +85,22 @@ class Request:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader of the results should know about how they came about."""
-        return (*self.study.probe.notes, *(self.similarity.notes if self.vocabulary else ()))
+        return (*self.plan.probe.notes, *(self.similarity.notes if self.vocabulary else ()))
 
 
-def make_study(
+def make_plan(
     probe: ProbeSet,
     models: Sequence[Classifier],
     layers: Sequence[str] | None,
     vocabulary: Vocabulary | None,
     batch_size: int,
-) -> Study:
+) -> DissectionPlan:
     """Say what is looked at with what. Raises UsageError for a layer that a model does not have."""
-    from xai_eval.explainers.dissection.study import Study
+    from xai_eval.explainers.dissection.dissection_plan import DissectionPlan
 
     dissected = tuple(_dissected(each, layers) for each in models)
     clip = vocabulary.clip if vocabulary else None
-    return Study(probe, dissected, clip, batch_size, max(1, _IMAGES_PER_SHARD // batch_size))
+    return DissectionPlan(probe, dissected, clip, batch_size, max(1, _IMAGES_PER_SHARD // batch_size))
 
 
 def choose_similarity_for(
@@ -115,8 +115,8 @@ def choose_similarity_for(
 
 def choose_engine(name: str, classifier: Classifier) -> Engine:
     """Return where shards are computed. Raises UsageError if that cannot compute on the model's device."""
+    from xai_eval.explainers.dissection.probe_pass import in_this_process
     from xai_eval.explainers.dissection.ray_engine import on_ray
-    from xai_eval.explainers.dissection.sweep import in_this_process
 
     if name == "ray" and classifier.device.type != "cpu":
         raise UsageError("the engine ray computes on CPUs only. Add --device cpu, or leave out --engine ray.")
@@ -176,15 +176,15 @@ def second_model(classifier: Classifier, against: str | Classifier | None) -> li
     return [second]
 
 
-def _dissected(classifier: Classifier, layers: Sequence[str] | None) -> Dissected:
-    from xai_eval.explainers.dissection.study import Dissected
+def _dissected(classifier: Classifier, layers: Sequence[str] | None) -> DissectedModel:
+    from xai_eval.explainers.dissection.dissection_plan import DissectedModel
 
     names = tuple(dict.fromkeys(_default_layers(classifier) if layers is None else layers))
     if not names or isinstance(layers, str):
         raise UsageError(f"layers is {layers!r}; expected the names of at least one layer.")
     for name in names:
         classifier.layer(name)
-    return Dissected.at_its_fastest(classifier, names)
+    return DissectedModel.at_its_fastest(classifier, names)
 
 
 def _default_layers(classifier: Classifier) -> tuple[str, ...]:

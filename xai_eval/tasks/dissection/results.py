@@ -24,7 +24,7 @@ from xai_eval.tasks.image.joined_stages import model_stages
 from xai_eval.tasks.image.whole_set import set_input
 
 if TYPE_CHECKING:
-    from xai_eval.explainers.dissection.study import Dissected
+    from xai_eval.explainers.dissection.dissection_plan import DissectedModel
 
 IOU_TOLERANCE = 0.005
 # The label of a result that names the image which is interpreted.
@@ -49,10 +49,10 @@ def model_result(request: Request, labelled: Labelled, index: int, frames: Frame
     Args:
         request: what was asked for.
         labelled: what the pass came to.
-        index: of the model in the study.
+        index: of the model in the plan.
         frames: its units, by method.
     """
-    model, layers = request.study.models[index], labelled.models[index]
+    model, layers = request.plan.models[index], labelled.models[index]
     return Result(
         case=Case("dissection", model.classifier.name, _input(request), _params(request, [model])),
         fields={
@@ -71,14 +71,14 @@ def model_result(request: Request, labelled: Labelled, index: int, frames: Frame
 
 
 def comparing_result(request: Request, labelled: Labelled, frames: Sequence[Frames]) -> Result:
-    """Put together how the models of a study differ in what their units stand for.
+    """Put together how the models of a dissection differ in what their units stand for.
 
     Args:
         request: what was asked for.
         labelled: what the pass came to.
         frames: units by model and method.
     """
-    models = request.study.models
+    models = request.plan.models
     names = [model.classifier.name for model in models]
     return Result(
         case=Case("dissection", " and ".join(names), _input(request), _params(request, models)),
@@ -91,7 +91,7 @@ def comparing_result(request: Request, labelled: Labelled, frames: Sequence[Fram
 def _stages_of_all(request: Request, labelled: Labelled, frames: Sequence[Frames]) -> dict[Stage, Fingerprint]:
     """Stages of every model, by its name."""
     found: dict[Stage, Fingerprint] = {}
-    for model, layers, own in zip(request.study.models, labelled.models, frames, strict=True):
+    for model, layers, own in zip(request.plan.models, labelled.models, frames, strict=True):
         name = model.classifier.name
         found |= model_stages(model.classifier, name)
         found |= layer_stages(layers, own, name)
@@ -101,7 +101,7 @@ def _stages_of_all(request: Request, labelled: Labelled, frames: Sequence[Frames
 def unit_frames(request: Request, labelled: Labelled, index: int) -> Frames:
     """Tables of all units of a model, by method: `clip_units`, `pixel_units`."""
     images = _images(request, labelled)
-    vocabulary, concepts = request.vocabulary, request.study.probe.concepts
+    vocabulary, concepts = request.vocabulary, request.plan.probe.concepts
     found: dict[str, list[pd.DataFrame]] = {}
     for layer in labelled.models[index]:
         if vocabulary is not None and layer.clip is not None:
@@ -125,8 +125,8 @@ def _unit_labels(layers: Sequence[LabelledLayer], frames: Frames) -> dict[str, F
 
 def _interpretation(request: Request, labelled: Labelled, index: int, frames: Frames) -> dict[str, Field]:
     """The last layer's most active units on one image, each measured by what it does on the others."""
-    sweep, layer = labelled.sweep, labelled.models[index][-1]
-    row = sweep.rows.get(request.image, 0)
+    probe_pass, layer = labelled.probe_pass, labelled.models[index][-1]
+    row = probe_pass.rows.get(request.image, 0)
     name = _images(request, labelled)[row]
     spread = layer.activations.std(axis=0)
     above = (layer.activations[row] - layer.activations.mean(axis=0)) / np.where(spread > 0, spread, np.inf)
@@ -134,8 +134,8 @@ def _interpretation(request: Request, labelled: Labelled, index: int, frames: Fr
     labels = next(iter(frames.values())).set_index("unit")["label"]
     names = [f"{layer.name}/{unit}" for unit in units]
     frame = pd.DataFrame({"unit": names, "label": labels.reindex(names).to_list(), "deviations": above[units]})
-    pixels = request.study.probe.read(int(sweep.whole.positions[row])).pixels
-    view = request.study.models[index].classifier.preprocess.view(Image.fromarray(pixels))
+    pixels = request.plan.probe.read(int(probe_pass.whole.positions[row])).pixels
+    view = request.plan.models[index].classifier.preprocess.view(Image.fromarray(pixels))
     return {
         "image": InputImage(view),
         INTERPRETED: Label(name),
@@ -145,21 +145,21 @@ def _interpretation(request: Request, labelled: Labelled, index: int, frames: Fr
 
 def _images(request: Request, labelled: Labelled) -> list[str]:
     """Names of the images that could be read, by row."""
-    return [request.study.probe.names[position] for position in labelled.sweep.whole.positions]
+    return [request.plan.probe.names[position] for position in labelled.probe_pass.whole.positions]
 
 
 def _input(request: Request) -> str:
-    return set_input(request.study.probe.name, len(request.study.probe))
+    return set_input(request.plan.probe.name, len(request.plan.probe))
 
 
-def _params(request: Request, models: Sequence[Dissected]) -> dict[str, Any]:
+def _params(request: Request, models: Sequence[DissectedModel]) -> dict[str, Any]:
     return {**request.params, "layers": [list(model.layers) for model in models]}
 
 
-def _provenance(request: Request, labelled: Labelled, models: Sequence[Dissected]) -> Provenance:
-    study, sweep = request.study, labelled.sweep
-    digests = {"probe": study.probe.digest}
-    parameters: dict[str, Any] = {"notes": list(request.notes), "batch_size": study.batch_size}
+def _provenance(request: Request, labelled: Labelled, models: Sequence[DissectedModel]) -> Provenance:
+    plan, probe_pass = request.plan, labelled.probe_pass
+    digests = {"probe": plan.probe.digest}
+    parameters: dict[str, Any] = {"notes": list(request.notes), "batch_size": plan.batch_size}
     for model in models:
         name = model.classifier.name
         digests["weights" if len(models) == 1 else f"weights of {name}"] = model.classifier.weights_digest
@@ -167,8 +167,8 @@ def _provenance(request: Request, labelled: Labelled, models: Sequence[Dissected
     if request.vocabulary is not None:
         digests |= {"clip": request.vocabulary.clip.weights_digest, "concepts": request.vocabulary.words.digest}
         parameters |= {"clip": request.vocabulary.clip.describe(), "concepts": list(request.vocabulary.notes)}
-    if sweep.whole.skipped:
-        parameters["skipped"] = [f"{each.name}: {each.reason}" for each in sweep.whole.skipped]
+    if probe_pass.whole.skipped:
+        parameters["skipped"] = [f"{each.name}: {each.reason}" for each in probe_pass.whole.skipped]
     return Provenance(
         digests=digests,
         parameters=parameters,

@@ -18,9 +18,9 @@ _LABELS = {"clip_units": StageKind.LABELS_BY_CLIP, "pixel_units": StageKind.LABE
 
 
 def set_stages(request: Request, labelled: Labelled) -> dict[Stage, Fingerprint]:
-    """Fingerprints of what all models of a study share, in the order in which it is made."""
-    whole, probe = labelled.sweep.whole, labelled.sweep.study.probe
-    seen = [image for prepared in whole.seen for image in prepared]
+    """Fingerprints of what all models of a dissection share, in the order in which it is made."""
+    whole, probe = labelled.probe_pass.whole, labelled.probe_pass.plan.probe
+    seen = [image for prepared in whole.summaries for image in prepared]
     # Unpacked, because libraries pack in different ways.
     maps = (image.labels.unpack().tobytes() for image in seen if image.labels is not None)
     stages = {
@@ -69,7 +69,7 @@ def _of_layer(layer: LabelledLayer) -> Iterator[tuple[StageKind, Fingerprint]]:
 
 def _words(request: Request) -> list[object]:
     chosen = () if request.vocabulary is None else request.vocabulary.words.concepts
-    return [list(chosen), [(concept.name, concept.category) for concept in request.study.probe.concepts]]
+    return [list(chosen), [(concept.name, concept.category) for concept in request.plan.probe.concepts]]
 
 
 def _joined(parts: Iterable[bytes]) -> str:

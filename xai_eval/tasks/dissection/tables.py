@@ -94,7 +94,7 @@ def _kind(request: Request, concept: str) -> str:
     """Category of a concept, as far as the words or the probe set say; of words that nobody sorted, object."""
     if request.vocabulary is not None and concept in request.vocabulary.words.scene_like:
         return "scene"
-    concepts = request.study.probe.concepts
+    concepts = request.plan.probe.concepts
     known = dict(zip(concept_names(concepts), (each.category for each in concepts), strict=True))
     category = known.get(concept, "object")
     return "scene" if category == "background" else category

@@ -35,10 +35,10 @@ def input_batch(classifier: Classifier, pixels: NDArray[np.uint8]) -> torch.Tens
     """Prepare one image, uint8 (h, w, 3), as a batch (1, 3, H, W) on the model's device."""
     from PIL import Image
 
-    from xai_eval.inputs.models.guarded import guarded
+    from xai_eval.inputs.models.model_errors import as_model_error
 
     # The preparation may be the user's own, like the model.
-    with guarded(f"the preprocessing of {classifier.name}", pixels.shape):
+    with as_model_error(f"the preprocessing of {classifier.name}", pixels.shape):
         return classifier.preprocess(Image.fromarray(pixels))[None].to(classifier.device)
 
 
@@ -51,11 +51,11 @@ def forward(classifier: Classifier, layer: str | None, batch: torch.Tensor) -> F
     """
     import torch
 
-    from xai_eval.inputs.models.guarded import guarded
+    from xai_eval.inputs.models.model_errors import as_model_error
     from xai_eval.inputs.models.outputs import logits
 
     kept: list[Any] = []
-    with guarded(classifier.name, batch.shape), _recorded(classifier, layer, kept), torch.no_grad():
+    with as_model_error(classifier.name, batch.shape), _recorded(classifier, layer, kept), torch.no_grad():
         scores = logits(classifier, batch)
     activations = None if layer is None else _numpy(_spatial_map(kept, layer, classifier.name)[0])
     return Forward(_numpy(scores[0]), activations)

@@ -41,9 +41,9 @@ def clip_stages(clip: Clip) -> dict[Stage, Fingerprint]:
 
 
 def _state(module: nn.Module, kinds: Sequence[StageKind], model: str = "") -> Iterator[tuple[Stage, Fingerprint]]:
-    from xai_eval.inputs.models.inventory import take_inventory
+    from xai_eval.inputs.models.model_description import describe_model
 
-    found = take_inventory(module)
+    found = describe_model(module)
     *whole, weights = kinds
     for kind, text in zip(whole, (found.module_types, found.training_flags, found.hooks), strict=True):
         yield Stage(kind, model=model), fingerprint_text(text)

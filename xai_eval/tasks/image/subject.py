@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from xai_eval.explainers.cam.cams import CamMaps
+    from xai_eval.explainers.cam.cam_maps import CamMaps
     from xai_eval.inputs.images.labelled import LabelledImage
     from xai_eval.inputs.models.classifier import Classifier
 
@@ -129,11 +129,11 @@ def cam_maps(subject: Subject, method: str = "gradcam", seed: int = 0) -> CamMap
     Raises:
         ModelMisbehaves: the model fails while the library calls it, or no gradient reaches the layer.
     """
-    from xai_eval.explainers.cam.cams import explain
-    from xai_eval.inputs.models.guarded import guarded
+    from xai_eval.explainers.cam.cam_maps import explain_by_cam
+    from xai_eval.inputs.models.model_errors import as_model_error
 
     classifier = subject.classifier
     assert subject.layer is not None
-    with guarded(classifier.name, subject.batch.shape, method):
+    with as_model_error(classifier.name, subject.batch.shape, method):
         explained = classifier.layer(subject.layer)
-        return explain(classifier.module, explained, subject.batch, [subject.target.index], method, seed=seed)
+        return explain_by_cam(classifier.module, explained, subject.batch, [subject.target.index], method, seed=seed)

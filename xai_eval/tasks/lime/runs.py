@@ -139,12 +139,12 @@ def surrogate_stage(fits: Sequence[Surrogate]) -> dict[Stage, Fingerprint]:
 
 def run_lime(subject: Subject, segmentation: Segmentation, settings: LimeSettings, seeds: Sequence[int]) -> LimeRun:
     """Explain what the model sees in an image by lime, the explained class among the classes."""
-    from xai_eval.explainers.lime.lime import explain
+    from xai_eval.explainers.lime.lime import explain_by_lime
     from xai_eval.explainers.lime.perturbation import PerturbedImages
     from xai_eval.explainers.lime.probabilities import probabilities
 
     classifier, label = subject.classifier, subject.target.index
     started = time.perf_counter()
     images = PerturbedImages(probabilities(classifier), settings.batch_size, classifier.device)
-    explanations = explain(subject.view, images, segmentation, settings, labels=[label], seeds=seeds)
+    explanations = explain_by_lime(subject.view, images, segmentation, settings, labels=[label], seeds=seeds)
     return LimeRun(explanations, label, time.perf_counter() - started)

@@ -27,7 +27,7 @@ from xai_eval.tasks.lime.results import LIBRARIES
 from xai_eval.tasks.lime.runs import lime_stages
 
 if TYPE_CHECKING:
-    from xai_eval.explainers.hybrid import Parents
+    from xai_eval.explainers.hybrid_maps import HybridInputs
     from xai_eval.explainers.lime.lime import LimeSettings
     from xai_eval.explainers.lime.segmentation import Segmentation
     from xai_eval.inputs.images.labelled import LabelledImage
@@ -92,8 +92,8 @@ def _combine_one(request: HybridRequest, image: LabelledImage) -> Result:
     question, subject = request.question, request.question.look(image)
     cam = cam_maps(subject)
     predict = probabilities(question.classifier)
-    parents = _parents(request, subject, cam.image[0], predict)
-    maps = _maps(parents)
+    inputs = _inputs(request, subject, cam.image[0], predict)
+    maps = _maps(inputs)
     margin = half_cell(cam.layer[0].shape, cam.image[0].shape)
     heatmaps = {name: Heatmap(displayed(each), MAP_TOLERANCE) for name, each in maps.items()}
     rows = [scored_row(name, each, heatmaps[name], subject, margin, predict) for name, each in maps.items()]
@@ -102,34 +102,34 @@ def _combine_one(request: HybridRequest, image: LabelledImage) -> Result:
         fields={**subject.fields, **heatmaps, "table": Table(pd.DataFrame(rows), SCORE_TOLERANCE)},
         stages={
             **subject.stages,
-            Stage(StageKind.SEGMENTS): fingerprint_array(parents.segments),
-            Stage(StageKind.SAMPLES): fingerprint_array(parents.neighbourhood.samples.astype(np.uint8)),
-            **lime_stages([parents.neighbourhood], [parents.label], parents.weights),
+            Stage(StageKind.SEGMENTS): fingerprint_array(inputs.segments),
+            Stage(StageKind.SAMPLES): fingerprint_array(inputs.neighbourhood.samples.astype(np.uint8)),
+            **lime_stages([inputs.neighbourhood], [inputs.label], inputs.weights),
             **{Stage(StageKind.FINAL_MAP, name): fingerprint_array(each.array) for name, each in heatmaps.items()},
         },
         provenance=question.provenance(image, LIBRARIES),
     )
 
 
-def _parents(request: HybridRequest, subject: Subject, cam: Map, predict: Predict) -> Parents:
+def _inputs(request: HybridRequest, subject: Subject, cam: Map, predict: Predict) -> HybridInputs:
     """Explain by lime what Grad-CAM has explained."""
-    from xai_eval.explainers.hybrid import Parents
-    from xai_eval.explainers.lime.lime import explain
+    from xai_eval.explainers.hybrid_maps import HybridInputs
+    from xai_eval.explainers.lime.lime import explain_by_lime
     from xai_eval.explainers.lime.perturbation import PerturbedImages
 
     label, settings, seed = subject.target.index, request.settings, request.question.seed
     images = PerturbedImages(predict, settings.batch_size, subject.classifier.device)
-    found = explain(subject.view, images, request.segmentation, settings, labels=[label], seeds=[seed])[0]
+    found = explain_by_lime(subject.view, images, request.segmentation, settings, labels=[label], seeds=[seed])[0]
     weights = found.surrogates[label].weights
-    return Parents(subject.view, cam, found.neighbourhood, weights, label, images, settings, seed)
+    return HybridInputs(subject.view, cam, found.neighbourhood, weights, label, images, settings, seed)
 
 
-def _maps(parents: Parents) -> dict[str, Map]:
+def _maps(inputs: HybridInputs) -> dict[str, Map]:
     """The maps of both parents and all hybrids by name, (H, W) each; their scales differ, only their order counts."""
-    from xai_eval.explainers.hybrid import HYBRIDS
+    from xai_eval.explainers.hybrid_maps import HYBRIDS
 
-    hybrids = {name: combine(parents) for name, combine in HYBRIDS.items()}
-    return {"gradcam": parents.cam, "lime": parents.weights[parents.segments], **hybrids}
+    hybrids = {name: combine(inputs) for name, combine in HYBRIDS.items()}
+    return {"gradcam": inputs.cam, "lime": inputs.weights[inputs.segments], **hybrids}
 
 
 def _whole_set_fields(rows: pd.DataFrame) -> dict[str, Field]:

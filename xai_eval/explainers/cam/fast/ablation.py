@@ -1,4 +1,7 @@
-"""AblationCAM that runs only what follows the explained layer while the library loops over its channels.
+"""AblationCAM that computes only the part of the model after the explained layer.
+
+The library computes the map and loops over the channels. In each of its passes, what the model computes before the
+layer is replayed from a recording.
 
 Ablation-CAM: Desai and Ramaswamy, WACV 2020; pytorch-grad-cam, `ablation_cam.py` and `ablation_layer.py`.
 """
@@ -16,23 +19,30 @@ from torch import Tensor, nn
 
 from xai_eval.explainers.cam.fast.replay import PrefixReplay
 
-# The library's own constant: what it subtracts from the minimum of a layer that can be other than zero.
+# The library's own constant. An ablated channel is set to 0 if the smallest activation is 0, else to the smallest
+# activation minus this constant.
 ABLATION_VALUE = 1e7
 
 
 @contextmanager
 def fast_ablation_cam(module: nn.Module, layer: nn.Module) -> Iterator[Any]:
-    """Yield the library's AblationCAM, for one call, over a model whose prefix is replayed."""
+    """Yield the library's AblationCAM for one call, on a model whose computation before the layer is replayed.
+
+    Args:
+        module: the model, restored on leaving.
+        layer: the layer to explain.
+    """
     with PrefixReplay(module, layer).installed() as replay:
         yield AblationCAM(module, [layer], ablation_layer=ReplayedAblation(replay))
 
 
 class ReplayedAblation(AblationLayer):  # type: ignore[misc]  # the library has no types
-    """The library's ablation layer with the same values, in time linear in the batch.
+    """Gives the same values as the library's ablation layer, in time that grows linearly with the batch.
 
-    The library copies the activations for every batch and searches the whole batch for its minimum before
-    each row. Here one buffer of repeated activations lives on and only the ablated channels are put back, unless
-    the network wrote into it; and the minimum is searched once, since the rows before tell what it becomes.
+    The library copies the activations for every batch, and searches the whole batch for its minimum before it ablates
+    each row. Here one buffer of repeated activations is reused: only the ablated channels are restored, unless the
+    network wrote into the buffer. The minimum is searched once per image, because the minimum after each row follows
+    from the value written into that row.
     """
 
     def __init__(self, replay: PrefixReplay) -> None:
@@ -46,12 +56,12 @@ class ReplayedAblation(AblationLayer):  # type: ignore[misc]  # the library has 
         self._answered = False
 
     def set_next_batch(self, input_batch_index: int, activations: Tensor, num_channels_to_ablate: int) -> None:
-        """Take up the next channels of one image; the library calls this before each of its batches.
+        """Prepare the next batch of ablated channels of one image. The library calls this before each of its batches.
 
         Args:
-            input_batch_index: which image of the batch.
-            activations: the layer's output, (N, C, h, w).
-            num_channels_to_ablate: rows of the next batch.
+            input_batch_index: index of the image among the N images.
+            activations: the output of the layer, (N, C, h, w).
+            num_channels_to_ablate: number of rows of the next batch; each row has one channel ablated.
         """
         if input_batch_index != self._image:
             self._take_image(input_batch_index, activations, num_channels_to_ablate)
@@ -61,12 +71,13 @@ class ReplayedAblation(AblationLayer):  # type: ignore[misc]  # the library has 
         self._answered = False
 
     def __call__(self, x: Any) -> Tensor:
-        """Answer in place of the layer; `x` is ignored, as in the library."""
+        """Return the layer's activations with one channel ablated per row; `x` is ignored, as in the library."""
         self._replay.reach()
         if self._learning:
             return self._replay.answer()
         if self._answered:
-            # A layer called twice in one pass: the library ablates what the network left of its first answer.
+            # The model calls the layer a second time in this pass. The library then ablates the tensor of the first
+            # call again, with whatever the network has written into it since.
             return cast(Tensor, super().__call__(x))
         rows = torch.arange(len(self.activations))
         self._ablated = torch.from_numpy(np.asarray(self.indices[: len(rows)], dtype=np.int64))
@@ -87,7 +98,7 @@ class ReplayedAblation(AblationLayer):  # type: ignore[misc]  # the library has 
         self._values = _ablation_values(self._source, rows)
 
     def _restore(self) -> None:
-        """Make every row of the buffer the image's own activations again."""
+        """Restore every row of the buffer to the activations of the image."""
         if self._buffer._version != self._version:  # the network wrote into it: in-place ReLU, `+=`
             self._buffer.copy_(self._source.expand_as(self._buffer))
         else:
@@ -96,10 +107,10 @@ class ReplayedAblation(AblationLayer):  # type: ignore[misc]  # the library has 
 
 
 def _ablation_values(activations: Tensor, rows: int) -> Tensor:
-    """Compute what the library writes into the ablated channel of each row, (rows,).
+    """Return the value that the library writes into the ablated channel of each row, (rows,).
 
-    Zero where the minimum of the batch is zero, else that minimum less `ABLATION_VALUE`. The minimum is taken
-    anew before every row, so the value of one row is the minimum that the next row starts from.
+    The value is 0 if the minimum of the batch is 0, else that minimum minus `ABLATION_VALUE`. The library searches the
+    minimum again before every row, so the value written into one row is the minimum for the next row.
     """
     minimum = activations.min()
     values = []

@@ -1,4 +1,4 @@
-"""Batch norms folded into the convolutions before them, for as long as many images run through a model."""
+"""Fold batch normalisation into the convolutions before it, while many images run through a model."""
 
 from __future__ import annotations
 
@@ -19,10 +19,15 @@ from xai_eval.explainers.model.reproduction import disagreement
 
 @contextmanager
 def folded_batch_norms(model: nn.Module, example: Tensor) -> Iterator[None]:
-    """Fold every batch norm that takes a convolution's output as it is; parameters are left alone.
+    """Fold every batch norm whose input is the unchanged output of a convolution, until the context is left.
 
-    The pairs are found by watching `model(example)`, so code between the modules goes unseen. If the logits of
-    the example, (N, 3, H, W), do not stay the same within rounding, nothing is folded. For models in eval mode.
+    Parameters are not changed; `forward` of the two modules is replaced. The pairs are found by watching which modules
+    `model(example)` calls. Code between the modules cannot be watched, so the logits are compared afterwards: if they
+    differ by more than rounding, nothing is folded.
+
+    Args:
+        model: a model in evaluation mode.
+        example: prepared images, (N, 3, H, W).
     """
     expected, pairs = _watched_pass(model, example)
     with ExitStack() as stack:
@@ -40,10 +45,10 @@ class _Pair:
 
 
 def _watched_pass(model: nn.Module, example: Tensor) -> tuple[Tensor, list[_Pair]]:
-    """Run the model once, and pair the convolutions with the norms that took their outputs."""
+    """Run the model once; return its logits, and each convolution with the batch norm that took its output."""
     pairs: list[_Pair] = []
     calls: Counter[nn.Module] = Counter()
-    outputs: dict[int, tuple[nn.Conv2d, Tensor]] = {}  # the tensors are kept, so that no id is used again
+    outputs: dict[int, tuple[nn.Conv2d, Tensor]] = {}  # holding the tensors keeps Python from reusing their ids
 
     def note_convolution(module: nn.Conv2d, _: Any, output: Tensor) -> None:
         calls[module] += 1

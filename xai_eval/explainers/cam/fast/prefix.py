@@ -1,4 +1,8 @@
-"""What a model calls before it reaches one of its layers: recorded in one pass, replayed in others."""
+"""Record the modules that a model calls before it reaches one of its layers, and replay their outputs.
+
+These calls are the prefix. `Recording` is a pass that computes and records them; `Replaying` is a pass in which the
+recorded outputs stand in for computing.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +18,18 @@ Compute = Callable[[], Any]
 
 
 class DivergedError(Exception):
-    """A pass did not take the way of the one before."""
+    """A pass called other modules than the recorded pass, or in another order."""
 
 
 @dataclass
 class Call:
-    """One outermost call of a module, in the order of the pass.
+    """One recorded call of a module that was not made from within another recorded call.
 
-    `output` holds detached copies of the tensors, because in-place operations that follow must not reach it.
-    `written` says that code around the modules writes into it, so that every pass needs a copy of its own.
+    Attributes:
+        module: the module.
+        output: what it returned, with detached copies of the tensors, so that later in-place operations do not change
+            the record.
+        written: whether code of the model writes into the output, so that every pass needs its own copy.
     """
 
     module: nn.Module
@@ -31,33 +38,37 @@ class Call:
 
 
 class Pass:
-    """One run of a model up to a layer and beyond; `answers` are what the layer is known to answer in it."""
+    """One run of a model.
+
+    Args:
+        answers: the known outputs of the layer, in the order of its calls, for a pass in which it is not computed.
+    """
 
     def __init__(self, answers: Iterable[Tensor]) -> None:
         self._answers = iter(answers)
 
     def call(self, module: nn.Module, compute: Compute) -> Any:
-        """Give the output of a module's call."""
+        """Return the output of a call of a module; `compute` calls the module itself."""
         raise NotImplementedError
 
     def reach(self) -> None:
-        """Take note that the layer is about to answer."""
+        """Note that the layer is about to be called, which ends the prefix."""
         raise NotImplementedError
 
     def answer(self) -> Tensor:
-        """Give what the layer answers to this call."""
+        """Return the known output of the layer for this call."""
         answer = next(self._answers, None)
         if answer is None:
             raise DivergedError("the layer is called more often")
         return answer
 
     def finish(self) -> list[Call]:
-        """Return the calls before the layer."""
+        """End the pass and return the calls before the layer."""
         raise NotImplementedError
 
 
 class Recording(Pass):
-    """A pass that computes, and keeps the output of every module that finishes before the layer is reached."""
+    """A pass that computes, and records the output of every module that finishes before the layer is reached."""
 
     def __init__(self, answers: Iterable[Tensor] = ()) -> None:
         super().__init__(answers)
@@ -66,7 +77,7 @@ class Recording(Pass):
         self._reached = False
 
     def call(self, module: nn.Module, compute: Compute) -> Any:
-        """Compute and record, unless the call is part of another one or comes after the layer."""
+        """Compute and record, unless the call is made from within another one or comes after the layer."""
         if self._inside or self._reached:
             return compute()
         self._inside = True
@@ -88,12 +99,14 @@ class Recording(Pass):
 
 
 class Replaying(Pass):
-    """A pass over copies of one image, in which recorded calls answer for as many rows as it has.
+    """A pass over copies of one image, in which recorded outputs are returned for the number of copies in the batch.
 
     Args:
-        calls: recorded with `recorded_rows` copies of the image.
-        rows: of this pass.
-        share: let the rows share memory, unless the model writes into it.
+        calls: the recorded calls.
+        recorded_rows: number of copies of the image in the recorded pass.
+        rows: number of copies of the image in this pass.
+        share: let the rows of an output share memory, unless the model writes into it.
+        answers: as in `Pass`.
     """
 
     def __init__(
@@ -114,7 +127,7 @@ class Replaying(Pass):
         self._handed: list[tuple[Call, Tensor, int]] = []
 
     def call(self, module: nn.Module, compute: Compute) -> Any:
-        """Answer from the record, or compute once the record is used up."""
+        """Return the recorded output; compute once the record is used up."""
         if self._next == len(self._calls):
             return compute()
         call = self._calls[self._next]
@@ -140,18 +153,19 @@ class Replaying(Pass):
         if leaf.dim() == 0 or len(leaf) != self._recorded_rows:
             return leaf.clone()
         repeated = leaf[:1].expand(self._rows, *leaf.shape[1:])
-        # One row alone is a plain view of the record, which nothing would protect from being written to.
+        # PyTorch refuses to write into an expanded tensor of several rows. An expanded tensor of one row is a plain
+        # view of the record, into which the model could write unnoticed, so a single row is copied.
         if self._share and not call.written and self._rows > 1:
             return repeated
         return repeated.clone(memory_format=torch.contiguous_format)
 
 
 def map_tensors(function: Callable[[Tensor], Tensor], tree: Any) -> Any:
-    """Copy nested dicts, lists and tuples with a function applied to their tensors; other leaves stay."""
+    """Copy nested dicts, lists and tuples, applying a function to every tensor; other values stay as they are."""
     if isinstance(tree, Tensor):
         return function(tree)
     if isinstance(tree, dict | list):
-        mapped = copy(tree)  # of whatever subclass, with whatever else it carries
+        mapped = copy(tree)  # a copy keeps subclasses and their attributes
         for key, value in tree.items() if isinstance(tree, dict) else enumerate(tree):
             mapped[key] = map_tensors(function, value)
         return mapped

@@ -1,8 +1,8 @@
-"""Run only what follows a layer: what the model calls before it is recorded once an image and replayed.
+"""Compute only the part of a model after one layer; what comes before it is recorded once per image and replayed.
 
-Works on any `nn.Module` without tracing it. The model's own `forward` runs in every pass; only the modules
-that it calls before the layer answer from a recording instead of computing. Whether that reproduces the model
-is measured before it is relied on: the code between the modules can do anything.
+This works on any `nn.Module` without tracing it. The model's own `forward` runs in every pass. Only the modules that it
+calls before the layer return recorded outputs instead of computing. The code between the modules can do anything, so
+the replayed logits are compared with the model's own before the replay is used.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from xai_eval.explainers.cam.fast.prefix import Call, DivergedError, Pass, Recor
 from xai_eval.explainers.model.overrides import Forward, overridden_forward
 from xai_eval.explainers.model.reproduction import disagreement
 
-# Kernels for one row round differently from those for many. Recorded with two, the prefix is, at the usual number of
-# threads, to the last bit what the library computes with 32.
+# The prefix is recorded with two copies of the image, because kernels for one row round differently from those for
+# many. With two rows and the usual number of threads, it equals what the library computes with 32 rows, bit for bit.
 RECORDED_ROWS = 2
-# Not the recorded number, so that what depends on the number shows.
+# The check uses another number of rows than the record, so that a model whose answer depends on that number is noticed.
 VERIFIED_ROWS = 3
 
 
 @dataclass
 class _Watched:
-    """What a whole pass was given and gave: images (N, ...), logits (N, classes), the layer's outputs (N, ...)."""
+    """A pass that computed everything: its images (N, ...), logits (N, C), and outputs of the layer (N, ...)."""
 
     images: Tensor
     logits: Tensor = field(default_factory=lambda: torch.empty(0))
@@ -37,10 +37,14 @@ class _Watched:
 
 
 class PrefixReplay:
-    """Watches a model's passes until `learn` is called, and from then on replays what comes before the layer.
+    """Watches the passes of a model until `learn` is called; from then on, replays what comes before the layer.
 
-    A pass after `learn(index)` is taken for copies of that image of the last batch watched. `trusted` turns
-    false, with a warning, once the model does not behave as recorded; from then on all is computed.
+    Every pass after `learn(index)` is taken for a batch of copies of image `index` of the last watched batch. If the
+    model does not behave as recorded, `trusted` becomes false with a warning, and every pass computes the whole model.
+
+    Args:
+        model: the model, in evaluation mode.
+        target: the layer up to which its modules are replayed.
     """
 
     def __init__(self, model: nn.Module, target: nn.Module) -> None:
@@ -56,7 +60,7 @@ class PrefixReplay:
 
     @contextmanager
     def installed(self) -> Iterator[PrefixReplay]:
-        """Override the `forward` of the modules concerned, and put back what was there on leaving."""
+        """Replace the `forward` of the modules concerned, and restore it on leaving."""
         with ExitStack() as stack:
             stack.enter_context(overridden_forward(self._model, self._run_model))
             stack.enter_context(overridden_forward(self._target, self._run_target))
@@ -66,11 +70,14 @@ class PrefixReplay:
             yield self
 
     def learn(self, index: int) -> None:
-        """Record what precedes the layer for one image of the watched batch, and verify that replaying works.
+        """Record what comes before the layer for one image of the watched batch, and check that replaying works.
 
-        Whatever stands in the layer's place must give its `answer` meanwhile. The first replay hands out
-        copies, and sees which of them the model writes to. The second shares memory between the rows wherever
-        it can; a model that does not bear it gets copies from then on.
+        Meanwhile the layer, or the module put in its place, must return `answer()`. The first replay returns copies and
+        notes which of them the model writes into. The second lets the rows of an output share memory where nothing
+        writes into it; if the logits are then wrong, copies are used from then on.
+
+        Args:
+            index: index of the image in the watched batch.
         """
         if not self.trusted:
             return
@@ -83,23 +90,23 @@ class PrefixReplay:
             self._share = not self._failure(VERIFIED_ROWS)
 
     def reach(self) -> None:
-        """Say that the layer, or what stands in its place, is about to answer: what follows is computed."""
+        """Note that the layer, or the module in its place, is about to return: everything after it is computed."""
         if self._pass is not None:
             self._pass.reach()
 
     def answer(self) -> Tensor:
-        """Return what the layer answered to this call in the watched pass, for every row of the present one."""
+        """Return what the layer returned for this call in the watched pass, repeated for every row of this pass."""
         assert self._pass is not None
         return self._pass.answer()
 
     def _failure(self, rows: int) -> str:
-        """Say how a pass over copies of the image fails to give its logits; empty where it does not."""
+        """Run a pass over copies of the image; describe how its logits are wrong, or return "" if they are right."""
         image = [self._index] * rows
         images = self._watched.images[image]
         try:
-            # Past the model's own hooks, which have seen these images already.
+            # `forward` is called directly, because the model's own hooks were called for these images before.
             logits = self._follow(rows, lambda: self._forward(images))
-        except Exception as error:  # what fails for real fails again, and is raised, when all is computed
+        except Exception as error:  # if the model itself fails, the error comes again when everything is computed
             return f"{type(error).__name__}: {error}"
         return disagreement(logits, self._watched.logits[image])
 
@@ -107,7 +114,7 @@ class PrefixReplay:
         self.trusted = False
         warnings.warn(
             f"{type(self._model).__name__}: what it computes before the layer cannot be replayed ({why}). "
-            "Every pass computes the whole model instead: the same answer, but slow.",
+            "Every pass computes the whole model instead, which gives the same answer but is slow.",
             RuntimeWarning,
             stacklevel=2,
         )
@@ -141,7 +148,7 @@ class PrefixReplay:
             self._watched.answers.append(output.detach().clone())
 
     def _follow(self, rows: int, compute: Callable[[], Any]) -> Any:
-        """Run one pass over copies of the image: recording if it is the first, else replaying."""
+        """Run one pass over copies of the image: record if it is the first, else replay."""
         answers = (answer[[self._index] * rows] for answer in self._watched.answers)
         if self._calls is None:
             self._pass = Recording(answers)

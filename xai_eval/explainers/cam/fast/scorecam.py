@@ -1,4 +1,4 @@
-"""ScoreCAM whose masked images run through the model in the form that costs least.
+"""ScoreCAM whose masked images run through a faster form of the model that gives the same logits.
 
 Score-CAM: Wang et al., CVPR Workshops 2020; pytorch-grad-cam, `score_cam.py`.
 """
@@ -16,16 +16,20 @@ from torch import Tensor, nn
 from xai_eval.explainers.cam.fast.folding import folded_batch_norms
 from xai_eval.explainers.model.memory_format import best_memory_format
 
-# Half of the library's: at 224 px the largest tensors of a ResNet then stay below the 32 MB from which on the
-# allocator asks the system for fresh pages each time.
+# Half of the library's batch size. At 224 px the largest tensors of a ResNet then stay below 32 MB; for larger ones the
+# allocator asks the system for new memory each time, which is slow.
 BATCH_SIZE = 8
 
 
 @contextmanager
 def fast_score_cam(module: nn.Module, layer: nn.Module) -> Iterator[Any]:
-    """Yield the library's ScoreCAM, for one call, with its loop over the masks fed to `MaskScorer`.
+    """Yield the library's ScoreCAM for one call; `MaskScorer` computes the logits in its loop over the masks.
 
-    The library holds all masked images in memory at once, so give it one image a call.
+    The library holds all masked images in memory at once, so give it one image per call.
+
+    Args:
+        module: the model, in evaluation mode, restored on leaving.
+        layer: the layer to explain.
     """
     with ExitStack() as stack:
         cam = ScoreCAM(module, [layer])
@@ -35,10 +39,10 @@ def fast_score_cam(module: nn.Module, layer: nn.Module) -> Iterator[Any]:
 
 
 class MaskScorer:
-    """Stands in for the model while the library scores masked images: the same logits, in less time.
+    """Takes the place of the model while the library scores masked images; gives the same logits in less time.
 
-    Batch norms are folded into convolutions, images are laid out channels last where the model bears that, and
-    blank images, which every dead channel leads to, are scored once.
+    Batch norms are folded into convolutions. Images are stored channels last, if the model gives the same logits then.
+    All images that are entirely 0 are computed once; every channel that is 0 everywhere leads to one.
     """
 
     def __init__(self, model: nn.Module, stack: ExitStack, recorder: Any) -> None:
@@ -51,7 +55,7 @@ class MaskScorer:
     def __call__(self, batch: Tensor) -> Tensor:
         """Return the logits, (N, classes), of masked images, (N, 3, H, W)."""
         flat = batch.flatten(1)
-        live = (flat.amax(dim=1) != 0) | (flat.amin(dim=1) != 0)  # `any` takes far longer on floats
+        live = (flat.amax(dim=1) != 0) | (flat.amin(dim=1) != 0)  # `any` is far slower on floats
         if live.all():
             return self._run(batch)
         if self._blank is None:
@@ -63,10 +67,11 @@ class MaskScorer:
 
     def _run(self, batch: Tensor) -> Tensor:
         if self._layout is None:
-            example = batch[:1].repeat(2, 1, 1, 1)  # two rows show what one hides, such as a view over the batch
+            example = batch[:1].repeat(2, 1, 1, 1)  # some errors do not show with one row
             self._stack.enter_context(folded_batch_norms(self._model, example))
             self._layout = best_memory_format(self._model, batch[:1])
         logits = cast(Tensor, self._model(batch.contiguous(memory_format=self._layout)))
-        # The library's hook collects the activations of every pass, but uses those of the first alone.
+        # The library's hook stores the activations of every pass but uses only those of the first, so the others are
+        # freed.
         self._recorder.activations.clear()
         return logits

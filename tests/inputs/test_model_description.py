@@ -1,4 +1,4 @@
-"""What a model consists of: every change of it is told, and the part that changed is named."""
+"""The description of a model shows every change of its computation, and names the part that changed."""
 
 import copy
 from dataclasses import fields
@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from xai_eval.inputs.models.inventory import Inventory, take_inventory
+from xai_eval.inputs.models.model_description import ModelDescription, describe_model
 
 
 class Net(nn.Module):
@@ -29,11 +29,13 @@ def net():
 
 
 def changed(net, change):
-    """Names of what is not as it was."""
-    before = take_inventory(net)
+    """Return the names of the fields and blocks that differ."""
+    before = describe_model(net)
     change(net)
-    after = take_inventory(net)
-    whole = {f.name for f in fields(Inventory) if f.name != "weights" and vars(before)[f.name] != vars(after)[f.name]}
+    after = describe_model(net)
+    whole = {
+        f.name for f in fields(ModelDescription) if f.name != "weights" and vars(before)[f.name] != vars(after)[f.name]
+    }
     names = before.weights.keys() | after.weights.keys()
     return whole | {name for name in names if before.weights.get(name) != after.weights.get(name)}
 
@@ -85,7 +87,7 @@ def test_what_changed_is_named_and_nothing_else(net, name):
     assert changed(net, change) == expected
 
 
-# Modules that torch has, with one setting that their answer depends on.
+# Modules of torch, each with a setting that changes its output.
 SETTINGS = {
     "alpha": (nn.ELU(), 0.5),
     "beta": (nn.Softplus(), 2.0),
@@ -155,17 +157,17 @@ ON_EVERY_MODULE = (
 
 @pytest.mark.parametrize("register", ON_EVERY_MODULE, ids=lambda register: register.__name__)
 def test_a_hook_on_every_module_is_told(net, register):
-    before = take_inventory(net)
+    before = describe_model(net)
     handle = register(lambda *_: None)
     try:
-        assert take_inventory(net).hooks != before.hooks
+        assert describe_model(net).hooks != before.hooks
     finally:
         handle.remove()
-    assert take_inventory(net) == before
+    assert describe_model(net) == before
 
 
 def test_of_very_deep_models_the_parts_are_named_one_level_higher():
     deep = nn.Module()
     deep.trunk = nn.Sequential(*(nn.Linear(2, 2) for _ in range(40)))
     deep.head = nn.Linear(2, 2)
-    assert list(take_inventory(deep).weights) == ["trunk", "head"]
+    assert list(describe_model(deep).weights) == ["trunk", "head"]

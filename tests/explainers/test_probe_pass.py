@@ -1,4 +1,4 @@
-"""One pass serves everything; shards in any cut, killed at any moment, give the bit-identical answer."""
+"""One pass over the images serves all models; any division into shards, and any kill, gives the same bits."""
 
 import dataclasses
 import os
@@ -11,28 +11,28 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from dissected_study import make_study
+from small_plan import make_plan
 from torch import nn
 
 from xai_eval.errors import InputUnavailable, ModelMisbehaves, StorageError, UsageError
-from xai_eval.explainers.dissection import sweep as sweep_module
-from xai_eval.explainers.dissection.canary import digest_of, first_images
+from xai_eval.explainers.dissection import probe_pass as pass_module
 from xai_eval.explainers.dissection.checkpoint import Checkpoints
+from xai_eval.explainers.dissection.dissection_plan import DissectedModel
 from xai_eval.explainers.dissection.netdissect import SHARE
-from xai_eval.explainers.dissection.shard import Shard, UnitMaps, shard_document, shard_from_document
-from xai_eval.explainers.dissection.study import Dissected
-from xai_eval.explainers.dissection.sweep import Sweep, in_this_process, observe_shard, sweep
+from xai_eval.explainers.dissection.observations import Observations, UnitMaps, from_document, to_document
+from xai_eval.explainers.dissection.probe_pass import ProbePass, in_this_process, observe_images, run_probe_pass
+from xai_eval.explainers.dissection.spot_check import observations_digest, observe_first_images
 from xai_eval.inputs.models.classifier import Classifier
 from xai_eval.inputs.models.preprocessing import fixed_size_preprocessing
 
 
-def swept(study, folder) -> Sweep:
-    return sweep(study, Checkpoints(Path(folder)), engine=in_this_process)
+def run_pass(plan, folder) -> ProbePass:
+    return run_probe_pass(plan, Checkpoints(Path(folder)), engine=in_this_process)
 
 
-def flat(found: Sweep) -> dict[str, np.ndarray]:
-    """Everything that a sweep holds, maps above the threshold included, as arrays."""
-    arrays, _ = shard_document(found.whole)
+def flat(found: ProbePass) -> dict[str, np.ndarray]:
+    """Everything that a pass gives, maps above the threshold included, as arrays."""
+    arrays, _ = to_document(found.whole)
     for index, layer in enumerate(found.whole.layers):
         if layer.top is None:
             continue
@@ -45,28 +45,28 @@ def flat(found: Sweep) -> dict[str, np.ndarray]:
     return arrays
 
 
-def assert_same(one: Sweep, other: Sweep) -> None:
+def assert_same(one: ProbePass, other: ProbePass) -> None:
     first, second = flat(one), flat(other)
     assert first.keys() == second.keys()
     for name, array in first.items():
-        if name.endswith(".top"):  # a set of values: their order is nobody's business
+        if name.endswith(".top"):  # only the set of values matters, not their order
             array, second[name] = np.sort(array, axis=1), np.sort(second[name], axis=1)
         np.testing.assert_array_equal(array, second[name], err_msg=name)
 
 
 @pytest.fixture(scope="module")
-def study():
-    return make_study()
+def plan():
+    return make_plan()
 
 
 @pytest.fixture(scope="module")
-def reference(study, tmp_path_factory):
-    return swept(study, tmp_path_factory.mktemp("reference"))
+def reference(plan, tmp_path_factory):
+    return run_pass(plan, tmp_path_factory.mktemp("reference"))
 
 
-def test_a_pass_gives_what_the_plain_model_gives(study, reference):
-    """Against the model itself, hooked by hand, on the same batches."""
-    model = study.models[0].classifier
+def test_a_pass_gives_what_the_plain_model_gives(plan, reference):
+    """Compare with the model itself on the same batches, with hooks set by hand."""
+    model = plan.models[0].classifier
     kept = {name: [] for name in ("layer3", "layer4")}
     handles = [
         model.layer(name).register_forward_hook(lambda _m, _i, out, name=name: kept[name].append(out.clone()))
@@ -76,7 +76,7 @@ def test_a_pass_gives_what_the_plain_model_gives(study, reference):
     from PIL import Image
 
     for start in range(0, 20, 4):
-        images = [Image.fromarray(study.probe.read(i).pixels) for i in range(start, start + 4)]
+        images = [Image.fromarray(plan.probe.read(i).pixels) for i in range(start, start + 4)]
         with torch.no_grad():
             scores.append(model.module(torch.stack([model.preprocess(p) for p in images])))
     for handle in handles:
@@ -98,30 +98,30 @@ def test_a_pass_gives_what_the_plain_model_gives(study, reference):
 
 @pytest.mark.parametrize("batches", [1, 3, 100])
 def test_any_cut_into_shards_gives_the_same(batches, reference, tmp_path):
-    assert_same(swept(make_study(batches_per_shard=batches), tmp_path), reference)
+    assert_same(run_pass(make_plan(batches_per_shard=batches), tmp_path), reference)
 
 
-def test_a_shard_survives_the_disk(study, tmp_path):
-    shard = observe_shard(study, study.shards[0], ())
+def test_a_shard_survives_the_disk(plan, tmp_path):
+    shard = observe_images(plan, plan.shards[0], ())
     checkpoints = Checkpoints(tmp_path)
     checkpoints.save(0, shard)
     loaded = checkpoints.load(0)
-    for one, other in zip(shard_document(shard), shard_document(loaded), strict=True):
+    for one, other in zip(to_document(shard), to_document(loaded), strict=True):
         assert one.keys() == other.keys()
-    for name, array in shard_document(shard)[0].items():
-        np.testing.assert_array_equal(array, shard_document(loaded)[0][name])
-    assert shard_document(loaded)[1] == shard_document(shard)[1]
-    assert isinstance(shard_from_document(*shard_document(loaded)), Shard)
+    for name, array in to_document(shard)[0].items():
+        np.testing.assert_array_equal(array, to_document(loaded)[0][name])
+    assert to_document(loaded)[1] == to_document(shard)[1]
+    assert isinstance(from_document(*to_document(loaded)), Observations)
 
 
 _RUN = """
 import sys
 sys.path.insert(0, {tests!r})
 from pathlib import Path
-from dissected_study import make_study
+from small_plan import make_plan
 from xai_eval.explainers.dissection.checkpoint import Checkpoints
-from xai_eval.explainers.dissection.sweep import in_this_process, sweep
-sweep(make_study(), Checkpoints(Path({folder!r})), engine=in_this_process)
+from xai_eval.explainers.dissection.probe_pass import in_this_process, run_probe_pass
+run_probe_pass(make_plan(), Checkpoints(Path({folder!r})), engine=in_this_process)
 """
 
 
@@ -135,18 +135,18 @@ def test_killed_and_started_again_it_repeats_at_most_the_shard_in_flight(after, 
         os.kill(process.pid, signal.SIGKILL)
     before = finished(tmp_path)
     assert after <= len(before) < 3, "the process ended before it was killed"
-    assert_same(swept(make_study(), tmp_path), reference)
+    assert_same(run_pass(make_plan(), tmp_path), reference)
     assert {name: when for name, when in finished(tmp_path).items() if name in before} == before
 
 
 def finished(folder: Path) -> dict[str, int]:
-    """Shards that are vouched for, and when each was written."""
+    """Shards that were saved completely, and when each was written."""
     return {path.name: path.stat().st_mtime_ns for path in folder.glob("shard-*.json")}
 
 
 @pytest.mark.parametrize("damage", ["truncate", "swap", "no vouching", "other text"])
-def test_damaged_checkpoints_are_computed_again(damage, study, reference, tmp_path):
-    swept(study, tmp_path)
+def test_damaged_checkpoints_are_computed_again(damage, plan, reference, tmp_path):
+    run_pass(plan, tmp_path)
     first, second = tmp_path / "shard-00000.npz", tmp_path / "shard-00001.npz"
     if damage == "truncate":
         first.write_bytes(first.read_bytes()[:1000])
@@ -156,17 +156,17 @@ def test_damaged_checkpoints_are_computed_again(damage, study, reference, tmp_pa
         first.with_suffix(".json").unlink()
     else:
         first.with_suffix(".json").write_text('{"sha256": 3}')
-    assert_same(swept(study, tmp_path), reference)
+    assert_same(run_pass(plan, tmp_path), reference)
 
 
-def test_a_shard_that_vanishes_after_the_pass_is_computed_again(study, reference, tmp_path):
-    found = swept(study, tmp_path)
+def test_a_shard_that_vanishes_after_the_pass_is_computed_again(plan, reference, tmp_path):
+    found = run_pass(plan, tmp_path)
     found.checkpoints.remove()
     assert not tmp_path.exists()
     assert_same(found, reference)
 
 
-def test_a_full_disk_is_named_and_keeps_what_was_saved(study, tmp_path, monkeypatch):
+def test_a_full_disk_is_named_and_keeps_what_was_saved(plan, tmp_path, monkeypatch):
     from xai_eval.disk import files
 
     written = []
@@ -180,53 +180,53 @@ def test_a_full_disk_is_named_and_keeps_what_was_saved(study, tmp_path, monkeypa
     real = files.os.fsync
     monkeypatch.setattr(files.os, "fsync", full)
     with pytest.raises(StorageError, match="the disk is full; free some space and run again"):
-        swept(study, tmp_path)
+        run_pass(plan, tmp_path)
     assert list(finished(tmp_path)) == ["shard-00000.json"]
 
 
 def test_unreadable_images_are_skipped_and_named(reference, tmp_path, monkeypatch):
-    study = broken(make_study(count=200, layers=("layer4",)), {5, 130})
-    found = swept(study, tmp_path)
-    assert [each.name for each in found.whole.skipped] == [study.probe.names[5], study.probe.names[130]]
+    plan = broken(make_plan(count=200, layers=("layer4",)), {5, 130})
+    found = run_pass(plan, tmp_path)
+    assert [each.name for each in found.whole.skipped] == [plan.probe.names[5], plan.probe.names[130]]
     assert found.whole.skipped[0].reason == "cannot be decoded"
     assert len(found.whole.positions) == 198 and 5 not in found.whole.positions
-    assert len(found.whole.layers[0].activations) == len(found.whole.embeddings) == len(found.seen(0)) == 198
+    assert len(found.whole.layers[0].activations) == len(found.whole.embeddings) == len(found.summaries(0)) == 198
     assert found.rows[6] == 5
 
 
 def test_too_many_unreadable_images_are_an_error(tmp_path):
-    with pytest.raises(InputUnavailable, match=r"1 of 20 images of scenes cannot be read, first .*more than 1%"):
-        swept(broken(make_study(layers=("layer4",)), {3}), tmp_path)
+    with pytest.raises(InputUnavailable, match=r"1 of 20 images of scenes cannot be read, first .*expected at most 1%"):
+        run_pass(broken(make_plan(layers=("layer4",)), {3}), tmp_path)
 
 
-def broken(study, positions):
-    """The same study with images that cannot be read."""
+def broken(plan, positions):
+    """The same plan with images that cannot be read."""
 
     class Broken:
         def read(self, position):
             if position in positions:
                 raise InputUnavailable("cannot be decoded")
-            return study.probe.reader.read(position)
+            return plan.probe.reader.read(position)
 
-    return dataclasses.replace(study, probe=dataclasses.replace(study.probe, reader=Broken()))
+    return dataclasses.replace(plan, probe=dataclasses.replace(plan.probe, reader=Broken()))
 
 
 def test_every_image_is_decoded_once(tmp_path):
-    study, read = make_study(layers=("layer3", "layer4")), []
+    plan, read = make_plan(layers=("layer3", "layer4")), []
 
     class Counting:
         def read(self, position):
             read.append(position)
-            return study.probe.reader.read(position)
+            return plan.probe.reader.read(position)
 
-    counted = dataclasses.replace(study, probe=dataclasses.replace(study.probe, reader=Counting()))
+    counted = dataclasses.replace(plan, probe=dataclasses.replace(plan.probe, reader=Counting()))
     two_models = dataclasses.replace(counted, models=(*counted.models, *counted.models))
-    flat(swept(two_models, tmp_path))
+    flat(run_pass(two_models, tmp_path))
     assert read == list(range(20))
 
 
 class Odd(nn.Module):
-    """Gives something of the wrong kind in a layer."""
+    """A model whose layer returns what the test asks for."""
 
     def __init__(self, gives):
         super().__init__()
@@ -238,17 +238,17 @@ class Odd(nn.Module):
         return x.mean(dim=(2, 3))
 
 
-def odd_study(gives, name="layer"):
+def odd_plan(gives, name="layer"):
     model = Classifier("odd", Odd(gives), fixed_size_preprocessing(96, (0.5,) * 3, (0.2,) * 3), ("r", "g", "b"))
-    return dataclasses.replace(make_study(count=4), models=(Dissected(model, (name,)),))
+    return dataclasses.replace(make_plan(count=4), models=(DissectedModel(model, (name,)),))
 
 
 def test_tokens_are_pooled_by_their_class_token(tmp_path):
-    found = swept(odd_study(lambda x: x.flatten(2).transpose(1, 2)), tmp_path)  # (N, 9216, 3)
-    first = found.study.preparations[0]
+    found = run_pass(odd_plan(lambda x: x.flatten(2).transpose(1, 2)), tmp_path)  # (N, 9216, 3)
+    first = found.plan.preparations[0]
     from PIL import Image
 
-    expected = [first(Image.fromarray(found.study.probe.read(i).pixels))[:, 0, 0].numpy() for i in range(4)]
+    expected = [first(Image.fromarray(found.plan.probe.read(i).pixels))[:, 0, 0].numpy() for i in range(4)]
     np.testing.assert_array_equal(found.whole.layers[0].activations, np.array(expected))
 
 
@@ -264,41 +264,41 @@ def test_tokens_are_pooled_by_their_class_token(tmp_path):
 )
 def test_a_layer_that_cannot_be_dissected_is_named(gives, error, message, tmp_path):
     with pytest.raises(error, match=message):
-        swept(odd_study(gives), tmp_path)
+        run_pass(odd_plan(gives), tmp_path)
 
 
-def test_the_key_follows_contents_never_names():
-    study = make_study(count=4, layers=("layer4",))
-    key = study.key({})
-    assert key == make_study(count=4, layers=("layer4",)).key({})
-    model = study.models[0].classifier
+def test_the_key_depends_on_contents_not_on_names():
+    plan = make_plan(count=4, layers=("layer4",))
+    key = plan.key({})
+    assert key == make_plan(count=4, layers=("layer4",)).key({})
+    model = plan.models[0].classifier
     renamed = dataclasses.replace(model, name="another name")
-    assert dataclasses.replace(study, models=(Dissected(renamed, ("layer4",)),)).key({}) == key
+    assert dataclasses.replace(plan, models=(DissectedModel(renamed, ("layer4",)),)).key({}) == key
     retrained = dataclasses.replace(model, weights_digest="f" * 64)
     prepared = dataclasses.replace(model, preprocess=fixed_size_preprocessing(96, (0.1,) * 3, (0.25,) * 3))
-    repainted = dataclasses.replace(study.probe, digest="e" * 64)
+    repainted = dataclasses.replace(plan.probe, digest="e" * 64)
     others = [
-        dataclasses.replace(study, models=(Dissected(retrained, ("layer4",)),)),
-        dataclasses.replace(study, models=(Dissected(prepared, ("layer4",)),)),
-        dataclasses.replace(study, probe=repainted),
-        make_study(count=8, layers=("layer4",)),
-        make_study(count=4, layers=("layer3",)),
-        make_study(count=4, layers=("layer4",), batch_size=2),
-        dataclasses.replace(study, clip=None),
+        dataclasses.replace(plan, models=(DissectedModel(retrained, ("layer4",)),)),
+        dataclasses.replace(plan, models=(DissectedModel(prepared, ("layer4",)),)),
+        dataclasses.replace(plan, probe=repainted),
+        make_plan(count=8, layers=("layer4",)),
+        make_plan(count=4, layers=("layer3",)),
+        make_plan(count=4, layers=("layer4",), batch_size=2),
+        dataclasses.replace(plan, clip=None),
     ]
-    assert len({key, study.key({"torch": "3"}), *(other.key({}) for other in others)}) == 9
+    assert len({key, plan.key({"torch": "3"}), *(other.key({}) for other in others)}) == 9
 
 
-def in_its_format(study):
-    model = study.models[0]
-    return dataclasses.replace(study, models=(Dissected.at_its_fastest(model.classifier, model.layers),))
+def in_its_format(plan):
+    model = plan.models[0]
+    return dataclasses.replace(plan, models=(DissectedModel.at_its_fastest(model.classifier, model.layers),))
 
 
 def test_the_fastest_memory_format_gives_the_same(tmp_path):
-    study = make_study(count=20, layers=("layer3", "layer4", "fc"))
-    plain, fast = swept(study, tmp_path / "plain"), swept(in_its_format(study), tmp_path / "fast")
-    assert fast.study.models[0].memory_format is torch.channels_last
-    assert fast.study.key({}) != study.key({})
+    plan = make_plan(count=20, layers=("layer3", "layer4", "fc"))
+    plain, fast = run_pass(plan, tmp_path / "plain"), run_pass(in_its_format(plan), tmp_path / "fast")
+    assert fast.plan.models[0].memory_format is torch.channels_last
+    assert fast.plan.key({}) != plan.key({})
     for expected, found in zip(plain.whole.layers, fast.whole.layers, strict=True):
         np.testing.assert_allclose(found.activations, expected.activations, rtol=0, atol=1e-4)
     for layer in (0, 1):
@@ -307,54 +307,55 @@ def test_the_fastest_memory_format_gives_the_same(tmp_path):
             np.testing.assert_allclose(found.maps, expected.maps, rtol=0, atol=1e-4)
 
 
-def test_a_model_that_bears_the_ordinary_format_alone_is_dissected_in_it(tmp_path):
-    study = in_its_format(odd_study(lambda x: x.view(len(x), -1)))
-    assert study.models[0].memory_format is torch.contiguous_format
-    assert swept(study, tmp_path).whole.layers[0].activations.shape == (4, 3 * 96 * 96)
+def test_a_model_that_needs_contiguous_tensors_gets_them(tmp_path):
+    plan = in_its_format(odd_plan(lambda x: x.view(len(x), -1)))
+    assert plan.models[0].memory_format is torch.contiguous_format
+    assert run_pass(plan, tmp_path).whole.layers[0].activations.shape == (4, 3 * 96 * 96)
 
 
 def test_a_model_that_fails_is_named_before_the_pass():
     with pytest.raises(ModelMisbehaves, match=r"odd fails on a batch of shape .*too wide"):
-        in_its_format(odd_study(lambda x: (_ for _ in ()).throw(ValueError("too wide"))))
+        in_its_format(odd_plan(lambda x: (_ for _ in ()).throw(ValueError("too wide"))))
 
 
-def test_code_that_changed_is_seen_where_weights_did_not():
-    plain, doubled = odd_study(lambda x: x), odd_study(lambda x: 2 * x)
+def test_the_spot_check_notices_changed_code_with_equal_weights():
+    plain, doubled = odd_plan(lambda x: x), odd_plan(lambda x: 2 * x)
     assert plain.key({}) == doubled.key({})
-    assert canary(plain) == canary(odd_study(lambda x: x)) != canary(doubled)
-    # Nor are the first images taken for an answer that cannot be read.
-    unread = [broken(study, {0, 1}) for study in (plain, doubled)]
-    assert canary(unread[0]) != canary(unread[1])
+    assert spot_check(plain) == spot_check(odd_plan(lambda x: x)) != spot_check(doubled)
+    # If the first images cannot be read, the spot check uses the next ones.
+    unread = [broken(plan, {0, 1}) for plan in (plain, doubled)]
+    assert spot_check(unread[0]) != spot_check(unread[1])
 
 
-def canary(study):
-    return digest_of(first_images(study))
+def spot_check(plan):
+    return observations_digest(observe_first_images(plan))
 
 
-def test_nothing_above_the_threshold_is_no_map():
+def test_without_maps_there_is_no_image_to_go_through():
     nothing = UnitMaps(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 2, 2), np.float32))
     assert list(nothing.by_image()) == []
 
 
-def test_a_last_shard_without_a_readable_image_is_no_trouble(tmp_path):
-    whole = make_study(count=200, layers=("layer4",), batches_per_shard=1)
-    found = swept(broken(whole, {196, 197}), tmp_path)  # two of the last four
+def test_the_last_shard_may_have_no_readable_image(tmp_path):
+    whole = make_plan(count=200, layers=("layer4",), batches_per_shard=1)
+    found = run_pass(broken(whole, {196, 197}), tmp_path)  # two of the last four
     assert len(found.whole.positions) == 198
-    emptied = swept(broken(make_study(count=101, layers=("layer4",), batches_per_shard=1), {100}), tmp_path / "other")
+    last_shard_unread = broken(make_plan(count=101, layers=("layer4",), batches_per_shard=1), {100})
+    emptied = run_pass(last_shard_unread, tmp_path / "other")
     assert len(emptied.whole.positions) == 100
     assert emptied.whole.layers[0].top.count == 100 * 36
 
 
-def test_maps_that_cannot_reach_the_threshold_are_dropped_on_the_way(study, tmp_path, monkeypatch):
+def test_maps_that_cannot_reach_the_threshold_are_dropped_on_the_way(plan, tmp_path, monkeypatch):
     """Bounds known from earlier shards keep later ones small; the answer is the same (see the cuts above)."""
     sizes = []
-    real = sweep_module.observe_shard
+    real = pass_module.observe_images
 
-    def watched(study, positions, bounds):
-        shard = real(study, positions, bounds)
+    def watched(plan, positions, bounds):
+        shard = real(plan, positions, bounds)
         sizes.append(len(shard.layers[1].maps.maps))
         return shard
 
-    monkeypatch.setattr(sweep_module, "observe_shard", watched)
-    swept(make_study(count=40, layers=("layer3", "layer4")), tmp_path)
+    monkeypatch.setattr(pass_module, "observe_images", watched)
+    run_pass(make_plan(count=40, layers=("layer3", "layer4")), tmp_path)
     assert sizes[-1] < sizes[0]

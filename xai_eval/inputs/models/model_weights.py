@@ -1,4 +1,4 @@
-"""Weights of a model: read without executing anything, loaded strictly, and told apart by a digest."""
+"""Read weights without running code from the file, load them into a model, and compute their digest."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from xai_eval.errors import InputUnavailable, ModelMisbehaves, one_line
 
 
 def weights_digest(module: nn.Module) -> str:
-    """Return the SHA-256 over the sorted state: name, type, shape and bytes of every tensor.
+    """Return the SHA-256 over the state dictionary, sorted by name: name, type, shape and bytes of every tensor.
 
-    Equal digests mean equal weights on any device. Buffers that PyTorch does not save are not part of it.
+    Equal digests mean equal weights, on any device. Buffers that PyTorch does not save do not count.
 
     Raises:
-        ModelMisbehaves: the state holds something other than tensors with values, which no digest can vouch for.
+        ModelMisbehaves: the state holds something other than tensors with values, so it cannot be digested.
     """
     digest = hashlib.sha256()
     for name, value in sorted(module.state_dict().items()):
         if not isinstance(value, torch.Tensor):
             raise ModelMisbehaves(
                 f"the state of {type(module).__name__} holds a {type(value).__name__} under {name!r}; "
-                "expected tensors only, because the digest of the weights is over bytes. Use a float model."
+                "expected tensors only, because the digest is computed from bytes. Use a model that is not quantised."
             )
         digest.update(_bytes(module, name, value))
     return digest.hexdigest()
@@ -38,20 +38,20 @@ def _bytes(module: nn.Module, name: str, value: torch.Tensor) -> bytes:
         return head + value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
     except (RuntimeError, TypeError) as error:
         raise ModelMisbehaves(
-            f"the weights {name!r} of {type(module).__name__} have no bytes that a digest could be over "
+            f"the weights {name!r} of {type(module).__name__} have no bytes from which a digest could be computed "
             f"({one_line(error)}). Load them onto a device, as dense tensors, before the model is explained."
         ) from error
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a PyTorch checkpoint as plain data; pickled code in it is refused, never run.
+    """Read a PyTorch checkpoint as plain data; pickled objects, which could run code, are refused.
 
     Raises:
-        InputUnavailable: the file is damaged, holds pickled objects, or is no dictionary.
+        InputUnavailable: the file is damaged, holds pickled objects, or does not hold a dictionary.
     """
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    # A damaged file raises RuntimeError, EOFError, UnpicklingError or KeyError, depending on the place.
+    # A damaged file raises RuntimeError, EOFError, UnpicklingError or KeyError, depending on what is damaged.
     except Exception as error:
         raise InputUnavailable(
             f"{path} cannot be read as plain weights ({one_line(error)}). It is damaged, or it holds "
@@ -67,7 +67,12 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def load_weights(module: nn.Module, state: Mapping[str, Any], origin: Path) -> None:
-    """Load `state` into `module`, every name and shape exactly.
+    """Load `state` into `module`; all names and shapes must match.
+
+    Args:
+        module: the model, changed in place.
+        state: weights by name.
+        origin: the file that they come from, for the error.
 
     Raises:
         InputUnavailable: the weights belong to another architecture.
@@ -79,7 +84,7 @@ def load_weights(module: nn.Module, state: Mapping[str, Any], origin: Path) -> N
 
 
 def other_architecture(module: nn.Module | str, origin: Path, error: Exception) -> InputUnavailable:
-    """Build the error for weights that do not fit the model, with the first misfit the library names."""
+    """Return the error for weights that do not fit the model, with the first mismatch that the library names."""
     name = module if isinstance(module, str) else type(module).__name__
     details = [line.strip() for line in str(error).splitlines() if line.strip()]
     misfit = details[1] if len(details) > 1 else details[0] if details else type(error).__name__

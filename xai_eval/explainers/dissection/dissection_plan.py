@@ -1,4 +1,4 @@
-"""What a dissection looks at, how its images are cut into shards, and the key under which it may be resumed."""
+"""What a dissection computes: probe set, models and layers, the division into shards, and the key of checkpoints."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from xai_eval.explainers.dissection.netdissect import SHARE
 from xai_eval.explainers.model.memory_format import best_memory_format
 from xai_eval.inputs.clip.clip import Clip
 from xai_eval.inputs.models.classifier import Classifier
-from xai_eval.inputs.models.guarded import guarded
+from xai_eval.inputs.models.model_errors import as_model_error
 from xai_eval.inputs.models.outputs import logits
 from xai_eval.inputs.models.preprocessing import Preprocessing, prepared_shape
 from xai_eval.inputs.probes.probe_set import ProbeSet
 
 
 @dataclass(frozen=True, eq=False)
-class Dissected:
-    """A model and the layers of it whose units are to be labelled.
+class DissectedModel:
+    """A model and those of its layers whose units are to be labelled.
 
     Attributes:
         classifier: the model.
-        layers: by name.
-        memory_format: in which it gets its images, on every machine that shares the pass.
+        layers: names of the layers.
+        memory_format: memory format of its input, the same on every machine that takes part.
     """
 
     classifier: Classifier
@@ -36,77 +36,82 @@ class Dissected:
     memory_format: torch.memory_format = torch.contiguous_format
 
     @classmethod
-    def at_its_fastest(cls, classifier: Classifier, layers: tuple[str, ...]) -> Dissected:
-        """Return the model in the memory format that suits it best.
+    def at_its_fastest(cls, classifier: Classifier, layers: tuple[str, ...]) -> DissectedModel:
+        """Return the model with the memory format in which it runs fastest.
 
         Raises:
             ModelMisbehaves: the model raises, or returns no logits.
         """
         shape = prepared_shape(classifier.preprocess)
-        # Noise, because a plain image would hide axes that are mixed up.
+        # The example is noise, because an image of one colour would hide that a model mixes up axes.
         example = torch.randn(1, *shape, generator=torch.Generator().manual_seed(0)).to(classifier.device)
-        with torch.no_grad(), guarded(classifier.name, example.shape):
+        with torch.no_grad(), as_model_error(classifier.name, example.shape):
             logits(classifier, example)
             return cls(classifier, layers, best_memory_format(classifier.module, example))
 
 
 @dataclass(frozen=True)
 class DissectedLayer:
-    """A layer of a study: index of its model, and its name there."""
+    """A layer of a plan.
+
+    Attributes:
+        model: index of its model in `DissectionPlan.models`.
+        name: its name in that model.
+    """
 
     model: int
     name: str
 
 
 @dataclass(frozen=True, eq=False)
-class Study:
-    """Everything that one pass over a probe set serves.
+class DissectionPlan:
+    """Everything that one pass over a probe set computes.
 
     Attributes:
-        probe: the images, with pixel labels or without.
+        probe: the images, with or without pixel labels.
         models: the models that share the pass.
-        clip: embeds every image, unless it is None.
-        batch_size: images a forward pass. Batches begin at multiples of it whatever the shards are, because
-            arithmetic rounds differently in batches of other sizes.
-        batches_per_shard: a shard is what is saved at once, and what a killed run has to repeat.
+        clip: the CLIP model that embeds every image, or None.
+        batch_size: images per forward pass. Batches begin at multiples of it for every division into shards, because
+            results are rounded differently in batches of other sizes.
+        batches_per_shard: batches per shard. A shard is saved at once, and a killed run repeats at most one shard.
     """
 
     probe: ProbeSet
-    models: tuple[Dissected, ...]
+    models: tuple[DissectedModel, ...]
     clip: Clip | None
     batch_size: int = 32
     batches_per_shard: int = 8
 
     @cached_property
     def shards(self) -> tuple[range, ...]:
-        """Positions of the images of every shard: whole batches, in order."""
+        """The positions of the images of each shard: whole batches, in order."""
         size, count = self.batch_size * self.batches_per_shard, len(self.probe)
         return tuple(range(start, min(start + size, count)) for start in range(0, count, size))
 
     @property
     def layers(self) -> tuple[DissectedLayer, ...]:
-        """All layers of all models."""
+        """All layers of all models, model by model."""
         return tuple(DissectedLayer(m, name) for m, model in enumerate(self.models) for name in model.layers)
 
     @cached_property
     def preparations(self) -> tuple[Preprocessing, ...]:
-        """The preprocessings that differ, so that models which share one share its tensors and label maps."""
+        """The different preprocessings of the models. Models with the same one share its tensors and label maps."""
         found: dict[str, Preprocessing] = {}
         for model in self.models:
             found.setdefault(_described(model.classifier.preprocess), model.classifier.preprocess)
         return tuple(found.values())
 
-    def preparation_of(self, model: Dissected) -> int:
-        """Index into `preparations` of a model's own."""
+    def preparation_of(self, model: DissectedModel) -> int:
+        """Return the index in `preparations` of the preprocessing of a model."""
         described = [_described(each) for each in self.preparations]
         return described.index(_described(model.classifier.preprocess))
 
     def key(self, surroundings: Mapping[str, Any]) -> str:
-        """SHA-256 over what the shards depend on: contents and parameters, never names alone.
+        """Return the SHA-256 over everything that the shards depend on: contents and parameters, not names alone.
 
         Args:
-            surroundings: versions, device, precision flags, and what a few images gave just now, as JSON values: so
-                that nothing computed by other code is taken for an answer of this one.
+            surroundings: versions, device, precision flags, and the digest of the spot check, as JSON values, so that
+                checkpoints of other code are not used.
         """
         document = {
             "probe": self.probe.digest,

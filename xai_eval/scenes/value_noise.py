@@ -1,4 +1,4 @@
-"""Value noise: random numbers on a coarse grid, blended smoothly in between."""
+"""Value noise: random numbers on a coarse grid, interpolated smoothly in between."""
 
 from __future__ import annotations
 
@@ -15,7 +15,14 @@ Cell = tuple[int, int]
 
 
 def value_noise(dice: Dice, cells: Sequence[Cell], size: int) -> Field:
-    """Noise (size, size) in [0, 1): octaves with cells of (height, width) pixels, each half as strong."""
+    """Return noise (size, size) in [0, 1).
+
+    Args:
+        dice: source of the random numbers.
+        cells: height and width in pixels of the grid cells of each octave; each octave is half as strong as the one
+            before.
+        size: side of the result in pixels.
+    """
     total, weight, sum_of_weights = np.zeros((size, size)), 1.0, 0.0
     for height, width in cells:
         lattice = dice.grid(size // height + 2, size // width + 2)
@@ -26,7 +33,7 @@ def value_noise(dice: Dice, cells: Sequence[Cell], size: int) -> Field:
 
 
 def ridge(dice: Dice, cells: Sequence[int], size: int) -> Field:
-    """Noise (size,) in [0, 1) along one line: octaves as in `value_noise`."""
+    """Return noise (size,) in [0, 1) along one line, with octaves as in `value_noise`."""
     total, weight, sum_of_weights = np.zeros(size), 1.0, 0.0
     for cell in cells:
         total += weight * _blend(dice.grid(size // cell + 2, 1), cell, size)[:, 0]
@@ -36,7 +43,7 @@ def ridge(dice: Dice, cells: Sequence[int], size: int) -> Field:
 
 
 def _blend(lattice: Field, cell: int, size: int) -> Field:
-    """Stretch the first axis of a lattice to `size`, `cell` pixels from one value to the next."""
+    """Interpolate the first axis of a lattice to `size` pixels, with `cell` pixels from one value to the next."""
     index, share = _steps(cell, size)
     start = lattice[index]
     return np.asarray(start + (lattice[index + 1] - start) * share)

@@ -1,4 +1,7 @@
-"""What is kept of an image as a model sees it, for all images at once: a thumbnail, and its label maps packed."""
+"""Keep a summary of each image of a probe set: a thumbnail, compressed label maps, and a trace of its pixels.
+
+The summaries of all images are in memory at once, so they are small.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from PIL import Image
 from xai_eval.inputs.models.preprocessing import Preprocessing
 from xai_eval.inputs.probes.probe_set import ProbeImage
 
-THUMBNAIL = 72  # pixels
+THUMBNAIL = 72  # side of a thumbnail in pixels
 _GRID = 4
 
 
@@ -28,21 +31,22 @@ class PackedLabels:
 
     @classmethod
     def pack(cls, labels: NDArray[np.int32]) -> PackedLabels:
-        """Compress label maps."""
+        """Compress label maps (S, H, W)."""
         return cls(labels.shape, zlib.compress(labels.astype("<i4").tobytes(), 1))
 
     def unpack(self) -> NDArray[np.int32]:
-        """Return the label maps."""
+        """Return the label maps, int32 (S, H, W)."""
         return np.frombuffer(zlib.decompress(self.data), dtype="<i4").reshape(self.shape).astype(np.int32)
 
 
 @dataclass(frozen=True)
 class Trace:
-    """What remains of an image and of the tensor that was made of it, to tell later whether either changed.
+    """Short numbers by which to tell later whether an image, or the tensor prepared from it, has changed.
 
     Attributes:
         pixels: SHA-256 over the decoded pixels, 32 bytes.
-        tensor: means of the tensor (3, H, W) over a grid of 4 x 4, then the deviation of each channel, float32 (51,).
+        tensor: for each of 3 channels, 16 means over a 4 x 4 grid; then the standard deviation of each channel: float32
+            (51,).
     """
 
     pixels: bytes
@@ -50,7 +54,7 @@ class Trace:
 
     @classmethod
     def of(cls, pixels: NDArray[np.uint8], tensor: torch.Tensor) -> Trace:
-        """Take the trace of an image, uint8 (h, w, 3), and of its tensor (3, H, W)."""
+        """Compute the trace of an image, uint8 (h, w, 3), and of its prepared tensor (3, H, W)."""
         values = tensor.detach().float().cpu()
         means = torch.nn.functional.adaptive_avg_pool2d(values, _GRID).flatten()
         deviations = values.flatten(1).std(dim=1)
@@ -69,13 +73,13 @@ class Trace:
 
 
 @dataclass(frozen=True, eq=False)
-class SeenImage:
-    """An image in a model's view.
+class ImageSummary:
+    """What is kept of an image as a model sees it, that is, after resizing and cropping.
 
     Attributes:
         trace: of its pixels and of its tensor.
-        thumbnail: JPEG of `THUMBNAIL` pixels a side, for the eye alone.
-        labels: its label maps at full resolution of the view; None where the probe set has none.
+        thumbnail: JPEG of 72 x 72 pixels, used only for display.
+        labels: its label maps at the resolution of the model's input; None if the probe set has none.
     """
 
     trace: Trace
@@ -88,31 +92,38 @@ class SeenImage:
         return np.asarray(Image.open(io.BytesIO(self.thumbnail)).convert("RGB"))
 
 
-def see(preprocess: Preprocessing, image: ProbeImage, drawn: Image.Image, tensor: torch.Tensor) -> SeenImage:
-    """Keep of an image, drawn as `drawn` and prepared as `tensor`, what is needed after its batch is gone."""
+def summarise(preprocess: Preprocessing, image: ProbeImage, drawn: Image.Image, tensor: torch.Tensor) -> ImageSummary:
+    """Summarise an image.
+
+    Args:
+        preprocess: the preparation of the model.
+        image: the image with its label maps.
+        drawn: the same image for Pillow.
+        tensor: the prepared image, (3, H, W).
+    """
     view = Image.fromarray(preprocess.view(drawn)).resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BICUBIC)
     buffer = io.BytesIO()
     view.save(buffer, "jpeg", quality=90, subsampling=0)
-    labels = None if image.labels is None else seen_labels(preprocess, image.labels, (drawn.height, drawn.width))
+    labels = None if image.labels is None else labels_in_view(preprocess, image.labels, (drawn.height, drawn.width))
     packed = None if labels is None else PackedLabels.pack(labels)
-    return SeenImage(Trace.of(image.pixels, tensor), buffer.getvalue(), packed)
+    return ImageSummary(Trace.of(image.pixels, tensor), buffer.getvalue(), packed)
 
 
-def seen_labels(preprocess: Preprocessing, labels: NDArray[np.int32], size: tuple[int, int]) -> NDArray[np.int32]:
-    """Carry label maps (S, h, w) to a model's view (S, H, W) by nearest neighbour.
+def labels_in_view(preprocess: Preprocessing, labels: NDArray[np.int32], size: tuple[int, int]) -> NDArray[np.int32]:
+    """Resize and crop label maps (S, h, w) like the image, by nearest neighbour; return int32 (S, H, W).
 
     Args:
-        preprocess: the model's preparation, which knows how to carry a mask.
-        labels: label maps at any resolution of the image's aspect.
+        preprocess: the preparation of the model, which can resize and crop a mask.
+        labels: label maps at any resolution with the aspect ratio of the image.
         size: height and width of the image.
     """
     view = preprocess.mask(np.ones(size, dtype=bool)).shape
-    seen = np.zeros((len(labels), *view), dtype=np.int32)
-    for drawn, carried in zip(labels, seen, strict=True):
+    in_view = np.zeros((len(labels), *view), dtype=np.int32)
+    for drawn, carried in zip(labels, in_view, strict=True):
         full = _resized(drawn, size)
         for label in np.flatnonzero(np.bincount(full[full > 0])):
             carried[preprocess.mask(full == label)] = label
-    return seen
+    return in_view
 
 
 def _resized(labels: NDArray[np.int32], size: tuple[int, int]) -> NDArray[np.int32]:

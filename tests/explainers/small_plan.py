@@ -1,4 +1,4 @@
-"""A study that takes a second: a few scenes, the bundled model, and a CLIP that sees mean colours."""
+"""A plan that takes a second: a few scenes, the bundled model, and a CLIP that sees mean colours."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from PIL import Image
 from torch.nn import functional as F
 from torchvision.transforms.functional import to_tensor
 
-from xai_eval.explainers.dissection.study import Dissected, Study
+from xai_eval.explainers.dissection.dissection_plan import DissectedModel, DissectionPlan
 from xai_eval.inputs.models.models import load_model
 from xai_eval.inputs.probes.probes import load_probe
 
@@ -32,8 +32,10 @@ class ColourClip:
         return {"kind": "mean colours"}
 
 
-def make_study(count: int = 20, layers: tuple[str, ...] = ("layer3", "layer4", "avgpool", "fc"), **sizes: Any) -> Study:
+def make_plan(
+    count: int = 20, layers: tuple[str, ...] = ("layer3", "layer4", "avgpool", "fc"), **sizes: Any
+) -> DissectionPlan:
     """Two models over `count` scenes in batches of 4 and shards of 2 batches."""
     model = load_model("scenes:objects")
     given = {"batch_size": 4, "batches_per_shard": 2, **sizes}
-    return Study(load_probe(f"scenes:{count}"), (Dissected(model, layers),), ColourClip(), **given)  # type: ignore[arg-type]
+    return DissectionPlan(load_probe(f"scenes:{count}"), (DissectedModel(model, layers),), ColourClip(), **given)  # type: ignore[arg-type]

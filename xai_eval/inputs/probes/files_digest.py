@@ -1,4 +1,4 @@
-"""One digest for many files, so that the same images are known again wherever they lie."""
+"""Compute one digest over many files, by which the same images are recognised in any folder."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _UNREADABLE = "-" * 64
 def digest_of_files(kind: str, files: Iterable[tuple[str, Path]]) -> str:
     """Return the SHA-256 over the names and bytes of files, in order.
 
-    A file that cannot be read counts as such: the set is another one as soon as it can.
+    A file that cannot be read gets a fixed entry instead of its digest, so the digest changes once it can be read.
 
     Args:
-        kind: what they are read as, because the same files read otherwise are another set.
-        files: the name of each in its set, and where it lies.
+        kind: what the files are read as; the same files read as something else get another digest.
+        files: for each file, its name in the set and its path.
     """
     content = hashlib.sha256(f"{kind}\n".encode())
     for name, path in files:

@@ -1,4 +1,4 @@
-"""Class activation maps: pytorch-grad-cam computes every one of them, this file only asks it to."""
+"""Class activation maps by pytorch-grad-cam. The library computes every map; this module only calls it."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from xai_eval.explainers.cam.fast.scorecam import fast_score_cam
 from xai_eval.explainers.cam.side_effects import seeded, without_progress_bars
 from xai_eval.explainers.model.model_state import preserved
 
-# Left out, because they have no map of one layer: FullGrad (all bias layers at once), SESS (maps of many patches
-# at many scales), RefineCAM (a product over layers).
+# Three methods of the library are left out, because they do not explain a single layer: FullGrad (it uses all bias
+# layers at once), SESS (it combines maps of many patches at many scales), RefineCAM (it multiplies maps of layers).
 _CLASSES = {
     "gradcam": "GradCAM",
     "gradcam++": "GradCAMPlusPlus",
@@ -44,7 +44,7 @@ _FAST: dict[str, Callable[[nn.Module, nn.Module], AbstractContextManager[Any]]] 
     "ablationcam": fast_ablation_cam,
     "scorecam": fast_score_cam,
 }
-# Older versions of the library lack some.
+# Older versions of the library lack some of the methods.
 METHOD_NAMES = (*_FAST, *(name for name, stock in _CLASSES.items() if hasattr(pytorch_grad_cam, stock)))
 
 
@@ -53,9 +53,10 @@ class CamMaps:
     """Maps of N images by one method.
 
     Attributes:
-        raw: what the library's `get_cam_image` returns, before ReLU and scaling, (N, h, w) float32.
-        layer: after ReLU, scaled to [0, 1] at the layer's resolution, (N, h, w) float32.
-        image: the library's final maps in [0, 1] at the input's resolution, (N, H, W) float32.
+        raw: what the library's `get_cam_image` returns, before ReLU and scaling, at the resolution of the layer's
+            output, (N, h, w) float32.
+        layer: the same after ReLU, each map scaled to [0, 1], (N, h, w) float32.
+        image: the library's final maps in [0, 1] at the resolution of the input, (N, H, W) float32.
     """
 
     raw: NDArray[np.float32]
@@ -64,40 +65,47 @@ class CamMaps:
 
 
 def check_methods(names: Sequence[str]) -> tuple[str, ...]:
-    """Return the names if they are methods, at least one and each once.
+    """Return the names as a tuple if each is a method and none occurs twice.
 
     Raises:
-        UsageError: they are not; for an unknown name with the nearest ones.
+        UsageError: a name is unknown (the error lists the nearest names), occurs twice, or there is no name.
     """
     listed = tuple(names) if isinstance(names, Iterable) else (names,)
     for name in listed:
         if name not in METHOD_NAMES:
             raise unknown_name("method", str(name), METHOD_NAMES)
     if not listed or len(set(listed)) < len(listed):
-        raise UsageError(f"methods is {list(listed)}; expected at least one method, each once.")
+        raise UsageError(f"methods is {list(listed)}; expected at least one method. Name each once.")
     return listed
 
 
-def explain(
+def explain_by_cam(
     module: nn.Module, layer: nn.Module, images: Tensor, classes: Sequence[int], method: str, *, seed: int = 0
 ) -> CamMaps:
     """Explain one class of each image by one method of pytorch-grad-cam.
 
-    Images are explained one by one, so that a map depends neither on the batch nor on the place in it. Only
-    AblationCAM gets all at once: it subtracts scores taken at two batch sizes, and their rounding is part of its
-    answer.
+    Images are explained one by one, so that a map does not depend on the other images of a batch. AblationCAM gets all
+    images at once, because it subtracts scores that the library computes in batches of two different sizes; their
+    rounding is part of the library's answer.
 
     Args:
-        module: the model; it leaves as it came, whatever is raised.
-        layer: the explained layer, one of its submodules, with an output (N, C, h, w).
+        module: the model. It is restored afterwards, also after an exception.
+        layer: the layer to explain: a submodule with an output (N, C, h, w).
         images: prepared images, (N, 3, H, W), on the model's device.
-        classes: index of the explained class of each image.
+        classes: index of the class to explain, for each of the N images.
         method: one of `METHOD_NAMES`.
-        seed: for the methods that draw random numbers; the same for each image.
+        seed: for methods that draw random numbers. Every image gets the same seed.
+
+    Returns:
+        The maps of all images, on the CPU.
 
     Raises:
-        UsageError: an unknown method, a foreign layer, or not one class per image.
-        ModelMisbehaves: the method needs gradients and none reaches the layer.
+        UsageError: the method is unknown, the layer is not a submodule of the model, or the number of classes differs
+            from the number of images.
+        ModelMisbehaves: the method needs gradients, and no gradient reaches the layer.
+
+    Source:
+        pytorch-grad-cam (Gildenblat and contributors), whose README names the paper of each method.
     """
     check_methods([method])
     _check_request(module, layer, images, classes)
@@ -115,7 +123,7 @@ def explain(
 def _check_request(module: nn.Module, layer: nn.Module, images: Tensor, classes: Sequence[int]) -> None:
     if layer is module or not any(part is layer for part in module.modules()):
         raise UsageError(
-            f"the {type(layer).__name__} to explain is no submodule of the {type(module).__name__}. "
+            f"the layer to explain, a {type(layer).__name__}, is not a submodule of the {type(module).__name__}. "
             "Pass one of model.named_modules(), not a copy and not the model itself."
         )
     if images.dim() != 4 or len(images) == 0 or len(images) != len(classes):
@@ -129,14 +137,15 @@ def _check_request(module: nn.Module, layer: nn.Module, images: Tensor, classes:
 def _opened(method: str, module: nn.Module, layer: nn.Module) -> Iterator[Any]:
     """Yield the library's object for one call.
 
-    Not by its own `with`, which swallows any IndexError.
+    The object's own `with` statement is not used, because it hides every IndexError.
     """
     if method in _FAST:
         with _FAST[method](module, layer) as cam:
             yield cam
         return
     if method == "shapleycam":
-        # It differentiates the gradient again, which needs parameters in the graph. It collects none in them.
+        # ShapleyCAM differentiates the gradient once more, so parameters have to be part of the graph. It does not
+        # store gradients in them.
         for parameter in module.parameters():
             parameter.requires_grad_(parameter.is_floating_point())
     with differentiable_output(module, layer):
@@ -144,8 +153,8 @@ def _opened(method: str, module: nn.Module, layer: nn.Module) -> Iterator[Any]:
 
 
 def _call(cam: Any, images: Tensor, classes: Sequence[int]) -> tuple[NDArray[np.float32], ...]:
-    """Return the raw, the layer's and the final maps of the library's one call."""
-    core = getattr(cam, "base_cam", cam)  # FinerCAM wraps another method
+    """Call the library once; return the raw maps, the maps of the layer, and the final maps, as in `CamMaps`."""
+    core = getattr(cam, "base_cam", cam)  # FinerCAM is a wrapper around another method
     raw: list[NDArray[Any]] = []
 
     def recorded(*args: Any, **kwargs: Any) -> Any:
@@ -169,10 +178,10 @@ def _call(cam: Any, images: Tensor, classes: Sequence[int]) -> tuple[NDArray[np.
 
 
 def _release(recorder: Any) -> None:
-    """Remove the library's hooks and let go of what they kept.
+    """Remove the library's hooks and free the tensors that they stored.
 
-    Emptied first: `release` would detach the tensors in place, which fails for a view, and older versions leave them
-    in a circle that holds the model.
+    The lists are emptied before `release` is called: `release` detaches the tensors in place, which fails for views,
+    and in older versions of the library the stored tensors are part of a reference cycle that keeps the model alive.
     """
     recorder.activations.clear()
     recorder.gradients.clear()

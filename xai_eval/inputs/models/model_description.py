@@ -1,4 +1,4 @@
-"""What a model consists of at this moment, so that a patched, half-replaced or wrongly switched one is named."""
+"""Describe what a model consists of now, to name a change: a patched method, a replaced layer, a wrong mode."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn.modules import module as torch_module
 
-# What a module's answer depends on besides its type and its weights, by torch's own names, which do not change.
+# Attributes of modules, by torch's own names, that change what a module computes besides its type and its weights.
 _SETTINGS = (
     "kernel_size",
     "stride",
@@ -30,7 +30,7 @@ _SETTINGS = (
     "transform_input",
     "normalized_shape",
     "approximate",
-    # Of activations, of resampling, of other normalisations, of attention and of flattening.
+    # Attributes of activations, resampling, other normalisations, attention and flattening.
     "alpha",
     "beta",
     "lambd",
@@ -61,22 +61,23 @@ _GLOBAL_HOOKS = (
     "_global_backward_hooks",
     "_global_backward_pre_hooks",
 )
-# What batch normalisation counts while it trains; nothing that is explained depends on it.
+# Batch normalisation counts its training batches in this buffer. The logits do not depend on it.
 _COUNTER = "num_batches_tracked"
-# Of deeper models the parts are named one level higher, so that the list stays short.
+# If a model has more blocks than this, its direct children are listed instead, so that the list stays short.
 _MOST_BLOCKS = 32
 
 
 @dataclass(frozen=True)
-class Inventory:
-    """What a model consists of, in words and digests that are equal only for equal models.
+class ModelDescription:
+    """What a model consists of, as texts and digests that differ if a part of the model changes.
 
     Attributes:
-        module_types: types of all modules, with settings such as a stride.
-        training_flags: names of the modules in training mode.
-        hooks: hooks of all modules, and methods that were replaced on one module alone.
-        weights: a digest for every block by its name. The precision that weights are held in does not count, their
-            values in single precision do; nor do the batches that normalisation has seen.
+        module_types: one line per module: its type, and settings such as a stride.
+        training_flags: names of the modules in training mode, one per line.
+        hooks: hooks of all modules, and methods that were replaced on a single module.
+        weights: SHA-256 of the weights of each block, by its name. Weights are compared in single precision, so the
+            precision in which they are stored does not count. The number of training batches that batch normalisation
+            counted does not count either.
     """
 
     module_types: str
@@ -85,9 +86,9 @@ class Inventory:
     weights: Mapping[str, str]
 
 
-def take_inventory(module: nn.Module) -> Inventory:
+def describe_model(module: nn.Module) -> ModelDescription:
     """Describe a model as it is now."""
-    return Inventory(
+    return ModelDescription(
         module_types=_told(_types(module)),
         training_flags=_told(name for name, part in module.named_modules() if part.training),
         hooks=_told(_hooks(module)),
@@ -105,7 +106,7 @@ def _types(module: nn.Module) -> Iterator[str]:
         yield f"{name}: {type(part).__name__} {settings}"
 
 
-_Plain = int | float | str | tuple  # type: ignore[type-arg]  # looked at, not annotated with
+_Plain = int | float | str | tuple  # type: ignore[type-arg]  # used in isinstance, not as an annotation
 
 
 def _hooks(module: nn.Module) -> Iterator[str]:
@@ -123,14 +124,14 @@ def _hooks(module: nn.Module) -> Iterator[str]:
 
 
 def _own_methods(part: nn.Module) -> Iterator[str]:
-    """Names of what hides a method of its type, such as a `_conv_forward` that was patched."""
+    """Yield the names of attributes of a module that hide a method of its type, such as a patched `_conv_forward`."""
     for name, value in vars(part).items():
         if callable(value) and callable(getattr(type(part), name, None)):
             yield name
 
 
 def _blocks(module: nn.Module) -> Iterator[tuple[str, nn.Module | torch.Tensor]]:
-    """Direct parts of a model, and of a plain sequence its parts; and what the model itself holds."""
+    """Yield the blocks of a model by name: children, those of an `nn.Sequential` one by one, and its own tensors."""
     fine = [
         (f"{name}.{inner}", each) if inner else (name, each)
         for name, part in module.named_children()

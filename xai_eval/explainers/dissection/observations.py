@@ -1,0 +1,207 @@
+"""What the models computed for some images of a probe set, and how that is merged and stored.
+
+Observations of one shard are saved together, sent between machines together, and at worst lost together.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from xai_eval.explainers.dissection.batches import Skipped
+from xai_eval.explainers.dissection.image_summary import ImageSummary, PackedLabels, Trace
+from xai_eval.explainers.dissection.quantile import TopValues
+
+
+@dataclass(frozen=True, eq=False)
+class UnitMaps:
+    """Activation maps of units on images, only those that may still exceed the threshold of the unit.
+
+    Attributes:
+        units: for each of q maps, the index of the unit, int64 (q,).
+        positions: for each map, the position of the image in the probe set, ascending, int64 (q,).
+        maps: the maps, float32 (q, h, w).
+    """
+
+    units: NDArray[np.int64]
+    positions: NDArray[np.int64]
+    maps: NDArray[np.float32]
+
+    def above(self, bounds: NDArray[np.floating[Any]]) -> UnitMaps:
+        """Return the maps whose maximum exceeds the bound of their unit; `bounds` is (J,)."""
+        if not len(self.maps):
+            return self
+        kept = torch.from_numpy(self.maps).amax(dim=(1, 2)).numpy() > bounds[self.units]
+        return self if kept.all() else UnitMaps(self.units[kept], self.positions[kept], self.maps[kept])
+
+    def by_image(self) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.float32]]]:
+        """Yield for each image its position, its units (n,) and their maps (n, h, w)."""
+        if not len(self.positions):
+            return
+        positions, starts = np.unique(self.positions, return_index=True)
+        for position, start, stop in zip(positions, starts, [*starts[1:], len(self.positions)], strict=True):
+            yield int(position), self.units[start:stop], self.maps[start:stop]
+
+    @staticmethod
+    def joined(parts: Sequence[UnitMaps]) -> UnitMaps:
+        """Concatenate parts whose positions follow each other."""
+        return UnitMaps(
+            np.concatenate([part.units for part in parts]),
+            np.concatenate([part.positions for part in parts]),
+            np.concatenate([part.maps for part in parts]),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class LayerObservations:
+    """What one layer with J units gave for n images.
+
+    Attributes:
+        activations: one number per image and unit (see `pool_positions`), float32 (n, J).
+        top: largest values of each unit over all positions; None if the layer gives no maps.
+        maps: maps that may exceed the threshold; None if the layer gives no maps, or if they were left on disk.
+    """
+
+    activations: NDArray[np.float32]
+    top: TopValues | None
+    maps: UnitMaps | None
+
+    @property
+    def without_maps(self) -> LayerObservations:
+        """The same without its maps, which are by far the largest part."""
+        return replace(self, maps=None)
+
+    @staticmethod
+    def joined(parts: Sequence[LayerObservations]) -> LayerObservations:
+        """Merge what the same layer gave for other images; drop maps that cannot exceed the merged bound."""
+        tops = [part.top for part in parts if part.top is not None]
+        top = TopValues.merged(tops) if tops else None
+        maps = [part.maps for part in parts if part.maps is not None]
+        return LayerObservations(
+            activations=np.concatenate([part.activations for part in parts]),
+            top=top,
+            maps=UnitMaps.joined([each.above(top.bound) for each in maps]) if top is not None and maps else None,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Observations:
+    """What all models gave for some images: those of a batch, of a shard, or of the whole probe set.
+
+    Attributes:
+        positions: positions of the n images that could be read, int64 (n,).
+        skipped: the images that could not be read.
+        embeddings: CLIP's embeddings of the images, float32 (n, D); None without CLIP.
+        layers: in the order of `DissectionPlan.layers`; empty if no image could be read.
+        summaries: one `ImageSummary` per preparation and image.
+    """
+
+    positions: NDArray[np.int64]
+    skipped: tuple[Skipped, ...]
+    embeddings: NDArray[np.float32] | None
+    layers: tuple[LayerObservations, ...]
+    summaries: tuple[tuple[ImageSummary, ...], ...]
+
+    @property
+    def without_maps(self) -> Observations:
+        """The same without the maps of all layers."""
+        return replace(self, layers=tuple(layer.without_maps for layer in self.layers))
+
+    @property
+    def tops(self) -> tuple[TopValues | None, ...]:
+        """Largest values of the units of each layer."""
+        return tuple(layer.top for layer in self.layers)
+
+    def with_tops(self, tops: Sequence[TopValues | None]) -> Observations:
+        """Return the same with other largest values, one entry per layer."""
+        layers = (replace(layer, top=top) for layer, top in zip(self.layers, tops, strict=True))
+        return replace(self, layers=tuple(layers))
+
+    @staticmethod
+    def joined(parts: Sequence[Observations]) -> Observations:
+        """Merge parts whose positions follow each other."""
+        read = [part for part in parts if len(part.positions)]
+        embeddings = [part.embeddings for part in read if part.embeddings is not None]
+        by_layer = zip(*(part.layers for part in read), strict=True)
+        return Observations(
+            positions=np.concatenate([part.positions for part in parts]),
+            skipped=tuple(each for part in parts for each in part.skipped),
+            embeddings=np.concatenate(embeddings) if embeddings else None,
+            layers=tuple(LayerObservations.joined(same) for same in by_layer),
+            summaries=tuple(
+                tuple(itertools.chain.from_iterable(same))
+                for same in zip(*(part.summaries for part in parts), strict=True)
+            ),
+        )
+
+
+def to_document(observations: Observations) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Convert observations to arrays and JSON values; `from_document` is the inverse."""
+    arrays: dict[str, NDArray[Any]] = {"positions": observations.positions}
+    if observations.embeddings is not None:
+        arrays["embeddings"] = observations.embeddings
+    for index, layer in enumerate(observations.layers):
+        arrays.update({f"{index}.{name}": array for name, array in _layer_arrays(layer).items()})
+    for index, summaries in enumerate(observations.summaries):
+        arrays[f"seen.{index}"] = np.frombuffer(b"".join(map(_bytes_of, summaries)), dtype=np.uint8)
+    return arrays, {
+        "skipped": [[each.name, each.reason] for each in observations.skipped],
+        "layers": [_layer_meta(layer) for layer in observations.layers],
+        "seen": [[_sizes(each) for each in summaries] for summaries in observations.summaries],
+    }
+
+
+def from_document(arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any]) -> Observations:
+    """Build observations from the arrays and JSON values of `to_document`."""
+    return Observations(
+        positions=arrays["positions"],
+        skipped=tuple(Skipped(name, reason) for name, reason in meta["skipped"]),
+        embeddings=arrays.get("embeddings"),
+        layers=tuple(_layer(index, arrays, layer) for index, layer in enumerate(meta["layers"])),
+        summaries=tuple(tuple(_summaries(arrays[f"seen.{index}"], sizes)) for index, sizes in enumerate(meta["seen"])),
+    )
+
+
+def _layer_arrays(layer: LayerObservations) -> dict[str, NDArray[Any]]:
+    arrays: dict[str, NDArray[Any]] = {"activations": layer.activations}
+    if layer.top is not None:
+        arrays["top"] = layer.top.values
+    if layer.maps is not None:
+        arrays |= {"units": layer.maps.units, "images": layer.maps.positions, "maps": layer.maps.maps}
+    return arrays
+
+
+def _layer_meta(layer: LayerObservations) -> dict[str, int] | None:
+    return None if layer.top is None else {"m": layer.top.m, "count": layer.top.count}
+
+
+def _layer(index: int, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, int] | None) -> LayerObservations:
+    activations = arrays[f"{index}.activations"]
+    if meta is None:
+        return LayerObservations(activations, None, None)
+    maps = UnitMaps(*(arrays[f"{index}.{name}"] for name in ("units", "images", "maps")))
+    return LayerObservations(activations, TopValues(arrays[f"{index}.top"], meta["m"], meta["count"]), maps)
+
+
+def _bytes_of(summary: ImageSummary) -> bytes:
+    return summary.trace.pack() + summary.thumbnail + (b"" if summary.labels is None else summary.labels.data)
+
+
+def _sizes(summary: ImageSummary) -> list[Any]:
+    """Return the lengths in bytes of trace, thumbnail and compressed label maps, and the shape of the label maps."""
+    labels = [] if summary.labels is None else [len(summary.labels.data), list(summary.labels.shape)]
+    return [len(summary.trace.pack()), len(summary.thumbnail), *labels]
+
+
+def _summaries(joined: NDArray[np.uint8], sizes: Sequence[Sequence[Any]]) -> Iterator[ImageSummary]:
+    data = io.BytesIO(joined.tobytes())
+    for length, thumbnail, *labels in sizes:
+        trace, drawn = Trace.unpack(data.read(length)), data.read(thumbnail)
+        yield ImageSummary(trace, drawn, PackedLabels(tuple(labels[1]), data.read(labels[0])) if labels else None)

@@ -1,0 +1,40 @@
+"""Compute the first two images again, to decide whether checkpoints of an earlier run may be used.
+
+Checkpoints are found by a key over weights, versions and names. These do not show that the code of a model was edited.
+So the key also contains the digest of what the first images give now.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from xai_eval.explainers.dissection.dissection_plan import DissectionPlan
+from xai_eval.explainers.dissection.observations import Observations, to_document
+from xai_eval.explainers.dissection.probe_pass import observe_images
+
+_IMAGES = 2
+
+
+def observe_first_images(plan: DissectionPlan) -> Observations:
+    """Run the models on the first two images that can be read, or on fewer if there are fewer.
+
+    Raises:
+        ModelMisbehaves: a model raises, or returns values that are not finite.
+        UsageError: a layer returns nothing that can be dissected.
+    """
+    count = _IMAGES
+    observations = observe_images(plan, range(min(count, len(plan.probe))), ())
+    while len(observations.positions) < _IMAGES and count < len(plan.probe):
+        count *= 2
+        observations = observe_images(plan, range(min(count, len(plan.probe))), ())
+    return observations
+
+
+def observations_digest(observations: Observations) -> str:
+    """Return the SHA-256 over everything that was observed."""
+    arrays, meta = to_document(observations)
+    digest = hashlib.sha256(repr(meta).encode())
+    for name, array in sorted(arrays.items()):
+        digest.update(f"{name}{array.dtype.str}{array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,32 @@
+"""Turn errors of a user's model into an error of this package that names the model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from xai_eval.errors import ModelMisbehaves, XaiEvalError, one_line
+
+
+@contextmanager
+def as_model_error(model: str, shape: Sequence[int], under: str = "") -> Iterator[None]:
+    """Raise ModelMisbehaves if the code inside the context raises; errors of this package and KeyboardInterrupt pass.
+
+    Args:
+        model: name of the model.
+        shape: shape of its input.
+        under: the explanation method that calls the model, if it is not called by this package itself.
+
+    Raises:
+        ModelMisbehaves: anything else was raised. This includes sys.exit(), which would otherwise end the command as if
+            it had succeeded.
+    """
+    try:
+        yield
+    except XaiEvalError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise ModelMisbehaves(
+            f"{model} fails{f' under {under}' if under else ''} on a batch of shape {tuple(shape)}: {one_line(error)}. "
+            "Check that the model takes such a batch."
+        ) from error
