@@ -13,7 +13,7 @@ from xai_eval.cli.main import main
 from xai_eval.errors import UsageError
 from xai_eval.inputs.images.images import load_images
 from xai_eval.result.result import Case, Provenance, Result
-from xai_eval.run.restore import golden_arguments
+from xai_eval.run.restore_factors import golden_arguments
 
 
 @pytest.fixture(scope="module")

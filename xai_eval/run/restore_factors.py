@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Asked:
+class RunRequest:
     """How a case was asked for, and where its golden's model is.
 
     Attributes:
@@ -40,11 +40,11 @@ class Asked:
     old_model: str | None = None
 
 
-def compute_again(asked: Asked, case: Case, golden: Result, restored: Collection[str]) -> Result:
+def compute_with_restored(request: RunRequest, case: Case, golden: Result, restored: Collection[str]) -> Result:
     """Return the result of a case with some factors as its golden has them.
 
     Args:
-        asked: how the run was asked for that obtained the case.
+        request: how the run was asked for that obtained the case.
         case: the case.
         golden: what it is judged by.
         restored: of `model`, `preprocessing`, `parameters`, `precision` and `device`.
@@ -54,10 +54,10 @@ def compute_again(asked: Asked, case: Case, golden: Result, restored: Collection
         InputUnavailable: a model or image is missing.
         ModelMisbehaves: the model raises, or returns what cannot be explained.
     """
-    task = find_task(asked.task)
-    classifier = _classifier(asked, golden, restored, task)
-    inputs = _only(load_inputs(task, task.images if asked.images is None else asked.images), case)
-    params = dict(asked.params)
+    task = find_task(request.task)
+    classifier = _classifier(request, golden, restored, task)
+    inputs = _only(load_inputs(task, task.images if request.images is None else request.images), case)
+    params = dict(request.params)
     if "parameters" in restored:
         params |= golden_arguments(case, golden, task.parameters)
     with _precision(golden.provenance if "precision" in restored else None):
@@ -94,12 +94,12 @@ def _arguments(name: str, value: Any, accepted: Collection[str]) -> dict[str, An
     return found
 
 
-def _classifier(asked: Asked, golden: Result, restored: Collection[str], task: Task) -> Classifier:
+def _classifier(request: RunRequest, golden: Result, restored: Collection[str], task: Task) -> Classifier:
     from xai_eval.inputs.models.models import load_model
     from xai_eval.inputs.models.recorded_preprocessing import recorded_preprocessing
 
-    device = golden.provenance.device if "device" in restored else asked.device
-    spec = (asked.old_model or golden.case.model) if "model" in restored else (asked.model or task.model)
+    device = golden.provenance.device if "device" in restored else request.device
+    spec = (request.old_model or golden.case.model) if "model" in restored else (request.model or task.model)
     classifier = load_model(spec, device=choose_device(device))
     weights = golden.provenance.digests.get("weights")
     if "model" in restored and weights not in (None, classifier.weights_digest):
