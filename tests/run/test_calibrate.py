@@ -8,7 +8,7 @@ from synthetic import blob, make_result
 
 from xai_eval import load_model
 from xai_eval.result.stage import Stage, StageKind
-from xai_eval.run.benign import CONDITIONS, Condition
+from xai_eval.run.benign_changes import BENIGN_CHANGES, BenignChange
 from xai_eval.run.calibrate import STORED, calibrate, calibrate_task
 from xai_eval.run.evaluate import Plan
 
@@ -32,7 +32,7 @@ def moved(by):
 
 def test_the_floor_is_the_largest_distance_and_names_its_condition():
     by = {"plain": 0.0, "little": 0.001, "more": 0.004}
-    conditions = [Condition(name, variant=lambda _model, name=name: name) for name in ("little", "more")]
+    conditions = [BenignChange(name, variant=lambda _model, name=name: name) for name in ("little", "more")]
     (found,) = calibrate("cams", Fake(lambda model, _: [moved(by[model])]), conditions)
     floor = found.noise.floor("gradcam", "largest difference")
     assert floor.condition == "more" and floor.value == pytest.approx(0.004, rel=1e-3)
@@ -51,7 +51,7 @@ def test_what_a_model_does_not_bear_is_named_and_the_rest_is_measured():
             raise RuntimeError("expected scalar type Float but found Double\nand more")
         return [make_result()]
 
-    conditions = [Condition("fragile", variant=lambda _: "fragile"), Condition("sound", variant=lambda _: "sound")]
+    conditions = [BenignChange("fragile", variant=lambda _: "fragile"), BenignChange("sound", variant=lambda _: "sound")]
     (found,) = calibrate("cams", Fake(answers), conditions)
     assert found.noise.unmeasured == {"fragile": "RuntimeError: expected scalar type Float but found Double"}
     assert set(found.noise.distances["gradcam"]["largest difference"]) == {STORED, "sound"}
@@ -72,7 +72,7 @@ def test_conditions_are_for_tasks_that_take_what_they_need():
         asked.append(params)
         return [make_result()]
 
-    with_batches = [c for c in CONDITIONS if c.params]
+    with_batches = [c for c in BENIGN_CHANGES if c.params]
     calibrate("cams", Fake(answers), with_batches)
     assert asked == [{}]
     calibrate("lime", Fake(answers), with_batches)
@@ -80,7 +80,7 @@ def test_conditions_are_for_tasks_that_take_what_they_need():
 
 
 def test_a_condition_with_other_cases_is_never_half_compared():
-    conditions = [Condition("short", variant=lambda _: "short")]
+    conditions = [BenignChange("short", variant=lambda _: "short")]
     fake = Fake(lambda model, _: [make_result("a.jpg")] + ([make_result("b.jpg")] if model == "plain" else []))
     with pytest.raises(ValueError, match="shorter"):
         calibrate("cams", fake, conditions)
@@ -106,16 +106,16 @@ def test_the_measured_model_is_the_one_that_was_given():
 
 def test_case_keys_are_those_of_the_plain_run():
     fake = Fake(lambda model, params: [make_result(params={"target": "predicted", **params})])
-    condition = dataclasses.replace(CONDITIONS[0], params={"batch_size": 1}, needs=())
+    condition = dataclasses.replace(BENIGN_CHANGES[0], params={"batch_size": 1}, needs=())
     (found,) = calibrate("cams", fake, [condition])
     assert found.plain.case.key == make_result().case.key
 
 
 def test_other_samples_say_how_far_maps_scatter_but_not_which_way_or_which_stage():
-    redrawn = Condition("other seeds", variant=lambda _: "redrawn", params={"seed": 9})
+    redrawn = BenignChange("other seeds", variant=lambda _: "redrawn", params={"seed": 9})
     fake = Fake(lambda model, _: [moved(0.3 if model == "redrawn" else 0.0)])
     (found,) = calibrate("cams", fake, [redrawn])
-    assert redrawn.redraws and not any(each.redraws for each in CONDITIONS if "seed" not in each.name)
+    assert redrawn.redraws and not any(each.redraws for each in BENIGN_CHANGES if "seed" not in each.name)
     assert found.noise.floor("gradcam", "largest difference").condition == "other seeds"
     assert found.noise.shift_floor("gradcam", "mean").condition == STORED
     assert found.noise.stage_floor(Stage(StageKind.FINAL_MAP, "gradcam")).value == 0.0

@@ -12,7 +12,7 @@ from xai_eval.inputs.models.models import load_model
 from xai_eval.result.fields import Field
 from xai_eval.result.result import Result
 from xai_eval.result.stage import Stage
-from xai_eval.run.benign import CONDITIONS, Condition
+from xai_eval.run.benign_changes import BENIGN_CHANGES, BenignChange
 from xai_eval.run.evaluate import Plan, choose_device, plan
 from xai_eval.store.noise import ByField, Noise
 from xai_eval.tasks import find_task
@@ -65,7 +65,7 @@ class _Moves:
 def calibrate(
     task: str,
     planned: Planner,
-    conditions: Sequence[Condition] = CONDITIONS,
+    conditions: Sequence[BenignChange] = BENIGN_CHANGES,
     announce: Callable[[str], None] = lambda name: None,
 ) -> list[Calibration]:
     """Measure the noise of every case of a task.
@@ -121,8 +121,8 @@ def calibrate_task(
     return calibrate(task, planned, announce=announce)
 
 
-def _run_under(condition: Condition, planned: Planner) -> list[Result]:
-    with condition.surroundings():
+def _run_under(condition: BenignChange, planned: Planner) -> list[Result]:
+    with condition.context():
         return list(planned(condition.variant, condition.params).results)
 
 

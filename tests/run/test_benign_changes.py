@@ -5,10 +5,10 @@ import torch
 from PIL import Image
 
 from xai_eval import load_images, load_model
-from xai_eval.run.benign import CONDITIONS
+from xai_eval.run.benign_changes import BENIGN_CHANGES
 from xai_eval.tasks.image.forward import forward, input_batch
 
-NAMED = {condition.name: condition for condition in CONDITIONS}
+NAMED = {condition.name: condition for condition in BENIGN_CHANGES}
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def layout(model):
 def test_nothing_stays_changed(name, model, image):
     condition, before, flags = NAMED[name], layout(model), state()
     hooks = [len(part._forward_pre_hooks) for part in model.module.modules()]
-    with condition.surroundings():
+    with condition.context():
         variant = condition.variant(model)
         forward(variant, variant.default_layer(), input_batch(variant, image))
     assert state() == flags
@@ -44,16 +44,16 @@ def test_nothing_stays_changed(name, model, image):
 
 def test_surroundings_are_put_back_where_the_task_fails():
     flags = state()
-    for condition in CONDITIONS:
-        with pytest.raises(RuntimeError, match="on purpose"), condition.surroundings():
+    for condition in BENIGN_CHANGES:
+        with pytest.raises(RuntimeError, match="on purpose"), condition.context():
             raise RuntimeError("on purpose")
     assert state() == flags
 
 
 def test_each_does_what_its_name_says(model):
-    with NAMED["1 thread"].surroundings():
+    with NAMED["1 thread"].context():
         assert torch.get_num_threads() == 1
-    with NAMED["mkldnn off"].surroundings():
+    with NAMED["mkldnn off"].context():
         assert not torch.backends.mkldnn.enabled
     double = NAMED["float64"].variant(model)
     assert double.module(double.preprocess(Image.new("RGB", (96, 96)))[None]).dtype == torch.float64

@@ -26,19 +26,19 @@ def _unchanged(classifier: Classifier) -> Classifier:
 
 
 @dataclass(frozen=True)
-class Condition:
+class BenignChange:
     """One benign change.
 
     Attributes:
         name: as it stands in tables and sentences.
-        surroundings: what holds while the task runs.
+        context: what holds while the task runs.
         variant: the same model, computed in another way. It makes a copy; the model itself is left alone.
         params: parameters that are replaced.
         needs: parameters that a task must take to be run under this condition.
     """
 
     name: str
-    surroundings: Callable[[], AbstractContextManager[object]] = nullcontext
+    context: Callable[[], AbstractContextManager[object]] = nullcontext
     variant: Callable[[Classifier], Classifier] = _unchanged
     params: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     needs: tuple[str, ...] = ()
@@ -109,17 +109,17 @@ def _with_module(classifier: Classifier, module: nn.Module) -> Classifier:
     return dataclasses.replace(classifier, module=module)  # with the digest of the weights as they were given
 
 
-CONDITIONS = (
-    Condition("1 thread", lambda: threads(1)),
-    Condition("2 threads", lambda: threads(2)),
-    Condition("mkldnn off", without_mkldnn),
-    Condition("channels last", variant=channels_last),
-    Condition("float64", variant=in_double),
-    Condition("batches of 1", params={"batch_size": 1}, needs=("batch_size",)),
-    Condition("batches of 64", params={"batch_size": 64}, needs=("batch_size",)),
+BENIGN_CHANGES = (
+    BenignChange("1 thread", lambda: threads(1)),
+    BenignChange("2 threads", lambda: threads(2)),
+    BenignChange("mkldnn off", without_mkldnn),
+    BenignChange("channels last", variant=channels_last),
+    BenignChange("float64", variant=in_double),
+    BenignChange("batches of 1", params={"batch_size": 1}, needs=("batch_size",)),
+    BenignChange("batches of 64", params={"batch_size": 64}, needs=("batch_size",)),
     # Only explainers that are compared by distribution over seeds; far from the plain run's, so that none is shared.
     *(
-        Condition(f"seeds from {first}", params={"seed": first}, needs=("seed", "seeds"))
+        BenignChange(f"seeds from {first}", params={"seed": first}, needs=("seed", "seeds"))
         for first in (1000, 2000, 3000)
     ),
 )
