@@ -48,7 +48,7 @@ def explain_all(request: CamsRequest) -> Iterator[Result]:
 
 def _evaluate(request: CamsRequest, image: LabelledImage) -> Result:
     question = request.question
-    subject = question.look(image)
+    subject = question.run_model(image)
     maps = {method: cam_maps(subject, method, question.seed) for method in request.methods}
     return Result(
         case=question.case("cams", image, {"methods": request.methods}),

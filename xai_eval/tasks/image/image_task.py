@@ -151,7 +151,7 @@ def _explain_one(request: _Request, image: LabelledImage) -> Result:
     from xai_eval.tasks.image.map_rows import SCORE_TOLERANCE, displayed, scored_row
 
     question, name = request.question, request.name
-    subject = question.look(image)
+    subject = question.run_model(image)
     raw = _map_of(request, subject)
     heatmap = Heatmap(displayed(raw), request.tolerance)
     row = scored_row(name, raw, heatmap, subject, (0, 0), probabilities(question.classifier))

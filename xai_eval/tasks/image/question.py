@@ -10,7 +10,7 @@ from xai_eval.errors import UsageError
 from xai_eval.result.result import Case, Provenance
 from xai_eval.tasks.image.environment import provenance
 from xai_eval.tasks.image.forward import forward, input_batch
-from xai_eval.tasks.image.subject import Subject, look
+from xai_eval.tasks.image.subject import Subject, run_model
 from xai_eval.tasks.image.target import check_target
 
 if TYPE_CHECKING:
@@ -48,9 +48,9 @@ class Question:
         layer = {} if self.layer is None else {"layer": self.layer}
         return {**params, "target": self.target, **layer}
 
-    def look(self, image: LabelledImage) -> Subject:
+    def run_model(self, image: LabelledImage) -> Subject:
         """Show one image to the model."""
-        return look(self.classifier, image, self.layer, self.target)
+        return run_model(self.classifier, image, self.layer, self.target)
 
     def provenance(self, image: LabelledImage, libraries: Iterable[str]) -> Provenance:
         """Say how an answer about one image is computed here."""

@@ -110,7 +110,7 @@ class Subject:
         }
 
 
-def look(classifier: Classifier, image: LabelledImage, layer: str | None, target: str) -> Subject:
+def run_model(classifier: Classifier, image: LabelledImage, layer: str | None, target: str) -> Subject:
     """Run the model on an image and find out which class is explained; `check_target` has passed the target.
 
     Raises:

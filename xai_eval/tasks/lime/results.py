@@ -87,7 +87,7 @@ def explain_all(request: LimeRequest) -> Iterator[Result]:
 
 def _evaluate(request: LimeRequest, image: LabelledImage) -> Result:
     question, (settings, segmentation) = request.question, request.of(image)
-    subject = question.look(image)
+    subject = question.run_model(image)
     cam = cam_maps(subject)
     run = run_lime(subject, segmentation, settings, range(question.seed, question.seed + request.seeds))
     weights = _weights(subject, run)

@@ -152,7 +152,7 @@ def compare_all(request: ComparisonRequest) -> Iterator[Result]:
 
 
 def _compare_one(request: ComparisonRequest, image: LabelledImage) -> _Compared:
-    subject = request.question.look(image)
+    subject = request.question.run_model(image)
     started = time.perf_counter()
     maps = cam_maps(subject)
     seconds = time.perf_counter() - started

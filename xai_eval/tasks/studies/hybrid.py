@@ -89,7 +89,7 @@ def combine_all(request: HybridRequest) -> Iterator[Result]:
 def _combine_one(request: HybridRequest, image: LabelledImage) -> Result:
     from xai_eval.explainers.lime.probabilities import probabilities
 
-    question, subject = request.question, request.question.look(image)
+    question, subject = request.question, request.question.run_model(image)
     cam = cam_maps(subject)
     predict = probabilities(question.classifier)
     parents = _parents(request, subject, cam.image[0], predict)

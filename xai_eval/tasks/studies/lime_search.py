@@ -83,7 +83,7 @@ def _search_one(request: SearchRequest, image: LabelledImage) -> tuple[Result, S
     from xai_eval.explainers.lime.probabilities import probabilities
 
     question, grid, objective = request.question, request.grid, request.objective
-    subject = question.look(image)
+    subject = question.run_model(image)
     predict = probabilities(question.classifier)
     cam = cam_maps(subject).image[0]
     perturbed = PerturbedImages(predict, max(grid.batch_size), question.classifier.device)
