@@ -16,7 +16,7 @@ from xai_eval.result.fingerprint import fingerprint_array
 from xai_eval.result.result import Result
 from xai_eval.result.stage import Stage, StageKind
 from xai_eval.tasks.image.map_rows import TABLE_TOLERANCE, map_row
-from xai_eval.tasks.image.question import Question
+from xai_eval.tasks.image.explanation_setup import ExplanationSetup
 from xai_eval.tasks.image.subject import cam_maps
 
 if TYPE_CHECKING:
@@ -37,28 +37,28 @@ SWEEP_TOLERANCE = 0.05
 class CamsRequest:
     """What `cams` is asked for, checked: model, images, class and layer, and the methods."""
 
-    question: Question
+    setup: ExplanationSetup
     methods: tuple[str, ...]
 
 
 def explain_all(request: CamsRequest) -> Iterator[Result]:
     """Explain every image as it is asked for, by every method."""
-    return (_evaluate(request, image) for image in request.question.images.images)
+    return (_evaluate(request, image) for image in request.setup.images.images)
 
 
 def _evaluate(request: CamsRequest, image: LabelledImage) -> Result:
-    question = request.question
-    subject = question.run_model(image)
-    maps = {method: cam_maps(subject, method, question.seed) for method in request.methods}
+    setup = request.setup
+    subject = setup.run_model(image)
+    maps = {method: cam_maps(subject, method, setup.seed) for method in request.methods}
     return Result(
-        case=question.case("cams", image, {"methods": request.methods}),
+        case=setup.case("cams", image, {"methods": request.methods}),
         fields={**subject.fields, **_map_fields(subject.mask, maps)},
         stages={
             **subject.stages,
             **{Stage(StageKind.RAW_MAP, method): fingerprint_array(each.raw) for method, each in maps.items()},
             **{Stage(StageKind.FINAL_MAP, method): fingerprint_array(each.image) for method, each in maps.items()},
         },
-        provenance=question.provenance(image, LIBRARIES),
+        provenance=setup.provenance(image, LIBRARIES),
     )
 
 

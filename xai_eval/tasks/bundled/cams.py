@@ -46,7 +46,7 @@ def cams(
     """
     from xai_eval.explainers.cam.cams import check_methods
     from xai_eval.tasks.cams import CamsRequest, explain_all
-    from xai_eval.tasks.image.question import check_question
+    from xai_eval.tasks.image.explanation_setup import check_setup
 
     named = check_methods([methods] if isinstance(methods, str) else methods)
-    return explain_all(CamsRequest(check_question(classifier, images, layer, target, seed), named))
+    return explain_all(CamsRequest(check_setup(classifier, images, layer, target, seed), named))

@@ -66,11 +66,11 @@ def comparison(
     from xai_eval.explainers.lime.lime import LimeSettings
     from xai_eval.explainers.lime.segmentation import choose_segmentation
     from xai_eval.metrics.comparison import MaskPolicy
-    from xai_eval.tasks.image.question import check_question
+    from xai_eval.tasks.image.explanation_setup import check_setup
     from xai_eval.tasks.studies.comparison import ComparisonRequest, compare_all
 
     masks = MaskPolicy(policy, area)
     settings = LimeSettings(num_samples=num_samples, top_labels=1, batch_size=batch_size)
     cut = choose_segmentation(segmentation, seed, segmentation_parameters)
-    question = check_question(classifier, images, layer, target, seed)
-    return compare_all(ComparisonRequest(question, settings, cut, masks))
+    setup = check_setup(classifier, images, layer, target, seed)
+    return compare_all(ComparisonRequest(setup, settings, cut, masks))

@@ -87,7 +87,7 @@ def dissection(
     """
     from xai_eval.tasks.dissection import request as checked
     from xai_eval.tasks.dissection.results import all_results
-    from xai_eval.tasks.image.question import check_seed
+    from xai_eval.tasks.image.explanation_setup import check_seed
 
     check_seed(seed)
     models = classifier, *checked.second_model(classifier, against)

@@ -60,9 +60,9 @@ def hybrid(
     """
     from xai_eval.explainers.lime.lime import LimeSettings
     from xai_eval.explainers.lime.segmentation import choose_segmentation
-    from xai_eval.tasks.image.question import check_question
+    from xai_eval.tasks.image.explanation_setup import check_setup
     from xai_eval.tasks.studies.hybrid import HybridRequest, combine_all
 
     settings = LimeSettings(num_samples=num_samples, top_labels=1, batch_size=batch_size)
     cut = choose_segmentation(segmentation, seed, segmentation_parameters)
-    return combine_all(HybridRequest(check_question(classifier, images, layer, target, seed), settings, cut))
+    return combine_all(HybridRequest(check_setup(classifier, images, layer, target, seed), settings, cut))

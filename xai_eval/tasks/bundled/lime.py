@@ -68,12 +68,12 @@ def lime(
     """
     from xai_eval.explainers.lime.lime import LimeSettings
     from xai_eval.explainers.lime.segmentation import choose_segmentation
-    from xai_eval.tasks.image.question import check_question
+    from xai_eval.tasks.image.explanation_setup import check_setup
     from xai_eval.tasks.lime.chosen_setting import read_chosen_setting
     from xai_eval.tasks.lime.results import LimeRequest, explain_all
 
     settings = LimeSettings(num_samples, top_labels, num_features, batch_size)
     cut = choose_segmentation(segmentation, seed, segmentation_parameters)
     chosen = read_chosen_setting(setting) if setting is not None else None
-    question = check_question(classifier, images, layer, target, seed, seeds)
-    return explain_all(LimeRequest(question, settings, cut, seeds, chosen))
+    setup = check_setup(classifier, images, layer, target, seed, seeds)
+    return explain_all(LimeRequest(setup, settings, cut, seeds, chosen))

@@ -62,8 +62,8 @@ def lime_search(
         ModelMisbehaves: the model raises, or returns what is no batch of logits.
     """
     from xai_eval.explainers.lime.lime_search import make_grid
-    from xai_eval.tasks.image.question import check_question
+    from xai_eval.tasks.image.explanation_setup import check_setup
     from xai_eval.tasks.studies.lime_search import SearchRequest, objective_named, search_all
 
     tried, chosen = make_grid(grid), objective_named(objective)
-    return search_all(SearchRequest(check_question(classifier, images, layer, target, seed), tried, chosen))
+    return search_all(SearchRequest(check_setup(classifier, images, layer, target, seed), tried, chosen))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from xai_eval.inputs.models.classifier import Classifier
     from xai_eval.result.fields import HeatmapTolerance
     from xai_eval.result.result import Result
-    from xai_eval.tasks.image.question import Question
+    from xai_eval.tasks.image.explanation_setup import ExplanationSetup
     from xai_eval.tasks.image.subject import Subject
 
 Explain = Callable[..., Any]
@@ -35,7 +35,7 @@ class _Request:
 
     name: str
     explain: Callable[[Subject], Any]
-    question: Question
+    setup: ExplanationSetup
     params: Mapping[str, Any]
     libraries: Sequence[str]
     tolerance: HeatmapTolerance
@@ -116,7 +116,7 @@ def _checked(
     tolerance: HeatmapTolerance | None,
 ) -> _Request:
     from xai_eval.result.fields import HeatmapTolerance
-    from xai_eval.tasks.image.question import check_question, check_question_without_layer
+    from xai_eval.tasks.image.explanation_setup import check_setup, check_setup_without_layer
 
     for library in libraries:
         try:
@@ -125,19 +125,19 @@ def _checked(
             raise UsageError(f"library {library!r} of task {name} is not installed, as pip calls it.") from error
     target, seed = given["target"], given.get("seed", 0)
     if "layer" in given:
-        question = check_question(classifier, images, given["layer"], target, seed)
+        setup = check_setup(classifier, images, given["layer"], target, seed)
     else:
-        question = check_question_without_layer(classifier, images, target, seed)
+        setup = check_setup_without_layer(classifier, images, target, seed)
     own = {each: value for each, value in given.items() if each != "target"}
-    call = functools.partial(explain, **{**own, **({"layer": question.layer} if "layer" in own else {})})
+    call = functools.partial(explain, **{**own, **({"layer": setup.layer} if "layer" in own else {})})
     params = {each: value for each, value in own.items() if each not in ("layer", "seed")}
     return _Request(
-        name, call, question, params, (*_LIBRARIES, *libraries), tolerance or HeatmapTolerance(largest=0.02)
+        name, call, setup, params, (*_LIBRARIES, *libraries), tolerance or HeatmapTolerance(largest=0.02)
     )
 
 
 def _explain_all(request: _Request) -> Iterator[Result]:
-    return (_explain_one(request, image) for image in request.question.images.images)
+    return (_explain_one(request, image) for image in request.setup.images.images)
 
 
 def _explain_one(request: _Request, image: LabelledImage) -> Result:
@@ -150,20 +150,20 @@ def _explain_one(request: _Request, image: LabelledImage) -> Result:
     from xai_eval.result.stage import Stage, StageKind
     from xai_eval.tasks.image.map_rows import SCORE_TOLERANCE, displayed, scored_row
 
-    question, name = request.question, request.name
-    subject = question.run_model(image)
+    setup, name = request.setup, request.name
+    subject = setup.run_model(image)
     raw = _map_of(request, subject)
     heatmap = Heatmap(displayed(raw), request.tolerance)
-    row = scored_row(name, raw, heatmap, subject, (0, 0), probabilities(question.classifier))
+    row = scored_row(name, raw, heatmap, subject, (0, 0), probabilities(setup.classifier))
     return Result(
-        case=question.case(name, image, request.params),
+        case=setup.case(name, image, request.params),
         fields={**subject.fields, name: heatmap, "table": Table(pd.DataFrame([row]), SCORE_TOLERANCE)},
         stages={
             **subject.stages,
             Stage(StageKind.RAW_MAP, name): fingerprint_array(raw),
             Stage(StageKind.FINAL_MAP, name): fingerprint_array(heatmap.array),
         },
-        provenance=question.provenance(image, request.libraries),
+        provenance=setup.provenance(image, request.libraries),
     )
 
 
@@ -174,7 +174,7 @@ def _map_of(request: _Request, subject: Subject) -> NDArray[np.float32]:
 
     from xai_eval.explainers.model.model_state import preserved
 
-    with torch.inference_mode(False), preserved(subject.model), _seeded(request.question.seed), torch.enable_grad():
+    with torch.inference_mode(False), preserved(subject.model), _seeded(request.setup.seed), torch.enable_grad():
         found = request.explain(replace(subject, batch=subject.batch.detach().clone()))
     array = np.asarray(found.detach().cpu() if isinstance(found, torch.Tensor) else found)
     expected = tuple(subject.batch.shape[-2:])

@@ -14,13 +14,13 @@ from xai_eval.tasks.image.joined_stages import Stages, joined_stages
 
 if TYPE_CHECKING:
     from xai_eval.inputs.images.labelled import ImageSet
-    from xai_eval.tasks.image.question import Question
+    from xai_eval.tasks.image.explanation_setup import ExplanationSetup
 
 
-def set_case(task: str, question: Question, params: Mapping[str, Any]) -> Case:
+def set_case(task: str, setup: ExplanationSetup, params: Mapping[str, Any]) -> Case:
     """Name the case after the set and the number of its images, so that a selection is a case of its own."""
-    images = question.images
-    return Case(task, question.classifier.name, set_input(images.name, len(images)), question.recorded(params))
+    images = setup.images
+    return Case(task, setup.classifier.name, set_input(images.name, len(images)), setup.recorded(params))
 
 
 def set_input(name: str, count: int) -> str:
@@ -43,16 +43,16 @@ def set_stages(images: ImageSet, every: Sequence[Stages]) -> dict[Stage, Fingerp
     }
 
 
-def set_provenance(question: Question, libraries: Iterable[str]) -> Provenance:
+def set_provenance(setup: ExplanationSetup, libraries: Iterable[str]) -> Provenance:
     """Say how answers about a whole set are computed here."""
-    classifier, images = question.classifier, question.images
+    classifier, images = setup.classifier, setup.images
     return Provenance(
         digests={"weights": classifier.weights_digest, "images": _joined(i.digest for i in images.images)},
         parameters={"preprocessing": classifier.preprocess.describe(), "classes": classifier.classes_from},
         versions=library_versions(libraries),
         device=device_name(classifier.device),
         precision=precision_flags(),
-        seed=question.seed,
+        seed=setup.seed,
     )
 
 

@@ -32,7 +32,7 @@ from xai_eval.result.result import Result
 from xai_eval.result.stage import Stage, StageKind
 from xai_eval.tasks.cams import MAP_TOLERANCE
 from xai_eval.tasks.image.map_rows import TABLE_TOLERANCE, map_row
-from xai_eval.tasks.image.question import Question
+from xai_eval.tasks.image.explanation_setup import ExplanationSetup
 from xai_eval.tasks.image.subject import PROBABILITY_TOLERANCE, Subject, cam_maps
 from xai_eval.tasks.lime.chosen_setting import ChosenSetting
 from xai_eval.tasks.lime.runs import LimeRun, run_lime
@@ -55,14 +55,14 @@ class LimeRequest:
     """What `lime` is asked for, checked.
 
     Attributes:
-        question: model, images, class, and the layer of the Grad-CAM beside it.
+        setup: model, images, class, and the layer of the Grad-CAM beside it.
         settings: arguments of lime.
         segmentation: how images are cut.
         seeds: how many seeds, one after the other, stability is measured with.
         chosen: settings by image, in place of `settings` and `segmentation`; None where there are none.
     """
 
-    question: Question
+    setup: ExplanationSetup
     settings: LimeSettings
     segmentation: Segmentation
     seeds: int
@@ -75,21 +75,21 @@ class LimeRequest:
 
         if self.chosen is None:
             return self.settings, self.segmentation
-        best = self.chosen.of(f"{self.question.images.name}/{image.name}")
+        best = self.chosen.of(f"{self.setup.images.name}/{image.name}")
         settings = LimeSettings(best.num_samples, best.top_labels, best.num_features, best.batch_size)
-        return settings, choose_segmentation(best.segmentation, self.question.seed)
+        return settings, choose_segmentation(best.segmentation, self.setup.seed)
 
 
 def explain_all(request: LimeRequest) -> Iterator[Result]:
     """Explain every image as it is asked for."""
-    return (_evaluate(request, image) for image in request.question.images.images)
+    return (_evaluate(request, image) for image in request.setup.images.images)
 
 
 def _evaluate(request: LimeRequest, image: LabelledImage) -> Result:
-    question, (settings, segmentation) = request.question, request.of(image)
-    subject = question.run_model(image)
+    setup, (settings, segmentation) = request.setup, request.of(image)
+    subject = setup.run_model(image)
     cam = cam_maps(subject)
-    run = run_lime(subject, segmentation, settings, range(question.seed, question.seed + request.seeds))
+    run = run_lime(subject, segmentation, settings, range(setup.seed, setup.seed + request.seeds))
     weights = _weights(subject, run)
     maps = {"lime": _map(run, weights.tolerance), "gradcam": Heatmap(cam.image[0], MAP_TOLERANCE)}
     margin = half_cell(cam.layer[0].shape, cam.image[0].shape)
@@ -108,10 +108,10 @@ def _evaluate(request: LimeRequest, image: LabelledImage) -> Result:
     params = {**vars(settings), "segmentation": segmentation.describe(), "seeds": request.seeds}
     final = {Stage(StageKind.FINAL_MAP, name): fingerprint_array(each.array) for name, each in maps.items()}
     return Result(
-        case=question.case("lime", image, params),
+        case=setup.case("lime", image, params),
         fields=fields,
         stages={**subject.stages, **run.stages, **final},
-        provenance=question.provenance(image, LIBRARIES),
+        provenance=setup.provenance(image, LIBRARIES),
     )
 
 

@@ -30,7 +30,7 @@ from xai_eval.result.result import Result
 from xai_eval.result.stage import Stage, StageKind
 from xai_eval.tasks.cams import MAP_TOLERANCE
 from xai_eval.tasks.image.joined_stages import Stages
-from xai_eval.tasks.image.question import Question
+from xai_eval.tasks.image.explanation_setup import ExplanationSetup
 from xai_eval.tasks.image.subject import Subject, cam_maps
 from xai_eval.tasks.image.whole_set import set_case, set_provenance, set_stages
 from xai_eval.tasks.lime.results import LIBRARIES
@@ -110,13 +110,13 @@ class ComparisonRequest:
     """What `comparison` is asked for, checked.
 
     Attributes:
-        question: model, images, class, and the layer of Grad-CAM.
+        setup: model, images, class, and the layer of Grad-CAM.
         settings: arguments of lime.
         segmentation: how images are cut.
         policy: how maps become masks.
     """
 
-    question: Question
+    setup: ExplanationSetup
     settings: LimeSettings
     segmentation: Segmentation
     policy: MaskPolicy
@@ -135,35 +135,35 @@ class ComparisonRequest:
 
 def compare_all(request: ComparisonRequest) -> Iterator[Result]:
     """Compare both explanations of every image as it is asked for, then of the whole set."""
-    question = request.question
+    setup = request.setup
     every: dict[str, _Compared] = {}
     stages: list[Stages] = []
-    for image in question.images.images:
+    for image in setup.images.images:
         each = every[image.name] = _compare_one(request, image)
         result = _result(request, each)
         stages.append(result.stages)
         yield result
     yield Result(
-        case=set_case("comparison", question, request.params),
+        case=set_case("comparison", setup, request.params),
         fields=_whole_set_fields(every),
-        stages=set_stages(question.images, stages),
-        provenance=set_provenance(question, LIBRARIES),
+        stages=set_stages(setup.images, stages),
+        provenance=set_provenance(setup, LIBRARIES),
     )
 
 
 def _compare_one(request: ComparisonRequest, image: LabelledImage) -> _Compared:
-    subject = request.question.run_model(image)
+    subject = request.setup.run_model(image)
     started = time.perf_counter()
     maps = cam_maps(subject)
     seconds = time.perf_counter() - started
-    run = run_lime(subject, request.segmentation, request.settings, [request.question.seed])
+    run = run_lime(subject, request.segmentation, request.settings, [request.setup.seed])
     cam = CamExplanation(subject.target.index, maps.image[0])
     lime = LimeWeights(run.label, run.stability.mean, run.segments)
     return _Compared(subject, cam, lime, run, seconds, compare(cam, lime, request.policy))
 
 
 def _result(request: ComparisonRequest, each: _Compared) -> Result:
-    question, subject, found = request.question, each.subject, each.found
+    setup, subject, found = request.setup, each.subject, each.found
     fields: dict[str, Field] = {
         **subject.fields,
         "gradcam": Heatmap(each.cam.saliency, MAP_TOLERANCE),
@@ -184,8 +184,8 @@ def _result(request: ComparisonRequest, each: _Compared) -> Result:
         Stage(StageKind.FINAL_MAP, "gradcam"): fingerprint_array(each.cam.saliency),
         Stage(StageKind.FINAL_MAP, "lime"): fingerprint_array(each.lime.saliency),
     }
-    case = question.case("comparison", subject.image, request.params)
-    return Result(case, fields, stages, question.provenance(subject.image, LIBRARIES))
+    case = setup.case("comparison", subject.image, request.params)
+    return Result(case, fields, stages, setup.provenance(subject.image, LIBRARIES))
 
 
 def _concept_stage(each: _Compared) -> dict[Stage, Fingerprint]:

@@ -20,7 +20,7 @@ from xai_eval.result.stage import Stage, StageKind
 from xai_eval.tasks.cams import MAP_TOLERANCE
 from xai_eval.tasks.image.joined_stages import Stages
 from xai_eval.tasks.image.map_rows import SCORE_TOLERANCE, displayed, scored_row
-from xai_eval.tasks.image.question import Question
+from xai_eval.tasks.image.explanation_setup import ExplanationSetup
 from xai_eval.tasks.image.subject import Subject, cam_maps
 from xai_eval.tasks.image.whole_set import set_case, set_provenance, set_stages
 from xai_eval.tasks.lime.results import LIBRARIES
@@ -49,12 +49,12 @@ class HybridRequest:
     """What `hybrid` is asked for, checked.
 
     Attributes:
-        question: model, images, class, and the layer of Grad-CAM.
+        setup: model, images, class, and the layer of Grad-CAM.
         settings: arguments of lime.
         segmentation: how images are cut.
     """
 
-    question: Question
+    setup: ExplanationSetup
     settings: LimeSettings
     segmentation: Segmentation
 
@@ -70,35 +70,35 @@ class HybridRequest:
 
 def combine_all(request: HybridRequest) -> Iterator[Result]:
     """Combine both explanations of every image as it is asked for, then test over the whole set."""
-    question = request.question
+    setup = request.setup
     rows: list[pd.DataFrame] = []
     stages: list[Stages] = []
-    for image in question.images.images:
+    for image in setup.images.images:
         result = _combine_one(request, image)
         rows.append(result["table"].frame)
         stages.append(result.stages)
         yield result
     yield Result(
-        case=set_case("hybrid", question, request.params),
+        case=set_case("hybrid", setup, request.params),
         fields=_whole_set_fields(pd.concat(rows, ignore_index=True)),
-        stages=set_stages(question.images, stages),
-        provenance=set_provenance(question, LIBRARIES),
+        stages=set_stages(setup.images, stages),
+        provenance=set_provenance(setup, LIBRARIES),
     )
 
 
 def _combine_one(request: HybridRequest, image: LabelledImage) -> Result:
     from xai_eval.explainers.lime.probabilities import probabilities
 
-    question, subject = request.question, request.question.run_model(image)
+    setup, subject = request.setup, request.setup.run_model(image)
     cam = cam_maps(subject)
-    predict = probabilities(question.classifier)
+    predict = probabilities(setup.classifier)
     parents = _parents(request, subject, cam.image[0], predict)
     maps = _maps(parents)
     margin = half_cell(cam.layer[0].shape, cam.image[0].shape)
     heatmaps = {name: Heatmap(displayed(each), MAP_TOLERANCE) for name, each in maps.items()}
     rows = [scored_row(name, each, heatmaps[name], subject, margin, predict) for name, each in maps.items()]
     return Result(
-        case=question.case("hybrid", image, request.params),
+        case=setup.case("hybrid", image, request.params),
         fields={**subject.fields, **heatmaps, "table": Table(pd.DataFrame(rows), SCORE_TOLERANCE)},
         stages={
             **subject.stages,
@@ -107,7 +107,7 @@ def _combine_one(request: HybridRequest, image: LabelledImage) -> Result:
             **lime_stages([parents.neighbourhood], [parents.label], parents.weights),
             **{Stage(StageKind.FINAL_MAP, name): fingerprint_array(each.array) for name, each in heatmaps.items()},
         },
-        provenance=question.provenance(image, LIBRARIES),
+        provenance=setup.provenance(image, LIBRARIES),
     )
 
 
@@ -117,7 +117,7 @@ def _parents(request: HybridRequest, subject: Subject, cam: Map, predict: Predic
     from xai_eval.explainers.lime.lime import explain
     from xai_eval.explainers.lime.perturbation import PerturbedImages
 
-    label, settings, seed = subject.target.index, request.settings, request.question.seed
+    label, settings, seed = subject.target.index, request.settings, request.setup.seed
     images = PerturbedImages(predict, settings.batch_size, subject.classifier.device)
     found = explain(subject.view, images, request.segmentation, settings, labels=[label], seeds=[seed])[0]
     weights = found.surrogates[label].weights

@@ -19,7 +19,7 @@ from xai_eval.result.result import Result
 from xai_eval.result.stage import Stage, StageKind
 from xai_eval.tasks.cams import MAP_TOLERANCE
 from xai_eval.tasks.image.joined_stages import Stages
-from xai_eval.tasks.image.question import Question
+from xai_eval.tasks.image.explanation_setup import ExplanationSetup
 from xai_eval.tasks.image.subject import cam_maps
 from xai_eval.tasks.image.whole_set import set_case, set_provenance, set_stages
 from xai_eval.tasks.lime.results import LIBRARIES
@@ -39,12 +39,12 @@ class SearchRequest:
     """What `lime_search` is asked for, checked.
 
     Attributes:
-        question: model, images, class, and the layer of the Grad-CAM that two objectives compare with.
+        setup: model, images, class, and the layer of the Grad-CAM that two objectives compare with.
         grid: the settings to try.
         objective: by which the best setting is chosen.
     """
 
-    question: Question
+    setup: ExplanationSetup
     grid: Grid
     objective: Objective
 
@@ -61,19 +61,19 @@ def objective_named(name: str) -> Objective:
 
 def search_all(request: SearchRequest) -> Iterator[Result]:
     """Search on every image as it is asked for, then over the whole set."""
-    question = request.question
+    setup = request.setup
     scored: dict[str, ScoredSettings] = {}
     stages: list[Stages] = []
-    for image in question.images.images:
+    for image in setup.images.images:
         result, scored_settings = _search_one(request, image)
         scored[result.case.input] = scored_settings
         stages.append(result.stages)
         yield result
     yield Result(
-        case=set_case("lime_search", question, request.params),
+        case=set_case("lime_search", setup, request.params),
         fields=_whole_set_fields(scored, request.grid, request.objective),
-        stages=set_stages(question.images, stages),
-        provenance=set_provenance(question, LIBRARIES),
+        stages=set_stages(setup.images, stages),
+        provenance=set_provenance(setup, LIBRARIES),
     )
 
 
@@ -82,12 +82,12 @@ def _search_one(request: SearchRequest, image: LabelledImage) -> tuple[Result, S
     from xai_eval.explainers.lime.perturbation import PerturbedImages
     from xai_eval.explainers.lime.probabilities import probabilities
 
-    question, grid, objective = request.question, request.grid, request.objective
-    subject = question.run_model(image)
-    predict = probabilities(question.classifier)
+    setup, grid, objective = request.setup, request.grid, request.objective
+    subject = setup.run_model(image)
+    predict = probabilities(setup.classifier)
     cam = cam_maps(subject).image[0]
-    perturbed = PerturbedImages(predict, max(grid.batch_size), question.classifier.device)
-    found = search(subject.view, perturbed, grid, question.seed)
+    perturbed = PerturbedImages(predict, max(grid.batch_size), setup.classifier.device)
+    found = search(subject.view, perturbed, grid, setup.seed)
     scored = score_settings(subject, grid, found, cam, predict)
     won = scored.best(objective) or cheapest_first(grid.settings)
     segments = found.neighbourhoods[won[0].segmentation].segments
@@ -116,8 +116,8 @@ def _search_one(request: SearchRequest, image: LabelledImage) -> tuple[Result, S
         # In front of the map, which is that of the setting that wins by them.
         Stage(StageKind.FINAL_MAP, "lime"): fingerprint_array(best_map),
     }
-    case = question.case("lime_search", image, request.params)
-    return Result(case, fields, stages, question.provenance(image, LIBRARIES)), scored
+    case = setup.case("lime_search", image, request.params)
+    return Result(case, fields, stages, setup.provenance(image, LIBRARIES)), scored
 
 
 def _every_sample(found: LimeSearch) -> NDArray[np.uint8]:

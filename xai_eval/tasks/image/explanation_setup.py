@@ -22,7 +22,7 @@ LARGEST_SEED = 2**32 - 1
 
 
 @dataclass(frozen=True, eq=False)
-class Question:
+class ExplanationSetup:
     """Which class of which images of which model is explained.
 
     Attributes:
@@ -57,9 +57,9 @@ class Question:
         return provenance(self.classifier, image, libraries, self.seed)
 
 
-def check_question(
+def check_setup(
     classifier: Classifier, images: ImageSet, layer: str | None, target: str | int, seed: int, seeds: int = 1
-) -> Question:
+) -> ExplanationSetup:
     """Check layer, target and seeds; the layer by looking at the first image.
 
     Args:
@@ -78,20 +78,20 @@ def check_question(
     check_target(classifier, images, str(target))
     layer = layer or classifier.default_layer()
     classifier.layer(layer)
-    return _tried(Question(classifier, images, str(target), layer, seed))
+    return _tried(ExplanationSetup(classifier, images, str(target), layer, seed))
 
 
-def check_question_without_layer(classifier: Classifier, images: ImageSet, target: str | int, seed: int) -> Question:
-    """Check target and seed for a task that explains no layer; see `check_question`."""
+def check_setup_without_layer(classifier: Classifier, images: ImageSet, target: str | int, seed: int) -> ExplanationSetup:
+    """Check target and seed for a task that explains no layer; see `check_setup`."""
     check_seed(seed)
     check_target(classifier, images, str(target))
-    return _tried(Question(classifier, images, str(target), None, seed))
+    return _tried(ExplanationSetup(classifier, images, str(target), None, seed))
 
 
-def _tried(question: Question) -> Question:
-    for image in question.images.images[:1]:
-        forward(question.classifier, question.layer, input_batch(question.classifier, image.pixels))
-    return question
+def _tried(setup: ExplanationSetup) -> ExplanationSetup:
+    for image in setup.images.images[:1]:
+        forward(setup.classifier, setup.layer, input_batch(setup.classifier, image.pixels))
+    return setup
 
 
 def check_seed(seed: int, seeds: int = 1) -> None:
