@@ -16,12 +16,12 @@ from xai_eval.result.stage import Stage
 from xai_eval.tasks.dissection.passes import LIBRARIES, Labelled, LabelledLayer, dissect
 from xai_eval.tasks.dissection.quality import presence, with_quality
 from xai_eval.tasks.dissection.request import Request
-from xai_eval.tasks.dissection.stages import layer_stages, set_stages
+from xai_eval.tasks.dissection.stages import layer_stages, shared_stages
 from xai_eval.tasks.dissection.tables import comparing_fields, summaries
 from xai_eval.tasks.dissection.units import clip_frame, pixel_frame, score_tolerance
 from xai_eval.tasks.image.environment import device_name, library_versions, precision_flags
 from xai_eval.tasks.image.joined_stages import model_stages
-from xai_eval.tasks.image.whole_set import set_input
+from xai_eval.tasks.image.whole_set import input_with_count
 
 if TYPE_CHECKING:
     from xai_eval.explainers.dissection.study import Dissected
@@ -62,7 +62,7 @@ def model_result(request: Request, labelled: Labelled, index: int, frames: Frame
             "top_images": _gallery(layers),
         },
         stages={
-            **set_stages(request, labelled),
+            **shared_stages(request, labelled),
             **model_stages(model.classifier),
             **layer_stages(layers, frames),
         },
@@ -83,7 +83,7 @@ def comparing_result(request: Request, labelled: Labelled, frames: Sequence[Fram
     return Result(
         case=Case("dissection", " and ".join(names), _input(request), _params(request, models)),
         fields=comparing_fields(request, dict(zip(names, frames, strict=True))),
-        stages={**set_stages(request, labelled), **_stages_of_all(request, labelled, frames)},
+        stages={**shared_stages(request, labelled), **_stages_of_all(request, labelled, frames)},
         provenance=_provenance(request, labelled, models),
     )
 
@@ -149,7 +149,7 @@ def _images(request: Request, labelled: Labelled) -> list[str]:
 
 
 def _input(request: Request) -> str:
-    return set_input(request.study.probe.name, len(request.study.probe))
+    return input_with_count(request.study.probe.name, len(request.study.probe))
 
 
 def _params(request: Request, models: Sequence[Dissected]) -> dict[str, Any]:

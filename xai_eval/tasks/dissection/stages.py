@@ -17,7 +17,7 @@ from xai_eval.tasks.image.joined_stages import clip_stages
 _LABELS = {"clip_units": StageKind.LABELS_BY_CLIP, "pixel_units": StageKind.LABELS_BY_PIXELS}
 
 
-def set_stages(request: Request, labelled: Labelled) -> dict[Stage, Fingerprint]:
+def shared_stages(request: Request, labelled: Labelled) -> dict[Stage, Fingerprint]:
     """Fingerprints of what all models of a study share, in the order in which it is made."""
     whole, probe = labelled.sweep.whole, labelled.sweep.study.probe
     seen = [image for prepared in whole.seen for image in prepared]

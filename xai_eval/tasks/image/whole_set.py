@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from xai_eval.tasks.image.explanation_setup import ExplanationSetup
 
 
-def set_case(task: str, setup: ExplanationSetup, params: Mapping[str, Any]) -> Case:
+def image_set_case(task: str, setup: ExplanationSetup, params: Mapping[str, Any]) -> Case:
     """Name the case after the set and the number of its images, so that a selection is a case of its own."""
     images = setup.images
-    return Case(task, setup.classifier.name, set_input(images.name, len(images)), setup.recorded(params))
+    return Case(task, setup.classifier.name, input_with_count(images.name, len(images)), setup.recorded(params))
 
 
-def set_input(name: str, count: int) -> str:
+def input_with_count(name: str, count: int) -> str:
     """Name a whole set and the number of its images as the input of a case."""
     return f"{name} ({count} image{'s' if count != 1 else ''})"
 
 
-def set_stages(images: ImageSet, every: Sequence[Stages]) -> dict[Stage, Fingerprint]:
+def image_set_stages(images: ImageSet, every: Sequence[Stages]) -> dict[Stage, Fingerprint]:
     """Fingerprints of all images of a set together.
 
     Args:
@@ -43,7 +43,7 @@ def set_stages(images: ImageSet, every: Sequence[Stages]) -> dict[Stage, Fingerp
     }
 
 
-def set_provenance(setup: ExplanationSetup, libraries: Iterable[str]) -> Provenance:
+def image_set_provenance(setup: ExplanationSetup, libraries: Iterable[str]) -> Provenance:
     """Say how answers about a whole set are computed here."""
     classifier, images = setup.classifier, setup.images
     return Provenance(

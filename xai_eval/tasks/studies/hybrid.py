@@ -22,7 +22,7 @@ from xai_eval.tasks.image.joined_stages import Stages
 from xai_eval.tasks.image.map_rows import SCORE_TOLERANCE, displayed, scored_row
 from xai_eval.tasks.image.explanation_setup import ExplanationSetup
 from xai_eval.tasks.image.subject import Subject, cam_maps
-from xai_eval.tasks.image.whole_set import set_case, set_provenance, set_stages
+from xai_eval.tasks.image.whole_set import image_set_case, image_set_provenance, image_set_stages
 from xai_eval.tasks.lime.results import LIBRARIES
 from xai_eval.tasks.lime.runs import lime_stages
 
@@ -79,10 +79,10 @@ def combine_all(request: HybridRequest) -> Iterator[Result]:
         stages.append(result.stages)
         yield result
     yield Result(
-        case=set_case("hybrid", setup, request.params),
+        case=image_set_case("hybrid", setup, request.params),
         fields=_whole_set_fields(pd.concat(rows, ignore_index=True)),
-        stages=set_stages(setup.images, stages),
-        provenance=set_provenance(setup, LIBRARIES),
+        stages=image_set_stages(setup.images, stages),
+        provenance=image_set_provenance(setup, LIBRARIES),
     )
 
 

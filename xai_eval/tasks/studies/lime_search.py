@@ -21,7 +21,7 @@ from xai_eval.tasks.cams import MAP_TOLERANCE
 from xai_eval.tasks.image.joined_stages import Stages
 from xai_eval.tasks.image.explanation_setup import ExplanationSetup
 from xai_eval.tasks.image.subject import cam_maps
-from xai_eval.tasks.image.whole_set import set_case, set_provenance, set_stages
+from xai_eval.tasks.image.whole_set import image_set_case, image_set_provenance, image_set_stages
 from xai_eval.tasks.lime.results import LIBRARIES
 from xai_eval.tasks.lime.runs import surrogate_stage
 from xai_eval.tasks.studies.search_scores import ScoredSettings, cheapest_first, score_settings
@@ -70,10 +70,10 @@ def search_all(request: SearchRequest) -> Iterator[Result]:
         stages.append(result.stages)
         yield result
     yield Result(
-        case=set_case("lime_search", setup, request.params),
+        case=image_set_case("lime_search", setup, request.params),
         fields=_whole_set_fields(scored, request.grid, request.objective),
-        stages=set_stages(setup.images, stages),
-        provenance=set_provenance(setup, LIBRARIES),
+        stages=image_set_stages(setup.images, stages),
+        provenance=image_set_provenance(setup, LIBRARIES),
     )
 
 
