@@ -51,7 +51,10 @@ def test_what_a_model_does_not_bear_is_named_and_the_rest_is_measured():
             raise RuntimeError("expected scalar type Float but found Double\nand more")
         return [make_result()]
 
-    conditions = [BenignChange("fragile", variant=lambda _: "fragile"), BenignChange("sound", variant=lambda _: "sound")]
+    conditions = [
+        BenignChange("fragile", variant=lambda _: "fragile"),
+        BenignChange("sound", variant=lambda _: "sound"),
+    ]
     (found,) = calibrate("cams", Fake(answers), conditions)
     assert found.noise.unmeasured == {"fragile": "RuntimeError: expected scalar type Float but found Double"}
     assert set(found.noise.distances["gradcam"]["largest difference"]) == {STORED, "sound"}

@@ -81,7 +81,9 @@ def check_setup(
     return _tried(ExplanationSetup(classifier, images, str(target), layer, seed))
 
 
-def check_setup_without_layer(classifier: Classifier, images: ImageSet, target: str | int, seed: int) -> ExplanationSetup:
+def check_setup_without_layer(
+    classifier: Classifier, images: ImageSet, target: str | int, seed: int
+) -> ExplanationSetup:
     """Check target and seed for a task that explains no layer; see `check_setup`."""
     check_seed(seed)
     check_target(classifier, images, str(target))

@@ -131,9 +131,7 @@ def _checked(
     own = {each: value for each, value in given.items() if each != "target"}
     call = functools.partial(explain, **{**own, **({"layer": setup.layer} if "layer" in own else {})})
     params = {each: value for each, value in own.items() if each not in ("layer", "seed")}
-    return _Request(
-        name, call, setup, params, (*_LIBRARIES, *libraries), tolerance or HeatmapTolerance(largest=0.02)
-    )
+    return _Request(name, call, setup, params, (*_LIBRARIES, *libraries), tolerance or HeatmapTolerance(largest=0.02))
 
 
 def _explain_all(request: _Request) -> Iterator[Result]:
