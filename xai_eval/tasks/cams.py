@@ -15,8 +15,8 @@ from xai_eval.result.fields import Field, Heatmap, HeatmapTolerance, Table
 from xai_eval.result.fingerprint import fingerprint_array
 from xai_eval.result.result import Result
 from xai_eval.result.stage import Stage, StageKind
-from xai_eval.tasks.image.map_rows import TABLE_TOLERANCE, map_row
 from xai_eval.tasks.image.explanation_setup import ExplanationSetup
+from xai_eval.tasks.image.map_rows import TABLE_TOLERANCE, map_row
 from xai_eval.tasks.image.subject import cam_maps
 
 if TYPE_CHECKING:

@@ -53,7 +53,8 @@ def _load_entry_point(entry: importlib.metadata.EntryPoint) -> str | None:
     except (Exception, SystemExit) as error:  # whatever somebody else's package raises while it is imported
         _forget_since(before)
         package = f" of {entry.dist.name}" if entry.dist else ""
-        return f"The entry point {entry.name!r}{package} ({entry.value}) gives no task: {error_in_one_line(error).rstrip('.')}."
+        reason = error_in_one_line(error).rstrip(".")
+        return f"The entry point {entry.name!r}{package} ({entry.value}) gives no task: {reason}."
     return None
 
 

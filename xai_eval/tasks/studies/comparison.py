@@ -29,8 +29,8 @@ from xai_eval.result.fingerprint import Fingerprint, fingerprint_array
 from xai_eval.result.result import Result
 from xai_eval.result.stage import Stage, StageKind
 from xai_eval.tasks.cams import MAP_TOLERANCE
-from xai_eval.tasks.image.joined_stages import Stages
 from xai_eval.tasks.image.explanation_setup import ExplanationSetup
+from xai_eval.tasks.image.joined_stages import Stages
 from xai_eval.tasks.image.subject import Subject, cam_maps
 from xai_eval.tasks.image.whole_set import image_set_case, image_set_provenance, image_set_stages
 from xai_eval.tasks.lime.results import LIBRARIES
