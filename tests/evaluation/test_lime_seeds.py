@@ -9,8 +9,8 @@ from xai_eval.explainers.lime.segmentation import choose_segmentation
 from xai_eval.metrics.seeds import seed_tolerance
 from xai_eval.result.fields import Weights
 from xai_eval.tasks.image.subject import run_model
-from xai_eval.tasks.lime.results import WEIGHT_FLOOR
-from xai_eval.tasks.lime.runs import run_lime
+from xai_eval.tasks.lime.lime_results import WEIGHT_FLOOR
+from xai_eval.tasks.lime.lime_runs import run_lime
 
 DRAWN, SEEDS, PAIRS = 60, 5, 1200
 IMAGES = (0, 1, 3, 6, 7, 9)

@@ -23,9 +23,9 @@ from xai_eval.inputs.probes.concept_sets import load_concepts
 from xai_eval.inputs.probes.probes import load_probe
 from xai_eval.result.result import Result
 from xai_eval.result.stage import Stage, StageKind
+from xai_eval.tasks.dissection.label_tables import comparing_fields
 from xai_eval.tasks.dissection.passes import LabelledLayer
-from xai_eval.tasks.dissection.tables import comparing_fields
-from xai_eval.tasks.dissection.units import clip_frame, concept_names, score_tolerance
+from xai_eval.tasks.dissection.unit_frames import clip_frame, concept_names, score_tolerance
 
 ALONE = {"images": "scenes:48", "device": "cpu", "clip": "none", "against": "none"}
 

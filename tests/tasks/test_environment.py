@@ -7,7 +7,7 @@ import cv2
 import pytest
 
 import xai_eval
-from xai_eval.tasks.cams import LIBRARIES
+from xai_eval.tasks.cam_results import LIBRARIES
 from xai_eval.tasks.image.environment import library_versions
 
 

@@ -6,7 +6,7 @@ from xai_eval.errors import UsageError
 from xai_eval.explainers.hybrid import HYBRIDS
 from xai_eval.gate.judge import judge
 from xai_eval.gate.verdict import State
-from xai_eval.tasks.studies.hybrid import PARENTS, _conclusion, _tests
+from xai_eval.tasks.studies.hybrid_results import PARENTS, _conclusion, _tests
 
 pytestmark = pytest.mark.xdist_group("hybrid task")
 

@@ -213,6 +213,6 @@ def test_every_parameter_of_a_bundled_task_has_a_help_text():
 
 
 def test_an_alias_is_an_ordinary_annotation():
-    from xai_eval.tasks.bundled.parameters import Target
+    from xai_eval.tasks.bundled.shared_parameters import Target
 
     assert get_args(Target)[0] == str | int

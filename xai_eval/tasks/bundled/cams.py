@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 from xai_eval.tasks import task
-from xai_eval.tasks.bundled.parameters import Layer, Seed, Target
+from xai_eval.tasks.bundled.shared_parameters import Layer, Seed, Target
 from xai_eval.tasks.parameters import Option
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ def cams(
         ModelMisbehaves: the model raises, or returns what is no batch of logits.
     """
     from xai_eval.explainers.cam.cams import check_methods
-    from xai_eval.tasks.cams import CamsRequest, explain_all
+    from xai_eval.tasks.cam_results import CamsRequest, cam_results
     from xai_eval.tasks.image.explanation_setup import check_setup
 
     named = check_methods([methods] if isinstance(methods, str) else methods)
-    return explain_all(CamsRequest(check_setup(classifier, images, layer, target, seed), named))
+    return cam_results(CamsRequest(check_setup(classifier, images, layer, target, seed), named))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from xai_eval.tasks import task
-from xai_eval.tasks.bundled.parameters import (
+from xai_eval.tasks.bundled.shared_parameters import (
     BatchSize,
     Layer,
     Samples,
@@ -67,10 +67,10 @@ def comparison(
     from xai_eval.explainers.lime.segmentation import choose_segmentation
     from xai_eval.metrics.comparison import MaskPolicy
     from xai_eval.tasks.image.explanation_setup import check_setup
-    from xai_eval.tasks.studies.comparison import ComparisonRequest, compare_all
+    from xai_eval.tasks.studies.comparison_results import ComparisonRequest, comparison_results
 
     masks = MaskPolicy(policy, area)
     settings = LimeSettings(num_samples=num_samples, top_labels=1, batch_size=batch_size)
     cut = choose_segmentation(segmentation, seed, segmentation_parameters)
     setup = check_setup(classifier, images, layer, target, seed)
-    return compare_all(ComparisonRequest(setup, settings, cut, masks))
+    return comparison_results(ComparisonRequest(setup, settings, cut, masks))

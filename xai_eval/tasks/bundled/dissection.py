@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from xai_eval.tasks import Results, task
-from xai_eval.tasks.bundled.parameters import BatchSize, Seed
+from xai_eval.tasks.bundled.shared_parameters import BatchSize, Seed
 from xai_eval.tasks.parameters import Option
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def dissection(
         ModelMisbehaves: a model raises, or returns what cannot be ranked.
     """
     from xai_eval.tasks.dissection import request as checked
-    from xai_eval.tasks.dissection.results import all_results
+    from xai_eval.tasks.dissection.dissection_results import dissection_results
     from xai_eval.tasks.image.explanation_setup import check_seed
 
     check_seed(seed)
@@ -104,4 +104,4 @@ def dissection(
         engine=checked.choose_engine(engine, classifier),
         whole_probe=len(probe),
     )
-    return Results(len(models) + (len(models) > 1), all_results(request))
+    return Results(len(models) + (len(models) > 1), dissection_results(request))

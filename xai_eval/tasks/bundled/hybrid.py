@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from xai_eval.tasks import task
-from xai_eval.tasks.bundled.parameters import (
+from xai_eval.tasks.bundled.shared_parameters import (
     BatchSize,
     Layer,
     Samples,
@@ -61,8 +61,8 @@ def hybrid(
     from xai_eval.explainers.lime.lime import LimeSettings
     from xai_eval.explainers.lime.segmentation import choose_segmentation
     from xai_eval.tasks.image.explanation_setup import check_setup
-    from xai_eval.tasks.studies.hybrid import HybridRequest, combine_all
+    from xai_eval.tasks.studies.hybrid_results import HybridRequest, hybrid_results
 
     settings = LimeSettings(num_samples=num_samples, top_labels=1, batch_size=batch_size)
     cut = choose_segmentation(segmentation, seed, segmentation_parameters)
-    return combine_all(HybridRequest(check_setup(classifier, images, layer, target, seed), settings, cut))
+    return hybrid_results(HybridRequest(check_setup(classifier, images, layer, target, seed), settings, cut))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 from xai_eval.tasks import task
-from xai_eval.tasks.bundled.parameters import (
+from xai_eval.tasks.bundled.shared_parameters import (
     BatchSize,
     Layer,
     Samples,
@@ -70,10 +70,10 @@ def lime(
     from xai_eval.explainers.lime.segmentation import choose_segmentation
     from xai_eval.tasks.image.explanation_setup import check_setup
     from xai_eval.tasks.lime.chosen_setting import read_chosen_setting
-    from xai_eval.tasks.lime.results import LimeRequest, explain_all
+    from xai_eval.tasks.lime.lime_results import LimeRequest, lime_results
 
     settings = LimeSettings(num_samples, top_labels, num_features, batch_size)
     cut = choose_segmentation(segmentation, seed, segmentation_parameters)
     chosen = read_chosen_setting(setting) if setting is not None else None
     setup = check_setup(classifier, images, layer, target, seed, seeds)
-    return explain_all(LimeRequest(setup, settings, cut, seeds, chosen))
+    return lime_results(LimeRequest(setup, settings, cut, seeds, chosen))

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from xai_eval.tasks import task
-from xai_eval.tasks.bundled.parameters import Layer, Seed, Target
+from xai_eval.tasks.bundled.shared_parameters import Layer, Seed, Target
 from xai_eval.tasks.parameters import Option
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def lime_search(
     """
     from xai_eval.explainers.lime.lime_search import make_grid
     from xai_eval.tasks.image.explanation_setup import check_setup
-    from xai_eval.tasks.studies.lime_search import SearchRequest, objective_named, search_all
+    from xai_eval.tasks.studies.search_results import SearchRequest, objective_named, search_results
 
     tried, chosen = make_grid(grid), objective_named(objective)
-    return search_all(SearchRequest(check_setup(classifier, images, layer, target, seed), tried, chosen))
+    return search_results(SearchRequest(check_setup(classifier, images, layer, target, seed), tried, chosen))

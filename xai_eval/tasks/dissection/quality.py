@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from xai_eval.metrics.label_quality import LabelQuality, judge_label
-from xai_eval.tasks.dissection.units import concept_names
+from xai_eval.tasks.dissection.unit_frames import concept_names
 
 if TYPE_CHECKING:
     from xai_eval.tasks.dissection.passes import Labelled, LabelledLayer

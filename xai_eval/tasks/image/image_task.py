@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from xai_eval.errors import UsageError
 from xai_eval.tasks import task
-from xai_eval.tasks.bundled.parameters import Target
+from xai_eval.tasks.bundled.shared_parameters import Target
 
 if TYPE_CHECKING:
     import numpy as np

@@ -13,12 +13,12 @@ from xai_eval.result.fields import Field, Gallery, InputImage, Label, Table, Uni
 from xai_eval.result.fingerprint import Fingerprint
 from xai_eval.result.result import Case, Provenance, Result
 from xai_eval.result.stage import Stage
+from xai_eval.tasks.dissection.dissection_stages import layer_stages, shared_stages
+from xai_eval.tasks.dissection.label_tables import comparing_fields, summaries
 from xai_eval.tasks.dissection.passes import LIBRARIES, Labelled, LabelledLayer, dissect
 from xai_eval.tasks.dissection.quality import presence, with_quality
 from xai_eval.tasks.dissection.request import Request
-from xai_eval.tasks.dissection.stages import layer_stages, shared_stages
-from xai_eval.tasks.dissection.tables import comparing_fields, summaries
-from xai_eval.tasks.dissection.units import clip_frame, pixel_frame, score_tolerance
+from xai_eval.tasks.dissection.unit_frames import clip_frame, pixel_frame, score_tolerance
 from xai_eval.tasks.image.environment import device_name, library_versions, precision_flags
 from xai_eval.tasks.image.joined_stages import model_stages
 from xai_eval.tasks.image.whole_set import input_with_count
@@ -33,7 +33,7 @@ _MOST_ACTIVE = 5
 Frames = Mapping[str, pd.DataFrame]
 
 
-def all_results(request: Request) -> Iterator[Result]:
+def dissection_results(request: Request) -> Iterator[Result]:
     """Make the pass, then yield one result per model, and one that compares two."""
     with dissect(request) as labelled:
         frames = [unit_frames(request, labelled, index) for index in range(len(labelled.models))]

@@ -17,14 +17,14 @@ from xai_eval.result.fields import Field, Heatmap, Label, Table
 from xai_eval.result.fingerprint import fingerprint_array
 from xai_eval.result.result import Result
 from xai_eval.result.stage import Stage, StageKind
-from xai_eval.tasks.cams import MAP_TOLERANCE
+from xai_eval.tasks.cam_results import MAP_TOLERANCE
 from xai_eval.tasks.image.explanation_setup import ExplanationSetup
 from xai_eval.tasks.image.joined_stages import Stages
 from xai_eval.tasks.image.map_rows import SCORE_TOLERANCE, displayed, scored_row
 from xai_eval.tasks.image.subject import Subject, cam_maps
 from xai_eval.tasks.image.whole_set import image_set_case, image_set_provenance, image_set_stages
-from xai_eval.tasks.lime.results import LIBRARIES
-from xai_eval.tasks.lime.runs import lime_stages
+from xai_eval.tasks.lime.lime_results import LIBRARIES
+from xai_eval.tasks.lime.lime_runs import lime_stages
 
 if TYPE_CHECKING:
     from xai_eval.explainers.hybrid import Parents
@@ -68,7 +68,7 @@ class HybridRequest:
         }
 
 
-def combine_all(request: HybridRequest) -> Iterator[Result]:
+def hybrid_results(request: HybridRequest) -> Iterator[Result]:
     """Combine both explanations of every image as it is asked for, then test over the whole set."""
     setup = request.setup
     rows: list[pd.DataFrame] = []

@@ -41,7 +41,7 @@ class CamsRequest:
     methods: tuple[str, ...]
 
 
-def explain_all(request: CamsRequest) -> Iterator[Result]:
+def cam_results(request: CamsRequest) -> Iterator[Result]:
     """Explain every image as it is asked for, by every method."""
     return (_evaluate(request, image) for image in request.setup.images.images)
 

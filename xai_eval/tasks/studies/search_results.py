@@ -17,13 +17,13 @@ from xai_eval.result.fields import Document, Field, Heatmap, Label, Table
 from xai_eval.result.fingerprint import Fingerprint, fingerprint_array
 from xai_eval.result.result import Result
 from xai_eval.result.stage import Stage, StageKind
-from xai_eval.tasks.cams import MAP_TOLERANCE
+from xai_eval.tasks.cam_results import MAP_TOLERANCE
 from xai_eval.tasks.image.explanation_setup import ExplanationSetup
 from xai_eval.tasks.image.joined_stages import Stages
 from xai_eval.tasks.image.subject import cam_maps
 from xai_eval.tasks.image.whole_set import image_set_case, image_set_provenance, image_set_stages
-from xai_eval.tasks.lime.results import LIBRARIES
-from xai_eval.tasks.lime.runs import surrogate_stage
+from xai_eval.tasks.lime.lime_results import LIBRARIES
+from xai_eval.tasks.lime.lime_runs import surrogate_stage
 from xai_eval.tasks.studies.search_scores import ScoredSettings, cheapest_first, score_settings
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def objective_named(name: str) -> Objective:
     return {each.name: each for each in OBJECTIVES}[name]
 
 
-def search_all(request: SearchRequest) -> Iterator[Result]:
+def search_results(request: SearchRequest) -> Iterator[Result]:
     """Search on every image as it is asked for, then over the whole set."""
     setup = request.setup
     scored: dict[str, ScoredSettings] = {}

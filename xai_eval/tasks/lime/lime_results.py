@@ -30,12 +30,12 @@ from xai_eval.result.fields import (
 from xai_eval.result.fingerprint import fingerprint_array
 from xai_eval.result.result import Result
 from xai_eval.result.stage import Stage, StageKind
-from xai_eval.tasks.cams import MAP_TOLERANCE
+from xai_eval.tasks.cam_results import MAP_TOLERANCE
 from xai_eval.tasks.image.explanation_setup import ExplanationSetup
 from xai_eval.tasks.image.map_rows import TABLE_TOLERANCE, map_row
 from xai_eval.tasks.image.subject import PROBABILITY_TOLERANCE, Subject, cam_maps
 from xai_eval.tasks.lime.chosen_setting import ChosenSetting
-from xai_eval.tasks.lime.runs import LimeRun, run_lime
+from xai_eval.tasks.lime.lime_runs import LimeRun, run_lime
 
 if TYPE_CHECKING:
     from xai_eval.explainers.lime.lime import LimeSettings
@@ -80,7 +80,7 @@ class LimeRequest:
         return settings, choose_segmentation(best.segmentation, self.setup.seed)
 
 
-def explain_all(request: LimeRequest) -> Iterator[Result]:
+def lime_results(request: LimeRequest) -> Iterator[Result]:
     """Explain every image as it is asked for."""
     return (_evaluate(request, image) for image in request.setup.images.images)
 

@@ -28,13 +28,13 @@ from xai_eval.result.fields import Curve, Field, Heatmap, Label, Mask, Score, Se
 from xai_eval.result.fingerprint import Fingerprint, fingerprint_array
 from xai_eval.result.result import Result
 from xai_eval.result.stage import Stage, StageKind
-from xai_eval.tasks.cams import MAP_TOLERANCE
+from xai_eval.tasks.cam_results import MAP_TOLERANCE
 from xai_eval.tasks.image.explanation_setup import ExplanationSetup
 from xai_eval.tasks.image.joined_stages import Stages
 from xai_eval.tasks.image.subject import Subject, cam_maps
 from xai_eval.tasks.image.whole_set import image_set_case, image_set_provenance, image_set_stages
-from xai_eval.tasks.lime.results import LIBRARIES
-from xai_eval.tasks.lime.runs import LimeRun, run_lime
+from xai_eval.tasks.lime.lime_results import LIBRARIES
+from xai_eval.tasks.lime.lime_runs import LimeRun, run_lime
 
 if TYPE_CHECKING:
     from xai_eval.explainers.lime.lime import LimeSettings
@@ -133,7 +133,7 @@ class ComparisonRequest:
         }
 
 
-def compare_all(request: ComparisonRequest) -> Iterator[Result]:
+def comparison_results(request: ComparisonRequest) -> Iterator[Result]:
     """Compare both explanations of every image as it is asked for, then of the whole set."""
     setup = request.setup
     every: dict[str, _Compared] = {}

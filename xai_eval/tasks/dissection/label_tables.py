@@ -21,7 +21,7 @@ from xai_eval.result.fields import Field, Ranking, Score, Table
 from xai_eval.tasks.dissection.passes import LabelledLayer
 from xai_eval.tasks.dissection.quality import quality_table
 from xai_eval.tasks.dissection.request import Request
-from xai_eval.tasks.dissection.units import concept_names, plain
+from xai_eval.tasks.dissection.unit_frames import concept_names, plain
 
 if TYPE_CHECKING:
     from xai_eval.explainers.dissection.by_pixels import PixelLabels
