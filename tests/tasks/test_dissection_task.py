@@ -106,7 +106,7 @@ def test_the_same_again_is_the_same_to_the_last_bit(result, cache):
 
 
 def test_a_stopped_evaluation_leaves_its_checkpoints_and_goes_on(result, cache, monkeypatch):
-    from xai_eval.tasks.dissection import results as dissection_results
+    from xai_eval.tasks.dissection import dissection_results
 
     with monkeypatch.context() as patch:
         patch.setattr(dissection_results, "model_result", interrupted)
