@@ -85,7 +85,7 @@ def test_list_names_types_defaults_and_meanings(capsys):
 WRONG = {
     "text for a number": (["--num-samples", "many"], "--num-samples is 'many'; expected a whole number."),
     "unknown choice": (["--policy", "equal"], "unknown policy 'equal'. Did you mean equal_area?"),
-    "no pair": (["--grid", "num_samples"], "--grid: 'num_samples' is no NAME=VALUE."),
+    "no pair": (["--grid", "num_samples"], "--grid: 'num_samples' is not of the form NAME=VALUE."),
     "out of range": (["--shuffles", "-1"], "--shuffles is '-1'; expected a whole number from 0 to 1000."),
 }
 

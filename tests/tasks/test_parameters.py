@@ -66,7 +66,7 @@ UNREADABLE = [
     ("kind", "tow", "unknown kind 'tow'. Did you mean two?"),
     ("steps", ["1", "2"], "--steps is '1 2'; expected a whole number"),
     ("sizes", ["1", "x"], "--sizes is 'x'; expected several values, each a whole number."),
-    ("grid", ["n"], "--grid: 'n' is no NAME=VALUE."),
+    ("grid", ["n"], "--grid: 'n' is not of the form NAME=VALUE."),
 ]
 
 
@@ -163,7 +163,7 @@ WRONG = {
     no_type: "parameter steps of task wrong has no type",
     unreadable_type: "which the command line cannot read. Expected int, float",
     misspelt_type: "has the type itn, which the command line cannot read",
-    broken_type: "the type int[ of parameter steps of task wrong means nothing",
+    broken_type: "the type int[ of parameter steps of task wrong cannot be evaluated",
 }
 
 

@@ -73,9 +73,9 @@ def test_a_file_that_raises_is_named_with_its_line(tmp_path, name):
 
 def test_a_file_that_is_missing_is_said_to(tmp_path):
     for wrong in (tmp_path / "nowhere.py", tmp_path):
-        with pytest.raises(InputUnavailable, match="does not exist or is no file; --tasks expects a Python file"):
+        with pytest.raises(InputUnavailable, match="does not exist or is not a file; --tasks expects a Python file"):
             load_task_file(str(wrong))
-    with pytest.raises(UsageError, match="is no Python file"):
+    with pytest.raises(UsageError, match="is not a Python file"):
         load_task_file(write(tmp_path, "", "notes.txt"))
 
 
@@ -137,8 +137,8 @@ def test_an_entry_point_that_fails_is_named_and_stands_in_nobodys_way(tmp_path, 
     assert "bundled" in find_task("cams").place
     fails, clashes = unloadable_entry_points()
     assert fails.startswith(
-        "The entry point 'fails' (package_that_fails) gives no task: ModuleNotFoundError: No module"
+        "The entry point 'fails' (package_that_fails) cannot be loaded as a task: ModuleNotFoundError: No module"
     )
-    assert "The entry point 'clashes' (package_that_clashes) gives no task: UsageError: two tasks" in clashes
+    assert "The entry point 'clashes' (package_that_clashes) cannot be loaded as a task: UsageError: two tasks" in clashes
     with pytest.raises(UsageError, match=r"unknown task 'failing'.*The entry point 'fails'"):
         find_task("failing")
