@@ -171,7 +171,7 @@ def test_dead_and_saturated_units_have_no_label_and_are_counted(cache):
 
 
 def test_layers_that_nothing_could_label_are_refused_before_the_pass(cache):
-    with pytest.raises(UsageError, match=r"no layer of scenes:objects that was named \(fc\) gives maps"):
+    with pytest.raises(UsageError, match=r"none of the layers given for scenes:objects \(fc\) returns maps"):
         evaluate("dissection", **{**ALONE, "layers": ["fc"]})
     assert not list(cache.rglob("shard-*"))
 
@@ -243,7 +243,7 @@ def test_one_image_is_enough(cache):
         ({"seed": -1}, "seed is -1"),
         ({"similarity": "rank_reorder", "images": "scenes:39"}, "39 are too few for that, expected 40 or more"),
         ({"engine": "spark"}, "unknown engine 'spark'"),
-        ({"against": "scenes:objects"}, "both models are called scenes:objects"),
+        ({"against": "scenes:objects"}, "both models are named scenes:objects"),
     ],
 )
 def test_what_cannot_be_done_is_said_before_anything_is_computed(asked, message, cache):

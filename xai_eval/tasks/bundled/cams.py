@@ -29,7 +29,7 @@ def cams(
     classifier: Classifier,
     images: ImageSet,
     *,
-    methods: Annotated[Sequence[str], Option("methods of pytorch-grad-cam to explain with", "METHOD")] = DEFAULT_METHODS,
+    methods: Annotated[Sequence[str], Option("methods of pytorch-grad-cam", "METHOD")] = DEFAULT_METHODS,
     target: Target = "predicted",
     layer: Layer = None,
     seed: Seed = 0,
@@ -37,7 +37,7 @@ def cams(
     """Explain every prediction by class activation maps (pytorch-grad-cam).
 
     Grad-CAM is from Selvaraju et al. 2017, Score-CAM from Wang et al. 2020, Ablation-CAM from Desai and Ramaswamy
-    2020.
+    2020; pytorch-grad-cam cites the other methods.
 
     Returns:
         An iterator that computes one Result per image. A Result holds two maps per method, with values from 0 to 1:

@@ -1,4 +1,4 @@
-"""From labelled units to results: one a model, and one that compares two."""
+"""Makes results of the labelled units: one per model, and one that compares two models."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from xai_eval.explainers.dissection.study import Dissected
 
 IOU_TOLERANCE = 0.005
-# The label of a result that names the image which is interpreted.
+# The field with the name of the image for which the most active units are listed.
 INTERPRETED = "interpreted"
 _MOST_ACTIVE = 5
 Frames = Mapping[str, pd.DataFrame]
 
 
 def dissection_results(request: Request) -> Iterator[Result]:
-    """Make the pass, then yield one result per model, and one that compares two."""
+    """Run the pass, then yield one result per model, and one that compares the models if there are two."""
     with dissect(request) as labelled:
         frames = [unit_frames(request, labelled, index) for index in range(len(labelled.models))]
         for index, own in enumerate(frames):
@@ -44,13 +44,13 @@ def dissection_results(request: Request) -> Iterator[Result]:
 
 
 def model_result(request: Request, labelled: Labelled, index: int, frames: Frames) -> Result:
-    """Put together what was found about one model.
+    """Return the result of one model.
 
     Args:
-        request: what was asked for.
-        labelled: what the pass came to.
-        index: of the model in the study.
-        frames: its units, by method.
+        request: the checked options.
+        labelled: the labelled units of all models.
+        index: index of the model in the study.
+        frames: table of the units of the model, by method.
     """
     model, layers = request.study.models[index], labelled.models[index]
     return Result(
@@ -71,12 +71,12 @@ def model_result(request: Request, labelled: Labelled, index: int, frames: Frame
 
 
 def comparing_result(request: Request, labelled: Labelled, frames: Sequence[Frames]) -> Result:
-    """Put together how the models of a study differ in what their units stand for.
+    """Return the result that compares the labels of the models.
 
     Args:
-        request: what was asked for.
-        labelled: what the pass came to.
-        frames: units by model and method.
+        request: the checked options.
+        labelled: the labelled units of all models.
+        frames: tables of the units of each model, by method.
     """
     models = request.study.models
     names = [model.classifier.name for model in models]
@@ -89,7 +89,7 @@ def comparing_result(request: Request, labelled: Labelled, frames: Sequence[Fram
 
 
 def _stages_of_all(request: Request, labelled: Labelled, frames: Sequence[Frames]) -> dict[Stage, Fingerprint]:
-    """Stages of every model, by its name."""
+    """Return the stages of all models; each stage has the name of its model."""
     found: dict[Stage, Fingerprint] = {}
     for model, layers, own in zip(request.study.models, labelled.models, frames, strict=True):
         name = model.classifier.name
@@ -99,7 +99,7 @@ def _stages_of_all(request: Request, labelled: Labelled, frames: Sequence[Frames
 
 
 def unit_frames(request: Request, labelled: Labelled, index: int) -> Frames:
-    """Tables of all units of a model, by method: `clip_units`, `pixel_units`."""
+    """Return the tables of all units of a model by method: `clip_units` and `pixel_units`."""
     images = _images(request, labelled)
     vocabulary, concepts = request.vocabulary, request.study.probe.concepts
     found: dict[str, list[pd.DataFrame]] = {}
@@ -124,7 +124,10 @@ def _unit_labels(layers: Sequence[LabelledLayer], frames: Frames) -> dict[str, F
 
 
 def _interpretation(request: Request, labelled: Labelled, index: int, frames: Frames) -> dict[str, Field]:
-    """The last layer's most active units on one image, each measured by what it does on the others."""
+    """Return the image and the units of the last layer that are most active on it.
+
+    The activation of a unit is compared with its activations on all images, in standard deviations above their mean.
+    """
     sweep, layer = labelled.sweep, labelled.models[index][-1]
     row = sweep.rows.get(request.image, 0)
     name = _images(request, labelled)[row]
@@ -144,7 +147,7 @@ def _interpretation(request: Request, labelled: Labelled, index: int, frames: Fr
 
 
 def _images(request: Request, labelled: Labelled) -> list[str]:
-    """Names of the images that could be read, by row."""
+    """Return the names of the images that could be read, by row."""
     return [request.study.probe.names[position] for position in labelled.sweep.whole.positions]
 
 

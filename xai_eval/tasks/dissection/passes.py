@@ -1,4 +1,4 @@
-"""The pass behind a dissection, and the labels that both methods give."""
+"""Runs the models over the probe set once, and labels their units by CLIP and by pixels."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class LabelledLayer:
     """What is known about the units of one layer.
 
     Attributes:
-        name: of the layer.
-        activations: of unit j on image n, pooled, float32 (N, J).
-        dead: units that are constant over the probe set, bool (J,).
-        top: rows of the images on which each is most active, best first, (J, t).
-        clip: similarity to the words, float32 (J, M), or None where CLIP was not asked.
-        pixels: overlap with the labelled concepts, or None where there are no maps or labels.
-        strips: the top images of each, JPEG.
+        name: name of the layer.
+        activations: pooled activation of unit j on image n, float32 (N, J).
+        dead: units whose activation is the same on all images, bool (J,).
+        top: rows of the images on which each unit is most active, best first, (J, t).
+        clip: similarity of each unit to the words, float32 (J, M); None if CLIP is not used.
+        pixels: overlap with the labelled concepts; None if the layer has no maps or the probe set no labels.
+        strips: the top images of each unit side by side, as JPEG.
     """
 
     name: str
@@ -49,12 +49,12 @@ class LabelledLayer:
 
 @dataclass(frozen=True, eq=False)
 class Labelled:
-    """What a pass over the probe set came to.
+    """The labelled units of all models.
 
     Attributes:
-        sweep: the pass.
-        words: embeddings of the words, (M, D), or None where CLIP was not asked.
-        models: the layers of every model, in the order of the study.
+        sweep: the pass over the probe set.
+        words: embeddings of the words, (M, D); None if CLIP is not used.
+        models: the layers of each model, in the order of the study.
     """
 
     sweep: Sweep
@@ -64,7 +64,7 @@ class Labelled:
 
 @contextmanager
 def dissect(request: Request) -> Iterator[Labelled]:
-    """Run the pass and label every unit; its checkpoints go once the results have been made of it."""
+    """Run the pass and label every unit. Its checkpoints are removed if the context closes without an error."""
     from xai_eval.explainers.dissection.canary import digest_of, first_images
     from xai_eval.explainers.dissection.checkpoint import Checkpoints
     from xai_eval.explainers.dissection.sweep import sweep
@@ -88,14 +88,14 @@ def dissect(request: Request) -> Iterator[Labelled]:
 
 
 def _check_methods(request: Request, first: Shard) -> None:
-    """Refuse, before the pass, a model whose units no method could label."""
+    """Raise UsageError, before the long pass begins, if no method could label the units of a model."""
     study = request.study
     with_maps = {layer.model for layer, found in zip(study.layers, first.layers, strict=False) if found.top is not None}
     for index, model in enumerate(study.models):
         if request.vocabulary is None and first.layers and index not in with_maps:
             raise UsageError(
-                f"no layer of {model.classifier.name} that was named ({', '.join(model.layers)}) gives maps, and "
-                "CLIP is not asked: nothing could label its units. Name other --layers, or a --clip model."
+                f"none of the layers given for {model.classifier.name} ({', '.join(model.layers)}) returns maps, and "
+                "CLIP is not used, so that nothing can label its units. Give other --layers, or a --clip model."
             )
 
 
@@ -108,7 +108,7 @@ def _all_labelled(request: Request, swept: Sweep, words: NDArray[np.float32] | N
 
 
 def _surroundings(request: Request) -> dict[str, Any]:
-    """What arithmetic depends on besides weights, images and parameters."""
+    """Return what results depend on besides weights, images and parameters: versions, device and precision."""
     device = request.study.models[0].classifier.device
     return {
         "versions": library_versions(LIBRARIES),

@@ -54,10 +54,10 @@ def image_task(
 ) -> Callable[[Explain], Explain]:
     """Register a function `(subject, *, parameters...) -> map` as a task.
 
-    The function gets one image as the model sees it (`Subject`: `model`, `batch`, `target.index`). It returns one number
-    per pixel of the model's input, (H, W), as a tensor or an array. Pixels that speak against the class have negative
-    numbers. Every result holds the map, the classes, localisation if the mask of the object is known, deletion and
-    insertion, and fingerprints of all stages from the bytes of the image to the map.
+    The function gets one image as the model sees it (`Subject`: `model`, `batch`, `target.index`). It returns one
+    number per pixel of the model's input, (H, W), as a tensor or an array. Pixels that speak against the class have
+    negative numbers. Every result holds the map, the classes, localisation if the mask of the object is known,
+    deletion and insertion, and fingerprints of all stages from the bytes of the image to the map.
 
     The task has the parameters of the function, and `target`. Two names of parameters have a meaning, if the function
     has them. `layer` gets the name of a layer (the default layer unless one is given), and the activations of this
@@ -102,7 +102,9 @@ def _task_signature(explain: Explain, name: str) -> inspect.Signature:
             "argument, and after a star each parameter with its type and its default."
         )
     if "target" in own.parameters:
-        raise UsageError(f"image task {name!r} has a parameter 'target', which every image task has already. Use subject.target.")
+        raise UsageError(
+            f"image task {name!r} has a parameter 'target', but every image task has one already. Use subject.target."
+        )
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     common = inspect.Parameter("target", inspect.Parameter.KEYWORD_ONLY, default="predicted", annotation=Target)
     positional = [inspect.Parameter(each, kind) for each in ("classifier", "images")]
@@ -125,7 +127,9 @@ def _checked(
         try:
             importlib.metadata.version(library)
         except importlib.metadata.PackageNotFoundError as error:
-            raise UsageError(f"library {library!r} of task {name} is not installed. Install it, or give the name that pip knows it by.") from error
+            raise UsageError(
+                f"library {library!r} of task {name} is not installed. Install it, or give its name on PyPI."
+            ) from error
     target, seed = given["target"], given.get("seed", 0)
     if "layer" in given:
         setup = check_setup(classifier, images, given["layer"], target, seed)

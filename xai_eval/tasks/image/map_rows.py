@@ -21,8 +21,8 @@ SCORE_TOLERANCE = {**TABLE_TOLERANCE, "deletion": 0.02, "insertion": 0.02, "inse
 def map_row(name: str, heatmap: Heatmap, mask: NDArray[np.bool_] | None, margin: tuple[int, int]) -> dict[str, Any]:
     """Return the row of one map, (H, W).
 
-    Higher is better for all four measures: `pointing_hit` and `pointing_exact` (whether the hottest pixel lies within the
-    margin of the object, or in the object itself), `energy_inside` and `iou_equal_area` (both in [0, 1]).
+    Higher is better for all four measures: `pointing_hit` and `pointing_exact` (whether the hottest pixel lies within
+    the margin of the object, or in the object itself), `energy_inside` and `iou_equal_area` (both in [0, 1]).
 
     Args:
         name: name of the map's field, which becomes the first column.

@@ -1,4 +1,4 @@
-"""What the task `lime` computes: superpixels that speak for and against a class, and how far that can be trusted."""
+"""Computes the results of the task `lime`: weights of superpixels, and how much they depend on the seed."""
 
 from __future__ import annotations
 
@@ -44,22 +44,22 @@ if TYPE_CHECKING:
 
 LIBRARIES = ("torch", "torchvision", "lime", "scikit-image", "scikit-learn", "grad-cam", "numpy", "pillow")
 
-# With fixed seeds the weights of the bundled model repeat to 1e-6. Beyond what chance does from seed to seed, at least
-# this share of the largest weight may move.
+# With fixed seeds the weights of the bundled model repeat to 1e-6. A weight may always change by this share of the
+# largest weight, even if chance from seed to seed explains less.
 WEIGHT_FLOOR = 0.02
 SURROGATE_TOLERANCE = {"r2": 0.05, "prediction": 0.05, "probability": PROBABILITY_TOLERANCE, "intercept": 0.05}
 
 
 @dataclass(frozen=True, eq=False)
 class LimeRequest:
-    """What `lime` is asked for, checked.
+    """The checked options of one run of `lime`.
 
     Attributes:
-        setup: model, images, class, and the layer of the Grad-CAM beside it.
+        setup: model, images, class, first seed, and the layer of the Grad-CAM map.
         settings: arguments of lime.
-        segmentation: how images are cut.
-        seeds: how many seeds, one after the other, stability is measured with.
-        chosen: settings by image, in place of `settings` and `segmentation`; None where there are none.
+        segmentation: the method that cuts images into superpixels.
+        seeds: number of consecutive seeds over which stability is measured.
+        chosen: settings by image, used in place of `settings` and `segmentation`; None if no file was given.
     """
 
     setup: ExplanationSetup
@@ -69,7 +69,7 @@ class LimeRequest:
     chosen: ChosenSetting | None
 
     def of(self, image: LabelledImage) -> tuple[LimeSettings, Segmentation]:
-        """The settings and the segmentation of one image."""
+        """Return the settings and the segmentation for one image."""
         from xai_eval.explainers.lime.lime import LimeSettings
         from xai_eval.explainers.lime.segmentation import choose_segmentation
 
@@ -81,7 +81,7 @@ class LimeRequest:
 
 
 def lime_results(request: LimeRequest) -> Iterator[Result]:
-    """Explain every image as it is asked for."""
+    """Explain every image. Each result is computed when the iterator reaches it."""
     return (_evaluate(request, image) for image in request.setup.images.images)
 
 
@@ -116,12 +116,12 @@ def _evaluate(request: LimeRequest, image: LabelledImage) -> Result:
 
 
 def _deviation(run: LimeRun) -> float:
-    """Standard deviation of one seed's weights of the explained class, pooled over superpixels."""
+    """Return the standard deviation of a weight over the seeds, pooled over the superpixels of the explained class."""
     return float(np.sqrt(np.mean(np.nan_to_num(run.stability.spread) ** 2)))
 
 
 def _map(run: LimeRun, tolerance: SeedTolerance) -> Heatmap:
-    """The positive weights on the image; it may move by what a weight and the largest may move by chance."""
+    """Paint the positive weights on the image. The tolerance allows what other seeds can do to a weight by chance."""
     most = float(run.stability.mean.max())
     between_seeds = math.sqrt(2) * tolerance.of_means(_deviation(run)) / most if most > 0 else 0.0
     largest = float(np.clip(between_seeds, MAP_TOLERANCE.largest, LOOSEST_MAP))
@@ -129,7 +129,7 @@ def _map(run: LimeRun, tolerance: SeedTolerance) -> Heatmap:
 
 
 def _top_mask(run: LimeRun) -> Mask:
-    """The best superpixels; it may differ by what chance makes of them."""
+    """Return the mask of the best superpixels. Its tolerance allows what other seeds can do to it by chance."""
     mean, seeds = run.stability.mean, len(run.explanations)
     least = least_overlap(mean, _deviation(run), seeds, run.segments, TOP)
     least = float(np.clip(least, LEAST_OVERLAP, 0.99))
@@ -145,7 +145,7 @@ def _weights(subject: Subject, run: LimeRun) -> Weights:
 
 
 def _surrogates(subject: Subject, run: LimeRun) -> Table:
-    """How well the linear models stand in for the model, mean over the seeds."""
+    """Return how well lime's linear surrogates fit the model, as the mean over the seeds."""
     rows = []
     for label in run.labels:
         own = [each.surrogates[label] for each in run.explanations]
@@ -162,9 +162,10 @@ def _surrogates(subject: Subject, run: LimeRun) -> Table:
 
 
 def _stability(run: LimeRun) -> Table:
-    """What depends on the seed, for the explained class; spreads as shares of the largest mean weight.
+    """Return how much the weights of the explained class depend on the seed. Spreads are shares of the largest weight.
 
-    For reading: it follows from weights and spreads, which are judged, and other seeds alone move it by 0.1 and more.
+    The table is shown but never judged: it follows from the weights and spreads, which are judged, and other seeds
+    alone change it by 0.1 and more.
     """
     found, superpixels = run.stability, len(run.stability.mean)
     most = float(np.abs(found.mean).max())

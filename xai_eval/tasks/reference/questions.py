@@ -1,7 +1,7 @@
-"""What each metric is asked: arguments that never change, by the module of the metric and by its name.
+"""The fixed arguments with which each metric is checked, by the module of the metric and by its name.
 
-Within a module, and from module to module, those that others are made of come first, so that the first one that
-misses its answer is the one that broke.
+Metrics that others are built on come first, both within a module and among the modules. So the first metric that gives
+a wrong answer is the one that broke, and not one that calls it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from xai_eval.tasks.reference.inputs import (
     known_weights,
 )
 
-# Positional arguments, one tuple per question.
+# One tuple of positional arguments per call of a metric.
 Questions = Iterable[tuple[Any, ...]]
 
 _MARGIN = (7, 8)  # half a cell of `LAYER`
@@ -45,7 +45,7 @@ _OBJECTIVES = (Objective("more", 1), Objective("less", -1))
 
 
 def _of_maps(*others: Callable[[], Any]) -> Callable[[], Questions]:
-    """Ask about every map, together with what the others give."""
+    """Return arguments for every map: the map, followed by the values that `others` return."""
     return lambda: [(saliency, *(other() for other in others)) for saliency in known_maps()]
 
 
@@ -84,7 +84,7 @@ def _focus() -> Questions:
 
 
 def _insights() -> Questions:
-    """On both sides of every threshold, and near to it."""
+    """Return arguments just below and just above every threshold."""
     ious = ((0.5, 0.41), (0.5, 0.39), (0.39, 0.5))
     of_one = [(overlap, 0.9, None, None) for overlap in (_NAN, 0.19, 0.21, 0.49, 0.51)]
     return [*of_one, *((0.3, r2, pair, "in doubt") for r2, pair in product((0.49, 0.51), ious))]

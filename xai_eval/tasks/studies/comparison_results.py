@@ -1,4 +1,4 @@
-"""What the task `comparison` computes: what Grad-CAM and LIME share when they explain one class of one image."""
+"""Computes the results of the task `comparison`: how far Grad-CAM and LIME agree on one class of an image."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from xai_eval.inputs.images.labelled import LabelledImage
 
 AREAS = np.round(np.arange(0.05, 0.51, 0.05), 2)
-# LIME's masks are whole superpixels: one that changes places moves these by a few hundredths.
+# The masks of LIME consist of whole superpixels. One superpixel more or less changes these measures by some hundredths.
 MEASURE_TOLERANCE = {
     "iou": 0.05,
     "dice": 0.05,
@@ -56,7 +56,7 @@ CURVE_TOLERANCE = 0.05
 
 @dataclass(frozen=True, eq=False)
 class _Compared:
-    """One image: what was explained, how long it took, and what the two explanations share."""
+    """The explanations of one image by Grad-CAM and LIME, how long they took, and how far they agree."""
 
     subject: Subject
     cam: CamExplanation
@@ -67,15 +67,15 @@ class _Compared:
 
     @property
     def concepts(self) -> dict[str, NDArray[np.bool_]]:
-        """Masks of all known concepts on the view."""
+        """Masks of all known concepts on the view, bool (H, W) by name."""
         preprocess = self.subject.classifier.preprocess
         return {name: preprocess.mask(mask) for name, mask in sorted(self.subject.image.concepts.items())}
 
     @property
     def study_iou(self) -> float | None:
-        """IoU of this class in the study's table; None where it has none, or the image is none of ImageNet's.
+        """IoU of this class in the study's table; None if it has none, or if the image has no WordNet id.
 
-        A procedural scene may show a kite as well, and is no row of the study.
+        A procedural scene may show a kite too, but only images of ImageNet are compared with the study.
         """
         from xai_eval.tasks.studies.study_table import study_ious
 
@@ -85,7 +85,7 @@ class _Compared:
 
     @property
     def insight(self) -> str:
-        """What the comparison tells."""
+        """A sentence on what the comparison shows."""
         mask = self.subject.mask
         ious = None
         if mask is not None:
@@ -96,24 +96,24 @@ class _Compared:
 
     @cached_property
     def sweep(self) -> Mapping[str, NDArray[np.float64]]:
-        """IoU over areas."""
+        """IoU of the masks, and the IoU expected by chance, for every area in `AREAS`."""
         return area_sweep(self.cam, self.lime, AREAS)
 
     @property
     def measures(self) -> dict[str, float]:
-        """The numbers of the comparison by name."""
+        """The measures of the comparison by name."""
         return {name: float(getattr(self.found, name)) for name in MEASURE_TOLERANCE}
 
 
 @dataclass(frozen=True, eq=False)
 class ComparisonRequest:
-    """What `comparison` is asked for, checked.
+    """The checked options of one run of `comparison`.
 
     Attributes:
-        setup: model, images, class, and the layer of Grad-CAM.
+        setup: model, images, class, seed, and the layer of Grad-CAM.
         settings: arguments of lime.
-        segmentation: how images are cut.
-        policy: how maps become masks.
+        segmentation: the method that cuts images into superpixels.
+        policy: the rule that turns maps into masks.
     """
 
     setup: ExplanationSetup
@@ -123,7 +123,7 @@ class ComparisonRequest:
 
     @property
     def params(self) -> dict[str, Any]:
-        """What names the cases, as JSON values."""
+        """The parameters that identify the cases, as JSON values."""
         policy = vars(self.policy) if self.policy.name == EQUAL_AREA else {"name": self.policy.name}
         return {
             "policy": policy,
@@ -134,7 +134,7 @@ class ComparisonRequest:
 
 
 def comparison_results(request: ComparisonRequest) -> Iterator[Result]:
-    """Compare both explanations of every image as it is asked for, then of the whole set."""
+    """Compare both explanations image by image, as the iterator reaches it, and then over the whole set."""
     setup = request.setup
     every: dict[str, _Compared] = {}
     stages: list[Stages] = []
@@ -212,7 +212,7 @@ def _methods(each: _Compared) -> Table:
 
 
 def _concept_table(each: _Compared) -> dict[str, Field]:
-    """Shares of the two hot areas that the known concepts cover."""
+    """Return a table with the shares of both masks that each known concept covers; nothing if none is known."""
     concepts = each.concepts
     if not concepts:
         return {}
@@ -232,7 +232,7 @@ def _whole_set_fields(every: Mapping[str, _Compared]) -> dict[str, Field]:
 
 
 def _study_table(every: Mapping[str, _Compared]) -> Table:
-    """The table of the study, with its own IoU beside ours where it has the class."""
+    """Return the table of the study, with the published IoU next to ours if the study has the class."""
     rows = []
     for name, each in every.items():
         concepts = each.concepts
@@ -253,7 +253,7 @@ def _study_table(every: Mapping[str, _Compared]) -> Table:
 
 
 def _measure_table(every: list[_Compared]) -> Table:
-    """Mean of every measure with its 95 % bootstrap interval over the images."""
+    """Return the mean of every measure with its 95 % bootstrap interval over the images."""
     rows = []
     for name in MEASURE_TOLERANCE:
         interval = mean_interval([each.measures[name] for each in every])

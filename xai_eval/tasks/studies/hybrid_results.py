@@ -1,4 +1,4 @@
-"""What the task `hybrid` computes: explanations made of Grad-CAM and LIME, measured against both."""
+"""Computes the results of the task `hybrid`: explanations that combine Grad-CAM and LIME, compared with both."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
     from xai_eval.inputs.images.labelled import LabelledImage
 
 PARENTS = ("gradcam", "lime")
-# What is tested, and whether more or less of it is better.
+# The tested measures: 1 if higher is better, -1 if lower is better.
 MEASURES = {"iou_equal_area": 1, "deletion": -1, "insertion": 1, "insertion_less_deletion": 1}
-# By which a hybrid must beat both parents: where the object is, and what matters to the model.
+# A hybrid must beat both parents by both: finding the object, and finding the pixels that matter to the model.
 DECISIVE = ("iou_equal_area", "insertion_less_deletion")
 MEAN_TOLERANCE = 0.03
-# A p-value of few images jumps when one of them changes its sign.
+# The tolerance of p is wide, because with few images the p-value jumps when one difference changes its sign.
 TEST_TOLERANCE = {"difference": 0.03, "low": 0.05, "high": 0.05, "p": 0.2}
 
 Map = NDArray[np.floating[Any]]
@@ -46,12 +46,12 @@ Map = NDArray[np.floating[Any]]
 
 @dataclass(frozen=True, eq=False)
 class HybridRequest:
-    """What `hybrid` is asked for, checked.
+    """The checked options of one run of `hybrid`.
 
     Attributes:
-        setup: model, images, class, and the layer of Grad-CAM.
+        setup: model, images, class, seed, and the layer of Grad-CAM.
         settings: arguments of lime.
-        segmentation: how images are cut.
+        segmentation: the method that cuts images into superpixels.
     """
 
     setup: ExplanationSetup
@@ -60,7 +60,7 @@ class HybridRequest:
 
     @property
     def params(self) -> dict[str, Any]:
-        """What names the cases, as JSON values."""
+        """The parameters that identify the cases, as JSON values."""
         return {
             "num_samples": self.settings.num_samples,
             "segmentation": self.segmentation.describe(),
@@ -69,7 +69,7 @@ class HybridRequest:
 
 
 def hybrid_results(request: HybridRequest) -> Iterator[Result]:
-    """Combine both explanations of every image as it is asked for, then test over the whole set."""
+    """Combine both explanations image by image, as the iterator reaches it, and then test over the whole set."""
     setup = request.setup
     rows: list[pd.DataFrame] = []
     stages: list[Stages] = []
@@ -112,7 +112,7 @@ def _combine_one(request: HybridRequest, image: LabelledImage) -> Result:
 
 
 def _parents(request: HybridRequest, subject: Subject, cam: Map, predict: Predict) -> Parents:
-    """Explain by lime what Grad-CAM has explained."""
+    """Explain the class that Grad-CAM explained by lime as well, and put both together."""
     from xai_eval.explainers.hybrid import Parents
     from xai_eval.explainers.lime.lime import explain
     from xai_eval.explainers.lime.perturbation import PerturbedImages
@@ -125,7 +125,7 @@ def _parents(request: HybridRequest, subject: Subject, cam: Map, predict: Predic
 
 
 def _maps(parents: Parents) -> dict[str, Map]:
-    """The maps of both parents and all hybrids by name, (H, W) each; their scales differ, only their order counts."""
+    """Return the maps of both parents and of all hybrids, (H, W), by name. Their scales differ: only order counts."""
     from xai_eval.explainers.hybrid import HYBRIDS
 
     hybrids = {name: combine(parents) for name, combine in HYBRIDS.items()}
@@ -150,7 +150,7 @@ def _whole_set_fields(rows: pd.DataFrame) -> dict[str, Field]:
 
 
 def _tests(rows: pd.DataFrame, measures: list[str]) -> dict[tuple[str, str, str], PairedTest]:
-    """Every hybrid against each parent by each measure; a positive difference is better."""
+    """Test every hybrid against each parent by each measure. A positive difference means that the hybrid is better."""
     values = {str(name): own.reset_index(drop=True) for name, own in rows.groupby("method", sort=False)}
     return {
         (name, parent, measure): paired_test(
@@ -175,7 +175,7 @@ def _test_columns(test: PairedTest) -> dict[str, Any]:
 
 
 def _conclusion(tests: Mapping[tuple[str, str, str], PairedTest]) -> str:
-    """Name the hybrids that beat both parents by every decisive measure that is known."""
+    """Name the hybrids that beat both parents by all decisive measures that could be computed."""
     decisive = {key: test.beats for key, test in tests.items() if key[2] in DECISIVE}
     names = dict.fromkeys(name for name, _, _ in decisive)
     best = [name for name in names if all(beats for key, beats in decisive.items() if key[0] == name)]

@@ -1,4 +1,4 @@
-"""What the task `lime_search` computes: which settings of lime explain best, and which objective to trust."""
+"""Computes the results of the task `lime_search`: the best settings of lime, and how good each objective is."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ TRUST_TOLERANCE = 0.1
 
 @dataclass(frozen=True, eq=False)
 class SearchRequest:
-    """What `lime_search` is asked for, checked.
+    """The checked options of one run of `lime_search`.
 
     Attributes:
-        setup: model, images, class, and the layer of the Grad-CAM that two objectives compare with.
+        setup: model, images, class, seed, and the layer of the Grad-CAM maps that two objectives compare with.
         grid: the settings to try.
-        objective: by which the best setting is chosen.
+        objective: the measure by which the best setting is chosen.
     """
 
     setup: ExplanationSetup
@@ -50,17 +50,17 @@ class SearchRequest:
 
     @property
     def params(self) -> dict[str, Any]:
-        """What names the cases, as JSON values."""
+        """The parameters that identify the cases, as JSON values."""
         return {"grid": vars(self.grid), "objective": self.objective.name}
 
 
 def objective_named(name: str) -> Objective:
-    """Return an objective by its name."""
+    """Return the objective with a name, one of `OBJECTIVES`."""
     return {each.name: each for each in OBJECTIVES}[name]
 
 
 def search_results(request: SearchRequest) -> Iterator[Result]:
-    """Search on every image as it is asked for, then over the whole set."""
+    """Search image by image, as the iterator reaches it, and then over the whole set."""
     setup = request.setup
     scored: dict[str, ScoredSettings] = {}
     stages: list[Stages] = []
@@ -113,7 +113,7 @@ def _search_one(request: SearchRequest, image: LabelledImage) -> tuple[Result, S
         Stage(StageKind.WEIGHTS): fingerprint_array(np.concatenate([fit.weights for fit in fits]).astype(np.float32)),
         **surrogate_stage(fits),
         Stage(StageKind.FINAL_MAP, "gradcam"): fingerprint_array(cam),
-        # In front of the map, which is that of the setting that wins by them.
+        # Grad-CAM stands before the map of lime, because two objectives use it to choose the setting of that map.
         Stage(StageKind.FINAL_MAP, "lime"): fingerprint_array(best_map),
     }
     case = setup.case("lime_search", image, request.params)
@@ -121,12 +121,12 @@ def _search_one(request: SearchRequest, image: LabelledImage) -> tuple[Result, S
 
 
 def _every_sample(found: LimeSearch) -> NDArray[np.uint8]:
-    """The samples under each segmentation, one after the other."""
+    """Return the samples of all segmentations in one array, uint8 of one dimension."""
     return np.concatenate([each.samples.reshape(-1) for each in found.neighbourhoods.values()]).astype(np.uint8)
 
 
 def _predictions(found: LimeSearch, label: int) -> dict[Stage, Fingerprint]:
-    """Predictions of one class under each segmentation; the first has no name, as in the other tasks."""
+    """Fingerprint the predictions of one class per segmentation. The first has no name, as in the other tasks."""
     return {
         Stage(StageKind.PERTURBED_PREDICTIONS, name if place else ""): fingerprint_array(each.probabilities[:, label])
         for place, (name, each) in enumerate(found.neighbourhoods.items())
@@ -142,7 +142,7 @@ def _ties(scored: ScoredSettings) -> str:
 
 
 def _winners(scored: ScoredSettings) -> Table:
-    """What wins by each objective, and with how many others it is tied."""
+    """Return a table with the best settings by each objective, and how many settings share the best value."""
     rows = []
     for objective in OBJECTIVES:
         values = scored.values(objective)
@@ -173,7 +173,7 @@ def _whole_set_fields(scored: Mapping[str, ScoredSettings], grid: Grid, objectiv
 
 
 def _best_overall(scored: Sequence[ScoredSettings], grid: Grid, objective: Objective) -> tuple[Any, ...]:
-    """The settings with the best mean rank over the images, the cheapest first."""
+    """Return the settings with the best mean rank over the images, the cheapest first."""
     by_image = [each.of_settings(objective) for each in scored]
     values = np.array([[own[setting] for setting in grid.settings] for own in by_image])
     ranks = mean_ranks(values, objective)
@@ -181,7 +181,7 @@ def _best_overall(scored: Sequence[ScoredSettings], grid: Grid, objective: Objec
 
 
 def _objectives(scored: Sequence[ScoredSettings], grid: Grid) -> Table:
-    """For each objective: the setting that wins overall, and how far its ranking is that of the true masks."""
+    """Return a table with the best setting by each objective, and how well the objective agrees with the true masks."""
     rows = []
     truth = Objective(TRUTH, 1)
     for objective in OBJECTIVES:
