@@ -68,6 +68,6 @@ def test_the_image_is_left_alone():
     np.testing.assert_array_equal(pixels, image())
 
 
-def test_area_is_scikit_learn_s():
+def test_the_area_under_a_curve_equals_that_of_scikit_learn():
     curve = np.random.default_rng(1).random(29)
     assert area_under(curve) == pytest.approx(auc(np.linspace(0, 1, 29), curve))

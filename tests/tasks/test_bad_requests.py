@@ -78,7 +78,7 @@ def test_a_model_that_fails_on_perturbed_images_misbehaves(task):
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_an_interruption_passes(task):
+def test_a_keyboard_interrupt_is_not_reported_as_an_error_of_the_model(task):
     def interrupt(x):
         raise KeyboardInterrupt
 
@@ -121,7 +121,7 @@ def test_methods_are_at_least_one_and_each_once(methods):
         ask("cams", methods=methods)
 
 
-def test_numbers_of_lime_are_whole():
+def test_lime_accepts_only_whole_numbers_of_samples():
     for wrong in ("20", 20.5, None):
         with pytest.raises(UsageError, match=f"num_samples is {wrong!r}; expected a whole number"):
             ask("lime", num_samples=wrong)
@@ -142,7 +142,7 @@ def test_a_class_may_be_given_by_number():
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_a_model_that_is_being_trained_is_left_as_it_was(task):
+def test_a_model_in_training_mode_is_in_training_mode_afterwards(task):
     """Within, it is in evaluation mode: with dropout, two answers would differ."""
     trained, mine = classifier(), classifier()
     trained.module.train()
@@ -153,7 +153,7 @@ def test_a_model_that_is_being_trained_is_left_as_it_was(task):
     assert first.stages[LOGITS].digest == expected.stages[LOGITS].digest
 
 
-def test_a_model_is_left_as_it_was_after_an_error_too():
+def test_a_model_keeps_its_mode_after_an_error_too():
     trained = classifier()
     trained.module.train()
     with pytest.raises(UsageError):

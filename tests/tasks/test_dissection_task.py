@@ -99,7 +99,7 @@ def test_the_most_active_units_of_an_image_are_named_with_their_labels(result):
     assert str(result["interpreted"]) == "scene-200000"
 
 
-def test_the_same_again_is_the_same_to_the_last_bit(result, cache):
+def test_a_second_run_gives_identical_bytes(result, cache):
     (again,) = evaluate("dissection", **ALONE)
     assert again.digest == result.digest
     assert not list(cache.rglob("shard-*")), "checkpoints are removed when all is done"
@@ -121,14 +121,14 @@ def interrupted(*_args):
     raise KeyboardInterrupt
 
 
-def test_it_survives_the_disk_and_judges_itself_ok(result, tmp_path):
+def test_a_result_read_from_disk_is_ok_against_itself(result, tmp_path):
     loaded = Result.load(result.save(tmp_path))
     assert loaded.digest == result.digest
     assert judge(loaded, result.condensed()).state is State.OK
     assert sum(path.stat().st_size for path in result.condensed().save(tmp_path / "golden").iterdir()) < 200_000
 
 
-def test_another_model_is_another_conclusion(result):
+def test_another_model_is_a_drift_of_the_conclusion(result):
     model = load_model("scenes:objects")
 
     torch.manual_seed(0)
@@ -141,7 +141,7 @@ def test_another_model_is_another_conclusion(result):
     assert verdict.origin.stage == Stage(StageKind.MODEL_WEIGHTS, "layer4.1")  # blocks before it are as they were
 
 
-def test_layers_of_vectors_have_top_images_and_no_pixel_labels(cache):
+def test_layers_without_maps_have_top_images_but_no_pixel_labels(cache):
     (found,) = evaluate("dissection", **{**ALONE, "layers": ["layer4", "fc"]})
     assert set(found["pixel_units"].frame["layer"]) == {"layer4"}
     assert len(found["top_images"].strips) == 128 + 12
@@ -176,7 +176,7 @@ def test_layers_that_nothing_could_label_are_refused_before_the_pass(cache):
     assert not list(cache.rglob("shard-*"))
 
 
-def test_a_named_image_that_cannot_be_read_is_not_replaced(cache):
+def test_a_named_image_that_cannot_be_read_is_an_error(cache):
     probe = load_probe("scenes:12")
 
     class Broken:
@@ -190,7 +190,7 @@ def test_a_named_image_that_cannot_be_read_is_not_replaced(cache):
         evaluate("dissection", **{**ALONE, "images": broken, "interpret": probe.names[5]})
 
 
-def test_units_without_any_score_are_not_given_the_first_word():
+def test_units_without_a_score_get_no_label():
     layer = LabelledLayer("l", np.zeros((4, 3)), np.zeros(3, bool), np.zeros((3, 1), np.int64), None, None, ())
     scores = np.array([[np.nan, np.nan], [0.2, 0.7], [0.4, np.nan]])
     frame = clip_frame(layer, scores, ("car", "tree"), ["p"])
@@ -204,7 +204,7 @@ def test_tolerance_follows_the_scale_of_the_scores():
     assert score_tolerance(scores * 100) == pytest.approx(2.0)
 
 
-def test_a_model_without_maps_is_compared_by_what_both_have():
+def test_a_model_without_maps_is_compared_by_the_methods_that_both_models_have():
     maps = pd.DataFrame({"layer": ["l"] * 2, "label": ["car", "tree"], "interpretable": [True, False]})
     words = pd.DataFrame({"layer": ["l"] * 2, "label": ["car", "sea"]})
     request = types.SimpleNamespace(vocabulary=None, seed=0, study=types.SimpleNamespace(probe=load_probe("scenes:1")))
@@ -246,7 +246,7 @@ def test_one_image_is_enough(cache):
         ({"against": "scenes:objects"}, "both models are named scenes:objects"),
     ],
 )
-def test_what_cannot_be_done_is_said_before_anything_is_computed(asked, message, cache):
+def test_bad_options_are_refused_before_anything_is_computed(asked, message, cache):
     with pytest.raises(UsageError, match=message):
         evaluate("dissection", **{**ALONE, **asked})
     assert not list(cache.rglob("shard-*"))
@@ -307,7 +307,7 @@ def test_names_that_two_categories_share_are_told_apart():
     ]
 
 
-def test_from_the_command_line_to_page_figures_and_tables(tmp_path, capsys, cache):
+def test_the_command_line_writes_page_figures_and_tables(tmp_path, capsys, cache):
     out = str(tmp_path / "reports")
     asked = ["run", "dissection", "--images", "scenes:12", "--clip", "none", "--against", "none", "--quiet"]
     code = main([*asked, "--layers", "layer4", "--out", out, "--golden", str(tmp_path / "golden")])
@@ -322,7 +322,7 @@ def test_from_the_command_line_to_page_figures_and_tables(tmp_path, capsys, cach
     assert "layer4: 128 units" in page
 
 
-def test_the_command_line_says_what_a_reader_should_know(tmp_path, capsys, cache):
+def test_the_command_line_prints_the_notes_of_the_run(tmp_path, capsys, cache):
     asked = ["run", "dissection", "--images", "scenes:99", "--against", "none", "--layers", "layer4", "--shuffles", "0"]
     folders = ["--out", str(tmp_path / "reports"), "--golden", str(tmp_path / "golden")]
     assert main([*asked, *folders, "--similarity", "soft_wpmi"]) == 0

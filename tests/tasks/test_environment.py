@@ -27,19 +27,19 @@ def uninstalled(monkeypatch):
     return hide
 
 
-def test_versions_are_those_that_are_installed():
+def test_versions_are_those_of_the_installed_distributions():
     found = library_versions(LIBRARIES)
     assert found.pop("python") == platform.python_version() and found.pop("xai-eval") == xai_eval.__version__
     assert found == {name: importlib.metadata.version(name) for name in LIBRARIES}
 
 
-def test_a_library_installed_under_another_name_says_its_version_itself(uninstalled):
+def test_a_library_installed_under_another_name_is_asked_for_its_version(uninstalled):
     uninstalled("opencv-python-headless", "xai-eval")
     found = library_versions(("numpy", "opencv-python-headless"))
     assert found["opencv-python-headless"] == cv2.__version__
     assert found["numpy"] == importlib.metadata.version("numpy") and found["xai-eval"] == xai_eval.__version__
 
 
-def test_a_library_that_does_not_say_its_version_is_unknown(uninstalled):
+def test_the_version_of_a_library_that_has_none_is_unknown(uninstalled):
     uninstalled("grad-cam")
     assert library_versions(("grad-cam",))["grad-cam"] == "unknown"

@@ -39,7 +39,7 @@ def test_means_are_those_of_the_images(combined):
         assert means.loc[name, "deletion"] == pytest.approx(expected)
 
 
-def test_two_images_prove_nothing(combined):
+def test_two_images_are_too_few_for_a_significant_difference(combined):
     assert combined[-1]["conclusion"].text.startswith("no hybrid beats both")
     assert not combined[-1]["tests"].frame["beats"].any()
 
@@ -57,12 +57,12 @@ def rows(lead):
 
 
 @pytest.mark.parametrize(("lead", "sentence"), [(0.1, "mixed beats both"), (-0.1, "no hybrid beats both")])
-def test_a_clear_lead_is_the_conclusion_and_a_clear_lag_is_not(lead, sentence):
+def test_only_a_hybrid_with_a_clear_lead_is_in_the_conclusion(lead, sentence):
     measures = ["iou_equal_area", "deletion", "insertion", "insertion_less_deletion"]
     assert _conclusion(_tests(rows(lead), measures)).startswith(sentence)
 
 
-def test_what_is_not_decisive_does_not_decide():
+def test_a_measure_that_is_not_decisive_does_not_change_the_conclusion():
     """Better in where and what matters as a whole, worse in deletion alone."""
     table = rows(0.1)
     table["deletion"] = 1.0 - table["deletion"]

@@ -64,7 +64,7 @@ def test_every_metric_gives_its_known_answers():
     check_metrics(MODULES)
 
 
-def test_the_known_answers_are_those_of_the_references():
+def test_the_known_answers_equal_those_of_independent_references():
     stored = check._known_answers()
     found = runpy.run_path(str(fixtures_folder() / "known_answers.py"))["known_answers"]()
     assert list(found) == list(stored) == [f"{module}.{metric}" for module, metric in METRICS]
@@ -73,7 +73,7 @@ def test_the_known_answers_are_those_of_the_references():
         assert not any(misses), (name, misses)
 
 
-def test_every_public_function_of_the_metrics_is_asked():
+def test_every_public_function_of_the_metrics_has_known_answers():
     for module in pkgutil.iter_modules(metrics.__path__):
         home = importlib.import_module(f"xai_eval.metrics.{module.name}")
         own = {n for n, f in inspect.getmembers(home, inspect.isfunction) if f.__module__ == home.__name__}
@@ -88,7 +88,7 @@ def wrong(answer: check.Answer) -> check.Answer:
 
 
 @pytest.mark.parametrize(("module", "metric"), METRICS)
-def test_a_metric_that_misses_by_a_little_is_refused_by_its_name(module, metric, monkeypatch):
+def test_a_metric_that_is_off_by_a_little_is_refused_by_name(module, metric, monkeypatch):
     right = function(module, metric)
     home = importlib.import_module(f"xai_eval.{module}")
     monkeypatch.setattr(home, metric, lambda *args: [wrong(each) for each in answers(right(*args))])
@@ -98,7 +98,7 @@ def test_a_metric_that_misses_by_a_little_is_refused_by_its_name(module, metric,
 
 
 @pytest.mark.parametrize(("module", "metric"), METRICS)
-def test_a_metric_that_raises_is_refused_by_its_name(module, metric, monkeypatch):
+def test_a_metric_that_raises_is_refused_by_name(module, metric, monkeypatch):
     def raises(*_):
         raise TypeError("got an unexpected keyword argument")
 
@@ -184,7 +184,7 @@ PARTS: Mapping[str, tuple[str, Any, str, Breaks]] = {
 
 
 @pytest.mark.parametrize("fault", BROKEN)
-def test_a_broken_metric_is_refused_by_its_name(fault, monkeypatch):
+def test_a_broken_metric_is_refused_by_name(fault, monkeypatch):
     module, metric, breaks = BROKEN[fault]
     right = function(module, metric)
     break_everywhere(monkeypatch, right, breaks(right))
@@ -204,7 +204,7 @@ def test_a_refusal_tells_what_was_expected_what_came_and_what_to_do(monkeypatch)
     assert "expected 8.0, got 9.0" in found and "fixtures/known_answers.py" in found
 
 
-def test_each_process_asks_once_and_again_after_a_refusal(monkeypatch):
+def test_metrics_are_checked_once_per_process_and_again_after_a_refusal(monkeypatch):
     asked = []
     monkeypatch.setattr(check, "_check_metric", lambda *arguments: asked.append(arguments[:2]))
     for _ in range(3):
@@ -217,7 +217,7 @@ def test_an_unknown_module_is_an_error_with_the_nearest_name():
         check_metrics(("metrics.overlaps",))
 
 
-def test_changed_answers_are_refused(monkeypatch):
+def test_a_changed_file_of_known_answers_is_refused(monkeypatch):
     monkeypatch.setattr(check, "_known_answers", check._known_answers.__wrapped__)
     monkeypatch.setattr("xai_eval.inputs.downloads.file_sha256", lambda path: "0" * 64)
     with pytest.raises(InputUnavailable, match=r"known_answers\.json"):
@@ -274,7 +274,7 @@ def test_nothing_is_measured_with_a_broken_metric(monkeypatch, tmp_path, capsys)
     assert not list(tmp_path.rglob("result.json"))
 
 
-def test_a_task_that_does_not_use_it_runs_with_a_broken_metric(monkeypatch):
+def test_a_task_runs_if_only_metrics_that_it_does_not_use_are_broken(monkeypatch):
     (result,) = evaluate("cams", images="scenes:1", device="cpu", methods=["gradcam"])
     break_everywhere(monkeypatch, agreement, lambda *_: None)
     check_metrics.cache_clear()

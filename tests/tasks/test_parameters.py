@@ -51,7 +51,7 @@ READ = [
 
 
 @pytest.mark.parametrize(("name", "words", "value"), READ)
-def test_words_are_read_as_the_signature_says(name, words, value):
+def test_words_of_the_command_line_are_converted_to_the_type_of_the_parameter(name, words, value):
     read = PARAMETERS[name].read(words)
     assert read == value and type(read) is type(value)
     PARAMETERS[name].check(read)
@@ -71,7 +71,7 @@ UNREADABLE = [
 
 
 @pytest.mark.parametrize(("name", "words", "sentence"), UNREADABLE)
-def test_words_that_mean_nothing_are_refused(name, words, sentence):
+def test_words_that_cannot_be_converted_are_refused(name, words, sentence):
     with pytest.raises(UsageError) as told:
         PARAMETERS[name].read(words)
     assert sentence in str(told.value)
@@ -92,7 +92,7 @@ GOOD = [
 
 
 @pytest.mark.parametrize(("name", "value"), GOOD)
-def test_values_of_the_type_pass(name, value):
+def test_values_of_the_type_are_accepted(name, value):
     PARAMETERS[name].check(value)
 
 
@@ -117,7 +117,7 @@ def test_values_of_another_type_are_refused(name, value, sentence):
     assert sentence in str(told.value)
 
 
-def test_what_is_said_of_a_parameter():
+def test_texts_about_a_parameter_follow_from_its_signature():
     said = {name: (p.flag, p.metavar, p.type_name, p.default_words) for name, p in PARAMETERS.items()}
     assert said["steps"] == ("--steps", "N", "int", "5")
     assert said["name"] == ("--name", "WORD", "str", "the first")
@@ -168,7 +168,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("function", WRONG, ids=lambda each: each.__name__)
-def test_a_signature_that_is_none_of_a_task_is_refused(function):
+def test_a_signature_that_does_not_fit_a_task_is_refused(function):
     with pytest.raises(UsageError) as told:
         read_signature(function, "task wrong")
     assert WRONG[function] in str(told.value)
@@ -185,11 +185,11 @@ CHOICES = {
 
 
 @pytest.mark.parametrize(("task", "name"), CHOICES)
-def test_the_choices_of_signatures_are_what_the_code_knows(task, name):
+def test_the_choices_in_signatures_are_those_that_the_code_accepts(task, name):
     assert list(all_tasks()[task].parameters[name].choices) == list(CHOICES[task, name])
 
 
-def test_every_signature_with_choices_is_held_against_the_code():
+def test_all_choices_in_signatures_are_compared_with_the_code():
     """But that of the engine, whose names are looked up where it is chosen, and tried by tests of the dissection."""
     named = {(t.name, p.name) for t in all_tasks().values() for p in t.parameters.values() if p.choices}
     assert named - {("dissection", "engine")} == set(CHOICES)
@@ -199,7 +199,7 @@ def test_the_default_area_is_that_of_the_policy():
     assert all_tasks()["comparison"].parameters["area"].default == DEFAULT_AREA
 
 
-def test_parameters_of_several_tasks_are_one_and_the_same():
+def test_a_parameter_is_the_same_in_all_tasks_that_have_it():
     """But for their defaults: what `--layer` means cannot depend on the task."""
     options = {}
     for task in all_tasks().values():
@@ -212,7 +212,7 @@ def test_every_parameter_of_a_bundled_task_has_a_help_text():
     assert [p.name for t in all_tasks().values() for p in t.parameters.values() if not p.option.help] == []
 
 
-def test_an_alias_is_an_ordinary_annotation():
+def test_an_annotation_may_be_an_alias():
     from xai_eval.tasks.bundled.shared_parameters import Target
 
     assert get_args(Target)[0] == str | int

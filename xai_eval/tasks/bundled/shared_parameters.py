@@ -7,7 +7,9 @@ from typing import Annotated, Any, Literal
 
 from xai_eval.tasks.parameters import Option
 
-Layer = Annotated[str | None, Option("layer that class activation maps are computed from", default="the last convolutional block")]
+Layer = Annotated[
+    str | None, Option("layer that class activation maps are computed from", default="the last convolutional block")
+]
 Target = Annotated[
     str | int,
     Option("explained class: predicted, intended, or a class by index, name or WordNet id", metavar="CLASS"),
