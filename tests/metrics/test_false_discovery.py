@@ -19,7 +19,7 @@ def test_p_values_are_uniform_under_the_null_hypothesis():
 
 
 def step_up(p):
-    """Benjamini and Hochberg's own words: the largest k with p_(k) <= k q / n, tried for every q that matters."""
+    """The procedure as Benjamini and Hochberg define it: the largest k with p_(k) <= k q / n, for all q that matter."""
     n, ordered = len(p), np.sort(p)
     levels = sorted({min(1.0, value * n / (k + 1)) for k, value in enumerate(ordered)})
 

@@ -50,7 +50,7 @@ def test_distance_is_the_total_variation():
 
 
 def test_p_equals_the_exact_value_for_few_units():
-    """Three of one kind against three of another: two of the twenty divisions are as far apart."""
+    """The sets are three units of one label and three of another: two of the twenty divisions are as far apart."""
     found = distribution_difference(["a"] * 3, ["b"] * 3)
     assert (found.distance, found.p) == (1.0, pytest.approx(0.1, abs=0.015))
 

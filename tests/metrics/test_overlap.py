@@ -36,7 +36,7 @@ def test_chance_is_the_expectation_under_scipy_s_distribution(areas):
 
 
 def test_chance_of_two_pixels_by_hand():
-    # Two single pixels of four meet with probability 1/4, and then share everything.
+    # Two masks of one pixel each, among four pixels, are equal with probability 1/4 and disjoint otherwise.
     assert chance_iou(1, 1, 4) == pytest.approx(0.25)
 
 

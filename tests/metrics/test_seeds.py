@@ -1,4 +1,4 @@
-"""How often LIME's weights drift by chance, and how large a change is found: the figures of docs/noise.md."""
+"""Measures how often LIME's weights drift by chance and how large a change is found, as stated in docs/noise.md."""
 
 import math
 
@@ -27,7 +27,7 @@ def run_of(rng, true=TRUE, deviation=DEVIATION, noise="normal", seeds=SEEDS, flo
 
 
 def rate(images, **changed):
-    """Share of images on which the second run is a finding; what is `changed` holds for that run alone."""
+    """Return the share of images on which the second run is found different. `changed` applies to that run only."""
     rng = np.random.default_rng(7)
     common = {name: changed.pop(name) for name in ("noise", "seeds", "floor") if name in changed}
     found = 0
@@ -40,7 +40,7 @@ def rate(images, **changed):
 @pytest.mark.parametrize("seeds, images", [(2, 500), (5, 2000), (10, 500)])
 def test_chance_alarms_once_in_a_thousand_images(seeds, images):
     assert IMAGES_AN_ALARM == 1000
-    # With so many alarms in 1,000 images on average, more than these have a probability below 1 in 500.
+    # If one in 1,000 images alarms on average, more alarms than these have a probability below 1 in 500.
     assert rate(images, seeds=seeds) * images <= {500: 3, 2000: 7}[images]
 
 
@@ -81,7 +81,7 @@ def test_with_one_seed_only_the_floor_is_used():
 
 
 def test_quantiles_are_student_s_and_fisher_s_as_simulated():
-    """Independent of scipy: quantiles of simulated ratios, for a level that a simulation reaches."""
+    """The reference does not use scipy: quantiles are simulated, at a level that a simulation can reach."""
     rng = np.random.default_rng(3)
     tolerance = seed_tolerance(0.0, 3, 1, 2)
     first, second = rng.normal(size=(2, 400_000, 2, 3))

@@ -1,4 +1,4 @@
-"""Benign changes change the arithmetic, and nothing that stays."""
+"""Benign changes change how a model computes, and leave nothing changed afterwards."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""The noise of a case is what benign changes really do to it."""
+"""The noise of a case is measured: it is the difference that benign changes make to its results."""
 
 import dataclasses
 
@@ -14,7 +14,7 @@ from xai_eval.run.evaluate import Plan
 
 
 class Fake:
-    """A task that answers with prepared results: by the model that it is given, and by its parameters."""
+    """A planner whose results are prepared: `answers` returns them for a model and parameters."""
 
     def __init__(self, answers):
         self.answers = answers

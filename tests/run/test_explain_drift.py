@@ -1,4 +1,4 @@
-"""`xai-eval explain-drift` on drifts whose cause is known because it was put in."""
+"""`xai-eval explain-drift` finds the cause of drifts that the tests cause themselves."""
 
 import json
 import shutil
@@ -18,7 +18,7 @@ from xai_eval.run.restore_factors import golden_arguments
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
-    """Two scenes as files, larger than the model's input, so that they have to be resized."""
+    """Two scenes as files. They are larger than the input of the model, so that they have to be resized."""
     folder = tmp_path_factory.mktemp("images") / "drawn"
     folder.mkdir()
     for index, image in enumerate(load_images("scenes").images[:2]):
@@ -28,7 +28,7 @@ def images(tmp_path_factory):
 
 @pytest.fixture
 def here(tmp_path, images, monkeypatch, capsys):
-    """A place with goldens of Grad-CAM for the images; gives a function that runs the command line."""
+    """A folder with Grad-CAM goldens of the images, and a function that runs the command line in it."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("CI", raising=False)
 
@@ -52,7 +52,7 @@ def test_another_model_is_the_cause(here):
 
 
 def test_a_library_that_changed_preprocessing_is_the_cause_although_its_description_is_the_same(here, monkeypatch):
-    """Nothing recorded changed but what torchvision makes of it: antialias was switched on in its release 0.17."""
+    """The recorded preprocessing is the same, but torchvision resizes differently, as antialias did in release 0.17."""
     from torchvision.transforms import functional as F
 
     stock = F.resize
@@ -82,7 +82,7 @@ def test_another_layer_is_found_as_the_cause_by_restoring_it(here):
 
 
 def test_code_is_the_cause_if_restoring_every_factor_does_not_help(here, monkeypatch):
-    """The library itself, wrong in a way that nothing recorded tells."""
+    """The library computes something else, although its recorded version is the same."""
     import pytorch_grad_cam
 
     stock = pytorch_grad_cam.GradCAM.get_cam_weights

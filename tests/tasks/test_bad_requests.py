@@ -1,4 +1,4 @@
-"""What every task has to refuse, and how: models that fail, and requests that cannot be met."""
+"""All tasks refuse models that fail and options that are wrong, with errors that say what to do."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ LOGITS = Stage(StageKind.LOGITS)
 
 
 class Net(nn.Module):
-    """Three classes; `failing` is called before every pass on something that is not zero."""
+    """A model with three classes. `failing` is called with every input that is not zero, and may raise an error."""
 
     def __init__(self, failing=None):
         super().__init__()
@@ -101,7 +101,7 @@ WRONG = {
 @pytest.mark.parametrize("name", WRONG)
 @pytest.mark.parametrize("task", TASKS)
 def test_a_bad_request_is_refused_before_anything_is_computed(task, name):
-    """A plan that stands replaces the results of the run before."""
+    """A bad request must fail before a plan exists, because running a plan replaces the results of the previous run."""
     wrong, words = WRONG[name]
     with pytest.raises(UsageError, match=words):
         plan(task, model=classifier(), images=images(), device="cpu", params={**TASKS[task], **wrong})
@@ -143,7 +143,7 @@ def test_a_class_may_be_given_by_number():
 
 @pytest.mark.parametrize("task", TASKS)
 def test_a_model_in_training_mode_is_in_training_mode_afterwards(task):
-    """Within, it is in evaluation mode: with dropout, two answers would differ."""
+    """While the task runs, the model is in evaluation mode. In training mode dropout would make two runs differ."""
     trained, mine = classifier(), classifier()
     trained.module.train()
     trained.module.features[0].eval()

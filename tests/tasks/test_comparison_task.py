@@ -91,7 +91,7 @@ def test_a_scene_with_a_kite_is_not_compared_with_the_study(model):
 
 @pytest.mark.real
 def test_the_published_iou_stands_next_to_ours(real_data):
-    """Names of the photographs find their rows; LIME is kept short, because only the table is looked at."""
+    """The names of the photographs lead to their rows. LIME gets few samples, because only the table is tested."""
     model = load_model(f"file:{real_data / 'models' / 'factories.py'}:imagenet")
     photographs = load_images(str(real_data / "imagenet-samples" / "n0*.JPEG"))
     names = {"n02007558_flamingo.JPEG", "n02123045_tabby.JPEG", "n01608432_kite.JPEG"}

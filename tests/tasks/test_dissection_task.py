@@ -1,4 +1,4 @@
-"""The task from request to results, with pixel labels alone; both methods on the bundled default are goldens."""
+"""The task `dissection` with pixel labels only. Goldens cover both methods on the bundled default."""
 
 import dataclasses
 import json
@@ -32,7 +32,7 @@ ALONE = {"images": "scenes:48", "device": "cpu", "clip": "none", "against": "non
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path_factory, monkeypatch):
-    """Checkpoints in a folder of the test's own."""
+    """A separate folder for the checkpoints of each test."""
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
     return folder
@@ -55,7 +55,7 @@ def test_every_unit_has_a_row_and_a_strip(result):
 
 
 def test_top_images_are_those_with_the_largest_activation(result):
-    """Against the model, hooked by hand."""
+    """The activations are taken from the model by a hook of the test."""
 
     model, probe = load_model("scenes:objects"), load_probe("scenes:48")
     kept = []
@@ -138,7 +138,7 @@ def test_another_model_is_a_drift_of_the_conclusion(result):
     verdict = judge(other, result.condensed())
     assert verdict.state is State.DRIFT and verdict.severity.label == "conclusion"
     assert "units have another label" in verdict.sentence
-    assert verdict.origin.stage == Stage(StageKind.MODEL_WEIGHTS, "layer4.1")  # blocks before it are as they were
+    assert verdict.origin.stage == Stage(StageKind.MODEL_WEIGHTS, "layer4.1")  # the blocks before it did not change
 
 
 def test_layers_without_maps_have_top_images_but_no_pixel_labels(cache):
@@ -149,7 +149,7 @@ def test_layers_without_maps_have_top_images_but_no_pixel_labels(cache):
 
 
 class Flat(torch.nn.Module):
-    """A layer that never changes, and one that is at its end almost everywhere."""
+    """A model with a constant layer, and a layer that is at its maximum almost everywhere."""
 
     def __init__(self):
         super().__init__()
@@ -218,12 +218,12 @@ def test_fewer_images_are_drawn_at_random_and_recorded(cache):
     assert found.case.input == "scenes (10 images)"
     assert found.case.params["probe"] == ["scenes", 10, 3]
     assert "10 of 48 images, drawn with seed 3" in found.provenance.parameters["notes"]
-    assert "p_value" not in found["pixel_units"].frame  # chance was not asked
+    assert "p_value" not in found["pixel_units"].frame  # there are no shuffles, so no p-values
 
 
 def test_one_image_is_enough(cache):
     (found,) = evaluate("dissection", **{**ALONE, "images": "scenes:1", "layers": ["layer4"]})
-    assert found["pixel_units"].frame["dead"].all()  # nothing varies over one image
+    assert found["pixel_units"].frame["dead"].all()  # activations cannot vary over a single image
     assert found["pixel_units"].frame["label"].isna().all()
 
 
@@ -268,7 +268,7 @@ def test_tasks_refuse_each_other_s_images():
 
 
 def labelled_folder(folder, label):
-    """Four photographs with label maps that hold one value each."""
+    """Make a folder of four photographs whose label maps hold a single value."""
     for name in ("images", "labels"):
         (folder / name).mkdir()
     for index in range(4):
@@ -331,7 +331,7 @@ def test_the_command_line_prints_the_notes_of_the_run(tmp_path, capsys, cache):
 
 
 def test_few_words_are_compared_by_the_function_without_a_prior(cache):
-    """And a probe set smaller than the published number of top images has as many as fit."""
+    """A probe set smaller than the published number of top images also uses fewer top images."""
     few = {"images": "scenes:48", "device": "cpu", "against": "none", "layers": ["layer4"], "shuffles": 0}
     (found,) = evaluate("dissection", **few)
     assert found.case.params["similarity"] == {"name": "cos_cubed", "top_k": None}

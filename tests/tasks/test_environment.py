@@ -1,4 +1,4 @@
-"""Versions of libraries, however these came to be here."""
+"""Versions of libraries are recorded, whichever way a library was installed."""
 
 import importlib.metadata
 import platform
@@ -13,7 +13,7 @@ from xai_eval.tasks.image.environment import library_versions
 
 @pytest.fixture
 def uninstalled(monkeypatch):
-    """Hide distributions, as where a library is imported from its source tree."""
+    """Hide distributions from importlib.metadata, as if the library were imported from its source tree."""
     version = importlib.metadata.version
 
     def hide(*hidden):

@@ -63,7 +63,7 @@ def test_only_a_hybrid_with_a_clear_lead_is_in_the_conclusion(lead, sentence):
 
 
 def test_a_measure_that_is_not_decisive_does_not_change_the_conclusion():
-    """Better in where and what matters as a whole, worse in deletion alone."""
+    """The hybrid is better by both decisive measures and worse by deletion only."""
     table = rows(0.1)
     table["deletion"] = 1.0 - table["deletion"]
     measures = ["iou_equal_area", "deletion", "insertion_less_deletion"]

@@ -1,4 +1,4 @@
-"""`@image_task`: one function that explains one image becomes a task."""
+"""`@image_task` makes a task of a function that explains one image."""
 
 import captum.attr
 import numpy as np
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("own_tasks")
 
 
 def gradient(subject: Subject, *, power: int = 1) -> torch.Tensor:
-    """Explain by the gradient (by hand)."""
+    """Explain by the gradient of the score (written for the test)."""
     batch = subject.batch.requires_grad_()
     subject.model(batch)[0, subject.target.index].backward()
     return (batch.grad * batch.detach()).sum(1)[0] ** power
@@ -34,7 +34,7 @@ def evaluated(explain, *, model=None, given=None, **how):
 
 
 def test_the_map_equals_that_of_captum():
-    """The plain library, on the plain tensor."""
+    """The reference calls captum directly on the input tensor."""
     model, chosen = load_model("scenes:objects", device="cpu"), load_images("scenes:1")
     image_task("mine")(gradient)
     (result,) = evaluate("mine", model=model, images=chosen, device="cpu")
@@ -45,7 +45,7 @@ def test_the_map_equals_that_of_captum():
     raw = expected.sum(1)[0].detach().numpy()
     shown = np.clip(raw, 0, None) / raw.max()
     np.testing.assert_allclose(result["mine"].array, shown, atol=1e-6)
-    # The measures, from the map by the functions that they are named after.
+    # The measures must be those that the metrics compute from this map.
     mask = model.preprocess.mask(chosen.images[0].mask)
     assert result["table"].frame["energy_inside"][0] == pytest.approx(energy_inside(shown, mask), abs=1e-6)
 

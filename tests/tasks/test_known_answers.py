@@ -1,4 +1,4 @@
-"""No metric that misses a known answer measures anything: each of them is broken in turn."""
+"""A metric that misses a known answer stops the run. The tests break every metric in turn."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ METRICS = [(module, metric) for module, every in QUESTIONS.items() for metric in
 
 @pytest.fixture(autouse=True)
 def asked_anew():
-    """What other tests asked is forgotten, and so is what these did."""
+    """Forget which metrics were already checked, before and after each test."""
     check_metrics.cache_clear()
     yield
     check_metrics.cache_clear()
@@ -81,7 +81,7 @@ def test_every_public_function_of_the_metrics_has_known_answers():
 
 
 def wrong(answer: check.Answer) -> check.Answer:
-    """Off by five millionths, or another text."""
+    """Return a slightly different answer: off by five millionths, or another text."""
     if answer is None:
         return 0.0
     return f"{answer} " if isinstance(answer, str) else answer + 5e-6 * max(1.0, abs(answer))
@@ -111,12 +111,12 @@ Breaks = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 def then(change: Callable[[Any], Any]) -> Breaks:
-    """The right function, and `change` of what it finds."""
+    """Break a function by applying `change` to its result."""
     return lambda right: lambda *args, **named: change(right(*args, **named))
 
 
 def given(change: Callable[[Any], Any]) -> Breaks:
-    """The right function of something else."""
+    """Break a function by applying `change` to its first argument."""
     return lambda right: lambda first, *rest: right(change(first), *rest)
 
 
@@ -133,7 +133,7 @@ def first_of_the_hottest(saliency, mask, margin=(0, 0)):
 backwards = then(lambda found: found[::-1])
 mirrored = then(lambda mask: mask[:, ::-1])
 
-# Module, metric, and what the right function becomes everywhere: faults that a test on a few maps might not notice.
+# Module, metric, and the way in which it is broken everywhere. A test on a few maps might not notice these faults.
 BROKEN: Mapping[str, tuple[str, str, Breaks]] = {
     "half a cell is a whole one": ("metrics.localisation", "half_cell", given(lambda layer: np.divide(layer, 2))),
     "half a cell of the other axis": ("metrics.localisation", "half_cell", backwards),
@@ -165,7 +165,8 @@ BROKEN: Mapping[str, tuple[str, str, Breaks]] = {
     "discoveries are not controlled": ("metrics.false_discovery", "discovery_rates", lambda right: np.asarray),
 }  # fmt: skip
 
-# Parts that metrics are made of, ours or a library's: metric that is named, module, attribute, and the break.
+# Functions that metrics call, of this package or of a library: the metric that must be named, the module and attribute
+# of the function, and the way in which it is broken.
 PARTS: Mapping[str, tuple[str, Any, str, Breaks]] = {
     "words of a focus": ("focus", focus, "_place", given(lambda mask: mask[::-1])),
     "words of an insight": ("insight", focus, "_agreement", given(lambda overlap: overlap - 0.02)),

@@ -31,7 +31,7 @@ def result(model):
 
 
 def test_weights_are_the_library_s_on_the_bundled_model(model, result):
-    """End to end: mean over two seeds of what plain lime gives for what the model sees."""
+    """The reference is the mean over two seeds of the weights that lime itself gives for the view."""
     predict = probabilities(model)
     from xai_eval.explainers.lime.segmentation import choose_segmentation
 
@@ -80,7 +80,7 @@ def test_a_class_outside_the_top_gets_weights_too(model):
 
 
 def plain_model(last=None):
-    """The colour of the image decides."""
+    """A model whose class depends on the colour of the image."""
     body = [nn.Conv2d(3, 4, 3, bias=False), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)]
     torch.manual_seed(0)
     module = nn.Sequential(*body, *([last] if last else []))

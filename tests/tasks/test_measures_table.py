@@ -1,4 +1,4 @@
-"""Every measure of how far two maps agree, by what it must see and what it must not: one table over all of them."""
+"""One table for all measures of maps: which changes of a map each measure must notice, and which it must ignore."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ def correlation_on_superpixels(saliency: Map) -> float:
     return 0.0 if np.isnan(found) else found
 
 
-# A blurred spot has the order, the hottest pixels and the centre of a sharp one; a map with another scale, too. What is
-# flat or flipped around the middle may have its centre there.
+# A blurred or rescaled spot keeps its order, its hottest pixels and its centre, so that measures of these ignore such
+# changes. A flat or flipped map may keep its centre.
 SAME_ORDER = frozenset({"blurred"})
 MEASURES = {
     "rank correlation": Measure(lambda m: rank_correlation(m, BASE), 0.1),
@@ -91,7 +91,7 @@ MEASURES = {
 }
 HARMLESS = ("itself", "noise of 1 %")
 HARMFUL = ("moved", "mirrored", "blurred", "constant", "sign flipped")
-# Only these look at values; the others look at order and place, which scaling leaves alone.
+# Only these measures use the values of a map. The others use order and position, which do not change with the scale.
 BY_VALUE = {"rank correlation", "overlap of the hottest 10 %", "largest difference", "IoU over thresholds"}
 
 

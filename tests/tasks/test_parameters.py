@@ -1,4 +1,4 @@
-"""Signatures become parameters: what each may be, what it is read from, and what is said of it."""
+"""Parameters are read from signatures: their types, how words are converted to values, and their texts."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, get_args
@@ -84,10 +84,10 @@ GOOD = [
     ("name", None),
     ("target", 3),
     ("names", ["a"]),
-    ("names", "a"),  # a text is a sequence of texts: the task says whether it will do
+    ("names", "a"),  # a text is a sequence of texts to Python, and the task decides about it
     ("sizes", None),
     ("grid", {"n": 1}),
-    ("other", object()),  # of a class that only type checkers import
+    ("other", object()),  # the class of this parameter is imported for type checkers only
 ]
 
 
@@ -190,7 +190,7 @@ def test_the_choices_in_signatures_are_those_that_the_code_accepts(task, name):
 
 
 def test_all_choices_in_signatures_are_compared_with_the_code():
-    """But that of the engine, whose names are looked up where it is chosen, and tried by tests of the dissection."""
+    """The engine is left out: tests of the dissection try both of its names."""
     named = {(t.name, p.name) for t in all_tasks().values() for p in t.parameters.values() if p.choices}
     assert named - {("dissection", "engine")} == set(CHOICES)
 
@@ -200,7 +200,7 @@ def test_the_default_area_is_that_of_the_policy():
 
 
 def test_a_parameter_is_the_same_in_all_tasks_that_have_it():
-    """But for their defaults: what `--layer` means cannot depend on the task."""
+    """Only their defaults may differ, because an option such as `--layer` must mean the same in all tasks."""
     options = {}
     for task in all_tasks().values():
         for name, parameter in task.parameters.items():

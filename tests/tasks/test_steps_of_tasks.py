@@ -1,4 +1,4 @@
-"""No task has a stage of which nobody could say which step made it."""
+"""For every stage of every task it is known which step computes it."""
 
 import pytest
 

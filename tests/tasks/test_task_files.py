@@ -1,4 +1,4 @@
-"""Tasks of one's own: from files, and from installed packages."""
+"""Tasks of users are loaded from files and from installed packages."""
 
 import importlib.metadata
 from pathlib import Path
@@ -104,7 +104,7 @@ def test_a_bad_signature_is_refused_with_its_place_and_nothing_is_registered(tmp
 
 @pytest.fixture
 def installed(tmp_path, monkeypatch):
-    """Pretend that packages are installed whose entry points name modules in a folder."""
+    """Pretend that packages are installed whose entry points lead to modules in a folder."""
     monkeypatch.syspath_prepend(str(tmp_path))
 
     def install(**modules):

@@ -21,8 +21,8 @@ from xai_eval.tasks import find_task
 STORED = "stored"
 # Plans a task for a changed model and replaced parameters. All plans use the same inputs.
 Planner = Callable[[Callable[[Classifier], Classifier], Mapping[str, Any]], Plan]
-Moves = dict[str, dict[str, dict[str, float]]]
-_Moved = TypeVar("_Moved")  # the name of a measure, or a stage
+_ByMeasure = dict[str, dict[str, dict[str, float]]]
+_Key = TypeVar("_Key")  # the name of a measure, or a stage
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,12 @@ class Calibration:
 
 
 @dataclass
-class _Moves:
+class _Differences:
     """Differences of one case to the unchanged run, collected change by change."""
 
     plain: Result
-    distances: Moves = field(default_factory=dict)
-    shifts: Moves = field(default_factory=dict)
+    distances: _ByMeasure = field(default_factory=dict)
+    shifts: _ByMeasure = field(default_factory=dict)
     stages: dict[Stage, dict[str, float]] = field(default_factory=dict)
 
     def add_distances(self, change: str, other: Result) -> None:
@@ -47,7 +47,7 @@ class _Moves:
             for distance in theirs.distances(mine):
                 _note(self.distances.setdefault(name, {}), distance.measure, change, distance.value)
 
-    def add_moves(self, change: str, other: Result) -> None:
+    def add_shifts(self, change: str, other: Result) -> None:
         for name, mine, theirs in self._pairs(other):
             for shift in theirs.shifts(mine):
                 _note(self.shifts.setdefault(name, {}), shift.measure, change, shift.change)
@@ -84,10 +84,10 @@ def calibrate(
         XaiEvalError: the unchanged run fails.
     """
     announce("plain run")
-    moves = [_Moves(result) for result in planned(lambda model: model, {}).results]
-    for each in moves:
+    differences = [_Differences(result) for result in planned(lambda model: model, {}).results]
+    for each in differences:
         each.add_distances(STORED, each.plain.condensed())
-        each.add_moves(STORED, each.plain.condensed())
+        each.add_shifts(STORED, each.plain.condensed())
     unmeasured: dict[str, str] = {}
     for change in changes:
         if not set(change.needs) <= set(find_task(task).parameters):
@@ -98,11 +98,11 @@ def calibrate(
         except Exception as error:  # A model or a library may raise anything under a change that it does not support.
             unmeasured[change.name] = error_in_one_line(error)
             continue
-        for each, result in zip(moves, results, strict=True):
+        for each, result in zip(differences, results, strict=True):
             each.add_distances(change.name, result)
             if not change.redraws:
-                each.add_moves(change.name, result)
-    return [Calibration(each.plain, _noise(each, unmeasured)) for each in moves]
+                each.add_shifts(change.name, result)
+    return [Calibration(each.plain, _noise(each, unmeasured)) for each in differences]
 
 
 def calibrate_task(
@@ -127,20 +127,20 @@ def _run_under(change: BenignChange, planned: Planner) -> list[Result]:
         return list(planned(change.variant, change.params).results)
 
 
-def _noise(moves: _Moves, unmeasured: Mapping[str, str]) -> Noise:
-    provenance = moves.plain.provenance
+def _noise(differences: _Differences, unmeasured: Mapping[str, str]) -> Noise:
+    provenance = differences.plain.provenance
     return Noise(
         golden="",
-        distances=moves.distances,
-        shifts=_worst_only(moves.shifts),
-        stages=moves.stages,
+        distances=differences.distances,
+        shifts=_worst_only(differences.shifts),
+        stages=differences.stages,
         unmeasured=dict(unmeasured),
         versions=provenance.versions,
         device=provenance.device,
     )
 
 
-def _worst_only(shifts: Moves) -> ByField:
+def _worst_only(shifts: _ByMeasure) -> ByField:
     """Keep only the largest shift of each measure: nobody needs to know what every single change did."""
     return {
         name: {m: dict([max(by.items(), key=lambda each: abs(each[1]))]) for m, by in measures.items()}
@@ -148,5 +148,5 @@ def _worst_only(shifts: Moves) -> ByField:
     }
 
 
-def _note(known: dict[_Moved, dict[str, float]], moved: _Moved, change: str, value: float) -> None:
-    known.setdefault(moved, {})[change] = float(f"{value:.6g}")
+def _note(known: dict[_Key, dict[str, float]], key: _Key, change: str, value: float) -> None:
+    known.setdefault(key, {})[change] = float(f"{value:.6g}")
