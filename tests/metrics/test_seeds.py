@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from xai_eval.metrics.seeds import IMAGES_PER_FALSE_ALARM, least_overlap, seed_tolerance
+from xai_eval.metrics.seeds import IMAGES_PER_ALARM, least_overlap, seed_tolerance
 from xai_eval.result.fields import Weights
 
 CLASSES, SUPERPIXELS, SEEDS = 5, 30, 5
@@ -39,7 +39,7 @@ def rate(images, **changed):
 
 @pytest.mark.parametrize("seeds, images", [(2, 500), (5, 2000), (10, 500)])
 def test_chance_alarms_once_in_a_thousand_images(seeds, images):
-    assert IMAGES_PER_FALSE_ALARM == 1000
+    assert IMAGES_PER_ALARM == 1000
     # If one in 1,000 images alarms on average, more alarms than these have a probability below 1 in 500.
     assert rate(images, seeds=seeds) * images <= {500: 3, 2000: 7}[images]
 
@@ -87,11 +87,9 @@ def test_quantiles_are_student_s_and_fisher_s_as_simulated():
     first, second = rng.normal(size=(2, 400_000, 2, 3))
     pooled = (first.var(axis=2, ddof=1).mean(axis=1) + second.var(axis=2, ddof=1).mean(axis=1)) / 2
     errors = np.abs(first.mean(axis=2) - second.mean(axis=2)) / np.sqrt(pooled * 2 / 3)[:, None]
-    assert (errors > tolerance.errors).any(axis=1).mean() == pytest.approx(0.5 / IMAGES_PER_FALSE_ALARM, rel=0.3)
+    assert (errors > tolerance.errors).any(axis=1).mean() == pytest.approx(0.5 / IMAGES_PER_ALARM, rel=0.3)
     ratio = np.sqrt(first.var(axis=2, ddof=1).mean(axis=1) / second.var(axis=2, ddof=1).mean(axis=1))
-    assert (np.maximum(ratio, 1 / ratio) > tolerance.ratio).mean() == pytest.approx(
-        0.5 / IMAGES_PER_FALSE_ALARM, rel=0.3
-    )
+    assert (np.maximum(ratio, 1 / ratio) > tolerance.ratio).mean() == pytest.approx(0.5 / IMAGES_PER_ALARM, rel=0.3)
 
 
 FOUR_BY_THREE = np.repeat(np.arange(12).reshape(3, 4), 10, axis=0).repeat(10, axis=1)

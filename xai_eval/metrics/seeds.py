@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from xai_eval.metrics.superpixels import ROUNDING
 from xai_eval.result.fields import SeedTolerance
 
-# Two runs of an unchanged explainer are found different by chance on one of so many images.
-IMAGES_PER_FALSE_ALARM = 1000
+# Two runs of an unchanged explainer are found different by chance on one of this many images.
+IMAGES_PER_ALARM = 1000
 
 
 _DRAWN_RUNS = 5000
@@ -34,7 +34,7 @@ def seed_tolerance(floor: float, seeds: int, classes: int, superpixels: int) -> 
 
     if seeds == 1:
         return SeedTolerance(floor, seeds, errors=0.0, ratio=math.inf)
-    share = 0.5 / IMAGES_PER_FALSE_ALARM
+    share = 0.5 / IMAGES_PER_ALARM
     freedom = superpixels * (seeds - 1)
     errors = float(t.isf(share / (2 * classes * superpixels), 2 * freedom))
     ratio = float(f.isf(share / (2 * classes), freedom, freedom)) ** 0.5
@@ -46,7 +46,7 @@ def least_overlap(
 ) -> float:
     """Return the smallest IoU, in [0, 1], that the best superpixels of two unchanged runs have by chance.
 
-    Only one of `IMAGES_PER_FALSE_ALARM` runs with other seeds falls below it. It is a parametric bootstrap with a fixed seed:
+    Only one of `IMAGES_PER_ALARM` runs with other seeds falls below it. It is a parametric bootstrap with a fixed seed:
     the mean weights of another run are drawn around those of this run, with the variance of both.
 
     Args:
@@ -61,7 +61,7 @@ def least_overlap(
     areas = np.bincount(segments.reshape(-1), minlength=len(mean))
     union = (first | second) @ areas
     overlaps = np.where(union > 0, (first & second) @ areas / np.maximum(union, 1), 1.0)
-    return float(np.quantile(overlaps, 1 / IMAGES_PER_FALSE_ALARM, method="lower"))
+    return float(np.quantile(overlaps, 1 / IMAGES_PER_ALARM, method="lower"))
 
 
 def _best(weights: NDArray[np.float64], count: int) -> NDArray[np.bool_]:

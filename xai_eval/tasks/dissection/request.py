@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _STAGES = ("layer2", "layer3", "layer4")
 _COUNTERPARTS = {"scenes:objects": "scenes:places", "scenes:places": "scenes:objects"}
 NOTHING = "none"
-# Number of images per checkpoint. A run that was killed repeats at most so many.
+# Number of images per checkpoint. A run that was killed repeats at most this many images.
 _IMAGES_PER_SHARD = 256
 _BUNDLED, _STUDY_CLIP = "scenes", "ViT-B-16/openai"
 
