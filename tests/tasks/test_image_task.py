@@ -66,7 +66,7 @@ def test_the_task_has_the_parameters_of_the_function_and_a_target():
     image_task("mine")(gradient)
     task = find_task("mine")
     assert {name: p.default for name, p in task.parameters.items()} == {"power": 1, "target": "predicted"}
-    assert task.summary == "Explain by the gradient (by hand)."
+    assert task.summary == "Explain by the gradient of the score (written for the test)."
     assert gradient.__name__ in task.function.__name__
     plain, cubed = evaluated(gradient), evaluated(gradient, given={"power": 3, "target": 2})
     assert plain.case.params == {"power": 1, "target": "predicted"}

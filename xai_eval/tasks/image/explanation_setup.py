@@ -78,7 +78,7 @@ def check_setup(
     check_target(classifier, images, str(target))
     layer = layer or classifier.default_layer()
     classifier.layer(layer)
-    return _tried(ExplanationSetup(classifier, images, str(target), layer, seed))
+    return _run_on_first_image(ExplanationSetup(classifier, images, str(target), layer, seed))
 
 
 def check_setup_without_layer(
@@ -87,10 +87,10 @@ def check_setup_without_layer(
     """Check target and seed for a task that needs no layer; otherwise like `check_setup`."""
     check_seed(seed)
     check_target(classifier, images, str(target))
-    return _tried(ExplanationSetup(classifier, images, str(target), None, seed))
+    return _run_on_first_image(ExplanationSetup(classifier, images, str(target), None, seed))
 
 
-def _tried(setup: ExplanationSetup) -> ExplanationSetup:
+def _run_on_first_image(setup: ExplanationSetup) -> ExplanationSetup:
     for image in setup.images.images[:1]:
         forward(setup.classifier, setup.layer, input_batch(setup.classifier, image.pixels))
     return setup
