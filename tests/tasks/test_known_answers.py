@@ -28,10 +28,10 @@ from xai_eval.metrics.localisation import hottest
 from xai_eval.tasks import all_tasks, find_task
 from xai_eval.tasks.reference import check
 from xai_eval.tasks.reference.check import answers, check_metrics
-from xai_eval.tasks.reference.questions import QUESTIONS
+from xai_eval.tasks.reference.known_arguments import KNOWN_ARGUMENTS
 
-MODULES = tuple(QUESTIONS)
-METRICS = [(module, metric) for module, every in QUESTIONS.items() for metric in every]
+MODULES = tuple(KNOWN_ARGUMENTS)
+METRICS = [(module, metric) for module, every in KNOWN_ARGUMENTS.items() for metric in every]
 
 
 @pytest.fixture(autouse=True)
@@ -68,8 +68,8 @@ def test_the_known_answers_equal_those_of_independent_references():
     stored = check._known_answers()
     found = runpy.run_path(str(fixtures_folder() / "known_answers.py"))["known_answers"]()
     assert list(found) == list(stored) == [f"{module}.{metric}" for module, metric in METRICS]
-    for name, questions in found.items():
-        misses = [check._miss(*pair) for pair in zip(stored[name], questions, strict=True)]
+    for name, given in found.items():
+        misses = [check._miss(*pair) for pair in zip(stored[name], given, strict=True)]
         assert not any(misses), (name, misses)
 
 
@@ -77,7 +77,7 @@ def test_every_public_function_of_the_metrics_has_known_answers():
     for module in pkgutil.iter_modules(metrics.__path__):
         home = importlib.import_module(f"xai_eval.metrics.{module.name}")
         own = {n for n, f in inspect.getmembers(home, inspect.isfunction) if f.__module__ == home.__name__}
-        assert {name for name in own if not name.startswith("_")} == set(QUESTIONS[f"metrics.{module.name}"])
+        assert {name for name in own if not name.startswith("_")} == set(KNOWN_ARGUMENTS[f"metrics.{module.name}"])
 
 
 def wrong(answer: check.Answer) -> check.Answer:
@@ -210,7 +210,7 @@ def test_metrics_are_checked_once_per_process_and_again_after_a_refusal(monkeypa
     monkeypatch.setattr(check, "_check_metric", lambda *arguments: asked.append(arguments[:2]))
     for _ in range(3):
         check_metrics(("metrics.overlap",))
-    assert asked == [("metrics.overlap", metric) for metric in QUESTIONS["metrics.overlap"]]
+    assert asked == [("metrics.overlap", metric) for metric in KNOWN_ARGUMENTS["metrics.overlap"]]
 
 
 def test_an_unknown_module_is_an_error_with_the_nearest_name():

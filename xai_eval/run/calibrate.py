@@ -141,7 +141,7 @@ def _noise(differences: _Differences, unmeasured: Mapping[str, str]) -> Noise:
 
 
 def _worst_only(shifts: _ByMeasure) -> ByField:
-    """Keep only the largest shift of each measure: nobody needs to know what every single change did."""
+    """Keep only the largest shift of each measure, because only the largest one is used as a limit."""
     return {
         name: {m: dict([max(by.items(), key=lambda each: abs(each[1]))]) for m, by in measures.items()}
         for name, measures in shifts.items()

@@ -46,7 +46,7 @@ def summaries(request: Request, layers: Sequence[LabelledLayer], frames: Frames)
     quality = quality_table(frames)
     if quality is not None:
         fields["label_quality"] = Table.for_reading(quality)
-    for method, frame in _told(frames).items():
+    for method, frame in _reliable_labels(frames).items():
         name = method.removesuffix("_units")
         fields[f"{name}_concepts"] = Table.for_reading(_by_layer(request, frame))
         if "category" in frame:
@@ -68,7 +68,7 @@ def comparing_fields(request: Request, frames: Mapping[str, Frames]) -> dict[str
         frames: tables of the units, by model and method.
     """
     fields: dict[str, Field] = {}
-    told = {model: _told(each) for model, each in frames.items()}
+    told = {model: _reliable_labels(each) for model, each in frames.items()}
     first, *others = told.values()
     for method in (each for each in first if all(each in other for other in others)):
         name = method.removesuffix("_units")
@@ -82,7 +82,7 @@ def comparing_fields(request: Request, frames: Mapping[str, Frames]) -> dict[str
     return fields
 
 
-def _told(frames: Frames) -> dict[str, pd.DataFrame]:
+def _reliable_labels(frames: Frames) -> dict[str, pd.DataFrame]:
     """Drop the pixel labels of units that are not interpretable: their best label still fits badly."""
     return {
         method: frame.assign(label=frame["label"].where(frame["interpretable"])) if "interpretable" in frame else frame

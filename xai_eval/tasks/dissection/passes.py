@@ -74,7 +74,7 @@ def dissect(request: Request) -> Iterator[Labelled]:
         say(f"{note}.")
     first = first_images(study)
     _check_methods(request, first)
-    checkpoints = Checkpoints.of(study.key({**_surroundings(request), "canary": digest_of(first)}))
+    checkpoints = Checkpoints.of(study.key({**_environment(request), "canary": digest_of(first)}))
     with progress(len(study.probe), study.probe.name, "image") as advance:
         swept = sweep(study, checkpoints, engine=request.engine, advance=advance)
     for skipped in swept.whole.skipped:
@@ -107,7 +107,7 @@ def _all_labelled(request: Request, swept: Sweep, words: NDArray[np.float32] | N
             advance(1)
 
 
-def _surroundings(request: Request) -> dict[str, Any]:
+def _environment(request: Request) -> dict[str, Any]:
     """Return what results depend on besides weights, images and parameters: versions, device and precision."""
     device = request.study.models[0].classifier.device
     return {

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from xai_eval.errors import MetricMisbehaves, error_in_one_line, unknown_name
 from xai_eval.inputs.downloads import bundled
-from xai_eval.tasks.reference.questions import QUESTIONS, Questions
+from xai_eval.tasks.reference.known_arguments import KNOWN_ARGUMENTS, ArgumentTuples
 
 # A number, a text, or None for NaN and for a missing value.
 Answer = float | str | None
@@ -29,7 +29,7 @@ def check_metrics(modules: tuple[str, ...]) -> None:
     """Check that all metrics of some modules give their known answers. Each process does it once.
 
     Args:
-        modules: modules of metrics, such as `metrics.localisation`. They must be keys of `QUESTIONS`.
+        modules: modules of metrics, such as `metrics.localisation`. They must be keys of `KNOWN_ARGUMENTS`.
 
     Raises:
         MetricMisbehaves: a metric gives another answer than the known one, or raises an error.
@@ -37,11 +37,11 @@ def check_metrics(modules: tuple[str, ...]) -> None:
         UsageError: there are no known answers for a module.
     """
     for name in modules:
-        if name not in QUESTIONS:
-            raise unknown_name("module of metrics", name, QUESTIONS)
-    for module in (name for name in QUESTIONS if name in modules):
-        for metric, questions in QUESTIONS[module].items():
-            _check_metric(module, metric, questions())
+        if name not in KNOWN_ARGUMENTS:
+            raise unknown_name("module of metrics", name, KNOWN_ARGUMENTS)
+    for module in (name for name in KNOWN_ARGUMENTS if name in modules):
+        for metric, arguments_of_calls in KNOWN_ARGUMENTS[module].items():
+            _check_metric(module, metric, arguments_of_calls())
 
 
 def answers(found: object) -> list[Answer]:
@@ -49,11 +49,11 @@ def answers(found: object) -> list[Answer]:
     return list(_answers(found))
 
 
-def _check_metric(module: str, metric: str, questions: Questions) -> None:
+def _check_metric(module: str, metric: str, arguments_of_calls: ArgumentTuples) -> None:
     expected = _known_answers()[f"{module}.{metric}"]
     try:
         function: Callable[..., object] = getattr(importlib.import_module(f"xai_eval.{module}"), metric)
-        got = [answers(function(*arguments)) for arguments in questions]
+        got = [answers(function(*arguments)) for arguments in arguments_of_calls]
     except Exception as error:  # A changed library may raise anything.
         raise _refusal(module, metric, f"it raises {error_in_one_line(error)}") from error
     for miss in filter(None, map(_miss, expected, got)):
