@@ -13,7 +13,7 @@ CAM = CamExplanation(3, SALIENCY)
 
 
 def test_explanations_of_different_classes_are_refused():
-    with pytest.raises(UsageError, match="two questions, not two methods"):
+    with pytest.raises(UsageError, match="overlap would say nothing about the two methods"):
         compare(CamExplanation(4, SALIENCY), LIME, MaskPolicy())
 
 

@@ -114,8 +114,8 @@ def compare(cam: CamExplanation, lime: LimeWeights, policy: MaskPolicy) -> MapAg
     """
     if cam.label != lime.label:
         raise UsageError(
-            f"Grad-CAM explains class {cam.label} and LIME class {lime.label}; their overlap would compare two "
-            "questions, not two methods. Explain the same class with both."
+            f"Grad-CAM explains class {cam.label} and LIME class {lime.label}; their overlap would say "
+            "nothing about the two methods. Explain the same class with both."
         )
     if cam.saliency.shape != lime.segments.shape:
         raise UsageError(
