@@ -28,7 +28,7 @@ USAGE = {
     "device": (["run", "cams", "--device", "cudo"], "device 'cudo' is not available"),
     "intended": (
         ["run", "cams", "--model", "file:nets.py:net", "--images", "photos", "--target", "intended"],
-        "the intended class of one.png is not a class of",
+        "one.png has no intended class that",
     ),
 }
 

@@ -73,7 +73,7 @@ def check_target(classifier: Classifier, images: ImageSet, target: str) -> None:
     lost = [image.name for image in images.images if _intended(classifier, image).index is None]
     if target == INTENDED and lost:
         raise UsageError(
-            f"the intended class of {lost[0]} is not a class of {classifier.name}, so it cannot be explained "
+            f"{lost[0]} has no intended class that {classifier.name} knows, so that it cannot be explained "
             f"({len(lost)} of {len(images.images)} images). "
             "Name files <WordNet id>_<class name>, or choose another --target."
         )
