@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from xai_eval.errors import error_in_one_line
+from xai_eval.errors import error_line
 from xai_eval.inputs.models.classifier import Classifier
 from xai_eval.inputs.models.models import load_model
 from xai_eval.result.fields import Field
@@ -96,7 +96,7 @@ def calibrate(
         try:
             results = _run_under(change, planned)
         except Exception as error:  # A model or a library may raise anything under a change that it does not support.
-            unmeasured[change.name] = error_in_one_line(error)
+            unmeasured[change.name] = error_line(error)
             continue
         for each, result in zip(differences, results, strict=True):
             each.add_distances(change.name, result)

@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Mapping
 from pathlib import Path
 
-from xai_eval.errors import InputUnavailable, UsageError, XaiEvalError, error_in_one_line, unknown_name
+from xai_eval.errors import InputUnavailable, UsageError, XaiEvalError, error_line, unknown_name
 from xai_eval.tasks.registry import FILE, TASKS, Task
 
 ENTRY_POINTS = "xai_eval.tasks"
@@ -53,7 +53,7 @@ def _load_entry_point(entry: importlib.metadata.EntryPoint) -> str | None:
     except (Exception, SystemExit) as error:  # A package of somebody else may raise anything while it is imported.
         _forget_since(before)
         package = f" of {entry.dist.name}" if entry.dist else ""
-        reason = error_in_one_line(error).rstrip(".")
+        reason = error_line(error).rstrip(".")
         return f"The entry point {entry.name!r}{package} ({entry.value}) cannot be loaded as a task: {reason}."
     return None
 
@@ -104,7 +104,7 @@ def _run(path: Path, file: str, name: str) -> None:
         raise
     except (Exception, SystemExit) as error:
         raise InputUnavailable(
-            f"{file} cannot be imported: {error_in_one_line(error).rstrip('.')} ({_line_of(error, path.resolve())})."
+            f"{file} cannot be imported: {error_line(error).rstrip('.')} ({_line_of(error, path.resolve())})."
         ) from error
     finally:
         FILE.reset(token)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xai_eval.errors import MetricMisbehaves, error_in_one_line, unknown_name
+from xai_eval.errors import MetricMisbehaves, error_line, unknown_name
 from xai_eval.inputs.downloads import bundled
 from xai_eval.tasks.reference.known_arguments import KNOWN_ARGUMENTS, ArgumentTuples
 
@@ -55,7 +55,7 @@ def _check_metric(module: str, metric: str, arguments_of_calls: ArgumentTuples) 
         function: Callable[..., object] = getattr(importlib.import_module(f"xai_eval.{module}"), metric)
         got = [answers(function(*arguments)) for arguments in arguments_of_calls]
     except Exception as error:  # A changed library may raise anything.
-        raise _refusal(module, metric, f"it raises {error_in_one_line(error)}") from error
+        raise _refusal(module, metric, f"it raises {error_line(error)}") from error
     for miss in filter(None, map(_miss, expected, got)):
         raise _refusal(module, metric, miss)
 
