@@ -109,7 +109,7 @@ def test_judging_accepting_and_reporting_work_without_torch(tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize(
-    "module", ["xai_eval", "xai_eval.pytest_plugin.hooks", "xai_eval.cli.main", "xai_eval.tasks.cams"]
+    "module", ["xai_eval", "xai_eval.pytest_plugin.hooks", "xai_eval.cli.main", "xai_eval.tasks.cam_results"]
 )
 def test_importing_imports_no_torch(module):
     done = python(f"import sys, {module}; print(sorted({{'torch', 'torchvision', 'cv2'}} & set(sys.modules)))")

@@ -28,7 +28,7 @@ USAGE = {
     "device": (["run", "cams", "--device", "cudo"], "device 'cudo' is not available"),
     "intended": (
         ["run", "cams", "--model", "file:nets.py:net", "--images", "photos", "--target", "intended"],
-        "one.png names no class",
+        "one.png has no intended class that",
     ),
 }
 
@@ -112,7 +112,7 @@ def test_a_run_records_a_failure_that_nobody_foresaw(place, monkeypatch):
     def fail(*_):
         raise ZeroDivisionError("nobody knew")
 
-    monkeypatch.setattr("xai_eval.tasks.cams._map_fields", fail)
+    monkeypatch.setattr("xai_eval.tasks.cam_results._map_fields", fail)
     assert run() == 3
     record = json.loads((place / "reports" / "run.json").read_text())
     assert record["failures"] == {"photos": "ZeroDivisionError: nobody knew"}

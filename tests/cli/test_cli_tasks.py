@@ -85,7 +85,7 @@ def test_list_names_types_defaults_and_meanings(capsys):
 WRONG = {
     "text for a number": (["--num-samples", "many"], "--num-samples is 'many'; expected a whole number."),
     "unknown choice": (["--policy", "equal"], "unknown policy 'equal'. Did you mean equal_area?"),
-    "no pair": (["--grid", "num_samples"], "--grid: 'num_samples' is no NAME=VALUE."),
+    "no pair": (["--grid", "num_samples"], "--grid: 'num_samples' is not of the form NAME=VALUE."),
     "out of range": (["--shuffles", "-1"], "--shuffles is '-1'; expected a whole number from 0 to 1000."),
 }
 
@@ -124,7 +124,7 @@ def test_a_parameter_of_an_unnamed_task_is_refused(mine, capsys):
 
 
 FAULTY = {
-    "missing": (None, 3, "mine.py does not exist or is no file"),
+    "missing": (None, 3, "mine.py does not exist or is not a file"),
     "import error": ("import nothing_called_so", 3, "No module named 'nothing_called_so'"),
     "no task": ("x = 1", 2, "mine.py registers no task"),
     "name clash": (TASK.replace("brightness", "cams"), 2, "two tasks are named 'cams'"),
@@ -147,7 +147,7 @@ def test_a_task_whose_file_is_not_named_is_told_to_be(mine, capsys):
     run("--methods", "gradcam")
     assert main(["run", "brightness"]) == 2
     assert "unknown task 'brightness'" in (error := capsys.readouterr().err)
-    assert "its file to be named: --tasks FILE.py" in error
+    assert "give its file: --tasks FILE.py" in error
 
 
 def test_two_files_are_one_after_the_other(mine):

@@ -8,10 +8,10 @@ from xai_eval.gate.judge import judge
 from xai_eval.gate.stage_table import ON_CPU
 from xai_eval.gate.verdict import State
 from xai_eval.gate.whole_run import look_over
-from xai_eval.run.benign import CONDITIONS
+from xai_eval.run.benign_changes import BENIGN_CHANGES
 from xai_eval.store.noise import Measured
 
-BENIGN = {condition.name: condition for condition in CONDITIONS if not condition.params}
+BENIGN = {condition.name: condition for condition in BENIGN_CHANGES if not condition.params}
 METHODS = {"methods": ["gradcam"], "device": "cpu"}
 
 
@@ -33,7 +33,7 @@ def judged(model, plain):
 
 @pytest.mark.parametrize("name", BENIGN)
 def test_benign_changes_alarm_nobody(name, model, plain):
-    with BENIGN[name].surroundings():
+    with BENIGN[name].context():
         verdicts, overall = judged(BENIGN[name].variant(model), plain)
     assert {verdict.state for verdict in verdicts} == {State.OK}
     assert overall.systemic == ()

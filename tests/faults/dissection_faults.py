@@ -13,7 +13,7 @@ from xai_eval.explainers.dissection.similarity import SIMILARITIES
 from xai_eval.inputs.clip import clip
 from xai_eval.result.stage import Stage, StageKind
 from xai_eval.tasks.dissection import passes as dissection_pass
-from xai_eval.tasks.dissection import units as dissection_units
+from xai_eval.tasks.dissection import unit_frames as dissection_units
 
 
 def half_the_prior(original: Any) -> Any:

@@ -23,7 +23,7 @@ from xai_eval.metrics.stability import stability
 from xai_eval.metrics.superpixels import best_superpixels, mask_of_area
 from xai_eval.result.map_similarity import iou
 from xai_eval.result.stage import StageKind
-from xai_eval.tasks import cams as cams_task
+from xai_eval.tasks import cam_results as cams_task
 from xai_eval.tasks.image.map_rows import map_row
 from xai_eval.tasks.image.subject import Subject
 

@@ -12,18 +12,18 @@ SALIENCY = np.random.default_rng(0).random((10, 10))
 CAM = CamExplanation(3, SALIENCY)
 
 
-def test_another_class_is_refused_with_the_reason():
-    with pytest.raises(UsageError, match="two questions, not two methods"):
+def test_explanations_of_different_classes_are_refused():
+    with pytest.raises(UsageError, match="overlap would say nothing about the two methods"):
         compare(CamExplanation(4, SALIENCY), LIME, MaskPolicy())
 
 
-def test_another_size_is_refused():
+def test_explanations_of_different_sizes_are_refused():
     with pytest.raises(UsageError, match="one shape"):
         compare(CamExplanation(3, np.ones((5, 10))), LIME, MaskPolicy())
 
 
 @pytest.mark.parametrize("area", [0.05, 0.2, 0.4, 0.6, 0.95])
-def test_equal_area_is_equal(area):
+def test_masks_of_the_policy_equal_area_have_equal_areas(area):
     cam_mask, lime_mask = masks(CAM, LIME, MaskPolicy(area=area))
     assert cam_mask.sum() == lime_mask.sum()
     assert set(np.unique(SEGMENTS[lime_mask])) <= {0, 1, 3}  # never what speaks against the class
@@ -51,7 +51,7 @@ def test_identical_explanations_agree_in_everything():
     assert (found.iou, found.dice, found.iou_beyond_chance, found.centre_distance) == pytest.approx((1, 1, 1, 0))
 
 
-def test_rank_correlation_is_over_superpixels():
+def test_rank_correlation_is_computed_over_superpixels():
     found = compare(CAM, LIME, MaskPolicy())
     means = [SALIENCY[s == SEGMENTS].mean() for s in range(4)]
     assert found.rank_correlation == pytest.approx(spearmanr(means, WEIGHTS).statistic)

@@ -1,4 +1,4 @@
-"""Published dissections of ResNet18 on Places365, summed up by the code that sums up ours."""
+"""Published dissections of ResNet18 on Places365 give the published numbers when our functions sum them up."""
 
 import re
 from pathlib import Path
@@ -18,7 +18,7 @@ CATEGORIES = ("color", "object", "part", "material", "scene", "texture")
 
 
 def read(folder: Path, name: str) -> pd.DataFrame:
-    """A concept may be called "none": nothing is missing but what is empty."""
+    """Read a table. Only empty cells are missing values, because a concept may be named "none"."""
     return pd.read_csv(folder / "reference" / name, keep_default_na=False, na_values=[""])
 
 
@@ -70,7 +70,7 @@ def test_clip_dissect_layers(clip_dissect: pd.DataFrame) -> None:
 
 
 def plain_name(label: str) -> str:
-    """A label of Broden without the mark of its category: "kitchen-s" (scene), "red-c" (colour)."""
+    """Return a label of Broden without its category, as in "kitchen-s" (scene) and "red-c" (colour)."""
     return re.sub(r"-[cs]$", "", label)
 
 

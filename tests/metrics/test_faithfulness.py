@@ -1,4 +1,4 @@
-"""Deletion and insertion against closed forms: a model that counts the pixels of one colour."""
+"""Deletion and insertion of a model that counts pixels of one colour, compared with closed forms."""
 
 import numpy as np
 import pytest
@@ -11,14 +11,14 @@ SIZE = 20
 
 
 def image():
-    """White object on the left half, on black."""
+    """An image with a white left half, the object, and a black right half."""
     pixels = np.zeros((SIZE, SIZE, 3), dtype=np.uint8)
     pixels[:, : SIZE // 2] = 255
     return pixels
 
 
 def counting(views: torch.Tensor) -> torch.Tensor:
-    """Probability of class 1: the share of the object's place that is still white."""
+    """A model whose probability of class 1 is the share of the object that is still white."""
     share = (views[:, :, : SIZE // 2, 0] == 255).double().mean(dim=(1, 2))
     return torch.stack([1 - share, share], dim=1)
 
@@ -41,7 +41,7 @@ def test_deletion_of_the_object_last_stays_until_half():
 
 def test_insertion_goes_from_the_blurred_to_the_whole_image():
     found = faithfulness(object_first(), image(), counting, 1, steps=20)
-    # One column a step, from the left: those that the blur leaves white count from the start.
+    # Each step adds one column, from the left. The columns that stay white under the blur count from the start.
     blurred = found.insertion_curve[0]
     assert 0.5 < blurred < 1.0
     expected = np.maximum(blurred, np.clip(2 * np.linspace(0, 1, 21), 0, 1))
@@ -68,6 +68,6 @@ def test_the_image_is_left_alone():
     np.testing.assert_array_equal(pixels, image())
 
 
-def test_area_is_scikit_learn_s():
+def test_the_area_under_a_curve_equals_that_of_scikit_learn():
     curve = np.random.default_rng(1).random(29)
     assert area_under(curve) == pytest.approx(auc(np.linspace(0, 1, 29), curve))

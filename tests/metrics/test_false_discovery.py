@@ -11,7 +11,7 @@ def test_p_values_count_the_null_at_or_above_and_the_observed_itself():
     np.testing.assert_allclose(pooled_p_values(observed, null), expected)
 
 
-def test_p_values_of_chance_are_uniform():
+def test_p_values_are_uniform_under_the_null_hypothesis():
     generator = np.random.default_rng(0)
     p = pooled_p_values(generator.random(20_000), generator.random((4, 5_000)))
     for level in (0.01, 0.1, 0.5, 0.9):
@@ -19,7 +19,7 @@ def test_p_values_of_chance_are_uniform():
 
 
 def step_up(p):
-    """Benjamini and Hochberg's own words: the largest k with p_(k) <= k q / n, tried for every q that matters."""
+    """The procedure as Benjamini and Hochberg define it: the largest k with p_(k) <= k q / n, for all q that matter."""
     n, ordered = len(p), np.sort(p)
     levels = sorted({min(1.0, value * n / (k + 1)) for k, value in enumerate(ordered)})
 
@@ -30,12 +30,12 @@ def step_up(p):
     return [next(q for q in levels if value <= rejected_up_to(q)) for value in p]
 
 
-def test_rates_are_benjamini_and_hochberg_s():
+def test_rates_equal_the_step_up_procedure_of_benjamini_and_hochberg():
     p = np.random.default_rng(1).random(40) ** 3
     np.testing.assert_allclose(discovery_rates(p), step_up(p))
 
 
-def test_dead_units_are_not_tests():
+def test_dead_units_do_not_count_as_tests():
     p = np.array([0.01, np.nan, 0.04, np.nan])
     np.testing.assert_allclose(discovery_rates(p), [0.02, np.nan, 0.04, np.nan])
     assert np.isnan(discovery_rates(np.full(3, np.nan))).all()

@@ -15,7 +15,7 @@ def test_concepts_are_named_by_how_much_of_the_hot_area_they_cover():
     assert concept_shares(MASK, concepts) == {"sky": 0.4, "grass": 0.6, "bird": 0.0}
 
 
-def test_without_concepts_the_place_is_told():
+def test_without_concepts_the_position_is_described():
     assert focus(MASK, {}) == "centre 25% from the left, 50% from the top; 50% of the image in 1 blob"
 
 
@@ -24,7 +24,7 @@ def test_an_empty_mask_points_at_nothing():
     assert np.isnan(concept_shares(np.zeros_like(MASK), {"sky": TOP})["sky"])
 
 
-def test_clutter_is_none_of_the_concepts():
+def test_an_area_outside_of_all_concepts_is_described_as_such():
     assert focus(MASK, {"bird": np.zeros_like(TOP)}) == "none of the known concepts"
 
 

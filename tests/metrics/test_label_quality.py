@@ -19,7 +19,7 @@ def test_a_unit_that_is_its_concept_is_perfect():
 
 
 @pytest.mark.parametrize("threshold", [-0.5, 0.2, 0.9])
-def test_measures_are_scikit_learn_s(threshold):
+def test_measures_equal_those_of_scikit_learn(threshold):
     activation, presence = noisy_unit()
     active = activation >= threshold
     found = judge_label(activation, presence, threshold)

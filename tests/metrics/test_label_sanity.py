@@ -1,4 +1,4 @@
-"""Which measures notice missing and extra labels: against the published answer, and against closed forms."""
+"""Which measures notice missing and extra labels, compared with the published answer and with closed forms."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def test_the_published_measures_pass_both_tests_and_the_others_fail_one():
 
 @pytest.fixture
 def exact():
-    """A unit that is its concept, on 200 of 1,000 images."""
+    """A unit that is active exactly where its concept is, on 200 of 1,000 images."""
     presence = np.arange(1000) < 200
     return Unit(presence.astype(float), presence, presence)
 

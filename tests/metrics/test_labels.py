@@ -12,7 +12,7 @@ def drawn(names, count, p=None):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_kappa_is_scikit_learn_s(seed):
+def test_kappa_equals_that_of_scikit_learn(seed):
     generator = np.random.default_rng(seed)
     first, second = generator.choice(list("abcde"), (2, 80)).tolist()
     second[:30] = first[:30]
@@ -28,14 +28,14 @@ def test_agreement_by_hand():
     assert found.kappa == pytest.approx((2 / 3 - 4 / 9) / (1 - 4 / 9))
 
 
-def test_chance_is_what_shuffled_labels_agree_in():
+def test_chance_is_the_mean_agreement_of_shuffled_labels():
     first, second = drawn(["a", "b", "c"], 60, [0.6, 0.3, 0.1]), drawn(["b", "c", "d"], 60)
     shares = [agreement(first, GENERATOR.permutation(second).tolist()).share for _ in range(2000)]
     spread = np.std(shares) / np.sqrt(len(shares))
     assert agreement(first, second).chance == pytest.approx(np.mean(shares), abs=4 * spread)
 
 
-def test_nothing_to_agree_on():
+def test_agreement_is_nan_if_no_unit_has_two_labels():
     assert agreement([None, "a"], ["a", None]).units == 0
     assert np.isnan(agreement([None], ["a"]).share)
     same = agreement(["a", "a"], ["a", "a"])
@@ -49,8 +49,8 @@ def test_distance_is_the_total_variation():
     assert found.distance == pytest.approx((abs(2 / 3 - 1 / 5) + 1 / 3 + 4 / 5) / 2)
 
 
-def test_p_is_exact_for_few_units():
-    """Three of one kind against three of another: two of the twenty divisions are as far apart."""
+def test_p_equals_the_exact_value_for_few_units():
+    """The sets are three units of one label and three of another: two of the twenty divisions are as far apart."""
     found = distribution_difference(["a"] * 3, ["b"] * 3)
     assert (found.distance, found.p) == (1.0, pytest.approx(0.1, abs=0.015))
 

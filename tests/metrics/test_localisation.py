@@ -61,6 +61,6 @@ def test_iou_sweep_by_hand():
 
 
 @pytest.mark.parametrize("measure", [pointing_hit, energy_inside, iou_at_equal_area, iou_sweep])
-def test_another_shape_is_refused(measure):
-    with pytest.raises(ValueError, match=r"share one shape, got \(6, 8\) and \(8, 6\)"):
+def test_a_mask_of_another_shape_is_refused(measure):
+    with pytest.raises(ValueError, match=r"must have the same shape, got \(6, 8\) and \(8, 6\)"):
         measure(RAMP, MASK.T)

@@ -15,7 +15,7 @@ def random_mask(area, pixels=60):
     return mask
 
 
-def test_dice_is_scipy_s():
+def test_dice_equals_that_of_scipy():
     for _ in range(20):
         first, second = GENERATOR.random((2, 50)) < GENERATOR.uniform(0.1, 0.9, (2, 1))
         assert dice(first, second) == pytest.approx(1 - dice_dissimilarity(first, second))
@@ -36,7 +36,7 @@ def test_chance_is_the_expectation_under_scipy_s_distribution(areas):
 
 
 def test_chance_of_two_pixels_by_hand():
-    # Two single pixels of four meet with probability 1/4, and then share everything.
+    # Two masks of one pixel each, among four pixels, are equal with probability 1/4 and disjoint otherwise.
     assert chance_iou(1, 1, 4) == pytest.approx(0.25)
 
 
@@ -48,5 +48,5 @@ def test_beyond_chance_is_one_for_equal_masks_and_nothing_on_average_for_random_
 
 
 @pytest.mark.parametrize("value", [True, False])
-def test_beyond_chance_tells_nothing_of_everything_or_nothing(value):
+def test_beyond_chance_is_nan_for_two_empty_or_two_full_masks(value):
     assert np.isnan(iou_beyond_chance(np.full(9, value), np.full(9, value)))

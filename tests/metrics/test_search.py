@@ -10,18 +10,18 @@ from xai_eval.metrics.stability import stability
 MORE, LESS = Objective("more", 1), Objective("less", -1)
 
 
-def test_all_that_are_tied_win():
+def test_all_tied_settings_win():
     values = np.array([0.5, 0.7, 0.7 - 1e-9, 0.1])
     assert winners(values, MORE).tolist() == [1, 2]
     assert winners(values, LESS).tolist() == [3]
 
 
-def test_what_is_not_known_never_wins():
+def test_a_setting_with_nan_never_wins():
     assert winners(np.array([np.nan, 0.2]), MORE).tolist() == [1]
     assert winners(np.array([np.nan, np.nan]), MORE).tolist() == []
 
 
-def test_mean_ranks_share_ties_and_put_the_unknown_last():
+def test_tied_settings_share_a_mean_rank_and_nan_ranks_last():
     values = np.array([[0.9, 0.5, 0.5], [0.2, np.nan, 0.1]])
     assert mean_ranks(values, MORE).tolist() == [1.0, 2.75, 2.25]
     assert mean_ranks(values[:1], LESS).tolist() == [3.0, 1.5, 1.5]
@@ -35,7 +35,7 @@ def test_trust_is_the_rank_correlation_with_the_truth():
     assert trust(truth, truth, MORE) == 1.0
 
 
-def test_trust_says_nothing_where_there_is_nothing_to_rank():
+def test_trust_is_nan_if_the_settings_cannot_be_ranked():
     assert np.isnan(trust(np.ones(4), np.arange(4.0), MORE))
     assert np.isnan(trust(np.arange(4.0), np.full(4, np.nan), MORE))
 
@@ -60,13 +60,13 @@ def test_interval_of_a_mean():
     assert mean_interval(values.tolist()) == found
 
 
-def test_interval_of_one_value_or_none():
+def test_a_mean_of_one_value_has_no_interval_and_of_no_value_is_nan():
     one, none = mean_interval([3.0]), mean_interval([])
     assert (one.mean, one.count) == (3.0, 1) and np.isnan(one.low)
     assert np.isnan(none.mean) and none.count == 0
 
 
-def test_a_clear_lead_beats_and_noise_does_not():
+def test_a_method_with_a_clear_lead_beats_another_and_noise_does_not():
     generator = np.random.default_rng(0)
     base = generator.random(30)
     lead = paired_test((base + 0.1 + 0.01 * generator.random(30)).tolist(), base.tolist())
@@ -75,7 +75,7 @@ def test_a_clear_lead_beats_and_noise_does_not():
     assert not paired_test((base + generator.normal(0, 0.1, 30)).tolist(), base.tolist()).beats
 
 
-def test_nothing_to_test():
+def test_a_paired_test_without_images_is_nan():
     same = paired_test([0.1, 0.2], [0.1, 0.2])
     assert same.p == 1.0 and not same.beats
     assert np.isnan(paired_test([], []).p)
@@ -92,6 +92,6 @@ def test_stability_of_three_seeds_by_hand():
     np.testing.assert_allclose(found.spread, weights.std(axis=0, ddof=1))
 
 
-def test_stability_of_one_seed_is_not_known():
+def test_stability_of_one_seed_is_nan():
     found = stability(np.ones((1, 3)), np.arange(3)[None])
     assert np.isnan(found.overlap) and np.isnan(found.spread).all()

@@ -37,7 +37,7 @@ def test_mask_of_area_is_empty_where_nothing_speaks_for_the_class():
     assert not mask_of_area(-np.abs(WEIGHTS), SEGMENTS, 0.3).any()
 
 
-def test_pooled_averages_over_each_superpixel():
+def test_superpixel_means_average_over_each_superpixel():
     saliency = np.arange(100.0).reshape(10, 10)
     expected = [saliency[s == SEGMENTS].mean() for s in range(4)]
     np.testing.assert_allclose(superpixel_means(saliency, SEGMENTS), expected)

@@ -69,7 +69,7 @@ def test_unique_concepts_without_scenes(units):
     assert unique_concepts(units, {"beach", "nowhere"}) == ("car", "red", "tree")
 
 
-def test_no_labels_at_all(units):
+def test_tables_of_units_without_labels_are_empty(units):
     nothing = units[units["label"].isna()]
     assert layer_summary(nothing)["labelled"].tolist() == [0, 0]
     for table in (concept_counts(nothing), category_counts(nothing), top_concepts(nothing), interpretable(nothing)):

@@ -1,4 +1,4 @@
-"""The noise of a case is what benign changes really do to it."""
+"""The noise of a case is measured: it is the difference that benign changes make to its results."""
 
 import dataclasses
 
@@ -8,13 +8,13 @@ from synthetic import blob, make_result
 
 from xai_eval import load_model
 from xai_eval.result.stage import Stage, StageKind
-from xai_eval.run.benign import CONDITIONS, Condition
+from xai_eval.run.benign_changes import BENIGN_CHANGES, BenignChange
 from xai_eval.run.calibrate import STORED, calibrate, calibrate_task
 from xai_eval.run.evaluate import Plan
 
 
 class Fake:
-    """A task that answers with prepared results: by the model that it is given, and by its parameters."""
+    """A planner whose results are prepared: `answers` returns them for a model and parameters."""
 
     def __init__(self, answers):
         self.answers = answers
@@ -30,9 +30,9 @@ def moved(by):
     return make_result(saliency=saliency)
 
 
-def test_the_floor_is_the_largest_distance_and_names_its_condition():
+def test_the_noise_floor_is_the_largest_distance_and_names_the_change_that_caused_it():
     by = {"plain": 0.0, "little": 0.001, "more": 0.004}
-    conditions = [Condition(name, variant=lambda _model, name=name: name) for name in ("little", "more")]
+    conditions = [BenignChange(name, variant=lambda _model, name=name: name) for name in ("little", "more")]
     (found,) = calibrate("cams", Fake(lambda model, _: [moved(by[model])]), conditions)
     floor = found.noise.floor("gradcam", "largest difference")
     assert floor.condition == "more" and floor.value == pytest.approx(0.004, rel=1e-3)
@@ -45,19 +45,22 @@ def test_the_floor_is_the_largest_distance_and_names_its_condition():
     assert mean.value == pytest.approx(0.004 * 16 / 224**2, rel=1e-3)
 
 
-def test_what_a_model_does_not_bear_is_named_and_the_rest_is_measured():
+def test_a_change_under_which_the_model_fails_is_listed_as_unmeasured_and_the_rest_is_measured():
     def answers(model, params):
         if model == "fragile":
             raise RuntimeError("expected scalar type Float but found Double\nand more")
         return [make_result()]
 
-    conditions = [Condition("fragile", variant=lambda _: "fragile"), Condition("sound", variant=lambda _: "sound")]
+    conditions = [
+        BenignChange("fragile", variant=lambda _: "fragile"),
+        BenignChange("sound", variant=lambda _: "sound"),
+    ]
     (found,) = calibrate("cams", Fake(answers), conditions)
     assert found.noise.unmeasured == {"fragile": "RuntimeError: expected scalar type Float but found Double"}
     assert set(found.noise.distances["gradcam"]["largest difference"]) == {STORED, "sound"}
 
 
-def test_a_plain_run_that_fails_is_an_error():
+def test_an_error_of_the_unchanged_run_is_raised():
     def answers(model, params):
         raise RuntimeError("no model")
 
@@ -65,28 +68,28 @@ def test_a_plain_run_that_fails_is_an_error():
         calibrate("cams", Fake(answers), [])
 
 
-def test_conditions_are_for_tasks_that_take_what_they_need():
+def test_a_change_is_left_out_if_the_task_lacks_the_parameters_that_it_needs():
     asked = []
 
     def answers(model, params):
         asked.append(params)
         return [make_result()]
 
-    with_batches = [c for c in CONDITIONS if c.params]
+    with_batches = [c for c in BENIGN_CHANGES if c.params]
     calibrate("cams", Fake(answers), with_batches)
     assert asked == [{}]
     calibrate("lime", Fake(answers), with_batches)
     assert asked[2:] == [{"batch_size": 1}, {"batch_size": 64}, {"seed": 1000}, {"seed": 2000}, {"seed": 3000}]
 
 
-def test_a_condition_with_other_cases_is_never_half_compared():
-    conditions = [Condition("short", variant=lambda _: "short")]
+def test_a_change_that_gives_fewer_cases_is_an_error():
+    conditions = [BenignChange("short", variant=lambda _: "short")]
     fake = Fake(lambda model, _: [make_result("a.jpg")] + ([make_result("b.jpg")] if model == "plain" else []))
     with pytest.raises(ValueError, match="shorter"):
         calibrate("cams", fake, conditions)
 
 
-def test_the_bundled_model_s_maps_move_by_rounding_alone():
+def test_benign_changes_change_maps_of_the_bundled_model_by_rounding_only():
     found = calibrate_task("cams", None, "scenes:1", "cpu", {"methods": ["gradcam"]}, lambda _name: None)
     (noise,) = [each.noise for each in found]
     assert noise.unmeasured == {}
@@ -96,7 +99,7 @@ def test_the_bundled_model_s_maps_move_by_rounding_alone():
     assert 0 < noise.stage_floor(Stage(StageKind.LAYER_ACTIVATIONS)).value < 1e-5
 
 
-def test_the_measured_model_is_the_one_that_was_given():
+def test_calibration_leaves_the_given_model_unchanged():
     model = load_model("scenes:objects", device="cpu")
     before = [p.detach().clone() for p in model.module.parameters()]
     calibrate_task("cams", model, "scenes:1", "cpu", {"methods": ["gradcam"]}, lambda _name: None)
@@ -104,18 +107,18 @@ def test_the_measured_model_is_the_one_that_was_given():
         np.testing.assert_array_equal(was, now.detach())
 
 
-def test_case_keys_are_those_of_the_plain_run():
+def test_the_case_key_is_that_of_the_unchanged_run():
     fake = Fake(lambda model, params: [make_result(params={"target": "predicted", **params})])
-    condition = dataclasses.replace(CONDITIONS[0], params={"batch_size": 1}, needs=())
+    condition = dataclasses.replace(BENIGN_CHANGES[0], params={"batch_size": 1}, needs=())
     (found,) = calibrate("cams", fake, [condition])
     assert found.plain.case.key == make_result().case.key
 
 
-def test_other_samples_say_how_far_maps_scatter_but_not_which_way_or_which_stage():
-    redrawn = Condition("other seeds", variant=lambda _: "redrawn", params={"seed": 9})
+def test_other_seeds_count_for_distances_but_not_for_shifts_and_stages():
+    redrawn = BenignChange("other seeds", variant=lambda _: "redrawn", params={"seed": 9})
     fake = Fake(lambda model, _: [moved(0.3 if model == "redrawn" else 0.0)])
     (found,) = calibrate("cams", fake, [redrawn])
-    assert redrawn.redraws and not any(each.redraws for each in CONDITIONS if "seed" not in each.name)
+    assert redrawn.redraws and not any(each.redraws for each in BENIGN_CHANGES if "seed" not in each.name)
     assert found.noise.floor("gradcam", "largest difference").condition == "other seeds"
     assert found.noise.shift_floor("gradcam", "mean").condition == STORED
     assert found.noise.stage_floor(Stage(StageKind.FINAL_MAP, "gradcam")).value == 0.0

@@ -1,4 +1,4 @@
-"""`xai-eval explain-drift` on drifts whose cause is known because it was put in."""
+"""`xai-eval explain-drift` finds the cause of drifts that the tests cause themselves."""
 
 import json
 import shutil
@@ -13,12 +13,12 @@ from xai_eval.cli.main import main
 from xai_eval.errors import UsageError
 from xai_eval.inputs.images.images import load_images
 from xai_eval.result.result import Case, Provenance, Result
-from xai_eval.run.restore import golden_arguments
+from xai_eval.run.restore_factors import golden_arguments
 
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
-    """Two scenes as files, larger than the model's input, so that they have to be resized."""
+    """Two scenes as files. They are larger than the input of the model, so that they have to be resized."""
     folder = tmp_path_factory.mktemp("images") / "drawn"
     folder.mkdir()
     for index, image in enumerate(load_images("scenes").images[:2]):
@@ -28,7 +28,7 @@ def images(tmp_path_factory):
 
 @pytest.fixture
 def here(tmp_path, images, monkeypatch, capsys):
-    """A place with goldens of Grad-CAM for the images; gives a function that runs the command line."""
+    """A folder with Grad-CAM goldens of the images, and a function that runs the command line in it."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("CI", raising=False)
 
@@ -51,8 +51,8 @@ def test_another_model_is_the_cause(here):
     assert said.startswith("cams/drawn-0-png-")
 
 
-def test_a_library_that_prepares_differently_is_told_from_its_recipe(here, monkeypatch):
-    """Nothing recorded changed but what torchvision makes of it: antialias was switched on in its release 0.17."""
+def test_a_library_that_changed_preprocessing_is_the_cause_although_its_description_is_the_same(here, monkeypatch):
+    """The recorded preprocessing is the same, but torchvision resizes differently, as antialias did in release 0.17."""
     from torchvision.transforms import functional as F
 
     stock = F.resize
@@ -67,7 +67,7 @@ def test_a_library_that_prepares_differently_is_told_from_its_recipe(here, monke
     assert "Cause: preprocessing." in here("explain-drift", "1.png").out
 
 
-def test_two_causes_are_told_from_one(here, monkeypatch):
+def test_two_causes_at_once_are_both_found(here, monkeypatch):
     from torchvision.transforms import functional as F
 
     monkeypatch.setattr(F, "normalize", lambda tensor, mean, std, inplace=False: tensor * 0.2)
@@ -75,14 +75,14 @@ def test_two_causes_are_told_from_one(here, monkeypatch):
     assert "Cause: model and preprocessing together" in here("explain-drift", "0.png").out
 
 
-def test_another_layer_is_put_back(here):
+def test_another_layer_is_found_as_the_cause_by_restoring_it(here):
     here(*here.run, "--layer", "layer3.1", expected=1)
     said = here("explain-drift", "0.png").out
     assert "Cause: parameters." in said
 
 
-def test_code_is_what_remains(here, monkeypatch):
-    """The library itself, wrong in a way that nothing recorded tells."""
+def test_code_is_the_cause_if_restoring_every_factor_does_not_help(here, monkeypatch):
+    """The library computes something else, although its recorded version is the same."""
     import pytorch_grad_cam
 
     stock = pytorch_grad_cam.GradCAM.get_cam_weights
@@ -94,7 +94,7 @@ def test_code_is_what_remains(here, monkeypatch):
     assert "Nothing that could be put back here carries the drift. Nothing else is recorded to have changed" in said
 
 
-def test_precision_flags_come_back_as_they_were(here):
+def test_precision_flags_are_restored_afterwards(here):
     golden = next(here_path for here_path in sorted(__import__("pathlib").Path("golden").rglob("result.json")))
     assert golden.exists()
     before = torch.backends.mkldnn.enabled
@@ -108,21 +108,21 @@ def test_precision_flags_come_back_as_they_were(here):
     assert "precision" in said and "as accepted" in said
 
 
-def test_what_is_not_drifting_here_is_said(here):
+def test_a_case_that_does_not_drift_here_is_reported_as_such(here):
     said = here("explain-drift", "0.png").out
     assert "Computed again here the case is as accepted" in said
 
 
-def test_without_a_golden_there_is_nothing_to_explain(here):
+def test_a_case_without_a_golden_is_refused(here):
     shutil.rmtree("golden")
     assert "there is no golden for cams/drawn-0-png" in here("explain-drift", "0.png", expected=2).err
 
 
-def test_a_case_that_no_run_obtained_is_unknown(here):
+def test_a_case_that_no_run_obtained_is_refused(here):
     assert "unknown case" in here("explain-drift", "9.png", expected=2).err
 
 
-def test_the_run_says_how_it_was_asked(here, images):
+def test_the_record_of_a_run_holds_its_options(here, images):
     request = json.loads(Path("reports/run.json").read_text())["requests"]["cams"]
     assert request == {"model": None, "images": str(images), "device": "cpu", "params": {"methods": ["gradcam"]}}
 
@@ -148,7 +148,7 @@ GRID = {"grid": {"num_samples": [100]}}
         (GRID, {"grid": {}}, ["grid"], GRID),
     ],
 )
-def test_parameters_are_turned_back_into_arguments(was, now, accepted, expected):
+def test_recorded_parameters_become_arguments_of_the_task(was, now, accepted, expected):
     golden = Result(Case("lime", "m", "photos/a", was), {}, provenance=Provenance(seed=3))
     assert golden_arguments(Case("lime", "m", "photos/a", now), golden, accepted) == expected
 

@@ -1,4 +1,4 @@
-"""What every task has to refuse, and how: models that fail, and requests that cannot be met."""
+"""All tasks refuse models that fail and options that are wrong, with errors that say what to do."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ LOGITS = Stage(StageKind.LOGITS)
 
 
 class Net(nn.Module):
-    """Three classes; `failing` is called before every pass on something that is not zero."""
+    """A model with three classes. `failing` is called with every input that is not zero, and may raise an error."""
 
     def __init__(self, failing=None):
         super().__init__()
@@ -78,7 +78,7 @@ def test_a_model_that_fails_on_perturbed_images_misbehaves(task):
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_an_interruption_passes(task):
+def test_a_keyboard_interrupt_is_not_reported_as_an_error_of_the_model(task):
     def interrupt(x):
         raise KeyboardInterrupt
 
@@ -101,7 +101,7 @@ WRONG = {
 @pytest.mark.parametrize("name", WRONG)
 @pytest.mark.parametrize("task", TASKS)
 def test_a_bad_request_is_refused_before_anything_is_computed(task, name):
-    """A plan that stands replaces the results of the run before."""
+    """A bad request must fail before a plan exists, because running a plan replaces the results of the previous run."""
     wrong, words = WRONG[name]
     with pytest.raises(UsageError, match=words):
         plan(task, model=classifier(), images=images(), device="cpu", params={**TASKS[task], **wrong})
@@ -121,7 +121,7 @@ def test_methods_are_at_least_one_and_each_once(methods):
         ask("cams", methods=methods)
 
 
-def test_numbers_of_lime_are_whole():
+def test_lime_accepts_only_whole_numbers_of_samples():
     for wrong in ("20", 20.5, None):
         with pytest.raises(UsageError, match=f"num_samples is {wrong!r}; expected a whole number"):
             ask("lime", num_samples=wrong)
@@ -142,8 +142,8 @@ def test_a_class_may_be_given_by_number():
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_a_model_that_is_being_trained_is_left_as_it_was(task):
-    """Within, it is in evaluation mode: with dropout, two answers would differ."""
+def test_a_model_in_training_mode_is_in_training_mode_afterwards(task):
+    """While the task runs, the model is in evaluation mode. In training mode dropout would make two runs differ."""
     trained, mine = classifier(), classifier()
     trained.module.train()
     trained.module.features[0].eval()
@@ -153,7 +153,7 @@ def test_a_model_that_is_being_trained_is_left_as_it_was(task):
     assert first.stages[LOGITS].digest == expected.stages[LOGITS].digest
 
 
-def test_a_model_is_left_as_it_was_after_an_error_too():
+def test_a_model_keeps_its_mode_after_an_error_too():
     trained = classifier()
     trained.module.train()
     with pytest.raises(UsageError):

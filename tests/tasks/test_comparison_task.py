@@ -23,11 +23,11 @@ def compared(model):
     return evaluate("comparison", model=model, **FEW)
 
 
-def test_one_result_an_image_and_one_for_the_set(compared):
+def test_there_is_one_result_per_image_and_one_for_the_set(compared):
     assert [result.case.input for result in compared] == ["scenes/scene-00", "scenes/scene-01", "scenes (2 images)"]
 
 
-def test_masks_are_of_equal_area_and_the_scores_are_theirs(compared):
+def test_masks_have_equal_areas_and_the_scores_are_computed_from_them(compared):
     for result in compared[:-1]:
         cam, lime = result["gradcam_focus"].array, result["lime_focus"].array
         assert cam.sum() == lime.sum()
@@ -80,7 +80,7 @@ def test_the_study_s_average_is_not_the_mean_of_its_rows():
     assert published["flamingo"] == 0.38 and published["West Highland white terrier"] == 0.28
 
 
-def test_a_scene_with_a_kite_is_no_row_of_the_study(model):
+def test_a_scene_with_a_kite_is_not_compared_with_the_study(model):
     scenes = load_images("scenes:12")
     kites = tuple(image for image in scenes.images if image.intended.name == "kite")
     assert kites
@@ -90,8 +90,8 @@ def test_a_scene_with_a_kite_is_no_row_of_the_study(model):
 
 
 @pytest.mark.real
-def test_ours_is_laid_beside_the_study_s(real_data):
-    """Names of the photographs find their rows; LIME is kept short, because only the table is looked at."""
+def test_the_published_iou_stands_next_to_ours(real_data):
+    """The names of the photographs lead to their rows. LIME gets few samples, because only the table is tested."""
     model = load_model(f"file:{real_data / 'models' / 'factories.py'}:imagenet")
     photographs = load_images(str(real_data / "imagenet-samples" / "n0*.JPEG"))
     names = {"n02007558_flamingo.JPEG", "n02123045_tabby.JPEG", "n01608432_kite.JPEG"}

@@ -1,4 +1,4 @@
-"""The task from request to results, with pixel labels alone; both methods on the bundled default are goldens."""
+"""The task `dissection` with pixel labels only. Goldens cover both methods on the bundled default."""
 
 import dataclasses
 import json
@@ -23,16 +23,16 @@ from xai_eval.inputs.probes.concept_sets import load_concepts
 from xai_eval.inputs.probes.probes import load_probe
 from xai_eval.result.result import Result
 from xai_eval.result.stage import Stage, StageKind
+from xai_eval.tasks.dissection.label_tables import comparing_fields
 from xai_eval.tasks.dissection.passes import LabelledLayer
-from xai_eval.tasks.dissection.tables import comparing_fields
-from xai_eval.tasks.dissection.units import clip_frame, concept_names, score_tolerance
+from xai_eval.tasks.dissection.unit_frames import clip_frame, concept_names, score_tolerance
 
 ALONE = {"images": "scenes:48", "device": "cpu", "clip": "none", "against": "none"}
 
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path_factory, monkeypatch):
-    """Checkpoints in a folder of the test's own."""
+    """A separate folder for the checkpoints of each test."""
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
     return folder
@@ -55,7 +55,7 @@ def test_every_unit_has_a_row_and_a_strip(result):
 
 
 def test_top_images_are_those_with_the_largest_activation(result):
-    """Against the model, hooked by hand."""
+    """The activations are taken from the model by a hook of the test."""
 
     model, probe = load_model("scenes:objects"), load_probe("scenes:48")
     kept = []
@@ -99,14 +99,14 @@ def test_the_most_active_units_of_an_image_are_named_with_their_labels(result):
     assert str(result["interpreted"]) == "scene-200000"
 
 
-def test_the_same_again_is_the_same_to_the_last_bit(result, cache):
+def test_a_second_run_gives_identical_bytes(result, cache):
     (again,) = evaluate("dissection", **ALONE)
     assert again.digest == result.digest
     assert not list(cache.rglob("shard-*")), "checkpoints are removed when all is done"
 
 
 def test_a_stopped_evaluation_leaves_its_checkpoints_and_goes_on(result, cache, monkeypatch):
-    from xai_eval.tasks.dissection import results as dissection_results
+    from xai_eval.tasks.dissection import dissection_results
 
     with monkeypatch.context() as patch:
         patch.setattr(dissection_results, "model_result", interrupted)
@@ -121,14 +121,14 @@ def interrupted(*_args):
     raise KeyboardInterrupt
 
 
-def test_it_survives_the_disk_and_judges_itself_ok(result, tmp_path):
+def test_a_result_read_from_disk_is_ok_against_itself(result, tmp_path):
     loaded = Result.load(result.save(tmp_path))
     assert loaded.digest == result.digest
     assert judge(loaded, result.condensed()).state is State.OK
     assert sum(path.stat().st_size for path in result.condensed().save(tmp_path / "golden").iterdir()) < 200_000
 
 
-def test_another_model_is_another_conclusion(result):
+def test_another_model_is_a_drift_of_the_conclusion(result):
     model = load_model("scenes:objects")
 
     torch.manual_seed(0)
@@ -138,10 +138,10 @@ def test_another_model_is_another_conclusion(result):
     verdict = judge(other, result.condensed())
     assert verdict.state is State.DRIFT and verdict.severity.label == "conclusion"
     assert "units have another label" in verdict.sentence
-    assert verdict.origin.stage == Stage(StageKind.MODEL_WEIGHTS, "layer4.1")  # blocks before it are as they were
+    assert verdict.origin.stage == Stage(StageKind.MODEL_WEIGHTS, "layer4.1")  # the blocks before it did not change
 
 
-def test_layers_of_vectors_have_top_images_and_no_pixel_labels(cache):
+def test_layers_without_maps_have_top_images_but_no_pixel_labels(cache):
     (found,) = evaluate("dissection", **{**ALONE, "layers": ["layer4", "fc"]})
     assert set(found["pixel_units"].frame["layer"]) == {"layer4"}
     assert len(found["top_images"].strips) == 128 + 12
@@ -149,7 +149,7 @@ def test_layers_of_vectors_have_top_images_and_no_pixel_labels(cache):
 
 
 class Flat(torch.nn.Module):
-    """A layer that never changes, and one that is at its end almost everywhere."""
+    """A model with a constant layer, and a layer that is at its maximum almost everywhere."""
 
     def __init__(self):
         super().__init__()
@@ -171,12 +171,12 @@ def test_dead_and_saturated_units_have_no_label_and_are_counted(cache):
 
 
 def test_layers_that_nothing_could_label_are_refused_before_the_pass(cache):
-    with pytest.raises(UsageError, match=r"no layer of scenes:objects that was named \(fc\) gives maps"):
+    with pytest.raises(UsageError, match=r"none of the layers given for scenes:objects \(fc\) returns maps"):
         evaluate("dissection", **{**ALONE, "layers": ["fc"]})
     assert not list(cache.rglob("shard-*"))
 
 
-def test_a_named_image_that_cannot_be_read_is_not_replaced(cache):
+def test_a_named_image_that_cannot_be_read_is_an_error(cache):
     probe = load_probe("scenes:12")
 
     class Broken:
@@ -190,7 +190,7 @@ def test_a_named_image_that_cannot_be_read_is_not_replaced(cache):
         evaluate("dissection", **{**ALONE, "images": broken, "interpret": probe.names[5]})
 
 
-def test_units_without_any_score_are_not_given_the_first_word():
+def test_units_without_a_score_get_no_label():
     layer = LabelledLayer("l", np.zeros((4, 3)), np.zeros(3, bool), np.zeros((3, 1), np.int64), None, None, ())
     scores = np.array([[np.nan, np.nan], [0.2, 0.7], [0.4, np.nan]])
     frame = clip_frame(layer, scores, ("car", "tree"), ["p"])
@@ -204,7 +204,7 @@ def test_tolerance_follows_the_scale_of_the_scores():
     assert score_tolerance(scores * 100) == pytest.approx(2.0)
 
 
-def test_a_model_without_maps_is_compared_by_what_both_have():
+def test_a_model_without_maps_is_compared_by_the_methods_that_both_models_have():
     maps = pd.DataFrame({"layer": ["l"] * 2, "label": ["car", "tree"], "interpretable": [True, False]})
     words = pd.DataFrame({"layer": ["l"] * 2, "label": ["car", "sea"]})
     request = types.SimpleNamespace(vocabulary=None, seed=0, plan=types.SimpleNamespace(probe=load_probe("scenes:1")))
@@ -218,12 +218,12 @@ def test_fewer_images_are_drawn_at_random_and_recorded(cache):
     assert found.case.input == "scenes (10 images)"
     assert found.case.params["probe"] == ["scenes", 10, 3]
     assert "10 of 48 images, drawn with seed 3" in found.provenance.parameters["notes"]
-    assert "p_value" not in found["pixel_units"].frame  # chance was not asked
+    assert "p_value" not in found["pixel_units"].frame  # there are no shuffles, so no p-values
 
 
 def test_one_image_is_enough(cache):
     (found,) = evaluate("dissection", **{**ALONE, "images": "scenes:1", "layers": ["layer4"]})
-    assert found["pixel_units"].frame["dead"].all()  # nothing varies over one image
+    assert found["pixel_units"].frame["dead"].all()  # activations cannot vary over a single image
     assert found["pixel_units"].frame["label"].isna().all()
 
 
@@ -243,10 +243,10 @@ def test_one_image_is_enough(cache):
         ({"seed": -1}, "seed is -1"),
         ({"similarity": "rank_reorder", "images": "scenes:39"}, "39 are too few for that, expected 40 or more"),
         ({"engine": "spark"}, "unknown engine 'spark'"),
-        ({"against": "scenes:objects"}, "both models are called scenes:objects"),
+        ({"against": "scenes:objects"}, "both models are named scenes:objects"),
     ],
 )
-def test_what_cannot_be_done_is_said_before_anything_is_computed(asked, message, cache):
+def test_bad_options_are_refused_before_anything_is_computed(asked, message, cache):
     with pytest.raises(UsageError, match=message):
         evaluate("dissection", **{**ALONE, **asked})
     assert not list(cache.rglob("shard-*"))
@@ -268,7 +268,7 @@ def test_tasks_refuse_each_other_s_images():
 
 
 def labelled_folder(folder, label):
-    """Four photographs with label maps that hold one value each."""
+    """Make a folder of four photographs whose label maps hold a single value."""
     for name in ("images", "labels"):
         (folder / name).mkdir()
     for index in range(4):
@@ -307,7 +307,7 @@ def test_names_that_two_categories_share_are_told_apart():
     ]
 
 
-def test_from_the_command_line_to_page_figures_and_tables(tmp_path, capsys, cache):
+def test_the_command_line_writes_page_figures_and_tables(tmp_path, capsys, cache):
     out = str(tmp_path / "reports")
     asked = ["run", "dissection", "--images", "scenes:12", "--clip", "none", "--against", "none", "--quiet"]
     code = main([*asked, "--layers", "layer4", "--out", out, "--golden", str(tmp_path / "golden")])
@@ -322,7 +322,7 @@ def test_from_the_command_line_to_page_figures_and_tables(tmp_path, capsys, cach
     assert "layer4: 128 units" in page
 
 
-def test_the_command_line_says_what_a_reader_should_know(tmp_path, capsys, cache):
+def test_the_command_line_prints_the_notes_of_the_run(tmp_path, capsys, cache):
     asked = ["run", "dissection", "--images", "scenes:99", "--against", "none", "--layers", "layer4", "--shuffles", "0"]
     folders = ["--out", str(tmp_path / "reports"), "--golden", str(tmp_path / "golden")]
     assert main([*asked, *folders, "--similarity", "soft_wpmi"]) == 0
@@ -331,7 +331,7 @@ def test_the_command_line_says_what_a_reader_should_know(tmp_path, capsys, cache
 
 
 def test_few_words_are_compared_by_the_function_without_a_prior(cache):
-    """And a probe set smaller than the published number of top images has as many as fit."""
+    """A probe set smaller than the published number of top images also uses fewer top images."""
     few = {"images": "scenes:48", "device": "cpu", "against": "none", "layers": ["layer4"], "shuffles": 0}
     (found,) = evaluate("dissection", **few)
     assert found.case.params["similarity"] == {"name": "cos_cubed", "top_k": None}

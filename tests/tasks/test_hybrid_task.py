@@ -6,7 +6,7 @@ from xai_eval.errors import UsageError
 from xai_eval.explainers.hybrid_maps import HYBRIDS
 from xai_eval.gate.judge import judge
 from xai_eval.gate.verdict import State
-from xai_eval.tasks.studies.hybrid import PARENTS, _conclusion, _tests
+from xai_eval.tasks.studies.hybrid_results import PARENTS, _conclusion, _tests
 
 pytestmark = pytest.mark.xdist_group("hybrid task")
 
@@ -39,7 +39,7 @@ def test_means_are_those_of_the_images(combined):
         assert means.loc[name, "deletion"] == pytest.approx(expected)
 
 
-def test_two_images_prove_nothing(combined):
+def test_two_images_are_too_few_for_a_significant_difference(combined):
     assert combined[-1]["conclusion"].text.startswith("no hybrid beats both")
     assert not combined[-1]["tests"].frame["beats"].any()
 
@@ -57,13 +57,13 @@ def rows(lead):
 
 
 @pytest.mark.parametrize(("lead", "sentence"), [(0.1, "mixed beats both"), (-0.1, "no hybrid beats both")])
-def test_a_clear_lead_is_the_conclusion_and_a_clear_lag_is_not(lead, sentence):
+def test_only_a_hybrid_with_a_clear_lead_is_in_the_conclusion(lead, sentence):
     measures = ["iou_equal_area", "deletion", "insertion", "insertion_less_deletion"]
     assert _conclusion(_tests(rows(lead), measures)).startswith(sentence)
 
 
-def test_what_is_not_decisive_does_not_decide():
-    """Better in where and what matters as a whole, worse in deletion alone."""
+def test_a_measure_that_is_not_decisive_does_not_change_the_conclusion():
+    """The hybrid is better by both decisive measures and worse by deletion only."""
     table = rows(0.1)
     table["deletion"] = 1.0 - table["deletion"]
     measures = ["iou_equal_area", "deletion", "insertion_less_deletion"]

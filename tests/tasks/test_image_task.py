@@ -1,4 +1,4 @@
-"""`@image_task`: one function that explains one image becomes a task."""
+"""`@image_task` makes a task of a function that explains one image."""
 
 import captum.attr
 import numpy as np
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("own_tasks")
 
 
 def gradient(subject: Subject, *, power: int = 1) -> torch.Tensor:
-    """Explain by the gradient (by hand)."""
+    """Explain by the gradient of the score (written for the test)."""
     batch = subject.batch.requires_grad_()
     subject.model(batch)[0, subject.target.index].backward()
     return (batch.grad * batch.detach()).sum(1)[0] ** power
@@ -33,8 +33,8 @@ def evaluated(explain, *, model=None, given=None, **how):
     return evaluate("mine", model=model or classifier(), images=images(), device="cpu", **(given or {}))[0]
 
 
-def test_the_map_is_what_captum_gives():
-    """The plain library, on the plain tensor."""
+def test_the_map_equals_that_of_captum():
+    """The reference calls captum directly on the input tensor."""
     model, chosen = load_model("scenes:objects", device="cpu"), load_images("scenes:1")
     image_task("mine")(gradient)
     (result,) = evaluate("mine", model=model, images=chosen, device="cpu")
@@ -45,12 +45,12 @@ def test_the_map_is_what_captum_gives():
     raw = expected.sum(1)[0].detach().numpy()
     shown = np.clip(raw, 0, None) / raw.max()
     np.testing.assert_allclose(result["mine"].array, shown, atol=1e-6)
-    # The measures, from the map by the functions that they are named after.
+    # The measures must be those that the metrics compute from this map.
     mask = model.preprocess.mask(chosen.images[0].mask)
     assert result["table"].frame["energy_inside"][0] == pytest.approx(energy_inside(shown, mask), abs=1e-6)
 
 
-def test_deletion_goes_by_the_whole_order_of_the_map():
+def test_deletion_uses_the_order_of_negative_values_too():
     result = evaluated(lambda subject: -torch.arange(32.0 * 32).reshape(32, 32))
     assert result["mine"].degenerate == "all zero"
     from xai_eval.explainers.lime.probabilities import probabilities
@@ -62,11 +62,11 @@ def test_deletion_goes_by_the_whole_order_of_the_map():
     assert result["table"].frame["deletion"][0] == pytest.approx(curves.deletion, abs=1e-6)
 
 
-def test_parameters_are_those_of_the_function_and_the_target():
+def test_the_task_has_the_parameters_of_the_function_and_a_target():
     image_task("mine")(gradient)
     task = find_task("mine")
     assert {name: p.default for name, p in task.parameters.items()} == {"power": 1, "target": "predicted"}
-    assert task.summary == "Explain by the gradient (by hand)."
+    assert task.summary == "Explain by the gradient of the score (written for the test)."
     assert gradient.__name__ in task.function.__name__
     plain, cubed = evaluated(gradient), evaluated(gradient, given={"power": 3, "target": 2})
     assert plain.case.params == {"power": 1, "target": "predicted"}
@@ -78,7 +78,7 @@ def test_parameters_are_those_of_the_function_and_the_target():
         evaluated(gradient, given={"power": "2"})
 
 
-def test_without_a_layer_there_is_no_stage_of_one():
+def test_a_task_without_a_layer_has_no_stage_of_layer_activations():
     stages = list(map(str, evaluated(gradient).stages))
     assert "layer activations" not in stages
     assert stages.index("input tensor") < stages.index("logits") < stages.index("raw map of mine")
@@ -100,7 +100,7 @@ def test_a_layer_is_checked_and_becomes_a_stage():
         evaluated(layered, given={"layer": "nothing"})
 
 
-def test_random_numbers_are_drawn_by_the_seed_and_nobody_elses_are():
+def test_the_seed_sets_the_random_numbers_of_the_function_and_leaves_the_global_generators_alone():
     def random(subject, *, seed: int = 0):
         return torch.rand(32, 32) + torch.from_numpy(np.random.rand(32, 32))
 
@@ -115,13 +115,13 @@ def test_random_numbers_are_drawn_by_the_seed_and_nobody_elses_are():
     assert "seed" not in evaluated(random).case.params
 
 
-def test_libraries_are_recorded_and_have_to_be_there():
+def test_libraries_are_recorded_and_a_missing_one_is_refused():
     assert evaluated(gradient, libraries=["captum"]).provenance.versions["captum"] == captum.__version__
     with pytest.raises(UsageError, match="library 'captm' of task mine is not installed"):
         evaluated(gradient, libraries=["captm"])
 
 
-def test_tolerance_is_that_of_the_task():
+def test_the_map_has_the_tolerance_of_the_task():
     assert evaluated(gradient)["mine"].tolerance == HeatmapTolerance(largest=0.02)
     given = HeatmapTolerance(largest=0.1)
     assert evaluated(gradient, tolerance=given)["mine"].tolerance == given
@@ -130,12 +130,12 @@ def test_tolerance_is_that_of_the_task():
 @pytest.mark.parametrize(
     "wrong", [lambda s: s.batch, lambda s: s.batch[0, 0, :5], lambda s: "map", lambda s: None, lambda s: 3.0]
 )
-def test_what_is_no_map_is_refused(wrong):
+def test_a_return_value_that_is_not_a_map_is_refused(wrong):
     with pytest.raises(UsageError, match=r"task mine returned an array .* for one; expected a map \(32, 32\)"):
         evaluated(wrong)
 
 
-def test_the_model_and_the_batch_are_left_as_they_came():
+def test_changes_of_the_function_to_model_and_batch_are_undone():
     def careless(subject):
         subject.model.train()
         subject.model.features[0].register_forward_hook(lambda *_: None)
@@ -159,7 +159,7 @@ def test_a_model_that_fails_is_refused_before_anything_is_explained():
         evaluated(gradient, model=classifier(failing))
 
 
-def test_an_error_of_the_function_is_its_own():
+def test_an_error_of_the_function_is_raised_unchanged():
     def wrong(subject):
         return {}["missing"]
 
@@ -167,7 +167,7 @@ def test_an_error_of_the_function_is_its_own():
         evaluated(wrong)
 
 
-def test_a_signature_that_is_none_of_an_image_task_is_refused():
+def test_a_signature_that_does_not_fit_an_image_task_is_refused():
     for wrong, words in (
         (lambda: None, "one argument, and after a star"),
         (lambda subject, steps: None, "one argument, and after a star"),
@@ -185,7 +185,7 @@ def test_an_image_without_a_mask_has_no_localisation():
     assert "energy_inside" not in result["table"].frame
 
 
-def test_its_noise_can_be_measured():
+def test_the_noise_of_an_image_task_can_be_measured():
     image_task("mine", images="scenes:1")(gradient)
     (found,) = calibrate_task("mine", None, None, "cpu", {}, lambda _: None)
     assert not found.noise.unmeasured

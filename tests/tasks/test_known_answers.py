@@ -1,4 +1,4 @@
-"""No metric that misses a known answer measures anything: each of them is broken in turn."""
+"""A metric that misses a known answer stops the run. The tests break every metric in turn."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ from xai_eval.metrics.localisation import hottest
 from xai_eval.tasks import all_tasks, find_task
 from xai_eval.tasks.reference import check
 from xai_eval.tasks.reference.check import answers, check_metrics
-from xai_eval.tasks.reference.questions import QUESTIONS
+from xai_eval.tasks.reference.known_arguments import KNOWN_ARGUMENTS
 
-MODULES = tuple(QUESTIONS)
-METRICS = [(module, metric) for module, every in QUESTIONS.items() for metric in every]
+MODULES = tuple(KNOWN_ARGUMENTS)
+METRICS = [(module, metric) for module, every in KNOWN_ARGUMENTS.items() for metric in every]
 
 
 @pytest.fixture(autouse=True)
 def asked_anew():
-    """What other tests asked is forgotten, and so is what these did."""
+    """Forget which metrics were already checked, before and after each test."""
     check_metrics.cache_clear()
     yield
     check_metrics.cache_clear()
@@ -64,31 +64,31 @@ def test_every_metric_gives_its_known_answers():
     check_metrics(MODULES)
 
 
-def test_the_known_answers_are_those_of_the_references():
+def test_the_known_answers_equal_those_of_independent_references():
     stored = check._known_answers()
     found = runpy.run_path(str(fixtures_folder() / "known_answers.py"))["known_answers"]()
     assert list(found) == list(stored) == [f"{module}.{metric}" for module, metric in METRICS]
-    for name, questions in found.items():
-        misses = [check._miss(*pair) for pair in zip(stored[name], questions, strict=True)]
+    for name, given in found.items():
+        misses = [check._miss(*pair) for pair in zip(stored[name], given, strict=True)]
         assert not any(misses), (name, misses)
 
 
-def test_every_public_function_of_the_metrics_is_asked():
+def test_every_public_function_of_the_metrics_has_known_answers():
     for module in pkgutil.iter_modules(metrics.__path__):
         home = importlib.import_module(f"xai_eval.metrics.{module.name}")
         own = {n for n, f in inspect.getmembers(home, inspect.isfunction) if f.__module__ == home.__name__}
-        assert {name for name in own if not name.startswith("_")} == set(QUESTIONS[f"metrics.{module.name}"])
+        assert {name for name in own if not name.startswith("_")} == set(KNOWN_ARGUMENTS[f"metrics.{module.name}"])
 
 
 def wrong(answer: check.Answer) -> check.Answer:
-    """Off by five millionths, or another text."""
+    """Return a slightly different answer: off by five millionths, or another text."""
     if answer is None:
         return 0.0
     return f"{answer} " if isinstance(answer, str) else answer + 5e-6 * max(1.0, abs(answer))
 
 
 @pytest.mark.parametrize(("module", "metric"), METRICS)
-def test_a_metric_that_misses_by_a_little_is_refused_by_its_name(module, metric, monkeypatch):
+def test_a_metric_that_is_off_by_a_little_is_refused_by_name(module, metric, monkeypatch):
     right = function(module, metric)
     home = importlib.import_module(f"xai_eval.{module}")
     monkeypatch.setattr(home, metric, lambda *args: [wrong(each) for each in answers(right(*args))])
@@ -98,7 +98,7 @@ def test_a_metric_that_misses_by_a_little_is_refused_by_its_name(module, metric,
 
 
 @pytest.mark.parametrize(("module", "metric"), METRICS)
-def test_a_metric_that_raises_is_refused_by_its_name(module, metric, monkeypatch):
+def test_a_metric_that_raises_is_refused_by_name(module, metric, monkeypatch):
     def raises(*_):
         raise TypeError("got an unexpected keyword argument")
 
@@ -111,12 +111,12 @@ Breaks = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 def then(change: Callable[[Any], Any]) -> Breaks:
-    """The right function, and `change` of what it finds."""
+    """Break a function by applying `change` to its result."""
     return lambda right: lambda *args, **named: change(right(*args, **named))
 
 
 def given(change: Callable[[Any], Any]) -> Breaks:
-    """The right function of something else."""
+    """Break a function by applying `change` to its first argument."""
     return lambda right: lambda first, *rest: right(change(first), *rest)
 
 
@@ -133,7 +133,7 @@ def first_of_the_hottest(saliency, mask, margin=(0, 0)):
 backwards = then(lambda found: found[::-1])
 mirrored = then(lambda mask: mask[:, ::-1])
 
-# Module, metric, and what the right function becomes everywhere: faults that a test on a few maps might not notice.
+# Module, metric, and the way in which it is broken everywhere. A test on a few maps might not notice these faults.
 BROKEN: Mapping[str, tuple[str, str, Breaks]] = {
     "half a cell is a whole one": ("metrics.localisation", "half_cell", given(lambda layer: np.divide(layer, 2))),
     "half a cell of the other axis": ("metrics.localisation", "half_cell", backwards),
@@ -165,7 +165,8 @@ BROKEN: Mapping[str, tuple[str, str, Breaks]] = {
     "discoveries are not controlled": ("metrics.false_discovery", "discovery_rates", lambda right: np.asarray),
 }  # fmt: skip
 
-# Parts that metrics are made of, ours or a library's: metric that is named, module, attribute, and the break.
+# Functions that metrics call, of this package or of a library: the metric that must be named, the module and attribute
+# of the function, and the way in which it is broken.
 PARTS: Mapping[str, tuple[str, Any, str, Breaks]] = {
     "words of a focus": ("focus", focus, "_place", given(lambda mask: mask[::-1])),
     "words of an insight": ("insight", focus, "_agreement", given(lambda overlap: overlap - 0.02)),
@@ -184,7 +185,7 @@ PARTS: Mapping[str, tuple[str, Any, str, Breaks]] = {
 
 
 @pytest.mark.parametrize("fault", BROKEN)
-def test_a_broken_metric_is_refused_by_its_name(fault, monkeypatch):
+def test_a_broken_metric_is_refused_by_name(fault, monkeypatch):
     module, metric, breaks = BROKEN[fault]
     right = function(module, metric)
     break_everywhere(monkeypatch, right, breaks(right))
@@ -204,12 +205,12 @@ def test_a_refusal_tells_what_was_expected_what_came_and_what_to_do(monkeypatch)
     assert "expected 8.0, got 9.0" in found and "fixtures/known_answers.py" in found
 
 
-def test_each_process_asks_once_and_again_after_a_refusal(monkeypatch):
+def test_metrics_are_checked_once_per_process_and_again_after_a_refusal(monkeypatch):
     asked = []
     monkeypatch.setattr(check, "_check_metric", lambda *arguments: asked.append(arguments[:2]))
     for _ in range(3):
         check_metrics(("metrics.overlap",))
-    assert asked == [("metrics.overlap", metric) for metric in QUESTIONS["metrics.overlap"]]
+    assert asked == [("metrics.overlap", metric) for metric in KNOWN_ARGUMENTS["metrics.overlap"]]
 
 
 def test_an_unknown_module_is_an_error_with_the_nearest_name():
@@ -217,7 +218,7 @@ def test_an_unknown_module_is_an_error_with_the_nearest_name():
         check_metrics(("metrics.overlaps",))
 
 
-def test_changed_answers_are_refused(monkeypatch):
+def test_a_changed_file_of_known_answers_is_refused(monkeypatch):
     monkeypatch.setattr(check, "_known_answers", check._known_answers.__wrapped__)
     monkeypatch.setattr("xai_eval.inputs.downloads.file_sha256", lambda path: "0" * 64)
     with pytest.raises(InputUnavailable, match=r"known_answers\.json"):
@@ -274,7 +275,7 @@ def test_nothing_is_measured_with_a_broken_metric(monkeypatch, tmp_path, capsys)
     assert not list(tmp_path.rglob("result.json"))
 
 
-def test_a_task_that_does_not_use_it_runs_with_a_broken_metric(monkeypatch):
+def test_a_task_runs_if_only_metrics_that_it_does_not_use_are_broken(monkeypatch):
     (result,) = evaluate("cams", images="scenes:1", device="cpu", methods=["gradcam"])
     break_everywhere(monkeypatch, agreement, lambda *_: None)
     check_metrics.cache_clear()

@@ -31,7 +31,7 @@ def result(model):
 
 
 def test_weights_are_the_library_s_on_the_bundled_model(model, result):
-    """End to end: mean over two seeds of what plain lime gives for what the model sees."""
+    """The reference is the mean over two seeds of the weights that lime itself gives for the view."""
     predict = probabilities(model)
     from xai_eval.explainers.lime.segmentation import choose_segmentation
 
@@ -47,7 +47,7 @@ def test_weights_are_the_library_s_on_the_bundled_model(model, result):
     np.testing.assert_allclose(painted, expected[runs[0].segments], atol=1e-5)  # single precision, other batches
 
 
-def test_the_record_holds_what_the_issue_of_trust_needs(result):
+def test_the_result_holds_stability_fit_and_number_of_samples(result):
     assert list(result["surrogates"].frame.columns) == ["class", "probability", "prediction", "intercept", "r2"]
     assert len(result["surrogates"].frame) == len(result["weights"].names) == 5
     measures = result["stability"].frame.set_index("measure")["value"]
@@ -60,12 +60,12 @@ def test_a_result_is_ok_against_its_golden(result):
     assert judge(result, result.condensed()).state is State.OK
 
 
-def test_few_samples_are_warned_of(model):
+def test_too_few_samples_give_a_warning(model):
     (result,) = evaluate("lime", model=model, **FEW, segmentation="slic")
     assert "fewer than 10 samples per superpixel" in result["warning"].text
 
 
-def test_another_seed_is_another_experiment_and_is_named(model, result):
+def test_another_seed_is_reported_as_another_experiment(model, result):
     (other,) = evaluate("lime", model=model, **FEW, seed=7)
     assert not np.array_equal(other["weights"].values, result["weights"].values)
     verdict = judge(other, result)
@@ -80,7 +80,7 @@ def test_a_class_outside_the_top_gets_weights_too(model):
 
 
 def plain_model(last=None):
-    """The colour of the image decides."""
+    """A model whose class depends on the colour of the image."""
     body = [nn.Conv2d(3, 4, 3, bias=False), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)]
     torch.manual_seed(0)
     module = nn.Sequential(*body, *([last] if last else []))
@@ -91,7 +91,7 @@ def plain_image():
     return ImageSet("plain", (LabelledImage("grey", np.full((32, 32, 3), 90, np.uint8), "0" * 64),))
 
 
-def test_an_image_of_one_colour_says_that_nothing_is_told_apart():
+def test_an_image_of_one_colour_gives_a_warning():
     (result,) = evaluate("lime", model=plain_model(), images=plain_image(), num_samples=20, seeds=2)
     assert result["lime"].degenerate == "all zero"
     assert np.abs(result["weights"].values).max() < 1e-9
@@ -99,7 +99,7 @@ def test_an_image_of_one_colour_says_that_nothing_is_told_apart():
         assert "a single superpixel" in result["warning"].text
 
 
-def test_one_superpixel_is_explained_and_warned_of(model):
+def test_a_single_superpixel_is_explained_with_a_warning(model):
     (result,) = evaluate(
         "lime", model=model, **FEW, segmentation="felzenszwalb", segmentation_parameters={"scale": 1e9}
     )
@@ -108,13 +108,13 @@ def test_one_superpixel_is_explained_and_warned_of(model):
     assert result["lime"].degenerate in {"constant", "all zero"}
 
 
-def test_fewer_samples_than_superpixels_are_explained_and_warned_of(model):
+def test_fewer_samples_than_superpixels_are_explained_with_a_warning(model):
     (result,) = evaluate("lime", model=model, images="scenes:1", device="cpu", num_samples=20, segmentation="slic")
     assert result["segments"].count > 20
     assert "fewer than 10 samples" in result["warning"].text
 
 
-def test_a_model_that_returns_probabilities_is_refused_with_a_word_about_softmax():
+def test_a_model_that_returns_probabilities_is_refused_and_the_message_mentions_softmax():
     with pytest.raises(ModelMisbehaves, match="Take the softmax off"):
         evaluate("lime", model=plain_model(nn.Softmax(dim=1)), images=plain_image(), num_samples=20)
 
@@ -147,7 +147,7 @@ def test_the_setting_of_a_search_is_used(model, tmp_path):
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "{}", '{"overall": {"segmentation": "slic"}}'])
-def test_a_setting_that_is_none_is_refused(model, tmp_path, content):
+def test_a_file_without_a_valid_setting_is_refused(model, tmp_path, content):
     file = tmp_path / "best.json"
     file.write_text(content)
     with pytest.raises(UsageError, match=r"best\.json"):
@@ -159,7 +159,7 @@ def test_a_setting_that_is_missing_is_unavailable(model, tmp_path):
         evaluate("lime", model=model, **FEW, setting=str(tmp_path / "nowhere.json"))
 
 
-def test_tables_of_a_search_say_what_is_tied(model):
+def test_the_tables_of_a_search_show_which_settings_are_tied(model):
     grid = {"segmentation": "slic", "num_samples": [30, 60], "batch_size": [5, 10], "num_features": [7, 20000, 25000]}
     one, overall = evaluate("lime_search", model=model, images="scenes:1", device="cpu", grid=grid)
     frame = one["settings"].frame
@@ -180,7 +180,7 @@ def test_bad_searches_are_refused(model, wrong):
         evaluate("lime_search", model=model, images="scenes:1", device="cpu", **wrong)
 
 
-def test_without_masks_no_setting_wins_by_them():
+def test_without_masks_no_setting_wins_by_iou_with_the_mask():
     grid = {"segmentation": "slic", "num_samples": [10, 20]}
     _, overall = evaluate("lime_search", model=plain_model(), images=plain_image(), grid=grid)
     frame = overall["objectives"].frame.set_index("objective")

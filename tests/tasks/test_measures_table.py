@@ -1,4 +1,4 @@
-"""Every measure of how far two maps agree, by what it must see and what it must not: one table over all of them."""
+"""One table for all measures of maps: which changes of a map each measure must notice, and which it must ignore."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ def correlation_on_superpixels(saliency: Map) -> float:
     return 0.0 if np.isnan(found) else found
 
 
-# A blurred spot has the order, the hottest pixels and the centre of a sharp one; a map with another scale, too. What is
-# flat or flipped around the middle may have its centre there.
+# A blurred or rescaled spot keeps its order, its hottest pixels and its centre, so that measures of these ignore such
+# changes. A flat or flipped map may keep its centre.
 SAME_ORDER = frozenset({"blurred"})
 MEASURES = {
     "rank correlation": Measure(lambda m: rank_correlation(m, BASE), 0.1),
@@ -91,7 +91,7 @@ MEASURES = {
 }
 HARMLESS = ("itself", "noise of 1 %")
 HARMFUL = ("moved", "mirrored", "blurred", "constant", "sign flipped")
-# Only these look at values; the others look at order and place, which scaling leaves alone.
+# Only these measures use the values of a map. The others use order and position, which do not change with the scale.
 BY_VALUE = {"rank correlation", "overlap of the hottest 10 %", "largest difference", "IoU over thresholds"}
 
 
@@ -102,29 +102,29 @@ def change_of(name: str, change: str) -> float:
 
 @pytest.mark.parametrize("change", HARMFUL)
 @pytest.mark.parametrize("name", MEASURES)
-def test_what_a_measure_must_see(name, change):
+def test_a_measure_notices_the_changes_that_it_must_notice(name, change):
     seen = change_of(name, change) > MEASURES[name].least
     assert seen == (change not in MEASURES[name].blind), change_of(name, change)
 
 
 @pytest.mark.parametrize("change", HARMLESS)
 @pytest.mark.parametrize("name", MEASURES)
-def test_what_a_measure_must_not_see(name, change):
+def test_a_measure_ignores_the_changes_that_it_must_ignore(name, change):
     assert change_of(name, change) <= MEASURES[name].least
 
 
 @pytest.mark.parametrize("name", sorted(set(MEASURES) - BY_VALUE))
-def test_scaling_a_map_changes_nothing_of_its_order_and_place(name):
+def test_measures_of_order_and_place_ignore_the_scale_of_a_map(name):
     assert change_of(name, "rescaled") == pytest.approx(0.0, abs=1e-6)
 
 
 @pytest.mark.parametrize("change", [*HARMFUL, "rescaled"])
-def test_no_change_is_hidden_from_all(change):
+def test_every_change_is_noticed_by_at_least_one_measure(change):
     assert any(change_of(name, change) > MEASURES[name].least for name in MEASURES)
 
 
 @pytest.mark.parametrize("name", MEASURES)
-def test_no_measure_says_the_same_of_everything(name):
+def test_no_measure_gives_one_value_for_all_changes(name):
     values = {round(MEASURES[name].of(saliency), 3) for saliency in CHANGES.values()}
     assert len(values) > 1
 

@@ -1,4 +1,4 @@
-"""Signatures become parameters: what each may be, what it is read from, and what is said of it."""
+"""Parameters are read from signatures: their types, how words are converted to values, and their texts."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, get_args
@@ -51,7 +51,7 @@ READ = [
 
 
 @pytest.mark.parametrize(("name", "words", "value"), READ)
-def test_words_are_read_as_the_signature_says(name, words, value):
+def test_words_of_the_command_line_are_converted_to_the_type_of_the_parameter(name, words, value):
     read = PARAMETERS[name].read(words)
     assert read == value and type(read) is type(value)
     PARAMETERS[name].check(read)
@@ -66,12 +66,12 @@ UNREADABLE = [
     ("kind", "tow", "unknown kind 'tow'. Did you mean two?"),
     ("steps", ["1", "2"], "--steps is '1 2'; expected a whole number"),
     ("sizes", ["1", "x"], "--sizes is 'x'; expected several values, each a whole number."),
-    ("grid", ["n"], "--grid: 'n' is no NAME=VALUE."),
+    ("grid", ["n"], "--grid: 'n' is not of the form NAME=VALUE."),
 ]
 
 
 @pytest.mark.parametrize(("name", "words", "sentence"), UNREADABLE)
-def test_words_that_mean_nothing_are_refused(name, words, sentence):
+def test_words_that_cannot_be_converted_are_refused(name, words, sentence):
     with pytest.raises(UsageError) as told:
         PARAMETERS[name].read(words)
     assert sentence in str(told.value)
@@ -84,15 +84,15 @@ GOOD = [
     ("name", None),
     ("target", 3),
     ("names", ["a"]),
-    ("names", "a"),  # a text is a sequence of texts: the task says whether it will do
+    ("names", "a"),  # a text is a sequence of texts to Python, and the task decides about it
     ("sizes", None),
     ("grid", {"n": 1}),
-    ("other", object()),  # of a class that only type checkers import
+    ("other", object()),  # the class of this parameter is imported for type checkers only
 ]
 
 
 @pytest.mark.parametrize(("name", "value"), GOOD)
-def test_values_of_the_type_pass(name, value):
+def test_values_of_the_type_are_accepted(name, value):
     PARAMETERS[name].check(value)
 
 
@@ -117,7 +117,7 @@ def test_values_of_another_type_are_refused(name, value, sentence):
     assert sentence in str(told.value)
 
 
-def test_what_is_said_of_a_parameter():
+def test_texts_about_a_parameter_follow_from_its_signature():
     said = {name: (p.flag, p.metavar, p.type_name, p.default_words) for name, p in PARAMETERS.items()}
     assert said["steps"] == ("--steps", "N", "int", "5")
     assert said["name"] == ("--name", "WORD", "str", "the first")
@@ -163,12 +163,12 @@ WRONG = {
     no_type: "parameter steps of task wrong has no type",
     unreadable_type: "which the command line cannot read. Expected int, float",
     misspelt_type: "has the type itn, which the command line cannot read",
-    broken_type: "the type int[ of parameter steps of task wrong means nothing",
+    broken_type: "the type int[ of parameter steps of task wrong cannot be evaluated",
 }
 
 
 @pytest.mark.parametrize("function", WRONG, ids=lambda each: each.__name__)
-def test_a_signature_that_is_none_of_a_task_is_refused(function):
+def test_a_signature_that_does_not_fit_a_task_is_refused(function):
     with pytest.raises(UsageError) as told:
         read_signature(function, "task wrong")
     assert WRONG[function] in str(told.value)
@@ -185,12 +185,12 @@ CHOICES = {
 
 
 @pytest.mark.parametrize(("task", "name"), CHOICES)
-def test_the_choices_of_signatures_are_what_the_code_knows(task, name):
+def test_the_choices_in_signatures_are_those_that_the_code_accepts(task, name):
     assert list(all_tasks()[task].parameters[name].choices) == list(CHOICES[task, name])
 
 
-def test_every_signature_with_choices_is_held_against_the_code():
-    """But that of the engine, whose names are looked up where it is chosen, and tried by tests of the dissection."""
+def test_all_choices_in_signatures_are_compared_with_the_code():
+    """The engine is left out: tests of the dissection try both of its names."""
     named = {(t.name, p.name) for t in all_tasks().values() for p in t.parameters.values() if p.choices}
     assert named - {("dissection", "engine")} == set(CHOICES)
 
@@ -199,8 +199,8 @@ def test_the_default_area_is_that_of_the_policy():
     assert all_tasks()["comparison"].parameters["area"].default == DEFAULT_AREA
 
 
-def test_parameters_of_several_tasks_are_one_and_the_same():
-    """But for their defaults: what `--layer` means cannot depend on the task."""
+def test_a_parameter_is_the_same_in_all_tasks_that_have_it():
+    """Only their defaults may differ, because an option such as `--layer` must mean the same in all tasks."""
     options = {}
     for task in all_tasks().values():
         for name, parameter in task.parameters.items():
@@ -212,7 +212,7 @@ def test_every_parameter_of_a_bundled_task_has_a_help_text():
     assert [p.name for t in all_tasks().values() for p in t.parameters.values() if not p.option.help] == []
 
 
-def test_an_alias_is_an_ordinary_annotation():
-    from xai_eval.tasks.bundled.parameters import Target
+def test_an_annotation_may_be_an_alias():
+    from xai_eval.tasks.bundled.shared_parameters import Target
 
     assert get_args(Target)[0] == str | int

@@ -1,4 +1,4 @@
-"""No task has a stage of which nobody could say which step made it."""
+"""For every stage of every task it is known which step computes it."""
 
 import pytest
 
@@ -19,7 +19,7 @@ PARAMETERS = {
 
 
 @pytest.mark.parametrize("task", all_tasks())
-def test_every_stage_has_a_step_that_begins_with_stages_in_front_of_it(task):
+def test_every_stage_has_a_step_whose_inputs_are_earlier_stages(task):
     for result in evaluate(task, images="scenes:24" if task == "dissection" else "scenes:1", **PARAMETERS[task]):
         stages = list(result.stages)
         for place, stage in enumerate(stages):

@@ -1,4 +1,4 @@
-"""Which class an image is meant to show."""
+"""Finds the class that an image should show."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tasks of one's own: from files, and from installed packages."""
+"""Tasks of users are loaded from files and from installed packages."""
 
 import importlib.metadata
 from pathlib import Path
@@ -26,7 +26,7 @@ def write(folder, text, name="mine.py"):
     return str(path)
 
 
-def test_a_file_gives_its_tasks(tmp_path):
+def test_a_file_registers_its_tasks(tmp_path):
     file = write(tmp_path, TASK.format(name="first") + TASK.format(name="second"))
     assert load_task_file(file) == load_task_file(file) == ("first", "second")
     assert find_task("second").file == file
@@ -34,14 +34,14 @@ def test_a_file_gives_its_tasks(tmp_path):
     assert find_task("cams").file is None
 
 
-def test_a_file_is_named_from_where_one_stands(tmp_path, monkeypatch):
+def test_a_file_may_be_given_by_a_relative_path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write(tmp_path, TASK.format(name="near"))
     assert load_task_file("mine.py") == ("near",)
     assert find_task("near").file == "mine.py"
 
 
-def test_a_file_can_import_its_neighbours_also_when_it_is_called(tmp_path):
+def test_a_file_can_import_modules_of_its_folder_even_when_its_task_is_called(tmp_path):
     write(tmp_path, "THREE = 3", "neighbour_of_mine.py")
     text = TASK.format(name="late").replace("yield from ()", "from neighbour_of_mine import THREE; yield THREE")
     load_task_file(write(tmp_path, f"import neighbour_of_mine\n{text}"))
@@ -71,11 +71,11 @@ def test_a_file_that_raises_is_named_with_its_line(tmp_path, name):
         assert f"({Path(file).resolve()}:{line})" in str(told.value)
 
 
-def test_a_file_that_is_missing_is_said_to(tmp_path):
+def test_a_missing_file_is_refused(tmp_path):
     for wrong in (tmp_path / "nowhere.py", tmp_path):
-        with pytest.raises(InputUnavailable, match="does not exist or is no file; --tasks expects a Python file"):
+        with pytest.raises(InputUnavailable, match="does not exist or is not a file; --tasks expects a Python file"):
             load_task_file(str(wrong))
-    with pytest.raises(UsageError, match="is no Python file"):
+    with pytest.raises(UsageError, match="is not a Python file"):
         load_task_file(write(tmp_path, "", "notes.txt"))
 
 
@@ -95,7 +95,7 @@ def test_two_tasks_of_one_name_are_refused_with_both_places(tmp_path):
         load_task_file(write(tmp_path, TASK.format(name="one"), "two.py"))
 
 
-def test_a_bad_signature_is_refused_with_its_place_and_leaves_nothing(tmp_path):
+def test_a_bad_signature_is_refused_with_its_place_and_nothing_is_registered(tmp_path):
     text = TASK.format(name="bad").replace("steps: int = 3", "steps: int")
     with pytest.raises(UsageError, match=r"parameter steps of task bad \(.*mine\.py:4\) has no default"):
         load_task_file(write(tmp_path, text))
@@ -104,7 +104,7 @@ def test_a_bad_signature_is_refused_with_its_place_and_leaves_nothing(tmp_path):
 
 @pytest.fixture
 def installed(tmp_path, monkeypatch):
-    """Pretend that packages are installed whose entry points name modules in a folder."""
+    """Pretend that packages are installed whose entry points lead to modules in a folder."""
     monkeypatch.syspath_prepend(str(tmp_path))
 
     def install(**modules):
@@ -121,14 +121,14 @@ def installed(tmp_path, monkeypatch):
     unloadable_entry_points.cache_clear()
 
 
-def test_installed_packages_give_tasks(tmp_path, installed):
+def test_tasks_of_installed_packages_are_found(tmp_path, installed):
     write(tmp_path, TASK.format(name="packaged"), "package_with_a_task.py")
     installed(packaged="package_with_a_task")
     assert find_task("packaged").file is None
     assert unloadable_entry_points() == ()
 
 
-def test_an_entry_point_that_fails_is_named_and_stands_in_nobodys_way(tmp_path, installed):
+def test_an_entry_point_that_fails_is_named_and_the_others_are_loaded(tmp_path, installed):
     write(tmp_path, "import nothing_called_so", "package_that_fails.py")
     write(tmp_path, TASK.format(name="cams"), "package_that_clashes.py")
     write(tmp_path, TASK.format(name="packaged_too"), "package_that_works.py")
@@ -137,8 +137,8 @@ def test_an_entry_point_that_fails_is_named_and_stands_in_nobodys_way(tmp_path, 
     assert "bundled" in find_task("cams").place
     fails, clashes = unloadable_entry_points()
     assert fails.startswith(
-        "The entry point 'fails' (package_that_fails) gives no task: ModuleNotFoundError: No module"
+        "The entry point 'fails' (package_that_fails) cannot be loaded as a task: ModuleNotFoundError: No module"
     )
-    assert "The entry point 'clashes' (package_that_clashes) gives no task: UsageError: two tasks" in clashes
+    assert "(package_that_clashes) cannot be loaded as a task: UsageError: two tasks" in clashes
     with pytest.raises(UsageError, match=r"unknown task 'failing'.*The entry point 'fails'"):
         find_task("failing")

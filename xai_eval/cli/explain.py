@@ -19,7 +19,7 @@ from xai_eval.store.goldens import Goldens
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from xai_eval.run.restore import Asked
+    from xai_eval.run.restore_factors import RunRequest
 
 
 def explain_drift(options: argparse.Namespace, goldens: Goldens) -> list[str]:
@@ -30,12 +30,12 @@ def explain_drift(options: argparse.Namespace, goldens: Goldens) -> list[str]:
         InputUnavailable: its model or image is missing.
         ModelMisbehaves: its model raises, or returns what cannot be explained.
     """
-    from xai_eval.run.restore import compute_again
+    from xai_eval.run.restore_factors import compute_with_restored
 
     judged = judge_run(options.results, goldens)
     obtained = judged.results[obtained_case(options.case, judged)]
     golden = _golden_of(obtained, judged)
-    compute = partial(compute_again, _asked(options, judged, obtained), obtained.case, golden)
+    compute = partial(compute_with_restored, _run_request(options, judged, obtained), obtained.case, golden)
     trials = list(_trials(compute, golden, factors(obtained, golden)))
     return [obtained.case.key, *table(trials), conclusion(trials, fixed_changes(obtained, golden))]
 
@@ -66,9 +66,9 @@ def _golden_of(obtained: Result, judged: Judged) -> Result:
     return judged.goldens[key]
 
 
-def _asked(options: argparse.Namespace, judged: Judged, obtained: Result) -> Asked:
+def _run_request(options: argparse.Namespace, judged: Judged, obtained: Result) -> RunRequest:
     """How the run asked for the case, with what is given now in place of it."""
-    from xai_eval.run.restore import Asked
+    from xai_eval.run.restore_factors import RunRequest
     from xai_eval.tasks import find_task, load_task_file
 
     for file in options.task_files:
@@ -77,7 +77,7 @@ def _asked(options: argparse.Namespace, judged: Judged, obtained: Result) -> Ask
     found = find_task(task)
     refuse_others(options, [found])
     request = judged.record.requests.get(task, {})
-    return Asked(
+    return RunRequest(
         task,
         options.model or request.get("model"),
         options.images or request.get("images"),

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from xai_eval.cli.options import build_parser
 from xai_eval.cli.task_options import given_parameters, refuse_others
-from xai_eval.errors import StorageError, XaiEvalError, one_line
+from xai_eval.errors import StorageError, XaiEvalError, error_line
 
 # Everything else is imported by the command that needs it: `--help` must not wait for pandas.
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (Exception, SystemExit) as error:
         # Whatever nobody foresaw is no drift, and no success either.
         traceback.print_exc()
-        print(f"xai-eval: error: unexpected {one_line(error)}. The traceback is above.", file=sys.stderr)
+        print(f"xai-eval: error: unexpected {error_line(error)}. The traceback is above.", file=sys.stderr)
         return EXIT_NOTHING
 
 

@@ -1,4 +1,5 @@
-"""How good an explanation is: small pure functions over numpy arrays.
+"""Measures how good an explanation is, by small pure functions of numpy arrays.
 
-scipy and scikit-image are imported where they are used: they take two seconds, which listing the tasks must not.
+scipy and scikit-image are imported inside the functions that use them. Importing them takes two seconds, and listing
+the tasks must not take so long.
 """

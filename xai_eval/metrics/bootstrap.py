@@ -1,4 +1,4 @@
-"""Confidence intervals of means over few images."""
+"""Means over images, with confidence intervals."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ import numpy as np
 
 @dataclass(frozen=True)
 class MeanInterval:
-    """A mean with its 95 % interval; the interval is NaN for fewer than two values, all is NaN for none."""
+    """A mean with its 95 % confidence interval.
+
+    Attributes:
+        mean: the mean, in the unit of the values; NaN without values.
+        low: lower end of the interval; NaN for fewer than two values.
+        high: upper end of the interval; NaN for fewer than two values.
+        count: number of values.
+    """
 
     mean: float
     low: float
@@ -19,7 +26,14 @@ class MeanInterval:
 
 
 def mean_interval(values: Sequence[float], seed: int = 0) -> MeanInterval:
-    """Mean of the values that are no NaN, with the percentile bootstrap (Efron 1979, scipy's) over 9,999 resamples."""
+    """Return the mean of the values and its 95 % interval; NaN among the values is left out.
+
+    The interval is scipy's percentile bootstrap (Efron 1979) over 9,999 resamples.
+
+    Args:
+        values: one value per image.
+        seed: seed of the resampling.
+    """
     from scipy.stats import bootstrap
 
     known = np.array([value for value in values if not np.isnan(value)])

@@ -1,4 +1,4 @@
-"""Two explanations of one prediction, held against each other."""
+"""Measures how far Grad-CAM and LIME agree when they explain the same class of the same image."""
 
 from __future__ import annotations
 
@@ -24,13 +24,16 @@ DEFAULT_AREA = 0.2
 
 @dataclass(frozen=True)
 class MaskPolicy:
-    """How maps become masks.
+    """The rule that turns maps into masks.
 
     Attributes:
-        name: `equal_area` takes the superpixels with the largest weights that come nearest to `area`, and as many of
-            the hottest pixels; `half` takes what is above 0.5 in a map scaled to [0, 1]; `otsu` what is above the
-            threshold of Otsu 1979.
-        area: share of the image, for `equal_area`.
+        name: `equal_area`, `half` or `otsu`. `equal_area` takes the superpixels with the largest weights whose area is
+            nearest to `area`, and equally many of the hottest pixels of Grad-CAM. `half` takes the pixels above 0.5 in
+            a map scaled to [0, 1]. `otsu` takes the pixels above the threshold of Otsu 1979 (by scikit-image).
+        area: share of the image that a mask covers under `equal_area`, between 0 and 1.
+
+    Raises:
+        UsageError: the name is unknown, or the area is not between 0 and 1.
     """
 
     name: str = EQUAL_AREA
@@ -45,7 +48,12 @@ class MaskPolicy:
 
 @dataclass(frozen=True, eq=False)
 class CamExplanation:
-    """Grad-CAM of one class: map (H, W) in [0, 1]."""
+    """Grad-CAM's explanation of one class.
+
+    Attributes:
+        label: index of the class.
+        saliency: the map, (H, W), in [0, 1].
+    """
 
     label: int
     saliency: NDArray[np.floating[Any]]
@@ -53,7 +61,13 @@ class CamExplanation:
 
 @dataclass(frozen=True, eq=False)
 class LimeWeights:
-    """LIME of one class: weights (F,) of the superpixels (H, W)."""
+    """LIME's explanation of one class.
+
+    Attributes:
+        label: index of the class.
+        weights: weights of the F superpixels, (F,).
+        segments: number of the superpixel of each pixel, (H, W).
+    """
 
     label: int
     weights: NDArray[np.float64]
@@ -61,22 +75,25 @@ class LimeWeights:
 
     @property
     def saliency(self) -> NDArray[np.float32]:
-        """The weights above 0, painted and scaled to [0, 1], (H, W)."""
+        """The positive weights painted on their superpixels and scaled to [0, 1], (H, W)."""
         return positive_map(self.weights, self.segments)
 
 
 @dataclass(frozen=True, eq=False)
 class MapAgreement:
-    """What two explanations share.
+    """How far two explanations agree.
 
     Attributes:
-        cam_mask: what Grad-CAM points at, (H, W).
-        lime_mask: what LIME points at, (H, W).
-        iou: of the two masks, in [0, 1].
-        dice: of the two masks, in [0, 1].
-        iou_beyond_chance: at most 1; 0 for what chance would give masks of these areas.
-        rank_correlation: Spearman's, of Grad-CAM's mean on each superpixel with its weight, in [-1, 1].
-        centre_distance: of the two maps, as a share of the diagonal, in [0, 1].
+        cam_mask: the pixels that Grad-CAM points at, bool (H, W).
+        lime_mask: the pixels that LIME points at, bool (H, W).
+        iou: intersection over union of the two masks, in [0, 1]; higher is more agreement.
+        dice: Dice coefficient of the two masks, in [0, 1]; higher is more agreement.
+        iou_beyond_chance: IoU corrected for chance, in [-1, 1]; 0 is what random masks of these areas share, and higher
+            is more agreement.
+        rank_correlation: Spearman's correlation of Grad-CAM's mean on each superpixel with the weight of the
+            superpixel, in [-1, 1]; higher is more agreement.
+        centre_distance: distance of the centres of mass of the two maps as a share of the image's diagonal, in [0, 1];
+            lower is more agreement.
     """
 
     cam_mask: BoolMask
@@ -89,16 +106,16 @@ class MapAgreement:
 
 
 def compare(cam: CamExplanation, lime: LimeWeights, policy: MaskPolicy) -> MapAgreement:
-    """Compare Grad-CAM with LIME.
+    """Compare the explanations of Grad-CAM and LIME.
 
     Raises:
-        UsageError: they explain different classes, or images of different sizes: their overlap would be read as
-            agreement of methods, and is none.
+        UsageError: they explain different classes, or images of different sizes. Their overlap would then say nothing
+            about how far the methods agree.
     """
     if cam.label != lime.label:
         raise UsageError(
-            f"Grad-CAM explains class {cam.label} and LIME class {lime.label}; their overlap would compare two "
-            "questions, not two methods. Explain the same class with both."
+            f"Grad-CAM explains class {cam.label} and LIME class {lime.label}; their overlap would say "
+            "nothing about the two methods. Explain the same class with both."
         )
     if cam.saliency.shape != lime.segments.shape:
         raise UsageError(
@@ -118,7 +135,7 @@ def compare(cam: CamExplanation, lime: LimeWeights, policy: MaskPolicy) -> MapAg
 
 
 def masks(cam: CamExplanation, lime: LimeWeights, policy: MaskPolicy) -> tuple[BoolMask, BoolMask]:
-    """Return Grad-CAM's and LIME's mask; empty where a map holds nothing to point at."""
+    """Return the masks of Grad-CAM and LIME, bool (H, W) each. A mask is empty if its map points at nothing."""
     if policy.name == EQUAL_AREA:
         lime_mask = mask_of_area(lime.weights, lime.segments, policy.area)
         return hottest(cam.saliency, int(lime_mask.sum())), lime_mask
@@ -127,7 +144,16 @@ def masks(cam: CamExplanation, lime: LimeWeights, policy: MaskPolicy) -> tuple[B
 
 
 def area_sweep(cam: CamExplanation, lime: LimeWeights, areas: NDArray[np.float64]) -> Mapping[str, NDArray[np.float64]]:
-    """IoU at equal area over a sweep of areas, and the IoU that chance gives the same two masks, (n,) each."""
+    """Return the IoU of the masks for several areas, and the IoU expected by chance.
+
+    Args:
+        cam: the explanation of Grad-CAM.
+        lime: the explanation of LIME.
+        areas: n shares of the image, between 0 and 1.
+
+    Returns:
+        `IoU` and `by chance`, (n,) each, in [0, 1].
+    """
     pairs = [masks(cam, lime, MaskPolicy(EQUAL_AREA, float(area))) for area in areas]
     return {
         "IoU": np.array([iou(*pair) for pair in pairs]),
@@ -136,7 +162,10 @@ def area_sweep(cam: CamExplanation, lime: LimeWeights, areas: NDArray[np.float64
 
 
 def superpixel_correlation(cam: CamExplanation, lime: LimeWeights) -> float:
-    """Spearman's correlation of Grad-CAM's mean on each superpixel with its weight; NaN where either is flat."""
+    """Correlate Grad-CAM's mean on each superpixel with the weight of the superpixel (Spearman, by scipy).
+
+    The result lies in [-1, 1], and higher is more agreement. It is NaN if all means or all weights are equal.
+    """
     from scipy.stats import spearmanr
 
     means = superpixel_means(cam.saliency, lime.segments)

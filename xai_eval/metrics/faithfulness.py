@@ -1,7 +1,8 @@
-"""Deletion and insertion: does what a map calls important matter to the model?
+"""Deletion and insertion: measures whether the pixels that a map calls important matter to the model.
 
-Petsiuk, Das and Saenko 2018 (RISE). Pixels are taken away, or put back, from the hottest to the coldest, and the area
-under the curve of the explained class's probability is read off. A good map has a low deletion and a high insertion.
+Both are from Petsiuk, Das and Saenko 2018 (RISE). Pixels are removed from the image, or added to a blurred image, in
+the order of the map from the hottest to the coldest. The measure is the area under the curve of the explained class's
+probability. A good map has a low deletion and a high insertion.
 """
 
 from __future__ import annotations
@@ -20,13 +21,19 @@ Pixels = NDArray[np.uint8]
 Predict = Callable[["torch.Tensor"], "torch.Tensor"]
 
 STEPS = 28
-_BLUR = 0.05  # standard deviation as a share of the side: 11 pixels of 224, in which no object is recognised
+# Standard deviation of the blur as a share of the side: 11 pixels of 224. Then no object can be recognised.
+_BLUR = 0.05
 _BATCH = 32
 
 
 @dataclass(frozen=True, eq=False)
 class Faithfulness:
-    """Both curves of one map, from nothing taken (or put back) to everything, (steps + 1,) each."""
+    """The curves of one map, from no pixel removed (or added) to all pixels.
+
+    Attributes:
+        deletion_curve: probability of the class as pixels are removed, (steps + 1,), in [0, 1].
+        insertion_curve: probability of the class as pixels are added, (steps + 1,), in [0, 1].
+    """
 
     deletion_curve: NDArray[np.float64]
     insertion_curve: NDArray[np.float64]
@@ -45,17 +52,18 @@ class Faithfulness:
 def faithfulness(
     saliency: NDArray[np.floating[Any]], pixels: Pixels, predict: Predict, label: int, steps: int = STEPS
 ) -> Faithfulness:
-    """Measure a map (h, w) of the class `label` on the image (h, w, 3) that the model sees.
+    """Compute the deletion and insertion curves of a map.
 
-    What is deleted shows the image's mean colour; what is not yet inserted shows the image blurred, so that no
-    sharp edges invite the model to see something else. Ties, as on superpixels, are taken in reading order.
+    Removed pixels get the mean colour of the image. Pixels that are not yet added show the blurred image, because sharp
+    edges could make the model see something else. Pixels with equal values, as on superpixels, are taken in reading
+    order.
 
     Args:
-        saliency: the map; only its order counts.
-        pixels: uint8.
-        predict: from views, uint8 (N, h, w, 3), to probabilities (N, C).
-        label: index of the class.
-        steps: number of equal parts in which pixels are taken.
+        saliency: the map, (h, w); only its order counts.
+        pixels: the image as the model sees it, uint8 (h, w, 3).
+        predict: computes probabilities (N, C) from images uint8 (N, h, w, 3).
+        label: index of the explained class.
+        steps: number of equal parts in which the pixels are removed or added.
     """
     import torch
 
@@ -72,7 +80,7 @@ def faithfulness(
 
 
 def area_under(curve: NDArray[np.float64]) -> float:
-    """Area under a curve over equal steps from 0 to 1, by the trapezoidal rule."""
+    """Return the area under a curve, (n,), over equal steps from 0 to 1, by the trapezoidal rule (scipy)."""
     from scipy.integrate import trapezoid
 
     return float(trapezoid(curve, dx=1.0 / (len(curve) - 1)))

@@ -1,4 +1,4 @@
-"""What an explanation points at, and what two of them together tell: in words, by stated thresholds."""
+"""Describes in words what an explanation points at, and what the comparison of two explanations shows."""
 
 from __future__ import annotations
 
@@ -11,24 +11,36 @@ from xai_eval.metrics.geometry import blobs, centre_of_mass
 
 BoolMask = NDArray[np.bool_]
 
-# A concept is named if it covers this share of the hot area, and at most three are.
+# A concept is named if it covers at least this share of the hot area. At most three concepts are named.
 LEAST_SHARE = 0.1
 _NAMED = 3
-# IoU beyond chance from which on two masks show the same place, and up to which they show different ones.
+# Two masks show the same place if their IoU beyond chance is at least the first, and different places if it is at most
+# the second.
 SAME_PLACE, OTHER_PLACE = 0.5, 0.2
+# Below this local R2 the surrogate of LIME is said to fit poorly.
 LEAST_R2 = 0.5
-# IoU with the object by which one method must lead before it is said to.
+# One method is said to lie nearer the object if its IoU with the object is larger by at least this.
 CLEAR_LEAD = 0.1
 
 
 def concept_shares(mask: BoolMask, concepts: Mapping[str, BoolMask]) -> dict[str, float]:
-    """Share of a hot area (h, w) that each concept covers, in [0, 1]; NaN for an empty area."""
+    """Return the share of a hot area that each concept covers, in [0, 1]; NaN for an empty area.
+
+    Args:
+        mask: the hot area, bool (h, w).
+        concepts: masks of the concepts, bool (h, w), by name.
+    """
     area = int(mask.sum())
     return {name: float((mask & seen).sum()) / area if area else float("nan") for name, seen in concepts.items()}
 
 
 def focus(mask: BoolMask, concepts: Mapping[str, BoolMask]) -> str:
-    """Say what a hot area (h, w) covers: concepts with their shares where they are known, else where it lies."""
+    """Describe a hot area: the concepts that it covers, with their shares, or its position if none are known.
+
+    Args:
+        mask: the hot area, bool (h, w).
+        concepts: masks of the concepts, bool (h, w), by name; may be empty.
+    """
     if not mask.any():
         return "nothing"
     if not concepts:
@@ -41,13 +53,14 @@ def focus(mask: BoolMask, concepts: Mapping[str, BoolMask]) -> str:
 def insight(
     iou_beyond_chance: float, r2: float, object_ious: tuple[float, float] | None = None, audit: str | None = None
 ) -> str:
-    """Say what a comparison tells.
+    """Describe in a sentence what a comparison of Grad-CAM and LIME shows.
 
     Args:
-        iou_beyond_chance: of the two masks.
-        r2: local R2 of LIME's surrogate.
-        object_ious: IoU of Grad-CAM and of LIME with the object at equal area, where its mask is known.
-        audit: what the target audit says.
+        iou_beyond_chance: IoU of the two masks, corrected for chance; NaN if it is undefined.
+        r2: local R2 of LIME's surrogate, at most 1.
+        object_ious: IoU of Grad-CAM and of LIME with the object at equal area; None if the mask of the object is
+            unknown.
+        audit: sentence on how intended, predicted and explained class differ; None if they agree.
     """
     parts = [_agreement(iou_beyond_chance)]
     if object_ious is not None:

@@ -1,4 +1,4 @@
-"""Where on the image a map or a mask lies."""
+"""Measures where on the image a map or a mask lies."""
 
 from __future__ import annotations
 
@@ -13,14 +13,19 @@ from xai_eval.metrics.localisation import BoolMask, Map
 
 @dataclass(frozen=True)
 class Place:
-    """A point as shares of the image: 0 is top or left, 1 bottom or right."""
+    """A point on the image.
+
+    Attributes:
+        down: position from the top (0) to the bottom (1).
+        across: position from the left (0) to the right (1).
+    """
 
     down: float
     across: float
 
 
 def centre_of_mass(saliency: Map | BoolMask) -> Place | None:
-    """Return the centre of mass of a map (h, w); None for one without mass."""
+    """Return the centre of mass of a map, (h, w), by scipy; None if the map has no positive sum."""
     import scipy.ndimage
 
     values: NDArray[Any] = saliency.astype(np.float64)
@@ -31,7 +36,10 @@ def centre_of_mass(saliency: Map | BoolMask) -> Place | None:
 
 
 def centre_distance(first: Map | BoolMask, second: Map | BoolMask) -> float:
-    """Distance of two centres of mass as a share of the image's diagonal, in [0, 1]; NaN where one has none."""
+    """Return the distance of the centres of mass of two maps, (h, w) each, as a share of the image's diagonal.
+
+    The result lies in [0, 1], and lower is nearer. It is NaN if a map has no centre of mass.
+    """
     places = centre_of_mass(first), centre_of_mass(second)
     if places[0] is None or places[1] is None:
         return float("nan")
@@ -41,7 +49,10 @@ def centre_distance(first: Map | BoolMask, second: Map | BoolMask) -> float:
 
 
 def blobs(mask: BoolMask) -> int:
-    """Count connected parts (eight neighbours) that hold at least a hundredth of the mask."""
+    """Count the connected parts of a mask, (h, w), by scikit-image; pixels that touch at a corner are connected.
+
+    Parts with less than a hundredth of the pixels of the mask are not counted.
+    """
     import skimage.measure
 
     labels = skimage.measure.label(mask, connectivity=2)

@@ -1,7 +1,8 @@
-"""Is a label right? A unit's activation over images against the presence of its concept in them.
+"""Measures how good the label of a unit is: whether the unit is active on the images that show its concept.
 
-The measures that Oikarinen, Yan and Weng 2025 (Neuron_Eval) found to notice both missing and extra labels;
-`tests/label_sanity.py` repeats their tests. All take activations (n,) and presence (n,) of the same images, or pixels.
+Oikarinen, Yan and Weng 2025 (Neuron_Eval) found that these measures notice both missing and extra labels.
+`tests/label_sanity.py` repeats their tests. All functions take activations, (n,), and the presence of the concept,
+bool (n,), of the same n images or pixels. Higher is better for all measures.
 """
 
 from __future__ import annotations
@@ -18,15 +19,18 @@ Presence = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class LabelQuality:
-    """How well a unit shows a concept; NaN where the concept is in no image or in all, or the unit never changes.
+    """How well a unit detects a concept.
+
+    All values are NaN if the concept is in no image or in all of them, or if the activation never changes. Higher is
+    better for all measures.
 
     Attributes:
-        correlation: Pearson's, in [-1, 1].
-        auprc: average precision of finding the images on which the unit is active by the concept, in [0, 1]; by chance
-            their share.
-        f1: in [0, 1].
-        iou: in [0, 1].
-        threshold: at and above which the unit was taken to say that the concept is there.
+        correlation: Pearson's correlation of activation and presence, in [-1, 1].
+        auprc: average precision with which the presence of the concept finds the images on which the unit is active, in
+            [0, 1]. The expected value by chance is the share of these images.
+        f1: harmonic mean of precision and recall, in [0, 1].
+        iou: Jaccard index of the active images and the images with the concept, in [0, 1].
+        threshold: the unit counted as active at and above this activation.
     """
 
     correlation: float
@@ -37,13 +41,13 @@ class LabelQuality:
 
 
 def judge_label(activation: Activation, presence: Presence, threshold: float | None = None) -> LabelQuality:
-    """Judge a label by all four measures.
+    """Compute all four measures of a label.
 
     Args:
-        activation: of the unit.
-        presence: of the concept that the label names.
-        threshold: where the unit counts as active; None takes the one at which F1 and IoU are largest, which flatters
-            small sets.
+        activation: activation of the unit, (n,).
+        presence: presence of the concept that the label names, bool (n,).
+        threshold: the unit counts as active at and above it. None takes the one with the largest F1 and IoU, which
+            makes the measures look too good on small sets.
     """
     if np.ptp(activation) == 0 or presence.all() or not presence.any():
         return LabelQuality(*[float("nan")] * 5)
@@ -59,15 +63,16 @@ def judge_label(activation: Activation, presence: Presence, threshold: float | N
 
 
 def correlation(activation: Activation, presence: Presence) -> float:
-    """Pearson's correlation of activation and presence, in [-1, 1]."""
+    """Return Pearson's correlation of activation and presence, in [-1, 1]; higher is better."""
     return float(np.corrcoef(activation.astype(np.float64), presence)[0, 1])
 
 
 def auprc(active: NDArray[np.bool_], presence: Presence) -> float:
-    """Average precision of finding active images by the presence of the concept, in [0, 1]; NaN where none is active.
+    """Return the average precision with which the concept finds the active images, in [0, 1]; higher is better.
 
-    By scikit-learn. The other way round, ranking images by activation to find the concept, does not fall when a concept
-    that a quarter of the images show is widened.
+    It is computed by scikit-learn, and NaN if no image is active. The reverse, to rank the images by activation and
+    look for the concept, would not notice extra labels: it does not fall if a concept that a quarter of the images show
+    is said to be in more images.
     """
     from sklearn.metrics import average_precision_score
 
@@ -75,24 +80,24 @@ def auprc(active: NDArray[np.bool_], presence: Presence) -> float:
 
 
 def f1(active: NDArray[np.bool_], presence: Presence) -> float:
-    """Harmonic mean of precision and recall of an active unit, in [0, 1]."""
+    """Return the harmonic mean of precision and recall of an active unit, in [0, 1]; higher is better."""
     return 2.0 * int((active & presence).sum()) / (int(active.sum()) + int(presence.sum()))
 
 
 def jaccard(active: NDArray[np.bool_], presence: Presence) -> float:
-    """Jaccard index: images in which the unit is active and the concept present, over those with either, in [0, 1]."""
+    """Return the Jaccard index: images with both activity and concept over images with either, in [0, 1].
+
+    Higher is better.
+    """
     return int((active & presence).sum()) / int((active | presence).sum())
 
 
 def best_threshold(activation: Activation, presence: Presence) -> float:
-    """Return the activation from which on a unit must count as active for the largest F1, and so for the largest IoU.
-
-    The highest of several.
-    """
+    """Return the threshold of the activation at which F1 is largest, and so IoU as well; the highest one if tied."""
     order = np.argsort(-activation, kind="stable")
     descending = activation[order]
     found = np.cumsum(presence[order])
     scores = 2.0 * found / (np.arange(1, len(order) + 1) + found[-1])
-    # Equal activations are active together: only the last of them counts.
+    # Images with equal activations become active together, so only the score after the last of them is possible.
     last = np.append(descending[1:] != descending[:-1], True)
     return float(descending[np.argmax(np.where(last, scores, -1.0))])

@@ -1,4 +1,4 @@
-"""Two labelings of units held against each other: two methods on one layer, or two models."""
+"""Compares two labellings of units, for example by two methods on one layer, or of two models."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ PERMUTATIONS = 9_999
 
 @dataclass(frozen=True)
 class LabelAgreement:
-    """How far two labelings of the same units agree.
+    """How far two labellings of the same units agree.
 
     Attributes:
-        units: how many both label.
-        share: of them that have equal labels, in [0, 1]; NaN where there are none.
-        chance: share expected if each method dealt its labels out at random, in [0, 1].
-        kappa: (share - chance) / (1 - chance), Cohen 1960; NaN where chance alone gives 1.
+        units: number of units that both label.
+        share: share of these units with equal labels, in [0, 1]; NaN without such units. Higher is more agreement.
+        chance: the share expected if each method assigned its labels to units at random, in [0, 1].
+        kappa: Cohen's kappa (Cohen 1960), (share - chance) / (1 - chance), at most 1; 0 is agreement by chance, and
+            higher is more agreement. NaN if the chance is 1.
     """
 
     units: int
@@ -33,12 +34,12 @@ class LabelAgreement:
 
 @dataclass(frozen=True)
 class DistributionTest:
-    """Whether two sets of units are labelled differently.
+    """Result of a test whether the labels of two sets of units are distributed differently.
 
     Attributes:
-        distance: total variation between the distributions of labels, in [0, 1].
-        expected: its mean over random divisions of the units; small sets differ by much without a reason.
-        p: of the permutation test.
+        distance: total variation between the two distributions of labels, in [0, 1]; 0 if they are equal.
+        expected: mean distance over random divisions of the units, in [0, 1]. It is large for small sets.
+        p: p-value of the permutation test, in (0, 1].
     """
 
     distance: float
@@ -47,13 +48,13 @@ class DistributionTest:
 
 
 def agreement(first: Labels, second: Labels) -> LabelAgreement:
-    """Compare two labelings of the same units, in the same order; None is no label.
+    """Compare two labellings of the same units in the same order. None stands for a unit without a label.
 
     Raises:
-        ValueError: they label another number of units.
+        ValueError: the numbers of units differ.
     """
     if len(first) != len(second):
-        raise ValueError(f"{len(first)} labels cannot be compared with {len(second)}; expected one for each unit.")
+        raise ValueError(f"{len(first)} labels cannot be compared with {len(second)}; expected one label per unit.")
     pairs = [(a, b) for a, b in zip(first, second, strict=True) if a is not None and b is not None]
     if not pairs:
         return LabelAgreement(0, float("nan"), float("nan"), float("nan"))
@@ -64,10 +65,17 @@ def agreement(first: Labels, second: Labels) -> LabelAgreement:
 
 
 def distribution_difference(first: Labels, second: Labels, seed: int = 0) -> DistributionTest:
-    """Test whether labels are distributed differently over two sets of units, by 9,999 random divisions of all units.
+    """Test whether the labels of two sets of units are distributed differently, by 9,999 random divisions of all units.
 
-    Units of one layer are not independent, so that a small p says that the sets differ, not why. None is no label.
-    NaN where a set has no label.
+    Units of one layer are not independent of each other. A small p therefore says that the sets differ, but not why.
+
+    Args:
+        first: labels of the first set; None for a unit without a label.
+        second: labels of the second set.
+        seed: seed of the random divisions.
+
+    Returns:
+        The test; all values are NaN if a set has no label.
     """
     sets = [Counter(label for label in labels if label is not None) for labels in (first, second)]
     sizes = [counts.total() for counts in sets]
@@ -86,5 +94,13 @@ def distribution_difference(first: Labels, second: Labels, seed: int = 0) -> Dis
 
 
 def _distances(first: NDArray[np.int64], pooled: NDArray[np.int64], sizes: Sequence[int]) -> NDArray[np.int64]:
-    """Total variation of counts (n, L) from pooled ones, times twice the product of the sizes: whole, so ties stay."""
+    """Return total variations, (n,), times twice the product of the sizes.
+
+    The factor makes them whole numbers, so that equal distances are exactly equal.
+
+    Args:
+        first: counts of the labels in the first set, (n, L).
+        pooled: counts of the labels in both sets together, (L,).
+        sizes: sizes of both sets.
+    """
     return np.asarray(np.abs(first * sizes[1] - (pooled - first) * sizes[0]).sum(axis=1))

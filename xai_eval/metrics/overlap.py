@@ -1,4 +1,4 @@
-"""How much two masks share beyond what their areas alone would give."""
+"""Measures how much two masks overlap, and how much of that their areas alone would give."""
 
 from __future__ import annotations
 
@@ -13,20 +13,28 @@ BoolMask = NDArray[np.bool_]
 
 
 def dice(first: BoolMask, second: BoolMask) -> float:
-    """Dice coefficient 2 |A and B| / (|A| + |B|) of two masks of one shape, in [0, 1]; 1 for two empty masks."""
+    """Return the Dice coefficient 2 |A and B| / (|A| + |B|) of two masks, bool (h, w), in [0, 1].
+
+    Higher is more overlap; two empty masks have 1. Source: Dice 1945.
+    """
     share = iou(first, second)
     return 2.0 * share / (1.0 + share)
 
 
 def chance_iou(first_area: int, second_area: int, pixels: int) -> float:
-    """Expected IoU of two masks of these areas, thrown at random on `pixels` pixels, in [0, 1].
+    """Return the expected IoU of two random masks of these areas, in [0, 1].
 
-    The overlap k follows the hypergeometric distribution, proportional to the ways to choose it: the product of
-    binomials C(a, k) C(n - a, b - k). (scipy's `hypergeom.pmf` gives the same and takes seconds at 224 x 224 pixels.)
+    The number k of shared pixels follows the hypergeometric distribution: its probability is proportional to
+    C(a, k) C(n - a, b - k). scipy's `hypergeom.pmf` gives the same, but takes seconds for 224 x 224 pixels.
+
+    Args:
+        first_area: number of pixels of the first mask, a.
+        second_area: number of pixels of the second mask, b.
+        pixels: number of pixels of the image, n.
     """
     from scipy.special import gammaln
 
-    small, large = sorted((first_area, second_area))  # rounding must not depend on who is first
+    small, large = sorted((first_area, second_area))  # so that rounding does not depend on the order of the masks
     total = small + large
     if total == 0:
         return 1.0
@@ -38,9 +46,10 @@ def chance_iou(first_area: int, second_area: int, pixels: int) -> float:
 
 
 def iou_beyond_chance(first: BoolMask, second: BoolMask) -> float:
-    """IoU corrected for chance: 0 for what two masks of these areas share by chance, 1 for equal masks, at least -1.
+    """Return the IoU of two masks, bool (h, w), corrected for chance, in [-1, 1]; higher is more overlap.
 
-    NaN where chance alone gives 1 (both empty, or both everything): nothing can be told then.
+    It is 1 for equal masks and 0 for the overlap that random masks of these areas are expected to have. It is NaN if
+    the expected IoU is 1 (both masks are empty, or both cover everything), because the overlap then says nothing.
     """
     expected = chance_iou(int(first.sum()), int(second.sum()), first.size)
     if expected > 1.0 - 1e-12:

@@ -1,4 +1,4 @@
-"""Does one method beat another on the same images?"""
+"""Tests whether one method is better than another on the same images."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ SIGNIFICANT = 0.05
 
 @dataclass(frozen=True)
 class PairedTest:
-    """Differences of two methods over images.
+    """Differences between two methods over the same images. A positive difference means that the first is better.
 
     Attributes:
-        mean: mean difference.
+        mean: mean difference, in the unit of the measure.
         low: lower end of its 95 % bootstrap interval.
-        high: upper end.
-        p: of Wilcoxon's signed-rank test, two-sided; 1 where no difference is anything but 0, NaN without images.
-        wins: images with a difference above 0.
-        losses: images with one below 0.
+        high: upper end of its 95 % bootstrap interval.
+        p: two-sided p-value of Wilcoxon's signed-rank test; 1 if all differences are 0, NaN without images.
+        wins: number of images with a difference above 0.
+        losses: number of images with a difference below 0.
     """
 
     mean: float
@@ -35,14 +35,16 @@ class PairedTest:
 
     @property
     def beats(self) -> bool:
-        """Whether the first method is better, and that is no accident."""
+        """Whether the first method is better on average, and the difference is significant (p below 0.05)."""
         return self.mean > 0.0 and self.p < SIGNIFICANT
 
 
 def paired_test(first: Sequence[float], second: Sequence[float]) -> PairedTest:
-    """Test the differences first - second; images on which either is NaN are left out.
+    """Test the differences `first - second` by Wilcoxon's signed-rank test (Wilcoxon 1945, by scipy).
 
-    Wilcoxon 1945, by scipy.
+    Args:
+        first: values of the first method, one per image; higher must be better.
+        second: values of the second method, in the same order. Images where one of the two is NaN are left out.
     """
     both = np.array(first, dtype=np.float64) - np.array(second, dtype=np.float64)
     differences = both[~np.isnan(both)]

@@ -1,4 +1,4 @@
-"""Which settings win by an objective, and which objectives can be trusted."""
+"""Finds the best settings by an objective, and measures how well objectives agree with the true masks."""
 
 from __future__ import annotations
 
@@ -7,24 +7,29 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-# Differences below it are rounding: the settings are tied.
+# Settings whose values differ by less are tied, because so small differences are rounding.
 TIE = 1e-6
 
 
 @dataclass(frozen=True)
 class Objective:
-    """A column by which settings are ranked. `sign` is 1 where more is better, -1 where less is."""
+    """A measure by which settings are ranked.
+
+    Attributes:
+        name: name of the measure.
+        sign: 1 if higher is better, -1 if lower is better.
+    """
 
     name: str
     sign: int
 
     @property
     def better(self) -> str:
-        """The word for the better end."""
+        """`higher` or `lower`, whichever is better."""
         return "higher" if self.sign > 0 else "lower"
 
 
-# The distance of the centres of mass is the study's heuristic. The last needs a mask.
+# The study used the distance of the centres of mass. Only the last objective needs the mask of the object.
 TRUTH = "iou_mask"
 OBJECTIVES = (
     Objective("centre_distance", -1),
@@ -37,7 +42,7 @@ OBJECTIVES = (
 
 
 def winners(values: NDArray[np.float64], objective: Objective) -> NDArray[np.intp]:
-    """Return the places of the best of `values` (S,), all that are tied; none where all are NaN."""
+    """Return the indices of the best of S values, (S,), including all that are tied; empty if all values are NaN."""
     good = values * objective.sign
     if np.isnan(good).all():
         return np.array([], dtype=np.intp)
@@ -45,7 +50,14 @@ def winners(values: NDArray[np.float64], objective: Objective) -> NDArray[np.int
 
 
 def mean_ranks(values: NDArray[np.float64], objective: Objective) -> NDArray[np.float64]:
-    """Average the ranks of S settings over P images, (P, S) to (S,); 1 is best, ties share, NaN ranks last."""
+    """Return the mean rank of each setting over images, (S,), from 1 (best) to S.
+
+    Tied settings share their mean rank, and NaN ranks last.
+
+    Args:
+        values: values of S settings on P images, (P, S).
+        objective: says whether higher or lower is better.
+    """
     from scipy.stats import rankdata
 
     good = np.where(np.isnan(values), -np.inf, np.round(values * objective.sign / TIE))
@@ -53,9 +65,15 @@ def mean_ranks(values: NDArray[np.float64], objective: Objective) -> NDArray[np.
 
 
 def trust(values: NDArray[np.float64], truth: NDArray[np.float64], objective: Objective) -> float:
-    """Rank correlation of an objective with the truth over settings, both (S,), in [-1, 1]; 1 if it ranks them alike.
+    """Return the rank correlation (Spearman, by scipy) of an objective with the truth over S settings, in [-1, 1].
 
-    NaN where either is NaN or the same for all settings: then there is nothing to rank.
+    Higher is better: 1 means that the objective ranks the settings as the truth does. The result is NaN if a value is
+    NaN, or if all settings have the same value, because they then cannot be ranked.
+
+    Args:
+        values: values of the objective, (S,).
+        truth: the true quality of the settings, (S,); higher is better.
+        objective: says whether higher or lower is better.
     """
     from scipy.stats import spearmanr
 

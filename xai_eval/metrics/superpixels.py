@@ -1,4 +1,4 @@
-"""From weights of superpixels to maps and masks, and back."""
+"""Turns weights of superpixels into maps and masks, and maps into means on superpixels."""
 
 from __future__ import annotations
 
@@ -10,15 +10,19 @@ from numpy.typing import NDArray
 Labels = NDArray[np.integer[Any]]
 Values = NDArray[np.floating[Any]]
 
-# Of probabilities in single precision. On an image of one colour nothing but it is left, and scaled to 1 it would look
-# like an explanation.
+# Weights up to this are rounding of probabilities in single precision. On an image of one colour all weights are
+# rounding, and would look like an explanation if they were scaled to 1.
 ROUNDING = 1e-7
 
 
 def positive_map(weights: Values, segments: Labels) -> NDArray[np.float32]:
-    """Paint what speaks for the class: weights (F,) above 0, divided by the largest, on their superpixels (h, w).
+    """Return the positive weights painted on their superpixels and divided by the largest, (h, w), in [0, 1].
 
-    All zero where no weight is above 0 by more than rounding.
+    The map is zero everywhere if no weight is larger than `ROUNDING`.
+
+    Args:
+        weights: weights of the superpixels, (F,).
+        segments: number of the superpixel of each pixel, (h, w).
     """
     positive = np.clip(weights, 0.0, None)
     most = float(positive.max())
@@ -28,24 +32,29 @@ def positive_map(weights: Values, segments: Labels) -> NDArray[np.float32]:
 
 
 def best_superpixels(weights: Values, count: int) -> NDArray[np.intp]:
-    """Return the numbers of the `count` superpixels with the largest weights, best first; none that is not above 0.
+    """Return the numbers of the `count` superpixels with the largest weights, (F,), best first.
 
-    What lime's `get_image_and_mask` shows with `positive_only`.
+    Only positive weights count. They are the superpixels that lime's `get_image_and_mask` shows with `positive_only`.
     """
     order = np.argsort(-weights, kind="stable")
     return order[weights[order] > ROUNDING][:count]
 
 
 def mask_of(superpixels: NDArray[np.integer[Any]], segments: Labels) -> NDArray[np.bool_]:
-    """Return the pixels of some superpixels, (h, w)."""
+    """Return the mask of the given superpixels, bool (h, w)."""
     return np.isin(segments, superpixels)
 
 
 def mask_of_area(weights: Values, segments: Labels, share: float) -> NDArray[np.bool_]:
-    """Return the best superpixels that come nearest to `share` (0 to 1) of the image, at least one.
+    """Return the mask, bool (h, w), of the best superpixels whose area is nearest to a share of the image.
 
-    Only superpixels with a weight above 0 count, so the mask is smaller where those do not cover the share, and empty
-    where there are none.
+    Only superpixels with positive weights count. The mask holds at least one of them, is smaller if all of them cover
+    less than the share, and is empty if there are none.
+
+    Args:
+        weights: weights of the superpixels, (F,).
+        segments: number of the superpixel of each pixel, (h, w).
+        share: share of the image, from 0 to 1.
     """
     order = best_superpixels(weights, len(weights))
     covered = np.cumsum(np.bincount(segments.reshape(-1), minlength=len(weights))[order])
@@ -56,7 +65,7 @@ def mask_of_area(weights: Values, segments: Labels, share: float) -> NDArray[np.
 
 
 def superpixel_means(saliency: Values, segments: Labels) -> NDArray[np.float64]:
-    """Average a map (h, w) over each superpixel, (F,)."""
+    """Return the mean of a map, (h, w), on each superpixel, (F,)."""
     flat = segments.reshape(-1)
     sums = np.bincount(flat, weights=saliency.reshape(-1).astype(np.float64))
     return np.asarray(sums / np.bincount(flat))

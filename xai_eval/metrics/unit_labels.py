@@ -1,7 +1,7 @@
-"""What the labels of units come to: tables over layers, concepts and categories.
+"""Sums up the labels of units in tables by layer, concept and category.
 
-All take a frame of units with the columns `layer`, `unit`, `label` (None where there is none) and `score`, and for
-labels with categories `category`. Layers stay in the order in which they first come.
+All functions take a table of units with the columns `layer`, `unit`, `label` (None for a unit without a label) and
+`score`; `category_counts` needs the column `category` too. Layers keep the order in which they first appear.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
-# The IoU from which on Network Dissection calls a unit interpretable.
+# Network Dissection (Bau et al. 2017) calls a unit interpretable if the IoU of its label is at least this.
 INTERPRETABLE = 0.04
 
 
 def interpretable(units: pd.DataFrame, least: float = INTERPRETABLE) -> pd.DataFrame:
-    """Return the units with a label and a score of `least` or more; of IoU, 0.04 is the bound of Network Dissection."""
+    """Return the units that have a label and a score of at least `least`; by default the IoU of Network Dissection."""
     return units[units["label"].notna() & (units["score"] >= least)]
 
 
 def layer_summary(units: pd.DataFrame) -> pd.DataFrame:
-    """One row a layer: units, how many are labelled, unique labels, and the mean score of the labelled."""
+    """Return one row per layer: number of units, labelled units and unique labels, and mean score of labelled units."""
     layers = units.groupby("layer", sort=False)
     labelled = units[units["label"].notna()].groupby("layer", sort=False)
     summary = layers.size().to_frame("units")
@@ -33,7 +33,7 @@ def layer_summary(units: pd.DataFrame) -> pd.DataFrame:
 
 
 def concept_counts(units: pd.DataFrame) -> pd.DataFrame:
-    """One row a layer and concept, with the number of units: most first, then alphabetically."""
+    """Return one row per layer and concept, with the number of units: most units first, then alphabetically."""
     counts = units.groupby(["layer", "label"], sort=False).size().rename("units").reset_index()
     places = {layer: place for place, layer in enumerate(units["layer"].unique())}
     counts = counts.sort_values(["units", "label"], ascending=[False, True])
@@ -41,18 +41,21 @@ def concept_counts(units: pd.DataFrame) -> pd.DataFrame:
 
 
 def category_counts(units: pd.DataFrame) -> pd.DataFrame:
-    """One row a layer and category: units and unique labels, most units first."""
+    """Return one row per layer and category, with the number of units and unique labels: most units first."""
     groups = units[units["label"].notna()].groupby(["layer", "category"], sort=False)["label"]
     counts = groups.agg(units="size", unique_labels="nunique").reset_index()
     return counts.sort_values(["units", "category"], ascending=[False, True], kind="stable").reset_index(drop=True)
 
 
 def top_concepts(units: pd.DataFrame, count: int = 5) -> pd.DataFrame:
-    """Return the concepts with most units over all layers, ties alphabetically: columns `label` and `units`."""
+    """Return the `count` concepts with most units over all layers, in the columns `label` and `units`.
+
+    Concepts with equally many units are in alphabetical order.
+    """
     labels = units["label"].dropna().value_counts().rename("units").rename_axis("label").reset_index()
     return labels.sort_values(["units", "label"], ascending=[False, True]).head(count).reset_index(drop=True)
 
 
 def unique_concepts(units: pd.DataFrame, leave_out: Collection[str] = ()) -> tuple[str, ...]:
-    """Return the concepts that any unit stands for, alphabetically; without some, such as scene-like ones."""
+    """Return the concepts that at least one unit has as its label, in alphabetical order, without `leave_out`."""
     return tuple(sorted(set(units["label"].dropna()) - set(leave_out)))

@@ -1,1 +1,1 @@
-"""Runs tasks: evaluate, calibrate, and compute a case again with factors restored."""
+"""Runs tasks: evaluates them, measures their noise, and computes a case again with single factors restored."""

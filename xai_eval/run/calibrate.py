@@ -1,4 +1,4 @@
-"""Run a task plainly and under every benign change, and measure how far apart the results are."""
+"""Measure the noise of a task: run it unchanged and under every benign change, and compare the results."""
 
 from __future__ import annotations
 
@@ -6,54 +6,54 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from xai_eval.errors import one_line
+from xai_eval.errors import error_line
 from xai_eval.inputs.models.classifier import Classifier
 from xai_eval.inputs.models.models import load_model
 from xai_eval.result.fields import Field
 from xai_eval.result.result import Result
 from xai_eval.result.stage import Stage
-from xai_eval.run.benign import CONDITIONS, Condition
+from xai_eval.run.benign_changes import BENIGN_CHANGES, BenignChange
 from xai_eval.run.evaluate import Plan, choose_device, plan
 from xai_eval.store.noise import ByField, Noise
 from xai_eval.tasks import find_task
 
-# What a golden keeps of a result is rounded: maps to half precision.
+# A golden stores rounded values (maps in half precision). This is the name of that rounding among the benign changes.
 STORED = "stored"
-# Loads nothing and computes nothing until it is iterated; the same inputs every time.
+# Plans a task for a changed model and replaced parameters. All plans use the same inputs.
 Planner = Callable[[Callable[[Classifier], Classifier], Mapping[str, Any]], Plan]
-Moves = dict[str, dict[str, dict[str, float]]]
-_Moved = TypeVar("_Moved")  # a measure, or a stage
+_ByMeasure = dict[str, dict[str, dict[str, float]]]
+_Key = TypeVar("_Key")  # the name of a measure, or a stage
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """A case as the plain run found it, and what benign changes do to it."""
+    """The result of the unchanged run for one case, and by how much benign changes change it."""
 
     plain: Result
     noise: Noise
 
 
 @dataclass
-class _Moves:
-    """What is known of one case so far."""
+class _Differences:
+    """Differences of one case to the unchanged run, collected change by change."""
 
     plain: Result
-    distances: Moves = field(default_factory=dict)
-    shifts: Moves = field(default_factory=dict)
+    distances: _ByMeasure = field(default_factory=dict)
+    shifts: _ByMeasure = field(default_factory=dict)
     stages: dict[Stage, dict[str, float]] = field(default_factory=dict)
 
-    def add_distances(self, condition: str, other: Result) -> None:
+    def add_distances(self, change: str, other: Result) -> None:
         for name, mine, theirs in self._pairs(other):
             for distance in theirs.distances(mine):
-                _note(self.distances.setdefault(name, {}), distance.measure, condition, distance.value)
+                _note(self.distances.setdefault(name, {}), distance.measure, change, distance.value)
 
-    def add_moves(self, condition: str, other: Result) -> None:
+    def add_shifts(self, change: str, other: Result) -> None:
         for name, mine, theirs in self._pairs(other):
             for shift in theirs.shifts(mine):
-                _note(self.shifts.setdefault(name, {}), shift.measure, condition, shift.change)
+                _note(self.shifts.setdefault(name, {}), shift.measure, change, shift.change)
         for stage, fingerprint in self.plain.stages.items():
             if stage in other.stages:
-                _note(self.stages, stage, condition, other.stages[stage].distance(fingerprint))
+                _note(self.stages, stage, change, other.stages[stage].distance(fingerprint))
 
     def _pairs(self, other: Result) -> Iterator[tuple[str, Field, Field]]:
         for name, mine in self.plain.fields.items():
@@ -65,43 +65,44 @@ class _Moves:
 def calibrate(
     task: str,
     planned: Planner,
-    conditions: Sequence[Condition] = CONDITIONS,
+    changes: Sequence[BenignChange] = BENIGN_CHANGES,
     announce: Callable[[str], None] = lambda name: None,
 ) -> list[Calibration]:
     """Measure the noise of every case of a task.
 
     Args:
         task: name of the task.
-        planned: plans the task for a variant of the model and with parameters replaced.
-        conditions: the benign changes.
-        announce: is told the name of each before it is measured.
+        planned: plans the task for a changed model and replaced parameters.
+        changes: the benign changes to measure. A change that makes the model or the task fail is listed in
+            `Noise.unmeasured` with the error.
+        announce: called with the name of each run before it starts.
 
     Returns:
-        One a case. Noise of no golden in particular: which one it is measured for is told when it is stored.
+        One calibration per case. `Noise.golden` is empty: the store fills it in when the noise is stored for a golden.
 
     Raises:
-        XaiEvalError: the plain run fails; a condition that the model or the task does not bear is `unmeasured`.
+        XaiEvalError: the unchanged run fails.
     """
     announce("plain run")
-    moves = [_Moves(result) for result in planned(lambda model: model, {}).results]
-    for each in moves:
+    differences = [_Differences(result) for result in planned(lambda model: model, {}).results]
+    for each in differences:
         each.add_distances(STORED, each.plain.condensed())
-        each.add_moves(STORED, each.plain.condensed())
+        each.add_shifts(STORED, each.plain.condensed())
     unmeasured: dict[str, str] = {}
-    for condition in conditions:
-        if not set(condition.needs) <= set(find_task(task).parameters):
+    for change in changes:
+        if not set(change.needs) <= set(find_task(task).parameters):
             continue
-        announce(condition.name)
+        announce(change.name)
         try:
-            results = _run_under(condition, planned)
-        except Exception as error:  # whatever a model or a library cannot bear
-            unmeasured[condition.name] = one_line(error)
+            results = _run_under(change, planned)
+        except Exception as error:  # A model or a library may raise anything under a change that it does not support.
+            unmeasured[change.name] = error_line(error)
             continue
-        for each, result in zip(moves, results, strict=True):
-            each.add_distances(condition.name, result)
-            if not condition.redraws:
-                each.add_moves(condition.name, result)
-    return [Calibration(each.plain, _noise(each, unmeasured)) for each in moves]
+        for each, result in zip(differences, results, strict=True):
+            each.add_distances(change.name, result)
+            if not change.redraws:
+                each.add_shifts(change.name, result)
+    return [Calibration(each.plain, _noise(each, unmeasured)) for each in differences]
 
 
 def calibrate_task(
@@ -112,7 +113,7 @@ def calibrate_task(
     params: Mapping[str, Any],
     announce: Callable[[str], None],
 ) -> list[Calibration]:
-    """Load what a task needs, by the names that `evaluate` takes, and measure its noise as `calibrate` does."""
+    """Load the model and images of a task, named as for `evaluate`, and measure its noise with `calibrate`."""
     classifier = load_model(find_task(task).model if model is None else model, device=choose_device(device))
 
     def planned(variant: Callable[[Classifier], Classifier], changes: Mapping[str, Any]) -> Plan:
@@ -121,31 +122,31 @@ def calibrate_task(
     return calibrate(task, planned, announce=announce)
 
 
-def _run_under(condition: Condition, planned: Planner) -> list[Result]:
-    with condition.surroundings():
-        return list(planned(condition.variant, condition.params).results)
+def _run_under(change: BenignChange, planned: Planner) -> list[Result]:
+    with change.context():
+        return list(planned(change.variant, change.params).results)
 
 
-def _noise(moves: _Moves, unmeasured: Mapping[str, str]) -> Noise:
-    provenance = moves.plain.provenance
+def _noise(differences: _Differences, unmeasured: Mapping[str, str]) -> Noise:
+    provenance = differences.plain.provenance
     return Noise(
         golden="",
-        distances=moves.distances,
-        shifts=_worst_only(moves.shifts),
-        stages=moves.stages,
+        distances=differences.distances,
+        shifts=_worst_only(differences.shifts),
+        stages=differences.stages,
         unmeasured=dict(unmeasured),
         versions=provenance.versions,
         device=provenance.device,
     )
 
 
-def _worst_only(shifts: Moves) -> ByField:
-    """Which condition moved a field which way is not asked for, only how far."""
+def _worst_only(shifts: _ByMeasure) -> ByField:
+    """Keep only the largest shift of each measure, because only the largest one is used as a limit."""
     return {
         name: {m: dict([max(by.items(), key=lambda each: abs(each[1]))]) for m, by in measures.items()}
         for name, measures in shifts.items()
     }
 
 
-def _note(known: dict[_Moved, dict[str, float]], moved: _Moved, condition: str, value: float) -> None:
-    known.setdefault(moved, {})[condition] = float(f"{value:.6g}")
+def _note(known: dict[_Key, dict[str, float]], key: _Key, change: str, value: float) -> None:
+    known.setdefault(key, {})[change] = float(f"{value:.6g}")

@@ -1,4 +1,4 @@
-"""Run tasks: inputs in, Results out, and onto disk as they come."""
+"""Run tasks: load their inputs, compute Results, and write each one to disk when it is done."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from xai_eval.errors import InputUnavailable, UsageError, XaiEvalError, one_line
+from xai_eval.errors import InputUnavailable, UsageError, XaiEvalError, error_line
 from xai_eval.result.result import Result
 from xai_eval.store.run_folder import RunFolder
 from xai_eval.store.runs import RunRecord, now
@@ -28,16 +28,16 @@ Progress = Callable[[Iterator[Result], int, str], Iterator[Result]]
 
 @dataclass(frozen=True)
 class Plan:
-    """One task with everything loaded and checked: what is left can fail only by computing.
+    """One task whose model and inputs are loaded and whose parameters are checked. Nothing is computed yet.
 
     Attributes:
         task: name of the task.
         model: spec of the model.
         inputs: name of the image set or probe set.
-        complete: false where it is a selection, such as one file of a folder.
-        count: how many results there will be.
-        results: computes as it is iterated, once.
-        request: how it was asked for, as JSON values.
+        complete: False if the inputs are a selection, such as one file of a folder.
+        count: number of results.
+        results: an iterator that computes one result at a time. It can be used once.
+        request: model, images, device and parameters as they were given, as JSON values.
     """
 
     task: str
@@ -61,22 +61,22 @@ def evaluate(
 
     Args:
         task: name of a registered task, such as `cams`.
-        model: model spec or Classifier, whose parts are in the mode afterwards that they were in (training or not);
-            the task's bundled default if None.
+        model: model spec or Classifier; the task's bundled default if None. Afterwards every module of a Classifier is
+            in training or evaluation mode as before.
         images: image spec, path or ImageSet (probe spec, path or ProbeSet for `dissection`); the task's bundled default
             if None.
         device: `auto`, `cpu`, `cuda`, ...
         **params: parameters of the task, as docs/tasks.md and `xai-eval list` name them.
 
     Returns:
-        One Result an image, and one for the whole set from tasks that sum up; from `dissection`, one a model and one
-        that compares them.
+        One Result per image, and one more for the whole set if the task sums up its images. `dissection` returns one
+        Result per model, and one that compares the two models.
 
     Raises:
-        UsageError: an unknown name of any kind, or a parameter out of range.
+        UsageError: a name is unknown, or a parameter is out of range.
         InputUnavailable: a model or image is missing or unreadable.
-        ModelMisbehaves: the model raises, or returns what cannot be explained.
-        MetricMisbehaves: a metric of the task misses its known answer.
+        ModelMisbehaves: the model raises an error, or its output cannot be explained.
+        MetricMisbehaves: a metric of the task does not give its known answer.
     """
     with _modes_kept(model):
         return list(plan(task, model=model, images=images, device=device, params=params).results)
@@ -90,7 +90,7 @@ def plan(
     device: str = "auto",
     params: Mapping[str, Any] | None = None,
 ) -> Plan:
-    """Load what `evaluate` needs, so that bad input is reported before anything is computed or overwritten."""
+    """Load and check what `evaluate` needs, so that errors appear before anything is computed or overwritten."""
     from xai_eval.inputs.images.labelled import ImageSet
     from xai_eval.inputs.models.models import load_model
     from xai_eval.tasks.reference.check import check_metrics
@@ -109,15 +109,15 @@ def plan(
 
 
 def _spec(given: object) -> str | None:
-    """What was given by name or path; None for the default, and for what was loaded already."""
+    """Return the name or path that was given; None for the default and for an object that was already loaded."""
     return os.fspath(given) if isinstance(given, str | os.PathLike) else None
 
 
 def load_inputs(task: Task, images: str | os.PathLike[str] | ImageSet | ProbeSet) -> ImageSet | ProbeSet:
-    """Load the images or the probe set of a task, given by name, by path or loaded already.
+    """Load the images or the probe set of a task. They are given by name, by path, or already loaded.
 
     Raises:
-        UsageError: the task takes the other kind.
+        UsageError: an ImageSet was given to a task that needs a ProbeSet, or the reverse.
         InputUnavailable: there are no images, or they cannot be read.
     """
     from xai_eval.inputs.images.images import load_images
@@ -136,13 +136,13 @@ def load_inputs(task: Task, images: str | os.PathLike[str] | ImageSet | ProbeSet
 
 
 def run(plans: Sequence[Plan], folder: RunFolder, progress: Progress) -> RunRecord:
-    """Evaluate `plans` and write every result into `folder` as it comes.
+    """Evaluate `plans` and write every result into `folder` as soon as it is computed.
 
-    The results of the previous run in the same folder are replaced. If a plan fails, the record says so and stays
-    unfinished, and the error goes on to the caller; what was measured until then is kept.
+    The results of the previous run in the same folder are replaced. If a plan fails, the record is marked as failed and
+    unfinished, the results so far are kept, and the error is raised again.
 
     Raises:
-        StorageError: the folder cannot be written, or holds somebody else's `results`.
+        StorageError: the folder cannot be written, or it has a `results` folder that no run of xai_eval wrote.
     """
     started = time.monotonic()
     record = _record(plans)
@@ -156,7 +156,7 @@ def run(plans: Sequence[Plan], folder: RunFolder, progress: Progress) -> RunReco
                     record, versions=result.provenance.versions, device=result.provenance.device
                 )
     except (Exception, SystemExit) as error:
-        reason = str(error) if isinstance(error, XaiEvalError) else one_line(error)
+        reason = str(error) if isinstance(error, XaiEvalError) else error_line(error)
         folder.save_record(dataclasses.replace(record, failures={each.inputs: reason}))
         raise
     record = dataclasses.replace(record, finished=True, seconds=round(time.monotonic() - started, 1))
@@ -165,10 +165,10 @@ def run(plans: Sequence[Plan], folder: RunFolder, progress: Progress) -> RunReco
 
 
 def choose_device(device: str) -> str:
-    """Resolve `auto` to `cuda` where it is available, else `cpu`; check any other name.
+    """Return `cuda` for `auto` if a GPU is available, else `cpu`. Check that any other device works.
 
     Raises:
-        UsageError: no such device, or not available here.
+        UsageError: the device is unknown or not available on this machine.
     """
     import torch
 

@@ -1,7 +1,7 @@
-"""Tasks: one evaluation function per file, registered by `@task`: inputs in, one Result per case out.
+"""Tasks: functions that evaluate explanations. Each is registered by `@task` and returns one Result per case.
 
-Importing this package imports no torch, no numpy and no pandas, and neither does reading the parameters of the bundled
-tasks: the files that register them import what computes inside the function.
+Neither importing this package nor reading the parameters of the bundled tasks imports torch, numpy or pandas. For that
+reason the modules in `bundled` import the code that computes inside their functions.
 """
 
 from xai_eval.tasks.registry import Results, Task, task

@@ -1,8 +1,8 @@
-"""Parameters of tasks, read from signatures: what each may be, how it is read from words, and what people read of it.
+"""Parameters of tasks, read from signatures: their types, how the command line reads them, and their help texts.
 
 A parameter is defined once, as a keyword-only argument of its task:
 `num_samples: Annotated[int, Option("perturbed images per seed")] = 1000`. Nothing here imports more than the standard
-library, so that help and listings cost nothing.
+library, so that `--help` and `xai-eval list` start fast.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from xai_eval.errors import UsageError, unknown_name
 
 @dataclass(frozen=True)
 class Option:
-    """What people read of a parameter, as `Annotated[int, Option("...")]` in the signature of a task.
+    """Help text and limits of a parameter, given as `Annotated[int, Option("...")]` in the signature of a task.
 
     Attributes:
-        help: what it means, in a few words that go on after its name.
-        metavar: what stands for its value in help texts; made from its type if empty.
-        default: what is used if it is None, in words.
-        least: the smallest number that it may be.
-        most: the largest.
+        help: what the parameter means, in a few words without a full stop.
+        metavar: placeholder for the value in help texts, such as `N`; made from the type if empty.
+        default: description of what is used if the parameter is None.
+        least: the smallest allowed number; no limit if None.
+        most: the largest allowed number; no limit if None.
     """
 
     help: str = ""
@@ -41,14 +41,14 @@ class Option:
 
 @dataclass(frozen=True)
 class _Kind:
-    """One of the types that the value of a parameter may have.
+    """One type that the value of a parameter may have.
 
     Attributes:
-        name: as it is listed.
-        words: what is expected, as errors say it.
-        accepts: whether a value has the type.
-        read: the value that a word of the command line means; raises ValueError if it means none.
-        metavar: what stands for a value.
+        name: name of the type in listings.
+        words: description of an expected value in error messages.
+        accepts: tells whether a value has the type.
+        read: converts a word of the command line to a value; raises ValueError if it cannot.
+        metavar: placeholder for a value in help texts.
     """
 
     name: str
@@ -79,15 +79,15 @@ class Parameter:
     """A parameter of a task.
 
     Attributes:
-        name: as Python and the case call it; the command line writes hyphens.
-        kinds: the types that it may have.
+        name: name in Python and in the case; the command line writes hyphens for underscores.
+        kinds: the allowed types.
         many: whether it takes several values of these types.
-        pairs: whether it takes names with values.
-        choices: all values that it may have; empty where any will do.
-        optional: whether it may be None.
-        open: whether Python may also give an object that no word of the command line stands for.
-        default: its value where none is given.
-        option: what people read of it.
+        pairs: whether it takes a mapping, written `NAME=VALUE` on the command line.
+        choices: the allowed values; empty if every value of the types is allowed.
+        optional: whether None is allowed.
+        open: whether Python code may also give an object that cannot be written on the command line.
+        default: the value if none is given.
+        option: its help text and limits.
     """
 
     name: str
@@ -102,12 +102,12 @@ class Parameter:
 
     @property
     def flag(self) -> str:
-        """Its name on the command line."""
+        """Name on the command line, such as `--num-samples`."""
         return f"--{self.name.replace('_', '-')}"
 
     @property
     def metavar(self) -> str:
-        """What stands for its value in help texts."""
+        """Placeholder for the value in help texts, such as `N`."""
         if self.option.metavar:
             return self.option.metavar
         if self.pairs:
@@ -116,13 +116,13 @@ class Parameter:
 
     @property
     def type_name(self) -> str:
-        """Its type as it is listed, such as `str or int`, `list of str` or `mapping`."""
+        """Type as text, such as `str or int`, `list of str` or `mapping`."""
         names = " or ".join(kind.name for kind in self.kinds)
         return "mapping" if self.pairs else f"list of {names}" if self.many else names
 
     @property
     def default_words(self) -> str:
-        """Its default as people write it."""
+        """Default as text."""
         if self.default is None:
             return self.option.default or "none"
         if isinstance(self.default, Collection) and not isinstance(self.default, str):
@@ -130,13 +130,13 @@ class Parameter:
         return str(self.default).lower() if isinstance(self.default, bool) else str(self.default)
 
     def check(self, value: Any) -> None:
-        """Raise UsageError unless `value` has the type, and is one of the choices, that the signature names."""
+        """Raise UsageError unless `value` has a type, and is one of the choices, that the signature allows."""
         if self.open or (value is None and self.optional):
             return
         if self.pairs:
             fits = isinstance(value, Mapping)
         elif self.many:
-            # A text is a sequence of texts to Python; whether one will do is left to the task.
+            # A single text is accepted too, because Python treats it as a sequence of texts. The task decides about it.
             fits = isinstance(value, str) or (isinstance(value, Collection) and all(map(self._accepts, value)))
         else:
             fits = self._accepts(value)
@@ -145,7 +145,7 @@ class Parameter:
         self._check_choice(value)
 
     def read(self, words: str | Sequence[str]) -> Any:
-        """Return the value that words of the command line mean. Raises UsageError if they mean none."""
+        """Convert words of the command line to a value. Raises UsageError if they do not fit the parameter."""
         listed = [words] if isinstance(words, str) else list(words)
         if self.pairs:
             return self._read_pairs(listed)
@@ -180,7 +180,7 @@ class Parameter:
                 raise unknown_name(self.name.replace("_", " "), str(each), map(str, self.choices))
 
     def _read_one(self, word: str) -> Any:
-        # Text first: where it will do, nothing else is meant, because 007 may name a class.
+        # Text is tried first and always fits: otherwise a class named 007 would be read as the number 7.
         for kind in sorted(self.kinds, key=lambda each: each.name != "str"):
             with contextlib.suppress(ValueError):
                 value = kind.read(word)
@@ -192,12 +192,12 @@ class Parameter:
         pairs = [word.partition("=") for word in words]
         for name, equals, value in pairs:
             if not (name and equals and value):
-                raise UsageError(f"{self.flag}: {name + equals + value!r} is no NAME=VALUE.")
+                raise UsageError(f"{self.flag}: {name + equals + value!r} is not of the form NAME=VALUE.")
         return {name: _number_or_text(value) for name, _, value in pairs}
 
 
 def _number_or_text(text: str) -> Any:
-    """A number where it is one, a list where there are commas, else the text."""
+    """Convert a text with commas to a list, a number to int or float, and return any other text unchanged."""
     if "," in text:
         return [_number_or_text(part) for part in text.split(",")]
     for kind in (int, float):
@@ -213,10 +213,10 @@ def read_signature(function: Callable[..., Any], where: str) -> dict[str, Parame
 
     Args:
         function: `(classifier, images, *, parameters...)`.
-        where: names the task in errors.
+        where: name of the task for error messages.
 
     Raises:
-        UsageError: the signature is none of a task.
+        UsageError: a task cannot have this signature.
     """
     every = inspect.signature(function).parameters
     kinds = [each.kind for each in every.values()]
@@ -233,7 +233,7 @@ def read_signature(function: Callable[..., Any], where: str) -> dict[str, Parame
 
 
 class _Names(dict[str, Any]):
-    """The names that an annotation may use; one that is imported for type checkers only stands for any object."""
+    """The names that an annotation may use. A name that only type checkers import is unknown here and becomes `Any`."""
 
     def __init__(self, known: Mapping[str, Any]) -> None:
         super().__init__(known)
@@ -244,7 +244,9 @@ class _Names(dict[str, Any]):
 
 def _parameter(given: inspect.Parameter, names: _Names, where: str) -> Parameter:
     if given.default is inspect.Parameter.empty:
-        raise UsageError(f"parameter {given.name} of {where} has no default. Give it one: a task runs without options.")
+        raise UsageError(
+            f"parameter {given.name} of {where} has no default. Give it one, because a task must run without options."
+        )
     annotation = given.annotation
     if annotation is inspect.Parameter.empty:
         raise UsageError(f"parameter {given.name} of {where} has no type. Write {given.name}: int, for instance.")
@@ -252,7 +254,7 @@ def _parameter(given: inspect.Parameter, names: _Names, where: str) -> Parameter
         found = eval(annotation, {}, names) if isinstance(annotation, str) else annotation
     except Exception as error:
         raise UsageError(
-            f"the type {annotation} of parameter {given.name} of {where} means nothing: {error}."
+            f"the type {annotation} of parameter {given.name} of {where} cannot be evaluated: {error}."
         ) from error
     option = Option()
     if typing.get_origin(found) is Annotated:
@@ -278,7 +280,7 @@ def _members(annotation: Any) -> Iterator[Any]:
 
 
 def _of_types(name: str, members: Sequence[Any], default: Any, option: Option) -> Parameter | None:
-    """Return the parameter; None where no word of the command line could stand for its value."""
+    """Return the parameter; None if its value could not be written on the command line."""
     origins = [typing.get_origin(each) or each for each in members]
     pairs = any(isinstance(each, type) and issubclass(each, Mapping) for each in origins)
     lists = [each for each in members if _is_list(typing.get_origin(each) or each)]

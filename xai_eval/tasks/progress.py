@@ -1,7 +1,7 @@
-"""How far a long computation is, for whoever watches: silent unless a door says otherwise.
+"""Progress bars and messages of long computations. They are silent unless somebody switches them on.
 
-Tasks report here what they have done; the command line decides that it is shown. A context variable, so that no task
-has to hand a progress bar through to where the work is.
+Tasks report their progress here, and the command line switches the display on. The switch is a context variable, so
+that no task has to pass a progress bar down to the code that does the work.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def shown() -> Iterator[None]:
 
 
 def say(sentence: str) -> None:
-    """Tell whoever watches something that they would otherwise find only in the result."""
+    """Print a sentence on standard error if progress is shown. It tells early what is also written in the result."""
     if _shown.get():
         from tqdm import tqdm
 
@@ -36,7 +36,7 @@ def say(sentence: str) -> None:
 
 @contextmanager
 def progress(total: int, what: str, unit: str) -> Iterator[Advance]:
-    """Open a progress bar with rate and remaining time; the function it gives takes how many more are done."""
+    """Open a progress bar with rate and remaining time. Call the returned function with the number of new items."""
     if not _shown.get():
         yield lambda _count: None
         return

@@ -1,4 +1,4 @@
-"""The registry of tasks: `@task`, the one extension point.
+"""The registry of tasks. New tasks are added by the decorator `@task`.
 
 A task is a function that takes a model, images and parameters, checks them, and returns an iterator over one Result
 per case.
@@ -24,19 +24,26 @@ if TYPE_CHECKING:
 
 Evaluation = Callable[..., "Iterable[Result]"]
 TASKS: dict[str, Task] = {}
-# The file that was named with --tasks and is being run: what it registers has to be found again by its name.
+# The file given with --tasks that is being loaded now. Its tasks remember it, so that later commands can load it again.
 FILE: ContextVar[str | None] = ContextVar("task_file", default=None)
 
 
 @dataclass(frozen=True)
 class Task:
-    """An evaluation function with its name and the inputs it runs on where none are named.
+    """A registered evaluation function.
 
-    `whole_set` says that after one result per image comes one more, which sums up the whole image set. `probe` says
-    that the function takes a ProbeSet, of any size and read as it goes, in place of an ImageSet; its results are not
-    one per image, so it returns `Results`, which know their number. `file` is the Python file that the command line
-    has to be told of, where the task is neither bundled nor installed. `metrics` names the modules of this package
-    whose metrics its results hold, such as `metrics.localisation`: they are held to known answers before it runs.
+    Attributes:
+        name: name of the task.
+        function: the evaluation function.
+        model: spec of the model if none is given.
+        images: spec of the images if none are given.
+        whole_set: whether one more result, which sums up the whole image set, follows the results of the images.
+        probe: whether the function takes a ProbeSet in place of an ImageSet. A probe set may be large, and its images
+            are read one after the other. Such a task does not give one result per image, so it returns `Results`, which
+            know their number.
+        file: the Python file that has to be given with --tasks; None for bundled and installed tasks.
+        metrics: modules of this package whose metrics the results hold, such as `metrics.localisation`. Before the task
+            runs, these metrics are checked on inputs whose results are known.
     """
 
     name: str
@@ -50,7 +57,7 @@ class Task:
 
     @functools.cached_property
     def parameters(self) -> Mapping[str, Parameter]:
-        """Keyword-only parameters of the function, by name. Raises UsageError if its signature is none of a task."""
+        """Keyword-only parameters of the function, by name. Raises UsageError if a task cannot have its signature."""
         return read_signature(self.function, f"task {self.name} ({self.place})")
 
     @property
@@ -65,10 +72,10 @@ class Task:
         return f"{code.co_filename}:{code.co_firstlineno}"
 
     def __call__(self, classifier: Classifier, images: ImageSet | ProbeSet, **params: Any) -> Iterable[Result]:
-        """Return what gives the results, once.
+        """Check the parameters and return the results of the function, which can be iterated once.
 
         Raises:
-            UsageError: a parameter that the task does not take, or a value that its signature rules out.
+            UsageError: the task has no such parameter, or its signature does not allow the value.
         """
         for name, value in params.items():
             if name not in self.parameters:
@@ -79,7 +86,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Results:
-    """Results that are computed as they are iterated, and how many there will be."""
+    """An iterator that computes results one by one, together with their number."""
 
     count: int
     iterator: Iterator[Result]
@@ -102,8 +109,16 @@ def task(
 ) -> Callable[[Evaluation], Evaluation]:
     """Register an evaluation function `(classifier, images, *, parameters...) -> Iterator[Result]` under `name`.
 
-    Every parameter after the star becomes an option of the command line: its type and its default are read from the
-    signature, its help from `Annotated[..., Option("...")]`.
+    Every parameter after the star becomes an option of the command line. Its type and its default are read from the
+    signature, and its help text from `Annotated[..., Option("...")]`.
+
+    Args:
+        name: name of the task.
+        model: spec of the model if none is given.
+        images: spec of the images, or of the probe set, if none are given.
+        whole_set: whether one more result, which sums up the whole image set, follows the results of the images.
+        probe: whether the function takes a `ProbeSet` in place of an `ImageSet`; it then returns `Results`.
+        metrics: modules of this package whose metrics are checked on known inputs before the task runs.
 
     Raises:
         UsageError: another function is registered under this name.
@@ -122,6 +137,6 @@ def task(
 
 
 def _home(task: Task) -> tuple[str, str]:
-    """What stays when a module is loaded again."""
+    """Return what is the same after a module was loaded again: the file and the name of the function."""
     function = inspect.unwrap(task.function)
     return function.__code__.co_filename, function.__qualname__

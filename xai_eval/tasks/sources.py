@@ -1,4 +1,4 @@
-"""Where tasks come from: bundled, installed (entry points), or from a file that the command line is told of."""
+"""Finds tasks: the bundled ones, those of installed packages (entry points), and those of files given with --tasks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Mapping
 from pathlib import Path
 
-from xai_eval.errors import InputUnavailable, UsageError, XaiEvalError, one_line, unknown_name
+from xai_eval.errors import InputUnavailable, UsageError, XaiEvalError, error_line, unknown_name
 from xai_eval.tasks.registry import FILE, TASKS, Task
 
 ENTRY_POINTS = "xai_eval.tasks"
@@ -20,7 +20,7 @@ BUNDLED = ("cams", "lime", "lime_search", "comparison", "hybrid", "dissection")
 
 
 def all_tasks() -> Mapping[str, Task]:
-    """Return every registered task by name, in the order of registration: the bundled ones come first."""
+    """Return all registered tasks by name in the order of registration. The bundled ones come first."""
     for name in BUNDLED:
         importlib.import_module(f"xai_eval.tasks.bundled.{name}")
     unloadable_entry_points()
@@ -28,19 +28,19 @@ def all_tasks() -> Mapping[str, Task]:
 
 
 def find_task(name: str) -> Task:
-    """Return a task by its name; an unknown one raises UsageError with the nearest names."""
+    """Return a task by its name. Raises UsageError, with the most similar names, if there is none."""
     tasks = all_tasks()
     if name not in tasks:
-        own = "A task of your own has to be imported or, on the command line, its file to be named: --tasks FILE.py."
+        own = "If it is your own task, import its module first or, on the command line, give its file: --tasks FILE.py."
         raise unknown_name("task", name, tasks, hint=" ".join([own, *unloadable_entry_points()]))
     return tasks[name]
 
 
 @functools.cache
 def unloadable_entry_points() -> tuple[str, ...]:
-    """Load the tasks of installed packages, and say in a sentence each which could not be had.
+    """Load the tasks of installed packages, and return one sentence per entry point that could not be loaded.
 
-    One that fails stands in nobody else's way.
+    An entry point that fails does not keep the others from loading.
     """
     return tuple(filter(None, map(_load_entry_point, importlib.metadata.entry_points(group=ENTRY_POINTS))))
 
@@ -50,26 +50,27 @@ def _load_entry_point(entry: importlib.metadata.EntryPoint) -> str | None:
     try:
         entry.load()
         _check_signatures(before)
-    except (Exception, SystemExit) as error:  # whatever somebody else's package raises while it is imported
+    except (Exception, SystemExit) as error:  # A package of somebody else may raise anything while it is imported.
         _forget_since(before)
         package = f" of {entry.dist.name}" if entry.dist else ""
-        return f"The entry point {entry.name!r}{package} ({entry.value}) gives no task: {one_line(error).rstrip('.')}."
+        reason = error_line(error).rstrip(".")
+        return f"The entry point {entry.name!r}{package} ({entry.value}) cannot be loaded as a task: {reason}."
     return None
 
 
 def load_task_file(file: str) -> tuple[str, ...]:
     """Run a Python file, and return the names of the tasks that it registers.
 
-    The file can import its neighbours. A file that was run already is not run again.
+    The file can import other modules of its folder. A file that was already run is not run again.
 
     Raises:
-        InputUnavailable: the file is missing, or raises while it runs.
-        UsageError: it registers no task, one with a name that is taken, or one whose signature is none of a task.
+        InputUnavailable: the file is missing, or raises an error while it runs.
+        UsageError: it registers no task, a task whose name is taken, or a function that cannot be a task.
     """
-    all_tasks()  # so that a clash of names is the file's, not the bundled task's
+    all_tasks()  # The bundled tasks are loaded first, so that an error about a name used twice is about the file.
     path = Path(file)
     if not path.is_file():
-        raise InputUnavailable(f"{file} does not exist or is no file; --tasks expects a Python file that has a task.")
+        raise InputUnavailable(f"{file} does not exist or is not a file; --tasks expects a Python file with a task.")
     before, module = dict(TASKS), f"xai_eval_task_file_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
     try:
         if module not in sys.modules:
@@ -88,13 +89,14 @@ def load_task_file(file: str) -> tuple[str, ...]:
 def _run(path: Path, file: str, name: str) -> None:
     spec = importlib.util.spec_from_file_location(name, path.resolve())
     if spec is None or spec.loader is None:
-        raise UsageError(f"{file} is no Python file; --tasks expects one that has a task.")
+        raise UsageError(f"{file} is not a Python file; --tasks expects a Python file with a task.")
     module = importlib.util.module_from_spec(spec)
-    # Dataclasses and other library code look their module up by name while it runs.
+    # Dataclasses and other library code look up their module by its name while it runs, so it is registered before.
     sys.modules[name] = module
     folder = str(path.resolve().parent)
     if folder not in sys.path:
-        sys.path.append(folder)  # for good: a task may import a neighbour when it is called
+        # The folder stays on the path, because a task may import another module of it only when it is called.
+        sys.path.append(folder)
     token = FILE.set(file)
     try:
         spec.loader.exec_module(module)
@@ -102,14 +104,14 @@ def _run(path: Path, file: str, name: str) -> None:
         raise
     except (Exception, SystemExit) as error:
         raise InputUnavailable(
-            f"{file} cannot be imported: {one_line(error).rstrip('.')} ({_line_of(error, path.resolve())})."
+            f"{file} cannot be imported: {error_line(error).rstrip('.')} ({_line_of(error, path.resolve())})."
         ) from error
     finally:
         FILE.reset(token)
 
 
 def _line_of(error: BaseException, path: Path) -> str:
-    """The last line of the file that the error went through, as `file:line`."""
+    """Return the innermost line of the file in the traceback of an error, as `file:line`."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}:{error.lineno}"
     frames = traceback.extract_tb(error.__traceback__)

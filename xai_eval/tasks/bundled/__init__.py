@@ -1,1 +1,1 @@
-"""The bundled tasks: what each takes. What it computes is imported when it is called."""
+"""The bundled tasks: their names and parameters. The code that computes is imported when a task is called."""

@@ -1,4 +1,4 @@
-"""The task `cams`: which pixels a class activation map blames for a prediction, and whether it points at the object."""
+"""The task `cams`: class activation maps of every prediction, and how well they point at the object."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 from xai_eval.tasks import task
-from xai_eval.tasks.bundled.parameters import Layer, Seed, Target
+from xai_eval.tasks.bundled.shared_parameters import Layer, Seed, Target
 from xai_eval.tasks.parameters import Option
 
 if TYPE_CHECKING:
@@ -36,17 +36,22 @@ def cams(
 ) -> Iterator[Result]:
     """Explain every prediction by class activation maps (pytorch-grad-cam).
 
+    Grad-CAM is from Selvaraju et al. 2017, Score-CAM from Wang et al. 2020, Ablation-CAM from Desai and Ramaswamy
+    2020; pytorch-grad-cam cites the other methods.
+
     Returns:
-        An iterator that explains as it goes: one Result per image, with one map per method at the image's and at the
-        layer's own resolution. Names are checked before it is returned.
+        An iterator that computes one Result per image. A Result holds two maps per method, with values from 0 to 1:
+        one at the resolution of the model's input, (H, W), and one at that of the layer, (h, w). If the mask of the
+        object is known, it also holds how well each map points at it (see `xai_eval.metrics.localisation`). The
+        options are checked before the iterator is returned.
 
     Raises:
-        UsageError: an unknown method, layer or class, a layer without a map, or a seed out of range.
-        ModelMisbehaves: the model raises, or returns what is no batch of logits.
+        UsageError: a method, layer or class is unknown, the layer does not return a map, or the seed is out of range.
+        ModelMisbehaves: the model raises an error, or does not return a batch of logits.
     """
     from xai_eval.explainers.cam.cam_maps import check_methods
-    from xai_eval.tasks.cams import CamsRequest, explain_all
-    from xai_eval.tasks.image.question import check_question
+    from xai_eval.tasks.cam_results import CamsRequest, cam_results
+    from xai_eval.tasks.image.explanation_setup import check_setup
 
     named = check_methods([methods] if isinstance(methods, str) else methods)
-    return explain_all(CamsRequest(check_question(classifier, images, layer, target, seed), named))
+    return cam_results(CamsRequest(check_setup(classifier, images, layer, target, seed), named))

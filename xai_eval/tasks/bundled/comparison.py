@@ -1,4 +1,4 @@
-"""The task `comparison`: what Grad-CAM and LIME share when they explain the same class of the same image."""
+"""The task `comparison`: how far Grad-CAM and LIME agree when they explain the same class of the same image."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from xai_eval.tasks import task
-from xai_eval.tasks.bundled.parameters import (
+from xai_eval.tasks.bundled.shared_parameters import (
     BatchSize,
     Layer,
     Samples,
@@ -43,8 +43,8 @@ def comparison(
     classifier: Classifier,
     images: ImageSet,
     *,
-    policy: Annotated[Literal["equal_area", "half", "otsu"], Option("how maps become masks")] = "equal_area",
-    area: Annotated[float, Option("share of the image, for equal_area", "SHARE")] = 0.2,
+    policy: Annotated[Literal["equal_area", "half", "otsu"], Option("rule that turns maps into masks")] = "equal_area",
+    area: Annotated[float, Option("share of the image that a mask covers under equal_area", "SHARE")] = 0.2,
     num_samples: Samples = 1000,
     segmentation: Segmentation = "quickshift",
     segmentation_parameters: SegmentationParameters = None,
@@ -55,22 +55,26 @@ def comparison(
 ) -> Iterator[Result]:
     """Compare Grad-CAM with LIME on the same class of every image.
 
+    Grad-CAM is from Selvaraju et al. 2017, LIME from Ribeiro et al. 2016. The measures are explained in
+    `xai_eval.metrics.comparison`.
+
     Returns:
-        An iterator that compares as it goes: one Result per image, then one for the whole set with the table of the
-        study and the mean of every measure.
+        An iterator that computes one Result per image, then one for the whole set. Each image has both maps, (H, W),
+        both masks, and the measures of their agreement. The whole set has the table of the study and the mean of every
+        measure over the images.
 
     Raises:
-        UsageError: an unknown policy, segmentation, parameter, layer or class, or a number out of range.
-        ModelMisbehaves: the model raises, or returns what is no batch of logits.
+        UsageError: a policy, segmentation, parameter, layer or class is unknown, or a number is out of range.
+        ModelMisbehaves: the model raises an error, or does not return a batch of logits.
     """
     from xai_eval.explainers.lime.lime import LimeSettings
     from xai_eval.explainers.lime.segmentation import choose_segmentation
     from xai_eval.metrics.comparison import MaskPolicy
-    from xai_eval.tasks.image.question import check_question
-    from xai_eval.tasks.studies.comparison import ComparisonRequest, compare_all
+    from xai_eval.tasks.image.explanation_setup import check_setup
+    from xai_eval.tasks.studies.comparison_results import ComparisonRequest, comparison_results
 
     masks = MaskPolicy(policy, area)
     settings = LimeSettings(num_samples=num_samples, top_labels=1, batch_size=batch_size)
     cut = choose_segmentation(segmentation, seed, segmentation_parameters)
-    question = check_question(classifier, images, layer, target, seed)
-    return compare_all(ComparisonRequest(question, settings, cut, masks))
+    setup = check_setup(classifier, images, layer, target, seed)
+    return comparison_results(ComparisonRequest(setup, settings, cut, masks))

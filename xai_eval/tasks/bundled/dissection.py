@@ -1,4 +1,4 @@
-"""The task `dissection`: which concept every unit of a model's layers has learned."""
+"""The task `dissection`: which concept each unit of a model's layers stands for."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from xai_eval.tasks import Results, task
-from xai_eval.tasks.bundled.parameters import BatchSize, Seed
+from xai_eval.tasks.bundled.shared_parameters import BatchSize, Seed
 from xai_eval.tasks.parameters import Option
 
 if TYPE_CHECKING:
@@ -23,31 +23,36 @@ _LAYERS = Option(
     default="layer2, layer3 and layer4 where the model has them, else its last convolutional block",
 )
 _CONCEPTS = Option(
-    "words that CLIP may choose from: scenes (the bundled twenty) or a text file, one per line",
+    "words that CLIP chooses labels from: scenes (the twenty bundled words) or a text file with one word per line",
     metavar="FILE",
-    default="the words that the probe set labels its pixels with",
+    default="the concepts that label the pixels of the probe set",
 )
 _CLIP = Option(
     "CLIP model: scenes (bundled, knows the words of the scenes), one of open_clip such as ViT-B-16/openai, or none to "
-    "use pixel labels alone",
+    "label units by pixel labels only",
     metavar="SPEC",
     default="scenes for the bundled scenes, else ViT-B-16/openai",
 )
 _SIMILARITY = Option(
-    "how what CLIP sees in the images is compared with what a unit does",
+    "function that compares what CLIP sees in the images with the activations of a unit",
     default="soft_wpmi, or cos_cubed where there are fewer than 100 words",
 )
 _TOP_K = Option(
-    "top images of a unit that soft_wpmi and wpmi look at",
+    "number of most activating images per unit that soft_wpmi and wpmi use",
     metavar="K",
-    default="100 and 28, but no more than a tenth of the images",
+    default="100 for soft_wpmi and 28 for wpmi, but at most a tenth of the images",
     least=1,
     most=1_000_000,
 )
+_PROBE_SIZE = Option("number of images, drawn at random from the probe set", default="all")
+_INTERPRET = Option("name of the image for which the most active units are listed", default="the first")
 _SHUFFLES = Option(
-    "how often label maps change places over images, to see which overlap chance gives", "R", least=0, most=1000
+    "how often the label maps are shuffled over the images, to measure the overlap that chance gives",
+    "R",
+    least=0,
+    most=1000,
 )
-_ENGINE = Option("where it is computed: in this process, or on the cluster that RAY_ADDRESS names")
+_ENGINE = Option("where to compute: in this process (local), or on the Ray cluster given by RAY_ADDRESS (ray)")
 
 
 @task(
@@ -65,10 +70,8 @@ def dissection(
     clip: Annotated[str | None, _CLIP] = None,
     similarity: Annotated[Literal["soft_wpmi", "wpmi", "cos", "cos_cubed", "rank_reorder"] | None, _SIMILARITY] = None,
     top_k: Annotated[int | None, _TOP_K] = None,
-    probe_size: Annotated[int | None, Option("so many images of the probe set, drawn at random", default="all")] = None,
-    interpret: Annotated[
-        str | None, Option("image that is interpreted by its most active units", default="the first")
-    ] = None,
+    probe_size: Annotated[int | None, _PROBE_SIZE] = None,
+    interpret: Annotated[str | None, _INTERPRET] = None,
     shuffles: Annotated[int, _SHUFFLES] = 5,
     batch_size: BatchSize = 32,
     seed: Seed = 0,
@@ -76,18 +79,21 @@ def dissection(
 ) -> Results:
     """Label the units of a model's layers with concepts, by CLIP and by pixel labels, and compare two models.
 
+    Labels by CLIP follow CLIP-Dissect (Oikarinen and Weng 2023), labels by pixels Network Dissection (Bau et al. 2017).
+
     Returns:
-        One Result per model, then one that compares them if there are two; all are computed when the first is asked
-        for.
+        One Result per model, then one that compares the models if there are two. All of them are computed when the
+        first is taken from the iterator. The Result of a model has one row per unit, with the unit's label by CLIP and
+        by pixel labels, and the score of each label.
 
     Raises:
-        UsageError: an unknown name, or a number out of range.
-        InputUnavailable: a model, the words or too many images cannot be read.
-        ModelMisbehaves: a model raises, or returns what cannot be ranked.
+        UsageError: a name is unknown, or a number is out of range.
+        InputUnavailable: a model, the words, or too many images cannot be read.
+        ModelMisbehaves: a model raises an error, or its activations cannot be ranked.
     """
     from xai_eval.tasks.dissection import request as checked
-    from xai_eval.tasks.dissection.results import all_results
-    from xai_eval.tasks.image.question import check_seed
+    from xai_eval.tasks.dissection.dissection_results import dissection_results
+    from xai_eval.tasks.image.explanation_setup import check_seed
 
     check_seed(seed)
     models = classifier, *checked.second_model(classifier, against)
@@ -104,4 +110,4 @@ def dissection(
         engine=checked.choose_engine(engine, classifier),
         whole_probe=len(probe),
     )
-    return Results(len(models) + (len(models) > 1), all_results(request))
+    return Results(len(models) + (len(models) > 1), dissection_results(request))

@@ -1,4 +1,4 @@
-"""The task `hybrid`: explanations made of Grad-CAM and LIME, measured against both."""
+"""The task `hybrid`: explanations that combine Grad-CAM and LIME, compared with both of them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from xai_eval.tasks import task
-from xai_eval.tasks.bundled.parameters import (
+from xai_eval.tasks.bundled.shared_parameters import (
     BatchSize,
     Layer,
     Samples,
@@ -51,18 +51,19 @@ def hybrid(
     """Combine Grad-CAM with LIME in several ways, and test whether any beats both.
 
     Returns:
-        An iterator that explains as it goes: one Result per image with the maps of both parents and of every hybrid,
-        then one for the whole set with paired tests.
+        An iterator that computes one Result per image, then one for the whole set. Each image has the maps, (H, W), of
+        Grad-CAM, LIME and every hybrid, and how well each map does. The whole set has tests (Wilcoxon 1945) of each
+        hybrid against Grad-CAM and against LIME on the same images.
 
     Raises:
-        UsageError: an unknown segmentation, parameter, layer or class, or a number that is too small.
-        ModelMisbehaves: the model raises, or returns what is no batch of logits.
+        UsageError: a segmentation, parameter, layer or class is unknown, or a number is too small.
+        ModelMisbehaves: the model raises an error, or does not return a batch of logits.
     """
     from xai_eval.explainers.lime.lime import LimeSettings
     from xai_eval.explainers.lime.segmentation import choose_segmentation
-    from xai_eval.tasks.image.question import check_question
-    from xai_eval.tasks.studies.hybrid import HybridRequest, combine_all
+    from xai_eval.tasks.image.explanation_setup import check_setup
+    from xai_eval.tasks.studies.hybrid_results import HybridRequest, hybrid_results
 
     settings = LimeSettings(num_samples=num_samples, top_labels=1, batch_size=batch_size)
     cut = choose_segmentation(segmentation, seed, segmentation_parameters)
-    return combine_all(HybridRequest(check_question(classifier, images, layer, target, seed), settings, cut))
+    return hybrid_results(HybridRequest(check_setup(classifier, images, layer, target, seed), settings, cut))

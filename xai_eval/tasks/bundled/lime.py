@@ -1,4 +1,4 @@
-"""The task `lime`: which superpixels speak for and against a class, and how far that can be trusted."""
+"""The task `lime`: which superpixels speak for and against a class, and how stable these weights are."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 from xai_eval.tasks import task
-from xai_eval.tasks.bundled.parameters import (
+from xai_eval.tasks.bundled.shared_parameters import (
     BatchSize,
     Layer,
     Samples,
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from xai_eval.result.result import Result
 
 _SETTING = Option(
-    "best settings of a lime_search (lime_search_best.json), in place of samples, labels, features, batch size and "
-    "segmentation",
+    "file with the best settings of a lime_search (lime_search_best.json), used in place of samples, labels, features, "
+    "batch size and segmentation",
     metavar="FILE",
 )
 
@@ -45,35 +45,38 @@ def lime(
     images: ImageSet,
     *,
     num_samples: Samples = 1000,
-    top_labels: Annotated[int, Option("most probable classes that get weights")] = 5,
-    num_features: Annotated[int, Option("most superpixels that get a weight")] = 100_000,
+    top_labels: Annotated[int, Option("number of most probable classes that are explained")] = 5,
+    num_features: Annotated[int, Option("largest number of superpixels that get a weight")] = 100_000,
     batch_size: BatchSize = 10,
     segmentation: Segmentation = "quickshift",
     segmentation_parameters: SegmentationParameters = None,
     setting: Annotated[str | None, _SETTING] = None,
-    seeds: Annotated[int, Option("seeds, one after the other, that stability is measured with", "K", least=1)] = 5,
+    seeds: Annotated[int, Option("number of consecutive seeds over which stability is measured", "K", least=1)] = 5,
     target: Target = "predicted",
     layer: Layer = None,
     seed: Seed = 0,
 ) -> Iterator[Result]:
-    """Explain every prediction by superpixels (lime), beside Grad-CAM.
+    """Explain every prediction by superpixels (lime), next to Grad-CAM.
+
+    LIME is from Ribeiro et al. 2016, Grad-CAM from Selvaraju et al. 2017.
 
     Returns:
-        An iterator that explains as it goes: one Result per image, with segments, the weights of every top class,
-        and their stability.
+        An iterator that computes one Result per image. It holds the superpixels, (H, W), their weights for each of the
+        most probable classes, (F,) for F superpixels, the spread of the weights over the seeds, and both maps, (H, W).
 
     Raises:
-        UsageError: an unknown segmentation, parameter, layer or class, or a number that is too small.
-        ModelMisbehaves: the model raises, or returns what is no batch of logits.
+        UsageError: a segmentation, parameter, layer or class is unknown, or a number is too small.
+        InputUnavailable: the file given as `setting` cannot be read.
+        ModelMisbehaves: the model raises an error, or does not return a batch of logits.
     """
     from xai_eval.explainers.lime.lime import LimeSettings
     from xai_eval.explainers.lime.segmentation import choose_segmentation
-    from xai_eval.tasks.image.question import check_question
+    from xai_eval.tasks.image.explanation_setup import check_setup
     from xai_eval.tasks.lime.chosen_setting import read_chosen_setting
-    from xai_eval.tasks.lime.results import LimeRequest, explain_all
+    from xai_eval.tasks.lime.lime_results import LimeRequest, lime_results
 
     settings = LimeSettings(num_samples, top_labels, num_features, batch_size)
     cut = choose_segmentation(segmentation, seed, segmentation_parameters)
     chosen = read_chosen_setting(setting) if setting is not None else None
-    question = check_question(classifier, images, layer, target, seed, seeds)
-    return explain_all(LimeRequest(question, settings, cut, seeds, chosen))
+    setup = check_setup(classifier, images, layer, target, seed, seeds)
+    return lime_results(LimeRequest(setup, settings, cut, seeds, chosen))

@@ -1,4 +1,4 @@
-"""The pass behind a dissection, and the labels that both methods give."""
+"""Runs the models over the probe set once, and labels their units by CLIP and by pixels."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class LabelledLayer:
     """What is known about the units of one layer.
 
     Attributes:
-        name: of the layer.
-        activations: of unit j on image n, pooled, float32 (N, J).
-        dead: units that are constant over the probe set, bool (J,).
-        top: rows of the images on which each is most active, best first, (J, t).
-        clip: similarity to the words, float32 (J, M), or None where CLIP was not asked.
-        pixels: overlap with the labelled concepts, or None where there are no maps or labels.
-        strips: the top images of each, JPEG.
+        name: name of the layer.
+        activations: pooled activation of unit j on image n, float32 (N, J).
+        dead: units whose activation is the same on all images, bool (J,).
+        top: rows of the images on which each unit is most active, best first, (J, t).
+        clip: similarity of each unit to the words, float32 (J, M); None if CLIP is not used.
+        pixels: overlap with the labelled concepts; None if the layer has no maps or the probe set no labels.
+        strips: the top images of each unit side by side, as JPEG.
     """
 
     name: str
@@ -49,12 +49,12 @@ class LabelledLayer:
 
 @dataclass(frozen=True, eq=False)
 class Labelled:
-    """What a pass over the probe set came to.
+    """The labelled units of all models.
 
     Attributes:
-        probe_pass: the pass.
-        words: embeddings of the words, (M, D), or None where CLIP was not asked.
-        models: the layers of every model, in the order of the plan.
+        probe_pass: the pass over the probe set.
+        words: embeddings of the words, (M, D); None if CLIP is not used.
+        models: the layers of each model, in the order of the plan.
     """
 
     probe_pass: ProbePass
@@ -64,7 +64,7 @@ class Labelled:
 
 @contextmanager
 def dissect(request: Request) -> Iterator[Labelled]:
-    """Run the pass and label every unit; its checkpoints go once the results have been made of it."""
+    """Run the pass and label every unit. Its checkpoints are removed if the context closes without an error."""
     from xai_eval.explainers.dissection.checkpoint import Checkpoints
     from xai_eval.explainers.dissection.probe_pass import run_probe_pass
     from xai_eval.explainers.dissection.spot_check import observations_digest, observe_first_images
@@ -74,7 +74,7 @@ def dissect(request: Request) -> Iterator[Labelled]:
         say(f"{note}.")
     first = observe_first_images(plan)
     _check_methods(request, first)
-    checkpoints = Checkpoints.of(plan.key({**_surroundings(request), "canary": observations_digest(first)}))
+    checkpoints = Checkpoints.of(plan.key({**_environment(request), "canary": observations_digest(first)}))
     with progress(len(plan.probe), plan.probe.name, "image") as advance:
         probe_pass = run_probe_pass(plan, checkpoints, engine=request.engine, advance=advance)
     for skipped in probe_pass.whole.skipped:
@@ -88,14 +88,14 @@ def dissect(request: Request) -> Iterator[Labelled]:
 
 
 def _check_methods(request: Request, first: Observations) -> None:
-    """Refuse, before the pass, a model whose units no method could label."""
+    """Raise UsageError, before the long pass begins, if no method could label the units of a model."""
     plan = request.plan
     with_maps = {layer.model for layer, found in zip(plan.layers, first.layers, strict=False) if found.top is not None}
     for index, model in enumerate(plan.models):
         if request.vocabulary is None and first.layers and index not in with_maps:
             raise UsageError(
-                f"no layer of {model.classifier.name} that was named ({', '.join(model.layers)}) gives maps, and "
-                "CLIP is not asked: nothing could label its units. Name other --layers, or a --clip model."
+                f"none of the layers given for {model.classifier.name} ({', '.join(model.layers)}) returns maps, and "
+                "CLIP is not used, so that nothing can label its units. Give other --layers, or a --clip model."
             )
 
 
@@ -109,8 +109,8 @@ def _all_labelled(
             advance(1)
 
 
-def _surroundings(request: Request) -> dict[str, Any]:
-    """What arithmetic depends on besides weights, images and parameters."""
+def _environment(request: Request) -> dict[str, Any]:
+    """Return what results depend on besides weights, images and parameters: versions, device and precision."""
     device = request.plan.models[0].classifier.device
     return {
         "versions": library_versions(LIBRARIES),

@@ -1,4 +1,4 @@
-"""How right the labels of units are, where it is known what every image shows."""
+"""Measures how good the labels of units are, if it is known which concepts every image shows."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from xai_eval.metrics.label_quality import LabelQuality, judge_label
-from xai_eval.tasks.dissection.units import concept_names
+from xai_eval.tasks.dissection.unit_frames import concept_names
 
 if TYPE_CHECKING:
     from xai_eval.tasks.dissection.passes import Labelled, LabelledLayer
 
-# What a label is judged by; the threshold at which is no measure.
+# The measures of a label. The threshold is not among them, because it only says how they were computed.
 MEASURES = tuple(each.name for each in fields(LabelQuality) if each.name != "threshold")
 Presence = Mapping[str, NDArray[np.bool_]]
 
 
 def presence(labelled: Labelled, model: int) -> Presence:
-    """Say for every labelled concept which images show it, as a model sees them: (N,) by name."""
+    """Return for every labelled concept in which images a model sees it, bool (N,) by name of the concept."""
     plan, whole = labelled.probe_pass.plan, labelled.probe_pass.whole
     names = concept_names(plan.probe.concepts)
     shown = np.zeros((len(whole.positions), len(names)), dtype=bool)
@@ -31,15 +31,15 @@ def presence(labelled: Labelled, model: int) -> Presence:
             shown[row, np.flatnonzero(np.bincount(image.labels.unpack().ravel())[1:])] = True
     found = {name: shown[:, index] for index, name in enumerate(names)}
     for index, concept in enumerate(plan.probe.concepts):
-        # The word alone, as CLIP knows it, is shown wherever one of its namesakes is.
+        # CLIP knows only the word. An image shows it if it shows any of the concepts with this name.
         found[concept.name] = found.get(concept.name, np.zeros(len(shown), dtype=bool)) | shown[:, index]
     return found
 
 
 def with_quality(frame: pd.DataFrame, layers: Sequence[LabelledLayer], shown: Presence) -> pd.DataFrame:
-    """Add one column a measure to a table of units: of the unit's activation against the presence of its label.
+    """Add one column per measure, which compares the activation of each unit with the presence of its label.
 
-    NaN where the label is none of the concepts that images are known to show.
+    A value is NaN if it is unknown in which images the label is present.
     """
     if not shown:
         return frame
@@ -54,7 +54,7 @@ def with_quality(frame: pd.DataFrame, layers: Sequence[LabelledLayer], shown: Pr
 
 
 def quality_table(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame | None:
-    """Mean of each measure by layer and method; None where nothing is known about the images."""
+    """Return the mean of each measure by layer and method; None if it is unknown what the images show."""
     rows = list(_quality_rows(frames))
     return pd.DataFrame(rows) if rows else None
 

@@ -1,4 +1,4 @@
-"""What a dissection is asked for, checked before anything is computed or overwritten."""
+"""The options of `dissection`, checked before anything is computed or overwritten."""
 
 from __future__ import annotations
 
@@ -17,46 +17,46 @@ if TYPE_CHECKING:
     from xai_eval.inputs.probes.concept_sets import ConceptSet
     from xai_eval.inputs.probes.probe_set import ProbeSet
 
-# The layers of a ResNet that the study dissects.
+# The layers of a ResNet that the published plan dissects.
 _STAGES = ("layer2", "layer3", "layer4")
 _COUNTERPARTS = {"scenes:objects": "scenes:places", "scenes:places": "scenes:objects"}
 NOTHING = "none"
-# What is saved at once, and what a killed run repeats at most.
+# Number of images per checkpoint. A run that was killed repeats at most this many images.
 _IMAGES_PER_SHARD = 256
 _BUNDLED, _STUDY_CLIP = "scenes", "ViT-B-16/openai"
 
 
 @dataclass(frozen=True, eq=False)
 class Vocabulary:
-    """A CLIP model and the words that it may choose from."""
+    """A CLIP model and the words that it chooses labels from."""
 
     clip: Clip
     words: ConceptSet
 
     def describe(self) -> dict[str, str]:
-        """Name both, as JSON values."""
+        """Return the names of the model and of the word list, as JSON values."""
         return {"model": self.clip.name, "concepts": f"{self.words.name}, {len(self.words.concepts)} words"}
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was left out of the words, and which of them CLIP does not know."""
+        """Sentences on words that were left out, and on words that CLIP does not know."""
         return (*self.words.notes, *self.clip.notes_on(self.words.concepts))
 
 
 @dataclass(frozen=True, eq=False)
 class Request:
-    """A dissection that can begin.
+    """The checked options of one run of `dissection`.
 
     Attributes:
         plan: probe set, models with their layers, and CLIP.
-        vocabulary: what CLIP may choose from; None where pixel labels are used alone.
-        similarity: how it chooses.
-        image: position of the image that is interpreted.
-        interpret: its name; None where none was asked for.
-        shuffles: of label maps.
-        seed: of whatever draws random numbers.
-        engine: where shards are computed.
-        whole_probe: number of images that the probe set was chosen from.
+        vocabulary: CLIP and the words that it chooses from; None if only pixel labels are used.
+        similarity: the function by which CLIP chooses a word.
+        image: position of the image for which the most active units are listed.
+        interpret: name of that image; None if none was given.
+        shuffles: number of shuffles of the label maps.
+        seed: seed of all random numbers.
+        engine: computes the parts of the pass, in this process or on Ray.
+        whole_probe: number of images of the probe set before `probe_size` was applied.
     """
 
     plan: DissectionPlan
@@ -71,7 +71,7 @@ class Request:
 
     @property
     def params(self) -> dict[str, Any]:
-        """What names the cases, as JSON values."""
+        """The parameters that identify the cases, as JSON values."""
         probe, by = self.plan.probe, self.similarity
         return {
             "probe": [probe.name, len(probe), self.seed if len(probe) < self.whole_probe else None],
@@ -84,7 +84,7 @@ class Request:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader of the results should know about how they came about."""
+        """Sentences that a reader of the results should know, such as how few images there are."""
         return (*self.plan.probe.notes, *(self.similarity.notes if self.vocabulary else ()))
 
 
@@ -95,7 +95,7 @@ def make_plan(
     vocabulary: Vocabulary | None,
     batch_size: int,
 ) -> DissectionPlan:
-    """Say what is looked at with what. Raises UsageError for a layer that a model does not have."""
+    """Put together probe set, models, layers and CLIP. Raises UsageError if a model does not have a layer."""
     from xai_eval.explainers.dissection.dissection_plan import DissectionPlan
 
     dissected = tuple(_dissected(each, layers) for each in models)
@@ -106,7 +106,10 @@ def make_plan(
 def choose_similarity_for(
     probe: ProbeSet, vocabulary: Vocabulary | None, name: str | None, top_k: int | None, seed: int
 ) -> Similarity:
-    """Return how CLIP chooses among its words; the published way if None, where the words are many enough for it."""
+    """Return the function by which CLIP chooses a word.
+
+    If `name` is None, it is the published one, or another one if there are too few words for it.
+    """
     from xai_eval.explainers.dissection.by_clip import choose_similarity, default_similarity
 
     words = len(vocabulary.words.concepts) if vocabulary else 0
@@ -114,7 +117,7 @@ def choose_similarity_for(
 
 
 def choose_engine(name: str, classifier: Classifier) -> Engine:
-    """Return where shards are computed. Raises UsageError if that cannot compute on the model's device."""
+    """Return what computes the parts of the pass. Raises UsageError if it does not support the device."""
     from xai_eval.explainers.dissection.probe_pass import in_this_process
     from xai_eval.explainers.dissection.ray_engine import on_ray
 
@@ -124,21 +127,21 @@ def choose_engine(name: str, classifier: Classifier) -> Engine:
 
 
 def choose_vocabulary(probe: ProbeSet, concepts: str | None, clip: str | None, device: str) -> Vocabulary | None:
-    """Load CLIP and the words that it may choose from; None where pixel labels are used alone.
+    """Load CLIP and the words that it chooses labels from; return None if only pixel labels are used.
 
     Raises:
-        UsageError: nothing could label a unit.
-        InputUnavailable: CLIP or the words cannot be had.
+        UsageError: there is neither CLIP nor a pixel label, so that nothing could label a unit.
+        InputUnavailable: CLIP or the words cannot be loaded.
     """
     from xai_eval.inputs.clip.clip import load_clip
 
-    # Published CLIPs learned photographs; the bundled scenes are drawn, and have one of their own.
+    # Published CLIP models were trained on photographs. The bundled scenes are drawn and need the bundled CLIP model.
     named = clip or (_BUNDLED if probe.name == _BUNDLED else _STUDY_CLIP)
     if named == NOTHING:
         if not probe.concepts:
             raise UsageError(
                 f"probe set {probe.name} labels no pixels, so without CLIP nothing could label a unit. Leave out "
-                "--clip none, or name a probe set with labels/."
+                "--clip none, or give a probe set that has a folder labels/."
             )
         return None
     words = _words(probe, concepts)
@@ -154,14 +157,14 @@ def _words(probe: ProbeSet, concepts: str | None) -> ConceptSet:
     if len(names) < 2:
         raise UsageError(
             f"probe set {probe.name} names {len(names)} concepts of its own; CLIP needs at least two to choose from. "
-            "Name a text file with --concepts, one concept a line."
+            "Give a text file with --concepts, with one concept per line."
         )
     scenes = frozenset(concept.name for concept in probe.concepts if concept.category == "scene")
     return ConceptSet(f"labels of {probe.name}", names, scenes)
 
 
 def second_model(classifier: Classifier, against: str | Classifier | None) -> list[Classifier]:
-    """Load the model to compare with, if there is one. Raises UsageError if it is called as the first."""
+    """Load the second model, if there is one. Raises UsageError if it has the same name as the first."""
     from xai_eval.inputs.models.models import load_model
 
     named = _COUNTERPARTS.get(classifier.name, NOTHING) if against is None else against
@@ -170,8 +173,8 @@ def second_model(classifier: Classifier, against: str | Classifier | None) -> li
     second = load_model(named, device=str(classifier.device))
     if second.name == classifier.name:
         raise UsageError(
-            f"both models are called {second.name}: it would be compared with itself, or their results could not be "
-            "told apart. Name another model, give the file of one another name, or say --against none."
+            f"both models are named {second.name}: a model would be compared with itself, or the results could not be "
+            "told apart. Give another model, rename the file of one of them, or add --against none."
         )
     return [second]
 
@@ -192,12 +195,12 @@ def _default_layers(classifier: Classifier) -> tuple[str, ...]:
 
 
 def position_of(probe: ProbeSet, image: str | None) -> int:
-    """Return the position of an image, the first if None. Raises UsageError for a name that the probe set lacks."""
+    """Return the position of an image; 0 if None. Raises UsageError if the probe set has no such image."""
     if image is None:
         return 0
     if image not in probe.names:
         raise unknown_name(f"image of {probe.name}", image, probe.names)
     position = probe.names.index(image)
-    # Whoever names it wants this one and no other.
+    # The image is read now, because an image that was named must not be replaced by another one later.
     probe.read(position)
     return position

@@ -1,1 +1,1 @@
-"""What every task on images begins with."""
+"""What all tasks on images share: checking their options, running the model, and naming stages."""

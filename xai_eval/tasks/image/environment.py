@@ -1,4 +1,4 @@
-"""What the arithmetic depends on besides the code: library versions, device, precision flags."""
+"""Records what a result depends on besides the code: library versions, device, precision flags."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from xai_eval.inputs.models.classifier import Classifier
 
 
-# Modules whose names are not those of their distributions.
+# Distributions whose modules have another name.
 _MODULES = {
     "grad-cam": "pytorch_grad_cam",
     "open_clip_torch": "open_clip",
@@ -30,7 +30,7 @@ _MODULES = {
 
 
 def library_versions(names: Iterable[str]) -> dict[str, str]:
-    """Return the version of each library, by the name of its distribution, with Python's own and this package's."""
+    """Return the versions of Python, of this package, and of each library, by the name of its distribution."""
     return {
         "python": platform.python_version(),
         "xai-eval": __version__,
@@ -39,7 +39,11 @@ def library_versions(names: Iterable[str]) -> dict[str, str]:
 
 
 def _version(name: str) -> str:
-    """As it is installed; as its module says in a source tree, or under another name, as OpenCV has several."""
+    """Return the installed version of a distribution.
+
+    If no such distribution is installed, its module is asked. That happens in a source tree, and for libraries that are
+    distributed under several names, such as OpenCV.
+    """
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
@@ -48,7 +52,7 @@ def _version(name: str) -> str:
 
 
 def provenance(classifier: Classifier, image: LabelledImage, libraries: Iterable[str], seed: int) -> Provenance:
-    """Return how an answer about one image is computed here."""
+    """Record how the result of one image is computed on this machine."""
     return Provenance(
         digests={"weights": classifier.weights_digest, "image": image.digest},
         parameters={
@@ -71,7 +75,7 @@ def device_name(device: torch.device) -> str:
 
 
 def precision_flags() -> dict[str, bool | str]:
-    """Return torch's flags that change arithmetic on this kind of device."""
+    """Return the flags of torch that change arithmetic on this machine."""
     import torch
 
     flags: dict[str, bool | str] = {

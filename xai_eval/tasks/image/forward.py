@@ -1,4 +1,4 @@
-"""One plain forward pass: what the model says of an image, and what the explained layer holds."""
+"""One forward pass of a model: its logits for an image, and the activations of the explained layer."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Forward:
-    """What one pass gave.
+    """The output of one forward pass for one image.
 
     Attributes:
         logits: (C,) float32.
-        activations: output of the layer, (c, h, w) float32; None where no layer is explained.
+        activations: output of the layer, (c, h, w) float32; None if no layer is explained.
     """
 
     logits: NDArray[np.float32]
@@ -37,17 +37,17 @@ def input_batch(classifier: Classifier, pixels: NDArray[np.uint8]) -> torch.Tens
 
     from xai_eval.inputs.models.model_errors import as_model_error
 
-    # The preparation may be the user's own, like the model.
+    # The preprocessing may be code of the user, like the model, so its errors are reported in the same way.
     with as_model_error(f"the preprocessing of {classifier.name}", pixels.shape):
         return classifier.preprocess(Image.fromarray(pixels))[None].to(classifier.device)
 
 
 def forward(classifier: Classifier, layer: str | None, batch: torch.Tensor) -> Forward:
-    """Run the model on a batch of one and keep its logits and what `layer` returned last, if one is named.
+    """Run the model on a batch of one image, and return its logits and the last output of `layer`, if one is given.
 
     Raises:
-        ModelMisbehaves: the model raises, or returns no finite logits of the right shape.
-        UsageError: the layer was not reached, or returned no map (1, c, h, w).
+        ModelMisbehaves: the model raises an error, or does not return finite logits of the right shape.
+        UsageError: the layer was not reached, or did not return a map (1, c, h, w).
     """
     import torch
 
@@ -63,11 +63,11 @@ def forward(classifier: Classifier, layer: str | None, batch: torch.Tensor) -> F
 
 @contextmanager
 def _recorded(classifier: Classifier, layer: str | None, kept: list[Any]) -> Iterator[None]:
-    """Keep what a layer returns while the context is open."""
+    """Append every output of a layer to `kept` while the context is open."""
     if layer is None:
         yield
         return
-    # A clone, because an in-place ReLU that follows would change what is kept.
+    # The output is cloned, because an in-place ReLU after the layer would change it.
     handle = classifier.layer(layer).register_forward_hook(lambda _m, _i, output: kept.append(_clone(output)))
     try:
         yield

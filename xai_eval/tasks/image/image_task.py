@@ -1,4 +1,4 @@
-"""`@image_task`: a task from one function that explains one image; all that such tasks share is done around it."""
+"""`@image_task` makes a task of a function that explains one image. It does all that such tasks have in common."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from xai_eval.errors import UsageError
 from xai_eval.tasks import task
-from xai_eval.tasks.bundled.parameters import Target
+from xai_eval.tasks.bundled.shared_parameters import Target
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from xai_eval.inputs.models.classifier import Classifier
     from xai_eval.result.fields import HeatmapTolerance
     from xai_eval.result.result import Result
-    from xai_eval.tasks.image.question import Question
+    from xai_eval.tasks.image.explanation_setup import ExplanationSetup
     from xai_eval.tasks.image.subject import Subject
 
 Explain = Callable[..., Any]
@@ -31,11 +31,11 @@ _LIBRARIES = ("torch", "torchvision", "numpy", "pillow", "scikit-image")
 
 @dataclass(frozen=True, eq=False)
 class _Request:
-    """What such a task is asked for, checked."""
+    """The checked options of one run of such a task."""
 
     name: str
     explain: Callable[[Subject], Any]
-    question: Question
+    setup: ExplanationSetup
     params: Mapping[str, Any]
     libraries: Sequence[str]
     tolerance: HeatmapTolerance
@@ -54,21 +54,24 @@ def image_task(
 ) -> Callable[[Explain], Explain]:
     """Register a function `(subject, *, parameters...) -> map` as a task.
 
-    The function gets one image as the model sees it (`Subject`: `model`, `batch`, `target.index`) and returns one
-    number per pixel of the model's input, (H, W), as a tensor or an array; what speaks against the class is negative.
-    Every result holds the map, the classes, localisation where the object's mask is known, deletion and insertion, and
-    fingerprints of every stage from the bytes of the image to the map.
+    The function gets one image as the model sees it (`Subject`: `model`, `batch`, `target.index`). It returns one
+    number per pixel of the model's input, (H, W), as a tensor or an array. Pixels that speak against the class have
+    negative numbers. Every result holds the map, the classes, localisation if the mask of the object is known,
+    deletion and insertion, and fingerprints of all stages from the bytes of the image to the map.
 
-    The task takes the parameters of the function, and `target`. Of these names the function has to take those that it
-    needs itself: `layer`, the name of a layer (the default layer unless one is given), whose activations become a
-    stage, and `seed`, with which the global generators of numpy and torch are seeded.
+    The task has the parameters of the function, and `target`. Two names of parameters have a meaning, if the function
+    has them. `layer` gets the name of a layer (the default layer unless one is given), and the activations of this
+    layer become a stage. `seed` seeds the global random generators of numpy and torch before the function is called.
 
     Args:
-        name: of the task and of its map.
+        name: name of the task and of its map.
         libraries: names of the distributions that compute the map; their versions are recorded.
-        model: spec of the model where none is named.
-        images: spec of the images where none are named.
-        tolerance: by how much the map may differ; `HeatmapTolerance(largest=0.02)` if None.
+        model: spec of the model if none is given.
+        images: spec of the images if none are given.
+        tolerance: by how much the map may differ from its golden; `HeatmapTolerance(largest=0.02)` if None.
+
+    Raises:
+        UsageError: the function has another signature, a parameter named `target`, or a name that another task has.
     """
 
     def register(explain: Explain) -> Explain:
@@ -79,7 +82,7 @@ def image_task(
             bound = {each.name: given.get(each.name, each.default) for each in _keywords(signature)}
             return _explain_all(_checked(name, explain, classifier, images, bound, libraries, tolerance))
 
-        evaluation.__signature__ = signature  # type: ignore[attr-defined]  # what `inspect.signature` reads first
+        evaluation.__signature__ = signature  # type: ignore[attr-defined]  # `inspect.signature` returns it
         task(name, model=model, images=images, metrics=_METRICS)(evaluation)
         return explain
 
@@ -99,7 +102,9 @@ def _task_signature(explain: Explain, name: str) -> inspect.Signature:
             "argument, and after a star each parameter with its type and its default."
         )
     if "target" in own.parameters:
-        raise UsageError(f"image task {name!r} has a parameter 'target': every such task has one. Use subject.target.")
+        raise UsageError(
+            f"image task {name!r} has a parameter 'target', but every image task has one already. Use subject.target."
+        )
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     common = inspect.Parameter("target", inspect.Parameter.KEYWORD_ONLY, default="predicted", annotation=Target)
     positional = [inspect.Parameter(each, kind) for each in ("classifier", "images")]
@@ -116,28 +121,28 @@ def _checked(
     tolerance: HeatmapTolerance | None,
 ) -> _Request:
     from xai_eval.result.fields import HeatmapTolerance
-    from xai_eval.tasks.image.question import check_question, check_question_without_layer
+    from xai_eval.tasks.image.explanation_setup import check_setup, check_setup_without_layer
 
     for library in libraries:
         try:
             importlib.metadata.version(library)
         except importlib.metadata.PackageNotFoundError as error:
-            raise UsageError(f"library {library!r} of task {name} is not installed, as pip calls it.") from error
+            raise UsageError(
+                f"library {library!r} of task {name} is not installed. Install it, or give its name on PyPI."
+            ) from error
     target, seed = given["target"], given.get("seed", 0)
     if "layer" in given:
-        question = check_question(classifier, images, given["layer"], target, seed)
+        setup = check_setup(classifier, images, given["layer"], target, seed)
     else:
-        question = check_question_without_layer(classifier, images, target, seed)
+        setup = check_setup_without_layer(classifier, images, target, seed)
     own = {each: value for each, value in given.items() if each != "target"}
-    call = functools.partial(explain, **{**own, **({"layer": question.layer} if "layer" in own else {})})
+    call = functools.partial(explain, **{**own, **({"layer": setup.layer} if "layer" in own else {})})
     params = {each: value for each, value in own.items() if each not in ("layer", "seed")}
-    return _Request(
-        name, call, question, params, (*_LIBRARIES, *libraries), tolerance or HeatmapTolerance(largest=0.02)
-    )
+    return _Request(name, call, setup, params, (*_LIBRARIES, *libraries), tolerance or HeatmapTolerance(largest=0.02))
 
 
 def _explain_all(request: _Request) -> Iterator[Result]:
-    return (_explain_one(request, image) for image in request.question.images.images)
+    return (_explain_one(request, image) for image in request.setup.images.images)
 
 
 def _explain_one(request: _Request, image: LabelledImage) -> Result:
@@ -150,31 +155,31 @@ def _explain_one(request: _Request, image: LabelledImage) -> Result:
     from xai_eval.result.stage import Stage, StageKind
     from xai_eval.tasks.image.map_rows import SCORE_TOLERANCE, displayed, scored_row
 
-    question, name = request.question, request.name
-    subject = question.look(image)
+    setup, name = request.setup, request.name
+    subject = setup.run_model(image)
     raw = _map_of(request, subject)
     heatmap = Heatmap(displayed(raw), request.tolerance)
-    row = scored_row(name, raw, heatmap, subject, (0, 0), probabilities(question.classifier))
+    row = scored_row(name, raw, heatmap, subject, (0, 0), probabilities(setup.classifier))
     return Result(
-        case=question.case(name, image, request.params),
+        case=setup.case(name, image, request.params),
         fields={**subject.fields, name: heatmap, "table": Table(pd.DataFrame([row]), SCORE_TOLERANCE)},
         stages={
             **subject.stages,
             Stage(StageKind.RAW_MAP, name): fingerprint_array(raw),
             Stage(StageKind.FINAL_MAP, name): fingerprint_array(heatmap.array),
         },
-        provenance=question.provenance(image, request.libraries),
+        provenance=setup.provenance(image, request.libraries),
     )
 
 
 def _map_of(request: _Request, subject: Subject) -> NDArray[np.float32]:
-    """Call the function on a model and a batch that it may do with as it likes."""
+    """Call the function. It may change the batch and the state of the model, because both are protected from it."""
     import numpy as np
     import torch
 
     from xai_eval.explainers.model.model_state import preserved
 
-    with torch.inference_mode(False), preserved(subject.model), _seeded(request.question.seed), torch.enable_grad():
+    with torch.inference_mode(False), preserved(subject.model), _seeded(request.setup.seed), torch.enable_grad():
         found = request.explain(replace(subject, batch=subject.batch.detach().clone()))
     array = np.asarray(found.detach().cpu() if isinstance(found, torch.Tensor) else found)
     expected = tuple(subject.batch.shape[-2:])
@@ -188,7 +193,7 @@ def _map_of(request: _Request, subject: Subject) -> NDArray[np.float32]:
 
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
-    """Seed the global generators, and leave them as they were found."""
+    """Seed the global random generators while the context is open, and then restore their state."""
     import torch
 
     from xai_eval.explainers.cam.side_effects import seeded

@@ -1,4 +1,4 @@
-"""Stages that are not of one image: the state of a model, and those of a whole set of images together."""
+"""Stages that are not about a single image: the state of a model, and the joined stages of a set of images."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _OF_CLIP = (
 
 
 def model_stages(classifier: Classifier, model: str = "") -> dict[Stage, Fingerprint]:
-    """Fingerprints of what a model consists of now; `model` is its name where a result is about several."""
+    """Fingerprint the current state of a model. `model` is its name if the result is about several models."""
     return dict(_state(classifier.module, _OF_MODEL, model))
 
 
 def clip_stages(clip: Clip) -> dict[Stage, Fingerprint]:
-    """Fingerprints of what CLIP consists of now."""
+    """Fingerprint the current state of the CLIP model."""
     return dict(_state(clip.module, _OF_CLIP))
 
 
@@ -52,9 +52,10 @@ def _state(module: nn.Module, kinds: Sequence[StageKind], model: str = "") -> It
 
 
 def joined_stages(every: Sequence[Stages]) -> dict[Stage, Fingerprint]:
-    """Join the same stages of several images, in their order.
+    """Join the fingerprints of several images stage by stage, in the order of the images.
 
-    The sketch of sketches is as good as that of all tensors behind each other, because both keep distances.
+    A fingerprint holds a sketch, a short vector that keeps distances between tensors. The joined sketch is made of the
+    sketches of the images. It keeps distances as well as a sketch of all tensors together would.
     """
     known = dict.fromkeys(stage for stages in every for stage in stages)
     return {stage: _joined([stages[stage] for stages in every if stage in stages]) for stage in known}
@@ -66,5 +67,5 @@ def _joined(parts: Sequence[Fingerprint]) -> Fingerprint:
     if len(sketches) < len(parts):
         return Fingerprint(digest)
     whole = fingerprint_array(np.concatenate(sketches))
-    # Shapes of the parts count as well: the sketches of tensors of other shapes have nothing to do with each other.
+    # The shapes of the parts are kept, because sketches of tensors with different shapes cannot be compared.
     return Fingerprint(digest, tuple(size for part in parts for size in part.shape), whole.sketch)

@@ -1,4 +1,4 @@
-"""What a table says about one map: whether it means anything, and how well it points at the object."""
+"""Rows of the tables about maps: whether a map is degenerate, how well it points at the object, and deletion."""
 
 from __future__ import annotations
 
@@ -19,13 +19,16 @@ SCORE_TOLERANCE = {**TABLE_TOLERANCE, "deletion": 0.02, "insertion": 0.02, "inse
 
 
 def map_row(name: str, heatmap: Heatmap, mask: NDArray[np.bool_] | None, margin: tuple[int, int]) -> dict[str, Any]:
-    """Return the row of one map, (H, W), keyed by the name of its field.
+    """Return the row of one map, (H, W).
+
+    Higher is better for all four measures: `pointing_hit` and `pointing_exact` (whether the hottest pixel lies within
+    the margin of the object, or in the object itself), `energy_inside` and `iou_equal_area` (both in [0, 1]).
 
     Args:
-        name: of the field.
-        heatmap: the map; a degenerate one points at nothing.
-        mask: the object, (H, W), or None: then nothing is measured.
-        margin: by how many rows and columns the pointing game may miss.
+        name: name of the map's field, which becomes the first column.
+        heatmap: the map. A degenerate one (all zero, constant or not finite) counts as a miss, and its numbers are NaN.
+        mask: the object, (H, W). If None, the row has no measures.
+        margin: rows and columns by which the hottest pixel may miss the object.
     """
     row = {"method": name, "map": heatmap.degenerate or "ok"}
     if mask is None:
@@ -50,15 +53,18 @@ def scored_row(
     margin: tuple[int, int],
     predict: Predict,
 ) -> dict[str, Any]:
-    """Return the row of one map, (H, W), with what it matters to the model.
+    """Return the row of one map, (H, W), as `map_row` does, with deletion and insertion.
+
+    Lower is better for `deletion` (in [0, 1]). Higher is better for `insertion` (in [0, 1]) and for
+    `insertion_less_deletion` (in [-1, 1]). See `xai_eval.metrics.faithfulness`.
 
     Args:
-        name: of the field.
-        saliency: the map with its signs; its whole order counts, in which what speaks against the class comes last.
-        heatmap: what speaks for the class, as it is displayed.
+        name: name of the map's field, which becomes the first column.
+        saliency: the map with negative values for pixels that speak against the class. Only its order counts.
+        heatmap: the displayed map, which shows only pixels that speak for the class.
         subject: the image that was explained.
-        margin: by how many rows and columns the pointing game may miss.
-        predict: from views to probabilities.
+        margin: rows and columns by which the hottest pixel may miss the object.
+        predict: computes probabilities (N, C) from images uint8 (N, H, W, 3).
     """
     row = map_row(name, heatmap, subject.mask, margin)
     if subject.mask is not None:
@@ -73,7 +79,7 @@ def scored_row(
 
 
 def displayed(saliency: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
-    """What speaks for the class, in [0, 1]."""
+    """Keep the positive values of a map, (H, W), and divide them by the largest, so that they lie in [0, 1]."""
     positive = np.clip(saliency, 0.0, None)
     most = float(positive.max())
     return np.asarray(positive / most if most > 0.0 else positive, dtype=np.float32)

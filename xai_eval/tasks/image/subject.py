@@ -1,4 +1,4 @@
-"""One image, looked at once: what every task that explains a prediction begins with."""
+"""Runs the model on one image. Every task that explains a prediction begins with this."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ PROBABILITY_TOLERANCE = 0.02
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """An image as the model sees it, and what the model says of it.
+    """One image to explain: the input that the model gets, what the model predicts, and which class is explained.
 
     Attributes:
         classifier: the model.
-        image: the image with what is known about it.
-        batch: the model's input, (1, 3, H, W), on its device.
-        seen: logits, and activations of the explained layer.
-        target: intended, predicted and explained class.
-        layer: name of the explained layer; None where none is.
+        image: the original image, with its mask and its intended class if they are known.
+        batch: the input of the model, (1, 3, H, W), on the device of the model.
+        seen: the output of the forward pass: logits, (C,), and activations of the explained layer, (c, h, w).
+        target: intended, predicted and explained class. `target.index` is the index of the explained class.
+        layer: name of the explained layer; None if the task needs no layer.
     """
 
     classifier: Classifier
@@ -50,17 +50,17 @@ class Subject:
 
     @property
     def model(self) -> nn.Module:
-        """The module itself, which returns logits, (1, C), for `batch`."""
+        """The torch module, which returns logits, (1, C), for `batch`."""
         return self.classifier.module
 
     @cached_property
     def view(self) -> NDArray[np.uint8]:
-        """What the model sees, before it is normalised, (H, W, 3)."""
+        """The image as the model sees it, resized and cropped but not normalised, uint8 (H, W, 3)."""
         return self.classifier.preprocess.view(Image.fromarray(self.image.pixels))
 
     @cached_property
     def mask(self) -> NDArray[np.bool_] | None:
-        """The object's mask on the view, (H, W); None where it is unknown, or cropped away."""
+        """The mask of the object on the view, (H, W); None if it is unknown or was cropped away."""
         if self.image.mask is None:
             return None
         mask = self.classifier.preprocess.mask(self.image.mask)
@@ -68,17 +68,17 @@ class Subject:
 
     @property
     def probabilities(self) -> NDArray[np.float64]:
-        """Softmax of the logits, (C,)."""
+        """Probabilities of the classes (softmax of the logits), (C,)."""
         exponentials = np.exp(self.seen.logits.astype(np.float64) - float(self.seen.logits.max()))
         return np.asarray(exponentials / exponentials.sum())
 
     def class_name(self, index: int) -> str:
-        """Name of a class with its index, because names are not unique."""
+        """Return the name of a class with its index, because several classes may have one name."""
         return str(Label(self.classifier.class_names[index], index))
 
     @property
     def fields(self) -> dict[str, Field]:
-        """Classes, audit, best five classes, image, and the object's mask where it is known."""
+        """Fields of a Result: the three classes, the audit, the top five classes, the image, and the mask if known."""
         best = np.argsort(-self.probabilities, kind="stable")[:5]
         values = tuple(float(self.probabilities[i]) for i in best)
         classes = tuple(self.class_name(int(i)) for i in best)
@@ -94,7 +94,7 @@ class Subject:
     def stages(self) -> dict[Stage, Fingerprint]:
         """Fingerprints from the image to the explained class.
 
-        The state of the model is that of now, so that what an explainer leaves behind in it is seen as well.
+        The state of the model is fingerprinted when this property is read, so that it shows what an explainer changed.
         """
         seen = self.seen.activations
         return {
@@ -110,12 +110,12 @@ class Subject:
         }
 
 
-def look(classifier: Classifier, image: LabelledImage, layer: str | None, target: str) -> Subject:
-    """Run the model on an image and find out which class is explained; `check_target` has passed the target.
+def run_model(classifier: Classifier, image: LabelledImage, layer: str | None, target: str) -> Subject:
+    """Run the model on an image and find out which class is explained. `check_target` must have accepted the target.
 
     Raises:
-        ModelMisbehaves: the model returns what is no batch of logits.
-        UsageError: the layer is not reached, or returns no map.
+        ModelMisbehaves: the model raises an error, or does not return a batch of logits.
+        UsageError: the layer is not reached, or does not return a map.
     """
     batch = input_batch(classifier, image.pixels)
     seen = forward(classifier, layer, batch)
@@ -124,10 +124,10 @@ def look(classifier: Classifier, image: LabelledImage, layer: str | None, target
 
 
 def cam_maps(subject: Subject, method: str = "gradcam", seed: int = 0) -> CamMaps:
-    """Explain the class of a subject, at its layer, by one method of class activation maps.
+    """Explain the class of a subject at its layer by one class activation method.
 
     Raises:
-        ModelMisbehaves: the model fails while the library calls it, or no gradient reaches the layer.
+        ModelMisbehaves: the model raises an error when the library calls it, or no gradient reaches the layer.
     """
     from xai_eval.explainers.cam.cam_maps import explain_by_cam
     from xai_eval.inputs.models.model_errors import as_model_error

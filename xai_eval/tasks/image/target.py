@@ -1,4 +1,4 @@
-"""Which class is explained, and the target audit: intended, predicted and explained class are three things."""
+"""Finds the class to explain, and reports where the intended, the predicted and the explained class differ."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ class Target:
     """The three classes of one image.
 
     Attributes:
-        intended: what the image's name or generator says it shows; no text where nothing says so.
-        predicted: what the model sees.
-        explained: what the maps explain; its index is never None.
+        intended: the class that the image should show, by its file name or its generator; without text if unknown, and
+            without index if the model has no such class.
+        predicted: the top class of the model.
+        explained: the class that the maps explain; its index is never None.
     """
 
     intended: Label
@@ -37,7 +38,7 @@ class Target:
 
     @property
     def audit(self) -> str | None:
-        """Say where the three disagree; None where they agree, or where nothing is intended."""
+        """Describe in a sentence how the three classes differ; None if they agree, or if no class is intended."""
         sees, parts = f'the model sees "{self.predicted.text}"', []
         if self.intended.text is not None and self.intended.index is None:
             parts.append(f'"{self.intended.text}" is intended but is no class of this model; {sees}')
@@ -64,15 +65,15 @@ def check_target(classifier: Classifier, images: ImageSet, target: str) -> None:
     """Check, before anything is computed, that the target can be explained for every image.
 
     Raises:
-        UsageError: `target` is neither `predicted` nor `intended` nor a class, or it is `intended` and an image names
-            no class of this model.
+        UsageError: `target` is neither `predicted` nor `intended` nor a class of the model, or it is `intended` and the
+            model has no such class for one of the images.
     """
     if target not in (PREDICTED, INTENDED):
         classifier.class_index(target)
     lost = [image.name for image in images.images if _intended(classifier, image).index is None]
     if target == INTENDED and lost:
         raise UsageError(
-            f"{lost[0]} names no class of {classifier.name}, so its intended class cannot be explained "
+            f"{lost[0]} has no intended class that {classifier.name} knows, so that it cannot be explained "
             f"({len(lost)} of {len(images.images)} images). "
             "Name files <WordNet id>_<class name>, or choose another --target."
         )
@@ -83,9 +84,9 @@ def resolve_target(classifier: Classifier, image: LabelledImage, predicted: int,
 
     Args:
         classifier: the model.
-        image: the image, with what it is meant to show.
+        image: the image with its intended class.
         predicted: index of the model's top class.
-        target: `predicted`, `intended`, or a class by index, name or WordNet id; `check_target` has passed it.
+        target: `predicted`, `intended`, or a class by index, name or WordNet id. `check_target` must have accepted it.
     """
     intended = _intended(classifier, image)
     indices = {PREDICTED: predicted, INTENDED: intended.index}
@@ -96,9 +97,10 @@ def resolve_target(classifier: Classifier, image: LabelledImage, predicted: int,
 
 
 def intended_index(intended: Intended | None, classifier: Classifier) -> int | None:
-    """Return the class of `classifier` that an image is meant to show, or None where it has no such class.
+    """Return the index of the class that an image should show; None if `classifier` has no such class.
 
-    WordNet ids decide where both sides have them; otherwise a name that belongs to exactly one class does.
+    WordNet ids are compared if both the image and the classifier have them. Otherwise names are compared, and a name
+    counts only if exactly one class has it.
     """
     if intended is None:
         return None

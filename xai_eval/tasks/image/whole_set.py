@@ -1,4 +1,4 @@
-"""The case that sums up a whole image set: its name, stages and provenance."""
+"""The case that sums up a whole image set: its input, stages and provenance."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from xai_eval.tasks.image.joined_stages import Stages, joined_stages
 
 if TYPE_CHECKING:
     from xai_eval.inputs.images.labelled import ImageSet
-    from xai_eval.tasks.image.question import Question
+    from xai_eval.tasks.image.explanation_setup import ExplanationSetup
 
 
-def set_case(task: str, question: Question, params: Mapping[str, Any]) -> Case:
-    """Name the case after the set and the number of its images, so that a selection is a case of its own."""
-    images = question.images
-    return Case(task, question.classifier.name, set_input(images.name, len(images)), question.recorded(params))
+def image_set_case(task: str, setup: ExplanationSetup, params: Mapping[str, Any]) -> Case:
+    """Return the case of a whole set. Its input names the number of images, so that a selection is another case."""
+    images = setup.images
+    return Case(task, setup.classifier.name, input_with_count(images.name, len(images)), setup.recorded(params))
 
 
-def set_input(name: str, count: int) -> str:
-    """Name a whole set and the number of its images as the input of a case."""
+def input_with_count(name: str, count: int) -> str:
+    """Return the name of a set with the number of its images, such as `scenes (4 images)`."""
     return f"{name} ({count} image{'s' if count != 1 else ''})"
 
 
-def set_stages(images: ImageSet, every: Sequence[Stages]) -> dict[Stage, Fingerprint]:
-    """Fingerprints of all images of a set together.
+def image_set_stages(images: ImageSet, every: Sequence[Stages]) -> dict[Stage, Fingerprint]:
+    """Join the fingerprints of all images of a set.
 
     Args:
         images: the set.
-        every: the stages of each image's own result.
+        every: the stages of the result of each image, in the order of the images.
     """
     pixels = (hashlib.sha256(image.pixels.tobytes()).hexdigest() for image in images.images)
     return {
@@ -43,16 +43,16 @@ def set_stages(images: ImageSet, every: Sequence[Stages]) -> dict[Stage, Fingerp
     }
 
 
-def set_provenance(question: Question, libraries: Iterable[str]) -> Provenance:
-    """Say how answers about a whole set are computed here."""
-    classifier, images = question.classifier, question.images
+def image_set_provenance(setup: ExplanationSetup, libraries: Iterable[str]) -> Provenance:
+    """Record how the result of a whole set is computed on this machine."""
+    classifier, images = setup.classifier, setup.images
     return Provenance(
         digests={"weights": classifier.weights_digest, "images": _joined(i.digest for i in images.images)},
         parameters={"preprocessing": classifier.preprocess.describe(), "classes": classifier.classes_from},
         versions=library_versions(libraries),
         device=device_name(classifier.device),
         precision=precision_flags(),
-        seed=question.seed,
+        seed=setup.seed,
     )
 
 

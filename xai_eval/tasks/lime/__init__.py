@@ -1,1 +1,1 @@
-"""The task `lime`: superpixels and their weights."""
+"""Computes the task `lime`: superpixels and their weights."""

@@ -1,4 +1,4 @@
-"""Settings of lime that a search has chosen, read from the JSON that it saved."""
+"""Reads the settings of lime that a run of `lime_search` has chosen, from the JSON file that it wrote."""
 
 from __future__ import annotations
 
@@ -16,36 +16,36 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ChosenSetting:
-    """What to use for an image: its own best setting where the search saw it, else the best overall."""
+    """The best setting of each image of the search, and the best overall for all other images."""
 
     overall: Setting
     images: Mapping[str, Setting]
 
     def of(self, name: str) -> Setting:
-        """Return the setting for the image `<set>/<name>`."""
+        """Return the setting for an image, named `<set>/<name>`."""
         return self.images.get(name, self.overall)
 
 
 def read_chosen_setting(path: Path | str) -> ChosenSetting:
-    """Read `lime_search_best.json`, as a run of `lime_search` leaves it in its tables.
+    """Read `lime_search_best.json`, which a run of `lime_search` writes to its tables folder.
 
     Raises:
         InputUnavailable: the file cannot be read.
-        UsageError: it is no such document, or a setting in it is none that lime can take.
+        UsageError: the file is not such a document, or lime does not accept a setting in it.
     """
     try:
         document = json.loads(Path(path).read_bytes())
     except OSError as error:
         raise InputUnavailable(f"the chosen setting {path} cannot be read ({error.strerror or error}).") from error
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{path} is no JSON ({error}). Run `xai-eval run lime_search` to write one.") from error
+        raise UsageError(f"{path} is not JSON ({error}). Run `xai-eval run lime_search` to write one.") from error
     try:
         images = {name: _setting(each) for name, each in document.get("images", {}).items()}
         return ChosenSetting(_setting(document["overall"]), images)
     except (KeyError, TypeError, AttributeError) as error:
         raise UsageError(
-            f"{path} holds no chosen setting ({error!r}); expected what `xai-eval run lime_search` leaves in "
-            "tables/lime_search_best.json."
+            f"{path} holds no chosen setting ({error!r}); expected a file lime_search_best.json, which "
+            "`xai-eval run lime_search` writes to its tables folder."
         ) from error
 
 

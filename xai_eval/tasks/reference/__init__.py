@@ -1,1 +1,1 @@
-"""Known answers that check the metrics, once per process and before anything is measured with them."""
+"""Checks the metrics on inputs with known results, once per process and before they measure anything."""

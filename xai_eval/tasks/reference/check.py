@@ -1,4 +1,4 @@
-"""Ask metrics what they say of known inputs, and refuse to measure with one that misses its known answer."""
+"""Calls the metrics on inputs with known results, and refuses to measure if a metric gives another result."""
 
 from __future__ import annotations
 
@@ -14,48 +14,48 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xai_eval.errors import MetricMisbehaves, one_line, unknown_name
+from xai_eval.errors import MetricMisbehaves, error_line, unknown_name
 from xai_eval.inputs.downloads import bundled
-from xai_eval.tasks.reference.questions import QUESTIONS, Questions
+from xai_eval.tasks.reference.known_arguments import KNOWN_ARGUMENTS, ArgumentTuples
 
-# A number, a text, or None for a NaN and for what is not there.
+# A number, a text, or None for NaN and for a missing value.
 Answer = float | str | None
-# Libraries round the last digits in other ways.
+# The largest allowed differences, because the last digits depend on the versions of libraries.
 RELATIVE, ABSOLUTE = 1e-6, 1e-9
 
 
 @cache
 def check_metrics(modules: tuple[str, ...]) -> None:
-    """Hold every metric of some modules to its known answers. Each process asks once.
+    """Check that all metrics of some modules give their known answers. Each process does it once.
 
     Args:
-        modules: where the metrics are, such as `metrics.localisation`: keys of `QUESTIONS`.
+        modules: modules of metrics, such as `metrics.localisation`. They must be keys of `KNOWN_ARGUMENTS`.
 
     Raises:
-        MetricMisbehaves: a metric misses a known answer, or raises.
-        InputUnavailable: the known answers are missing or damaged.
-        UsageError: nothing is known of a module.
+        MetricMisbehaves: a metric gives another answer than the known one, or raises an error.
+        InputUnavailable: the file of known answers is missing or damaged.
+        UsageError: there are no known answers for a module.
     """
     for name in modules:
-        if name not in QUESTIONS:
-            raise unknown_name("module of metrics", name, QUESTIONS)
-    for module in (name for name in QUESTIONS if name in modules):
-        for metric, questions in QUESTIONS[module].items():
-            _check_metric(module, metric, questions())
+        if name not in KNOWN_ARGUMENTS:
+            raise unknown_name("module of metrics", name, KNOWN_ARGUMENTS)
+    for module in (name for name in KNOWN_ARGUMENTS if name in modules):
+        for metric, arguments_of_calls in KNOWN_ARGUMENTS[module].items():
+            _check_metric(module, metric, arguments_of_calls())
 
 
 def answers(found: object) -> list[Answer]:
-    """Return the numbers and texts that say what a metric found, whatever its type."""
+    """Flatten the result of a metric, of whatever type, to a list of numbers and texts."""
     return list(_answers(found))
 
 
-def _check_metric(module: str, metric: str, questions: Questions) -> None:
+def _check_metric(module: str, metric: str, arguments_of_calls: ArgumentTuples) -> None:
     expected = _known_answers()[f"{module}.{metric}"]
     try:
         function: Callable[..., object] = getattr(importlib.import_module(f"xai_eval.{module}"), metric)
-        got = [answers(function(*arguments)) for arguments in questions]
-    except Exception as error:  # whatever a changed library may raise
-        raise _refusal(module, metric, f"it raises {one_line(error)}") from error
+        got = [answers(function(*arguments)) for arguments in arguments_of_calls]
+    except Exception as error:  # A changed library may raise anything.
+        raise _refusal(module, metric, f"it raises {error_line(error)}") from error
     for miss in filter(None, map(_miss, expected, got)):
         raise _refusal(module, metric, miss)
 
@@ -67,7 +67,7 @@ def _known_answers() -> Mapping[str, Sequence[Sequence[Answer]]]:
 
 
 def _miss(expected: Sequence[Answer], got: Sequence[Answer]) -> str:
-    """Say what was expected and what came; empty where the answers are the same."""
+    """Describe the first difference; return an empty text if the answers are the same."""
     if len(expected) != len(got):
         return f"expected {len(expected)} values, got {len(got)}"
     wrong = [pair for pair in zip(expected, got, strict=True) if not _same(*pair)]
@@ -85,8 +85,8 @@ def _refusal(module: str, metric: str, miss: str) -> MetricMisbehaves:
         metric,
         f"the metric {metric} (xai_eval.{module}) misses its known answer on inputs that never change: {miss}. Nothing "
         "is measured with it, because its numbers would be wrong. Its code, or a library that it calls (numpy, scipy, "
-        "scikit-image, scikit-learn, torch), has changed: undo that. If the metric was changed on purpose, change its "
-        "reference in fixtures/known_answers.py too, and run that file.",
+        "scikit-image, scikit-learn, torch), has changed. Undo that change. If the metric was changed on purpose, "
+        "change its reference in fixtures/known_answers.py too, and run that file.",
     )
 
 
@@ -117,6 +117,6 @@ def _fields_and_properties(found: Any) -> list[str]:
 
 
 def _mask_in_words(mask: NDArray[np.bool_]) -> str:
-    """Its area, and a digest that no other mask has."""
+    """Describe a mask by its area and its digest, because the mask itself would be too long for the file."""
     digest = hashlib.sha256(np.packbits(mask).tobytes()).hexdigest()
     return f"a mask of {int(mask.sum())} pixels with digest {digest[:8]}"

@@ -1,7 +1,7 @@
-"""Maps, masks, superpixels and labelled units that never change: what the metrics are asked about.
+"""Maps, masks, superpixels and labelled units on which the metrics are checked. They never change.
 
-On the images of a run a broken metric may give what the right one gave, such as a pointing game that says yes to
-everything where every map hits.
+The images of a run would not do, because a broken metric may give the right number for them. If all maps of a run hit
+the object, for example, a pointing game that always says yes goes unnoticed.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     import pandas as pd
     import torch
 
-# Higher than wide, so that rows and columns cannot be taken for each other.
+# The height and width differ, so that a metric that mixes up rows and columns is noticed.
 SHAPE = (40, 32)
 LAYER = (3, 2)
 STEPS = 8
-_CELLS = 4  # superpixels along each side; those of the explained layer are larger
+_CELLS = 4  # number of superpixels along each side
 _NAN = float("nan")
-# Of three images: settings that are equal, that rounding alone tells apart, and that have no value.
+# Scores of five settings on three images. Some are equal, some differ by rounding only, and some are missing.
 TIED = np.array([[0.3, 0.3, 0.1, 0.5, 0.5 + 1e-9], [0.2, _NAN, 0.2, 0.1, _NAN], [0.4, 0.2, 0.2, 0.2, 0.1]])
-# None is a unit without a label; scores lie on both sides of the bound of Network Dissection, and on it.
+# None is a unit without a label. The scores lie below, on and above the threshold of Network Dissection, 0.04.
 LABELS = ("car", "sky", "car", None, "sky", "tree", "car", "tree", "boat", "sky", None, "car")
 OTHER_LABELS = ("car", "sky", "sky", "sky", None, "tree", "car", "boat", "boat", "tree", None, "car")
 SCORES = np.array([0.3, 0.04, 0.02, _NAN, 0.11, 0.05, 0.2, 0.039, 0.041, 0.5, _NAN, 0.07])
@@ -33,7 +33,7 @@ _CATEGORIES = {"car": "object", "boat": "object", "tree": "object", "sky": "scen
 
 @cache
 def known_object() -> NDArray[np.bool_]:
-    """The mask of an object, (h, w)."""
+    """Return the mask of an object, (h, w)."""
     mask = np.zeros(SHAPE, dtype=bool)
     mask[6:16, 4:14] = True
     return mask
@@ -41,7 +41,11 @@ def known_object() -> NDArray[np.bool_]:
 
 @cache
 def known_maps() -> tuple[NDArray[np.float32], ...]:
-    """On the object, beside it, wide, narrow, on two places, rising over the whole image, and flat on two places."""
+    """Return seven maps, (h, w).
+
+    They are a spot on the object, a spot next to it, a wide and a narrow spot, two spots, a ramp over the whole image,
+    and two flat spots.
+    """
     rows, columns = np.mgrid[: SHAPE[0], : SHAPE[1]]
 
     def spot(row: float, column: float, width: float) -> NDArray[np.float64]:
@@ -53,7 +57,7 @@ def known_maps() -> tuple[NDArray[np.float32], ...]:
         spot(17, 12, 20),
         spot(15, 15, 1.5),
         np.maximum(spot(10, 9, 6), 0.8 * spot(25, 26, 5)),
-        (rows + 2 * columns) / (3.0 * max(SHAPE) + 1.0),  # no value is a threshold
+        (rows + 2 * columns) / (3.0 * max(SHAPE) + 1.0),  # no value equals a threshold
         np.where(np.maximum(spot(3, 28, 6), spot(10, 9, 7)) > 0.5, 1.0, 0.0),
     )
     return tuple(each.astype(np.float32) for each in every)
@@ -61,20 +65,20 @@ def known_maps() -> tuple[NDArray[np.float32], ...]:
 
 @cache
 def known_masks() -> tuple[NDArray[np.bool_], ...]:
-    """What every map has above one half, parts joined by their corners alone, and nothing."""
+    """Return masks: each map above one half, a diagonal whose pixels touch only at corners, and an empty mask."""
     return (*(saliency > 0.5 for saliency in known_maps()), np.eye(*SHAPE, dtype=bool), np.zeros(SHAPE, dtype=bool))
 
 
 @cache
 def known_segments() -> NDArray[np.int64]:
-    """Superpixels, (h, w)."""
+    """Return superpixels, (h, w), a grid of four by four."""
     rows, columns = np.mgrid[: SHAPE[0], : SHAPE[1]]
     return np.asarray(rows * _CELLS // SHAPE[0] * _CELLS + columns * _CELLS // SHAPE[1], dtype=np.int64)
 
 
 @cache
 def known_weights() -> NDArray[np.float64]:
-    """Of five seeds, (5, F): positive, negative, nearly equal and 0."""
+    """Return weights of superpixels for five seeds, (5, F). Some are positive, negative, nearly equal or nearly 0."""
     generator = np.random.Generator(np.random.PCG64(7))
     base = np.linspace(-0.5, 1.0, _CELLS * _CELLS) * np.tile([1.0, -0.6, 0.3, 0.0], _CELLS)
     return np.asarray(base + 0.05 * generator.random((5, len(base))))
@@ -82,13 +86,13 @@ def known_weights() -> NDArray[np.float64]:
 
 @cache
 def known_pixels() -> NDArray[np.uint8]:
-    """An image of three maps, (h, w, 3)."""
+    """Return an image, uint8 (h, w, 3), whose three channels are made of maps."""
     first, second, third = known_maps()[:3]
     return np.asarray(np.stack([first, 1.0 - second, third], axis=-1) * 255, dtype=np.uint8)
 
 
 def brightness_of_object(views: torch.Tensor) -> torch.Tensor:
-    """A model in closed form: the mean brightness of the object in each view, and what it lacks to 1, (N, 2)."""
+    """A model in closed form with two classes, (N, 2): the mean brightness of the object, and 1 minus it."""
     import torch
 
     bright = views.double().mean(dim=3)[:, torch.from_numpy(known_object())].mean(dim=1) / 255.0
@@ -97,7 +101,7 @@ def brightness_of_object(views: torch.Tensor) -> torch.Tensor:
 
 @cache
 def known_units() -> pd.DataFrame:
-    """Twelve labelled units of two layers."""
+    """Return a table of twelve units of two layers, ten of them labelled."""
     import pandas as pd
 
     categories = [None if label is None else _CATEGORIES[label] for label in LABELS]
@@ -108,17 +112,17 @@ def known_units() -> pd.DataFrame:
 
 @cache
 def known_activation() -> NDArray[np.float64]:
-    """Activation of a unit over forty images, higher where its concept is present."""
+    """Return the activations of a unit for forty images. They are higher where its concept is present."""
     return drawn((40,)) + 0.2 * known_presence()
 
 
 @cache
 def known_presence() -> NDArray[np.bool_]:
-    """In which of forty images a concept is present."""
+    """Return in which of forty images a concept is present."""
     return np.asarray(drawn((40,)) > 0.6)
 
 
 def drawn(shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Numbers in [0, 1) that every version of numpy draws alike."""
+    """Return pseudo-random numbers in [0, 1) that are the same under every version of numpy."""
     raw = np.random.PCG64(11).random_raw(int(np.prod(shape))).astype(np.uint64)
     return np.asarray((raw >> np.uint64(11)) / 2.0**53).reshape(shape)

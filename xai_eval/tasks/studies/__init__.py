@@ -1,1 +1,1 @@
-"""The tasks of the published study: `comparison`, `hybrid`, `lime_search`."""
+"""Computes the three tasks of the published study: `comparison`, `hybrid` and `lime_search`."""

@@ -1,4 +1,4 @@
-"""What the settings of a search come to on one image: one row for all settings that cannot be told apart."""
+"""Scores of the settings of a search on one image. Settings that give the same explanation share one row."""
 
 from __future__ import annotations
 
@@ -21,35 +21,35 @@ if TYPE_CHECKING:
     from xai_eval.explainers.lime.lime_search import Grid, LimeSearch, Setting
     from xai_eval.tasks.image.subject import Subject
 
-# Share of the image on which Grad-CAM and LIME are compared.
+# The share of the image that both masks cover when Grad-CAM and LIME are compared.
 AREA = 0.2
 
 
 @dataclass(frozen=True, eq=False)
 class ScoredSettings:
-    """One image under every setting of a grid.
+    """The scores of all settings of a grid on one image.
 
     Attributes:
-        tied: settings by the name of their row, the cheapest first; they give the same explanation.
-        frame: one row each: name, what was set, and every objective.
+        tied: the settings that give the same explanation, the cheapest first, by the name of their row.
+        frame: one row per explanation, with its name, its settings and its value by every objective.
     """
 
     tied: Mapping[str, tuple[Setting, ...]]
     frame: pd.DataFrame
 
     def values(self, objective: Objective) -> NDArray[np.float64]:
-        """Values of one objective, a row each; NaN where it is not known."""
+        """Return the values of one objective, one per row, (S,); NaN where it could not be computed."""
         if objective.name not in self.frame:
             return np.full(len(self.frame), np.nan)
         return self.frame[objective.name].to_numpy(dtype=np.float64)
 
     def of_settings(self, objective: Objective) -> dict[Setting, float]:
-        """Values of one objective by setting."""
+        """Return the values of one objective by setting."""
         rows = zip(self.tied.values(), self.values(objective), strict=True)
         return {setting: float(value) for settings, value in rows for setting in settings}
 
     def best(self, objective: Objective) -> tuple[Setting, ...]:
-        """All settings that win by an objective, the cheapest first; none where it is not known."""
+        """Return all settings with the best value of an objective, the cheapest first; none if it is not known."""
         rows = list(self.tied.values())
         return cheapest_first(
             setting for place in winners(self.values(objective), objective) for setting in rows[place]
@@ -59,14 +59,14 @@ class ScoredSettings:
 def score_settings(
     subject: Subject, grid: Grid, found: LimeSearch, cam: NDArray[np.float32], predict: Predict
 ) -> ScoredSettings:
-    """Measure every setting once for each explanation that it can lead to.
+    """Compute the scores of all settings, once per different explanation.
 
     Args:
-        subject: the image, with the class that is explained.
+        subject: the image and the explained class.
         grid: the settings.
         found: the search on this image.
         cam: Grad-CAM's map of the same class, (H, W).
-        predict: from views to probabilities.
+        predict: computes probabilities (N, C) from images uint8 (N, H, W, 3).
     """
     tied = _tied(grid, found)
     rows = []
@@ -90,15 +90,17 @@ def score_settings(
 
 
 def cheapest_first(settings: Any) -> tuple[Setting, ...]:
-    """Order settings by what they cost: samples, then labels and features to fit, then batches."""
+    """Sort settings by cost: first by number of samples, then by labels and features to fit, then by batch size."""
     return tuple(
         sorted(settings, key=lambda s: (s.num_samples, s.top_labels, s.num_features, -s.batch_size, s.segmentation))
     )
 
 
 def _tied(grid: Grid, found: LimeSearch) -> dict[str, tuple[Setting, ...]]:
-    """Group the settings: `top_labels` and `batch_size` never matter to the explained class, `num_features` only below
-    the number of superpixels.
+    """Group the settings that give the same explanation.
+
+    `top_labels` and `batch_size` do not change the explanation of the explained class, and `num_features` changes it
+    only if it is smaller than the number of superpixels.
     """
     groups: dict[str, list[Setting]] = {}
     for setting in grid.settings:

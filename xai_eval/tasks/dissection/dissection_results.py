@@ -1,4 +1,4 @@
-"""From labelled units to results: one a model, and one that compares two."""
+"""Makes results of the labelled units: one per model, and one that compares two models."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from xai_eval.result.fields import Field, Gallery, InputImage, Label, Table, Uni
 from xai_eval.result.fingerprint import Fingerprint
 from xai_eval.result.result import Case, Provenance, Result
 from xai_eval.result.stage import Stage
+from xai_eval.tasks.dissection.dissection_stages import layer_stages, shared_stages
+from xai_eval.tasks.dissection.label_tables import comparing_fields, summaries
 from xai_eval.tasks.dissection.passes import LIBRARIES, Labelled, LabelledLayer, dissect
 from xai_eval.tasks.dissection.quality import presence, with_quality
 from xai_eval.tasks.dissection.request import Request
-from xai_eval.tasks.dissection.stages import layer_stages, set_stages
-from xai_eval.tasks.dissection.tables import comparing_fields, summaries
-from xai_eval.tasks.dissection.units import clip_frame, pixel_frame, score_tolerance
+from xai_eval.tasks.dissection.unit_frames import clip_frame, pixel_frame, score_tolerance
 from xai_eval.tasks.image.environment import device_name, library_versions, precision_flags
 from xai_eval.tasks.image.joined_stages import model_stages
-from xai_eval.tasks.image.whole_set import set_input
+from xai_eval.tasks.image.whole_set import input_with_count
 
 if TYPE_CHECKING:
     from xai_eval.explainers.dissection.dissection_plan import DissectedModel
 
 IOU_TOLERANCE = 0.005
-# The label of a result that names the image which is interpreted.
+# The field with the name of the image for which the most active units are listed.
 INTERPRETED = "interpreted"
 _MOST_ACTIVE = 5
 Frames = Mapping[str, pd.DataFrame]
 
 
-def all_results(request: Request) -> Iterator[Result]:
-    """Make the pass, then yield one result per model, and one that compares two."""
+def dissection_results(request: Request) -> Iterator[Result]:
+    """Run the pass, then yield one result per model, and one that compares the models if there are two."""
     with dissect(request) as labelled:
         frames = [unit_frames(request, labelled, index) for index in range(len(labelled.models))]
         for index, own in enumerate(frames):
@@ -44,13 +44,13 @@ def all_results(request: Request) -> Iterator[Result]:
 
 
 def model_result(request: Request, labelled: Labelled, index: int, frames: Frames) -> Result:
-    """Put together what was found about one model.
+    """Return the result of one model.
 
     Args:
-        request: what was asked for.
-        labelled: what the pass came to.
-        index: of the model in the plan.
-        frames: its units, by method.
+        request: the checked options.
+        labelled: the labelled units of all models.
+        index: index of the model in the plan.
+        frames: table of the units of the model, by method.
     """
     model, layers = request.plan.models[index], labelled.models[index]
     return Result(
@@ -62,7 +62,7 @@ def model_result(request: Request, labelled: Labelled, index: int, frames: Frame
             "top_images": _gallery(layers),
         },
         stages={
-            **set_stages(request, labelled),
+            **shared_stages(request, labelled),
             **model_stages(model.classifier),
             **layer_stages(layers, frames),
         },
@@ -71,25 +71,25 @@ def model_result(request: Request, labelled: Labelled, index: int, frames: Frame
 
 
 def comparing_result(request: Request, labelled: Labelled, frames: Sequence[Frames]) -> Result:
-    """Put together how the models of a dissection differ in what their units stand for.
+    """Return the result that compares the labels of the models.
 
     Args:
-        request: what was asked for.
-        labelled: what the pass came to.
-        frames: units by model and method.
+        request: the checked options.
+        labelled: the labelled units of all models.
+        frames: tables of the units of each model, by method.
     """
     models = request.plan.models
     names = [model.classifier.name for model in models]
     return Result(
         case=Case("dissection", " and ".join(names), _input(request), _params(request, models)),
         fields=comparing_fields(request, dict(zip(names, frames, strict=True))),
-        stages={**set_stages(request, labelled), **_stages_of_all(request, labelled, frames)},
+        stages={**shared_stages(request, labelled), **_stages_of_all(request, labelled, frames)},
         provenance=_provenance(request, labelled, models),
     )
 
 
 def _stages_of_all(request: Request, labelled: Labelled, frames: Sequence[Frames]) -> dict[Stage, Fingerprint]:
-    """Stages of every model, by its name."""
+    """Return the stages of all models; each stage has the name of its model."""
     found: dict[Stage, Fingerprint] = {}
     for model, layers, own in zip(request.plan.models, labelled.models, frames, strict=True):
         name = model.classifier.name
@@ -99,7 +99,7 @@ def _stages_of_all(request: Request, labelled: Labelled, frames: Sequence[Frames
 
 
 def unit_frames(request: Request, labelled: Labelled, index: int) -> Frames:
-    """Tables of all units of a model, by method: `clip_units`, `pixel_units`."""
+    """Return the tables of all units of a model by method: `clip_units` and `pixel_units`."""
     images = _images(request, labelled)
     vocabulary, concepts = request.vocabulary, request.plan.probe.concepts
     found: dict[str, list[pd.DataFrame]] = {}
@@ -124,7 +124,10 @@ def _unit_labels(layers: Sequence[LabelledLayer], frames: Frames) -> dict[str, F
 
 
 def _interpretation(request: Request, labelled: Labelled, index: int, frames: Frames) -> dict[str, Field]:
-    """The last layer's most active units on one image, each measured by what it does on the others."""
+    """Return the image and the units of the last layer that are most active on it.
+
+    The activation of a unit is compared with its activations on all images, in standard deviations above their mean.
+    """
     probe_pass, layer = labelled.probe_pass, labelled.models[index][-1]
     row = probe_pass.rows.get(request.image, 0)
     name = _images(request, labelled)[row]
@@ -144,12 +147,12 @@ def _interpretation(request: Request, labelled: Labelled, index: int, frames: Fr
 
 
 def _images(request: Request, labelled: Labelled) -> list[str]:
-    """Names of the images that could be read, by row."""
+    """Return the names of the images that could be read, by row."""
     return [request.plan.probe.names[position] for position in labelled.probe_pass.whole.positions]
 
 
 def _input(request: Request) -> str:
-    return set_input(request.plan.probe.name, len(request.plan.probe))
+    return input_with_count(request.plan.probe.name, len(request.plan.probe))
 
 
 def _params(request: Request, models: Sequence[DissectedModel]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What the task `lime` computes: superpixels that speak for and against a class, and how far that can be trusted."""
+"""Computes the results of the task `lime`: weights of superpixels, and how much they depend on the seed."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from xai_eval.result.fields import (
 from xai_eval.result.fingerprint import fingerprint_array
 from xai_eval.result.result import Result
 from xai_eval.result.stage import Stage, StageKind
-from xai_eval.tasks.cams import MAP_TOLERANCE
+from xai_eval.tasks.cam_results import MAP_TOLERANCE
+from xai_eval.tasks.image.explanation_setup import ExplanationSetup
 from xai_eval.tasks.image.map_rows import TABLE_TOLERANCE, map_row
-from xai_eval.tasks.image.question import Question
 from xai_eval.tasks.image.subject import PROBABILITY_TOLERANCE, Subject, cam_maps
 from xai_eval.tasks.lime.chosen_setting import ChosenSetting
-from xai_eval.tasks.lime.runs import LimeRun, run_lime
+from xai_eval.tasks.lime.lime_runs import LimeRun, run_lime
 
 if TYPE_CHECKING:
     from xai_eval.explainers.lime.lime import LimeSettings
@@ -44,52 +44,52 @@ if TYPE_CHECKING:
 
 LIBRARIES = ("torch", "torchvision", "lime", "scikit-image", "scikit-learn", "grad-cam", "numpy", "pillow")
 
-# With fixed seeds the weights of the bundled model repeat to 1e-6. Beyond what chance does from seed to seed, at least
-# this share of the largest weight may move.
+# With fixed seeds the weights of the bundled model repeat to 1e-6. A weight may always change by this share of the
+# largest weight, even if chance from seed to seed explains less.
 WEIGHT_FLOOR = 0.02
 SURROGATE_TOLERANCE = {"r2": 0.05, "prediction": 0.05, "probability": PROBABILITY_TOLERANCE, "intercept": 0.05}
 
 
 @dataclass(frozen=True, eq=False)
 class LimeRequest:
-    """What `lime` is asked for, checked.
+    """The checked options of one run of `lime`.
 
     Attributes:
-        question: model, images, class, and the layer of the Grad-CAM beside it.
+        setup: model, images, class, first seed, and the layer of the Grad-CAM map.
         settings: arguments of lime.
-        segmentation: how images are cut.
-        seeds: how many seeds, one after the other, stability is measured with.
-        chosen: settings by image, in place of `settings` and `segmentation`; None where there are none.
+        segmentation: the method that cuts images into superpixels.
+        seeds: number of consecutive seeds over which stability is measured.
+        chosen: settings by image, used in place of `settings` and `segmentation`; None if no file was given.
     """
 
-    question: Question
+    setup: ExplanationSetup
     settings: LimeSettings
     segmentation: Segmentation
     seeds: int
     chosen: ChosenSetting | None
 
     def of(self, image: LabelledImage) -> tuple[LimeSettings, Segmentation]:
-        """The settings and the segmentation of one image."""
+        """Return the settings and the segmentation for one image."""
         from xai_eval.explainers.lime.lime import LimeSettings
         from xai_eval.explainers.lime.segmentation import choose_segmentation
 
         if self.chosen is None:
             return self.settings, self.segmentation
-        best = self.chosen.of(f"{self.question.images.name}/{image.name}")
+        best = self.chosen.of(f"{self.setup.images.name}/{image.name}")
         settings = LimeSettings(best.num_samples, best.top_labels, best.num_features, best.batch_size)
-        return settings, choose_segmentation(best.segmentation, self.question.seed)
+        return settings, choose_segmentation(best.segmentation, self.setup.seed)
 
 
-def explain_all(request: LimeRequest) -> Iterator[Result]:
-    """Explain every image as it is asked for."""
-    return (_evaluate(request, image) for image in request.question.images.images)
+def lime_results(request: LimeRequest) -> Iterator[Result]:
+    """Explain every image. Each result is computed when the iterator reaches it."""
+    return (_evaluate(request, image) for image in request.setup.images.images)
 
 
 def _evaluate(request: LimeRequest, image: LabelledImage) -> Result:
-    question, (settings, segmentation) = request.question, request.of(image)
-    subject = question.look(image)
+    setup, (settings, segmentation) = request.setup, request.of(image)
+    subject = setup.run_model(image)
     cam = cam_maps(subject)
-    run = run_lime(subject, segmentation, settings, range(question.seed, question.seed + request.seeds))
+    run = run_lime(subject, segmentation, settings, range(setup.seed, setup.seed + request.seeds))
     weights = _weights(subject, run)
     maps = {"lime": _map(run, weights.tolerance), "gradcam": Heatmap(cam.image[0], MAP_TOLERANCE)}
     margin = half_cell(cam.layer[0].shape, cam.image[0].shape)
@@ -108,20 +108,20 @@ def _evaluate(request: LimeRequest, image: LabelledImage) -> Result:
     params = {**vars(settings), "segmentation": segmentation.describe(), "seeds": request.seeds}
     final = {Stage(StageKind.FINAL_MAP, name): fingerprint_array(each.array) for name, each in maps.items()}
     return Result(
-        case=question.case("lime", image, params),
+        case=setup.case("lime", image, params),
         fields=fields,
         stages={**subject.stages, **run.stages, **final},
-        provenance=question.provenance(image, LIBRARIES),
+        provenance=setup.provenance(image, LIBRARIES),
     )
 
 
 def _deviation(run: LimeRun) -> float:
-    """Standard deviation of one seed's weights of the explained class, pooled over superpixels."""
+    """Return the standard deviation of a weight over the seeds, pooled over the superpixels of the explained class."""
     return float(np.sqrt(np.mean(np.nan_to_num(run.stability.spread) ** 2)))
 
 
 def _map(run: LimeRun, tolerance: SeedTolerance) -> Heatmap:
-    """The positive weights on the image; it may move by what a weight and the largest may move by chance."""
+    """Paint the positive weights on the image. The tolerance allows what other seeds can do to a weight by chance."""
     most = float(run.stability.mean.max())
     between_seeds = math.sqrt(2) * tolerance.of_means(_deviation(run)) / most if most > 0 else 0.0
     largest = float(np.clip(between_seeds, MAP_TOLERANCE.largest, LOOSEST_MAP))
@@ -129,7 +129,7 @@ def _map(run: LimeRun, tolerance: SeedTolerance) -> Heatmap:
 
 
 def _top_mask(run: LimeRun) -> Mask:
-    """The best superpixels; it may differ by what chance makes of them."""
+    """Return the mask of the best superpixels. Its tolerance allows what other seeds can do to it by chance."""
     mean, seeds = run.stability.mean, len(run.explanations)
     least = least_overlap(mean, _deviation(run), seeds, run.segments, TOP)
     least = float(np.clip(least, LEAST_OVERLAP, 0.99))
@@ -145,7 +145,7 @@ def _weights(subject: Subject, run: LimeRun) -> Weights:
 
 
 def _surrogates(subject: Subject, run: LimeRun) -> Table:
-    """How well the linear models stand in for the model, mean over the seeds."""
+    """Return how well lime's linear surrogates fit the model, as the mean over the seeds."""
     rows = []
     for label in run.labels:
         own = [each.surrogates[label] for each in run.explanations]
@@ -162,9 +162,10 @@ def _surrogates(subject: Subject, run: LimeRun) -> Table:
 
 
 def _stability(run: LimeRun) -> Table:
-    """What depends on the seed, for the explained class; spreads as shares of the largest mean weight.
+    """Return how much the weights of the explained class depend on the seed. Spreads are shares of the largest weight.
 
-    For reading: it follows from weights and spreads, which are judged, and other seeds alone move it by 0.1 and more.
+    The table is shown but never judged: it follows from the weights and spreads, which are judged, and other seeds
+    alone change it by 0.1 and more.
     """
     found, superpixels = run.stability, len(run.stability.mean)
     most = float(np.abs(found.mean).max())

@@ -1,14 +1,14 @@
-"""Benign changes change the arithmetic, and nothing that stays."""
+"""Benign changes change how a model computes, and leave nothing changed afterwards."""
 
 import pytest
 import torch
 from PIL import Image
 
 from xai_eval import load_images, load_model
-from xai_eval.run.benign import CONDITIONS
+from xai_eval.run.benign_changes import BENIGN_CHANGES
 from xai_eval.tasks.image.forward import forward, input_batch
 
-NAMED = {condition.name: condition for condition in CONDITIONS}
+NAMED = {condition.name: condition for condition in BENIGN_CHANGES}
 
 
 @pytest.fixture(scope="module")
@@ -30,10 +30,10 @@ def layout(model):
 
 
 @pytest.mark.parametrize("name", NAMED)
-def test_nothing_stays_changed(name, model, image):
+def test_a_benign_change_leaves_the_model_and_the_flags_of_torch_as_they_were(name, model, image):
     condition, before, flags = NAMED[name], layout(model), state()
     hooks = [len(part._forward_pre_hooks) for part in model.module.modules()]
-    with condition.surroundings():
+    with condition.context():
         variant = condition.variant(model)
         forward(variant, variant.default_layer(), input_batch(variant, image))
     assert state() == flags
@@ -42,18 +42,18 @@ def test_nothing_stays_changed(name, model, image):
         assert now.dtype == dtype and now.stride() == stride and torch.equal(values, now)
 
 
-def test_surroundings_are_put_back_where_the_task_fails():
+def test_the_flags_of_torch_are_restored_if_the_task_fails():
     flags = state()
-    for condition in CONDITIONS:
-        with pytest.raises(RuntimeError, match="on purpose"), condition.surroundings():
+    for condition in BENIGN_CHANGES:
+        with pytest.raises(RuntimeError, match="on purpose"), condition.context():
             raise RuntimeError("on purpose")
     assert state() == flags
 
 
-def test_each_does_what_its_name_says(model):
-    with NAMED["1 thread"].surroundings():
+def test_each_benign_change_does_what_its_name_says(model):
+    with NAMED["1 thread"].context():
         assert torch.get_num_threads() == 1
-    with NAMED["mkldnn off"].surroundings():
+    with NAMED["mkldnn off"].context():
         assert not torch.backends.mkldnn.enabled
     double = NAMED["float64"].variant(model)
     assert double.module(double.preprocess(Image.new("RGB", (96, 96)))[None]).dtype == torch.float64
@@ -65,7 +65,7 @@ def test_each_does_what_its_name_says(model):
     assert double.weights_digest == last.weights_digest == model.weights_digest
 
 
-def test_double_precision_is_nearer_to_the_truth_and_not_far_from_single(model, image):
+def test_double_precision_differs_from_single_precision_by_rounding(model, image):
     layer = model.default_layer()
     single = forward(model, layer, input_batch(model, image)).logits
     double = NAMED["float64"].variant(model)

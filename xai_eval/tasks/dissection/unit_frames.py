@@ -1,4 +1,4 @@
-"""Tables of units: which concept each one stands for, by how much, and how sure that is."""
+"""Tables of units: the label of each unit, its score, its runner-up, and how probable it is by chance."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ Scores = NDArray[np.floating[Any]]
 
 
 def clip_frame(layer: LabelledLayer, scores: Scores, words: Sequence[str], images: Sequence[str]) -> pd.DataFrame:
-    """One row a unit of a layer, labelled by CLIP.
+    """Return one row per unit of a layer, labelled by CLIP.
 
     Args:
-        layer: the layer.
-        scores: similarity to the words, (J, M).
-        words: M words.
+        layer: the layer, with J units.
+        scores: similarity of the units to the words, (J, M); higher is more similar.
+        words: the M words.
         images: names of the images by row.
     """
     return _frame(layer, _best_two(scores, words, ~layer.dead), images)
@@ -36,7 +36,7 @@ def clip_frame(layer: LabelledLayer, scores: Scores, words: Sequence[str], image
 def pixel_frame(
     layer: LabelledLayer, pixels: PixelLabels, concepts: Sequence[Concept], images: Sequence[str]
 ) -> pd.DataFrame:
-    """One row a unit of a layer, labelled by the pixels that it is active on."""
+    """Return one row per unit of a layer, labelled by the concept that overlaps most with its active pixels."""
     best, labelled = pixels.best, ~layer.dead & (pixels.best.concept >= 0)
     frame = _frame(layer, _best_two(pixels.counts.iou(), concept_names(concepts), labelled), images)
     frame["category"] = [concepts[at].category if ok else None for at, ok in zip(best.concept, labelled, strict=True)]
@@ -49,9 +49,10 @@ def pixel_frame(
 
 
 def score_tolerance(scores: Scores) -> float:
-    """By how much a unit's score may differ: a hundredth of what lies between its best and its worst concept.
+    """Return by how much the score of a unit may change.
 
-    Functions differ in scale by orders of magnitude, so that no one number would do. The median over units counts.
+    It is a hundredth of the difference between a unit's best and worst score, as the median over the units. No fixed
+    number would do, because the scales of the similarity functions differ by orders of magnitude.
     """
     live = scores[~np.isnan(scores).all(axis=1)]
     if not len(live):
@@ -60,23 +61,24 @@ def score_tolerance(scores: Scores) -> float:
 
 
 def plain(label: str | None) -> str | None:
-    """Name of a concept without the category that tells it from its namesakes."""
+    """Return the name of a concept without the category in brackets that `concept_names` may have added."""
     return re.sub(r" \([^()]*\)$", "", label) if label is not None else None
 
 
 def concept_names(concepts: Sequence[Concept]) -> list[str]:
-    """Names of concepts, with their category where two concepts share a name."""
+    """Return the names of concepts. The category is added in brackets if two concepts share a name."""
     names = [concept.name for concept in concepts]
     return [f"{each.name} ({each.category})" if names.count(each.name) > 1 else each.name for each in concepts]
 
 
 def _best_two(scores: Scores, names: Sequence[str], labelled: NDArray[np.bool_]) -> pd.DataFrame:
-    """Label, score, runner-up and margin of every row; nothing but NaN where a unit is not labelled."""
+    """Return label, score, runner-up and margin of every unit; None and NaN for a unit without a label."""
     order = np.argsort(-np.nan_to_num(scores, nan=-np.inf), axis=1, kind="stable")
     ranked = np.take_along_axis(scores, order, axis=1).astype(np.float64)
     several = scores.shape[1] > 1
     second = ranked[:, 1] if several else np.full(len(scores), np.nan)
-    # A live unit may have no score with any concept, such as one whose top images are all alike to rank_reorder.
+    # A live unit may have no score for any concept, for example if rank_reorder finds that its top images are all
+    # alike.
     labelled = labelled & ~np.isnan(ranked[:, 0])
     runners_up = [names[row[1]] if several else None for row in order]
     return pd.DataFrame(

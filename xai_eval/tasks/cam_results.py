@@ -1,4 +1,4 @@
-"""What the task `cams` computes: the maps of every method, and whether they point at the object."""
+"""Computes the results of the task `cams`: the maps of all methods, and how well they point at the object."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from xai_eval.result.fields import Field, Heatmap, HeatmapTolerance, Table
 from xai_eval.result.fingerprint import fingerprint_array
 from xai_eval.result.result import Result
 from xai_eval.result.stage import Stage, StageKind
+from xai_eval.tasks.image.explanation_setup import ExplanationSetup
 from xai_eval.tasks.image.map_rows import TABLE_TOLERANCE, map_row
-from xai_eval.tasks.image.question import Question
 from xai_eval.tasks.image.subject import cam_maps
 
 if TYPE_CHECKING:
@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 
 LIBRARIES = ("torch", "torchvision", "grad-cam", "numpy", "pillow", "opencv-python-headless")
 
-# On a CPU the maps of the bundled model move by less than 1e-6 (one thread, mkldnn off, channels_last) and not at all
-# between torch 2.6, 2.11 and 2.15; Grad-CAM's on MobileNetV2 move by 1.6e-5. The rest of the margin is for GPUs: TF32
-# rounds activations by about 1e-3, and its effect on maps is not measured yet. Eyes see about 2e-2.
+# On a CPU the maps of the bundled model change by less than 1e-6 under benign changes (one thread, mkldnn off,
+# channels_last), and not at all between torch 2.6, 2.11 and 2.15. Grad-CAM's maps of MobileNetV2 change by 1.6e-5. The
+# rest of the margin is for GPUs: TF32 rounds activations by about 1e-3, and its effect on maps is not measured yet.
+# Differences below about 2e-2 are invisible to the eye.
 MAP_TOLERANCE = HeatmapTolerance(largest=0.02)
 LAYER_MAP_TOLERANCE = HeatmapTolerance(largest=0.02, rank=-1.0, top=0.0, moved=1.0)
 SWEEP_TOLERANCE = 0.05
@@ -35,30 +36,30 @@ SWEEP_TOLERANCE = 0.05
 
 @dataclass(frozen=True, eq=False)
 class CamsRequest:
-    """What `cams` is asked for, checked: model, images, class and layer, and the methods."""
+    """The checked options of one run of `cams`: model, images, class, layer and seed, and the names of the methods."""
 
-    question: Question
+    setup: ExplanationSetup
     methods: tuple[str, ...]
 
 
-def explain_all(request: CamsRequest) -> Iterator[Result]:
-    """Explain every image as it is asked for, by every method."""
-    return (_evaluate(request, image) for image in request.question.images.images)
+def cam_results(request: CamsRequest) -> Iterator[Result]:
+    """Explain every image by every method. Each result is computed when the iterator reaches it."""
+    return (_evaluate(request, image) for image in request.setup.images.images)
 
 
 def _evaluate(request: CamsRequest, image: LabelledImage) -> Result:
-    question = request.question
-    subject = question.look(image)
-    maps = {method: cam_maps(subject, method, question.seed) for method in request.methods}
+    setup = request.setup
+    subject = setup.run_model(image)
+    maps = {method: cam_maps(subject, method, setup.seed) for method in request.methods}
     return Result(
-        case=question.case("cams", image, {"methods": request.methods}),
+        case=setup.case("cams", image, {"methods": request.methods}),
         fields={**subject.fields, **_map_fields(subject.mask, maps)},
         stages={
             **subject.stages,
             **{Stage(StageKind.RAW_MAP, method): fingerprint_array(each.raw) for method, each in maps.items()},
             **{Stage(StageKind.FINAL_MAP, method): fingerprint_array(each.image) for method, each in maps.items()},
         },
-        provenance=question.provenance(image, LIBRARIES),
+        provenance=setup.provenance(image, LIBRARIES),
     )
 
 

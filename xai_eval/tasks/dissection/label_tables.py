@@ -1,4 +1,4 @@
-"""What the labels of units come to: by concept, by layer, and between two models."""
+"""Tables that sum up the labels of units by concept and by layer, and compare two models."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from xai_eval.result.fields import Field, Ranking, Score, Table
 from xai_eval.tasks.dissection.passes import LabelledLayer
 from xai_eval.tasks.dissection.quality import quality_table
 from xai_eval.tasks.dissection.request import Request
-from xai_eval.tasks.dissection.units import concept_names, plain
+from xai_eval.tasks.dissection.unit_frames import concept_names, plain
 
 if TYPE_CHECKING:
     from xai_eval.explainers.dissection.by_pixels import PixelLabels
 
 FALSE_DISCOVERY_RATE = SIGNIFICANT = 0.05
 TOP_CONCEPTS = 5
-# Two labels that are as good as each other may change places: so few units more or less are no news.
+# Two labels of a unit can be nearly tied and swap. A count may change by this many units for that reason alone.
 COUNT_TOLERANCE = 2.0
 DISTANCE_TOLERANCE, P_TOLERANCE = 0.05, 0.1
 Frames = Mapping[str, pd.DataFrame]
@@ -38,15 +38,15 @@ def summaries(request: Request, layers: Sequence[LabelledLayer], frames: Frames)
     """Sum up the units of one model.
 
     Args:
-        request: what was asked for.
+        request: the checked options.
         layers: the layers of the model.
-        frames: its units, by method.
+        frames: table of the units of the model, by method.
     """
     fields: dict[str, Field] = {"layers": Table.for_reading(_layers(layers, frames))}
     quality = quality_table(frames)
     if quality is not None:
         fields["label_quality"] = Table.for_reading(quality)
-    for method, frame in _told(frames).items():
+    for method, frame in _reliable_labels(frames).items():
         name = method.removesuffix("_units")
         fields[f"{name}_concepts"] = Table.for_reading(_by_layer(request, frame))
         if "category" in frame:
@@ -64,11 +64,11 @@ def comparing_fields(request: Request, frames: Mapping[str, Frames]) -> dict[str
     """Compare the units of two models.
 
     Args:
-        request: what was asked for.
-        frames: units by model and method.
+        request: the checked options.
+        frames: tables of the units, by model and method.
     """
     fields: dict[str, Field] = {}
-    told = {model: _told(each) for model, each in frames.items()}
+    told = {model: _reliable_labels(each) for model, each in frames.items()}
     first, *others = told.values()
     for method in (each for each in first if all(each in other for other in others)):
         name = method.removesuffix("_units")
@@ -82,8 +82,8 @@ def comparing_fields(request: Request, frames: Mapping[str, Frames]) -> dict[str
     return fields
 
 
-def _told(frames: Frames) -> dict[str, pd.DataFrame]:
-    """Units with the labels that count: by pixels, only those of interpretable units are more than the least bad."""
+def _reliable_labels(frames: Frames) -> dict[str, pd.DataFrame]:
+    """Drop the pixel labels of units that are not interpretable: their best label still fits badly."""
     return {
         method: frame.assign(label=frame["label"].where(frame["interpretable"])) if "interpretable" in frame else frame
         for method, frame in frames.items()
@@ -91,7 +91,7 @@ def _told(frames: Frames) -> dict[str, pd.DataFrame]:
 
 
 def _kind(request: Request, concept: str) -> str:
-    """Category of a concept, as far as the words or the probe set say; of words that nobody sorted, object."""
+    """Return the category of a concept, from the words or the probe set. It is `object` if neither knows it."""
     if request.vocabulary is not None and concept in request.vocabulary.words.scene_like:
         return "scene"
     concepts = request.plan.probe.concepts
@@ -101,7 +101,7 @@ def _kind(request: Request, concept: str) -> str:
 
 
 def _by_layer(request: Request, frame: pd.DataFrame) -> pd.DataFrame:
-    """Units by concept (rows, most frequent first) and layer (columns), with the total."""
+    """Count units by concept (rows, most frequent first) and layer (columns), with the total."""
     counts = concept_counts(frame).pivot(index="label", columns="layer", values="units").fillna(0).astype(int)
     counts = counts.reindex(columns=frame["layer"].unique(), fill_value=0)
     counts["total"] = counts.sum(axis=1)
@@ -110,7 +110,7 @@ def _by_layer(request: Request, frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _categories(frame: pd.DataFrame) -> pd.DataFrame:
-    """Interpretable units by layer and category of their concept."""
+    """Count interpretable units by layer and category of their concept."""
     counts = category_counts(frame)
     counts.insert(
         0, "of", [f"{layer}, {each}" for layer, each in zip(counts["layer"], counts["category"], strict=True)]
@@ -142,13 +142,13 @@ def _layer(layer: LabelledLayer, frames: Frames) -> dict[str, Any]:
 
 
 def _by_pixels(layer: LabelledLayer, pixels: PixelLabels, frame: pd.DataFrame) -> dict[str, Any]:
-    """How many units are interpretable, and how many of these chance would have made."""
+    """Count interpretable units, and how many would be interpretable by chance."""
     chance, told = pixels.by_chance, interpretable(frame)
     row = {
         "pixel_concepts": len(unique_concepts(told)),
         "interpretable": len(told),
         "mean_iou": float(layer_summary(frame)["mean_score"].item()),
-        # A unit that is at its maximum on more than the share of the threshold, as behind ReLU6, never exceeds it.
+        # The threshold is a quantile. A unit that is often at its maximum, as after ReLU6, never exceeds it.
         "never_above_threshold": int((~layer.dead & ~pixels.counts.unit.any(axis=1)).sum()),
     }
     if len(chance):
@@ -158,7 +158,7 @@ def _by_pixels(layer: LabelledLayer, pixels: PixelLabels, frame: pd.DataFrame) -
 
 
 def _shared(request: Request, frames: Frames) -> pd.DataFrame:
-    """Units of each model by concept, and whether all models have some."""
+    """Count the units of each model by concept, and say whether all models have units of it."""
     counts = {model: frame["label"].dropna().value_counts() for model, frame in frames.items()}
     table = pd.DataFrame(counts).fillna(0).astype(int)
     table["shared"] = (table > 0).all(axis=1)
@@ -168,7 +168,7 @@ def _shared(request: Request, frames: Frames) -> pd.DataFrame:
 
 
 def _differences(frames: Frames, seed: int) -> pd.DataFrame:
-    """Test by layer that all models have, and over all layers, whether labels are distributed alike."""
+    """Test for each layer that all models have, and for all layers together, whether the labels differ."""
     first, *others = (list(frame["layer"].unique()) for frame in frames.values())
     layers = [layer for layer in first if all(layer in other for other in others)]
     return pd.DataFrame([_difference(frames, layer, seed) for layer in [*layers, None]])

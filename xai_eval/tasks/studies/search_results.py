@@ -1,4 +1,4 @@
-"""What the task `lime_search` computes: which settings of lime explain best, and which objective to trust."""
+"""Computes the results of the task `lime_search`: the best settings of lime, and how good each objective is."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from xai_eval.result.fields import Document, Field, Heatmap, Label, Table
 from xai_eval.result.fingerprint import Fingerprint, fingerprint_array
 from xai_eval.result.result import Result
 from xai_eval.result.stage import Stage, StageKind
-from xai_eval.tasks.cams import MAP_TOLERANCE
+from xai_eval.tasks.cam_results import MAP_TOLERANCE
+from xai_eval.tasks.image.explanation_setup import ExplanationSetup
 from xai_eval.tasks.image.joined_stages import Stages
-from xai_eval.tasks.image.question import Question
 from xai_eval.tasks.image.subject import cam_maps
-from xai_eval.tasks.image.whole_set import set_case, set_provenance, set_stages
-from xai_eval.tasks.lime.results import LIBRARIES
-from xai_eval.tasks.lime.runs import surrogate_stage
+from xai_eval.tasks.image.whole_set import image_set_case, image_set_provenance, image_set_stages
+from xai_eval.tasks.lime.lime_results import LIBRARIES
+from xai_eval.tasks.lime.lime_runs import surrogate_stage
 from xai_eval.tasks.studies.search_scores import ScoredSettings, cheapest_first, score_settings
 
 if TYPE_CHECKING:
@@ -36,44 +36,44 @@ TRUST_TOLERANCE = 0.1
 
 @dataclass(frozen=True, eq=False)
 class SearchRequest:
-    """What `lime_search` is asked for, checked.
+    """The checked options of one run of `lime_search`.
 
     Attributes:
-        question: model, images, class, and the layer of the Grad-CAM that two objectives compare with.
+        setup: model, images, class, seed, and the layer of the Grad-CAM maps that two objectives compare with.
         grid: the settings to try.
-        objective: by which the best setting is chosen.
+        objective: the measure by which the best setting is chosen.
     """
 
-    question: Question
+    setup: ExplanationSetup
     grid: Grid
     objective: Objective
 
     @property
     def params(self) -> dict[str, Any]:
-        """What names the cases, as JSON values."""
+        """The parameters that identify the cases, as JSON values."""
         return {"grid": vars(self.grid), "objective": self.objective.name}
 
 
 def objective_named(name: str) -> Objective:
-    """Return an objective by its name."""
+    """Return the objective with a name, one of `OBJECTIVES`."""
     return {each.name: each for each in OBJECTIVES}[name]
 
 
-def search_all(request: SearchRequest) -> Iterator[Result]:
-    """Search on every image as it is asked for, then over the whole set."""
-    question = request.question
+def search_results(request: SearchRequest) -> Iterator[Result]:
+    """Search image by image, as the iterator reaches it, and then over the whole set."""
+    setup = request.setup
     scored: dict[str, ScoredSettings] = {}
     stages: list[Stages] = []
-    for image in question.images.images:
+    for image in setup.images.images:
         result, scored_settings = _search_one(request, image)
         scored[result.case.input] = scored_settings
         stages.append(result.stages)
         yield result
     yield Result(
-        case=set_case("lime_search", question, request.params),
+        case=image_set_case("lime_search", setup, request.params),
         fields=_whole_set_fields(scored, request.grid, request.objective),
-        stages=set_stages(question.images, stages),
-        provenance=set_provenance(question, LIBRARIES),
+        stages=image_set_stages(setup.images, stages),
+        provenance=image_set_provenance(setup, LIBRARIES),
     )
 
 
@@ -82,12 +82,12 @@ def _search_one(request: SearchRequest, image: LabelledImage) -> tuple[Result, S
     from xai_eval.explainers.lime.perturbation import PerturbedImages
     from xai_eval.explainers.lime.probabilities import probabilities
 
-    question, grid, objective = request.question, request.grid, request.objective
-    subject = question.look(image)
-    predict = probabilities(question.classifier)
+    setup, grid, objective = request.setup, request.grid, request.objective
+    subject = setup.run_model(image)
+    predict = probabilities(setup.classifier)
     cam = cam_maps(subject).image[0]
-    perturbed = PerturbedImages(predict, max(grid.batch_size), question.classifier.device)
-    found = search(subject.view, perturbed, grid, question.seed)
+    perturbed = PerturbedImages(predict, max(grid.batch_size), setup.classifier.device)
+    found = search(subject.view, perturbed, grid, setup.seed)
     scored = score_settings(subject, grid, found, cam, predict)
     won = scored.best(objective) or cheapest_first(grid.settings)
     segments = found.neighbourhoods[won[0].segmentation].segments
@@ -113,20 +113,20 @@ def _search_one(request: SearchRequest, image: LabelledImage) -> tuple[Result, S
         Stage(StageKind.WEIGHTS): fingerprint_array(np.concatenate([fit.weights for fit in fits]).astype(np.float32)),
         **surrogate_stage(fits),
         Stage(StageKind.FINAL_MAP, "gradcam"): fingerprint_array(cam),
-        # In front of the map, which is that of the setting that wins by them.
+        # Grad-CAM stands before the map of lime, because two objectives use it to choose the setting of that map.
         Stage(StageKind.FINAL_MAP, "lime"): fingerprint_array(best_map),
     }
-    case = question.case("lime_search", image, request.params)
-    return Result(case, fields, stages, question.provenance(image, LIBRARIES)), scored
+    case = setup.case("lime_search", image, request.params)
+    return Result(case, fields, stages, setup.provenance(image, LIBRARIES)), scored
 
 
 def _every_sample(found: LimeSearch) -> NDArray[np.uint8]:
-    """The samples under each segmentation, one after the other."""
+    """Return the samples of all segmentations in one array, uint8 of one dimension."""
     return np.concatenate([each.samples.reshape(-1) for each in found.neighbourhoods.values()]).astype(np.uint8)
 
 
 def _predictions(found: LimeSearch, label: int) -> dict[Stage, Fingerprint]:
-    """Predictions of one class under each segmentation; the first has no name, as in the other tasks."""
+    """Fingerprint the predictions of one class per segmentation. The first has no name, as in the other tasks."""
     return {
         Stage(StageKind.PERTURBED_PREDICTIONS, name if place else ""): fingerprint_array(each.probabilities[:, label])
         for place, (name, each) in enumerate(found.neighbourhoods.items())
@@ -142,7 +142,7 @@ def _ties(scored: ScoredSettings) -> str:
 
 
 def _winners(scored: ScoredSettings) -> Table:
-    """What wins by each objective, and with how many others it is tied."""
+    """Return a table with the best settings by each objective, and how many settings share the best value."""
     rows = []
     for objective in OBJECTIVES:
         values = scored.values(objective)
@@ -173,7 +173,7 @@ def _whole_set_fields(scored: Mapping[str, ScoredSettings], grid: Grid, objectiv
 
 
 def _best_overall(scored: Sequence[ScoredSettings], grid: Grid, objective: Objective) -> tuple[Any, ...]:
-    """The settings with the best mean rank over the images, the cheapest first."""
+    """Return the settings with the best mean rank over the images, the cheapest first."""
     by_image = [each.of_settings(objective) for each in scored]
     values = np.array([[own[setting] for setting in grid.settings] for own in by_image])
     ranks = mean_ranks(values, objective)
@@ -181,7 +181,7 @@ def _best_overall(scored: Sequence[ScoredSettings], grid: Grid, objective: Objec
 
 
 def _objectives(scored: Sequence[ScoredSettings], grid: Grid) -> Table:
-    """For each objective: the setting that wins overall, and how far its ranking is that of the true masks."""
+    """Return a table with the best setting by each objective, and how well the objective agrees with the true masks."""
     rows = []
     truth = Objective(TRUTH, 1)
     for objective in OBJECTIVES:

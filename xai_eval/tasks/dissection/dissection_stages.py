@@ -1,4 +1,4 @@
-"""The chain of a dissection: probe set, images, tensors, embeddings, then every layer from activations to labels."""
+"""Stages of a dissection: probe set, images, tensors, embeddings, and for every layer activations to labels."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from xai_eval.tasks.image.joined_stages import clip_stages
 _LABELS = {"clip_units": StageKind.LABELS_BY_CLIP, "pixel_units": StageKind.LABELS_BY_PIXELS}
 
 
-def set_stages(request: Request, labelled: Labelled) -> dict[Stage, Fingerprint]:
-    """Fingerprints of what all models of a dissection share, in the order in which it is made."""
+def shared_stages(request: Request, labelled: Labelled) -> dict[Stage, Fingerprint]:
+    """Fingerprint what all models of a plan share, in the order in which it is computed."""
     whole, probe = labelled.probe_pass.whole, labelled.probe_pass.plan.probe
     seen = [image for prepared in whole.summaries for image in prepared]
-    # Unpacked, because libraries pack in different ways.
+    # The label maps are unpacked first, because the packed bytes depend on the library.
     maps = (image.labels.unpack().tobytes() for image in seen if image.labels is not None)
     stages = {
         Stage(StageKind.PROBE_SET): fingerprint_text(probe.digest),
@@ -42,10 +42,11 @@ def set_stages(request: Request, labelled: Labelled) -> dict[Stage, Fingerprint]
 def layer_stages(
     layers: Sequence[LabelledLayer], frames: Mapping[str, pd.DataFrame], model: str = ""
 ) -> dict[Stage, Fingerprint]:
-    """Fingerprints of the layers of one model, and of the labels of its units by method.
+    """Fingerprint the layers of one model, and the labels of its units by method.
 
-    The top images are there twice: by what units do on them, which holds where two images are as good as each
-    other and change places, and by which they are. `model` is its name where a result is about several.
+    The top images have two stages. One holds the activations on them, which stay the same if two images with equal
+    activations swap places. The other holds which images they are. `model` is the name of the model if the result is
+    about several models.
     """
     stages: dict[Stage, Fingerprint] = {}
     for layer in layers:

@@ -1,4 +1,7 @@
-"""Compute a case again with some of what it depends on put back to what its golden was made with."""
+"""Compute a case again with some of its factors restored to what they were when its golden was made.
+
+The factors are the model, its preprocessing, the parameters, torch's precision flags and the device.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +23,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Asked:
-    """How a case was asked for, and where its golden's model is.
+class RunRequest:
+    """The request of the run that obtained a case, and where to find the model of the golden.
 
     Attributes:
         task: name of the task.
@@ -29,7 +32,7 @@ class Asked:
         images: spec of the images; the task's default if None.
         device: `auto`, `cpu`, `cuda`, ...
         params: parameters of the task.
-        old_model: spec of the golden's model, where its name alone does not lead to it.
+        old_model: spec of the golden's model; the model name in the golden if None.
     """
 
     task: str
@@ -40,24 +43,24 @@ class Asked:
     old_model: str | None = None
 
 
-def compute_again(asked: Asked, case: Case, golden: Result, restored: Collection[str]) -> Result:
-    """Return the result of a case with some factors as its golden has them.
+def compute_with_restored(request: RunRequest, case: Case, golden: Result, restored: Collection[str]) -> Result:
+    """Compute a case again, with some factors restored to what its golden records.
 
     Args:
-        asked: how the run was asked for that obtained the case.
-        case: the case.
-        golden: what it is judged by.
-        restored: of `model`, `preprocessing`, `parameters`, `precision` and `device`.
+        request: the request of the run that obtained the case.
+        case: the case to compute.
+        golden: the golden of the case.
+        restored: the factors to restore: any of `model`, `preprocessing`, `parameters`, `precision` and `device`.
 
     Raises:
-        UsageError: a factor cannot be put back here, or the case is not among what was asked for.
+        UsageError: a factor cannot be restored on this machine, or the request does not lead to the case.
         InputUnavailable: a model or image is missing.
-        ModelMisbehaves: the model raises, or returns what cannot be explained.
+        ModelMisbehaves: the model raises an error, or its output cannot be explained.
     """
-    task = find_task(asked.task)
-    classifier = _classifier(asked, golden, restored, task)
-    inputs = _only(load_inputs(task, task.images if asked.images is None else asked.images), case)
-    params = dict(asked.params)
+    task = find_task(request.task)
+    classifier = _classifier(request, golden, restored, task)
+    inputs = _only(load_inputs(task, task.images if request.images is None else request.images), case)
+    params = dict(request.params)
     if "parameters" in restored:
         params |= golden_arguments(case, golden, task.parameters)
     with _precision(golden.provenance if "precision" in restored else None):
@@ -66,13 +69,13 @@ def compute_again(asked: Asked, case: Case, golden: Result, restored: Collection
 
 
 def golden_arguments(case: Case, golden: Result, accepted: Collection[str]) -> dict[str, Any]:
-    """Turn the parameters in which a golden differs from a case back into arguments of its task, with its seed.
+    """Return the golden's parameters that differ from the case, and its seed, as arguments of the task.
 
-    A setting with parameters of its own is recorded as one entry, `{"name": ..., ...}`; the task takes its name, and
-    the rest under names of their own or together as `<entry>_parameters`.
+    An option with parameters of its own is recorded as one entry, `{"name": ..., ...}`. The task takes the name as one
+    argument, and the rest either as separate arguments or together as `<entry>_parameters`.
 
     Raises:
-        UsageError: one of them cannot be told from what is recorded.
+        UsageError: the golden does not record enough about a parameter to make an argument of it.
     """
     found: dict[str, Any] = {"seed": golden.provenance.seed} if "seed" in accepted else {}
     for name, value in golden.case.params.items():
@@ -87,25 +90,25 @@ def _arguments(name: str, value: Any, accepted: Collection[str]) -> dict[str, An
         rest = {key: each for key, each in value.items() if key != "name"}
         found = {name: value["name"], **(rest if set(rest) <= set(accepted) else {f"{name}_parameters": rest})}
     elif name == "layers":
-        found = {name: value[0]}  # recorded a model
-    # Of CLIP the model is recorded, but of its words only what they were called.
+        found = {name: value[0]}  # The layers are recorded as one list per model.
+    # For CLIP, the golden records the model, but only the name of the word list and not where it came from.
     if name == "clip" or not set(found) <= set(accepted):
         raise UsageError(f"the recorded {name} cannot be turned back into an argument")
     return found
 
 
-def _classifier(asked: Asked, golden: Result, restored: Collection[str], task: Task) -> Classifier:
+def _classifier(request: RunRequest, golden: Result, restored: Collection[str], task: Task) -> Classifier:
     from xai_eval.inputs.models.models import load_model
     from xai_eval.inputs.models.recorded_preprocessing import recorded_preprocessing
 
-    device = golden.provenance.device if "device" in restored else asked.device
-    spec = (asked.old_model or golden.case.model) if "model" in restored else (asked.model or task.model)
+    device = golden.provenance.device if "device" in restored else request.device
+    spec = (request.old_model or golden.case.model) if "model" in restored else (request.model or task.model)
     classifier = load_model(spec, device=choose_device(device))
     weights = golden.provenance.digests.get("weights")
     if "model" in restored and weights not in (None, classifier.weights_digest):
         raise UsageError(
-            f"{spec} has the weights {classifier.weights_digest[:8]}, the golden was made with {weights[:8]}: name its "
-            "model with --old-model"
+            f"{spec} has weights with the digest {classifier.weights_digest[:8]}, but the golden was made with "
+            f"{weights[:8]}: name the golden's model with --old-model"
         )
     if "preprocessing" in restored:
         described = golden.provenance.parameters.get("preprocessing")
@@ -114,7 +117,7 @@ def _classifier(asked: Asked, golden: Result, restored: Collection[str], task: T
 
 
 def _only(inputs: ImageSet | ProbeSet, case: Case) -> ImageSet | ProbeSet:
-    """The image of a case alone, where the case is about one."""
+    """Select the one image that the case is about; return all inputs if the case is about a whole set."""
     from xai_eval.inputs.images.labelled import ImageSet
 
     if not isinstance(inputs, ImageSet) or "/" not in case.input:
@@ -126,17 +129,17 @@ def _only(inputs: ImageSet | ProbeSet, case: Case) -> ImageSet | ProbeSet:
 
 
 def _of_case(results: list[Result], case: Case, model: str) -> Result:
-    """Of what a task gave, what is about the same input, and of the model that was asked if there are several."""
+    """Return the result with the input of the case, preferring the model of the case and then the loaded model."""
     same = [each for each in results if each.case.input == case.input]
     found = [each for each in same if each.case.model in (case.model, model)] or same
     if not found:
-        raise UsageError(f"what was asked for gives no case about {case.input}; ask as the run did.")
+        raise UsageError(f"the given options lead to no case about {case.input}. Give the options that the run had.")
     return next((each for each in found if each.case.model == case.model), found[0])
 
 
 @contextmanager
 def _precision(provenance: Provenance | None) -> Iterator[None]:
-    """Put torch's precision flags to recorded values, and back."""
+    """Set torch's precision flags to the recorded values while the context is open, then set them back."""
     if provenance is None:
         yield
         return
@@ -155,7 +158,7 @@ def _set(values: Mapping[str, Any]) -> None:
 
 
 def _flags() -> dict[str, tuple[Callable[[], Any], Callable[[Any], None]]]:
-    """How the flags of a provenance are read and set."""
+    """Return, for each precision flag of a provenance, the functions that read and set it."""
     import torch
     from torch import backends
 

@@ -1,4 +1,4 @@
-"""Benign changes as data: what may differ between two machines, or two days, without anything being wrong."""
+"""Benign changes as data: what may differ between two machines, or two days, although nothing is wrong."""
 
 from __future__ import annotations
 
@@ -26,32 +26,32 @@ def _unchanged(classifier: Classifier) -> Classifier:
 
 
 @dataclass(frozen=True)
-class Condition:
+class BenignChange:
     """One benign change.
 
     Attributes:
-        name: as it stands in tables and sentences.
-        surroundings: what holds while the task runs.
-        variant: the same model, computed in another way. It makes a copy; the model itself is left alone.
-        params: parameters that are replaced.
-        needs: parameters that a task must take to be run under this condition.
+        name: its name in tables and sentences.
+        context: makes a context manager, which is open while the task runs and undoes what it changed when it closes.
+        variant: returns a changed copy of the model. It does not change the model itself.
+        params: parameters of the task that are replaced.
+        needs: parameters that a task must have. The change is left out for other tasks.
     """
 
     name: str
-    surroundings: Callable[[], AbstractContextManager[object]] = nullcontext
+    context: Callable[[], AbstractContextManager[object]] = nullcontext
     variant: Callable[[Classifier], Classifier] = _unchanged
     params: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     needs: tuple[str, ...] = ()
 
     @property
     def redraws(self) -> bool:
-        """Whether it draws other samples: that moves every case its own way, and every stage that holds samples."""
+        """Whether other random samples are drawn. That changes every case differently, and all stages with samples."""
         return "seed" in self.params
 
 
 @contextmanager
 def threads(number: int) -> Iterator[None]:
-    """Compute with so many threads."""
+    """Let torch compute with `number` threads while the context is open."""
     before = torch.get_num_threads()
     torch.set_num_threads(number)
     try:
@@ -62,23 +62,26 @@ def threads(number: int) -> Iterator[None]:
 
 @contextmanager
 def without_mkldnn() -> Iterator[None]:
-    """Convolve by torch's own kernels."""
+    """Switch off MKL-DNN while the context is open, so that torch convolves with its own kernels."""
     with warnings.catch_warnings():
-        # Putting the flags back touches TF32 of Intel's GPUs, of which torch warns where there is none.
+        # Restoring the flags sets the TF32 flag of Intel GPUs too, and torch warns about it on machines without one.
         warnings.simplefilter("ignore", UserWarning)
         with torch.backends.mkldnn.flags(enabled=False):
             yield
 
 
 def channels_last(classifier: Classifier) -> Classifier:
-    """Return a copy of the model whose weights, and with them all its maps, lie channels last."""
+    """Return a copy of the model in the memory format channels last, in which it then computes all its maps."""
     module = copy.deepcopy(classifier.module)
     return _with_module(classifier, module.to(memory_format=torch.channels_last))
 
 
 @dataclass(frozen=True)
 class _InDouble:
-    """A preparation whose tensors are float64. A hook on the model would do as well, but is a change of its state."""
+    """A preprocessing that returns float64 tensors.
+
+    A hook on the model could convert its input as well, but hooks are part of the recorded state of a model.
+    """
 
     stock: Preprocessing
 
@@ -95,7 +98,7 @@ class _InDouble:
         return self.stock.mask(mask)
 
     def describe(self) -> dict[str, Any]:
-        # Another one, so that no model in single precision shares it.
+        # The description differs from the original one, so that no model in single precision shares cached inputs.
         return {**self.stock.describe(), "dtype": "float64"}
 
 
@@ -106,20 +109,22 @@ def in_double(classifier: Classifier) -> Classifier:
 
 
 def _with_module(classifier: Classifier, module: nn.Module) -> Classifier:
-    return dataclasses.replace(classifier, module=module)  # with the digest of the weights as they were given
+    # The digest stays that of the given weights, because a benign change must not look like another model.
+    return dataclasses.replace(classifier, module=module)
 
 
-CONDITIONS = (
-    Condition("1 thread", lambda: threads(1)),
-    Condition("2 threads", lambda: threads(2)),
-    Condition("mkldnn off", without_mkldnn),
-    Condition("channels last", variant=channels_last),
-    Condition("float64", variant=in_double),
-    Condition("batches of 1", params={"batch_size": 1}, needs=("batch_size",)),
-    Condition("batches of 64", params={"batch_size": 64}, needs=("batch_size",)),
-    # Only explainers that are compared by distribution over seeds; far from the plain run's, so that none is shared.
+BENIGN_CHANGES = (
+    BenignChange("1 thread", lambda: threads(1)),
+    BenignChange("2 threads", lambda: threads(2)),
+    BenignChange("mkldnn off", without_mkldnn),
+    BenignChange("channels last", variant=channels_last),
+    BenignChange("float64", variant=in_double),
+    BenignChange("batches of 1", params={"batch_size": 1}, needs=("batch_size",)),
+    BenignChange("batches of 64", params={"batch_size": 64}, needs=("batch_size",)),
+    # Only tasks with `seeds` compare distributions over seeds. The first seeds lie far apart, so that no two runs share
+    # a seed.
     *(
-        Condition(f"seeds from {first}", params={"seed": first}, needs=("seed", "seeds"))
+        BenignChange(f"seeds from {first}", params={"seed": first}, needs=("seed", "seeds"))
         for first in (1000, 2000, 3000)
     ),
 )

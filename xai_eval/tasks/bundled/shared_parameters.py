@@ -1,4 +1,4 @@
-"""Parameters that several tasks take, defined once."""
+"""Parameters that several tasks have, defined once."""
 
 from __future__ import annotations
 
@@ -7,22 +7,24 @@ from typing import Annotated, Any, Literal
 
 from xai_eval.tasks.parameters import Option
 
-Layer = Annotated[str | None, Option("explained layer", default="the last convolutional block")]
+Layer = Annotated[
+    str | None, Option("layer that class activation maps are computed from", default="the last convolutional block")
+]
 Target = Annotated[
     str | int,
     Option("explained class: predicted, intended, or a class by index, name or WordNet id", metavar="CLASS"),
 ]
-Seed = Annotated[int, Option("seed of whatever draws random numbers")]
+Seed = Annotated[int, Option("seed of all random numbers")]
 Samples = Annotated[int, Option("perturbed images per seed")]
-BatchSize = Annotated[int, Option("images that the model gets at once", least=1)]
+BatchSize = Annotated[int, Option("number of images in one batch of the model", least=1)]
 Segmentation = Annotated[
     Literal["quickshift", "slic", "felzenszwalb", "none"],
-    Option("how the image is cut into superpixels; none is whatever lime does by itself"),
+    Option("method that cuts the image into superpixels; none leaves the choice to lime"),
 ]
 SegmentationParameters = Annotated[
     Mapping[str, Any] | None,
     Option(
         "parameters of the segmentation, such as n_segments=50",
-        default="those of lime for quickshift, of scikit-image's gallery for slic and felzenszwalb",
+        default="for quickshift those of lime; for slic and felzenszwalb those of the gallery of scikit-image",
     ),
 ]

@@ -1,7 +1,7 @@
-"""What each metric is asked: arguments that never change, by the module of the metric and by its name.
+"""The fixed arguments with which each metric is checked, by the module of the metric and by its name.
 
-Within a module, and from module to module, those that others are made of come first, so that the first one that
-misses its answer is the one that broke.
+Metrics that others are built on come first, both within a module and among the modules. So the first metric that gives
+a wrong answer is the one that broke, and not one that calls it.
 """
 
 from __future__ import annotations
@@ -36,37 +36,37 @@ from xai_eval.tasks.reference.inputs import (
     known_weights,
 )
 
-# Positional arguments, one tuple per question.
-Questions = Iterable[tuple[Any, ...]]
+# One tuple of positional arguments per call of a metric.
+ArgumentTuples = Iterable[tuple[Any, ...]]
 
 _MARGIN = (7, 8)  # half a cell of `LAYER`
 _NAN = float("nan")
 _OBJECTIVES = (Objective("more", 1), Objective("less", -1))
 
 
-def _of_maps(*others: Callable[[], Any]) -> Callable[[], Questions]:
-    """Ask about every map, together with what the others give."""
+def _of_maps(*others: Callable[[], Any]) -> Callable[[], ArgumentTuples]:
+    """Return arguments for every map: the map, followed by the values that `others` return."""
     return lambda: [(saliency, *(other() for other in others)) for saliency in known_maps()]
 
 
-def _pointing() -> Questions:
+def _pointing() -> ArgumentTuples:
     return [(saliency, known_object(), margin) for saliency in known_maps() for margin in ((0, 0), _MARGIN)]
 
 
-def _map_rows() -> Questions:
+def _map_rows() -> ArgumentTuples:
     tolerance = HeatmapTolerance(largest=1.0)
     return [("known", Heatmap(saliency, tolerance), known_object(), _MARGIN) for saliency in known_maps()]
 
 
-def _pairs_of_masks() -> Questions:
+def _pairs_of_masks() -> ArgumentTuples:
     return [*((mask, known_object()) for mask in known_masks()), (known_masks()[-1], known_masks()[-1])]
 
 
-def _pairs_of_maps() -> Questions:
+def _pairs_of_maps() -> ArgumentTuples:
     return [(saliency, known_maps()[0]) for saliency in (*known_maps(), np.zeros(SHAPE))]
 
 
-def _seeds_and_shares(shares: Iterable[Any]) -> Questions:
+def _seeds_and_shares(shares: Iterable[Any]) -> ArgumentTuples:
     return [(weights, known_segments(), share) for weights, share in product(known_weights()[:2], shares)]
 
 
@@ -75,63 +75,63 @@ def _explanations() -> list[tuple[CamExplanation, LimeWeights]]:
     return [(CamExplanation(0, saliency), lime) for saliency in known_maps()]
 
 
-def _compared() -> Questions:
+def _compared() -> ArgumentTuples:
     return [(*pair, MaskPolicy(name)) for pair in _explanations() for name in POLICIES]
 
 
-def _focus() -> Questions:
+def _focus() -> ArgumentTuples:
     return [(mask, concepts) for mask in known_masks() for concepts in ({"object": known_object()}, {})]
 
 
-def _insights() -> Questions:
-    """On both sides of every threshold, and near to it."""
+def _insights() -> ArgumentTuples:
+    """Return arguments just below and just above every threshold."""
     ious = ((0.5, 0.41), (0.5, 0.39), (0.39, 0.5))
     of_one = [(overlap, 0.9, None, None) for overlap in (_NAN, 0.19, 0.21, 0.49, 0.51)]
     return [*of_one, *((0.3, r2, pair, "in doubt") for r2, pair in product((0.49, 0.51), ious))]
 
 
-def _paired() -> Questions:
+def _paired() -> ArgumentTuples:
     every = known_weights()
     half_equal = np.where(np.arange(every.shape[1]) % 2, every[0], every[1])
     pairs = (every[0], every[1]), (every[1], every[4]), (every[2], every[2]), (every[0], half_equal)
     return [(first.tolist(), second.tolist()) for first, second in pairs]
 
 
-def _faithfulness() -> Questions:
+def _faithfulness() -> ArgumentTuples:
     return [(saliency, known_pixels(), brightness_of_object, 0, STEPS) for saliency in known_maps()]
 
 
-def _ranked() -> Questions:
+def _ranked() -> ArgumentTuples:
     return list(product((known_weights(), TIED), _OBJECTIVES))
 
 
-def _settings() -> Questions:
+def _settings() -> ArgumentTuples:
     return list(product((*known_weights(), *TIED), _OBJECTIVES))
 
 
-def _trusted() -> Questions:
+def _trusted() -> ArgumentTuples:
     return [
         (row, rows[0], objective) for rows, objective in product((known_weights(), TIED), _OBJECTIVES) for row in rows
     ]
 
 
-def _active() -> Questions:
+def _active() -> ArgumentTuples:
     return [(known_activation() >= threshold, known_presence()) for threshold in (0.5, 0.9)]
 
 
-def _judged() -> Questions:
+def _judged() -> ArgumentTuples:
     return [(known_activation(), known_presence(), threshold) for threshold in (None, 0.5)]
 
 
-def _units() -> Questions:
+def _units() -> ArgumentTuples:
     return [(known_units(),)]
 
 
-def _p_values() -> Questions:
+def _p_values() -> ArgumentTuples:
     return [(SCORES, drawn((5, len(SCORES))) * 0.3)]
 
 
-QUESTIONS: Mapping[str, Mapping[str, Callable[[], Questions]]] = {
+KNOWN_ARGUMENTS: Mapping[str, Mapping[str, Callable[[], ArgumentTuples]]] = {
     "result.map_similarity": {"iou": _pairs_of_masks},
     "metrics.localisation": {
         "half_cell": lambda: [(LAYER, SHAPE), ((7, 7), (224, 224))],

@@ -1,4 +1,4 @@
-"""What the task `hybrid` computes: explanations made of Grad-CAM and LIME, measured against both."""
+"""Computes the results of the task `hybrid`: explanations that combine Grad-CAM and LIME, compared with both."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from xai_eval.result.fields import Field, Heatmap, Label, Table
 from xai_eval.result.fingerprint import fingerprint_array
 from xai_eval.result.result import Result
 from xai_eval.result.stage import Stage, StageKind
-from xai_eval.tasks.cams import MAP_TOLERANCE
+from xai_eval.tasks.cam_results import MAP_TOLERANCE
+from xai_eval.tasks.image.explanation_setup import ExplanationSetup
 from xai_eval.tasks.image.joined_stages import Stages
 from xai_eval.tasks.image.map_rows import SCORE_TOLERANCE, displayed, scored_row
-from xai_eval.tasks.image.question import Question
 from xai_eval.tasks.image.subject import Subject, cam_maps
-from xai_eval.tasks.image.whole_set import set_case, set_provenance, set_stages
-from xai_eval.tasks.lime.results import LIBRARIES
-from xai_eval.tasks.lime.runs import lime_stages
+from xai_eval.tasks.image.whole_set import image_set_case, image_set_provenance, image_set_stages
+from xai_eval.tasks.lime.lime_results import LIBRARIES
+from xai_eval.tasks.lime.lime_runs import lime_stages
 
 if TYPE_CHECKING:
     from xai_eval.explainers.hybrid_maps import HybridInputs
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
     from xai_eval.inputs.images.labelled import LabelledImage
 
 PARENTS = ("gradcam", "lime")
-# What is tested, and whether more or less of it is better.
+# The tested measures: 1 if higher is better, -1 if lower is better.
 MEASURES = {"iou_equal_area": 1, "deletion": -1, "insertion": 1, "insertion_less_deletion": 1}
-# By which a hybrid must beat both parents: where the object is, and what matters to the model.
+# A hybrid must beat both parents by both: finding the object, and finding the pixels that matter to the model.
 DECISIVE = ("iou_equal_area", "insertion_less_deletion")
 MEAN_TOLERANCE = 0.03
-# A p-value of few images jumps when one of them changes its sign.
+# The tolerance of p is wide, because with few images the p-value jumps when one difference changes its sign.
 TEST_TOLERANCE = {"difference": 0.03, "low": 0.05, "high": 0.05, "p": 0.2}
 
 Map = NDArray[np.floating[Any]]
@@ -46,21 +46,21 @@ Map = NDArray[np.floating[Any]]
 
 @dataclass(frozen=True, eq=False)
 class HybridRequest:
-    """What `hybrid` is asked for, checked.
+    """The checked options of one run of `hybrid`.
 
     Attributes:
-        question: model, images, class, and the layer of Grad-CAM.
+        setup: model, images, class, seed, and the layer of Grad-CAM.
         settings: arguments of lime.
-        segmentation: how images are cut.
+        segmentation: the method that cuts images into superpixels.
     """
 
-    question: Question
+    setup: ExplanationSetup
     settings: LimeSettings
     segmentation: Segmentation
 
     @property
     def params(self) -> dict[str, Any]:
-        """What names the cases, as JSON values."""
+        """The parameters that identify the cases, as JSON values."""
         return {
             "num_samples": self.settings.num_samples,
             "segmentation": self.segmentation.describe(),
@@ -68,37 +68,37 @@ class HybridRequest:
         }
 
 
-def combine_all(request: HybridRequest) -> Iterator[Result]:
-    """Combine both explanations of every image as it is asked for, then test over the whole set."""
-    question = request.question
+def hybrid_results(request: HybridRequest) -> Iterator[Result]:
+    """Combine both explanations image by image, as the iterator reaches it, and then test over the whole set."""
+    setup = request.setup
     rows: list[pd.DataFrame] = []
     stages: list[Stages] = []
-    for image in question.images.images:
+    for image in setup.images.images:
         result = _combine_one(request, image)
         rows.append(result["table"].frame)
         stages.append(result.stages)
         yield result
     yield Result(
-        case=set_case("hybrid", question, request.params),
+        case=image_set_case("hybrid", setup, request.params),
         fields=_whole_set_fields(pd.concat(rows, ignore_index=True)),
-        stages=set_stages(question.images, stages),
-        provenance=set_provenance(question, LIBRARIES),
+        stages=image_set_stages(setup.images, stages),
+        provenance=image_set_provenance(setup, LIBRARIES),
     )
 
 
 def _combine_one(request: HybridRequest, image: LabelledImage) -> Result:
     from xai_eval.explainers.lime.probabilities import probabilities
 
-    question, subject = request.question, request.question.look(image)
+    setup, subject = request.setup, request.setup.run_model(image)
     cam = cam_maps(subject)
-    predict = probabilities(question.classifier)
+    predict = probabilities(setup.classifier)
     inputs = _inputs(request, subject, cam.image[0], predict)
     maps = _maps(inputs)
     margin = half_cell(cam.layer[0].shape, cam.image[0].shape)
     heatmaps = {name: Heatmap(displayed(each), MAP_TOLERANCE) for name, each in maps.items()}
     rows = [scored_row(name, each, heatmaps[name], subject, margin, predict) for name, each in maps.items()]
     return Result(
-        case=question.case("hybrid", image, request.params),
+        case=setup.case("hybrid", image, request.params),
         fields={**subject.fields, **heatmaps, "table": Table(pd.DataFrame(rows), SCORE_TOLERANCE)},
         stages={
             **subject.stages,
@@ -107,17 +107,17 @@ def _combine_one(request: HybridRequest, image: LabelledImage) -> Result:
             **lime_stages([inputs.neighbourhood], [inputs.label], inputs.weights),
             **{Stage(StageKind.FINAL_MAP, name): fingerprint_array(each.array) for name, each in heatmaps.items()},
         },
-        provenance=question.provenance(image, LIBRARIES),
+        provenance=setup.provenance(image, LIBRARIES),
     )
 
 
 def _inputs(request: HybridRequest, subject: Subject, cam: Map, predict: Predict) -> HybridInputs:
-    """Explain by lime what Grad-CAM has explained."""
+    """Explain the class that Grad-CAM explained by lime as well, and put both together."""
     from xai_eval.explainers.hybrid_maps import HybridInputs
     from xai_eval.explainers.lime.lime import explain_by_lime
     from xai_eval.explainers.lime.perturbation import PerturbedImages
 
-    label, settings, seed = subject.target.index, request.settings, request.question.seed
+    label, settings, seed = subject.target.index, request.settings, request.setup.seed
     images = PerturbedImages(predict, settings.batch_size, subject.classifier.device)
     found = explain_by_lime(subject.view, images, request.segmentation, settings, labels=[label], seeds=[seed])[0]
     weights = found.surrogates[label].weights
@@ -125,7 +125,7 @@ def _inputs(request: HybridRequest, subject: Subject, cam: Map, predict: Predict
 
 
 def _maps(inputs: HybridInputs) -> dict[str, Map]:
-    """The maps of both parents and all hybrids by name, (H, W) each; their scales differ, only their order counts."""
+    """Return the maps of both parents and of all hybrids, (H, W), by name. Their scales differ: only order counts."""
     from xai_eval.explainers.hybrid_maps import HYBRIDS
 
     hybrids = {name: combine(inputs) for name, combine in HYBRIDS.items()}
@@ -150,7 +150,7 @@ def _whole_set_fields(rows: pd.DataFrame) -> dict[str, Field]:
 
 
 def _tests(rows: pd.DataFrame, measures: list[str]) -> dict[tuple[str, str, str], PairedTest]:
-    """Every hybrid against each parent by each measure; a positive difference is better."""
+    """Test every hybrid against each parent by each measure. A positive difference means that the hybrid is better."""
     values = {str(name): own.reset_index(drop=True) for name, own in rows.groupby("method", sort=False)}
     return {
         (name, parent, measure): paired_test(
@@ -175,7 +175,7 @@ def _test_columns(test: PairedTest) -> dict[str, Any]:
 
 
 def _conclusion(tests: Mapping[tuple[str, str, str], PairedTest]) -> str:
-    """Name the hybrids that beat both parents by every decisive measure that is known."""
+    """Name the hybrids that beat both parents by all decisive measures that could be computed."""
     decisive = {key: test.beats for key, test in tests.items() if key[2] in DECISIVE}
     names = dict.fromkeys(name for name, _, _ in decisive)
     best = [name for name in names if all(beats for key, beats in decisive.items() if key[0] == name)]

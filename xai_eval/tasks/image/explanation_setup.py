@@ -1,4 +1,4 @@
-"""What every task is asked for, checked before anything is computed or overwritten."""
+"""The options that all tasks on images share. They are checked before anything is computed or overwritten."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from xai_eval.errors import UsageError
 from xai_eval.result.result import Case, Provenance
 from xai_eval.tasks.image.environment import provenance
 from xai_eval.tasks.image.forward import forward, input_batch
-from xai_eval.tasks.image.subject import Subject, look
+from xai_eval.tasks.image.subject import Subject, run_model
 from xai_eval.tasks.image.target import check_target
 
 if TYPE_CHECKING:
     from xai_eval.inputs.images.labelled import ImageSet, LabelledImage
     from xai_eval.inputs.models.classifier import Classifier
 
-# What numpy's generators, torch and scikit-image all take.
+# The largest seed that numpy, torch and scikit-image all accept.
 LARGEST_SEED = 2**32 - 1
 
 
 @dataclass(frozen=True, eq=False)
-class Question:
-    """Which class of which images of which model is explained.
+class ExplanationSetup:
+    """What is explained: model, images, class and layer, together with the seed.
 
     Attributes:
         classifier: the model.
         images: the images to explain.
-        target: `predicted`, `intended`, or a class as it is recorded: as text, whatever it was given as.
-        layer: name of the explained layer; None for a task that explains no layer.
+        target: `predicted`, `intended`, or a class by index, name or WordNet id, always as text.
+        layer: name of the explained layer; None for a task that needs no layer.
         seed: the first seed.
     """
 
@@ -40,27 +40,27 @@ class Question:
     seed: int
 
     def case(self, task: str, image: LabelledImage, params: Mapping[str, Any]) -> Case:
-        """Name the case of one image, with the parameters of a task."""
+        """Return the case of one image. `params` are the parameters of the task that identify the case."""
         return Case(task, self.classifier.name, f"{self.images.name}/{image.name}", self.recorded(params))
 
     def recorded(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """The parameters of a task together with those that every task on images records."""
+        """Return the parameters of a task together with target and layer, which all tasks on images record."""
         layer = {} if self.layer is None else {"layer": self.layer}
         return {**params, "target": self.target, **layer}
 
-    def look(self, image: LabelledImage) -> Subject:
-        """Show one image to the model."""
-        return look(self.classifier, image, self.layer, self.target)
+    def run_model(self, image: LabelledImage) -> Subject:
+        """Run the model on one image and find out which class is explained."""
+        return run_model(self.classifier, image, self.layer, self.target)
 
     def provenance(self, image: LabelledImage, libraries: Iterable[str]) -> Provenance:
-        """Say how an answer about one image is computed here."""
+        """Record how the result of one image is computed on this machine."""
         return provenance(self.classifier, image, libraries, self.seed)
 
 
-def check_question(
+def check_setup(
     classifier: Classifier, images: ImageSet, layer: str | None, target: str | int, seed: int, seeds: int = 1
-) -> Question:
-    """Check layer, target and seeds; the layer by looking at the first image.
+) -> ExplanationSetup:
+    """Check layer, target and seeds. The model is run on the first image, to see what the layer returns.
 
     Args:
         classifier: the model.
@@ -68,33 +68,35 @@ def check_question(
         layer: name of a layer; the default layer if None.
         target: `predicted`, `intended`, or the index, name or WordNet id of a class.
         seed: the first seed.
-        seeds: how many are taken, one after the other.
+        seeds: number of consecutive seeds that the task uses.
 
     Raises:
-        UsageError: a class that is unknown, a layer that is unknown or gives no map, or a seed out of range.
-        ModelMisbehaves: the model cannot be explained on the first image.
+        UsageError: the class or the layer is unknown, the layer does not return a map, or a seed is out of range.
+        ModelMisbehaves: the model raises an error on the first image, or its output cannot be explained.
     """
     check_seed(seed, seeds)
     check_target(classifier, images, str(target))
     layer = layer or classifier.default_layer()
     classifier.layer(layer)
-    return _tried(Question(classifier, images, str(target), layer, seed))
+    return _run_on_first_image(ExplanationSetup(classifier, images, str(target), layer, seed))
 
 
-def check_question_without_layer(classifier: Classifier, images: ImageSet, target: str | int, seed: int) -> Question:
-    """Check target and seed for a task that explains no layer; see `check_question`."""
+def check_setup_without_layer(
+    classifier: Classifier, images: ImageSet, target: str | int, seed: int
+) -> ExplanationSetup:
+    """Check target and seed for a task that needs no layer; otherwise like `check_setup`."""
     check_seed(seed)
     check_target(classifier, images, str(target))
-    return _tried(Question(classifier, images, str(target), None, seed))
+    return _run_on_first_image(ExplanationSetup(classifier, images, str(target), None, seed))
 
 
-def _tried(question: Question) -> Question:
-    for image in question.images.images[:1]:
-        forward(question.classifier, question.layer, input_batch(question.classifier, image.pixels))
-    return question
+def _run_on_first_image(setup: ExplanationSetup) -> ExplanationSetup:
+    for image in setup.images.images[:1]:
+        forward(setup.classifier, setup.layer, input_batch(setup.classifier, image.pixels))
+    return setup
 
 
 def check_seed(seed: int, seeds: int = 1) -> None:
-    """Raise UsageError unless `seed`, and so many after it, are what every library takes."""
+    """Raise UsageError unless all libraries accept the `seeds` consecutive seeds that begin with `seed`."""
     if not 0 <= seed <= LARGEST_SEED - seeds + 1:
         raise UsageError(f"seed is {seed!r}; expected a whole number from 0 to {LARGEST_SEED - seeds + 1}.")

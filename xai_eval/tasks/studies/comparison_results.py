@@ -1,4 +1,4 @@
-"""What the task `comparison` computes: what Grad-CAM and LIME share when they explain one class of one image."""
+"""Computes the results of the task `comparison`: how far Grad-CAM and LIME agree on one class of an image."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from xai_eval.result.fields import Curve, Field, Heatmap, Label, Mask, Score, Se
 from xai_eval.result.fingerprint import Fingerprint, fingerprint_array
 from xai_eval.result.result import Result
 from xai_eval.result.stage import Stage, StageKind
-from xai_eval.tasks.cams import MAP_TOLERANCE
+from xai_eval.tasks.cam_results import MAP_TOLERANCE
+from xai_eval.tasks.image.explanation_setup import ExplanationSetup
 from xai_eval.tasks.image.joined_stages import Stages
-from xai_eval.tasks.image.question import Question
 from xai_eval.tasks.image.subject import Subject, cam_maps
-from xai_eval.tasks.image.whole_set import set_case, set_provenance, set_stages
-from xai_eval.tasks.lime.results import LIBRARIES
-from xai_eval.tasks.lime.runs import LimeRun, run_lime
+from xai_eval.tasks.image.whole_set import image_set_case, image_set_provenance, image_set_stages
+from xai_eval.tasks.lime.lime_results import LIBRARIES
+from xai_eval.tasks.lime.lime_runs import LimeRun, run_lime
 
 if TYPE_CHECKING:
     from xai_eval.explainers.lime.lime import LimeSettings
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from xai_eval.inputs.images.labelled import LabelledImage
 
 AREAS = np.round(np.arange(0.05, 0.51, 0.05), 2)
-# LIME's masks are whole superpixels: one that changes places moves these by a few hundredths.
+# The masks of LIME consist of whole superpixels. One superpixel more or less changes these measures by some hundredths.
 MEASURE_TOLERANCE = {
     "iou": 0.05,
     "dice": 0.05,
@@ -56,7 +56,7 @@ CURVE_TOLERANCE = 0.05
 
 @dataclass(frozen=True, eq=False)
 class _Compared:
-    """One image: what was explained, how long it took, and what the two explanations share."""
+    """The explanations of one image by Grad-CAM and LIME, how long they took, and how far they agree."""
 
     subject: Subject
     cam: CamExplanation
@@ -67,15 +67,15 @@ class _Compared:
 
     @property
     def concepts(self) -> dict[str, NDArray[np.bool_]]:
-        """Masks of all known concepts on the view."""
+        """Masks of all known concepts on the view, bool (H, W) by name."""
         preprocess = self.subject.classifier.preprocess
         return {name: preprocess.mask(mask) for name, mask in sorted(self.subject.image.concepts.items())}
 
     @property
     def study_iou(self) -> float | None:
-        """IoU of this class in the study's table; None where it has none, or the image is none of ImageNet's.
+        """IoU of this class in the study's table; None if it has none, or if the image has no WordNet id.
 
-        A procedural scene may show a kite as well, and is no row of the study.
+        A procedural scene may show a kite too, but only images of ImageNet are compared with the study.
         """
         from xai_eval.tasks.studies.study_table import study_ious
 
@@ -85,7 +85,7 @@ class _Compared:
 
     @property
     def insight(self) -> str:
-        """What the comparison tells."""
+        """A sentence on what the comparison shows."""
         mask = self.subject.mask
         ious = None
         if mask is not None:
@@ -96,34 +96,34 @@ class _Compared:
 
     @cached_property
     def sweep(self) -> Mapping[str, NDArray[np.float64]]:
-        """IoU over areas."""
+        """IoU of the masks, and the IoU expected by chance, for every area in `AREAS`."""
         return area_sweep(self.cam, self.lime, AREAS)
 
     @property
     def measures(self) -> dict[str, float]:
-        """The numbers of the comparison by name."""
+        """The measures of the comparison by name."""
         return {name: float(getattr(self.found, name)) for name in MEASURE_TOLERANCE}
 
 
 @dataclass(frozen=True, eq=False)
 class ComparisonRequest:
-    """What `comparison` is asked for, checked.
+    """The checked options of one run of `comparison`.
 
     Attributes:
-        question: model, images, class, and the layer of Grad-CAM.
+        setup: model, images, class, seed, and the layer of Grad-CAM.
         settings: arguments of lime.
-        segmentation: how images are cut.
-        policy: how maps become masks.
+        segmentation: the method that cuts images into superpixels.
+        policy: the rule that turns maps into masks.
     """
 
-    question: Question
+    setup: ExplanationSetup
     settings: LimeSettings
     segmentation: Segmentation
     policy: MaskPolicy
 
     @property
     def params(self) -> dict[str, Any]:
-        """What names the cases, as JSON values."""
+        """The parameters that identify the cases, as JSON values."""
         policy = vars(self.policy) if self.policy.name == EQUAL_AREA else {"name": self.policy.name}
         return {
             "policy": policy,
@@ -133,37 +133,37 @@ class ComparisonRequest:
         }
 
 
-def compare_all(request: ComparisonRequest) -> Iterator[Result]:
-    """Compare both explanations of every image as it is asked for, then of the whole set."""
-    question = request.question
+def comparison_results(request: ComparisonRequest) -> Iterator[Result]:
+    """Compare both explanations image by image, as the iterator reaches it, and then over the whole set."""
+    setup = request.setup
     every: dict[str, _Compared] = {}
     stages: list[Stages] = []
-    for image in question.images.images:
+    for image in setup.images.images:
         each = every[image.name] = _compare_one(request, image)
         result = _result(request, each)
         stages.append(result.stages)
         yield result
     yield Result(
-        case=set_case("comparison", question, request.params),
+        case=image_set_case("comparison", setup, request.params),
         fields=_whole_set_fields(every),
-        stages=set_stages(question.images, stages),
-        provenance=set_provenance(question, LIBRARIES),
+        stages=image_set_stages(setup.images, stages),
+        provenance=image_set_provenance(setup, LIBRARIES),
     )
 
 
 def _compare_one(request: ComparisonRequest, image: LabelledImage) -> _Compared:
-    subject = request.question.look(image)
+    subject = request.setup.run_model(image)
     started = time.perf_counter()
     maps = cam_maps(subject)
     seconds = time.perf_counter() - started
-    run = run_lime(subject, request.segmentation, request.settings, [request.question.seed])
+    run = run_lime(subject, request.segmentation, request.settings, [request.setup.seed])
     cam = CamExplanation(subject.target.index, maps.image[0])
     lime = LimeWeights(run.label, run.stability.mean, run.segments)
     return _Compared(subject, cam, lime, run, seconds, compare(cam, lime, request.policy))
 
 
 def _result(request: ComparisonRequest, each: _Compared) -> Result:
-    question, subject, found = request.question, each.subject, each.found
+    setup, subject, found = request.setup, each.subject, each.found
     fields: dict[str, Field] = {
         **subject.fields,
         "gradcam": Heatmap(each.cam.saliency, MAP_TOLERANCE),
@@ -184,8 +184,8 @@ def _result(request: ComparisonRequest, each: _Compared) -> Result:
         Stage(StageKind.FINAL_MAP, "gradcam"): fingerprint_array(each.cam.saliency),
         Stage(StageKind.FINAL_MAP, "lime"): fingerprint_array(each.lime.saliency),
     }
-    case = question.case("comparison", subject.image, request.params)
-    return Result(case, fields, stages, question.provenance(subject.image, LIBRARIES))
+    case = setup.case("comparison", subject.image, request.params)
+    return Result(case, fields, stages, setup.provenance(subject.image, LIBRARIES))
 
 
 def _concept_stage(each: _Compared) -> dict[Stage, Fingerprint]:
@@ -212,7 +212,7 @@ def _methods(each: _Compared) -> Table:
 
 
 def _concept_table(each: _Compared) -> dict[str, Field]:
-    """Shares of the two hot areas that the known concepts cover."""
+    """Return a table with the shares of both masks that each known concept covers; nothing if none is known."""
     concepts = each.concepts
     if not concepts:
         return {}
@@ -232,7 +232,7 @@ def _whole_set_fields(every: Mapping[str, _Compared]) -> dict[str, Field]:
 
 
 def _study_table(every: Mapping[str, _Compared]) -> Table:
-    """The table of the study, with its own IoU beside ours where it has the class."""
+    """Return the table of the study, with the published IoU next to ours if the study has the class."""
     rows = []
     for name, each in every.items():
         concepts = each.concepts
@@ -253,7 +253,7 @@ def _study_table(every: Mapping[str, _Compared]) -> Table:
 
 
 def _measure_table(every: list[_Compared]) -> Table:
-    """Mean of every measure with its 95 % bootstrap interval over the images."""
+    """Return the mean of every measure with its 95 % bootstrap interval over the images."""
     rows = []
     for name in MEASURE_TOLERANCE:
         interval = mean_interval([each.measures[name] for each in every])

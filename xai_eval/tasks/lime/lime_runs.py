@@ -1,4 +1,4 @@
-"""One image explained by lime under several seeds: what `lime`, `comparison` and `hybrid` start from."""
+"""Explains one image by lime with several seeds. The tasks `lime`, `comparison` and `hybrid` use it."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     from xai_eval.explainers.lime.lime import LimeExplanation, LimeSettings, Neighbourhood, Surrogate
     from xai_eval.explainers.lime.segmentation import Segmentation
 
-# Ribeiro et al. leave open how many samples are enough; below these the surrogate is no longer determined by them.
+# Ribeiro et al. 2016 do not say how many samples are enough. With fewer, the samples no longer determine the surrogate.
 LEAST_SAMPLES_PER_SUPERPIXEL = 10
 LEAST_R2 = 0.5
 
 
 @dataclass(frozen=True, eq=False)
 class LimeRun:
-    """Explanations of one image, one a seed, with superpixels numbered in reading order.
+    """Explanations of one image, one per seed, with superpixels numbered in reading order.
 
     Attributes:
-        explanations: as the library numbers superpixels; the same segments in all.
+        explanations: the explanations of lime. All have the same superpixels, numbered as the library numbers them.
         label: index of the explained class.
-        seconds: what all of them took.
+        seconds: time for all of them together, in seconds.
     """
 
     explanations: tuple[LimeExplanation, ...]
@@ -52,7 +52,7 @@ class LimeRun:
 
     @property
     def labels(self) -> tuple[int, ...]:
-        """Indices of the classes that have weights, the most probable first."""
+        """Indices of the explained classes, the most probable first."""
         return tuple(self.explanations[0].surrogates)
 
     @property
@@ -61,7 +61,7 @@ class LimeRun:
         return len(self.explanations[0].neighbourhood.samples)
 
     def weights(self, label: int) -> NDArray[np.float64]:
-        """Weights of one class, (seeds, F)."""
+        """Return the weights of one class, (seeds, F)."""
         return np.stack([each.surrogates[label].weights[np.argsort(self._order)] for each in self.explanations])
 
     @cached_property
@@ -70,12 +70,12 @@ class LimeRun:
         return stability(self.weights(self.label), self.segments)
 
     def r2(self, label: int) -> float:
-        """Local R2 of one class, mean over the seeds."""
+        """Return the local R2 of one class, as the mean over the seeds; at most 1, higher is better."""
         return float(np.mean([each.surrogates[label].r2 for each in self.explanations]))
 
     @property
     def warning(self) -> str | None:
-        """Say why the weights should not be trusted; None where nothing speaks against them."""
+        """Say in a sentence why the weights should not be trusted; None if nothing speaks against them."""
         superpixels = int(self.segments.max()) + 1
         reasons = [
             (superpixels == 1, "there is a single superpixel, so nothing is told apart"),
@@ -89,16 +89,16 @@ class LimeRun:
 
     @property
     def stages(self) -> dict[Stage, Fingerprint]:
-        """Fingerprints from superpixels to weights and fits, of all seeds."""
+        """Fingerprints of all seeds together, from the superpixels to the weights and the fits."""
         every = [each.neighbourhood for each in self.explanations]
         drawn = np.stack([each.samples for each in every])
-        # Not the most probable first: two classes as good as each other change places by nothing.
+        # Sorted by index, because two classes with nearly equal probabilities can swap their ranks.
         labels = sorted(self.labels)
         fitted = {
             **lime_stages(every, [self.label], self.weights(self.label)),
             **self._stages_of_other_classes(every, [label for label in labels if label != self.label]),
         }
-        in_order = sorted(fitted, key=lambda stage: stage.kind is StageKind.WEIGHTS)  # predictions in front of weights
+        in_order = sorted(fitted, key=lambda stage: stage.kind is StageKind.WEIGHTS)  # predictions come first
         return {
             Stage(StageKind.SEGMENTS): fingerprint_array(self.segments),
             Stage(StageKind.SAMPLES): fingerprint_array(drawn.astype(np.uint8)),
@@ -107,7 +107,7 @@ class LimeRun:
         }
 
     def _stages_of_other_classes(self, every: Sequence[Neighbourhood], labels: list[int]) -> dict[Stage, Fingerprint]:
-        """Kept apart: beside the explained class, which is the largest by far, they would not show."""
+        """Fingerprint the other classes apart, because changes of their small weights would not show otherwise."""
         if not labels:
             return {}
         return lime_stages(every, labels, np.stack([self.weights(label) for label in labels]), of="other classes")
@@ -116,13 +116,13 @@ class LimeRun:
 def lime_stages(
     neighbourhoods: Sequence[Neighbourhood], labels: list[int], weights: NDArray[np.floating[Any]], of: str = ""
 ) -> dict[Stage, Fingerprint]:
-    """Fingerprints from predictions to weights.
+    """Fingerprint the predictions for the perturbed images and the weights of the surrogates.
 
     Args:
-        neighbourhoods: what lime fitted its surrogates to, one a seed.
+        neighbourhoods: the perturbed samples that lime fitted its surrogates to, one neighbourhood per seed.
         labels: indices of the classes.
-        weights: of their surrogates, of any shape.
-        of: how the classes are called, where they are not the explained one.
+        weights: weights of the surrogates of these classes, of any shape.
+        of: name of these classes in the stages; empty for the explained class.
     """
     predicted = np.stack([each.probabilities[:, labels] for each in neighbourhoods])
     return {
@@ -132,13 +132,13 @@ def lime_stages(
 
 
 def surrogate_stage(fits: Sequence[Surrogate]) -> dict[Stage, Fingerprint]:
-    """Fingerprint what surrogates say besides their weights."""
+    """Fingerprint the intercepts, predictions and R2 of surrogates."""
     told = np.array([(fit.intercept, fit.prediction, fit.r2) for fit in fits])
     return {Stage(StageKind.SURROGATES): fingerprint_array(told)}
 
 
 def run_lime(subject: Subject, segmentation: Segmentation, settings: LimeSettings, seeds: Sequence[int]) -> LimeRun:
-    """Explain what the model sees in an image by lime, the explained class among the classes."""
+    """Explain one image by lime with every seed. The explained class is among the classes that get weights."""
     from xai_eval.explainers.lime.lime import explain_by_lime
     from xai_eval.explainers.lime.perturbation import PerturbedImages
     from xai_eval.explainers.lime.probabilities import probabilities
