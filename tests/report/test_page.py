@@ -12,10 +12,10 @@ from xai_eval.errors import StorageError
 from xai_eval.gate.judge import judge_all
 from xai_eval.gate.judge_run import Judged
 from xai_eval.gate.verdict import State
-from xai_eval.report.text.glossary import all_terms
-from xai_eval.report.text.told import told, told_in_short
+from xai_eval.report.text.findings import told, told_in_short
 from xai_eval.report.write import write_report
 from xai_eval.result.fields import InputImage, Label, Mask
+from xai_eval.result.glossary import all_terms
 
 # What the table of contents leads to, in its order, besides the cases.
 SECTIONS = ("failed", "new", "warned", "task--cams", "terms")

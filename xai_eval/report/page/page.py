@@ -20,7 +20,6 @@ from xai_eval.report.page.rest import RestView, rest_view
 from xai_eval.report.page.selection import by_task, imaged, in_order, worst_cases_first
 from xai_eval.report.page.views import CaseView, case_line, case_view
 from xai_eval.report.text.commands import Folders, accept_cases_command, accept_command, explain_command
-from xai_eval.report.text.glossary import all_terms
 from xai_eval.report.text.summary import (
     count_severities,
     count_states,
@@ -28,7 +27,9 @@ from xai_eval.report.text.summary import (
     state_word,
     unwatched_sentence,
 )
-from xai_eval.report.text.wording import count, plain
+from xai_eval.report.text.wording import count
+from xai_eval.result.glossary import all_terms
+from xai_eval.result.naming import plain
 from xai_eval.store.runs import RunRecord
 
 _TEMPLATE = "page.html.j2"

@@ -15,10 +15,11 @@ from xai_eval.report.drawing.curves import curve_panels
 from xai_eval.report.drawing.panels import Panel, panels
 from xai_eval.report.page.chain import Box, stage_chain
 from xai_eval.report.page.units import LayerView, concepts_of, layer_views
+from xai_eval.report.text.findings import measure_words, needs, step_told, told, told_in_short
 from xai_eval.report.text.summary import is_fine, state_word
-from xai_eval.report.text.told import measure_words, needs, step_told, told, told_in_short
-from xai_eval.report.text.wording import cell_text, named, plain, title, words
+from xai_eval.report.text.wording import cell_text
 from xai_eval.result.fields import Document, Field, Finding, Heatmap, Label, Ranking, Score, Table
+from xai_eval.result.naming import named, plain, title, words
 
 _DOCUMENT_LETTERS = 400  # the rest is in the file beside the tables
 _FINDINGS = 10  # the rest is folded away

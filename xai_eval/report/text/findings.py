@@ -6,9 +6,10 @@ import math
 
 from xai_eval.gate.stages import StageShift
 from xai_eval.gate.verdict import Verdict, unwatched_clause
-from xai_eval.report.text.glossary import term
-from xai_eval.report.text.wording import cell_text, count, plain, title
+from xai_eval.report.text.wording import cell_text, count
 from xai_eval.result.fields import Finding
+from xai_eval.result.glossary import term
+from xai_eval.result.naming import plain, title
 
 
 def told(verdict: Verdict) -> str:
