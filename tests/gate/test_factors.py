@@ -26,7 +26,7 @@ OK = Verdict(CASE, State.OK)
 @pytest.mark.parametrize(
     ("trials", "fixed", "expected"),
     [
-        ([Trial((), OK)], [], "so the cause lies outside it"),
+        ([Trial((), OK)], [], "the cause is not on this machine"),
         ([Trial((), OK)], [TORCH], "torch 2.6.0 -> 2.15.0"),
         ([NOW, Trial(("model",), OK), Trial(("precision",), NOW.verdict)], [], "Cause: model. With nothing else"),
         ([NOW, Trial(("model",), OK), Trial(("precision",), OK)], [], "Cause: model or precision."),
@@ -38,7 +38,7 @@ OK = Verdict(CASE, State.OK)
         (
             [NOW, Trial(("model",), drifted(Severity.NUMBERS)), Trial(("device",), NOW.verdict)],
             [TORCH],
-            "One cause: model (2 findings, only 1 when it is restored). There is another cause. These changes could not",
+            "One cause: model (2 findings, only 1 when it is restored). There is another cause. Not restored:",
         ),
         ([NOW, Trial(("model",), NOW.verdict)], [], "No factor that could be restored here is the cause."),
         ([NOW, Trial(("model",), None, "missing")], [TORCH], "Run the case in an environment with the former versions"),

@@ -110,7 +110,7 @@ def test_precision_flags_come_back_as_they_were(here):
 
 def test_what_is_not_drifting_here_is_said(here):
     said = here("explain-drift", "0.png").out
-    assert "Computed again on this machine, the case matches its golden" in said
+    assert "Computed again here, the case matches its golden" in said
 
 
 def test_without_a_golden_there_is_nothing_to_explain(here):

@@ -76,9 +76,8 @@ def conclusion(trials: Sequence[Trial], fixed: Sequence[Change]) -> str:
     """
     now, single = trials[0], [trial for trial in trials[1:] if len(trial.restored) == 1]
     if now.holds:
-        return (
-            "Computed again on this machine, the case matches its golden, so the cause lies outside it. "
-            + _elsewhere(fixed)
+        return "Computed again here, the case matches its golden: the cause is not on this machine. " + _elsewhere(
+            fixed
         )
     alone = [trial for trial in single if trial.holds]
     if alone:
@@ -105,7 +104,7 @@ def _elsewhere(fixed: Sequence[Change]) -> str:
     if not fixed:
         return "Nothing else that is recorded changed: look at the code."
     return (
-        f"These changes could not be restored: {'; '.join(map(str, fixed))}. Run the case in an environment with the former "
+        f"Not restored: {'; '.join(map(str, fixed))}, which is not possible here. Run the case in an environment with the former "
         "versions, and compare the two with xai-eval diff."
     )
 
