@@ -38,7 +38,7 @@ OK = Verdict(CASE, State.OK)
         (
             [NOW, Trial(("model",), drifted(Severity.NUMBERS)), Trial(("device",), NOW.verdict)],
             [TORCH],
-            "One cause: model (2 findings, only 1 when it is restored). There is another cause. Not restored:",
+            "One cause: model (2 findings, only 1 when it is restored). There is another cause. Not restored, because",
         ),
         ([NOW, Trial(("model",), NOW.verdict)], [], "No factor that could be restored here is the cause."),
         ([NOW, Trial(("model",), None, "missing")], [TORCH], "Run the case in an environment with the former versions"),

@@ -104,8 +104,8 @@ def _elsewhere(fixed: Sequence[Change]) -> str:
     if not fixed:
         return "Nothing else that is recorded changed: look at the code."
     return (
-        f"Not restored: {'; '.join(map(str, fixed))}, which is not possible here. Run the case in an environment with the former "
-        "versions, and compare the two with xai-eval diff."
+        f"Not restored, because that is not possible here: {'; '.join(map(str, fixed))}. Run the case in an "
+        "environment with the former versions, and compare the two with xai-eval diff."
     )
 
 
