@@ -120,7 +120,7 @@ def _require_readable(judged: Judged, what: str) -> None:
 
 
 @dataclass(frozen=True)
-class Kept:
+class StoredNoise:
     """What became of measured noise.
 
     Attributes:
@@ -131,7 +131,7 @@ class Kept:
     """
 
     stored: tuple[str, ...]
-    without: tuple[str, ...]
+    without_golden: tuple[str, ...]
     drifted: tuple[Verdict, ...]
     overall: Overall
 
@@ -141,7 +141,7 @@ def refuse_calibration_under_ci() -> None:
     refuse_under_ci("calibrating is refused where CI is set: noise is kept with the goldens, which people change.")
 
 
-def keep(measured: Sequence[tuple[Result, Noise]], goldens: Goldens) -> Kept:
+def store_noise(measured: Sequence[tuple[Result, Noise]], goldens: Goldens) -> StoredNoise:
     """Store the noise of every case that has a golden and still agrees with it.
 
     Args:
@@ -163,7 +163,7 @@ def keep(measured: Sequence[tuple[Result, Noise]], goldens: Goldens) -> Kept:
             place = goldens.folder / key
             dataclasses.replace(noise, golden=stored_digest(place)).save(place)
     stored = tuple(key for key, verdict in verdicts.items() if not verdict.failed)
-    return Kept(
+    return StoredNoise(
         stored,
         tuple(key for key, golden in found.items() if golden is None),
         tuple(verdict for verdict in verdicts.values() if verdict.failed),
