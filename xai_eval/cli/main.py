@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from xai_eval.cli.options import build_parser
 from xai_eval.cli.task_options import given_parameters, refuse_others
-from xai_eval.errors import StorageError, XaiEvalError, one_line
+from xai_eval.errors import StorageError, XaiEvalError, error_line
 
 # Everything else is imported by the command that needs it: `--help` must not wait for pandas.
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (Exception, SystemExit) as error:
         # Whatever nobody foresaw is no drift, and no success either.
         traceback.print_exc()
-        print(f"xai-eval: error: unexpected {one_line(error)}. The traceback is above.", file=sys.stderr)
+        print(f"xai-eval: error: unexpected {error_line(error)}. The traceback is above.", file=sys.stderr)
         return EXIT_NOTHING
 
 
@@ -109,7 +109,7 @@ def _calibrate(options: argparse.Namespace) -> int:
     from xai_eval.tasks.progress import shown
 
     _let_threads_sleep()
-    from xai_eval.gate.accept import keep, refuse_calibration_under_ci
+    from xai_eval.gate.accept import refuse_calibration_under_ci, store_noise
     from xai_eval.report.text.calibration import calibration_lines
     from xai_eval.run.calibrate import calibrate_task
 
@@ -120,11 +120,11 @@ def _calibrate(options: argparse.Namespace) -> int:
         with nullcontext() if options.quiet else shown():
             announce = _silently if options.quiet else partial(_announce, name)
             measured += calibrate_task(name, options.model, options.images, options.device, params, announce)
-    kept = keep([(each.plain, each.noise) for each in measured], goldens)
-    print("\n".join(calibration_lines(kept, {each.plain.case.key: each.noise for each in measured})))
-    if not kept.stored:
+    outcome = store_noise([(each.plain, each.noise) for each in measured], goldens)
+    print("\n".join(calibration_lines(outcome, {each.plain.case.key: each.noise for each in measured})))
+    if not outcome.stored:
         return EXIT_NOTHING
-    return EXIT_DRIFT if kept.drifted or kept.overall.misfits else EXIT_OK
+    return EXIT_DRIFT if outcome.drifted or outcome.overall.misfits else EXIT_OK
 
 
 def _check(options: argparse.Namespace) -> int:
