@@ -75,26 +75,26 @@ def test_it_is_refused_under_ci(goldens, monkeypatch, value):
 def test_misfits_are_told_when_they_are_measured(goldens):
     goldens.store(make_result(), "looked")
     outcome = store_noise([(make_result(), noise(0.1))], goldens)
-    assert [note.fit for note in outcome.overall.misfits] == [Fit.TOO_TIGHT]
+    assert [note.fit for note in outcome.run_findings.misfits] == [Fit.TOO_TIGHT]
 
 
 def test_check_uses_noise_names_stale_noise_and_goes_on_without_broken_noise(tmp_path, goldens):
     place = goldens.store(make_result(), "looked")
     store_noise([(make_result(), noise(0.1))], goldens)
     run = write_run(tmp_path / "run", make_result())
-    overall = judge_run(run, goldens).overall
-    assert [note.fit for note in overall.misfits] == [Fit.TOO_TIGHT] and overall.unusable == ()
+    run_findings = judge_run(run, goldens).run_findings
+    assert [note.fit for note in run_findings.misfits] == [Fit.TOO_TIGHT] and run_findings.unusable == ()
 
     replaced = write_run(tmp_path / "second", make_result(saliency=blob(150, 40)))
     accept(judge_run(replaced, goldens), goldens, [], everything=True, reason="retrained")
-    overall = judge_run(replaced, goldens).overall
-    assert overall.tolerances == ()
-    (sentence,) = overall.unusable
+    run_findings = judge_run(replaced, goldens).run_findings
+    assert run_findings.tolerances == ()
+    (sentence,) = run_findings.unusable
     assert "was measured for a golden that has been replaced since" in sentence and make_result().case.key in sentence
 
     (place / NOISE_FILE).write_text("{")
-    overall = judge_run(replaced, goldens).overall
-    assert overall.tolerances == () and "is no measured noise" in overall.unusable[0]
+    run_findings = judge_run(replaced, goldens).run_findings
+    assert run_findings.tolerances == () and "is no measured noise" in run_findings.unusable[0]
     assert [v.state for v in judge_run(replaced, goldens).verdicts] == [State.OK]
 
 

@@ -22,7 +22,7 @@ def calibration_lines(outcome: StoredNoise, noises: Mapping[str, Noise]) -> list
         *(f"unmeasured  {name}: {one_line(why)}" for name, why in unmeasured.items()),
         *(f"no golden  {key}: accept one, then calibrate again" for key in outcome.without_golden),
         *(f"{v.state}  {v.case.key}  {one_line(v.sentence)} Its noise was not stored." for v in outcome.drifted),
-        *(f"{note.fit}  {one_line(note.sentence)}" for note in outcome.overall.tolerances),
+        *(f"{note.fit}  {one_line(note.sentence)}" for note in outcome.run_findings.tolerances),
         f"noise of {count(len(outcome.stored), 'case')} stored",
     ]
 
