@@ -198,7 +198,7 @@ class GoldenSession:
         found = {*judged.results, *judged.broken}
         lost = next((key for key in self.checked if key not in found), None)
         if lost:
-            place = self.folder.place_of(lost) / RESULT_FILE
+            place = self.folder.folder_of(lost) / RESULT_FILE
             raise StorageError(f"{place} cannot be read: it was removed while the tests ran. Run them again.")
 
     def _not_measured(self, session: pytest.Session) -> list[Failure]:

@@ -15,7 +15,7 @@ from xai_eval.report.stale import remove_stale
 from xai_eval.report.text.commands import PAGE_FILE
 from xai_eval.report.text.tables import table_files
 from xai_eval.report.text.verdicts import VERDICTS_FILE, verdicts_document
-from xai_eval.store.places import GOLDEN
+from xai_eval.store.default_folders import GOLDEN
 
 
 def write_report(folder: Path, judged: Judged, golden: Path = GOLDEN) -> Path:
