@@ -15,7 +15,7 @@ from xai_eval.gate.run_findings import NO_FINDINGS, RunFindings, RunFindingsColl
 from xai_eval.gate.verdict import State, Verdict
 from xai_eval.result.result import Case, Result
 from xai_eval.store.goldens import Goldens, case_of_folder
-from xai_eval.store.lazy import open_result, open_whole
+from xai_eval.store.lazy import open_checked, open_result
 from xai_eval.store.noise import load_noises
 from xai_eval.store.quarantine import QUARANTINE_FILE, Quarantine, read_quarantine
 from xai_eval.store.run_folder import RunFolder
@@ -87,7 +87,7 @@ def judge_results(folder: Path, goldens: Goldens) -> Judged:
             return _judge(run, goldens, open_result)
         except StorageError:
             # Damaged arrays, or a field that is not what its kind stores, show only where they are read: find whose.
-            return _judge(run, dataclasses.replace(goldens, read=open_whole), open_whole)
+            return _judge(run, dataclasses.replace(goldens, read=open_checked), open_checked)
 
 
 @contextlib.contextmanager
