@@ -104,8 +104,8 @@ def _tolerance(note: ToleranceNote) -> dict[str, Any]:
         "case": note.case,
         "tolerance": note.tolerance,
         "cap": to_json(note.cap),
-        "noise": to_json(note.floor.value),
-        "condition": note.floor.condition,
+        "noise": to_json(note.noise.value),
+        "condition": note.noise.condition,
         "sentence": note.sentence,
     }
 
