@@ -145,7 +145,7 @@ def test_a_damaged_golden_is_one_error_that_names_the_file_and_accepting_repairs
     with pytest.raises(StorageError):
         goldens.load(VICTIM.case)
     if damage in NOT_REPLACED:
-        with pytest.raises(StorageError, match="a folder stands where a file is needed; move it away"):
+        with pytest.raises(StorageError, match="there is a folder where a file is needed; move it away"):
             accept_victim(goldens)
         assert (path / "inside").read_text() == "kept"
         shutil.rmtree(path)
@@ -284,7 +284,7 @@ def test_a_file_in_the_place_of_a_golden_is_refused_and_kept(goldens: Goldens) -
     shutil.rmtree(place)
     place.write_text("mine")
     assert judged(goldens)[VICTIM.case.id].state is not State.OK
-    with pytest.raises(StorageError, match=f"{VICTIM.case.id}.*a file stands where a folder is needed"):
+    with pytest.raises(StorageError, match=f"{VICTIM.case.id}.*there is a file where a folder is needed"):
         accept_victim(goldens)
     assert place.read_text() == "mine"
 
