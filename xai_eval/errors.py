@@ -39,7 +39,7 @@ class MetricMisbehaves(XaiEvalError):
 
 
 class StorageError(XaiEvalError):
-    """A result or golden on disk is truncated, not ours, edited by hand, or cannot be written."""
+    """A result or golden on disk is truncated, edited by hand or of another program, or cannot be written."""
 
 
 def error_line(error: BaseException) -> str:

@@ -25,7 +25,7 @@ _FINENESS = 64  # goldens round scores to this part of the tolerance
 @register
 @dataclass(frozen=True)
 class UnitLabels(Field):
-    """One row per unit.
+    """Which concept every unit of a model stands for, one row per unit.
 
     Attributes:
         frame: begins with the columns `unit` (unique, such as "layer4/17"), `label` (None if the unit has none),
