@@ -205,7 +205,9 @@ def test_a_golden_edited_to_fit_a_drift_is_noticed(goldens: Goldens, signed: boo
 def test_a_golden_of_another_schema_says_which(goldens: Goldens) -> None:
     path = goldens.folder / VICTIM.case.key / RESULT_FILE
     path.write_text(json.dumps(sign({**json.loads(path.read_text()), "schema": 99})))
-    assert f"has schema 99, this version of xai_eval reads schema {SCHEMA}" in judged(goldens)[VICTIM.case.id].sentence
+    assert (
+        f"has schema 99, but this version of xai_eval reads schema {SCHEMA}" in judged(goldens)[VICTIM.case.id].sentence
+    )
 
 
 def test_a_golden_copied_from_another_case_is_no_golden_of_this_one(goldens: Goldens) -> None:

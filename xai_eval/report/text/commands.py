@@ -43,7 +43,7 @@ def accept_cases_command(keys: Sequence[str], where: Folders, reason: str, *, ev
 
 
 def explain_command(key: str, results: Path, golden: Path, request: Mapping[str, Any] | None) -> str:
-    """Return the command that says what carries the drift of the case `key`, as typed in the working directory.
+    """Return the command that finds the cause of the drift of the case `key`, as typed in the working directory.
 
     `request` is how the run recorded that it was asked for the case; None for a test, which alone knows its model and
     images. A task that is neither bundled nor installed is found by the file that the run was told of.
