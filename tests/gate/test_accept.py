@@ -9,7 +9,7 @@ from synthetic import blob, make_result
 
 from xai_eval.disk.signed import sign
 from xai_eval.errors import InputUnavailable, StorageError, UsageError
-from xai_eval.gate.accept import MANY, accept, unused_goldens
+from xai_eval.gate.accept import BULK_ABOVE, accept, unused_goldens
 from xai_eval.gate.judge_run import judge_by_run, judge_run
 from xai_eval.gate.unwatched import Unwatched
 from xai_eval.gate.verdict import State
@@ -161,14 +161,14 @@ def test_single_cases_of_an_incomplete_run_are_not_accepted_either(tmp_path, gol
 
 
 def test_more_than_a_person_looks_at_is_accepted_only_in_bulk(tmp_path, goldens):
-    twenty = [make_result(f"{number}.jpg") for number in range(MANY)]
+    twenty = [make_result(f"{number}.jpg") for number in range(BULK_ABOVE)]
     accept_all(write_run(tmp_path / "twenty", *twenty), goldens)
-    more = [*twenty, *(make_result(f"{number}.jpg") for number in range(MANY, 2 * MANY + 1))]
+    more = [*twenty, *(make_result(f"{number}.jpg") for number in range(BULK_ABOVE, 2 * BULK_ABOVE + 1))]
     judged = judge_run(write_run(tmp_path / "more", *more), goldens)
     for request in ({"keys": [], "everything": True}, {"keys": [r.case.key for r in more], "everything": False}):
         with pytest.raises(UsageError, match=r"21 goldens would change at once, more than 20, .* add --bulk"):
             accept(judged, goldens, reason="looked", **request)
-    assert len(goldens.load_all()[0]) == MANY
+    assert len(goldens.load_all()[0]) == BULK_ABOVE
     assert len(accept(judged, goldens, [], everything=True, reason="looked", bulk=True)) == 21
 
 
@@ -183,7 +183,9 @@ def test_a_result_of_another_schema_is_not_accepted(tmp_path, goldens):
     run = write_run(tmp_path / "run", make_result(), make_result("b.jpg"))
     path = run / "results" / make_result().case.key / RESULT_FILE
     path.write_text(path.read_text().replace(f'"schema": {SCHEMA}', '"schema": 99'))
-    with pytest.raises(UsageError, match=rf"has schema 99, this version of xai_eval reads schema {SCHEMA}.*Run again"):
+    with pytest.raises(
+        UsageError, match=rf"has schema 99, but this version of xai_eval reads schema {SCHEMA}.*Run again"
+    ):
         accept(judge_run(run, goldens), goldens, [make_result().case.key], everything=False, reason="looked")
     assert not goldens.folder.exists()
 

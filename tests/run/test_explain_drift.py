@@ -47,7 +47,7 @@ def here(tmp_path, images, monkeypatch, capsys):
 def test_another_model_is_the_cause(here):
     here(*here.run, "--model", "scenes:places", expected=1)
     said = here("explain-drift", "0.png").out
-    assert "Cause: model. With nothing else put back, the case is as accepted." in said
+    assert "Cause: model. With nothing else restored, the case matches its golden." in said
     assert said.startswith("cams/drawn-0-png-")
 
 
@@ -91,7 +91,7 @@ def test_code_is_the_cause_if_restoring_every_factor_does_not_help(here, monkeyp
     )
     here(*here.run, expected=1)
     said = here("explain-drift", "0.png").out
-    assert "Nothing that could be put back here carries the drift. Nothing else is recorded to have changed" in said
+    assert "No factor that could be restored here is the cause. Nothing else that is recorded changed" in said
 
 
 def test_precision_flags_are_restored_afterwards(here):
@@ -105,12 +105,12 @@ def test_precision_flags_are_restored_afterwards(here):
         assert torch.backends.mkldnn.enabled is not before
     finally:
         torch.backends.mkldnn.enabled = before
-    assert "precision" in said and "as accepted" in said
+    assert "precision" in said and "matches its golden" in said
 
 
 def test_a_case_that_does_not_drift_here_is_reported_as_such(here):
     said = here("explain-drift", "0.png").out
-    assert "Computed again here the case is as accepted" in said
+    assert "Computed again here, the case matches its golden" in said
 
 
 def test_a_case_without_a_golden_is_refused(here):

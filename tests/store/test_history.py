@@ -80,9 +80,9 @@ def test_log_shows_the_history_oldest_first(accepted, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == make_result().case.key
     assert lines[1].endswith("  Mira Lund  looked at it")
-    assert lines[2].startswith("    missing: there is no golden")
+    assert lines[2].startswith("    missing: This case has no golden")
     assert lines[3].endswith("  Mira Lund  the new torch is right")
-    assert lines[4].startswith("    drift evidence: evidence changed: gradcam: ")
+    assert lines[4].startswith("    drift evidence: Grad-CAM changed (evidence): ")
 
 
 @pytest.mark.parametrize("name, nearest", [("cams/photos-phto-jpg", make_result().case.key), ("phto.jpg", "photo.jpg")])
@@ -127,7 +127,7 @@ def test_a_history_keeps_the_newest_entries(place):
 )
 def test_a_history_that_is_none_is_an_error_and_stays(accepted, content):
     (accepted / HISTORY_FILE).write_text(content)
-    with pytest.raises(StorageError, match="truncated or no history"):
+    with pytest.raises(StorageError, match="truncated or not a history"):
         read_history(accepted)
     write_run(make_result(predicted="crane"))
     assert accept("again") == 3

@@ -45,11 +45,11 @@ def test_the_last_day_counts(tmp_path, expires, expired):
         ({"owner": None}, "got reason, expires"),
         ({"owner": '"  "'}, "owner is '  '"),
         ({"reason": "3"}, "reason is 3"),
-        ({"expires": '"2026-12-31"'}, "expires is '2026-12-31', no date; .*, without quotes"),
-        ({"expires": "2026-12-31T10:00:00"}, "no date"),
+        ({"expires": '"2026-12-31"'}, "expires is '2026-12-31', not a date; .*, without quotes"),
+        ({"expires": "2026-12-31T10:00:00"}, "not a date"),
         ({"expires": None}, "expected owner = .* and expires = 2027-01-31"),
         ({"untill": "3"}, "got owner, reason, expires, untill"),
-        ({"reason": "unquoted"}, "is no TOML"),
+        ({"reason": "unquoted"}, "is not TOML"),
     ],
 )
 def test_an_entry_that_is_not_whole_is_refused_and_named(tmp_path, changes, words):
@@ -94,7 +94,7 @@ def test_a_drift_in_quarantine_is_shown_and_does_not_fail(place, capsys):
     capsys.readouterr()
     assert main(["check"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith(f"drift  evidence  {A.case.key}  evidence changed: ")
+    assert lines[0].startswith(f"drift  evidence  {A.case.key}  Grad-CAM changed (evidence): ")
     assert lines[0].endswith("In quarantine until 2999-01-01 (Mira: upstream mends it).")
     assert "2 cases: 1 ok, 1 drift; 1 in quarantine" in lines
     document = json.loads((place / "reports" / "verdicts.json").read_text())
@@ -130,7 +130,7 @@ def test_a_case_in_quarantine_that_did_not_run_fails(place):
     write_run(place, A)
     unused = verdicts(place)["photos/b.jpg"]
     assert unused.state is State.UNUSED
-    assert unused.sentence.endswith("(Mira: upstream mends it). It fails all the same: it was not measured.")
+    assert unused.sentence.endswith("(Mira: upstream mends it). The case fails even so, because it was not measured.")
     assert main(["check"]) == 1
 
 
@@ -145,7 +145,7 @@ def test_an_entry_for_an_unknown_case_is_an_error_with_near_names(place, capsys)
     assert main(["check"]) == 1
     out = capsys.readouterr().out
     assert "error" in out.splitlines()[0]
-    assert "quarantine.toml sets aside what is neither a golden nor a result of this run: unknown case" in out
+    assert "quarantine.toml names a case that has neither a golden nor a result in this run: unknown case" in out
     assert f"Did you mean {A.case.key}" in out
 
 

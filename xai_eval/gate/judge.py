@@ -1,4 +1,4 @@
-"""`judge`: what became of an explanation since its golden was accepted. Pure: results in, verdicts out."""
+"""`judge` compares an explanation with its golden. Pure: results in, verdicts out."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from xai_eval.gate.stages import StageShift, moved_input, origin_of, stage_findi
 from xai_eval.gate.unwatched import unwatched_parts, watched
 from xai_eval.gate.verdict import State, Verdict
 from xai_eval.result.fields import Finding, Severity
+from xai_eval.result.naming import plain
 from xai_eval.result.result import Case, Result
 from xai_eval.result.stage import Stage, StageKind
 
@@ -18,19 +19,19 @@ _BYTES, _PIXELS = Stage(StageKind.IMAGE_BYTES), Stage(StageKind.DECODED_PIXELS)
 
 
 class Listener(Protocol):
-    """Wants to know more of a run than its verdicts."""
+    """Receives every verdict with its result and golden while a run is judged."""
 
     def add(self, verdict: Verdict, obtained: Result, golden: Result) -> None:
-        """Keep what is worth keeping of one case."""
+        """Note what is needed of one case."""
         ...
 
 
 def judge(obtained: Result, golden: Result) -> Verdict:
-    """Compare what a run obtained with its golden.
+    """Compare a result with its golden.
 
-    The experiment comes first: other parameters, or another image, and the two cannot be compared. Then every
-    field is compared by its kind, with the tolerance that stands beside the task *now*. What the golden lacks is named
-    as unwatched and compared with nothing; what the golden has and the result lacks is a drift.
+    If the parameters or the image changed, the two cannot be compared. Otherwise every field is compared by the rules
+    of its kind, with the tolerance that the task states *now*, not the one stored in the golden. Parts that the golden
+    lacks are named as unwatched and not compared. Parts that the result lacks are drift.
     """
     reason = _another_experiment(obtained, golden)
     changes = changes_between(obtained, golden)
@@ -59,15 +60,15 @@ def judge_all(
         obtained: results of the run by case key.
         goldens: all goldens by case key.
         errors: verdicts on results and goldens that cannot be read.
-        selections: input sets of which the run took only a part: their other goldens are not unused.
-        listener: is told of every verdict on a result and its golden, with the two, while their arrays are at hand.
+        selections: input sets of which the run used only a part; goldens of the rest do not count as unused.
+        listener: receives every verdict with its result and golden while their arrays are in memory.
 
-    A result without a golden is paired with a golden without a result if the two differ in nothing but the model,
-    or, failing that, in nothing but parameters: then the verdict can say what replaced what. Pairs must be
-    unambiguous. Whatever remains is missing or unused.
+    A result without a golden is paired with a golden without a result if the two differ only in the model or, failing
+    that, only in parameters, so that the verdict can say what replaced what. Only unambiguous pairs count. Results that
+    remain are missing a golden, goldens that remain are unused.
 
     Raises:
-        StorageError: a result or golden whose arrays stay on disk turns out to be damaged.
+        StorageError: a result or golden whose arrays are read only now is damaged.
     """
     errors = errors or {}
     pairs = pair_cases(
@@ -88,7 +89,7 @@ def judge_all(
         Verdict(
             g.case,
             State.UNUSED,
-            reason="a golden of this run's models and images, but the run did not obtain it.",
+            reason="The run did not obtain this case, although its golden is of the run's models and images.",
         )
         for k, g in goldens.items()
         if k not in used and k not in errors and set_name(g.case) not in selections and scope_of(g.case) in measured
@@ -101,14 +102,14 @@ def _others(results: Mapping[str, Result], keys: Collection[str]) -> list[Result
 
 
 def missing(case: Case) -> Verdict:
-    """The verdict on a case that has no golden yet."""
-    return Verdict(case, State.MISSING, reason="there is no golden for this case: look at it, then accept it.")
+    """Return the verdict on a case that has no golden yet."""
+    return Verdict(case, State.MISSING, reason="This case has no golden: look at it, then accept it.")
 
 
 def _another_experiment(obtained: Result, golden: Result) -> str:
     if dict(obtained.case.params) != dict(golden.case.params):
         changed = parameter_changes(obtained.case.params, golden.case.params)
-        return f"the experiment changed, so there is nothing to compare: {'; '.join(map(str, changed))}."
+        return f"The experiment changed, so the two cannot be compared: {'; '.join(map(str, changed))}."
     was, now = golden.stages.get(_BYTES), obtained.stages.get(_BYTES)
     pixels_was, pixels_now = golden.stages.get(_PIXELS), obtained.stages.get(_PIXELS)
     if (
@@ -119,7 +120,7 @@ def _another_experiment(obtained: Result, golden: Result) -> str:
         and pixels_now
         and pixels_was.digest != pixels_now.digest
     ):
-        return "the image's bytes and pixels are not those of the golden, so there is nothing to compare."
+        return "The golden is of another image (bytes and pixels differ), so the two cannot be compared."
     return ""
 
 
@@ -128,7 +129,7 @@ def _compare_fields(obtained: Result, golden: Result) -> list[Finding]:
     for name, was in golden.fields.items():
         now = obtained.fields.get(name)
         if now is None or now.kind != was.kind:
-            what = "is gone" if now is None else f"was a {was.kind}, is a {now.kind}"
+            what = "the result no longer has it" if now is None else f"its kind was {was.kind} and is {now.kind} now"
             findings.append(Finding(name, Severity.CONCLUSION, "field", what))
         else:
             findings.extend(watched(now, was).compare(was, name))
@@ -136,14 +137,15 @@ def _compare_fields(obtained: Result, golden: Result) -> list[Finding]:
 
 
 def _lost_stages(obtained: Result, golden: Result) -> list[Finding]:
-    """A stage that nobody records any more is watched no more, also where its moves would only be told."""
+    """Report stages that the result no longer records: nothing would notice it if they changed."""
     gone = [str(stage) for stage in golden.stages if stage not in obtained.stages]
-    return [Finding("stages", Severity.NUMBERS, stage, f"{stage} is gone: the golden has it") for stage in gone]
+    return [
+        Finding("stages", Severity.NUMBERS, stage, f"the result no longer records the {plain(stage)}") for stage in gone
+    ]
 
 
 def _ok_sentence(origin: StageShift | None, changes: Sequence[Change]) -> str:
     if not changes and origin is None:
-        return "as accepted."
-    held = f"the explanation held although these changed: {'; '.join(map(str, changes))}." if changes else ""
-    moved = f"{origin.sentence}." if origin else ""
-    return " ".join(filter(None, [held, moved])) or "as accepted."
+        return "The explanation matches its golden."
+    despite = f", although these changed: {'; '.join(map(str, changes))}" if changes else ""
+    return f"The explanation matches its golden{despite}.{f' {origin.sentence}' if origin else ''}"

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from xai_eval.gate.accept import MANY
-from xai_eval.store.places import GOLDEN, RESULTS
+from xai_eval.gate.accept import BULK_ABOVE
+from xai_eval.store.default_folders import GOLDEN, RESULTS
 
 PAGE_FILE = "index.html"
 
@@ -38,12 +38,12 @@ def accept_command(key: str, results: Path, golden: Path) -> str:
 def accept_cases_command(keys: Sequence[str], where: Folders, reason: str, *, everything: bool) -> str:
     """Return the one command that accepts the cases `keys`; `everything` if the run has no others to accept."""
     cases = "--all" if everything else " ".join(keys)
-    bulk = " --bulk" if len(keys) > MANY else ""
+    bulk = " --bulk" if len(keys) > BULK_ABOVE else ""
     return f'xai-eval accept {cases}{bulk}{_folders(where.results, where.golden)} --reason "{reason}"'
 
 
 def explain_command(key: str, results: Path, golden: Path, request: Mapping[str, Any] | None) -> str:
-    """Return the command that says what carries the drift of the case `key`, as typed in the working directory.
+    """Return the command that finds the cause of the drift of the case `key`, as typed in the working directory.
 
     `request` is how the run recorded that it was asked for the case; None for a test, which alone knows its model and
     images. A task that is neither bundled nor installed is found by the file that the run was told of.

@@ -1,4 +1,4 @@
-"""A saliency map over the image, compared by what it says rather than pixel by pixel."""
+"""A saliency map over the image, compared by where it points rather than pixel by pixel."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from xai_eval.result.map_similarity import centre_moved, iou, mass_moved, rank_c
 Grid = NDArray[np.float64]
 GOLDEN_SIDE = 56
 TOP_SHARES = (0.05, 0.10, 0.20)
-# However noisy an explainer is, a map that moved by more than this is another map.
+# No tolerance may exceed this, however noisy an explainer is, because a map that differs by more is another map.
 LOOSEST_MAP = 0.25
 
 
@@ -26,10 +26,11 @@ class HeatmapTolerance:
     """What may differ before a map counts as changed.
 
     Attributes:
-        largest: largest difference of any pixel of two maps in [0, 1]; up to it they are the same image.
-        rank: least rank correlation. The last three matter only where `largest` is exceeded.
-        top: least IoU of the hottest 5, 10 and 20 % of the area.
-        moved: farthest that the mass may move, as a share of the side.
+        largest: largest difference of a pixel, for maps in [0, 1]. Up to it two maps count as the same, and the other
+            three are not checked.
+        rank: smallest allowed rank correlation.
+        top: smallest allowed IoU of the hottest 5, 10 and 20 % of the area.
+        moved: largest distance that the mass may move, as a share of the side.
     """
 
     largest: float
@@ -63,18 +64,18 @@ class Heatmap(Field):
     @functools.cached_property
     def degenerate(self) -> str | None:
         """Why the map means nothing ('NaN', 'all zero', 'constant'), or None for a map that may mean something."""
-        # numpy goes over half precision ten times as slowly.
+        # numpy is ten times as slow with half precision.
         values = self.array.astype(np.float32) if self.array.dtype == np.float16 else self.array
         if not values.any():
             return "all zero"
-        # NaN goes through both.
+        # If any value is NaN, then both of these are.
         least, most = float(values.min()), float(values.max())
         if not (math.isfinite(least) and math.isfinite(most)):
             return "NaN"
         return "constant" if least == most else None
 
     def condensed(self) -> Heatmap:
-        """Keep block means of at most 56 x 56 in half precision: 6 KB, precise to 5e-4."""
+        """Return block means of at most 56 x 56 in half precision: they take 6 KB, with rounding errors up to 5e-4."""
         height, width = self.array.shape
         if max(height, width) <= GOLDEN_SIDE:
             return self
@@ -82,26 +83,25 @@ class Heatmap(Field):
         return Heatmap(small.astype(np.float16), self.tolerance, self.shape)
 
     def differences(self, golden: Heatmap) -> Iterator[Difference]:
-        """The largest difference of a pixel, at the coarser resolution of the two; with a sign, where the heat moves.
+        """The largest difference of a pixel, at the coarser resolution of the two, and how the heat moved.
 
-        What the map says (its ranking, its hot area, where its mass lies) is asked only where a pixel differs by more
-        than it may.
+        Ranking, hottest area and mass are compared only if a pixel differs by more than its tolerance.
         """
         if self.shape != golden.shape:
-            sentence = f"map of {_by(golden.shape)} became {_by(self.shape)}"
+            sentence = f"a map of {_by(golden.shape)} pixels became one of {_by(self.shape)}"
             yield self._difference(math.inf, [Statement(Severity.EVIDENCE, "shape", sentence)])
         elif self.degenerate or golden.degenerate:
             value = 0.0 if self.degenerate == golden.degenerate else math.inf
-            sentence = f"the map was {golden.degenerate or 'meaningful'} and is {self.degenerate or 'meaningful'} now"
+            sentence = f"the map was {golden.degenerate or 'valid'} and is {self.degenerate or 'valid'} now"
             yield self._difference(value, [Statement(Severity.EVIDENCE, "degenerate", sentence)])
         else:
             now, was = self._on_common_grid(golden)
             value = float(np.abs(now - was).max())
-            told, shifts = _broken(now, was, value, self.tolerance), _moved(now, was, self.tolerance)
-            yield self._difference(value, told, shifts)
+            statements, shifts = _broken(now, was, value, self.tolerance), _moved(now, was, self.tolerance)
+            yield self._difference(value, statements, shifts)
 
-    def _difference(self, value: float, told: Iterable[Statement], shifts: Iterable[Shift] = ()) -> Difference:
-        return Difference("largest difference", value, self.tolerance.largest, told, shifts, LOOSEST_MAP)
+    def _difference(self, value: float, statements: Iterable[Statement], shifts: Iterable[Shift] = ()) -> Difference:
+        return Difference("largest difference", value, self.tolerance.largest, statements, shifts, LOOSEST_MAP)
 
     def _on_common_grid(self, other: Heatmap) -> tuple[Grid, Grid]:
         first, second = self.array.shape, other.array.shape
@@ -109,7 +109,7 @@ class Heatmap(Field):
         return self._on_grid(shape), other._on_grid(shape)
 
     def _on_grid(self, shape: tuple[int, int]) -> Grid:
-        """The map in blocks, kept because every comparison asks for it; a golden is small already and keeps none."""
+        """Return block means of the map; cached, because every comparison needs them. A golden is small already."""
         if shape == self.array.shape:
             return self.array.astype(np.float64)
         if shape not in self._grids:
@@ -122,7 +122,7 @@ class Heatmap(Field):
 
 
 def block_means(array: NDArray[Any], shape: tuple[int, int]) -> Grid:
-    """Average (h, w) over a grid of `shape` blocks, whose sides differ by one pixel at most."""
+    """Average an array (h, w) over a grid of `shape` blocks, whose sides differ by at most one pixel."""
     result = array.astype(np.float64)
     for axis, count in enumerate(shape):
         if count == array.shape[axis]:
@@ -133,7 +133,7 @@ def block_means(array: NDArray[Any], shape: tuple[int, int]) -> Grid:
 
 
 def _block_means(rows: Grid, count: int) -> Grid:
-    """Average blocks of rows; `np.add.reduceat` takes twice as long."""
+    """Average blocks of rows. `np.add.reduceat` would take twice as long."""
     starts, sizes = _blocks(len(rows), count)
     sums = rows[starts]
     for place in range(1, int(sizes.max())):
@@ -144,34 +144,37 @@ def _block_means(rows: Grid, count: int) -> Grid:
 
 @functools.lru_cache(maxsize=64)
 def _blocks(length: int, count: int) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
-    """Where each of `count` blocks of a side begins, and its length."""
+    """Return the start and the length of each of `count` blocks of a side."""
     edges = np.linspace(0, length, count + 1).astype(int)
     return edges[:-1], np.diff(edges)
 
 
 def _moved(now: Grid, was: Grid, tolerance: HeatmapTolerance) -> Iterator[Shift]:
-    """Whether maps grow hotter, and where their centres of mass go, as a share of the side."""
+    """Yield the change of the mean, and the movement of the centre of mass as a share of the side."""
     yield Shift("mean", float(now.mean() - was.mean()), tolerance.largest)
     for axis, each in centre_moved(now, was).items():
         yield Shift(f"centre {axis}", each, tolerance.moved)
 
 
 def _broken(now: Grid, was: Grid, largest: float, tolerance: HeatmapTolerance) -> Iterator[Statement]:
-    """What the map says otherwise than it did, and last that its numbers differ."""
+    """Yield in what the map says something else than the golden, and last that its numbers differ."""
     moved, rank = mass_moved(now, was), rank_correlation(now, was)
     if moved > tolerance.moved:
-        yield _statement(Severity.EVIDENCE, "mass moved, share of the side,", moved, tolerance.moved)
+        sentence = f"the heat moved by {moved:.3g} of the side of the image (at most {tolerance.moved:g} is allowed)"
+        yield Statement(Severity.EVIDENCE, "mass moved, share of the side", sentence, moved, tolerance.moved)
     if rank < tolerance.rank:
-        yield _statement(Severity.EVIDENCE, "rank correlation", rank, tolerance.rank)
+        sentence = f"its rank correlation with the golden is only {rank:.3g} (needs at least {tolerance.rank:g})"
+        yield Statement(Severity.EVIDENCE, "rank correlation", sentence, rank, tolerance.rank)
     for share in TOP_SHARES:
         overlap = iou(top_area(now, share), top_area(was, share))
         if overlap < tolerance.top:
-            yield _statement(Severity.EVIDENCE, f"overlap of the hottest {share:.0%}", overlap, tolerance.top)
-    yield _statement(Severity.NUMBERS, "largest difference", largest, tolerance.largest)
-
-
-def _statement(severity: Severity, measure: str, value: float, limit: float) -> Statement:
-    return Statement(severity, measure, f"{measure} {value:.3g} (limit {limit:g})", value, limit)
+            sentence = (
+                f"the hottest {share:.0%} overlap only {overlap:.2g} with those of the golden (IoU; needs at least "
+                f"{tolerance.top:g})"
+            )
+            yield Statement(Severity.EVIDENCE, f"overlap of the hottest {share:.0%}", sentence, overlap, tolerance.top)
+    sentence = f"the largest difference of a pixel is {largest:.3g} (at most {tolerance.largest:g} is allowed)"
+    yield Statement(Severity.NUMBERS, "largest difference", sentence, largest, tolerance.largest)
 
 
 def _by(shape: tuple[int, int]) -> str:

@@ -14,21 +14,21 @@ from numpy.typing import NDArray
 from xai_eval.result.fields.base import Difference, Field, Severity, Shift, Statement, register
 from xai_eval.result.fields.numbers import all_apart
 
-# Spreads of zero have no ratio.
+# Stands in for a spread of zero, so that no ratio divides by zero.
 _LEAST = float(np.finfo(np.float32).tiny)
 
 
 @dataclass(frozen=True)
 class SeedTolerance:
-    """How far apart the weights of two runs may be: what chance gives, and what nobody minds.
+    """How far apart the weights of two runs may be.
 
-    A change counts if it is both significant and large.
+    A change counts only if it is both larger than chance allows and large enough to matter.
 
     Attributes:
-        floor: what may differ whatever chance says, as a share of the largest weight of the class.
-        seeds: how many seeds a mean and a spread are of.
-        errors: by so many standard errors the means of the same explainer may differ.
-        ratio: by such a factor its spreads may.
+        floor: smallest difference that matters, as a share of the largest weight of the class.
+        seeds: number of seeds that a mean and a spread are computed from.
+        errors: largest difference of two means, in standard errors.
+        ratio: largest factor between two spreads.
     """
 
     floor: float
@@ -37,7 +37,7 @@ class SeedTolerance:
     ratio: float
 
     def of_means(self, deviation: float) -> float:
-        """By how much two means may differ if one seed's weights have the standard deviation `deviation`."""
+        """Return how far two means may differ if the weights of one seed have the standard deviation `deviation`."""
         return self.errors * deviation * math.sqrt(2 / self.seeds)
 
 
@@ -47,9 +47,9 @@ class Weights(Field):
     """Means over seeds of the weights of L classes on F superpixels.
 
     Attributes:
-        names: the classes.
+        names: names of the classes, L.
         values: mean weights, (L, F).
-        spread: standard deviations of one seed's weights, (L, F).
+        spread: standard deviations over seeds, (L, F).
         tolerance: what may differ.
     """
 
@@ -62,7 +62,7 @@ class Weights(Field):
     def __post_init__(self) -> None:
         if self.values.shape != self.spread.shape or self.values.ndim != 2 or len(self.names) != len(self.values):
             raise ValueError(
-                f"weights need one row a class and a spread for each, got {len(self.names)} names, "
+                f"weights need one row per class and a spread for each, got {len(self.names)} names, "
                 f"{self.values.shape} values and {self.spread.shape} spreads"
             )
 
@@ -73,46 +73,52 @@ class Weights(Field):
     def meta(self) -> dict[str, Any]:
         """Classes and tolerance."""
         meta = super().meta()
-        meta["tolerance"]["seeds"] = float(self.tolerance.seeds)  # as goldens have it
+        meta["tolerance"]["seeds"] = float(self.tolerance.seeds)  # goldens store it as a float
         return meta
 
     def condensed(self) -> Weights:
-        """Single precision is far finer than any spread."""
+        """Return the weights in single precision, which is far finer than any spread."""
         return Weights(self.names, self.values.astype(np.float32), self.spread.astype(np.float32), self.tolerance)
 
     def differences(self, golden: Weights) -> Iterator[Difference]:
-        """The largest change of a weight of every class, as a share of what it may be, and the spread over seeds.
+        """Per class the largest change of a weight, as a share of its limit, and the change of the spread over seeds.
 
-        The weights of two segmentations cannot be compared, only counted.
+        Weights of two segmentations cannot be compared: only the number of superpixels is.
         """
         differ = functools.partial(Difference, "share of the limit", tolerance=1.0)
         was, now = golden.values.shape[1], self.values.shape[1]
         if was != now:
-            sentence = f"weights of {was} superpixels became weights of {now}"
-            yield differ(math.inf, told=[Statement(Severity.EVIDENCE, "superpixels", sentence)])
+            sentence = f"weights of {was} superpixels became weights of {now} superpixels"
+            yield differ(math.inf, statements=[Statement(Severity.EVIDENCE, "superpixels", sentence)])
             return
         for gone in (each for each in golden.names if each not in self.names):
-            yield differ(math.inf, told=[Statement(Severity.NUMBERS, gone, f"{gone} has no weights any more")])
+            yield differ(math.inf, statements=[Statement(Severity.NUMBERS, gone, f"{gone} has no weights any more")])
         for label in (each for each in golden.names if each in self.names):
             change, limit = all_apart(self.of(label), golden.of(label)), self._limit(golden, label)
             share = _share(float(change.max()), limit)
-            yield differ(share, told=self._told(golden, label, change, limit), shifts=self._moved(golden, label, limit))
+            yield differ(
+                share,
+                statements=self._statements(golden, label, change, limit),
+                shifts=self._moved(golden, label, limit),
+            )
             yield from self._spread_differs(golden, label)
-        # A class that the golden lacks: there is nothing to compare it with, and nothing to tell.
+        # A class that the golden lacks cannot be compared. The loss of another class is reported above.
         yield from (differ(math.inf) for each in self.names if each not in golden.names)
 
-    def _told(self, golden: Weights, label: str, change: NDArray[np.float64], limit: float) -> Iterator[Statement]:
+    def _statements(
+        self, golden: Weights, label: str, change: NDArray[np.float64], limit: float
+    ) -> Iterator[Statement]:
         now, was, worst = self.of(label), golden.of(label), int(np.argmax(change))
         turned = (np.sign(now) != np.sign(was)) & (np.minimum(np.abs(now), np.abs(was)) > limit)
         severity = Severity.EVIDENCE if turned.any() or not np.isfinite(change).all() else Severity.NUMBERS
         sentence = (
-            f"{label}: weight of superpixel {worst} {was[worst]:.3g} became {now[worst]:.3g} "
-            f"(limit {limit:.2g}; {int((change > limit).sum())} of {len(now)} beyond it)"
+            f"{label}: the weight of superpixel {worst} was {was[worst]:.3g} and became {now[worst]:.3g} "
+            f"(may differ by at most {limit:.2g}; {int((change > limit).sum())} of {len(now)} differ by more)"
         )
         yield Statement(severity, label, sentence, float(change[worst]), limit)
 
     def _moved(self, golden: Weights, label: str, limit: float) -> Iterator[Shift]:
-        """The mean change over superpixels of the first class, as a share of its largest weight."""
+        """Yield the mean change of the weights of the first class, as a share of its largest weight."""
         if label == self.names[0]:
             most = self._largest(label)
             change = float((self.of(label) - golden.of(label)).mean()) / most if most else 0.0
@@ -122,20 +128,23 @@ class Weights(Field):
         was, now, limit = golden._deviation(label), self._deviation(label), self.tolerance.ratio
         if abs(now - was) > self._floor(label):
             ratio = max(was, now) / max(min(was, now), _LEAST)
-            sentence = f"{label}: spread over seeds {was:.2g} became {now:.2g} (limit: factor {limit:.2g})"
-            told = Statement(Severity.NUMBERS, f"{label}, spread", sentence, ratio, limit)
-            yield Difference(None, ratio, limit, [told])
+            sentence = (
+                f"{label}: the spread over seeds was {was:.2g} and became {now:.2g} (may change by a factor of at most "
+                f"{limit:.2g})"
+            )
+            statements = Statement(Severity.NUMBERS, f"{label}, spread", sentence, ratio, limit)
+            yield Difference(None, ratio, limit, [statements])
 
     def _limit(self, golden: Weights, label: str) -> float:
-        """What a weight may move: by more than chance lets two sets of seeds differ, and more than the floor.
+        """Return the largest change of a weight that does not count: what chance allows, and at least the floor.
 
-        The spread is that of both runs, so that a golden alone can loosen it no more than the ratio of spreads allows.
+        The spread is taken from both runs, so that a large spread in the golden alone cannot loosen the limit much.
         """
         deviation = math.sqrt((self._deviation(label) ** 2 + golden._deviation(label) ** 2) / 2)
         return max(self.tolerance.of_means(deviation), self._floor(label))
 
     def _deviation(self, label: str) -> float:
-        """One spread for all superpixels of a class, whose own differ little and are badly known from a few seeds."""
+        """Return one spread for all superpixels of a class. Theirs differ little, and few seeds give poor estimates."""
         spread = np.nan_to_num(self.spread[self.names.index(label)].astype(np.float64), nan=0.0)
         return float(np.sqrt(np.mean(spread**2)))
 
@@ -147,7 +156,7 @@ class Weights(Field):
 
 
 def _share(change: float, limit: float) -> float:
-    """What a change takes of its limit; all of nothing is infinite, and of a limit that is infinite nothing."""
+    """Return the change as a share of its limit: infinite for a limit of 0, and 0 for an infinite limit."""
     if not change or math.isinf(limit):
         return 0.0
     return change / limit if limit else math.inf

@@ -1,0 +1,73 @@
+"""What only a whole run can show: shifts over many cases, and tolerances that do not fit the measured noise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from xai_eval.gate.pairing import pair_cases
+from xai_eval.gate.systemic import CaseShifts, Compared, Systemic, case_shifts, systemic_among
+from xai_eval.gate.tolerance_fit import Fit, Measurements, ToleranceNote, measurements_of, notes_among
+from xai_eval.gate.verdict import Verdict
+from xai_eval.result.result import Result
+from xai_eval.store.noise import Measured
+
+
+@dataclass(frozen=True)
+class RunFindings:
+    """What a run shows beside the verdicts on its cases.
+
+    Attributes:
+        systemic: shifts that no single case shows; each fails the run.
+        tolerances: tolerances that do not fit the measured noise; they never fail a run.
+        unusable: one sentence per measured noise that is outdated or cannot be read; they never fail a run.
+    """
+
+    systemic: tuple[Systemic, ...] = ()
+    tolerances: tuple[ToleranceNote, ...] = ()
+    unusable: tuple[str, ...] = ()
+
+    @property
+    def failed(self) -> bool:
+        """Whether the run fails even if every case is ok."""
+        return bool(self.systemic)
+
+    @property
+    def misfits(self) -> tuple[ToleranceNote, ...]:
+        """Tolerances that are wrong, without those that could merely be tightened."""
+        return tuple(note for note in self.tolerances if note.fit is not Fit.GENEROUS)
+
+
+NO_FINDINGS = RunFindings()
+
+
+class RunFindingsCollector:
+    """Collects what run findings need from each case while it is judged, so that its arrays are read only once."""
+
+    def __init__(self, measured: Measured) -> None:
+        """Start with the noise that was measured for the goldens."""
+        self._measured = measured
+        self._case_shifts: list[CaseShifts] = []
+        self._measurements: list[Measurements] = []
+
+    def add(self, verdict: Verdict, obtained: Result, golden: Result) -> None:
+        """Note what run findings need of one case."""
+        compared = Compared(obtained, golden, verdict, self._measured.noises.get(golden.case.key))
+        self._case_shifts.append(case_shifts(compared))
+        self._measurements.append(measurements_of(compared))
+
+    def findings(self) -> RunFindings:
+        """Return the findings over all cases that were added."""
+        return RunFindings(systemic_among(self._case_shifts), notes_among(self._measurements), self._measured.unusable)
+
+
+def run_findings_of(
+    results: Mapping[str, Result], goldens: Mapping[str, Result], verdicts: Sequence[Verdict], measured: Measured
+) -> RunFindings:
+    """Find what only the whole run shows, after its cases were judged; `results` and `goldens` are by case key."""
+    judged, collector = {verdict.case.key: verdict for verdict in verdicts}, RunFindingsCollector(measured)
+    pairs = pair_cases([r.case for r in results.values()], [g.case for g in goldens.values()])
+    for key, golden in pairs.items():
+        if golden is not None and key in judged:
+            collector.add(judged[key], results[key], goldens[golden])
+    return collector.findings()
