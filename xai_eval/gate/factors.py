@@ -1,4 +1,4 @@
-"""Which of the things that changed carries a drift: decided from trials with one of them put back at a time. Pure."""
+"""Find the cause of a drift: the case is computed again with one factor restored at a time, and judged here. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Trial:
     """A case computed again.
 
     Attributes:
-        restored: names of the factors that were put back; none for the case as it is now.
+        restored: names of the factors that were restored; none for the case as it is now.
         verdict: against the golden; None where it could not be computed.
         reason: why not.
     """
@@ -41,7 +41,7 @@ class Trial:
 
 
 def factors(obtained: Result, golden: Result) -> tuple[str, ...]:
-    """Name what can be put back for a case, by what changed between its golden and what was obtained."""
+    """Name the factors that can be restored for a case, by what changed between its golden and what was obtained."""
     changed = {change.kind for change in changes_between(obtained, golden)}
     other_parameters = dict(obtained.case.params) != dict(golden.case.params)
     found = {
@@ -56,7 +56,7 @@ def factors(obtained: Result, golden: Result) -> tuple[str, ...]:
 
 
 def fixed_changes(obtained: Result, golden: Result) -> tuple[Change, ...]:
-    """What changed and cannot be put back in this process: library versions, and the image itself."""
+    """What changed and cannot be restored in this process: versions of libraries, and the image itself."""
     return tuple(change for change in changes_between(obtained, golden) if change.kind in _FIXED)
 
 
@@ -67,51 +67,54 @@ def judge_as_if(result: Result, golden: Result) -> Verdict:
 
 
 def conclusion(trials: Sequence[Trial], fixed: Sequence[Change]) -> str:
-    """Say which factor carries the drift.
+    """Say which factor is the cause of the drift.
 
     Args:
-        trials: the case as it is now; then with one factor put back each; then, if there are several, with all.
-        fixed: what changed and could not be put back.
+        trials: the case as it is now; then with one factor restored each; then, if there are several, with all.
+        fixed: what changed and cannot be restored.
     """
     now, single = trials[0], [trial for trial in trials[1:] if len(trial.restored) == 1]
     if now.holds:
-        return "Computed again here the case is as accepted: what made it drift is not here. " + _elsewhere(fixed)
+        return (
+            "Computed again here, the case equals its golden: the cause of the drift is not present here. "
+            + _elsewhere(fixed)
+        )
     alone = [trial for trial in single if trial.holds]
     if alone:
         names = " or ".join(trial.restored[0] for trial in alone)
-        return f"Cause: {names}. With nothing else put back, the case is as accepted."
+        return f"Cause: {names}. If only this is restored, the case equals its golden."
     together = next((trial for trial in trials if len(trial.restored) > 1 and trial.holds), None)
     if together:
-        return f"Cause: {' and '.join(together.restored)} together; none of them alone brings the golden back."
+        return f"Cause: {' and '.join(together.restored)} together. Restoring only one of them is not enough."
     return _in_part(now, single) + _elsewhere(fixed)
 
 
 def _in_part(now: Trial, single: Sequence[Trial]) -> str:
     better = [trial for trial in single if trial.verdict and trial.weight < now.weight]
     if not better:
-        return "Nothing that could be put back here carries the drift. "
+        return "None of the factors that can be restored here is the cause. "
     best = min(better, key=lambda trial: trial.weight)
     return (
-        f"Cause in part: {best.restored[0]} ({now.weight[1]} findings, {best.weight[1]} when it is put back). "
-        "The rest is elsewhere. "
+        f"Cause in part: {best.restored[0]} ({now.weight[1]} findings, {best.weight[1]} if it is restored). "
+        "The rest has another cause. "
     )
 
 
 def _elsewhere(fixed: Sequence[Change]) -> str:
     if not fixed:
-        return "Nothing else is recorded to have changed: look at the code."
+        return "Nothing else that is recorded changed: look at the code."
     return (
-        f"What could not be put back: {'; '.join(map(str, fixed))}. Run the case in an environment with the former "
-        "versions, and compare the two with xai-eval diff."
+        f"This changed and cannot be restored here: {'; '.join(map(str, fixed))}. Run the case in an environment with "
+        "the earlier versions, and compare the two runs with xai-eval diff."
     )
 
 
 def table(trials: Sequence[Trial]) -> list[str]:
-    """Return the trials as lines of text: what was put back, and what came of it."""
+    """Return the trials as lines of text: what was restored, and how the case then compares with its golden."""
     names = [" and ".join(trial.restored) or "nothing" for trial in trials]
-    width = max(len("put back"), *map(len, names))
+    width = max(len("restored"), *map(len, names))
     return [
-        f"{'put back':{width}}  outcome",
+        f"{'restored':{width}}  outcome",
         *(f"{name:{width}}  {_outcome(trial)}" for name, trial in zip(names, trials, strict=True)),
     ]
 
@@ -120,8 +123,8 @@ def _outcome(trial: Trial) -> str:
     if trial.verdict is None:
         return f"not tried: {trial.reason}"
     if trial.holds:
-        return "as accepted"
+        return "equals its golden"
     count, severity = len(trial.verdict.findings), trial.verdict.severity
     what = f"{severity.label} changed, {count} finding{'s' * (count != 1)}" if severity else trial.verdict.reason
     origin = trial.verdict.origin
-    return f"{what}; first stage that moved: {origin}" if origin else what
+    return f"{what}; first stage that changed: {origin}" if origin else what

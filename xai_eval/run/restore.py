@@ -1,4 +1,4 @@
-"""Compute a case again with some of what it depends on put back to what its golden was made with."""
+"""Compute a case again with some of what it depends on restored to what its golden was made with."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def compute_again(asked: Asked, case: Case, golden: Result, restored: Collection
         restored: of `model`, `preprocessing`, `parameters`, `precision` and `device`.
 
     Raises:
-        UsageError: a factor cannot be put back here, or the case is not among what was asked for.
+        UsageError: a factor cannot be restored here, or the case is not among what was asked for.
         InputUnavailable: a model or image is missing.
         ModelMisbehaves: the model raises, or returns what cannot be explained.
     """

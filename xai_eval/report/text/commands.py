@@ -1,4 +1,4 @@
-"""The commands that accept a case or explain its drift, as pages and messages give them."""
+"""The commands that accept a case or find the cause of its drift, as pages and messages give them."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ def accept_cases_command(keys: Sequence[str], where: Folders, reason: str, *, ev
 
 
 def explain_command(key: str, results: Path, golden: Path, request: Mapping[str, Any] | None) -> str:
-    """Return the command that says what carries the drift of the case `key`, as typed in the working directory.
+    """Return the command that finds the cause of the drift of the case `key`, as typed in the working directory.
 
-    `request` is how the run recorded that it was asked for the case; None for a test, which alone knows its model and
-    images. A task that is neither bundled nor installed is found by the file that the run was told of.
+    `request` is the run's record of how the case was asked for; None for a test, which alone knows its model and
+    images. A task that is neither bundled nor installed is found by its file, which the request names.
     """
     if request is None:
         inputs = ' --model "..." --images "..."'
