@@ -42,7 +42,7 @@ class StorageError(XaiEvalError):
     """A result or golden on disk is truncated, foreign, edited by hand, or cannot be written."""
 
 
-def one_line(error: BaseException) -> str:
+def error_line(error: BaseException) -> str:
     """Return the type and the first line of any exception, which may have no text at all."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__

@@ -42,4 +42,4 @@ def test_tolerances_lie_above_the_noise_and_below_their_caps(compared):
     misfits = [note for note in tolerance_notes(compared) if note.fit is not Fit.GENEROUS]
     assert {note.field for note in misfits} == UNGATEABLE
     assert {note.fit for note in misfits} == {Fit.UNGATEABLE}
-    assert all(note.floor.condition.startswith("seeds from") for note in misfits)
+    assert all(note.noise.condition.startswith("seeds from") for note in misfits)

@@ -5,9 +5,9 @@ import torch
 
 from xai_eval import evaluate, load_model
 from xai_eval.gate.judge import judge
+from xai_eval.gate.run_findings import run_findings_of
 from xai_eval.gate.stage_table import ON_CPU
 from xai_eval.gate.verdict import State
-from xai_eval.gate.whole_run import look_over
 from xai_eval.run.benign import CONDITIONS
 from xai_eval.store.noise import Measured
 
@@ -28,22 +28,22 @@ def plain(model):
 def judged(model, plain):
     results = {result.case.key: result for result in evaluate("cams", model=model, **METHODS)}
     verdicts = [judge(result, plain[key]) for key, result in results.items()]
-    return verdicts, look_over(results, plain, verdicts, Measured({}, ()))
+    return verdicts, run_findings_of(results, plain, verdicts, Measured({}, ()))
 
 
 @pytest.mark.parametrize("name", BENIGN)
 def test_benign_changes_alarm_nobody(name, model, plain):
     with BENIGN[name].surroundings():
-        verdicts, overall = judged(BENIGN[name].variant(model), plain)
+        verdicts, run_findings = judged(BENIGN[name].variant(model), plain)
     assert {verdict.state for verdict in verdicts} == {State.OK}
-    assert overall.systemic == ()
+    assert run_findings.systemic == ()
 
 
 def test_a_library_that_is_a_little_off_is_found_over_all_scenes(model, plain, monkeypatch):
     """By so little that no stage of a single scene shows it: logits a sixty-seventh of a percent too large."""
     stock = torch.nn.Linear.forward
     monkeypatch.setattr(torch.nn.Linear, "forward", lambda self, x: 1.00015 * stock(self, x))
-    verdicts, overall = judged(model, plain)
+    verdicts, run_findings = judged(model, plain)
     assert {verdict.state for verdict in verdicts} == {State.OK}
-    found = {each.what: each for each in overall.systemic}
+    found = {each.what: each for each in run_findings.systemic}
     assert found["stage logits"].one_way == 12 and 1e-4 < found["stage logits"].change < ON_CPU

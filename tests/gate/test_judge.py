@@ -31,14 +31,16 @@ def test_a_result_against_itself_is_ok():
     verdict = judge(result, result.condensed())
     assert verdict.state is State.OK
     assert not verdict.failed
-    assert verdict.sentence == "as accepted."
+    assert verdict.sentence == "The explanation matches its golden."
 
 
 def test_another_class_is_a_conclusion_and_leads_the_verdict():
     verdict = judge(make_result(predicted="crane", saliency=blob(150, 40)), make_result())
     assert verdict.state is State.DRIFT
     assert verdict.severity is Severity.CONCLUSION
-    assert verdict.sentence.startswith("conclusion changed: predicted: was flamingo (130), is crane (130)")
+    assert verdict.sentence.startswith(
+        "Predicted class changed (conclusion): it was flamingo (130) and is crane (130) now"
+    )
     assert [f.severity for f in verdict.findings] == sorted((f.severity for f in verdict.findings), reverse=True)
 
 
@@ -57,7 +59,7 @@ def test_the_verdict_names_weights_versions_and_the_first_stage():
         stages={Stage(StageKind.LAYER_ACTIVATIONS): np.full(100, 1.5)},
     )
     verdict = judge(obtained, golden)
-    assert "weights aaaaaaaa -> cccccccc, torch 2.11.0 -> 2.15.0 in between" in verdict.sentence
+    assert "this changed: weights aaaaaaaa -> cccccccc, torch 2.11.0 -> 2.15.0." in verdict.sentence
     assert verdict.origin.stage == Stage(StageKind.FINAL_MAP, "gradcam")
     chain = judge(make_result(saliency=blob(150, 40), stages={Stage(StageKind.LOGITS): np.ones(10)}), golden)
     assert chain.origin.stage == Stage(StageKind.LOGITS)
@@ -66,7 +68,7 @@ def test_the_verdict_names_weights_versions_and_the_first_stage():
 def test_weights_may_change_if_the_explanation_holds():
     verdict = judge(make_result(weights="c" * 64), make_result())
     assert verdict.state is State.OK
-    assert "held although these changed: weights aaaaaaaa -> cccccccc" in verdict.sentence
+    assert "matches its golden, although these changed: weights aaaaaaaa -> cccccccc" in verdict.sentence
 
 
 def test_other_bytes_and_pixels_are_another_experiment():
@@ -190,7 +192,7 @@ def test_a_tolerance_of_zero_is_a_tolerance():
 
 def test_the_sentence_is_pure_text_about_nothing_changed():
     verdict = judge(make_result(saliency=blob(150, 40)), make_result())
-    assert "nothing that is recorded changed in between" in verdict.sentence
+    assert "Nothing recorded changed since the golden was accepted" in verdict.sentence
 
 
 def test_tuples_in_memory_and_lists_on_disk_are_the_same_parameters(tmp_path):
@@ -203,8 +205,8 @@ def test_table_sentences_are_readable_and_counts_have_tolerances():
     moved = frame.assign(count=[2, 9], hit=[True, False], energy=np.float32([0.5, 0.26]))
     found = Table(moved, {"count": 1, "energy": 0.02}).compare(Table(frame), "table")
     assert [f.sentence for f in found] == [
-        "hit of scorecam: True became False",
-        "count of scorecam: 5 became 9 (limit 1)",
+        "hit of ScoreCAM: yes became no",
+        "count of ScoreCAM: 5 became 9 (may differ by at most 1)",
     ]
 
 
@@ -250,4 +252,4 @@ def test_a_change_deep_in_the_parameters_is_named_alone():
     how = {"segmentation": {"name": "slic", "sigma": 1.0, "n_segments": 100}}
     changed = {"segmentation": {"name": "slic", "sigma": 1.0, "n_segments": 50}}
     verdict = judge(make_result(params=changed), make_result(params=how))
-    assert verdict.reason.endswith("nothing to compare: segmentation n_segments 100 -> 50.")
+    assert verdict.reason.endswith("the two cannot be compared: segmentation n_segments 100 -> 50.")

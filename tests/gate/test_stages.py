@@ -128,7 +128,7 @@ def test_a_kind_that_only_the_task_of_a_user_has_is_judged_by_default_limits(cha
     assert verdict.state is state
     if state is State.DRIFT:
         assert verdict.origin.stage == OWN and str(OWN) == "attention rollout of layer4"
-        assert str(verdict.origin.responsible).endswith(": a step of the task's own")
+        assert str(verdict.origin.responsible).endswith(" Responsible step: a step of the task's own.")
 
 
 def test_what_a_block_of_the_model_is_called_silences_nothing():
@@ -155,7 +155,7 @@ def test_where_all_stages_held_what_is_measured_changed():
     obtained = make_result(saliency=blob(150, 40), stages={Stage(K.FINAL_MAP, "gradcam"): VALUES})
     verdict = judge(obtained, golden)
     assert verdict.state is State.DRIFT and verdict.origin.stage == Stage(K.MEASURES)
-    assert "The measures moved first;" in verdict.sentence
+    assert "No recorded stage changed. Responsible step: metrics" in verdict.sentence
 
 
 def test_a_case_that_cannot_be_compared_says_where_it_began():

@@ -37,18 +37,39 @@ CHAIN = (
 @pytest.mark.parametrize(
     ("stage", "told"),
     [
-        (Stage(K.IMAGE_BYTES), "nothing comes before it: the file of the image"),
-        (Stage(K.DECODED_PIXELS), "same image bytes: decoding"),
-        (Stage(K.INPUT_TENSOR), "same image bytes, same decoded pixels: preprocessing"),
-        (Stage(K.HOOKS), "same input tensor: state of the model"),
-        (Stage(K.MODEL_WEIGHTS, "conv1"), "same input tensor: weights of the model"),
-        (Stage(K.LAYER_ACTIVATIONS), "same input tensor, same model state: forward pass of the model"),
-        (Stage(K.TARGET), "same logits: choice of the target"),
-        (Stage(K.SEGMENTS), "same view: segmentation"),
-        (Stage(K.WEIGHTS), "same samples, same perturbed predictions: fit of the surrogate"),
-        (Stage(K.RAW_MAP, "gradcam"), "same model state, same layer activations, same target: explainer"),
-        (Stage(K.FINAL_MAP, "gradcam"), "same raw map of gradcam: post-processing of the map"),
-        (Stage(K.FINAL_MAP, "lime"), "same weights: post-processing of the map"),
+        (Stage(K.IMAGE_BYTES), "Nothing comes before it. Responsible step: the file of the image."),
+        (Stage(K.DECODED_PIXELS), "Unchanged before it: image bytes. Responsible step: decoding."),
+        (
+            Stage(K.INPUT_TENSOR),
+            "Unchanged before it: image bytes, decoded pixels. Responsible step: preprocessing.",
+        ),
+        (Stage(K.HOOKS), "Unchanged before it: input tensor. Responsible step: state of the model."),
+        (
+            Stage(K.MODEL_WEIGHTS, "conv1"),
+            "Unchanged before it: input tensor. Responsible step: weights of the model.",
+        ),
+        (
+            Stage(K.LAYER_ACTIVATIONS),
+            "Unchanged before it: input tensor, model state. Responsible step: forward pass of the model.",
+        ),
+        (Stage(K.TARGET), "Unchanged before it: logits. Responsible step: choice of the target."),
+        (Stage(K.SEGMENTS), "Unchanged before it: view. Responsible step: segmentation."),
+        (
+            Stage(K.WEIGHTS),
+            "Unchanged before it: samples, perturbed predictions. Responsible step: fit of the surrogate.",
+        ),
+        (
+            Stage(K.RAW_MAP, "gradcam"),
+            "Unchanged before it: model state, layer activations, target. Responsible step: explainer.",
+        ),
+        (
+            Stage(K.FINAL_MAP, "gradcam"),
+            "Unchanged before it: raw map of Grad-CAM. Responsible step: post-processing of the map.",
+        ),
+        (
+            Stage(K.FINAL_MAP, "lime"),
+            "Unchanged before it: weights. Responsible step: post-processing of the map.",
+        ),
     ],
 )
 def test_the_step_between_what_held_and_what_moved_is_named(stage, told):
@@ -65,16 +86,32 @@ def test_without_a_raw_map_the_explainer_is_not_told_from_what_follows():
 @pytest.mark.parametrize(
     ("stage", "told"),
     [
-        (Stage(K.TOP_K, "layer3"), "same activations of layer3: choice of the top-k"),
+        (
+            Stage(K.TOP_K, "layer3"),
+            "Unchanged before it: activations of layer3. Responsible step: choice of the top-k.",
+        ),
         (
             Stage(K.OVERLAP, "layer3", "b"),
-            "same activations of layer3 in b, same label maps: thresholds of units, and overlap with pixel labels",
+            "Unchanged before it: activations of layer3 in b, label maps. "
+            "Responsible step: thresholds of units, and overlap with pixel labels.",
         ),
-        (Stage(K.LABELS_BY_CLIP, model="b"), "same similarity: choice of the labels"),
-        (Stage(K.EMBEDDINGS), "same probe images, same model state of CLIP: CLIP embeddings of the images"),
-        (Stage(K.CLIP_WEIGHTS, "visual"), "same concepts: weights of CLIP"),
-        (Stage(K.MODEL_WEIGHTS, "fc", "b"), "same input tensor: weights of the model"),
-        (Stage(K.INPUT_TENSOR), "same probe set, same probe images: preprocessing"),
+        (
+            Stage(K.LABELS_BY_CLIP, model="b"),
+            "Unchanged before it: similarity. Responsible step: choice of the labels.",
+        ),
+        (
+            Stage(K.EMBEDDINGS),
+            "Unchanged before it: probe images, model state of CLIP. Responsible step: CLIP embeddings of the images.",
+        ),
+        (Stage(K.CLIP_WEIGHTS, "visual"), "Unchanged before it: concepts. Responsible step: weights of CLIP."),
+        (
+            Stage(K.MODEL_WEIGHTS, "fc", "b"),
+            "Unchanged before it: input tensor. Responsible step: weights of the model.",
+        ),
+        (
+            Stage(K.INPUT_TENSOR),
+            "Unchanged before it: probe set, probe images. Responsible step: preprocessing.",
+        ),
     ],
 )
 def test_a_dissection_has_steps_of_its_own(stage, told):
@@ -94,9 +131,12 @@ def test_a_dissection_has_steps_of_its_own(stage, told):
 
 
 def test_what_is_not_recorded_is_said():
-    assert str(responsible(Stage(K.INPUT_TENSOR), {})) == "nothing that it begins with is recorded: preprocessing"
+    assert (
+        str(responsible(Stage(K.INPUT_TENSOR), {})) == "Nothing before it is recorded. Responsible step: preprocessing."
+    )
     poorer = responsible(Stage(K.LAYER_ACTIVATIONS), {Stage(K.INPUT_TENSOR): True})
-    assert str(poorer) == "same input tensor, model state not recorded: forward pass of the model"
+    step = "Responsible step: forward pass of the model."
+    assert str(poorer) == f"Unchanged before it: input tensor. Not recorded: model state. {step}"
 
 
 def test_steps_are_told_apart_though_nothing_is_recorded_in_front_of_them():
@@ -151,15 +191,19 @@ def results(*stages, moved=None, **provenance):
 def test_the_sentence_names_stage_change_and_step():
     chain = (Stage(K.DECODED_PIXELS), Stage(K.INPUT_TENSOR), Stage(K.LOGITS))
     verdict = judge(*results(*chain, moved=Stage(K.INPUT_TENSOR), versions={"torch": "2.15.0"}))
-    began = "The input tensor moved first (relative 0.031); torch 2.11.0 -> 2.15.0 in between; "
-    assert verdict.sentence.endswith(f"{began}same image bytes, same decoded pixels: preprocessing.")
+    assert verdict.sentence.endswith(
+        " The change begins at the input tensor (relative change 0.031). Unchanged before it: image bytes, decoded "
+        "pixels. Responsible step: preprocessing. Since the golden was accepted, this changed: "
+        "torch 2.11.0 -> 2.15.0."
+    )
 
 
 def test_without_a_change_the_code_is_what_remains():
     verdict = judge(*results(Stage(K.DECODED_PIXELS), Stage(K.INPUT_TENSOR), moved=Stage(K.INPUT_TENSOR)))
     assert verdict.sentence.endswith(
-        "The input tensor moved first (relative 0.031); nothing that is recorded changed in between; "
-        "same image bytes, same decoded pixels: preprocessing. Look at the code."
+        " The change begins at the input tensor (relative change 0.031). Unchanged before it: image bytes, decoded "
+        "pixels. Responsible step: preprocessing. Nothing recorded changed since the golden was accepted: look at "
+        "the code."
     )
 
 
@@ -168,16 +212,17 @@ def test_an_image_that_was_compressed_anew_does_not_hide_the_step():
     anew = dataclasses.replace(
         obtained, stages={**obtained.stages, Stage(K.IMAGE_BYTES): fingerprint_text("another file")}
     )
-    assert "; other image bytes, same decoded pixels: preprocessing." in judge(anew, golden).sentence
+    told = "Changed before it, too: image bytes. Unchanged before it: decoded pixels. Responsible step: preprocessing."
+    assert told in judge(anew, golden).sentence
 
 
 def test_where_no_stage_moved_the_metrics_are_named():
     verdict = judge(*results(Stage(K.DECODED_PIXELS), Stage(K.LOGITS)))
-    assert "The measures moved first; nothing that is recorded changed" in verdict.sentence
-    assert "; every recorded stage held: metrics, or how the result is put together." in verdict.sentence
+    step = "Responsible step: metrics, or how the result is put together."
+    assert f"No recorded stage changed. {step} Nothing recorded changed since the golden" in verdict.sentence
 
 
 def test_a_golden_without_stages_cannot_tell():
     obtained, golden = results(Stage(K.LOGITS))
     bare = dataclasses.replace(golden, stages={})
-    assert "No stage is recorded that could tell where it began; nothing" in judge(obtained, bare).sentence
+    assert "No recorded stage can tell where the change begins. Nothing" in judge(obtained, bare).sentence

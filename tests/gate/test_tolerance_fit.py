@@ -69,7 +69,7 @@ def test_a_tolerance_can_be_tightened_only_if_every_case_has_room():
 
 def test_one_note_for_all_cases_names_the_worst():
     (note,) = notes(*(one(Score(1.0, 0.1), by, name=f"{by}.jpg") for by in (0.2, 0.4, 0.3, 0.01)))
-    assert (note.cases, note.case, note.floor.value) == (3, make_case("0.4.jpg").key, 0.4)
+    assert (note.cases, note.case, note.noise.value) == (3, make_case("0.4.jpg").key, 0.4)
 
 
 def test_the_worst_comes_first_and_columns_are_told_apart():

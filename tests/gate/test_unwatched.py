@@ -44,7 +44,7 @@ def test_an_addition_is_unwatched_and_its_loss_a_drift(name):
     without, with_it = make_result(fields={"it": was}), make_result(fields={"it": now})
     verdict = judge(with_it, without)
     assert (verdict.state, verdict.unwatched) == (State.OK, (part,))
-    assert verdict.sentence == f"as accepted. Unwatched, because the golden lacks it: {part}."
+    assert verdict.sentence == f"The explanation matches its golden. Unwatched, because the golden lacks it: {part}."
     assert judge(without, with_it).state is State.DRIFT
 
 

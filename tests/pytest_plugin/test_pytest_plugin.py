@@ -21,7 +21,7 @@ def test_missing_fails_accept_passes_change_fails_accept_passes(repo, monkeypatc
     monkeypatch.setenv("MOVED", "image-3.jpg")
     changed = repo.runpytest()
     changed.assert_outcomes(passed=9, failed=1)
-    changed.stdout.fnmatch_lines(["*drift: cams/photos-image-3-jpg-*: evidence changed: gradcam: *"])
+    changed.stdout.fnmatch_lines(["*drift: cams/photos-image-3-jpg-*: Grad-CAM changed (evidence): *"])
     assert accept(repo) == 0
     repo.runpytest().assert_outcomes(passed=10)
 
@@ -33,7 +33,7 @@ def test_failure_leads_with_verdict_measure_and_path(repo, monkeypatch):
     result = repo.runpytest("-k", "image-0")
     result.stdout.re_match_lines(
         [
-            r"drift: cams/photos-image-0-jpg-\w+: evidence changed: .*limit",
+            r"drift: cams/photos-image-0-jpg-\w+: Grad-CAM changed \(evidence\): .*allowed",
             r"obtained: .*reports.*results.*",
             r"find the cause .*: xai-eval explain-drift cams/photos-image-0-\S+ --model \"...\" --images \"...\"",
             r"if this is right: xai-eval accept cams/photos-image-0-jpg-\w+ --reason \"...\"",
@@ -140,7 +140,7 @@ def test_junit_has_case_state_severity_and_verdict(repo, monkeypatch):
     properties = {p.get("name"): p.get("value") for p in case.findall("properties/property")}
     assert properties["xai_state"] == "drift"
     assert properties["xai_severity"] == "evidence"
-    assert "The final map of gradcam moved first" in properties["xai_verdict"]
+    assert "The change begins at the final map of Grad-CAM" in properties["xai_verdict"]
 
 
 def test_two_tests_may_not_check_one_case(repo):

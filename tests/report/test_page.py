@@ -12,10 +12,9 @@ from xai_eval.errors import StorageError
 from xai_eval.gate.judge import judge_all
 from xai_eval.gate.judge_run import Judged
 from xai_eval.gate.verdict import State
-from xai_eval.report.text.glossary import all_terms
-from xai_eval.report.text.told import told, told_in_short
 from xai_eval.report.write import write_report
 from xai_eval.result.fields import InputImage, Label, Mask
+from xai_eval.result.glossary import all_terms
 
 # What the table of contents leads to, in its order, besides the cases.
 SECTIONS = ("failed", "new", "warned", "task--cams", "terms")
@@ -115,8 +114,8 @@ def test_the_summary_says_what_was_run_and_what_came_of_it(page):
 
 def test_every_verdict_is_given_in_words(page, run):
     for verdict in run.verdicts:
-        assert told_in_short(verdict) in page.text[anchor(verdict)]
-        assert told(verdict) in page.text[None] or verdict.state in (State.OK, State.MISSING)
+        assert verdict.short in page.text[anchor(verdict)]
+        assert verdict.sentence in page.text[None] or verdict.state in (State.OK, State.MISSING)
 
 
 def test_a_target_warning_stands_in_the_summary_and_at_its_case(page, run, build):
@@ -253,7 +252,7 @@ def test_what_is_unwatched_is_said_on_top_and_with_the_case(tmp_path, run, build
     page = Page(write_report(tmp_path, Judged(run.record, now, goldens, judge_all(now, goldens))).read_text())
     text = " ".join(" ".join(page.text.values()).split())
     assert "Unwatched: 1 golden lacks what the run obtained, so nothing watches it: field extra (1)." in text
-    assert "as accepted. Unwatched, because the golden lacks it: field extra." in text
+    assert "The explanation matches its golden. Unwatched, because the golden lacks it: field extra." in text
     assert "If this is right, accept it: xai-eval accept cams/birds-a-jpeg-" in text
 
 

@@ -94,7 +94,7 @@ def test_one_annotation_names_the_counts_and_the_worst():
     told = annotation(drifts)
     assert told.startswith("::error title=xai-eval::2 cases: 2 drift. The worst is cams/scenes-b-")
     assert told.count("\n") == 1
-    assert "conclusion changed" in told
+    assert "changed (conclusion)" in told
 
 
 def test_an_annotation_cannot_be_broken_out_of():

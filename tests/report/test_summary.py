@@ -35,7 +35,7 @@ def test_worst_comes_first():
 def test_a_line_says_state_severity_case_and_why():
     drift = verdict("flamingo", State.DRIFT, Severity.CONCLUSION)
     line, counts = summary_lines([drift])
-    assert line.startswith(f"drift  conclusion  {drift.case.key}  conclusion changed: gradcam: rank 0.1.")
+    assert line.startswith(f"drift  conclusion  {drift.case.key}  Grad-CAM changed (conclusion): rank 0.1.")
     assert counts == "1 case: 1 drift"
 
 

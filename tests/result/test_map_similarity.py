@@ -75,7 +75,7 @@ def test_another_size_is_seen_even_where_the_overlap_agrees():
     small, wide = Heatmap(np.ones((50, 50)) * 0.5, TOLERANCE), Heatmap(np.ones((20, 400)) * 0.5, TOLERANCE)
     (finding,) = wide.compare(small, "map")
     assert finding.severity is Severity.EVIDENCE
-    assert finding.sentence == "map of 50x50 became 20x400"
+    assert finding.sentence == "a map of 50x50 pixels became one of 20x400"
 
 
 def test_rank_correlation_equals_scipy_on_values_in_steps():

@@ -34,14 +34,14 @@ def test_the_floor_is_the_largest_distance_and_names_its_condition():
     by = {"plain": 0.0, "little": 0.001, "more": 0.004}
     conditions = [Condition(name, variant=lambda _model, name=name: name) for name in ("little", "more")]
     (found,) = calibrate("cams", Fake(lambda model, _: [moved(by[model])]), conditions)
-    floor = found.noise.floor("gradcam", "largest difference")
+    floor = found.noise.largest_distance("gradcam", "largest difference")
     assert floor.condition == "more" and floor.value == pytest.approx(0.004, rel=1e-3)
     distances = found.noise.distances["gradcam"]["largest difference"]
     assert distances["little"] == pytest.approx(0.001, rel=1e-3) and 0 < distances[STORED] < 5e-4
-    assert found.noise.floor("predicted", "label").value == 0.0
-    assert found.noise.stage_floor(Stage(StageKind.FINAL_MAP, "gradcam")).condition == "more"
-    assert found.noise.floor("no such field", "label") is None
-    mean = found.noise.shift_floor("gradcam", "mean")
+    assert found.noise.largest_distance("predicted", "label").value == 0.0
+    assert found.noise.largest_stage_change(Stage(StageKind.FINAL_MAP, "gradcam")).condition == "more"
+    assert found.noise.largest_distance("no such field", "label") is None
+    mean = found.noise.largest_shift("gradcam", "mean")
     assert mean.value == pytest.approx(0.004 * 16 / 224**2, rel=1e-3)
 
 
@@ -93,7 +93,7 @@ def test_the_bundled_model_s_maps_move_by_rounding_alone():
     moved_by = noise.distances["gradcam_layer"]["largest difference"]
     assert set(moved_by) == {STORED, "1 thread", "2 threads", "mkldnn off", "channels last", "float64"}
     assert 0 < max(moved_by.values()) < 1e-5
-    assert 0 < noise.stage_floor(Stage(StageKind.LAYER_ACTIVATIONS)).value < 1e-5
+    assert 0 < noise.largest_stage_change(Stage(StageKind.LAYER_ACTIVATIONS)).value < 1e-5
 
 
 def test_the_measured_model_is_the_one_that_was_given():
@@ -116,6 +116,6 @@ def test_other_samples_say_how_far_maps_scatter_but_not_which_way_or_which_stage
     fake = Fake(lambda model, _: [moved(0.3 if model == "redrawn" else 0.0)])
     (found,) = calibrate("cams", fake, [redrawn])
     assert redrawn.redraws and not any(each.redraws for each in CONDITIONS if "seed" not in each.name)
-    assert found.noise.floor("gradcam", "largest difference").condition == "other seeds"
-    assert found.noise.shift_floor("gradcam", "mean").condition == STORED
-    assert found.noise.stage_floor(Stage(StageKind.FINAL_MAP, "gradcam")).value == 0.0
+    assert found.noise.largest_distance("gradcam", "largest difference").condition == "other seeds"
+    assert found.noise.largest_shift("gradcam", "mean").condition == STORED
+    assert found.noise.largest_stage_change(Stage(StageKind.FINAL_MAP, "gradcam")).value == 0.0

@@ -47,7 +47,7 @@ def here(tmp_path, images, monkeypatch, capsys):
 def test_another_model_is_the_cause(here):
     here(*here.run, "--model", "scenes:places", expected=1)
     said = here("explain-drift", "0.png").out
-    assert "Cause: model. If only this is restored, the case equals its golden." in said
+    assert "Cause: model. With nothing else restored, the case matches its golden." in said
     assert said.startswith("cams/drawn-0-png-")
 
 
@@ -75,7 +75,7 @@ def test_two_causes_are_told_from_one(here, monkeypatch):
     assert "Cause: model and preprocessing together" in here("explain-drift", "0.png").out
 
 
-def test_another_layer_is_restored(here):
+def test_another_layer_is_put_back(here):
     here(*here.run, "--layer", "layer3.1", expected=1)
     said = here("explain-drift", "0.png").out
     assert "Cause: parameters." in said
@@ -91,7 +91,7 @@ def test_code_is_what_remains(here, monkeypatch):
     )
     here(*here.run, expected=1)
     said = here("explain-drift", "0.png").out
-    assert "None of the factors that can be restored here is the cause. Nothing else that is recorded changed" in said
+    assert "No factor that could be restored here is the cause. Nothing else that is recorded changed" in said
 
 
 def test_precision_flags_come_back_as_they_were(here):
@@ -105,12 +105,12 @@ def test_precision_flags_come_back_as_they_were(here):
         assert torch.backends.mkldnn.enabled is not before
     finally:
         torch.backends.mkldnn.enabled = before
-    assert "precision" in said and "equals its golden" in said
+    assert "precision" in said and "matches its golden" in said
 
 
 def test_what_is_not_drifting_here_is_said(here):
     said = here("explain-drift", "0.png").out
-    assert "Computed again here, the case equals its golden" in said
+    assert "Computed again here, the case matches its golden" in said
 
 
 def test_without_a_golden_there_is_nothing_to_explain(here):

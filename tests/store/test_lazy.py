@@ -9,7 +9,7 @@ from xai_eval.result.fields import Field, Heatmap, InputImage, Label, Table
 from xai_eval.result.result import ARRAYS_FILE, Result
 from xai_eval.result.stage import Stage, StageKind
 from xai_eval.store import lazy
-from xai_eval.store.lazy import open_result, open_whole
+from xai_eval.store.lazy import open_checked, open_result
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_damaged_arrays_are_refused_when_they_are_asked_for_and_at_once_where_th
     else:
         (folder / ARRAYS_FILE).write_bytes(damage)
     opened = open_result(folder)
-    for ask in (lambda: opened["gradcam"], opened.in_memory, lambda: open_whole(folder)):
+    for ask in (lambda: opened["gradcam"], opened.in_memory, lambda: open_checked(folder)):
         with pytest.raises(StorageError, match=ARRAYS_FILE):
             ask()
 

@@ -6,7 +6,7 @@ import pytest
 from xai_eval.disk.signed import sign
 from xai_eval.errors import StorageError
 from xai_eval.result.stage import Stage, StageKind
-from xai_eval.store.noise import NOISE_FILE, Floor, Noise
+from xai_eval.store.noise import NOISE_FILE, LargestNoise, Noise
 
 LOGITS = Stage(StageKind.LOGITS)
 NOISE = Noise(
@@ -32,11 +32,14 @@ def test_what_is_saved_is_loaded(tmp_path):
 
 
 def test_floors_are_the_worst_and_unsigned():
-    assert NOISE.floor("gradcam", "largest difference") == Floor(3e-4, "float64")
-    assert NOISE.shift_floor("gradcam", "mean") == Floor(3e-5, "float64")
-    assert NOISE.stage_floor(LOGITS) == Floor(math.inf, "1 thread")
+    assert NOISE.largest_distance("gradcam", "largest difference") == LargestNoise(3e-4, "float64")
+    assert NOISE.largest_shift("gradcam", "mean") == LargestNoise(3e-5, "float64")
+    assert NOISE.largest_stage_change(LOGITS) == LargestNoise(math.inf, "1 thread")
     assert (
-        NOISE.floor("gradcam", "x") is None is NOISE.shift_floor("x", "y") is NOISE.stage_floor(Stage(StageKind.VIEW))
+        NOISE.largest_distance("gradcam", "x")
+        is None
+        is NOISE.largest_shift("x", "y")
+        is NOISE.largest_stage_change(Stage(StageKind.VIEW))
     )
 
 

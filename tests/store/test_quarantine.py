@@ -94,7 +94,7 @@ def test_a_drift_in_quarantine_is_shown_and_does_not_fail(place, capsys):
     capsys.readouterr()
     assert main(["check"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith(f"drift  evidence  {A.case.key}  evidence changed: ")
+    assert lines[0].startswith(f"drift  evidence  {A.case.key}  Grad-CAM changed (evidence): ")
     assert lines[0].endswith("In quarantine until 2999-01-01 (Mira: upstream mends it).")
     assert "2 cases: 1 ok, 1 drift; 1 in quarantine" in lines
     document = json.loads((place / "reports" / "verdicts.json").read_text())

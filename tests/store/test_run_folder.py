@@ -21,7 +21,7 @@ def folder(tmp_path):
     folder = RunFolder(tmp_path / "run")
     folder.save_record(RECORD)
     for result in (ONE, TWO):
-        assert folder.save(result) == folder.place_of(result.case.key)
+        assert folder.save(result) == folder.folder_of(result.case.key)
     return folder
 
 
@@ -53,7 +53,7 @@ def test_a_folder_with_something_foreign_is_not_claimed_and_given_back(folder, f
         with pytest.raises(StorageError, match="was not written by xai-eval"):
             action()
     assert not (folder.path / LOCK_FILE).exists()
-    assert path.read_text() == "ten years of work" and folder.place_of(ONE.case.key).exists()
+    assert path.read_text() == "ten years of work" and folder.folder_of(ONE.case.key).exists()
 
 
 def test_results_without_a_record_are_somebody_elses(folder):
@@ -63,7 +63,7 @@ def test_results_without_a_record_are_somebody_elses(folder):
 
 
 def test_what_is_kept_stays_and_loses_only_what_was_half_written(folder):
-    half = folder.place_of(ONE.case.key) / ".result.json.abcd1234"
+    half = folder.folder_of(ONE.case.key) / ".result.json.abcd1234"
     half.write_text("half")
     folder.remove_results(keep=[ONE.case.key])
     assert list(folder.load(Result.load)[0]) == [ONE.case.key]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from xai_eval.cli.options import build_parser
 from xai_eval.cli.task_options import given_parameters, refuse_others
-from xai_eval.errors import StorageError, XaiEvalError, one_line
+from xai_eval.errors import StorageError, XaiEvalError, error_line
 
 # Everything else is imported by the command that needs it: `--help` must not wait for pandas.
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (Exception, SystemExit) as error:
         # An unexpected error is neither a drift (1) nor a success (0).
         traceback.print_exc()
-        print(f"xai-eval: error: unexpected {one_line(error)}. The traceback is above.", file=sys.stderr)
+        print(f"xai-eval: error: unexpected {error_line(error)}. The traceback is above.", file=sys.stderr)
         return EXIT_NOTHING
 
 
@@ -109,7 +109,7 @@ def _calibrate(options: argparse.Namespace) -> int:
     from xai_eval.tasks.progress import shown
 
     _let_threads_sleep()
-    from xai_eval.gate.accept import keep, refuse_calibration_under_ci
+    from xai_eval.gate.accept import refuse_calibration_under_ci, store_noise
     from xai_eval.report.text.calibration import calibration_lines
     from xai_eval.run.calibrate import calibrate_task
 
@@ -120,11 +120,11 @@ def _calibrate(options: argparse.Namespace) -> int:
         with nullcontext() if options.quiet else shown():
             announce = _silently if options.quiet else partial(_announce, name)
             measured += calibrate_task(name, options.model, options.images, options.device, params, announce)
-    kept = keep([(each.plain, each.noise) for each in measured], goldens)
-    print("\n".join(calibration_lines(kept, {each.plain.case.key: each.noise for each in measured})))
-    if not kept.stored:
+    outcome = store_noise([(each.plain, each.noise) for each in measured], goldens)
+    print("\n".join(calibration_lines(outcome, {each.plain.case.key: each.noise for each in measured})))
+    if not outcome.stored:
         return EXIT_NOTHING
-    return EXIT_DRIFT if kept.drifted or kept.overall.misfits else EXIT_OK
+    return EXIT_DRIFT if outcome.drifted or outcome.run_findings.misfits else EXIT_OK
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -172,10 +172,10 @@ def _print_verdicts(
     from xai_eval.report.text.verdicts import verdicts_document
 
     if options.json:
-        print(json.dumps(verdicts_document(judged.verdicts, judged.record, judged.overall), indent=1))
+        print(json.dumps(verdicts_document(judged.verdicts, judged.record, judged.run_findings), indent=1))
     else:
         where = Folders(page.parent, options.golden) if isinstance(page, Path) else None
-        lines = summary_lines(judged.verdicts, judged.overall, where)
+        lines = summary_lines(judged.verdicts, judged.run_findings, where)
         if where:
             lines += explain_line(judged.verdicts, judged.record.requests, where.results, where.golden)
             lines.append(f"page: {page}")
@@ -185,7 +185,7 @@ def _print_verdicts(
     if not judged.measured:
         return EXIT_NOTHING
     failed = [v for v in judged.verdicts if v.failed and (failing is None or v.state in failing or v.overdue)]
-    if failed or judged.overall.failed:
+    if failed or judged.run_findings.failed:
         return EXIT_DRIFT
     return page.exit_code if isinstance(page, StorageError) else EXIT_OK
 

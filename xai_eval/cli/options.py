@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xai_eval.cli.task_options import add_task_files, add_task_options, task_files
-from xai_eval.store.places import GOLDEN, RESULTS
+from xai_eval.store.default_folders import GOLDEN, RESULTS
 from xai_eval.version import __version__
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from xai_eval.errors import UsageError
 from xai_eval.gate.judge import judge
 from xai_eval.gate.judge_run import Judged
+from xai_eval.gate.run_findings import RunFindings, run_findings_of
 from xai_eval.gate.verdict import State, Verdict
-from xai_eval.gate.whole_run import Overall, look_over
 from xai_eval.result.result import Result, stored_digest
 from xai_eval.store.goldens import Goldens, case_of_folder, resolve
 from xai_eval.store.history import NOT_JUDGED, Overruled
@@ -120,20 +120,20 @@ def _require_readable(judged: Judged, what: str) -> None:
 
 
 @dataclass(frozen=True)
-class Kept:
+class StoredNoise:
     """What became of measured noise.
 
     Attributes:
         stored: keys of the cases whose noise was written.
         without: keys of cases that have no golden.
         drifted: verdicts on cases that are no longer what their golden says.
-        overall: how the tolerances of the stored ones lie.
+        run_findings: how the tolerances of the stored ones lie.
     """
 
     stored: tuple[str, ...]
-    without: tuple[str, ...]
+    without_golden: tuple[str, ...]
     drifted: tuple[Verdict, ...]
-    overall: Overall
+    run_findings: RunFindings
 
 
 def refuse_calibration_under_ci() -> None:
@@ -141,7 +141,7 @@ def refuse_calibration_under_ci() -> None:
     refuse_under_ci("calibrating is refused where CI is set: noise is kept with the goldens, which people change.")
 
 
-def keep(measured: Sequence[tuple[Result, Noise]], goldens: Goldens) -> Kept:
+def store_noise(measured: Sequence[tuple[Result, Noise]], goldens: Goldens) -> StoredNoise:
     """Store the noise of every case that has a golden and still agrees with it.
 
     Args:
@@ -163,9 +163,9 @@ def keep(measured: Sequence[tuple[Result, Noise]], goldens: Goldens) -> Kept:
             place = goldens.folder / key
             dataclasses.replace(noise, golden=stored_digest(place)).save(place)
     stored = tuple(key for key, verdict in verdicts.items() if not verdict.failed)
-    return Kept(
+    return StoredNoise(
         stored,
         tuple(key for key, golden in found.items() if golden is None),
         tuple(verdict for verdict in verdicts.values() if verdict.failed),
-        look_over(plain, known, list(verdicts.values()), load_noises(goldens.folder, stored)),
+        run_findings_of(plain, known, list(verdicts.values()), load_noises(goldens.folder, stored)),
     )

@@ -1,4 +1,4 @@
-"""Find the cause of a drift: the case is computed again with one factor restored at a time, and judged here. Pure."""
+"""Find the cause of a drift from trials in which one factor at a time was restored. Pure: decides, computes nothing."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ _FIXED = (ChangeKind.VERSION, ChangeKind.INPUT)
 
 @dataclass(frozen=True)
 class Trial:
-    """A case computed again.
+    """A case that was computed again.
 
     Attributes:
-        restored: names of the factors that were restored; none for the case as it is now.
-        verdict: against the golden; None where it could not be computed.
-        reason: why not.
+        restored: names of the factors that were restored to what the golden was made with; none for the case as it is
+            now.
+        verdict: against the golden; None if the case could not be computed.
+        reason: why it could not be computed.
     """
 
     restored: tuple[str, ...]
@@ -30,7 +31,7 @@ class Trial:
 
     @property
     def holds(self) -> bool:
-        """Whether the case is as accepted."""
+        """Whether the case matches its golden."""
         return self.verdict is not None and self.verdict.state is State.OK
 
     @property
@@ -46,7 +47,7 @@ def factors(obtained: Result, golden: Result) -> tuple[str, ...]:
     other_parameters = dict(obtained.case.params) != dict(golden.case.params)
     found = {
         "model": ChangeKind.WEIGHTS in changed,
-        # Always, because a library may have changed what the same recipe gives.
+        # It is always tried, because a new version of a library may compute something else from the same recipe.
         "preprocessing": True,
         "precision": ChangeKind.PRECISION in changed,
         "device": ChangeKind.DEVICE in changed and golden.provenance.device == "cpu",
@@ -56,12 +57,12 @@ def factors(obtained: Result, golden: Result) -> tuple[str, ...]:
 
 
 def fixed_changes(obtained: Result, golden: Result) -> tuple[Change, ...]:
-    """What changed and cannot be restored in this process: versions of libraries, and the image itself."""
+    """Return what changed and cannot be restored in this process: library versions, and the image itself."""
     return tuple(change for change in changes_between(obtained, golden) if change.kind in _FIXED)
 
 
 def judge_as_if(result: Result, golden: Result) -> Verdict:
-    """Judge a trial field by field, whatever its parameters: what they change is what is asked here."""
+    """Judge a trial field by field even if its parameters differ, because their effect is what the trial measures."""
     case = dataclasses.replace(result.case, params=golden.case.params)
     return judge(dataclasses.replace(result, case=case), golden)
 
@@ -70,19 +71,18 @@ def conclusion(trials: Sequence[Trial], fixed: Sequence[Change]) -> str:
     """Say which factor is the cause of the drift.
 
     Args:
-        trials: the case as it is now; then with one factor restored each; then, if there are several, with all.
-        fixed: what changed and cannot be restored.
+        trials: the case as it is now; then one trial per restored factor; then, if there are several, one with all.
+        fixed: what changed and could not be restored.
     """
     now, single = trials[0], [trial for trial in trials[1:] if len(trial.restored) == 1]
     if now.holds:
-        return (
-            "Computed again here, the case equals its golden: the cause of the drift is not present here. "
-            + _elsewhere(fixed)
+        return "Computed again here, the case matches its golden: the cause is not on this machine. " + _elsewhere(
+            fixed
         )
     alone = [trial for trial in single if trial.holds]
     if alone:
         names = " or ".join(trial.restored[0] for trial in alone)
-        return f"Cause: {names}. If only this is restored, the case equals its golden."
+        return f"Cause: {names}. With nothing else restored, the case matches its golden."
     together = next((trial for trial in trials if len(trial.restored) > 1 and trial.holds), None)
     if together:
         return f"Cause: {' and '.join(together.restored)} together. Restoring only one of them is not enough."
@@ -92,11 +92,11 @@ def conclusion(trials: Sequence[Trial], fixed: Sequence[Change]) -> str:
 def _in_part(now: Trial, single: Sequence[Trial]) -> str:
     better = [trial for trial in single if trial.verdict and trial.weight < now.weight]
     if not better:
-        return "None of the factors that can be restored here is the cause. "
+        return "No factor that could be restored here is the cause. "
     best = min(better, key=lambda trial: trial.weight)
     return (
-        f"Cause in part: {best.restored[0]} ({now.weight[1]} findings, {best.weight[1]} if it is restored). "
-        "The rest has another cause. "
+        f"One cause: {best.restored[0]} ({now.weight[1]} findings, only {best.weight[1]} when it is restored). "
+        "There is another cause. "
     )
 
 
@@ -104,13 +104,13 @@ def _elsewhere(fixed: Sequence[Change]) -> str:
     if not fixed:
         return "Nothing else that is recorded changed: look at the code."
     return (
-        f"This changed and cannot be restored here: {'; '.join(map(str, fixed))}. Run the case in an environment with "
-        "the earlier versions, and compare the two runs with xai-eval diff."
+        f"Not restored, because that is not possible here: {'; '.join(map(str, fixed))}. Run the case in an "
+        "environment with the former versions, and compare the two with xai-eval diff."
     )
 
 
 def table(trials: Sequence[Trial]) -> list[str]:
-    """Return the trials as lines of text: what was restored, and how the case then compares with its golden."""
+    """Return the trials as lines of text: which factors were restored, and the outcome."""
     names = [" and ".join(trial.restored) or "nothing" for trial in trials]
     width = max(len("restored"), *map(len, names))
     return [
@@ -121,9 +121,9 @@ def table(trials: Sequence[Trial]) -> list[str]:
 
 def _outcome(trial: Trial) -> str:
     if trial.verdict is None:
-        return f"not tried: {trial.reason}"
+        return f"could not be computed: {trial.reason}"
     if trial.holds:
-        return "equals its golden"
+        return "matches its golden"
     count, severity = len(trial.verdict.findings), trial.verdict.severity
     what = f"{severity.label} changed, {count} finding{'s' * (count != 1)}" if severity else trial.verdict.reason
     origin = trial.verdict.origin

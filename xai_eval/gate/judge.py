@@ -11,6 +11,7 @@ from xai_eval.gate.stages import StageShift, moved_input, origin_of, stage_findi
 from xai_eval.gate.unwatched import unwatched_parts, watched
 from xai_eval.gate.verdict import State, Verdict
 from xai_eval.result.fields import Finding, Severity
+from xai_eval.result.naming import plain
 from xai_eval.result.result import Case, Result
 from xai_eval.result.stage import Stage, StageKind
 
@@ -88,7 +89,7 @@ def judge_all(
         Verdict(
             g.case,
             State.UNUSED,
-            reason="a golden of this run's models and images, but the run did not obtain it.",
+            reason="The run did not obtain this case, although its golden is of the run's models and images.",
         )
         for k, g in goldens.items()
         if k not in used and k not in errors and set_name(g.case) not in selections and scope_of(g.case) in measured
@@ -102,13 +103,13 @@ def _others(results: Mapping[str, Result], keys: Collection[str]) -> list[Result
 
 def missing(case: Case) -> Verdict:
     """The verdict on a case that has no golden yet."""
-    return Verdict(case, State.MISSING, reason="there is no golden for this case: look at it, then accept it.")
+    return Verdict(case, State.MISSING, reason="This case has no golden: look at it, then accept it.")
 
 
 def _another_experiment(obtained: Result, golden: Result) -> str:
     if dict(obtained.case.params) != dict(golden.case.params):
         changed = parameter_changes(obtained.case.params, golden.case.params)
-        return f"the experiment changed, so there is nothing to compare: {'; '.join(map(str, changed))}."
+        return f"The experiment changed, so the two cannot be compared: {'; '.join(map(str, changed))}."
     was, now = golden.stages.get(_BYTES), obtained.stages.get(_BYTES)
     pixels_was, pixels_now = golden.stages.get(_PIXELS), obtained.stages.get(_PIXELS)
     if (
@@ -119,7 +120,7 @@ def _another_experiment(obtained: Result, golden: Result) -> str:
         and pixels_now
         and pixels_was.digest != pixels_now.digest
     ):
-        return "the image's bytes and pixels are not those of the golden, so there is nothing to compare."
+        return "The golden is of another image (bytes and pixels differ), so the two cannot be compared."
     return ""
 
 
@@ -128,7 +129,7 @@ def _compare_fields(obtained: Result, golden: Result) -> list[Finding]:
     for name, was in golden.fields.items():
         now = obtained.fields.get(name)
         if now is None or now.kind != was.kind:
-            what = "is gone" if now is None else f"was a {was.kind}, is a {now.kind}"
+            what = "the result no longer has it" if now is None else f"its kind was {was.kind} and is {now.kind} now"
             findings.append(Finding(name, Severity.CONCLUSION, "field", what))
         else:
             findings.extend(watched(now, was).compare(was, name))
@@ -136,14 +137,15 @@ def _compare_fields(obtained: Result, golden: Result) -> list[Finding]:
 
 
 def _lost_stages(obtained: Result, golden: Result) -> list[Finding]:
-    """A stage that nobody records any more is watched no more, also where its moves would only be told."""
+    """Report stages that the result no longer records: nothing would notice it if they changed."""
     gone = [str(stage) for stage in golden.stages if stage not in obtained.stages]
-    return [Finding("stages", Severity.NUMBERS, stage, f"{stage} is gone: the golden has it") for stage in gone]
+    return [
+        Finding("stages", Severity.NUMBERS, stage, f"the result no longer records the {plain(stage)}") for stage in gone
+    ]
 
 
 def _ok_sentence(origin: StageShift | None, changes: Sequence[Change]) -> str:
     if not changes and origin is None:
-        return "as accepted."
-    held = f"the explanation held although these changed: {'; '.join(map(str, changes))}." if changes else ""
-    moved = f"{origin.sentence}." if origin else ""
-    return " ".join(filter(None, [held, moved])) or "as accepted."
+        return "The explanation matches its golden."
+    despite = f", although these changed: {'; '.join(map(str, changes))}" if changes else ""
+    return f"The explanation matches its golden{despite}.{f' {origin.sentence}' if origin else ''}"

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from xai_eval.errors import StorageError, unknown_name
 from xai_eval.gate.judge import judge, judge_all, missing
+from xai_eval.gate.run_findings import NO_FINDINGS, RunFindings, RunFindingsCollector
 from xai_eval.gate.verdict import State, Verdict
-from xai_eval.gate.whole_run import NOTHING, Overall, Tally
 from xai_eval.result.result import Case, Result
 from xai_eval.store.goldens import Goldens, case_of_folder
-from xai_eval.store.lazy import open_result, open_whole
+from xai_eval.store.lazy import open_checked, open_result
 from xai_eval.store.noise import load_noises
 from xai_eval.store.quarantine import QUARANTINE_FILE, Quarantine, read_quarantine
 from xai_eval.store.run_folder import RunFolder
@@ -35,7 +35,7 @@ class Judged:
         goldens: what that was judged by, by case key.
         verdicts: the judgement, on the run itself too where it is not whole.
         broken: keys of results that cannot be read.
-        overall: what the run says beside its cases.
+        run_findings: what only the whole run shows.
     """
 
     record: RunRecord
@@ -43,7 +43,7 @@ class Judged:
     goldens: Mapping[str, Result]
     verdicts: Sequence[Verdict]
     broken: Sequence[str] = ()
-    overall: Overall = NOTHING
+    run_findings: RunFindings = NO_FINDINGS
 
     @property
     def measured(self) -> int:
@@ -87,7 +87,7 @@ def judge_results(folder: Path, goldens: Goldens) -> Judged:
             return _judge(run, goldens, open_result)
         except StorageError:
             # Damaged arrays, or a field that is not what its kind stores, show only where they are read: find whose.
-            return _judge(run, dataclasses.replace(goldens, read=open_whole), open_whole)
+            return _judge(run, dataclasses.replace(goldens, read=open_checked), open_checked)
 
 
 @contextlib.contextmanager
@@ -134,14 +134,14 @@ def _judge(run: RunFolder, goldens: Goldens, read: Callable[[Path], Result]) -> 
     record = run.record()
     results, broken = run.load(read)
     stored, broken_goldens = goldens.load_all()
-    tally = Tally(load_noises(goldens.folder, stored))
+    collector = RunFindingsCollector(load_noises(goldens.folder, stored))
     errors = _errors(record, results, broken, broken_goldens)
-    verdicts = judge_all(results, stored, errors, record.selections, listener=tally)
+    verdicts = judge_all(results, stored, errors, record.selections, listener=collector)
     if _gap(record, len(results) + len(broken)):
         verdicts = [each for each in verdicts if each.state is not State.UNUSED]
     known = {*stored, *broken_goldens, *results, *broken}
     verdicts = set_aside(verdicts, read_quarantine(goldens.folder), known)
-    return Judged(record, results, stored, verdicts, tuple(broken), tally.overall())
+    return Judged(record, results, stored, verdicts, tuple(broken), collector.findings())
 
 
 def _errors(

@@ -140,7 +140,7 @@ def _own(kind: K) -> Before:
 _MODEL_STATE, _CLIP_STATE = "model state", "model state of CLIP"
 _MODEL = Before(_MODEL_STATE, (K.MODULE_TYPES, K.TRAINING_FLAGS, K.HOOKS, K.MODEL_WEIGHTS))
 _CLIP = Before(_CLIP_STATE, (K.CLIP_MODULE_TYPES, K.CLIP_TRAINING_FLAGS, K.CLIP_HOOKS, K.CLIP_WEIGHTS))
-_NOTHING = "nothing comes before it"
+_NOTHING = "Nothing comes before it."
 
 
 def _state(words: str, after: K, family: str) -> StageRules:
@@ -231,7 +231,7 @@ _KINDS: Mapping[str, StageRules] = {
     K.LABELS_BY_PIXELS: StageRules((_step("choice of the labels", K.OVERLAP),), _LOOSE, alarms=False, family="labels"),
     # No task records it: it stands for all that comes after the last recorded stage, where fields moved all the same.
     K.MEASURES: StageRules(
-        (Step("metrics, or how the result is put together", given="every recorded stage held"),), _LOOSE
+        (Step("metrics, or how the result is put together", given="No recorded stage changed."),), _LOOSE
     ),
 }
 
@@ -248,7 +248,7 @@ _PARTS: Mapping[tuple[str, str], StageRules] = {
 
 # Of kinds that only a task of a user has: on a GPU they may move by as much as a whole network does.
 _OWN_KIND = StageRules(
-    (Step("a step of the task's own", given="the task does not say what it begins with"),),
+    (Step("a step of the task's own", given="The task does not say what comes before it."),),
     Limits(STAGE_TOLERANCE, STAGE_TOLERANCE, OFF_CPU),
 )
 

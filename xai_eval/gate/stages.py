@@ -1,15 +1,16 @@
-"""Where a drift began: the first stage of the chain that moved, and which step made it."""
+"""Find where a drift began: the first stage of the chain that changed, and the step that makes this stage."""
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from xai_eval.gate.stage_table import Step, rules_of
 from xai_eval.result.fields import Finding, Severity
+from xai_eval.result.naming import plain
 from xai_eval.result.result import Result
 from xai_eval.result.stage import Stage, StageKind
 
@@ -22,10 +23,10 @@ class Responsible:
 
     Attributes:
         step: in words, such as 'preprocessing'.
-        held: the stages that it begins with and that are the same.
-        other: those that are not, such as the bytes of an image that was compressed anew.
-        unknown: those that nothing is recorded of.
-        given: what it begins with instead, in words.
+        held: names of the stages that the step starts from and that did not change.
+        other: names of those that did change, such as the bytes of an image that was compressed again.
+        unknown: names of those that are not recorded.
+        given: a sentence that stands instead of these names where the step starts from no stage.
     """
 
     step: str
@@ -35,18 +36,30 @@ class Responsible:
     given: str = ""
 
     def __str__(self) -> str:
-        known = [*(f"other {name}" for name in self.other), *(f"same {name}" for name in self.held)]
-        if not known:
-            return f"{self.given or 'nothing that it begins with is recorded'}: {self.step}"
-        return f"{', '.join([*known, *(f'{name} not recorded' for name in self.unknown)])}: {self.step}"
+        return f"{self._before} Responsible step: {self.step}."
+
+    @property
+    def _before(self) -> str:
+        if not self.other and not self.held:
+            return self.given or "Nothing before it is recorded."
+        parts = (
+            f"Changed before it, too: {_listed(self.other)}." if self.other else "",
+            f"Unchanged before it: {_listed(self.held)}." if self.held else "",
+            f"Not recorded: {_listed(self.unknown)}." if self.unknown else "",
+        )
+        return " ".join(filter(None, parts))
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(map(plain, names))
 
 
 def responsible(stage: Stage, before: Mapping[Stage, bool]) -> Responsible:
-    """Return the step that made a stage which moved.
+    """Return the step that makes a stage which changed.
 
     Args:
         stage: the stage.
-        before: for every stage in front of it that both results have, whether it is the same.
+        before: for every earlier stage that both results have, whether it is the same in both.
     """
     found = [_judged(step, stage, before) for step in rules_of(stage).steps]
     return next((each for each in found if not each.unknown), found[-1])
@@ -65,12 +78,12 @@ def _judged(step: Step, stage: Stage, before: Mapping[Stage, bool]) -> Responsib
 
 @dataclass(frozen=True)
 class StageShift:
-    """The first stage of the chain that moved.
+    """The first stage of the chain that changed.
 
     Attributes:
         stage: which one.
-        change: relative, infinite where only equality can be told.
-        responsible: the step that made it, and which stages in front of it held; None where it is not known.
+        change: relative change |obtained - golden| / |golden|; infinite for stages that can only be equal or not.
+        responsible: the step that makes the stage, and what is known of earlier stages; None if it was not looked for.
     """
 
     stage: Stage
@@ -78,40 +91,48 @@ class StageShift:
     responsible: Responsible | None = None
 
     def __str__(self) -> str:
-        return f"{self.stage}{self._amount}"
+        return f"{plain(str(self.stage))}{self._amount}"
 
     @property
     def sentence(self) -> str:
-        """Such as 'The input tensor moved first (relative 0.031)'."""
-        return f"The {self.stage} moved first{self._amount}"
+        """Where the change begins, such as 'The change begins at the input tensor (relative change 0.031).'."""
+        found = "No recorded stage changed." if self.stage == _MEASURES else f"The change begins at the {self}."
+        if self.responsible is None:
+            return found
+        step = f"Responsible step: {self.responsible.step}." if self.stage == _MEASURES else str(self.responsible)
+        return f"{found} {step}"
 
     @property
     def _amount(self) -> str:
-        return f" (relative {self.change:.2g})" if math.isfinite(self.change) else ""
+        return f" (relative change {self.change:.2g})" if math.isfinite(self.change) else ""
 
 
 def first_moved_stage(obtained: Result, golden: Result) -> StageShift | None:
-    """Return the first stage, in the golden's order, that moved by more than rounding moves it."""
+    """Return the first stage, in the golden's order, that changed by more than rounding changes it."""
     moved = (shift for shift in _moved(obtained, golden) if shift.stage.kind != StageKind.IMAGE_BYTES)
     return _explained(next(moved, None), obtained, golden)
 
 
 def moved_input(obtained: Result, golden: Result) -> StageShift | None:
-    """Return the first stage that moved, the bytes of the image among them: for cases that cannot be compared."""
+    """Return the first stage that changed, including the bytes of the image: for cases that cannot be compared."""
     return _explained(next(_moved(obtained, golden), None), obtained, golden)
 
 
 def stage_findings(obtained: Result, golden: Result) -> tuple[Finding, ...]:
-    """Report the first stage that moved by more than anything harmless moves it.
+    """Report the first stage that changed by more than anything harmless changes it.
 
-    Fields have tolerances for what a reader would not notice. A stage in front of them that moved is a change of what
-    is measured, and on other images it may well show.
+    If an earlier stage changed (say, the input tensor), the case counts as drift even when every field is still within
+    its tolerance, because on other images the same change may well be visible in the explanation.
     """
     on_cpu, reseeded = _on_cpu(obtained, golden), obtained.provenance.seed != golden.provenance.seed
     for shift in _moved(obtained, golden):
         most = rules_of(shift.stage).alarm(on_cpu=on_cpu, reseeded=reseeded)
         if shift.change > most:
-            sentence = f"{shift} moved (limit {most:g}), while every field is within its tolerance"
+            amount = f" by a relative change of {shift.change:.2g}" if math.isfinite(shift.change) else ""
+            sentence = (
+                f"the {plain(str(shift.stage))} changed{amount} (at most {most:g} is allowed), although every field is "
+                "within its tolerance"
+            )
             return (Finding("stages", Severity.NUMBERS, str(shift.stage), sentence, _finite(shift.change), most),)
     return ()
 
@@ -119,8 +140,7 @@ def stage_findings(obtained: Result, golden: Result) -> tuple[Finding, ...]:
 def origin_of(obtained: Result, golden: Result, *, drifted: bool) -> StageShift | None:
     """Return where a drift began.
 
-    If every recorded stage held and fields moved all the same, what is measured from the last stage is computed in
-    another way.
+    If no recorded stage changed although fields did, the step after the last recorded stage is responsible.
     """
     moved = first_moved_stage(obtained, golden)
     if moved is None and drifted and golden.stages:
@@ -129,7 +149,7 @@ def origin_of(obtained: Result, golden: Result, *, drifted: bool) -> StageShift 
 
 
 def _explained(shift: StageShift | None, obtained: Result, golden: Result) -> StageShift | None:
-    """Name the step that is responsible for a shift."""
+    """Add the step that is responsible for a shift."""
     if shift is None:
         return None
     before = itertools.takewhile(lambda stage: stage != shift.stage, golden.stages)
@@ -139,7 +159,7 @@ def _explained(shift: StageShift | None, obtained: Result, golden: Result) -> St
 
 
 def _moved(obtained: Result, golden: Result) -> Iterator[StageShift]:
-    """All stages that moved."""
+    """Yield all stages that changed by more than their limits."""
     on_cpu = _on_cpu(obtained, golden)
     for stage, fingerprint in golden.stages.items():
         other = obtained.stages.get(stage)

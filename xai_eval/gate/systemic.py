@@ -21,7 +21,7 @@ from xai_eval.gate.stage_table import STAGE_TOLERANCE
 from xai_eval.gate.unwatched import watched_pairs
 from xai_eval.gate.verdict import State, Verdict
 from xai_eval.result.result import Result
-from xai_eval.store.noise import Floor, Noise
+from xai_eval.store.noise import LargestNoise, Noise
 
 # Share of false alarms among what is reported.
 FALSE_DISCOVERIES = 0.01
@@ -137,10 +137,10 @@ def _field_shifts(each: Compared) -> Iterator[tuple[_Question, _Answer]]:
     case = each.obtained.case
     for name, now, was in watched_pairs(each.obtained, each.golden):
         for shift in now.shifts(was) if name not in shown else ():
-            floor = each.noise.shift_floor(name, shift.measure) if each.noise else None
+            noise = each.noise.largest_shift(name, shift.measure) if each.noise else None
             if math.isfinite(shift.change):
                 question = _Question(case.task, case.model, name, shift.measure, directed=True)
-                yield question, _Answer(shift.change, _margin(floor, shift.tolerance))
+                yield question, _Answer(shift.change, _margin(noise, shift.tolerance))
 
 
 def _stage_shifts(each: Compared) -> Iterator[tuple[_Question, _Answer]]:
@@ -156,15 +156,15 @@ def _stage_shifts(each: Compared) -> Iterator[tuple[_Question, _Answer]]:
         now = each.obtained.stages.get(stage)
         if now is None or was.sketch is None:
             continue
-        floor = each.noise.stage_floor(stage) if each.noise else None
+        noise = each.noise.largest_stage_change(stage) if each.noise else None
         question = _Question(case.task, case.model, f"stage {stage}", "relative change", directed=False)
-        yield question, _Answer(now.distance(was), _margin(floor, STAGE_TOLERANCE))
+        yield question, _Answer(now.distance(was), _margin(noise, STAGE_TOLERANCE))
 
 
-def _margin(floor: Floor | None, tolerance: float) -> float:
-    if floor is None:
+def _margin(noise: LargestNoise | None, tolerance: float) -> float:
+    if noise is None:
         return UNMEASURED_SHARE * tolerance
-    return max(floor.value, MEASURED_SHARE * tolerance)
+    return max(noise.value, MEASURED_SHARE * tolerance)
 
 
 def _ways(question: _Question, answers: Sequence[_Answer]) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from xai_eval.gate.systemic import Compared
 from xai_eval.gate.unwatched import watched_pairs
 from xai_eval.result.fields import Distance
-from xai_eval.store.noise import Floor
+from xai_eval.store.noise import LargestNoise
 
 # A tolerance of more than so many times the noise could be tightened.
 GENEROUS = 20.0
@@ -41,7 +41,7 @@ class ToleranceNote:
         case: key of the one where it holds most.
         tolerance: the tolerance there.
         cap: its cap.
-        floor: the noise there, and what caused it.
+        noise: the noise there, and what caused it.
     """
 
     fit: Fit
@@ -53,13 +53,13 @@ class ToleranceNote:
     case: str
     tolerance: float
     cap: float
-    floor: Floor
+    noise: LargestNoise
 
     @property
     def sentence(self) -> str:
         """The note in words."""
         where = f"{self.field} of {self.task} on {self.model}, {self.measure}"
-        noise = f"{self.floor.condition} moves it by {self.floor.value:.2g}"
+        noise = f"{self.noise.condition} moves it by {self.noise.value:.2g}"
         whom = f"{self.case} and {self.cases - 1} more" if self.cases > 1 else self.case
         match self.fit:
             case Fit.UNGATEABLE:
@@ -99,14 +99,14 @@ def notes_among(told: Iterable[Places]) -> tuple[ToleranceNote, ...]:
 class _Place:
     case: str
     distance: Distance
-    floor: Floor
+    noise: LargestNoise
 
     @property
     def fit(self) -> Fit | None:
         tolerance, cap = self.distance.tolerance, self.distance.cap
-        if self.floor.value > cap:
+        if self.noise.value > cap:
             return Fit.UNGATEABLE
-        if self.floor.value > tolerance:
+        if self.noise.value > tolerance:
             return Fit.TOO_TIGHT
         return Fit.TOO_LOOSE if tolerance > cap else None
 
@@ -114,7 +114,7 @@ class _Place:
     def excess(self) -> float:
         """Noise as a share of the tolerance."""
         tolerance = self.distance.tolerance
-        return self.floor.value / tolerance if tolerance else math.copysign(math.inf, self.floor.value)
+        return self.noise.value / tolerance if tolerance else math.copysign(math.inf, self.noise.value)
 
 
 # Task, model, field and measure: the cases that one tolerance serves.
@@ -128,9 +128,9 @@ def _places(each: Compared) -> Iterator[tuple[str, _Place]]:
     case = each.obtained.case.key
     for name, now, was in watched_pairs(each.obtained, each.golden):
         for distance in now.distances(was):
-            floor = each.noise.floor(name, distance.measure)
-            if floor is not None:
-                yield name, _Place(case, distance, floor)
+            noise = each.noise.largest_distance(name, distance.measure)
+            if noise is not None:
+                yield name, _Place(case, distance, noise)
 
 
 def _notes(group: _Group, places: Sequence[_Place]) -> Iterator[ToleranceNote]:
@@ -146,4 +146,4 @@ def _notes(group: _Group, places: Sequence[_Place]) -> Iterator[ToleranceNote]:
 def _note(fit: Fit, group: _Group, places: Sequence[_Place]) -> ToleranceNote:
     worst = max(places, key=lambda place: place.excess)
     distance = worst.distance
-    return ToleranceNote(fit, *group, len(places), worst.case, distance.tolerance, distance.cap, worst.floor)
+    return ToleranceNote(fit, *group, len(places), worst.case, distance.tolerance, distance.cap, worst.noise)

@@ -10,6 +10,7 @@ from xai_eval.gate.changes import Change, ChangeKind
 from xai_eval.gate.stages import StageShift
 from xai_eval.gate.unwatched import Unwatched
 from xai_eval.result.fields import Finding, Severity
+from xai_eval.result.naming import title
 from xai_eval.result.result import Case
 from xai_eval.store.quarantine import Quarantine
 
@@ -73,29 +74,45 @@ class Verdict:
 
     @property
     def sentence(self) -> str:
-        """The verdict in words: what, where it began, what changed, what is unwatched, and whether it is set aside."""
-        told = f"{self._judgement}{unwatched_clause(self.unwatched)}"
-        if self.quarantine is None:
-            return told
-        excuse = " It fails all the same: it was not measured." if self.state in _NOT_MEASURED else ""
-        return f"{told} {self.quarantine.sentence}{excuse}"
+        """The verdict as text for people, the same in the terminal, in pytest, on the page and in the history.
+
+        It says what differs, where the change begins, what changed since the golden was accepted, what the golden does
+        not watch, and whether the case is in quarantine.
+        """
+        cause = f" {_beginning(self.origin)} {_since_golden(self.changes)}" if self.findings else ""
+        return f"{self._difference}{cause}{self._notes}"
 
     @property
-    def _judgement(self) -> str:
+    def short(self) -> str:
+        """The sentence without where the change begins and what changed, for a place that lists these beside it."""
+        return f"{self._difference}{self._notes}"
+
+    @property
+    def _difference(self) -> str:
         if not self.findings:
             return self.reason
-        worst = self.findings[0]
-        more = f" (and {len(self.findings) - 1} more)" if len(self.findings) > 1 else ""
-        what = f"{worst.severity.label} changed: {worst.field}: {worst.sentence}{more}."
-        return f"{what} {_cause_sentence(self.origin, self.changes)}"
+        worst, others = self.findings[0], len(self.findings) - 1
+        more = f"; {others} more finding{'s' * (others > 1)}" if others else ""
+        name = title(worst.field)
+        return f"{name[:1].upper()}{name[1:]} changed ({worst.severity.label}): {worst.sentence}{more}."
+
+    @property
+    def _notes(self) -> str:
+        unwatched = unwatched_clause(self.unwatched)
+        if self.quarantine is None:
+            return unwatched
+        excuse = " The case fails even so, because it was not measured." if self.state in _NOT_MEASURED else ""
+        return f"{unwatched} {self.quarantine.sentence}{excuse}"
 
 
-def _cause_sentence(origin: StageShift | None, changes: Sequence[Change]) -> str:
-    """Where it began, what changed in between, and the step that is responsible."""
-    moved = origin.sentence if origin else "No stage is recorded that could tell where it began"
-    between = ", ".join(map(str, changes)) or "nothing that is recorded changed"
-    step = f"; {origin.responsible}" if origin and origin.responsible else ""
-    return f"{moved}; {between} in between{step}.{'' if changes else ' Look at the code.'}"
+def _beginning(origin: StageShift | None) -> str:
+    return origin.sentence if origin else "No recorded stage can tell where the change begins."
+
+
+def _since_golden(changes: Sequence[Change]) -> str:
+    if not changes:
+        return "Nothing recorded changed since the golden was accepted: look at the code."
+    return f"Since the golden was accepted, this changed: {', '.join(map(str, changes))}."
 
 
 def unwatched_clause(parts: Sequence[Unwatched]) -> str:

@@ -177,7 +177,7 @@ class GoldenSession:
         self.judged = judged
         self.page = write_report(self.folder.path, judged, self.goldens.folder)
         publish(judged.verdicts, self.page, self._where)
-        systemic = [(f"xai-eval::systemic[{each.what}]", each.sentence) for each in judged.overall.systemic]
+        systemic = [(f"xai-eval::systemic[{each.what}]", each.sentence) for each in judged.run_findings.systemic]
         lonely = [v for v in judged.verdicts if v.case.key not in judged.results]
         alone = [(f"xai-eval::{v.state}[{v.case.key}]", f"{v.state}: {v.case.key}: {v.reason}") for v in lonely]
         return [*alone, *systemic]
@@ -198,7 +198,7 @@ class GoldenSession:
         found = {*judged.results, *judged.broken}
         lost = next((key for key in self.checked if key not in found), None)
         if lost:
-            place = self.folder.place_of(lost) / RESULT_FILE
+            place = self.folder.folder_of(lost) / RESULT_FILE
             raise StorageError(f"{place} cannot be read: it was removed while the tests ran. Run them again.")
 
     def _not_measured(self, session: pytest.Session) -> list[Failure]:
@@ -217,7 +217,7 @@ class GoldenSession:
         if self.judged is None:
             lines = ["nothing was measured"]
         else:
-            lines = summary_lines(self.judged.verdicts, self.judged.overall, self._where)
+            lines = summary_lines(self.judged.verdicts, self.judged.run_findings, self._where)
         if self._idle:
             lines.append(f"{len(self._idle)} tests that use goldens did not come to check a result")
         if self.judged and self.page:

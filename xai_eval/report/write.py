@@ -15,7 +15,7 @@ from xai_eval.report.stale import remove_stale
 from xai_eval.report.text.commands import PAGE_FILE
 from xai_eval.report.text.tables import table_files
 from xai_eval.report.text.verdicts import VERDICTS_FILE, verdicts_document
-from xai_eval.store.places import GOLDEN
+from xai_eval.store.default_folders import GOLDEN
 
 
 def write_report(folder: Path, judged: Judged, golden: Path = GOLDEN) -> Path:
@@ -34,13 +34,13 @@ def write_report(folder: Path, judged: Judged, golden: Path = GOLDEN) -> Path:
     tables, figures = table_files(cases), figure_files(figured(cases))
     files = [*(f"tables/{name}" for name in tables), *(f"figures/{name}" for name in figures)]
     remove_stale(folder, files)
-    told = verdicts_document(judged.verdicts, judged.record, judged.overall)
+    told = verdicts_document(judged.verdicts, judged.record, judged.run_findings)
     document = json.dumps({**told, "files": files}, indent=1, allow_nan=False)
     write_file(folder / VERDICTS_FILE, f"{document}\n".encode())
     write_files(folder / "tables", tables)
     write_files(folder / "figures", figures)
     page = folder / PAGE_FILE
     # Names of files may hold halves of characters, which UTF-8 refuses.
-    parts = render_page(judged.record, cases, folder, golden, judged.overall)
+    parts = render_page(judged.record, cases, folder, golden, judged.run_findings)
     write_stream(page, (part.encode("utf-8", "replace") for part in parts))
     return page

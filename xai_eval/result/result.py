@@ -240,7 +240,7 @@ def restore_parts(
     parts = by_field(arrays)
     return (
         {each["name"]: KINDS[each["kind"]].restore(each, parts[each["name"]]) for each in document["fields"]},
-        {stage: restore_stage(document, place, arrays) for stage, place in stage_places(document).items()},
+        {stage: restore_stage(document, place, arrays) for stage, place in stage_positions(document).items()},
     )
 
 
@@ -253,7 +253,7 @@ def by_field(arrays: Mapping[str, Any]) -> Mapping[str, dict[str, Any]]:
     return parts
 
 
-def stage_places(document: Mapping[str, Any]) -> dict[Stage, int]:
+def stage_positions(document: Mapping[str, Any]) -> dict[Stage, int]:
     """Return the stages of a document with their places in it, in order."""
     return {Stage.restored(each): place for place, each in enumerate(document["stages"])}
 

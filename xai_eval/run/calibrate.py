@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from xai_eval.errors import one_line
+from xai_eval.errors import error_line
 from xai_eval.inputs.models.classifier import Classifier
 from xai_eval.inputs.models.models import load_model
 from xai_eval.result.fields import Field
@@ -95,7 +95,7 @@ def calibrate(
         try:
             results = _run_under(condition, planned)
         except Exception as error:  # whatever a model or a library cannot bear
-            unmeasured[condition.name] = one_line(error)
+            unmeasured[condition.name] = error_line(error)
             continue
         for each, result in zip(moves, results, strict=True):
             each.add_distances(condition.name, result)

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from xai_eval.errors import InputUnavailable, UsageError, XaiEvalError, one_line
+from xai_eval.errors import InputUnavailable, UsageError, XaiEvalError, error_line
 from xai_eval.result.result import Result
 from xai_eval.store.run_folder import RunFolder
 from xai_eval.store.runs import RunRecord, now
@@ -156,7 +156,7 @@ def run(plans: Sequence[Plan], folder: RunFolder, progress: Progress) -> RunReco
                     record, versions=result.provenance.versions, device=result.provenance.device
                 )
     except (Exception, SystemExit) as error:
-        reason = str(error) if isinstance(error, XaiEvalError) else one_line(error)
+        reason = str(error) if isinstance(error, XaiEvalError) else error_line(error)
         folder.save_record(dataclasses.replace(record, failures={each.inputs: reason}))
         raise
     record = dataclasses.replace(record, finished=True, seconds=round(time.monotonic() - started, 1))

@@ -22,7 +22,7 @@ from xai_eval.result.result import (
     read_document,
     restore_parts,
     restore_stage,
-    stage_places,
+    stage_positions,
     valid,
 )
 from xai_eval.result.stage import Stage
@@ -53,7 +53,7 @@ def open_result(folder: Path) -> Result:
         )
 
 
-def open_whole(folder: Path) -> Result:
+def open_checked(folder: Path) -> Result:
     """Read a result as `open_result` does, but refuse it at once where any part is not what its kind stores."""
     result = open_result(folder)
     result.in_memory()
@@ -90,7 +90,7 @@ class _Stored:
     @functools.cached_property
     def stages(self) -> dict[Stage, int]:
         """Places of the stages in the document, in order."""
-        return stage_places(self.document)
+        return stage_positions(self.document)
 
     def with_parts(self, result: Result) -> Result:
         """Return the result with all fields and stages, as they are on disk. Raises StorageError as `Result.load`."""

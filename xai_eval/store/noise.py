@@ -23,7 +23,7 @@ ByField = Mapping[str, Mapping[str, ByCondition]]
 
 
 @dataclass(frozen=True)
-class Floor:
+class LargestNoise:
     """The largest distance that a benign change caused, and which change that was."""
 
     value: float
@@ -52,15 +52,15 @@ class Noise:
     versions: Mapping[str, str] = field(default_factory=dict)
     device: str = "cpu"
 
-    def floor(self, field_name: str, measure: str) -> Floor | None:
+    def largest_distance(self, field_name: str, measure: str) -> LargestNoise | None:
         """The largest distance of a field in a measure; None where it was not measured."""
         return _largest(self.distances.get(field_name, {}).get(measure, {}))
 
-    def shift_floor(self, field_name: str, measure: str) -> Floor | None:
+    def largest_shift(self, field_name: str, measure: str) -> LargestNoise | None:
         """The largest shift either way; None where it was not measured."""
         return _largest(self.shifts.get(field_name, {}).get(measure, {}))
 
-    def stage_floor(self, stage: Stage) -> Floor | None:
+    def largest_stage_change(self, stage: Stage) -> LargestNoise | None:
         """The largest relative change of a stage; None where it was not measured."""
         return _largest(self.stages.get(stage, {}))
 
@@ -136,11 +136,11 @@ def _by_condition(value: Any, conditions: Sequence[str]) -> Any:
     return {name: from_json(each) for name, each in zip(conditions, value, strict=True) if each is not None}
 
 
-def _largest(distances: ByCondition) -> Floor | None:
+def _largest(distances: ByCondition) -> LargestNoise | None:
     if not distances:
         return None
     condition = max(distances, key=lambda name: abs(distances[name]))
-    return Floor(abs(distances[condition]), condition)
+    return LargestNoise(abs(distances[condition]), condition)
 
 
 @dataclass(frozen=True)

@@ -79,13 +79,13 @@ class RunFolder:
         """Write what the run set out to do. Raises StorageError if the folder cannot be written."""
         record.save(self.path)
 
-    def place_of(self, key: str) -> Path:
+    def folder_of(self, key: str) -> Path:
         """Return where the result of the case `key` is, or would be."""
         return self.results / key
 
     def save(self, result: Result) -> Path:
         """Write a result and return its folder. Raises StorageError if it cannot be written."""
-        return result.save(self.place_of(result.case.key))
+        return result.save(self.folder_of(result.case.key))
 
     def load(self, read: Callable[[Path], Result]) -> tuple[dict[str, Result], dict[str, StorageError]]:
         """Return every result by case key, and the errors of those that cannot be read. Raises as `load_cases` does."""

@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Mapping
 from pathlib import Path
 
-from xai_eval.errors import InputUnavailable, UsageError, XaiEvalError, one_line, unknown_name
+from xai_eval.errors import InputUnavailable, UsageError, XaiEvalError, error_line, unknown_name
 from xai_eval.tasks.registry import FILE, TASKS, Task
 
 ENTRY_POINTS = "xai_eval.tasks"
@@ -53,7 +53,9 @@ def _load_entry_point(entry: importlib.metadata.EntryPoint) -> str | None:
     except (Exception, SystemExit) as error:  # whatever somebody else's package raises while it is imported
         _forget_since(before)
         package = f" of {entry.dist.name}" if entry.dist else ""
-        return f"The entry point {entry.name!r}{package} ({entry.value}) gives no task: {one_line(error).rstrip('.')}."
+        return (
+            f"The entry point {entry.name!r}{package} ({entry.value}) gives no task: {error_line(error).rstrip('.')}."
+        )
     return None
 
 
@@ -102,7 +104,7 @@ def _run(path: Path, file: str, name: str) -> None:
         raise
     except (Exception, SystemExit) as error:
         raise InputUnavailable(
-            f"{file} cannot be imported: {one_line(error).rstrip('.')} ({_line_of(error, path.resolve())})."
+            f"{file} cannot be imported: {error_line(error).rstrip('.')} ({_line_of(error, path.resolve())})."
         ) from error
     finally:
         FILE.reset(token)

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
-from xai_eval.errors import InputUnavailable, UsageError, XaiEvalError, one_line
+from xai_eval.errors import InputUnavailable, UsageError, XaiEvalError, error_line
 from xai_eval.explainers.dissection.batches import Skipped
 from xai_eval.explainers.dissection.checkpoint import Checkpoints
 from xai_eval.explainers.dissection.quantile import TopValues
@@ -74,7 +74,7 @@ def _connected() -> Any:
         ray.init(ignore_reinit_error=True, log_to_driver=False)
     except Exception as error:  # whatever a network gives
         raise InputUnavailable(
-            f"no Ray cluster can be reached ({one_line(error)}). Start one with "
+            f"no Ray cluster can be reached ({error_line(error)}). Start one with "
             "`ray start --head`, or unset RAY_ADDRESS."
         ) from error
     return ray
@@ -117,7 +117,7 @@ def _got(ray: Any, reference: Any) -> Any:
         raise
     except ray.exceptions.RayError as error:
         raise InputUnavailable(
-            f"the Ray cluster failed ({one_line(error)}). Shards that had come in are kept: run again."
+            f"the Ray cluster failed ({error_line(error)}). Shards that had come in are kept: run again."
         ) from error
 
 

@@ -16,7 +16,7 @@ import torch
 from open_clip.constants import HF_SAFE_WEIGHTS_NAME, HF_WEIGHTS_NAME
 from torch import nn
 
-from xai_eval.errors import InputUnavailable, one_line, unknown_name
+from xai_eval.errors import InputUnavailable, error_line, unknown_name
 from xai_eval.inputs.downloads import Download, data_root, download_entries, downloads, obtain
 from xai_eval.inputs.paths import given_path, readable
 
@@ -85,7 +85,7 @@ def _weights(name: str, tag: str, published: dict[str, Any]) -> Path:
     except Exception as error:
         raise InputUnavailable(
             f"the weights of the CLIP model {name}/{tag} are not at {provided} and cannot be downloaded "
-            f"({one_line(error)}). Connect to the network once, or copy the safetensors file of "
+            f"({error_line(error)}). Connect to the network once, or copy the safetensors file of "
             f"{published['hf_hub'].rstrip('/')} there."
         ) from error
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from xai_eval.errors import UsageError, one_line
+from xai_eval.errors import UsageError, error_line
 
 
 def move(module: nn.Module, device: str) -> None:
@@ -20,4 +20,4 @@ def move(module: nn.Module, device: str) -> None:
         module.to(torch.device(device))
     # PyTorch raises an AssertionError when it was built without CUDA.
     except (RuntimeError, AssertionError) as error:
-        raise UsageError(f"device {device!r} cannot be used here ({one_line(error)}). Use cpu or auto.") from error
+        raise UsageError(f"device {device!r} cannot be used here ({error_line(error)}). Use cpu or auto.") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from xai_eval.errors import ModelMisbehaves, XaiEvalError, one_line
+from xai_eval.errors import ModelMisbehaves, XaiEvalError, error_line
 
 
 @contextmanager
@@ -26,6 +26,6 @@ def guarded(model: str, shape: Sequence[int], under: str = "") -> Iterator[None]
         raise
     except (Exception, SystemExit) as error:
         raise ModelMisbehaves(
-            f"{model} fails{f' under {under}' if under else ''} on a batch of shape {tuple(shape)}: {one_line(error)}. "
-            "Check that the model takes such a batch."
+            f"{model} fails{f' under {under}' if under else ''} on a batch of shape {tuple(shape)}: "
+            f"{error_line(error)}. Check that the model takes such a batch."
         ) from error

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from xai_eval.errors import InputUnavailable, ModelMisbehaves, one_line
+from xai_eval.errors import InputUnavailable, ModelMisbehaves, error_line
 
 
 def weights_digest(module: nn.Module) -> str:
@@ -39,7 +39,7 @@ def _bytes(module: nn.Module, name: str, value: torch.Tensor) -> bytes:
     except (RuntimeError, TypeError) as error:
         raise ModelMisbehaves(
             f"the weights {name!r} of {type(module).__name__} have no bytes that a digest could be over "
-            f"({one_line(error)}). Load them onto a device, as dense tensors, before the model is explained."
+            f"({error_line(error)}). Load them onto a device, as dense tensors, before the model is explained."
         ) from error
 
 
@@ -54,7 +54,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     # A damaged file raises RuntimeError, EOFError, UnpicklingError or KeyError, depending on the place.
     except Exception as error:
         raise InputUnavailable(
-            f"{path} cannot be read as plain weights ({one_line(error)}). It is damaged, or it holds "
+            f"{path} cannot be read as plain weights ({error_line(error)}). It is damaged, or it holds "
             "pickled objects, which are never run here. Get the file again, or save it with "
             "torch.save(model.state_dict(), ...)."
         ) from error

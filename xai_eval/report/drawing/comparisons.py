@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from xai_eval.report.cases import ReportCase
 from xai_eval.report.drawing.panels import Panel, map_panel
 from xai_eval.report.drawing.pixels import Pixels, boundaries, diverging, outline, signed
-from xai_eval.report.text.wording import title
 from xai_eval.result.fields import Heatmap, Mask, Segments
 from xai_eval.result.fields.heatmap import block_means
 from xai_eval.result.fields.segments import moved_pixels
+from xai_eval.result.naming import title
 
 # Differences below it stay pale: stretched to full red, noise would look like a catastrophe.
 _LEAST_SCALE = 0.2

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from xai_eval.report.cases import ReportCase
 from xai_eval.report.drawing.panels import Panel
 from xai_eval.report.drawing.pixels import Pixels
-from xai_eval.report.text.wording import title
 from xai_eval.result.fields import Curve
+from xai_eval.result.naming import title
 
 _SIZE = (5.0, 3.0)  # inches
 _DPI = 150  # sharp on screens with small pixels, where the page shows it at two thirds

@@ -8,8 +8,9 @@ import numpy as np
 
 from xai_eval.report.cases import OBJECT, ReportCase
 from xai_eval.report.drawing.pixels import Pixels, boundaries, enlarge, outline, overlay, signed
-from xai_eval.report.text.wording import cell_text, count, title, words
+from xai_eval.report.text.wording import cell_text, count
 from xai_eval.result.fields import Heatmap, InputImage, Mask, Segments, Weights
+from xai_eval.result.naming import title, words
 
 
 @dataclass(frozen=True)

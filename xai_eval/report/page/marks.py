@@ -6,7 +6,7 @@ import re
 
 from markupsafe import Markup, escape
 
-from xai_eval.report.text.glossary import Term, term
+from xai_eval.result.glossary import Term, term
 
 # Terms that sentences and boxes hold; columns and names are looked up whole.
 _IN_SENTENCES = re.compile(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import jinja2
 
-from xai_eval.gate.whole_run import Overall
+from xai_eval.gate.run_findings import RunFindings
 from xai_eval.report.cases import ReportCase
 from xai_eval.report.drawing.pixels import diverging_legend, heat_legend, jpeg_uri, png_uri
 from xai_eval.report.page.contents import Lists, contents, lists_of
@@ -20,7 +20,6 @@ from xai_eval.report.page.rest import RestView, rest_view
 from xai_eval.report.page.selection import by_task, imaged, in_order, worst_cases_first
 from xai_eval.report.page.views import CaseView, case_line, case_view
 from xai_eval.report.text.commands import Folders, accept_cases_command, accept_command, explain_command
-from xai_eval.report.text.glossary import all_terms
 from xai_eval.report.text.summary import (
     count_severities,
     count_states,
@@ -28,7 +27,9 @@ from xai_eval.report.text.summary import (
     state_word,
     unwatched_sentence,
 )
-from xai_eval.report.text.wording import count, plain
+from xai_eval.report.text.wording import count
+from xai_eval.result.glossary import all_terms
+from xai_eval.result.naming import plain
 from xai_eval.store.runs import RunRecord
 
 _TEMPLATE = "page.html.j2"
@@ -54,7 +55,7 @@ class TaskView:
 
 
 def render_page(
-    record: RunRecord, cases: Sequence[ReportCase], results: Path, golden: Path, overall: Overall
+    record: RunRecord, cases: Sequence[ReportCase], results: Path, golden: Path, run_findings: RunFindings
 ) -> Iterator[str]:
     """Render the page, part by part; `cases` may come in any order, the worst is shown first.
 
@@ -78,9 +79,9 @@ def render_page(
             states={state_word(state): number for state, number in count_states(verdicts).items()},
             severities=count_severities(verdicts),
             problem=problem,
-            overall=overall,
+            run_findings=run_findings,
             unwatched=unwatched_sentence(verdicts, where),
-            outcome=_outcome(lists, problem, overall),
+            outcome=_outcome(lists, problem, run_findings),
             lists=lists,
             contents=contents(lists, list(Counter(case.verdict.case.task for case in tasks).items())),
             accept_new=accept_cases_command(
@@ -118,9 +119,9 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def _outcome(lists: Lists, problem: str, overall: Overall) -> str:
+def _outcome(lists: Lists, problem: str, run_findings: RunFindings) -> str:
     """The colour of the first line: a first run, which has only new cases, is neither good nor bad."""
-    if problem or overall.failed or lists.failed or not (lists.new or lists.fine):
+    if problem or run_findings.failed or lists.failed or not (lists.new or lists.fine):
         return "bad"
     return "new" if lists.new else "good"
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from xai_eval.report.cases import ReportCase
 from xai_eval.report.page.views import CaseLine, case_line
 from xai_eval.report.text.tables import summary_frame
-from xai_eval.report.text.wording import cell_text, count, words
+from xai_eval.report.text.wording import cell_text, count
+from xai_eval.result.naming import words
 from xai_eval.store.runs import RESULTS_FOLDER
 
 

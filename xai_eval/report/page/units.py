@@ -8,8 +8,9 @@ from typing import Any
 
 from xai_eval.report.cases import ReportCase
 from xai_eval.report.drawing.pixels import data_uri
-from xai_eval.report.text.wording import cell_text, words
+from xai_eval.report.text.wording import cell_text
 from xai_eval.result.fields import Field, Gallery, UnitLabels
+from xai_eval.result.naming import words
 
 _GALLERY = "top_images"
 # What a row says of a unit besides its label; whatever of these a method gives.

@@ -15,10 +15,11 @@ from xai_eval.report.drawing.curves import curve_panels
 from xai_eval.report.drawing.panels import Panel, panels
 from xai_eval.report.page.chain import Box, stage_chain
 from xai_eval.report.page.units import LayerView, concepts_of, layer_views
+from xai_eval.report.text.findings import measure_words, needs, responsible_step
 from xai_eval.report.text.summary import is_fine, state_word
-from xai_eval.report.text.told import measure_words, needs, step_told, told, told_in_short
-from xai_eval.report.text.wording import cell_text, named, plain, title, words
+from xai_eval.report.text.wording import cell_text
 from xai_eval.result.fields import Document, Field, Finding, Heatmap, Label, Ranking, Score, Table
+from xai_eval.result.naming import named, plain, title, words
 
 _DOCUMENT_LETTERS = 400  # the rest is in the file beside the tables
 _FINDINGS = 10  # the rest is folded away
@@ -111,7 +112,7 @@ def case_line(case: ReportCase) -> CaseLine:
         failed=verdict.failed,
         fine=is_fine(verdict),
         quarantine=_quarantine(verdict),
-        sentence=told(verdict),
+        sentence=verdict.sentence,
         audit=case.audit,
         causes=tuple(map(str, cause_kinds(verdict))),
     )
@@ -122,7 +123,7 @@ def case_view(case: ReportCase, accept: str, explain: str) -> CaseView:
     verdict, layers, drifted = case.verdict, layer_views(case), list(case.moved)
     return CaseView(
         **vars(case_line(case)),
-        short=told_in_short(verdict),
+        short=verdict.short,
         labels=_labels(case),
         panels=tuple(panels(case)),
         rankings=tuple(_ranking(name, each) for name, each in case.fields(Ranking).items()),
@@ -131,7 +132,7 @@ def case_view(case: ReportCase, accept: str, explain: str) -> CaseView:
         findings=_findings("findings", verdict.findings[:_FINDINGS]),
         more_findings=_findings(f"{len(verdict.findings) - _FINDINGS} more", verdict.findings[_FINDINGS:]),
         origin=_origin(case),
-        step=step_told(verdict.origin) if verdict.origin else "",
+        step=responsible_step(verdict.origin) if verdict.origin else "",
         stages=() if is_fine(verdict) else stage_chain(case),
         changes=tuple(map(str, verdict.changes)),
         accept=accept if verdict.state in _ACCEPTABLE or verdict.unwatched else None,

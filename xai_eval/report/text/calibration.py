@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from xai_eval.gate.accept import Kept
+from xai_eval.gate.accept import StoredNoise
 from xai_eval.report.text.wording import count, one_line
 from xai_eval.store.noise import Noise
 
 
-def calibration_lines(kept: Kept, noises: Mapping[str, Noise]) -> list[str]:
+def calibration_lines(outcome: StoredNoise, noises: Mapping[str, Noise]) -> list[str]:
     """Return the table of noise by field and condition, as Markdown, and what became of it.
 
     Args:
-        kept: what was stored.
+        outcome: what was stored.
         noises: all noise that was measured, by case key.
     """
     unmeasured = {name: why for noise in noises.values() for name, why in noise.unmeasured.items()}
     return [
         *_table(noises),
         *(f"unmeasured  {name}: {one_line(why)}" for name, why in unmeasured.items()),
-        *(f"no golden  {key}: accept one, then calibrate again" for key in kept.without),
-        *(f"{v.state}  {v.case.key}  {one_line(v.sentence)} Its noise was not stored." for v in kept.drifted),
-        *(f"{note.fit}  {one_line(note.sentence)}" for note in kept.overall.tolerances),
-        f"noise of {count(len(kept.stored), 'case')} stored",
+        *(f"no golden  {key}: accept one, then calibrate again" for key in outcome.without_golden),
+        *(f"{v.state}  {v.case.key}  {one_line(v.sentence)} Its noise was not stored." for v in outcome.drifted),
+        *(f"{note.fit}  {one_line(note.sentence)}" for note in outcome.run_findings.tolerances),
+        f"noise of {count(len(outcome.stored), 'case')} stored",
     ]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from xai_eval.gate.accept import MANY
-from xai_eval.store.places import GOLDEN, RESULTS
+from xai_eval.store.default_folders import GOLDEN, RESULTS
 
 PAGE_FILE = "index.html"
 

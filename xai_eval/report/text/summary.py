@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from xai_eval.gate.run_findings import NO_FINDINGS, RunFindings
 from xai_eval.gate.unwatched import counted
 from xai_eval.gate.verdict import State, Verdict
-from xai_eval.gate.whole_run import NOTHING, Overall
 from xai_eval.report.text.commands import Folders, accept_cases_command, explain_command
 from xai_eval.report.text.wording import count, one_line
 from xai_eval.result.fields import Severity
@@ -122,13 +122,15 @@ def _some(names: Sequence[str]) -> str:
     return f"{', '.join(names[:_NAMED])}{more}"
 
 
-def summary_lines(verdicts: Sequence[Verdict], overall: Overall = NOTHING, where: Folders | None = None) -> list[str]:
+def summary_lines(
+    verdicts: Sequence[Verdict], run_findings: RunFindings = NO_FINDINGS, where: Folders | None = None
+) -> list[str]:
     """One line for every case that fails or is in quarantine, worst first, one for all that are new, one for the rest,
     the run as a whole, what is unwatched, the counts.
 
     Args:
         verdicts: of the run.
-        overall: what the run says beside its cases.
+        run_findings: what only the whole run shows.
         where: folders that commands name; None where there is nothing to accept into.
     """
     told = [verdict for verdict in worst_first(verdicts) if not is_fine(verdict) and not is_new(verdict)]
@@ -144,7 +146,7 @@ def summary_lines(verdicts: Sequence[Verdict], overall: Overall = NOTHING, where
     return [
         *lines,
         *([f"{State.OK:<{states}}  {count(fine, 'case')}"] if fine else []),
-        *overall_lines(overall),
+        *run_findings_lines(run_findings),
         *(f"unwatched  {one_line(text)}" for text in filter(None, [unwatched_sentence(verdicts, where)])),
         *(one_line(text) for text in filter(None, [new_sentence(verdicts, where)])),
         counts_sentence(verdicts),
@@ -169,13 +171,13 @@ def explain_line(
     return [f"find the cause of the worst drift: {command}"]
 
 
-def overall_lines(overall: Overall) -> list[str]:
+def run_findings_lines(run_findings: RunFindings) -> list[str]:
     """One line for every systemic shift and every tolerance that does not fit; generous ones are only counted."""
-    generous = len(overall.tolerances) - len(overall.misfits)
+    generous = len(run_findings.tolerances) - len(run_findings.misfits)
     tightened = f"{count(generous, 'tolerance')} could be tightened: see `tolerances` in verdicts.json"
     return [
-        *(f"systemic  {one_line(each.sentence)}" for each in overall.systemic),
-        *(f"noise  {one_line(note.sentence)}" for note in overall.misfits),
-        *(f"noise  {one_line(sentence)}" for sentence in overall.unusable),
+        *(f"systemic  {one_line(each.sentence)}" for each in run_findings.systemic),
+        *(f"noise  {one_line(note.sentence)}" for note in run_findings.misfits),
+        *(f"noise  {one_line(sentence)}" for sentence in run_findings.unusable),
         *([f"noise  {tightened}"] if generous else []),
     ]

@@ -9,11 +9,11 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+from xai_eval.gate.run_findings import NO_FINDINGS, RunFindings
 from xai_eval.gate.stages import StageShift
 from xai_eval.gate.tolerance_fit import ToleranceNote
 from xai_eval.gate.unwatched import counted
 from xai_eval.gate.verdict import State, Verdict, cause_kinds
-from xai_eval.gate.whole_run import NOTHING, Overall
 from xai_eval.report.text.summary import count_severities, count_states, worst_first
 from xai_eval.result.fields import Finding, Severity
 from xai_eval.result.fields.numbers import to_json
@@ -26,7 +26,7 @@ VERDICTS_FILE = "verdicts.json"
 def verdicts_document(
     verdicts: Sequence[Verdict],
     record: RunRecord,
-    overall: Overall = NOTHING,
+    run_findings: RunFindings = NO_FINDINGS,
 ) -> dict[str, Any]:
     """Return the outcome as JSON values, worst case first.
 
@@ -37,15 +37,15 @@ def verdicts_document(
     aside = [verdict for verdict in verdicts if verdict.quarantine]
     return {
         "schema": SCHEMA,
-        "failed": not verdicts or overall.failed or any(verdict.failed for verdict in verdicts),
+        "failed": not verdicts or run_findings.failed or any(verdict.failed for verdict in verdicts),
         "cases": len(verdicts),
         "states": {str(state): states.get(state, 0) for state in State},
         "severities": {severity.label: severities.get(severity, 0) for severity in Severity},
         "quarantine": {"cases": len(aside), "expired": sum(verdict.overdue for verdict in aside)},
         "run": _run(record),
-        "systemic": [{**dataclasses.asdict(each), "sentence": each.sentence} for each in overall.systemic],
-        "tolerances": [_tolerance(note) for note in overall.tolerances],
-        "unusable_noise": list(overall.unusable),
+        "systemic": [{**dataclasses.asdict(each), "sentence": each.sentence} for each in run_findings.systemic],
+        "tolerances": [_tolerance(note) for note in run_findings.tolerances],
+        "unusable_noise": list(run_findings.unusable),
         "unwatched": _unwatched(verdicts),
         "verdicts": [_verdict(verdict) for verdict in worst_first(verdicts)],
     }
@@ -104,8 +104,8 @@ def _tolerance(note: ToleranceNote) -> dict[str, Any]:
         "case": note.case,
         "tolerance": note.tolerance,
         "cap": to_json(note.cap),
-        "noise": to_json(note.floor.value),
-        "condition": note.floor.condition,
+        "noise": to_json(note.noise.value),
+        "condition": note.noise.condition,
         "sentence": note.sentence,
     }
 

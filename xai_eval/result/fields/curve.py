@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from xai_eval.result.fields.base import Arrays, Difference, Extensible, Severity, Shift, Statement, register
 from xai_eval.result.fields.numbers import all_apart
+from xai_eval.result.naming import title
 
 
 @register
@@ -38,7 +39,7 @@ class Curve(Extensible):
     def __post_init__(self) -> None:
         for name, values in self.lines.items():
             if values.shape != self.x.shape or self.x.ndim != 1:
-                raise ValueError(f"a curve needs a value a point, got {values.shape} of {name!r} at {self.x.shape}")
+                raise ValueError(f"a curve needs one value per point, got {values.shape} of {name!r} at {self.x.shape}")
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Points, and the values of each line in the order of their names in `meta`."""
@@ -66,8 +67,8 @@ class Curve(Extensible):
     def differences(self, golden: Curve) -> Iterator[Difference]:
         """The largest difference at any point of every line; with its sign, the mean over the points."""
         if list(self.lines) != list(golden.lines) or not np.array_equal(self.x, golden.x):
-            sentence = f"lines {list(golden.lines)} at {len(golden.x)} points became {list(self.lines)}"
-            points = Statement(Severity.NUMBERS, "points", f"{sentence} at {len(self.x)}")
+            sentence = f"the lines or their points changed: {_about(golden)} became {_about(self)}"
+            points = Statement(Severity.NUMBERS, "points", sentence)
             yield Difference("value", math.inf, self.tolerance, [points])
         else:
             for line, values in self.lines.items():
@@ -76,8 +77,12 @@ class Curve(Extensible):
     def _of_line(self, line: str, now: NDArray[np.floating[Any]], was: NDArray[np.floating[Any]]) -> Difference:
         change = all_apart(now, was)
         worst = int(np.argmax(change))
-        place, value = f"{line} at {self.x[worst]:.3g}", float(change[worst])
-        sentence = f"{place}: {was[worst]:.3g} became {now[worst]:.3g} (limit {self.tolerance:g})"
+        value, place = float(change[worst]), f"{title(line)} at {self.x[worst]:.3g}"
+        sentence = f"{place}: {was[worst]:.3g} became {now[worst]:.3g} (may differ by at most {self.tolerance:g})"
         told = Statement(Severity.NUMBERS, line, sentence, value, self.tolerance)
         moved = Shift(line, float((now.astype(np.float64) - was).mean()), self.tolerance)
         return Difference("value", value, self.tolerance, [told], [moved])
+
+
+def _about(curve: Curve) -> str:
+    return f"{', '.join(map(title, curve.lines)) or 'no lines'} at {len(curve.x)} points"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from xai_eval.result.fields.base import Difference, Extensible, Severity, Statement, register
+from xai_eval.result.naming import plain
 
 
 @register
@@ -39,7 +40,7 @@ class Document(Extensible):
 
 
 def _changed(place: str, was: Mapping[str, Any], now: Mapping[str, Any]) -> Statement:
-    sentence = f"{place} was {_text(was, place)}, is {_text(now, place)}"
+    sentence = f"{plain(place)}: {_text(was, place)} became {_text(now, place)}"
     return Statement(Severity.CONCLUSION, place, sentence)
 
 

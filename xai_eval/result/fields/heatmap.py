@@ -88,11 +88,11 @@ class Heatmap(Field):
         than it may.
         """
         if self.shape != golden.shape:
-            sentence = f"map of {_by(golden.shape)} became {_by(self.shape)}"
+            sentence = f"a map of {_by(golden.shape)} pixels became one of {_by(self.shape)}"
             yield self._difference(math.inf, [Statement(Severity.EVIDENCE, "shape", sentence)])
         elif self.degenerate or golden.degenerate:
             value = 0.0 if self.degenerate == golden.degenerate else math.inf
-            sentence = f"the map was {golden.degenerate or 'meaningful'} and is {self.degenerate or 'meaningful'} now"
+            sentence = f"the map was {golden.degenerate or 'valid'} and is {self.degenerate or 'valid'} now"
             yield self._difference(value, [Statement(Severity.EVIDENCE, "degenerate", sentence)])
         else:
             now, was = self._on_common_grid(golden)
@@ -157,21 +157,24 @@ def _moved(now: Grid, was: Grid, tolerance: HeatmapTolerance) -> Iterator[Shift]
 
 
 def _broken(now: Grid, was: Grid, largest: float, tolerance: HeatmapTolerance) -> Iterator[Statement]:
-    """What the map says otherwise than it did, and last that its numbers differ."""
+    """Yield in what the map says something else than the golden, and last that its numbers differ."""
     moved, rank = mass_moved(now, was), rank_correlation(now, was)
     if moved > tolerance.moved:
-        yield _statement(Severity.EVIDENCE, "mass moved, share of the side,", moved, tolerance.moved)
+        sentence = f"the heat moved by {moved:.3g} of the side of the image (at most {tolerance.moved:g} is allowed)"
+        yield Statement(Severity.EVIDENCE, "mass moved, share of the side", sentence, moved, tolerance.moved)
     if rank < tolerance.rank:
-        yield _statement(Severity.EVIDENCE, "rank correlation", rank, tolerance.rank)
+        sentence = f"its rank correlation with the golden is only {rank:.3g} (needs at least {tolerance.rank:g})"
+        yield Statement(Severity.EVIDENCE, "rank correlation", sentence, rank, tolerance.rank)
     for share in TOP_SHARES:
         overlap = iou(top_area(now, share), top_area(was, share))
         if overlap < tolerance.top:
-            yield _statement(Severity.EVIDENCE, f"overlap of the hottest {share:.0%}", overlap, tolerance.top)
-    yield _statement(Severity.NUMBERS, "largest difference", largest, tolerance.largest)
-
-
-def _statement(severity: Severity, measure: str, value: float, limit: float) -> Statement:
-    return Statement(severity, measure, f"{measure} {value:.3g} (limit {limit:g})", value, limit)
+            sentence = (
+                f"the hottest {share:.0%} overlap only {overlap:.2g} with those of the golden (IoU; needs at least "
+                f"{tolerance.top:g})"
+            )
+            yield Statement(Severity.EVIDENCE, f"overlap of the hottest {share:.0%}", sentence, overlap, tolerance.top)
+    sentence = f"the largest difference of a pixel is {largest:.3g} (at most {tolerance.largest:g} is allowed)"
+    yield Statement(Severity.NUMBERS, "largest difference", sentence, largest, tolerance.largest)
 
 
 def _by(shape: tuple[int, int]) -> str:

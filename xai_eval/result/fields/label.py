@@ -31,4 +31,4 @@ class Label(Field):
         yield Difference("label", float(self != golden), 0.0, self._told(golden))
 
     def _told(self, golden: Label) -> Iterator[Statement]:
-        yield Statement(Severity.CONCLUSION, "label", f"was {golden}, is {self}")
+        yield Statement(Severity.CONCLUSION, "label", f"it was {golden} and is {self} now")

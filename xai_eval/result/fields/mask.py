@@ -51,10 +51,10 @@ class Mask(Field):
 
     def _told(self, golden: Mask, overlap: float) -> Iterator[Statement]:
         if self.array.shape == golden.array.shape:
-            sentence = f"IoU {overlap:.3g} (limit {self.least_iou:g})"
+            sentence = f"its overlap with the golden is only {overlap:.3g} (IoU; needs at least {self.least_iou:g})"
             yield Statement(Severity.EVIDENCE, "IoU", sentence, overlap, self.least_iou)
         else:
-            sentence = f"mask of {golden.array.shape} became {self.array.shape}"
+            sentence = f"a mask of shape {golden.array.shape} became one of {self.array.shape}"
             yield Statement(Severity.EVIDENCE, "shape", sentence)
 
     def _moved(self, golden: Mask) -> Iterator[Shift]:

@@ -36,7 +36,9 @@ class Ranking(Field):
         swap at the end of the list within the tolerance are no change.
         """
         same_length = len(self.names) == len(golden.names)
-        length = Statement(Severity.NUMBERS, "length", f"{len(golden.names)} names became {len(self.names)}")
+        length = Statement(
+            Severity.NUMBERS, "length", f"a list of {len(golden.names)} names became one of {len(self.names)}"
+        )
         value = 0.0 if same_length else math.inf
         yield Difference("value", value, self.tolerance, [length], self._first_moved(golden))
         for name in dict.fromkeys((*golden.names, *self.names)) if same_length else ():
@@ -45,7 +47,7 @@ class Ranking(Field):
             yield Difference("value", value, self.tolerance, self._told(name, was, now, value))
 
     def _told(self, name: str, was: float, now: float, value: float) -> Iterator[Statement]:
-        sentence = f"{name}: {was:.4g} became {now:.4g} (limit {self.tolerance:g})"
+        sentence = f"{name}: {was:.4g} became {now:.4g} (may differ by at most {self.tolerance:g})"
         yield Statement(Severity.NUMBERS, "value", sentence, value, self.tolerance)
 
     def _first_moved(self, golden: Ranking) -> Iterator[Shift]:

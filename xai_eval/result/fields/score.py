@@ -25,7 +25,7 @@ class Score(Field):
     def differences(self, golden: Score) -> Iterator[Difference]:
         """The absolute difference, and the same with its sign."""
         distance = apart(self.value, golden.value)
-        sentence = f"{golden.value:.6g} became {self.value:.6g} (limit {self.tolerance:g})"
+        sentence = f"{golden.value:.6g} became {self.value:.6g} (may differ by at most {self.tolerance:g})"
         yield Difference(
             "difference",
             distance,

@@ -41,14 +41,14 @@ class Segments(Field):
         They have no direction: any pixel that moved is a finding of its own case already.
         """
         if self.array.shape != golden.array.shape:
-            sentence = f"segments of {golden.array.shape} became {self.array.shape}"
+            sentence = f"the shape of the image was {golden.array.shape} and is {self.array.shape} now"
             yield Difference("pixels moved", math.inf, 0.0, [Statement(Severity.EVIDENCE, "shape", sentence)])
         else:
             moved = share_moved(self.array, golden.array)
             yield Difference("pixels moved", moved, 0.0, self._told(golden, moved))
 
     def _told(self, golden: Segments, moved: float) -> Iterator[Statement]:
-        sentence = f"{golden.count} superpixels became {self.count}; {moved:.2%} of the pixels lie in another one"
+        sentence = f"{golden.count} superpixels became {self.count}; {moved:.2%} of the pixels changed theirs"
         yield Statement(Severity.EVIDENCE, "pixels moved", sentence, moved, 0.0)
 
 

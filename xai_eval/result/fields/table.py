@@ -12,6 +12,7 @@ import pandas as pd
 
 from xai_eval.result.fields.base import Arrays, Difference, Extensible, Severity, Shift, Statement, register
 from xai_eval.result.fields.numbers import apart, from_json
+from xai_eval.result.naming import plain, words
 
 _DTYPES = {"bool": "bool", "int": "int64", "float": "float64", "text": "object"}
 
@@ -144,7 +145,8 @@ def _other_rows_or_columns(now: Table, was: Table) -> Statement | None:
         ("rows", list(now.columns[0].values), list(was.columns[0].values)),
     ):
         if obtained != expected:
-            return Statement(Severity.NUMBERS, what, f"{what} {expected} became {obtained}")
+            lists = " became ".join(", ".join(map(str, each)) or "none" for each in (expected, obtained))
+            return Statement(Severity.NUMBERS, what, f"the {what} changed: {plain(lists)}")
     return None
 
 
@@ -165,14 +167,21 @@ def _apart(now: Any, was: Any, limit: float) -> float:
 
 def _told(column: str, rows: list[tuple[Any, Any, Any]], apart_by: list[float], limit: float) -> Iterator[Statement]:
     for (key, now, was), distance in zip(rows, apart_by, strict=True):
-        place = f"{column} of {key}"
+        place, in_words = f"{column} of {key}", f"{words(column)} of {plain(str(key))}"
         if distance <= limit:
             continue
         if _is_quantity(now) and _is_quantity(was):
-            sentence = f"{place}: {was:.4g} became {now:.4g} (limit {limit:g})"
+            sentence = f"{in_words}: {was:.4g} became {now:.4g} (may differ by at most {limit:g})"
             yield Statement(Severity.NUMBERS, place, sentence, distance, limit)
         else:
-            yield Statement(Severity.EVIDENCE, place, f"{place}: {was!r} became {now!r}")
+            yield Statement(Severity.EVIDENCE, place, f"{in_words}: {_shown(was)} became {_shown(now)}")
+
+
+def _shown(cell: Any) -> str:
+    """Return a cell that is no number for reading."""
+    if cell is None:
+        return "nothing"
+    return ("yes" if cell else "no") if isinstance(cell, bool) else repr(cell)
 
 
 def _mean_moved(now: Column, was: Column, limit: float) -> Iterator[Shift]:

@@ -77,7 +77,7 @@ class UnitLabels(Field):
         kept = _Kept(now.loc[shared], was.loc[shared])
         moved = kept.moved(self.tolerance)
         if not len(was) == len(now) == len(shared):
-            sentence = f"{len(was)} units became {len(now)}, {len(shared)} of them the same"
+            sentence = f"{len(was)} units became {len(now)}; both have {len(shared)} of them"
             yield Difference("labels", math.inf, 0.0, [Statement(Severity.CONCLUSION, "units", sentence)], moved)
             return
         # A margin is a difference of two scores, each of which may move by the tolerance.
@@ -121,7 +121,7 @@ class _Kept:
             before, after = (float(each[measure].to_numpy()[worst]) for each in (self.was, self.now))
             sentence = (
                 f"{measure} of {unit} for {_shown(self.was, unit)}: {before:.4g} became {after:.4g} "
-                f"(limit {limit:g}; {beyond} of {len(change)} units beyond it)"
+                f"(may differ by at most {limit:g}; {beyond} of {len(change)} units differ by more)"
             )
             yield Statement(Severity.NUMBERS, measure, sentence, value, limit)
 

@@ -62,7 +62,7 @@ class Weights(Field):
     def __post_init__(self) -> None:
         if self.values.shape != self.spread.shape or self.values.ndim != 2 or len(self.names) != len(self.values):
             raise ValueError(
-                f"weights need one row a class and a spread for each, got {len(self.names)} names, "
+                f"weights need one row per class and a spread for each, got {len(self.names)} names, "
                 f"{self.values.shape} values and {self.spread.shape} spreads"
             )
 
@@ -88,7 +88,7 @@ class Weights(Field):
         differ = functools.partial(Difference, "share of the limit", tolerance=1.0)
         was, now = golden.values.shape[1], self.values.shape[1]
         if was != now:
-            sentence = f"weights of {was} superpixels became weights of {now}"
+            sentence = f"weights of {was} superpixels became weights of {now} superpixels"
             yield differ(math.inf, told=[Statement(Severity.EVIDENCE, "superpixels", sentence)])
             return
         for gone in (each for each in golden.names if each not in self.names):
@@ -106,8 +106,8 @@ class Weights(Field):
         turned = (np.sign(now) != np.sign(was)) & (np.minimum(np.abs(now), np.abs(was)) > limit)
         severity = Severity.EVIDENCE if turned.any() or not np.isfinite(change).all() else Severity.NUMBERS
         sentence = (
-            f"{label}: weight of superpixel {worst} {was[worst]:.3g} became {now[worst]:.3g} "
-            f"(limit {limit:.2g}; {int((change > limit).sum())} of {len(now)} beyond it)"
+            f"{label}: the weight of superpixel {worst} was {was[worst]:.3g} and became {now[worst]:.3g} "
+            f"(may differ by at most {limit:.2g}; {int((change > limit).sum())} of {len(now)} differ by more)"
         )
         yield Statement(severity, label, sentence, float(change[worst]), limit)
 
@@ -122,7 +122,10 @@ class Weights(Field):
         was, now, limit = golden._deviation(label), self._deviation(label), self.tolerance.ratio
         if abs(now - was) > self._floor(label):
             ratio = max(was, now) / max(min(was, now), _LEAST)
-            sentence = f"{label}: spread over seeds {was:.2g} became {now:.2g} (limit: factor {limit:.2g})"
+            sentence = (
+                f"{label}: the spread over seeds was {was:.2g} and became {now:.2g} (may change by a factor of at most "
+                f"{limit:.2g})"
+            )
             told = Statement(Severity.NUMBERS, f"{label}, spread", sentence, ratio, limit)
             yield Difference(None, ratio, limit, [told])
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xai_eval.errors import MetricMisbehaves, one_line, unknown_name
+from xai_eval.errors import MetricMisbehaves, error_line, unknown_name
 from xai_eval.inputs.downloads import bundled
 from xai_eval.tasks.reference.questions import QUESTIONS, Questions
 
@@ -55,7 +55,7 @@ def _check_metric(module: str, metric: str, questions: Questions) -> None:
         function: Callable[..., object] = getattr(importlib.import_module(f"xai_eval.{module}"), metric)
         got = [answers(function(*arguments)) for arguments in questions]
     except Exception as error:  # whatever a changed library may raise
-        raise _refusal(module, metric, f"it raises {one_line(error)}") from error
+        raise _refusal(module, metric, f"it raises {error_line(error)}") from error
     for miss in filter(None, map(_miss, expected, got)):
         raise _refusal(module, metric, miss)
 

@@ -1,4 +1,4 @@
-"""What a run says as a whole, beside its cases: shifts over many of them, and how tolerances lie to measured noise."""
+"""What only a whole run can show: shifts over many cases, and tolerances that do not fit the measured noise."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from xai_eval.store.noise import Measured
 
 
 @dataclass(frozen=True)
-class Overall:
-    """Findings of the run.
+class RunFindings:
+    """What a run shows beside the verdicts on its cases.
 
     Attributes:
         systemic: shifts that no single case shows; each fails the run.
-        tolerances: where a tolerance does not fit the noise; fails nothing.
-        unusable: sentences on measured noise that is stale or cannot be read; fails nothing.
+        tolerances: tolerances that do not fit the measured noise; they never fail a run.
+        unusable: one sentence per measured noise that is outdated or cannot be read; they never fail a run.
     """
 
     systemic: tuple[Systemic, ...] = ()
@@ -29,45 +29,45 @@ class Overall:
 
     @property
     def failed(self) -> bool:
-        """Whether the run fails although each of its cases may be ok."""
+        """Whether the run fails even if every case is ok."""
         return bool(self.systemic)
 
     @property
     def misfits(self) -> tuple[ToleranceNote, ...]:
-        """Tolerances that are wrong, not only generous."""
+        """Tolerances that are wrong, without those that could merely be tightened."""
         return tuple(note for note in self.tolerances if note.fit is not Fit.GENEROUS)
 
 
-NOTHING = Overall()
+NO_FINDINGS = RunFindings()
 
 
-class Tally:
-    """What the cases of a run say of it as a whole, noted while each is judged, so that its arrays are read once."""
+class RunFindingsCollector:
+    """Collects what run findings need from each case while it is judged, so that its arrays are read only once."""
 
     def __init__(self, measured: Measured) -> None:
-        """Begin with what was measured for the goldens."""
+        """Start with the noise that was measured for the goldens."""
         self._measured = measured
         self._answers: list[Answers] = []
         self._places: list[Places] = []
 
     def add(self, verdict: Verdict, obtained: Result, golden: Result) -> None:
-        """Keep what one case says."""
+        """Note what run findings need of one case."""
         compared = Compared(obtained, golden, verdict, self._measured.noises.get(golden.case.key))
         self._answers.append(answers_of(compared))
         self._places.append(places_of(compared))
 
-    def overall(self) -> Overall:
-        """Judge the run as a whole."""
-        return Overall(shifts_among(self._answers), notes_among(self._places), self._measured.unusable)
+    def findings(self) -> RunFindings:
+        """Return the findings over all cases that were added."""
+        return RunFindings(shifts_among(self._answers), notes_among(self._places), self._measured.unusable)
 
 
-def look_over(
+def run_findings_of(
     results: Mapping[str, Result], goldens: Mapping[str, Result], verdicts: Sequence[Verdict], measured: Measured
-) -> Overall:
-    """Judge a run as a whole after its cases. `results` and `goldens` go from case key to result."""
-    judged, tally = {verdict.case.key: verdict for verdict in verdicts}, Tally(measured)
+) -> RunFindings:
+    """Find what only the whole run shows, after its cases were judged; `results` and `goldens` are by case key."""
+    judged, collector = {verdict.case.key: verdict for verdict in verdicts}, RunFindingsCollector(measured)
     pairs = pair_cases([r.case for r in results.values()], [g.case for g in goldens.values()])
     for key, golden in pairs.items():
         if golden is not None and key in judged:
-            tally.add(judged[key], results[key], goldens[golden])
-    return tally.overall()
+            collector.add(judged[key], results[key], goldens[golden])
+    return collector.findings()

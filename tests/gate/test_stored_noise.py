@@ -8,7 +8,7 @@ from synthetic import blob, make_result
 
 from xai_eval.cli.main import main
 from xai_eval.errors import UsageError
-from xai_eval.gate.accept import accept, keep
+from xai_eval.gate.accept import accept, store_noise
 from xai_eval.gate.judge_run import judge_run
 from xai_eval.gate.tolerance_fit import Fit
 from xai_eval.gate.verdict import State
@@ -47,8 +47,8 @@ def test_noise_of_a_golden_is_stored_beside_it_and_nothing_else_changes(goldens)
     known, unknown = make_result("a.jpg"), make_result("b.jpg")
     place = goldens.store(known, "looked")
     before = files(goldens.folder)
-    kept = keep([(known, noise()), (unknown, noise())], goldens)
-    assert (kept.stored, kept.without, kept.drifted) == ((known.case.key,), (unknown.case.key,), ())
+    outcome = store_noise([(known, noise()), (unknown, noise())], goldens)
+    assert (outcome.stored, outcome.without_golden, outcome.drifted) == ((known.case.key,), (unknown.case.key,), ())
     after = files(goldens.folder)
     assert set(after) - set(before) == {(place / NOISE_FILE).relative_to(goldens.folder)}
     assert {name: after[name] for name in before} == before
@@ -57,8 +57,8 @@ def test_noise_of_a_golden_is_stored_beside_it_and_nothing_else_changes(goldens)
 
 def test_noise_of_what_drifted_is_not_stored(goldens):
     place = goldens.store(make_result(), "looked")
-    kept = keep([(make_result(saliency=blob(150, 40)), noise())], goldens)
-    assert kept.stored == () and [v.state for v in kept.drifted] == [State.DRIFT]
+    outcome = store_noise([(make_result(saliency=blob(150, 40)), noise())], goldens)
+    assert outcome.stored == () and [v.state for v in outcome.drifted] == [State.DRIFT]
     assert not (place / NOISE_FILE).exists()
 
 
@@ -67,34 +67,34 @@ def test_it_is_refused_under_ci(goldens, monkeypatch, value):
     place = goldens.store(make_result(), "looked")
     monkeypatch.setenv("CI", value)
     with pytest.raises(UsageError, match="calibrating is refused where CI is set"):
-        keep([(make_result(), noise())], goldens)
+        store_noise([(make_result(), noise())], goldens)
     assert not (place / NOISE_FILE).exists()
     assert main(["calibrate", "cams", "--golden", str(goldens.folder)]) == 2
 
 
 def test_misfits_are_told_when_they_are_measured(goldens):
     goldens.store(make_result(), "looked")
-    kept = keep([(make_result(), noise(0.1))], goldens)
-    assert [note.fit for note in kept.overall.misfits] == [Fit.TOO_TIGHT]
+    outcome = store_noise([(make_result(), noise(0.1))], goldens)
+    assert [note.fit for note in outcome.run_findings.misfits] == [Fit.TOO_TIGHT]
 
 
 def test_check_uses_noise_names_stale_noise_and_goes_on_without_broken_noise(tmp_path, goldens):
     place = goldens.store(make_result(), "looked")
-    keep([(make_result(), noise(0.1))], goldens)
+    store_noise([(make_result(), noise(0.1))], goldens)
     run = write_run(tmp_path / "run", make_result())
-    overall = judge_run(run, goldens).overall
-    assert [note.fit for note in overall.misfits] == [Fit.TOO_TIGHT] and overall.unusable == ()
+    run_findings = judge_run(run, goldens).run_findings
+    assert [note.fit for note in run_findings.misfits] == [Fit.TOO_TIGHT] and run_findings.unusable == ()
 
     replaced = write_run(tmp_path / "second", make_result(saliency=blob(150, 40)))
     accept(judge_run(replaced, goldens), goldens, [], everything=True, reason="retrained")
-    overall = judge_run(replaced, goldens).overall
-    assert overall.tolerances == ()
-    (sentence,) = overall.unusable
+    run_findings = judge_run(replaced, goldens).run_findings
+    assert run_findings.tolerances == ()
+    (sentence,) = run_findings.unusable
     assert "was measured for a golden that has been replaced since" in sentence and make_result().case.key in sentence
 
     (place / NOISE_FILE).write_text("{")
-    overall = judge_run(replaced, goldens).overall
-    assert overall.tolerances == () and "is no measured noise" in overall.unusable[0]
+    run_findings = judge_run(replaced, goldens).run_findings
+    assert run_findings.tolerances == () and "is no measured noise" in run_findings.unusable[0]
     assert [v.state for v in judge_run(replaced, goldens).verdicts] == [State.OK]
 
 

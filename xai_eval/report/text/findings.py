@@ -1,0 +1,32 @@
+"""Findings and the responsible step as columns of a table: what was measured, and its limit with a direction."""
+
+from __future__ import annotations
+
+from xai_eval.gate.stages import StageShift
+from xai_eval.report.text.wording import cell_text
+from xai_eval.result.fields import Finding
+from xai_eval.result.glossary import term
+from xai_eval.result.naming import plain
+
+
+def responsible_step(origin: StageShift) -> str:
+    """Return the step that makes the first stage that changed, and what was unchanged before it; empty if unknown."""
+    if origin.responsible is None:
+        return ""
+    held = ", ".join(map(str, origin.responsible.held))
+    return f"{origin.responsible.step}{f' (unchanged before it: {held})' if held else ''}"
+
+
+def measure_words(finding: Finding) -> str:
+    """Return what was measured: 'distance that the heat moved', 'overlap of the hottest 5%'."""
+    known = term(finding.measure)
+    # The words of a term that comes with a share would lose it.
+    return plain(finding.measure) if known is None or "%" in finding.measure else known.words
+
+
+def needs(finding: Finding) -> str:
+    """Return the limit with its direction, which follows from the side of it that the value lies on."""
+    if finding.value is None or finding.limit is None:
+        return cell_text(finding.limit)
+    below = finding.value < finding.limit
+    return f"{'needs at least' if below else 'may be at most'} {cell_text(finding.limit)}"
