@@ -186,13 +186,13 @@ def test_rows_are_filtered_with_the_other_cases(short):
     with chromium.launched() as browser:
         page = browser.new_page(viewport={"width": 1400, "height": 1000})
         page.goto((short.folder / "index.html").as_uri())
-        assert page.locator(".rest tbody tr:visible").count() == 7
+        assert page.locator(".without-images tbody tr:visible").count() == 7
         page.get_by_role("checkbox", name="ok (9)").uncheck()
         assert page.locator("#filter output").inner_text() == "3 of 12 cases"
-        assert not page.locator(".rest").is_visible()
+        assert not page.locator(".without-images").is_visible()
         # A link to a row that is filtered out leads there all the same.
         last = list(short.rows)[-1]
         page.evaluate(f"location.hash = '#{last}'")
-        page.wait_for_function("document.querySelector('.rest').offsetHeight > 0")
+        page.wait_for_function("document.querySelector('.without-images').offsetHeight > 0")
         assert page.locator(f"#{last}").is_visible()
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

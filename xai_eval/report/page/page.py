@@ -16,9 +16,9 @@ from xai_eval.report.drawing.pixels import diverging_legend, heat_legend, jpeg_u
 from xai_eval.report.page.contents import Lists, contents, lists_of
 from xai_eval.report.page.filters import filters
 from xai_eval.report.page.marks import explained, with_terms
-from xai_eval.report.page.rest import RestView, rest_view
 from xai_eval.report.page.selection import by_task, imaged, in_order, worst_cases_first
 from xai_eval.report.page.views import CaseView, case_line, case_view
+from xai_eval.report.page.without_images import CasesWithoutImages, cases_without_images
 from xai_eval.report.text.commands import Folders, accept_cases_command, accept_command, explain_command
 from xai_eval.report.text.summary import (
     count_severities,
@@ -45,13 +45,13 @@ class TaskView:
         name: of the task.
         cases: made when the template comes to them, one by one: their images together do not fit into memory.
         counts: in words.
-        rest: the cases that are shown without images; None if there are none.
+        without_images: the cases that are shown without images; None if there are none.
     """
 
     name: str
     cases: Iterator[CaseView]
     counts: str
-    rest: RestView | None
+    without_images: CasesWithoutImages | None
 
 
 def render_page(
@@ -131,8 +131,8 @@ def _tasks(ordered: Sequence[ReportCase], commands: Commands, results: Path) -> 
     for name, group in itertools.groupby(ordered, key=lambda case: case.verdict.case.task):
         own = list(group)
         views = _views([case for case in own if case.key in shown], commands)
-        rest = rest_view([case for case in own if case.key not in shown], results)
-        yield TaskView(name, views, counts_sentence([case.verdict for case in own]), rest)
+        others = cases_without_images([case for case in own if case.key not in shown], results)
+        yield TaskView(name, views, counts_sentence([case.verdict for case in own]), others)
 
 
 def _views(cases: Sequence[ReportCase], commands: Commands) -> Iterator[CaseView]:

@@ -15,7 +15,7 @@ from xai_eval.store.runs import RESULTS_FOLDER
 
 
 @dataclass(frozen=True)
-class RestView:
+class CasesWithoutImages:
     """The cases of a task that are shown without images.
 
     Attributes:
@@ -33,7 +33,7 @@ class RestView:
     rows: tuple[tuple[CaseLine, tuple[str, ...]], ...]
 
 
-def rest_view(cases: Sequence[ReportCase], results: Path) -> RestView | None:
+def cases_without_images(cases: Sequence[ReportCase], results: Path) -> CasesWithoutImages | None:
     """Prepare the cases of one task of the run in `results` that are shown without images; None if there are none."""
     if not cases:
         return None
@@ -48,4 +48,4 @@ def rest_view(cases: Sequence[ReportCase], results: Path) -> RestView | None:
         (case_line(case), (*map(cell_text, row), case.verdict.sentence, case.key))
         for case, row in zip(cases, frame.itertuples(index=False, name=None), strict=True)
     )
-    return RestView(f"{len(cases)} more that pass", sentence, str(results / RESULTS_FOLDER), columns, rows)
+    return CasesWithoutImages(f"{len(cases)} more that pass", sentence, str(results / RESULTS_FOLDER), columns, rows)
