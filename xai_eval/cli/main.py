@@ -56,7 +56,7 @@ def _failed(error: XaiEvalError) -> int:
 def _run(options: argparse.Namespace) -> int:
     _let_threads_sleep()
     from xai_eval.gate.judge_run import judge_run
-    from xai_eval.report.stale import remove_report
+    from xai_eval.report.earlier_report import remove_earlier_report
     from xai_eval.run.evaluate import plan, run
     from xai_eval.store.quarantine import read_quarantine
     from xai_eval.store.run_folder import RunFolder
@@ -70,7 +70,7 @@ def _run(options: argparse.Namespace) -> int:
     ]
     folder = RunFolder(options.out)
     with folder.claimed(), nullcontext() if options.quiet else shown():
-        remove_report(folder.path)
+        remove_earlier_report(folder.path)
         run(plans, folder, _progress if not options.quiet else _silent)
         judged = judge_run(folder.path, goldens)
         told = _try_to_report(folder.path, goldens, judged)

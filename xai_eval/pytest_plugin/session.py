@@ -16,7 +16,7 @@ from xai_eval.errors import StorageError, XaiEvalError
 from xai_eval.gate.judge_run import Judged, judge_result, judge_results
 from xai_eval.gate.pairing import set_name
 from xai_eval.gate.verdict import State, Verdict
-from xai_eval.report.stale import remove_report
+from xai_eval.report.earlier_report import remove_earlier_report
 from xai_eval.report.text.commands import Folders, accept_command, explain_command
 from xai_eval.report.text.pull_request import publish
 from xai_eval.report.text.summary import explain_line, state_word, summary_lines
@@ -124,7 +124,7 @@ class GoldenSession:
         """Have the folder for this run; whoever comes first takes away what an earlier run left, and says so."""
         if self.checked or not self.folder.claim():
             return
-        remove_report(self.folder.path)
+        remove_earlier_report(self.folder.path)
         self.folder.save_record(
             dataclasses.replace(_including(self.record, result), planned=len(self.selected), when=now())
         )

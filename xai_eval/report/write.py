@@ -9,9 +9,9 @@ from xai_eval.disk.files import write_file, write_files, write_stream
 from xai_eval.gate.judge_run import Judged
 from xai_eval.report.cases import collect
 from xai_eval.report.drawing.figures import figure_files
+from xai_eval.report.earlier_report import remove_earlier_files
 from xai_eval.report.page.page import render_page
 from xai_eval.report.page.selection import figured
-from xai_eval.report.stale import remove_stale
 from xai_eval.report.text.commands import PAGE_FILE
 from xai_eval.report.text.tables import table_files
 from xai_eval.report.text.verdicts import VERDICTS_FILE, verdicts_document
@@ -33,7 +33,7 @@ def write_report(folder: Path, judged: Judged, golden: Path = GOLDEN) -> Path:
     cases = collect(judged.results, judged.goldens, judged.verdicts)
     tables, figures = table_files(cases), figure_files(figured(cases))
     files = [*(f"tables/{name}" for name in tables), *(f"figures/{name}" for name in figures)]
-    remove_stale(folder, files)
+    remove_earlier_files(folder, files)
     told = verdicts_document(judged.verdicts, judged.record, judged.run_findings)
     document = json.dumps({**told, "files": files}, indent=1, allow_nan=False)
     write_file(folder / VERDICTS_FILE, f"{document}\n".encode())

@@ -15,7 +15,7 @@ from xai_eval.report.text.verdicts import VERDICTS_FILE
 _OURS = re.compile(r"figures/[\w-]+\.png|tables/[\w-]+\.(csv|md|tex|json)", re.ASCII)
 
 
-def remove_report(folder: Path) -> None:
+def remove_earlier_report(folder: Path) -> None:
     """Remove the report of an earlier run from `folder`: beside results of a new one it would be taken for theirs.
 
     Raises:
@@ -27,7 +27,7 @@ def remove_report(folder: Path) -> None:
         _remove(folder, [*sorted(earlier), PAGE_FILE, VERDICTS_FILE])
 
 
-def remove_stale(folder: Path, files: Collection[str]) -> None:
+def remove_earlier_files(folder: Path, files: Collection[str]) -> None:
     """Remove what the earlier `verdicts.json` of `folder` lists and `files` does not; paths within `folder`.
 
     Raises:
