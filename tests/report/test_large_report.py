@@ -171,7 +171,7 @@ def test_what_sums_up_is_always_shown_and_every_task_counts_for_itself(judged, m
     whole = dataclasses.replace(verdict, case=Case("cams", "m", "large (12 images)"))
     other = dataclasses.replace(verdict, case=Case("lime", "m", "large/a.jpg"))
     all_of = [*cases, *(dataclasses.replace(cases[0], verdict=each) for each in (whole, other))]
-    for choose in (selection.imaged, selection.figured):
+    for choose in (selection.with_images, selection.with_figures):
         assert [case.verdict.case for case in choose(all_of)] == [verdict.case, whole.case, other.case]
 
 

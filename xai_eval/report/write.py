@@ -11,7 +11,7 @@ from xai_eval.report.cases import collect
 from xai_eval.report.drawing.figures import figure_files
 from xai_eval.report.earlier_report import remove_earlier_files
 from xai_eval.report.page.page import render_page
-from xai_eval.report.page.selection import figured
+from xai_eval.report.page.shown_cases import with_figures
 from xai_eval.report.text.commands import PAGE_FILE
 from xai_eval.report.text.tables import table_files
 from xai_eval.report.text.verdicts import VERDICTS_FILE, verdicts_document
@@ -31,7 +31,7 @@ def write_report(folder: Path, judged: Judged, golden: Path = GOLDEN) -> Path:
         StorageError: the folder cannot be written.
     """
     cases = collect(judged.results, judged.goldens, judged.verdicts)
-    tables, figures = table_files(cases), figure_files(figured(cases))
+    tables, figures = table_files(cases), figure_files(with_figures(cases))
     files = [*(f"tables/{name}" for name in tables), *(f"figures/{name}" for name in figures)]
     remove_earlier_files(folder, files)
     told = verdicts_document(judged.verdicts, judged.record, judged.run_findings)

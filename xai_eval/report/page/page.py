@@ -16,7 +16,7 @@ from xai_eval.report.drawing.pixels import diverging_legend, heat_legend, jpeg_u
 from xai_eval.report.page.contents import Lists, contents, lists_of
 from xai_eval.report.page.filters import filters
 from xai_eval.report.page.marks import explained, with_terms
-from xai_eval.report.page.selection import by_task, imaged, in_order, worst_cases_first
+from xai_eval.report.page.shown_cases import by_task, tasks_in_order, with_images, worst_cases_first
 from xai_eval.report.page.views import CaseView, case_line, case_view
 from xai_eval.report.page.without_images import CasesWithoutImages, cases_without_images
 from xai_eval.report.text.commands import Folders, accept_cases_command, accept_command, explain_command
@@ -74,7 +74,7 @@ def render_page(
         .get_template(_TEMPLATE)
         .generate(
             record=record,
-            names=in_order(record.tasks),
+            names=tasks_in_order(record.tasks),
             counts=counts_sentence(verdicts),
             states={state_word(state): number for state, number in count_states(verdicts).items()},
             severities=count_severities(verdicts),
@@ -127,7 +127,7 @@ def _outcome(lists: Lists, problem: str, run_findings: RunFindings) -> str:
 
 
 def _tasks(ordered: Sequence[ReportCase], commands: Commands, results: Path) -> Iterator[TaskView]:
-    shown = {case.key for case in imaged(ordered)}
+    shown = {case.key for case in with_images(ordered)}
     for name, group in itertools.groupby(ordered, key=lambda case: case.verdict.case.task):
         own = list(group)
         views = _views([case for case in own if case.key in shown], commands)

@@ -32,7 +32,7 @@ def by_task(cases: Sequence[ReportCase]) -> list[ReportCase]:
     return sorted(worst_cases_first(cases), key=place)
 
 
-def in_order(tasks: Sequence[str]) -> list[str]:
+def tasks_in_order(tasks: Sequence[str]) -> list[str]:
     """Sort the names of tasks as the page does."""
     return sorted(tasks, key=_task_place)
 
@@ -41,12 +41,12 @@ def _task_place(task: str) -> tuple[int, str]:
     return (_TASKS.index(task) if task in _TASKS else len(_TASKS)), task
 
 
-def imaged(cases: Sequence[ReportCase]) -> list[ReportCase]:
+def with_images(cases: Sequence[ReportCase]) -> list[ReportCase]:
     """Cases with images on the page: all that do not pass, all that sum up, and the first `PASSING` of each task."""
     return _first(cases, PASSING, lambda case: case.whole_set or not is_fine(case.verdict))
 
 
-def figured(cases: Sequence[ReportCase]) -> list[ReportCase]:
+def with_figures(cases: Sequence[ReportCase]) -> list[ReportCase]:
     """Cases of which figures are drawn: all that sum up, and the first `FIGURES` of each task."""
     return _first(cases, FIGURES, lambda case: case.whole_set)
 
