@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from xai_eval.gate.verdict import State
-from xai_eval.report.page.views import CaseLine
+from xai_eval.report.page.case_view import CaseLine
 from xai_eval.report.text.summary import state_word
 
 NEW = state_word(State.MISSING)

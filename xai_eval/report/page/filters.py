@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from xai_eval.report.page.views import CaseLine
+from xai_eval.report.page.case_view import CaseLine
 
 # A choice for the cases that have no severity or cause, because nothing was found to differ.
 NONE = "none"
