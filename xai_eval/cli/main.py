@@ -130,12 +130,14 @@ def _calibrate(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> int:
     from xai_eval.gate.judge_run import judge_run
     from xai_eval.report.text.commands import Folders
-    from xai_eval.report.text.pull_request import publish
+    from xai_eval.report.text.github_actions import report_to_github
 
     goldens = _goldens(options)
     judged = judge_run(options.results, goldens)
     told = _try_to_report(options.results, goldens, judged)
-    publish(judged.verdicts, told if isinstance(told, Path) else None, Folders(options.results, goldens.folder))
+    report_to_github(
+        judged.verdicts, told if isinstance(told, Path) else None, Folders(options.results, goldens.folder)
+    )
     return _print_verdicts(judged, options, told)
 
 

@@ -18,7 +18,7 @@ from xai_eval.gate.pairing import set_name
 from xai_eval.gate.verdict import State, Verdict
 from xai_eval.report.earlier_report import remove_earlier_report
 from xai_eval.report.text.commands import Folders, accept_command, explain_command
-from xai_eval.report.text.pull_request import publish
+from xai_eval.report.text.github_actions import report_to_github
 from xai_eval.report.text.summary import explain_line, state_word, summary_lines
 from xai_eval.report.write import write_report
 from xai_eval.result.result import RESULT_FILE, Result
@@ -176,7 +176,7 @@ class GoldenSession:
         self._require_all(judged)
         self.judged = judged
         self.page = write_report(self.folder.path, judged, self.goldens.folder)
-        publish(judged.verdicts, self.page, self._where)
+        report_to_github(judged.verdicts, self.page, self._where)
         systemic = [(f"xai-eval::systemic[{each.what}]", each.sentence) for each in judged.run_findings.systemic]
         lonely = [v for v in judged.verdicts if v.case.key not in judged.results]
         alone = [(f"xai-eval::{v.state}[{v.case.key}]", f"{v.state}: {v.case.key}: {v.reason}") for v in lonely]

@@ -27,7 +27,7 @@ _ROWS = 50
 _LETTERS = 400  # of a sentence; GitHub takes no more than a megabyte for all
 
 
-def publish(verdicts: Sequence[Verdict], page: Path | None, where: Folders = USUAL) -> None:
+def report_to_github(verdicts: Sequence[Verdict], page: Path | None, where: Folders = USUAL) -> None:
     """Append the summary to the file that GitHub Actions names, and print the annotation, where either is wanted.
 
     The annotation goes to the standard error, which GitHub reads as well: JSON may be on the standard output.
