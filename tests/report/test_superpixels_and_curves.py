@@ -15,7 +15,7 @@ from xai_eval.report.drawing.curves import curve_panels, draw_curve
 from xai_eval.report.drawing.figures import figure_files
 from xai_eval.report.drawing.panels import panels
 from xai_eval.report.drawing.pixels import boundaries, signed
-from xai_eval.report.text.tables import latex, table_files
+from xai_eval.report.text.table_files import latex, table_files
 from xai_eval.report.text.wording import cell_text
 from xai_eval.report.write import write_report
 from xai_eval.result.fields import Curve, Document, Mask, Segments, Table, Weights

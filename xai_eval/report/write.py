@@ -13,7 +13,7 @@ from xai_eval.report.earlier_report import remove_earlier_files
 from xai_eval.report.page.page import render_page
 from xai_eval.report.page.shown_cases import with_figures
 from xai_eval.report.text.commands import PAGE_FILE
-from xai_eval.report.text.tables import table_files
+from xai_eval.report.text.table_files import table_files
 from xai_eval.report.text.verdicts import VERDICTS_FILE, verdicts_document
 from xai_eval.store.default_folders import GOLDEN
 

@@ -16,7 +16,7 @@ from matplotlib.patches import Rectangle
 from xai_eval.report.cases import AUDIT, ReportCase
 from xai_eval.report.drawing.comparisons import Comparison, comparison
 from xai_eval.report.drawing.curves import curve_panels
-from xai_eval.report.drawing.dissection import dissection_figures
+from xai_eval.report.drawing.dissection_figures import dissection_figures
 from xai_eval.report.drawing.panels import Panel, panels
 from xai_eval.report.drawing.pixels import Pixels, diverging_legend, heat_legend, png_bytes
 from xai_eval.report.text.wording import slug

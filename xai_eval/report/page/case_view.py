@@ -14,7 +14,7 @@ from xai_eval.report.drawing.comparisons import Comparison, comparison
 from xai_eval.report.drawing.curves import curve_panels
 from xai_eval.report.drawing.panels import Panel, panels
 from xai_eval.report.page.chain import Box, stage_chain
-from xai_eval.report.page.units import LayerView, concepts_of, layer_views
+from xai_eval.report.page.unit_rows import LayerView, concepts_of, layer_views
 from xai_eval.report.text.findings import measure_words, needs, responsible_step
 from xai_eval.report.text.summary import is_fine, state_word
 from xai_eval.report.text.wording import cell_text

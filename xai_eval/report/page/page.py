@@ -14,10 +14,10 @@ from xai_eval.gate.run_findings import RunFindings
 from xai_eval.report.cases import ReportCase
 from xai_eval.report.drawing.pixels import diverging_legend, heat_legend, jpeg_uri, png_uri
 from xai_eval.report.page.case_view import CaseView, case_line, case_view
-from xai_eval.report.page.contents import Lists, contents, lists_of
 from xai_eval.report.page.filters import filters
 from xai_eval.report.page.marks import explained, with_terms
 from xai_eval.report.page.shown_cases import by_task, tasks_in_order, with_images, worst_cases_first
+from xai_eval.report.page.table_of_contents import Lists, contents, lists_of
 from xai_eval.report.page.without_images import CasesWithoutImages, cases_without_images
 from xai_eval.report.text.commands import Folders, accept_cases_command, accept_command, explain_command
 from xai_eval.report.text.summary import (

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from xai_eval.report.cases import ReportCase
 from xai_eval.report.page.case_view import CaseLine, case_line
-from xai_eval.report.text.tables import summary_frame
+from xai_eval.report.text.table_files import summary_frame
 from xai_eval.report.text.wording import cell_text, count
 from xai_eval.result.naming import words
 from xai_eval.store.runs import RESULTS_FOLDER
