@@ -13,7 +13,7 @@ from large_run import NOISE, large_case
 
 from xai_eval.gate.judge_run import judge_run
 from xai_eval.report.cases import collect
-from xai_eval.report.page import selection
+from xai_eval.report.page import shown_cases
 from xai_eval.report.write import write_report
 from xai_eval.result.fields import InputImage
 from xai_eval.result.result import Case, Result
@@ -171,7 +171,7 @@ def test_what_sums_up_is_always_shown_and_every_task_counts_for_itself(judged, m
     whole = dataclasses.replace(verdict, case=Case("cams", "m", "large (12 images)"))
     other = dataclasses.replace(verdict, case=Case("lime", "m", "large/a.jpg"))
     all_of = [*cases, *(dataclasses.replace(cases[0], verdict=each) for each in (whole, other))]
-    for choose in (selection.with_images, selection.with_figures):
+    for choose in (shown_cases.with_images, shown_cases.with_figures):
         assert [case.verdict.case for case in choose(all_of)] == [verdict.case, whole.case, other.case]
 
 

@@ -86,7 +86,7 @@ class ReportCase:
         return {name: each for name, each in self.fields(Heatmap).items() if each.array.shape == shape}
 
     @functools.cached_property
-    def moved(self) -> Mapping[str, tuple[Field, Field]]:
+    def changed_fields(self) -> Mapping[str, tuple[Field, Field]]:
         """What can be drawn of what drifted: obtained and golden field of every map, mask and partition by name."""
         found = {finding.field for finding in self.verdict.findings}
         pairs = {
@@ -96,7 +96,7 @@ class ReportCase:
         }
         return {name: pair for name, pair in pairs.items() if pair[0].kind == pair[1].kind and _is_drawn(pair[0])}
 
-    def unread(self) -> ReportCase:
+    def unloaded(self) -> ReportCase:
         """The same case without the images and maps that were read for it: whoever goes over many lets them go."""
         return dataclasses.replace(self)
 

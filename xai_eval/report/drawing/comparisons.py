@@ -47,8 +47,8 @@ class Comparison:
 
 
 def comparison(case: ReportCase, name: str) -> Comparison:
-    """Draw one field of `case.moved`, expected and obtained."""
-    now, was = case.moved[name]
+    """Draw one field of `case.changed_fields`, expected and obtained."""
+    now, was = case.changed_fields[name]
     if isinstance(now, Heatmap) and isinstance(was, Heatmap):
         return _maps(case, name, now, was)
     if isinstance(now, Mask) and isinstance(was, Mask):

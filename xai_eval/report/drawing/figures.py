@@ -36,12 +36,12 @@ def figure_files(cases: Sequence[ReportCase]) -> dict[str, bytes]:
     """Draw every figure of `cases`; file name -> PNG."""
     names = figure_names(cases)
     files: dict[str, bytes] = {}
-    for case in map(ReportCase.unread, cases):
+    for case in map(ReportCase.unloaded, cases):
         if case.maps:
             files[names[case.key, None]] = _draw_panels(
                 panels(case), _caption(case), heat_legend(), ("0", "1", _HEAT_NOTE)
             )
-        for field in case.moved:
+        for field in case.changed_fields:
             files[names[case.key, field]] = _draw_comparison(case, comparison(case, field))
         for field, panel in zip(case.fields(Curve), curve_panels(case), strict=True):
             assert panel.pixels is not None
@@ -55,10 +55,10 @@ def figure_names(cases: Sequence[ReportCase]) -> dict[tuple[str, str | None], st
     Names that would be taken twice (two models on one image) get the digest that ends the case's id.
     """
     names: dict[tuple[str, str | None], str] = {}
-    for case in map(ReportCase.unread, cases):
+    for case in map(ReportCase.unloaded, cases):
         if case.maps:
             names[case.key, None] = f"{slug(case.image)}_{_kind(case)}{_class_suffix(case)}"
-        for field in case.moved:
+        for field in case.changed_fields:
             names[case.key, field] = f"{slug(case.image)}_drift_{slug(field)}"
         for field in case.fields(Curve):
             names[case.key, field] = f"{slug(case.image)}_{_kind(case)}_{slug(field)}"

@@ -120,7 +120,7 @@ def case_line(case: ReportCase) -> CaseLine:
 
 def case_view(case: ReportCase, accept: str, explain: str) -> CaseView:
     """Prepare one case; `accept` is the command that accepts it, `explain` the one that explains its drift."""
-    verdict, layers, drifted = case.verdict, layer_views(case), list(case.moved)
+    verdict, layers, drifted = case.verdict, layer_views(case), list(case.changed_fields)
     return CaseView(
         **vars(case_line(case)),
         short=verdict.short,

@@ -92,7 +92,7 @@ def render_page(
             tasks=_tasks(tasks, lambda case: _commands(case, record, results, golden), results),
             heat_legend=png_uri(heat_legend()),
             diverging_legend=png_uri(diverging_legend()),
-            has_maps=any(case.unread().maps for case in cases),
+            has_maps=any(case.unloaded().maps for case in cases),
         )
     )
 
@@ -137,7 +137,7 @@ def _tasks(ordered: Sequence[ReportCase], commands: Commands, results: Path) -> 
 
 def _views(cases: Sequence[ReportCase], commands: Commands) -> Iterator[CaseView]:
     for case in cases:
-        yield case_view(case.unread(), *commands(case))
+        yield case_view(case.unloaded(), *commands(case))
 
 
 def _problem(record: RunRecord, cases: Sequence[ReportCase]) -> str:
