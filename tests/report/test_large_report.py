@@ -76,8 +76,8 @@ def whole(judged, tmp_path_factory):
 def short(judged, tmp_path_factory):
     """The report with the images of two cases that pass, and figures of four cases."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(selection, "PASSING", 2)
-        patch.setattr(selection, "FIGURES", 4)
+        patch.setattr(shown_cases, "PASSING", 2)
+        patch.setattr(shown_cases, "FIGURES", 4)
         return written(judged, tmp_path_factory.mktemp("short") / "reports")
 
 
@@ -86,8 +86,8 @@ def anchors(judged, *, failed):
 
 
 def test_a_small_run_is_shown_in_full(whole):
-    assert selection.PASSING >= 38
-    assert selection.FIGURES >= 38
+    assert shown_cases.PASSING >= 38
+    assert shown_cases.FIGURES >= 38
     assert len(whole.articles) == COUNT
     assert whole.rows == {}
     assert "not embedded" not in whole.page
@@ -164,8 +164,8 @@ def test_an_image_is_shown_once_though_results_are_read_again(whole):
 
 
 def test_what_sums_up_is_always_shown_and_every_task_counts_for_itself(judged, monkeypatch):
-    monkeypatch.setattr(selection, "PASSING", 1)
-    monkeypatch.setattr(selection, "FIGURES", 1)
+    monkeypatch.setattr(shown_cases, "PASSING", 1)
+    monkeypatch.setattr(shown_cases, "FIGURES", 1)
     cases = [case for case in collect(judged.results, judged.goldens, judged.verdicts) if not case.verdict.failed][:3]
     verdict = cases[0].verdict
     whole = dataclasses.replace(verdict, case=Case("cams", "m", "large (12 images)"))
