@@ -44,7 +44,7 @@ def test_the_worst_fifty_are_listed_and_the_rest_is_counted(tmp_path):
     listed = [cells(row) for row in rows(summary)]
     assert [row[1] for row in listed] == ["conclusion"] * 20 + ["numbers"] * 30
     assert "64 cases: 1 ok, 60 drift, 3 new" in summary
-    assert "Of 60 cases to look at, the 50 worst are listed; the rest is 10 cases: 10 drift." in summary
+    assert "The table lists the 50 worst of 60 cases to look at. The others: 10 cases: 10 drift." in summary
     assert "NEW: 3 cases have no golden (" in summary
     assert str(tmp_path / "index.html") in summary
 

@@ -21,8 +21,8 @@ from xai_eval.store.default_folders import GOLDEN
 def write_report(folder: Path, judged: Judged, golden: Path = GOLDEN) -> Path:
     """Write the report of a run into `folder`; `golden` is the folder of its goldens, for the commands on the page.
 
-    What an earlier report left there and this one does not have is removed: the figure of a drift that is
-    mended would mislead.
+    Files of an earlier report that this one does not have are removed: the figure of a drift that is mended
+    would mislead.
 
     Returns:
         The page, `index.html`. Beside it: `figures/*.png`, `tables/*.csv` and `*.md`, `verdicts.json`.
@@ -40,7 +40,7 @@ def write_report(folder: Path, judged: Judged, golden: Path = GOLDEN) -> Path:
     write_files(folder / "tables", tables)
     write_files(folder / "figures", figures)
     page = folder / PAGE_FILE
-    # Names of files may hold halves of characters, which UTF-8 refuses.
+    # File names can contain lone surrogates, which UTF-8 cannot encode.
     parts = render_page(judged.record, cases, folder, golden, judged.run_findings)
     write_stream(page, (part.encode("utf-8", "replace") for part in parts))
     return page

@@ -16,14 +16,14 @@ PAGE_FILE = "index.html"
 
 @dataclass(frozen=True)
 class Folders:
-    """The folders that commands name: of the run, and of the goldens that it is judged by."""
+    """The folders that commands name: the folder of the run, and that of the goldens that it is compared with."""
 
     results: Path = RESULTS
     golden: Path = GOLDEN
 
     @property
     def page(self) -> Path:
-        """The page of the run, from the working directory."""
+        """The page of the run, relative to the working directory."""
         return _short(self.results / PAGE_FILE)
 
 
@@ -57,13 +57,13 @@ def explain_command(key: str, results: Path, golden: Path, request: Mapping[str,
 
 
 def _folders(results: Path, golden: Path) -> str:
-    """Name the folders that are not those that the command line takes anyway: another run's must not be meant."""
+    """Return options for folders that are not the default ones, so that the command is about this run."""
     options = [("--results", _short(results), RESULTS), ("--golden", _short(golden), GOLDEN)]
     return "".join(f" {name} {shlex.quote(str(path))}" for name, path, usual in options if path != usual)
 
 
 def _short(path: Path) -> Path:
-    """Return the path from the working directory, if it is below it."""
+    """Return the path relative to the working directory, if it is inside it."""
     here = Path.cwd()
     whole = here / path
     return whole.relative_to(here) if whole.is_relative_to(here) else whole
