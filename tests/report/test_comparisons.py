@@ -40,7 +40,7 @@ def test_a_mask_that_moved_is_shown_with_what_it_gained_and_lost(build):
     assert (change[:32, 16:32] == 0).all()
     assert (change[32:] == 0).all()
     assert drift.difference.numbers == (("differ", "25.00% of the pixels"),)
-    assert "Red: in the mask now and not before. Blue: before and not now." in drift.legend
+    assert "Red: in the obtained mask only. Blue: in the expected mask only." in drift.legend
 
 
 def test_superpixels_that_moved_are_shown_with_the_pixels_that_changed_theirs(build):

@@ -90,7 +90,7 @@ def test_a_small_run_is_shown_in_full(whole):
     assert shown_cases.FIGURES >= 38
     assert len(whole.articles) == COUNT
     assert whole.rows == {}
-    assert "not embedded" not in whole.page
+    assert "So that the page stays small" not in whole.page
 
 
 def test_every_case_that_does_not_pass_is_shown_as_in_a_small_run(judged, whole, short):
@@ -125,8 +125,8 @@ def test_the_others_that_pass_keep_a_row_with_state_and_scores(judged, short):
 def test_the_page_says_what_is_left_out_and_where_it_lies(judged, short):
     text = " ".join(short.page.split())
     left = COUNT - len(MOVED) - 2
-    assert f"<h3>{left} more that pass</h3>" in text
-    assert f"The images of {left} cases that pass are not embedded" in text
+    assert f"<h3>{left} more cases that are ok, without images</h3>" in text
+    assert f"the images of {left} ok cases are not on it" in text
     assert "to be opened with xai_eval.Result.load" in text
     assert f"<code>{short.folder / RESULTS_FOLDER}</code>" in text
 

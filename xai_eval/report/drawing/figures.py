@@ -1,4 +1,4 @@
-"""Figures of the report as PNG files: images beside maps; drifts as expected, obtained, difference."""
+"""Figure files (PNG) of the report: images beside their maps; drifts as expected, obtained and difference."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def figure_files(cases: Sequence[ReportCase]) -> dict[str, bytes]:
 def figure_names(cases: Sequence[ReportCase]) -> dict[tuple[str, str | None], str]:
     """Name the figures: by case key and None for the maps, by case key and field for a drift or a curve.
 
-    Names that would be taken twice (two models on one image) get the digest that ends the case's id.
+    If two figures would get the same name (two models on one image), the digest of the case is appended.
     """
     names: dict[tuple[str, str | None], str] = {}
     for case in map(ReportCase.unloaded, cases):

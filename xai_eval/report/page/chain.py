@@ -18,7 +18,7 @@ _EQUAL = "equal"
 
 @dataclass(frozen=True)
 class ChainStage:
-    """One stage: `change` in words, and its place: `before` the first stage that changed, the `first` itself, or `after`."""
+    """One stage; `place` is `before` the first stage that changed, the `first` itself, or `after` it."""
 
     stage: Stage
     change: str

@@ -1,4 +1,4 @@
-"""The page: one HTML file that holds everything and loads nothing, made case by case."""
+"""The page: one HTML file that contains everything and loads nothing, written case by case."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from xai_eval.result.naming import plain
 from xai_eval.store.runs import RunRecord
 
 _TEMPLATE = "page.html.j2"
-# What accepts a case, and what explains its drift.
+# For a case: the command that accepts it, and the command that finds the cause of its drift.
 Commands = Callable[[ReportCase], tuple[str, str]]
 
 
@@ -43,7 +43,7 @@ class TaskView:
 
     Attributes:
         name: of the task.
-        cases: made when the template comes to them, one by one: their images together do not fit into memory.
+        cases: made one by one while the template is rendered, because their images together do not fit into memory.
         counts: in words.
         without_images: the cases that are shown without images; None if there are none.
     """
@@ -61,8 +61,8 @@ def render_page(
 
     `results` and `golden` are the folders that commands on the page name.
 
-    Class and file names are text from outside and are escaped; the page's own policy
-    forbids loading anything.
+    Names of classes and files come from users and are escaped; the page's content security policy forbids loading
+    anything.
     """
     ordered = worst_cases_first(cases)
     views = [case_line(case) for case in ordered]
@@ -98,7 +98,7 @@ def render_page(
 
 
 def _commands(case: ReportCase, record: RunRecord, results: Path, golden: Path) -> tuple[str, str]:
-    """Return the commands that accept a case and that explain its drift."""
+    """Return the command that accepts a case and the command that finds the cause of its drift."""
     request = record.requests.get(case.verdict.case.task)
     return accept_command(case.key, results, golden), explain_command(case.key, results, golden, request)
 
@@ -120,7 +120,7 @@ def _environment() -> jinja2.Environment:
 
 
 def _outcome(lists: Lists, problem: str, run_findings: RunFindings) -> str:
-    """The colour of the first line: a first run, which has only new cases, is neither good nor bad."""
+    """The colour of the first line: a first run, which has only new cases, is shown as neither good nor bad."""
     if problem or run_findings.failed or lists.failed or not (lists.new or lists.fine):
         return "bad"
     return "new" if lists.new else "good"

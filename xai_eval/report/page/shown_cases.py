@@ -1,4 +1,4 @@
-"""Which cases are shown with images: all that someone will look at, and of the others the first few."""
+"""The order of the cases, and which of them are shown with images: all that are not ok, and the first ones that are."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from xai_eval.report.cases import ReportCase
 from xai_eval.report.text.summary import badness, is_fine, worst_first
 
-# Cases of a task that pass and are shown with their images: a page of a thousand would be too large to open.
+# Ok cases per task that are shown with images: a page with a thousand of them would be too large to open.
 PASSING = 50
-# Cases of a task, the worst first, of which figures are drawn as files. One takes as long as ten cases on the page.
+# Cases per task, the worst first, for which figure files are drawn. One takes as long as ten cases on the page.
 FIGURES = 40
-# The tasks as a newcomer understands them; tasks of others come after these, by name.
+# The bundled tasks, the easiest to understand first; tasks of users come after these, by name.
 _TASKS = ("cams", "lime", "comparison", "dissection", "hybrid", "lime_search")
 
 
@@ -23,7 +23,7 @@ def worst_cases_first(cases: Sequence[ReportCase]) -> list[ReportCase]:
 
 
 def by_task(cases: Sequence[ReportCase]) -> list[ReportCase]:
-    """Sort by task, then the worst first; of cases that are equally bad, images precede what sums up their set."""
+    """Sort by task, then the worst first; of equally bad cases, that which sums up an image set comes last."""
 
     def place(case: ReportCase) -> tuple[object, ...]:
         verdict = case.verdict
@@ -42,17 +42,17 @@ def _task_place(task: str) -> tuple[int, str]:
 
 
 def with_images(cases: Sequence[ReportCase]) -> list[ReportCase]:
-    """Cases with images on the page: all that do not pass, all that sum up, and the first `PASSING` of each task."""
+    """Return the cases with images on the page: all not ok, all that sum up a set, and the first ok ones per task."""
     return _first(cases, PASSING, lambda case: case.whole_set or not is_fine(case.verdict))
 
 
 def with_figures(cases: Sequence[ReportCase]) -> list[ReportCase]:
-    """Cases of which figures are drawn: all that sum up, and the first `FIGURES` of each task."""
+    """Return the cases for which figures are drawn: all that sum up a set, and the first `FIGURES` of each task."""
     return _first(cases, FIGURES, lambda case: case.whole_set)
 
 
 def _first(cases: Sequence[ReportCase], most: int, always: Callable[[ReportCase], bool]) -> list[ReportCase]:
-    """Cases that are chosen `always`, and of the others of each task the worst, in the order in which they came."""
+    """Return the cases that are chosen `always` and the `most` worst others per task, in the order of `cases`."""
     chosen, counts = set[str](), Counter[str]()
     for case in by_task(cases):
         task = case.verdict.case.task

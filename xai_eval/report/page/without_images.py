@@ -1,4 +1,4 @@
-"""Cases that pass beyond the first few: a row each, and in a sentence where their images are."""
+"""Ok cases that the page shows without images: one row per case, and a sentence on where their images are."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class CasesWithoutImages:
     Attributes:
         title: heading.
         sentence: what is left out, and how to see it.
-        folder: where it lies.
-        columns: what is said of every case behind its input.
-        rows: a line for the filters and links, and the cells.
+        folder: where the results are.
+        columns: of the table, after the input.
+        rows: for each case, what filters and links need, and its cells.
     """
 
     title: str
@@ -38,9 +38,9 @@ def cases_without_images(cases: Sequence[ReportCase], results: Path) -> CasesWit
     if not cases:
         return None
     sentence = (
-        f"Every case that does not pass is shown in full. The images of {count(len(cases), 'case')} that pass are "
-        "not embedded, so that the page stays small: image, maps and all else that was obtained lie in the folder "
-        "that the last column names, to be opened with xai_eval.Result.load, in"
+        f"So that the page stays small, the images of {count(len(cases), 'ok case')} are not on it; all other cases are "
+        "shown with their images. xai_eval.Result.load opens a result with its image and maps; the last column names "
+        "its folder in"
     )
     frame = summary_frame(cases).drop(columns="input").dropna(axis="columns", how="all")
     columns = (*(words(str(column)) for column in frame.columns), "in words", "folder")
@@ -48,4 +48,10 @@ def cases_without_images(cases: Sequence[ReportCase], results: Path) -> CasesWit
         (case_line(case), (*map(cell_text, row), case.verdict.sentence, case.key))
         for case, row in zip(cases, frame.itertuples(index=False, name=None), strict=True)
     )
-    return CasesWithoutImages(f"{len(cases)} more that pass", sentence, str(results / RESULTS_FOLDER), columns, rows)
+    return CasesWithoutImages(
+        f"{count(len(cases), 'more case')} that {'is' if len(cases) == 1 else 'are'} ok, without images",
+        sentence,
+        str(results / RESULTS_FOLDER),
+        columns,
+        rows,
+    )
