@@ -127,7 +127,7 @@ def test_the_page_says_what_is_left_out_and_where_it_lies(judged, short):
     left = COUNT - len(MOVED) - 2
     assert f"<h3>{left} more cases that are ok, without images</h3>" in text
     assert f"the images of {left} ok cases are not on it" in text
-    assert "to be opened with xai_eval.Result.load" in text
+    assert "xai_eval.Result.load opens a result with its image and maps" in text
     assert f"<code>{short.folder / RESULTS_FOLDER}</code>" in text
 
 

@@ -212,7 +212,7 @@ def test_each_half_is_named_where_it_is_shown(wipe):
 
 
 def test_the_button_flips_between_expected_and_obtained(page, wipe):
-    button, told = wipe.get_by_role("button", name="Flip Grad-CAM"), wipe.locator("output")
+    button, told = wipe.get_by_role("button", name="Switch Grad-CAM"), wipe.locator("output")
     button.click()
     assert told.inner_text() == "expected"
     button.click()

@@ -121,7 +121,7 @@ class GoldenSession:
             pytest.fail(str(error), pytrace=False)
 
     def _claim(self, result: Result) -> None:
-        """Claim the report folder; the first process to do so removes the earlier report and writes the run's record."""
+        """Claim the report folder; the first process to do so removes the earlier report and writes the record."""
         if self.checked or not self.folder.claim():
             return
         remove_earlier_report(self.folder.path)

@@ -38,9 +38,9 @@ def cases_without_images(cases: Sequence[ReportCase], results: Path) -> CasesWit
     if not cases:
         return None
     sentence = (
-        f"So that the page stays small, the images of {count(len(cases), 'ok case')} are not on it; all other cases are "
-        "shown with their images. xai_eval.Result.load opens a result with its image and maps; the last column names "
-        "its folder in"
+        f"So that the page stays small, the images of {count(len(cases), 'ok case')} are not on it; all other cases "
+        "are shown with their images. xai_eval.Result.load opens a result with its image and maps; the last column "
+        "names its folder in"
     )
     frame = summary_frame(cases).drop(columns="input").dropna(axis="columns", how="all")
     columns = (*(words(str(column)) for column in frame.columns), "in words", "folder")
