@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 _MEASURING = ("run", "calibrate", "explain-drift")
 _EXIT_CODES = """exit codes:
   0  everything is ok
-  1  a case drifted, is about another experiment than its golden, or cannot be read; the run is incomplete;
-     `check` also fails for a new case and for an unused golden
+  1  a case drifted, is about another experiment than its golden, or cannot be read; many cases shifted in one
+     direction; the run is incomplete; `check` also fails for a new case and for an unused golden
   2  the command was used wrongly: an unknown name, or options that contradict each other
   3  nothing was measured: an input is unavailable, a model fails, a folder cannot be read or written,
      or an unexpected error occurred"""
@@ -96,9 +96,8 @@ def _add_measuring(command: Any, tasks: Mapping[str, Task]) -> None:
 
 def _add_explain(commands: Any, tasks: Mapping[str, Task]) -> None:
     text = "find the cause of a drift: compute the case again, restoring one factor at a time"
-    command = _command(
-        commands, "explain-drift", f"{text}; model, images and parameters are by default those of the run"
-    )
+    command = _command(commands, "explain-drift", text)
+    command.description = f"{text}. Model, images and parameters are by default those of the run."
     command.add_argument("case", metavar="CASE", help="case key, or the name of an image")
     command.add_argument(
         "--old-model",
