@@ -27,7 +27,7 @@ def test_another_model_is_a_drift_that_names_the_weights(place, capsys):
     out = capsys.readouterr().out
     assert "drift" in out
     assert "model file:nets.py:net -> file:nets.py:retrained, weights " in out
-    assert "The model weights of " in out
+    assert "The change begins at the model weights of " in out
 
 
 def test_run_leaves_page_tables_figures_and_verdicts(place):

@@ -9,7 +9,7 @@ from synthetic import blob, make_result
 
 from xai_eval.disk.signed import sign
 from xai_eval.errors import InputUnavailable, StorageError, UsageError
-from xai_eval.gate.accept import MANY, accept, unused_goldens
+from xai_eval.gate.accept import BULK_ABOVE, accept, unused_goldens
 from xai_eval.gate.judge_run import judge_by_run, judge_run
 from xai_eval.gate.unwatched import Unwatched
 from xai_eval.gate.verdict import State
@@ -161,14 +161,14 @@ def test_single_cases_of_an_incomplete_run_are_not_accepted_either(tmp_path, gol
 
 
 def test_more_than_a_person_looks_at_is_accepted_only_in_bulk(tmp_path, goldens):
-    twenty = [make_result(f"{number}.jpg") for number in range(MANY)]
+    twenty = [make_result(f"{number}.jpg") for number in range(BULK_ABOVE)]
     accept_all(write_run(tmp_path / "twenty", *twenty), goldens)
-    more = [*twenty, *(make_result(f"{number}.jpg") for number in range(MANY, 2 * MANY + 1))]
+    more = [*twenty, *(make_result(f"{number}.jpg") for number in range(BULK_ABOVE, 2 * BULK_ABOVE + 1))]
     judged = judge_run(write_run(tmp_path / "more", *more), goldens)
     for request in ({"keys": [], "everything": True}, {"keys": [r.case.key for r in more], "everything": False}):
         with pytest.raises(UsageError, match=r"21 goldens would change at once, more than 20, .* add --bulk"):
             accept(judged, goldens, reason="looked", **request)
-    assert len(goldens.load_all()[0]) == MANY
+    assert len(goldens.load_all()[0]) == BULK_ABOVE
     assert len(accept(judged, goldens, [], everything=True, reason="looked", bulk=True)) == 21
 
 

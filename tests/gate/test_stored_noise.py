@@ -138,7 +138,7 @@ def test_calibrate_stores_noise_and_prints_the_table(tmp_path, capsys):
     assert main(["calibrate", *asked]) == 0
     printed = capsys.readouterr().out
     assert "| cams | gradcam | largest difference |" in printed and "noise of 1 case stored" in printed
-    assert "gradcam of cams on scenes:objects, largest difference: the tolerance 0.02 could be tightened" in printed
+    assert "Grad-CAM of cams on scenes:objects, largest difference: the tolerance 0.02 could be tightened" in printed
     assert len(list((tmp_path / "golden").rglob(NOISE_FILE))) == 1
     assert main(["check", out, "--golden", golden]) == 0
     assert "could be tightened" in capsys.readouterr().out

@@ -8,8 +8,8 @@ import pytest
 from synthetic import every_kind, make_result
 
 from xai_eval.gate.judge import judge
-from xai_eval.gate.systemic import Compared, answers_of
-from xai_eval.gate.tolerance_fit import places_of
+from xai_eval.gate.systemic import Compared, case_shifts
+from xai_eval.gate.tolerance_fit import measurements_of
 from xai_eval.gate.unwatched import Unwatched, counted, watched
 from xai_eval.gate.verdict import State
 from xai_eval.result.fields import Curve, Document, Field, Score, Table, UnitLabels
@@ -111,10 +111,10 @@ def test_shifts_and_noise_are_told_of_what_is_watched():
     now = make_result(fields={"it": table(hit=[1.05, 2.05], new=[3.0, 4.0])})
     noise = Noise("", distances={"it": {"hit": {"threads": 0.01}}})
     compared = Compared(now, was, judge(now, was), noise)
-    told = {(question.what, question.measure): answer.change for question, answer in answers_of(compared)}
+    told = {(series.what, series.measure): shift.change for series, shift in case_shifts(compared)}
     assert told["it", "hit"] == pytest.approx(0.05)
     assert ("it", "new") not in told
-    assert len(places_of(compared)) == 1
+    assert len(measurements_of(compared)) == 1
 
 
 def test_many_parts_are_counted_in_a_sentence():

@@ -145,7 +145,7 @@ def test_an_entry_for_an_unknown_case_is_an_error_with_near_names(place, capsys)
     assert main(["check"]) == 1
     out = capsys.readouterr().out
     assert "error" in out.splitlines()[0]
-    assert "quarantine.toml sets aside what is neither a golden nor a result of this run: unknown case" in out
+    assert "quarantine.toml names a case that has neither a golden nor a result in this run: unknown case" in out
     assert f"Did you mean {A.case.key}" in out
 
 

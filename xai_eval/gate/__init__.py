@@ -1,1 +1,1 @@
-"""Decides: verdicts on cases and on whole runs. Needs no torch."""
+"""Judges cases and whole runs: compares results with goldens and returns verdicts. Needs no torch."""

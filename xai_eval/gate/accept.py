@@ -1,4 +1,4 @@
-"""Where goldens live, and the only two ways to change them: `accept` and `prune`."""
+"""The decisions that change goldens: accept results, find unused goldens, store measured noise."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ from xai_eval.store.goldens import Goldens, case_of_folder, resolve
 from xai_eval.store.history import NOT_JUDGED, Overruled
 from xai_eval.store.noise import Noise, load_noises
 
-# More than a person looks at one by one.
-MANY = 20
+# Nobody looks at more cases than this one by one, so that more need `--bulk`.
+BULK_ABOVE = 20
 
 
 def accept(
     judged: Judged, goldens: Goldens, keys: Sequence[str], *, everything: bool, reason: str, bulk: bool = False
 ) -> list[str]:
-    """Make results the goldens of their cases, recording who, when, why, and over which verdict.
+    """Make results the goldens of their cases, and record who accepted them, when, why, and despite which verdict.
 
     Args:
-        judged: the run that obtained them.
-        goldens: where they go.
-        keys: case keys; a key without its hash, or the input's name, is enough where it is unambiguous.
-        everything: accept all results of the run instead.
-        reason: why this is right; kept beside the golden.
-        bulk: more goldens than `MANY` may change at once.
+        judged: the judged run that the results are from.
+        goldens: the goldens to change.
+        keys: case keys; a key without its hash, or the name of the input, is enough if only one case has it.
+        everything: accept all results of the run; `keys` is empty then.
+        reason: why the results are right; stored with each golden.
+        bulk: allow more than `BULK_ABOVE` goldens to change at once.
 
     Returns:
-        The keys of the goldens that changed; results that equal their golden are left alone.
+        The keys of the goldens that changed. Results that match their golden are skipped.
 
     Raises:
-        UsageError: under CI, without a reason, without cases, for an unknown case or one whose result cannot be read,
-            of an incomplete run, all of a damaged one, or more than `MANY` without `bulk`.
+        UsageError: CI is set, the reason is empty, no case is named, a case is unknown or its result cannot be read,
+            the run is incomplete, all of a damaged run are wanted, or more than `BULK_ABOVE` without `bulk`.
     """
     refuse_under_ci("accepting is refused where CI is set: a person accepts, after looking at the images.")
     if not reason.strip():
@@ -59,10 +59,10 @@ def accept(
     chosen = list(judged.results) if everything else [obtained_case(key, judged) for key in keys]
     verdicts = {v.case.key: v for v in judged.verdicts}
     accepted = [key for key in dict.fromkeys(chosen) if _differs(key, verdicts.get(key), judged)]
-    if len(accepted) > MANY and not bulk:
+    if len(accepted) > BULK_ABOVE and not bulk:
         raise UsageError(
-            f"{len(accepted)} goldens would change at once, more than {MANY}, and nobody looks at so many one by one: "
-            "name those you looked at, or add --bulk."
+            f"{len(accepted)} goldens would change at once, more than {BULK_ABOVE}, and nobody looks at so many "
+            "one by one: name those you looked at, or add --bulk."
         )
     with goldens.locked() if accepted else contextlib.nullcontext():
         for key in accepted:
@@ -78,33 +78,33 @@ def _overruled(verdict: Verdict | None) -> Overruled:
 
 
 def refuse_under_ci(sentence: str) -> None:
-    """Raise UsageError with `sentence` where CI is set: no machine changes what is kept with the goldens."""
+    """Raise UsageError with `sentence` if CI is set, because only people change goldens."""
     if os.environ.get("CI", "").lower() not in ("", "0", "false"):
         raise UsageError(sentence)
 
 
 def obtained_case(name: str, judged: Judged) -> str:
-    """Return the key of the result that `name` names; one that cannot be read says why."""
+    """Return the key of the result that `name` names. Raises UsageError if there is none, or it cannot be read."""
     cases = {key: result.case for key, result in judged.results.items()}
     key = resolve(name, {**cases, **{each: case_of_folder(each) for each in judged.broken}})
     if key in judged.broken:
-        told = next((v.sentence for v in judged.verdicts if v.case.key == case_of_folder(key).key), "it is damaged.")
-        raise UsageError(f"the result of {key} cannot be read: {told} Run again.")
+        reason = next((v.sentence for v in judged.verdicts if v.case.key == case_of_folder(key).key), "it is damaged.")
+        raise UsageError(f"the result of {key} cannot be read: {reason} Run again.")
     return key
 
 
 def _differs(key: str, verdict: Verdict | None, judged: Judged) -> bool:
-    """Whether the golden of a case would say something else, or more, if the result were accepted."""
+    """Whether accepting the result would change the golden: it differs, is new, or has parts that the golden lacks."""
     if key not in judged.goldens:
         return True
     return verdict is not None and (verdict.state is not State.OK or bool(verdict.unwatched))
 
 
 def unused_goldens(judged: Judged) -> list[str]:
-    """Return the keys of goldens that the run should have used and did not.
+    """Return the keys of goldens of the run's models and images that the run obtained no result for.
 
     Raises:
-        UsageError: the run is incomplete or damaged, so that nobody can tell.
+        UsageError: the run is incomplete or damaged, so that unused goldens cannot be told from unmeasured ones.
     """
     _require_readable(judged, "pruning")
     if judged.gap:
@@ -121,13 +121,13 @@ def _require_readable(judged: Judged, what: str) -> None:
 
 @dataclass(frozen=True)
 class StoredNoise:
-    """What became of measured noise.
+    """What became of the noise that was measured.
 
     Attributes:
         stored: keys of the cases whose noise was written.
-        without: keys of cases that have no golden.
-        drifted: verdicts on cases that are no longer what their golden says.
-        run_findings: how the tolerances of the stored ones lie.
+        without_golden: keys of cases that have no golden, so that nothing was written.
+        drifted: verdicts on cases that no longer match their golden, so that nothing was written.
+        run_findings: tolerances that do not fit the stored noise, among others.
     """
 
     stored: tuple[str, ...]
@@ -138,15 +138,15 @@ class StoredNoise:
 
 def refuse_calibration_under_ci() -> None:
     """Raise UsageError where CI is set, before anything is measured."""
-    refuse_under_ci("calibrating is refused where CI is set: noise is kept with the goldens, which people change.")
+    refuse_under_ci("calibrating is refused where CI is set: noise is stored with goldens, which only people change.")
 
 
 def store_noise(measured: Sequence[tuple[Result, Noise]], goldens: Goldens) -> StoredNoise:
-    """Store the noise of every case that has a golden and still agrees with it.
+    """Store the noise of every case that has a golden and still matches it.
 
     Args:
-        measured: result of the plain run and its noise, by case.
-        goldens: where noise is kept.
+        measured: for every case the result of the unchanged run, and its noise.
+        goldens: the goldens beside which noise is stored.
 
     Raises:
         UsageError: under CI.

@@ -1,4 +1,4 @@
-"""What was recorded to change between a case and its golden, each change with its kind."""
+"""Lists what changed in the recorded circumstances of a case since its golden was accepted, each with its kind."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 
 from xai_eval.result.result import Provenance, Result
 
-# What else has a digest are weights: of the model, of each of several models, of CLIP.
+# All other digests are of weights: of the model, of each of several models, or of CLIP.
 _DIGESTS_OF_INPUTS = {"image", "images", "probe", "concepts"}
 
 
 class ChangeKind(enum.StrEnum):
-    """Kinds of what may change between two runs; `NOTHING` stands for the code itself."""
+    """Kinds of changes between two runs. `NOTHING`: no recorded value changed, so the code itself must have."""
 
     WEIGHTS = "weights"
     VERSION = "version"
@@ -29,7 +29,7 @@ class ChangeKind(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Change:
-    """One thing that is not as it was when the golden was accepted."""
+    """One recorded value that changed since the golden was accepted."""
 
     what: str
     before: str
@@ -41,7 +41,7 @@ class Change:
 
 
 def changes_between(obtained: Result, golden: Result) -> tuple[Change, ...]:
-    """List what changed, in the order in which it is likely to matter: a model that was replaced, then the rest."""
+    """List what changed, the likeliest cause first: a replaced model, then what `provenance_changes` lists."""
     changes = provenance_changes(obtained.provenance, golden.provenance)
     if obtained.case.model == golden.case.model:
         return changes
@@ -49,7 +49,7 @@ def changes_between(obtained: Result, golden: Result) -> tuple[Change, ...]:
 
 
 def provenance_changes(now: Provenance, was: Provenance) -> tuple[Change, ...]:
-    """List what differs in how two results were computed, in the order in which it is likely to matter."""
+    """List the differences in how two results were computed, the likeliest cause first."""
     return (
         *map(_of_input, _changes(ChangeKind.WEIGHTS, was.digests, now.digests, shorten=True)),
         *_changes(ChangeKind.VERSION, was.versions, now.versions),
@@ -61,7 +61,7 @@ def provenance_changes(now: Provenance, was: Provenance) -> tuple[Change, ...]:
 
 
 def parameter_changes(now: Mapping[str, Any], was: Mapping[str, Any]) -> tuple[Change, ...]:
-    """List in what the parameters of two cases differ."""
+    """List the differences between the parameters of two cases."""
     return tuple(_changes(ChangeKind.PARAMETER, was, now))
 
 
@@ -83,7 +83,7 @@ def _changes(
 
 
 def _flat(mapping: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    """Name what lies deeper by the words on the way there: people want to read what changed, not what did not."""
+    """Flatten nested mappings, so that only the value that changed is named: {a: {b: 1}} gives ('a b', 1)."""
     for name, value in mapping.items():
         if isinstance(value, Mapping) and value:
             yield from _flat(value, f"{above}{name} ")

@@ -1,4 +1,4 @@
-"""`judge`: what became of an explanation since its golden was accepted. Pure: results in, verdicts out."""
+"""`judge` compares an explanation with its golden. Pure: results in, verdicts out."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ _BYTES, _PIXELS = Stage(StageKind.IMAGE_BYTES), Stage(StageKind.DECODED_PIXELS)
 
 
 class Listener(Protocol):
-    """Wants to know more of a run than its verdicts."""
+    """Receives every verdict with its result and golden while a run is judged."""
 
     def add(self, verdict: Verdict, obtained: Result, golden: Result) -> None:
-        """Keep what is worth keeping of one case."""
+        """Note what is needed of one case."""
         ...
 
 
 def judge(obtained: Result, golden: Result) -> Verdict:
-    """Compare what a run obtained with its golden.
+    """Compare a result with its golden.
 
-    The experiment comes first: other parameters, or another image, and the two cannot be compared. Then every
-    field is compared by its kind, with the tolerance that stands beside the task *now*. What the golden lacks is named
-    as unwatched and compared with nothing; what the golden has and the result lacks is a drift.
+    If the parameters or the image changed, the two cannot be compared. Otherwise every field is compared by the rules
+    of its kind, with the tolerance that the task states *now*, not the one stored in the golden. Parts that the golden
+    lacks are named as unwatched and not compared. Parts that the result lacks are drift.
     """
     reason = _another_experiment(obtained, golden)
     changes = changes_between(obtained, golden)
@@ -60,15 +60,15 @@ def judge_all(
         obtained: results of the run by case key.
         goldens: all goldens by case key.
         errors: verdicts on results and goldens that cannot be read.
-        selections: input sets of which the run took only a part: their other goldens are not unused.
-        listener: is told of every verdict on a result and its golden, with the two, while their arrays are at hand.
+        selections: input sets of which the run used only a part; goldens of the rest do not count as unused.
+        listener: receives every verdict with its result and golden while their arrays are in memory.
 
-    A result without a golden is paired with a golden without a result if the two differ in nothing but the model,
-    or, failing that, in nothing but parameters: then the verdict can say what replaced what. Pairs must be
-    unambiguous. Whatever remains is missing or unused.
+    A result without a golden is paired with a golden without a result if the two differ only in the model or, failing
+    that, only in parameters, so that the verdict can say what replaced what. Only unambiguous pairs count. Results that
+    remain are missing a golden, goldens that remain are unused.
 
     Raises:
-        StorageError: a result or golden whose arrays stay on disk turns out to be damaged.
+        StorageError: a result or golden whose arrays are read only now is damaged.
     """
     errors = errors or {}
     pairs = pair_cases(
@@ -102,7 +102,7 @@ def _others(results: Mapping[str, Result], keys: Collection[str]) -> list[Result
 
 
 def missing(case: Case) -> Verdict:
-    """The verdict on a case that has no golden yet."""
+    """Return the verdict on a case that has no golden yet."""
     return Verdict(case, State.MISSING, reason="This case has no golden: look at it, then accept it.")
 
 

@@ -1,4 +1,4 @@
-"""Judges a run by goldens, or by another run."""
+"""Judges a run against goldens, or against another run."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from xai_eval.store.quarantine import QUARANTINE_FILE, Quarantine, read_quaranti
 from xai_eval.store.run_folder import RunFolder
 from xai_eval.store.runs import RunRecord
 
-# Stand where the name of an input stands, in verdicts on a run that is not whole.
-_WHOLE_RUN, _REFERENCE_RUN = "the whole run", "the run that is taken as right"
+# A verdict on an incomplete run has one of these in place of the name of an input.
+_WHOLE_RUN, _REFERENCE_RUN = "the whole run", "the reference run"
 
 
 @dataclass(frozen=True)
 class Judged:
-    """A run with everything that judging it took and gave.
+    """A judged run.
 
     Attributes:
-        record: what the run set out to do.
-        results: what it obtained, by case key.
-        goldens: what that was judged by, by case key.
-        verdicts: the judgement, on the run itself too where it is not whole.
-        broken: keys of results that cannot be read.
+        record: what the run planned, and how it was made.
+        results: the results of the run, by case key.
+        goldens: the goldens that they were compared with, by case key.
+        verdicts: one per case, and one on the run itself if it is incomplete.
+        broken: case keys of results that cannot be read.
         run_findings: what only the whole run shows.
     """
 
@@ -52,14 +52,15 @@ class Judged:
 
     @property
     def gap(self) -> str:
-        """What the run is short of; empty for one that measured all that it planned."""
+        """What an incomplete run did not measure, as text; empty for a complete run."""
         return _gap(self.record, self.measured)
 
 
 def judge_run(folder: Path, goldens: Goldens) -> Judged:
     """Judge the run in `folder` against goldens.
 
-    A run that is not whole is an error, however well its results compare, and leaves open which goldens are unused.
+    An incomplete run is an error even if all its results match. Its unused goldens are not reported, because they may
+    belong to cases that were not measured.
 
     Raises:
         InputUnavailable: no run is there.
@@ -73,26 +74,26 @@ def judge_run(folder: Path, goldens: Goldens) -> Judged:
 
 
 def judge_results(folder: Path, goldens: Goldens) -> Judged:
-    """Judge what the run in `folder` obtained, as `judge_run` does, whether or not it obtained all that it planned.
+    """Judge the results of the run in `folder` as `judge_run` does, but without an error if the run is incomplete.
 
-    For pytest, where each test that measured nothing has an outcome of its own.
+    pytest uses this, because each test that measured nothing fails by itself.
 
     Raises:
         InputUnavailable: no run is there.
         StorageError: its record cannot be read.
     """
     run = RunFolder(folder)
-    with _nothing_collected():
+    with _garbage_collection_paused():
         try:
             return _judge(run, goldens, open_result)
         except StorageError:
-            # Damaged arrays, or a field that is not what its kind stores, show only where they are read: find whose.
+            # Damaged arrays show only when they are read. Read everything at once, to find out which case is damaged.
             return _judge(run, dataclasses.replace(goldens, read=open_checked), open_checked)
 
 
 @contextlib.contextmanager
-def _nothing_collected() -> Iterator[None]:
-    """Pause the garbage collector: what is read here stays, and looking through it takes a tenth of the time."""
+def _garbage_collection_paused() -> Iterator[None]:
+    """Pause the garbage collector, which takes a tenth of the time and finds nothing: all that is read here is kept."""
     collecting = gc.isenabled()
     gc.disable()
     try:
@@ -103,7 +104,7 @@ def _nothing_collected() -> Iterator[None]:
 
 
 def judge_result(result: Result, goldens: Goldens, entries: Mapping[str, Quarantine]) -> Verdict:
-    """Judge one result of a run that goes on by the golden of its case; `entries` are those of the quarantine."""
+    """Judge one result while its run still goes on. `entries` are those of the quarantine, by case key."""
     try:
         golden = goldens.load(result.case)
         verdict = missing(result.case) if golden is None else judge(result, golden)
@@ -113,7 +114,7 @@ def judge_result(result: Result, goldens: Goldens, entries: Mapping[str, Quarant
 
 
 def judge_by_run(folder: Path, reference_folder: Path) -> Judged:
-    """Judge one run by the results of another, which must be whole as well.
+    """Judge one run against the results of another. An incomplete reference run is an error, too.
 
     Raises:
         InputUnavailable: one of the two is no run.
@@ -150,9 +151,10 @@ def _errors(
     broken: Mapping[str, StorageError],
     broken_goldens: Mapping[str, StorageError],
 ) -> dict[str, Verdict]:
-    """The verdicts on what cannot be read, and on what the run could not measure.
+    """Return the verdicts on files that cannot be read, and on inputs that the run could not measure.
 
-    A damaged golden that belongs to no result may be one that the run left out, where it took a part of every set.
+    A damaged golden without a result is no error if the run used only a part of every input set, because the golden may
+    belong to the rest.
     """
     tasks = () if set(record.inputs) <= set(record.selections) else record.tasks
     concerned = {k: error for k, error in broken_goldens.items() if k in results or k.split("/")[0] in tasks}
@@ -179,7 +181,7 @@ def _failure(record: RunRecord, name: str, text: str) -> Verdict:
 
 
 def set_aside(verdicts: Sequence[Verdict], entries: Mapping[str, Quarantine], known: Collection[str]) -> list[Verdict]:
-    """Mark the verdicts of cases in quarantine, and put in front an error for each entry that names no case.
+    """Add quarantine entries to the verdicts on their cases, and one error for each entry that names no case.
 
     Args:
         verdicts: of a whole run.
@@ -193,5 +195,5 @@ def set_aside(verdicts: Sequence[Verdict], entries: Mapping[str, Quarantine], kn
 def _stranger(key: str, known: Collection[str]) -> Verdict:
     task, _, name = key.partition("/")
     advice = unknown_name("case", key, sorted(known))
-    reason = f"{QUARANTINE_FILE} sets aside what is neither a golden nor a result of this run: {advice}"
+    reason = f"{QUARANTINE_FILE} names a case that has neither a golden nor a result in this run: {advice}"
     return Verdict(Case(task, "?", name or key), State.ERROR, reason=reason)

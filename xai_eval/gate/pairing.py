@@ -1,4 +1,4 @@
-"""Which golden a case is judged by."""
+"""Decides which golden a case is compared with."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from collections.abc import Callable, Iterable, Sequence
 
 from xai_eval.result.result import Case
 
-# Task, image set and model: the corner of the goldens that a run is about.
+# Task, image set and model. A run can tell unused goldens only within the scopes that it measured.
 Scope = tuple[str, str, str]
 
 
 def set_name(case: Case) -> str:
-    """Return the image set of a case, of one that sums up a whole set too: `scenes` for `scenes (4 images)`."""
+    """Return the image set of a case, also of a case about a whole set: `scenes` for `scenes (4 images)`."""
     return case.input_set if "/" in case.input else re.sub(r" \(\d+ images?\)$", "", case.input)
 
 
 def pair_cases(obtained: Sequence[Case], goldens: Sequence[Case]) -> dict[str, str | None]:
-    """Map the key of every obtained case to the key of the golden that it is judged by, or None."""
+    """Map the key of every obtained case to the key of the golden that it is compared with, or None."""
     known = {case.key for case in goldens}
     pairs: dict[str, str | None] = {case.key: case.key if case.key in known else None for case in obtained}
     for same in (_but_model, _but_parameters):
@@ -40,7 +40,7 @@ def _grouped(cases: Iterable[Case], same: Callable[[Case], str]) -> dict[str, li
 
 
 def scope_of(case: Case) -> Scope:
-    """A golden counts as unused only within what the run set out to measure: its tasks, image sets and models."""
+    """Return the scope of a case: a golden counts as unused only if the run measured other cases of its scope."""
     return case.task, set_name(case), case.model
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from xai_eval.gate.pairing import pair_cases
-from xai_eval.gate.systemic import Answers, Compared, Systemic, answers_of, shifts_among
-from xai_eval.gate.tolerance_fit import Fit, Places, ToleranceNote, notes_among, places_of
+from xai_eval.gate.systemic import CaseShifts, Compared, Systemic, case_shifts, systemic_among
+from xai_eval.gate.tolerance_fit import Fit, Measurements, ToleranceNote, measurements_of, notes_among
 from xai_eval.gate.verdict import Verdict
 from xai_eval.result.result import Result
 from xai_eval.store.noise import Measured
@@ -47,18 +47,18 @@ class RunFindingsCollector:
     def __init__(self, measured: Measured) -> None:
         """Start with the noise that was measured for the goldens."""
         self._measured = measured
-        self._answers: list[Answers] = []
-        self._places: list[Places] = []
+        self._case_shifts: list[CaseShifts] = []
+        self._measurements: list[Measurements] = []
 
     def add(self, verdict: Verdict, obtained: Result, golden: Result) -> None:
         """Note what run findings need of one case."""
         compared = Compared(obtained, golden, verdict, self._measured.noises.get(golden.case.key))
-        self._answers.append(answers_of(compared))
-        self._places.append(places_of(compared))
+        self._case_shifts.append(case_shifts(compared))
+        self._measurements.append(measurements_of(compared))
 
     def findings(self) -> RunFindings:
         """Return the findings over all cases that were added."""
-        return RunFindings(shifts_among(self._answers), notes_among(self._places), self._measured.unusable)
+        return RunFindings(systemic_among(self._case_shifts), notes_among(self._measurements), self._measured.unusable)
 
 
 def run_findings_of(

@@ -1,4 +1,4 @@
-"""The one table of stages: for every kind the steps that make it, how far it may move, and its box on the page."""
+"""The table of all kinds of stages: the steps that make each kind, its limits, and its box on the page."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from xai_eval.result.stage import StageKind as K
 # units move by less than that (3e-6 on MobileNetV2).
 STAGE_TOLERANCE = 2e-3
 ON_CPU = 2e-4
-# A tenth of what half precision does to an input; rounding of the normalisation is a thousand times smaller.
+# Half precision changes an input by ten times as much; rounding in the normalisation, by a thousandth of this.
 OF_INPUTS = 5e-5
-# Counts of pixels above a threshold, and logarithms: rounding of one activation moves them by more than itself.
+# Counts of pixels above a threshold, and logarithms, change by more than the rounding error that causes the change.
 OF_SCORES = 1e-2
-# TF32 and other kernels move a whole network by more than rounding on a CPU does; what follows from it (maps, weights,
-# scores) is left to the tolerances of fields, which were made for that.
+# On a GPU, TF32 and other kernels change the output of a whole network by more than rounding on a CPU does. What is
+# computed from it (maps, weights, scores) is judged by the tolerances of fields alone.
 OFF_CPU = 2e-2
 
 
 @dataclass(frozen=True)
 class Before:
-    """Stages that a step begins with: those of the same model, and those of no particular one.
+    """Stages that a step starts from: those of the same model, and those that belong to no particular model.
 
     Attributes:
-        words: how all of them are called together.
-        kinds: of these kinds.
-        same_part: only what is of the same part as the stage that the step makes, such as of the same layer.
+        words: the name for all of them together.
+        kinds: the kinds of these stages.
+        same_part: whether only stages of the same part count, such as of the same layer.
     """
 
     words: str
@@ -39,11 +39,11 @@ class Before:
     same_part: bool = False
 
     def named(self, made: Stage) -> str:
-        """How they are called in front of a stage."""
+        """Return the name for these stages if the step makes the stage `made`."""
         return str(Stage(self.kinds[0], made.of, made.model)) if self.same_part else self.words
 
     def among(self, recorded: Iterable[Stage], made: Stage) -> list[Stage]:
-        """Which of the recorded stages they are, in front of a stage."""
+        """Return which of the recorded stages these are if the step makes the stage `made`."""
         return [
             each
             for each in recorded
@@ -53,12 +53,12 @@ class Before:
 
 @dataclass(frozen=True)
 class Step:
-    """What makes a stage.
+    """A step of the computation, which makes a stage.
 
     Attributes:
         words: the step in words.
-        after: the stages that it begins with.
-        given: what it begins with instead, in words, where that is no stage.
+        after: the stages that it starts from.
+        given: a sentence for people if it starts from no stage.
     """
 
     words: str
@@ -68,12 +68,13 @@ class Step:
 
 @dataclass(frozen=True)
 class Limits:
-    """Relative changes: what moved by no more than this did not move.
+    """Largest relative changes up to which a stage counts as unchanged.
 
     Attributes:
-        on_cpu: where both results were computed on a CPU; also what alarms there.
-        elsewhere: otherwise.
-        alarm_elsewhere: what alarms otherwise; infinite where the tolerances of fields are left to judge.
+        on_cpu: the limit if both results were computed on a CPU; a larger change there is drift.
+        elsewhere: the limit otherwise.
+        alarm_elsewhere: the change above which a stage is drift otherwise; infinite if only the tolerances of fields
+            decide.
     """
 
     on_cpu: float
@@ -86,13 +87,14 @@ class StageRules:
     """One row of the table.
 
     Attributes:
-        steps: what may make the stage. The first counts of which all is recorded, or else the last.
-        limits: by how much it may move.
-        alarms: whether it is a drift by itself when it moves by more. What does not is only named, because fields judge
-            it better: a class or a label may be as good as the next one.
-        drawn: whether it holds random numbers, so that it is another one under another seed.
-        family: name of the box that it shares with its neighbours on the page; its own kind if empty.
-        box_per_part: whether it shares a box with all that is of the same part instead, such as of the same layer.
+        steps: the steps that may make the stage. The first one whose earlier stages are all recorded is used, or else
+            the last.
+        limits: by how much the stage may change.
+        alarms: whether a larger change is drift by itself. For a class or a label it is not: two of them can be tied,
+            and a swap between them is reported but never fails a case.
+        drawn: whether the stage depends on random numbers, so that another seed changes it.
+        family: name of the box that it shares with neighbouring stages on the page; empty for a box of its own kind.
+        box_per_part: whether it shares a box with all stages of the same part instead, such as of the same layer.
     """
 
     steps: tuple[Step, ...]
@@ -103,11 +105,11 @@ class StageRules:
     box_per_part: bool = False
 
     def limit(self, *, on_cpu: bool) -> float:
-        """By how much it may move and still count as the same."""
+        """Return the relative change up to which the stage counts as unchanged."""
         return self.limits.on_cpu if on_cpu else self.limits.elsewhere
 
     def alarm(self, *, on_cpu: bool, reseeded: bool) -> float:
-        """By how much it may move before that alone is a drift; infinite where it never is."""
+        """Return the relative change above which the stage alone is drift; infinite if it never is."""
         if not self.alarms or (reseeded and self.drawn):
             return math.inf
         return self.limits.on_cpu if on_cpu else self.limits.alarm_elsewhere
@@ -117,11 +119,11 @@ def _everywhere(limit: float) -> Limits:
     return Limits(limit, limit, limit)
 
 
-# Nothing but a change of the image, of the model or of code moves these at all.
+# Only another image, another model or other code can change these at all.
 _EXACT = _everywhere(0.0)
 _INPUTS = _everywhere(OF_INPUTS)
 _NETWORK = Limits(ON_CPU, STAGE_TOLERANCE, OFF_CPU)
-# One processor gives it again to a few digits of single precision.
+# The same processor repeats these to a few digits of single precision.
 _REPEATED = Limits(ON_CPU, STAGE_TOLERANCE, math.inf)
 # On a GPU only the tolerances of fields judge what follows from the network.
 _SIMILARITY = Limits(ON_CPU, OF_SCORES, math.inf)
@@ -154,7 +156,7 @@ def _of_layer(step: Step, limits: Limits, *, alarms: bool = True) -> StageRules:
 _STATE_OF_MODEL = _state("state of the model", K.INPUT_TENSOR, _MODEL_STATE)
 _STATE_OF_CLIP = _state("state of CLIP", K.CONCEPTS, _CLIP_STATE)
 _OF_EXPLAINER = (_MODEL, K.LAYER_ACTIVATIONS, K.TARGET)
-# Tasks that explain no layer begin with the input tensor.
+# The second step is for tasks that explain no layer: they start from the input tensor.
 _RAW_MAP = StageRules(
     (_step("explainer", *_OF_EXPLAINER), _step("explainer", _MODEL, K.INPUT_TENSOR, K.TARGET)), _REPEATED, drawn=True
 )
@@ -229,24 +231,25 @@ _KINDS: Mapping[str, StageRules] = {
     ),
     K.LABELS_BY_CLIP: StageRules((_step("choice of the labels", K.SIMILARITY),), _LOOSE, alarms=False, family="labels"),
     K.LABELS_BY_PIXELS: StageRules((_step("choice of the labels", K.OVERLAP),), _LOOSE, alarms=False, family="labels"),
-    # No task records it: it stands for all that comes after the last recorded stage, where fields moved all the same.
+    # No task records this stage. It stands for all steps after the last recorded stage, if only fields changed.
     K.MEASURES: StageRules(
         (Step("metrics, or how the result is put together", given="No recorded stage changed."),), _LOOSE
     ),
 }
 
-# Parts that differ from the others of their kind.
+# Methods whose stages have other rules than the rest of their kind.
 _PARTS: Mapping[tuple[str, str], StageRules] = {
-    # Its weights are small differences of scores: what moves logits by 2e-6 moved them by 6e-5 on three photographs.
+    # The weights of AblationCAM are small differences of scores. On three photographs, what changed logits by 2e-6
+    # changed these weights by 6e-5.
     (K.RAW_MAP, "ablationcam"): dataclasses.replace(_RAW_MAP, limits=_LOOSE),
     (K.FINAL_MAP, "ablationcam"): dataclasses.replace(_FINAL_MAP, limits=_LOOSE),
-    # LIME's map is drawn from its weights.
+    # LIME's map is painted from its weights, so that it has no raw map before it.
     (K.FINAL_MAP, "lime"): dataclasses.replace(
         _FINAL_MAP, steps=(_step("post-processing of the map", K.WEIGHTS), _FINAL_MAP.steps[-1])
     ),
 }
 
-# Of kinds that only a task of a user has: on a GPU they may move by as much as a whole network does.
+# For kinds that only a task of a user has: on a GPU they may change by as much as the output of a whole network.
 _OWN_KIND = StageRules(
     (Step("a step of the task's own", given="The task does not say what comes before it."),),
     Limits(STAGE_TOLERANCE, STAGE_TOLERANCE, OFF_CPU),
@@ -254,10 +257,10 @@ _OWN_KIND = StageRules(
 
 
 def has_row(stage: Stage) -> bool:
-    """Whether the table knows the kind of a stage, which otherwise is one that only a task of a user has."""
+    """Whether the table has a row for the kind of a stage; kinds that only a task of a user has are not in it."""
     return stage.kind in _KINDS
 
 
 def rules_of(stage: Stage) -> StageRules:
-    """Return the row of a stage; of a kind that only a task of a user has, the default."""
+    """Return the row of a stage, or default rules for a kind that only a task of a user has."""
     return _PARTS.get((stage.kind, stage.of)) or _KINDS.get(stage.kind, _OWN_KIND)

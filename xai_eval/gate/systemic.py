@@ -1,9 +1,9 @@
-"""A shift that no single case shows: many cases that moved a little, the same way. Pure.
+"""Finds shifts that no single case shows: many cases that each changed a little, all in the same direction. Pure.
 
-Every field tells which way it moved and how far (`shifts`). What moved by no more than measured noise, or by no more
-than a small share of its tolerance, does not count: bits that fall the same way everywhere are no shift. Of the cases
-that moved further, as many should have moved one way as the other; the exact sign test says how improbable it is that
-they did not, and Benjamini and Hochberg's procedure takes into account how many fields were asked.
+Every field says in which direction it changed and by how much (`shifts`). Changes up to the measured noise, or up to a
+small share of the tolerance, do not count, because rounding errors may have the same sign in every case. Of the cases
+that changed by more, chance would move about half in each direction. The exact sign test gives the probability of a
+split as uneven as the observed one, and the procedure of Benjamini and Hochberg corrects for the number of tests.
 """
 
 from __future__ import annotations
@@ -20,23 +20,24 @@ from numpy.typing import NDArray
 from xai_eval.gate.stage_table import STAGE_TOLERANCE
 from xai_eval.gate.unwatched import watched_pairs
 from xai_eval.gate.verdict import State, Verdict
+from xai_eval.result.naming import plain, title
 from xai_eval.result.result import Result
 from xai_eval.store.noise import LargestNoise, Noise
 
-# Share of false alarms among what is reported.
+# The share of false alarms among the reported shifts is at most this.
 FALSE_DISCOVERIES = 0.01
-# With fewer cases than this not even a unanimous shift could be told from chance.
+# With fewer cases than this, even a shift of all of them in one direction could be chance.
 LEAST_CASES = 8
-# A shift counts beyond this share of its tolerance, even where the noise that was measured is smaller: another
-# processor's noise is not this one's.
+# A change counts only beyond this share of its tolerance, even if the measured noise is smaller, because another
+# processor may have more noise than the one that it was measured on.
 MEASURED_SHARE = 0.01
-# The same where nothing was measured.
+# The share that is used instead if no noise was measured.
 UNMEASURED_SHARE = 0.05
 
 
 @dataclass(frozen=True)
 class Compared:
-    """A result with the golden that it was judged by, the verdict, and the golden's noise where it was measured."""
+    """A result, the golden that it was judged by, the verdict, and the noise of the golden if it was measured."""
 
     obtained: Result
     golden: Result
@@ -46,18 +47,20 @@ class Compared:
 
 @dataclass(frozen=True)
 class Systemic:
-    """Cases of one task and model that moved the same way.
+    """A shift in the same direction over many cases of one task and model.
 
     Attributes:
         task: the task.
         model: spec of the model.
-        what: the field or stage.
-        measure: what of it moved.
-        cases: how many cases were compared.
-        one_way: how many of them moved this way, by more than noise.
-        other_way: how many moved the other way, or (for a stage, which has no other way) did not move.
-        change: median over the cases that moved this way.
-        rate: adjusted p-value: the share of false alarms if everything up to this one is reported.
+        what: the field or stage that changed.
+        measure: the measure in which it changed.
+        cases: number of cases that were compared.
+        one_way: number of cases that changed in this direction by more than noise.
+        other_way: number of cases that changed in the other direction; for a stage, whose change has no direction, the
+            number of cases that did not change.
+        change: median change over the cases that changed in this direction.
+        rate: p-value, adjusted for the number of tests: the expected share of false alarms among all shifts that are at
+            least as improbable.
     """
 
     task: str
@@ -72,16 +75,18 @@ class Systemic:
 
     @property
     def sentence(self) -> str:
-        """The finding in words."""
+        """The shift as text for people."""
         return (
-            f"{self.what} of {self.task} on {self.model}: {self.measure} {self.change:+.2g} (median) in {self.one_way} "
-            f"of {self.cases} cases, {self.other_way} against it, none of them a finding of its own (false discovery "
-            f"rate {self.rate:.1g})."
+            f"{title(self.what)} of {self.task} on {self.model}: {plain(self.measure)} {self.change:+.2g} (median) in "
+            f"{self.one_way} of {self.cases} cases, {self.other_way} against it. No case shows this on its own, but so "
+            f"many in one direction are unlikely by chance (false discovery rate {self.rate:.1g})."
         )
 
 
 @dataclass(frozen=True)
-class _Question:
+class _Series:
+    """What is tested for a shift: one measure of one field or stage over the cases of a task and model."""
+
     task: str
     model: str
     what: str
@@ -90,63 +95,63 @@ class _Question:
 
 
 @dataclass(frozen=True)
-class _Answer:
-    """What one case says: its change, and how much of it may be noise."""
+class _Shift:
+    """The change in one case, and how much of it may be noise."""
 
     change: float
     margin: float
 
 
-Answers = tuple[tuple[_Question, _Answer], ...]
+CaseShifts = tuple[tuple[_Series, _Shift], ...]
 
 
 def systemic_shifts(compared: Iterable[Compared]) -> tuple[Systemic, ...]:
-    """Find what moved the same way over the cases of a task and model, the least probable first."""
-    return shifts_among(map(answers_of, compared))
+    """Find what changed in the same direction over the cases of a task and model, the least probable first."""
+    return systemic_among(map(case_shifts, compared))
 
 
-def answers_of(each: Compared) -> Answers:
-    """Tell what one case says to every question: little enough to be kept of every case of a run.
+def case_shifts(each: Compared) -> CaseShifts:
+    """Return what one case adds to every series; it is small, so that it can be kept for every case of a run.
 
-    A field that is a finding of its own case is left out: that case shows it already.
+    A field that is a finding of the case itself is left out, because the verdict of the case shows it already.
     """
     if each.verdict.state not in (State.OK, State.DRIFT):
         return ()
     return (*_field_shifts(each), *_stage_shifts(each))
 
 
-def shifts_among(told: Iterable[Answers]) -> tuple[Systemic, ...]:
-    """Do what `systemic_shifts` does with what `answers_of` gave for every case."""
-    answers: dict[_Question, list[_Answer]] = defaultdict(list)
-    for question, answer in itertools.chain.from_iterable(told):
-        answers[question].append(answer)
-    asked = [(question, *_ways(question, given), given) for question, given in answers.items()]
-    # What nowhere moved is no question: to count it would only hide the others.
-    asked = [each for each in asked if each[1] > 0 and each[1] + each[2] >= LEAST_CASES]
-    rates = discovery_rates(np.array([_probability(*each[:3]) for each in asked]))
+def systemic_among(cases: Iterable[CaseShifts]) -> tuple[Systemic, ...]:
+    """Find systemic shifts, as `systemic_shifts` does, from what `case_shifts` returned for every case."""
+    shifts: dict[_Series, list[_Shift]] = defaultdict(list)
+    for series, shift in itertools.chain.from_iterable(cases):
+        shifts[series].append(shift)
+    tested = [(series, *_ways(series, given), given) for series, given in shifts.items()]
+    # A series that changed nowhere is not tested: to count it would only make the correction stricter for the others.
+    tested = [each for each in tested if each[1] > 0 and each[1] + each[2] >= LEAST_CASES]
+    rates = discovery_rates(np.array([_probability(*each[:3]) for each in tested]))
     found = [
-        _systemic(question, one, other, given, float(rate))
-        for (question, one, other, given), rate in zip(asked, rates, strict=True)
+        _systemic(series, one, other, given, float(rate))
+        for (series, one, other, given), rate in zip(tested, rates, strict=True)
         if rate <= FALSE_DISCOVERIES
     ]
     return tuple(sorted(found, key=lambda each: each.rate))
 
 
-def _field_shifts(each: Compared) -> Iterator[tuple[_Question, _Answer]]:
+def _field_shifts(each: Compared) -> Iterator[tuple[_Series, _Shift]]:
     shown = {finding.field for finding in each.verdict.findings}
     case = each.obtained.case
     for name, now, was in watched_pairs(each.obtained, each.golden):
         for shift in now.shifts(was) if name not in shown else ():
             noise = each.noise.largest_shift(name, shift.measure) if each.noise else None
             if math.isfinite(shift.change):
-                question = _Question(case.task, case.model, name, shift.measure, directed=True)
-                yield question, _Answer(shift.change, _margin(noise, shift.tolerance))
+                series = _Series(case.task, case.model, name, shift.measure, directed=True)
+                yield series, _Shift(shift.change, _margin(noise, shift.tolerance))
 
 
-def _stage_shifts(each: Compared) -> Iterator[tuple[_Question, _Answer]]:
-    """Stages only move away, never one way or the other; what a recorded change explains is no finding.
+def _stage_shifts(each: Compared) -> Iterator[tuple[_Series, _Shift]]:
+    """Yield the relative changes of stages, which have a size but no direction.
 
-    Nor is what the case itself shows: the stage that it names, and whatever follows from that one.
+    Nothing is yielded if a recorded change explains them, nor from the first stage that the verdict of the case names.
     """
     if each.verdict.changes:
         return
@@ -157,8 +162,8 @@ def _stage_shifts(each: Compared) -> Iterator[tuple[_Question, _Answer]]:
         if now is None or was.sketch is None:
             continue
         noise = each.noise.largest_stage_change(stage) if each.noise else None
-        question = _Question(case.task, case.model, f"stage {stage}", "relative change", directed=False)
-        yield question, _Answer(now.distance(was), _margin(noise, STAGE_TOLERANCE))
+        series = _Series(case.task, case.model, f"stage {stage}", "relative change", directed=False)
+        yield series, _Shift(now.distance(was), _margin(noise, STAGE_TOLERANCE))
 
 
 def _margin(noise: LargestNoise | None, tolerance: float) -> float:
@@ -167,33 +172,32 @@ def _margin(noise: LargestNoise | None, tolerance: float) -> float:
     return max(noise.value, MEASURED_SHARE * tolerance)
 
 
-def _ways(question: _Question, answers: Sequence[_Answer]) -> tuple[int, int]:
-    """Count the cases that went the way of most, and the others."""
-    up = sum(answer.change > answer.margin for answer in answers)
-    if not question.directed:
-        return up, len(answers) - up
-    down = sum(answer.change < -answer.margin for answer in answers)
+def _ways(series: _Series, shifts: Sequence[_Shift]) -> tuple[int, int]:
+    """Count the cases that changed in the more frequent direction, and those that changed in the other."""
+    up = sum(shift.change > shift.margin for shift in shifts)
+    if not series.directed:
+        return up, len(shifts) - up
+    down = sum(shift.change < -shift.margin for shift in shifts)
     return max(up, down), min(up, down)
 
 
-def _probability(question: _Question, one: int, other: int) -> float:
-    """What chance gives; that a stage stayed where it was in most cases is nothing to wonder at."""
-    return sign_test(one, other) if question.directed or one > other else 1.0
+def _probability(series: _Series, one: int, other: int) -> float:
+    """Return the p-value; a stage that did not change in most cases is no shift, whatever the test says."""
+    return sign_test(one, other) if series.directed or one > other else 1.0
 
 
-def _systemic(question: _Question, one: int, other: int, answers: Sequence[_Answer], rate: float) -> Systemic:
-    beyond = np.array([answer.change for answer in answers if abs(answer.change) > answer.margin])
+def _systemic(series: _Series, one: int, other: int, shifts: Sequence[_Shift], rate: float) -> Systemic:
+    beyond = np.array([shift.change for shift in shifts if abs(shift.change) > shift.margin])
     way = np.sign(np.median(np.sign(beyond)))
     change = float(np.median(beyond[np.sign(beyond) == way]))
-    return Systemic(
-        question.task, question.model, question.what, question.measure, len(answers), one, other, change, rate
-    )
+    return Systemic(series.task, series.model, series.what, series.measure, len(shifts), one, other, change, rate)
 
 
 def discovery_rates(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Adjust p-values (J,) for their number: those with at most q hold a share of at most q false discoveries.
+    """Adjust p-values (J,) for their number, as Benjamini and Hochberg 1995.
 
-    Benjamini and Hochberg 1995. NaN stays, and does not count.
+    Among those with an adjusted value of at most q, the expected share of false discoveries is at most q. NaN stays NaN
+    and does not count.
     """
     adjusted = np.full(p_values.shape, np.nan)
     known = np.flatnonzero(~np.isnan(p_values))
@@ -206,7 +210,7 @@ def discovery_rates(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def sign_test(one_way: int, other_way: int) -> float:
-    """Probability, two-sided, that fair coins fall at least so unevenly; 1 for no coins. Exact."""
+    """Return the exact two-sided probability that fair coins fall at least as unevenly; 1 without any coins."""
     coins, fewer = one_way + other_way, min(one_way, other_way)
     tail = sum(math.comb(coins, k) for k in range(fewer + 1))
     return float(min(1.0, 2.0 * tail / 2**coins))

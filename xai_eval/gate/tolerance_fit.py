@@ -1,4 +1,4 @@
-"""Whether tolerances lie where they should: above the measured noise, not far above it, below their cap. Pure."""
+"""Checks that tolerances are above the measured noise, not far above it, and below their cap. Pure."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from xai_eval.gate.systemic import Compared
 from xai_eval.gate.unwatched import watched_pairs
 from xai_eval.result.fields import Distance
+from xai_eval.result.naming import plain, title
 from xai_eval.store.noise import LargestNoise
 
-# A tolerance of more than so many times the noise could be tightened.
+# A tolerance of more than this many times the noise could be tightened.
 GENEROUS = 20.0
 
 
 class Fit(enum.StrEnum):
-    """How a tolerance lies to noise and cap, worst first."""
+    """How a tolerance compares with the noise and with its cap, worst first."""
 
     UNGATEABLE = "noise above the cap"
     TOO_TIGHT = "tolerance below the noise"
@@ -29,19 +30,19 @@ class Fit(enum.StrEnum):
 
 @dataclass(frozen=True)
 class ToleranceNote:
-    """How the tolerance of one field and measure fits, over the cases of a task and model.
+    """A tolerance that does not fit the measured noise, over the cases of a task and model.
 
     Attributes:
-        fit: what is to be said of it.
+        fit: what is wrong with it.
         task: the task.
         model: spec of the model.
         field: name of the field.
-        measure: what of it is compared.
-        cases: how many cases it holds for.
-        case: key of the one where it holds most.
-        tolerance: the tolerance there.
-        cap: its cap.
-        noise: the noise there, and what caused it.
+        measure: measure of the field that the tolerance is for.
+        cases: number of cases to which the note applies.
+        case: key of the worst of these cases.
+        tolerance: the tolerance in this case.
+        cap: the cap of the tolerance.
+        noise: the noise in this case, and what caused it.
     """
 
     fit: Fit
@@ -57,46 +58,52 @@ class ToleranceNote:
 
     @property
     def sentence(self) -> str:
-        """The note in words."""
-        where = f"{self.field} of {self.task} on {self.model}, {self.measure}"
-        noise = f"{self.noise.condition} moves it by {self.noise.value:.2g}"
+        """The note as text for people."""
+        where = f"{title(self.field)} of {self.task} on {self.model}, {plain(self.measure)}"
+        noise = f"{self.noise.condition} changes it by {self.noise.value:.2g}"
         whom = f"{self.case} and {self.cases - 1} more" if self.cases > 1 else self.case
         match self.fit:
             case Fit.UNGATEABLE:
                 return (
-                    f"{where}: {whom} cannot be gated: {noise}, and a tolerance above {self.cap:g} tells nothing. "
-                    "Make the explanation steadier (more samples or seeds), or set the case aside."
+                    f"{where}: {whom} cannot be checked: {noise}, and a tolerance above {self.cap:g} cannot tell one "
+                    "explanation from another. Make the explanation steadier (more samples or seeds), or put the case "
+                    "in quarantine."
                 )
             case Fit.TOO_TIGHT:
-                return f"{where}: {noise} in {whom}, more than the tolerance {self.tolerance:g} allows: raise it."
+                return f"{where}: {noise} in {whom}, but the tolerance allows at most {self.tolerance:g}: raise it."
             case Fit.TOO_LOOSE:
-                return f"{where}: the tolerance {self.tolerance:g} in {whom} is above its cap {self.cap:g}: lower it."
+                return f"{where}: the tolerance {self.tolerance:g} in {whom} must be at most {self.cap:g}: lower it."
             case Fit.GENEROUS:
                 return f"{where}: the tolerance {self.tolerance:g} could be tightened: {noise} at most ({self.case})."
 
 
 def tolerance_notes(compared: Iterable[Compared]) -> tuple[ToleranceNote, ...]:
-    """Say of every tolerance where noise was measured whether it fits, worst first; nothing where it does."""
-    return notes_among(map(places_of, compared))
+    """Return a note on every tolerance that does not fit the noise measured for it, worst first."""
+    return notes_among(map(measurements_of, compared))
 
 
-def places_of(each: Compared) -> Places:
-    """Tell how the tolerances of one case lie: little enough to be kept of every case of a run."""
+def measurements_of(each: Compared) -> Measurements:
+    """Return tolerance and noise of every measure of one case; small enough to be kept for every case of a run."""
     case = each.obtained.case
-    return tuple(((case.task, case.model, field, place.distance.measure), place) for field, place in _places(each))
+    return tuple(
+        ((case.task, case.model, field, measurement.distance.measure), measurement)
+        for field, measurement in _measurements(each)
+    )
 
 
-def notes_among(told: Iterable[Places]) -> tuple[ToleranceNote, ...]:
-    """Do what `tolerance_notes` does with what `places_of` gave for every case."""
-    groups: dict[_Group, list[_Place]] = defaultdict(list)
-    for group, place in itertools.chain.from_iterable(told):
-        groups[group].append(place)
-    notes = [note for group, places in groups.items() for note in _notes(group, places)]
+def notes_among(cases: Iterable[Measurements]) -> tuple[ToleranceNote, ...]:
+    """Return notes, as `tolerance_notes` does, from what `measurements_of` returned for every case."""
+    groups: dict[_Group, list[_Measurement]] = defaultdict(list)
+    for group, measurement in itertools.chain.from_iterable(cases):
+        groups[group].append(measurement)
+    notes = [note for group, measurements in groups.items() for note in _notes(group, measurements)]
     return tuple(sorted(notes, key=lambda note: list(Fit).index(note.fit)))
 
 
 @dataclass(frozen=True)
-class _Place:
+class _Measurement:
+    """Tolerance and noise of one measure in one case."""
+
     case: str
     distance: Distance
     noise: LargestNoise
@@ -117,12 +124,12 @@ class _Place:
         return self.noise.value / tolerance if tolerance else math.copysign(math.inf, self.noise.value)
 
 
-# Task, model, field and measure: the cases that one tolerance serves.
+# Task, model, field and measure: all cases that share these share one tolerance.
 _Group = tuple[str, str, str, str]
-Places = tuple[tuple[_Group, _Place], ...]
+Measurements = tuple[tuple[_Group, _Measurement], ...]
 
 
-def _places(each: Compared) -> Iterator[tuple[str, _Place]]:
+def _measurements(each: Compared) -> Iterator[tuple[str, _Measurement]]:
     if each.noise is None:
         return
     case = each.obtained.case.key
@@ -130,20 +137,20 @@ def _places(each: Compared) -> Iterator[tuple[str, _Place]]:
         for distance in now.distances(was):
             noise = each.noise.largest_distance(name, distance.measure)
             if noise is not None:
-                yield name, _Place(case, distance, noise)
+                yield name, _Measurement(case, distance, noise)
 
 
-def _notes(group: _Group, places: Sequence[_Place]) -> Iterator[ToleranceNote]:
+def _notes(group: _Group, measurements: Sequence[_Measurement]) -> Iterator[ToleranceNote]:
     for fit in (Fit.UNGATEABLE, Fit.TOO_TIGHT, Fit.TOO_LOOSE):
-        own = [place for place in places if place.fit is fit]
+        own = [measurement for measurement in measurements if measurement.fit is fit]
         if own:
             yield _note(fit, group, own)
-    # One tolerance serves all cases, so it can be tightened only if all have room. An exact one has no room.
-    if all(place.distance.tolerance > 0 and place.excess * GENEROUS < 1 for place in places):
-        yield _note(Fit.GENEROUS, group, places)
+    # A tolerance is shared by all cases, so it can be lowered only if it is generous in each. Zero cannot be lowered.
+    if all(measurement.distance.tolerance > 0 and measurement.excess * GENEROUS < 1 for measurement in measurements):
+        yield _note(Fit.GENEROUS, group, measurements)
 
 
-def _note(fit: Fit, group: _Group, places: Sequence[_Place]) -> ToleranceNote:
-    worst = max(places, key=lambda place: place.excess)
+def _note(fit: Fit, group: _Group, measurements: Sequence[_Measurement]) -> ToleranceNote:
+    worst = max(measurements, key=lambda measurement: measurement.excess)
     distance = worst.distance
-    return ToleranceNote(fit, *group, len(places), worst.case, distance.tolerance, distance.cap, worst.noise)
+    return ToleranceNote(fit, *group, len(measurements), worst.case, distance.tolerance, distance.cap, worst.noise)

@@ -1,4 +1,4 @@
-"""Parts of a result that its golden lacks: nothing watches them yet, and they are no drift."""
+"""Parts of a result that its golden lacks. They are not compared and are no drift, but are reported as unwatched."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from xai_eval.result.result import Result
 
 @dataclass(frozen=True, order=True)
 class Unwatched:
-    """One part.
+    """One part that the golden lacks.
 
     Attributes:
-        part: `field`, `stage`, or what the kind of the field calls its parts: `column`, `line`, `entry`.
-        name: of the part.
-        field: that it belongs to; empty for a field and a stage.
+        part: `field`, `stage`, or the word of a kind of field for its parts: `column`, `line`, `entry`.
+        name: name of the part.
+        field: name of the field that the part belongs to; empty for fields and stages.
     """
 
     part: str
@@ -35,13 +35,13 @@ def unwatched_parts(obtained: Result, golden: Result) -> tuple[Unwatched, ...]:
 
 
 def watched(now: Field, was: Field) -> Field:
-    """Return what of a field its golden, of the same kind, has as well: that alone is compared."""
+    """Return the field without the parts that its golden, of the same kind, lacks: only the rest is compared."""
     added = _added(now, was)
     return now.without([each.name for each in added]) if isinstance(now, Extensible) and added else now
 
 
 def watched_pairs(obtained: Result, golden: Result) -> Iterator[tuple[str, Field, Any]]:
-    """Yield what can be compared: name, obtained field and golden field, where both have one of the same kind."""
+    """Yield name, obtained field and golden field for every name that both results have with the same kind."""
     for name, now in obtained.fields.items():
         was = golden.fields.get(name)
         if was is not None and was.kind == now.kind:
@@ -58,7 +58,7 @@ def _fields(obtained: Result, golden: Result) -> Iterator[Unwatched]:
         was = golden.fields.get(name)
         if was is not None:
             yield from (Unwatched(each.part, each.name, name) for each in _added(now, was))
-        elif now.condensed() is not None:  # what is for the eye only is in no golden
+        elif now.condensed() is not None:  # a golden keeps no field that is only for display
             yield Unwatched("field", name)
 
 

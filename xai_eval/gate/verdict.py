@@ -1,4 +1,4 @@
-"""What the gate says of a case."""
+"""The verdict on a case: its state, its findings, and the sentence that people read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from xai_eval.store.quarantine import Quarantine
 
 
 class State(enum.StrEnum):
-    """What a case can come to. Everything but `OK` fails."""
+    """The outcome for a case. Everything but `OK` fails."""
 
     OK = "ok"
     DRIFT = "drift"
@@ -26,7 +26,7 @@ class State(enum.StrEnum):
     ERROR = "error"
 
 
-# A case in quarantine still runs: one that was not measured fails in spite of it.
+# A case in quarantine is still measured. If it was not, it fails in spite of the quarantine.
 _NOT_MEASURED = (State.UNUSED, State.ERROR)
 _NAMED = 5  # unwatched parts that a sentence spells out
 
@@ -36,14 +36,14 @@ class Verdict:
     """The judgement on one case.
 
     Attributes:
-        case: what was obtained, or what the golden is of where nothing was.
-        state: one of six.
-        findings: in what it differs, worst first.
-        origin: the first stage that moved.
+        case: the case that was obtained, or the case of the golden if nothing was obtained.
+        state: the outcome.
+        findings: the differences beyond their tolerances, worst first.
+        origin: the first stage that changed; None if no stage did.
         changes: what changed in the provenance since the golden was accepted.
-        reason: the sentence for states that have no findings.
-        quarantine: the entry that sets the case aside, if there is one.
-        unwatched: what the result has and the golden lacks; fails nothing.
+        reason: the sentence for verdicts without findings.
+        quarantine: the quarantine entry of the case, if it has one.
+        unwatched: parts of the result that the golden lacks; they never fail a case.
     """
 
     case: Case
@@ -57,14 +57,17 @@ class Verdict:
 
     @property
     def failed(self) -> bool:
-        """Whether the case fails its run: in quarantine only what was not measured does, after it everything."""
+        """Whether the case fails its run.
+
+        In quarantine a case fails only if it was not measured. Once its quarantine has expired, it fails in any state.
+        """
         if self.quarantine is None:
             return self.state is not State.OK
         return self.overdue or self.state in _NOT_MEASURED
 
     @property
     def overdue(self) -> bool:
-        """Whether the case was set aside for longer than was agreed."""
+        """Whether the quarantine of the case has expired."""
         return self.quarantine is not None and self.quarantine.expired
 
     @property
@@ -116,7 +119,7 @@ def _since_golden(changes: Sequence[Change]) -> str:
 
 
 def unwatched_clause(parts: Sequence[Unwatched]) -> str:
-    """Return what the golden lacks as a sentence behind others; empty if it lacks nothing."""
+    """Return a sentence on the parts that the golden lacks, with a space in front; empty if it lacks none."""
     if not parts:
         return ""
     more = f" and {len(parts) - _NAMED} more" if len(parts) > _NAMED else ""
@@ -124,10 +127,10 @@ def unwatched_clause(parts: Sequence[Unwatched]) -> str:
 
 
 def cause_kinds(verdict: Verdict) -> tuple[ChangeKind, ...]:
-    """Return the kinds of all that changed, in the order of `ChangeKind`; none where nothing was found to differ."""
+    """Return the kinds of all changes, in the order of `ChangeKind`; none unless the state is drift or incomparable."""
     if verdict.state not in (State.DRIFT, State.INCOMPARABLE):
         return ()
     changed = {change.kind for change in verdict.changes}
     if verdict.state is State.INCOMPARABLE and ChangeKind.INPUT not in changed:
-        changed.add(ChangeKind.PARAMETER)  # which then is what makes the two incomparable
+        changed.add(ChangeKind.PARAMETER)  # without another image, only parameters make two results incomparable
     return tuple(kind for kind in ChangeKind if kind in (changed or {ChangeKind.NOTHING}))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from xai_eval.gate.accept import MANY
+from xai_eval.gate.accept import BULK_ABOVE
 from xai_eval.store.default_folders import GOLDEN, RESULTS
 
 PAGE_FILE = "index.html"
@@ -38,7 +38,7 @@ def accept_command(key: str, results: Path, golden: Path) -> str:
 def accept_cases_command(keys: Sequence[str], where: Folders, reason: str, *, everything: bool) -> str:
     """Return the one command that accepts the cases `keys`; `everything` if the run has no others to accept."""
     cases = "--all" if everything else " ".join(keys)
-    bulk = " --bulk" if len(keys) > MANY else ""
+    bulk = " --bulk" if len(keys) > BULK_ABOVE else ""
     return f'xai-eval accept {cases}{bulk}{_folders(where.results, where.golden)} --reason "{reason}"'
 
 

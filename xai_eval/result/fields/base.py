@@ -80,7 +80,7 @@ class Shift:
 
 
 class Statement(NamedTuple):
-    """What people are told of a difference beyond its tolerance: a `Finding` of a field whose name is not known yet."""
+    """What people read of a difference beyond its tolerance: a `Finding` of a field whose name is not known yet."""
 
     severity: Severity
     measure: str
@@ -99,7 +99,7 @@ class Difference(NamedTuple):
             is its distance. None where no noise is measured.
         value: how far apart the two are: 0 where nothing differs, infinite where nothing can be compared.
         tolerance: up to where the field has not changed, in the unit of `value`.
-        told: what people are told where `value` is beyond `tolerance`.
+        statements: what people read where `value` is beyond `tolerance`.
         shifts: the signed changes. Both are generators where they cost something, because few of them are asked for.
         cap: where a tolerance ceases to tell one explanation from another; infinite for numbers in a unit of their own.
     """
@@ -107,7 +107,7 @@ class Difference(NamedTuple):
     measure: str | None
     value: float
     tolerance: float
-    told: Iterable[Statement] = ()
+    statements: Iterable[Statement] = ()
     shifts: Iterable[Shift] = ()
     cap: float = math.inf
 
@@ -148,7 +148,7 @@ class Field(abc.ABC):
             for difference in self.differences(golden)
             # A tolerance or a value of NaN is no permission.
             if not difference.value <= difference.tolerance
-            for each in difference.told
+            for each in difference.statements
         )
 
     def distances(self, other: Any) -> tuple[Distance, ...]:

@@ -79,9 +79,9 @@ class Curve(Extensible):
         worst = int(np.argmax(change))
         value, place = float(change[worst]), f"{title(line)} at {self.x[worst]:.3g}"
         sentence = f"{place}: {was[worst]:.3g} became {now[worst]:.3g} (may differ by at most {self.tolerance:g})"
-        told = Statement(Severity.NUMBERS, line, sentence, value, self.tolerance)
+        statements = Statement(Severity.NUMBERS, line, sentence, value, self.tolerance)
         moved = Shift(line, float((now.astype(np.float64) - was).mean()), self.tolerance)
-        return Difference("value", value, self.tolerance, [told], [moved])
+        return Difference("value", value, self.tolerance, [statements], [moved])
 
 
 def _about(curve: Curve) -> str:

@@ -97,11 +97,11 @@ class Heatmap(Field):
         else:
             now, was = self._on_common_grid(golden)
             value = float(np.abs(now - was).max())
-            told, shifts = _broken(now, was, value, self.tolerance), _moved(now, was, self.tolerance)
-            yield self._difference(value, told, shifts)
+            statements, shifts = _broken(now, was, value, self.tolerance), _moved(now, was, self.tolerance)
+            yield self._difference(value, statements, shifts)
 
-    def _difference(self, value: float, told: Iterable[Statement], shifts: Iterable[Shift] = ()) -> Difference:
-        return Difference("largest difference", value, self.tolerance.largest, told, shifts, LOOSEST_MAP)
+    def _difference(self, value: float, statements: Iterable[Statement], shifts: Iterable[Shift] = ()) -> Difference:
+        return Difference("largest difference", value, self.tolerance.largest, statements, shifts, LOOSEST_MAP)
 
     def _on_common_grid(self, other: Heatmap) -> tuple[Grid, Grid]:
         first, second = self.array.shape, other.array.shape

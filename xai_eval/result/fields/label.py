@@ -28,7 +28,7 @@ class Label(Field):
 
     def differences(self, golden: Label) -> Iterator[Difference]:
         """Equal or not; labels have no direction."""
-        yield Difference("label", float(self != golden), 0.0, self._told(golden))
+        yield Difference("label", float(self != golden), 0.0, self._statements(golden))
 
-    def _told(self, golden: Label) -> Iterator[Statement]:
+    def _statements(self, golden: Label) -> Iterator[Statement]:
         yield Statement(Severity.CONCLUSION, "label", f"it was {golden} and is {self} now")

@@ -46,10 +46,10 @@ class Mask(Field):
         same_shape = self.array.shape == golden.array.shape
         # Of two shapes there is no IoU, and the distance is infinite.
         overlap = iou(self.array, golden.array) if same_shape else -math.inf
-        told, shifts = self._told(golden, overlap), self._moved(golden)
-        yield Difference("1 - IoU", 1.0 - overlap, 1.0 - self.least_iou, told, shifts, 1.0 - LEAST_OVERLAP)
+        statements, shifts = self._statements(golden, overlap), self._moved(golden)
+        yield Difference("1 - IoU", 1.0 - overlap, 1.0 - self.least_iou, statements, shifts, 1.0 - LEAST_OVERLAP)
 
-    def _told(self, golden: Mask, overlap: float) -> Iterator[Statement]:
+    def _statements(self, golden: Mask, overlap: float) -> Iterator[Statement]:
         if self.array.shape == golden.array.shape:
             sentence = f"its overlap with the golden is only {overlap:.3g} (IoU; needs at least {self.least_iou:g})"
             yield Statement(Severity.EVIDENCE, "IoU", sentence, overlap, self.least_iou)

@@ -44,9 +44,9 @@ class Ranking(Field):
         for name in dict.fromkeys((*golden.names, *self.names)) if same_length else ():
             was, now = golden._value(name), self._value(name)
             value = apart(was, now)
-            yield Difference("value", value, self.tolerance, self._told(name, was, now, value))
+            yield Difference("value", value, self.tolerance, self._statements(name, was, now, value))
 
-    def _told(self, name: str, was: float, now: float, value: float) -> Iterator[Statement]:
+    def _statements(self, name: str, was: float, now: float, value: float) -> Iterator[Statement]:
         sentence = f"{name}: {was:.4g} became {now:.4g} (may differ by at most {self.tolerance:g})"
         yield Statement(Severity.NUMBERS, "value", sentence, value, self.tolerance)
 

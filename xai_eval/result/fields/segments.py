@@ -45,9 +45,9 @@ class Segments(Field):
             yield Difference("pixels moved", math.inf, 0.0, [Statement(Severity.EVIDENCE, "shape", sentence)])
         else:
             moved = share_moved(self.array, golden.array)
-            yield Difference("pixels moved", moved, 0.0, self._told(golden, moved))
+            yield Difference("pixels moved", moved, 0.0, self._statements(golden, moved))
 
-    def _told(self, golden: Segments, moved: float) -> Iterator[Statement]:
+    def _statements(self, golden: Segments, moved: float) -> Iterator[Statement]:
         sentence = f"{golden.count} superpixels became {self.count}; {moved:.2%} of the pixels changed theirs"
         yield Statement(Severity.EVIDENCE, "pixels moved", sentence, moved, 0.0)
 

@@ -154,8 +154,8 @@ def _difference(now: Column, was: Column, keys: tuple[Any, ...], limit: float) -
     """Compare cell by cell; equal columns, as almost always, need no look at their cells."""
     changed = [] if now.values == was.values else list(zip(keys, now.values, was.values, strict=True))
     apart_by = [_apart(value, before, limit) for _, value, before in changed]
-    told = _told(now.name, changed, apart_by, limit)
-    return Difference(now.name, max(apart_by, default=0.0), limit, told, _mean_moved(now, was, limit))
+    statements = _statements(now.name, changed, apart_by, limit)
+    return Difference(now.name, max(apart_by, default=0.0), limit, statements, _mean_moved(now, was, limit))
 
 
 def _apart(now: Any, was: Any, limit: float) -> float:
@@ -165,7 +165,9 @@ def _apart(now: Any, was: Any, limit: float) -> float:
     return 0.0 if now == was else 1.0 if limit < 1.0 else math.inf
 
 
-def _told(column: str, rows: list[tuple[Any, Any, Any]], apart_by: list[float], limit: float) -> Iterator[Statement]:
+def _statements(
+    column: str, rows: list[tuple[Any, Any, Any]], apart_by: list[float], limit: float
+) -> Iterator[Statement]:
     for (key, now, was), distance in zip(rows, apart_by, strict=True):
         place, in_words = f"{column} of {key}", f"{words(column)} of {plain(str(key))}"
         if distance <= limit:

@@ -74,21 +74,21 @@ class UnitLabels(Field):
         """
         now, was = (each.frame.set_index("unit") for each in (self, golden))
         shared = was.index[was.index.isin(now.index)]
-        kept = _Kept(now.loc[shared], was.loc[shared])
-        moved = kept.moved(self.tolerance)
+        units = _SharedUnits(now.loc[shared], was.loc[shared])
+        moved = units.moved(self.tolerance)
         if not len(was) == len(now) == len(shared):
             sentence = f"{len(was)} units became {len(now)}; both have {len(shared)} of them"
             yield Difference("labels", math.inf, 0.0, [Statement(Severity.CONCLUSION, "units", sentence)], moved)
             return
         # A margin is a difference of two scores, each of which may move by the tolerance.
         most_of_margin = 2 * self.tolerance
-        changed = ~kept.label & ~kept.tied(most_of_margin)
-        yield Difference("labels", float(changed.sum()) / max(len(was), 1), 0.0, kept.told(changed), moved)
-        yield kept.farthest("score", self.tolerance)
-        yield kept.farthest("margin", most_of_margin)
+        changed = ~units.label & ~units.tied(most_of_margin)
+        yield Difference("labels", float(changed.sum()) / max(len(was), 1), 0.0, units.statements(changed), moved)
+        yield units.farthest("score", self.tolerance)
+        yield units.farthest("margin", most_of_margin)
 
 
-class _Kept:
+class _SharedUnits:
     """The same units now and as they were; `label` marks those that kept their label, (units,)."""
 
     def __init__(self, now: pd.DataFrame, was: pd.DataFrame) -> None:
@@ -102,7 +102,7 @@ class _Kept:
         lead, lead_was = (each["margin"].to_numpy() for each in (self.now, self.was))
         return np.asarray(swapped & (np.where(lead > lead_was, lead, lead_was) <= most))
 
-    def told(self, changed: NDArray[np.bool_]) -> Iterator[Statement]:
+    def statements(self, changed: NDArray[np.bool_]) -> Iterator[Statement]:
         """Name the first units that have another label."""
         units, count = self.was.index[changed], int(changed.sum())
         listed = ", ".join(f"{unit} {_shown(self.was, unit)} -> {_shown(self.now, unit)}" for unit in units[:_NAMED])
@@ -115,7 +115,7 @@ class _Kept:
         change = np.where(self.label, all_apart(self.now[measure].to_numpy(), self.was[measure].to_numpy()), 0.0)
         value = float(change.max(initial=0.0))
 
-        def told() -> Iterator[Statement]:
+        def statements() -> Iterator[Statement]:
             worst = int(change.argmax())
             unit, beyond = self.was.index[worst], int((change > limit).sum())
             before, after = (float(each[measure].to_numpy()[worst]) for each in (self.was, self.now))
@@ -125,7 +125,7 @@ class _Kept:
             )
             yield Statement(Severity.NUMBERS, measure, sentence, value, limit)
 
-        return Difference(measure, value, limit, told())
+        return Difference(measure, value, limit, statements())
 
     def moved(self, tolerance: float) -> Iterator[Shift]:
         """The mean change of the scores of units that kept their label."""

@@ -89,19 +89,25 @@ class Weights(Field):
         was, now = golden.values.shape[1], self.values.shape[1]
         if was != now:
             sentence = f"weights of {was} superpixels became weights of {now} superpixels"
-            yield differ(math.inf, told=[Statement(Severity.EVIDENCE, "superpixels", sentence)])
+            yield differ(math.inf, statements=[Statement(Severity.EVIDENCE, "superpixels", sentence)])
             return
         for gone in (each for each in golden.names if each not in self.names):
-            yield differ(math.inf, told=[Statement(Severity.NUMBERS, gone, f"{gone} has no weights any more")])
+            yield differ(math.inf, statements=[Statement(Severity.NUMBERS, gone, f"{gone} has no weights any more")])
         for label in (each for each in golden.names if each in self.names):
             change, limit = all_apart(self.of(label), golden.of(label)), self._limit(golden, label)
             share = _share(float(change.max()), limit)
-            yield differ(share, told=self._told(golden, label, change, limit), shifts=self._moved(golden, label, limit))
+            yield differ(
+                share,
+                statements=self._statements(golden, label, change, limit),
+                shifts=self._moved(golden, label, limit),
+            )
             yield from self._spread_differs(golden, label)
         # A class that the golden lacks: there is nothing to compare it with, and nothing to tell.
         yield from (differ(math.inf) for each in self.names if each not in golden.names)
 
-    def _told(self, golden: Weights, label: str, change: NDArray[np.float64], limit: float) -> Iterator[Statement]:
+    def _statements(
+        self, golden: Weights, label: str, change: NDArray[np.float64], limit: float
+    ) -> Iterator[Statement]:
         now, was, worst = self.of(label), golden.of(label), int(np.argmax(change))
         turned = (np.sign(now) != np.sign(was)) & (np.minimum(np.abs(now), np.abs(was)) > limit)
         severity = Severity.EVIDENCE if turned.any() or not np.isfinite(change).all() else Severity.NUMBERS
@@ -126,8 +132,8 @@ class Weights(Field):
                 f"{label}: the spread over seeds was {was:.2g} and became {now:.2g} (may change by a factor of at most "
                 f"{limit:.2g})"
             )
-            told = Statement(Severity.NUMBERS, f"{label}, spread", sentence, ratio, limit)
-            yield Difference(None, ratio, limit, [told])
+            statements = Statement(Severity.NUMBERS, f"{label}, spread", sentence, ratio, limit)
+            yield Difference(None, ratio, limit, [statements])
 
     def _limit(self, golden: Weights, label: str) -> float:
         """What a weight may move: by more than chance lets two sets of seeds differ, and more than the floor.
