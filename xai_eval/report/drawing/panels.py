@@ -79,9 +79,9 @@ def _weights_panel(case: ReportCase, name: str, weights: Weights, segments: Segm
         word = "all zero" if limit == 0.0 else "NaN"
         return Panel(title(name), f"{about}: {word}, not drawn", word=word)
     numbers = (
-        ("red, for", count(int((values > 0).sum()), "superpixel")),
-        ("blue, against", count(int((values < 0).sum()), "superpixel")),
-        ("deepest", f"{limit:.2g}"),
+        ("red: for the class", count(int((values > 0).sum()), "superpixel")),
+        ("blue: against it", count(int((values < 0).sum()), "superpixel")),
+        ("largest weight", f"{limit:.2g}"),
     )
     return Panel(title(name), about, signed(pixels, values[segments.array], limit), numbers=numbers)
 

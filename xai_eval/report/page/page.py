@@ -16,7 +16,7 @@ from xai_eval.report.drawing.pixels import diverging_legend, heat_legend, jpeg_u
 from xai_eval.report.page.case_view import CaseView, case_line, case_view
 from xai_eval.report.page.filters import filters
 from xai_eval.report.page.marks import explained, with_terms
-from xai_eval.report.page.shown_cases import by_task, tasks_in_order, with_images, worst_cases_first
+from xai_eval.report.page.shown_cases import about_task, by_task, tasks_in_order, with_images, worst_cases_first
 from xai_eval.report.page.table_of_contents import Lists, contents, lists_of
 from xai_eval.report.page.without_images import CasesWithoutImages, cases_without_images
 from xai_eval.report.text.commands import Folders, accept_cases_command, accept_command, explain_command
@@ -43,12 +43,14 @@ class TaskView:
 
     Attributes:
         name: of the task.
+        about: one sentence on what it shows; empty if unknown.
         cases: made one by one while the template is rendered, because their images together do not fit into memory.
         counts: in words.
         without_images: the cases that are shown without images; None if there are none.
     """
 
     name: str
+    about: str
     cases: Iterator[CaseView]
     counts: str
     without_images: CasesWithoutImages | None
@@ -132,7 +134,7 @@ def _tasks(ordered: Sequence[ReportCase], commands: Commands, results: Path) -> 
         own = list(group)
         views = _views([case for case in own if case.key in shown], commands)
         others = cases_without_images([case for case in own if case.key not in shown], results)
-        yield TaskView(name, views, counts_sentence([case.verdict for case in own]), others)
+        yield TaskView(name, about_task(name), views, counts_sentence([case.verdict for case in own]), others)
 
 
 def _views(cases: Sequence[ReportCase], commands: Commands) -> Iterator[CaseView]:

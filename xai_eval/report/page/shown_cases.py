@@ -12,8 +12,15 @@ from xai_eval.report.text.summary import badness, is_fine, worst_first
 PASSING = 50
 # Cases per task, the worst first, for which figure files are drawn. One takes as long as ten cases on the page.
 FIGURES = 40
-# The bundled tasks, the easiest to understand first; tasks of users come after these, by name.
-_TASKS = ("cams", "lime", "comparison", "dissection", "hybrid", "lime_search")
+# The bundled tasks, the easiest to understand first, and what each shows; tasks of users come after these, by name.
+_TASKS = {
+    "cams": "Class activation maps (Grad-CAM and others): the places that speak for the explained class.",
+    "lime": "LIME: the superpixels (patches of similar pixels) that speak for and against the explained class.",
+    "comparison": "Grad-CAM and LIME for the same class: how far they mark the same pixels.",
+    "dissection": "The concept that each unit (channel of a layer) responds to.",
+    "hybrid": "Maps that combine Grad-CAM and LIME, compared with both.",
+    "lime_search": "Settings of LIME, ranked by six measures.",
+}
 
 
 def worst_cases_first(cases: Sequence[ReportCase]) -> list[ReportCase]:
@@ -38,7 +45,12 @@ def tasks_in_order(tasks: Sequence[str]) -> list[str]:
 
 
 def _task_place(task: str) -> tuple[int, str]:
-    return (_TASKS.index(task) if task in _TASKS else len(_TASKS)), task
+    return (list(_TASKS).index(task) if task in _TASKS else len(_TASKS)), task
+
+
+def about_task(task: str) -> str:
+    """Return one sentence on what a bundled task shows; empty for a task of a user, which the report does not know."""
+    return _TASKS.get(task, "")
 
 
 def with_images(cases: Sequence[ReportCase]) -> list[ReportCase]:
