@@ -1,4 +1,4 @@
-"""Errors that a person can act on, each with the exit code of the command line that it ends."""
+"""Errors that a person can act on, each with the exit code of the command line."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Iterable
 
 
 class XaiEvalError(Exception):
-    """Base of every error raised on purpose: where, what was expected, what came, what to do next."""
+    """Base of all errors raised on purpose. The text says where, what was expected, what came, and what to do next."""
 
     exit_code = 3
 
 
 class UsageError(XaiEvalError):
-    """The request itself is wrong: an unknown name, or options that contradict each other."""
+    """The request is wrong, such as an unknown name, or options that contradict each other."""
 
     exit_code = 2
 
@@ -27,10 +27,10 @@ class ModelMisbehaves(XaiEvalError):
 
 
 class MetricMisbehaves(XaiEvalError):
-    """A metric misses its known answer on inputs that never change: nothing is measured with it.
+    """A metric does not give its known answer on fixed inputs, so it is not used.
 
     Attributes:
-        metric: name of its function.
+        metric: name of the function of the metric.
     """
 
     def __init__(self, metric: str, message: str) -> None:
@@ -39,21 +39,21 @@ class MetricMisbehaves(XaiEvalError):
 
 
 class StorageError(XaiEvalError):
-    """A result or golden on disk is truncated, foreign, edited by hand, or cannot be written."""
+    """A result or golden on disk is truncated, edited by hand or of another program, or cannot be written."""
 
 
 def error_line(error: BaseException) -> str:
-    """Return the type and the first line of any exception, which may have no text at all."""
+    """Return the type and the first line of an exception; only the type if it has no text."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str], *, hint: str = "") -> UsageError:
-    """Build the error for a name nobody knows, with the nearest known names.
+    """Return the error for an unknown name, with the nearest known names.
 
     The error lists up to three close matches, else up to ten of the known names.
     """
-    known, name = list(known), str(name)  # of whatever type: it is what somebody gave
+    known, name = list(known), str(name)  # a user may have passed any type
     lowered = {k.lower(): k for k in known}
     close = [lowered[c] for c in difflib.get_close_matches(name.lower(), list(lowered), n=3, cutoff=0.5)]
     if close:

@@ -55,7 +55,7 @@ def test_a_file_written_in_parts_is_whole_or_as_it_was(tmp_path):
 
 def test_a_file_in_place_of_the_folder_is_named(tmp_path):
     (tmp_path / "file").write_text("x")
-    with pytest.raises(StorageError, match="a file stands where a folder is needed"):
+    with pytest.raises(StorageError, match="there is a file where a folder is needed"):
         write_files(tmp_path / "file", {"a": b""})
 
 
@@ -104,7 +104,7 @@ def test_what_cannot_be_looked_at_is_not_taken_for_missing(tmp_path, monkeypatch
     forbid(monkeypatch, tmp_path / "private")
     for path, words in (
         (tmp_path / "private" / "a", "permission is denied"),
-        (tmp_path / "file" / "a", "a file stands"),
+        (tmp_path / "file" / "a", "there is a file"),
     ):
         with pytest.raises(StorageError, match=f"{path} cannot be read: {words}"), accessible(path):
             exists(path)

@@ -183,7 +183,9 @@ def test_a_result_of_another_schema_is_not_accepted(tmp_path, goldens):
     run = write_run(tmp_path / "run", make_result(), make_result("b.jpg"))
     path = run / "results" / make_result().case.key / RESULT_FILE
     path.write_text(path.read_text().replace(f'"schema": {SCHEMA}', '"schema": 99'))
-    with pytest.raises(UsageError, match=rf"has schema 99, this version of xai_eval reads schema {SCHEMA}.*Run again"):
+    with pytest.raises(
+        UsageError, match=rf"has schema 99, but this version of xai_eval reads schema {SCHEMA}.*Run again"
+    ):
         accept(judge_run(run, goldens), goldens, [make_result().case.key], everything=False, reason="looked")
     assert not goldens.folder.exists()
 

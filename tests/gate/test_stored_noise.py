@@ -94,7 +94,7 @@ def test_check_uses_noise_names_stale_noise_and_goes_on_without_broken_noise(tmp
 
     (place / NOISE_FILE).write_text("{")
     run_findings = judge_run(replaced, goldens).run_findings
-    assert run_findings.tolerances == () and "is no measured noise" in run_findings.unusable[0]
+    assert run_findings.tolerances == () and "is not valid noise" in run_findings.unusable[0]
     assert [v.state for v in judge_run(replaced, goldens).verdicts] == [State.OK]
 
 

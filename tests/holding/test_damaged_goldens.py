@@ -145,7 +145,7 @@ def test_a_damaged_golden_is_one_error_that_names_the_file_and_accepting_repairs
     with pytest.raises(StorageError):
         goldens.load(VICTIM.case)
     if damage in NOT_REPLACED:
-        with pytest.raises(StorageError, match="a folder stands where a file is needed; move it away"):
+        with pytest.raises(StorageError, match="there is a folder where a file is needed; move it away"):
             accept_victim(goldens)
         assert (path / "inside").read_text() == "kept"
         shutil.rmtree(path)
@@ -205,7 +205,9 @@ def test_a_golden_edited_to_fit_a_drift_is_noticed(goldens: Goldens, signed: boo
 def test_a_golden_of_another_schema_says_which(goldens: Goldens) -> None:
     path = goldens.folder / VICTIM.case.key / RESULT_FILE
     path.write_text(json.dumps(sign({**json.loads(path.read_text()), "schema": 99})))
-    assert f"has schema 99, this version of xai_eval reads schema {SCHEMA}" in judged(goldens)[VICTIM.case.id].sentence
+    assert (
+        f"has schema 99, but this version of xai_eval reads schema {SCHEMA}" in judged(goldens)[VICTIM.case.id].sentence
+    )
 
 
 def test_a_golden_copied_from_another_case_is_no_golden_of_this_one(goldens: Goldens) -> None:
@@ -284,7 +286,7 @@ def test_a_file_in_the_place_of_a_golden_is_refused_and_kept(goldens: Goldens) -
     shutil.rmtree(place)
     place.write_text("mine")
     assert judged(goldens)[VICTIM.case.id].state is not State.OK
-    with pytest.raises(StorageError, match=f"{VICTIM.case.id}.*a file stands where a folder is needed"):
+    with pytest.raises(StorageError, match=f"{VICTIM.case.id}.*there is a file where a folder is needed"):
         accept_victim(goldens)
     assert place.read_text() == "mine"
 

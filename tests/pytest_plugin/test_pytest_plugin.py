@@ -35,7 +35,7 @@ def test_failure_leads_with_verdict_measure_and_path(repo, monkeypatch):
         [
             r"drift: cams/photos-image-0-jpg-\w+: Grad-CAM changed \(evidence\): .*allowed",
             r"obtained: .*reports.*results.*",
-            r"find the cause .*: xai-eval explain-drift cams/photos-image-0-\S+ --model \"...\" --images \"...\"",
+            r"find the cause, .*: xai-eval explain-drift cams/photos-image-0-\S+ --model \"...\" --images \"...\"",
             r"if this is right: xai-eval accept cams/photos-image-0-jpg-\w+ --reason \"...\"",
         ]
     )

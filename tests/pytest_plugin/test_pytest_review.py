@@ -86,7 +86,7 @@ def test_a_damaged_file_fails_every_test_with_one_sentence(repo):
     set_aside(repo, owner="Mira")
     result = repo.runpytest()
     result.assert_outcomes(failed=2)
-    result.stdout.fnmatch_lines([f"*{QUARANTINE_FILE} is no TOML:*"])
+    result.stdout.fnmatch_lines([f"*{QUARANTINE_FILE} is not TOML:*"])
 
 
 def test_on_github_the_job_gets_a_summary_and_one_annotation(repo, monkeypatch):

@@ -70,7 +70,7 @@ def test_parameters_are_part_of_the_identity():
 def test_a_truncated_document_is_refused(saved):
     path = saved / RESULT_FILE
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(StorageError, match="truncated or no JSON"):
+    with pytest.raises(StorageError, match="truncated or not JSON"):
         Result.load(saved)
 
 
@@ -147,7 +147,7 @@ def test_a_missing_result_is_named(tmp_path):
 def test_a_document_with_hostile_numbers_or_nesting_is_refused(saved, seed):
     path = saved / RESULT_FILE
     path.write_text(path.read_text().replace('"seed": 0', f'"seed": {seed}'))
-    with pytest.raises(StorageError, match=r"result\.json (is truncated or no JSON|was edited by hand)"):
+    with pytest.raises(StorageError, match=r"result\.json (is truncated or not JSON|was edited by hand)"):
         Result.load(saved)
 
 

@@ -121,5 +121,5 @@ def test_a_golden_rounds_scores_far_below_their_tolerance(tolerance):
 def test_columns_of_other_lengths_are_no_unit_labels():
     full = unit_labels()
     arrays = full.arrays()
-    with pytest.raises(ValueError, match="one length"):
+    with pytest.raises(ValueError, match="the same length"):
         UnitLabels.restore(full.meta(), {**arrays, "score": arrays["score"][:2]})

@@ -127,7 +127,7 @@ def test_a_history_keeps_the_newest_entries(place):
 )
 def test_a_history_that_is_none_is_an_error_and_stays(accepted, content):
     (accepted / HISTORY_FILE).write_text(content)
-    with pytest.raises(StorageError, match="truncated or no history"):
+    with pytest.raises(StorageError, match="truncated or not a history"):
         read_history(accepted)
     write_run(make_result(predicted="crane"))
     assert accept("again") == 3

@@ -45,11 +45,11 @@ def test_the_last_day_counts(tmp_path, expires, expired):
         ({"owner": None}, "got reason, expires"),
         ({"owner": '"  "'}, "owner is '  '"),
         ({"reason": "3"}, "reason is 3"),
-        ({"expires": '"2026-12-31"'}, "expires is '2026-12-31', no date; .*, without quotes"),
-        ({"expires": "2026-12-31T10:00:00"}, "no date"),
+        ({"expires": '"2026-12-31"'}, "expires is '2026-12-31', not a date; .*, without quotes"),
+        ({"expires": "2026-12-31T10:00:00"}, "not a date"),
         ({"expires": None}, "expected owner = .* and expires = 2027-01-31"),
         ({"untill": "3"}, "got owner, reason, expires, untill"),
-        ({"reason": "unquoted"}, "is no TOML"),
+        ({"reason": "unquoted"}, "is not TOML"),
     ],
 )
 def test_an_entry_that_is_not_whole_is_refused_and_named(tmp_path, changes, words):
@@ -130,7 +130,7 @@ def test_a_case_in_quarantine_that_did_not_run_fails(place):
     write_run(place, A)
     unused = verdicts(place)["photos/b.jpg"]
     assert unused.state is State.UNUSED
-    assert unused.sentence.endswith("(Mira: upstream mends it). It fails all the same: it was not measured.")
+    assert unused.sentence.endswith("(Mira: upstream mends it). The case fails even so, because it was not measured.")
     assert main(["check"]) == 1
 
 

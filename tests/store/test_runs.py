@@ -36,7 +36,7 @@ WRONG = {
 def test_a_value_of_another_type_is_refused(folder, name, value):
     document = json.loads((folder / RUN_FILE).read_text())
     (folder / RUN_FILE).write_text(json.dumps({**document, name: value}))
-    with pytest.raises(StorageError, match=r"run\.json is truncated or no record of a run.*Run again"):
+    with pytest.raises(StorageError, match=r"run\.json is truncated or not a record of a run.*Run again"):
         RunRecord.load(folder)
 
 
@@ -72,5 +72,5 @@ def test_cases_that_cannot_be_listed_are_not_missing(tmp_path, monkeypatch):
 
 def test_a_file_is_no_folder_of_cases(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(StorageError, match="a file stands where a folder is needed"):
+    with pytest.raises(StorageError, match="there is a file where a folder is needed"):
         load_cases(tmp_path / "file")

@@ -1,1 +1,1 @@
-"""Bytes on disk, whole or not at all."""
+"""Writes and reads files: each is written completely or not at all."""

@@ -1,4 +1,4 @@
-"""Named arrays to bytes and back: safetensors, deflated into a gzip file that any other tool opens, too."""
+"""Converts named arrays to bytes and back: safetensors in a gzip file, which other tools can open, too."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from safetensors.numpy import load, save
 
 from xai_eval.errors import StorageError
 
-# A result is a few megabytes; a file that claims to unpack to more is damaged or hostile.
+# A result takes a few megabytes. A file that would unpack to more than this is damaged or malicious.
 MAX_UNPACKED_BYTES = 256 * 2**20
-# Level 9 takes five times as long as level 6 and saves less than one byte in 300.
+# Compression level 9 takes five times as long as level 6, and saves less than one byte in 300.
 _LEVEL = 6
-# Many small arrays of different kinds follow each other: a smaller memory means shorter blocks, each with a code of its
-# own, which takes up to a tenth fewer bytes than zlib's default of 8.
+# Small arrays of different kinds follow each other. With less memory zlib makes shorter blocks, each with its own
+# Huffman code, which takes up to a tenth fewer bytes than with its default of 8.
 _MEMORY = 6
-# Tells zlib to write and read the gzip format, with the time left out.
+# This value tells zlib to write and read the gzip format, without a time stamp.
 _GZIP = 16 + zlib.MAX_WBITS
-# A gzip file ends with the size of its content, so that it is known before anything is unpacked.
+# A gzip file ends with the size of its content, so that the size is known before anything is unpacked.
 _SIZE_BYTES = 4
 _MAGIC = b"\x1f\x8b"
 _ADVICE = "Restore it from version control, or run again and accept a new result."
 
 
 def pack_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    """Return `arrays` as safetensors: equal arrays give equal bytes, in whatever order they come.
+    """Return `arrays` as safetensors. Equal arrays give equal bytes, whatever their order.
 
     Raises:
-        StorageError: an array holds anything but booleans, integers or floats of at most 64 bits.
+        StorageError: an array contains anything but booleans, integers or floats of at most 64 bits.
     """
     for name, array in arrays.items():
         if not _is_kept(array.dtype):
             raise StorageError(
                 f"array {name!r} is of dtype {array.dtype}; results keep booleans, integers and floats of at most "
-                "64 bits. Store it as one of these."
+                "64 bits. Convert it to one of these."
             )
-    # Not ascontiguousarray, which turns a single number into a row of one.
+    # np.ascontiguousarray is not used, because it turns a zero-dimensional array into a one-dimensional one.
     return bytes(save({name: np.asarray(arrays[name], order="C") for name in sorted(arrays)}))
 
 
@@ -47,11 +47,12 @@ def unpack_arrays(content: bytes, where: str) -> dict[str, NDArray[Any]]:
     """Return the arrays that `pack_arrays` packed; `where` names the file in errors.
 
     Raises:
-        StorageError: no safetensors, cut short, longer than its header says, or of a dtype that results do not keep.
+        StorageError: `content` is not safetensors, is truncated, is longer than its header says, or has a dtype that
+            results do not keep.
     """
     try:
         arrays: dict[str, NDArray[Any]] = load(content)
-    except Exception as error:  # safetensors, its numpy part and numpy each raise their own
+    except Exception as error:  # safetensors and numpy raise many kinds of errors
         raise StorageError(f"{where} is damaged or holds no arrays of a result ({error!r}). {_ADVICE}") from error
     foreign = next((name for name, array in arrays.items() if not _is_kept(array.dtype)), None)
     if foreign is not None:
@@ -62,9 +63,9 @@ def unpack_arrays(content: bytes, where: str) -> dict[str, NDArray[Any]]:
 
 
 def deflated(content: bytes) -> bytes:
-    """Return `content` as a gzip file without a time: equal content gives equal bytes with the same zlib.
+    """Return `content` as a gzip file without a time stamp: the same zlib gives equal bytes for equal content.
 
-    Another zlib may give other bytes, so nothing may be signed by these.
+    Another version of zlib may give other bytes, so no digest may be computed from them.
 
     Raises:
         StorageError: `content` is larger than what `inflated` reads.
@@ -76,16 +77,16 @@ def deflated(content: bytes) -> bytes:
 
 
 def inflated(packed: bytes, where: str) -> bytes:
-    """Return the content of what `deflated` made; `where` names the file in errors.
+    """Return the content of what `deflated` wrote; `where` names the file in errors.
 
-    However much the file unpacks to, no more than the size that stands at its end is unpacked, and nothing where that
-    is above `MAX_UNPACKED_BYTES`.
+    At most as many bytes are unpacked as the last bytes of the file say, and none if these say more than
+    `MAX_UNPACKED_BYTES`, so that a malicious file cannot fill the memory.
 
     Raises:
-        StorageError: no such file, cut short, followed by something, or too large.
+        StorageError: `packed` is not gzip, is truncated, has further bytes at its end, or is too large.
     """
     if not packed.startswith(_MAGIC):
-        raise StorageError(f"{where} is damaged: it is no gzip file. {_ADVICE}")
+        raise StorageError(f"{where} is damaged: it is not a gzip file. {_ADVICE}")
     size = int.from_bytes(packed[-_SIZE_BYTES:], "little")
     if size > MAX_UNPACKED_BYTES:
         raise StorageError(

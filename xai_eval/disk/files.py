@@ -1,5 +1,7 @@
-"""Files of results: written so that a killed process, a full disk or a second process leaves none half-written, and
-read so that what cannot be read is never taken for what is not there.
+"""Writes and reads the files of results.
+
+A killed process, a full disk or a second process never leaves a half-written file. A file that cannot be read is an
+error, and is never mistaken for a file that does not exist.
 """
 
 from __future__ import annotations
@@ -21,17 +23,17 @@ _REASONS = {
     errno.EROFS: ("the file system is read-only", "choose another folder"),
     errno.EACCES: ("permission is denied", "choose another folder or change its permissions"),
     errno.EPERM: ("permission is denied", "choose another folder or change its permissions"),
-    errno.EISDIR: ("a folder stands where a file is needed", "move it away"),
-    errno.ENOTDIR: ("a file stands where a folder is needed", "choose another folder"),
-    errno.EEXIST: ("a file stands where a folder is needed", "choose another folder"),
+    errno.EISDIR: ("there is a folder where a file is needed", "move it away"),
+    errno.ENOTDIR: ("there is a file where a folder is needed", "choose another folder"),
+    errno.EEXIST: ("there is a file where a folder is needed", "choose another folder"),
 }
 
 
 def write_files(folder: Path, contents: Mapping[str, bytes]) -> None:
     """Write all files of `contents` (name -> bytes) into `folder`, or none.
 
-    Every file is written in full under a temporary name first; only then are they renamed into place, in the
-    order given. Put the file that vouches for the others last.
+    Every file is first written completely under a temporary name. Only then are all files renamed, in the given order.
+    The last one should be the file that holds the digests of the others.
 
     Raises:
         StorageError: the folder cannot be made or written; the earlier files are left as they were.
@@ -40,7 +42,7 @@ def write_files(folder: Path, contents: Mapping[str, bytes]) -> None:
 
 
 def write_stream(path: Path, parts: Iterable[bytes]) -> None:
-    """Write one file part by part, because it may be too large for the memory; in full, or not at all.
+    """Write one file from parts, because it may be too large for the memory. It is written completely or not at all.
 
     Raises:
         StorageError: as `write_files`.
@@ -71,14 +73,14 @@ def unwritable(folder: Path, error: OSError) -> StorageError:
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Write one file in full, or not at all. Raises StorageError as `write_files` does."""
+    """Write one file completely or not at all. Raises StorageError as `write_files` does."""
     write_files(path.parent, {path.name: data})
 
 
 def remove_temporaries(folder: Path, names: Iterable[str]) -> None:
-    """Remove what a killed process left of files `names` that it had not written in full.
+    """Remove the temporary files that a killed process left behind while it wrote the files `names`.
 
-    For folders that no other process writes into now. What cannot be removed is left: it does no harm.
+    No other process may be writing into the folder. Files that cannot be removed are left, because they do no harm.
     """
     for name in names:
         for path in folder.glob(f".{name}.{'[a-z0-9_]' * 8}"):
@@ -90,7 +92,7 @@ def read_json(path: Path) -> Any:
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is truncated, no JSON, holds NaN or infinity, which JSON does not know, or is nested without end.
+        ValueError: it is truncated, not JSON, nested too deeply, or contains NaN or infinity, which JSON does not have.
     """
     try:
         return json.loads(path.read_bytes(), parse_constant=_refuse_constant)
@@ -99,10 +101,12 @@ def read_json(path: Path) -> Any:
 
 
 def exists(path: Path) -> bool:
-    """Tell whether there is something at `path`; pathlib takes what it may not look at for nothing from 3.14 on.
+    """Return whether there is a file or folder at `path`.
+
+    `Path.exists` is not used: from Python 3.14 on it returns False if access is denied.
 
     Raises:
-        OSError: that cannot be told, or a file stands where a folder is needed.
+        OSError: access is denied, or there is a file where a folder is needed.
     """
     try:
         path.stat()
@@ -113,7 +117,7 @@ def exists(path: Path) -> bool:
 
 @contextlib.contextmanager
 def accessible(path: Path) -> Iterator[None]:
-    """Turn what the system refuses while `path` is looked at (or below it) into StorageError."""
+    """Turn errors of the system while `path`, or anything below it, is read into StorageError."""
     try:
         yield
     except OSError as error:
@@ -129,7 +133,7 @@ def _make_folder(folder: Path, undo: contextlib.ExitStack) -> None:
 
 
 def _require_no_folders(folder: Path, names: Iterable[str]) -> None:
-    """Refuse before anything is renamed what could only be refused half-way."""
+    """Check this before anything is renamed, because a failure between two renames would leave half of the files."""
     for name in names:
         if (folder / name).is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(folder / name))
@@ -151,7 +155,7 @@ def _quietly(action: Callable[[], None]) -> None:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not valid JSON")
 
 
 def _umask() -> int:

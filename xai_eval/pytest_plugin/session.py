@@ -97,7 +97,7 @@ class GoldenSession:
         asked = verdict.case.key, self.folder.path, self.goldens.folder
         # pytest has no record of the model and the images that a test gave to `evaluate`.
         explain = (
-            [f"find the cause (with the model and images of the test): {explain_command(*asked, None)}"]
+            [f"find the cause, with the model and the images of the test: {explain_command(*asked, None)}"]
             if verdict.state is State.DRIFT
             else []
         )

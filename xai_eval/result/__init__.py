@@ -1,1 +1,1 @@
-"""The wall: what an evaluation found, to and from disk."""
+"""`Result`: what an evaluation found. All code that measures ends here, and all code that judges starts here."""

@@ -1,4 +1,4 @@
-"""Fingerprints of tensors: a digest, and a sketch from which the distance of two tensors can be told later."""
+"""Fingerprints of tensors: a digest, and a sketch from which the distance of two tensors can be estimated later."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CHUNK = 2**18
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What remains of one stage of a case: sha256 digest, shape, and for numbers a sketch of 64 floats."""
+    """What is stored of a stage: sha256 digest, shape, and for numbers a sketch of 64 floats."""
 
     digest: str
     shape: tuple[int, ...] = ()
@@ -39,7 +39,7 @@ class Fingerprint:
 
 
 def fingerprint_text(text: str) -> Fingerprint:
-    """Fingerprint a name or digest, for which only equality counts."""
+    """Fingerprint a text, such as a name or digest, for which only equality matters."""
     return Fingerprint(hashlib.sha256(text.encode()).hexdigest())
 
 
@@ -58,7 +58,9 @@ def fingerprint_array(array: NDArray[Any]) -> Fingerprint:
 
 
 def _count_sketch(values: NDArray[Any]) -> NDArray[np.float64]:
-    """Add every element, signed, to its bucket; raw PCG64 output is the only stream that numpy promises to keep."""
+    """Add every element with its sign to its bucket. Signs and buckets come from raw PCG64 output, because that is the
+    only random stream that numpy promises never to change.
+    """
     stream = np.random.PCG64(_SEED)
     sketch = np.zeros(SKETCH_SIZE)
     for start in range(0, values.size, _CHUNK):

@@ -1,4 +1,4 @@
-"""Terms that a reader cannot know: their words, what they mean, and whether more of it is better."""
+"""Terms that a reader cannot know: their words, their meaning, and whether higher or lower is better."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 
 class Better(enum.StrEnum):
-    """Which way a measure improves."""
+    """In which direction a measure improves."""
 
     HIGHER = "higher is better"
     LOWER = "lower is better"
@@ -20,9 +20,9 @@ class Term:
     """One term.
 
     Attributes:
-        words: as the page writes it.
+        words: the words for people.
         meaning: one sentence, without a full stop.
-        better: which way it improves.
+        better: in which direction it improves.
     """
 
     words: str
@@ -41,7 +41,7 @@ class Term:
 
 
 _HIGHER, _LOWER = Better.HIGHER, Better.LOWER
-# By the names of columns and fields, and by the measures of findings.
+# The keys are names of columns and fields, and measures of findings.
 _TERMS = {
     "map": Term("map", "Whether the map can be read: ok, or why it means nothing (NaN, constant, all zero)"),
     "pointing_hit": Term(
@@ -168,7 +168,7 @@ _TERMS = {
 }
 
 
-# The same by their words, which stand on the page where no name of a column is at hand any more.
+# The page finds terms in its text by their words, because it no longer knows the names of columns there.
 _BY_WORDS = {each.words: each for each in _TERMS.values()}
 _SHARE = re.compile(r" \d+ ?%$")
 
@@ -180,5 +180,5 @@ def term(name: str) -> Term | None:
 
 
 def all_terms() -> tuple[Term, ...]:
-    """Return all terms by their words in the alphabet's order, for a list of them."""
+    """Return all terms by their words in alphabetical order."""
     return tuple(_BY_WORDS[words] for words in sorted(_BY_WORDS, key=str.lower))

@@ -1,9 +1,9 @@
-"""How far two maps or masks say the same thing: pure functions used on both sides of a Result.
+"""Similarity of two maps or masks: pure functions, used by metrics as well as by comparisons with goldens.
 
-A mean absolute difference is blind to what matters: a 5x5 hot spot that moves across a 224x224 map changes the
-mean by 0.1 %, harmless noise of 1 % changes it by 0.8 %. So maps are compared by their ranking, their hot area and
-where their mass lies, after rounding to steps of `STEP`, so that noise below half a step cannot reorder what no eye
-tells apart.
+A mean absolute difference does not show what matters: a 5x5 hot spot that moves across a 224x224 map gives 0.1 %, and
+harmless noise of 1 % gives 0.8 %. So maps are compared by the ranking of their pixels, by their hottest area and by the
+place of their mass. They are first rounded to steps of `STEP`, so that noise below half a step cannot reorder pixels
+that look the same.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ BoolMask = NDArray[np.bool_]
 
 
 def iou(first: BoolMask, second: BoolMask) -> float:
-    """Intersection over union of two masks of one shape, in [0, 1]; 1 for two empty masks.
+    """Return the intersection over union of two masks of the same shape, in [0, 1]; 1 for two empty masks.
 
     Raises:
-        ValueError: the shapes differ; comparing only the overlap would hide it.
+        ValueError: the shapes differ.
     """
     if first.shape != second.shape:
         raise ValueError(f"masks of different shapes cannot be compared: {first.shape} and {second.shape}")
@@ -32,9 +32,10 @@ def iou(first: BoolMask, second: BoolMask) -> float:
 
 
 def top_area(saliency: Map, share: float) -> BoolMask:
-    """Mask of the hottest `share` (0 to 1) of a map; the whole plateau where the threshold falls on one.
+    """Return a mask of the hottest `share` (0 to 1) of a map.
 
-    Cold pixels (below half a `STEP`) are never part of it, so the mask may be smaller than asked for.
+    If the threshold falls on a plateau of equal pixels, all of them belong to the mask. Cold pixels (below half a
+    `STEP`) never do, so the mask may also be smaller than `share`.
     """
     steps = _steps(saliency)
     threshold = np.quantile(steps, 1.0 - share, method="higher")
@@ -44,8 +45,8 @@ def top_area(saliency: Map, share: float) -> BoolMask:
 def rank_correlation(first: Map, second: Map) -> float:
     """Spearman's rank correlation of two maps in steps of `STEP`, in [-1, 1]; 1 for two flat maps, 0 for one.
 
-    Wherever steps begin, a plateau that lies there falls apart under the slightest noise. So the largest of the
-    correlations over several beginnings counts.
+    A plateau that lies on the border of two steps is split by the slightest noise. So the steps are shifted by several
+    offsets, and the largest of the correlations is returned.
     """
     return max(_rank_correlation(first, second, offset) for offset in _OFFSETS)
 
@@ -60,7 +61,7 @@ def _rank_correlation(first: Map, second: Map, offset: float) -> float:
 
 
 def _ranks(steps: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """Ranks from 1 on, equal values sharing the mean of theirs: of few different values, which need no sorting."""
+    """Return ranks from 1 on; equal values share their mean rank. Counting is faster than sorting for few levels."""
     levels = np.unique(steps)
     codes = np.searchsorted(levels, steps)
     counts = np.bincount(codes, minlength=len(levels))
@@ -68,7 +69,7 @@ def _ranks(steps: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
 
 
 def mass_moved(first: Map, second: Map) -> float:
-    """Distance that the mass of one map must travel to become the other, as a share of the side, in [0, 1].
+    """Return how far the mass of one map must travel to give the other map, as a share of the side, in [0, 1].
 
     The larger of the two Wasserstein-1 distances of the marginals over rows and over columns, a lower bound of the
     earth mover's distance in the plane. 1 if only one map has mass, 0 if neither has.
@@ -80,9 +81,9 @@ def mass_moved(first: Map, second: Map) -> float:
 
 
 def centre_moved(now: Map | BoolMask, was: Map | BoolMask) -> dict[str, float]:
-    """Tell how far the centre of mass moved, down (`row`) and to the right (`column`), as shares of the side.
+    """Return how far the centre of mass moved, down (`row`) and to the right (`column`), as shares of the side.
 
-    Both are of one shape (h, w) and neither is empty.
+    Both have the same shape (h, w) and neither is empty.
     """
     (row, column), (row_was, column_was) = _centre(now), _centre(was)
     return {"row": (row - row_was) / now.shape[0], "column": (column - column_was) / now.shape[1]}

@@ -1,7 +1,7 @@
-"""`Result`: what one evaluation of one case found, and the wall between measuring and judging.
+"""`Result`: what one evaluation of one case found. It separates measuring from judging.
 
-Everything that measures (torch allowed) ends in a Result; everything that judges, compares or draws starts from one
-and needs numpy and pandas only.
+All code that measures may import torch and ends in a Result. All code that judges, compares or draws starts from a
+Result, and needs only numpy and pandas.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ _SLUG_LENGTH = 60
 
 @dataclass(frozen=True)
 class Case:
-    """The question that was asked: which task, of which model, about which input, with which parameters.
+    """The identity of an evaluation: which task, which model, which input, which parameters.
 
     Attributes:
         task: name of the evaluation function.
-        model: model spec, without any path of a machine.
+        model: model spec, without paths that exist on one machine only.
         input: `<set>/<name>` of the image or probe set.
-        params: JSON values; whatever changes the question.
+        params: JSON values of all parameters that define the experiment.
     """
 
     task: str
@@ -53,7 +53,7 @@ class Case:
     params: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        # What the disk makes of them, so that a tuple here and a list there are the same parameter.
+        # Converted as JSON would, so that a tuple before saving equals the list that is read back.
         object.__setattr__(self, "params", json.loads(canonical(dict(self.params))))
 
     @functools.cached_property
@@ -74,21 +74,21 @@ class Case:
 
     @functools.cached_property
     def key(self) -> str:
-        """`<task>/<id>`: the name by which people accept and find the case."""
+        """`<task>/<id>`: the name by which people find and accept the case."""
         return f"{self.task}/{self.id}"
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """How the answer was computed: everything that may explain why it changed.
+    """How a result was computed: everything that may explain why it changed.
 
     Attributes:
-        digests: sha256 of the weights and of the input's bytes, by name.
-        parameters: all parameters, with preprocessing; those in the case and those that only may matter.
+        digests: sha256 of the weights and of the bytes of the input, by name.
+        parameters: all parameters, including preprocessing, also those that do not define the experiment.
         versions: library name -> version.
         device: as torch names it.
-        precision: flags that change arithmetic.
-        seed: seed of whatever draws random numbers.
+        precision: settings that change the precision of arithmetic, by name.
+        seed: seed of all random numbers.
     """
 
     digests: Mapping[str, str] = field(default_factory=dict)
@@ -104,16 +104,16 @@ class Provenance:
 
 @dataclass(frozen=True)
 class Result:
-    """What one case gave.
+    """What the evaluation of one case found.
 
     Attributes:
-        case: the question.
-        fields: the answers by name.
-        stages: fingerprints along the chain from image to map, in order.
+        case: what was evaluated.
+        fields: the findings of the task, by name.
+        stages: fingerprints of the stages of the computation from image to explanation, in order.
         provenance: how it was computed.
 
     Raises:
-        UsageError: a stage is named by a plain text.
+        UsageError: a stage is named by a plain string instead of a `Stage`.
     """
 
     case: Case
@@ -125,18 +125,18 @@ class Result:
         check_stages(self.case.key, self.stages)
 
     def __getitem__(self, name: str) -> Any:
-        """Return the field `name`; a name that is not there raises UsageError with the nearest names."""
+        """Return the field `name`. Raises UsageError with the nearest names if there is none."""
         if name not in self.fields:
             raise unknown_name(f"field of {self.case.key}", name, self.fields)
         return self.fields[name]
 
     @property
     def digest(self) -> str:
-        """sha256 over everything in the result."""
+        """The sha256 of the whole result."""
         return str(sign(self._document(pack_arrays(self._arrays())))["digest"])
 
     def condensed(self) -> Result:
-        """Return what a golden keeps: no images, maps on a coarse grid."""
+        """Return what a golden stores: no images, and maps on a coarse grid."""
         kept = {name: each.condensed() for name, each in self.fields.items()}
         fields = {name: each for name, each in kept.items() if each is not None}
         return Result(self.case, fields, self.stages, self.provenance)
@@ -146,10 +146,10 @@ class Result:
         return {name: each for name, each in self.fields.items() if isinstance(each, kind)}
 
     def in_memory(self) -> Result:
-        """Return the result with every part read; one whose arrays stay on disk shows only here that it is damaged.
+        """Return the result with all parts in memory. A lazily read result that is damaged raises its error here.
 
         Raises:
-            StorageError: the arrays are missing or damaged, or a part is not what its kind stores.
+            StorageError: the arrays are missing or damaged, or a field is invalid.
         """
         return self
 
@@ -157,7 +157,7 @@ class Result:
         """Write `result.json` and `arrays.safetensors.gz` into `folder`; equal results give equal bytes.
 
         Raises:
-            StorageError: the folder cannot be written; what was there before is untouched.
+            StorageError: the folder cannot be written; files that were there before are unchanged.
         """
         write_files(Path(folder), self.files())
         return Path(folder)
@@ -166,7 +166,7 @@ class Result:
         """Return what `save` writes, by name, in the order in which to write it."""
         arrays = pack_arrays(self._arrays())
         document = json.dumps(sign(self._document(arrays)), indent=1, sort_keys=True)
-        # result.json vouches for the arrays, so it comes last.
+        # result.json holds the digest of the arrays, so it is written last.
         return {ARRAYS_FILE: deflated(arrays), RESULT_FILE: f"{document}\n".encode()}
 
     @classmethod
@@ -174,7 +174,7 @@ class Result:
         """Read what `save` wrote.
 
         Raises:
-            StorageError: missing, truncated, of another schema, edited by hand, or its two files do not belong
+            StorageError: it is missing, truncated, of another schema or edited by hand, or its two files do not belong
                 together.
         """
         folder = Path(folder)
@@ -198,31 +198,33 @@ class Result:
         return {
             "schema": SCHEMA,
             "case": dataclasses.asdict(self.case),
-            # A list, because the order of fields and stages means something and sorted keys would lose it.
+            # Fields are a list, because their order matters, and sorted keys would lose it.
             "fields": [{"name": n, "kind": f.kind, **f.meta()} for n, f in self.fields.items()],
             "stages": [{**n.document, "digest": s.digest, "shape": list(s.shape)} for n, s in self.stages.items()],
             "provenance": dataclasses.asdict(self.provenance),
-            # Of what the file unpacks to: another zlib packs the same arrays into other bytes.
+            # The digest is of the unpacked arrays, because another zlib packs the same arrays into other bytes.
             "arrays_sha256": hashlib.sha256(arrays).hexdigest(),
         }
 
 
 @contextlib.contextmanager
 def valid(folder: Path) -> Iterator[None]:
-    """Turn whatever goes wrong while a signed document is made use of into StorageError."""
+    """Turn any error while a signed document is read into StorageError."""
     try:
         yield
     except StorageError:
         raise
-    except Exception as error:  # whoever signs a document by hand can put anything where anything is expected
-        raise StorageError(f"{folder / RESULT_FILE} holds no valid result ({error!r}).") from error
+    except Exception as error:  # a document that was signed by hand may contain anything
+        raise StorageError(
+            f"{folder / RESULT_FILE} holds no valid result ({error!r}). Run again and accept a new result."
+        ) from error
 
 
 def stored_digest(folder: Path) -> str:
-    """Return the digest that a saved result carries, without reading the rest.
+    """Return the digest in `result.json` of a saved result, without reading its arrays.
 
     Raises:
-        StorageError: missing, truncated, of another schema, or edited by hand.
+        StorageError: it is missing, truncated, of another schema, or edited by hand.
     """
     return str(read_document(folder)["digest"])
 
@@ -236,7 +238,7 @@ def from_document(document: Mapping[str, Any], arrays: Mapping[str, Any]) -> Res
 def restore_parts(
     document: Mapping[str, Any], arrays: Mapping[str, Any]
 ) -> tuple[dict[str, Field], dict[Stage, Fingerprint]]:
-    """Rebuild fields by name and stages, in order, from what the document says of them and from the arrays."""
+    """Rebuild fields by name, and stages, in order, from document and arrays."""
     parts = by_field(arrays)
     return (
         {each["name"]: KINDS[each["kind"]].restore(each, parts[each["name"]]) for each in document["fields"]},
@@ -245,7 +247,7 @@ def restore_parts(
 
 
 def by_field(arrays: Mapping[str, Any]) -> Mapping[str, dict[str, Any]]:
-    """Sort the arrays of a result by field and part; a field without arrays has no parts."""
+    """Group the arrays of a result by field and part. A field without arrays gives an empty dict."""
     parts: dict[str, dict[str, Any]] = collections.defaultdict(dict)
     for name, array in arrays.items():
         field_name, _, part = name.rpartition(".")
@@ -254,12 +256,12 @@ def by_field(arrays: Mapping[str, Any]) -> Mapping[str, dict[str, Any]]:
 
 
 def stage_positions(document: Mapping[str, Any]) -> dict[Stage, int]:
-    """Return the stages of a document with their places in it, in order."""
+    """Return the stages of a document with their positions in it, in order."""
     return {Stage.restored(each): place for place, each in enumerate(document["stages"])}
 
 
 def restore_stage(document: Mapping[str, Any], place: int, arrays: Mapping[str, Any]) -> Fingerprint:
-    """Rebuild the fingerprint at a place among the stages of a document; `arrays` are those of the result."""
+    """Rebuild the fingerprint of the stage at a position in the document; `arrays` are those of the result."""
     stage = document["stages"][place]
     return Fingerprint(stage["digest"], tuple(stage["shape"]), arrays.get(_sketch_name(place)))
 
@@ -273,18 +275,18 @@ def read_document(folder: Path) -> dict[str, Any]:
     path = folder / RESULT_FILE
     try:
         document = read_json(path)
-        # A number such as 1e999 is read as infinity, which cannot be signed.
+        # A number such as 1e999 is read as infinity, for which `sign` raises ValueError.
         signed = sign(document) if isinstance(document, dict) else None
     except OSError as error:
         raise _unreadable(path, error) from error
     except (ValueError, RecursionError) as error:
         raise StorageError(
-            f"{path} is truncated or no JSON ({error}). Restore it from version control, or accept a new result."
+            f"{path} is truncated or not JSON ({error}). Restore it from version control, or accept a new result."
         ) from error
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
         found = document.get("schema") if isinstance(document, dict) else None
         raise StorageError(
-            f"{path} has schema {found!r}, this version of xai_eval reads schema {SCHEMA}. "
+            f"{path} has schema {found!r}, but this version of xai_eval reads schema {SCHEMA}. "
             "Run with the version that wrote it, or accept a new result."
         )
     if document != signed:
@@ -299,7 +301,7 @@ def read_arrays(folder: Path, document: Mapping[str, Any]) -> dict[str, NDArray[
     """Read `arrays.safetensors.gz` of `folder`.
 
     Raises:
-        StorageError: missing, damaged, too large, or not what `document` vouches for.
+        StorageError: it is missing, damaged or too large, or `document` has another digest for it.
     """
     path = folder / ARRAYS_FILE
     try:
@@ -308,7 +310,7 @@ def read_arrays(folder: Path, document: Mapping[str, Any]) -> dict[str, NDArray[
         former = folder / _FORMER_ARRAYS_FILE
         if isinstance(error, FileNotFoundError) and former.is_file():
             raise StorageError(
-                f"{former} keeps arrays in a format that this version no longer reads; it expects {ARRAYS_FILE}. "
+                f"{former} keeps arrays in a format that this version no longer reads; expected {ARRAYS_FILE}. "
                 f"Delete {_FORMER_ARRAYS_FILE}, run again and accept a new result."
             ) from error
         raise _unreadable(path, error) from error

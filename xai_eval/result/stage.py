@@ -1,4 +1,4 @@
-"""The name of a stage of the chain from image to explanation, as a record: no text is ever taken apart."""
+"""Names of stages, the steps of the computation from image to explanation, as records that need no parsing."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from xai_eval.errors import UsageError, unknown_name
 
 
 class StageKind(enum.StrEnum):
-    """What a stage is, whatever it is of. `xai_eval/gate/stage_table.py` says how each kind is judged.
+    """The kind of a stage. `xai_eval/gate/stage_table.py` says how each kind is judged.
 
-    A model and CLIP have kinds of their own, because their stages are made from different ones in front of them.
+    Stages of the explained model and of CLIP are different kinds, because different stages come before them.
     """
 
     # Of one image.
@@ -59,7 +59,7 @@ class StageKind(enum.StrEnum):
     OVERLAP_BY_CHANCE = "overlap by chance"
     LABELS_BY_CLIP = "labels by CLIP"
     LABELS_BY_PIXELS = "labels by pixels"
-    # Of whatever is measured at last.
+    # Of the metrics at the end.
     MEASURES = "measures"
 
 
@@ -67,9 +67,9 @@ _KINDS: Mapping[str, StageKind] = {kind.value: kind for kind in StageKind}
 
 
 class OwnKind(str):
-    """A kind of stage that a task of a user declares: `Stage(OwnKind("attention rollout"), "layer4")`.
+    """A kind of stage that only a task of a user has: `Stage(OwnKind("attention rollout"), "layer4")`.
 
-    It is judged by default limits, the same for all such kinds.
+    All such kinds are judged by the same default limits.
     """
 
     __slots__ = ()
@@ -80,13 +80,13 @@ class Stage:
     """One stage: the raw map of gradcam, the model weights of conv1, the activations of layer4 in scenes:objects.
 
     Attributes:
-        kind: what it is.
-        of: what it belongs to, where a result has several of the kind: a method, a layer, a block, a segmentation, or
-            a group of classes or metrics.
-        model: which model it belongs to, where a result is about several.
+        kind: the kind of the stage.
+        of: what the stage belongs to if a result has several of this kind: a method, a layer, a block, a segmentation,
+            or a group of classes or metrics.
+        model: the model that the stage belongs to if a result is about several.
 
     Raises:
-        UsageError: the kind is a plain text, so that one with a typing error cannot be made.
+        UsageError: the kind is a plain string, in which a typing error would go unnoticed.
     """
 
     kind: StageKind | OwnKind
@@ -101,37 +101,37 @@ class Stage:
 
     @property
     def document(self) -> dict[str, str]:
-        """The stage as JSON values; what is empty is left out."""
+        """The stage as JSON values, without empty ones."""
         return {name: str(value) for name, value in vars(self).items() if value}
 
     @staticmethod
     def restored(document: Mapping[str, Any]) -> Stage:
-        """Rebuild a stage from `document`, which may hold more.
+        """Rebuild a stage from `document`, whose other entries are ignored.
 
-        A kind that is not known here is one of the task that made the result: judging loads no tasks.
+        An unknown kind is taken for one of the task that made the result, because judging loads no tasks.
         """
         return _known(str(document["kind"]), str(document.get("of", "")), str(document.get("model", "")))
 
 
 @functools.lru_cache(maxsize=4096)
 def _known(kind: str, of: str, model: str) -> Stage:
-    """The cases of a run have the same stages over and over."""
+    """Return the stage; cached, because all cases of a run have the same stages."""
     return Stage(_KINDS.get(kind) or OwnKind(kind), of, model)
 
 
 def _check_kind(kind: object) -> None:
     if not isinstance(kind, StageKind | OwnKind) or not kind:
-        hint = "Take a member of StageKind, or declare a kind that only your task has with OwnKind(...)."
+        hint = "Use a member of StageKind, or OwnKind(...) for a kind that only your task has."
         raise unknown_name("kind of stage", str(kind), StageKind, hint=hint)
 
 
 def in_model(words: str, model: str) -> str:
-    """Say in which model something is, where a result is about several."""
+    """Return `words` with the model appended, if one is given."""
     return f"{words} in {model}" if model else words
 
 
 def check_stages(case: str, stages: Mapping[Any, Any]) -> None:
-    """Refuse stages of a case that are named by plain texts. Raises UsageError."""
+    """Raise UsageError if a stage of a case is named by a plain string."""
     for stage in stages:
         if not isinstance(stage, Stage):
             raise UsageError(

@@ -1,1 +1,1 @@
-"""What is kept on disk, and who may write: runs, goldens, history, noise, quarantine."""
+"""Runs, goldens, their history, their noise and the quarantine on disk, and the lock that says who may write."""

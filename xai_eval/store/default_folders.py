@@ -1,4 +1,4 @@
-"""Where runs and goldens are kept when nobody names another folder."""
+"""The folders of runs and goldens if no others are named."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Where goldens live: one folder per case."""
+"""Reads and writes goldens: one folder per case."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ from xai_eval.store.runs import load_cases
 
 @dataclass(frozen=True)
 class Goldens:
-    """A folder of goldens, one folder a case: `<folder>/<task>/<case id>/`.
+    """A folder of goldens, with one folder per case: `<folder>/<task>/<case id>/`.
 
     Attributes:
-        folder: that holds them.
-        read: how `load_all` reads each: at once, for goldens are small.
+        folder: the folder of all goldens.
+        read: how `load_all` reads each golden; by default in full, because goldens are small.
     """
 
     folder: Path
     read: Callable[[Path], Result] = Result.load
 
     def require_folder(self) -> None:
-        """Refuse goldens that can never be read or written, before anything is measured.
+        """Check the folder before anything is measured, so that no run is wasted on goldens that cannot be read.
 
         Raises:
-            UsageError: a file stands where the folder is expected.
-            StorageError: the system does not let it be looked at.
+            UsageError: there is a file where the folder is expected.
+            StorageError: the system denies access to it.
         """
         with accessible(self.folder):
             if exists(self.folder) and not self.folder.is_dir():
                 raise UsageError(
-                    f"{self.folder} is a file; expected the folder of goldens: name another with --golden."
+                    f"{self.folder} is a file; expected the folder of goldens. Name another one with --golden."
                 )
 
     def load(self, case: Case) -> Result | None:
@@ -61,10 +61,10 @@ class Goldens:
         return load_cases(self.folder, self.read)
 
     def store(self, result: Result, reason: str, overruled: Overruled = NOT_JUDGED) -> Path:
-        """Make `result` the golden of its case, and add why, and over which verdict, to the case's history."""
+        """Make `result` the golden of its case, and add reason and overruled verdict to the history of the case."""
         place, condensed = self.folder / result.case.key, result.condensed()
         history = [*read_history(place), acceptance(condensed.digest, reason, overruled)]
-        # Together, so that no golden changes without its reason.
+        # All files are written together, so that no golden changes without its reason.
         files = {HISTORY_FILE: history_bytes(history), **condensed.files()}
         remove_temporaries(place, files)
         write_files(place, files)
@@ -83,22 +83,24 @@ class Goldens:
         return key, read_history(self.folder / key)
 
     def locked(self) -> AbstractContextManager[None]:
-        """Have the folder for this process alone. Raises UsageError where another process has it."""
+        """Lock the folder for this process. Raises UsageError if another process has locked it."""
         return locked(self.folder)
 
     def remove(self, key: str) -> None:
-        """Delete one golden."""
+        """Delete one golden. Raises StorageError if it cannot be deleted."""
         try:
             shutil.rmtree(self.folder / key)
         except OSError as error:
-            raise StorageError(f"{self.folder / key} cannot be deleted ({error.strerror or error}).") from error
+            raise StorageError(
+                f"{self.folder / key} cannot be deleted ({error.strerror or error}). Do it by hand."
+            ) from error
 
 
 def resolve(name: str, cases: Mapping[str, Case]) -> str:
     """Return the key of the case that a person names by its key, without its hash, or by its input.
 
     Raises:
-        UsageError: no case is called so, or several are.
+        UsageError: no case has this name, or several have.
     """
     if name in cases:
         return name
@@ -112,12 +114,12 @@ def resolve(name: str, cases: Mapping[str, Case]) -> str:
 
 
 def _names(case: Case) -> set[str]:
-    """What a person may call a case by: its key or folder, with or without the hash, or the input's name."""
+    """Return the names by which a person may call a case: key or folder, with or without hash, or the input's name."""
     full = {case.key, case.id, case.input, case.input.split("/", 1)[-1]}
     return full | {name.rpartition("-")[0] for name in (case.key, case.id)}
 
 
 def case_of_folder(key: str) -> Case:
-    """Stand in for a case whose file cannot be read: all that is known of it is its folder."""
+    """Return a substitute for a case whose file cannot be read: only its folder is known."""
     task, _, name = key.partition("/")
     return Case(task, "?", name)

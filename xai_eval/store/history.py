@@ -1,4 +1,4 @@
-"""What was accepted for a case: when, by whom, why, and against which verdict. Kept beside its golden."""
+"""The history of a golden: when it was accepted, by whom, why, and despite which verdict. Stored beside the golden."""
 
 from __future__ import annotations
 
@@ -17,23 +17,24 @@ from xai_eval.errors import StorageError
 from xai_eval.store.runs import now
 
 HISTORY_FILE = "accepted.json"
-# A golden that is accepted every night must not grow without end; version control has what fell out.
+# Only the newest entries are kept, so that a golden accepted every night does not grow without end. Version control
+# still has the older ones.
 LONGEST = 50
 _GIT_SECONDS = 10
 
 
 @dataclass(frozen=True)
 class Acceptance:
-    """One entry of a history; what an earlier version did not record is empty.
+    """One entry of a history. What an earlier version did not record is empty.
 
     Attributes:
         when: ISO 8601 in UTC.
-        reason: why it is right, in the words of whoever accepted it.
-        result: digest of the golden that it made.
-        who: name or login, never an e-mail address.
-        state: what the verdict was that it overruled.
-        severity: how bad that was; empty where nothing drifted.
-        verdict: the verdict's sentence.
+        reason: why the result is right, in the words of the person who accepted it.
+        result: digest of the golden that was stored.
+        who: name or login of the person, never an e-mail address.
+        state: state of the verdict that was overruled.
+        severity: severity of this verdict; empty if nothing drifted.
+        verdict: sentence of this verdict.
     """
 
     when: str
@@ -47,7 +48,7 @@ class Acceptance:
 
 @dataclass(frozen=True)
 class Overruled:
-    """The verdict that an acceptance overrules, as text; all empty where the case was never judged."""
+    """The verdict that an acceptance overrules, as text; all empty if the case was never judged."""
 
     state: str = ""
     severity: str = ""
@@ -63,7 +64,7 @@ def acceptance(digest: str, reason: str, overruled: Overruled = NOT_JUDGED) -> A
 
 
 def read_history(place: Path) -> list[Acceptance]:
-    """Return what was accepted for the case in the folder `place`, oldest first; empty for a case that never was.
+    """Return the history of the case in the folder `place`, oldest entry first; empty if nothing was accepted.
 
     Raises:
         StorageError: the file is truncated, or holds something else.
@@ -74,7 +75,9 @@ def read_history(place: Path) -> list[Acceptance]:
             entries = read_json(path) if exists(path) else []
         return [_entry(each) for each in _list(entries)]
     except ValueError as error:
-        raise StorageError(f"{path} is truncated or no history ({error}). Restore it from version control.") from error
+        raise StorageError(
+            f"{path} is truncated or not a history ({error}). Restore it from version control."
+        ) from error
 
 
 def history_bytes(history: list[Acceptance]) -> bytes:
@@ -106,20 +109,22 @@ def _login() -> str:
     try:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):
-        return ""  # in a container without users
+        return ""  # a container may have no users
 
 
 def _list(entries: Any) -> list[Any]:
     if not isinstance(entries, list):
-        raise ValueError(f"it holds a {type(entries).__name__}, no list")
+        raise ValueError(f"expected a list, got a {type(entries).__name__}")
     return entries
 
 
 def _entry(value: Any) -> Acceptance:
-    """Check one entry; an earlier version wrote when, reason and result only."""
+    """Check one entry and return it; an earlier version wrote only `when`, `reason` and `result`."""
     known = {field.name for field in dataclasses.fields(Acceptance)}
     if not isinstance(value, dict) or not {"when", "reason", "result"} <= value.keys() <= known:
-        raise ValueError(f"an entry has {list(value) if isinstance(value, dict) else value!r}")
+        raise ValueError(
+            f"expected an entry with when, reason and result, got {list(value) if isinstance(value, dict) else value!r}"
+        )
     if not all(isinstance(text, str) for text in value.values()):
-        raise ValueError("an entry holds something that is no text")
+        raise ValueError("a value of an entry is not text")
     return Acceptance(**value)

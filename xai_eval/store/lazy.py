@@ -1,4 +1,4 @@
-"""Results whose arrays stay on disk: a thousand with images and full maps do not fit into a small memory at once."""
+"""Results that are read lazily, because a thousand of them with images and full maps do not fit into a small memory."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ _Kind = TypeVar("_Kind", bound=Field)
 
 
 def open_result(folder: Path) -> Result:
-    """Read what `Result.save` wrote as `Result.load` does, but read fields and stages again when they are asked for.
+    """Read what `Result.save` wrote, as `Result.load` does, but read fields and stages only when they are used.
 
-    Fields without arrays, such as labels and tables, are restored without reading those of the others.
+    Fields without arrays, such as labels and tables, are restored without reading the arrays of other fields.
 
     Raises:
-        StorageError: as `Result.load`; for arrays that are missing or damaged, and for a field that is not what its
-            kind stores, only when one is asked for.
+        StorageError: as `Result.load`. Missing or damaged arrays, and invalid fields, raise it only when a field or
+            stage is used.
     """
     document = read_document(folder)
     stored = _Stored(folder, document)
@@ -54,7 +54,7 @@ def open_result(folder: Path) -> Result:
 
 
 def open_checked(folder: Path) -> Result:
-    """Read a result as `open_result` does, but refuse it at once where any part is not what its kind stores."""
+    """Read a result as `open_result` does, but check all of its parts at once. Raises StorageError as `Result.load`."""
     result = open_result(folder)
     result.in_memory()
     return result
@@ -62,12 +62,12 @@ def open_checked(folder: Path) -> Result:
 
 @dataclass(frozen=True)
 class _OpenResult(Result):
-    """A result that knows of what kind its fields are before it reads them."""
+    """A result that knows the kinds of its fields before it reads them."""
 
     stored: _Stored = dataclasses.field(kw_only=True)
 
     def in_memory(self) -> Result:
-        """Return the result with all of it read at once."""
+        """Return the result with all parts read."""
         return self.stored.with_parts(self)
 
     def of_kind(self, kind: type[_Kind]) -> dict[str, _Kind]:
@@ -77,7 +77,7 @@ class _OpenResult(Result):
 
 @dataclass(frozen=True, eq=False)
 class _Stored:
-    """A result on disk and the document that vouches for it."""
+    """A result on disk, and its signed document."""
 
     folder: Path
     document: Mapping[str, Any]
@@ -89,7 +89,7 @@ class _Stored:
 
     @functools.cached_property
     def stages(self) -> dict[Stage, int]:
-        """Places of the stages in the document, in order."""
+        """Positions of the stages in the document, in order."""
         return stage_positions(self.document)
 
     def with_parts(self, result: Result) -> Result:
@@ -106,14 +106,14 @@ class _Stored:
         """Return the fingerprint of a stage."""
         return self._opened().stage(stage)
 
-    @functools.lru_cache(maxsize=2)  # noqa: B019 (two results at most: the one that is judged, and another run's)
+    @functools.lru_cache(maxsize=2)  # noqa: B019 (it holds two results at most: the one that is judged, and that of another run)
     def _opened(self) -> _Opened:
-        """What was read of it so far."""
+        """Return the parts that were read so far."""
         return _Opened(self)
 
 
 class _Opened:
-    """The fields of a result that were asked for lately."""
+    """The parts of a result that were used recently."""
 
     def __init__(self, stored: _Stored) -> None:
         self._stored = stored
@@ -122,7 +122,7 @@ class _Opened:
         self._stages: dict[Stage, Fingerprint] = {}
 
     def field(self, name: str) -> Field:
-        """Restore a field. Raises StorageError if another process has replaced its arrays since."""
+        """Restore a field. Raises StorageError if another process has replaced its arrays in the meantime."""
         if name not in self._fields:
             arrays = _ArraysWhenAsked(lambda: self._by_field[name])
             with valid(self._stored.folder):
@@ -148,7 +148,7 @@ class _Opened:
 
 @dataclass(frozen=True)
 class _Parts(Mapping[_Name, _Part]):
-    """Fields by name or stages, read when they are asked for; `about` is what is known of them before."""
+    """Fields by name, or stages, read when they are used; `about` holds what is known of each before it is read."""
 
     about: Mapping[_Name, Any]
     read: Callable[[_Name], _Part]
@@ -170,7 +170,7 @@ class _Parts(Mapping[_Name, _Part]):
 
 @dataclass(frozen=True)
 class _ArraysWhenAsked(Mapping[str, NDArray[Any]]):
-    """The arrays of a field: a kind that stores none asks for none, and nothing is unpacked."""
+    """The arrays of a field, read when one is used: a kind without arrays uses none, so that nothing is unpacked."""
 
     read: Callable[[], Mapping[str, NDArray[Any]]]
 

@@ -1,4 +1,4 @@
-"""One writer a report folder: a file there says which process has it."""
+"""Locks a folder, so that only one process writes into it: a file in the folder names this process."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _TRIES, _PAUSE = 50, 0.02
 
 
 def this_process() -> str:
-    """Name this process as the owner of a lock: its id and its host."""
+    """Return the name of this process as the owner of a lock: process id and host."""
     return f"{os.getpid()} {platform.node()}"
 
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Have `folder` for this process alone. Raises what `acquire` raises."""
+    """Lock `folder` for this process while the context is open. Raises what `acquire` raises."""
     owner = this_process()
     acquire(folder, owner)
     try:
@@ -33,13 +33,13 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def acquire(folder: Path, owner: str) -> bool:
-    """Make `owner` the one that writes into `folder`; a lock that a dead process of this host left is taken over.
+    """Lock `folder` for `owner`. A lock that a dead process of this host left behind is taken over.
 
     Returns:
-        False if `owner` had the folder already, as workers of one pytest run find it.
+        False if `owner` had locked the folder already: all workers of one pytest run have the same owner.
 
     Raises:
-        UsageError: another process has it.
+        UsageError: another process has locked it.
         StorageError: the folder cannot be written.
     """
     path = folder / LOCK_FILE
@@ -54,12 +54,12 @@ def acquire(folder: Path, owner: str) -> bool:
         elif holder:
             raise _in_use(path, holder)
         else:
-            time.sleep(_PAUSE)  # just released, or made and not yet written
+            time.sleep(_PAUSE)  # the lock was just released, or made but not written yet
     raise _in_use(path, "unknown")
 
 
 def release(folder: Path, owner: str) -> None:
-    """Give `folder` back if `owner` has it."""
+    """Unlock `folder` if `owner` has locked it."""
     path = folder / LOCK_FILE
     with contextlib.suppress(OSError):
         if _holder(path) == owner:
@@ -92,7 +92,7 @@ def _holder(path: Path) -> str:
 
 def _is_dead(holder: str) -> bool:
     pid, _, host = holder.partition(" ")
-    # Only POSIX can ask for a process without disturbing it.
+    # Only on POSIX systems can a process be looked up without disturbing it.
     if host != platform.node() or not pid.isdigit() or os.name != "posix":
         return False
     try:
@@ -105,12 +105,12 @@ def _is_dead(holder: str) -> bool:
 
 
 def _remove_dead(path: Path) -> None:
-    """Remove the lock of a dead process, but not one that another process put in its place meanwhile."""
-    import fcntl  # POSIX alone, as is the question whether a process is dead
+    """Remove the lock of a dead process, but not a lock that another process wrote in its place in the meantime."""
+    import fcntl  # exists only on POSIX systems, and no lock counts as dead on others
 
     with contextlib.suppress(FileNotFoundError), path.open() as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        # While it is open, no other file can have its number.
+        # While the file is open, no other file can get its inode number.
         if path.stat().st_ino == os.fstat(file.fileno()).st_ino and _is_dead(_holder(path)):
             path.unlink()
 

@@ -1,4 +1,4 @@
-"""The measured noise of a case: how far benign changes move what it found. Used on both sides of the wall."""
+"""The measured noise of a case: how far harmless changes, such as the number of threads, change its result."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from xai_eval.result.stage import Stage
 NOISE_FILE = "noise.json"
 SCHEMA = 3
 _BY_FIELD = ("distances", "shifts")
-# Distances by name of the benign change; field -> measure -> condition.
+# A condition is a harmless change, by its name. ByField goes from field to measure to condition.
 ByCondition = Mapping[str, float]
 ByField = Mapping[str, Mapping[str, ByCondition]]
 
 
 @dataclass(frozen=True)
 class LargestNoise:
-    """The largest distance that a benign change caused, and which change that was."""
+    """The largest change that a harmless change caused, and the name of this condition."""
 
     value: float
     condition: str
@@ -32,15 +32,15 @@ class LargestNoise:
 
 @dataclass(frozen=True)
 class Noise:
-    """What benign changes did to one case.
+    """By how much harmless changes (the conditions) changed the result of one case.
 
     Attributes:
-        golden: digest of the golden that it was measured for; for another one it is stale.
-        distances: how far each field moved, in the unit of its tolerance, by measure and condition.
-        shifts: the same, with a sign, for what moves one way or the other.
+        golden: digest of the golden that it was measured for; for another golden it is outdated.
+        distances: how far each field changed, in the unit of its tolerance, by measure and condition.
+        shifts: the same with a sign, for measures that have a direction.
         stages: relative change of each stage by condition.
-        unmeasured: conditions that the model or the task does not bear, with the reason.
-        versions: library name -> version, when it was measured.
+        unmeasured: conditions under which the model or the task cannot run, with the reason.
+        versions: library name -> version, at the time of measuring.
         device: as torch names it.
     """
 
@@ -53,15 +53,15 @@ class Noise:
     device: str = "cpu"
 
     def largest_distance(self, field_name: str, measure: str) -> LargestNoise | None:
-        """The largest distance of a field in a measure; None where it was not measured."""
+        """Return the largest distance of a field in a measure; None if it was not measured."""
         return _largest(self.distances.get(field_name, {}).get(measure, {}))
 
     def largest_shift(self, field_name: str, measure: str) -> LargestNoise | None:
-        """The largest shift either way; None where it was not measured."""
+        """Return the largest shift in either direction; None if it was not measured."""
         return _largest(self.shifts.get(field_name, {}).get(measure, {}))
 
     def largest_stage_change(self, stage: Stage) -> LargestNoise | None:
-        """The largest relative change of a stage; None where it was not measured."""
+        """Return the largest relative change of a stage; None if it was not measured."""
         return _largest(self.stages.get(stage, {}))
 
     def save(self, place: Path) -> None:
@@ -77,12 +77,12 @@ class Noise:
                 {**stage.document, "changes": _rows(changes, conditions)} for stage, changes in self.stages.items()
             ],
         }
-        # In as few bytes as text takes, for nobody reviews it number by number.
+        # The file has no line breaks, to save bytes: nobody reviews noise number by number.
         write_file(place / NOISE_FILE, f"{canonical(sign(document))}\n".encode())
 
     @classmethod
     def load(cls, place: Path) -> Noise | None:
-        """Read `noise.json` of a golden's folder; None where there is none.
+        """Read `noise.json` in the folder of a golden; None if there is none.
 
         Raises:
             StorageError: truncated, of another schema, or edited by hand.
@@ -97,11 +97,11 @@ class Noise:
             if document != sign(document):
                 raise ValueError("its content does not match its digest")
             if document["schema"] != SCHEMA:
-                raise ValueError(f"it has schema {document['schema']!r}, this version reads {SCHEMA}")
+                raise ValueError(f"its schema is {document['schema']!r}, but this version reads {SCHEMA}")
             return _restored(document)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError, UsageError) as error:
             raise StorageError(
-                f"{path} is no measured noise ({error}). Restore it from version control, or run `xai-eval calibrate`."
+                f"{path} is not valid noise ({error}). Restore it from version control, or run `xai-eval calibrate`."
             ) from error
 
 
@@ -114,7 +114,7 @@ def _restored(document: Mapping[str, Any]) -> Noise:
 
 
 def _conditions(value: Mapping[Any, Any]) -> Iterator[str]:
-    """The names deepest inside."""
+    """Yield the names of conditions, which are on the deepest level."""
     for name, each in value.items():
         if isinstance(each, Mapping):
             yield from _conditions(each)
@@ -123,7 +123,7 @@ def _conditions(value: Mapping[Any, Any]) -> Iterator[str]:
 
 
 def _rows(value: Mapping[str, Any], conditions: Sequence[str]) -> Any:
-    """Numbers by condition as a row, in the order of `conditions`, with None for what was not measured."""
+    """Turn numbers by condition into rows in the order of `conditions`, with None for what was not measured."""
     if any(isinstance(each, Mapping) for each in value.values()):
         return {name: _rows(each, conditions) for name, each in value.items()}
     return [to_json(value[name]) if name in value else None for name in conditions] if value else {}
@@ -145,14 +145,14 @@ def _largest(distances: ByCondition) -> LargestNoise | None:
 
 @dataclass(frozen=True)
 class Measured:
-    """Measured noise of goldens by case key, and sentences on what of it cannot be used."""
+    """Usable noise of goldens by case key, and one sentence per file that cannot be used."""
 
     noises: Mapping[str, Noise]
     unusable: tuple[str, ...]
 
 
 def load_noises(folder: Path, keys: Iterable[str]) -> Measured:
-    """Read what was measured for the goldens `keys` in `folder`. What is stale is named and left out."""
+    """Read the noise of the goldens `keys` in `folder`. Outdated noise is named in a sentence and not used."""
     noises, unusable, stale = {}, [], []
     for key in keys:
         try:
@@ -168,7 +168,7 @@ def load_noises(folder: Path, keys: Iterable[str]) -> Measured:
     if stale:
         others = f" and {len(stale) - 1} more" if len(stale) > 1 else ""
         unusable.append(
-            f"the noise of {stale[0]}{others} was measured for a golden that has been replaced since: run "
+            f"the noise of {stale[0]}{others} was measured for a golden that has been replaced since then. Run "
             "`xai-eval calibrate`."
         )
     return Measured(noises, tuple(unusable))

@@ -1,4 +1,4 @@
-"""The folder of a run, for every door alike: who may write into it, its results, and the record of the run."""
+"""The folder of a run, used by pytest and the command line alike: its lock, its results, and its record."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class RunFolder:
     """Where a run leaves its results, its record and its report.
 
     Attributes:
-        path: the folder.
-        owner: the process that writes there: this one, or the controller of pytest-xdist for its workers.
+        path: the folder itself.
+        owner: the process that writes there: this one, or for workers of pytest-xdist their controller.
     """
 
     path: Path
@@ -28,24 +28,24 @@ class RunFolder:
 
     @property
     def results(self) -> Path:
-        """Where the results are."""
+        """The folder of the results."""
         return self.path / RESULTS_FOLDER
 
     def claim(self) -> bool:
-        """Make the owner the only one that writes here.
+        """Lock the folder for the owner.
 
         Returns:
-            False if the owner had the folder already, as all workers of one pytest run but the first find it.
+            False if the owner had locked it already; among the workers of one pytest run, only the first gets True.
 
         Raises:
-            UsageError: another process has it.
-            StorageError: it cannot be written, or its `results` hold something that no run has written.
+            UsageError: another process has locked it.
+            StorageError: it cannot be written, or its `results` contain files that no run has written.
         """
         try:
             self.check_results()
             foreign = None
         except StorageError as error:
-            foreign = error  # or another worker of this run has begun to write there
+            foreign = error  # this may also be because another worker of this run has begun to write there
         if not acquire(self.path, self.owner):
             return False
         if foreign:
@@ -54,12 +54,12 @@ class RunFolder:
         return True
 
     def release(self) -> None:
-        """Give the folder back if the owner has it."""
+        """Unlock the folder if the owner has locked it."""
         release(self.path, self.owner)
 
     @contextlib.contextmanager
     def claimed(self) -> Iterator[None]:
-        """Have the folder for the owner alone. Raises what `claim` raises."""
+        """Lock the folder for the owner while the context is open. Raises what `claim` raises."""
         self.claim()
         try:
             yield
@@ -67,7 +67,7 @@ class RunFolder:
             self.release()
 
     def record(self) -> RunRecord:
-        """Return what the run set out to do.
+        """Return the record of the run: what it planned, and how.
 
         Raises:
             InputUnavailable: no run was written here.
@@ -76,11 +76,11 @@ class RunFolder:
         return RunRecord.load(self.path)
 
     def save_record(self, record: RunRecord) -> None:
-        """Write what the run set out to do. Raises StorageError if the folder cannot be written."""
+        """Write the record of the run. Raises StorageError if the folder cannot be written."""
         record.save(self.path)
 
     def folder_of(self, key: str) -> Path:
-        """Return where the result of the case `key` is, or would be."""
+        """Return the folder for the result of the case `key`, whether or not it exists."""
         return self.results / key
 
     def save(self, result: Result) -> Path:
@@ -92,10 +92,10 @@ class RunFolder:
         return load_cases(self.results, read)
 
     def check_results(self) -> None:
-        """Refuse a folder whose `results` hold anything that no run has written.
+        """Refuse a folder whose `results` contain anything that no run has written, so that no foreign file is lost.
 
         Raises:
-            StorageError: a file is not one of a result, or no valid record of a run vouches for the results.
+            StorageError: a file does not belong to a result, or there is no valid record of a run beside the results.
         """
         try:
             found = sorted(self.results.rglob("*"))
@@ -113,17 +113,17 @@ class RunFolder:
             raise StorageError(f"{self.results} was not written by xai-eval ({error}), {advice}") from error
 
     def remove_results(self, keep: Collection[str] = ()) -> None:
-        """Delete the results of earlier runs but those with a case key in `keep`, and nothing that no run has written.
+        """Delete the results of earlier runs, except those of the case keys in `keep`.
 
         Raises:
-            StorageError: there is something else among them, or they cannot be deleted. Then nothing, or not all, is
-                gone.
+            StorageError: there are other files among them, and nothing was deleted; or the system refused, and some may
+                be left.
         """
         self.check_results()
         try:
             for place in self.results.glob("*/*"):
                 if f"{place.parent.name}/{place.name}" in keep:
-                    # Of a run that was killed while it wrote them.
+                    # They are left over from a run that was killed while it wrote them.
                     remove_temporaries(place, (RESULT_FILE, ARRAYS_FILE))
                     continue
                 for file in place.iterdir():
@@ -135,7 +135,7 @@ class RunFolder:
             ) from error
 
     def _is_ours(self, path: Path) -> bool:
-        """Whether `path` is a folder or file that saving a result makes; a killed run leaves temporary files, too."""
+        """Whether `path` is a folder or file of a saved result, or a temporary file that a killed run left behind."""
         depth = len(path.relative_to(self.results).parts)
         if path.is_dir() and not path.is_symlink():
             return depth <= 2

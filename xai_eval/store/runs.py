@@ -1,4 +1,4 @@
-"""What a run leaves in its folder: one folder a case, and `run.json`, which says what the run set out to do."""
+"""What a run writes into its folder: one folder per case, and `run.json`, the record of what the run planned."""
 
 from __future__ import annotations
 
@@ -32,21 +32,20 @@ _TEXTS = ("tasks", "models", "inputs", "selections", "failures", "versions")
 
 @dataclass(frozen=True)
 class RunRecord:
-    """What was run, on what.
+    """The record of a run.
 
     Attributes:
         tasks: names of the tasks.
         models: model specs.
         inputs: names of the input sets.
-        selections: those of which only a part was run, so that goldens of the rest are not unused.
-        planned: number of cases that the run set out to measure.
-        failures: what went wrong, by input; a run with failures is incomplete.
-        requests: how each task was asked for (model, images, device, params; task_file where it comes from one), as
-            JSON values: whoever wants to compute a case again in the same place asks the same. Empty for runs of
-            pytest.
+        selections: the input sets of which only a part was run, so that goldens of the rest do not count as unused.
+        planned: number of cases that the run should measure.
+        failures: reasons why inputs could not be measured, by input; a run with failures is incomplete.
+        requests: the arguments of each task (model, images, device, params, and task_file if it comes from a file) as
+            JSON values, so that a case can be computed again on the same machine. Empty for runs of pytest.
         versions: library name -> version.
         device: as torch names it.
-        when: start of the run, ISO 8601 in UTC. Results carry no time, so that equal ones are equal bytes.
+        when: start of the run, ISO 8601 in UTC. Results contain no time, so that equal results are equal bytes.
         seconds: wall-clock time.
         finished: False until the last case is written.
     """
@@ -89,21 +88,21 @@ class RunRecord:
                 document = read_json(path)
             schema = document.pop("schema")
             if schema != SCHEMA:
-                raise StorageError(f"{path} has schema {schema!r}, this version reads {SCHEMA}. Run again.")
+                raise StorageError(f"{path} has schema {schema!r}, but this version reads {SCHEMA}. Run again.")
             lists = {name: tuple(document[name]) for name in ("tasks", "models", "inputs", "selections")}
             return _checked(cls(**{**document, **lists}))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise StorageError(f"{path} is truncated or no record of a run ({error}). Run again.") from error
+            raise StorageError(f"{path} is truncated or not a record of a run ({error}). Run again.") from error
 
 
 def _checked(record: RunRecord) -> RunRecord:
-    """Return `record` if every value is of its type; whoever edits a file can put anything into it."""
+    """Return `record` if all values have the right types; a file that was edited may contain anything."""
     wrong = [name for name, kind in _KINDS.items() if not isinstance(getattr(record, name), kind)]
     wrong = wrong or [name for name in _TEXTS if not _all_text(getattr(record, name))]
     if wrong:
         raise TypeError(f"{wrong[0]} is {getattr(record, wrong[0])!r}")
     if record.failures and not (record.tasks and record.models):
-        raise ValueError("there are failures, but of no task")
+        raise ValueError("it has failures, but names no task or no model")
     return record
 
 
@@ -112,7 +111,7 @@ def _all_text(values: Iterable[object]) -> bool:
 
 
 def now() -> str:
-    """Return the time in the form that records and histories keep."""
+    """Return the current time as records and histories store it: ISO 8601 in UTC, in seconds."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
@@ -123,7 +122,7 @@ def load_cases(
 
     Args:
         folder: of results or goldens.
-        read: `open_result` where there may be more than fit into memory.
+        read: how to read each case; `open_result` if all of them together may not fit into memory.
 
     Returns:
         Results by case key, and for each case that cannot be read the error by `<task>/<folder>`.
@@ -143,7 +142,9 @@ def _read_case(read: Callable[[Path], Result], path: Path) -> Result | StorageEr
     except StorageError as error:
         return error
     if result.case.key != _key_of(path):
-        return StorageError(f"{path / RESULT_FILE} is the result of {result.case.key}: the folder was renamed.")
+        return StorageError(
+            f"{path / RESULT_FILE} is the result of {result.case.key}: the folder was renamed. Rename it back."
+        )
     return result
 
 
@@ -152,7 +153,7 @@ def _key_of(path: Path) -> str:
 
 
 def _case_folders(folder: Path) -> list[Path]:
-    """Folders two levels down, in order; none where `folder` is missing. Hidden ones are nobody's case."""
+    """Return the folders two levels below `folder`, sorted, without hidden ones; none if `folder` does not exist."""
     with accessible(folder):
         tasks = [path for path in folder.iterdir() if path.is_dir()] if exists(folder) else []
         found = [path for task in tasks for path in task.iterdir() if path.is_dir()]

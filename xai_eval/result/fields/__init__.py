@@ -1,4 +1,4 @@
-"""The kinds of fields that a Result is made of. Together with `@task` the only table to extend: see `base`."""
+"""The kinds of fields of a Result. `base` says how to add one."""
 
 from xai_eval.result.fields.base import KINDS as KINDS
 from xai_eval.result.fields.base import Difference as Difference

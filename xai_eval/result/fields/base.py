@@ -1,14 +1,14 @@
-"""What every kind of field can do. A kind of your own is a frozen dataclass below `@register` that says three things:
+"""The base of all kinds of fields. A new kind is a frozen dataclass with the decorator `@register` that defines:
 
-1. `kind`, the name under which it is stored.
-2. Its attributes. Those annotated as `NDArray` are stored as arrays, all others as JSON, and both are read back as
+1. `kind`: the name under which it is stored.
+2. Its attributes. Those annotated as `NDArray` are stored as arrays, all others as JSON. Both are read back as
    annotated: float, int, str, tuples of one of these, dataclasses of these, or None. `stored_as` gives an array
-   another name. A kind that stores itself in another way overrides `arrays`, `meta` and `restore`; one that a golden
-   keeps in smaller form, or not at all, overrides `condensed`.
-3. `differences(golden)`: one `Difference` per measure, equal or not. What a comparison finds (`compare`), what
-   calibration measures (`distances`) and which way a field moved (`shifts`) follow from it, below, for all kinds.
+   another name. A kind that is stored in another way overrides `arrays`, `meta` and `restore`. A kind that a golden
+   stores in smaller form, or not at all, overrides `condensed`.
+3. `differences(golden)`: one `Difference` per measure, whether or not there is one. The findings of a comparison
+   (`compare`), the noise of a calibration (`distances`) and signed changes (`shifts`) follow from it for all kinds.
 
-`score.py` is the shortest example. Reports show a kind that they do not know by its findings alone.
+`score.py` is the shortest example. Reports show kinds that they do not know by their findings only.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Arrays = Mapping[str, NDArray[Any]]
 
 
 class Severity(enum.IntEnum):
-    """How bad a drift is, by what the explanation says rather than by its numbers."""
+    """How severe a drift is: only numbers changed, or the evidence (where an explanation points), or the conclusion."""
 
     NUMBERS = 1
     EVIDENCE = 2
@@ -43,7 +43,7 @@ class Severity(enum.IntEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing in which a field differs from its golden by more than its tolerance allows."""
+    """One difference between a field and its golden beyond the tolerance. `sentence` is a clause for people."""
 
     field: str
     severity: Severity
@@ -55,13 +55,14 @@ class Finding:
 
 @dataclass(frozen=True)
 class Distance:
-    """How far a field is from another of its kind in one measure, in the unit in which its tolerance is stated.
+    """How far a field is from another of its kind in one measure, in the unit of its tolerance.
 
     Attributes:
-        measure: what is measured; the same for all cases of a task.
-        value: 0 where nothing differs, infinite where nothing can be compared.
-        tolerance: up to where the field has not changed.
-        cap: where a tolerance ceases to tell one explanation from another; infinite for numbers in a unit of their own.
+        measure: name of the measure, the same for all cases of a task.
+        value: 0 if nothing differs, infinite if the two cannot be compared.
+        tolerance: largest value at which the field counts as unchanged.
+        cap: largest tolerance that can still tell one explanation from another; infinite for numbers in units of the
+            task.
     """
 
     measure: str
@@ -72,7 +73,7 @@ class Distance:
 
 @dataclass(frozen=True)
 class Shift:
-    """Which way, and how far, a field moved in one measure; `tolerance` is what the field's own is in this unit."""
+    """A signed change of a field in one measure. `tolerance` is that of the field, in the unit of the change."""
 
     measure: str
     change: float
@@ -80,7 +81,7 @@ class Shift:
 
 
 class Statement(NamedTuple):
-    """What people read of a difference beyond its tolerance: a `Finding` of a field whose name is not known yet."""
+    """A `Finding` without the name of its field, which a field does not know."""
 
     severity: Severity
     measure: str
@@ -90,18 +91,19 @@ class Statement(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """One measure in which a field is compared with its golden, whether they differ in it or not.
+    """The comparison of a field with its golden in one measure, whether or not they differ.
 
-    A named tuple, because a run makes tens of thousands and a frozen dataclass takes several times as long to make.
+    It is a named tuple, because a run makes tens of thousands, and a frozen dataclass takes several times as long.
 
     Attributes:
-        measure: what is measured, the same for all cases of a task; of several differences in one measure the largest
-            is its distance. None where no noise is measured.
-        value: how far apart the two are: 0 where nothing differs, infinite where nothing can be compared.
-        tolerance: up to where the field has not changed, in the unit of `value`.
-        statements: what people read where `value` is beyond `tolerance`.
-        shifts: the signed changes. Both are generators where they cost something, because few of them are asked for.
-        cap: where a tolerance ceases to tell one explanation from another; infinite for numbers in a unit of their own.
+        measure: name of the measure, the same for all cases of a task; of several differences with the same measure the
+            largest is its distance. None if no noise is to be measured.
+        value: how far apart the two are: 0 if nothing differs, infinite if they cannot be compared.
+        tolerance: largest value at which the field counts as unchanged.
+        statements: what people read if `value` is above `tolerance`.
+        shifts: the signed changes. Statements and shifts may be generators, because few of them are ever used.
+        cap: largest tolerance that can still tell one explanation from another; infinite for numbers in units of the
+            task.
     """
 
     measure: str | None
@@ -116,14 +118,14 @@ class Field(abc.ABC):
     """A part of a Result. Kinds are frozen dataclasses; `KINDS` lists those that are registered."""
 
     kind: ClassVar[str]
-    stored_as: ClassVar[Mapping[str, str]] = {}  # the names of arrays that are not called as their attributes
+    stored_as: ClassVar[Mapping[str, str]] = {}  # attribute -> name of its array, if that is another one
 
     @abc.abstractmethod
     def differences(self, golden: Any) -> Iterable[Difference]:
-        """Compare with `golden` of the same kind in every measure, by the tolerance of this field."""
+        """Compare with `golden`, of the same kind, in every measure. The tolerance is that of this field."""
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return the arrays to store, by a name that is unique within the field and has no dot."""
+        """Return the arrays to store by name. Names are unique within the field and contain no dot."""
         return {self.stored_as.get(name, name): getattr(self, name) for name in layout_of(type(self)).arrays}
 
     def meta(self) -> dict[str, Any]:
@@ -132,27 +134,27 @@ class Field(abc.ABC):
 
     @classmethod
     def restore(cls, meta: Mapping[str, Any], arrays: Arrays) -> Self:
-        """Rebuild the field from what `meta` and `arrays` gave."""
+        """Rebuild the field from what `meta` and `arrays` returned."""
         layout = layout_of(cls)
         read = {name: reader(meta[name]) for name, reader in layout.readers.items()}
         return cls(**read, **{name: arrays[cls.stored_as.get(name, name)] for name in layout.arrays})
 
     def condensed(self) -> Field | None:
-        """Return what a golden keeps of the field; None if it is for the eye only."""
+        """Return what a golden stores of the field; None if the field is only for display."""
         return self
 
     def compare(self, golden: Any, name: str) -> tuple[Finding, ...]:
-        """List in what this field, obtained now, differs from `golden` of the same kind; `name` is the field's."""
+        """List the differences from `golden`, of the same kind, beyond the tolerance; `name` is that of the field."""
         return tuple(
             Finding(name, *each)
             for difference in self.differences(golden)
-            # A tolerance or a value of NaN is no permission.
+            # Written with `not`, so that a value or tolerance of NaN is a finding.
             if not difference.value <= difference.tolerance
             for each in difference.statements
         )
 
     def distances(self, other: Any) -> tuple[Distance, ...]:
-        """Tell how far `other`, of the same kind, is from this field, in every measure that is judged."""
+        """Return the distance to `other`, of the same kind, in every measure."""
         largest: dict[str, Difference] = {}
         for each in self.differences(other):
             if each.measure is not None and each.value >= largest.setdefault(each.measure, each).value:
@@ -160,18 +162,18 @@ class Field(abc.ABC):
         return tuple(Distance(name, each.value, each.tolerance, each.cap) for name, each in largest.items())
 
     def shifts(self, golden: Any) -> tuple[Shift, ...]:
-        """Tell which way the field moved since `golden`; empty where there is no way, only another answer."""
+        """Return the signed changes since `golden`; empty if the field has no measure with a direction."""
         return tuple(shift for difference in self.differences(golden) for shift in difference.shifts)
 
 
 class Extensible(Field):
-    """A kind of field that later versions may add parts to: a golden does not watch those that it lacks."""
+    """A kind of field with parts, to which a later version may add. Parts that a golden lacks are unwatched."""
 
-    part: ClassVar[str]  # what one of them is called
+    part: ClassVar[str]  # the word for one part, such as column
 
     @abc.abstractmethod
     def parts(self) -> tuple[str, ...]:
-        """Name the parts that are judged, each on its own."""
+        """Return the names of the parts that are judged."""
 
     @abc.abstractmethod
     def without(self, names: Collection[str]) -> Field:
@@ -188,17 +190,17 @@ _Kind = TypeVar("_Kind", bound=type[Field])
 
 
 def register(kind: _Kind) -> _Kind:
-    """Make a kind of field known by its name, so that results with it can be read: a decorator above `@dataclass`.
+    """Register a kind of field by its name, so that results with it can be read. A decorator above `@dataclass`.
 
     Raises:
-        UsageError: another kind has its name, or one of its attributes is called `name`.
+        UsageError: another kind has the same name, or one of its attributes is called `name`.
     """
     known = KINDS.get(kind.kind, kind)
-    # A file of tasks may be loaded twice, which makes its kinds anew.
+    # A file of tasks may be loaded twice, and then defines the same kind again.
     if (known.__module__, known.__qualname__) != (kind.__module__, kind.__qualname__):
         both = " and ".join(f"{each.__module__}.{each.__qualname__}" for each in (known, kind))
         raise UsageError(f"two kinds of fields are named {kind.kind!r}: {both}. Rename one of them.")
     if "name" in layout_of(kind).readers:
-        raise UsageError(f"{kind.__qualname__}.name: every stored field has that already. Rename the attribute.")
+        raise UsageError(f"{kind.__qualname__}.name: every stored field has this entry already. Rename the attribute.")
     KINDS[kind.kind] = kind
     return kind

@@ -18,14 +18,14 @@ from xai_eval.result.naming import title
 @register
 @dataclass(frozen=True)
 class Curve(Extensible):
-    """Values of several lines at the same points.
+    """Several lines over the same points.
 
     Attributes:
-        x: the points, (n,), rising.
-        lines: values by name of the line, (n,) each; NaN where there is none.
+        x: the points, (n,), in rising order.
+        lines: values by name of the line, (n,) each; NaN for missing values.
         x_label: what x is.
         y_label: what the values are.
-        tolerance: absolute, of the values.
+        tolerance: largest absolute difference of a value.
     """
 
     kind: ClassVar[str] = "curve"
@@ -42,7 +42,7 @@ class Curve(Extensible):
                 raise ValueError(f"a curve needs one value per point, got {values.shape} of {name!r} at {self.x.shape}")
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Points, and the values of each line in the order of their names in `meta`."""
+        """The points, and the values of the lines in the order of their names in `meta`."""
         return {"x": self.x, "y": np.array(list(self.lines.values())).reshape(len(self.lines), len(self.x))}
 
     def meta(self) -> dict[str, Any]:
@@ -65,7 +65,7 @@ class Curve(Extensible):
         return Curve(self.x, lines, self.x_label, self.y_label, self.tolerance)
 
     def differences(self, golden: Curve) -> Iterator[Difference]:
-        """The largest difference at any point of every line; with its sign, the mean over the points."""
+        """Per line the largest difference at any point, and as signed change the mean over the points."""
         if list(self.lines) != list(golden.lines) or not np.array_equal(self.x, golden.x):
             sentence = f"the lines or their points changed: {_about(golden)} became {_about(self)}"
             points = Statement(Severity.NUMBERS, "points", sentence)

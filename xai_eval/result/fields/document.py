@@ -1,4 +1,4 @@
-"""A small JSON document that is used further: chosen settings, chosen methods."""
+"""A small JSON document, such as chosen settings or methods, that other programs may use."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from xai_eval.result.naming import plain
 @register
 @dataclass(frozen=True)
 class Document(Extensible):
-    """JSON values by name. Another value is another conclusion."""
+    """JSON values by name. Any changed value is a changed conclusion."""
 
     kind: ClassVar[str] = "document"
     part: ClassVar[str] = "entry"
     content: Mapping[str, Any]
 
     def __post_init__(self) -> None:
-        # What the disk makes of it, so that a tuple here and a list there are equal.
+        # Converted as JSON would, so that a tuple before saving equals the list that is read back.
         object.__setattr__(self, "content", json.loads(json.dumps(self.content, allow_nan=False)))
 
     def parts(self) -> tuple[str, ...]:
-        """The entries; what one holds is its value, and another value is another conclusion."""
+        """The entries of the top level."""
         return tuple(self.content)
 
     def without(self, names: Collection[str]) -> Document:
@@ -33,7 +33,7 @@ class Document(Extensible):
         return Document({name: value for name, value in self.content.items() if name not in names})
 
     def differences(self, golden: Document) -> Iterator[Difference]:
-        """How many values differ; documents have no direction."""
+        """The number of values that differ; there is no signed change."""
         was, now = dict(_leaves(golden.content)), dict(_leaves(self.content))
         changed = [place for place in dict.fromkeys((*was, *now)) if _text(was, place) != _text(now, place)]
         yield Difference("values", float(len(changed)), 0.0, (_changed(place, was, now) for place in changed))

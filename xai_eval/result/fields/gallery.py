@@ -1,4 +1,4 @@
-"""Rows of small images, such as the top images of every unit: for the eye, never judged."""
+"""Rows of small images, such as the top images of every unit: only for display, never judged."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ class Gallery(Field):
     """Strips of images by name.
 
     Attributes:
-        strips: one JPEG a name; encoded, because thousands of units would not fit otherwise.
+        strips: one JPEG file per name; compressed, because thousands of units would take too much memory otherwise.
     """
 
     kind: ClassVar[str] = "gallery"
     strips: Mapping[str, bytes]
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """All files behind each other, and the length of each."""
+        """All files in one array of bytes, and the length of each."""
         joined = np.frombuffer(b"".join(self.strips.values()), dtype=np.uint8)
         return {"jpeg": joined, "lengths": np.array([len(each) for each in self.strips.values()], dtype=np.int64)}
 

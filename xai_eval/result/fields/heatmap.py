@@ -1,4 +1,4 @@
-"""A saliency map over the image, compared by what it says rather than pixel by pixel."""
+"""A saliency map over the image, compared by where it points rather than pixel by pixel."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from xai_eval.result.map_similarity import centre_moved, iou, mass_moved, rank_c
 Grid = NDArray[np.float64]
 GOLDEN_SIDE = 56
 TOP_SHARES = (0.05, 0.10, 0.20)
-# However noisy an explainer is, a map that moved by more than this is another map.
+# No tolerance may exceed this, however noisy an explainer is, because a map that differs by more is another map.
 LOOSEST_MAP = 0.25
 
 
@@ -26,10 +26,11 @@ class HeatmapTolerance:
     """What may differ before a map counts as changed.
 
     Attributes:
-        largest: largest difference of any pixel of two maps in [0, 1]; up to it they are the same image.
-        rank: least rank correlation. The last three matter only where `largest` is exceeded.
-        top: least IoU of the hottest 5, 10 and 20 % of the area.
-        moved: farthest that the mass may move, as a share of the side.
+        largest: largest difference of a pixel, for maps in [0, 1]. Up to it two maps count as the same, and the other
+            three are not checked.
+        rank: smallest allowed rank correlation.
+        top: smallest allowed IoU of the hottest 5, 10 and 20 % of the area.
+        moved: largest distance that the mass may move, as a share of the side.
     """
 
     largest: float
@@ -63,18 +64,18 @@ class Heatmap(Field):
     @functools.cached_property
     def degenerate(self) -> str | None:
         """Why the map means nothing ('NaN', 'all zero', 'constant'), or None for a map that may mean something."""
-        # numpy goes over half precision ten times as slowly.
+        # numpy is ten times as slow with half precision.
         values = self.array.astype(np.float32) if self.array.dtype == np.float16 else self.array
         if not values.any():
             return "all zero"
-        # NaN goes through both.
+        # If any value is NaN, then both of these are.
         least, most = float(values.min()), float(values.max())
         if not (math.isfinite(least) and math.isfinite(most)):
             return "NaN"
         return "constant" if least == most else None
 
     def condensed(self) -> Heatmap:
-        """Keep block means of at most 56 x 56 in half precision: 6 KB, precise to 5e-4."""
+        """Return block means of at most 56 x 56 in half precision: they take 6 KB, with rounding errors up to 5e-4."""
         height, width = self.array.shape
         if max(height, width) <= GOLDEN_SIDE:
             return self
@@ -82,10 +83,9 @@ class Heatmap(Field):
         return Heatmap(small.astype(np.float16), self.tolerance, self.shape)
 
     def differences(self, golden: Heatmap) -> Iterator[Difference]:
-        """The largest difference of a pixel, at the coarser resolution of the two; with a sign, where the heat moves.
+        """The largest difference of a pixel, at the coarser resolution of the two, and how the heat moved.
 
-        What the map says (its ranking, its hot area, where its mass lies) is asked only where a pixel differs by more
-        than it may.
+        Ranking, hottest area and mass are compared only if a pixel differs by more than its tolerance.
         """
         if self.shape != golden.shape:
             sentence = f"a map of {_by(golden.shape)} pixels became one of {_by(self.shape)}"
@@ -109,7 +109,7 @@ class Heatmap(Field):
         return self._on_grid(shape), other._on_grid(shape)
 
     def _on_grid(self, shape: tuple[int, int]) -> Grid:
-        """The map in blocks, kept because every comparison asks for it; a golden is small already and keeps none."""
+        """Return block means of the map; cached, because every comparison needs them. A golden is small already."""
         if shape == self.array.shape:
             return self.array.astype(np.float64)
         if shape not in self._grids:
@@ -122,7 +122,7 @@ class Heatmap(Field):
 
 
 def block_means(array: NDArray[Any], shape: tuple[int, int]) -> Grid:
-    """Average (h, w) over a grid of `shape` blocks, whose sides differ by one pixel at most."""
+    """Average an array (h, w) over a grid of `shape` blocks, whose sides differ by at most one pixel."""
     result = array.astype(np.float64)
     for axis, count in enumerate(shape):
         if count == array.shape[axis]:
@@ -133,7 +133,7 @@ def block_means(array: NDArray[Any], shape: tuple[int, int]) -> Grid:
 
 
 def _block_means(rows: Grid, count: int) -> Grid:
-    """Average blocks of rows; `np.add.reduceat` takes twice as long."""
+    """Average blocks of rows. `np.add.reduceat` would take twice as long."""
     starts, sizes = _blocks(len(rows), count)
     sums = rows[starts]
     for place in range(1, int(sizes.max())):
@@ -144,13 +144,13 @@ def _block_means(rows: Grid, count: int) -> Grid:
 
 @functools.lru_cache(maxsize=64)
 def _blocks(length: int, count: int) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
-    """Where each of `count` blocks of a side begins, and its length."""
+    """Return the start and the length of each of `count` blocks of a side."""
     edges = np.linspace(0, length, count + 1).astype(int)
     return edges[:-1], np.diff(edges)
 
 
 def _moved(now: Grid, was: Grid, tolerance: HeatmapTolerance) -> Iterator[Shift]:
-    """Whether maps grow hotter, and where their centres of mass go, as a share of the side."""
+    """Yield the change of the mean, and the movement of the centre of mass as a share of the side."""
     yield Shift("mean", float(now.mean() - was.mean()), tolerance.largest)
     for axis, each in centre_moved(now, was).items():
         yield Shift(f"centre {axis}", each, tolerance.moved)

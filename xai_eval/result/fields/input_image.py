@@ -1,4 +1,4 @@
-"""The image as the model saw it: for the eye, never judged."""
+"""The image as the model saw it: only for display, never judged."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from xai_eval.result.fields.base import Difference, Field, register
 @register
 @dataclass(frozen=True)
 class InputImage(Field):
-    """RGB image, uint8 of shape (h, w, 3). A golden does not keep it: stages hold its fingerprint."""
+    """RGB image, uint8 of shape (h, w, 3). Goldens do not store it, because stages hold its fingerprint."""
 
     kind: ClassVar[str] = "image"
     stored_as: ClassVar[Mapping[str, str]] = {"array": "rgb"}
     array: NDArray[np.uint8]
 
     def condensed(self) -> None:
-        """A golden keeps no images: repositories would grow by 100 KB a case and version."""
+        """A golden stores no images: repositories would grow by 100 KB per case and version."""
         return
 
     def differences(self, golden: InputImage) -> tuple[Difference, ...]:

@@ -1,4 +1,4 @@
-"""A name that is either the same or not: a class, a concept."""
+"""A name, such as a class or a concept, that is compared for equality."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from xai_eval.result.fields.base import Difference, Field, Severity, Statement, 
 @register
 @dataclass(frozen=True)
 class Label(Field):
-    """One word or sentence, None where there is none. Another one is another conclusion.
+    """A word or sentence; None if there is none. A changed label is a changed conclusion.
 
-    `index` tells classes of one name apart: ImageNet has two cranes.
+    `index` distinguishes classes of the same name: ImageNet has two cranes.
     """
 
     kind: ClassVar[str] = "label"
@@ -27,7 +27,7 @@ class Label(Field):
         return self.text if self.index is None else f"{self.text} ({self.index})"
 
     def differences(self, golden: Label) -> Iterator[Difference]:
-        """Equal or not; labels have no direction."""
+        """Whether the labels are equal; there is no signed change."""
         yield Difference("label", float(self != golden), 0.0, self._statements(golden))
 
     def _statements(self, golden: Label) -> Iterator[Statement]:

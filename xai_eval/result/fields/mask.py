@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from xai_eval.result.fields.base import Arrays, Difference, Field, Severity, Shift, Statement, register
 from xai_eval.result.map_similarity import centre_moved, iou
 
-# However noisy an explainer is, masks that share less than this are two masks.
+# No tolerance may allow less overlap, however noisy an explainer is, because such masks show different places.
 LEAST_OVERLAP = 0.5
 
 
 @register
 @dataclass(frozen=True)
 class Mask(Field):
-    """Boolean mask of shape (h, w). `least_iou` is what it must share with its golden."""
+    """Boolean mask of shape (h, w). `least_iou` is the smallest allowed IoU with its golden."""
 
     kind: ClassVar[str] = "mask"
     array: NDArray[np.bool_]
@@ -42,9 +42,9 @@ class Mask(Field):
         return cls(bits.reshape(height, width).astype(bool), meta["least_iou"])
 
     def differences(self, golden: Mask) -> Iterator[Difference]:
-        """What is missing of the IoU; with a sign, whether masks grow and where they go."""
+        """One less the IoU, and as signed changes the growth of the mask and the movement of its centre."""
         same_shape = self.array.shape == golden.array.shape
-        # Of two shapes there is no IoU, and the distance is infinite.
+        # Masks of different shapes have no IoU: their distance is infinite.
         overlap = iou(self.array, golden.array) if same_shape else -math.inf
         statements, shifts = self._statements(golden, overlap), self._moved(golden)
         yield Difference("1 - IoU", 1.0 - overlap, 1.0 - self.least_iou, statements, shifts, 1.0 - LEAST_OVERLAP)
@@ -58,7 +58,7 @@ class Mask(Field):
             yield Statement(Severity.EVIDENCE, "shape", sentence)
 
     def _moved(self, golden: Mask) -> Iterator[Shift]:
-        """Growth as a share of the golden's area, and the way of the centre as a share of the side."""
+        """Yield growth as a share of the area of the golden, and the movement of the centre as a share of the side."""
         area, area_was = int(np.count_nonzero(self.array)), int(np.count_nonzero(golden.array))
         if self.array.shape == golden.array.shape and area and area_was:
             tolerance = 1.0 - self.least_iou

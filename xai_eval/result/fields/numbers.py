@@ -1,4 +1,4 @@
-"""JSON for floats: exact, and with names for the values that JSON lacks."""
+"""Floats as JSON, exactly, with names for values that JSON does not have; and distances of numbers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _NAMES = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
 def to_json(value: float) -> float | str:
-    """Return the float, or 'NaN', 'Infinity', '-Infinity': strict JSON readers refuse the bare words."""
+    """Return the float, or 'NaN', 'Infinity', '-Infinity': strict JSON readers reject the bare words."""
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):
@@ -26,15 +26,15 @@ def from_json(value: float | str) -> float:
 
 
 def all_apart(first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.float64]:
-    """Do what `apart` does to every pair of two arrays of one shape."""
+    """Return the distance of every pair of two arrays of the same shape, as `apart` defines it."""
     first, second = first.astype(np.float64), second.astype(np.float64)
     same = (first == second) | (np.isnan(first) & np.isnan(second))
-    with np.errstate(invalid="ignore"):  # infinity less infinity, which is the same
+    with np.errstate(invalid="ignore"):  # infinity minus infinity is invalid, but the two are equal
         return np.where(same, 0.0, np.nan_to_num(np.abs(first - second), nan=np.inf, posinf=np.inf))
 
 
 def apart(first: float, second: float) -> float:
-    """Distance of two numbers; 0 for two NaN or two equal infinities, infinite where only one is a number."""
+    """Return the distance of two numbers: 0 for two NaN or two equal infinities, infinite if only one is NaN."""
     if first == second or (math.isnan(first) and math.isnan(second)):
         return 0.0
     distance = abs(first - second)

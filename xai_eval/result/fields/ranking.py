@@ -1,4 +1,4 @@
-"""The best few of many names with their values: the top classes, the top concepts."""
+"""The first few of many names with their values, such as the most probable classes."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ class Ranking(Field):
 
     def __post_init__(self) -> None:
         if len(self.names) != len(self.values):
-            raise ValueError(f"a ranking needs one value a name, got {len(self.names)} and {len(self.values)}")
+            raise ValueError(f"a ranking needs one value per name, got {len(self.names)} and {len(self.values)}")
         if len(set(self.names)) < len(self.names):
             raise ValueError(f"names of a ranking must differ, got {self.names}")
         object.__setattr__(self, "values", tuple(map(float, self.values)))
 
     def differences(self, golden: Ranking) -> Iterator[Difference]:
-        """The difference of the value of every name in either list.
+        """The difference of the value of every name that is in either list.
 
-        A name that fell out of the list is only known to lie at or below the last value of it, so two names that
-        swap at the end of the list within the tolerance are no change.
+        A name that is in only one list gets the last value of the other, which its own value cannot exceed. So a swap
+        of two names at the end of the list within the tolerance is no change.
         """
         same_length = len(self.names) == len(golden.names)
         length = Statement(
@@ -51,7 +51,7 @@ class Ranking(Field):
         yield Statement(Severity.NUMBERS, "value", sentence, value, self.tolerance)
 
     def _first_moved(self, golden: Ranking) -> Iterator[Shift]:
-        """What became of the value that was the largest."""
+        """Yield the signed change of the value that was the largest."""
         if self.names and golden.names:
             yield Shift("first value", self._value(golden.names[0]) - golden.values[0], self.tolerance)
 

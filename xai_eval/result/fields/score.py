@@ -13,7 +13,7 @@ from xai_eval.result.fields.numbers import apart
 @register
 @dataclass(frozen=True)
 class Score(Field):
-    """A number; `tolerance` is the absolute difference that is still the same."""
+    """A number; `tolerance` is the largest absolute difference that counts as unchanged."""
 
     kind: ClassVar[str] = "score"
     value: float
@@ -23,7 +23,7 @@ class Score(Field):
         object.__setattr__(self, "value", float(self.value))
 
     def differences(self, golden: Score) -> Iterator[Difference]:
-        """The absolute difference, and the same with its sign."""
+        """The absolute difference, and the signed one."""
         distance = apart(self.value, golden.value)
         sentence = f"{golden.value:.6g} became {self.value:.6g} (may differ by at most {self.tolerance:g})"
         yield Difference(

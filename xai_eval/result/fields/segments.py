@@ -1,4 +1,4 @@
-"""A partition of an image into superpixels: the same or not."""
+"""A partition of an image into superpixels, compared for equality."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class Segments(Field):
 
     @property
     def count(self) -> int:
-        """How many superpixels there are."""
+        """Number of superpixels."""
         return int(self.array.max()) + 1
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """The numbers, in as few bytes as they need."""
+        """The numbers of the superpixels, in the smallest integer type that fits."""
         return {"labels": self.array.astype(np.min_scalar_type(self.count - 1))}
 
     @classmethod
@@ -36,9 +36,9 @@ class Segments(Field):
         return cls(arrays["labels"].astype(np.int64))
 
     def differences(self, golden: Segments) -> Iterator[Difference]:
-        """Compare as partitions: how the superpixels are numbered does not matter, no pixel may lie in another one.
+        """The share of pixels that changed their superpixel. How superpixels are numbered does not matter.
 
-        They have no direction: any pixel that moved is a finding of its own case already.
+        There is no signed change, because a single changed pixel is a finding of the case already.
         """
         if self.array.shape != golden.array.shape:
             sentence = f"the shape of the image was {golden.array.shape} and is {self.array.shape} now"
@@ -53,25 +53,26 @@ class Segments(Field):
 
 
 def share_moved(first: NDArray[np.integer[Any]], second: NDArray[np.integer[Any]]) -> float:
-    """Share of `moved_pixels`, in [0, 1]; 0 if and only if both are the same partition."""
+    """Return the share of `moved_pixels`, in [0, 1]; 0 if and only if both are the same partition."""
     return float(moved_pixels(first, second).mean())
 
 
 def moved_pixels(first: NDArray[np.integer[Any]], second: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
-    """Mark the pixels, (h, w), that do not lie in the largest overlap of their superpixels.
+    """Mark the pixels, (h, w), outside of the largest overlap of their superpixel with one of the other partition.
 
-    In the direction, of two, in which there are more of them, so that their number is symmetric.
+    Overlaps of `first` with `second` and of `second` with `first` can give different pixels. The larger set is
+    returned, so that its size does not depend on the order.
     """
-    if np.array_equal(first, second):  # as almost always; the rest sorts all pixels
+    if np.array_equal(first, second):  # the usual case, and fast: what follows sorts all pixels
         return np.zeros(first.shape, dtype=bool)
     return max(_lost(first, second), _lost(second, first), key=np.count_nonzero)
 
 
 def _lost(first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.bool_]:
-    """Pixels outside the largest part of each superpixel of `first` that one of `second` holds."""
+    """Mark the pixels outside of the largest overlap of each superpixel of `first` with a superpixel of `second`."""
     pairs = np.stack([first.reshape(-1), second.reshape(-1)])
     (owners, _), place, counts = np.unique(pairs, axis=1, return_inverse=True, return_counts=True)
-    # Of equally large parts the first one stays.
+    # Of equally large overlaps the first one counts.
     order = np.lexsort((np.arange(len(owners)), -counts, owners))
     largest = order[np.unique(owners[order], return_index=True)[1]]
     stays = np.zeros(len(owners), dtype=bool)

@@ -1,4 +1,4 @@
-"""How the attributes of a kind of field become JSON and arrays, and come back: once for all kinds, by annotation."""
+"""Converts the attributes of any kind of field to JSON and arrays and back, as their annotations say."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Layout:
     """How a kind of field is stored.
 
     Attributes:
-        arrays: the attributes that are arrays.
-        readers: what makes the attribute of JSON, for every other one.
+        arrays: names of the attributes that are arrays.
+        readers: for every other attribute the function that makes it from JSON.
     """
 
     arrays: tuple[str, ...]
@@ -55,7 +55,7 @@ def to_stored(value: Any) -> Any:
 
 def _reader(hint: Any) -> Reader:
     parts = get_args(hint)
-    if hint is float:  # a whole number stays one, so that it is stored in the same bytes again
+    if hint is float:  # an integer stays one, so that it is stored as the same bytes again
         return lambda value: from_json(value) if isinstance(value, str) else value
     if hint is int:
         return int

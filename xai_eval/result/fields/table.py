@@ -1,4 +1,4 @@
-"""A data frame whose columns have tolerances."""
+"""A table whose columns have tolerances."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _DTYPES = {"bool": "bool", "int": "int64", "float": "float64", "text": "object"}
 
 @dataclass(frozen=True)
 class Column:
-    """One column as plain Python values: reading and comparing them costs a small part of what a data frame costs.
+    """One column as plain Python values, which are read and compared much faster than a data frame.
 
     Attributes:
-        name: heading.
+        name: heading of the column.
         type: `bool`, `int`, `float` or `text`.
-        values: of that type; text may be None.
+        values: the cells, of this type; a text may be None.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Column:
     def restore(cls, meta: Mapping[str, Any]) -> Self:
         """Rebuild from storage."""
         if meta["type"] not in _DTYPES:
-            raise ValueError(f"a column is of type {meta['type']!r}, expected one of {', '.join(_DTYPES)}")
+            raise ValueError(f"a column has type {meta['type']!r}, expected one of {', '.join(_DTYPES)}")
         values = map(from_json, meta["values"]) if meta["type"] == "float" else meta["values"]
         return cls(meta["name"], meta["type"], tuple(values))
 
@@ -48,13 +48,13 @@ class Column:
 @register
 @dataclass(frozen=True, init=False)
 class Table(Extensible):
-    """Rows keyed by the first column (text, unique). Cells are stored as text, so that a review can read their change.
+    """A table whose first column holds unique texts, the keys of the rows. It is stored as JSON, readable in a review.
 
     Attributes:
-        columns: all of one length.
-        tolerance: absolute tolerance by column; a float column without one must not differ at all.
-        unjudged: columns for reading alone, such as times and sentences; a golden does not keep them, nor a table
-            that has no others.
+        columns: the columns, all of the same length.
+        tolerance: largest absolute difference by column; 0 for columns that are not named.
+        unjudged: columns that are only for reading, such as times and sentences. A golden does not store them, nor a
+            table that has no other columns.
     """
 
     kind: ClassVar[str] = "table"
@@ -75,10 +75,12 @@ class Table(Extensible):
         keys, seen = columns[0].values, set[Any]()
         for key in keys:
             if key in seen:
-                raise ValueError(f"rows of a table are keyed by its first column, which repeats {key!r}")
+                raise ValueError(f"the first column of a table must be unique, but it repeats {key!r}")
             seen.add(key)
         if any(len(column.values) != len(keys) for column in columns):
-            raise ValueError(f"columns of a table are of one length, got {[len(each.values) for each in columns]}")
+            raise ValueError(
+                f"columns of a table must have the same length, got {[len(each.values) for each in columns]}"
+            )
         vars(self).update(columns=columns, tolerance=tolerance, unjudged=unjudged)
 
     @functools.cached_property
@@ -99,25 +101,25 @@ class Table(Extensible):
         tolerance: Mapping[str, float] | None = None,
         unjudged: tuple[str, ...] = (),
     ) -> Self:
-        """Make a table of columns as they are stored; a ValueError where their lengths differ or keys repeat."""
+        """Make a table from columns. Raises ValueError if their lengths differ or keys repeat."""
         table = cls.__new__(cls)
         table._set(columns, tolerance or {}, unjudged)
         return table
 
     @classmethod
     def for_reading(cls, frame: pd.DataFrame) -> Self:
-        """A table of which nothing is judged, because it follows from fields that are."""
+        """Make a table that is not judged, because it follows from other fields that are."""
         return cls(frame, unjudged=tuple(map(str, frame.columns)))
 
     def condensed(self) -> Table | None:
-        """Tables are small already; what is not judged is not kept."""
+        """Return the table without the columns that are not judged; None if no column is."""
         if not self.unjudged:
             return self
         judged = tuple(column for column in self.columns if column.name not in self.unjudged)
         return Table.of_columns(judged, self.tolerance) if judged else None
 
     def parts(self) -> tuple[str, ...]:
-        """The judged columns behind the key."""
+        """The judged columns after the key."""
         return tuple(column.name for column in self.columns if column.name not in self.unjudged)[1:]
 
     def without(self, names: Collection[str]) -> Table:
@@ -126,7 +128,7 @@ class Table(Extensible):
         return Table.of_columns(kept, self.tolerance, self.unjudged)
 
     def differences(self, golden: Table) -> Iterator[Difference]:
-        """The largest difference in every column that both judge; with its sign, the mean of those of numbers."""
+        """Per judged column the largest difference, and for numbers the mean signed change."""
         now, was = self.condensed(), golden.condensed()
         if now is None or was is None:
             return
@@ -139,7 +141,7 @@ class Table(Extensible):
 
 
 def _other_rows_or_columns(now: Table, was: Table) -> Statement | None:
-    """Say that rows or columns came, went, or changed places: then nothing can be compared cell by cell."""
+    """Return a statement if rows or columns were added, removed or reordered, so that cells cannot be compared."""
     for what, obtained, expected in (
         ("columns", [c.name for c in now.columns], [c.name for c in was.columns]),
         ("rows", list(now.columns[0].values), list(was.columns[0].values)),
@@ -151,7 +153,7 @@ def _other_rows_or_columns(now: Table, was: Table) -> Statement | None:
 
 
 def _difference(now: Column, was: Column, keys: tuple[Any, ...], limit: float) -> Difference:
-    """Compare cell by cell; equal columns, as almost always, need no look at their cells."""
+    """Compare two columns cell by cell, unless they are equal, as they almost always are."""
     changed = [] if now.values == was.values else list(zip(keys, now.values, was.values, strict=True))
     apart_by = [_apart(value, before, limit) for _, value, before in changed]
     statements = _statements(now.name, changed, apart_by, limit)
@@ -159,7 +161,7 @@ def _difference(now: Column, was: Column, keys: tuple[Any, ...], limit: float) -
 
 
 def _apart(now: Any, was: Any, limit: float) -> float:
-    """1 for another text, which no tolerance excuses."""
+    """Return the distance of two cells; for different texts one that exceeds the tolerance."""
     if _is_quantity(now) and _is_quantity(was):
         return apart(now, was)
     return 0.0 if now == was else 1.0 if limit < 1.0 else math.inf
@@ -187,7 +189,7 @@ def _shown(cell: Any) -> str:
 
 
 def _mean_moved(now: Column, was: Column, limit: float) -> Iterator[Shift]:
-    """Mean over the rows in which both have a number; NaN where there are none."""
+    """Yield the mean signed change over the rows in which both have a number; NaN if there are no such rows."""
     if now.type == was.type == "float" and now.values:
         both = zip(now.values, was.values, strict=True)
         changes = [value - before for value, before in both if not math.isnan(value - before)]
@@ -199,7 +201,7 @@ def _is_quantity(cell: Any) -> bool:
 
 
 def _with_plain_text(frame: pd.DataFrame) -> pd.DataFrame:
-    """Text as Python strings or None: what pandas makes of missing text differs between its versions."""
+    """Convert text to Python strings or None, because versions of pandas represent missing text differently."""
     plain = {
         name: column
         if _type_of(column) != "text"

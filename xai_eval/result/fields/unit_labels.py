@@ -19,19 +19,19 @@ from xai_eval.result.fields.table import Column, Table
 COLUMNS = ("unit", "label", "score", "second", "margin")
 _TEXTS, _NUMBERS = ("unit", "label", "second"), ("score", "margin")
 _NAMED = 5  # changed labels that a sentence spells out
-_FINENESS = 64  # a golden tells apart scores that differ by so small a part of the tolerance
+_FINENESS = 64  # goldens round scores to this part of the tolerance
 
 
 @register
 @dataclass(frozen=True)
 class UnitLabels(Field):
-    """One row a unit.
+    """Which concept every unit of a model stands for, one row per unit.
 
     Attributes:
-        frame: begins with the columns `unit` (unique, such as "layer4/17"), `label` (None where the unit has none),
-            `score`, `second` (the runner-up) and `margin` (by how much the runner-up's score is lower). What follows is
-            for reading alone and not kept by a golden.
-        tolerance: by how much a score may differ.
+        frame: begins with the columns `unit` (unique, such as "layer4/17"), `label` (None if the unit has none),
+            `score`, `second` (the runner-up) and `margin` (how much lower the score of the runner-up is). Further
+            columns are only for reading, and not stored in a golden.
+        tolerance: largest difference of a score.
     """
 
     kind: ClassVar[str] = "unit labels"
@@ -44,7 +44,7 @@ class UnitLabels(Field):
         object.__setattr__(self, "frame", Table(self.frame).frame)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """The judged columns, text as JSON: there may be thousands of units, and 200 bytes for each are too many."""
+        """The judged columns, texts as JSON: one array per text would be too large for thousands of units."""
         texts = {name: _packed(self.frame[name].tolist()) for name in _TEXTS}
         return texts | {name: self.frame[name].to_numpy(np.float64) for name in _NUMBERS}
 
@@ -62,15 +62,15 @@ class UnitLabels(Field):
         return cls(Table.of_columns((*(cells[name] for name in COLUMNS), *reading)).frame, meta["score_tolerance"])
 
     def condensed(self) -> UnitLabels:
-        """Labels, scores to a small part of their tolerance, and what tells a tie."""
+        """Return the judged columns, with scores and margins rounded to a small part of the tolerance."""
         kept = self.frame[list(COLUMNS)].copy()
         kept[list(_NUMBERS)] = _rounded(kept[list(_NUMBERS)].to_numpy(np.float64), self.tolerance / _FINENESS)
         return UnitLabels(kept, self.tolerance)
 
     def differences(self, golden: UnitLabels) -> Iterator[Difference]:
-        """The share of units with another label; among the others the largest differences of score and margin.
+        """The share of units with another label, and for the other units the largest differences of score and margin.
 
-        A label that changed places with a runner-up as good has not changed.
+        Two labels can be tied. A swap between label and runner-up is then no change.
         """
         now, was = (each.frame.set_index("unit") for each in (self, golden))
         shared = was.index[was.index.isin(now.index)]
@@ -80,7 +80,7 @@ class UnitLabels(Field):
             sentence = f"{len(was)} units became {len(now)}; both have {len(shared)} of them"
             yield Difference("labels", math.inf, 0.0, [Statement(Severity.CONCLUSION, "units", sentence)], moved)
             return
-        # A margin is a difference of two scores, each of which may move by the tolerance.
+        # A margin is the difference of two scores, each of which may change by the tolerance.
         most_of_margin = 2 * self.tolerance
         changed = ~units.label & ~units.tied(most_of_margin)
         yield Difference("labels", float(changed.sum()) / max(len(was), 1), 0.0, units.statements(changed), moved)
@@ -89,21 +89,21 @@ class UnitLabels(Field):
 
 
 class _SharedUnits:
-    """The same units now and as they were; `label` marks those that kept their label, (units,)."""
+    """The units that result and golden share; `label` (units,) marks those whose label is the same in both."""
 
     def __init__(self, now: pd.DataFrame, was: pd.DataFrame) -> None:
         self.now, self.was = now, was
         self.label: NDArray[np.bool_] = now["label"].to_numpy() == was["label"].to_numpy()
 
     def tied(self, most: float) -> NDArray[np.bool_]:
-        """Label and runner-up changed places, with a lead that the tolerance could take away: it decides nothing."""
+        """Mark units whose label and runner-up were swapped, and whose margin is so small that they are tied."""
         (now, second), (was, second_was) = ((each["label"], each["second"]) for each in (self.now, self.was))
         swapped = (now.to_numpy() == second_was.to_numpy()) & (was.to_numpy() == second.to_numpy())
         lead, lead_was = (each["margin"].to_numpy() for each in (self.now, self.was))
         return np.asarray(swapped & (np.where(lead > lead_was, lead, lead_was) <= most))
 
     def statements(self, changed: NDArray[np.bool_]) -> Iterator[Statement]:
-        """Name the first units that have another label."""
+        """Yield a statement that names the first units with another label."""
         units, count = self.was.index[changed], int(changed.sum())
         listed = ", ".join(f"{unit} {_shown(self.was, unit)} -> {_shown(self.now, unit)}" for unit in units[:_NAMED])
         more = f" and {count - _NAMED} more" if count > _NAMED else ""
@@ -111,7 +111,7 @@ class _SharedUnits:
         yield Statement(Severity.CONCLUSION, "labels", sentence, count / len(changed), 0.0)
 
     def farthest(self, measure: str, limit: float) -> Difference:
-        """The largest change of the score, or the margin, of a unit that kept its label."""
+        """Return the largest change of score or margin among units that kept their label."""
         change = np.where(self.label, all_apart(self.now[measure].to_numpy(), self.was[measure].to_numpy()), 0.0)
         value = float(change.max(initial=0.0))
 
@@ -128,7 +128,7 @@ class _SharedUnits:
         return Difference(measure, value, limit, statements())
 
     def moved(self, tolerance: float) -> Iterator[Shift]:
-        """The mean change of the scores of units that kept their label."""
+        """Yield the mean change of score among units that kept their label."""
         changes = (self.now["score"] - self.was["score"]).to_numpy(np.float64)[self.label]
         known = changes[np.isfinite(changes)].tolist()
         if known:
@@ -145,7 +145,7 @@ def _packed(texts: list[str | None]) -> NDArray[np.uint8]:
 
 
 def _rounded(values: NDArray[np.float64], step: float) -> NDArray[np.float64]:
-    """Round to a power of two of at most `step`: such numbers end in zeros, which take no room in an archive."""
+    """Round to multiples of a power of two up to `step`: the last bits are then zeros, which compress well."""
     if step <= 0.0:
         return values
     power = 2.0 ** math.floor(math.log2(step))

@@ -14,21 +14,21 @@ from numpy.typing import NDArray
 from xai_eval.result.fields.base import Difference, Field, Severity, Shift, Statement, register
 from xai_eval.result.fields.numbers import all_apart
 
-# Spreads of zero have no ratio.
+# Stands in for a spread of zero, so that no ratio divides by zero.
 _LEAST = float(np.finfo(np.float32).tiny)
 
 
 @dataclass(frozen=True)
 class SeedTolerance:
-    """How far apart the weights of two runs may be: what chance gives, and what nobody minds.
+    """How far apart the weights of two runs may be.
 
-    A change counts if it is both significant and large.
+    A change counts only if it is both larger than chance allows and large enough to matter.
 
     Attributes:
-        floor: what may differ whatever chance says, as a share of the largest weight of the class.
-        seeds: how many seeds a mean and a spread are of.
-        errors: by so many standard errors the means of the same explainer may differ.
-        ratio: by such a factor its spreads may.
+        floor: smallest difference that matters, as a share of the largest weight of the class.
+        seeds: number of seeds that a mean and a spread are computed from.
+        errors: largest difference of two means, in standard errors.
+        ratio: largest factor between two spreads.
     """
 
     floor: float
@@ -37,7 +37,7 @@ class SeedTolerance:
     ratio: float
 
     def of_means(self, deviation: float) -> float:
-        """By how much two means may differ if one seed's weights have the standard deviation `deviation`."""
+        """Return how far two means may differ if the weights of one seed have the standard deviation `deviation`."""
         return self.errors * deviation * math.sqrt(2 / self.seeds)
 
 
@@ -47,9 +47,9 @@ class Weights(Field):
     """Means over seeds of the weights of L classes on F superpixels.
 
     Attributes:
-        names: the classes.
+        names: names of the classes, L.
         values: mean weights, (L, F).
-        spread: standard deviations of one seed's weights, (L, F).
+        spread: standard deviations over seeds, (L, F).
         tolerance: what may differ.
     """
 
@@ -73,17 +73,17 @@ class Weights(Field):
     def meta(self) -> dict[str, Any]:
         """Classes and tolerance."""
         meta = super().meta()
-        meta["tolerance"]["seeds"] = float(self.tolerance.seeds)  # as goldens have it
+        meta["tolerance"]["seeds"] = float(self.tolerance.seeds)  # goldens store it as a float
         return meta
 
     def condensed(self) -> Weights:
-        """Single precision is far finer than any spread."""
+        """Return the weights in single precision, which is far finer than any spread."""
         return Weights(self.names, self.values.astype(np.float32), self.spread.astype(np.float32), self.tolerance)
 
     def differences(self, golden: Weights) -> Iterator[Difference]:
-        """The largest change of a weight of every class, as a share of what it may be, and the spread over seeds.
+        """Per class the largest change of a weight, as a share of its limit, and the change of the spread over seeds.
 
-        The weights of two segmentations cannot be compared, only counted.
+        Weights of two segmentations cannot be compared: only the number of superpixels is.
         """
         differ = functools.partial(Difference, "share of the limit", tolerance=1.0)
         was, now = golden.values.shape[1], self.values.shape[1]
@@ -102,7 +102,7 @@ class Weights(Field):
                 shifts=self._moved(golden, label, limit),
             )
             yield from self._spread_differs(golden, label)
-        # A class that the golden lacks: there is nothing to compare it with, and nothing to tell.
+        # A class that the golden lacks cannot be compared. The loss of another class is reported above.
         yield from (differ(math.inf) for each in self.names if each not in golden.names)
 
     def _statements(
@@ -118,7 +118,7 @@ class Weights(Field):
         yield Statement(severity, label, sentence, float(change[worst]), limit)
 
     def _moved(self, golden: Weights, label: str, limit: float) -> Iterator[Shift]:
-        """The mean change over superpixels of the first class, as a share of its largest weight."""
+        """Yield the mean change of the weights of the first class, as a share of its largest weight."""
         if label == self.names[0]:
             most = self._largest(label)
             change = float((self.of(label) - golden.of(label)).mean()) / most if most else 0.0
@@ -136,15 +136,15 @@ class Weights(Field):
             yield Difference(None, ratio, limit, [statements])
 
     def _limit(self, golden: Weights, label: str) -> float:
-        """What a weight may move: by more than chance lets two sets of seeds differ, and more than the floor.
+        """Return the largest change of a weight that does not count: what chance allows, and at least the floor.
 
-        The spread is that of both runs, so that a golden alone can loosen it no more than the ratio of spreads allows.
+        The spread is taken from both runs, so that a large spread in the golden alone cannot loosen the limit much.
         """
         deviation = math.sqrt((self._deviation(label) ** 2 + golden._deviation(label) ** 2) / 2)
         return max(self.tolerance.of_means(deviation), self._floor(label))
 
     def _deviation(self, label: str) -> float:
-        """One spread for all superpixels of a class, whose own differ little and are badly known from a few seeds."""
+        """Return one spread for all superpixels of a class. Theirs differ little, and few seeds give poor estimates."""
         spread = np.nan_to_num(self.spread[self.names.index(label)].astype(np.float64), nan=0.0)
         return float(np.sqrt(np.mean(spread**2)))
 
@@ -156,7 +156,7 @@ class Weights(Field):
 
 
 def _share(change: float, limit: float) -> float:
-    """What a change takes of its limit; all of nothing is infinite, and of a limit that is infinite nothing."""
+    """Return the change as a share of its limit: infinite for a limit of 0, and 0 for an infinite limit."""
     if not change or math.isinf(limit):
         return 0.0
     return change / limit if limit else math.inf
