@@ -11,10 +11,10 @@ import pytest
 
 from xai_eval.errors import InputUnavailable
 
-# One thread per process, however many processes run tests: threads split a sum into parts and so round it differently,
-# and this way every process and every machine rounds alike. Both cores are kept busy by two processes instead, whose
-# threads would otherwise compete. It is set here because this file is loaded before any test imports torch; workers of
-# pytest-xdist inherit it. A thread that has to wait must sleep: one that spins takes the core of another process.
+# Every process that runs tests uses one thread. Threads split a sum into parts, which changes its rounding; with one
+# thread every process and every machine rounds in the same way. Two processes keep both cores busy. The variables are
+# set here because this file is loaded before any test imports torch; workers of pytest-xdist inherit them. PASSIVE
+# makes a waiting thread sleep, so that it does not take the core of another process.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
@@ -27,8 +27,8 @@ WORKERS = 2
 def pytest_cmdline_main(config: pytest.Config) -> None:
     """Run all tests on two workers, unless `-n` or `-p no:xdist` says otherwise.
 
-    What is named on the command line (a file, one test) runs in this process, where `-s` shows what is printed and
-    nothing waits for workers to start; so do benchmarks, which need the machine for themselves.
+    Tests that the command line names (a file, one test) run in this process: `-s` shows what they print, and no workers
+    have to start. Benchmarks run in this process, too, because they need the machine for themselves.
     """
     asks_for_all = config.args_source is pytest.Config.ArgsSource.TESTPATHS
     alone = config.option.usepdb or config.option.collectonly or config.getoption("benchmark_enable", False)
@@ -38,7 +38,7 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 
 
 def _may_choose_workers(config: pytest.Config) -> bool:
-    """Whether pytest-xdist is loaded, this is not one of its workers, and nobody said how to distribute tests."""
+    """Whether pytest-xdist is loaded, this is not a worker, and no option says how to distribute tests."""
     return (
         config.pluginmanager.hasplugin("xdist")
         and not hasattr(config, "workerinput")
@@ -52,13 +52,15 @@ def real_data() -> Path:
     """The folder with real photographs and networks, for tests marked `real`."""
     named = os.environ.get("XAI_EVAL_DATA")
     if not named or not (Path(named) / "models" / "factories.py").is_file():
-        raise InputUnavailable(f"XAI_EVAL_DATA is {named!r}: it must name a folder with models/factories.py.")
+        raise InputUnavailable(
+            f"XAI_EVAL_DATA is {named!r}; expected a folder with models/factories.py. Set it, or leave out -m real."
+        )
     return Path(named)
 
 
 @pytest.fixture(autouse=True)
 def outside_of_github_actions(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep what tests judge out of the summary of the job that runs them."""
+    """Keep verdicts of tests out of the summary of the GitHub job that runs the tests."""
     for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
         monkeypatch.delenv(name, raising=False)
 

@@ -1,4 +1,4 @@
-"""A tour of the gate: explain images, accept what came, change something, and see the drift.
+"""A tour: explain images, accept the explanations, change something, and see the drift.
 
     python docs/tour.py tour              # bundled scenes; torchvision's resize loses its antialiasing
     python docs/tour.py tour OLD NEW      # photographs; the model OLD is replaced by the model NEW
@@ -6,8 +6,8 @@
 Both leave tour/reports/index.html. Models are specs such as `torchvision:resnet50@IMAGENET1K_V1`; the photographs come
 with scikit-image, which xai_eval needs anyway. `tour_image.py` takes the images of the page for the README.
 
-The change of the resize is played: torchvision turned antialiasing on for tensors in 0.17, and here it is turned off
-again while the images are explained for the second time.
+The change of the resize is imitated: torchvision turned antialiasing on for tensors in 0.17, and here it is turned
+off again while the images are explained for the second time.
 """
 
 from __future__ import annotations
@@ -28,26 +28,26 @@ from xai_eval.cli.main import main
 
 _SCENES = "scenes:6"
 _PHOTOGRAPHS = ("chelsea", "coffee", "rocket")
-_LARGER = 3  # times the size that the model wants, so that there is something to resize
+_LARGER = 3  # times the size that the model takes, so that the images have to be resized
 _GRAIN = 40.0  # standard deviation, of 255
 _RUN = ["run", "cams", "--images", "images", "--methods", "gradcam", "--quiet"]
 _ACCEPT = ["accept", "--all", "--reason", "first goldens"]
 
 
 def tour(folder: Path) -> int:
-    """Explain scenes in `folder`, accept the maps, change the resize, and return the exit code of the gate."""
+    """Explain scenes in `folder`, accept the maps, change the resize, and return the exit code of `check`."""
     write_scenes(folder / "images")
     os.chdir(folder)
     main(_RUN)
     main(_ACCEPT)
-    with upgraded():
+    with without_antialiasing():
         main(_RUN)
         main(["explain-drift", "scene-00.png"])  # while the change is still there
     return main(["check"])
 
 
 def tour_of_models(folder: Path, old: str, new: str) -> int:
-    """Explain photographs in `folder` by one model, accept the maps, and return the exit code of the other."""
+    """Explain photographs with one model, accept the maps, and return the exit code of the run with the other."""
     (folder / "images").mkdir(parents=True)
     for name in _PHOTOGRAPHS:
         Image.fromarray(getattr(skimage.data, name)()).save(folder / "images" / f"{name}.png")
@@ -58,7 +58,7 @@ def tour_of_models(folder: Path, old: str, new: str) -> int:
 
 
 def write_scenes(folder: Path) -> None:
-    """Write bundled scenes as larger PNG files, with the grain of a camera in the dusk."""
+    """Write bundled scenes as larger PNG files, with noise as of a camera in low light."""
     folder.mkdir(parents=True)
     noise = np.random.default_rng(0)
     for image in load_images(_SCENES).images:
@@ -68,8 +68,8 @@ def write_scenes(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def upgraded() -> Iterator[None]:
-    """Resize tensors without antialiasing, whatever is asked for."""
+def without_antialiasing() -> Iterator[None]:
+    """Resize images without antialiasing while the context is open."""
     resize = functional.resize
 
     def without_antialias(image: Image.Image, size: int, **options: object) -> Image.Image:

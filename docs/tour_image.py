@@ -1,4 +1,4 @@
-"""The images of the page in the README, as a browser shows the first case of a page.
+"""Take the screenshots for the README: a browser shows the first case of a page.
 
 python docs/tour.py tour OLD NEW
 python docs/tour_image.py tour/reports/index.html docs/drift.webp "section.drift"
@@ -18,12 +18,12 @@ sys.path.append(str(Path(__file__).parents[1] / "tests"))
 import chromium
 
 _WINDOW = {"width": 1080, "height": 900}  # pixels of the page
-_QUALITY = 90  # of WebP, in which photographs and text in true colour stay small
-_LARGEST = 150_000  # bytes: it travels with the repository
+_QUALITY = 90  # of WebP, a format in which photographs and text stay small in full colour
+_LARGEST = 150_000  # bytes: the screenshot is part of the repository
 
 
 def take_image(page: Path, image: Path, last: str) -> None:
-    """Write what the first case of a page looks like, down to the first element that the selector `last` names."""
+    """Save a screenshot of the first case of a page, down to the first element that the selector `last` names."""
     with chromium.launched() as browser:
         tab = browser.new_page(viewport=_WINDOW)
         tab.goto(page.resolve().as_uri())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from pathlib import Path
 
@@ -75,9 +76,36 @@ def test_python_in_a_document_is_python(document):
         ast.parse(code)
 
 
-@pytest.mark.parametrize("path", re.findall(r"`(xai_eval/[\w/.]+)`", (ROOT / "CONTRIBUTING.md").read_text()))
-def test_what_contributing_names_exists(path):
-    assert (ROOT / path).exists()
+def code_paths(document):
+    """Paths that a document names and that begin with a room, or with a folder of the repository that git keeps."""
+    first = {*ROOMS, "xai_eval", "tests", "fixtures", "docs"}
+    named = re.findall(r"`((?:[\w-]+/)+[\w.-]*)", document.read_text(encoding="utf-8"))
+    return sorted({path for path in named if path.split("/")[0] in first})
+
+
+@pytest.mark.parametrize(
+    ("document", "path"),
+    [
+        pytest.param(document, path, id=f"{document.relative_to(ROOT)}-{path}")
+        for document in DOCUMENTS
+        if document.name != "CHANGELOG.md"  # it also names what was removed
+        for path in code_paths(document)
+    ],
+)
+def test_files_and_rooms_that_a_document_names_exist(document, path):
+    assert (ROOT / path).exists() or (ROOT / "xai_eval" / path).exists()
+
+
+def test_files_of_many_rooms_are_named():
+    assert len({path for document in DOCUMENTS for path in code_paths(document)}) > 30
+
+
+def test_the_page_on_verdicts_names_every_part_of_a_verdict():
+    schema = json.loads((ROOT / "xai_eval" / "report" / "verdicts.schema.json").read_text())
+    text = (ROOT / "docs" / "verdicts.md").read_text(encoding="utf-8")
+    expected = {*schema["properties"], *schema["$defs"]["verdict"]["properties"]}
+    assert {name for name in expected if not re.search(rf"`(verdicts\[\]\.)?{name}`", text)} == set()
+    assert f"now {schema['properties']['schema']['const']}." in text
 
 
 def test_the_changelog_and_the_citation_have_the_version_of_the_package():

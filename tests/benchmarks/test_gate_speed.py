@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from large_run import DRIFT_EVERY, write_large_run
 
-from xai_eval.report.page.selection import PASSING
+from xai_eval.report.page.shown_cases import PASSING
 
 COUNT = 1000
 DRIFTED = COUNT // DRIFT_EVERY

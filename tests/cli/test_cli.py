@@ -56,7 +56,7 @@ def test_verdicts_are_told_where_no_page_can_be_written(place, capsys, model, co
     assert run("--methods", "gradcam", model=model) == main(["check"]) == code
     told = capsys.readouterr()
     assert told.out.count(counts) == 2
-    assert told.err.count("no report could be written") == 2
+    assert told.err.count("the report could not be written") == 2
 
 
 def test_json_is_all_that_is_printed(place, capsys):

@@ -45,7 +45,9 @@ def test_a_file_in_place_of_the_goldens_is_refused_before_anything_is_measured(p
     for command in (["check"], ["prune"], ["accept", "--all", "--reason", "x"], ["report"]):
         capsys.readouterr()
         assert main([*command, "--golden", "gfile"]) == 2
-        assert "gfile is a file; expected the folder of goldens. Name another one" in capsys.readouterr().err
+        assert (
+            "gfile is a file; expected the folder of goldens. Name another one with --golden" in capsys.readouterr().err
+        )
 
 
 def test_one_hostile_golden_does_not_stop_the_others(place, capsys):

@@ -130,7 +130,7 @@ def test_calibrate_stores_noise_and_prints_the_table(tmp_path, capsys):
     golden, out = str(tmp_path / "golden"), str(tmp_path / "run")
     asked = ["cams", "--images", "scenes:1", "--methods", "gradcam", "--device", "cpu", "--golden", golden, "--quiet"]
     assert main(["calibrate", *asked]) == 3
-    assert "accept one, then calibrate again" in capsys.readouterr().out
+    assert "accept its result, then calibrate again" in capsys.readouterr().out
     assert main(["run", *asked, "--out", out]) == 0
     assert main(["accept", "--all", "--reason", "looked", "--results", out, "--golden", golden]) == 0
     assert main(["run", *asked, "--out", out]) == 0

@@ -106,6 +106,6 @@ def test_a_read_only_checkout_is_judged_and_refuses_what_writes(own_mounts: list
     assert done.returncode == 0, done.stderr
     accepting, checking = done.stderr.splitlines()
     assert "golden: the file system is read-only; choose another folder" in accepting
-    assert "no report could be written. cannot write into run" in checking
+    assert "the report could not be written. cannot write into run" in checking
     assert "the file system is read-only; choose another folder" in checking
     assert "1 case: 1 drift" in done.stdout

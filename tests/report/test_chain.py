@@ -76,7 +76,7 @@ def test_what_is_of_several_groups_is_told_by_them(chain):
     predictions = Stage(K.PERTURBED_PREDICTIONS), Stage(K.PERTURBED_PREDICTIONS, "other classes")
     (box,) = chain(predictions, moved=predictions, first=predictions[0])
     assert box.name == "perturbed predictions"
-    assert [each.name for each in box.told] == ["perturbed predictions", "other classes"]
+    assert [each.name for each in box.shown] == ["perturbed predictions", "other classes"]
 
 
 def test_a_family_of_one_keeps_its_name(chain):
@@ -92,7 +92,7 @@ def test_a_family_of_one_keeps_its_name(chain):
 def test_what_moved_in_a_family_is_named_and_the_first_of_the_chain_before_others(chain):
     before, box = chain([Stage(K.IMAGE_BYTES), *MODEL], moved=(MODEL[1], MODEL[4]), first=MODEL[4])
     assert (before.place, box.place, box.change, box.equal) == ("before", "first", "", "3 equal")
-    assert [(each.name, each.change, each.place) for each in box.told] == [
+    assert [(each.name, each.change, each.place) for each in box.shown] == [
         ("model weights of fc", "changed", "first"),
         ("model weights of conv1", "changed", "before"),
     ]
@@ -101,9 +101,9 @@ def test_what_moved_in_a_family_is_named_and_the_first_of_the_chain_before_other
 
 def test_of_many_that_moved_most_are_folded_away(chain):
     (box,) = chain(MODEL, moved=MODEL, first=MODEL[0])
-    assert [each.name for each in (*box.told, *box.folded)] == [str(stage) for stage in MODEL]
-    assert len(box.told) == 3 and box.equal == ""
-    assert [each.place for each in box.told] == ["first", "after", "after"]
+    assert [each.name for each in (*box.shown, *box.folded)] == [str(stage) for stage in MODEL]
+    assert len(box.shown) == 3 and box.equal == ""
+    assert [each.place for each in box.shown] == ["first", "after", "after"]
 
 
 def test_numbers_are_told_where_there_are_some(build):
@@ -113,5 +113,5 @@ def test_numbers_are_told_where_there_are_some(build):
     now = {lime: fingerprint_array(np.linspace(-1.5, 1.5, 64)), gradcam: was}
     case = ReportCase(Verdict(golden.case, State.DRIFT), dataclasses.replace(golden, stages=now), golden)
     maps, gone = stage_chain(case)
-    assert (maps.name, [(each.name, each.change) for each in maps.told]) == ("final map", [("lime", "relative 0.5")])
+    assert (maps.name, [(each.name, each.change) for each in maps.shown]) == ("final map", [("lime", "relative 0.5")])
     assert (maps.equal, gone.change) == ("1 equal", "is gone")

@@ -30,7 +30,7 @@ def redness(pixels):
 def test_a_mask_that_moved_is_shown_with_what_it_gained_and_lost(build):
     left, right = quarter(build, slice(0, 32), slice(0, 32)), quarter(build, slice(0, 32), slice(16, 48))
     case = drifted(build, {"lime_top5": Mask(left)}, {"lime_top5": Mask(right)})
-    assert list(case.moved) == ["lime_top5"]
+    assert list(case.changed_fields) == ["lime_top5"]
     drift = comparison(case, "lime_top5")
     assert drift.wipes
     assert drift.limit is None
@@ -40,7 +40,7 @@ def test_a_mask_that_moved_is_shown_with_what_it_gained_and_lost(build):
     assert (change[:32, 16:32] == 0).all()
     assert (change[32:] == 0).all()
     assert drift.difference.numbers == (("differ", "25.00% of the pixels"),)
-    assert "Red: in the mask now and not before. Blue: before and not now." in drift.legend
+    assert "Red: in the obtained mask only. Blue: in the expected mask only." in drift.legend
 
 
 def test_superpixels_that_moved_are_shown_with_the_pixels_that_changed_theirs(build):
@@ -77,7 +77,7 @@ def test_a_map_is_laid_over_the_other_only_where_both_are_drawn(build):
 
 def test_the_mask_of_the_object_is_compared_as_well(build):
     case = drifted(build, {}, {"mask": Mask(build.spot(0.2, 0.2) > 0.5)})
-    assert "mask" in case.moved
+    assert "mask" in case.changed_fields
     assert comparison(case, "mask").title == "mask"
 
 

@@ -13,7 +13,7 @@ from large_run import NOISE, large_case
 
 from xai_eval.gate.judge_run import judge_run
 from xai_eval.report.cases import collect
-from xai_eval.report.page import selection
+from xai_eval.report.page import shown_cases
 from xai_eval.report.write import write_report
 from xai_eval.result.fields import InputImage
 from xai_eval.result.result import Case, Result
@@ -76,8 +76,8 @@ def whole(judged, tmp_path_factory):
 def short(judged, tmp_path_factory):
     """The report with the images of two cases that pass, and figures of four cases."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(selection, "PASSING", 2)
-        patch.setattr(selection, "FIGURES", 4)
+        patch.setattr(shown_cases, "PASSING", 2)
+        patch.setattr(shown_cases, "FIGURES", 4)
         return written(judged, tmp_path_factory.mktemp("short") / "reports")
 
 
@@ -86,11 +86,11 @@ def anchors(judged, *, failed):
 
 
 def test_a_small_run_is_shown_in_full(whole):
-    assert selection.PASSING >= 38
-    assert selection.FIGURES >= 38
+    assert shown_cases.PASSING >= 38
+    assert shown_cases.FIGURES >= 38
     assert len(whole.articles) == COUNT
     assert whole.rows == {}
-    assert "not embedded" not in whole.page
+    assert "So that the page stays small" not in whole.page
 
 
 def test_every_case_that_does_not_pass_is_shown_as_in_a_small_run(judged, whole, short):
@@ -125,9 +125,9 @@ def test_the_others_that_pass_keep_a_row_with_state_and_scores(judged, short):
 def test_the_page_says_what_is_left_out_and_where_it_lies(judged, short):
     text = " ".join(short.page.split())
     left = COUNT - len(MOVED) - 2
-    assert f"<h3>{left} more that pass</h3>" in text
-    assert f"The images of {left} cases that pass are not embedded" in text
-    assert "to be opened with xai_eval.Result.load" in text
+    assert f"<h3>{left} more cases that are ok, without images</h3>" in text
+    assert f"the images of {left} ok cases are not on it" in text
+    assert "xai_eval.Result.load opens a result with its image and maps" in text
     assert f"<code>{short.folder / RESULTS_FOLDER}</code>" in text
 
 
@@ -164,14 +164,14 @@ def test_an_image_is_shown_once_though_results_are_read_again(whole):
 
 
 def test_what_sums_up_is_always_shown_and_every_task_counts_for_itself(judged, monkeypatch):
-    monkeypatch.setattr(selection, "PASSING", 1)
-    monkeypatch.setattr(selection, "FIGURES", 1)
+    monkeypatch.setattr(shown_cases, "PASSING", 1)
+    monkeypatch.setattr(shown_cases, "FIGURES", 1)
     cases = [case for case in collect(judged.results, judged.goldens, judged.verdicts) if not case.verdict.failed][:3]
     verdict = cases[0].verdict
     whole = dataclasses.replace(verdict, case=Case("cams", "m", "large (12 images)"))
     other = dataclasses.replace(verdict, case=Case("lime", "m", "large/a.jpg"))
     all_of = [*cases, *(dataclasses.replace(cases[0], verdict=each) for each in (whole, other))]
-    for choose in (selection.imaged, selection.figured):
+    for choose in (shown_cases.with_images, shown_cases.with_figures):
         assert [case.verdict.case for case in choose(all_of)] == [verdict.case, whole.case, other.case]
 
 
@@ -186,13 +186,13 @@ def test_rows_are_filtered_with_the_other_cases(short):
     with chromium.launched() as browser:
         page = browser.new_page(viewport={"width": 1400, "height": 1000})
         page.goto((short.folder / "index.html").as_uri())
-        assert page.locator(".rest tbody tr:visible").count() == 7
+        assert page.locator(".without-images tbody tr:visible").count() == 7
         page.get_by_role("checkbox", name="ok (9)").uncheck()
         assert page.locator("#filter output").inner_text() == "3 of 12 cases"
-        assert not page.locator(".rest").is_visible()
+        assert not page.locator(".without-images").is_visible()
         # A link to a row that is filtered out leads there all the same.
         last = list(short.rows)[-1]
         page.evaluate(f"location.hash = '#{last}'")
-        page.wait_for_function("document.querySelector('.rest').offsetHeight > 0")
+        page.wait_for_function("document.querySelector('.without-images').offsetHeight > 0")
         assert page.locator(f"#{last}").is_visible()
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -253,7 +253,7 @@ def test_what_is_unwatched_is_said_on_top_and_with_the_case(tmp_path, run, build
     text = " ".join(" ".join(page.text.values()).split())
     assert "Unwatched: 1 golden lacks what the run obtained, so nothing watches it: field extra (1)." in text
     assert "The explanation matches its golden. Unwatched, because the golden lacks it: field extra." in text
-    assert "If this is right, accept it: xai-eval accept cams/birds-a-jpeg-" in text
+    assert "If the obtained explanation is right, make it the golden: xai-eval accept cams/birds-a-jpeg-" in text
 
 
 TASKS_OF_OTHERS = "a_task_of_others", "another"

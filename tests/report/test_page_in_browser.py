@@ -212,7 +212,7 @@ def test_each_half_is_named_where_it_is_shown(wipe):
 
 
 def test_the_button_flips_between_expected_and_obtained(page, wipe):
-    button, told = wipe.get_by_role("button", name="Flip Grad-CAM"), wipe.locator("output")
+    button, told = wipe.get_by_role("button", name="Switch Grad-CAM"), wipe.locator("output")
     button.click()
     assert told.inner_text() == "expected"
     button.click()
@@ -314,7 +314,9 @@ def test_the_sentence_and_the_facts_name_the_step(browser, run, build, tmp_path)
     path = write_report(tmp_path, Judged(run.record, obtained, goldens, judge_all(obtained, goldens)))
     with opened(browser, path) as page:
         listed = " ".join(page.locator(".verdicts li").first.inner_text().split())
-        assert "Unchanged before it: decoded pixels. Responsible step: preprocessing." in listed
+        assert (
+            "Unchanged before it: decoded pixels. Not recorded: image bytes. Responsible step: preprocessing." in listed
+        )
         facts = " ".join(page.locator("article dl.facts").first.inner_text().split())
         assert "responsible step preprocessing (unchanged before it: decoded pixels)" in facts
 

@@ -15,7 +15,7 @@ from xai_eval.report.drawing.curves import curve_panels, draw_curve
 from xai_eval.report.drawing.figures import figure_files
 from xai_eval.report.drawing.panels import panels
 from xai_eval.report.drawing.pixels import boundaries, signed
-from xai_eval.report.text.tables import latex, table_files
+from xai_eval.report.text.table_files import latex, table_files
 from xai_eval.report.text.wording import cell_text
 from xai_eval.report.write import write_report
 from xai_eval.result.fields import Curve, Document, Mask, Segments, Table, Weights
@@ -51,7 +51,11 @@ def test_superpixels_and_their_weights_are_drawn_over_the_image(explained):
     shown = {panel.title: panel for panel in panels(case)}
     assert dict(shown["superpixels"].numbers) == {"superpixels": "4"}
     drawn = shown["weights"]
-    assert dict(drawn.numbers) == {"red, for": "2 superpixels", "blue, against": "1 superpixel", "deepest": "1"}
+    assert dict(drawn.numbers) == {
+        "red: for the class": "2 superpixels",
+        "blue: against it": "1 superpixel",
+        "largest weight": "1",
+    }
     against = drawn.pixels[20, 5].astype(int)  # the second superpixel
     assert against[2] > against[0]
     grey = drawn.pixels[40, 5]  # the third says nothing: the image in grey

@@ -8,7 +8,7 @@ import pytest
 from xai_eval.gate.judge import judge_all
 from xai_eval.gate.verdict import State, Verdict
 from xai_eval.report.cases import collect
-from xai_eval.report.text.tables import field_frame, markdown, summary_frame
+from xai_eval.report.text.table_files import field_frame, markdown, summary_frame
 from xai_eval.result.fields import Score
 
 

@@ -11,10 +11,10 @@ from synthetic import unit_labels
 from xai_eval.gate.judge import judge_all
 from xai_eval.gate.judge_run import Judged
 from xai_eval.report.cases import collect
-from xai_eval.report.drawing.dissection import _counts, dissection_figures
+from xai_eval.report.drawing.dissection_figures import _counts, dissection_figures
 from xai_eval.report.drawing.figures import figure_files
-from xai_eval.report.page.units import concepts_of, layer_views
-from xai_eval.report.text.tables import table_files
+from xai_eval.report.page.unit_rows import concepts_of, layer_views
+from xai_eval.report.text.table_files import table_files
 from xai_eval.report.write import write_report
 from xai_eval.result.fields import Gallery, InputImage, Label, Table, UnitLabels
 from xai_eval.result.result import Case, Result

@@ -1,4 +1,4 @@
-"""What `xai-eval explain-drift` does: compute a case again, factor by factor, and say what carries the drift."""
+"""What `xai-eval explain-drift` does: find the cause of a drift by restoring one factor at a time."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def explain_drift(options: argparse.Namespace, goldens: Goldens) -> list[str]:
-    """Return what the trials of a case gave, in lines of text.
+    """Compute a drifted case again, restoring one factor at a time; return lines of text that name the cause.
 
     Raises:
         UsageError: no such case, no golden for it, or it cannot be computed as it was asked for.
@@ -62,7 +62,9 @@ def _golden_of(obtained: Result, judged: Judged) -> Result:
     pairs = pair_cases([r.case for r in judged.results.values()], [g.case for g in judged.goldens.values()])
     key = pairs[obtained.case.key]
     if key is None:
-        raise UsageError(f"there is no golden for {obtained.case.key}: nothing has drifted yet.")
+        raise UsageError(
+            f"there is no golden for {obtained.case.key}, so nothing can have drifted. Accept the case first."
+        )
     return judged.goldens[key]
 
 

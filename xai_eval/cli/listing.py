@@ -1,4 +1,4 @@
-"""What `xai-eval list` says of the tasks: for people, as JSON, and as the page docs/tasks.md."""
+"""Descriptions of the tasks: as the lines and the JSON of `xai-eval list`, and as the page docs/tasks.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line, a thin door: parse, call, print, exit."""
+"""The command line: parse the arguments, call the code that does the work, print, and return the exit code."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("xai-eval: interrupted", file=sys.stderr)
         return 130
     except (Exception, SystemExit) as error:
-        # Whatever nobody foresaw is no drift, and no success either.
+        # An unexpected error is neither a drift (1) nor a success (0).
         traceback.print_exc()
         print(f"xai-eval: error: unexpected {error_line(error)}. The traceback is above.", file=sys.stderr)
         return EXIT_NOTHING
@@ -56,21 +56,21 @@ def _failed(error: XaiEvalError) -> int:
 def _run(options: argparse.Namespace) -> int:
     _let_threads_sleep()
     from xai_eval.gate.judge_run import judge_run
-    from xai_eval.report.stale import remove_report
+    from xai_eval.report.earlier_report import remove_earlier_report
     from xai_eval.run.evaluate import plan, run
     from xai_eval.store.quarantine import read_quarantine
     from xai_eval.store.run_folder import RunFolder
     from xai_eval.tasks.progress import shown
 
     goldens = _goldens(options)
-    read_quarantine(goldens.folder)  # what is wrong with it is said before anything is computed
+    read_quarantine(goldens.folder)  # a wrong entry is reported before anything is computed
     plans = [
         plan(name, model=options.model, images=options.images, device=options.device, params=own)
         for name, own in _asked(options).items()
     ]
     folder = RunFolder(options.out)
     with folder.claimed(), nullcontext() if options.quiet else shown():
-        remove_report(folder.path)
+        remove_earlier_report(folder.path)
         run(plans, folder, _progress if not options.quiet else _silent)
         judged = judge_run(folder.path, goldens)
         told = _try_to_report(folder.path, goldens, judged)
@@ -78,7 +78,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _asked(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
-    """Return the tasks that are asked for, each with its parameters."""
+    """Return the tasks that the command line asks for, each with the parameters that it gives."""
     from xai_eval.tasks import all_tasks, find_task, load_task_file
 
     own = [name for file in options.task_files for name in load_task_file(file)]
@@ -97,7 +97,7 @@ def _explain_drift(options: argparse.Namespace) -> int:
 
 
 def _let_threads_sleep() -> None:
-    """Set what is read when torch is imported.
+    """Set an environment variable that torch reads when it is imported, so that waiting threads sleep.
 
     Threads that spin while they wait make small networks ten times slower as soon as another process wants the same
     cores.
@@ -130,12 +130,14 @@ def _calibrate(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> int:
     from xai_eval.gate.judge_run import judge_run
     from xai_eval.report.text.commands import Folders
-    from xai_eval.report.text.pull_request import publish
+    from xai_eval.report.text.github_actions import report_to_github
 
     goldens = _goldens(options)
     judged = judge_run(options.results, goldens)
     told = _try_to_report(options.results, goldens, judged)
-    publish(judged.verdicts, told if isinstance(told, Path) else None, Folders(options.results, goldens.folder))
+    report_to_github(
+        judged.verdicts, told if isinstance(told, Path) else None, Folders(options.results, goldens.folder)
+    )
     return _print_verdicts(judged, options, told)
 
 
@@ -148,7 +150,7 @@ def _goldens(options: argparse.Namespace) -> Goldens:
 
 
 def _try_to_report(folder: Path, goldens: Goldens, judged: Judged) -> Path | StorageError:
-    """Write the page, or return why it cannot be written: the verdicts are worth hours, and no less without it."""
+    """Write the page, or return why it cannot be written: the verdicts may have cost hours and are printed anyway."""
     from xai_eval.report.write import write_report
 
     try:
@@ -163,9 +165,9 @@ def _print_verdicts(
     page: Path | StorageError | None,
     failing: Sequence[str] | None = None,
 ) -> int:
-    """Print, and return the exit code: where all is well, that of a page that could not be written.
+    """Print the verdicts and return the exit code; if no case fails, that of a page that could not be written.
 
-    `failing` names the states that fail; all but ok if it is None.
+    `failing` names the states that fail the command; if it is None, every state but ok does.
     """
     from xai_eval.report.text.commands import Folders
     from xai_eval.report.text.summary import explain_line, summary_lines
@@ -181,7 +183,7 @@ def _print_verdicts(
             lines.append(f"page: {page}")
         print("\n".join(lines))
     if isinstance(page, StorageError):
-        print(f"xai-eval: error: no report could be written. {page}", file=sys.stderr)
+        print(f"xai-eval: error: the report could not be written. {page}", file=sys.stderr)
     if not judged.measured:
         return EXIT_NOTHING
     failed = [v for v in judged.verdicts if v.failed and (failing is None or v.state in failing or v.overdue)]
@@ -200,13 +202,14 @@ def _diff(options: argparse.Namespace) -> int:
 def _accept(options: argparse.Namespace) -> int:
     from xai_eval.gate.accept import accept
     from xai_eval.gate.judge_run import judge_run
+    from xai_eval.report.text.wording import count
 
     goldens = _goldens(options)
     judged = judge_run(options.results, goldens)
     accepted = accept(judged, goldens, options.case, everything=options.all, reason=options.reason, bulk=options.bulk)
     for key in accepted:
         print(f"accepted {key}")
-    print(f"{len(accepted)} goldens changed in {options.golden}")
+    print(f"{count(len(accepted), 'golden')} changed in {options.golden}")
     return EXIT_OK
 
 
@@ -221,6 +224,7 @@ def _log(options: argparse.Namespace) -> int:
 def _prune(options: argparse.Namespace) -> int:
     from xai_eval.gate.accept import unused_goldens
     from xai_eval.gate.judge_run import judge_run
+    from xai_eval.report.text.wording import count
 
     goldens = _goldens(options)
     unused = unused_goldens(judge_run(options.results, goldens))
@@ -228,8 +232,8 @@ def _prune(options: argparse.Namespace) -> int:
         for key in unused:
             if not options.dry_run:
                 goldens.remove(key)
-            print(f"{'would prune' if options.dry_run else 'pruned'} {key}")
-    print(f"{len(unused)} unused goldens in {options.golden}")
+            print(f"{'would delete' if options.dry_run else 'deleted'} {key}")
+    print(f"{count(len(unused), 'unused golden')} in {options.golden}")
     return EXIT_OK
 
 

@@ -1,4 +1,4 @@
-"""Options of the command line: what there is to ask for, without doing any of it."""
+"""The commands of the command line and their options. Nothing is computed here."""
 
 from __future__ import annotations
 
@@ -14,25 +14,27 @@ from xai_eval.version import __version__
 if TYPE_CHECKING:
     from xai_eval.tasks import Task
 
-# The commands that take parameters of tasks.
+# The commands that take the parameters of tasks as options.
 _MEASURING = ("run", "calibrate", "explain-drift")
 _EXIT_CODES = """exit codes:
   0  everything is ok
-  1  drift, a golden that is missing, unused, incomparable or unreadable, or a run that is not whole
-  2  usage: an unknown name, or options that contradict each other
-  3  nothing was measured: an input is unavailable, a model misbehaves, a folder cannot be read or written,
-     or something failed that nobody foresaw"""
+  1  a case drifted, is about another experiment than its golden, or cannot be read; many cases shifted in one
+     direction; the run is incomplete; `check` also fails for a new case and for an unused golden
+  2  the command was used wrongly: an unknown name, or options that contradict each other
+  3  nothing was measured: an input is unavailable, a model fails, a folder cannot be read or written,
+     or an unexpected error occurred"""
 
 
 def build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
     """Build the parser; the name of the chosen command is in `command`.
 
     Args:
-        words: what it is going to parse. The options of a command that measures depend on the tasks that it names.
+        words: the command line that the parser is for. Commands that measure have the parameters of all tasks as
+            options, also of tasks in files that `words` names.
 
     Raises:
-        UsageError: a file with tasks that is named has none.
-        InputUnavailable: a file with tasks that is named cannot be run.
+        UsageError: a file that `--tasks` names defines no task.
+        InputUnavailable: a file that `--tasks` names cannot be run.
     """
     tasks = _named_tasks(words)
     parser = argparse.ArgumentParser(
@@ -47,12 +49,12 @@ def build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
     _add_judging(commands)
     _add_explain(commands, tasks)
     _add_changing(commands)
-    _add_rest(commands)
+    _add_reading(commands)
     return parser
 
 
 def _named_tasks(words: Sequence[str]) -> Mapping[str, Task]:
-    """Return the tasks whose parameters are options of the command that is called: loading them takes a while."""
+    """Return all tasks if the command takes their parameters; else none, because loading them takes a while."""
     if not words or words[0] not in _MEASURING:
         return {}
     from xai_eval.tasks import all_tasks, load_task_file
@@ -63,16 +65,22 @@ def _named_tasks(words: Sequence[str]) -> Mapping[str, Task]:
 
 
 def _add_run(commands: Any, tasks: Mapping[str, Task]) -> None:
-    command = _command(commands, "run", "explain, measure and write results and a page; goldens stay untouched")
+    command = _command(
+        commands,
+        "run",
+        "explain images, measure the explanations, and write results and a page; goldens are not changed",
+    )
     command.add_argument("--out", type=Path, default=RESULTS, metavar="DIR", help="folder to write (default: reports)")
     _add_json(command)
     _add_measuring(command, tasks)
-    text = "measure how far benign changes move the explanations, and keep that with the goldens"
+    text = (
+        "measure how far harmless changes (threads, batch sizes, seeds, ...) move each case; store it beside its golden"
+    )
     _add_measuring(_command(commands, "calibrate", text), tasks)
 
 
 def _add_measuring(command: Any, tasks: Mapping[str, Task]) -> None:
-    """What to measure, and on what."""
+    """Add the options that say what to measure, with which model and on which images."""
     command.add_argument(
         "task",
         nargs="*",
@@ -87,10 +95,15 @@ def _add_measuring(command: Any, tasks: Mapping[str, Task]) -> None:
 
 
 def _add_explain(commands: Any, tasks: Mapping[str, Task]) -> None:
-    text = "compute a drifted case again with one factor put back at a time, and say which carries the drift"
-    command = _command(commands, "explain-drift", f"{text}; parameters of its task are those of the run")
+    text = "find the cause of a drift: compute the case again, restoring one factor at a time"
+    command = _command(commands, "explain-drift", text)
+    command.description = f"{text}. Model, images and parameters are by default those of the run."
     command.add_argument("case", metavar="CASE", help="case key, or the name of an image")
-    command.add_argument("--old-model", metavar="SPEC", help="the golden's model, where its name does not lead to it")
+    command.add_argument(
+        "--old-model",
+        metavar="SPEC",
+        help="the model that the golden was made with, if the name in the golden does not lead to it any more",
+    )
     _add_inputs(command, device=None)
     _add_results(command, "--results")
     _add_golden(command)
@@ -108,41 +121,51 @@ def _add_inputs(command: Any, device: str | None) -> None:
 
 
 def _add_judging(commands: Any) -> None:
-    check = _command(commands, "check", "judge what a run obtained against the goldens; needs no torch")
+    check = _command(commands, "check", "compare a run with the goldens; needs no torch")
     _add_results(check, "results", nargs="?")
-    diff = _command(commands, "diff", "judge one run by another: two torch versions, two models")
-    diff.add_argument("results_a", type=Path, metavar="RESULTS_A", help="folder of the run that is taken as right")
-    diff.add_argument("results_b", type=Path, metavar="RESULTS_B", help="folder of the run that is judged")
+    diff = _command(commands, "diff", "compare one run with another: two versions of torch, two models")
+    diff.add_argument(
+        "results_a", type=Path, metavar="RESULTS_A", help="folder of the run that is taken as the reference"
+    )
+    diff.add_argument("results_b", type=Path, metavar="RESULTS_B", help="folder of the run that is compared with it")
     _add_golden(check)
     for command in (check, diff):
         _add_json(command)
 
 
 def _add_changing(commands: Any) -> None:
-    command = _command(commands, "accept", "make results the goldens of their cases, with a reason")
+    command = _command(commands, "accept", "make results of a run the goldens of their cases, with a reason")
     command.add_argument("case", nargs="*", metavar="CASE", help="case key, or the name of an image")
     command.add_argument("--all", action="store_true", help="accept every result of the run")
-    command.add_argument("--reason", required=True, metavar="TEXT", help="why this is right; kept beside the golden")
-    command.add_argument("--bulk", action="store_true", help="change more than 20 goldens at once")
-    prune = _command(commands, "prune", "delete goldens that the run should have used and did not")
-    prune.add_argument("--dry-run", action="store_true", help="only say which")
+    command.add_argument(
+        "--reason", required=True, metavar="TEXT", help="why the new results are right; stored beside the golden"
+    )
+    command.add_argument("--bulk", action="store_true", help="allow more than 20 goldens to change at once")
+    prune = _command(
+        commands,
+        "prune",
+        "delete goldens that a complete run did not use",
+    )
+    prune.add_argument("--dry-run", action="store_true", help="only list them")
     for each in (command, prune):
         _add_results(each, "--results")
         _add_golden(each)
-    log = _command(commands, "log", "show what was accepted for a case: when, by whom, why, over which verdict")
+    log = _command(commands, "log", "show who accepted results of a case, when, why, and what the verdict was")
     log.add_argument("case", metavar="CASE", help="case key, or the name of an image")
     _add_golden(log)
 
 
-def _add_rest(commands: Any) -> None:
-    report = _command(commands, "report", "write the page, figures and tables of a run again")
+def _add_reading(commands: Any) -> None:
+    report = _command(commands, "report", "write the page, figures and tables of an earlier run again")
     _add_results(report, "results", nargs="?")
     _add_golden(report)
-    listing = _command(commands, "list", "list the tasks with their parameters")
+    listing = _command(commands, "list", "list the tasks with their parameters and defaults")
     add_task_files(listing)
     _add_json(listing)
-    fetch = _command(commands, "fetch", "download inputs into the data root; without a name, list them")
-    fetch.add_argument("name", nargs="*", metavar="NAME", help="names of downloads")
+    fetch = _command(
+        commands, "fetch", "download models or images into the data folder; without a name, list what there is"
+    )
+    fetch.add_argument("name", nargs="*", metavar="NAME", help="name of a download")
 
 
 def _command(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
@@ -166,4 +189,4 @@ def _add_golden(command: argparse.ArgumentParser) -> None:
 
 
 def _add_json(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--json", action="store_true", help="print verdicts as JSON")
+    command.add_argument("--json", action="store_true", help="print JSON instead of text")

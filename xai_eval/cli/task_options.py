@@ -12,19 +12,19 @@ if TYPE_CHECKING:
     from xai_eval.tasks import Task
     from xai_eval.tasks.parameters import Parameter
 
-# Parameters of tasks are kept apart from options of the command by this prefix.
+# In the parsed options, this prefix tells parameters of tasks from options of the command.
 _PREFIX = "param_"
 _FILE_OPTION = "--tasks"
 
 
 def add_task_files(command: argparse.ArgumentParser) -> None:
-    """Add the option that names files with tasks of one's own."""
+    """Add the option that names Python files with tasks of the user."""
     text = "Python file with tasks of your own; may be given several times"
     command.add_argument(_FILE_OPTION, action="append", default=[], metavar="FILE.py", dest="task_files", help=text)
 
 
 def task_files(words: Sequence[str]) -> list[str]:
-    """Return the files that a command line names, before anything else of it can be understood."""
+    """Return the task files that a command line names: they are loaded first, because they add options."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     add_task_files(parser)
     files: list[str] = parser.parse_known_args(words)[0].task_files
@@ -32,7 +32,7 @@ def task_files(words: Sequence[str]) -> list[str]:
 
 
 def add_task_options(command: argparse.ArgumentParser, tasks: Iterable[Task]) -> None:
-    """Add one option per parameter: those that several tasks take together, then the rest task by task."""
+    """Add one option per parameter: first the parameters that several tasks share, then the others, grouped by task."""
     taking: dict[str, list[tuple[str, Parameter]]] = {}
     for task in tasks:
         for name, parameter in task.parameters.items():
@@ -61,7 +61,7 @@ def _add_option(group: Any, taking: Sequence[tuple[str, Parameter]]) -> None:
 
 
 def _help_lines(taking: Sequence[tuple[str, Parameter]]) -> Iterator[str]:
-    """What a parameter means, and for every task that takes it its true default."""
+    """Yield what a parameter means, with the default that each task gives it."""
     meanings: dict[str, dict[str, list[str]]] = {}
     for task, parameter in taking:
         defaults = meanings.setdefault(parameter.option.help, {})
@@ -79,15 +79,15 @@ def _and(names: Sequence[str]) -> str:
 
 
 def given_names(options: argparse.Namespace) -> list[str]:
-    """Return the names of the parameters of tasks that were given."""
+    """Return the names of the task parameters that the command line gave."""
     return [name.removeprefix(_PREFIX) for name, value in _given(options).items() if value is not None]
 
 
 def given_parameters(options: argparse.Namespace, task: Task) -> dict[str, Any]:
-    """Return the parameters of one task that were given, read as its signature says.
+    """Return the parameters that the command line gave for one task, converted to the types of its signature.
 
     Raises:
-        UsageError: a value is none that the signature allows.
+        UsageError: the signature does not allow a value.
     """
     given = _given(options)
     words = {name: given.get(f"{_PREFIX}{name}") for name in task.parameters}
@@ -95,7 +95,7 @@ def given_parameters(options: argparse.Namespace, task: Task) -> dict[str, Any]:
 
 
 def refuse_others(options: argparse.Namespace, tasks: Sequence[Task]) -> None:
-    """Raise UsageError for a parameter that was given and that none of the tasks takes."""
+    """Raise UsageError if the command line gave a parameter that none of the tasks takes."""
     for name in given_names(options):
         if not any(name in task.parameters for task in tasks):
             names = " or ".join(task.name for task in tasks)

@@ -1,4 +1,4 @@
-"""The pytest plugin, a thin door: options, markers, the fixture `xai_golden`, and the summary at the end."""
+"""The hooks of the pytest plugin: options, markers, the fixture `xai_golden`, and the summary at the end."""
 
 from __future__ import annotations
 
@@ -37,31 +37,36 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--xai-strict",
         action="store_true",
         default=None,
-        help="what could not be measured fails instead of skipping, also where a test skips itself",
+        help="a test of an explanation that cannot be measured fails instead of being skipped, also if it skips itself",
     )
-    parser.addini("xai_golden", "folder of goldens, relative to the root of the tests", default="golden")
-    parser.addini("xai_report", "folder for results and page, relative to the root of the tests", default="reports")
-    parser.addini("xai_strict", "what could not be measured fails instead of skipping", type="bool", default=False)
+    parser.addini("xai_golden", "folder of goldens, relative to pytest's root directory", default="golden")
+    parser.addini("xai_report", "folder for results and page, relative to pytest's root directory", default="reports")
+    parser.addini(
+        "xai_strict",
+        "a test of an explanation that cannot be measured fails instead of being skipped",
+        type="bool",
+        default=False,
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the markers and, where pytest-xdist is loaded, what the workers report."""
+    """Register the markers."""
     for marker in _MARKERS:
         config.addinivalue_line("markers", marker)
 
 
 class XaiGolden:
-    """What the fixture `xai_golden` hands out."""
+    """The value of the fixture `xai_golden`."""
 
     def __init__(self, session: GoldenSession, item: pytest.Item) -> None:
         self._session = session
         self._item = item
 
     def check(self, result: Result) -> Verdict:
-        """Judge `result` by its golden; fail the test unless the verdict is ok.
+        """Compare `result` with its golden; fail the test unless the verdict is ok.
 
         The result is written into the report folder, so that it can be looked at and accepted. Goldens are never
-        written: a missing one fails, however often the test is tried again.
+        written: as long as a golden is missing, the test fails.
         """
         __tracebackhide__ = True
         verdict, message = self._session.check(result, self._item)
@@ -78,7 +83,7 @@ def xai_golden(request: pytest.FixtureRequest) -> XaiGolden:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
-    """Skip, or under --xai-strict fail, a `gpu` test on a machine without CUDA, and a test whose input is absent."""
+    """Skip a `gpu` test without CUDA, and a test whose input is missing; under --xai-strict, fail it instead."""
     if item.get_closest_marker("gpu"):
         import torch
 
@@ -90,13 +95,13 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
-    """Skip, or under --xai-strict fail, a `real` or `gpu` test whose input turns out to be absent."""
+    """Skip a `real` or `gpu` test that finds its input missing; under --xai-strict, fail it instead."""
     with _absent_inputs(item):
         return (yield)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Note which tests use goldens, for judging afterwards whether all of them ran."""
+    """Remember which tests use goldens, to know at the end whether all of them ran."""
     selected = [item for item in session.items if "xai_golden" in getattr(item, "fixturenames", ())]
     if selected:
         state = _session(session.config)
@@ -105,7 +110,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def pytest_deselected(items: list[pytest.Item]) -> None:
-    """Note that tests which use goldens were left out, so that their goldens are not called unused."""
+    """Remember that tests with goldens were deselected, so that their goldens are not reported as unused."""
     left_out = [item for item in items if "xai_golden" in getattr(item, "fixturenames", ())]
     if left_out:
         _session(left_out[0].config).partial = True
@@ -113,7 +118,7 @@ def pytest_deselected(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Note which tests that use goldens failed, so that none of them is reported twice."""
+    """Remember which tests with goldens failed, so that none of them is reported twice."""
     report = yield
     if report.failed and _KEY in item.config.stash:
         _session(item.config).failed.append(item.nodeid)
@@ -122,7 +127,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Under pytest-xdist, tell a worker for whom it writes into the report folder."""
+    """Under pytest-xdist, tell a worker which process holds the lock of the report folder."""
     from xai_eval.store.lock import this_process
 
     node.workerinput["xai_eval_owner"] = this_process()
@@ -140,7 +145,7 @@ def pytest_testnodedown(node: Any, error: object) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """On a worker hand over; else judge what belongs to no single test, and write page and verdicts."""
+    """At the end, judge the run as a whole and write the report; a worker hands its state to the controller instead."""
     if _KEY not in session.config.stash:
         return
     golden_session = _session(session.config)

@@ -1,4 +1,4 @@
-"""What a pytest run knows of goldens: which were checked, with which verdict, and what nobody checked."""
+"""The state of a pytest run: which cases were checked by which test, and what no test checked."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from xai_eval.errors import StorageError, XaiEvalError
 from xai_eval.gate.judge_run import Judged, judge_result, judge_results
 from xai_eval.gate.pairing import set_name
 from xai_eval.gate.verdict import State, Verdict
-from xai_eval.report.stale import remove_report
+from xai_eval.report.earlier_report import remove_earlier_report
 from xai_eval.report.text.commands import Folders, accept_command, explain_command
-from xai_eval.report.text.pull_request import publish
+from xai_eval.report.text.github_actions import report_to_github
 from xai_eval.report.text.summary import explain_line, state_word, summary_lines
 from xai_eval.report.write import write_report
 from xai_eval.result.result import RESULT_FILE, Result
@@ -37,17 +37,17 @@ class GoldenSession:
     """State of one pytest process.
 
     Attributes:
-        goldens: where goldens are.
-        folder: that results and page are written to; of the controller of pytest-xdist, for its workers too.
+        goldens: the folder of goldens.
+        folder: the folder that results and page are written to; workers of pytest-xdist share their controller's.
         strict: whether a test that uses goldens and checks nothing fails.
-        partial: whether tests with goldens were left out, so that unused goldens cannot be told.
+        partial: whether tests with goldens were left out, so that nothing can be said of unused goldens.
         selected: ids of the tests that use goldens.
-        required: those of them whose inputs must be there.
+        required: those of them that are not marked `real` or `gpu`, so that they must run everywhere.
         failed: those of them that failed.
         checked: ids of the tests that checked a case, by case key; more than one is a mistake.
-        record: what the checked results are of.
-        judged: the run as a whole, once it is over.
-        page: where it is shown.
+        record: tasks, models, inputs and versions of the checked results.
+        judged: the outcome of the run as a whole, at its end.
+        page: path of the page, at the end.
     """
 
     goldens: Goldens
@@ -64,14 +64,14 @@ class GoldenSession:
 
     @classmethod
     def of(cls, config: pytest.Config) -> GoldenSession:
-        """Read options and ini keys; the command line wins."""
+        """Read options and ini keys; the command line takes precedence."""
         worker: Mapping[str, Any] | None = getattr(config, "workerinput", None)
         report = _folder(config, "xai_report")
         return cls(
             goldens=Goldens(_folder(config, "xai_golden")),
             folder=RunFolder(report, worker["xai_eval_owner"]) if worker else RunFolder(report),
             strict=is_strict(config),
-            # A worker of pytest-xdist is always given its tests by name; only its controller knows what was asked.
+            # Workers of pytest-xdist get their tests by name; only the controller knows the command line.
             partial=worker is None and not _asks_for_all(config),
         )
 
@@ -83,7 +83,7 @@ class GoldenSession:
             pytest.fail(_clash(key, [*others, item.nodeid]), pytrace=False)
         place = self._save(result)
         entries = self._quarantine_or_fail()
-        # Only now, so that what could not be saved is not looked for at the end.
+        # Not before it is saved: at the end, every checked result is expected in the folder.
         self.checked[key] = [item.nodeid]
         self.record = _including(self.record, result)
         verdict = judge_result(result, self.goldens, entries)
@@ -93,7 +93,7 @@ class GoldenSession:
         return verdict, f"{state_word(verdict.state)}: {key}: {verdict.sentence}\nobtained: {place}\n{advice}"
 
     def _advice(self, verdict: Verdict) -> list[str]:
-        """What to do about a case that failed, as commands."""
+        """Return commands for a case that failed: find the cause, and accept."""
         asked = verdict.case.key, self.folder.path, self.goldens.folder
         # pytest has no record of the model and the images that a test gave to `evaluate`.
         explain = (
@@ -121,17 +121,17 @@ class GoldenSession:
             pytest.fail(str(error), pytrace=False)
 
     def _claim(self, result: Result) -> None:
-        """Have the folder for this run; whoever comes first takes away what an earlier run left, and says so."""
+        """Claim the report folder; the first process to do so removes the earlier report and writes the record."""
         if self.checked or not self.folder.claim():
             return
-        remove_report(self.folder.path)
+        remove_earlier_report(self.folder.path)
         self.folder.save_record(
             dataclasses.replace(_including(self.record, result), planned=len(self.selected), when=now())
         )
 
     @property
     def _idle(self) -> list[str]:
-        """Tests that use goldens and checked nothing: skipped, or failed before."""
+        """Tests that use goldens and checked no result, because they were skipped or failed before."""
         busy = {nodeid for nodeids in self.checked.values() for nodeid in nodeids}
         return [nodeid for nodeid in self.selected if nodeid not in busy]
 
@@ -141,12 +141,12 @@ class GoldenSession:
         return bool(self.selected or self.checked)
 
     def handover(self) -> str:
-        """State of a worker as plain JSON, the only thing that pytest-xdist may be given."""
+        """Return the state of a worker as JSON text, which pytest-xdist can send to the controller."""
         state = {name: getattr(self, name) for name in ("partial", "selected", "required", "failed", "checked")}
         return json.dumps({**state, "record": dataclasses.asdict(self.record)})
 
     def merge(self, output: str) -> None:
-        """Take over a worker's state."""
+        """Add the state of a worker to that of the controller."""
         other: Mapping[str, Any] = json.loads(output)
         self.partial |= other["partial"]
         for name in ("selected", "required", "failed"):
@@ -169,21 +169,21 @@ class GoldenSession:
     def _judge_all(self) -> list[Failure]:
         if not self.checked:
             return []
-        # Results of earlier runs, which `xai-eval accept --all` would take for this one's.
+        # Remove results of earlier runs: `xai-eval accept --all` would accept them as if they were of this run.
         self.folder.remove_results(keep=self.checked)
         self.folder.save_record(self._whole_record())
         judged = judge_results(self.folder.path, self.goldens)
         self._require_all(judged)
         self.judged = judged
         self.page = write_report(self.folder.path, judged, self.goldens.folder)
-        publish(judged.verdicts, self.page, self._where)
+        report_to_github(judged.verdicts, self.page, self._where)
         systemic = [(f"xai-eval::systemic[{each.what}]", each.sentence) for each in judged.run_findings.systemic]
         lonely = [v for v in judged.verdicts if v.case.key not in judged.results]
         alone = [(f"xai-eval::{v.state}[{v.case.key}]", f"{v.state}: {v.case.key}: {v.reason}") for v in lonely]
         return [*alone, *systemic]
 
     def _whole_record(self) -> RunRecord:
-        """What the run set out to do, now that it is over."""
+        """Return the record of the run at its end: what was planned, and whether all of it was done."""
         idle = self._idle
         return dataclasses.replace(
             self.record,
@@ -194,7 +194,7 @@ class GoldenSession:
         )
 
     def _require_all(self, judged: Judged) -> None:
-        """Refuse to report a run whose results did not stay where they were written."""
+        """Raise StorageError if a result that was written during the run is no longer there."""
         found = {*judged.results, *judged.broken}
         lost = next((key for key in self.checked if key not in found), None)
         if lost:
@@ -205,7 +205,7 @@ class GoldenSession:
         if session.config.option.collectonly or session.shouldfail or session.shouldstop:
             return []
         if self.strict:
-            message = "not measured: the test uses goldens, but did not come to check a result."
+            message = "not measured: the test uses goldens, but it ended without checking a result."
             return [(nodeid, message) for nodeid in self._idle if nodeid not in self.failed]
         if self.checked or not self.required or session.testsfailed:
             return []
@@ -219,7 +219,7 @@ class GoldenSession:
         else:
             lines = summary_lines(self.judged.verdicts, self.judged.run_findings, self._where)
         if self._idle:
-            lines.append(f"{len(self._idle)} tests that use goldens did not come to check a result")
+            lines.append(f"tests that use goldens but checked no result: {len(self._idle)}")
         if self.judged and self.page:
             lines += explain_line(self.judged.verdicts, {}, self.folder.path, self.goldens.folder)
             lines.append(f"page: {self.page}")
@@ -231,7 +231,7 @@ class GoldenSession:
 
 
 def is_strict(config: pytest.Config) -> bool:
-    """Whether what could not be measured fails; the command line wins over the ini key."""
+    """Whether a test that cannot be measured fails; the command line takes precedence over the ini key."""
     strict = config.getoption("--xai-strict")
     return bool(config.getini("xai_strict") if strict is None else strict)
 
@@ -259,7 +259,7 @@ def _clash(key: str, nodeids: Sequence[str]) -> str:
 
 
 def _including(record: RunRecord, result: Result) -> RunRecord:
-    """The record of a run that obtained `result` as well."""
+    """Return the record with the task, model and input of `result` added."""
     case, provenance = result.case, result.provenance
     inputs = (set_name(case),)
     own = RunRecord((case.task,), (case.model,), inputs, 0, versions=provenance.versions, device=provenance.device)
@@ -267,7 +267,7 @@ def _including(record: RunRecord, result: Result) -> RunRecord:
 
 
 def _joined(record: RunRecord, other: RunRecord) -> RunRecord:
-    """The record of what two workers obtained, or one before and after; of versions and device the first are told."""
+    """Join two records; versions and device are those of the first."""
     first = record if record.tasks else other
     return dataclasses.replace(
         first,
@@ -286,6 +286,6 @@ def _record_properties(item: pytest.Item, verdict: Verdict) -> None:
         "xai_unwatched": "; ".join(map(str, verdict.unwatched)),
         "xai_quarantine": str(verdict.quarantine.expires) if verdict.quarantine else "",
     }
-    # A test that is tried again keeps one set of properties, that of its last try.
+    # If a test is repeated, only the properties of the last attempt are kept.
     item.user_properties[:] = [p for p in item.user_properties if p[0] not in properties]
     item.user_properties.extend(properties.items())

@@ -1,4 +1,4 @@
-"""A verdict together with the two results that it judged: what pages, figures and tables are made from."""
+"""A verdict together with its result and its golden: pages, figures and tables are made from these."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class ReportCase:
     """One case of the report.
 
     Attributes:
-        verdict: what became of it.
-        obtained: what the run found; None for an unused golden.
-        golden: what the verdict compared it with; None where there is none, or it is damaged.
+        verdict: the judgement on it.
+        obtained: the result of the run; None for an unused golden.
+        golden: the result that it was compared with; None if there is none, or if it is damaged.
     """
 
     verdict: Verdict
@@ -57,7 +57,7 @@ class ReportCase:
 
     @functools.cached_property
     def mask(self) -> Mask | None:
-        """The object's mask, where one is known and lies over the image; other masks are what maps point at."""
+        """The mask of the object, if it is known and has the size of the image. Other masks show where maps point."""
         mask = self.fields(Mask).get(OBJECT)
         fits = mask is not None and self.view is not None and mask.array.shape == self.view.array.shape[:2]
         return mask if fits else None
@@ -86,8 +86,8 @@ class ReportCase:
         return {name: each for name, each in self.fields(Heatmap).items() if each.array.shape == shape}
 
     @functools.cached_property
-    def moved(self) -> Mapping[str, tuple[Field, Field]]:
-        """What can be drawn of what drifted: obtained and golden field of every map, mask and partition by name."""
+    def changed_fields(self) -> Mapping[str, tuple[Field, Field]]:
+        """Every map, mask and set of superpixels that drifted, by name: the obtained field and the golden's."""
         found = {finding.field for finding in self.verdict.findings}
         pairs = {
             name: (now, self.golden.fields[name])
@@ -96,8 +96,8 @@ class ReportCase:
         }
         return {name: pair for name, pair in pairs.items() if pair[0].kind == pair[1].kind and _is_drawn(pair[0])}
 
-    def unread(self) -> ReportCase:
-        """The same case without the images and maps that were read for it: whoever goes over many lets them go."""
+    def unloaded(self) -> ReportCase:
+        """The same case without the arrays that were loaded for it: the arrays of many cases do not fit into memory."""
         return dataclasses.replace(self)
 
     def fields(self, kind: type[_Kind]) -> dict[str, _Kind]:
@@ -109,7 +109,7 @@ class ReportCase:
         return _of_kind(self.golden, Label)
 
     def row_of(self, name: str) -> dict[str, object]:
-        """The row about the field `name` in the tables that are keyed by field names, without the key."""
+        """The row about the field `name` in tables whose first column names fields, without that column."""
         row: dict[str, object] = {}
         for table in self.fields(Table).values():
             frame = table.frame

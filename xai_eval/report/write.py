@@ -9,11 +9,11 @@ from xai_eval.disk.files import write_file, write_files, write_stream
 from xai_eval.gate.judge_run import Judged
 from xai_eval.report.cases import collect
 from xai_eval.report.drawing.figures import figure_files
+from xai_eval.report.earlier_report import remove_earlier_files
 from xai_eval.report.page.page import render_page
-from xai_eval.report.page.selection import figured
-from xai_eval.report.stale import remove_stale
+from xai_eval.report.page.shown_cases import with_figures
 from xai_eval.report.text.commands import PAGE_FILE
-from xai_eval.report.text.tables import table_files
+from xai_eval.report.text.table_files import table_files
 from xai_eval.report.text.verdicts import VERDICTS_FILE, verdicts_document
 from xai_eval.store.default_folders import GOLDEN
 
@@ -21,8 +21,8 @@ from xai_eval.store.default_folders import GOLDEN
 def write_report(folder: Path, judged: Judged, golden: Path = GOLDEN) -> Path:
     """Write the report of a run into `folder`; `golden` is the folder of its goldens, for the commands on the page.
 
-    What an earlier report left there and this one does not have is removed: the figure of a drift that is
-    mended would mislead.
+    Files of an earlier report that this one does not have are removed: the figure of a drift that is mended
+    would mislead.
 
     Returns:
         The page, `index.html`. Beside it: `figures/*.png`, `tables/*.csv` and `*.md`, `verdicts.json`.
@@ -31,16 +31,16 @@ def write_report(folder: Path, judged: Judged, golden: Path = GOLDEN) -> Path:
         StorageError: the folder cannot be written.
     """
     cases = collect(judged.results, judged.goldens, judged.verdicts)
-    tables, figures = table_files(cases), figure_files(figured(cases))
+    tables, figures = table_files(cases), figure_files(with_figures(cases))
     files = [*(f"tables/{name}" for name in tables), *(f"figures/{name}" for name in figures)]
-    remove_stale(folder, files)
+    remove_earlier_files(folder, files)
     told = verdicts_document(judged.verdicts, judged.record, judged.run_findings)
     document = json.dumps({**told, "files": files}, indent=1, allow_nan=False)
     write_file(folder / VERDICTS_FILE, f"{document}\n".encode())
     write_files(folder / "tables", tables)
     write_files(folder / "figures", figures)
     page = folder / PAGE_FILE
-    # Names of files may hold halves of characters, which UTF-8 refuses.
+    # File names can contain lone surrogates, which UTF-8 cannot encode.
     parts = render_page(judged.record, cases, folder, golden, judged.run_findings)
     write_stream(page, (part.encode("utf-8", "replace") for part in parts))
     return page

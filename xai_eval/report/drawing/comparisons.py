@@ -1,4 +1,4 @@
-"""What drifted and can be drawn: expected, obtained, and where they differ."""
+"""Images of a field that drifted: expected (the golden), obtained, and where the two differ."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from xai_eval.result.fields.heatmap import block_means
 from xai_eval.result.fields.segments import moved_pixels
 from xai_eval.result.naming import title
 
-# Differences below it stay pale: stretched to full red, noise would look like a catastrophe.
+# Smaller differences are drawn in pale colours; in full red, noise would look like an error.
 _LEAST_SCALE = 0.2
 _GREY = 150
-_MASK_LEGEND = "Red: in the mask now and not before. Blue: before and not now."
-_SEGMENTS_LEGEND = "Red: pixels that lie in another superpixel now."
+_MASK_LEGEND = "Red: in the obtained mask only. Blue: in the expected mask only."
+_SEGMENTS_LEGEND = "Red: pixels that are in another superpixel than expected."
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Something that drifted.
+    """The images of one field that drifted.
 
     Attributes:
         limit: value of the deepest red of a difference of maps; None for anything else.
@@ -41,14 +41,14 @@ class Comparison:
 
     @property
     def wipes(self) -> bool:
-        """Whether one image can be laid over the other."""
+        """Whether the two images have the same size, so that the page can lay one over the other."""
         was, now = self.expected.pixels, self.obtained.pixels
         return was is not None and now is not None and was.shape == now.shape
 
 
 def comparison(case: ReportCase, name: str) -> Comparison:
-    """Draw one field of `case.moved`, expected and obtained."""
-    now, was = case.moved[name]
+    """Draw one field of `case.changed_fields`, expected and obtained."""
+    now, was = case.changed_fields[name]
     if isinstance(now, Heatmap) and isinstance(was, Heatmap):
         return _maps(case, name, now, was)
     if isinstance(now, Mask) and isinstance(was, Mask):
@@ -113,7 +113,7 @@ def _map_difference(now: Heatmap, was: Heatmap, shown: str) -> tuple[Panel, floa
     if broken or now.shape != was.shape:
         word = f"no difference: a map is {broken}" if broken else "no difference: the shapes differ"
         return Panel("difference", f"{shown}: {word}", word=word), None
-    # On the grid on which the two were judged.
+    # The two are drawn on the grid on which the gate compared them.
     shape = (min(now.array.shape[0], was.array.shape[0]), min(now.array.shape[1], was.array.shape[1]))
     change = block_means(now.array, shape) - block_means(was.array, shape)
     largest = float(np.abs(change).max())

@@ -1,4 +1,4 @@
-"""Curves of the report: drawn once, for the page and for figures alike."""
+"""Images of curves, for the page and for the figure files."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from xai_eval.result.naming import title
 
 _SIZE = (5.0, 3.0)  # inches
 _DPI = 150  # sharp on screens with small pixels, where the page shows it at two thirds
-# Told apart by the colour-blind, and by their dashes without colour (Okabe and Ito 2008).
+# Colours that the colour-blind can tell apart (Okabe and Ito 2008); without colour, the dashes differ.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 _DASHES = ("-", "--", "-.", ":")
 
 
 def curve_panels(case: ReportCase) -> list[Panel]:
-    """One panel for each curve of a case; where it drifted, what was expected lies beneath in grey."""
+    """Return one panel per curve of a case; if it drifted, the expected curve is drawn in grey under it."""
     moved = {finding.field for finding in case.verdict.findings}
     panels = []
     for name, curve in case.fields(Curve).items():
@@ -51,7 +51,7 @@ def draw_curve(curve: Curve, expected: Curve | None = None) -> Pixels:
 
 
 def _limits(curve: Curve) -> tuple[float, float]:
-    """From 0 to 1 for shares; as far as the values go for anything else."""
+    """Return the range of the vertical axis: 0 to 1 if all values are in it, else the range of the values."""
     values = np.concatenate(list(curve.lines.values()))
     known = values[np.isfinite(values)]
     least, most = (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)

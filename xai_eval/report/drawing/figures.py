@@ -1,4 +1,4 @@
-"""Figures of the report as PNG files: images beside maps; drifts as expected, obtained, difference."""
+"""Figure files (PNG) of the report: images beside their maps; drifts as expected, obtained and difference."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from matplotlib.patches import Rectangle
 from xai_eval.report.cases import AUDIT, ReportCase
 from xai_eval.report.drawing.comparisons import Comparison, comparison
 from xai_eval.report.drawing.curves import curve_panels
-from xai_eval.report.drawing.dissection import dissection_figures
+from xai_eval.report.drawing.dissection_figures import dissection_figures
 from xai_eval.report.drawing.panels import Panel, panels
 from xai_eval.report.drawing.pixels import Pixels, diverging_legend, heat_legend, png_bytes
 from xai_eval.report.text.wording import slug
@@ -36,12 +36,12 @@ def figure_files(cases: Sequence[ReportCase]) -> dict[str, bytes]:
     """Draw every figure of `cases`; file name -> PNG."""
     names = figure_names(cases)
     files: dict[str, bytes] = {}
-    for case in map(ReportCase.unread, cases):
+    for case in map(ReportCase.unloaded, cases):
         if case.maps:
             files[names[case.key, None]] = _draw_panels(
                 panels(case), _caption(case), heat_legend(), ("0", "1", _HEAT_NOTE)
             )
-        for field in case.moved:
+        for field in case.changed_fields:
             files[names[case.key, field]] = _draw_comparison(case, comparison(case, field))
         for field, panel in zip(case.fields(Curve), curve_panels(case), strict=True):
             assert panel.pixels is not None
@@ -52,13 +52,13 @@ def figure_files(cases: Sequence[ReportCase]) -> dict[str, bytes]:
 def figure_names(cases: Sequence[ReportCase]) -> dict[tuple[str, str | None], str]:
     """Name the figures: by case key and None for the maps, by case key and field for a drift or a curve.
 
-    Names that would be taken twice (two models on one image) get the digest that ends the case's id.
+    If two figures would get the same name (two models on one image), the digest of the case is appended.
     """
     names: dict[tuple[str, str | None], str] = {}
-    for case in map(ReportCase.unread, cases):
+    for case in map(ReportCase.unloaded, cases):
         if case.maps:
             names[case.key, None] = f"{slug(case.image)}_{_kind(case)}{_class_suffix(case)}"
-        for field in case.moved:
+        for field in case.changed_fields:
             names[case.key, field] = f"{slug(case.image)}_drift_{slug(field)}"
         for field in case.fields(Curve):
             names[case.key, field] = f"{slug(case.image)}_{_kind(case)}_{slug(field)}"

@@ -1,4 +1,4 @@
-"""What is drawn of a case, on the page and in figures alike: the image, its superpixels and its maps."""
+"""The images that are drawn of a case, on the page and in figure files: the image, its superpixels and its maps."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from xai_eval.result.naming import title, words
 
 @dataclass(frozen=True)
 class Panel:
-    """One image of the report.
+    """One image with a heading, as the page and the figure files show it (a panel of a figure).
 
     Attributes:
         title: heading.
         alt: what the image shows, for those who do not see it.
-        pixels: RGB, or None where there is nothing that could honestly be drawn.
-        word: why there is nothing, such as 'all zero'.
-        numbers: name and value of what is known about it.
-        coarse: drawn pixel by pixel, to be enlarged without smoothing.
+        pixels: RGB, or None if the map means nothing and is not drawn.
+        word: why it is not drawn, such as 'all zero'.
+        numbers: names and values of measures, shown below it.
+        coarse: whether its few pixels are enlarged to squares, without smoothing.
     """
 
     title: str
@@ -35,7 +35,7 @@ class Panel:
 
 
 def panels(case: ReportCase) -> list[Panel]:
-    """The image with its mask outlined, then one panel for each further image, further mask, and map."""
+    """Return the image with its mask outlined, then one panel per further image, further mask, and map."""
     if case.view is None:
         return []
     pixels, name = case.view.array, case.verdict.case.input
@@ -79,9 +79,9 @@ def _weights_panel(case: ReportCase, name: str, weights: Weights, segments: Segm
         word = "all zero" if limit == 0.0 else "NaN"
         return Panel(title(name), f"{about}: {word}, not drawn", word=word)
     numbers = (
-        ("red, for", count(int((values > 0).sum()), "superpixel")),
-        ("blue, against", count(int((values < 0).sum()), "superpixel")),
-        ("deepest", f"{limit:.2g}"),
+        ("red: for the class", count(int((values > 0).sum()), "superpixel")),
+        ("blue: against it", count(int((values < 0).sum()), "superpixel")),
+        ("largest weight", f"{limit:.2g}"),
     )
     return Panel(title(name), about, signed(pixels, values[segments.array], limit), numbers=numbers)
 

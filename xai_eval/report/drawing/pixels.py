@@ -15,7 +15,7 @@ from PIL import Image
 Pixels = NDArray[np.uint8]
 Map = NDArray[np.floating[Any]]
 
-# Evenly brighter with the value, and told apart by the colour-blind.
+# Its brightness grows evenly with the value, and the colour-blind can read it.
 _HEAT = "plasma"
 _DIVERGING = "RdBu_r"
 _STRONGEST = 0.85  # opacity of the hottest place: the photograph stays visible everywhere
@@ -29,8 +29,8 @@ _LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601
 def overlay(image: Pixels | None, saliency: Map) -> Pixels:
     """Draw a map (h, w) in [0, 1] over an image (h, w, 3); cold places show the image.
 
-    The image turns grey, so that colour means nothing but heat: a red fish must not look hot. Without a
-    image the map lies over the middle grey of `heat_legend`.
+    The image is turned grey, so that only heat has colour: a red fish must not look hot. Without an image, the map is
+    drawn over the middle grey of `heat_legend`.
     """
     values = np.clip(saliency, 0.0, 1.0).astype(np.float64)
     below = _grey(image) if image is not None else np.full((*values.shape, 3), _LEGEND_GREY, np.float64)
@@ -120,7 +120,7 @@ def _table(name: str) -> NDArray[np.float64]:
 
 
 def _blend(below: NDArray[Any], colours: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    # The square root keeps lukewarm places from vanishing.
+    # The square root keeps places of medium heat visible.
     opacity = (_STRONGEST * np.sqrt(values))[..., None]
     return np.asarray(below * (1.0 - opacity) + colours * opacity)
 

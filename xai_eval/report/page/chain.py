@@ -1,4 +1,4 @@
-"""The stages that a case went through, held against those of its golden, with families of stages in one box."""
+"""The stages of a case compared with those of its golden, as a chain of boxes; similar stages share a box."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from xai_eval.report.cases import ReportCase
 from xai_eval.result.fingerprint import Fingerprint
 from xai_eval.result.stage import Stage, in_model
 
-_TOLD = 3  # stages of a box that moved; the rest is folded away
+_SHOWN = 3  # changed stages of a box; the others are folded away
 _EQUAL = "equal"
 
 
 @dataclass(frozen=True)
-class Link:
-    """One stage: `change` in words, and whether it stands `before`, `first`, or `after` where the drift began."""
+class ChainStage:
+    """One stage; `place` is `before` the first stage that changed, the `first` itself, or `after` it."""
 
     stage: Stage
     change: str
@@ -26,13 +26,13 @@ class Link:
 
     @property
     def family(self) -> str:
-        """Name of the box that it shares with those of its family."""
+        """Name of the box that it shares with the other stages of its family."""
         rules = rules_of(self.stage)
         return in_model(self.stage.of if rules.box_per_part else rules.family or self.stage.kind, self.stage.model)
 
     @property
     def name(self) -> str:
-        """What tells it from others of its family."""
+        """Its name within the box."""
         rules, stage = rules_of(self.stage), self.stage
         if rules.family:
             return str(Stage(stage.kind, stage.of))
@@ -45,48 +45,48 @@ class Box:
 
     Attributes:
         name: of the stage, or of the family of stages.
-        place: `first` if the first that moved is among them, else where they stand.
-        change: in words, of a single stage or of stages that are all equal; else empty.
-        told: otherwise the stages that moved, the first that moved before all others.
-        folded: those that are too many to be told at once.
-        equal: how many stages beside these are equal, in words, or empty.
+        place: `first` if the first stage that changed is in the box, else `before` or `after` it.
+        change: in words, if the box has a single stage or only equal ones; else empty.
+        shown: otherwise the stages that changed, the first that changed before the others.
+        folded: further stages that changed, which the page folds away.
+        equal: how many other stages of the box are equal, in words, or empty.
     """
 
     name: str
     place: str
     change: str = ""
-    told: tuple[Link, ...] = ()
-    folded: tuple[Link, ...] = ()
+    shown: tuple[ChainStage, ...] = ()
+    folded: tuple[ChainStage, ...] = ()
     equal: str = ""
 
 
 def stage_chain(case: ReportCase) -> tuple[Box, ...]:
-    """Return the stages in the golden's order, the first that moved marked; none where there is nothing to compare."""
-    grouped = itertools.groupby(_links(case), key=lambda link: link.family)
-    return tuple(_box(family, list(links)) for family, links in grouped)
+    """Return the boxes in the order of the golden's stages; none if there is nothing to compare."""
+    grouped = itertools.groupby(_stages(case), key=lambda stage: stage.family)
+    return tuple(_box(family, list(stages)) for family, stages in grouped)
 
 
-def _links(case: ReportCase) -> list[Link]:
+def _stages(case: ReportCase) -> list[ChainStage]:
     if case.obtained is None or case.golden is None:
         return []
     first = case.verdict.origin.stage if case.verdict.origin else None
-    links, place = [], "before"
+    chain, place = [], "before"
     for stage, was in case.golden.stages.items():
         place = "first" if stage == first else "after" if place == "first" else place
-        links.append(Link(stage, _change(case.obtained.stages.get(stage), was), place))
-    return links
+        chain.append(ChainStage(stage, _change(case.obtained.stages.get(stage), was), place))
+    return chain
 
 
-def _box(family: str, links: Sequence[Link]) -> Box:
-    place = next((link.place for link in links if link.place == "first"), links[-1].place)
-    if len(links) == 1:
-        return Box(str(links[0].stage), place, links[0].change)
-    moved = [link for link in links if link.change != _EQUAL]
-    if not moved:
-        return Box(family, place, f"{len(links)} stages {_EQUAL}")
-    moved.sort(key=lambda link: link.place != "first")
-    equal = f"{len(links) - len(moved)} {_EQUAL}" if len(moved) < len(links) else ""
-    return Box(family, place, told=tuple(moved[:_TOLD]), folded=tuple(moved[_TOLD:]), equal=equal)
+def _box(family: str, stages: Sequence[ChainStage]) -> Box:
+    place = next((stage.place for stage in stages if stage.place == "first"), stages[-1].place)
+    if len(stages) == 1:
+        return Box(str(stages[0].stage), place, stages[0].change)
+    changed = [stage for stage in stages if stage.change != _EQUAL]
+    if not changed:
+        return Box(family, place, f"{len(stages)} stages {_EQUAL}")
+    changed.sort(key=lambda stage: stage.place != "first")
+    equal = f"{len(stages) - len(changed)} {_EQUAL}" if len(changed) < len(stages) else ""
+    return Box(family, place, shown=tuple(changed[:_SHOWN]), folded=tuple(changed[_SHOWN:]), equal=equal)
 
 
 def _change(now: Fingerprint | None, was: Fingerprint) -> str:

@@ -1,4 +1,4 @@
-"""What the cases of a page can be filtered by."""
+"""The filters of the page: severity, cause, task and model."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from xai_eval.report.page.views import CaseLine
+from xai_eval.report.page.case_view import CaseLine
 
-# A choice for the cases that have no severity or cause, because nothing was found to differ.
+# The choice for cases without a severity or cause, because nothing in them changed.
 NONE = "none"
 
 
 @dataclass(frozen=True)
 class Filter:
-    """One thing to choose by; `choices` are values with the number of their cases, in the order of the page."""
+    """One filter; `choices` are its values with the number of their cases, in the order of the page."""
 
     name: str
     choices: tuple[tuple[str, int], ...]
 
 
 def filters(views: Sequence[CaseLine]) -> list[Filter]:
-    """Return the filters that can tell some of the cases from others."""
+    """Return the filters that have more than one value among the cases."""
     found = [
         Filter("severity", _count([[view.severity or NONE] for view in views])),
         Filter("cause", _count([view.causes or [NONE] for view in views])),

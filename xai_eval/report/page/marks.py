@@ -1,4 +1,4 @@
-"""Markup within text: terms with their explanation, and arrows that no line may break."""
+"""Markup within text: terms get their explanation as a tooltip, and arrows are kept on one line."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from markupsafe import Markup, escape
 
 from xai_eval.result.glossary import Term, term
 
-# Terms that sentences and boxes hold; columns and names are looked up whole.
+# Terms that occur within sentences. Names of columns and fields are looked up as a whole instead.
 _IN_SENTENCES = re.compile(
     r"distance that the heat moved|overlap of the hottest (?=\d+ ?%)|rank correlation|largest difference|"
     r"\brelative(?= \d)|IoU at equal area|energy inside|pointing exact|pointing hit"
@@ -17,11 +17,11 @@ _ARROW = escape("->")
 
 
 def explained(words: str) -> Markup:
-    """Mark a name that is a term with its explanation; any other stays as it is, escaped."""
+    """Return a name with its explanation if it is a term; any other name is only escaped."""
     found = term(words)
     if found is None:
         return escape(words)
-    # The arrow that says which way is better is drawn by the style, so that it is no part of the text.
+    # The style sheet draws the arrow for 'higher is better', so that it is not copied with the text.
     return _marked(words, found, f" {found.better.name.lower()}" if found.better else "")
 
 

@@ -1,4 +1,4 @@
-"""The page: one HTML file that holds everything and loads nothing, made case by case."""
+"""The page: one HTML file that contains everything and loads nothing, written case by case."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import jinja2
 from xai_eval.gate.run_findings import RunFindings
 from xai_eval.report.cases import ReportCase
 from xai_eval.report.drawing.pixels import diverging_legend, heat_legend, jpeg_uri, png_uri
-from xai_eval.report.page.contents import Lists, contents, lists_of
+from xai_eval.report.page.case_view import CaseView, case_line, case_view
 from xai_eval.report.page.filters import filters
 from xai_eval.report.page.marks import explained, with_terms
-from xai_eval.report.page.rest import RestView, rest_view
-from xai_eval.report.page.selection import by_task, imaged, in_order, worst_cases_first
-from xai_eval.report.page.views import CaseView, case_line, case_view
+from xai_eval.report.page.shown_cases import about_task, by_task, tasks_in_order, with_images, worst_cases_first
+from xai_eval.report.page.table_of_contents import Lists, contents, lists_of
+from xai_eval.report.page.without_images import CasesWithoutImages, cases_without_images
 from xai_eval.report.text.commands import Folders, accept_cases_command, accept_command, explain_command
 from xai_eval.report.text.summary import (
     count_severities,
@@ -33,7 +33,7 @@ from xai_eval.result.naming import plain
 from xai_eval.store.runs import RunRecord
 
 _TEMPLATE = "page.html.j2"
-# What accepts a case, and what explains its drift.
+# For a case: the command that accepts it, and the command that finds the cause of its drift.
 Commands = Callable[[ReportCase], tuple[str, str]]
 
 
@@ -43,15 +43,17 @@ class TaskView:
 
     Attributes:
         name: of the task.
-        cases: made when the template comes to them, one by one: their images together do not fit into memory.
+        about: one sentence on what it shows; empty if unknown.
+        cases: made one by one while the template is rendered, because their images together do not fit into memory.
         counts: in words.
-        rest: the cases that are shown without images; None if there are none.
+        without_images: the cases that are shown without images; None if there are none.
     """
 
     name: str
+    about: str
     cases: Iterator[CaseView]
     counts: str
-    rest: RestView | None
+    without_images: CasesWithoutImages | None
 
 
 def render_page(
@@ -61,8 +63,8 @@ def render_page(
 
     `results` and `golden` are the folders that commands on the page name.
 
-    Class and file names are text from outside and are escaped; the page's own policy
-    forbids loading anything.
+    Names of classes and files come from users and are escaped; the page's content security policy forbids loading
+    anything.
     """
     ordered = worst_cases_first(cases)
     views = [case_line(case) for case in ordered]
@@ -74,7 +76,7 @@ def render_page(
         .get_template(_TEMPLATE)
         .generate(
             record=record,
-            names=in_order(record.tasks),
+            names=tasks_in_order(record.tasks),
             counts=counts_sentence(verdicts),
             states={state_word(state): number for state, number in count_states(verdicts).items()},
             severities=count_severities(verdicts),
@@ -92,13 +94,13 @@ def render_page(
             tasks=_tasks(tasks, lambda case: _commands(case, record, results, golden), results),
             heat_legend=png_uri(heat_legend()),
             diverging_legend=png_uri(diverging_legend()),
-            has_maps=any(case.unread().maps for case in cases),
+            has_maps=any(case.unloaded().maps for case in cases),
         )
     )
 
 
 def _commands(case: ReportCase, record: RunRecord, results: Path, golden: Path) -> tuple[str, str]:
-    """Return the commands that accept a case and that explain its drift."""
+    """Return the command that accepts a case and the command that finds the cause of its drift."""
     request = record.requests.get(case.verdict.case.task)
     return accept_command(case.key, results, golden), explain_command(case.key, results, golden, request)
 
@@ -120,24 +122,24 @@ def _environment() -> jinja2.Environment:
 
 
 def _outcome(lists: Lists, problem: str, run_findings: RunFindings) -> str:
-    """The colour of the first line: a first run, which has only new cases, is neither good nor bad."""
+    """The colour of the first line: a first run, which has only new cases, is shown as neither good nor bad."""
     if problem or run_findings.failed or lists.failed or not (lists.new or lists.fine):
         return "bad"
     return "new" if lists.new else "good"
 
 
 def _tasks(ordered: Sequence[ReportCase], commands: Commands, results: Path) -> Iterator[TaskView]:
-    shown = {case.key for case in imaged(ordered)}
+    shown = {case.key for case in with_images(ordered)}
     for name, group in itertools.groupby(ordered, key=lambda case: case.verdict.case.task):
         own = list(group)
         views = _views([case for case in own if case.key in shown], commands)
-        rest = rest_view([case for case in own if case.key not in shown], results)
-        yield TaskView(name, views, counts_sentence([case.verdict for case in own]), rest)
+        others = cases_without_images([case for case in own if case.key not in shown], results)
+        yield TaskView(name, about_task(name), views, counts_sentence([case.verdict for case in own]), others)
 
 
 def _views(cases: Sequence[ReportCase], commands: Commands) -> Iterator[CaseView]:
     for case in cases:
-        yield case_view(case.unread(), *commands(case))
+        yield case_view(case.unloaded(), *commands(case))
 
 
 def _problem(record: RunRecord, cases: Sequence[ReportCase]) -> str:

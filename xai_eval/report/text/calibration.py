@@ -10,7 +10,7 @@ from xai_eval.store.noise import Noise
 
 
 def calibration_lines(outcome: StoredNoise, noises: Mapping[str, Noise]) -> list[str]:
-    """Return the table of noise by field and condition, as Markdown, and what became of it.
+    """Return the table of noise by field and condition, as Markdown, and say for which cases it was stored.
 
     Args:
         outcome: what was stored.
@@ -20,7 +20,7 @@ def calibration_lines(outcome: StoredNoise, noises: Mapping[str, Noise]) -> list
     return [
         *_table(noises),
         *(f"unmeasured  {name}: {one_line(why)}" for name, why in unmeasured.items()),
-        *(f"no golden  {key}: accept one, then calibrate again" for key in outcome.without_golden),
+        *(f"no golden  {key}: accept its result, then calibrate again" for key in outcome.without_golden),
         *(f"{v.state}  {v.case.key}  {one_line(v.sentence)} Its noise was not stored." for v in outcome.drifted),
         *(f"{note.fit}  {one_line(note.sentence)}" for note in outcome.run_findings.tolerances),
         f"noise of {count(len(outcome.stored), 'case')} stored",
@@ -36,13 +36,14 @@ def _table(noises: Mapping[str, Noise]) -> list[str]:
 
 
 def _cell(value: float | None) -> str:
-    """Nothing where it was not measured."""
+    """Return the value in one digit; an empty text if it was not measured."""
     return "" if value is None else f"{value:.1g}"
 
 
 def noise_table(noises: Mapping[str, Noise]) -> list[tuple[str, str, str, dict[str, float]]]:
-    """Sum up noise by case key: task, field, measure, and the largest distance by condition; what never moved is left
-    out.
+    """Sum up the noise of all cases: task, field, measure, and the largest distance by condition.
+
+    Measures that never changed are left out.
     """
     rows: dict[tuple[str, str, str], dict[str, float]] = {}
     for key, noise in noises.items():

@@ -1,4 +1,4 @@
-"""The commands that accept a case or explain its drift, as pages and messages give them."""
+"""The commands that accept a case or find the cause of its drift, as pages and messages give them."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ PAGE_FILE = "index.html"
 
 @dataclass(frozen=True)
 class Folders:
-    """The folders that commands name: of the run, and of the goldens that it is judged by."""
+    """The folders that commands name: the folder of the run, and that of the goldens that it is compared with."""
 
     results: Path = RESULTS
     golden: Path = GOLDEN
 
     @property
     def page(self) -> Path:
-        """The page of the run, from the working directory."""
+        """The page of the run, relative to the working directory."""
         return _short(self.results / PAGE_FILE)
 
 
@@ -45,8 +45,8 @@ def accept_cases_command(keys: Sequence[str], where: Folders, reason: str, *, ev
 def explain_command(key: str, results: Path, golden: Path, request: Mapping[str, Any] | None) -> str:
     """Return the command that finds the cause of the drift of the case `key`, as typed in the working directory.
 
-    `request` is how the run recorded that it was asked for the case; None for a test, which alone knows its model and
-    images. A task that is neither bundled nor installed is found by the file that the run was told of.
+    `request` is the run's record of how the case was asked for; None for a test, which alone knows its model and
+    images. A task that is neither bundled nor installed is found by its file, which the request names.
     """
     if request is None:
         inputs = ' --model "..." --images "..."'
@@ -57,13 +57,13 @@ def explain_command(key: str, results: Path, golden: Path, request: Mapping[str,
 
 
 def _folders(results: Path, golden: Path) -> str:
-    """Name the folders that are not those that the command line takes anyway: another run's must not be meant."""
+    """Return options for folders that are not the default ones, so that the command is about this run."""
     options = [("--results", _short(results), RESULTS), ("--golden", _short(golden), GOLDEN)]
     return "".join(f" {name} {shlex.quote(str(path))}" for name, path, usual in options if path != usual)
 
 
 def _short(path: Path) -> Path:
-    """Return the path from the working directory, if it is below it."""
+    """Return the path relative to the working directory, if it is inside it."""
     here = Path.cwd()
     whole = here / path
     return whole.relative_to(here) if whole.is_relative_to(here) else whole

@@ -9,7 +9,7 @@ from xai_eval.store.history import Acceptance
 
 
 def history_lines(history: Sequence[Acceptance]) -> list[str]:
-    """Two lines an entry for the terminal: when, who and why; and beneath what was overruled."""
+    """Return two lines per entry: when, who and why; and below, the verdict that was accepted."""
     lines = []
     for entry in history:
         lines.append(f"{entry.when}  {one_line(entry.who) or 'unknown'}  {one_line(entry.reason)}")

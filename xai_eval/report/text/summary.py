@@ -19,7 +19,7 @@ _NAMED = 5  # cases or parts that a sentence spells out
 
 
 def worst_first(verdicts: Iterable[Verdict]) -> list[Verdict]:
-    """Sort by state, then by severity, then by name; what does not fail comes after what does."""
+    """Sort by state, then by severity, then by name; cases that do not fail come last."""
 
     return sorted(verdicts, key=lambda v: (badness(v), v.case.input, v.case.key))
 
@@ -35,7 +35,7 @@ def state_word(state: State) -> str:
 
 
 def count_states(verdicts: Iterable[Verdict]) -> dict[State, int]:
-    """Count verdicts by state, worst first; states that nobody is in are left out."""
+    """Count verdicts by state, worst first; states without a case are left out."""
     counts = Counter(verdict.state for verdict in verdicts)
     return {state: counts[state] for state in _ORDER if counts[state]}
 
@@ -49,14 +49,14 @@ def count_severities(verdicts: Iterable[Verdict]) -> dict[Severity, int]:
 def counts_sentence(verdicts: Sequence[Verdict]) -> str:
     """Return such as '12 cases: 11 ok, 1 drift'."""
     counts = count_states(verdicts)
-    # What is well comes first, as in pytest's own last line.
+    # The number of ok cases comes first, as in the last line of pytest.
     states = [state for state in (State.OK, *_ORDER[:-1]) if state in counts]
     listed = ", ".join(f"{counts[state]} {state_word(state)}" for state in states)
     return f"{count(len(verdicts), 'case')}: {listed}{_quarantine_clause(verdicts)}" if listed else "no cases"
 
 
 def is_fine(verdict: Verdict) -> bool:
-    """Whether there is nothing to look at: it is ok, and not set aside."""
+    """Whether nobody has to look at the case: it is ok, and not in quarantine."""
     return verdict.state is State.OK and verdict.quarantine is None
 
 
@@ -67,16 +67,16 @@ def _quarantine_clause(verdicts: Sequence[Verdict]) -> str:
 
 
 def is_new(verdict: Verdict) -> bool:
-    """Whether the case has no golden yet and nobody set it aside: no failure, but a decision to make."""
+    """Whether the case has no golden yet and is not in quarantine: somebody has to look at it and accept it."""
     return verdict.state is State.MISSING and verdict.quarantine is None
 
 
 def new_sentence(verdicts: Sequence[Verdict], where: Folders | None) -> str:
-    """Return one sentence on all cases that are new, and what to do about them; empty if none are.
+    """Return a text on all new cases, and what to do about them; empty if there are none.
 
     Args:
         verdicts: of the run.
-        where: folders that the command names; None where there is nothing to accept into.
+        where: folders that the command names; None if there is no folder of goldens to accept into.
     """
     new = [verdict.case.key for verdict in worst_first(verdicts) if is_new(verdict)]
     if not new:
@@ -89,15 +89,15 @@ def new_sentence(verdicts: Sequence[Verdict], where: Folders | None) -> str:
     if lone or len(new) <= _NAMED:
         command = accept_cases_command(new, where, "first goldens", everything=lone)
         return f"{told} Look at {where.page}, then: {command}"
-    return f"{told} Look at {where.page}, then accept them by their names."
+    return f"{told} Look at {where.page}, then accept each case that is right: xai-eval accept CASE --reason ..."
 
 
 def unwatched_sentence(verdicts: Sequence[Verdict], where: Folders | None) -> str:
-    """Return one sentence on what the goldens lack, and what to do about it; empty if they lack nothing.
+    """Return a text on what the goldens lack, and what to do about it; empty if they lack nothing.
 
     Args:
         verdicts: of the run.
-        where: folders that the command names; None where there is nothing to accept into.
+        where: folders that the command names; None if there is no folder of goldens to accept into.
     """
     cases = [verdict for verdict in worst_first(verdicts) if verdict.unwatched]
     if not cases:
@@ -125,13 +125,15 @@ def _some(names: Sequence[str]) -> str:
 def summary_lines(
     verdicts: Sequence[Verdict], run_findings: RunFindings = NO_FINDINGS, where: Folders | None = None
 ) -> list[str]:
-    """One line for every case that fails or is in quarantine, worst first, one for all that are new, one for the rest,
-    the run as a whole, what is unwatched, the counts.
+    """Return the lines that the terminal shows.
+
+    One line per case that fails or is in quarantine, worst first; one for all ok cases; findings of the run as a
+    whole; what is unwatched; one line for all new cases; the counts.
 
     Args:
         verdicts: of the run.
         run_findings: what only the whole run shows.
-        where: folders that commands name; None where there is nothing to accept into.
+        where: folders that commands name; None if there is no folder of goldens to accept into.
     """
     told = [verdict for verdict in worst_first(verdicts) if not is_fine(verdict) and not is_new(verdict)]
     fine = sum(map(is_fine, verdicts))
@@ -156,11 +158,11 @@ def summary_lines(
 def explain_line(
     verdicts: Sequence[Verdict], requests: Mapping[str, Mapping[str, Any]], results: Path, golden: Path
 ) -> list[str]:
-    """One line with the command that explains the worst drift; none if nothing drifted.
+    """Return a line with the command that finds the cause of the worst drift; no line if nothing drifted.
 
     Args:
         verdicts: of the run.
-        requests: how the run recorded that each task was asked for.
+        requests: the run's record of how each task was asked for.
         results: folder of the run.
         golden: folder of the goldens.
     """
@@ -172,7 +174,7 @@ def explain_line(
 
 
 def run_findings_lines(run_findings: RunFindings) -> list[str]:
-    """One line for every systemic shift and every tolerance that does not fit; generous ones are only counted."""
+    """Return one line per systemic shift and per tolerance that is too small; too large ones are only counted."""
     generous = len(run_findings.tolerances) - len(run_findings.misfits)
     tightened = f"{count(generous, 'tolerance')} could be tightened: see `tolerances` in verdicts.json"
     return [

@@ -30,7 +30,7 @@ def verdicts_document(
 ) -> dict[str, Any]:
     """Return the outcome as JSON values, worst case first.
 
-    Every state and every severity is counted, those that nobody is in with 0. Numbers that are not finite are
+    Every state and every severity is counted, with 0 if no case has it. Numbers that are not finite are
     the strings 'NaN', 'Infinity' and '-Infinity'.
     """
     states, severities = count_states(verdicts), count_severities(verdicts)
@@ -60,7 +60,7 @@ def _unwatched(verdicts: Sequence[Verdict]) -> dict[str, Any]:
 
 
 def _run(record: RunRecord) -> dict[str, Any]:
-    """What was run; not how it was asked for, which names places on one machine."""
+    """Describe what was run, but not how it was asked for: that contains paths of one machine."""
     document = {**dataclasses.asdict(record), "seconds": to_json(record.seconds)}
     del document["requests"]
     return document

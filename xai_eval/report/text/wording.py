@@ -24,12 +24,12 @@ def one_line(text: str) -> str:
 
 
 def markdown_cell(text: str) -> str:
-    """Escape what Markdown or the HTML within it would act upon; a cell is one line."""
+    """Escape characters that have a meaning in Markdown or HTML, and put the text on one line."""
     return re.sub(r"([\\`*\[\]|<>&~])", r"\\\1", " ".join(text.split()))
 
 
 def slug(text: str, length: int = 80) -> str:
-    """Return text as a part of a file name that every file system takes; `gradcam++` is not `gradcam`."""
+    """Return text as part of a file name, valid on every file system; `gradcam++` and `gradcam` stay different."""
     plain = re.sub(r"[^A-Za-z0-9_-]+", "-", text.replace("+", "plus"))
     return plain.strip("-")[:length].strip("-") or "unnamed"
 

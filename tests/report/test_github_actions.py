@@ -8,7 +8,7 @@ import pytest
 
 from xai_eval.gate.unwatched import Unwatched
 from xai_eval.gate.verdict import State, Verdict
-from xai_eval.report.text.pull_request import annotation, publish, step_summary
+from xai_eval.report.text.github_actions import annotation, report_to_github, step_summary
 from xai_eval.result.fields import Finding, Severity
 from xai_eval.result.result import Case
 from xai_eval.store.quarantine import Quarantine
@@ -44,7 +44,7 @@ def test_the_worst_fifty_are_listed_and_the_rest_is_counted(tmp_path):
     listed = [cells(row) for row in rows(summary)]
     assert [row[1] for row in listed] == ["conclusion"] * 20 + ["numbers"] * 30
     assert "64 cases: 1 ok, 60 drift, 3 new" in summary
-    assert "Of 60 cases to look at, the 50 worst are listed; the rest is 10 cases: 10 drift." in summary
+    assert "The table lists the 50 worst of 60 cases to look at. The others: 10 cases: 10 drift." in summary
     assert "NEW: 3 cases have no golden (" in summary
     assert str(tmp_path / "index.html") in summary
 
@@ -119,7 +119,7 @@ def github(monkeypatch, tmp_path):
 
 def test_the_summary_is_appended_and_the_annotation_leaves_standard_output_alone(github, capsys):
     github.write_text("what another step wrote\n")
-    publish([verdict("a", severity=Severity.NUMBERS)], None)
+    report_to_github([verdict("a", severity=Severity.NUMBERS)], None)
     assert github.read_text().startswith("what another step wrote\n## Explanations\n")
     out, err = capsys.readouterr()
     assert out == ""
@@ -128,7 +128,7 @@ def test_the_summary_is_appended_and_the_annotation_leaves_standard_output_alone
 
 def test_a_summary_that_cannot_be_written_is_said_and_no_more(github, capsys):
     github.mkdir()
-    publish([verdict("a", severity=Severity.NUMBERS)], None)
+    report_to_github([verdict("a", severity=Severity.NUMBERS)], None)
     err = capsys.readouterr().err
     assert "GITHUB_STEP_SUMMARY" in err
     assert "cannot be written" in err
@@ -138,7 +138,7 @@ def test_a_summary_that_cannot_be_written_is_said_and_no_more(github, capsys):
 def test_elsewhere_nothing_is_said(monkeypatch, capsys):
     monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
     monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
-    publish([verdict("a", severity=Severity.NUMBERS)], None)
+    report_to_github([verdict("a", severity=Severity.NUMBERS)], None)
     assert capsys.readouterr() == ("", "")
 
 

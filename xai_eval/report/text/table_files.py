@@ -1,6 +1,6 @@
-"""Tables of the report: one that sums up each task, and one for every table field, as CSV, Markdown and LaTeX.
+"""Files with the tables of the report: a summary of each task and every table field, as CSV, Markdown and LaTeX.
 
-Documents, such as chosen settings, lie beside them as JSON.
+Documents, such as chosen settings, are written beside them as JSON.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ def table_files(cases: Sequence[ReportCase]) -> dict[str, bytes]:
 
 
 def summary_frame(cases: Sequence[ReportCase]) -> pd.DataFrame:
-    """One row a case: input, model, labels with the indices of classes, scores, state, severity, audit."""
+    """Return one row per case: input, model, labels with the indices of classes, scores, state, severity, audit."""
     frame = pd.DataFrame([_summary_row(case) for case in cases])
     for name in _in_order(case.labels for case in cases):
         if f"{name}_index" in frame:
             frame[f"{name}_index"] = frame[f"{name}_index"].astype("Int64")
-    # Columns that only some cases have come in behind; what the row comes to stays at the end.
+    # Columns that only some cases have are added at the end; state, severity and warning stay behind them.
     last = ["state", "severity", AUDIT]
     return frame[[column for column in frame.columns if column not in last] + last]
 
 
 def field_frame(cases: Sequence[ReportCase], field: str) -> pd.DataFrame:
-    """The rows of one table field of all cases, behind their input, and model where there are several."""
+    """Return the rows of one table field of all cases, after their input and, if there are several, their model."""
     several = len({case.verdict.case.model for case in cases}) > 1
     frames = []
     for case in cases:
@@ -78,19 +78,19 @@ def latex(frame: pd.DataFrame) -> str:
 
 
 def _latex_row(cells: Iterable[Any]) -> str:
-    """One row; `DataFrame.to_latex` writes the same, but a thousand rows a second."""
+    """Return one row; `DataFrame.to_latex` writes the same, but only a thousand rows per second."""
     texts = (" ".join(cell_text(cell).split()) for cell in cells)
     return " & ".join(_LATEX_SPECIAL.sub(_escaped, text) for text in texts) + " \\\\"
 
 
 def _escaped(found: re.Match[str]) -> str:
-    # The names of characters swallow a space behind them.
+    # In LaTeX, a command such as \textbackslash swallows the space after it.
     space = "\\space " if found[0].endswith(" ") else ""
     return _LATEX_NAMES.get(found[0][0], f"\\{found[0][0]}") + space
 
 
 def _documents(cases: Sequence[ReportCase]) -> dict[str, bytes]:
-    """The document of a whole set by task and field; those of single images are in their results."""
+    """Return the documents of whole image sets as files; those of single images are in their results."""
     files = {}
     for case in cases:
         for field, document in case.fields(Document).items():
@@ -109,7 +109,7 @@ def _named_frames(cases: Sequence[ReportCase]) -> Iterator[tuple[str, pd.DataFra
 
 
 def _tables(case: ReportCase) -> dict[str, Table | UnitLabels]:
-    """Everything in a case that has rows, by field."""
+    """Return all fields of a case that have rows."""
     found: dict[str, Table | UnitLabels] = {**case.fields(Table), **case.fields(UnitLabels)}
     return {name: found[name] for name in (case.obtained.fields if case.obtained else ()) if name in found}
 

@@ -1,4 +1,4 @@
-"""The units of a dissected model as the page shows them: a section a layer, a row a unit, both methods side by side."""
+"""The units of a dissected model on the page: a section per layer, a row per unit, a column per method of labelling."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from xai_eval.result.fields import Field, Gallery, UnitLabels
 from xai_eval.result.naming import words
 
 _GALLERY = "top_images"
-# What a row says of a unit besides its label; whatever of these a method gives.
+# Numbers beside a unit's label, if the method has them.
 _NUMBERS = ("score", "margin", "false_discovery_rate")
 
 
 @dataclass(frozen=True)
 class UnitLabelView:
-    """What one method says of a unit, and what the golden says where that is something else."""
+    """The label that one method gives to a unit, and the golden's label if it is another one."""
 
     label: str
     numbers: tuple[tuple[str, str], ...]
@@ -33,8 +33,8 @@ class UnitView:
     Attributes:
         name: such as "layer4/17".
         strip: data URI of its top images; empty where there are none.
-        dead: whether it never changes.
-        labels: one a method, in the order of `LayerView.methods`.
+        dead: whether its activation is the same on all images.
+        labels: one per method, in the order of `LayerView.methods`.
     """
 
     name: str
@@ -58,7 +58,7 @@ class LayerView:
 
 
 def layer_views(case: ReportCase) -> tuple[LayerView, ...]:
-    """Prepare the layers of a case in the order of the model; none where it labels no units."""
+    """Prepare the layers of a case in the order of the model; none if the case has no labels of units."""
     methods = case.fields(UnitLabels)
     if not methods:
         return ()

@@ -1,4 +1,4 @@
-"""Removing what an earlier report left, and nothing else."""
+"""Remove the files of an earlier report from a folder, and no others."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from xai_eval.errors import StorageError
 from xai_eval.report.text.commands import PAGE_FILE
 from xai_eval.report.text.verdicts import VERDICTS_FILE
 
-# The list is read from a file, so it is believed only where it names what a report writes.
+# The list of files is read from disk and may be wrong, so only paths that a report can have written are removed.
 _OURS = re.compile(r"figures/[\w-]+\.png|tables/[\w-]+\.(csv|md|tex|json)", re.ASCII)
 
 
-def remove_report(folder: Path) -> None:
-    """Remove the report of an earlier run from `folder`: beside results of a new one it would be taken for theirs.
+def remove_earlier_report(folder: Path) -> None:
+    """Remove the report of an earlier run from `folder`: beside new results it would look like their report.
 
     Raises:
         StorageError: a file cannot be removed.
     """
     earlier = _earlier_files(folder)
     if earlier is not None:
-        # The list goes last, so that whoever is interrupted can go on.
+        # The list is removed last, so that an interrupted removal can be continued.
         _remove(folder, [*sorted(earlier), PAGE_FILE, VERDICTS_FILE])
 
 
-def remove_stale(folder: Path, files: Collection[str]) -> None:
+def remove_earlier_files(folder: Path, files: Collection[str]) -> None:
     """Remove what the earlier `verdicts.json` of `folder` lists and `files` does not; paths within `folder`.
 
     Raises:
@@ -48,7 +48,7 @@ def _remove(folder: Path, names: Iterable[str]) -> None:
 
 
 def _earlier_files(folder: Path) -> set[str] | None:
-    """Return what the earlier report lists; None where there is none, or none that says which files are its own."""
+    """Return the files that the earlier report lists; None if there is no report, or none with a valid list."""
     try:
         listed = json.loads((folder / VERDICTS_FILE).read_text())["files"]
         return {name for name in listed if _OURS.fullmatch(name)}

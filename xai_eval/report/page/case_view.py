@@ -1,4 +1,4 @@
-"""One case as the page's template shows it: no decisions are left to the template."""
+"""One case as the template of the page shows it; all decisions are made here, none in the template."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from xai_eval.report.drawing.comparisons import Comparison, comparison
 from xai_eval.report.drawing.curves import curve_panels
 from xai_eval.report.drawing.panels import Panel, panels
 from xai_eval.report.page.chain import Box, stage_chain
-from xai_eval.report.page.units import LayerView, concepts_of, layer_views
+from xai_eval.report.page.unit_rows import LayerView, concepts_of, layer_views
 from xai_eval.report.text.findings import measure_words, needs, responsible_step
 from xai_eval.report.text.summary import is_fine, state_word
 from xai_eval.report.text.wording import cell_text
@@ -22,9 +22,9 @@ from xai_eval.result.fields import Document, Field, Finding, Heatmap, Label, Ran
 from xai_eval.result.naming import named, plain, title, words
 
 _DOCUMENT_LETTERS = 400  # the rest is in the file beside the tables
-_FINDINGS = 10  # the rest is folded away
-_COMPARED = 3  # maps, masks and superpixels that drifted; the rest is folded away, too
-_LONG = 10  # rows of a table that is folded away
+_FINDINGS = 10  # findings that are shown at once; the others are folded away
+_COMPARED = 3  # maps, masks and superpixels that drifted and are shown at once
+_LONG = 10  # a table with more rows is folded away
 # Columns whose texts are the names of methods and measures.
 _NAMES = {"method", "measure", "objective", "comparison", "labels"}
 _ACCEPTABLE = (State.DRIFT, State.MISSING, State.INCOMPARABLE)
@@ -32,7 +32,7 @@ _ACCEPTABLE = (State.DRIFT, State.MISSING, State.INCOMPARABLE)
 
 @dataclass(frozen=True)
 class LabelView:
-    """A label, and what the golden expects where that is something else."""
+    """A label, and the golden's label if it is another one."""
 
     name: str
     text: str
@@ -41,7 +41,7 @@ class LabelView:
 
 @dataclass(frozen=True)
 class TableView:
-    """Any rows under a heading; `bars` gives each row a length in percent where values are shares of one."""
+    """Rows under a heading; if values are shares of one, `bars` gives each row the length of its bar in percent."""
 
     name: str
     columns: tuple[str, ...]
@@ -50,13 +50,13 @@ class TableView:
 
     @property
     def long(self) -> bool:
-        """Whether it would push the images of the next case off the screen."""
+        """Whether it has so many rows that it is folded away, so that the next case stays in sight."""
         return len(self.rows) > _LONG
 
 
 @dataclass(frozen=True)
 class CaseLine:
-    """What the page's lists and filters say about one case, without any image."""
+    """What the lists and filters of the page need of one case, without images."""
 
     anchor: str
     key: str
@@ -99,7 +99,7 @@ class CaseView(CaseLine):
 
 
 def case_line(case: ReportCase) -> CaseLine:
-    """Prepare what lists say of one case."""
+    """Prepare one case for lists and filters."""
     verdict = case.verdict
     return CaseLine(
         anchor=case.anchor,
@@ -119,8 +119,8 @@ def case_line(case: ReportCase) -> CaseLine:
 
 
 def case_view(case: ReportCase, accept: str, explain: str) -> CaseView:
-    """Prepare one case; `accept` is the command that accepts it, `explain` the one that explains its drift."""
-    verdict, layers, drifted = case.verdict, layer_views(case), list(case.moved)
+    """Prepare one case; `accept` is the command that accepts it, `explain` that which finds the cause of its drift."""
+    verdict, layers, drifted = case.verdict, layer_views(case), list(case.changed_fields)
     return CaseView(
         **vars(case_line(case)),
         short=verdict.short,
@@ -176,7 +176,7 @@ def _findings(name: str, findings: tuple[Finding, ...]) -> TableView | None:
 
 
 def _finding(finding: Finding) -> tuple[str, ...]:
-    """The sentence is given only where it says more than the numbers do."""
+    """Return the row of a finding; its sentence is left out if the numbers say the same."""
     numbers = finding.value is not None and " became " not in finding.sentence
     return (
         finding.severity.label,
@@ -198,7 +198,7 @@ def _origin(case: ReportCase) -> str:
 
 
 def _details(case: ReportCase) -> tuple[TableView, ...]:
-    """Whatever the fields hold that is not shown beside the images."""
+    """Return tables with all fields that are not shown beside the images."""
     tables = [_table(name, table) for name, table in case.fields(Table).items() if not _is_under_the_maps(case, table)]
     rows = [(title(name), _in_short(each)) for name, each in _fields(case).items() if name not in case.maps]
     other = [(name, text) for name, text in rows if text]

@@ -1,4 +1,4 @@
-"""The outcome of a run for those who look at a pull request: a Markdown summary, and one annotation."""
+"""The outcome of a run for GitHub Actions: a Markdown summary of the step, and one annotation."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from xai_eval.report.text.summary import (
 )
 from xai_eval.report.text.wording import count, markdown_cell, one_line
 
-# Where GitHub Actions wants the summary of a step, and what says that annotations are read.
+# Variables of GitHub Actions: the file for the summary of a step, and whether this runs there at all.
 _SUMMARY_FILE, _ACTIONS = "GITHUB_STEP_SUMMARY", "GITHUB_ACTIONS"
 _ROWS = 50
 _LETTERS = 400  # of a sentence; GitHub takes no more than a megabyte for all
 
 
-def publish(verdicts: Sequence[Verdict], page: Path | None, where: Folders = USUAL) -> None:
-    """Append the summary to the file that GitHub Actions names, and print the annotation, where either is wanted.
+def report_to_github(verdicts: Sequence[Verdict], page: Path | None, where: Folders = USUAL) -> None:
+    """On GitHub Actions, append the summary to the file that is meant for it, and print the annotation.
 
-    The annotation goes to the standard error, which GitHub reads as well: JSON may be on the standard output.
-    A summary that cannot be written is no reason to hide the outcome.
+    The annotation goes to the standard error, which GitHub reads as well, because the standard output may be JSON.
+    If the summary cannot be written, a message says so, and the run goes on.
     """
     target = os.environ.get(_SUMMARY_FILE)
     if target:
@@ -45,8 +45,10 @@ def publish(verdicts: Sequence[Verdict], page: Path | None, where: Folders = USU
 
 
 def step_summary(verdicts: Sequence[Verdict], page: Path | None, where: Folders = USUAL) -> str:
-    """Return Markdown: the counts, what is new and what is unwatched in a sentence each, then a row for each other case
-    that is to be looked at, worst first, 50 at most; `where` are the folders that commands name.
+    """Return Markdown: the counts, one sentence each on new cases and on unwatched parts, and a table.
+
+    The table has one row per other case that somebody has to look at, worst first, at most 50. `where` are the
+    folders that commands name.
     """
     told = [verdict for verdict in worst_first(verdicts) if not is_fine(verdict) and not is_new(verdict)]
     lines = ["## Explanations", "", f"**{markdown_cell(counts_sentence(verdicts))}**", ""]
@@ -58,9 +60,15 @@ def step_summary(verdicts: Sequence[Verdict], page: Path | None, where: Folders 
         lines.append("")
     if len(told) > _ROWS:
         rest = counts_sentence(told[_ROWS:])
-        lines += [f"Of {count(len(told), 'case')} to look at, the {_ROWS} worst are listed; the rest is {rest}.", ""]
+        lines += [
+            f"The table lists the {_ROWS} worst of {count(len(told), 'case')} to look at. The others: {rest}.",
+            "",
+        ]
     if page:
-        lines += [f"Images, causes and the commands that explain and accept: `{one_line(str(page))}`", ""]
+        lines += [
+            f"The page shows images and causes, with commands to find the cause and to accept: `{one_line(str(page))}`",
+            "",
+        ]
     return "\n".join(lines) + "\n"
 
 

@@ -4,7 +4,7 @@ import json
 
 from xai_eval.gate.judge import judge_all
 from xai_eval.gate.judge_run import Judged
-from xai_eval.report.stale import remove_report
+from xai_eval.report.earlier_report import remove_earlier_report
 from xai_eval.report.write import write_report
 
 
@@ -34,11 +34,11 @@ def test_a_forged_list_of_files_removes_nothing(tmp_path, run, build):
 def test_a_new_run_begins_without_the_report_of_the_last(tmp_path, run, build):
     write_report(tmp_path, Judged(*build.run()))
     (tmp_path / "figures" / "mine_vis_1.png").write_bytes(b"not ours")
-    remove_report(tmp_path)
+    remove_earlier_report(tmp_path)
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["mine_vis_1.png"]
 
 
 def test_a_page_that_no_report_vouches_for_is_left_alone(tmp_path):
     (tmp_path / "index.html").write_text("somebody's home page")
-    remove_report(tmp_path)
+    remove_earlier_report(tmp_path)
     assert (tmp_path / "index.html").exists()

@@ -1,4 +1,4 @@
-"""What the page begins with: its table of contents, and the lists of cases that somebody has to look at."""
+"""The beginning of the page: the table of contents, and the lists of cases that somebody has to look at."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from xai_eval.gate.verdict import State
-from xai_eval.report.page.views import CaseLine
+from xai_eval.report.page.case_view import CaseLine
 from xai_eval.report.text.summary import state_word
 
 NEW = state_word(State.MISSING)
@@ -15,7 +15,7 @@ _ACCEPTED_WITH_ALL = {str(State.DRIFT), str(State.INCOMPARABLE)}
 
 @dataclass(frozen=True)
 class Link:
-    """One entry of the table of contents: where it leads, and how many cases are there."""
+    """One entry of the table of contents: its target, its text, and the number of cases there."""
 
     anchor: str
     text: str
@@ -27,11 +27,11 @@ class Lists:
     """The lists of cases above the sections of the tasks.
 
     Attributes:
-        failed: what needs a decision.
-        new: cases without a golden, which is how every first run begins.
-        aside: cases in quarantine.
-        warned: cases whose maps explain another class than the one that was meant.
-        fine: cases with nothing to look at.
+        failed: cases that fail the run, without the new ones.
+        new: cases without a golden; in a first run these are all.
+        aside: cases in quarantine, which do not fail the run.
+        warned: cases whose maps explain another class than the image is meant to show.
+        fine: cases that are ok.
     """
 
     failed: tuple[CaseLine, ...]
@@ -42,7 +42,7 @@ class Lists:
 
     @property
     def only_new(self) -> bool:
-        """Whether accepting all of the run accepts nothing but its new cases."""
+        """Whether `accept --all` would accept only the new cases of the run."""
         return not any(each.state in _ACCEPTED_WITH_ALL for each in (*self.failed, *self.aside))
 
 

@@ -1,4 +1,4 @@
-"""Figures of a dissection: concepts by layer, scores of two models, and one image read by its most active units."""
+"""Figures of a dissection: concepts by layer, scores of two models, and what the most active units say of one image."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _GREY = "0.35"
 
 
 def dissection_figures(cases: Sequence[ReportCase]) -> Mapping[str, Figure]:
-    """Draw what the dissections among `cases` have to show; file name without ending -> figure."""
+    """Draw the figures of all dissections among `cases`; file name without ending -> figure."""
     own = [case for case in cases if case.fields(UnitLabels)]
     figures: dict[str, Figure] = {}
     for together in _by_input(own):
@@ -44,7 +44,7 @@ def _by_input(cases: Sequence[ReportCase]) -> list[list[ReportCase]]:
 
 
 def _layer_concepts(case: ReportCase) -> Figure:
-    """Bars of units by concept, stacked by layer; one panel a method."""
+    """Draw how many units stand for each concept, stacked by layer; one panel per method."""
     shown = [(_METHODS[name], _counts(labels.frame)) for name, labels in _labelled(case)]
     rows = max(len(counts) for _, counts in shown)
     figure = Figure(figsize=(5.2 * len(shown), 1.6 + 0.24 * rows), dpi=_DPI, layout="constrained")
@@ -119,7 +119,7 @@ def _shared_methods(cases: Sequence[ReportCase]) -> list[str]:
 
 
 def _legend(text: str) -> str:
-    """Text of a legend, where dollar signs would begin a formula."""
+    """Escape the text of a legend, in which dollar signs would begin a formula."""
     return text.replace("$", r"\$")
 
 

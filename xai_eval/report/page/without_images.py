@@ -1,4 +1,4 @@
-"""Cases that pass beyond the first few: a row each, and in a sentence where their images are."""
+"""Ok cases that the page shows without images: one row per case, and a sentence on where their images are."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from xai_eval.report.cases import ReportCase
-from xai_eval.report.page.views import CaseLine, case_line
-from xai_eval.report.text.tables import summary_frame
+from xai_eval.report.page.case_view import CaseLine, case_line
+from xai_eval.report.text.table_files import summary_frame
 from xai_eval.report.text.wording import cell_text, count
 from xai_eval.result.naming import words
 from xai_eval.store.runs import RESULTS_FOLDER
 
 
 @dataclass(frozen=True)
-class RestView:
+class CasesWithoutImages:
     """The cases of a task that are shown without images.
 
     Attributes:
         title: heading.
         sentence: what is left out, and how to see it.
-        folder: where it lies.
-        columns: what is said of every case behind its input.
-        rows: a line for the filters and links, and the cells.
+        folder: where the results are.
+        columns: of the table, after the input.
+        rows: for each case, what filters and links need, and its cells.
     """
 
     title: str
@@ -33,14 +33,14 @@ class RestView:
     rows: tuple[tuple[CaseLine, tuple[str, ...]], ...]
 
 
-def rest_view(cases: Sequence[ReportCase], results: Path) -> RestView | None:
+def cases_without_images(cases: Sequence[ReportCase], results: Path) -> CasesWithoutImages | None:
     """Prepare the cases of one task of the run in `results` that are shown without images; None if there are none."""
     if not cases:
         return None
     sentence = (
-        f"Every case that does not pass is shown in full. The images of {count(len(cases), 'case')} that pass are "
-        "not embedded, so that the page stays small: image, maps and all else that was obtained lie in the folder "
-        "that the last column names, to be opened with xai_eval.Result.load, in"
+        f"So that the page stays small, the images of {count(len(cases), 'ok case')} are not on it; all other cases "
+        "are shown with their images. xai_eval.Result.load opens a result with its image and maps; the last column "
+        "names its folder in"
     )
     frame = summary_frame(cases).drop(columns="input").dropna(axis="columns", how="all")
     columns = (*(words(str(column)) for column in frame.columns), "in words", "folder")
@@ -48,4 +48,10 @@ def rest_view(cases: Sequence[ReportCase], results: Path) -> RestView | None:
         (case_line(case), (*map(cell_text, row), case.verdict.sentence, case.key))
         for case, row in zip(cases, frame.itertuples(index=False, name=None), strict=True)
     )
-    return RestView(f"{len(cases)} more that pass", sentence, str(results / RESULTS_FOLDER), columns, rows)
+    return CasesWithoutImages(
+        f"{count(len(cases), 'more case')} that {'is' if len(cases) == 1 else 'are'} ok, without images",
+        sentence,
+        str(results / RESULTS_FOLDER),
+        columns,
+        rows,
+    )
