@@ -45,6 +45,7 @@ class GoldenSession:
         required: those of them whose inputs must be there.
         failed: those of them that failed.
         checked: ids of the tests that checked a case, by case key; more than one is a mistake.
+        told: keys of the cases that failed where their test checked them: that test says it, or expects it.
         record: what the checked results are of.
         judged: the run as a whole, once it is over.
         page: where it is shown.
@@ -58,6 +59,7 @@ class GoldenSession:
     required: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     checked: dict[str, list[str]] = field(default_factory=dict)
+    told: list[str] = field(default_factory=list)
     record: RunRecord = field(default_factory=lambda: RunRecord((), (), (), 0))
     judged: Judged | None = None
     page: Path | None = None
@@ -87,10 +89,16 @@ class GoldenSession:
         self.checked[key] = [item.nodeid]
         self.record = _including(self.record, result)
         verdict = judge_result(result, self.goldens, entries)
+        self._note(verdict)
         _record_properties(item, verdict)
         # pytest cuts long explanations short, so verdict, measure and path come first.
         advice = "\n".join(self._advice(verdict))
         return verdict, f"{state_word(verdict.state)}: {key}: {verdict.sentence}\nobtained: {place}\n{advice}"
+
+    def _note(self, verdict: Verdict) -> None:
+        """Note whether the test is told of a failure; of a test that is tried again the last try counts."""
+        key = verdict.case.key
+        self.told = [each for each in self.told if each != key] + [key] * verdict.failed
 
     def _advice(self, verdict: Verdict) -> list[str]:
         """What to do about a case that failed, as commands."""
@@ -142,14 +150,14 @@ class GoldenSession:
 
     def handover(self) -> str:
         """State of a worker as plain JSON, the only thing that pytest-xdist may be given."""
-        state = {name: getattr(self, name) for name in ("partial", "selected", "required", "failed", "checked")}
+        state = {name: getattr(self, name) for name in ("partial", "selected", "required", "failed", "told", "checked")}
         return json.dumps({**state, "record": dataclasses.asdict(self.record)})
 
     def merge(self, output: str) -> None:
         """Take over a worker's state."""
         other: Mapping[str, Any] = json.loads(output)
         self.partial |= other["partial"]
-        for name in ("selected", "required", "failed"):
+        for name in ("selected", "required", "failed", "told"):
             setattr(self, name, list(dict.fromkeys((*getattr(self, name), *other[name]))))
         self.record = _joined(self.record, RunRecord(**other["record"]))
         for key, nodeids in other["checked"].items():
@@ -178,8 +186,9 @@ class GoldenSession:
         self.page = write_report(self.folder.path, judged, self.goldens.folder)
         publish(judged.verdicts, self.page, self._where)
         systemic = [(f"xai-eval::systemic[{each.what}]", each.sentence) for each in judged.overall.systemic]
-        lonely = [v for v in judged.verdicts if v.case.key not in judged.results]
-        alone = [(f"xai-eval::{v.state}[{v.case.key}]", f"{v.state}: {v.case.key}: {v.reason}") for v in lonely]
+        # Whatever no test said of its own case, so that a run never passes with a verdict that fails.
+        lonely = [v for v in judged.verdicts if v.failed and v.case.key not in self.told]
+        alone = [(f"xai-eval::{v.state}[{v.case.key}]", f"{v.state}: {v.case.key}: {v.sentence}") for v in lonely]
         return [*alone, *systemic]
 
     def _whole_record(self) -> RunRecord:

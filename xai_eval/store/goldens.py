@@ -21,7 +21,7 @@ from xai_eval.store.history import (
     read_history,
 )
 from xai_eval.store.lock import locked
-from xai_eval.store.runs import load_cases
+from xai_eval.store.runs import load_cases, read_case
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Goldens:
         place = self.folder / case.key
         with accessible(place):
             present = exists(place)
-        return Result.load(place) if present else None
+        return read_case(place, Result.load) if present else None
 
     def load_all(self) -> tuple[dict[str, Result], dict[str, StorageError]]:
         """Return every golden by case key, and the errors of those that cannot be read."""
