@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import contextlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Protocol
 
+from xai_eval.errors import StorageError, one_line
 from xai_eval.gate.changes import Change, changes_between, parameter_changes
 from xai_eval.gate.pairing import pair_cases, scope_of, set_name
 from xai_eval.gate.stages import StageShift, moved_input, origin_of, stage_findings
 from xai_eval.gate.unwatched import unwatched_parts, watched
 from xai_eval.gate.verdict import State, Verdict
-from xai_eval.result.fields import Finding, Severity
+from xai_eval.result.fields import Field, Finding, Severity
 from xai_eval.result.result import Case, Result
 from xai_eval.result.stage import Stage, StageKind
 
@@ -30,8 +32,18 @@ def judge(obtained: Result, golden: Result) -> Verdict:
 
     The experiment comes first: other parameters, or another image, and the two cannot be compared. Then every
     field is compared by its kind, with the tolerance that stands beside the task *now*. What the golden lacks is named
-    as unwatched and compared with nothing; what the golden has and the result lacks is a drift.
+    as unwatched and compared with nothing; what the golden has and the result lacks is a drift. Where comparing raises,
+    the verdict is an error that says so: one case that cannot be judged must not end the judging of the others.
     """
+    try:
+        return _judged(obtained, golden)
+    except StorageError:
+        raise
+    except Exception as error:  # kinds of fields are anybody's code
+        return _unjudgeable(obtained.case, error)
+
+
+def _judged(obtained: Result, golden: Result) -> Verdict:
     reason = _another_experiment(obtained, golden)
     changes = changes_between(obtained, golden)
     if reason:
@@ -77,9 +89,7 @@ def judge_all(
     verdicts = []
     for key, former in pairs.items():
         now, was = obtained[key].in_memory(), goldens[former].in_memory() if former else None
-        verdicts.append(judge(now, was) if was else missing(now.case))
-        if was and listener:
-            listener.add(verdicts[-1], now, was)
+        verdicts.append(_judge_and_tell(now, was, listener) if was else missing(now.case))
     used = {key for key in pairs.values() if key}
     for alone in (*_others(obtained, pairs), *_others(goldens, used)):
         alone.in_memory()
@@ -94,6 +104,28 @@ def judge_all(
         if k not in used and k not in errors and set_name(g.case) not in selections and scope_of(g.case) in measured
     ]
     return [*errors.values(), *verdicts, *unused]
+
+
+def _judge_and_tell(obtained: Result, golden: Result, listener: Listener | None) -> Verdict:
+    verdict = judge(obtained, golden)
+    if listener is None or verdict.state is State.ERROR:
+        return verdict
+    try:
+        listener.add(verdict, obtained, golden)
+    except StorageError:
+        raise
+    except Exception as error:  # fields tell of their changes here, too
+        return _unjudgeable(obtained.case, error)
+    return verdict
+
+
+def _unjudgeable(case: Case, error: Exception) -> Verdict:
+    where = "".join(f"{note}: " for note in getattr(error, "__notes__", ()))
+    reason = (
+        f"the case could not be judged: {where}{one_line(error)}. Look at what the task gave there, mend the task or the "
+        "kind of field, and run again; if the golden is at fault, accept a new result."
+    )
+    return Verdict(case, State.ERROR, reason=reason)
 
 
 def _others(results: Mapping[str, Result], keys: Collection[str]) -> list[Result]:
@@ -131,8 +163,19 @@ def _compare_fields(obtained: Result, golden: Result) -> list[Finding]:
             what = "is gone" if now is None else f"was a {was.kind}, is a {now.kind}"
             findings.append(Finding(name, Severity.CONCLUSION, "field", what))
         else:
-            findings.extend(watched(now, was).compare(was, name))
+            with _named(name, now):
+                findings.extend(watched(now, was).compare(was, name))
     return findings
+
+
+@contextlib.contextmanager
+def _named(name: str, field: Field) -> Iterator[None]:
+    """Note with whatever is raised which field it was."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"field {name} ({field.kind})")
+        raise
 
 
 def _lost_stages(obtained: Result, golden: Result) -> list[Finding]:
