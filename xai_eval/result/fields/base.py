@@ -146,8 +146,8 @@ class Field(abc.ABC):
         return tuple(
             Finding(name, *each)
             for difference in self.differences(golden)
-            # A tolerance or a value of NaN is no permission.
-            if not difference.value <= difference.tolerance
+            # A tolerance or a value of NaN is no permission, and no tolerance excuses what cannot be compared.
+            if math.isinf(difference.value) or not difference.value <= difference.tolerance
             for each in difference.told
         )
 

@@ -127,7 +127,11 @@ class Table(Extensible):
     def differences(self, golden: Table) -> Iterator[Difference]:
         """The largest difference in every column that both judge; with its sign, the mean of those of numbers."""
         now, was = self.condensed(), golden.condensed()
-        if now is None or was is None:
+        if was is None:
+            return
+        if now is None:
+            sentence = f"columns {[c.name for c in was.columns]} are for reading alone now, and none is judged"
+            yield Difference("rows and columns", math.inf, 0.0, [Statement(Severity.NUMBERS, "columns", sentence)])
             return
         others = _other_rows_or_columns(now, was)
         if others:
@@ -166,7 +170,7 @@ def _apart(now: Any, was: Any, limit: float) -> float:
 def _told(column: str, rows: list[tuple[Any, Any, Any]], apart_by: list[float], limit: float) -> Iterator[Statement]:
     for (key, now, was), distance in zip(rows, apart_by, strict=True):
         place = f"{column} of {key}"
-        if distance <= limit:
+        if distance <= limit and not math.isinf(distance):
             continue
         if _is_quantity(now) and _is_quantity(was):
             sentence = f"{place}: {was:.4g} became {now:.4g} (limit {limit:g})"

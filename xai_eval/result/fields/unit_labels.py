@@ -70,7 +70,7 @@ class UnitLabels(Field):
     def differences(self, golden: UnitLabels) -> Iterator[Difference]:
         """The share of units with another label; among the others the largest differences of score and margin.
 
-        A label that changed places with a runner-up as good has not changed.
+        A label that changed places with a runner-up as good has not changed, and its best score is compared too.
         """
         now, was = (each.frame.set_index("unit") for each in (self, golden))
         shared = was.index[was.index.isin(now.index)]
@@ -82,10 +82,11 @@ class UnitLabels(Field):
             return
         # A margin is a difference of two scores, each of which may move by the tolerance.
         most_of_margin = 2 * self.tolerance
-        changed = ~kept.label & ~kept.tied(most_of_margin)
+        tied = kept.tied(most_of_margin)
+        changed = ~kept.label & ~tied
         yield Difference("labels", float(changed.sum()) / max(len(was), 1), 0.0, kept.told(changed), moved)
-        yield kept.farthest("score", self.tolerance)
-        yield kept.farthest("margin", most_of_margin)
+        yield kept.farthest("score", self.tolerance, kept.label | tied)
+        yield kept.farthest("margin", most_of_margin, kept.label)
 
 
 class _Kept:
@@ -110,9 +111,9 @@ class _Kept:
         sentence = f"{count} of {len(changed)} units have another label: {listed}{more}"
         yield Statement(Severity.CONCLUSION, "labels", sentence, count / len(changed), 0.0)
 
-    def farthest(self, measure: str, limit: float) -> Difference:
-        """The largest change of the score, or the margin, of a unit that kept its label."""
-        change = np.where(self.label, all_apart(self.now[measure].to_numpy(), self.was[measure].to_numpy()), 0.0)
+    def farthest(self, measure: str, limit: float, among: NDArray[np.bool_]) -> Difference:
+        """The largest change of the score, or the margin, of the units that `among` marks, (units,)."""
+        change = np.where(among, all_apart(self.now[measure].to_numpy(), self.was[measure].to_numpy()), 0.0)
         value = float(change.max(initial=0.0))
 
         def told() -> Iterator[Statement]:

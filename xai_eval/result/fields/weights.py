@@ -65,6 +65,8 @@ class Weights(Field):
                 f"weights need one row a class and a spread for each, got {len(self.names)} names, "
                 f"{self.values.shape} values and {self.spread.shape} spreads"
             )
+        if not self.values.shape[1]:
+            raise ValueError("weights need at least one superpixel, got none")
 
     def of(self, name: str) -> NDArray[np.floating[Any]]:
         """Mean weights of one class, (F,)."""
@@ -98,8 +100,8 @@ class Weights(Field):
             share = _share(float(change.max()), limit)
             yield differ(share, told=self._told(golden, label, change, limit), shifts=self._moved(golden, label, limit))
             yield from self._spread_differs(golden, label)
-        # A class that the golden lacks: there is nothing to compare it with, and nothing to tell.
-        yield from (differ(math.inf) for each in self.names if each not in golden.names)
+        for new in (each for each in self.names if each not in golden.names):
+            yield differ(math.inf, told=[Statement(Severity.NUMBERS, new, f"{new} had no weights before")])
 
     def _told(self, golden: Weights, label: str, change: NDArray[np.float64], limit: float) -> Iterator[Statement]:
         now, was, worst = self.of(label), golden.of(label), int(np.argmax(change))
@@ -147,7 +149,9 @@ class Weights(Field):
 
 
 def _share(change: float, limit: float) -> float:
-    """What a change takes of its limit; all of nothing is infinite, and of a limit that is infinite nothing."""
+    """What a change takes of its limit; all of nothing is infinite, and a finite change takes nothing of infinity."""
+    if math.isinf(change):
+        return math.inf
     if not change or math.isinf(limit):
         return 0.0
     return change / limit if limit else math.inf
