@@ -23,13 +23,14 @@ def this_process() -> str:
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Have `folder` for this process alone. Raises what `acquire` raises."""
+    """Have `folder` for this process alone, which keeps it if it had it before. Raises what `acquire` raises."""
     owner = this_process()
-    acquire(folder, owner)
+    first = acquire(folder, owner)
     try:
         yield
     finally:
-        release(folder, owner)
+        if first:
+            release(folder, owner)
 
 
 def acquire(folder: Path, owner: str) -> bool:

@@ -145,7 +145,7 @@ def _read_case(read: Callable[[Path], Result], path: Path) -> Result | StorageEr
 
 
 def read_case(path: Path, read: Callable[[Path], Result]) -> Result:
-    """Read the result in the folder of a case. Raises StorageError as `read` does, and for the result of another case."""
+    """Read the result in a case's folder. Raises StorageError as `read` does, and for the result of another case."""
     result = read(path)
     if result.case.key != _key_of(path):
         raise StorageError(f"{path / RESULT_FILE} is the result of {result.case.key}: the folder was renamed.")
