@@ -64,7 +64,9 @@ def _named_tasks(words: Sequence[str]) -> Mapping[str, Task]:
 
 def _add_run(commands: Any, tasks: Mapping[str, Task]) -> None:
     command = _command(commands, "run", "explain, measure and write results and a page; goldens stay untouched")
-    command.add_argument("--out", type=Path, default=RESULTS, metavar="DIR", help="folder to write (default: reports)")
+    command.add_argument(
+        "--out", type=Path, default=RESULTS, metavar="DIR", help=f"folder to write (default: {RESULTS})"
+    )
     _add_json(command)
     _add_measuring(command, tasks)
     text = "measure how far benign changes move the explanations, and keep that with the goldens"
@@ -151,7 +153,7 @@ def _command(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
 
 
 def _add_results(command: argparse.ArgumentParser, name: str, **how: Any) -> None:
-    text = "folder of a run (default: reports)"
+    text = f"folder of a run (default: {RESULTS})"
     command.add_argument(name, type=Path, default=RESULTS, metavar="RESULTS", help=text, **how)
 
 
@@ -161,7 +163,7 @@ def _add_golden(command: argparse.ArgumentParser) -> None:
         type=Path,
         default=GOLDEN,
         metavar="DIR",
-        help="folder of goldens (default: golden)",
+        help=f"folder of goldens (default: {GOLDEN})",
     )
 
 

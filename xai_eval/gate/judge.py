@@ -122,8 +122,8 @@ def _judge_and_tell(obtained: Result, golden: Result, listener: Listener | None)
 def _unjudgeable(case: Case, error: Exception) -> Verdict:
     where = "".join(f"{note}: " for note in getattr(error, "__notes__", ()))
     reason = (
-        f"the case could not be judged: {where}{one_line(error)}. Look at what the task gave there, mend the task or the "
-        "kind of field, and run again; if the golden is at fault, accept a new result."
+        f"the case could not be judged: {where}{one_line(error)}. Look at what the task gave there, mend the task "
+        "or the kind of field, and run again; if the golden is at fault, accept a new result."
     )
     return Verdict(case, State.ERROR, reason=reason)
 

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import gc
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from xai_eval.errors import StorageError, unknown_name
@@ -36,6 +36,7 @@ class Judged:
         verdicts: the judgement, on the run itself too where it is not whole.
         broken: keys of results that cannot be read.
         overall: what the run says beside its cases.
+        pairs: the case key of the golden that a result was judged by, by that of the result; none where it was not.
     """
 
     record: RunRecord
@@ -44,6 +45,7 @@ class Judged:
     verdicts: Sequence[Verdict]
     broken: Sequence[str] = ()
     overall: Overall = NOTHING
+    pairs: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def measured(self) -> int:
@@ -141,7 +143,7 @@ def _judge(run: RunFolder, goldens: Goldens, read: Callable[[Path], Result]) -> 
         verdicts = [each for each in verdicts if each.state is not State.UNUSED]
     known = {*stored, *broken_goldens, *results, *broken}
     verdicts = set_aside(verdicts, read_quarantine(goldens.folder), known)
-    return Judged(record, results, stored, verdicts, tuple(broken), tally.overall())
+    return Judged(record, results, stored, verdicts, tuple(broken), tally.overall(), tally.pairs)
 
 
 def _errors(

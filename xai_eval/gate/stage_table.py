@@ -253,11 +253,6 @@ _OWN_KIND = StageRules(
 )
 
 
-def has_row(stage: Stage) -> bool:
-    """Whether the table knows the kind of a stage, which otherwise is one that only a task of a user has."""
-    return stage.kind in _KINDS
-
-
 def rules_of(stage: Stage) -> StageRules:
     """Return the row of a stage; of a kind that only a task of a user has, the default."""
     return _PARTS.get((stage.kind, stage.of)) or _KINDS.get(stage.kind, _OWN_KIND)

@@ -100,11 +100,6 @@ class _Answer:
 Answers = tuple[tuple[_Question, _Answer], ...]
 
 
-def systemic_shifts(compared: Iterable[Compared]) -> tuple[Systemic, ...]:
-    """Find what moved the same way over the cases of a task and model, the least probable first."""
-    return shifts_among(map(answers_of, compared))
-
-
 def answers_of(each: Compared) -> Answers:
     """Tell what one case says to every question: little enough to be kept of every case of a run.
 
@@ -116,7 +111,10 @@ def answers_of(each: Compared) -> Answers:
 
 
 def shifts_among(told: Iterable[Answers]) -> tuple[Systemic, ...]:
-    """Do what `systemic_shifts` does with what `answers_of` gave for every case."""
+    """Find what moved the same way over the cases of a task and model, the least probable first.
+
+    `told` is what `answers_of` gave for every case.
+    """
     answers: dict[_Question, list[_Answer]] = defaultdict(list)
     for question, answer in itertools.chain.from_iterable(told):
         answers[question].append(answer)

@@ -75,11 +75,6 @@ class ToleranceNote:
                 return f"{where}: the tolerance {self.tolerance:g} could be tightened: {noise} at most ({self.case})."
 
 
-def tolerance_notes(compared: Iterable[Compared]) -> tuple[ToleranceNote, ...]:
-    """Say of every tolerance where noise was measured whether it fits, worst first; nothing where it does."""
-    return notes_among(map(places_of, compared))
-
-
 def places_of(each: Compared) -> Places:
     """Tell how the tolerances of one case lie: little enough to be kept of every case of a run."""
     case = each.obtained.case
@@ -87,7 +82,10 @@ def places_of(each: Compared) -> Places:
 
 
 def notes_among(told: Iterable[Places]) -> tuple[ToleranceNote, ...]:
-    """Do what `tolerance_notes` does with what `places_of` gave for every case."""
+    """Say of every tolerance where noise was measured whether it fits, worst first; nothing where it does.
+
+    `told` is what `places_of` gave for every case.
+    """
     groups: dict[_Group, list[_Place]] = defaultdict(list)
     for group, place in itertools.chain.from_iterable(told):
         groups[group].append(place)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from xai_eval.gate.pairing import pair_cases
 from xai_eval.gate.systemic import Answers, Compared, Systemic, answers_of, shifts_among
 from xai_eval.gate.tolerance_fit import Fit, Places, ToleranceNote, notes_among, places_of
 from xai_eval.gate.verdict import Verdict
@@ -49,9 +48,11 @@ class Tally:
         self._measured = measured
         self._answers: list[Answers] = []
         self._places: list[Places] = []
+        self.pairs: dict[str, str] = {}  # case key of a result -> that of the golden that it was judged by
 
     def add(self, verdict: Verdict, obtained: Result, golden: Result) -> None:
         """Keep what one case says."""
+        self.pairs[obtained.case.key] = golden.case.key
         compared = Compared(obtained, golden, verdict, self._measured.noises.get(golden.case.key))
         self._answers.append(answers_of(compared))
         self._places.append(places_of(compared))
@@ -64,10 +65,8 @@ class Tally:
 def look_over(
     results: Mapping[str, Result], goldens: Mapping[str, Result], verdicts: Sequence[Verdict], measured: Measured
 ) -> Overall:
-    """Judge a run as a whole after its cases. `results` and `goldens` go from case key to result."""
-    judged, tally = {verdict.case.key: verdict for verdict in verdicts}, Tally(measured)
-    pairs = pair_cases([r.case for r in results.values()], [g.case for g in goldens.values()])
-    for key, golden in pairs.items():
-        if golden is not None and key in judged:
-            tally.add(judged[key], results[key], goldens[golden])
+    """Judge a run as a whole after its cases, each by its own golden. Both mappings go from case key to result."""
+    tally = Tally(measured)
+    for verdict in verdicts:
+        tally.add(verdict, results[verdict.case.key], goldens[verdict.case.key])
     return tally.overall()

@@ -120,4 +120,13 @@ def _names(case: Case) -> set[str]:
 def case_of_folder(key: str) -> Case:
     """Stand in for a case whose file cannot be read: all that is known of it is its folder."""
     task, _, name = key.partition("/")
-    return Case(task, "?", name)
+    return _Unread(task, "?", name)
+
+
+class _Unread(Case):
+    """A case whose input is called as its folder, because no more is known of it."""
+
+    @property
+    def id(self) -> str:
+        """The name of the folder, so that the key is the one under which it lies."""
+        return self.input
