@@ -176,5 +176,5 @@ def test_a_signed_number_beyond_all_floats_is_refused(saved, kind, key, value):
 
 
 def test_a_field_may_not_be_called_as_the_arrays_of_stages_are():
-    with pytest.raises(UsageError, match="a field is named 'stage'.*Rename it"):
+    with pytest.raises(UsageError, match=r"a field is named 'stage'.*Rename it"):
         make_result(fields={"stage": Score(1.0, 0.1)})
