@@ -102,6 +102,24 @@ def test_a_folder_in_use_is_refused_until_its_process_is_gone(place, capsys):
     assert not lock.exists()
 
 
+def test_a_folder_in_use_is_judged_and_its_page_left_as_it_is(place, capsys):
+    assert run("--methods", "gradcam") == 0
+    accept_all()
+    page, lock = place / "reports" / "index.html", place / "reports" / LOCK_FILE
+    page.write_text("as it was")
+    other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    lock.write_text(f"{other.pid} {platform.node()}")
+    capsys.readouterr()
+    for command, verdicts in ((["check"], "ok"), (["report"], "")):
+        assert main(command) == 2
+        out, err = capsys.readouterr()
+        assert verdicts in out and f"reports is in use by process {other.pid} on" in err
+    assert page.read_text() == "as it was" and lock.exists()
+    other.communicate()
+    assert main(["check"]) == 0
+    assert page.read_text() != "as it was" and not lock.exists()
+
+
 def test_an_output_folder_that_cannot_be_written_is_named(place, capsys):
     (place / "file").write_text("")
     assert run("--out", "file") == 3

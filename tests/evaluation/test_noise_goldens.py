@@ -6,7 +6,7 @@ import pytest
 
 from xai_eval.gate.judge import judge
 from xai_eval.gate.systemic import Compared
-from xai_eval.gate.tolerance_fit import Fit, tolerance_notes
+from xai_eval.gate.tolerance_fit import Fit, measurements_of, notes_among
 from xai_eval.store.goldens import Goldens
 from xai_eval.store.noise import Noise
 
@@ -39,7 +39,7 @@ def test_noise_was_measured_for_every_case(compared, task):
 
 
 def test_tolerances_lie_above_the_noise_and_below_their_caps(compared):
-    misfits = [note for note in tolerance_notes(compared) if note.fit is not Fit.GENEROUS]
+    misfits = [note for note in notes_among(map(measurements_of, compared)) if note.fit is not Fit.GENEROUS]
     assert {note.field for note in misfits} == UNGATEABLE
     assert {note.fit for note in misfits} == {Fit.UNGATEABLE}
     assert all(note.noise.condition.startswith("seeds from") for note in misfits)

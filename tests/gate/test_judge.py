@@ -10,6 +10,7 @@ from xai_eval.gate.judge import judge, judge_all
 from xai_eval.gate.pairing import pair_cases, set_name
 from xai_eval.gate.verdict import State
 from xai_eval.result.fields import (
+    Document,
     Heatmap,
     HeatmapTolerance,
     Label,
@@ -253,3 +254,19 @@ def test_a_change_deep_in_the_parameters_is_named_alone():
     changed = {"segmentation": {"name": "slic", "sigma": 1.0, "n_segments": 50}}
     verdict = judge(make_result(params=changed), make_result(params=how))
     assert verdict.reason.endswith("the two cannot be compared: segmentation n_segments 100 -> 50.")
+
+
+def test_one_and_one_point_zero_are_the_same_value_and_true_is_another():
+    golden = make_result(fields={"it": Document({"n": 1, "list": [1, {"b": 2, "a": 1}]})})
+    same = make_result(fields={"it": Document({"n": 1.0, "list": [1.0, {"a": 1, "b": 2}]})})
+    assert judge(same, golden).state is State.OK
+    for other in ({"n": True, "list": [1, {"b": 2, "a": 1}]}, {"n": 1, "list": [1, {"b": 2}]}, {"n": 1, "list": [1]}):
+        assert judge(make_result(fields={"it": Document(other)}), golden).state is State.DRIFT
+
+
+def test_no_tolerance_excuses_a_number_that_was_lost():
+    endless = {"energy": np.inf}
+    golden = make_result(fields={"it": Table(FRAME, endless)})
+    moved, lost = (make_result(fields={"it": Table(FRAME.assign(energy=[0.5, each]), endless)}) for each in (9, np.nan))
+    assert judge(moved, golden).state is State.OK
+    assert judge(lost, golden).state is State.DRIFT

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 from pathlib import Path
 
 import pytest
 from synthetic import make_result
 
+from xai_eval.cli.main import main
 from xai_eval.gate.judge_run import judge_by_run, judge_run
 from xai_eval.gate.verdict import State
 from xai_eval.result.result import ARRAYS_FILE, RESULT_FILE
@@ -76,3 +78,31 @@ def test_a_damaged_result_of_the_run_that_is_taken_as_right_is_an_error(tmp_path
     judged = judge_by_run(run, reference)
     name = FIRST.case.input if FIRST in obtained else FIRST.case.id
     assert states(judged) == {name: State.ERROR, SECOND.case.input: State.OK}
+
+
+def test_a_case_whose_golden_is_damaged_is_explained_by_no_golden_of_another_model(tmp_path, capsys):
+    run = write_run(tmp_path / "run", FIRST)
+    goldens = Goldens(tmp_path / "golden")
+    (goldens.store(FIRST, "first") / RESULT_FILE).write_text("")
+    other = dataclasses.replace(FIRST, case=dataclasses.replace(FIRST.case, model="another"))
+    goldens.store(other, "first")
+    assert judge_run(run, goldens).pairs == {}
+    arguments = ["explain-drift", FIRST.case.key, "--results", str(run), "--golden", str(goldens.folder)]
+    assert main(arguments) == 2
+    assert f"{FIRST.case.key} was not compared with its golden" in capsys.readouterr().err
+
+
+def test_a_result_says_which_golden_it_was_judged_by(tmp_path):
+    run = write_run(tmp_path / "run", FIRST, SECOND)
+    goldens = Goldens(tmp_path / "golden")
+    other = dataclasses.replace(FIRST, case=dataclasses.replace(FIRST.case, model="another"))
+    for golden in (other, SECOND):
+        goldens.store(golden, "first")
+    assert judge_run(run, goldens).pairs == {FIRST.case.key: other.case.key, SECOND.case.key: SECOND.case.key}
+
+
+def test_what_cannot_be_read_is_called_by_the_folder_that_it_lies_in(tmp_path):
+    run = write_run(tmp_path / "run", FIRST, SECOND)
+    flip(run / RESULTS_FOLDER, FIRST)
+    judged = judge_run(run, Goldens(tmp_path / "golden"))
+    assert {v.case.key for v in judged.verdicts if v.state is State.ERROR} == {FIRST.case.key}

@@ -162,3 +162,15 @@ def test_a_case_that_cannot_be_compared_says_where_it_began():
     obtained = make_result(image="d" * 64, stages={Stage(K.DECODED_PIXELS): np.arange(12.0) + 1})
     verdict = judge(obtained, make_result())
     assert verdict.state is State.INCOMPARABLE and verdict.origin.stage == Stage(K.IMAGE_BYTES)
+
+
+def test_a_stage_that_must_be_the_same_alarms_also_where_only_its_digest_tells():
+    weights = Stage(K.MODEL_WEIGHTS, "conv1")
+    was = np.ones(5000, np.float32)
+    now = was.copy()
+    now[7] = np.nextafter(np.float32(1), np.float32(2))
+    golden, obtained = (make_result(stages={weights: each}) for each in (was, now))
+    assert judge(obtained, golden).state is State.DRIFT
+    logits = Stage(K.LOGITS)
+    golden, obtained = (make_result(stages={logits: each}) for each in (was, now))
+    assert judge(obtained, golden).sentence == "as accepted."

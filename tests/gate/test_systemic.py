@@ -7,7 +7,7 @@ import pytest
 from synthetic import blob, make_case
 
 from xai_eval.gate.judge import judge
-from xai_eval.gate.systemic import FALSE_DISCOVERIES, LEAST_CASES, Compared, sign_test, systemic_shifts
+from xai_eval.gate.systemic import FALSE_DISCOVERIES, LEAST_CASES, Compared, case_shifts, sign_test, systemic_among
 from xai_eval.gate.verdict import State, Verdict
 from xai_eval.result.fields import Heatmap, HeatmapTolerance, Label, Score
 from xai_eval.result.fingerprint import fingerprint_array
@@ -28,6 +28,10 @@ def result(values, *, name="photo.jpg", stage=STAGE, versions=None, model="m"):
         {LOGITS: STILL if stage is STAGE else fingerprint_array(stage)},
         Provenance(versions=versions or {}),
     )
+
+
+def systemic_shifts(compared):
+    return systemic_among(map(case_shifts, compared))
 
 
 def compared(changes, *, noise=None, **now):

@@ -7,7 +7,7 @@ from synthetic import make_case
 
 from xai_eval.gate.judge import judge
 from xai_eval.gate.systemic import Compared
-from xai_eval.gate.tolerance_fit import Fit, tolerance_notes
+from xai_eval.gate.tolerance_fit import Fit, measurements_of, notes_among
 from xai_eval.result.fields import Mask, Score, Table
 from xai_eval.result.result import Result
 from xai_eval.store.noise import Noise
@@ -22,7 +22,7 @@ def one(field, moved_by, *, measure="difference", name="a.jpg"):
 
 
 def notes(*compared):
-    return tolerance_notes(compared)
+    return notes_among(map(measurements_of, compared))
 
 
 @pytest.mark.parametrize(

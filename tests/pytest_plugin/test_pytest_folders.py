@@ -2,8 +2,10 @@
 
 import os
 import platform
+import shutil
 
-from plugin_suite import ONE_CASE, accept, with_and_without_xdist
+import pytest
+from plugin_suite import HEADER, ONE_CASE, accept, with_and_without_xdist
 from synthetic import make_result
 
 from xai_eval.store.goldens import Goldens
@@ -84,3 +86,40 @@ def test_what_a_killed_session_left_half_written_is_removed(repo):
         (place / name).write_bytes(b"half")
     repo.runpytest("-k", "image-1")
     assert sorted(path.name for path in place.iterdir()) == ["arrays.safetensors.gz", "result.json"]
+
+
+def test_a_golden_of_another_case_fails_the_test_that_is_judged_by_it(repo):
+    goldens = Goldens(repo.path / "golden")
+    one, two = make_result("image-0.jpg"), make_result("image-1.jpg")
+    shutil.copytree(goldens.store(one, "looked"), goldens.folder / two.case.key)
+    result = repo.runpytest("-k", "image-0 or image-1")
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(
+        [f"error: {two.case.key}: * is the result of {one.case.key}: the folder was renamed. *"]
+    )
+
+
+def test_a_verdict_that_fails_only_at_the_end_fails_the_run(repo):
+    """One test damages the golden of another, which has passed by then."""
+    case = make_result("image-0.jpg").case
+    place = Goldens(repo.path / "golden").store(make_result("image-0.jpg"), "looked")
+    repo.makepyfile(test_suite=HEADER + (
+        "def test_one(xai_golden): xai_golden.check(make_result('image-0.jpg'))\n"
+        f"def test_two(): open({str(place / 'result.json')!r}, 'w').close()\n"
+    ))  # fmt: skip
+    result = repo.runpytest()
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines([f"*xai-eval::error?{case.key}?*"])
+
+
+def test_a_failure_that_its_test_expects_is_not_reported_again(repo):
+    Goldens(repo.path / "golden").store(make_result("image-0.jpg"), "looked")
+    repo.makepyfile(test_suite=HEADER + (
+        "from synthetic import blob\n"
+        "@pytest.mark.xfail\n"
+        "def test_one(xai_golden): xai_golden.check(make_result('image-0.jpg', saliency=blob(150, 40)))\n"
+    ))  # fmt: skip
+    result = repo.runpytest()
+    assert result.ret == pytest.ExitCode.OK
+    result.assert_outcomes(xfailed=1)

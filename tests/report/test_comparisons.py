@@ -12,7 +12,7 @@ from xai_eval.result.fields.segments import moved_pixels, share_moved
 
 def drifted(build, was, now):
     obtained, goldens = build.by_key(build.result(**now)), build.by_key(build.result(**was).condensed())
-    (case,) = collect(obtained, goldens, judge_all(obtained, goldens))
+    (case,) = collect(obtained, goldens, judge_all(obtained, goldens), {})
     return case
 
 

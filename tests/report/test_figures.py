@@ -18,7 +18,7 @@ from xai_eval.result.fields import Label
 def cases_of(obtained, goldens=()):
     now = {result.case.key: result for result in obtained}
     was = {golden.case.key: golden.condensed() for golden in goldens}
-    return collect(now, was, judge_all(now, was))
+    return collect(now, was, judge_all(now, was), {})
 
 
 def test_every_case_with_maps_and_every_drift_has_a_figure(run):

@@ -166,7 +166,11 @@ def test_an_image_is_shown_once_though_results_are_read_again(whole):
 def test_what_sums_up_is_always_shown_and_every_task_counts_for_itself(judged, monkeypatch):
     monkeypatch.setattr(shown_cases, "PASSING", 1)
     monkeypatch.setattr(shown_cases, "FIGURES", 1)
-    cases = [case for case in collect(judged.results, judged.goldens, judged.verdicts) if not case.verdict.failed][:3]
+    cases = [
+        case
+        for case in collect(judged.results, judged.goldens, judged.verdicts, judged.pairs)
+        if not case.verdict.failed
+    ][:3]
     verdict = cases[0].verdict
     whole = dataclasses.replace(verdict, case=Case("cams", "m", "large (12 images)"))
     other = dataclasses.replace(verdict, case=Case("lime", "m", "large/a.jpg"))

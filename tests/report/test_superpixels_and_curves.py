@@ -27,7 +27,7 @@ WEIGHTS = Weights(("flamingo (130)", "crane"), np.array([[0.5, -1, 0, 0.25], [1,
 
 def cases_of(*results, goldens=()):
     obtained, known = ({r.case.key: r for r in each} for each in (results, goldens))
-    return collect(obtained, known, judge_all(obtained, known))
+    return collect(obtained, known, judge_all(obtained, known), {})
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from xai_eval.result.fields import Score
 
 def cases_of(*results):
     obtained = {result.case.key: result for result in results}
-    return collect(obtained, {}, judge_all(obtained, {}))
+    return collect(obtained, {}, judge_all(obtained, {}), {})
 
 
 def test_the_summary_has_one_row_a_case(run):
@@ -83,5 +83,5 @@ def test_markdown_files_have_the_rows_of_the_csv(run):
 
 def test_a_damaged_golden_has_its_row(build):
     verdict = Verdict(build.result().case, State.ERROR, reason="truncated")
-    frame = summary_frame(collect({}, {}, [verdict]))
+    frame = summary_frame(collect({}, {}, [verdict], {}))
     assert frame["state"].tolist() == ["error"]

@@ -46,7 +46,7 @@ def dissected(model="scenes:objects", **columns):
 
 def cases_of(*results, goldens=()):
     obtained, known = ({r.case.key: r for r in each} for each in (results, goldens))
-    return collect(obtained, known, judge_all(obtained, known))
+    return collect(obtained, known, judge_all(obtained, known), {})
 
 
 def test_a_row_a_unit_with_both_methods_side_by_side():

@@ -77,7 +77,7 @@ def test_findings_distances_and_shifts_follow_from_differences():
     assert far.shifts(was) == (Shift("votes", -3, 2.0),)
 
 
-@pytest.mark.parametrize("value, tolerance", [(math.nan, 1.0), (0.0, math.nan)])
+@pytest.mark.parametrize("value, tolerance", [(math.nan, 1.0), (0.0, math.nan), (math.inf, math.inf)])
 def test_what_is_no_number_permits_nothing(value, tolerance, monkeypatch):
     told = Statement(Severity.NUMBERS, "votes", "no number")
     monkeypatch.setattr(Votes, "differences", lambda self, golden: [Difference("votes", value, tolerance, [told])])

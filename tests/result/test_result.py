@@ -8,6 +8,7 @@ import pytest
 from synthetic import every_kind, make_case, make_result
 
 from xai_eval.errors import StorageError, UsageError
+from xai_eval.result.fields import Score
 from xai_eval.result.result import ARRAYS_FILE, RESULT_FILE, SCHEMA, Result, stored_digest
 
 
@@ -172,3 +173,8 @@ def test_a_signed_number_beyond_all_floats_is_refused(saved, kind, key, value):
     path.write_text(json.dumps(sign({**document, "fields": fields})))
     with pytest.raises(StorageError, match="holds no valid result"):
         Result.load(saved)
+
+
+def test_a_field_may_not_be_called_as_the_arrays_of_stages_are():
+    with pytest.raises(UsageError, match=r"a field is named 'stage'.*Rename it"):
+        make_result(fields={"stage": Score(1.0, 0.1)})

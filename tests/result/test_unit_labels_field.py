@@ -21,6 +21,13 @@ def test_equal_labels_are_no_finding():
     assert compare(unit_labels()) == ()
 
 
+def test_the_best_score_of_two_tied_concepts_is_compared():
+    swapped = {"label": ["car", "grass", None], "second": ["boat", "tree", None]}
+    assert compare(unit_labels(**swapped, score=[0.9, 0.54, NAN])) == ()
+    (finding,) = compare(unit_labels(**swapped, score=[0.9, 0.1, NAN]))
+    assert (finding.severity, finding.value) == (Severity.NUMBERS, pytest.approx(0.4, abs=0.05 / 64))
+
+
 def test_another_label_is_another_conclusion():
     (finding,) = compare(unit_labels(label=["boat", "tree", None], second=["car", "grass", None]))
     assert finding.severity is Severity.CONCLUSION

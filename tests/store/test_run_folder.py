@@ -75,3 +75,60 @@ def test_what_is_kept_stays_and_loses_only_what_was_half_written(folder):
 def test_a_new_folder_is_made(tmp_path):
     with RunFolder(tmp_path / "new" / "run").claimed():
         assert (tmp_path / "new" / "run" / LOCK_FILE).exists()
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        "results/mydata/x/result.json",  # no folder of a case is called so
+        "results/cams/mine",
+        f"results/{ONE.case.key}/.result.json.notes",
+    ],
+)
+def test_what_only_looks_like_ours_is_left_alone(folder, foreign):
+    path = folder.path / foreign
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.mkdir() if not path.suffix else path.write_text("my own")
+    for action in (folder.claim, folder.remove_results):
+        with pytest.raises(StorageError, match="was not written by xai-eval"):
+            action()
+    assert path.exists() and folder.folder_of(TWO.case.key).exists()
+
+
+@pytest.mark.parametrize("document", ['{"case": "mine"}', "[1]", "{}"])
+def test_a_document_that_is_no_result_of_its_folder_is_left_alone(folder, document):
+    place = folder.folder_of("mydata/x-0123456789")
+    place.mkdir(parents=True)
+    (place / "result.json").write_text(document)
+    with pytest.raises(StorageError, match="was not written by xai-eval"):
+        folder.remove_results()
+    assert (place / "result.json").read_text() == document and folder.folder_of(ONE.case.key).exists()
+
+
+def test_a_result_under_the_name_of_another_is_left_alone(folder):
+    folder.folder_of(ONE.case.key).rename(folder.folder_of("cams/renamed-0123456789"))
+    with pytest.raises(StorageError, match="was not written by xai-eval"):
+        folder.remove_results()
+
+
+def test_what_a_killed_run_or_an_earlier_version_left_is_removed(folder):
+    one, two = (folder.folder_of(result.case.key) for result in (ONE, TWO))
+    (one / "result.json").write_text('{"half')
+    (one / ".arrays.safetensors.gz.abcd_123").write_text("half")
+    (two / "arrays.safetensors.gz").rename(two / "arrays.npz")
+    folder.folder_of("cams/empty-0123456789").mkdir()
+    (folder.folder_of("cams/begun-0123456789")).mkdir()
+    (folder.folder_of("cams/begun-0123456789") / "arrays.safetensors.gz").write_text("half")
+    with folder.claimed():
+        folder.remove_results()
+    assert list(folder.results.glob("*/*")) == []
+
+
+def test_whoever_has_the_folder_keeps_it_after_asking_again(folder):
+    lock = folder.path / LOCK_FILE
+    with folder.claimed():
+        for again in (folder.claimed, folder.locked):
+            with again():
+                assert lock.exists()
+            assert lock.exists()
+    assert not lock.exists()

@@ -12,7 +12,7 @@ from xai_eval.errors import InputUnavailable, UsageError
 from xai_eval.gate.accept import obtained_case
 from xai_eval.gate.factors import Trial, conclusion, factors, fixed_changes, judge_as_if, table
 from xai_eval.gate.judge_run import Judged, judge_run
-from xai_eval.gate.pairing import pair_cases
+from xai_eval.gate.verdict import State
 from xai_eval.result.result import Result
 from xai_eval.store.goldens import Goldens
 
@@ -59,13 +59,13 @@ def _trial(compute: Callable[[Sequence[str]], Result], golden: Result, restored:
 
 
 def _golden_of(obtained: Result, judged: Judged) -> Result:
-    pairs = pair_cases([r.case for r in judged.results.values()], [g.case for g in judged.goldens.values()])
-    key = pairs[obtained.case.key]
-    if key is None:
-        raise UsageError(
-            f"there is no golden for {obtained.case.key}, so nothing can have drifted. Accept the case first."
-        )
-    return judged.goldens[key]
+    key = obtained.case.key
+    if key in judged.pairs:
+        return judged.goldens[judged.pairs[key]]
+    error = next((v.reason for v in judged.verdicts if v.case.key == key and v.state is State.ERROR), "")
+    if error:
+        raise UsageError(f"{key} was not compared with its golden, so nothing can be explained: {error}")
+    raise UsageError(f"there is no golden for {key}, so nothing can have drifted. Accept the case first.")
 
 
 def _run_request(options: argparse.Namespace, judged: Judged, obtained: Result) -> RunRequest:

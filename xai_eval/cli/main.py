@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from xai_eval.cli.options import build_parser
 from xai_eval.cli.task_options import given_parameters, refuse_others
-from xai_eval.errors import StorageError, XaiEvalError, error_line
+from xai_eval.errors import StorageError, UsageError, XaiEvalError, error_line
 
 # Everything else is imported by the command that needs it: `--help` must not wait for pandas.
 if TYPE_CHECKING:
@@ -149,20 +149,22 @@ def _goldens(options: argparse.Namespace) -> Goldens:
     return goldens
 
 
-def _try_to_report(folder: Path, goldens: Goldens, judged: Judged) -> Path | StorageError:
+def _try_to_report(folder: Path, goldens: Goldens, judged: Judged) -> Path | XaiEvalError:
     """Write the page, or return why it cannot be written: the verdicts may have cost hours and are printed anyway."""
     from xai_eval.report.write import write_report
+    from xai_eval.store.run_folder import RunFolder
 
     try:
-        return write_report(folder, judged, goldens.folder)
-    except StorageError as error:
+        with RunFolder(folder).locked():
+            return write_report(folder, judged, goldens.folder)
+    except (StorageError, UsageError) as error:  # it cannot be written, or another process writes there
         return error
 
 
 def _print_verdicts(
     judged: Judged,
     options: argparse.Namespace,
-    page: Path | StorageError | None,
+    page: Path | XaiEvalError | None,
     failing: Sequence[str] | None = None,
 ) -> int:
     """Print the verdicts and return the exit code; if no case fails, that of a page that could not be written.
@@ -182,14 +184,14 @@ def _print_verdicts(
             lines += explain_line(judged.verdicts, judged.record.requests, where.results, where.golden)
             lines.append(f"page: {page}")
         print("\n".join(lines))
-    if isinstance(page, StorageError):
+    if isinstance(page, XaiEvalError):
         print(f"xai-eval: error: the report could not be written. {page}", file=sys.stderr)
     if not judged.measured:
         return EXIT_NOTHING
     failed = [v for v in judged.verdicts if v.failed and (failing is None or v.state in failing or v.overdue)]
     if failed or judged.run_findings.failed:
         return EXIT_DRIFT
-    return page.exit_code if isinstance(page, StorageError) else EXIT_OK
+    return page.exit_code if isinstance(page, XaiEvalError) else EXIT_OK
 
 
 def _diff(options: argparse.Namespace) -> int:
@@ -240,9 +242,12 @@ def _prune(options: argparse.Namespace) -> int:
 def _report(options: argparse.Namespace) -> int:
     from xai_eval.gate.judge_run import judge_run
     from xai_eval.report.write import write_report
+    from xai_eval.store.run_folder import RunFolder
 
     goldens = _goldens(options)
-    print(write_report(options.results, judge_run(options.results, goldens), goldens.folder))
+    judged = judge_run(options.results, goldens)
+    with RunFolder(options.results).locked():
+        print(write_report(options.results, judged, goldens.folder))
     return EXIT_OK
 
 

@@ -70,7 +70,9 @@ def _add_run(commands: Any, tasks: Mapping[str, Task]) -> None:
         "run",
         "explain images, measure the explanations, and write results and a page; goldens are not changed",
     )
-    command.add_argument("--out", type=Path, default=RESULTS, metavar="DIR", help="folder to write (default: reports)")
+    command.add_argument(
+        "--out", type=Path, default=RESULTS, metavar="DIR", help=f"folder to write (default: {RESULTS})"
+    )
     _add_json(command)
     _add_measuring(command, tasks)
     text = (
@@ -174,7 +176,7 @@ def _command(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
 
 
 def _add_results(command: argparse.ArgumentParser, name: str, **how: Any) -> None:
-    text = "folder of a run (default: reports)"
+    text = f"folder of a run (default: {RESULTS})"
     command.add_argument(name, type=Path, default=RESULTS, metavar="RESULTS", help=text, **how)
 
 
@@ -184,7 +186,7 @@ def _add_golden(command: argparse.ArgumentParser) -> None:
         type=Path,
         default=GOLDEN,
         metavar="DIR",
-        help="folder of goldens (default: golden)",
+        help=f"folder of goldens (default: {GOLDEN})",
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fnmatch
 import json
 import os
 import tempfile
@@ -82,9 +83,15 @@ def remove_temporaries(folder: Path, names: Iterable[str]) -> None:
 
     No other process may be writing into the folder. Files that cannot be removed are left, because they do no harm.
     """
-    for name in names:
-        for path in folder.glob(f".{name}.{'[a-z0-9_]' * 8}"):
+    files = tuple(names)
+    for path in folder.glob(".*"):
+        if is_temporary(path, files):
             _quietly(path.unlink)
+
+
+def is_temporary(path: Path, names: Iterable[str]) -> bool:
+    """Whether `path` has the name of a temporary file that a killed process leaves of one of the files `names`."""
+    return any(fnmatch.fnmatchcase(path.name, f".{name}.{'[a-z0-9_]' * 8}") for name in names)
 
 
 def read_json(path: Path) -> Any:

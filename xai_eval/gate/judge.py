@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import contextlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Protocol
 
+from xai_eval.errors import StorageError, error_line
 from xai_eval.gate.changes import Change, changes_between, parameter_changes
 from xai_eval.gate.pairing import pair_cases, scope_of, set_name
 from xai_eval.gate.stages import StageShift, moved_input, origin_of, stage_findings
 from xai_eval.gate.unwatched import unwatched_parts, watched
 from xai_eval.gate.verdict import State, Verdict
-from xai_eval.result.fields import Finding, Severity
+from xai_eval.result.fields import Field, Finding, Severity
 from xai_eval.result.naming import plain
 from xai_eval.result.result import Case, Result
 from xai_eval.result.stage import Stage, StageKind
@@ -31,8 +33,18 @@ def judge(obtained: Result, golden: Result) -> Verdict:
 
     If the parameters or the image changed, the two cannot be compared. Otherwise every field is compared by the rules
     of its kind, with the tolerance that the task states *now*, not the one stored in the golden. Parts that the golden
-    lacks are named as unwatched and not compared. Parts that the result lacks are drift.
+    lacks are named as unwatched and not compared. Parts that the result lacks are drift. If comparing raises, the
+    verdict is an error that says so: one case that cannot be judged must not end the judging of the others.
     """
+    try:
+        return _judged(obtained, golden)
+    except StorageError:
+        raise
+    except Exception as error:  # A kind of field may be code of a user.
+        return _unjudgeable(obtained.case, error)
+
+
+def _judged(obtained: Result, golden: Result) -> Verdict:
     reason = _another_experiment(obtained, golden)
     changes = changes_between(obtained, golden)
     if reason:
@@ -78,9 +90,7 @@ def judge_all(
     verdicts = []
     for key, former in pairs.items():
         now, was = obtained[key].in_memory(), goldens[former].in_memory() if former else None
-        verdicts.append(judge(now, was) if was else missing(now.case))
-        if was and listener:
-            listener.add(verdicts[-1], now, was)
+        verdicts.append(_judge_and_notify(now, was, listener) if was else missing(now.case))
     used = {key for key in pairs.values() if key}
     for alone in (*_others(obtained, pairs), *_others(goldens, used)):
         alone.in_memory()
@@ -95,6 +105,28 @@ def judge_all(
         if k not in used and k not in errors and set_name(g.case) not in selections and scope_of(g.case) in measured
     ]
     return [*errors.values(), *verdicts, *unused]
+
+
+def _judge_and_notify(obtained: Result, golden: Result, listener: Listener | None) -> Verdict:
+    verdict = judge(obtained, golden)
+    if listener is None or verdict.state is State.ERROR:
+        return verdict
+    try:
+        listener.add(verdict, obtained, golden)
+    except StorageError:
+        raise
+    except Exception as error:  # Code of the fields runs here, too.
+        return _unjudgeable(obtained.case, error)
+    return verdict
+
+
+def _unjudgeable(case: Case, error: Exception) -> Verdict:
+    where = "".join(f"{note}: " for note in getattr(error, "__notes__", ()))
+    reason = (
+        f"the case could not be judged: {where}{error_line(error)}. Look at what the task returned there, correct "
+        "the task or the kind of field, and run again; if the golden is wrong, accept a new result."
+    )
+    return Verdict(case, State.ERROR, reason=reason)
 
 
 def _others(results: Mapping[str, Result], keys: Collection[str]) -> list[Result]:
@@ -132,8 +164,19 @@ def _compare_fields(obtained: Result, golden: Result) -> list[Finding]:
             what = "the result no longer has it" if now is None else f"its kind was {was.kind} and is {now.kind} now"
             findings.append(Finding(name, Severity.CONCLUSION, "field", what))
         else:
-            findings.extend(watched(now, was).compare(was, name))
+            with _named(name, now):
+                findings.extend(watched(now, was).compare(was, name))
     return findings
+
+
+@contextlib.contextmanager
+def _named(name: str, field: Field) -> Iterator[None]:
+    """Add a note to any error that says which field raised it."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"field {name} ({field.kind})")
+        raise
 
 
 def _lost_stages(obtained: Result, golden: Result) -> list[Finding]:

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import gc
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from xai_eval.errors import StorageError, unknown_name
@@ -36,6 +36,7 @@ class Judged:
         verdicts: one per case, and one on the run itself if it is incomplete.
         broken: case keys of results that cannot be read.
         run_findings: what only the whole run shows.
+        pairs: for each result that was compared with a golden, the case key of that golden, by the key of the result.
     """
 
     record: RunRecord
@@ -44,6 +45,7 @@ class Judged:
     verdicts: Sequence[Verdict]
     broken: Sequence[str] = ()
     run_findings: RunFindings = NO_FINDINGS
+    pairs: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def measured(self) -> int:
@@ -142,7 +144,7 @@ def _judge(run: RunFolder, goldens: Goldens, read: Callable[[Path], Result]) -> 
         verdicts = [each for each in verdicts if each.state is not State.UNUSED]
     known = {*stored, *broken_goldens, *results, *broken}
     verdicts = set_aside(verdicts, read_quarantine(goldens.folder), known)
-    return Judged(record, results, stored, verdicts, tuple(broken), collector.findings())
+    return Judged(record, results, stored, verdicts, tuple(broken), collector.findings(), collector.pairs)
 
 
 def _errors(

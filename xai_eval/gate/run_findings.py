@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from xai_eval.gate.pairing import pair_cases
 from xai_eval.gate.systemic import CaseShifts, Compared, Systemic, case_shifts, systemic_among
 from xai_eval.gate.tolerance_fit import Fit, Measurements, ToleranceNote, measurements_of, notes_among
 from xai_eval.gate.verdict import Verdict
@@ -49,9 +48,12 @@ class RunFindingsCollector:
         self._measured = measured
         self._case_shifts: list[CaseShifts] = []
         self._measurements: list[Measurements] = []
+        # From the case key of a result to that of the golden that it was compared with.
+        self.pairs: dict[str, str] = {}
 
     def add(self, verdict: Verdict, obtained: Result, golden: Result) -> None:
         """Note what run findings need of one case."""
+        self.pairs[obtained.case.key] = golden.case.key
         compared = Compared(obtained, golden, verdict, self._measured.noises.get(golden.case.key))
         self._case_shifts.append(case_shifts(compared))
         self._measurements.append(measurements_of(compared))
@@ -64,10 +66,8 @@ class RunFindingsCollector:
 def run_findings_of(
     results: Mapping[str, Result], goldens: Mapping[str, Result], verdicts: Sequence[Verdict], measured: Measured
 ) -> RunFindings:
-    """Find what only the whole run shows, after its cases were judged; `results` and `goldens` are by case key."""
-    judged, collector = {verdict.case.key: verdict for verdict in verdicts}, RunFindingsCollector(measured)
-    pairs = pair_cases([r.case for r in results.values()], [g.case for g in goldens.values()])
-    for key, golden in pairs.items():
-        if golden is not None and key in judged:
-            collector.add(judged[key], results[key], goldens[golden])
+    """Find what only the whole run shows, after each case was judged by its own golden; both mappings by case key."""
+    collector = RunFindingsCollector(measured)
+    for verdict in verdicts:
+        collector.add(verdict, results[verdict.case.key], goldens[verdict.case.key])
     return collector.findings()

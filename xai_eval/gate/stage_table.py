@@ -256,11 +256,6 @@ _OWN_KIND = StageRules(
 )
 
 
-def has_row(stage: Stage) -> bool:
-    """Whether the table has a row for the kind of a stage; kinds that only a task of a user has are not in it."""
-    return stage.kind in _KINDS
-
-
 def rules_of(stage: Stage) -> StageRules:
     """Return the row of a stage, or default rules for a kind that only a task of a user has."""
     return _PARTS.get((stage.kind, stage.of)) or _KINDS.get(stage.kind, _OWN_KIND)

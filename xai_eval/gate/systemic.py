@@ -105,11 +105,6 @@ class _Shift:
 CaseShifts = tuple[tuple[_Series, _Shift], ...]
 
 
-def systemic_shifts(compared: Iterable[Compared]) -> tuple[Systemic, ...]:
-    """Find what changed in the same direction over the cases of a task and model, the least probable first."""
-    return systemic_among(map(case_shifts, compared))
-
-
 def case_shifts(each: Compared) -> CaseShifts:
     """Return what one case adds to every series; it is small, so that it can be kept for every case of a run.
 
@@ -121,7 +116,10 @@ def case_shifts(each: Compared) -> CaseShifts:
 
 
 def systemic_among(cases: Iterable[CaseShifts]) -> tuple[Systemic, ...]:
-    """Find systemic shifts, as `systemic_shifts` does, from what `case_shifts` returned for every case."""
+    """Find what changed in the same direction over the cases of a task and model, the least probable first.
+
+    `cases` is what `case_shifts` returned for every case.
+    """
     shifts: dict[_Series, list[_Shift]] = defaultdict(list)
     for series, shift in itertools.chain.from_iterable(cases):
         shifts[series].append(shift)

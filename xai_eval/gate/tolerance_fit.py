@@ -77,11 +77,6 @@ class ToleranceNote:
                 return f"{where}: the tolerance {self.tolerance:g} could be tightened: {noise} at most ({self.case})."
 
 
-def tolerance_notes(compared: Iterable[Compared]) -> tuple[ToleranceNote, ...]:
-    """Return a note on every tolerance that does not fit the noise measured for it, worst first."""
-    return notes_among(map(measurements_of, compared))
-
-
 def measurements_of(each: Compared) -> Measurements:
     """Return tolerance and noise of every measure of one case; small enough to be kept for every case of a run."""
     case = each.obtained.case
@@ -92,7 +87,10 @@ def measurements_of(each: Compared) -> Measurements:
 
 
 def notes_among(cases: Iterable[Measurements]) -> tuple[ToleranceNote, ...]:
-    """Return notes, as `tolerance_notes` does, from what `measurements_of` returned for every case."""
+    """Return a note on every tolerance that does not fit the noise measured for it, worst first.
+
+    `cases` is what `measurements_of` returned for every case.
+    """
     groups: dict[_Group, list[_Measurement]] = defaultdict(list)
     for group, measurement in itertools.chain.from_iterable(cases):
         groups[group].append(measurement)

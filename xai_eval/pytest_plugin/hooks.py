@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from xai_eval.store.default_folders import GOLDEN, RESULTS
+
 if TYPE_CHECKING:
     from xai_eval.gate.verdict import Verdict
     from xai_eval.pytest_plugin.session import GoldenSession
@@ -26,12 +28,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--xai-golden",
         metavar="DIR",
-        help="folder of goldens, relative to where pytest is called (ini: xai_golden; default: golden)",
+        help=f"folder of goldens, relative to where pytest is called (ini: xai_golden; default: {GOLDEN})",
     )
     group.addoption(
         "--xai-report",
         metavar="DIR",
-        help="folder for results and page, relative to where pytest is called (ini: xai_report; default: reports)",
+        help=f"folder for results and page, relative to where pytest is called (ini: xai_report; default: {RESULTS})",
     )
     group.addoption(
         "--xai-strict",
@@ -39,8 +41,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=None,
         help="a test of an explanation that cannot be measured fails instead of being skipped, also if it skips itself",
     )
-    parser.addini("xai_golden", "folder of goldens, relative to pytest's root directory", default="golden")
-    parser.addini("xai_report", "folder for results and page, relative to pytest's root directory", default="reports")
+    parser.addini("xai_golden", "folder of goldens, relative to pytest's root directory", default=str(GOLDEN))
+    parser.addini(
+        "xai_report", "folder for results and page, relative to pytest's root directory", default=str(RESULTS)
+    )
     parser.addini(
         "xai_strict",
         "a test of an explanation that cannot be measured fails instead of being skipped",

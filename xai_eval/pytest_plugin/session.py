@@ -45,6 +45,7 @@ class GoldenSession:
         required: those of them that are not marked `real` or `gpu`, so that they must run everywhere.
         failed: those of them that failed.
         checked: ids of the tests that checked a case, by case key; more than one is a mistake.
+        reported: keys of the cases that failed where their test checked them: that test reports or expects it.
         record: tasks, models, inputs and versions of the checked results.
         judged: the outcome of the run as a whole, at its end.
         page: path of the page, at the end.
@@ -58,6 +59,7 @@ class GoldenSession:
     required: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     checked: dict[str, list[str]] = field(default_factory=dict)
+    reported: list[str] = field(default_factory=list)
     record: RunRecord = field(default_factory=lambda: RunRecord((), (), (), 0))
     judged: Judged | None = None
     page: Path | None = None
@@ -87,10 +89,16 @@ class GoldenSession:
         self.checked[key] = [item.nodeid]
         self.record = _including(self.record, result)
         verdict = judge_result(result, self.goldens, entries)
+        self._note(verdict)
         _record_properties(item, verdict)
         # pytest cuts long explanations short, so verdict, measure and path come first.
         advice = "\n".join(self._advice(verdict))
         return verdict, f"{state_word(verdict.state)}: {key}: {verdict.sentence}\nobtained: {place}\n{advice}"
+
+    def _note(self, verdict: Verdict) -> None:
+        """Note whether the test reports a failure; if a test is tried again, the last try counts."""
+        key = verdict.case.key
+        self.reported = [each for each in self.reported if each != key] + [key] * verdict.failed
 
     def _advice(self, verdict: Verdict) -> list[str]:
         """Return commands for a case that failed: find the cause, and accept."""
@@ -142,14 +150,15 @@ class GoldenSession:
 
     def handover(self) -> str:
         """Return the state of a worker as JSON text, which pytest-xdist can send to the controller."""
-        state = {name: getattr(self, name) for name in ("partial", "selected", "required", "failed", "checked")}
+        names = ("partial", "selected", "required", "failed", "reported", "checked")
+        state = {name: getattr(self, name) for name in names}
         return json.dumps({**state, "record": dataclasses.asdict(self.record)})
 
     def merge(self, output: str) -> None:
         """Add the state of a worker to that of the controller."""
         other: Mapping[str, Any] = json.loads(output)
         self.partial |= other["partial"]
-        for name in ("selected", "required", "failed"):
+        for name in ("selected", "required", "failed", "reported"):
             setattr(self, name, list(dict.fromkeys((*getattr(self, name), *other[name]))))
         self.record = _joined(self.record, RunRecord(**other["record"]))
         for key, nodeids in other["checked"].items():
@@ -178,8 +187,9 @@ class GoldenSession:
         self.page = write_report(self.folder.path, judged, self.goldens.folder)
         report_to_github(judged.verdicts, self.page, self._where)
         systemic = [(f"xai-eval::systemic[{each.what}]", each.sentence) for each in judged.run_findings.systemic]
-        lonely = [v for v in judged.verdicts if v.case.key not in judged.results]
-        alone = [(f"xai-eval::{v.state}[{v.case.key}]", f"{v.state}: {v.case.key}: {v.reason}") for v in lonely]
+        # Verdicts that no test reported for its own case, so that a run never passes with a verdict that fails.
+        lonely = [v for v in judged.verdicts if v.failed and v.case.key not in self.reported]
+        alone = [(f"xai-eval::{v.state}[{v.case.key}]", f"{v.state}: {v.case.key}: {v.sentence}") for v in lonely]
         return [*alone, *systemic]
 
     def _whole_record(self) -> RunRecord:

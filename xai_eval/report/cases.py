@@ -9,8 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from xai_eval.gate.pairing import pair_cases
-from xai_eval.gate.verdict import State, Verdict
+from xai_eval.gate.verdict import Verdict
 from xai_eval.result.fields import Field, Heatmap, InputImage, Label, Mask, Segments, Table
 from xai_eval.result.result import Result
 
@@ -120,17 +119,18 @@ class ReportCase:
 
 
 def collect(
-    results: Mapping[str, Result], goldens: Mapping[str, Result], verdicts: Sequence[Verdict]
+    results: Mapping[str, Result],
+    goldens: Mapping[str, Result],
+    verdicts: Sequence[Verdict],
+    pairs: Mapping[str, str],
 ) -> list[ReportCase]:
-    """Find for every verdict its result and its golden; both mappings go from case key to result."""
-    damaged = {verdict.case.key for verdict in verdicts if verdict.state is State.ERROR}
-    pairs = pair_cases(
-        [result.case for key, result in results.items() if key not in damaged],
-        [golden.case for key, golden in goldens.items() if key not in damaged],
-    )
+    """Find for every verdict its result and its golden; both mappings go from case key to result.
+
+    `pairs` maps the case key of a result to that of the golden that it was compared with.
+    """
     keys = [verdict.case.key for verdict in verdicts]
     return [
-        ReportCase(verdict, results.get(key), goldens.get(pairs.get(key) or key))
+        ReportCase(verdict, results.get(key), goldens.get(pairs.get(key, key)))
         for verdict, key in zip(verdicts, keys, strict=True)
     ]
 

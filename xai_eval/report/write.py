@@ -30,7 +30,7 @@ def write_report(folder: Path, judged: Judged, golden: Path = GOLDEN) -> Path:
     Raises:
         StorageError: the folder cannot be written.
     """
-    cases = collect(judged.results, judged.goldens, judged.verdicts)
+    cases = collect(judged.results, judged.goldens, judged.verdicts, judged.pairs)
     tables, figures = table_files(cases), figure_files(with_figures(cases))
     files = [*(f"tables/{name}" for name in tables), *(f"figures/{name}" for name in figures)]
     remove_earlier_files(folder, files)

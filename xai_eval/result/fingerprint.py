@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 SKETCH_SIZE = 64
 _SEED = 20240101
 _CHUNK = 2**18
+# The distance of arrays whose digests differ but whose sketches are equal, so that it cannot be estimated.
+BELOW_SKETCH = 1e-9
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,8 @@ class Fingerprint:
     def distance(self, other: Fingerprint) -> float:
         """Estimate the relative change |x - y| / |y| from `other` (y) to this one (x).
 
-        0 where the digests agree; infinite where the shapes differ or there is no sketch to compare.
+        0 where the digests agree; `BELOW_SKETCH` where they differ and the sketches agree; infinite where the shapes
+        differ or there is no sketch to compare.
         """
         if self.digest == other.digest:
             return 0.0
@@ -34,7 +37,7 @@ class Fingerprint:
         scale = float(np.linalg.norm(other.sketch.astype(np.float64)))
         change = float(np.linalg.norm(self.sketch.astype(np.float64) - other.sketch.astype(np.float64)))
         if change == 0.0:
-            return 0.0
+            return BELOW_SKETCH
         return change / scale if np.isfinite(change) and scale > 0.0 else float("inf")
 
 

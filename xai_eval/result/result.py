@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from xai_eval.disk.arrays import deflated, inflated, pack_arrays, unpack_arrays
 from xai_eval.disk.files import read_json, write_files
 from xai_eval.disk.signed import canonical, sign
-from xai_eval.errors import StorageError, unknown_name
+from xai_eval.errors import StorageError, UsageError, unknown_name
 from xai_eval.result.fields import KINDS, Field
 from xai_eval.result.fingerprint import Fingerprint
 from xai_eval.result.stage import Stage, check_stages
@@ -32,8 +32,9 @@ _Kind = TypeVar("_Kind", bound=Field)
 SCHEMA = 2
 RESULT_FILE = "result.json"
 ARRAYS_FILE = "arrays.safetensors.gz"
-_FORMER_ARRAYS_FILE = "arrays.npz"
+FORMER_ARRAYS_FILE = "arrays.npz"
 _SLUG_LENGTH = 60
+_STAGE = "stage"  # takes the place of a field name in the names of stored arrays
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,11 @@ class Case:
         return f"{self.task}/{self.id}"
 
 
+def is_case_id(name: str) -> bool:
+    """Whether a folder can be that of a case: such a name ends in ten hexadecimal digits of a hash."""
+    return re.fullmatch(r".*-[0-9a-f]{10}", name) is not None
+
+
 @dataclass(frozen=True)
 class Provenance:
     """How a result was computed: everything that may explain why it changed.
@@ -113,7 +119,7 @@ class Result:
         provenance: how it was computed.
 
     Raises:
-        UsageError: a stage is named by a plain string instead of a `Stage`.
+        UsageError: a stage is named by a plain string instead of a `Stage`, or a field is named `stage`.
     """
 
     case: Case
@@ -123,6 +129,10 @@ class Result:
 
     def __post_init__(self) -> None:
         check_stages(self.case.key, self.stages)
+        if _STAGE in self.fields:
+            raise UsageError(
+                f"{self.case.key}: a field is named {_STAGE!r}, as the arrays of stages are in storage. Rename it."
+            )
 
     def __getitem__(self, name: str) -> Any:
         """Return the field `name`. Raises UsageError with the nearest names if there is none."""
@@ -267,7 +277,7 @@ def restore_stage(document: Mapping[str, Any], place: int, arrays: Mapping[str, 
 
 
 def _sketch_name(place: int) -> str:
-    return f"stage.{place}"
+    return f"{_STAGE}.{place}"
 
 
 def read_document(folder: Path) -> dict[str, Any]:
@@ -307,11 +317,11 @@ def read_arrays(folder: Path, document: Mapping[str, Any]) -> dict[str, NDArray[
     try:
         packed = path.read_bytes()
     except OSError as error:
-        former = folder / _FORMER_ARRAYS_FILE
+        former = folder / FORMER_ARRAYS_FILE
         if isinstance(error, FileNotFoundError) and former.is_file():
             raise StorageError(
                 f"{former} keeps arrays in a format that this version no longer reads; expected {ARRAYS_FILE}. "
-                f"Delete {_FORMER_ARRAYS_FILE}, run again and accept a new result."
+                f"Delete {FORMER_ARRAYS_FILE}, run again and accept a new result."
             ) from error
         raise _unreadable(path, error) from error
     arrays = inflated(packed, str(path))

@@ -21,7 +21,7 @@ from xai_eval.store.history import (
     read_history,
 )
 from xai_eval.store.lock import locked
-from xai_eval.store.runs import load_cases
+from xai_eval.store.runs import load_cases, read_case
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Goldens:
         place = self.folder / case.key
         with accessible(place):
             present = exists(place)
-        return Result.load(place) if present else None
+        return read_case(place, Result.load) if present else None
 
     def load_all(self) -> tuple[dict[str, Result], dict[str, StorageError]]:
         """Return every golden by case key, and the errors of those that cannot be read."""
@@ -122,4 +122,13 @@ def _names(case: Case) -> set[str]:
 def case_of_folder(key: str) -> Case:
     """Return a substitute for a case whose file cannot be read: only its folder is known."""
     task, _, name = key.partition("/")
-    return Case(task, "?", name)
+    return _Unread(task, "?", name)
+
+
+class _Unread(Case):
+    """A case whose input has the name of its folder, because nothing else is known of it."""
+
+    @property
+    def id(self) -> str:
+        """The name of the folder, so that the key is the path of the folder."""
+        return self.input

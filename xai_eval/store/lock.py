@@ -23,13 +23,14 @@ def this_process() -> str:
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Lock `folder` for this process while the context is open. Raises what `acquire` raises."""
+    """Lock `folder` for this process while the context is open; a lock it had before stays. Raises as `acquire`."""
     owner = this_process()
-    acquire(folder, owner)
+    first = acquire(folder, owner)
     try:
         yield
     finally:
-        release(folder, owner)
+        if first:
+            release(folder, owner)
 
 
 def acquire(folder: Path, owner: str) -> bool:

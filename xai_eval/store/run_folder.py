@@ -7,11 +7,13 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from xai_eval.disk.files import remove_temporaries
+from xai_eval.disk.files import is_temporary, read_json, remove_temporaries
 from xai_eval.errors import StorageError, XaiEvalError
-from xai_eval.result.result import ARRAYS_FILE, RESULT_FILE, Result
-from xai_eval.store.lock import acquire, release, this_process
+from xai_eval.result.result import ARRAYS_FILE, FORMER_ARRAYS_FILE, RESULT_FILE, Case, Result, is_case_id
+from xai_eval.store.lock import acquire, locked, release, this_process
 from xai_eval.store.runs import RESULTS_FOLDER, RunRecord, load_cases
+
+_ADVICE = "so it is left alone. Choose another folder for the report, or move it away."
 
 
 @dataclass(frozen=True)
@@ -59,12 +61,17 @@ class RunFolder:
 
     @contextlib.contextmanager
     def claimed(self) -> Iterator[None]:
-        """Lock the folder for the owner while the context is open. Raises what `claim` raises."""
-        self.claim()
+        """Lock the folder for the owner while the context is open; a lock it had before stays. Raises as `claim`."""
+        first = self.claim()
         try:
             yield
         finally:
-            self.release()
+            if first:
+                self.release()
+
+    def locked(self) -> contextlib.AbstractContextManager[None]:
+        """Lock the folder for this process, whatever it contains. Raises what `acquire` raises."""
+        return locked(self.path)
 
     def record(self) -> RunRecord:
         """Return the record of the run: what it planned, and how.
@@ -103,14 +110,13 @@ class RunFolder:
         except OSError as error:
             reason = error.strerror or error
             raise StorageError(f"{self.results} cannot be read ({reason}). Choose another folder.") from error
-        advice = "so it is left alone. Choose another folder for the report, or move it away."
         if foreign:
-            raise StorageError(f"{foreign} was not written by xai-eval, {advice}")
+            raise StorageError(f"{foreign} was not written by xai-eval, {_ADVICE}")
         try:
             if found:
                 self.record()
         except XaiEvalError as error:
-            raise StorageError(f"{self.results} was not written by xai-eval ({error}), {advice}") from error
+            raise StorageError(f"{self.results} was not written by xai-eval ({error}), {_ADVICE}") from error
 
     def remove_results(self, keep: Collection[str] = ()) -> None:
         """Delete the results of earlier runs, except those of the case keys in `keep`.
@@ -121,11 +127,15 @@ class RunFolder:
         """
         self.check_results()
         try:
-            for place in self.results.glob("*/*"):
-                if f"{place.parent.name}/{place.name}" in keep:
-                    # They are left over from a run that was killed while it wrote them.
-                    remove_temporaries(place, (RESULT_FILE, ARRAYS_FILE))
-                    continue
+            places = {place: f"{place.parent.name}/{place.name}" for place in self.results.glob("*/*")}
+            gone = [place for place, key in places.items() if key not in keep]
+            foreign = next((place for place in gone if _is_of_another(place, places[place])), None)
+            if foreign:
+                raise StorageError(f"{foreign / RESULT_FILE} was not written by xai-eval for this folder, {_ADVICE}")
+            for place in places.keys() - gone:
+                # They are left over from a run that was killed while it wrote them.
+                remove_temporaries(place, (RESULT_FILE, ARRAYS_FILE))
+            for place in gone:
                 for file in place.iterdir():
                     file.unlink()
                 place.rmdir()
@@ -138,6 +148,21 @@ class RunFolder:
         """Whether `path` is a folder or file of a saved result, or a temporary file that a killed run left behind."""
         depth = len(path.relative_to(self.results).parts)
         if path.is_dir() and not path.is_symlink():
-            return depth <= 2
-        names = (RESULT_FILE, ARRAYS_FILE)
-        return depth == 3 and (path.name in names or path.name.startswith(tuple(f".{name}." for name in names)))
+            return depth == 1 or (depth == 2 and is_case_id(path.name))
+        names = (RESULT_FILE, ARRAYS_FILE, FORMER_ARRAYS_FILE)
+        return depth == 3 and (path.name in names or is_temporary(path, names))
+
+
+def _is_of_another(place: Path, key: str) -> bool:
+    """Whether a folder holds a document that is not the result of the case `key`.
+
+    A killed run may have left no document or half of one; then only the name of the folder decides.
+    """
+    try:
+        document = read_json(place / RESULT_FILE)
+    except (FileNotFoundError, ValueError):
+        return False
+    try:
+        return Case(**document["case"]).key != key
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return True

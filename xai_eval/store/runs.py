@@ -138,11 +138,16 @@ def load_cases(
 
 def _read_case(read: Callable[[Path], Result], path: Path) -> Result | StorageError:
     try:
-        result = read(path)
+        return read_case(path, read)
     except StorageError as error:
         return error
+
+
+def read_case(path: Path, read: Callable[[Path], Result]) -> Result:
+    """Read the result in a case's folder. Raises StorageError as `read` does, and for the result of another case."""
+    result = read(path)
     if result.case.key != _key_of(path):
-        return StorageError(
+        raise StorageError(
             f"{path / RESULT_FILE} is the result of {result.case.key}: the folder was renamed. Rename it back."
         )
     return result

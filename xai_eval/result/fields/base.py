@@ -148,8 +148,9 @@ class Field(abc.ABC):
         return tuple(
             Finding(name, *each)
             for difference in self.differences(golden)
-            # Written with `not`, so that a value or tolerance of NaN is a finding.
-            if not difference.value <= difference.tolerance
+            # Written with `not`, so that a value or tolerance of NaN is a finding. An infinite difference is one too,
+            # because no tolerance excuses what cannot be compared.
+            if math.isinf(difference.value) or not difference.value <= difference.tolerance
             for each in difference.statements
         )
 

@@ -37,6 +37,8 @@ class Curve(Extensible):
     tolerance: float
 
     def __post_init__(self) -> None:
+        if not self.x.size:
+            raise ValueError("a curve needs at least one point, got none")
         for name, values in self.lines.items():
             if values.shape != self.x.shape or self.x.ndim != 1:
                 raise ValueError(f"a curve needs one value per point, got {values.shape} of {name!r} at {self.x.shape}")

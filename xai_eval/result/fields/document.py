@@ -35,8 +35,21 @@ class Document(Extensible):
     def differences(self, golden: Document) -> Iterator[Difference]:
         """The number of values that differ; there is no signed change."""
         was, now = dict(_leaves(golden.content)), dict(_leaves(self.content))
-        changed = [place for place in dict.fromkeys((*was, *now)) if _text(was, place) != _text(now, place)]
+        changed = [place for place in dict.fromkeys((*was, *now)) if not _same(was, now, place)]
         yield Difference("values", float(len(changed)), 0.0, (_changed(place, was, now) for place in changed))
+
+
+def _same(was: Mapping[str, Any], now: Mapping[str, Any], place: str) -> bool:
+    return place in was and place in now and _equal(was[place], now[place])
+
+
+def _equal(one: Any, other: Any) -> bool:
+    """Whether two JSON values are the same: 1 and 1.0 are, 1 and true are not."""
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_equal, one, other))
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_equal(one[key], other[key]) for key in one)
+    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
 
 
 def _changed(place: str, was: Mapping[str, Any], now: Mapping[str, Any]) -> Statement:

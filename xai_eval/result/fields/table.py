@@ -130,7 +130,11 @@ class Table(Extensible):
     def differences(self, golden: Table) -> Iterator[Difference]:
         """Per judged column the largest difference, and for numbers the mean signed change."""
         now, was = self.condensed(), golden.condensed()
-        if now is None or was is None:
+        if was is None:
+            return
+        if now is None:
+            sentence = f"columns {[c.name for c in was.columns]} are only for reading now, and no column is compared"
+            yield Difference("rows and columns", math.inf, 0.0, [Statement(Severity.NUMBERS, "columns", sentence)])
             return
         others = _other_rows_or_columns(now, was)
         if others:
@@ -172,7 +176,7 @@ def _statements(
 ) -> Iterator[Statement]:
     for (key, now, was), distance in zip(rows, apart_by, strict=True):
         place, in_words = f"{column} of {key}", f"{words(column)} of {plain(str(key))}"
-        if distance <= limit:
+        if distance <= limit and not math.isinf(distance):
             continue
         if _is_quantity(now) and _is_quantity(was):
             sentence = f"{in_words}: {was:.4g} became {now:.4g} (may differ by at most {limit:g})"

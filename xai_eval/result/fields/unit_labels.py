@@ -70,7 +70,7 @@ class UnitLabels(Field):
     def differences(self, golden: UnitLabels) -> Iterator[Difference]:
         """The share of units with another label, and for the other units the largest differences of score and margin.
 
-        Two labels can be tied. A swap between label and runner-up is then no change.
+        Two labels can be tied. A swap between label and runner-up is then no change, and the best scores are compared.
         """
         now, was = (each.frame.set_index("unit") for each in (self, golden))
         shared = was.index[was.index.isin(now.index)]
@@ -82,10 +82,11 @@ class UnitLabels(Field):
             return
         # A margin is the difference of two scores, each of which may change by the tolerance.
         most_of_margin = 2 * self.tolerance
-        changed = ~units.label & ~units.tied(most_of_margin)
+        tied = units.tied(most_of_margin)
+        changed = ~units.label & ~tied
         yield Difference("labels", float(changed.sum()) / max(len(was), 1), 0.0, units.statements(changed), moved)
-        yield units.farthest("score", self.tolerance)
-        yield units.farthest("margin", most_of_margin)
+        yield units.farthest("score", self.tolerance, units.label | tied)
+        yield units.farthest("margin", most_of_margin, units.label)
 
 
 class _SharedUnits:
@@ -110,9 +111,9 @@ class _SharedUnits:
         sentence = f"{count} of {len(changed)} units have another label: {listed}{more}"
         yield Statement(Severity.CONCLUSION, "labels", sentence, count / len(changed), 0.0)
 
-    def farthest(self, measure: str, limit: float) -> Difference:
-        """Return the largest change of score or margin among units that kept their label."""
-        change = np.where(self.label, all_apart(self.now[measure].to_numpy(), self.was[measure].to_numpy()), 0.0)
+    def farthest(self, measure: str, limit: float, among: NDArray[np.bool_]) -> Difference:
+        """Return the largest change of score or margin among the units that `among` marks, (units,)."""
+        change = np.where(among, all_apart(self.now[measure].to_numpy(), self.was[measure].to_numpy()), 0.0)
         value = float(change.max(initial=0.0))
 
         def statements() -> Iterator[Statement]:

@@ -65,6 +65,8 @@ class Weights(Field):
                 f"weights need one row per class and a spread for each, got {len(self.names)} names, "
                 f"{self.values.shape} values and {self.spread.shape} spreads"
             )
+        if not self.values.shape[1]:
+            raise ValueError("weights need at least one superpixel, got none")
 
     def of(self, name: str) -> NDArray[np.floating[Any]]:
         """Mean weights of one class, (F,)."""
@@ -102,8 +104,8 @@ class Weights(Field):
                 shifts=self._moved(golden, label, limit),
             )
             yield from self._spread_differs(golden, label)
-        # A class that the golden lacks cannot be compared. The loss of another class is reported above.
-        yield from (differ(math.inf) for each in self.names if each not in golden.names)
+        for new in (each for each in self.names if each not in golden.names):
+            yield differ(math.inf, statements=[Statement(Severity.NUMBERS, new, f"{new} had no weights before")])
 
     def _statements(
         self, golden: Weights, label: str, change: NDArray[np.float64], limit: float
@@ -156,7 +158,13 @@ class Weights(Field):
 
 
 def _share(change: float, limit: float) -> float:
-    """Return the change as a share of its limit: infinite for a limit of 0, and 0 for an infinite limit."""
+    """Return the change as a share of its limit.
+
+    It is infinite for an infinite change, and for any change with a limit of 0; a finite change has no share of an
+    infinite limit.
+    """
+    if math.isinf(change):
+        return math.inf
     if not change or math.isinf(limit):
         return 0.0
     return change / limit if limit else math.inf
