@@ -151,6 +151,30 @@ def test_the_model_and_the_batch_are_left_as_they_came():
     }
 
 
+def test_every_image_is_explained_with_the_model_as_it_was_given():
+    """Whatever the function did to it for another image: the third image among three and alone give one result."""
+
+    def careless(subject):
+        """Monte Carlo dropout as it is often written: training mode moves the buffers of BatchNorm, too."""
+        subject.model.train()
+        batch = subject.batch.repeat(2, 1, 1, 1).requires_grad_()
+        found = torch.autograd.grad(subject.model(batch)[:, subject.target.index].sum(), batch)[0]
+        with torch.no_grad():
+            subject.model.fc.weight.mul_(0.5)
+        return found.sum(1)[0]
+
+    image_task("mine")(careless)
+    model, three = load_model("scenes:objects", device="cpu"), load_images("scenes:3")
+    before = {name: value.clone() for name, value in model.module.state_dict().items()}
+    together = evaluate("mine", model=model, images=three)[2]
+    assert all(torch.equal(value, before[name]) for name, value in model.module.state_dict().items())
+    (alone,) = evaluate("mine", model=model, images=ImageSet(three.name, three.images[2:]))
+    assert np.array_equal(together["mine"].array, alone["mine"].array)
+    assert {name: each.digest for name, each in together.stages.items()} == {
+        name: each.digest for name, each in alone.stages.items()
+    }
+
+
 def test_a_model_that_fails_is_refused_before_anything_is_explained():
     def failing(x):
         raise KeyError("boom")

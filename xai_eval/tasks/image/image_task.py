@@ -172,9 +172,9 @@ def _map_of(request: _Request, subject: Subject) -> NDArray[np.float32]:
     import numpy as np
     import torch
 
-    from xai_eval.explainers.model.model_state import preserved
+    from xai_eval.explainers.model.model_state import lent
 
-    with torch.inference_mode(False), preserved(subject.model), _seeded(request.question.seed), torch.enable_grad():
+    with torch.inference_mode(False), lent(subject.model), _seeded(request.question.seed), torch.enable_grad():
         found = request.explain(replace(subject, batch=subject.batch.detach().clone()))
     array = np.asarray(found.detach().cpu() if isinstance(found, torch.Tensor) else found)
     expected = tuple(subject.batch.shape[-2:])
