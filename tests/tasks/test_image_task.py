@@ -196,6 +196,8 @@ def test_a_signature_that_is_none_of_an_image_task_is_refused():
         (lambda: None, "one argument, and after a star"),
         (lambda subject, steps: None, "one argument, and after a star"),
         (lambda subject, *, target=1: None, "Use subject.target"),
+        (lambda subject, *, images=1: None, "Use subject.image"),
+        (lambda subject, *, classifier=1: None, "Use subject.classifier"),
     ):
         with pytest.raises(UsageError, match=words):
             image_task("mine")(wrong)

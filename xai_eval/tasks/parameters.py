@@ -10,6 +10,7 @@ from __future__ import annotations
 import builtins
 import contextlib
 import inspect
+import math
 import types
 import typing
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -18,6 +19,11 @@ from numbers import Integral, Real
 from typing import Annotated, Any, Literal
 
 from xai_eval.errors import UsageError, unknown_name
+
+# What a command that measures takes besides, and what `evaluate` takes: a parameter of this name could not be given.
+RESERVED = frozenset(
+    ("device", "golden", "help", "images", "json", "model", "old_model", "out", "quiet", "results", "task", "tasks")
+)
 
 
 @dataclass(frozen=True)
@@ -69,7 +75,10 @@ def _refuse(word: str) -> bool:
 _SCALARS = {
     bool: _Kind("bool", "true or false", lambda v: isinstance(v, bool), _true_or_false, "BOOL"),
     int: _Kind("int", "a whole number", lambda v: isinstance(v, Integral) and not isinstance(v, bool), int, "N"),
-    float: _Kind("float", "a number", lambda v: isinstance(v, Real) and not isinstance(v, bool), float, "X"),
+    # What is not finite cannot be stored as part of a case.
+    float: _Kind(
+        "float", "a number", lambda v: isinstance(v, Real) and not isinstance(v, bool) and abs(v) < math.inf, float, "X"
+    ),
     str: _Kind("str", "text", lambda v: isinstance(v, str), str, "NAME"),
 }
 
@@ -125,6 +134,8 @@ class Parameter:
         """Its default as people write it."""
         if self.default is None:
             return self.option.default or "none"
+        if isinstance(self.default, Mapping):
+            return " ".join(f"{name}={_as_word(value)}" for name, value in self.default.items()) or "none"
         if isinstance(self.default, Collection) and not isinstance(self.default, str):
             return " ".join(map(str, self.default)) or "none"
         return str(self.default).lower() if isinstance(self.default, bool) else str(self.default)
@@ -135,10 +146,10 @@ class Parameter:
             return
         if self.pairs:
             fits = isinstance(value, Mapping)
-        elif self.many:
-            # A text is a sequence of texts to Python; whether one will do is left to the task.
-            fits = isinstance(value, str) or (isinstance(value, Collection) and all(map(self._accepts, value)))
+        elif self.many and not isinstance(value, str):
+            fits = isinstance(value, Collection) and all(map(self._accepts, value))
         else:
+            # A text is a sequence of texts to Python; whether one will do is left to the task.
             fits = self._accepts(value)
         if not fits:
             raise UsageError(f"{self.name} is {value!r}; expected {self._expected}.")
@@ -201,11 +212,16 @@ def _number_or_text(text: str) -> Any:
     if "," in text:
         return [_number_or_text(part) for part in text.split(",")]
     for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
+        with contextlib.suppress(ValueError):
+            number = kind(text)
+            if abs(number) < math.inf:
+                return number
     return text
+
+
+def _as_word(value: Any) -> str:
+    """As `_number_or_text` reads it."""
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def read_signature(function: Callable[..., Any], where: str) -> dict[str, Parameter]:
@@ -243,6 +259,11 @@ class _Names(dict[str, Any]):
 
 
 def _parameter(given: inspect.Parameter, names: _Names, where: str) -> Parameter:
+    if given.name in RESERVED:
+        raise UsageError(
+            f"{where} has a parameter {given.name}, which is an option of the command line already. Rename it; these "
+            f"names are taken: {', '.join(sorted(RESERVED))}."
+        )
     if given.default is inspect.Parameter.empty:
         raise UsageError(f"parameter {given.name} of {where} has no default. Give it one: a task runs without options.")
     annotation = given.annotation
@@ -266,6 +287,10 @@ def _parameter(given: inspect.Parameter, names: _Names, where: str) -> Parameter
             "Expected int, float, str, bool, Literal[...], Sequence[...] of one of them, Mapping[str, Any], or one of "
             "them | None."
         )
+    try:
+        parameter.check(given.default)
+    except UsageError as error:
+        raise UsageError(f"the default of parameter {given.name} of {where} is none of its values: {error}") from error
     return parameter
 
 

@@ -106,10 +106,14 @@ def task(
     signature, its help from `Annotated[..., Option("...")]`.
 
     Raises:
-        UsageError: another function is registered under this name.
+        UsageError: another function is registered under this name, or what is registered is no function.
     """
 
     def register(function: Evaluation) -> Evaluation:
+        if not inspect.isfunction(inspect.unwrap(function)):
+            raise UsageError(
+                f"task {name!r} is a {type(function).__name__}; expected a function, written with def. Call it in one."
+            )
         made = Task(name, function, model, images, whole_set, probe, FILE.get(), tuple(metrics))
         if name in TASKS and _home(TASKS[name]) != _home(made):
             raise UsageError(

@@ -29,6 +29,10 @@ Explain = Callable[..., Any]
 _LIBRARIES = ("torch", "torchvision", "numpy", "pillow", "scikit-image")
 
 
+# What every such task takes, and where its function finds it.
+_COMMON = {"classifier": "subject.classifier", "images": "subject.image", "target": "subject.target"}
+
+
 @dataclass(frozen=True, eq=False)
 class _Request:
     """What such a task is asked for, checked."""
@@ -98,8 +102,12 @@ def _task_signature(explain: Explain, name: str) -> inspect.Signature:
             f"the function of image task {name!r} has the signature {own}; expected (subject, *, parameters...): one "
             "argument, and after a star each parameter with its type and its default."
         )
-    if "target" in own.parameters:
-        raise UsageError(f"image task {name!r} has a parameter 'target': every such task has one. Use subject.target.")
+    for each in parameters:
+        if each.name in _COMMON:
+            instead = _COMMON[each.name]
+            raise UsageError(
+                f"image task {name!r} has a parameter {each.name!r}: every such task has one. Use {instead}."
+            )
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     common = inspect.Parameter("target", inspect.Parameter.KEYWORD_ONLY, default="predicted", annotation=Target)
     positional = [inspect.Parameter(each, kind) for each in ("classifier", "images")]
