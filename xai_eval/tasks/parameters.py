@@ -72,13 +72,15 @@ def _refuse(word: str) -> bool:
     raise ValueError(word)
 
 
+def _is_finite(value: Any) -> bool:
+    """Nothing else can be stored as part of a case."""
+    return isinstance(value, int | Real) and not isinstance(value, bool) and math.isfinite(value)
+
+
 _SCALARS = {
     bool: _Kind("bool", "true or false", lambda v: isinstance(v, bool), _true_or_false, "BOOL"),
     int: _Kind("int", "a whole number", lambda v: isinstance(v, Integral) and not isinstance(v, bool), int, "N"),
-    # What is not finite cannot be stored as part of a case.
-    float: _Kind(
-        "float", "a number", lambda v: isinstance(v, Real) and not isinstance(v, bool) and abs(v) < math.inf, float, "X"
-    ),
+    float: _Kind("float", "a number", _is_finite, float, "X"),
     str: _Kind("str", "text", lambda v: isinstance(v, str), str, "NAME"),
 }
 
