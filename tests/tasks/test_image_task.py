@@ -62,6 +62,21 @@ def test_deletion_goes_by_the_whole_order_of_the_map():
     assert result["table"].frame["deletion"][0] == pytest.approx(curves.deletion, abs=1e-6)
 
 
+@pytest.mark.parametrize("value", [np.nan, 1.0, -1.0, 0.0])
+def test_a_map_without_an_order_has_no_measures(value):
+    table = evaluated(lambda subject: np.full((32, 32), value))["table"].frame
+    assert table["map"][0] != "ok"
+    assert table[["deletion", "insertion", "insertion_less_deletion"]].isna().all(axis=None)
+
+
+def test_a_map_in_which_nothing_speaks_for_the_class_points_at_nothing():
+    image_task("mine")(lambda subject: -subject.batch.abs().sum(1)[0] - 1)
+    (result,) = evaluate("mine", images="scenes:1", device="cpu")
+    row = result["table"].frame.iloc[0]
+    assert row["map"] == "all zero" and not row["pointing_hit"]
+    assert np.isnan(row["energy_inside"]) and np.isnan(row["iou_equal_area"]) and not np.isnan(row["deletion"])
+
+
 def test_parameters_are_those_of_the_function_and_the_target():
     image_task("mine")(gradient)
     task = find_task("mine")
@@ -128,7 +143,16 @@ def test_tolerance_is_that_of_the_task():
 
 
 @pytest.mark.parametrize(
-    "wrong", [lambda s: s.batch, lambda s: s.batch[0, 0, :5], lambda s: "map", lambda s: None, lambda s: 3.0]
+    "wrong",
+    [
+        lambda s: np.full((32, 32), 1 + 2j),
+        lambda s: np.ones((32, 32), bool),
+        lambda s: s.batch,
+        lambda s: s.batch[0, 0, :5],
+        lambda s: "map",
+        lambda s: None,
+        lambda s: 3.0,
+    ],
 )
 def test_what_is_no_map_is_refused(wrong):
     with pytest.raises(UsageError, match=r"task mine returned an array .* for one; expected a map \(32, 32\)"):

@@ -186,12 +186,18 @@ def _map_of(request: _Request, subject: Subject) -> NDArray[np.float32]:
         found = request.explain(replace(subject, batch=subject.batch.detach().clone()))
     array = np.asarray(found.detach().cpu() if isinstance(found, torch.Tensor) else found)
     expected = tuple(subject.batch.shape[-2:])
-    if array.shape != expected or not np.issubdtype(array.dtype, np.number):
+    if array.shape != expected or not _is_real(array.dtype):
         raise UsageError(
             f"task {request.name} returned an array {array.shape} of {array.dtype} for {subject.image.name}; expected "
-            f"a map {expected}: one number per pixel of the model's input, without batch and channels."
+            f"a map {expected}: one real number per pixel of the model's input, without batch and channels."
         )
     return array.astype(np.float32)
+
+
+def _is_real(dtype: np.dtype[Any]) -> bool:
+    import numpy as np
+
+    return np.issubdtype(dtype, np.integer) or np.issubdtype(dtype, np.floating)
 
 
 @contextmanager

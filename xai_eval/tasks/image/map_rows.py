@@ -61,7 +61,10 @@ def scored_row(
         predict: from views to probabilities.
     """
     row = map_row(name, heatmap, subject.mask, margin)
-    if subject.mask is not None:
+    if not np.ptp(saliency) > 0.0:  # all equal, or NaN: no pixel comes before another
+        nan = float("nan")
+        return {**row, "deletion": nan, "insertion": nan, "insertion_less_deletion": nan}
+    if subject.mask is not None and not heatmap.degenerate:
         row["iou_equal_area"] = iou_at_equal_area(saliency, subject.mask)
     curves = faithfulness(saliency, subject.view, predict, subject.target.index)
     return {

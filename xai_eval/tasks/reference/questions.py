@@ -26,12 +26,15 @@ from xai_eval.tasks.reference.inputs import (
     brightness_of_object,
     drawn,
     known_activation,
+    known_concepts,
     known_maps,
     known_masks,
     known_object,
     known_pixels,
+    known_plateau,
     known_presence,
     known_segments,
+    known_subject,
     known_units,
     known_weights,
 )
@@ -42,6 +45,19 @@ Questions = Iterable[tuple[Any, ...]]
 _MARGIN = (7, 8)  # half a cell of `LAYER`
 _NAN = float("nan")
 _OBJECTIVES = (Objective("more", 1), Objective("less", -1))
+# Of eight images, the rank of the only difference that is negative: from 3 to 4, Wilcoxon's p rises above 0.05.
+_LOST = (3, 4, 6)
+# Equal activations are active together; taken one by one, those of the first would give 2.
+_TIED_ACTIVATIONS = (
+    ((3, 3, 2, 2, 2, 1), (1, 1, 1, 0, 0, 0)),
+    ((3, 3, 3, 1, 1, 0), (1, 0, 0, 1, 1, 0)),
+    ((4, 3, 2, 1, 0, 0), (0, 1, 1, 0, 0, 0)),
+)
+
+
+def _table() -> Questions:
+    """A table is asked for as it is."""
+    return [()]
 
 
 def _of_maps(*others: Callable[[], Any]) -> Callable[[], Questions]:
@@ -50,12 +66,30 @@ def _of_maps(*others: Callable[[], Any]) -> Callable[[], Questions]:
 
 
 def _pointing() -> Questions:
-    return [(saliency, known_object(), margin) for saliency in known_maps() for margin in ((0, 0), _MARGIN)]
+    maps = (*known_maps(), known_plateau())
+    return [(saliency, known_object(), margin) for saliency in maps for margin in ((0, 0), _MARGIN)]
 
 
 def _map_rows() -> Questions:
     tolerance = HeatmapTolerance(largest=1.0)
     return [("known", Heatmap(saliency, tolerance), known_object(), _MARGIN) for saliency in known_maps()]
+
+
+def _signed() -> list[np.ndarray[Any, np.dtype[Any]]]:
+    """Maps with what speaks against the class; the last ones have nothing that speaks for it, no order, no number."""
+    flat = np.ones(SHAPE, dtype=np.float32)
+    against = -known_maps()[1]
+    return [*(saliency - 0.25 for saliency in known_maps()), against, flat, -flat, flat * np.float32(_NAN)]
+
+
+def _scored_rows() -> Questions:
+    heatmaps = [Heatmap(_positive(saliency), HeatmapTolerance(largest=1.0)) for saliency in _signed()]
+    rest = known_subject(), _MARGIN, brightness_of_object
+    return [("known", saliency, heatmap, *rest) for saliency, heatmap in zip(_signed(), heatmaps, strict=True)]
+
+
+def _positive(saliency: np.ndarray[Any, np.dtype[Any]]) -> np.ndarray[Any, np.dtype[np.float32]]:
+    return np.maximum(saliency, 0.0).astype(np.float32)
 
 
 def _pairs_of_masks() -> Questions:
@@ -80,7 +114,8 @@ def _compared() -> Questions:
 
 
 def _focus() -> Questions:
-    return [(mask, concepts) for mask in known_masks() for concepts in ({"object": known_object()}, {})]
+    every = known_concepts(), {"object": known_object()}, {}
+    return [(mask, concepts) for mask in known_masks() for concepts in every]
 
 
 def _insights() -> Questions:
@@ -94,6 +129,9 @@ def _paired() -> Questions:
     every = known_weights()
     half_equal = np.where(np.arange(every.shape[1]) % 2, every[0], every[1])
     pairs = (every[0], every[1]), (every[1], every[4]), (every[2], every[2]), (every[0], half_equal)
+    steps = np.arange(1, 9)
+    won = [(np.where(steps == lost, -steps, steps) / 16, np.zeros(8)) for lost in _LOST]
+    pairs = *pairs, *won, *((second, first) for first, second in won)
     return [(first.tolist(), second.tolist()) for first, second in pairs]
 
 
@@ -115,6 +153,11 @@ def _trusted() -> Questions:
     ]
 
 
+def _thresholds() -> Questions:
+    tied = ((np.array(activation, float), np.array(presence, bool)) for activation, presence in _TIED_ACTIVATIONS)
+    return [(known_activation(), known_presence()), *tied]
+
+
 def _active() -> Questions:
     return [(known_activation() >= threshold, known_presence()) for threshold in (0.5, 0.9)]
 
@@ -134,6 +177,7 @@ def _p_values() -> Questions:
 QUESTIONS: Mapping[str, Mapping[str, Callable[[], Questions]]] = {
     "result.map_similarity": {"iou": _pairs_of_masks},
     "metrics.localisation": {
+        "THRESHOLDS": _table,
         "half_cell": lambda: [(LAYER, SHAPE), ((7, 7), (224, 224))],
         "hottest": _of_maps(lambda: 100),
         "pointing_hit": _pointing,
@@ -141,7 +185,15 @@ QUESTIONS: Mapping[str, Mapping[str, Callable[[], Questions]]] = {
         "iou_at_equal_area": _of_maps(known_object),
         "iou_sweep": _of_maps(known_object),
     },
-    "tasks.image.map_rows": {"map_row": _map_rows},
+    "metrics.faithfulness": {
+        "area_under": lambda: [(row,) for row in known_weights()],
+        "faithfulness": _faithfulness,
+    },
+    "tasks.image.map_rows": {
+        "map_row": _map_rows,
+        "displayed": lambda: [(saliency[::8, ::8],) for saliency in _signed()[:-1]],
+        "scored_row": _scored_rows,
+    },
     "metrics.geometry": {
         "centre_of_mass": lambda: [*_of_maps()(), (known_object(),)],
         "centre_distance": _pairs_of_maps,
@@ -166,6 +218,7 @@ QUESTIONS: Mapping[str, Mapping[str, Callable[[], Questions]]] = {
     },
     "metrics.bootstrap": {"mean_interval": lambda: [(known_weights()[0].tolist(),), ([0.5],), ([],)]},
     "metrics.comparison": {
+        "POLICIES": _table,
         "superpixel_correlation": _explanations,
         "masks": _compared,
         "compare": _compared,
@@ -177,11 +230,7 @@ QUESTIONS: Mapping[str, Mapping[str, Callable[[], Questions]]] = {
         "insight": _insights,
     },
     "metrics.paired": {"paired_test": _paired},
-    "metrics.faithfulness": {
-        "area_under": lambda: [(row,) for row in known_weights()],
-        "faithfulness": _faithfulness,
-    },
-    "metrics.search": {"winners": _settings, "mean_ranks": _ranked, "trust": _trusted},
+    "metrics.search": {"OBJECTIVES": _table, "winners": _settings, "mean_ranks": _ranked, "trust": _trusted},
     "metrics.false_discovery": {
         "pooled_p_values": _p_values,
         "discovery_rates": lambda: [(np.array([0.01, 0.04, _NAN, 0.03, 0.5, 0.02]),)],
@@ -191,7 +240,7 @@ QUESTIONS: Mapping[str, Mapping[str, Callable[[], Questions]]] = {
         "auprc": _active,
         "f1": _active,
         "jaccard": _active,
-        "best_threshold": lambda: [(known_activation(), known_presence())],
+        "best_threshold": _thresholds,
         "judge_label": _judged,
     },
     "metrics.labels": {
