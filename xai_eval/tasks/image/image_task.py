@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from xai_eval.tasks.image.subject import Subject
 
 Explain = Callable[..., Any]
-_LIBRARIES = ("torch", "torchvision", "numpy", "pillow", "scikit-image")
+_LIBRARIES = ("torch", "torchvision", "numpy", "pillow", "scikit-image", "scipy")
 
 
 # What every such task takes, and where its function finds it.

@@ -11,6 +11,7 @@ from itertools import product
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xai_eval.metrics.comparison import POLICIES, CamExplanation, LimeWeights, MaskPolicy
 from xai_eval.metrics.search import Objective
@@ -75,7 +76,7 @@ def _map_rows() -> Questions:
     return [("known", Heatmap(saliency, tolerance), known_object(), _MARGIN) for saliency in known_maps()]
 
 
-def _signed() -> list[np.ndarray[Any, np.dtype[Any]]]:
+def _signed() -> list[NDArray[Any]]:
     """Maps with what speaks against the class; the last ones have nothing that speaks for it, no order, no number."""
     flat = np.ones(SHAPE, dtype=np.float32)
     against = -known_maps()[1]
@@ -88,8 +89,8 @@ def _scored_rows() -> Questions:
     return [("known", saliency, heatmap, *rest) for saliency, heatmap in zip(_signed(), heatmaps, strict=True)]
 
 
-def _positive(saliency: np.ndarray[Any, np.dtype[Any]]) -> np.ndarray[Any, np.dtype[np.float32]]:
-    return np.maximum(saliency, 0.0).astype(np.float32)
+def _positive(saliency: NDArray[Any]) -> NDArray[np.float32]:
+    return np.asarray(np.maximum(saliency, 0.0), dtype=np.float32)
 
 
 def _pairs_of_masks() -> Questions:
@@ -114,7 +115,7 @@ def _compared() -> Questions:
 
 
 def _focus() -> Questions:
-    every = known_concepts(), {"object": known_object()}, {}
+    every: list[dict[str, NDArray[np.bool_]]] = [known_concepts(), {"object": known_object()}, {}]
     return [(mask, concepts) for mask in known_masks() for concepts in every]
 
 
@@ -131,8 +132,8 @@ def _paired() -> Questions:
     pairs = (every[0], every[1]), (every[1], every[4]), (every[2], every[2]), (every[0], half_equal)
     steps = np.arange(1, 9)
     won = [(np.where(steps == lost, -steps, steps) / 16, np.zeros(8)) for lost in _LOST]
-    pairs = *pairs, *won, *((second, first) for first, second in won)
-    return [(first.tolist(), second.tolist()) for first, second in pairs]
+    every_pair = [*pairs, *won, *((second, first) for first, second in won)]
+    return [(first.tolist(), second.tolist()) for first, second in every_pair]
 
 
 def _faithfulness() -> Questions:
