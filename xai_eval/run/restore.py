@@ -59,38 +59,25 @@ def compute_again(asked: Asked, case: Case, golden: Result, restored: Collection
     inputs = _only(load_inputs(task, task.images if asked.images is None else asked.images), case)
     params = dict(asked.params)
     if "parameters" in restored:
-        params |= golden_arguments(case, golden, task.parameters)
+        params |= golden_arguments(case, golden, task)
     with _precision(golden.provenance if "precision" in restored else None):
         results = list(task(classifier, inputs, **params))
     return _of_case(results, case, classifier.name)
 
 
-def golden_arguments(case: Case, golden: Result, accepted: Collection[str]) -> dict[str, Any]:
+def golden_arguments(case: Case, golden: Result, task: Task) -> dict[str, Any]:
     """Turn the parameters in which a golden differs from a case back into arguments of its task, with its seed.
-
-    A setting with parameters of its own is recorded as one entry, `{"name": ..., ...}`; the task takes its name, and
-    the rest under names of their own or together as `<entry>_parameters`.
 
     Raises:
         UsageError: one of them cannot be told from what is recorded.
     """
-    found: dict[str, Any] = {"seed": golden.provenance.seed} if "seed" in accepted else {}
+    found: dict[str, Any] = {"seed": golden.provenance.seed} if "seed" in task.parameters else {}
     for name, value in golden.case.params.items():
         if case.params.get(name) != value:
-            found |= _arguments(name, value, accepted)
-    return found
-
-
-def _arguments(name: str, value: Any, accepted: Collection[str]) -> dict[str, Any]:
-    found = {name: value}
-    if isinstance(value, Mapping) and "name" in value:
-        rest = {key: each for key, each in value.items() if key != "name"}
-        found = {name: value["name"], **(rest if set(rest) <= set(accepted) else {f"{name}_parameters": rest})}
-    elif name == "layers":
-        found = {name: value[0]}  # recorded a model
-    # Of CLIP the model is recorded, but of its words only what they were called.
-    if name == "clip" or not set(found) <= set(accepted):
-        raise UsageError(f"the recorded {name} cannot be turned back into an argument")
+            given = task.arguments(name, value, task.parameters)
+            if not set(given) <= set(task.parameters):
+                raise UsageError(f"the recorded {name} cannot be turned back into an argument")
+            found |= given
     return found
 
 

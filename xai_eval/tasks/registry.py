@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -23,9 +23,16 @@ if TYPE_CHECKING:
     from xai_eval.result.result import Result
 
 Evaluation = Callable[..., "Iterable[Result]"]
+# From the name and the value of a parameter as a case records it, and the names of all, to the arguments that gave it.
+Arguments = Callable[[str, Any, Collection[str]], Mapping[str, Any]]
 TASKS: dict[str, Task] = {}
 # The file that was named with --tasks and is being run: what it registers has to be found again by its name.
 FILE: ContextVar[str | None] = ContextVar("task_file", default=None)
+
+
+def as_recorded(name: str, value: Any, accepted: Collection[str]) -> Mapping[str, Any]:
+    """A parameter that is recorded as it is given."""
+    return {name: value}
 
 
 @dataclass(frozen=True)
@@ -37,6 +44,7 @@ class Task:
     one per image, so it returns `Results`, which know their number. `file` is the Python file that the command line
     has to be told of, where the task is neither bundled nor installed. `metrics` names the modules of this package
     whose metrics its results hold, such as `metrics.localisation`: they are held to known answers before it runs.
+    `arguments` turns what a case records of a parameter back into what is given, or raises UsageError where it cannot.
     """
 
     name: str
@@ -47,6 +55,7 @@ class Task:
     probe: bool = False
     file: str | None = None
     metrics: tuple[str, ...] = ()
+    arguments: Arguments = as_recorded
 
     @functools.cached_property
     def parameters(self) -> Mapping[str, Parameter]:
@@ -99,6 +108,7 @@ def task(
     whole_set: bool = False,
     probe: bool = False,
     metrics: Sequence[str] = (),
+    arguments: Arguments = as_recorded,
 ) -> Callable[[Evaluation], Evaluation]:
     """Register an evaluation function `(classifier, images, *, parameters...) -> Iterator[Result]` under `name`.
 
@@ -114,7 +124,7 @@ def task(
             raise UsageError(
                 f"task {name!r} is a {type(function).__name__}; expected a function, written with def. Call it in one."
             )
-        made = Task(name, function, model, images, whole_set, probe, FILE.get(), tuple(metrics))
+        made = Task(name, function, model, images, whole_set, probe, FILE.get(), tuple(metrics), arguments)
         if name in TASKS and _home(TASKS[name]) != _home(made):
             raise UsageError(
                 f"two tasks are named {name!r}: one in {TASKS[name].place}, one in {made.place}. Rename one of them."

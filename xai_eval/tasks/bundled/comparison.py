@@ -15,6 +15,7 @@ from xai_eval.tasks.bundled.parameters import (
     SegmentationParameters,
     Target,
 )
+from xai_eval.tasks.bundled.recorded import setting_arguments
 from xai_eval.tasks.parameters import Option
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
         "metrics.focus",
         "metrics.bootstrap",
     ),
+    arguments=setting_arguments,
 )
 def comparison(
     classifier: Classifier,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from xai_eval.tasks import Results, task
 from xai_eval.tasks.bundled.parameters import BatchSize, Seed
+from xai_eval.tasks.bundled.recorded import dissection_arguments
 from xai_eval.tasks.parameters import Option
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ _ENGINE = Option("where it is computed: in this process, or on the cluster that 
     "dissection",
     probe=True,
     metrics=("metrics.false_discovery", "metrics.label_quality", "metrics.labels", "metrics.unit_labels"),
+    arguments=dissection_arguments,
 )
 def dissection(
     classifier: Classifier,

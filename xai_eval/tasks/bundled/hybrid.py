@@ -15,6 +15,7 @@ from xai_eval.tasks.bundled.parameters import (
     SegmentationParameters,
     Target,
 )
+from xai_eval.tasks.bundled.recorded import setting_arguments
 
 if TYPE_CHECKING:
     from xai_eval.inputs.images.labelled import ImageSet
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
         "metrics.bootstrap",
         "metrics.paired",
     ),
+    arguments=setting_arguments,
 )
 def hybrid(
     classifier: Classifier,

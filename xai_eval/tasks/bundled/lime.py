@@ -15,6 +15,7 @@ from xai_eval.tasks.bundled.parameters import (
     SegmentationParameters,
     Target,
 )
+from xai_eval.tasks.bundled.recorded import setting_arguments
 from xai_eval.tasks.parameters import Option
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ _SETTING = Option(
         "metrics.stability",
         "metrics.seeds",
     ),
+    arguments=setting_arguments,
 )
 def lime(
     classifier: Classifier,

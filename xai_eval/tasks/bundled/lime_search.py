@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from xai_eval.tasks import task
 from xai_eval.tasks.bundled.parameters import Layer, Seed, Target
+from xai_eval.tasks.bundled.recorded import setting_arguments
 from xai_eval.tasks.parameters import Option
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ Objective = Annotated[
         "metrics.search",
         "metrics.bootstrap",
     ),
+    arguments=setting_arguments,
 )
 def lime_search(
     classifier: Classifier,
