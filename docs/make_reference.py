@@ -32,6 +32,11 @@ _GROUPS = {
     ),
     "Kinds of fields, and their tolerances": (
         "Field",
+        "register",
+        "Difference",
+        "Statement",
+        "Severity",
+        "Shift",
         "Heatmap",
         "HeatmapTolerance",
         "Mask",
@@ -48,7 +53,7 @@ _GROUPS = {
         "Gallery",
         "Document",
     ),
-    "Errors": ("XaiEvalError", "UsageError", "InputUnavailable", "ModelMisbehaves", "StorageError"),
+    "Errors": ("XaiEvalError", "UsageError", "InputUnavailable", "ModelMisbehaves", "MetricMisbehaves", "StorageError"),
 }
 _HEAD = """# Public names
 

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any
 from xai_eval.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from xai_eval.errors import InputUnavailable, ModelMisbehaves, StorageError, UsageError, XaiEvalError
+    from xai_eval.errors import (
+        InputUnavailable,
+        MetricMisbehaves,
+        ModelMisbehaves,
+        StorageError,
+        UsageError,
+        XaiEvalError,
+    )
     from xai_eval.gate.judge import judge
     from xai_eval.gate.verdict import Verdict
     from xai_eval.inputs.images.images import load_images
@@ -23,6 +30,7 @@ if TYPE_CHECKING:
     from xai_eval.inputs.probes.probe_set import ProbeSet
     from xai_eval.result.fields import (
         Curve,
+        Difference,
         Document,
         Field,
         Gallery,
@@ -35,9 +43,13 @@ if TYPE_CHECKING:
         Score,
         SeedTolerance,
         Segments,
+        Severity,
+        Shift,
+        Statement,
         Table,
         UnitLabels,
         Weights,
+        register,
     )
     from xai_eval.result.fingerprint import Fingerprint, fingerprint_array, fingerprint_text
     from xai_eval.result.result import Case, Provenance, Result
@@ -52,6 +64,7 @@ _HOMES = {
     "Case": "xai_eval.result.result",
     "Classifier": "xai_eval.inputs.models.classifier",
     "Curve": "xai_eval.result.fields",
+    "Difference": "xai_eval.result.fields",
     "Document": "xai_eval.result.fields",
     "Field": "xai_eval.result.fields",
     "Fingerprint": "xai_eval.result.fingerprint",
@@ -64,6 +77,7 @@ _HOMES = {
     "Label": "xai_eval.result.fields",
     "LabelledImage": "xai_eval.inputs.images.labelled",
     "Mask": "xai_eval.result.fields",
+    "MetricMisbehaves": "xai_eval.errors",
     "ModelMisbehaves": "xai_eval.errors",
     "Option": "xai_eval.tasks.parameters",
     "OwnKind": "xai_eval.result.stage",
@@ -76,8 +90,11 @@ _HOMES = {
     "Score": "xai_eval.result.fields",
     "SeedTolerance": "xai_eval.result.fields",
     "Segments": "xai_eval.result.fields",
+    "Severity": "xai_eval.result.fields",
+    "Shift": "xai_eval.result.fields",
     "Stage": "xai_eval.result.stage",
     "StageKind": "xai_eval.result.stage",
+    "Statement": "xai_eval.result.fields",
     "StorageError": "xai_eval.errors",
     "Subject": "xai_eval.tasks.image.subject",
     "Table": "xai_eval.result.fields",
@@ -93,6 +110,7 @@ _HOMES = {
     "judge": "xai_eval.gate.judge",
     "load_images": "xai_eval.inputs.images.images",
     "load_model": "xai_eval.inputs.models.models",
+    "register": "xai_eval.result.fields",
     "task": "xai_eval.tasks",
 }
 
@@ -100,6 +118,7 @@ __all__ = [
     "Case",
     "Classifier",
     "Curve",
+    "Difference",
     "Document",
     "Field",
     "Fingerprint",
@@ -112,6 +131,7 @@ __all__ = [
     "Label",
     "LabelledImage",
     "Mask",
+    "MetricMisbehaves",
     "ModelMisbehaves",
     "Option",
     "OwnKind",
@@ -124,8 +144,11 @@ __all__ = [
     "Score",
     "SeedTolerance",
     "Segments",
+    "Severity",
+    "Shift",
     "Stage",
     "StageKind",
+    "Statement",
     "StorageError",
     "Subject",
     "Table",
@@ -141,6 +164,7 @@ __all__ = [
     "judge",
     "load_images",
     "load_model",
+    "register",
     "task",
 ]
 

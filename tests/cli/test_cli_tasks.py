@@ -1,5 +1,6 @@
 """Options, help and listings that are made from the signatures of tasks; tasks of one's own on the command line."""
 
+import inspect
 import json
 import re
 from pathlib import Path
@@ -7,8 +8,11 @@ from pathlib import Path
 import pytest
 from cli_runs import run
 
+from xai_eval import evaluate
 from xai_eval.cli.main import main
+from xai_eval.cli.options import build_parser
 from xai_eval.tasks import all_tasks
+from xai_eval.tasks.parameters import RESERVED
 
 TASK = """
 from typing import Literal
@@ -121,6 +125,37 @@ def test_a_name_that_means_something_else_to_each_task_is_read_as_each_says(mine
 def test_a_parameter_of_an_unnamed_task_is_refused(mine, capsys):
     assert main(["run", "--tasks", "mine.py", "--num-samples", "3"]) == 2
     assert "--num-samples is no parameter of brightness." in capsys.readouterr().err
+
+
+def test_reserved_names_are_the_options_of_the_commands_that_measure_and_the_arguments_of_evaluate(capsys):
+    parameters = {parameter.flag for task in all_tasks().values() for parameter in task.parameters.values()}
+    options = {flag for command in MEASURING for flag in re.findall(r"(?<=\[)--[a-z-]+", help_of(capsys, command))}
+    arguments = {n for n, each in inspect.signature(evaluate).parameters.items() if each.kind is not each.VAR_KEYWORD}
+    own = {flag.removeprefix("--").replace("-", "_") for flag in options - parameters} | {"help"}
+    assert own | arguments == RESERVED
+    assert build_parser([])  # the same without tasks
+
+
+@pytest.mark.parametrize("command", [*MEASURING, "list"])
+@pytest.mark.parametrize("name", sorted(RESERVED))
+def test_a_parameter_that_hides_an_option_is_an_error_of_one_sentence(mine, capsys, name, command):
+    plain = "from xai_eval import task\n\n@task('brightness')\ndef brightness(model_, images_, *, sign: int = 1): ..."
+    Path("mine.py").write_text(plain.replace("sign", name))
+    case = ["case"] if command == "explain-drift" else []
+    assert main([command, *case, "--tasks", "mine.py"]) == 2
+    error = capsys.readouterr().err
+    assert f"has a parameter {name}, which is an option" in error and error.count("\n") == 1
+
+
+def test_a_task_of_ones_own_changes_no_option_of_the_bundled_ones(place, own_tasks, capsys):
+    text = TASK.replace("sign: int = 1", "seed: list[int] = (1,)").replace("sign *", "sum(seed) *")
+    Path("mine.py").write_text(f"from __future__ import annotations\n{text}")
+    words = ["--tasks", "mine.py", "--model", "file:nets.py:net", "--images", "photos", "--quiet"]
+    assert main(["run", *words, "--methods", "gradcam", "--seed", "3", "cams"]) == 0
+    assert json.loads((place / "reports" / "run.json").read_text())["requests"]["cams"]["params"]["seed"] == 3
+    assert main(["run", *words, "--seed", "3", "--seed", "4", "cams"]) == 2
+    assert "--seed is '3 4'; expected a whole number." in capsys.readouterr().err
+    assert "give it again for another value" in help_of(capsys, "run", "--tasks", "mine.py")
 
 
 FAULTY = {

@@ -15,7 +15,7 @@ import trap_nets
 from torch import Tensor, nn
 
 from xai_eval.explainers.cam.cam_maps import METHOD_NAMES, explain_by_cam
-from xai_eval.explainers.model.model_state import preserved
+from xai_eval.explainers.model.model_state import lent, preserved
 
 HOOK_TABLES = [name for name in vars(nn.Module()) if "hooks" in name and isinstance(vars(nn.Module())[name], dict)]
 
@@ -244,3 +244,61 @@ def test_trap_networks_are_not_changed() -> None:
         for method in ("gradcam", "scorecam", "ablationcam"):
             explain_by_cam(net, net.explained, torch.randn(2, 3, 12, 12), [0, 1], method)
         assert_same(before, snapshot(net))
+
+
+def trains(model: nn.Module) -> None:
+    model.train()
+    with torch.no_grad():
+        model(torch.rand(4, 3, 12, 12))
+
+
+def writes_into_a_weight(model: nn.Module) -> None:
+    with torch.no_grad():
+        model.head.weight.zero_()
+
+
+def swaps_a_weight(model: nn.Module) -> None:
+    model.head.weight.data = torch.zeros(4, 5)
+    model.stem[0].weight = nn.Parameter(torch.zeros(6, 3, 3, 3))
+
+
+def drops_a_weight(model: nn.Module) -> None:
+    model.head.register_parameter("bias", None)
+    del model.stem[1].running_mean
+    model.register_buffer("mine", torch.zeros(2))
+
+
+def changes_a_setting(model: nn.Module) -> None:
+    model.block[1].momentum = None
+    model.block[1].eps = 1.0
+
+
+def takes_gradients(model: nn.Module) -> None:
+    for parameter in model.parameters():
+        parameter.requires_grad_(True)
+    model(torch.rand(1, 3, 12, 12)).sum().backward()
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [trains, writes_into_a_weight, swaps_a_weight, drops_a_weight, changes_a_setting, takes_gradients],
+    ids=lambda each: each.__name__,
+)
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_model_that_is_lent_comes_back_with_its_values(model, spoil, fails):
+    before, settings = snapshot(model), (model.block[1].momentum, model.block[1].eps)
+    batch = torch.rand(2, 3, 12, 12)
+    model.eval()
+    expected = model(batch).tolist()
+    for name, part in model.named_modules():
+        part.training = before["training"][name]
+    try:
+        with lent(model):
+            spoil(model)
+            if fails:
+                raise KeyError("in the middle")
+    except KeyError:
+        assert fails
+    assert_same(before, snapshot(model))
+    assert (model.block[1].momentum, model.block[1].eps) == settings
+    assert model.eval()(batch).tolist() == expected

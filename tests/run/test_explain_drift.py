@@ -2,7 +2,9 @@
 
 import json
 import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from xai_eval.errors import UsageError
 from xai_eval.inputs.images.images import load_images
 from xai_eval.result.result import Case, Provenance, Result
 from xai_eval.run.restore_factors import golden_arguments
+from xai_eval.tasks import find_task, task
 
 
 @pytest.fixture(scope="module")
@@ -134,27 +137,53 @@ GRID = {"grid": {"num_samples": [100]}}
 
 
 @pytest.mark.parametrize(
-    ("was", "now", "accepted", "expected"),
+    ("task", "was", "now", "expected"),
     [
-        (LIME, {**LIME, "num_samples": 200}, ["seed", "num_samples"], {"seed": 3, "num_samples": 100}),
+        ("lime", LIME, {**LIME, "num_samples": 200}, {"seed": 3, "num_samples": 100}),
         (
+            "lime",
             LIME,
             QUICKSHIFT,
-            ["segmentation", "segmentation_parameters"],
-            {"segmentation": "slic", "segmentation_parameters": {"n_segments": 50}},
+            {"seed": 3, "segmentation": "slic", "segmentation_parameters": {"n_segments": 50}},
         ),
-        ({"policy": {"name": "otsu", "area": 0.1}}, {}, ["policy", "area"], {"policy": "otsu", "area": 0.1}),
-        (TWO, {"layers": [["layer4"], ["layer4"]]}, ["layers"], {"layers": ["layer3"]}),
-        (GRID, {"grid": {}}, ["grid"], GRID),
+        (
+            "comparison",
+            {"policy": {"name": "otsu", "area": 0.1}},
+            {},
+            {"seed": 3, "policy": "otsu", "area": 0.1},
+        ),
+        ("dissection", TWO, {"layers": [["layer4"], ["layer4"]]}, {"seed": 3, "layers": ["layer3"]}),
+        ("lime_search", GRID, {"grid": {}}, {"seed": 3, **GRID}),
     ],
 )
-def test_recorded_parameters_become_arguments_of_the_task(was, now, accepted, expected):
-    golden = Result(Case("lime", "m", "photos/a", was), {}, provenance=Provenance(seed=3))
-    assert golden_arguments(Case("lime", "m", "photos/a", now), golden, accepted) == expected
+def test_recorded_parameters_become_arguments_of_the_task(task, was, now, expected):
+    golden = Result(Case(task, "m", "photos/a", was), {}, provenance=Provenance(seed=3))
+    assert golden_arguments(Case(task, "m", "photos/a", now), golden, find_task(task)) == expected
 
 
 @pytest.mark.parametrize("name", ["clip", "probe"])
 def test_a_parameter_that_is_not_fully_recorded_is_refused(name):
-    golden = Result(Case("lime", "m", "photos/a", {name: {"model": "x"}}), {})
+    golden = Result(Case("dissection", "m", "photos/a", {name: {"model": "x"}}), {})
     with pytest.raises(UsageError, match=f"the recorded {name} cannot be turned back"):
-        golden_arguments(Case("lime", "m", "photos/a", {}), golden, ["clip"])
+        golden_arguments(Case("dissection", "m", "photos/a", {}), golden, find_task("dissection"))
+
+
+OWN = {"layers": ["layer3", "layer4"], "clip": "none", "table": {"name": 1, "other": 2}}
+
+
+def test_parameters_of_a_task_of_ones_own_are_given_as_they_are_recorded(own_tasks):
+    """Whatever they are called: what the bundled tasks record in another form is theirs alone."""
+
+    @task("own")
+    def own(
+        classifier,
+        images,
+        *,
+        layers: Sequence[str] = ("layer3",),
+        clip: str = "some",
+        table: Mapping[str, Any] | None = None,
+    ):
+        """Do nothing."""
+
+    golden = Result(Case("own", "m", "photos/a", OWN), {})
+    assert golden_arguments(Case("own", "m", "photos/a", {}), golden, find_task("own")) == OWN

@@ -62,6 +62,21 @@ def test_deletion_uses_the_order_of_negative_values_too():
     assert result["table"].frame["deletion"][0] == pytest.approx(curves.deletion, abs=1e-6)
 
 
+@pytest.mark.parametrize("value", [np.nan, 1.0, -1.0, 0.0])
+def test_a_map_without_an_order_has_no_measures(value):
+    table = evaluated(lambda subject: np.full((32, 32), value))["table"].frame
+    assert table["map"][0] != "ok"
+    assert table[["deletion", "insertion", "insertion_less_deletion"]].isna().all(axis=None)
+
+
+def test_a_map_in_which_nothing_speaks_for_the_class_points_at_nothing():
+    image_task("mine")(lambda subject: -subject.batch.abs().sum(1)[0] - 1)
+    (result,) = evaluate("mine", images="scenes:1", device="cpu")
+    row = result["table"].frame.iloc[0]
+    assert row["map"] == "all zero" and not row["pointing_hit"]
+    assert np.isnan(row["energy_inside"]) and np.isnan(row["iou_equal_area"]) and not np.isnan(row["deletion"])
+
+
 def test_the_task_has_the_parameters_of_the_function_and_a_target():
     image_task("mine")(gradient)
     task = find_task("mine")
@@ -128,7 +143,16 @@ def test_the_map_has_the_tolerance_of_the_task():
 
 
 @pytest.mark.parametrize(
-    "wrong", [lambda s: s.batch, lambda s: s.batch[0, 0, :5], lambda s: "map", lambda s: None, lambda s: 3.0]
+    "wrong",
+    [
+        lambda s: np.full((32, 32), 1 + 2j),
+        lambda s: np.ones((32, 32), bool),
+        lambda s: s.batch,
+        lambda s: s.batch[0, 0, :5],
+        lambda s: "map",
+        lambda s: None,
+        lambda s: 3.0,
+    ],
 )
 def test_a_return_value_that_is_not_a_map_is_refused(wrong):
     with pytest.raises(UsageError, match=r"task mine returned an array .* for one; expected a map \(32, 32\)"):
@@ -148,6 +172,30 @@ def test_changes_of_the_function_to_model_and_batch_are_undone():
     assert not mine.module.training and not mine.module.features[0]._forward_hooks
     assert {n: s.digest for n, s in before.items() if "map" not in str(n)} == {
         n: s.digest for n, s in after.items() if "map" not in str(n)
+    }
+
+
+def test_every_image_is_explained_with_the_model_as_it_was_given():
+    """Whatever the function did to it for another image: the third image among three and alone give one result."""
+
+    def careless(subject):
+        """Monte Carlo dropout as it is often written: training mode moves the buffers of BatchNorm, too."""
+        subject.model.train()
+        batch = subject.batch.repeat(2, 1, 1, 1).requires_grad_()
+        found = torch.autograd.grad(subject.model(batch)[:, subject.target.index].sum(), batch)[0]
+        with torch.no_grad():
+            subject.model.fc.weight.mul_(0.5)
+        return found.sum(1)[0]
+
+    image_task("mine")(careless)
+    model, three = load_model("scenes:objects", device="cpu"), load_images("scenes:3")
+    before = {name: value.clone() for name, value in model.module.state_dict().items()}
+    together = evaluate("mine", model=model, images=three)[2]
+    assert all(torch.equal(value, before[name]) for name, value in model.module.state_dict().items())
+    (alone,) = evaluate("mine", model=model, images=ImageSet(three.name, three.images[2:]))
+    assert np.array_equal(together["mine"].array, alone["mine"].array)
+    assert {name: each.digest for name, each in together.stages.items()} == {
+        name: each.digest for name, each in alone.stages.items()
     }
 
 
@@ -172,6 +220,8 @@ def test_a_signature_that_does_not_fit_an_image_task_is_refused():
         (lambda: None, "one argument, and after a star"),
         (lambda subject, steps: None, "one argument, and after a star"),
         (lambda subject, *, target=1: None, "Use subject.target"),
+        (lambda subject, *, images=1: None, "Use subject.image"),
+        (lambda subject, *, classifier=1: None, "Use subject.classifier"),
     ):
         with pytest.raises(UsageError, match=words):
             image_task("mine")(wrong)

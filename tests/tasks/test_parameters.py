@@ -47,6 +47,7 @@ READ = [
     ("sizes", ["1", "2"], [1, 2]),
     ("grid", ["n=1,2", "s=slic", "x=0.5"], {"n": [1, 2], "s": "slic", "x": 0.5}),
     ("other", "none", "none"),
+    ("grid", ["n=nan,inf,1"], {"n": ["nan", "inf", 1]}),  # no case holds what is not finite
 ]
 
 
@@ -67,6 +68,8 @@ UNREADABLE = [
     ("steps", ["1", "2"], "--steps is '1 2'; expected a whole number"),
     ("sizes", ["1", "x"], "--sizes is 'x'; expected several values, each a whole number."),
     ("grid", ["n"], "--grid: 'n' is not of the form NAME=VALUE."),
+    ("share", "nan", "--share is 'nan'; expected a number."),
+    ("share", "1e999", "--share is '1e999'; expected a number."),
 ]
 
 
@@ -107,6 +110,9 @@ BAD = [
     ("names", 3, "names is 3; expected several values, each text."),
     ("names", [3], "names is [3]; expected"),
     ("grid", ["n"], "grid is ['n']; expected names with values."),
+    ("sizes", "123", "sizes is '123'; expected several values, each a whole number."),
+    ("share", float("nan"), "share is nan; expected a number."),
+    ("share", float("-inf"), "share is -inf; expected a number."),
 ]
 
 
@@ -156,7 +162,27 @@ def broken_type(classifier, images, *, steps: "int[" = 3):  # noqa: F722
     """No task."""
 
 
+def other_choice(classifier, images, *, kind: Literal["a", "b"] = "c"):
+    """No task."""
+
+
+def too_small(classifier, images, *, steps: Annotated[int, Option(least=1)] = 0):
+    """No task."""
+
+
+def other_type(classifier, images, *, steps: int = "three"):
+    """No task."""
+
+
+def of_the_command_line(classifier, pixels, *, images: str = "mine"):
+    """No task."""
+
+
 WRONG = {
+    other_choice: "the default of parameter kind of task wrong is not a valid value: unknown kind 'c'",
+    too_small: "is not a valid value: steps is 0; expected a whole number, at least 1.",
+    other_type: "is not a valid value: steps is 'three'; expected a whole number.",
+    of_the_command_line: "task wrong has a parameter images, which is an option of the command line already. Rename it",
     one_argument: "has the signature (images); expected (classifier, images, *, parameters...)",
     without_default: "parameter steps of task wrong has no default",
     any_keyword: "expected (classifier, images, *, parameters...)",
@@ -172,6 +198,15 @@ def test_a_signature_that_does_not_fit_a_task_is_refused(function):
     with pytest.raises(UsageError) as told:
         read_signature(function, "task wrong")
     assert WRONG[function] in str(told.value)
+
+
+def test_a_default_of_names_with_values_is_said_as_it_is_written():
+    def mine(classifier, images, *, grid: Mapping[str, Any] = {"a": 1, "b": [2, 3]}):
+        """Do nothing."""
+
+    parameter = read_signature(mine, "task mine")["grid"]
+    assert parameter.default_words == "a=1 b=2,3"
+    assert parameter.read(parameter.default_words.split()) == parameter.default
 
 
 CHOICES = {

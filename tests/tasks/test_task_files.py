@@ -1,6 +1,7 @@
 """Tasks of users are loaded from files and from installed packages."""
 
 import importlib.metadata
+import sys
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,23 @@ def test_a_file_can_import_modules_of_its_folder_even_when_its_task_is_called(tm
     text = TASK.format(name="late").replace("yield from ()", "from neighbour_of_mine import THREE; yield THREE")
     load_task_file(write(tmp_path, f"import neighbour_of_mine\n{text}"))
     assert list(find_task("late")(None, None)) == [3]
+
+
+@pytest.mark.parametrize("how", ["import neighbour_with_a_task", "from neighbour_with_a_task import near_by"])
+def test_a_task_of_a_neighbour_is_the_file_that_imports_it(tmp_path, monkeypatch, how):
+    monkeypatch.delitem(sys.modules, "neighbour_with_a_task", raising=False)
+    write(tmp_path, TASK.format(name="near_by"), "neighbour_with_a_task.py")
+    file = write(tmp_path, how)
+    assert load_task_file(file) == load_task_file(file) == ("near_by",)
+    assert find_task("near_by").file == file
+
+
+@pytest.mark.parametrize("what", ["functools.partial(print, 1)", "print", "Called()"])
+def test_what_is_no_function_is_refused(tmp_path, what):
+    called = "class Called:\n    def __call__(self, classifier, images): ...\n"
+    file = write(tmp_path, f"import functools\nfrom xai_eval import image_task, task\n{called}\ntask('odd')({what})")
+    with pytest.raises(UsageError, match=r"task 'odd' is a \w+; expected a function, written with def"):
+        load_task_file(file)
 
 
 BROKEN = {
@@ -126,6 +144,14 @@ def test_tasks_of_installed_packages_are_found(tmp_path, installed):
     installed(packaged="package_with_a_task")
     assert find_task("packaged").file is None
     assert unloadable_entry_points() == ()
+
+
+def test_an_entry_point_whose_task_hides_an_option_of_the_command_line_gives_no_task(tmp_path, installed):
+    write(tmp_path, TASK.format(name="hiding").replace("steps: int", "model: int"), "package_that_hides_an_option.py")
+    installed(hides="package_that_hides_an_option")
+    assert "hiding" not in all_tasks()
+    (sentence,) = unloadable_entry_points()
+    assert "has a parameter model, which is an option of the command line already" in sentence
 
 
 def test_an_entry_point_that_fails_is_named_and_the_others_are_loaded(tmp_path, installed):

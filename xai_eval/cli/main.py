@@ -35,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _failed(error)
     options = parser.parse_args(words)
     try:
+        if options.command in _JUDGING:
+            _know_kinds(options)
         return _COMMANDS[options.command](options)
     except XaiEvalError as error:
         return _failed(error)
@@ -46,6 +48,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         traceback.print_exc()
         print(f"xai-eval: error: unexpected {error_line(error)}. The traceback is above.", file=sys.stderr)
         return EXIT_NOTHING
+
+
+def _know_kinds(options: argparse.Namespace) -> None:
+    """Load the kinds of fields of --tasks files now, and those of installed packages when an unknown kind is met."""
+    from xai_eval.result.fields import KINDS
+    from xai_eval.tasks import load_task_file, unloadable_entry_points
+
+    KINDS.load_more = unloadable_entry_points
+    for file in options.task_files:
+        load_task_file(file)
 
 
 def _failed(error: XaiEvalError) -> int:
@@ -298,6 +310,7 @@ def _silent(results: Iterator[Result], total: int, name: str) -> Iterator[Result
     yield from results
 
 
+_JUDGING = ("run", "calibrate", "check", "explain-drift", "diff", "accept", "log", "prune", "report")
 _COMMANDS = {
     "run": _run,
     "calibrate": _calibrate,

@@ -132,6 +132,7 @@ def _add_judging(commands: Any) -> None:
     diff.add_argument("results_b", type=Path, metavar="RESULTS_B", help="folder of the run that is compared with it")
     _add_golden(check)
     for command in (check, diff):
+        add_task_files(command)
         _add_json(command)
 
 
@@ -152,15 +153,18 @@ def _add_changing(commands: Any) -> None:
     for each in (command, prune):
         _add_results(each, "--results")
         _add_golden(each)
+        add_task_files(each)
     log = _command(commands, "log", "show who accepted results of a case, when, why, and what the verdict was")
     log.add_argument("case", metavar="CASE", help="case key, or the name of an image")
     _add_golden(log)
+    add_task_files(log)
 
 
 def _add_reading(commands: Any) -> None:
     report = _command(commands, "report", "write the page, figures and tables of an earlier run again")
     _add_results(report, "results", nargs="?")
     _add_golden(report)
+    add_task_files(report)
     listing = _command(commands, "list", "list the tasks with their parameters and defaults")
     add_task_files(listing)
     _add_json(listing)

@@ -50,13 +50,17 @@ def add_task_options(command: argparse.ArgumentParser, tasks: Iterable[Task]) ->
 def _add_option(group: Any, taking: Sequence[tuple[str, Parameter]]) -> None:
     parameters = [parameter for _, parameter in taking]
     first = parameters[0]
-    several = any(each.many or each.pairs for each in parameters)
+    several = [each.many or each.pairs for each in parameters]
+    # Bundled tasks come first, so that tasks of users do not change how options of bundled tasks are written.
+    repeated = any(several) and not several[0]
+    words = [*_help_lines(taking), *(["give it again for another value"] if repeated else [])]
     group.add_argument(
         first.flag,
         dest=f"{_PREFIX}{first.name}",
         metavar=first.metavar,
-        nargs="+" if several else None,
-        help="; ".join(_help_lines(taking)).replace("%", "%%"),
+        action="append" if repeated else "store",
+        nargs="+" if several[0] else None,
+        help="; ".join(words).replace("%", "%%"),
     )
 
 

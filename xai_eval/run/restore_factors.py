@@ -62,38 +62,25 @@ def compute_with_restored(request: RunRequest, case: Case, golden: Result, resto
     inputs = _only(load_inputs(task, task.images if request.images is None else request.images), case)
     params = dict(request.params)
     if "parameters" in restored:
-        params |= golden_arguments(case, golden, task.parameters)
+        params |= golden_arguments(case, golden, task)
     with _precision(golden.provenance if "precision" in restored else None):
         results = list(task(classifier, inputs, **params))
     return _of_case(results, case, classifier.name)
 
 
-def golden_arguments(case: Case, golden: Result, accepted: Collection[str]) -> dict[str, Any]:
+def golden_arguments(case: Case, golden: Result, task: Task) -> dict[str, Any]:
     """Return the golden's parameters that differ from the case, and its seed, as arguments of the task.
-
-    An option with parameters of its own is recorded as one entry, `{"name": ..., ...}`. The task takes the name as one
-    argument, and the rest either as separate arguments or together as `<entry>_parameters`.
 
     Raises:
         UsageError: the golden does not record enough about a parameter to make an argument of it.
     """
-    found: dict[str, Any] = {"seed": golden.provenance.seed} if "seed" in accepted else {}
+    found: dict[str, Any] = {"seed": golden.provenance.seed} if "seed" in task.parameters else {}
     for name, value in golden.case.params.items():
         if case.params.get(name) != value:
-            found |= _arguments(name, value, accepted)
-    return found
-
-
-def _arguments(name: str, value: Any, accepted: Collection[str]) -> dict[str, Any]:
-    found = {name: value}
-    if isinstance(value, Mapping) and "name" in value:
-        rest = {key: each for key, each in value.items() if key != "name"}
-        found = {name: value["name"], **(rest if set(rest) <= set(accepted) else {f"{name}_parameters": rest})}
-    elif name == "layers":
-        found = {name: value[0]}  # The layers are recorded as one list per model.
-    # For CLIP, the golden records the model, but only the name of the word list and not where it came from.
-    if name == "clip" or not set(found) <= set(accepted):
-        raise UsageError(f"the recorded {name} cannot be turned back into an argument")
+            given = task.arguments(name, value, task.parameters)
+            if not set(given) <= set(task.parameters):
+                raise UsageError(f"the recorded {name} cannot be turned back into an argument")
+            found |= given
     return found
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import builtins
 import contextlib
 import inspect
+import math
 import types
 import typing
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -18,6 +19,11 @@ from numbers import Integral, Real
 from typing import Annotated, Any, Literal
 
 from xai_eval.errors import UsageError, unknown_name
+
+# Options of the commands that measure, and arguments of `evaluate`. A parameter of such a name could not be set.
+RESERVED = frozenset(
+    ("device", "golden", "help", "images", "json", "model", "old_model", "out", "quiet", "results", "task", "tasks")
+)
 
 
 @dataclass(frozen=True)
@@ -66,10 +72,15 @@ def _refuse(word: str) -> bool:
     raise ValueError(word)
 
 
+def _is_finite(value: Any) -> bool:
+    """Tell whether a value is a finite number, because a case can store no others."""
+    return isinstance(value, int | Real) and not isinstance(value, bool) and math.isfinite(value)
+
+
 _SCALARS = {
     bool: _Kind("bool", "true or false", lambda v: isinstance(v, bool), _true_or_false, "BOOL"),
     int: _Kind("int", "a whole number", lambda v: isinstance(v, Integral) and not isinstance(v, bool), int, "N"),
-    float: _Kind("float", "a number", lambda v: isinstance(v, Real) and not isinstance(v, bool), float, "X"),
+    float: _Kind("float", "a number", _is_finite, float, "X"),
     str: _Kind("str", "text", lambda v: isinstance(v, str), str, "NAME"),
 }
 
@@ -125,6 +136,8 @@ class Parameter:
         """Default as text."""
         if self.default is None:
             return self.option.default or "none"
+        if isinstance(self.default, Mapping):
+            return " ".join(f"{name}={_as_word(value)}" for name, value in self.default.items()) or "none"
         if isinstance(self.default, Collection) and not isinstance(self.default, str):
             return " ".join(map(str, self.default)) or "none"
         return str(self.default).lower() if isinstance(self.default, bool) else str(self.default)
@@ -135,10 +148,11 @@ class Parameter:
             return
         if self.pairs:
             fits = isinstance(value, Mapping)
-        elif self.many:
-            # A single text is accepted too, because Python treats it as a sequence of texts. The task decides about it.
-            fits = isinstance(value, str) or (isinstance(value, Collection) and all(map(self._accepts, value)))
+        elif self.many and not isinstance(value, str):
+            fits = isinstance(value, Collection) and all(map(self._accepts, value))
         else:
+            # A single text fits where several are expected, because Python treats it as a sequence of texts. The task
+            # decides about it.
             fits = self._accepts(value)
         if not fits:
             raise UsageError(f"{self.name} is {value!r}; expected {self._expected}.")
@@ -201,11 +215,16 @@ def _number_or_text(text: str) -> Any:
     if "," in text:
         return [_number_or_text(part) for part in text.split(",")]
     for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
+        with contextlib.suppress(ValueError):
+            number = kind(text)
+            if abs(number) < math.inf:
+                return number
     return text
+
+
+def _as_word(value: Any) -> str:
+    """Return a value as the text that `_number_or_text` reads."""
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def read_signature(function: Callable[..., Any], where: str) -> dict[str, Parameter]:
@@ -243,6 +262,11 @@ class _Names(dict[str, Any]):
 
 
 def _parameter(given: inspect.Parameter, names: _Names, where: str) -> Parameter:
+    if given.name in RESERVED:
+        raise UsageError(
+            f"{where} has a parameter {given.name}, which is an option of the command line already. Rename it; these "
+            f"names are taken: {', '.join(sorted(RESERVED))}."
+        )
     if given.default is inspect.Parameter.empty:
         raise UsageError(
             f"parameter {given.name} of {where} has no default. Give it one, because a task must run without options."
@@ -268,6 +292,10 @@ def _parameter(given: inspect.Parameter, names: _Names, where: str) -> Parameter
             "Expected int, float, str, bool, Literal[...], Sequence[...] of one of them, Mapping[str, Any], or one of "
             "them | None."
         )
+    try:
+        parameter.check(given.default)
+    except UsageError as error:
+        raise UsageError(f"the default of parameter {given.name} of {where} is not a valid value: {error}") from error
     return parameter
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -23,9 +23,17 @@ if TYPE_CHECKING:
     from xai_eval.result.result import Result
 
 Evaluation = Callable[..., "Iterable[Result]"]
+# A function of the name and the value of a recorded parameter, and of the names of all parameters of the task. It
+# returns the arguments that gave the recorded value.
+Arguments = Callable[[str, Any, Collection[str]], Mapping[str, Any]]
 TASKS: dict[str, Task] = {}
 # The file given with --tasks that is being loaded now. Its tasks remember it, so that later commands can load it again.
 FILE: ContextVar[str | None] = ContextVar("task_file", default=None)
+
+
+def as_recorded(name: str, value: Any, accepted: Collection[str]) -> Mapping[str, Any]:
+    """Return a parameter that is recorded in the form in which it is given."""
+    return {name: value}
 
 
 @dataclass(frozen=True)
@@ -44,6 +52,8 @@ class Task:
         file: the Python file that has to be given with --tasks; None for bundled and installed tasks.
         metrics: modules of this package whose metrics the results hold, such as `metrics.localisation`. Before the task
             runs, these metrics are checked on inputs whose results are known.
+        arguments: converts a parameter that a case records to the arguments of the function that gave it; raises
+            UsageError if it cannot.
     """
 
     name: str
@@ -54,6 +64,7 @@ class Task:
     probe: bool = False
     file: str | None = None
     metrics: tuple[str, ...] = ()
+    arguments: Arguments = as_recorded
 
     @functools.cached_property
     def parameters(self) -> Mapping[str, Parameter]:
@@ -106,6 +117,7 @@ def task(
     whole_set: bool = False,
     probe: bool = False,
     metrics: Sequence[str] = (),
+    arguments: Arguments = as_recorded,
 ) -> Callable[[Evaluation], Evaluation]:
     """Register an evaluation function `(classifier, images, *, parameters...) -> Iterator[Result]` under `name`.
 
@@ -119,13 +131,19 @@ def task(
         whole_set: whether one more result, which sums up the whole image set, follows the results of the images.
         probe: whether the function takes a `ProbeSet` in place of an `ImageSet`; it then returns `Results`.
         metrics: modules of this package whose metrics are checked on known inputs before the task runs.
+        arguments: converts a parameter that a case records to the arguments that gave it. Only a task that records a
+            parameter in another form than it is given in needs it.
 
     Raises:
-        UsageError: another function is registered under this name.
+        UsageError: another function is registered under this name, or the registered object is not a function.
     """
 
     def register(function: Evaluation) -> Evaluation:
-        made = Task(name, function, model, images, whole_set, probe, FILE.get(), tuple(metrics))
+        if not inspect.isfunction(inspect.unwrap(function)):
+            raise UsageError(
+                f"task {name!r} is a {type(function).__name__}; expected a function, written with def. Call it in one."
+            )
+        made = Task(name, function, model, images, whole_set, probe, FILE.get(), tuple(metrics), arguments)
         if name in TASKS and _home(TASKS[name]) != _home(made):
             raise UsageError(
                 f"two tasks are named {name!r}: one in {TASKS[name].place}, one in {made.place}. Rename one of them."

@@ -80,7 +80,8 @@ def load_task_file(file: str) -> tuple[str, ...]:
         sys.modules.pop(module, None)
         _forget_since(before)
         raise
-    names = tuple(name for name, each in TASKS.items() if Path(each.place.rpartition(":")[0]) == path.resolve())
+    # Tasks of a module that the file imports count as tasks of the file.
+    names = tuple(name for name, each in TASKS.items() if each.file and Path(each.file).resolve() == path.resolve())
     if not names:
         raise UsageError(f"{file} registers no task. Write @task(NAME) or @image_task(NAME) above a function in it.")
     return names

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+import torch
 from torch import nn
 from torch.nn import Parameter
 
@@ -31,6 +32,56 @@ def preserved(module: nn.Module) -> Iterator[None]:
             parameter.requires_grad_(False)
             parameter.grad = None
         yield
+
+
+@contextmanager
+def lent(module: nn.Module) -> Iterator[None]:
+    """Restore a model after code that may change anything in it; training mode, say, changes buffers of BatchNorm.
+
+    When the context ends, also by an exception, everything that `preserved` covers is restored, and also the
+    parameters and buffers with their values, and settings of modules such as the probability of a dropout.
+    """
+    with ExitStack() as stack, torch.no_grad():
+        values = {id(each): each for part in module.modules() for each in _values(part)}
+        for each in values.values():
+            stack.callback(_value_restorer(each))
+        for part in module.modules():
+            stack.callback(_attribute_restorer(part))
+        with torch.enable_grad(), preserved(module):
+            yield
+
+
+def _values(module: nn.Module) -> Iterator[torch.Tensor]:
+    yield from module.parameters(recurse=False)
+    yield from module.buffers(recurse=False)
+
+
+def _value_restorer(tensor: torch.Tensor) -> Callable[[], None]:
+    data, values = tensor.data, tensor.detach().clone()
+
+    def restore() -> None:
+        tensor.data = data
+        if not torch.equal(data, values):
+            data.copy_(values)
+
+    return restore
+
+
+def _attribute_restorer(module: nn.Module) -> Callable[[], None]:
+    attributes = vars(module)
+    settings = {name: value for name, value in attributes.items() if isinstance(value, _Setting)}
+    tables = [(attributes[name], dict(attributes[name])) for name in ("_parameters", "_buffers")]
+
+    def restore() -> None:
+        attributes.update(settings)
+        for table, content in tables:
+            table.clear()
+            table.update(content)
+
+    return restore
+
+
+_Setting = bool | int | float | str | tuple | None  # type: ignore[type-arg]  # Used in isinstance only, not in annotations.
 
 
 def _module_restorer(module: nn.Module) -> Callable[[], None]:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import abc
 import enum
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
@@ -115,7 +115,7 @@ class Difference(NamedTuple):
 
 
 class Field(abc.ABC):
-    """A part of a Result. Kinds are frozen dataclasses; `KINDS` lists those that are registered."""
+    """A part of a Result. Kinds are frozen dataclasses below `@register`."""
 
     kind: ClassVar[str]
     stored_as: ClassVar[Mapping[str, str]] = {}  # attribute -> name of its array, if that is another one
@@ -182,11 +182,27 @@ class Extensible(Field):
 
 
 class _Kinds(dict[str, type[Field]]):
+    """Kinds by name.
+
+    Before a name counts as unknown, `load_more` is called. It returns sentences about what it could not load.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.load_more: Callable[[], Iterable[str]] = tuple
+
     def __missing__(self, name: str) -> type[Field]:
-        raise unknown_name("kind of field", name, self, hint="Load the file that registers it first.")
+        failed = self.load_more()
+        if name in self:
+            return self[name]
+        hint = (
+            "Load the file that registers it first: on the command line with --tasks FILE.py. Or install the package "
+            "that has it, with an entry point in the group xai_eval.tasks."
+        )
+        raise unknown_name("kind of field", name, self, hint=" ".join([hint, *failed]))
 
 
-KINDS: dict[str, type[Field]] = _Kinds()
+KINDS = _Kinds()
 _Kind = TypeVar("_Kind", bound=type[Field])
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from xai_eval.tasks import task
+from xai_eval.tasks.bundled.recorded import setting_arguments
 from xai_eval.tasks.bundled.shared_parameters import (
     BatchSize,
     Layer,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
         "metrics.focus",
         "metrics.bootstrap",
     ),
+    arguments=setting_arguments,
 )
 def comparison(
     classifier: Classifier,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from xai_eval.tasks import Results, task
+from xai_eval.tasks.bundled.recorded import dissection_arguments
 from xai_eval.tasks.bundled.shared_parameters import BatchSize, Seed
 from xai_eval.tasks.parameters import Option
 
@@ -59,6 +60,7 @@ _ENGINE = Option("where to compute: in this process (local), or on the Ray clust
     "dissection",
     probe=True,
     metrics=("metrics.false_discovery", "metrics.label_quality", "metrics.labels", "metrics.unit_labels"),
+    arguments=dissection_arguments,
 )
 def dissection(
     classifier: Classifier,

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from xai_eval.tasks import task
+from xai_eval.tasks.bundled.recorded import setting_arguments
 from xai_eval.tasks.bundled.shared_parameters import (
     BatchSize,
     Layer,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
         "metrics.bootstrap",
         "metrics.paired",
     ),
+    arguments=setting_arguments,
 )
 def hybrid(
     classifier: Classifier,

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 from xai_eval.tasks import task
+from xai_eval.tasks.bundled.recorded import setting_arguments
 from xai_eval.tasks.bundled.shared_parameters import (
     BatchSize,
     Layer,
@@ -39,6 +40,7 @@ _SETTING = Option(
         "metrics.stability",
         "metrics.seeds",
     ),
+    arguments=setting_arguments,
 )
 def lime(
     classifier: Classifier,

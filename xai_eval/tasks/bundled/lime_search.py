@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from xai_eval.tasks import task
+from xai_eval.tasks.bundled.recorded import setting_arguments
 from xai_eval.tasks.bundled.shared_parameters import Layer, Seed, Target
 from xai_eval.tasks.parameters import Option
 
@@ -38,6 +39,7 @@ Objective = Annotated[
         "metrics.search",
         "metrics.bootstrap",
     ),
+    arguments=setting_arguments,
 )
 def lime_search(
     classifier: Classifier,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from xai_eval.explainers.dissection.observations import Observations
     from xai_eval.explainers.dissection.probe_pass import ProbePass
 
-LIBRARIES = ("torch", "torchvision", "open_clip_torch", "numpy")
+LIBRARIES = ("torch", "torchvision", "open_clip_torch", "numpy", "pillow", "scikit-learn", "scipy")
 TOP_IMAGES = 5
 
 

@@ -26,7 +26,11 @@ if TYPE_CHECKING:
     from xai_eval.tasks.image.subject import Subject
 
 Explain = Callable[..., Any]
-_LIBRARIES = ("torch", "torchvision", "numpy", "pillow", "scikit-image")
+_LIBRARIES = ("torch", "torchvision", "numpy", "pillow", "scikit-image", "scipy")
+
+
+# Arguments that every image task has, and where its function finds them.
+_COMMON = {"classifier": "subject.classifier", "images": "subject.image", "target": "subject.target"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,10 +105,12 @@ def _task_signature(explain: Explain, name: str) -> inspect.Signature:
             f"the function of image task {name!r} has the signature {own}; expected (subject, *, parameters...): one "
             "argument, and after a star each parameter with its type and its default."
         )
-    if "target" in own.parameters:
-        raise UsageError(
-            f"image task {name!r} has a parameter 'target', but every image task has one already. Use subject.target."
-        )
+    for each in parameters:
+        if each.name in _COMMON:
+            raise UsageError(
+                f"image task {name!r} has a parameter {each.name!r}, but every image task has one already. "
+                f"Use {_COMMON[each.name]}."
+            )
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     common = inspect.Parameter("target", inspect.Parameter.KEYWORD_ONLY, default="predicted", annotation=Target)
     positional = [inspect.Parameter(each, kind) for each in ("classifier", "images")]
@@ -177,18 +183,24 @@ def _map_of(request: _Request, subject: Subject) -> NDArray[np.float32]:
     import numpy as np
     import torch
 
-    from xai_eval.explainers.model.model_state import preserved
+    from xai_eval.explainers.model.model_state import lent
 
-    with torch.inference_mode(False), preserved(subject.model), _seeded(request.setup.seed), torch.enable_grad():
+    with torch.inference_mode(False), lent(subject.model), _seeded(request.setup.seed), torch.enable_grad():
         found = request.explain(replace(subject, batch=subject.batch.detach().clone()))
     array = np.asarray(found.detach().cpu() if isinstance(found, torch.Tensor) else found)
     expected = tuple(subject.batch.shape[-2:])
-    if array.shape != expected or not np.issubdtype(array.dtype, np.number):
+    if array.shape != expected or not _is_real(array.dtype):
         raise UsageError(
             f"task {request.name} returned an array {array.shape} of {array.dtype} for {subject.image.name}; expected "
-            f"a map {expected}: one number per pixel of the model's input, without batch and channels."
+            f"a map {expected}: one real number per pixel of the model's input, without batch and channels."
         )
     return array.astype(np.float32)
+
+
+def _is_real(dtype: np.dtype[Any]) -> bool:
+    import numpy as np
+
+    return np.issubdtype(dtype, np.integer) or np.issubdtype(dtype, np.floating)
 
 
 @contextmanager

@@ -67,7 +67,10 @@ def scored_row(
         predict: computes probabilities (N, C) from images uint8 (N, H, W, 3).
     """
     row = map_row(name, heatmap, subject.mask, margin)
-    if subject.mask is not None:
+    if not np.ptp(saliency) > 0.0:  # If all values are equal or NaN, the pixels have no order.
+        nan = float("nan")
+        return {**row, "deletion": nan, "insertion": nan, "insertion_less_deletion": nan}
+    if subject.mask is not None and not heatmap.degenerate:
         row["iou_equal_area"] = iou_at_equal_area(saliency, subject.mask)
     curves = faithfulness(saliency, subject.view, predict, subject.target.index)
     return {

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from xai_eval.explainers.lime.segmentation import Segmentation
     from xai_eval.inputs.images.labelled import LabelledImage
 
-LIBRARIES = ("torch", "torchvision", "lime", "scikit-image", "scikit-learn", "grad-cam", "numpy", "pillow")
+LIBRARIES = ("torch", "torchvision", "lime", "scikit-image", "scikit-learn", "scipy", "grad-cam", "numpy", "pillow")
 
 # With fixed seeds the weights of the bundled model repeat to 1e-6. A weight may always change by this share of the
 # largest weight, even if chance from seed to seed explains less.

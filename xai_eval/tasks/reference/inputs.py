@@ -7,6 +7,7 @@ the object, for example, a pointing game that always says yes goes unnoticed.
 from __future__ import annotations
 
 from functools import cache
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -61,6 +62,33 @@ def known_maps() -> tuple[NDArray[np.float32], ...]:
         np.where(np.maximum(spot(3, 28, 6), spot(10, 9, 7)) > 0.5, 1.0, 0.0),
     )
     return tuple(each.astype(np.float32) for each in every)
+
+
+@cache
+def known_plateau() -> NDArray[np.float32]:
+    """Return a map that is flat in a corner of the image, closer to its border than any margin."""
+    plateau = np.zeros(SHAPE, dtype=np.float32)
+    plateau[:5, :4] = 1.0
+    return plateau
+
+
+@cache
+def known_concepts() -> dict[str, NDArray[np.bool_]]:
+    """Return five concepts. Two of them share a border, and one is small. A focus names the largest three."""
+    rows, columns = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    return {
+        "west": columns < 9,
+        "object": known_object(),
+        "east": columns >= 9,
+        "north": rows < 10,
+        "speck": rows == 10,
+    }
+
+
+@cache
+def known_subject() -> SimpleNamespace:
+    """Return the attributes of an explained image that a row of scores needs."""
+    return SimpleNamespace(mask=known_object(), view=known_pixels(), target=SimpleNamespace(index=0))
 
 
 @cache

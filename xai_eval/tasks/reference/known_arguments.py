@@ -11,6 +11,7 @@ from itertools import product
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xai_eval.metrics.comparison import POLICIES, CamExplanation, LimeWeights, MaskPolicy
 from xai_eval.metrics.search import Objective
@@ -26,12 +27,15 @@ from xai_eval.tasks.reference.inputs import (
     brightness_of_object,
     drawn,
     known_activation,
+    known_concepts,
     known_maps,
     known_masks,
     known_object,
     known_pixels,
+    known_plateau,
     known_presence,
     known_segments,
+    known_subject,
     known_units,
     known_weights,
 )
@@ -42,6 +46,19 @@ ArgumentTuples = Iterable[tuple[Any, ...]]
 _MARGIN = (7, 8)  # half a cell of `LAYER`
 _NAN = float("nan")
 _OBJECTIVES = (Objective("more", 1), Objective("less", -1))
+# Of eight differences only one is negative, the one with this rank. From rank 3 to 4, Wilcoxon's p rises above 0.05.
+_LOST = (3, 4, 6)
+# Equal activations must be active together. If they were taken one by one, the first example would give 2.
+_TIED_ACTIVATIONS = (
+    ((3, 3, 2, 2, 2, 1), (1, 1, 1, 0, 0, 0)),
+    ((3, 3, 3, 1, 1, 0), (1, 0, 0, 1, 1, 0)),
+    ((4, 3, 2, 1, 0, 0), (0, 1, 1, 0, 0, 0)),
+)
+
+
+def _table() -> ArgumentTuples:
+    """Return one empty tuple, because a table is compared as it is."""
+    return [()]
 
 
 def _of_maps(*others: Callable[[], Any]) -> Callable[[], ArgumentTuples]:
@@ -50,12 +67,33 @@ def _of_maps(*others: Callable[[], Any]) -> Callable[[], ArgumentTuples]:
 
 
 def _pointing() -> ArgumentTuples:
-    return [(saliency, known_object(), margin) for saliency in known_maps() for margin in ((0, 0), _MARGIN)]
+    maps = (*known_maps(), known_plateau())
+    return [(saliency, known_object(), margin) for saliency in maps for margin in ((0, 0), _MARGIN)]
 
 
 def _map_rows() -> ArgumentTuples:
     tolerance = HeatmapTolerance(largest=1.0)
     return [("known", Heatmap(saliency, tolerance), known_object(), _MARGIN) for saliency in known_maps()]
+
+
+def _signed() -> list[NDArray[Any]]:
+    """Return maps with negative values.
+
+    The last four are all negative, constant, constant and negative, and NaN.
+    """
+    flat = np.ones(SHAPE, dtype=np.float32)
+    against = -known_maps()[1]
+    return [*(saliency - 0.25 for saliency in known_maps()), against, flat, -flat, flat * np.float32(_NAN)]
+
+
+def _scored_rows() -> ArgumentTuples:
+    heatmaps = [Heatmap(_positive(saliency), HeatmapTolerance(largest=1.0)) for saliency in _signed()]
+    rest = known_subject(), _MARGIN, brightness_of_object
+    return [("known", saliency, heatmap, *rest) for saliency, heatmap in zip(_signed(), heatmaps, strict=True)]
+
+
+def _positive(saliency: NDArray[Any]) -> NDArray[np.float32]:
+    return np.asarray(np.maximum(saliency, 0.0), dtype=np.float32)
 
 
 def _pairs_of_masks() -> ArgumentTuples:
@@ -80,7 +118,8 @@ def _compared() -> ArgumentTuples:
 
 
 def _focus() -> ArgumentTuples:
-    return [(mask, concepts) for mask in known_masks() for concepts in ({"object": known_object()}, {})]
+    every: list[dict[str, NDArray[np.bool_]]] = [known_concepts(), {"object": known_object()}, {}]
+    return [(mask, concepts) for mask in known_masks() for concepts in every]
 
 
 def _insights() -> ArgumentTuples:
@@ -94,7 +133,10 @@ def _paired() -> ArgumentTuples:
     every = known_weights()
     half_equal = np.where(np.arange(every.shape[1]) % 2, every[0], every[1])
     pairs = (every[0], every[1]), (every[1], every[4]), (every[2], every[2]), (every[0], half_equal)
-    return [(first.tolist(), second.tolist()) for first, second in pairs]
+    steps = np.arange(1, 9)
+    won = [(np.where(steps == lost, -steps, steps) / 16, np.zeros(8)) for lost in _LOST]
+    every_pair = [*pairs, *won, *((second, first) for first, second in won)]
+    return [(first.tolist(), second.tolist()) for first, second in every_pair]
 
 
 def _faithfulness() -> ArgumentTuples:
@@ -113,6 +155,11 @@ def _trusted() -> ArgumentTuples:
     return [
         (row, rows[0], objective) for rows, objective in product((known_weights(), TIED), _OBJECTIVES) for row in rows
     ]
+
+
+def _thresholds() -> ArgumentTuples:
+    tied = ((np.array(activation, float), np.array(presence, bool)) for activation, presence in _TIED_ACTIVATIONS)
+    return [(known_activation(), known_presence()), *tied]
 
 
 def _active() -> ArgumentTuples:
@@ -134,6 +181,7 @@ def _p_values() -> ArgumentTuples:
 KNOWN_ARGUMENTS: Mapping[str, Mapping[str, Callable[[], ArgumentTuples]]] = {
     "result.map_similarity": {"iou": _pairs_of_masks},
     "metrics.localisation": {
+        "THRESHOLDS": _table,
         "half_cell": lambda: [(LAYER, SHAPE), ((7, 7), (224, 224))],
         "hottest": _of_maps(lambda: 100),
         "pointing_hit": _pointing,
@@ -141,7 +189,15 @@ KNOWN_ARGUMENTS: Mapping[str, Mapping[str, Callable[[], ArgumentTuples]]] = {
         "iou_at_equal_area": _of_maps(known_object),
         "iou_sweep": _of_maps(known_object),
     },
-    "tasks.image.map_rows": {"map_row": _map_rows},
+    "metrics.faithfulness": {
+        "area_under": lambda: [(row,) for row in known_weights()],
+        "faithfulness": _faithfulness,
+    },
+    "tasks.image.map_rows": {
+        "map_row": _map_rows,
+        "displayed": lambda: [(saliency[::8, ::8],) for saliency in _signed()[:-1]],
+        "scored_row": _scored_rows,
+    },
     "metrics.geometry": {
         "centre_of_mass": lambda: [*_of_maps()(), (known_object(),)],
         "centre_distance": _pairs_of_maps,
@@ -166,6 +222,7 @@ KNOWN_ARGUMENTS: Mapping[str, Mapping[str, Callable[[], ArgumentTuples]]] = {
     },
     "metrics.bootstrap": {"mean_interval": lambda: [(known_weights()[0].tolist(),), ([0.5],), ([],)]},
     "metrics.comparison": {
+        "POLICIES": _table,
         "superpixel_correlation": _explanations,
         "masks": _compared,
         "compare": _compared,
@@ -177,11 +234,7 @@ KNOWN_ARGUMENTS: Mapping[str, Mapping[str, Callable[[], ArgumentTuples]]] = {
         "insight": _insights,
     },
     "metrics.paired": {"paired_test": _paired},
-    "metrics.faithfulness": {
-        "area_under": lambda: [(row,) for row in known_weights()],
-        "faithfulness": _faithfulness,
-    },
-    "metrics.search": {"winners": _settings, "mean_ranks": _ranked, "trust": _trusted},
+    "metrics.search": {"OBJECTIVES": _table, "winners": _settings, "mean_ranks": _ranked, "trust": _trusted},
     "metrics.false_discovery": {
         "pooled_p_values": _p_values,
         "discovery_rates": lambda: [(np.array([0.01, 0.04, _NAN, 0.03, 0.5, 0.02]),)],
@@ -191,7 +244,7 @@ KNOWN_ARGUMENTS: Mapping[str, Mapping[str, Callable[[], ArgumentTuples]]] = {
         "auprc": _active,
         "f1": _active,
         "jaccard": _active,
-        "best_threshold": lambda: [(known_activation(), known_presence())],
+        "best_threshold": _thresholds,
         "judge_label": _judged,
     },
     "metrics.labels": {
