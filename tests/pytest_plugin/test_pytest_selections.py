@@ -104,5 +104,5 @@ def test_a_damaged_golden_that_no_test_obtains_fails_a_full_run(repo):
         damaged.write_text("{")
     result = repo.runpytest()
     result.assert_outcomes(passed=2, failed=1)
-    result.stdout.fnmatch_lines(["*error: cams/x-*golden/cams/x/result.json is truncated*"])
+    result.stdout.fnmatch_lines(["*error: cams/x: *golden/cams/x/result.json is truncated*"])
     repo.runpytest("test_suite.py").assert_outcomes(passed=2)

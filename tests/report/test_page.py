@@ -188,7 +188,9 @@ def test_a_result_judged_by_the_golden_of_another_model_shows_that_golden(tmp_pa
     was = build.result(model="scenes:objects").condensed()
     now = build.result(model="torchvision:resnet50", gradcam=build.heat(build.spot(0.8, 0.8)))
     obtained, goldens = build.by_key(now), build.by_key(was)
-    html = write_report(tmp_path, Judged(run.record, obtained, goldens, judge_all(obtained, goldens))).read_text()
+    pairs = {now.case.key: was.case.key}
+    judged = Judged(run.record, obtained, goldens, judge_all(obtained, goldens), pairs=pairs)
+    html = write_report(tmp_path, judged).read_text()
     assert "Grad-CAM, expected, hottest 3" in html
     assert "model scenes:objects -&gt; torchvision:resnet50" in html
 
