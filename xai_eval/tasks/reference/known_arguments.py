@@ -68,7 +68,19 @@ def _of_maps(*others: Callable[[], Any]) -> Callable[[], ArgumentTuples]:
 
 def _pointing() -> ArgumentTuples:
     maps = (*known_maps(), known_plateau())
-    return [(saliency, known_object(), margin) for saliency in maps for margin in ((0, 0), _MARGIN)]
+    of_maps = [(saliency, known_object(), margin) for saliency in maps for margin in ((0, 0), _MARGIN)]
+    # Just within a margin of the object and just outside, on each side; between two others; beside the image's border.
+    places = ((4, 9), (3, 9), (17, 9), (18, 9), (10, 1), (10, 0), (10, 16), (10, 17))
+    near = [(_peaks(place), known_object(), (2, 3)) for place in places]
+    between = _peaks((10, 9), (2, 20), (20, 2)), known_object(), (0, 0)
+    return [*of_maps, *near, between, (_peaks((3, 3)), _peaks((0, 0)) > 0, (3, 3))]
+
+
+def _peaks(*places: tuple[int, int]) -> NDArray[np.float32]:
+    found = np.zeros(SHAPE, dtype=np.float32)
+    for place in places:
+        found[place] = 1.0
+    return found
 
 
 def _map_rows() -> ArgumentTuples:
@@ -119,14 +131,16 @@ def _compared() -> ArgumentTuples:
 
 def _focus() -> ArgumentTuples:
     every: list[dict[str, NDArray[np.bool_]]] = [known_concepts(), {"object": known_object()}, {}]
-    return [(mask, concepts) for mask in known_masks() for concepts in every]
+    ten = np.zeros(SHAPE, dtype=bool)
+    ten[0, :10] = True
+    return [*((mask, concepts) for mask in known_masks() for concepts in every), (ten, {"tenth": _peaks((0, 0)) > 0})]
 
 
 def _insights() -> ArgumentTuples:
-    """Return arguments just below and just above every threshold."""
-    ious = ((0.5, 0.41), (0.5, 0.39), (0.39, 0.5))
-    of_one = [(overlap, 0.9, None, None) for overlap in (_NAN, 0.19, 0.21, 0.49, 0.51)]
-    return [*of_one, *((0.3, r2, pair, "in doubt") for r2, pair in product((0.49, 0.51), ious))]
+    """Return arguments on, just below and just above every threshold."""
+    ious = ((0.5, 0.41), (0.5, 0.39), (0.39, 0.5), (0.1, 0.0), (0.0, 0.1))
+    of_one = [(overlap, 0.9, None, None) for overlap in (_NAN, 0.19, 0.2, 0.21, 0.49, 0.5, 0.51)]
+    return [*of_one, *((0.3, r2, pair, "in doubt") for r2, pair in product((0.49, 0.5, 0.51), ious))]
 
 
 def _paired() -> ArgumentTuples:
@@ -167,7 +181,9 @@ def _active() -> ArgumentTuples:
 
 
 def _judged() -> ArgumentTuples:
-    return [(known_activation(), known_presence(), threshold) for threshold in (None, 0.5)]
+    nothing, everything = np.zeros(40), np.ones(40, dtype=bool)
+    without = [(nothing, known_presence(), 0.0), (known_activation(), everything, 0.5), (nothing, ~everything, None)]
+    return [*((known_activation(), known_presence(), threshold) for threshold in (None, 0.5)), *without]
 
 
 def _units() -> ArgumentTuples:
