@@ -173,4 +173,4 @@ def test_a_stage_that_must_be_the_same_alarms_also_where_only_its_digest_tells()
     assert judge(obtained, golden).state is State.DRIFT
     logits = Stage(K.LOGITS)
     golden, obtained = (make_result(stages={logits: each}) for each in (was, now))
-    assert judge(obtained, golden).sentence == "as accepted."
+    assert judge(obtained, golden).sentence == "The explanation matches its golden."
