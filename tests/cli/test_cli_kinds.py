@@ -110,7 +110,8 @@ def test_a_package_that_cannot_be_loaded_is_named_with_the_unknown_kind(counted,
     unloadable_entry_points.cache_clear()
     try:
         assert main(["check"]) != 0
-        assert "The entry point 'counting' (package_of_nobody) gives no task" in "".join(capsys.readouterr())
+        said = "".join(capsys.readouterr())
+        assert "The entry point 'counting' (package_of_nobody) cannot be loaded as a task" in said
     finally:
         monkeypatch.undo()
         unloadable_entry_points.cache_clear()
