@@ -1,4 +1,4 @@
-"""Results with a kind of field of one's own: the commands that judge are told the file that registers it."""
+"""Commands that read results with a kind of field of the user are given the file that registers it."""
 
 import importlib.metadata
 import json
@@ -35,7 +35,7 @@ def counting(classifier, images, *, more: int = 0):
         yield Result(Case("counting", classifier.name, f"{images.name}/{image.name}"), {"count": Count(3 + more)})
 """
 RUN = ["run", "counting", "--model", "file:nets.py:net", "--images", "photos", "--quiet", "--tasks", "counting.py"]
-# Commands, each after a run whose goldens were accepted, and the exit code.
+# Commands with their exit codes. Each runs after the goldens of a run were accepted.
 COMMANDS = {
     "check": (["check"], 0),
     "accept": (["accept", "--all", "--reason", "again"], 0),
@@ -47,7 +47,7 @@ COMMANDS = {
 
 
 def forget():
-    """As in another process."""
+    """Forget the kind and its task, as if another process began."""
     KINDS.pop("count", None)
     sources.TASKS.pop("counting", None)
     KINDS.load_more = tuple
@@ -57,7 +57,7 @@ def forget():
 
 @pytest.fixture
 def counted(place, own_tasks):
-    """A folder with goldens of two cases, in which nothing is known of their kind."""
+    """A folder with goldens of two cases, whose kind of field is not registered."""
     Path("counting.py").write_text(TASK)
     assert main(RUN) == 0
     assert main(["accept", "--all", "--reason", "first", "--tasks", "counting.py"]) == 0

@@ -133,7 +133,7 @@ def test_reserved_names_are_the_options_of_the_commands_that_measure_and_the_arg
     arguments = {n for n, each in inspect.signature(evaluate).parameters.items() if each.kind is not each.VAR_KEYWORD}
     own = {flag.removeprefix("--").replace("-", "_") for flag in options - parameters} | {"help"}
     assert own | arguments == RESERVED
-    assert build_parser([])  # the same without tasks
+    assert build_parser([])  # They are the same without tasks.
 
 
 @pytest.mark.parametrize("command", [*MEASURING, "list"])
@@ -147,7 +147,7 @@ def test_a_parameter_that_hides_an_option_is_an_error_of_one_sentence(mine, caps
     assert f"has a parameter {name}, which is an option" in error and error.count("\n") == 1
 
 
-def test_a_task_of_ones_own_changes_no_option_of_the_bundled_ones(place, own_tasks, capsys):
+def test_a_task_of_the_user_changes_no_option_of_the_bundled_tasks(place, own_tasks, capsys):
     text = TASK.replace("sign: int = 1", "seed: list[int] = (1,)").replace("sign *", "sum(seed) *")
     Path("mine.py").write_text(f"from __future__ import annotations\n{text}")
     words = ["--tasks", "mine.py", "--model", "file:nets.py:net", "--images", "photos", "--quiet"]

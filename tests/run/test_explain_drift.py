@@ -171,8 +171,8 @@ def test_a_parameter_that_is_not_fully_recorded_is_refused(name):
 OWN = {"layers": ["layer3", "layer4"], "clip": "none", "table": {"name": 1, "other": 2}}
 
 
-def test_parameters_of_a_task_of_ones_own_are_given_as_they_are_recorded(own_tasks):
-    """Whatever they are called: what the bundled tasks record in another form is theirs alone."""
+def test_recorded_parameters_of_a_task_of_the_user_are_its_arguments_whatever_their_names(own_tasks):
+    """Only the bundled tasks record parameters of these names in another form."""
 
     @task("own")
     def own(

@@ -27,7 +27,7 @@ RECORDED = {
     "mine": image_task._LIBRARIES,
 }
 DISTRIBUTIONS = {"skimage": "scikit-image", "sklearn": "scikit-learn", "PIL": "pillow"}
-TABLES = {"pandas"}  # hold what is measured
+TABLES = {"pandas"}  # It only holds the results in tables.
 
 
 @pytest.mark.parametrize("name", RECORDED)
