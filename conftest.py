@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,7 +35,7 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     alone = config.option.usepdb or config.option.collectonly or config.getoption("benchmark_enable", False)
     if asks_for_all and not alone and _may_choose_workers(config):
         config.option.numprocesses = WORKERS
-        config.option.dist = "loadgroup"
+        config.option.dist = "load"
 
 
 def _may_choose_workers(config: pytest.Config) -> bool:
@@ -45,6 +46,22 @@ def _may_choose_workers(config: pytest.Config) -> bool:
         and config.option.numprocesses is None
         and not config.option.tx
     )
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give the tests of a file to one worker, because they share what is expensive to compute."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.split("::")[0]
+            # The pairs of the catalogue of faults share nothing, and are too many for one worker.
+            return nodeid if file.startswith("tests/faults/") else file
+
+    # In the order of the files: the long ones come early, so that both workers end at about the same time.
+    config.option.loadscopereorder = False
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,13 @@ import json, os, pathlib
 def test_{name}():
     pathlib.Path(os.environ["SEEN"], "{name}").write_text(json.dumps(dict(os.environ)))
 """
+FOUR = """
+import os, pathlib, pytest
+@pytest.mark.parametrize("number", range(4))
+def test_four(number):
+    with pathlib.Path(os.environ["SEEN"], "{name}").open("a") as file:
+        file.write(os.environ["PYTEST_XDIST_WORKER"] + "\\n")
+"""
 
 
 @pytest.fixture
@@ -50,3 +57,14 @@ def test_tests_run_on_two_workers_of_one_thread_each_unless_something_else_is_as
     assert len(seen) == 2
     assert {each.get("PYTEST_XDIST_WORKER") for each in seen} == workers
     assert {each["OMP_NUM_THREADS"] for each in seen} == {"1"}
+
+
+@pytest.mark.slow
+def test_the_tests_of_a_file_run_on_one_worker(project):
+    for name in ("three", "four", "five"):
+        (project.path / "tests" / f"test_{name}.py").write_text(FOUR.format(name=name))
+    project.runpytest_subprocess().assert_outcomes(passed=14)
+    workers = [(project.path / "seen" / name).read_text().split() for name in ("three", "four", "five")]
+    assert [len(each) for each in workers] == [4, 4, 4]
+    assert all(len(set(each)) == 1 for each in workers)
+    assert len({each[0] for each in workers}) == 2

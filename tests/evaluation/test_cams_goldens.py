@@ -5,8 +5,6 @@ import pytest
 from xai_eval import evaluate
 
 # One worker explains for all of these.
-pytestmark = pytest.mark.xdist_group("bundled cams")
-
 NAMES = [f"scenes/scene-{index:02d}" for index in range(12)]
 
 

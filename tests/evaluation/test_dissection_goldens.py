@@ -5,8 +5,6 @@ import pytest
 from xai_eval import evaluate
 
 # One worker dissects for all of these.
-pytestmark = pytest.mark.xdist_group("bundled dissection")
-
 MODELS = ("scenes:objects", "scenes:places", "scenes:objects and scenes:places")
 
 

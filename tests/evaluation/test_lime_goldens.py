@@ -6,8 +6,6 @@ import pytest
 from xai_eval import evaluate
 
 # One worker explains for all of these.
-pytestmark = pytest.mark.xdist_group("bundled superpixels")
-
 TASKS = {"lime": 12, "lime_search": 2, "comparison": 4, "hybrid": 2}
 CASES = [
     (task, name)

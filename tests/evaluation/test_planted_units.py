@@ -106,11 +106,7 @@ class Eye:
     words: NDArray[np.float32]
 
 
-# One worker sweeps for all tests of an eye.
-EYES = [pytest.param(name, marks=pytest.mark.xdist_group(f"planted units, {name}")) for name in ("oracle", "bundled")]
-
-
-@pytest.fixture(scope="module", params=EYES)
+@pytest.fixture(scope="module", params=["oracle", "bundled"])
 def eye(request: pytest.FixtureRequest, probe: ProbeSet) -> Eye:
     assert [each.name for each in probe.concepts[: len(CONCEPTS)]] == list(CONCEPTS)
     if request.param == "oracle":

@@ -5,8 +5,8 @@
     python tests/mutation/mutate.py run mutations.json found_before.json --root ../before --pytest "-n 2"
     python tests/mutation/mutate.py compare found_before.json found.json
 
-Each error is put into a copy of the checkout, never into the checkout itself, and the suite runs there until its first
-failure. An error that no test notices costs a whole run of the suite.
+Each error is put into a copy of the checkout, never into the checkout itself. There the tests of its room run until
+their first failure, and then, if there is none, the suite. An error that no test notices costs a whole run of the suite.
 """
 
 from __future__ import annotations
@@ -122,12 +122,18 @@ class Suite:
         if outcome == NOTICED:
             raise SystemExit(f"the tests fail without any error put in, first {by}: mend them, or leave them out.")
 
-    def run(self) -> tuple[str, str]:
-        """Noticed or survived, and the first test that failed."""
+    def try_error_in(self, path: Path) -> tuple[str, str]:
+        """Noticed or survived, and the first test that failed: first among the tests of the room of `path`."""
+        room = self.tree / "tests" / path.relative_to(self.tree / "xai_eval").parts[0]
+        outcome = self.run(str(room)) if room.is_dir() else (SURVIVED, "")
+        return outcome if outcome[0] == NOTICED else self.run()
+
+    def run(self, *tests: str) -> tuple[str, str]:
+        """Noticed or survived, and the first test that failed, in the suite or in a folder of tests."""
         command = [sys.executable, "-m", "pytest", "-x", "-q", "-rfE", "--tb=no", "-p", "no:cacheprovider"]
         # In a session of its own, so that workers end with it.
         process = subprocess.Popen(
-            [*command, *self.arguments],
+            [*command, *self.arguments, *tests],
             cwd=self.tree,
             env=self._environment,
             stdout=subprocess.PIPE,
@@ -162,7 +168,7 @@ def tried(mutation: Mutation, suite: Suite) -> Outcome:
     started, right = time.monotonic(), path.read_text()
     put_into(mutation, path)
     try:
-        outcome, by = suite.run()
+        outcome, by = suite.try_error_in(path)
     finally:
         path.write_text(right)
     return Outcome(mutation, outcome, by, time.monotonic() - started)

@@ -20,8 +20,6 @@ from xai_eval.result.result import Case, Result
 from xai_eval.store.goldens import Goldens
 from xai_eval.store.runs import RESULTS_FOLDER, RunRecord
 
-pytestmark = pytest.mark.xdist_group("large report")
-
 COUNT, MOVED = 12, (0, 4, 9)
 ARTICLE = re.compile(r'<article id="([^"]+)".*?</article>', re.DOTALL)
 ROW = re.compile(r'<tr id="([^"]+)" data-state="(\w+)".*?</tr>', re.DOTALL)

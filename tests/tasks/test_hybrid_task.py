@@ -8,8 +8,6 @@ from xai_eval.gate.judge import judge
 from xai_eval.gate.verdict import State
 from xai_eval.tasks.studies.hybrid_results import PARENTS, _conclusion, _tests
 
-pytestmark = pytest.mark.xdist_group("hybrid task")
-
 FEW = {"num_samples": 40, "images": "scenes:2", "device": "cpu"}
 
 
