@@ -6,7 +6,7 @@
     python tests/mutation/mutate.py compare found_before.json found.json
 
 Each error is put into a copy of the checkout, never into the checkout itself. There the tests of its room run until
-their first failure, and then, if there is none, the suite. An error that no test notices costs a whole run of the suite.
+their first failure, and then, if none fails, the suite. An error that no test notices costs a whole run of the suite.
 """
 
 from __future__ import annotations
