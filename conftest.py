@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from xai_eval.errors import InputUnavailable
 
@@ -18,6 +19,10 @@ from xai_eval.errors import InputUnavailable
 # makes a waiting thread sleep, so that it does not take the core of another process.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+# A slow machine is no failure.
+settings.register_profile("without deadline", deadline=None)
+settings.load_profile("without deadline")
 
 pytest_plugins = ["pytester", "faults.fault_table"]
 

@@ -38,7 +38,7 @@ def random_images(seed: int, count: int) -> Tensor:
 
 
 @pytest.mark.parametrize("method", METHOD_NAMES)
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(seed=SEEDS, target=st.integers(0, CLASSES - 1))
 def test_maps_stay_between_zero_and_one(method: str, seed: int, target: int) -> None:
     net = TinyNet(seed)
@@ -48,7 +48,7 @@ def test_maps_stay_between_zero_and_one(method: str, seed: int, target: int) -> 
     assert np.isfinite(maps.raw).all()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=SEEDS, scale=st.floats(0.01, 100), shift=st.floats(-50, 50), target=st.integers(0, CLASSES - 1))
 def test_gradcam_ignores_scale_and_shift_of_the_logits(seed: int, scale: float, shift: float, target: int) -> None:
     net, images = TinyNet(seed), random_images(seed, 2)
@@ -64,7 +64,7 @@ def test_gradcam_ignores_scale_and_shift_of_the_logits(seed: int, scale: float, 
 
 
 @pytest.mark.parametrize("method", METHOD_NAMES)
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(seed=SEEDS, order=st.permutations(range(3)))
 def test_order_and_size_of_the_batch_do_not_matter(method: str, seed: int, order: list[int]) -> None:
     net, images, targets = TinyNet(seed), random_images(seed, 3), [0, 1, 2]
@@ -77,7 +77,7 @@ def test_order_and_size_of_the_batch_do_not_matter(method: str, seed: int, order
 
 
 @pytest.mark.parametrize("method", sorted(set(METHOD_NAMES) - {"eigencam", "kpcacam", "fem", "randomcam"}))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(seed=SEEDS)
 def test_another_class_changes_the_map(method: str, seed: int) -> None:
     net = TinyNet(seed)
@@ -152,7 +152,7 @@ def enlarged(values: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.
 
 
 @pytest.mark.parametrize("method", ["gradcam", "hirescam", "layercam", "gradcamelementwise", "ablationcam"])
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=SEEDS, target=st.integers(0, CLASSES - 1), rectified=st.booleans())
 def test_closed_form_of_a_network_with_one_convolution(method: str, seed: int, target: int, rectified: bool) -> None:
     rectified = rectified or method == "ablationcam"  # which sets a channel to zero only if zero is the minimum

@@ -54,7 +54,6 @@ def merged_at_random(parts, merge, generator):
 
 
 @given(activations_and_shards(), st.integers(1, 30), SEEDS)
-@settings(deadline=None)
 def test_top_images_do_not_depend_on_shards(drawn, k, seed):
     activations, parts = drawn
     ids = np.random.default_rng(seed).permutation(1000)[: len(activations)]
@@ -69,7 +68,6 @@ def test_top_images_do_not_depend_on_shards(drawn, k, seed):
 
 
 @given(activations_and_shards(("height", "width")), st.floats(0.001, 0.999), SEEDS)
-@settings(deadline=None)
 def test_quantiles_do_not_depend_on_shards(drawn, share, seed):
     activations, parts = drawn
     positions = activations[:, 0].size
@@ -105,7 +103,6 @@ VOCABULARY = ConceptIndex.of(["object", "object", "scene", "colour", "scene", "o
 
 
 @given(labelled_images(), SEEDS)
-@settings(deadline=None)
 def test_counts_do_not_depend_on_shards(drawn, seed):
     images, parts = drawn
     thresholds = np.random.default_rng(seed).uniform(-1, 1, 5)
@@ -128,7 +125,7 @@ def probe(seed, images=120, units=7, concepts=9):
 
 
 @given(SEEDS, st.integers(1, 120))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_soft_wpmi_does_not_depend_on_the_order_of_images(seed, top_k):
     similarity, activations, generator = probe(seed)
     order = generator.permutation(len(similarity))
@@ -137,7 +134,7 @@ def test_soft_wpmi_does_not_depend_on_the_order_of_images(seed, top_k):
 
 
 @given(SEEDS, st.sampled_from(sorted(SIMILARITIES)))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_units_and_concepts_keep_their_scores_wherever_they_stand(seed, name):
     similarity, activations, generator = probe(seed)
     units, concepts = generator.permutation(activations.shape[1]), generator.permutation(similarity.shape[1])
@@ -147,7 +144,7 @@ def test_units_and_concepts_keep_their_scores_wherever_they_stand(seed, name):
 
 
 @given(SEEDS, st.sampled_from(["soft_wpmi", "wpmi"]))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_only_the_order_of_activations_counts(seed, name):
     similarity, activations, _ = probe(seed)
     stretched = np.exp(activations / 20).astype(np.float32)

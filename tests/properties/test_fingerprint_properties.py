@@ -40,7 +40,7 @@ def brighter(x, generator, share):
 CHANGES = {each.__name__: each for each in (dense, one_region, one_channel, shifted, brighter)}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     change=st.sampled_from(sorted(CHANGES)),
     seed=st.integers(0, 2**32 - 1),
@@ -57,7 +57,7 @@ def test_the_sketch_bounds_the_change_of_the_tensor(change, seed, shape, share, 
     assert true / FACTOR <= estimated <= true * FACTOR
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 2**32 - 1), size=st.integers(1, 5000))
 def test_a_sketch_is_linear(seed, size):
     """So that differences of sketches are sketches of differences, and changes add up."""
@@ -66,7 +66,7 @@ def test_a_sketch_is_linear(seed, size):
     np.testing.assert_allclose(fingerprint_array(x + y).sketch, total, atol=1e-4)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 2**32 - 1), place=st.floats(0, 0.999))
 def test_one_changed_element_is_always_seen(seed, place):
     x = np.random.default_rng(seed).standard_normal(20_000)

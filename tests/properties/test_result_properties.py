@@ -126,7 +126,7 @@ def contents(folder):
 
 
 @given(RESULTS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_disk_gives_back_what_it_was_given_and_the_same_bytes_twice(result):
     with tempfile.TemporaryDirectory() as folder:
         first = result.save(Path(folder) / "first")
@@ -136,7 +136,7 @@ def test_the_disk_gives_back_what_it_was_given_and_the_same_bytes_twice(result):
 
 
 @given(RESULTS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_result_against_itself_and_its_golden_is_ok(result):
     assert judge(result, result).state is State.OK
     assert judge(result, result.condensed()).state is State.OK
@@ -146,7 +146,7 @@ CHANGES = st.sampled_from(["predicted", "top5", "gradcam"])
 
 
 @given(CHANGES, st.integers(30, 190), st.integers(30, 190))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_the_verdict_finds_what_was_changed_and_nothing_else(changed, row, column):
     golden = make_result(saliency=blob(row, column))
     other = {

@@ -60,7 +60,7 @@ class Given:
 
 @pytest.mark.parametrize("name", [n for n in SEGMENTATIONS if n != "none"])
 @given(st.integers(0, 10_000))
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 def test_segments_partition_the_image(name, seed):
     pixels = render(seed).pixels
     segments = choose_segmentation(name, 0)(pixels)
@@ -82,7 +82,7 @@ def planted_model(pixels, segments, weights, intercept):
 
 
 @given(st.integers(0, 2**16), st.integers(2, 9))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_a_planted_linear_model_is_recovered(seed, count):
     generator = np.random.default_rng(seed)
     pixels = generator.integers(0, 256, (24, 24, 3), dtype=np.uint8)
@@ -177,7 +177,7 @@ def test_comparisons_are_bounded(pair, seed, policy):
 
 
 @given(st.integers(0, 1000), st.sampled_from(["slic", "quickshift", "felzenszwalb"]), st.integers(20, 60))
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 def test_a_search_cell_is_the_single_run(seed, segmentation, count):
     pixels = render(seed).pixels
     grid = make_grid({"segmentation": segmentation, "num_samples": [count, 80], "num_features": 8, "batch_size": 7})

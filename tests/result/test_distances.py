@@ -37,7 +37,7 @@ def test_whatever_is_a_finding_lies_beyond_the_tolerance(name):
     assert now.compare(was, name) and beyond(now.distances(was))
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.floats(0, 0.2), st.floats(0.001, 0.1))
 def test_a_map_is_a_finding_exactly_where_it_is_farther_than_its_tolerance(by, tolerance):
     was = Heatmap(blob(80, 120), TOLERANCE)
@@ -47,7 +47,7 @@ def test_a_map_is_a_finding_exactly_where_it_is_farther_than_its_tolerance(by, t
     assert bool(now.compare(was, "map")) == (distance.value > tolerance)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.floats(-1, 1), st.floats(-1, 1), st.floats(0, 1))
 def test_a_score_too(was, now, tolerance):
     distances = Score(now, tolerance).distances(Score(was, tolerance))
