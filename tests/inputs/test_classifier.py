@@ -32,14 +32,14 @@ class Net(nn.Module):
 
 
 class Answer(nn.Module):
-    """A model that returns what it was created with."""
+    """A model that returns what it was created with, and something else for a single image, if that is given."""
 
-    def __init__(self, output: object) -> None:
+    def __init__(self, output: object, first: torch.Tensor | None = None) -> None:
         super().__init__()
-        self.output = output
+        self.output, self.first = output, first
 
     def forward(self, batch: torch.Tensor) -> object:
-        return self.output
+        return self.output if self.first is None or len(batch) > 1 else self.first
 
 
 def classifier(module: nn.Module | None = None, names: tuple[str, ...] = ("cat", "dog", "Big_Dog")) -> Classifier:
@@ -63,16 +63,14 @@ def imagenet() -> Classifier:
         ("resnet18", "layer4.1"),
         ("resnet50", "layer4.2"),
         ("mobilenet_v2", "features.18"),
-        ("vgg16", "features"),
+        ("vgg11", "features"),
         ("densenet121", "features"),
         ("efficientnet_b0", "features.8"),
     ],
 )
 def test_the_default_layer_is_the_last_convolutional_block(name: str, layer: str) -> None:
-    # On the meta device only shapes are computed, and the rule asks for no more.
-    with torch.device("meta"):
-        module = models.get_model(name, weights=None)
-    assert default_layer(module, (3, 224, 224)) == layer
+    module = models.get_model(name, weights=None).eval()
+    assert default_layer(module, (3, 64, 64)) == layer
 
 
 def test_a_convolution_changed_in_place_is_not_named_but_its_block() -> None:
@@ -253,13 +251,11 @@ def test_logits_are_handed_on_with_their_gradient() -> None:
 @pytest.mark.parametrize(
     ("output", "message"),
     [
-        ((torch.zeros(2, 3),), "returned a tuple; expected a tensor"),
-        ({"logits": torch.zeros(2, 3)}, "returned a dict"),
         (None, "returned a NoneType"),
         (torch.zeros(2, 4), r"shape \(2, 4\); expected a tensor \(2, 3\)"),
         (torch.zeros(1, 3), r"shape \(1, 3\)"),
         (torch.zeros(3), r"shape \(3,\)"),
-        (torch.zeros(2, 3, 1, 1), r"shape \(2, 3, 1, 1\)"),
+        (torch.zeros(2, 3, 2, 1), r"shape \(2, 3, 2, 1\)"),
         (torch.tensor([[0.0, 1, 2], [0, float("nan"), 2]]), r"NaN or infinity for image 1 .*1 of 2"),
         (torch.full((2, 3), float("inf")), r"image 0 .*2 of 2"),
         (torch.zeros(2, 3, dtype=torch.int64), r"a tensor of torch.int64; expected"),
@@ -268,7 +264,7 @@ def test_logits_are_handed_on_with_their_gradient() -> None:
 )
 def test_a_model_that_gives_something_else_misbehaves(output: object, message: str) -> None:
     with pytest.raises(ModelMisbehaves, match=message):
-        logits(classifier(Answer(output)), torch.zeros(2, 3, 32, 32))
+        logits(classifier(Answer(output, first=torch.zeros(1, 3))), torch.zeros(2, 3, 32, 32))
 
 
 def test_a_bare_module_may_have_any_number_of_classes() -> None:

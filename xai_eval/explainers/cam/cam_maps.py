@@ -20,7 +20,7 @@ from xai_eval.explainers.cam.differentiable import differentiable_output, no_gra
 from xai_eval.explainers.cam.fast.ablation import fast_ablation_cam
 from xai_eval.explainers.cam.fast.scorecam import fast_score_cam
 from xai_eval.explainers.cam.side_effects import seeded, without_progress_bars
-from xai_eval.explainers.model.model_state import preserved
+from xai_eval.inputs.models.model_state import preserved
 
 # Three methods of the library are left out, because they do not explain a single layer: FullGrad (it uses all bias
 # layers at once), SESS (it combines maps of many patches at many scales), RefineCAM (it multiplies maps of layers).

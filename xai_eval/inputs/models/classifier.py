@@ -10,9 +10,12 @@ import torch
 from torch import nn
 
 from xai_eval.errors import UsageError, unknown_name
+from xai_eval.inputs.models.compiled import uncompiled
+from xai_eval.inputs.models.first_answers import FirstAnswers, first_answers
 from xai_eval.inputs.models.layers import default_layer
 from xai_eval.inputs.models.model_weights import weights_digest
 from xai_eval.inputs.models.preprocessing import Preprocessing, prepared_shape
+from xai_eval.inputs.models.reading import OutputKind, Reading
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,12 +24,15 @@ class Classifier:
 
     Attributes:
         name: the spec without paths of this machine, such as "file:factories.py:imagenet".
-        module: takes a batch (N, 3, H, W) and returns logits (N, C).
+        module: takes a batch (N, 3, H, W) and returns logits (N, C), or another kind of output, see `reading`. A module
+            that was compiled is replaced by its original.
         preprocess: turns an image into the input of the module.
         class_names: C names in the order of the logits. Two classes may have the same name.
         class_ids: WordNet ids in the same order; None if the classes have none.
         classes_from: where the names come from, as text for reports.
         weights_digest: SHA-256 of the weights; computed if left empty.
+        output: what the numbers of the output are; found out if None.
+        grid: number of rows and columns of the places of token layers; measured if None.
 
     Raises:
         UsageError: there are no class names, or the number of ids differs from the number of names.
@@ -39,6 +45,8 @@ class Classifier:
     class_ids: tuple[str, ...] | None = None
     classes_from: str = "given with the model"
     weights_digest: str = ""
+    output: OutputKind | None = None
+    grid: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         ids = self.class_names if self.class_ids is None else self.class_ids
@@ -47,7 +55,7 @@ class Classifier:
                 f"{self.name} has {len(self.class_names)} class names and {len(ids)} class ids; expected at "
                 "least one name, and one id per name or no ids. Correct the lists."
             )
-        self.module.eval()
+        object.__setattr__(self, "module", uncompiled(self.module, self.name).eval())
         if not self.weights_digest:
             object.__setattr__(self, "weights_digest", weights_digest(self.module))
 
@@ -55,6 +63,29 @@ class Classifier:
     def input_shape(self) -> tuple[int, ...]:
         """Shape (3, H, W) of a prepared image."""
         return prepared_shape(self.preprocess)
+
+    @cached_property
+    def first_answers(self) -> FirstAnswers:
+        """What two passes on noise told about the model: how its output is read.
+
+        Raises:
+            ModelMisbehaves: the model raises, or returns nothing that can be explained.
+            UsageError: it returns a single number, and nothing says what it is.
+        """
+        return first_answers(self.module, self.input_shape, self.output, len(self.class_names), self.name)
+
+    @property
+    def reading(self) -> Reading:
+        """How the output of the model is read."""
+        return self.first_answers.reading
+
+    @cached_property
+    def scoring(self) -> nn.Module:
+        """The model that is explained: takes a batch (N, channels, H, W) and returns scores (N, C).
+
+        It is the module itself if that returns logits as a plain tensor, else a module that wraps it.
+        """
+        return self.first_answers.scoring(self.module)
 
     @property
     def device(self) -> torch.device:
@@ -78,16 +109,16 @@ class Classifier:
         return layers[name]
 
     def default_layer(self, input_shape: tuple[int, ...] | None = None) -> str:
-        """Return the name of the last convolutional block, see `layers.default_layer`.
+        """Return the name of the last layer that lies over the image and counts, see `layers.default_layer`.
 
         Args:
             input_shape: shape (3, H, W) of the input for one forward pass; by default that of a prepared image.
 
         Raises:
-            UsageError: no convolutional block of the model returns a map (N, C, h, w).
+            UsageError: no layer of the model lies over the image.
             ModelMisbehaves: the forward pass fails.
         """
-        return default_layer(self.module, input_shape or self.input_shape)
+        return default_layer(self.scoring, input_shape or self.input_shape, self.module)
 
     def class_index(self, name_or_index: str) -> int:
         """Return the index of the class given as "130", as "flamingo" or as WordNet id "n02007558".

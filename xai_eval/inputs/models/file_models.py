@@ -9,10 +9,11 @@ from torch import nn
 from xai_eval.errors import UsageError
 from xai_eval.inputs.images.imagenet_classes import imagenet_classes
 from xai_eval.inputs.models.classifier import Classifier
+from xai_eval.inputs.models.compiled import uncompiled
 from xai_eval.inputs.models.factory_file import call_factory
-from xai_eval.inputs.models.layers import forward_zeros
-from xai_eval.inputs.models.outputs import number_of_outputs
+from xai_eval.inputs.models.first_answers import first_answers
 from xai_eval.inputs.models.preprocessing import Preprocessing, imagenet_preprocessing, prepared_shape
+from xai_eval.inputs.models.reading import OutputKind, Reading
 from xai_eval.inputs.paths import given_path
 
 
@@ -45,33 +46,52 @@ def load_file_model(rest: str) -> Classifier:
     )
 
 
-def wrap_module(module: nn.Module, name: str, preprocess: Preprocessing) -> Classifier:
+def wrap_module(
+    module: nn.Module, name: str, preprocess: Preprocessing, output: OutputKind | None = None
+) -> Classifier:
     """Make a classifier of a module in evaluation mode, and find names for its classes.
 
     The names are those of the module's attribute `class_names`. Without it, a model with 1,000 outputs gets the names
     of ImageNet-1k in its usual order; classes of any other model are numbered.
 
+    Args:
+        module: the model.
+        name: the spec.
+        preprocess: turns an image into its input.
+        output: what the numbers of its output are; found out if None.
+
     Raises:
-        ModelMisbehaves: the module does not return one row of logits for one image.
-        UsageError: the length of `class_names` differs from the number of outputs.
+        ModelMisbehaves: the module returns nothing that can be explained for one image.
+        UsageError: the length of `class_names` differs from the number of outputs, or the module returns a single
+            number, and nothing says what it is.
     """
-    outputs = number_of_outputs(forward_zeros(module, prepared_shape(preprocess)), name)
+    module = uncompiled(module, name)
     own = getattr(module, "class_names", None)
-    table = imagenet_classes()
-    ids = None
-    if own is not None:
-        names, known_from = _checked(own, outputs, name), "the module's class_names"
-    elif outputs == len(table):
-        names, ids = tuple(entry.name for entry in table), tuple(entry.wnid for entry in table)
-        known_from = f"ImageNet-1k order, because the model has {outputs} outputs"
-    else:
-        names = tuple(f"class {index}" for index in range(outputs))
-        known_from = "numbered, because the model names no classes"
-    return Classifier(name, module, preprocess, names, class_ids=ids, classes_from=known_from)
+    given = None if own is None else _listed(own)
+    answers = first_answers(module, prepared_shape(preprocess), output, None if given is None else len(given), name)
+    names, ids, known_from = _named(given, own, answers.reading, name)
+    return Classifier(name, module, preprocess, names, class_ids=ids, classes_from=known_from, output=output)
 
 
-def _checked(names: object, outputs: int, name: str) -> tuple[str, ...]:
-    listed = tuple(str(entry) for entry in names) if isinstance(names, list | tuple) else ()
+def _named(
+    given: tuple[str, ...] | None, own: object, reading: Reading, name: str
+) -> tuple[tuple[str, ...], tuple[str, ...] | None, str]:
+    table, classes = imagenet_classes(), reading.classes
+    if given is not None and len(given) == 1 and reading.kind is OutputKind.BINARY:  # a single logit
+        return (f"not {given[0]}", given[0]), None, "the module's class_names"
+    if given is not None:
+        return _checked(given, own, classes, name), None, "the module's class_names"
+    if classes == len(table):
+        known_from = f"ImageNet-1k order, because the model has {classes} outputs"
+        return tuple(entry.name for entry in table), tuple(entry.wnid for entry in table), known_from
+    return tuple(f"class {index}" for index in range(classes)), None, "numbered, because the model names no classes"
+
+
+def _listed(names: object) -> tuple[str, ...]:
+    return tuple(str(entry) for entry in names) if isinstance(names, list | tuple) else ()
+
+
+def _checked(listed: tuple[str, ...], names: object, outputs: int, name: str) -> tuple[str, ...]:
     if len(listed) != outputs:
         raise UsageError(
             f"{name}: the module's class_names is a {type(names).__name__} with {len(listed)} names; "

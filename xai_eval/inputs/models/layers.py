@@ -1,83 +1,226 @@
-"""Find the layer that a class activation map explains if the user names none."""
+"""Find the layer that a map explains if the user names none, and how its output lies over the image."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from xai_eval.errors import UsageError
+from xai_eval.inputs.models.layout import Layout, leading_tensor, possible_layouts
+from xai_eval.inputs.models.locality import measured_layout
 from xai_eval.inputs.models.model_errors import as_model_error
+from xai_eval.inputs.models.model_state import preserved
+from xai_eval.inputs.models.traced_pass import Call, TracedPass, traced_pass
 
 _CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 
 
-@dataclass
-class _LastMap:
-    """The last spatial map so far, and the innermost module that returned it.
+def default_layer(module: nn.Module, input_shape: tuple[int, ...], parts: nn.Module | None = None) -> str:
+    """Return the name of the last layer whose output lies over the image and counts for the answer.
 
-    Attributes:
-        name: name of the module.
-        tensor: the map.
-        version: PyTorch's count of in-place changes of the tensor when it was returned.
-    """
+    Of all modules with parameters that are called once in a pass, whose output can be laid over the image, is not the
+    inside of an attention (queries, keys, values, heads), and whose places receive a gradient, it is the one that
+    finishes last. If several modules return the same tensor, it is the innermost that holds a convolution. In models of
+    torchvision this is `layer4.1` or `layer4.2` of a ResNet, `features.18` of MobileNetV2, and `features` of VGG and
+    DenseNet; in a transformer with a class token it is the first norm of the last block, in one that pools its tokens,
+    the last norm.
 
-    name: str = ""
-    tensor: torch.Tensor | None = None
-    version: int = -1
-
-    def offer(self, name: str, output: object) -> None:
-        if not isinstance(output, torch.Tensor) or output.dim() != 4 or max(output.shape[2:]) == 1:
-            return
-        # The same tensor may come again from an outer module, and is ignored. After an in-place activation it has
-        # another version, and counts as a new map.
-        if output is not self.tensor or output._version != self.version:
-            self.name, self.tensor, self.version = name, output, output._version
-
-
-def default_layer(module: nn.Module, input_shape: tuple[int, ...]) -> str:
-    """Return the name of the last convolutional block: the innermost module that returns the last spatial map.
-
-    The order is found by one forward pass on zeros. Modules count that are or contain a convolution and return a map
-    (N, C, h, w) larger than 1 x 1; the result is the one that returns last. In models of torchvision this is `layer4.1`
-    or `layer4.2` of a ResNet, `features.18` of MobileNetV2, and `features` of VGG and DenseNet. The model is not
-    changed.
+    It is found by a few passes on an image of noise. The model is not changed.
 
     Args:
-        module: the model.
-        input_shape: shape (3, H, W) of one prepared image.
+        module: the model, which returns scores (N, C).
+        input_shape: shape (channels, H, W) of one prepared image.
+        parts: the module whose layers are meant, if `module` wraps it.
 
     Raises:
         UsageError: no submodule returns such a map.
-        ModelMisbehaves: the model raises on an image of zeros.
+        ModelMisbehaves: the model raises on an image of noise.
     """
-    last = _LastMap()
-    with evaluating(module), _watching(module, last):
-        forward_zeros(module, input_shape)
-    if not last.name:
-        raise UsageError(
-            f"{type(module).__name__} has no convolutional block that gives a spatial map, so there is no "
-            "default layer to explain. Name one with --layer."
-        )
-    return last.name
+    inner = module if parts is None else parts
+    batch = noise_image(module, input_shape)
+    with _tracing(module), as_model_error(type(inner).__name__, batch.shape):
+        alone, pair = (traced_pass(module, inner, rows) for rows in (batch, batch.repeat(2, 1, 1, 1)))
+        for name in _candidates(alone, inner):
+            layout = _layout(module, inner, name, batch, Shapes(alone, pair))
+            if layout is not None and _counts(alone, name, layout):
+                return name
+    raise UsageError(
+        f"{type(inner).__name__} has no layer whose output lies over the image and receives a gradient, so there is no "
+        "default layer to explain. Name one with --layer."
+    )
 
 
-def forward_zeros(module: nn.Module, input_shape: tuple[int, ...]) -> object:
-    """Return the output of `module` for one image of zeros; it may be of any type.
+def layout_of(
+    module: nn.Module, parts: nn.Module, layer: str, batch: Tensor, grid: tuple[int, int] | None = None
+) -> Layout:
+    """Find how the output of a layer lies over the image.
+
+    Args:
+        module: the model, which returns scores (N, C).
+        parts: the module that has the layer.
+        layer: name of the layer.
+        batch: a prepared image, (1, channels, H, W).
+        grid: number of rows and columns of places, if the user gave it.
 
     Raises:
+        UsageError: the layer is not reached, is called more than once, or its output does not lie over the image.
         ModelMisbehaves: the model raises.
     """
-    parameter = next(module.parameters(), torch.empty(0))
-    # Inference mode is left, because tensors created in it have no version.
-    with torch.inference_mode(False), torch.no_grad():
-        batch = torch.zeros((1, *input_shape), device=parameter.device, dtype=parameter.dtype)
-        with as_model_error(type(module).__name__, batch.shape):
-            output: object = module(batch)
+    with _tracing(module), as_model_error(type(parts).__name__, batch.shape):
+        shapes = Shapes(*(traced_pass(module, parts, rows) for rows in (batch, batch.repeat(2, 1, 1, 1))))
+        shapes.check(layer, type(parts).__name__)
+        layout = _layout(module, parts, layer, batch, shapes, grid)
+    if layout is None:
+        raise UsageError(
+            f"layer {layer!r} of {type(parts).__name__} returns {shapes.told(layer)}, which does not lie over the "
+            "image: a change of a part of the image does not show at its place. Choose another --layer, or give the "
+            "grid of its places with --reshape ROWSxCOLUMNS."
+        )
+    return layout
+
+
+class Shapes:
+    """The shapes of all outputs, for one image and for two.
+
+    Args:
+        alone: a pass with one image.
+        pair: a pass with two.
+    """
+
+    def __init__(self, alone: TracedPass, pair: TracedPass) -> None:
+        self._alone = _last(alone)
+        self._pair = _last(pair)
+        self._counts = alone.counts
+
+    def check(self, layer: str, model: str) -> None:
+        """Raise UsageError unless a layer is called once, with a tensor that has an axis for the images."""
+        if layer not in self._alone:
+            raise UsageError(
+                f"layer {layer!r} of {model} is not reached by a forward pass, or returns no tensor. Choose another "
+                "--layer."
+            )
+        if self._counts[layer] > 1:
+            raise UsageError(
+                f"layer {layer!r} of {model} is called {self._counts[layer]} times in one pass, so it has no single "
+                "output to explain. Choose another --layer."
+            )
+        if self.batch_axis(layer) is None:
+            raise UsageError(
+                f"layer {layer!r} of {model} returns {self.told(layer)} for one image and "
+                f"{tuple(self._pair[layer].shape)} for two: its first axis counts windows, heads or crops, not images, "
+                "so that the map of one image cannot be told from those of others. Choose another --layer."
+            )
+
+    def batch_axis(self, layer: str) -> int | None:
+        """The axis that has one entry for one image and two for two, and is the only one that changes."""
+        one, two = self._alone[layer].shape, self._pair[layer].shape if layer in self._pair else ()
+        changed = [axis for axis, (a, b) in enumerate(zip(one, two, strict=False)) if a != b]
+        fits = len(one) == len(two) and len(changed) == 1 and (one[changed[0]], two[changed[0]]) == (1, 2)
+        return changed[0] if fits else None
+
+    def of_one_image(self, layer: str, axis: int) -> tuple[int, ...]:
+        """The shape of a layer's output without the axis of the batch."""
+        shape = tuple(self._alone[layer].shape)
+        return shape[:axis] + shape[axis + 1 :]
+
+    def told(self, layer: str) -> str:
+        """The shape of a layer's output for one image, as text."""
+        return str(tuple(self._alone[layer].shape))
+
+
+def _last(found: TracedPass) -> Mapping[str, Tensor]:
+    return {call.name: call.output for call in found.calls}
+
+
+def _layout(
+    module: nn.Module,
+    parts: nn.Module,
+    layer: str,
+    batch: Tensor,
+    shapes: Shapes,
+    grid: tuple[int, int] | None = None,
+) -> Layout | None:
+    axis = shapes.batch_axis(layer)
+    if axis is None:
+        return None
+    image = (batch.shape[2], batch.shape[3])
+    layouts = [
+        each
+        for each in possible_layouts(shapes.of_one_image(layer, axis), image, axis)
+        if max(each.grid) > 1 and grid in (None, each.grid)
+    ]
+    # Convolutions return their maps like this, and nothing else fits: there is nothing to measure.
+    if not layouts or (len(layouts) == 1 and layouts[0].is_plain):
+        return layouts[0] if layouts else None
+    return measured_layout(lambda changed: output_of(module, parts, layer, changed), batch, layouts)
+
+
+def output_of(module: nn.Module, parts: nn.Module, layer: str, batch: Tensor) -> Tensor:
+    """Run a model and return a copy of the last output of one of its layers, as it was when the layer returned it."""
+    kept: list[Tensor | None] = []
+    part = dict(parts.named_modules())[layer]
+    handle = part.register_forward_hook(lambda _module, _inputs, output: kept.append(_copied(output)))
+    try:
+        with torch.no_grad():
+            module(batch.clone())
+    finally:
+        handle.remove()
+    output = kept[-1]
+    assert output is not None
     return output
+
+
+def _copied(output: object) -> Tensor | None:
+    tensor = leading_tensor(output)
+    return None if tensor is None else tensor.detach().clone()
+
+
+def _candidates(found: TracedPass, parts: nn.Module) -> Iterator[str]:
+    """Yield the layers that may be explained, the last first; of those that return the same tensor, one."""
+    modules = dict(parts.named_modules())
+    outside = (call for call in found.calls if call.name not in found.inside_attention)
+    usable = [call for call in outside if _holds_parameters(modules[call.name])]
+    seen: list[Call] = []
+    for call in reversed(usable):
+        if any(other.output is call.output and other.version == call.version for other in seen):
+            continue
+        seen.append(call)
+        same = [other.name for other in usable if other.output is call.output and other.version == call.version]
+        once = [name for name in same if found.counts[name] == 1]
+        convolving = [name for name in once if any(isinstance(part, _CONVOLUTIONS) for part in modules[name].modules())]
+        yield from (convolving or once)[:1]
+
+
+def _holds_parameters(module: nn.Module) -> bool:
+    return next(module.parameters(), None) is not None
+
+
+def _counts(found: TracedPass, layer: str, layout: Layout) -> bool:
+    """Whether a gradient reaches the places of a layer; true if none reaches any layer, as in a detached model."""
+    if not found.gradients:
+        return True
+    gradient = found.gradients.get(layer)
+    return gradient is not None and bool((layout(gradient) != 0).any())
+
+
+def noise_image(module: nn.Module, input_shape: tuple[int, ...], seed: int = 0) -> Tensor:
+    """Return noise as the input of a model, (1, channels, H, W), on its device: an image that prefers no direction."""
+    parameter = next(module.parameters(), torch.empty(0))
+    dtype = parameter.dtype if parameter.is_floating_point() else torch.float32
+    # No gradient can be traced through a tensor that is made in inference mode.
+    with torch.inference_mode(False):
+        noise = torch.randn(1, *input_shape, generator=torch.Generator().manual_seed(seed), device="cpu")
+        return noise.to(parameter.device, dtype)
+
+
+@contextmanager
+def _tracing(module: nn.Module) -> Iterator[None]:
+    """Let gradients be traced through a model in evaluation mode, and leave it as it was."""
+    with torch.inference_mode(False), torch.enable_grad(), evaluating(module), preserved(module):
+        yield
 
 
 @contextmanager
@@ -90,20 +233,3 @@ def evaluating(module: nn.Module) -> Iterator[None]:
     finally:
         for part, training in flags:
             part.training = training
-
-
-@contextmanager
-def _watching(module: nn.Module, last: _LastMap) -> Iterator[None]:
-    def watch(name: str, part: nn.Module) -> torch.utils.hooks.RemovableHandle:
-        return part.register_forward_hook(lambda _module, _inputs, output: last.offer(name, output))
-
-    handles = [
-        watch(name, part)
-        for name, part in module.named_modules()
-        if name and any(isinstance(inner, _CONVOLUTIONS) for inner in part.modules())
-    ]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()

@@ -21,17 +21,8 @@ def logits(model: Classifier | nn.Module, batch: torch.Tensor) -> torch.Tensor:
         ModelMisbehaves: the model raises, or its output is not a tensor (N, C) of finite floating-point numbers.
     """
     if isinstance(model, Classifier):
-        return _call(model.module, batch, len(model.class_names), model.name)
+        return _call(model.scoring, batch, len(model.class_names), model.name)
     return _call(model, batch, None, type(model).__name__)
-
-
-def number_of_outputs(output: object, name: str) -> int:
-    """Return the number of classes, C, from the output of a model for one image.
-
-    Raises:
-        ModelMisbehaves: the output is not a tensor (1, C).
-    """
-    return _check_shape(output, 1, None, name).shape[1]
 
 
 def _call(module: nn.Module, batch: torch.Tensor, classes: int | None, name: str) -> torch.Tensor:

@@ -183,7 +183,7 @@ def _map_of(request: _Request, subject: Subject) -> NDArray[np.float32]:
     import numpy as np
     import torch
 
-    from xai_eval.explainers.model.model_state import lent
+    from xai_eval.inputs.models.model_state import lent
 
     with torch.inference_mode(False), lent(subject.model), _seeded(request.setup.seed), torch.enable_grad():
         found = request.explain(replace(subject, batch=subject.batch.detach().clone()))

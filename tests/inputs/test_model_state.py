@@ -15,7 +15,7 @@ import trap_nets
 from torch import Tensor, nn
 
 from xai_eval.explainers.cam.cam_maps import METHOD_NAMES, explain_by_cam
-from xai_eval.explainers.model.model_state import lent, preserved
+from xai_eval.inputs.models.model_state import lent, preserved
 
 HOOK_TABLES = [name for name in vars(nn.Module()) if "hooks" in name and isinstance(vars(nn.Module())[name], dict)]
 

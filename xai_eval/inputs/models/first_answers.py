@@ -1,0 +1,69 @@
+"""Ask a model for two answers before it is used. They tell how its output is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from xai_eval.inputs.models.layers import evaluating, noise_image
+from xai_eval.inputs.models.model_errors import as_model_error
+from xai_eval.inputs.models.model_state import lent
+from xai_eval.inputs.models.reading import OutputKind, Reading, Scoring, found_reading
+
+
+@dataclass(frozen=True)
+class FirstAnswers:
+    """What two passes told about a model.
+
+    Attributes:
+        reading: how its output is read.
+        writes_into_input: whether a pass changes the batch that it is given.
+        dtype: type of the model's numbers.
+    """
+
+    reading: Reading
+    writes_into_input: bool
+    dtype: torch.dtype
+
+    def scoring(self, module: nn.Module) -> nn.Module:
+        """Return a model that returns scores (N, C): the module itself if it does, else one that wraps it."""
+        plain = not self.reading.entry and self.reading.outputs == self.reading.classes and self.dtype.itemsize > 2
+        if plain and not self.writes_into_input and self.dtype is torch.float32:
+            return module
+        return Scoring(module, self.reading, self.dtype, self.writes_into_input).eval()
+
+
+def first_answers(
+    module: nn.Module, input_shape: tuple[int, ...], kind: OutputKind | None, names: int | None, model: str
+) -> FirstAnswers:
+    """Run a model on two images of noise. It is restored afterwards.
+
+    Args:
+        module: the model.
+        input_shape: shape (channels, H, W) of one prepared image.
+        kind: kind of its output, if the user gave it.
+        names: number of names of classes that come with it; None if it has none.
+        model: its name, for errors.
+
+    Raises:
+        ModelMisbehaves: the model raises, or returns nothing that can be explained.
+        UsageError: it returns a single number, and nothing says what it is; or the given kind does not fit.
+    """
+    batches = [noise_image(module, input_shape, seed) for seed in (0, 1)]
+    with evaluating(module), lent(module), as_model_error(model, batches[0].shape):
+        outputs = [_answer(module, batch) for batch in batches]
+    reading = found_reading(outputs[0], outputs[1], kind, names, model)
+    writes = any(not torch.equal(batch, noise_image(module, input_shape, seed)) for seed, batch in enumerate(batches))
+    return FirstAnswers(reading, writes, batches[0].dtype)
+
+
+def _answer(module: nn.Module, batch: Tensor) -> Any:
+    # The gradient is traced because it names the last step. The batch itself takes no part in that, so that the model
+    # may write into it.
+    with torch.inference_mode(False), torch.enable_grad():
+        for parameter in module.parameters():
+            parameter.requires_grad_(parameter.is_floating_point())
+        return module(batch)

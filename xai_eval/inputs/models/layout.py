@@ -1,0 +1,125 @@
+"""How the output of a layer lies over the image: which axes are the places, and which tokens are none.
+
+Convolutions return maps (N, C, h, w); some transformers return (N, h, w, C), most return tokens (N, tokens, C), with
+class and register tokens in front of the places or behind them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+_MAP, _TOKENS = 3, 2
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the places of the image are in the output of a layer.
+
+    Attributes:
+        grid: number of rows and columns of places, (h, w).
+        channels: axis of the channels in the output for one image, without the axis of the batch.
+        batch: axis of the batch in the output.
+        before: number of tokens in front of the places, such as a class token; 0 for maps.
+        behind: number of tokens behind the places; 0 for maps.
+        maps: whether the output for one image has two axes of places; else its places are tokens.
+    """
+
+    grid: tuple[int, int]
+    channels: int = 0
+    batch: int = 0
+    before: int = 0
+    behind: int = 0
+    maps: bool = True
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the output is a map (N, C, h, w), as convolutions return it."""
+        return self.maps and self.channels == 0 and self.batch == 0
+
+    def __call__(self, output: Any) -> Tensor:
+        """Lay an output of the layer over the image: (N, C, h, w), in single precision if it has less.
+
+        Args:
+            output: what the layer returns, a tensor or a tuple that begins with one.
+
+        Raises:
+            ValueError: the output is of another shape.
+        """
+        given = leading_tensor(output)
+        if given is None:
+            raise ValueError(f"expected a tensor, got a {type(output).__name__}")
+        tensor = given.movedim(self.batch, 0)
+        tensor = self._map(tensor) if self.maps else self._places(tensor)
+        return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
+
+    def _map(self, tensor: Tensor) -> Tensor:
+        return tensor if self.channels == 0 else tensor.permute(0, 3, 1, 2)
+
+    def _places(self, tensor: Tensor) -> Tensor:
+        tokens = tensor if self.channels == 1 else tensor.transpose(1, 2)
+        places = tokens[:, self.before : tokens.shape[1] - self.behind]
+        return places.reshape(len(places), *self.grid, places.shape[2]).permute(0, 3, 1, 2)
+
+    def __str__(self) -> str:
+        """Describe the layout in words."""
+        h, w = self.grid
+        if self.maps:
+            order = "(channels, h, w)" if self.channels == 0 else "(h, w, channels)"
+            return f"maps {order} of {h} x {w} places"
+        others = [f"{n} {where}" for n, where in ((self.before, "before"), (self.behind, "behind")) if n]
+        return f"tokens, {h} x {w} places" + (f" and {' and '.join(others)} them" if others else "")
+
+
+def leading_tensor(output: Any) -> Tensor | None:
+    """Return the output of a module if it is a tensor, the first entry if it is a tuple or list, or None."""
+    if isinstance(output, tuple | list) and output:
+        output = output[0]
+    return output if isinstance(output, Tensor) else None
+
+
+def possible_layouts(shape: tuple[int, ...], image: tuple[int, int], batch: int = 0) -> tuple[Layout, ...]:
+    """Return the layouts that the shape of an output allows, the most usual first.
+
+    Args:
+        shape: of the output for one image, without the axis of the batch.
+        image: (H, W) of the input.
+        batch: axis of the batch in the output.
+    """
+    if len(shape) == _MAP:
+        return tuple(_maps(shape, image, batch))
+    if len(shape) == _TOKENS:
+        return tuple(layout for axis in (0, 1) for layout in _tokens(shape[axis], 1 - axis, image, batch))
+    return ()
+
+
+def _maps(shape: tuple[int, ...], image: tuple[int, int], batch: int) -> Iterator[Layout]:
+    first, last = Layout(shape[1:], 0, batch), Layout(shape[:2], 2, batch)  # type: ignore[arg-type]
+    fitting = [layout for layout in (first, last) if _lies_over(layout.grid, image)]
+    # A map of other proportions than the image can only come from convolutions that stretch it.
+    yield from fitting or ([first] if first.grid[0] <= image[0] and first.grid[1] <= image[1] else [])
+
+
+def _lies_over(grid: tuple[int, int], image: tuple[int, int]) -> bool:
+    (h, w), (height, width) = grid, image
+    return max(grid) > 1 and h <= height and w <= width and abs(h * width / height - w) <= 1
+
+
+def _tokens(count: int, channels: int, image: tuple[int, int], batch: int) -> Iterator[Layout]:
+    for h, w in _grids(image):
+        others = count - h * w
+        if 0 <= others < h * w:
+            for before in range(others, -1, -1):
+                yield Layout((h, w), channels, batch, before, others - before, maps=False)
+
+
+def _grids(image: tuple[int, int]) -> list[tuple[int, int]]:
+    """The grids that square patches of any size make of an image, large ones first."""
+    height, width = image
+    found = {(height // size, width // size) for size in range(1, max(image))}
+    found |= {(-(-height // size), -(-width // size)) for size in range(1, max(image))}
+    return sorted((grid for grid in found if min(grid) > 0 and max(grid) > 1), reverse=True)

@@ -1,0 +1,88 @@
+"""Find by measurement how the output of a layer lies over the image.
+
+A part of the image is changed. In the right layout, the places that answer most are those over that part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
+
+from xai_eval.inputs.models.layout import Layout
+
+# The image is cut into 3 x 3 parts; the corners and the centre are changed, one at a time.
+_PARTS = 3
+_CHANGED = ((0, 0), (0, 2), (1, 1), (2, 0), (2, 2))
+# Correlation between the places that answer and the changed part. For 14 families of transformers with random weights,
+# it was 0.68 to 0.99 in the right layout, and below 0.02 where channels were taken for places. A class token taken for
+# a place costs 0.17 or more.
+LEAST = 0.2
+_EQUAL = 0.02
+
+
+@dataclass(frozen=True, eq=False)
+class Probe:
+    """An image of which one part is changed: the input (1, C, H, W), and the part, (H, W), 1 inside and 0 outside."""
+
+    batch: Tensor
+    part: Tensor
+
+
+def probes_of(batch: Tensor) -> list[Probe]:
+    """Change one part after the other of a prepared image, (1, C, H, W), into noise of the image's own spread."""
+    noise = torch.Generator().manual_seed(0)
+    return [_probe(batch, row, column, noise) for row, column in _CHANGED]
+
+
+def _probe(batch: Tensor, row: int, column: int, noise: torch.Generator) -> Probe:
+    height, width = batch.shape[2:]
+    rows = slice(row * height // _PARTS, (row + 1) * height // _PARTS)
+    columns = slice(column * width // _PARTS, (column + 1) * width // _PARTS)
+    changed, part = batch.clone(), torch.zeros(height, width)
+    spread = max(float(batch.std()), 0.1)
+    values = torch.randn(changed[:, :, rows, columns].shape, generator=noise) * spread + float(batch.mean())
+    changed[:, :, rows, columns] = values.to(batch)
+    part[rows, columns] = 1
+    return Probe(changed, part)
+
+
+def measured_layout(output_of: Callable[[Tensor], Tensor], batch: Tensor, layouts: Sequence[Layout]) -> Layout | None:
+    """Return the layout in which a change of a part of the image is seen at its place; None if there is none.
+
+    Args:
+        output_of: runs the model on an input (1, C, H, W) and returns the output of the layer.
+        batch: a prepared image, (1, C, H, W).
+        layouts: those to choose from.
+    """
+    probes, plain = probes_of(batch), output_of(batch).detach()
+    changes = [(output_of(probe.batch).detach() - plain).float().cpu() for probe in probes]
+    found = sorted(((locality(changes, probes, layout), layout) for layout in layouts), key=lambda each: -each[0])
+    # Two layouts that are measured alike, but put a change elsewhere, cannot be told apart.
+    if not found or found[0][0] < LEAST or (len(found) > 1 and found[0][0] - found[1][0] < _EQUAL):
+        return None
+    return found[0][1]
+
+
+def locality(changes: Sequence[Tensor], probes: Sequence[Probe], layout: Layout) -> float:
+    """Correlation, from -1 to 1, between where an output changed and which part of the image was changed.
+
+    Args:
+        changes: change of the output of the layer for each probe.
+        probes: the changed parts.
+        layout: lays the output over the image.
+    """
+    answers = torch.stack([_shares(layout(change)[0].norm(dim=0)) for change in changes])
+    parts = torch.stack([_shares(adaptive_avg_pool2d(each.part[None, None], layout.grid)[0, 0]) for each in probes])
+    # What answers to every change alike, such as the middle of the image in deep networks, says nothing.
+    answers, parts = answers - answers.mean(dim=0), parts - parts.mean(dim=0)
+    size = answers.norm() * parts.norm()
+    return float((answers * parts).sum() / size) if size > 0 else 0.0
+
+
+def _shares(places: Tensor) -> Tensor:
+    total = places.sum()
+    return places / total if total > 0 else places

@@ -1,0 +1,102 @@
+"""One forward pass of a model, in which every module's output and its gradient are seen."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from xai_eval.inputs.models.attention_inside import inside_of_attention
+from xai_eval.inputs.models.layout import leading_tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """A call of a module that has returned.
+
+    Attributes:
+        name: name of the module.
+        output: what it returned, if that is a tensor or begins with one.
+        version: PyTorch's count of in-place changes of the output when it was returned.
+    """
+
+    name: str
+    output: Tensor
+    version: int
+
+
+@dataclass(frozen=True, eq=False)
+class TracedPass:
+    """A forward pass on a batch (N, C, H, W).
+
+    Attributes:
+        calls: all calls that returned a tensor, in the order in which they returned.
+        score: what the model returned, (N, C).
+    """
+
+    calls: tuple[Call, ...]
+    score: Tensor
+
+    @cached_property
+    def counts(self) -> Mapping[str, int]:
+        """How often each module was called."""
+        return Counter(call.name for call in self.calls)
+
+    @cached_property
+    def inside_attention(self) -> frozenset[str]:
+        """Names of the modules whose output only serves to weigh places against each other."""
+        nodes = inside_of_attention(self.score)
+        return frozenset(call.name for call in self.calls if call.output.grad_fn in nodes)
+
+    @cached_property
+    def gradients(self) -> Mapping[str, Tensor]:
+        """By name of a module, the gradient of the first image's largest score to its last output, if it has one."""
+        if not self.score.requires_grad:
+            return {}
+        known = {call.name: call.output for call in self.calls if call.output.requires_grad}
+        found = torch.autograd.grad(self.score[0].max(), list(known.values()), allow_unused=True, retain_graph=True)
+        return {name: gradient for name, gradient in zip(known, found, strict=True) if gradient is not None}
+
+
+@dataclass
+class _Seen:
+    calls: list[Call] = field(default_factory=list)
+
+    def offer(self, name: str, output: Any) -> None:
+        tensor = leading_tensor(output)
+        if tensor is not None:
+            self.calls.append(Call(name, tensor, tensor._version))
+
+
+def traced_pass(model: nn.Module, parts: nn.Module, batch: Tensor) -> TracedPass:
+    """Run `model` on a batch and trace the modules of `parts`, by their names in it.
+
+    Args:
+        model: returns scores (N, C).
+        parts: the model itself, or the module that it wraps. Its parameters should not require gradients, which should be enabled.
+        batch: prepared images. It is not changed.
+    """
+    seen = _Seen()
+    with _watching(parts, seen):
+        # A clone of a leaf may be written into by the model, and still passes gradients on.
+        score = model(batch.detach().clone().requires_grad_(batch.is_floating_point()).clone())
+    return TracedPass(tuple(seen.calls), score)
+
+
+@contextmanager
+def _watching(parts: nn.Module, seen: _Seen) -> Iterator[None]:
+    def watch(name: str, part: nn.Module) -> torch.utils.hooks.RemovableHandle:
+        return part.register_forward_hook(lambda _module, _inputs, output: seen.offer(name, output))
+
+    handles = [watch(name, part) for name, part in parts.named_modules() if name]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
