@@ -8,7 +8,7 @@ from xai_eval.explainers.lime.lime import LimeSettings
 from xai_eval.explainers.lime.segmentation import choose_segmentation
 from xai_eval.metrics.seeds import seed_tolerance
 from xai_eval.result.fields import Weights
-from xai_eval.tasks.image.subject import run_model
+from xai_eval.tasks.image.explanation_setup import check_setup
 from xai_eval.tasks.lime.lime_results import WEIGHT_FLOOR
 from xai_eval.tasks.lime.lime_runs import run_lime
 
@@ -26,7 +26,8 @@ def weights(every):
 def test_two_runs_of_five_other_seeds_each_seldom_drift():
     model, rng, alarms = load_model("scenes:objects", device="cpu"), np.random.default_rng(0), 0
     for index in IMAGES:
-        subject = run_model(model, load_images("scenes:12").images[index], model.default_layer(), "predicted")
+        images = load_images("scenes:12")
+        subject = check_setup(model, images, None, "predicted", 0).run_model(images.images[index])
         run = run_lime(subject, choose_segmentation("quickshift", 0), LimeSettings(1000, 5, 100_000, 10), range(DRAWN))
         every = np.stack([run.weights(label) for label in run.labels])
         for _ in range(PAIRS):

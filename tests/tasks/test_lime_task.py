@@ -8,7 +8,7 @@ from stock_lime import stock_lime, stock_weights
 from torch import nn
 
 from xai_eval import evaluate, load_model
-from xai_eval.errors import InputUnavailable, ModelMisbehaves, UsageError
+from xai_eval.errors import InputUnavailable, UsageError
 from xai_eval.explainers.lime.probabilities import probabilities
 from xai_eval.gate.judge import judge
 from xai_eval.gate.verdict import State
@@ -114,9 +114,13 @@ def test_fewer_samples_than_superpixels_are_explained_with_a_warning(model):
     assert "fewer than 10 samples" in result["warning"].text
 
 
-def test_a_model_that_returns_probabilities_is_refused_and_the_message_mentions_softmax():
-    with pytest.raises(ModelMisbehaves, match="Take the softmax off"):
-        evaluate("lime", model=plain_model(nn.Softmax(dim=1)), images=plain_image(), num_samples=20)
+def test_a_model_that_returns_probabilities_gets_no_second_softmax():
+    logits, probabilities = (
+        evaluate("lime", model=plain_model(last), images=plain_image(), num_samples=20)[0]
+        for last in (None, nn.Softmax(dim=1))
+    )
+    assert np.allclose(probabilities["top5"].values, logits["top5"].values, rtol=0, atol=1e-6)
+    assert np.allclose(probabilities["lime"].array, logits["lime"].array, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize(

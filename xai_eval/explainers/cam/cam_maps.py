@@ -20,6 +20,8 @@ from xai_eval.explainers.cam.differentiable import differentiable_output, no_gra
 from xai_eval.explainers.cam.fast.ablation import fast_ablation_cam
 from xai_eval.explainers.cam.fast.scorecam import fast_score_cam
 from xai_eval.explainers.cam.side_effects import seeded, without_progress_bars
+from xai_eval.explainers.cam.tensor_alone import tensor_alone
+from xai_eval.inputs.models.layout import Layout
 from xai_eval.inputs.models.model_state import preserved
 
 # Three methods of the library are left out, because they do not explain a single layer: FullGrad (it uses all bias
@@ -40,7 +42,7 @@ _CLASSES = {
     "fem": "FEM",
     "randomcam": "RandomCAM",
 }
-_FAST: dict[str, Callable[[nn.Module, nn.Module], AbstractContextManager[Any]]] = {
+_FAST: dict[str, Callable[[nn.Module, nn.Module, Layout | None], AbstractContextManager[Any]]] = {
     "ablationcam": fast_ablation_cam,
     "scorecam": fast_score_cam,
 }
@@ -80,7 +82,14 @@ def check_methods(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def explain_by_cam(
-    module: nn.Module, layer: nn.Module, images: Tensor, classes: Sequence[int], method: str, *, seed: int = 0
+    module: nn.Module,
+    layer: nn.Module,
+    images: Tensor,
+    classes: Sequence[int],
+    method: str,
+    *,
+    seed: int = 0,
+    layout: Layout | None = None,
 ) -> CamMaps:
     """Explain one class of each image by one method of pytorch-grad-cam.
 
@@ -94,6 +103,8 @@ def explain_by_cam(
         images: prepared images, (N, 3, H, W), on the model's device.
         classes: index of the class to explain, for each of the N images.
         method: one of `METHOD_NAMES`.
+        layout: lays the output of the layer over the image (`reshape_transform` of the library); None for a map
+            (N, C, h, w).
         seed: for methods that draw random numbers. Every image gets the same seed.
 
     Returns:
@@ -109,13 +120,13 @@ def explain_by_cam(
     """
     check_methods([method])
     _check_request(module, layer, images, classes)
-    count = len(images)
+    count, plain = len(images), layout is None or layout.is_ready
     starts, size = ([0], count) if method == "ablationcam" else (range(count), 1)
     with torch.inference_mode(False), preserved(module), without_progress_bars():
         parts = []
         for start in starts:
             part = slice(start, start + size)
-            with seeded(seed), _opened(method, module, layer) as cam:
+            with seeded(seed), _opened(method, module, layer, None if plain else layout) as cam:
                 parts.append(_call(cam, images[part].detach().clone(), classes[part]))
     return CamMaps(*(np.concatenate(maps) for maps in zip(*parts, strict=True)))
 
@@ -134,22 +145,26 @@ def _check_request(module: nn.Module, layer: nn.Module, images: Tensor, classes:
 
 
 @contextmanager
-def _opened(method: str, module: nn.Module, layer: nn.Module) -> Iterator[Any]:
-    """Yield the library's object for one call.
+def _opened(method: str, module: nn.Module, layer: nn.Module, layout: Layout | None) -> Iterator[Any]:
+    """Yield the library's object for one call; `layout` is its `reshape_transform`.
 
     The object's own `with` statement is not used, because it hides every IndexError.
     """
-    if method in _FAST:
-        with _FAST[method](module, layer) as cam:
+    with tensor_alone(layer, layout) as wrap_again:
+        if method in _FAST:
+            with _FAST[method](module, layer, layout) as cam:
+                wrap_again()
+                yield cam
+            return
+        if method == "shapleycam":
+            # ShapleyCAM differentiates the gradient once more, so parameters have to be part of the graph. It does not
+            # store gradients in them.
+            for parameter in module.parameters():
+                parameter.requires_grad_(parameter.is_floating_point())
+        with differentiable_output(module, layer):
+            cam = getattr(pytorch_grad_cam, _CLASSES[method])(module, [layer], reshape_transform=layout)
+            wrap_again()
             yield cam
-        return
-    if method == "shapleycam":
-        # ShapleyCAM differentiates the gradient once more, so parameters have to be part of the graph. It does not
-        # store gradients in them.
-        for parameter in module.parameters():
-            parameter.requires_grad_(parameter.is_floating_point())
-    with differentiable_output(module, layer):
-        yield getattr(pytorch_grad_cam, _CLASSES[method])(module, [layer])
 
 
 def _call(cam: Any, images: Tensor, classes: Sequence[int]) -> tuple[NDArray[np.float32], ...]:

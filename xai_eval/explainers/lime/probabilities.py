@@ -21,9 +21,8 @@ Predict = Callable[[torch.Tensor], torch.Tensor]
 def probabilities(classifier: Classifier) -> Predict:
     """Return a function that takes views, uint8 (N, H, W, 3), and returns probabilities (N, C) on the model's device.
 
-    The function raises ModelMisbehaves if the model raises, returns logits that are not finite, or returns
-    probabilities instead of logits. A softmax of probabilities would be nearly the same for all classes, so every
-    explanation would be nearly flat.
+    For a model of several labels, the probabilities of a row do not sum to 1; a regression gives its values. The
+    function raises ModelMisbehaves if the model raises, or returns scores that are not finite.
     """
     layouts: list[torch.memory_format] = []
 
@@ -31,15 +30,9 @@ def probabilities(classifier: Classifier) -> Predict:
         with torch.inference_mode(), as_model_error(classifier.name, views.shape):
             batch = classifier.preprocess.from_view(views.to(classifier.device))
             if not layouts:
-                layouts.append(best_memory_format(classifier.module, batch[:1]))
+                layouts.append(best_memory_format(classifier.scoring, batch[:1]))
             scores = logits(classifier, batch.contiguous(memory_format=layouts[0]))
-        # With a single class, a logit that happens to be 1 would look like a probability, so the check is left out.
-        if scores.shape[1] > 1 and _are_probabilities(scores):
-            raise ModelMisbehaves(
-                f"{classifier.name} returns probabilities (rows within [0, 1] that sum to 1); expected logits. "
-                "Take the softmax off the end of the model: it is applied where probabilities are needed."
-            )
-        return scores.softmax(dim=1)
+        return classifier.reading.shown(scores)
 
     return predict
 

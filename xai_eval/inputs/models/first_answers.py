@@ -63,7 +63,13 @@ def first_answers(
 def _answer(module: nn.Module, batch: Tensor) -> Any:
     # The gradient is traced because it names the last step. The batch itself takes no part in that, so that the model
     # may write into it.
-    with torch.inference_mode(False), torch.enable_grad():
-        for parameter in module.parameters():
-            parameter.requires_grad_(parameter.is_floating_point())
-        return module(batch)
+    for parameter in module.parameters():
+        parameter.requires_grad_(parameter.is_floating_point())
+    with torch.inference_mode(False):
+        try:
+            with torch.enable_grad():
+                return module(batch)
+        except (Exception, SystemExit):
+            # Some models run without gradients only. If this one fails for another reason, it fails again.
+            with torch.no_grad():
+                return module(batch)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from xai_eval.errors import UsageError
-from xai_eval.inputs.models.layout import Layout, leading_tensor, possible_layouts
+from xai_eval.inputs.models.layout import HALVES, Layout, leading_tensor, possible_layouts
 from xai_eval.inputs.models.locality import measured_layout
 from xai_eval.inputs.models.model_errors import as_model_error
 from xai_eval.inputs.models.model_state import preserved
@@ -42,11 +43,17 @@ def default_layer(module: nn.Module, input_shape: tuple[int, ...], parts: nn.Mod
     inner = module if parts is None else parts
     batch = noise_image(module, input_shape)
     with _tracing(module), as_model_error(type(inner).__name__, batch.shape):
-        alone, pair = (traced_pass(module, inner, rows) for rows in (batch, batch.repeat(2, 1, 1, 1)))
+        alone = traced_pass(module, inner, batch)
+        shapes, measured = Shapes(alone, _pair(module, inner, batch)), dict[str, Layout | None]()
         for name in _candidates(alone, inner):
-            layout = _layout(module, inner, name, batch, Shapes(alone, pair))
-            if layout is not None and _counts(alone, name, layout):
-                return name
+            # Outputs of the same shape are nearly always laid out alike, so that one measurement rules out most layers.
+            like = measured.get(shapes.told(name))
+            layouts = _possible(name, batch, shapes) if like is None else (like,)
+            if any(_counts(alone, name, layout) for layout in layouts):
+                layout = _layout(module, inner, name, batch, layouts)
+                measured.setdefault(shapes.told(name), layout)
+                if layout is not None and _counts(alone, name, layout):
+                    return name
     raise UsageError(
         f"{type(inner).__name__} has no layer whose output lies over the image and receives a gradient, so there is no "
         "default layer to explain. Name one with --layer."
@@ -54,13 +61,14 @@ def default_layer(module: nn.Module, input_shape: tuple[int, ...], parts: nn.Mod
 
 
 def layout_of(
-    module: nn.Module, parts: nn.Module, layer: str, batch: Tensor, grid: tuple[int, int] | None = None
+    module: nn.Module, parts: nn.Module, name: str, layer: str, batch: Tensor, grid: tuple[int, int] | None = None
 ) -> Layout:
     """Find how the output of a layer lies over the image.
 
     Args:
         module: the model, which returns scores (N, C).
         parts: the module that has the layer.
+        name: name of the model, for errors.
         layer: name of the layer.
         batch: a prepared image, (1, channels, H, W).
         grid: number of rows and columns of places, if the user gave it.
@@ -69,17 +77,17 @@ def layout_of(
         UsageError: the layer is not reached, is called more than once, or its output does not lie over the image.
         ModelMisbehaves: the model raises.
     """
-    with _tracing(module), as_model_error(type(parts).__name__, batch.shape):
-        shapes = Shapes(*(traced_pass(module, parts, rows) for rows in (batch, batch.repeat(2, 1, 1, 1))))
-        shapes.check(layer, type(parts).__name__)
-        layout = _layout(module, parts, layer, batch, shapes, grid)
+    with _tracing(module), as_model_error(name, batch.shape):
+        shapes = Shapes(traced_pass(module, parts, batch), _pair(module, parts, batch))
+        shapes.check(layer, name)
+        layout = _layout(module, parts, layer, batch, _possible(layer, batch, shapes, grid))
     if layout is None:
         raise UsageError(
-            f"layer {layer!r} of {type(parts).__name__} returns {shapes.told(layer)}, which does not lie over the "
+            f"layer {layer!r} of {name} returns {shapes.told(layer)}, which does not lie over the "
             "image: a change of a part of the image does not show at its place. Choose another --layer, or give the "
             "grid of its places with --reshape ROWSxCOLUMNS."
         )
-    return layout
+    return replace(layout, halved=shapes.halved(layer), wrapped=shapes.wrapped(layer))
 
 
 class Shapes:
@@ -87,13 +95,14 @@ class Shapes:
 
     Args:
         alone: a pass with one image.
-        pair: a pass with two.
+        pair: a pass with two; None if the model takes single images only.
     """
 
-    def __init__(self, alone: TracedPass, pair: TracedPass) -> None:
+    def __init__(self, alone: TracedPass, pair: TracedPass | None) -> None:
         self._alone = _last(alone)
-        self._pair = _last(pair)
+        self._pair = None if pair is None else _last(pair)
         self._counts = alone.counts
+        self._wrapped = {call.name for call in alone.calls if call.wrapped}
 
     def check(self, layer: str, model: str) -> None:
         """Raise UsageError unless a layer is called once, with a tensor that has an axis for the images."""
@@ -110,13 +119,16 @@ class Shapes:
         if self.batch_axis(layer) is None:
             raise UsageError(
                 f"layer {layer!r} of {model} returns {self.told(layer)} for one image and "
-                f"{tuple(self._pair[layer].shape)} for two: its first axis counts windows, heads or crops, not images, "
+                f"{self._told_of_two(layer)} for two: its first axis counts windows, heads or crops, not images, "
                 "so that the map of one image cannot be told from those of others. Choose another --layer."
             )
 
     def batch_axis(self, layer: str) -> int | None:
         """The axis that has one entry for one image and two for two, and is the only one that changes."""
-        one, two = self._alone[layer].shape, self._pair[layer].shape if layer in self._pair else ()
+        one = self._alone[layer].shape
+        if self._pair is None:
+            return 0 if one[:1] == (1,) else None
+        two = self._pair[layer].shape if layer in self._pair else ()
         changed = [axis for axis, (a, b) in enumerate(zip(one, two, strict=False)) if a != b]
         fits = len(one) == len(two) and len(changed) == 1 and (one[changed[0]], two[changed[0]]) == (1, 2)
         return changed[0] if fits else None
@@ -126,32 +138,44 @@ class Shapes:
         shape = tuple(self._alone[layer].shape)
         return shape[:axis] + shape[axis + 1 :]
 
+    def halved(self, layer: str) -> bool:
+        """Whether the numbers of a layer's output have half precision."""
+        return self._alone[layer].dtype in HALVES
+
+    def wrapped(self, layer: str) -> bool:
+        """Whether a layer returns a tuple that begins with its tensor."""
+        return layer in self._wrapped
+
+    def _told_of_two(self, layer: str) -> str:
+        return str(tuple(self._pair[layer].shape)) if self._pair is not None and layer in self._pair else "nothing"
+
     def told(self, layer: str) -> str:
         """The shape of a layer's output for one image, as text."""
         return str(tuple(self._alone[layer].shape))
+
+
+def _pair(module: nn.Module, parts: nn.Module, batch: Tensor) -> TracedPass | None:
+    try:
+        return traced_pass(module, parts, batch.repeat(2, 1, 1, 1))
+    except Exception:  # a model may take single images only
+        return None
 
 
 def _last(found: TracedPass) -> Mapping[str, Tensor]:
     return {call.name: call.output for call in found.calls}
 
 
-def _layout(
-    module: nn.Module,
-    parts: nn.Module,
-    layer: str,
-    batch: Tensor,
-    shapes: Shapes,
-    grid: tuple[int, int] | None = None,
-) -> Layout | None:
+def _possible(layer: str, batch: Tensor, shapes: Shapes, grid: tuple[int, int] | None = None) -> tuple[Layout, ...]:
     axis = shapes.batch_axis(layer)
     if axis is None:
-        return None
-    image = (batch.shape[2], batch.shape[3])
-    layouts = [
-        each
-        for each in possible_layouts(shapes.of_one_image(layer, axis), image, axis)
-        if max(each.grid) > 1 and grid in (None, each.grid)
-    ]
+        return ()
+    found = possible_layouts(shapes.of_one_image(layer, axis), (batch.shape[2], batch.shape[3]), axis)
+    return tuple(each for each in found if max(each.grid) > 1 and grid in (None, each.grid))
+
+
+def _layout(
+    module: nn.Module, parts: nn.Module, layer: str, batch: Tensor, layouts: tuple[Layout, ...]
+) -> Layout | None:
     # Convolutions return their maps like this, and nothing else fits: there is nothing to measure.
     if not layouts or (len(layouts) == 1 and layouts[0].is_plain):
         return layouts[0] if layouts else None
@@ -199,11 +223,17 @@ def _holds_parameters(module: nn.Module) -> bool:
 
 
 def _counts(found: TracedPass, layer: str, layout: Layout) -> bool:
-    """Whether a gradient reaches the places of a layer; true if none reaches any layer, as in a detached model."""
+    """Whether a gradient reaches the places of a layer; true if none reaches any layer, as in a detached model.
+
+    A class token also has a gradient. So more positions must have one than there are tokens that are no places.
+    """
     if not found.gradients:
         return True
     gradient = found.gradients.get(layer)
-    return gradient is not None and bool((layout(gradient) != 0).any())
+    if gradient is None:
+        return False
+    reached = int((layout(gradient) != 0).any(dim=1).sum())
+    return reached > layout.before + layout.behind
 
 
 def noise_image(module: nn.Module, input_shape: tuple[int, ...], seed: int = 0) -> Tensor:

@@ -14,6 +14,9 @@ import torch
 from torch import Tensor
 
 _MAP, _TOKENS = 3, 2
+HALVES = (torch.float16, torch.bfloat16)
+# Class, register and prompt tokens are few; with any number of them, every count of tokens would fit some grid.
+_MOST_OTHERS = 8
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,8 @@ class Layout:
         before: number of tokens in front of the places, such as a class token; 0 for maps.
         behind: number of tokens behind the places; 0 for maps.
         maps: whether the output for one image has two axes of places; else its places are tokens.
+        halved: whether its numbers have half precision.
+        wrapped: whether the output is a tuple that begins with the tensor.
     """
 
     grid: tuple[int, int]
@@ -35,11 +40,23 @@ class Layout:
     before: int = 0
     behind: int = 0
     maps: bool = True
+    halved: bool = False
+    wrapped: bool = False
 
     @property
     def is_plain(self) -> bool:
         """Whether the output is a map (N, C, h, w), as convolutions return it."""
         return self.maps and self.channels == 0 and self.batch == 0
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the output can be used as a map as it is."""
+        return self.is_plain and not self.halved and not self.wrapped
+
+    @property
+    def has_channels_last(self) -> bool:
+        """Whether the output has its images first and its channels last, as most transformers return it."""
+        return self.batch == 0 and self.channels == (2 if self.maps else 1)
 
     def __call__(self, output: Any) -> Tensor:
         """Lay an output of the layer over the image: (N, C, h, w), in single precision if it has less.
@@ -55,7 +72,16 @@ class Layout:
             raise ValueError(f"expected a tensor, got a {type(output).__name__}")
         tensor = given.movedim(self.batch, 0)
         tensor = self._map(tensor) if self.maps else self._places(tensor)
-        return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
+        return tensor.float() if tensor.dtype in HALVES else tensor
+
+    def strength(self, change: Tensor) -> Tensor:
+        """Return how strong each position of a change of the output is, over all channels: (tokens,) or (h, w)."""
+        strength: Tensor = change.movedim(self.batch, 0)[0].float().norm(dim=self.channels)
+        return strength
+
+    def placed(self, positions: Tensor) -> Tensor:
+        """Lay one number per position, (tokens,) or (h, w), over the image: (h, w)."""
+        return positions if self.maps else positions[self.before : len(positions) - self.behind].reshape(self.grid)
 
     def _map(self, tensor: Tensor) -> Tensor:
         return tensor if self.channels == 0 else tensor.permute(0, 3, 1, 2)
@@ -112,7 +138,7 @@ def _lies_over(grid: tuple[int, int], image: tuple[int, int]) -> bool:
 def _tokens(count: int, channels: int, image: tuple[int, int], batch: int) -> Iterator[Layout]:
     for h, w in _grids(image):
         others = count - h * w
-        if 0 <= others < h * w:
+        if 0 <= others <= max(_MOST_OTHERS, h * w // 4):
             for before in range(others, -1, -1):
                 yield Layout((h, w), channels, batch, before, others - before, maps=False)
 

@@ -59,23 +59,29 @@ def measured_layout(output_of: Callable[[Tensor], Tensor], batch: Tensor, layout
         layouts: those to choose from.
     """
     probes, plain = probes_of(batch), output_of(batch).detach()
-    changes = [(output_of(probe.batch).detach() - plain).float().cpu() for probe in probes]
-    found = sorted(((locality(changes, probes, layout), layout) for layout in layouts), key=lambda each: -each[0])
+    changes = [(output_of(probe.batch).detach() - plain).cpu() for probe in probes]
+    # All layouts with the same axis of channels share this.
+    strengths = {
+        axes: torch.stack([layout.strength(change) for change in changes])
+        for axes, layout in {(each.batch, each.channels): each for each in layouts}.items()
+    }
+    measured = [(locality(strengths[each.batch, each.channels], probes, each), each) for each in layouts]
+    found = sorted(measured, key=lambda each: -each[0])
     # Two layouts that are measured alike, but put a change elsewhere, cannot be told apart.
     if not found or found[0][0] < LEAST or (len(found) > 1 and found[0][0] - found[1][0] < _EQUAL):
         return None
     return found[0][1]
 
 
-def locality(changes: Sequence[Tensor], probes: Sequence[Probe], layout: Layout) -> float:
+def locality(strengths: Tensor, probes: Sequence[Probe], layout: Layout) -> float:
     """Correlation, from -1 to 1, between where an output changed and which part of the image was changed.
 
     Args:
-        changes: change of the output of the layer for each probe.
+        strengths: for each probe, how strongly each position of the output changed: (probes, tokens) or (probes, h, w).
         probes: the changed parts.
         layout: lays the output over the image.
     """
-    answers = torch.stack([_shares(layout(change)[0].norm(dim=0)) for change in changes])
+    answers = torch.stack([_shares(layout.placed(each)) for each in strengths])
     parts = torch.stack([_shares(adaptive_avg_pool2d(each.part[None, None], layout.grid)[0, 0]) for each in probes])
     # What answers to every change alike, such as the middle of the image in deep networks, says nothing.
     answers, parts = answers - answers.mean(dim=0), parts - parts.mean(dim=0)

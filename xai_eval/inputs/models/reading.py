@@ -11,7 +11,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from xai_eval.errors import ModelMisbehaves, UsageError, unknown_name
@@ -92,6 +94,14 @@ class Reading:
         if self.kind in (OutputKind.BINARY, OutputKind.MULTILABEL) and not self.squashed:
             return scores.sigmoid()
         return scores
+
+    def shown_of(self, scores: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return the numbers that people read, from the scores (C,) of one image, in double precision."""
+        if self.kind is OutputKind.LOGITS:
+            exponentials = np.exp(scores.astype(np.float64) - float(scores.max()))
+            return np.asarray(exponentials / exponentials.sum())
+        shown: NDArray[np.float64] = self.shown(torch.from_numpy(scores.astype(np.float64))[None])[0].numpy()
+        return shown
 
     def __str__(self) -> str:
         """Describe the reading in words."""

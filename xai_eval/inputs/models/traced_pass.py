@@ -24,11 +24,13 @@ class Call:
         name: name of the module.
         output: what it returned, if that is a tensor or begins with one.
         version: PyTorch's count of in-place changes of the output when it was returned.
+        wrapped: whether it returned a tuple or list that begins with the output.
     """
 
     name: str
     output: Tensor
     version: int
+    wrapped: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +73,7 @@ class _Seen:
     def offer(self, name: str, output: Any) -> None:
         tensor = leading_tensor(output)
         if tensor is not None:
-            self.calls.append(Call(name, tensor, tensor._version))
+            self.calls.append(Call(name, tensor, tensor._version, tensor is not output))
 
 
 def traced_pass(model: nn.Module, parts: nn.Module, batch: Tensor) -> TracedPass:
@@ -79,13 +81,24 @@ def traced_pass(model: nn.Module, parts: nn.Module, batch: Tensor) -> TracedPass
 
     Args:
         model: returns scores (N, C).
-        parts: the model itself, or the module that it wraps. Its parameters should not require gradients, which should be enabled.
+        parts: the model itself, or the module that it wraps. Its parameters should not
+            require gradients.
         batch: prepared images. It is not changed.
     """
+    # A clone of a leaf may be written into by the model, and still passes gradients on.
+    given = batch.detach().clone().requires_grad_(batch.is_floating_point())
+    try:
+        return _run(model, parts, given.clone())
+    except (Exception, SystemExit):
+        # Some models run without gradients only. If this one fails for another reason, it fails again.
+        with torch.no_grad():
+            return _run(model, parts, batch.detach().clone())
+
+
+def _run(model: nn.Module, parts: nn.Module, batch: Tensor) -> TracedPass:
     seen = _Seen()
     with _watching(parts, seen):
-        # A clone of a leaf may be written into by the model, and still passes gradients on.
-        score = model(batch.detach().clone().requires_grad_(batch.is_floating_point()).clone())
+        score = model(batch)
     return TracedPass(tuple(seen.calls), score)
 
 

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 from xai_eval.errors import UsageError
 from xai_eval.result.result import Case, Provenance
 from xai_eval.tasks.image.environment import provenance
-from xai_eval.tasks.image.forward import forward, input_batch
+from xai_eval.tasks.image.forward import input_batch
 from xai_eval.tasks.image.subject import Subject, run_model
 from xai_eval.tasks.image.target import check_target
+from xai_eval.tasks.progress import say
 
 if TYPE_CHECKING:
     from xai_eval.inputs.images.labelled import ImageSet, LabelledImage
     from xai_eval.inputs.models.classifier import Classifier
+    from xai_eval.inputs.models.examination import Examination
 
 # The largest seed that numpy, torch and scikit-image all accept.
 LARGEST_SEED = 2**32 - 1
@@ -31,6 +33,7 @@ class ExplanationSetup:
         target: `predicted`, `intended`, or a class by index, name or WordNet id, always as text.
         layer: name of the explained layer; None for a task that needs no layer.
         seed: the first seed.
+        examination: what the model did with the first image.
     """
 
     classifier: Classifier
@@ -38,6 +41,7 @@ class ExplanationSetup:
     target: str
     layer: str | None
     seed: int
+    examination: Examination
 
     def case(self, task: str, image: LabelledImage, params: Mapping[str, Any]) -> Case:
         """Return the case of one image. `params` are the parameters of the task that identify the case."""
@@ -50,7 +54,7 @@ class ExplanationSetup:
 
     def run_model(self, image: LabelledImage) -> Subject:
         """Run the model on one image and find out which class is explained."""
-        return run_model(self.classifier, image, self.layer, self.target)
+        return run_model(self.classifier, image, self.layer, self.target, self.examination)
 
     def provenance(self, image: LabelledImage, libraries: Iterable[str]) -> Provenance:
         """Record how the result of one image is computed on this machine."""
@@ -78,7 +82,8 @@ def check_setup(
     check_target(classifier, images, str(target))
     layer = layer or classifier.default_layer()
     classifier.layer(layer)
-    return _run_on_first_image(ExplanationSetup(classifier, images, str(target), layer, seed))
+    examination = _examined_on_first_image(classifier, images, layer)
+    return ExplanationSetup(classifier, images, str(target), layer, seed, examination)
 
 
 def check_setup_without_layer(
@@ -87,13 +92,18 @@ def check_setup_without_layer(
     """Check target and seed for a task that needs no layer; otherwise like `check_setup`."""
     check_seed(seed)
     check_target(classifier, images, str(target))
-    return _run_on_first_image(ExplanationSetup(classifier, images, str(target), None, seed))
+    return ExplanationSetup(
+        classifier, images, str(target), None, seed, _examined_on_first_image(classifier, images, None)
+    )
 
 
-def _run_on_first_image(setup: ExplanationSetup) -> ExplanationSetup:
-    for image in setup.images.images[:1]:
-        forward(setup.classifier, setup.layer, input_batch(setup.classifier, image.pixels))
-    return setup
+def _examined_on_first_image(classifier: Classifier, images: ImageSet, layer: str | None) -> Examination:
+    from xai_eval.inputs.models.examination import examine
+
+    found = examine(classifier, layer, input_batch(classifier, images.images[0].pixels))
+    for assumption in found.assumptions:
+        say(assumption)
+    return found
 
 
 def check_seed(seed: int, seeds: int = 1) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import torch
 
     from xai_eval.inputs.models.classifier import Classifier
+    from xai_eval.inputs.models.layout import Layout
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,14 @@ def input_batch(classifier: Classifier, pixels: NDArray[np.uint8]) -> torch.Tens
         return classifier.preprocess(Image.fromarray(pixels))[None].to(classifier.device)
 
 
-def forward(classifier: Classifier, layer: str | None, batch: torch.Tensor) -> Forward:
-    """Run the model on a batch of one image, and return its logits and the last output of `layer`, if one is given.
+def forward(classifier: Classifier, layer: str | None, batch: torch.Tensor, layout: Layout | None = None) -> Forward:
+    """Run the model on a batch of one image, and return its scores and the last output of `layer`, if one is given.
+
+    Args:
+        classifier: the model.
+        layer: name of the explained layer, or None.
+        batch: the prepared image, (1, channels, H, W).
+        layout: how the output of the layer lies over the image; if None, it must be a map (1, c, h, w).
 
     Raises:
         ModelMisbehaves: the model raises an error, or does not return finite logits of the right shape.
@@ -57,7 +64,7 @@ def forward(classifier: Classifier, layer: str | None, batch: torch.Tensor) -> F
     kept: list[Any] = []
     with as_model_error(classifier.name, batch.shape), _recorded(classifier, layer, kept), torch.no_grad():
         scores = logits(classifier, batch)
-    activations = None if layer is None else _numpy(_spatial_map(kept, layer, classifier.name)[0])
+    activations = None if layer is None else _numpy(_laid_out(kept, layer, classifier.name, layout)[0])
     return Forward(_numpy(scores[0]), activations)
 
 
@@ -78,15 +85,19 @@ def _recorded(classifier: Classifier, layer: str | None, kept: list[Any]) -> Ite
 def _clone(output: Any) -> Any:
     import torch
 
+    if isinstance(output, tuple | list):
+        return type(output)(map(_clone, output)) if type(output) in (tuple, list) else tuple(map(_clone, output))
     return output.detach().clone() if isinstance(output, torch.Tensor) else output
 
 
-def _spatial_map(kept: list[Any], layer: str, model: str) -> Any:
+def _laid_out(kept: list[Any], layer: str, model: str, layout: Layout | None) -> Any:
     import torch
 
     if not kept:
         raise UsageError(f"layer {layer!r} of {model} is not reached by a forward pass. Choose another --layer.")
     output = kept[-1]
+    if layout is not None:
+        return layout(output)
     if not isinstance(output, torch.Tensor) or output.dim() != 4:
         got = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
         raise UsageError(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from xai_eval.result.fields import Field, InputImage, Label, Mask, Ranking
+from xai_eval.result.fields import Document, Field, InputImage, Label, Mask, Ranking
 from xai_eval.result.fingerprint import Fingerprint, fingerprint_array, fingerprint_text
 from xai_eval.result.stage import Stage, StageKind
 from xai_eval.tasks.image.forward import Forward, forward, input_batch
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from xai_eval.explainers.cam.cam_maps import CamMaps
     from xai_eval.inputs.images.labelled import LabelledImage
     from xai_eval.inputs.models.classifier import Classifier
+    from xai_eval.inputs.models.examination import Examination
 
 PROBABILITY_TOLERANCE = 0.02
 
@@ -39,6 +40,7 @@ class Subject:
         seen: the output of the forward pass: logits, (C,), and activations of the explained layer, (c, h, w).
         target: intended, predicted and explained class. `target.index` is the index of the explained class.
         layer: name of the explained layer; None if the task needs no layer.
+        examination: what the model did with the first image of the run.
     """
 
     classifier: Classifier
@@ -47,11 +49,12 @@ class Subject:
     seen: Forward
     target: Target
     layer: str | None
+    examination: Examination
 
     @property
     def model(self) -> nn.Module:
-        """The torch module, which returns logits, (1, C), for `batch`."""
-        return self.classifier.module
+        """The torch module, which returns scores, (1, C), for `batch`: logits, or what the model has in their place."""
+        return self.classifier.scoring
 
     @cached_property
     def view(self) -> NDArray[np.uint8]:
@@ -66,11 +69,10 @@ class Subject:
         mask = self.classifier.preprocess.mask(self.image.mask)
         return mask if mask.any() else None
 
-    @property
+    @cached_property
     def probabilities(self) -> NDArray[np.float64]:
-        """Probabilities of the classes (softmax of the logits), (C,)."""
-        exponentials = np.exp(self.seen.logits.astype(np.float64) - float(self.seen.logits.max()))
-        return np.asarray(exponentials / exponentials.sum())
+        """Probabilities of the classes, (C,); of a regression, its values."""
+        return self.classifier.reading.shown_of(self.seen.logits)
 
     def class_name(self, index: int) -> str:
         """Return the name of a class with its index, because several classes may have one name."""
@@ -86,6 +88,7 @@ class Subject:
         return {
             **self.target.fields,
             "top5": Ranking(classes, values, PROBABILITY_TOLERANCE),
+            "model": Document(dict(self.examination.findings)),
             "image": InputImage(self.view),
             **known,
         }
@@ -110,7 +113,9 @@ class Subject:
         }
 
 
-def run_model(classifier: Classifier, image: LabelledImage, layer: str | None, target: str) -> Subject:
+def run_model(
+    classifier: Classifier, image: LabelledImage, layer: str | None, target: str, examination: Examination
+) -> Subject:
     """Run the model on an image and find out which class is explained. `check_target` must have accepted the target.
 
     Raises:
@@ -118,9 +123,9 @@ def run_model(classifier: Classifier, image: LabelledImage, layer: str | None, t
         UsageError: the layer is not reached, or does not return a map.
     """
     batch = input_batch(classifier, image.pixels)
-    seen = forward(classifier, layer, batch)
+    seen = forward(classifier, layer, batch, examination.layout)
     resolved = resolve_target(classifier, image, int(np.argmax(seen.logits)), target)
-    return Subject(classifier, image, batch, seen, resolved, layer)
+    return Subject(classifier, image, batch, seen, resolved, layer, examination)
 
 
 def cam_maps(subject: Subject, method: str = "gradcam", seed: int = 0) -> CamMaps:
@@ -136,4 +141,5 @@ def cam_maps(subject: Subject, method: str = "gradcam", seed: int = 0) -> CamMap
     assert subject.layer is not None
     with as_model_error(classifier.name, subject.batch.shape, method):
         explained = classifier.layer(subject.layer)
-        return explain_by_cam(classifier.module, explained, subject.batch, [subject.target.index], method, seed=seed)
+        classes, layout = [subject.target.index], subject.examination.layout
+        return explain_by_cam(subject.model, explained, subject.batch, classes, method, seed=seed, layout=layout)

@@ -15,9 +15,12 @@ from typing import Any, cast
 import numpy as np
 import torch
 from pytorch_grad_cam import AblationCAM, AblationLayer
+from pytorch_grad_cam.ablation_layer import AblationLayerVit
 from torch import Tensor, nn
 
+from xai_eval.errors import UsageError
 from xai_eval.explainers.cam.fast.replay import PrefixReplay
+from xai_eval.inputs.models.layout import Layout
 
 # The library's own constant. An ablated channel is set to 0 if the smallest activation is 0, else to the smallest
 # activation minus this constant.
@@ -25,15 +28,58 @@ ABLATION_VALUE = 1e7
 
 
 @contextmanager
-def fast_ablation_cam(module: nn.Module, layer: nn.Module) -> Iterator[Any]:
+def fast_ablation_cam(module: nn.Module, layer: nn.Module, layout: Layout | None = None) -> Iterator[Any]:
     """Yield the library's AblationCAM for one call, on a model whose computation before the layer is replayed.
 
     Args:
         module: the model, restored on leaving.
         layer: the layer to explain.
+        layout: lays the output of the layer over the image; None for a map (N, C, h, w).
+
+    Raises:
+        UsageError: the library cannot ablate the channels of a layer that is laid out like this.
     """
+    _check(layout)
     with PrefixReplay(module, layer).installed() as replay:
-        yield AblationCAM(module, [layer], ablation_layer=ReplayedAblation(replay))
+        maps = layout is None or layout.is_plain
+        ablation = ReplayedAblation(replay) if maps else ReplayedTokenAblation(replay)
+        yield AblationCAM(module, [layer], reshape_transform=layout, ablation_layer=ablation)
+
+
+def _check(layout: Layout | None) -> None:
+    if layout is None or (layout.is_plain and not layout.wrapped) or (layout.has_channels_last and not layout.wrapped):
+        return
+    raise UsageError(
+        f"ablationcam sets channels of the layer to other values, which pytorch-grad-cam can do for maps "
+        f"(N, C, h, w) and for tensors with their channels last; this layer returns {layout}"
+        f"{' inside a tuple' if layout.wrapped else ''}. Choose another --layer, or another method."
+    )
+
+
+class ReplayedTokenAblation(AblationLayerVit):  # type: ignore[misc]  # the library has no types
+    """The library's ablation layer for tensors with their channels last, after a prefix that is replayed."""
+
+    def __init__(self, replay: PrefixReplay) -> None:
+        super().__init__()
+        self._replay = replay
+        self._image = -1
+        self._learning = False
+
+    def set_next_batch(self, input_batch_index: int, activations: Tensor, num_channels_to_ablate: int) -> None:
+        """Prepare the next batch of ablated channels of one image, as the library does."""
+        if input_batch_index != self._image:
+            self._image = input_batch_index
+            self._learning = True
+            try:
+                self._replay.learn(input_batch_index)
+            finally:
+                self._learning = False
+        super().set_next_batch(input_batch_index, activations, num_channels_to_ablate)
+
+    def __call__(self, x: Any) -> Tensor:
+        """Return the layer's activations with one channel ablated per row; `x` is ignored, as in the library."""
+        self._replay.reach()
+        return self._replay.answer() if self._learning else cast(Tensor, super().__call__(x))
 
 
 class ReplayedAblation(AblationLayer):  # type: ignore[misc]  # the library has no types

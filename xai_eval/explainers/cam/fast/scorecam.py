@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from xai_eval.explainers.cam.fast.folding import folded_batch_norms
 from xai_eval.explainers.model.memory_format import best_memory_format
+from xai_eval.inputs.models.layout import Layout
 
 # Half of the library's batch size. At 224 px the largest tensors of a ResNet then stay below 32 MB; for larger ones the
 # allocator asks the system for new memory each time, which is slow.
@@ -22,7 +23,7 @@ BATCH_SIZE = 8
 
 
 @contextmanager
-def fast_score_cam(module: nn.Module, layer: nn.Module) -> Iterator[Any]:
+def fast_score_cam(module: nn.Module, layer: nn.Module, layout: Layout | None = None) -> Iterator[Any]:
     """Yield the library's ScoreCAM for one call; `MaskScorer` computes the logits in its loop over the masks.
 
     The library holds all masked images in memory at once, so give it one image per call.
@@ -30,9 +31,10 @@ def fast_score_cam(module: nn.Module, layer: nn.Module) -> Iterator[Any]:
     Args:
         module: the model, in evaluation mode, restored on leaving.
         layer: the layer to explain.
+        layout: lays the output of the layer over the image; None for a map (N, C, h, w).
     """
     with ExitStack() as stack:
-        cam = ScoreCAM(module, [layer])
+        cam = ScoreCAM(module, [layer], reshape_transform=layout)
         cam.batch_size = BATCH_SIZE
         cam.model = MaskScorer(module, stack, cam.activations_and_grads)
         yield cam

@@ -1,0 +1,157 @@
+"""Examine a model on one image before it is explained: what it takes, what it returns, and whether it can be trusted.
+
+Every task begins with this. What cannot be explained honestly is refused, with the remedy; what is assumed is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from xai_eval.errors import ModelMisbehaves
+from xai_eval.inputs.models.classifier import Classifier
+from xai_eval.inputs.models.layers import evaluating, layout_of
+from xai_eval.inputs.models.layout import Layout
+from xai_eval.inputs.models.model_errors import as_model_error
+from xai_eval.inputs.models.model_state import lent, preserved
+from xai_eval.inputs.models.outputs import logits
+from xai_eval.inputs.models.reading import OutputKind
+from xai_eval.inputs.models.traced_pass import traced_pass
+
+# Answers to the same image may differ by this share of the spread of the scores. Rounding differs by about 1e-6, half
+# precision by 1e-3; a model that draws random numbers, or mixes the images of a batch, by more than 1e-2.
+LARGEST_DIFFERENCE = 5e-3
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What one model did with one image.
+
+    Attributes:
+        findings: what was found, by what was asked, as text. The same model gives the same text for every image.
+        layout: how the output of the explained layer lies over the image; None if no layer is explained.
+        assumptions: what was assumed because it cannot be found out, with the option that changes it; a sentence each.
+    """
+
+    findings: Mapping[str, str]
+    layout: Layout | None
+    assumptions: tuple[str, ...]
+
+
+def examine(classifier: Classifier, layer: str | None, batch: Tensor) -> Examination:
+    """Examine a model on a prepared image. It is restored afterwards.
+
+    Args:
+        classifier: the model.
+        layer: name of the explained layer, or None.
+        batch: the image, (1, channels, H, W).
+
+    Raises:
+        ModelMisbehaves: the model raises, its output cannot be read, two passes give different answers, or an answer
+            depends on the other images of the batch.
+        UsageError: the layer is not reached, is called more than once, or its output does not lie over the image.
+    """
+    module = classifier.scoring
+    with evaluating(module), lent(module), torch.no_grad():
+        before = _state(classifier)
+        first, again = logits(classifier, batch), logits(classifier, batch)
+        changed = _changed(before, _state(classifier))
+        _check_same(first, again, f"{classifier.name} answers the same image differently from pass to pass", _RANDOM)
+        together = _in_a_batch(classifier, batch)
+        if together is not None:
+            what = f"{classifier.name} answers an image differently if another one is in the batch"
+            _check_same(first, together, what, _BATCH)
+        layout = (
+            None
+            if layer is None
+            else layout_of(module, classifier.module, classifier.name, layer, batch, classifier.grid)
+        )
+        reached = layer is not None and layout is not None and _gradient_reaches(classifier, layer, batch, layout)
+    return Examination(
+        {
+            "input": f"{' x '.join(map(str, batch.shape[1:]))}, {_plain(batch.dtype)}",
+            "numbers of the model": _plain(classifier.first_answers.dtype),
+            "output": str(classifier.reading),
+            "classes": f"{len(classifier.class_names)}; {classifier.classes_from}",
+            "same answer twice": "yes",
+            "same answer alone and in a batch": "takes single images only" if together is None else "yes",
+            "writes into its input": "yes, so it is given a copy"
+            if classifier.first_answers.writes_into_input
+            else "no",
+            "changed by a pass": ", ".join(changed) or "nothing",
+            **({} if layout is None else {f"layer {layer}": f"{layout}; {_told(reached)}"}),
+        },
+        layout,
+        _assumptions(classifier),
+    )
+
+
+_RANDOM = (
+    "Its explanations would differ as well, and could not be compared. Switch off what is random in evaluation mode "
+    "(dropout, noise), or seed it inside the forward pass."
+)
+_BATCH = (
+    "Methods that alter an image many times would explain the batch, not the image. Use statistics that do not "
+    "depend on the batch (evaluation mode, no normalisation over the batch)."
+)
+
+
+def _check_same(first: Tensor, again: Tensor, what: str, remedy: str) -> None:
+    difference, spread = float((first - again).abs().max()), float(first.max() - first.min())
+    if difference > LARGEST_DIFFERENCE * max(spread, float(first.abs().max()), 1e-6):
+        raise ModelMisbehaves(f"{what}, by up to {difference:.3g} where its scores reach {_largest(first)}. {remedy}")
+
+
+def _in_a_batch(classifier: Classifier, batch: Tensor) -> Tensor | None:
+    """Return the scores of an image beside its mirror image; None if the model takes single images only."""
+    try:
+        return logits(classifier, torch.cat([batch, batch.flip(2)]))[:1]
+    except ModelMisbehaves:
+        return None
+
+
+def _largest(scores: Tensor) -> str:
+    return f"{float(scores.abs().max()):.3g}"
+
+
+def _state(classifier: Classifier) -> dict[str, Tensor]:
+    module = classifier.module
+    return {name: value.detach().clone() for name, value in (*module.named_parameters(), *module.named_buffers())}
+
+
+def _changed(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> list[str]:
+    return [name for name in after if name not in before or not _equal(before[name], after[name])]
+
+
+def _equal(one: Tensor, other: Tensor) -> bool:
+    return one.shape == other.shape and bool(torch.equal(one, other))
+
+
+def _gradient_reaches(classifier: Classifier, layer: str, batch: Tensor, layout: Layout) -> bool:
+    module = classifier.scoring
+    with (
+        torch.inference_mode(False),
+        torch.enable_grad(),
+        preserved(module),
+        as_model_error(classifier.name, batch.shape),
+    ):
+        gradient = traced_pass(module, classifier.module, batch).gradients.get(layer)
+    return gradient is not None and bool((layout(gradient) != 0).any())
+
+
+def _told(reached: bool) -> str:
+    return "gradients reach its places" if reached else "no gradient reaches its places"
+
+
+def _plain(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def _assumptions(classifier: Classifier) -> tuple[str, ...]:
+    reading = classifier.reading
+    if reading.kind is OutputKind.LOGITS or not reading.why.startswith("assumed"):
+        return ()
+    return (f"{classifier.name}: its output is taken for {reading}",)
