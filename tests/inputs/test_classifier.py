@@ -222,13 +222,34 @@ def test_the_digest_follows_the_weights() -> None:
     assert weights_digest(module) != weights_digest(module.bfloat16())
 
 
-def test_a_state_that_is_no_tensor_has_no_digest() -> None:
-    class Odd(nn.Linear):
-        def get_extra_state(self) -> object:
-            return {"calls": 3}
+class Stateful(nn.Linear):
+    extra: object = None
 
-    with pytest.raises(ModelMisbehaves, match="holds a dict under '_extra_state'"):
-        weights_digest(Odd(2, 1))
+    def get_extra_state(self) -> object:
+        return self.extra
+
+
+def test_what_a_model_adds_to_its_state_is_part_of_the_digest() -> None:
+    module, digests = Stateful(2, 1), set()
+    for module.extra in ({"calls": 3}, {"calls": 4}, [torch.zeros(2)], [torch.ones(2)], None):
+        digests.add(weights_digest(module))
+    assert len(digests) == 5
+
+
+def test_a_state_that_is_no_value_has_no_digest() -> None:
+    module = Stateful(2, 1)
+    module.extra = {"model": object()}
+    with pytest.raises(ModelMisbehaves, match=r"holds a object under \"_extra_state\['model'\]\""):
+        weights_digest(module)
+
+
+def test_weights_that_a_model_leaves_out_of_its_state_are_part_of_the_digest() -> None:
+    class Adapter(nn.Linear):
+        def state_dict(self, *_args, **_options):
+            return {}
+
+    one, other = Adapter(2, 1), Adapter(2, 1)
+    assert weights_digest(one) != weights_digest(other)
 
 
 @pytest.mark.parametrize("device", ["meta", "lazy"])

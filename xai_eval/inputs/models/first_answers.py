@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from xai_eval.errors import ModelMisbehaves
 from xai_eval.inputs.models.layers import evaluating, noise_image
 from xai_eval.inputs.models.model_errors import as_model_error
 from xai_eval.inputs.models.model_state import lent
@@ -52,12 +53,32 @@ def first_answers(
         ModelMisbehaves: the model raises, or returns nothing that can be explained.
         UsageError: it returns a single number, and nothing says what it is; or the given kind does not fit.
     """
+    _check_head(module, model)
     batches = [noise_image(module, input_shape, seed) for seed in (0, 1)]
+    _initialise(module, batches[0], model)
     with evaluating(module), lent(module), as_model_error(model, batches[0].shape):
         outputs = [_answer(module, batch) for batch in batches]
     reading = found_reading(outputs[0], outputs[1], kind, names, model)
     writes = any(not torch.equal(batch, noise_image(module, input_shape, seed)) for seed, batch in enumerate(batches))
     return FirstAnswers(reading, writes, batches[0].dtype)
+
+
+def _initialise(module: nn.Module, batch: Tensor, model: str) -> None:
+    """Let lazy layers take their shape from a first pass, as they do when they are trained."""
+    if any(
+        isinstance(each, nn.parameter.UninitializedTensorMixin) for each in (*module.parameters(), *module.buffers())
+    ):
+        with evaluating(module), torch.no_grad(), as_model_error(model, batch.shape):
+            module(batch.clone())
+
+
+def _check_head(module: nn.Module, model: str) -> None:
+    """Refuse a model that says itself that it has no classes, as timm's do when they are made to return features."""
+    if getattr(module, "num_classes", None) == 0:
+        raise ModelMisbehaves(
+            f"{model} has no head (num_classes is 0): it returns features of the image, of which none is a class. "
+            "Create it with the classes that it was trained for, or wrap it in a module that returns a score per class."
+        )
 
 
 def _answer(module: nn.Module, batch: Tensor) -> Any:

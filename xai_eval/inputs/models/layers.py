@@ -56,7 +56,7 @@ def default_layer(module: nn.Module, input_shape: tuple[int, ...], parts: nn.Mod
                     return name
     raise UsageError(
         f"{type(inner).__name__} has no layer whose output lies over the image and receives a gradient, so there is no "
-        "default layer to explain. Name one with --layer."
+        f"default layer to explain. {_why_none(alone)}Name one with --layer."
     )
 
 
@@ -227,13 +227,20 @@ def _counts(found: TracedPass, layer: str, layout: Layout) -> bool:
 
     A class token also has a gradient. So more positions must have one than there are tokens that are no places.
     """
-    if not found.gradients:
+    if not found.is_differentiable:
         return True
     gradient = found.gradients.get(layer)
     if gradient is None:
         return False
     reached = int((layout(gradient) != 0).any(dim=1).sum())
     return reached > layout.before + layout.behind
+
+
+def _why_none(found: TracedPass) -> str:
+    over_places = [each for each in found.gradients.values() if each.dim() > 2]  # (N, C) has no places
+    if over_places and not any(bool(each.any()) for each in over_places):
+        return "All gradients of its scores are 0: are the weights of its last layer untrained zeros? "
+    return ""
 
 
 def noise_image(module: nn.Module, input_shape: tuple[int, ...], seed: int = 0) -> Tensor:

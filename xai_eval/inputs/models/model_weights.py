@@ -14,25 +14,52 @@ from xai_eval.errors import InputUnavailable, ModelMisbehaves, error_line
 
 
 def weights_digest(module: nn.Module) -> str:
-    """Return the SHA-256 over the state dictionary, sorted by name: name, type, shape and bytes of every tensor.
+    """Return the SHA-256 over the weights, sorted by name: name, type, shape and bytes of every tensor.
 
-    Equal digests mean equal weights, on any device. Buffers that PyTorch does not save do not count.
+    Equal digests mean equal weights, on any device. Buffers that PyTorch does not save do not count. What a model adds
+    to its state, or packs as quantised weights, counts as well; what it leaves out of its state does not get lost.
 
     Raises:
-        ModelMisbehaves: the state holds something other than tensors with values, so it cannot be digested.
+        ModelMisbehaves: the state holds something other than tensors and plain values, so it cannot be digested.
     """
     digest = hashlib.sha256()
-    for name, value in sorted(module.state_dict().items()):
-        if not isinstance(value, torch.Tensor):
-            raise ModelMisbehaves(
-                f"the state of {type(module).__name__} holds a {type(value).__name__} under {name!r}; "
-                "expected tensors only, because the digest is computed from bytes. Use a model that is not quantised."
-            )
+    for name, value in sorted({**_own_tensors(module), **module.state_dict()}.items()):
         digest.update(_bytes(module, name, value))
     return digest.hexdigest()
 
 
-def _bytes(module: nn.Module, name: str, value: torch.Tensor) -> bytes:
+def _own_tensors(module: nn.Module) -> Mapping[str, torch.Tensor]:
+    """Parameters and saved buffers by name, also of a model whose `state_dict` leaves some out."""
+    unsaved = {
+        f"{place}.{name}" if place else name
+        for place, part in module.named_modules()
+        for name in part._non_persistent_buffers_set
+    }
+    buffers = module.named_buffers(remove_duplicate=False)
+    return {
+        **dict(module.named_parameters(remove_duplicate=False)),
+        **{name: buffer for name, buffer in buffers if name not in unsaved},
+    }
+
+
+def _bytes(module: nn.Module, name: str, value: object) -> bytes:
+    if isinstance(value, torch.Tensor) and value.is_quantized:
+        return _bytes(module, name, (value.int_repr(), repr(value.qscheme()), value.dequantize()))
+    if isinstance(value, torch.Tensor):
+        return _bytes_of_tensor(module, name, value)
+    if isinstance(value, tuple | list):
+        return b"".join(_bytes(module, f"{name}[{place}]", each) for place, each in enumerate(value))
+    if isinstance(value, dict):
+        return b"".join(_bytes(module, f"{name}[{key!r}]", each) for key, each in sorted(value.items(), key=repr))
+    if value is None or isinstance(value, bool | int | float | str | torch.dtype):
+        return f"{name} {value!r}\n".encode()
+    raise ModelMisbehaves(
+        f"the state of {type(module).__name__} holds a {type(value).__name__} under {name!r}; expected tensors and "
+        "plain values, because the digest is computed from their bytes. Keep other objects out of get_extra_state()."
+    )
+
+
+def _bytes_of_tensor(module: nn.Module, name: str, value: torch.Tensor) -> bytes:
     try:
         head = f"{name} {value.dtype} {tuple(value.shape)}\n".encode()
         return head + value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()

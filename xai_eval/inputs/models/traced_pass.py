@@ -65,6 +65,16 @@ class TracedPass:
         found = torch.autograd.grad(self.score[0].max(), list(known.values()), allow_unused=True, retain_graph=True)
         return {name: gradient for name, gradient in zip(known, found, strict=True) if gradient is not None}
 
+    @property
+    def gradients_at_places(self) -> list[Tensor]:
+        """The gradients of outputs that have places; (N, C) has none."""
+        return [each for each in self.gradients.values() if each.dim() > 2]
+
+    @property
+    def is_differentiable(self) -> bool:
+        """Whether a gradient, be it 0, gets from the scores to any output with places."""
+        return bool(self.gradients_at_places)
+
 
 @dataclass
 class _Seen:
@@ -73,7 +83,12 @@ class _Seen:
     def offer(self, name: str, output: Any) -> None:
         tensor = leading_tensor(output)
         if tensor is not None:
-            self.calls.append(Call(name, tensor, tensor._version, tensor is not output))
+            self.calls.append(Call(name, tensor, _version(tensor), tensor is not output))
+
+
+def _version(tensor: Tensor) -> int:
+    # A tensor that was made in inference mode counts no changes.
+    return 0 if tensor.is_inference() else tensor._version
 
 
 def traced_pass(model: nn.Module, parts: nn.Module, batch: Tensor) -> TracedPass:
