@@ -65,9 +65,7 @@ def first_answers(
 
 def _initialise(module: nn.Module, batch: Tensor, model: str) -> None:
     """Let lazy layers take their shape from a first pass, as they do when they are trained."""
-    if any(
-        isinstance(each, nn.parameter.UninitializedTensorMixin) for each in (*module.parameters(), *module.buffers())
-    ):
+    if any(is_lazy(each) for each in (*module.parameters(), *module.buffers())):
         with evaluating(module), torch.no_grad(), as_model_error(model, batch.shape):
             module(batch.clone())
 

@@ -237,8 +237,7 @@ def _counts(found: TracedPass, layer: str, layout: Layout) -> bool:
 
 
 def _why_none(found: TracedPass) -> str:
-    over_places = [each for each in found.gradients.values() if each.dim() > 2]  # (N, C) has no places
-    if over_places and not any(bool(each.any()) for each in over_places):
+    if found.is_differentiable and not any(bool(each.any()) for each in found.gradients_at_places):
         return "All gradients of its scores are 0: are the weights of its last layer untrained zeros? "
     return ""
 
