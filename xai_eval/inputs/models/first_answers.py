@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from xai_eval.errors import ModelMisbehaves
 from xai_eval.inputs.models.layers import evaluating, noise_image
