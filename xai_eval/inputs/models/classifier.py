@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from xai_eval.errors import UsageError, unknown_name
+from xai_eval.inputs.models.derived.derived_preprocessing import as_preprocessing
 from xai_eval.inputs.models.layers import default_layer
 from xai_eval.inputs.models.model_weights import weights_digest
 from xai_eval.inputs.models.preprocessing import Preprocessing, prepared_shape
@@ -22,14 +23,16 @@ class Classifier:
     Attributes:
         name: the spec without paths of this machine, such as "file:factories.py:imagenet".
         module: takes a batch (N, 3, H, W) and returns logits (N, C).
-        preprocess: turns an image into the input of the module.
+        preprocess: turns an image into the input of the module: a `Preprocessing`, or any callable from a PIL image to
+            a tensor (C, H, W), of which one is derived.
         class_names: C names in the order of the logits. Two classes may have the same name.
         class_ids: WordNet ids in the same order; None if the classes have none.
         classes_from: where the names come from, as text for reports.
         weights_digest: SHA-256 of the weights; computed if left empty.
 
     Raises:
-        UsageError: there are no class names, or the number of ids differs from the number of names.
+        UsageError: there are no class names, the number of ids differs from the number of names, or the preprocessing
+            fails on an image or gives different tensors for one image.
     """
 
     name: str
@@ -47,6 +50,7 @@ class Classifier:
                 f"{self.name} has {len(self.class_names)} class names and {len(ids)} class ids; expected at "
                 "least one name, and one id per name or no ids. Correct the lists."
             )
+        object.__setattr__(self, "preprocess", as_preprocessing(self.preprocess))
         self.module.eval()
         if not self.weights_digest:
             object.__setattr__(self, "weights_digest", weights_digest(self.module))
