@@ -10,9 +10,10 @@ from xai_eval.errors import UsageError
 from xai_eval.inputs.images.imagenet_classes import imagenet_classes
 from xai_eval.inputs.models.classifier import Classifier
 from xai_eval.inputs.models.factory_file import call_factory
+from xai_eval.inputs.models.known_preprocessing import preprocessing_for
 from xai_eval.inputs.models.layers import forward_zeros
 from xai_eval.inputs.models.outputs import number_of_outputs
-from xai_eval.inputs.models.preprocessing import Preprocessing, imagenet_preprocessing, prepared_shape
+from xai_eval.inputs.models.preprocessing import Preprocessing, prepared_shape
 from xai_eval.inputs.paths import given_path
 
 
@@ -38,7 +39,7 @@ def load_file_model(rest: str) -> Classifier:
         # The digest is computed again, because a digest given by the file itself could be wrong.
         return dataclasses.replace(made, name=name, weights_digest="")
     if isinstance(made, nn.Module):
-        return wrap_module(made.eval(), name, imagenet_preprocessing())
+        return wrap_module(made.eval(), name, preprocessing_for(made, name).preprocess)
     raise UsageError(
         f"{path}: {factory}() returned a {type(made).__name__}; expected a torch.nn.Module or an "
         "xai_eval.Classifier. Return the model itself."
