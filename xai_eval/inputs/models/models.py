@@ -11,15 +11,26 @@ from xai_eval.inputs.models.bundled_models import load_scenes_model
 from xai_eval.inputs.models.classifier import Classifier
 from xai_eval.inputs.models.devices import move
 from xai_eval.inputs.models.file_models import load_file_model
+from xai_eval.inputs.models.hf_models import load_hf
 from xai_eval.inputs.models.places365 import load_places365
 from xai_eval.inputs.models.timm_models import load_timm
 from xai_eval.inputs.models.torchvision_models import load_torchvision
+
+
+def _load_zero_shot(rest: str) -> Classifier:
+    # open_clip takes seconds to import.
+    from xai_eval.inputs.clip.zero_shot import load_zero_shot
+
+    return load_zero_shot(rest)
+
 
 _LOADERS: Mapping[str, Callable[[str], Classifier]] = {
     "scenes": load_scenes_model,
     "torchvision": load_torchvision,
     "places365": load_places365,
     "timm": load_timm,
+    "hf": load_hf,
+    "open_clip": _load_zero_shot,
     "file": load_file_model,
 }
 _FORMS = (
@@ -29,6 +40,8 @@ _FORMS = (
     "torchvision:NAME@WEIGHTS",
     "places365:resnet18",
     "timm:NAME",
+    "hf:NAME",
+    "open_clip:ARCHITECTURE/WEIGHTS:WORDS",
     "file:PATH.py:FACTORY",
 )
 
@@ -39,7 +52,9 @@ def load_model(spec: str | Classifier, *, device: str = "cpu") -> Classifier:
     Args:
         spec: "scenes:objects" or "scenes:places" (bundled), "torchvision:resnet50" (the library's default
             weights), "torchvision:resnet50@IMAGENET1K_V1", "places365:resnet18", "timm:NAME" (needs the extra
-            `timm`), "file:PATH.py:FACTORY" (a function returning an `nn.Module` or a `Classifier`), or a classifier.
+            `timm`), "hf:NAME", "hf:NAME@REVISION" or "hf:FOLDER" (transformers; needs the extra `hf`),
+            "open_clip:ViT-B-16/openai:cat,dog,car" (CLIP with words as classes), "file:PATH.py:FACTORY" (a function
+            returning an `nn.Module` or a `Classifier`), or a classifier.
         device: a PyTorch device such as "cpu" or "cuda:0"; "auto" is the GPU if there is one, else the CPU.
 
     Raises:
