@@ -80,6 +80,7 @@ def load_timm(name: str) -> Classifier:
             f"model spec 'timm:{name}' needs timm, which is not installed. Run: pip install 'xai-eval[timm]'."
         ) from error
     module = _create(timm, name)
+    _check_head(module, name)
     return wrap_module(module.eval(), f"timm:{name}", timm_preprocessing(module))
 
 
@@ -93,6 +94,14 @@ def timm_preprocessing(module: nn.Module) -> TimmPreprocessing:
     return TimmPreprocessing(
         {**config, "input_size": (config["input_size"][0], *built_for[0])} if built_for else config
     )
+
+
+def _check_head(module: nn.Module, name: str) -> None:
+    if getattr(module, "num_classes", None) == 0:
+        raise UsageError(
+            f"timm:{name} has no classifier: what it returns are features, not scores of classes. Choose a model with "
+            "a classifier, or add one to it in a factory file (file:PATH.py:FACTORY)."
+        )
 
 
 def _create(timm: Any, name: str) -> nn.Module:
