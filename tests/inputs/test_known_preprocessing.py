@@ -141,11 +141,11 @@ class Named(Tiny):
 @pytest.mark.parametrize(
     ("module", "size", "said"),
     [
-        (Flat(32), (32, 32), "found to take by trying sizes"),
-        (Flat(299), (299, 299), "found to take by trying sizes"),
-        (Patches(5, 1), (70, 70), "found to take by trying sizes"),
-        (Patches(7, 5), (98, 98), "found to take by trying sizes"),
-        (Named(), (80, 120), "which the model names"),
+        (Flat(32), (32, 32), "found by trying sizes"),
+        (Flat(299), (299, 299), "found by trying sizes"),
+        (Patches(5, 1), (70, 70), "found by trying sizes"),
+        (Patches(7, 5), (98, 98), "found by trying sizes"),
+        (Named(), (80, 120), "the size that the model names"),
     ],
 )
 def test_a_size_that_the_net_tells(module: nn.Module, size: tuple[int, int], said: str) -> None:
@@ -154,6 +154,16 @@ def test_a_size_that_the_net_tells(module: nn.Module, size: tuple[int, int], sai
     assert f"{size[1]} x {size[0]} px, " in known.how
     assert said in known.how
     assert "mean and standard deviation, which are assumed" in known.how
+
+
+class Square(Tiny):
+    img_size = 96
+
+
+def test_a_named_size_is_cut_from_the_centre_as_for_imagenet() -> None:
+    known = preprocessing_for(Wrapped(Square()), "file:m.py:f")
+    expected = ResNet18_Weights.IMAGENET1K_V1.transforms(crop_size=96, resize_size=110)
+    assert torch.equal(known.preprocess(CAT), expected(CAT))
 
 
 @pytest.mark.parametrize(("channels", "words"), [(1, r"1 channel \(.*Grayscale\(\)"), (4, r"4 channels \(")])

@@ -9,9 +9,20 @@ from torch import nn
 
 from xai_eval.errors import ModelMisbehaves, UsageError
 from xai_eval.inputs.models.layers import evaluating, forward_zeros
-from xai_eval.inputs.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD, imagenet_preprocessing, prepared_shape
+from xai_eval.inputs.models.preprocessing import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    Preprocessing,
+    imagenet_preprocessing,
+    prepared_shape,
+)
 from xai_eval.inputs.models.size_hints import Size, sizes_from_positions, sizes_named
-from xai_eval.inputs.models.told_preprocessing import KnownPreprocessing, of_size, told_by_library
+from xai_eval.inputs.models.told_preprocessing import (
+    KnownPreprocessing,
+    imagenet_preprocessing_at,
+    of_size,
+    told_by_library,
+)
 
 _USUAL_SIZES = (32, 64, 96, 128, 160, 192, 256, 288, 299, 320, 384, 448, 512)
 _COLOURS = 3
@@ -41,7 +52,7 @@ def preprocessing_for(module: nn.Module, name: str) -> KnownPreprocessing:
             return known
     for size in (*sizes_from_positions(module), *((side, side) for side in _USUAL_SIZES)):
         if _runs(module, (_COLOURS, *size)):
-            return _sized(size, "which it was found to take by trying sizes")
+            return _sized(of_size(size, IMAGENET_MEAN, IMAGENET_STD), size, "which was found by trying sizes")
     _check_channels(module, name)
     # The error of the module itself is shown when it is run for the first time.
     return candidates[0]
@@ -52,7 +63,7 @@ def _known(module: nn.Module) -> Iterator[KnownPreprocessing]:
     if told is not None:
         yield told
     for size in sizes_named(module):
-        yield _sized(size, "which the model names")
+        yield _sized(imagenet_preprocessing_at(size), size, "the size that the model names")
     yield KnownPreprocessing(
         imagenet_preprocessing(),
         "The model does not say how its images are prepared. They are prepared as is usual for ImageNet: the shorter "
@@ -60,10 +71,10 @@ def _known(module: nn.Module) -> Iterator[KnownPreprocessing]:
     )
 
 
-def _sized(size: Size, known_from: str) -> KnownPreprocessing:
+def _sized(preprocess: Preprocessing, size: Size, known_from: str) -> KnownPreprocessing:
     height, width = size
     return KnownPreprocessing(
-        of_size(size, IMAGENET_MEAN, IMAGENET_STD),
+        preprocess,
         f"Images are prepared at {width} x {height} px, {known_from}, with ImageNet's mean and standard deviation, "
         f"which are assumed. {_REMEDY}",
     )

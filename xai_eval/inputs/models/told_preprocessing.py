@@ -48,6 +48,15 @@ def of_size(size: Size, mean: Sequence[float], std: Sequence[float]) -> Preproce
     return as_preprocessing(transforms.Compose(steps))
 
 
+def imagenet_preprocessing_at(size: Size) -> Preprocessing:
+    """Return the usual ImageNet preprocessing at another size: a square is cut from the centre, as 224 from 256 px."""
+    height, width = size
+    if height != width:
+        return of_size(size, IMAGENET_MEAN, IMAGENET_STD)
+    transforms_of = ResNet18_Weights.IMAGENET1K_V1.transforms
+    return TorchvisionPreset(transforms_of(crop_size=height, resize_size=round(height * 256 / 224)))
+
+
 def told_by_library(module: nn.Module) -> KnownPreprocessing | None:
     """Return what timm, open_clip, transformers or torchvision say about a module or its first part that is theirs."""
     for part in module.modules():
