@@ -1,4 +1,4 @@
-"""Load images to explain: bundled scenes, the photographs of the published study, or the user's own files."""
+"""Load images to explain: bundled scenes, photographs of libraries or of the published study, or the user's files."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ from xai_eval.inputs.images.image_files import (
     read_masked_images,
 )
 from xai_eval.inputs.images.labelled import ImageSet, Intended, LabelledImage
+from xai_eval.inputs.images.photographs import load_photographs
 from xai_eval.inputs.paths import files_matching, given_path, readable
 from xai_eval.scenes import render
 
 __all__ = ["ImageSet", "Intended", "LabelledImage", "load_images"]
 
-_NAMED = ("scenes", "scenes:N", "imagenet-samples", "object-masks")
+_NAMED = ("scenes", "scenes:N", "photographs", "imagenet-samples", "object-masks")
 _SCENES = 12
 
 
@@ -31,9 +32,9 @@ def load_images(spec: str | os.PathLike[str]) -> ImageSet:
     """Load the images that a spec names, in sorted order.
 
     Args:
-        spec: "scenes" (12 bundled scenes), "scenes:N", "imagenet-samples", "object-masks", a folder (searched
-            with its sub-folders; one with `images/` and `masks/` is read as images with masks), a file, or
-            a glob such as "photos/*.jpg".
+        spec: "scenes" (12 bundled scenes), "scenes:N", "photographs" (seven that come with scikit-image and
+            scikit-learn), "imagenet-samples", "object-masks", a folder (searched with its sub-folders; one with
+            `images/` and `masks/` is read as images with masks), a file, or a glob such as "photos/*.jpg".
 
     Raises:
         UsageError: the spec is malformed or of a wrong type, or two images have the same name.
@@ -48,6 +49,8 @@ def load_images(spec: str | os.PathLike[str]) -> ImageSet:
 def _load(spec: str) -> ImageSet:
     if spec == "scenes" or spec.startswith("scenes:"):
         return _scenes(spec)
+    if spec == "photographs":
+        return load_photographs()
     if spec == "imagenet-samples":
         return _imagenet_samples()
     if spec == "object-masks":

@@ -12,22 +12,24 @@ from xai_eval.inputs.models.classifier import Classifier
 from xai_eval.inputs.models.compiled import uncompiled
 from xai_eval.inputs.models.factory_file import call_factory
 from xai_eval.inputs.models.first_answers import first_answers
-from xai_eval.inputs.models.preprocessing import Preprocessing, imagenet_preprocessing, prepared_shape
+from xai_eval.inputs.models.known_preprocessing import preprocessing_for
+from xai_eval.inputs.models.preprocessing import Preprocessing, prepared_shape
 from xai_eval.inputs.models.reading import OutputKind, Reading
 from xai_eval.inputs.paths import given_path
 
 
-def load_file_model(rest: str) -> Classifier:
+def load_file_model(rest: str, output: OutputKind | None = None) -> Classifier:
     """Load the model with the spec `file:PATH.py:FACTORY`.
 
     Args:
         rest: the spec after "file:".
+        output: what the numbers of the model's output are; found out if None.
 
     Raises:
         UsageError: the spec is malformed, the file has no such factory, or the factory returns something other than a
             module or a classifier.
         InputUnavailable: the file is missing, or the file or the factory raises.
-        ModelMisbehaves: the module does not return logits.
+        ModelMisbehaves: the module returns nothing that can be explained.
     """
     file, _, factory = rest.rpartition(":")
     if not factory.isidentifier() or not file.endswith(".py"):
@@ -37,9 +39,13 @@ def load_file_model(rest: str) -> Classifier:
     made = call_factory(path, factory)
     if isinstance(made, Classifier):
         # The digest is computed again, because a digest given by the file itself could be wrong.
-        return dataclasses.replace(made, name=name, weights_digest="")
+        return dataclasses.replace(made, name=name, weights_digest="", output=output or made.output)
     if isinstance(made, nn.Module):
-        return wrap_module(made.eval(), name, imagenet_preprocessing())
+        # A compiled module is not run, because a compilation can take minutes.
+        module = uncompiled(made, name).eval()
+        known = preprocessing_for(module, name)
+        wrapped = wrap_module(module, name, known.preprocess, output)
+        return dataclasses.replace(wrapped, preprocessing_from=known.how)
     raise UsageError(
         f"{path}: {factory}() returned a {type(made).__name__}; expected a torch.nn.Module or an "
         "xai_eval.Classifier. Return the model itself."
