@@ -68,9 +68,14 @@ class Values:
 
     def forwards(self, views: torch.Tensor) -> torch.Tensor:
         """Compute the model's input (N, C, H, W) from views, uint8 (N, H, W, 3), on the device of the views."""
-        matrix = torch.from_numpy(self.matrix).to(views.device)
-        offset = torch.from_numpy(self.offset).to(views.device)[:, None, None]
-        values = torch.einsum("cj,nhwj->nchw", matrix, views.double()) + offset
+        planes = views.permute(0, 3, 1, 2).to(torch.float64 if self.dtype is torch.float64 else torch.float32)
+        # A product of matrices would be rounded on GPUs, and most of its terms are 0.
+        channels = [torch.full_like(planes[:, 0], first) for first in self.offset.tolist()]
+        for channel, row in zip(channels, self.matrix.tolist(), strict=True):
+            for colour, weight in enumerate(row):
+                if weight:
+                    channel.add_(planes[:, colour], alpha=weight)
+        values = torch.stack(channels, dim=1)
         return (values if self.dtype.is_floating_point else values.round()).to(self.dtype)
 
     def backwards(self, tensor: torch.Tensor) -> Floats:
