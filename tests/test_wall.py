@@ -37,7 +37,7 @@ BELOW = {
 }
 BELOW["run"] |= {"settings", "store"}
 BELOW["explainers"] |= {"disk"}  # checkpoints of a long dissection
-BELOW["report"] |= {"disk"}
+BELOW["report"] |= {"settings", "disk"}
 DOORS = {
     "cli": {"run", "tasks", "inputs", *RIGHT, "settings", "store", "result", "disk"},
     "pytest_plugin": {"run", "tasks", *RIGHT, "settings", "store", "result"},
