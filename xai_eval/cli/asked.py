@@ -28,10 +28,11 @@ def asked(options: argparse.Namespace) -> list[Request]:
     settings: Settings = options.settings
     theirs = [name for file in settings.task_files for name in load_task_file(file)]
     own = [name for file in options.task_files for name in load_task_file(file)]
-    entries = list(_entries(settings, options.task or own, theirs or list(all_tasks())))
+    named = _entries(settings, options.task or own, theirs or list(all_tasks()))
+    entries = [completed(each, settings) for each in named]
     tasks = [find_task(name) for name in dict.fromkeys(each.task for each in entries)]
     refuse_others(options, tasks)
-    return requests_of([_overridden(completed(each, settings), options) for each in entries], settings)
+    return requests_of([_overridden(each, options) for each in entries], settings)
 
 
 def _entries(settings: Settings, named: list[str], usual: list[str]) -> Iterator[Entry]:
@@ -56,6 +57,11 @@ def _overridden(entry: Entry, options: argparse.Namespace) -> Entry:
         layers=layers or entry.layers,
         params={**kept, **given},
     )
+
+
+def narrowed(options: argparse.Namespace) -> bool:
+    """Whether parameters of the command line replace those of the suite: then goldens of the others are not unused."""
+    return bool(options.settings.suite and given_names(options))
 
 
 def tell_settings(options: argparse.Namespace) -> None:

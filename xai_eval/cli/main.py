@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 import sys
@@ -13,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xai_eval.cli.asked import asked, tell_settings
+from xai_eval.cli.asked import asked, narrowed, tell_settings
 from xai_eval.cli.init import init
 from xai_eval.cli.options import build_parser, named_profile
 from xai_eval.errors import StorageError, UsageError, XaiEvalError, error_line
@@ -96,6 +97,8 @@ def _run(options: argparse.Namespace) -> int:
     requests = asked(options)
     _tell(options)
     plans = plan_all(requests)
+    if narrowed(options):
+        plans = [dataclasses.replace(each, complete=False) for each in plans]
     folder = RunFolder(options.out)
     with folder.claimed(), nullcontext() if options.quiet else shown():
         remove_earlier_report(folder.path)

@@ -23,7 +23,7 @@ from xai_eval.report.text.github_actions import report_to_github
 from xai_eval.report.text.summary import explain_line, state_word, summary_lines
 from xai_eval.report.write import write_report
 from xai_eval.result.result import RESULT_FILE, Result
-from xai_eval.result.tolerances import with_tolerances
+from xai_eval.result.tolerances import tolerated_parts, unknown_tolerance, with_tolerances
 from xai_eval.settings.read import load_settings
 from xai_eval.settings.settings import FieldTolerances, Settings
 from xai_eval.store.goldens import Goldens
@@ -44,6 +44,8 @@ class GoldenSession:
         goldens: the folder of goldens.
         folder: the folder that results and page are written to; workers of pytest-xdist share their controller's.
         tolerances: those of the configuration file, by task and field.
+        settings_name: the configuration file as messages name it.
+        known_parts: what the checked results have that a tolerance may be given for, by task and field.
         strict: whether a test that uses goldens and checks nothing fails.
         partial: whether tests with goldens were left out, so that nothing can be said of unused goldens.
         selected: ids of the tests that use goldens.
@@ -59,6 +61,8 @@ class GoldenSession:
     goldens: Goldens
     folder: RunFolder
     tolerances: Mapping[str, FieldTolerances] = field(default_factory=dict)
+    settings_name: str = ""
+    known_parts: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     strict: bool = False
     partial: bool = False
     selected: list[str] = field(default_factory=list)
@@ -79,6 +83,7 @@ class GoldenSession:
         return cls(
             goldens=Goldens(_folder(config, "xai_golden", settings, settings.golden)),
             tolerances=settings.tolerances,
+            settings_name=settings.name,
             folder=RunFolder(report, worker["xai_eval_owner"]) if worker else RunFolder(report),
             strict=is_strict(config),
             # Workers of pytest-xdist get their tests by name; only the controller knows the command line.
@@ -110,10 +115,14 @@ class GoldenSession:
         self.record = _joined(self.record, own)
 
     def _tolerating(self, result: Result) -> Result:
+        task = result.case.task
+        for name, parts in tolerated_parts(result).items() if task in self.tolerances else ():
+            known = self.known_parts.setdefault(task, {}).setdefault(name, [])
+            known += [part for part in parts if part not in known]
         try:
-            return with_tolerances(result, self.tolerances.get(result.case.task, {}))
+            return with_tolerances(result, self.tolerances.get(task, {}))
         except UsageError as error:
-            pytest.fail(str(error), pytrace=False)
+            pytest.fail(f"{self.settings_name}: {error}", pytrace=False)
 
     def _note(self, verdict: Verdict) -> None:
         """Note whether the test reports a failure; if a test is tried again, the last try counts."""
@@ -168,7 +177,7 @@ class GoldenSession:
 
     def handover(self) -> str:
         """Return the state of a worker as JSON text, which pytest-xdist can send to the controller."""
-        names = ("partial", "selected", "required", "failed", "reported", "checked")
+        names = ("partial", "selected", "required", "failed", "reported", "checked", "known_parts")
         state = {name: getattr(self, name) for name in names}
         return json.dumps({**state, "record": dataclasses.asdict(self.record)})
 
@@ -179,19 +188,30 @@ class GoldenSession:
         for name in ("selected", "required", "failed", "reported"):
             setattr(self, name, list(dict.fromkeys((*getattr(self, name), *other[name]))))
         self.record = _joined(self.record, RunRecord(**other["record"]))
+        for task, fields in other["known_parts"].items():
+            for name, parts in fields.items():
+                self.known_parts.setdefault(task, {}).setdefault(name, []).extend(parts)
         for key, nodeids in other["checked"].items():
             self.checked[key] = list(dict.fromkeys((*self.checked.get(key, []), *nodeids)))
 
     def finish(self, session: pytest.Session) -> list[Failure]:
         """Judge the run as a whole, write the report, and return the failures that no single test has."""
         clashes = [(f"xai-eval::clash[{k}]", _clash(k, ids)) for k, ids in self.checked.items() if len(ids) > 1]
-        failures = [*self._not_measured(session), *clashes]
+        failures = [*self._not_measured(session), *clashes, *self._unknown_tolerances()]
         try:
             return [*failures, *self._judge_all()]
         except StorageError as error:
             return [*failures, ("xai-eval::report", str(error))]
         finally:
             self.folder.release()
+
+    def _unknown_tolerances(self) -> list[Failure]:
+        """Return a failure for each task with a tolerance for something that none of its results had."""
+        if self.partial or self._idle:
+            return []
+        asked = [(task, each, self.known_parts.get(task)) for task, each in self.tolerances.items()]
+        errors = [unknown_tolerance(task, given, known) for task, given, known in asked if known is not None]
+        return [("xai-eval::tolerances", f"{self.settings_name}: {error}") for error in errors if error]
 
     def _judge_all(self) -> list[Failure]:
         if not self.checked:

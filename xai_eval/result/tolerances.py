@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from xai_eval.errors import UsageError, unknown_name
 from xai_eval.result.fields import Extensible, Field
 from xai_eval.result.result import Result
 
+# One number, or numbers by the names of parts: those of the tolerance of a map, or columns of a table.
 Given = float | Mapping[str, float]
 
 
@@ -20,11 +21,12 @@ def with_tolerances(result: Result, given: Mapping[str, Given]) -> Result:
     Args:
         result: of a task.
         given: by the name of a field. One number replaces a tolerance that is one number. A table of numbers replaces
-            parts of a tolerance (`largest`, `top`, ... of a map), or the tolerances of columns of a table. Fields that
-            the result does not have are left out.
+            parts of a tolerance (`largest`, `top`, ... of a map), or the tolerances of columns of a table. What the
+            result does not have is left out, because another result of the task may have it: see `unknown_tolerance`.
 
     Raises:
-        UsageError: the field has no such tolerance, or the tolerance is above its cap.
+        UsageError: a field has no tolerance, is given a number in place of a table or the reverse, or is given a
+            tolerance above its cap.
     """
     place = f"tolerances.{result.case.task}"
     changed = {
@@ -35,56 +37,74 @@ def with_tolerances(result: Result, given: Mapping[str, Given]) -> Result:
     return dataclasses.replace(result, fields={**result.fields, **changed}) if changed else result
 
 
+def tolerated_parts(result: Result) -> dict[str, list[str]]:
+    """Return the fields of a result that have a tolerance, each with the names that a table for it may have."""
+    return {name: _parts(each) for name, each in result.fields.items() if hasattr(each, each.tolerance_attribute)}
+
+
+def unknown_tolerance(task: str, given: Mapping[str, Given], known: Mapping[str, Collection[str]]) -> UsageError | None:
+    """Return the error for the first field, or part of one, that no result of a task has; None if all are known.
+
+    Args:
+        task: name of the task.
+        given: tolerances by the name of a field.
+        known: what `tolerated_parts` returned for results of the task, joined.
+    """
+    for name, each in given.items():
+        if name not in known:
+            return unknown_name(f"field in tolerances.{task}", name, known)
+        for part in each if isinstance(each, Mapping) else ():
+            if part not in known[name]:
+                return unknown_name(f"name in tolerances.{task}.{name}", part, known[name])
+    return None
+
+
 def _changed(field: Field, name: str, given: Given) -> Field:
     attribute = field.tolerance_attribute
     if not hasattr(field, attribute):
-        raise UsageError(f"{name} ({field.kind}) has no tolerance: any change of it is a finding. Leave it out.")
-    before = getattr(field, attribute)
-    # A tolerance that is an attribute of another name is given by that name, as in `lime_top5 = {least_iou = 0.8}`.
-    named = isinstance(given, Mapping) and not isinstance(before, Mapping) and set(given) == {attribute}
-    tolerance = _tolerance(field, name, before, given[attribute] if named else given)  # type: ignore[index]
+        raise UsageError(
+            f"{name} is a {field.kind}, which has no tolerance: any change of it is a finding. Leave it out."
+        )
     # A copy, because some kinds are not made from their attributes. What a field caches does not depend on it.
     made = copy.copy(field)
-    object.__setattr__(made, attribute, tolerance)
+    object.__setattr__(made, attribute, _tolerance(field, name, given))
     _refuse_above_cap(made, name)
     return made
 
 
-def _tolerance(field: Field, name: str, before: Any, given: Given) -> Any:
-    parts = _parts(field, before)
-    if isinstance(given, Mapping):
-        for part in given:
-            if part not in parts:
-                raise _unknown_part(field, name, part, parts)
-        joined = {**before, **given} if isinstance(before, Mapping) else None
-        return dataclasses.replace(before, **given) if joined is None else joined
-    if parts:
-        raise UsageError(f"{name} ({field.kind}) is one number; expected a table with some of {', '.join(parts)}.")
-    return given
+def _tolerance(field: Field, name: str, given: Given) -> Any:
+    before, parts = getattr(field, field.tolerance_attribute), _parts(field)
+    if not isinstance(given, Mapping):
+        if parts:
+            raise UsageError(f"{name} is a number; expected a table with some of {', '.join(parts)} ({field.kind}).")
+        return given
+    if not parts:
+        raise UsageError(f"{name} is a table; expected a number ({field.kind}).")
+    mine = {part: value for part, value in given.items() if part in parts}
+    if isinstance(before, Mapping):
+        return {**before, **mine}
+    if dataclasses.is_dataclass(before) and not isinstance(before, type):
+        return dataclasses.replace(before, **mine)
+    return next(iter(mine.values()), before)
 
 
-def _parts(field: Field, before: Any) -> list[str]:
+def _parts(field: Field) -> list[str]:
     """Return the names that a table of tolerances may have; none if the tolerance is one number."""
+    before = getattr(field, field.tolerance_attribute)
     if isinstance(before, Mapping):
         return list(field.parts()) if isinstance(field, Extensible) else list(before)
     if dataclasses.is_dataclass(before):
         # A whole number in a tolerance counts something, such as seeds; it is no limit.
         return [each.name for each in dataclasses.fields(before) if each.type in (float, "float")]
-    return []
-
-
-def _unknown_part(field: Field, name: str, part: str, parts: list[str]) -> UsageError:
-    if not parts:
-        return UsageError(f"{name} ({field.kind}) has a table of tolerances; expected one number.")
-    return unknown_name(f"tolerance of {name} ({field.kind})", part, parts)
+    return [] if field.tolerance_attribute == Field.tolerance_attribute else [field.tolerance_attribute]
 
 
 def _refuse_above_cap(field: Field, name: str) -> None:
     """Raise UsageError if a tolerance is above its cap, which the kind of field states wherever it compares."""
     for distance in field.distances(field):
-        # Written as sums of rounded numbers, a tolerance may come out above a cap that it equals.
+        # A cap such as 1 - 0.5 is computed, and so may come out a little below a tolerance that is meant to equal it.
         if distance.tolerance > distance.cap + 1e-9:
             raise UsageError(
-                f"{name} ({field.kind}), {distance.measure}: the tolerance {distance.tolerance:g} is above its cap "
-                f"{distance.cap:g}, at which it no longer tells one explanation from another. Give a smaller one."
+                f"{name}: the tolerance of the {distance.measure} is {distance.tolerance:g}, above its cap "
+                f"{distance.cap:g}, from which on it does not tell one explanation from another. Give a smaller one."
             )

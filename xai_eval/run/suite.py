@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from xai_eval.errors import InputUnavailable, ModelMisbehaves, UsageError, XaiEvalError, unknown_name
 from xai_eval.result.result import Result
-from xai_eval.result.tolerances import with_tolerances
+from xai_eval.result.tolerances import tolerated_parts, unknown_tolerance, with_tolerances
 from xai_eval.run.evaluate import Plan, choose_device, load_inputs, plan
 from xai_eval.settings.settings import Entry, FieldTolerances, Settings
-from xai_eval.tasks import Task, find_task
+from xai_eval.tasks import Task, all_tasks, find_task, unloadable_entry_points
 
 if TYPE_CHECKING:
     from xai_eval.inputs.images.labelled import ImageSet
@@ -39,7 +39,8 @@ class Request:
         device: `auto`, `cpu`, `cuda`, ...
         params: parameters of the task, checked against its signature.
         tolerances: what may differ in the fields of its results, in place of what the task states.
-        where: place in the configuration file, for error messages; empty if it is not of a file.
+        file: the configuration file, for error messages; empty if there is none.
+        where: place in this file; empty if the request is not of the file.
     """
 
     task: str
@@ -48,6 +49,7 @@ class Request:
     device: str = "auto"
     params: Mapping[str, Any] = field(default_factory=dict)
     tolerances: FieldTolerances = field(default_factory=dict)
+    file: str = ""
     where: str = ""
 
     @property
@@ -58,8 +60,15 @@ class Request:
 
     def failed(self, error: XaiEvalError) -> XaiEvalError:
         """Return an error with the place in the file before its text."""
-        place = f"{self.where}, {self.words.partition(', ')[2]}".rstrip(", ")
-        return type(error)(f"{place}: {error}") if self.where else error
+        inputs = [f"{name} {value}" for name, value in (("model", self.model), ("images", self.images)) if value]
+        return type(error)(f"{', '.join([self.where, *inputs])}: {error}") if self.where else error
+
+    def tolerating(self, result: Result) -> Result:
+        """Return a result with the tolerances of the request. Raises UsageError as `with_tolerances`."""
+        try:
+            return with_tolerances(result, self.tolerances)
+        except UsageError as error:
+            raise UsageError(f"{self.file}: {error}") from error
 
 
 def requests_of(entries: Iterable[Entry], settings: Settings) -> list[Request]:
@@ -75,7 +84,7 @@ def requests_of(entries: Iterable[Entry], settings: Settings) -> list[Request]:
     for first, second in itertools.combinations(requests, 2):
         if _asked(first) == _asked(second):
             places = " and ".join(dict.fromkeys(filter(None, (first.where, second.where))))
-            raise UsageError(f"{places + ': ' if places else ''}{second.words} is asked for twice. Leave one out.")
+            raise UsageError(f"{places + ': ' if places else ''}asked for twice: {second.words}. Leave one out.")
     return requests
 
 
@@ -88,10 +97,10 @@ def _asked(request: Request) -> tuple[object, ...]:
 
 
 def _found(task: str, where: str) -> Task:
-    try:
-        return find_task(task)
-    except UsageError as error:
-        raise UsageError(f"{where}: {error}" if where else str(error)) from error
+    if where and task not in all_tasks():
+        hint = " ".join(["If it is your own task, name its file in tasks_files.", *unloadable_entry_points()])
+        raise UsageError(f"{where}: {unknown_name('task', task, all_tasks(), hint=hint)}")
+    return find_task(task)
 
 
 def completed(entry: Entry, settings: Settings) -> Entry:
@@ -153,6 +162,7 @@ def _expanded(entry: Entry, settings: Settings) -> Iterator[Request]:
             device=entry.device or settings.device,
             params=params if layer is None else {**params, "layer": layer},
             tolerances=settings.tolerances.get(task.name, {}),
+            file=settings.name if settings.file else "",
             where=entry.where,
         )
 
@@ -210,13 +220,21 @@ class Inputs:
 def plan_all(requests: Iterable[Request]) -> list[Plan]:
     """Load and check what all requests need, as `plan` does for one.
 
+    Which fields the results of a task have shows only in a result. So, if there are tolerances for a task, the first
+    result of each of its requests is computed now: a wrong name ends the command before the last run is replaced.
+
     Raises:
         UsageError, InputUnavailable, ModelMisbehaves, MetricMisbehaves: as `plan`. The text names the place of the
             request in the file.
     """
-    inputs, obtained = Inputs(), dict[str, Request]()
-    plans = [(request, plan_one(request, inputs)) for request in requests]
-    return [dataclasses.replace(each, results=_apart(each.results, request, obtained)) for request, each in plans]
+    inputs, obtained, known = Inputs(), dict[str, Request](), _KnownParts()
+    plans = [(request, known.noted(plan_one(request, inputs), request)) for request in requests]
+    known.check(request for request, _ in plans if not find_task(request.task).whole_set)
+    results = [_apart(each.results, request, obtained) for request, each in plans]
+    if results:
+        # The result of a whole set comes last, and has fields of its own.
+        results[-1] = itertools.chain(results[-1], known.at_the_end(request for request, _ in plans))
+    return [dataclasses.replace(each, results=own) for (_, each), own in zip(plans, results, strict=True)]
 
 
 def plan_one(request: Request, inputs: Inputs, images: ImageSet | ProbeSet | None = None) -> Plan:
@@ -229,36 +247,42 @@ def plan_one(request: Request, inputs: Inputs, images: ImageSet | ProbeSet | Non
             device=request.device,
             params=request.params,
         )
-        results = _tolerating(planned.results, request) if request.tolerances else planned.results
     except (UsageError, InputUnavailable, ModelMisbehaves) as error:
         raise request.failed(error) from error
     recorded = {**planned.request, "model": request.model, "images": request.images}
-    return dataclasses.replace(planned, results=results, request=recorded)
+    return dataclasses.replace(planned, results=map(request.tolerating, planned.results), request=recorded)
 
 
-def _tolerating(results: Iterator[Result], request: Request) -> Iterator[Result]:
-    """Return the results with the tolerances of the request.
+class _KnownParts:
+    """What the results of tasks have that a tolerance may be given for."""
 
-    Which fields a task has shows only in its results. So the first one is computed now: a wrong name ends the command
-    before the results of the last run are replaced.
-    """
-    task, missing = find_task(request.task), dict(request.tolerances)
+    def __init__(self) -> None:
+        self._known: dict[str, dict[str, set[str]]] = {}
 
-    def changed() -> Iterator[Result]:
-        fields: dict[str, None] = {}
-        for result in results:
-            fields.update(dict.fromkeys(result.fields))
-            for name in set(missing) & set(result.fields):
-                del missing[name]
-            # The result of a whole set comes last, and has fields of its own.
-            if missing and not task.whole_set:
-                break
-            yield with_tolerances(result, request.tolerances)
-        if missing:
-            raise unknown_name(f"field in tolerances.{request.task}", next(iter(missing)), fields)
+    def noted(self, planned: Plan, request: Request) -> Plan:
+        """Compute the first result of a request with tolerances, and note what its results have."""
+        if not request.tolerances:
+            return planned
+        results = map(self._note, planned.results)
+        return dataclasses.replace(planned, results=itertools.chain(list(itertools.islice(results, 1)), results))
 
-    given = changed()
-    return itertools.chain(list(itertools.islice(given, 1)), given)
+    def _note(self, result: Result) -> Result:
+        known = self._known.setdefault(result.case.task, {})
+        for name, parts in tolerated_parts(result).items():
+            known.setdefault(name, set()).update(parts)
+        return result
+
+    def check(self, requests: Iterable[Request]) -> None:
+        """Raise UsageError if a request has a tolerance for something that no result of its task has."""
+        for request in requests:
+            error = unknown_tolerance(request.task, request.tolerances, self._known.get(request.task, {}))
+            if error:
+                raise UsageError(f"{request.file}: {error}")
+
+    def at_the_end(self, requests: Iterable[Request]) -> Iterator[Result]:
+        """Check when all results are computed; yields none."""
+        self.check(requests)
+        yield from ()
 
 
 def _apart(results: Iterator[Result], request: Request, obtained: dict[str, Request]) -> Iterator[Result]:

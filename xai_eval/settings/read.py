@@ -47,8 +47,10 @@ def read_settings(document: Document, profile: str | None = None) -> Settings:
         hint = f"In {OWN_FILE} the keys stand at the top of the file, without [tool.xai_eval]."
     _refuse_unknown(table, _ALL, place, hint)
     profiles = {name: _profile(place, name, each) for name, each in _table(table, "profile", place).items()}
+    if profile is not None and not profiles:
+        raise UsageError(f"{place} has no profile, and so none named {profile!r}. See docs/configuration.md.")
     if profile is not None and profile not in profiles:
-        raise UsageError(f"{place}: {unknown_name('profile', profile, profiles, hint='It has none.' * (not profiles))}")
+        raise UsageError(f"{place}: {unknown_name('profile', profile, profiles)}")
     chosen = {**table, **(profiles[profile] if profile is not None else {})}
     near = functools.partial(_near, document.file.parent)
     return Settings(
