@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import glob
 import itertools
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -148,7 +149,9 @@ def _located(path: str, settings: Settings) -> str:
     if settings.file is None or settings.file.parent == Path.cwd() or whole.is_absolute():
         return path
     root = str(settings.file.parent)
-    return str(Path(glob.escape(root) if glob.has_magic(path) else root, whole))
+    # In a pattern, brackets of a folder above it would be part of the pattern.
+    above = os.path.relpath(root) if glob.has_magic(path) and glob.has_magic(root) else root
+    return str(Path(above, whole))
 
 
 def _expanded(entry: Entry, settings: Settings) -> Iterator[Request]:
