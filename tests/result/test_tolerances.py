@@ -11,6 +11,7 @@ from xai_eval.errors import UsageError
 from xai_eval.gate.judge import judge
 from xai_eval.gate.verdict import State
 from xai_eval.result.fields import KINDS, Heatmap, HeatmapTolerance, Label, Mask, Score, SeedTolerance, Table, Weights
+from xai_eval.result.result import RAISED_TOLERANCES
 from xai_eval.result.tolerances import tolerated_parts, unknown_tolerance, with_tolerances
 
 RAMP = np.linspace(0, 1, 64).reshape(8, 8)
@@ -112,3 +113,14 @@ def test_every_kind_with_a_tolerance_takes_back_its_own(result, name):
 def test_the_kinds_here_are_examples_of_all_ways_to_hold_a_tolerance():
     held = {kind.tolerance_attribute for kind in KINDS.values()}
     assert held == {FIELDS["map"].tolerance_attribute, FIELDS["mask"].tolerance_attribute}
+
+
+def test_a_raised_tolerance_is_recorded_and_a_lowered_one_is_not(result):
+    lowered = with_tolerances(result, {"score": 0.001, "map": {"rank": 0.5}})
+    assert lowered.provenance == result.provenance
+    raised = with_tolerances(result, {"score": 0.001, "map": {"largest": 0.1}})
+    assert raised.provenance.parameters[RAISED_TOLERANCES] == {"map": {"largest": 0.1}}
+    assert with_tolerances(raised, {"map": {"largest": 0.1}}).provenance == raised.provenance, (
+        "given twice, as by pytest"
+    )
+    assert with_tolerances(result, {}).provenance == result.provenance

@@ -23,8 +23,8 @@ def read_suite(config: pytest.Config) -> Suite:
 
     try:
         return Suite(settings_of(config))
-    except XaiEvalError as error:
-        raise pytest.UsageError(str(error)) from error
+    except (XaiEvalError, pytest.UsageError) as error:
+        raise pytest.Collector.CollectError(str(error)) from error
 
 
 class XaiCase:

@@ -9,7 +9,7 @@ from typing import Any
 
 from xai_eval.errors import UsageError, unknown_name
 from xai_eval.result.fields import Extensible, Field
-from xai_eval.result.result import Result
+from xai_eval.result.result import RAISED_TOLERANCES, Provenance, Result
 
 # One number, or numbers by the names of parts: those of the tolerance of a map, or columns of a table.
 Given = float | Mapping[str, float]
@@ -17,6 +17,9 @@ Given = float | Mapping[str, float]
 
 def with_tolerances(result: Result, given: Mapping[str, Given]) -> Result:
     """Return a result whose fields have the given tolerances.
+
+    Its provenance names those that were raised. The gate then judges what is computed of such a field by its tolerance
+    alone, and not by the limits of its stages.
 
     Args:
         result: of a task.
@@ -34,7 +37,23 @@ def with_tolerances(result: Result, given: Mapping[str, Given]) -> Result:
         for name, each in given.items()
         if name in result.fields
     }
-    return dataclasses.replace(result, fields={**result.fields, **changed}) if changed else result
+    raised = {name: given[name] for name, each in changed.items() if _raised(each, result.fields[name])}
+    return dataclasses.replace(
+        result, fields={**result.fields, **changed}, provenance=_recording(result.provenance, raised)
+    )
+
+
+def _raised(field: Field, before: Field) -> bool:
+    pairs = zip(field.distances(field), before.distances(before), strict=True)
+    return any(now.tolerance > was.tolerance for now, was in pairs)
+
+
+def _recording(provenance: Provenance, raised: Mapping[str, Given]) -> Provenance:
+    """Record raised tolerances, also those that were raised before, when the same ones are given a second time."""
+    known = {**provenance.parameters.get(RAISED_TOLERANCES, {}), **raised}
+    if not known:
+        return provenance
+    return dataclasses.replace(provenance, parameters={**provenance.parameters, RAISED_TOLERANCES: known})
 
 
 def tolerated_parts(result: Result) -> dict[str, list[str]]:

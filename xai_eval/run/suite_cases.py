@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xai_eval.errors import UsageError
+from xai_eval.errors import InputUnavailable, UsageError
 from xai_eval.result.result import Result
 from xai_eval.run.evaluate import Plan
 from xai_eval.run.suite import Inputs, Request, completed, plan_one, requests_of
@@ -109,7 +109,7 @@ class Suite:
 
         try:
             images = self._inputs.images(request)
-        except UsageError as error:
+        except (UsageError, InputUnavailable) as error:
             raise request.failed(error) from error
         assert isinstance(images, ImageSet)
         return images
@@ -138,8 +138,9 @@ def _is_of(result: Result, case: SuiteCase) -> bool:
 def _about(request: Request) -> str:
     """Return task, model and layer of a request, without folders."""
     model = request.model or find_task(request.task).model
+    short = Path(model.removeprefix("file:")).name if model.startswith("file:") else model
     layer = request.params.get("layer")
-    return "-".join([request.task, Path(model).name, *([str(layer)] if layer else [])])
+    return "-".join([request.task, short, *([str(layer)] if layer else [])])
 
 
 def _named(cases: Sequence[SuiteCase]) -> Iterator[SuiteCase]:
