@@ -330,7 +330,7 @@ def _silent(results: Iterator[Result], total: int, name: str) -> Iterator[Result
     yield from results
 
 
-_CONFIGURED = ("run", "calibrate", "check", "explain-drift", "accept", "log", "prune", "report", "list")
+_CONFIGURED = ("run", "calibrate", "check", "explain-drift", "accept", "log", "prune", "report", "list", "diff")
 _JUDGING = ("run", "calibrate", "check", "explain-drift", "diff", "accept", "log", "prune", "report")
 _COMMANDS = {
     "run": _run,
