@@ -5,21 +5,24 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from xai_eval.cli.task_options import given_parameters, refuse_others
+from xai_eval.cli.task_options import LAYER, given_layers, given_parameters, refuse_others
 from xai_eval.errors import InputUnavailable, UsageError
 from xai_eval.gate.accept import obtained_case
 from xai_eval.gate.factors import Trial, conclusion, factors, fixed_changes, judge_as_if, table
 from xai_eval.gate.judge_run import Judged, judge_run
+from xai_eval.gate.requests import request_of
 from xai_eval.gate.verdict import State
 from xai_eval.result.result import Result
+from xai_eval.result.tolerances import with_tolerances
 from xai_eval.store.goldens import Goldens
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from xai_eval.run.restore_factors import RunRequest
+    from xai_eval.tasks import Task
 
 
 def explain_drift(options: argparse.Namespace, goldens: Goldens) -> list[str]:
@@ -35,7 +38,12 @@ def explain_drift(options: argparse.Namespace, goldens: Goldens) -> list[str]:
     judged = judge_run(options.results, goldens)
     obtained = judged.results[obtained_case(options.case, judged)]
     golden = _golden_of(obtained, judged)
-    compute = partial(compute_with_restored, _run_request(options, judged, obtained), obtained.case, golden)
+    restored = partial(compute_with_restored, _run_request(options, judged, obtained), obtained.case, golden)
+    tolerances = options.settings.tolerances.get(obtained.case.task, {})
+
+    def compute(names: Sequence[str]) -> Result:
+        return with_tolerances(restored(names), tolerances)
+
     trials = list(_trials(compute, golden, factors(obtained, golden)))
     return [obtained.case.key, *table(trials), conclusion(trials, fixed_changes(obtained, golden))]
 
@@ -73,17 +81,24 @@ def _run_request(options: argparse.Namespace, judged: Judged, obtained: Result) 
     from xai_eval.run.restore_factors import RunRequest
     from xai_eval.tasks import find_task, load_task_file
 
-    for file in options.task_files:
+    for file in (*options.settings.task_files, *options.task_files):
         load_task_file(file)
     task = obtained.case.task
     found = find_task(task)
     refuse_others(options, [found])
-    request = judged.record.requests.get(task, {})
+    request = request_of(judged.record.requests, obtained.case) or {}
     return RunRequest(
         task,
         options.model or request.get("model"),
         options.images or request.get("images"),
         options.device or request.get("device", "auto"),
-        {**request.get("params", {}), **given_parameters(options, found)},
+        {**request.get("params", {}), **_parameters(options, found)},
         options.old_model,
     )
+
+
+def _parameters(options: argparse.Namespace, task: Task) -> dict[str, Any]:
+    layers = given_layers(options, task)
+    if len(layers) > 1:
+        raise UsageError(f"--layer is given {len(layers)} times, but a case has one layer. Give it once.")
+    return {**given_parameters(options, task), **({LAYER: layers[0]} if layers else {})}

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from xai_eval.store.default_folders import GOLDEN, RESULTS
-
 if TYPE_CHECKING:
     from xai_eval.gate.verdict import Verdict
     from xai_eval.pytest_plugin.session import GoldenSession
+    from xai_eval.pytest_plugin.suite import XaiCase
     from xai_eval.result.result import Result
 
 _MARKERS = (
@@ -28,23 +27,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--xai-golden",
         metavar="DIR",
-        help=f"folder of goldens, relative to where pytest is called (ini: xai_golden; default: {GOLDEN})",
+        help="folder of goldens, relative to where pytest is called (ini: xai_golden; default: that of the "
+        "configuration file, or golden)",
     )
     group.addoption(
         "--xai-report",
         metavar="DIR",
-        help=f"folder for results and page, relative to where pytest is called (ini: xai_report; default: {RESULTS})",
+        help="folder for results and page, relative to where pytest is called (ini: xai_report; default: that of the "
+        "configuration file, or reports)",
     )
+    group.addoption("--xai-profile", metavar="NAME", help="profile of the configuration file, such as gpu")
     group.addoption(
         "--xai-strict",
         action="store_true",
         default=None,
         help="a test of an explanation that cannot be measured fails instead of being skipped, also if it skips itself",
     )
-    parser.addini("xai_golden", "folder of goldens, relative to pytest's root directory", default=str(GOLDEN))
-    parser.addini(
-        "xai_report", "folder for results and page, relative to pytest's root directory", default=str(RESULTS)
-    )
+    parser.addini("xai_golden", "folder of goldens, relative to pytest's root directory", default="")
+    parser.addini("xai_report", "folder for results and page, relative to pytest's root directory", default="")
     parser.addini(
         "xai_strict",
         "a test of an explanation that cannot be measured fails instead of being skipped",
@@ -83,6 +83,29 @@ class XaiGolden:
 def xai_golden(request: pytest.FixtureRequest) -> XaiGolden:
     """Compare results of this test with their goldens: `xai_golden.check(result)`."""
     return XaiGolden(_session(request.config), request.node)
+
+
+@pytest.fixture
+def xai_case(request: pytest.FixtureRequest, xai_golden: XaiGolden) -> XaiCase:
+    """A case of the suite in the configuration file: `xai_case.check()` computes it and compares it with its golden.
+
+    A test that uses this fixture runs once for each case of the suite.
+    """
+    from xai_eval.pytest_plugin.suite import XaiCase
+
+    return XaiCase(request.param, request.config.stash[_SUITE], _session(request.config), request.node)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test that uses `xai_case` once for each case of the suite."""
+    if "xai_case" not in metafunc.fixturenames:
+        return
+    from xai_eval.pytest_plugin.suite import read_suite
+
+    if _SUITE not in metafunc.config.stash:
+        metafunc.config.stash[_SUITE] = read_suite(metafunc.config)
+    params = [pytest.param(each, id=each.name, marks=pytest.mark.xai) for each in metafunc.config.stash[_SUITE].cases]
+    metafunc.parametrize("xai_case", params, indirect=True)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -170,6 +193,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 
 _KEY: pytest.StashKey[Any] = pytest.StashKey()
+_SUITE: pytest.StashKey[Any] = pytest.StashKey()
 
 
 def _session(config: pytest.Config) -> GoldenSession:

@@ -34,6 +34,8 @@ RESULT_FILE = "result.json"
 ARRAYS_FILE = "arrays.safetensors.gz"
 FORMER_ARRAYS_FILE = "arrays.npz"
 _SLUG_LENGTH = 60
+# The parameter of a provenance that names the fields whose tolerances the user raised above those of the task.
+RAISED_TOLERANCES = "raised tolerances"
 _STAGE = "stage"  # takes the place of a field name in the names of stored arrays
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import os
 import platform
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -196,7 +197,18 @@ def _record(plans: Sequence[Plan]) -> RunRecord:
         inputs=tuple(dict.fromkeys(p.inputs for p in plans)),
         planned=sum(p.count for p in plans),
         selections=tuple(dict.fromkeys(p.inputs for p in plans if not p.complete)),
-        requests={p.task: p.request for p in plans},
+        requests=_numbered(plans),
         versions={"python": platform.python_version()},
         when=now(),
     )
+
+
+def _numbered(plans: Sequence[Plan]) -> dict[str, Mapping[str, Any]]:
+    """Return the requests by task. If a task is asked for several times, its requests are numbered and say for what."""
+    several = Counter(each.task for each in plans)
+    requests: dict[str, Mapping[str, Any]] = {}
+    for number, each in enumerate(plans, 1):
+        names = {"task": each.task, "model_name": each.model, "inputs": each.inputs}
+        alone = several[each.task] == 1
+        requests[each.task if alone else f"{each.task} {number}"] = {**each.request, **({} if alone else names)}
+    return requests

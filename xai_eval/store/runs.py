@@ -42,7 +42,9 @@ class RunRecord:
         planned: number of cases that the run should measure.
         failures: reasons why inputs could not be measured, by input; a run with failures is incomplete.
         requests: the arguments of each task (model, images, device, params, and task_file if it comes from a file) as
-            JSON values, so that a case can be computed again on the same machine. Empty for runs of pytest.
+            JSON values, so that a case can be computed again on the same machine. If a task was asked for several
+            times, its requests are numbered, and have the names of task, model and inputs. A test that calls `evaluate`
+            itself leaves none.
         versions: library name -> version.
         device: as torch names it.
         when: start of the run, ISO 8601 in UTC. Results contain no time, so that equal results are equal bytes.

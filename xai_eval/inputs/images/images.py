@@ -136,3 +136,8 @@ def _glob(spec: str, pattern: Path) -> ImageSet:
         )
     name = base.resolve().name
     return ImageSet(name, tuple(read_images(chosen, base, name)), complete=False)
+
+
+def names_images(spec: str) -> bool:
+    """Tell whether a spec names a known set of images, such as `scenes:24`, and not files of the user."""
+    return spec.partition(":")[0] in {name.partition(":")[0] for name in _NAMED}

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import jinja2
 
+from xai_eval.gate.requests import request_of
 from xai_eval.gate.run_findings import RunFindings
 from xai_eval.report.cases import ReportCase
 from xai_eval.report.drawing.pixels import diverging_legend, heat_legend, jpeg_uri, png_uri
@@ -101,7 +102,7 @@ def render_page(
 
 def _commands(case: ReportCase, record: RunRecord, results: Path, golden: Path) -> tuple[str, str]:
     """Return the command that accepts a case and the command that finds the cause of its drift."""
-    request = record.requests.get(case.verdict.case.task)
+    request = request_of(record.requests, case.verdict.case)
     return accept_command(case.key, results, golden), explain_command(case.key, results, golden, request)
 
 

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from xai_eval.errors import XaiEvalError
 from xai_eval.gate.accept import BULK_ABOVE
+from xai_eval.settings.read import load_settings
 from xai_eval.store.default_folders import GOLDEN, RESULTS
 
 PAGE_FILE = "index.html"
@@ -57,9 +59,19 @@ def explain_command(key: str, results: Path, golden: Path, request: Mapping[str,
 
 
 def _folders(results: Path, golden: Path) -> str:
-    """Return options for folders that are not the default ones, so that the command is about this run."""
-    options = [("--results", _short(results), RESULTS), ("--golden", _short(golden), GOLDEN)]
+    """Return options for folders that a command does not use by itself, so that the command is about this run."""
+    usual = _usual()
+    options = [("--results", _short(results), usual.results), ("--golden", _short(golden), usual.golden)]
     return "".join(f" {name} {shlex.quote(str(path))}" for name, path, usual in options if path != usual)
+
+
+def _usual() -> Folders:
+    """Return the folders that a command in the working directory uses without options."""
+    try:
+        settings = load_settings()
+    except XaiEvalError:  # Then no command works, and each says why.
+        return USUAL
+    return Folders(_short(settings.reports), _short(settings.golden))
 
 
 def _short(path: Path) -> Path:

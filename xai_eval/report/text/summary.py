@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from xai_eval.gate.requests import request_of
 from xai_eval.gate.run_findings import NO_FINDINGS, RunFindings
 from xai_eval.gate.unwatched import counted
 from xai_eval.gate.verdict import State, Verdict
@@ -162,14 +163,14 @@ def explain_line(
 
     Args:
         verdicts: of the run.
-        requests: the run's record of how each task was asked for.
+        requests: those of the run's record.
         results: folder of the run.
         golden: folder of the goldens.
     """
     drifted = next((verdict.case for verdict in worst_first(verdicts) if verdict.state is State.DRIFT), None)
     if drifted is None:
         return []
-    command = explain_command(drifted.key, results, golden, requests.get(drifted.task))
+    command = explain_command(drifted.key, results, golden, request_of(requests, drifted))
     return [f"find the cause of the worst drift: {command}"]
 
 

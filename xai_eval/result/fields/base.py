@@ -119,6 +119,7 @@ class Field(abc.ABC):
 
     kind: ClassVar[str]
     stored_as: ClassVar[Mapping[str, str]] = {}  # attribute -> name of its array, if that is another one
+    tolerance_attribute: ClassVar[str] = "tolerance"  # what users may replace; a kind that judges strictly has none
 
     @abc.abstractmethod
     def differences(self, golden: Any) -> Iterable[Difference]:

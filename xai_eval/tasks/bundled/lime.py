@@ -27,6 +27,7 @@ _SETTING = Option(
     "file with the best settings of a lime_search (lime_search_best.json), used in place of samples, labels, features, "
     "batch size and segmentation",
     metavar="FILE",
+    file=True,
 )
 
 
