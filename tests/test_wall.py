@@ -36,6 +36,7 @@ BELOW = {
 }
 BELOW["run"] |= {"store"}
 BELOW["explainers"] |= {"disk"}  # checkpoints of a long dissection
+BELOW["inputs"] |= {"disk"}  # Git LFS pointers and stray files are recognised everywhere by the same rule
 BELOW["report"] |= {"disk"}
 DOORS = {
     "cli": {"run", "tasks", "inputs", *RIGHT, "store", "result"},
