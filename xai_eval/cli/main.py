@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xai_eval.cli.console import console, plain, prints_apart
 from xai_eval.cli.options import build_parser
 from xai_eval.cli.task_options import given_parameters, refuse_others
 from xai_eval.errors import StorageError, UsageError, XaiEvalError, error_line
@@ -28,9 +29,15 @@ EXIT_OK, EXIT_DRIFT, EXIT_NOTHING = 0, 1, 3
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
+    with console():
+        return _run_command(arguments)
+
+
+def _run_command(arguments: Sequence[str] | None) -> int:
     words = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        parser = build_parser(words)
+        with prints_apart():  # it runs the files of --tasks
+            parser = build_parser(words)
     except XaiEvalError as error:
         return _failed(error)
     options = parser.parse_args(words)
@@ -56,12 +63,13 @@ def _know_kinds(options: argparse.Namespace) -> None:
     from xai_eval.tasks import load_task_file, unloadable_entry_points
 
     KINDS.load_more = unloadable_entry_points
-    for file in options.task_files:
-        load_task_file(file)
+    with prints_apart():
+        for file in options.task_files:
+            load_task_file(file)
 
 
 def _failed(error: XaiEvalError) -> int:
-    print(f"xai-eval: error: {error}", file=sys.stderr)
+    print(f"xai-eval: error: {plain(str(error))}", file=sys.stderr)
     return error.exit_code
 
 
@@ -76,14 +84,16 @@ def _run(options: argparse.Namespace) -> int:
 
     goldens = _goldens(options)
     read_quarantine(goldens.folder)  # a wrong entry is reported before anything is computed
-    plans = [
-        plan(name, model=options.model, images=options.images, device=options.device, params=own)
-        for name, own in _asked(options).items()
-    ]
+    with prints_apart():
+        plans = [
+            plan(name, model=options.model, images=options.images, device=options.device, params=own)
+            for name, own in _asked(options).items()
+        ]
     folder = RunFolder(options.out)
     with folder.claimed(), nullcontext() if options.quiet else shown():
         remove_earlier_report(folder.path)
-        run(plans, folder, _progress if not options.quiet else _silent)
+        with prints_apart():
+            run(plans, folder, _progress if not options.quiet else _silent)
         judged = judge_run(folder.path, goldens)
         told = _try_to_report(folder.path, goldens, judged)
         return _print_verdicts(judged, options, told, failing=("drift", "incomparable", "error"))
@@ -104,7 +114,9 @@ def _explain_drift(options: argparse.Namespace) -> int:
     _let_threads_sleep()
     from xai_eval.cli.explain import explain_drift
 
-    print("\n".join(explain_drift(options, _goldens(options))))
+    with prints_apart():
+        lines = explain_drift(options, _goldens(options))
+    print("\n".join(lines))
     return EXIT_OK
 
 
@@ -131,7 +143,8 @@ def _calibrate(options: argparse.Namespace) -> int:
     for name, params in _asked(options).items():
         with nullcontext() if options.quiet else shown():
             announce = _silently if options.quiet else partial(_announce, name)
-            measured += calibrate_task(name, options.model, options.images, options.device, params, announce)
+            with prints_apart():
+                measured += calibrate_task(name, options.model, options.images, options.device, params, announce)
     outcome = store_noise([(each.plain, each.noise) for each in measured], goldens)
     print("\n".join(calibration_lines(outcome, {each.plain.case.key: each.noise for each in measured})))
     if not outcome.stored:
@@ -267,9 +280,10 @@ def _list(options: argparse.Namespace) -> int:
     from xai_eval.cli.listing import task_lines, tasks_document
     from xai_eval.tasks import all_tasks, load_task_file
 
-    for file in options.task_files:
-        load_task_file(file)
-    tasks = all_tasks().values()
+    with prints_apart():
+        for file in options.task_files:
+            load_task_file(file)
+        tasks = all_tasks().values()
     print(json.dumps(tasks_document(tasks), indent=1) if options.json else "\n".join(task_lines(tasks)))
     _tell_unloadable()
     return EXIT_OK

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from xai_eval.disk.files import is_temporary, read_json, remove_temporaries
+from xai_eval.disk.stray_files import is_stray
 from xai_eval.errors import StorageError, XaiEvalError
 from xai_eval.result.result import ARRAYS_FILE, FORMER_ARRAYS_FILE, RESULT_FILE, Case, Result, is_case_id
 from xai_eval.store.lock import acquire, locked, release, this_process
@@ -127,7 +128,8 @@ class RunFolder:
         """
         self.check_results()
         try:
-            places = {place: f"{place.parent.name}/{place.name}" for place in self.results.glob("*/*")}
+            folders = [place for place in self.results.glob("*/*") if place.is_dir()]
+            places = {place: f"{place.parent.name}/{place.name}" for place in folders}
             gone = [place for place, key in places.items() if key not in keep]
             foreign = next((place for place in gone if _is_of_another(place, places[place])), None)
             if foreign:
@@ -145,10 +147,12 @@ class RunFolder:
             ) from error
 
     def _is_ours(self, path: Path) -> bool:
-        """Whether `path` is a folder or file of a saved result, or a temporary file that a killed run left behind."""
+        """Whether `path` is a folder or file of a saved result, or a file that a killed run or an editor left behind."""
         depth = len(path.relative_to(self.results).parts)
         if path.is_dir() and not path.is_symlink():
             return depth == 1 or (depth == 2 and is_case_id(path.name))
+        if is_stray(path.name):
+            return True
         names = (RESULT_FILE, ARRAYS_FILE, FORMER_ARRAYS_FILE)
         return depth == 3 and (path.name in names or is_temporary(path, names))
 

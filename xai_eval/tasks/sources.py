@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from xai_eval.errors import InputUnavailable, UsageError, XaiEvalError, error_line, unknown_name
+from xai_eval.inputs.models.host_state import host_kept
 from xai_eval.tasks.registry import FILE, TASKS, Task
 
 ENTRY_POINTS = "xai_eval.tasks"
@@ -65,8 +66,8 @@ def load_task_file(file: str) -> tuple[str, ...]:
 
     Raises:
         InputUnavailable: the file is missing, or raises an error while it runs.
-        UsageError: it registers neither a task nor a kind of field, a task whose name is taken, or a function that cannot
-            be a task.
+        UsageError: it registers neither a task nor a kind of field, a task whose name is taken, or a function that
+            cannot be a task.
     """
     from xai_eval.result.fields import KINDS
 
@@ -105,7 +106,8 @@ def _run(path: Path, file: str, name: str) -> None:
         sys.path.append(folder)
     token = FILE.set(file)
     try:
-        spec.loader.exec_module(module)
+        with host_kept():
+            spec.loader.exec_module(module)
     except XaiEvalError:
         raise
     except (Exception, SystemExit) as error:

@@ -8,6 +8,7 @@ from torch import nn
 
 from xai_eval.errors import UsageError
 from xai_eval.inputs.images.imagenet_classes import imagenet_classes
+from xai_eval.inputs.models.class_names import listed_names, named_classes
 from xai_eval.inputs.models.classifier import Classifier
 from xai_eval.inputs.models.factory_file import call_factory
 from xai_eval.inputs.models.layers import forward_zeros
@@ -36,7 +37,8 @@ def load_file_model(rest: str) -> Classifier:
     made = call_factory(path, factory)
     if isinstance(made, Classifier):
         # The digest is computed again, because a digest given by the file itself could be wrong.
-        return dataclasses.replace(made, name=name, weights_digest="")
+        names = listed_names(made.class_names, f"{name}: class_names")
+        return dataclasses.replace(made, name=name, class_names=names, weights_digest="")
     if isinstance(made, nn.Module):
         return wrap_module(made.eval(), name, imagenet_preprocessing())
     raise UsageError(
@@ -60,7 +62,7 @@ def wrap_module(module: nn.Module, name: str, preprocess: Preprocessing) -> Clas
     table = imagenet_classes()
     ids = None
     if own is not None:
-        names, known_from = _checked(own, outputs, name), "the module's class_names"
+        names, known_from = named_classes(own, outputs, f"{name}: the module's class_names"), "the module's class_names"
     elif outputs == len(table):
         names, ids = tuple(entry.name for entry in table), tuple(entry.wnid for entry in table)
         known_from = f"ImageNet-1k order, because the model has {outputs} outputs"
@@ -68,13 +70,3 @@ def wrap_module(module: nn.Module, name: str, preprocess: Preprocessing) -> Clas
         names = tuple(f"class {index}" for index in range(outputs))
         known_from = "numbered, because the model names no classes"
     return Classifier(name, module, preprocess, names, class_ids=ids, classes_from=known_from)
-
-
-def _checked(names: object, outputs: int, name: str) -> tuple[str, ...]:
-    listed = tuple(str(entry) for entry in names) if isinstance(names, list | tuple) else ()
-    if len(listed) != outputs:
-        raise UsageError(
-            f"{name}: the module's class_names is a {type(names).__name__} with {len(listed)} names; "
-            f"expected a list or tuple of {outputs}, one per output. Correct it."
-        )
-    return listed
