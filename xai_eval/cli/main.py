@@ -48,13 +48,19 @@ def _run_command(arguments: Sequence[str] | None) -> int:
     except XaiEvalError as error:
         return _failed(error)
     except KeyboardInterrupt:
-        print("xai-eval: interrupted", file=sys.stderr)
+        print(f"xai-eval: interrupted{_how_to_go_on(options)}", file=sys.stderr)
         return 130
     except (Exception, SystemExit) as error:
         # An unexpected error is neither a drift (1) nor a success (0).
         traceback.print_exc()
         print(f"xai-eval: error: unexpected {error_line(error)}. The traceback is above.", file=sys.stderr)
         return EXIT_NOTHING
+
+
+def _how_to_go_on(options: argparse.Namespace) -> str:
+    if options.command != "run":
+        return ""
+    return f". What was finished is in {options.out}: the same command with --resume computes the rest."
 
 
 def _know_kinds(options: argparse.Namespace) -> None:
@@ -78,6 +84,7 @@ def _run(options: argparse.Namespace) -> int:
     from xai_eval.gate.judge_run import judge_run
     from xai_eval.report.earlier_report import remove_earlier_report
     from xai_eval.run.evaluate import plan, run
+    from xai_eval.run.resume import NOTHING_KEPT, kept_results
     from xai_eval.store.quarantine import read_quarantine
     from xai_eval.store.run_folder import RunFolder
     from xai_eval.tasks.progress import shown
@@ -91,9 +98,12 @@ def _run(options: argparse.Namespace) -> int:
         ]
     folder = RunFolder(options.out)
     with folder.claimed(), nullcontext() if options.quiet else shown():
-        remove_earlier_report(folder.path)
         with prints_apart():
-            run(plans, folder, _progress if not options.quiet else _silent)
+            kept = kept_results(plans, folder) if options.resume else NOTHING_KEPT
+            if options.resume:
+                print(f"xai-eval: {plain(kept.sentence)}", file=sys.stderr)
+            remove_earlier_report(folder.path)
+            run(plans, folder, _progress if not options.quiet else _silent, kept)
         judged = judge_run(folder.path, goldens)
         told = _try_to_report(folder.path, goldens, judged)
         return _print_verdicts(judged, options, told, failing=("drift", "incomparable", "error"))

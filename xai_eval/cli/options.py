@@ -73,6 +73,11 @@ def _add_run(commands: Any, tasks: Mapping[str, Task]) -> None:
     command.add_argument(
         "--out", type=Path, default=RESULTS, metavar="DIR", help=f"folder to write (default: {RESULTS})"
     )
+    command.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with a run that was interrupted: keep the results in the folder that would come out the same",
+    )
     _add_json(command)
     _add_measuring(command, tasks)
     text = (
