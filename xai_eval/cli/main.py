@@ -103,7 +103,8 @@ def _run(options: argparse.Namespace) -> int:
             if options.resume:
                 print(f"xai-eval: {plain(kept.sentence)}", file=sys.stderr)
             remove_earlier_report(folder.path)
-            run(plans, folder, _progress if not options.quiet else _silent, kept)
+            tell = None if options.quiet or options.json else _tell_cost
+            run(plans, folder, _progress if not options.quiet else _silent, kept, tell)
         judged = judge_run(folder.path, goldens)
         told = _try_to_report(folder.path, goldens, judged)
         return _print_verdicts(judged, options, told, failing=("drift", "incomparable", "error"))
@@ -320,6 +321,12 @@ def _progress(results: Iterator[Result], total: int, name: str) -> Iterator[Resu
     from tqdm import tqdm
 
     yield from tqdm(results, total=total, desc=name, unit="case", file=sys.stderr)
+
+
+def _tell_cost(sentence: str) -> None:
+    from tqdm import tqdm
+
+    tqdm.write(f"xai-eval: {plain(sentence)}", file=sys.stderr)
 
 
 def _announce(task: str, condition: str) -> None:

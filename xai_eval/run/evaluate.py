@@ -64,6 +64,19 @@ class Plan:
             return self.sources.of_set
         return self.sources.of_image(self.sources.by_input[result.case.input])
 
+    def with_forecast(self, tell: Callable[[str], None]) -> Iterator[Result]:
+        """Return the results; after the first ones, `tell` is called with what all will cost, if that is long."""
+        from xai_eval.run.forecast import with_forecast
+
+        if self.sources is None:
+            return self.results
+
+        def named(sentence: str) -> None:
+            tell(f"{self.task}: {sentence}")
+
+        module, parameters = self.sources.classifier.module, self.sources.task.parameters
+        return with_forecast(self.results, module, self.count, parameters, named)
+
     def without(self, keys: Collection[str]) -> Plan:
         """Return the plan of the results that are not among these case keys."""
         mine = [key for key in keys if key.startswith(f"{self.task}/")]
@@ -163,12 +176,18 @@ def load_inputs(task: Task, images: str | os.PathLike[str] | ImageSet | ProbeSet
     return loaded
 
 
-def run(plans: Sequence[Plan], folder: RunFolder, progress: Progress, kept: Kept = NOTHING_KEPT) -> RunRecord:
+def run(
+    plans: Sequence[Plan],
+    folder: RunFolder,
+    progress: Progress,
+    kept: Kept = NOTHING_KEPT,
+    tell: Callable[[str], None] | None = None,
+) -> RunRecord:
     """Evaluate `plans` and write every result into `folder` as soon as it is computed.
 
     The results of the previous run in the same folder are replaced, except for those in `kept`, which are not computed
     again. If a plan fails, the record is marked as failed and unfinished, the results so far are kept, and the error is
-    raised again.
+    raised again. If `tell` is given, it is called with the cost of each task that will take long.
 
     Raises:
         StorageError: the folder cannot be written, or it has a `results` folder that no run of xai_eval wrote.
@@ -179,7 +198,8 @@ def run(plans: Sequence[Plan], folder: RunFolder, progress: Progress, kept: Kept
     folder.save_record(record)
     try:
         for each in (plan.without(kept.keys) for plan in plans):
-            for result in progress(each.results, each.count, each.task):
+            results = each.results if tell is None else each.with_forecast(tell)
+            for result in progress(results, each.count, each.task):
                 folder.save(result, each.made_from(result))
                 record = dataclasses.replace(
                     record, versions=result.provenance.versions, device=result.provenance.device
