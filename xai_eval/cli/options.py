@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xai_eval.cli.completion import add_completion
 from xai_eval.cli.task_options import add_task_files, add_task_options, task_files
 from xai_eval.store.default_folders import GOLDEN, RESULTS
 from xai_eval.version import __version__
@@ -44,6 +45,7 @@ def build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"xai-eval {__version__}")
+    add_completion(parser, lambda: build_parser(_MEASURING[:1]))
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", dest="command")
     _add_run(commands, tasks)
     _add_judging(commands)
