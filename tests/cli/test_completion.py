@@ -61,7 +61,7 @@ def test_bash_offers_what_fits(scripts, tmp_path, name):
         f"source ./script; COMP_WORDS=({typed}); COMP_CWORD={len(words)}; "
         f"COMP_LINE='{typed}'; COMP_POINT={len(typed)}; "
         'name=$(complete -p xai-eval | sed "s/.*-F \\([^ ]*\\).*/\\1/"); '
-        f'"$name" xai-eval {words[-1]} {words[-2] if len(words) > 1 else "xai-eval"}; printf "%s\\n" "${{COMPREPLY[@]}}"'
+        f'"$name" xai-eval {words[-1]} {["xai-eval", *words][-2]}; printf "%s\\n" "${{COMPREPLY[@]}}"'
     )
     done = subprocess.run([bash, "--norc", "-c", asked], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert set(done.stdout.split()) == offered
