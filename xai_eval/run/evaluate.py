@@ -79,9 +79,10 @@ class Plan:
 
     def without(self, keys: Collection[str]) -> Plan:
         """Return the plan of the results that are not among these case keys."""
-        mine = [key for key in keys if key.startswith(f"{self.task}/")]
-        if self.parts is None:
-            return dataclasses.replace(self, results=iter(()), count=0) if len(mine) == self.count else self
+        if not keys:
+            return self
+        if self.parts is None:  # such results are kept together or not at all
+            return dataclasses.replace(self, results=iter(()), count=0)
         left = [image for image in self.parts.setup.images.images if self.parts.case(image).key not in keys]
         return dataclasses.replace(self, results=map(self.parts.compute, left), count=len(left))
 
@@ -197,7 +198,7 @@ def run(
     folder.remove_results(keep=kept.keys)
     folder.save_record(record)
     try:
-        for each in (plan.without(kept.keys) for plan in plans):
+        for each in (plan.without(kept.of(position)) for position, plan in enumerate(plans)):
             results = each.results if tell is None else each.with_forecast(tell)
             for result in progress(results, each.count, each.task):
                 folder.save(result, each.made_from(result))

@@ -35,15 +35,24 @@ class Kept:
 
     Attributes:
         planned: number of results that the run should have at its end.
-        keys: case keys of the results that are kept.
+        by_plan: case keys of the results that are kept, of each plan.
         again: why a result that is there is computed again, by case key.
         provenance: that of a result that is kept.
     """
 
     planned: int = 0
-    keys: frozenset[str] = frozenset()
+    by_plan: tuple[frozenset[str], ...] = ()
     again: Mapping[str, str] = field(default_factory=dict)
     provenance: Provenance | None = None
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """Case keys of all results that are kept."""
+        return frozenset().union(*self.by_plan)
+
+    def of(self, position: int) -> frozenset[str]:
+        """Return the case keys of the results that are kept of the plan at a position."""
+        return self.by_plan[position] if self.by_plan else frozenset()
 
     @property
     def sentence(self) -> str:
@@ -70,11 +79,12 @@ def kept_results(plans: Sequence[Plan], folder: RunFolder) -> Kept:
     """
     folder.check_results()
     _refuse_other_work(plans, folder)
-    decided = {key: reason for each in plans for key, reason in _decided(each, folder)}
-    kept = frozenset(key for key, reason in decided.items() if not reason)
-    again = {key: reason for key, reason in decided.items() if reason}
+    decided = [dict(_decided(each, folder)) for each in plans]
+    by_plan = tuple(frozenset(key for key, reason in each.items() if not reason) for each in decided)
+    kept = frozenset().union(*by_plan)
+    again = {key: reason for each in decided for key, reason in each.items() if key not in kept}
     provenance = next((Result.load(folder.folder_of(key)).provenance for key in sorted(kept)), None)
-    return Kept(sum(each.count for each in plans), kept, again, provenance)
+    return Kept(sum(each.count for each in plans), by_plan, again, provenance)
 
 
 def _refuse_other_work(plans: Sequence[Plan], folder: RunFolder) -> None:
