@@ -126,7 +126,7 @@ def _of_machine(classifier: Classifier) -> Contents:
 @functools.cache
 def _installed() -> Contents:
     """Return the versions of all installed libraries, because nobody knows which of them a task uses."""
-    found = {each.metadata["Name"]: each.version for each in importlib.metadata.distributions()}
+    found = {str(each.metadata["Name"]): str(each.version) for each in importlib.metadata.distributions()}
     own = {"the code of xai_eval": _digest_files(sorted(Path(xai_eval.__file__).parent.rglob("*.py")))}
     return {**own, **{f"library {name}": found[name] for name in sorted(found)}}
 
