@@ -24,13 +24,17 @@ if TYPE_CHECKING:
     from xai_eval.result.result import Result
     from xai_eval.store.goldens import Goldens
 
-EXIT_OK, EXIT_DRIFT, EXIT_NOTHING = 0, 1, 3
+EXIT_OK, EXIT_DRIFT, EXIT_NOTHING, EXIT_INTERRUPTED = 0, 1, 3, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     with console():
-        return _run_command(arguments)
+        try:
+            return _run_command(arguments)
+        except KeyboardInterrupt:  # before the command began, or while it cleaned up
+            print("xai-eval: interrupted", file=sys.stderr)
+            return EXIT_INTERRUPTED
 
 
 def _run_command(arguments: Sequence[str] | None) -> int:
@@ -49,7 +53,7 @@ def _run_command(arguments: Sequence[str] | None) -> int:
         return _failed(error)
     except KeyboardInterrupt:
         print(f"xai-eval: interrupted{_how_to_go_on(options)}", file=sys.stderr)
-        return 130
+        return EXIT_INTERRUPTED
     except (Exception, SystemExit) as error:
         # An unexpected error is neither a drift (1) nor a success (0).
         traceback.print_exc()
