@@ -37,6 +37,7 @@ BELOW = {
 }
 BELOW["run"] |= {"settings", "store"}
 BELOW["explainers"] |= {"disk"}  # checkpoints of a long dissection
+BELOW["inputs"] |= {"disk"}  # Git LFS pointers and stray files are recognised everywhere by the same rule
 BELOW["report"] |= {"settings", "disk"}
 DOORS = {
     "cli": {"run", "tasks", "inputs", *RIGHT, "settings", "store", "result", "disk"},

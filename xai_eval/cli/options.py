@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xai_eval.cli.completion import add_completion
 from xai_eval.cli.init import add_init
 from xai_eval.cli.task_options import add_task_files, add_task_options, task_files
 from xai_eval.settings.settings import NO_SETTINGS, Settings
@@ -46,6 +47,7 @@ def build_parser(words: Sequence[str], settings: Settings = NO_SETTINGS) -> argp
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"xai-eval {__version__}")
+    add_completion(parser, lambda: build_parser(_MEASURING[:1]))
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", dest="command")
     _add_run(commands, tasks, settings)
     _add_judging(commands, settings)
@@ -88,6 +90,11 @@ def _add_run(commands: Any, tasks: Mapping[str, Task], settings: Settings) -> No
         default=settings.reports,
         metavar="DIR",
         help=f"folder to write (default: {settings.reports})",
+    )
+    command.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with a run that was interrupted: keep the results in the folder that would come out the same",
     )
     _add_json(command)
     _add_measuring(command, tasks, settings)

@@ -18,6 +18,7 @@ from typing import Any
 
 import pooch
 
+from xai_eval.disk.git_lfs import is_pointer_file, pointer_sentence
 from xai_eval.errors import InputUnavailable, unknown_name
 from xai_eval.inputs.first_received import check_first_received
 from xai_eval.inputs.paths import given_path, readable
@@ -116,6 +117,7 @@ def bundled(name: str) -> Path:
     path = fixtures_folder() / str(entry["file"])
     if not path.is_file():
         raise InputUnavailable(f"{path} is missing; expected the bundled {name}. Install xai_eval again.")
+    _refuse_pointer(path)
     digest = file_sha256(path)
     if digest != entry["sha256"]:
         raise InputUnavailable(
@@ -188,7 +190,13 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _refuse_pointer(path: Path) -> None:
+    if is_pointer_file(path):
+        raise InputUnavailable(pointer_sentence(path))
+
+
 def _verified(path: Path, download: Download) -> Path:
+    _refuse_pointer(path)
     digest = file_sha256(path)
     if not download.accepts(digest):
         raise InputUnavailable(

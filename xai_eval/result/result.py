@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from xai_eval.disk.arrays import deflated, inflated, pack_arrays, unpack_arrays
 from xai_eval.disk.files import read_json, write_files
+from xai_eval.disk.git_lfs import is_pointer, pointer_sentence
 from xai_eval.disk.signed import canonical, sign
 from xai_eval.errors import StorageError, UsageError, unknown_name
 from xai_eval.result.fields import KINDS, Field
@@ -326,6 +327,8 @@ def read_arrays(folder: Path, document: Mapping[str, Any]) -> dict[str, NDArray[
                 f"Delete {FORMER_ARRAYS_FILE}, run again and accept a new result."
             ) from error
         raise _unreadable(path, error) from error
+    if is_pointer(packed):
+        raise StorageError(pointer_sentence(path))
     arrays = inflated(packed, str(path))
     if hashlib.sha256(arrays).hexdigest() != document.get("arrays_sha256"):
         raise StorageError(

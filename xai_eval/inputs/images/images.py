@@ -5,19 +5,23 @@ from __future__ import annotations
 import glob
 import hashlib
 import os
+from functools import partial
 from pathlib import Path
 
+from xai_eval.disk.stray_files import is_stray
 from xai_eval.errors import InputUnavailable, UsageError
 from xai_eval.inputs.downloads import data_root, download_entries, obtain
 from xai_eval.inputs.images.image_files import (
     images_in,
     is_image,
     known_suffixes,
+    read_all,
     read_image,
     read_images,
     read_masked_images,
 )
 from xai_eval.inputs.images.labelled import ImageSet, Intended, LabelledImage
+from xai_eval.inputs.images.lazy_image import Content, LazyImage
 from xai_eval.inputs.images.photographs import load_photographs
 from xai_eval.inputs.paths import files_matching, given_path, readable
 from xai_eval.scenes import render
@@ -72,24 +76,32 @@ def _scenes(spec: str) -> ImageSet:
 
 def _scene(seed: int) -> LabelledImage:
     scene = render(seed)
-    return LabelledImage(
+    return LazyImage(
+        partial(_scene_content, seed),
         name=f"scene-{seed:02d}",
-        pixels=scene.pixels,
         digest=hashlib.sha256(scene.pixels.tobytes()).hexdigest(),
         intended=Intended(scene.main_object),
-        mask=scene.masks[scene.main_object],
         source=f"procedural scene, seed {seed}",
-        concepts=scene.masks,
     )
+
+
+def _scene_content(seed: int) -> Content:
+    scene = render(seed)
+    return Content(scene.pixels, scene.masks[scene.main_object], scene.masks)
 
 
 def _imagenet_samples() -> ImageSet:
     """Return the ten photographs of the study, digests checked, and further images in their folder of the data root."""
     entries = {obtain(entry): entry.source for entry in download_entries("imagenet-samples")}
     folder = data_root() / "imagenet-samples"
-    files = sorted({*entries, *(file for file in folder.glob("*") if file.is_file() and is_image(file))})
-    photographs = [read_image(file, file.name, entries.get(file, f"imagenet-samples/{file.name}")) for file in files]
+    files = sorted({*entries, *(file for file in folder.glob("*") if _is_meant(file))})
+    sources = {file: entries.get(file, f"imagenet-samples/{file.name}") for file in files}
+    photographs = read_all(partial(read_image, file, file.name, source) for file, source in sources.items())
     return ImageSet("imagenet-samples", tuple(photographs))
+
+
+def _is_meant(file: Path) -> bool:
+    return file.is_file() and is_image(file) and not is_stray(file.name)
 
 
 def _object_masks() -> ImageSet:
@@ -128,7 +140,7 @@ def _glob(spec: str, pattern: Path) -> ImageSet:
         raise UsageError(
             f"image spec {spec!r} is not a valid pattern ({error}). Write '**/*.jpg' to search all folders below."
         ) from error
-    chosen = [file for file in files if is_image(file)]
+    chosen = [file for file in files if _is_meant(file)]
     if not chosen:
         raise InputUnavailable(
             f"image spec {spec!r} matches no image below {base} ({len(files)} other matches); expected "

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import jinja2
 
+from xai_eval.gate.renamed import renamed_sentence
 from xai_eval.gate.requests import request_of
 from xai_eval.gate.run_findings import RunFindings
 from xai_eval.report.cases import ReportCase
@@ -83,6 +84,7 @@ def render_page(
             severities=count_severities(verdicts),
             problem=problem,
             run_findings=run_findings,
+            renamed=renamed_sentence(run_findings.renamed),
             unwatched=unwatched_sentence(verdicts, where),
             outcome=_outcome(lists, problem, run_findings),
             lists=lists,

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from xai_eval.gate.renamed import renamed_sentence
 from xai_eval.gate.requests import request_of
 from xai_eval.gate.run_findings import NO_FINDINGS, RunFindings
 from xai_eval.gate.unwatched import counted
@@ -175,11 +176,15 @@ def explain_line(
 
 
 def run_findings_lines(run_findings: RunFindings) -> list[str]:
-    """Return one line per systemic shift and per tolerance that is too small; too large ones are only counted."""
+    """Return one line per systemic shift, one for renamed images, and one per tolerance that is too small.
+
+    Tolerances that are too large are only counted.
+    """
     generous = len(run_findings.tolerances) - len(run_findings.misfits)
     tightened = f"{count(generous, 'tolerance')} could be tightened: see `tolerances` in verdicts.json"
     return [
         *(f"systemic  {one_line(each.sentence)}" for each in run_findings.systemic),
+        *(f"renamed  {one_line(text)}" for text in filter(None, [renamed_sentence(run_findings.renamed)])),
         *(f"noise  {one_line(note.sentence)}" for note in run_findings.misfits),
         *(f"noise  {one_line(sentence)}" for sentence in run_findings.unusable),
         *([f"noise  {tightened}"] if generous else []),

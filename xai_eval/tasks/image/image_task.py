@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from xai_eval.result.fields import HeatmapTolerance
     from xai_eval.result.result import Result
     from xai_eval.tasks.image.explanation_setup import ExplanationSetup
+    from xai_eval.tasks.image.per_image import PerImage
     from xai_eval.tasks.image.subject import Subject
 
 Explain = Callable[..., Any]
@@ -82,7 +83,7 @@ def image_task(
         signature = _task_signature(explain, name)
 
         @functools.wraps(explain)
-        def evaluation(classifier: Classifier, images: ImageSet, **given: Any) -> Iterator[Result]:
+        def evaluation(classifier: Classifier, images: ImageSet, **given: Any) -> PerImage:
             bound = {each.name: given.get(each.name, each.default) for each in _keywords(signature)}
             return _explain_all(_checked(name, explain, classifier, images, bound, libraries, tolerance))
 
@@ -147,8 +148,12 @@ def _checked(
     return _Request(name, call, setup, params, (*_LIBRARIES, *libraries), tolerance or HeatmapTolerance(largest=0.02))
 
 
-def _explain_all(request: _Request) -> Iterator[Result]:
-    return (_explain_one(request, image) for image in request.setup.images.images)
+def _explain_all(request: _Request) -> PerImage:
+    from xai_eval.tasks.image.per_image import PerImage
+
+    return PerImage(
+        request.name, request.setup, lambda _image: request.params, functools.partial(_explain_one, request)
+    )
 
 
 def _explain_one(request: _Request, image: LabelledImage) -> Result:

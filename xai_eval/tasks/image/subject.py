@@ -13,6 +13,7 @@ from PIL import Image
 from xai_eval.result.fields import Document, Field, InputImage, Label, Mask, Ranking
 from xai_eval.result.fingerprint import Fingerprint, fingerprint_array, fingerprint_text
 from xai_eval.result.stage import Stage, StageKind
+from xai_eval.tasks.cost import part
 from xai_eval.tasks.image.forward import Forward, forward, input_batch
 from xai_eval.tasks.image.joined_stages import model_stages
 from xai_eval.tasks.image.target import Target, resolve_target
@@ -146,7 +147,7 @@ def cam_maps(subject: Subject, method: str = "gradcam", seed: int = 0) -> CamMap
 
     classifier = subject.classifier
     assert subject.layer is not None
-    with as_model_error(classifier.name, subject.batch.shape, method):
+    with as_model_error(classifier.name, subject.batch.shape, method), part(method):
         explained = classifier.layer(subject.layer)
         classes, layout = [subject.target.index], subject.examination.layout
         return explain_by_cam(subject.model, explained, subject.batch, classes, method, seed=seed, layout=layout)
