@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from xai_eval.cli.task_options import given_layers, given_names, given_parameters, refuse_others
@@ -51,12 +51,21 @@ def _overridden(entry: Entry, options: argparse.Namespace) -> Entry:
     kept = {name: value for name, value in entry.params.items() if not (layers and name in ("layer", "layers"))}
     return dataclasses.replace(
         entry,
-        models=options.model or entry.models,
+        models=_models(options, entry.models, task.model),
         images=options.images or entry.images,
         device=options.device or entry.device,
         layers=layers or entry.layers,
         params={**kept, **given},
     )
+
+
+def _models(options: argparse.Namespace, named: Sequence[str] | None, usual: str) -> Sequence[str] | None:
+    models = options.model or named
+    if options.output is None and options.reshape is None:
+        return models
+    from xai_eval.inputs.models.model_options import with_options
+
+    return [with_options(spec, options.output, options.reshape) for spec in models or [usual]]
 
 
 def narrowed(options: argparse.Namespace) -> bool:

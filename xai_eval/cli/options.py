@@ -146,6 +146,15 @@ def _add_inputs(command: Any, device: str | None) -> None:
     again = "; give it again for another one" if device else ""
     examples = "scenes:objects, torchvision:resnet50, file:PATH.py:FACTORY, ..."
     command.add_argument("--model", action=several, metavar="SPEC", help=f"{examples}{again}")
+    command.add_argument(
+        "--output",
+        metavar="KIND",
+        help="what the numbers are that the model returns: logits, probabilities, binary, multilabel, regression "
+        "(default: found out; what is assumed is said)",
+    )
+    command.add_argument(
+        "--reshape", metavar="ROWSxCOLUMNS", help="places of a layer of tokens, such as 14x14 (default: measured)"
+    )
     examples = "scenes, imagenet-samples, a folder, a file or a glob"
     command.add_argument("--images", action=several, metavar="SPEC", help=f"{examples}{again}")
     default = f"default: {device}" if device else "default: as in the run"

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from xai_eval.explainers.lime.probabilities import Predict, check_probabilities
+from xai_eval.explainers.lime.probabilities import Predict
 
 
 @dataclass(eq=False)
@@ -72,7 +72,7 @@ class PerturbedImages:
         return found
 
     def _batch(self, loop: _Loop, part: slice) -> NDArray[np.float32]:
-        return np.asarray(check_probabilities(self.predict(loop.views(part))).cpu().numpy())
+        return np.asarray(self.predict(loop.views(part)).cpu().numpy())
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,7 @@ from xai_eval.inputs.models.compiled import uncompiled
 from xai_eval.inputs.models.derived.derived_preprocessing import as_preprocessing
 from xai_eval.inputs.models.first_answers import FirstAnswers, first_answers
 from xai_eval.inputs.models.layers import default_layer
+from xai_eval.inputs.models.layout import Reshape
 from xai_eval.inputs.models.model_weights import weights_digest
 from xai_eval.inputs.models.preprocessing import Preprocessing, prepared_shape
 from xai_eval.inputs.models.reading import OutputKind, Reading
@@ -37,7 +38,9 @@ class Classifier:
         weights_digest: SHA-256 of the weights; computed if left empty.
         preprocessing_from: how the preprocessing is known, as text for reports.
         output: what the numbers of the output are; found out if None.
-        grid: number of rows and columns of the places of token layers; measured if None.
+        reshape: how the outputs of token layers lie over the image: the number of rows and columns of their places, or
+            a function from the output to (N, C, h, w), such as a `reshape_transform` of pytorch-grad-cam; measured if
+            None.
 
     Raises:
         UsageError: there are no class names, the number of ids differs from the number of names, or the preprocessing
@@ -53,7 +56,7 @@ class Classifier:
     weights_digest: str = ""
     preprocessing_from: str = GIVEN
     output: OutputKind | None = None
-    grid: tuple[int, int] | None = None
+    reshape: tuple[int, int] | Reshape | None = None
 
     def __post_init__(self) -> None:
         ids = self.class_names if self.class_ids is None else self.class_ids

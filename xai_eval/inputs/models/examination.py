@@ -67,7 +67,7 @@ def examine(classifier: Classifier, layer: str | None, batch: Tensor) -> Examina
         layout = (
             None
             if layer is None
-            else layout_of(module, classifier.module, classifier.name, layer, batch, classifier.grid)
+            else layout_of(module, classifier.module, classifier.name, layer, batch, classifier.reshape)
         )
         reached = layer is not None and layout is not None and _gradient_reaches(classifier, layer, batch, layout)
     return Examination(

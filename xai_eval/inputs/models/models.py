@@ -59,7 +59,7 @@ def load_model(spec: str | Classifier, *, device: str = "cpu") -> Classifier:
             `timm`), "hf:NAME", "hf:NAME@REVISION" or "hf:FOLDER" (transformers; needs the extra `hf`),
             "open_clip:ViT-B-16/openai:cat,dog,car" (CLIP with words as classes), "file:PATH.py:FACTORY" (a function
             returning an `nn.Module` or a `Classifier`), or a classifier. Any spec may end in "?output=multilabel" or
-            "?grid=14x14", see `model_options`.
+            "?reshape=14x14", see `model_options`.
         device: a PyTorch device such as "cpu" or "cuda:0"; "auto" is the GPU if there is one, else the CPU.
 
     Raises:
@@ -91,5 +91,8 @@ def _load(spec: object) -> Classifier:
     if not asked:
         return found
     return dataclasses.replace(
-        found, name=f"{found.name}?{asked}", output=options.output or found.output, grid=options.grid or found.grid
+        found,
+        name=f"{found.name}?{asked}",
+        output=options.output or found.output,
+        reshape=options.reshape or found.reshape,
     )
