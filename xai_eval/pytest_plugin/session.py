@@ -16,6 +16,7 @@ from xai_eval.errors import StorageError, XaiEvalError
 from xai_eval.gate.judge_run import Judged, judge_result, judge_results
 from xai_eval.gate.pairing import set_name
 from xai_eval.gate.verdict import State, Verdict
+from xai_eval.pytest_plugin.bare_result import input_of
 from xai_eval.report.earlier_report import remove_earlier_report
 from xai_eval.report.text.commands import Folders, accept_command, explain_command
 from xai_eval.report.text.github_actions import report_to_github
@@ -106,7 +107,7 @@ class GoldenSession:
         # pytest has no record of the model and the images that a test gave to `evaluate`.
         explain = (
             [f"find the cause, with the model and the images of the test: {explain_command(*asked, None)}"]
-            if verdict.state is State.DRIFT
+            if verdict.state is State.DRIFT and verdict.case.repeatable
             else []
         )
         return [*explain, f"if this is right: {accept_command(*asked)}"]
@@ -198,10 +199,16 @@ class GoldenSession:
         return dataclasses.replace(
             self.record,
             planned=len(self.checked) + len(idle),
-            selections=self.record.inputs if self.partial or idle else (),
+            selections=self.record.inputs if self.partial or idle else self._cut_short,
             when=now(),
             finished=not idle,
         )
+
+    @property
+    def _cut_short(self) -> tuple[str, ...]:
+        """What the inputs of tests begin with that failed, so that values which they did not reach are not unused."""
+        busy = {nodeid for nodeids in self.checked.values() for nodeid in nodeids}
+        return tuple(input_of(nodeid) for nodeid in dict.fromkeys(self.failed) if nodeid in busy)
 
     def _require_all(self, judged: Judged) -> None:
         """Raise StorageError if a result that was written during the run is no longer there."""
@@ -272,7 +279,8 @@ def _including(record: RunRecord, result: Result) -> RunRecord:
     """Return the record with the task, model and input of `result` added."""
     case, provenance = result.case, result.provenance
     inputs = (set_name(case),)
-    own = RunRecord((case.task,), (case.model,), inputs, 0, versions=provenance.versions, device=provenance.device)
+    models = (case.model,) if case.model else ()
+    own = RunRecord((case.task,), models, inputs, 0, versions=provenance.versions, device=provenance.device)
     return _joined(record, own)
 
 

@@ -78,11 +78,11 @@ class ReportCase:
 
     @functools.cached_property
     def maps(self) -> Mapping[str, Heatmap | SignedMap]:
-        """Heatmaps and signed maps that lie over the image pixel by pixel."""
-        if self.view is None:
-            return {}
-        shape = self.view.array.shape[:2]
+        """Heatmaps and signed maps that lie over the image pixel by pixel; all of them if the image is not known."""
         every: dict[str, Heatmap | SignedMap] = {**self.fields(Heatmap), **self.fields(SignedMap)}
+        if self.view is None:
+            return every
+        shape = self.view.array.shape[:2]
         return {name: each for name, each in every.items() if each.array.shape == shape}
 
     @functools.cached_property

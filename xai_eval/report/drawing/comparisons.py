@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from xai_eval.report.cases import ReportCase
 from xai_eval.report.drawing.panels import Panel, map_panel
-from xai_eval.report.drawing.pixels import Pixels, boundaries, diverging, outline, signed
+from xai_eval.report.drawing.pixels import Pixels, boundaries, diverging, grey, outline, signed
 from xai_eval.result.fields import Heatmap, Mask, Segments, SignedMap
 from xai_eval.result.fields.heatmap import block_means
 from xai_eval.result.fields.segments import moved_pixels
@@ -19,7 +19,6 @@ from xai_eval.result.naming import title
 _Map = Heatmap | SignedMap
 # As a share of the range. Smaller differences are drawn in pale colours; in full red, noise would look like an error.
 _LEAST_SCALE = 0.2
-_GREY = 150
 _MASK_LEGEND = "Red: in the obtained mask only. Blue: in the expected mask only."
 _SEGMENTS_LEGEND = "Red: pixels that are in another superpixel than expected."
 
@@ -100,7 +99,7 @@ def _below(case: ReportCase, array: NDArray[np.generic]) -> Pixels:
     """The image if `array` lies over it, else middle grey."""
     if case.view is not None and case.view.array.shape[:2] == array.shape:
         return case.view.array
-    return np.full((*array.shape, 3), _GREY, np.uint8)
+    return grey(array.shape)
 
 
 def _marked(case: ReportCase, shown: str, change: NDArray[np.floating] | None) -> Panel:
@@ -134,5 +133,7 @@ def _numbers(saliency: _Map) -> NDArray[np.floating[Any]]:
 
 
 def _range(saliency: _Map, *drawn: NDArray[np.float64]) -> float:
-    """Return the largest absolute value that is drawn of signed maps; 1 for heatmaps, which end there."""
-    return max(float(np.abs(each).max()) for each in drawn) if isinstance(saliency, SignedMap) else 1.0
+    """Return the largest absolute value that is drawn; 1 for heatmaps that end there."""
+    if isinstance(saliency, Heatmap) and saliency.own_range is None:
+        return 1.0
+    return max(float(np.abs(each).max()) for each in drawn)

@@ -87,7 +87,8 @@ def _class_suffix(case: ReportCase) -> str:
 def _caption(case: ReportCase) -> str:
     classes = "  ·  ".join(f"{name}: {label}" for name, label in case.labels.items() if name != AUDIT)
     warning = f"Target warning: {case.audit}" if case.audit else ""
-    return "\n".join(filter(None, [f"{case.verdict.case.input}  ·  {case.verdict.case.model}", classes, warning]))
+    about = "  ·  ".join(filter(None, [case.verdict.case.input, case.verdict.case.model]))
+    return "\n".join(filter(None, [about, classes, warning]))
 
 
 def _draw_comparison(case: ReportCase, drift: Comparison) -> bytes:
@@ -120,7 +121,7 @@ def _draw_panels(shown: Sequence[Panel], caption: str, legends: Sequence[_Legend
     """Lay out by hand, in inches from the lower left: cells, scale, caption; its own layouts are slow."""
     columns = min(len(shown), _COLUMNS)
     rows = -(-len(shown) // columns)
-    width = columns * _CELL
+    width = max(columns, 2) * _CELL  # one panel alone leaves no place for text
     lines = [part for line in _printable(caption).splitlines() for part in _wrap(line, width)]
     below = _LINE * (len(lines) + 1 + 1.5 * len(legends))
     figure, axes = _canvas(width, below + rows * (_CELL + _LINE))

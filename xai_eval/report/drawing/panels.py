@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from xai_eval.report.cases import OBJECT, ReportCase
-from xai_eval.report.drawing.pixels import Map, Pixels, boundaries, enlarge, outline, overlay, signed
+from xai_eval.report.drawing.pixels import Map, Pixels, boundaries, enlarge, grey, outline, overlay, signed
 from xai_eval.report.text.wording import cell_text, count
 from xai_eval.result.fields import Heatmap, InputImage, Mask, Segments, SignedMap, Weights
 from xai_eval.result.naming import title, words
@@ -38,9 +38,13 @@ class Panel:
 
 
 def panels(case: ReportCase) -> list[Panel]:
-    """Return the image with its mask outlined, then one panel per further image, further mask, and map."""
+    """Return the image with its mask outlined, then one panel per further image, further mask, and map.
+
+    Without an image, as for values that a test computed itself, masks and maps are drawn on grey.
+    """
+    maps = [_named_map(case, each, heatmap) for each, heatmap in case.maps.items()]
     if case.view is None:
-        return []
+        return [*_masks_alone(case), *maps]
     pixels, name = case.view.array, case.verdict.case.input
     images = [
         Panel(title(each), f"{name}: {words(each)}", image.array)
@@ -51,8 +55,14 @@ def panels(case: ReportCase) -> list[Panel]:
         for each, mask in case.fields(Mask).items()
         if each != OBJECT and mask.array.shape == pixels.shape[:2]
     ]
-    maps = [_named_map(case, each, heatmap) for each, heatmap in case.maps.items()]
     return [_original(pixels, case.mask, name), *images, *masks, *_superpixel_panels(case, pixels), *maps]
+
+
+def _masks_alone(case: ReportCase) -> list[Panel]:
+    return [
+        Panel(title(name), f"{title(name)} of {case.verdict.case.input}", outline(grey(mask.array.shape), mask.array))
+        for name, mask in case.fields(Mask).items()
+    ]
 
 
 def _superpixel_panels(case: ReportCase, pixels: Pixels) -> list[Panel]:
@@ -127,7 +137,8 @@ def map_panel(
         pixels = signed(image, enlarge(net, saliency.shape) if over_image else net, 1.0)
     else:
         about = f"{about}, hottest {_highest(saliency.array)}"
-        pixels = overlay(image, enlarge(saliency.array, saliency.shape) if over_image else saliency.array)
+        numbers = (*numbers, ("largest value", f"{saliency.own_range:.2g}")) if saliency.own_range else numbers
+        pixels = overlay(image, enlarge(saliency.shown, saliency.shape) if over_image else saliency.shown)
     return Panel(heading, about, pixels, numbers=numbers, coarse=not over_image)
 
 

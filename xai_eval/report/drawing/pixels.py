@@ -42,6 +42,11 @@ def heat_legend() -> Pixels:
     return overlay(None, np.linspace(0.0, 1.0, 256)[None])
 
 
+def grey(shape: tuple[int, ...]) -> Pixels:
+    """Middle grey (h, w, 3), for what has no image to lie over; `shape` is (h, w)."""
+    return np.full((*shape, 3), _LEGEND_GREY, np.uint8)
+
+
 def diverging(difference: Map, limit: float) -> Pixels:
     """Draw a signed difference (h, w): white for 0, red up to +`limit`, blue down to -`limit`."""
     return _to_bytes(_colours(_DIVERGING, difference / (2.0 * limit) + 0.5))

@@ -136,7 +136,7 @@ def case_view(case: ReportCase, accept: str, explain: str) -> CaseView:
         stages=() if is_fine(verdict) else stage_chain(case),
         changes=tuple(map(str, verdict.changes)),
         accept=accept if verdict.state in _ACCEPTABLE or verdict.unwatched else None,
-        explain=explain if verdict.state is State.DRIFT else None,
+        explain=explain if verdict.state is State.DRIFT and verdict.case.repeatable else None,
         details=_details(case),
         curves=tuple(curve_panels(case)),
         layers=layers,

@@ -1,0 +1,256 @@
+"""Values that a test computed itself: from the first run over the golden to a drift, under every way to run pytest."""
+
+import json
+
+import pytest
+from bare_suite import HEADER, ONE, PARAMETRISED, only_tests
+from plugin_suite import accept, with_and_without_xdist
+
+from xai_eval.cli.main import main
+from xai_eval.store.goldens import Goldens
+
+ID = "values/pytest-test-own-py-test-map-saliency-*"
+
+
+def inputs(repo):
+    return sorted(result.case.input for result in Goldens(repo.path / "golden").load_all()[0].values())
+
+
+def states(repo):
+    document = json.loads((repo.path / "reports" / "verdicts.json").read_text())
+    return {name: number for name, number in document["states"].items() if number}
+
+
+def test_new_accepted_ok_moved_accepted_ok(repo, monkeypatch):
+    only_tests(repo, ONE)
+    first = repo.runpytest()
+    first.assert_outcomes(failed=1)
+    first.stdout.fnmatch_lines([f"new: {ID}", f'if this is right: xai-eval accept {ID} --reason "..."'])
+    assert not (repo.path / "golden").exists()
+    assert accept(repo) == 0
+    assert inputs(repo) == ["pytest/test_own.py::test_map/saliency"]
+    repo.runpytest().assert_outcomes(passed=1)
+    monkeypatch.setenv("MOVED", "1")
+    moved = repo.runpytest()
+    moved.assert_outcomes(failed=1)
+    moved.stdout.fnmatch_lines([f"drift: {ID}: Saliency changed (evidence): *moved by 0.*The test computes it*"])
+    # Nothing can compute it again, so no such command is offered.
+    moved.stdout.no_fnmatch_line("*explain-drift*")
+    assert accept(repo) == 0
+    repo.runpytest().assert_outcomes(passed=1)
+
+
+def test_the_printed_command_accepts_the_case_of_the_saved_run(repo, monkeypatch, capsys):
+    only_tests(repo, ONE)
+    told = repo.runpytest().outlines
+    command = next(line for line in told if line.startswith("if this is right: xai-eval ")).split("xai-eval ")[1]
+    key = command.split()[1]
+    assert main(["accept", key, "--reason", "looked"]) == 0
+    assert main(["check"]) == 0
+    assert main(["log", key]) == 0
+    assert main(["accept", "test_own.py::test_map/saliency", "--reason", "by the name of the test"]) == 0
+    assert main(["report"]) == 0
+
+
+def test_explain_drift_says_that_only_the_test_can_compute_it(repo, monkeypatch, capsys):
+    only_tests(repo, ONE)
+    repo.runpytest()
+    accept(repo)
+    monkeypatch.setenv("MOVED", "1")
+    repo.runpytest()
+    assert main(["explain-drift", "test_own.py::test_map/saliency"]) == 2
+    told = capsys.readouterr().err
+    assert "was computed by a test (pytest/test_own.py::test_map/saliency)" in told
+    assert "Changed since the golden: nothing that is recorded." in told
+
+
+def test_the_page_shows_the_map_without_an_image_and_a_command_that_works(repo, monkeypatch):
+    only_tests(repo, ONE)
+    repo.runpytest()
+    accept(repo)
+    monkeypatch.setenv("MOVED", "1")
+    repo.runpytest()
+    page = (repo.path / "reports" / "index.html").read_text()
+    assert "pytest/test_own.py::test_map/saliency" in page
+    assert "xai-eval accept values/pytest-test-own-py-test-map-saliency-" in page
+    assert "explain-drift" not in page and "<dt>models</dt><dd>none</dd>" in page
+    assert 'alt="saliency of pytest/test_own.py::test_map/saliency: red speaks for it' in page
+    assert "<code></code>" not in page
+    for figure in ("_values", "_drift_saliency"):
+        assert list((repo.path / "reports" / "figures").glob(f"*{figure}.png"))
+
+
+@with_and_without_xdist
+def test_every_parameter_has_its_own_golden(repo, arguments):
+    only_tests(repo, PARAMETRISED)
+    repo.runpytest_subprocess(*arguments).assert_outcomes(failed=3)
+    accept(repo)
+    assert len(inputs(repo)) == 3 and "pytest/test_own.py::test_map[a/b c.jpg]/saliency" in inputs(repo)
+    result = repo.runpytest_subprocess(*arguments)
+    result.assert_outcomes(passed=3)
+    result.stdout.fnmatch_lines(["3 cases: 3 ok"])
+
+
+@pytest.mark.slow
+def test_groups_of_xdist_do_not_change_the_case(repo):
+    marked = PARAMETRISED.replace("@pytest.mark.param", '@pytest.mark.xdist_group("g")\n@pytest.mark.param', 1)
+    only_tests(repo, marked)
+    repo.runpytest_subprocess("-p", "no:xdist")
+    accept(repo)
+    repo.runpytest_subprocess("-n", "2", "--dist", "loadgroup").assert_outcomes(passed=3)
+
+
+def test_a_selection_calls_nothing_unused(repo):
+    only_tests(repo, PARAMETRISED)
+    repo.runpytest()
+    accept(repo)
+    for selection in (["-k", "cat"], ["test_own.py"], ["test_own.py::test_map[dog.jpg]"]):
+        result = repo.runpytest(*selection)
+        assert result.ret == pytest.ExitCode.OK, selection
+        result.stdout.no_fnmatch_line("unused *")
+        assert main(["check"]) == 0
+
+
+def test_a_renamed_test_is_an_unused_golden_and_a_new_case(repo):
+    only_tests(repo, ONE + ONE.rpartition("\ndef")[2].replace(" test_map", "def test_other"))
+    repo.runpytest()
+    accept(repo)
+    only_tests(
+        repo,
+        ONE.replace("test_map", "test_new") + "def test_other(xai_golden): xai_golden.check(SPOT, name='saliency')\n",
+    )
+    result = repo.runpytest()
+    assert states(repo) == {"ok": 1, "missing": 1, "unused": 1}
+    result.stdout.fnmatch_lines([f"unused *{ID[:-1]}*No test of the run checked this case.*"])
+    assert main(["accept", "test_own.py::test_new/saliency", "--reason", "renamed"]) == 0
+    assert main(["prune"]) == 0
+    assert inputs(repo) == ["pytest/test_own.py::test_new/saliency", "pytest/test_own.py::test_other/saliency"]
+
+
+def test_a_value_that_a_failed_test_did_not_reach_is_not_unused(repo, monkeypatch):
+    two = ONE + '    xai_golden.check(SPOT, name="second")\n'
+    only_tests(repo, two.replace("): xai_golden", "):\n    xai_golden"))
+    repo.runpytest()
+    accept(repo)
+    repo.runpytest()
+    accept(repo)
+    assert len(inputs(repo)) == 2
+    monkeypatch.setenv("MOVED", "1")
+    repo.runpytest().stdout.no_fnmatch_line("unused *")
+    assert states(repo) == {"drift": 1}
+    assert main(["check"]) == 1
+    assert states(repo) == {"drift": 1}
+    monkeypatch.delenv("MOVED")
+    only_tests(repo, ONE)
+    repo.runpytest().stdout.fnmatch_lines(["unused *values/pytest-test-own-py-test-map-second-*"])
+
+
+def test_one_name_twice_in_a_test_is_an_error_and_a_second_try_is_not(repo):
+    only_tests(repo, ONE)
+    repo.runpytest()
+    accept(repo)
+    twice = ONE.replace("): xai_golden", "):\n    xai_golden") + '    xai_golden.check(SPOT, name="saliency")\n'
+    only_tests(repo, twice)
+    result = repo.runpytest()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["E *UsageError: xai_golden.check got the name 'saliency' twice in one test; *"])
+    again = (
+        ONE.replace("): xai_golden", "):\n    xai_golden")
+        + "    os.environ.setdefault('TRIED', '') or os.environ.update(TRIED='1') or pytest.fail('once')\n"
+    )
+    only_tests(repo, again)
+    result = repo.runpytest_subprocess("--reruns", "1", "-p", "no:xdist")
+    result.assert_outcomes(passed=1)
+    assert result.parseoutcomes()["rerun"] == 1
+
+
+WRONG = (
+    HEADER
+    + """
+import math
+BAD = {
+    "channels": np.ones((3, 5, 5)),
+    "NaN": np.full((5, 5), np.nan),
+    "text": "a word",
+    "nothing": None,
+    "empty": np.ones((0, 5)),
+}
+@pytest.mark.parametrize("kind", BAD)
+def test_wrong(kind, xai_golden): xai_golden.check(BAD[kind], name="saliency")
+def test_unnamed(xai_golden): xai_golden.check(SPOT)
+"""
+)
+
+
+def test_a_wrong_value_is_one_sentence_at_the_line_of_the_test(repo):
+    only_tests(repo, WRONG)
+    result = repo.runpytest()
+    result.assert_outcomes(failed=6)
+    text = result.stdout.str()
+    assert text.count("UsageError: xai_golden.check") == 6
+    # The only code that is shown is that of the test.
+    assert "hooks.py" not in text and "bare_fields.py" not in text and "plain_array.py" not in text
+    assert "> def test_wrong(kind, xai_golden): xai_golden.check" in text.replace(">   ", "> ").replace(">  ", "> ")
+
+
+def test_a_run_of_values_alone_that_was_cut_short_can_be_checked(repo, capsys):
+    only_tests(repo, ONE + "def test_wrong(xai_golden): xai_golden.check(None, name='x')\n")
+    repo.runpytest()
+    assert main(["check"]) == 1
+    assert "1 of 2 planned cases measured" in capsys.readouterr().out
+
+
+RESULTS = (
+    HEADER
+    + """
+from xai_eval import Case, Heatmap, HeatmapTolerance, Result, Score
+CASE = {case}
+def test_result(xai_golden):
+    heat = Heatmap(SPOT, HeatmapTolerance(largest=0.02))
+    xai_golden.check(Result(CASE, {{"heat": heat, "share": Score(0.5, 0.01)}}){more})
+"""
+)
+
+
+def test_a_result_made_by_hand_needs_no_model_and_its_tiny_map_is_judged_by_its_own_range(repo, monkeypatch):
+    only_tests(repo, RESULTS.format(case='Case("shap", "", "photos/cat.jpg")', more=""))
+    repo.runpytest()
+    accept(repo)
+    repo.runpytest().assert_outcomes(passed=1)
+    monkeypatch.setenv("MOVED", "1")
+    moved = repo.runpytest()
+    moved.stdout.fnmatch_lines(["drift: shap/photos-cat-jpg-*: Heat changed (evidence): the heat moved by *"])
+    moved.stdout.no_fnmatch_line("*explain-drift*")
+    assert main(["accept", "cat.jpg", "--reason", "looked"]) == 0
+
+
+@pytest.mark.parametrize(
+    "case, more, told",
+    [
+        ('Case("shap", "", "x")', ', name="a"', "got name with the Result of shap/x-*; expected none"),
+        ('Case("my task/1", "", "x")', "", "got a Result of the task 'my task/1'; expected letters"),
+    ],
+    ids=["named", "no folder"],
+)
+def test_a_result_that_cannot_be_checked_is_refused_in_one_sentence(repo, case, more, told):
+    only_tests(repo, RESULTS.format(case=case, more=more))
+    repo.runpytest().stdout.fnmatch_lines([f"E *UsageError: xai_golden.check {told}*"])
+
+
+LIBRARIES = (
+    HEADER
+    + """
+from helper import explain
+def test_map(xai_golden): xai_golden.check(explain(), name="saliency")
+"""
+)
+
+
+def test_the_libraries_of_the_test_and_of_its_own_modules_are_recorded(repo):
+    repo.makepyfile(helper="import numpy, scipy.ndimage\nfrom PIL import Image\ndef explain(): return numpy.eye(8)\n")
+    only_tests(repo, LIBRARIES)
+    repo.runpytest("-p", "no:randomly")
+    (result,) = Goldens(repo.path / "reports" / "results").load_all()[0].values()
+    assert {"python", "xai-eval", "numpy", "scipy", "pillow"} <= set(result.provenance.versions)
+    assert "torch" not in result.provenance.versions and "pytest" not in result.provenance.versions
+    assert result.provenance.parameters["value"] == {"saliency": "ndarray of shape (8, 8) and type float64"}
