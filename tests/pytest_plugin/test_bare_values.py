@@ -4,9 +4,12 @@ import json
 
 import pytest
 from bare_suite import HEADER, ONE, PARAMETRISED, only_tests
-from plugin_suite import accept, with_and_without_xdist
+from plugin_suite import accept
 
+from xai_eval import Case, Result, Score
 from xai_eval.cli.main import main
+from xai_eval.errors import UsageError
+from xai_eval.pytest_plugin.bare_result import bare_result, require_result
 from xai_eval.store.goldens import Goldens
 
 ID = "values/pytest-test-own-py-test-map-saliency-*"
@@ -21,14 +24,18 @@ def states(repo):
     return {name: number for name, number in document["states"].items() if number}
 
 
-def test_new_accepted_ok_moved_accepted_ok(repo, monkeypatch):
+def test_new_accepted_ok_moved_accepted_ok(repo, monkeypatch, capsys):
     only_tests(repo, ONE)
     first = repo.runpytest()
     first.assert_outcomes(failed=1)
     first.stdout.fnmatch_lines([f"new: {ID}", f'if this is right: xai-eval accept {ID} --reason "..."'])
     assert not (repo.path / "golden").exists()
-    assert accept(repo) == 0
+    # The printed command, in another process as it were: it needs nothing but the saved run.
+    printed = next(line for line in first.outlines if line.startswith("if this is right: xai-eval accept "))
+    key = printed.split()[6]
+    assert main(["accept", key, "--reason", "looked"]) == 0
     assert inputs(repo) == ["pytest/test_own.py::test_map/saliency"]
+    assert main(["check"]) == main(["log", key]) == main(["report"]) == 0
     repo.runpytest().assert_outcomes(passed=1)
     monkeypatch.setenv("MOVED", "1")
     moved = repo.runpytest()
@@ -36,40 +43,13 @@ def test_new_accepted_ok_moved_accepted_ok(repo, monkeypatch):
     moved.stdout.fnmatch_lines([f"drift: {ID}: Saliency changed (evidence): *moved by 0.*The test computes it*"])
     # Nothing can compute it again, so no such command is offered.
     moved.stdout.no_fnmatch_line("*explain-drift*")
-    assert accept(repo) == 0
+    the_page_shows_the_map_without_an_image(repo)
+    explain_drift_says_that_only_the_test_can_compute_it(capsys)
+    assert main(["accept", "test_own.py::test_map/saliency", "--reason", "by the name of the test"]) == 0
     repo.runpytest().assert_outcomes(passed=1)
 
 
-def test_the_printed_command_accepts_the_case_of_the_saved_run(repo, monkeypatch, capsys):
-    only_tests(repo, ONE)
-    told = repo.runpytest().outlines
-    command = next(line for line in told if line.startswith("if this is right: xai-eval ")).split("xai-eval ")[1]
-    key = command.split()[1]
-    assert main(["accept", key, "--reason", "looked"]) == 0
-    assert main(["check"]) == 0
-    assert main(["log", key]) == 0
-    assert main(["accept", "test_own.py::test_map/saliency", "--reason", "by the name of the test"]) == 0
-    assert main(["report"]) == 0
-
-
-def test_explain_drift_says_that_only_the_test_can_compute_it(repo, monkeypatch, capsys):
-    only_tests(repo, ONE)
-    repo.runpytest()
-    accept(repo)
-    monkeypatch.setenv("MOVED", "1")
-    repo.runpytest()
-    assert main(["explain-drift", "test_own.py::test_map/saliency"]) == 2
-    told = capsys.readouterr().err
-    assert "was computed by a test (pytest/test_own.py::test_map/saliency)" in told
-    assert "Changed since the golden: nothing that is recorded." in told
-
-
-def test_the_page_shows_the_map_without_an_image_and_a_command_that_works(repo, monkeypatch):
-    only_tests(repo, ONE)
-    repo.runpytest()
-    accept(repo)
-    monkeypatch.setenv("MOVED", "1")
-    repo.runpytest()
+def the_page_shows_the_map_without_an_image(repo):
     page = (repo.path / "reports" / "index.html").read_text()
     assert "pytest/test_own.py::test_map/saliency" in page
     assert "xai-eval accept values/pytest-test-own-py-test-map-saliency-" in page
@@ -80,31 +60,31 @@ def test_the_page_shows_the_map_without_an_image_and_a_command_that_works(repo, 
         assert list((repo.path / "reports" / "figures").glob(f"*{figure}.png"))
 
 
-@with_and_without_xdist
-def test_every_parameter_has_its_own_golden(repo, arguments):
-    only_tests(repo, PARAMETRISED)
-    repo.runpytest_subprocess(*arguments).assert_outcomes(failed=3)
-    accept(repo)
-    assert len(inputs(repo)) == 3 and "pytest/test_own.py::test_map[a/b c.jpg]/saliency" in inputs(repo)
-    result = repo.runpytest_subprocess(*arguments)
-    result.assert_outcomes(passed=3)
-    result.stdout.fnmatch_lines(["3 cases: 3 ok"])
+def explain_drift_says_that_only_the_test_can_compute_it(capsys):
+    assert main(["explain-drift", "test_own.py::test_map/saliency"]) == 2
+    told = capsys.readouterr().err
+    assert "was computed by a test (pytest/test_own.py::test_map/saliency)" in told
+    assert "Changed since the golden: nothing that is recorded." in told
 
 
 @pytest.mark.slow
-def test_groups_of_xdist_do_not_change_the_case(repo):
+def test_workers_and_their_groups_do_not_change_the_case(repo):
     marked = PARAMETRISED.replace("@pytest.mark.param", '@pytest.mark.xdist_group("g")\n@pytest.mark.param', 1)
     only_tests(repo, marked)
-    repo.runpytest_subprocess("-p", "no:xdist")
+    repo.runpytest("-p", "no:xdist")
     accept(repo)
-    repo.runpytest_subprocess("-n", "2", "--dist", "loadgroup").assert_outcomes(passed=3)
+    for distribution in ("load", "loadgroup"):
+        result = repo.runpytest_subprocess("-n", "2", "--dist", distribution)
+        result.assert_outcomes(passed=3)
+        result.stdout.fnmatch_lines(["3 cases: 3 ok"])
 
 
-def test_a_selection_calls_nothing_unused(repo):
+def test_every_parameter_has_its_own_golden_and_a_selection_calls_nothing_unused(repo):
     only_tests(repo, PARAMETRISED)
-    repo.runpytest()
+    repo.runpytest().assert_outcomes(failed=3)
     accept(repo)
-    for selection in (["-k", "cat"], ["test_own.py"], ["test_own.py::test_map[dog.jpg]"]):
+    assert len(inputs(repo)) == 3 and "pytest/test_own.py::test_map[a/b c.jpg]/saliency" in inputs(repo)
+    for selection in (["-k", "cat"], ["test_own.py::test_map[dog.jpg]"]):
         result = repo.runpytest(*selection)
         assert result.ret == pytest.ExitCode.OK, selection
         result.stdout.no_fnmatch_line("unused *")
@@ -127,13 +107,13 @@ def test_a_renamed_test_is_an_unused_golden_and_a_new_case(repo):
     assert inputs(repo) == ["pytest/test_own.py::test_new/saliency", "pytest/test_own.py::test_other/saliency"]
 
 
+@pytest.mark.slow
 def test_a_value_that_a_failed_test_did_not_reach_is_not_unused(repo, monkeypatch):
     two = ONE + '    xai_golden.check(SPOT, name="second")\n'
     only_tests(repo, two.replace("): xai_golden", "):\n    xai_golden"))
-    repo.runpytest()
-    accept(repo)
-    repo.runpytest()
-    accept(repo)
+    for _ in range(2):  # the test ends at the first value without a golden
+        repo.runpytest()
+        accept(repo)
     assert len(inputs(repo)) == 2
     monkeypatch.setenv("MOVED", "1")
     repo.runpytest().stdout.no_fnmatch_line("unused *")
@@ -145,6 +125,7 @@ def test_a_value_that_a_failed_test_did_not_reach_is_not_unused(repo, monkeypatc
     repo.runpytest().stdout.fnmatch_lines(["unused *values/pytest-test-own-py-test-map-second-*"])
 
 
+@pytest.mark.slow
 def test_one_name_twice_in_a_test_is_an_error_and_a_second_try_is_not(repo):
     only_tests(repo, ONE)
     repo.runpytest()
@@ -207,16 +188,15 @@ from xai_eval import Case, Heatmap, HeatmapTolerance, Result, Score
 CASE = {case}
 def test_result(xai_golden):
     heat = Heatmap(SPOT, HeatmapTolerance(largest=0.02))
-    xai_golden.check(Result(CASE, {{"heat": heat, "share": Score(0.5, 0.01)}}){more})
+    xai_golden.check(Result(CASE, {{"heat": heat, "share": Score(0.5, 0.01)}}))
 """
 )
 
 
 def test_a_result_made_by_hand_needs_no_model_and_its_tiny_map_is_judged_by_its_own_range(repo, monkeypatch):
-    only_tests(repo, RESULTS.format(case='Case("shap", "", "photos/cat.jpg")', more=""))
+    only_tests(repo, RESULTS.format(case='Case("shap", "", "photos/cat.jpg")'))
     repo.runpytest()
     accept(repo)
-    repo.runpytest().assert_outcomes(passed=1)
     monkeypatch.setenv("MOVED", "1")
     moved = repo.runpytest()
     moved.stdout.fnmatch_lines(["drift: shap/photos-cat-jpg-*: Heat changed (evidence): the heat moved by *"])
@@ -225,16 +205,25 @@ def test_a_result_made_by_hand_needs_no_model_and_its_tiny_map_is_judged_by_its_
 
 
 @pytest.mark.parametrize(
-    "case, more, told",
+    "case, given, told",
     [
-        ('Case("shap", "", "x")', ', name="a"', "got name with the Result of shap/x-*; expected none"),
-        ('Case("my task/1", "", "x")', "", "got a Result of the task 'my task/1'; expected letters"),
+        (Case("shap", "", "x"), ("a", None), r"got name with the Result of shap/x-\w+; expected none"),
+        (Case("shap", "", "x"), (None, 0.1), r"got tolerance with the Result of shap/x-\w+; expected none"),
+        (Case("my task/1", "", "x"), (None, None), "got a Result of the task 'my task/1'; expected letters"),
+        (Case("", "", "x"), (None, None), "got a Result of the task ''; expected letters"),
     ],
-    ids=["named", "no folder"],
+    ids=["named", "with a tolerance", "no folder", "no task"],
 )
-def test_a_result_that_cannot_be_checked_is_refused_in_one_sentence(repo, case, more, told):
-    only_tests(repo, RESULTS.format(case=case, more=more))
-    repo.runpytest().stdout.fnmatch_lines([f"E *UsageError: xai_golden.check {told}*"])
+def test_a_result_that_cannot_be_checked_is_refused_in_one_sentence(case, given, told):
+    with pytest.raises(UsageError, match=told):
+        require_result(Result(case, {"share": Score(0.5, 0.01)}), *given)
+    assert require_result(Result(Case("a.b-c_1+", "", "x"), {}), None, None)
+
+
+@pytest.mark.parametrize("name", ["", "  ", "two\nlines", 3, "\x00", b"bytes"], ids=repr)
+def test_a_name_that_cannot_be_read_is_refused(name, request):
+    with pytest.raises(UsageError, match="expected a text in one line"):
+        bare_result(1.0, name, None, request.node)
 
 
 LIBRARIES = (
@@ -249,7 +238,7 @@ def test_map(xai_golden): xai_golden.check(explain(), name="saliency")
 def test_the_libraries_of_the_test_and_of_its_own_modules_are_recorded(repo):
     repo.makepyfile(helper="import numpy, scipy.ndimage\nfrom PIL import Image\ndef explain(): return numpy.eye(8)\n")
     only_tests(repo, LIBRARIES)
-    repo.runpytest("-p", "no:randomly")
+    repo.runpytest()
     (result,) = Goldens(repo.path / "reports" / "results").load_all()[0].values()
     assert {"python", "xai-eval", "numpy", "scipy", "pillow"} <= set(result.provenance.versions)
     assert "torch" not in result.provenance.versions and "pytest" not in result.provenance.versions
