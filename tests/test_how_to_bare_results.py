@@ -9,8 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from xai_eval import SignedMap, load_images, load_model
+from xai_eval import SignedMap, UsageError, load_images, load_model
 from xai_eval.cli.main import main
+from xai_eval.result.bare.bare_fields import field_of
 from xai_eval.store.goldens import Goldens
 
 PAGE = Path(__file__).parent.parent / "docs" / "how-to" / "bare-results.md"
@@ -79,12 +80,15 @@ def test_captum(place, pytester):
 
 @pytest.mark.slow
 def test_shap(place, pytester):
-    shap = pytest.importorskip("shap")
     result = runs_of_the_page(place, pytester, "test_shap")
+    import shap
+
     module, batch, target = explained()
     found = shap.GradientExplainer(module, torch.zeros_like(batch)).shap_values(batch, nsamples=20, rseed=0)
     np.testing.assert_allclose(result["expected gradients"].array, found[0, ..., target].sum(0), atol=1e-5)
     assert {"shap", "pillow"} <= set(stored().provenance.versions)
+    with pytest.raises(UsageError, match=r"got Explanation of shape .*Give the numbers of one image and one class"):
+        field_of(shap.Explanation(np.moveaxis(found, 1, 3)), "check")
 
 
 def test_a_result_of_ones_own_tells_at_which_step_a_change_began(place, pytester):
@@ -103,7 +107,6 @@ def test_the_table_of_the_page_names_the_usual_tolerances():
     import pandas as pd
 
     from xai_eval import SignedMapTolerance
-    from xai_eval.result.bare.bare_fields import field_of
 
     page = PAGE.read_text()
     usual = SignedMapTolerance()

@@ -1,7 +1,9 @@
 """Values that a test computed itself: from the first run over the golden to a drift, under every way to run pytest."""
 
 import json
+import math
 
+import numpy as np
 import pytest
 from bare_suite import HEADER, ONE, PARAMETRISED, only_tests
 from plugin_suite import accept
@@ -218,6 +220,22 @@ def test_a_result_that_cannot_be_checked_is_refused_in_one_sentence(case, given,
     with pytest.raises(UsageError, match=told):
         require_result(Result(case, {"share": Score(0.5, 0.01)}), *given)
     assert require_result(Result(Case("a.b-c_1+", "", "x"), {}), None, None)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("factor, told", [(1.0, True), (0.0, True), (1e300, False), (5e-324, False)])
+def test_a_map_beyond_single_precision_has_a_digest_alone(factor, told, request):
+    results = [bare_result(each * factor, "map", None, request.node) for each in (np.eye(70), np.eye(70)[::-1])]
+    (now,), (was,) = (each.stages.values() for each in results)
+    assert (now.sketch is not None) == told
+    assert (now.digest == was.digest) == (factor == 0.0)
+    assert math.isfinite(now.distance(was)) == told
+
+
+def test_a_list_of_results_is_refused_with_the_loop_to_write():
+    results = [Result(Case("shap", "", str(number)), {}) for number in range(2)]
+    with pytest.raises(UsageError, match=r"got 2 Results at once.*for result in results"):
+        require_result(results, None, None)
 
 
 @pytest.mark.parametrize("name", ["", "  ", "two\nlines", 3, "\x00", b"bytes"], ids=repr)

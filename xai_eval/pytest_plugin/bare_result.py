@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import platform
 import re
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from xai_eval.errors import UsageError
 from xai_eval.pytest_plugin.libraries import library_versions
@@ -61,8 +64,13 @@ def require_result(value: object, name: str | None, tolerance: object) -> bool:
     """Return whether a value is a Result, which then needs neither a name nor a tolerance.
 
     Raises:
-        UsageError: it has one of them, or its task cannot be the name of a folder.
+        UsageError: it has one of them, or its task cannot be the name of a folder; or it is a list of Results.
     """
+    if isinstance(value, list | tuple) and any(isinstance(each, Result) for each in value):
+        raise UsageError(
+            f"xai_golden.check got {len(value)} Results at once; expected one. Check each of them: "
+            "for result in results: xai_golden.check(result)."
+        )
     if not isinstance(value, Result):
         return False
     given = [word for word, each in (("name", name), ("tolerance", tolerance)) if each is not None]
@@ -98,11 +106,16 @@ def _no_name(value: object) -> UsageError:
 
 def _stages(fields: Mapping[str, Field]) -> dict[Stage, Fingerprint]:
     """Return the fingerprint of every map and mask in full, because goldens store maps in coarser form."""
-    return {
-        Stage(StageKind.VALUE, name): fingerprint_array(field.array)
-        for name, field in fields.items()
-        if isinstance(field, SignedMap | Mask)
-    }
+    arrays = {name: field.array for name, field in fields.items() if isinstance(field, SignedMap | Mask)}
+    return {Stage(StageKind.VALUE, name): _fingerprint(array) for name, array in arrays.items()}
+
+
+def _fingerprint(array: NDArray[Any]) -> Fingerprint:
+    """Return a fingerprint, without a sketch if the sums in it are too large or too small for single precision."""
+    with np.errstate(over="ignore"):
+        found = fingerprint_array(array)
+    usable = found.sketch is not None and np.isfinite(found.sketch).all() and found.sketch.any() == array.any()
+    return found if usable else dataclasses.replace(found, sketch=None)
 
 
 def _provenance(value: Any, name: str, item: pytest.Item) -> Provenance:
