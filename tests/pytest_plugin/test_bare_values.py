@@ -122,6 +122,13 @@ def test_a_value_that_a_failed_test_did_not_reach_is_not_unused(repo, monkeypatc
     assert states(repo) == {"drift": 1}
     assert main(["check"]) == 1
     assert states(repo) == {"drift": 1}
+    # The group that pytest-xdist adds to the id of the test is no part of it.
+    grouped = (
+        (repo.path / "test_own.py").read_text().replace("def test_map", '@pytest.mark.xdist_group("g")\ndef test_map')
+    )
+    only_tests(repo, grouped)
+    repo.runpytest_subprocess("-n", "2", "--dist", "loadgroup").assert_outcomes(failed=1)
+    assert states(repo) == {"drift": 1}
     monkeypatch.delenv("MOVED")
     only_tests(repo, ONE)
     repo.runpytest().stdout.fnmatch_lines(["unused *values/pytest-test-own-py-test-map-second-*"])

@@ -155,7 +155,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     """Remember which tests with goldens failed, so that none of them is reported twice."""
     report = yield
     if report.failed and _KEY in item.config.stash:
-        _session(item.config).failed.append(item.nodeid)
+        _session(item.config).note_failure(item)
     return report
 
 

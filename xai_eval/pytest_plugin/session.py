@@ -16,7 +16,7 @@ from xai_eval.errors import StorageError, XaiEvalError
 from xai_eval.gate.judge_run import Judged, judge_result, judge_results
 from xai_eval.gate.pairing import set_name
 from xai_eval.gate.verdict import State, Verdict
-from xai_eval.pytest_plugin.bare_result import input_of
+from xai_eval.pytest_plugin.bare_result import input_of, test_id
 from xai_eval.report.earlier_report import remove_earlier_report
 from xai_eval.report.text.commands import Folders, accept_command, explain_command
 from xai_eval.report.text.github_actions import report_to_github
@@ -45,6 +45,7 @@ class GoldenSession:
         selected: ids of the tests that use goldens.
         required: those of them that are not marked `real` or `gpu`, so that they must run everywhere.
         failed: those of them that failed.
+        cut_short: what the inputs of the values of these begin with: those that a test did not reach are not unused.
         checked: ids of the tests that checked a case, by case key; more than one is a mistake.
         reported: keys of the cases that failed where their test checked them: that test reports or expects it.
         record: tasks, models, inputs and versions of the checked results.
@@ -59,6 +60,7 @@ class GoldenSession:
     selected: list[str] = field(default_factory=list)
     required: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    cut_short: list[str] = field(default_factory=list)
     checked: dict[str, list[str]] = field(default_factory=dict)
     reported: list[str] = field(default_factory=list)
     record: RunRecord = field(default_factory=lambda: RunRecord((), (), (), 0))
@@ -95,6 +97,12 @@ class GoldenSession:
         # pytest cuts long explanations short, so verdict, measure and path come first.
         advice = "\n".join(self._advice(verdict))
         return verdict, f"{state_word(verdict.state)}: {key}: {verdict.sentence}\nobtained: {place}\n{advice}"
+
+    def note_failure(self, item: pytest.Item) -> None:
+        """Note that a test failed, in whatever way."""
+        self.failed.append(item.nodeid)
+        if "xai_golden" in getattr(item, "fixturenames", ()):
+            self.cut_short.append(input_of(test_id(item)))
 
     def _note(self, verdict: Verdict) -> None:
         """Note whether the test reports a failure; if a test is tried again, the last try counts."""
@@ -151,7 +159,7 @@ class GoldenSession:
 
     def handover(self) -> str:
         """Return the state of a worker as JSON text, which pytest-xdist can send to the controller."""
-        names = ("partial", "selected", "required", "failed", "reported", "checked")
+        names = ("partial", "selected", "required", "failed", "cut_short", "reported", "checked")
         state = {name: getattr(self, name) for name in names}
         return json.dumps({**state, "record": dataclasses.asdict(self.record)})
 
@@ -159,7 +167,7 @@ class GoldenSession:
         """Add the state of a worker to that of the controller."""
         other: Mapping[str, Any] = json.loads(output)
         self.partial |= other["partial"]
-        for name in ("selected", "required", "failed", "reported"):
+        for name in ("selected", "required", "failed", "cut_short", "reported"):
             setattr(self, name, list(dict.fromkeys((*getattr(self, name), *other[name]))))
         self.record = _joined(self.record, RunRecord(**other["record"]))
         for key, nodeids in other["checked"].items():
@@ -199,16 +207,10 @@ class GoldenSession:
         return dataclasses.replace(
             self.record,
             planned=len(self.checked) + len(idle),
-            selections=self.record.inputs if self.partial or idle else self._cut_short,
+            selections=self.record.inputs if self.partial or idle else tuple(self.cut_short),
             when=now(),
             finished=not idle,
         )
-
-    @property
-    def _cut_short(self) -> tuple[str, ...]:
-        """What the inputs of tests begin with that failed, so that values which they did not reach are not unused."""
-        busy = {nodeid for nodeids in self.checked.values() for nodeid in nodeids}
-        return tuple(input_of(nodeid) for nodeid in dict.fromkeys(self.failed) if nodeid in busy)
 
     def _require_all(self, judged: Judged) -> None:
         """Raise StorageError if a result that was written during the run is no longer there."""
