@@ -28,7 +28,12 @@ def library_versions(item: pytest.Item, values: Iterable[object]) -> dict[str, s
     for module in _own_modules(getattr(item, "module", None)):
         tops.update(home.partition(".")[0] for home in _homes(module))
     names = {name for top in tops - _NO_PART for name in _distributions().get(top, ())}
-    return {name: importlib.metadata.version(name) for name in sorted(names)}
+    return {name: _version(name) for name in sorted(names)}
+
+
+@functools.cache
+def _version(distribution: str) -> str:
+    return importlib.metadata.version(distribution)
 
 
 @functools.cache
