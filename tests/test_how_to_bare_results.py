@@ -15,7 +15,8 @@ from xai_eval.result.bare.bare_fields import field_of
 from xai_eval.store.goldens import Goldens
 
 PAGE = Path(__file__).parent.parent / "docs" / "how-to" / "bare-results.md"
-FILES = ("test_captum", "test_shap", "test_result")
+# Unlike any other module of these tests, because pytester runs them in this process.
+FILES = ("test_page_captum", "test_page_shap", "test_page_result")
 # What another version of a library, or another model, would do: everything is turned upside down.
 TURNED = """
 import pytest
@@ -69,7 +70,7 @@ def explained():
 
 
 def test_captum(place, pytester):
-    result = runs_of_the_page(place, pytester, "test_captum")
+    result = runs_of_the_page(place, pytester, "test_page_captum")
     from captum.attr import IntegratedGradients
 
     module, batch, target = explained()
@@ -80,7 +81,7 @@ def test_captum(place, pytester):
 
 @pytest.mark.slow
 def test_shap(place, pytester):
-    result = runs_of_the_page(place, pytester, "test_shap")
+    result = runs_of_the_page(place, pytester, "test_page_shap")
     import shap
 
     module, batch, target = explained()
@@ -92,7 +93,7 @@ def test_shap(place, pytester):
 
 
 def test_a_result_of_ones_own_tells_at_which_step_a_change_began(place, pytester):
-    runs_of_the_page(place, pytester, "test_result")
+    runs_of_the_page(place, pytester, "test_page_result")
     assert isinstance(stored()["saliency"], SignedMap) and "image" not in stored().fields
     pytester.makeconftest(TURNED)
     changed = pytester.runpytest()
