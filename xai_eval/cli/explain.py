@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from xai_eval.cli.task_options import LAYER, given_layers, given_parameters, refuse_others
 from xai_eval.errors import InputUnavailable, UsageError
 from xai_eval.gate.accept import obtained_case
+from xai_eval.gate.changes import changes_between
 from xai_eval.gate.factors import Trial, conclusion, factors, fixed_changes, judge_as_if, table
 from xai_eval.gate.judge_run import Judged, judge_run
 from xai_eval.gate.requests import request_of
@@ -38,6 +39,7 @@ def explain_drift(options: argparse.Namespace, goldens: Goldens) -> list[str]:
     judged = judge_run(options.results, goldens)
     obtained = judged.results[obtained_case(options.case, judged)]
     golden = _golden_of(obtained, judged)
+    _require_repeatable(obtained, golden)
     restored = partial(compute_with_restored, _run_request(options, judged, obtained), obtained.case, golden)
     tolerances = options.settings.tolerances.get(obtained.case.task, {})
 
@@ -74,6 +76,18 @@ def _golden_of(obtained: Result, judged: Judged) -> Result:
     if error:
         raise UsageError(f"{key} was not compared with its golden, so nothing can be explained: {error}")
     raise UsageError(f"there is no golden for {key}, so nothing can have drifted. Accept the case first.")
+
+
+def _require_repeatable(obtained: Result, golden: Result) -> None:
+    """Raise UsageError for a case that a test computed itself, with what is known of the cause."""
+    if obtained.case.repeatable:
+        return
+    changed = "; ".join(map(str, changes_between(obtained, golden)))
+    raise UsageError(
+        f"{obtained.case.key} was computed by a test ({obtained.case.input}) and names no model, so it cannot be "
+        f"computed again here. Changed since the golden: {changed or 'nothing that is recorded'}. To find the cause, "
+        "run the test in an environment with the former versions, or with the former code."
+    )
 
 
 def _run_request(options: argparse.Namespace, judged: Judged, obtained: Result) -> RunRequest:

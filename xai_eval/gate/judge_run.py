@@ -181,7 +181,8 @@ def _gap(record: RunRecord, measured: int) -> str:
 
 
 def _failure(record: RunRecord, name: str, text: str) -> Verdict:
-    return Verdict(Case(record.tasks[0], record.models[0], name), State.ERROR, reason=text)
+    model = record.models[0] if record.models else ""
+    return Verdict(Case(record.tasks[0], model, name), State.ERROR, reason=text)
 
 
 def set_aside(verdicts: Sequence[Verdict], entries: Mapping[str, Quarantine], known: Collection[str]) -> list[Verdict]:

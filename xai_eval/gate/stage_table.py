@@ -231,6 +231,12 @@ _KINDS: Mapping[str, StageRules] = {
     ),
     K.LABELS_BY_CLIP: StageRules((_step("choice of the labels", K.SIMILARITY),), _LOOSE, alarms=False, family="labels"),
     K.LABELS_BY_PIXELS: StageRules((_step("choice of the labels", K.OVERLAP),), _LOOSE, alarms=False, family="labels"),
+    # Only the tolerance of the field decides, because nothing is known of how the value came about.
+    K.VALUE: StageRules(
+        (Step("the code of the test", given="The test computes it; nothing before it is recorded."),),
+        _LOOSE,
+        alarms=False,
+    ),
     # No task records this stage. It stands for all steps after the last recorded stage, if only fields changed.
     K.MEASURES: StageRules(
         (Step("metrics, or how the result is put together", given="No recorded stage changed."),), _LOOSE

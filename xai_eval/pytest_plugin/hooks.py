@@ -65,23 +65,53 @@ class XaiGolden:
     def __init__(self, session: GoldenSession, item: pytest.Item) -> None:
         self._session = session
         self._item = item
+        # The values that this attempt of the test has checked; a test that is tried again gets another object.
+        self._names: frozenset[str | None] = frozenset()
 
-    def check(self, result: Result) -> Verdict:
-        """Compare `result` with its golden; fail the test unless the verdict is ok.
+    def check(self, value: Any, name: str | None = None, *, tolerance: Any = None) -> Verdict:
+        """Compare a Result, or a value that the test computed itself, with its golden; fail unless the verdict is ok.
 
-        The result is written into the report folder, so that it can be looked at and accepted. Goldens are never
+        What was obtained is written into the report folder, so that it can be looked at and accepted. Goldens are never
         written: as long as a golden is missing, the test fails.
+
+        Args:
+            value: a Result; or a map (array or tensor of floats, (h, w)), a mask (bools, (h, w)), a number, a pandas
+                DataFrame, or a dict of these by name.
+            name: which value of the test it is; only for a value that is no Result.
+            tolerance: how far the value may be from its golden: of a map, a share of its own largest value; of a mask,
+                how far the IoU may fall below 1; of a number, an absolute difference; of a data frame, an absolute
+                difference of all floats, or by column. docs/how-to/bare-results.md says which one is usual.
+
+        Raises:
+            UsageError: the value has another type or shape, is empty, or holds NaN or infinity; or the test has checked
+                another value by this name.
         """
         __tracebackhide__ = True
+        from xai_eval.errors import UsageError
+
+        try:
+            result = self._result(value, name, tolerance)
+        except UsageError as error:
+            # Raised anew, so that pytest shows the line of the test and this sentence, and none of our own lines.
+            raise UsageError(str(error)) from None
         verdict, message = self._session.check(result, self._item)
         if verdict.failed:
             pytest.fail(message, pytrace=False)
         return verdict
 
+    def _result(self, value: Any, name: str | None, tolerance: Any) -> Result:
+        from xai_eval.pytest_plugin.bare_result import bare_result, require_new, require_result
+
+        if require_result(value, name, tolerance):
+            result: Result = value
+            return result
+        self._names = require_new(name, self._names)
+        return bare_result(value, name, tolerance, self._item)
+
 
 @pytest.fixture
 def xai_golden(request: pytest.FixtureRequest) -> XaiGolden:
-    """Compare results of this test with their goldens: `xai_golden.check(result)`."""
+    """Compare what this test computes with goldens: `xai_golden.check(result)`, `xai_golden.check(value, name=...)`."""
     return XaiGolden(_session(request.config), request.node)
 
 
@@ -148,7 +178,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     """Remember which tests with goldens failed, so that none of them is reported twice."""
     report = yield
     if report.failed and _KEY in item.config.stash:
-        _session(item.config).failed.append(item.nodeid)
+        _session(item.config).note_failure(item)
     return report
 
 

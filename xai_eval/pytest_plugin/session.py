@@ -17,6 +17,7 @@ from xai_eval.gate.judge_run import Judged, judge_result, judge_results
 from xai_eval.gate.pairing import set_name
 from xai_eval.gate.requests import request_of
 from xai_eval.gate.verdict import State, Verdict
+from xai_eval.pytest_plugin.bare_result import input_of, test_id
 from xai_eval.report.earlier_report import remove_earlier_report
 from xai_eval.report.text.commands import Folders, accept_command, explain_command
 from xai_eval.report.text.github_actions import report_to_github
@@ -51,6 +52,7 @@ class GoldenSession:
         selected: ids of the tests that use goldens.
         required: those of them that are not marked `real` or `gpu`, so that they must run everywhere.
         failed: those of them that failed.
+        cut_short: what the inputs of the values of these begin with: those that a test did not reach are not unused.
         checked: ids of the tests that checked a case, by case key; more than one is a mistake.
         reported: keys of the cases that failed where their test checked them: that test reports or expects it.
         record: tasks, models, inputs and versions of the checked results.
@@ -68,6 +70,7 @@ class GoldenSession:
     selected: list[str] = field(default_factory=list)
     required: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    cut_short: list[str] = field(default_factory=list)
     checked: dict[str, list[str]] = field(default_factory=dict)
     reported: list[str] = field(default_factory=list)
     record: RunRecord = field(default_factory=lambda: RunRecord((), (), (), 0))
@@ -124,6 +127,12 @@ class GoldenSession:
         except UsageError as error:
             pytest.fail(f"{self.settings_name}: {error}", pytrace=False)
 
+    def note_failure(self, item: pytest.Item) -> None:
+        """Note that a test failed, in whatever way."""
+        self.failed.append(item.nodeid)
+        if "xai_golden" in getattr(item, "fixturenames", ()):
+            self.cut_short.append(input_of(test_id(item)))
+
     def _note(self, verdict: Verdict) -> None:
         """Note whether the test reports a failure; if a test is tried again, the last try counts."""
         key = verdict.case.key
@@ -136,7 +145,10 @@ class GoldenSession:
         # There is no record of the model and the images that a test gave to `evaluate` itself.
         whose = "" if request else ", with the model and the images of the test"
         explain = [f"find the cause{whose}: {explain_command(*asked, request)}"]
-        return [*(explain if verdict.state is State.DRIFT else []), f"if this is right: {accept_command(*asked)}"]
+        return [
+            *(explain if verdict.state is State.DRIFT and verdict.case.repeatable else []),
+            f"if this is right: {accept_command(*asked)}",
+        ]
 
     @functools.cached_property
     def _quarantine(self) -> Mapping[str, Quarantine]:
@@ -177,7 +189,7 @@ class GoldenSession:
 
     def handover(self) -> str:
         """Return the state of a worker as JSON text, which pytest-xdist can send to the controller."""
-        names = ("partial", "selected", "required", "failed", "reported", "checked", "known_parts")
+        names = ("partial", "selected", "required", "failed", "cut_short", "reported", "checked", "known_parts")
         state = {name: getattr(self, name) for name in names}
         return json.dumps({**state, "record": dataclasses.asdict(self.record)})
 
@@ -185,7 +197,7 @@ class GoldenSession:
         """Add the state of a worker to that of the controller."""
         other: Mapping[str, Any] = json.loads(output)
         self.partial |= other["partial"]
-        for name in ("selected", "required", "failed", "reported"):
+        for name in ("selected", "required", "failed", "cut_short", "reported"):
             setattr(self, name, list(dict.fromkeys((*getattr(self, name), *other[name]))))
         self.record = _joined(self.record, RunRecord(**other["record"]))
         for task, fields in other["known_parts"].items():
@@ -236,7 +248,7 @@ class GoldenSession:
         return dataclasses.replace(
             self.record,
             planned=len(self.checked) + len(idle),
-            selections=self.record.inputs if self.partial or idle else self.record.selections,
+            selections=self.record.inputs if self.partial or idle else (*self.record.selections, *self.cut_short),
             when=now(),
             finished=not idle,
         )
@@ -326,7 +338,8 @@ def _including(record: RunRecord, result: Result) -> RunRecord:
     """Return the record with the task, model and input of `result` added."""
     case, provenance = result.case, result.provenance
     inputs = (set_name(case),)
-    own = RunRecord((case.task,), (case.model,), inputs, 0, versions=provenance.versions, device=provenance.device)
+    models = (case.model,) if case.model else ()
+    own = RunRecord((case.task,), models, inputs, 0, versions=provenance.versions, device=provenance.device)
     return _joined(record, own)
 
 

@@ -61,6 +61,11 @@ def named(text: str) -> str:
     return _WORD.sub(lambda found: title(found[0]), text)
 
 
+def of_task(task: str, model: str) -> str:
+    """Return which task on which model, such as 'cams on scenes:objects'; the task alone if no model is known."""
+    return f"{task} on {model}" if model else task
+
+
 def plain(sentence: str) -> str:
     """Return a sentence with the names of methods and measures in words; all else, such as class names, stays."""
     return _WORD.sub(lambda found: title(found[0]) if _is_name(found[0]) else found[0], sentence)

@@ -59,6 +59,8 @@ class StageKind(enum.StrEnum):
     OVERLAP_BY_CHANCE = "overlap by chance"
     LABELS_BY_CLIP = "labels by CLIP"
     LABELS_BY_PIXELS = "labels by pixels"
+    # Of a value that a test computed itself.
+    VALUE = "value"
     # Of the metrics at the end.
     MEASURES = "measures"
 

@@ -48,7 +48,7 @@ class PerturbedImages:
             Probabilities, (N, C) float32.
 
         Raises:
-            ModelMisbehaves: `predict` returns something other than probabilities.
+            ModelMisbehaves: `predict` raises it.
         """
         source = hashlib.sha256(b"".join(array.tobytes() for array in (image, hidden, segments))).digest()
         keys = [source + row.tobytes() for row in np.packbits(samples.astype(bool), axis=1)]

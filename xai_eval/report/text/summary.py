@@ -160,7 +160,7 @@ def summary_lines(
 def explain_line(
     verdicts: Sequence[Verdict], requests: Mapping[str, Mapping[str, Any]], results: Path, golden: Path
 ) -> list[str]:
-    """Return a line with the command that finds the cause of the worst drift; no line if nothing drifted.
+    """Return a line with the command that finds the cause of the worst drift; no line if no such case can be repeated.
 
     Args:
         verdicts: of the run.
@@ -168,7 +168,8 @@ def explain_line(
         results: folder of the run.
         golden: folder of the goldens.
     """
-    drifted = next((verdict.case for verdict in worst_first(verdicts) if verdict.state is State.DRIFT), None)
+    found = (each.case for each in worst_first(verdicts) if each.state is State.DRIFT and each.case.repeatable)
+    drifted = next(found, None)
     if drifted is None:
         return []
     command = explain_command(drifted.key, results, golden, request_of(requests, drifted))
