@@ -39,6 +39,8 @@ _GROUPS = {
         "Shift",
         "Heatmap",
         "HeatmapTolerance",
+        "SignedMap",
+        "SignedMapTolerance",
         "Mask",
         "Segments",
         "Weights",

@@ -84,6 +84,11 @@ def signed(image: Pixels | None, values: Map, limit: float) -> Pixels:
     return _to_bytes(_blend(below, _colours(_DIVERGING, values / (2.0 * limit) + 0.5), strength))
 
 
+def signed_legend() -> Pixels:
+    """The colours of `signed` from -limit to +limit over a middle grey, shape (1, 256, 3)."""
+    return signed(None, np.linspace(-1.0, 1.0, 256)[None], 1.0)
+
+
 def jpeg_uri(pixels: Pixels) -> str:
     """Encode as a data URI; for photographs, in full colour resolution because colours have a meaning."""
     return data_uri(_encoded(pixels, "jpeg", quality=85, subsampling=0), "jpeg")

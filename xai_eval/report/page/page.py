@@ -12,7 +12,7 @@ import jinja2
 
 from xai_eval.gate.run_findings import RunFindings
 from xai_eval.report.cases import ReportCase
-from xai_eval.report.drawing.pixels import diverging_legend, heat_legend, jpeg_uri, png_uri
+from xai_eval.report.drawing.pixels import diverging_legend, heat_legend, jpeg_uri, png_uri, signed_legend
 from xai_eval.report.page.case_view import CaseView, case_line, case_view
 from xai_eval.report.page.filters import filters
 from xai_eval.report.page.marks import explained, with_terms
@@ -94,7 +94,8 @@ def render_page(
             tasks=_tasks(tasks, lambda case: _commands(case, record, results, golden), results),
             heat_legend=png_uri(heat_legend()),
             diverging_legend=png_uri(diverging_legend()),
-            has_maps=any(case.unloaded().maps for case in cases),
+            signed_legend=png_uri(signed_legend()),
+            kinds_of_maps={each.kind for case in cases for each in case.unloaded().maps.values()},
         )
     )
 
