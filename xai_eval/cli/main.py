@@ -91,13 +91,27 @@ def _run(options: argparse.Namespace) -> int:
 
 def _asked(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
     """Return the tasks that the command line asks for, each with the parameters that it gives."""
-    from xai_eval.tasks import all_tasks, find_task, load_task_file
+    from xai_eval.tasks import find_task, load_task_file
 
     own = [name for file in options.task_files for name in load_task_file(file)]
-    tasks = [find_task(name) for name in dict.fromkeys(options.task or own or all_tasks())]
+    tasks = [find_task(name) for name in dict.fromkeys(options.task or own or _usable_tasks())]
     refuse_others(options, tasks)
     _tell_unloadable()
     return {task.name: given_parameters(options, task) for task in tasks}
+
+
+def _usable_tasks() -> list[str]:
+    """Return the names of all tasks but those whose library is not installed, which are named in a warning."""
+    from xai_eval.tasks import all_tasks
+
+    for task in all_tasks().values():
+        if not task.usable:
+            print(
+                f"xai-eval: warning: task {task.name} is left out, because {task.needs} is not installed. Run: pip "
+                f"install 'xai-eval[{task.needs}]'.",
+                file=sys.stderr,
+            )
+    return [task.name for task in all_tasks().values() if task.usable]
 
 
 def _explain_drift(options: argparse.Namespace) -> int:

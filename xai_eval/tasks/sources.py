@@ -16,7 +16,7 @@ from xai_eval.errors import InputUnavailable, UsageError, XaiEvalError, error_li
 from xai_eval.tasks.registry import FILE, TASKS, Task
 
 ENTRY_POINTS = "xai_eval.tasks"
-BUNDLED = ("cams", "lime", "lime_search", "comparison", "hybrid", "dissection")
+BUNDLED = ("cams", "attributions", "lime", "lime_search", "comparison", "hybrid", "dissection")
 
 
 def all_tasks() -> Mapping[str, Task]:

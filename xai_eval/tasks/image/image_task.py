@@ -6,7 +6,6 @@ import functools
 import importlib.metadata
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -184,8 +183,9 @@ def _map_of(request: _Request, subject: Subject) -> NDArray[np.float32]:
     import torch
 
     from xai_eval.explainers.model.model_state import lent
+    from xai_eval.explainers.model.random_state import all_seeded
 
-    with torch.inference_mode(False), lent(subject.model), _seeded(request.setup.seed), torch.enable_grad():
+    with torch.inference_mode(False), lent(subject.model), all_seeded(request.setup.seed), torch.enable_grad():
         found = request.explain(replace(subject, batch=subject.batch.detach().clone()))
     array = np.asarray(found.detach().cpu() if isinstance(found, torch.Tensor) else found)
     expected = tuple(subject.batch.shape[-2:])
@@ -201,15 +201,3 @@ def _is_real(dtype: np.dtype[Any]) -> bool:
     import numpy as np
 
     return np.issubdtype(dtype, np.integer) or np.issubdtype(dtype, np.floating)
-
-
-@contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """Seed the global random generators while the context is open, and then restore their state."""
-    import torch
-
-    from xai_eval.explainers.cam.side_effects import seeded
-
-    with seeded(seed), torch.random.fork_rng():
-        torch.manual_seed(seed)
-        yield

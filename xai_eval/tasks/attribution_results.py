@@ -1,0 +1,142 @@
+"""Computes the results of the task `attributions`: a signed map per method, and how well it points at the object."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from xai_eval.explainers.attribution.methods import Method, explain, score
+from xai_eval.explainers.attribution.question import Question, Settings
+from xai_eval.explainers.lime.probabilities import probabilities
+from xai_eval.inputs.models.model_errors import as_model_error
+from xai_eval.metrics.completeness import completeness_error
+from xai_eval.metrics.faithfulness import Predict
+from xai_eval.result.fields import Heatmap, HeatmapTolerance, SignedMap, SignedMapTolerance, Table
+from xai_eval.result.fingerprint import Fingerprint, fingerprint_array
+from xai_eval.result.result import Result
+from xai_eval.result.stage import Stage, StageKind
+from xai_eval.tasks.image.explanation_setup import ExplanationSetup
+from xai_eval.tasks.image.forward import input_batch
+from xai_eval.tasks.image.map_rows import SCORE_TOLERANCE, displayed, scored_row
+from xai_eval.tasks.image.subject import Subject
+
+if TYPE_CHECKING:
+    from xai_eval.inputs.images.labelled import LabelledImage
+
+LIBRARIES = ("torch", "torchvision", "captum", "numpy", "pillow", "scikit-image", "scipy")
+MAP_TOLERANCE = SignedMapTolerance()
+TABLE_TOLERANCE = {**SCORE_TOLERANCE, "completeness_error": 0.02}
+# The map of the positive values, from 0 to 1, by which the object is pointed at. It is not stored.
+_POSITIVE = HeatmapTolerance(largest=0.02)
+
+
+@dataclass(frozen=True, eq=False)
+class AttributionsRequest:
+    """The checked options of one run of `attributions`: model, images, class and seed; the methods; their settings."""
+
+    setup: ExplanationSetup
+    methods: tuple[Method, ...]
+    settings: Settings
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The parameters that identify the results: the methods, and the settings that they read."""
+        read = [name for method in self.methods for name in method.settings]
+        return {"methods": [method.name for method in self.methods], **self.settings.of(read)}
+
+
+@dataclass(frozen=True, eq=False)
+class _Attribution:
+    """What one method says of one image.
+
+    Attributes:
+        method: the method.
+        raw: the attribution as the library gives it, (C, H, W).
+        sums: sum of the attribution, score of the image, score of the baseline; None if it need not add up.
+    """
+
+    method: Method
+    raw: NDArray[np.float32]
+    sums: tuple[float, float, float] | None
+
+    @property
+    def field(self) -> SignedMap:
+        """The map, (H, W): the sum over the channels."""
+        return SignedMap(self.raw.sum(axis=0), MAP_TOLERANCE)
+
+    @property
+    def stages(self) -> dict[Stage, Fingerprint]:
+        name = self.method.name
+        found = {Stage(StageKind.ATTRIBUTION, name): self.raw, Stage(StageKind.SIGNED_MAP, name): self.field.array}
+        if self.sums is not None:
+            found[Stage(StageKind.COMPLETENESS, name)] = np.array(self.sums)
+        return {stage: fingerprint_array(array) for stage, array in found.items()}
+
+
+def attribution_results(request: AttributionsRequest) -> Iterator[Result]:
+    """Explain every image by every method. Each result is computed when the iterator reaches it."""
+    return (_evaluate(request, image) for image in request.setup.images.images)
+
+
+def _evaluate(request: AttributionsRequest, image: LabelledImage) -> Result:
+    setup = request.setup
+    subject = setup.run_model(image)
+    question = _question(subject, request.settings)
+    found = [_attribution(method, question, subject, setup.seed) for method in request.methods]
+    predict = probabilities(setup.classifier)
+    rows = [_row(each, subject, request.settings, predict) for each in found]
+    return Result(
+        case=setup.case("attributions", image, request.parameters),
+        fields={
+            **subject.fields,
+            **{each.method.name: each.field for each in found},
+            "table": Table(pd.DataFrame(rows), TABLE_TOLERANCE),
+        },
+        stages={**subject.stages, **_baseline_stage(request.methods, question), **_stages(found)},
+        provenance=setup.provenance(image, LIBRARIES),
+    )
+
+
+def _question(subject: Subject, settings: Settings) -> Question:
+    batch = subject.batch
+    if settings.baseline == "black":
+        baseline = input_batch(subject.classifier, np.zeros_like(subject.image.pixels))
+    else:
+        baseline = torch.zeros_like(batch)
+    return Question(subject.model, batch, baseline, subject.target.index, settings)
+
+
+def _attribution(method: Method, question: Question, subject: Subject, seed: int) -> _Attribution:
+    with as_model_error(subject.classifier.name, question.batch.shape, method.name):
+        raw = explain(method, question, seed)
+        sums = None
+        if method.complete:
+            total = float(raw.sum(dtype=np.float64))
+            sums = total, score(question, question.batch), score(question, question.baseline)
+    return _Attribution(method, raw, sums)
+
+
+def _row(each: _Attribution, subject: Subject, settings: Settings, predict: Predict) -> dict[str, Any]:
+    field = each.field
+    margin = each.method.margin(field.shape, settings)
+    heatmap = Heatmap(displayed(field.array), _POSITIVE)
+    row = scored_row(each.method.name, field.array, heatmap, subject, margin, predict)
+    error = float("nan") if each.sums is None else completeness_error(*each.sums)
+    # Whether the signed map means something, which is more than its positive part.
+    return {**row, "map": field.degenerate or "ok", "completeness_error": error}
+
+
+def _baseline_stage(methods: Sequence[Method], question: Question) -> dict[Stage, Fingerprint]:
+    if not any(method.needs_baseline for method in methods):
+        return {}
+    return {Stage(StageKind.BASELINE): fingerprint_array(question.baseline.float().cpu().numpy())}
+
+
+def _stages(found: Sequence[_Attribution]) -> Mapping[Stage, Fingerprint]:
+    return {stage: fingerprint for each in found for stage, fingerprint in each.stages.items()}
