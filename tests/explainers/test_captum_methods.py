@@ -117,8 +117,8 @@ def test_the_seed_decides_about_random_numbers(name, question):
 @pytest.mark.parametrize(("window", "side"), [(0.125, 8), (0.01, 1), (1.0, 64), (0.3, 19)])
 def test_the_margin_of_occlusion_is_half_its_window(window, side):
     occlusion = named("occlusion")
-    assert occlusion.margin((64, 80), Settings(window=window)) == (side // 2, side // 2)
-    assert named("saliency").margin((64, 80), Settings(window=window)) == (0, 0)
+    assert occlusion.margin((64, 80), (64, 80), Settings(window=window)) == (side // 2, side // 2)
+    assert named("saliency").margin((64, 80), (64, 80), Settings(window=window)) == (0, 0)
 
 
 def test_without_captum_the_extra_is_named(monkeypatch):

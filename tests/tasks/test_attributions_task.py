@@ -140,6 +140,44 @@ def test_a_model_that_cannot_be_differentiated_misbehaves(module):
         ask(of(module), methods=["saliency"])
 
 
+def vision_transformer():
+    import timm
+
+    torch.manual_seed(0)
+    module = timm.create_model("vit_tiny_patch16_224", img_size=32, patch_size=8, depth=2, num_classes=3).eval()
+    nn.init.normal_(module.head.weight)
+    return of(module)
+
+
+def test_attention_methods_give_maps_rows_and_stages():
+    result = ask(vision_transformer(), methods=["attention_rollout", "generic_attention", "saliency"])
+    assert result.case.params == {
+        "methods": ["attention_rollout", "generic_attention", "saliency"],
+        "target": "predicted",
+    }
+    for method in ("attention_rollout", "generic_attention"):
+        assert result[method].shape == (32, 32) and result[method].array.min() >= 0.0
+        assert result.stages[Stage(StageKind.ATTRIBUTION, method)].shape == (4, 4)
+    assert list(result["table"].frame["map"]) == ["ok"] * 3
+
+
+def test_attention_methods_need_no_captum(monkeypatch):
+    monkeypatch.setitem(sys.modules, "captum", None)
+    result = ask(vision_transformer(), methods=["attention_rollout"])
+    assert "captum" not in result.provenance.versions
+
+
+def test_a_model_without_attention_is_refused_before_anything_is_computed():
+    with pytest.raises(UsageError, match="attention cannot be followed through this model: it has no softmax"):
+        plan(
+            "attributions",
+            model=classifier(),
+            images=images(),
+            device="cpu",
+            params={"methods": ["attention_rollout"]},
+        )
+
+
 def test_occlusion_needs_no_gradient():
     assert ask(of(Detached()), methods=["occlusion"])["occlusion"].degenerate is None
 

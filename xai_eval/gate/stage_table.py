@@ -208,7 +208,7 @@ _KINDS: Mapping[str, StageRules] = {
         _SCORES,
         drawn=True,
     ),
-    K.SIGNED_MAP: StageRules((_step("sum over the channels", _own(K.ATTRIBUTION)),), _SCORES, drawn=True),
+    K.SIGNED_MAP: StageRules((_step("sum over the channels, and size", _own(K.ATTRIBUTION)),), _SCORES, drawn=True),
     # The sum of the attribution, and the scores of image and baseline to which it should add up.
     K.COMPLETENESS: StageRules(
         (_step("sum of the attribution", _own(K.ATTRIBUTION), K.BASELINE),), _SCORES, drawn=True

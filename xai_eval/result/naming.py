@@ -22,6 +22,8 @@ _TITLES = {
     "integrated_gradients": "integrated gradients",
     "smoothgrad": "SmoothGrad",
     "gradient_shap": "gradient SHAP",
+    "attention_rollout": "attention rollout",
+    "generic_attention": "gradient-weighted attention",
     "lime": "LIME",
     "lime_top5": "LIME, best five",
     "segments": "superpixels",

@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from xai_eval.explainers.attribution.methods import Method, explain, score
+from xai_eval.explainers.attribution.methods import Method, explain, score, signed_map
 from xai_eval.explainers.attribution.question import Question, Settings
 from xai_eval.explainers.lime.probabilities import probabilities
 from xai_eval.inputs.models.model_errors import as_model_error
@@ -29,7 +29,7 @@ from xai_eval.tasks.image.subject import Subject
 if TYPE_CHECKING:
     from xai_eval.inputs.images.labelled import LabelledImage
 
-LIBRARIES = ("torch", "torchvision", "captum", "numpy", "pillow", "scikit-image", "scipy")
+LIBRARIES = ("torch", "torchvision", "numpy", "pillow", "scikit-image", "scipy")
 MAP_TOLERANCE = SignedMapTolerance()
 TABLE_TOLERANCE = {**SCORE_TOLERANCE, "completeness_error": 0.02}
 # The map of the positive values, from 0 to 1, by which the object is pointed at. It is not stored.
@@ -50,6 +50,12 @@ class AttributionsRequest:
         read = [name for method in self.methods for name in method.settings]
         return {"methods": [method.name for method in self.methods], **self.settings.of(read)}
 
+    @property
+    def libraries(self) -> tuple[str, ...]:
+        """The distributions that compute the results."""
+        own = (library for method in self.methods for library in method.libraries)
+        return tuple(dict.fromkeys((*LIBRARIES, *own)))
+
 
 @dataclass(frozen=True, eq=False)
 class _Attribution:
@@ -57,23 +63,25 @@ class _Attribution:
 
     Attributes:
         method: the method.
-        raw: the attribution as the library gives it, (C, H, W).
+        raw: what the method gives: an attribution (C, H, W) or a map (h, w).
+        array: the map of the pixels, (H, W).
         sums: sum of the attribution, score of the image, score of the baseline; None if it need not add up.
     """
 
     method: Method
     raw: NDArray[np.float32]
+    array: NDArray[np.float32]
     sums: tuple[float, float, float] | None
 
     @property
     def field(self) -> SignedMap:
-        """The map, (H, W): the sum over the channels."""
-        return SignedMap(self.raw.sum(axis=0), MAP_TOLERANCE)
+        """The map as a field."""
+        return SignedMap(self.array, MAP_TOLERANCE)
 
     @property
     def stages(self) -> dict[Stage, Fingerprint]:
         name = self.method.name
-        found = {Stage(StageKind.ATTRIBUTION, name): self.raw, Stage(StageKind.SIGNED_MAP, name): self.field.array}
+        found = {Stage(StageKind.ATTRIBUTION, name): self.raw, Stage(StageKind.SIGNED_MAP, name): self.array}
         if self.sums is not None:
             found[Stage(StageKind.COMPLETENESS, name)] = np.array(self.sums)
         return {stage: fingerprint_array(array) for stage, array in found.items()}
@@ -82,6 +90,20 @@ class _Attribution:
 def attribution_results(request: AttributionsRequest) -> Iterator[Result]:
     """Explain every image by every method. Each result is computed when the iterator reaches it."""
     return (_evaluate(request, image) for image in request.setup.images.images)
+
+
+def check_methods_on_first_image(request: AttributionsRequest) -> None:
+    """Call the methods that may refuse a model once, before the results of an earlier run are replaced.
+
+    Raises:
+        UsageError: a method cannot explain the model.
+        ModelMisbehaves: the model raises an error.
+    """
+    asked = [method for method in request.methods if method.may_refuse]
+    for image in request.setup.images.images[: bool(asked)]:
+        subject = request.setup.run_model(image)
+        for method in asked:
+            _attribution(method, _question(subject, request.settings), subject, request.setup.seed)
 
 
 def _evaluate(request: AttributionsRequest, image: LabelledImage) -> Result:
@@ -99,7 +121,7 @@ def _evaluate(request: AttributionsRequest, image: LabelledImage) -> Result:
             "table": Table(pd.DataFrame(rows), TABLE_TOLERANCE),
         },
         stages={**subject.stages, **_baseline_stage(request.methods, question), **_stages(found)},
-        provenance=setup.provenance(image, LIBRARIES),
+        provenance=setup.provenance(image, request.libraries),
     )
 
 
@@ -119,12 +141,14 @@ def _attribution(method: Method, question: Question, subject: Subject, seed: int
         if method.complete:
             total = float(raw.sum(dtype=np.float64))
             sums = total, score(question, question.batch), score(question, question.baseline)
-    return _Attribution(method, raw, sums)
+    height, width = question.batch.shape[-2:]
+    return _Attribution(method, raw, signed_map(raw, (height, width)), sums)
 
 
 def _row(each: _Attribution, subject: Subject, settings: Settings, predict: Predict) -> dict[str, Any]:
     field = each.field
-    margin = each.method.margin(field.shape, settings)
+    rows, columns = each.raw.shape[-2:]
+    margin = each.method.margin((rows, columns), field.shape, settings)
     heatmap = Heatmap(displayed(field.array), _POSITIVE)
     row = scored_row(each.method.name, field.array, heatmap, subject, margin, predict)
     error = float("nan") if each.sums is None else completeness_error(*each.sums)

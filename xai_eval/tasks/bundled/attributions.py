@@ -57,7 +57,7 @@ def attributions(
     target: Target = "predicted",
     seed: Seed = 0,
 ) -> Iterator[Result]:
-    """Explain every prediction by attributions of its pixels (captum).
+    """Explain every prediction by attributions of its pixels (captum; attention of transformers).
 
     docs/attributions.md describes the methods and names their papers.
 
@@ -68,15 +68,22 @@ def attributions(
         attributions that should add up to the score do not (`completeness_error`).
 
     Raises:
-        UsageError: a method or class is unknown, captum is not installed, or a number is out of range.
+        UsageError: a method or class is unknown, captum is not installed, a number is out of range, or a method cannot
+            explain the model.
         ModelMisbehaves: the model raises an error, or does not return a batch of scores.
     """
     from xai_eval.explainers.attribution.methods import find_methods
     from xai_eval.explainers.attribution.question import Settings
-    from xai_eval.tasks.attribution_results import AttributionsRequest, attribution_results
+    from xai_eval.tasks.attribution_results import (
+        AttributionsRequest,
+        attribution_results,
+        check_methods_on_first_image,
+    )
     from xai_eval.tasks.image.explanation_setup import check_setup_without_layer
 
     found = find_methods([methods] if isinstance(methods, str) else list(methods))
     settings = Settings(steps, samples, noise, window, baseline, batch_size)
     setup = check_setup_without_layer(classifier, images, target, seed)
-    return attribution_results(AttributionsRequest(setup, found, settings))
+    request = AttributionsRequest(setup, found, settings)
+    check_methods_on_first_image(request)
+    return attribution_results(request)
