@@ -1,5 +1,6 @@
 """The task `attributions`: maps, measures, stages and parameters of every method."""
 
+import hashlib
 import sys
 
 import captum.attr
@@ -165,6 +166,25 @@ def test_attention_methods_need_no_captum(monkeypatch):
     monkeypatch.setitem(sys.modules, "captum", None)
     result = ask(vision_transformer(), methods=["attention_rollout"])
     assert "captum" not in result.provenance.versions
+
+
+def test_an_explainer_of_a_user_is_recorded_without_its_folder_and_with_the_digest_of_its_file(tmp_path):
+    path = tmp_path / "own.py"
+    path.write_text("def coarse(module, batch, targets): return batch.sum(1)[:, ::8, ::8]")
+    result = ask(methods=[f"file:{path}:coarse", "saliency"])
+    assert result.case.params["methods"] == ["file:own.py:coarse", "saliency"]
+    (digest,) = result.provenance.parameters["explainers"].values()
+    assert digest == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert result["coarse"].shape == (32, 32) and list(result["table"].frame["method"]) == ["coarse", "saliency"]
+    assert result.stages[Stage(StageKind.ATTRIBUTION, "coarse")].shape == (4, 4)
+    assert str(tmp_path) not in str(result.case) + str(result.provenance)
+
+
+def test_an_explainer_that_returns_something_else_is_refused_before_anything_is_computed(tmp_path):
+    (tmp_path / "own.py").write_text("def bad(module, batch, targets): return batch[0]")
+    given = {"methods": [f"file:{tmp_path / 'own.py'}:bad"]}
+    with pytest.raises(UsageError, match=r"file:own\.py:bad returned an array \(3, 32, 32\) for one image"):
+        plan("attributions", model=classifier(), images=images(), device="cpu", params=given)
 
 
 def test_a_model_without_attention_is_refused_before_anything_is_computed():

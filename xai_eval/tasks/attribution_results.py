@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,8 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from xai_eval.explainers.attribution.methods import Method, explain, score, signed_map
+from xai_eval.explainers.attribution.method import Method
+from xai_eval.explainers.attribution.methods import explain, score, signed_map
 from xai_eval.explainers.attribution.question import Question, Settings
 from xai_eval.explainers.lime.probabilities import probabilities
 from xai_eval.inputs.models.model_errors import as_model_error
@@ -19,7 +21,7 @@ from xai_eval.metrics.completeness import completeness_error
 from xai_eval.metrics.faithfulness import Predict
 from xai_eval.result.fields import Heatmap, HeatmapTolerance, SignedMap, SignedMapTolerance, Table
 from xai_eval.result.fingerprint import Fingerprint, fingerprint_array
-from xai_eval.result.result import Result
+from xai_eval.result.result import Provenance, Result
 from xai_eval.result.stage import Stage, StageKind
 from xai_eval.tasks.image.explanation_setup import ExplanationSetup
 from xai_eval.tasks.image.forward import input_batch
@@ -48,7 +50,12 @@ class AttributionsRequest:
     def parameters(self) -> dict[str, Any]:
         """The parameters that identify the results: the methods, and the settings that they read."""
         read = [name for method in self.methods for name in method.settings]
-        return {"methods": [method.name for method in self.methods], **self.settings.of(read)}
+        return {"methods": [method.spec or method.name for method in self.methods], **self.settings.of(read)}
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """Digests of the files of methods of the user."""
+        return {method.spec: method.digest for method in self.methods if method.spec}
 
     @property
     def libraries(self) -> tuple[str, ...]:
@@ -121,8 +128,15 @@ def _evaluate(request: AttributionsRequest, image: LabelledImage) -> Result:
             "table": Table(pd.DataFrame(rows), TABLE_TOLERANCE),
         },
         stages={**subject.stages, **_baseline_stage(request.methods, question), **_stages(found)},
-        provenance=setup.provenance(image, request.libraries),
+        provenance=_provenance(request, image),
     )
+
+
+def _provenance(request: AttributionsRequest, image: LabelledImage) -> Provenance:
+    found = request.setup.provenance(image, request.libraries)
+    if not request.digests:
+        return found
+    return dataclasses.replace(found, parameters={**found.parameters, "explainers": request.digests})
 
 
 def _question(subject: Subject, settings: Settings) -> Question:

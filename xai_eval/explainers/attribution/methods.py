@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -12,53 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from xai_eval.errors import UsageError, unknown_name
-from xai_eval.explainers.attribution.question import Question, Settings
+from xai_eval.explainers.attribution.method import Method
+from xai_eval.explainers.attribution.own_method import PREFIX, own_method
+from xai_eval.explainers.attribution.question import Question
 from xai_eval.explainers.model.model_state import lent
 from xai_eval.explainers.model.random_state import all_seeded
-from xai_eval.metrics.localisation import half_cell
-
-
-@dataclass(frozen=True)
-class Method:
-    """One method.
-
-    Attributes:
-        name: name of the method and of its map.
-        attribute: computes an attribution (1, C, H, W) or a map (1, h, w) of a question.
-        settings: names of the settings that it reads. They identify its results.
-        complete: whether the attribution adds up to the score of the image less that of the baseline, but for rounding
-            and sampling.
-        may_refuse: whether only a call shows if it can explain a model.
-        libraries: names of the distributions that compute it, besides torch.
-    """
-
-    name: str
-    attribute: Callable[[Question], Tensor]
-    settings: tuple[str, ...] = ()
-    complete: bool = False
-    may_refuse: bool = False
-    libraries: tuple[str, ...] = ()
-
-    @property
-    def needs_baseline(self) -> bool:
-        """Whether it compares the image with a baseline."""
-        return "baseline" in self.settings
-
-    def margin(self, cells: tuple[int, int], shape: tuple[int, int], settings: Settings) -> tuple[int, int]:
-        """Return the rows and columns by which the hottest pixel may miss a place: half of what one value stands for.
-
-        Args:
-            cells: shape of what the method gives, (h, w).
-            shape: shape of the input, (H, W).
-            settings: the settings of the run.
-        """
-        if "window" not in self.settings:
-            return (0, 0) if cells == shape else half_cell(cells, shape)
-        from xai_eval.explainers.attribution.captum_methods import window_side
-
-        half = window_side(*shape, settings.window) // 2
-        return half, half
-
 
 # Names and settings are known without captum, so that a missing library is reported by name.
 _CAPTUM = {
@@ -72,23 +30,36 @@ _CAPTUM = {
 _COMPLETE = ("integrated_gradients", "gradient_shap")
 _OF_ATTENTION = ("attention_rollout", "generic_attention")
 METHOD_NAMES = (*_CAPTUM, *_OF_ATTENTION)
+# A map is a field with the name of its method, and the result has these fields besides.
+_OTHER_FIELDS = ("audit", "explained", "image", "intended", "mask", "predicted", "stage", "table", "top5")
 
 
 def find_methods(names: Sequence[str]) -> tuple[Method, ...]:
-    """Return the methods with these names.
+    """Return the methods with these names; `file:PATH.py:FUNCTION` is one of the user.
 
     Raises:
         UsageError: a name is unknown (the error lists the nearest names) or occurs twice, there is no name, or a method
             needs captum and it is not installed.
+        InputUnavailable: the file of a method is missing, or raises an error.
     """
     if not names or len(set(names)) < len(names):
         raise UsageError(f"methods is {list(names)}; expected at least one method. Name each once.")
-    return tuple(map(_find, names))
+    found = tuple(map(_find, names))
+    for place, method in enumerate(found):
+        taken = {*METHOD_NAMES, *_OTHER_FIELDS, *(each.name for each in found[:place])}
+        if method.spec and method.name in taken:
+            raise UsageError(
+                f"{method.spec}: the name {method.name!r} is taken by another method or another part of the result. "
+                "Rename the function."
+            )
+    return found
 
 
 def _find(name: str) -> Method:
+    if name.startswith(PREFIX):
+        return own_method(name)
     if name not in METHOD_NAMES:
-        raise unknown_name("method", name, METHOD_NAMES)
+        raise unknown_name("method", name, METHOD_NAMES, hint="A method of your own is file:PATH.py:FUNCTION.")
     if name in _OF_ATTENTION:
         from xai_eval.explainers.attribution import rollout
 
