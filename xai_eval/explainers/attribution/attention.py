@@ -21,7 +21,7 @@ from torch.overrides import TorchFunctionMode
 from xai_eval.errors import UsageError
 from xai_eval.explainers.attribution.question import Question
 
-_ROUNDING = 1e-4
+_ROUNDING = 1e-5
 _SOFTMAX = (torch.softmax, Tensor.softmax, functional.softmax)
 # Its body calls the other functions where a mode cannot see them.
 _MULTI_HEAD = functional.multi_head_attention_forward
@@ -97,7 +97,8 @@ def _changed(question: Question, seen: _Seen, rows: slice, columns: slice) -> Te
     noisy = question.batch.detach().clone()
     noise = torch.randn(noisy.shape, generator=torch.Generator().manual_seed(0)).to(noisy)
     noisy[..., rows, columns] += noise[..., rows, columns]
-    return (_record(question, noisy.requires_grad_(True)).diagonal - seen.diagonal).abs()
+    # Heads are not added before: what changes in one head can cancel out what changes in another.
+    return (_record(question, noisy.requires_grad_(True)).diagonal - seen.diagonal).abs().sum(0)
 
 
 def _refusal(reason: str) -> UsageError:
@@ -124,10 +125,10 @@ class _Seen:
 
     @property
     def diagonal(self) -> Tensor:
-        """How much each token attends to itself in the first layer, (N,). It is fixed for tokens that are."""
+        """How much each token attends to itself in the first layer, (heads, N). It is fixed for tokens that are."""
         assert self.scores is not None
         scores = self.scores.detach().float()
-        return scores.flatten(0, -3).diagonal(dim1=-2, dim2=-1).sum(0)
+        return scores.flatten(0, -3).diagonal(dim1=-2, dim2=-1)
 
 
 def _record(question: Question, batch: Tensor) -> _Seen:
