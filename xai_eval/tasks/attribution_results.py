@@ -163,8 +163,8 @@ def _row(each: _Attribution, subject: Subject, settings: Settings, predict: Pred
     field = each.field
     rows, columns = each.raw.shape[-2:]
     margin = each.method.margin((rows, columns), field.shape, settings)
-    heatmap = Heatmap(displayed(field.array), _POSITIVE)
-    row = scored_row(each.method.name, field.array, heatmap, subject, margin, predict)
+    heatmap = Heatmap(displayed(each.array), _POSITIVE)
+    row = scored_row(each.method.name, each.array, heatmap, subject, margin, predict)
     error = float("nan") if each.sums is None else completeness_error(*each.sums)
     # Whether the signed map means something, which is more than its positive part.
     return {**row, "map": field.degenerate or "ok", "completeness_error": error}
