@@ -52,12 +52,12 @@ def test_a_factor_on_all_values_is_said_to_be_one(first, second, unit, factor):
     assume(apart(first, second))
     saliency = unit * (spot(*first) - 0.5 * spot(*second))
     found = measures(factor * saliency, saliency)
-    if max(factor, 1 / factor) > 1.055:
+    if max(factor, 1 / factor) > 1.06:
         assert list(found) == ["scale"] and found["scale"].severity is Severity.NUMBERS
-        assert found["scale"].value == pytest.approx(max(factor, 1 / factor) - 1, rel=2e-3)
+        assert found["scale"].value == pytest.approx(max(factor, 1 / factor) - 1, abs=0.006 * factor + 0.006 / factor)
         (said,) = re.findall(r"the values are (\S+) times those of the golden", found["scale"].sentence)
         assert float(said) == pytest.approx(factor, rel=1e-2)
-    elif max(factor, 1 / factor) < 1.045:
+    elif max(factor, 1 / factor) < 1.04:
         assert not found
 
 
@@ -79,7 +79,7 @@ def test_a_map_that_speaks_for_what_it_spoke_against_is_a_drift_of_both_parts(fi
     assume(apart(first, second))
     was = spot(*first) - spot(*second)
     found = measures(-was, was)
-    assert found["positive part: mass moved"].value == pytest.approx(found["negative part: mass moved"].value, rel=1e-4)
+    assert found["positive part: mass moved"].value == pytest.approx(found["negative part: mass moved"].value, abs=2e-3)
     assert {name.partition(":")[0] for name in found} == {"positive part", "negative part"}
 
 
@@ -156,10 +156,10 @@ def test_stripes_whose_averages_are_constant_are_not_called_constant():
 def test_a_golden_has_the_means_of_each_part(dtype):
     values = (100 * np.random.default_rng(1).normal(size=(90, 130))).astype(dtype)
     golden = SignedMap(values).condensed()
-    assert golden.array.dtype == np.float16 and golden.array.shape == (2, 56, 56) and golden.shape == (90, 130)
+    assert golden.array.dtype == np.uint8 and golden.array.shape == (2, 56, 56) and golden.shape == (90, 130)
     for part, sign in zip(golden.array.astype(float) * golden.unit, (1, -1), strict=True):
         means = block_means(np.clip(sign * values.astype(float), 0, None), (56, 56))
-        np.testing.assert_allclose(part, means, atol=1e-3 * golden.unit)
+        np.testing.assert_allclose(part, means, atol=0.501 * golden.unit)
     assert golden.condensed() is golden
     assert not SignedMap(values).compare(golden, "map")
 

@@ -23,16 +23,30 @@ def asked(options: argparse.Namespace) -> list[Request]:
         InputUnavailable: a file with tasks cannot be run.
     """
     from xai_eval.run.suite import completed, requests_of
-    from xai_eval.tasks import all_tasks, find_task, load_task_file
+    from xai_eval.tasks import find_task, load_task_file
 
     settings: Settings = options.settings
     theirs = [name for file in settings.task_files for name in load_task_file(file)]
     own = [name for file in options.task_files for name in load_task_file(file)]
-    named = _entries(settings, options.task or own, theirs or list(all_tasks()))
+    named = _entries(settings, options.task or own, theirs or _usable_tasks())
     entries = [completed(each, settings) for each in named]
     tasks = [find_task(name) for name in dict.fromkeys(each.task for each in entries)]
     refuse_others(options, tasks)
     return requests_of([_overridden(each, options) for each in entries], settings)
+
+
+def _usable_tasks() -> list[str]:
+    """Return the names of all tasks but those whose library is not installed, which are named in a warning."""
+    from xai_eval.tasks import all_tasks
+
+    for task in all_tasks().values():
+        if not task.usable:
+            print(
+                f"xai-eval: warning: task {task.name} is left out, because {task.needs} is not installed. Run: pip "
+                f"install 'xai-eval[{task.needs}]'.",
+                file=sys.stderr,
+            )
+    return [task.name for task in all_tasks().values() if task.usable]
 
 
 def _entries(settings: Settings, named: list[str], usual: list[str]) -> Iterator[Entry]:

@@ -197,6 +197,22 @@ _KINDS: Mapping[str, StageRules] = {
     # Of explanations of one image.
     K.RAW_MAP: _RAW_MAP,
     K.FINAL_MAP: _FINAL_MAP,
+    K.BASELINE: StageRules((_step("choice of the baseline", K.INPUT_TENSOR),), _INPUTS),
+    # A gradient jumps where rounding moves an activation over the kink of a ReLU: on six scenes, what changed logits by
+    # 1e-6 changed attributions by up to 5e-4.
+    K.ATTRIBUTION: StageRules(
+        (
+            _step("explainer", _MODEL, K.INPUT_TENSOR, K.BASELINE, K.TARGET),
+            _step("explainer", _MODEL, K.INPUT_TENSOR, K.TARGET),
+        ),
+        _SCORES,
+        drawn=True,
+    ),
+    K.SIGNED_MAP: StageRules((_step("sum over the channels, and size", _own(K.ATTRIBUTION)),), _SCORES, drawn=True),
+    # The sum of the attribution, and the scores of image and baseline to which it should add up.
+    K.COMPLETENESS: StageRules(
+        (_step("sum of the attribution", _own(K.ATTRIBUTION), K.BASELINE),), _SCORES, drawn=True
+    ),
     K.SEGMENTS: StageRules((_step("segmentation", K.VIEW),), _EXACT, drawn=True),
     K.SAMPLES: StageRules((_step("sampling", K.SEGMENTS),), _EXACT, drawn=True),
     K.PERTURBED_PREDICTIONS: StageRules(

@@ -113,6 +113,12 @@ _TERMS = {
         "insertion", "Mean probability of the class while the hottest places are put back first, from 0 to 1", _HIGHER
     ),
     "insertion_less_deletion": Term("insertion less deletion", "The insertion measure less the deletion one", _HIGHER),
+    "completeness_error": Term(
+        "completeness error",
+        "By how much the sum of an attribution misses the change of the score from baseline to image, as a share of "
+        "the larger score",
+        _LOWER,
+    ),
     "r2": Term("R²", "How well the simple model that LIME fits follows the network: 1 is perfectly", _HIGHER),
     "intercept": Term("intercept", "What the simple model of LIME predicts when all superpixels are hidden"),
     "prediction": Term("prediction", "What the simple model of LIME predicts for the whole image"),

@@ -35,6 +35,10 @@ class StageKind(enum.StrEnum):
     # Of explanations of one image.
     RAW_MAP = "raw map"
     FINAL_MAP = "final map"
+    BASELINE = "baseline"
+    ATTRIBUTION = "attribution"
+    SIGNED_MAP = "signed map"
+    COMPLETENESS = "completeness"
     SEGMENTS = "segments"
     SAMPLES = "samples"
     PERTURBED_PREDICTIONS = "perturbed predictions"

@@ -17,7 +17,7 @@ from xai_eval.inputs.models.host_state import host_kept
 from xai_eval.tasks.registry import FILE, TASKS, Task
 
 ENTRY_POINTS = "xai_eval.tasks"
-BUNDLED = ("cams", "lime", "lime_search", "comparison", "hybrid", "dissection")
+BUNDLED = ("cams", "attributions", "lime", "lime_search", "comparison", "hybrid", "dissection")
 
 
 def all_tasks() -> Mapping[str, Task]:

@@ -1,10 +1,11 @@
-"""Run a Python file of the user and call a factory function in it.
+"""Run a Python file of the user, and call a factory function in it or return a function of it.
 
-Only this module executes code of users for a model spec.
+Only this module executes code of users for a spec `file:PATH.py:NAME`.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import itertools
 import sys
@@ -52,6 +53,34 @@ def call_factory(path: Path, factory: str) -> object:
         return _guarded(function, f"{path}: {factory}()", path.parent)
 
 
+def load_function(path: Path, name: str) -> Callable[..., Any]:
+    """Run a Python file and return its function `name`.
+
+    Whenever the function is called, it can import other files of its folder, as the file itself can.
+
+    Raises:
+        InputUnavailable: the file is missing or cannot be read, or it raises.
+        UsageError: the file has no such function; the error lists the nearest names.
+    """
+    with readable(path):
+        found = path.is_file()
+    if not found:
+        raise InputUnavailable(
+            f"{path} does not exist; expected a Python file with a function {name!r}. Check the path in "
+            f"file:{path}:{name}."
+        )
+    folder = path.resolve().parent
+    with _importable(folder):
+        function = _function(_run(path), path, name, "function")
+
+    @functools.wraps(function)
+    def called(*args: Any) -> Any:
+        with _importable(folder):
+            return function(*args)
+
+    return called
+
+
 def _run(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(_MODULE_NAME, path)
     if spec is None or spec.loader is None:
@@ -64,8 +93,8 @@ def _run(path: Path) -> ModuleType:
     return module
 
 
-def _function(module: ModuleType, path: Path, factory: str) -> Callable[[], Any]:
-    found: Callable[[], Any] | None = getattr(module, factory, None)
+def _function(module: ModuleType, path: Path, factory: str, kind: str = "factory") -> Callable[..., Any]:
+    found: Callable[..., Any] | None = getattr(module, factory, None)
     if found is not None and callable(found):
         return found
     defined = [
@@ -73,7 +102,7 @@ def _function(module: ModuleType, path: Path, factory: str) -> Callable[[], Any]
         for name, value in vars(module).items()
         if callable(value) and getattr(value, "__module__", None) == _MODULE_NAME and not name.startswith("_")
     ]
-    raise unknown_name("factory", factory, defined, hint=f"{path.name} must define it as a function.")
+    raise unknown_name(kind, factory, defined, hint=f"{path.name} must define it as a function.")
 
 
 def _guarded(call: Callable[[], Any], where: str, folder: Path) -> Any:

@@ -16,6 +16,7 @@ FIGURES = 40
 # after these, by name.
 _TASKS = {
     "cams": "Class activation maps (Grad-CAM and others): the places that speak for the explained class.",
+    "attributions": "Integrated gradients and others: the pixels that speak for the explained class, and against it.",
     "lime": "LIME: the superpixels (patches of similar pixels) that speak for and against the explained class.",
     "comparison": "Grad-CAM and LIME for the same class: how far they mark the same pixels.",
     "dissection": "The concept that each unit (channel of a layer) responds to.",

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from xai_eval.tasks import task
-from xai_eval.tasks.bundled.shared_parameters import Layer, Seed, Target
-from xai_eval.tasks.parameters import Option
+from xai_eval.tasks.bundled.shared_parameters import Layer, Methods, Seed, Target
 
 if TYPE_CHECKING:
     from xai_eval.inputs.images.labelled import ImageSet
@@ -29,7 +28,7 @@ def cams(
     classifier: Classifier,
     images: ImageSet,
     *,
-    methods: Annotated[Sequence[str], Option("methods of pytorch-grad-cam", "METHOD")] = DEFAULT_METHODS,
+    methods: Methods = DEFAULT_METHODS,
     target: Target = "predicted",
     layer: Layer = None,
     seed: Seed = 0,

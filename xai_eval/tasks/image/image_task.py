@@ -5,8 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.metadata
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -188,9 +187,10 @@ def _map_of(request: _Request, subject: Subject) -> NDArray[np.float32]:
     import numpy as np
     import torch
 
+    from xai_eval.explainers.model.random_state import all_seeded
     from xai_eval.inputs.models.model_state import lent
 
-    with torch.inference_mode(False), lent(subject.model), _seeded(request.setup.seed), torch.enable_grad():
+    with torch.inference_mode(False), lent(subject.model), all_seeded(request.setup.seed), torch.enable_grad():
         found = request.explain(replace(subject, batch=subject.batch.detach().clone()))
     array = np.asarray(found.detach().cpu() if isinstance(found, torch.Tensor) else found)
     expected = tuple(subject.batch.shape[-2:])
@@ -206,15 +206,3 @@ def _is_real(dtype: np.dtype[Any]) -> bool:
     import numpy as np
 
     return np.issubdtype(dtype, np.integer) or np.issubdtype(dtype, np.floating)
-
-
-@contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """Seed the global random generators while the context is open, and then restore their state."""
-    import torch
-
-    from xai_eval.explainers.cam.side_effects import seeded
-
-    with seeded(seed), torch.random.fork_rng():
-        torch.manual_seed(seed)
-        yield
