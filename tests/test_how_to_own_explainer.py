@@ -69,6 +69,7 @@ def test_the_map_of_the_page_is_gradient_times_input(place):
     np.testing.assert_allclose(result["my_map"].array, expected, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_test_of_the_page_passes(place):
     methods = ["--methods", "integrated_gradients", "file:mine.py:my_map"]
     assert main(["run", "attributions", *methods, *FEW, "--quiet"]) == 0
