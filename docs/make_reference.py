@@ -39,6 +39,8 @@ _GROUPS = {
         "Shift",
         "Heatmap",
         "HeatmapTolerance",
+        "SignedMap",
+        "SignedMapTolerance",
         "Mask",
         "Segments",
         "Weights",
@@ -58,7 +60,8 @@ _GROUPS = {
 _HEAD = """# Public names
 
 `python docs/make_reference.py` makes this page from the docstrings: edit those, not this page. All names are imported
-from `xai_eval`; `help(xai_eval.NAME)` says more. [how-to/write-a-task.md](how-to/write-a-task.md) uses some of them.
+from `xai_eval`; `help(xai_eval.NAME)` says more. [how-to/write-a-task.md](how-to/write-a-task.md) and
+[how-to/bare-results.md](how-to/bare-results.md) use some of them.
 """
 
 

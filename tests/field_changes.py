@@ -15,6 +15,7 @@ from xai_eval.result.fields import (
     Score,
     Segments,
     Severity,
+    SignedMap,
     Table,
     Weights,
 )
@@ -60,6 +61,13 @@ CHANGES = {
     "table row": (Table(FRAME), Table(FRAME.iloc[:1]), Severity.NUMBERS),
     "mask": (Mask(blob(80, 80) > 0.5), Mask(blob(80, 120) > 0.5), Severity.EVIDENCE),
     "mask shape": (Mask(np.ones((4, 4), bool)), Mask(np.ones((2, 8), bool)), Severity.EVIDENCE),
+    "signed map": (
+        SignedMap(blob(80, 80) - blob(150, 150)),
+        SignedMap(blob(80, 80) - blob(150, 120)),
+        Severity.EVIDENCE,
+    ),
+    "signed map scaled": (SignedMap(blob(80, 80) - 0.5), SignedMap(2 * blob(80, 80) - 1), Severity.NUMBERS),
+    "signed map shape": (SignedMap(np.eye(6)), SignedMap(np.ones((4, 9))), Severity.EVIDENCE),
     "segments": (Segments(CELLS), Segments(np.where(CELLS == 3, 2, CELLS)), Severity.EVIDENCE),
     "segments shape": (Segments(CELLS), Segments(CELLS[:2]), Severity.EVIDENCE),
     "weights": (weights([0.5, 0.1, -0.4]), weights([0.7, 0.1, -0.4]), Severity.NUMBERS),

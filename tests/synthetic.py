@@ -22,6 +22,7 @@ from xai_eval.result.fields import (
     Score,
     SeedTolerance,
     Segments,
+    SignedMap,
     Table,
     UnitLabels,
     Weights,
@@ -94,6 +95,7 @@ def every_kind() -> dict[str, Field]:
     )
     return {
         "heat": Heatmap(blob(3, 4, size=8, width=5), TOLERANCE),
+        "signed": SignedMap(1e-3 * (blob(3, 4, size=8, width=5) - blob(6, 1, size=8, width=3))),
         "label": Label(None),
         "mask": Mask(blob(3, 4, size=9, width=5) > 0.5),
         "image": InputImage(np.arange(27, dtype=np.uint8).reshape(3, 3, 3)),

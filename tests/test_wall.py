@@ -26,20 +26,22 @@ LEFT = {
     "scenes": set(),
 }
 RIGHT = {"report": {"gate"}, "gate": set()}
-KEPT = ("store", "result", "disk")
+KEPT = ("settings", "store", "result", "disk")
 BELOW = {
     **{room: below | {"result"} for room, below in LEFT.items()},
     **{room: below | {"store", "result"} for room, below in RIGHT.items()},
+    "settings": {"store"},
     "store": {"result", "disk"},
     "result": {"disk"},
     "disk": set(),
 }
-BELOW["run"] |= {"store"}
+BELOW["run"] |= {"settings", "store"}
 BELOW["explainers"] |= {"disk"}  # checkpoints of a long dissection
-BELOW["report"] |= {"disk"}
+BELOW["inputs"] |= {"disk"}  # Git LFS pointers and stray files are recognised everywhere by the same rule
+BELOW["report"] |= {"settings", "disk"}
 DOORS = {
-    "cli": {"run", "tasks", "inputs", *RIGHT, "store", "result"},
-    "pytest_plugin": {*RIGHT, "store", "result"},
+    "cli": {"run", "tasks", "inputs", *RIGHT, "settings", "store", "result", "disk"},
+    "pytest_plugin": {"run", "tasks", *RIGHT, "settings", "store", "result"},
 }
 EVERYWHERE = {"errors", "version"}
 

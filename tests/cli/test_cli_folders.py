@@ -125,3 +125,16 @@ def test_an_output_folder_that_cannot_be_written_is_named(place, capsys):
     assert run("--out", "file") == 3
     error = capsys.readouterr().err
     assert "cannot write into file" in error and error.count("\n") == 1
+
+
+def test_what_systems_and_editors_leave_in_any_folder_blocks_no_command(place):
+    run("--methods", "gradcam")
+    accept_all()
+    for folder in ("photos", "reports", "golden"):
+        for each in [place / folder, *(each for each in (place / folder).rglob("*") if each.is_dir())]:
+            for name in (".DS_Store", "Thumbs.db", "golden.json~", ".result.json.swp"):
+                (each / name).write_bytes(b"\x00")
+    assert run("--methods", "gradcam") == 0
+    for words in (["check"], ["report"], ["prune"], ["diff", "reports", "reports"]):
+        assert main(words) == 0
+    assert accept_all() == 0

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import json
+import shlex
 import sys
 from pathlib import Path
 
@@ -115,3 +116,34 @@ def test_a_package_that_cannot_be_loaded_is_named_with_the_unknown_kind(counted,
     finally:
         monkeypatch.undo()
         unloadable_entry_points.cache_clear()
+
+
+def test_the_printed_commands_name_the_file_of_the_kind(counted, capsys):
+    assert main([*RUN, "--more", "2"]) == 1
+    command = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("find the cause"))
+    assert command.count("--tasks counting.py") == 1
+    page = (counted / "reports" / "index.html").read_text()
+    accept = page.split('golden: <code class="command">')[1].split("</code>")[0].replace("&#34;", '"')
+    forget()
+    assert main(shlex.split(accept)[1:]) == 0
+    assert "accepted counting/photos" in capsys.readouterr().out
+
+
+def test_commands_of_results_with_bundled_kinds_name_no_file(place, capsys):
+    main(["run", "cams", "--methods", "gradcam", "--model", "file:nets.py:net", "--images", "photos", "--quiet"])
+    assert "--tasks" not in capsys.readouterr().out
+
+
+def test_a_file_may_register_only_kinds(counted, capsys):
+    """The kind is in one file and its task in another, which is only needed to run."""
+    kind, task = TASK.split("@task")
+    Path("kinds.py").write_text(kind)
+    Path("counting.py").write_text(f"from kinds import Count\nfrom xai_eval import Case, Result, task\n@task{task}")
+    assert main(["check", "--tasks", "kinds.py"]) == 0
+    capsys.readouterr()
+
+
+def test_a_file_that_registers_nothing_is_refused_whatever_came_before(counted, capsys):
+    Path("nothing.py").write_text("x = 1")
+    assert main(["check", "--tasks", "counting.py", "--tasks", "nothing.py"]) == 2
+    assert "nothing.py registers no task" in capsys.readouterr().err

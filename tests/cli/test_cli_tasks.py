@@ -43,10 +43,10 @@ def mine(place, own_tasks):
 @pytest.mark.parametrize("command", MEASURING)
 def test_help_says_what_each_task_takes_and_its_true_defaults(capsys, command):
     text = help_of(capsys, command)
-    shared, rest = text.split("parameters of several tasks:")[1].split("parameters of cams:")
+    shared, rest = text.split("parameters of several tasks:")[1].split("parameters of attributions:")
     assert "perturbed images per seed (default of lime and comparison: 1000; of hybrid: 500)" in shared
     assert "(default of lime and comparison: quickshift; of hybrid: slic)" in shared
-    assert "(default of lime, comparison and hybrid: 10; of dissection: 32)" in shared
+    assert "(default of attributions: 16; of lime, comparison and hybrid: 10; of dissection: 32)" in shared
     groups = re.findall(r"parameters of (\w+):", rest)
     assert groups == ["lime", "lime_search", "comparison", "dissection"]  # hybrid has none of its own
     for task in all_tasks().values():

@@ -10,6 +10,7 @@ LIMIT = 50_000
 GOLDENS = sorted(path.parent for path in (Path(__file__).parents[2] / "golden").rglob("result.json"))
 TASKS = {
     "cams": {"images": "scenes:1"},
+    "attributions": {"images": "scenes:1", "steps": 4, "samples": 4},
     "lime": {"images": "scenes:1", "num_samples": 50},
     "comparison": {"images": "scenes:1", "num_samples": 50},
     "hybrid": {"images": "scenes:1", "num_samples": 50},

@@ -8,6 +8,7 @@ from stock_lime import on_tensors, stock_lime, stock_weights, toy_model
 from xai_eval.errors import ModelMisbehaves, UsageError
 from xai_eval.explainers.lime.lime import LimeSettings, explain_by_lime, fit
 from xai_eval.explainers.lime.perturbation import PerturbedImages
+from xai_eval.explainers.lime.probabilities import check_probabilities
 from xai_eval.explainers.lime.segmentation import SEGMENTATIONS, choose_segmentation
 from xai_eval.scenes import render
 
@@ -156,9 +157,8 @@ def test_the_image_is_left_alone():
 
 
 def test_logits_are_refused_with_a_word_about_softmax():
-    predict = lambda views: np.log(toy_model()(views))  # noqa: E731
     with pytest.raises(ModelMisbehaves, match="apply a softmax"):
-        ours(predict=predict)
+        check_probabilities(torch.from_numpy(np.log(toy_model()(PIXELS[None]))))
 
 
 @pytest.mark.parametrize("name", ["num_samples", "top_labels", "num_features", "batch_size"])

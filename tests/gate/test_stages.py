@@ -12,6 +12,7 @@ from xai_eval.result.fields import Severity
 from xai_eval.result.fingerprint import fingerprint_array, fingerprint_text
 from xai_eval.result.stage import OwnKind, Stage
 from xai_eval.result.stage import StageKind as K
+from xai_eval.result.tolerances import with_tolerances
 
 VALUES = np.linspace(-1.0, 1.0, 300)
 WORD = fingerprint_text("as it was")
@@ -174,3 +175,23 @@ def test_a_stage_that_must_be_the_same_alarms_also_where_only_its_digest_tells()
     logits = Stage(K.LOGITS)
     golden, obtained = (make_result(stages={logits: each}) for each in (was, now))
     assert judge(obtained, golden).sentence == "The explanation matches its golden."
+
+
+OF_GRADCAM = [Stage(K.RAW_MAP, "gradcam"), Stage(K.FINAL_MAP, "gradcam")]
+
+
+@pytest.mark.parametrize("stage", OF_GRADCAM)
+def test_the_own_stages_of_a_field_whose_tolerance_was_raised_are_judged_by_the_field(stage):
+    obtained, golden = results(stage, 0.1)
+    assert judge(obtained, golden).state is State.DRIFT
+    assert judge(with_tolerances(obtained, {"gradcam": {"largest": 0.2}}), golden).state is State.OK
+    # Lowering it, or raising that of another field, changes nothing.
+    assert judge(with_tolerances(obtained, {"gradcam": {"largest": 0.001}}), golden).state is State.DRIFT
+    other = dataclasses.replace(obtained, fields={**obtained.fields, "other": obtained["gradcam"]})
+    assert judge(with_tolerances(other, {"other": {"largest": 0.2}}), golden).state is State.DRIFT
+
+
+@pytest.mark.parametrize("kind", [K.INPUT_TENSOR, K.LAYER_ACTIVATIONS, K.LOGITS])
+def test_a_raised_tolerance_excuses_no_earlier_stage(kind):
+    obtained, golden = results(Stage(kind), 0.1)
+    assert judge(with_tolerances(obtained, {"gradcam": {"largest": 0.2}}), golden).state is State.DRIFT

@@ -29,11 +29,11 @@ MEANING: dict[int, tuple[str, dict[str, float]]] = {
     600: ("person", {"object": 3.0}),
 }
 CONCEPTS = (
-    Concept("blue-c", "color"),
+    Concept("blue", "color"),
     Concept("sky", "object"),
     Concept("head", "part"),
     Concept("fabric", "material"),
-    Concept("street-s", "scene"),
+    Concept("street", "scene"),
     Concept("woven", "texture"),
     Concept("dotted", "texture"),
     Concept("person", "object"),
@@ -142,12 +142,12 @@ def test_every_category_labels_the_pixels_at_once(broden: Path) -> None:
     labels = labels_of(load_probe(broden))
     assert (labels.shape, labels.dtype) == ((5, HALF, HALF), np.int32)
     fabric, head = LABEL["fabric"], LABEL["head"]
-    assert np.array_equal(labels[0], columns(LABEL["blue-c"], 0))
+    assert np.array_equal(labels[0], columns(LABEL["blue"], 0))
     assert np.array_equal(labels[1], columns(LABEL["sky"], LABEL["person"], 0, fabric))
     assert np.array_equal(labels[2], columns(0, 0, head, head))
     # A label that the pixel already has, here the head of part 1 and the fabric of the object, is not repeated.
     assert np.array_equal(labels[3], columns(0, head, 0, 0))
-    assert np.array_equal(labels[4], columns(LABEL["street-s"]))
+    assert np.array_equal(labels[4], columns(LABEL["street"]))
 
 
 def test_numbers_label_the_whole_image(broden: Path) -> None:
@@ -302,6 +302,30 @@ def test_an_image_that_is_listed_twice(broden: Path) -> None:
 def test_a_damaged_list_of_labels(broden: Path, old: str, new: str, message: str) -> None:
     with pytest.raises(InputUnavailable, match=message):
         load_probe(edit(broden, old, new, "c_texture.csv"))
+
+
+@pytest.mark.parametrize(
+    ("table", "name", "cleaned"),
+    [
+        ("c_scene.csv", "airport_terminal-s", "airport terminal"),
+        ("c_scene.csv", "apartment_building-outdoor-s", "apartment building-outdoor"),
+        ("c_scene.csv", "street", "street"),
+        ("c_scene.csv", "red-c", "red-c"),
+        ("c_color.csv", "dark_red-c", "dark red"),
+    ],
+)
+def test_names_are_cleaned_of_the_marks_of_their_category(broden: Path, table: str, name: str, cleaned: str) -> None:
+    old = {"c_scene.csv": "street-s", "c_color.csv": "blue-c"}[table]
+    names = [concept.name for concept in load_probe(edit(broden, old, name, table)).concepts]
+    assert names[{"c_scene.csv": 4, "c_color.csv": 0}[table]] == cleaned
+
+
+def test_marks_that_tell_two_concepts_of_a_category_apart_are_kept(broden: Path) -> None:
+    (broden / "c_scene.csv").write_text("number,name,coverage\n5,street-s,1\n6,street,1\n")
+    assert [concept.name for concept in load_probe(broden).concepts if concept.category == "scene"] == [
+        "street-s",
+        "street",
+    ]
 
 
 def test_two_numbers_of_one_name(broden: Path) -> None:

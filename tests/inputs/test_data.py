@@ -37,7 +37,7 @@ def test_the_data_root_is_the_named_folder_else_the_users_cache(monkeypatch: pyt
     assert data.data_root() == Path(pooch.os_cache("xai_eval"))
 
 
-@pytest.mark.parametrize("known", [{}, {"sha256": None, "sha256_prefix": DIGEST[:8]}, {"sha256": None}])
+@pytest.mark.parametrize("known", [{}, {"sha256": None, "sha256_prefix": DIGEST[:8]}])
 def test_a_download_lands_in_the_data_root_once(site: Site, empty_root: Path, known: dict[str, str | None]) -> None:
     download = wanted(site, **known)
     path = obtain(download)
@@ -46,6 +46,39 @@ def test_a_download_lands_in_the_data_root_once(site: Site, empty_root: Path, kn
     assert obtain(download) == path
     assert site.asked == ["/w.bin"]
     assert remains(empty_root) == [path]
+
+
+def test_a_file_without_a_published_digest_is_held_to_the_first_one(site: Site, empty_root: Path) -> None:
+    download = wanted(site, sha256=None)
+    path = obtain(download)
+    record = path.with_name("w.bin.sha256")
+    assert record.read_text() == f"{DIGEST}\n"
+    assert sorted(remains(empty_root)) == [path, record]
+    assert obtain(download) == path
+    path.write_bytes(b"other weights")
+    with pytest.raises(InputUnavailable, match=f"expected {DIGEST} for w, which is that of .* received first"):
+        obtain(download)
+    # The same file may be downloaded again, and another one only after the record was removed.
+    path.unlink()
+    assert obtain(download).read_bytes() == BODY
+    site.files["/w.bin"] = b"other weights"
+    path.unlink()
+    with pytest.raises(InputUnavailable, match=r"remove w\.bin\.sha256 if the new one is right"):
+        obtain(download)
+    record.unlink()
+    assert obtain(download).read_bytes() == b"other weights"
+
+
+def test_a_file_where_nothing_can_be_written(site: Site, empty_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    download = wanted(site, sha256=None)
+    (empty_root / "sub").mkdir(parents=True)
+    (empty_root / "sub" / "w.bin").write_bytes(BODY)
+
+    def refused(*_: object, **__: object) -> int:
+        raise PermissionError("read-only")
+
+    monkeypatch.setattr(Path, "write_text", refused)
+    assert obtain(download).read_bytes() == BODY
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no such modes")

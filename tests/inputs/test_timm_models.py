@@ -12,14 +12,14 @@ from PIL import Image
 from tiny_models import Tiny
 from torch import nn
 
-from xai_eval.errors import InputUnavailable, UsageError
+from xai_eval.errors import InputUnavailable, ModelMisbehaves
 from xai_eval.inputs.models import timm_models
 from xai_eval.inputs.models.models import load_model
 
 
 def test_without_timm_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "timm", None)
-    with pytest.raises(UsageError, match=r"pip install 'xai-eval\[timm\]'"):
+    with pytest.raises(ModelMisbehaves, match=r"pip install 'xai-eval\[timm\]'"):
         load_model("timm:resnet18")
 
 
@@ -88,5 +88,47 @@ def test_timm_offline(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_unknown_timm_model(monkeypatch: pytest.MonkeyPatch) -> None:
     fake_timm(monkeypatch, lambda *_, **__: Tiny())
-    with pytest.raises(UsageError, match=r"unknown timm model 'tinny'. Did you mean tiny"):
+    with pytest.raises(ModelMisbehaves, match=r"unknown timm model 'tinny'. Did you mean tiny"):
         load_model("timm:tinny")
+
+
+@pytest.fixture
+def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let timm itself build its models, with random weights."""
+    import timm
+
+    build = timm.create_model
+    monkeypatch.setattr(timm, "create_model", lambda name, pretrained: build(name, pretrained=False))
+
+
+@pytest.mark.usefixtures("untrained")
+@pytest.mark.parametrize(
+    "name",
+    [
+        "vit_tiny_patch16_224",
+        "convnextv2_atto",
+        "mixer_s32_224",
+        pytest.param("swin_tiny_patch4_window7_224", marks=pytest.mark.slow),
+        pytest.param("hiera_tiny_224", marks=pytest.mark.slow),
+        pytest.param("eva02_tiny_patch14_336", marks=pytest.mark.slow),
+    ],
+)
+def test_models_of_timms_families(name: str) -> None:
+    import timm
+
+    loaded = load_model(f"timm:{name}")
+    image = Image.effect_noise((400, 300), 50).convert("RGB")
+    config = timm.data.resolve_model_data_config(loaded.module)
+    assert torch.equal(loaded.preprocess(image), timm.data.create_transform(**config, is_training=False)(image))
+    assert len(loaded.class_names) == 1000
+
+
+def test_a_timm_model_without_a_classifier_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    import timm
+
+    build = timm.create_model
+    monkeypatch.setattr(timm, "create_model", lambda name, pretrained: build(name, pretrained=False, num_classes=0))
+    with pytest.raises(
+        ModelMisbehaves, match=r"timm:convnextv2_atto has no head \(num_classes is 0\): it returns features"
+    ):
+        load_model("timm:convnextv2_atto")

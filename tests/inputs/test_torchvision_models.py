@@ -10,12 +10,14 @@ import pytest
 import torch
 from local_site import Site
 from tiny_models import Bomb, Tiny
-from torchvision.models import ResNet18_Weights, get_model_weights, list_models
+from torchvision.models import ResNet18_Weights, get_model, get_model_weights, list_models
 from torchvision.models._api import Weights, WeightsEnum, register_model
 
 from xai_eval.errors import InputUnavailable, UsageError
+from xai_eval.inputs.models import torchvision_models
 from xai_eval.inputs.models.model_weights import weights_digest
 from xai_eval.inputs.models.models import load_model
+from xai_eval.inputs.models.outputs import logits
 
 
 def publish(site: Site, tmp_path: Path, content: object, *, prefix: str | None = None) -> str:
@@ -162,3 +164,31 @@ def test_all_imagenet_weights_of_torchvision_list_the_same_classes() -> None:
                 assert weights.meta["categories"] == names, f"{model} {weights.name}"
                 checked += 1
     assert checked > 80
+
+
+@pytest.mark.parametrize(
+    ("name", "side"),
+    [
+        ("inception_v3", 299),
+        ("googlenet", 224),
+        ("regnet_y_400mf", 224),
+        ("squeezenet1_1", 224),
+        pytest.param("vit_b_32", 224, marks=pytest.mark.slow),
+        pytest.param("swin_v2_t", 256, marks=pytest.mark.slow),
+        pytest.param("maxvit_t", 224, marks=pytest.mark.slow),
+        pytest.param("efficientnet_v2_s", 384, marks=pytest.mark.slow),
+    ],
+)
+def test_models_of_torchvisions_families(name: str, side: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # As trained by Google, these two have further outputs for training.
+    as_published = {"init_weights": False, "aux_logits": True} if name in ("inception_v3", "googlenet") else {}
+    module, file = get_model(name, weights=None, **as_published).eval(), tmp_path / "weights.pth"
+    torch.save(module.state_dict(), file)
+    monkeypatch.setattr(torchvision_models, "obtain", lambda *_, **__: file)
+    loaded = load_model(f"torchvision:{name}")
+    assert loaded.input_shape == (3, side, side)
+    batch = torch.randn(1, 3, side, side)
+    # Published weights of these two expect the values that Google's preparation gives.
+    module.transform_input = bool(as_published)
+    with torch.no_grad():
+        assert torch.equal(logits(loaded, batch), module(batch))

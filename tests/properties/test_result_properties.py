@@ -23,6 +23,7 @@ from xai_eval.result.fields import (
     Score,
     Segments,
     Severity,
+    SignedMap,
     Table,
     Weights,
 )
@@ -91,6 +92,8 @@ FIELDS = st.one_of(
     segments(),
     st.builds(Document, st.dictionaries(NAMES, JSON, max_size=3)),
     st.builds(Heatmap, hnp.arrays(np.float32, SHAPES, elements=st.floats(width=32)), st.just(TOLERANCE)),
+    st.builds(SignedMap, hnp.arrays(np.float32, SHAPES, elements=st.floats(width=32))),
+    st.builds(SignedMap, hnp.arrays(np.float32, (3, 70), elements=st.floats(width=32))),
     st.builds(Label, st.none() | TEXT, st.none() | st.integers(0, 999)),
     st.builds(Mask, hnp.arrays(bool, SHAPES)),
     st.builds(InputImage, hnp.arrays(np.uint8, (4, 5, 3))),

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch  # noqa: F401 (pytester forgets what a run imports, and torch cannot be imported twice)
+from matplotlib.backends import backend_agg  # noqa: F401 (nor can parts of matplotlib while others are still known)
 from plugin_suite import ONE_CASE, SUITE, TESTS
 from synthetic import make_result
 

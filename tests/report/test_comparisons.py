@@ -6,7 +6,7 @@ import pytest
 from xai_eval.gate.judge import judge_all
 from xai_eval.report.cases import collect
 from xai_eval.report.drawing.comparisons import comparison
-from xai_eval.result.fields import Mask, Segments
+from xai_eval.result.fields import Mask, Segments, SignedMap
 from xai_eval.result.fields.segments import moved_pixels, share_moved
 
 
@@ -73,6 +73,18 @@ def test_a_map_is_laid_over_the_other_only_where_both_are_drawn(build):
     assert comparison(moved, "gradcam").wipes
     empty = drifted(build, {}, {"gradcam": build.heat(np.zeros((build.SIDE, build.SIDE), np.float32))})
     assert not comparison(empty, "gradcam").wipes
+
+
+def test_a_signed_map_is_shown_with_what_speaks_for_the_class_and_against_it(build):
+    was, now = (1e-3 * (build.spot(0.2, 0.2) - build.spot(*place)) for place in ((0.8, 0.8), (0.2, 0.8)))
+    drift = comparison(drifted(build, {"saliency": SignedMap(was)}, {"saliency": SignedMap(now)}), "saliency")
+    assert drift.wipes and drift.difference.coarse
+    for panel, row in ((drift.expected, 51), (drift.obtained, 13)):
+        assert redness(panel.pixels)[13, 13] > 50 and redness(panel.pixels)[row, 51] < -50
+    # Where the golden spoke against the class, the result no longer does, and the other way round.
+    change = redness(drift.difference.pixels)
+    assert change[45, 45] > 50 and change[11, 45] < -50
+    assert drift.limit == pytest.approx(1e-3, rel=0.05)
 
 
 def test_the_mask_of_the_object_is_compared_as_well(build):

@@ -13,8 +13,9 @@ from xai_eval.gate.judge import judge_all
 from xai_eval.gate.judge_run import Judged
 from xai_eval.gate.verdict import State
 from xai_eval.report.write import write_report
-from xai_eval.result.fields import InputImage, Label, Mask
+from xai_eval.result.fields import Heatmap, InputImage, Label, Mask
 from xai_eval.result.glossary import all_terms
+from xai_eval.result.naming import title
 
 # What the table of contents leads to, in its order, besides the cases.
 SECTIONS = ("failed", "new", "warned", "task--cams", "terms")
@@ -209,14 +210,16 @@ def test_other_fields_than_those_of_cams_are_shown_without_change(tmp_path, run,
     assert "birds/flamingo.JPEG with superpixels outlined" in alts
 
 
-def test_a_result_without_an_image_has_its_labels_and_tables(tmp_path, run, build):
+def test_a_result_without_an_image_has_its_maps_on_grey_its_labels_and_tables(tmp_path, run, build):
     obtained = build.by_key(build.result(image=None, mask=None))
     page = Page(write_report(tmp_path, Judged(run.record, obtained, {}, judge_all(obtained, {}))).read_text())
     case = page.all("article")[0]["id"]
-    assert page.all("img", case) == []
-    assert "map of 64 × 64" in page.text[case]
+    (result,) = obtained.values()
+    shown = [each["alt"] for each in page.all("img", case)]
+    assert len(shown) == len(result.of_kind(Heatmap)) > 0
+    assert all(f"{title(name)} of birds/" in alt for name, alt in zip(result.of_kind(Heatmap), shown, strict=True))
     assert "energy inside" in page.text[case]
-    assert list((tmp_path / "figures").iterdir()) == []
+    assert len(list((tmp_path / "figures").iterdir())) == 1
 
 
 def test_a_run_without_cases_does_not_look_well(tmp_path, run):

@@ -7,7 +7,7 @@ import pytest
 from synthetic import make_result
 
 from xai_eval.errors import StorageError, UsageError
-from xai_eval.result.result import Result
+from xai_eval.result.result import ARRAYS_FILE, RESULT_FILE, Result
 from xai_eval.store.lock import LOCK_FILE
 from xai_eval.store.run_folder import RunFolder
 from xai_eval.store.runs import RunRecord
@@ -132,3 +132,27 @@ def test_whoever_has_the_folder_keeps_it_after_asking_again(folder):
                 assert lock.exists()
             assert lock.exists()
     assert not lock.exists()
+
+
+STRAY = (".DS_Store", "Thumbs.db", "desktop.ini", "._result.json", "result.json~", ".result.json.swp", "#result.json#")
+
+
+@pytest.mark.parametrize("name", STRAY)
+@pytest.mark.parametrize("depth", [0, 1, 2])
+def test_what_systems_and_editors_leave_blocks_nothing(folder, name, depth):
+    place = (folder.results, folder.folder_of(ONE.case.key).parent, folder.folder_of(ONE.case.key))[depth]
+    (place / name).write_bytes(b"\x00")
+    folder.check_results()
+    assert sorted(folder.load(Result.load)[0]) == sorted([ONE.case.key, TWO.case.key])
+    folder.remove_results(keep=[TWO.case.key])
+    assert sorted(folder.load(Result.load)[0]) == [TWO.case.key]
+    folder.remove_results()
+    assert folder.load(Result.load) == ({}, {})
+
+
+@pytest.mark.parametrize("name", [RESULT_FILE, ARRAYS_FILE])
+def test_a_file_that_git_lfs_has_not_fetched_is_called_what_it_is(folder, name):
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "4" * 64 + "\nsize 12345\n"
+    (folder.folder_of(ONE.case.key) / name).write_text(pointer)
+    broken = folder.load(Result.load)[1]
+    assert f"{name} is a Git LFS pointer, not the file itself: run `git lfs pull`" in str(broken[ONE.case.key])

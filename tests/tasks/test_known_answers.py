@@ -283,6 +283,7 @@ def test_a_changed_file_of_known_answers_is_refused(monkeypatch):
 
 SMALL: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "cams": ("scenes:1", {"methods": ["gradcam"]}),
+    "attributions": ("scenes:1", {"methods": ["integrated_gradients"], "steps": 4}),
     "lime": ("scenes:1", {"num_samples": 20, "seeds": 2, "segmentation": "slic"}),
     "comparison": ("scenes:2", {"num_samples": 20, "segmentation": "slic"}),
     "hybrid": ("scenes:1", {"num_samples": 20}),

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from xai_eval.errors import UsageError
+from xai_eval.explainers.attribution.question import BASELINES
 from xai_eval.explainers.dissection.similarity import SIMILARITIES
 from xai_eval.explainers.lime.segmentation import SEGMENTATIONS
 from xai_eval.metrics.comparison import DEFAULT_AREA, POLICIES
@@ -214,6 +215,7 @@ CHOICES = {
     ("comparison", "segmentation"): SEGMENTATIONS,
     ("hybrid", "segmentation"): SEGMENTATIONS,
     ("comparison", "policy"): POLICIES,
+    ("attributions", "baseline"): BASELINES,
     ("lime_search", "objective"): [each.name for each in OBJECTIVES],
     ("dissection", "similarity"): SIMILARITIES,
 }

@@ -10,6 +10,7 @@ from xai_eval.tasks import all_tasks
 SLIC = {"segmentation": "slic", "segmentation_parameters": {"n_segments": 12}}
 PARAMETERS = {
     "cams": {"methods": ["gradcam", "eigencam"]},
+    "attributions": {"steps": 4, "samples": 3, "window": 0.5},
     "lime": {"num_samples": 40, "seeds": 2, **SLIC},
     "comparison": {"num_samples": 40, **SLIC},
     "hybrid": {"num_samples": 20, **SLIC},

@@ -5,21 +5,25 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from xai_eval.cli.task_options import given_parameters, refuse_others
+from xai_eval.cli.task_options import LAYER, given_layers, given_parameters, refuse_others
 from xai_eval.errors import InputUnavailable, UsageError
 from xai_eval.gate.accept import obtained_case
+from xai_eval.gate.changes import changes_between
 from xai_eval.gate.factors import Trial, conclusion, factors, fixed_changes, judge_as_if, table
 from xai_eval.gate.judge_run import Judged, judge_run
+from xai_eval.gate.requests import request_of
 from xai_eval.gate.verdict import State
 from xai_eval.result.result import Result
+from xai_eval.result.tolerances import with_tolerances
 from xai_eval.store.goldens import Goldens
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from xai_eval.run.restore_factors import RunRequest
+    from xai_eval.tasks import Task
 
 
 def explain_drift(options: argparse.Namespace, goldens: Goldens) -> list[str]:
@@ -35,7 +39,13 @@ def explain_drift(options: argparse.Namespace, goldens: Goldens) -> list[str]:
     judged = judge_run(options.results, goldens)
     obtained = judged.results[obtained_case(options.case, judged)]
     golden = _golden_of(obtained, judged)
-    compute = partial(compute_with_restored, _run_request(options, judged, obtained), obtained.case, golden)
+    _require_repeatable(obtained, golden)
+    restored = partial(compute_with_restored, _run_request(options, judged, obtained), obtained.case, golden)
+    tolerances = options.settings.tolerances.get(obtained.case.task, {})
+
+    def compute(names: Sequence[str]) -> Result:
+        return with_tolerances(restored(names), tolerances)
+
     trials = list(_trials(compute, golden, factors(obtained, golden)))
     return [obtained.case.key, *table(trials), conclusion(trials, fixed_changes(obtained, golden))]
 
@@ -68,22 +78,41 @@ def _golden_of(obtained: Result, judged: Judged) -> Result:
     raise UsageError(f"there is no golden for {key}, so nothing can have drifted. Accept the case first.")
 
 
+def _require_repeatable(obtained: Result, golden: Result) -> None:
+    """Raise UsageError for a case that a test computed itself, with what is known of the cause."""
+    if obtained.case.repeatable:
+        return
+    changed = "; ".join(map(str, changes_between(obtained, golden)))
+    raise UsageError(
+        f"{obtained.case.key} was computed by a test ({obtained.case.input}) and names no model, so it cannot be "
+        f"computed again here. Changed since the golden: {changed or 'nothing that is recorded'}. To find the cause, "
+        "run the test in an environment with the former versions, or with the former code."
+    )
+
+
 def _run_request(options: argparse.Namespace, judged: Judged, obtained: Result) -> RunRequest:
     """How the run asked for the case, with what is given now in place of it."""
     from xai_eval.run.restore_factors import RunRequest
     from xai_eval.tasks import find_task, load_task_file
 
-    for file in options.task_files:
+    for file in (*options.settings.task_files, *options.task_files):
         load_task_file(file)
     task = obtained.case.task
     found = find_task(task)
     refuse_others(options, [found])
-    request = judged.record.requests.get(task, {})
+    request = request_of(judged.record.requests, obtained.case) or {}
     return RunRequest(
         task,
         options.model or request.get("model"),
         options.images or request.get("images"),
         options.device or request.get("device", "auto"),
-        {**request.get("params", {}), **given_parameters(options, found)},
+        {**request.get("params", {}), **_parameters(options, found)},
         options.old_model,
     )
+
+
+def _parameters(options: argparse.Namespace, task: Task) -> dict[str, Any]:
+    layers = given_layers(options, task)
+    if len(layers) > 1:
+        raise UsageError(f"--layer is given {len(layers)} times, but a case has one layer. Give it once.")
+    return {**given_parameters(options, task), **({LAYER: layers[0]} if layers else {})}

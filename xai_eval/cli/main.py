@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 import sys
@@ -11,11 +12,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from xai_eval.cli.options import build_parser
-from xai_eval.cli.task_options import given_parameters, refuse_others
+from xai_eval.cli.asked import asked, narrowed, tell_settings
+from xai_eval.cli.console import console, plain, prints_apart
+from xai_eval.cli.init import init
+from xai_eval.cli.options import build_parser, named_profile
 from xai_eval.errors import StorageError, UsageError, XaiEvalError, error_line
+from xai_eval.settings.read import load_settings
+from xai_eval.settings.settings import NO_SETTINGS, Settings
 
 # Everything else is imported by the command that needs it: `--help` must not wait for pandas.
 if TYPE_CHECKING:
@@ -23,14 +28,24 @@ if TYPE_CHECKING:
     from xai_eval.result.result import Result
     from xai_eval.store.goldens import Goldens
 
-EXIT_OK, EXIT_DRIFT, EXIT_NOTHING = 0, 1, 3
+EXIT_OK, EXIT_DRIFT, EXIT_NOTHING, EXIT_INTERRUPTED = 0, 1, 3, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
+    with console():
+        try:
+            return _run_command(arguments)
+        except KeyboardInterrupt:  # before the command began, or while it cleaned up
+            print("xai-eval: interrupted", file=sys.stderr)
+            return EXIT_INTERRUPTED
+
+
+def _run_command(arguments: Sequence[str] | None) -> int:
     words = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        parser = build_parser(words)
+        with prints_apart():  # it runs the files of --tasks
+            parser = build_parser(words, _settings(words))
     except XaiEvalError as error:
         return _failed(error)
     options = parser.parse_args(words)
@@ -41,8 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except XaiEvalError as error:
         return _failed(error)
     except KeyboardInterrupt:
-        print("xai-eval: interrupted", file=sys.stderr)
-        return 130
+        print(f"xai-eval: interrupted{_how_to_go_on(options)}", file=sys.stderr)
+        return EXIT_INTERRUPTED
     except (Exception, SystemExit) as error:
         # An unexpected error is neither a drift (1) nor a success (0).
         traceback.print_exc()
@@ -50,18 +65,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_NOTHING
 
 
+def _settings(words: Sequence[str]) -> Settings:
+    """Return the configuration of the repository, for the commands that use it."""
+    return load_settings(profile=named_profile(words)) if words and words[0] in _CONFIGURED else NO_SETTINGS
+
+
+def _how_to_go_on(options: argparse.Namespace) -> str:
+    if options.command != "run":
+        return ""
+    return f". What was finished is in {options.out}: the same command with --resume computes the rest."
+
+
 def _know_kinds(options: argparse.Namespace) -> None:
-    """Load the kinds of fields of --tasks files now, and those of installed packages when an unknown kind is met."""
+    """Load the kinds of fields of --tasks files now, and all others when an unknown kind is met.
+
+    The others are those of the configuration file and of installed packages. Their code may import torch.
+    """
     from xai_eval.result.fields import KINDS
     from xai_eval.tasks import load_task_file, unloadable_entry_points
 
-    KINDS.load_more = unloadable_entry_points
-    for file in options.task_files:
-        load_task_file(file)
+    def load_more() -> Sequence[str]:
+        with prints_apart():
+            for file in options.settings.task_files:
+                load_task_file(file)
+        return unloadable_entry_points()
+
+    KINDS.load_more = load_more
+    with prints_apart():
+        for file in options.task_files:
+            load_task_file(file)
 
 
 def _failed(error: XaiEvalError) -> int:
-    print(f"xai-eval: error: {error}", file=sys.stderr)
+    print(f"xai-eval: error: {plain(str(error))}", file=sys.stderr)
     return error.exit_code
 
 
@@ -69,42 +105,48 @@ def _run(options: argparse.Namespace) -> int:
     _let_threads_sleep()
     from xai_eval.gate.judge_run import judge_run
     from xai_eval.report.earlier_report import remove_earlier_report
-    from xai_eval.run.evaluate import plan, run
+    from xai_eval.run.evaluate import run
+    from xai_eval.run.resume import NOTHING_KEPT, kept_results
+    from xai_eval.run.suite import plan_all
     from xai_eval.store.quarantine import read_quarantine
     from xai_eval.store.run_folder import RunFolder
     from xai_eval.tasks.progress import shown
 
     goldens = _goldens(options)
     read_quarantine(goldens.folder)  # a wrong entry is reported before anything is computed
-    plans = [
-        plan(name, model=options.model, images=options.images, device=options.device, params=own)
-        for name, own in _asked(options).items()
-    ]
+    with prints_apart():
+        requests = asked(options)
+        _tell(options)
+        plans = plan_all(requests)
+    if narrowed(options):
+        plans = [dataclasses.replace(each, complete=False) for each in plans]
     folder = RunFolder(options.out)
     with folder.claimed(), nullcontext() if options.quiet else shown():
-        remove_earlier_report(folder.path)
-        run(plans, folder, _progress if not options.quiet else _silent)
+        with prints_apart():
+            kept = kept_results(plans, folder) if options.resume else NOTHING_KEPT
+            if options.resume:
+                print(f"xai-eval: {plain(kept.sentence)}", file=sys.stderr)
+            remove_earlier_report(folder.path)
+            tell = None if options.quiet or options.json else _tell_cost
+            run(plans, folder, _progress if not options.quiet else _silent, kept, tell)
         judged = judge_run(folder.path, goldens)
         told = _try_to_report(folder.path, goldens, judged)
         return _print_verdicts(judged, options, told, failing=("drift", "incomparable", "error"))
 
 
-def _asked(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
-    """Return the tasks that the command line asks for, each with the parameters that it gives."""
-    from xai_eval.tasks import all_tasks, find_task, load_task_file
-
-    own = [name for file in options.task_files for name in load_task_file(file)]
-    tasks = [find_task(name) for name in dict.fromkeys(options.task or own or all_tasks())]
-    refuse_others(options, tasks)
+def _tell(options: argparse.Namespace) -> None:
     _tell_unloadable()
-    return {task.name: given_parameters(options, task) for task in tasks}
+    if not options.quiet:
+        tell_settings(options)
 
 
 def _explain_drift(options: argparse.Namespace) -> int:
     _let_threads_sleep()
     from xai_eval.cli.explain import explain_drift
 
-    print("\n".join(explain_drift(options, _goldens(options))))
+    with prints_apart():
+        lines = explain_drift(options, _goldens(options))
+    print("\n".join(lines))
     return EXIT_OK
 
 
@@ -124,14 +166,21 @@ def _calibrate(options: argparse.Namespace) -> int:
     from xai_eval.gate.accept import refuse_calibration_under_ci, store_noise
     from xai_eval.report.text.calibration import calibration_lines
     from xai_eval.run.calibrate import calibrate_task
+    from xai_eval.run.suite import plan_all
 
     refuse_calibration_under_ci()  # before hours of computing
     goldens = _goldens(options)
+    requests = asked(options)
+    _tell(options)
+    plan_all(requests)  # everything is checked before hours of computing
     measured = []
-    for name, params in _asked(options).items():
+    for each in requests:
         with nullcontext() if options.quiet else shown():
-            announce = _silently if options.quiet else partial(_announce, name)
-            measured += calibrate_task(name, options.model, options.images, options.device, params, announce)
+            announce = _silently if options.quiet else partial(_announce, each.task)
+            with prints_apart():
+                measured += calibrate_task(
+                    each.task, each.model, each.images, each.device, each.params, announce, each.tolerances
+                )
     outcome = store_noise([(each.plain, each.noise) for each in measured], goldens)
     print("\n".join(calibration_lines(outcome, {each.plain.case.key: each.noise for each in measured})))
     if not outcome.stored:
@@ -267,9 +316,10 @@ def _list(options: argparse.Namespace) -> int:
     from xai_eval.cli.listing import task_lines, tasks_document
     from xai_eval.tasks import all_tasks, load_task_file
 
-    for file in options.task_files:
-        load_task_file(file)
-    tasks = all_tasks().values()
+    with prints_apart():
+        for file in (*options.settings.task_files, *options.task_files):
+            load_task_file(file)
+        tasks = all_tasks().values()
     print(json.dumps(tasks_document(tasks), indent=1) if options.json else "\n".join(task_lines(tasks)))
     _tell_unloadable()
     return EXIT_OK
@@ -298,6 +348,12 @@ def _progress(results: Iterator[Result], total: int, name: str) -> Iterator[Resu
     yield from tqdm(results, total=total, desc=name, unit="case", file=sys.stderr)
 
 
+def _tell_cost(sentence: str) -> None:
+    from tqdm import tqdm
+
+    tqdm.write(f"xai-eval: {plain(sentence)}", file=sys.stderr)
+
+
 def _announce(task: str, condition: str) -> None:
     print(f"{task}: {condition}", file=sys.stderr, flush=True)
 
@@ -310,6 +366,7 @@ def _silent(results: Iterator[Result], total: int, name: str) -> Iterator[Result
     yield from results
 
 
+_CONFIGURED = ("run", "calibrate", "check", "explain-drift", "accept", "log", "prune", "report", "list", "diff")
 _JUDGING = ("run", "calibrate", "check", "explain-drift", "diff", "accept", "log", "prune", "report")
 _COMMANDS = {
     "run": _run,
@@ -323,4 +380,5 @@ _COMMANDS = {
     "report": _report,
     "list": _list,
     "fetch": _fetch,
+    "init": init,
 }

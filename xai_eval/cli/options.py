@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xai_eval.cli.completion import add_completion
+from xai_eval.cli.init import add_init
 from xai_eval.cli.task_options import add_task_files, add_task_options, task_files
-from xai_eval.store.default_folders import GOLDEN, RESULTS
+from xai_eval.settings.settings import NO_SETTINGS, Settings
 from xai_eval.version import __version__
 
 if TYPE_CHECKING:
@@ -25,18 +27,19 @@ _EXIT_CODES = """exit codes:
      or an unexpected error occurred"""
 
 
-def build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
+def build_parser(words: Sequence[str], settings: Settings = NO_SETTINGS) -> argparse.ArgumentParser:
     """Build the parser; the name of the chosen command is in `command`.
 
     Args:
         words: the command line that the parser is for. Commands that measure have the parameters of all tasks as
             options, also of tasks in files that `words` names.
+        settings: the configuration of the repository: its folders are the defaults, and its tasks have options, too.
 
     Raises:
         UsageError: a file that `--tasks` names defines no task.
         InputUnavailable: a file that `--tasks` names cannot be run.
     """
-    tasks = _named_tasks(words)
+    tasks = _named_tasks(words, settings)
     parser = argparse.ArgumentParser(
         prog="xai-eval",
         description="Regression testing for explanations of vision models.",
@@ -44,59 +47,80 @@ def build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"xai-eval {__version__}")
+    add_completion(parser, lambda: build_parser(_MEASURING[:1]))
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", dest="command")
-    _add_run(commands, tasks)
-    _add_judging(commands)
-    _add_explain(commands, tasks)
-    _add_changing(commands)
-    _add_reading(commands)
+    _add_run(commands, tasks, settings)
+    _add_judging(commands, settings)
+    _add_explain(commands, tasks, settings)
+    _add_changing(commands, settings)
+    _add_reading(commands, settings)
+    add_init(commands)
+    parser.set_defaults(settings=settings)
     return parser
 
 
-def _named_tasks(words: Sequence[str]) -> Mapping[str, Task]:
+def named_profile(words: Sequence[str]) -> str | None:
+    """Return the profile that a command line names: its values are defaults of options, so it is read first."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    _add_profile(parser)
+    profile: str | None = parser.parse_known_args(words)[0].profile
+    return profile
+
+
+def _named_tasks(words: Sequence[str], settings: Settings) -> Mapping[str, Task]:
     """Return all tasks if the command takes their parameters; else none, because loading them takes a while."""
     if not words or words[0] not in _MEASURING:
         return {}
     from xai_eval.tasks import all_tasks, load_task_file
 
-    for file in task_files(words):
+    for file in (*settings.task_files, *task_files(words)):
         load_task_file(file)
     return all_tasks()
 
 
-def _add_run(commands: Any, tasks: Mapping[str, Task]) -> None:
+def _add_run(commands: Any, tasks: Mapping[str, Task], settings: Settings) -> None:
     command = _command(
         commands,
         "run",
         "explain images, measure the explanations, and write results and a page; goldens are not changed",
     )
     command.add_argument(
-        "--out", type=Path, default=RESULTS, metavar="DIR", help=f"folder to write (default: {RESULTS})"
+        "--out",
+        type=Path,
+        default=settings.reports,
+        metavar="DIR",
+        help=f"folder to write (default: {settings.reports})",
+    )
+    command.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with a run that was interrupted: keep the results in the folder that would come out the same",
     )
     _add_json(command)
-    _add_measuring(command, tasks)
+    _add_measuring(command, tasks, settings)
     text = (
         "measure how far harmless changes (threads, batch sizes, seeds, ...) move each case; store it beside its golden"
     )
-    _add_measuring(_command(commands, "calibrate", text), tasks)
+    _add_measuring(_command(commands, "calibrate", text), tasks, settings)
 
 
-def _add_measuring(command: Any, tasks: Mapping[str, Task]) -> None:
+def _add_measuring(command: Any, tasks: Mapping[str, Task], settings: Settings) -> None:
     """Add the options that say what to measure, with which model and on which images."""
     command.add_argument(
         "task",
         nargs="*",
         metavar="TASK",
-        help="tasks to run (default: those of --tasks, or else all that `xai-eval list` names)",
+        help="tasks to run (default: those of --tasks, or else the suite of the configuration file, or else all that "
+        "`xai-eval list` names)",
     )
     add_task_files(command)
-    _add_inputs(command, device="auto")
+    _add_inputs(command, device=settings.device)
     command.add_argument("--quiet", action="store_true", help="no progress bar")
-    _add_golden(command)
+    _add_golden(command, settings)
     add_task_options(command, tasks.values())
 
 
-def _add_explain(commands: Any, tasks: Mapping[str, Task]) -> None:
+def _add_explain(commands: Any, tasks: Mapping[str, Task], settings: Settings) -> None:
     text = "find the cause of a drift: compute the case again, restoring one factor at a time"
     command = _command(commands, "explain-drift", text)
     command.description = f"{text}. Model, images and parameters are by default those of the run."
@@ -107,36 +131,62 @@ def _add_explain(commands: Any, tasks: Mapping[str, Task]) -> None:
         help="the model that the golden was made with, if the name in the golden does not lead to it any more",
     )
     _add_inputs(command, device=None)
-    _add_results(command, "--results")
-    _add_golden(command)
+    _add_results(command, "--results", settings)
+    _add_golden(command, settings)
     add_task_files(command)
     add_task_options(command, tasks.values())
 
 
 def _add_inputs(command: Any, device: str | None) -> None:
+    """Add the options for model, images and device; `device` is the default, or None for that of an earlier run.
+
+    A run may have several models and image sets. A case of an earlier run has one of each.
+    """
+    several: type[argparse.Action] | str = "append" if device else _Once
+    again = "; give it again for another one" if device else ""
+    examples = "scenes:objects, torchvision:resnet50, file:PATH.py:FACTORY, ..."
+    command.add_argument("--model", action=several, metavar="SPEC", help=f"{examples}{again}")
     command.add_argument(
-        "--model", metavar="SPEC", help="scenes:objects, torchvision:resnet50, file:PATH.py:FACTORY, ..."
+        "--output",
+        metavar="KIND",
+        help="what the numbers are that the model returns: logits, probabilities, binary, multilabel, regression "
+        "(default: found out; what is assumed is said)",
     )
-    command.add_argument("--images", metavar="SPEC", help="scenes, imagenet-samples, a folder, a file or a glob")
+    command.add_argument(
+        "--reshape", metavar="ROWSxCOLUMNS", help="places of a layer of tokens, such as 14x14 (default: measured)"
+    )
+    examples = "scenes, imagenet-samples, a folder, a file or a glob"
+    command.add_argument("--images", action=several, metavar="SPEC", help=f"{examples}{again}")
     default = f"default: {device}" if device else "default: as in the run"
-    command.add_argument("--device", default=device, help=f"auto, cpu, cuda, ... ({default})")
+    command.add_argument("--device", help=f"auto, cpu, cuda, ... ({default})")
 
 
-def _add_judging(commands: Any) -> None:
+class _Once(argparse.Action):
+    """Stores a value, and refuses a second one instead of forgetting the first."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
+    ) -> None:
+        if getattr(namespace, self.dest) is not None:
+            parser.error(f"{option} is given twice, but a case has one. Give it once.")
+        setattr(namespace, self.dest, values)
+
+
+def _add_judging(commands: Any, settings: Settings) -> None:
     check = _command(commands, "check", "compare a run with the goldens; needs no torch")
-    _add_results(check, "results", nargs="?")
+    _add_results(check, "results", settings, nargs="?")
     diff = _command(commands, "diff", "compare one run with another: two versions of torch, two models")
     diff.add_argument(
         "results_a", type=Path, metavar="RESULTS_A", help="folder of the run that is taken as the reference"
     )
     diff.add_argument("results_b", type=Path, metavar="RESULTS_B", help="folder of the run that is compared with it")
-    _add_golden(check)
+    _add_golden(check, settings)
     for command in (check, diff):
         add_task_files(command)
         _add_json(command)
 
 
-def _add_changing(commands: Any) -> None:
+def _add_changing(commands: Any, settings: Settings) -> None:
     command = _command(commands, "accept", "make results of a run the goldens of their cases, with a reason")
     command.add_argument("case", nargs="*", metavar="CASE", help="case key, or the name of an image")
     command.add_argument("--all", action="store_true", help="accept every result of the run")
@@ -151,19 +201,19 @@ def _add_changing(commands: Any) -> None:
     )
     prune.add_argument("--dry-run", action="store_true", help="only list them")
     for each in (command, prune):
-        _add_results(each, "--results")
-        _add_golden(each)
+        _add_results(each, "--results", settings)
+        _add_golden(each, settings)
         add_task_files(each)
     log = _command(commands, "log", "show who accepted results of a case, when, why, and what the verdict was")
     log.add_argument("case", metavar="CASE", help="case key, or the name of an image")
-    _add_golden(log)
+    _add_golden(log, settings)
     add_task_files(log)
 
 
-def _add_reading(commands: Any) -> None:
+def _add_reading(commands: Any, settings: Settings) -> None:
     report = _command(commands, "report", "write the page, figures and tables of an earlier run again")
-    _add_results(report, "results", nargs="?")
-    _add_golden(report)
+    _add_results(report, "results", settings, nargs="?")
+    _add_golden(report, settings)
     add_task_files(report)
     listing = _command(commands, "list", "list the tasks with their parameters and defaults")
     add_task_files(listing)
@@ -179,19 +229,24 @@ def _command(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
     return command
 
 
-def _add_results(command: argparse.ArgumentParser, name: str, **how: Any) -> None:
-    text = f"folder of a run (default: {RESULTS})"
-    command.add_argument(name, type=Path, default=RESULTS, metavar="RESULTS", help=text, **how)
+def _add_results(command: argparse.ArgumentParser, name: str, settings: Settings, **how: Any) -> None:
+    text = f"folder of a run (default: {settings.reports})"
+    command.add_argument(name, type=Path, default=settings.reports, metavar="RESULTS", help=text, **how)
 
 
-def _add_golden(command: argparse.ArgumentParser) -> None:
+def _add_golden(command: argparse.ArgumentParser, settings: Settings) -> None:
     command.add_argument(
         "--golden",
         type=Path,
-        default=GOLDEN,
+        default=settings.golden,
         metavar="DIR",
-        help=f"folder of goldens (default: {GOLDEN})",
+        help=f"folder of goldens (default: {settings.golden})",
     )
+    _add_profile(command)
+
+
+def _add_profile(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--profile", metavar="NAME", help="profile of the configuration file, such as gpu")
 
 
 def _add_json(command: argparse.ArgumentParser) -> None:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 # In the parsed options, this prefix tells parameters of tasks from options of the command.
 _PREFIX = "param_"
 _FILE_OPTION = "--tasks"
+# A task explains one layer per run. If several are given, it runs once for each.
+LAYER = "layer"
 
 
 def add_task_files(command: argparse.ArgumentParser) -> None:
@@ -52,8 +54,9 @@ def _add_option(group: Any, taking: Sequence[tuple[str, Parameter]]) -> None:
     first = parameters[0]
     several = [each.many or each.pairs for each in parameters]
     # Bundled tasks come first, so that tasks of users do not change how options of bundled tasks are written.
-    repeated = any(several) and not several[0]
-    words = [*_help_lines(taking), *(["give it again for another value"] if repeated else [])]
+    layer = first.name == LAYER and not any(several)
+    repeated = layer or (any(several) and not several[0])
+    words = [*_help_lines(taking), *_repeating(repeated, layer)]
     group.add_argument(
         first.flag,
         dest=f"{_PREFIX}{first.name}",
@@ -62,6 +65,12 @@ def _add_option(group: Any, taking: Sequence[tuple[str, Parameter]]) -> None:
         nargs="+" if several[0] else None,
         help="; ".join(words).replace("%", "%%"),
     )
+
+
+def _repeating(repeated: bool, layer: bool) -> list[str]:
+    if not repeated:
+        return []
+    return ["give it again to explain another layer, too" if layer else "give it again for another value"]
 
 
 def _help_lines(taking: Sequence[tuple[str, Parameter]]) -> Iterator[str]:
@@ -95,7 +104,15 @@ def given_parameters(options: argparse.Namespace, task: Task) -> dict[str, Any]:
     """
     given = _given(options)
     words = {name: given.get(f"{_PREFIX}{name}") for name in task.parameters}
+    if given_layers(options, task):
+        del words[LAYER]
     return {name: task.parameters[name].read(each) for name, each in words.items() if each is not None}
+
+
+def given_layers(options: argparse.Namespace, task: Task) -> list[str]:
+    """Return the layers that the command line gave for a task that explains one layer per run; empty for another."""
+    words = _given(options).get(f"{_PREFIX}{LAYER}")
+    return list(words or ()) if LAYER in task.parameters and not task.parameters[LAYER].many else []
 
 
 def refuse_others(options: argparse.Namespace, tasks: Sequence[Task]) -> None:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
+from xai_eval.disk.git_lfs import is_pointer, pointer_sentence
 from xai_eval.errors import StorageError
 
 _REASONS = {
@@ -98,11 +99,15 @@ def read_json(path: Path) -> Any:
     """Read a JSON file that anybody may have edited.
 
     Raises:
+        StorageError: it is a Git LFS pointer.
         OSError: it cannot be read.
         ValueError: it is truncated, not JSON, nested too deeply, or contains NaN or infinity, which JSON does not have.
     """
+    content = path.read_bytes()
+    if is_pointer(content):
+        raise StorageError(pointer_sentence(path))
     try:
-        return json.loads(path.read_bytes(), parse_constant=_refuse_constant)
+        return json.loads(content, parse_constant=_refuse_constant)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
 

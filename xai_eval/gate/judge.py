@@ -72,7 +72,8 @@ def judge_all(
         obtained: results of the run by case key.
         goldens: all goldens by case key.
         errors: verdicts on results and goldens that cannot be read.
-        selections: input sets of which the run used only a part; goldens of the rest do not count as unused.
+        selections: input sets, or what comes before a "/" in inputs, of which the run used only a part; goldens of the
+            rest do not count as unused.
         listener: receives every verdict with its result and golden while their arrays are in memory.
 
     A result without a golden is paired with a golden without a result if the two differ only in the model or, failing
@@ -96,15 +97,24 @@ def judge_all(
         alone.in_memory()
     measured = {scope_of(each.case) for each in (*obtained.values(), *(goldens[key] for key in used))}
     unused = [
-        Verdict(
-            g.case,
-            State.UNUSED,
-            reason="The run did not obtain this case, although its golden is of the run's models and images.",
-        )
+        Verdict(g.case, State.UNUSED, reason=_unused_reason(g.case))
         for k, g in goldens.items()
-        if k not in used and k not in errors and set_name(g.case) not in selections and scope_of(g.case) in measured
+        if k not in used and k not in errors and not _among(g.case, selections) and scope_of(g.case) in measured
     ]
     return [*errors.values(), *verdicts, *unused]
+
+
+def _unused_reason(case: Case) -> str:
+    if case.repeatable:
+        return "The run did not obtain this case, although its golden is of the run's models and images."
+    return (
+        "No test of the run checked this case. If its test or its name was changed on purpose, accept the new case, "
+        "and delete this golden with `xai-eval prune`."
+    )
+
+
+def _among(case: Case, selections: Sequence[str]) -> bool:
+    return set_name(case) in selections or any(case.input.startswith(f"{each}/") for each in selections)
 
 
 def _judge_and_notify(obtained: Result, golden: Result, listener: Listener | None) -> Verdict:

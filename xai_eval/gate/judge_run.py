@@ -11,6 +11,7 @@ from pathlib import Path
 
 from xai_eval.errors import StorageError, unknown_name
 from xai_eval.gate.judge import judge, judge_all, missing
+from xai_eval.gate.renamed import renamed_images
 from xai_eval.gate.run_findings import NO_FINDINGS, RunFindings, RunFindingsCollector
 from xai_eval.gate.verdict import State, Verdict
 from xai_eval.result.result import Case, Result
@@ -144,7 +145,8 @@ def _judge(run: RunFolder, goldens: Goldens, read: Callable[[Path], Result]) -> 
         verdicts = [each for each in verdicts if each.state is not State.UNUSED]
     known = {*stored, *broken_goldens, *results, *broken}
     verdicts = set_aside(verdicts, read_quarantine(goldens.folder), known)
-    return Judged(record, results, stored, verdicts, tuple(broken), collector.findings(), collector.pairs)
+    findings = dataclasses.replace(collector.findings(), renamed=renamed_images(verdicts, results, stored))
+    return Judged(record, results, stored, verdicts, tuple(broken), findings, collector.pairs)
 
 
 def _errors(
@@ -179,7 +181,8 @@ def _gap(record: RunRecord, measured: int) -> str:
 
 
 def _failure(record: RunRecord, name: str, text: str) -> Verdict:
-    return Verdict(Case(record.tasks[0], record.models[0], name), State.ERROR, reason=text)
+    model = record.models[0] if record.models else ""
+    return Verdict(Case(record.tasks[0], model, name), State.ERROR, reason=text)
 
 
 def set_aside(verdicts: Sequence[Verdict], entries: Mapping[str, Quarantine], known: Collection[str]) -> list[Verdict]:

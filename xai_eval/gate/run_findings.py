@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from xai_eval.gate.renamed import Renamed
 from xai_eval.gate.systemic import CaseShifts, Compared, Systemic, case_shifts, systemic_among
 from xai_eval.gate.tolerance_fit import Fit, Measurements, ToleranceNote, measurements_of, notes_among
 from xai_eval.gate.verdict import Verdict
@@ -20,11 +21,13 @@ class RunFindings:
         systemic: shifts that no single case shows; each fails the run.
         tolerances: tolerances that do not fit the measured noise; they never fail a run.
         unusable: one sentence per measured noise that is outdated or cannot be read; they never fail a run.
+        renamed: images whose bytes are there under another name. Their cases fail by themselves.
     """
 
     systemic: tuple[Systemic, ...] = ()
     tolerances: tuple[ToleranceNote, ...] = ()
     unusable: tuple[str, ...] = ()
+    renamed: tuple[Renamed, ...] = ()
 
     @property
     def failed(self) -> bool:

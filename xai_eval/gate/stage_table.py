@@ -197,6 +197,22 @@ _KINDS: Mapping[str, StageRules] = {
     # Of explanations of one image.
     K.RAW_MAP: _RAW_MAP,
     K.FINAL_MAP: _FINAL_MAP,
+    K.BASELINE: StageRules((_step("choice of the baseline", K.INPUT_TENSOR),), _INPUTS),
+    # A gradient jumps where rounding moves an activation over the kink of a ReLU: on six scenes, what changed logits by
+    # 1e-6 changed attributions by up to 5e-4.
+    K.ATTRIBUTION: StageRules(
+        (
+            _step("explainer", _MODEL, K.INPUT_TENSOR, K.BASELINE, K.TARGET),
+            _step("explainer", _MODEL, K.INPUT_TENSOR, K.TARGET),
+        ),
+        _SCORES,
+        drawn=True,
+    ),
+    K.SIGNED_MAP: StageRules((_step("sum over the channels, and size", _own(K.ATTRIBUTION)),), _SCORES, drawn=True),
+    # The sum of the attribution, and the scores of image and baseline to which it should add up.
+    K.COMPLETENESS: StageRules(
+        (_step("sum of the attribution", _own(K.ATTRIBUTION), K.BASELINE),), _SCORES, drawn=True
+    ),
     K.SEGMENTS: StageRules((_step("segmentation", K.VIEW),), _EXACT, drawn=True),
     K.SAMPLES: StageRules((_step("sampling", K.SEGMENTS),), _EXACT, drawn=True),
     K.PERTURBED_PREDICTIONS: StageRules(
@@ -231,6 +247,12 @@ _KINDS: Mapping[str, StageRules] = {
     ),
     K.LABELS_BY_CLIP: StageRules((_step("choice of the labels", K.SIMILARITY),), _LOOSE, alarms=False, family="labels"),
     K.LABELS_BY_PIXELS: StageRules((_step("choice of the labels", K.OVERLAP),), _LOOSE, alarms=False, family="labels"),
+    # Only the tolerance of the field decides, because nothing is known of how the value came about.
+    K.VALUE: StageRules(
+        (Step("the code of the test", given="The test computes it; nothing before it is recorded."),),
+        _LOOSE,
+        alarms=False,
+    ),
     # No task records this stage. It stands for all steps after the last recorded stage, if only fields changed.
     K.MEASURES: StageRules(
         (Step("metrics, or how the result is put together", given="No recorded stage changed."),), _LOOSE

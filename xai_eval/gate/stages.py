@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from xai_eval.gate.stage_table import Step, rules_of
 from xai_eval.result.fields import Finding, Severity
 from xai_eval.result.naming import plain
-from xai_eval.result.result import Result
+from xai_eval.result.result import RAISED_TOLERANCES, Result
 from xai_eval.result.stage import Stage, StageKind
 
 _MEASURES = Stage(StageKind.MEASURES)
@@ -122,11 +122,14 @@ def stage_findings(obtained: Result, golden: Result) -> tuple[Finding, ...]:
     """Report the first stage that changed by more than anything harmless changes it.
 
     If an earlier stage changed (say, the input tensor), the case counts as drift even when every field is still within
-    its tolerance, because on other images the same change may well be visible in the explanation.
+    its tolerance, because on other images the same change may well be visible in the explanation. Where the user raised
+    the tolerance of a field, its own stages (such as its raw map) are judged by this tolerance alone, as on a GPU.
     """
+    raised = obtained.provenance.parameters.get(RAISED_TOLERANCES, {})
     on_cpu, reseeded = _on_cpu(obtained, golden), obtained.provenance.seed != golden.provenance.seed
     for shift in _moved(obtained, golden):
-        most = rules_of(shift.stage).alarm(on_cpu=on_cpu, reseeded=reseeded)
+        own = shift.stage.of in raised or shift.stage.kind in raised
+        most = rules_of(shift.stage).alarm(on_cpu=on_cpu and not own, reseeded=reseeded)
         if shift.change > most:
             amount = f" by a relative change of {shift.change:.2g}" if math.isfinite(shift.change) else ""
             sentence = (

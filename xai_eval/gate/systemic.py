@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from xai_eval.gate.stage_table import STAGE_TOLERANCE
 from xai_eval.gate.unwatched import watched_pairs
 from xai_eval.gate.verdict import State, Verdict
-from xai_eval.result.naming import plain, title
+from xai_eval.result.naming import of_task, plain, title
 from xai_eval.result.result import Result
+from xai_eval.result.stage import StageKind
 from xai_eval.store.noise import LargestNoise, Noise
 
 # The share of false alarms among the reported shifts is at most this.
@@ -76,10 +77,11 @@ class Systemic:
     @property
     def sentence(self) -> str:
         """The shift as text for people."""
+        where = f"{title(self.what)} of {of_task(self.task, self.model)}"
         return (
-            f"{title(self.what)} of {self.task} on {self.model}: {plain(self.measure)} {self.change:+.2g} (median) in "
-            f"{self.one_way} of {self.cases} cases, {self.other_way} against it. No case shows this on its own, but so "
-            f"many in one direction are unlikely by chance (false discovery rate {self.rate:.1g})."
+            f"{where}: {plain(self.measure)} {self.change:+.2g} (median) in {self.one_way} of {self.cases} cases, "
+            f"{self.other_way} against it. No case shows this on its own, but so many in one direction are unlikely by "
+            f"chance (false discovery rate {self.rate:.1g})."
         )
 
 
@@ -157,7 +159,8 @@ def _stage_shifts(each: Compared) -> Iterator[tuple[_Series, _Shift]]:
     shown = origin.stage if origin else None
     for stage, was in itertools.takewhile(lambda known: known[0] != shown, each.golden.stages.items()):
         now = each.obtained.stages.get(stage)
-        if now is None or was.sketch is None:
+        # Of a value that a test computed itself, only the tolerance of its field says what matters.
+        if now is None or was.sketch is None or stage.kind == StageKind.VALUE:
             continue
         noise = each.noise.largest_stage_change(stage) if each.noise else None
         series = _Series(case.task, case.model, f"stage {stage}", "relative change", directed=False)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from xai_eval.gate.systemic import Compared
 from xai_eval.gate.unwatched import watched_pairs
 from xai_eval.result.fields import Distance
-from xai_eval.result.naming import plain, title
+from xai_eval.result.naming import of_task, plain, title
 from xai_eval.store.noise import LargestNoise
 
 # A tolerance of more than this many times the noise could be tightened.
@@ -59,7 +59,7 @@ class ToleranceNote:
     @property
     def sentence(self) -> str:
         """The note as text for people."""
-        where = f"{title(self.field)} of {self.task} on {self.model}, {plain(self.measure)}"
+        where = f"{title(self.field)} of {of_task(self.task, self.model)}, {plain(self.measure)}"
         noise = f"{self.noise.condition} changes it by {self.noise.value:.2g}"
         whom = f"{self.case} and {self.cases - 1} more" if self.cases > 1 else self.case
         match self.fit:

@@ -1,5 +1,7 @@
 """Find input files: the fixtures of this project, the data root, and downloads with a known digest.
 
+A file whose publisher gives no digest is held to the digest of what was received first.
+
 The data root is the folder that the environment variable `XAI_EVAL_DATA` names, else the user's cache folder. A file is
 first looked for there. If it is missing, it is downloaded into the data root.
 """
@@ -16,7 +18,9 @@ from typing import Any
 
 import pooch
 
+from xai_eval.disk.git_lfs import is_pointer_file, pointer_sentence
 from xai_eval.errors import InputUnavailable, unknown_name
+from xai_eval.inputs.first_received import check_first_received
 from xai_eval.inputs.paths import given_path, readable
 
 _TIMEOUT = 30  # seconds to wait for an answer of the server
@@ -45,6 +49,11 @@ class Download:
     def accepts(self, digest: str) -> bool:
         """Tell whether a file with this SHA-256 is the expected one."""
         return digest == self.sha256 if self.sha256 else digest.startswith(self.sha256_prefix)
+
+    @property
+    def has_digest(self) -> bool:
+        """Whether at least the first digits of the SHA-256 are published."""
+        return bool(self.sha256 or self.sha256_prefix)
 
     @property
     def expected(self) -> str:
@@ -108,6 +117,7 @@ def bundled(name: str) -> Path:
     path = fixtures_folder() / str(entry["file"])
     if not path.is_file():
         raise InputUnavailable(f"{path} is missing; expected the bundled {name}. Install xai_eval again.")
+    _refuse_pointer(path)
     digest = file_sha256(path)
     if digest != entry["sha256"]:
         raise InputUnavailable(
@@ -171,7 +181,7 @@ def obtain(download: Download, also: Sequence[Path] = ()) -> Path:
     # The exceptions of requests, which pooch uses, are OSErrors too.
     except OSError as error:
         raise _unavailable(download, (home, *also), error) from error
-    return home
+    return _verified(home, download)
 
 
 def file_sha256(path: Path) -> str:
@@ -180,13 +190,21 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _refuse_pointer(path: Path) -> None:
+    if is_pointer_file(path):
+        raise InputUnavailable(pointer_sentence(path))
+
+
 def _verified(path: Path, download: Download) -> Path:
+    _refuse_pointer(path)
     digest = file_sha256(path)
     if not download.accepts(digest):
         raise InputUnavailable(
             f"{path} has SHA-256 {digest}; expected {download.expected} for {download.name}. The file is "
             "damaged, or another file of the same name. Remove it, and it is downloaded again."
         )
+    if not download.has_digest:
+        check_first_received(path, digest, download.name)
     return path
 
 

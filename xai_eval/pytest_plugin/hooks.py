@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from xai_eval.store.default_folders import GOLDEN, RESULTS
-
 if TYPE_CHECKING:
     from xai_eval.gate.verdict import Verdict
     from xai_eval.pytest_plugin.session import GoldenSession
+    from xai_eval.pytest_plugin.suite import XaiCase
     from xai_eval.result.result import Result
 
 _MARKERS = (
@@ -28,23 +27,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--xai-golden",
         metavar="DIR",
-        help=f"folder of goldens, relative to where pytest is called (ini: xai_golden; default: {GOLDEN})",
+        help="folder of goldens, relative to where pytest is called (ini: xai_golden; default: that of the "
+        "configuration file, or golden)",
     )
     group.addoption(
         "--xai-report",
         metavar="DIR",
-        help=f"folder for results and page, relative to where pytest is called (ini: xai_report; default: {RESULTS})",
+        help="folder for results and page, relative to where pytest is called (ini: xai_report; default: that of the "
+        "configuration file, or reports)",
     )
+    group.addoption("--xai-profile", metavar="NAME", help="profile of the configuration file, such as gpu")
     group.addoption(
         "--xai-strict",
         action="store_true",
         default=None,
         help="a test of an explanation that cannot be measured fails instead of being skipped, also if it skips itself",
     )
-    parser.addini("xai_golden", "folder of goldens, relative to pytest's root directory", default=str(GOLDEN))
-    parser.addini(
-        "xai_report", "folder for results and page, relative to pytest's root directory", default=str(RESULTS)
-    )
+    parser.addini("xai_golden", "folder of goldens, relative to pytest's root directory", default="")
+    parser.addini("xai_report", "folder for results and page, relative to pytest's root directory", default="")
     parser.addini(
         "xai_strict",
         "a test of an explanation that cannot be measured fails instead of being skipped",
@@ -65,24 +65,77 @@ class XaiGolden:
     def __init__(self, session: GoldenSession, item: pytest.Item) -> None:
         self._session = session
         self._item = item
+        # The values that this attempt of the test has checked; a test that is tried again gets another object.
+        self._names: frozenset[str | None] = frozenset()
 
-    def check(self, result: Result) -> Verdict:
-        """Compare `result` with its golden; fail the test unless the verdict is ok.
+    def check(self, value: Any, name: str | None = None, *, tolerance: Any = None) -> Verdict:
+        """Compare a Result, or a value that the test computed itself, with its golden; fail unless the verdict is ok.
 
-        The result is written into the report folder, so that it can be looked at and accepted. Goldens are never
+        What was obtained is written into the report folder, so that it can be looked at and accepted. Goldens are never
         written: as long as a golden is missing, the test fails.
+
+        Args:
+            value: a Result; or a map (array or tensor of floats, (h, w)), a mask (bools, (h, w)), a number, a pandas
+                DataFrame, or a dict of these by name.
+            name: which value of the test it is; only for a value that is no Result.
+            tolerance: how far the value may be from its golden: of a map, a share of its own largest value; of a mask,
+                how far the IoU may fall below 1; of a number, an absolute difference; of a data frame, an absolute
+                difference of all floats, or by column. docs/how-to/bare-results.md says which one is usual.
+
+        Raises:
+            UsageError: the value has another type or shape, is empty, or holds NaN or infinity; or the test has checked
+                another value by this name.
         """
         __tracebackhide__ = True
+        from xai_eval.errors import UsageError
+
+        try:
+            result = self._result(value, name, tolerance)
+        except UsageError as error:
+            # Raised anew, so that pytest shows the line of the test and this sentence, and none of our own lines.
+            raise UsageError(str(error)) from None
         verdict, message = self._session.check(result, self._item)
         if verdict.failed:
             pytest.fail(message, pytrace=False)
         return verdict
 
+    def _result(self, value: Any, name: str | None, tolerance: Any) -> Result:
+        from xai_eval.pytest_plugin.bare_result import bare_result, require_new, require_result
+
+        if require_result(value, name, tolerance):
+            result: Result = value
+            return result
+        self._names = require_new(name, self._names)
+        return bare_result(value, name, tolerance, self._item)
+
 
 @pytest.fixture
 def xai_golden(request: pytest.FixtureRequest) -> XaiGolden:
-    """Compare results of this test with their goldens: `xai_golden.check(result)`."""
+    """Compare what this test computes with goldens: `xai_golden.check(result)`, `xai_golden.check(value, name=...)`."""
     return XaiGolden(_session(request.config), request.node)
+
+
+@pytest.fixture
+def xai_case(request: pytest.FixtureRequest, xai_golden: XaiGolden) -> XaiCase:
+    """A case of the suite in the configuration file: `xai_case.check()` computes it and compares it with its golden.
+
+    A test that uses this fixture runs once for each case of the suite.
+    """
+    from xai_eval.pytest_plugin.suite import XaiCase
+
+    return XaiCase(request.param, request.config.stash[_SUITE], _session(request.config), request.node)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test that uses `xai_case` once for each case of the suite."""
+    if "xai_case" not in metafunc.fixturenames:
+        return
+    from xai_eval.pytest_plugin.suite import read_suite
+
+    if _SUITE not in metafunc.config.stash:
+        metafunc.config.stash[_SUITE] = read_suite(metafunc.config)
+    params = [pytest.param(each, id=each.name, marks=pytest.mark.xai) for each in metafunc.config.stash[_SUITE].cases]
+    metafunc.parametrize("xai_case", params, indirect=True)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -125,7 +178,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     """Remember which tests with goldens failed, so that none of them is reported twice."""
     report = yield
     if report.failed and _KEY in item.config.stash:
-        _session(item.config).failed.append(item.nodeid)
+        _session(item.config).note_failure(item)
     return report
 
 
@@ -170,6 +223,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 
 _KEY: pytest.StashKey[Any] = pytest.StashKey()
+_SUITE: pytest.StashKey[Any] = pytest.StashKey()
 
 
 def _session(config: pytest.Config) -> GoldenSession:

@@ -12,16 +12,21 @@ from typing import Any
 
 import pytest
 
-from xai_eval.errors import StorageError, XaiEvalError
+from xai_eval.errors import StorageError, UsageError, XaiEvalError
 from xai_eval.gate.judge_run import Judged, judge_result, judge_results
 from xai_eval.gate.pairing import set_name
+from xai_eval.gate.requests import request_of
 from xai_eval.gate.verdict import State, Verdict
+from xai_eval.pytest_plugin.bare_result import input_of, test_id
 from xai_eval.report.earlier_report import remove_earlier_report
 from xai_eval.report.text.commands import Folders, accept_command, explain_command
 from xai_eval.report.text.github_actions import report_to_github
 from xai_eval.report.text.summary import explain_line, state_word, summary_lines
 from xai_eval.report.write import write_report
 from xai_eval.result.result import RESULT_FILE, Result
+from xai_eval.result.tolerances import tolerated_parts, unknown_tolerance, with_tolerances
+from xai_eval.settings.read import load_settings
+from xai_eval.settings.settings import FieldTolerances, Settings
 from xai_eval.store.goldens import Goldens
 from xai_eval.store.quarantine import Quarantine, read_quarantine
 from xai_eval.store.run_folder import RunFolder
@@ -39,11 +44,15 @@ class GoldenSession:
     Attributes:
         goldens: the folder of goldens.
         folder: the folder that results and page are written to; workers of pytest-xdist share their controller's.
+        tolerances: those of the configuration file, by task and field.
+        settings_name: the configuration file as messages name it.
+        known_parts: what the checked results have that a tolerance may be given for, by task and field.
         strict: whether a test that uses goldens and checks nothing fails.
         partial: whether tests with goldens were left out, so that nothing can be said of unused goldens.
         selected: ids of the tests that use goldens.
         required: those of them that are not marked `real` or `gpu`, so that they must run everywhere.
         failed: those of them that failed.
+        cut_short: what the inputs of the values of these begin with: those that a test did not reach are not unused.
         checked: ids of the tests that checked a case, by case key; more than one is a mistake.
         reported: keys of the cases that failed where their test checked them: that test reports or expects it.
         record: tasks, models, inputs and versions of the checked results.
@@ -53,11 +62,15 @@ class GoldenSession:
 
     goldens: Goldens
     folder: RunFolder
+    tolerances: Mapping[str, FieldTolerances] = field(default_factory=dict)
+    settings_name: str = ""
+    known_parts: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     strict: bool = False
     partial: bool = False
     selected: list[str] = field(default_factory=list)
     required: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    cut_short: list[str] = field(default_factory=list)
     checked: dict[str, list[str]] = field(default_factory=dict)
     reported: list[str] = field(default_factory=list)
     record: RunRecord = field(default_factory=lambda: RunRecord((), (), (), 0))
@@ -66,11 +79,14 @@ class GoldenSession:
 
     @classmethod
     def of(cls, config: pytest.Config) -> GoldenSession:
-        """Read options and ini keys; the command line takes precedence."""
+        """Read options, ini keys and the configuration file; the first of them that names a value counts."""
         worker: Mapping[str, Any] | None = getattr(config, "workerinput", None)
-        report = _folder(config, "xai_report")
+        settings = settings_of(config)
+        report = _folder(config, "xai_report", settings, settings.reports)
         return cls(
-            goldens=Goldens(_folder(config, "xai_golden")),
+            goldens=Goldens(_folder(config, "xai_golden", settings, settings.golden)),
+            tolerances=settings.tolerances,
+            settings_name=settings.name,
             folder=RunFolder(report, worker["xai_eval_owner"]) if worker else RunFolder(report),
             strict=is_strict(config),
             # Workers of pytest-xdist get their tests by name; only the controller knows the command line.
@@ -83,6 +99,7 @@ class GoldenSession:
         others = [nodeid for nodeid in self.checked.get(key, []) if nodeid != item.nodeid]
         if others:
             pytest.fail(_clash(key, [*others, item.nodeid]), pytrace=False)
+        result = self._tolerating(result)
         place = self._save(result)
         entries = self._quarantine_or_fail()
         # Not before it is saved: at the end, every checked result is expected in the folder.
@@ -95,6 +112,27 @@ class GoldenSession:
         advice = "\n".join(self._advice(verdict))
         return verdict, f"{state_word(verdict.state)}: {key}: {verdict.sentence}\nobtained: {place}\n{advice}"
 
+    def note_request(self, request: Mapping[str, Any], selection: str | None) -> None:
+        """Note how a case was asked for, so that it can be computed again, and the input set of which it is a part."""
+        own = RunRecord((), (), (), 0, selections=(selection,) if selection else (), requests={"": request})
+        self.record = _joined(self.record, own)
+
+    def _tolerating(self, result: Result) -> Result:
+        task = result.case.task
+        for name, parts in tolerated_parts(result).items() if task in self.tolerances else ():
+            known = self.known_parts.setdefault(task, {}).setdefault(name, [])
+            known += [part for part in parts if part not in known]
+        try:
+            return with_tolerances(result, self.tolerances.get(task, {}))
+        except UsageError as error:
+            pytest.fail(f"{self.settings_name}: {error}", pytrace=False)
+
+    def note_failure(self, item: pytest.Item) -> None:
+        """Note that a test failed, in whatever way."""
+        self.failed.append(item.nodeid)
+        if "xai_golden" in getattr(item, "fixturenames", ()):
+            self.cut_short.append(input_of(test_id(item)))
+
     def _note(self, verdict: Verdict) -> None:
         """Note whether the test reports a failure; if a test is tried again, the last try counts."""
         key = verdict.case.key
@@ -103,13 +141,14 @@ class GoldenSession:
     def _advice(self, verdict: Verdict) -> list[str]:
         """Return commands for a case that failed: find the cause, and accept."""
         asked = verdict.case.key, self.folder.path, self.goldens.folder
-        # pytest has no record of the model and the images that a test gave to `evaluate`.
-        explain = (
-            [f"find the cause, with the model and the images of the test: {explain_command(*asked, None)}"]
-            if verdict.state is State.DRIFT
-            else []
-        )
-        return [*explain, f"if this is right: {accept_command(*asked)}"]
+        request = request_of(self.record.requests, verdict.case)
+        # There is no record of the model and the images that a test gave to `evaluate` itself.
+        whose = "" if request else ", with the model and the images of the test"
+        explain = [f"find the cause{whose}: {explain_command(*asked, request)}"]
+        return [
+            *(explain if verdict.state is State.DRIFT and verdict.case.repeatable else []),
+            f"if this is right: {accept_command(*asked)}",
+        ]
 
     @functools.cached_property
     def _quarantine(self) -> Mapping[str, Quarantine]:
@@ -150,7 +189,7 @@ class GoldenSession:
 
     def handover(self) -> str:
         """Return the state of a worker as JSON text, which pytest-xdist can send to the controller."""
-        names = ("partial", "selected", "required", "failed", "reported", "checked")
+        names = ("partial", "selected", "required", "failed", "cut_short", "reported", "checked", "known_parts")
         state = {name: getattr(self, name) for name in names}
         return json.dumps({**state, "record": dataclasses.asdict(self.record)})
 
@@ -158,22 +197,33 @@ class GoldenSession:
         """Add the state of a worker to that of the controller."""
         other: Mapping[str, Any] = json.loads(output)
         self.partial |= other["partial"]
-        for name in ("selected", "required", "failed", "reported"):
+        for name in ("selected", "required", "failed", "cut_short", "reported"):
             setattr(self, name, list(dict.fromkeys((*getattr(self, name), *other[name]))))
         self.record = _joined(self.record, RunRecord(**other["record"]))
+        for task, fields in other["known_parts"].items():
+            for name, parts in fields.items():
+                self.known_parts.setdefault(task, {}).setdefault(name, []).extend(parts)
         for key, nodeids in other["checked"].items():
             self.checked[key] = list(dict.fromkeys((*self.checked.get(key, []), *nodeids)))
 
     def finish(self, session: pytest.Session) -> list[Failure]:
         """Judge the run as a whole, write the report, and return the failures that no single test has."""
         clashes = [(f"xai-eval::clash[{k}]", _clash(k, ids)) for k, ids in self.checked.items() if len(ids) > 1]
-        failures = [*self._not_measured(session), *clashes]
+        failures = [*self._not_measured(session), *clashes, *self._unknown_tolerances()]
         try:
             return [*failures, *self._judge_all()]
         except StorageError as error:
             return [*failures, ("xai-eval::report", str(error))]
         finally:
             self.folder.release()
+
+    def _unknown_tolerances(self) -> list[Failure]:
+        """Return a failure for each task with a tolerance for something that none of its results had."""
+        if self.partial or self._idle:
+            return []
+        asked = [(task, each, self.known_parts.get(task)) for task, each in self.tolerances.items()]
+        errors = [unknown_tolerance(task, given, known) for task, given, known in asked if known is not None]
+        return [("xai-eval::tolerances", f"{self.settings_name}: {error}") for error in errors if error]
 
     def _judge_all(self) -> list[Failure]:
         if not self.checked:
@@ -198,7 +248,7 @@ class GoldenSession:
         return dataclasses.replace(
             self.record,
             planned=len(self.checked) + len(idle),
-            selections=self.record.inputs if self.partial or idle else (),
+            selections=self.record.inputs if self.partial or idle else (*self.record.selections, *self.cut_short),
             when=now(),
             finished=not idle,
         )
@@ -231,7 +281,8 @@ class GoldenSession:
         if self._idle:
             lines.append(f"tests that use goldens but checked no result: {len(self._idle)}")
         if self.judged and self.page:
-            lines += explain_line(self.judged.verdicts, {}, self.folder.path, self.goldens.folder)
+            requests = self.record.requests
+            lines += explain_line(self.judged.verdicts, requests, self.folder.path, self.goldens.folder)
             lines.append(f"page: {self.page}")
         return lines
 
@@ -246,10 +297,25 @@ def is_strict(config: pytest.Config) -> bool:
     return bool(config.getini("xai_strict") if strict is None else strict)
 
 
-def _folder(config: pytest.Config, name: str) -> Path:
-    """Return a folder by its option, relative to where pytest was called, or by its ini key, relative to the root."""
-    given = config.getoption(name)
-    return Path(config.invocation_params.dir / given if given else config.rootpath / config.getini(name))
+def settings_of(config: pytest.Config) -> Settings:
+    """Return the configuration of the tested repository. What is wrong with it ends pytest with one sentence."""
+    try:
+        return load_settings(config.rootpath, config.getoption("--xai-profile"))
+    except XaiEvalError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+def _folder(config: pytest.Config, name: str, settings: Settings, usual: Path) -> Path:
+    """Return a folder by its option, by its ini key, or as the configuration file or the default has it.
+
+    That of the option is relative to where pytest was called, that of the ini key to the root.
+    """
+    given, ini = config.getoption(name), config.getini(name)
+    if given:
+        return Path(config.invocation_params.dir / given)
+    if ini:
+        return config.rootpath / str(ini)
+    return (settings.file.parent if settings.file else config.rootpath) / usual
 
 
 def _asks_for_all(config: pytest.Config) -> bool:
@@ -272,7 +338,8 @@ def _including(record: RunRecord, result: Result) -> RunRecord:
     """Return the record with the task, model and input of `result` added."""
     case, provenance = result.case, result.provenance
     inputs = (set_name(case),)
-    own = RunRecord((case.task,), (case.model,), inputs, 0, versions=provenance.versions, device=provenance.device)
+    models = (case.model,) if case.model else ()
+    own = RunRecord((case.task,), models, inputs, 0, versions=provenance.versions, device=provenance.device)
     return _joined(record, own)
 
 
@@ -284,7 +351,18 @@ def _joined(record: RunRecord, other: RunRecord) -> RunRecord:
         tasks=tuple(dict.fromkeys((*record.tasks, *other.tasks))),
         models=tuple(dict.fromkeys((*record.models, *other.models))),
         inputs=tuple(dict.fromkeys((*record.inputs, *other.inputs))),
+        selections=tuple(dict.fromkeys((*record.selections, *other.selections))),
+        requests=_joined_requests(record.requests, other.requests),
     )
+
+
+def _joined_requests(first: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Join two collections of requests; names of the second may mean something else in the first."""
+    joined = dict(first)
+    for request in other.values():
+        if request not in joined.values():
+            joined[f"{request['task']} {len(joined) + 1}"] = request
+    return joined
 
 
 def _record_properties(item: pytest.Item, verdict: Verdict) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from xai_eval.gate.verdict import Verdict
-from xai_eval.result.fields import Field, Heatmap, InputImage, Label, Mask, Segments, Table
+from xai_eval.result.fields import Field, Heatmap, InputImage, Label, Mask, Segments, SignedMap, Table
 from xai_eval.result.result import Result
 
 # The label that warns, in a sentence, that the explained class is not the one that was meant.
@@ -77,12 +77,13 @@ class ReportCase:
         return self.fields(Label)
 
     @functools.cached_property
-    def maps(self) -> Mapping[str, Heatmap]:
-        """Heatmaps that lie over the image pixel by pixel."""
+    def maps(self) -> Mapping[str, Heatmap | SignedMap]:
+        """Heatmaps and signed maps that lie over the image pixel by pixel; all of them if the image is not known."""
+        every: dict[str, Heatmap | SignedMap] = {**self.fields(Heatmap), **self.fields(SignedMap)}
         if self.view is None:
-            return {}
+            return every
         shape = self.view.array.shape[:2]
-        return {name: each for name, each in self.fields(Heatmap).items() if each.array.shape == shape}
+        return {name: each for name, each in every.items() if each.array.shape == shape}
 
     @functools.cached_property
     def changed_fields(self) -> Mapping[str, tuple[Field, Field]]:
@@ -136,7 +137,7 @@ def collect(
 
 
 def _is_drawn(field: Field) -> bool:
-    return isinstance(field, Heatmap | Mask | Segments)
+    return isinstance(field, Heatmap | SignedMap | Mask | Segments)
 
 
 def _of_kind(result: Result | None, kind: type[_Kind]) -> dict[str, _Kind]:

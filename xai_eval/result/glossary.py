@@ -41,6 +41,26 @@ class Term:
 
 
 _HIGHER, _LOWER = Better.HIGHER, Better.LOWER
+
+
+def _of_signed_maps() -> dict[str, Term]:
+    """Return the measures of both parts of signed maps."""
+    terms: dict[str, Term] = {}
+    for part, speaks in (("positive", "for"), ("negative", "against")):
+        about = f"what speaks {speaks} the class in a signed map"
+        moved = f"How far {about} must travel to give the other map, as a share of the side of the image"
+        rank = f"Whether two maps rank the places of {about} alike: 1 alike, 0 unrelated, -1 reversed"
+        shared = f"Where {about} is strongest, in both maps: pixels in both over pixels in either, from 0 to 1"
+        largest = f"Largest difference of one place of {about}, as a share of the largest value of the map"
+        terms |= {
+            f"{part} part: mass moved": Term(f"distance that the {part} part moved", moved, _LOWER),
+            f"{part} part: rank correlation": Term(f"rank correlation of the {part} part", rank, _HIGHER),
+            f"{part} part: overlap of the strongest": Term(f"overlap of the {part} part", shared, _HIGHER),
+            f"{part} part: largest difference": Term(f"largest difference of the {part} part", largest, _LOWER),
+        }
+    return terms
+
+
 # The keys are names of columns and fields, and measures of findings.
 _TERMS = {
     "map": Term("map", "Whether the map can be read: ok, or why it means nothing (NaN, constant, all zero)"),
@@ -93,6 +113,12 @@ _TERMS = {
         "insertion", "Mean probability of the class while the hottest places are put back first, from 0 to 1", _HIGHER
     ),
     "insertion_less_deletion": Term("insertion less deletion", "The insertion measure less the deletion one", _HIGHER),
+    "completeness_error": Term(
+        "completeness error",
+        "By how much the sum of an attribution misses the change of the score from baseline to image, as a share of "
+        "the larger score",
+        _LOWER,
+    ),
     "r2": Term("R²", "How well the simple model that LIME fits follows the network: 1 is perfectly", _HIGHER),
     "intercept": Term("intercept", "What the simple model of LIME predicts when all superpixels are hidden"),
     "prediction": Term("prediction", "What the simple model of LIME predicts for the whole image"),
@@ -109,6 +135,12 @@ _TERMS = {
     ),
     "largest difference": Term(
         "largest difference", "Largest difference of one place between the two maps, which go from 0 to 1", _LOWER
+    ),
+    **_of_signed_maps(),
+    "scale": Term(
+        "scale",
+        "How much stronger or weaker a signed map has become, as a share: 0 is equally strong, 1 is twice or half",
+        _LOWER,
     ),
     "relative": Term(
         "relative",

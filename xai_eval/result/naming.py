@@ -18,6 +18,12 @@ _TITLES = {
     "eigencam": "EigenCAM",
     "eigengradcam": "EigenGradCAM",
     "fullgrad": "FullGrad",
+    "input_x_gradient": "input × gradient",
+    "integrated_gradients": "integrated gradients",
+    "smoothgrad": "SmoothGrad",
+    "gradient_shap": "gradient SHAP",
+    "attention_rollout": "attention rollout",
+    "generic_attention": "gradient-weighted attention",
     "lime": "LIME",
     "lime_top5": "LIME, best five",
     "segments": "superpixels",
@@ -59,6 +65,11 @@ def words(name: str) -> str:
 def named(text: str) -> str:
     """Return text that is made of identifiers, such as 'sum_of_both against gradcam', in words."""
     return _WORD.sub(lambda found: title(found[0]), text)
+
+
+def of_task(task: str, model: str) -> str:
+    """Return which task on which model, such as 'cams on scenes:objects'; the task alone if no model is known."""
+    return f"{task} on {model}" if model else task
 
 
 def plain(sentence: str) -> str:

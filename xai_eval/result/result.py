@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from xai_eval.disk.arrays import deflated, inflated, pack_arrays, unpack_arrays
 from xai_eval.disk.files import read_json, write_files
+from xai_eval.disk.git_lfs import is_pointer, pointer_sentence
 from xai_eval.disk.signed import canonical, sign
 from xai_eval.errors import StorageError, UsageError, unknown_name
 from xai_eval.result.fields import KINDS, Field
@@ -34,6 +35,8 @@ RESULT_FILE = "result.json"
 ARRAYS_FILE = "arrays.safetensors.gz"
 FORMER_ARRAYS_FILE = "arrays.npz"
 _SLUG_LENGTH = 60
+# The parameter of a provenance that names the fields whose tolerances the user raised above those of the task.
+RAISED_TOLERANCES = "raised tolerances"
 _STAGE = "stage"  # takes the place of a field name in the names of stored arrays
 
 
@@ -43,7 +46,8 @@ class Case:
 
     Attributes:
         task: name of the evaluation function.
-        model: model spec, without paths that exist on one machine only.
+        model: model spec, without paths that exist on one machine only; empty if no model spec is known, as for a value
+            that a test computed itself.
         input: `<set>/<name>` of the image or probe set.
         params: JSON values of all parameters that define the experiment.
     """
@@ -66,6 +70,11 @@ class Case:
     def input_set(self) -> str:
         """The set that the input belongs to."""
         return self.input.split("/", 1)[0]
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether `xai-eval explain-drift` can compute the case again: without a model spec it cannot."""
+        return bool(self.model)
 
     @functools.cached_property
     def id(self) -> str:
@@ -119,7 +128,8 @@ class Result:
         provenance: how it was computed.
 
     Raises:
-        UsageError: a stage is named by a plain string instead of a `Stage`, or a field is named `stage`.
+        UsageError: a stage is named by a plain string instead of a `Stage`, a field is named `stage`, or it is no
+            `Field` but, say, an array.
     """
 
     case: Case
@@ -133,6 +143,13 @@ class Result:
             raise UsageError(
                 f"{self.case.key}: a field is named {_STAGE!r}, as the arrays of stages are in storage. Rename it."
             )
+        # Only a dict: reading the fields of a result that is read lazily would read its arrays.
+        for name, each in self.fields.items() if isinstance(self.fields, dict) else ():
+            if not isinstance(each, Field):
+                raise UsageError(
+                    f"{self.case.key}: the field {name!r} is of type {type(each).__name__}; expected a kind of field. "
+                    "Wrap it: SignedMap(array) for a map, Mask(array) for bools, Score(value, tolerance) for a number."
+                )
 
     def __getitem__(self, name: str) -> Any:
         """Return the field `name`. Raises UsageError with the nearest names if there is none."""
@@ -324,6 +341,8 @@ def read_arrays(folder: Path, document: Mapping[str, Any]) -> dict[str, NDArray[
                 f"Delete {FORMER_ARRAYS_FILE}, run again and accept a new result."
             ) from error
         raise _unreadable(path, error) from error
+    if is_pointer(packed):
+        raise StorageError(pointer_sentence(path))
     arrays = inflated(packed, str(path))
     if hashlib.sha256(arrays).hexdigest() != document.get("arrays_sha256"):
         raise StorageError(

@@ -35,6 +35,10 @@ class StageKind(enum.StrEnum):
     # Of explanations of one image.
     RAW_MAP = "raw map"
     FINAL_MAP = "final map"
+    BASELINE = "baseline"
+    ATTRIBUTION = "attribution"
+    SIGNED_MAP = "signed map"
+    COMPLETENESS = "completeness"
     SEGMENTS = "segments"
     SAMPLES = "samples"
     PERTURBED_PREDICTIONS = "perturbed predictions"
@@ -59,6 +63,8 @@ class StageKind(enum.StrEnum):
     OVERLAP_BY_CHANCE = "overlap by chance"
     LABELS_BY_CLIP = "labels by CLIP"
     LABELS_BY_PIXELS = "labels by pixels"
+    # Of a value that a test computed itself.
+    VALUE = "value"
     # Of the metrics at the end.
     MEASURES = "measures"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -12,8 +13,10 @@ from xai_eval.inputs.models.models import load_model
 from xai_eval.result.fields import Field
 from xai_eval.result.result import Result
 from xai_eval.result.stage import Stage
+from xai_eval.result.tolerances import with_tolerances
 from xai_eval.run.benign_changes import BENIGN_CHANGES, BenignChange
 from xai_eval.run.evaluate import Plan, choose_device, plan
+from xai_eval.settings.settings import FieldTolerances
 from xai_eval.store.noise import ByField, Noise
 from xai_eval.tasks import find_task
 
@@ -112,12 +115,17 @@ def calibrate_task(
     device: str,
     params: Mapping[str, Any],
     announce: Callable[[str], None],
+    tolerances: FieldTolerances | None = None,
 ) -> list[Calibration]:
-    """Load the model and images of a task, named as for `evaluate`, and measure its noise with `calibrate`."""
+    """Load the model and images of a task, named as for `evaluate`, and measure its noise with `calibrate`.
+
+    `tolerances` replace those of the task, by the name of a field, because noise is compared with them.
+    """
     classifier = load_model(find_task(task).model if model is None else model, device=choose_device(device))
 
     def planned(variant: Callable[[Classifier], Classifier], changes: Mapping[str, Any]) -> Plan:
-        return plan(task, model=variant(classifier), images=images, device=device, params={**params, **changes})
+        each = plan(task, model=variant(classifier), images=images, device=device, params={**params, **changes})
+        return dataclasses.replace(each, results=(with_tolerances(r, tolerances or {}) for r in each.results))
 
     return calibrate(task, planned, announce=announce)
 

@@ -6,13 +6,15 @@ import dataclasses
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from xai_eval.errors import InputUnavailable, UsageError, XaiEvalError, error_line
 from xai_eval.result.result import Result
+from xai_eval.run.resume import NOTHING_KEPT, Kept
 from xai_eval.store.run_folder import RunFolder
 from xai_eval.store.runs import RunRecord, now
 from xai_eval.tasks import Results, find_task
@@ -21,7 +23,10 @@ if TYPE_CHECKING:
     from xai_eval.inputs.images.labelled import ImageSet
     from xai_eval.inputs.models.classifier import Classifier
     from xai_eval.inputs.probes.probe_set import ProbeSet
+    from xai_eval.run.contents import Sources
+    from xai_eval.store.made_from import Contents
     from xai_eval.tasks import Task
+    from xai_eval.tasks.image.per_image import PerImage
 
 Progress = Callable[[Iterator[Result], int, str], Iterator[Result]]
 
@@ -38,6 +43,8 @@ class Plan:
         count: number of results.
         results: an iterator that computes one result at a time. It can be used once.
         request: model, images, device and parameters as they were given, as JSON values.
+        sources: what the results are made from; None if nobody can tell, as for a probe set.
+        parts: the results one by one, if they do not depend on each other.
     """
 
     task: str
@@ -47,6 +54,38 @@ class Plan:
     count: int
     results: Iterator[Result]
     request: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    sources: Sources | None = None
+    parts: PerImage | None = None
+
+    def made_from(self, result: Result) -> Contents | None:
+        """Return what a result of the plan is made from; None if that cannot be told."""
+        if self.sources is None:
+            return None
+        if self.parts is None:
+            return self.sources.of_set
+        return self.sources.of_image(self.sources.by_input[result.case.input])
+
+    def with_forecast(self, tell: Callable[[str], None]) -> Iterator[Result]:
+        """Return the results; after the first ones, `tell` is called with what all will cost, if that is long."""
+        from xai_eval.run.forecast import with_forecast
+
+        if self.sources is None:
+            return self.results
+
+        def named(sentence: str) -> None:
+            tell(f"{self.task}: {sentence}")
+
+        module, parameters = self.sources.classifier.module, self.sources.task.parameters
+        return with_forecast(self.results, module, self.count, parameters, named)
+
+    def without(self, keys: Collection[str]) -> Plan:
+        """Return the plan of the results that are not among these case keys."""
+        if not keys:
+            return self
+        if self.parts is None:  # such results are kept together or not at all
+            return dataclasses.replace(self, results=iter(()), count=0)
+        left = [image for image in self.parts.setup.images.images if self.parts.case(image).key not in keys]
+        return dataclasses.replace(self, results=map(self.parts.compute, left), count=len(left))
 
 
 def evaluate(
@@ -93,6 +132,8 @@ def plan(
     """Load and check what `evaluate` needs, so that errors appear before anything is computed or overwritten."""
     from xai_eval.inputs.images.labelled import ImageSet
     from xai_eval.inputs.models.models import load_model
+    from xai_eval.run.contents import Sources
+    from xai_eval.tasks.image.per_image import PerImage
     from xai_eval.tasks.reference.check import check_metrics
 
     found = find_task(task)
@@ -105,7 +146,9 @@ def plan(
     request = {"model": _spec(model), "images": _spec(images), "device": device, "params": dict(params or {})}
     if found.file is not None:
         request["task_file"] = found.file
-    return Plan(found.name, classifier.name, loaded.name, complete, count, iter(results), request)
+    sources = Sources(found, classifier, loaded, dict(params or {})) if isinstance(loaded, ImageSet) else None
+    parts = results if isinstance(results, PerImage) else None
+    return Plan(found.name, classifier.name, loaded.name, complete, count, iter(results), request, sources, parts)
 
 
 def _spec(given: object) -> str | None:
@@ -135,23 +178,31 @@ def load_inputs(task: Task, images: str | os.PathLike[str] | ImageSet | ProbeSet
     return loaded
 
 
-def run(plans: Sequence[Plan], folder: RunFolder, progress: Progress) -> RunRecord:
+def run(
+    plans: Sequence[Plan],
+    folder: RunFolder,
+    progress: Progress,
+    kept: Kept = NOTHING_KEPT,
+    tell: Callable[[str], None] | None = None,
+) -> RunRecord:
     """Evaluate `plans` and write every result into `folder` as soon as it is computed.
 
-    The results of the previous run in the same folder are replaced. If a plan fails, the record is marked as failed and
-    unfinished, the results so far are kept, and the error is raised again.
+    The results of the previous run in the same folder are replaced, except for those in `kept`, which are not computed
+    again. If a plan fails, the record is marked as failed and unfinished, the results so far are kept, and the error is
+    raised again. If `tell` is given, it is called with the cost of each task that will take long.
 
     Raises:
         StorageError: the folder cannot be written, or it has a `results` folder that no run of xai_eval wrote.
     """
     started = time.monotonic()
-    record = _record(plans)
-    folder.remove_results()
+    record = _record(plans, kept)
+    folder.remove_results(keep=kept.keys)
     folder.save_record(record)
     try:
-        for each in plans:
-            for result in progress(each.results, each.count, each.task):
-                folder.save(result)
+        for each in (plan.without(kept.of(position)) for position, plan in enumerate(plans)):
+            results = each.results if tell is None else each.with_forecast(tell)
+            for result in progress(results, each.count, each.task):
+                folder.save(result, each.made_from(result))
                 record = dataclasses.replace(
                     record, versions=result.provenance.versions, device=result.provenance.device
                 )
@@ -189,14 +240,26 @@ def _modes_kept(model: object) -> AbstractContextManager[None]:
     return evaluating(model.module) if isinstance(model, Classifier) else nullcontext()
 
 
-def _record(plans: Sequence[Plan]) -> RunRecord:
+def _record(plans: Sequence[Plan], kept: Kept) -> RunRecord:
     return RunRecord(
         tasks=tuple(dict.fromkeys(p.task for p in plans)),
         models=tuple(dict.fromkeys(p.model for p in plans)),
         inputs=tuple(dict.fromkeys(p.inputs for p in plans)),
         planned=sum(p.count for p in plans),
         selections=tuple(dict.fromkeys(p.inputs for p in plans if not p.complete)),
-        requests={p.task: p.request for p in plans},
-        versions={"python": platform.python_version()},
+        requests=_numbered(plans),
+        versions=kept.provenance.versions if kept.provenance else {"python": platform.python_version()},
+        device=kept.provenance.device if kept.provenance else "cpu",
         when=now(),
     )
+
+
+def _numbered(plans: Sequence[Plan]) -> dict[str, Mapping[str, Any]]:
+    """Return the requests by task. If a task is asked for several times, its requests are numbered and say for what."""
+    several = Counter(each.task for each in plans)
+    requests: dict[str, Mapping[str, Any]] = {}
+    for number, each in enumerate(plans, 1):
+        names = {"task": each.task, "model_name": each.model, "inputs": each.inputs}
+        alone = several[each.task] == 1
+        requests[each.task if alone else f"{each.task} {number}"] = {**each.request, **({} if alone else names)}
+    return requests

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from xai_eval.disk.files import is_temporary, read_json, remove_temporaries
+from xai_eval.disk.files import is_temporary, read_json, remove_temporaries, write_files
+from xai_eval.disk.stray_files import is_stray
 from xai_eval.errors import StorageError, XaiEvalError
 from xai_eval.result.result import ARRAYS_FILE, FORMER_ARRAYS_FILE, RESULT_FILE, Case, Result, is_case_id
 from xai_eval.store.lock import acquire, locked, release, this_process
+from xai_eval.store.made_from import MADE_FROM_FILE, Contents, made_from_bytes
 from xai_eval.store.runs import RESULTS_FOLDER, RunRecord, load_cases
 
+_OURS = (RESULT_FILE, ARRAYS_FILE, FORMER_ARRAYS_FILE, MADE_FROM_FILE)
 _ADVICE = "so it is left alone. Choose another folder for the report, or move it away."
 
 
@@ -90,9 +94,18 @@ class RunFolder:
         """Return the folder for the result of the case `key`, whether or not it exists."""
         return self.results / key
 
-    def save(self, result: Result) -> Path:
-        """Write a result and return its folder. Raises StorageError if it cannot be written."""
-        return result.save(self.folder_of(result.case.key))
+    def save(self, result: Result, made_from: Contents | None = None) -> Path:
+        """Write a result, and what it was made from if that is known; return its folder.
+
+        Raises:
+            StorageError: it cannot be written; the files that were there before are unchanged.
+        """
+        place, files = self.folder_of(result.case.key), result.files()
+        if made_from is not None:
+            digest = str(json.loads(files[RESULT_FILE])["digest"])
+            files = {MADE_FROM_FILE: made_from_bytes(digest, made_from), **files}
+        write_files(place, files)
+        return place
 
     def load(self, read: Callable[[Path], Result]) -> tuple[dict[str, Result], dict[str, StorageError]]:
         """Return every result by case key, and the errors of those that cannot be read. Raises as `load_cases` does."""
@@ -127,14 +140,15 @@ class RunFolder:
         """
         self.check_results()
         try:
-            places = {place: f"{place.parent.name}/{place.name}" for place in self.results.glob("*/*")}
+            folders = [place for place in self.results.glob("*/*") if place.is_dir()]
+            places = {place: f"{place.parent.name}/{place.name}" for place in folders}
             gone = [place for place, key in places.items() if key not in keep]
             foreign = next((place for place in gone if _is_of_another(place, places[place])), None)
             if foreign:
                 raise StorageError(f"{foreign / RESULT_FILE} was not written by xai-eval for this folder, {_ADVICE}")
             for place in places.keys() - gone:
                 # They are left over from a run that was killed while it wrote them.
-                remove_temporaries(place, (RESULT_FILE, ARRAYS_FILE))
+                remove_temporaries(place, _OURS)
             for place in gone:
                 for file in place.iterdir():
                     file.unlink()
@@ -145,12 +159,13 @@ class RunFolder:
             ) from error
 
     def _is_ours(self, path: Path) -> bool:
-        """Whether `path` is a folder or file of a saved result, or a temporary file that a killed run left behind."""
+        """Whether `path` is a folder or file of a saved result, or a file left by a killed run or an editor."""
         depth = len(path.relative_to(self.results).parts)
         if path.is_dir() and not path.is_symlink():
             return depth == 1 or (depth == 2 and is_case_id(path.name))
-        names = (RESULT_FILE, ARRAYS_FILE, FORMER_ARRAYS_FILE)
-        return depth == 3 and (path.name in names or is_temporary(path, names))
+        if is_stray(path.name):
+            return True
+        return depth == 3 and (path.name in _OURS or is_temporary(path, _OURS))
 
 
 def _is_of_another(place: Path, key: str) -> bool:

@@ -36,13 +36,16 @@ class RunRecord:
 
     Attributes:
         tasks: names of the tasks.
-        models: model specs.
+        models: model specs; none if tests computed everything themselves.
         inputs: names of the input sets.
-        selections: the input sets of which only a part was run, so that goldens of the rest do not count as unused.
+        selections: the input sets of which only a part was run, so that goldens of the rest do not count as unused. Of
+            tests that failed before their end: what comes before the last "/" in the inputs of their cases.
         planned: number of cases that the run should measure.
         failures: reasons why inputs could not be measured, by input; a run with failures is incomplete.
         requests: the arguments of each task (model, images, device, params, and task_file if it comes from a file) as
-            JSON values, so that a case can be computed again on the same machine. Empty for runs of pytest.
+            JSON values, so that a case can be computed again on the same machine. If a task was asked for several
+            times, its requests are numbered, and have the names of task, model and inputs. A test that calls `evaluate`
+            itself leaves none.
         versions: library name -> version.
         device: as torch names it.
         when: start of the run, ISO 8601 in UTC. Results contain no time, so that equal results are equal bytes.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from xai_eval.result.result import Result
 from xai_eval.result.stage import Stage, StageKind
 from xai_eval.tasks.image.explanation_setup import ExplanationSetup
 from xai_eval.tasks.image.map_rows import TABLE_TOLERANCE, map_row
+from xai_eval.tasks.image.per_image import PerImage
 from xai_eval.tasks.image.subject import cam_maps
 
 if TYPE_CHECKING:
@@ -42,9 +44,13 @@ class CamsRequest:
     methods: tuple[str, ...]
 
 
-def cam_results(request: CamsRequest) -> Iterator[Result]:
-    """Explain every image by every method. Each result is computed when the iterator reaches it."""
-    return (_evaluate(request, image) for image in request.setup.images.images)
+def cam_results(request: CamsRequest) -> PerImage:
+    """Explain every image by every method. Each result is computed when an iterator reaches it."""
+    return PerImage("cams", request.setup, lambda _image: _params(request), partial(_evaluate, request))
+
+
+def _params(request: CamsRequest) -> dict[str, Any]:
+    return {"methods": request.methods}
 
 
 def _evaluate(request: CamsRequest, image: LabelledImage) -> Result:
@@ -52,7 +58,7 @@ def _evaluate(request: CamsRequest, image: LabelledImage) -> Result:
     subject = setup.run_model(image)
     maps = {method: cam_maps(subject, method, setup.seed) for method in request.methods}
     return Result(
-        case=setup.case("cams", image, {"methods": request.methods}),
+        case=setup.case("cams", image, _params(request)),
         fields={**subject.fields, **_map_fields(subject.mask, maps)},
         stages={
             **subject.stages,

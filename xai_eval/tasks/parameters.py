@@ -22,7 +22,8 @@ from xai_eval.errors import UsageError, unknown_name
 
 # Options of the commands that measure, and arguments of `evaluate`. A parameter of such a name could not be set.
 RESERVED = frozenset(
-    ("device", "golden", "help", "images", "json", "model", "old_model", "out", "quiet", "results", "task", "tasks")
+    {"device", "golden", "help", "images", "json", "model", "old_model", "out", "profile", "quiet", "results"}
+    | {"task", "tasks"}
 )
 
 
@@ -36,6 +37,7 @@ class Option:
         default: description of what is used if the parameter is None.
         least: the smallest allowed number; no limit if None.
         most: the largest allowed number; no limit if None.
+        file: whether it is the path of a file. In a configuration file such a path is relative to that file.
     """
 
     help: str = ""
@@ -43,6 +45,7 @@ class Option:
     default: str = ""
     least: float | None = None
     most: float | None = None
+    file: bool = False
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ per case.
 from __future__ import annotations
 
 import functools
+import importlib.util
 import inspect
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
@@ -52,6 +53,7 @@ class Task:
         file: the Python file that has to be given with --tasks; None for bundled and installed tasks.
         metrics: modules of this package whose metrics the results hold, such as `metrics.localisation`. Before the task
             runs, these metrics are checked on inputs whose results are known.
+        needs: the library that its default parameters need, if this package has an extra of that name for it.
         arguments: converts a parameter that a case records to the arguments of the function that gave it; raises
             UsageError if it cannot.
     """
@@ -64,12 +66,18 @@ class Task:
     probe: bool = False
     file: str | None = None
     metrics: tuple[str, ...] = ()
+    needs: str = ""
     arguments: Arguments = as_recorded
 
     @functools.cached_property
     def parameters(self) -> Mapping[str, Parameter]:
         """Keyword-only parameters of the function, by name. Raises UsageError if a task cannot have its signature."""
         return read_signature(self.function, f"task {self.name} ({self.place})")
+
+    @property
+    def usable(self) -> bool:
+        """Whether the library that its default parameters need is installed."""
+        return not self.needs or importlib.util.find_spec(self.needs) is not None
 
     @property
     def summary(self) -> str:
@@ -117,6 +125,7 @@ def task(
     whole_set: bool = False,
     probe: bool = False,
     metrics: Sequence[str] = (),
+    needs: str = "",
     arguments: Arguments = as_recorded,
 ) -> Callable[[Evaluation], Evaluation]:
     """Register an evaluation function `(classifier, images, *, parameters...) -> Iterator[Result]` under `name`.
@@ -131,6 +140,8 @@ def task(
         whole_set: whether one more result, which sums up the whole image set, follows the results of the images.
         probe: whether the function takes a `ProbeSet` in place of an `ImageSet`; it then returns `Results`.
         metrics: modules of this package whose metrics are checked on known inputs before the task runs.
+        needs: the library that its default parameters need, if this package has an extra of that name for it. Without
+            that library, a run of all tasks leaves the task out, and says so.
         arguments: converts a parameter that a case records to the arguments that gave it. Only a task that records a
             parameter in another form than it is given in needs it.
 
@@ -143,7 +154,7 @@ def task(
             raise UsageError(
                 f"task {name!r} is a {type(function).__name__}; expected a function, written with def. Call it in one."
             )
-        made = Task(name, function, model, images, whole_set, probe, FILE.get(), tuple(metrics), arguments)
+        made = Task(name, function, model, images, whole_set, probe, FILE.get(), tuple(metrics), needs, arguments)
         if name in TASKS and _home(TASKS[name]) != _home(made):
             raise UsageError(
                 f"two tasks are named {name!r}: one in {TASKS[name].place}, one in {made.place}. Rename one of them."

@@ -13,10 +13,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from xai_eval.errors import InputUnavailable, UsageError, XaiEvalError, error_line, unknown_name
+from xai_eval.inputs.models.host_state import host_kept
 from xai_eval.tasks.registry import FILE, TASKS, Task
 
 ENTRY_POINTS = "xai_eval.tasks"
-BUNDLED = ("cams", "lime", "lime_search", "comparison", "hybrid", "dissection")
+BUNDLED = ("cams", "attributions", "lime", "lime_search", "comparison", "hybrid", "dissection")
 
 
 def all_tasks() -> Mapping[str, Task]:
@@ -59,19 +60,23 @@ def _load_entry_point(entry: importlib.metadata.EntryPoint) -> str | None:
 
 
 def load_task_file(file: str) -> tuple[str, ...]:
-    """Run a Python file, and return the names of the tasks that it registers.
+    """Run a Python file, and return the names of the tasks that it registers. It may register only kinds of fields.
 
     The file can import other modules of its folder. A file that was already run is not run again.
 
     Raises:
         InputUnavailable: the file is missing, or raises an error while it runs.
-        UsageError: it registers no task, a task whose name is taken, or a function that cannot be a task.
+        UsageError: it registers neither a task nor a kind of field, a task whose name is taken, or a function that
+            cannot be a task.
     """
+    from xai_eval.result.fields import KINDS
+
     all_tasks()  # The bundled tasks are loaded first, so that an error about a name used twice is about the file.
     path = Path(file)
     if not path.is_file():
         raise InputUnavailable(f"{file} does not exist or is not a file; --tasks expects a Python file with a task.")
-    before, module = dict(TASKS), f"xai_eval_task_file_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
+    before, kinds = dict(TASKS), set(KINDS)
+    module = f"xai_eval_task_file_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
     try:
         if module not in sys.modules:
             _run(path, file, module)
@@ -80,9 +85,10 @@ def load_task_file(file: str) -> tuple[str, ...]:
         sys.modules.pop(module, None)
         _forget_since(before)
         raise
+    KINDS.files.update(dict.fromkeys(KINDS.keys() - kinds, file))
     # Tasks of a module that the file imports count as tasks of the file.
     names = tuple(name for name, each in TASKS.items() if each.file and Path(each.file).resolve() == path.resolve())
-    if not names:
+    if not names and file not in KINDS.files.values():
         raise UsageError(f"{file} registers no task. Write @task(NAME) or @image_task(NAME) above a function in it.")
     return names
 
@@ -100,7 +106,8 @@ def _run(path: Path, file: str, name: str) -> None:
         sys.path.append(folder)
     token = FILE.set(file)
     try:
-        spec.loader.exec_module(module)
+        with host_kept():
+            spec.loader.exec_module(module)
     except XaiEvalError:
         raise
     except (Exception, SystemExit) as error:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from xai_eval.explainers.lime.probabilities import Predict, check_probabilities
+from xai_eval.explainers.lime.probabilities import Predict
 
 
 @dataclass(eq=False)
@@ -48,7 +48,7 @@ class PerturbedImages:
             Probabilities, (N, C) float32.
 
         Raises:
-            ModelMisbehaves: `predict` returns something other than probabilities.
+            ModelMisbehaves: `predict` raises it.
         """
         source = hashlib.sha256(b"".join(array.tobytes() for array in (image, hidden, segments))).digest()
         keys = [source + row.tobytes() for row in np.packbits(samples.astype(bool), axis=1)]
@@ -72,7 +72,7 @@ class PerturbedImages:
         return found
 
     def _batch(self, loop: _Loop, part: slice) -> NDArray[np.float32]:
-        return np.asarray(check_probabilities(self.predict(loop.views(part))).cpu().numpy())
+        return np.asarray(self.predict(loop.views(part)).cpu().numpy())
 
 
 @dataclass(frozen=True, eq=False)

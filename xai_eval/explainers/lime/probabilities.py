@@ -32,7 +32,8 @@ def probabilities(classifier: Classifier) -> Predict:
             if not layouts:
                 layouts.append(best_memory_format(classifier.scoring, batch[:1]))
             scores = logits(classifier, batch.contiguous(memory_format=layouts[0]))
-        return classifier.reading.shown(scores)
+        shown = classifier.reading.shown(scores)
+        return check_probabilities(shown, classifier.name) if classifier.reading.exclusive else shown
 
     return predict
 

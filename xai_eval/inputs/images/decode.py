@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from xai_eval.disk.git_lfs import is_pointer, pointer_sentence
 from xai_eval.errors import InputUnavailable
 
 SMALLEST_SIDE = 16
@@ -51,9 +52,9 @@ def decode(path: Path) -> Decoded:
     """Decode an image file to RGB.
 
     Raises:
-        InputUnavailable: the file is missing, empty, truncated or not an image; a side is shorter than 16 px; it has
-            more than 100 megapixels; or one side is more than 100 times as long as the other. Sizes are read from the
-            header, before anything is decoded.
+        InputUnavailable: the file is missing, empty, truncated, a Git LFS pointer or not an image; a side is shorter
+            than 16 px; it has more than 100 megapixels; or one side is more than 100 times as long as the other. Sizes
+            are read from the header, before anything is decoded.
     """
     data, image = open_image(path)
     with decoding(path):
@@ -100,6 +101,8 @@ def _read(path: Path) -> bytes:
         raise InputUnavailable(f"{path} {reason}; expected an image file. Check the path.") from error
     if not data:
         raise InputUnavailable(f"{path} is empty (0 bytes); expected an image. Get the file again.")
+    if is_pointer(data):
+        raise InputUnavailable(pointer_sentence(path))
     return data
 
 

@@ -1,29 +1,34 @@
-"""Load images to explain: bundled scenes, the photographs of the published study, or the user's own files."""
+"""Load images to explain: bundled scenes, photographs of libraries or of the published study, or the user's files."""
 
 from __future__ import annotations
 
 import glob
 import hashlib
 import os
+from functools import partial
 from pathlib import Path
 
+from xai_eval.disk.stray_files import is_stray
 from xai_eval.errors import InputUnavailable, UsageError
 from xai_eval.inputs.downloads import data_root, download_entries, obtain
 from xai_eval.inputs.images.image_files import (
     images_in,
     is_image,
     known_suffixes,
+    read_all,
     read_image,
     read_images,
     read_masked_images,
 )
 from xai_eval.inputs.images.labelled import ImageSet, Intended, LabelledImage
+from xai_eval.inputs.images.lazy_image import Content, LazyImage
+from xai_eval.inputs.images.photographs import load_photographs
 from xai_eval.inputs.paths import files_matching, given_path, readable
 from xai_eval.scenes import render
 
 __all__ = ["ImageSet", "Intended", "LabelledImage", "load_images"]
 
-_NAMED = ("scenes", "scenes:N", "imagenet-samples", "object-masks")
+_NAMED = ("scenes", "scenes:N", "photographs", "imagenet-samples", "object-masks")
 _SCENES = 12
 
 
@@ -31,9 +36,9 @@ def load_images(spec: str | os.PathLike[str]) -> ImageSet:
     """Load the images that a spec names, in sorted order.
 
     Args:
-        spec: "scenes" (12 bundled scenes), "scenes:N", "imagenet-samples", "object-masks", a folder (searched
-            with its sub-folders; one with `images/` and `masks/` is read as images with masks), a file, or
-            a glob such as "photos/*.jpg".
+        spec: "scenes" (12 bundled scenes), "scenes:N", "photographs" (seven that come with scikit-image and
+            scikit-learn), "imagenet-samples", "object-masks", a folder (searched with its sub-folders; one with
+            `images/` and `masks/` is read as images with masks), a file, or a glob such as "photos/*.jpg".
 
     Raises:
         UsageError: the spec is malformed or of a wrong type, or two images have the same name.
@@ -48,6 +53,8 @@ def load_images(spec: str | os.PathLike[str]) -> ImageSet:
 def _load(spec: str) -> ImageSet:
     if spec == "scenes" or spec.startswith("scenes:"):
         return _scenes(spec)
+    if spec == "photographs":
+        return load_photographs()
     if spec == "imagenet-samples":
         return _imagenet_samples()
     if spec == "object-masks":
@@ -69,24 +76,32 @@ def _scenes(spec: str) -> ImageSet:
 
 def _scene(seed: int) -> LabelledImage:
     scene = render(seed)
-    return LabelledImage(
+    return LazyImage(
+        partial(_scene_content, seed),
         name=f"scene-{seed:02d}",
-        pixels=scene.pixels,
         digest=hashlib.sha256(scene.pixels.tobytes()).hexdigest(),
         intended=Intended(scene.main_object),
-        mask=scene.masks[scene.main_object],
         source=f"procedural scene, seed {seed}",
-        concepts=scene.masks,
     )
+
+
+def _scene_content(seed: int) -> Content:
+    scene = render(seed)
+    return Content(scene.pixels, scene.masks[scene.main_object], scene.masks)
 
 
 def _imagenet_samples() -> ImageSet:
     """Return the ten photographs of the study, digests checked, and further images in their folder of the data root."""
     entries = {obtain(entry): entry.source for entry in download_entries("imagenet-samples")}
     folder = data_root() / "imagenet-samples"
-    files = sorted({*entries, *(file for file in folder.glob("*") if file.is_file() and is_image(file))})
-    photographs = [read_image(file, file.name, entries.get(file, f"imagenet-samples/{file.name}")) for file in files]
+    files = sorted({*entries, *(file for file in folder.glob("*") if _is_meant(file))})
+    sources = {file: entries.get(file, f"imagenet-samples/{file.name}") for file in files}
+    photographs = read_all(partial(read_image, file, file.name, source) for file, source in sources.items())
     return ImageSet("imagenet-samples", tuple(photographs))
+
+
+def _is_meant(file: Path) -> bool:
+    return file.is_file() and is_image(file) and not is_stray(file.name)
 
 
 def _object_masks() -> ImageSet:
@@ -125,7 +140,7 @@ def _glob(spec: str, pattern: Path) -> ImageSet:
         raise UsageError(
             f"image spec {spec!r} is not a valid pattern ({error}). Write '**/*.jpg' to search all folders below."
         ) from error
-    chosen = [file for file in files if is_image(file)]
+    chosen = [file for file in files if _is_meant(file)]
     if not chosen:
         raise InputUnavailable(
             f"image spec {spec!r} matches no image below {base} ({len(files)} other matches); expected "
@@ -133,3 +148,8 @@ def _glob(spec: str, pattern: Path) -> ImageSet:
         )
     name = base.resolve().name
     return ImageSet(name, tuple(read_images(chosen, base, name)), complete=False)
+
+
+def names_images(spec: str) -> bool:
+    """Tell whether a spec names a known set of images, such as `scenes:24`, and not files of the user."""
+    return spec.partition(":")[0] in {name.partition(":")[0] for name in _NAMED}

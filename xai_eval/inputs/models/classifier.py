@@ -11,11 +11,15 @@ from torch import nn
 
 from xai_eval.errors import UsageError, unknown_name
 from xai_eval.inputs.models.compiled import uncompiled
+from xai_eval.inputs.models.derived.derived_preprocessing import as_preprocessing
 from xai_eval.inputs.models.first_answers import FirstAnswers, first_answers
 from xai_eval.inputs.models.layers import default_layer
+from xai_eval.inputs.models.layout import Reshape
 from xai_eval.inputs.models.model_weights import weights_digest
 from xai_eval.inputs.models.preprocessing import Preprocessing, prepared_shape
 from xai_eval.inputs.models.reading import OutputKind, Reading
+
+GIVEN = "given with the model"
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,16 +30,21 @@ class Classifier:
         name: the spec without paths of this machine, such as "file:factories.py:imagenet".
         module: takes a batch (N, 3, H, W) and returns logits (N, C), or another kind of output, see `reading`. A module
             that was compiled is replaced by its original.
-        preprocess: turns an image into the input of the module.
+        preprocess: turns an image into the input of the module: a `Preprocessing`, or any callable from a PIL image to
+            a tensor (C, H, W), of which one is derived.
         class_names: C names in the order of the logits. Two classes may have the same name.
         class_ids: WordNet ids in the same order; None if the classes have none.
         classes_from: where the names come from, as text for reports.
         weights_digest: SHA-256 of the weights; computed if left empty.
+        preprocessing_from: how the preprocessing is known, as text for reports.
         output: what the numbers of the output are; found out if None.
-        grid: number of rows and columns of the places of token layers; measured if None.
+        reshape: how the outputs of token layers lie over the image: the number of rows and columns of their places, or
+            a function from the output to (N, C, h, w), such as a `reshape_transform` of pytorch-grad-cam; measured if
+            None.
 
     Raises:
-        UsageError: there are no class names, or the number of ids differs from the number of names.
+        UsageError: there are no class names, the number of ids differs from the number of names, or the preprocessing
+            fails on an image or gives different tensors for one image.
     """
 
     name: str
@@ -43,10 +52,11 @@ class Classifier:
     preprocess: Preprocessing
     class_names: tuple[str, ...]
     class_ids: tuple[str, ...] | None = None
-    classes_from: str = "given with the model"
+    classes_from: str = GIVEN
     weights_digest: str = ""
+    preprocessing_from: str = GIVEN
     output: OutputKind | None = None
-    grid: tuple[int, int] | None = None
+    reshape: tuple[int, int] | Reshape | None = None
 
     def __post_init__(self) -> None:
         ids = self.class_names if self.class_ids is None else self.class_ids
@@ -56,6 +66,7 @@ class Classifier:
                 "least one name, and one id per name or no ids. Correct the lists."
             )
         object.__setattr__(self, "module", uncompiled(self.module, self.name).eval())
+        object.__setattr__(self, "preprocess", as_preprocessing(self.preprocess))
         if not self.weights_digest:
             object.__setattr__(self, "weights_digest", weights_digest(self.module))
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from xai_eval.errors import ModelMisbehaves
-from xai_eval.inputs.models.classifier import Classifier
+from xai_eval.inputs.models.classifier import GIVEN, Classifier
 from xai_eval.inputs.models.layers import evaluating, layout_of
 from xai_eval.inputs.models.layout import Layout
 from xai_eval.inputs.models.model_errors import as_model_error
@@ -67,12 +67,13 @@ def examine(classifier: Classifier, layer: str | None, batch: Tensor) -> Examina
         layout = (
             None
             if layer is None
-            else layout_of(module, classifier.module, classifier.name, layer, batch, classifier.grid)
+            else layout_of(module, classifier.module, classifier.name, layer, batch, classifier.reshape)
         )
         reached = layer is not None and layout is not None and _gradient_reaches(classifier, layer, batch, layout)
     return Examination(
         {
             "input": f"{' x '.join(map(str, batch.shape[1:]))}, {_plain(batch.dtype)}",
+            "preprocessing": classifier.preprocessing_from,
             "numbers of the model": _plain(classifier.first_answers.dtype),
             "output": str(classifier.reading),
             "classes": f"{len(classifier.class_names)}; {classifier.classes_from}",
@@ -151,7 +152,9 @@ def _plain(dtype: torch.dtype) -> str:
 
 
 def _assumptions(classifier: Classifier) -> tuple[str, ...]:
-    reading = classifier.reading
-    if reading.kind is OutputKind.LOGITS or not reading.why.startswith("assumed"):
-        return ()
-    return (f"{classifier.name}: its output is taken for {reading}",)
+    reading, prepared = classifier.reading, classifier.preprocessing_from
+    assumed = reading.kind is not OutputKind.LOGITS and reading.why.startswith("assumed")
+    return (
+        *([f"{classifier.name}: its output is taken for {reading}."] if assumed else []),
+        *([f"{classifier.name}: {prepared}"] if prepared != GIVEN else []),
+    )

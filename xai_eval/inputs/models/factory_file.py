@@ -1,11 +1,13 @@
-"""Run a Python file of the user and call a factory function in it.
+"""Run a Python file of the user, and call a factory function in it or return a function of it.
 
-Only this module executes code of users for a model spec.
+Only this module executes code of users for a spec `file:PATH.py:NAME`.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib.util
+import itertools
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,17 +15,22 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from xai_eval.disk.git_lfs import is_pointer_file, pointer_sentence
 from xai_eval.errors import InputUnavailable, UsageError, XaiEvalError, unknown_name
+from xai_eval.inputs.models.host_state import host_kept
 from xai_eval.inputs.paths import readable
 
 _MODULE_NAME = "xai_eval_factory_file"
+_WEIGHTS = frozenset({".bin", ".ckpt", ".h5", ".npz", ".onnx", ".pkl", ".pt", ".pth", ".safetensors", ".tar"})
+_LOOKED_AT = 2000  # files near a factory that are looked at after it raised
 
 
 def call_factory(path: Path, factory: str) -> object:
     """Run a Python file and return what its function `factory` returns.
 
     The file can import other files of its folder. Afterwards `sys.path` is restored, and modules that were imported
-    from the folder are removed from `sys.modules`, so that a factory file in another folder does not get them.
+    from the folder are removed from `sys.modules`, so that a factory file in another folder does not get them. What it
+    set for the whole process, such as the working directory or torch's default dtype, is restored as well.
 
     Args:
         path: the Python file.
@@ -40,10 +47,38 @@ def call_factory(path: Path, factory: str) -> object:
             f"{path} does not exist; expected a Python file with a function {factory!r}. Check the path in "
             "the model spec file:PATH.py:FACTORY."
         )
-    with _importable(path.resolve().parent):
+    with host_kept(), _importable(path.resolve().parent):
         module = _run(path)
         function = _function(module, path, factory)
-        return _guarded(function, f"{path}: {factory}()")
+        return _guarded(function, f"{path}: {factory}()", path.parent)
+
+
+def load_function(path: Path, name: str) -> Callable[..., Any]:
+    """Run a Python file and return its function `name`.
+
+    Whenever the function is called, it can import other files of its folder, as the file itself can.
+
+    Raises:
+        InputUnavailable: the file is missing or cannot be read, or it raises.
+        UsageError: the file has no such function; the error lists the nearest names.
+    """
+    with readable(path):
+        found = path.is_file()
+    if not found:
+        raise InputUnavailable(
+            f"{path} does not exist; expected a Python file with a function {name!r}. Check the path in "
+            f"file:{path}:{name}."
+        )
+    folder = path.resolve().parent
+    with _importable(folder):
+        function = _function(_run(path), path, name, "function")
+
+    @functools.wraps(function)
+    def called(*args: Any) -> Any:
+        with _importable(folder):
+            return function(*args)
+
+    return called
 
 
 def _run(path: Path) -> ModuleType:
@@ -54,12 +89,12 @@ def _run(path: Path) -> ModuleType:
     # Dataclasses and other library code look up the running module in `sys.modules`.
     sys.modules[_MODULE_NAME] = module
     loader = spec.loader
-    _guarded(lambda: loader.exec_module(module), str(path))
+    _guarded(lambda: loader.exec_module(module), str(path), path.parent)
     return module
 
 
-def _function(module: ModuleType, path: Path, factory: str) -> Callable[[], Any]:
-    found: Callable[[], Any] | None = getattr(module, factory, None)
+def _function(module: ModuleType, path: Path, factory: str, kind: str = "factory") -> Callable[..., Any]:
+    found: Callable[..., Any] | None = getattr(module, factory, None)
     if found is not None and callable(found):
         return found
     defined = [
@@ -67,19 +102,27 @@ def _function(module: ModuleType, path: Path, factory: str) -> Callable[[], Any]
         for name, value in vars(module).items()
         if callable(value) and getattr(value, "__module__", None) == _MODULE_NAME and not name.startswith("_")
     ]
-    raise unknown_name("factory", factory, defined, hint=f"{path.name} must define it as a function.")
+    raise unknown_name(kind, factory, defined, hint=f"{path.name} must define it as a function.")
 
 
-def _guarded(call: Callable[[], Any], where: str) -> Any:
+def _guarded(call: Callable[[], Any], where: str, folder: Path) -> Any:
     try:
         return call()
     except XaiEvalError:
         raise
     # Whatever the code of the user raises, including calls of sys.exit(), means that the model cannot be loaded.
     except (Exception, SystemExit) as error:
-        raise InputUnavailable(
-            f"{where} raised {type(error).__name__}: {error}. Run the file by itself to see the whole trace."
-        ) from error
+        what = f"{where} raised {type(error).__name__}"
+        pointer = _pointer_near(folder)
+        if pointer:
+            raise InputUnavailable(f"{pointer_sentence(pointer)} ({what}.)") from error
+        raise InputUnavailable(f"{what}: {error}. Run the file by itself to see the whole trace.") from error
+
+
+def _pointer_near(folder: Path) -> Path | None:
+    """Return a file of weights in `folder` that was not fetched, which is often why code there raises."""
+    near = itertools.islice(folder.rglob("*"), _LOOKED_AT)
+    return next((each for each in near if each.suffix in _WEIGHTS and is_pointer_file(each)), None)
 
 
 @contextmanager

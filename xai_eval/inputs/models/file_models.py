@@ -8,26 +8,29 @@ from torch import nn
 
 from xai_eval.errors import UsageError
 from xai_eval.inputs.images.imagenet_classes import imagenet_classes
+from xai_eval.inputs.models.class_names import listed_names, named_classes
 from xai_eval.inputs.models.classifier import Classifier
 from xai_eval.inputs.models.compiled import uncompiled
 from xai_eval.inputs.models.factory_file import call_factory
 from xai_eval.inputs.models.first_answers import first_answers
-from xai_eval.inputs.models.preprocessing import Preprocessing, imagenet_preprocessing, prepared_shape
+from xai_eval.inputs.models.known_preprocessing import preprocessing_for
+from xai_eval.inputs.models.preprocessing import Preprocessing, prepared_shape
 from xai_eval.inputs.models.reading import OutputKind, Reading
 from xai_eval.inputs.paths import given_path
 
 
-def load_file_model(rest: str) -> Classifier:
+def load_file_model(rest: str, output: OutputKind | None = None) -> Classifier:
     """Load the model with the spec `file:PATH.py:FACTORY`.
 
     Args:
         rest: the spec after "file:".
+        output: what the numbers of the model's output are; found out if None.
 
     Raises:
         UsageError: the spec is malformed, the file has no such factory, or the factory returns something other than a
             module or a classifier.
         InputUnavailable: the file is missing, or the file or the factory raises.
-        ModelMisbehaves: the module does not return logits.
+        ModelMisbehaves: the module returns nothing that can be explained.
     """
     file, _, factory = rest.rpartition(":")
     if not factory.isidentifier() or not file.endswith(".py"):
@@ -37,9 +40,14 @@ def load_file_model(rest: str) -> Classifier:
     made = call_factory(path, factory)
     if isinstance(made, Classifier):
         # The digest is computed again, because a digest given by the file itself could be wrong.
-        return dataclasses.replace(made, name=name, weights_digest="")
+        names = listed_names(made.class_names, f"{name}: class_names")
+        return dataclasses.replace(made, name=name, class_names=names, weights_digest="", output=output or made.output)
     if isinstance(made, nn.Module):
-        return wrap_module(made.eval(), name, imagenet_preprocessing())
+        # A compiled module is not run, because a compilation can take minutes.
+        module = uncompiled(made, name).eval()
+        known = preprocessing_for(module, name)
+        wrapped = wrap_module(module, name, known.preprocess, output)
+        return dataclasses.replace(wrapped, preprocessing_from=known.how)
     raise UsageError(
         f"{path}: {factory}() returned a {type(made).__name__}; expected a torch.nn.Module or an "
         "xai_eval.Classifier. Return the model itself."
@@ -67,34 +75,22 @@ def wrap_module(
     """
     module = uncompiled(module, name)
     own = getattr(module, "class_names", None)
-    given = None if own is None else _listed(own)
+    given = None if own is None else listed_names(own, f"{name}: the module's class_names")
     answers = first_answers(module, prepared_shape(preprocess), output, None if given is None else len(given), name)
-    names, ids, known_from = _named(given, own, answers.reading, name)
+    names, ids, known_from = _named(given, answers.reading, name)
     return Classifier(name, module, preprocess, names, class_ids=ids, classes_from=known_from, output=output)
 
 
 def _named(
-    given: tuple[str, ...] | None, own: object, reading: Reading, name: str
+    given: tuple[str, ...] | None, reading: Reading, name: str
 ) -> tuple[tuple[str, ...], tuple[str, ...] | None, str]:
     table, classes = imagenet_classes(), reading.classes
     if given is not None and len(given) == 1 and reading.kind is OutputKind.BINARY:  # a single logit
         return (f"not {given[0]}", given[0]), None, "the module's class_names"
     if given is not None:
-        return _checked(given, own, classes, name), None, "the module's class_names"
+        where = f"{name}: the module's class_names"
+        return named_classes(given, classes, where), None, "the module's class_names"
     if classes == len(table):
         known_from = f"ImageNet-1k order, because the model has {classes} outputs"
         return tuple(entry.name for entry in table), tuple(entry.wnid for entry in table), known_from
     return tuple(f"class {index}" for index in range(classes)), None, "numbered, because the model names no classes"
-
-
-def _listed(names: object) -> tuple[str, ...]:
-    return tuple(str(entry) for entry in names) if isinstance(names, list | tuple) else ()
-
-
-def _checked(listed: tuple[str, ...], names: object, outputs: int, name: str) -> tuple[str, ...]:
-    if len(listed) != outputs:
-        raise UsageError(
-            f"{name}: the module's class_names is a {type(names).__name__} with {len(listed)} names; "
-            f"expected a list or tuple of {outputs}, one per output. Correct it."
-        )
-    return listed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -14,6 +14,11 @@ from xai_eval.inputs.models.layers import evaluating, noise_image
 from xai_eval.inputs.models.model_errors import as_model_error
 from xai_eval.inputs.models.model_state import lent
 from xai_eval.inputs.models.reading import OutputKind, Reading, Scoring, found_reading
+
+_PROBLEMS = {
+    "multi_label_classification": OutputKind.MULTILABEL,
+    "regression": OutputKind.REGRESSION,
+}
 
 
 @dataclass(frozen=True)
@@ -59,9 +64,18 @@ def first_answers(
     _initialise(module, batches[0], model)
     with evaluating(module), lent(module), as_model_error(model, batches[0].shape):
         outputs = [_answer(module, batch) for batch in batches]
-    reading = found_reading(outputs[0], outputs[1], kind, names, model)
+    told = _told(module) if kind is None else None
+    reading = found_reading(outputs[0], outputs[1], kind or told, names, model)
+    if told is not None:
+        reading = replace(reading, why="found: the configuration of the model says so")
     writes = any(not torch.equal(batch, noise_image(module, input_shape, seed)) for seed, batch in enumerate(batches))
     return FirstAnswers(reading, writes, batches[0].dtype)
+
+
+def _told(module: nn.Module) -> OutputKind | None:
+    """Return what the configuration of a model of transformers, or of one inside the module, says of its output."""
+    configured = (getattr(getattr(part, "config", None), "problem_type", None) for part in module.modules())
+    return next((_PROBLEMS[each] for each in configured if isinstance(each, str) and each in _PROBLEMS), None)
 
 
 def _initialise(module: nn.Module, batch: Tensor, model: str) -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from xai_eval.errors import UsageError
-from xai_eval.inputs.models.layout import HALVES, Layout, leading_tensor, possible_layouts
+from xai_eval.inputs.models.layout import HALVES, GivenLayout, Layout, Reshape, leading_tensor, possible_layouts
 from xai_eval.inputs.models.locality import measured_layout
 from xai_eval.inputs.models.model_errors import as_model_error
 from xai_eval.inputs.models.model_state import preserved
@@ -61,7 +61,12 @@ def default_layer(module: nn.Module, input_shape: tuple[int, ...], parts: nn.Mod
 
 
 def layout_of(
-    module: nn.Module, parts: nn.Module, name: str, layer: str, batch: Tensor, grid: tuple[int, int] | None = None
+    module: nn.Module,
+    parts: nn.Module,
+    name: str,
+    layer: str,
+    batch: Tensor,
+    reshape: tuple[int, int] | Reshape | None = None,
 ) -> Layout:
     """Find how the output of a layer lies over the image.
 
@@ -71,7 +76,7 @@ def layout_of(
         name: name of the model, for errors.
         layer: name of the layer.
         batch: a prepared image, (1, channels, H, W).
-        grid: number of rows and columns of places, if the user gave it.
+        reshape: number of rows and columns of places, or a function, if the user gave one.
 
     Raises:
         UsageError: the layer is not reached, is called more than once, or its output does not lie over the image.
@@ -80,7 +85,9 @@ def layout_of(
     with _tracing(module), as_model_error(name, batch.shape):
         shapes = Shapes(traced_pass(module, parts, batch), _pair(module, parts, batch))
         shapes.check(layer, name)
-        layout = _layout(module, parts, layer, batch, _possible(layer, batch, shapes, grid))
+        if callable(reshape):
+            return _given_layout(reshape, output_of(module, parts, layer, batch))
+        layout = _layout(module, parts, layer, batch, _possible(layer, batch, shapes, reshape))
     if layout is None:
         raise UsageError(
             f"layer {layer!r} of {name} returns {shapes.told(layer)}, which does not lie over the "
@@ -88,6 +95,11 @@ def layout_of(
             "grid of its places with --reshape ROWSxCOLUMNS."
         )
     return replace(layout, halved=shapes.halved(layer), wrapped=shapes.wrapped(layer))
+
+
+def _given_layout(reshape: Reshape, output: Tensor) -> Layout:
+    laid = GivenLayout((1, 1), function=reshape)(output)
+    return GivenLayout((laid.shape[2], laid.shape[3]), function=reshape)
 
 
 class Shapes:

@@ -6,12 +6,16 @@ class and register tokens in front of the places or behind them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from xai_eval.errors import UsageError
+
+Reshape = Callable[[Any], Tensor]
 
 _MAP, _TOKENS = 3, 2
 HALVES = (torch.float16, torch.bfloat16)
@@ -99,6 +103,44 @@ class Layout:
             return f"maps {order} of {h} x {w} places"
         others = [f"{n} {where}" for n, where in ((self.before, "before"), (self.behind, "behind")) if n]
         return f"tokens, {h} x {w} places" + (f" and {' and '.join(others)} them" if others else "")
+
+
+@dataclass(frozen=True)
+class GivenLayout(Layout):
+    """The layout of a layer as a function of the user says.
+
+    Attributes:
+        function: takes the output of the layer and returns (N, C, h, w).
+    """
+
+    function: Reshape = field(kw_only=True)
+
+    @property
+    def is_plain(self) -> bool:
+        """False: what the output is like is not known."""
+        return False
+
+    @property
+    def has_channels_last(self) -> bool:
+        """False: what the output is like is not known."""
+        return False
+
+    def __call__(self, output: Any) -> Tensor:
+        """Return what the function of the user returns.
+
+        Raises:
+            UsageError: that is no tensor (N, C, h, w).
+        """
+        laid = self.function(output)
+        if not isinstance(laid, Tensor) or laid.dim() != 4:
+            got = f"a tensor of shape {tuple(laid.shape)}" if isinstance(laid, Tensor) else f"a {type(laid).__name__}"
+            raise UsageError(f"the given reshape returned {got}; expected a tensor (N, channels, h, w). Correct it.")
+        return laid.float() if laid.dtype in HALVES else laid
+
+    def __str__(self) -> str:
+        """Describe the layout in words."""
+        h, w = self.grid
+        return f"{h} x {w} places, laid out by the given function {getattr(self.function, '__name__', '')}".rstrip()
 
 
 def leading_tensor(output: Any) -> Tensor | None:

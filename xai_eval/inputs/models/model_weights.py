@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from xai_eval.disk.git_lfs import is_pointer_file, pointer_sentence
 from xai_eval.errors import InputUnavailable, ModelMisbehaves, error_line
 
 
@@ -74,8 +75,10 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """Read a PyTorch checkpoint as plain data; pickled objects, which could run code, are refused.
 
     Raises:
-        InputUnavailable: the file is damaged, holds pickled objects, or does not hold a dictionary.
+        InputUnavailable: the file is damaged or a Git LFS pointer, holds pickled objects, or holds no dictionary.
     """
+    if is_pointer_file(path):
+        raise InputUnavailable(pointer_sentence(path))
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     # A damaged file raises RuntimeError, EOFError, UnpicklingError or KeyError, depending on what is damaged.

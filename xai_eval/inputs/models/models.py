@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 
 from torch import nn
@@ -11,17 +12,31 @@ from xai_eval.inputs.models.bundled_models import load_scenes_model
 from xai_eval.inputs.models.classifier import Classifier
 from xai_eval.inputs.models.devices import move
 from xai_eval.inputs.models.file_models import load_file_model
+from xai_eval.inputs.models.hf_models import load_hf
+from xai_eval.inputs.models.model_options import read_options
 from xai_eval.inputs.models.places365 import load_places365
+from xai_eval.inputs.models.reading import OutputKind
 from xai_eval.inputs.models.timm_models import load_timm
 from xai_eval.inputs.models.torchvision_models import load_torchvision
 
+
+def _load_zero_shot(rest: str) -> Classifier:
+    # open_clip takes seconds to import.
+    from xai_eval.inputs.clip.zero_shot import load_zero_shot
+
+    return load_zero_shot(rest)
+
+
+# These models say themselves what they return.
 _LOADERS: Mapping[str, Callable[[str], Classifier]] = {
     "scenes": load_scenes_model,
     "torchvision": load_torchvision,
     "places365": load_places365,
-    "timm": load_timm,
-    "file": load_file_model,
+    "hf": load_hf,
+    "open_clip": _load_zero_shot,
 }
+# How many classes these models have depends on what their output is.
+_ASKING: Mapping[str, Callable[[str, OutputKind | None], Classifier]] = {"timm": load_timm, "file": load_file_model}
 _FORMS = (
     "scenes:objects",
     "scenes:places",
@@ -29,6 +44,8 @@ _FORMS = (
     "torchvision:NAME@WEIGHTS",
     "places365:resnet18",
     "timm:NAME",
+    "hf:NAME",
+    "open_clip:ARCHITECTURE/WEIGHTS:WORDS",
     "file:PATH.py:FACTORY",
 )
 
@@ -39,7 +56,10 @@ def load_model(spec: str | Classifier, *, device: str = "cpu") -> Classifier:
     Args:
         spec: "scenes:objects" or "scenes:places" (bundled), "torchvision:resnet50" (the library's default
             weights), "torchvision:resnet50@IMAGENET1K_V1", "places365:resnet18", "timm:NAME" (needs the extra
-            `timm`), "file:PATH.py:FACTORY" (a function returning an `nn.Module` or a `Classifier`), or a classifier.
+            `timm`), "hf:NAME", "hf:NAME@REVISION" or "hf:FOLDER" (transformers; needs the extra `hf`),
+            "open_clip:ViT-B-16/openai:cat,dog,car" (CLIP with words as classes), "file:PATH.py:FACTORY" (a function
+            returning an `nn.Module` or a `Classifier`), or a classifier. Any spec may end in "?output=multilabel" or
+            "?reshape=14x14", see `model_options`.
         device: a PyTorch device such as "cpu" or "cuda:0"; "auto" is the GPU if there is one, else the CPU.
 
     Raises:
@@ -60,9 +80,19 @@ def _load(spec: object) -> Classifier:
         )
     if not isinstance(spec, str):
         raise UsageError(f"the model is a {type(spec).__name__}; expected a spec as text, or an xai_eval.Classifier.")
-    kind, _, rest = spec.partition(":")
-    if kind not in _LOADERS:
+    base, _, asked = spec.partition("?")
+    kind, _, rest = base.partition(":")
+    if kind not in (*_LOADERS, *_ASKING):
         raise unknown_name("model spec", spec, _FORMS, hint=f"Expected one of {', '.join(_FORMS)}.")
     if not rest:
         raise UsageError(f"model spec {spec!r} names no model; expected one of {', '.join(_FORMS)}.")
-    return _LOADERS[kind](rest)
+    options = read_options(asked, spec)
+    found = _LOADERS[kind](rest) if kind in _LOADERS else _ASKING[kind](rest, options.output)
+    if not asked:
+        return found
+    return dataclasses.replace(
+        found,
+        name=f"{found.name}?{asked}",
+        output=options.output or found.output,
+        reshape=options.reshape or found.reshape,
+    )

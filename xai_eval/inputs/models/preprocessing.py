@@ -17,6 +17,9 @@ from torchvision.models import ResNet18_Weights
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as F
 
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
 
 class Preprocessing(Protocol):
     """How a model's images are prepared."""

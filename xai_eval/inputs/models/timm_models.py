@@ -15,6 +15,8 @@ from xai_eval.errors import InputUnavailable, UsageError, unknown_name
 from xai_eval.inputs.models.classifier import Classifier
 from xai_eval.inputs.models.file_models import wrap_module
 from xai_eval.inputs.models.preprocessing import normalised
+from xai_eval.inputs.models.reading import OutputKind
+from xai_eval.inputs.models.size_hints import sizes_named
 
 
 @dataclass(frozen=True)
@@ -64,13 +66,17 @@ class TimmPreprocessing:
         return image
 
 
-def load_timm(name: str) -> Classifier:
+def load_timm(name: str, output: OutputKind | None = None) -> Classifier:
     """Load the model with the spec `timm:NAME` and its pretrained weights.
+
+    Args:
+        name: the spec after "timm:".
+        output: what the numbers of the model's output are; found out if None.
 
     Raises:
         UsageError: timm is not installed, or has no such model.
         InputUnavailable: the weights cannot be downloaded or read.
-        ModelMisbehaves: the model does not return logits.
+        ModelMisbehaves: the model has no head.
     """
     try:
         import timm
@@ -79,8 +85,19 @@ def load_timm(name: str) -> Classifier:
             f"model spec 'timm:{name}' needs timm, which is not installed. Run: pip install 'xai-eval[timm]'."
         ) from error
     module = _create(timm, name)
-    config = timm.data.resolve_model_data_config(module)
-    return wrap_module(module.eval(), f"timm:{name}", TimmPreprocessing(config))
+    return wrap_module(module.eval(), f"timm:{name}", timm_preprocessing(module), output)
+
+
+def timm_preprocessing(module: nn.Module) -> TimmPreprocessing:
+    """Return the preprocessing in timm's configuration of a module, at the image size that the module was built for."""
+    from timm.data import resolve_model_data_config
+
+    config = resolve_model_data_config(module)
+    built_for = sizes_named(module)
+    # timm's configuration belongs to the published weights. With `img_size`, the module may have another size.
+    return TimmPreprocessing(
+        {**config, "input_size": (config["input_size"][0], *built_for[0])} if built_for else config
+    )
 
 
 def _create(timm: Any, name: str) -> nn.Module:

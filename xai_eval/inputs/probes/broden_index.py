@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -18,6 +19,8 @@ from xai_eval.inputs.probes.probe_set import Concept
 INDEX = "index.csv"
 LARGEST_NUMBER = 2**16 - 1  # red + 256 * green
 
+# Ends of names by which Broden tells apart categories that share words.
+_MARKS = {"scene": "-s", "color": "-c"}
 _ABOUT_IMAGE = ("image", "split", "ih", "iw", "sh", "sw")
 _NEEDED = {"image", "sh", "sw"}
 _NUMBER = re.compile(r"[0-9]{1,9}")
@@ -92,7 +95,8 @@ def read_concepts(folder: Path, categories: Sequence[str]) -> dict[int, Concept]
     """Read the concept of each label number from c_<category>.csv, in the order of the numbers.
 
     A number stands for the same concept in every column. If several categories list a number, it belongs to the one in
-    which it covers the most pixels, as in the authors' code.
+    which it covers the most pixels, as in the authors' code. Names are cleaned for CLIP: the marks of the categories
+    (street-s, blue-c) are left out, and underscores become spaces.
 
     Raises:
         OSError: a table cannot be read.
@@ -105,7 +109,17 @@ def read_concepts(folder: Path, categories: Sequence[str]) -> dict[int, Concept]
             number, coverage = _label(f"{path}, line {line}", row)
             if number not in found or coverage > found[number][0]:
                 found[number] = coverage, Concept(row["name"], category)
-    return {number: found[number][1] for number in sorted(found)}
+    return _cleaned({number: found[number][1] for number in sorted(found)})
+
+
+def _cleaned(concepts: dict[int, Concept]) -> dict[int, Concept]:
+    """Return the concepts with cleaned names; those that would then be equal within a category keep theirs."""
+    clean = {
+        number: Concept(each.name.removesuffix(_MARKS.get(each.category, "")).replace("_", " "), each.category)
+        for number, each in concepts.items()
+    }
+    often = Counter(clean.values())
+    return {number: each if often[each] == 1 else concepts[number] for number, each in clean.items()}
 
 
 def _row(where: str, line: dict[str, str], categories: Sequence[str]) -> Row:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xai_eval.report.cases import ReportCase
 from xai_eval.report.drawing.panels import Panel, map_panel
-from xai_eval.report.drawing.pixels import Pixels, boundaries, diverging, outline, signed
-from xai_eval.result.fields import Heatmap, Mask, Segments
+from xai_eval.report.drawing.pixels import Pixels, boundaries, diverging, grey, outline, signed
+from xai_eval.result.fields import Heatmap, Mask, Segments, SignedMap
 from xai_eval.result.fields.heatmap import block_means
 from xai_eval.result.fields.segments import moved_pixels
 from xai_eval.result.naming import title
 
-# Smaller differences are drawn in pale colours; in full red, noise would look like an error.
+_Map = Heatmap | SignedMap
+# As a share of the range. Smaller differences are drawn in pale colours; in full red, noise would look like an error.
 _LEAST_SCALE = 0.2
-_GREY = 150
 _MASK_LEGEND = "Red: in the obtained mask only. Blue: in the expected mask only."
 _SEGMENTS_LEGEND = "Red: pixels that are in another superpixel than expected."
 
@@ -51,6 +52,8 @@ def comparison(case: ReportCase, name: str) -> Comparison:
     now, was = case.changed_fields[name]
     if isinstance(now, Heatmap) and isinstance(was, Heatmap):
         return _maps(case, name, now, was)
+    if isinstance(now, SignedMap) and isinstance(was, SignedMap):
+        return _maps(case, name, now, was)
     if isinstance(now, Mask) and isinstance(was, Mask):
         return _masks(case, name, now, was)
     if isinstance(now, Segments) and isinstance(was, Segments):
@@ -58,7 +61,7 @@ def comparison(case: ReportCase, name: str) -> Comparison:
     raise TypeError(f"{name} is a {now.kind} and was a {was.kind}: there is no image of that")
 
 
-def _maps(case: ReportCase, name: str, now: Heatmap, was: Heatmap) -> Comparison:
+def _maps(case: ReportCase, name: str, now: _Map, was: _Map) -> Comparison:
     shown = title(name)
     difference, limit = _map_difference(now, was, shown)
     expected = map_panel(case, was, "expected", f"{shown}, expected")
@@ -96,7 +99,7 @@ def _below(case: ReportCase, array: NDArray[np.generic]) -> Pixels:
     """The image if `array` lies over it, else middle grey."""
     if case.view is not None and case.view.array.shape[:2] == array.shape:
         return case.view.array
-    return np.full((*array.shape, 3), _GREY, np.uint8)
+    return grey(array.shape)
 
 
 def _marked(case: ReportCase, shown: str, change: NDArray[np.floating] | None) -> Panel:
@@ -108,16 +111,29 @@ def _marked(case: ReportCase, shown: str, change: NDArray[np.floating] | None) -
     return Panel("difference", f"{shown}: {share} differ", pixels, numbers=(("differ", share),))
 
 
-def _map_difference(now: Heatmap, was: Heatmap, shown: str) -> tuple[Panel, float | None]:
+def _map_difference(now: _Map, was: _Map, shown: str) -> tuple[Panel, float | None]:
     broken = now.degenerate or was.degenerate
     if broken or now.shape != was.shape:
         word = f"no difference: a map is {broken}" if broken else "no difference: the shapes differ"
         return Panel("difference", f"{shown}: {word}", word=word), None
     # The two are drawn on the grid on which the gate compared them.
-    shape = (min(now.array.shape[0], was.array.shape[0]), min(now.array.shape[1], was.array.shape[1]))
-    change = block_means(now.array, shape) - block_means(was.array, shape)
+    first, second = _numbers(now), _numbers(was)
+    shape = (min(first.shape[0], second.shape[0]), min(first.shape[1], second.shape[1]))
+    means = block_means(first, shape), block_means(second, shape)
+    change = means[0] - means[1]
     largest = float(np.abs(change).max())
-    limit = max(largest, _LEAST_SCALE)
+    limit = max(largest, _LEAST_SCALE * _range(now, *means))
     alt = f"{shown}, obtained minus expected, at most {largest:.2g} either way"
     numbers = (("largest", f"{largest:.2g}"),)
     return Panel("difference", alt, diverging(change, limit), numbers=numbers, coarse=True), limit
+
+
+def _numbers(saliency: _Map) -> NDArray[np.floating[Any]]:
+    return saliency.net if isinstance(saliency, SignedMap) else saliency.array
+
+
+def _range(saliency: _Map, *drawn: NDArray[np.float64]) -> float:
+    """Return the largest absolute value that is drawn; 1 for heatmaps that end there."""
+    if isinstance(saliency, Heatmap) and saliency.own_range is None:
+        return 1.0
+    return max(float(np.abs(each).max()) for each in drawn)

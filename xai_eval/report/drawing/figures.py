@@ -7,6 +7,7 @@ import textwrap
 import warnings
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -18,9 +19,9 @@ from xai_eval.report.drawing.comparisons import Comparison, comparison
 from xai_eval.report.drawing.curves import curve_panels
 from xai_eval.report.drawing.dissection_figures import dissection_figures
 from xai_eval.report.drawing.panels import Panel, panels
-from xai_eval.report.drawing.pixels import Pixels, diverging_legend, heat_legend, png_bytes
+from xai_eval.report.drawing.pixels import Pixels, diverging_legend, heat_legend, png_bytes, signed_legend
 from xai_eval.report.text.wording import slug
-from xai_eval.result.fields import Curve
+from xai_eval.result.fields import Curve, Heatmap, SignedMap
 
 _CELL = 2.6  # inches
 _COLUMNS = 6
@@ -30,6 +31,11 @@ _LETTERS = 13  # that fit on an inch
 _DPI = 110
 _FAST = {"compress_level": 3}
 _HEAT_NOTE = "0 to 1, each map scaled on its own: compare places within a map, not strengths between maps"
+_SIGNED_NOTE = (
+    "red speaks for the class, blue against it, the strongest 2 % in the deepest colour, each map scaled on its own: "
+    "compare places within a map, not strengths between maps"
+)
+_DIFFERENCE_NOTE = "difference, obtained minus expected: blue is colder now, red is hotter now"
 
 
 def figure_files(cases: Sequence[ReportCase]) -> dict[str, bytes]:
@@ -38,9 +44,7 @@ def figure_files(cases: Sequence[ReportCase]) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     for case in map(ReportCase.unloaded, cases):
         if case.maps:
-            files[names[case.key, None]] = _draw_panels(
-                panels(case), _caption(case), heat_legend(), ("0", "1", _HEAT_NOTE)
-            )
+            files[names[case.key, None]] = _draw_panels(panels(case), _caption(case), _legends(case))
         for field in case.changed_fields:
             files[names[case.key, field]] = _draw_comparison(case, comparison(case, field))
         for field, panel in zip(case.fields(Curve), curve_panels(case), strict=True):
@@ -83,35 +87,49 @@ def _class_suffix(case: ReportCase) -> str:
 def _caption(case: ReportCase) -> str:
     classes = "  ·  ".join(f"{name}: {label}" for name, label in case.labels.items() if name != AUDIT)
     warning = f"Target warning: {case.audit}" if case.audit else ""
-    return "\n".join(filter(None, [f"{case.verdict.case.input}  ·  {case.verdict.case.model}", classes, warning]))
+    about = "  ·  ".join(filter(None, [case.verdict.case.input, case.verdict.case.model]))
+    return "\n".join(filter(None, [about, classes, warning]))
 
 
 def _draw_comparison(case: ReportCase, drift: Comparison) -> bytes:
-    limit = drift.limit or 0.0
-    legend = diverging_legend() if drift.limit is not None else None
     about = f"{drift.title} of {case.verdict.case.input}"
     caption = "\n".join(filter(None, [about, drift.legend, case.verdict.sentence]))
-    scale = (
-        f"-{limit:.2g}",
-        f"+{limit:.2g}",
-        "difference, obtained minus expected: blue is colder now, red is hotter now",
-    )
-    return _draw_panels([drift.expected, drift.obtained, drift.difference], caption, legend, scale)
+    legends = []
+    if drift.limit is not None:
+        legends = [_Legend(diverging_legend(), f"-{drift.limit:.2g}", f"+{drift.limit:.2g}", _DIFFERENCE_NOTE)]
+    return _draw_panels([drift.expected, drift.obtained, drift.difference], caption, legends)
 
 
-def _draw_panels(shown: Sequence[Panel], caption: str, legend: Pixels | None, scale: tuple[str, str, str]) -> bytes:
+@dataclass(frozen=True)
+class _Legend:
+    """The scale of colours below the panels: its pixels, its ends, and what it means."""
+
+    pixels: Pixels
+    least: str
+    most: str
+    note: str
+
+
+def _legends(case: ReportCase) -> list[_Legend]:
+    """Return the scales of the kinds of maps that a case has."""
+    kinds = {type(each) for each in case.maps.values()}
+    heat = [_Legend(heat_legend(), "0", "1", _HEAT_NOTE)] if Heatmap in kinds else []
+    return [*heat, *([_Legend(signed_legend(), "-", "+", _SIGNED_NOTE)] if SignedMap in kinds else [])]
+
+
+def _draw_panels(shown: Sequence[Panel], caption: str, legends: Sequence[_Legend]) -> bytes:
     """Lay out by hand, in inches from the lower left: cells, scale, caption; its own layouts are slow."""
     columns = min(len(shown), _COLUMNS)
     rows = -(-len(shown) // columns)
-    width = columns * _CELL
+    width = max(columns, 2) * _CELL  # one panel alone leaves no place for text
     lines = [part for line in _printable(caption).splitlines() for part in _wrap(line, width)]
-    below = _LINE * (len(lines) + (2.5 if legend is not None else 1))
+    below = _LINE * (len(lines) + 1 + 1.5 * len(legends))
     figure, axes = _canvas(width, below + rows * (_CELL + _LINE))
     for index, panel in enumerate(shown):
         row, column = divmod(index, columns)
         _draw_panel(axes, panel, column * _CELL + _GAP, below + (rows - 1 - row) * (_CELL + _LINE))
-    if legend is not None:
-        _draw_scale(axes, below - _LINE, width, legend, scale)
+    for number, legend in enumerate(legends):
+        _draw_scale(axes, below - _LINE * (1 + 1.5 * number), width, legend)
     for number, line in enumerate(lines):
         _write(axes, _GAP, _LINE * (len(lines) - number - 0.3), line)
     return _to_png(figure)
@@ -140,12 +158,11 @@ def _draw_panel(axes: Any, panel: Panel, left: float, bottom: float) -> None:
     _write(axes, left + side / 2, bottom + side / 2, word, ha="center", va="center", bbox=label)
 
 
-def _draw_scale(axes: Any, middle: float, width: float, legend: Pixels, scale: tuple[str, str, str]) -> None:
-    least, most, note = scale
-    _show(axes, legend, (0.55, 1.75, middle - 0.3 * _LINE, middle + 0.3 * _LINE), "nearest")
-    _write(axes, 0.5, middle, least, ha="right", va="center")
-    _write(axes, 1.8, middle, most, va="center")
-    _write(axes, 2.35, middle, "\n".join(_wrap(note, width - 2.4)), va="center")
+def _draw_scale(axes: Any, middle: float, width: float, legend: _Legend) -> None:
+    _show(axes, legend.pixels, (0.55, 1.75, middle - 0.3 * _LINE, middle + 0.3 * _LINE), "nearest")
+    _write(axes, 0.5, middle, legend.least, ha="right", va="center")
+    _write(axes, 1.8, middle, legend.most, va="center")
+    _write(axes, 2.35, middle, "\n".join(_wrap(legend.note, width - 2.4)), va="center")
 
 
 def _show(axes: Any, pixels: Pixels, box: tuple[float, float, float, float], smoothing: str) -> None:

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from xai_eval.report.cases import OBJECT, ReportCase
-from xai_eval.report.drawing.pixels import Pixels, boundaries, enlarge, outline, overlay, signed
+from xai_eval.report.drawing.pixels import Map, Pixels, boundaries, enlarge, grey, outline, overlay, signed
 from xai_eval.report.text.wording import cell_text, count
-from xai_eval.result.fields import Heatmap, InputImage, Mask, Segments, Weights
+from xai_eval.result.fields import Heatmap, InputImage, Mask, Segments, SignedMap, Weights
 from xai_eval.result.naming import title, words
+
+# The strongest 2 % of a signed map have the same colour.
+_DEEPEST = 0.98
 
 
 @dataclass(frozen=True)
@@ -35,9 +38,13 @@ class Panel:
 
 
 def panels(case: ReportCase) -> list[Panel]:
-    """Return the image with its mask outlined, then one panel per further image, further mask, and map."""
+    """Return the image with its mask outlined, then one panel per further image, further mask, and map.
+
+    Without an image, as for values that a test computed itself, masks and maps are drawn on grey.
+    """
+    maps = [_named_map(case, each, heatmap) for each, heatmap in case.maps.items()]
     if case.view is None:
-        return []
+        return [*_masks_alone(case), *maps]
     pixels, name = case.view.array, case.verdict.case.input
     images = [
         Panel(title(each), f"{name}: {words(each)}", image.array)
@@ -48,8 +55,14 @@ def panels(case: ReportCase) -> list[Panel]:
         for each, mask in case.fields(Mask).items()
         if each != OBJECT and mask.array.shape == pixels.shape[:2]
     ]
-    maps = [_named_map(case, each, heatmap) for each, heatmap in case.maps.items()]
     return [_original(pixels, case.mask, name), *images, *masks, *_superpixel_panels(case, pixels), *maps]
+
+
+def _masks_alone(case: ReportCase) -> list[Panel]:
+    return [
+        Panel(title(name), f"{title(name)} of {case.verdict.case.input}", outline(grey(mask.array.shape), mask.array))
+        for name, mask in case.fields(Mask).items()
+    ]
 
 
 def _superpixel_panels(case: ReportCase, pixels: Pixels) -> list[Panel]:
@@ -98,7 +111,7 @@ def _original(pixels: Pixels, mask: Mask | None, name: str) -> Panel:
     )
 
 
-def _named_map(case: ReportCase, name: str, heatmap: Heatmap) -> Panel:
+def _named_map(case: ReportCase, name: str, heatmap: Heatmap | SignedMap) -> Panel:
     numbers = tuple((words(column), cell_text(value)) for column, value in case.row_of(name).items())
     explained = case.labels.get("explained")
     about = f"{title(name)} of {case.verdict.case.input}" + (f" for {explained}" if explained else "")
@@ -106,19 +119,39 @@ def _named_map(case: ReportCase, name: str, heatmap: Heatmap) -> Panel:
 
 
 def map_panel(
-    case: ReportCase, heatmap: Heatmap, heading: str, about: str, numbers: tuple[tuple[str, str], ...] = ()
+    case: ReportCase,
+    saliency: Heatmap | SignedMap,
+    heading: str,
+    about: str,
+    numbers: tuple[tuple[str, str], ...] = (),
 ) -> Panel:
     """Draw a map over the image, or in squares where it has another shape; a degenerate one is only named."""
-    if heatmap.degenerate:
-        return Panel(heading, f"{about}: {heatmap.degenerate}, not drawn", word=heatmap.degenerate, numbers=numbers)
-    alt = f"{about}, hottest {_hottest(heatmap)}"
-    if case.view is None or heatmap.shape != case.view.array.shape[:2]:
-        return Panel(heading, alt, overlay(None, heatmap.array), numbers=numbers, coarse=True)
-    image = case.view.array
-    return Panel(heading, alt, overlay(image, enlarge(heatmap.array, heatmap.shape)), numbers=numbers)
+    if saliency.degenerate:
+        return Panel(heading, f"{about}: {saliency.degenerate}, not drawn", word=saliency.degenerate, numbers=numbers)
+    over_image = case.view is not None and saliency.shape == case.view.array.shape[:2]
+    image = case.view.array if case.view is not None and over_image else None
+    if isinstance(saliency, SignedMap):
+        net = saliency.net / _deepest(saliency.net)
+        about = f"{about}: red speaks for it, blue against it, strongest {_highest(np.abs(net))}"
+        numbers = (*numbers, ("largest value", f"{saliency.strength:.2g}"))
+        pixels = signed(image, enlarge(net, saliency.shape) if over_image else net, 1.0)
+    else:
+        about = f"{about}, hottest {_highest(saliency.array)}"
+        numbers = (*numbers, ("largest value", f"{saliency.own_range:.2g}")) if saliency.own_range else numbers
+        pixels = overlay(image, enlarge(saliency.shown, saliency.shape) if over_image else saliency.shown)
+    return Panel(heading, about, pixels, numbers=numbers, coarse=not over_image)
 
 
-def _hottest(heatmap: Heatmap) -> str:
-    row, column = np.unravel_index(int(np.argmax(heatmap.array)), heatmap.array.shape)
-    down, across = (row + 0.5) / heatmap.array.shape[0], (column + 0.5) / heatmap.array.shape[1]
+def _deepest(net: Map) -> float:
+    """Return the absolute value that gets the deepest colour, as all above it do; else a few would make the rest pale.
+
+    It is 1 for a golden whose parts cancel out everywhere.
+    """
+    sizes = np.abs(net[net != 0.0])
+    return float(np.quantile(sizes, _DEEPEST)) if sizes.size else 1.0
+
+
+def _highest(values: Map) -> str:
+    row, column = np.unravel_index(int(np.argmax(values)), values.shape)
+    down, across = (row + 0.5) / values.shape[0], (column + 0.5) / values.shape[1]
     return f"{across:.0%} from the left and {down:.0%} from the top"

@@ -42,6 +42,11 @@ def heat_legend() -> Pixels:
     return overlay(None, np.linspace(0.0, 1.0, 256)[None])
 
 
+def grey(shape: tuple[int, ...]) -> Pixels:
+    """Middle grey (h, w, 3), for what has no image to lie over; `shape` is (h, w)."""
+    return np.full((*shape, 3), _LEGEND_GREY, np.uint8)
+
+
 def diverging(difference: Map, limit: float) -> Pixels:
     """Draw a signed difference (h, w): white for 0, red up to +`limit`, blue down to -`limit`."""
     return _to_bytes(_colours(_DIVERGING, difference / (2.0 * limit) + 0.5))
@@ -82,6 +87,11 @@ def signed(image: Pixels | None, values: Map, limit: float) -> Pixels:
     strength = np.clip(np.abs(values) / limit, 0.0, 1.0).astype(np.float64)
     below = _grey(image) if image is not None else np.full((*values.shape, 3), _LEGEND_GREY, np.float64)
     return _to_bytes(_blend(below, _colours(_DIVERGING, values / (2.0 * limit) + 0.5), strength))
+
+
+def signed_legend() -> Pixels:
+    """The colours of `signed` from -limit to +limit over a middle grey, shape (1, 256, 3)."""
+    return signed(None, np.linspace(-1.0, 1.0, 256)[None], 1.0)
 
 
 def jpeg_uri(pixels: Pixels) -> str:

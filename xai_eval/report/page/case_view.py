@@ -18,7 +18,7 @@ from xai_eval.report.page.unit_rows import LayerView, concepts_of, layer_views
 from xai_eval.report.text.findings import measure_words, needs, responsible_step
 from xai_eval.report.text.summary import is_fine, state_word
 from xai_eval.report.text.wording import cell_text
-from xai_eval.result.fields import Document, Field, Finding, Heatmap, Label, Ranking, Score, Table
+from xai_eval.result.fields import Document, Field, Finding, Heatmap, Label, Ranking, Score, SignedMap, Table
 from xai_eval.result.naming import named, plain, title, words
 
 _DOCUMENT_LETTERS = 400  # the rest is in the file beside the tables
@@ -136,7 +136,7 @@ def case_view(case: ReportCase, accept: str, explain: str) -> CaseView:
         stages=() if is_fine(verdict) else stage_chain(case),
         changes=tuple(map(str, verdict.changes)),
         accept=accept if verdict.state in _ACCEPTABLE or verdict.unwatched else None,
-        explain=explain if verdict.state is State.DRIFT else None,
+        explain=explain if verdict.state is State.DRIFT and verdict.case.repeatable else None,
         details=_details(case),
         curves=tuple(curve_panels(case)),
         layers=layers,
@@ -231,7 +231,7 @@ def _in_short(field: Field) -> str:
         return f"{cell_text(field.value)} (may differ by {field.tolerance:g})"
     if isinstance(field, Document):
         return shorten(json.dumps(field.content, ensure_ascii=False), _DOCUMENT_LETTERS, placeholder=" ...")
-    if isinstance(field, Heatmap):
+    if isinstance(field, Heatmap | SignedMap):
         height, width = field.array.shape
         return f"map of {height} × {width}" + (f": {field.degenerate}" if field.degenerate else "")
     return ""

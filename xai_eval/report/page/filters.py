@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from xai_eval.report.page.case_view import CaseLine
 
-# The choice for cases without a severity or cause, because nothing in them changed.
+# The choice for cases without a severity or cause, because nothing in them changed, or without a model.
 NONE = "none"
 
 
@@ -26,7 +26,7 @@ def filters(views: Sequence[CaseLine]) -> list[Filter]:
         Filter("severity", _count([[view.severity or NONE] for view in views])),
         Filter("cause", _count([view.causes or [NONE] for view in views])),
         Filter("task", _count([[view.task] for view in views])),
-        Filter("model", _count([[view.model] for view in views])),
+        Filter("model", _count([[view.model or NONE] for view in views])),
     ]
     return [each for each in found if len(each.choices) > 1]
 

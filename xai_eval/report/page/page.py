@@ -10,9 +10,11 @@ from pathlib import Path
 
 import jinja2
 
+from xai_eval.gate.renamed import renamed_sentence
+from xai_eval.gate.requests import request_of
 from xai_eval.gate.run_findings import RunFindings
 from xai_eval.report.cases import ReportCase
-from xai_eval.report.drawing.pixels import diverging_legend, heat_legend, jpeg_uri, png_uri
+from xai_eval.report.drawing.pixels import diverging_legend, heat_legend, jpeg_uri, png_uri, signed_legend
 from xai_eval.report.page.case_view import CaseView, case_line, case_view
 from xai_eval.report.page.filters import filters
 from xai_eval.report.page.marks import explained, with_terms
@@ -82,6 +84,7 @@ def render_page(
             severities=count_severities(verdicts),
             problem=problem,
             run_findings=run_findings,
+            renamed=renamed_sentence(run_findings.renamed),
             unwatched=unwatched_sentence(verdicts, where),
             outcome=_outcome(lists, problem, run_findings),
             lists=lists,
@@ -94,14 +97,15 @@ def render_page(
             tasks=_tasks(tasks, lambda case: _commands(case, record, results, golden), results),
             heat_legend=png_uri(heat_legend()),
             diverging_legend=png_uri(diverging_legend()),
-            has_maps=any(case.unloaded().maps for case in cases),
+            signed_legend=png_uri(signed_legend()),
+            kinds_of_maps={each.kind for case in cases for each in case.unloaded().maps.values()},
         )
     )
 
 
 def _commands(case: ReportCase, record: RunRecord, results: Path, golden: Path) -> tuple[str, str]:
     """Return the command that accepts a case and the command that finds the cause of its drift."""
-    request = record.requests.get(case.verdict.case.task)
+    request = request_of(record.requests, case.verdict.case)
     return accept_command(case.key, results, golden), explain_command(case.key, results, golden, request)
 
 

@@ -12,14 +12,17 @@ from xai_eval.report.text.summary import badness, is_fine, worst_first
 PASSING = 50
 # Cases per task, the worst first, for which figure files are drawn. One takes as long as ten cases on the page.
 FIGURES = 40
-# The bundled tasks, the easiest to understand first, and what each shows; tasks of users come after these, by name.
+# The bundled tasks, the easiest to understand first, and what each shows; then the values of tests. Tasks of users come
+# after these, by name.
 _TASKS = {
     "cams": "Class activation maps (Grad-CAM and others): the places that speak for the explained class.",
+    "attributions": "Integrated gradients and others: the pixels that speak for the explained class, and against it.",
     "lime": "LIME: the superpixels (patches of similar pixels) that speak for and against the explained class.",
     "comparison": "Grad-CAM and LIME for the same class: how far they mark the same pixels.",
     "dissection": "The concept that each unit (channel of a layer) responds to.",
     "hybrid": "Maps that combine Grad-CAM and LIME, compared with both.",
     "lime_search": "Settings of LIME, ranked by six measures.",
+    "values": "Values that tests computed: each has the name of its test, and the name that the test gave it.",
 }
 
 

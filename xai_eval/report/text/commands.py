@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from xai_eval.errors import XaiEvalError
 from xai_eval.gate.accept import BULK_ABOVE
+from xai_eval.result.fields import KINDS
+from xai_eval.settings.read import load_settings
 from xai_eval.store.default_folders import GOLDEN, RESULTS
 
 PAGE_FILE = "index.html"
@@ -32,14 +35,15 @@ USUAL = Folders()
 
 def accept_command(key: str, results: Path, golden: Path) -> str:
     """Return the command that accepts the case `key` of the run in `results`, as typed in the working directory."""
-    return f'xai-eval accept {key}{_folders(results, golden)} --reason "..."'
+    return f'xai-eval accept {key}{_folders(results, golden)}{_tasks(KINDS.needed_files)} --reason "..."'
 
 
 def accept_cases_command(keys: Sequence[str], where: Folders, reason: str, *, everything: bool) -> str:
     """Return the one command that accepts the cases `keys`; `everything` if the run has no others to accept."""
     cases = "--all" if everything else " ".join(keys)
     bulk = " --bulk" if len(keys) > BULK_ABOVE else ""
-    return f'xai-eval accept {cases}{bulk}{_folders(where.results, where.golden)} --reason "{reason}"'
+    options = f"{bulk}{_folders(where.results, where.golden)}{_tasks(KINDS.needed_files)}"
+    return f'xai-eval accept {cases}{options} --reason "{reason}"'
 
 
 def explain_command(key: str, results: Path, golden: Path, request: Mapping[str, Any] | None) -> str:
@@ -49,17 +53,31 @@ def explain_command(key: str, results: Path, golden: Path, request: Mapping[str,
     images. A task that is neither bundled nor installed is found by its file, which the request names.
     """
     if request is None:
-        inputs = ' --model "..." --images "..."'
-    else:
-        file = request.get("task_file")
-        inputs = f" --tasks {shlex.quote(str(_short(Path(file))))}" if file else ""
-    return f"xai-eval explain-drift {key}{_folders(results, golden)}{inputs}"
+        return f'xai-eval explain-drift {key}{_folders(results, golden)} --model "..." --images "..."'
+    own = [request["task_file"]] if request.get("task_file") else []
+    return f"xai-eval explain-drift {key}{_folders(results, golden)}{_tasks([*own, *KINDS.needed_files])}"
+
+
+def _tasks(files: Iterable[str]) -> str:
+    """Return options for the files of the user: a file with the task, and files with kinds of fields to be read."""
+    short = dict.fromkeys(str(_short(Path(file))) for file in files)
+    return "".join(f" --tasks {shlex.quote(file)}" for file in short)
 
 
 def _folders(results: Path, golden: Path) -> str:
-    """Return options for folders that are not the default ones, so that the command is about this run."""
-    options = [("--results", _short(results), RESULTS), ("--golden", _short(golden), GOLDEN)]
+    """Return options for folders that a command does not use by itself, so that the command is about this run."""
+    usual = _usual()
+    options = [("--results", _short(results), usual.results), ("--golden", _short(golden), usual.golden)]
     return "".join(f" {name} {shlex.quote(str(path))}" for name, path, usual in options if path != usual)
+
+
+def _usual() -> Folders:
+    """Return the folders that a command in the working directory uses without options."""
+    try:
+        settings = load_settings()
+    except XaiEvalError:  # Then no command works, and each says why.
+        return USUAL
+    return Folders(_short(settings.reports), _short(settings.golden))
 
 
 def _short(path: Path) -> Path:

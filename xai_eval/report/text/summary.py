@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from xai_eval.gate.renamed import renamed_sentence
+from xai_eval.gate.requests import request_of
 from xai_eval.gate.run_findings import NO_FINDINGS, RunFindings
 from xai_eval.gate.unwatched import counted
 from xai_eval.gate.verdict import State, Verdict
@@ -158,27 +160,32 @@ def summary_lines(
 def explain_line(
     verdicts: Sequence[Verdict], requests: Mapping[str, Mapping[str, Any]], results: Path, golden: Path
 ) -> list[str]:
-    """Return a line with the command that finds the cause of the worst drift; no line if nothing drifted.
+    """Return a line with the command that finds the cause of the worst drift; no line if no such case can be repeated.
 
     Args:
         verdicts: of the run.
-        requests: the run's record of how each task was asked for.
+        requests: those of the run's record.
         results: folder of the run.
         golden: folder of the goldens.
     """
-    drifted = next((verdict.case for verdict in worst_first(verdicts) if verdict.state is State.DRIFT), None)
+    found = (each.case for each in worst_first(verdicts) if each.state is State.DRIFT and each.case.repeatable)
+    drifted = next(found, None)
     if drifted is None:
         return []
-    command = explain_command(drifted.key, results, golden, requests.get(drifted.task))
+    command = explain_command(drifted.key, results, golden, request_of(requests, drifted))
     return [f"find the cause of the worst drift: {command}"]
 
 
 def run_findings_lines(run_findings: RunFindings) -> list[str]:
-    """Return one line per systemic shift and per tolerance that is too small; too large ones are only counted."""
+    """Return one line per systemic shift, one for renamed images, and one per tolerance that is too small.
+
+    Tolerances that are too large are only counted.
+    """
     generous = len(run_findings.tolerances) - len(run_findings.misfits)
     tightened = f"{count(generous, 'tolerance')} could be tightened: see `tolerances` in verdicts.json"
     return [
         *(f"systemic  {one_line(each.sentence)}" for each in run_findings.systemic),
+        *(f"renamed  {one_line(text)}" for text in filter(None, [renamed_sentence(run_findings.renamed)])),
         *(f"noise  {one_line(note.sentence)}" for note in run_findings.misfits),
         *(f"noise  {one_line(sentence)}" for sentence in run_findings.unusable),
         *([f"noise  {tightened}"] if generous else []),

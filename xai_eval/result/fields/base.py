@@ -119,6 +119,7 @@ class Field(abc.ABC):
 
     kind: ClassVar[str]
     stored_as: ClassVar[Mapping[str, str]] = {}  # attribute -> name of its array, if that is another one
+    tolerance_attribute: ClassVar[str] = "tolerance"  # what users may replace; a kind that judges strictly has none
 
     @abc.abstractmethod
     def differences(self, golden: Any) -> Iterable[Difference]:
@@ -184,12 +185,19 @@ class Extensible(Field):
 class _Kinds(dict[str, type[Field]]):
     """Kinds by name.
 
-    Before a name counts as unknown, `load_more` is called. It returns sentences about what it could not load.
+    Before a name counts as unknown, `load_more` is called. It returns sentences about what it could not load. `files`
+    holds the Python file that registered a kind, by its name, if that file was given with --tasks.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.load_more: Callable[[], Iterable[str]] = tuple
+        self.files: dict[str, str] = {}
+
+    @property
+    def needed_files(self) -> tuple[str, ...]:
+        """The files that commands have to be given, so that they can read results with the kinds known now."""
+        return tuple(dict.fromkeys(file for kind, file in self.files.items() if kind in self))
 
     def __missing__(self, name: str) -> type[Field]:
         failed = self.load_more()

@@ -11,11 +11,14 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from xai_eval.errors import UsageError
 from xai_eval.result.fields.base import Difference, Field, Severity, Shift, Statement, register
 from xai_eval.result.map_similarity import centre_moved, iou, mass_moved, rank_correlation, top_area
 
 Grid = NDArray[np.float64]
 GOLDEN_SIDE = 56
+# The largest value of a map that is compared as it is: that of a map in [0, 1] is near 1.
+_NEAR_ONE = (0.5, 2.0)
 TOP_SHARES = (0.05, 0.10, 0.20)
 # No tolerance may exceed this, however noisy an explainer is, because a map that differs by more is another map.
 LOOSEST_MAP = 0.25
@@ -26,8 +29,8 @@ class HeatmapTolerance:
     """What may differ before a map counts as changed.
 
     Attributes:
-        largest: largest difference of a pixel, for maps in [0, 1]. Up to it two maps count as the same, and the other
-            three are not checked.
+        largest: largest difference of a pixel, as a share of the range of the map, which is 1 for maps in [0, 1]. Up to
+            it two maps count as the same, and the other three are not checked.
         rank: smallest allowed rank correlation.
         top: smallest allowed IoU of the hottest 5, 10 and 20 % of the area.
         moved: largest distance that the mass may move, as a share of the side.
@@ -42,12 +45,18 @@ class HeatmapTolerance:
 @register
 @dataclass(frozen=True)
 class Heatmap(Field):
-    """Map of shape (h, w), float, in [0, 1] unless it is degenerate.
+    """Map of shape (h, w), float, in [0, 1] with its largest value near 1, unless it is degenerate.
+
+    A map of another range is judged relative to it: its values, and those of its golden, are divided by the largest
+    value of the golden. For maps with negative values use `SignedMap`, which judges both signs apart.
 
     Attributes:
         array: the map, (h, w).
         tolerance: what may differ.
         full_shape: shape before it was condensed for a golden; None if it never was.
+
+    Raises:
+        UsageError: the array is not a numpy array of floats of shape (h, w).
     """
 
     kind: ClassVar[str] = "heatmap"
@@ -55,6 +64,16 @@ class Heatmap(Field):
     array: NDArray[np.floating[Any]]
     tolerance: HeatmapTolerance
     full_shape: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        array: Any = self.array
+        if isinstance(array, np.ndarray) and array.ndim == 2 and array.dtype.kind == "f":
+            return
+        numbers = f" of shape {tuple(array.shape)} and type {array.dtype}" if hasattr(array, "dtype") else ""
+        raise UsageError(
+            f"a Heatmap got a {type(array).__name__}{numbers}; expected a numpy array of floats of shape (h, w). "
+            "Convert a tensor with .detach().cpu().numpy(), and add up the channels of an attribution."
+        )
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -74,13 +93,35 @@ class Heatmap(Field):
             return "NaN"
         return "constant" if least == most else None
 
+    @functools.cached_property
+    def own_range(self) -> float | None:
+        """The largest absolute value, if the map is judged relative to it; None if it is near 1, or means nothing.
+
+        Maps that are meant to lie in [0, 1] have their largest value near 1. To divide by it, too, would only judge a
+        map and its golden, which was condensed and so lost the tips of its peaks, by different rules.
+        """
+        # Condensing lowers the peaks of a map, but keeps only a map with the usual range in half precision.
+        usual_golden = self.full_shape is not None and self.array.dtype == np.float16
+        if self.degenerate or usual_golden:
+            return None
+        most = float(np.abs(self.array.astype(np.float64)).max())
+        return None if self.full_shape is None and _NEAR_ONE[0] <= most <= _NEAR_ONE[1] else most
+
+    @property
+    def shown(self) -> NDArray[np.floating[Any]]:
+        """The map as it is drawn, (h, w): divided by `own_range`, if it has one."""
+        return self.array if self.own_range is None else self.array.astype(np.float64) / self.own_range
+
     def condensed(self) -> Heatmap:
-        """Return block means of at most 56 x 56 in half precision: they take 6 KB, with rounding errors up to 5e-4."""
+        """Return block means of at most 56 x 56 in half precision: they take 6 KB, with rounding errors up to 5e-4.
+
+        A map of another range than [0, 1] is kept in single precision: half precision cannot tell tiny numbers apart.
+        """
         height, width = self.array.shape
         if max(height, width) <= GOLDEN_SIDE:
             return self
         small = block_means(self.array, (min(height, GOLDEN_SIDE), min(width, GOLDEN_SIDE)))
-        return Heatmap(small.astype(np.float16), self.tolerance, self.shape)
+        return Heatmap(small.astype(np.float16 if self.own_range is None else np.float32), self.tolerance, self.shape)
 
     def differences(self, golden: Heatmap) -> Iterator[Difference]:
         """The largest difference of a pixel, at the coarser resolution of the two, and how the heat moved.
@@ -95,7 +136,7 @@ class Heatmap(Field):
             sentence = f"the map was {golden.degenerate or 'valid'} and is {self.degenerate or 'valid'} now"
             yield self._difference(value, [Statement(Severity.EVIDENCE, "degenerate", sentence)])
         else:
-            now, was = self._on_common_grid(golden)
+            now, was = self._scaled(*self._on_common_grid(golden))
             value = float(np.abs(now - was).max())
             statements, shifts = _broken(now, was, value, self.tolerance), _moved(now, was, self.tolerance)
             yield self._difference(value, statements, shifts)
@@ -107,6 +148,13 @@ class Heatmap(Field):
         first, second = self.array.shape, other.array.shape
         shape = (min(first[0], second[0]), min(first[1], second[1]))
         return self._on_grid(shape), other._on_grid(shape)
+
+    def _scaled(self, now: Grid, was: Grid) -> tuple[Grid, Grid]:
+        """Divide both maps by the largest value of the golden, unless this one has the range of maps in [0, 1]."""
+        if self.own_range is None:
+            return now, was
+        most = float(np.abs(was).max()) or self.own_range
+        return now / most, was / most
 
     def _on_grid(self, shape: tuple[int, int]) -> Grid:
         """Return block means of the map; cached, because every comparison needs them. A golden is small already."""

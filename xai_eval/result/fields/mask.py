@@ -23,6 +23,7 @@ class Mask(Field):
     """Boolean mask of shape (h, w). `least_iou` is the smallest allowed IoU with its golden."""
 
     kind: ClassVar[str] = "mask"
+    tolerance_attribute: ClassVar[str] = "least_iou"
     array: NDArray[np.bool_]
     least_iou: float = 0.99
 

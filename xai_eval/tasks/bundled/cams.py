@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from xai_eval.tasks import task
-from xai_eval.tasks.bundled.shared_parameters import Layer, Seed, Target
-from xai_eval.tasks.parameters import Option
+from xai_eval.tasks.bundled.shared_parameters import Layer, Methods, Seed, Target
 
 if TYPE_CHECKING:
     from xai_eval.inputs.images.labelled import ImageSet
@@ -29,21 +28,21 @@ def cams(
     classifier: Classifier,
     images: ImageSet,
     *,
-    methods: Annotated[Sequence[str], Option("methods of pytorch-grad-cam", "METHOD")] = DEFAULT_METHODS,
+    methods: Methods = DEFAULT_METHODS,
     target: Target = "predicted",
     layer: Layer = None,
     seed: Seed = 0,
-) -> Iterator[Result]:
+) -> Iterable[Result]:
     """Explain every prediction by class activation maps (pytorch-grad-cam).
 
     Grad-CAM is from Selvaraju et al. 2017, Score-CAM from Wang et al. 2020, Ablation-CAM from Desai and Ramaswamy
     2020; pytorch-grad-cam cites the other methods.
 
     Returns:
-        An iterator that computes one Result per image. A Result holds two maps per method, with values from 0 to 1:
+        An iterable that computes one Result per image. A Result holds two maps per method, with values from 0 to 1:
         one at the resolution of the model's input, (H, W), and one at that of the layer, (h, w). If the mask of the
         object is known, it also holds how well each map points at it (see `xai_eval.metrics.localisation`). The
-        options are checked before the iterator is returned.
+        options are checked before it is returned.
 
     Raises:
         UsageError: a method, layer or class is unknown, the layer does not return a map, or the seed is out of range.

@@ -26,6 +26,7 @@ _LAYERS = Option(
 _CONCEPTS = Option(
     "words that CLIP chooses labels from: scenes (the twenty bundled words) or a text file with one word per line",
     metavar="FILE",
+    file=True,
     default="the concepts that label the pixels of the probe set",
 )
 _CLIP = Option(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
 from xai_eval.tasks import task
@@ -27,6 +27,7 @@ _SETTING = Option(
     "file with the best settings of a lime_search (lime_search_best.json), used in place of samples, labels, features, "
     "batch size and segmentation",
     metavar="FILE",
+    file=True,
 )
 
 
@@ -57,13 +58,13 @@ def lime(
     target: Target = "predicted",
     layer: Layer = None,
     seed: Seed = 0,
-) -> Iterator[Result]:
+) -> Iterable[Result]:
     """Explain every prediction by superpixels (lime), next to Grad-CAM.
 
     LIME is from Ribeiro et al. 2016, Grad-CAM from Selvaraju et al. 2017.
 
     Returns:
-        An iterator that computes one Result per image. It holds the superpixels, (H, W), their weights for each of the
+        An iterable that computes one Result per image. It holds the superpixels, (H, W), their weights for each of the
         most probable classes, (F,) for F superpixels, the spread of the weights over the seeds, and both maps, (H, W).
 
     Raises:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from xai_eval.tasks.parameters import Option
 
+_METHODS = Option(
+    "methods: for cams those of pytorch-grad-cam, for attributions those that docs/attributions.md lists", "METHOD"
+)
+Methods = Annotated[Sequence[str], _METHODS]
 Layer = Annotated[
     str | None, Option("layer that class activation maps are computed from", default="the last convolutional block")
 ]

@@ -5,8 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.metadata
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from xai_eval.result.fields import HeatmapTolerance
     from xai_eval.result.result import Result
     from xai_eval.tasks.image.explanation_setup import ExplanationSetup
+    from xai_eval.tasks.image.per_image import PerImage
     from xai_eval.tasks.image.subject import Subject
 
 Explain = Callable[..., Any]
@@ -82,7 +82,7 @@ def image_task(
         signature = _task_signature(explain, name)
 
         @functools.wraps(explain)
-        def evaluation(classifier: Classifier, images: ImageSet, **given: Any) -> Iterator[Result]:
+        def evaluation(classifier: Classifier, images: ImageSet, **given: Any) -> PerImage:
             bound = {each.name: given.get(each.name, each.default) for each in _keywords(signature)}
             return _explain_all(_checked(name, explain, classifier, images, bound, libraries, tolerance))
 
@@ -147,8 +147,12 @@ def _checked(
     return _Request(name, call, setup, params, (*_LIBRARIES, *libraries), tolerance or HeatmapTolerance(largest=0.02))
 
 
-def _explain_all(request: _Request) -> Iterator[Result]:
-    return (_explain_one(request, image) for image in request.setup.images.images)
+def _explain_all(request: _Request) -> PerImage:
+    from xai_eval.tasks.image.per_image import PerImage
+
+    return PerImage(
+        request.name, request.setup, lambda _image: request.params, functools.partial(_explain_one, request)
+    )
 
 
 def _explain_one(request: _Request, image: LabelledImage) -> Result:
@@ -183,9 +187,10 @@ def _map_of(request: _Request, subject: Subject) -> NDArray[np.float32]:
     import numpy as np
     import torch
 
+    from xai_eval.explainers.model.random_state import all_seeded
     from xai_eval.inputs.models.model_state import lent
 
-    with torch.inference_mode(False), lent(subject.model), _seeded(request.setup.seed), torch.enable_grad():
+    with torch.inference_mode(False), lent(subject.model), all_seeded(request.setup.seed), torch.enable_grad():
         found = request.explain(replace(subject, batch=subject.batch.detach().clone()))
     array = np.asarray(found.detach().cpu() if isinstance(found, torch.Tensor) else found)
     expected = tuple(subject.batch.shape[-2:])
@@ -201,15 +206,3 @@ def _is_real(dtype: np.dtype[Any]) -> bool:
     import numpy as np
 
     return np.issubdtype(dtype, np.integer) or np.issubdtype(dtype, np.floating)
-
-
-@contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """Seed the global random generators while the context is open, and then restore their state."""
-    import torch
-
-    from xai_eval.explainers.cam.side_effects import seeded
-
-    with seeded(seed), torch.random.fork_rng():
-        torch.manual_seed(seed)
-        yield

@@ -13,6 +13,7 @@ from PIL import Image
 from xai_eval.result.fields import Document, Field, InputImage, Label, Mask, Ranking
 from xai_eval.result.fingerprint import Fingerprint, fingerprint_array, fingerprint_text
 from xai_eval.result.stage import Stage, StageKind
+from xai_eval.tasks.cost import part
 from xai_eval.tasks.image.forward import Forward, forward, input_batch
 from xai_eval.tasks.image.joined_stages import model_stages
 from xai_eval.tasks.image.target import Target, resolve_target
@@ -62,6 +63,13 @@ class Subject:
         return self.classifier.preprocess.view(Image.fromarray(self.image.pixels))
 
     @cached_property
+    def shown(self) -> NDArray[np.uint8]:
+        """The view, or the prepared tensor drawn as an image if the view cannot be derived, uint8 (H, W, 3)."""
+        from xai_eval.inputs.models.derived.derived_preprocessing import shown
+
+        return shown(self.classifier.preprocess, Image.fromarray(self.image.pixels))
+
+    @cached_property
     def mask(self) -> NDArray[np.bool_] | None:
         """The mask of the object on the view, (H, W); None if it is unknown or was cropped away."""
         if self.image.mask is None:
@@ -89,7 +97,7 @@ class Subject:
             **self.target.fields,
             "top5": Ranking(classes, values, PROBABILITY_TOLERANCE),
             "model": Document(dict(self.examination.findings)),
-            "image": InputImage(self.view),
+            "image": InputImage(self.shown),
             **known,
         }
 
@@ -104,7 +112,7 @@ class Subject:
             Stage(StageKind.IMAGE_BYTES): fingerprint_text(self.image.digest),
             Stage(StageKind.DECODED_PIXELS): fingerprint_array(self.image.pixels),
             Stage(StageKind.INPUT_TENSOR): fingerprint_array(self.batch.float().cpu().numpy()),
-            Stage(StageKind.VIEW): fingerprint_array(self.view),
+            Stage(StageKind.VIEW): fingerprint_array(self.shown),
             **({} if self.mask is None else {Stage(StageKind.OBJECT_MASK): fingerprint_array(self.mask)}),
             **model_stages(self.classifier),
             **({} if seen is None else {Stage(StageKind.LAYER_ACTIVATIONS): fingerprint_array(seen)}),
@@ -139,7 +147,7 @@ def cam_maps(subject: Subject, method: str = "gradcam", seed: int = 0) -> CamMap
 
     classifier = subject.classifier
     assert subject.layer is not None
-    with as_model_error(classifier.name, subject.batch.shape, method):
+    with as_model_error(classifier.name, subject.batch.shape, method), part(method):
         explained = classifier.layer(subject.layer)
         classes, layout = [subject.target.index], subject.examination.layout
         return explain_by_cam(subject.model, explained, subject.batch, classes, method, seed=seed, layout=layout)

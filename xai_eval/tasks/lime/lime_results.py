@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -33,6 +33,7 @@ from xai_eval.result.stage import Stage, StageKind
 from xai_eval.tasks.cam_results import MAP_TOLERANCE
 from xai_eval.tasks.image.explanation_setup import ExplanationSetup
 from xai_eval.tasks.image.map_rows import TABLE_TOLERANCE, map_row
+from xai_eval.tasks.image.per_image import PerImage
 from xai_eval.tasks.image.subject import PROBABILITY_TOLERANCE, Subject, cam_maps
 from xai_eval.tasks.lime.chosen_setting import ChosenSetting
 from xai_eval.tasks.lime.lime_runs import LimeRun, run_lime
@@ -80,9 +81,14 @@ class LimeRequest:
         return settings, choose_segmentation(best.segmentation, self.setup.seed)
 
 
-def lime_results(request: LimeRequest) -> Iterator[Result]:
-    """Explain every image. Each result is computed when the iterator reaches it."""
-    return (_evaluate(request, image) for image in request.setup.images.images)
+def lime_results(request: LimeRequest) -> PerImage:
+    """Explain every image. Each result is computed when an iterator reaches it."""
+    return PerImage("lime", request.setup, partial(_params, request), partial(_evaluate, request))
+
+
+def _params(request: LimeRequest, image: LabelledImage) -> dict[str, Any]:
+    settings, segmentation = request.of(image)
+    return {**vars(settings), "segmentation": segmentation.describe(), "seeds": request.seeds}
 
 
 def _evaluate(request: LimeRequest, image: LabelledImage) -> Result:
@@ -105,10 +111,9 @@ def _evaluate(request: LimeRequest, image: LabelledImage) -> Result:
         "surrogates": _surrogates(subject, run),
         "stability": _stability(run),
     }
-    params = {**vars(settings), "segmentation": segmentation.describe(), "seeds": request.seeds}
     final = {Stage(StageKind.FINAL_MAP, name): fingerprint_array(each.array) for name, each in maps.items()}
     return Result(
-        case=setup.case("lime", image, params),
+        case=setup.case("lime", image, _params(request, image)),
         fields=fields,
         stages={**subject.stages, **run.stages, **final},
         provenance=setup.provenance(image, LIBRARIES),

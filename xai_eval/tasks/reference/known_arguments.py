@@ -209,6 +209,10 @@ KNOWN_ARGUMENTS: Mapping[str, Mapping[str, Callable[[], ArgumentTuples]]] = {
         "area_under": lambda: [(row,) for row in known_weights()],
         "faithfulness": _faithfulness,
     },
+    # It adds up; misses some; the larger score is that of the baseline, and negative; nothing to add up to.
+    "metrics.completeness": {
+        "completeness_error": lambda: [(3.0, 4.0, 1.0), (2.5, 4.0, 1.0), (-2.0, 1.0, -5.0), (1.0, 0.0, 0.0)]
+    },
     "tasks.image.map_rows": {
         "map_row": _map_rows,
         "displayed": lambda: [(saliency[::8, ::8],) for saliency in _signed()[:-1]],

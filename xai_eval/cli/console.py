@@ -1,0 +1,114 @@
+"""The console of a command: of any encoding, perhaps closed by its reader, and shared with code of the user."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any, TextIO
+
+
+@contextlib.contextmanager
+def console() -> Iterator[None]:
+    """Make standard output and standard error harmless to write to while the context is open.
+
+    A character that the encoding of the console lacks is written as an escape such as `\\u65e5`, and so are control
+    characters in what the command answers: a class or a file may be named by a terminal escape. When the reader goes
+    away, as `head` does, the rest is dropped and the command ends as usual.
+    """
+    with contextlib.ExitStack() as stack:
+        if sys.stderr is not None:
+            stack.enter_context(contextlib.redirect_stderr(_Harmless(sys.stderr)))
+        if sys.stdout is not None:
+            stack.enter_context(contextlib.redirect_stdout(_Harmless(sys.stdout, plain=True)))
+        try:
+            yield
+        finally:
+            for stream in (sys.stdout, sys.stderr):
+                if stream is not None:
+                    stream.flush()
+
+
+@contextlib.contextmanager
+def prints_apart() -> Iterator[None]:
+    """Send what is printed inside the context to standard error.
+
+    Code of the user runs there (factories, tasks, models). What it prints, also through a program that it starts, must
+    not get into the answer of the command, which may be JSON.
+    """
+    if sys.stdout is not None:
+        sys.stdout.flush()
+    with contextlib.redirect_stdout(sys.stderr), _descriptor_apart():
+        yield
+
+
+def plain(text: str) -> str:
+    """Return text with its control characters written as escapes, except for ends of lines and tabs."""
+    return "".join(each if each.isprintable() or each in "\n\t" else escaped(each) for each in text)
+
+
+def escaped(character: str) -> str:
+    """Return a character as Python writes it, such as `\\x1b`."""
+    return character.encode("unicode_escape").decode("ascii")
+
+
+class _Harmless:
+    """A stream that writes to another one, and never raises because of an encoding or a closed pipe."""
+
+    def __init__(self, stream: TextIO, *, plain: bool = False) -> None:
+        self._stream, self._plain, self._open = stream, plain, True
+
+    def write(self, text: str) -> int:
+        """Write text; drop it if nobody reads it any more."""
+        self._unless_closed(lambda: self._write(plain(text) if self._plain else text))
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush the other stream."""
+        self._unless_closed(self._stream.flush)
+
+    def __getattr__(self, name: str) -> Any:
+        """Have everything else as the other stream has it: its encoding, its file descriptor, its width."""
+        return getattr(self._stream, name)
+
+    def _write(self, text: str) -> None:
+        try:
+            self._stream.write(text)
+        except UnicodeEncodeError:
+            encoding = getattr(self._stream, "encoding", None) or "ascii"
+            self._stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+
+    def _unless_closed(self, act: Callable[[], object]) -> None:
+        if not self._open:
+            return
+        try:
+            act()
+        except (BrokenPipeError, ConnectionResetError):
+            self._open = False
+            _send_nowhere(self._stream)
+
+
+def _send_nowhere(stream: TextIO) -> None:
+    """Let the file of a stream be the null device, so that Python's own flush at its end does not fail either."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
+@contextlib.contextmanager
+def _descriptor_apart() -> Iterator[None]:
+    """Let file descriptor 1 be standard error, for programs that code of the user starts."""
+    try:
+        kept = os.dup(1)
+    except OSError:  # it is closed
+        yield
+        return
+    try:
+        with contextlib.suppress(OSError):
+            os.dup2(2, 1)
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)

@@ -1,0 +1,19 @@
+"""Recognise files that systems and editors leave in any folder. They belong to nobody and never block a command."""
+
+from __future__ import annotations
+
+import fnmatch
+
+# Finder, Explorer and KDE; then the copies of Finder on other file systems, and what editors keep of a file.
+_NAMES = (".DS_Store", "Thumbs.db", "ehthumbs.db", "desktop.ini", ".directory", ".localized")
+_PATTERNS = ("._*", "*~", "#*#", ".#*", ".*.sw[a-p]", "*.bak", "*.orig", ".nfs*", ".fuse_hidden*", ".~lock.*#")
+
+
+def is_stray(name: str) -> bool:
+    """Tell by its name whether a file was left by a system or an editor.
+
+    Args:
+        name: the file name without its folder.
+    """
+    known = name.casefold() in {each.casefold() for each in _NAMES}
+    return known or any(fnmatch.fnmatchcase(name, pattern) for pattern in _PATTERNS)

@@ -1,0 +1,1 @@
+"""Attributions: how much each pixel of the input speaks for or against a class."""

@@ -1,0 +1,36 @@
+"""Hold files without a published digest to the digest of what was received first on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from xai_eval.errors import InputUnavailable
+
+_SUFFIX = ".sha256"
+
+
+def check_first_received(path: Path, digest: str, name: str) -> None:
+    """Record the digest of a file beside it when it is seen first, and require the same one from then on.
+
+    Args:
+        path: the file. The digest is kept in a file of the same name that ends in `.sha256`.
+        digest: SHA-256 of its bytes.
+        name: name of the download.
+
+    Raises:
+        InputUnavailable: another file was received first.
+    """
+    record = path.with_name(path.name + _SUFFIX)
+    if not record.is_file():
+        # Where nothing can be written, every file counts as the first.
+        try:
+            record.write_text(f"{digest}\n", encoding="ascii")
+        except OSError:
+            return
+    first = record.read_text(encoding="ascii", errors="replace").strip()
+    if digest != first:
+        raise InputUnavailable(
+            f"{path} has SHA-256 {digest}; expected {first} for {name}, which is that of the file that was received "
+            f"first: its publisher gives none. The file was changed or is damaged. Put the first one back, or remove "
+            f"{record.name} if the new one is right."
+        )

@@ -1,0 +1,72 @@
+"""Images that are read when they are asked for, so that memory does not grow with their number."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xai_eval.inputs.images.labelled import Intended, LabelledImage
+
+
+@dataclass(frozen=True, eq=False)
+class Content:
+    """The large parts of an image: pixels, uint8 (h, w, 3); mask and concepts, bool (h, w), as in `LabelledImage`."""
+
+    pixels: NDArray[np.uint8]
+    mask: NDArray[np.bool_] | None = None
+    concepts: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+
+
+class LazyImage(LabelledImage):
+    """An image that keeps no pixels. They are read when they are asked for, and released when another image is read.
+
+    Args:
+        read: reads the image. It raises InputUnavailable if that is not possible, or if the image has changed.
+        name, digest, intended, notes, source: as in `LabelledImage`.
+    """
+
+    def __new__(cls, *_: object, **given: Any) -> LabelledImage:  # type: ignore[misc]  # the copy is no `LazyImage`
+        """Make an image in memory of all fields, pixels too, as `dataclasses.replace` gives them for a changed copy."""
+        return LabelledImage(**given) if "pixels" in given else super().__new__(cls)
+
+    def __init__(
+        self,
+        read: Callable[[], Content],
+        *,
+        name: str,
+        digest: str,
+        intended: Intended | None = None,
+        notes: tuple[str, ...] = (),
+        source: str = "",
+    ) -> None:
+        known = {"read": read, "name": name, "digest": digest, "intended": intended, "notes": notes, "source": source}
+        for attribute, value in known.items():
+            object.__setattr__(self, attribute, value)
+
+    read: Callable[[], Content]
+
+    @property
+    def pixels(self) -> NDArray[np.uint8]:
+        """The pixels, uint8 (h, w, 3), RGB."""
+        return _content(self).pixels
+
+    @property
+    def mask(self) -> NDArray[np.bool_] | None:
+        """True on the intended object, bool (h, w); None if unknown."""
+        return _content(self).mask
+
+    @property
+    def concepts(self) -> Mapping[str, NDArray[np.bool_]]:
+        """By name of everything that is known to be visible: where it is, bool (h, w)."""
+        return _content(self).concepts
+
+
+# A task asks several times for the pixels of the image that it explains, and then never again.
+@functools.lru_cache(maxsize=1)
+def _content(image: LazyImage) -> Content:
+    return image.read()

@@ -1,0 +1,81 @@
+"""Restores what code of a user may change for the whole process while it only loads something."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+
+@contextmanager
+def host_kept() -> Iterator[None]:
+    """Restore the working directory, the filters of warnings, and the defaults of torch when the context ends.
+
+    The defaults are device, dtype, gradients on or off, deterministic algorithms and anomaly detection. Settings of
+    precision stay as they were set: they are recorded with each result.
+    """
+    folder = Path.cwd()
+    before = _defaults() if "torch" in sys.modules else None
+    try:
+        with warnings.catch_warnings():
+            yield
+    finally:
+        os.chdir(folder)
+        if "torch" in sys.modules:
+            _restore(before or _Defaults())
+
+
+@dataclass(frozen=True)
+class _Defaults:
+    """Defaults of torch; without arguments, those of a torch that was just imported.
+
+    Attributes:
+        device: the default device; None if nobody has set one.
+        dtype: the default dtype; None for float32.
+        gradients: whether gradients are recorded.
+        deterministic: whether only deterministic algorithms may run.
+        warn_only: whether other algorithms then warn instead of raising an error.
+        anomalies: whether anomalies in the backward pass are looked for.
+    """
+
+    device: torch.device | None = None
+    dtype: torch.dtype | None = None
+    gradients: bool = True
+    deterministic: bool = False
+    warn_only: bool = False
+    anomalies: bool = False
+
+
+def _defaults() -> _Defaults:
+    import torch
+
+    device = torch.get_default_device()
+    return _Defaults(
+        None if device == torch.device("cpu") else device,
+        torch.get_default_dtype(),
+        torch.is_grad_enabled(),
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+        torch.is_anomaly_enabled(),
+    )
+
+
+def _restore(before: _Defaults) -> None:
+    import torch
+
+    now = _defaults()
+    if now.device != before.device:
+        torch.set_default_device(before.device)
+    torch.set_default_dtype(before.dtype or torch.float32)
+    torch.set_grad_enabled(before.gradients)
+    torch.use_deterministic_algorithms(before.deterministic, warn_only=before.warn_only)
+    if now.anomalies != before.anomalies:
+        torch.autograd.set_detect_anomaly(before.anomalies)

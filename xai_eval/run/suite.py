@@ -1,0 +1,300 @@
+"""Turns the entries of a suite into requests, one per model, image set and layer, and plans them all.
+
+Everything that can be checked without computing is checked before anything is computed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import glob
+import itertools
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from xai_eval.errors import InputUnavailable, ModelMisbehaves, UsageError, XaiEvalError, unknown_name
+from xai_eval.result.result import Result
+from xai_eval.result.tolerances import tolerated_parts, unknown_tolerance, with_tolerances
+from xai_eval.run.evaluate import Plan, choose_device, load_inputs, plan
+from xai_eval.settings.settings import Entry, FieldTolerances, Settings
+from xai_eval.tasks import Task, all_tasks, find_task, unloadable_entry_points
+
+if TYPE_CHECKING:
+    from xai_eval.inputs.images.labelled import ImageSet
+    from xai_eval.inputs.models.classifier import Classifier
+    from xai_eval.inputs.probes.probe_set import ProbeSet
+
+_KEYS = ("task", "models", "images", "device", "layers")
+
+
+@dataclass(frozen=True)
+class Request:
+    """One task with one model, one image set and one set of parameters.
+
+    Attributes:
+        task: name of the task.
+        model: spec of the model; the task's default if None.
+        images: spec of the images; the task's default if None.
+        device: `auto`, `cpu`, `cuda`, ...
+        params: parameters of the task, checked against its signature.
+        tolerances: what may differ in the fields of its results, in place of what the task states.
+        file: the configuration file, for error messages; empty if there is none.
+        where: place in this file; empty if the request is not of the file.
+    """
+
+    task: str
+    model: str | None = None
+    images: str | None = None
+    device: str = "auto"
+    params: Mapping[str, Any] = field(default_factory=dict)
+    tolerances: FieldTolerances = field(default_factory=dict)
+    file: str = ""
+    where: str = ""
+
+    @property
+    def words(self) -> str:
+        """The request as text for people."""
+        given = {"model": self.model, "images": self.images, **self.params}
+        return ", ".join([self.task, *(f"{name} {value}" for name, value in given.items() if value is not None)])
+
+    def failed(self, error: XaiEvalError) -> XaiEvalError:
+        """Return an error with the place in the file before its text."""
+        inputs = [f"{name} {value}" for name, value in (("model", self.model), ("images", self.images)) if value]
+        return type(error)(f"{', '.join([self.where, *inputs])}: {error}") if self.where else error
+
+    def tolerating(self, result: Result) -> Result:
+        """Return a result with the tolerances of the request. Raises UsageError as `with_tolerances`."""
+        try:
+            return with_tolerances(result, self.tolerances)
+        except UsageError as error:
+            raise UsageError(f"{self.file}: {error}") from error
+
+
+def requests_of(entries: Iterable[Entry], settings: Settings) -> list[Request]:
+    """Check completed entries against the signatures of their tasks; return one request per model, images and layer.
+
+    Raises:
+        UsageError: a task or parameter is unknown, a value is not valid, two requests are the same, or there are
+            tolerances for an unknown task.
+    """
+    for task in settings.tolerances:
+        _found(task, f"{settings.name}, tolerances")
+    requests = [request for entry in entries for request in _expanded(entry, settings)]
+    for first, second in itertools.combinations(requests, 2):
+        if _asked(first) == _asked(second):
+            places = " and ".join(dict.fromkeys(filter(None, (first.where, second.where))))
+            raise UsageError(f"{places + ': ' if places else ''}asked for twice: {second.words}. Leave one out.")
+    return requests
+
+
+def _asked(request: Request) -> tuple[object, ...]:
+    """Return what is the same for two requests that lead to the same cases."""
+    task = find_task(request.task)
+    values = {name: request.params.get(name, each.default) for name, each in task.parameters.items()}
+    plain = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+    return request.task, request.model or task.model, request.images or task.images, plain
+
+
+def _found(task: str, where: str) -> Task:
+    if where and task not in all_tasks():
+        hint = " ".join(["If it is your own task, name its file in tasks_files.", *unloadable_entry_points()])
+        raise UsageError(f"{where}: {unknown_name('task', task, all_tasks(), hint=hint)}")
+    return find_task(task)
+
+
+def completed(entry: Entry, settings: Settings) -> Entry:
+    """Return an entry with what it leaves to the whole file, and with its paths as seen from the working directory.
+
+    Raises:
+        UsageError: there is no such task.
+    """
+    task = _found(entry.task, entry.where)
+    models, images = entry.models or settings.models, entry.images or settings.images
+    return dataclasses.replace(
+        entry,
+        models=models and [_located_model(each, settings) for each in models],
+        images=images and [_located_images(each, settings) for each in images],
+        device=entry.device or settings.device,
+        params={name: _located_value(task, name, each, settings) for name, each in entry.params.items()},
+    )
+
+
+def _located_model(spec: str, settings: Settings) -> str:
+    kind, _, rest = spec.partition(":")
+    file, _, factory = rest.rpartition(":")
+    return f"file:{_located(file, settings)}:{factory}" if kind == "file" and file else spec
+
+
+def _located_images(spec: str, settings: Settings) -> str:
+    from xai_eval.inputs.images.images import names_images
+
+    return spec if names_images(spec) else _located(spec, settings)
+
+
+def _located_value(task: Task, name: str, value: Any, settings: Settings) -> Any:
+    """Locate a parameter that names a model in a file, or an existing file: `concepts` also takes a word."""
+    if not isinstance(value, str) or name not in task.parameters:
+        return value
+    if task.parameters[name].option.file:
+        located = _located(value, settings)
+        return located if Path(located).is_file() else value
+    return _located_model(value, settings)
+
+
+def _located(path: str, settings: Settings) -> str:
+    """Return a path of the file as seen from the working directory: as it is written, if the file is there, too."""
+    whole = Path(path).expanduser()
+    if settings.file is None or settings.file.parent == Path.cwd() or whole.is_absolute():
+        return path
+    root = str(settings.file.parent)
+    # In a pattern, brackets of a folder above it would be part of the pattern.
+    above = os.path.relpath(root) if glob.has_magic(path) and glob.has_magic(root) else root
+    return str(Path(above, whole))
+
+
+def _expanded(entry: Entry, settings: Settings) -> Iterator[Request]:
+    task = _found(entry.task, entry.where)
+    params, layers = _params(entry, task)
+    for model, images, layer in itertools.product(entry.models or (None,), entry.images or (None,), layers or (None,)):
+        yield Request(
+            task=task.name,
+            model=model,
+            images=images,
+            device=entry.device or settings.device,
+            params=params if layer is None else {**params, "layer": layer},
+            tolerances=settings.tolerances.get(task.name, {}),
+            file=settings.name if settings.file else "",
+            where=entry.where,
+        )
+
+
+def _params(entry: Entry, task: Task) -> tuple[dict[str, Any], Sequence[str] | None]:
+    """Return the checked parameters of an entry, and its layers if the task explains one layer per run."""
+    params, layers = dict(entry.params), entry.layers
+    one_layer = "layer" in task.parameters and "layers" not in task.parameters
+    if one_layer and layers is None and "layers" in params:
+        layers = _layers(params.pop("layers"), entry.where)
+    if layers is not None and "layer" in params:
+        raise UsageError(f"{entry.where}: both layer and layers are given. Leave one out.")
+    for name, value in params.items():
+        if name not in task.parameters:
+            keys = _KEYS if one_layer else _KEYS[:-1]
+            raise UsageError(f"{entry.where}: {unknown_name('key', name, [*keys, *task.parameters])}")
+        try:
+            task.parameters[name].check(value)
+        except UsageError as error:
+            raise UsageError(f"{entry.where}: {error}" if entry.where else str(error)) from error
+    return params, layers
+
+
+def _layers(given: Any, where: str) -> Sequence[str]:
+    if not isinstance(given, list) or not given or not all(isinstance(each, str) and each for each in given):
+        raise UsageError(f'{where}: layers is {given!r}; expected one or more texts, such as ["layer4", "layer3"].')
+    return given
+
+
+class Inputs:
+    """Models and images that were loaded, so that requests that share one load it once."""
+
+    def __init__(self) -> None:
+        self._models: dict[tuple[str, str], Classifier] = {}
+        self._images: dict[tuple[bool, str], ImageSet | ProbeSet] = {}
+
+    def model(self, request: Request) -> Classifier:
+        """Return the model of a request. Raises what `load_model` raises."""
+        from xai_eval.inputs.models.models import load_model
+
+        spec, device = request.model or find_task(request.task).model, choose_device(request.device)
+        if (spec, device) not in self._models:
+            self._models[spec, device] = load_model(spec, device=device)
+        return self._models[spec, device]
+
+    def images(self, request: Request) -> ImageSet | ProbeSet:
+        """Return the images, or the probe set, of a request. Raises what `load_inputs` raises."""
+        task = find_task(request.task)
+        spec = request.images or task.images
+        if (task.probe, spec) not in self._images:
+            self._images[task.probe, spec] = load_inputs(task, spec)
+        return self._images[task.probe, spec]
+
+
+def plan_all(requests: Iterable[Request]) -> list[Plan]:
+    """Load and check what all requests need, as `plan` does for one.
+
+    Which fields the results of a task have shows only in a result. So, if there are tolerances for a task, the first
+    result of each of its requests is computed now: a wrong name ends the command before the last run is replaced.
+
+    Raises:
+        UsageError, InputUnavailable, ModelMisbehaves, MetricMisbehaves: as `plan`. The text names the place of the
+            request in the file.
+    """
+    inputs, obtained, known = Inputs(), dict[str, Request](), _KnownParts()
+    plans = [(request, known.noted(plan_one(request, inputs), request)) for request in requests]
+    known.check(request for request, _ in plans if not find_task(request.task).whole_set)
+    results = [_apart(each.results, request, obtained) for request, each in plans]
+    if results:
+        # The result of a whole set comes last, and has fields of its own.
+        results[-1] = itertools.chain(results[-1], known.at_the_end(request for request, _ in plans))
+    return [dataclasses.replace(each, results=own) for (_, each), own in zip(plans, results, strict=True)]
+
+
+def plan_one(request: Request, inputs: Inputs, images: ImageSet | ProbeSet | None = None) -> Plan:
+    """Plan one request; `images` replace those that it names. Raises as `plan_all`."""
+    try:
+        planned = plan(
+            request.task,
+            model=inputs.model(request),
+            images=inputs.images(request) if images is None else images,
+            device=request.device,
+            params=request.params,
+        )
+    except (UsageError, InputUnavailable, ModelMisbehaves) as error:
+        raise request.failed(error) from error
+    recorded = {**planned.request, "model": request.model, "images": request.images}
+    return dataclasses.replace(planned, results=map(request.tolerating, planned.results), request=recorded)
+
+
+class _KnownParts:
+    """What the results of tasks have that a tolerance may be given for."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, dict[str, set[str]]] = {}
+
+    def noted(self, planned: Plan, request: Request) -> Plan:
+        """Compute the first result of a request with tolerances, and note what its results have."""
+        if not request.tolerances:
+            return planned
+        results = map(self._note, planned.results)
+        return dataclasses.replace(planned, results=itertools.chain(list(itertools.islice(results, 1)), results))
+
+    def _note(self, result: Result) -> Result:
+        known = self._known.setdefault(result.case.task, {})
+        for name, parts in tolerated_parts(result).items():
+            known.setdefault(name, set()).update(parts)
+        return result
+
+    def check(self, requests: Iterable[Request]) -> None:
+        """Raise UsageError if a request has a tolerance for something that no result of its task has."""
+        for request in requests:
+            error = unknown_tolerance(request.task, request.tolerances, self._known.get(request.task, {}))
+            if error:
+                raise UsageError(f"{request.file}: {error}")
+
+    def at_the_end(self, requests: Iterable[Request]) -> Iterator[Result]:
+        """Check when all results are computed; yields none."""
+        self.check(requests)
+        yield from ()
+
+
+def _apart(results: Iterator[Result], request: Request, obtained: dict[str, Request]) -> Iterator[Result]:
+    """Yield results; raise UsageError if another request gave the same case, because one would replace the other."""
+    for result in results:
+        other = obtained.setdefault(result.case.key, request)
+        if other is not request:
+            raise UsageError(
+                f"{result.case.key} is the case of two requests: {other.words}; and {request.words}. "
+                "Leave one out, or give models and image folders different names."
+            )
+        yield result

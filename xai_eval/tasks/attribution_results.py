@@ -1,0 +1,180 @@
+"""Computes the results of the task `attributions`: a signed map per method, and how well it points at the object."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from xai_eval.explainers.attribution.method import Method
+from xai_eval.explainers.attribution.methods import explain, score, signed_map
+from xai_eval.explainers.attribution.question import Question, Settings
+from xai_eval.explainers.lime.probabilities import probabilities
+from xai_eval.inputs.models.model_errors import as_model_error
+from xai_eval.metrics.completeness import completeness_error
+from xai_eval.metrics.faithfulness import Predict
+from xai_eval.result.fields import Heatmap, HeatmapTolerance, SignedMap, SignedMapTolerance, Table
+from xai_eval.result.fingerprint import Fingerprint, fingerprint_array
+from xai_eval.result.result import Provenance, Result
+from xai_eval.result.stage import Stage, StageKind
+from xai_eval.tasks.image.explanation_setup import ExplanationSetup
+from xai_eval.tasks.image.forward import input_batch
+from xai_eval.tasks.image.map_rows import SCORE_TOLERANCE, displayed, scored_row
+from xai_eval.tasks.image.subject import Subject
+
+if TYPE_CHECKING:
+    from xai_eval.inputs.images.labelled import LabelledImage
+
+LIBRARIES = ("torch", "torchvision", "numpy", "pillow", "scikit-image", "scipy")
+MAP_TOLERANCE = SignedMapTolerance()
+TABLE_TOLERANCE = {**SCORE_TOLERANCE, "completeness_error": 0.02}
+# The map of the positive values, from 0 to 1, by which the object is pointed at. It is not stored.
+_POSITIVE = HeatmapTolerance(largest=0.02)
+
+
+@dataclass(frozen=True, eq=False)
+class AttributionsRequest:
+    """The checked options of one run of `attributions`: model, images, class and seed; the methods; their settings."""
+
+    setup: ExplanationSetup
+    methods: tuple[Method, ...]
+    settings: Settings
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The parameters that identify the results: the methods, and the settings that they read."""
+        read = [name for method in self.methods for name in method.settings]
+        return {"methods": [method.spec or method.name for method in self.methods], **self.settings.of(read)}
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """Digests of the files of methods of the user."""
+        return {method.spec: method.digest for method in self.methods if method.spec}
+
+    @property
+    def libraries(self) -> tuple[str, ...]:
+        """The distributions that compute the results."""
+        own = (library for method in self.methods for library in method.libraries)
+        return tuple(dict.fromkeys((*LIBRARIES, *own)))
+
+
+@dataclass(frozen=True, eq=False)
+class _Attribution:
+    """What one method says of one image.
+
+    Attributes:
+        method: the method.
+        raw: what the method gives: an attribution (C, H, W) or a map (h, w).
+        array: the map of the pixels, (H, W).
+        sums: sum of the attribution, score of the image, score of the baseline; None if it need not add up.
+    """
+
+    method: Method
+    raw: NDArray[np.float32]
+    array: NDArray[np.float32]
+    sums: tuple[float, float, float] | None
+
+    @property
+    def field(self) -> SignedMap:
+        """The map as a field."""
+        return SignedMap(self.array, MAP_TOLERANCE)
+
+    @property
+    def stages(self) -> dict[Stage, Fingerprint]:
+        name = self.method.name
+        found = {Stage(StageKind.ATTRIBUTION, name): self.raw, Stage(StageKind.SIGNED_MAP, name): self.array}
+        if self.sums is not None:
+            found[Stage(StageKind.COMPLETENESS, name)] = np.array(self.sums)
+        return {stage: fingerprint_array(array) for stage, array in found.items()}
+
+
+def attribution_results(request: AttributionsRequest) -> Iterator[Result]:
+    """Explain every image by every method. Each result is computed when the iterator reaches it."""
+    return (_evaluate(request, image) for image in request.setup.images.images)
+
+
+def check_methods_on_first_image(request: AttributionsRequest) -> None:
+    """Call the methods that may refuse a model once, before the results of an earlier run are replaced.
+
+    Raises:
+        UsageError: a method cannot explain the model.
+        ModelMisbehaves: the model raises an error.
+    """
+    asked = [method for method in request.methods if method.may_refuse]
+    for image in request.setup.images.images[: bool(asked)]:
+        subject = request.setup.run_model(image)
+        for method in asked:
+            _attribution(method, _question(subject, request.settings), subject, request.setup.seed)
+
+
+def _evaluate(request: AttributionsRequest, image: LabelledImage) -> Result:
+    setup = request.setup
+    subject = setup.run_model(image)
+    question = _question(subject, request.settings)
+    found = [_attribution(method, question, subject, setup.seed) for method in request.methods]
+    predict = probabilities(setup.classifier)
+    rows = [_row(each, subject, request.settings, predict) for each in found]
+    return Result(
+        case=setup.case("attributions", image, request.parameters),
+        fields={
+            **subject.fields,
+            **{each.method.name: each.field for each in found},
+            "table": Table(pd.DataFrame(rows), TABLE_TOLERANCE),
+        },
+        stages={**subject.stages, **_baseline_stage(request.methods, question), **_stages(found)},
+        provenance=_provenance(request, image),
+    )
+
+
+def _provenance(request: AttributionsRequest, image: LabelledImage) -> Provenance:
+    found = request.setup.provenance(image, request.libraries)
+    if not request.digests:
+        return found
+    return dataclasses.replace(found, parameters={**found.parameters, "explainers": request.digests})
+
+
+def _question(subject: Subject, settings: Settings) -> Question:
+    batch = subject.batch
+    if settings.baseline == "black":
+        baseline = input_batch(subject.classifier, np.zeros_like(subject.image.pixels))
+    else:
+        baseline = torch.zeros_like(batch)
+    return Question(subject.model, batch, baseline, subject.target.index, settings)
+
+
+def _attribution(method: Method, question: Question, subject: Subject, seed: int) -> _Attribution:
+    with as_model_error(subject.classifier.name, question.batch.shape, method.name):
+        raw = explain(method, question, seed)
+        sums = None
+        if method.complete:
+            total = float(raw.sum(dtype=np.float64))
+            sums = total, score(question, question.batch), score(question, question.baseline)
+    height, width = question.batch.shape[-2:]
+    return _Attribution(method, raw, signed_map(raw, (height, width)), sums)
+
+
+def _row(each: _Attribution, subject: Subject, settings: Settings, predict: Predict) -> dict[str, Any]:
+    field = each.field
+    rows, columns = each.raw.shape[-2:]
+    margin = each.method.margin((rows, columns), field.shape, settings)
+    heatmap = Heatmap(displayed(each.array), _POSITIVE)
+    row = scored_row(each.method.name, each.array, heatmap, subject, margin, predict)
+    error = float("nan") if each.sums is None else completeness_error(*each.sums)
+    # Whether the signed map means something, which is more than its positive part.
+    return {**row, "map": field.degenerate or "ok", "completeness_error": error}
+
+
+def _baseline_stage(methods: Sequence[Method], question: Question) -> dict[Stage, Fingerprint]:
+    if not any(method.needs_baseline for method in methods):
+        return {}
+    return {Stage(StageKind.BASELINE): fingerprint_array(question.baseline.float().cpu().numpy())}
+
+
+def _stages(found: Sequence[_Attribution]) -> Mapping[Stage, Fingerprint]:
+    return {stage: fingerprint for each in found for stage, fingerprint in each.stages.items()}
