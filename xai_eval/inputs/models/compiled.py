@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from xai_eval.errors import UsageError
+from xai_eval.errors import UsageError, error_line
 
 
 def uncompiled(module: nn.Module, name: str) -> nn.Module:
@@ -18,7 +18,7 @@ def uncompiled(module: nn.Module, name: str) -> nn.Module:
         name: its name, for errors.
 
     Raises:
-        UsageError: the module, or a part of it, is TorchScript.
+        UsageError: the module, or a part of it, is TorchScript, or it was made by torch.export.
     """
     original = _original(module)
     for parent in list(original.modules()):
@@ -27,13 +27,33 @@ def uncompiled(module: nn.Module, name: str) -> nn.Module:
     for part in original.modules():
         # Set by `module.compile()`, which compiles in place.
         part._compiled_call_impl = None
+        _restore_forward(part)
     _refuse_scripted(original, name)
+    _refuse_exported(original, name)
     return original
 
 
 def _original(module: nn.Module) -> nn.Module:
     found = getattr(module, "_orig_mod", None)
     return _original(found) if isinstance(found, nn.Module) else module
+
+
+def _restore_forward(part: nn.Module) -> None:
+    """Undo `module.forward = torch.compile(module.forward)`."""
+    forward = vars(part).get("forward")
+    written = getattr(forward, "_torchdynamo_orig_callable", None)
+    if written is not None:
+        part.forward = written
+
+
+def _refuse_exported(module: nn.Module, name: str) -> None:
+    try:
+        module.eval()
+    except NotImplementedError as error:  # raised by what torch.export returns
+        raise UsageError(
+            f"{name} cannot be put into evaluation mode ({error_line(error)}), as is the case for modules of "
+            "torch.export, whose layers are gone. Give the Python module that was exported, with the same weights."
+        ) from error
 
 
 def _refuse_scripted(module: nn.Module, name: str) -> None:

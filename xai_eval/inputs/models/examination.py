@@ -107,9 +107,13 @@ def _check_same(first: Tensor, again: Tensor, what: str, remedy: str) -> None:
 
 
 def _in_a_batch(classifier: Classifier, batch: Tensor) -> Tensor | None:
-    """Return the scores of an image beside its mirror image; None if the model takes single images only."""
+    """Return the scores of an image beside another one; None if the model takes single images only.
+
+    The other image is upside down and has half the contrast. Many models see no difference between an image and its
+    mirror image, so that a mixture of the two would not show.
+    """
     try:
-        return logits(classifier, torch.cat([batch, batch.flip(2)]))[:1]
+        return logits(classifier, torch.cat([batch, batch.flip(2) * 0.5]))[:1]
     except ModelMisbehaves:
         return None
 

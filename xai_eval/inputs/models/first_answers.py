@@ -13,7 +13,7 @@ from xai_eval.errors import ModelMisbehaves
 from xai_eval.inputs.models.layers import evaluating, noise_image
 from xai_eval.inputs.models.model_errors import as_model_error
 from xai_eval.inputs.models.model_state import lent
-from xai_eval.inputs.models.reading import OutputKind, Reading, Scoring, found_reading
+from xai_eval.inputs.models.reading import OutputKind, Reading, Scoring, at_entry, found_reading
 
 _PROBLEMS = {
     "multi_label_classification": OutputKind.MULTILABEL,
@@ -29,15 +29,17 @@ class FirstAnswers:
         reading: how its output is read.
         writes_into_input: whether a pass changes the batch that it is given.
         dtype: type of the model's numbers.
+        in_rows: whether the numbers for N images have the shape (N, C).
     """
 
     reading: Reading
     writes_into_input: bool
     dtype: torch.dtype
+    in_rows: bool
 
     def scoring(self, module: nn.Module) -> nn.Module:
         """Return a model that returns scores (N, C): the module itself if it does, else one that wraps it."""
-        plain = not self.reading.entry and self.reading.outputs == self.reading.classes and self.dtype.itemsize > 2
+        plain = self.in_rows and not self.reading.entry and self.reading.outputs == self.reading.classes
         if plain and not self.writes_into_input and self.dtype is torch.float32:
             return module
         return Scoring(module, self.reading, self.dtype, self.writes_into_input).eval()
@@ -69,7 +71,8 @@ def first_answers(
     if told is not None:
         reading = replace(reading, why="found: the configuration of the model says so")
     writes = any(not torch.equal(batch, noise_image(module, input_shape, seed)) for seed, batch in enumerate(batches))
-    return FirstAnswers(reading, writes, batches[0].dtype)
+    in_rows = at_entry(outputs[0], reading.entry).dim() == 2
+    return FirstAnswers(reading, writes, batches[0].dtype, in_rows)
 
 
 def _told(module: nn.Module) -> OutputKind | None:

@@ -43,8 +43,9 @@ def default_layer(module: nn.Module, input_shape: tuple[int, ...], parts: nn.Mod
     inner = module if parts is None else parts
     batch = noise_image(module, input_shape)
     with _tracing(module), as_model_error(type(inner).__name__, batch.shape):
-        alone = traced_pass(module, inner, batch)
-        shapes, measured = Shapes(alone, _pair(module, inner, batch)), dict[str, Layout | None]()
+        # The pass whose gradients are taken is the last, because a pass may change buffers that an earlier one used.
+        pair, alone = _pair(module, inner, batch), traced_pass(module, inner, batch)
+        shapes, measured = Shapes(alone, pair), dict[str, Layout | None]()
         for name in _candidates(alone, inner):
             # Outputs of the same shape are nearly always laid out alike, so that one measurement rules out most layers.
             like = measured.get(shapes.told(name))

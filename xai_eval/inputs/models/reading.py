@@ -40,6 +40,8 @@ MEANINGS: Mapping[OutputKind, str] = {
 ROUNDING = 1e-3
 _NAMES_OF_LOGITS = ("logits", "out", "output", "scores", "predictions", "pred")
 _MOST_AXES = 2
+# Steps, by the names of their gradients, that leave probabilities what they are.
+_SHAPING = ("View", "UnsafeView", "Reshape", "Unsqueeze", "Squeeze", "ToCopy", "Clone", "Alias", "Clamp")
 
 
 @dataclass(frozen=True)
@@ -202,7 +204,7 @@ def sum_to_one(rows: Tensor) -> bool:
 def _ends_in(numbers: Tensor, function: str) -> bool:
     """Whether the last step of the computation of `numbers` is a function, by PyTorch's name of its gradient."""
     node: Any = numbers.grad_fn
-    while node is not None and node.name().startswith(("View", "Unsqueeze", "Squeeze", "ToCopy", "Clone", "Alias")):
+    while node is not None and node.name().startswith(_SHAPING):
         node = node.next_functions[0][0]
     return node is not None and node.name().startswith(function)
 

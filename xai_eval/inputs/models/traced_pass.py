@@ -59,9 +59,9 @@ class TracedPass:
     @cached_property
     def gradients(self) -> Mapping[str, Tensor]:
         """By name of a module, the gradient of the first image's largest score to its last output, if it has one."""
-        if not self.score.requires_grad:
-            return {}
         known = {call.name: call.output for call in self.calls if call.output.requires_grad}
+        if not known or not self.score.requires_grad:
+            return {}
         found = torch.autograd.grad(self.score[0].max(), list(known.values()), allow_unused=True, retain_graph=True)
         return {name: gradient for name, gradient in zip(known, found, strict=True) if gradient is not None}
 

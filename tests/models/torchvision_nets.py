@@ -1,0 +1,67 @@
+"""Classifiers of torchvision, every family, with random weights. Transformers are small ones of the same code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from lively import lively
+from torch import nn
+from torchvision import models
+from torchvision.models.maxvit import MaxVit
+from torchvision.models.swin_transformer import PatchMergingV2, SwinTransformer, SwinTransformerBlockV2
+from torchvision.models.vision_transformer import VisionTransformer
+
+CLASSES = 6
+
+
+def published(name: str, size: int = 64, classes: int = CLASSES) -> Callable[[], nn.Module]:
+    """Return a factory of an architecture that torchvision publishes by name."""
+    options = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
+    return lambda: lively(lambda: models.get_model(name, weights=None, num_classes=classes, **options), size)
+
+
+def vit(classes: int = CLASSES) -> Callable[[], nn.Module]:
+    make = partial(
+        VisionTransformer,
+        image_size=64,
+        patch_size=16,
+        num_layers=2,
+        num_heads=2,
+        hidden_dim=24,
+        mlp_dim=48,
+        num_classes=classes,
+    )
+    return lambda: lively(make, 64)
+
+
+def swin() -> nn.Module:
+    return lively(lambda: SwinTransformer(window_size=[4, 4], **_SWIN), 64)
+
+
+def swin_v2() -> nn.Module:
+    v2 = {"block": SwinTransformerBlockV2, "downsample_layer": PatchMergingV2}
+    return lively(lambda: SwinTransformer(window_size=[4, 4], **v2, **_SWIN), 64)
+
+
+def maxvit() -> nn.Module:
+    make = partial(
+        MaxVit,
+        input_size=(64, 64),
+        stem_channels=16,
+        partition_size=2,
+        block_channels=[16, 32],
+        block_layers=[1, 1],
+        head_dim=8,
+        stochastic_depth_prob=0.0,
+        num_classes=CLASSES,
+    )
+    return lively(make, 64)
+
+
+def vit_whose_head_is_untrained() -> nn.Module:
+    """As torchvision makes it: all weights of the head are 0."""
+    return VisionTransformer(64, 16, 1, 2, 24, 48, num_classes=CLASSES)
+
+
+_SWIN = {"patch_size": [4, 4], "embed_dim": 16, "depths": [2, 2], "num_heads": [2, 2], "num_classes": CLASSES}
