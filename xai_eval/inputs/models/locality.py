@@ -21,8 +21,9 @@ _PARTS = 3
 # it was 0.68 to 0.99 in the right layout, and below 0.02 where channels were taken for places. A class token taken for
 # a place costs 0.17 or more.
 LEAST = 0.2
-# Of few places, or where many layouts are possible, one correlates by chance: the outputs of 24 channels, taken for 4 x 4
-# places and 8 other tokens in 9 orders, reached 0.26, which is 2.9 standard deviations of chance. Right layouts reach 8.
+# Of few places, or where many layouts are possible, one correlates by chance: the outputs of 24 channels, taken for 4 x
+# 4 places and 8 other tokens in 9 orders, reached 0.26, which is 2.9 standard deviations of chance. Right layouts reach
+# 8.
 _DEVIATIONS = 2
 _EQUAL = 0.02
 
