@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,8 @@ class Plain(nn.Module):
         torch.manual_seed(3)
         self.stem = nn.Sequential(nn.Conv2d(3, 8, 8, 8), nn.ReLU())
         self.body = nn.Sequential(nn.Conv2d(8, 10, 3, padding=1), nn.ReLU())
-        self.head = nn.Linear(10, classes)
+        # Without a bias, the preferred class always has places that speak for it.
+        self.head = nn.Linear(10, classes, bias=False)
 
     def forward(self, images: Tensor) -> Any:
         return self.head(self.body(self.stem(images)).mean((2, 3)))
@@ -286,8 +288,27 @@ def autocast() -> nn.Module:
     return Autocast()
 
 
-def quantised() -> nn.Module:
+def quantised_head() -> nn.Module:
     return torch.ao.quantization.quantize_dynamic(Plain().eval(), {nn.Linear}, dtype=torch.qint8)
+
+
+class Stubbed(Plain):
+    """Says where quantised numbers begin and end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begin, self.end = torch.ao.quantization.QuantStub(), torch.ao.quantization.DeQuantStub()
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.end(super().forward(self.begin(images)))
+
+
+def quantised_throughout() -> nn.Module:
+    module = Stubbed().eval()
+    module.qconfig = torch.ao.quantization.get_default_qconfig("x86")
+    torch.ao.quantization.prepare(module, inplace=True)
+    module(torch.randn(2, 3, 224, 224))
+    return torch.ao.quantization.convert(module, inplace=True)
 
 
 # State that is not where it usually is.
@@ -430,10 +451,10 @@ class Rectangular(Plain):
 class TupleLayer(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(10, 10, 3, padding=1)
+        self.conv, self.sum = nn.Conv2d(10, 10, 3, padding=1), nn.Identity()
 
     def forward(self, places: Tensor) -> tuple[Tensor, None]:
-        return places + torch.relu(self.conv(places)), None
+        return self.sum(places + torch.relu(self.conv(places))), None
 
 
 class LayerReturnsTuple(Plain):
@@ -508,7 +529,7 @@ def channels_last_memory() -> nn.Module:
 
 
 def changes_the_folder() -> nn.Module:
-    os.chdir("elsewhere")
+    os.chdir(tempfile.gettempdir())
     return Plain()
 
 
