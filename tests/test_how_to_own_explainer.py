@@ -48,6 +48,9 @@ def test_the_commands_of_the_page_end_with_an_ok_and_a_change_of_the_file_is_not
     assert verdict["state"] == "drift" and verdict["origin"]["stage"] == "attribution of my_map"
     assert {finding["field"] for finding in verdict["findings"]} == {"my_map", "table"}
     assert "file:mine.py:my_map" in json.dumps(verdict["changes"])
+    capsys.readouterr()
+    assert main(["explain-drift", "scene-00"]) == 0
+    assert "Not restored, because that is not possible here: file:mine.py:my_map" in capsys.readouterr().out
 
 
 def test_the_map_of_the_page_is_gradient_times_input(place):
@@ -66,6 +69,7 @@ def test_the_map_of_the_page_is_gradient_times_input(place):
     np.testing.assert_allclose(result["my_map"].array, expected, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_test_of_the_page_passes(place):
     methods = ["--methods", "integrated_gradients", "file:mine.py:my_map"]
     assert main(["run", "attributions", *methods, *FEW, "--quiet"]) == 0

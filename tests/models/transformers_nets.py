@@ -55,20 +55,18 @@ def siglip() -> nn.Module:
 
 
 def clip() -> nn.Module:
-    config = transformers.CLIPConfig(vision_config={"image_size": 64, "patch_size": 16, **_ATTENTION}, num_labels=CLASSES)
+    config = transformers.CLIPConfig(
+        vision_config={"image_size": 64, "patch_size": 16, **_ATTENTION}, num_labels=CLASSES
+    )
     return lively(lambda: transformers.CLIPForImageClassification(config), 64)
 
 
 def resnet() -> nn.Module:
-    return _net(
-        "ResNet", embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic", num_labels=CLASSES
-    )
+    return _net("ResNet", embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic", num_labels=CLASSES)
 
 
 def swin() -> nn.Module:
-    return _net(
-        "Swin", image_size=64, embed_dim=16, depths=[2, 2], num_heads=[2, 2], window_size=4, num_labels=CLASSES
-    )
+    return _net("Swin", image_size=64, embed_dim=16, depths=[2, 2], num_heads=[2, 2], window_size=4, num_labels=CLASSES)
 
 
 def swin_v2() -> nn.Module:
@@ -95,7 +93,11 @@ def poolformer() -> nn.Module:
 
 def segformer() -> nn.Module:
     return _net(
-        "Segformer", hidden_sizes=[8, 8, 16, 16], depths=[1, 1, 1, 1], num_attention_heads=[1, 1, 2, 2], num_labels=CLASSES
+        "Segformer",
+        hidden_sizes=[8, 8, 16, 16],
+        depths=[1, 1, 1, 1],
+        num_attention_heads=[1, 1, 2, 2],
+        num_labels=CLASSES,
     )
 
 

@@ -173,8 +173,8 @@ def test_an_explainer_of_a_user_is_recorded_without_its_folder_and_with_the_dige
     path.write_text("def coarse(module, batch, targets): return batch.sum(1)[:, ::8, ::8]")
     result = ask(methods=[f"file:{path}:coarse", "saliency"])
     assert result.case.params["methods"] == ["file:own.py:coarse", "saliency"]
-    (digest,) = result.provenance.parameters["explainers"].values()
-    assert digest == hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert result.provenance.versions["file:own.py:coarse"] == digest[:16]
     assert result["coarse"].shape == (32, 32) and list(result["table"].frame["method"]) == ["coarse", "saliency"]
     assert result.stages[Stage(StageKind.ATTRIBUTION, "coarse")].shape == (4, 4)
     assert str(tmp_path) not in str(result.case) + str(result.provenance)

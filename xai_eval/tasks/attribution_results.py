@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from xai_eval.inputs.images.labelled import LabelledImage
 
 LIBRARIES = ("torch", "torchvision", "numpy", "pillow", "scikit-image", "scipy")
+_DIGITS = 16
 MAP_TOLERANCE = SignedMapTolerance()
 TABLE_TOLERANCE = {**SCORE_TOLERANCE, "completeness_error": 0.02}
 # The map of the positive values, from 0 to 1, by which the object is pointed at. It is not stored.
@@ -53,9 +54,9 @@ class AttributionsRequest:
         return {"methods": [method.spec or method.name for method in self.methods], **self.settings.of(read)}
 
     @property
-    def digests(self) -> dict[str, str]:
-        """Digests of the files of methods of the user."""
-        return {method.spec: method.digest for method in self.methods if method.spec}
+    def own_versions(self) -> dict[str, str]:
+        """The beginnings of the digests of the files of methods of the user, which stand for versions of these."""
+        return {method.spec: method.digest[:_DIGITS] for method in self.methods if method.spec}
 
     @property
     def libraries(self) -> tuple[str, ...]:
@@ -134,9 +135,7 @@ def _evaluate(request: AttributionsRequest, image: LabelledImage) -> Result:
 
 def _provenance(request: AttributionsRequest, image: LabelledImage) -> Provenance:
     found = request.setup.provenance(image, request.libraries)
-    if not request.digests:
-        return found
-    return dataclasses.replace(found, parameters={**found.parameters, "explainers": request.digests})
+    return dataclasses.replace(found, versions={**found.versions, **request.own_versions})
 
 
 def _question(subject: Subject, settings: Settings) -> Question:

@@ -22,8 +22,24 @@ from xai_eval.errors import UsageError, unknown_name
 
 # Options of the commands that measure, and arguments of `evaluate`. A parameter of such a name could not be set.
 RESERVED = frozenset(
-    {"device", "golden", "help", "images", "json", "model", "old_model", "out", "profile", "quiet", "results"}
-    | {"task", "tasks"}
+    (
+        "device",
+        "golden",
+        "help",
+        "images",
+        "json",
+        "model",
+        "old_model",
+        "out",
+        "output",
+        "profile",
+        "quiet",
+        "reshape",
+        "results",
+        "resume",
+        "task",
+        "tasks",
+    )
 )
 
 

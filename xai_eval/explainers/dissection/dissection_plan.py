@@ -15,6 +15,7 @@ from xai_eval.explainers.dissection.netdissect import SHARE
 from xai_eval.explainers.model.memory_format import best_memory_format
 from xai_eval.inputs.clip.clip import Clip
 from xai_eval.inputs.models.classifier import Classifier
+from xai_eval.inputs.models.layers import has_channels_last, noise_image
 from xai_eval.inputs.models.model_errors import as_model_error
 from xai_eval.inputs.models.outputs import logits
 from xai_eval.inputs.models.preprocessing import Preprocessing, prepared_shape
@@ -35,6 +36,14 @@ class DissectedModel:
     layers: tuple[str, ...]
     memory_format: torch.memory_format = torch.contiguous_format
 
+    @cached_property
+    def with_units_last(self) -> frozenset[str]:
+        """Those layers that return maps (n, h, w, units), as some transformers do. It is measured on noise."""
+        module, example = self.classifier.scoring, noise_image(self.classifier.module, self.classifier.input_shape)
+        return frozenset(
+            layer for layer in self.layers if has_channels_last(module, self.classifier.layer(layer), example)
+        )
+
     @classmethod
     def at_its_fastest(cls, classifier: Classifier, layers: tuple[str, ...]) -> DissectedModel:
         """Return the model with the memory format in which it runs fastest.
@@ -47,7 +56,7 @@ class DissectedModel:
         example = torch.randn(1, *shape, generator=torch.Generator().manual_seed(0)).to(classifier.device)
         with torch.no_grad(), as_model_error(classifier.name, example.shape):
             logits(classifier, example)
-            return cls(classifier, layers, best_memory_format(classifier.module, example))
+            return cls(classifier, layers, best_memory_format(classifier.scoring, example))
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from xai_eval.errors import ModelMisbehaves, UsageError
 from xai_eval.explainers.dissection.dissection_plan import DissectedModel
-from xai_eval.inputs.models.classifier import Classifier
 from xai_eval.inputs.models.model_errors import as_model_error
 from xai_eval.inputs.models.outputs import logits
 
@@ -36,7 +35,7 @@ def layer_outputs(model: DissectedModel, batch: torch.Tensor) -> dict[str, torch
     classifier = model.classifier
     with as_model_error(classifier.name, batch.shape), torch.no_grad(), _kept(model) as kept:
         logits(classifier, batch.to(classifier.device, memory_format=model.memory_format))
-    return {layer: _checked(classifier, layer, kept, len(batch)) for layer in model.layers}
+    return {layer: _checked(model, layer, kept, len(batch)) for layer in model.layers}
 
 
 def pool_positions(output: torch.Tensor) -> NDArray[np.float32]:
@@ -77,7 +76,8 @@ def _kept(model: DissectedModel) -> Iterator[Mapping[str, Any]]:
             handle.remove()
 
 
-def _checked(classifier: Classifier, layer: str, kept: Mapping[str, Any], count: int) -> torch.Tensor:
+def _checked(model: DissectedModel, layer: str, kept: Mapping[str, Any], count: int) -> torch.Tensor:
+    classifier = model.classifier
     if layer not in kept:
         raise UsageError(
             f"layer {layer!r} of {classifier.name} is not called in a forward pass. Choose other --layers."
@@ -94,12 +94,8 @@ def _checked(classifier: Classifier, layer: str, kept: Mapping[str, Any], count:
             f"layer {layer!r} of {classifier.name} returns {got} for {count} images; expected maps (n, units, h, w), "
             "vectors (n, units), or tokens (n, tokens, units) whose first is the class token. Choose other --layers."
         )
-    if output.dim() == _MAP and output.shape[1] == output.shape[2] != output.shape[3]:
-        raise UsageError(
-            f"layer {layer!r} of {classifier.name} returns {tuple(output.shape)}, which looks like maps with their "
-            "units last (n, h, w, units); expected (n, units, h, w). Choose a layer after the one that moves the units "
-            "to the second axis, or wrap the layer in a module that does."
-        )
+    if output.dim() == _MAP and layer in model.with_units_last:
+        output = output.permute(0, 3, 1, 2).contiguous()
     output = output.float()
     if not torch.isfinite(output).all():
         raise ModelMisbehaves(

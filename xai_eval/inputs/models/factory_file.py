@@ -70,7 +70,7 @@ def load_function(path: Path, name: str) -> Callable[..., Any]:
             f"file:{path}:{name}."
         )
     folder = path.resolve().parent
-    with _importable(folder):
+    with host_kept(), _importable(folder):
         function = _function(_run(path), path, name, "function")
 
     @functools.wraps(function)

@@ -195,17 +195,42 @@ def _layout(
     return measured_layout(lambda changed: output_of(module, parts, layer, changed), batch, layouts)
 
 
+def has_channels_last(module: nn.Module, part: nn.Module, batch: Tensor) -> bool:
+    """Tell whether a layer returns maps (N, h, w, C); false for maps (N, C, h, w), and for all that are no maps.
+
+    Args:
+        module: the model, which returns scores (N, C).
+        part: the layer.
+        batch: a prepared image, (1, channels, H, W).
+    """
+    with evaluating(module):
+        output = _output_of(module, part, batch)
+        if output is None or output.dim() != 4 or len(output) != 1:
+            return False
+        layouts = possible_layouts(tuple(output.shape[1:]), (batch.shape[2], batch.shape[3]))
+        if len(layouts) < 2 and all(each.is_plain for each in layouts):
+            return False
+        found = measured_layout(lambda changed: _required(_output_of(module, part, changed)), batch, layouts)
+    return found is not None and not found.is_plain
+
+
 def output_of(module: nn.Module, parts: nn.Module, layer: str, batch: Tensor) -> Tensor:
     """Run a model and return a copy of the last output of one of its layers, as it was when the layer returned it."""
+    return _required(_output_of(module, dict(parts.named_modules())[layer], batch))
+
+
+def _output_of(module: nn.Module, part: nn.Module, batch: Tensor) -> Tensor | None:
     kept: list[Tensor | None] = []
-    part = dict(parts.named_modules())[layer]
     handle = part.register_forward_hook(lambda _module, _inputs, output: kept.append(_copied(output)))
     try:
         with torch.no_grad():
             module(batch.clone())
     finally:
         handle.remove()
-    output = kept[-1]
+    return kept[-1] if kept else None
+
+
+def _required(output: Tensor | None) -> Tensor:
     assert output is not None
     return output
 
