@@ -57,7 +57,7 @@ def default_layer(module: nn.Module, input_shape: tuple[int, ...], parts: nn.Mod
                     return name
     raise UsageError(
         f"{type(inner).__name__} has no layer whose output lies over the image and receives a gradient, so there is no "
-        f"default layer to explain. {_why_none(alone)}Name one with --layer."
+        f"default layer to explain. {_why_none(alone, shapes, inner)}Name one with --layer."
     )
 
 
@@ -274,9 +274,13 @@ def _counts(found: TracedPass, layer: str, layout: Layout) -> bool:
     return reached > layout.before + layout.behind
 
 
-def _why_none(found: TracedPass) -> str:
+def _why_none(found: TracedPass, shapes: Shapes, parts: nn.Module) -> str:
     if found.is_differentiable and not any(bool(each.any()) for each in found.gradients_at_places):
         return "All gradients of its scores are 0: are the weights of its last layer untrained zeros? "
+    if not _holds_parameters(parts):
+        return "It has no parameters at all; quantised models have none. Give the model from before it was quantised. "
+    if any(shapes.batch_axis(name) is None for name in found.gradients):
+        return "The first axis of some of its layers counts windows, heads or crops instead of images. "
     return ""
 
 
