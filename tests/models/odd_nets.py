@@ -317,16 +317,24 @@ def quantised_throughout() -> nn.Module:
 class LazyHead(Plain):
     def __init__(self) -> None:
         super().__init__()
-        self.head = nn.LazyLinear(4)
+        self.head = nn.LazyLinear(4, bias=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        with torch.random.fork_rng([]):
+            torch.manual_seed(4)  # for the weights, which are drawn in the first pass
+            return super().forward(images)
 
 
 class LazyThroughout(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.body, self.norm, self.head = nn.LazyConv2d(8, 8, 8), nn.LazyBatchNorm2d(), nn.LazyLinear(4)
+        self.body, self.norm = nn.LazyConv2d(8, 8, 8), nn.LazyBatchNorm2d()
+        self.head = nn.LazyLinear(4, bias=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.head(torch.relu(self.norm(self.body(images))).mean((2, 3)))
+        with torch.random.fork_rng([]):
+            torch.manual_seed(4)
+            return self.head(torch.relu(self.norm(self.body(images))).mean((2, 3)))
 
 
 class ExtraState(Plain):
@@ -360,17 +368,12 @@ class WithoutParameters(nn.Module):
         return images.mean((2, 3))
 
 
-def _seeded_lazily(module: nn.Module) -> nn.Module:
-    torch.manual_seed(4)  # lazy weights are drawn at the first pass
-    return module
-
-
 def lazy_head() -> nn.Module:
-    return _seeded_lazily(LazyHead())
+    return LazyHead()
 
 
 def lazy_throughout() -> nn.Module:
-    return _seeded_lazily(LazyThroughout())
+    return LazyThroughout()
 
 
 def extra_state() -> nn.Module:
@@ -539,8 +542,9 @@ def prints() -> nn.Module:
 
 
 def default_double() -> nn.Module:
+    module = Plain()
     torch.set_default_dtype(torch.float64)
-    return Plain().float()
+    return module
 
 
 def gradients_off() -> nn.Module:

@@ -10,7 +10,7 @@ from timm.layers import GatedMlp
 from timm.models.convmixer import ConvMixer
 from timm.models.efficientformer import EfficientFormer
 from timm.models.hiera import Hiera
-from timm.models.metaformer import MetaFormer
+from timm.models.metaformer import MetaFormer, Pooling
 from timm.models.mlp_mixer import Affine, MlpMixer, ResBlock, SpatialGatingBlock
 from timm.models.mvitv2 import MultiScaleVit, MultiScaleVitCfg
 from timm.models.pit import PoolingVisionTransformer
@@ -67,13 +67,12 @@ def efficientformer() -> nn.Module:
 
 
 def hiera() -> nn.Module:
-    options = {"embed_dim": 16, "num_heads": 1, "stages": (1, 1, 2, 1), "global_att_blocks": ()}
+    options = {"embed_dim": 16, "num_heads": 1, "stages": (1, 1, 2, 1)}
     return lively(lambda: Hiera(img_size=(128, 128), num_classes=CLASSES, **options), 128)
 
 
 def poolformer() -> nn.Module:
-    make = timm.create_model
-    return lively(lambda: make("poolformer_s12", dims=(8, 16, 16, 24), depths=(1, 1, 1, 1), num_classes=CLASSES), 64)
+    return lively(lambda: MetaFormer(dims=(8, 16, 24), depths=(1, 1, 2), token_mixers=Pooling, num_classes=CLASSES), 64)
 
 
 def mvit_v2() -> nn.Module:
