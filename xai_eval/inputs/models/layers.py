@@ -245,13 +245,12 @@ def _candidates(found: TracedPass, parts: nn.Module) -> Iterator[str]:
     modules = dict(parts.named_modules())
     outside = (call for call in found.calls if call.name not in found.inside_attention)
     usable = [call for call in outside if _holds_parameters(modules[call.name])]
-    seen: list[Call] = []
     for call in reversed(usable):
-        if any(other.output is call.output and other.version == call.version for other in seen):
+        same = [other for other in usable if other.output is call.output and other.version == call.version]
+        # A module may hand on, much later, what another one returned, such as a block that returns several scales.
+        if same[0] is not call:
             continue
-        seen.append(call)
-        same = [other.name for other in usable if other.output is call.output and other.version == call.version]
-        once = [name for name in same if found.counts[name] == 1]
+        once = [other.name for other in same if found.counts[other.name] == 1]
         convolving = [name for name in once if any(isinstance(part, _CONVOLUTIONS) for part in modules[name].modules())]
         yield from (convolving or once)[:1]
 
