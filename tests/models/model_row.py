@@ -40,6 +40,9 @@ class Row:
         numbers: what is read from its output.
         entry: picks the numbers, (N, C) or (N,), from what the network returns.
         output: kind of output that the user gives; None if nothing is given.
+        asked: name of the layer that the user names; empty if nobody names one.
+        before: further step of the preprocessing before the image becomes a tensor.
+        after: further step of the preprocessing after the tensor was normalised.
         layer_in_reference: name of the layer in the network of the reference, if it differs.
         reference: makes the network of the reference, if it is not a copy of the explained one.
         file: whether the network is loaded by the spec `file:PATH.py:FACTORY`, which assumes 224 px.
@@ -56,6 +59,9 @@ class Row:
     numbers: Numbers = Numbers.SOFTMAX
     entry: Callable[[Any], Tensor] = lambda output: output
     output: OutputKind | None = None
+    asked: str = ""
+    before: Callable[[Any], Any] | None = None
+    after: Callable[[Tensor], Tensor] | None = None
     layer_in_reference: str = ""
     reference: Callable[[], nn.Module] | None = None
     file: bool = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,8 @@ class Plain(nn.Module):
         torch.manual_seed(3)
         self.stem = nn.Sequential(nn.Conv2d(3, 8, 8, 8), nn.ReLU())
         self.body = nn.Sequential(nn.Conv2d(8, 10, 3, padding=1), nn.ReLU())
-        self.head = nn.Linear(10, classes)
+        # Without a bias, the preferred class always has places that speak for it.
+        self.head = nn.Linear(10, classes, bias=False)
 
     def forward(self, images: Tensor) -> Any:
         return self.head(self.body(self.stem(images)).mean((2, 3)))
@@ -286,8 +288,27 @@ def autocast() -> nn.Module:
     return Autocast()
 
 
-def quantised() -> nn.Module:
+def quantised_head() -> nn.Module:
     return torch.ao.quantization.quantize_dynamic(Plain().eval(), {nn.Linear}, dtype=torch.qint8)
+
+
+class Stubbed(Plain):
+    """Says where quantised numbers begin and end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begin, self.end = torch.ao.quantization.QuantStub(), torch.ao.quantization.DeQuantStub()
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.end(super().forward(self.begin(images)))
+
+
+def quantised_throughout() -> nn.Module:
+    module = Stubbed().eval()
+    module.qconfig = torch.ao.quantization.get_default_qconfig("x86")
+    torch.ao.quantization.prepare(module, inplace=True)
+    module(torch.randn(2, 3, 224, 224))
+    return torch.ao.quantization.convert(module, inplace=True)
 
 
 # State that is not where it usually is.
@@ -296,16 +317,24 @@ def quantised() -> nn.Module:
 class LazyHead(Plain):
     def __init__(self) -> None:
         super().__init__()
-        self.head = nn.LazyLinear(4)
+        self.head = nn.LazyLinear(4, bias=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        with torch.random.fork_rng([]):
+            torch.manual_seed(4)  # for the weights, which are drawn in the first pass
+            return super().forward(images)
 
 
 class LazyThroughout(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.body, self.norm, self.head = nn.LazyConv2d(8, 8, 8), nn.LazyBatchNorm2d(), nn.LazyLinear(4)
+        self.body, self.norm = nn.LazyConv2d(8, 8, 8), nn.LazyBatchNorm2d()
+        self.head = nn.LazyLinear(4, bias=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.head(torch.relu(self.norm(self.body(images))).mean((2, 3)))
+        with torch.random.fork_rng([]):
+            torch.manual_seed(4)
+            return self.head(torch.relu(self.norm(self.body(images))).mean((2, 3)))
 
 
 class ExtraState(Plain):
@@ -339,17 +368,12 @@ class WithoutParameters(nn.Module):
         return images.mean((2, 3))
 
 
-def _seeded_lazily(module: nn.Module) -> nn.Module:
-    torch.manual_seed(4)  # lazy weights are drawn at the first pass
-    return module
-
-
 def lazy_head() -> nn.Module:
-    return _seeded_lazily(LazyHead())
+    return LazyHead()
 
 
 def lazy_throughout() -> nn.Module:
-    return _seeded_lazily(LazyThroughout())
+    return LazyThroughout()
 
 
 def extra_state() -> nn.Module:
@@ -430,10 +454,10 @@ class Rectangular(Plain):
 class TupleLayer(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(10, 10, 3, padding=1)
+        self.conv, self.sum = nn.Conv2d(10, 10, 3, padding=1), nn.Identity()
 
     def forward(self, places: Tensor) -> tuple[Tensor, None]:
-        return places + torch.relu(self.conv(places)), None
+        return self.sum(places + torch.relu(self.conv(places))), None
 
 
 class LayerReturnsTuple(Plain):
@@ -508,7 +532,7 @@ def channels_last_memory() -> nn.Module:
 
 
 def changes_the_folder() -> nn.Module:
-    os.chdir("elsewhere")
+    os.chdir(tempfile.gettempdir())
     return Plain()
 
 
@@ -518,8 +542,9 @@ def prints() -> nn.Module:
 
 
 def default_double() -> nn.Module:
+    module = Plain()
     torch.set_default_dtype(torch.float64)
-    return Plain().float()
+    return module
 
 
 def gradients_off() -> nn.Module:

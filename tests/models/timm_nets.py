@@ -6,6 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 import timm
+from timm.layers import GatedMlp
+from timm.models.convmixer import ConvMixer
+from timm.models.efficientformer import EfficientFormer
+from timm.models.hiera import Hiera
+from timm.models.metaformer import MetaFormer, Pooling
+from timm.models.mlp_mixer import Affine, MlpMixer, ResBlock, SpatialGatingBlock
+from timm.models.mvitv2 import MultiScaleVit, MultiScaleVitCfg
+from timm.models.pit import PoolingVisionTransformer
+from timm.models.tnt import TNT
 from lively import lively
 from torch import nn
 
@@ -22,3 +31,63 @@ def timm_net(name: str, size: int = 64, classes: int = CLASSES, **options: Any) 
         options: options of the architecture.
     """
     return lambda: lively(lambda: timm.create_model(name, pretrained=False, num_classes=classes, **options), size)
+
+
+def small_vit(name: str, size: int = 64, classes: int = CLASSES, **options: Any) -> Callable[[], nn.Module]:
+    """Return a factory of one of timm's plain transformers with two blocks of width 24."""
+    return timm_net(name, size, classes, img_size=size, embed_dim=24, depth=2, num_heads=2, **options)
+
+
+def small_swin(name: str) -> Callable[[], nn.Module]:
+    """Return a factory of one of timm's Swin transformers with two stages of two blocks."""
+    return timm_net(name, img_size=64, embed_dim=16, depths=(2, 2), num_heads=(2, 2), window_size=4)
+
+
+def mixer() -> nn.Module:
+    return lively(lambda: MlpMixer(img_size=64, **_MIXER), 64)
+
+
+def gmlp() -> nn.Module:
+    parts = {"mlp_ratio": 6, "block_layer": SpatialGatingBlock, "mlp_layer": GatedMlp}
+    return lively(lambda: MlpMixer(img_size=64, **parts, **_MIXER), 64)
+
+
+def resmlp() -> nn.Module:
+    return lively(lambda: MlpMixer(img_size=64, mlp_ratio=4, block_layer=ResBlock, norm_layer=Affine, **_MIXER), 64)
+
+
+def convmixer() -> nn.Module:
+    return lively(lambda: ConvMixer(dim=24, depth=2, kernel_size=3, patch_size=8, num_classes=CLASSES), 64)
+
+
+def efficientformer() -> nn.Module:
+    """Its attention has 7 x 7 places, so that it takes images of 224 px only."""
+    make = lambda: EfficientFormer(depths=(1, 1, 1, 2), embed_dims=(8, 8, 16, 24), num_vit=1, num_classes=CLASSES)  # noqa: E731
+    return lively(make, 224)
+
+
+def hiera() -> nn.Module:
+    options = {"embed_dim": 16, "num_heads": 1, "stages": (1, 1, 2, 1)}
+    return lively(lambda: Hiera(img_size=(128, 128), num_classes=CLASSES, **options), 128)
+
+
+def poolformer() -> nn.Module:
+    return lively(lambda: MetaFormer(dims=(8, 16, 24), depths=(1, 1, 2), token_mixers=Pooling, num_classes=CLASSES), 64)
+
+
+def mvit_v2() -> nn.Module:
+    config = MultiScaleVitCfg(depths=(1, 2), embed_dim=24, num_heads=1)
+    return lively(lambda: MultiScaleVit(config, img_size=64, num_classes=CLASSES), 64)
+
+
+def pit() -> nn.Module:
+    sizes = {"base_dims": (12, 12), "depth": (1, 2), "heads": (1, 2)}
+    return lively(lambda: PoolingVisionTransformer(64, patch_size=8, stride=8, num_classes=CLASSES, **sizes), 64)
+
+
+def tnt() -> nn.Module:
+    sizes = {"embed_dim": 24, "inner_dim": 8, "depth": 2, "num_heads_inner": 2, "num_heads_outer": 2}
+    return lively(lambda: TNT(64, num_classes=CLASSES, **sizes), 64)
+
+
+_MIXER = {"patch_size": 16, "num_blocks": 2, "embed_dim": 24, "num_classes": CLASSES}

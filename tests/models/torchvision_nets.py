@@ -8,6 +8,7 @@ from functools import partial
 from lively import lively
 from torch import nn
 from torchvision import models
+from torchvision.models.convnext import CNBlockConfig, ConvNeXt
 from torchvision.models.maxvit import MaxVit
 from torchvision.models.swin_transformer import PatchMergingV2, SwinTransformer, SwinTransformerBlockV2
 from torchvision.models.vision_transformer import VisionTransformer
@@ -15,24 +16,14 @@ from torchvision.models.vision_transformer import VisionTransformer
 CLASSES = 6
 
 
-def published(name: str, size: int = 64, classes: int = CLASSES) -> Callable[[], nn.Module]:
+def published(name: str, size: int = 64) -> Callable[[], nn.Module]:
     """Return a factory of an architecture that torchvision publishes by name."""
     options = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
-    return lambda: lively(lambda: models.get_model(name, weights=None, num_classes=classes, **options), size)
+    return lambda: lively(lambda: models.get_model(name, weights=None, num_classes=CLASSES, **options), size)
 
 
-def vit(classes: int = CLASSES) -> Callable[[], nn.Module]:
-    make = partial(
-        VisionTransformer,
-        image_size=64,
-        patch_size=16,
-        num_layers=2,
-        num_heads=2,
-        hidden_dim=24,
-        mlp_dim=48,
-        num_classes=classes,
-    )
-    return lambda: lively(make, 64)
+def vit() -> nn.Module:
+    return lively(lambda: VisionTransformer(64, 16, 2, 2, 24, 48, num_classes=CLASSES), 64)
 
 
 def swin() -> nn.Module:
@@ -57,6 +48,23 @@ def maxvit() -> nn.Module:
         num_classes=CLASSES,
     )
     return lively(make, 64)
+
+
+def convnext() -> nn.Module:
+    blocks = [CNBlockConfig(8, 16, 1), CNBlockConfig(16, None, 2)]
+    return lively(lambda: ConvNeXt(blocks, num_classes=CLASSES), 64)
+
+
+def lraspp() -> nn.Module:
+    """Segmentation."""
+    make = models.segmentation.lraspp_mobilenet_v3_large
+    return make(weights=None, weights_backbone=None, num_classes=CLASSES).eval()
+
+
+def ssdlite() -> nn.Module:
+    """Detection."""
+    make = models.detection.ssdlite320_mobilenet_v3_large
+    return make(weights=None, weights_backbone=None, num_classes=CLASSES).eval()
 
 
 def vit_whose_head_is_untrained() -> nn.Module:

@@ -44,11 +44,19 @@ def no_gradient() -> ModelMisbehaves:
 
 
 def _begin_here(layer: nn.Module, inputs: Any, output: Any) -> Tensor | None:
-    if not torch.is_grad_enabled() or not isinstance(output, Tensor) or output.requires_grad:
+    if not torch.is_grad_enabled() or not isinstance(output, Tensor):
         return None
     # PyTorch refuses in-place operations on a leaf that requires a gradient. A clone is not a leaf, so an in-place ReLU
     # may follow.
-    return output.detach().requires_grad_().clone()
+    begun = output if output.requires_grad else output.detach().requires_grad_().clone()
+    begun.register_hook(_check_gradient)
+    return begun
+
+
+def _check_gradient(gradient: Tensor | None) -> None:
+    # Quantised layers seem to pass gradients on, but there is none.
+    if gradient is None:
+        raise no_gradient()
 
 
 def _check_connected(module: nn.Module, inputs: Any, logits: Any) -> None:

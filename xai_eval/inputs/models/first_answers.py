@@ -62,6 +62,7 @@ def first_answers(
         UsageError: it returns a single number, and nothing says what it is; or the given kind does not fit.
     """
     _check_head(module, model)
+    _check_values(module, model)
     batches = [noise_image(module, input_shape, seed) for seed in (0, 1)]
     _initialise(module, batches[0], model)
     with evaluating(module), lent(module), as_model_error(model, batches[0].shape):
@@ -94,6 +95,16 @@ def _check_head(module: nn.Module, model: str) -> None:
         raise ModelMisbehaves(
             f"{model} has no head (num_classes is 0): it returns features of the image, of which none is a class. "
             "Create it with the classes that it was trained for, or wrap it in a module that returns a score per class."
+        )
+
+
+def _check_values(module: nn.Module, model: str) -> None:
+    """Refuse a model whose weights were never loaded."""
+    empty = next((name for name, weights in module.named_parameters() if weights.is_meta), None)
+    if empty is not None:
+        raise ModelMisbehaves(
+            f"{model} has weights without values: {empty!r} is on the device meta. Create it on another device, and "
+            "load its weights."
         )
 
 

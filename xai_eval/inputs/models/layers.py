@@ -57,7 +57,7 @@ def default_layer(module: nn.Module, input_shape: tuple[int, ...], parts: nn.Mod
                     return name
     raise UsageError(
         f"{type(inner).__name__} has no layer whose output lies over the image and receives a gradient, so there is no "
-        f"default layer to explain. {_why_none(alone)}Name one with --layer."
+        f"default layer to explain. {_why_none(alone, shapes, inner)}Name one with --layer."
     )
 
 
@@ -245,13 +245,12 @@ def _candidates(found: TracedPass, parts: nn.Module) -> Iterator[str]:
     modules = dict(parts.named_modules())
     outside = (call for call in found.calls if call.name not in found.inside_attention)
     usable = [call for call in outside if _holds_parameters(modules[call.name])]
-    seen: list[Call] = []
     for call in reversed(usable):
-        if any(other.output is call.output and other.version == call.version for other in seen):
+        same = [other for other in usable if other.output is call.output and other.version == call.version]
+        # A module may hand on, much later, what another one returned, such as a block that returns several scales.
+        if same[0] is not call:
             continue
-        seen.append(call)
-        same = [other.name for other in usable if other.output is call.output and other.version == call.version]
-        once = [name for name in same if found.counts[name] == 1]
+        once = [other.name for other in same if found.counts[other.name] == 1]
         convolving = [name for name in once if any(isinstance(part, _CONVOLUTIONS) for part in modules[name].modules())]
         yield from (convolving or once)[:1]
 
@@ -274,9 +273,13 @@ def _counts(found: TracedPass, layer: str, layout: Layout) -> bool:
     return reached > layout.before + layout.behind
 
 
-def _why_none(found: TracedPass) -> str:
+def _why_none(found: TracedPass, shapes: Shapes, parts: nn.Module) -> str:
     if found.is_differentiable and not any(bool(each.any()) for each in found.gradients_at_places):
         return "All gradients of its scores are 0: are the weights of its last layer untrained zeros? "
+    if not _holds_parameters(parts):
+        return "It has no parameters at all; quantised models have none. Give the model from before it was quantised. "
+    if any(shapes.batch_axis(name) is None for name in found.gradients):
+        return "The first axis of some of its layers counts windows, heads or crops instead of images. "
     return ""
 
 

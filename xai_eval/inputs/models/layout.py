@@ -48,6 +48,11 @@ class Layout:
     wrapped: bool = False
 
     @property
+    def places(self) -> int:
+        """Number of places."""
+        return self.grid[0] * self.grid[1]
+
+    @property
     def is_plain(self) -> bool:
         """Whether the output is a map (N, C, h, w), as convolutions return it."""
         return self.maps and self.channels == 0 and self.batch == 0

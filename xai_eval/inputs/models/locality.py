@@ -75,7 +75,9 @@ def measured_layout(output_of: Callable[[Tensor], Tensor], batch: Tensor, layout
     if not found or (len(found) > 1 and found[0][0] - found[1][0] < _EQUAL):
         return None
     best, layout = found[0]
-    return layout if best >= max(LEAST, _by_chance(layout, len(layouts))) else None
+    # With more places, a wrong layout reaches no such correlation by chance, so those do not count as tries.
+    tried = sum(each.places <= layout.places for each in layouts)
+    return layout if best >= max(LEAST, _by_chance(layout, tried)) else None
 
 
 def _by_chance(layout: Layout, tried: int) -> float:
@@ -84,7 +86,7 @@ def _by_chance(layout: Layout, tried: int) -> float:
     A correlation of n independent pairs of numbers has a deviation of 1 / sqrt(n); the largest of m normal numbers lies
     about sqrt(2 log m) deviations above their mean.
     """
-    pairs = (_PARTS**2 - 1) * (layout.grid[0] * layout.grid[1] - 1)
+    pairs = (_PARTS**2 - 1) * (layout.places - 1)
     return (_DEVIATIONS + math.sqrt(2 * math.log(tried))) / math.sqrt(pairs)
 
 

@@ -1,0 +1,308 @@
+"""The table: networks of all kinds that people bring, and what is expected of each.
+
+Layers are the expected ones by hand. Of a network that reads a class token, it is the first norm of the last block: the
+attention behind it is the last place where patches count. Of one that averages its tokens, it is the last norm before the
+average, or the last block if the norm comes later. Of a convolutional network, it is the last block with a map.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import clip_nets as clip
+import head_nets as head
+import odd_nets as odd
+import timm_nets as timm
+import torch
+import torchvision_nets as tv
+import transformers_nets as hf
+from model_row import Numbers, Row, channels_last, tokens
+from torch import nn
+from torchvision import transforms
+
+from xai_eval.inputs.models.reading import OutputKind
+
+_BODY = "backbone.body.4"  # the last convolution of a backbone of `head_nets`
+
+TORCHVISION = (
+    Row("resnet18", tv.published("resnet18"), "layer4.1"),
+    Row("resnext50_32x4d", tv.published("resnext50_32x4d"), "layer4.2", slow=True),
+    Row("regnet_y_400mf", tv.published("regnet_y_400mf"), "trunk_output.block4.block4-5", slow=True),
+    Row("convnext", tv.convnext, "features.3.1"),
+    Row("efficientnet_b0", tv.published("efficientnet_b0"), "features.8", slow=True),
+    Row("mobilenet_v2", tv.published("mobilenet_v2"), "features.18"),
+    Row("mobilenet_v3_small", tv.published("mobilenet_v3_small", 96), "features.12", size=96),
+    Row("densenet121", tv.published("densenet121"), "features", slow=True),
+    Row("inception_v3", tv.published("inception_v3", 299), "Mixed_7c", size=299, slow=True),
+    Row("googlenet", tv.published("googlenet"), "inception5b", slow=True),
+    Row("vgg11", tv.published("vgg11"), "features", slow=True),
+    Row("squeezenet1_1", tv.published("squeezenet1_1"), "classifier.1"),
+    Row("alexnet", tv.published("alexnet", 112), "features", size=112, slow=True),
+    Row("shufflenet_v2_x0_5", tv.published("shufflenet_v2_x0_5"), "conv5"),
+    Row("mnasnet0_5", tv.published("mnasnet0_5"), "layers"),
+    Row("maxvit", tv.maxvit, "blocks.1.layers.0.layers"),
+    Row("swin", tv.swin, "norm", channels_last),
+    Row("swin_v2", tv.swin_v2, "norm", channels_last),
+    Row("vit", tv.vit, "encoder.layers.encoder_layer_1.ln_1", tokens(4, 4, 1)),
+    Row(
+        "vit with an untrained head",
+        tv.vit_whose_head_is_untrained,
+        refused="All gradients of its scores are 0: are the weights of its last layer untrained zeros?",
+    ),
+    Row("lraspp (segmentation)", tv.lraspp, refused="This is a map per class, as segmentation returns it", slow=True),
+    Row("ssdlite (detection)", tv.ssdlite, refused="such as the score of the best box of each class", slow=True),
+)
+
+TIMM = (
+    Row("vit_tiny_patch16", timm.small_vit("vit_tiny_patch16_224"), "blocks.1.norm1", tokens(4, 4, 1)),
+    Row("vit_base_patch16_clip", timm.small_vit("vit_base_patch16_clip_224"), "blocks.1.norm1", tokens(4, 4, 1)),
+    Row("deit_tiny", timm.small_vit("deit_tiny_patch16_224"), "blocks.1.norm1", tokens(4, 4, 1)),
+    Row("deit_tiny_distilled", timm.small_vit("deit_tiny_distilled_patch16_224"), "blocks.1.norm1", tokens(4, 4, 2)),
+    Row("deit3_small", timm.small_vit("deit3_small_patch16_224"), "blocks.1.norm1", tokens(4, 4, 1)),
+    Row("dinov2", timm.small_vit("vit_small_patch14_dinov2", 70), "blocks.1.norm1", tokens(5, 5, 1), size=70),
+    Row(
+        "dinov2 with registers",
+        timm.small_vit("vit_small_patch14_reg4_dinov2", 70),
+        "blocks.1.norm1",
+        tokens(5, 5, 5),
+        size=70,
+    ),
+    Row(
+        "dinov2 without a head",
+        timm.small_vit("vit_small_patch14_dinov2", 70, classes=0),
+        size=70,
+        refused="has no head (num_classes is 0)",
+    ),
+    Row("eva02_tiny", timm.small_vit("eva02_tiny_patch14_224", 70), "blocks.1", tokens(5, 5, 1), size=70),
+    Row("siglip", timm.small_vit("vit_base_patch16_siglip_224"), "norm", tokens(4, 4)),
+    Row("siglip that averages", timm.small_vit("vit_base_patch16_siglip_gap_224"), "norm", tokens(4, 4)),
+    Row("vit_medium_patch16_gap", timm.small_vit("vit_medium_patch16_gap_240"), "norm", tokens(4, 4)),
+    Row("vit_relpos", timm.small_vit("vit_relpos_small_patch16_224"), "blocks.1", tokens(4, 4)),
+    Row("naflexvit", timm.small_vit("naflexvit_base_patch16_gap"), "blocks.1", tokens(4, 4, 4)),
+    Row("beit", timm.small_vit("beit_base_patch16_224"), "blocks.1", tokens(4, 4, 1)),
+    Row("cait", timm.small_vit("cait_xxs24_224"), "blocks_token_only.1.norm1", tokens(4, 4, 1)),
+    Row(
+        "xcit",
+        timm.timm_net("xcit_nano_12_p16_224", img_size=64, depth=2),
+        "cls_attn_blocks.1.norm1",
+        tokens(4, 4, 1),
+    ),
+    Row("mixer", timm.mixer, "norm", tokens(4, 4)),
+    Row("gmlp", timm.gmlp, "norm", tokens(4, 4)),
+    Row("resmlp", timm.resmlp, "norm", tokens(4, 4)),
+    Row("convmixer", timm.convmixer, "blocks.1"),
+    Row("swin_tiny", timm.small_swin("swin_tiny_patch4_window7_224"), "norm", channels_last),
+    Row("swinv2_cr_tiny", timm.small_swin("swinv2_cr_tiny_224"), "stages.1"),
+    Row("hiera", timm.hiera, "blocks.4", tokens(4, 4), size=128),
+    Row("mvit_v2", timm.mvit_v2, "norm", tokens(8, 8)),
+    Row("pit", timm.pit, "transformers.1.blocks.1.norm1", tokens(4, 4, 1)),
+    Row("tnt", timm.tnt, "blocks.1.norm_out", tokens(4, 4, 1)),
+    Row("poolformer", timm.poolformer, "stages.2.blocks.1"),
+    Row("efficientformer", timm.efficientformer, "norm", tokens(7, 7), size=224),
+    Row("mobilevit_xxs", timm.timm_net("mobilevit_xxs"), "final_conv", slow=True),
+    Row("mobilevitv2_050", timm.timm_net("mobilevitv2_050"), "stages.4.1.conv_proj", slow=True),
+    Row("mobilenetv4_conv_small", timm.timm_net("mobilenetv4_conv_small_035"), "blocks.4.0", slow=True),
+    Row("convnextv2_atto", timm.timm_net("convnextv2_atto"), "stages.3.blocks.1", slow=True),
+    Row("nest_tiny", timm.timm_net("nest_tiny", img_size=64), "norm", channels_last, slow=True),
+    Row("twins_svt_small", timm.timm_net("twins_svt_small", img_size=64), "norm", tokens(2, 2), slow=True),
+    Row("sequencer2d_s", timm.timm_net("sequencer2d_s"), "norm", channels_last, slow=True),
+    Row("focalnet_tiny_srf", timm.timm_net("focalnet_tiny_srf"), "norm", slow=True),
+    Row("davit_tiny", timm.timm_net("davit_tiny"), "stages.3.blocks.0.1", slow=True),
+    Row("fastvit_t8", timm.timm_net("fastvit_t8"), "final_conv", slow=True),
+    Row("visformer_tiny", timm.timm_net("visformer_tiny", img_size=64), "norm", slow=True),
+    Row("hrnet_w18_small", timm.timm_net("hrnet_w18_small"), "final_layer", slow=True),
+    Row("ghostnet_050", timm.timm_net("ghostnet_050"), "blocks.9.0", slow=True),
+    Row(
+        "crossvit_tiny",
+        timm.timm_net("crossvit_tiny_240", 240),
+        "blocks.2.fusion.1.norm1",
+        tokens(20, 20, 1),
+        size=240,
+        slow=True,
+    ),
+)
+
+
+def _hf(name: str, make: Callable[[], nn.Module], *layer: object) -> Row:
+    return Row(f"hf {name}", make, *layer, entry=hf.logits_of)  # type: ignore[arg-type]
+
+
+TRANSFORMERS = (
+    _hf("ViT", hf.vit, "vit.layers.1.layernorm_before", tokens(4, 4, 1)),
+    _hf("DeiT", hf.deit, "deit.layers.1.layernorm_before", tokens(4, 4, 2)),
+    _hf("DeiT with a teacher", hf.deit_distilled, "deit.layers.1.layernorm_before", tokens(4, 4, 2)),
+    _hf("BEiT", hf.beit, "beit.layers.1", tokens(4, 4, 1)),
+    _hf("DINOv2", hf.dinov2, "dinov2.layernorm", tokens(4, 4, 1)),
+    _hf("DINOv2 with registers", hf.dinov2_with_registers, "dinov2_with_registers.layernorm", tokens(4, 4, 4)),
+    _hf("SigLIP", hf.siglip, "vision_model.post_layernorm", tokens(4, 4)),
+    _hf("CLIP", hf.clip, "vision_model.encoder.layers.1", tokens(4, 4, 1)),
+    _hf("ResNet", hf.resnet, "resnet.encoder.stages.1.layers.0"),
+    _hf("Swin", hf.swin, "swin.layernorm", tokens(8, 8)),
+    _hf("Swin v2", hf.swin_v2, "swinv2.layernorm", tokens(8, 8)),
+    _hf("ConvNeXt", hf.convnext, "convnext.encoder.stages.2.layers.0"),
+    _hf("ConvNeXt v2", hf.convnext_v2, "convnextv2.encoder.stages.2.layers.0"),
+    _hf("PoolFormer", hf.poolformer, "norm"),
+    _hf("SegFormer", hf.segformer, "segformer.stages.3"),
+    Row("hf MobileViT", hf.mobilevit, "mobilevit.conv_1x1_exp", entry=hf.logits_of, slow=True),
+    Row("hf ViT without a head", hf.vit_backbone_alone, refused="give it a head if it has no classes"),
+)
+
+CLIP = (
+    Row("open_clip ResNet", clip.resnet, "visual.layer4.0"),
+    Row("open_clip ViT", clip.vit, "visual.transformer.resblocks.1.ln_1", tokens(4, 4, 1)),
+    Row("open_clip ViT that averages", clip.vit_that_averages, "visual.ln_post", tokens(4, 4, 1)),
+    Row("open_clip ConvNeXt", clip.convnext, "visual.trunk.stages.3.blocks.1", slow=True),
+)
+
+
+def _ends(name: str, function: Callable[..., object], outputs: int = 5, names: object = head.NAMES, **more: object) -> Row:
+    made = head.ending_in(function, outputs, names)
+    return Row(name, made, "" if more.get("refused") else _BODY, **more)  # type: ignore[arg-type]
+
+
+HEADS = (
+    _ends("logits", lambda y: y),
+    _ends("logits of 1,000 classes", lambda y: y, 1000, None),
+    _ends("logits without names", lambda y: y, 37, None),
+    _ends("log-probabilities", lambda y: y.log_softmax(1)),
+    _ends("logits as (N, C, 1, 1)", lambda y: y[:, :, None, None], entry=lambda y: y[:, :, 0, 0]),
+    _ends("dict", lambda y: {"aux": y * 2, "out": y}, entry=lambda y: y["out"]),
+    _ends("dict without a usual key", lambda y: {"a": y, "b": y}, refused="expected one called logits, or a single tensor"),
+    _ends("tuple", lambda y: (y, y * 2), entry=lambda y: y[0]),
+    _ends("list", lambda y: [y], entry=lambda y: y[0]),
+    _ends("named tuple", lambda y: head.Answer(y, y * 2), entry=lambda y: y.logits),
+    _ends("dataclass", head.Record, entry=lambda y: y.logits),
+    _ends("ModelOutput", lambda y: head.ModelOutput(loss=y.sum(), logits=y), entry=lambda y: y["logits"]),
+    _ends("dict in a tuple", lambda y: ({"logits": y},), entry=lambda y: y[0]["logits"]),
+    _ends("softmax", lambda y: y.softmax(1), numbers=Numbers.AS_THEY_ARE),
+    _ends("softmax in a dict", lambda y: {"p": y.softmax(1)}, entry=lambda y: y["p"], numbers=Numbers.AS_THEY_ARE),
+    _ends("softmax in half precision", lambda y: y.softmax(1).half(), numbers=Numbers.AS_THEY_ARE),
+    _ends("sigmoid", torch.sigmoid, numbers=Numbers.AS_THEY_ARE),
+    _ends("sigmoid and clamp", lambda y: y.sigmoid().clamp(1e-6, 1 - 1e-6), numbers=Numbers.AS_THEY_ARE),
+    _ends("labels, said to be several", lambda y: y, output=OutputKind.MULTILABEL, numbers=Numbers.SIGMOID),
+    _ends("one logit, two names", lambda y: y, 1, ("no", "yes"), numbers=Numbers.ONE_LOGIT),
+    _ends("one logit, squeezed", lambda y: y.squeeze(1), 1, ("no", "yes"), numbers=Numbers.ONE_LOGIT),
+    _ends("one logit, said so", lambda y: y, 1, ("yes",), output=OutputKind.BINARY, numbers=Numbers.ONE_LOGIT),
+    _ends("one probability", torch.sigmoid, 1, None, numbers=Numbers.ONE_PROBABILITY),
+    _ends("one probability, squeezed", lambda y: y.sigmoid()[:, 0], 1, None, numbers=Numbers.ONE_PROBABILITY),
+    _ends("one number", lambda y: y, 1, None, refused="Say which: --output binary, or --output regression"),
+    _ends("one number, one name", lambda y: y, 1, ("yes",), refused="Say which: --output binary, or --output regression"),
+    _ends("regression", lambda y: y, 1, None, output=OutputKind.REGRESSION, numbers=Numbers.VALUE),
+    _ends("regression, squeezed", lambda y: y[:, 0], 1, None, output=OutputKind.REGRESSION, numbers=Numbers.VALUE),
+    _ends(
+        "one number, said to be logits",
+        lambda y: y,
+        1,
+        None,
+        output=OutputKind.LOGITS,
+        refused="would always make the probability 1",
+    ),
+    _ends("all scores 0", lambda y: y * 0, refused="All gradients of its scores are 0"),
+    _ends("infinite scores", lambda y: y / 0, refused="returned NaN or infinity"),
+    _ends("no batch axis", lambda y: y[0], refused="returned a tensor of shape (5,) for one image"),
+    _ends("classes first", lambda y: y.T, refused="returned a tensor of shape (5, 1) for one image"),
+    _ends("a text", lambda y: "cat", refused="returned a str"),
+    _ends("an array of numpy", lambda y: y.detach().numpy(), refused="returned a ndarray"),
+    _ends("complex numbers", lambda y: y.to(torch.complex64), refused="expected floating-point numbers"),
+    Row("the class alone", head.classes_alone, refused="Return what the last layer computes, not the class"),
+    Row("nothing", head.nothing, refused="returned a NoneType"),
+    Row("NaN", head.not_a_number, refused="returned NaN or infinity"),
+    Row("a map per class", head.segmentation, refused="This is a map per class, as segmentation returns it"),
+    Row(
+        "a map per class in a dict",
+        head.segmentation_in_a_mapping,
+        refused="This is a map per class, as segmentation returns it",
+    ),
+    Row("boxes", head.detection, refused="such as the score of the best box of each class"),
+)
+
+_GREY = transforms.Grayscale()
+_FOUR = transforms.Lambda(lambda tensor: torch.cat([tensor, tensor.mean(0, keepdim=True)]))
+CHANNELS = (
+    Row("grey images", head.with_channels(1), "body.4", before=_GREY, channels=1),
+    Row("four channels", head.with_channels(4), "body.4", after=_FOUR, channels=4),
+)
+
+
+def _odd(make: Callable[[], nn.Module], layer: str = "body", **more: object) -> Row:
+    name = make.__name__.replace("_", " ")
+    return Row(name, make, "" if more.get("refused") else layer, size=224, file=True, **more)  # type: ignore[arg-type]
+
+
+_plain = partial(_odd, reference=odd.plain)  # computes what the plain network does
+_NO_GRADIENT = "no gradient reaches the explained layer"
+
+ODD = (
+    _plain(odd.compiled),
+    _plain(odd.compiled_and_run),
+    _plain(odd.compiled_by_inductor),
+    _plain(odd.compiled_in_place),
+    _plain(odd.compiled_part),
+    _plain(odd.compiled_twice),
+    _plain(odd.compiled_part_in_place),
+    _plain(odd.compiled_forward),
+    _odd(odd.scripted, refused="the model is TorchScript"),
+    _odd(odd.traced, refused="the model is TorchScript"),
+    _odd(odd.scripted_part, refused="its part 'body' is TorchScript"),
+    _odd(odd.exported, refused="torch.export, whose layers are gone"),
+    _odd(odd.fx_traced, "body.0", reference=odd.plain),
+    _odd(odd.random, refused="answers the same image differently from pass to pass"),
+    _odd(odd.random_but_seeded),
+    _odd(odd.random_by_numpy, refused="answers the same image differently from pass to pass"),
+    _odd(odd.batch_dependent, refused="answers an image differently if another one is in the batch"),
+    _odd(odd.batch_statistics, refused="answers an image differently if another one is in the batch"),
+    _odd(odd.counting, refused="answers the same image differently from pass to pass"),
+    _odd(odd.remembering),
+    _odd(odd.one_image_only),
+    _odd(odd.without_grad, refused=_NO_GRADIENT),
+    _odd(odd.in_inference_mode, refused=_NO_GRADIENT),
+    _odd(odd.detached, refused=_NO_GRADIENT),
+    _odd(odd.by_numpy, refused=_NO_GRADIENT),
+    _plain(odd.frozen),
+    _odd(odd.half, reshape=torch.Tensor.float),
+    _odd(odd.bfloat16, reshape=torch.Tensor.float),
+    _odd(odd.double),
+    _odd(odd.autocast, reshape=torch.Tensor.float),
+    _odd(odd.quantised_head, refused=_NO_GRADIENT),
+    _odd(odd.quantised_throughout, refused="Give the model from before it was quantised"),
+    _odd(odd.lazy_head),
+    _odd(odd.lazy_throughout, "norm"),
+    _odd(odd.extra_state),
+    _odd(odd.hidden_state),
+    _odd(odd.plain_attribute),
+    _odd(odd.without_parameters, refused="It has no parameters at all"),
+    _odd(odd.folded),
+    _odd(odd.folded, asked="part", refused="its first axis counts windows, heads or crops, not images"),
+    _odd(odd.called_twice),
+    _odd(odd.called_twice, asked="again", refused="is called 2 times in one pass"),
+    _odd(odd.crops, refused="counts windows, heads or crops instead of images"),
+    _odd(odd.writes_into_its_input),
+    _odd(odd.in_place_after_last, "body.0"),
+    _odd(odd.rectangular),
+    _odd(odd.layer_returns_tuple, "block", layer_in_reference="block.sum"),
+    _odd(odd.keyword_only, refused="takes 1 positional argument but 2 were given"),
+    _odd(odd.stops, refused="SystemExit"),
+    _odd(odd.training),
+    _odd(odd.channels_last_memory),
+    _plain(odd.changes_the_folder),
+    _plain(odd.prints),
+    _plain(odd.default_double),
+    _plain(odd.gradients_off),
+    _plain(odd.deterministic),
+    _odd(odd.default_meta, refused="has weights without values"),
+    _odd(odd.raises, refused="raises() raised KeyError: 'weights'"),
+    _plain(odd.names_that_are_code),
+    _plain(odd.names_with_surrogates),
+    _plain(odd.names_alike),
+    _plain(odd.names_that_are_numbers),
+    _plain(odd.names_that_mean_something),
+    _plain(odd.names_in_an_array),
+    _plain(odd.names_in_a_mapping),
+    _plain(odd.names_in_a_mapping_in_another_order),
+    _odd(odd.names_too_few, refused="3 names"),
+    _odd(odd.names_in_a_text, refused="class_names"),
+    _odd(odd.names_by_label, refused="class_names"),
+)
+
+ROWS: tuple[Row, ...] = (*TORCHVISION, *TIMM, *TRANSFORMERS, *CLIP, *HEADS, *CHANNELS, *ODD)
