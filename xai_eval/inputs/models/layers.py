@@ -80,7 +80,7 @@ def layout_of(
     with _tracing(module), as_model_error(name, batch.shape):
         shapes = Shapes(traced_pass(module, parts, batch), _pair(module, parts, batch))
         shapes.check(layer, name)
-        layout = _layout(module, parts, layer, batch, _possible(layer, batch, shapes, grid))
+        layout = _layout(module, parts, layer, batch, _possible(layer, batch, shapes, grid), grid is not None)
     if layout is None:
         raise UsageError(
             f"layer {layer!r} of {name} returns {shapes.told(layer)}, which does not lie over the "
@@ -170,16 +170,16 @@ def _possible(layer: str, batch: Tensor, shapes: Shapes, grid: tuple[int, int] |
     if axis is None:
         return ()
     found = possible_layouts(shapes.of_one_image(layer, axis), (batch.shape[2], batch.shape[3]), axis)
-    return tuple(each for each in found if max(each.grid) > 1 and grid in (None, each.grid))
+    return tuple(each for each in found if grid in (None, each.grid))
 
 
 def _layout(
-    module: nn.Module, parts: nn.Module, layer: str, batch: Tensor, layouts: tuple[Layout, ...]
+    module: nn.Module, parts: nn.Module, layer: str, batch: Tensor, layouts: tuple[Layout, ...], given: bool = False
 ) -> Layout | None:
     # Convolutions return their maps like this, and nothing else fits: there is nothing to measure.
     if not layouts or (len(layouts) == 1 and layouts[0].is_plain):
         return layouts[0] if layouts else None
-    return measured_layout(lambda changed: output_of(module, parts, layer, changed), batch, layouts)
+    return measured_layout(lambda changed: output_of(module, parts, layer, changed), batch, layouts, given)
 
 
 def output_of(module: nn.Module, parts: nn.Module, layer: str, batch: Tensor) -> Tensor:
