@@ -140,7 +140,7 @@ def _maps(shape: tuple[int, ...], image: tuple[int, int], batch: int) -> Iterato
     first, last = Layout(shape[1:], 0, batch), Layout(shape[:2], 2, batch)  # type: ignore[arg-type]
     fitting = [layout for layout in (first, last) if _lies_over(layout.grid, image)]
     # A map of other proportions than the image can only come from convolutions that stretch it.
-    stretched = 1 < max(first.grid) and first.grid[0] <= image[0] and first.grid[1] <= image[1]
+    stretched = max(first.grid) > 1 and first.grid[0] <= image[0] and first.grid[1] <= image[1]
     yield from fitting or ([first] if stretched else [])
 
 

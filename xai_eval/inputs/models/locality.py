@@ -17,13 +17,13 @@ from xai_eval.inputs.models.layout import Layout
 
 # The image is cut into 3 x 3 parts, which are changed one at a time.
 _PARTS = 3
-# Correlation between the places that answer and the changed part. In the right layout, it is 0.74 to 0.99 at the default
-# layers of 20 families of transformers with random weights, and 0.62 to 0.90 at the outputs of the blocks of small trained
-# ones (at single branches inside a block it can be 0.3). Places in the order of windows, which lie nearly right, reach
-# 0.37, and channels that are taken for places 0.26.
+# Correlation between the places that answer and the changed part. In the right layout, it is 0.74 to 0.99 at the
+# default layers of 20 families of transformers with random weights, and 0.62 to 0.90 at the outputs of the blocks of
+# small trained ones (at single branches inside a block it can be 0.3). Places in the order of windows, which lie nearly
+# right, reach 0.37, and channels that are taken for places 0.26.
 LEAST = 0.45
-# Of few places, or where many layouts are possible, one correlates by chance: the outputs of 24 channels, taken for 4 x 4
-# places and 8 other tokens in 9 orders, reached 0.26, which is 2.9 standard deviations of chance. Right layouts reach 8.
+# Of few places, or where many layouts are possible, one correlates by chance: the outputs of 24 channels, taken for
+# 4 x 4 places and 8 other tokens in 9 orders, reached 2.9 standard deviations of chance. Right layouts reach 8.
 _DEVIATIONS = 3
 # Where convolutions leave out the border of an image, a layout without the first row of places can lie over the image a
 # little better. The right layout of the most tokens that are no places wins all the same: all others are worse by 0.4.

@@ -211,7 +211,7 @@ def in_rows(numbers: Tensor) -> Tensor:
     """Return numbers for N images as rows: (N,) becomes (N, 1), and (N, C, 1, 1) becomes (N, C)."""
     if numbers.dim() == 1:
         return numbers[:, None]
-    if numbers.dim() > _MOST_AXES and numbers[0].numel() == numbers.shape[1]:
+    if numbers.dim() > _MOST_AXES and numbers.shape[2:].numel() == 1:
         return numbers.flatten(1)
     return numbers
 
