@@ -1,8 +1,8 @@
 """The table: networks of all kinds that people bring, and what is expected of each.
 
 Layers are the expected ones by hand. Of a network that reads a class token, it is the first norm of the last block: the
-attention behind it is the last place where patches count. Of one that averages its tokens, it is the last norm before the
-average, or the last block if the norm comes later. Of a convolutional network, it is the last block with a map.
+attention behind it is the last place where patches count. Of one that averages its tokens, it is the last norm before
+the average, or the last block if the norm comes later. Of a convolutional network, it is the last block with a map.
 """
 
 from __future__ import annotations
@@ -156,7 +156,9 @@ CLIP = (
 )
 
 
-def _ends(name: str, function: Callable[..., object], outputs: int = 5, names: object = head.NAMES, **more: object) -> Row:
+def _ends(
+    name: str, function: Callable[..., object], outputs: int = 5, names: object = head.NAMES, **more: object
+) -> Row:
     made = head.ending_in(function, outputs, names)
     return Row(name, made, "" if more.get("refused") else _BODY, **more)  # type: ignore[arg-type]
 
@@ -168,7 +170,9 @@ HEADS = (
     _ends("log-probabilities", lambda y: y.log_softmax(1)),
     _ends("logits as (N, C, 1, 1)", lambda y: y[:, :, None, None], entry=lambda y: y[:, :, 0, 0]),
     _ends("dict", lambda y: {"aux": y * 2, "out": y}, entry=lambda y: y["out"]),
-    _ends("dict without a usual key", lambda y: {"a": y, "b": y}, refused="expected one called logits, or a single tensor"),
+    _ends(
+        "dict without a usual key", lambda y: {"a": y, "b": y}, refused="expected one called logits, or a single tensor"
+    ),
     _ends("tuple", lambda y: (y, y * 2), entry=lambda y: y[0]),
     _ends("list", lambda y: [y], entry=lambda y: y[0]),
     _ends("named tuple", lambda y: head.Answer(y, y * 2), entry=lambda y: y.logits),
@@ -187,7 +191,9 @@ HEADS = (
     _ends("one probability", torch.sigmoid, 1, None, numbers=Numbers.ONE_PROBABILITY),
     _ends("one probability, squeezed", lambda y: y.sigmoid()[:, 0], 1, None, numbers=Numbers.ONE_PROBABILITY),
     _ends("one number", lambda y: y, 1, None, refused="Say which: --output binary, or --output regression"),
-    _ends("one number, one name", lambda y: y, 1, ("yes",), refused="Say which: --output binary, or --output regression"),
+    _ends(
+        "one number, one name", lambda y: y, 1, ("yes",), refused="Say which: --output binary, or --output regression"
+    ),
     _ends("regression", lambda y: y, 1, None, output=OutputKind.REGRESSION, numbers=Numbers.VALUE),
     _ends("regression, squeezed", lambda y: y[:, 0], 1, None, output=OutputKind.REGRESSION, numbers=Numbers.VALUE),
     _ends(

@@ -1,4 +1,4 @@
-"""Small networks with one oddity each, as users have brought them; most are loaded by the spec `file:odd_nets.py:NAME`."""
+"""Small networks with one oddity each, as users have brought them; most are loaded by `file:odd_nets.py:NAME`."""
 
 from __future__ import annotations
 

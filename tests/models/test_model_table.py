@@ -1,8 +1,8 @@
 """A table of models of all kinds: each is explained as the plain library does, or refused with the true reason.
 
-`pytest tests/models -s` prints the table. The reference of each row is pytorch-grad-cam, called on a network that nothing
-of xai_eval has seen, at the layer that is expected by hand, with a `reshape_transform` that is written by hand, on numbers
-that are picked from the output by hand. Expected probabilities are computed from them in double precision.
+`pytest tests/models -s` prints the table. The reference of each row is pytorch-grad-cam, called on a network that
+nothing of xai_eval has seen, at the layer that is expected by hand, with a `reshape_transform` that is written by hand,
+on numbers that are picked from the output by hand. Expected probabilities are computed from them in double precision.
 """
 
 from __future__ import annotations
@@ -96,9 +96,7 @@ def explained(row: Row, network: nn.Module) -> Explained:
     layer = str(result.case.params["layer"])
     findings = result.fields["model"].content
     layout = str(findings[f"layer {layer}"]).removesuffix("; gradients reach its places")
-    return Explained(
-        layer, layout, str(findings["output"]).partition(" (")[0], _map(result), *_numbers(result)
-    )
+    return Explained(layer, layout, str(findings["output"]).partition(" (")[0], _map(result), *_numbers(result))
 
 
 def _map(result: Result) -> NDArray[np.float32]:

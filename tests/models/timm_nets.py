@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import timm
+from lively import lively
 from timm.layers import GatedMlp
 from timm.models.convmixer import ConvMixer
 from timm.models.efficientformer import EfficientFormer
@@ -15,7 +16,6 @@ from timm.models.mlp_mixer import Affine, MlpMixer, ResBlock, SpatialGatingBlock
 from timm.models.mvitv2 import MultiScaleVit, MultiScaleVitCfg
 from timm.models.pit import PoolingVisionTransformer
 from timm.models.tnt import TNT
-from lively import lively
 from torch import nn
 
 CLASSES = 6

@@ -14,7 +14,7 @@ from xai_eval.inputs.models.layout import HALVES, GivenLayout, Layout, Reshape, 
 from xai_eval.inputs.models.locality import measured_layout
 from xai_eval.inputs.models.model_errors import as_model_error
 from xai_eval.inputs.models.model_state import preserved
-from xai_eval.inputs.models.traced_pass import Call, TracedPass, traced_pass
+from xai_eval.inputs.models.traced_pass import TracedPass, traced_pass
 
 _CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 
@@ -88,7 +88,7 @@ def layout_of(
         shapes.check(layer, name)
         if callable(reshape):
             return _given_layout(reshape, output_of(module, parts, layer, batch))
-        layout = _layout(module, parts, layer, batch, _possible(layer, batch, shapes, reshape))
+        layout = _layout(module, parts, layer, batch, _possible(layer, batch, shapes, reshape), reshape is not None)
     if layout is None:
         raise UsageError(
             f"layer {layer!r} of {name} returns {shapes.told(layer)}, which does not lie over the "
@@ -183,16 +183,16 @@ def _possible(layer: str, batch: Tensor, shapes: Shapes, grid: tuple[int, int] |
     if axis is None:
         return ()
     found = possible_layouts(shapes.of_one_image(layer, axis), (batch.shape[2], batch.shape[3]), axis)
-    return tuple(each for each in found if max(each.grid) > 1 and grid in (None, each.grid))
+    return tuple(each for each in found if grid in (None, each.grid))
 
 
 def _layout(
-    module: nn.Module, parts: nn.Module, layer: str, batch: Tensor, layouts: tuple[Layout, ...]
+    module: nn.Module, parts: nn.Module, layer: str, batch: Tensor, layouts: tuple[Layout, ...], given: bool = False
 ) -> Layout | None:
     # Convolutions return their maps like this, and nothing else fits: there is nothing to measure.
     if not layouts or (len(layouts) == 1 and layouts[0].is_plain):
         return layouts[0] if layouts else None
-    return measured_layout(lambda changed: output_of(module, parts, layer, changed), batch, layouts)
+    return measured_layout(lambda changed: output_of(module, parts, layer, changed), batch, layouts, given)
 
 
 def has_channels_last(module: nn.Module, part: nn.Module, batch: Tensor) -> bool:

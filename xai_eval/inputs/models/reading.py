@@ -41,7 +41,19 @@ ROUNDING = 1e-3
 _NAMES_OF_LOGITS = ("logits", "out", "output", "scores", "predictions", "pred")
 _MOST_AXES = 2
 # Steps, by the names of their gradients, that leave probabilities what they are.
-_SHAPING = ("View", "UnsafeView", "Reshape", "Unsqueeze", "Squeeze", "ToCopy", "Clone", "Alias", "Clamp", "Select", "Slice")
+_SHAPING = (
+    "View",
+    "UnsafeView",
+    "Reshape",
+    "Unsqueeze",
+    "Squeeze",
+    "ToCopy",
+    "Clone",
+    "Alias",
+    "Clamp",
+    "Select",
+    "Slice",
+)
 
 
 @dataclass(frozen=True)
@@ -213,7 +225,7 @@ def in_rows(numbers: Tensor) -> Tensor:
     """Return numbers for N images as rows: (N,) becomes (N, 1), and (N, C, 1, 1) becomes (N, C)."""
     if numbers.dim() == 1:
         return numbers[:, None]
-    if numbers.dim() > _MOST_AXES and numbers[0].numel() == numbers.shape[1]:
+    if numbers.dim() > _MOST_AXES and numbers.shape[2:].numel() == 1:
         return numbers.flatten(1)
     return numbers
 
