@@ -19,7 +19,9 @@ from xai_eval.inputs.models.traced_pass import TracedPass, traced_pass
 _CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 
 
-def default_layer(module: nn.Module, input_shape: tuple[int, ...], parts: nn.Module | None = None) -> str:
+def default_layer(
+    module: nn.Module, input_shape: tuple[int, ...], parts: nn.Module | None = None, dense: int | None = None
+) -> str:
     """Return the name of the last layer whose output lies over the image and counts for the answer.
 
     Of all modules with parameters that are called once in a pass, whose output can be laid over the image, is not the
@@ -35,6 +37,8 @@ def default_layer(module: nn.Module, input_shape: tuple[int, ...], parts: nn.Mod
         module: the model, which returns scores (N, C).
         input_shape: shape (channels, H, W) of one prepared image.
         parts: the module whose layers are meant, if `module` wraps it.
+        dense: number of maps that a segmentation returns. Layers of so many channels are left out, because they hold
+            the maps that are to be explained.
 
     Raises:
         UsageError: no submodule returns such a map.
@@ -50,6 +54,8 @@ def default_layer(module: nn.Module, input_shape: tuple[int, ...], parts: nn.Mod
             # Outputs of the same shape are nearly always laid out alike, so that one measurement rules out most layers.
             like = measured.get(shapes.told(name))
             layouts = _possible(name, batch, shapes) if like is None else (like,)
+            if any(shapes.channels(name, layout) == dense for layout in layouts):
+                continue
             if any(_counts(alone, name, layout) for layout in layouts):
                 layout = _layout(module, inner, name, batch, layouts)
                 measured.setdefault(shapes.told(name), layout)
@@ -150,6 +156,10 @@ class Shapes:
         """The shape of a layer's output without the axis of the batch."""
         shape = tuple(self._alone[layer].shape)
         return shape[:axis] + shape[axis + 1 :]
+
+    def channels(self, layer: str, layout: Layout) -> int:
+        """Number of channels of a layer's output in a layout."""
+        return self.of_one_image(layer, layout.batch)[layout.channels]
 
     def halved(self, layer: str) -> bool:
         """Whether the numbers of a layer's output have half precision."""
