@@ -25,6 +25,9 @@ _LOADERS: Mapping[str, Callable[[str], Classifier]] = {
 _FORMS = (
     "scenes:objects",
     "scenes:places",
+    "scenes:vit",
+    "scenes:vit_pooled",
+    "scenes:swin",
     "torchvision:NAME",
     "torchvision:NAME@WEIGHTS",
     "places365:resnet18",
@@ -37,9 +40,10 @@ def load_model(spec: str | Classifier, *, device: str = "cpu") -> Classifier:
     """Load the classifier that a spec names, with its preprocessing and classes, in evaluation mode.
 
     Args:
-        spec: "scenes:objects" or "scenes:places" (bundled), "torchvision:resnet50" (the library's default
-            weights), "torchvision:resnet50@IMAGENET1K_V1", "places365:resnet18", "timm:NAME" (needs the extra
-            `timm`), "file:PATH.py:FACTORY" (a function returning an `nn.Module` or a `Classifier`), or a classifier.
+        spec: "scenes:objects", "scenes:places", "scenes:vit", "scenes:vit_pooled" or "scenes:swin" (bundled),
+            "torchvision:resnet50" (the library's default weights), "torchvision:resnet50@IMAGENET1K_V1",
+            "places365:resnet18", "timm:NAME" (needs the extra `timm`), "file:PATH.py:FACTORY" (a function returning an
+            `nn.Module` or a `Classifier`), or a classifier.
         device: a PyTorch device such as "cpu" or "cuda:0"; "auto" is the GPU if there is one, else the CPU.
 
     Raises:
