@@ -48,7 +48,15 @@ def _begin_here(layer: nn.Module, inputs: Any, output: Any) -> Tensor | None:
         return None
     # PyTorch refuses in-place operations on a leaf that requires a gradient. A clone is not a leaf, so an in-place ReLU
     # may follow.
-    return output.detach().requires_grad_().clone()
+    begun = output.detach().requires_grad_().clone()
+    # Operations that know no gradient, such as quantised ones, hand on None, with which the library cannot go on.
+    begun.register_hook(_check_gradient)
+    return begun
+
+
+def _check_gradient(gradient: Tensor | None) -> None:
+    if gradient is None:
+        raise no_gradient()
 
 
 def _check_connected(module: nn.Module, inputs: Any, logits: Any) -> None:
