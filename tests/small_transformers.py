@@ -27,12 +27,12 @@ class Family:
     size: int = 32
 
     def made(self, seed: int = 0) -> nn.Module:
-        """Build the network. No weight is left 0, as some libraries leave those of the last layer."""
+        """Build the network. No weights are left at 0 or next to it, as some libraries begin last layers and scales."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             net = self.build().eval()
             for parameter in net.parameters():
-                if not parameter.any():
+                if parameter.abs().max() < 1e-3:
                     nn.init.normal_(parameter, std=0.05)
         return net
 

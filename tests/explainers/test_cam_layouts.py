@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import copy
 import warnings
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pytest
@@ -49,12 +51,29 @@ class Logits(nn.Module):
         return output if isinstance(output, Tensor) else output.logits
 
 
-def ours(net: nn.Module, layer: str | None, image: Tensor, method: str, index: int = 1) -> CamMaps:
-    shape = tuple(image.shape[1:])
-    scoring = first_answers(net, shape, None, None, "mine").scoring(net)
-    name = layer or default_layer(scoring, shape, net)
-    layout = layout_of(scoring, net, "mine", name, image)
-    return explain_by_cam(scoring, net.get_submodule(name), image, [index], method, layout=layout)
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A network that is ready to be explained by our code alone: its layer and layout are found."""
+
+    net: nn.Module
+    image: Tensor
+    layer: str | None = None
+
+    @cached_property
+    def scoring(self) -> nn.Module:
+        return first_answers(self.net, tuple(self.image.shape[1:]), None, None, "mine").scoring(self.net)
+
+    @cached_property
+    def name(self) -> str:
+        return self.layer or default_layer(self.scoring, tuple(self.image.shape[1:]), self.net)
+
+    @cached_property
+    def layout(self) -> Layout:
+        return layout_of(self.scoring, self.net, "mine", self.name, self.image)
+
+    def maps(self, method: str) -> CamMaps:
+        layer = self.net.get_submodule(self.name)
+        return explain_by_cam(self.scoring, layer, self.image, [1], method, layout=self.layout)
 
 
 def assert_equal(maps: CamMaps, stock: StockMaps) -> None:
@@ -67,11 +86,10 @@ def assert_equal(maps: CamMaps, stock: StockMaps) -> None:
 @pytest.mark.parametrize("name", ALL)
 def test_maps_are_the_librarys_to_the_last_bit(name: str) -> None:
     family = ALL[name]
-    net, image = family.made(), family.image()
+    mine, image, plain = Prepared(family.made(), family.image()), family.image(), family.made()
     for method, stock in EXACT.items():
-        plain = family.made()
         expected = stock_maps(stock, Logits(plain), plain.get_submodule(family.layer), image, [1], family.reshape)
-        maps = ours(net, None, image, method)
+        maps = mine.maps(method)
         if name not in ROUNDED:
             assert_equal(maps, expected)
         np.testing.assert_allclose(maps.raw, expected.raw, rtol=0, atol=3e-6 * np.abs(expected.raw).max())
@@ -119,7 +137,7 @@ def stock_pair(stock: str, family: Family, ablation: type[AblationLayer] | None 
 @pytest.mark.parametrize("name", ALL)
 def test_scorecam_is_the_librarys(name: str) -> None:
     family = ALL[name]
-    assert_as_exact(ours(family.made(), None, family.image(), "scorecam"), *stock_pair("ScoreCAM", family))
+    assert_as_exact(Prepared(family.made(), family.image()).maps("scorecam"), *stock_pair("ScoreCAM", family))
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -127,7 +145,7 @@ def test_ablationcam_is_the_librarys_with_its_ablation_of_tokens(name: str) -> N
     family = ALL[name]
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)  # the prefix is replayed
-        maps = ours(family.made(), None, family.image(), "ablationcam")
+        maps = Prepared(family.made(), family.image()).maps("ablationcam")
     assert_as_exact(maps, *stock_pair("AblationCAM", family, AnyArguments))
 
 
@@ -175,7 +193,7 @@ def test_tuples_and_half_precision_give_the_map_of_their_tensor(
     image = torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(2))
     plain = Marked(dtype, kind).eval()
     expected = stock_maps(EXACT[method], plain, plain.mark, image, [1], CLASS_TOKEN)
-    assert_equal(ours(Marked(dtype, kind).eval(), "block", image, method), expected)
+    assert_equal(Prepared(Marked(dtype, kind).eval(), image, "block").maps(method), expected)
 
 
 @pytest.mark.parametrize(("dtype", "kind"), [(torch.float32, tuple), (torch.float32, list), (torch.bfloat16, None)])
@@ -183,7 +201,7 @@ def test_scorecam_takes_tuples_and_half_precision(dtype: torch.dtype, kind: type
     image = torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(2))
     plain = Marked(dtype, kind).eval()
     expected = stock_maps("ScoreCAM", plain, plain.mark, image, [1], CLASS_TOKEN)
-    maps = ours(Marked(dtype, kind).eval(), "block", image, "scorecam")
+    maps = Prepared(Marked(dtype, kind).eval(), image, "block").maps("scorecam")
     np.testing.assert_allclose(maps.layer, expected.layer, rtol=0, atol=1e-4 if dtype is torch.float32 else 2e-2)
 
 
@@ -191,7 +209,7 @@ def test_ablationcam_refuses_what_the_library_cannot_ablate() -> None:
     image = torch.randn(1, 3, 32, 32)
     message = "this layer returns tokens, 4 x 4 places and 1 before them inside a tuple"
     with pytest.raises(UsageError, match=message):
-        ours(Marked(kind=tuple).eval(), "block", image, "ablationcam")
+        Prepared(Marked(kind=tuple).eval(), image, "block").maps("ablationcam")
     net = Marked().eval()
     turned = Layout((4, 4), 0, before=1, maps=False)
     with pytest.raises(UsageError, match=r"ablationcam sets channels .* Choose another --layer, or another method"):
@@ -204,7 +222,7 @@ def test_nothing_is_left_on_the_layer(method: str) -> None:
     net = Marked(kind=kind).eval()
     image, before = torch.randn(1, 3, 32, 32), copy.deepcopy(net.state_dict())
     answer = net(image)
-    ours(net, "block", image, method)
+    Prepared(net, image, "block").maps(method)
     assert not any(part._forward_hooks for part in net.modules())
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
     assert torch.equal(net(image), answer)
@@ -214,7 +232,7 @@ def test_a_shifted_layout_would_be_noticed() -> None:
     """The reference itself tells: with one token more in front, or rows for columns, the map is another."""
     family = FAMILIES["timm vit, registers"]
     net, image = family.made(), family.image()
-    right = ours(net, None, image, "hirescam").raw
+    right = Prepared(net, image).maps("hirescam").raw
     for wrong in (lambda x: tokens(4, before=4)(x[:, :-1]), lambda x: tokens(4, before=5)(x).mT):
         other = stock_maps("HiResCAM", net, net.get_submodule(family.layer), image, [1], wrong)
         assert np.abs(right - other.raw).max() > 0

@@ -13,7 +13,7 @@ from xai_eval.errors import UsageError
 from xai_eval.inputs.models.layout import HALVES, GivenLayout, Layout, Reshape, leading_tensor, possible_layouts
 from xai_eval.inputs.models.locality import measured_layout
 from xai_eval.inputs.models.model_errors import as_model_error
-from xai_eval.inputs.models.model_state import preserved
+from xai_eval.inputs.models.model_state import lent
 from xai_eval.inputs.models.traced_pass import TracedPass, traced_pass
 
 _CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
@@ -306,7 +306,7 @@ def noise_image(module: nn.Module, input_shape: tuple[int, ...], seed: int = 0) 
 @contextmanager
 def _tracing(module: nn.Module) -> Iterator[None]:
     """Let gradients be traced through a model in evaluation mode, and leave it as it was."""
-    with torch.inference_mode(False), torch.enable_grad(), evaluating(module), preserved(module):
+    with torch.inference_mode(False), torch.enable_grad(), evaluating(module), lent(module):
         yield
 
 
