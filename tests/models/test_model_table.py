@@ -1,13 +1,14 @@
 """A table of models of all kinds: each is explained as the plain library does, or refused with the true reason.
 
-`pytest tests/models -s` prints the table. The reference of each row is pytorch-grad-cam, called on a network that nothing
-of xai_eval has seen, at the layer that is expected by hand, with a `reshape_transform` that is written by hand, on numbers
-that are picked from the output by hand. Expected probabilities are computed from them in double precision.
+`pytest tests/models -s` prints the table. The reference of each row is pytorch-grad-cam, called on a network that
+nothing of xai_eval has seen, at the layer that is expected by hand, with a `reshape_transform` that is written by hand,
+on numbers that are picked from the output by hand. Expected probabilities are computed from them in double precision.
 """
 
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ import odd_nets
 import pytest
 import torch
 from model_row import Row, Told
-from model_rows import ROWS
+from model_rows import REAL, ROWS
 from numpy.typing import NDArray
 from PIL import Image
 from stock_answer import StockAnswer, stock_answer
@@ -88,6 +89,15 @@ def test_a_model_that_cannot_be_explained_is_refused_for_the_true_reason(
     assert row.refused in sentence
 
 
+def test_the_real_weights_know_a_cat() -> None:
+    photographs = load_images("photographs")
+    cats = dataclasses.replace(photographs, images=tuple(each for each in photographs.images if "cat" in each.name))
+    assert len(cats.images) == 1
+    classifier = _classifier(REAL[0], REAL[0].make())
+    (result,) = evaluate("cams", model=classifier, images=cats, device="cpu", methods=["gradcam"])
+    assert result.fields["predicted"].text in {"tabby", "Egyptian cat", "tiger cat"}
+
+
 def explained(row: Row, network: nn.Module) -> Explained:
     """Explain a row as a user would."""
     asked = {"layer": row.asked} if row.asked else {}
@@ -96,9 +106,7 @@ def explained(row: Row, network: nn.Module) -> Explained:
     layer = str(result.case.params["layer"])
     findings = result.fields["model"].content
     layout = str(findings[f"layer {layer}"]).removesuffix("; gradients reach its places")
-    return Explained(
-        layer, layout, str(findings["output"]).partition(" (")[0], _map(result), *_numbers(result)
-    )
+    return Explained(layer, layout, str(findings["output"]).partition(" (")[0], _map(result), *_numbers(result))
 
 
 def _map(result: Result) -> NDArray[np.float32]:

@@ -49,7 +49,7 @@ def _begin_here(layer: nn.Module, inputs: Any, output: Any) -> Tensor | None:
     # PyTorch refuses in-place operations on a leaf that requires a gradient. A clone is not a leaf, so an in-place ReLU
     # may follow.
     begun = output if output.requires_grad else output.detach().requires_grad_().clone()
-    begun.register_hook(_check_gradient)
+    begun.register_hook(_check_gradient)  # type: ignore[no-untyped-call]
     return begun
 
 

@@ -14,7 +14,7 @@ from xai_eval.inputs.models.layout import HALVES, GivenLayout, Layout, Reshape, 
 from xai_eval.inputs.models.locality import measured_layout
 from xai_eval.inputs.models.model_errors import as_model_error
 from xai_eval.inputs.models.model_state import preserved
-from xai_eval.inputs.models.traced_pass import Call, TracedPass, traced_pass
+from xai_eval.inputs.models.traced_pass import TracedPass, traced_pass
 
 _CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 

@@ -41,7 +41,7 @@ ROUNDING = 1e-3
 _NAMES_OF_LOGITS = ("logits", "out", "output", "scores", "predictions", "pred")
 _MOST_AXES = 2
 # Steps, by the names of their gradients, that leave probabilities what they are.
-_SHAPING = ("View", "UnsafeView", "Reshape", "Unsqueeze", "Squeeze", "ToCopy", "Clone", "Alias", "Clamp", "Select", "Slice")
+_SHAPING = ("View", "Unsqueeze", "Squeeze", "ToCopy", "Clone", "Alias", "Clamp", "Select", "Slice")
 
 
 @dataclass(frozen=True)
