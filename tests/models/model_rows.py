@@ -1,8 +1,9 @@
 """The table: networks of all kinds that people bring, and what is expected of each.
 
-Layers are the expected ones by hand. Of a network that reads a class token, it is the first norm of the last block: the
-attention behind it is the last place where patches count. Of one that averages its tokens, it is the last norm before
-the average, or the last block if the norm comes later. Of a convolutional network, it is the last block with a map.
+Layers are the expected ones by hand. Of a network that reads a class token, it is the first norm of the last block:
+the attention behind it is the last place where patches count. Of one that averages its tokens, it is the last norm
+before the average, or the last block if the norm comes later. Of a convolutional network, it is the last block with a
+map.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from functools import partial
 
 import clip_nets as clip
+import efficientnet_lite
 import head_nets as head
 import odd_nets as odd
 import timm_nets as timm
@@ -23,6 +25,7 @@ from torchvision import transforms
 
 from xai_eval.inputs.models.reading import OutputKind
 
+_SAY_WHICH = "Say which: --output binary, or --output regression"
 _BODY = "backbone.body.4"  # the last convolution of a backbone of `head_nets`
 
 TORCHVISION = (
@@ -78,6 +81,13 @@ TIMM = (
     Row("siglip", timm.small_vit("vit_base_patch16_siglip_224"), "norm", tokens(4, 4)),
     Row("siglip that averages", timm.small_vit("vit_base_patch16_siglip_gap_224"), "norm", tokens(4, 4)),
     Row("vit_medium_patch16_gap", timm.small_vit("vit_medium_patch16_gap_240"), "norm", tokens(4, 4)),
+    Row(
+        "four tokens of many channels",
+        timm.small_vit("vit_medium_patch16_gap_240", 32, width=192),
+        "norm",
+        tokens(2, 2),
+        size=32,
+    ),
     Row("vit_relpos", timm.small_vit("vit_relpos_small_patch16_224"), "blocks.1", tokens(4, 4)),
     Row("naflexvit", timm.small_vit("naflexvit_base_patch16_gap"), "blocks.1", tokens(4, 4, 4)),
     Row("beit", timm.small_vit("beit_base_patch16_224"), "blocks.1", tokens(4, 4, 1)),
@@ -170,9 +180,7 @@ HEADS = (
     _ends("log-probabilities", lambda y: y.log_softmax(1)),
     _ends("logits as (N, C, 1, 1)", lambda y: y[:, :, None, None], entry=lambda y: y[:, :, 0, 0]),
     _ends("dict", lambda y: {"aux": y * 2, "out": y}, entry=lambda y: y["out"]),
-    _ends(
-        "dict without a usual key", lambda y: {"a": y, "b": y}, refused="expected one called logits, or a single tensor"
-    ),
+    _ends("dict without a usual key", lambda y: {"a": y, "b": y}, refused="expected one called logits"),
     _ends("tuple", lambda y: (y, y * 2), entry=lambda y: y[0]),
     _ends("list", lambda y: [y], entry=lambda y: y[0]),
     _ends("named tuple", lambda y: head.Answer(y, y * 2), entry=lambda y: y.logits),
@@ -190,10 +198,8 @@ HEADS = (
     _ends("one logit, said so", lambda y: y, 1, ("yes",), output=OutputKind.BINARY, numbers=Numbers.ONE_LOGIT),
     _ends("one probability", torch.sigmoid, 1, None, numbers=Numbers.ONE_PROBABILITY),
     _ends("one probability, squeezed", lambda y: y.sigmoid()[:, 0], 1, None, numbers=Numbers.ONE_PROBABILITY),
-    _ends("one number", lambda y: y, 1, None, refused="Say which: --output binary, or --output regression"),
-    _ends(
-        "one number, one name", lambda y: y, 1, ("yes",), refused="Say which: --output binary, or --output regression"
-    ),
+    _ends("one number", lambda y: y, 1, None, refused=_SAY_WHICH),
+    _ends("one number, one name", lambda y: y, 1, ("yes",), refused=_SAY_WHICH),
     _ends("regression", lambda y: y, 1, None, output=OutputKind.REGRESSION, numbers=Numbers.VALUE),
     _ends("regression, squeezed", lambda y: y[:, 0], 1, None, output=OutputKind.REGRESSION, numbers=Numbers.VALUE),
     _ends(
@@ -287,6 +293,7 @@ ODD = (
     _odd(odd.in_place_after_last, "body.0"),
     _odd(odd.rectangular),
     _odd(odd.layer_returns_tuple, "block", layer_in_reference="block.sum"),
+    _odd(odd.hands_on_an_early_tensor, "late.late"),
     _odd(odd.keyword_only, refused="takes 1 positional argument but 2 were given"),
     _odd(odd.stops, refused="SystemExit"),
     _odd(odd.training),
@@ -311,4 +318,6 @@ ODD = (
     _odd(odd.names_by_label, refused="class_names"),
 )
 
-ROWS: tuple[Row, ...] = (*TORCHVISION, *TIMM, *TRANSFORMERS, *CLIP, *HEADS, *CHANNELS, *ODD)
+REAL = (Row("EfficientNet-Lite0, real weights", efficientnet_lite.lite0, "_bn1", size=224),)
+
+ROWS: tuple[Row, ...] = (*TORCHVISION, *TIMM, *TRANSFORMERS, *CLIP, *HEADS, *CHANNELS, *ODD, *REAL)

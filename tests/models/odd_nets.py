@@ -1,4 +1,4 @@
-"""Small networks with one oddity each, as users have brought them; most are loaded by `file:odd_nets.py:NAME`."""
+"""Small networks with one oddity each, as users have brought them, loaded by the spec `file:odd_nets.py:NAME`."""
 
 from __future__ import annotations
 
@@ -471,6 +471,30 @@ class LayerReturnsTuple(Plain):
         return self.head(self.block(self.body(self.stem(images)))[0].mean((2, 3)))
 
 
+class TwoScales(nn.Module):
+    """Returns what it was given first, as it is, and something new."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.late = nn.Conv2d(10, 10, 3, padding=1)
+
+    def forward(self, early: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
+        return early, self.late(places)
+
+
+class HandsOnAnEarlyTensor(Plain):
+    """Its last block returns a tuple that begins with the output of an early layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.late = TwoScales()
+
+    def forward(self, images: Tensor) -> Tensor:
+        early = self.stem(images)
+        early, places = self.late(early, self.body(early))
+        return self.head(torch.relu(places).mean((2, 3)))
+
+
 class KeywordOnly(Plain):
     def forward(self, *, pixel_values: Tensor) -> Tensor:
         return super().forward(pixel_values)
@@ -507,6 +531,10 @@ def rectangular() -> nn.Module:
 
 def layer_returns_tuple() -> nn.Module:
     return LayerReturnsTuple()
+
+
+def hands_on_an_early_tensor() -> nn.Module:
+    return HandsOnAnEarlyTensor()
 
 
 def keyword_only() -> nn.Module:

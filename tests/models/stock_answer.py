@@ -1,4 +1,4 @@
-"""The independent reference: pytorch-grad-cam called as it documents, and numbers computed in double precision."""
+"""The independent reference: pytorch-grad-cam called as its documentation does, and numbers in double precision."""
 
 from __future__ import annotations
 

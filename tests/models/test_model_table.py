@@ -8,6 +8,7 @@ on numbers that are picked from the output by hand. Expected probabilities are c
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ import odd_nets
 import pytest
 import torch
 from model_row import Row, Told
-from model_rows import ROWS
+from model_rows import REAL, ROWS
 from numpy.typing import NDArray
 from PIL import Image
 from stock_answer import StockAnswer, stock_answer
@@ -86,6 +87,15 @@ def test_a_model_that_cannot_be_explained_is_refused_for_the_true_reason(
     sentence = " ".join(str(refusal.value).split())
     tell(Told(_id(row), row.asked or "-", "-", "-", f"refused: {sentence}"))
     assert row.refused in sentence
+
+
+def test_the_real_weights_know_a_cat() -> None:
+    photographs = load_images("photographs")
+    cats = dataclasses.replace(photographs, images=tuple(each for each in photographs.images if "cat" in each.name))
+    assert len(cats.images) == 1
+    classifier = _classifier(REAL[0], REAL[0].make())
+    (result,) = evaluate("cams", model=classifier, images=cats, device="cpu", methods=["gradcam"])
+    assert result.fields["predicted"].text in {"tabby", "Egyptian cat", "tiger cat"}
 
 
 def explained(row: Row, network: nn.Module) -> Explained:

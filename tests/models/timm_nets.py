@@ -33,9 +33,9 @@ def timm_net(name: str, size: int = 64, classes: int = CLASSES, **options: Any) 
     return lambda: lively(lambda: timm.create_model(name, pretrained=False, num_classes=classes, **options), size)
 
 
-def small_vit(name: str, size: int = 64, classes: int = CLASSES, **options: Any) -> Callable[[], nn.Module]:
-    """Return a factory of one of timm's plain transformers with two blocks of width 24."""
-    return timm_net(name, size, classes, img_size=size, embed_dim=24, depth=2, num_heads=2, **options)
+def small_vit(name: str, size: int = 64, classes: int = CLASSES, width: int = 24) -> Callable[[], nn.Module]:
+    """Return a factory of one of timm's plain transformers with two blocks."""
+    return timm_net(name, size, classes, img_size=size, embed_dim=width, depth=2, num_heads=2)
 
 
 def small_swin(name: str) -> Callable[[], nn.Module]:

@@ -286,6 +286,8 @@ def _counts(found: TracedPass, layer: str, layout: Layout) -> bool:
 def _why_none(found: TracedPass, shapes: Shapes, parts: nn.Module) -> str:
     if found.is_differentiable and not any(bool(each.any()) for each in found.gradients_at_places):
         return "All gradients of its scores are 0: are the weights of its last layer untrained zeros? "
+    if found.counts and min(found.counts.values()) > 1:
+        return "All of its layers are called more than once in a pass, so none has a single output. "
     if not _holds_parameters(parts):
         return "It has no parameters at all; quantised models have none. Give the model from before it was quantised. "
     if any(shapes.batch_axis(name) is None for name in found.gradients):
