@@ -84,7 +84,7 @@ def model(name: str) -> nn.Module:
 
 @pytest.fixture(scope="module")
 def held_out() -> list[Scene]:
-    return [render(seed) for seed in range(100_000, 100_200)]
+    return [render(seed) for seed in range(100_000, 100_100)]
 
 
 def inputs(scenes: list[Scene]) -> Tensor:
