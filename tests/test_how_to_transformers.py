@@ -10,9 +10,6 @@ import pytest
 from xai_eval.cli.main import main
 
 PAGE = Path(__file__).parent.parent / "docs" / "how-to" / "transformers.md"
-waits_for_the_rule = pytest.mark.xfail(
-    strict=True, reason="waits for token layers and for the rule of the default layer"
-)
 
 
 def blocks(kind: str) -> list[str]:
@@ -23,7 +20,6 @@ def commands() -> list[list[str]]:
     return [shlex.split(line)[1:] for block in blocks("console") for line in block.splitlines()]
 
 
-@waits_for_the_rule
 def test_the_commands_of_the_page_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number, command in enumerate(commands()):
         place = tmp_path / str(number)

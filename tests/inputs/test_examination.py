@@ -17,7 +17,9 @@ from xai_eval.explainers.cam.cam_maps import explain_by_cam
 from xai_eval.inputs.models.classifier import Classifier
 from xai_eval.inputs.models.examination import examine
 from xai_eval.inputs.models.file_models import wrap_module
+from xai_eval.inputs.models.layers import noise_image
 from xai_eval.inputs.models.layout import Layout
+from xai_eval.inputs.models.models import load_model
 from xai_eval.inputs.models.preprocessing import fixed_size_preprocessing
 from xai_eval.inputs.models.reading import OutputKind
 
@@ -403,3 +405,16 @@ def test_a_model_without_a_head_is_refused() -> None:
     net.num_classes = 0
     with pytest.raises(ModelMisbehaves, match=r"mine has no head \(num_classes is 0\)"):
         examine(classifier(net), LAYER, image())
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("scenes:objects", False), ("scenes:vit", False), ("scenes:vit_pooled", True), ("scenes:swin", True)],
+)
+def test_it_is_said_where_gradient_methods_point_beside_the_object(name: str, said: bool) -> None:
+    model = load_model(name)
+    layer = model.default_layer()
+    found = examine(model, layer, noise_image(model.module, model.input_shape))
+    assert (
+        any(f"the gradient is the same at every place of layer '{layer}'" in each for each in found.assumptions) is said
+    )
