@@ -169,9 +169,9 @@ def _advice(
         return ()
     return (
         f"{classifier.name}: the gradient is the same at every place of layer {layer!r}, because the network averages "
-        "its tokens after it. In the bundled transformers, methods based on gradients pointed beside the object there, while "
-        "scorecam and eigencam did not. Name the first norm of the last block by --layer, or choose another method: see "
-        "docs/how-to/transformers.md.",
+        "its tokens after it. In the bundled transformers, methods based on gradients pointed beside the object there, "
+        "while scorecam and eigencam did not. Name the first norm of the last block by --layer, or choose another "
+        "method: see docs/how-to/transformers.md.",
     )
 
 
