@@ -46,7 +46,7 @@ class Net(nn.Module):
 
 
 def image(seed: int = 0) -> Tensor:
-    return torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(seed)) + seed
+    return torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(50 + seed)) + seed
 
 
 def classifier(net: nn.Module, classes: int = 4, output: OutputKind | None = None) -> Classifier:
@@ -130,6 +130,13 @@ def test_a_model_that_answers_the_batch_is_refused(build: Callable[[], nn.Module
     mine = classifier(build())
     with pytest.raises(ModelMisbehaves, match="mine answers an image differently if another one is in the batch"):
         examine(mine, LAYER, image())
+
+
+def test_an_image_of_one_colour_is_examined_like_any_other() -> None:
+    """Its mirror image is itself, and would say nothing about the batch."""
+    with pytest.raises(ModelMisbehaves, match="if another one is in the batch"):
+        examine(classifier(MeanOfTheBatch()), LAYER, torch.zeros(1, 3, 32, 32))
+    assert examine(classifier(Net()), LAYER, torch.zeros(1, 3, 32, 32)) == examine(classifier(Net()), LAYER, image())
 
 
 class WritesIntoItsInput(Net):

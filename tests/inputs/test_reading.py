@@ -119,7 +119,7 @@ def test_what_cannot_be_read_is_refused(
 
 def test_a_kind_of_output_by_name() -> None:
     assert [output_kind(kind.value) for kind in OutputKind] == list(OutputKind)
-    with pytest.raises(UsageError, match="unknown kind of output 'logit'. Did you mean logits"):
+    with pytest.raises(UsageError, match=r"unknown kind of output 'logit'\. Did you mean logits"):
         output_kind("logit")
 
 

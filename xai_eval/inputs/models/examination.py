@@ -13,7 +13,7 @@ from torch import Tensor
 
 from xai_eval.errors import ModelMisbehaves
 from xai_eval.inputs.models.classifier import Classifier
-from xai_eval.inputs.models.layers import evaluating, layout_of
+from xai_eval.inputs.models.layers import evaluating, layout_of, noise_image
 from xai_eval.inputs.models.layout import Layout
 from xai_eval.inputs.models.model_errors import as_model_error
 from xai_eval.inputs.models.model_state import lent, preserved
@@ -109,9 +109,10 @@ def _check_same(first: Tensor, again: Tensor, allowed: float, what: str, remedy:
 
 
 def _in_a_batch(classifier: Classifier, batch: Tensor) -> Tensor | None:
-    """Return the scores of an image beside its mirror image; None if the model takes single images only."""
+    """Return the scores of an image beside one of noise; None if the model takes single images only."""
+    noise = noise_image(classifier.module, tuple(batch.shape[1:])).to(batch)
     try:
-        return logits(classifier, torch.cat([batch, batch.flip(2)]))[:1]
+        return logits(classifier, torch.cat([batch, noise]))[:1]
     except ModelMisbehaves:
         return None
 
