@@ -11,6 +11,7 @@ from torch.nn.parameter import is_lazy
 
 from xai_eval.errors import ModelMisbehaves
 from xai_eval.inputs.models.layers import evaluating, noise_image
+from xai_eval.inputs.models.layout import HALVES
 from xai_eval.inputs.models.model_errors import as_model_error
 from xai_eval.inputs.models.model_state import lent
 from xai_eval.inputs.models.reading import OutputKind, Reading, Scoring, found_reading
@@ -24,16 +25,17 @@ class FirstAnswers:
         reading: how its output is read.
         writes_into_input: whether a pass changes the batch that it is given.
         dtype: type of the model's numbers.
+        is_plain: whether the model itself returns scores (N, C) in single or double precision.
     """
 
     reading: Reading
     writes_into_input: bool
     dtype: torch.dtype
+    is_plain: bool
 
     def scoring(self, module: nn.Module) -> nn.Module:
         """Return a model that returns scores (N, C): the module itself if it does, else one that wraps it."""
-        plain = not self.reading.entry and self.reading.outputs == self.reading.classes and self.dtype.itemsize > 2
-        if plain and not self.writes_into_input and self.dtype is torch.float32:
+        if self.is_plain and not self.writes_into_input and self.dtype is torch.float32:
             return module
         return Scoring(module, self.reading, self.dtype, self.writes_into_input).eval()
 
@@ -61,7 +63,12 @@ def first_answers(
         outputs = [_answer(module, batch) for batch in batches]
     reading = found_reading(outputs[0], outputs[1], kind, names, model)
     writes = any(not torch.equal(batch, noise_image(module, input_shape, seed)) for seed, batch in enumerate(batches))
-    return FirstAnswers(reading, writes, batches[0].dtype)
+    return FirstAnswers(reading, writes, batches[0].dtype, _is_plain(outputs[0], reading))
+
+
+def _is_plain(output: Any, reading: Reading) -> bool:
+    rows = isinstance(output, Tensor) and output.dim() == 2 and output.dtype not in HALVES
+    return rows and reading.outputs == reading.classes
 
 
 def _initialise(module: nn.Module, batch: Tensor, model: str) -> None:
