@@ -294,7 +294,7 @@ def whole(net: nn.Module) -> dict[str, Any]:
     return snapshot(nn.ModuleList([net.stem, net.layer])) if packed else snapshot(net)
 
 
-@pytest.mark.parametrize("name", sorted(set(TAKEN) - {"quantised", "autocast"}))
+@pytest.mark.parametrize("name", sorted(set(TAKEN) - {"quantised"}))
 def test_the_scores_and_the_map_are_those_of_the_plain_network(name: str) -> None:
     """Whatever wraps it, the network is the same: in double precision as a reference."""
     mine = classifier(TAKEN[name]())
@@ -302,7 +302,7 @@ def test_the_scores_and_the_map_are_those_of_the_plain_network(name: str) -> Non
     reference.load_state_dict({key: value for key, value in mine.module.state_dict().items() if key != "calls"})
     batch = image()
     given = (batch.double() - 0.5) * 2 if name == "writes into its input" else batch.double()
-    coarse = {"half": 2e-3, "bfloat16": 2e-2}.get(name, 1e-5)
+    coarse = {"half": 2e-3, "bfloat16": 2e-2, "autocast": 2e-2}.get(name, 1e-5)
     with torch.no_grad():
         np.testing.assert_allclose(mine.scoring(batch), reference(given), rtol=0, atol=coarse)
     layout = examine(mine, LAYER, batch).layout
