@@ -50,7 +50,7 @@ def _begin_here(layer: nn.Module, inputs: Any, output: Any) -> Tensor | None:
     # may follow.
     begun = output if output.requires_grad else output.detach().requires_grad_().clone()
     # Operations that know no gradient, such as quantised ones, hand on None, with which the library cannot go on.
-    begun.register_hook(_check_gradient)  # type: ignore[no-untyped-call]
+    begun.register_hook(_check_gradient)  # type: ignore[no-untyped-call]  # as torch declares it
     return begun
 
 

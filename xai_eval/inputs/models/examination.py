@@ -106,13 +106,10 @@ def _check_same(first: Tensor, again: Tensor, allowed: float, what: str, remedy:
 
 
 def _in_a_batch(classifier: Classifier, batch: Tensor) -> Tensor | None:
-    """Return the scores of an image beside another one; None if the model takes single images only.
-
-    The other image is upside down and has half the contrast. Many models see no difference between an image and its
-    mirror image, so that a mixture of the two would not show.
-    """
+    """Return the scores of an image beside one of noise; None if the model takes single images only."""
+    noise = noise_image(classifier.module, tuple(batch.shape[1:])).to(batch)
     try:
-        return logits(classifier, torch.cat([batch, batch.flip(2) * 0.5]))[:1]
+        return logits(classifier, torch.cat([batch, noise]))[:1]
     except ModelMisbehaves:
         return None
 

@@ -11,9 +11,10 @@ from torch.nn.parameter import is_lazy
 
 from xai_eval.errors import ModelMisbehaves
 from xai_eval.inputs.models.layers import evaluating, noise_image
+from xai_eval.inputs.models.layout import HALVES
 from xai_eval.inputs.models.model_errors import as_model_error
 from xai_eval.inputs.models.model_state import lent
-from xai_eval.inputs.models.reading import OutputKind, Reading, Scoring, at_entry, found_reading
+from xai_eval.inputs.models.reading import OutputKind, Reading, Scoring, found_reading
 
 _PROBLEMS = {
     "multi_label_classification": OutputKind.MULTILABEL,
@@ -29,18 +30,17 @@ class FirstAnswers:
         reading: how its output is read.
         writes_into_input: whether a pass changes the batch that it is given.
         dtype: type of the model's numbers.
-        in_rows: whether the numbers for N images have the shape (N, C).
+        is_plain: whether the model itself returns scores (N, C) in single or double precision.
     """
 
     reading: Reading
     writes_into_input: bool
     dtype: torch.dtype
-    in_rows: bool
+    is_plain: bool
 
     def scoring(self, module: nn.Module) -> nn.Module:
         """Return a model that returns scores (N, C): the module itself if it does, else one that wraps it."""
-        plain = self.in_rows and not self.reading.entry and self.reading.outputs == self.reading.classes
-        if plain and not self.writes_into_input and self.dtype is torch.float32:
+        if self.is_plain and not self.writes_into_input and self.dtype is torch.float32:
             return module
         return Scoring(module, self.reading, self.dtype, self.writes_into_input).eval()
 
@@ -72,8 +72,12 @@ def first_answers(
     if told is not None:
         reading = replace(reading, why="found: the configuration of the model says so")
     writes = any(not torch.equal(batch, noise_image(module, input_shape, seed)) for seed, batch in enumerate(batches))
-    in_rows = at_entry(outputs[0], reading.entry).dim() == 2
-    return FirstAnswers(reading, writes, batches[0].dtype, in_rows)
+    return FirstAnswers(reading, writes, batches[0].dtype, _is_plain(outputs[0], reading))
+
+
+def _is_plain(output: Any, reading: Reading) -> bool:
+    rows = isinstance(output, Tensor) and output.dim() == 2 and output.dtype not in HALVES
+    return rows and reading.outputs == reading.classes
 
 
 def _told(module: nn.Module) -> OutputKind | None:
