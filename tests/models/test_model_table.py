@@ -89,6 +89,7 @@ def test_a_model_that_cannot_be_explained_is_refused_for_the_true_reason(
     assert row.refused in sentence
 
 
+@pytest.mark.slow
 def test_the_real_weights_know_a_cat() -> None:
     photographs = load_images("photographs")
     cats = dataclasses.replace(photographs, images=tuple(each for each in photographs.images if "cat" in each.name))
@@ -121,7 +122,7 @@ def _classifier(row: Row, network: nn.Module) -> Classifier:
     if row.file:
         return load_model(f"file:{odd_nets.__file__}:{row.make.__name__}", device="cpu")
     prepared = fixed_size_preprocessing(row.size, IMAGENET_MEAN, IMAGENET_STD)
-    return wrap_module(network, row.name, _steps(row) if row.before or row.after else prepared, row.output)
+    return wrap_module(network, row.name, _steps(row) if row.before or row.after or row.width else prepared, row.output)
 
 
 def batch_of(row: Row) -> Tensor:
@@ -131,12 +132,12 @@ def batch_of(row: Row) -> Tensor:
 
 
 def _steps(row: Row) -> Callable[[Image.Image], Tensor]:
-    resized = 256 if row.file else row.size
+    resized = 256 if row.file else (row.size, row.width) if row.width else row.size
     colours = row.channels if row.before else 3
     return transforms.Compose(
         [
             transforms.Resize(resized),
-            transforms.CenterCrop(row.size),
+            transforms.CenterCrop((row.size, row.width or row.size)),
             *([row.before] if row.before else []),
             transforms.ToTensor(),
             transforms.Normalize(IMAGENET_MEAN[:colours], IMAGENET_STD[:colours]),

@@ -43,6 +43,16 @@ def small_swin(name: str) -> Callable[[], nn.Module]:
     return timm_net(name, img_size=64, embed_dim=16, depths=(2, 2), num_heads=(2, 2), window_size=4)
 
 
+def wide_vit() -> nn.Module:
+    sizes = {"img_size": (64, 112), "embed_dim": 24, "depth": 2, "num_heads": 2}
+    return lively(lambda: timm.create_model("vit_tiny_patch16_224", num_classes=CLASSES, **sizes), 64)
+
+
+def wide_swin() -> nn.Module:
+    sizes = {"img_size": (64, 96), "embed_dim": 16, "depths": (2, 2), "num_heads": (2, 2), "window_size": 4}
+    return lively(lambda: timm.create_model("swin_tiny_patch4_window7_224", num_classes=CLASSES, **sizes), 64)
+
+
 def mixer() -> nn.Module:
     return lively(lambda: MlpMixer(img_size=64, **_MIXER), 64)
 
