@@ -32,6 +32,9 @@ from xai_eval.inputs.models.file_models import wrap_module
 from xai_eval.inputs.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD, fixed_size_preprocessing
 from xai_eval.result.result import Result
 
+# TorchScript and torch.ao.quantization are deprecated; people use them all the same.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+
 IMAGES = load_images("scenes:1")
 # Both sides do the same operations in single precision. Where they differ at all, it is by the order of a sum.
 ROUNDING = 1e-6
