@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,10 +21,19 @@ class StockMaps:
     image: NDArray[np.float32]
 
 
-def stock_maps(name: str, module: nn.Module, layer: nn.Module, images: Tensor, classes: Sequence[int]) -> StockMaps:
+def stock_maps(
+    name: str,
+    module: nn.Module,
+    layer: nn.Module,
+    images: Tensor,
+    classes: Sequence[int],
+    reshape_transform: Callable[[Tensor], Tensor] | None = None,
+    ablation_layer: pytorch_grad_cam.AblationLayer | None = None,
+) -> StockMaps:
     """Run one class of pytorch-grad-cam, by the class's own name."""
-    arguments = {"ablation_layer": pytorch_grad_cam.AblationLayer()} if name == "AblationCAM" else {}
-    cam = getattr(pytorch_grad_cam, name)(module, [layer], **arguments)
+    # The library shares one default ablation layer between all objects.
+    own = {"ablation_layer": ablation_layer or pytorch_grad_cam.AblationLayer()} if name == "AblationCAM" else {}
+    cam = getattr(pytorch_grad_cam, name)(module, [layer], reshape_transform=reshape_transform, **own)
     raw = []
     compute = cam.get_cam_image
     cam.get_cam_image = lambda *args: raw.append(compute(*args)) or raw[-1]

@@ -80,7 +80,16 @@ def test_a_changed_bundled_model_is_refused(bundle: Callable[..., nn.Module]) ->
         load_model("scenes:tiny")
 
 
-@pytest.mark.parametrize(("spec", "classes"), [("scenes:objects", OBJECTS), ("scenes:places", SCENE_LABELS)])
+@pytest.mark.parametrize(
+    ("spec", "classes"),
+    [
+        ("scenes:objects", OBJECTS),
+        ("scenes:places", SCENE_LABELS),
+        ("scenes:vit", OBJECTS),
+        ("scenes:vit_pooled", OBJECTS),
+        ("scenes:swin", OBJECTS),
+    ],
+)
 def test_the_bundled_models_recognise_the_bundled_scenes(spec: str, classes: tuple[str, ...]) -> None:
     loaded = load_model(spec)
     assert loaded.name == spec

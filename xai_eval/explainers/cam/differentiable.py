@@ -49,12 +49,12 @@ def _begin_here(layer: nn.Module, inputs: Any, output: Any) -> Tensor | None:
     # PyTorch refuses in-place operations on a leaf that requires a gradient. A clone is not a leaf, so an in-place ReLU
     # may follow.
     begun = output if output.requires_grad else output.detach().requires_grad_().clone()
+    # Operations that know no gradient, such as quantised ones, hand on None, with which the library cannot go on.
     begun.register_hook(_check_gradient)  # type: ignore[no-untyped-call]
     return begun
 
 
 def _check_gradient(gradient: Tensor | None) -> None:
-    # Quantised layers seem to pass gradients on, but there is none.
     if gradient is None:
         raise no_gradient()
 

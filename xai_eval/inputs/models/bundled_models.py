@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import safetensors
 import safetensors.torch
 import torch
+from torch import nn
 
 from xai_eval.errors import InputUnavailable, unknown_name
 from xai_eval.inputs.downloads import bundled, bundled_entry, manifest
 from xai_eval.inputs.models.classifier import Classifier
 from xai_eval.inputs.models.model_weights import load_weights
 from xai_eval.inputs.models.narrow_resnet import narrow_resnet18
+from xai_eval.inputs.models.narrow_transformers import PooledVisionTransformer, narrow_swin, narrow_vit
 from xai_eval.inputs.models.preprocessing import fixed_size_preprocessing
 from xai_eval.scenes import SIZE
 
 _PREFIX = "scenes_"
+_FIRST_ARCHITECTURE = "narrow_resnet18"  # of entries of the manifest that name none
+
+# Each builds an untrained network from the number of classes and the width that the manifest states.
+ARCHITECTURES: Mapping[str, Callable[[int, int], nn.Module]] = {
+    _FIRST_ARCHITECTURE: narrow_resnet18,
+    "narrow_vit": narrow_vit,
+    "pooled_vit": PooledVisionTransformer,
+    "narrow_swin": narrow_swin,
+}
 
 
 def load_scenes_model(name: str) -> Classifier:
@@ -30,7 +42,8 @@ def load_scenes_model(name: str) -> Classifier:
     if name not in known:
         raise unknown_name("bundled model", f"scenes:{name}", [f"scenes:{other}" for other in known])
     entry, path = bundled_entry(_PREFIX + name), bundled(_PREFIX + name)
-    module = narrow_resnet18(len(entry["classes"]), width=entry["width"])
+    build = ARCHITECTURES[entry.get("architecture", _FIRST_ARCHITECTURE)]
+    module = build(len(entry["classes"]), entry["width"])
     load_weights(module, read_safetensors(path), path)
     return Classifier(
         name=f"scenes:{name}",

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from xai_eval.errors import UsageError, unknown_name
@@ -17,9 +19,10 @@ from xai_eval.inputs.models.layers import default_layer
 from xai_eval.inputs.models.layout import Reshape
 from xai_eval.inputs.models.model_weights import weights_digest
 from xai_eval.inputs.models.preprocessing import Preprocessing, prepared_shape
-from xai_eval.inputs.models.reading import OutputKind, Reading
+from xai_eval.inputs.models.reading import Maps, OutputKind, Reading, Scoring
 
 GIVEN = "given with the model"
+_HARDLY_ANYTHING = 0.01  # share of the image
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +101,23 @@ class Classifier:
         """
         return self.first_answers.scoring(self.module)
 
+    @cached_property
+    def maps(self) -> nn.Module:
+        """A segmentation as it is read: takes a batch (N, channels, H, W) and returns maps (N, C, h, w)."""
+        assert isinstance(self.scoring, Scoring)
+        return Maps(self.scoring, self.reading).eval()
+
+    def predicted(self, scores: NDArray[np.float32]) -> int:
+        """Return the index of the class that the model predicts, from its scores (C,).
+
+        The background of a segmentation counts only where there is hardly anything else.
+        """
+        best = int(np.argmax(scores))
+        if self.reading.kind is OutputKind.SEGMENTATION and _plain(self.class_names[best]).strip("_") == "background":
+            others = np.where(np.arange(len(scores)) == best, -np.inf, scores)
+            return int(np.argmax(others)) if others.max() > _HARDLY_ANYTHING else best
+        return best
+
     @property
     def device(self) -> torch.device:
         """The device of the model's parameters."""
@@ -129,7 +149,8 @@ class Classifier:
             UsageError: no layer of the model lies over the image.
             ModelMisbehaves: the forward pass fails.
         """
-        return default_layer(self.scoring, input_shape or self.input_shape, self.module)
+        dense = self.reading.outputs if self.reading.kind is OutputKind.SEGMENTATION else None
+        return default_layer(self.scoring, input_shape or self.input_shape, self.module, dense)
 
     def class_index(self, name_or_index: str) -> int:
         """Return the index of the class given as "130", as "flamingo" or as WordNet id "n02007558".

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from xai_eval.errors import ModelMisbehaves
 from xai_eval.inputs.models.classifier import GIVEN, Classifier
-from xai_eval.inputs.models.layers import evaluating, layout_of
+from xai_eval.inputs.models.layers import evaluating, layout_of, noise_image
 from xai_eval.inputs.models.layout import Layout
 from xai_eval.inputs.models.model_errors import as_model_error
 from xai_eval.inputs.models.model_state import lent, preserved
@@ -24,6 +24,8 @@ from xai_eval.inputs.models.traced_pass import traced_pass
 # Answers to the same image may differ by this share of the spread of the scores. Rounding differs by about 1e-6, half
 # precision by 1e-3; a model that draws random numbers, or mixes the images of a batch, by more than 1e-2.
 LARGEST_DIFFERENCE = 5e-3
+# The same pass again takes the same steps in the same order, so that hardly anything differs.
+LARGEST_REPETITION = 1e-4
 
 
 @dataclass(frozen=True)
@@ -59,17 +61,14 @@ def examine(classifier: Classifier, layer: str | None, batch: Tensor) -> Examina
         before = _state(classifier)
         first, again = logits(classifier, batch), logits(classifier, batch)
         changed = _changed(before, _state(classifier))
-        _check_same(first, again, f"{classifier.name} answers the same image differently from pass to pass", _RANDOM)
+        what = f"{classifier.name} answers the same image differently from pass to pass"
+        _check_same(first, again, LARGEST_REPETITION, what, _RANDOM)
         together = _in_a_batch(classifier, batch)
         if together is not None:
             what = f"{classifier.name} answers an image differently if another one is in the batch"
-            _check_same(first, together, what, _BATCH)
-        layout = (
-            None
-            if layer is None
-            else layout_of(module, classifier.module, classifier.name, layer, batch, classifier.reshape)
-        )
-        reached = layer is not None and layout is not None and _gradient_reaches(classifier, layer, batch, layout)
+            _check_same(first, together, LARGEST_DIFFERENCE, what, _BATCH)
+        layout = None if layer is None else _layout(classifier, layer, tuple(batch.shape[1:]))
+        gradient = None if layer is None or layout is None else _gradient(classifier, layer, batch, layout)
     return Examination(
         {
             "input": f"{' x '.join(map(str, batch.shape[1:]))}, {_plain(batch.dtype)}",
@@ -83,10 +82,10 @@ def examine(classifier: Classifier, layer: str | None, batch: Tensor) -> Examina
             if classifier.first_answers.writes_into_input
             else "no",
             "changed by a pass": ", ".join(changed) or "nothing",
-            **({} if layout is None else {f"layer {layer}": f"{layout}; {_told(reached)}"}),
+            **({} if layout is None else {f"layer {layer}": f"{layout}; {_told(gradient)}"}),
         },
         layout,
-        _assumptions(classifier),
+        (*_assumptions(classifier), *_advice(classifier, layer, layout, gradient)),
     )
 
 
@@ -100,9 +99,9 @@ _BATCH = (
 )
 
 
-def _check_same(first: Tensor, again: Tensor, what: str, remedy: str) -> None:
+def _check_same(first: Tensor, again: Tensor, allowed: float, what: str, remedy: str) -> None:
     difference, spread = float((first - again).abs().max()), float(first.max() - first.min())
-    if difference > LARGEST_DIFFERENCE * max(spread, float(first.abs().max()), 1e-6):
+    if difference > allowed * max(spread, float(first.abs().max()), 1e-6):
         raise ModelMisbehaves(f"{what}, by up to {difference:.3g} where its scores reach {_largest(first)}. {remedy}")
 
 
@@ -135,7 +134,14 @@ def _equal(one: Tensor, other: Tensor) -> bool:
     return one.shape == other.shape and bool(torch.equal(one, other))
 
 
-def _gradient_reaches(classifier: Classifier, layer: str, batch: Tensor, layout: Layout) -> bool:
+def _layout(classifier: Classifier, layer: str, shape: tuple[int, ...]) -> Layout:
+    # Measured on noise: in a real image one part may matter so much that all places of a trained network answer to it.
+    noise = noise_image(classifier.module, shape)
+    return layout_of(classifier.scoring, classifier.module, classifier.name, layer, noise, classifier.reshape)
+
+
+def _gradient(classifier: Classifier, layer: str, batch: Tensor, layout: Layout) -> Tensor | None:
+    """Return the gradient of the largest score at the places of a layer, (c, h, w); None if there is none."""
     module = classifier.scoring
     with (
         torch.inference_mode(False),
@@ -144,11 +150,29 @@ def _gradient_reaches(classifier: Classifier, layer: str, batch: Tensor, layout:
         as_model_error(classifier.name, batch.shape),
     ):
         gradient = traced_pass(module, classifier.module, batch).gradients.get(layer)
-    return gradient is not None and bool((layout(gradient) != 0).any())
+    return None if gradient is None else layout(gradient)[0]
 
 
-def _told(reached: bool) -> str:
+def _told(gradient: Tensor | None) -> str:
+    reached = gradient is not None and bool(gradient.any())
     return "gradients reach its places" if reached else "no gradient reaches its places"
+
+
+def _advice(
+    classifier: Classifier, layer: str | None, layout: Layout | None, gradient: Tensor | None
+) -> tuple[str, ...]:
+    """Say what was measured about such a layer, if it is the last one of a network that averages its tokens."""
+    if layout is None or layout.is_plain or gradient is None or not gradient.any():
+        return ()
+    of_place = gradient.flatten(1)
+    if not bool(((of_place - of_place[:, :1]).abs() <= 1e-5 * of_place.abs().max()).all()):
+        return ()
+    return (
+        f"{classifier.name}: the gradient is the same at every place of layer {layer!r}, because the network averages "
+        "its tokens after it. In the bundled transformers, methods based on gradients pointed beside the object there, "
+        "while scorecam and eigencam did not. Name the first norm of the last block by --layer, or choose another "
+        "method: see docs/how-to/transformers.md.",
+    )
 
 
 def _plain(dtype: torch.dtype) -> str:

@@ -85,7 +85,7 @@ def _named(
     given: tuple[str, ...] | None, reading: Reading, name: str
 ) -> tuple[tuple[str, ...], tuple[str, ...] | None, str]:
     table, classes = imagenet_classes(), reading.classes
-    if given is not None and len(given) == 1 and reading.kind is OutputKind.BINARY:  # a single logit
+    if given is not None and len(given) == 1 and (reading.outputs, classes) == (1, 2):  # a single logit or map
         return (f"not {given[0]}", given[0]), None, "the module's class_names"
     if given is not None:
         where = f"{name}: the module's class_names"

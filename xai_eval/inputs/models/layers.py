@@ -13,13 +13,15 @@ from xai_eval.errors import UsageError
 from xai_eval.inputs.models.layout import HALVES, GivenLayout, Layout, Reshape, leading_tensor, possible_layouts
 from xai_eval.inputs.models.locality import measured_layout
 from xai_eval.inputs.models.model_errors import as_model_error
-from xai_eval.inputs.models.model_state import preserved
+from xai_eval.inputs.models.model_state import lent
 from xai_eval.inputs.models.traced_pass import TracedPass, traced_pass
 
 _CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 
 
-def default_layer(module: nn.Module, input_shape: tuple[int, ...], parts: nn.Module | None = None) -> str:
+def default_layer(
+    module: nn.Module, input_shape: tuple[int, ...], parts: nn.Module | None = None, dense: int | None = None
+) -> str:
     """Return the name of the last layer whose output lies over the image and counts for the answer.
 
     Of all modules with parameters that are called once in a pass, whose output can be laid over the image, is not the
@@ -35,6 +37,8 @@ def default_layer(module: nn.Module, input_shape: tuple[int, ...], parts: nn.Mod
         module: the model, which returns scores (N, C).
         input_shape: shape (channels, H, W) of one prepared image.
         parts: the module whose layers are meant, if `module` wraps it.
+        dense: number of maps that a segmentation returns. Layers of so many channels are left out, because they hold
+            the maps that are to be explained.
 
     Raises:
         UsageError: no submodule returns such a map.
@@ -50,6 +54,8 @@ def default_layer(module: nn.Module, input_shape: tuple[int, ...], parts: nn.Mod
             # Outputs of the same shape are nearly always laid out alike, so that one measurement rules out most layers.
             like = measured.get(shapes.told(name))
             layouts = _possible(name, batch, shapes) if like is None else (like,)
+            if any(shapes.channels(name, layout) == dense for layout in layouts):
+                continue
             if any(_counts(alone, name, layout) for layout in layouts):
                 layout = _layout(module, inner, name, batch, layouts)
                 measured.setdefault(shapes.told(name), layout)
@@ -88,7 +94,7 @@ def layout_of(
         shapes.check(layer, name)
         if callable(reshape):
             return _given_layout(reshape, output_of(module, parts, layer, batch))
-        layout = _layout(module, parts, layer, batch, _possible(layer, batch, shapes, reshape))
+        layout = _layout(module, parts, layer, batch, _possible(layer, batch, shapes, reshape), reshape is not None)
     if layout is None:
         raise UsageError(
             f"layer {layer!r} of {name} returns {shapes.told(layer)}, which does not lie over the "
@@ -151,6 +157,10 @@ class Shapes:
         shape = tuple(self._alone[layer].shape)
         return shape[:axis] + shape[axis + 1 :]
 
+    def channels(self, layer: str, layout: Layout) -> int:
+        """Number of channels of a layer's output in a layout."""
+        return self.of_one_image(layer, layout.batch)[layout.channels]
+
     def halved(self, layer: str) -> bool:
         """Whether the numbers of a layer's output have half precision."""
         return self._alone[layer].dtype in HALVES
@@ -183,16 +193,16 @@ def _possible(layer: str, batch: Tensor, shapes: Shapes, grid: tuple[int, int] |
     if axis is None:
         return ()
     found = possible_layouts(shapes.of_one_image(layer, axis), (batch.shape[2], batch.shape[3]), axis)
-    return tuple(each for each in found if max(each.grid) > 1 and grid in (None, each.grid))
+    return tuple(each for each in found if grid in (None, each.grid))
 
 
 def _layout(
-    module: nn.Module, parts: nn.Module, layer: str, batch: Tensor, layouts: tuple[Layout, ...]
+    module: nn.Module, parts: nn.Module, layer: str, batch: Tensor, layouts: tuple[Layout, ...], given: bool = False
 ) -> Layout | None:
     # Convolutions return their maps like this, and nothing else fits: there is nothing to measure.
     if not layouts or (len(layouts) == 1 and layouts[0].is_plain):
         return layouts[0] if layouts else None
-    return measured_layout(lambda changed: output_of(module, parts, layer, changed), batch, layouts)
+    return measured_layout(lambda changed: output_of(module, parts, layer, changed), batch, layouts, given)
 
 
 def has_channels_last(module: nn.Module, part: nn.Module, batch: Tensor) -> bool:
@@ -298,7 +308,7 @@ def noise_image(module: nn.Module, input_shape: tuple[int, ...], seed: int = 0) 
 @contextmanager
 def _tracing(module: nn.Module) -> Iterator[None]:
     """Let gradients be traced through a model in evaluation mode, and leave it as it was."""
-    with torch.inference_mode(False), torch.enable_grad(), evaluating(module), preserved(module):
+    with torch.inference_mode(False), torch.enable_grad(), evaluating(module), lent(module):
         yield
 
 

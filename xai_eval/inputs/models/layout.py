@@ -6,6 +6,7 @@ class and register tokens in front of the places or behind them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -83,6 +84,12 @@ class Layout:
         tensor = self._map(tensor) if self.maps else self._places(tensor)
         return tensor.float() if tensor.dtype in HALVES else tensor
 
+    @property
+    def left_out(self) -> float:
+        """Share of the tokens that are no places, from 0 to 1."""
+        others = self.before + self.behind
+        return others / (others + self.grid[0] * self.grid[1])
+
     def strength(self, change: Tensor) -> Tensor:
         """Return how strong each position of a change of the output is, over all channels: (tokens,) or (h, w)."""
         strength: Tensor = change.movedim(self.batch, 0)[0].float().norm(dim=self.channels)
@@ -91,6 +98,12 @@ class Layout:
     def placed(self, positions: Tensor) -> Tensor:
         """Lay one number per position, (tokens,) or (h, w), over the image: (h, w)."""
         return positions if self.maps else positions[self.before : len(positions) - self.behind].reshape(self.grid)
+
+    def others(self, positions: Tensor) -> Tensor:
+        """The numbers of the tokens that are no places, (before + behind,), of one number per position, (tokens,)."""
+        if self.maps:
+            return positions.new_empty(0)
+        return torch.cat([positions[: self.before], positions[len(positions) - self.behind :]])
 
     def _map(self, tensor: Tensor) -> Tensor:
         return tensor if self.channels == 0 else tensor.permute(0, 3, 1, 2)
@@ -156,7 +169,7 @@ def leading_tensor(output: Any) -> Tensor | None:
 
 
 def possible_layouts(shape: tuple[int, ...], image: tuple[int, int], batch: int = 0) -> tuple[Layout, ...]:
-    """Return the layouts that the shape of an output allows, the most usual first.
+    """Return the layouts of more than one place that the shape of an output allows, the most usual first.
 
     Args:
         shape: of the output for one image, without the axis of the batch.
@@ -176,12 +189,17 @@ def _maps(shape: tuple[int, ...], image: tuple[int, int], batch: int) -> Iterato
     first, last = Layout(shape[1:], 0, batch), Layout(shape[:2], 2, batch)  # type: ignore[arg-type]
     fitting = [layout for layout in (first, last) if _lies_over(layout.grid, image)]
     # A map of other proportions than the image can only come from convolutions that stretch it.
-    yield from fitting or ([first] if first.grid[0] <= image[0] and first.grid[1] <= image[1] else [])
+    stretched = max(first.grid) > 1 and first.grid[0] <= image[0] and first.grid[1] <= image[1]
+    yield from fitting or ([first] if stretched else [])
 
 
 def _lies_over(grid: tuple[int, int], image: tuple[int, int]) -> bool:
-    (h, w), (height, width) = grid, image
-    return max(grid) > 1 and h <= height and w <= width and abs(h * width / height - w) <= 1
+    """Whether cells of one size make about this grid of an image, with one row and one column more or less."""
+    if max(grid) == 1 or grid[0] > image[0] or grid[1] > image[1]:
+        return False
+    smallest = max(side / (count + 1) for side, count in zip(image, grid, strict=True))
+    largest = min(side / (count - 1) if count > 1 else math.inf for side, count in zip(image, grid, strict=True))
+    return smallest < largest
 
 
 def _tokens(count: int, channels: int, image: tuple[int, int], batch: int) -> Iterator[Layout]:

@@ -40,6 +40,9 @@ _ASKING: Mapping[str, Callable[[str, OutputKind | None], Classifier]] = {"timm":
 _FORMS = (
     "scenes:objects",
     "scenes:places",
+    "scenes:vit",
+    "scenes:vit_pooled",
+    "scenes:swin",
     "torchvision:NAME",
     "torchvision:NAME@WEIGHTS",
     "places365:resnet18",
@@ -54,18 +57,18 @@ def load_model(spec: str | Classifier, *, device: str = "cpu") -> Classifier:
     """Load the classifier that a spec names, with its preprocessing and classes, in evaluation mode.
 
     Args:
-        spec: "scenes:objects" or "scenes:places" (bundled), "torchvision:resnet50" (the library's default
-            weights), "torchvision:resnet50@IMAGENET1K_V1", "places365:resnet18", "timm:NAME" (needs the extra
-            `timm`), "hf:NAME", "hf:NAME@REVISION" or "hf:FOLDER" (transformers; needs the extra `hf`),
-            "open_clip:ViT-B-16/openai:cat,dog,car" (CLIP with words as classes), "file:PATH.py:FACTORY" (a function
-            returning an `nn.Module` or a `Classifier`), or a classifier. Any spec may end in "?output=multilabel" or
-            "?reshape=14x14", see `model_options`.
+        spec: "scenes:objects", "scenes:places", "scenes:vit", "scenes:vit_pooled" or "scenes:swin" (bundled),
+            "torchvision:resnet50" (the library's default weights), "torchvision:resnet50@IMAGENET1K_V1",
+            "places365:resnet18", "timm:NAME" (needs the extra `timm`), "hf:NAME", "hf:NAME@REVISION" or "hf:FOLDER"
+            (transformers; needs the extra `hf`), "open_clip:ViT-B-16/openai:cat,dog,car" (CLIP with words as classes),
+            "file:PATH.py:FACTORY" (a function returning an `nn.Module` or a `Classifier`), or a classifier. Any spec
+            may end in "?output=multilabel" or "?reshape=14x14", see `model_options`.
         device: a PyTorch device such as "cpu" or "cuda:0"; "auto" is the GPU if there is one, else the CPU.
 
     Raises:
         UsageError: the spec is malformed or of a wrong type, a name in it is unknown, or the device cannot be used.
         InputUnavailable: the model or its weights cannot be downloaded or read, or do not fit together.
-        ModelMisbehaves: a module from a factory does not return logits.
+        ModelMisbehaves: a module from a factory returns nothing that can be explained.
     """
     classifier = spec if isinstance(spec, Classifier) else _load(spec)
     move(classifier.module.eval(), device)

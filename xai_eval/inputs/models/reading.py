@@ -27,6 +27,7 @@ class OutputKind(StrEnum):
     BINARY = "binary"
     MULTILABEL = "multilabel"
     REGRESSION = "regression"
+    SEGMENTATION = "segmentation"
 
 
 MEANINGS: Mapping[OutputKind, str] = {
@@ -35,13 +36,26 @@ MEANINGS: Mapping[OutputKind, str] = {
     OutputKind.BINARY: "one number for two classes (sigmoid gives the probability of the second)",
     OutputKind.MULTILABEL: "several labels, each of which is there or not (sigmoid gives probabilities)",
     OutputKind.REGRESSION: "values",
+    OutputKind.SEGMENTATION: "a map per class (softmax at each place; shown is the share of the image)",
 }
 # In single precision, the sum of thousands of probabilities can differ from 1 by up to this much.
 ROUNDING = 1e-3
 _NAMES_OF_LOGITS = ("logits", "out", "output", "scores", "predictions", "pred")
 _MOST_AXES = 2
 # Steps, by the names of their gradients, that leave probabilities what they are.
-_SHAPING = ("View", "Unsqueeze", "Squeeze", "ToCopy", "Clone", "Alias", "Clamp", "Select", "Slice")
+_SHAPING = (
+    "View",
+    "UnsafeView",
+    "Reshape",
+    "Unsqueeze",
+    "Squeeze",
+    "ToCopy",
+    "Clone",
+    "Alias",
+    "Clamp",
+    "Select",
+    "Slice",
+)
 
 
 @dataclass(frozen=True)
@@ -64,13 +78,14 @@ class Reading:
 
     @property
     def classes(self) -> int:
-        """Number of classes, C: a model with a single logit has two."""
-        return 2 if self.kind is OutputKind.BINARY else self.outputs
+        """Number of classes, C: a model with a single logit, or a single map, has two."""
+        single = self.outputs == 1 and self.kind is OutputKind.SEGMENTATION
+        return 2 if single or self.kind is OutputKind.BINARY else self.outputs
 
     @property
     def exclusive(self) -> bool:
         """Whether the numbers that are shown are probabilities that sum to 1."""
-        return self.kind in (OutputKind.LOGITS, OutputKind.PROBABILITIES, OutputKind.BINARY)
+        return self.kind not in (OutputKind.MULTILABEL, OutputKind.REGRESSION)
 
     @property
     def has_prediction(self) -> bool:
@@ -81,13 +96,27 @@ class Reading:
         """Return what is explained, (N, C), from the output for N images, with gradients if it has any.
 
         One logit z becomes -z and z, as `BinaryClassifierOutputTarget` of pytorch-grad-cam takes it; a probability p
-        becomes 1 - p and p. All other numbers stay what they are.
+        becomes 1 - p and p. A map per class becomes the share of the image that the class has. All other numbers stay
+        what they are.
         """
-        numbers = in_rows(at_entry(output, self.entry))
-        numbers = numbers.float() if numbers.dtype in (torch.float16, torch.bfloat16) else numbers
+        if self.kind is OutputKind.SEGMENTATION:
+            return self.maps(output).softmax(dim=1).mean(dim=(2, 3))
+        numbers = in_rows(self._numbers(output))
         if self.kind is not OutputKind.BINARY or numbers.shape[1] != 1:
             return numbers
         return torch.cat([1 - numbers, numbers] if self.squashed else [-numbers, numbers], dim=1)
+
+    def maps(self, output: Any) -> Tensor:
+        """Return the maps (N, C, h, w) in the output of a segmentation. A single map z becomes -z / 2 and z / 2.
+
+        So softmax over two classes gives what sigmoid gives for the single map.
+        """
+        numbers = self._numbers(output)
+        return torch.cat([-numbers / 2, numbers / 2], dim=1) if self.outputs == 1 else numbers
+
+    def _numbers(self, output: Any) -> Tensor:
+        numbers = at_entry(output, self.entry)
+        return numbers.float() if numbers.dtype in (torch.float16, torch.bfloat16) else numbers
 
     def shown(self, scores: Tensor) -> Tensor:
         """Return the numbers that people read, from scores (N, C): probabilities, or values for a regression."""
@@ -128,8 +157,30 @@ class Scoring(nn.Module):
 
     def forward(self, batch: Tensor) -> Tensor:
         """Return the scores of a batch."""
+        return self._reading.scores(self.output(batch))
+
+    def output(self, batch: Tensor) -> Any:
+        """Return what the model itself returns for a batch."""
         images = batch.to(self._dtype)
-        return self._reading.scores(self.module(images.clone() if self._copies else images))
+        return self.module(images.clone() if self._copies else images)
+
+
+class Maps(nn.Module):
+    """A segmentation whose output is read: takes images (N, channels, H, W) and returns maps (N, C, h, w).
+
+    Args:
+        scoring: the model, as it is read.
+        reading: how its output is read.
+    """
+
+    def __init__(self, scoring: Scoring, reading: Reading) -> None:
+        super().__init__()
+        self.scoring = scoring
+        self._reading = reading
+
+    def forward(self, batch: Tensor) -> Tensor:
+        """Return the maps of a batch."""
+        return self._reading.maps(self.scoring.output(batch))
 
 
 def output_kind(name: str) -> OutputKind:
@@ -159,6 +210,10 @@ def found_reading(output: Any, again: Any, kind: OutputKind | None, names: int |
     """
     entry = entry_of_numbers(output, model)
     first, second = (in_rows(at_entry(each, entry)) for each in (output, again))
+    if first.dim() == 4 and first.is_floating_point() and kind in (None, OutputKind.SEGMENTATION):
+        return Reading(OutputKind.SEGMENTATION, first.shape[1], entry, why="found: it has an axis for rows and columns")
+    if kind is OutputKind.SEGMENTATION:
+        raise UsageError(f"{model} returned {_told(output)}; --output segmentation is for maps (1, C, h, w).")
     count = _checked(first, output, model).shape[1]
     if kind is None:
         return replace(_detected(first, second, names, model), entry=entry)
@@ -213,7 +268,7 @@ def in_rows(numbers: Tensor) -> Tensor:
     """Return numbers for N images as rows: (N,) becomes (N, 1), and (N, C, 1, 1) becomes (N, C)."""
     if numbers.dim() == 1:
         return numbers[:, None]
-    if numbers.dim() > _MOST_AXES and numbers[0].numel() == numbers.shape[1]:
+    if numbers.dim() > _MOST_AXES and numbers.shape[2:].numel() == 1:
         return numbers.flatten(1)
     return numbers
 

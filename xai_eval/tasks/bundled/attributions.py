@@ -32,6 +32,7 @@ _BASELINE = Option("what stands for a missing pixel: zero in the model's input, 
 
 @task(
     "attributions",
+    images="scenes:4",
     metrics=(
         "result.map_similarity",
         "metrics.localisation",

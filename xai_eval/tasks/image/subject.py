@@ -52,10 +52,24 @@ class Subject:
     layer: str | None
     examination: Examination
 
-    @property
+    @cached_property
     def model(self) -> nn.Module:
         """The torch module, which returns scores, (1, C), for `batch`: logits, or what the model has in their place."""
-        return self.classifier.scoring
+        if self.region is None:
+            return self.classifier.scoring
+        from xai_eval.inputs.models.region import region_scores
+
+        return region_scores(self.classifier, self.region)
+
+    @cached_property
+    def region(self) -> torch.Tensor | None:
+        """Where a segmentation sees the explained class, bool (h, w) of its output; None for other models."""
+        from xai_eval.inputs.models.reading import OutputKind
+        from xai_eval.inputs.models.region import region_of
+
+        if self.classifier.reading.kind is not OutputKind.SEGMENTATION:
+            return None
+        return region_of(self.classifier, self.batch, self.target.index)
 
     @cached_property
     def view(self) -> NDArray[np.uint8]:
@@ -93,6 +107,8 @@ class Subject:
         values = tuple(float(self.probabilities[i]) for i in best)
         classes = tuple(self.class_name(int(i)) for i in best)
         known: dict[str, Field] = {} if self.mask is None else {"mask": Mask(self.mask)}
+        if self.region is not None:
+            known["region"] = Mask(self._region_on_input(self.region))
         return {
             **self.target.fields,
             "top5": Ranking(classes, values, PROBABILITY_TOLERANCE),
@@ -100,6 +116,12 @@ class Subject:
             "image": InputImage(self.shown),
             **known,
         }
+
+    def _region_on_input(self, region: torch.Tensor) -> NDArray[np.bool_]:
+        from xai_eval.inputs.models.region import on_input
+
+        found: NDArray[np.bool_] = on_input(region, (self.batch.shape[2], self.batch.shape[3])).cpu().numpy()
+        return found
 
     @property
     def stages(self) -> dict[Stage, Fingerprint]:
@@ -132,7 +154,7 @@ def run_model(
     """
     batch = input_batch(classifier, image.pixels)
     seen = forward(classifier, layer, batch, examination.layout)
-    resolved = resolve_target(classifier, image, int(np.argmax(seen.logits)), target)
+    resolved = resolve_target(classifier, image, classifier.predicted(seen.logits), target)
     return Subject(classifier, image, batch, seen, resolved, layer, examination)
 
 

@@ -68,6 +68,11 @@ def check_target(classifier: Classifier, images: ImageSet, target: str) -> None:
         UsageError: `target` is neither `predicted` nor `intended` nor a class of the model, or it is `intended` and the
             model has no such class for one of the images.
     """
+    if target == PREDICTED and not classifier.reading.has_prediction:
+        raise UsageError(
+            f"{classifier.name} returns {len(classifier.class_names)} values, none of which is its prediction. Choose "
+            "the one to explain with --target."
+        )
     if target not in (PREDICTED, INTENDED):
         classifier.class_index(target)
     lost = [image.name for image in images.images if _intended(classifier, image).index is None]

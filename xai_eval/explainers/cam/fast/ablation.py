@@ -76,10 +76,13 @@ class ReplayedTokenAblation(AblationLayerVit):  # type: ignore[misc]  # the libr
                 self._learning = False
         super().set_next_batch(input_batch_index, activations, num_channels_to_ablate)
 
-    def __call__(self, x: Any) -> Tensor:
-        """Return the layer's activations with one channel ablated per row; `x` is ignored, as in the library."""
+    def __call__(self, *_given: Any, **_named: Any) -> Tensor:
+        """Return the layer's activations with one channel ablated per row; what it is given is ignored.
+
+        The library's own layer takes one argument only, but blocks of transformers are given masks and positions, too.
+        """
         self._replay.reach()
-        return self._replay.answer() if self._learning else cast(Tensor, super().__call__(x))
+        return self._replay.answer() if self._learning else cast(Tensor, super().__call__(None))
 
 
 class ReplayedAblation(AblationLayer):  # type: ignore[misc]  # the library has no types
@@ -116,15 +119,15 @@ class ReplayedAblation(AblationLayer):  # type: ignore[misc]  # the library has 
         self.activations = self._buffer[:num_channels_to_ablate]
         self._answered = False
 
-    def __call__(self, x: Any) -> Tensor:
-        """Return the layer's activations with one channel ablated per row; `x` is ignored, as in the library."""
+    def __call__(self, *_given: Any, **_named: Any) -> Tensor:
+        """Return the layer's activations with one channel ablated per row; what it is given is ignored."""
         self._replay.reach()
         if self._learning:
             return self._replay.answer()
         if self._answered:
             # The model calls the layer a second time in this pass. The library then ablates the tensor of the first
             # call again, with whatever the network has written into it since.
-            return cast(Tensor, super().__call__(x))
+            return cast(Tensor, super().__call__(None))
         rows = torch.arange(len(self.activations))
         self._ablated = torch.from_numpy(np.asarray(self.indices[: len(rows)], dtype=np.int64))
         self.activations[rows, self._ablated] = self._values[: len(rows), None, None]

@@ -1,0 +1,317 @@
+"""How an output is read: any form, any kind, against closed forms in double precision."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, namedtuple
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from pytorch_grad_cam.utils.model_targets import BinaryClassifierOutputTarget
+from torch import Tensor, nn
+
+from xai_eval.errors import ModelMisbehaves, UsageError
+from xai_eval.inputs.models.reading import OutputKind, Reading, Scoring, found_reading, output_kind, sum_to_one
+
+LOGITS, PROBABILITIES, BINARY, MULTILABEL, REGRESSION = OutputKind
+
+
+class ModelOutput(OrderedDict):
+    """As that of Hugging Face: a mapping whose entries are attributes as well."""
+
+    def __getattr__(self, name: str) -> Any:
+        return self[name]
+
+
+@dataclass
+class Answer:
+    """An output that is no mapping: its numbers are an attribute."""
+
+    logits: Tensor
+    loss: None = None
+
+
+Named = namedtuple("Named", "first second")
+NUMBERS = torch.tensor([[1.5, -2.0, 0.25]])
+FORMS: list[tuple[str, Callable[[Tensor], Any], tuple[str | int, ...]]] = [
+    ("tensor", lambda x: x, ()),
+    ("map of one pixel", lambda x: x[:, :, None, None], ()),
+    ("volume of one voxel", lambda x: x[:, :, None, None, None], ()),
+    ("dict, logits", lambda x: {"features": -x, "logits": x}, ("logits",)),
+    ("dict, out and aux", lambda x: {"out": x, "aux": -x}, ("out",)),
+    ("dict, scores", lambda x: {"hidden": -x, "scores": x}, ("scores",)),
+    ("dict, the only tensor", lambda x: {"whatever": x, "loss": None}, ("whatever",)),
+    ("dict, a number as key", lambda x: {7: x}, (7,)),
+    ("model output", lambda x: ModelOutput(loss=None, logits=x, hidden=(x,)), ("logits",)),
+    ("dataclass", Answer, ("logits",)),
+    ("named tuple", lambda x: Named(x, -x), (0,)),
+    ("tuple", lambda x: (x, None), (0,)),
+    ("list", lambda x: [x, -x], (0,)),
+    ("nested", lambda x: ({"logits": x, "aux": -x}, None), (0, "logits")),
+    ("tuple in a tuple", lambda x: ((x, -x), -x), (0, 0)),
+    ("model output in a list", lambda x: [ModelOutput(logits=x)], (0, "logits")),
+]
+
+
+@pytest.mark.parametrize(("form", "entry"), [form[1:] for form in FORMS], ids=[form[0] for form in FORMS])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16, torch.bfloat16])
+def test_the_numbers_are_found_in_any_form(
+    form: Callable[[Tensor], Any], entry: tuple[str | int, ...], dtype: torch.dtype
+) -> None:
+    numbers = NUMBERS.to(dtype)
+    reading = found_reading(form(numbers), form(numbers + 1), None, None, "mine")
+    assert (reading.entry, reading.kind, reading.outputs, reading.classes) == (entry, LOGITS, 3, 3)
+    scores = reading.scores(form(torch.cat([numbers, -numbers])))
+    assert scores.dtype == (torch.float64 if dtype is torch.float64 else torch.float32)
+    assert torch.equal(scores, torch.cat([numbers, -numbers]).to(scores.dtype))
+
+
+def refused(output: Any, message: str, kind: OutputKind | None = None, error: type[Exception] = ModelMisbehaves) -> Any:
+    return pytest.param(output, message, kind, error, id=message[:40])
+
+
+ONE = torch.tensor([[0.5]])
+
+
+@pytest.mark.parametrize(
+    ("output", "message", "kind", "error"),
+    [
+        refused(None, "mine returned a NoneType; expected a tensor"),
+        refused("cat", "mine returned a str; expected a tensor"),
+        refused((), "mine returned a tuple; expected a tensor"),
+        refused(([],), "mine returned a list; expected a tensor"),
+        refused((None, NUMBERS), "mine returned a NoneType; expected a tensor"),
+        refused({}, "returned a dict with the entries ; expected one called logits"),
+        refused({"a": NUMBERS, "b": NUMBERS}, "with the entries a, b; expected one called logits"),
+        refused({"logits": [NUMBERS]}, "with the entries logits; expected one called logits"),
+        refused([{"boxes": ONE, "labels": ONE, "scores": ONE}], "returned a list of 1 dict.*best box of each class"),
+        refused(torch.zeros(1, 5, 8, 8), r"shape \(1, 5, 8, 8\) for one image.*This is a map per class"),
+        refused({"out": torch.zeros(1, 21, 8, 8)}, "This is a map per class"),
+        refused(torch.zeros(1, 9, 7), r"\(1, 9, 7\) for one image; expected one row.*one score per class"),
+        refused(torch.zeros(2, 3), r"shape \(2, 3\) for one image; expected one row of numbers"),
+        refused(torch.zeros(3), r"shape \(3,\) for one image"),
+        refused(torch.zeros(1, 0), r"shape \(1, 0\) for one image"),
+        refused(torch.zeros(0, 3), r"shape \(0, 3\) for one image"),
+        refused(torch.tensor(0.5), r"shape \(\) for one image; expected one row"),
+        refused(torch.zeros(1, 0, 4, 4), r"shape \(1, 0, 4, 4\) for one image"),
+        refused(torch.zeros(0, 3, 4, 4), r"shape \(0, 3, 4, 4\) for one image"),
+        refused(torch.tensor([[2]]), "tensor of torch.int64; expected floating-point numbers"),
+        refused(torch.tensor([2]), "tensor of torch.int64.*not the class"),
+        refused(torch.zeros(1, 3, dtype=torch.bool), "tensor of torch.bool; expected floating-point"),
+        refused(torch.zeros(1, 3, dtype=torch.complex64), "tensor of torch.complex64; expected floating-point"),
+        refused(ONE, "single number.*--output binary, or --output regression", None, UsageError),
+        refused(NUMBERS, "returns 3 numbers; --output binary is for a single one", BINARY, UsageError),
+        refused(ONE, "--output logits would always make the probability 1", LOGITS, UsageError),
+        refused(ONE, "--output probabilities would always make", PROBABILITIES, UsageError),
+    ],
+)
+def test_what_cannot_be_read_is_refused(
+    output: Any, message: str, kind: OutputKind | None, error: type[Exception]
+) -> None:
+    with pytest.raises(error, match=message):
+        found_reading(output, output, kind, None, "mine")
+
+
+def test_a_kind_of_output_by_name() -> None:
+    assert [output_kind(kind.value) for kind in OutputKind] == list(OutputKind)
+    with pytest.raises(UsageError, match=r"unknown kind of output 'logit'\. Did you mean logits"):
+        output_kind("logit")
+
+
+ROWS = st.lists(st.floats(-30, 30, width=32), min_size=2, max_size=6)
+
+
+@given(ROWS)
+def test_probabilities_of_logits(row: list[float]) -> None:
+    exact = np.exp(np.float64(row) - max(row))
+    check_shown(Reading(LOGITS, len(row)), row, exact / exact.sum())
+
+
+@given(ROWS)
+def test_several_labels(row: list[float]) -> None:
+    check_shown(Reading(MULTILABEL, len(row)), row, 1 / (1 + np.exp(-np.float64(row))))
+
+
+@given(ROWS)
+def test_numbers_that_are_shown_as_they_are(row: list[float]) -> None:
+    for reading in (
+        Reading(PROBABILITIES, len(row)),
+        Reading(REGRESSION, len(row)),
+        Reading(MULTILABEL, len(row), (), True),
+    ):
+        check_shown(reading, row, np.float64(row))
+
+
+@given(st.floats(-30, 30, width=32))
+def test_one_logit_is_the_librarys_target_and_a_sigmoid(z: float) -> None:
+    reading, output = Reading(BINARY, 1), torch.tensor([[z]])
+    scores = reading.scores(output)
+    for index in (0, 1):
+        assert scores[0, index] == BinaryClassifierOutputTarget(index)(output[0])
+    second = 1 / (1 + np.exp(-np.float64(z)))
+    check_shown(reading, scores[0].tolist(), np.array([1 / (1 + np.exp(np.float64(z))), second]))
+    assert torch.equal(reading.scores(torch.tensor([z])), scores)  # (N,)
+
+
+@given(st.floats(0, 1, width=32))
+def test_one_probability_of_two_classes(p: float) -> None:
+    reading = Reading(BINARY, 1, squashed=True)
+    scores = reading.scores(torch.tensor([[p]]))
+    check_shown(reading, scores[0].tolist(), np.array([1 - np.float64(p), p]))
+
+
+def check_shown(reading: Reading, scores: list[float], exact: np.ndarray) -> None:
+    row = np.float32(scores)
+    np.testing.assert_allclose(reading.shown_of(row), exact, rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(reading.shown(torch.from_numpy(row)[None])[0], exact, rtol=1e-5, atol=1e-6)
+
+
+def test_probabilities_are_shown_in_double_precision() -> None:
+    """Of a sure network, the second class has 1e-12, which single precision does not lose either."""
+    shown = Reading(LOGITS, 2).shown_of(np.float32([27.5, 0]))
+    assert shown.dtype == np.float64 and shown[1] == pytest.approx(np.exp(-27.5) / (1 + np.exp(-27.5)), rel=1e-12)
+    assert Reading(LOGITS, 2).shown_of(np.float32([3e38, -3e38])).tolist() == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "outputs", "classes", "exclusive", "prediction"),
+    [
+        (LOGITS, 5, 5, True, True),
+        (PROBABILITIES, 5, 5, True, True),
+        (BINARY, 1, 2, True, True),
+        (MULTILABEL, 5, 5, False, True),
+        (REGRESSION, 1, 1, False, True),
+        (REGRESSION, 3, 3, False, False),
+    ],
+)
+def test_what_follows_from_a_kind(
+    kind: OutputKind, outputs: int, classes: int, exclusive: bool, prediction: bool
+) -> None:
+    reading = Reading(kind, outputs)
+    assert (reading.classes, reading.exclusive, reading.has_prediction) == (classes, exclusive, prediction)
+
+
+class Ending(nn.Module):
+    """A linear layer, and what follows it."""
+
+    def __init__(self, ending: Callable[[Tensor], Any], outputs: int = 3) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.head, self.ending = nn.Linear(4, outputs), ending
+
+    def forward(self, x: Tensor) -> Any:
+        return self.ending(self.head(x))
+
+
+def found(net: nn.Module, kind: OutputKind | None = None, names: int | None = None) -> Reading:
+    return found_reading(net(torch.ones(1, 4)), net(-torch.ones(1, 4)), kind, names, "mine")
+
+
+@pytest.mark.parametrize(
+    ("ending", "kind", "squashed"),
+    [
+        (lambda x: x, LOGITS, False),
+        (lambda x: x.softmax(1), PROBABILITIES, False),
+        (lambda x: x.softmax(1).half(), PROBABILITIES, False),
+        (lambda x: {"logits": x.softmax(1)}, PROBABILITIES, False),
+        (lambda x: x.abs() / x.abs().sum(1, keepdim=True), PROBABILITIES, False),
+        (torch.sigmoid, MULTILABEL, True),
+        (lambda x: torch.sigmoid(x)[:, :, None, None], MULTILABEL, True),
+        (lambda x: (torch.sigmoid(x), None), MULTILABEL, True),
+        (lambda x: torch.sigmoid(x).double(), MULTILABEL, True),
+        (lambda x: torch.sigmoid(x).clone(), MULTILABEL, True),
+        (lambda x: torch.sigmoid(x) + x, LOGITS, False),
+        (lambda x: x.log_softmax(1), LOGITS, False),
+        (lambda x: x.relu(), LOGITS, False),
+    ],
+)
+def test_the_kind_is_detected(ending: Callable[[Tensor], Any], kind: OutputKind, squashed: bool) -> None:
+    reading = found(Ending(ending))
+    assert (reading.kind, reading.squashed) == (kind, squashed)
+    assert ("assumed" in reading.why) == (kind is LOGITS)
+
+
+@pytest.mark.parametrize(
+    ("ending", "kind", "names", "expected", "squashed"),
+    [
+        (torch.sigmoid, None, None, BINARY, True),
+        (lambda x: torch.sigmoid(x).squeeze(1), None, None, BINARY, True),
+        (lambda x: x, None, 2, BINARY, False),
+        (lambda x: x.squeeze(1), None, 2, BINARY, False),
+        (lambda x: x, BINARY, None, BINARY, False),
+        (torch.sigmoid, BINARY, None, BINARY, True),
+        (lambda x: x, REGRESSION, None, REGRESSION, False),
+    ],
+)
+def test_a_single_number(
+    ending: Callable[[Tensor], Any], kind: OutputKind | None, names: int | None, expected: OutputKind, squashed: bool
+) -> None:
+    reading = found(Ending(ending, outputs=1), kind, names)
+    assert (reading.kind, reading.squashed) == (expected, squashed)
+
+
+def test_a_given_kind_is_taken_and_told() -> None:
+    assert found(Ending(lambda x: x), MULTILABEL) == Reading(MULTILABEL, 3)
+    assert found(Ending(torch.sigmoid), MULTILABEL) == Reading(MULTILABEL, 3, squashed=True)
+    assert found(Ending(lambda x: x.softmax(1)), LOGITS) == Reading(LOGITS, 3)
+
+
+def test_numbers_between_0_and_1_are_not_yet_a_sigmoid() -> None:
+    """Logits of a new network may lie there by chance."""
+    net = Ending(lambda x: x * 0.01 + 0.5)
+    assert not found(net, MULTILABEL).squashed
+    assert found(net).kind is LOGITS
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ([[0.2, 0.8]], True),
+        ([[1.0, 0.0], [0.5, 0.5]], True),
+        ([[0.2, 0.8], [0.2, 0.7]], False),
+        ([[-0.1, 1.1]], False),
+        ([[0.4999, 0.4999]], True),
+        ([[0.49, 0.5]], False),
+        ([[float("nan"), 1.0]], False),
+    ],
+)
+def test_what_sums_to_1(rows: list[list[float]], expected: bool) -> None:
+    assert sum_to_one(torch.tensor(rows)) == expected
+
+
+@pytest.mark.parametrize(
+    ("reading", "told"),
+    [
+        (Reading(LOGITS, 3), "logits of classes that exclude each other (softmax gives probabilities); given"),
+        (Reading(REGRESSION, 1, (0, "out")), "entry 0.out of the output; values; given"),
+    ],
+)
+def test_a_reading_is_told_in_words(reading: Reading, told: str) -> None:
+    assert str(reading) == told
+
+
+@pytest.mark.parametrize("copies", [True, False])
+def test_a_wrapped_model_returns_scores_and_gradients(copies: bool) -> None:
+    net = Ending(lambda x: {"logits": x}, outputs=1)
+    scoring = Scoring(net, Reading(BINARY, 1, ("logits",)), torch.float32, copies)
+    batch = torch.randn(2, 4, dtype=torch.float64, requires_grad=True)
+    scores = scoring(batch)
+    logit = net.head(batch.float())
+    assert torch.equal(scores, torch.cat([-logit, logit], 1))
+    (gradient,) = torch.autograd.grad(scores[:, 1].sum(), batch)
+    torch.testing.assert_close(gradient, net.head.weight.double().expand(2, 4))
+
+
+def test_a_model_that_writes_into_its_input_gets_a_copy() -> None:
+    class Writing(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.mul_(2)
+
+    batch = torch.ones(1, 3)
+    assert torch.equal(Scoring(Writing(), Reading(LOGITS, 3), torch.float32, True)(batch), torch.full((1, 3), 2.0))
+    assert torch.equal(batch, torch.ones(1, 3))
