@@ -35,7 +35,8 @@ class Row:
         layer: name of the layer that must be explained if nobody names one.
         reshape: lays the output of the layer over the image, as the documentation of pytorch-grad-cam has it; None for
             maps (N, C, h, w).
-        size: side of the network's square input in pixels.
+        size: side of the network's square input in pixels; its height if it is not square.
+        width: width of the network's input in pixels; 0 if it is square.
         channels: number of channels of its input.
         numbers: what is read from its output.
         entry: picks the numbers, (N, C) or (N,), from what the network returns.
@@ -55,6 +56,7 @@ class Row:
     layer: str = ""
     reshape: Reshape | None = None
     size: int = 64
+    width: int = 0
     channels: int = 3
     numbers: Numbers = Numbers.SOFTMAX
     entry: Callable[[Any], Tensor] = lambda output: output

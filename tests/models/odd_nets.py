@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.utils.prune
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 
 class Plain(nn.Module):
@@ -136,11 +138,10 @@ class RandomNumpy(Plain):
 
 
 class BatchDependent(Plain):
-    """Subtracts the mean over the batch."""
+    """Subtracts the mean over the batch and over all places, which is the same for an image and its mirror image."""
 
     def forward(self, images: Tensor) -> Tensor:
-        places = self.body(self.stem(images))
-        return self.head((places - 0.5 * places.mean(0, keepdim=True)).mean((2, 3)))
+        return super().forward(images - images.mean((0, 2, 3), keepdim=True))
 
 
 class BatchStatistics(Plain):
@@ -543,6 +544,161 @@ def keyword_only() -> nn.Module:
 
 def stops() -> nn.Module:
     return Stops()
+
+
+# Layouts that cannot be told from their shape alone.
+
+
+class AsManyChannelsAsPlaces(nn.Module):
+    """Maps (N, 28, 28, 28), in either order."""
+
+    def __init__(self, last: bool) -> None:
+        super().__init__()
+        torch.manual_seed(6)
+        self._last = last
+        self.stem = nn.Conv2d(3, 28, 8, 8)
+        self.norm = nn.LayerNorm(28) if last else nn.BatchNorm2d(28)
+        self.head = nn.Linear(28, 4, bias=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        places = torch.relu(self.stem(images))
+        if self._last:
+            return self.head(self.norm(places.permute(0, 2, 3, 1)).mean((1, 2)))
+        return self.head(self.norm(places).mean((2, 3)))
+
+
+class TokensFirst(nn.Module):
+    """Tokens (tokens, N, C), as PyTorch's own transformer returns them by default, with the class token behind them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(7)
+        self.patches = nn.Conv2d(3, 24, 32, 32)
+        self.token = nn.Parameter(torch.randn(1, 1, 24))
+        layer = nn.TransformerEncoderLayer(24, 2, 48, dropout=0.0, norm_first=True)
+        self.encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+        self.head = nn.Linear(24, 4, bias=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        places = self.patches(images).flatten(2).permute(2, 0, 1)
+        tokens = torch.cat([places, self.token.expand(1, len(images), 24)])
+        return self.head(self.encoder(tokens)[-1])
+
+
+class ChannelsBeforeTokens(nn.Module):
+    """Tokens (N, C, tokens) behind a convolution over the sequence."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(8)
+        self.patches, self.mix = nn.Conv2d(3, 24, 32, 32), nn.Conv1d(24, 24, 3, padding=1)
+        self.head = nn.Linear(24, 4, bias=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(torch.relu(self.mix(self.patches(images).flatten(2))).mean(2))
+
+
+class ColumnsFirst(nn.Module):
+    """Its tokens go down the columns of the image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(9)
+        self.patches, self.norm = nn.Conv2d(3, 24, 32, 32), nn.LayerNorm(24)
+        self.head = nn.Linear(24, 4, bias=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        tokens = self.patches(images).transpose(2, 3).flatten(2).transpose(1, 2)
+        return self.head(self.norm(tokens).amax(1))
+
+
+class Shuffled(ColumnsFirst):
+    """Its tokens are in no order at all."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        order = torch.randperm(49, generator=torch.Generator().manual_seed(0))
+        tokens = self.patches(images).flatten(2).transpose(1, 2)[:, order]
+        return self.head(self.norm(tokens).amax(1))
+
+
+def channels_first_as_many_as_places() -> nn.Module:
+    return AsManyChannelsAsPlaces(last=False)
+
+
+def channels_last_as_many_as_places() -> nn.Module:
+    return AsManyChannelsAsPlaces(last=True)
+
+
+def tokens_first() -> nn.Module:
+    return TokensFirst()
+
+
+def channels_before_tokens() -> nn.Module:
+    return ChannelsBeforeTokens()
+
+
+def tokens_down_the_columns() -> nn.Module:
+    return ColumnsFirst()
+
+
+def tokens_shuffled() -> nn.Module:
+    return Shuffled()
+
+
+# Networks inside others.
+
+
+class Flips(nn.Module):
+    """Averages the scores of an image and its mirror image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = Plain()
+
+    def forward(self, images: Tensor) -> Tensor:
+        return (self.net(images) + self.net(images.flip(3))) / 2
+
+
+class Checkpointed(Plain):
+    """Computes its body again in the backward pass, to save memory."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        places = checkpoint(self.body, self.stem(images), use_reentrant=False)
+        return self.head(places.mean((2, 3)))
+
+
+def flips() -> nn.Module:
+    return Flips()
+
+
+def checkpointed() -> nn.Module:
+    return Checkpointed()
+
+
+def data_parallel() -> nn.Module:
+    return nn.DataParallel(Plain())
+
+
+def weight_norm() -> nn.Module:
+    module = Plain()
+    nn.utils.parametrizations.weight_norm(module.body[0])
+    return module
+
+
+def spectral_norm() -> nn.Module:
+    module = Plain()
+    nn.utils.parametrizations.spectral_norm(module.body[0])
+    return module
+
+
+def pruned() -> nn.Module:
+    module = Plain()
+    nn.utils.prune.l1_unstructured(module.body[0], "weight", amount=0.5)
+    return module
+
+
+def averaged() -> nn.Module:
+    return torch.optim.swa_utils.AveragedModel(Plain())
 
 
 def training() -> nn.Module:

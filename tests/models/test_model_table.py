@@ -32,6 +32,9 @@ from xai_eval.inputs.models.file_models import wrap_module
 from xai_eval.inputs.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD, fixed_size_preprocessing
 from xai_eval.result.result import Result
 
+# TorchScript and torch.ao.quantization are deprecated; people use them all the same.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+
 IMAGES = load_images("scenes:1")
 # Both sides do the same operations in single precision. Where they differ at all, it is by the order of a sum.
 ROUNDING = 1e-6
@@ -89,6 +92,7 @@ def test_a_model_that_cannot_be_explained_is_refused_for_the_true_reason(
     assert row.refused in sentence
 
 
+@pytest.mark.slow
 def test_the_real_weights_know_a_cat() -> None:
     photographs = load_images("photographs")
     cats = dataclasses.replace(photographs, images=tuple(each for each in photographs.images if "cat" in each.name))
@@ -121,7 +125,7 @@ def _classifier(row: Row, network: nn.Module) -> Classifier:
     if row.file:
         return load_model(f"file:{odd_nets.__file__}:{row.make.__name__}", device="cpu")
     prepared = fixed_size_preprocessing(row.size, IMAGENET_MEAN, IMAGENET_STD)
-    return wrap_module(network, row.name, _steps(row) if row.before or row.after else prepared, row.output)
+    return wrap_module(network, row.name, _steps(row) if row.before or row.after or row.width else prepared, row.output)
 
 
 def batch_of(row: Row) -> Tensor:
@@ -131,12 +135,12 @@ def batch_of(row: Row) -> Tensor:
 
 
 def _steps(row: Row) -> Callable[[Image.Image], Tensor]:
-    resized = 256 if row.file else row.size
+    resized = 256 if row.file else (row.size, row.width) if row.width else row.size
     colours = row.channels if row.before else 3
     return transforms.Compose(
         [
             transforms.Resize(resized),
-            transforms.CenterCrop(row.size),
+            transforms.CenterCrop((row.size, row.width or row.size)),
             *([row.before] if row.before else []),
             transforms.ToTensor(),
             transforms.Normalize(IMAGENET_MEAN[:colours], IMAGENET_STD[:colours]),

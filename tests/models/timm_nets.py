@@ -33,14 +33,31 @@ def timm_net(name: str, size: int = 64, classes: int = CLASSES, **options: Any) 
     return lambda: lively(lambda: timm.create_model(name, pretrained=False, num_classes=classes, **options), size)
 
 
-def small_vit(name: str, size: int = 64, classes: int = CLASSES, width: int = 24) -> Callable[[], nn.Module]:
+def small_vit(name: str, size: int = 64, classes: int = CLASSES) -> Callable[[], nn.Module]:
     """Return a factory of one of timm's plain transformers with two blocks."""
-    return timm_net(name, size, classes, img_size=size, embed_dim=width, depth=2, num_heads=2)
+    return timm_net(name, size, classes, img_size=size, embed_dim=24, depth=2, num_heads=2)
 
 
 def small_swin(name: str) -> Callable[[], nn.Module]:
     """Return a factory of one of timm's Swin transformers with two stages of two blocks."""
     return timm_net(name, img_size=64, embed_dim=16, depths=(2, 2), num_heads=(2, 2), window_size=4)
+
+
+def four_tokens() -> nn.Module:
+    """Its 512 channels could be taken for tokens in a hundred ways."""
+    sizes = {"img_size": 64, "embed_dim": 512, "depth": 1, "num_heads": 2}
+    pooling = {"global_pool": "avg", "class_token": False, "fc_norm": False}
+    return timm_net("vit_base_patch32_224", **sizes, **pooling)()
+
+
+def wide_vit() -> nn.Module:
+    sizes = {"img_size": (64, 112), "embed_dim": 24, "depth": 2, "num_heads": 2}
+    return lively(lambda: timm.create_model("vit_tiny_patch16_224", num_classes=CLASSES, **sizes), 64)
+
+
+def wide_swin() -> nn.Module:
+    sizes = {"img_size": (64, 96), "embed_dim": 16, "depths": (2, 2), "num_heads": (2, 2), "window_size": 4}
+    return lively(lambda: timm.create_model("swin_tiny_patch4_window7_224", num_classes=CLASSES, **sizes), 64)
 
 
 def mixer() -> nn.Module:
