@@ -258,6 +258,7 @@ def test_what_is_found_is_the_same_for_every_image(name: str) -> None:
     assert one == other
     expected = {
         "input": "3 x 32 x 32, float32",
+        "preprocessing": "given with the model",
         "numbers of the model": {"half": "float16", "bfloat16": "bfloat16", "double": "float64"}.get(name, "float32"),
         "classes": "4; given with the model",
         "same answer twice": "yes",

@@ -77,10 +77,11 @@ class MapPerClass(nn.Module):
 
     def __init__(self, in_dict: bool) -> None:
         super().__init__()
-        self.body, self._in_dict = nn.Conv2d(3, 5, 3, 2, 1), in_dict
+        self.body = nn.Sequential(nn.Conv2d(3, 16, 3, 2, 1), nn.ReLU(), nn.Conv2d(16, 16, 3, 2, 1), nn.ReLU())
+        self.head, self._in_dict = nn.Conv2d(16, 5, 1), in_dict
 
     def forward(self, images: Tensor) -> Any:
-        maps = self.body(images)
+        maps = self.head(self.body(images))
         return {"out": maps, "aux": maps} if self._in_dict else maps
 
 

@@ -53,7 +53,14 @@ TORCHVISION = (
         tv.vit_whose_head_is_untrained,
         refused="All gradients of its scores are 0: are the weights of its last layer untrained zeros?",
     ),
-    Row("lraspp (segmentation)", tv.lraspp, refused="This is a map per class, as segmentation returns it", slow=True),
+    Row(
+        "lraspp (segmentation)",
+        tv.lraspp,
+        "classifier.cbr",
+        numbers=Numbers.MAPS,
+        entry=lambda output: output["out"],
+        slow=True,
+    ),
     Row("ssdlite (detection)", tv.ssdlite, refused="such as the score of the best box of each class", slow=True),
 )
 
@@ -217,11 +224,13 @@ HEADS = (
     Row("the class alone", head.classes_alone, refused="Return what the last layer computes, not the class"),
     Row("nothing", head.nothing, refused="returned a NoneType"),
     Row("NaN", head.not_a_number, refused="returned NaN or infinity"),
-    Row("a map per class", head.segmentation, refused="This is a map per class, as segmentation returns it"),
+    Row("a map per class", head.segmentation, "body", numbers=Numbers.MAPS),
     Row(
         "a map per class in a dict",
         head.segmentation_in_a_mapping,
-        refused="This is a map per class, as segmentation returns it",
+        "body",
+        numbers=Numbers.MAPS,
+        entry=lambda output: output["out"],
     ),
     Row("boxes", head.detection, refused="such as the score of the best box of each class"),
 )

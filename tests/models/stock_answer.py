@@ -9,6 +9,7 @@ import torch
 from model_row import Numbers, Row
 from numpy.typing import NDArray
 from pytorch_grad_cam import GradCAM
+from pytorch_grad_cam.utils.model_targets import SemanticSegmentationTarget
 from torch import Tensor, nn
 
 
@@ -49,7 +50,9 @@ def stock_answer(row: Row, network: nn.Module, batch: Tensor) -> StockAnswer:
     shown = shown_numbers(row.numbers, numbers)
     index = int(np.argmax(shown)) if row.numbers is not Numbers.VALUE else 0
     explained = GradCAM(plain, [layer], reshape_transform=row.reshape)
-    found = explained(batch, [lambda output: _target(row.numbers, output, index)])
+    region = np.float32(numbers.argmax(dim=0) == index)
+    target = SemanticSegmentationTarget(index, region) if row.numbers is Numbers.MAPS else None
+    found = explained(batch, [target or (lambda output: _target(row.numbers, output, index))])
     return StockAnswer(found[0], index, shown)
 
 
@@ -64,6 +67,8 @@ def _target(numbers: Numbers, output: Tensor, index: int) -> Tensor:
 
 def shown_numbers(numbers: Numbers, row: Tensor) -> NDArray[np.float64]:
     """Return what people read, one number per class, from the numbers of one image."""
+    if numbers is Numbers.MAPS:
+        return row.double().softmax(dim=0).mean(dim=(1, 2)).numpy()
     values = row.double().reshape(-1)
     if numbers is Numbers.SOFTMAX:
         return (values.exp() / values.exp().sum()).numpy()
