@@ -23,6 +23,7 @@ class Numbers(StrEnum):
     ONE_LOGIT = "sigmoid of one logit"
     ONE_PROBABILITY = "one probability"
     VALUE = "value"
+    SHARE = "share of the image that each class has, by softmax"
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,14 @@ TORCHVISION = (
         tv.vit_whose_head_is_untrained,
         refused="All gradients of its scores are 0: are the weights of its last layer untrained zeros?",
     ),
-    Row("lraspp (segmentation)", tv.lraspp, refused="This is a map per class, as segmentation returns it", slow=True),
+    Row(
+        "lraspp (segmentation)",
+        tv.lraspp,
+        "classifier.cbr",
+        numbers=Numbers.SHARE,
+        entry=lambda output: output["out"],
+        slow=True,
+    ),
     Row("ssdlite (detection)", tv.ssdlite, refused="such as the score of the best box of each class", slow=True),
 )
 
@@ -217,11 +224,13 @@ HEADS = (
     Row("the class alone", head.classes_alone, refused="Return what the last layer computes, not the class"),
     Row("nothing", head.nothing, refused="returned a NoneType"),
     Row("NaN", head.not_a_number, refused="returned NaN or infinity"),
-    Row("a map per class", head.segmentation, refused="This is a map per class, as segmentation returns it"),
+    Row("a map per class", head.segmentation, "body", numbers=Numbers.SHARE),
     Row(
         "a map per class in a dict",
         head.segmentation_in_a_mapping,
-        refused="This is a map per class, as segmentation returns it",
+        "body",
+        numbers=Numbers.SHARE,
+        entry=lambda output: output["out"],
     ),
     Row("boxes", head.detection, refused="such as the score of the best box of each class"),
 )
@@ -303,7 +312,7 @@ ODD = (
         reshape=lambda output: output[:-1].permute(1, 2, 0).reshape(-1, 24, 7, 7),
     ),
     _odd(odd.channels_before_tokens, "mix", reshape=lambda output: output.reshape(-1, 24, 7, 7)),
-    _odd(odd.tokens_down_the_columns, refused="which does not lie over the image"),
+    _odd(odd.tokens_down_the_columns, "patches"),
     _odd(odd.tokens_shuffled, "patches"),
     _odd(odd.flips, refused="called more than once in a pass"),
     _plain(odd.checkpointed),

@@ -9,6 +9,7 @@ import torch
 from model_row import Numbers, Row
 from numpy.typing import NDArray
 from pytorch_grad_cam import GradCAM
+from pytorch_grad_cam.utils.model_targets import SemanticSegmentationTarget
 from torch import Tensor, nn
 
 
@@ -46,11 +47,22 @@ def stock_answer(row: Row, network: nn.Module, batch: Tensor) -> StockAnswer:
     layer = dict(network.named_modules())[row.layer_in_reference or row.layer]
     with torch.no_grad():
         numbers = plain(batch)[0].detach()
+    if row.numbers is Numbers.SHARE:
+        return _of_segmentation(row, plain, layer, batch, numbers)
     shown = shown_numbers(row.numbers, numbers)
     index = int(np.argmax(shown)) if row.numbers is not Numbers.VALUE else 0
     explained = GradCAM(plain, [layer], reshape_transform=row.reshape)
     found = explained(batch, [lambda output: _target(row.numbers, output, index)])
     return StockAnswer(found[0], index, shown)
+
+
+def _of_segmentation(row: Row, plain: nn.Module, layer: nn.Module, batch: Tensor, maps: Tensor) -> StockAnswer:
+    """Explain the class with the largest share, inside the region where it is the best class."""
+    shown = maps.double().softmax(0).mean((1, 2)).numpy()
+    index = int(np.argmax(shown))
+    region = (maps.argmax(0) == index).float().numpy()
+    explained = GradCAM(plain, [layer], reshape_transform=row.reshape)
+    return StockAnswer(explained(batch, [SemanticSegmentationTarget(index, region)])[0], index, shown)
 
 
 def _target(numbers: Numbers, output: Tensor, index: int) -> Tensor:
