@@ -67,7 +67,7 @@ def test_an_unavailable_input_exits_with_3_and_loses_nothing(place, capsys, name
     assert {p: p.read_bytes() for p in (place / "reports").rglob("*") if p.is_file()} == before
 
 
-@pytest.mark.parametrize("model, words", [("returns_nan", "NaN"), ("returns_tuple", "tuple"), ("returns_map", "shape")])
+@pytest.mark.parametrize("model, words", [("returns_nan", "NaN"), ("returns_text", "str"), ("returns_class", "int64")])
 def test_a_model_that_misbehaves_is_said_to(place, capsys, model, words):
     assert run(model=model) == 3
     error = capsys.readouterr().err

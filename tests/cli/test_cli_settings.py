@@ -187,7 +187,7 @@ WRONG = {
         "netz.py:net",
         "suite 1 (cams), model file:netz.py:net, images photos: netz.py does",
     ),
-    "model that misbehaves": ("retrained", "returns_tuple", "suite 1 (cams), model file:nets.py:returns_tuple, images"),
+    "model that misbehaves": ("retrained", "returns_text", "suite 1 (cams), model file:nets.py:returns_text, images"),
     "missing images": ('"photos"', '"fotos"', "xai_eval.toml, suite 1 (cams), model file:nets.py:net, images fotos: "),
     "unknown layer": ("features.2", "features.7", "unknown layer"),
     "duplicate": ("features.2", "features.0", "xai_eval.toml, suite 1 (cams): asked for twice: cams, model file"),

@@ -40,7 +40,7 @@ def test_an_unknown_shell_is_refused(capsys):
 # What is typed, and what bash offers for the last word.
 TYPED = {
     "a command": (["exp"], {"explain-drift"}),
-    "an option": (["run", "--res"], {"--resume"}),
+    "an option": (["run", "--resu"], {"--resume"}),
     "a parameter": (["run", "lime", "--num-s"], {"--num-samples"}),
     "a task": (["run", "lime"], {"lime", "lime_search"}),
     "a folder": (["run", "--out", "rep"], {"reports"}),

@@ -77,11 +77,10 @@ class MapPerClass(nn.Module):
 
     def __init__(self, in_dict: bool) -> None:
         super().__init__()
-        self.body = nn.Sequential(nn.Conv2d(3, 16, 3, 2, 1), nn.ReLU(), nn.Conv2d(16, 16, 3, 2, 1), nn.ReLU())
-        self.head, self._in_dict = nn.Conv2d(16, 5, 1), in_dict
+        self.body, self.classes, self._in_dict = nn.Conv2d(3, 8, 3, 2, 1), nn.Conv2d(8, 5, 1), in_dict
 
     def forward(self, images: Tensor) -> Any:
-        maps = self.head(self.body(images))
+        maps = nn.functional.interpolate(self.classes(torch.relu(self.body(images))), scale_factor=2)
         return {"out": maps, "aux": maps} if self._in_dict else maps
 
 

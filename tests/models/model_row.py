@@ -23,7 +23,7 @@ class Numbers(StrEnum):
     ONE_LOGIT = "sigmoid of one logit"
     ONE_PROBABILITY = "one probability"
     VALUE = "value"
-    MAPS = "share of the image"
+    SHARE = "share of the image that each class has, by softmax"
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Row:
         width: width of the network's input in pixels; 0 if it is square.
         channels: number of channels of its input.
         numbers: what is read from its output.
-        entry: picks the numbers, (N, C), (N,) or (N, C, h, w), from what the network returns.
+        entry: picks the numbers, (N, C) or (N,), from what the network returns.
         output: kind of output that the user gives; None if nothing is given.
         asked: name of the layer that the user names; empty if nobody names one.
         before: further step of the preprocessing before the image becomes a tensor.

@@ -47,13 +47,22 @@ def stock_answer(row: Row, network: nn.Module, batch: Tensor) -> StockAnswer:
     layer = dict(network.named_modules())[row.layer_in_reference or row.layer]
     with torch.no_grad():
         numbers = plain(batch)[0].detach()
+    if row.numbers is Numbers.SHARE:
+        return _of_segmentation(row, plain, layer, batch, numbers)
     shown = shown_numbers(row.numbers, numbers)
     index = int(np.argmax(shown)) if row.numbers is not Numbers.VALUE else 0
     explained = GradCAM(plain, [layer], reshape_transform=row.reshape)
-    region = np.float32(numbers.argmax(dim=0) == index)
-    target = SemanticSegmentationTarget(index, region) if row.numbers is Numbers.MAPS else None
-    found = explained(batch, [target or (lambda output: _target(row.numbers, output, index))])
+    found = explained(batch, [lambda output: _target(row.numbers, output, index)])
     return StockAnswer(found[0], index, shown)
+
+
+def _of_segmentation(row: Row, plain: nn.Module, layer: nn.Module, batch: Tensor, maps: Tensor) -> StockAnswer:
+    """Explain the class with the largest share, inside the region where it is the best class."""
+    shown = maps.double().softmax(0).mean((1, 2)).numpy()
+    index = int(np.argmax(shown))
+    region = (maps.argmax(0) == index).float().numpy()
+    explained = GradCAM(plain, [layer], reshape_transform=row.reshape)
+    return StockAnswer(explained(batch, [SemanticSegmentationTarget(index, region)])[0], index, shown)
 
 
 def _target(numbers: Numbers, output: Tensor, index: int) -> Tensor:
@@ -67,8 +76,6 @@ def _target(numbers: Numbers, output: Tensor, index: int) -> Tensor:
 
 def shown_numbers(numbers: Numbers, row: Tensor) -> NDArray[np.float64]:
     """Return what people read, one number per class, from the numbers of one image."""
-    if numbers is Numbers.MAPS:
-        return row.double().softmax(dim=0).mean(dim=(1, 2)).numpy()
     values = row.double().reshape(-1)
     if numbers is Numbers.SOFTMAX:
         return (values.exp() / values.exp().sum()).numpy()

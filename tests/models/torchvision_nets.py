@@ -58,7 +58,7 @@ def convnext() -> nn.Module:
 def lraspp() -> nn.Module:
     """Segmentation."""
     make = models.segmentation.lraspp_mobilenet_v3_large
-    return make(weights=None, weights_backbone=None, num_classes=CLASSES).eval()
+    return lively(lambda: make(weights=None, weights_backbone=None, num_classes=CLASSES), 64)
 
 
 def ssdlite() -> nn.Module:

@@ -160,10 +160,10 @@ def test_what_is_wrong_with_the_file_ends_pytest_with_a_sentence(suite, name):
 
 
 def test_a_model_that_is_missing_fails_its_tests_with_a_sentence(suite):
-    configure(suite, "nets.py:net", "nets.py:returns_tuple")
+    configure(suite, "nets.py:net", "nets.py:returns_text")
     found = suite.runpytest()
     found.assert_outcomes(failed=2)
-    found.stdout.fnmatch_lines(["*suite 1 (cams), model file:nets.py:returns_tuple*returned a tuple; expected*"])
+    found.stdout.fnmatch_lines(["*suite 1 (cams), model file:nets.py:returns_text*returned a str; expected*"])
     assert "site-packages" not in found.stdout.str()
 
 

@@ -135,10 +135,15 @@ def of(module):
     return type(model)("mine", module, model.preprocess, model.class_names)
 
 
-@pytest.mark.parametrize("module", [Detached(), InPlace()])
-def test_a_model_that_cannot_be_differentiated_misbehaves(module):
+def test_a_model_that_cannot_be_differentiated_misbehaves():
     with pytest.raises(ModelMisbehaves, match=r"mine fails under saliency on a batch of shape \(1, 3, 32, 32\)"):
-        ask(of(module), methods=["saliency"])
+        ask(of(Detached()), methods=["saliency"])
+
+
+def test_a_model_that_writes_into_its_input_gets_a_copy():
+    result = ask(of(InPlace()), methods=["saliency"])
+    assert result["model"].content["writes into its input"].startswith("yes")
+    assert result["saliency"].degenerate is None
 
 
 def vision_transformer():
@@ -237,7 +242,7 @@ def test_a_bad_request_is_refused_before_anything_is_computed(given, words):
 
 
 def test_without_captum_a_run_of_all_tasks_leaves_it_out_and_says_so(monkeypatch, capsys):
-    from xai_eval.cli.main import _usable_tasks
+    from xai_eval.cli.asked import _usable_tasks
 
     assert "attributions" in _usable_tasks() and not capsys.readouterr().err
     monkeypatch.setitem(sys.modules, "captum", None)

@@ -10,7 +10,7 @@ import cv2
 import pytest
 
 import xai_eval
-from xai_eval.tasks import all_tasks
+from xai_eval.tasks import all_tasks, attribution_results
 from xai_eval.tasks.cam_results import LIBRARIES
 from xai_eval.tasks.dissection import passes
 from xai_eval.tasks.image import image_task
@@ -24,6 +24,7 @@ RECORDED = {
     "comparison": lime.LIBRARIES,
     "hybrid": lime.LIBRARIES,
     "dissection": passes.LIBRARIES,
+    "attributions": attribution_results.LIBRARIES,
     "mine": image_task._LIBRARIES,
 }
 DISTRIBUTIONS = {"skimage": "scikit-image", "sklearn": "scikit-learn", "PIL": "pillow"}

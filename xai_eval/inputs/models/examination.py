@@ -71,9 +71,8 @@ def examine(classifier: Classifier, layer: str | None, batch: Tensor) -> Examina
         gradient = None if layer is None or layout is None else _gradient(classifier, layer, batch, layout)
     return Examination(
         {
-            "input": f"{' x '.join(map(str, batch.shape[1:]))}, {_plain(batch.dtype)}",
+            "input": " x ".join(map(str, batch.shape[1:])),
             "preprocessing": classifier.preprocessing_from,
-            "numbers of the model": _plain(classifier.first_answers.dtype),
             "output": str(classifier.reading),
             "classes": f"{len(classifier.class_names)}; {classifier.classes_from}",
             "same answer twice": "yes",
@@ -170,10 +169,6 @@ def _advice(
         "while scorecam and eigencam did not. Name the first norm of the last block by --layer, or choose another "
         "method: see docs/how-to/transformers.md.",
     )
-
-
-def _plain(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
 
 
 def _assumptions(classifier: Classifier) -> tuple[str, ...]:

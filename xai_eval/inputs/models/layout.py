@@ -179,9 +179,7 @@ def possible_layouts(shape: tuple[int, ...], image: tuple[int, int], batch: int 
     if len(shape) == _MAP:
         return tuple(_maps(shape, image, batch))
     if len(shape) == _TOKENS:
-        # With one channel, the numbers of a single token would be taken for places.
-        axes = (axis for axis in (0, 1) if shape[1 - axis] > 1)
-        return tuple(layout for axis in axes for layout in _tokens(shape[axis], 1 - axis, image, batch))
+        return tuple(layout for axis in (0, 1) for layout in _tokens(shape[axis], 1 - axis, image, batch))
     return ()
 
 

@@ -85,7 +85,9 @@ def _best(measured: Sequence[tuple[float, Layout]]) -> Layout | None:
     if not ranked or (len(ranked) > 1 and _fit(ranked[0]) - _fit(ranked[1]) < _EQUAL):
         return None
     best, layout = ranked[0]
-    return layout if best >= max(LEAST, _by_chance(layout, len(measured))) else None
+    # With more places, a wrong layout reaches no such correlation by chance, so those do not count as tries.
+    tried = sum(other.places <= layout.places for _, other in measured)
+    return layout if best >= max(LEAST, _by_chance(layout, tried)) else None
 
 
 def _fit(measured: tuple[float, Layout]) -> float:
