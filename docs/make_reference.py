@@ -17,7 +17,16 @@ from xai_eval.tasks.sources import BUNDLED
 _DOCS = Path(__file__).parent
 _GROUPS = {
     "Run and judge": ("evaluate", "judge", "Verdict"),
-    "Inputs": ("load_model", "load_images", "Classifier", "Preprocessing", "ImageSet", "LabelledImage", "ProbeSet"),
+    "Inputs": (
+        "load_model",
+        "load_images",
+        "Classifier",
+        "OutputKind",
+        "Preprocessing",
+        "ImageSet",
+        "LabelledImage",
+        "ProbeSet",
+    ),
     "Tasks of your own": ("image_task", "Subject", "task", "Option", "Results"),
     "Results": (
         "Result",

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from xai_eval.inputs.models.classifier import Classifier
     from xai_eval.inputs.models.models import load_model
     from xai_eval.inputs.models.preprocessing import Preprocessing
+    from xai_eval.inputs.models.reading import OutputKind
     from xai_eval.inputs.probes.probe_set import ProbeSet
     from xai_eval.result.fields import (
         Curve,
@@ -82,6 +83,7 @@ _HOMES = {
     "MetricMisbehaves": "xai_eval.errors",
     "ModelMisbehaves": "xai_eval.errors",
     "Option": "xai_eval.tasks.parameters",
+    "OutputKind": "xai_eval.inputs.models.reading",
     "OwnKind": "xai_eval.result.stage",
     "Preprocessing": "xai_eval.inputs.models.preprocessing",
     "ProbeSet": "xai_eval.inputs.probes.probe_set",
@@ -138,6 +140,7 @@ __all__ = [
     "MetricMisbehaves",
     "ModelMisbehaves",
     "Option",
+    "OutputKind",
     "OwnKind",
     "Preprocessing",
     "ProbeSet",

@@ -115,6 +115,15 @@ def test_progress_goes_to_stderr(place, capsys):
     assert "%" not in captured.out.split("page:")[0].split("missing")[0]
 
 
+def test_what_is_assumed_of_a_model_is_told_once_and_not_if_the_run_is_to_be_quiet(place, capsys):
+    both = ["run", "cams", "lime", "--model", "file:nets.py:net", "--images", "photos/one.png", "--num-samples", "20"]
+    fast = ["--seeds", "2", "--segmentation", "slic", "--segmentation-parameters", "n_segments=8"]
+    assert main([*both, *fast]) == 0
+    assert capsys.readouterr().err.count("does not say how its images are prepared") == 1
+    assert main([*both, *fast, "--quiet"]) == 0
+    assert "does not say how its images are prepared" not in capsys.readouterr().err
+
+
 def test_a_task_named_twice_runs_once(place):
     spec = ["--model", "file:nets.py:net", "--images", "photos", "--methods", "gradcam"]
     assert main(["run", "cams", "cams", "--quiet", *spec]) == 0

@@ -114,24 +114,25 @@ def _run(options: argparse.Namespace) -> int:
 
     goldens = _goldens(options)
     read_quarantine(goldens.folder)  # a wrong entry is reported before anything is computed
-    with prints_apart():
-        requests = asked(options)
-        _tell(options)
-        plans = plan_all(requests)
-    if narrowed(options):
-        plans = [dataclasses.replace(each, complete=False) for each in plans]
-    folder = RunFolder(options.out)
-    with folder.claimed(), nullcontext() if options.quiet else shown():
+    with nullcontext() if options.quiet else shown():
         with prints_apart():
-            kept = kept_results(plans, folder) if options.resume else NOTHING_KEPT
-            if options.resume:
-                print(f"xai-eval: {plain(kept.sentence)}", file=sys.stderr)
-            remove_earlier_report(folder.path)
-            tell = None if options.quiet or options.json else _tell_cost
-            run(plans, folder, _progress if not options.quiet else _silent, kept, tell)
-        judged = judge_run(folder.path, goldens)
-        told = _try_to_report(folder.path, goldens, judged)
-        return _print_verdicts(judged, options, told, failing=("drift", "incomparable", "error"))
+            requests = asked(options)
+            _tell(options)
+            plans = plan_all(requests)
+        if narrowed(options):
+            plans = [dataclasses.replace(each, complete=False) for each in plans]
+        folder = RunFolder(options.out)
+        with folder.claimed():
+            with prints_apart():
+                kept = kept_results(plans, folder) if options.resume else NOTHING_KEPT
+                if options.resume:
+                    print(f"xai-eval: {plain(kept.sentence)}", file=sys.stderr)
+                remove_earlier_report(folder.path)
+                tell = None if options.quiet or options.json else _tell_cost
+                run(plans, folder, _progress if not options.quiet else _silent, kept, tell)
+            judged = judge_run(folder.path, goldens)
+            told = _try_to_report(folder.path, goldens, judged)
+            return _print_verdicts(judged, options, told, failing=("drift", "incomparable", "error"))
 
 
 def _tell(options: argparse.Namespace) -> None:
@@ -172,10 +173,10 @@ def _calibrate(options: argparse.Namespace) -> int:
     goldens = _goldens(options)
     requests = asked(options)
     _tell(options)
-    plan_all(requests)  # everything is checked before hours of computing
     measured = []
-    for each in requests:
-        with nullcontext() if options.quiet else shown():
+    with nullcontext() if options.quiet else shown():
+        plan_all(requests)  # everything is checked before hours of computing
+        for each in requests:
             announce = _silently if options.quiet else partial(_announce, each.task)
             with prints_apart():
                 measured += calibrate_task(

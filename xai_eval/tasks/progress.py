@@ -13,31 +13,38 @@ from contextvars import ContextVar
 
 Advance = Callable[[int], None]
 
-_shown: ContextVar[bool] = ContextVar("progress_shown", default=False)
+# The sentences that were printed already; None while nothing is shown.
+_told: ContextVar[set[str] | None] = ContextVar("progress_told", default=None)
 
 
 @contextmanager
 def shown() -> Iterator[None]:
     """Show progress on standard error while the context is open."""
-    token = _shown.set(True)
+    token = _told.set(set())
     try:
         yield
     finally:
-        _shown.reset(token)
+        _told.reset(token)
 
 
 def say(sentence: str) -> None:
-    """Print a sentence on standard error if progress is shown. It tells early what is also written in the result."""
-    if _shown.get():
-        from tqdm import tqdm
+    """Print a sentence on standard error if progress is shown. It tells early what is also written in the result.
 
-        tqdm.write(sentence, file=sys.stderr)
+    Several tasks may have the same to say of one model, so each sentence is printed once.
+    """
+    told = _told.get()
+    if told is None or sentence in told:
+        return
+    from tqdm import tqdm
+
+    told.add(sentence)
+    tqdm.write(sentence, file=sys.stderr)
 
 
 @contextmanager
 def progress(total: int, what: str, unit: str) -> Iterator[Advance]:
     """Open a progress bar with rate and remaining time. Call the returned function with the number of new items."""
-    if not _shown.get():
+    if _told.get() is None:
         yield lambda _count: None
         return
     from tqdm import tqdm
