@@ -83,7 +83,7 @@ def test_list_names_types_defaults_and_meanings(capsys):
     }
     assert hybrid["parameters"]["segmentation"]["choices"] == ["quickshift", "slic", "felzenszwalb", "none"]
     assert hybrid["parameters"]["layer"]["default"] is None
-    assert hybrid["parameters"]["layer"]["default_in_words"] == "the last convolutional block"
+    assert hybrid["parameters"]["layer"]["default_in_words"] == "the last that lies over the image"
 
 
 WRONG = {

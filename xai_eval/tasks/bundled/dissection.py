@@ -21,7 +21,7 @@ _AGAINST = Option(
 )
 _LAYERS = Option(
     "layers to dissect",
-    default="layer2, layer3 and layer4 where the model has them, else its last convolutional block",
+    default="layer2, layer3 and layer4 where the model has them, else the last that lies over the image",
 )
 _CONCEPTS = Option(
     "words that CLIP chooses labels from: scenes (the twenty bundled words) or a text file with one word per line",

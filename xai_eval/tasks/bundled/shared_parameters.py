@@ -12,7 +12,8 @@ _METHODS = Option(
 )
 Methods = Annotated[Sequence[str], _METHODS]
 Layer = Annotated[
-    str | None, Option("layer that class activation maps are computed from", default="the last convolutional block")
+    str | None,
+    Option("layer that class activation maps are computed from", default="the last that lies over the image"),
 ]
 Target = Annotated[
     str | int,
