@@ -89,7 +89,7 @@ class Counting(Net):
         return super().classify(x) * self.calls
 
 
-RANDOM: list[Callable[[], nn.Module]] = [DropoutOn, Noisy, StaysInTraining, Counting]
+RANDOM: list[Callable[[], nn.Module]] = [DropoutOn, Noisy, Counting]
 
 
 @pytest.mark.parametrize("build", RANDOM)
@@ -127,11 +127,19 @@ class SharesOfTheBatch(Net):
         return super().classify(x).softmax(0)
 
 
-@pytest.mark.parametrize("build", [StatisticsOfTheBatch, KeptInTraining, MeanOfTheBatch, SharesOfTheBatch])
+@pytest.mark.parametrize("build", [StatisticsOfTheBatch, MeanOfTheBatch, SharesOfTheBatch])
 def test_a_model_that_answers_the_batch_is_refused(build: Callable[[], nn.Module]) -> None:
     mine = classifier(build())
     with pytest.raises(ModelMisbehaves, match="mine answers an image differently if another one is in the batch"):
         examine(mine, LAYER, image())
+
+
+@pytest.mark.parametrize("build", [StaysInTraining, KeptInTraining])
+def test_modules_that_stay_in_training_mode_are_said_to(build: Callable[[], nn.Module]) -> None:
+    """The stage of training flags watches them, and names them as the cause of a drift."""
+    found = examine(classifier(build()), LAYER, image())
+    assert "no, because modules are in training mode" in found.findings.values()
+    assert any("1 of its modules stay in training mode" in each for each in found.assumptions)
 
 
 def test_an_image_of_one_colour_is_examined_like_any_other() -> None:

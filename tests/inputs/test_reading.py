@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from xai_eval.errors import ModelMisbehaves, UsageError
 from xai_eval.inputs.models.reading import OutputKind, Reading, Scoring, found_reading, output_kind, sum_to_one
 
-LOGITS, PROBABILITIES, BINARY, MULTILABEL, REGRESSION = OutputKind
+LOGITS, PROBABILITIES, BINARY, MULTILABEL, REGRESSION, SEGMENTATION = OutputKind
 
 
 class ModelOutput(OrderedDict):
@@ -90,8 +90,6 @@ ONE = torch.tensor([[0.5]])
         refused({"a": NUMBERS, "b": NUMBERS}, "with the entries a, b; expected one called logits"),
         refused({"logits": [NUMBERS]}, "with the entries logits; expected one called logits"),
         refused([{"boxes": ONE, "labels": ONE, "scores": ONE}], "returned a list of 1 dict.*best box of each class"),
-        refused(torch.zeros(1, 5, 8, 8), r"shape \(1, 5, 8, 8\) for one image.*This is a map per class"),
-        refused({"out": torch.zeros(1, 21, 8, 8)}, "This is a map per class"),
         refused(torch.zeros(1, 9, 7), r"\(1, 9, 7\) for one image; expected one row.*one score per class"),
         refused(torch.zeros(2, 3), r"shape \(2, 3\) for one image; expected one row of numbers"),
         refused(torch.zeros(3), r"shape \(3,\) for one image"),

@@ -12,14 +12,14 @@ from PIL import Image
 from tiny_models import Tiny
 from torch import nn
 
-from xai_eval.errors import InputUnavailable, ModelMisbehaves
+from xai_eval.errors import InputUnavailable, ModelMisbehaves, UsageError
 from xai_eval.inputs.models import timm_models
 from xai_eval.inputs.models.models import load_model
 
 
 def test_without_timm_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "timm", None)
-    with pytest.raises(ModelMisbehaves, match=r"pip install 'xai-eval\[timm\]'"):
+    with pytest.raises(UsageError, match=r"pip install 'xai-eval\[timm\]'"):
         load_model("timm:resnet18")
 
 
@@ -88,7 +88,7 @@ def test_timm_offline(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_unknown_timm_model(monkeypatch: pytest.MonkeyPatch) -> None:
     fake_timm(monkeypatch, lambda *_, **__: Tiny())
-    with pytest.raises(ModelMisbehaves, match=r"unknown timm model 'tinny'. Did you mean tiny"):
+    with pytest.raises(UsageError, match=r"unknown timm model 'tinny'. Did you mean tiny"):
         load_model("timm:tinny")
 
 

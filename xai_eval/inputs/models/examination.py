@@ -5,7 +5,7 @@ Every task begins with this. What cannot be explained honestly is refused, with 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -61,12 +61,16 @@ def examine(classifier: Classifier, layer: str | None, batch: Tensor) -> Examina
         before = _state(classifier)
         first, again = logits(classifier, batch), logits(classifier, batch)
         changed = _changed(before, _state(classifier))
+        stuck = [name or "the model" for name, part in classifier.module.named_modules() if part.training]
         what = f"{classifier.name} answers the same image differently from pass to pass"
-        _check_same(first, again, LARGEST_REPETITION, what, _RANDOM)
+        twice = _same(first, again, LARGEST_REPETITION, what, _RANDOM, stuck)
         together = _in_a_batch(classifier, batch)
-        if together is not None:
-            what = f"{classifier.name} answers an image differently if another one is in the batch"
-            _check_same(first, together, LARGEST_DIFFERENCE, what, _BATCH)
+        what = f"{classifier.name} answers an image differently if another one is in the batch"
+        alike = (
+            "takes single images only"
+            if together is None
+            else _same(first, together, LARGEST_DIFFERENCE, what, _BATCH, stuck)
+        )
         layout = None if layer is None else _layout(classifier, layer, tuple(batch.shape[1:]))
         gradient = None if layer is None or layout is None else _gradient(classifier, layer, batch, layout)
     return Examination(
@@ -75,8 +79,8 @@ def examine(classifier: Classifier, layer: str | None, batch: Tensor) -> Examina
             "preprocessing": classifier.preprocessing_from,
             "output": str(classifier.reading),
             "classes": f"{len(classifier.class_names)}; {classifier.classes_from}",
-            "same answer twice": "yes",
-            "same answer alone and in a batch": "takes single images only" if together is None else "yes",
+            "same answer twice": twice,
+            "same answer alone and in a batch": alike,
             "writes into its input": "yes, so it is given a copy"
             if classifier.first_answers.writes_into_input
             else "no",
@@ -84,7 +88,7 @@ def examine(classifier: Classifier, layer: str | None, batch: Tensor) -> Examina
             **({} if layout is None else {f"layer {layer}": f"{layout}; {_told(gradient)}"}),
         },
         layout,
-        (*_assumptions(classifier), *_advice(classifier, layer, layout, gradient)),
+        (*_assumptions(classifier), *_in_training(classifier, stuck), *_advice(classifier, layer, layout, gradient)),
     )
 
 
@@ -98,10 +102,24 @@ _BATCH = (
 )
 
 
-def _check_same(first: Tensor, again: Tensor, allowed: float, what: str, remedy: str) -> None:
+def _same(first: Tensor, again: Tensor, allowed: float, what: str, remedy: str, stuck: Sequence[str]) -> str:
+    """Say whether two answers are the same; raise ModelMisbehaves if they are not, and the mode of no module is why."""
     difference, spread = float((first - again).abs().max()), float(first.max() - first.min())
-    if difference > allowed * max(spread, float(first.abs().max()), 1e-6):
-        raise ModelMisbehaves(f"{what}, by up to {difference:.3g} where its scores reach {_largest(first)}. {remedy}")
+    if difference <= allowed * max(spread, float(first.abs().max()), 1e-6):
+        return "yes"
+    if stuck:
+        # The stage of training flags watches this, and names it as the cause.
+        return "no, because modules are in training mode"
+    raise ModelMisbehaves(f"{what}, by up to {difference:.3g} where its scores reach {_largest(first)}. {remedy}")
+
+
+def _in_training(classifier: Classifier, stuck: Sequence[str]) -> tuple[str, ...]:
+    if not stuck:
+        return ()
+    return (
+        f"{classifier.name}: {len(stuck)} of its modules stay in training mode although they were switched to "
+        f"evaluation mode (first {stuck[0]}), so that answers may depend on the batch or on chance.",
+    )
 
 
 def _in_a_batch(classifier: Classifier, batch: Tensor) -> Tensor | None:

@@ -77,19 +77,19 @@ def wrap_module(
     own = getattr(module, "class_names", None)
     given = None if own is None else listed_names(own, f"{name}: the module's class_names")
     answers = first_answers(module, prepared_shape(preprocess), output, None if given is None else len(given), name)
-    names, ids, known_from = _named(given, answers.reading, name)
+    names, ids, known_from = _named(own, given, answers.reading, name)
     return Classifier(name, module, preprocess, names, class_ids=ids, classes_from=known_from, output=output)
 
 
 def _named(
-    given: tuple[str, ...] | None, reading: Reading, name: str
+    own: object, given: tuple[str, ...] | None, reading: Reading, name: str
 ) -> tuple[tuple[str, ...], tuple[str, ...] | None, str]:
     table, classes = imagenet_classes(), reading.classes
     if given is not None and len(given) == 1 and (reading.outputs, classes) == (1, 2):  # a single logit or map
         return (f"not {given[0]}", given[0]), None, "the module's class_names"
     if given is not None:
         where = f"{name}: the module's class_names"
-        return named_classes(given, classes, where), None, "the module's class_names"
+        return named_classes(own, classes, where), None, "the module's class_names"
     if classes == len(table):
         known_from = f"ImageNet-1k order, because the model has {classes} outputs"
         return tuple(entry.name for entry in table), tuple(entry.wnid for entry in table), known_from

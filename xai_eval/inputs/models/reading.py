@@ -210,7 +210,7 @@ def found_reading(output: Any, again: Any, kind: OutputKind | None, names: int |
     """
     entry = entry_of_numbers(output, model)
     first, second = (in_rows(at_entry(each, entry)) for each in (output, again))
-    if first.dim() == 4 and first.is_floating_point() and kind in (None, OutputKind.SEGMENTATION):
+    if _is_map_per_class(first) and kind in (None, OutputKind.SEGMENTATION):
         return Reading(OutputKind.SEGMENTATION, first.shape[1], entry, why="found: it has an axis for rows and columns")
     if kind is OutputKind.SEGMENTATION:
         raise UsageError(f"{model} returned {_told(output)}; --output segmentation is for maps (1, C, h, w).")
@@ -226,6 +226,10 @@ def found_reading(output: Any, again: Any, kind: OutputKind | None, names: int |
         )
     within = all(bool(((each >= 0) & (each <= 1)).all()) for each in (first, second))
     return Reading(kind, count, entry, squashed=within and _ends_in(first, "Sigmoid"))
+
+
+def _is_map_per_class(numbers: Tensor) -> bool:
+    return numbers.dim() == 4 and len(numbers) == 1 and numbers.shape[1] > 0 and numbers.is_floating_point()
 
 
 def _detected(first: Tensor, second: Tensor, names: int | None, model: str) -> Reading:
@@ -281,19 +285,10 @@ def _checked(numbers: Tensor, output: Any, model: str) -> Tensor:
         )
     if numbers.dim() != _MOST_AXES or len(numbers) != 1 or numbers.shape[1] == 0:
         raise ModelMisbehaves(
-            f"{model} returned {_told(output)} for one image; expected one row of numbers, (1, C), one per class. "
-            f"{_remedy(numbers)}"
+            f"{model} returned {_told(output)} for one image; expected one row of numbers, (1, C), one per class, or a "
+            "map per class, (1, C, h, w). Wrap the model in a module that returns one score per class."
         )
     return numbers
-
-
-def _remedy(numbers: Tensor) -> str:
-    if numbers.dim() == 4:  # (N, C, h, w)
-        return (
-            "This is a map per class, as segmentation returns it. Wrap the model in a module that returns one score "
-            "per class, such as the mean of the map over the region in question."
-        )
-    return "Wrap the model in a module that returns one score per class."
 
 
 def entry_of_numbers(output: Any, model: str) -> tuple[str | int, ...]:
