@@ -48,7 +48,7 @@ def raises_assertion(): return Raises(AssertionError("boom"))
 def raises_without_text(): return Raises(RuntimeError())
 def raises_memory(): return Raises(MemoryError())
 def exits(): return Raises(SystemExit(0))
-def raises_late(): return Raises(RuntimeError("boom\\nmore"), after=7)
+def raises_late(): return Raises(RuntimeError("boom\\nmore"), after=22)
 
 def returns_nan(): return Bad(lambda y: y * float("nan"))
 def returns_text(): return Bad(lambda y: "a cat")

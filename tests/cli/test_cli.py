@@ -43,7 +43,7 @@ def test_a_run_that_ends_early_leaves_no_report_of_the_run_before(place):
     run("--methods", "gradcam")
     assert run(model="raises_late") == 3
     left = {path.name for path in (place / "reports").rglob("*") if path.is_file()}
-    assert left <= {"run.json", "result.json", "arrays.safetensors.gz"}
+    assert left <= {"run.json", "result.json", "made_from.json", "arrays.safetensors.gz"}
 
 
 @pytest.mark.parametrize("model, code, counts", [("net", 3, "2 cases: 2 ok"), ("retrained", 1, "2 cases: 2 drift")])

@@ -149,8 +149,8 @@ def _add_inputs(command: Any, device: str | None) -> None:
     command.add_argument(
         "--output",
         metavar="KIND",
-        help="what the numbers are that the model returns: logits, probabilities, binary, multilabel, regression "
-        "(default: found out; what is assumed is said)",
+        help="what the numbers are that the model returns: logits, probabilities, binary, multilabel, regression, "
+        "segmentation (default: found out; what is assumed is said)",
     )
     command.add_argument(
         "--reshape", metavar="ROWSxCOLUMNS", help="places of a layer of tokens, such as 14x14 (default: measured)"
