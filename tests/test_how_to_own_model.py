@@ -14,6 +14,9 @@ from torch import nn
 from xai_eval import Classifier, XaiEvalError, evaluate, load_images, load_model
 from xai_eval.cli.main import main
 
+# Together these take longer than the default run may.
+pytestmark = pytest.mark.slow
+
 PAGE = Path(__file__).parent.parent / "docs" / "how-to" / "own-model.md"
 
 

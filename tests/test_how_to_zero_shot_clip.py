@@ -10,6 +10,9 @@ import pytest
 from xai_eval import evaluate, load_model
 from xai_eval.cli.main import main
 
+# Together these take longer than the default run may.
+pytestmark = pytest.mark.slow
+
 PAGE = Path(__file__).parent.parent / "docs" / "how-to" / "zero-shot-clip.md"
 
 

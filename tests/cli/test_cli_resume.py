@@ -21,6 +21,9 @@ from xai_eval.run.resume import NOTHING_KEPT, kept_results
 from xai_eval.store.made_from import MADE_FROM_FILE
 from xai_eval.store.run_folder import RunFolder
 
+# Together these take longer than the default run may.
+pytestmark = pytest.mark.slow
+
 COUNTED = """
 from pathlib import Path
 

@@ -8,6 +8,9 @@ from cli_runs import FACTORY
 
 from xai_eval.cli.main import main
 
+# Together these take longer than the default run may.
+pytestmark = pytest.mark.slow
+
 SUITE = """
 golden = "gold"
 reports = "out"

@@ -17,6 +17,9 @@ from xai_eval.explainers.attribution.attention import _record, read_attention
 from xai_eval.explainers.attribution.methods import explain, find_methods, signed_map
 from xai_eval.explainers.attribution.question import Question, Settings
 
+# Together these take longer than the default run may.
+pytestmark = pytest.mark.slow
+
 TARGET = 2
 
 

@@ -25,6 +25,9 @@ from xai_eval.inputs.models.first_answers import first_answers
 from xai_eval.inputs.models.layers import default_layer, layout_of
 from xai_eval.inputs.models.layout import Layout
 
+# Together these take longer than the default run may.
+pytestmark = pytest.mark.slow
+
 EXACT = {
     "gradcam": "GradCAM",
     "hirescam": "HiResCAM",

@@ -32,6 +32,9 @@ from xai_eval.inputs.models.derived.called import ViewUnknown
 from xai_eval.inputs.models.derived.derived_preprocessing import DerivedPreprocessing, as_preprocessing, shown
 from xai_eval.inputs.models.preprocessing import TorchvisionPreset, imagenet_preprocessing
 
+# Together these take longer than the default run may.
+pytestmark = pytest.mark.slow
+
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 NORMAL = T.Normalize(MEAN, STD)
 PRESETS = [

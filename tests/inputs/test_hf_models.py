@@ -19,6 +19,9 @@ from xai_eval.inputs.images.imagenet_classes import imagenet_classes
 from xai_eval.inputs.models import hf_models
 from xai_eval.inputs.models.models import load_model
 
+# Together these take longer than the default run may.
+pytestmark = pytest.mark.slow
+
 CAT = Image.fromarray(data.chelsea())
 SMALL = {"num_hidden_layers": 1, "hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 16}
 LABELS = {0: "cat", 1: "coffee", 2: "rocket"}

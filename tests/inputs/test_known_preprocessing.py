@@ -27,6 +27,9 @@ from xai_eval.inputs.clip.clip import load_clip
 from xai_eval.inputs.models.known_preprocessing import preprocessing_for
 from xai_eval.inputs.models.models import load_model
 
+# Together these take longer than the default run may.
+pytestmark = pytest.mark.slow
+
 CAT = Image.fromarray(data.chelsea())
 
 
