@@ -11,11 +11,11 @@ from synthetic import make_result
 from xai_eval import evaluate
 from xai_eval.store.goldens import Goldens
 
-# Together these take longer than the default run may.
-pytestmark = pytest.mark.slow
-
 sys.path.append(str(Path(__file__).parents[1] / "cli"))
 from cli_runs import FACTORY
+
+# Together these take longer than the default run may.
+pytestmark = pytest.mark.slow
 
 ONE_TEST = "def test_explanation(xai_case):\n    xai_case.check()\n"
 SUITE = """
