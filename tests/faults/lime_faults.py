@@ -13,7 +13,6 @@ from fault import ERROR, LIME_TASKS, Fault, both, everywhere, replaced
 from sklearn.linear_model import Ridge
 
 from xai_eval.explainers.lime import lime as our_lime
-from xai_eval.explainers.lime import perturbation
 from xai_eval.explainers.lime.perturbation import PerturbedImages
 from xai_eval.explainers.lime.segmentation import in_reading_order, renumbered_from_zero
 from xai_eval.metrics.superpixels import positive_map
@@ -25,7 +24,9 @@ def shared_state() -> Any:
 
     def make(original: Any) -> Any:
         def check(state: Any) -> Any:
-            kept.append(state if isinstance(state, np.random.RandomState) else original(state))
+            if not kept:
+                kept.append(state if isinstance(state, np.random.RandomState) else original(state))
+                kept[0].rand()  # it was used before, whichever test comes first
             return kept[0]
 
         return check
@@ -49,7 +50,7 @@ def hidden_black(original: Any) -> Any:
 
 
 def rows_mixed_up(original: Any) -> Any:
-    return lambda rows, *args: original(rows, *args).flip(0)
+    return lambda self, *args: original(self, *args)[::-1]
 
 
 def first_batch_only(original: Any) -> Any:
@@ -180,7 +181,7 @@ FAULTS = (
         "lime",
         LIME_TASKS,
         StageKind.PERTURBED_PREDICTIONS,
-        replaced(perturbation, "check_probabilities", rows_mixed_up),
+        replaced(PerturbedImages, "_batch", rows_mixed_up),
     ),
     Fault(
         "only the first batch is predicted",

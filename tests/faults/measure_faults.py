@@ -60,7 +60,7 @@ def swapped_maps(original: Any) -> Any:
 
 
 def flattened(original: Any) -> Any:
-    return property(lambda self: np.sqrt(original.fget(self)) / np.sqrt(original.fget(self)).sum())
+    return property(lambda self: np.sqrt(original.func(self)) / np.sqrt(original.func(self)).sum())
 
 
 def metric(name: str, tasks: tuple[str, ...], inject: Any, source: str = "") -> Fault:

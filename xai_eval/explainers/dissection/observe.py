@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from xai_eval.errors import ModelMisbehaves, UsageError
 from xai_eval.explainers.dissection.dissection_plan import DissectedModel
+from xai_eval.inputs.models.layout import possible_layouts
 from xai_eval.inputs.models.model_errors import as_model_error
 from xai_eval.inputs.models.outputs import logits
 
@@ -35,7 +36,7 @@ def layer_outputs(model: DissectedModel, batch: torch.Tensor) -> dict[str, torch
     classifier = model.classifier
     with as_model_error(classifier.name, batch.shape), torch.no_grad(), _kept(model) as kept:
         logits(classifier, batch.to(classifier.device, memory_format=model.memory_format))
-    return {layer: _checked(model, layer, kept, len(batch)) for layer in model.layers}
+    return {layer: _checked(model, layer, kept, batch.shape) for layer in model.layers}
 
 
 def pool_positions(output: torch.Tensor) -> NDArray[np.float32]:
@@ -76,8 +77,16 @@ def _kept(model: DissectedModel) -> Iterator[Mapping[str, Any]]:
             handle.remove()
 
 
-def _checked(model: DissectedModel, layer: str, kept: Mapping[str, Any], count: int) -> torch.Tensor:
-    classifier = model.classifier
+def _may_have_units_last(output: torch.Tensor, batch: torch.Size) -> bool:
+    """Whether the shape of an output, (n, ?, ?, ?), leaves it open where the units are. Only then it is measured."""
+    if output.dim() != _MAP:
+        return False
+    layouts = possible_layouts(tuple(output.shape[1:]), (batch[2], batch[3]))
+    return not (len(layouts) == 1 and layouts[0].is_plain)
+
+
+def _checked(model: DissectedModel, layer: str, kept: Mapping[str, Any], batch: torch.Size) -> torch.Tensor:
+    classifier, count = model.classifier, batch[0]
     if layer not in kept:
         raise UsageError(
             f"layer {layer!r} of {classifier.name} is not called in a forward pass. Choose other --layers."
@@ -94,7 +103,7 @@ def _checked(model: DissectedModel, layer: str, kept: Mapping[str, Any], count: 
             f"layer {layer!r} of {classifier.name} returns {got} for {count} images; expected maps (n, units, h, w), "
             "vectors (n, units), or tokens (n, tokens, units) whose first is the class token. Choose other --layers."
         )
-    if output.dim() == _MAP and layer in model.with_units_last:
+    if _may_have_units_last(output, batch) and layer in model.with_units_last:
         output = output.permute(0, 3, 1, 2).contiguous()
     output = output.float()
     if not torch.isfinite(output).all():
