@@ -142,6 +142,21 @@ def test_what_changes_no_answer_is_not_told(net, change):
     assert changed(net, change) == set()
 
 
+@pytest.mark.parametrize("tensor", ["weight", "running_mean"])
+def test_a_tensor_that_two_layers_share_is_told_like_two_equal_ones(tensor):
+    """A model that was saved and loaded again may hold copies of what it shared before; its answers are the same."""
+
+    def two_layers():
+        net = nn.Module()
+        net.block = nn.Module()
+        net.block.first, net.block.second = nn.BatchNorm2d(4), nn.BatchNorm2d(4)
+        return net
+
+    shared, copied = two_layers(), two_layers()
+    setattr(shared.block.second, tensor, getattr(shared.block.first, tensor))
+    assert describe_model(shared) == describe_model(copied)
+
+
 def test_half_precision_loses_digits_and_is_told(net):
     found = changed(net, lambda net: net.half())
     assert "stem" in found and "module_types" not in found

@@ -99,6 +99,19 @@ def test_an_image_of_one_colour_gives_a_warning():
         assert "a single superpixel" in result["warning"].text
 
 
+def test_where_no_weight_differs_from_zero_no_spread_can_be_a_share_of_the_largest():
+    """All samples have the probability 1.0 exactly, so no superpixel explains anything, with any seed."""
+    certain = plain_model()
+    torch.nn.init.constant_(certain.module[-1].bias[:1], 500.0)
+    gradient = np.add.outer(np.arange(32), np.arange(32))[..., None] * (1, 3, 2)
+    images = ImageSet("coloured", (LabelledImage("gradient", gradient.astype(np.uint8), "0" * 64),))
+    (result,) = evaluate("lime", model=certain, images=images, num_samples=20, seeds=2)
+    measures = result["stability"].frame.set_index("measure")["value"]
+    assert np.all(result["weights"].values == 0) and result["segments"].count == measures["superpixels"]
+    assert np.isnan(measures["mean spread of a weight"]) and np.isnan(measures["largest spread of a weight"])
+    assert measures["least IoU of the best 5"] == 1.0
+
+
 def test_a_single_superpixel_is_explained_with_a_warning(model):
     (result,) = evaluate(
         "lime", model=model, **FEW, segmentation="felzenszwalb", segmentation_parameters={"scale": 1e9}
