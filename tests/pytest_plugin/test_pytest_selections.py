@@ -56,9 +56,12 @@ def test_an_unused_golden_fails_the_run_within_the_test_results(repo, arguments)
         (".", ["--ignore=tests/sub"], 1),
         (".", ["--ignore-glob=*/sub"], 1),
         ("tests/sub", [], 1),
+        (".", ["tests/sub"], 1),
+        (".", ["tests/test_upper.py"], 1),
+        (".", ["tests/test_upper.py::test_upper", "tests/sub"], 2),
         ("tests", [], 2),
     ],
-    ids=["ignore", "ignore glob", "sub-folder", "the folder of all tests"],
+    ids=["ignore", "ignore glob", "sub-folder", "a sub-folder", "a file", "a test and a folder", "the folder of all"],
 )
 def test_what_collects_less_calls_nothing_unused(nested, monkeypatch, folder, arguments, passed):
     monkeypatch.chdir(nested.path / folder)
@@ -67,11 +70,15 @@ def test_what_collects_less_calls_nothing_unused(nested, monkeypatch, folder, ar
     assert result.ret == pytest.ExitCode.OK
 
 
-@pytest.mark.parametrize("folder", [".", "tests"])
-def test_what_collects_all_does(nested, monkeypatch, folder):
+@pytest.mark.parametrize(
+    "folder, arguments",
+    [(".", []), ("tests", []), (".", ["."]), (".", ["tests"]), ("tests/sub", ["../.."]), (".", ["tests/sub", "tests"])],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value),
+)
+def test_what_collects_all_does(nested, monkeypatch, folder, arguments):
     Goldens(nested.path / "golden").store(make_result("gone.jpg"), "looked")
     monkeypatch.chdir(nested.path / folder)
-    nested.runpytest_inprocess(f"--rootdir={nested.path}").assert_outcomes(passed=2, failed=1)
+    nested.runpytest_inprocess(f"--rootdir={nested.path}", *arguments).assert_outcomes(passed=2, failed=1)
 
 
 def test_the_last_failures_alone_call_nothing_unused(nested):

@@ -322,12 +322,12 @@ def _asks_for_all(config: pytest.Config) -> bool:
     """Whether pytest was called such that it collects all tests of the repository."""
     if any(config.getoption(name, None) for name in _LEAVING_OUT):
         return False
-    sources = pytest.Config.ArgsSource
-    if config.args_source is sources.INVOCATION_DIR:
-        here = config.invocation_params.dir
-        roots = [config.rootpath / path for path in config.getini("testpaths")] or [config.rootpath]
-        return config.rootpath.is_relative_to(here) or all(root.is_relative_to(here) for root in roots)
-    return config.args_source is sources.TESTPATHS
+    if config.args_source is pytest.Config.ArgsSource.TESTPATHS:
+        return True
+    # What the command line names, or else the folder where pytest was called. Names of single tests hold no folder.
+    named = [(config.invocation_params.dir / name).resolve() for name in config.args]
+    roots = [(config.rootpath / path).resolve() for path in config.getini("testpaths")] or [config.rootpath]
+    return all(any(root.is_relative_to(place) for place in named) for root in roots)
 
 
 def _clash(key: str, nodeids: Sequence[str]) -> str:
