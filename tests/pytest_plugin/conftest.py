@@ -2,12 +2,20 @@
 
 from pathlib import Path
 
+# pytester forgets what a run imports. torch cannot be imported twice, nor can parts of matplotlib while others are
+# still known; and importing the report anew for each run would take most of the time of these tests.
 import pytest
-import torch  # noqa: F401 (pytester forgets what a run imports, and torch cannot be imported twice)
-from matplotlib.backends import backend_agg  # noqa: F401 (nor can parts of matplotlib while others are still known)
+import torch  # noqa: F401
+from matplotlib.backends import backend_agg  # noqa: F401
 from plugin_suite import ONE_CASE, SUITE, TESTS
 from synthetic import make_result
 
+import xai_eval.pytest_plugin.bare_result
+import xai_eval.pytest_plugin.session
+import xai_eval.pytest_plugin.suite
+import xai_eval.report.write
+import xai_eval.result.bare.bare_fields
+import xai_eval.tasks  # noqa: F401
 from xai_eval.store.goldens import Goldens
 
 
