@@ -130,7 +130,7 @@ class Table(Extensible):
         return Table.of_columns(kept, self.tolerance, self.unjudged)
 
     def description(self, golden: Table) -> Table:
-        """Return the golden with every column that this table judges, also if the golden says that it is for reading."""
+        """Return the golden with every column that this table judges, whatever the golden calls for reading."""
         judged = self.columns[0].name, *self.parts()
         reading = tuple(name for name in golden.unjudged if name not in judged)
         return Table.of_columns(golden.columns, golden.tolerance, reading)
