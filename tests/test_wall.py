@@ -37,6 +37,7 @@ BELOW = {
 }
 BELOW["run"] |= {"settings", "store"}
 BELOW["explainers"] |= {"disk"}  # checkpoints of a long dissection
+BELOW["tasks"] |= {"disk"}  # all JSON is read by the one strict reader
 BELOW["inputs"] |= {"disk"}  # Git LFS pointers and stray files are recognised everywhere by the same rule
 BELOW["report"] |= {"settings", "disk"}
 DOORS = {

@@ -1,6 +1,7 @@
 """A shift that no single case shows is found, and chance is not taken for one: the figures of docs/noise.md."""
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -79,8 +80,16 @@ def test_a_shift_counts_beyond_a_share_of_the_tolerance(floor, share, found):
 
 
 def test_a_shift_within_measured_noise_is_none():
-    assert systemic_shifts(compared(one_field(np.full(50, 0.3)), noise=measured(0.31))) == ()
-    assert len(systemic_shifts(compared(one_field(np.full(50, 0.32)), noise=measured(0.31)))) == 1
+    assert systemic_shifts(compared(one_field(np.full(50, 0.03)), noise=measured(0.031))) == ()
+    assert len(systemic_shifts(compared(one_field(np.full(50, 0.032)), noise=measured(0.031)))) == 1
+
+
+@pytest.mark.parametrize("claimed", [0.31, 1000.0, math.inf, math.nan])
+def test_a_file_that_claims_much_noise_hides_nothing_that_no_file_would_not_hide(claimed):
+    for share in (0.049, 0.051):
+        shifts = one_field(np.full(50, share * TOLERANCE))
+        with_file = systemic_shifts(compared(shifts, noise=measured(claimed, stage=claimed)))
+        assert len(with_file) >= len(systemic_shifts(compared(shifts)))
 
 
 def test_too_few_cases_tell_nothing():
@@ -131,8 +140,10 @@ def test_stages_that_moved_without_a_reason_are_found():
     assert all(each.verdict.state is State.OK for each in cases)
     (found,) = systemic_shifts(cases)
     assert (found.what, found.change) == ("stage logits", pytest.approx(1.5e-4, rel=1e-3))
-    assert systemic_shifts(compared(np.zeros((12, 1)), stage=moved, versions={"torch": "3"})) == ()
-    assert systemic_shifts(compared(np.zeros((12, 1)), stage=moved, noise=measured(0.0, stage=2e-3))) == ()
+    # Neither a golden that claims another version, nor a file that claims much noise, excuses it.
+    assert len(systemic_shifts(compared(np.zeros((12, 1)), stage=moved, versions={"torch": "3"}))) == 1
+    assert len(systemic_shifts(compared(np.zeros((12, 1)), stage=moved, noise=measured(0.0, stage=2e-3)))) == 1
+    assert systemic_shifts(compared(np.zeros((12, 1)), stage=STAGE * (1 + 9e-5), versions={"torch": "3"})) == ()
     assert systemic_shifts(compared(np.zeros((12, 1)), stage=STAGE * (1 + 5e-5))) == ()
 
 

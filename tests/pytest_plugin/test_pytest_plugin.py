@@ -1,5 +1,6 @@
 """The plugin in a user's own repository, which has the package installed and nothing else."""
 
+import datetime
 import json
 import os
 import subprocess
@@ -12,6 +13,8 @@ from synthetic import make_result
 
 from xai_eval.cli.main import main
 from xai_eval.store.goldens import Goldens
+
+SOON = datetime.datetime.now(datetime.UTC).date() + datetime.timedelta(days=30)
 
 
 def test_missing_fails_accept_passes_change_fails_accept_passes(repo, monkeypatch):
@@ -100,7 +103,7 @@ def test_the_command_line_judges_a_session_as_pytest_did(repo, monkeypatch, caps
     # Of a task and of a model that the tests have, but not together.
     goldens.store(make_result("other.jpg", model="other"), "looked")
     (repo.path / "golden" / "quarantine.toml").write_text(
-        f'["{make_result("image-4.jpg").case.key}"]\nowner = "Mira"\nreason = "later"\nexpires = 2999-01-01\n'
+        f'["{make_result("image-4.jpg").case.key}"]\nowner = "Mira"\nreason = "later"\nexpires = {SOON}\n'
     )
     text = (repo.path / "test_suite.py").read_text()
     more = "\ndef test_lime(xai_golden): xai_golden.check(make_result('x.jpg', task='lime', model='other'))\n"

@@ -1,5 +1,6 @@
 """Under pytest: cases in quarantine, and what those who look at a pull request get to see."""
 
+import datetime
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -21,6 +22,7 @@ def test_explanation(name, row, xai_golden):
     assert verdict.state == ("drift" if row == 150 else "ok")
 """
 MOVED = make_result("moved.jpg").case.key
+SOON = str(datetime.datetime.now(datetime.UTC).date() + datetime.timedelta(days=30))
 
 
 @pytest.fixture
@@ -33,7 +35,7 @@ def repo(pytester, monkeypatch):
     return pytester
 
 
-def set_aside(repo, key=MOVED, expires="2999-01-01", owner='"Mira"'):
+def set_aside(repo, key=MOVED, expires=SOON, owner='"Mira"'):
     entry = f'["{key}"]\nowner = {owner}\nreason = "upstream"\nexpires = {expires}\n'
     (repo.path / "golden" / QUARANTINE_FILE).write_text(entry)
 
@@ -49,10 +51,10 @@ def test_a_drift_in_quarantine_passes_and_is_shown(repo, arguments):
     result.assert_outcomes(passed=2)
     assert result.ret == pytest.ExitCode.OK
     result.stdout.fnmatch_lines(
-        [f"drift*evidence*{MOVED}*In quarantine until 2999-01-01 (Mira: upstream).", "2 cases: *; 1 in quarantine"]
+        [f"drift*evidence*{MOVED}*In quarantine until {SOON} (Mira: upstream).", "2 cases: *; 1 in quarantine"]
     )
     properties = [{p.get("name"): p.get("value") for p in case.iter("property")} for case in junit(repo)]
-    assert sorted(p["xai_quarantine"] for p in properties) == ["", "2999-01-01"]
+    assert sorted(p["xai_quarantine"] for p in properties) == ["", SOON]
     assert {p["xai_state"] for p in properties} == {"ok", "drift"}
 
 

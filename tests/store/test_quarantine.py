@@ -15,11 +15,12 @@ from xai_eval.store.quarantine import QUARANTINE_FILE, read_quarantine
 from xai_eval.store.runs import RunRecord
 
 TODAY = datetime.date(2026, 6, 15)
+SOON = str(datetime.datetime.now(datetime.UTC).date() + datetime.timedelta(days=30))
 A, B = make_result("a.jpg"), make_result("b.jpg")
 MOVED = make_result("a.jpg", saliency=blob(150, 40))
 
 
-def write(folder, key=A.case.key, expires="2999-01-01", **changes):
+def write(folder, key=A.case.key, expires=SOON, **changes):
     lines = {"owner": '"Mira"', "reason": '"upstream mends it."', "expires": expires} | changes
     folder.mkdir(parents=True, exist_ok=True)
     entry = "\n".join(f"{name} = {value}" for name, value in lines.items() if value)
@@ -37,6 +38,33 @@ def test_an_entry_is_read(tmp_path):
 def test_the_last_day_counts(tmp_path, expires, expired):
     write(tmp_path, expires=expires)
     assert read_quarantine(tmp_path, TODAY)[A.case.key].expired is expired
+
+
+@pytest.mark.parametrize(("days", "longest"), [(90, 90), (91, 91), (1, 1)])
+def test_the_latest_day_is_that_of_the_settings(tmp_path, days, longest):
+    write(tmp_path, expires=str(TODAY + datetime.timedelta(days=days)))
+    assert list(read_quarantine(tmp_path, TODAY, longest)) == [A.case.key]
+    with pytest.raises(StorageError, match=f"{days} days ahead; at most {days - 1} are allowed.*quarantine_days"):
+        read_quarantine(tmp_path, TODAY, days - 1)
+
+
+@pytest.mark.parametrize("expires", ["9999-12-31", "2026-09-14"])
+def test_a_quarantine_without_end_is_refused(tmp_path, expires):
+    write(tmp_path, expires=expires)
+    with pytest.raises(StorageError, match="at most 90 are allowed"):
+        read_quarantine(tmp_path, TODAY)
+
+
+def test_the_configuration_file_sets_the_longest_term(place, capsys):
+    later = datetime.datetime.now(datetime.UTC).date() + datetime.timedelta(days=200)
+    write(place / "golden", expires=str(later))
+    assert main(["check"]) == 3
+    assert "at most 90 are allowed" in capsys.readouterr().err
+    (place / "xai_eval.toml").write_text("quarantine_days = 365\n")
+    assert main(["check"]) == 0
+    (place / "xai_eval.toml").write_text("quarantine_days = 0\n")
+    assert main(["check"]) == 2
+    assert "quarantine_days is 0; expected a whole number of days" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -95,7 +123,7 @@ def test_a_drift_in_quarantine_is_shown_and_does_not_fail(place, capsys):
     assert main(["check"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith(f"drift  evidence  {A.case.key}  Grad-CAM changed (evidence): ")
-    assert lines[0].endswith("In quarantine until 2999-01-01 (Mira: upstream mends it).")
+    assert lines[0].endswith(f"In quarantine until {SOON} (Mira: upstream mends it).")
     assert "2 cases: 1 ok, 1 drift; 1 in quarantine" in lines
     document = json.loads((place / "reports" / "verdicts.json").read_text())
     assert (document["failed"], document["quarantine"]) == (False, {"cases": 1, "expired": 0})
@@ -157,7 +185,7 @@ def test_a_damaged_file_is_said_before_anything_is_computed_and_excuses_nothing(
 
 
 def test_what_can_be_excused_is_what_was_measured(tmp_path):
-    write(tmp_path)
+    write(tmp_path, expires="2026-06-15")
     entry = read_quarantine(tmp_path, TODAY)[A.case.key]
     asked = make_result("a.jpg", params={"target": "intended"})
     states = {

@@ -108,12 +108,11 @@ def _run(options: argparse.Namespace) -> int:
     from xai_eval.run.evaluate import run
     from xai_eval.run.resume import NOTHING_KEPT, kept_results
     from xai_eval.run.suite import plan_all
-    from xai_eval.store.quarantine import read_quarantine
     from xai_eval.store.run_folder import RunFolder
     from xai_eval.tasks.progress import shown
 
     goldens = _goldens(options)
-    read_quarantine(goldens.folder)  # a wrong entry is reported before anything is computed
+    goldens.quarantine()  # a wrong entry is reported before anything is computed
     with nullcontext() if options.quiet else shown():
         with prints_apart():
             requests = asked(options)
@@ -206,7 +205,7 @@ def _check(options: argparse.Namespace) -> int:
 def _goldens(options: argparse.Namespace) -> Goldens:
     from xai_eval.store.goldens import Goldens
 
-    goldens = Goldens(options.golden)
+    goldens = Goldens(options.golden, quarantine_days=options.settings.quarantine_days)
     goldens.require_folder()
     return goldens
 

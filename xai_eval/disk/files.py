@@ -9,14 +9,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import fnmatch
-import json
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from xai_eval.disk.git_lfs import is_pointer, pointer_sentence
+from xai_eval.disk.strict_json import parse_json
 from xai_eval.errors import StorageError
 
 _REASONS = {
@@ -101,15 +101,12 @@ def read_json(path: Path) -> Any:
     Raises:
         StorageError: it is a Git LFS pointer.
         OSError: it cannot be read.
-        ValueError: it is truncated, not JSON, nested too deeply, or contains NaN or infinity, which JSON does not have.
+        ValueError: as `parse_json`.
     """
     content = path.read_bytes()
     if is_pointer(content):
         raise StorageError(pointer_sentence(path))
-    try:
-        return json.loads(content, parse_constant=_refuse_constant)
-    except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
+    return parse_json(content)
 
 
 def exists(path: Path) -> bool:
@@ -164,10 +161,6 @@ def _write_temporary(folder: Path, name: str, parts: Iterable[bytes], undo: cont
 def _quietly(action: Callable[[], None]) -> None:
     with contextlib.suppress(OSError):
         action()
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not valid JSON")
 
 
 def _umask() -> int:

@@ -99,7 +99,7 @@ def judge_all(
     unused = [
         Verdict(g.case, State.UNUSED, reason=_unused_reason(g.case))
         for k, g in goldens.items()
-        if k not in used and k not in errors and not _among(g.case, selections) and scope_of(g.case) in measured
+        if k not in used and k not in errors and not among(g.case, selections) and scope_of(g.case) in measured
     ]
     return [*errors.values(), *verdicts, *unused]
 
@@ -113,7 +113,8 @@ def _unused_reason(case: Case) -> str:
     )
 
 
-def _among(case: Case, selections: Sequence[str]) -> bool:
+def among(case: Case, selections: Sequence[str]) -> bool:
+    """Whether a case is of an input set, or begins as the inputs, of which the run used only a part."""
     return set_name(case) in selections or any(case.input.startswith(f"{each}/") for each in selections)
 
 

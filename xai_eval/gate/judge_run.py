@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from xai_eval.errors import StorageError, unknown_name
-from xai_eval.gate.judge import judge, judge_all, missing
+from xai_eval.gate.judge import among, judge, judge_all, missing
+from xai_eval.gate.plan_check import plan_faults
 from xai_eval.gate.renamed import renamed_images
 from xai_eval.gate.run_findings import NO_FINDINGS, RunFindings, RunFindingsCollector
 from xai_eval.gate.verdict import State, Verdict
@@ -18,7 +19,7 @@ from xai_eval.result.result import Case, Result
 from xai_eval.store.goldens import Goldens, case_of_folder
 from xai_eval.store.lazy import open_checked, open_result
 from xai_eval.store.noise import load_noises
-from xai_eval.store.quarantine import QUARANTINE_FILE, Quarantine, read_quarantine
+from xai_eval.store.quarantine import QUARANTINE_FILE, Quarantine
 from xai_eval.store.run_folder import RunFolder
 from xai_eval.store.runs import RunRecord
 
@@ -91,7 +92,12 @@ def judge_results(folder: Path, goldens: Goldens) -> Judged:
             return _judge(run, goldens, open_result)
         except StorageError:
             # Damaged arrays show only when they are read. Read everything at once, to find out which case is damaged.
-            return _judge(run, dataclasses.replace(goldens, read=open_checked), open_checked)
+            return _judge(run, _checked(goldens), open_checked)
+
+
+def _checked(goldens: Goldens) -> Goldens:
+    """Return the goldens such that each is read at once; those that are not another run are read in full anyway."""
+    return dataclasses.replace(goldens, read=open_checked) if goldens.read is open_result else goldens
 
 
 @contextlib.contextmanager
@@ -139,14 +145,22 @@ def _judge(run: RunFolder, goldens: Goldens, read: Callable[[Path], Result]) -> 
     results, broken = run.load(read)
     stored, broken_goldens = goldens.load_all()
     collector = RunFindingsCollector(load_noises(goldens.folder, stored))
-    errors = _errors(record, results, broken, broken_goldens)
+    measured = len(results) + len(broken)
+    errors = _errors(record, results, broken, broken_goldens) | _plan_errors(record, results, measured)
     verdicts = judge_all(results, stored, errors, record.selections, listener=collector)
-    if _gap(record, len(results) + len(broken)):
+    if _gap(record, measured):
         verdicts = [each for each in verdicts if each.state is not State.UNUSED]
     known = {*stored, *broken_goldens, *results, *broken}
-    verdicts = set_aside(verdicts, read_quarantine(goldens.folder), known)
-    findings = dataclasses.replace(collector.findings(), renamed=renamed_images(verdicts, results, stored))
+    verdicts = set_aside(verdicts, goldens.quarantine(), known)
+    left_out = _left_out(record, [stored[key] for key in stored.keys() - {*collector.pairs.values()}])
+    renamed = renamed_images(verdicts, results, stored)
+    findings = dataclasses.replace(collector.findings(), renamed=renamed, left_out=left_out)
     return Judged(record, results, stored, verdicts, tuple(broken), findings, collector.pairs)
+
+
+def _left_out(record: RunRecord, unused: Sequence[Result]) -> int:
+    cases = [golden.case for golden in unused]
+    return sum(case.task in record.tasks and among(case, record.selections) for case in cases)
 
 
 def _errors(
@@ -165,6 +179,14 @@ def _errors(
     errors = error_verdicts({**concerned, **broken}, results)
     failed = {f"{record.tasks[0]}/{name}": _failure(record, name, text) for name, text in record.failures.items()}
     return {**errors, **failed}
+
+
+def _plan_errors(record: RunRecord, results: Mapping[str, Result], measured: int) -> dict[str, Verdict]:
+    """Return an error for each contradiction between the record and the results; its key is that of no case."""
+    faults = plan_faults(record, results, measured)
+    task = next(iter(record.tasks), "run")
+    case = Case(task, next(iter(record.models), ""), _WHOLE_RUN)
+    return {fault: Verdict(case, State.ERROR, reason=fault) for fault in faults}
 
 
 def error_verdicts(errors: Mapping[str, StorageError], results: Mapping[str, Result]) -> dict[str, Verdict]:

@@ -22,12 +22,15 @@ class RunFindings:
         tolerances: tolerances that do not fit the measured noise; they never fail a run.
         unusable: one sentence per measured noise that is outdated or cannot be read; they never fail a run.
         renamed: images whose bytes are there under another name. Their cases fail by themselves.
+        left_out: number of goldens of the run's tasks that were not judged, because the run says that it used only a
+            part of their images; they never fail a run.
     """
 
     systemic: tuple[Systemic, ...] = ()
     tolerances: tuple[ToleranceNote, ...] = ()
     unusable: tuple[str, ...] = ()
     renamed: tuple[Renamed, ...] = ()
+    left_out: int = 0
 
     @property
     def failed(self) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from xai_eval.gate.stage_table import Step, rules_of
 from xai_eval.result.fields import Finding, Severity
 from xai_eval.result.naming import plain
-from xai_eval.result.result import RAISED_TOLERANCES, Result
+from xai_eval.result.result import RAISED_TOLERANCES, USUAL_SEED, Result
 from xai_eval.result.stage import Stage, StageKind
 
 _MEASURES = Stage(StageKind.MEASURES)
@@ -108,7 +108,7 @@ class StageShift:
 
 
 def first_moved_stage(obtained: Result, golden: Result) -> StageShift | None:
-    """Return the first stage, in the golden's order, that changed by more than rounding changes it."""
+    """Return the first stage, in the result's order, that changed by more than rounding changes it."""
     moved = (shift for shift in _moved(obtained, golden) if shift.stage.kind != StageKind.IMAGE_BYTES)
     return _explained(next(moved, None), obtained, golden)
 
@@ -126,7 +126,7 @@ def stage_findings(obtained: Result, golden: Result) -> tuple[Finding, ...]:
     the tolerance of a field, its own stages (such as its raw map) are judged by this tolerance alone, as on a GPU.
     """
     raised = obtained.provenance.parameters.get(RAISED_TOLERANCES, {})
-    on_cpu, reseeded = _on_cpu(obtained, golden), obtained.provenance.seed != golden.provenance.seed
+    on_cpu, reseeded = _on_cpu(obtained), _reseeded(obtained, golden)
     for shift in _moved(obtained, golden):
         own = shift.stage.of in raised or shift.stage.kind in raised
         most = rules_of(shift.stage).alarm(on_cpu=on_cpu and not own, reseeded=reseeded)
@@ -155,7 +155,7 @@ def _explained(shift: StageShift | None, obtained: Result, golden: Result) -> St
     """Add the step that is responsible for a shift."""
     if shift is None:
         return None
-    before = itertools.takewhile(lambda stage: stage != shift.stage, golden.stages)
+    before = itertools.takewhile(lambda stage: stage != shift.stage, _in_order(obtained, golden))
     moved = {other.stage for other in itertools.takewhile(lambda each: each != shift, _moved(obtained, golden))}
     same = {stage: stage not in moved for stage in before if stage in obtained.stages}
     return dataclasses.replace(shift, responsible=responsible(shift.stage, same))
@@ -163,16 +163,28 @@ def _explained(shift: StageShift | None, obtained: Result, golden: Result) -> St
 
 def _moved(obtained: Result, golden: Result) -> Iterator[StageShift]:
     """Yield all stages that changed by more than their limits."""
-    on_cpu = _on_cpu(obtained, golden)
-    for stage, fingerprint in golden.stages.items():
+    on_cpu = _on_cpu(obtained)
+    for stage in _in_order(obtained, golden):
         other = obtained.stages.get(stage)
-        change = math.inf if other is None else other.distance(fingerprint)
+        change = math.inf if other is None else other.distance(golden.stages[stage])
         if change > rules_of(stage).limit(on_cpu=on_cpu):
             yield StageShift(stage, change)
 
 
-def _on_cpu(obtained: Result, golden: Result) -> bool:
-    return obtained.provenance.device == golden.provenance.device == "cpu"
+def _in_order(obtained: Result, golden: Result) -> list[Stage]:
+    """Return the stages of the golden in the order in which the result computed them; what it no longer has, last."""
+    lost = [stage for stage in golden.stages if stage not in obtained.stages]
+    return [*(stage for stage in obtained.stages if stage in golden.stages), *lost]
+
+
+def _on_cpu(obtained: Result) -> bool:
+    """Whether the limits of a CPU hold. The device of the run decides: a golden that claims another widens nothing."""
+    return obtained.provenance.device == "cpu"
+
+
+def _reseeded(obtained: Result, golden: Result) -> bool:
+    """Whether the run was asked for another seed than its golden has. What a golden alone claims excuses nothing."""
+    return obtained.provenance.seed not in (golden.provenance.seed, USUAL_SEED)
 
 
 def _finite(change: float) -> float | None:

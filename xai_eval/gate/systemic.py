@@ -1,7 +1,8 @@
 """Finds shifts that no single case shows: many cases that each changed a little, all in the same direction. Pure.
 
 Every field says in which direction it changed and by how much (`shifts`). Changes up to the measured noise, or up to a
-small share of the tolerance, do not count, because rounding errors may have the same sign in every case. Of the cases
+small share of the tolerance, do not count, because rounding errors may have the same sign in every case. Noise is
+read from a file beside the golden, so it counts for no more than that share. Of the cases
 that changed by more, chance would move about half in each direction. The exact sign test gives the probability of a
 split as uneven as the observed one, and the procedure of Benjamini and Hochberg corrects for the number of tests.
 """
@@ -151,26 +152,29 @@ def _field_shifts(each: Compared) -> Iterator[tuple[_Series, _Shift]]:
 def _stage_shifts(each: Compared) -> Iterator[tuple[_Series, _Shift]]:
     """Yield the relative changes of stages, which have a size but no direction.
 
-    Nothing is yielded if a recorded change explains them, nor from the first stage that the verdict of the case names.
+    Nothing is yielded if the run was on another device than a CPU and its golden was not, nor from the first stage that
+    the verdict of the case names. Noise counts only if nothing recorded changed since, because it was measured before.
     """
-    if each.verdict.changes:
+    run, golden = each.obtained.provenance, each.golden.provenance
+    if run.device not in ("cpu", golden.device):
         return
+    noises = None if each.verdict.changes else each.noise
     case, origin = each.obtained.case, each.verdict.origin
     shown = origin.stage if origin else None
-    for stage, was in itertools.takewhile(lambda known: known[0] != shown, each.golden.stages.items()):
-        now = each.obtained.stages.get(stage)
+    for stage, now in itertools.takewhile(lambda known: known[0] != shown, each.obtained.stages.items()):
+        was = each.golden.stages.get(stage)
         # Of a value that a test computed itself, only the tolerance of its field says what matters.
-        if now is None or was.sketch is None or stage.kind == StageKind.VALUE:
+        if was is None or was.sketch is None or stage.kind == StageKind.VALUE:
             continue
-        noise = each.noise.largest_stage_change(stage) if each.noise else None
+        noise = noises.largest_stage_change(stage) if noises else None
         series = _Series(case.task, case.model, f"stage {stage}", "relative change", directed=False)
         yield series, _Shift(now.distance(was), _margin(noise, STAGE_TOLERANCE))
 
 
 def _margin(noise: LargestNoise | None, tolerance: float) -> float:
-    if noise is None:
-        return UNMEASURED_SHARE * tolerance
-    return max(noise.value, MEASURED_SHARE * tolerance)
+    """Return the largest change that may be noise. Measured noise only lowers it: no file may hide a shift."""
+    most = UNMEASURED_SHARE * tolerance
+    return most if noise is None else min(max(MEASURED_SHARE * tolerance, noise.value), most)
 
 
 def _ways(series: _Series, shifts: Sequence[_Shift]) -> tuple[int, int]:

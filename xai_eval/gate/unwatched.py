@@ -69,5 +69,5 @@ def _stages(obtained: Result, golden: Result) -> Iterator[Unwatched]:
 def _added(now: Field, was: Field) -> list[Unwatched]:
     if not (isinstance(now, Extensible) and isinstance(was, Extensible) and was.kind == now.kind):
         return []
-    known = set(was.parts())
+    known = set(now.description(was).parts())
     return [Unwatched(now.part, name) for name in now.parts() if name not in known]

@@ -9,7 +9,6 @@ first looked for there. If it is missing, it is downloaded into the data root.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import Any
 import pooch
 
 from xai_eval.disk.git_lfs import is_pointer_file, pointer_sentence
+from xai_eval.disk.strict_json import parse_json
 from xai_eval.errors import InputUnavailable, unknown_name
 from xai_eval.inputs.first_received import check_first_received
 from xai_eval.inputs.paths import given_path, readable
@@ -83,7 +83,7 @@ def manifest() -> dict[str, Any]:
     """
     path = fixtures_folder() / "manifest.json"
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        content: dict[str, Any] = parse_json(path.read_bytes())
     except (OSError, ValueError) as error:
         raise InputUnavailable(f"{path} cannot be read ({error}). Install xai_eval again.") from error
     if content.get("schema") != 1:

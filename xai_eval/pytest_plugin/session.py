@@ -28,7 +28,7 @@ from xai_eval.result.tolerances import tolerated_parts, unknown_tolerance, with_
 from xai_eval.settings.read import load_settings
 from xai_eval.settings.settings import FieldTolerances, Settings
 from xai_eval.store.goldens import Goldens
-from xai_eval.store.quarantine import Quarantine, read_quarantine
+from xai_eval.store.quarantine import Quarantine
 from xai_eval.store.run_folder import RunFolder
 from xai_eval.store.runs import RunRecord, now
 
@@ -84,7 +84,9 @@ class GoldenSession:
         settings = settings_of(config)
         report = _folder(config, "xai_report", settings, settings.reports)
         return cls(
-            goldens=Goldens(_folder(config, "xai_golden", settings, settings.golden)),
+            goldens=Goldens(
+                _folder(config, "xai_golden", settings, settings.golden), quarantine_days=settings.quarantine_days
+            ),
             tolerances=settings.tolerances,
             settings_name=settings.name,
             folder=RunFolder(report, worker["xai_eval_owner"]) if worker else RunFolder(report),
@@ -152,7 +154,7 @@ class GoldenSession:
 
     @functools.cached_property
     def _quarantine(self) -> Mapping[str, Quarantine]:
-        return read_quarantine(self.goldens.folder)
+        return self.goldens.quarantine()
 
     def _quarantine_or_fail(self) -> Mapping[str, Quarantine]:
         try:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
+from xai_eval.disk.strict_json import parse_json
 from xai_eval.errors import StorageError
 from xai_eval.report.text.commands import PAGE_FILE
 from xai_eval.report.text.verdicts import VERDICTS_FILE
@@ -50,7 +50,7 @@ def _remove(folder: Path, names: Iterable[str]) -> None:
 def _earlier_files(folder: Path) -> set[str] | None:
     """Return the files that the earlier report lists; None if there is no report, or none with a valid list."""
     try:
-        listed = json.loads((folder / VERDICTS_FILE).read_text())["files"]
+        listed = parse_json((folder / VERDICTS_FILE).read_bytes())["files"]
         return {name for name in listed if _OURS.fullmatch(name)}
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -24,6 +24,11 @@ class Fingerprint:
     shape: tuple[int, ...] = ()
     sketch: NDArray[np.float32] | None = None
 
+    def __post_init__(self) -> None:
+        # A shorter sketch, which a stored file may hold, would be compared with every part of a whole one.
+        if self.sketch is not None and self.sketch.shape != (SKETCH_SIZE,):
+            raise ValueError(f"a sketch has {SKETCH_SIZE} numbers, got an array of shape {self.sketch.shape}")
+
     def distance(self, other: Fingerprint) -> float:
         """Estimate the relative change |x - y| / |y| from `other` (y) to this one (x).
 

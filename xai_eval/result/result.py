@@ -24,6 +24,7 @@ from xai_eval.disk.arrays import deflated, inflated, pack_arrays, unpack_arrays
 from xai_eval.disk.files import read_json, write_files
 from xai_eval.disk.git_lfs import is_pointer, pointer_sentence
 from xai_eval.disk.signed import canonical, sign
+from xai_eval.disk.strict_json import alike, require_distinct
 from xai_eval.errors import StorageError, UsageError, unknown_name
 from xai_eval.result.fields import KINDS, Field
 from xai_eval.result.fingerprint import Fingerprint
@@ -37,6 +38,8 @@ FORMER_ARRAYS_FILE = "arrays.npz"
 _SLUG_LENGTH = 60
 # The parameter of a provenance that names the fields whose tolerances the user raised above those of the task.
 RAISED_TOLERANCES = "raised tolerances"
+# The seed of a run that was asked for no other.
+USUAL_SEED = 0
 _STAGE = "stage"  # takes the place of a field name in the names of stored arrays
 
 
@@ -111,7 +114,7 @@ class Provenance:
     versions: Mapping[str, str] = field(default_factory=dict)
     device: str = "cpu"
     precision: Mapping[str, Any] = field(default_factory=dict)
-    seed: int = 0
+    seed: int = USUAL_SEED
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "parameters", json.loads(canonical(dict(self.parameters))))
@@ -128,8 +131,8 @@ class Result:
         provenance: how it was computed.
 
     Raises:
-        UsageError: a stage is named by a plain string instead of a `Stage`, a field is named `stage`, or it is no
-            `Field` but, say, an array.
+        UsageError: a stage is named by a plain string instead of a `Stage`, a field is named `stage`, two fields have
+            names that differ at most in upper and lower case, or a field is no `Field` but, say, an array.
     """
 
     case: Case
@@ -139,6 +142,12 @@ class Result:
 
     def __post_init__(self) -> None:
         check_stages(self.case.key, self.stages)
+        pair = alike(self.fields)
+        if pair:
+            raise UsageError(
+                f"{self.case.key}: two fields have one name, {pair[0]!r} and {pair[1]!r}, for people and for some file "
+                "systems. Rename one."
+            )
         if _STAGE in self.fields:
             raise UsageError(
                 f"{self.case.key}: a field is named {_STAGE!r}, as the arrays of stages are in storage. Rename it."
@@ -316,12 +325,27 @@ def read_document(folder: Path) -> dict[str, Any]:
             f"{path} has schema {found!r}, but this version of xai_eval reads schema {SCHEMA}. "
             "Run with the version that wrote it, or accept a new result."
         )
+    _require_distinct_parts(path, document)
     if document != signed:
         raise StorageError(
             f"{path} was edited by hand: its content does not match its digest. "
             "Restore it from version control, or accept a new result with `xai-eval accept`."
         )
     return document
+
+
+def _require_distinct_parts(path: Path, document: Mapping[str, Any]) -> None:
+    """Refuse two fields or stages of one name: a person would read the first, and the program the last."""
+    try:
+        require_distinct("fields", (str(each["name"]) for each in document["fields"]))
+        stages = [str(Stage.restored(each)) for each in document["stages"]]
+        if len(set(stages)) < len(stages):
+            twice = next(name for name in stages if stages.count(name) > 1)
+            raise ValueError(f"two stages have one name: {twice!r}")
+    except (ValueError, KeyError, TypeError, UsageError) as error:
+        raise StorageError(
+            f"{path} holds no valid result ({error}). Restore it from version control, or accept a new result."
+        ) from error
 
 
 def read_arrays(folder: Path, document: Mapping[str, Any]) -> dict[str, NDArray[Any]]:

@@ -14,7 +14,7 @@ from xai_eval.settings.settings import NO_SETTINGS, Entry, FieldTolerances, Sett
 from xai_eval.store.default_folders import GOLDEN, RESULTS
 
 _TOGETHER = ("golden", "reports", "models", "images", "device")
-_ALL = (*_TOGETHER, "tasks_files", "suite", "tolerances", "profile")
+_ALL = (*_TOGETHER, "tasks_files", "suite", "tolerances", "quarantine_days", "profile")
 
 
 def load_settings(start: Path | None = None, profile: str | None = None) -> Settings:
@@ -63,6 +63,7 @@ def read_settings(document: Document, profile: str | None = None) -> Settings:
         device=_text(chosen, "device", place) or NO_SETTINGS.device,
         suite=_suite(table.get("suite", []), place),
         tolerances=_tolerances(_table(table, "tolerances", place), place),
+        quarantine_days=_days(table, place),
     )
 
 
@@ -124,6 +125,13 @@ def _number(value: Any, key: str, place: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not (math.isfinite(value) and value >= 0):
         raise _wrong(place, key, value, "a number of at least 0, or a table of such numbers")
     return float(value)
+
+
+def _days(table: Mapping[str, Any], place: str) -> int:
+    value = table.get("quarantine_days", NO_SETTINGS.quarantine_days)
+    if type(value) is not int or value < 1:
+        raise _wrong(place, "quarantine_days", value, "a whole number of days, at least 1")
+    return value
 
 
 def _table(table: Mapping[str, Any], key: str, place: str) -> Mapping[str, Any]:

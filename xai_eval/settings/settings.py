@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from xai_eval.store.default_folders import GOLDEN, RESULTS
+from xai_eval.store.quarantine import LONGEST_DAYS
 
 # By the name of a field: one number, or numbers by their names (parts of a tolerance, or columns of a table).
 FieldTolerances = Mapping[str, float | Mapping[str, float]]
@@ -51,6 +52,7 @@ class Settings:
         device: `auto`, `cpu`, `cuda`, ...
         suite: the entries, in order.
         tolerances: what may differ in the fields of each task, by the name of the task.
+        quarantine_days: how many days ahead the last day of a quarantine may lie.
     """
 
     file: Path | None = None
@@ -62,6 +64,7 @@ class Settings:
     device: str = "auto"
     suite: Sequence[Entry] = ()
     tolerances: Mapping[str, FieldTolerances] = field(default_factory=dict)
+    quarantine_days: int = LONGEST_DAYS
 
     @property
     def name(self) -> str:

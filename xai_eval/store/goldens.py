@@ -21,7 +21,9 @@ from xai_eval.store.history import (
     read_history,
 )
 from xai_eval.store.lock import locked
+from xai_eval.store.quarantine import LONGEST_DAYS, Quarantine, read_quarantine
 from xai_eval.store.runs import load_cases, read_case
+from xai_eval.store.vouching import load_vouched
 
 
 @dataclass(frozen=True)
@@ -30,11 +32,13 @@ class Goldens:
 
     Attributes:
         folder: the folder of all goldens.
-        read: how `load_all` reads each golden; by default in full, because goldens are small.
+        read: how each golden is read; by default in full, because goldens are small, and only if somebody accepted it.
+        quarantine_days: how many days ahead the last day of a quarantine may lie.
     """
 
     folder: Path
-    read: Callable[[Path], Result] = Result.load
+    read: Callable[[Path], Result] = load_vouched
+    quarantine_days: int = LONGEST_DAYS
 
     def require_folder(self) -> None:
         """Check the folder before anything is measured, so that no run is wasted on goldens that cannot be read.
@@ -54,11 +58,15 @@ class Goldens:
         place = self.folder / case.key
         with accessible(place):
             present = exists(place)
-        return read_case(place, Result.load) if present else None
+        return read_case(place, self.read) if present else None
 
     def load_all(self) -> tuple[dict[str, Result], dict[str, StorageError]]:
         """Return every golden by case key, and the errors of those that cannot be read."""
         return load_cases(self.folder, self.read)
+
+    def quarantine(self) -> dict[str, Quarantine]:
+        """Return the entries of the quarantine by case key. Raises StorageError as `read_quarantine` does."""
+        return read_quarantine(self.folder, longest=self.quarantine_days)
 
     def store(self, result: Result, reason: str, overruled: Overruled = NOT_JUDGED) -> Path:
         """Make `result` the golden of its case, and add reason and overruled verdict to the history of the case."""
@@ -77,7 +85,7 @@ class Goldens:
             UsageError: there is no such golden, or several.
             StorageError: its history cannot be read.
         """
-        results, broken = self.load_all()
+        results, broken = load_cases(self.folder)  # also of goldens that their history does not vouch for
         cases = {key: result.case for key, result in results.items()}
         key = resolve(name, {**cases, **{each: case_of_folder(each) for each in broken}})
         return key, read_history(self.folder / key)

@@ -76,7 +76,8 @@ def read_history(place: Path) -> list[Acceptance]:
         return [_entry(each) for each in _list(entries)]
     except ValueError as error:
         raise StorageError(
-            f"{path} is truncated or not a history ({error}). Restore it from version control."
+            f"{path} is truncated or not a history ({error}). Restore it from version control, or delete it and accept "
+            "a new result."
         ) from error
 
 

@@ -13,6 +13,8 @@ from xai_eval.disk.files import accessible, exists
 from xai_eval.errors import StorageError
 
 QUARANTINE_FILE = "quarantine.toml"
+# A case that may fail for longer than this is given up, which is what deleting its golden is for.
+LONGEST_DAYS = 90
 _EXAMPLE = 'expected owner = "name", reason = "why" and expires = 2027-01-31'
 
 
@@ -43,11 +45,21 @@ class Quarantine:
         return f"In quarantine until {self.expires} {whose}."
 
 
-def read_quarantine(folder: Path, today: datetime.date | None = None) -> dict[str, Quarantine]:
-    """Read the entries of `folder` by case key; empty if there is no file. `today` is by default the day in UTC.
+def read_quarantine(
+    folder: Path, today: datetime.date | None = None, longest: int = LONGEST_DAYS
+) -> dict[str, Quarantine]:
+    """Read the entries of a folder of goldens.
+
+    Args:
+        folder: the folder.
+        today: the day in UTC if None.
+        longest: how many days ahead the last day of an entry may lie.
+
+    Returns:
+        The entries by case key; empty if there is no file.
 
     Raises:
-        StorageError: the file cannot be read, is not TOML, or an entry is incomplete.
+        StorageError: the file cannot be read or is not TOML, an entry is incomplete, or it ends too late.
     """
     path = folder / QUARANTINE_FILE
     today = today or datetime.datetime.now(datetime.UTC).date()
@@ -56,7 +68,19 @@ def read_quarantine(folder: Path, today: datetime.date | None = None) -> dict[st
             entries = tomllib.loads(path.read_text(encoding="utf-8")) if exists(path) else {}
     except (ValueError, RecursionError) as error:
         raise StorageError(f"{path} is not TOML: {error}. Correct it; until then no case is in quarantine.") from error
-    return {key: _entry(f"{path}: [{key!r}]", value, today) for key, value in entries.items()}
+    found = {key: _entry(f"{path}: [{key!r}]", value, today) for key, value in entries.items()}
+    for key, entry in found.items():
+        _refuse_too_late(f"{path}: [{key!r}]", entry.expires, today, longest)
+    return found
+
+
+def _refuse_too_late(where: str, expires: datetime.date, today: datetime.date, longest: int) -> None:
+    if (expires - today).days > longest:
+        raise StorageError(
+            f"{where}: expires is {expires}, {(expires - today).days} days ahead; at most {longest} are allowed, so "
+            "that nothing is forgotten there. Give an earlier day, and a new one when it is over; or set quarantine_days in "
+            "the configuration file."
+        )
 
 
 def _entry(where: str, value: Any, today: datetime.date) -> Quarantine:

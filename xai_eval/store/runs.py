@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from xai_eval.disk.files import accessible, exists, read_json, write_file
+from xai_eval.disk.signed import sign
 from xai_eval.errors import InputUnavailable, StorageError
 from xai_eval.result.result import RESULT_FILE, Result
 
 RESULTS_FOLDER = "results"
 RUN_FILE = "run.json"
-SCHEMA = 1
+SCHEMA = 2
 _KINDS: Mapping[str, type | tuple[type, ...]] = {
     "planned": int,
     "failures": dict,
@@ -68,7 +69,7 @@ class RunRecord:
 
     def save(self, folder: Path) -> None:
         """Write `run.json` into `folder`."""
-        document = json.dumps({"schema": SCHEMA, **dataclasses.asdict(self)}, indent=1)
+        document = json.dumps(sign({"schema": SCHEMA, **dataclasses.asdict(self)}), indent=1)
         write_file(folder / RUN_FILE, f"{document}\n".encode())
 
     @classmethod
@@ -77,7 +78,7 @@ class RunRecord:
 
         Raises:
             InputUnavailable: no run was written there.
-            StorageError: truncated or of another schema.
+            StorageError: truncated, of another schema, or edited by hand.
         """
         path = folder / RUN_FILE
         with accessible(path):
@@ -89,9 +90,11 @@ class RunRecord:
         try:
             with accessible(path):
                 document = read_json(path)
-            schema = document.pop("schema")
+            schema, signed = document.pop("schema"), document.pop("digest", None)
             if schema != SCHEMA:
                 raise StorageError(f"{path} has schema {schema!r}, but this version reads {SCHEMA}. Run again.")
+            if signed != sign({"schema": schema, **document})["digest"]:
+                raise ValueError("it was edited by hand: its content does not match its digest")
             lists = {name: tuple(document[name]) for name in ("tasks", "models", "inputs", "selections")}
             return _checked(cls(**{**document, **lists}))
         except (ValueError, KeyError, TypeError, AttributeError) as error:

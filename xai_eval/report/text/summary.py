@@ -176,8 +176,14 @@ def explain_line(
     return [f"find the cause of the worst drift: {command}"]
 
 
+def _left_out_sentence(number: int) -> str:
+    were = "was" if number == 1 else "were"
+    return f"{count(number, 'golden')} {were} not judged: the run says that it used only a part of their images"
+
+
 def run_findings_lines(run_findings: RunFindings) -> list[str]:
-    """Return one line per systemic shift, one for renamed images, and one per tolerance that is too small.
+    """Return one line per systemic shift and per tolerance that is too small, and one each for renamed images and for
+    goldens that the run left out.
 
     Tolerances that are too large are only counted.
     """
@@ -186,6 +192,7 @@ def run_findings_lines(run_findings: RunFindings) -> list[str]:
     return [
         *(f"systemic  {one_line(each.sentence)}" for each in run_findings.systemic),
         *(f"renamed  {one_line(text)}" for text in filter(None, [renamed_sentence(run_findings.renamed)])),
+        *([f"partial  {_left_out_sentence(run_findings.left_out)}"] if run_findings.left_out else []),
         *(f"noise  {one_line(note.sentence)}" for note in run_findings.misfits),
         *(f"noise  {one_line(sentence)}" for sentence in run_findings.unusable),
         *([f"noise  {tightened}"] if generous else []),

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from xai_eval.disk.strict_json import require_distinct
 from xai_eval.result.fields.base import Arrays, Difference, Extensible, Severity, Shift, Statement, register
 from xai_eval.result.fields.numbers import all_apart
 from xai_eval.result.naming import title
@@ -54,6 +55,7 @@ class Curve(Extensible):
     @classmethod
     def restore(cls, meta: Mapping[str, Any], arrays: Arrays) -> Self:
         """Rebuild from storage."""
+        require_distinct("lines of a curve", meta["lines"])
         lines = dict(zip(meta["lines"], arrays["y"], strict=True))
         return cls(arrays["x"], lines, meta["x_label"], meta["y_label"], meta["tolerance"])
 

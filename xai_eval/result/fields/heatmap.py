@@ -124,13 +124,15 @@ class Heatmap(Field):
         return Heatmap(small.astype(np.float16 if self.own_range is None else np.float32), self.tolerance, self.shape)
 
     def differences(self, golden: Heatmap) -> Iterator[Difference]:
-        """The largest difference of a pixel, at the coarser resolution of the two, and how the heat moved.
+        """The largest difference of a pixel, at the resolution of goldens or in full, and how the heat moved.
 
         Ranking, hottest area and mass are compared only if a pixel differs by more than its tolerance.
         """
         if self.shape != golden.shape:
             sentence = f"a map of {_by(golden.shape)} pixels became one of {_by(self.shape)}"
             yield self._difference(math.inf, [Statement(Severity.EVIDENCE, "shape", sentence)])
+        elif coarser := coarser_than_kept(self.shape, self.array.shape, golden.array.shape):
+            yield self._difference(math.inf, [Statement(Severity.EVIDENCE, "resolution", coarser)])
         elif self.degenerate or golden.degenerate:
             value = 0.0 if self.degenerate == golden.degenerate else math.inf
             sentence = f"the map was {golden.degenerate or 'valid'} and is {self.degenerate or 'valid'} now"
@@ -167,6 +169,25 @@ class Heatmap(Field):
     @functools.cached_property
     def _grids(self) -> dict[tuple[int, int], Grid]:
         return {}
+
+
+def coarser_than_kept(full: tuple[int, int], now: tuple[int, ...], golden: tuple[int, ...]) -> str:
+    """Say that a golden keeps a map on another grid than this version does; empty if it does not.
+
+    The resolution at which maps are compared is that of the code. A golden of two cells would match almost any map.
+
+    Args:
+        full: rows and columns of the map before it was condensed.
+        now: rows and columns that the result has.
+        golden: rows and columns that the golden has.
+    """
+    kept = (min(full[0], GOLDEN_SIDE), min(full[1], GOLDEN_SIDE))
+    if golden in (kept, full, now):
+        return ""
+    return (
+        f"the golden keeps the map of {_by(full)} pixels at {_by(golden)}, but this version compares it at "
+        f"{_by(kept)}: restore the golden from version control, or accept a new one"
+    )
 
 
 def block_means(array: NDArray[Any], shape: tuple[int, int]) -> Grid:
@@ -225,5 +246,5 @@ def _broken(now: Grid, was: Grid, largest: float, tolerance: HeatmapTolerance) -
     yield Statement(Severity.NUMBERS, "largest difference", sentence, largest, tolerance.largest)
 
 
-def _by(shape: tuple[int, int]) -> str:
-    return f"{shape[0]}x{shape[1]}"
+def _by(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))

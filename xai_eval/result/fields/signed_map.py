@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 
 from xai_eval.errors import UsageError
 from xai_eval.result.fields.base import Difference, Field, Severity, Shift, Statement, register
-from xai_eval.result.fields.heatmap import GOLDEN_SIDE, LOOSEST_MAP, TOP_SHARES, Grid, block_means
+from xai_eval.result.fields.heatmap import (
+    GOLDEN_SIDE,
+    LOOSEST_MAP,
+    TOP_SHARES,
+    Grid,
+    block_means,
+    coarser_than_kept,
+)
 from xai_eval.result.map_similarity import centre_moved, iou, mass_moved, rank_correlation, top_area
 
 PARTS = ("positive", "negative")
@@ -135,12 +142,14 @@ class SignedMap(Field):
         return min(self.shape[0], GOLDEN_SIDE), min(self.shape[1], GOLDEN_SIDE)
 
     def differences(self, golden: SignedMap) -> Iterator[Difference]:
-        """Per part the largest difference of a pixel, at the coarser resolution of the two, and the change of scale.
+        """Per part the largest difference of a pixel, at the resolution of goldens or in full, and the change of scale.
 
         Ranking, strongest area and mass of a part are compared only if a pixel differs by more than its tolerance.
         """
         if self.shape != golden.shape:
             yield self._incomparable("shape", f"a map of {_by(golden.shape)} pixels became one of {_by(self.shape)}")
+        elif coarser := coarser_than_kept(self.shape, self._grid, golden._grid):
+            yield self._incomparable("resolution", coarser)
         elif self._meaningless != golden._meaningless:
             was, now = golden.degenerate or "valid", self.degenerate or "valid"
             yield self._incomparable("degenerate", f"the map was {was} and is {now} now")

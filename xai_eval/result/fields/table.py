@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 
 import pandas as pd
 
+from xai_eval.disk.strict_json import require_distinct
 from xai_eval.result.fields.base import Arrays, Difference, Extensible, Severity, Shift, Statement, register
 from xai_eval.result.fields.numbers import apart, from_json
 from xai_eval.result.naming import plain, words
@@ -72,6 +73,7 @@ class Table(Extensible):
         vars(self)["frame"] = plain
 
     def _set(self, columns: tuple[Column, ...], tolerance: Mapping[str, float], unjudged: tuple[str, ...]) -> None:
+        require_distinct("columns of a table", (column.name for column in columns))
         keys, seen = columns[0].values, set[Any]()
         for key in keys:
             if key in seen:
@@ -127,9 +129,15 @@ class Table(Extensible):
         kept = tuple(column for column in self.columns if column.name not in names)
         return Table.of_columns(kept, self.tolerance, self.unjudged)
 
+    def description(self, golden: Table) -> Table:
+        """Return the golden with every column that this table judges, whatever the golden calls for reading."""
+        judged = self.columns[0].name, *self.parts()
+        reading = tuple(name for name in golden.unjudged if name not in judged)
+        return Table.of_columns(golden.columns, golden.tolerance, reading)
+
     def differences(self, golden: Table) -> Iterator[Difference]:
         """Per judged column the largest difference, and for numbers the mean signed change."""
-        now, was = self.condensed(), golden.condensed()
+        now, was = self.condensed(), self.description(golden).condensed()
         if was is None:
             return
         if now is None:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from xai_eval.disk.strict_json import parse_json
 from xai_eval.result.fields.base import Arrays, Difference, Field, Severity, Shift, Statement, register
 from xai_eval.result.fields.numbers import all_apart
 from xai_eval.result.fields.table import Column, Table
@@ -56,7 +57,7 @@ class UnitLabels(Field):
     @classmethod
     def restore(cls, meta: Mapping[str, Any], arrays: Arrays) -> Self:
         """Rebuild from storage."""
-        cells = {name: Column(name, "text", tuple(json.loads(arrays[name].tobytes()))) for name in _TEXTS}
+        cells = {name: Column(name, "text", tuple(parse_json(arrays[name].tobytes()))) for name in _TEXTS}
         cells |= {name: Column(name, "float", tuple(arrays[name].tolist())) for name in _NUMBERS}
         reading = [Column.restore(each) for each in meta["columns"]]
         return cls(Table.of_columns((*(cells[name] for name in COLUMNS), *reading)).frame, meta["score_tolerance"])

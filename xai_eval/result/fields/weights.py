@@ -67,6 +67,8 @@ class Weights(Field):
             )
         if not self.values.shape[1]:
             raise ValueError("weights need at least one superpixel, got none")
+        if len(set(self.names)) < len(self.names):
+            raise ValueError(f"classes of weights must differ, got {self.names}")
 
     def of(self, name: str) -> NDArray[np.floating[Any]]:
         """Mean weights of one class, (F,)."""
@@ -140,9 +142,11 @@ class Weights(Field):
     def _limit(self, golden: Weights, label: str) -> float:
         """Return the largest change of a weight that does not count: what chance allows, and at least the floor.
 
-        The spread is taken from both runs, so that a large spread in the golden alone cannot loosen the limit much.
+        The spread is taken from both runs, but that of the golden counts for no more than that of the result, so that a
+        golden which claims a large spread cannot loosen the limit.
         """
-        deviation = math.sqrt((self._deviation(label) ** 2 + golden._deviation(label) ** 2) / 2)
+        own = self._deviation(label)
+        deviation = math.sqrt((own**2 + min(own, golden._deviation(label)) ** 2) / 2)
         return max(self.tolerance.of_means(deviation), self._floor(label))
 
     def _deviation(self, label: str) -> float:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xai_eval.disk.strict_json import parse_json
 from xai_eval.errors import InputUnavailable, UsageError
 
 if TYPE_CHECKING:
@@ -34,10 +34,10 @@ def read_chosen_setting(path: Path | str) -> ChosenSetting:
         UsageError: the file is not such a document, or lime does not accept a setting in it.
     """
     try:
-        document = json.loads(Path(path).read_bytes())
+        document = parse_json(Path(path).read_bytes())
     except OSError as error:
         raise InputUnavailable(f"the chosen setting {path} cannot be read ({error.strerror or error}).") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise UsageError(f"{path} is not JSON ({error}). Run `xai-eval run lime_search` to write one.") from error
     try:
         images = {name: _setting(each) for name, each in document.get("images", {}).items()}

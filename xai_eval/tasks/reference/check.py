@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import importlib
-import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xai_eval.disk.strict_json import parse_json
 from xai_eval.errors import MetricMisbehaves, error_line, unknown_name
 from xai_eval.inputs.downloads import bundled
 from xai_eval.tasks.reference.known_arguments import KNOWN_ARGUMENTS, ArgumentTuples
@@ -63,7 +63,7 @@ def _check_metric(module: str, metric: str, arguments_of_calls: ArgumentTuples) 
 
 @cache
 def _known_answers() -> Mapping[str, Sequence[Sequence[Answer]]]:
-    found: dict[str, Sequence[Sequence[Answer]]] = json.loads(bundled("known_answers").read_text(encoding="utf-8"))
+    found: dict[str, Sequence[Sequence[Answer]]] = parse_json(bundled("known_answers").read_bytes())
     return found
 
 

@@ -1,0 +1,61 @@
+"""The one reader of JSON: it refuses what two readers may understand in two ways, and what JSON does not have."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Iterable, Sequence
+from typing import Any, NoReturn
+
+
+def parse_json(content: str | bytes) -> Any:
+    """Return the value that a JSON text holds.
+
+    A name that occurs twice in an object is refused, because a person reads the first and a program takes the last.
+
+    Raises:
+        ValueError: it is truncated, not JSON, nested too deeply, names an entry of an object twice (also if the two
+            differ only in how Unicode writes the same letters), or contains NaN or infinity, which JSON does not have.
+    """
+    try:
+        return json.loads(content, parse_constant=_refuse_constant, object_pairs_hook=_object)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def alike(names: Iterable[str]) -> tuple[str, str] | None:
+    """Return the first two names that are the same, or differ only in upper and lower case or in Unicode's spelling.
+
+    People take them for one name, and some file systems do, too. None if all differ.
+    """
+    seen: dict[str, str] = {}
+    for name in names:
+        folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+        if folded in seen:
+            return seen[folded], name
+        seen[folded] = name
+    return None
+
+
+def require_distinct(what: str, names: Iterable[str]) -> None:
+    """Raise ValueError if two names, of what `what` says in the plural, are alike as `alike` says."""
+    pair = alike(names)
+    if pair is not None:
+        raise ValueError(f"two {what} have one name: {pair[0]!r} and {pair[1]!r}")
+
+
+def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    # Classes may differ only in upper and lower case (ImageNet has a Cardigan and a cardigan), so case counts here.
+    if len(found) < len(pairs) or (
+        not all(name.isascii() for name in found)
+        and len({unicodedata.normalize("NFC", name) for name in found}) < len(found)
+    ):
+        names = [unicodedata.normalize("NFC", name) for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"an object names {twice!r} twice")
+    return found
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not valid JSON")
