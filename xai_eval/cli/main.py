@@ -130,7 +130,7 @@ def _run(options: argparse.Namespace) -> int:
                 remove_earlier_report(folder.path)
                 tell = None if options.quiet or options.json else _tell_cost
                 run(plans, folder, _progress if not options.quiet else _silent, kept, tell)
-            judged = judge_run(folder.path, goldens)
+            judged = judge_run(folder.path, goldens, options.settings.policy)
             told = _try_to_report(folder.path, goldens, judged)
             return _print_verdicts(judged, options, told, failing=("drift", "incomparable", "error"))
 
@@ -195,7 +195,7 @@ def _check(options: argparse.Namespace) -> int:
     from xai_eval.report.text.github_actions import report_to_github
 
     goldens = _goldens(options)
-    judged = judge_run(options.results, goldens)
+    judged = judge_run(options.results, goldens, options.settings.policy)
     told = _try_to_report(options.results, goldens, judged)
     report_to_github(
         judged.verdicts, told if isinstance(told, Path) else None, Folders(options.results, goldens.folder)
@@ -259,7 +259,7 @@ def _print_verdicts(
 def _diff(options: argparse.Namespace) -> int:
     from xai_eval.gate.judge_run import judge_by_run
 
-    judged = judge_by_run(options.results_b, options.results_a)
+    judged = judge_by_run(options.results_b, options.results_a, options.settings.policy)
     return _print_verdicts(judged, options, None)
 
 
@@ -269,7 +269,7 @@ def _accept(options: argparse.Namespace) -> int:
     from xai_eval.report.text.wording import count
 
     goldens = _goldens(options)
-    judged = judge_run(options.results, goldens)
+    judged = judge_run(options.results, goldens, options.settings.policy)
     accepted = accept(judged, goldens, options.case, everything=options.all, reason=options.reason, bulk=options.bulk)
     for key in accepted:
         print(f"accepted {key}")
@@ -291,7 +291,7 @@ def _prune(options: argparse.Namespace) -> int:
     from xai_eval.report.text.wording import count
 
     goldens = _goldens(options)
-    unused = unused_goldens(judge_run(options.results, goldens))
+    unused = unused_goldens(judge_run(options.results, goldens, options.settings.policy))
     with goldens.locked() if unused and not options.dry_run else nullcontext():
         for key in unused:
             if not options.dry_run:
@@ -307,7 +307,7 @@ def _report(options: argparse.Namespace) -> int:
     from xai_eval.store.run_folder import RunFolder
 
     goldens = _goldens(options)
-    judged = judge_run(options.results, goldens)
+    judged = judge_run(options.results, goldens, options.settings.policy)
     with RunFolder(options.results).locked():
         print(write_report(options.results, judged, goldens.folder))
     return EXIT_OK

@@ -17,6 +17,7 @@ from xai_eval.result.result import Result, stored_digest
 from xai_eval.store.goldens import Goldens, case_of_folder, resolve
 from xai_eval.store.history import NOT_JUDGED, Overruled
 from xai_eval.store.noise import Noise, load_noises
+from xai_eval.store.upgrade_policy import ALL_STAGES
 
 # Nobody looks at more cases than this one by one, so that more need `--bulk`.
 BULK_ABOVE = 20
@@ -94,10 +95,15 @@ def obtained_case(name: str, judged: Judged) -> str:
 
 
 def _differs(key: str, verdict: Verdict | None, judged: Judged) -> bool:
-    """Whether accepting the result would change the golden: it differs, is new, or has parts that the golden lacks."""
+    """Whether accepting the result would change the golden: it differs, is new, or has parts that the golden lacks.
+
+    The result of an upgrade differs in what it was computed with, even if the explanation held.
+    """
     if key not in judged.goldens:
         return True
-    return verdict is not None and (verdict.state is not State.OK or bool(verdict.unwatched))
+    if verdict is None:
+        return False
+    return verdict.state is not State.OK or bool(verdict.unwatched) or verdict.upgrade is not None
 
 
 def unused_goldens(judged: Judged) -> list[str]:
@@ -156,7 +162,7 @@ def store_noise(measured: Sequence[tuple[Result, Noise]], goldens: Goldens) -> S
     found = {result.case.key: goldens.load(result.case) for result, _ in measured}
     plain = {result.case.key: result for result, _ in measured}
     known = {key: golden for key, golden in found.items() if golden is not None}
-    verdicts = {key: judge(plain[key], golden) for key, golden in known.items()}
+    verdicts = {key: judge(plain[key], golden, ALL_STAGES) for key, golden in known.items()}
     for result, noise in measured:
         key = result.case.key
         if key in verdicts and not verdicts[key].failed:

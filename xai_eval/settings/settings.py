@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from xai_eval.store.default_folders import GOLDEN, RESULTS
+from xai_eval.store.upgrade_policy import DEFAULT_POLICY, Policy
 
 # By the name of a field: one number, or numbers by their names (parts of a tolerance, or columns of a table).
 FieldTolerances = Mapping[str, float | Mapping[str, float]]
@@ -51,6 +52,7 @@ class Settings:
         device: `auto`, `cpu`, `cuda`, ...
         suite: the entries, in order.
         tolerances: what may differ in the fields of each task, by the name of the task.
+        policy: what decides after a change that is on record.
     """
 
     file: Path | None = None
@@ -62,6 +64,7 @@ class Settings:
     device: str = "auto"
     suite: Sequence[Entry] = ()
     tolerances: Mapping[str, FieldTolerances] = field(default_factory=dict)
+    policy: Policy = DEFAULT_POLICY
 
     @property
     def name(self) -> str:
