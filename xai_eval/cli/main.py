@@ -266,11 +266,21 @@ def _diff(options: argparse.Namespace) -> int:
 def _accept(options: argparse.Namespace) -> int:
     from xai_eval.gate.accept import accept
     from xai_eval.gate.judge_run import judge_run
+    from xai_eval.report.text.release import release_sentence
     from xai_eval.report.text.wording import count
 
     goldens = _goldens(options)
     judged = judge_run(options.results, goldens, options.settings.policy)
-    accepted = accept(judged, goldens, options.case, everything=options.all, reason=options.reason, bulk=options.bulk)
+    release = judged.run_findings.release
+    accepted = accept(
+        judged,
+        goldens,
+        options.case,
+        everything=options.all,
+        reason=options.reason,
+        bulk=options.bulk,
+        upgrade=release_sentence(release) if release and options.all else "",
+    )
     for key in accepted:
         print(f"accepted {key}")
     print(f"{count(len(accepted), 'golden')} changed in {options.golden}")

@@ -24,7 +24,14 @@ BULK_ABOVE = 20
 
 
 def accept(
-    judged: Judged, goldens: Goldens, keys: Sequence[str], *, everything: bool, reason: str, bulk: bool = False
+    judged: Judged,
+    goldens: Goldens,
+    keys: Sequence[str],
+    *,
+    everything: bool,
+    reason: str,
+    bulk: bool = False,
+    upgrade: str = "",
 ) -> list[str]:
     """Make results the goldens of their cases, and record who accepted them, when, why, and despite which verdict.
 
@@ -35,6 +42,8 @@ def accept(
         everything: accept all results of the run; `keys` is empty then.
         reason: why the results are right; stored with each golden.
         bulk: allow more than `BULK_ABOVE` goldens to change at once.
+        upgrade: whether the explanations are still as good over the whole set, in words, if that was asked; stored with
+            each golden.
 
     Returns:
         The keys of the goldens that changed. Results that match their golden are skipped.
@@ -67,15 +76,15 @@ def accept(
         )
     with goldens.locked() if accepted else contextlib.nullcontext():
         for key in accepted:
-            goldens.store(judged.results[key], reason.strip(), _overruled(verdicts.get(key)))
+            goldens.store(judged.results[key], reason.strip(), _overruled(verdicts.get(key), upgrade))
     return accepted
 
 
-def _overruled(verdict: Verdict | None) -> Overruled:
+def _overruled(verdict: Verdict | None, upgrade: str) -> Overruled:
     if verdict is None:
         return NOT_JUDGED
     severity = verdict.severity.label if verdict.severity else ""
-    return Overruled(str(verdict.state), severity, verdict.sentence)
+    return Overruled(str(verdict.state), severity, verdict.sentence, upgrade if verdict.upgrade else "")
 
 
 def refuse_under_ci(sentence: str) -> None:
