@@ -38,7 +38,7 @@ class Pair:
         moved: whether anything of the explanation, or of its stages, is beyond its limit.
         same_class: whether the model predicts, and the maps explain, the same class.
         same_evidence: whether the maps point to the same places, and the class is the same.
-        values: the measures that both have.
+        values: the measures that both have. A map that means nothing has the worst value there is.
     """
 
     task: str
@@ -95,8 +95,15 @@ def _of_table(now: Table, was: Table) -> Iterator[Value]:
     for column in was.columns:
         for row, before in _cells(was, column).items() if column.name in after else ():
             value = after[column.name].get(row, math.nan)
-            if math.isfinite(before) and math.isfinite(value):
-                yield Value(column.name, row, before, value)
+            if math.isfinite(before) or math.isfinite(value):
+                yield Value(column.name, row, _known(column.name, before), _known(column.name, value))
+
+
+def _known(name: str, value: float) -> float:
+    """Return a value, or the worst there is for a map that means nothing: leaving it out would hide the loss."""
+    if math.isfinite(value):
+        return value
+    return 0.0 if MEASURES[name].sign > 0 else 1.0
 
 
 def _cells(table: Table, column: Column) -> dict[str, float]:
