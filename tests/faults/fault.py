@@ -48,6 +48,15 @@ class Fault:
     inject: Inject
     source: str = ""
 
+    @property
+    def upgrade(self) -> bool:
+        """Whether other weights are on record, as after an upgrade on purpose.
+
+        What follows from them is then expected to move. So such a fault must be noticed and placed under the policy
+        that every stage must hold, and under the usual policy it must be told.
+        """
+        return getattr(self.inject, "on_record", False)
+
 
 @dataclass(frozen=True)
 class Benign:
@@ -160,7 +169,9 @@ def weights_changed(change: Callable[[torch.nn.Module], None]) -> Inject:
             change(classifier.module)
         return dataclasses.replace(classifier, weights_digest="")
 
-    return changed(apply)
+    inject = changed(apply)
+    inject.on_record = True
+    return inject
 
 
 def scaled(factor: Any) -> Any:

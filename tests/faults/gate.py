@@ -19,6 +19,7 @@ from xai_eval.gate.judge import judge_all
 from xai_eval.gate.verdict import Verdict
 from xai_eval.result.stage import Stage, StageKind
 from xai_eval.scenes import render
+from xai_eval.store.upgrade_policy import ALL_STAGES, DEFAULT_POLICY, Policy
 from xai_eval.tasks.reference.check import check_metrics
 
 SLIC = {"segmentation": "slic", "segmentation_parameters": {"n_segments": 12}}
@@ -78,10 +79,12 @@ class Bench:
             self.baseline[task] = {key: each.condensed() for key, each in self.run(task).items()}
         return self.baseline[task]
 
-    def verdicts(self, task: str, inject: f.Inject | None, **options: Any) -> list[Verdict]:
+    def verdicts(
+        self, task: str, inject: f.Inject | None, policy: Policy = DEFAULT_POLICY, **options: Any
+    ) -> list[Verdict]:
         """Judge a task with something put into the code."""
         goldens = self.goldens(task)
-        return judge_all(self.run(task, inject, **options), goldens)
+        return judge_all(self.run(task, inject, **options), goldens, policy=policy)
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,8 @@ def tried(bench: Bench, fault: f.Fault, task: str) -> Row:
     """Put a fault into a task and see what becomes of it. An exception that is not this package's own passes."""
     bench.goldens(task)
     try:
-        failed = [verdict for verdict in bench.verdicts(task, fault.inject) if verdict.failed]
+        policy = ALL_STAGES if fault.upgrade else DEFAULT_POLICY
+        failed = [verdict for verdict in bench.verdicts(task, fault.inject, policy) if verdict.failed]
     except XaiEvalError as error:
         named = f"metric {error.metric}" if isinstance(error, MetricMisbehaves) else f.ERROR
         return Row(fault, task, True, fault.stage == named, (named,), "error", type(error).__name__)

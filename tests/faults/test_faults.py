@@ -15,6 +15,7 @@ import lime_faults
 import measure_faults
 import model_faults
 import pytest
+from fault import ERROR
 from faults.fault_table import PROPERTY
 from gate import tried
 
@@ -103,6 +104,20 @@ def test_a_fault_is_noticed_and_placed(bench, fault, task, record_property):
     row = tried(bench, fault, task)
     record_property(PROPERTY, row.outcome)
     assert row.noticed and row.placed, row.line
+
+
+UPGRADES = [(fault, task) for fault in FAULTS if fault.upgrade and fault.stage != ERROR for task in fault.tasks]
+
+
+@pytest.mark.parametrize(
+    ("fault", "task"),
+    [pair(fault, task, quick=task == "cams" and fault.name == "weights in half precision") for fault, task in UPGRADES],
+)
+def test_other_weights_on_record_are_told(bench, fault, task):
+    """Under the usual policy the explanation decides; what moved is told, whether or not the case fails."""
+    for verdict in bench.verdicts(task, fault.inject):
+        assert verdict.upgrade.of_weights
+        assert "weights" in verdict.sentence and verdict.upgrade.sentence in verdict.sentence
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from xai_eval.errors import UsageError
 from xai_eval.settings.find import Document
 from xai_eval.settings.read import load_settings, read_settings
 from xai_eval.settings.settings import NO_SETTINGS
+from xai_eval.store.upgrade_policy import Decides, Policy
 
 FULL = """
 golden = "gold"
@@ -35,6 +36,9 @@ num_samples = 10
 centre_distance = 1
 gradcam = { largest = 0.1 }
 
+[upgrades]
+weights = "stages"
+
 [profile.gpu]
 golden = "gold-gpu"
 device = "cuda"
@@ -57,6 +61,7 @@ def test_a_file_is_read_as_it_is_written(place):
     assert (cams.task, cams.models, cams.params) == ("cams", None, {"methods": ["gradcam"], "layers": ["layer4.1"]})
     assert (lime.task, lime.models, lime.params) == ("lime", ("scenes:places",), {"num_samples": 10})
     assert found.tolerances == {"cams": {"centre_distance": 1.0, "gradcam": {"largest": 0.1}}}
+    assert found.policy == Policy(Decides.STAGES, Decides.STAGES, Decides.INCOMPARABLE)
 
 
 def test_paths_are_relative_to_the_file(place, monkeypatch):
@@ -96,6 +101,16 @@ WRONG = {
     "negative tolerance": ("[tolerances.cams]\nmap = {top = -1}", "tolerances.cams.map.top is -1; expected a number"),
     "infinite tolerance": ("[tolerances.cams]\nmap = inf", "tolerances.cams.map is inf; expected a number"),
     "true as a tolerance": ("[tolerances.cams]\nmap = true", "tolerances.cams.map is True; expected a number"),
+    "an unknown upgrade": ("[upgrades]\nweight = 'stages'", "xai_eval.toml, upgrades: unknown key 'weight'"),
+    "an unknown policy": (
+        "[upgrades]\nweights = 'fields'",
+        "upgrades.weights is 'fields'; expected one of 'explanation', 'stages', 'incomparable'.",
+    ),
+    "a policy that is no text": (
+        "[upgrades]\nlibraries = ['stages']",
+        "upgrades.libraries is ['stages']; expected one",
+    ),
+    "upgrades in one word": ("upgrades = 'stages'", "upgrades is 'stages'; expected a table."),
     "tolerances of no task": ("[tolerances]\ncams = 1", "xai_eval.toml, tolerances: cams is 1; expected a table."),
     "profile without a table": ("[profile]\ngpu = 1", "profile.gpu is 1; expected a table."),
     "key of a profile": ("[profile.gpu]\nsuite = []", "xai_eval.toml, profile.gpu: unknown key 'suite'."),
@@ -126,9 +141,11 @@ TABLES = [
     {"cams": {"map": 1}},
     {"cams": {"map": {"a": "b"}}},
     {"a": {"device": 3}},
+    {"weights": "stages", "libraries": 3},
 ]
 VALUES = st.sampled_from([*SCALARS, *LISTS, *TABLES])
-KEYS = ["golden", "reports", "models", "images", "device", "tasks_files", "suite", "tolerances", "profile", "other"]
+FOLDERS = ["golden", "reports", "models", "images", "device", "tasks_files"]
+KEYS = [*FOLDERS, "suite", "tolerances", "upgrades", "profile", "other"]
 
 
 @settings(deadline=None)

@@ -14,7 +14,7 @@ from xai_eval.gate.changes import changes_between
 from xai_eval.gate.factors import Trial, conclusion, factors, fixed_changes, judge_as_if, table
 from xai_eval.gate.judge_run import Judged, judge_run
 from xai_eval.gate.requests import request_of
-from xai_eval.gate.verdict import State
+from xai_eval.gate.verdict import State, Verdict
 from xai_eval.result.result import Result
 from xai_eval.result.tolerances import with_tolerances
 from xai_eval.store.goldens import Goldens
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
     from xai_eval.run.restore_factors import RunRequest
     from xai_eval.tasks import Task
+
+    # Computes the case with the named factors restored.
+    Compute = Callable[[Sequence[str]], Result]
 
 
 def explain_drift(options: argparse.Namespace, goldens: Goldens) -> list[str]:
@@ -36,7 +39,8 @@ def explain_drift(options: argparse.Namespace, goldens: Goldens) -> list[str]:
     """
     from xai_eval.run.restore_factors import compute_with_restored
 
-    judged = judge_run(options.results, goldens)
+    policy = options.settings.policy
+    judged = judge_run(options.results, goldens, policy)
     obtained = judged.results[obtained_case(options.case, judged)]
     golden = _golden_of(obtained, judged)
     _require_repeatable(obtained, golden)
@@ -46,24 +50,24 @@ def explain_drift(options: argparse.Namespace, goldens: Goldens) -> list[str]:
     def compute(names: Sequence[str]) -> Result:
         return with_tolerances(restored(names), tolerances)
 
-    trials = list(_trials(compute, golden, factors(obtained, golden)))
+    trials = list(_trials(compute, partial(judge_as_if, golden=golden, policy=policy), factors(obtained, golden)))
     return [obtained.case.key, *table(trials), conclusion(trials, fixed_changes(obtained, golden))]
 
 
-def _trials(compute: Callable[[Sequence[str]], Result], golden: Result, found: Sequence[str]) -> Iterator[Trial]:
-    yield Trial((), judge_as_if(compute(()), golden))
+def _trials(compute: Compute, against: Callable[[Result], Verdict], found: Sequence[str]) -> Iterator[Trial]:
+    yield Trial((), against(compute(())))
     possible = []
     for factor in found:
-        trial = _trial(compute, golden, (factor,))
+        trial = _trial(compute, against, (factor,))
         possible += [factor] if trial.verdict else []
         yield trial
     if len(possible) > 1:
-        yield _trial(compute, golden, possible)
+        yield _trial(compute, against, possible)
 
 
-def _trial(compute: Callable[[Sequence[str]], Result], golden: Result, restored: Sequence[str]) -> Trial:
+def _trial(compute: Compute, against: Callable[[Result], Verdict], restored: Sequence[str]) -> Trial:
     try:
-        return Trial(tuple(restored), judge_as_if(compute(restored), golden))
+        return Trial(tuple(restored), against(compute(restored)))
     except (UsageError, InputUnavailable) as error:
         return Trial(tuple(restored), None, str(error).rstrip("."))
 

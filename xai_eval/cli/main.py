@@ -129,7 +129,7 @@ def _run(options: argparse.Namespace) -> int:
                 remove_earlier_report(folder.path)
                 tell = None if options.quiet or options.json else _tell_cost
                 run(plans, folder, _progress if not options.quiet else _silent, kept, tell)
-            judged = judge_run(folder.path, goldens)
+            judged = judge_run(folder.path, goldens, options.settings.policy)
             told = _try_to_report(folder.path, goldens, judged)
             return _print_verdicts(judged, options, told, failing=("drift", "incomparable", "error"))
 
@@ -194,7 +194,7 @@ def _check(options: argparse.Namespace) -> int:
     from xai_eval.report.text.github_actions import report_to_github
 
     goldens = _goldens(options)
-    judged = judge_run(options.results, goldens)
+    judged = judge_run(options.results, goldens, options.settings.policy)
     told = _try_to_report(options.results, goldens, judged)
     report_to_github(
         judged.verdicts, told if isinstance(told, Path) else None, Folders(options.results, goldens.folder)
@@ -258,18 +258,28 @@ def _print_verdicts(
 def _diff(options: argparse.Namespace) -> int:
     from xai_eval.gate.judge_run import judge_by_run
 
-    judged = judge_by_run(options.results_b, options.results_a)
+    judged = judge_by_run(options.results_b, options.results_a, options.settings.policy)
     return _print_verdicts(judged, options, None)
 
 
 def _accept(options: argparse.Namespace) -> int:
     from xai_eval.gate.accept import accept
     from xai_eval.gate.judge_run import judge_run
+    from xai_eval.report.text.release import release_sentence
     from xai_eval.report.text.wording import count
 
     goldens = _goldens(options)
-    judged = judge_run(options.results, goldens)
-    accepted = accept(judged, goldens, options.case, everything=options.all, reason=options.reason, bulk=options.bulk)
+    judged = judge_run(options.results, goldens, options.settings.policy)
+    release = judged.run_findings.release
+    accepted = accept(
+        judged,
+        goldens,
+        options.case,
+        everything=options.all,
+        reason=options.reason,
+        bulk=options.bulk,
+        upgrade=release_sentence(release) if release and options.all else "",
+    )
     for key in accepted:
         print(f"accepted {key}")
     print(f"{count(len(accepted), 'golden')} changed in {options.golden}")
@@ -290,7 +300,7 @@ def _prune(options: argparse.Namespace) -> int:
     from xai_eval.report.text.wording import count
 
     goldens = _goldens(options)
-    unused = unused_goldens(judge_run(options.results, goldens))
+    unused = unused_goldens(judge_run(options.results, goldens, options.settings.policy))
     with goldens.locked() if unused and not options.dry_run else nullcontext():
         for key in unused:
             if not options.dry_run:
@@ -306,7 +316,7 @@ def _report(options: argparse.Namespace) -> int:
     from xai_eval.store.run_folder import RunFolder
 
     goldens = _goldens(options)
-    judged = judge_run(options.results, goldens)
+    judged = judge_run(options.results, goldens, options.settings.policy)
     with RunFolder(options.results).locked():
         print(write_report(options.results, judged, goldens.folder))
     return EXIT_OK

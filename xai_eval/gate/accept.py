@@ -17,13 +17,21 @@ from xai_eval.result.result import Result, stored_digest
 from xai_eval.store.goldens import Goldens, case_of_folder, resolve
 from xai_eval.store.history import NOT_JUDGED, Overruled
 from xai_eval.store.noise import Noise, load_noises
+from xai_eval.store.upgrade_policy import ALL_STAGES
 
 # Nobody looks at more cases than this one by one, so that more need `--bulk`.
 BULK_ABOVE = 20
 
 
 def accept(
-    judged: Judged, goldens: Goldens, keys: Sequence[str], *, everything: bool, reason: str, bulk: bool = False
+    judged: Judged,
+    goldens: Goldens,
+    keys: Sequence[str],
+    *,
+    everything: bool,
+    reason: str,
+    bulk: bool = False,
+    upgrade: str = "",
 ) -> list[str]:
     """Make results the goldens of their cases, and record who accepted them, when, why, and despite which verdict.
 
@@ -34,6 +42,8 @@ def accept(
         everything: accept all results of the run; `keys` is empty then.
         reason: why the results are right; stored with each golden.
         bulk: allow more than `BULK_ABOVE` goldens to change at once.
+        upgrade: whether the explanations are still as good over the whole set, in words, if that was asked; stored with
+            each golden.
 
     Returns:
         The keys of the goldens that changed. Results that match their golden are skipped.
@@ -66,15 +76,15 @@ def accept(
         )
     with goldens.locked() if accepted else contextlib.nullcontext():
         for key in accepted:
-            goldens.store(judged.results[key], reason.strip(), _overruled(verdicts.get(key)))
+            goldens.store(judged.results[key], reason.strip(), _overruled(verdicts.get(key), upgrade))
     return accepted
 
 
-def _overruled(verdict: Verdict | None) -> Overruled:
+def _overruled(verdict: Verdict | None, upgrade: str) -> Overruled:
     if verdict is None:
         return NOT_JUDGED
     severity = verdict.severity.label if verdict.severity else ""
-    return Overruled(str(verdict.state), severity, verdict.sentence)
+    return Overruled(str(verdict.state), severity, verdict.sentence, upgrade if verdict.upgrade else "")
 
 
 def refuse_under_ci(sentence: str) -> None:
@@ -94,10 +104,15 @@ def obtained_case(name: str, judged: Judged) -> str:
 
 
 def _differs(key: str, verdict: Verdict | None, judged: Judged) -> bool:
-    """Whether accepting the result would change the golden: it differs, is new, or has parts that the golden lacks."""
+    """Whether accepting the result would change the golden: it differs, is new, or has parts that the golden lacks.
+
+    The result of an upgrade differs in what it was computed with, even if the explanation held.
+    """
     if key not in judged.goldens:
         return True
-    return verdict is not None and (verdict.state is not State.OK or bool(verdict.unwatched))
+    if verdict is None:
+        return False
+    return verdict.state is not State.OK or bool(verdict.unwatched) or verdict.upgrade is not None
 
 
 def unused_goldens(judged: Judged) -> list[str]:
@@ -156,7 +171,7 @@ def store_noise(measured: Sequence[tuple[Result, Noise]], goldens: Goldens) -> S
     found = {result.case.key: goldens.load(result.case) for result, _ in measured}
     plain = {result.case.key: result for result, _ in measured}
     known = {key: golden for key, golden in found.items() if golden is not None}
-    verdicts = {key: judge(plain[key], golden) for key, golden in known.items()}
+    verdicts = {key: judge(plain[key], golden, ALL_STAGES) for key, golden in known.items()}
     for result, noise in measured:
         key = result.case.key
         if key in verdicts and not verdicts[key].failed:

@@ -10,6 +10,7 @@ from xai_eval.gate.changes import Change, ChangeKind, changes_between
 from xai_eval.gate.judge import judge
 from xai_eval.gate.verdict import State, Verdict
 from xai_eval.result.result import Result
+from xai_eval.store.upgrade_policy import DEFAULT_POLICY, Policy
 
 _FIXED = (ChangeKind.VERSION, ChangeKind.INPUT)
 
@@ -61,10 +62,10 @@ def fixed_changes(obtained: Result, golden: Result) -> tuple[Change, ...]:
     return tuple(change for change in changes_between(obtained, golden) if change.kind in _FIXED)
 
 
-def judge_as_if(result: Result, golden: Result) -> Verdict:
+def judge_as_if(result: Result, golden: Result, policy: Policy = DEFAULT_POLICY) -> Verdict:
     """Judge a trial field by field even if its parameters differ, because their effect is what the trial measures."""
     case = dataclasses.replace(result.case, params=golden.case.params)
-    return judge(dataclasses.replace(result, case=case), golden)
+    return judge(dataclasses.replace(result, case=case), golden, policy)
 
 
 def conclusion(trials: Sequence[Trial], fixed: Sequence[Change]) -> str:

@@ -7,16 +7,29 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from xai_eval.errors import StorageError, error_line
-from xai_eval.gate.changes import Change, changes_between, parameter_changes
+from xai_eval.gate.changes import Change, ChangeKind, changes_between
 from xai_eval.gate.pairing import pair_cases, scope_of, set_name
 from xai_eval.gate.stages import StageShift, moved_input, origin_of, stage_findings
 from xai_eval.gate.unwatched import unwatched_parts, watched
+from xai_eval.gate.upgrades import (
+    Upgrade,
+    another_model,
+    changed_parameters,
+    decided_by,
+    explained_stages,
+    lost_with_the_model,
+    upgrade_of,
+    upgraded_kinds,
+)
 from xai_eval.gate.verdict import State, Verdict
-from xai_eval.result.fields import Field, Finding, Severity
+from xai_eval.result.fields import Document, Field, Finding, Severity
 from xai_eval.result.naming import plain
 from xai_eval.result.result import Case, Result
 from xai_eval.result.stage import Stage, StageKind
+from xai_eval.store.upgrade_policy import DEFAULT_POLICY, Decides, Policy
 
+# The field that says what the examination of the model found; of another model it says something else.
+_ABOUT_THE_MODEL = "model"
 _BYTES, _PIXELS = Stage(StageKind.IMAGE_BYTES), Stage(StageKind.DECODED_PIXELS)
 
 
@@ -28,35 +41,52 @@ class Listener(Protocol):
         ...
 
 
-def judge(obtained: Result, golden: Result) -> Verdict:
-    """Compare a result with its golden.
+def judge(obtained: Result, golden: Result, policy: Policy = DEFAULT_POLICY) -> Verdict:
+    """Compare a result with its golden. `policy` says what decides after a change that is on record.
 
-    If the parameters or the image changed, the two cannot be compared. Otherwise every field is compared by the rules
+    If the image changed, or what the policy does not compare (by default: the parameters), the two cannot be compared.
+    Otherwise every field is compared by the rules
     of its kind, with the tolerance that the task states *now*, not the one stored in the golden. Parts that the golden
     lacks are named as unwatched and not compared. Parts that the result lacks are drift. If comparing raises, the
     verdict is an error that says so: one case that cannot be judged must not end the judging of the others.
     """
     try:
-        return _judged(obtained, golden)
+        return _judged(obtained, golden, policy)
     except StorageError:
         raise
     except Exception as error:  # A kind of field may be code of a user.
         return _unjudgeable(obtained.case, error)
 
 
-def _judged(obtained: Result, golden: Result) -> Verdict:
-    reason = _another_experiment(obtained, golden)
+def _judged(obtained: Result, golden: Result, policy: Policy) -> Verdict:
     changes = changes_between(obtained, golden)
+    reason = _another_experiment(obtained, golden, changes, policy)
     if reason:
         return Verdict(obtained.case, State.INCOMPARABLE, (), moved_input(obtained, golden), changes, reason)
     unwatched = unwatched_parts(obtained, golden)
-    findings = sorted(_compare_fields(obtained, golden), key=lambda finding: -finding.severity)
-    findings = findings or [*_lost_stages(obtained, golden)] or [*stage_findings(obtained, golden)]
-    origin = origin_of(obtained, golden, drifted=bool(findings))
+    kinds = upgraded_kinds(obtained, golden, changes, policy)
+    explained = explained_stages(obtained, golden, changes, kinds)
+    upgrade = upgrade_of(obtained, golden, explained, kinds)
+    findings = _findings(obtained, golden, explained, upgrade)
+    origin = origin_of(obtained, golden, drifted=bool(findings), expected=explained)
     if findings:
-        return Verdict(obtained.case, State.DRIFT, tuple(findings), origin, changes, unwatched=unwatched)
-    reason = _ok_sentence(origin, changes)
-    return Verdict(obtained.case, State.OK, origin=origin, changes=changes, reason=reason, unwatched=unwatched)
+        return Verdict(
+            obtained.case, State.DRIFT, tuple(findings), origin, changes, unwatched=unwatched, upgrade=upgrade
+        )
+    reason = _ok_sentence(origin, changes, upgrade)
+    return Verdict(
+        obtained.case, State.OK, origin=origin, changes=changes, reason=reason, unwatched=unwatched, upgrade=upgrade
+    )
+
+
+def _findings(
+    obtained: Result, golden: Result, explained: frozenset[Stage], upgrade: Upgrade | None
+) -> Sequence[Finding]:
+    """Return what differs, worst first: in fields, or else stages that are gone, or else the first that moved."""
+    described = upgrade is not None and upgrade.of_weights and another_model(obtained, golden)
+    fields = sorted(_compare_fields(obtained, golden, described), key=lambda finding: -finding.severity)
+    lost = lost_with_the_model(obtained, golden, explained) if described else frozenset()
+    return fields or [*_lost_stages(obtained, golden, lost)] or [*stage_findings(obtained, golden, explained)]
 
 
 def judge_all(
@@ -65,6 +95,7 @@ def judge_all(
     errors: Mapping[str, Verdict] | None = None,
     selections: Sequence[str] = (),
     listener: Listener | None = None,
+    policy: Policy = DEFAULT_POLICY,
 ) -> list[Verdict]:
     """Judge a whole run.
 
@@ -75,9 +106,11 @@ def judge_all(
         selections: input sets, or what comes before a "/" in inputs, of which the run used only a part; goldens of the
             rest do not count as unused.
         listener: receives every verdict with its result and golden while their arrays are in memory.
+        policy: what decides after a change that is on record.
 
-    A result without a golden is paired with a golden without a result if the two differ only in the model or, failing
-    that, only in parameters, so that the verdict can say what replaced what. Only unambiguous pairs count. Results that
+    A result without a golden is paired with a golden without a result if the two differ only in the model (and in the
+    name of its layer) or, failing that, only in parameters, so that the verdict can say what replaced what. Only
+    unambiguous pairs count. Results that
     remain are missing a golden, goldens that remain are unused.
 
     Raises:
@@ -91,7 +124,7 @@ def judge_all(
     verdicts = []
     for key, former in pairs.items():
         now, was = obtained[key].in_memory(), goldens[former].in_memory() if former else None
-        verdicts.append(_judge_and_notify(now, was, listener) if was else missing(now.case))
+        verdicts.append(_judge_and_notify(now, was, listener, policy) if was else missing(now.case))
     used = {key for key in pairs.values() if key}
     for alone in (*_others(obtained, pairs), *_others(goldens, used)):
         alone.in_memory()
@@ -118,8 +151,8 @@ def among(case: Case, selections: Sequence[str]) -> bool:
     return set_name(case) in selections or any(case.input.startswith(f"{each}/") for each in selections)
 
 
-def _judge_and_notify(obtained: Result, golden: Result, listener: Listener | None) -> Verdict:
-    verdict = judge(obtained, golden)
+def _judge_and_notify(obtained: Result, golden: Result, listener: Listener | None, policy: Policy) -> Verdict:
+    verdict = judge(obtained, golden, policy)
     if listener is None or verdict.state is State.ERROR:
         return verdict
     try:
@@ -149,10 +182,17 @@ def missing(case: Case) -> Verdict:
     return Verdict(case, State.MISSING, reason="This case has no golden: look at it, then accept it.")
 
 
-def _another_experiment(obtained: Result, golden: Result) -> str:
-    if dict(obtained.case.params) != dict(golden.case.params):
-        changed = parameter_changes(obtained.case.params, golden.case.params)
-        return f"The experiment changed, so the two cannot be compared: {'; '.join(map(str, changed))}."
+def _another_experiment(obtained: Result, golden: Result, changes: Sequence[Change], policy: Policy) -> str:
+    parameters = changed_parameters(obtained, golden, policy)
+    if parameters and policy.parameters is Decides.INCOMPARABLE:
+        return f"The experiment changed, so the two cannot be compared: {'; '.join(map(str, parameters))}."
+    refused = [
+        each
+        for each in changes
+        if each.kind is not ChangeKind.PARAMETER and decided_by(each.kind, policy) is Decides.INCOMPARABLE
+    ]
+    if refused:
+        return f"The configuration says that the two are not compared after this: {'; '.join(map(str, refused))}."
     was, now = golden.stages.get(_BYTES), obtained.stages.get(_BYTES)
     pixels_was, pixels_now = golden.stages.get(_PIXELS), obtained.stages.get(_PIXELS)
     if (
@@ -167,10 +207,13 @@ def _another_experiment(obtained: Result, golden: Result) -> str:
     return ""
 
 
-def _compare_fields(obtained: Result, golden: Result) -> list[Finding]:
+def _compare_fields(obtained: Result, golden: Result, described: bool) -> list[Finding]:
+    """Compare all fields, without the description of the model if another one is `described`."""
     findings: list[Finding] = []
     for name, was in golden.fields.items():
         now = obtained.fields.get(name)
+        if described and name == _ABOUT_THE_MODEL and isinstance(now, Document):
+            continue
         if now is None or now.kind != was.kind:
             what = "the result no longer has it" if now is None else f"its kind was {was.kind} and is {now.kind} now"
             findings.append(Finding(name, Severity.CONCLUSION, "field", what))
@@ -190,16 +233,21 @@ def _named(name: str, field: Field) -> Iterator[None]:
         raise
 
 
-def _lost_stages(obtained: Result, golden: Result) -> list[Finding]:
+def _lost_stages(obtained: Result, golden: Result, with_the_model: frozenset[Stage]) -> list[Finding]:
     """Report stages that the result no longer records: nothing would notice it if they changed."""
-    gone = [str(stage) for stage in golden.stages if stage not in obtained.stages]
+    lost = [each for each in golden.stages if each not in obtained.stages and each not in with_the_model]
     return [
-        Finding("stages", Severity.NUMBERS, stage, f"the result no longer records the {plain(stage)}") for stage in gone
+        Finding("stages", Severity.NUMBERS, stage, f"the result no longer records the {plain(stage)}")
+        for stage in map(str, lost)
     ]
 
 
-def _ok_sentence(origin: StageShift | None, changes: Sequence[Change]) -> str:
+def _ok_sentence(origin: StageShift | None, changes: Sequence[Change], upgrade: Upgrade | None) -> str:
     if not changes and origin is None:
         return "The explanation matches its golden."
-    despite = f", although these changed: {'; '.join(map(str, changes))}" if changes else ""
+    changed = "; ".join(map(str, changes))
+    if upgrade is not None:
+        what = f"{upgrade.what[:1].upper()}{upgrade.what[1:]}"
+        return f"{what} changed on record ({changed}); the explanation held. {upgrade.sentence}"
+    despite = f", although these changed: {changed}" if changes else ""
     return f"The explanation matches its golden{despite}.{f' {origin.sentence}' if origin else ''}"

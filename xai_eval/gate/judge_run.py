@@ -22,6 +22,7 @@ from xai_eval.store.noise import load_noises
 from xai_eval.store.quarantine import QUARANTINE_FILE, Quarantine
 from xai_eval.store.run_folder import RunFolder
 from xai_eval.store.runs import RunRecord
+from xai_eval.store.upgrade_policy import DEFAULT_POLICY, Policy
 
 # A verdict on an incomplete run has one of these in place of the name of an input.
 _WHOLE_RUN, _REFERENCE_RUN = "the whole run", "the reference run"
@@ -60,8 +61,8 @@ class Judged:
         return _gap(self.record, self.measured)
 
 
-def judge_run(folder: Path, goldens: Goldens) -> Judged:
-    """Judge the run in `folder` against goldens.
+def judge_run(folder: Path, goldens: Goldens, policy: Policy = DEFAULT_POLICY) -> Judged:
+    """Judge the run in `folder` against goldens. `policy` says what decides after a change that is on record.
 
     An incomplete run is an error even if all its results match. Its unused goldens are not reported, because they may
     belong to cases that were not measured.
@@ -70,17 +71,24 @@ def judge_run(folder: Path, goldens: Goldens) -> Judged:
         InputUnavailable: no run is there.
         StorageError: its record cannot be read.
     """
-    judged = judge_results(folder, goldens)
+    return _with_gap(judge_results(folder, goldens, policy))
+
+
+def _with_gap(judged: Judged) -> Judged:
+    """Add an error if the run is incomplete."""
     if not judged.gap:
         return judged
     short = _failure(judged.record, _WHOLE_RUN, f"{judged.gap}: run it again.")
     return dataclasses.replace(judged, verdicts=[short, *judged.verdicts])
 
 
-def judge_results(folder: Path, goldens: Goldens) -> Judged:
+def judge_results(
+    folder: Path, goldens: Goldens, policy: Policy = DEFAULT_POLICY, *, as_release: bool = False
+) -> Judged:
     """Judge the results of the run in `folder` as `judge_run` does, but without an error if the run is incomplete.
 
-    pytest uses this, because each test that measured nothing fails by itself.
+    pytest uses this, because each test that measured nothing fails by itself. `as_release` asks of the whole run
+    whether it is still as good, also where no weights changed on record.
 
     Raises:
         InputUnavailable: no run is there.
@@ -89,10 +97,10 @@ def judge_results(folder: Path, goldens: Goldens) -> Judged:
     run = RunFolder(folder)
     with _garbage_collection_paused():
         try:
-            return _judge(run, goldens, open_result)
+            return _judge(run, goldens, open_result, policy, as_release)
         except StorageError:
             # Damaged arrays show only when they are read. Read everything at once, to find out which case is damaged.
-            return _judge(run, _checked(goldens), open_checked)
+            return _judge(run, _checked(goldens), open_checked, policy, as_release)
 
 
 def _checked(goldens: Goldens) -> Goldens:
@@ -112,18 +120,20 @@ def _garbage_collection_paused() -> Iterator[None]:
             gc.enable()
 
 
-def judge_result(result: Result, goldens: Goldens, entries: Mapping[str, Quarantine]) -> Verdict:
+def judge_result(
+    result: Result, goldens: Goldens, entries: Mapping[str, Quarantine], policy: Policy = DEFAULT_POLICY
+) -> Verdict:
     """Judge one result while its run still goes on. `entries` are those of the quarantine, by case key."""
     try:
         golden = goldens.load(result.case)
-        verdict = missing(result.case) if golden is None else judge(result, golden)
+        verdict = missing(result.case) if golden is None else judge(result, golden, policy)
     except StorageError as error:
         verdict = Verdict(result.case, State.ERROR, reason=str(error))
     return dataclasses.replace(verdict, quarantine=entries.get(result.case.key))
 
 
-def judge_by_run(folder: Path, reference_folder: Path) -> Judged:
-    """Judge one run against the results of another. An incomplete reference run is an error, too.
+def judge_by_run(folder: Path, reference_folder: Path, policy: Policy = DEFAULT_POLICY) -> Judged:
+    """Judge one run against the results of another, also as a whole. An incomplete reference run is an error, too.
 
     Raises:
         InputUnavailable: one of the two is no run.
@@ -131,7 +141,7 @@ def judge_by_run(folder: Path, reference_folder: Path) -> Judged:
     """
     reference = RunFolder(reference_folder)
     record = reference.record()
-    judged = judge_run(folder, Goldens(reference.results, open_result))
+    judged = _with_gap(judge_results(folder, Goldens(reference.results, open_result), policy, as_release=True))
     measured, broken = reference.load(open_result)
     gap = _gap(record, len(measured) + len(broken))
     if not gap:
@@ -140,14 +150,16 @@ def judge_by_run(folder: Path, reference_folder: Path) -> Judged:
     return dataclasses.replace(judged, verdicts=[verdict, *judged.verdicts])
 
 
-def _judge(run: RunFolder, goldens: Goldens, read: Callable[[Path], Result]) -> Judged:
+def _judge(
+    run: RunFolder, goldens: Goldens, read: Callable[[Path], Result], policy: Policy, as_release: bool
+) -> Judged:
     record = run.record()
     results, broken = run.load(read)
     stored, broken_goldens = goldens.load_all()
-    collector = RunFindingsCollector(load_noises(goldens.folder, stored))
+    collector = RunFindingsCollector(load_noises(goldens.folder, stored), as_release=as_release)
     measured = len(results) + len(broken)
     errors = _errors(record, results, broken, broken_goldens) | _plan_errors(record, results, measured)
-    verdicts = judge_all(results, stored, errors, record.selections, listener=collector)
+    verdicts = judge_all(results, stored, errors, record.selections, collector, policy)
     if _gap(record, measured):
         verdicts = [each for each in verdicts if each.state is not State.UNUSED]
     known = {*stored, *broken_goldens, *results, *broken}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from xai_eval.gate.release.pairs import Pair, pair_of
+from xai_eval.gate.release.release import Release, release_of
 from xai_eval.gate.renamed import Renamed
 from xai_eval.gate.systemic import CaseShifts, Compared, Systemic, case_shifts, systemic_among
 from xai_eval.gate.tolerance_fit import Fit, Measurements, ToleranceNote, measurements_of, notes_among
@@ -24,6 +26,10 @@ class RunFindings:
         renamed: images whose bytes are there under another name. Their cases fail by themselves.
         left_out: number of goldens of the run's tasks that were not judged, because the run says that it used only a
             part of their images; they never fail a run.
+        release: whether the explanations are still as good over the whole set, if weights changed on record; it never
+            fails a run.
+        covered: number of cases in which no shift over many cases was looked for, because their weights changed on
+            record. `release` covers them.
     """
 
     systemic: tuple[Systemic, ...] = ()
@@ -31,6 +37,8 @@ class RunFindings:
     unusable: tuple[str, ...] = ()
     renamed: tuple[Renamed, ...] = ()
     left_out: int = 0
+    release: Release | None = None
+    covered: int = 0
 
     @property
     def failed(self) -> bool:
@@ -49,9 +57,14 @@ NO_FINDINGS = RunFindings()
 class RunFindingsCollector:
     """Collects what run findings need from each case while it is judged, so that its arrays are read only once."""
 
-    def __init__(self, measured: Measured) -> None:
-        """Start with the noise that was measured for the goldens."""
-        self._measured = measured
+    def __init__(self, measured: Measured, *, as_release: bool = False) -> None:
+        """Start with the noise that was measured for the goldens.
+
+        `as_release` asks the release question of all cases; otherwise of those whose weights changed on record.
+        """
+        self._measured, self._as_release = measured, as_release
+        self._released: list[Pair] = []
+        self._covered = 0
         self._case_shifts: list[CaseShifts] = []
         self._measurements: list[Measurements] = []
         # From the case key of a result to that of the golden that it was compared with.
@@ -61,12 +74,24 @@ class RunFindingsCollector:
         """Note what run findings need of one case."""
         self.pairs[obtained.case.key] = golden.case.key
         compared = Compared(obtained, golden, verdict, self._measured.noises.get(golden.case.key))
-        self._case_shifts.append(case_shifts(compared))
+        upgraded = verdict.upgrade is not None and verdict.upgrade.of_weights
+        if upgraded or self._as_release:
+            pair = pair_of(verdict, obtained, golden)
+            self._released += [pair] if pair else []
+        # Other weights shift every case, and of course in the same direction.
+        self._covered += upgraded
+        self._case_shifts += [] if upgraded else [case_shifts(compared)]
         self._measurements.append(measurements_of(compared))
 
     def findings(self) -> RunFindings:
         """Return the findings over all cases that were added."""
-        return RunFindings(systemic_among(self._case_shifts), notes_among(self._measurements), self._measured.unusable)
+        return RunFindings(
+            systemic_among(self._case_shifts),
+            notes_among(self._measurements),
+            self._measured.unusable,
+            release=release_of(self._released),
+            covered=self._covered,
+        )
 
 
 def run_findings_of(

@@ -107,19 +107,23 @@ class StageShift:
         return f" (relative change {self.change:.2g})" if math.isfinite(self.change) else ""
 
 
-def first_moved_stage(obtained: Result, golden: Result) -> StageShift | None:
-    """Return the first stage, in the result's order, that changed by more than rounding changes it."""
-    moved = (shift for shift in _moved(obtained, golden) if shift.stage.kind != StageKind.IMAGE_BYTES)
-    return _explained(next(moved, None), obtained, golden)
+def first_moved_stage(obtained: Result, golden: Result, expected: frozenset[Stage] = frozenset()) -> StageShift | None:
+    """Return the first stage, in the order of the result, that changed by more than rounding changes it.
+
+    A stage that was not expected to move comes before all that were.
+    """
+    moved = [shift for shift in moved_stages(obtained, golden) if shift.stage.kind != StageKind.IMAGE_BYTES]
+    accident = next((shift for shift in moved if shift.stage not in expected), None)
+    return _explained(accident or next(iter(moved), None), obtained, golden)
 
 
 def moved_input(obtained: Result, golden: Result) -> StageShift | None:
     """Return the first stage that changed, including the bytes of the image: for cases that cannot be compared."""
-    return _explained(next(_moved(obtained, golden), None), obtained, golden)
+    return _explained(next(moved_stages(obtained, golden), None), obtained, golden)
 
 
-def stage_findings(obtained: Result, golden: Result) -> tuple[Finding, ...]:
-    """Report the first stage that changed by more than anything harmless changes it.
+def stage_findings(obtained: Result, golden: Result, expected: frozenset[Stage] = frozenset()) -> tuple[Finding, ...]:
+    """Report the first stage that changed by more than anything harmless changes it, unless it was expected to move.
 
     If an earlier stage changed (say, the input tensor), the case counts as drift even when every field is still within
     its tolerance, because on other images the same change may well be visible in the explanation. Where the user raised
@@ -127,7 +131,9 @@ def stage_findings(obtained: Result, golden: Result) -> tuple[Finding, ...]:
     """
     raised = obtained.provenance.parameters.get(RAISED_TOLERANCES, {})
     on_cpu, reseeded = _on_cpu(obtained), _reseeded(obtained, golden)
-    for shift in _moved(obtained, golden):
+    for shift in moved_stages(obtained, golden):
+        if shift.stage in expected:
+            continue
         own = shift.stage.of in raised or shift.stage.kind in raised
         most = rules_of(shift.stage).alarm(on_cpu=on_cpu and not own, reseeded=reseeded)
         if shift.change > most:
@@ -140,12 +146,14 @@ def stage_findings(obtained: Result, golden: Result) -> tuple[Finding, ...]:
     return ()
 
 
-def origin_of(obtained: Result, golden: Result, *, drifted: bool) -> StageShift | None:
-    """Return where a drift began.
+def origin_of(
+    obtained: Result, golden: Result, *, drifted: bool, expected: frozenset[Stage] = frozenset()
+) -> StageShift | None:
+    """Return where a drift began: at a stage that was not expected to move, if there is one.
 
     If no recorded stage changed although fields did, the step after the last recorded stage is responsible.
     """
-    moved = first_moved_stage(obtained, golden)
+    moved = first_moved_stage(obtained, golden, expected)
     if moved is None and drifted and golden.stages:
         return StageShift(_MEASURES, math.inf, responsible(_MEASURES, {}))
     return moved
@@ -156,12 +164,12 @@ def _explained(shift: StageShift | None, obtained: Result, golden: Result) -> St
     if shift is None:
         return None
     before = itertools.takewhile(lambda stage: stage != shift.stage, _in_order(obtained, golden))
-    moved = {other.stage for other in itertools.takewhile(lambda each: each != shift, _moved(obtained, golden))}
+    moved = {other.stage for other in itertools.takewhile(lambda each: each != shift, moved_stages(obtained, golden))}
     same = {stage: stage not in moved for stage in before if stage in obtained.stages}
     return dataclasses.replace(shift, responsible=responsible(shift.stage, same))
 
 
-def _moved(obtained: Result, golden: Result) -> Iterator[StageShift]:
+def moved_stages(obtained: Result, golden: Result) -> Iterator[StageShift]:
     """Yield all stages that changed by more than their limits."""
     on_cpu = _on_cpu(obtained)
     for stage in _in_order(obtained, golden):

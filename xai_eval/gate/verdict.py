@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from xai_eval.gate.changes import Change, ChangeKind
 from xai_eval.gate.stages import StageShift
 from xai_eval.gate.unwatched import Unwatched
+from xai_eval.gate.upgrades import Upgrade
 from xai_eval.result.fields import Finding, Severity
 from xai_eval.result.naming import title
 from xai_eval.result.result import Case
@@ -44,6 +45,8 @@ class Verdict:
         reason: the sentence for verdicts without findings.
         quarantine: the quarantine entry of the case, if it has one.
         unwatched: parts of the result that the golden lacks; they never fail a case.
+        upgrade: the recorded change after which the explanation decides, and what was expected to move; None if there
+            is none.
     """
 
     case: Case
@@ -54,6 +57,7 @@ class Verdict:
     reason: str = ""
     quarantine: Quarantine | None = None
     unwatched: tuple[Unwatched, ...] = ()
+    upgrade: Upgrade | None = None
 
     @property
     def failed(self) -> bool:
@@ -83,6 +87,7 @@ class Verdict:
         not watch, and whether the case is in quarantine.
         """
         cause = f" {_beginning(self.origin)} {_since_golden(self.changes)}" if self.findings else ""
+        cause += f" {self.upgrade.sentence}" if self.findings and self.upgrade else ""
         return f"{self._difference}{cause}{self._notes}"
 
     @property

@@ -31,6 +31,7 @@ from xai_eval.store.goldens import Goldens
 from xai_eval.store.quarantine import Quarantine
 from xai_eval.store.run_folder import RunFolder
 from xai_eval.store.runs import RunRecord, now
+from xai_eval.store.upgrade_policy import DEFAULT_POLICY, Policy
 
 # Options of pytest that leave tests out without telling which.
 _LEAVING_OUT = ("ignore", "ignore_glob", "lf")
@@ -46,6 +47,7 @@ class GoldenSession:
         folder: the folder that results and page are written to; workers of pytest-xdist share their controller's.
         tolerances: those of the configuration file, by task and field.
         settings_name: the configuration file as messages name it.
+        policy: what decides after a change that is on record.
         known_parts: what the checked results have that a tolerance may be given for, by task and field.
         strict: whether a test that uses goldens and checks nothing fails.
         partial: whether tests with goldens were left out, so that nothing can be said of unused goldens.
@@ -64,6 +66,7 @@ class GoldenSession:
     folder: RunFolder
     tolerances: Mapping[str, FieldTolerances] = field(default_factory=dict)
     settings_name: str = ""
+    policy: Policy = DEFAULT_POLICY
     known_parts: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     strict: bool = False
     partial: bool = False
@@ -89,6 +92,7 @@ class GoldenSession:
             ),
             tolerances=settings.tolerances,
             settings_name=settings.name,
+            policy=settings.policy,
             folder=RunFolder(report, worker["xai_eval_owner"]) if worker else RunFolder(report),
             strict=is_strict(config),
             # Workers of pytest-xdist get their tests by name; only the controller knows the command line.
@@ -107,7 +111,7 @@ class GoldenSession:
         # Not before it is saved: at the end, every checked result is expected in the folder.
         self.checked[key] = [item.nodeid]
         self.record = _including(self.record, result)
-        verdict = judge_result(result, self.goldens, entries)
+        verdict = judge_result(result, self.goldens, entries, self.policy)
         self._note(verdict)
         _record_properties(item, verdict)
         # pytest cuts long explanations short, so verdict, measure and path come first.
@@ -233,7 +237,7 @@ class GoldenSession:
         # Remove results of earlier runs: `xai-eval accept --all` would accept them as if they were of this run.
         self.folder.remove_results(keep=self.checked)
         self.folder.save_record(self._whole_record())
-        judged = judge_results(self.folder.path, self.goldens)
+        judged = judge_results(self.folder.path, self.goldens, self.policy)
         self._require_all(judged)
         self.judged = judged
         self.page = write_report(self.folder.path, judged, self.goldens.folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 from collections.abc import Collection, Mapping, Sequence
@@ -12,9 +13,10 @@ from xai_eval.errors import UsageError, unknown_name
 from xai_eval.settings.find import OWN_FILE, Document, find_document
 from xai_eval.settings.settings import NO_SETTINGS, Entry, FieldTolerances, Settings
 from xai_eval.store.default_folders import GOLDEN, RESULTS
+from xai_eval.store.upgrade_policy import Decides, Policy
 
 _TOGETHER = ("golden", "reports", "models", "images", "device")
-_ALL = (*_TOGETHER, "tasks_files", "suite", "tolerances", "quarantine_days", "profile")
+_ALL = (*_TOGETHER, "tasks_files", "suite", "tolerances", "upgrades", "quarantine_days", "profile")
 
 
 def load_settings(start: Path | None = None, profile: str | None = None) -> Settings:
@@ -64,6 +66,7 @@ def read_settings(document: Document, profile: str | None = None) -> Settings:
         suite=_suite(table.get("suite", []), place),
         tolerances=_tolerances(_table(table, "tolerances", place), place),
         quarantine_days=_days(table, place),
+        policy=_policy(_table(table, "upgrades", place), place),
     )
 
 
@@ -113,6 +116,14 @@ def _tolerances(table: Mapping[str, Any], place: str) -> dict[str, FieldToleranc
         fields = _table(table, task, f"{place}, tolerances")
         found[task] = {name: _tolerance(each, f"tolerances.{task}.{name}", place) for name, each in fields.items()}
     return found
+
+
+def _policy(table: Mapping[str, Any], place: str) -> Policy:
+    _refuse_unknown(table, [each.name for each in dataclasses.fields(Policy)], f"{place}, upgrades")
+    for name, value in table.items():
+        if value not in list(Decides):
+            raise _wrong(place, f"upgrades.{name}", value, f"one of {', '.join(f'{each.value!r}' for each in Decides)}")
+    return Policy(**{name: Decides(value) for name, value in table.items()})
 
 
 def _tolerance(value: Any, key: str, place: str) -> float | Mapping[str, float]:

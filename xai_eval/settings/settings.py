@@ -9,6 +9,7 @@ from typing import Any
 
 from xai_eval.store.default_folders import GOLDEN, RESULTS
 from xai_eval.store.quarantine import LONGEST_DAYS
+from xai_eval.store.upgrade_policy import DEFAULT_POLICY, Policy
 
 # By the name of a field: one number, or numbers by their names (parts of a tolerance, or columns of a table).
 FieldTolerances = Mapping[str, float | Mapping[str, float]]
@@ -53,6 +54,7 @@ class Settings:
         suite: the entries, in order.
         tolerances: what may differ in the fields of each task, by the name of the task.
         quarantine_days: how many days ahead the last day of a quarantine may lie.
+        policy: what decides after a change that is on record.
     """
 
     file: Path | None = None
@@ -65,6 +67,7 @@ class Settings:
     suite: Sequence[Entry] = ()
     tolerances: Mapping[str, FieldTolerances] = field(default_factory=dict)
     quarantine_days: int = LONGEST_DAYS
+    policy: Policy = DEFAULT_POLICY
 
     @property
     def name(self) -> str:

@@ -35,6 +35,7 @@ class Acceptance:
         state: state of the verdict that was overruled.
         severity: severity of this verdict; empty if nothing drifted.
         verdict: sentence of this verdict.
+        upgrade: whether the explanations were still as good over the whole set, if all of an upgrade was accepted.
     """
 
     when: str
@@ -44,15 +45,20 @@ class Acceptance:
     state: str = ""
     severity: str = ""
     verdict: str = ""
+    upgrade: str = ""
 
 
 @dataclass(frozen=True)
 class Overruled:
-    """The verdict that an acceptance overrules, as text; all empty if the case was never judged."""
+    """The verdict that an acceptance overrules, as text; all empty if the case was never judged.
+
+    `upgrade` is the answer for the whole set, if all of an upgrade is accepted.
+    """
 
     state: str = ""
     severity: str = ""
     sentence: str = ""
+    upgrade: str = ""
 
 
 NOT_JUDGED = Overruled()
@@ -60,7 +66,9 @@ NOT_JUDGED = Overruled()
 
 def acceptance(digest: str, reason: str, overruled: Overruled = NOT_JUDGED) -> Acceptance:
     """Return the entry for accepting the golden with `digest` now."""
-    return Acceptance(now(), reason, digest, whoami(), overruled.state, overruled.severity, verdict=overruled.sentence)
+    return Acceptance(
+        now(), reason, digest, whoami(), overruled.state, overruled.severity, overruled.sentence, overruled.upgrade
+    )
 
 
 def read_history(place: Path) -> list[Acceptance]:
@@ -83,8 +91,13 @@ def read_history(place: Path) -> list[Acceptance]:
 
 def history_bytes(history: list[Acceptance]) -> bytes:
     """Return the newest entries of a history as they are stored."""
-    entries = [dataclasses.asdict(entry) for entry in history[-LONGEST:]]
+    entries = [_document(entry) for entry in history[-LONGEST:]]
     return f"{json.dumps(entries, indent=1)}\n".encode()
+
+
+def _document(entry: Acceptance) -> dict[str, str]:
+    """Return an entry as it is stored: without an upgrade as earlier versions stored it, and so can read it."""
+    return {name: text for name, text in dataclasses.asdict(entry).items() if name != "upgrade" or text}
 
 
 @functools.cache

@@ -89,6 +89,7 @@ class CaseView(CaseLine):
     step: str
     stages: tuple[Box, ...]
     changes: tuple[str, ...]
+    expected: str
     accept: str | None
     explain: str | None
     details: tuple[TableView, ...]
@@ -135,7 +136,8 @@ def case_view(case: ReportCase, accept: str, explain: str) -> CaseView:
         step=responsible_step(verdict.origin) if verdict.origin else "",
         stages=() if is_fine(verdict) else stage_chain(case),
         changes=tuple(map(str, verdict.changes)),
-        accept=accept if verdict.state in _ACCEPTABLE or verdict.unwatched else None,
+        expected=verdict.upgrade.sentence if verdict.upgrade and verdict.findings else "",
+        accept=accept if verdict.state in _ACCEPTABLE or verdict.unwatched or verdict.upgrade else None,
         explain=explain if verdict.state is State.DRIFT and verdict.case.repeatable else None,
         details=_details(case),
         curves=tuple(curve_panels(case)),

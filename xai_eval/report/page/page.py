@@ -18,6 +18,7 @@ from xai_eval.report.drawing.pixels import diverging_legend, heat_legend, jpeg_u
 from xai_eval.report.page.case_view import CaseView, case_line, case_view
 from xai_eval.report.page.filters import filters
 from xai_eval.report.page.marks import explained, with_terms
+from xai_eval.report.page.release_view import release_view
 from xai_eval.report.page.shown_cases import about_task, by_task, tasks_in_order, with_images, worst_cases_first
 from xai_eval.report.page.table_of_contents import Lists, contents, lists_of
 from xai_eval.report.page.without_images import CasesWithoutImages, cases_without_images
@@ -84,6 +85,7 @@ def render_page(
             severities=count_severities(verdicts),
             problem=problem,
             run_findings=run_findings,
+            release=release_view(run_findings),
             renamed=renamed_sentence(run_findings.renamed),
             unwatched=unwatched_sentence(verdicts, where),
             outcome=_outcome(lists, problem, run_findings),

@@ -13,6 +13,7 @@ from xai_eval.gate.run_findings import NO_FINDINGS, RunFindings
 from xai_eval.gate.unwatched import counted
 from xai_eval.gate.verdict import State, Verdict
 from xai_eval.report.text.commands import Folders, accept_cases_command, explain_command
+from xai_eval.report.text.release import release_lines
 from xai_eval.report.text.wording import count, one_line
 from xai_eval.result.fields import Severity
 
@@ -185,11 +186,12 @@ def run_findings_lines(run_findings: RunFindings) -> list[str]:
     """Return one line per systemic shift and per tolerance that is too small, and one each for renamed images and for
     goldens that the run left out.
 
-    Tolerances that are too large are only counted.
+    Tolerances that are too large are only counted. Before them, what an upgrade did to the whole set.
     """
     generous = len(run_findings.tolerances) - len(run_findings.misfits)
     tightened = f"{count(generous, 'tolerance')} could be tightened: see `tolerances` in verdicts.json"
     return [
+        *release_lines(run_findings),
         *(f"systemic  {one_line(each.sentence)}" for each in run_findings.systemic),
         *(f"renamed  {one_line(text)}" for text in filter(None, [renamed_sentence(run_findings.renamed)])),
         *([f"partial  {_left_out_sentence(run_findings.left_out)}"] if run_findings.left_out else []),

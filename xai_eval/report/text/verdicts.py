@@ -13,13 +13,15 @@ from xai_eval.gate.run_findings import NO_FINDINGS, RunFindings
 from xai_eval.gate.stages import StageShift
 from xai_eval.gate.tolerance_fit import ToleranceNote
 from xai_eval.gate.unwatched import counted
+from xai_eval.gate.upgrades import Upgrade
 from xai_eval.gate.verdict import State, Verdict, cause_kinds
+from xai_eval.report.text.release import release_sentence
 from xai_eval.report.text.summary import count_severities, count_states, worst_first
 from xai_eval.result.fields import Finding, Severity
 from xai_eval.result.fields.numbers import to_json
 from xai_eval.store.runs import RunRecord
 
-SCHEMA = 4
+SCHEMA = 5
 VERDICTS_FILE = "verdicts.json"
 
 
@@ -43,6 +45,7 @@ def verdicts_document(
         "severities": {severity.label: severities.get(severity, 0) for severity in Severity},
         "quarantine": {"cases": len(aside), "expired": sum(verdict.overdue for verdict in aside)},
         "run": _run(record),
+        "release": _release(run_findings),
         "systemic": [{**dataclasses.asdict(each), "sentence": each.sentence} for each in run_findings.systemic],
         "tolerances": [_tolerance(note) for note in run_findings.tolerances],
         "unusable_noise": list(run_findings.unusable),
@@ -82,15 +85,39 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
         "origin": _origin(verdict.origin) if verdict.origin else None,
         "causes": [str(cause) for cause in cause_kinds(verdict)],
         "changes": [dataclasses.asdict(change) for change in verdict.changes],
+        "expected": _expected(verdict.upgrade) if verdict.upgrade else None,
         "unwatched": [dataclasses.asdict(part) for part in verdict.unwatched],
         "quarantine": {**dataclasses.asdict(aside), "expires": str(aside.expires)} if aside else None,
     }
 
 
+def _release(run_findings: RunFindings) -> dict[str, Any] | None:
+    release = run_findings.release
+    if release is None:
+        return None
+    tested = [{name: to_json(v) if isinstance(v, float) else v for name, v in vars(t).items()} for t in release.tested]
+    return {
+        "outcome": str(release.outcome),
+        "sentence": release_sentence(release),
+        "not_searched_for_shifts": run_findings.covered,
+        "shares": [dataclasses.asdict(each) for each in release.shares],
+        "tested": [{**each, "answer": str(each["answer"])} for each in tested],
+    }
+
+
+def _expected(upgrade: Upgrade) -> dict[str, Any]:
+    moved = [{**_named(each), "change": to_json(each.change)} for each in upgrade.moved]
+    return {"after": [str(kind) for kind in upgrade.kinds], "moved": moved}
+
+
 def _origin(origin: StageShift) -> dict[str, Any]:
     step = origin.responsible.step if origin.responsible else None
-    named = {"stage": str(origin.stage), "kind": origin.stage.kind, "of": origin.stage.of, "model": origin.stage.model}
-    return {**named, "change": to_json(origin.change), "step": step}
+    return {**_named(origin), "change": to_json(origin.change), "step": step}
+
+
+def _named(shift: StageShift) -> dict[str, Any]:
+    stage = shift.stage
+    return {"stage": str(stage), "kind": stage.kind, "of": stage.of, "model": stage.model}
 
 
 def _tolerance(note: ToleranceNote) -> dict[str, Any]:

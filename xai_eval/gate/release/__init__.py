@@ -1,0 +1,1 @@
+"""Answers the release question over a set of images: after an upgrade, is the explanation still as good? Pure."""

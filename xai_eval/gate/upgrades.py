@@ -1,0 +1,207 @@
+"""Which stages a recorded change explains: those that the steps of the table make from what the change is about. Pure.
+
+A change of weights explains what is computed from these weights, and nothing before or beside it. So if the input
+tensor moved as well, that is an accident, although the weights were changed on purpose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from xai_eval.gate.changes import Change, ChangeKind, parameter_changes
+from xai_eval.gate.pairing import OF_THE_MODEL
+from xai_eval.gate.stage_table import Step, rules_of
+from xai_eval.gate.stages import StageShift, moved_stages
+from xai_eval.result.naming import plain
+from xai_eval.result.result import Result
+from xai_eval.result.stage import OwnKind, Stage
+from xai_eval.result.stage import StageKind as K
+from xai_eval.store.upgrade_policy import Decides, Policy
+
+_CLIP, _OF_ONE_MODEL = "clip", "weights of "
+_MODEL_STATE = frozenset({K.MODULE_TYPES, K.TRAINING_FLAGS, K.HOOKS, K.MODEL_WEIGHTS})
+_CLIP_STATE = frozenset({K.CLIP_MODULE_TYPES, K.CLIP_TRAINING_FLAGS, K.CLIP_HOOKS, K.CLIP_WEIGHTS})
+# Their place in the chain says where to look first; nothing before them makes them what they are.
+_STATE = _MODEL_STATE | _CLIP_STATE
+_GIVEN = frozenset({K.IMAGE_BYTES, K.PROBE_SET, K.CONCEPTS})
+_DECODED = frozenset({K.DECODED_PIXELS, K.PROBE_IMAGES})
+_PREPARED = frozenset({K.INPUT_TENSOR, K.VIEW})
+# The repository's code or a library prints the types of modules, so another version may print them otherwise.
+_OF_LIBRARIES = frozenset(K) - _GIVEN - _STATE | {K.MODULE_TYPES, K.CLIP_MODULE_TYPES}
+_OF_PARAMETERS = frozenset(K) - _GIVEN - _STATE - _DECODED
+_NAMED = 5  # stages that a sentence spells out
+
+
+@dataclass(frozen=True)
+class Upgrade:
+    """A recorded change after which the explanation decides.
+
+    Attributes:
+        kinds: what changed on record.
+        moved: the stages that were expected to move, and moved by more than their limits, in order.
+    """
+
+    kinds: tuple[ChangeKind, ...]
+    moved: tuple[StageShift, ...]
+
+    @property
+    def of_weights(self) -> bool:
+        """Whether the weights or the model changed."""
+        return ChangeKind.WEIGHTS in self.kinds
+
+    @property
+    def what(self) -> str:
+        """What changed, in words, such as 'weights and libraries'."""
+        return " and ".join(_IN_WORDS[kind] for kind in self.kinds)
+
+    @property
+    def sentence(self) -> str:
+        """What was expected to move, and by how much it did."""
+        if not self.moved:
+            return "No stage that follows from this moved beyond its limit."
+        named = ", ".join(_amount(each) for each in self.moved[:_NAMED])
+        more = f" and {len(self.moved) - _NAMED} more" if len(self.moved) > _NAMED else ""
+        return f"Expected to move, and moved: {named}{more}."
+
+
+_IN_WORDS = {ChangeKind.WEIGHTS: "weights", ChangeKind.VERSION: "libraries", ChangeKind.PARAMETER: "parameters"}
+
+
+def _amount(shift: StageShift) -> str:
+    name = plain(str(shift.stage))
+    return f"{name} by a relative {shift.change:.1g}" if shift.change < float("inf") else name
+
+
+def another_model(obtained: Result, golden: Result) -> bool:
+    """Whether the two are of two models, not of two states of one."""
+    return obtained.case.model != golden.case.model
+
+
+def changed_parameters(obtained: Result, golden: Result, policy: Policy) -> tuple[Change, ...]:
+    """List changed parameters of the task, without the layer if the explanation decides about another model.
+
+    The layer of another model has another name, and is the layer of that model all the same.
+    """
+    changed = parameter_changes(obtained.case.params, golden.case.params)
+    if another_model(obtained, golden) and policy.weights is Decides.EXPLANATION:
+        return tuple(each for each in changed if each.what != OF_THE_MODEL)
+    return changed
+
+
+def decided_by(kind: ChangeKind, policy: Policy) -> Decides:
+    """Return what decides after a recorded change of one kind; the stages, too, where no policy speaks of it."""
+    rules = {
+        ChangeKind.WEIGHTS: policy.weights,
+        ChangeKind.VERSION: policy.libraries,
+        ChangeKind.PARAMETER: policy.parameters,
+    }
+    return rules.get(kind, Decides.STAGES)
+
+
+def upgraded_kinds(
+    obtained: Result, golden: Result, changes: Sequence[Change], policy: Policy
+) -> tuple[ChangeKind, ...]:
+    """Return the kinds of recorded changes after which the explanation decides."""
+    changed: set[ChangeKind] = {change.kind for change in changes} - {ChangeKind.PARAMETER}
+    if changed_parameters(obtained, golden, policy) or _prepared_otherwise(obtained, golden):
+        changed.add(ChangeKind.PARAMETER)
+    return tuple(kind for kind in _IN_WORDS if kind in changed and decided_by(kind, policy) is Decides.EXPLANATION)
+
+
+def explained_stages(
+    obtained: Result, golden: Result, changes: Sequence[Change], kinds: Sequence[ChangeKind]
+) -> frozenset[Stage]:
+    """Return the stages of the golden that follow from recorded changes of the given kinds.
+
+    A stage follows from a change if the change is about it, or if one of the stages that its step starts from follows
+    from the change and is no longer the same.
+    """
+    roots, absent = _roots(obtained, golden, changes, kinds), _unrecorded(golden, changes, kinds)
+    recorded = [*absent, *golden.stages]
+    moved = {stage for stage, was in golden.stages.items() if _changed(obtained, stage, was.digest)} | absent
+    found = set(absent)
+    for stage in golden.stages:
+        if stage in roots or (stage.kind not in _STATE and found & moved & _made_from(stage, recorded, found)):
+            found.add(stage)
+    return frozenset(found - absent)
+
+
+def upgrade_of(
+    obtained: Result, golden: Result, explained: frozenset[Stage], kinds: Sequence[ChangeKind]
+) -> Upgrade | None:
+    """Return what was expected to move, and by how much it did; None if nothing was changed on purpose."""
+    if not kinds:
+        return None
+    later = (each for each in moved_stages(obtained, golden) if each.stage.kind not in _STATE)
+    return Upgrade(tuple(kinds), tuple(each for each in later if each.stage in explained))
+
+
+def lost_with_the_model(obtained: Result, golden: Result, explained: frozenset[Stage]) -> frozenset[Stage]:
+    """Return the stages that another model need not have: the blocks of a network have names of their own."""
+    if not another_model(obtained, golden):
+        return frozenset()
+    return frozenset(stage for stage in explained if stage.kind in _MODEL_STATE)
+
+
+def _changed(obtained: Result, stage: Stage, digest: str) -> bool:
+    now = obtained.stages.get(stage)
+    return now is None or now.digest != digest
+
+
+def _made_from(stage: Stage, recorded: Sequence[Stage], found: Iterable[Stage]) -> set[Stage]:
+    """Return the recorded stages that a stage is made from; of a user's own kind any earlier one, as none is known."""
+    if isinstance(stage.kind, OwnKind):
+        return set(found)
+    return {each for before in _step(stage, recorded).after for each in before.among(recorded, stage)}
+
+
+def _step(stage: Stage, recorded: Sequence[Stage]) -> Step:
+    steps = rules_of(stage).steps
+    complete = (step for step in steps if all(before.among(recorded, stage) for before in step.after))
+    return next(complete, steps[-1])
+
+
+def _roots(
+    obtained: Result, golden: Result, changes: Sequence[Change], kinds: Sequence[ChangeKind]
+) -> frozenset[Stage]:
+    """Return the recorded stages that the changes are about."""
+    found = set[Stage]()
+    if ChangeKind.WEIGHTS in kinds:
+        found |= {stage for stage in golden.stages if (stage.kind, stage.model) in _of_weights(changes)}
+        if another_model(obtained, golden):
+            own = _MODEL_STATE | (_PREPARED if _prepared_otherwise(obtained, golden) else frozenset())
+            found |= {stage for stage in golden.stages if stage.kind in own}
+    if ChangeKind.VERSION in kinds:
+        found |= {stage for stage in golden.stages if stage.kind in _OF_LIBRARIES}
+    if ChangeKind.PARAMETER in kinds:
+        found |= {stage for stage in golden.stages if stage.kind in _OF_PARAMETERS}
+    return frozenset(found)
+
+
+def _of_weights(changes: Sequence[Change]) -> set[tuple[K, str]]:
+    """Return kind and model of the weights whose digests changed on record."""
+    names = [change.what for change in changes if change.kind is ChangeKind.WEIGHTS]
+    return {(K.CLIP_WEIGHTS, "") if name == _CLIP else (K.MODEL_WEIGHTS, _model_of(name)) for name in names}
+
+
+def _model_of(digest: str) -> str:
+    """Return the model that a digest of weights is about; empty if the case is about one model only."""
+    return digest.removeprefix(_OF_ONE_MODEL) if digest.startswith(_OF_ONE_MODEL) else ""
+
+
+def _unrecorded(golden: Result, changes: Sequence[Change], kinds: Sequence[ChangeKind]) -> set[Stage]:
+    """Return stand-ins for weights that changed on record, of which the golden has no stages."""
+    if ChangeKind.WEIGHTS not in kinds:
+        return set()
+    recorded = {(stage.kind, stage.model) for stage in golden.stages}
+    return {Stage(kind, model=model) for kind, model in _of_weights(changes) - recorded}
+
+
+def _prepared_otherwise(obtained: Result, golden: Result) -> bool:
+    """Whether another preprocessing is on record."""
+    return _preprocessing(obtained.provenance.parameters) != _preprocessing(golden.provenance.parameters)
+
+
+def _preprocessing(parameters: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in parameters.items() if name.startswith("preprocessing")}
