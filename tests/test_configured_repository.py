@@ -6,27 +6,34 @@ from pathlib import Path
 
 import pytest
 
-# Any architectures of timm; their weights are random, because none are downloaded.
-ARCHITECTURES = ("resnet18", "mobilenetv3_small_050")
+# A ViT and a Swin of timm, made small; their weights are random, because none are downloaded.
+ARCHITECTURES = {
+    "vit_tiny_patch16_224": "patch_size=8, depth=3",
+    "swin_tiny_patch4_window7_224": "window_size=2, embed_dim=24, depths=(1, 1, 2, 1), num_heads=(1, 2, 4, 8)",
+}
+FACTORIES = ("vit", "swin")
 NETS = """
 import timm
 import torch
 
-def _made(name, seed):
+def _made(seed, name, **shape):
     torch.manual_seed(seed)
-    return timm.create_model(name, pretrained=False, num_classes=5).eval()
-""" + "".join(f"\ndef {name}(): return _made({name!r}, seed={seed})" for seed, name in enumerate(ARCHITECTURES))
-OWN = '''
+    return timm.create_model(name, pretrained=False, num_classes=5, img_size=64, **shape).eval()
+""" + "".join(
+    f"\ndef {factory}(): return _made({seed}, {name!r}, {shape})"
+    for seed, (factory, (name, shape)) in enumerate(zip(FACTORIES, ARCHITECTURES.items(), strict=True))
+)
+OWN_TASK = '''
 from xai_eval import Subject, image_task
 
-@image_task("own_explainer")
-def own_explainer(subject: Subject, *, power: float = 1.0):
+@image_task("own_task")
+def own_task(subject: Subject, *, power: float = 1.0):
     """Explain by the gradient of the score."""
     batch = subject.batch.requires_grad_()
     subject.model(batch)[0, subject.target.index].backward()
     return batch.grad.abs().amax(dim=1)[0] ** power
 '''
-MODELS = ", ".join(f'"file:nets.py:{name}"' for name in ARCHITECTURES)
+MODELS = ", ".join(f'"file:nets.py:{name}"' for name in FACTORIES)
 PYPROJECT = f"""
 [project]
 name = "shop"
@@ -35,30 +42,31 @@ name = "shop"
 models = [{MODELS}]
 images = "scenes:1"
 device = "cpu"
-tasks_files = ["ig.py", "own.py"]
+tasks_files = ["own_task.py"]
 
 [[tool.xai_eval.suite]]
 task = "cams"
 methods = ["gradcam", "hirescam"]
 
 [[tool.xai_eval.suite]]
-task = "integrated_gradients"
-steps = 2
+task = "attributions"
+methods = ["integrated_gradients", "file:mine.py:my_map"]
+steps = 4
 
 [[tool.xai_eval.suite]]
-task = "own_explainer"
+task = "own_task"
 power = 0.5
 
-[tool.xai_eval.tolerances.own_explainer]
-own_explainer = {{ largest = 0.1 }}
+[tool.xai_eval.tolerances.own_task]
+own_task = {{ largest = 0.1 }}
 """
 TEST = "def test_explanation(xai_case):\n    xai_case.check()\n"
 TASKS = 3
 
 
-def captum_task():
-    """Return the file that the how-to shows."""
-    page = Path(__file__).parent.parent / "docs" / "how-to" / "write-a-task.md"
+def own_explainer():
+    """Return the file that the how-to on explainers of one's own shows first."""
+    page = Path(__file__).parent.parent / "docs" / "how-to" / "own-explainer.md"
     return re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)[0]
 
 
@@ -66,18 +74,19 @@ def captum_task():
 def shop(pytester, monkeypatch):
     monkeypatch.delenv("CI", raising=False)
     pytest.importorskip("timm")
-    files = {"nets.py": NETS, "own.py": OWN, "ig.py": captum_task(), "pyproject.toml": PYPROJECT}
+    pytest.importorskip("captum")
+    files = {"nets.py": NETS, "own_task.py": OWN_TASK, "mine.py": own_explainer(), "pyproject.toml": PYPROJECT}
     for name, text in {**files, "test_explanations.py": TEST}.items():
         (pytester.path / name).write_text(text)
     return pytester
 
 
 @pytest.mark.slow
-def test_models_tasks_and_an_explainer_of_the_user_are_gated_by_the_file_alone(shop):
+def test_a_vit_a_swin_captum_and_explainers_of_the_user_are_gated_by_the_file_alone(shop):
     def xai_eval(*words):
         return shop.run("xai-eval", *words)
 
-    cases = TASKS * len(ARCHITECTURES)
+    cases = TASKS * len(FACTORIES)
     shop.runpytest_subprocess().assert_outcomes(failed=cases)
     assert xai_eval("accept", "--all", "--reason", "first goldens").ret == 0
     shop.runpytest_subprocess().assert_outcomes(passed=cases)
@@ -87,12 +96,12 @@ def test_models_tasks_and_an_explainer_of_the_user_are_gated_by_the_file_alone(s
     checked.stdout.fnmatch_lines([f"*{cases} cases: {cases} ok"])
 
     (shop.path / "old.py").write_text(NETS)
-    (shop.path / "nets.py").write_text(NETS.replace("seed=0", "seed=7"))
+    (shop.path / "nets.py").write_text(NETS.replace("_made(0,", "_made(7,"))
     shop.runpytest_subprocess().assert_outcomes(passed=cases - TASKS, failed=TASKS)
     assert xai_eval("run", "--quiet").ret == 1
     told = xai_eval("check")
     assert told.ret == 1
     told.stdout.fnmatch_lines([f"*{cases} cases: {cases - TASKS} ok, {TASKS} drift*"])
     (command,) = re.findall(r"xai-eval (explain-drift .*)", told.stdout.str())
-    explained = xai_eval(*shlex.split(command), "--old-model", f"file:old.py:{ARCHITECTURES[0]}")
+    explained = xai_eval(*shlex.split(command), "--old-model", f"file:old.py:{FACTORIES[0]}")
     explained.stdout.fnmatch_lines(["Cause: model. *"])

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 from xai_eval.cli.asked import asked, narrowed, tell_settings
 from xai_eval.cli.console import console, plain, prints_apart
 from xai_eval.cli.init import init
-from xai_eval.cli.options import build_parser, named_profile
+from xai_eval.cli.options import MEASURING, build_parser, named_profile, named_suite
 from xai_eval.errors import StorageError, UsageError, XaiEvalError, error_line
+from xai_eval.settings.bundled_suites import bundled_suite
 from xai_eval.settings.read import load_settings
 from xai_eval.settings.settings import NO_SETTINGS, Settings
 
@@ -67,7 +68,11 @@ def _run_command(arguments: Sequence[str] | None) -> int:
 
 def _settings(words: Sequence[str]) -> Settings:
     """Return the configuration of the repository, for the commands that use it."""
-    return load_settings(profile=named_profile(words)) if words and words[0] in _CONFIGURED else NO_SETTINGS
+    if not words or words[0] not in _CONFIGURED:
+        return NO_SETTINGS
+    own = load_settings(profile=named_profile(words))
+    named = named_suite(words) if words[0] in MEASURING[:2] else None
+    return own if named is None else bundled_suite(named, own)
 
 
 def _how_to_go_on(options: argparse.Namespace) -> str:
@@ -103,6 +108,7 @@ def _failed(error: XaiEvalError) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     _let_threads_sleep()
+    from xai_eval.cli.dry_run import dry_run
     from xai_eval.gate.judge_run import judge_run
     from xai_eval.report.earlier_report import remove_earlier_report
     from xai_eval.run.evaluate import run
@@ -117,6 +123,9 @@ def _run(options: argparse.Namespace) -> int:
         with prints_apart():
             requests = asked(options)
             _tell(options)
+        if options.dry_run:
+            return dry_run(requests)
+        with prints_apart():
             plans = plan_all(requests)
         if narrowed(options):
             plans = [dataclasses.replace(each, complete=False) for each in plans]

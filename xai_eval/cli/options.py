@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from xai_eval.cli.completion import add_completion
 from xai_eval.cli.init import add_init
 from xai_eval.cli.task_options import add_task_files, add_task_options, task_files
+from xai_eval.settings.bundled_suites import bundled_suites
 from xai_eval.settings.settings import NO_SETTINGS, Settings
 from xai_eval.version import __version__
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from xai_eval.tasks import Task
 
 # The commands that take the parameters of tasks as options.
-_MEASURING = ("run", "calibrate", "explain-drift")
+MEASURING = ("run", "calibrate", "explain-drift")
 _EXIT_CODES = """exit codes:
   0  everything is ok
   1  a case drifted, is about another experiment than its golden, or cannot be read; many cases shifted in one
@@ -47,7 +48,7 @@ def build_parser(words: Sequence[str], settings: Settings = NO_SETTINGS) -> argp
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"xai-eval {__version__}")
-    add_completion(parser, lambda: build_parser(_MEASURING[:1]))
+    add_completion(parser, lambda: build_parser(MEASURING[:1]))
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", dest="command")
     _add_run(commands, tasks, settings)
     _add_judging(commands, settings)
@@ -67,9 +68,17 @@ def named_profile(words: Sequence[str]) -> str | None:
     return profile
 
 
+def named_suite(words: Sequence[str]) -> str | None:
+    """Return the bundled suite that a command line names: it takes the place of that of the configuration file."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    _add_suite(parser)
+    suite: str | None = parser.parse_known_args(words)[0].suite
+    return suite
+
+
 def _named_tasks(words: Sequence[str], settings: Settings) -> Mapping[str, Task]:
     """Return all tasks if the command takes their parameters; else none, because loading them takes a while."""
-    if not words or words[0] not in _MEASURING:
+    if not words or words[0] not in MEASURING:
         return {}
     from xai_eval.tasks import all_tasks, load_task_file
 
@@ -96,6 +105,11 @@ def _add_run(commands: Any, tasks: Mapping[str, Task], settings: Settings) -> No
         action="store_true",
         help="go on with a run that was interrupted: keep the results in the folder that would come out the same",
     )
+    command.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="load models and images, list what would be computed and what is missing, and compute nothing",
+    )
     _add_json(command)
     _add_measuring(command, tasks, settings)
     text = (
@@ -113,6 +127,7 @@ def _add_measuring(command: Any, tasks: Mapping[str, Task], settings: Settings) 
         help="tasks to run (default: those of --tasks, or else the suite of the configuration file, or else all that "
         "`xai-eval list` names)",
     )
+    _add_suite(command)
     add_task_files(command)
     _add_inputs(command, device=settings.device)
     command.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -247,6 +262,11 @@ def _add_golden(command: argparse.ArgumentParser, settings: Settings) -> None:
 
 def _add_profile(command: argparse.ArgumentParser) -> None:
     command.add_argument("--profile", metavar="NAME", help="profile of the configuration file, such as gpu")
+
+
+def _add_suite(command: argparse.ArgumentParser) -> None:
+    text = f"a bundled suite in place of that of the configuration file: {', '.join(bundled_suites())}"
+    command.add_argument("--suite", metavar="NAME", help=text)
 
 
 def _add_json(command: argparse.ArgumentParser) -> None:

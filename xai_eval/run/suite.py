@@ -129,8 +129,9 @@ def _located_model(spec: str, settings: Settings) -> str:
 
 def _located_images(spec: str, settings: Settings) -> str:
     from xai_eval.inputs.images.images import names_images
+    from xai_eval.inputs.probes.probes import names_probe
 
-    return spec if names_images(spec) else _located(spec, settings)
+    return spec if names_images(spec) or names_probe(spec) else _located(spec, settings)
 
 
 def _located_value(task: Task, name: str, value: Any, settings: Settings) -> Any:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from xai_eval.errors import InputUnavailable, UsageError
+from xai_eval.inputs.downloads import data_root
 from xai_eval.inputs.paths import given_path, readable
 from xai_eval.inputs.probes.broden import load_broden
 from xai_eval.inputs.probes.broden_index import is_broden
@@ -13,13 +15,18 @@ from xai_eval.inputs.probes.label_map_probe import has_label_maps, load_label_ma
 from xai_eval.inputs.probes.probe_set import ProbeSet
 from xai_eval.inputs.probes.scene_probe import load_scenes
 
+_BRODEN = "broden"
+_BRODEN_FOLDER = "broden1_224"
+_BRODEN_URL = "http://netdissect.csail.mit.edu/data/broden1_224.zip"
+
 
 def load_probe(spec: str | os.PathLike[str]) -> ProbeSet:
     """Load the probe set that a spec names. Images are decoded only when they are read.
 
     Args:
-        spec: "scenes" (480 bundled scenes), "scenes:N", or a folder: one of photographs (searched with its
-            sub-folders), one with `images/`, `labels/` and `classes.txt`, or one laid out as Broden, with `index.csv`.
+        spec: "scenes" (480 bundled scenes), "scenes:N", "broden" (in the data root), or a folder: one of photographs
+            (searched with its sub-folders), one with `images/`, `labels/` and `classes.txt`, or
+            one laid out as Broden, with `index.csv`.
 
     Raises:
         UsageError: the spec is malformed or of a wrong type, or two images or concepts have the same name.
@@ -35,13 +42,30 @@ def load_probe(spec: str | os.PathLike[str]) -> ProbeSet:
 def _load(spec: str) -> ProbeSet:
     if spec == "scenes" or spec.startswith("scenes:"):
         return load_scenes(spec)
+    if names_probe(spec):
+        return load_broden(_broden_folder())
     folder = given_path(spec)
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "does not exist"
         raise InputUnavailable(
-            f"probe set {spec!r}: {folder} {what}; expected 'scenes', 'scenes:N', a folder of photographs, a folder "
-            "with images/, labels/ and classes.txt, or Broden's folder with its index.csv. Check the path."
+            f"probe set {spec!r}: {folder} {what}; expected 'scenes', 'scenes:N', 'broden', a folder of photographs, a "
+            "folder with images/, labels/ and classes.txt, or Broden's folder with its index.csv. Check the path."
         )
     if is_broden(folder):
         return load_broden(folder)
     return load_label_maps(folder) if has_label_maps(folder) else load_folder(folder)
+
+
+def _broden_folder() -> Path:
+    folder = data_root() / _BRODEN_FOLDER
+    if not is_broden(folder):
+        raise InputUnavailable(
+            f"Broden is not at {folder}; expected the folder {_BRODEN_FOLDER} of the authors' archive, with its "
+            f"index.csv. Unpack {_BRODEN_URL} there, or set XAI_EVAL_DATA to a folder that holds {_BRODEN_FOLDER}."
+        )
+    return folder
+
+
+def names_probe(spec: str) -> bool:
+    """Tell whether a spec names Broden in the data root, and not a folder of the user."""
+    return spec == _BRODEN
