@@ -18,6 +18,7 @@ from xai_eval.errors import InputUnavailable, UsageError
 from xai_eval.inputs.images.imagenet_classes import imagenet_classes
 from xai_eval.inputs.models import hf_models
 from xai_eval.inputs.models.models import load_model
+from xai_eval.inputs.models.reading import OutputKind
 
 # Together these take longer than the default run may.
 pytestmark = pytest.mark.slow
@@ -143,3 +144,24 @@ def test_without_transformers_the_extra_is_named(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(UsageError, match=r"pip install 'xai-eval\[hf\]'"):
         load_model("hf:somebody/some-vit")
+
+
+def test_a_model_without_a_classifier_is_an_encoder(tmp_path: Path) -> None:
+    config = transformers.Dinov2Config(image_size=48, patch_size=16, **SMALL)
+    torch.manual_seed(0)
+    saved = transformers.Dinov2Model(config).eval()
+    saved.save_pretrained(tmp_path)
+    transformers.ViTImageProcessor(size={"height": 48, "width": 48}).save_pretrained(tmp_path)
+    with pytest.raises(InputUnavailable, match="--output embedding --similar-to IMAGE"):
+        load_model(f"hf:{tmp_path}")
+    model = load_model(f"hf:{tmp_path}?similar_to=scenes:2")
+    assert model.output is OutputKind.EMBEDDING and model.class_names == ("scene-00", "scene-01")
+    batch = model.preprocess(CAT)[None]
+    torch.testing.assert_close(model.reading.rows(model.module(batch)), saved(batch).pooler_output)
+
+
+def test_features_that_are_partly_random_are_refused(tmp_path: Path) -> None:
+    vit().save_pretrained(tmp_path)
+    transformers.ViTImageProcessor(size={"height": 48, "width": 48}).save_pretrained(tmp_path)
+    with pytest.raises(InputUnavailable, match="Its features would be partly random"):
+        load_model(f"hf:{tmp_path}?similar_to=scenes:1")

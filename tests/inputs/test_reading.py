@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from xai_eval.errors import ModelMisbehaves, UsageError
 from xai_eval.inputs.models.reading import OutputKind, Reading, Scoring, found_reading, output_kind, sum_to_one
 
-LOGITS, PROBABILITIES, BINARY, MULTILABEL, REGRESSION, SEGMENTATION = OutputKind
+LOGITS, PROBABILITIES, BINARY, MULTILABEL, REGRESSION, SEGMENTATION, EMBEDDING = OutputKind
 
 
 class ModelOutput(OrderedDict):
@@ -106,6 +106,10 @@ ONE = torch.tensor([[0.5]])
         refused(NUMBERS, "returns 3 numbers; --output binary is for a single one", BINARY, UsageError),
         refused(ONE, "--output logits would always make the probability 1", LOGITS, UsageError),
         refused(ONE, "--output probabilities would always make", PROBABILITIES, UsageError),
+        refused(ONE, "single number, whose cosine similarity is always 1 or -1", EMBEDDING, UsageError),
+        refused(torch.zeros(1, 9, 7), r"\(1, 9, 7\) for one image; expected one row of features", EMBEDDING),
+        refused(torch.zeros(1, 8, 4, 4), "such as the mean over the places", EMBEDDING),
+        refused({"a": NUMBERS, "b": NUMBERS}, "expected one called image_embeds", EMBEDDING),
     ],
 )
 def test_what_cannot_be_read_is_refused(

@@ -30,6 +30,21 @@ class ZeroShot(nn.Module):
         return 100 * features @ self.texts.T
 
 
+class ImageTower(nn.Module):
+    """Returns the features of an image."""
+
+    def __init__(self, vision: dict[str, Any]) -> None:
+        super().__init__()
+        self.visual = CLIP(embed_dim=16, vision_cfg={"image_size": 64, **vision}, text_cfg=_TEXT).visual
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.visual(images)
+
+
+def image_tower() -> nn.Module:
+    return lively(lambda: ImageTower({"layers": 2, "width": 24, "head_width": 12, "patch_size": 16}), 64)
+
+
 def resnet() -> nn.Module:
     """Its last layer pools by attention, in which the places are the keys and the values."""
     return lively(lambda: ZeroShot({"layers": [1, 1, 1, 1], "width": 16}), 64)

@@ -23,6 +23,7 @@ class Numbers(StrEnum):
     ONE_LOGIT = "sigmoid of one logit"
     ONE_PROBABILITY = "one probability"
     VALUE = "value"
+    COSINE = "cosine similarity to the features of another image"
     SHARE = "share of the image that each class has, by softmax"
 
 

@@ -177,6 +177,30 @@ def _ends(
     return Row(name, made, "" if more.get("refused") else _BODY, **more)  # type: ignore[arg-type]
 
 
+_compared = partial(Row, output=OutputKind.EMBEDDING, numbers=Numbers.COSINE)
+_LAST = "blocks.1.norm1"
+EMBEDDINGS = (
+    _compared("resnet18, features", tv.resnet_without_head, "layer4.1"),
+    _compared("dinov2, features", timm.small_vit("vit_small_patch14_dinov2", 70, 0), _LAST, tokens(5, 5, 1), 70),
+    _compared("siglip, features", timm.small_vit("vit_base_patch16_siglip_224", classes=0), "norm", tokens(4, 4)),
+    _compared(
+        "hf DINOv2, features",
+        hf.dinov2_without_a_head,
+        "encoder.layer.1.norm1",
+        tokens(4, 4, 1),
+        entry=lambda output: output.pooler_output,
+    ),
+    _compared("open_clip, features", clip.image_tower, "visual.transformer.resblocks.1.ln_1", tokens(4, 4, 1)),
+    _compared("the mean over the places", head.with_channels(3), _BODY.removeprefix("backbone.")),
+    _compared("a map, not a row", head.segmentation, refused="such as the mean over the places"),
+    Row(
+        "features without a reference",
+        tv.resnet_without_head,
+        output=OutputKind.EMBEDDING,
+        refused="Say what they are compared with: --similar-to IMAGE",
+    ),
+)
+
 HEADS = (
     _ends("logits", lambda y: y),
     _ends("logits of 1,000 classes", lambda y: y, 1000, None),
@@ -343,4 +367,4 @@ ODD = (
 
 REAL = (Row("EfficientNet-Lite0, real weights", efficientnet_lite.lite0, "_bn1", size=224),)
 
-ROWS: tuple[Row, ...] = (*TORCHVISION, *TIMM, *TRANSFORMERS, *CLIP, *HEADS, *CHANNELS, *ODD, *REAL)
+ROWS: tuple[Row, ...] = (*TORCHVISION, *TIMM, *TRANSFORMERS, *CLIP, *EMBEDDINGS, *HEADS, *CHANNELS, *ODD, *REAL)

@@ -34,13 +34,14 @@ class _Plain(nn.Module):
         return numbers if numbers.dtype is torch.float64 else numbers.float()
 
 
-def stock_answer(row: Row, network: nn.Module, batch: Tensor) -> StockAnswer:
+def stock_answer(row: Row, network: nn.Module, batch: Tensor, other: Tensor) -> StockAnswer:
     """Ask the library for Grad-CAM of the class that the network itself prefers.
 
     Args:
         row: says which layer is meant, and how its output lies over the image.
         network: the network, which nothing of xai_eval has seen.
         batch: the prepared image, (1, channels, H, W).
+        other: another one, which is the reference of an embedding.
     """
     first = next(network.parameters(), torch.zeros(0))
     plain = _Plain(network, row, first.dtype if first.is_floating_point() else torch.float32).eval()
@@ -49,6 +50,8 @@ def stock_answer(row: Row, network: nn.Module, batch: Tensor) -> StockAnswer:
         numbers = plain(batch)[0].detach()
     if row.numbers is Numbers.SHARE:
         return _of_segmentation(row, plain, layer, batch, numbers)
+    if row.numbers is Numbers.COSINE:
+        return _of_similarity(row, plain, layer, batch, other)
     shown = shown_numbers(row.numbers, numbers)
     index = int(np.argmax(shown)) if row.numbers is not Numbers.VALUE else 0
     explained = GradCAM(plain, [layer], reshape_transform=row.reshape)
@@ -63,6 +66,25 @@ def _of_segmentation(row: Row, plain: nn.Module, layer: nn.Module, batch: Tensor
     region = (maps.argmax(0) == index).float().numpy()
     explained = GradCAM(plain, [layer], reshape_transform=row.reshape)
     return StockAnswer(explained(batch, [SemanticSegmentationTarget(index, region)])[0], index, shown)
+
+
+class SimilarityToConceptTarget:
+    """As the library's tutorial on attribution for embeddings defines it."""
+
+    def __init__(self, features: Tensor) -> None:
+        self.features = features
+
+    def __call__(self, output: Tensor) -> Tensor:
+        return nn.CosineSimilarity(dim=0)(output, self.features)
+
+
+def _of_similarity(row: Row, plain: nn.Module, layer: nn.Module, batch: Tensor, other: Tensor) -> StockAnswer:
+    with torch.no_grad():
+        features, reference = plain(batch)[0], plain(other)[0]
+    explained = GradCAM(plain, [layer], reshape_transform=row.reshape)
+    cosine = (features.double() @ reference.double()) / (features.double().norm() * reference.double().norm())
+    found = explained(batch, [SimilarityToConceptTarget(reference)])
+    return StockAnswer(found[0], 0, np.array([float(cosine)]))
 
 
 def _target(numbers: Numbers, output: Tensor, index: int) -> Tensor:

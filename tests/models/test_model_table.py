@@ -18,7 +18,7 @@ import numpy as np
 import odd_nets
 import pytest
 import torch
-from model_row import Row, Told
+from model_row import Numbers, Row, Told
 from model_rows import REAL, ROWS
 from numpy.typing import NDArray
 from PIL import Image
@@ -26,7 +26,7 @@ from stock_answer import StockAnswer, stock_answer
 from torch import Tensor, nn
 from torchvision import transforms
 
-from xai_eval import Classifier, evaluate, load_images, load_model
+from xai_eval import Classifier, ImageSet, evaluate, load_images, load_model
 from xai_eval.errors import XaiEvalError
 from xai_eval.inputs.models.file_models import wrap_module
 from xai_eval.inputs.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD, fixed_size_preprocessing
@@ -35,7 +35,8 @@ from xai_eval.result.result import Result
 # TorchScript and torch.ao.quantization are deprecated; people use them all the same.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 
-IMAGES = load_images("scenes:1")
+SCENES = load_images("scenes:2")
+IMAGES, REFERENCE = (dataclasses.replace(SCENES, images=(image,)) for image in SCENES.images)
 # Both sides do the same operations in single precision. Where they differ at all, it is by the order of a sum.
 ROUNDING = 1e-6
 
@@ -72,7 +73,7 @@ def test_a_model_is_explained_as_the_library_does(row: Row, tell: Callable[[Told
     untouched = (row.reference or row.make)() if row.file or row.reference else copy.deepcopy(network)
     with _nothing_left_behind():
         found = explained(row, network)
-    expected = stock_answer(row, untouched, batch_of(row))
+    expected = stock_answer(row, untouched, batch_of(row), batch_of(row, REFERENCE))
     wrong = _wrong(row, found, expected)
     named = f"the map is that of pytorch-grad-cam at {row.layer_in_reference or row.layer}"
     verdict = f"wrong: {wrong}" if wrong else f"right: {named}, and so are its numbers ({row.numbers})"
@@ -125,12 +126,14 @@ def _classifier(row: Row, network: nn.Module) -> Classifier:
     if row.file:
         return load_model(f"file:{odd_nets.__file__}:{row.make.__name__}", device="cpu")
     prepared = fixed_size_preprocessing(row.size, IMAGENET_MEAN, IMAGENET_STD)
-    return wrap_module(network, row.name, _steps(row) if row.before or row.after or row.width else prepared, row.output)
+    changed = row.before or row.after or row.width
+    found = wrap_module(network, row.name, _steps(row) if changed else prepared, row.output)
+    return found.similar_to(REFERENCE) if row.numbers is Numbers.COSINE else found
 
 
-def batch_of(row: Row) -> Tensor:
+def batch_of(row: Row, images: ImageSet = IMAGES) -> Tensor:
     """Prepare the image by torchvision alone, (1, channels, size, size)."""
-    prepared: Tensor = _steps(row)(Image.fromarray(IMAGES.images[0].pixels))
+    prepared: Tensor = _steps(row)(Image.fromarray(images.images[0].pixels))
     return prepared[None]
 
 

@@ -22,6 +22,17 @@ def published(name: str, size: int = 64) -> Callable[[], nn.Module]:
     return lambda: lively(lambda: models.get_model(name, weights=None, num_classes=CLASSES, **options), size)
 
 
+def resnet_without_head() -> nn.Module:
+    """Returns 512 features of an image."""
+
+    def make() -> nn.Module:
+        network = models.resnet18(weights=None)
+        network.fc = nn.Identity()
+        return network
+
+    return lively(make, 64)
+
+
 def vit() -> nn.Module:
     return lively(lambda: VisionTransformer(64, 16, 2, 2, 24, 48, num_classes=CLASSES), 64)
 

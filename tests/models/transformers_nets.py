@@ -109,6 +109,12 @@ def cvt() -> nn.Module:
     return _net("Cvt", embed_dim=[8, 16, 24], num_heads=[1, 2, 3], depth=[1, 1, 2], num_labels=CLASSES)
 
 
+def dinov2_without_a_head() -> nn.Module:
+    """Its `pooler_output` is the class token."""
+    config = transformers.Dinov2Config(**_VIT)
+    return lively(lambda: transformers.Dinov2Model(config), 64)
+
+
 def vit_backbone_alone() -> nn.Module:
     """Without a head: it returns a state per token."""
     config = transformers.ViTConfig(**_VIT)

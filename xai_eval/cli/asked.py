@@ -75,11 +75,12 @@ def _overridden(entry: Entry, options: argparse.Namespace) -> Entry:
 
 def _models(options: argparse.Namespace, named: Sequence[str] | None, usual: str) -> Sequence[str] | None:
     models = options.model or named
-    if options.output is None and options.reshape is None:
+    told = {name: getattr(options, name) for name in ("output", "reshape", "similar_to")}
+    if all(value is None for value in told.values()):
         return models
     from xai_eval.inputs.models.model_options import with_options
 
-    return [with_options(spec, options.output, options.reshape) for spec in models or [usual]]
+    return [with_options(spec, **told) for spec in models or [usual]]
 
 
 def narrowed(options: argparse.Namespace) -> bool:

@@ -165,7 +165,13 @@ def _add_inputs(command: Any, device: str | None) -> None:
         "--output",
         metavar="KIND",
         help="what the numbers are that the model returns: logits, probabilities, binary, multilabel, regression, "
-        "segmentation (default: found out; what is assumed is said)",
+        "segmentation, embedding (default: found out; what is assumed is said)",
+    )
+    command.add_argument(
+        "--similar-to",
+        metavar="SPEC",
+        help="explain how like these images an image is to a model that returns features, not classes: a file, a "
+        "folder, scenes:1, ...",
     )
     command.add_argument(
         "--reshape", metavar="ROWSxCOLUMNS", help="places of a layer of tokens, such as 14x14 (default: measured)"

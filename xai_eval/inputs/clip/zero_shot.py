@@ -1,7 +1,11 @@
-"""CLIP as a classifier without training: the class of an image is the word whose prompts are nearest to it."""
+"""CLIP as a classifier without training: the class of an image is the word whose prompts are nearest to it.
+
+Its image encoder alone tells how like an image is to a word, or to another image.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +18,8 @@ from xai_eval.inputs.clip.clip import Clip, load_clip
 from xai_eval.inputs.images.imagenet_classes import imagenet_classes
 from xai_eval.inputs.models.classifier import Classifier
 from xai_eval.inputs.models.derived.derived_preprocessing import as_preprocessing
+from xai_eval.inputs.models.reading import OutputKind
+from xai_eval.inputs.models.references import text_references
 from xai_eval.inputs.paths import given_path, readable
 from xai_eval.inputs.probes.concept_sets import load_concepts
 from xai_eval.scenes import OBJECTS
@@ -78,6 +84,19 @@ class ZeroShot(nn.Module):
         return logits if bias is None else logits + bias
 
 
+class ImageEncoder(nn.Module):
+    """The features that CLIP has for images, of any length."""
+
+    def __init__(self, clip: nn.Module) -> None:
+        super().__init__()
+        self.clip = clip
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        """Return the features (N, D) of prepared images (N, 3, H, W)."""
+        features: torch.Tensor = self.clip.encode_image(batch)  # type: ignore[operator]
+        return features
+
+
 def load_zero_shot(rest: str) -> Classifier:
     """Load the model with the spec `open_clip:ARCHITECTURE/WEIGHTS:WORDS` or `open_clip:scenes:WORDS`.
 
@@ -93,11 +112,9 @@ def load_zero_shot(rest: str) -> Classifier:
         InputUnavailable: the weights or a file cannot be downloaded or read.
     """
     model, words_spec, templates_spec = _parts(rest)
-    words = load_words(words_spec)
-    templates = load_templates(templates_spec or ("bare" if model == _BUNDLED else "simple"))
+    words, templates = load_words(words_spec), _templates(model, templates_spec)
     clip = load_clip(model)
-    with torch.no_grad():
-        embedded = open_clip.build_zero_shot_classifier(clip.module, clip.tokenizer, words.words, templates.templates)
+    embedded = _embedded(clip, words, templates)
     return Classifier(
         name=f"open_clip:{model}:{words.name}:{templates.name}",
         module=ZeroShot(clip.module, embedded),
@@ -108,19 +125,64 @@ def load_zero_shot(rest: str) -> Classifier:
     )
 
 
-def load_words(spec: str) -> Words:
-    """Load the words that are the classes, see `load_zero_shot`.
+def load_image_encoder(rest: str) -> Classifier:
+    """Load the image encoder of the spec `open_clip:ARCHITECTURE/WEIGHTS` or `open_clip:ARCHITECTURE/WEIGHTS:WORDS`.
+
+    Args:
+        rest: the spec after "open_clip:", see `load_zero_shot`. WORDS are the references, of which one is enough; the
+            score of a word is the cosine between the image and the word. Without words, the references are images, see
+            `Classifier.similar_to`.
 
     Raises:
-        UsageError: there are fewer than two words, or one is empty or listed twice.
+        UsageError: the spec is malformed, or a name in it is unknown.
+        InputUnavailable: the weights or a file cannot be downloaded or read.
+    """
+    bare = len(_joined_drives(rest.split(":"))) == 1
+    model, words_spec, templates_spec = (rest, "", "") if bare else _parts(rest)
+    words, templates = None if bare else load_words(words_spec, least=1), _templates(model, templates_spec)
+    clip = load_clip(model)
+    encoder = Classifier(
+        name=":".join(["open_clip", model, *([] if words is None else [words.name, templates.name])]),
+        module=ImageEncoder(clip.module),
+        preprocess=as_preprocessing(clip.preprocess),
+        output=OutputKind.EMBEDDING,
+    )
+    if words is None:
+        return encoder
+    found = encoder.with_references(text_references(words.words, _embedded(clip, words, templates).T))
+    return dataclasses.replace(found, classes_from=_told(clip, words, templates))
+
+
+def _templates(model: str, spec: str) -> Templates:
+    return load_templates(spec or ("bare" if model == _BUNDLED else "simple"))
+
+
+def _embedded(clip: Clip, words: Words, templates: Templates) -> torch.Tensor:
+    """Return the embeddings of the words, (D, K), each the mean over the prompts."""
+    with torch.no_grad():
+        found: torch.Tensor = open_clip.build_zero_shot_classifier(
+            clip.module, clip.tokenizer, words.words, templates.templates
+        )
+    return found
+
+
+def load_words(spec: str, least: int = _LEAST) -> Words:
+    """Load the words that are the classes, see `load_zero_shot`.
+
+    Args:
+        spec: a list, a file, or a name.
+        least: how many words there must be. If one is enough, a spec that is no file and no name is that word.
+
+    Raises:
+        UsageError: there are fewer than `least` words, or one is empty or listed twice.
         InputUnavailable: the file of words cannot be read.
     """
     if spec == "imagenet":
         return Words(spec, tuple(open_clip.IMAGENET_CLASSNAMES), tuple(entry.wnid for entry in imagenet_classes()))
     if spec == "objects":
         return Words(spec, tuple(OBJECTS))
-    if "," in spec and not given_path(spec).exists():
-        return Words(spec, _listed(spec))
+    if ("," in spec or (least == 1 and _is_word(spec))) and not given_path(spec).exists():
+        return Words(spec, _listed(spec, least))
     concepts = load_concepts(spec)
     return Words(concepts.name, concepts.concepts, notes=concepts.notes)
 
@@ -155,6 +217,10 @@ def load_templates(spec: str) -> Templates:
     return Templates(path.name, tuple(lines))
 
 
+def _is_word(spec: str) -> bool:
+    return spec != _BUNDLED and not spec.endswith(".txt") and not set(spec) & {"/", "\\"}
+
+
 def _is_template(line: str) -> bool:
     return line.count("{}") == 1 and not set("{}") & set(line.replace("{}", ""))
 
@@ -181,9 +247,9 @@ def _joined_drives(parts: Sequence[str]) -> list[str]:
     return joined
 
 
-def _listed(spec: str) -> tuple[str, ...]:
+def _listed(spec: str, least: int) -> tuple[str, ...]:
     words = tuple(word.strip() for word in spec.split(","))
-    if len(words) < _LEAST or not all(words) or len({word.casefold() for word in words}) < len(words):
+    if len(words) < least or not all(words) or len({word.casefold() for word in words}) < len(words):
         raise UsageError(
             f"the words {spec!r} have an empty entry, or one that is listed twice; expected different words with "
             "commas between them, such as cat,dog,car."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from xai_eval.errors import UsageError, unknown_name
+from xai_eval.inputs.images.labelled import ImageSet
 from xai_eval.inputs.models.compiled import uncompiled
 from xai_eval.inputs.models.derived.derived_preprocessing import as_preprocessing
 from xai_eval.inputs.models.first_answers import FirstAnswers, first_answers
@@ -20,6 +21,7 @@ from xai_eval.inputs.models.layout import Reshape
 from xai_eval.inputs.models.model_weights import weights_digest
 from xai_eval.inputs.models.preprocessing import Preprocessing, prepared_shape
 from xai_eval.inputs.models.reading import Maps, OutputKind, Reading, Scoring
+from xai_eval.inputs.models.references import References, image_references
 
 GIVEN = "given with the model"
 _HARDLY_ANYTHING = 0.01  # share of the image
@@ -35,7 +37,8 @@ class Classifier:
             that was compiled is replaced by its original.
         preprocess: turns an image into the input of the module: a `Preprocessing`, or any callable from a PIL image to
             a tensor (C, H, W), of which one is derived.
-        class_names: C names in the order of the logits. Two classes may have the same name.
+        class_names: C names in the order of the logits. Two classes may have the same name. An encoder
+            (`output=OutputKind.EMBEDDING`) needs none: its references are its classes, see `similar_to`.
         class_ids: WordNet ids in the same order; None if the classes have none.
         classes_from: where the names come from, as text for reports.
         weights_digest: SHA-256 of the weights; computed if left empty.
@@ -44,6 +47,7 @@ class Classifier:
         reshape: how the outputs of token layers lie over the image: the number of rows and columns of their places, or
             a function from the output to (N, C, h, w), such as a `reshape_transform` of pytorch-grad-cam; measured if
             None.
+        references: what the features of an encoder are compared with; made by `similar_to`.
 
     Raises:
         UsageError: there are no class names, the number of ids differs from the number of names, or the preprocessing
@@ -53,17 +57,19 @@ class Classifier:
     name: str
     module: nn.Module
     preprocess: Preprocessing
-    class_names: tuple[str, ...]
+    class_names: tuple[str, ...] = ()
     class_ids: tuple[str, ...] | None = None
     classes_from: str = GIVEN
     weights_digest: str = ""
     preprocessing_from: str = GIVEN
     output: OutputKind | None = None
     reshape: tuple[int, int] | Reshape | None = None
+    references: References | None = None
 
     def __post_init__(self) -> None:
         ids = self.class_names if self.class_ids is None else self.class_ids
-        if not self.class_names or len(ids) != len(self.class_names):
+        unnamed = not self.class_names and self.output is not OutputKind.EMBEDDING
+        if unnamed or len(ids) != len(self.class_names):
             raise UsageError(
                 f"{self.name} has {len(self.class_names)} class names and {len(ids)} class ids; expected at "
                 "least one name, and one id per name or no ids. Correct the lists."
@@ -84,9 +90,39 @@ class Classifier:
 
         Raises:
             ModelMisbehaves: the model raises, or returns nothing that can be explained.
-            UsageError: it returns a single number, and nothing says what it is.
+            UsageError: it returns a single number, and nothing says what it is; or it is an encoder without references.
         """
-        return first_answers(self.module, self.input_shape, self.output, len(self.class_names), self.name)
+        found = first_answers(self.module, self.input_shape, self.output, len(self.class_names), self.name)
+        if found.reading.kind is not OutputKind.EMBEDDING:
+            return found
+        if self.references is None:
+            raise UsageError(
+                f"{self.name} returns {found.reading.outputs} features of an image, of which none is a class. Say what "
+                "they are compared with: --similar-to IMAGE (Python: classifier.similar_to(load_images(...)))."
+            )
+        return replace(found, reading=replace(found.reading, references=self.references.features))
+
+    def similar_to(self, images: ImageSet) -> Classifier:
+        """Return this encoder with images as its references: explained is the cosine similarity to one of them.
+
+        Raises:
+            ModelMisbehaves: the model raises, or returns no row of features that can be compared.
+            UsageError: it returns a single number.
+        """
+        reading = first_answers(self.module, self.input_shape, OutputKind.EMBEDDING, None, self.name).reading
+        found = image_references(self.module, reading, self.preprocess, images, self.name)
+        return self.with_references(found)
+
+    def with_references(self, references: References) -> Classifier:
+        """Return this encoder with references, which take the place of its classes."""
+        return replace(
+            self,
+            class_names=references.names,
+            class_ids=None,
+            classes_from=str(references),
+            output=OutputKind.EMBEDDING,
+            references=references,
+        )
 
     @property
     def reading(self) -> Reading:

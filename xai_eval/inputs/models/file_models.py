@@ -60,7 +60,7 @@ def wrap_module(
     """Make a classifier of a module in evaluation mode, and find names for its classes.
 
     The names are those of the module's attribute `class_names`. Without it, a model with 1,000 outputs gets the names
-    of ImageNet-1k in its usual order; classes of any other model are numbered.
+    of ImageNet-1k in its usual order; classes of any other model are numbered. An encoder gets none.
 
     Args:
         module: the model.
@@ -74,6 +74,8 @@ def wrap_module(
             number, and nothing says what it is.
     """
     module = uncompiled(module, name)
+    if output is OutputKind.EMBEDDING:
+        return Classifier(name, module, preprocess, output=output)
     own = getattr(module, "class_names", None)
     given = None if own is None else listed_names(own, f"{name}: the module's class_names")
     answers = first_answers(module, prepared_shape(preprocess), output, None if given is None else len(given), name)

@@ -14,7 +14,7 @@ from xai_eval.inputs.models.layers import evaluating, noise_image
 from xai_eval.inputs.models.layout import HALVES
 from xai_eval.inputs.models.model_errors import as_model_error
 from xai_eval.inputs.models.model_state import lent
-from xai_eval.inputs.models.reading import OutputKind, Reading, Scoring, found_reading
+from xai_eval.inputs.models.reading import FEATURES_REMEDY, OutputKind, Reading, Scoring, found_reading
 
 _PROBLEMS = {
     "multi_label_classification": OutputKind.MULTILABEL,
@@ -61,7 +61,8 @@ def first_answers(
         ModelMisbehaves: the model raises, or returns nothing that can be explained.
         UsageError: it returns a single number, and nothing says what it is; or the given kind does not fit.
     """
-    _check_head(module, model)
+    if kind is not OutputKind.EMBEDDING:
+        _check_head(module, model)
     _check_values(module, model)
     batches = [noise_image(module, input_shape, seed) for seed in (0, 1)]
     _initialise(module, batches[0], model)
@@ -77,7 +78,7 @@ def first_answers(
 
 def _is_plain(output: Any, reading: Reading) -> bool:
     rows = isinstance(output, Tensor) and output.dim() == 2 and output.dtype not in HALVES
-    return rows and reading.outputs == reading.classes
+    return rows and reading.kind is not OutputKind.EMBEDDING and reading.outputs == reading.classes
 
 
 def _told(module: nn.Module) -> OutputKind | None:
@@ -98,7 +99,8 @@ def _check_head(module: nn.Module, model: str) -> None:
     if getattr(module, "num_classes", None) == 0:
         raise ModelMisbehaves(
             f"{model} has no head (num_classes is 0): it returns features of the image, of which none is a class. "
-            "Create it with the classes that it was trained for, or wrap it in a module that returns a score per class."
+            "Create it with the classes that it was trained for, or wrap it in a module that returns a score per "
+            f"class. {FEATURES_REMEDY}"
         )
 
 

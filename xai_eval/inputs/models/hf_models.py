@@ -10,13 +10,22 @@ from torch import nn
 from xai_eval.errors import InputUnavailable, UsageError, error_line
 from xai_eval.inputs.images.imagenet_classes import imagenet_classes
 from xai_eval.inputs.models.classifier import Classifier
+from xai_eval.inputs.models.reading import OutputKind
 from xai_eval.inputs.paths import given_path, readable
 
 # This share of the labels must have the name of their ImageNet class among their synonyms. A few classes were renamed.
 _IMAGENET_SHARE = 0.9
+_WITHOUT_CLASSIFIER = (
+    "It was saved without a classifier: train one and save it, or choose a model for image classification. To explain "
+    "its features themselves: --output embedding --similar-to IMAGE."
+)
+_WITHOUT_POOLING = (
+    "Its features would be partly random. Choose a model that was saved with all of them, or return one row of "
+    "features from a factory (file:PATH.py:FACTORY)."
+)
 
 
-def load_hf(rest: str) -> Classifier:
+def load_hf(rest: str, output: OutputKind | None = None) -> Classifier:
     """Load the model with the spec `hf:NAME`, `hf:NAME@REVISION` or `hf:FOLDER`, with its own image processor.
 
     Weights are read from safetensors only, and code that comes with a model is never run. The model computes in single
@@ -24,6 +33,7 @@ def load_hf(rest: str) -> Classifier:
 
     Args:
         rest: the spec after "hf:": the name of a model on the hub, or a folder that `save_pretrained` wrote.
+        output: `OutputKind.EMBEDDING` to load the model without a classifier, as transformers' AutoModel does.
 
     Raises:
         UsageError: transformers is not installed.
@@ -37,7 +47,11 @@ def load_hf(rest: str) -> Classifier:
             f"model spec 'hf:{rest}' needs transformers, which is not installed. Run: pip install 'xai-eval[hf]'."
         ) from error
     place, name, revision = _place(rest)
-    module = _module(transformers, place, name, revision)
+    encodes = output is OutputKind.EMBEDDING
+    module = _module(transformers, place, name, revision, encodes)
+    if encodes:
+        preprocess = _read(transformers.AutoImageProcessor, place, name, revision, "image processor")
+        return Classifier(name, module.float(), preprocess, output=output)
     names = tuple(str(label) for _, label in sorted(module.config.id2label.items()))
     return Classifier(
         name=name,
@@ -63,15 +77,14 @@ def _place(rest: str) -> tuple[str, str, str | None]:
     return place, f"hf:{rest}", revision or None
 
 
-def _module(transformers: Any, place: str, name: str, revision: str | None) -> Any:
-    loader = transformers.AutoModelForImageClassification
+def _module(transformers: Any, place: str, name: str, revision: str | None, encodes: bool) -> Any:
+    loader = transformers.AutoModel if encodes else transformers.AutoModelForImageClassification
     module, told = _read(loader, place, name, revision, "model", use_safetensors=True, output_loading_info=True)
     absent = sorted({*told["missing_keys"], *(entry[0] for entry in told["mismatched_keys"])})
     if absent:
         raise InputUnavailable(
             f"{name} has no trained values for {len(absent)} of its weights (first {absent[0]}), which transformers "
-            "fills at random. It was saved without a classifier: train one and save it, or choose a model for image "
-            "classification."
+            f"fills at random. {_WITHOUT_POOLING if encodes else _WITHOUT_CLASSIFIER}"
         )
     assert isinstance(module, nn.Module)
     return module

@@ -6,7 +6,8 @@ It stands in the spec, because a result is only computed again in the same way i
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import parse_qsl
+from pathlib import PurePath
+from urllib.parse import parse_qsl, quote
 
 from xai_eval.errors import UsageError, unknown_name
 from xai_eval.inputs.models.reading import OutputKind, output_kind
@@ -19,28 +20,33 @@ class ModelOptions:
     Attributes:
         output: what the numbers of its output are; None to find out.
         reshape: number of rows and columns of the places of token layers; None to measure it.
+        similar_to: spec of the images that the features of an encoder are compared with; None for other models.
     """
 
     output: OutputKind | None = None
     reshape: tuple[int, int] | None = None
+    similar_to: str | None = None
 
 
-_NAMES = ("output", "reshape")
+_NAMES = ("output", "reshape", "similar_to")
+_FORM = "SPEC?output=KIND&reshape=ROWSxCOLUMNS&similar_to=IMAGES"
+# Characters of image specs that mean nothing in the options of a model spec.
+_UNQUOTED = "/:,*?[]~\\ "
 
 
-def with_options(spec: str, output: str | None, reshape: str | None) -> str:
-    """Return a spec with the options of the command line added to those that it has.
+def with_options(spec: str, **options: str | None) -> str:
+    """Return a spec with the options of the command line, None if not given, added to those that it has.
 
     Raises:
         UsageError: the spec gives an option already.
     """
     base, _, given = spec.partition("?")
-    added = {name: value for name, value in (("output", output), ("reshape", reshape)) if value is not None}
+    added = {name: quote(value, safe=_UNQUOTED) for name, value in options.items() if value is not None}
     for name in added:
         if name in dict(parse_qsl(given)):
-            raise UsageError(f"model spec {spec!r} says {name} already; leave out --{name}.")
-    options = "&".join([given] * bool(given) + [f"{name}={value}" for name, value in added.items()])
-    return f"{base}?{options}" if options else base
+            raise UsageError(f"model spec {spec!r} says {name} already; leave out --{name.replace('_', '-')}.")
+    every = "&".join([given] * bool(given) + [f"{name}={value}" for name, value in added.items()])
+    return f"{base}?{every}" if every else base
 
 
 def read_options(text: str, spec: str) -> ModelOptions:
@@ -52,9 +58,7 @@ def read_options(text: str, spec: str) -> ModelOptions:
     try:
         pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=bool(text))
     except ValueError as error:
-        raise UsageError(
-            f"model spec {spec!r} is malformed ({error}); expected SPEC?output=KIND&reshape=ROWSxCOLUMNS."
-        ) from error
+        raise UsageError(f"model spec {spec!r} is malformed ({error}); expected {_FORM}.") from error
     found = dict(pairs)
     if len(found) < len(pairs):
         raise UsageError(f"model spec {spec!r} gives an option twice. Give each once.")
@@ -62,7 +66,17 @@ def read_options(text: str, spec: str) -> ModelOptions:
         if name not in _NAMES:
             raise unknown_name("option of a model spec", name, _NAMES, hint=f"It stands in {spec!r}.")
     output = output_kind(found["output"]) if "output" in found else None
-    return ModelOptions(output, _grid(found["reshape"]) if "reshape" in found else None)
+    similar_to = found.get("similar_to")
+    if similar_to is not None and output not in (None, OutputKind.EMBEDDING):
+        raise UsageError(f"model spec {spec!r}: similar_to is for --output embedding, not for {output}. Leave one out.")
+    kind = output if similar_to is None else OutputKind.EMBEDDING
+    return ModelOptions(kind, _grid(found["reshape"]) if "reshape" in found else None, similar_to)
+
+
+def without_paths(text: str, images: str) -> str:
+    """Return the options of a spec with the name alone of the file or folder that they compare features with."""
+    pairs = {**dict(parse_qsl(text, keep_blank_values=True)), "similar_to": PurePath(images).name or images}
+    return "&".join(f"{name}={quote(value, safe=_UNQUOTED)}" for name, value in pairs.items())
 
 
 def _grid(text: str) -> tuple[int, int]:

@@ -8,23 +8,24 @@ from collections.abc import Callable, Mapping
 from torch import nn
 
 from xai_eval.errors import UsageError, unknown_name
+from xai_eval.inputs.images.images import load_images
 from xai_eval.inputs.models.bundled_models import load_scenes_model
 from xai_eval.inputs.models.classifier import Classifier
 from xai_eval.inputs.models.devices import move
 from xai_eval.inputs.models.file_models import load_file_model
 from xai_eval.inputs.models.hf_models import load_hf
-from xai_eval.inputs.models.model_options import read_options
+from xai_eval.inputs.models.model_options import ModelOptions, read_options, without_paths
 from xai_eval.inputs.models.places365 import load_places365
 from xai_eval.inputs.models.reading import OutputKind
 from xai_eval.inputs.models.timm_models import load_timm
 from xai_eval.inputs.models.torchvision_models import load_torchvision
 
 
-def _load_zero_shot(rest: str) -> Classifier:
+def _load_zero_shot(rest: str, output: OutputKind | None) -> Classifier:
     # open_clip takes seconds to import.
-    from xai_eval.inputs.clip.zero_shot import load_zero_shot
+    from xai_eval.inputs.clip.zero_shot import load_image_encoder, load_zero_shot
 
-    return load_zero_shot(rest)
+    return load_image_encoder(rest) if output is OutputKind.EMBEDDING else load_zero_shot(rest)
 
 
 # These models say themselves what they return.
@@ -32,11 +33,14 @@ _LOADERS: Mapping[str, Callable[[str], Classifier]] = {
     "scenes": load_scenes_model,
     "torchvision": load_torchvision,
     "places365": load_places365,
+}
+# What is loaded, or how many classes it has, depends on what the output is.
+_ASKING: Mapping[str, Callable[[str, OutputKind | None], Classifier]] = {
+    "timm": load_timm,
     "hf": load_hf,
     "open_clip": _load_zero_shot,
+    "file": load_file_model,
 }
-# How many classes these models have depends on what their output is.
-_ASKING: Mapping[str, Callable[[str, OutputKind | None], Classifier]] = {"timm": load_timm, "file": load_file_model}
 _FORMS = (
     "scenes:objects",
     "scenes:places",
@@ -62,7 +66,8 @@ def load_model(spec: str | Classifier, *, device: str = "cpu") -> Classifier:
             "places365:resnet18", "timm:NAME" (needs the extra `timm`), "hf:NAME", "hf:NAME@REVISION" or "hf:FOLDER"
             (transformers; needs the extra `hf`), "open_clip:ViT-B-16/openai:cat,dog,car" (CLIP with words as classes),
             "file:PATH.py:FACTORY" (a function returning an `nn.Module` or a `Classifier`), or a classifier. Any spec
-            may end in "?output=multilabel" or "?reshape=14x14", see `model_options`.
+            may end in "?output=multilabel", "?reshape=14x14" or "?output=embedding&similar_to=cat.jpg", see
+            `model_options`.
         device: a PyTorch device such as "cpu" or "cuda:0"; "auto" is the GPU if there is one, else the CPU.
 
     Raises:
@@ -90,12 +95,25 @@ def _load(spec: object) -> Classifier:
     if not rest:
         raise UsageError(f"model spec {spec!r} names no model; expected one of {', '.join(_FORMS)}.")
     options = read_options(asked, spec)
+    if kind in _LOADERS and options.output is OutputKind.EMBEDDING:
+        raise UsageError(
+            f"{base} is a classifier: it returns the scores of its classes, not features of the image. For --output "
+            "embedding, name a model without a head (timm:NAME, hf:NAME, open_clip:...), or return one from a factory "
+            "(file:PATH.py:FACTORY), such as a ResNet whose fc is torch.nn.Identity()."
+        )
     found = _LOADERS[kind](rest) if kind in _LOADERS else _ASKING[kind](rest, options.output)
-    if not asked:
-        return found
-    return dataclasses.replace(
+    return _as_asked(found, asked, options) if asked else found
+
+
+def _as_asked(found: Classifier, asked: str, options: ModelOptions) -> Classifier:
+    told = dataclasses.replace(
         found,
-        name=f"{found.name}?{asked}",
+        name=f"{found.name}?{asked if options.similar_to is None else without_paths(asked, options.similar_to)}",
         output=options.output or found.output,
         reshape=options.reshape or found.reshape,
     )
+    if options.similar_to is None:
+        return told
+    if told.references is not None:
+        raise UsageError(f"{told.name} has references already: {told.references}. Leave out --similar-to.")
+    return told.similar_to(load_images(options.similar_to))

@@ -1,13 +1,13 @@
 """How the output of a model is read: which entry of it, what its numbers are, and what is explained.
 
-A model may return logits, probabilities, one logit, several labels, values, a map per class, boxes, inside a tensor, a
-mapping or a tuple. `Reading` turns all of them into scores, (N, C), one per class, of which one is explained.
+A model may return logits, probabilities, one logit, several labels, values, a map per class, features, inside a tensor,
+a mapping or a tuple. `Reading` turns all of them into scores, (N, C), one per class, of which one is explained.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.functional import cosine_similarity
 
 from xai_eval.errors import ModelMisbehaves, UsageError, unknown_name
 
@@ -28,6 +29,7 @@ class OutputKind(StrEnum):
     MULTILABEL = "multilabel"
     REGRESSION = "regression"
     SEGMENTATION = "segmentation"
+    EMBEDDING = "embedding"
 
 
 MEANINGS: Mapping[OutputKind, str] = {
@@ -37,10 +39,17 @@ MEANINGS: Mapping[OutputKind, str] = {
     OutputKind.MULTILABEL: "several labels, each of which is there or not (sigmoid gives probabilities)",
     OutputKind.REGRESSION: "values",
     OutputKind.SEGMENTATION: "a map per class (softmax at each place; shown is the share of the image)",
+    OutputKind.EMBEDDING: "features of the image (shown is their cosine similarity to those of each reference)",
 }
 # In single precision, the sum of thousands of probabilities can differ from 1 by up to this much.
 ROUNDING = 1e-3
 _NAMES_OF_LOGITS = ("logits", "out", "output", "scores", "predictions", "pred")
+_NAMES_OF_FEATURES = ("image_embeds", "pooler_output", "embedding", "embeddings", "features", "image_features")
+# Cosines from here on cannot be told from 1 in single precision, and neither can their gradients from rounding.
+_ITSELF = 1 - 1e-6
+FEATURES_REMEDY = (
+    "To explain its features themselves, say what they are compared with: --output embedding --similar-to IMAGE."
+)
 _MOST_AXES = 2
 # Steps, by the names of their gradients, that leave probabilities what they are.
 _SHAPING = (
@@ -68,6 +77,7 @@ class Reading:
         entry: keys and positions at which the numbers are found in the output; empty if the output is the tensor.
         squashed: whether numbers of kind `BINARY` and `MULTILABEL` are probabilities already.
         why: how the kind is known, as text for reports.
+        references: features of the references that an embedding is compared with, (K, outputs); None for other kinds.
     """
 
     kind: OutputKind
@@ -75,17 +85,20 @@ class Reading:
     entry: tuple[str | int, ...] = ()
     squashed: bool = False
     why: str = "given"
+    references: Tensor | None = field(default=None, compare=False, repr=False)
 
     @property
     def classes(self) -> int:
-        """Number of classes, C: a model with a single logit, or a single map, has two."""
+        """Number of classes, C: a model with a single logit or map has two, an embedding has one per reference."""
+        if self.references is not None:
+            return len(self.references)
         single = self.outputs == 1 and self.kind is OutputKind.SEGMENTATION
         return 2 if single or self.kind is OutputKind.BINARY else self.outputs
 
     @property
     def exclusive(self) -> bool:
         """Whether the numbers that are shown are probabilities that sum to 1."""
-        return self.kind not in (OutputKind.MULTILABEL, OutputKind.REGRESSION)
+        return self.kind not in (OutputKind.MULTILABEL, OutputKind.REGRESSION, OutputKind.EMBEDDING)
 
     @property
     def has_prediction(self) -> bool:
@@ -96,12 +109,14 @@ class Reading:
         """Return what is explained, (N, C), from the output for N images, with gradients if it has any.
 
         One logit z becomes -z and z, as `BinaryClassifierOutputTarget` of pytorch-grad-cam takes it; a probability p
-        becomes 1 - p and p. A map per class becomes the share of the image that the class has. All other numbers stay
-        what they are.
+        becomes 1 - p and p. A map per class becomes the share of the image that the class has. Features become their
+        cosine similarity to those of each reference. All other numbers stay what they are.
         """
         if self.kind is OutputKind.SEGMENTATION:
             return self.maps(output).softmax(dim=1).mean(dim=(2, 3))
-        numbers = in_rows(self._numbers(output))
+        numbers = self.rows(output)
+        if self.references is not None:
+            return cosine_similarity(numbers[:, None], self.references.to(numbers)[None], dim=2)
         if self.kind is not OutputKind.BINARY or numbers.shape[1] != 1:
             return numbers
         return torch.cat([1 - numbers, numbers] if self.squashed else [-numbers, numbers], dim=1)
@@ -113,6 +128,10 @@ class Reading:
         """
         numbers = self._numbers(output)
         return torch.cat([-numbers / 2, numbers / 2], dim=1) if self.outputs == 1 else numbers
+
+    def rows(self, output: Any) -> Tensor:
+        """Return the numbers of a model as they are, (N, outputs)."""
+        return in_rows(self._numbers(output))
 
     def _numbers(self, output: Any) -> Tensor:
         numbers = at_entry(output, self.entry)
@@ -133,6 +152,15 @@ class Reading:
             return np.asarray(exponentials / exponentials.sum())
         shown: NDArray[np.float64] = self.shown(torch.from_numpy(scores.astype(np.float64))[None])[0].numpy()
         return shown
+
+    def caution(self, scores: NDArray[np.float32], index: int) -> str | None:
+        """Say why a map of the score `index` of scores (C,) may mean nothing; None if nothing is known."""
+        if self.kind is not OutputKind.EMBEDDING or scores[index] < _ITSELF:
+            return None
+        return (
+            "the image is like the reference itself (similarity 1), where every change lowers the similarity and its "
+            "gradients are 0: only maps by methods without gradients mean something (scorecam, lime, occlusion)"
+        )
 
     def __str__(self) -> str:
         """Describe the reading in words."""
@@ -208,6 +236,8 @@ def found_reading(output: Any, again: Any, kind: OutputKind | None, names: int |
         ModelMisbehaves: the output holds no row of numbers that can be explained.
         UsageError: the model returns a single number, and nothing says what it is; or the given kind does not fit.
     """
+    if kind is OutputKind.EMBEDDING:
+        return _embedding(output, model)
     entry = entry_of_numbers(output, model)
     first, second = (in_rows(at_entry(each, entry)) for each in (output, again))
     if _is_map_per_class(first) and kind in (None, OutputKind.SEGMENTATION):
@@ -226,6 +256,22 @@ def found_reading(output: Any, again: Any, kind: OutputKind | None, names: int |
         )
     within = all(bool(((each >= 0) & (each <= 1)).all()) for each in (first, second))
     return Reading(kind, count, entry, squashed=within and _ends_in(first, "Sigmoid"))
+
+
+def _embedding(output: Any, model: str) -> Reading:
+    entry = entry_of_numbers(output, model, _NAMES_OF_FEATURES)
+    features = in_rows(at_entry(output, entry))
+    if not features.is_floating_point() or features.dim() != _MOST_AXES or len(features) != 1:
+        raise ModelMisbehaves(
+            f"{model} returned {_told(output)} for one image; expected one row of features, (1, D), for --output "
+            "embedding. Wrap the model in a module that makes one row of them, such as the mean over the places."
+        )
+    if features.shape[1] == 1:
+        raise UsageError(
+            f"{model} returns a single number, whose cosine similarity is always 1 or -1; --output embedding is for "
+            "several features. Give --output binary or --output regression."
+        )
+    return Reading(OutputKind.EMBEDDING, features.shape[1], entry)
 
 
 def _is_map_per_class(numbers: Tensor) -> bool:
@@ -291,10 +337,10 @@ def _checked(numbers: Tensor, output: Any, model: str) -> Tensor:
     return numbers
 
 
-def entry_of_numbers(output: Any, model: str) -> tuple[str | int, ...]:
+def entry_of_numbers(output: Any, model: str, usual: tuple[str, ...] = _NAMES_OF_LOGITS) -> tuple[str | int, ...]:
     """Return the keys and positions at which the numbers stand in an output.
 
-    Of a mapping, that is the entry `logits` or another usual name, or its only tensor; of a tuple, the first entry.
+    Of a mapping, that is the entry with a usual name such as `logits`, or its only tensor; of a tuple, the first entry.
 
     Raises:
         ModelMisbehaves: there is no tensor, or it cannot be told which one is meant.
@@ -302,26 +348,27 @@ def entry_of_numbers(output: Any, model: str) -> tuple[str | int, ...]:
     if isinstance(output, Tensor):
         return ()
     if isinstance(output, Mapping):
-        return _entry_of_mapping(output, model)
-    if isinstance(getattr(output, "logits", None), Tensor):
-        return ("logits",)
+        return _entry_of_mapping(output, model, usual)
+    named = [name for name in usual if isinstance(getattr(output, name, None), Tensor)]
+    if named:
+        return (named[0],)
     if isinstance(output, tuple | list) and output and not _are_boxes(output):
-        return (0, *entry_of_numbers(output[0], model))
+        return (0, *entry_of_numbers(output[0], model, usual))
     raise ModelMisbehaves(
         f"{model} returned {_told(output)}; expected a tensor (1, C) of numbers, one per class, or a mapping or tuple "
         f"with one. Wrap the model in a module that returns one score per class{_of_boxes(output)}."
     )
 
 
-def _entry_of_mapping(output: Mapping[Any, Any], model: str) -> tuple[str | int, ...]:
+def _entry_of_mapping(output: Mapping[Any, Any], model: str, usual: tuple[str, ...]) -> tuple[str | int, ...]:
     tensors = [key for key, value in output.items() if isinstance(value, Tensor)]
-    usual = [name for name in _NAMES_OF_LOGITS if name in tensors]
-    if usual or len(tensors) == 1:
-        return (usual[0] if usual else tensors[0],)
+    named = [name for name in usual if name in tensors]
+    if named or len(tensors) == 1:
+        return (named[0] if named else tensors[0],)
     raise ModelMisbehaves(
         f"{model} returned a {type(output).__name__} with the entries {', '.join(map(str, output))}; expected one "
-        "called logits, or a single tensor. Wrap the model in a module that returns one score per class, or "
-        "give it a head if it has no classes."
+        f"called {usual[0]}, or a single tensor. Wrap the model in a module that returns one score per class, or "
+        f"give it a head if it has no classes. {FEATURES_REMEDY}"
     )
 
 

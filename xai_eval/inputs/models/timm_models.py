@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,7 +77,7 @@ def load_timm(name: str, output: OutputKind | None = None) -> Classifier:
     Raises:
         UsageError: timm is not installed, or has no such model.
         InputUnavailable: the weights cannot be downloaded or read.
-        ModelMisbehaves: the model has no head.
+        ModelMisbehaves: the model has no head, and is not loaded as an encoder.
     """
     try:
         import timm
@@ -84,7 +85,8 @@ def load_timm(name: str, output: OutputKind | None = None) -> Classifier:
         raise UsageError(
             f"model spec 'timm:{name}' needs timm, which is not installed. Run: pip install 'xai-eval[timm]'."
         ) from error
-    module = _create(timm, name)
+    # With no classes, timm returns the features that its head would read.
+    module = _create(timm, name, {"num_classes": 0} if output is OutputKind.EMBEDDING else {})
     return wrap_module(module.eval(), f"timm:{name}", timm_preprocessing(module), output)
 
 
@@ -100,11 +102,11 @@ def timm_preprocessing(module: nn.Module) -> TimmPreprocessing:
     )
 
 
-def _create(timm: Any, name: str) -> nn.Module:
+def _create(timm: Any, name: str, options: Mapping[str, Any]) -> nn.Module:
     if not timm.is_model(name):
         raise unknown_name("timm model", name, timm.list_models())
     try:
-        module: nn.Module = timm.create_model(name, pretrained=True)
+        module: nn.Module = timm.create_model(name, pretrained=True, **options)
     # timm, huggingface_hub and the HTTP client below them raise exceptions of their own.
     except Exception as error:
         raise InputUnavailable(

@@ -48,9 +48,11 @@ class ExplanationSetup:
         return Case(task, self.classifier.name, f"{self.images.name}/{image.name}", self.recorded(params))
 
     def recorded(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the parameters of a task together with target and layer, which all tasks on images record."""
+        """Return the parameters of a task together with what all tasks on images record: target, layer, references."""
         layer = {} if self.layer is None else {"layer": self.layer}
-        return {**params, "target": self.target, **layer}
+        references = self.classifier.references
+        compared = {} if references is None else {"similar_to": references.identity}
+        return {**params, "target": self.target, **layer, **compared}
 
     def run_model(self, image: LabelledImage) -> Subject:
         """Run the model on one image and find out which class is explained."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -155,6 +155,7 @@ def run_model(
     batch = input_batch(classifier, image.pixels)
     seen = forward(classifier, layer, batch, examination.layout)
     resolved = resolve_target(classifier, image, classifier.predicted(seen.logits), target)
+    resolved = replace(resolved, caution=classifier.reading.caution(seen.logits, resolved.index))
     return Subject(classifier, image, batch, seen, resolved, layer, examination)
 
 

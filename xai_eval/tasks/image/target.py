@@ -24,11 +24,13 @@ class Target:
             without index if the model has no such class.
         predicted: the top class of the model.
         explained: the class that the maps explain; its index is never None.
+        caution: why the maps may mean nothing; None if nothing is known.
     """
 
     intended: Label
     predicted: Label
     explained: Label
+    caution: str | None = None
 
     @property
     def index(self) -> int:
@@ -38,7 +40,7 @@ class Target:
 
     @property
     def audit(self) -> str | None:
-        """Describe in a sentence how the three classes differ; None if they agree, or if no class is intended."""
+        """Describe in a sentence how the three classes differ; None if there is nothing to say."""
         sees, parts = f'the model sees "{self.predicted.text}"', []
         if self.intended.text is not None and self.intended.index is None:
             parts.append(f'"{self.intended.text}" is intended but is no class of this model; {sees}')
@@ -48,6 +50,7 @@ class Target:
             parts.append(f'the maps explain "{self.explained.text}", although {sees}')
         elif parts:
             parts.append(f'the maps explain "{self.explained.text}"')
+        parts += [] if self.caution is None else [self.caution]
         return "; ".join(parts) or None
 
     @property
@@ -120,4 +123,6 @@ def _intended(classifier: Classifier, image: LabelledImage) -> Label:
     if image.intended is None:
         return Label(None)
     index = intended_index(image.intended, classifier)
+    if index is None and classifier.references is not None:
+        return Label(None)  # references are no classes that an image should show
     return Label(image.intended.name if index is None else classifier.class_names[index], index)
