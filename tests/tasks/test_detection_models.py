@@ -148,8 +148,7 @@ def a_box_and_the_class_with_the_lower_score():
 def test_a_box_can_be_given():
     corners, boxes = a_box_and_the_class_with_the_lower_score()
     result = cams(model=dataclasses.replace(detector(), box=tuple(corners)))
-    near = box_iou(torch.tensor([corners]).float(), boxes["boxes"])[0] > 0.5
-    best = int(torch.where(near, boxes["scores"], -1).argmax())
+    best = int(box_iou(torch.tensor([corners]).float(), boxes["boxes"])[0].argmax())
     assert result["explained"].index == int(boxes["labels"][best])
     assert result["top5"].values[0] == pytest.approx(float(boxes["scores"][best]), abs=1e-6)
     assert list(result["box"].frame.iloc[0])[1:5] == corners
@@ -161,7 +160,7 @@ def test_a_box_can_be_given():
 
 def test_a_box_that_is_not_found_is_said_and_gives_empty_maps():
     result = cams(model=dataclasses.replace(detector(), box=(0.0, 0.0, 3.0, 3.0)), target="cat")
-    assert "no box of this class overlaps the given box by more than half" in result["audit"].text
+    assert "has another class, or overlaps it by less than half" in result["audit"].text
     assert result["gradcam"].degenerate
 
 
@@ -213,9 +212,9 @@ def test_lime_asks_for_the_score_at_the_box():
     corners, boxes = a_box_and_the_class_with_the_lower_score()
     model = dataclasses.replace(detector(), box=tuple(corners))
     (result,) = evaluate("lime", model=model, images=IMAGES, device="cpu", num_samples=40, seeds=1)
-    near = box_iou(torch.tensor([corners]).float(), boxes["boxes"])[0] > 0.5
+    best = box_iou(torch.tensor([corners]).float(), boxes["boxes"])[0].argmax()
     shown = result["surrogates"].frame["probability"][0]
-    assert shown == pytest.approx(float(boxes["scores"][near].max()), abs=1e-5)
+    assert shown == pytest.approx(float(boxes["scores"][best]), abs=1e-5)
 
 
 @st.composite
@@ -247,6 +246,9 @@ def test_the_score_of_a_box_is_that_of_the_library(drawn):
     scores = BoxScores(Returns(answer), box, 3)(torch.zeros(2, 3, 8, 8))
     expected = [float(FasterRCNNBoxScoreTarget([label], box.numpy()[None])(answer)) for label in range(3)]
     assert scores.tolist() == [expected] * 2
+    alone = class_scores([answer], 3, box.tolist())[0]
+    overlap = float(box_iou(box[None], answer["boxes"]).max())
+    assert alone.tolist() == pytest.approx([each - overlap if each else 0.0 for each in expected], abs=1e-6)
 
 
 @given(detections())

@@ -48,7 +48,8 @@ def class_scores(found: Found, classes: int, near: Sequence[float] | None = None
     Args:
         found: the boxes of N images, with gradients if they have any.
         classes: number of classes, C.
-        near: corners (x0, y0, x1, y1) of a box; only boxes that overlap it by more than `SAME_BOX` count. All if None.
+        near: corners (x0, y0, x1, y1) of a box; only the one that overlaps it most counts, if it is the same box. All
+            if None.
 
     Raises:
         ModelMisbehaves: a label is no class.
@@ -64,9 +65,19 @@ def _best_of_each(found: Mapping[str, Tensor], classes: int, near: Sequence[floa
             f"{classes - 1}). Name all of them in class_names; in torchvision's detectors label 0 is the background."
         )
     if near is not None:
-        kept = box_iou(scores.new_tensor([list(near)]), found["boxes"].detach().to(scores))[0] > SAME_BOX
-        scores, labels = scores[kept], labels[kept]
+        same = _same_box(scores.new_tensor(list(near)), found["boxes"].detach().to(scores))
+        scores, labels = scores[same], labels[same]
     return scores.new_zeros(classes).scatter_reduce(0, labels, scores, "amax", include_self=True)
+
+
+def _same_box(box: Tensor, boxes: Tensor) -> Tensor:
+    """Return the index, (1,), of the box that overlaps a box most; empty, (0,), if it is not the same box."""
+    if not len(boxes):
+        return torch.zeros(0, dtype=torch.long, device=boxes.device)
+    overlaps = box_iou(box[None].to(boxes), boxes)[0]
+    best = overlaps.argmax(dim=0, keepdim=True)
+    same: Tensor = best[overlaps[best] > SAME_BOX]
+    return same
 
 
 class BoxScores(nn.Module):
@@ -94,10 +105,6 @@ class BoxScores(nn.Module):
         boxes, scores = found["boxes"], found["scores"]
         # The sum of no scores connects the answer with the layers before it, also if there is no box.
         none = scores.new_zeros(self._classes) + scores[:0].sum()
-        if not len(boxes):
-            return none
+        same = _same_box(self.box, boxes)
         overlaps = box_iou(self.box[None].to(boxes), boxes)[0]
-        best = overlaps.argmax()
-        if not overlaps[best] > SAME_BOX:
-            return none
-        return none.index_add(0, found["labels"][best].long()[None], (overlaps[best] + scores[best])[None])
+        return none.index_add(0, found["labels"][same].long(), overlaps[same] + scores[same])

@@ -60,8 +60,8 @@ _AT_REFERENCE = (
 )
 _NO_BOX = "no box of this class is found, so there is nothing to explain: the maps say nothing about it"
 _NO_BOX_THERE = (
-    "no box of this class overlaps the given box by more than half, so there is nothing to explain: the maps say "
-    "nothing about it"
+    "the found box that overlaps the given box most has another class, or overlaps it by less than half, so there is "
+    "nothing to explain: the maps say nothing about it"
 )
 _MOST_AXES = 2
 # Steps, by the names of their gradients, that leave probabilities what they are.
@@ -271,6 +271,11 @@ def found_reading(output: Any, again: Any, kind: OutputKind | None, names: int |
     """
     if kind is OutputKind.EMBEDDING:
         return _embedding(output, model)
+    if isinstance(getattr(output, "pred_boxes", None), Tensor):
+        raise ModelMisbehaves(
+            f"{model} returns boxes as transformers does, {_told(output)} with pred_boxes; expected them as "
+            "torchvision returns them. Wrap the model as docs/how-to/other-outputs.md shows (Detectors of transformers)."
+        )
     if are_boxes(output) or kind is OutputKind.DETECTION:
         return _detection(output, kind, names, model)
     entry = entry_of_numbers(output, model)
