@@ -21,7 +21,7 @@ from xai_eval.inputs.models.layout import Reshape
 from xai_eval.inputs.models.model_weights import weights_digest
 from xai_eval.inputs.models.preprocessing import Preprocessing, prepared_shape
 from xai_eval.inputs.models.reading import Boxes, Maps, OutputKind, Reading, Scoring
-from xai_eval.inputs.models.references import References, image_references
+from xai_eval.inputs.models.references import References, image_references, reference_features
 from xai_eval.inputs.models.shared_layer import shared_layer
 
 GIVEN = "given with the model"
@@ -106,18 +106,12 @@ class Classifier:
                 f"{self.name} returns {found.reading.outputs} features of an image, of which none is a class. Say what "
                 "they are compared with: --similar-to IMAGE (Python: classifier.similar_to(load_images(...)))."
             )
-        return replace(found, reading=replace(found.reading, references=self.references.features))
+        features = reference_features(self.references, self.module, found.reading, self.preprocess, self.name)
+        return replace(found, reading=replace(found.reading, references=features))
 
     def similar_to(self, images: ImageSet) -> Classifier:
-        """Return this encoder with images as its references: explained is the cosine similarity to one of them.
-
-        Raises:
-            ModelMisbehaves: the model raises, or returns no row of features that can be compared.
-            UsageError: it returns a single number.
-        """
-        reading = first_answers(self.module, self.input_shape, OutputKind.EMBEDDING, None, self.name).reading
-        found = image_references(self.module, reading, self.preprocess, images, self.name)
-        return self.with_references(found)
+        """Return this encoder with images as its references: explained is the cosine similarity to one of them."""
+        return self.with_references(image_references(images))
 
     def with_references(self, references: References) -> Classifier:
         """Return this encoder with references, which take the place of its classes."""

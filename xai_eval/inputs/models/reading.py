@@ -274,7 +274,8 @@ def found_reading(output: Any, again: Any, kind: OutputKind | None, names: int |
     if isinstance(getattr(output, "pred_boxes", None), Tensor):
         raise ModelMisbehaves(
             f"{model} returns boxes as transformers does, {_told(output)} with pred_boxes; expected them as "
-            "torchvision returns them. Wrap the model as docs/how-to/other-outputs.md shows (Detectors of transformers)."
+            "torchvision returns them. Wrap the model as docs/how-to/other-outputs.md shows (Detectors of "
+            "transformers)."
         )
     if are_boxes(output) or kind is OutputKind.DETECTION:
         return _detection(output, kind, names, model)
