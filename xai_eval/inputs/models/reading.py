@@ -271,7 +271,7 @@ def found_reading(output: Any, again: Any, kind: OutputKind | None, names: int |
     """
     if kind is OutputKind.EMBEDDING:
         return _embedding(output, model)
-    if isinstance(getattr(output, "pred_boxes", None), Tensor):
+    if isinstance(output, Mapping) and "pred_boxes" in output:
         raise ModelMisbehaves(
             f"{model} returns boxes as transformers does, {_told(output)} with pred_boxes; expected them as "
             "torchvision returns them. Wrap the model as docs/how-to/other-outputs.md shows (Detectors of "
