@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from xai_eval.errors import ModelMisbehaves, UsageError
 from xai_eval.inputs.models.reading import OutputKind, Reading, Scoring, found_reading, output_kind, sum_to_one
 
-LOGITS, PROBABILITIES, BINARY, MULTILABEL, REGRESSION, SEGMENTATION, EMBEDDING = OutputKind
+LOGITS, PROBABILITIES, BINARY, MULTILABEL, REGRESSION, SEGMENTATION, EMBEDDING, DETECTION = OutputKind
 
 
 class ModelOutput(OrderedDict):
@@ -89,7 +89,10 @@ ONE = torch.tensor([[0.5]])
         refused({}, "returned a dict with the entries ; expected one called logits"),
         refused({"a": NUMBERS, "b": NUMBERS}, "with the entries a, b; expected one called logits"),
         refused({"logits": [NUMBERS]}, "with the entries logits; expected one called logits"),
-        refused([{"boxes": ONE, "labels": ONE, "scores": ONE}], "returned a list of 1 dict.*best box of each class"),
+        refused([{"boxes": ONE, "labels": ONE}], "returned a dict with the entries boxes, labels; expected one called"),
+        refused([{"boxes": ONE, "labels": ONE, "scores": ONE}], "says how many classes there are", None, UsageError),
+        refused([{"boxes": ONE, "labels": ONE, "scores": ONE}], "are not read as logits", LOGITS, UsageError),
+        refused(NUMBERS, "--output detection is for a list with a mapping per image", DETECTION, UsageError),
         refused(torch.zeros(1, 9, 7), r"\(1, 9, 7\) for one image; expected one row.*one score per class"),
         refused(torch.zeros(2, 3), r"shape \(2, 3\) for one image; expected one row of numbers"),
         refused(torch.zeros(3), r"shape \(3,\) for one image"),

@@ -6,12 +6,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from local_site import Site
+from PIL import Image
 from tiny_models import Bomb, Tiny
 from torchvision.models import ResNet18_Weights, get_model, get_model_weights, list_models
 from torchvision.models._api import Weights, WeightsEnum, register_model
+from torchvision.models.detection import FasterRCNN_ResNet50_FPN_Weights
 
 from xai_eval.errors import InputUnavailable, UsageError
 from xai_eval.inputs.models import torchvision_models
@@ -20,14 +23,16 @@ from xai_eval.inputs.models.models import load_model
 from xai_eval.inputs.models.outputs import logits
 
 
-def publish(site: Site, tmp_path: Path, content: object, *, prefix: str | None = None) -> str:
+def publish(site: Site, tmp_path: Path, content: object, *, prefix: str | None = None, detects: bool = False) -> str:
     """Register a model with torchvision whose weights are on the local site; returns its name."""
     file = tmp_path / "published.pth"
     torch.save(content, file)
     body = file.read_bytes()
     path = f"/models/tiny-{prefix or hashlib.sha256(body).hexdigest()[:8]}.pth"
     site.files[path] = body
-    transforms = partial(type(ResNet18_Weights.DEFAULT.transforms()), crop_size=32, resize_size=40)
+    transforms: Any = partial(type(ResNet18_Weights.DEFAULT.transforms()), crop_size=32, resize_size=40)
+    if detects:
+        transforms = FasterRCNN_ResNet50_FPN_Weights.DEFAULT.transforms
     members = {"V1": Weights(site.url + path, transforms, {"categories": ["cat", "dog"]})}
     published = WeightsEnum("TinyWeights", {**members, "DEFAULT": members["V1"]})
 
@@ -65,6 +70,15 @@ def test_a_torchvision_model_with_its_default_weights(site: Site, empty_root: Pa
     # The second time the file is in the data root.
     assert len(site.asked) == 1
     assert [path.parent for path in empty_root.rglob("*.pth")] == [empty_root / "checkpoints"]
+
+
+@pytest.mark.usefixtures("hub", "empty_root")
+def test_a_detector_gets_images_of_any_size(site: Site, tmp_path: Path) -> None:
+    loaded = load_model(f"torchvision:{publish(site, tmp_path, Tiny().state_dict(), detects=True)}")
+    image = Image.fromarray(np.arange(60, dtype=np.uint8).reshape(4, 5, 3).repeat(8, 0).repeat(8, 1))
+    expected = torch.from_numpy(np.array(image)).permute(2, 0, 1) / 255
+    assert torch.equal(loaded.preprocess(image), expected)
+    assert loaded.class_names == ("cat", "dog")
 
 
 def test_pytorchs_own_cache_is_used(site: Site, empty_root: Path, hub: Path, tmp_path: Path) -> None:
@@ -128,7 +142,7 @@ def test_unknown_weights_suggest_the_nearest() -> None:
         load_model("torchvision:resnet50@IMAGENET1K_V3")
 
 
-@pytest.mark.parametrize("name", ["fasterrcnn_resnet50_fpn", "fcn_resnet50", "r3d_18"])
+@pytest.mark.parametrize("name", ["fcn_resnet50", "r3d_18"])
 def test_a_model_that_is_no_image_classifier_is_refused_before_any_download(name: str, site: Site) -> None:
     with pytest.raises(UsageError, match="expected an image classifier"):
         load_model(f"torchvision:{name}")

@@ -24,6 +24,7 @@ class Numbers(StrEnum):
     ONE_PROBABILITY = "one probability"
     VALUE = "value"
     COSINE = "cosine similarity to the features of another image"
+    BOX = "best score of each class"
     SHARE = "share of the image that each class has, by softmax"
 
 

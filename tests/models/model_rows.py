@@ -12,6 +12,7 @@ from collections.abc import Callable
 from functools import partial
 
 import clip_nets as clip
+import detection_nets as detection
 import efficientnet_lite
 import head_nets as head
 import odd_nets as odd
@@ -61,7 +62,7 @@ TORCHVISION = (
         entry=lambda output: output["out"],
         slow=True,
     ),
-    Row("ssdlite (detection)", tv.ssdlite, refused="such as the score of the best box of each class", slow=True),
+    Row("ssdlite (detection)", tv.ssdlite, "backbone.features.0.13.1", numbers=Numbers.BOX, slow=True),
 )
 
 TIMM = (
@@ -201,6 +202,36 @@ EMBEDDINGS = (
     ),
 )
 
+_boxes = partial(Row, numbers=Numbers.BOX)
+DETECTORS = (
+    _boxes("faster r-cnn", detection.faster_rcnn, "backbone.body.2"),
+    _boxes("faster r-cnn on two scales", detection.faster_rcnn_on_two_scales, "backbone.stem"),
+    _boxes("faster r-cnn on a pyramid", detection.faster_rcnn_on_a_pyramid, "backbone.fpn.inner_blocks.1.0"),
+    _boxes("retinanet", detection.retinanet, "backbone.body.2"),
+    _boxes("fcos", detection.fcos, "backbone.body.2"),
+    _boxes("a detector of the user", detection.own_detector, "backbone.2"),
+    _boxes(
+        "a detector without a backbone",
+        detection.own_without_backbone,
+        refused="has no part called backbone",
+    ),
+    _boxes(
+        "a detector without a backbone", detection.own_without_backbone, "inner.backbone.2", asked="inner.backbone.2"
+    ),
+    Row(
+        "a detector, said to return logits",
+        detection.own_detector,
+        output=OutputKind.LOGITS,
+        refused="returns boxes, which are not read as logits",
+    ),
+    Row(
+        "logits, said to be boxes",
+        head.with_channels(3),
+        output=OutputKind.DETECTION,
+        refused="--output detection is for a list with a mapping per image",
+    ),
+)
+
 HEADS = (
     _ends("logits", lambda y: y),
     _ends("logits of 1,000 classes", lambda y: y, 1000, None),
@@ -256,7 +287,7 @@ HEADS = (
         numbers=Numbers.SHARE,
         entry=lambda output: output["out"],
     ),
-    Row("boxes", head.detection, refused="such as the score of the best box of each class"),
+    Row("boxes", head.detection, refused="Name them in the module's attribute class_names"),
 )
 
 _GREY = transforms.Grayscale()
@@ -367,4 +398,15 @@ ODD = (
 
 REAL = (Row("EfficientNet-Lite0, real weights", efficientnet_lite.lite0, "_bn1", size=224),)
 
-ROWS: tuple[Row, ...] = (*TORCHVISION, *TIMM, *TRANSFORMERS, *CLIP, *EMBEDDINGS, *HEADS, *CHANNELS, *ODD, *REAL)
+ROWS: tuple[Row, ...] = (
+    *TORCHVISION,
+    *TIMM,
+    *TRANSFORMERS,
+    *CLIP,
+    *EMBEDDINGS,
+    *DETECTORS,
+    *HEADS,
+    *CHANNELS,
+    *ODD,
+    *REAL,
+)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from model_row import Numbers, Row
 from numpy.typing import NDArray
 from pytorch_grad_cam import GradCAM
-from pytorch_grad_cam.utils.model_targets import SemanticSegmentationTarget
+from pytorch_grad_cam.utils.model_targets import FasterRCNNBoxScoreTarget, SemanticSegmentationTarget
 from torch import Tensor, nn
 
 
@@ -29,7 +30,9 @@ class _Plain(nn.Module):
         super().__init__()
         self.network, self._row, self._dtype = network, row, dtype
 
-    def forward(self, batch: Tensor) -> Tensor:
+    def forward(self, batch: Tensor) -> Any:
+        if self._row.numbers is Numbers.BOX:
+            return self.network(batch.clone())
         numbers = self._row.entry(self.network(batch.to(self._dtype).clone()))
         return numbers if numbers.dtype is torch.float64 else numbers.float()
 
@@ -47,7 +50,10 @@ def stock_answer(row: Row, network: nn.Module, batch: Tensor, other: Tensor) -> 
     plain = _Plain(network, row, first.dtype if first.is_floating_point() else torch.float32).eval()
     layer = dict(network.named_modules())[row.layer_in_reference or row.layer]
     with torch.no_grad():
-        numbers = plain(batch)[0].detach()
+        answer = plain(batch)[0]
+    if row.numbers is Numbers.BOX:
+        return _of_detection(row, plain, layer, batch, answer)
+    numbers = answer.detach()
     if row.numbers is Numbers.SHARE:
         return _of_segmentation(row, plain, layer, batch, numbers)
     if row.numbers is Numbers.COSINE:
@@ -66,6 +72,17 @@ def _of_segmentation(row: Row, plain: nn.Module, layer: nn.Module, batch: Tensor
     region = (maps.argmax(0) == index).float().numpy()
     explained = GradCAM(plain, [layer], reshape_transform=row.reshape)
     return StockAnswer(explained(batch, [SemanticSegmentationTarget(index, region)])[0], index, shown)
+
+
+def _of_detection(row: Row, plain: nn.Module, layer: nn.Module, batch: Tensor, found: dict[str, Tensor]) -> StockAnswer:
+    """Explain the box with the largest score."""
+    best, labels = int(found["scores"].argmax()), found["labels"].tolist()
+    shown = np.zeros(max(5, *(label + 1 for label in labels)))
+    for label, score in zip(labels, found["scores"].tolist(), strict=True):
+        shown[label] = max(shown[label], score)
+    target = FasterRCNNBoxScoreTarget([labels[best]], found["boxes"][best].numpy()[None])
+    explained = GradCAM(plain, [layer], reshape_transform=row.reshape)
+    return StockAnswer(explained(batch, [target])[0], labels[best], shown)
 
 
 class SimilarityToConceptTarget:

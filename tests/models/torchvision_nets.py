@@ -75,7 +75,7 @@ def lraspp() -> nn.Module:
 def ssdlite() -> nn.Module:
     """Detection."""
     make = models.detection.ssdlite320_mobilenet_v3_large
-    return make(weights=None, weights_backbone=None, num_classes=CLASSES).eval()
+    return lively(lambda: make(weights=None, weights_backbone=None, num_classes=CLASSES), 64)
 
 
 def vit_whose_head_is_untrained() -> nn.Module:

@@ -15,7 +15,7 @@ from pytorch_grad_cam import EigenCAM, GradCAM, HiResCAM, ScoreCAM
 from torch import nn
 
 from xai_eval import Classifier, OutputKind, evaluate, load_images, load_model
-from xai_eval.errors import UsageError
+from xai_eval.errors import ModelMisbehaves, UsageError
 from xai_eval.inputs.models.preprocessing import fixed_size_preprocessing
 from xai_eval.inputs.models.reading import Reading
 
@@ -202,3 +202,22 @@ def test_clip_is_compared_with_a_text_or_with_an_image():
     assert text.class_names == ("balloon",) and image.class_names == ("scene-00",)
     with pytest.raises(UsageError, match="has references already"):
         load_model("open_clip:scenes:balloon?similar_to=scenes:1")
+
+
+def test_references_are_prepared_as_the_images_are():
+    other = fixed_size_preprocessing(64, (0.2,) * 3, (0.5,) * 3)
+    model = dataclasses.replace(encoder().similar_to(FIRST), preprocess=other)
+    batch = other(Image.fromarray(FIRST.images[0].pixels))[None]
+    with torch.no_grad():
+        torch.testing.assert_close(model.scoring(batch), torch.ones(1, 1))
+
+
+class Dead(Encoder):
+    def forward(self, images):
+        return super().forward(images) * (images.abs().max() > 1e6)
+
+
+def test_a_reference_without_features_is_refused():
+    model = Classifier("dead", Dead(), PREPARED, output=OutputKind.EMBEDDING).similar_to(FIRST)
+    with pytest.raises(ModelMisbehaves, match="features of the reference scene-01 that are not finite, or all 0"):
+        evaluate("cams", model=model, images=EXPLAINED, device="cpu")

@@ -75,7 +75,7 @@ def _overridden(entry: Entry, options: argparse.Namespace) -> Entry:
 
 def _models(options: argparse.Namespace, named: Sequence[str] | None, usual: str) -> Sequence[str] | None:
     models = options.model or named
-    told = {name: getattr(options, name) for name in ("output", "reshape", "similar_to")}
+    told = {name: getattr(options, name) for name in ("output", "reshape", "similar_to", "box")}
     if all(value is None for value in told.values()):
         return models
     from xai_eval.inputs.models.model_options import with_options

@@ -165,13 +165,18 @@ def _add_inputs(command: Any, device: str | None) -> None:
         "--output",
         metavar="KIND",
         help="what the numbers are that the model returns: logits, probabilities, binary, multilabel, regression, "
-        "segmentation, embedding (default: found out; what is assumed is said)",
+        "segmentation, embedding, detection (default: found out; what is assumed is said)",
     )
     command.add_argument(
         "--similar-to",
         metavar="SPEC",
         help="explain how like these images an image is to a model that returns features, not classes: a file, a "
         "folder, scenes:1, ...",
+    )
+    command.add_argument(
+        "--box",
+        metavar="X0,Y0,X1,Y1",
+        help="the box that is explained of a detector, in pixels of its input (default: the best of the class)",
     )
     command.add_argument(
         "--reshape", metavar="ROWSxCOLUMNS", help="places of a layer of tokens, such as 14x14 (default: measured)"

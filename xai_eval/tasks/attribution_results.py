@@ -15,10 +15,8 @@ from numpy.typing import NDArray
 from xai_eval.explainers.attribution.method import Method
 from xai_eval.explainers.attribution.methods import explain, score, signed_map
 from xai_eval.explainers.attribution.question import Question, Settings
-from xai_eval.explainers.lime.probabilities import probabilities
 from xai_eval.inputs.models.model_errors import as_model_error
 from xai_eval.metrics.completeness import completeness_error
-from xai_eval.metrics.faithfulness import Predict
 from xai_eval.result.fields import Heatmap, HeatmapTolerance, SignedMap, SignedMapTolerance, Table
 from xai_eval.result.fingerprint import Fingerprint, fingerprint_array
 from xai_eval.result.result import Provenance, Result
@@ -119,8 +117,7 @@ def _evaluate(request: AttributionsRequest, image: LabelledImage) -> Result:
     subject = setup.run_model(image)
     question = _question(subject, request.settings)
     found = [_attribution(method, question, subject, setup.seed) for method in request.methods]
-    predict = probabilities(setup.classifier)
-    rows = [_row(each, subject, request.settings, predict) for each in found]
+    rows = [_row(each, subject, request.settings) for each in found]
     return Result(
         case=setup.case("attributions", image, request.parameters),
         fields={
@@ -158,12 +155,12 @@ def _attribution(method: Method, question: Question, subject: Subject, seed: int
     return _Attribution(method, raw, signed_map(raw, (height, width)), sums)
 
 
-def _row(each: _Attribution, subject: Subject, settings: Settings, predict: Predict) -> dict[str, Any]:
+def _row(each: _Attribution, subject: Subject, settings: Settings) -> dict[str, Any]:
     field = each.field
     rows, columns = each.raw.shape[-2:]
     margin = each.method.margin((rows, columns), field.shape, settings)
     heatmap = Heatmap(displayed(each.array), _POSITIVE)
-    row = scored_row(each.method.name, each.array, heatmap, subject, margin, predict)
+    row = scored_row(each.method.name, each.array, heatmap, subject, margin, subject.predict)
     error = float("nan") if each.sums is None else completeness_error(*each.sums)
     # Whether the signed map means something, which is more than its positive part.
     return {**row, "map": field.degenerate or "ok", "completeness_error": error}

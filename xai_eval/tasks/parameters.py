@@ -23,6 +23,7 @@ from xai_eval.errors import UsageError, unknown_name
 # Options of the commands that measure, and arguments of `evaluate`. A parameter of such a name could not be set.
 RESERVED = frozenset(
     (
+        "box",
         "device",
         "golden",
         "help",
@@ -37,6 +38,7 @@ RESERVED = frozenset(
         "reshape",
         "results",
         "resume",
+        "similar_to",
         "task",
         "tasks",
     )

@@ -20,8 +20,9 @@ from xai_eval.inputs.models.layers import default_layer
 from xai_eval.inputs.models.layout import Reshape
 from xai_eval.inputs.models.model_weights import weights_digest
 from xai_eval.inputs.models.preprocessing import Preprocessing, prepared_shape
-from xai_eval.inputs.models.reading import Maps, OutputKind, Reading, Scoring
-from xai_eval.inputs.models.references import References, image_references
+from xai_eval.inputs.models.reading import Boxes, Maps, OutputKind, Reading, Scoring
+from xai_eval.inputs.models.references import References, image_references, reference_features
+from xai_eval.inputs.models.shared_layer import shared_layer
 
 GIVEN = "given with the model"
 _HARDLY_ANYTHING = 0.01  # share of the image
@@ -48,6 +49,8 @@ class Classifier:
             a function from the output to (N, C, h, w), such as a `reshape_transform` of pytorch-grad-cam; measured if
             None.
         references: what the features of an encoder are compared with; made by `similar_to`.
+        box: corners (x0, y0, x1, y1) of the box that a detector is asked about, in pixels of its input; if None, the
+            best box of the explained class.
 
     Raises:
         UsageError: there are no class names, the number of ids differs from the number of names, or the preprocessing
@@ -65,6 +68,7 @@ class Classifier:
     output: OutputKind | None = None
     reshape: tuple[int, int] | Reshape | None = None
     references: References | None = None
+    box: tuple[float, float, float, float] | None = None
 
     def __post_init__(self) -> None:
         ids = self.class_names if self.class_ids is None else self.class_ids
@@ -93,25 +97,21 @@ class Classifier:
             UsageError: it returns a single number, and nothing says what it is; or it is an encoder without references.
         """
         found = first_answers(self.module, self.input_shape, self.output, len(self.class_names), self.name)
+        if self.box is not None and found.reading.kind is not OutputKind.DETECTION:
+            raise UsageError(f"{self.name} returns no boxes, so none can be explained. Leave out --box.")
         if found.reading.kind is not OutputKind.EMBEDDING:
-            return found
+            return replace(found, reading=replace(found.reading, box=self.box))
         if self.references is None:
             raise UsageError(
                 f"{self.name} returns {found.reading.outputs} features of an image, of which none is a class. Say what "
                 "they are compared with: --similar-to IMAGE (Python: classifier.similar_to(load_images(...)))."
             )
-        return replace(found, reading=replace(found.reading, references=self.references.features))
+        features = reference_features(self.references, self.module, found.reading, self.preprocess, self.name)
+        return replace(found, reading=replace(found.reading, references=features))
 
     def similar_to(self, images: ImageSet) -> Classifier:
-        """Return this encoder with images as its references: explained is the cosine similarity to one of them.
-
-        Raises:
-            ModelMisbehaves: the model raises, or returns no row of features that can be compared.
-            UsageError: it returns a single number.
-        """
-        reading = first_answers(self.module, self.input_shape, OutputKind.EMBEDDING, None, self.name).reading
-        found = image_references(self.module, reading, self.preprocess, images, self.name)
-        return self.with_references(found)
+        """Return this encoder with images as its references: explained is the cosine similarity to one of them."""
+        return self.with_references(image_references(images))
 
     def with_references(self, references: References) -> Classifier:
         """Return this encoder with references, which take the place of its classes."""
@@ -142,6 +142,12 @@ class Classifier:
         """A segmentation as it is read: takes a batch (N, channels, H, W) and returns maps (N, C, h, w)."""
         assert isinstance(self.scoring, Scoring)
         return Maps(self.scoring, self.reading).eval()
+
+    @cached_property
+    def detector(self) -> nn.Module:
+        """A detector as it is read: takes a batch (N, channels, H, W) and returns the boxes of each image."""
+        assert isinstance(self.scoring, Scoring)
+        return Boxes(self.scoring).eval()
 
     def predicted(self, scores: NDArray[np.float32]) -> int:
         """Return the index of the class that the model predicts, from its scores (C,).
@@ -178,6 +184,8 @@ class Classifier:
     def default_layer(self, input_shape: tuple[int, ...] | None = None) -> str:
         """Return the name of the last layer that lies over the image and counts, see `layers.default_layer`.
 
+        For a detector, it is the last layer that all of its boxes depend on.
+
         Args:
             input_shape: shape (3, H, W) of the input for one forward pass; by default that of a prepared image.
 
@@ -185,6 +193,8 @@ class Classifier:
             UsageError: no layer of the model lies over the image.
             ModelMisbehaves: the forward pass fails.
         """
+        if self.reading.kind is OutputKind.DETECTION:
+            return shared_layer(self.module, input_shape or self.input_shape, self.name)
         dense = self.reading.outputs if self.reading.kind is OutputKind.SEGMENTATION else None
         return default_layer(self.scoring, input_shape or self.input_shape, self.module, dense)
 

@@ -11,6 +11,7 @@ from xai_eval.inputs.images.imagenet_classes import imagenet_classes
 from xai_eval.inputs.models.class_names import listed_names, named_classes
 from xai_eval.inputs.models.classifier import Classifier
 from xai_eval.inputs.models.compiled import uncompiled
+from xai_eval.inputs.models.detections import COCO
 from xai_eval.inputs.models.factory_file import call_factory
 from xai_eval.inputs.models.first_answers import first_answers
 from xai_eval.inputs.models.known_preprocessing import preprocessing_for
@@ -87,6 +88,10 @@ def _named(
     own: object, given: tuple[str, ...] | None, reading: Reading, name: str
 ) -> tuple[tuple[str, ...], tuple[str, ...] | None, str]:
     table, classes = imagenet_classes(), reading.classes
+    if reading.kind is OutputKind.DETECTION and given is None and classes == len(COCO):
+        return COCO, None, f"COCO's as in torchvision, because the detector has {classes} classes"
+    if reading.kind is OutputKind.DETECTION and given is not None and len(given) == classes - 1:
+        return (COCO[0], *given), None, "the module's class_names, and the background as label 0"
     if given is not None and len(given) == 1 and (reading.outputs, classes) == (1, 2):  # a single logit or map
         return (f"not {given[0]}", given[0]), None, "the module's class_names"
     if given is not None:

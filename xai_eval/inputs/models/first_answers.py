@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from xai_eval.errors import ModelMisbehaves
+from xai_eval.inputs.models.detections import are_boxes, classes_of
 from xai_eval.inputs.models.layers import evaluating, noise_image
 from xai_eval.inputs.models.layout import HALVES
 from xai_eval.inputs.models.model_errors import as_model_error
@@ -69,6 +70,7 @@ def first_answers(
     with evaluating(module), lent(module), as_model_error(model, batches[0].shape):
         outputs = [_answer(module, batch) for batch in batches]
     told = _told(module) if kind is None else None
+    names = classes_of(module) or names if are_boxes(outputs[0]) else names
     reading = found_reading(outputs[0], outputs[1], kind or told, names, model)
     if told is not None:
         reading = replace(reading, why="found: the configuration of the model says so")

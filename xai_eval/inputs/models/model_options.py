@@ -5,6 +5,7 @@ It stands in the spec, because a result is only computed again in the same way i
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import PurePath
 from urllib.parse import parse_qsl, quote
@@ -21,15 +22,17 @@ class ModelOptions:
         output: what the numbers of its output are; None to find out.
         reshape: number of rows and columns of the places of token layers; None to measure it.
         similar_to: spec of the images that the features of an encoder are compared with; None for other models.
+        box: corners (x0, y0, x1, y1) of the box that a detector is asked about; None for the best of its class.
     """
 
     output: OutputKind | None = None
     reshape: tuple[int, int] | None = None
     similar_to: str | None = None
+    box: tuple[float, float, float, float] | None = None
 
 
-_NAMES = ("output", "reshape", "similar_to")
-_FORM = "SPEC?output=KIND&reshape=ROWSxCOLUMNS&similar_to=IMAGES"
+_NAMES = ("output", "reshape", "similar_to", "box")
+_FORM = "SPEC?output=KIND&reshape=ROWSxCOLUMNS&similar_to=IMAGES&box=X0,Y0,X1,Y1"
 # Characters of image specs that mean nothing in the options of a model spec.
 _UNQUOTED = "/:,*?[]~\\ "
 
@@ -70,13 +73,27 @@ def read_options(text: str, spec: str) -> ModelOptions:
     if similar_to is not None and output not in (None, OutputKind.EMBEDDING):
         raise UsageError(f"model spec {spec!r}: similar_to is for --output embedding, not for {output}. Leave one out.")
     kind = output if similar_to is None else OutputKind.EMBEDDING
-    return ModelOptions(kind, _grid(found["reshape"]) if "reshape" in found else None, similar_to)
+    grid = _grid(found["reshape"]) if "reshape" in found else None
+    return ModelOptions(kind, grid, similar_to, _box(found["box"]) if "box" in found else None)
 
 
 def without_paths(text: str, images: str) -> str:
     """Return the options of a spec with the name alone of the file or folder that they compare features with."""
     pairs = {**dict(parse_qsl(text, keep_blank_values=True)), "similar_to": PurePath(images).name or images}
     return "&".join(f"{name}={quote(value, safe=_UNQUOTED)}" for name, value in pairs.items())
+
+
+def _box(text: str) -> tuple[float, float, float, float]:
+    try:
+        x0, y0, x1, y1 = (float(each) for each in text.split(","))
+    except ValueError:
+        x0 = y0 = x1 = y1 = 0.0
+    if not (math.isfinite(x0 + y0 + x1 + y1) and x0 < x1 and y0 < y1):
+        raise UsageError(
+            f"box is {text!r}; expected X0,Y0,X1,Y1, such as 10,20,90,80: its left, upper, right and lower side in "
+            "pixels of the model's input."
+        )
+    return x0, y0, x1, y1
 
 
 def _grid(text: str) -> tuple[int, int]:

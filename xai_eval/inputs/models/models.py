@@ -111,6 +111,7 @@ def _as_asked(found: Classifier, asked: str, options: ModelOptions) -> Classifie
         name=f"{found.name}?{asked if options.similar_to is None else without_paths(asked, options.similar_to)}",
         output=options.output or found.output,
         reshape=options.reshape or found.reshape,
+        box=options.box or found.box,
     )
     if options.similar_to is None:
         return told

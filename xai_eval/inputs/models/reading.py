@@ -1,7 +1,7 @@
 """How the output of a model is read: which entry of it, what its numbers are, and what is explained.
 
-A model may return logits, probabilities, one logit, several labels, values, a map per class, features, inside a tensor,
-a mapping or a tuple. `Reading` turns all of them into scores, (N, C), one per class, of which one is explained.
+A model may return logits, probabilities, one logit, several labels, values, a map per class, features, boxes, inside a
+tensor, a mapping or a tuple. `Reading` turns all of them into scores, (N, C), one per class, of which one is explained.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
 
 from xai_eval.errors import ModelMisbehaves, UsageError, unknown_name
+from xai_eval.inputs.models.detections import are_boxes, class_scores
 
 
 class OutputKind(StrEnum):
@@ -30,6 +31,7 @@ class OutputKind(StrEnum):
     REGRESSION = "regression"
     SEGMENTATION = "segmentation"
     EMBEDDING = "embedding"
+    DETECTION = "detection"
 
 
 MEANINGS: Mapping[OutputKind, str] = {
@@ -40,15 +42,26 @@ MEANINGS: Mapping[OutputKind, str] = {
     OutputKind.REGRESSION: "values",
     OutputKind.SEGMENTATION: "a map per class (softmax at each place; shown is the share of the image)",
     OutputKind.EMBEDDING: "features of the image (shown is their cosine similarity to those of each reference)",
+    OutputKind.DETECTION: "boxes, each with a class and a score (shown is the best score of each class)",
 }
 # In single precision, the sum of thousands of probabilities can differ from 1 by up to this much.
 ROUNDING = 1e-3
 _NAMES_OF_LOGITS = ("logits", "out", "output", "scores", "predictions", "pred")
 _NAMES_OF_FEATURES = ("image_embeds", "pooler_output", "embedding", "embeddings", "features", "image_features")
+_EXCLUSIVE = (OutputKind.LOGITS, OutputKind.PROBABILITIES, OutputKind.BINARY, OutputKind.SEGMENTATION)
 # Cosines from here on cannot be told from 1 in single precision, and neither can their gradients from rounding.
 _ITSELF = 1 - 1e-6
 FEATURES_REMEDY = (
     "To explain its features themselves, say what they are compared with: --output embedding --similar-to IMAGE."
+)
+_AT_REFERENCE = (
+    "the image is like the reference itself (similarity 1), where every change lowers the similarity and its gradients "
+    "are 0: only maps by methods without gradients mean something (scorecam, lime, occlusion)"
+)
+_NO_BOX = "no box of this class is found, so there is nothing to explain: the maps say nothing about it"
+_NO_BOX_THERE = (
+    "the found box that overlaps the given box most has another class, or overlaps it by less than half, so there is "
+    "nothing to explain: the maps say nothing about it"
 )
 _MOST_AXES = 2
 # Steps, by the names of their gradients, that leave probabilities what they are.
@@ -78,6 +91,7 @@ class Reading:
         squashed: whether numbers of kind `BINARY` and `MULTILABEL` are probabilities already.
         why: how the kind is known, as text for reports.
         references: features of the references that an embedding is compared with, (K, outputs); None for other kinds.
+        box: corners (x0, y0, x1, y1) of the box that a detector is asked about, in pixels of its input; None for all.
     """
 
     kind: OutputKind
@@ -86,6 +100,7 @@ class Reading:
     squashed: bool = False
     why: str = "given"
     references: Tensor | None = field(default=None, compare=False, repr=False)
+    box: tuple[float, float, float, float] | None = None
 
     @property
     def classes(self) -> int:
@@ -98,7 +113,7 @@ class Reading:
     @property
     def exclusive(self) -> bool:
         """Whether the numbers that are shown are probabilities that sum to 1."""
-        return self.kind not in (OutputKind.MULTILABEL, OutputKind.REGRESSION, OutputKind.EMBEDDING)
+        return self.kind in _EXCLUSIVE
 
     @property
     def has_prediction(self) -> bool:
@@ -110,8 +125,11 @@ class Reading:
 
         One logit z becomes -z and z, as `BinaryClassifierOutputTarget` of pytorch-grad-cam takes it; a probability p
         becomes 1 - p and p. A map per class becomes the share of the image that the class has. Features become their
-        cosine similarity to those of each reference. All other numbers stay what they are.
+        cosine similarity to those of each reference, and boxes the best score of each class. All other numbers stay
+        what they are.
         """
+        if self.kind is OutputKind.DETECTION:
+            return class_scores(output, self.outputs, self.box)
         if self.kind is OutputKind.SEGMENTATION:
             return self.maps(output).softmax(dim=1).mean(dim=(2, 3))
         numbers = self.rows(output)
@@ -155,12 +173,11 @@ class Reading:
 
     def caution(self, scores: NDArray[np.float32], index: int) -> str | None:
         """Say why a map of the score `index` of scores (C,) may mean nothing; None if nothing is known."""
-        if self.kind is not OutputKind.EMBEDDING or scores[index] < _ITSELF:
-            return None
-        return (
-            "the image is like the reference itself (similarity 1), where every change lowers the similarity and its "
-            "gradients are 0: only maps by methods without gradients mean something (scorecam, lime, occlusion)"
-        )
+        if self.kind is OutputKind.EMBEDDING and scores[index] >= _ITSELF:
+            return _AT_REFERENCE
+        if self.kind is OutputKind.DETECTION and scores[index] <= 0:
+            return _NO_BOX if self.box is None else _NO_BOX_THERE
+        return None
 
     def __str__(self) -> str:
         """Describe the reading in words."""
@@ -211,6 +228,22 @@ class Maps(nn.Module):
         return self._reading.maps(self.scoring.output(batch))
 
 
+class Boxes(nn.Module):
+    """A detector: takes images (N, channels, H, W) and returns, per image, its boxes, labels and scores.
+
+    Args:
+        scoring: the model, as it is read.
+    """
+
+    def __init__(self, scoring: Scoring) -> None:
+        super().__init__()
+        self.scoring = scoring
+
+    def forward(self, batch: Tensor) -> Any:
+        """Return the boxes of a batch."""
+        return self.scoring.output(batch)
+
+
 def output_kind(name: str) -> OutputKind:
     """Return the kind called `name`.
 
@@ -238,6 +271,14 @@ def found_reading(output: Any, again: Any, kind: OutputKind | None, names: int |
     """
     if kind is OutputKind.EMBEDDING:
         return _embedding(output, model)
+    if isinstance(output, Mapping) and "pred_boxes" in output:
+        raise ModelMisbehaves(
+            f"{model} returns boxes as transformers does, {_told(output)} with pred_boxes; expected them as "
+            "torchvision returns them. Wrap the model as docs/how-to/other-outputs.md shows (Detectors of "
+            "transformers)."
+        )
+    if are_boxes(output) or kind is OutputKind.DETECTION:
+        return _detection(output, kind, names, model)
     entry = entry_of_numbers(output, model)
     first, second = (in_rows(at_entry(each, entry)) for each in (output, again))
     if _is_map_per_class(first) and kind in (None, OutputKind.SEGMENTATION):
@@ -272,6 +313,23 @@ def _embedding(output: Any, model: str) -> Reading:
             "several features. Give --output binary or --output regression."
         )
     return Reading(OutputKind.EMBEDDING, features.shape[1], entry)
+
+
+def _detection(output: Any, kind: OutputKind | None, names: int | None, model: str) -> Reading:
+    if kind not in (None, OutputKind.DETECTION):
+        raise UsageError(f"{model} returns boxes, which are not read as {kind}. Leave out --output {kind}.")
+    if not are_boxes(output):
+        raise UsageError(
+            f"{model} returned {_told(output)}; --output detection is for a list with a mapping per image: boxes (n, "
+            "4), labels (n,) and scores (n,), as torchvision's detectors return it. Wrap the model in a module that "
+            "returns them."
+        )
+    if names is None:
+        raise UsageError(
+            f"{model} returns boxes with labels, and nothing says how many classes there are. Name them in the "
+            "module's attribute class_names, in the order of the labels."
+        )
+    return Reading(OutputKind.DETECTION, names, why="found: it returns boxes" if kind is None else "given")
 
 
 def _is_map_per_class(numbers: Tensor) -> bool:
@@ -352,11 +410,11 @@ def entry_of_numbers(output: Any, model: str, usual: tuple[str, ...] = _NAMES_OF
     named = [name for name in usual if isinstance(getattr(output, name, None), Tensor)]
     if named:
         return (named[0],)
-    if isinstance(output, tuple | list) and output and not _are_boxes(output):
+    if isinstance(output, tuple | list) and output:
         return (0, *entry_of_numbers(output[0], model, usual))
     raise ModelMisbehaves(
         f"{model} returned {_told(output)}; expected a tensor (1, C) of numbers, one per class, or a mapping or tuple "
-        f"with one. Wrap the model in a module that returns one score per class{_of_boxes(output)}."
+        f"with one. Wrap the model in a module that returns one score per class."
     )
 
 
@@ -378,15 +436,6 @@ def at_entry(output: Any, entry: tuple[str | int, ...]) -> Tensor:
         output = getattr(output, key) if isinstance(key, str) and not isinstance(output, Mapping) else output[key]
     tensor: Tensor = output
     return tensor
-
-
-def _are_boxes(output: tuple[Any, ...] | list[Any]) -> bool:
-    return isinstance(output[0], Mapping) and "boxes" in output[0]
-
-
-def _of_boxes(output: Any) -> str:
-    boxes = isinstance(output, tuple | list) and bool(output) and _are_boxes(output)
-    return ", such as the score of the best box of each class" if boxes else ""
 
 
 def _told(output: Any) -> str:

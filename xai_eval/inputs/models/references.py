@@ -29,12 +29,12 @@ class References:
     Attributes:
         names: K names, all different.
         digests: SHA-256 of the bytes of each image, or of each text.
-        features: (K, D), as the encoder returns them.
+        given: the images, or the features of the texts, (K, D).
     """
 
     names: tuple[str, ...]
     digests: tuple[str, ...]
-    features: Tensor
+    given: ImageSet | Tensor
 
     @property
     def identity(self) -> dict[str, str]:
@@ -48,28 +48,10 @@ class References:
         return f"{'reference' if len(self.names) == 1 else 'references'} {shown}{more}"
 
 
-def image_references(
-    module: nn.Module, reading: Reading, preprocess: Preprocessing, images: ImageSet, model: str
-) -> References:
-    """Ask an encoder for the features of reference images, one by one. It is restored afterwards.
-
-    Args:
-        module: the encoder, in the mode in which it is explained.
-        reading: how its output is read.
-        preprocess: turns an image into its input.
-        images: the references.
-        model: name of the encoder, for errors.
-
-    Raises:
-        ModelMisbehaves: the encoder raises, or returns features that are not finite or all 0.
-    """
-    with evaluating(module), lent(module), torch.no_grad():
-        rows = [_features(module, reading, preprocess, image, model) for image in images.images]
-    return References(
-        tuple(image.name for image in images.images),
-        tuple(image.digest for image in images.images),
-        torch.cat(rows),
-    )
+def image_references(images: ImageSet) -> References:
+    """Return images as references."""
+    names = tuple(image.name for image in images.images)
+    return References(names, tuple(image.digest for image in images.images), images)
 
 
 def text_references(texts: Sequence[str], features: Tensor) -> References:
@@ -82,6 +64,27 @@ def text_references(texts: Sequence[str], features: Tensor) -> References:
         raise UsageError(f"the references {', '.join(texts)} name one text twice. Give each once.")
     digests = tuple(hashlib.sha256(text.encode()).hexdigest() for text in texts)
     return References(tuple(texts), digests, features)
+
+
+def reference_features(
+    references: References, module: nn.Module, reading: Reading, preprocess: Preprocessing, model: str
+) -> Tensor:
+    """Return the features of references, (K, D). An encoder is asked for those of images, one by one, and restored.
+
+    Args:
+        references: the references.
+        module: the encoder.
+        reading: how its output is read.
+        preprocess: turns an image into its input.
+        model: name of the encoder, for errors.
+
+    Raises:
+        ModelMisbehaves: the encoder raises, or returns features that are not finite or all 0.
+    """
+    if isinstance(references.given, Tensor):
+        return references.given
+    with evaluating(module), lent(module), torch.no_grad():
+        return torch.cat([_features(module, reading, preprocess, each, model) for each in references.given.images])
 
 
 def _features(

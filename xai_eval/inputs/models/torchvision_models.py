@@ -11,15 +11,18 @@ from urllib.parse import urlparse
 import torch
 from torch import nn
 from torchvision.models import ResNet18_Weights, get_model, get_model_weights, list_models
+from torchvision.models.detection import FasterRCNN_ResNet50_FPN_Weights
 
 from xai_eval.errors import UsageError, unknown_name
 from xai_eval.inputs.downloads import Download, download_entries, downloads, obtain
 from xai_eval.inputs.images.imagenet_classes import imagenet_classes
 from xai_eval.inputs.models.classifier import Classifier
+from xai_eval.inputs.models.derived.derived_preprocessing import as_preprocessing
 from xai_eval.inputs.models.model_weights import other_architecture, read_checkpoint
 from xai_eval.inputs.models.preprocessing import TorchvisionPreset
 
 _CLASSIFICATION = type(ResNet18_Weights.IMAGENET1K_V1.transforms())
+_DETECTION = type(FasterRCNN_ResNet50_FPN_Weights.COCO_V1.transforms())
 
 
 def load_torchvision(spec: str) -> Classifier:
@@ -31,17 +34,17 @@ def load_torchvision(spec: str) -> Classifier:
         spec: the spec after "torchvision:".
 
     Raises:
-        UsageError: the model or the weights are unknown, or the model is not an image classifier.
+        UsageError: the model or the weights are unknown, or the model is neither an image classifier nor a detector.
         InputUnavailable: the weights cannot be downloaded or read, or do not fit.
     """
     model, _, wanted = spec.partition("@")
     weights = _weights(model, wanted)
     name = f"torchvision:{model}@{weights.name}"
     preset = weights.transforms()
-    if not isinstance(preset, _CLASSIFICATION):
+    if not isinstance(preset, _CLASSIFICATION | _DETECTION):
         raise UsageError(
             f"{name} is prepared by {type(preset).__name__}; expected an image classifier "
-            "(ImageClassification). Choose a classification model."
+            "or a detector (ImageClassification, ObjectDetection). Choose such a model."
         )
     categories = weights.meta.get("categories")
     if not categories:
@@ -49,7 +52,7 @@ def load_torchvision(spec: str) -> Classifier:
     return Classifier(
         name=name,
         module=_build(model, weights, name),
-        preprocess=TorchvisionPreset(preset),
+        preprocess=TorchvisionPreset(preset) if isinstance(preset, _CLASSIFICATION) else as_preprocessing(preset),
         class_names=tuple(categories),
         class_ids=_wordnet_ids(weights),
         classes_from=f"torchvision, {type(weights).__name__}.{weights.name}",

@@ -158,7 +158,6 @@ def _explain_all(request: _Request) -> PerImage:
 def _explain_one(request: _Request, image: LabelledImage) -> Result:
     import pandas as pd
 
-    from xai_eval.explainers.lime.probabilities import probabilities
     from xai_eval.result.fields import Heatmap, Table
     from xai_eval.result.fingerprint import fingerprint_array
     from xai_eval.result.result import Result
@@ -169,7 +168,7 @@ def _explain_one(request: _Request, image: LabelledImage) -> Result:
     subject = setup.run_model(image)
     raw = _map_of(request, subject)
     heatmap = Heatmap(displayed(raw), request.tolerance)
-    row = scored_row(name, raw, heatmap, subject, (0, 0), probabilities(setup.classifier))
+    row = scored_row(name, raw, heatmap, subject, (0, 0), subject.predict)
     return Result(
         case=setup.case(name, image, request.params),
         fields={**subject.fields, name: heatmap, "table": Table(pd.DataFrame([row]), SCORE_TOLERANCE)},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from xai_eval.result.fields import Document, Field, InputImage, Label, Mask, Ran
 from xai_eval.result.fingerprint import Fingerprint, fingerprint_array, fingerprint_text
 from xai_eval.result.stage import Stage, StageKind
 from xai_eval.tasks.cost import part
+from xai_eval.tasks.image.box_fields import box_fields
 from xai_eval.tasks.image.forward import Forward, forward, input_batch
 from xai_eval.tasks.image.joined_stages import model_stages
 from xai_eval.tasks.image.target import Target, resolve_target
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     from xai_eval.explainers.cam.cam_maps import CamMaps
     from xai_eval.inputs.images.labelled import LabelledImage
+    from xai_eval.inputs.models.boxes import Box
     from xai_eval.inputs.models.classifier import Classifier
     from xai_eval.inputs.models.examination import Examination
 
@@ -55,11 +58,12 @@ class Subject:
     @cached_property
     def model(self) -> nn.Module:
         """The torch module, which returns scores, (1, C), for `batch`: logits, or what the model has in their place."""
-        if self.region is None:
-            return self.classifier.scoring
+        from xai_eval.inputs.models.boxes import box_scores
         from xai_eval.inputs.models.region import region_scores
 
-        return region_scores(self.classifier, self.region)
+        if self.region is not None:
+            return region_scores(self.classifier, self.region)
+        return self.classifier.scoring if self.box is None else box_scores(self.classifier, self.box)
 
     @cached_property
     def region(self) -> torch.Tensor | None:
@@ -70,6 +74,26 @@ class Subject:
         if self.classifier.reading.kind is not OutputKind.SEGMENTATION:
             return None
         return region_of(self.classifier, self.batch, self.target.index)
+
+    @cached_property
+    def box(self) -> Box | None:
+        """The box that is explained of a detector; None for other models, and if it finds no box of the class."""
+        from xai_eval.inputs.models.boxes import box_of
+        from xai_eval.inputs.models.reading import OutputKind
+
+        if self.classifier.reading.kind is not OutputKind.DETECTION:
+            return None
+        return box_of(self.classifier, self.batch, self.target.index, float(self.seen.logits[self.target.index]))
+
+    @cached_property
+    def predict(self) -> Callable[[torch.Tensor], torch.Tensor]:
+        """Computes the numbers that people read, (N, C), of views, uint8 (N, H, W, 3); of a detector, at the box."""
+        from xai_eval.explainers.lime.probabilities import probabilities
+
+        if self.box is None:
+            return probabilities(self.classifier)
+        x0, y0, x1, y1 = self.box.corners.tolist()
+        return probabilities(replace(self.classifier, box=(x0, y0, x1, y1)))
 
     @cached_property
     def view(self) -> NDArray[np.uint8]:
@@ -109,13 +133,31 @@ class Subject:
         known: dict[str, Field] = {} if self.mask is None else {"mask": Mask(self.mask)}
         if self.region is not None:
             known["region"] = Mask(self._region_on_input(self.region))
+        if self.box is not None:
+            known |= box_fields(self.box, self.target.explained, (self.batch.shape[2], self.batch.shape[3]))
         return {
-            **self.target.fields,
+            **replace(self.target, caution=self.caution).fields,
             "top5": Ranking(classes, values, PROBABILITY_TOLERANCE),
             "model": Document(dict(self.examination.findings)),
             "image": InputImage(self.shown),
             **known,
         }
+
+    @property
+    def caution(self) -> str | None:
+        """Say in a sentence why the maps may mean nothing; None if nothing is known."""
+        import torch
+
+        found = self.classifier.reading.caution(self.seen.logits, self.target.index)
+        if found is not None or self.box is None:
+            return found
+        with torch.no_grad():
+            hidden = not bool(self.model(self.batch)[0, self.target.index])
+        return (
+            "a box of another class lies over this one, so pytorch-grad-cam gives it no score: its maps are empty"
+            if hidden
+            else None
+        )
 
     def _region_on_input(self, region: torch.Tensor) -> NDArray[np.bool_]:
         from xai_eval.inputs.models.region import on_input
@@ -155,7 +197,6 @@ def run_model(
     batch = input_batch(classifier, image.pixels)
     seen = forward(classifier, layer, batch, examination.layout)
     resolved = resolve_target(classifier, image, classifier.predicted(seen.logits), target)
-    resolved = replace(resolved, caution=classifier.reading.caution(seen.logits, resolved.index))
     return Subject(classifier, image, batch, seen, resolved, layer, examination)
 
 

@@ -141,10 +141,9 @@ def run_lime(subject: Subject, segmentation: Segmentation, settings: LimeSetting
     """Explain one image by lime with every seed. The explained class is among the classes that get weights."""
     from xai_eval.explainers.lime.lime import explain_by_lime
     from xai_eval.explainers.lime.perturbation import PerturbedImages
-    from xai_eval.explainers.lime.probabilities import probabilities
 
     classifier, label = subject.classifier, subject.target.index
     started = time.perf_counter()
-    images = PerturbedImages(probabilities(classifier), settings.batch_size, classifier.device)
+    images = PerturbedImages(subject.predict, settings.batch_size, classifier.device)
     explanations = explain_by_lime(subject.view, images, segmentation, settings, labels=[label], seeds=seeds)
     return LimeRun(explanations, label, time.perf_counter() - started)

@@ -87,11 +87,9 @@ def hybrid_results(request: HybridRequest) -> Iterator[Result]:
 
 
 def _combine_one(request: HybridRequest, image: LabelledImage) -> Result:
-    from xai_eval.explainers.lime.probabilities import probabilities
-
     setup, subject = request.setup, request.setup.run_model(image)
     cam = cam_maps(subject)
-    predict = probabilities(setup.classifier)
+    predict = subject.predict
     inputs = _inputs(request, subject, cam.image[0], predict)
     maps = _maps(inputs)
     margin = half_cell(cam.layer[0].shape, cam.image[0].shape)

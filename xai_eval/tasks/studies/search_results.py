@@ -80,11 +80,10 @@ def search_results(request: SearchRequest) -> Iterator[Result]:
 def _search_one(request: SearchRequest, image: LabelledImage) -> tuple[Result, ScoredSettings]:
     from xai_eval.explainers.lime.lime_search import search
     from xai_eval.explainers.lime.perturbation import PerturbedImages
-    from xai_eval.explainers.lime.probabilities import probabilities
 
     setup, grid, objective = request.setup, request.grid, request.objective
     subject = setup.run_model(image)
-    predict = probabilities(setup.classifier)
+    predict = subject.predict
     cam = cam_maps(subject).image[0]
     perturbed = PerturbedImages(predict, max(grid.batch_size), setup.classifier.device)
     found = search(subject.view, perturbed, grid, setup.seed)
