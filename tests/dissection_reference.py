@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 
 from xai_eval.explainers.dissection.counts import Counts
-from xai_eval.explainers.dissection.netdissect import add_image
+from xai_eval.explainers.dissection.netdissect import LabelledMaps, add_image
 
 
 def count_images(images, thresholds, vocabulary):
-    """Count what units and concepts share over some images, taken one at a time."""
+    """Count what units and concepts share over images (units, maps, labels), taken one at a time."""
     total = Counts.nothing(len(thresholds), vocabulary)
-    for image in images:
-        add_image(total, image, thresholds)
+    for units, maps, labels in images:
+        add_image([total], LabelledMaps(units, maps, [labels]), thresholds)
     return total
 
 

@@ -3,13 +3,13 @@
 import json
 import re
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from xai_eval.cli.main import main
+from xai_eval.tasks.registry import TASKS
 
 PAGE = Path(__file__).parent.parent / "docs" / "how-to" / "write-a-task.md"
 FEW = ["--images", "scenes:1"]
@@ -102,15 +102,16 @@ def test_the_explanation_is_captums(place):
     assert result.case.params["steps"] == 7
 
 
-def test_the_test_of_the_page_passes_and_its_file_needs_no_option(place):
+def test_the_test_of_the_page_passes_and_its_file_needs_no_option(place, capsys, monkeypatch):
     assert run() == 0
     assert main(["accept", "--all", "--reason", "first"]) == 0
     code = blocks("python")[1].replace('"integrated_gradients")', '"integrated_gradients", images="scenes:1")')
     Path("test_ig.py").write_text(code)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_ig.py"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout
-    assert "1 case: 1 ok" in done.stdout
+    TASKS.pop("integrated_gradients")  # as in a new process
+    monkeypatch.setattr(sys, "modules", sys.modules.copy())
+    capsys.readouterr()
+    assert pytest.main(["-q", "-p", "no:cacheprovider", "test_ig.py"]) == pytest.ExitCode.OK
+    assert "1 case: 1 ok" in capsys.readouterr().out
 
 
 def test_the_task_is_as_short_as_the_page_promises():

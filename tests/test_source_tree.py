@@ -1,5 +1,6 @@
 """Everything works from a source tree that is not installed."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -9,9 +10,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-# Runs a module as `python -m` does, in a Python that knows of no installed xai-eval, and so of no plugin of pytest.
+# Runs modules one after the other, each as `python -m` does, in a Python that knows of no installed xai-eval, and so of
+# no plugin of pytest. One process for all of them, because each would import torch.
 HIDDEN = """
-import importlib.metadata, runpy, sys
+import importlib.metadata, json, runpy, sys
 from pathlib import Path
 
 every = importlib.metadata.MetadataPathFinder.find_distributions
@@ -21,8 +23,12 @@ importlib.metadata.MetadataPathFinder.find_distributions = classmethod(
 sys.path.insert(0, str(Path.cwd()))
 import xai_eval
 assert Path(xai_eval.__file__).is_relative_to(Path.cwd()), xai_eval.__file__
-sys.argv = sys.argv[1:]
-runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+for command in json.loads(sys.argv[1]):
+    sys.argv = command
+    try:
+        runpy.run_module(command[0], run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        print(f"{command[:2]} ended with {int(end.code or 0)}", flush=True)
 """
 SUITE = """
 import importlib.metadata
@@ -56,19 +62,18 @@ def tree(tmp_path_factory):
     return folder
 
 
-def python(tree, *arguments):
+def python(tree, *commands):
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "CI")}
-    command = [sys.executable, "-c", HIDDEN, *arguments]
+    command = [sys.executable, "-c", HIDDEN, json.dumps(commands)]
     done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True)
-    return done.returncode, done.stdout + done.stderr
+    return done.stdout + done.stderr
 
 
 def test_the_command_line_and_pytest_work_without_an_installation(tree):
-    run = ("run", "cams", "--images", "scenes:1", "--methods", "gradcam", "--device", "cpu")
-    code, told = python(tree, "xai_eval", *run)
-    assert code == 0 and "1 case: 1 new" in told, told
-    code, told = python(tree, "xai_eval", "accept", "--all", "--reason", "looked")
-    assert code == 0, told
-    code, told = python(tree, "pytest", "-p", "xai_eval.pytest_plugin.hooks", "suite")
-    assert code == 0 and "1 case: 1 ok" in told, told
-    assert "1 passed" in told
+    run = ("xai_eval", "run", "cams", "--images", "scenes:1", "--methods", "gradcam", "--device", "cpu")
+    accept = ("xai_eval", "accept", "--all", "--reason", "looked")
+    tests = ("pytest", "-p", "xai_eval.pytest_plugin.hooks", "suite")
+    told = python(tree, run, accept, tests)
+    for command in (run, accept, tests):
+        assert f"{list(command[:2])} ended with 0" in told, told
+    assert "1 case: 1 new" in told and "1 case: 1 ok" in told and "1 passed" in told, told

@@ -25,12 +25,10 @@ FOLDERS = {
 
 
 @pytest.mark.parametrize("name", FOLDERS)
-def test_a_folder_that_cannot_be_looked_into_is_neither_empty_nor_drift(place, capsys, monkeypatch, name):
-    run()
-    (place / "private").mkdir()
-    capsys.readouterr()
+def test_a_folder_that_cannot_be_looked_into_is_neither_empty_nor_drift(place_after_run, capsys, monkeypatch, name):
+    (place_after_run / "private").mkdir()
     command, arguments = FOLDERS[name]
-    forbid(monkeypatch, place / "private")
+    forbid(monkeypatch, place_after_run / "private")
     assert command(*arguments) == 3
     error = capsys.readouterr().err
     assert "permission is denied" in error or "n" * 300 in error

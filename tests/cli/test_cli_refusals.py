@@ -52,8 +52,8 @@ UNAVAILABLE = {
 
 
 @pytest.mark.parametrize("name", UNAVAILABLE)
-def test_an_unavailable_input_exits_with_3_and_loses_nothing(place, capsys, name):
-    run()
+def test_an_unavailable_input_exits_with_3_and_loses_nothing(place_after_run, capsys, name):
+    place = place_after_run
     before = {p: p.read_bytes() for p in (place / "reports").rglob("*") if p.is_file()}
     (place / "empty").mkdir()
     (place / "notes.txt").write_text("no image")
@@ -120,8 +120,8 @@ def test_a_run_records_a_failure_that_nobody_foresaw(place, monkeypatch):
 
 
 @pytest.mark.parametrize("wrong", [("--layer", "head"), ("--seed", "-1"), ("--methods", "gradcam", "gradcam")])
-def test_a_request_that_is_refused_keeps_the_results_of_the_last_run(place, capsys, wrong):
-    run()
+def test_a_request_that_is_refused_keeps_the_results_of_the_last_run(place_after_run, capsys, wrong):
+    place = place_after_run
     before = {p: p.read_bytes() for p in (place / "reports").rglob("*") if p.is_file()}
     capsys.readouterr()
     assert run(*wrong) == 2
@@ -129,11 +129,10 @@ def test_a_request_that_is_refused_keeps_the_results_of_the_last_run(place, caps
     assert {p: p.read_bytes() for p in (place / "reports").rglob("*") if p.is_file()} == before
 
 
-def test_accept_under_ci_is_refused(place, capsys, monkeypatch):
-    run()
+def test_accept_under_ci_is_refused(place_after_run, capsys, monkeypatch):
     monkeypatch.setenv("CI", "true")
     assert accept_all() == 2
-    assert not (place / "golden").exists()
+    assert not (place_after_run / "golden").exists()
 
 
 def test_check_without_a_run_says_what_to_do(place, capsys):

@@ -10,6 +10,7 @@ import copy
 import inspect
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -99,15 +100,20 @@ def test_what_cannot_be_replayed_falls_back_to_the_library(build: Callable[[], t
         assert_equals_stock(net, net.explained, images(3, 12))
 
 
-# Some of torchvision's networks as they are, and all kinds of them with few channels.
-WIDE_CASES: list[tuple[str, Layer, int, int]] = [
+# Some of torchvision's networks as they are, and all kinds of them with few channels. By default the small ones run.
+WIDE_CASES: list[tuple[str, Layer, int, int]] = [("mobilenet_v2", lambda m: m.features[4].conv[1][0], 48, 1)]
+SLOW_WIDE_CASES: list[tuple[str, Layer, int, int]] = [
     ("resnet18", lambda m: m.layer4[-1], 64, 1),
     ("resnet18", lambda m: m.layer3[0].conv2, 40, 2),
     ("mobilenet_v2", lambda m: m.features[-2], 40, 2),
-    ("mobilenet_v2", lambda m: m.features[4].conv[1][0], 48, 1),
+    ("resnet50", lambda m: m.layer3[2].conv2, 64, 1),
 ]
-SLOW_WIDE_CASES: list[tuple[str, Layer, int, int]] = [("resnet50", lambda m: m.layer3[2].conv2, 64, 1)]
 NARROW_CASES: list[tuple[str, Layer, int, int]] = [
+    ("resnet18", lambda m: m.layer4[-1], 64, 2),
+    ("resnet18", lambda m: m.layer3[0].conv2, 40, 2),
+    ("vgg16", lambda m: m.features, 64, 1),
+]
+SLOW_NARROW_CASES: list[tuple[str, Layer, int, int]] = [
     ("resnet18", lambda m: m.layer4[-1], 224, 1),
     ("resnet18", lambda m: m.layer4[-1].relu, 96, 1),
     ("resnet18", lambda m: m.layer3[0].downsample, 96, 3),
@@ -119,25 +125,24 @@ NARROW_CASES: list[tuple[str, Layer, int, int]] = [
     ("mobilenet_v2", lambda m: m.features[-1], 96, 3),
     ("mobilenet_v2", lambda m: m.features[-1][0], 96, 1),
     ("vgg16", lambda m: m.features[28], 64, 3),
-    ("vgg16", lambda m: m.features, 64, 1),
     ("shufflenet_v2", lambda m: m.stage4, 96, 2),
     ("convnext_tiny", lambda m: m.features[-1], 64, 1),
     ("swin_t", lambda m: m.permute, 96, 1),
 ]
 
 
-@pytest.mark.parametrize(
-    ("name", "find", "size", "count"),
-    [*WIDE_CASES, *(pytest.param(*case, marks=pytest.mark.slow) for case in SLOW_WIDE_CASES)],
-)
+def also_slow(cases: list[tuple[str, Layer, int, int]], slow: list[tuple[str, Layer, int, int]]) -> list[Any]:
+    return [*cases, *(pytest.param(*case, marks=pytest.mark.slow) for case in slow)]
+
+
+@pytest.mark.parametrize(("name", "find", "size", "count"), also_slow(WIDE_CASES, SLOW_WIDE_CASES))
 def test_known_networks(name: str, find: Layer, size: int, count: int) -> None:
     torch.manual_seed(0)
     net = torchvision.models.get_model(name, weights=None, num_classes=10)
     check_known_network(net, find(net), images(count, size))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("name", "find", "size", "count"), NARROW_CASES)
+@pytest.mark.parametrize(("name", "find", "size", "count"), also_slow(NARROW_CASES, SLOW_NARROW_CASES))
 def test_known_networks_with_few_channels(name: str, find: Layer, size: int, count: int) -> None:
     torch.manual_seed(0)
     net = NETWORKS[name]()

@@ -8,13 +8,13 @@ from dissection_reference import count_by_hand, count_images
 
 from xai_eval.errors import UsageError
 from xai_eval.explainers.dissection.counts import ConceptIndex, Counts, intersection_over_union
-from xai_eval.explainers.dissection.netdissect import LabelledMaps, best_concepts, other_images
+from xai_eval.explainers.dissection.netdissect import LabelledMaps, add_image, best_concepts, other_images
 
 VOCABULARY = ConceptIndex.of(["object", "colour", "object", "part", "colour"])
 
 
 def count_image(units, maps, labels, thresholds, vocabulary):
-    return count_images([LabelledMaps(units, maps, labels)], thresholds, vocabulary)
+    return count_images([(units, maps, labels)], thresholds, vocabulary)
 
 
 def random_image(generator, units=6, maps=2):
@@ -30,11 +30,29 @@ def test_counts_are_those_of_plain_python(seed):
     generator = np.random.default_rng(seed)
     images = [random_image(generator, maps=seed % 4) for _ in range(3)]
     thresholds = generator.uniform(-0.5, 1.0, 6)
-    found = count_images((LabelledMaps(*image) for image in images), thresholds, VOCABULARY)
+    found = count_images(images, thresholds, VOCABULARY)
     both, unit, label = count_by_hand(images, thresholds, VOCABULARY.category_of.tolist(), 3)
     np.testing.assert_array_equal(found.both, both)
     np.testing.assert_array_equal(found.unit, unit)
     np.testing.assert_array_equal(found.label, label)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_one_image_against_the_labels_of_many(seed):
+    """Label maps of other sizes, none at all, and the same ones again: each comparison is counted by itself."""
+    generator = np.random.default_rng(seed)
+    units, maps, own = random_image(generator)
+    others = [random_image(generator, maps=each)[2] for each in (1, 3, 0)]
+    labels = [own, others[0], None, np.roll(own, 1, axis=2), *others[1:], own]
+    thresholds = generator.uniform(-0.5, 1.0, 6)
+    totals = [Counts.nothing(6, VOCABULARY) for _ in labels]
+    add_image(totals, LabelledMaps(units, maps, labels), thresholds)
+    for total, each in zip(totals, labels, strict=True):
+        alone = [] if each is None else [(units, maps, each)]
+        both, unit, label = count_by_hand(alone, thresholds, VOCABULARY.category_of.tolist(), 3)
+        np.testing.assert_array_equal(total.both, both)
+        np.testing.assert_array_equal(total.unit, unit)
+        np.testing.assert_array_equal(total.label, label)
 
 
 def test_categories_are_numbered_as_they_come():
@@ -95,8 +113,8 @@ def test_activated_pixels_count_wherever_the_category_is_in_the_image():
     labels = np.zeros((1, 4, 4), dtype=np.int32)
     labels[0, 0, 0] = 1
     everywhere = np.ones((1, 1, 1), dtype=np.float32)
-    shown = LabelledMaps(np.array([0]), everywhere, labels)
-    other_category = LabelledMaps(np.array([0]), everywhere, np.full((1, 4, 4), 4, dtype=np.int32))
+    shown = (np.array([0]), everywhere, labels)
+    other_category = (np.array([0]), everywhere, np.full((1, 4, 4), 4, dtype=np.int32))
     counts = count_images([shown, other_category], np.array([0.5]), VOCABULARY)
     assert counts.unit.tolist() == [[16, 0, 16]]
     assert counts.iou()[0, 0] == 1 / 16

@@ -125,7 +125,7 @@ run_probe_pass(make_plan(), Checkpoints(Path({folder!r})), engine=in_this_proces
 """
 
 
-@pytest.mark.parametrize("after", [1, 2])
+@pytest.mark.parametrize("after", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_killed_and_started_again_it_repeats_at_most_the_shard_in_flight(after, reference, tmp_path):
     script = _RUN.format(tests=str(Path(__file__).parent), folder=str(tmp_path))
     with subprocess.Popen([sys.executable, "-c", script]) as process:

@@ -26,8 +26,10 @@ DEFAULT_CASES: list[tuple[str, Layer, int, int]] = [
 NARROW_CASES: list[tuple[str, Layer, int, int]] = [
     ("resnet18", lambda m: m.layer4[-1], 96, 2),
     ("resnet50", lambda m: m.layer4[-1], 64, 1),
-    ("densenet121", lambda m: m.features, 64, 1),
     ("mobilenet_v2", lambda m: m.features[-2], 96, 1),
+]
+SLOW_NARROW_CASES: list[tuple[str, Layer, int, int]] = [
+    ("densenet121", lambda m: m.features, 64, 1),
     ("vgg16", lambda m: m.features[28], 64, 1),
 ]
 
@@ -39,7 +41,10 @@ def test_small_images_on_known_networks(name: str, find: Layer, size: int, count
     check_known_network(net, find, size, count)
 
 
-@pytest.mark.parametrize(("name", "find", "size", "count"), NARROW_CASES)
+@pytest.mark.parametrize(
+    ("name", "find", "size", "count"),
+    [*NARROW_CASES, *(pytest.param(*case, marks=pytest.mark.slow) for case in SLOW_NARROW_CASES)],
+)
 def test_known_networks_with_few_channels(name: str, find: Layer, size: int, count: int) -> None:
     torch.manual_seed(0)
     check_known_network(NETWORKS[name](), find, size, count)

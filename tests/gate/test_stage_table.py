@@ -7,13 +7,14 @@ import pytest
 
 import xai_eval
 from xai_eval.gate import stage_table
-from xai_eval.gate.stage_table import rules_of
+from xai_eval.gate.stage_table import meaning_of, meaning_of_box, rules_of
 from xai_eval.result.stage import OwnKind, Stage, StageKind
 
 PACKAGE = Path(xai_eval.__file__).parent
 OWN = Stage(OwnKind("attention rollout"), "layer4")
+KIND_ROWS = {kind.value: rules_of(Stage(kind, "a part")) for kind in StageKind}
 ROWS = {
-    **{kind.value: rules_of(Stage(kind, "a part")) for kind in StageKind},
+    **KIND_ROWS,
     **{f"{kind} of {of}": rules_of(Stage(StageKind(kind), of)) for kind, of in stage_table._PARTS},
     str(OWN): rules_of(OWN),
 }
@@ -35,6 +36,22 @@ def test_every_row_says_what_its_steps_begin_with_and_by_how_much_the_stage_may_
 def test_a_part_that_is_not_like_the_others_of_its_kind_is_not():
     for kind, of in stage_table._PARTS:
         assert rules_of(Stage(StageKind(kind), of)) != rules_of(Stage(StageKind(kind), "another part"))
+
+
+def test_every_kind_and_every_shared_box_has_a_meaning_of_its_own():
+    meanings = {str(kind): meaning_of(Stage(kind)) for kind in StageKind}
+    boxes = {rules.family: meaning_of_box(Stage(StageKind(name))) for name, rules in KIND_ROWS.items() if rules.family}
+    for name, meaning in {**meanings, **boxes}.items():
+        assert meaning and not meaning.endswith("."), name
+    every = [*meanings.values(), *boxes.values()]
+    assert len(set(every)) == len(every)
+    assert meaning_of(OWN) == ""
+
+
+def test_the_box_of_a_layer_is_not_called_by_one_of_its_stages():
+    for kind in (StageKind.ACTIVATIONS, StageKind.OVERLAP):
+        assert "this layer" in meaning_of_box(Stage(kind, "layer4"))
+        assert "this layer" not in meaning_of(Stage(kind, "layer4"))
 
 
 NAMING = ("result/stage.py", "gate/stage_table.py", "gate/stages.py", "report/page/chain.py", "store/lazy.py")

@@ -233,7 +233,7 @@ def test_a_torchvision_model_in_training_keeps_its_gradients() -> None:
     net(torch.randn(2, 3, 32, 32)).sum().backward()
     before = snapshot(net)
     for method in ("gradcam", "shapleycam", "eigencam"):
-        explain_by_cam(net, net.features[-1], torch.randn(1, 3, 64, 64), [1], method)
+        explain_by_cam(net, net.features[-1], torch.randn(1, 3, 32, 32), [1], method)
     assert_same(before, snapshot(net))
 
 

@@ -13,7 +13,6 @@ from hypothesis.extra import numpy as hnp
 
 from xai_eval.explainers.dissection import quantile
 from xai_eval.explainers.dissection.counts import ConceptIndex
-from xai_eval.explainers.dissection.netdissect import LabelledMaps
 from xai_eval.explainers.dissection.quantile import TopValues, values_to_keep
 from xai_eval.explainers.dissection.similarity import SIMILARITIES, soft_wpmi
 from xai_eval.explainers.dissection.top_images import top_images
@@ -95,7 +94,7 @@ def labelled_images(draw):
         units = np.flatnonzero(generator.random(5) < 0.7)
         maps = generator.standard_normal((len(units), *generator.integers(1, 4, 2))).astype(np.float32)
         labels = generator.integers(0, 7, (generator.integers(0, 3), *generator.integers(1, 9, 2)), dtype=np.int32)
-        images.append(LabelledMaps(units, maps, labels))
+        images.append((units, maps, labels))
     return images, draw(shards(count))
 
 

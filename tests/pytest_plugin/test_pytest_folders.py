@@ -35,8 +35,15 @@ def test_a_report_folder_in_use_is_refused(repo):
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines([f"*reports is in use by process {os.getppid()} on*"])
     lock.unlink()
-    assert repo.runpytest_subprocess("-n", "2").parseoutcomes() == {"failed": 1}
+    assert repo.runpytest().parseoutcomes() == {"failed": 1}
     assert not lock.exists()
+
+
+@pytest.mark.slow
+def test_workers_leave_no_lock_behind(repo):
+    repo.makepyfile(test_suite=ONE_CASE.format(name="one"))
+    assert repo.runpytest_subprocess("-n", "2").parseoutcomes() == {"failed": 1}
+    assert not (repo.path / "reports" / LOCK_FILE).exists()
 
 
 def test_a_report_folder_that_cannot_be_written_fails_the_test_and_nothing_else(repo):

@@ -89,6 +89,17 @@ def test_a_family_of_one_keeps_its_name(chain):
     assert [box.name for box in chain(stages)] == [str(stage) for stage in stages]
 
 
+def test_each_box_and_each_stage_in_it_says_what_it_holds(chain):
+    kind = Stage(OwnKind("attention rollout"), "layer4")
+    layer = (Stage(K.ACTIVATIONS, "layer4"), Stage(K.OVERLAP, "layer4"))
+    pixels, model, units, own = chain((Stage(K.DECODED_PIXELS), *MODEL, *layer, kind), moved=layer)
+    assert pixels.meaning == "the pixels of the image after its file was decoded"
+    assert model.meaning.startswith("what the model consists of")
+    assert units.meaning == "all that was computed of the units of this layer"
+    assert units.shown[0].meaning == "how strongly each unit of the layer responds to each image"
+    assert own.meaning == ""
+
+
 def test_what_moved_in_a_family_is_named_and_the_first_of_the_chain_before_others(chain):
     before, box = chain([Stage(K.IMAGE_BYTES), *MODEL], moved=(MODEL[1], MODEL[4]), first=MODEL[4])
     assert (before.place, box.place, box.change, box.equal) == ("before", "first", "", "3 equal")

@@ -11,11 +11,13 @@ from PIL import Image
 from xai_eval.errors import StorageError
 from xai_eval.gate.judge import judge_all
 from xai_eval.gate.judge_run import Judged
+from xai_eval.gate.stage_table import meaning_of
 from xai_eval.gate.verdict import State
 from xai_eval.report.write import write_report
 from xai_eval.result.fields import Heatmap, InputImage, Label, Mask
 from xai_eval.result.glossary import all_terms
 from xai_eval.result.naming import title
+from xai_eval.result.stage import Stage, StageKind
 
 # What the table of contents leads to, in its order, besides the cases.
 SECTIONS = ("failed", "new", "warned", "task--cams", "terms")
@@ -302,6 +304,14 @@ def test_terms_are_explained_where_they_stand(page, run):
     titles = [each["title"] for each in page.all("abbr", case)]
     assert any(text.startswith("Share of the heat") and text.endswith("higher is better.") for text in titles)
     assert {each["title"] for each in page.all("abbr")} <= {each.explanation for each in all_terms()}
+
+
+def test_stages_are_explained_where_they_stand(tmp_path, run, build):
+    obtained, goldens = build.by_key(build.staged(0.5)), build.by_key(build.staged(0.0).condensed())
+    page = Page(write_report(tmp_path, Judged(run.record, obtained, goldens, judge_all(obtained, goldens))).read_text())
+    titles = {each["title"] for each in page.all("abbr")}
+    for kind in (StageKind.DECODED_PIXELS, StageKind.INPUT_TENSOR, StageKind.LOGITS):
+        assert f"{meaning_of(Stage(kind))}." in titles
 
 
 def test_people_read_no_identifiers(run, page):

@@ -29,9 +29,28 @@ def images(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def first_run(images):
+    """The command of the first run."""
+    return ["run", "cams", "--methods", "gradcam", "--images", str(images), "--device", "cpu", "--quiet"]
+
+
+@pytest.fixture(scope="module")
+def accepted(first_run, tmp_path_factory):
+    """A folder with Grad-CAM goldens of the images, and the run that they were accepted from."""
+    folder = tmp_path_factory.mktemp("accepted")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.delenv("CI", raising=False)
+        assert main(first_run) == 0
+        assert main(["accept", "--all", "--reason", "the first ones"]) == 0
+    return folder
+
+
 @pytest.fixture
-def here(tmp_path, images, monkeypatch, capsys):
+def here(tmp_path, first_run, accepted, monkeypatch, capsys):
     """A folder with Grad-CAM goldens of the images, and a function that runs the command line in it."""
+    shutil.copytree(accepted, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("CI", raising=False)
 
@@ -40,10 +59,7 @@ def here(tmp_path, images, monkeypatch, capsys):
         assert main(list(arguments)) == expected
         return capsys.readouterr()
 
-    run = ["run", "cams", "--methods", "gradcam", "--images", str(images), "--device", "cpu", "--quiet"]
-    call(*run)
-    call("accept", "--all", "--reason", "the first ones")
-    call.run = run
+    call.run = first_run
     return call
 
 

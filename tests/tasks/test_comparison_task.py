@@ -90,6 +90,7 @@ def test_a_scene_with_a_kite_is_not_compared_with_the_study(model):
 
 
 @pytest.mark.real
+@pytest.mark.slow
 def test_the_published_iou_stands_next_to_ours(real_data):
     """The names of the photographs lead to their rows. LIME gets few samples, because only the table is tested."""
     model = load_model(f"file:{real_data / 'models' / 'factories.py'}:imagenet")

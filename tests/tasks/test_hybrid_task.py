@@ -6,7 +6,7 @@ from xai_eval.errors import UsageError
 from xai_eval.explainers.hybrid_maps import HYBRIDS
 from xai_eval.gate.judge import judge
 from xai_eval.gate.verdict import State
-from xai_eval.tasks.studies.hybrid_results import PARENTS, _conclusion, _tests
+from xai_eval.tasks.studies.hybrid_results import COMBINED, _conclusion, _tests
 
 FEW = {"num_samples": 40, "images": "scenes:2", "device": "cpu"}
 
@@ -21,10 +21,10 @@ def combined(model):
     return evaluate("hybrid", model=model, **FEW)
 
 
-def test_parents_and_hybrids_are_measured_on_every_image(combined):
+def test_grad_cam_lime_and_hybrids_are_measured_on_every_image(combined):
     for result in combined[:-1]:
         table = result["table"].frame.set_index("method")
-        assert list(table.index) == [*PARENTS, *HYBRIDS]
+        assert list(table.index) == [*COMBINED, *HYBRIDS]
         assert table[["deletion", "insertion", "iou_equal_area"]].map(lambda value: 0 <= value <= 1).all(axis=None)
         assert judge(result, result.condensed()).state is State.OK
 
@@ -32,7 +32,7 @@ def test_parents_and_hybrids_are_measured_on_every_image(combined):
 def test_means_are_those_of_the_images(combined):
     tables = [result["table"].frame.set_index("method") for result in combined[:-1]]
     means = combined[-1]["means"].frame.set_index("method")
-    for name in (*PARENTS, *HYBRIDS):
+    for name in (*COMBINED, *HYBRIDS):
         expected = sum(table.loc[name, "deletion"] for table in tables) / len(tables)
         assert means.loc[name, "deletion"] == pytest.approx(expected)
 

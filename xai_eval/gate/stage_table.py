@@ -1,4 +1,4 @@
-"""The table of all kinds of stages: the steps that make each kind, its limits, and its box on the page."""
+"""The table of all kinds of stages: the steps that make each kind, its limits, its meaning, and its box on the page."""
 
 from __future__ import annotations
 
@@ -259,6 +259,58 @@ _KINDS: Mapping[str, StageRules] = {
     ),
 }
 
+# What each kind holds, in words for people who read the page; without a full stop. The last ones are names of boxes.
+_MEANINGS: Mapping[str, str] = {
+    K.IMAGE_BYTES: "the file of the image as it is on disk",
+    K.DECODED_PIXELS: "the pixels of the image after its file was decoded",
+    K.INPUT_TENSOR: "what the model gets: the image after the preprocessing",
+    K.VIEW: "the part of the image that the model sees, at the model's size, as pixels",
+    K.OBJECT_MASK: "which pixels of the view belong to the labelled object",
+    K.CONCEPT_MASKS: "which pixels of the view show each concept",
+    K.MODULE_TYPES: "the types of the model's modules, and settings such as a stride",
+    K.TRAINING_FLAGS: "which modules are in training mode",
+    K.HOOKS: "hooks on the model's modules, and methods replaced on a single module",
+    K.MODEL_WEIGHTS: "the weights of the model, block by block",
+    K.LAYER_ACTIVATIONS: "the output of the explained layer for this image",
+    K.LOGITS: "what the model returns for this image",
+    K.TARGET: "the class, or another output, that is explained",
+    K.RAW_MAP: "the map as the method computes it, before it is scaled to the size of the image",
+    K.FINAL_MAP: "the map as it is shown and measured",
+    K.BASELINE: "the input that the image is compared with, such as a black image",
+    K.ATTRIBUTION: "how much each number of the input tensor speaks for the explained output, or against it",
+    K.SIGNED_MAP: "the attribution summed over the colours, per pixel: positive for, negative against",
+    K.COMPLETENESS: "the sum of the attribution, and what it should add up to",
+    K.SEGMENTS: "the superpixels: which pixel belongs to which patch of similar pixels",
+    K.SAMPLES: "which superpixels are hidden in which sample of LIME",
+    K.PERTURBED_PREDICTIONS: "what the model says of the samples, in which some superpixels are hidden",
+    K.WEIGHTS: "how much each superpixel speaks for the explained class, as LIME fits it",
+    K.SURROGATES: "how well LIME's linear model follows the explained model",
+    K.PROBE_SET: "which images a dissection looks at",
+    K.PROBE_IMAGES: "the pixels of these images",
+    K.LABEL_MAPS: "which concept each pixel of these images shows",
+    K.CONCEPTS: "the words that units may be labelled with",
+    K.CLIP_MODULE_TYPES: "the types of CLIP's modules, and settings such as a stride",
+    K.CLIP_TRAINING_FLAGS: "which modules of CLIP are in training mode",
+    K.CLIP_HOOKS: "hooks on CLIP's modules, and methods replaced on a single module",
+    K.CLIP_WEIGHTS: "the weights of CLIP, block by block",
+    K.WORD_EMBEDDINGS: "the vectors that CLIP gives to the words",
+    K.EMBEDDINGS: "the vectors that CLIP gives to the images",
+    K.ACTIVATIONS: "how strongly each unit of the layer responds to each image",
+    K.TOP_K: "how strongly each unit responds to the images that it responds to most",
+    K.TOP_IMAGES: "the images that each unit responds to most",
+    K.SIMILARITY: "how well each word fits each unit, by CLIP",
+    K.OVERLAP: "how much the places where a unit is active overlap with each concept",
+    K.OVERLAP_BY_CHANCE: "how much they overlap with the labels of other images, as chance makes it",
+    K.LABELS_BY_CLIP: "the word that fits each unit best, by CLIP",
+    K.LABELS_BY_PIXELS: "the concept that overlaps most with each unit",
+    K.VALUE: "the value that a test computed and checked",
+    K.MEASURES: "the measures computed from all of this",
+    _MODEL_STATE: "what the model consists of: its modules, their modes, hooks and weights",
+    _CLIP_STATE: "what CLIP consists of: its modules, their modes, hooks and weights",
+    "labels": "the words and concepts that were chosen for the units",
+}
+_OF_A_PART = "all that was computed of the units of this layer"
+
 # Methods whose stages have other rules than the rest of their kind.
 _PARTS: Mapping[tuple[str, str], StageRules] = {
     # The weights of AblationCAM are small differences of scores. On three photographs, what changed logits by 2e-6
@@ -281,3 +333,14 @@ _OWN_KIND = StageRules(
 def rules_of(stage: Stage) -> StageRules:
     """Return the row of a stage, or default rules for a kind that only a task of a user has."""
     return _PARTS.get((stage.kind, stage.of)) or _KINDS.get(stage.kind, _OWN_KIND)
+
+
+def meaning_of(stage: Stage) -> str:
+    """Return what a stage holds, in words without a full stop; empty for a kind that only a task of a user has."""
+    return _MEANINGS.get(stage.kind, "")
+
+
+def meaning_of_box(stage: Stage) -> str:
+    """Return what the box on the page holds that a stage shares with similar ones."""
+    rules = rules_of(stage)
+    return _OF_A_PART if rules.box_per_part else _MEANINGS.get(rules.family or stage.kind, "")

@@ -85,10 +85,9 @@ def _count(
     vocabulary = ConceptIndex.of([each.category for each in probe_pass.plan.probe.concepts])
     totals = [Counts.nothing(len(thresholds), vocabulary) for _ in orders]
     for row, units, maps in _maps_of_all(probe_pass, layer, thresholds):
-        for total, order in zip(totals, orders, strict=True):
-            packed = summaries[order[row]].labels
-            if packed is not None:
-                add_image(total, LabelledMaps(units, maps, packed.unpack()), thresholds)
+        packed = [summaries[order[row]].labels for order in orders]
+        labels = [None if each is None else each.unpack() for each in packed]
+        add_image(totals, LabelledMaps(units, maps, labels), thresholds)
     return totals
 
 

@@ -8,6 +8,8 @@ that show any concept of the same category.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -26,17 +28,35 @@ SHARE = 0.005
 
 @dataclass(frozen=True, eq=False)
 class LabelledMaps:
-    """Activation maps and label maps of one image.
+    """Activation maps of one image, and the label maps that they are compared with: its own, or those of other images.
 
     Attributes:
         units: indices of n units, (n,). Units that nowhere exceed their threshold may be left out.
         maps: their activations, (n, h, w).
-        labels: S label maps over the whole image, (S, H, W): 0 for no label, else 1 + index of the concept.
+        labels: for each comparison, S label maps over the whole image, (S, H, W): 0 for no label, else 1 + index of the
+            concept; None if there are none.
     """
 
     units: NDArray[np.int64]
     maps: NDArray[np.float32]
-    labels: NDArray[np.int32]
+    labels: Sequence[NDArray[np.int32] | None]
+
+
+@dataclass(frozen=True, eq=False)
+class _Shown:
+    """The concepts that label maps show.
+
+    Attributes:
+        concepts: their indices, ascending, (l,).
+        places: 1 where a concept is and 0 elsewhere, (H, W, l).
+    """
+
+    concepts: NDArray[np.int64]
+    places: NDArray[np.float32]
+
+    @property
+    def size(self) -> tuple[int, ...]:
+        return self.places.shape[:2]
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,13 +116,13 @@ def _single_precision(thresholds: NDArray[np.float64]) -> NDArray[np.float32]:
     return np.where(nearest > thresholds, np.nextafter(nearest, np.float32(-np.inf)), nearest)
 
 
-def add_image(total: Counts, image: LabelledMaps, thresholds: NDArray[np.float64]) -> None:
+def add_image(totals: Sequence[Counts], image: LabelledMaps, thresholds: NDArray[np.float64]) -> None:
     """Add one image to counts.
 
     The counts are changed in place, because tables of all units and concepts are too large to allocate for each image.
 
     Args:
-        total: the counts to change.
+        totals: the counts to change: one for each comparison of the image, with the same concepts.
         image: the image.
         thresholds: thresholds of all J units, (J,).
 
@@ -110,17 +130,28 @@ def add_image(total: Counts, image: LabelledMaps, thresholds: NDArray[np.float64
         UsageError: a label map holds a number that stands for no concept.
     """
     above = _single_precision(thresholds)
-    present = _present(image.labels, len(total.vocabulary.category_of))
-    if not len(present):
-        return
-    shown = _shown(image.labels, present)
-    total.label[present] += shown.sum(axis=(0, 1), dtype=np.int64)
     # Interpolation never gives a value above the largest of the map, so units below their threshold are left out.
     strong = image.maps.max(axis=(1, 2)) > above[image.units]
-    units = image.units[strong]
-    both, covered = _count_masks(image.maps[strong], above[units], shown)
-    categories = np.unique(total.vocabulary.category_of[present])
-    total.both[np.ix_(units, present)] += both
+    units, maps = image.units[strong], image.maps[strong]
+    pairs = [(t, _shown(each, t.vocabulary)) for t, each in zip(totals, image.labels, strict=True) if each is not None]
+    for size in {shown.size for _, shown in pairs}:
+        # The masks of units are the same in all comparisons of a size: they are made once.
+        alike = [(total, shown) for total, shown in pairs if shown.size == size and len(shown.concepts)]
+        if alike:
+            both, covered = _count_masks(maps, above[units], [shown.places for _, shown in alike])
+            for (total, shown), shared in zip(alike, both, strict=True):
+                _add(total, units, shown, shared, covered)
+
+
+def _add(
+    total: Counts, units: NDArray[np.int64], shown: _Shown, both: NDArray[np.int64], covered: NDArray[np.int64]
+) -> None:
+    """Add what was counted in one image, (n, l) and (n,), to the counts over all images."""
+    categories = np.unique(total.vocabulary.category_of[shown.concepts])
+    # Sums of 0 and 1 over one row are exact in single precision.
+    by_row = np.ones(shown.size[1], dtype=np.float32) @ shown.places
+    total.label[shown.concepts] += by_row.sum(axis=0, dtype=np.int64)
+    total.both[np.ix_(units, shown.concepts)] += both
     total.unit[np.ix_(units, categories)] += covered[:, None]
 
 
@@ -135,20 +166,21 @@ def _present(labels: NDArray[np.int32], known: int) -> NDArray[np.int64]:
     return np.flatnonzero(np.bincount(labels.reshape(-1), minlength=1)[1:])
 
 
-def _shown(labels: NDArray[np.int32], present: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Return 1 where a concept is in any of the label maps (S, H, W) and 0 elsewhere, (H, W, l)."""
-    column = np.zeros(present[-1] + 2, dtype=np.int64)
+def _shown(labels: NDArray[np.int32], vocabulary: ConceptIndex) -> _Shown:
+    """Return which concepts are in any of the label maps (S, H, W), and where."""
+    present = _present(labels, len(vocabulary.category_of))
+    column = np.zeros(len(vocabulary.category_of) + 1, dtype=np.int64)
     column[present + 1] = np.arange(len(present))
-    shown = np.zeros((*labels.shape[1:], len(present)), dtype=np.float32)
-    for one in labels:
-        places = np.nonzero(one)
-        shown[(*places, column[one[places]])] = 1.0
-    return shown
+    places = np.zeros((*labels.shape[1:], len(present)), dtype=np.float32)
+    for one in labels.reshape(len(labels), math.prod(labels.shape[1:])):
+        labelled = np.flatnonzero(one)
+        places.reshape(-1)[labelled * len(present) + column[one[labelled]]] = 1.0
+    return _Shown(present, places)
 
 
 def _count_masks(
-    maps: NDArray[np.float32], thresholds: NDArray[np.float32], shown: NDArray[np.float32]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    maps: NDArray[np.float32], thresholds: NDArray[np.float32], comparisons: Sequence[NDArray[np.float32]]
+) -> tuple[list[NDArray[np.int64]], NDArray[np.int64]]:
     """Count the pixels that each mask of a unit shares with each concept, (n, l), and all its pixels, (n,).
 
     The image is handled row by row, each row only for the units that can exceed their threshold in it. This is fast,
@@ -157,8 +189,9 @@ def _count_masks(
     Args:
         maps: activation maps, (n, h, w).
         thresholds: thresholds of the n units, (n,).
-        shown: 1 where a concept is, (H, W, l).
+        comparisons: for each comparison, 1 where a concept is, (H, W, l).
     """
+    shown = np.concatenate(comparisons, axis=2)
     rows = _interpolation(maps.shape[1], shown.shape[0]).T @ maps
     reaching = rows.max(axis=2) > thresholds[:, None]
     across = _interpolation(maps.shape[2], shown.shape[1])
@@ -170,7 +203,8 @@ def _count_masks(
         # Sums of 0 and 1 over one row are exact in single precision.
         both[some] += (masks @ shown[y]).astype(np.int64)
         covered[some] += masks.sum(axis=1).astype(np.int64)
-    return both, covered
+    ends = np.cumsum([each.shape[2] for each in comparisons])
+    return np.split(both, ends[:-1], axis=1), covered
 
 
 @lru_cache(maxsize=64)

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from xai_eval.gate.stage_table import rules_of
+from xai_eval.gate.stage_table import meaning_of, meaning_of_box, rules_of
 from xai_eval.report.cases import ReportCase
 from xai_eval.result.fingerprint import Fingerprint
 from xai_eval.result.stage import Stage, in_model
@@ -38,6 +38,11 @@ class ChainStage:
             return str(Stage(stage.kind, stage.of))
         return stage.kind if rules.box_per_part or not stage.of else stage.of
 
+    @property
+    def meaning(self) -> str:
+        """What it holds, in words; empty for a kind that only a task of a user has."""
+        return meaning_of(self.stage)
+
 
 @dataclass(frozen=True)
 class Box:
@@ -45,6 +50,7 @@ class Box:
 
     Attributes:
         name: of the stage, or of the family of stages.
+        meaning: what it holds, in words; empty for a kind that only a task of a user has.
         place: `first` if the first stage that changed is in the box, else `before` or `after` it.
         change: in words, if the box has a single stage or only equal ones; else empty.
         shown: otherwise the stages that changed, the first that changed before the others.
@@ -53,6 +59,7 @@ class Box:
     """
 
     name: str
+    meaning: str
     place: str
     change: str = ""
     shown: tuple[ChainStage, ...] = ()
@@ -80,13 +87,14 @@ def _stages(case: ReportCase) -> list[ChainStage]:
 def _box(family: str, stages: Sequence[ChainStage]) -> Box:
     place = next((stage.place for stage in stages if stage.place == "first"), stages[-1].place)
     if len(stages) == 1:
-        return Box(str(stages[0].stage), place, stages[0].change)
+        return Box(str(stages[0].stage), stages[0].meaning, place, stages[0].change)
+    meaning = meaning_of_box(stages[0].stage)
     changed = [stage for stage in stages if stage.change != _EQUAL]
     if not changed:
-        return Box(family, place, f"{len(stages)} stages {_EQUAL}")
+        return Box(family, meaning, place, f"{len(stages)} stages {_EQUAL}")
     changed.sort(key=lambda stage: stage.place != "first")
     equal = f"{len(stages) - len(changed)} {_EQUAL}" if len(changed) < len(stages) else ""
-    return Box(family, place, shown=tuple(changed[:_SHOWN]), folded=tuple(changed[_SHOWN:]), equal=equal)
+    return Box(family, meaning, place, shown=tuple(changed[:_SHOWN]), folded=tuple(changed[_SHOWN:]), equal=equal)
 
 
 def _change(now: Fingerprint | None, was: Fingerprint) -> str:

@@ -25,6 +25,11 @@ def explained(words: str) -> Markup:
     return _marked(words, found, f" {found.better.name.lower()}" if found.better else "")
 
 
+def titled(words: str, meaning: str) -> Markup:
+    """Return words with their meaning as a tooltip; without a meaning they are only escaped."""
+    return Markup('<abbr class="term" title="{}.">{}</abbr>').format(meaning, words) if meaning else escape(words)
+
+
 def with_terms(sentence: str) -> Markup:
     """Mark the terms within a sentence, and keep a browser from breaking a line between an arrow's `-` and `>`."""
     text = str(escape(sentence)).replace(_ARROW, f'<span class="whole">{_ARROW}</span>')

@@ -17,7 +17,7 @@ from xai_eval.report.cases import ReportCase
 from xai_eval.report.drawing.pixels import diverging_legend, heat_legend, jpeg_uri, png_uri, signed_legend
 from xai_eval.report.page.case_view import CaseView, case_line, case_view
 from xai_eval.report.page.filters import filters
-from xai_eval.report.page.marks import explained, with_terms
+from xai_eval.report.page.marks import explained, titled, with_terms
 from xai_eval.report.page.release_view import release_view
 from xai_eval.report.page.shown_cases import about_task, by_task, tasks_in_order, with_images, worst_cases_first
 from xai_eval.report.page.table_of_contents import Lists, contents, lists_of
@@ -123,6 +123,7 @@ def _environment() -> jinja2.Environment:
     environment.filters["png_uri"] = png_uri
     environment.filters["explained"] = explained
     environment.filters["plain"] = plain
+    environment.filters["titled"] = titled
     environment.filters["with_terms"] = with_terms
     return environment
 

@@ -32,10 +32,11 @@ if TYPE_CHECKING:
     from xai_eval.explainers.lime.segmentation import Segmentation
     from xai_eval.inputs.images.labelled import LabelledImage
 
-PARENTS = ("gradcam", "lime")
+# The two methods that every hybrid combines.
+COMBINED = ("gradcam", "lime")
 # The tested measures: 1 if higher is better, -1 if lower is better.
 MEASURES = {"iou_equal_area": 1, "deletion": -1, "insertion": 1, "insertion_less_deletion": 1}
-# A hybrid must beat both parents by both: finding the object, and finding the pixels that matter to the model.
+# A hybrid must beat Grad-CAM and LIME by both: finding the object, and finding the pixels that matter to the model.
 DECISIVE = ("iou_equal_area", "insertion_less_deletion")
 MEAN_TOLERANCE = 0.03
 # The tolerance of p is wide, because with few images the p-value jumps when one difference changes its sign.
@@ -123,7 +124,7 @@ def _inputs(request: HybridRequest, subject: Subject, cam: Map, predict: Predict
 
 
 def _maps(inputs: HybridInputs) -> dict[str, Map]:
-    """Return the maps of both parents and of all hybrids, (H, W), by name. Their scales differ: only order counts."""
+    """Return the maps of Grad-CAM, of LIME and of all hybrids, (H, W), by name. Only the order of values counts."""
     from xai_eval.explainers.hybrid_maps import HYBRIDS
 
     hybrids = {name: combine(inputs) for name, combine in HYBRIDS.items()}
@@ -136,8 +137,8 @@ def _whole_set_fields(rows: pd.DataFrame) -> dict[str, Field]:
     tests = _tests(rows, measures)
     frame = pd.DataFrame(
         [
-            {"comparison": f"{name} against {parent}, {measure}", "difference": test.mean, **_test_columns(test)}
-            for (name, parent, measure), test in tests.items()
+            {"comparison": f"{name} against {other}, {measure}", "difference": test.mean, **_test_columns(test)}
+            for (name, other, measure), test in tests.items()
         ]
     )
     return {
@@ -148,15 +149,15 @@ def _whole_set_fields(rows: pd.DataFrame) -> dict[str, Field]:
 
 
 def _tests(rows: pd.DataFrame, measures: list[str]) -> dict[tuple[str, str, str], PairedTest]:
-    """Test every hybrid against each parent by each measure. A positive difference means that the hybrid is better."""
+    """Test every hybrid against Grad-CAM and LIME by each measure. With a positive difference the hybrid is better."""
     values = {str(name): own.reset_index(drop=True) for name, own in rows.groupby("method", sort=False)}
     return {
-        (name, parent, measure): paired_test(
-            (MEASURES[measure] * own[measure]).tolist(), (MEASURES[measure] * values[parent][measure]).tolist()
+        (name, other, measure): paired_test(
+            (MEASURES[measure] * own[measure]).tolist(), (MEASURES[measure] * values[other][measure]).tolist()
         )
         for name, own in values.items()
-        if name not in PARENTS
-        for parent in PARENTS
+        if name not in COMBINED
+        for other in COMBINED
         for measure in measures
     }
 
@@ -173,7 +174,7 @@ def _test_columns(test: PairedTest) -> dict[str, Any]:
 
 
 def _conclusion(tests: Mapping[tuple[str, str, str], PairedTest]) -> str:
-    """Name the hybrids that beat both parents by all decisive measures that could be computed."""
+    """Name the hybrids that beat Grad-CAM and LIME by all decisive measures that could be computed."""
     decisive = {key: test.beats for key, test in tests.items() if key[2] in DECISIVE}
     names = dict.fromkeys(name for name, _, _ in decisive)
     best = [name for name in names if all(beats for key, beats in decisive.items() if key[0] == name)]
