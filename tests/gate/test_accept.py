@@ -147,8 +147,11 @@ def test_accept_refuses_half_a_request(tmp_path, goldens, arguments, words):
         ("GITHUB_ACTIONS", "true"),
         ("GITLAB_CI", "true"),
         ("TF_BUILD", "True"),
-    ]
-    + [("JENKINS_URL", "https://ci"), ("BUILDKITE", "true"), ("TEAMCITY_VERSION", "2026.1"), ("CIRCLECI", "true")],
+        ("JENKINS_URL", "https://ci"),
+        ("BUILDKITE", "true"),
+        ("TEAMCITY_VERSION", "2026.1"),
+        ("CIRCLECI", "true"),
+    ],
 )
 @pytest.mark.parametrize("emptied", ["", "false"])
 def test_accept_is_refused_under_ci(tmp_path, goldens, monkeypatch, variable, value, emptied):

@@ -88,7 +88,7 @@ def test_a_verdict_that_a_test_hides_fails_the_session_and_is_said(drifting, way
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     assert result.parseoutcomes()["failed"] == 1
     said = f"test_suite.py::test_one {WORDS.get(way, 'passed')}, although its verdict fails"
-    result.stdout.fnmatch_lines([f"drift: {CASE.key}: *", "* 1 drift", said, f"FAILED xai-eval::hidden?{CASE.key}?*"])
+    result.stdout.fnmatch_lines([f"drift: {CASE.key}: *", "1 case: *", said, f"FAILED xai-eval::hidden?{CASE.key}?*"])
 
 
 @pytest.mark.parametrize("way", ["swallowed", "xfail mark", "checked again"])

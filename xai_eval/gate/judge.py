@@ -10,7 +10,7 @@ from xai_eval.errors import StorageError, error_line
 from xai_eval.gate.changes import Change, changes_between, parameter_changes
 from xai_eval.gate.pairing import pair_cases, scope_of, set_name
 from xai_eval.gate.stages import StageShift, moved_input, origin_of, stage_findings
-from xai_eval.gate.unwatched import unwatched_parts, watched
+from xai_eval.gate.unwatched import emptied, unwatched_parts, watched
 from xai_eval.gate.verdict import State, Verdict
 from xai_eval.result.fields import Field, Finding, Severity
 from xai_eval.result.naming import plain
@@ -55,6 +55,9 @@ def _judged(obtained: Result, golden: Result) -> Verdict:
     origin = origin_of(obtained, golden, drifted=bool(findings))
     if findings:
         return Verdict(obtained.case, State.DRIFT, tuple(findings), origin, changes, unwatched=unwatched)
+    lacking = emptied(obtained, golden)
+    if lacking:
+        return Verdict(obtained.case, State.ERROR, changes=changes, reason=_emptied_sentence(lacking))
     reason = _ok_sentence(origin, changes)
     return Verdict(obtained.case, State.OK, origin=origin, changes=changes, reason=reason, unwatched=unwatched)
 
@@ -196,6 +199,13 @@ def _lost_stages(obtained: Result, golden: Result) -> list[Finding]:
     return [
         Finding("stages", Severity.NUMBERS, stage, f"the result no longer records the {plain(stage)}") for stage in gone
     ]
+
+
+def _emptied_sentence(lacking: str) -> str:
+    return (
+        f"The golden holds {lacking}, so nothing of it would be compared. Restore the golden from version control, or "
+        "look at the result and accept it."
+    )
 
 
 def _ok_sentence(origin: StageShift | None, changes: Sequence[Change]) -> str:
