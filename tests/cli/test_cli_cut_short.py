@@ -15,6 +15,7 @@ from cli_runs import FACTORY, accept_all, run
 from PIL import Image
 
 from xai_eval.cli.main import main
+from xai_eval.disk.signed import sign
 from xai_eval.store.lock import LOCK_FILE
 from xai_eval.store.runs import load_cases
 
@@ -40,7 +41,7 @@ def cut_short(results):
     for place in sorted((folder / "results").glob("*/*"))[results:]:
         shutil.rmtree(place)
     record = json.loads((folder / "run.json").read_text())
-    (folder / "run.json").write_text(json.dumps({**record, "finished": False}))
+    (folder / "run.json").write_text(json.dumps(sign({**record, "finished": False})))
 
 
 @pytest.mark.parametrize("results, code", [(1, 1), (0, 3)])
