@@ -168,7 +168,7 @@ FORGERIES = [
     Forgery("edited by hand", "map", text('"seed": 0', '"seed": 1'), "does not match its digest"),
     # The plan of the run.
     Forgery("a smaller plan", "map", plan(planned=7), "plans 7 cases, but the run left 8 results.*run again"),
-    Forgery("a plan edited by hand", "map", plan(signed=False, planned=7), "does not match its digest. Run again"),
+    Forgery("a plan edited by hand", "map", plan(signed=False, planned=7), "does not match its digest\\). Run again"),
     Forgery("a plan without the task", "map", plan(tasks=["lime"]), "does not name the task cams"),
     Forgery("a plan of nothing", "map", plan(tasks=[], planned=0), "plans 0 cases"),
     Forgery("a request that is not planned", "map", plan(requests={"lime": {}}), "does not name the task lime"),

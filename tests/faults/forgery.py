@@ -79,13 +79,17 @@ DRIFTS: dict[str, Callable[[int], Result]] = {
 }
 
 
-def write_repository(folder: Path, drift: str) -> None:
-    """Write goldens, accepted as they should be, and a run in which `drift` happened."""
-    goldens = Goldens(folder / "golden")
+def write_goldens(folder: Path) -> None:
+    """Write goldens with their noise into `golden`, accepted as they should be."""
     for number in range(CASES):
-        place = goldens.store(result(number), "looked at the page")
+        place = Goldens(folder / "golden").store(result(number), "looked at the page")
         noise = Noise(stored_digest(place), {"score": {"difference": {"1 thread": 1e-4}}})
         dataclasses.replace(noise, shifts=noise.distances, stages={LOGITS: {"1 thread": 1e-6}}).save(place)
+
+
+def write_run(folder: Path, drift: str) -> None:
+    """Write a run in which `drift` happened into `run`."""
+    for number in range(CASES):
         DRIFTS[drift](number).save(folder / "run" / RESULTS_FOLDER / result(number).case.key)
     RunRecord(("cams",), (CASE.model,), ("photos",), CASES, finished=True).save(folder / "run")
 

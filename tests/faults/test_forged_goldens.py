@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 from faults.forged_goldens import FORGERIES
-from faults.forgery import DRIFTS, write_repository
+from faults.forgery import DRIFTS, write_goldens, write_run
 
 from xai_eval.errors import StorageError
 from xai_eval.gate.judge_run import judge_run
@@ -26,25 +26,33 @@ def check(folder):
 
 
 @pytest.fixture(scope="module")
-def repositories(tmp_path_factory):
-    """A repository for each drift."""
-    folder = tmp_path_factory.mktemp("repositories")
+def honest(tmp_path_factory):
+    """Goldens as they should be, and a run for each drift."""
+    folder = tmp_path_factory.mktemp("honest")
+    write_goldens(folder)
     for drift in DRIFTS:
-        write_repository(folder / drift, drift)
+        write_run(folder / drift, drift)
+    return folder
+
+
+def copied(honest, drift, folder):
+    """A repository in which this drift happened."""
+    shutil.copytree(honest / "golden", folder / "golden")
+    shutil.copytree(honest / drift / "run", folder / "run")
     return folder
 
 
 @pytest.mark.parametrize("drift", DRIFTS)
-def test_each_drift_is_seen_before_anything_is_forged(repositories, drift):
-    failed, told = check(repositories / drift)
+def test_each_drift_is_seen_before_anything_is_forged(honest, tmp_path, drift):
+    failed, told = check(copied(honest, drift, tmp_path / "repository"))
     assert failed == (drift != "none"), told
 
 
 @pytest.mark.parametrize("forgery", FORGERIES, ids=lambda forgery: forgery.name)
-def test_a_forged_golden_hides_no_drift(repositories, tmp_path, forgery):
-    shutil.copytree(repositories / forgery.drift, tmp_path / "forged")
-    forgery.act(tmp_path / "forged")
-    failed, told = check(tmp_path / "forged")
+def test_a_forged_golden_hides_no_drift(honest, tmp_path, forgery):
+    folder = copied(honest, forgery.drift, tmp_path / "forged")
+    forgery.act(folder)
+    failed, told = check(folder)
     assert failed, "the check is green"
     assert re.search(forgery.seen, told, re.DOTALL), told
 
