@@ -5,7 +5,6 @@ from __future__ import annotations
 import collections
 from collections.abc import Iterable
 
-from xai_eval.disk.strict_json import folded
 from xai_eval.result.result import Case
 
 
@@ -16,10 +15,9 @@ def alike_cases(cases: Iterable[Case], what: str) -> dict[str, str]:
         cases: of one run, or all goldens.
         what: their name in the plural, such as `goldens`.
     """
-    groups: dict[tuple[str, ...], list[Case]] = collections.defaultdict(list)
+    groups: dict[str, list[Case]] = collections.defaultdict(list)
     for case in cases:
-        parameters = Case("", "", "", case.params).identity
-        groups[folded(case.task), folded(case.model), folded(case.input), parameters].append(case)
+        groups[case.look].append(case)
     return {case.key: _sentence(alike, what) for alike in groups.values() if len(alike) > 1 for case in alike}
 
 
