@@ -71,7 +71,7 @@ class Case:
 
     @functools.cached_property
     def look(self) -> str:
-        """The same text for all cases whose names differ only in upper and lower case, or in how Unicode spells them."""
+        """The same text for all cases whose names differ only in capitals, or in how Unicode spells them."""
         return canonical([*map(folded, (self.task, self.model, self.input)), self.params])
 
     @property
