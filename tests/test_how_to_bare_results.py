@@ -13,6 +13,7 @@ from xai_eval import SignedMap, UsageError, load_images, load_model
 from xai_eval.cli.main import main
 from xai_eval.result.bare.bare_fields import field_of
 from xai_eval.store.goldens import Goldens
+from xai_eval.store.runs import load_cases
 
 PAGE = Path(__file__).parent.parent / "docs" / "how-to" / "bare-results.md"
 # Unlike any other module of these tests, because pytester runs them in this process.
@@ -56,7 +57,7 @@ def runs_of_the_page(place, pytester, name):
     """Run the page's commands; the second run passes."""
     place(name)
     pytester.runpytest().assert_outcomes(failed=1)
-    (full,) = Goldens(Path("reports") / "results").load_all()[0].values()
+    (full,) = load_cases(Path("reports") / "results")[0].values()
     accept()
     pytester.runpytest().assert_outcomes(passed=1)
     return full

@@ -15,8 +15,9 @@ from cli_runs import FACTORY, accept_all, run
 from PIL import Image
 
 from xai_eval.cli.main import main
-from xai_eval.store.goldens import Goldens
+from xai_eval.disk.signed import sign
 from xai_eval.store.lock import LOCK_FILE
+from xai_eval.store.runs import load_cases
 
 
 def test_a_run_that_failed_in_the_middle_does_not_pass_for_whole(place, capsys):
@@ -40,7 +41,7 @@ def cut_short(results):
     for place in sorted((folder / "results").glob("*/*"))[results:]:
         shutil.rmtree(place)
     record = json.loads((folder / "run.json").read_text())
-    (folder / "run.json").write_text(json.dumps({**record, "finished": False}))
+    (folder / "run.json").write_text(json.dumps(sign({**record, "finished": False})))
 
 
 @pytest.mark.parametrize("results, code", [(1, 1), (0, 3)])
@@ -92,7 +93,7 @@ def test_a_killed_run_never_leaves_a_half_written_result(place):
         time.sleep(float(moment))
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-        _, errors = Goldens(place / "reports" / "results").load_all()
+        _, errors = load_cases(place / "reports" / "results")
         assert errors == {}
     assert run() == 0
     assert main(["check"]) == 0

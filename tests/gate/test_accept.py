@@ -138,12 +138,35 @@ def test_accept_refuses_half_a_request(tmp_path, goldens, arguments, words):
     assert not goldens.folder.exists()
 
 
-@pytest.mark.parametrize("value", ["true", "1", "yes"])
-def test_accept_is_refused_under_ci(tmp_path, goldens, monkeypatch, value):
-    monkeypatch.setenv("CI", value)
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("CI", "true"),
+        ("CI", "1"),
+        ("CI", "yes"),
+        ("GITHUB_ACTIONS", "true"),
+        ("GITLAB_CI", "true"),
+        ("TF_BUILD", "True"),
+        ("JENKINS_URL", "https://ci"),
+        ("BUILDKITE", "true"),
+        ("TEAMCITY_VERSION", "2026.1"),
+        ("CIRCLECI", "true"),
+    ],
+)
+@pytest.mark.parametrize("emptied", ["", "false"])
+def test_accept_is_refused_under_ci(tmp_path, goldens, monkeypatch, variable, value, emptied):
+    monkeypatch.setenv("CI", emptied)
+    monkeypatch.setenv(variable, value)
     run = write_run(tmp_path / "run", make_result())
-    with pytest.raises(UsageError, match="refused where CI is set"):
+    with pytest.raises(UsageError, match=f"refused in a CI: .*the variable {variable} is set"):
         accept_all(run, goldens)
+
+
+@pytest.mark.parametrize("value", ["", "0", "false", "False"])
+def test_a_variable_that_says_no_refuses_nothing(tmp_path, goldens, monkeypatch, value):
+    for variable in ("CI", "GITHUB_ACTIONS"):
+        monkeypatch.setenv(variable, value)
+    assert accept_all(write_run(tmp_path / "run", make_result()), goldens)
 
 
 @pytest.mark.parametrize("state", [{"finished": False}, {"failures": {"photos": "out of memory"}}])

@@ -13,6 +13,7 @@ from xai_eval.cli.main import main
 from xai_eval.errors import UsageError
 from xai_eval.pytest_plugin.bare_result import bare_result, require_result
 from xai_eval.store.goldens import Goldens
+from xai_eval.store.runs import load_cases
 
 ID = "values/pytest-test-own-py-test-map-saliency-*"
 
@@ -264,7 +265,7 @@ def test_the_libraries_of_the_test_and_of_its_own_modules_are_recorded(repo):
     repo.makepyfile(helper="import numpy, scipy.ndimage\nfrom PIL import Image\ndef explain(): return numpy.eye(8)\n")
     only_tests(repo, LIBRARIES)
     repo.runpytest()
-    (result,) = Goldens(repo.path / "reports" / "results").load_all()[0].values()
+    (result,) = load_cases(repo.path / "reports" / "results")[0].values()
     assert {"python", "xai-eval", "numpy", "scipy", "pillow"} <= set(result.provenance.versions)
     assert "torch" not in result.provenance.versions and "pytest" not in result.provenance.versions
     assert result.provenance.parameters["value"] == {"saliency": "ndarray of shape (8, 8) and type float64"}

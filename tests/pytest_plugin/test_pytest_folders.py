@@ -118,15 +118,3 @@ def test_a_verdict_that_fails_only_at_the_end_fails_the_run(repo):
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.assert_outcomes(passed=2, failed=1)
     result.stdout.fnmatch_lines([f"*xai-eval::error?{case.key}?*"])
-
-
-def test_a_failure_that_its_test_expects_is_not_reported_again(repo):
-    Goldens(repo.path / "golden").store(make_result("image-0.jpg"), "looked")
-    repo.makepyfile(test_suite=HEADER + (
-        "from synthetic import blob\n"
-        "@pytest.mark.xfail\n"
-        "def test_one(xai_golden): xai_golden.check(make_result('image-0.jpg', saliency=blob(150, 40)))\n"
-    ))  # fmt: skip
-    result = repo.runpytest()
-    assert result.ret == pytest.ExitCode.OK
-    result.assert_outcomes(xfailed=1)

@@ -17,7 +17,7 @@ from PIL import Image
 from plugin_suite import accept, stored
 
 from xai_eval.cli.main import main
-from xai_eval.store.goldens import Goldens
+from xai_eval.store.runs import load_cases
 
 KILLS = 12
 COMMAND = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
@@ -34,7 +34,7 @@ def test_a_killed_session_never_passes_for_a_whole_one_and_the_next_one_repairs(
         time.sleep(after)
         os.kill(process.pid, signal.SIGKILL)
         killed = process.wait() == -signal.SIGKILL
-        _, errors = Goldens(repo.path / "reports" / "results").load_all()
+        _, errors = load_cases(repo.path / "reports" / "results")
         assert errors == {}
         assert_report_is_whole(repo.path / "reports")
         finished = json.loads((repo.path / "reports" / "run.json").read_text())["finished"]

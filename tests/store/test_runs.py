@@ -4,6 +4,7 @@ import pytest
 from forbidden import forbid
 from synthetic import make_result
 
+from xai_eval.disk.signed import sign
 from xai_eval.errors import InputUnavailable, StorageError
 from xai_eval.store.runs import RUN_FILE, RunRecord, load_cases
 
@@ -35,7 +36,7 @@ WRONG = {
 @pytest.mark.parametrize("name, value", [(name, value) for name, values in WRONG.items() for value in values])
 def test_a_value_of_another_type_is_refused(folder, name, value):
     document = json.loads((folder / RUN_FILE).read_text())
-    (folder / RUN_FILE).write_text(json.dumps({**document, name: value}))
+    (folder / RUN_FILE).write_text(json.dumps(sign({**document, name: value})))
     with pytest.raises(StorageError, match=r"run\.json is truncated or not a record of a run.*Run again"):
         RunRecord.load(folder)
 

@@ -26,6 +26,7 @@ from xai_eval.settings.settings import NO_SETTINGS, Settings
 # Everything else is imported by the command that needs it: `--help` must not wait for pandas.
 if TYPE_CHECKING:
     from xai_eval.gate.judge_run import Judged
+    from xai_eval.gate.review import Review
     from xai_eval.result.result import Result
     from xai_eval.store.goldens import Goldens
 
@@ -198,17 +199,22 @@ def _calibrate(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
+    from xai_eval.cli.against import review_with_images, reviewed
     from xai_eval.gate.judge_run import judge_run
     from xai_eval.report.text.commands import Folders
     from xai_eval.report.text.github_actions import report_to_github
 
     goldens = _goldens(options)
+    review = None if options.against is None else reviewed(options.against, goldens, options.settings)
     judged = judge_run(options.results, goldens, options.settings.policy)
     told = _try_to_report(options.results, goldens, judged)
     report_to_github(
         judged.verdicts, told if isinstance(told, Path) else None, Folders(options.results, goldens.folder)
     )
-    return _print_verdicts(judged, options, told)
+    code = _print_verdicts(judged, options, told, review=review)
+    if review is not None and not options.json:
+        print("\n".join(review_with_images(review, options.against, options.results)))
+    return code
 
 
 def _goldens(options: argparse.Namespace) -> Goldens:
@@ -236,17 +242,24 @@ def _print_verdicts(
     options: argparse.Namespace,
     page: Path | XaiEvalError | None,
     failing: Sequence[str] | None = None,
+    review: Review | None = None,
 ) -> int:
     """Print the verdicts and return the exit code; if no case fails, that of a page that could not be written.
 
-    `failing` names the states that fail the command; if it is None, every state but ok does.
+    `failing` names the states that fail the command; if it is None, every state but ok does. `review` is added to the
+    JSON document.
     """
     from xai_eval.report.text.commands import Folders
     from xai_eval.report.text.summary import explain_line, summary_lines
     from xai_eval.report.text.verdicts import verdicts_document
 
     if options.json:
-        print(json.dumps(verdicts_document(judged.verdicts, judged.record, judged.run_findings), indent=1))
+        document = verdicts_document(judged.verdicts, judged.record, judged.run_findings)
+        if review is not None:
+            from xai_eval.report.text.review import review_document
+
+            document["against"] = review_document(review, options.against)
+        print(json.dumps(document, indent=1))
     else:
         where = Folders(page.parent, options.golden) if isinstance(page, Path) else None
         lines = summary_lines(judged.verdicts, judged.run_findings, where)

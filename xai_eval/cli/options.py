@@ -201,6 +201,12 @@ class _Once(argparse.Action):
 def _add_judging(commands: Any, settings: Settings) -> None:
     check = _command(commands, "check", "compare a run with the goldens; needs no torch")
     _add_results(check, "results", settings, nargs="?")
+    check.add_argument(
+        "--against",
+        metavar="BRANCH",
+        help="also list the goldens, tolerances, settings and quarantine entries that differ from this branch of git, "
+        "with who accepted them, and draw the goldens before and after",
+    )
     diff = _command(commands, "diff", "compare one run with another: two versions of torch, two models")
     diff.add_argument(
         "results_a", type=Path, metavar="RESULTS_A", help="folder of the run that is taken as the reference"

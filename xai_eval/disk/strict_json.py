@@ -30,11 +30,17 @@ def alike(names: Iterable[str]) -> tuple[str, str] | None:
     """
     seen: dict[str, str] = {}
     for name in names:
-        folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
-        if folded in seen:
-            return seen[folded], name
-        seen[folded] = name
+        if folded(name) in seen:
+            return seen[folded(name)], name
+        seen[folded(name)] = name
     return None
+
+
+def folded(name: str) -> str:
+    """Return the same text for all names that `alike` takes for one."""
+    if name.isascii():
+        return name.lower()
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def require_distinct(what: str, names: Iterable[str]) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from xai_eval.errors import UsageError
+from xai_eval.gate.ci import refuse_under_ci
 from xai_eval.gate.judge import judge
 from xai_eval.gate.judge_run import Judged
 from xai_eval.gate.run_findings import RunFindings, run_findings_of
@@ -49,10 +49,10 @@ def accept(
         The keys of the goldens that changed. Results that match their golden are skipped.
 
     Raises:
-        UsageError: CI is set, the reason is empty, no case is named, a case is unknown or its result cannot be read,
+        UsageError: this is a CI, the reason is empty, no case is named, a case is unknown or its result cannot be read,
             the run is incomplete, all of a damaged run are wanted, or more than `BULK_ABOVE` without `bulk`.
     """
-    refuse_under_ci("accepting is refused where CI is set: a person accepts, after looking at the images.")
+    refuse_under_ci("accepting is refused in a CI: a person accepts, after looking at the images.")
     if not reason.strip():
         raise UsageError('accepting needs a reason: --reason "why the new explanation is right".')
     if everything == bool(keys):
@@ -85,12 +85,6 @@ def _overruled(verdict: Verdict | None, upgrade: str) -> Overruled:
         return NOT_JUDGED
     severity = verdict.severity.label if verdict.severity else ""
     return Overruled(str(verdict.state), severity, verdict.sentence, upgrade if verdict.upgrade else "")
-
-
-def refuse_under_ci(sentence: str) -> None:
-    """Raise UsageError with `sentence` if CI is set, because only people change goldens."""
-    if os.environ.get("CI", "").lower() not in ("", "0", "false"):
-        raise UsageError(sentence)
 
 
 def obtained_case(name: str, judged: Judged) -> str:
@@ -152,8 +146,8 @@ class StoredNoise:
 
 
 def refuse_calibration_under_ci() -> None:
-    """Raise UsageError where CI is set, before anything is measured."""
-    refuse_under_ci("calibrating is refused where CI is set: noise is stored with goldens, which only people change.")
+    """Raise UsageError in a CI, before anything is measured."""
+    refuse_under_ci("calibrating is refused in a CI: noise is stored with goldens, which only people change.")
 
 
 def store_noise(measured: Sequence[tuple[Result, Noise]], goldens: Goldens) -> StoredNoise:

@@ -10,7 +10,7 @@ from xai_eval.errors import StorageError, error_line
 from xai_eval.gate.changes import Change, ChangeKind, changes_between
 from xai_eval.gate.pairing import pair_cases, scope_of, set_name
 from xai_eval.gate.stages import StageShift, moved_input, origin_of, stage_findings
-from xai_eval.gate.unwatched import unwatched_parts, watched
+from xai_eval.gate.unwatched import emptied, unwatched_parts, watched
 from xai_eval.gate.upgrades import (
     Upgrade,
     another_model,
@@ -73,6 +73,9 @@ def _judged(obtained: Result, golden: Result, policy: Policy) -> Verdict:
         return Verdict(
             obtained.case, State.DRIFT, tuple(findings), origin, changes, unwatched=unwatched, upgrade=upgrade
         )
+    lacking = emptied(obtained, golden)
+    if lacking:
+        return Verdict(obtained.case, State.ERROR, changes=changes, reason=_emptied_sentence(lacking))
     reason = _ok_sentence(origin, changes, upgrade)
     return Verdict(
         obtained.case, State.OK, origin=origin, changes=changes, reason=reason, unwatched=unwatched, upgrade=upgrade
@@ -240,6 +243,13 @@ def _lost_stages(obtained: Result, golden: Result, with_the_model: frozenset[Sta
         Finding("stages", Severity.NUMBERS, stage, f"the result no longer records the {plain(stage)}")
         for stage in map(str, lost)
     ]
+
+
+def _emptied_sentence(lacking: str) -> str:
+    return (
+        f"The golden holds {lacking}, so nothing of it would be compared. Restore the golden from version control, or "
+        "look at the result and accept it."
+    )
 
 
 def _ok_sentence(origin: StageShift | None, changes: Sequence[Change], upgrade: Upgrade | None) -> str:

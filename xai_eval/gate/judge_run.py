@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from xai_eval.errors import StorageError, unknown_name
+from xai_eval.gate.alike_cases import alike_cases
 from xai_eval.gate.judge import among, judge, judge_all, missing
 from xai_eval.gate.plan_check import plan_faults
 from xai_eval.gate.renamed import renamed_images
@@ -158,7 +159,11 @@ def _judge(
     stored, broken_goldens = goldens.load_all()
     collector = RunFindingsCollector(load_noises(goldens.folder, stored), as_release=as_release)
     measured = len(results) + len(broken)
-    errors = _errors(record, results, broken, broken_goldens) | _plan_errors(record, results, measured)
+    errors = {
+        **_errors(record, results, broken, broken_goldens),
+        **_plan_errors(record, results, measured),
+        **_alike(record, results, stored),
+    }
     verdicts = judge_all(results, stored, errors, record.selections, collector, policy)
     if _gap(record, measured):
         verdicts = [each for each in verdicts if each.state is not State.UNUSED]
@@ -199,6 +204,14 @@ def _plan_errors(record: RunRecord, results: Mapping[str, Result], measured: int
     task = next(iter(record.tasks), "run")
     case = Case(task, next(iter(record.models), ""), _WHOLE_RUN)
     return {fault: Verdict(case, State.ERROR, reason=fault) for fault in faults}
+
+
+def _alike(record: RunRecord, results: Mapping[str, Result], goldens: Mapping[str, Result]) -> dict[str, Verdict]:
+    """Return an error for every case of the run's tasks that looks the same as another one."""
+    cases = [golden.case for golden in goldens.values() if golden.case.task in record.tasks]
+    found = alike_cases(cases, "goldens") | alike_cases((each.case for each in results.values()), "results")
+    known = {key: each.case for key, each in {**goldens, **results}.items()}
+    return {key: Verdict(known[key], State.ERROR, reason=sentence) for key, sentence in found.items()}
 
 
 def error_verdicts(errors: Mapping[str, StorageError], results: Mapping[str, Result]) -> dict[str, Verdict]:

@@ -34,6 +34,25 @@ def unwatched_parts(obtained: Result, golden: Result) -> tuple[Unwatched, ...]:
     return (*_fields(obtained, golden), *_stages(obtained, golden))
 
 
+def emptied(obtained: Result, golden: Result) -> str:
+    """Say which whole part of a result its golden holds nothing of; empty if there is none.
+
+    A golden of an earlier version lacks a field, a column or a stage. One that lacks all of them describes nothing, so
+    that every change would pass.
+    """
+    if not golden.fields and any(each.condensed() is not None for each in obtained.fields.values()):
+        return "no field"
+    if obtained.stages and not golden.stages:
+        return "no stage"
+    for name, now in obtained.fields.items():
+        was = golden.fields.get(name)
+        if not (isinstance(now, Extensible) and was is not None and was.kind == now.kind):
+            continue
+        if now.parts() and not now.description(was).parts():
+            return f"no {now.part} of {name}"
+    return ""
+
+
 def watched(now: Field, was: Field) -> Field:
     """Return the field without the parts that its golden, of the same kind, lacks: only the rest is compared."""
     added = _added(now, was)

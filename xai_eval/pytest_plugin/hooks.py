@@ -141,6 +141,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
     """Skip a `gpu` test without CUDA, and a test whose input is missing; under --xai-strict, fail it instead."""
+    if _KEY in item.config.stash:
+        _session(item.config).begin(item.nodeid)
     if item.get_closest_marker("gpu"):
         import torch
 
@@ -173,12 +175,12 @@ def pytest_deselected(items: list[pytest.Item]) -> None:
         _session(left_out[0].config).partial = True
 
 
-@pytest.hookimpl(wrapper=True)
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # outermost: pytest's own wrapper turns a failure into an xfail
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Remember which tests with goldens failed, so that none of them is reported twice."""
+    """Remember how tests with goldens ended: no failing verdict is reported twice, and none is swallowed."""
     report = yield
-    if report.failed and _KEY in item.config.stash:
-        _session(item.config).note_failure(item)
+    if _KEY in item.config.stash:
+        _session(item.config).note_report(item, report)
     return report
 
 

@@ -56,7 +56,9 @@ class GoldenSession:
         failed: those of them that failed.
         cut_short: what the inputs of the values of these begin with: those that a test did not reach are not unused.
         checked: ids of the tests that checked a case, by case key; more than one is a mistake.
-        reported: keys of the cases that failed where their test checked them: that test reports or expects it.
+        failing: the verdicts that fail, as tests saw them, by case key. Each of these tests has to fail.
+        outcomes: how the tests among these ended that did not fail, such as `passed` or `xfailed`, by id.
+        dry: whether pytest only collects, plans or sets up: then nothing is judged or written.
         record: tasks, models, inputs and versions of the checked results.
         judged: the outcome of the run as a whole, at its end.
         page: path of the page, at the end.
@@ -75,7 +77,9 @@ class GoldenSession:
     failed: list[str] = field(default_factory=list)
     cut_short: list[str] = field(default_factory=list)
     checked: dict[str, list[str]] = field(default_factory=dict)
-    reported: list[str] = field(default_factory=list)
+    failing: dict[str, Failure] = field(default_factory=dict)
+    outcomes: dict[str, str] = field(default_factory=dict)
+    dry: bool = False
     record: RunRecord = field(default_factory=lambda: RunRecord((), (), (), 0))
     judged: Judged | None = None
     page: Path | None = None
@@ -97,10 +101,13 @@ class GoldenSession:
             strict=is_strict(config),
             # Workers of pytest-xdist get their tests by name; only the controller knows the command line.
             partial=worker is None and not _asks_for_all(config),
+            dry=is_dry(config),
         )
 
     def check(self, result: Result, item: pytest.Item) -> tuple[Verdict, str]:
         """Judge one result, keep it for the report, and return the verdict with the message of a failure."""
+        if self.dry:
+            pytest.skip("pytest was asked to set up only, so no explanation is checked")
         key = result.case.key
         others = [nodeid for nodeid in self.checked.get(key, []) if nodeid != item.nodeid]
         if others:
@@ -112,11 +119,13 @@ class GoldenSession:
         self.checked[key] = [item.nodeid]
         self.record = _including(self.record, result)
         verdict = judge_result(result, self.goldens, entries, self.policy)
-        self._note(verdict)
         _record_properties(item, verdict)
         # pytest cuts long explanations short, so verdict, measure and path come first.
         advice = "\n".join(self._advice(verdict))
-        return verdict, f"{state_word(verdict.state)}: {key}: {verdict.sentence}\nobtained: {place}\n{advice}"
+        message = f"{state_word(verdict.state)}: {key}: {verdict.sentence}\nobtained: {place}\n{advice}"
+        if verdict.failed:
+            self.failing[key] = item.nodeid, message
+        return verdict, message
 
     def note_request(self, request: Mapping[str, Any], selection: str | None) -> None:
         """Note how a case was asked for, so that it can be computed again, and the input set of which it is a part."""
@@ -133,16 +142,28 @@ class GoldenSession:
         except UsageError as error:
             pytest.fail(f"{self.settings_name}: {error}", pytrace=False)
 
-    def note_failure(self, item: pytest.Item) -> None:
-        """Note that a test failed, in whatever way."""
+    def begin(self, nodeid: str) -> None:
+        """Forget what an earlier try of a test saw: if a test is tried again, the last try counts."""
+        self.failed = [each for each in self.failed if each != nodeid]
+        self.failing = {key: seen for key, seen in self.failing.items() if seen[0] != nodeid}
+
+    def note_report(self, item: pytest.Item, report: pytest.TestReport) -> None:
+        """Note how a phase of a test ended. A test that saw a failing verdict has to fail, in whatever way."""
+        if report.when == "call":
+            self.outcomes[item.nodeid] = "xfailed" if hasattr(report, "wasxfail") else report.outcome
+        if not report.failed:
+            return
         self.failed.append(item.nodeid)
         if "xai_golden" in getattr(item, "fixturenames", ()):
             self.cut_short.append(input_of(test_id(item)))
 
-    def _note(self, verdict: Verdict) -> None:
-        """Note whether the test reports a failure; if a test is tried again, the last try counts."""
-        key = verdict.case.key
-        self.reported = [each for each in self.reported if each != key] + [key] * verdict.failed
+    @property
+    def _hidden(self) -> dict[str, Failure]:
+        """Tests that saw a failing verdict and did not fail, with the message of that verdict, by case key."""
+        return {key: seen for key, seen in self.failing.items() if seen[0] not in self.failed}
+
+    def _outcome(self, nodeid: str) -> str:
+        return self.outcomes.get(nodeid, "passed")
 
     def _advice(self, verdict: Verdict) -> list[str]:
         """Return commands for a case that failed: find the cause, and accept."""
@@ -191,19 +212,23 @@ class GoldenSession:
     @property
     def worth_a_summary(self) -> bool:
         """Whether any test used goldens."""
-        return bool(self.selected or self.checked)
+        return not self.dry and bool(self.selected or self.checked)
 
     def handover(self) -> str:
         """Return the state of a worker as JSON text, which pytest-xdist can send to the controller."""
-        names = ("partial", "selected", "required", "failed", "cut_short", "reported", "checked", "known_parts")
-        state = {name: getattr(self, name) for name in names}
+        names = ("partial", "selected", "required", "failed", "cut_short", "failing", "checked", "known_parts")
+        # How the other tests ended, of which there may be thousands, is not needed.
+        outcomes = {nodeid: self._outcome(nodeid) for nodeid, _ in self._hidden.values()}
+        state = {**{name: getattr(self, name) for name in names}, "outcomes": outcomes}
         return json.dumps({**state, "record": dataclasses.asdict(self.record)})
 
     def merge(self, output: str) -> None:
         """Add the state of a worker to that of the controller."""
         other: Mapping[str, Any] = json.loads(output)
         self.partial |= other["partial"]
-        for name in ("selected", "required", "failed", "cut_short", "reported"):
+        self.failing |= {key: (nodeid, message) for key, (nodeid, message) in other["failing"].items()}
+        self.outcomes |= other["outcomes"]
+        for name in ("selected", "required", "failed", "cut_short"):
             setattr(self, name, list(dict.fromkeys((*getattr(self, name), *other[name]))))
         self.record = _joined(self.record, RunRecord(**other["record"]))
         for task, fields in other["known_parts"].items():
@@ -214,14 +239,23 @@ class GoldenSession:
 
     def finish(self, session: pytest.Session) -> list[Failure]:
         """Judge the run as a whole, write the report, and return the failures that no single test has."""
+        if self.dry:
+            return []
         clashes = [(f"xai-eval::clash[{k}]", _clash(k, ids)) for k, ids in self.checked.items() if len(ids) > 1]
-        failures = [*self._not_measured(session), *clashes, *self._unknown_tolerances()]
+        hidden = [(f"xai-eval::hidden[{key}]", self._hidden_message(*seen)) for key, seen in self._hidden.items()]
+        failures = [*self._not_measured(session), *clashes, *hidden, *self._unknown_tolerances()]
         try:
             return [*failures, *self._judge_all()]
         except StorageError as error:
             return [*failures, ("xai-eval::report", str(error))]
         finally:
             self.folder.release()
+
+    def _hidden_message(self, nodeid: str, message: str) -> str:
+        return (
+            f"{nodeid} {self._outcome(nodeid)}, although it saw a verdict that fails. To let it fail for a while, put "
+            f"the case in quarantine instead.\n{message}"
+        )
 
     def _unknown_tolerances(self) -> list[Failure]:
         """Return a failure for each task with a tolerance for something that none of its results had."""
@@ -244,7 +278,7 @@ class GoldenSession:
         report_to_github(judged.verdicts, self.page, self._where)
         systemic = [(f"xai-eval::systemic[{each.what}]", each.sentence) for each in judged.run_findings.systemic]
         # Verdicts that no test reported for its own case, so that a run never passes with a verdict that fails.
-        lonely = [v for v in judged.verdicts if v.failed and v.case.key not in self.reported]
+        lonely = [v for v in judged.verdicts if v.failed and v.case.key not in self.failing]
         alone = [(f"xai-eval::{v.state}[{v.case.key}]", f"{v.state}: {v.case.key}: {v.sentence}") for v in lonely]
         return [*alone, *systemic]
 
@@ -268,7 +302,7 @@ class GoldenSession:
             raise StorageError(f"{place} cannot be read: it was removed while the tests ran. Run them again.")
 
     def _not_measured(self, session: pytest.Session) -> list[Failure]:
-        if session.config.option.collectonly or session.shouldfail or session.shouldstop:
+        if session.shouldfail or session.shouldstop:
             return []
         if self.strict:
             message = "not measured: the test uses goldens, but it ended without checking a result."
@@ -284,6 +318,9 @@ class GoldenSession:
             lines = ["nothing was measured"]
         else:
             lines = summary_lines(self.judged.verdicts, self.judged.run_findings, self._where)
+        lines += [
+            f"{nodeid} {self._outcome(nodeid)}, although its verdict fails" for nodeid, _ in self._hidden.values()
+        ]
         if self._idle:
             lines.append(f"tests that use goldens but checked no result: {len(self._idle)}")
         if self.judged and self.page:
@@ -301,6 +338,12 @@ def is_strict(config: pytest.Config) -> bool:
     """Whether a test that cannot be measured fails; the command line takes precedence over the ini key."""
     strict = config.getoption("--xai-strict")
     return bool(config.getini("xai_strict") if strict is None else strict)
+
+
+def is_dry(config: pytest.Config) -> bool:
+    """Whether pytest was asked to run no test: to collect, to plan, or to set up only."""
+    option = config.option
+    return bool(option.collectonly or getattr(option, "setuponly", False) or getattr(option, "setupplan", False))
 
 
 def settings_of(config: pytest.Config) -> Settings:

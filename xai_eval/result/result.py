@@ -24,7 +24,7 @@ from xai_eval.disk.arrays import deflated, inflated, pack_arrays, unpack_arrays
 from xai_eval.disk.files import read_json, write_files
 from xai_eval.disk.git_lfs import is_pointer, pointer_sentence
 from xai_eval.disk.signed import canonical, sign
-from xai_eval.disk.strict_json import alike, require_distinct
+from xai_eval.disk.strict_json import alike, folded, require_distinct
 from xai_eval.errors import StorageError, UsageError, unknown_name
 from xai_eval.result.fields import KINDS, Field
 from xai_eval.result.fingerprint import Fingerprint
@@ -68,6 +68,11 @@ class Case:
     def identity(self) -> str:
         """The whole case as canonical JSON."""
         return canonical({"task": self.task, "model": self.model, "input": self.input, "params": self.params})
+
+    @functools.cached_property
+    def look(self) -> str:
+        """The same text for all cases whose names differ only in capitals, or in how Unicode spells them."""
+        return canonical([*map(folded, (self.task, self.model, self.input)), self.params])
 
     @property
     def input_set(self) -> str:

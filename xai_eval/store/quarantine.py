@@ -78,8 +78,8 @@ def _refuse_too_late(where: str, expires: datetime.date, today: datetime.date, l
     if (expires - today).days > longest:
         raise StorageError(
             f"{where}: expires is {expires}, {(expires - today).days} days ahead; at most {longest} are allowed, so "
-            "that nothing is forgotten there. Give an earlier day, and a new one when it is over; or set quarantine_days in "
-            "the configuration file."
+            "that nothing is forgotten there. Give an earlier day, and a new one when it is over; or set "
+            "quarantine_days in the configuration file."
         )
 
 
