@@ -19,6 +19,7 @@ from xai_eval.cli.console import console, plain, prints_apart
 from xai_eval.cli.init import init
 from xai_eval.cli.options import MEASURING, build_parser, named_profile, named_suite
 from xai_eval.errors import StorageError, UsageError, XaiEvalError, error_line
+from xai_eval.inputs.models.called_in import factories_called_in
 from xai_eval.settings.bundled_suites import bundled_suite
 from xai_eval.settings.read import load_settings
 from xai_eval.settings.settings import NO_SETTINGS, Settings
@@ -53,7 +54,8 @@ def _run_command(arguments: Sequence[str] | None) -> int:
     try:
         if options.command in _JUDGING:
             _know_kinds(options)
-        return _COMMANDS[options.command](options)
+        with factories_called_in(options.settings.root):
+            return _COMMANDS[options.command](options)
     except XaiEvalError as error:
         return _failed(error)
     except KeyboardInterrupt:

@@ -47,7 +47,8 @@ class Plan:
         sources: what the results are made from; None if nobody can tell, as for a probe set.
         parts: the results one by one, if they do not depend on each other.
         watched: what the iterator of the results goes through, see `through`.
-        noted: called with every result that an earlier run computed and that is kept.
+        noted: passes on every result, also one that an earlier run computed and that is kept; None if nobody has to
+            know of them.
         reload: makes the plan again, with its model, if it was made without one; see `loaded`.
     """
 
@@ -61,7 +62,7 @@ class Plan:
     sources: Sources | None = None
     parts: PerImage | None = None
     watched: Callable[[Iterator[Result]], Iterator[Result]] = iter
-    noted: Callable[[Result], object] | None = None
+    noted: Callable[[Result], Result] | None = None
     reload: Callable[[], Plan] | None = None
 
     def loaded(self) -> Plan:
@@ -119,6 +120,8 @@ class Plan:
         if self.parts is None:  # such results are kept together or not at all
             return dataclasses.replace(self, results=self.watched(iter(())), count=0)
         results = self.parts.without({key: partial(read, key) for key in keys})
+        if self.noted is not None:
+            results = map(self.noted, results)
         return dataclasses.replace(self, results=self.watched(results), count=self.count - len(keys))
 
 

@@ -138,6 +138,8 @@ def _located_images(spec: str, settings: Settings) -> str:
 
 def _located_value(task: Task, name: str, value: Any, settings: Settings) -> Any:
     """Locate a parameter that names a model in a file, or an existing file: `concepts` also takes a word."""
+    if isinstance(value, list):
+        return [_located_value(task, name, each, settings) for each in value]
     if not isinstance(value, str) or name not in task.parameters:
         return value
     if task.parameters[name].option.file:

@@ -44,6 +44,7 @@ class Classifier:
         reshape: how the outputs of token layers lie over the image: the number of rows and columns of their places, or
             a function from the output to (N, C, h, w), such as a `reshape_transform` of pytorch-grad-cam; measured if
             None.
+        restored: the settings of torch that loading the model changed for the whole process, and that were set back.
 
     Raises:
         UsageError: there are no class names, the number of ids differs from the number of names, or the preprocessing
@@ -60,6 +61,7 @@ class Classifier:
     preprocessing_from: str = GIVEN
     output: OutputKind | None = None
     reshape: tuple[int, int] | Reshape | None = None
+    restored: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         ids = self.class_names if self.class_ids is None else self.class_ids

@@ -37,17 +37,20 @@ def load_file_model(rest: str, output: OutputKind | None = None) -> Classifier:
         raise UsageError(f"model spec 'file:{rest}' is malformed; expected file:PATH.py:FACTORY.")
     path = given_path(file)
     name = f"file:{path.name}:{factory}"
-    made = call_factory(path, factory)
+    called = call_factory(path, factory)
+    made, restored = called.value, called.restored
     if isinstance(made, Classifier):
         # The digest is computed again, because a digest given by the file itself could be wrong.
         names = listed_names(made.class_names, f"{name}: class_names")
-        return dataclasses.replace(made, name=name, class_names=names, weights_digest="", output=output or made.output)
+        return dataclasses.replace(
+            made, name=name, class_names=names, weights_digest="", output=output or made.output, restored=restored
+        )
     if isinstance(made, nn.Module):
         # A compiled module is not run, because a compilation can take minutes.
         module = uncompiled(made, name).eval()
         known = preprocessing_for(module, name)
         wrapped = wrap_module(module, name, known.preprocess, output)
-        return dataclasses.replace(wrapped, preprocessing_from=known.how)
+        return dataclasses.replace(wrapped, preprocessing_from=known.how, restored=restored)
     raise UsageError(
         f"{path}: {factory}() returned a {type(made).__name__}; expected a torch.nn.Module or an "
         "xai_eval.Classifier. Return the model itself."
