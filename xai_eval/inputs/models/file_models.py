@@ -16,7 +16,10 @@ from xai_eval.inputs.models.first_answers import first_answers
 from xai_eval.inputs.models.known_preprocessing import preprocessing_for
 from xai_eval.inputs.models.preprocessing import Preprocessing, prepared_shape
 from xai_eval.inputs.models.reading import OutputKind, Reading
+from xai_eval.inputs.models.timm_classes import timm_classes
 from xai_eval.inputs.paths import given_path
+
+_NUMBERED = "numbered, because the model names no classes"
 
 
 def load_file_model(rest: str, output: OutputKind | None = None) -> Classifier:
@@ -63,7 +66,8 @@ def wrap_module(
     """Make a classifier of a module in evaluation mode, and find names for its classes.
 
     The names are those of the module's attribute `class_names`. Without it, a model with 1,000 outputs gets the names
-    of ImageNet-1k in its usual order; classes of any other model are numbered.
+    of ImageNet-1k in its usual order; one of timm with the number of outputs of a larger part of ImageNet gets timm's
+    names. Classes of any other model are numbered.
 
     Args:
         module: the model.
@@ -81,6 +85,9 @@ def wrap_module(
     given = None if own is None else listed_names(own, f"{name}: the module's class_names")
     answers = first_answers(module, prepared_shape(preprocess), output, None if given is None else len(given), name)
     names, ids, known_from = _named(own, given, answers.reading, name)
+    found = timm_classes(module, len(names)) if known_from == _NUMBERED else None
+    if found is not None:
+        names, ids, known_from = found.names, found.ids, found.known_from
     return Classifier(name, module, preprocess, names, class_ids=ids, classes_from=known_from, output=output)
 
 
@@ -96,4 +103,4 @@ def _named(
     if classes == len(table):
         known_from = f"ImageNet-1k order, because the model has {classes} outputs"
         return tuple(entry.name for entry in table), tuple(entry.wnid for entry in table), known_from
-    return tuple(f"class {index}" for index in range(classes)), None, "numbered, because the model names no classes"
+    return tuple(f"class {index}" for index in range(classes)), None, _NUMBERED
