@@ -5,6 +5,8 @@ import shlex
 from pathlib import Path
 
 import pytest
+import torch
+from torch import nn
 
 # A ViT and a Swin of timm, made small; their weights are random, because none are downloaded.
 ARCHITECTURES = {
@@ -105,3 +107,40 @@ def test_a_vit_a_swin_captum_and_explainers_of_the_user_are_gated_by_the_file_al
     (command,) = re.findall(r"xai-eval (explain-drift .*)", told.stdout.str())
     explained = xai_eval(*shlex.split(command), "--old-model", f"file:old.py:{FACTORIES[0]}")
     explained.stdout.fnmatch_lines(["Cause: model. *"])
+
+
+FROM_WEIGHTS = """
+import torch
+from torch import nn
+
+def net():
+    model = nn.Sequential(nn.Conv2d(3, 4, 5, 4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+    model.load_state_dict(torch.load("weights.pt", weights_only=True))
+    return model
+"""
+BELOW = """
+models = "file:nets.py:net"
+images = "scenes:1"
+
+[[suite]]
+task = "attributions"
+methods = ["saliency", "file:mine.py:my_map"]
+"""
+
+
+@pytest.mark.slow
+def test_paths_in_factories_are_those_of_the_configuration_file_wherever_a_command_starts(pytester, monkeypatch):
+    pytest.importorskip("captum")
+    files = {"nets.py": FROM_WEIGHTS, "mine.py": own_explainer(), "xai_eval.toml": BELOW, "test_explanations.py": TEST}
+    for name, text in files.items():
+        (pytester.path / name).write_text(text)
+    layers = nn.Conv2d(3, 4, 5, 4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)
+    torch.save(nn.Sequential(*layers).state_dict(), pytester.path / "weights.pt")
+    assert pytester.run("xai-eval", "run", "--quiet").ret == 0
+    assert pytester.run("xai-eval", "accept", "--all", "--reason", "first goldens").ret == 0
+    monkeypatch.chdir(pytester.mkdir("below"))
+    assert pytester.run("xai-eval", "run", "--quiet").ret == 0
+    assert pytester.run("xai-eval", "check").ret == 0
+    pytester.runpytest_subprocess("..").assert_outcomes(passed=1)
+    case = next((pytester.path / "golden" / "attributions").iterdir()).name
+    assert pytester.run("xai-eval", "explain-drift", f"attributions/{case}").ret == 0

@@ -5,6 +5,7 @@ import json
 import multiprocessing
 import os
 import signal
+import time
 from pathlib import Path
 
 import numpy as np
@@ -230,15 +231,98 @@ def test_the_results_of_an_own_task_are_tried_once(four, capsys, own_tasks):
     assert "4 because one result was tried, and came out differently" in told
 
 
-def test_a_task_that_sums_up_all_images_is_kept_whole_or_not_at_all(place, capsys, monkeypatch):
-    def search(*options):
-        return main(["run", "lime_search", "--images", "scenes:2", "--quiet", "--grid", "num_samples=20", *options])
+LIME = ["--num-samples", "20", "--segmentation", "slic"]
+# Tasks that sum up all images at the end, and one that does not; with their options and the number of their results.
+SUMMED_UP = {
+    "comparison": (LIME, 4),
+    "hybrid": (LIME, 4),
+    "lime_search": (["--grid", "num_samples=20", "segmentation=slic", "num_features=3,100"], 4),
+    "attributions": (["--methods", "integrated_gradients", "file:mine.py:my_map", "--steps", "2"], 3),
+}
+OWN_MAP = "def my_map(module, batch, targets):\n    return batch.sum(dim=1) * 1\n"
 
-    assert interrupted(monkeypatch, 1, ctrl_c, search) == 130
-    assert "0 of 3 results are kept, 3 computed, 1 of them again" in resumed(capsys, search)
-    before = digests()
-    assert "3 of 3 results are kept, 0 computed" in resumed(capsys, search)
-    assert digests() == before
+
+@pytest.fixture
+def explain(place, monkeypatch):
+    """Runs a task on three scenes, with a clock that stands still: results may hold how long something took."""
+    monkeypatch.setattr(time, "perf_counter", lambda: 0.0)
+    Path("mine.py").write_text(OWN_MAP)
+
+    def start(task):
+        given = ["run", task, "--images", "scenes:3", "--quiet", *SUMMED_UP[task][0]]
+        return lambda *options: main([*given, *options])
+
+    return start
+
+
+@pytest.mark.parametrize("left", [0, 1, 2, 3])
+@pytest.mark.parametrize("task", SUMMED_UP)
+def test_a_task_that_sums_up_goes_on_between_two_images_and_ends_as_if_never_killed(
+    explain, capsys, monkeypatch, task, left
+):
+    run_task, count = explain(task), SUMMED_UP[task][1]
+    assert run_task() == 0
+    whole = digests()
+    assert len(whole) == count
+
+    def killed():
+        interrupted(monkeypatch, left, lambda _: os.kill(os.getpid(), signal.SIGKILL), run_task)
+
+    child = multiprocessing.get_context("fork").Process(target=killed)
+    child.start()
+    child.join()
+    assert len(digests()) == left
+    assert f"{left} of {count} results are kept, {count - left} computed." in resumed(capsys, run_task)
+    assert digests() == whole
+    assert f"{count} of {count} results are kept, 0 computed" in resumed(capsys, run_task)
+    assert digests() == whole
+
+
+def test_the_sum_is_computed_again_if_an_image_is(explain, capsys):
+    run_task = explain("hybrid")
+    assert run_task() == 0
+    whole = digests()
+    place = next(iter(sorted(Path("reports/results/hybrid").glob("scenes-scene-01*"))))
+    (place / "arrays.safetensors.gz").write_bytes(b"")
+    told = resumed(capsys, run_task)
+    assert "2 of 4 results are kept, 2 computed, 2 of them again" in told
+    assert "1 because it sums up all images, and some of them are computed" in told
+    assert digests() == whole
+
+
+def test_a_changed_explainer_of_the_user_is_noticed(explain, capsys):
+    run_task = explain("attributions")
+    assert run_task() == 0
+    Path("mine.py").write_text(OWN_MAP.replace("* 1", "* 2"))
+    assert "0 of 3 results are kept, 3 computed, 3 of them again" in resumed(capsys, run_task)
+
+
+TOLERANT = """
+models = "file:nets.py:net"
+images = "photos"
+
+[[suite]]
+task = "hybrid"
+num_samples = 20
+segmentation = "slic"
+
+[tolerances.hybrid]
+gradcam = { largest = 0.1 }
+means = { deletion = 0.01 }
+"""
+
+
+def test_what_is_resumed_has_the_tolerances_of_the_file(place, capsys, monkeypatch):
+    def suite(*options):
+        return main(["run", "--quiet", *options])
+
+    Path("xai_eval.toml").write_text(TOLERANT)
+    assert suite() == 0
+    whole = digests()
+    assert interrupted(monkeypatch, 1, ctrl_c, suite) == 130
+    assert "1 of 3 results are kept, 2 computed." in resumed(capsys, suite)
+    assert digests() == whole
+    assert "3 of 3 results are kept, 0 computed." in resumed(capsys, suite)
 
 
 @pytest.mark.slow

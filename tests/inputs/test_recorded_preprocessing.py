@@ -1,13 +1,18 @@
 """A preprocessing rebuilt from its description equals torchvision's own."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torchvision.transforms import Compose, Resize, ToTensor
 
 from xai_eval.errors import UsageError
+from xai_eval.inputs.models.derived.derived_preprocessing import as_preprocessing
 from xai_eval.inputs.models.preprocessing import fixed_size_preprocessing, imagenet_preprocessing
 from xai_eval.inputs.models.recorded_preprocessing import recorded_preprocessing
+from xai_eval.inputs.models.timm_models import timm_preprocessing
 
 PRESETS = {
     "imagenet": imagenet_preprocessing(),
@@ -41,4 +46,20 @@ def test_it_computes_what_the_preset_computes(preset, size):
 )
 def test_descriptions_that_cannot_be_rebuilt_are_refused(described):
     with pytest.raises(UsageError, match="cannot be rebuilt from its description"):
+        recorded_preprocessing(described)
+
+
+def test_timm_s_preprocessing_is_made_again_from_what_is_recorded():
+    timm = pytest.importorskip("timm")
+    net = timm.create_model("vit_tiny_patch16_224", pretrained=False, depth=1)
+    preset = timm_preprocessing(net)
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 217, 3), dtype=np.uint8))
+    again = recorded_preprocessing(json.loads(json.dumps(preset.describe())))
+    torch.testing.assert_close(again(image), preset(image), rtol=0, atol=0)
+    assert json.dumps(again.describe()) == json.dumps(preset.describe())
+
+
+def test_of_a_function_it_is_said_how_to_restore_it():
+    described = as_preprocessing(Compose([Resize((32, 32)), ToTensor()])).describe()
+    with pytest.raises(UsageError, match=r"was a function, which is not stored.* name it with --old-model"):
         recorded_preprocessing(described)

@@ -14,7 +14,9 @@ from torch import nn
 
 from xai_eval.errors import InputUnavailable, ModelMisbehaves, UsageError
 from xai_eval.inputs.models import timm_models
+from xai_eval.inputs.models.file_models import wrap_module
 from xai_eval.inputs.models.models import load_model
+from xai_eval.inputs.models.preprocessing import imagenet_preprocessing
 
 
 def test_without_timm_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,3 +134,24 @@ def test_a_timm_model_without_a_classifier_is_refused(monkeypatch: pytest.Monkey
         ModelMisbehaves, match=r"timm:convnextv2_atto has no head \(num_classes is 0\): it returns features"
     ):
         load_model("timm:convnextv2_atto")
+
+
+@pytest.mark.parametrize(
+    ("classes", "subset"), [(11_821, "imagenet-12k"), (21_841, "imagenet-22k"), (21_843, "imagenet-21k-goog")]
+)
+def test_models_of_more_of_imagenet_have_timm_s_names(classes: int, subset: str) -> None:
+    timm = pytest.importorskip("timm")
+    net = timm.create_model("test_resnet", pretrained=False, num_classes=classes)
+    loaded = wrap_module(net.eval(), "timm:test", timm_models.timm_preprocessing(net))
+    assert len(loaded.class_names) == classes
+    assert loaded.classes_from == f"timm, {subset}, because the model has {classes} outputs"
+    # These WordNet ids are those of ImageNet-1k for the same animals.
+    for wnid, name in (("n02123045", "tabby"), ("n02007558", "flamingo")):
+        assert loaded.class_names[loaded.class_index(wnid)] == name
+
+
+def test_a_number_of_outputs_names_no_classes_of_another_model() -> None:
+    net = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 11_821)).eval()
+    loaded = wrap_module(net, "file:f.py:net", imagenet_preprocessing())
+    assert loaded.class_names[:2] == ("class 0", "class 1")
+    assert loaded.class_ids is None

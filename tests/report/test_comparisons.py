@@ -85,6 +85,8 @@ def test_a_signed_map_is_shown_with_what_speaks_for_the_class_and_against_it(bui
     change = redness(drift.difference.pixels)
     assert change[45, 45] > 50 and change[11, 45] < -50
     assert drift.limit == pytest.approx(1e-3, rel=0.05)
+    assert drift.meaning.startswith("red places speak more for the class now")
+    assert "hotter" not in drift.meaning
 
 
 def test_the_mask_of_the_object_is_compared_as_well(build):

@@ -186,3 +186,15 @@ def test_shifts_have_a_direction_per_part():
 def test_anything_but_a_map_is_refused_at_the_call(given):
     with pytest.raises(UsageError, match=r"a signed map is made of .*expected a numpy array of real numbers of shape"):
         SignedMap(given)
+
+
+@given(PLACES, PLACES, st.floats(6, 16), st.floats(6, 16), st.floats(0, 0.01))
+@settings(deadline=None, max_examples=40)
+def test_a_spot_that_moved_says_nothing_wrong_about_the_scale(was, now, before, after, slope):
+    """Both spots have the same height. Where they overlap, far from both, their ratio may be anything."""
+    assume(apart(was, now, 4 * max(before, after)))
+    below = slope * np.linspace(0, 1, SIDE)[None].repeat(SIDE, axis=0)
+    old, new = SignedMap(spot(*was, before) + below), SignedMap(spot(*now, after) + below)
+    (difference,) = (each for each in new.differences(old) if each.measure == "scale")
+    ratio = max(before, after) / min(before, after)
+    assert difference.value <= 1.5 * ratio - 1

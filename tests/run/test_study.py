@@ -174,7 +174,7 @@ def test_both_dissections_of_the_suite_run_on_a_small_broden(cache: Path) -> Non
     write_broden(cache / "small", IMAGES)
     for file in (cache / "small").glob("*.csv"):
         file.rename(cache / "broden1_224" / file.name)
-    few = ["--probe-size", str(IMAGES), "--shuffles", "1", "--batch-size", "4"]
+    few = ["--probe-size", str(IMAGES), "--shuffles", "1", "--batch-size", "4", "--layers", "layer2"]
     assert main(["run", "dissection", "--suite", "study", "--quiet", *few]) == 0
     results = [Result.load(each) for each in Path("reports/results/dissection").iterdir()]
     assert len(results) == 6

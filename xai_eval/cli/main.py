@@ -9,7 +9,7 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,7 +54,8 @@ def _run_command(arguments: Sequence[str] | None) -> int:
     try:
         if options.command in _JUDGING:
             _know_kinds(options)
-        return _COMMANDS[options.command](options)
+        with _at_root(options):
+            return _COMMANDS[options.command](options)
     except XaiEvalError as error:
         return _failed(error)
     except KeyboardInterrupt:
@@ -74,6 +75,15 @@ def _settings(words: Sequence[str]) -> Settings:
     own = load_settings(profile=named_profile(words))
     named = named_suite(words) if words[0] in MEASURING[:2] else None
     return own if named is None else bundled_suite(named, own)
+
+
+def _at_root(options: argparse.Namespace) -> AbstractContextManager[None]:
+    """Call factories in the folder of the configuration file, if the command loads models."""
+    if options.command not in MEASURING:
+        return nullcontext()
+    from xai_eval.inputs.models.called_in import factories_called_in
+
+    return factories_called_in(options.settings.root)
 
 
 def _how_to_go_on(options: argparse.Namespace) -> str:

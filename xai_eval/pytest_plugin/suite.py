@@ -69,9 +69,10 @@ class XaiCase:
         __tracebackhide__ = True
         try:
             computed = self._suite.compute(self._case)
-        except InputUnavailable:
-            # The hooks of the plugin skip the test if it is marked `real` or `gpu`.
-            raise
+        except InputUnavailable as error:
+            # The hooks of the plugin skip the test if it is marked `real` or `gpu`. The sentence says all that there is
+            # to know; where in this package the error was raised does not help.
+            raise error.with_traceback(None) from None
         except XaiEvalError as error:
             pytest.fail(str(error), pytrace=False)
         if not computed.results:

@@ -50,6 +50,12 @@ class Sources:
         """Return what the result of one image is made from."""
         return {**self.shared, "the image": image.digest, "its name, class and mask": _known_of(image)}
 
+    @property
+    def has_code_of_user(self) -> bool:
+        """Whether the task, or a function that its parameters name, is of the user: it may depend on anything."""
+        own = not inspect.unwrap(self.task.function).__module__.startswith("xai_eval.tasks.")
+        return own or any(_code_named(text) for text in _texts(self.params))
+
     @functools.cached_property
     def by_input(self) -> Mapping[str, LabelledImage]:
         """The images by the inputs of their cases."""
@@ -88,6 +94,15 @@ def _described(value: Any) -> Iterator[str]:
     for text in _texts(value):
         if os.path.isfile(text):  # noqa: PTH113 (unlike `Path.is_file`, it takes any text)
             yield hashlib.sha256(Path(text).read_bytes()).hexdigest()
+        file = _code_named(text)
+        if file is not None:
+            yield _digest_files(_code_near(file))
+
+
+def _code_named(text: str) -> Path | None:
+    """Return the file of a function of the user that a parameter names, such as `file:mine.py:my_map`."""
+    kind, _, rest = text.partition(":")
+    return Path(rest.rpartition(":")[0]) if kind == "file" and rest.count(":") else None
 
 
 def _texts(value: Any) -> Iterator[str]:

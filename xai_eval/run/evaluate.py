@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from xai_eval.errors import InputUnavailable, UsageError, XaiEvalError, error_line
@@ -45,6 +46,10 @@ class Plan:
         request: model, images, device and parameters as they were given, as JSON values.
         sources: what the results are made from; None if nobody can tell, as for a probe set.
         parts: the results one by one, if they do not depend on each other.
+        watched: what the iterator of the results goes through, see `through`.
+        noted: passes on every result, also one that an earlier run computed and that is kept; None if nobody has to
+            know of them.
+        reload: makes the plan again, with its model, if it was made without one; see `loaded`.
     """
 
     task: str
@@ -56,14 +61,41 @@ class Plan:
     request: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     sources: Sources | None = None
     parts: PerImage | None = None
+    watched: Callable[[Iterator[Result]], Iterator[Result]] = iter
+    noted: Callable[[Result], Result] | None = None
+    reload: Callable[[], Plan] | None = None
+
+    def loaded(self) -> Plan:
+        """Return the plan with its model. Where several models are asked for, only one is in memory at a time."""
+        return self if self.reload is None else self.reload()
+
+    def unloaded(self, reload: Callable[[], Plan]) -> Plan:
+        """Return the plan without its model: what it computes is left to the plan that `reload` makes."""
+        return dataclasses.replace(self, results=iter(()), sources=None, parts=None, reload=reload)
+
+    def through(self, watch: Callable[[Iterator[Result]], Iterator[Result]]) -> Plan:
+        """Return the plan whose results go through a generator function, also if it is loaded later or resumed."""
+        before, reload = self.watched, self.reload
+        return dataclasses.replace(
+            self,
+            results=watch(self.results),
+            watched=lambda results: watch(before(results)),
+            reload=None if reload is None else lambda: reload().through(watch),
+        )
+
+    def altered(self, alter: Callable[[Result], Result]) -> Plan:
+        """Return the plan with every result given to a function, also if it is resumed."""
+        if self.parts is None:
+            return dataclasses.replace(self, results=map(alter, self.results))
+        parts = self.parts.altered(alter)
+        return dataclasses.replace(self, results=iter(parts), parts=parts)
 
     def made_from(self, result: Result) -> Contents | None:
         """Return what a result of the plan is made from; None if that cannot be told."""
         if self.sources is None:
             return None
-        if self.parts is None:
-            return self.sources.of_set
-        return self.sources.of_image(self.sources.by_input[result.case.input])
+        image = None if self.parts is None else self.sources.by_input.get(result.case.input)
+        return self.sources.of_set if image is None else self.sources.of_image(image)
 
     def with_forecast(self, tell: Callable[[str], None]) -> Iterator[Result]:
         """Return the results; after the first ones, `tell` is called with what all will cost, if that is long."""
@@ -78,14 +110,19 @@ class Plan:
         module, parameters = self.sources.classifier.module, self.sources.task.parameters
         return with_forecast(self.results, module, self.count, parameters, named)
 
-    def without(self, keys: Collection[str]) -> Plan:
-        """Return the plan of the results that are not among these case keys."""
+    def without(self, keys: Collection[str], read: Callable[[str], Result]) -> Plan:
+        """Return the plan of the results that are not among these case keys, which `read` returns."""
         if not keys:
             return self
+        if self.noted is not None:
+            for key in keys:
+                self.noted(read(key))
         if self.parts is None:  # such results are kept together or not at all
-            return dataclasses.replace(self, results=iter(()), count=0)
-        left = [image for image in self.parts.setup.images.images if self.parts.case(image).key not in keys]
-        return dataclasses.replace(self, results=map(self.parts.compute, left), count=len(left))
+            return dataclasses.replace(self, results=self.watched(iter(())), count=0)
+        results = self.parts.without({key: partial(read, key) for key in keys})
+        if self.noted is not None:
+            results = map(self.noted, results)
+        return dataclasses.replace(self, results=self.watched(results), count=self.count - len(keys))
 
 
 def evaluate(
@@ -199,20 +236,43 @@ def run(
     folder.remove_results(keep=kept.keys)
     folder.save_record(record)
     try:
-        for each in (plan.without(kept.of(position)) for position, plan in enumerate(plans)):
-            results = each.results if tell is None else each.with_forecast(tell)
-            for result in progress(results, each.count, each.task):
-                folder.save(result, each.made_from(result))
+        for position in _by_model(plans):
+            for result in _computed(plans[position], kept.of(position), folder, progress, tell):
                 record = dataclasses.replace(
                     record, versions=result.provenance.versions, device=result.provenance.device
                 )
     except (Exception, SystemExit) as error:
         reason = str(error) if isinstance(error, XaiEvalError) else error_line(error)
-        folder.save_record(dataclasses.replace(record, failures={each.inputs: reason}))
+        folder.save_record(dataclasses.replace(record, failures={plans[position].inputs: reason}))
         raise
     record = dataclasses.replace(record, finished=True, seconds=round(time.monotonic() - started, 1))
     folder.save_record(record)
     return record
+
+
+def _computed(
+    plan: Plan,
+    keys: Collection[str],
+    folder: RunFolder,
+    progress: Progress,
+    tell: Callable[[str], None] | None,
+) -> Iterator[Result]:
+    """Yield the results of a plan that are not kept, after each was written. The model is let go at the end."""
+
+    def read(key: str) -> Result:
+        return Result.load(folder.folder_of(key))
+
+    each = plan.loaded().without(keys, read)
+    results = each.results if tell is None else each.with_forecast(tell)
+    for result in progress(results, each.count, each.task):
+        folder.save(result, each.made_from(result))
+        yield result
+
+
+def _by_model(plans: Sequence[Plan]) -> list[int]:
+    """Return the positions of the plans, those with one model after each other, so that each is loaded once."""
+    first = {plan.model: position for position, plan in reversed(list(enumerate(plans)))}
+    return sorted(range(len(plans)), key=lambda position: first[plans[position].model])
 
 
 def choose_device(device: str) -> str:

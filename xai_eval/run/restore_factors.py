@@ -9,6 +9,7 @@ import dataclasses
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from xai_eval.errors import UsageError
@@ -130,31 +131,33 @@ def _precision(provenance: Provenance | None) -> Iterator[None]:
     if provenance is None:
         yield
         return
-    before = {name: get() for name, (get, _) in _flags().items()}
+    from xai_eval.inputs.models.arithmetic import arithmetic, restore_arithmetic
+
+    before = arithmetic()
     try:
         _set(provenance.precision)
         yield
     finally:
-        _set(before)
+        restore_arithmetic(before)
 
 
 def _set(values: Mapping[str, Any]) -> None:
-    for name, (_, put) in _flags().items():
+    for name, put in _flags().items():
         if name in values:
-            put(values[name])
+            try:
+                put(values[name])
+            except RuntimeError as error:
+                raise UsageError(f"the recorded precision {name} = {values[name]!r} cannot be set here") from error
 
 
-def _flags() -> dict[str, tuple[Callable[[], Any], Callable[[Any], None]]]:
-    """Return, for each precision flag of a provenance, the functions that read and set it."""
+def _flags() -> dict[str, Callable[[Any], None]]:
+    """Return, for each precision flag of a provenance, the function that sets it."""
     import torch
     from torch import backends
 
-    def setting(owner: Any, name: str) -> tuple[Callable[[], Any], Callable[[Any], None]]:
-        return lambda: getattr(owner, name), lambda value: setattr(owner, name, value)
-
     return {
-        "float32_matmul": (torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
-        "mkldnn": setting(backends.mkldnn, "enabled"),
-        "cudnn_tf32": setting(backends.cudnn, "allow_tf32"),
-        "cudnn_deterministic": setting(backends.cudnn, "deterministic"),
+        "float32_matmul": torch.set_float32_matmul_precision,
+        "mkldnn": partial(setattr, backends.mkldnn, "enabled"),
+        "cudnn_tf32": partial(setattr, backends.cudnn, "allow_tf32"),
+        "cudnn_deterministic": partial(setattr, backends.cudnn, "deterministic"),
     }

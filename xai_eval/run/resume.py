@@ -2,12 +2,12 @@
 
 A result is kept if everything that it was made from is the same, by digest (`run/contents.py`). That is not trusted
 blindly. The stages of a kept result that come before the explanation are computed again, by one forward pass, and must
-be the same. Of a task of the user one whole result is computed again, because its code may depend on anything.
+be the same. Of a task or an explainer of the user one whole result is computed again, because its code may depend on
+anything.
 """
 
 from __future__ import annotations
 
-import inspect
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _NAMED = 3  # reasons or changes that a sentence spells out
 _INCOMPLETE = "its task sums up all images at the end, and was not finished"
+_OF_IMAGES = "it sums up all images, and some of them are computed"
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def kept_results(plans: Sequence[Plan], folder: RunFolder) -> Kept:
     """
     folder.check_results()
     _refuse_other_work(plans, folder)
-    decided = [dict(_decided(each, folder)) for each in plans]
+    decided = [dict(_decided(each.loaded(), folder)) for each in plans]
     by_plan = tuple(frozenset(key for key, reason in each.items() if not reason) for each in decided)
     kept = frozenset().union(*by_plan)
     again = {key: reason for each in decided for key, reason in each.items() if key not in kept}
@@ -127,16 +128,27 @@ def _decided_per_image(parts: PerImage, sources: Sources, folder: RunFolder) -> 
                 folder.folder_of(key), parts, image
             )
     tried = next((i for i in parts.setup.images.images if reasons.get(parts.case(i).key) == ""), None)
-    if tried is not None and _is_of_user(sources) and not _is_reproduced(parts, tried, folder):
+    if tried is not None and sources.has_code_of_user and not _is_reproduced(parts, tried, folder):
         reasons = {key: reason or "one result was tried, and came out differently" for key, reason in reasons.items()}
     yield from reasons.items()
+    if parts.sum_up is not None:
+        yield from _decided_sum(parts, parts.sum_up.case.key, reasons, sources, folder)
+
+
+def _decided_sum(
+    parts: PerImage, key: str, reasons: Mapping[str, str], sources: Sources, folder: RunFolder
+) -> Iterator[tuple[str, str]]:
+    """Yield the key of the result of all images, if it is there: it is kept if the results of all images are."""
+    if folder.folder_of(key).is_dir():
+        kept = list(reasons.values()).count("") == len(parts.setup.images)
+        yield key, _reason(folder.folder_of(key), sources.of_set) or ("" if kept else _OF_IMAGES)
 
 
 def _decided_together(plan: Plan, sources: Sources, folder: RunFolder) -> Iterator[tuple[str, str]]:
     now = sources.of_set
     own = [place for place in _places(folder, plan.task) if _is_about(place, now)]
     reasons = {_key(place): _reason(place, now) for place in own}
-    if list(reasons.values()).count("") != plan.count or _is_of_user(sources):
+    if list(reasons.values()).count("") != plan.count or sources.has_code_of_user:
         reasons = {key: reason or _INCOMPLETE for key, reason in reasons.items()}
     yield from reasons.items()
 
@@ -168,10 +180,6 @@ def _changed_start(place: Path, parts: PerImage, image: LabelledImage) -> str:
 
 def _is_reproduced(parts: PerImage, image: LabelledImage, folder: RunFolder) -> bool:
     return parts.compute(image).digest == Result.load(folder.folder_of(parts.case(image).key)).digest
-
-
-def _is_of_user(sources: Sources) -> bool:
-    return not inspect.unwrap(sources.task.function).__module__.startswith("xai_eval.tasks.")
 
 
 def _key(place: Path) -> str:

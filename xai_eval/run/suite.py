@@ -6,11 +6,13 @@ Everything that can be checked without computing is checked before anything is c
 from __future__ import annotations
 
 import dataclasses
+import gc
 import glob
 import itertools
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -136,6 +138,8 @@ def _located_images(spec: str, settings: Settings) -> str:
 
 def _located_value(task: Task, name: str, value: Any, settings: Settings) -> Any:
     """Locate a parameter that names a model in a file, or an existing file: `concepts` also takes a word."""
+    if isinstance(value, list):
+        return [_located_value(task, name, each, settings) for each in value]
     if not isinstance(value, str) or name not in task.parameters:
         return value
     if task.parameters[name].option.file:
@@ -197,20 +201,25 @@ def _layers(given: Any, where: str) -> Sequence[str]:
 
 
 class Inputs:
-    """Models and images that were loaded, so that requests that share one load it once."""
+    """Images that were loaded, and the model that was loaded last.
+
+    Requests that share images load them once. Of models only one is kept, because several may not fit into memory.
+    """
 
     def __init__(self) -> None:
-        self._models: dict[tuple[str, str], Classifier] = {}
+        self._model: tuple[tuple[str, str], Classifier] | None = None
         self._images: dict[tuple[bool, str], ImageSet | ProbeSet] = {}
 
     def model(self, request: Request) -> Classifier:
-        """Return the model of a request. Raises what `load_model` raises."""
+        """Return the model of a request; another one is let go before. Raises what `load_model` raises."""
         from xai_eval.inputs.models.models import load_model
 
-        spec, device = request.model or find_task(request.task).model, choose_device(request.device)
-        if (spec, device) not in self._models:
-            self._models[spec, device] = load_model(spec, device=device)
-        return self._models[spec, device]
+        wanted = _model_of(request)
+        if self._model is None or self._model[0] != wanted:
+            self._model = None
+            gc.collect()  # a model with hooks refers to itself
+            self._model = wanted, load_model(wanted[0], device=wanted[1])
+        return self._model[1]
 
     def images(self, request: Request) -> ImageSet | ProbeSet:
         """Return the images, or the probe set, of a request. Raises what `load_inputs` raises."""
@@ -224,6 +233,9 @@ class Inputs:
 def plan_all(requests: Iterable[Request]) -> list[Plan]:
     """Load and check what all requests need, as `plan` does for one.
 
+    If several models are asked for, each is loaded, checked and let go, and loaded again when its results are computed
+    (`Plan.loaded`). So one model is in memory at a time.
+
     Which fields the results of a task have shows only in a result. So, if there are tolerances for a task, the first
     result of each of its requests is computed now: a wrong name ends the command before the last run is replaced.
 
@@ -231,14 +243,43 @@ def plan_all(requests: Iterable[Request]) -> list[Plan]:
         UsageError, InputUnavailable, ModelMisbehaves, MetricMisbehaves: as `plan`. The text names the place of the
             request in the file.
     """
-    inputs, obtained, known = Inputs(), dict[str, Request](), _KnownParts()
-    plans = [(request, known.noted(plan_one(request, inputs), request)) for request in requests]
-    known.check(request for request, _ in plans if not find_task(request.task).whole_set)
-    results = [_apart(each.results, request, obtained) for request, each in plans]
-    if results:
-        # The result of a whole set comes last, and has fields of its own.
-        results[-1] = itertools.chain(results[-1], known.at_the_end(request for request, _ in plans))
-    return [dataclasses.replace(each, results=own) for (_, each), own in zip(plans, results, strict=True)]
+    asked = list(requests)
+    inputs, known, obtained = Inputs(), _KnownParts(asked), dict[str, Request]()
+    several = len({_model_of(each) for each in asked}) > 1
+    plans = [_planned(each, inputs, known, several) for each in asked]
+    known.check(each for each in asked if not find_task(each.task).whole_set)
+    return [
+        each.through(partial(_apart, request=request, obtained=obtained)).through(known.checked_at_the_end)
+        for request, each in zip(asked, plans, strict=True)
+    ]
+
+
+def _planned(request: Request, inputs: Inputs, known: _KnownParts, several: bool) -> Plan:
+    planned = plan_one(request, inputs)
+    if not request.tolerances:
+        return planned.unloaded(partial(plan_one, request, inputs)) if several else planned
+    first = known.first_results(planned, request)
+    if not several:
+        return dataclasses.replace(planned, results=known.chained(first, planned.results), noted=known.note)
+
+    def again() -> Plan:
+        made = plan_one(request, inputs)
+        return dataclasses.replace(made, results=known.chained(first, _without(made, first)), noted=known.note)
+
+    return planned.unloaded(again)
+
+
+def _without(planned: Plan, first: Sequence[Result]) -> Iterator[Result]:
+    """Return the results of a plan that was made again, without those that it gave before."""
+    if len(first) == planned.count:
+        return iter(())
+    if planned.parts is None:
+        return itertools.islice(planned.results, len(first), None)
+    return planned.parts.without({each.case.key: partial(_same, each) for each in first})
+
+
+def _same(result: Result) -> Result:
+    return result
 
 
 def plan_one(request: Request, inputs: Inputs, images: ImageSet | ProbeSet | None = None) -> Plan:
@@ -254,23 +295,38 @@ def plan_one(request: Request, inputs: Inputs, images: ImageSet | ProbeSet | Non
     except (UsageError, InputUnavailable, ModelMisbehaves) as error:
         raise request.failed(error) from error
     recorded = {**planned.request, "model": request.model, "images": request.images}
-    return dataclasses.replace(planned, results=map(request.tolerating, planned.results), request=recorded)
+    return dataclasses.replace(planned.altered(request.tolerating), request=recorded)
+
+
+def _model_of(request: Request) -> tuple[str, str]:
+    """Return the spec of the model of a request, and its device."""
+    return request.model or find_task(request.task).model, choose_device(request.device)
 
 
 class _KnownParts:
-    """What the results of tasks have that a tolerance may be given for."""
+    """What the results of tasks have that a tolerance may be given for.
 
-    def __init__(self) -> None:
+    The result of a whole set comes last and has fields of its own, so what only it could have is checked at the end.
+    """
+
+    def __init__(self, requests: Sequence[Request]) -> None:
+        self._requests = requests
+        self._left = len(requests)
         self._known: dict[str, dict[str, set[str]]] = {}
 
-    def noted(self, planned: Plan, request: Request) -> Plan:
-        """Compute the first result of a request with tolerances, and note what its results have."""
+    def first_results(self, planned: Plan, request: Request) -> Sequence[Result]:
+        """Compute the first result of a request with tolerances; all, if none is computed without the others."""
         if not request.tolerances:
-            return planned
-        results = map(self._note, planned.results)
-        return dataclasses.replace(planned, results=itertools.chain(list(itertools.islice(results, 1)), results))
+            return ()
+        number = planned.count if find_task(request.task).probe else 1
+        return [self.note(each) for each in itertools.islice(planned.results, number)]
 
-    def _note(self, result: Result) -> Result:
+    def chained(self, first: Sequence[Result], rest: Iterator[Result]) -> Iterator[Result]:
+        """Return the first results of a request, and the others, which are noted."""
+        return itertools.chain(first, map(self.note, rest))
+
+    def note(self, result: Result) -> Result:
+        """Note what a result has, and return it."""
         known = self._known.setdefault(result.case.task, {})
         for name, parts in tolerated_parts(result).items():
             known.setdefault(name, set()).update(parts)
@@ -283,10 +339,12 @@ class _KnownParts:
             if error:
                 raise UsageError(f"{request.file}: {error}")
 
-    def at_the_end(self, requests: Iterable[Request]) -> Iterator[Result]:
-        """Check when all results are computed; yields none."""
-        self.check(requests)
-        yield from ()
+    def checked_at_the_end(self, results: Iterator[Result]) -> Iterator[Result]:
+        """Pass on the results of one request; check when those of all requests are computed."""
+        yield from results
+        self._left -= 1
+        if not self._left:
+            self.check(self._requests)
 
 
 def _apart(results: Iterator[Result], request: Request, obtained: dict[str, Request]) -> Iterator[Result]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xai_eval.errors import InputUnavailable, UsageError
+from xai_eval.inputs.models.called_in import factories_called_in
 from xai_eval.result.result import Result
 from xai_eval.run.evaluate import Plan
 from xai_eval.run.suite import Inputs, Request, completed, plan_one, requests_of
@@ -74,7 +75,7 @@ class Suite:
             )
         for file in settings.task_files:
             load_task_file(file)
-        self._inputs = Inputs()
+        self._inputs, self._root = Inputs(), settings.root
         self._whole: dict[int, Computed] = {}
         requests = requests_of([completed(each, settings) for each in settings.suite], settings)
         self.cases = tuple(_named([case for request in requests for case in self._cases(request)]))
@@ -85,6 +86,10 @@ class Suite:
         Raises:
             XaiEvalError: what `plan` and the task raise.
         """
+        with factories_called_in(self._root):
+            return self._computed(case)
+
+    def _computed(self, case: SuiteCase) -> Computed:
         if case.image is not None and not find_task(case.request.task).whole_set:
             return _computed(plan_one(case.request, self._inputs, self._only(case)), self._complete(case.request))
         key = id(case.request)

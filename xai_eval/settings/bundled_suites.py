@@ -34,5 +34,10 @@ def bundled_suite(name: str, own: Settings) -> Settings:
     file = _SUITES / f"{name}.toml"
     suite = read_settings(Document(file, tomllib.loads(file.read_text(encoding="utf-8"))))
     return dataclasses.replace(
-        suite, golden=own.golden, reports=own.reports, device=own.device, tolerances=own.tolerances
+        suite,
+        root=own.root,
+        golden=own.golden,
+        reports=own.reports,
+        device=own.device,
+        tolerances=own.tolerances,
     )

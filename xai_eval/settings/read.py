@@ -57,6 +57,7 @@ def read_settings(document: Document, profile: str | None = None) -> Settings:
     near = functools.partial(_near, document.file.parent)
     return Settings(
         file=document.file,
+        root=document.file.parent,
         golden=Path(near(_text(chosen, "golden", place) or str(GOLDEN))),
         reports=Path(near(_text(chosen, "reports", place) or str(RESULTS))),
         task_files=[near(each) for each in _texts(table, "tasks_files", place) or ()],

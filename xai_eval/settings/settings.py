@@ -45,6 +45,7 @@ class Settings:
 
     Attributes:
         file: the file; None if there is none.
+        root: the folder in which factories are called; the working directory if None.
         golden: folder of goldens, as seen from the working directory.
         reports: folder of runs, as seen from the working directory.
         task_files: Python files with tasks of the user, as seen from the working directory.
@@ -58,6 +59,7 @@ class Settings:
     """
 
     file: Path | None = None
+    root: Path | None = None
     golden: Path = GOLDEN
     reports: Path = RESULTS
     task_files: Sequence[str] = ()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from xai_eval.result.stage import Stage, StageKind
 from xai_eval.tasks.image.explanation_setup import ExplanationSetup
 from xai_eval.tasks.image.forward import input_batch
 from xai_eval.tasks.image.map_rows import SCORE_TOLERANCE, displayed, scored_row
+from xai_eval.tasks.image.per_image import PerImage
 from xai_eval.tasks.image.subject import Subject
 
 if TYPE_CHECKING:
@@ -93,9 +95,9 @@ class _Attribution:
         return {stage: fingerprint_array(array) for stage, array in found.items()}
 
 
-def attribution_results(request: AttributionsRequest) -> Iterator[Result]:
-    """Explain every image by every method. Each result is computed when the iterator reaches it."""
-    return (_evaluate(request, image) for image in request.setup.images.images)
+def attribution_results(request: AttributionsRequest) -> PerImage:
+    """Explain every image by every method. Each result is computed when an iterator reaches it."""
+    return PerImage("attributions", request.setup, lambda _image: request.parameters, partial(_evaluate, request))
 
 
 def check_methods_on_first_image(request: AttributionsRequest) -> None:

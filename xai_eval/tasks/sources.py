@@ -14,6 +14,7 @@ from pathlib import Path
 
 from xai_eval.errors import InputUnavailable, UsageError, XaiEvalError, error_line, unknown_name
 from xai_eval.inputs.models.host_state import host_kept
+from xai_eval.tasks.progress import say
 from xai_eval.tasks.registry import FILE, TASKS, Task
 
 ENTRY_POINTS = "xai_eval.tasks"
@@ -106,8 +107,13 @@ def _run(path: Path, file: str, name: str) -> None:
         sys.path.append(folder)
     token = FILE.set(file)
     try:
-        with host_kept():
+        with host_kept() as restored:
             spec.loader.exec_module(module)
+        if restored:
+            say(
+                f"{file}: loading it changes {', '.join(restored)} for the whole process. That was set back. Set it in "
+                "the function of the task, and set it back there."
+            )
     except XaiEvalError:
         raise
     except (Exception, SystemExit) as error:

@@ -51,6 +51,7 @@ class Classifier:
         references: what the features of an encoder are compared with; made by `similar_to`.
         box: corners (x0, y0, x1, y1) of the box that a detector is asked about, in pixels of its input; if None, the
             best box of the explained class.
+        restored: the settings of torch that loading the model changed for the whole process, and that were set back.
 
     Raises:
         UsageError: there are no class names, the number of ids differs from the number of names, or the preprocessing
@@ -69,6 +70,7 @@ class Classifier:
     reshape: tuple[int, int] | Reshape | None = None
     references: References | None = None
     box: tuple[float, float, float, float] | None = None
+    restored: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         ids = self.class_names if self.class_ids is None else self.class_ids

@@ -85,6 +85,7 @@ def examine(classifier: Classifier, layer: str | None, batch: Tensor) -> Examina
             if classifier.first_answers.writes_into_input
             else "no",
             "changed by a pass": ", ".join(changed) or "nothing",
+            **({"changed by loading, and set back": ", ".join(classifier.restored)} if classifier.restored else {}),
             **({} if layout is None else {f"layer {layer}": f"{layout}; {_told(gradient)}"}),
         },
         layout,
@@ -195,4 +196,13 @@ def _assumptions(classifier: Classifier) -> tuple[str, ...]:
     return (
         *([f"{classifier.name}: its output is taken for {reading}."] if assumed else []),
         *([f"{classifier.name}: {prepared}"] if prepared != GIVEN else []),
+        *([f"{classifier.name}: {_restored(classifier)}"] if classifier.restored else []),
+    )
+
+
+def _restored(classifier: Classifier) -> str:
+    return (
+        f"loading it changes {', '.join(classifier.restored)} for the whole process. That was set back, because "
+        "otherwise explanations would depend on which models were loaded before. If the model has to run so, set it "
+        "before xai_eval runs (in a conftest.py), or in the forward of the model, and set it back there."
     )

@@ -8,16 +8,18 @@ from __future__ import annotations
 import functools
 import importlib.util
 import itertools
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from xai_eval.disk.git_lfs import is_pointer_file, pointer_sentence
 from xai_eval.errors import InputUnavailable, UsageError, XaiEvalError, unknown_name
-from xai_eval.inputs.models.host_state import host_kept
+from xai_eval.inputs.models.called_in import at_home, folder_of_factories
 from xai_eval.inputs.paths import readable
 
 _MODULE_NAME = "xai_eval_factory_file"
@@ -25,12 +27,26 @@ _WEIGHTS = frozenset({".bin", ".ckpt", ".h5", ".npz", ".onnx", ".pkl", ".pt", ".
 _LOOKED_AT = 2000  # files near a factory that are looked at after it raised
 
 
-def call_factory(path: Path, factory: str) -> object:
+@dataclass(frozen=True)
+class Made:
+    """What a factory returned.
+
+    Attributes:
+        value: the object.
+        restored: the settings of torch that change how numbers are computed, that the file set, and that were set back.
+    """
+
+    value: object
+    restored: tuple[str, ...]
+
+
+def call_factory(path: Path, factory: str) -> Made:
     """Run a Python file and return what its function `factory` returns.
 
     The file can import other files of its folder. Afterwards `sys.path` is restored, and modules that were imported
     from the folder are removed from `sys.modules`, so that a factory file in another folder does not get them. What it
-    set for the whole process, such as the working directory or torch's default dtype, is restored as well.
+    set for the whole process, such as the working directory or torch's default dtype, is restored as well. It is called
+    in the folder of the configuration file, if there is one (`called_in.py`).
 
     Args:
         path: the Python file.
@@ -47,10 +63,12 @@ def call_factory(path: Path, factory: str) -> object:
             f"{path} does not exist; expected a Python file with a function {factory!r}. Check the path in "
             "the model spec file:PATH.py:FACTORY."
         )
-    with host_kept(), _importable(path.resolve().parent):
-        module = _run(path)
+    place = path.resolve()
+    with at_home(folder_of_factories()) as restored, _importable(place.parent):
+        module = _run(path, place)
         function = _function(module, path, factory)
-        return _guarded(function, f"{path}: {factory}()", path.parent)
+        value = _guarded(function, f"{path}: {factory}()", place.parent)
+    return Made(value, tuple(restored))
 
 
 def load_function(path: Path, name: str) -> Callable[..., Any]:
@@ -69,27 +87,28 @@ def load_function(path: Path, name: str) -> Callable[..., Any]:
             f"{path} does not exist; expected a Python file with a function {name!r}. Check the path in "
             f"file:{path}:{name}."
         )
-    folder = path.resolve().parent
-    with host_kept(), _importable(folder):
-        function = _function(_run(path), path, name, "function")
+    place, home = path.resolve(), folder_of_factories()
+    with at_home(home), _importable(place.parent):
+        function = _function(_run(path, place), path, name, "function")
 
     @functools.wraps(function)
     def called(*args: Any) -> Any:
-        with _importable(folder):
+        with at_home(home), _importable(place.parent):
             return function(*args)
 
     return called
 
 
-def _run(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(_MODULE_NAME, path)
+def _run(path: Path, place: Path) -> ModuleType:
+    """Run a file; `place` is its whole path, `path` that which messages show."""
+    spec = importlib.util.spec_from_file_location(_MODULE_NAME, place)
     if spec is None or spec.loader is None:
         raise UsageError(f"{path} is not a Python file; expected file:PATH.py:FACTORY. Check the model spec.")
     module = importlib.util.module_from_spec(spec)
     # Dataclasses and other library code look up the running module in `sys.modules`.
     sys.modules[_MODULE_NAME] = module
     loader = spec.loader
-    _guarded(lambda: loader.exec_module(module), str(path), path.parent)
+    _guarded(lambda: loader.exec_module(module), str(path), place.parent)
     return module
 
 
@@ -116,7 +135,19 @@ def _guarded(call: Callable[[], Any], where: str, folder: Path) -> Any:
         pointer = _pointer_near(folder)
         if pointer:
             raise InputUnavailable(f"{pointer_sentence(pointer)} ({what}.)") from error
-        raise InputUnavailable(f"{what}: {error}. Run the file by itself to see the whole trace.") from error
+        advice = _about_folder(error) or "Run the file by itself to see the whole trace."
+        raise InputUnavailable(f"{what}: {str(error).rstrip('.')}. {advice}") from error
+
+
+def _about_folder(error: BaseException) -> str:
+    """Say where a file was looked for, if code of a user did not find one by a relative path; else nothing."""
+    name = error.filename if isinstance(error, FileNotFoundError) else None
+    if not isinstance(name, str | os.PathLike) or Path(name).is_absolute():
+        return ""
+    return (
+        f"It was looked for in {Path.cwd()}: the folder of the configuration file, or without one that in which the "
+        'command was started. Start there, or write Path(__file__).parent / "..." in the Python file.'
+    )
 
 
 def _pointer_near(folder: Path) -> Path | None:

@@ -17,7 +17,10 @@ from xai_eval.inputs.models.first_answers import first_answers
 from xai_eval.inputs.models.known_preprocessing import preprocessing_for
 from xai_eval.inputs.models.preprocessing import Preprocessing, prepared_shape
 from xai_eval.inputs.models.reading import OutputKind, Reading
+from xai_eval.inputs.models.timm_classes import timm_classes
 from xai_eval.inputs.paths import given_path
+
+_NUMBERED = "numbered, because the model names no classes"
 
 
 def load_file_model(rest: str, output: OutputKind | None = None) -> Classifier:
@@ -38,17 +41,20 @@ def load_file_model(rest: str, output: OutputKind | None = None) -> Classifier:
         raise UsageError(f"model spec 'file:{rest}' is malformed; expected file:PATH.py:FACTORY.")
     path = given_path(file)
     name = f"file:{path.name}:{factory}"
-    made = call_factory(path, factory)
+    called = call_factory(path, factory)
+    made, restored = called.value, called.restored
     if isinstance(made, Classifier):
         # The digest is computed again, because a digest given by the file itself could be wrong.
         names = listed_names(made.class_names, f"{name}: class_names")
-        return dataclasses.replace(made, name=name, class_names=names, weights_digest="", output=output or made.output)
+        return dataclasses.replace(
+            made, name=name, class_names=names, weights_digest="", output=output or made.output, restored=restored
+        )
     if isinstance(made, nn.Module):
         # A compiled module is not run, because a compilation can take minutes.
         module = uncompiled(made, name).eval()
         known = preprocessing_for(module, name)
         wrapped = wrap_module(module, name, known.preprocess, output)
-        return dataclasses.replace(wrapped, preprocessing_from=known.how)
+        return dataclasses.replace(wrapped, preprocessing_from=known.how, restored=restored)
     raise UsageError(
         f"{path}: {factory}() returned a {type(made).__name__}; expected a torch.nn.Module or an "
         "xai_eval.Classifier. Return the model itself."
@@ -61,7 +67,8 @@ def wrap_module(
     """Make a classifier of a module in evaluation mode, and find names for its classes.
 
     The names are those of the module's attribute `class_names`. Without it, a model with 1,000 outputs gets the names
-    of ImageNet-1k in its usual order; classes of any other model are numbered. An encoder gets none.
+    of ImageNet-1k in its usual order; one of timm with the number of outputs of a larger part of ImageNet gets timm's
+    names. Classes of any other model are numbered. An encoder gets none.
 
     Args:
         module: the model.
@@ -81,6 +88,9 @@ def wrap_module(
     given = None if own is None else listed_names(own, f"{name}: the module's class_names")
     answers = first_answers(module, prepared_shape(preprocess), output, None if given is None else len(given), name)
     names, ids, known_from = _named(own, given, answers.reading, name)
+    found = timm_classes(module, len(names)) if known_from == _NUMBERED else None
+    if found is not None:
+        names, ids, known_from = found.names, found.ids, found.known_from
     return Classifier(name, module, preprocess, names, class_ids=ids, classes_from=known_from, output=output)
 
 
@@ -100,4 +110,4 @@ def _named(
     if classes == len(table):
         known_from = f"ImageNet-1k order, because the model has {classes} outputs"
         return tuple(entry.name for entry in table), tuple(entry.wnid for entry in table), known_from
-    return tuple(f"class {index}" for index in range(classes)), None, "numbered, because the model names no classes"
+    return tuple(f"class {index}" for index in range(classes)), None, _NUMBERED

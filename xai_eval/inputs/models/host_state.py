@@ -11,26 +11,33 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from xai_eval.inputs.models.arithmetic import arithmetic, restore_arithmetic
+
 if TYPE_CHECKING:
     import torch
 
 
 @contextmanager
-def host_kept() -> Iterator[None]:
-    """Restore the working directory, the filters of warnings, and the defaults of torch when the context ends.
+def host_kept() -> Iterator[list[str]]:
+    """Restore the working directory, the filters of warnings, and the settings of torch when the context ends.
 
-    The defaults are device, dtype, gradients on or off, deterministic algorithms and anomaly detection. Settings of
-    precision stay as they were set: they are recorded with each result.
+    The settings are device, dtype, gradients on or off, deterministic algorithms, anomaly detection, the number of
+    threads, and the flags of precision and of the libraries below torch. If they stayed, the result of a model would
+    depend on which other models were loaded before it.
+
+    Yields:
+        A list. At the end it names the settings that change how numbers are computed and that were set back.
     """
-    folder = Path.cwd()
-    before = _defaults() if "torch" in sys.modules else None
+    folder, changed = Path.cwd(), list[str]()
+    before, arithmetic_before = (_defaults(), arithmetic()) if "torch" in sys.modules else (None, None)
     try:
         with warnings.catch_warnings():
-            yield
+            yield changed
     finally:
         os.chdir(folder)
         if "torch" in sys.modules:
-            _restore(before or _Defaults())
+            changed += _restore(before or _Defaults())
+            changed += restore_arithmetic(arithmetic_before or {})
 
 
 @dataclass(frozen=True)
@@ -68,7 +75,8 @@ def _defaults() -> _Defaults:
     )
 
 
-def _restore(before: _Defaults) -> None:
+def _restore(before: _Defaults) -> list[str]:
+    """Set the defaults back; return the names of those that change how numbers are computed and that differed."""
     import torch
 
     now = _defaults()
@@ -79,3 +87,4 @@ def _restore(before: _Defaults) -> None:
     torch.use_deterministic_algorithms(before.deterministic, warn_only=before.warn_only)
     if now.anomalies != before.anomalies:
         torch.autograd.set_detect_anomaly(before.anomalies)
+    return ["torch.use_deterministic_algorithms"] if now.deterministic != before.deterministic else []

@@ -6,6 +6,7 @@ change of the parameters.
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,8 +17,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from xai_eval.errors import UsageError
+from xai_eval.inputs.models.preprocessing import Preprocessing
 
 _KIND = "torchvision ImageClassification"
+_TIMM = {"input_size", "interpolation", "mean", "std", "crop_pct"}
 _INTERPOLATIONS = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
@@ -67,7 +70,7 @@ class RecordedPreset:
         return resized.crop((left, top, left + crop, top + crop))
 
 
-def recorded_preprocessing(described: object) -> RecordedPreset:
+def recorded_preprocessing(described: object) -> Preprocessing:
     """Return the preprocessing that a provenance describes.
 
     Args:
@@ -76,9 +79,26 @@ def recorded_preprocessing(described: object) -> RecordedPreset:
     Raises:
         UsageError: this kind of preprocessing cannot be rebuilt from its description.
     """
+    if isinstance(described, Mapping) and described.get("kind") == "callable":
+        raise UsageError(
+            "the golden's preprocessing was a function, which is not stored, only what was measured of it. Put the "
+            "former code into a file and name it with --old-model: its preprocessing comes with the model"
+        )
+    if isinstance(described, Mapping) and described.get("kind") == "timm" and described.keys() >= _TIMM:
+        return _of_timm(described)
     if not isinstance(described, Mapping) or described.get("kind") != _KIND:
         kind = described.get("kind") if isinstance(described, Mapping) else described
         raise UsageError(f"a preprocessing of the kind {kind!r} cannot be rebuilt from its description")
     if described["interpolation"] not in _INTERPOLATIONS or described["crop"] > described["resize"]:
         raise UsageError(f"the preprocessing {dict(described)} cannot be rebuilt from its description")
     return RecordedPreset(described)
+
+
+def _of_timm(described: Mapping[str, Any]) -> Preprocessing:
+    """Return timm's transform with the recorded configuration. The transform is that of the timm that is installed."""
+    if importlib.util.find_spec("timm") is None:
+        raise UsageError("the golden's preprocessing is timm's, which is not installed. Install the extra timm")
+    from xai_eval.inputs.models.timm_models import TimmPreprocessing
+
+    config = {name: tuple(value) if isinstance(value, list) else value for name, value in described.items()}
+    return TimmPreprocessing({name: value for name, value in config.items() if name != "kind"})

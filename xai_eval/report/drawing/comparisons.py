@@ -20,6 +20,8 @@ _Map = Heatmap | SignedMap
 # As a share of the range. Smaller differences are drawn in pale colours; in full red, noise would look like an error.
 _LEAST_SCALE = 0.2
 _MASK_LEGEND = "Red: in the obtained mask only. Blue: in the expected mask only."
+_HOTTER = "red places are hotter now, blue places are colder now"
+_SPEAKS = "red places speak more for the class now, or less against it; blue places more against it, or less for it"
 _SEGMENTS_LEGEND = "Red: pixels that are in another superpixel than expected."
 
 
@@ -29,6 +31,7 @@ class Comparison:
 
     Attributes:
         limit: value of the deepest red of a difference of maps; None for anything else.
+        meaning: what the colours of a difference of maps mean, as a part of a sentence.
         legend: what the colours of any other difference mean.
     """
 
@@ -38,6 +41,7 @@ class Comparison:
     obtained: Panel
     difference: Panel
     limit: float | None = None
+    meaning: str = ""
     legend: str = ""
 
     @property
@@ -65,7 +69,9 @@ def _maps(case: ReportCase, name: str, now: _Map, was: _Map) -> Comparison:
     shown = title(name)
     difference, limit = _map_difference(now, was, shown)
     expected = map_panel(case, was, "expected", f"{shown}, expected")
-    return Comparison(name, shown, expected, map_panel(case, now, "obtained", f"{shown}, obtained"), difference, limit)
+    obtained = map_panel(case, now, "obtained", f"{shown}, obtained")
+    meaning = _SPEAKS if isinstance(now, SignedMap) else _HOTTER
+    return Comparison(name, shown, expected, obtained, difference, limit, meaning)
 
 
 def _masks(case: ReportCase, name: str, now: Mask, was: Mask) -> Comparison:

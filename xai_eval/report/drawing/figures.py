@@ -35,7 +35,6 @@ _SIGNED_NOTE = (
     "red speaks for the class, blue against it, the strongest 2 % in the deepest colour, each map scaled on its own: "
     "compare places within a map, not strengths between maps"
 )
-_DIFFERENCE_NOTE = "difference, obtained minus expected: blue is colder now, red is hotter now"
 
 
 def figure_files(cases: Sequence[ReportCase]) -> dict[str, bytes]:
@@ -96,7 +95,8 @@ def _draw_comparison(case: ReportCase, drift: Comparison) -> bytes:
     caption = "\n".join(filter(None, [about, drift.legend, case.verdict.sentence]))
     legends = []
     if drift.limit is not None:
-        legends = [_Legend(diverging_legend(), f"-{drift.limit:.2g}", f"+{drift.limit:.2g}", _DIFFERENCE_NOTE)]
+        note = f"difference, obtained minus expected: {drift.meaning}"
+        legends = [_Legend(diverging_legend(), f"-{drift.limit:.2g}", f"+{drift.limit:.2g}", note)]
     return _draw_panels([drift.expected, drift.obtained, drift.difference], caption, legends)
 
 

@@ -144,8 +144,10 @@ def summary_lines(
     states = max(map(len, words), default=0)
     labels = [verdict.severity.label if verdict.severity else "-" for verdict in told]
     severities = max(map(len, labels), default=0)
+    models = _models(verdicts)
     lines = [
-        f"{word:<{states}}  {label:<{severities}}  {verdict.case.key}  {one_line(verdict.sentence)}"
+        f"{word:<{states}}  {label:<{severities}}  {verdict.case.key}  "
+        + one_line(verdict.sentence + models[verdict.case.model])
         for word, verdict, label in zip(words, told, labels, strict=True)
     ]
     return [
@@ -156,6 +158,12 @@ def summary_lines(
         *(one_line(text) for text in filter(None, [new_sentence(verdicts, where)])),
         counts_sentence(verdicts),
     ]
+
+
+def _models(verdicts: Sequence[Verdict]) -> Mapping[str, str]:
+    """Return what names the model of a case, by model; nothing if all cases have the same one."""
+    names = dict.fromkeys(verdict.case.model for verdict in verdicts)
+    return {name: f" Model: {name}." if len(names) > 1 and name else "" for name in names}
 
 
 def explain_line(

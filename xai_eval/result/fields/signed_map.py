@@ -26,6 +26,8 @@ from xai_eval.result.map_similarity import centre_moved, iou, mass_moved, rank_c
 PARTS = ("positive", "negative")
 # A part of a map is nothing if it has less than this share of the range, or of the mass, of the whole map.
 NOTHING = 0.01
+# Cosine of two maps. A round spot that moved by three times its standard deviation has 0.11 with what it was.
+_LEAST_IN_COMMON = 0.1
 _STEPS = 255
 
 
@@ -228,12 +230,15 @@ def _aligned(result: SignedMap, golden: SignedMap) -> _Aligned:
 def _times(now: Grid, was: Grid) -> float:
     """Return how many times as strong `now` is as `was`: the median over places, weighted by the product of both.
 
-    Unlike a ratio of sums or of largest values, it is 1 if a part of the map is gone and the rest is as it was.
+    Unlike a ratio of sums or of largest values, it is 1 if a part of the map is gone and the rest is as it was. If the
+    map moved, both have hardly anything at the same places, and what they have there is no measure of their strength.
+    Then it is the ratio of their norms.
     """
     weights = now * was
     both = weights > 0.0
-    if not both.any():
-        return float(np.linalg.norm(now) / np.linalg.norm(was))
+    norms = float(np.linalg.norm(now)), float(np.linalg.norm(was))
+    if float(weights.sum()) < _LEAST_IN_COMMON * norms[0] * norms[1]:
+        return norms[0] / norms[1]
     logarithms = np.log(now[both] / was[both])
     order = np.argsort(logarithms, kind="stable")
     cumulated = np.cumsum(weights[both][order])

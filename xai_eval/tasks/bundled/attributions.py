@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from xai_eval.tasks import task
@@ -57,13 +57,13 @@ def attributions(
     batch_size: BatchSize = 16,
     target: Target = "predicted",
     seed: Seed = 0,
-) -> Iterator[Result]:
+) -> Iterable[Result]:
     """Explain every prediction by attributions of its pixels (captum; attention of transformers).
 
     docs/attributions.md describes the methods and names their papers.
 
     Returns:
-        An iterator that computes one Result per image. A Result holds one signed map per method, (H, W), the sum of the
+        An iterable that computes one Result per image. A Result holds one signed map per method, (H, W), the sum of the
         attribution over the channels of the input; how well the positive part of each map points at the object, if its
         mask is known; whether the places that it marks matter to the model (deletion and insertion); and by how much
         attributions that should add up to the score do not (`completeness_error`).

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from xai_eval.tasks import task
@@ -54,14 +54,14 @@ def comparison(
     target: Target = "predicted",
     layer: Layer = None,
     seed: Seed = 0,
-) -> Iterator[Result]:
+) -> Iterable[Result]:
     """Compare Grad-CAM with LIME on the same class of every image.
 
     Grad-CAM is from Selvaraju et al. 2017, LIME from Ribeiro et al. 2016. The measures are explained in
     `xai_eval.metrics.comparison`.
 
     Returns:
-        An iterator that computes one Result per image, then one for the whole set. Each image has both maps, (H, W),
+        An iterable that computes one Result per image, then one for the whole set. Each image has both maps, (H, W),
         both masks, and the measures of their agreement. The whole set has the table of the study and the mean of every
         measure over the images.
 

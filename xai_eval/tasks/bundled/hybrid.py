@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from xai_eval.tasks import task
@@ -49,11 +49,11 @@ def hybrid(
     target: Target = "predicted",
     layer: Layer = None,
     seed: Seed = 0,
-) -> Iterator[Result]:
+) -> Iterable[Result]:
     """Combine Grad-CAM with LIME in several ways, and test whether any beats both.
 
     Returns:
-        An iterator that computes one Result per image, then one for the whole set. Each image has the maps, (H, W), of
+        An iterable that computes one Result per image, then one for the whole set. Each image has the maps, (H, W), of
         Grad-CAM, LIME and every hybrid, and how well each map does. The whole set has tests (Wilcoxon 1945) of each
         hybrid against Grad-CAM and against LIME on the same images.
 

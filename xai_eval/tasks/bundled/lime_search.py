@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from xai_eval.tasks import task
@@ -53,11 +53,11 @@ def lime_search(
     target: Target = "predicted",
     layer: Layer = None,
     seed: Seed = 0,
-) -> Iterator[Result]:
+) -> Iterable[Result]:
     """Explain by lime with every setting of a grid, and find the best setting by each objective.
 
     Returns:
-        An iterator that computes one Result per image, then one for the whole set. Each image has the score of every
+        An iterable that computes one Result per image, then one for the whole set. Each image has the score of every
         setting by every objective. The whole set has the best setting overall, and for each objective the rank
         correlation, from -1 to 1, of its scores with the IoU of the map with the object (higher is better).
 

@@ -79,10 +79,24 @@ def precision_flags() -> dict[str, bool | str]:
     import torch
 
     flags: dict[str, bool | str] = {
-        "float32_matmul": torch.get_float32_matmul_precision(),
+        "float32_matmul": _matmul_precision(),
         "mkldnn": bool(torch.backends.mkldnn.enabled),
     }
     if torch.cuda.is_available():
         flags["cudnn_tf32"] = bool(torch.backends.cudnn.allow_tf32)
         flags["cudnn_deterministic"] = bool(torch.backends.cudnn.deterministic)
     return flags
+
+
+def _matmul_precision() -> str:
+    """Return the precision of products of matrices: of both kinds of devices, if they were set apart from each other.
+
+    Since torch 2.9 they can be. The function for both then raises an error.
+    """
+    import torch
+
+    try:
+        return torch.get_float32_matmul_precision()
+    except RuntimeError:
+        cuda, cpu = (each.matmul.fp32_precision for each in (torch.backends.cuda, torch.backends.mkldnn))
+        return f"{cuda} on a GPU, {cpu} on a CPU"

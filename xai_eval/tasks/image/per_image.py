@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,6 +15,22 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
+class SumUp:
+    """One more result, of all images together, which is made of the results of the images.
+
+    Attributes:
+        case: its case.
+        note: returns what it needs of the result of one image. It must take nothing but what the result stores, so that
+            a result that an earlier run wrote gives the same.
+        result: makes it of the notes of all images, in their order.
+    """
+
+    case: Case
+    note: Callable[[LabelledImage, Result], Any]
+    result: Callable[[Sequence[Any]], Result]
+
+
+@dataclass(frozen=True, eq=False)
 class PerImage:
     """One result per image, computed when an iterator reaches it. A run that was interrupted can go on with the rest.
 
@@ -23,18 +39,49 @@ class PerImage:
         setup: model, images, class, layer and seed.
         params: the parameters that identify the case of an image.
         compute: explains an image.
+        sum_up: the result of all images together; None if the task has none.
     """
 
     task: str
     setup: ExplanationSetup
     params: Callable[[LabelledImage], Mapping[str, Any]]
     compute: Callable[[LabelledImage], Result]
+    sum_up: SumUp | None = None
 
     def __len__(self) -> int:
-        return len(self.setup.images)
+        return len(self.setup.images) + (self.sum_up is not None)
 
     def __iter__(self) -> Iterator[Result]:
-        return map(self.compute, self.setup.images.images)
+        return self.without({})
+
+    def without(self, kept: Mapping[str, Callable[[], Result]]) -> Iterator[Result]:
+        """Compute the results that are not kept.
+
+        Args:
+            kept: by case key, what reads a result that an earlier run wrote; the result of all images needs it.
+        """
+        needed = self.sum_up is not None and self.sum_up.case.key not in kept
+        notes = []
+        for image in self.setup.images.images:
+            key = self.case(image).key
+            if key in kept and not needed:
+                continue
+            result = kept[key]() if key in kept else self.compute(image)
+            if self.sum_up is not None and needed:
+                notes.append(self.sum_up.note(image, result))
+            if key not in kept:
+                yield result
+        if self.sum_up is not None and needed:
+            yield self.sum_up.result(notes)
+
+    def altered(self, alter: Callable[[Result], Result]) -> PerImage:
+        """Return the same with every result given to a function, such as one that sets tolerances."""
+        whole = self.sum_up
+        return replace(
+            self,
+            compute=lambda image: alter(self.compute(image)),
+            sum_up=None if whole is None else replace(whole, result=lambda notes: alter(whole.result(notes))),
+        )
 
     def case(self, image: LabelledImage) -> Case:
         """Return the case of an image, without computing anything."""

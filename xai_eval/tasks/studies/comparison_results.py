@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,6 +31,7 @@ from xai_eval.result.stage import Stage, StageKind
 from xai_eval.tasks.cam_results import MAP_TOLERANCE
 from xai_eval.tasks.image.explanation_setup import ExplanationSetup
 from xai_eval.tasks.image.joined_stages import Stages
+from xai_eval.tasks.image.per_image import PerImage, SumUp
 from xai_eval.tasks.image.subject import Subject, cam_maps
 from xai_eval.tasks.image.whole_set import image_set_case, image_set_provenance, image_set_stages
 from xai_eval.tasks.lime.lime_results import LIBRARIES
@@ -52,6 +53,7 @@ MEASURE_TOLERANCE = {
 }
 MASK_IOU = 0.9
 CURVE_TOLERANCE = 0.05
+METHODS, SWEEP = "methods", "iou_by_area"
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,18 +72,6 @@ class _Compared:
         """Masks of all known concepts on the view, bool (H, W) by name."""
         preprocess = self.subject.classifier.preprocess
         return {name: preprocess.mask(mask) for name, mask in sorted(self.subject.image.concepts.items())}
-
-    @property
-    def study_iou(self) -> float | None:
-        """IoU of this class in the study's table; None if it has none, or if the image has no WordNet id.
-
-        A procedural scene may show a kite too, but only images of ImageNet are compared with the study.
-        """
-        from xai_eval.tasks.studies.study_table import study_ious
-
-        intended = self.subject.image.intended
-        of_imagenet = intended is not None and intended.wnid is not None
-        return study_ious().get(self.subject.target.intended.text or "") if of_imagenet else None
 
     @property
     def insight(self) -> str:
@@ -133,22 +123,71 @@ class ComparisonRequest:
         }
 
 
-def comparison_results(request: ComparisonRequest) -> Iterator[Result]:
-    """Compare both explanations image by image, as the iterator reaches it, and then over the whole set."""
+@dataclass(frozen=True, eq=False)
+class _Noted:
+    """What the result of the whole set needs of the result of one image.
+
+    Attributes:
+        image: name of the image.
+        focus: what the mask of each method covers, in words, by method.
+        insight: a sentence on what the comparison shows.
+        measures: the measures of the comparison by name.
+        sweep: IoU of the masks, and the IoU expected by chance, for every area in `AREAS`.
+        study_iou: IoU of its class in the study's table; None if that has none, or if the image has no WordNet id.
+        stages: its stages.
+    """
+
+    image: str
+    focus: Mapping[str, str]
+    insight: str
+    measures: Mapping[str, float]
+    sweep: Mapping[str, NDArray[np.floating[Any]]]
+    study_iou: float | None
+    stages: Stages
+
+
+def comparison_results(request: ComparisonRequest) -> PerImage:
+    """Compare both explanations image by image, as an iterator reaches it, and then over the whole set."""
+    whole = SumUp(image_set_case("comparison", request.setup, request.params), _noted, partial(_whole_set, request))
+    return PerImage("comparison", request.setup, lambda _image: request.params, partial(_compared, request), whole)
+
+
+def _noted(image: LabelledImage, result: Result) -> _Noted:
+    methods = result[METHODS].frame
+    return _Noted(
+        image=image.name,
+        focus=dict(zip(methods["method"], methods["focus"], strict=True)),
+        insight=result["insight"].text,
+        measures={name: result[name].value for name in MEASURE_TOLERANCE},
+        sweep=result[SWEEP].lines,
+        study_iou=_study_iou(image, result["intended"].text),
+        stages=result.stages,
+    )
+
+
+def _study_iou(image: LabelledImage, intended: str | None) -> float | None:
+    """Return the IoU of a class in the study's table; None if it has none, or if the image has no WordNet id.
+
+    A procedural scene may show a kite too, but only images of ImageNet are compared with the study.
+    """
+    from xai_eval.tasks.studies.study_table import study_ious
+
+    of_imagenet = image.intended is not None and image.intended.wnid is not None
+    return study_ious().get(intended or "") if of_imagenet else None
+
+
+def _whole_set(request: ComparisonRequest, every: Sequence[_Noted]) -> Result:
     setup = request.setup
-    every: dict[str, _Compared] = {}
-    stages: list[Stages] = []
-    for image in setup.images.images:
-        each = every[image.name] = _compare_one(request, image)
-        result = _result(request, each)
-        stages.append(result.stages)
-        yield result
-    yield Result(
+    return Result(
         case=image_set_case("comparison", setup, request.params),
         fields=_whole_set_fields(every),
-        stages=image_set_stages(setup.images, stages),
+        stages=image_set_stages(setup.images, [each.stages for each in every]),
         provenance=image_set_provenance(setup, LIBRARIES),
     )
+
+
+def _compared(request: ComparisonRequest, image: LabelledImage) -> Result:
+    return _result(request, _compare_one(request, image))
 
 
 def _compare_one(request: ComparisonRequest, image: LabelledImage) -> _Compared:
@@ -173,9 +212,9 @@ def _result(request: ComparisonRequest, each: _Compared) -> Result:
         "lime_focus": Mask(found.lime_mask, MASK_IOU),
         "insight": Label(each.insight),
         **{name: Score(value, MEASURE_TOLERANCE[name]) for name, value in each.measures.items()},
-        "methods": _methods(each),
+        METHODS: _methods(each),
         **_concept_table(each),
-        "iou_by_area": Curve(AREAS, each.sweep, "share of the image", "IoU", CURVE_TOLERANCE),
+        SWEEP: Curve(AREAS, each.sweep, "share of the image", "IoU", CURVE_TOLERANCE),
     }
     stages = {
         **subject.stages,
@@ -221,38 +260,36 @@ def _concept_table(each: _Compared) -> dict[str, Field]:
     return {"concepts": Table(frame, {"gradcam": 0.05, "lime": 0.05})}
 
 
-def _whole_set_fields(every: Mapping[str, _Compared]) -> dict[str, Field]:
-    sweeps = [each.sweep for each in every.values()]
+def _whole_set_fields(every: Sequence[_Noted]) -> dict[str, Field]:
+    sweeps = [each.sweep for each in every]
     means = {name: np.mean([sweep[name] for sweep in sweeps], axis=0) for name in sweeps[0]}
     return {
         "study": _study_table(every),
-        "measures": _measure_table(list(every.values())),
-        "iou_by_area": Curve(AREAS, means, "share of the image", "mean IoU", CURVE_TOLERANCE),
+        "measures": _measure_table(every),
+        SWEEP: Curve(AREAS, means, "share of the image", "mean IoU", CURVE_TOLERANCE),
     }
 
 
-def _study_table(every: Mapping[str, _Compared]) -> Table:
+def _study_table(every: Sequence[_Noted]) -> Table:
     """Return the table of the study, with the published IoU next to ours if the study has the class."""
-    rows = []
-    for name, each in every.items():
-        concepts = each.concepts
-        rows.append(
-            {
-                "image": name,
-                "gradcam_focus": focus(each.found.cam_mask, concepts),
-                "lime_focus": focus(each.found.lime_mask, concepts),
-                "iou": each.found.iou,
-                "insight": each.insight,
-            }
-        )
+    rows = [
+        {
+            "image": each.image,
+            "gradcam_focus": each.focus["gradcam"],
+            "lime_focus": each.focus["lime"],
+            "iou": each.measures["iou"],
+            "insight": each.insight,
+        }
+        for each in every
+    ]
     frame = pd.DataFrame(rows)
-    published = [each.study_iou for each in every.values()]
+    published = [each.study_iou for each in every]
     if any(value is not None for value in published):
         frame["study_iou"] = np.array(published, dtype=np.float64)
     return Table(frame, {"iou": MEASURE_TOLERANCE["iou"]}, unjudged=("gradcam_focus", "lime_focus"))
 
 
-def _measure_table(every: list[_Compared]) -> Table:
+def _measure_table(every: Sequence[_Noted]) -> Table:
     """Return the mean of every measure with its 95 % bootstrap interval over the images."""
     rows = []
     for name in MEASURE_TOLERANCE:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from xai_eval.tasks.cam_results import MAP_TOLERANCE
 from xai_eval.tasks.image.explanation_setup import ExplanationSetup
 from xai_eval.tasks.image.joined_stages import Stages
 from xai_eval.tasks.image.map_rows import SCORE_TOLERANCE, displayed, scored_row
+from xai_eval.tasks.image.per_image import PerImage, SumUp
 from xai_eval.tasks.image.subject import Subject, cam_maps
 from xai_eval.tasks.image.whole_set import image_set_case, image_set_provenance, image_set_stages
 from xai_eval.tasks.lime.lime_results import LIBRARIES
@@ -69,20 +71,30 @@ class HybridRequest:
         }
 
 
-def hybrid_results(request: HybridRequest) -> Iterator[Result]:
-    """Combine both explanations image by image, as the iterator reaches it, and then test over the whole set."""
+@dataclass(frozen=True, eq=False)
+class _Noted:
+    """What the result of the whole set needs of the result of one image: its table and its stages."""
+
+    rows: pd.DataFrame
+    stages: Stages
+
+
+def hybrid_results(request: HybridRequest) -> PerImage:
+    """Combine both explanations image by image, as an iterator reaches it, and then test over the whole set."""
+    whole = SumUp(
+        image_set_case("hybrid", request.setup, request.params),
+        lambda _image, result: _Noted(result["table"].frame, result.stages),
+        partial(_whole_set, request),
+    )
+    return PerImage("hybrid", request.setup, lambda _image: request.params, partial(_combine_one, request), whole)
+
+
+def _whole_set(request: HybridRequest, every: Sequence[_Noted]) -> Result:
     setup = request.setup
-    rows: list[pd.DataFrame] = []
-    stages: list[Stages] = []
-    for image in setup.images.images:
-        result = _combine_one(request, image)
-        rows.append(result["table"].frame)
-        stages.append(result.stages)
-        yield result
-    yield Result(
+    return Result(
         case=image_set_case("hybrid", setup, request.params),
-        fields=_whole_set_fields(pd.concat(rows, ignore_index=True)),
-        stages=image_set_stages(setup.images, stages),
+        fields=_whole_set_fields(pd.concat([each.rows for each in every], ignore_index=True)),
+        stages=image_set_stages(setup.images, [each.stages for each in every]),
         provenance=image_set_provenance(setup, LIBRARIES),
     )
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,11 +21,12 @@ from xai_eval.result.stage import Stage, StageKind
 from xai_eval.tasks.cam_results import MAP_TOLERANCE
 from xai_eval.tasks.image.explanation_setup import ExplanationSetup
 from xai_eval.tasks.image.joined_stages import Stages
+from xai_eval.tasks.image.per_image import PerImage, SumUp
 from xai_eval.tasks.image.subject import cam_maps
 from xai_eval.tasks.image.whole_set import image_set_case, image_set_provenance, image_set_stages
 from xai_eval.tasks.lime.lime_results import LIBRARIES
 from xai_eval.tasks.lime.lime_runs import surrogate_stage
-from xai_eval.tasks.studies.search_scores import ScoredSettings, cheapest_first, score_settings
+from xai_eval.tasks.studies.search_scores import ScoredSettings, cheapest_first, score_settings, scored_in
 
 if TYPE_CHECKING:
     from xai_eval.explainers.lime.lime_search import Grid, LimeSearch
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 SCORE_TOLERANCE = {each.name: 0.05 if "iou" in each.name else 0.02 for each in OBJECTIVES}
 TRUST_TOLERANCE = 0.1
+SETTINGS = "settings"
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,25 +62,41 @@ def objective_named(name: str) -> Objective:
     return {each.name: each for each in OBJECTIVES}[name]
 
 
-def search_results(request: SearchRequest) -> Iterator[Result]:
-    """Search image by image, as the iterator reaches it, and then over the whole set."""
+@dataclass(frozen=True, eq=False)
+class _Noted:
+    """What the result of the whole set needs of the result of one image: its name, its scores and its stages."""
+
+    input: str
+    scored: ScoredSettings
+    stages: Stages
+
+
+def search_results(request: SearchRequest) -> PerImage:
+    """Search image by image, as an iterator reaches it, and then over the whole set."""
+    whole = SumUp(
+        image_set_case("lime_search", request.setup, request.params),
+        partial(_noted, request.grid),
+        partial(_whole_set, request),
+    )
+    return PerImage("lime_search", request.setup, lambda _image: request.params, partial(_search_one, request), whole)
+
+
+def _noted(grid: Grid, _image: LabelledImage, result: Result) -> _Noted:
+    return _Noted(result.case.input, scored_in(grid, result[SETTINGS].frame), result.stages)
+
+
+def _whole_set(request: SearchRequest, every: Sequence[_Noted]) -> Result:
     setup = request.setup
-    scored: dict[str, ScoredSettings] = {}
-    stages: list[Stages] = []
-    for image in setup.images.images:
-        result, scored_settings = _search_one(request, image)
-        scored[result.case.input] = scored_settings
-        stages.append(result.stages)
-        yield result
-    yield Result(
+    scored = {each.input: each.scored for each in every}
+    return Result(
         case=image_set_case("lime_search", setup, request.params),
         fields=_whole_set_fields(scored, request.grid, request.objective),
-        stages=image_set_stages(setup.images, stages),
+        stages=image_set_stages(setup.images, [each.stages for each in every]),
         provenance=image_set_provenance(setup, LIBRARIES),
     )
 
 
-def _search_one(request: SearchRequest, image: LabelledImage) -> tuple[Result, ScoredSettings]:
+def _search_one(request: SearchRequest, image: LabelledImage) -> Result:
     from xai_eval.explainers.lime.lime_search import search
     from xai_eval.explainers.lime.perturbation import PerturbedImages
 
@@ -99,7 +118,7 @@ def _search_one(request: SearchRequest, image: LabelledImage) -> tuple[Result, S
         "best": Document({"objective": objective.name, "setting": asdict(won[0]), "tied": len(won)}),
         "ties": Label(_ties(scored)),
         "winners": _winners(scored),
-        "settings": Table(scored.frame, SCORE_TOLERANCE),
+        SETTINGS: Table(scored.frame, SCORE_TOLERANCE),
     }
     stages = {
         **subject.stages,
@@ -116,7 +135,7 @@ def _search_one(request: SearchRequest, image: LabelledImage) -> tuple[Result, S
         Stage(StageKind.FINAL_MAP, "lime"): fingerprint_array(best_map),
     }
     case = setup.case("lime_search", image, request.params)
-    return Result(case, fields, stages, setup.provenance(image, LIBRARIES)), scored
+    return Result(case, fields, stages, setup.provenance(image, LIBRARIES))
 
 
 def _every_sample(found: LimeSearch) -> NDArray[np.uint8]:

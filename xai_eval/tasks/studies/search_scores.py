@@ -68,7 +68,7 @@ def score_settings(
         cam: Grad-CAM's map of the same class, (H, W).
         predict: computes probabilities (N, C) from images uint8 (N, H, W, 3).
     """
-    tied = _tied(grid, found)
+    tied = _tied(grid, {name: int(each.samples.shape[1]) for name, each in found.neighbourhoods.items()})
     rows = []
     for name, settings in tied.items():
         setting = settings[0]
@@ -89,6 +89,17 @@ def score_settings(
     return ScoredSettings(tied, pd.DataFrame(rows))
 
 
+def scored_in(grid: Grid, frame: pd.DataFrame) -> ScoredSettings:
+    """Return the scores that the result of an image holds.
+
+    Args:
+        grid: the settings of the search.
+        frame: the table of `ScoredSettings`, as the result stores it.
+    """
+    superpixels = dict(zip(frame["segmentation"], frame["superpixels"].tolist(), strict=True))
+    return ScoredSettings(_tied(grid, superpixels), frame)
+
+
 def cheapest_first(settings: Any) -> tuple[Setting, ...]:
     """Sort settings by cost: first by number of samples, then by labels and features to fit, then by batch size."""
     return tuple(
@@ -96,17 +107,16 @@ def cheapest_first(settings: Any) -> tuple[Setting, ...]:
     )
 
 
-def _tied(grid: Grid, found: LimeSearch) -> dict[str, tuple[Setting, ...]]:
-    """Group the settings that give the same explanation.
+def _tied(grid: Grid, superpixels: Mapping[str, int]) -> dict[str, tuple[Setting, ...]]:
+    """Group the settings that give the same explanation. `superpixels` are the numbers of them by segmentation.
 
     `top_labels` and `batch_size` do not change the explanation of the explained class, and `num_features` changes it
     only if it is smaller than the number of superpixels.
     """
     groups: dict[str, list[Setting]] = {}
     for setting in grid.settings:
-        features = found.features(setting)
-        all_of_them = features == found.neighbourhoods[setting.segmentation].samples.shape[1]
-        limit = "" if all_of_them else f", best {features}"
+        whole = superpixels[setting.segmentation]
+        limit = "" if setting.num_features >= whole else f", best {setting.num_features}"
         groups.setdefault(f"{setting.segmentation}, {setting.num_samples} samples{limit}", []).append(setting)
     return {name: cheapest_first(settings) for name, settings in groups.items()}
 
