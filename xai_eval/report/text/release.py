@@ -71,17 +71,14 @@ def _row(each: Tested) -> tuple[str, ...]:
     if each.margin is None:
         before, after = (f"{value * each.images:.0f} of {images}" for value in (each.before, each.after))
         return name, images, before, after, f"{each.lost} lost, {each.won} won", "–", "–", str(each.answer)
-    interval = f"{_signed(each.low)} to {_signed(each.high)}"
-    numbers = f"{each.before:.3f}", f"{each.after:.3f}", _signed(each.gain), interval, f"{each.margin:g}"
+    known = math.isfinite(each.low)
+    interval = f"{each.low:+.3f} to {each.high:+.3f}" if known else "too few images"
+    numbers = f"{each.before:.3f}", f"{each.after:.3f}", f"{each.gain:+.3f}", interval, f"{each.margin:g}"
     return name, images, *numbers, str(each.answer)
 
 
 def _name(each: Tested) -> str:
     return f"{words(each.measure)}{f' of {title(each.of)}' if each.of else ''}"
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.3f}" if math.isfinite(value) else "unknown"
 
 
 def release_lines(run_findings: RunFindings) -> list[str]:
