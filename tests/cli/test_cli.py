@@ -36,7 +36,7 @@ def test_run_leaves_page_tables_figures_and_verdicts(place):
     assert (out / "index.html").stat().st_size > 1000
     assert list((out / "figures").glob("*_vis_*.png"))
     assert list((out / "tables").glob("*.csv")) and list((out / "tables").glob("*.md"))
-    assert json.loads((out / "verdicts.json").read_text())["schema"] == 4
+    assert json.loads((out / "verdicts.json").read_text())["schema"] == 5
 
 
 def test_a_run_that_ends_early_leaves_no_report_of_the_run_before(place):

@@ -9,6 +9,7 @@ import pytest
 from xai_eval.run.suite import completed, requests_of
 from xai_eval.settings.find import Document
 from xai_eval.settings.read import read_settings
+from xai_eval.store.upgrade_policy import DEFAULT_POLICY
 
 ROOT = Path(__file__).parents[2]
 PAGE, README = ROOT / "docs" / "configuration.md", ROOT / "README.md"
@@ -38,8 +39,13 @@ def test_the_page_shows_what_its_example_asks_for():
     assert len(requests) == 2 * 2 + 2 * 2, "two models on two image sets; one model on two image sets for two layers"
 
 
+def test_the_shown_upgrades_are_the_defaults():
+    assert blocks(PAGE)[1].startswith("[tool.xai_eval.upgrades]\n")
+    assert read(blocks(PAGE)[1]).policy == DEFAULT_POLICY
+
+
 def test_the_shown_profile_is_valid():
-    assert read(blocks(PAGE)[1], "gpu").golden == Path("golden-gpu")
+    assert read(blocks(PAGE)[2], "gpu").golden == Path("golden-gpu")
 
 
 def test_the_page_names_every_key():

@@ -10,8 +10,8 @@ from xai_eval.report.text.release import (
     HEADINGS,
     LEGEND,
     ReleaseTable,
+    answer,
     covered_sentence,
-    release_sentence,
     release_tables,
 )
 
@@ -44,7 +44,7 @@ def release_view(run_findings: RunFindings) -> ReleaseView | None:
         return None
     colour = {Outcome.WORSE: "bad", Outcome.CANNOT_TELL: "open"}.get(release.outcome, "good")
     return ReleaseView(
-        release_sentence(release),
+        f"{answer(release)}.",
         colour,
         release_tables(release),
         HEADINGS,

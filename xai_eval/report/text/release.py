@@ -12,7 +12,7 @@ from xai_eval.gate.run_findings import RunFindings
 from xai_eval.report.text.wording import count
 from xai_eval.result.naming import of_task, title, words
 
-HEADINGS = ("measure", "images", "before", "after", "gain", "90 % interval", "margin", "answer")
+HEADINGS = ("measure", "answer", "images", "before", "after", "gain", "90 % interval", "margin")
 LEGEND = (
     "Measured are the images that moved (the class: all images). A gain is positive where it is for the better. "
     "Not worse: the interval excludes a mean loss of the margin; of yes and no, no more was lost than won. "
@@ -29,23 +29,25 @@ class ReleaseTable:
 
 
 def release_sentence(release: Release) -> str:
-    """Return the answer, and the shares that everybody must see, in one sentence."""
+    """Return the answer, and the shares that everybody must see, in one sentence: for JSON and the history."""
     shares = "; ".join(
         f"{of_task(each.task, each.model)}: same class in {each.same_class}, same evidence in {each.same_evidence} of "
         f"{count(each.images, 'image')}"
         for each in release.shares
     )
-    return f"{_answer(release)} ({shares})."
+    return f"{answer(release)} ({shares})."
 
 
-def _answer(release: Release) -> str:
+def answer(release: Release) -> str:
+    """Return the answer in words, without a full stop."""
     match release.outcome:
         case Outcome.SAME:
             return "The explanation is the same"
         case Outcome.NOT_WORSE:
             return "The explanation is different, but not worse"
         case Outcome.WORSE:
-            return f"The explanation is worse in: {', '.join(dict.fromkeys(map(_name, release.worse)))}"
+            names = dict.fromkeys(words(each.measure) for each in release.worse)
+            return f"The explanation is worse in: {', '.join(names)}"
     moved = count(release.moved, "image")
     if not any(each.margin is not None for each in release.tested):
         return f"Cannot tell whether it is worse: neither masks nor faithfulness are known of the {moved} that moved"
@@ -70,18 +72,15 @@ def _row(each: Tested) -> tuple[str, ...]:
     name, images = _name(each), str(each.images)
     if each.margin is None:
         before, after = (f"{value * each.images:.0f} of {images}" for value in (each.before, each.after))
-        return name, images, before, after, f"{each.lost} lost, {each.won} won", "–", "–", str(each.answer)
-    interval = f"{_signed(each.low)} to {_signed(each.high)}"
-    numbers = f"{each.before:.3f}", f"{each.after:.3f}", _signed(each.gain), interval, f"{each.margin:g}"
-    return name, images, *numbers, str(each.answer)
+        return name, str(each.answer), images, before, after, f"{each.lost} lost, {each.won} won", "–", "–"
+    known = math.isfinite(each.low)
+    interval = f"{each.low:+.3f} to {each.high:+.3f}" if known else "too few images"
+    numbers = f"{each.before:.3f}", f"{each.after:.3f}", f"{each.gain:+.3f}", interval, f"{each.margin:g}"
+    return name, str(each.answer), images, *numbers
 
 
 def _name(each: Tested) -> str:
     return f"{words(each.measure)}{f' of {title(each.of)}' if each.of else ''}"
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.3f}" if math.isfinite(value) else "unknown"
 
 
 def release_lines(run_findings: RunFindings) -> list[str]:
@@ -89,9 +88,10 @@ def release_lines(run_findings: RunFindings) -> list[str]:
     release = run_findings.release
     if release is None:
         return []
-    lines = [f"upgrade  {release_sentence(release)}"]
-    for table in release_tables(release) if release.tested else ():
-        lines += [f"upgrade  {table.sentence}", *(f"         {line}" for line in _aligned([HEADINGS, *table.rows]))]
+    lines = [f"upgrade  {answer(release)}."]
+    for table in release_tables(release):
+        rows = _aligned([HEADINGS, *table.rows]) if table.rows else []
+        lines += [f"upgrade  {table.sentence}", *(f"         {line}" for line in rows)]
     legend = [f"upgrade  {LEGEND}"] if release.tested else []
     covered = [f"upgrade  {text}" for text in filter(None, [covered_sentence(run_findings.covered)])]
     return [*lines, *legend, *covered]
