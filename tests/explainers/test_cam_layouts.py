@@ -21,8 +21,9 @@ from torch import Tensor, nn
 
 from xai_eval.errors import UsageError
 from xai_eval.explainers.cam.cam_maps import CamMaps, explain_by_cam
+from xai_eval.inputs.models.default_layer import default_layer
 from xai_eval.inputs.models.first_answers import first_answers
-from xai_eval.inputs.models.layers import default_layer, layout_of
+from xai_eval.inputs.models.layers import layout_of
 from xai_eval.inputs.models.layout import Layout
 
 # Together these take longer than the default run may.

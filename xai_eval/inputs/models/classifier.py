@@ -13,9 +13,9 @@ from torch import nn
 
 from xai_eval.errors import UsageError, unknown_name
 from xai_eval.inputs.models.compiled import uncompiled
+from xai_eval.inputs.models.default_layer import default_layer
 from xai_eval.inputs.models.derived.derived_preprocessing import as_preprocessing
 from xai_eval.inputs.models.first_answers import FirstAnswers, first_answers
-from xai_eval.inputs.models.layers import default_layer
 from xai_eval.inputs.models.layout import Reshape
 from xai_eval.inputs.models.model_weights import weights_digest
 from xai_eval.inputs.models.preprocessing import Preprocessing, prepared_shape
@@ -140,7 +140,7 @@ class Classifier:
         return layers[name]
 
     def default_layer(self, input_shape: tuple[int, ...] | None = None) -> str:
-        """Return the name of the last layer that lies over the image and counts, see `layers.default_layer`.
+        """Return the name of the last layer that lies over the image and counts, see `default_layer.default_layer`.
 
         Args:
             input_shape: shape (3, H, W) of the input for one forward pass; by default that of a prepared image.

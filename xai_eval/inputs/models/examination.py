@@ -13,6 +13,7 @@ from torch import Tensor
 
 from xai_eval.errors import ModelMisbehaves
 from xai_eval.inputs.models.classifier import GIVEN, Classifier
+from xai_eval.inputs.models.explained_layer import ExplainedLayer, advice_on, explained_layer
 from xai_eval.inputs.models.layers import evaluating, layout_of, noise_image
 from xai_eval.inputs.models.layout import Layout
 from xai_eval.inputs.models.model_errors import as_model_error
@@ -72,7 +73,7 @@ def examine(classifier: Classifier, layer: str | None, batch: Tensor) -> Examina
             else _same(first, together, LARGEST_DIFFERENCE, what, _BATCH, stuck)
         )
         layout = None if layer is None else _layout(classifier, layer, tuple(batch.shape[1:]))
-        gradient = None if layer is None or layout is None else _gradient(classifier, layer, batch, layout)
+        told = None if layer is None or layout is None else _explained_layer(classifier, layer, batch, layout)
     return Examination(
         {
             "input": " x ".join(map(str, batch.shape[1:])),
@@ -85,10 +86,14 @@ def examine(classifier: Classifier, layer: str | None, batch: Tensor) -> Examina
             if classifier.first_answers.writes_into_input
             else "no",
             "changed by a pass": ", ".join(changed) or "nothing",
-            **({} if layout is None else {f"layer {layer}": f"{layout}; {_told(gradient)}"}),
+            **({} if layout is None else {f"layer {layer}": f"{layout}; {told}"}),
         },
         layout,
-        (*_assumptions(classifier), *_in_training(classifier, stuck), *_advice(classifier, layer, layout, gradient)),
+        (
+            *_assumptions(classifier),
+            *_in_training(classifier, stuck),
+            *(advice_on(layer, told, classifier.name) if layer and told else ()),
+        ),
     )
 
 
@@ -154,8 +159,7 @@ def _layout(classifier: Classifier, layer: str, shape: tuple[int, ...]) -> Layou
     return layout_of(classifier.scoring, classifier.module, classifier.name, layer, noise, classifier.reshape)
 
 
-def _gradient(classifier: Classifier, layer: str, batch: Tensor, layout: Layout) -> Tensor | None:
-    """Return the gradient of the largest score at the places of a layer, (c, h, w); None if there is none."""
+def _explained_layer(classifier: Classifier, layer: str, batch: Tensor, layout: Layout) -> ExplainedLayer:
     module = classifier.scoring
     with (
         torch.inference_mode(False),
@@ -163,30 +167,7 @@ def _gradient(classifier: Classifier, layer: str, batch: Tensor, layout: Layout)
         preserved(module),
         as_model_error(classifier.name, batch.shape),
     ):
-        gradient = traced_pass(module, classifier.module, batch).gradients.get(layer)
-    return None if gradient is None else layout(gradient)[0]
-
-
-def _told(gradient: Tensor | None) -> str:
-    reached = gradient is not None and bool(gradient.any())
-    return "gradients reach its places" if reached else "no gradient reaches its places"
-
-
-def _advice(
-    classifier: Classifier, layer: str | None, layout: Layout | None, gradient: Tensor | None
-) -> tuple[str, ...]:
-    """Say what was measured about such a layer, if it is the last one of a network that averages its tokens."""
-    if layout is None or layout.is_plain or gradient is None or not gradient.any():
-        return ()
-    of_place = gradient.flatten(1)
-    if not bool(((of_place - of_place[:, :1]).abs() <= 1e-5 * of_place.abs().max()).all()):
-        return ()
-    return (
-        f"{classifier.name}: the gradient is the same at every place of layer {layer!r}, because the network averages "
-        "its tokens after it. In the bundled transformers, methods based on gradients pointed beside the object there, "
-        "while scorecam and eigencam did not. Name the first norm of the last block by --layer, or choose another "
-        "method: see docs/how-to/transformers.md.",
-    )
+        return explained_layer(traced_pass(module, classifier.module, batch), layer, layout)
 
 
 def _assumptions(classifier: Classifier) -> tuple[str, ...]:

@@ -65,6 +65,11 @@ class TracedPass:
         found = torch.autograd.grad(self.score[0].max(), list(known.values()), allow_unused=True, retain_graph=True)
         return {name: gradient for name, gradient in zip(known, found, strict=True) if gradient is not None}
 
+    def gradient(self, number: Tensor, output: Tensor) -> Tensor:
+        """Return the gradient of a number of the pass to the output of a module; 0 if there is none."""
+        (found,) = torch.autograd.grad(number, output, allow_unused=True, retain_graph=True)
+        return torch.zeros_like(output) if found is None else found
+
     @property
     def gradients_at_places(self) -> list[Tensor]:
         """The gradients of outputs that have places; (N, C) has none."""
@@ -74,6 +79,12 @@ class TracedPass:
     def is_differentiable(self) -> bool:
         """Whether a gradient, be it 0, gets from the scores to any output with places."""
         return bool(self.gradients_at_places)
+
+
+def is_the_same_everywhere(gradient: Tensor) -> bool:
+    """Whether a gradient (c, h, w) is the same at every place, as after the last layer before an average."""
+    of_place = gradient.flatten(1)
+    return bool(((of_place - of_place[:, :1]).abs() <= 1e-5 * of_place.abs().max()).all())
 
 
 @dataclass
