@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from xai_eval.errors import UsageError, unknown_name
+from xai_eval.inputs.models.class_names import listed_names
 from xai_eval.inputs.models.compiled import uncompiled
 from xai_eval.inputs.models.default_layer import default_layer
 from xai_eval.inputs.models.derived.derived_preprocessing import as_preprocessing
@@ -19,7 +20,7 @@ from xai_eval.inputs.models.first_answers import FirstAnswers, first_answers
 from xai_eval.inputs.models.layout import Reshape
 from xai_eval.inputs.models.model_weights import weights_digest
 from xai_eval.inputs.models.preprocessing import Preprocessing, prepared_shape
-from xai_eval.inputs.models.reading import Maps, OutputKind, Reading, Scoring
+from xai_eval.inputs.models.reading import OutputKind, Reading
 
 GIVEN = "given with the model"
 _HARDLY_ANYTHING = 0.01  # share of the image
@@ -46,8 +47,9 @@ class Classifier:
             None.
 
     Raises:
-        UsageError: there are no class names, the number of ids differs from the number of names, or the preprocessing
-            fails on an image or gives different tensors for one image.
+        UsageError: there are no class names, or they are one text or something else that has no order; the number of
+            ids differs from the number of names; the preprocessing fails on an image, or gives different tensors for
+            one image.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Classifier:
     reshape: tuple[int, int] | Reshape | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "class_names", listed_names(self.class_names, f"{self.name}: class_names"))
         ids = self.class_names if self.class_ids is None else self.class_ids
         if not self.class_names or len(ids) != len(self.class_names):
             raise UsageError(
@@ -97,15 +100,15 @@ class Classifier:
     def scoring(self) -> nn.Module:
         """The model that is explained: takes a batch (N, channels, H, W) and returns scores (N, C).
 
-        It is the module itself if that returns logits as a plain tensor, else a module that wraps it.
+        It is the module itself if that returns logits as a plain tensor, else a module that wraps it. A model that
+        takes single images only gets the images of a batch one by one.
         """
         return self.first_answers.scoring(self.module)
 
     @cached_property
     def maps(self) -> nn.Module:
         """A segmentation as it is read: takes a batch (N, channels, H, W) and returns maps (N, C, h, w)."""
-        assert isinstance(self.scoring, Scoring)
-        return Maps(self.scoring, self.reading).eval()
+        return self.first_answers.maps(self.module)
 
     def predicted(self, scores: NDArray[np.float32]) -> int:
         """Return the index of the class that the model predicts, from its scores (C,).

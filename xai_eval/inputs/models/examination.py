@@ -37,11 +37,13 @@ class Examination:
         findings: what was found, by what was asked, as text. The same model gives the same text for every image.
         layout: how the output of the explained layer lies over the image; None if no layer is explained.
         assumptions: what was assumed because it cannot be found out, with the option that changes it; a sentence each.
+        reached: whether a gradient gets from the scores through the layer to the image.
     """
 
     findings: Mapping[str, str]
     layout: Layout | None
     assumptions: tuple[str, ...]
+    reached: bool = False
 
 
 def examine(classifier: Classifier, layer: str | None, batch: Tensor) -> Examination:
@@ -94,6 +96,7 @@ def examine(classifier: Classifier, layer: str | None, batch: Tensor) -> Examina
             *_in_training(classifier, stuck),
             *(advice_on(layer, told, classifier.name) if layer and told else ()),
         ),
+        told is not None and told.reached,
     )
 
 
@@ -129,6 +132,8 @@ def _in_training(classifier: Classifier, stuck: Sequence[str]) -> tuple[str, ...
 
 def _in_a_batch(classifier: Classifier, batch: Tensor) -> Tensor | None:
     """Return the scores of an image beside one of noise; None if the model takes single images only."""
+    if not classifier.first_answers.takes_batches:
+        return None
     noise = noise_image(classifier.module, tuple(batch.shape[1:])).to(batch)
     try:
         return logits(classifier, torch.cat([batch, noise]))[:1]

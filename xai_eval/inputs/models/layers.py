@@ -14,6 +14,7 @@ from xai_eval.inputs.models.layout import HALVES, GivenLayout, Layout, Reshape, 
 from xai_eval.inputs.models.locality import measured_layout
 from xai_eval.inputs.models.model_errors import as_model_error
 from xai_eval.inputs.models.model_state import lent
+from xai_eval.inputs.models.one_by_one import takes_one_image
 from xai_eval.inputs.models.traced_pass import TracedPass, traced_pass
 
 
@@ -45,13 +46,23 @@ def layout_of(
         if callable(reshape):
             return _given_layout(reshape, output_of(module, parts, layer, batch))
         layout = laid_out(module, parts, layer, batch, layouts_of(layer, batch, shapes, reshape), reshape is not None)
-    if layout is None:
-        raise UsageError(
-            f"layer {layer!r} of {name} returns {shapes.told(layer)}, which does not lie over the "
-            "image: a change of a part of the image does not show at its place. Choose another --layer, or give the "
-            "grid of its places with --reshape ROWSxCOLUMNS."
-        )
+        if layout is None:
+            found = laid_out(module, parts, layer, batch, layouts_of(layer, batch, shapes)) if reshape else None
+            raise _not_over_the_image(f"layer {layer!r} of {name}", shapes.told(layer), reshape, found)
     return replace(layout, halved=shapes.halved(layer), wrapped=shapes.wrapped(layer))
+
+
+def _not_over_the_image(layer: str, shape: str, given: tuple[int, int] | None, found: Layout | None) -> UsageError:
+    if given is None:
+        return UsageError(
+            f"{layer} returns {shape}, which does not lie over the image: a change of a part of the image does not "
+            "show at its place. Choose another --layer, or give the grid of its places with --reshape ROWSxCOLUMNS."
+        )
+    measured = "" if found is None else f", which lies over the image as {found.grid[0]} x {found.grid[1]} places"
+    return UsageError(
+        f"--reshape says that {layer} has {given[0]} x {given[1]} places, but it returns {shape}{measured}. Give the "
+        "grid that fits this layer, leave --reshape out, or choose another --layer."
+    )
 
 
 def _given_layout(reshape: Reshape, output: Tensor) -> Layout:
@@ -129,6 +140,8 @@ class Shapes:
 
 def pass_of_two(module: nn.Module, parts: nn.Module, batch: Tensor) -> TracedPass | None:
     """Trace a pass with an image twice; None if the model takes single images only."""
+    if takes_one_image(module):
+        return None
     try:
         return traced_pass(module, parts, batch.repeat(2, 1, 1, 1))
     except Exception:  # a model may take single images only
