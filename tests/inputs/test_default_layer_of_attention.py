@@ -160,3 +160,60 @@ def test_any_order_of_attention_and_convolutions(order: list[str]) -> None:
     ends = last < 0 or "convolution" in order[last:]
     expected = f"blocks.{len(order) - 1}" if ends else f"blocks.{last - 1}" if last else "stem"
     assert chosen(lambda: Averaging(*(make[name]() for name in order))) == expected
+
+
+class SecondHead(nn.Module):
+    """Scores of every place are added to those of the whole: `second` finishes last, and the answer hardly needs it."""
+
+    def __init__(self, body: nn.Module, second: nn.Module, width: int = WIDTH) -> None:
+        super().__init__()
+        self.body, self.head, self.second = body, nn.Linear(width, 5), second
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.body(x)
+        maps = x if x.dim() == 3 else x.flatten(2).mT
+        places = self.second(x)
+        return self.head(maps.mean(1)) + 0.5 * (places if places.dim() == 3 else places.flatten(2).mT).amax(1)
+
+
+def convolutions(width: int = WIDTH) -> nn.Module:
+    return nn.Sequential(nn.Conv2d(3, width, 4, 4), nn.ReLU(), nn.Conv2d(width, width, 3, padding=1))
+
+
+def tokens_of_blocks() -> nn.Module:
+    net = TinyTransformer(Separate)
+    return nn.Sequential(net.patches, nn.Flatten(2), Turned(), net.blocks)
+
+
+class OnlyHead(nn.Module):
+    """All scores come from maps of classes: these are the last layer, as in SqueezeNet."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.last = convolutions(), nn.Conv2d(WIDTH, 5, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.body(x)).mean((2, 3))
+
+
+HEADS: dict[str, tuple[Callable[[], nn.Module], str]] = {
+    "convolutions and a second head": (lambda: SecondHead(convolutions(), nn.Conv2d(WIDTH, 5, 1)), "body.2"),
+    "tokens and a second head": (lambda: SecondHead(tokens_of_blocks(), nn.Linear(24, 5), 24), "body.3.1.before"),
+    "maps of classes alone": (OnlyHead, "last"),
+    "as many channels as classes": (lambda: nn.Sequential(convolutions(5), Averaged(), nn.Linear(5, 5)), "0.2"),
+    "tokens of as many channels as classes": (
+        lambda: TinyTransformer(OneHead, pooled=True, width=5),
+        "blocks.1.before",
+    ),
+}
+
+
+class Averaged(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean((2, 3))
+
+
+@pytest.mark.parametrize("kind", HEADS)
+def test_a_second_head_is_not_explained(kind: str) -> None:
+    make, layer = HEADS[kind]
+    assert chosen(make) == layer

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from torch import Tensor, nn
 
 from xai_eval.errors import UsageError
-from xai_eval.inputs.models.gradient_graph import Node
+from xai_eval.inputs.models.gradient_graph import Node, ancestors, is_image, is_projection
 from xai_eval.inputs.models.last_attention import is_read_by_attention, read_by_last_attention
 from xai_eval.inputs.models.layers import Shapes, laid_out, layouts_of, noise_image, pass_of_two, tracing
 from xai_eval.inputs.models.layout import Layout
@@ -24,10 +24,10 @@ def default_layer(
     """Return the name of the last layer whose output lies over the image and counts for the answer.
 
     Of all modules with parameters that are called once in a pass, whose output can be laid over the image, is not the
-    inside of an attention (queries, keys, values, heads), and whose places receive a gradient, it is the one that
-    finishes last. If it comes after the last attention, and no convolution made it from what that left, it is instead
-    the last one that this attention still reads, in the same shape if there is one: attention moves what a place holds
-    to other places.
+    inside of an attention (queries, keys, values, heads) or the scores of a second head, and whose places receive a
+    gradient, it is the one that finishes last. If it comes after the last attention, and no convolution made it from
+    what that left, it is instead the last one that this attention still reads, in the same shape if there is one:
+    attention moves what a place holds to other places.
 
     In models of torchvision this is `layer4.1` or `layer4.2` of a ResNet, `features.18` of MobileNetV2, and `features`
     of VGG and DenseNet; in a transformer it is the first norm of the last block, or the block before the last where
@@ -98,7 +98,8 @@ class _Search:
     def _layout(self, call: Call, size: tuple[int, ...] | None) -> Layout | None:
         name = call.name
         possible = layouts_of(name, self.batch, self.shapes)
-        if any(self.shapes.channels(name, layout) == self.dense for layout in possible):
+        channels = {self.shapes.channels(name, layout) for layout in possible}
+        if self.dense in channels or (self.found.score.shape[1] in channels and self._is_second_head(call)):
             return None
         # Outputs of the same shape are nearly always laid out alike, so that one measurement rules out most layers.
         known = self.measured.get(self.shapes.told(name))
@@ -113,6 +114,17 @@ class _Search:
         self.measured.setdefault(self.shapes.told(name), layout)
         fits = layout is not None and size in (None, self._size(call, layout)) and _counts(self.found, name, layout)
         return layout if fits else None
+
+    def _is_second_head(self, call: Call) -> bool:
+        """Whether a layer of scores per class is added up to the answer together with other scores.
+
+        So VOLO does with its auxiliary head. Nothing comes behind the layer that weighs its channels, and the answer
+        depends on the image without it. A last convolution whose maps alone are averaged (SqueezeNet) is none.
+        """
+        node, score = call.output.grad_fn, self.found.score.grad_fn
+        projections = set(filter(is_projection, self.found.nodes)) - {node}
+        added = node in ancestors(score, without=projections)
+        return added and any(map(is_image, ancestors(score, without={node})))
 
     def _size(self, call: Call, layout: Layout) -> tuple[int, ...]:
         return (self.shapes.channels(call.name, layout), *layout.grid)

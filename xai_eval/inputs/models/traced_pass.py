@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from xai_eval.inputs.models.attention_inside import inside_of_attention
+from xai_eval.inputs.models.gradient_graph import Node, ancestors
 from xai_eval.inputs.models.layout import leading_tensor
 
 
@@ -49,6 +50,11 @@ class TracedPass:
     def counts(self) -> Mapping[str, int]:
         """How often each module was called."""
         return Counter(call.name for call in self.calls)
+
+    @cached_property
+    def nodes(self) -> frozenset[Node]:
+        """All nodes of the graph of gradients of the scores."""
+        return frozenset(ancestors(self.score.grad_fn))
 
     @cached_property
     def inside_attention(self) -> frozenset[str]:
