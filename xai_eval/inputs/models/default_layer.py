@@ -147,7 +147,8 @@ def _before_attention(search: _Search, layer: _Layer) -> _Layer | None:
 def _attention_follows(found: TracedPass, layer: _Layer) -> bool:
     """Whether an attention still reads a layer, such as that of a class token; none does behind an average."""
     gradient = layer.layout(found.gradients[layer.call.name])[0]
-    return is_read_by_attention(layer.node, found.score) and not is_the_same_everywhere(gradient)
+    # Before training, an attention may weigh all places nearly alike. An average weighs them exactly alike.
+    return is_read_by_attention(layer.node, found.score) and not is_the_same_everywhere(gradient, tolerance=0)
 
 
 def _exchanges(traced: TracedPass, earlier: _Layer, later: _Layer) -> bool:

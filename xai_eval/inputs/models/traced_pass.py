@@ -87,10 +87,15 @@ class TracedPass:
         return bool(self.gradients_at_places)
 
 
-def is_the_same_everywhere(gradient: Tensor) -> bool:
-    """Whether a gradient (c, h, w) is the same at every place, as after the last layer before an average."""
+def is_the_same_everywhere(gradient: Tensor, tolerance: float = 1e-5) -> bool:
+    """Whether a gradient (c, h, w) is the same at every place, as after the last layer before an average.
+
+    Args:
+        gradient: the gradient.
+        tolerance: largest difference, as a share of the largest number.
+    """
     of_place = gradient.flatten(1)
-    return bool(((of_place - of_place[:, :1]).abs() <= 1e-5 * of_place.abs().max()).all())
+    return bool(((of_place - of_place[:, :1]).abs() <= tolerance * of_place.abs().max()).all())
 
 
 @dataclass
