@@ -19,7 +19,6 @@ from xai_eval.inputs.models.layout import Layout
 from xai_eval.inputs.models.model_errors import as_model_error
 from xai_eval.inputs.models.model_state import lent, preserved
 from xai_eval.inputs.models.outputs import logits
-from xai_eval.inputs.models.reading import OutputKind
 from xai_eval.inputs.models.traced_pass import traced_pass
 
 # Answers to the same image may differ by this share of the spread of the scores. Rounding differs by about 1e-6, half
@@ -177,7 +176,7 @@ def _explained_layer(classifier: Classifier, layer: str, batch: Tensor, layout: 
 
 def _assumptions(classifier: Classifier) -> tuple[str, ...]:
     reading, prepared = classifier.reading, classifier.preprocessing_from
-    assumed = reading.kind is not OutputKind.LOGITS and reading.why.startswith("assumed")
+    assumed = reading.why.startswith("assumed, ")  # what is usual begins with "assumed ("
     return (
         *([f"{classifier.name}: its output is taken for {reading}."] if assumed else []),
         *([f"{classifier.name}: {prepared}"] if prepared != GIVEN else []),
