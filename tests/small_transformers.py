@@ -1,7 +1,8 @@
 """Transformers of many families, so small that a pass takes milliseconds, with random weights and five classes.
 
-Each is a real class of torchvision, timm, transformers or open_clip. The last layer that lies over the image and
-receives a gradient is written out, and how the documentation of pytorch-grad-cam would lay it over the image.
+Each is a real class of torchvision, timm, transformers or open_clip. The layer that its last attention reads is
+written out, and how the documentation of pytorch-grad-cam would lay it over the image. Without attention it is the last
+norm.
 """
 
 from __future__ import annotations
@@ -210,22 +211,24 @@ class OneHead(Separate):
 CLASS_TOKEN = tokens(4, before=1)
 FAMILIES: dict[str, Family] = {
     "timm vit": Family(timm_vit(), "blocks.1.norm1", CLASS_TOKEN),
-    "timm vit, mean of all tokens": Family(timm_vit(global_pool="avg", class_token=False), "blocks.1", tokens(4)),
+    "timm vit, mean of all tokens": Family(timm_vit(global_pool="avg", class_token=False), "blocks.1.norm1", tokens(4)),
     "timm vit, registers": Family(timm_vit(reg_tokens=4), "blocks.1.norm1", tokens(4, before=5)),
     "timm vit, norms of queries": Family(timm_vit(qk_norm=True), "blocks.1.norm1", CLASS_TOKEN),
     "timm siglip": Family(timm_vit("vit_base_patch16_siglip_224"), "norm", tokens(4)),
     "timm deit, distilled": Family(timm_vit("deit_tiny_distilled_patch16_224"), "blocks.1.norm1", tokens(4, before=2)),
-    "timm eva02": Family(timm_vit("eva02_tiny_patch14_224"), "blocks.1", CLASS_TOKEN),
-    "timm dinov3": Family(timm_vit("vit_small_patch16_dinov3"), "norm", tokens(4, before=5)),
-    "timm beit": Family(timm_vit("beit_base_patch16_224"), "blocks.1", CLASS_TOKEN),
+    "timm eva02": Family(timm_vit("eva02_tiny_patch14_224"), "blocks.1.norm1", CLASS_TOKEN),
+    "timm dinov3": Family(timm_vit("vit_small_patch16_dinov3"), "blocks.1.norm1", tokens(4, before=5)),
+    "timm beit": Family(timm_vit("beit_base_patch16_224"), "blocks.1.norm1", CLASS_TOKEN),
     "timm cait": Family(timm_vit("cait_xxs24_224"), "blocks_token_only.1.norm1", CLASS_TOKEN),
     "timm xcit": Family(timm_vit("xcit_nano_12_p16_224"), "cls_attn_blocks.1.norm1", CLASS_TOKEN),
     "timm mixer": Family(
         timm_class("MlpMixer", img_size=32, patch_size=8, embed_dim=24, num_blocks=2), "norm", tokens(4)
     ),
-    "timm swin": Family(timm_named("swin_tiny_patch4_window7_224", **SWIN), "norm", channels_last, 64),
-    "timm swin v2": Family(timm_named("swinv2_tiny_window8_256", **SWIN), "norm", channels_last, 64),
-    "timm mvit": Family(mvit, "norm", tokens(8), 64),
+    "timm swin": Family(
+        timm_named("swin_tiny_patch4_window7_224", **SWIN), "layers.1.blocks.1.norm1", channels_last, 64
+    ),
+    "timm swin v2": Family(timm_named("swinv2_tiny_window8_256", **SWIN), "layers.1.blocks.0", channels_last, 64),
+    "timm mvit": Family(mvit, "stages.1.blocks.0.norm1", tokens(16), 64),
     "timm twins": Family(
         timm_named(
             "twins_svt_small",
@@ -237,23 +240,25 @@ FAMILIES: dict[str, Family] = {
             sr_ratios=(4, 2),
             wss=(4, 4),
         ),
-        "norm",
+        "blocks.1.0.norm1",
         tokens(8),
         64,
     ),
     "torchvision vit": Family(torchvision_vit, "encoder.layers.encoder_layer_1.ln_1", CLASS_TOKEN),
-    "torchvision swin": Family(torchvision_swin, "norm", channels_last, 64),
-    "torchvision swin v2": Family(lambda: torchvision_swin(2), "norm", channels_last, 64),
+    "torchvision swin": Family(torchvision_swin, "features.3.1.norm1", channels_last, 64),
+    "torchvision swin v2": Family(lambda: torchvision_swin(2), "features.3.0", channels_last, 64),
     "open_clip": Family(OpenClip, "visual.transformer.resblocks.1.ln_1", CLASS_TOKEN),
     "transformers vit": Family(hugging_face("ViT"), "vit.layers.1.layernorm_before", CLASS_TOKEN),
     "transformers deit": Family(hugging_face("DeiT"), "deit.layers.1.layernorm_before", tokens(4, before=2)),
-    "transformers dinov2": Family(hugging_face("Dinov2"), "dinov2.layernorm", CLASS_TOKEN),
-    "transformers swin": Family(hugging_face("Swin", **HF_SWIN), "swin.layernorm", tokens(8), 64),
+    "transformers dinov2": Family(hugging_face("Dinov2"), "dinov2.encoder.layer.1.norm1", CLASS_TOKEN),
+    "transformers swin": Family(
+        hugging_face("Swin", **HF_SWIN), "swin.encoder.layers.1.blocks.1.layernorm_before", tokens(8), 64
+    ),
 }
 HOME_MADE: dict[str, Family] = {
     f"{kind.__name__}, {'mean of all tokens' if pooled else 'class token'}": Family(
         lambda kind=kind, pooled=pooled: TinyTransformer(kind, pooled),  # type: ignore[misc]
-        "norm" if pooled else "blocks.1.before",
+        "blocks.1.before",
         CLASS_TOKEN,
     )
     for kind in (Separate, ByEinsum, OneHead)

@@ -50,6 +50,13 @@ def raises_memory(): return Raises(MemoryError())
 def exits(): return Raises(SystemExit(0))
 def raises_late(): return Raises(RuntimeError("boom\\nmore"), after=22)
 
+class Detaches(Net):
+    # The scores depend on the layer, but no gradient gets back to it.
+
+    def forward(self, x):
+        return 3 + self.head(self.features(x).mean((2, 3)).detach())
+
+def detaches(): return Detaches(0)
 def returns_nan(): return Bad(lambda y: y * float("nan"))
 def returns_text(): return Bad(lambda y: "a cat")
 def returns_class(): return Bad(lambda y: y.argmax(1))

@@ -160,3 +160,26 @@ def test_options_that_do_not_exist_exit_with_2():
     with pytest.raises(SystemExit) as stop:
         main(["run", "--nonsense"])
     assert stop.value.code == 2
+
+
+TASKS_WITH_GRADIENTS = {
+    "cams": ["--methods", "scorecam", "hirescam"],
+    "hybrid": ["--num-samples", "10"],
+    "comparison": ["--num-samples", "10"],
+    "lime": ["--num-samples", "10", "--seeds", "1"],
+}
+
+
+@pytest.mark.parametrize("task", TASKS_WITH_GRADIENTS)
+def test_a_model_without_gradients_is_refused_before_the_last_results_are_removed(place, capsys, task):
+    assert run("--methods", "gradcam") == 0
+    before = {path: path.read_bytes() for path in place.glob("reports/**/result.json")}
+    assert len(before) == 2
+    arguments = ["--model", "file:nets.py:detaches", "--images", "photos", *TASKS_WITH_GRADIENTS[task]]
+    assert main(["run", task, "--quiet", *arguments]) == 3
+    assert "no gradient reaches the explained layer" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in place.glob("reports/**/result.json")} == before
+
+
+def test_a_model_without_gradients_is_explained_by_methods_that_need_none(place):
+    assert run("--methods", "scorecam", "eigencam", model="detaches") == 0

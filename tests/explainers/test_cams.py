@@ -19,7 +19,7 @@ from stock_cams import stock_maps
 from torch import Tensor, nn
 
 from xai_eval.errors import ModelMisbehaves, UsageError
-from xai_eval.explainers.cam.cam_maps import METHOD_NAMES, CamMaps, check_methods, explain_by_cam
+from xai_eval.explainers.cam.cam_maps import METHOD_NAMES, CamMaps, check_methods, explain_by_cam, needs_gradients
 
 # Written out, so that a method that goes missing is noticed.
 STOCK_CLASSES = {
@@ -195,3 +195,10 @@ def test_the_librarys_exceptions_come_through(net: trap_nets.Net, images: Tensor
     for method in ("gradcam", "scorecam", "ablationcam"):
         with pytest.raises(IndexError):
             explain_by_cam(net, layer_of(net), images, [0, 1, 1000], method)
+
+
+@pytest.mark.parametrize("method", METHOD_NAMES)
+def test_the_methods_that_need_gradients_are_those_of_the_library(method: str) -> None:
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten())
+    cam = getattr(pytorch_grad_cam, STOCK_CLASSES[method])(net, [net[0]])
+    assert needs_gradients(method) is getattr(cam, "base_cam", cam).uses_gradients

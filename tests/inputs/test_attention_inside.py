@@ -10,8 +10,8 @@ from small_transformers import FAMILIES, HOME_MADE, ByEinsum, Family, OneHead, S
 from torch import Tensor, nn
 
 from xai_eval.inputs.models.attention_inside import inside_of_attention
+from xai_eval.inputs.models.default_layer import default_layer
 from xai_eval.inputs.models.first_answers import first_answers
-from xai_eval.inputs.models.layers import default_layer
 from xai_eval.inputs.models.traced_pass import TracedPass, traced_pass
 
 ALL = {**FAMILIES, **HOME_MADE}

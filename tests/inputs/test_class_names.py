@@ -36,11 +36,11 @@ def test_every_container_with_an_order_is_read(names: object) -> None:
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        ("abc", "a str with 0 names"),
-        (b"abc", "a bytes with 0 names"),
-        ({"a", "b", "c"}, "a set with 0 names"),
-        (3, "a int with 0 names"),
-        ([["a"], ["b"], ["c"]], "a list with 0 names"),
+        ("abc", "is the text 'abc'; expected a list or tuple of names"),
+        (b"abc", "is a bytes; expected"),
+        ({"a", "b", "c"}, "is a set; expected"),
+        (3, "is a int; expected"),
+        ([["a"], ["b"], ["c"]], "is a list of a list; expected"),
         (["a", "b"], "a list with 2 names; expected a list or tuple of 3"),
         ({1: "a", 2: "b", 3: "c"}, "a mapping with the key '3'; expected the keys 0 to 2"),
         ({"a": 0, "b": 1, "c": 2}, "a mapping with the key 'a'; expected the keys 0 to 2"),

@@ -11,7 +11,7 @@ from torchvision import models
 from xai_eval.errors import ModelMisbehaves, UsageError
 from xai_eval.inputs.images.imagenet_classes import imagenet_classes
 from xai_eval.inputs.models.classifier import Classifier
-from xai_eval.inputs.models.layers import default_layer
+from xai_eval.inputs.models.default_layer import default_layer
 from xai_eval.inputs.models.model_weights import weights_digest
 from xai_eval.inputs.models.outputs import logits
 from xai_eval.inputs.models.preprocessing import fixed_size_preprocessing

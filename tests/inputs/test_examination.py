@@ -422,10 +422,30 @@ def test_a_model_without_a_head_is_refused() -> None:
         examine(classifier(net), LAYER, image())
 
 
-@pytest.mark.parametrize("name", ["scenes:objects", "scenes:vit", "scenes:vit_pooled", "scenes:swin"])
-def test_it_is_said_where_gradient_methods_point_beside_the_object(name: str) -> None:
+SAME_EVERYWHERE, READ = "the gradient is the same at every place of layer", "is read by an attention"
+LAST_NORMS = {"scenes:vit_pooled": "encoder.ln", "scenes:swin": "norm"}
+FIRST_NORMS = {
+    "scenes:vit": "encoder.layers.encoder_layer_2.ln_1",
+    "scenes:vit_pooled": "encoder.layers.encoder_layer_2.ln_1",
+    "scenes:swin": "features.3.1.norm1",
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "layer", "sentence"),
+    [
+        ("scenes:objects", "layer4.1", ""),
+        *((name, layer, READ) for name, layer in FIRST_NORMS.items()),
+        *((name, layer, SAME_EVERYWHERE) for name, layer in LAST_NORMS.items()),
+    ],
+)
+def test_it_is_said_which_methods_point_at_the_object_in_transformers(name: str, layer: str, sentence: str) -> None:
     model = load_model(name)
-    layer = model.default_layer()
     found = examine(model, layer, noise_image(model.module, model.input_shape))
-    sentence = f"the gradient is the same at every place of layer '{layer}'"
-    assert any(sentence in each for each in found.assumptions) is (name in ("scenes:vit_pooled", "scenes:swin"))
+    assert [each for each in (SAME_EVERYWHERE, READ) if each in " ".join(found.assumptions)] == [sentence][
+        : bool(sentence)
+    ]
+
+
+def test_the_default_layers_of_the_bundled_transformers_are_those_that_were_measured_best() -> None:
+    assert {name: load_model(name).default_layer() for name in FIRST_NORMS} == FIRST_NORMS

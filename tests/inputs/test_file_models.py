@@ -86,7 +86,7 @@ def test_a_module_may_name_its_own_classes(tmp_path: Path, classes: int) -> None
     assert loaded.classes_from == "the module's class_names"
 
 
-@pytest.mark.parametrize(("names", "message"), [("['a']", "a list with 1 names"), ("'ab'", "a str with 0 names")])
+@pytest.mark.parametrize(("names", "message"), [("['a']", "a list with 1 names"), ("'ab'", "the text 'ab'")])
 def test_class_names_that_do_not_fit(tmp_path: Path, names: str, message: str) -> None:
     path = factories(tmp_path, f"def named():\n    net = Net(2)\n    net.class_names = {names}\n    return net")
     with pytest.raises(UsageError, match=message):

@@ -231,7 +231,9 @@ def test_a_given_grid_is_used_and_a_wrong_one_refused() -> None:
     net = SequenceFirst().eval()
     batch = torch.randn(1, 3, 32, 32)
     assert layout_of(net, net, "mine", "layer", batch, (8, 8)).grid == (8, 8)
-    with pytest.raises(UsageError, match=r"returns \(65, 1, 8\), which does not lie over the image.*--reshape"):
+    with pytest.raises(
+        UsageError, match=r"has 4 x 4 places, but it returns \(65, 1, 8\), which lies over the image as 8 x 8"
+    ):
         layout_of(net, net, "mine", "layer", batch, (4, 4))
 
 

@@ -320,3 +320,20 @@ def test_a_model_that_writes_into_its_input_gets_a_copy() -> None:
     batch = torch.ones(1, 3)
     assert torch.equal(Scoring(Writing(), Reading(LOGITS, 3), torch.float32, True)(batch), torch.full((1, 3), 2.0))
     assert torch.equal(batch, torch.ones(1, 3))
+
+
+SQUASHED: dict[str, Callable[[Tensor], Tensor]] = {
+    "a sigmoid by hand": lambda y: 1 / (1 + (-y).exp()),
+    "a clamp": lambda y: (0.5 + y).clamp(0, 1),
+    "by tanh": lambda y: (y.tanh() + 1) / 2,
+}
+
+
+@pytest.mark.parametrize("name", SQUASHED)
+def test_numbers_between_0_and_1_of_an_unknown_kind_are_said_to_be(name: str) -> None:
+    numbers = torch.randn(2, 1, 6, generator=torch.Generator().manual_seed(0))
+    first, second = (SQUASHED[name](each) for each in numbers)
+    found = found_reading(first, second, None, 6, "mine")
+    assert found.kind is OutputKind.LOGITS and found.why.startswith("assumed, although all its numbers")
+    assert found_reading(numbers[0], numbers[1], None, 6, "mine").why == "assumed (--output says otherwise)"
+    assert found_reading(first, second, OutputKind.LOGITS, 6, "mine").why == "given"

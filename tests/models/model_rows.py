@@ -1,9 +1,10 @@
 """The table: networks of all kinds that people bring, and what is expected of each.
 
-Layers are the expected ones by hand. Of a network that reads a class token, it is the first norm of the last block:
-the attention behind it is the last place where patches count. Of one that averages its tokens, it is the last norm
-before the average, or the last block if the norm comes later. Of a convolutional network, it is the last block with a
-map.
+Layers are the expected ones by hand. Of a network that ends in attention, it is what the last attention reads: the
+first norm of the last block; if norms come after the attention (Swin v2), the block before the last; if attention
+works on windows as entries of their own (MaxViT of torchvision, NesT), the last map before these are cut; if a class
+token alone reads the others at the end (CaiT, SigLIP), the norm before that. Of a network that is convolutional, or
+ends in convolutions (MobileViT), it is the last block with a map, and of an MLP-Mixer the last norm.
 """
 
 from __future__ import annotations
@@ -45,9 +46,9 @@ TORCHVISION = (
     Row("alexnet", tv.published("alexnet", 112), "features", size=112, slow=True),
     Row("shufflenet_v2_x0_5", tv.published("shufflenet_v2_x0_5"), "conv5", slow=True),
     Row("mnasnet0_5", tv.published("mnasnet0_5"), "layers", slow=True),
-    Row("maxvit", tv.maxvit, "blocks.1.layers.0.layers"),
-    Row("swin", tv.swin, "norm", channels_last),
-    Row("swin_v2", tv.swin_v2, "norm", channels_last),
+    Row("maxvit", tv.maxvit, "blocks.1.layers.0.layers.window_attention"),
+    Row("swin", tv.swin, "features.3.1.norm1", channels_last),
+    Row("swin_v2", tv.swin_v2, "features.3.0", channels_last),
     Row("vit", tv.vit, "encoder.layers.encoder_layer_1.ln_1", tokens(4, 4, 1)),
     Row(
         "vit with an untrained head",
@@ -85,14 +86,14 @@ TIMM = (
         size=70,
         refused="has no head (num_classes is 0)",
     ),
-    Row("eva02_tiny", timm.small_vit("eva02_tiny_patch14_224", 70), "blocks.1", tokens(5, 5, 1), size=70),
+    Row("eva02_tiny", timm.small_vit("eva02_tiny_patch14_224", 70), "blocks.1.norm1", tokens(5, 5, 1), size=70),
     Row("siglip", timm.small_vit("vit_base_patch16_siglip_224"), "norm", tokens(4, 4)),
-    Row("siglip that averages", timm.small_vit("vit_base_patch16_siglip_gap_224"), "norm", tokens(4, 4)),
-    Row("vit_medium_patch16_gap", timm.small_vit("vit_medium_patch16_gap_240"), "norm", tokens(4, 4)),
-    Row("four tokens of many channels", timm.four_tokens, "norm", tokens(2, 2)),
-    Row("vit_relpos", timm.small_vit("vit_relpos_small_patch16_224"), "blocks.1", tokens(4, 4)),
-    Row("naflexvit", timm.small_vit("naflexvit_base_patch16_gap"), "blocks.1", tokens(4, 4, 4)),
-    Row("beit", timm.small_vit("beit_base_patch16_224"), "blocks.1", tokens(4, 4, 1)),
+    Row("siglip that averages", timm.small_vit("vit_base_patch16_siglip_gap_224"), "blocks.1.norm1", tokens(4, 4)),
+    Row("vit_medium_patch16_gap", timm.small_vit("vit_medium_patch16_gap_240"), "blocks.1.norm1", tokens(4, 4)),
+    Row("four tokens of many channels", timm.four_tokens, "blocks.0.norm1", tokens(2, 2)),
+    Row("vit_relpos", timm.small_vit("vit_relpos_small_patch16_224"), "blocks.1.norm1", tokens(4, 4)),
+    Row("naflexvit", timm.small_vit("naflexvit_base_patch16_gap"), "blocks.1.norm1", tokens(4, 4, 4)),
+    Row("beit", timm.small_vit("beit_base_patch16_224"), "blocks.1.norm1", tokens(4, 4, 1)),
     Row("cait", timm.small_vit("cait_xxs24_224"), "blocks_token_only.1.norm1", tokens(4, 4, 1)),
     Row(
         "xcit",
@@ -102,30 +103,49 @@ TIMM = (
         slow=True,
     ),
     Row("vit on wide images", timm.wide_vit, "blocks.1.norm1", tokens(4, 7, 1), width=112),
-    Row("swin on wide images", timm.wide_swin, "norm", channels_last, width=96),
+    Row("swin on wide images", timm.wide_swin, "layers.1.blocks.1.norm1", channels_last, width=96),
     Row("mixer", timm.mixer, "norm", tokens(4, 4)),
     Row("gmlp", timm.gmlp, "norm", tokens(4, 4)),
     Row("resmlp", timm.resmlp, "norm", tokens(4, 4)),
     Row("convmixer", timm.convmixer, "blocks.1"),
-    Row("swin_tiny", timm.small_swin("swin_tiny_patch4_window7_224"), "norm", channels_last),
-    Row("swinv2_cr_tiny", timm.small_swin("swinv2_cr_tiny_224"), "stages.1"),
-    Row("hiera", timm.hiera, "blocks.4", tokens(4, 4), size=128),
-    Row("mvit_v2", timm.mvit_v2, "norm", tokens(8, 8)),
+    Row("swin_tiny", timm.small_swin("swin_tiny_patch4_window7_224"), "layers.1.blocks.1.norm1", channels_last),
+    Row("swinv2_cr_tiny", timm.small_swin("swinv2_cr_tiny_224"), "stages.1.blocks.0", channels_last),
+    Row("hiera", timm.hiera, "blocks.4.norm1", tokens(4, 4), size=128),
+    Row("mvit_v2", timm.mvit_v2, "stages.1.blocks.1.norm1", tokens(8, 8)),
     Row("pit", timm.pit, "transformers.1.blocks.1.norm1", tokens(4, 4, 1)),
     Row("tnt", timm.tnt, "blocks.1.norm_out", tokens(4, 4, 1)),
     Row("poolformer", timm.poolformer, "stages.2.blocks.1"),
-    Row("efficientformer", timm.efficientformer, "norm", tokens(7, 7), size=224),
+    Row("efficientformer", timm.efficientformer, "stages.3.blocks.2.norm1", tokens(7, 7), size=224),
+    Row(
+        "coatnet_pico",
+        timm.timm_net("coatnet_pico_rw_224", img_size=64),
+        "stages.3.blocks.1.norm1",
+        slow=True,
+    ),
+    Row(
+        "maxvit_pico",
+        timm.timm_net("maxvit_pico_rw_256", 256),
+        "stages.3.blocks.1.attn_grid.norm1",
+        channels_last,
+        size=256,
+        slow=True,
+    ),
+    Row("botnet26t", timm.timm_net("botnet26t_256", img_size=64), "stages.3.0", slow=True),
+    Row("pvt_v2_b0", timm.timm_net("pvt_v2_b0"), "stages.3.blocks.1.norm1", tokens(2, 2), slow=True),
+    Row("edgenext_xx_small", timm.timm_net("edgenext_xx_small"), "stages.3.blocks.1.norm_xca", tokens(2, 2), slow=True),
+    Row("efficientvit_b0", timm.timm_net("efficientvit_b0"), "head.in_conv", slow=True),
+    Row("mobilenetv4_hybrid_medium", timm.timm_net("mobilenetv4_hybrid_medium"), "blocks.4.0", slow=True),
     Row("mobilevit_xxs", timm.timm_net("mobilevit_xxs"), "final_conv", slow=True),
     Row("mobilevitv2_050", timm.timm_net("mobilevitv2_050"), "stages.4.1.conv_proj", slow=True),
     Row("mobilenetv4_conv_small", timm.timm_net("mobilenetv4_conv_small_035"), "blocks.4.0", slow=True),
     Row("convnextv2_atto", timm.timm_net("convnextv2_atto"), "stages.3.blocks.1", slow=True),
-    Row("nest_tiny", timm.timm_net("nest_tiny", img_size=64), "norm", channels_last, slow=True),
-    Row("twins_svt_small", timm.timm_net("twins_svt_small", img_size=64), "norm", tokens(2, 2), slow=True),
+    Row("nest_tiny", timm.timm_net("nest_tiny", img_size=64), "levels.2.pool", slow=True),
+    Row("twins_svt_small", timm.timm_net("twins_svt_small", img_size=64), "blocks.3.3.norm1", tokens(2, 2), slow=True),
     Row("sequencer2d_s", timm.timm_net("sequencer2d_s"), "norm", channels_last, slow=True),
     Row("focalnet_tiny_srf", timm.timm_net("focalnet_tiny_srf"), "norm", slow=True),
-    Row("davit_tiny", timm.timm_net("davit_tiny"), "stages.3.blocks.0.1", slow=True),
+    Row("davit_tiny", timm.timm_net("davit_tiny"), "stages.3.blocks.0.1.norm1", tokens(2, 2), slow=True),
     Row("fastvit_t8", timm.timm_net("fastvit_t8"), "final_conv", slow=True),
-    Row("visformer_tiny", timm.timm_net("visformer_tiny", img_size=64), "norm", slow=True),
+    Row("visformer_tiny", timm.timm_net("visformer_tiny", img_size=64), "stage3.3.norm1", slow=True),
     Row("hrnet_w18_small", timm.timm_net("hrnet_w18_small"), "final_layer", slow=True),
     Row("ghostnet_050", timm.timm_net("ghostnet_050"), "blocks.9.0", slow=True),
     Row(
@@ -139,26 +159,38 @@ TIMM = (
 )
 
 
-def _hf(name: str, make: Callable[[], nn.Module], *layer: object) -> Row:
-    return Row(f"hf {name}", make, *layer, entry=hf.logits_of)  # type: ignore[arg-type]
+def _hf(name: str, make: Callable[[], nn.Module], *layer: object, **more: object) -> Row:
+    return Row(f"hf {name}", make, *layer, entry=hf.logits_of, **more)  # type: ignore[arg-type]
 
 
 TRANSFORMERS = (
     _hf("ViT", hf.vit, "vit.layers.1.layernorm_before", tokens(4, 4, 1)),
     _hf("DeiT", hf.deit, "deit.layers.1.layernorm_before", tokens(4, 4, 2)),
     _hf("DeiT with a teacher", hf.deit_distilled, "deit.layers.1.layernorm_before", tokens(4, 4, 2)),
-    _hf("BEiT", hf.beit, "beit.layers.1", tokens(4, 4, 1)),
-    _hf("DINOv2", hf.dinov2, "dinov2.layernorm", tokens(4, 4, 1)),
-    _hf("DINOv2 with registers", hf.dinov2_with_registers, "dinov2_with_registers.layernorm", tokens(4, 4, 4)),
-    _hf("SigLIP", hf.siglip, "vision_model.post_layernorm", tokens(4, 4)),
-    _hf("CLIP", hf.clip, "vision_model.encoder.layers.1", tokens(4, 4, 1)),
+    _hf("BEiT", hf.beit, "beit.layers.1.layernorm_before", tokens(4, 4, 1)),
+    _hf("DINOv2", hf.dinov2, "dinov2.encoder.layer.1.norm1", tokens(4, 4, 1)),
+    _hf(
+        "DINOv2 with registers",
+        hf.dinov2_with_registers,
+        "dinov2_with_registers.encoder.layer.1.norm1",
+        tokens(4, 4, 4),
+    ),
+    _hf("SigLIP", hf.siglip, "vision_model.encoder.layers.1.layer_norm1", tokens(4, 4)),
+    _hf("CLIP", hf.clip, "vision_model.encoder.layers.1.layer_norm1", tokens(4, 4, 1)),
     _hf("ResNet", hf.resnet, "resnet.encoder.stages.1.layers.0"),
-    _hf("Swin", hf.swin, "swin.layernorm", tokens(8, 8)),
-    _hf("Swin v2", hf.swin_v2, "swinv2.layernorm", tokens(8, 8)),
+    _hf("Swin", hf.swin, "swin.encoder.layers.1.blocks.1.layernorm_before", tokens(8, 8)),
+    _hf(
+        "Swin v2",
+        hf.swin_v2,
+        "swinv2.encoder.layers.1.blocks.0",
+        tokens(8, 8),
+        layer_in_reference="swinv2.encoder.layers.1.blocks.0.mark",
+        reference=hf.swin_v2_marked,
+    ),
     _hf("ConvNeXt", hf.convnext, "convnext.encoder.stages.2.layers.0"),
     _hf("ConvNeXt v2", hf.convnext_v2, "convnextv2.encoder.stages.2.layers.0"),
     _hf("PoolFormer", hf.poolformer, "norm"),
-    _hf("SegFormer", hf.segformer, "segformer.stages.3"),
+    _hf("SegFormer", hf.segformer, "segformer.stages.3.blocks.0.layernorm_before", tokens(2, 2)),
     Row("hf MobileViT", hf.mobilevit, "mobilevit.conv_1x1_exp", entry=hf.logits_of, slow=True),
     Row("hf ViT without a head", hf.vit_backbone_alone, refused="give it a head if it has no classes"),
 )
@@ -166,7 +198,7 @@ TRANSFORMERS = (
 CLIP = (
     Row("open_clip ResNet", clip.resnet, "visual.layer4.0"),
     Row("open_clip ViT", clip.vit, "visual.transformer.resblocks.1.ln_1", tokens(4, 4, 1)),
-    Row("open_clip ViT that averages", clip.vit_that_averages, "visual.ln_post", tokens(4, 4, 1)),
+    Row("open_clip ViT that averages", clip.vit_that_averages, "visual.transformer.resblocks.1.ln_1", tokens(4, 4, 1)),
     Row("open_clip ConvNeXt", clip.convnext, "visual.trunk.stages.3.blocks.1", slow=True),
 )
 

@@ -84,7 +84,7 @@ def efficientformer() -> nn.Module:
 
 
 def hiera() -> nn.Module:
-    options = {"embed_dim": 16, "num_heads": 1, "stages": (1, 1, 2, 1)}
+    options = {"embed_dim": 16, "num_heads": 1, "stages": (1, 1, 1, 2)}
     return lively(lambda: Hiera(img_size=(128, 128), num_classes=CLASSES, **options), 128)
 
 
@@ -93,7 +93,7 @@ def poolformer() -> nn.Module:
 
 
 def mvit_v2() -> nn.Module:
-    config = MultiScaleVitCfg(depths=(1, 2), embed_dim=24, num_heads=1)
+    config = MultiScaleVitCfg(depths=(1, 2), embed_dim=32, num_heads=1)
     return lively(lambda: MultiScaleVit(config, img_size=64, num_classes=CLASSES), 64)
 
 

@@ -54,7 +54,7 @@ def maxvit() -> nn.Module:
         partition_size=2,
         block_channels=[16, 32],
         block_layers=[1, 1],
-        head_dim=8,
+        head_dim=16,
         stochastic_depth_prob=0.0,
         num_classes=CLASSES,
     )

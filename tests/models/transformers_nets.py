@@ -75,6 +75,25 @@ def swin_v2() -> nn.Module:
     )
 
 
+class _Marked(nn.Module):
+    """A block that returns a tuple, with a module that returns its tensor alone, as pytorch-grad-cam needs it."""
+
+    def __init__(self, block: nn.Module) -> None:
+        super().__init__()
+        self.block, self.mark = block, nn.Identity()
+
+    def forward(self, *given: Any, **named: Any) -> tuple[Any, ...]:
+        tokens, *others = self.block(*given, **named)
+        return (self.mark(tokens), *others)
+
+
+def swin_v2_marked() -> nn.Module:
+    network = swin_v2()
+    blocks = network.get_submodule("swinv2.encoder.layers.1.blocks")
+    blocks[0] = _Marked(blocks[0])  # type: ignore[index, operator]
+    return network
+
+
 def convnext_v2() -> nn.Module:
     return _net("ConvNextV2", hidden_sizes=[8, 16, 24], depths=[1, 1, 1], num_stages=3, num_labels=CLASSES)
 
@@ -94,7 +113,7 @@ def poolformer() -> nn.Module:
 def segformer() -> nn.Module:
     return _net(
         "Segformer",
-        hidden_sizes=[8, 8, 16, 16],
+        hidden_sizes=[8, 8, 16, 32],
         depths=[1, 1, 1, 1],
         num_attention_heads=[1, 1, 2, 2],
         num_labels=CLASSES,

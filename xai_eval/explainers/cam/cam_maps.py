@@ -23,6 +23,7 @@ from xai_eval.explainers.cam.side_effects import seeded, without_progress_bars
 from xai_eval.explainers.cam.tensor_alone import tensor_alone
 from xai_eval.inputs.models.layout import Layout
 from xai_eval.inputs.models.model_state import preserved
+from xai_eval.inputs.models.one_by_one import takes_one_image
 
 # Three methods of the library are left out, because they do not explain a single layer: FullGrad (it uses all bias
 # layers at once), SESS (it combines maps of many patches at many scales), RefineCAM (it multiplies maps of layers).
@@ -46,6 +47,7 @@ _FAST: dict[str, Callable[[nn.Module, nn.Module, Layout | None], AbstractContext
     "ablationcam": fast_ablation_cam,
     "scorecam": fast_score_cam,
 }
+_WITHOUT_GRADIENTS = (*_FAST, "eigencam", "kpcacam", "fem")
 # Older versions of the library lack some of the methods.
 METHOD_NAMES = (*_FAST, *(name for name, stock in _CLASSES.items() if hasattr(pytorch_grad_cam, stock)))
 
@@ -79,6 +81,11 @@ def check_methods(names: Sequence[str]) -> tuple[str, ...]:
     if not listed or len(set(listed)) < len(listed):
         raise UsageError(f"methods is {list(listed)}; expected at least one method. Name each once.")
     return listed
+
+
+def needs_gradients(method: str) -> bool:
+    """Whether a method needs gradients at the layer."""
+    return method not in _WITHOUT_GRADIENTS
 
 
 def explain_by_cam(
@@ -121,7 +128,7 @@ def explain_by_cam(
     check_methods([method])
     _check_request(module, layer, images, classes)
     count, plain = len(images), layout is None or layout.is_ready
-    starts, size = ([0], count) if method == "ablationcam" else (range(count), 1)
+    starts, size = ([0], count) if method == "ablationcam" and not takes_one_image(module) else (range(count), 1)
     with torch.inference_mode(False), preserved(module), without_progress_bars():
         parts = []
         for start in starts:

@@ -6,14 +6,9 @@ them as features of a place: they only serve to weigh the places against each ot
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 from torch import Tensor
 
-Node = Any  # A node of PyTorch's graph of gradients, which has no public type.
-
-_PROJECTIONS = ("Addmm", "Mm", "Convolution", "Linear", "MkldnnLinear")
+from xai_eval.inputs.models.gradient_graph import Node, ancestors, is_projection, multiplies_activations, sources
 
 
 def inside_of_attention(score: Tensor) -> set[Node]:
@@ -27,32 +22,13 @@ def inside_of_attention(score: Tensor) -> set[Node]:
         score: result of a forward pass whose input required a gradient.
     """
     found: set[Node] = set()
-    for product in (node for node in _ancestors(score.grad_fn) if _multiplies_activations(node)):
-        waiting = list(_sources(product))
+    for product in (node for node in ancestors(score.grad_fn) if multiplies_activations(node)):
+        waiting = list(sources(product))
         while waiting:
             node = waiting.pop()
-            if node in found or _multiplies_activations(node):
+            if node in found or multiplies_activations(node):
                 continue
             found.add(node)
-            if not node.name().startswith(_PROJECTIONS):
-                waiting += _sources(node)
+            if not is_projection(node):
+                waiting += sources(node)
     return found
-
-
-def _multiplies_activations(node: Node) -> bool:
-    name = node.name()
-    return ("ScaledDotProduct" in name or name.startswith(("Bmm", "Baddbmm", "Mm"))) and len(list(_sources(node))) > 1
-
-
-def _sources(node: Node) -> Iterator[Node]:
-    yield from (source for source, _ in node.next_functions if source is not None)
-
-
-def _ancestors(node: Node | None) -> Iterator[Node]:
-    waiting, seen = [node] if node is not None else [], set()
-    while waiting:
-        current = waiting.pop()
-        if current not in seen:
-            seen.add(current)
-            yield current
-            waiting += _sources(current)

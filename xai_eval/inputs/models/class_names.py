@@ -62,9 +62,16 @@ def _in_order(given: object, where: str) -> Sequence[Any]:
     if isinstance(listed, list | tuple) and not any(isinstance(each, list | tuple | Mapping) for each in listed):
         return listed
     raise UsageError(
-        f"{where} is a {type(given).__name__} with 0 names; expected a list or tuple of names, one per "
+        f"{where} is {_told(given)}; expected a list or tuple of names, one per "
         "output, in the order of the outputs. Correct it."
     )
+
+
+def _told(given: object) -> str:
+    if isinstance(given, str):
+        return f"the text {given!r}"
+    kind = type(given).__name__
+    return f"a {kind} of a {type(given[0]).__name__}" if isinstance(given, list | tuple) else f"a {kind}"
 
 
 def _by_index(given: Mapping[Any, Any], where: str) -> Sequence[Any]:

@@ -13,14 +13,15 @@ from torch import nn
 
 from xai_eval.errors import UsageError, unknown_name
 from xai_eval.inputs.images.labelled import ImageSet
+from xai_eval.inputs.models.class_names import listed_names
 from xai_eval.inputs.models.compiled import uncompiled
+from xai_eval.inputs.models.default_layer import default_layer
 from xai_eval.inputs.models.derived.derived_preprocessing import as_preprocessing
 from xai_eval.inputs.models.first_answers import FirstAnswers, first_answers
-from xai_eval.inputs.models.layers import default_layer
 from xai_eval.inputs.models.layout import Reshape
 from xai_eval.inputs.models.model_weights import weights_digest
 from xai_eval.inputs.models.preprocessing import Preprocessing, prepared_shape
-from xai_eval.inputs.models.reading import Boxes, Maps, OutputKind, Reading, Scoring
+from xai_eval.inputs.models.reading import Boxes, OutputKind, Reading, Scoring
 from xai_eval.inputs.models.references import References, image_references, reference_features
 from xai_eval.inputs.models.shared_layer import shared_layer
 
@@ -54,8 +55,9 @@ class Classifier:
         restored: the settings of torch that loading the model changed for the whole process, and that were set back.
 
     Raises:
-        UsageError: there are no class names, the number of ids differs from the number of names, or the preprocessing
-            fails on an image or gives different tensors for one image.
+        UsageError: there are no class names, or they are one text or something else that has no order; the number of
+            ids differs from the number of names; the preprocessing fails on an image, or gives different tensors for
+            one image.
     """
 
     name: str
@@ -73,6 +75,7 @@ class Classifier:
     restored: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "class_names", listed_names(self.class_names, f"{self.name}: class_names"))
         ids = self.class_names if self.class_ids is None else self.class_ids
         unnamed = not self.class_names and self.output is not OutputKind.EMBEDDING
         if unnamed or len(ids) != len(self.class_names):
@@ -135,15 +138,15 @@ class Classifier:
     def scoring(self) -> nn.Module:
         """The model that is explained: takes a batch (N, channels, H, W) and returns scores (N, C).
 
-        It is the module itself if that returns logits as a plain tensor, else a module that wraps it.
+        It is the module itself if that returns logits as a plain tensor, else a module that wraps it. A model that
+        takes single images only gets the images of a batch one by one.
         """
         return self.first_answers.scoring(self.module)
 
     @cached_property
     def maps(self) -> nn.Module:
         """A segmentation as it is read: takes a batch (N, channels, H, W) and returns maps (N, C, h, w)."""
-        assert isinstance(self.scoring, Scoring)
-        return Maps(self.scoring, self.reading).eval()
+        return self.first_answers.maps(self.module)
 
     @cached_property
     def detector(self) -> nn.Module:
@@ -184,7 +187,7 @@ class Classifier:
         return layers[name]
 
     def default_layer(self, input_shape: tuple[int, ...] | None = None) -> str:
-        """Return the name of the last layer that lies over the image and counts, see `layers.default_layer`.
+        """Return the name of the last layer that lies over the image and counts, see `default_layer.default_layer`.
 
         For a detector, it is the last layer that all of its boxes depend on.
 

@@ -15,7 +15,8 @@ from xai_eval.inputs.models.layers import evaluating, noise_image
 from xai_eval.inputs.models.layout import HALVES
 from xai_eval.inputs.models.model_errors import as_model_error
 from xai_eval.inputs.models.model_state import lent
-from xai_eval.inputs.models.reading import FEATURES_REMEDY, OutputKind, Reading, Scoring, found_reading
+from xai_eval.inputs.models.one_by_one import OneByOne
+from xai_eval.inputs.models.reading import FEATURES_REMEDY, Maps, OutputKind, Reading, Scoring, found_reading
 
 _PROBLEMS = {
     "multi_label_classification": OutputKind.MULTILABEL,
@@ -32,15 +33,28 @@ class FirstAnswers:
         writes_into_input: whether a pass changes the batch that it is given.
         dtype: type of the model's numbers.
         is_plain: whether the model itself returns scores (N, C) in single or double precision.
+        takes_batches: whether it takes several images at once.
     """
 
     reading: Reading
     writes_into_input: bool
     dtype: torch.dtype
     is_plain: bool
+    takes_batches: bool
 
     def scoring(self, module: nn.Module) -> nn.Module:
         """Return a model that returns scores (N, C): the module itself if it does, else one that wraps it."""
+        scoring = self._scoring(module)
+        return scoring if self.takes_batches else OneByOne(scoring).eval()
+
+    def maps(self, module: nn.Module) -> nn.Module:
+        """Return a model that returns the maps (N, C, h, w) of a segmentation."""
+        scoring = self._scoring(module)
+        assert isinstance(scoring, Scoring)
+        maps = Maps(scoring, self.reading)
+        return (maps if self.takes_batches else OneByOne(maps)).eval()
+
+    def _scoring(self, module: nn.Module) -> nn.Module:
         if self.is_plain and not self.writes_into_input and self.dtype is torch.float32:
             return module
         return Scoring(module, self.reading, self.dtype, self.writes_into_input).eval()
@@ -69,13 +83,32 @@ def first_answers(
     _initialise(module, batches[0], model)
     with evaluating(module), lent(module), as_model_error(model, batches[0].shape):
         outputs = [_answer(module, batch) for batch in batches]
+    with evaluating(module), lent(module):
+        together = _answer_to_both(module, input_shape)
     told = _told(module) if kind is None else None
     names = classes_of(module) or names if are_boxes(outputs[0]) else names
     reading = found_reading(outputs[0], outputs[1], kind or told, names, model)
     if told is not None:
         reading = replace(reading, why="found: the configuration of the model says so")
     writes = any(not torch.equal(batch, noise_image(module, input_shape, seed)) for seed, batch in enumerate(batches))
-    return FirstAnswers(reading, writes, batches[0].dtype, _is_plain(outputs[0], reading))
+    takes_batches = _is_an_answer_to_both(together, reading)
+    return FirstAnswers(reading, writes, batches[0].dtype, _is_plain(outputs[0], reading), takes_batches)
+
+
+def _answer_to_both(module: nn.Module, input_shape: tuple[int, ...]) -> Any:
+    both = torch.cat([noise_image(module, input_shape, seed) for seed in (0, 1)])
+    try:
+        return _answer(module, both)
+    except (Exception, SystemExit):  # it takes single images only, or says itself what is wrong with others
+        return None
+
+
+def _is_an_answer_to_both(output: Any, reading: Reading) -> bool:
+    try:
+        scores = reading.scores(output)
+    except Exception:  # of another form than the answer to one image
+        return False
+    return tuple(scores.shape) == (2, reading.classes)
 
 
 def _is_plain(output: Any, reading: Reading) -> bool:

@@ -1,4 +1,4 @@
-"""Find the layer that a map explains if the user names none, and how its output lies over the image."""
+"""Find how the output of a layer lies over the image."""
 
 from __future__ import annotations
 
@@ -14,57 +14,8 @@ from xai_eval.inputs.models.layout import HALVES, GivenLayout, Layout, Reshape, 
 from xai_eval.inputs.models.locality import measured_layout
 from xai_eval.inputs.models.model_errors import as_model_error
 from xai_eval.inputs.models.model_state import lent
+from xai_eval.inputs.models.one_by_one import takes_one_image
 from xai_eval.inputs.models.traced_pass import TracedPass, traced_pass
-
-_CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
-
-
-def default_layer(
-    module: nn.Module, input_shape: tuple[int, ...], parts: nn.Module | None = None, dense: int | None = None
-) -> str:
-    """Return the name of the last layer whose output lies over the image and counts for the answer.
-
-    Of all modules with parameters that are called once in a pass, whose output can be laid over the image, is not the
-    inside of an attention (queries, keys, values, heads), and whose places receive a gradient, it is the one that
-    finishes last. If several modules return the same tensor, it is the innermost that holds a convolution. In models of
-    torchvision this is `layer4.1` or `layer4.2` of a ResNet, `features.18` of MobileNetV2, and `features` of VGG and
-    DenseNet; in a transformer with a class token it is the first norm of the last block, in one that pools its tokens,
-    the last norm.
-
-    It is found by a few passes on an image of noise. The model is not changed.
-
-    Args:
-        module: the model, which returns scores (N, C).
-        input_shape: shape (channels, H, W) of one prepared image.
-        parts: the module whose layers are meant, if `module` wraps it.
-        dense: number of maps that a segmentation returns. Layers of so many channels are left out, because they hold
-            the maps that are to be explained.
-
-    Raises:
-        UsageError: no submodule returns such a map.
-        ModelMisbehaves: the model raises on an image of noise.
-    """
-    inner = module if parts is None else parts
-    batch = noise_image(module, input_shape)
-    with _tracing(module), as_model_error(type(inner).__name__, batch.shape):
-        # The pass whose gradients are taken is the last, because a pass may change buffers that an earlier one used.
-        pair, alone = _pair(module, inner, batch), traced_pass(module, inner, batch)
-        shapes, measured = Shapes(alone, pair), dict[str, Layout | None]()
-        for name in _candidates(alone, inner):
-            # Outputs of the same shape are nearly always laid out alike, so that one measurement rules out most layers.
-            like = measured.get(shapes.told(name))
-            layouts = _possible(name, batch, shapes) if like is None else (like,)
-            if any(shapes.channels(name, layout) == dense for layout in layouts):
-                continue
-            if any(_counts(alone, name, layout) for layout in layouts):
-                layout = _layout(module, inner, name, batch, layouts)
-                measured.setdefault(shapes.told(name), layout)
-                if layout is not None and _counts(alone, name, layout):
-                    return name
-    raise UsageError(
-        f"{type(inner).__name__} has no layer whose output lies over the image and receives a gradient, so there is no "
-        f"default layer to explain. {_why_none(alone, shapes, inner)}Name one with --layer."
-    )
 
 
 def layout_of(
@@ -89,19 +40,29 @@ def layout_of(
         UsageError: the layer is not reached, is called more than once, or its output does not lie over the image.
         ModelMisbehaves: the model raises.
     """
-    with _tracing(module), as_model_error(name, batch.shape):
-        shapes = Shapes(traced_pass(module, parts, batch), _pair(module, parts, batch))
+    with tracing(module), as_model_error(name, batch.shape):
+        shapes = Shapes(traced_pass(module, parts, batch), pass_of_two(module, parts, batch))
         shapes.check(layer, name)
         if callable(reshape):
             return _given_layout(reshape, output_of(module, parts, layer, batch))
-        layout = _layout(module, parts, layer, batch, _possible(layer, batch, shapes, reshape), reshape is not None)
-    if layout is None:
-        raise UsageError(
-            f"layer {layer!r} of {name} returns {shapes.told(layer)}, which does not lie over the "
-            "image: a change of a part of the image does not show at its place. Choose another --layer, or give the "
-            "grid of its places with --reshape ROWSxCOLUMNS."
-        )
+        layout = laid_out(module, parts, layer, batch, layouts_of(layer, batch, shapes, reshape), reshape is not None)
+        if layout is None:
+            found = laid_out(module, parts, layer, batch, layouts_of(layer, batch, shapes)) if reshape else None
+            raise _not_over_the_image(f"layer {layer!r} of {name}", shapes.told(layer), reshape, found)
     return replace(layout, halved=shapes.halved(layer), wrapped=shapes.wrapped(layer))
+
+
+def _not_over_the_image(layer: str, shape: str, given: tuple[int, int] | None, found: Layout | None) -> UsageError:
+    if given is None:
+        return UsageError(
+            f"{layer} returns {shape}, which does not lie over the image: a change of a part of the image does not "
+            "show at its place. Choose another --layer, or give the grid of its places with --reshape ROWSxCOLUMNS."
+        )
+    measured = "" if found is None else f", which lies over the image as {found.grid[0]} x {found.grid[1]} places"
+    return UsageError(
+        f"--reshape says that {layer} has {given[0]} x {given[1]} places, but it returns {shape}{measured}. Give the "
+        "grid that fits this layer, leave --reshape out, or choose another --layer."
+    )
 
 
 def _given_layout(reshape: Reshape, output: Tensor) -> Layout:
@@ -177,7 +138,10 @@ class Shapes:
         return str(tuple(self._alone[layer].shape))
 
 
-def _pair(module: nn.Module, parts: nn.Module, batch: Tensor) -> TracedPass | None:
+def pass_of_two(module: nn.Module, parts: nn.Module, batch: Tensor) -> TracedPass | None:
+    """Trace a pass with an image twice; None if the model takes single images only."""
+    if takes_one_image(module):
+        return None
     try:
         return traced_pass(module, parts, batch.repeat(2, 1, 1, 1))
     except Exception:  # a model may take single images only
@@ -188,7 +152,8 @@ def _last(found: TracedPass) -> Mapping[str, Tensor]:
     return {call.name: call.output for call in found.calls}
 
 
-def _possible(layer: str, batch: Tensor, shapes: Shapes, grid: tuple[int, int] | None = None) -> tuple[Layout, ...]:
+def layouts_of(layer: str, batch: Tensor, shapes: Shapes, grid: tuple[int, int] | None = None) -> tuple[Layout, ...]:
+    """Return the layouts that the shape of a layer's output allows, if a grid is given those with this grid."""
     axis = shapes.batch_axis(layer)
     if axis is None:
         return ()
@@ -196,9 +161,19 @@ def _possible(layer: str, batch: Tensor, shapes: Shapes, grid: tuple[int, int] |
     return tuple(each for each in found if grid in (None, each.grid))
 
 
-def _layout(
+def laid_out(
     module: nn.Module, parts: nn.Module, layer: str, batch: Tensor, layouts: tuple[Layout, ...], given: bool = False
 ) -> Layout | None:
+    """Return the one of some layouts in which a layer's output lies over the image; None if there is none.
+
+    Args:
+        module: the model, which returns scores (N, C).
+        parts: the module that has the layer.
+        layer: name of the layer.
+        batch: a prepared image, (1, channels, H, W).
+        layouts: those to choose from.
+        given: whether the user said that one of them is right.
+    """
     # Convolutions return their maps like this, and nothing else fits: there is nothing to measure.
     if not layouts or (len(layouts) == 1 and layouts[0].is_plain):
         return layouts[0] if layouts else None
@@ -250,51 +225,6 @@ def _copied(output: object) -> Tensor | None:
     return None if tensor is None else tensor.detach().clone()
 
 
-def _candidates(found: TracedPass, parts: nn.Module) -> Iterator[str]:
-    """Yield the layers that may be explained, the last first; of those that return the same tensor, one."""
-    modules = dict(parts.named_modules())
-    outside = (call for call in found.calls if call.name not in found.inside_attention)
-    usable = [call for call in outside if _holds_parameters(modules[call.name])]
-    for call in reversed(usable):
-        same = [other for other in usable if other.output is call.output and other.version == call.version]
-        # A module may hand on, much later, what another one returned, such as a block that returns several scales.
-        if same[0] is not call:
-            continue
-        once = [other.name for other in same if found.counts[other.name] == 1]
-        convolving = [name for name in once if any(isinstance(part, _CONVOLUTIONS) for part in modules[name].modules())]
-        yield from (convolving or once)[:1]
-
-
-def _holds_parameters(module: nn.Module) -> bool:
-    return next(module.parameters(), None) is not None
-
-
-def _counts(found: TracedPass, layer: str, layout: Layout) -> bool:
-    """Whether a gradient reaches the places of a layer; true if none reaches any layer, as in a detached model.
-
-    A class token also has a gradient. So more positions must have one than there are tokens that are no places.
-    """
-    if not found.is_differentiable:
-        return True
-    gradient = found.gradients.get(layer)
-    if gradient is None:
-        return False
-    reached = int((layout(gradient) != 0).any(dim=1).sum())
-    return reached > layout.before + layout.behind
-
-
-def _why_none(found: TracedPass, shapes: Shapes, parts: nn.Module) -> str:
-    if found.is_differentiable and not any(bool(each.any()) for each in found.gradients_at_places):
-        return "All gradients of its scores are 0: are the weights of its last layer untrained zeros? "
-    if found.counts and min(found.counts.values()) > 1:
-        return "All of its layers are called more than once in a pass, so none has a single output. "
-    if not _holds_parameters(parts):
-        return "It has no parameters at all; quantised models have none. Give the model from before it was quantised. "
-    if any(shapes.batch_axis(name) is None for name in found.gradients):
-        return "The first axis of some of its layers counts windows, heads or crops instead of images. "
-    return ""
-
-
 def noise_image(module: nn.Module, input_shape: tuple[int, ...], seed: int = 0) -> Tensor:
     """Return noise as the input of a model, (1, channels, H, W), on its device: an image that prefers no direction."""
     parameter = next(module.parameters(), torch.empty(0))
@@ -306,7 +236,7 @@ def noise_image(module: nn.Module, input_shape: tuple[int, ...], seed: int = 0) 
 
 
 @contextmanager
-def _tracing(module: nn.Module) -> Iterator[None]:
+def tracing(module: nn.Module) -> Iterator[None]:
     """Let gradients be traced through a model in evaluation mode, and leave it as it was."""
     with torch.inference_mode(False), torch.enable_grad(), evaluating(module), lent(module):
         yield

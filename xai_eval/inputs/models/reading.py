@@ -64,6 +64,10 @@ _NO_BOX_THERE = (
     "nothing to explain: the maps say nothing about it"
 )
 _MOST_AXES = 2
+_DOUBTFUL = (
+    "assumed, although all its numbers for two images of noise lie between 0 and 1. If they are probabilities of "
+    "labels, let the model end in torch.sigmoid, which is recognised; if they are logits, say --output logits"
+)
 # Steps, by the names of their gradients, that leave probabilities what they are.
 _SHAPING = (
     "View",
@@ -295,7 +299,7 @@ def found_reading(output: Any, again: Any, kind: OutputKind | None, names: int |
             f"{model} returns a single number, of which --output {kind} would always make the probability 1. Give "
             "--output binary or --output regression."
         )
-    within = all(bool(((each >= 0) & (each <= 1)).all()) for each in (first, second))
+    within = all(map(_between_0_and_1, (first, second)))
     return Reading(kind, count, entry, squashed=within and _ends_in(first, "Sigmoid"))
 
 
@@ -332,6 +336,10 @@ def _detection(output: Any, kind: OutputKind | None, names: int | None, model: s
     return Reading(OutputKind.DETECTION, names, why="found: it returns boxes" if kind is None else "given")
 
 
+def _between_0_and_1(numbers: Tensor) -> bool:
+    return bool(((numbers >= 0) & (numbers <= 1)).all())
+
+
 def _is_map_per_class(numbers: Tensor) -> bool:
     return numbers.dim() == 4 and len(numbers) == 1 and numbers.shape[1] > 0 and numbers.is_floating_point()
 
@@ -344,6 +352,8 @@ def _detected(first: Tensor, second: Tensor, names: int | None, model: str) -> R
         return Reading(OutputKind.PROBABILITIES, count, why="found: they are never negative and sum to 1")
     if _ends_in(first, "Sigmoid"):
         return Reading(OutputKind.MULTILABEL, count, squashed=True, why="found: the last step is a sigmoid")
+    if all(map(_between_0_and_1, (first, second))):
+        return Reading(OutputKind.LOGITS, count, why=_DOUBTFUL)
     return Reading(OutputKind.LOGITS, count, why="assumed (--output says otherwise)")
 
 

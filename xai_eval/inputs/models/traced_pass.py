@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from xai_eval.inputs.models.attention_inside import inside_of_attention
+from xai_eval.inputs.models.gradient_graph import Node, ancestors
 from xai_eval.inputs.models.layout import leading_tensor
 
 
@@ -51,6 +52,11 @@ class TracedPass:
         return Counter(call.name for call in self.calls)
 
     @cached_property
+    def nodes(self) -> frozenset[Node]:
+        """All nodes of the graph of gradients of the scores."""
+        return frozenset(ancestors(self.score.grad_fn))
+
+    @cached_property
     def inside_attention(self) -> frozenset[str]:
         """Names of the modules whose output only serves to weigh places against each other."""
         nodes = inside_of_attention(self.score)
@@ -65,6 +71,11 @@ class TracedPass:
         found = torch.autograd.grad(self.score[0].max(), list(known.values()), allow_unused=True, retain_graph=True)
         return {name: gradient for name, gradient in zip(known, found, strict=True) if gradient is not None}
 
+    def gradient(self, number: Tensor, output: Tensor) -> Tensor:
+        """Return the gradient of a number of the pass to the output of a module; 0 if there is none."""
+        (found,) = torch.autograd.grad(number, output, allow_unused=True, retain_graph=True)
+        return torch.zeros_like(output) if found is None else found
+
     @property
     def gradients_at_places(self) -> list[Tensor]:
         """The gradients of outputs that have places; (N, C) has none."""
@@ -74,6 +85,17 @@ class TracedPass:
     def is_differentiable(self) -> bool:
         """Whether a gradient, be it 0, gets from the scores to any output with places."""
         return bool(self.gradients_at_places)
+
+
+def is_the_same_everywhere(gradient: Tensor, tolerance: float = 1e-5) -> bool:
+    """Whether a gradient (c, h, w) is the same at every place, as after the last layer before an average.
+
+    Args:
+        gradient: the gradient.
+        tolerance: largest difference, as a share of the largest number.
+    """
+    of_place = gradient.flatten(1)
+    return bool(((of_place - of_place[:, :1]).abs() <= tolerance * of_place.abs().max()).all())
 
 
 @dataclass

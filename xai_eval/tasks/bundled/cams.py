@@ -48,9 +48,10 @@ def cams(
         UsageError: a method, layer or class is unknown, the layer does not return a map, or the seed is out of range.
         ModelMisbehaves: the model raises an error, or does not return a batch of logits.
     """
-    from xai_eval.explainers.cam.cam_maps import check_methods
+    from xai_eval.explainers.cam.cam_maps import check_methods, needs_gradients
     from xai_eval.tasks.cam_results import CamsRequest, cam_results
     from xai_eval.tasks.image.explanation_setup import check_setup
 
     named = check_methods([methods] if isinstance(methods, str) else methods)
-    return cam_results(CamsRequest(check_setup(classifier, images, layer, target, seed), named))
+    gradients = any(map(needs_gradients, named))
+    return cam_results(CamsRequest(check_setup(classifier, images, layer, target, seed, gradients=gradients), named))

@@ -78,5 +78,5 @@ def comparison(
     masks = MaskPolicy(policy, area)
     settings = LimeSettings(num_samples=num_samples, top_labels=1, batch_size=batch_size)
     cut = choose_segmentation(segmentation, seed, segmentation_parameters)
-    setup = check_setup(classifier, images, layer, target, seed)
+    setup = check_setup(classifier, images, layer, target, seed, gradients=True)
     return comparison_results(ComparisonRequest(setup, settings, cut, masks))

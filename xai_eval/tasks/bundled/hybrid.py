@@ -68,4 +68,6 @@ def hybrid(
 
     settings = LimeSettings(num_samples=num_samples, top_labels=1, batch_size=batch_size)
     cut = choose_segmentation(segmentation, seed, segmentation_parameters)
-    return hybrid_results(HybridRequest(check_setup(classifier, images, layer, target, seed), settings, cut))
+    return hybrid_results(
+        HybridRequest(check_setup(classifier, images, layer, target, seed, gradients=True), settings, cut)
+    )

@@ -81,5 +81,5 @@ def lime(
     settings = LimeSettings(num_samples, top_labels, num_features, batch_size)
     cut = choose_segmentation(segmentation, seed, segmentation_parameters)
     chosen = read_chosen_setting(setting) if setting is not None else None
-    setup = check_setup(classifier, images, layer, target, seed, seeds)
+    setup = check_setup(classifier, images, layer, target, seed, seeds, gradients=True)
     return lime_results(LimeRequest(setup, settings, cut, seeds, chosen))

@@ -70,4 +70,6 @@ def lime_search(
     from xai_eval.tasks.studies.search_results import SearchRequest, objective_named, search_results
 
     tried, chosen = make_grid(grid), objective_named(objective)
-    return search_results(SearchRequest(check_setup(classifier, images, layer, target, seed), tried, chosen))
+    return search_results(
+        SearchRequest(check_setup(classifier, images, layer, target, seed, gradients=True), tried, chosen)
+    )

@@ -10,7 +10,7 @@ from xai_eval.errors import UsageError
 from xai_eval.result.result import Case, Provenance
 from xai_eval.tasks.image.environment import provenance
 from xai_eval.tasks.image.forward import input_batch
-from xai_eval.tasks.image.subject import Subject, run_model
+from xai_eval.tasks.image.subject import Subject, cam_maps, run_model
 from xai_eval.tasks.image.target import check_target
 from xai_eval.tasks.progress import say
 
@@ -64,7 +64,14 @@ class ExplanationSetup:
 
 
 def check_setup(
-    classifier: Classifier, images: ImageSet, layer: str | None, target: str | int, seed: int, seeds: int = 1
+    classifier: Classifier,
+    images: ImageSet,
+    layer: str | None,
+    target: str | int,
+    seed: int,
+    seeds: int = 1,
+    *,
+    gradients: bool = False,
 ) -> ExplanationSetup:
     """Check layer, target and seeds. The model is run on the first image, to see what the layer returns.
 
@@ -75,17 +82,30 @@ def check_setup(
         target: `predicted`, `intended`, or the index, name or WordNet id of a class.
         seed: the first seed.
         seeds: number of consecutive seeds that the task uses.
+        gradients: whether the task needs gradients at the layer.
 
     Raises:
         UsageError: the class or the layer is unknown, the layer does not return a map, or a seed is out of range.
-        ModelMisbehaves: the model raises an error on the first image, or its output cannot be explained.
+        ModelMisbehaves: the model raises an error on the first image, its output cannot be explained, or no gradient
+            reaches the layer although the task needs one.
     """
     check_seed(seed, seeds)
     check_target(classifier, images, str(target))
     layer = layer or classifier.default_layer()
     classifier.layer(layer)
     examination = _examined_on_first_image(classifier, images, layer)
-    return ExplanationSetup(classifier, images, str(target), layer, seed, examination)
+    setup = ExplanationSetup(classifier, images, str(target), layer, seed, examination)
+    if gradients and not examination.reached:
+        _check_gradient(setup)
+    return setup
+
+
+def _check_gradient(setup: ExplanationSetup) -> None:
+    """Raise ModelMisbehaves if Grad-CAM of the first image gets no gradient, before earlier results are removed."""
+    from xai_eval.inputs.models.model_state import lent
+
+    with lent(setup.classifier.scoring):
+        cam_maps(setup.run_model(setup.images.images[0]), seed=setup.seed)
 
 
 def check_setup_without_layer(

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from xai_eval.errors import UsageError
 from xai_eval.explainers.cam.fast.replay import PrefixReplay
 from xai_eval.inputs.models.layout import Layout
+from xai_eval.inputs.models.one_by_one import takes_one_image
 
 # The library's own constant. An ablated channel is set to 0 if the smallest activation is 0, else to the smallest
 # activation minus this constant.
@@ -40,10 +41,21 @@ def fast_ablation_cam(module: nn.Module, layer: nn.Module, layout: Layout | None
         UsageError: the library cannot ablate the channels of a layer that is laid out like this.
     """
     _check(layout)
+    if takes_one_image(module):
+        yield _one_channel_at_a_time(module, layer, layout)
+        return
     with PrefixReplay(module, layer).installed() as replay:
         maps = layout is None or layout.is_plain
         ablation = ReplayedAblation(replay) if maps else ReplayedTokenAblation(replay)
         yield AblationCAM(module, [layer], reshape_transform=layout, ablation_layer=ablation)
+
+
+def _one_channel_at_a_time(module: nn.Module, layer: nn.Module, layout: Layout | None) -> Any:
+    """Return the plain library's AblationCAM, whose batches hold one copy of the image."""
+    ablation = AblationLayer() if layout is None or layout.is_plain else AblationLayerVit()
+    cam = AblationCAM(module, [layer], reshape_transform=layout, ablation_layer=ablation)
+    cam.batch_size = 1
+    return cam
 
 
 def _check(layout: Layout | None) -> None:

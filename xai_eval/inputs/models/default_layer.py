@@ -1,0 +1,207 @@
+"""Find the layer that a map explains if the user names none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from torch import Tensor, nn
+
+from xai_eval.errors import UsageError
+from xai_eval.inputs.models.gradient_graph import Node, ancestors, is_image, is_projection
+from xai_eval.inputs.models.last_attention import is_read_by_attention, read_by_last_attention
+from xai_eval.inputs.models.layers import Shapes, laid_out, layouts_of, noise_image, pass_of_two, tracing
+from xai_eval.inputs.models.layout import Layout
+from xai_eval.inputs.models.model_errors import as_model_error
+from xai_eval.inputs.models.traced_pass import Call, TracedPass, is_the_same_everywhere, traced_pass
+
+_CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
+
+
+def default_layer(
+    module: nn.Module, input_shape: tuple[int, ...], parts: nn.Module | None = None, dense: int | None = None
+) -> str:
+    """Return the name of the last layer whose output lies over the image and counts for the answer.
+
+    Of all modules with parameters that are called once in a pass, whose output can be laid over the image, is not the
+    inside of an attention (queries, keys, values, heads) or the scores of a second head, and whose places receive a
+    gradient, it is the one that finishes last. If it comes after the last attention, and no convolution made it from
+    what that left, it is instead the last one that this attention still reads, in the same shape if there is one:
+    attention moves what a place holds to other places.
+
+    In models of torchvision this is `layer4.1` or `layer4.2` of a ResNet, `features.18` of MobileNetV2, and `features`
+    of VGG and DenseNet; in a transformer it is the first norm of the last block, or the block before the last where
+    norms come after attention. If several modules return the same tensor, it is the innermost that holds a convolution.
+
+    It is found by a few passes on an image of noise. The model is not changed.
+
+    Args:
+        module: the model, which returns scores (N, C).
+        input_shape: shape (channels, H, W) of one prepared image.
+        parts: the module whose layers are meant, if `module` wraps it.
+        dense: number of maps that a segmentation returns. Layers of so many channels are left out, because they hold
+            the maps that are to be explained.
+
+    Raises:
+        UsageError: no submodule returns such a map.
+        ModelMisbehaves: the model raises on an image of noise.
+    """
+    inner = module if parts is None else parts
+    batch = noise_image(module, input_shape)
+    with tracing(module), as_model_error(type(inner).__name__, batch.shape):
+        # The pass whose gradients are taken is the last, because a pass may change buffers that an earlier one used.
+        pair, alone = pass_of_two(module, inner, batch), traced_pass(module, inner, batch)
+        search = _Search(module, inner, batch, alone, Shapes(alone, pair), dense)
+        last = search.last(lambda _: True)
+        if last is not None:
+            # In a network that passes no gradients on, attention cannot be found.
+            ends = last.call.name not in alone.gradients or _attention_follows(alone, last)
+            return ((None if ends else _before_attention(search, last)) or last).call.name
+    raise UsageError(
+        f"{type(inner).__name__} has no layer whose output lies over the image and receives a gradient, so there is no "
+        f"default layer to explain. {_why_none(alone, search.shapes, inner)}Name one with --layer."
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Layer:
+    """A layer that lies over the image and counts for the answer."""
+
+    call: Call
+    layout: Layout
+
+    @property
+    def node(self) -> Node:
+        return self.call.output.grad_fn
+
+
+@dataclass(frozen=True, eq=False)
+class _Search:
+    """Looks for layers in one pass on an image of noise."""
+
+    module: nn.Module
+    parts: nn.Module
+    batch: Tensor
+    found: TracedPass
+    shapes: Shapes
+    dense: int | None
+    measured: dict[str, Layout | None] = field(default_factory=dict)
+
+    def last(self, wanted: Callable[[Call], bool], like: _Layer | None = None) -> _Layer | None:
+        """Return the wanted layer that finishes last; if `like` is given, of those with its places and channels."""
+        for call in filter(wanted, _candidates(self.found, self.parts)):
+            layout = self._layout(call, None if like is None else self._size(like.call, like.layout))
+            if layout is not None:
+                return _Layer(call, layout)
+        return None
+
+    def _layout(self, call: Call, size: tuple[int, ...] | None) -> Layout | None:
+        name = call.name
+        possible = layouts_of(name, self.batch, self.shapes)
+        channels = {self.shapes.channels(name, layout) for layout in possible}
+        if self.dense in channels or (self.found.score.shape[1] in channels and self._is_second_head(call)):
+            return None
+        # Outputs of the same shape are nearly always laid out alike, so that one measurement rules out most layers.
+        known = self.measured.get(self.shapes.told(name))
+        usable = [
+            each
+            for each in (possible if known is None else (known,))
+            if size in (None, self._size(call, each)) and _counts(self.found, name, each)
+        ]
+        if not usable:
+            return None
+        layout = laid_out(self.module, self.parts, name, self.batch, possible)
+        self.measured.setdefault(self.shapes.told(name), layout)
+        fits = layout is not None and size in (None, self._size(call, layout)) and _counts(self.found, name, layout)
+        return layout if fits else None
+
+    def _is_second_head(self, call: Call) -> bool:
+        """Whether a layer of scores per class is added up to the answer together with other scores.
+
+        So VOLO does with its auxiliary head. Nothing comes behind the layer that weighs its channels, and the answer
+        depends on the image without it. A last convolution whose maps alone are averaged (SqueezeNet) is none.
+        """
+        node, score = call.output.grad_fn, self.found.score.grad_fn
+        projections = set(filter(is_projection, self.found.nodes)) - {node}
+        added = node in ancestors(score, without=projections)
+        return added and any(map(is_image, ancestors(score, without={node})))
+
+    def _size(self, call: Call, layout: Layout) -> tuple[int, ...]:
+        return (self.shapes.channels(call.name, layout), *layout.grid)
+
+
+def _before_attention(search: _Search, layer: _Layer) -> _Layer | None:
+    """Return the last layer that the last attention before a layer reads; None if there is no such attention."""
+    read = read_by_last_attention(layer.node)
+
+    def is_read(call: Call) -> bool:
+        return call.output.grad_fn in read
+
+    found = read and (search.last(is_read, layer) or search.last(is_read))
+    if not found:
+        return None
+    # Some products of activations are taken at each place alone. The attention meant is one before these.
+    return found if _exchanges(search.found, found, layer) else _before_attention(search, found)
+
+
+def _attention_follows(found: TracedPass, layer: _Layer) -> bool:
+    """Whether an attention still reads a layer, such as that of a class token; none does behind an average."""
+    gradient = layer.layout(found.gradients[layer.call.name])[0]
+    # Before training, an attention may weigh all places nearly alike. An average weighs them exactly alike.
+    return is_read_by_attention(layer.node, found.score) and not is_the_same_everywhere(gradient, tolerance=0)
+
+
+def _exchanges(traced: TracedPass, earlier: _Layer, later: _Layer) -> bool:
+    """Whether one place of the later layer depends on more of the earlier one than the places under it."""
+    place = later.layout(later.call.output)[0, :, later.layout.grid[0] // 2, later.layout.grid[1] // 2]
+    gradient = traced.gradient(place.double().square().sum(), earlier.call.output)
+    reached = int((earlier.layout(gradient) != 0).any(dim=1).sum())
+    rows, columns = (-(-a // b) for a, b in zip(earlier.layout.grid, later.layout.grid, strict=True))
+    return reached > rows * columns
+
+
+def _candidates(found: TracedPass, parts: nn.Module) -> Iterator[Call]:
+    """Yield the calls of layers that may be explained, the last first; of those that return the same tensor, one."""
+    modules = dict(parts.named_modules())
+    outside = (call for call in found.calls if call.name not in found.inside_attention)
+    usable = [call for call in outside if _holds_parameters(modules[call.name])]
+    for call in reversed(usable):
+        same = [other for other in usable if other.output is call.output and other.version == call.version]
+        # A module may hand on, much later, what another one returned, such as a block that returns several scales.
+        if same[0] is not call:
+            continue
+        once = [other for other in same if found.counts[other.name] == 1]
+        convolving = [
+            other for other in once if any(isinstance(part, _CONVOLUTIONS) for part in modules[other.name].modules())
+        ]
+        yield from (convolving or once)[:1]
+
+
+def _holds_parameters(module: nn.Module) -> bool:
+    return next(module.parameters(), None) is not None
+
+
+def _counts(found: TracedPass, layer: str, layout: Layout) -> bool:
+    """Whether a gradient reaches the places of a layer; true if none reaches any layer, as in a detached model.
+
+    A class token also has a gradient. So more positions must have one than there are tokens that are no places.
+    """
+    if not found.is_differentiable:
+        return True
+    gradient = found.gradients.get(layer)
+    if gradient is None:
+        return False
+    reached = int((layout(gradient) != 0).any(dim=1).sum())
+    return reached > layout.before + layout.behind
+
+
+def _why_none(found: TracedPass, shapes: Shapes, parts: nn.Module) -> str:
+    if found.is_differentiable and not any(bool(each.any()) for each in found.gradients_at_places):
+        return "All gradients of its scores are 0: are the weights of its last layer untrained zeros? "
+    if found.counts and min(found.counts.values()) > 1:
+        return "All of its layers are called more than once in a pass, so none has a single output. "
+    if not _holds_parameters(parts):
+        return "It has no parameters at all; quantised models have none. Give the model from before it was quantised. "
+    if any(shapes.batch_axis(name) is None for name in found.gradients):
+        return "The first axis of some of its layers counts windows, heads or crops instead of images. "
+    return ""
