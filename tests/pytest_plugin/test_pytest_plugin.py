@@ -54,7 +54,7 @@ def test_the_summary_is_worst_first_and_names_the_page(repo, monkeypatch):
     result.stdout.fnmatch_lines(lines)
     assert (repo.path / "reports" / "index.html").is_file()
     document = json.loads((repo.path / "reports" / "verdicts.json").read_text())
-    assert document["schema"] == 4
+    assert document["schema"] == 5
     assert sorted(v["state"] for v in document["verdicts"]) == ["drift"] + ["ok"] * 9
 
 
