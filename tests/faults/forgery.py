@@ -28,7 +28,7 @@ from xai_eval.store.quarantine import QUARANTINE_FILE
 from xai_eval.store.runs import RESULTS_FOLDER, RUN_FILE, RunRecord
 
 CASES = 8  # as many as a shift over many cases needs
-LOGITS, SAMPLES = Stage(StageKind.LOGITS), Stage(StageKind.SAMPLES)
+LOGITS, SAMPLES, WEIGHTS = Stage(StageKind.LOGITS), Stage(StageKind.SAMPLES), Stage(StageKind.MODEL_WEIGHTS)
 SIDE = 64
 SPOT, MOVED = blob(20, 20, size=SIDE, width=9), blob(44, 40, size=SIDE, width=9)
 NUMBERS = np.linspace(-1.0, 1.0, 300)
@@ -59,6 +59,7 @@ def result(
         "score": Score(score, 1.0),
     }
     stages = {LOGITS: fingerprint_array(NUMBERS * logits), SAMPLES: fingerprint_array(NUMBERS * samples)}
+    stages[WEIGHTS] = fingerprint_array(NUMBERS)
     provenance = Provenance({"weights": "a" * 64}, versions={"torch": "2.15.0"})
     return Result(make_case(f"photo-{number}.jpg"), fields, stages, provenance)
 

@@ -16,7 +16,7 @@ from xai_eval.result.fingerprint import fingerprint_array
 from xai_eval.result.result import Provenance
 from xai_eval.result.stage import Stage, StageKind
 
-LOGITS, SAMPLES = Stage(StageKind.LOGITS), Stage(StageKind.SAMPLES)
+LOGITS, SAMPLES, WEIGHTS = Stage(StageKind.LOGITS), Stage(StageKind.SAMPLES), Stage(StageKind.MODEL_WEIGHTS)
 NUMBERS = np.linspace(-1, 1, 300)
 WORDS = st.text("abc123.: ", max_size=12)
 CLAIMS = st.builds(
@@ -32,7 +32,8 @@ CLAIMS = st.builds(
 
 @given(CLAIMS, st.sampled_from([LOGITS, SAMPLES]))
 def test_a_stage_that_moved_is_a_drift_whatever_the_golden_claims(claims, stage):
-    moved = make_result(stages={LOGITS: NUMBERS, SAMPLES: NUMBERS})
+    # Without a fingerprint of the weights, other weights on record would explain why logits moved.
+    moved = make_result(stages={WEIGHTS: NUMBERS, LOGITS: NUMBERS, SAMPLES: NUMBERS})
     golden = dataclasses.replace(
         moved, stages={**moved.stages, stage: fingerprint_array(NUMBERS * 1.001)}, provenance=claims
     )

@@ -103,10 +103,20 @@ def upgraded_kinds(
     obtained: Result, golden: Result, changes: Sequence[Change], policy: Policy
 ) -> tuple[ChangeKind, ...]:
     """Return the kinds of recorded changes after which the explanation decides."""
-    changed: set[ChangeKind] = {change.kind for change in changes} - {ChangeKind.PARAMETER}
+    changed: set[ChangeKind] = {change.kind for change in changes if _confirmed(obtained, golden, change)}
+    changed.discard(ChangeKind.PARAMETER)
     if changed_parameters(obtained, golden, policy) or _prepared_otherwise(obtained, golden):
         changed.add(ChangeKind.PARAMETER)
     return tuple(kind for kind in _IN_WORDS if kind in changed and decided_by(kind, policy) is Decides.EXPLANATION)
+
+
+def _confirmed(obtained: Result, golden: Result, change: Change) -> bool:
+    """Whether the stages agree that weights changed: a golden may claim other weights to be judged less strictly."""
+    stages = [stage for stage in obtained.stages if (stage.kind, stage.model) in _of_weights((change,))]
+    if not stages or another_model(obtained, golden):
+        return True
+    was = [golden.stages.get(stage) for stage in stages]
+    return None not in was and any(_changed(obtained, stage, golden.stages[stage].digest) for stage in stages)
 
 
 def explained_stages(
