@@ -64,7 +64,10 @@ def test_numbers_that_are_not_finite_become_words(run):
         "of": "gradcam",
         "model": "",
         "change": "Infinity",
+        "noise": None,
+        "exceeds": None,
         "step": "explainer",
+        "moved_before": [],
     }
     assert told["changes"] == [{"what": "torch", "before": "2.6", "after": "2.15", "kind": "version"}]
 

@@ -26,6 +26,7 @@ from xai_eval.result.fields import Document, Field, Finding, Severity
 from xai_eval.result.naming import plain
 from xai_eval.result.result import Case, Result
 from xai_eval.result.stage import Stage, StageKind
+from xai_eval.store.noise import Noise
 from xai_eval.store.upgrade_policy import DEFAULT_POLICY, Decides, Policy
 
 # The field that says what the examination of the model found; of another model it says something else.
@@ -41,8 +42,10 @@ class Listener(Protocol):
         ...
 
 
-def judge(obtained: Result, golden: Result, policy: Policy = DEFAULT_POLICY) -> Verdict:
+def judge(obtained: Result, golden: Result, policy: Policy = DEFAULT_POLICY, *, noise: Noise | None = None) -> Verdict:
     """Compare a result with its golden. `policy` says what decides after a change that is on record.
+
+    `noise`, which was measured for the golden, helps to say where a drift began. It decides nothing.
 
     If the image changed, or what the policy does not compare (by default: the parameters), the two cannot be compared.
     Otherwise every field is compared by the rules
@@ -51,14 +54,14 @@ def judge(obtained: Result, golden: Result, policy: Policy = DEFAULT_POLICY) -> 
     verdict is an error that says so: one case that cannot be judged must not end the judging of the others.
     """
     try:
-        return _judged(obtained, golden, policy)
+        return _judged(obtained, golden, policy, noise)
     except StorageError:
         raise
     except Exception as error:  # A kind of field may be code of a user.
         return _unjudgeable(obtained.case, error)
 
 
-def _judged(obtained: Result, golden: Result, policy: Policy) -> Verdict:
+def _judged(obtained: Result, golden: Result, policy: Policy, noise: Noise | None) -> Verdict:
     changes = changes_between(obtained, golden)
     reason = _another_experiment(obtained, golden, changes, policy)
     if reason:
@@ -68,7 +71,7 @@ def _judged(obtained: Result, golden: Result, policy: Policy) -> Verdict:
     explained = explained_stages(obtained, golden, changes, kinds)
     upgrade = upgrade_of(obtained, golden, explained, kinds)
     findings = _findings(obtained, golden, explained, upgrade)
-    origin = origin_of(obtained, golden, drifted=bool(findings), expected=explained)
+    origin = origin_of(obtained, golden, drifted=bool(findings), expected=explained, noise=noise)
     if findings:
         return Verdict(
             obtained.case, State.DRIFT, tuple(findings), origin, changes, unwatched=unwatched, upgrade=upgrade
@@ -96,6 +99,7 @@ def judge_all(
     selections: Sequence[str] = (),
     listener: Listener | None = None,
     policy: Policy = DEFAULT_POLICY,
+    noises: Mapping[str, Noise] | None = None,
 ) -> list[Verdict]:
     """Judge a whole run.
 
@@ -107,6 +111,7 @@ def judge_all(
             rest do not count as unused.
         listener: receives every verdict with its result and golden while their arrays are in memory.
         policy: what decides after a change that is on record.
+        noises: what was measured for goldens, by case key.
 
     A result without a golden is paired with a golden without a result if the two differ only in the model (and in the
     name of its layer) or, failing that, only in parameters, so that the verdict can say what replaced what. Only
@@ -121,10 +126,14 @@ def judge_all(
         [r.case for k, r in obtained.items() if k not in errors],
         [g.case for k, g in goldens.items() if k not in errors],
     )
-    verdicts = []
+    verdicts, noises = [], noises or {}
     for key, former in pairs.items():
         now, was = obtained[key].in_memory(), goldens[former].in_memory() if former else None
-        verdicts.append(_judge_and_notify(now, was, listener, policy) if was else missing(now.case))
+        if was is None:
+            verdicts.append(missing(now.case))
+        else:
+            verdict = judge(now, was, policy, noise=noises.get(was.case.key))
+            verdicts.append(_notified(verdict, now, was, listener))
     used = {key for key in pairs.values() if key}
     for alone in (*_others(obtained, pairs), *_others(goldens, used)):
         alone.in_memory()
@@ -151,8 +160,7 @@ def among(case: Case, selections: Sequence[str]) -> bool:
     return set_name(case) in selections or any(case.input.startswith(f"{each}/") for each in selections)
 
 
-def _judge_and_notify(obtained: Result, golden: Result, listener: Listener | None, policy: Policy) -> Verdict:
-    verdict = judge(obtained, golden, policy)
+def _notified(verdict: Verdict, obtained: Result, golden: Result, listener: Listener | None) -> Verdict:
     if listener is None or verdict.state is State.ERROR:
         return verdict
     try:

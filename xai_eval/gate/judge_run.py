@@ -126,7 +126,8 @@ def judge_result(
     """Judge one result while its run still goes on. `entries` are those of the quarantine, by case key."""
     try:
         golden = goldens.load(result.case)
-        verdict = missing(result.case) if golden is None else judge(result, golden, policy)
+        noise = load_noises(goldens.folder, [result.case.key]).noises.get(result.case.key) if golden else None
+        verdict = missing(result.case) if golden is None else judge(result, golden, policy, noise=noise)
     except StorageError as error:
         verdict = Verdict(result.case, State.ERROR, reason=str(error))
     return dataclasses.replace(verdict, quarantine=entries.get(result.case.key))
@@ -156,10 +157,11 @@ def _judge(
     record = run.record()
     results, broken = run.load(read)
     stored, broken_goldens = goldens.load_all()
-    collector = RunFindingsCollector(load_noises(goldens.folder, stored), as_release=as_release)
+    noise = load_noises(goldens.folder, stored)
+    collector = RunFindingsCollector(noise, as_release=as_release)
     measured = len(results) + len(broken)
     errors = _errors(record, results, broken, broken_goldens) | _plan_errors(record, results, measured)
-    verdicts = judge_all(results, stored, errors, record.selections, collector, policy)
+    verdicts = judge_all(results, stored, errors, record.selections, collector, policy, noise.noises)
     if _gap(record, measured):
         verdicts = [each for each in verdicts if each.state is not State.UNUSED]
     known = {*stored, *broken_goldens, *results, *broken}

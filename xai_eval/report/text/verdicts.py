@@ -112,7 +112,17 @@ def _expected(upgrade: Upgrade) -> dict[str, Any]:
 
 def _origin(origin: StageShift) -> dict[str, Any]:
     step = origin.responsible.step if origin.responsible else None
-    return {**_named(origin), "change": to_json(origin.change), "step": step}
+    exceeds = origin.exceeds and {**_named(origin.exceeds), "change": to_json(origin.exceeds.change)}
+    moved = list(origin.responsible.slight) if origin.responsible else []
+    noise = None if origin.noise is None else to_json(origin.noise)
+    return {
+        **_named(origin),
+        "change": to_json(origin.change),
+        "noise": noise,
+        "exceeds": exceeds,
+        "step": step,
+        "moved_before": moved,
+    }
 
 
 def _named(shift: StageShift) -> dict[str, Any]:
