@@ -11,6 +11,7 @@ from pathlib import Path
 
 from xai_eval.errors import StorageError, unknown_name
 from xai_eval.gate.judge import among, judge, judge_all, missing
+from xai_eval.gate.pairing import spellings
 from xai_eval.gate.plan_check import plan_faults
 from xai_eval.gate.renamed import renamed_images
 from xai_eval.gate.run_findings import NO_FINDINGS, RunFindings, RunFindingsCollector
@@ -125,12 +126,16 @@ def judge_result(
 ) -> Verdict:
     """Judge one result while its run still goes on. `entries` are those of the quarantine, by case key."""
     try:
-        golden = goldens.load(result.case)
-        noise = load_noises(goldens.folder, [result.case.key]).noises.get(result.case.key) if golden else None
-        verdict = missing(result.case) if golden is None else judge(result, golden, policy, noise=noise)
+        golden = next(filter(None, map(goldens.load, spellings(result.case))), None)
+        verdict = missing(result.case) if golden is None else _judged_alone(result, golden, goldens, policy)
     except StorageError as error:
         verdict = Verdict(result.case, State.ERROR, reason=str(error))
     return dataclasses.replace(verdict, quarantine=entries.get(result.case.key))
+
+
+def _judged_alone(result: Result, golden: Result, goldens: Goldens, policy: Policy) -> Verdict:
+    key = golden.case.key
+    return judge(result, golden, policy, noise=load_noises(goldens.folder, [key]).noises.get(key))
 
 
 def judge_by_run(folder: Path, reference_folder: Path, policy: Policy = DEFAULT_POLICY) -> Judged:
@@ -167,7 +172,7 @@ def _judge(
     known = {*stored, *broken_goldens, *results, *broken}
     verdicts = set_aside(verdicts, goldens.quarantine(), known)
     left_out = _left_out(record, [stored[key] for key in stored.keys() - {*collector.pairs.values()}])
-    renamed = renamed_images(verdicts, results, stored)
+    renamed = renamed_images(collector.pairs, results, stored)
     findings = dataclasses.replace(collector.findings(), renamed=renamed, left_out=left_out)
     return Judged(record, results, stored, verdicts, tuple(broken), findings, collector.pairs)
 
