@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from synthetic import blob, make_result
 
@@ -90,6 +90,7 @@ def test_measured_noise_never_widens_a_limit(change, measured, limit):
     assert not Movement(0.0, limit, measured).beyond_noise
 
 
+@settings(max_examples=25)
 @given(activations=st.floats(1e-7, 1e-2), logits=st.floats(1e-7, 1e-2), measured=st.floats(1e-9, 1e3))
 def test_the_state_does_not_depend_on_noise_and_the_origin_is_beyond_its_own(activations, logits, measured):
     pair = results(activations=activations, logits=logits)

@@ -10,6 +10,7 @@ from xai_eval.errors import StorageError, error_line
 from xai_eval.gate.changes import Change, ChangeKind, changes_between
 from xai_eval.gate.image_sets import OtherImages, in_any_order, other_images
 from xai_eval.gate.pairing import pair_results, scope_of, set_name
+from xai_eval.gate.renamed_classes import RenamedClass, renamed_classes, with_new_names
 from xai_eval.gate.stages import StageShift, moved_input, origin_of, stage_findings
 from xai_eval.gate.unwatched import unwatched_parts, watched
 from xai_eval.gate.upgrades import (
@@ -77,6 +78,9 @@ def _judged(
     reason = _another_experiment(obtained, golden, changes, policy, images)
     if reason:
         return Verdict(obtained.case, State.INCOMPARABLE, (), moved_input(obtained, golden), changes, reason)
+    renamed = renamed_classes(obtained, golden)
+    golden = with_new_names(golden, renamed, obtained)
+    changes = (*changes, *map(_class_name, renamed))
     if images is not None:
         obtained, golden = in_any_order(obtained), in_any_order(golden)
     unwatched = unwatched_parts(obtained, golden)
@@ -94,6 +98,10 @@ def _judged(
     return Verdict(
         obtained.case, State.OK, origin=origin, changes=changes, reason=reason, unwatched=unwatched, upgrade=upgrade
     )
+
+
+def _class_name(renamed: RenamedClass) -> Change:
+    return Change(f"name of class {renamed.index}", renamed.before, renamed.now, ChangeKind.NAME)
 
 
 def _findings(
