@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Protocol
 
@@ -12,6 +13,7 @@ from xai_eval.gate.image_sets import OtherImages, in_any_order, other_images
 from xai_eval.gate.pairing import pair_results, scope_of, set_name
 from xai_eval.gate.renamed_classes import RenamedClass, renamed_classes, with_new_names
 from xai_eval.gate.stages import StageShift, moved_input, origin_of, stage_findings
+from xai_eval.gate.unsteady import unsteady
 from xai_eval.gate.unwatched import unwatched_parts, watched
 from xai_eval.gate.upgrades import (
     Upgrade,
@@ -91,9 +93,8 @@ def _judged(
     drifted = bool(findings) and images is None  # in another order, stages cannot tell where a drift began
     origin = origin_of(obtained, golden, drifted=drifted, expected=explained, noise=noise)
     if findings:
-        return Verdict(
-            obtained.case, State.DRIFT, tuple(findings), origin, changes, unwatched=unwatched, upgrade=upgrade
-        )
+        drift = Verdict(obtained.case, State.DRIFT, tuple(findings), origin, changes)
+        return dataclasses.replace(drift, unwatched=unwatched, upgrade=upgrade, unsteady=unsteady(obtained))
     reason = " ".join(filter(None, [_ok_sentence(origin, changes, upgrade), images.sentence if images else ""]))
     return Verdict(
         obtained.case, State.OK, origin=origin, changes=changes, reason=reason, unwatched=unwatched, upgrade=upgrade
@@ -107,11 +108,16 @@ def _class_name(renamed: RenamedClass) -> Change:
 def _findings(
     obtained: Result, golden: Result, explained: frozenset[Stage], upgrade: Upgrade | None
 ) -> Sequence[Finding]:
-    """Return what differs, worst first: in fields, or else stages that are gone, or else the first that moved."""
+    """Return what differs, the worst first: in fields, or else stages that are gone, or else the first that moved."""
     described = upgrade is not None and upgrade.of_weights and another_model(obtained, golden)
-    fields = sorted(_compare_fields(obtained, golden, described), key=lambda finding: -finding.severity)
+    fields = sorted(_compare_fields(obtained, golden, described), key=_badness, reverse=True)
     lost = lost_with_the_model(obtained, golden, explained) if described else frozenset()
     return fields or [*_lost_stages(obtained, golden, lost)] or [*stage_findings(obtained, golden, explained)]
+
+
+def _badness(finding: Finding) -> tuple[Severity, float]:
+    """Return what findings are sorted by: severity, and how far they are beyond their limits."""
+    return finding.severity, finding.excess
 
 
 def judge_all(
