@@ -5,6 +5,8 @@ import hashlib
 import unicodedata
 
 import numpy as np
+import pandas as pd
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from synthetic import make_result
@@ -12,6 +14,7 @@ from synthetic import make_result
 from xai_eval.gate.judge import judge_all
 from xai_eval.gate.pairing import pair_results, spellings
 from xai_eval.gate.verdict import State
+from xai_eval.result.fields import Document, Table
 from xai_eval.result.fingerprint import fingerprint_text
 from xai_eval.result.result import Provenance
 from xai_eval.result.stage import Stage, StageKind
@@ -142,3 +145,36 @@ def moved(result, folder):
 def test_a_folder_with_another_name_keeps_its_goldens():
     found = verdicts([moved(each, "pics") for each in of_set(range(3))], of_set(range(3)))
     assert {each.state for each in found.values()} == {State.OK} and len(found) == 4
+
+
+@pytest.mark.parametrize(("seed", "state"), [(None, State.INCOMPARABLE), (0, State.MISSING)])
+def test_a_probe_set_that_lost_an_image_is_told_and_a_part_that_was_asked_for_is_another_case(seed, state):
+    was, now = (
+        make_result(input=f"photos ({number} images)", task="dissection", params={"probe": ["photos", number, drawn]})
+        for number, drawn in ((480, None), (479, seed))
+    )
+    found = verdicts([now], [was])["photos (479 images)"]
+    assert found.state is state
+    assert ("photos (480 images) is now photos (479 images)" in found.sentence) == (seed is None)
+
+
+def summed_up(order, values):
+    """The results of images, and that of their set with a table of the values of each, in this order."""
+    frame = pd.DataFrame({"image": [f"{name}.png" for name in order], "iou": [values[name] for name in order]})
+    best = Document({"images": {f"photos/{name}.png": values[name] for name in order}})
+    contents = contents_digests([values[name] for name in order])
+    result = whole(contents)
+    fields = {**result.fields, "study": Table(frame, {"iou": 0.01}), "best": best}
+    return [*(image(name, values[name]) for name in order), dataclasses.replace(result, fields=fields)]
+
+
+@pytest.mark.parametrize("change", [0.0, 0.5])
+def test_the_rows_of_renamed_images_are_compared_under_their_new_names(change):
+    goldens = summed_up(["a", "b", "c"], {"a": 1.0, "b": 2.0, "c": 3.0})
+    results = summed_up(["b", "c", "z"], {"z": 1.0, "b": 2.0, "c": 3.0})
+    if change:
+        study = results[-1]["study"].frame.assign(iou=lambda frame: frame["iou"] + change)
+        fields = {**results[-1].fields, "study": Table(study, {"iou": 0.01})}
+        results[-1] = dataclasses.replace(results[-1], fields=fields)
+    told = verdicts(results, goldens)["photos (3 images)"]
+    assert told.state is (State.DRIFT if change else State.OK), told.sentence

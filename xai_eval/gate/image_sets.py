@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from xai_eval.gate.pairing import is_whole_set, scope_of
 from xai_eval.result.result import Case, Result
@@ -11,7 +11,7 @@ from xai_eval.result.stage import Stage, StageKind
 
 _REPLACED = "replaced by another image of the same name"
 _NAMED = 5  # images that a sentence spells out
-_IMAGE, _IMAGES = "image", "images"
+_IMAGES = "images"
 _PIXELS = Stage(StageKind.DECODED_PIXELS)
 # The stages of a model are the same for every image, so they do not depend on the order of the images.
 _OF_NO_IMAGE = frozenset({StageKind.MODULE_TYPES, StageKind.TRAINING_FLAGS, StageKind.HOOKS, StageKind.MODEL_WEIGHTS})
@@ -26,12 +26,14 @@ class OtherImages:
         now: the input of the result.
         gone: names of images that the set no longer has; None if it is not known which they are.
         new: names of images that it did not have.
+        names: of images in both, the name now by the name before.
     """
 
     before: str
     now: str
     gone: tuple[str, ...] | None = None
     new: tuple[str, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def same(self) -> bool:
@@ -92,12 +94,13 @@ def other_images(
     before, after = golden.case.input, obtained.case.input
     if now is None or was is None:
         return OtherImages(before, after)
-    gone = tuple(name for digest, name in was.items() if digest not in now)
-    new = tuple(name for digest, name in now.items() if digest not in was)
-    return OtherImages(before, after, gone, new)
+    gone = tuple(name for content, name in was.items() if content not in now)
+    new = tuple(name for content, name in now.items() if content not in was)
+    names = {name: now[content] for content, name in was.items() if content in now}
+    return OtherImages(before, after, gone, new, names)
 
 
-def in_any_order(result: Result) -> Result:
+def of_the_model(result: Result) -> Result:
     """Return a result of a whole set with only the stages that do not depend on the order of its images."""
     stages = {stage: each for stage, each in result.stages.items() if stage.kind in _OF_NO_IMAGE}
     return Result(result.case, result.fields, stages, result.provenance)
@@ -117,10 +120,10 @@ def _same_pixels(obtained: Result, golden: Result) -> bool:
 
 
 def _images(whole: Result, results: Iterable[Result]) -> dict[str, str] | None:
-    """Return the names of the images of a set by digest; None unless there is a result of each, with a digest."""
+    """Return the names of the images of a set by their pixels; None unless there is a result of each."""
     scope = scope_of(whole.case)
     own = [each for each in results if not is_whole_set(each.case) and scope_of(each.case) == scope]
-    found = {each.provenance.digests.get(_IMAGE, ""): each.case.input for each in own}
+    found = {each.stage_digest(_PIXELS) or "": each.case.input for each in own}
     return found if "" not in found and len(found) == _number(whole.case) else None
 
 

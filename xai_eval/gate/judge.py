@@ -9,9 +9,10 @@ from typing import Protocol
 
 from xai_eval.errors import StorageError, error_line
 from xai_eval.gate.changes import Change, ChangeKind, changes_between
-from xai_eval.gate.image_sets import OtherImages, in_any_order, other_images
+from xai_eval.gate.image_sets import OtherImages, of_the_model, other_images
 from xai_eval.gate.pairing import pair_results, scope_of, set_name
 from xai_eval.gate.renamed_classes import RenamedClass, renamed_classes, with_new_names
+from xai_eval.gate.set_rows import in_order_of
 from xai_eval.gate.stages import StageShift, moved_input, origin_of, stage_findings
 from xai_eval.gate.unsteady import unsteady
 from xai_eval.gate.unwatched import unwatched_parts, watched
@@ -84,7 +85,8 @@ def _judged(
     golden = with_new_names(golden, renamed, obtained)
     changes = (*changes, *map(_class_name, renamed))
     if images is not None:
-        obtained, golden = in_any_order(obtained), in_any_order(golden)
+        golden = of_the_model(in_order_of(obtained, golden, images.names))
+        obtained = of_the_model(obtained)
     unwatched = unwatched_parts(obtained, golden)
     kinds = upgraded_kinds(obtained, golden, changes, policy)
     explained = explained_stages(obtained, golden, changes, kinds)

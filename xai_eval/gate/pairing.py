@@ -116,7 +116,13 @@ def _but_parameters(case: Case) -> str:
 
 
 def _but_number_of_images(case: Case) -> str | None:
-    if not is_whole_set(case) or not _COUNT.search(case.input):
+    if not is_whole_set(case) or not _COUNT.search(case.input) or _is_drawn(case):
         return None
     params = {name: value for name, value in case.params.items() if name != _PROBE}
     return Case(case.task, case.model, set_name(case), params).identity
+
+
+def _is_drawn(case: Case) -> bool:
+    """Whether the case is about a part of a probe set, drawn by a seed, as it was asked for."""
+    probe = case.params.get(_PROBE)
+    return isinstance(probe, list) and probe[-1] is not None
