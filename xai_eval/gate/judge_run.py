@@ -11,7 +11,7 @@ from pathlib import Path
 
 from xai_eval.errors import StorageError, unknown_name
 from xai_eval.gate.judge import among, judge, judge_all, missing
-from xai_eval.gate.pairing import spellings
+from xai_eval.gate.pairing import same_image, spellings
 from xai_eval.gate.plan_check import plan_faults
 from xai_eval.gate.renamed import renamed_images
 from xai_eval.gate.run_findings import NO_FINDINGS, RunFindings, RunFindingsCollector
@@ -122,11 +122,23 @@ def _garbage_collection_paused() -> Iterator[None]:
 
 
 def judge_result(
-    result: Result, goldens: Goldens, entries: Mapping[str, Quarantine], policy: Policy = DEFAULT_POLICY
+    result: Result,
+    goldens: Goldens,
+    entries: Mapping[str, Quarantine],
+    policy: Policy = DEFAULT_POLICY,
+    stored: Callable[[], Mapping[str, Result]] = dict,
 ) -> Verdict:
-    """Judge one result while its run still goes on. `entries` are those of the quarantine, by case key."""
+    """Judge one result while its run still goes on.
+
+    Args:
+        result: what was obtained.
+        goldens: the folder of goldens.
+        entries: those of the quarantine, by case key.
+        policy: what decides after a change that is on record.
+        stored: reads the goldens among which that of a renamed image is looked for, if there is none of this name.
+    """
     try:
-        golden = next(filter(None, map(goldens.load, spellings(result.case))), None)
+        golden = next(filter(None, map(goldens.load, spellings(result.case))), None) or same_image(result, stored())
         verdict = missing(result.case) if golden is None else _judged_alone(result, golden, goldens, policy)
     except StorageError as error:
         verdict = Verdict(result.case, State.ERROR, reason=str(error))

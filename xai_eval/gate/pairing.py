@@ -57,6 +57,14 @@ def pair_results(
     return _paired(*cases, (*named, _but_model, _but_model_and_layer, _but_parameters, but_number))
 
 
+def same_image(result: Result, goldens: Mapping[str, Result]) -> Result | None:
+    """Return the only golden of the same image under another name; None if there is none, or more than one."""
+    content = SameContent({result.case.key: result}, goldens)
+    cases = [each.case for each in goldens.values()]
+    key = _paired([result.case], cases, (content.by_bytes, content.by_pixels))[result.case.key]
+    return None if key is None else goldens[key]
+
+
 def pair_cases(obtained: Sequence[Case], goldens: Sequence[Case]) -> dict[str, str | None]:
     """Pair cases as `pair_results` pairs results, but only by their names."""
     return _paired(obtained, goldens, (_spelled_alike, _but_model, _but_model_and_layer, _but_parameters))
