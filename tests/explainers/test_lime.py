@@ -11,6 +11,7 @@ from xai_eval.explainers.lime.perturbation import PerturbedImages
 from xai_eval.explainers.lime.probabilities import check_probabilities
 from xai_eval.explainers.lime.segmentation import SEGMENTATIONS, choose_segmentation
 from xai_eval.scenes import render
+from xai_eval.tasks.lime.lime_runs import LimeRun
 
 PIXELS = render(5).pixels
 SETTINGS = LimeSettings(num_samples=150, top_labels=3)
@@ -208,3 +209,34 @@ def test_an_image_of_one_colour_has_weights_of_0():
     (surrogate,) = explanation.surrogates.values()
     # Hiding a superpixel changes nothing, because it is replaced by the same colour.
     np.testing.assert_allclose(surrogate.weights, 0.0, atol=1e-12)
+
+
+class OtherRanks:
+    """Predicts like a model, but swaps the two best classes of the unchanged image from one seed to the next."""
+
+    def __init__(self):
+        self.images, self.calls = PerturbedImages(on_tensors(toy_model()), 10), 0
+
+    def probabilities(self, *given):
+        predicted = self.images.probabilities(*given).copy()
+        self.calls += 1
+        if self.calls % 2 == 0:
+            best = np.argsort(predicted[0])[::-1][:2]
+            predicted[0, best] = predicted[0, best[::-1]]
+        return predicted
+
+
+@pytest.mark.parametrize("top_labels", [1, 2])
+def test_every_seed_explains_the_classes_of_the_first_whatever_their_ranks(top_labels):
+    settings = LimeSettings(num_samples=60, top_labels=top_labels)
+    cut = choose_segmentation("slic", 0)
+    found = explain_by_lime(PIXELS, OtherRanks(), cut, settings, labels=[5], seeds=[0, 1, 2])
+    classes = list(found[0].surrogates)
+    for each in found:
+        assert set(classes) <= set(each.surrogates)
+        for label in classes:
+            np.testing.assert_array_equal(
+                each.surrogates[label].weights, fit(each.neighbourhood, label, settings.num_features).weights
+            )
+    run = LimeRun(found, 5, 0.0)
+    assert run.weights(classes[0]).shape == (3, run.segments.max() + 1) and len(run.stages) > 0

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from synthetic import make_result
 
 from xai_eval.cli.main import main
-from xai_eval.gate.judge_run import Judged, judge_run
+from xai_eval.gate.judge_run import Judged, judge_result, judge_run
 from xai_eval.gate.renamed import Renamed, renamed_sentence
+from xai_eval.gate.verdict import State
 from xai_eval.result.result import Result
 from xai_eval.store.goldens import Goldens
 from xai_eval.store.run_folder import RunFolder
@@ -57,7 +60,20 @@ def test_many_renamed_images_take_one_line() -> None:
 
 def test_terminal_and_page_say_it(tmp_path: Path, capsys) -> None:
     judged(tmp_path, [image("a.jpg", "1")], [image("c.jpg", "1")])
-    assert main(["check", str(tmp_path / "reports"), "--golden", str(tmp_path / "golden")]) == 1
+    assert main(["check", str(tmp_path / "reports"), "--golden", str(tmp_path / "golden")]) == 0
     out = capsys.readouterr().out
     assert out.count("photos/a.jpg is now photos/c.jpg") == 1
     assert "photos/a.jpg is now photos/c.jpg" in (tmp_path / "reports" / "index.html").read_text()
+
+
+@settings(max_examples=4)
+@given(renamed=st.booleans(), copied=st.booleans())
+def test_a_single_result_finds_the_golden_of_its_image(tmp_path_factory, renamed: bool, copied: bool) -> None:
+    kept = Goldens(tmp_path_factory.mktemp("golden"))
+    goldens = [image("a.jpg", "1"), *([image("copy.jpg", "1")] if copied else [])]
+    for each in goldens:
+        kept.store(each, "first")
+    result = image("c.jpg" if renamed else "a.jpg", "1")
+    verdict = judge_result(result, kept, {}, stored=lambda: kept.load_all()[0])
+    assert verdict.state is (State.MISSING if renamed and copied else State.OK)
+    assert ("name photos/a.jpg -> photos/c.jpg" in verdict.sentence) == (renamed and not copied)

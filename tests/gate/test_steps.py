@@ -7,12 +7,14 @@ import pytest
 from synthetic import blob, make_result
 
 from xai_eval import judge
+from xai_eval.gate.movement import EQUAL, Movement
 from xai_eval.gate.stages import responsible
 from xai_eval.result.fingerprint import fingerprint_array, fingerprint_text
 from xai_eval.result.stage import Stage
 from xai_eval.result.stage import StageKind as K
 
 VALUES = np.linspace(-1.0, 1.0, 300)
+BEYOND = Movement(float("inf"), 2e-4)
 CHAIN = (
     Stage(K.IMAGE_BYTES),
     Stage(K.DECODED_PIXELS),
@@ -73,13 +75,13 @@ CHAIN = (
     ],
 )
 def test_the_step_between_what_held_and_what_moved_is_named(stage, told):
-    assert str(responsible(stage, dict.fromkeys(CHAIN[: CHAIN.index(stage)], True))) == told
+    assert str(responsible(stage, dict.fromkeys(CHAIN[: CHAIN.index(stage)], EQUAL))) == told
 
 
 def test_without_a_raw_map_the_explainer_is_not_told_from_what_follows():
     before = [stage for stage in CHAIN[: CHAIN.index(Stage(K.FINAL_MAP, "gradcam"))] if stage.kind != K.RAW_MAP]
     assert (
-        responsible(Stage(K.FINAL_MAP, "gradcam"), dict.fromkeys(before, True)).step == "explainer or post-processing"
+        responsible(Stage(K.FINAL_MAP, "gradcam"), dict.fromkeys(before, EQUAL)).step == "explainer or post-processing"
     )
 
 
@@ -127,14 +129,14 @@ def test_a_dissection_has_steps_of_its_own(stage, told):
         Stage(K.ACTIVATIONS, "layer3", "b"),
         Stage(K.SIMILARITY, "layer3", "b"),
     )
-    assert str(responsible(stage, dict.fromkeys([name for name in before if name != stage], True))) == told
+    assert str(responsible(stage, dict.fromkeys([name for name in before if name != stage], EQUAL))) == told
 
 
 def test_what_is_not_recorded_is_said():
     assert (
         str(responsible(Stage(K.INPUT_TENSOR), {})) == "Nothing before it is recorded. Responsible step: preprocessing."
     )
-    poorer = responsible(Stage(K.LAYER_ACTIVATIONS), {Stage(K.INPUT_TENSOR): True})
+    poorer = responsible(Stage(K.LAYER_ACTIVATIONS), {Stage(K.INPUT_TENSOR): EQUAL})
     step = "Responsible step: forward pass of the model."
     assert str(poorer) == f"Unchanged before it: input tensor. Not recorded: model state. {step}"
 
@@ -164,12 +166,12 @@ def test_steps_are_told_apart_though_nothing_is_recorded_in_front_of_them():
     ids=str,
 )
 def test_a_step_begins_with_nothing_of_another_model_or_part(stage, another):
-    found = responsible(stage, {another: False})
+    found = responsible(stage, {another: BEYOND})
     assert found.other == (("word embeddings",) if another.kind == K.WORD_EMBEDDINGS else ())
 
 
 def test_one_part_that_is_another_is_enough():
-    before = {Stage(K.INPUT_TENSOR): True, Stage(K.HOOKS): True, Stage(K.MODEL_WEIGHTS, "fc"): False}
+    before = {Stage(K.INPUT_TENSOR): EQUAL, Stage(K.HOOKS): EQUAL, Stage(K.MODEL_WEIGHTS, "fc"): BEYOND}
     assert responsible(Stage(K.LAYER_ACTIVATIONS), before).other == ("model state",)
 
 

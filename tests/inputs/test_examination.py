@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from xai_eval.errors import ModelMisbehaves, UsageError
 from xai_eval.explainers.cam.cam_maps import explain_by_cam
+from xai_eval.gate.unsteady import unsteady
 from xai_eval.inputs.models.classifier import Classifier
 from xai_eval.inputs.models.examination import examine
 from xai_eval.inputs.models.file_models import wrap_module
@@ -22,6 +23,8 @@ from xai_eval.inputs.models.layout import Layout
 from xai_eval.inputs.models.models import load_model
 from xai_eval.inputs.models.preprocessing import fixed_size_preprocessing
 from xai_eval.inputs.models.reading import OutputKind
+from xai_eval.result.fields import Document
+from xai_eval.result.result import Case, Result
 
 PREPROCESS = fixed_size_preprocessing(32, (0.5,) * 3, (0.5,) * 3)
 LAYER = "layer"
@@ -139,6 +142,8 @@ def test_modules_that_stay_in_training_mode_are_said_to(build: Callable[[], nn.M
     """The stage of training flags watches them, and names them as the cause of a drift."""
     found = examine(classifier(build()), LAYER, image())
     assert "no, because modules are in training mode" in found.findings.values()
+    told = unsteady(Result(Case("cams", "mine", "photos/a.png"), {"model": Document(dict(found.findings))}))
+    assert ("because modules are in training mode" in told) == found.findings["same answer twice"].startswith("no")
     assert any("1 of its modules stay in training mode" in each for each in found.assumptions)
 
 

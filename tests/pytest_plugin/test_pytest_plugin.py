@@ -36,7 +36,7 @@ def test_failure_leads_with_verdict_measure_and_path(repo, monkeypatch):
     result = repo.runpytest("-k", "image-0")
     result.stdout.re_match_lines(
         [
-            r"drift: cams/photos-image-0-jpg-\w+: Grad-CAM changed \(evidence\): .*allowed",
+            r"drift: cams/photos-image-0-jpg-\w+: Grad-CAM changed \(evidence\): .*needs at least 0.95",
             r"obtained: .*reports.*results.*",
             r"find the cause, .*: xai-eval explain-drift cams/photos-image-0-\S+ --model \"...\" --images \"...\"",
             r"if this is right: xai-eval accept cams/photos-image-0-jpg-\w+ --reason \"...\"",

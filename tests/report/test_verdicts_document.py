@@ -48,7 +48,9 @@ def test_a_verdict_is_told_in_full(run):
     assert told["sentence"] == verdict.sentence
     worst = told["findings"][0]
     assert (worst["field"], worst["severity"]) == ("gradcam", "evidence")
-    assert worst["value"] > worst["limit"] == 0.02
+    assert worst["excess"] == max(each["excess"] for each in told["findings"] if each["severity"] == "evidence")
+    moved = next(each for each in told["findings"] if each["measure"].startswith("mass moved"))
+    assert moved["value"] > moved["limit"] == 0.02 and moved["excess"] == moved["value"] / moved["limit"]
 
 
 def test_numbers_that_are_not_finite_become_words(run):
@@ -64,7 +66,10 @@ def test_numbers_that_are_not_finite_become_words(run):
         "of": "gradcam",
         "model": "",
         "change": "Infinity",
+        "noise": None,
+        "exceeds": None,
         "step": "explainer",
+        "moved_before": [],
     }
     assert told["changes"] == [{"what": "torch", "before": "2.6", "after": "2.15", "kind": "version"}]
 

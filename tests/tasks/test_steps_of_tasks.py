@@ -3,6 +3,7 @@
 import pytest
 
 from xai_eval import evaluate
+from xai_eval.gate.movement import EQUAL
 from xai_eval.gate.stages import responsible
 from xai_eval.result.stage import StageKind
 from xai_eval.tasks import all_tasks
@@ -24,7 +25,7 @@ def test_every_stage_has_a_step_whose_inputs_are_earlier_stages(task):
     for result in evaluate(task, images="scenes:24" if task == "dissection" else "scenes:1", **PARAMETERS[task]):
         stages = list(result.stages)
         for place, stage in enumerate(stages):
-            found = responsible(stage, dict.fromkeys(stages[:place], True))
+            found = responsible(stage, dict.fromkeys(stages[:place], EQUAL))
             assert isinstance(stage.kind, StageKind), stage
             assert not found.unknown, f"{stage}: {found}"
             assert found.held or found.given, stage

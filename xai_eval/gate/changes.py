@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import re
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,11 +13,15 @@ from typing import Any
 from xai_eval.result.result import Provenance, Result
 
 # All other digests are of weights: of the model, of each of several models, or of CLIP.
-_DIGESTS_OF_INPUTS = {"image", "images", "probe", "concepts"}
+DIGESTS_OF_INPUTS = frozenset({"image", "images", "probe", "concepts"})
 
 
 class ChangeKind(enum.StrEnum):
-    """Kinds of changes between two runs. `NOTHING`: no recorded value changed, so the code itself must have."""
+    """Kinds of changes between two runs.
+
+    `NAME`: an image or a class is called otherwise, and is the same. `NOTHING`: no recorded value changed, so the code
+    itself must have.
+    """
 
     WEIGHTS = "weights"
     VERSION = "version"
@@ -24,6 +30,7 @@ class ChangeKind(enum.StrEnum):
     INPUT = "input"
     DEVICE = "device"
     PRECISION = "precision"
+    NAME = "name"
     NOTHING = "nothing recorded"
 
 
@@ -41,11 +48,18 @@ class Change:
 
 
 def changes_between(obtained: Result, golden: Result) -> tuple[Change, ...]:
-    """List what changed, the likeliest cause first: a replaced model, then what `provenance_changes` lists."""
+    """List what changed, the likeliest cause first: the model, `provenance_changes`, the name of the image."""
+    now, was = obtained.case, golden.case
     changes = provenance_changes(obtained.provenance, golden.provenance)
-    if obtained.case.model == golden.case.model:
-        return changes
-    return (Change("model", golden.case.model, obtained.case.model, ChangeKind.WEIGHTS), *changes)
+    model = () if now.model == was.model else (Change("model", was.model, now.model, ChangeKind.WEIGHTS),)
+    same_name = _called(now.input) == _called(was.input)
+    name = () if same_name else (Change("name", was.input, now.input, ChangeKind.NAME),)
+    return (*model, *changes, *name)
+
+
+def _called(name: str) -> str:
+    """Return a name as people read it: in one spelling of Unicode, and without the number of images of a set."""
+    return re.sub(r" \(\d+ images?\)$", "", unicodedata.normalize("NFC", name))
 
 
 def provenance_changes(now: Provenance, was: Provenance) -> tuple[Change, ...]:
@@ -66,7 +80,7 @@ def parameter_changes(now: Mapping[str, Any], was: Mapping[str, Any]) -> tuple[C
 
 
 def _of_input(change: Change) -> Change:
-    return dataclasses.replace(change, kind=ChangeKind.INPUT) if change.what in _DIGESTS_OF_INPUTS else change
+    return dataclasses.replace(change, kind=ChangeKind.INPUT) if change.what in DIGESTS_OF_INPUTS else change
 
 
 def _changes(

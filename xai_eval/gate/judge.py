@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from xai_eval.errors import StorageError, error_line
 from xai_eval.gate.changes import Change, ChangeKind, changes_between
-from xai_eval.gate.pairing import pair_cases, scope_of, set_name
+from xai_eval.gate.image_sets import OtherImages, of_the_model, other_images
+from xai_eval.gate.pairing import pair_results, scope_of, set_name
+from xai_eval.gate.renamed_classes import RenamedClass, renamed_classes, with_new_names
+from xai_eval.gate.set_rows import in_order_of
 from xai_eval.gate.stages import StageShift, moved_input, origin_of, stage_findings
+from xai_eval.gate.unsteady import unsteady
 from xai_eval.gate.unwatched import emptied, unwatched_parts, watched
 from xai_eval.gate.upgrades import (
     Upgrade,
@@ -26,6 +31,7 @@ from xai_eval.result.fields import Document, Field, Finding, Severity
 from xai_eval.result.naming import plain
 from xai_eval.result.result import Case, Result
 from xai_eval.result.stage import Stage, StageKind
+from xai_eval.store.noise import Noise
 from xai_eval.store.upgrade_policy import DEFAULT_POLICY, Decides, Policy
 
 # The field that says what the examination of the model found; of another model it says something else.
@@ -41,8 +47,18 @@ class Listener(Protocol):
         ...
 
 
-def judge(obtained: Result, golden: Result, policy: Policy = DEFAULT_POLICY) -> Verdict:
+def judge(
+    obtained: Result,
+    golden: Result,
+    policy: Policy = DEFAULT_POLICY,
+    *,
+    noise: Noise | None = None,
+    images: OtherImages | None = None,
+) -> Verdict:
     """Compare a result with its golden. `policy` says what decides after a change that is on record.
+
+    `noise`, which was measured for the golden, helps to say where a drift began. It decides nothing. `images` says how
+    the images of a set changed, which the two results alone cannot tell.
 
     If the image changed, or what the policy does not compare (by default: the parameters), the two cannot be compared.
     Otherwise every field is compared by the rules
@@ -51,45 +67,62 @@ def judge(obtained: Result, golden: Result, policy: Policy = DEFAULT_POLICY) -> 
     verdict is an error that says so: one case that cannot be judged must not end the judging of the others.
     """
     try:
-        return _judged(obtained, golden, policy)
+        return _judged(obtained, golden, policy, noise, images or other_images(obtained, golden, {}, {}))
     except StorageError:
         raise
     except Exception as error:  # A kind of field may be code of a user.
         return _unjudgeable(obtained.case, error)
 
 
-def _judged(obtained: Result, golden: Result, policy: Policy) -> Verdict:
+def _judged(
+    obtained: Result, golden: Result, policy: Policy, noise: Noise | None, images: OtherImages | None
+) -> Verdict:
     changes = changes_between(obtained, golden)
-    reason = _another_experiment(obtained, golden, changes, policy)
+    reason = _another_experiment(obtained, golden, changes, policy, images)
     if reason:
         return Verdict(obtained.case, State.INCOMPARABLE, (), moved_input(obtained, golden), changes, reason)
+    renamed = renamed_classes(obtained, golden)
+    golden = with_new_names(golden, renamed, obtained)
+    changes = (*changes, *map(_class_name, renamed))
+    if images is not None:
+        golden = of_the_model(in_order_of(obtained, golden, images.names))
+        obtained = of_the_model(obtained)
     unwatched = unwatched_parts(obtained, golden)
     kinds = upgraded_kinds(obtained, golden, changes, policy)
     explained = explained_stages(obtained, golden, changes, kinds)
     upgrade = upgrade_of(obtained, golden, explained, kinds)
     findings = _findings(obtained, golden, explained, upgrade)
-    origin = origin_of(obtained, golden, drifted=bool(findings), expected=explained)
+    drifted = bool(findings) and images is None  # in another order, stages cannot tell where a drift began
+    origin = origin_of(obtained, golden, drifted=drifted, expected=explained, noise=noise)
     if findings:
-        return Verdict(
-            obtained.case, State.DRIFT, tuple(findings), origin, changes, unwatched=unwatched, upgrade=upgrade
-        )
+        drift = Verdict(obtained.case, State.DRIFT, tuple(findings), origin, changes)
+        return dataclasses.replace(drift, unwatched=unwatched, upgrade=upgrade, unsteady=unsteady(obtained))
     lacking = emptied(obtained, golden)
     if lacking:
         return Verdict(obtained.case, State.ERROR, changes=changes, reason=_emptied_sentence(lacking))
-    reason = _ok_sentence(origin, changes, upgrade)
+    reason = " ".join(filter(None, [_ok_sentence(origin, changes, upgrade), images.sentence if images else ""]))
     return Verdict(
         obtained.case, State.OK, origin=origin, changes=changes, reason=reason, unwatched=unwatched, upgrade=upgrade
     )
 
 
+def _class_name(renamed: RenamedClass) -> Change:
+    return Change(f"name of class {renamed.index}", renamed.before, renamed.now, ChangeKind.NAME)
+
+
 def _findings(
     obtained: Result, golden: Result, explained: frozenset[Stage], upgrade: Upgrade | None
 ) -> Sequence[Finding]:
-    """Return what differs, worst first: in fields, or else stages that are gone, or else the first that moved."""
+    """Return what differs, the worst first: in fields, or else stages that are gone, or else the first that moved."""
     described = upgrade is not None and upgrade.of_weights and another_model(obtained, golden)
-    fields = sorted(_compare_fields(obtained, golden, described), key=lambda finding: -finding.severity)
+    fields = sorted(_compare_fields(obtained, golden, described), key=_badness, reverse=True)
     lost = lost_with_the_model(obtained, golden, explained) if described else frozenset()
     return fields or [*_lost_stages(obtained, golden, lost)] or [*stage_findings(obtained, golden, explained)]
+
+
+def _badness(finding: Finding) -> tuple[Severity, float]:
+    """Return what findings are sorted by: severity, and how far they are beyond their limits."""
+    return finding.severity, finding.excess
 
 
 def judge_all(
@@ -99,6 +132,7 @@ def judge_all(
     selections: Sequence[str] = (),
     listener: Listener | None = None,
     policy: Policy = DEFAULT_POLICY,
+    noises: Mapping[str, Noise] | None = None,
 ) -> list[Verdict]:
     """Judge a whole run.
 
@@ -110,24 +144,25 @@ def judge_all(
             rest do not count as unused.
         listener: receives every verdict with its result and golden while their arrays are in memory.
         policy: what decides after a change that is on record.
+        noises: what was measured for goldens, by case key.
 
-    A result without a golden is paired with a golden without a result if the two differ only in the model (and in the
-    name of its layer) or, failing that, only in parameters, so that the verdict can say what replaced what. Only
-    unambiguous pairs count. Results that
-    remain are missing a golden, goldens that remain are unused.
+    Results are paired with goldens as `pair_results` says. Results that remain are missing a golden, goldens that
+    remain are unused.
 
     Raises:
         StorageError: a result or golden whose arrays are read only now is damaged.
     """
     errors = errors or {}
-    pairs = pair_cases(
-        [r.case for k, r in obtained.items() if k not in errors],
-        [g.case for k, g in goldens.items() if k not in errors],
-    )
-    verdicts = []
+    pairs = pair_results(_readable(obtained, errors), _readable(goldens, errors), selections)
+    verdicts, noises = [], noises or {}
     for key, former in pairs.items():
         now, was = obtained[key].in_memory(), goldens[former].in_memory() if former else None
-        verdicts.append(_judge_and_notify(now, was, listener, policy) if was else missing(now.case))
+        if was is None:
+            verdicts.append(missing(now.case))
+        else:
+            images = other_images(now, was, obtained, goldens)
+            verdict = judge(now, was, policy, noise=noises.get(was.case.key), images=images)
+            verdicts.append(_notified(verdict, now, was, listener))
     used = {key for key in pairs.values() if key}
     for alone in (*_others(obtained, pairs), *_others(goldens, used)):
         alone.in_memory()
@@ -138,6 +173,10 @@ def judge_all(
         if k not in used and k not in errors and not among(g.case, selections) and scope_of(g.case) in measured
     ]
     return [*errors.values(), *verdicts, *unused]
+
+
+def _readable(results: Mapping[str, Result], errors: Collection[str]) -> dict[str, Result]:
+    return {key: result for key, result in results.items() if key not in errors}
 
 
 def _unused_reason(case: Case) -> str:
@@ -154,8 +193,7 @@ def among(case: Case, selections: Sequence[str]) -> bool:
     return set_name(case) in selections or any(case.input.startswith(f"{each}/") for each in selections)
 
 
-def _judge_and_notify(obtained: Result, golden: Result, listener: Listener | None, policy: Policy) -> Verdict:
-    verdict = judge(obtained, golden, policy)
+def _notified(verdict: Verdict, obtained: Result, golden: Result, listener: Listener | None) -> Verdict:
     if listener is None or verdict.state is State.ERROR:
         return verdict
     try:
@@ -185,7 +223,11 @@ def missing(case: Case) -> Verdict:
     return Verdict(case, State.MISSING, reason="This case has no golden: look at it, then accept it.")
 
 
-def _another_experiment(obtained: Result, golden: Result, changes: Sequence[Change], policy: Policy) -> str:
+def _another_experiment(
+    obtained: Result, golden: Result, changes: Sequence[Change], policy: Policy, images: OtherImages | None
+) -> str:
+    if images is not None and not images.same:
+        return images.sentence
     parameters = changed_parameters(obtained, golden, policy)
     if parameters and policy.parameters is Decides.INCOMPARABLE:
         return f"The experiment changed, so the two cannot be compared: {'; '.join(map(str, parameters))}."
@@ -196,18 +238,14 @@ def _another_experiment(obtained: Result, golden: Result, changes: Sequence[Chan
     ]
     if refused:
         return f"The configuration says that the two are not compared after this: {'; '.join(map(str, refused))}."
-    was, now = golden.stages.get(_BYTES), obtained.stages.get(_BYTES)
-    pixels_was, pixels_now = golden.stages.get(_PIXELS), obtained.stages.get(_PIXELS)
-    if (
-        was
-        and now
-        and was.digest != now.digest
-        and pixels_was
-        and pixels_now
-        and pixels_was.digest != pixels_now.digest
-    ):
+    if images is None and all(_known_to_differ(obtained, golden, stage) for stage in (_BYTES, _PIXELS)):
         return "The golden is of another image (bytes and pixels differ), so the two cannot be compared."
     return ""
+
+
+def _known_to_differ(obtained: Result, golden: Result, stage: Stage) -> bool:
+    now, was = obtained.stage_digest(stage), golden.stage_digest(stage)
+    return now is not None and was is not None and now != was
 
 
 def _compare_fields(obtained: Result, golden: Result, described: bool) -> list[Finding]:

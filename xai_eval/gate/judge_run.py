@@ -12,6 +12,7 @@ from pathlib import Path
 from xai_eval.errors import StorageError, unknown_name
 from xai_eval.gate.alike_cases import alike_cases
 from xai_eval.gate.judge import among, judge, judge_all, missing
+from xai_eval.gate.pairing import same_image, spellings
 from xai_eval.gate.plan_check import plan_faults
 from xai_eval.gate.renamed import renamed_images
 from xai_eval.gate.run_findings import NO_FINDINGS, RunFindings, RunFindingsCollector
@@ -122,15 +123,32 @@ def _garbage_collection_paused() -> Iterator[None]:
 
 
 def judge_result(
-    result: Result, goldens: Goldens, entries: Mapping[str, Quarantine], policy: Policy = DEFAULT_POLICY
+    result: Result,
+    goldens: Goldens,
+    entries: Mapping[str, Quarantine],
+    policy: Policy = DEFAULT_POLICY,
+    stored: Callable[[], Mapping[str, Result]] = dict,
 ) -> Verdict:
-    """Judge one result while its run still goes on. `entries` are those of the quarantine, by case key."""
+    """Judge one result while its run still goes on.
+
+    Args:
+        result: what was obtained.
+        goldens: the folder of goldens.
+        entries: those of the quarantine, by case key.
+        policy: what decides after a change that is on record.
+        stored: reads the goldens among which that of a renamed image is looked for, if there is none of this name.
+    """
     try:
-        golden = goldens.load(result.case)
-        verdict = missing(result.case) if golden is None else judge(result, golden, policy)
+        golden = next(filter(None, map(goldens.load, spellings(result.case))), None) or same_image(result, stored())
+        verdict = missing(result.case) if golden is None else _judged_alone(result, golden, goldens, policy)
     except StorageError as error:
         verdict = Verdict(result.case, State.ERROR, reason=str(error))
     return dataclasses.replace(verdict, quarantine=entries.get(result.case.key))
+
+
+def _judged_alone(result: Result, golden: Result, goldens: Goldens, policy: Policy) -> Verdict:
+    key = golden.case.key
+    return judge(result, golden, policy, noise=load_noises(goldens.folder, [key]).noises.get(key))
 
 
 def judge_by_run(folder: Path, reference_folder: Path, policy: Policy = DEFAULT_POLICY) -> Judged:
@@ -157,20 +175,21 @@ def _judge(
     record = run.record()
     results, broken = run.load(read)
     stored, broken_goldens = goldens.load_all()
-    collector = RunFindingsCollector(load_noises(goldens.folder, stored), as_release=as_release)
+    noise = load_noises(goldens.folder, stored)
+    collector = RunFindingsCollector(noise, as_release=as_release)
     measured = len(results) + len(broken)
     errors = {
         **_errors(record, results, broken, broken_goldens),
         **_plan_errors(record, results, measured),
         **_alike(record, results, stored),
     }
-    verdicts = judge_all(results, stored, errors, record.selections, collector, policy)
+    verdicts = judge_all(results, stored, errors, record.selections, collector, policy, noise.noises)
     if _gap(record, measured):
         verdicts = [each for each in verdicts if each.state is not State.UNUSED]
     known = {*stored, *broken_goldens, *results, *broken}
     verdicts = set_aside(verdicts, goldens.quarantine(), known)
     left_out = _left_out(record, [stored[key] for key in stored.keys() - {*collector.pairs.values()}])
-    renamed = renamed_images(verdicts, results, stored)
+    renamed = renamed_images(collector.pairs, results, stored)
     findings = dataclasses.replace(collector.findings(), renamed=renamed, left_out=left_out)
     return Judged(record, results, stored, verdicts, tuple(broken), findings, collector.pairs)
 

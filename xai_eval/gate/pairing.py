@@ -4,47 +4,109 @@ from __future__ import annotations
 
 import collections
 import re
-from collections.abc import Callable, Iterable, Sequence
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from xai_eval.result.result import Case
+from xai_eval.gate.same_content import SameContent
+from xai_eval.result.result import Case, Result
 
 # The parameter whose values are names within one model.
 OF_THE_MODEL = "layer"
+# The parameter that names a probe set with the number of its images.
+_PROBE = "probe"
+_COUNT = re.compile(r" \(\d+ images?\)$")
 
 # Task, image set and model. A run can tell unused goldens only within the scopes that it measured.
 Scope = tuple[str, str, str]
+# Returns what two cases must have in common to be paired; None for a case that is paired by nothing of the kind.
+_Same = Callable[[Case], str | None]
 
 
 def set_name(case: Case) -> str:
     """Return the image set of a case, also of a case about a whole set: `scenes` for `scenes (4 images)`."""
-    return case.input_set if "/" in case.input else re.sub(r" \(\d+ images?\)$", "", case.input)
+    return _COUNT.sub("", case.input) if is_whole_set(case) else case.input_set
+
+
+def is_whole_set(case: Case) -> bool:
+    """Whether a case is about a whole set of images, such as `scenes (4 images)`."""
+    return "/" not in case.input
+
+
+def pair_results(
+    obtained: Mapping[str, Result], goldens: Mapping[str, Result], parts: Sequence[str] = ()
+) -> dict[str, str | None]:
+    """Map the key of every result to the key of the golden that it is compared with, or None.
+
+    A result without a golden of its key is paired with a golden that no result has the key of, if the two have in
+    common, in this order: the name in another Unicode spelling; the bytes of the image; its decoded pixels; everything
+    but the model; everything but model and layer; everything but the parameters; the image set, of which images were
+    added or taken away. Only unambiguous pairs count.
+
+    Args:
+        obtained: results by case key.
+        goldens: goldens by case key.
+        parts: image sets of which the run used only a part. They are not compared with a golden of the whole.
+    """
+    content = SameContent(obtained, goldens)
+    cases = [each.case for each in obtained.values()], [each.case for each in goldens.values()]
+
+    def but_number(case: Case) -> str | None:
+        return None if set_name(case) in parts else _but_number_of_images(case)
+
+    named = (_spelled_alike, content.by_bytes, content.by_pixels)
+    return _paired(*cases, (*named, _but_model, _but_model_and_layer, _but_parameters, but_number))
+
+
+def same_image(result: Result, goldens: Mapping[str, Result]) -> Result | None:
+    """Return the only golden of the same image under another name; None if there is none, or more than one."""
+    content = SameContent({result.case.key: result}, goldens)
+    cases = [each.case for each in goldens.values()]
+    key = _paired([result.case], cases, (content.by_bytes, content.by_pixels))[result.case.key]
+    return None if key is None else goldens[key]
 
 
 def pair_cases(obtained: Sequence[Case], goldens: Sequence[Case]) -> dict[str, str | None]:
-    """Map the key of every obtained case to the key of the golden that it is compared with, or None."""
+    """Pair cases as `pair_results` pairs results, but only by their names."""
+    return _paired(obtained, goldens, (_spelled_alike, _but_model, _but_model_and_layer, _but_parameters))
+
+
+def _paired(obtained: Sequence[Case], goldens: Sequence[Case], ways: Sequence[_Same]) -> dict[str, str | None]:
     known = {case.key for case in goldens}
     pairs: dict[str, str | None] = {case.key: case.key if case.key in known else None for case in obtained}
-    for same in (_but_model, _but_model_and_layer, _but_parameters):
+    for same in ways:
         taken = set(pairs.values())
-        free = _grouped((g for g in goldens if g.key not in taken), same)
-        lone = _grouped((case for case in obtained if pairs[case.key] is None), same)
-        for identity, rivals in lone.items():
-            candidates = free.get(identity, [])
-            if len(candidates) == 1 and len(rivals) == 1:
-                pairs[rivals[0].key] = candidates[0].key
+        free, lone = [g for g in goldens if g.key not in taken], [o for o in obtained if pairs[o.key] is None]
+        if not free or not lone:
+            break
+        candidates = _grouped(free, same)
+        for identity, rivals in _grouped(lone, same).items():
+            if len(candidates.get(identity, ())) == 1 and len(rivals) == 1:
+                pairs[rivals[0].key] = candidates[identity][0].key
     return pairs
 
 
-def _grouped(cases: Iterable[Case], same: Callable[[Case], str]) -> dict[str, list[Case]]:
+def _grouped(cases: Iterable[Case], same: _Same) -> dict[str, list[Case]]:
     groups: dict[str, list[Case]] = collections.defaultdict(list)
     for case in cases:
-        groups[same(case)].append(case)
+        identity = same(case)
+        if identity is not None:
+            groups[identity].append(case)
     return groups
 
 
 def scope_of(case: Case) -> Scope:
     """Return the scope of a case: a golden counts as unused only if the run measured other cases of its scope."""
     return case.task, set_name(case), case.model
+
+
+def spellings(case: Case) -> tuple[Case, ...]:
+    """Return a case, and the same case with its name in the other spellings of Unicode (an accent as a letter)."""
+    names = dict.fromkeys((case.input, *(unicodedata.normalize(form, case.input) for form in ("NFC", "NFD"))))
+    return tuple(Case(case.task, case.model, name, case.params) for name in names)
+
+
+def _spelled_alike(case: Case) -> str:
+    return Case(case.task, case.model, unicodedata.normalize("NFC", case.input), case.params).identity
 
 
 def _but_model(case: Case) -> str:
@@ -59,3 +121,16 @@ def _but_model_and_layer(case: Case) -> str:
 
 def _but_parameters(case: Case) -> str:
     return Case(case.task, case.model, case.input).identity
+
+
+def _but_number_of_images(case: Case) -> str | None:
+    if not is_whole_set(case) or not _COUNT.search(case.input) or _is_drawn(case):
+        return None
+    params = {name: value for name, value in case.params.items() if name != _PROBE}
+    return Case(case.task, case.model, set_name(case), params).identity
+
+
+def _is_drawn(case: Case) -> bool:
+    """Whether the case is about a part of a probe set, drawn by a seed, as it was asked for."""
+    probe = case.params.get(_PROBE)
+    return isinstance(probe, list) and probe[-1] is not None

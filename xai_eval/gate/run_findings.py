@@ -23,7 +23,7 @@ class RunFindings:
         systemic: shifts that no single case shows; each fails the run.
         tolerances: tolerances that do not fit the measured noise; they never fail a run.
         unusable: one sentence per measured noise that is outdated or cannot be read; they never fail a run.
-        renamed: images whose bytes are there under another name. Their cases fail by themselves.
+        renamed: images that are there under another name; they never fail a run.
         left_out: number of goldens of the run's tasks that were not judged, because the run says that it used only a
             part of their images; they never fail a run.
         release: whether the explanations are still as good over the whole set, if weights changed on record; it never

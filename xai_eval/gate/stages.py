@@ -8,11 +8,13 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from xai_eval.gate.movement import Movement, noise_of, number
 from xai_eval.gate.stage_table import Step, rules_of
 from xai_eval.result.fields import Finding, Severity
 from xai_eval.result.naming import plain
 from xai_eval.result.result import RAISED_TOLERANCES, USUAL_SEED, Result
 from xai_eval.result.stage import Stage, StageKind
+from xai_eval.store.noise import Noise
 
 _MEASURES = Stage(StageKind.MEASURES)
 
@@ -23,14 +25,16 @@ class Responsible:
 
     Attributes:
         step: in words, such as 'preprocessing'.
-        held: names of the stages that the step starts from and that did not change.
-        other: names of those that did change, such as the bytes of an image that was compressed again.
+        held: names of the stages that the step starts from and that are the same in every bit.
+        slight: such stages that moved below their limits, each with how far, in words.
+        other: names of those that moved beyond their limits, such as the bytes of an image that was compressed again.
         unknown: names of those that are not recorded.
         given: a sentence that stands instead of these names where the step starts from no stage.
     """
 
     step: str
     held: tuple[str, ...] = ()
+    slight: tuple[str, ...] = ()
     other: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
     given: str = ""
@@ -40,40 +44,49 @@ class Responsible:
 
     @property
     def _before(self) -> str:
-        if not self.other and not self.held:
+        if not self.other and not self.slight and not self.held:
             return self.given or "Nothing before it is recorded."
         parts = (
             f"Changed before it, too: {_listed(self.other)}." if self.other else "",
+            f"Before it, {_listed(self.slight, '; ')}." if self.slight else "",
             f"Unchanged before it: {_listed(self.held)}." if self.held else "",
             f"Not recorded: {_listed(self.unknown)}." if self.unknown else "",
         )
         return " ".join(filter(None, parts))
 
 
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(map(plain, names))
+def _listed(names: Sequence[str], between: str = ", ") -> str:
+    return between.join(map(plain, names))
 
 
-def responsible(stage: Stage, before: Mapping[Stage, bool]) -> Responsible:
+def responsible(stage: Stage, before: Mapping[Stage, Movement]) -> Responsible:
     """Return the step that makes a stage which changed.
 
     Args:
         stage: the stage.
-        before: for every earlier stage that both results have, whether it is the same in both.
+        before: how far every earlier stage moved that both results have.
     """
     found = [_judged(step, stage, before) for step in rules_of(stage).steps]
     return next((each for each in found if not each.unknown), found[-1])
 
 
-def _judged(step: Step, stage: Stage, before: Mapping[Stage, bool]) -> Responsible:
-    same = {each.named(stage): [before[known] for known in each.among(before, stage)] for each in step.after}
+def _judged(step: Step, stage: Stage, before: Mapping[Stage, Movement]) -> Responsible:
+    moved = {each.named(stage): [before[known] for known in each.among(before, stage)] for each in step.after}
+    farthest = {name: max(own, key=_share) for name, own in moved.items() if own}
+    inside = {name: each for name, each in farthest.items() if not each.beyond_limit}
     return Responsible(
         step.words,
-        held=tuple(name for name, held in same.items() if held and all(held)),
-        other=tuple(name for name, held in same.items() if not all(held)),
-        unknown=tuple(name for name, held in same.items() if not held),
+        held=tuple(name for name, each in inside.items() if each.equal),
+        slight=tuple(f"{name} {each.words}" for name, each in inside.items() if not each.equal),
+        other=tuple(name for name in farthest if name not in inside),
+        unknown=tuple(name for name, own in moved.items() if not own),
         given=step.given,
     )
+
+
+def _share(moved: Movement) -> tuple[bool, float]:
+    """Return what stages of one name are sorted by: the one nearest to its limit, or farthest beyond it, is told."""
+    return moved.beyond_limit, moved.change / moved.limit if moved.limit else moved.change
 
 
 @dataclass(frozen=True)
@@ -84,11 +97,15 @@ class StageShift:
         stage: which one.
         change: relative change |obtained - golden| / |golden|; infinite for stages that can only be equal or not.
         responsible: the step that makes the stage, and what is known of earlier stages; None if it was not looked for.
+        noise: the measured noise that it moved beyond, if it stayed below its limit; None if it moved beyond its limit.
+        exceeds: then the first stage that moved beyond its limit; None if none did, or if this stage did itself.
     """
 
     stage: Stage
     change: float
     responsible: Responsible | None = None
+    noise: float | None = None
+    exceeds: StageShift | None = None
 
     def __str__(self) -> str:
         return f"{plain(str(self.stage))}{self._amount}"
@@ -96,30 +113,35 @@ class StageShift:
     @property
     def sentence(self) -> str:
         """Where the change begins, such as 'The change begins at the input tensor (relative change 0.031).'."""
-        found = "No recorded stage changed." if self.stage == _MEASURES else f"The change begins at the {self}."
-        if self.responsible is None:
-            return found
-        step = f"Responsible step: {self.responsible.step}." if self.stage == _MEASURES else str(self.responsible)
-        return f"{found} {step}"
+        if self.stage == _MEASURES:
+            return str(self.responsible or Responsible("metrics", given="No recorded stage changed."))
+        found = f"The change begins at the {self.place}."
+        return f"{found} {self.responsible}" if self.responsible else found
+
+    @property
+    def place(self) -> str:
+        """The stage and how far it moved, and the first stage beyond its limit if that is a later one."""
+        return f"{self}{self._beyond}"
 
     @property
     def _amount(self) -> str:
-        return f" (relative change {self.change:.2g})" if math.isfinite(self.change) else ""
+        if self.noise is not None:
+            return f" (relative change {number(self.change)}, above its measured noise of {number(self.noise)})"
+        return f" (relative change {number(self.change)})" if math.isfinite(self.change) else ""
 
-
-def first_moved_stage(obtained: Result, golden: Result, expected: frozenset[Stage] = frozenset()) -> StageShift | None:
-    """Return the first stage, in the order of the result, that changed by more than rounding changes it.
-
-    A stage that was not expected to move comes before all that were.
-    """
-    moved = [shift for shift in moved_stages(obtained, golden) if shift.stage.kind != StageKind.IMAGE_BYTES]
-    accident = next((shift for shift in moved if shift.stage not in expected), None)
-    return _explained(accident or next(iter(moved), None), obtained, golden)
+    @property
+    def _beyond(self) -> str:
+        if self.noise is None:
+            return ""
+        if self.exceeds is None:
+            return "; no stage moved beyond its limit"
+        return f" and exceeds its limit first at the {self.exceeds}"
 
 
 def moved_input(obtained: Result, golden: Result) -> StageShift | None:
     """Return the first stage that changed, including the bytes of the image: for cases that cannot be compared."""
-    return _explained(next(moved_stages(obtained, golden), None), obtained, golden)
+    every = movements(obtained, golden)
+    return _explained(next(_beyond(every), None), every, obtained)
 
 
 def stage_findings(obtained: Result, golden: Result, expected: frozenset[Stage] = frozenset()) -> tuple[Finding, ...]:
@@ -137,46 +159,107 @@ def stage_findings(obtained: Result, golden: Result, expected: frozenset[Stage] 
         own = shift.stage.of in raised or shift.stage.kind in raised
         most = rules_of(shift.stage).alarm(on_cpu=on_cpu and not own, reseeded=reseeded)
         if shift.change > most:
-            amount = f" by a relative change of {shift.change:.2g}" if math.isfinite(shift.change) else ""
+            amount = f" by a relative change of {number(shift.change)}" if math.isfinite(shift.change) else ""
             sentence = (
-                f"the {plain(str(shift.stage))} changed{amount} (at most {most:g} is allowed), although every field is "
-                "within its tolerance"
+                f"the {plain(str(shift.stage))} changed{amount} (at most {number(most)} is allowed), although every "
+                "field is within its tolerance"
             )
             return (Finding("stages", Severity.NUMBERS, str(shift.stage), sentence, _finite(shift.change), most),)
     return ()
 
 
 def origin_of(
-    obtained: Result, golden: Result, *, drifted: bool, expected: frozenset[Stage] = frozenset()
+    obtained: Result,
+    golden: Result,
+    *,
+    drifted: bool,
+    expected: frozenset[Stage] = frozenset(),
+    noise: Noise | None = None,
 ) -> StageShift | None:
-    """Return where a drift began: at a stage that was not expected to move, if there is one.
+    """Return where a change began; None if no stage moved beyond its limit, and nothing drifted.
 
-    If no recorded stage changed although fields did, the step after the last recorded stage is responsible.
+    It is the first stage, in the order of the result, that moved beyond its limit; one that was not expected to move
+    comes before all that were. If the case drifted, an earlier stage that stayed below its limit but moved beyond its
+    measured noise is where it began, unless later steps cannot have amplified it to so much. If fields drifted and no
+    stage moved so far, the step after the last recorded stage is responsible.
+
+    Args:
+        obtained: the result.
+        golden: its golden.
+        drifted: whether anything of the case is beyond its limit.
+        expected: stages that a recorded change explains.
+        noise: what was measured for the golden; None if nothing was.
     """
-    moved = first_moved_stage(obtained, golden, expected)
-    if moved is None and drifted and golden.stages:
-        return StageShift(_MEASURES, math.inf, responsible(_MEASURES, {}))
-    return moved
+    every = movements(obtained, golden, noise)
+    beyond = [shift for shift in _beyond(every) if shift.stage.kind != StageKind.IMAGE_BYTES]
+    first = next((shift for shift in beyond if shift.stage not in expected), next(iter(beyond), None))
+    if not drifted or not golden.stages:
+        return _explained(first, every, obtained)
+    earlier = _beginning(every, first, expected)
+    if first is None and earlier is None:
+        step = responsible(_MEASURES, {})
+        return StageShift(_MEASURES, math.inf, dataclasses.replace(step, given=_held(every)))
+    return _explained(earlier or first, every, obtained)
 
 
-def _explained(shift: StageShift | None, obtained: Result, golden: Result) -> StageShift | None:
+def _beginning(
+    every: Mapping[Stage, Movement], first: StageShift | None, expected: frozenset[Stage]
+) -> StageShift | None:
+    """Return the first stage that moved beyond its measured noise, before the first that moved beyond its limit."""
+    later = every[first.stage] if first else None
+    # What follows from a recorded change is no beginning of an accident.
+    passed_over = expected if first and first.stage not in expected else frozenset[Stage]()
+    for stage, moved in _until(first, every).items():
+        slight = moved.beyond_noise and not moved.beyond_limit
+        if slight and stage not in passed_over and moved.may_cause(later):
+            return StageShift(stage, moved.change, noise=moved.noise, exceeds=first)
+    return None
+
+
+def _until(shift: StageShift | None, every: Mapping[Stage, Movement]) -> dict[Stage, Movement]:
+    """Return the stages before one; all if there is none."""
+    return dict(itertools.takewhile(lambda each: shift is None or each[0] != shift.stage, every.items()))
+
+
+def _held(every: Mapping[Stage, Movement]) -> str:
+    """Say that no stage moved beyond its limit, and which one came nearest to it."""
+    moved = {stage: each for stage, each in every.items() if not each.equal and not each.beyond_limit}
+    if not moved:
+        return "No recorded stage changed."
+    nearest = max(moved, key=lambda stage: _share(moved[stage]))
+    told = f"the {plain(str(nearest))} {moved[nearest].words}"
+    return f"No recorded stage moved beyond its limit; {'nearest to it, ' if len(moved) > 1 else ''}{told}."
+
+
+def _explained(shift: StageShift | None, every: Mapping[Stage, Movement], obtained: Result) -> StageShift | None:
     """Add the step that is responsible for a shift."""
     if shift is None:
         return None
-    before = itertools.takewhile(lambda stage: stage != shift.stage, _in_order(obtained, golden))
-    moved = {other.stage for other in itertools.takewhile(lambda each: each != shift, moved_stages(obtained, golden))}
-    same = {stage: stage not in moved for stage in before if stage in obtained.stages}
-    return dataclasses.replace(shift, responsible=responsible(shift.stage, same))
+    before = {stage: moved for stage, moved in _until(shift, every).items() if stage in obtained.stages}
+    return dataclasses.replace(shift, responsible=responsible(shift.stage, before))
+
+
+def movements(obtained: Result, golden: Result, noise: Noise | None = None) -> dict[Stage, Movement]:
+    """Return how far every stage of the golden moved, in the order of the result; what it no longer has, last."""
+    on_cpu = _on_cpu(obtained)
+    return {
+        stage: Movement(_change(obtained, golden, stage), rules_of(stage).limit(on_cpu=on_cpu), noise_of(stage, noise))
+        for stage in _in_order(obtained, golden)
+    }
+
+
+def _beyond(every: Mapping[Stage, Movement]) -> Iterator[StageShift]:
+    return (StageShift(stage, moved.change) for stage, moved in every.items() if moved.beyond_limit)
+
+
+def _change(obtained: Result, golden: Result, stage: Stage) -> float:
+    now = obtained.stages.get(stage)
+    return math.inf if now is None else now.distance(golden.stages[stage])
 
 
 def moved_stages(obtained: Result, golden: Result) -> Iterator[StageShift]:
     """Yield all stages that changed by more than their limits."""
-    on_cpu = _on_cpu(obtained)
-    for stage in _in_order(obtained, golden):
-        other = obtained.stages.get(stage)
-        change = math.inf if other is None else other.distance(golden.stages[stage])
-        if change > rules_of(stage).limit(on_cpu=on_cpu):
-            yield StageShift(stage, change)
+    return _beyond(movements(obtained, golden))
 
 
 def _in_order(obtained: Result, golden: Result) -> list[Stage]:

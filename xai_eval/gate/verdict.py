@@ -47,6 +47,7 @@ class Verdict:
         unwatched: parts of the result that the golden lacks; they never fail a case.
         upgrade: the recorded change after which the explanation decides, and what was expected to move; None if there
             is none.
+        unsteady: a sentence on a model that answers the same image differently from pass to pass; empty otherwise.
     """
 
     case: Case
@@ -58,6 +59,7 @@ class Verdict:
     quarantine: Quarantine | None = None
     unwatched: tuple[Unwatched, ...] = ()
     upgrade: Upgrade | None = None
+    unsteady: str = ""
 
     @property
     def failed(self) -> bool:
@@ -80,15 +82,25 @@ class Verdict:
         return max((f.severity for f in self.findings), default=None)
 
     @property
+    def excess(self) -> float:
+        """How far the worst finding is beyond its limit, as a multiple of it; 0 without findings."""
+        return max((f.excess for f in self.findings if f.severity == self.severity), default=0.0)
+
+    @property
     def sentence(self) -> str:
         """The verdict as text for people, the same in the terminal, in pytest, on the page and in the history.
 
         It says what differs, where the change begins, what changed since the golden was accepted, what the golden does
         not watch, and whether the case is in quarantine.
         """
-        cause = f" {_beginning(self.origin)} {_since_golden(self.changes)}" if self.findings else ""
-        cause += f" {self.upgrade.sentence}" if self.findings and self.upgrade else ""
+        cause = f" {self.cause}" if self.findings else ""
         return f"{self._difference}{cause}{self._notes}"
+
+    @property
+    def cause(self) -> str:
+        """Where a drift begins, and what changed since the golden was accepted."""
+        upgrade = self.upgrade.sentence if self.upgrade else ""
+        return " ".join(filter(None, [self.unsteady, _beginning(self.origin), _since_golden(self.changes), upgrade]))
 
     @property
     def short(self) -> str:

@@ -118,7 +118,7 @@ class GoldenSession:
         # Not before it is saved: at the end, every checked result is expected in the folder.
         self.checked[key] = [item.nodeid]
         self.record = _including(self.record, result)
-        verdict = judge_result(result, self.goldens, entries, self.policy)
+        verdict = judge_result(result, self.goldens, entries, self.policy, self._unclaimed)
         _record_properties(item, verdict)
         # pytest cuts long explanations short, so verdict, measure and path come first.
         advice = "\n".join(self._advice(verdict))
@@ -126,6 +126,14 @@ class GoldenSession:
         if verdict.failed:
             self.failing[key] = item.nodeid, message
         return verdict, message
+
+    def _unclaimed(self) -> dict[str, Result]:
+        """Return the goldens whose own cases no test has checked so far."""
+        return {key: golden for key, golden in self._stored.items() if key not in self.checked}
+
+    @functools.cached_property
+    def _stored(self) -> Mapping[str, Result]:
+        return self.goldens.load_all()[0]
 
     def note_request(self, request: Mapping[str, Any], selection: str | None) -> None:
         """Note how a case was asked for, so that it can be computed again, and the input set of which it is a part."""

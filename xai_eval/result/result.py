@@ -186,6 +186,10 @@ class Result:
         """Return the fields of one kind by name."""
         return {name: each for name, each in self.fields.items() if isinstance(each, kind)}
 
+    def stage_digest(self, stage: Stage) -> str | None:
+        """Return the digest of a stage, without reading any arrays; None if the stage is not recorded."""
+        return self.stages[stage].digest if stage in self.stages else None
+
     def in_memory(self) -> Result:
         """Return the result with all parts in memory. A lazily read result that is damaged raises its error here.
 

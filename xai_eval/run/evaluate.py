@@ -212,7 +212,8 @@ def load_inputs(task: Task, images: str | os.PathLike[str] | ImageSet | ProbeSet
     loaded = images if isinstance(images, ImageSet | ProbeSet) else load(images)
     if not len(loaded):
         raise InputUnavailable(f"{loaded.name} holds no images: nothing would be measured.")
-    return loaded
+    # The sum over a set depends on the order of its images: in rounding, and in what is drawn for confidence intervals.
+    return loaded.by_name() if task.whole_set and isinstance(loaded, ImageSet) else loaded
 
 
 def run(

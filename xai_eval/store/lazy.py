@@ -70,6 +70,10 @@ class _OpenResult(Result):
         """Return the result with all parts read."""
         return self.stored.with_parts(self)
 
+    def stage_digest(self, stage: Stage) -> str | None:
+        place = self.stored.stages.get(stage)
+        return None if place is None else str(self.stored.document["stages"][place]["digest"])
+
     def of_kind(self, kind: type[_Kind]) -> dict[str, _Kind]:
         assert isinstance(self.fields, _Parts)
         return {name: self.fields[name] for name, each in self.fields.about.items() if issubclass(each, kind)}

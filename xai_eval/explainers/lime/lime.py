@@ -123,7 +123,8 @@ def explain_by_lime(
         seeds: seeds of the samples.
 
     Returns:
-        One explanation per seed.
+        One explanation per seed. Each has at least the classes of the first, also where two classes are so nearly equal
+        that their ranks differ from seed to seed.
 
     Raises:
         UsageError: the segmentation fails.
@@ -134,8 +135,10 @@ def explain_by_lime(
         # From the second seed on, the library gets a segmentation that returns the superpixels of the first.
         known = explanations[0].neighbourhood.segments if explanations else None
         cut = None if segmentation.name == NONE else segmentation
+        # Another seed predicts the image in another batch, where rounding may swap the ranks of nearly equal classes.
+        wanted = dict.fromkeys([*labels, *(explanations[0].surrogates if explanations else ())])
         explanations.append(
-            _explain_once(pixels, images, cut if known is None else lambda _, k=known: k, settings, labels, seed)
+            _explain_once(pixels, images, cut if known is None else lambda _, k=known: k, settings, list(wanted), seed)
         )
     return tuple(explanations)
 

@@ -24,6 +24,7 @@ from xai_eval.inputs.images.labelled import ImageSet, Intended, LabelledImage
 from xai_eval.inputs.images.lazy_image import Content, LazyImage
 from xai_eval.inputs.images.photographs import load_photographs
 from xai_eval.inputs.paths import files_matching, given_path, readable
+from xai_eval.inputs.set_names import name_of_folder
 from xai_eval.scenes import render
 
 __all__ = ["ImageSet", "Intended", "LabelledImage", "load_images"]
@@ -116,7 +117,7 @@ def _object_masks() -> ImageSet:
 
 
 def _folder(folder: Path) -> ImageSet:
-    name = folder.resolve().name
+    name = name_of_folder(folder)
     if (folder / "images").is_dir() and (folder / "masks").is_dir():
         return ImageSet(name, tuple(read_masked_images(folder / "images", folder / "masks", name)))
     return ImageSet(name, tuple(read_images(images_in(folder), folder, name)))
@@ -128,7 +129,7 @@ def _file(spec: str, path: Path) -> ImageSet:
             f"image spec {spec!r}: {path} does not exist; expected a file, a folder, a glob or one of "
             f"{', '.join(_NAMED)}. Check the path."
         )
-    return ImageSet(path.resolve().parent.name, (read_image(path, path.name, path.name),), complete=False)
+    return ImageSet(name_of_folder(path.resolve().parent), (read_image(path, path.name, path.name),), complete=False)
 
 
 def _glob(spec: str, pattern: Path) -> ImageSet:
@@ -146,7 +147,7 @@ def _glob(spec: str, pattern: Path) -> ImageSet:
             f"image spec {spec!r} matches no image below {base} ({len(files)} other matches); expected "
             f"files ending in {known_suffixes()}. Check the pattern."
         )
-    name = base.resolve().name
+    name = name_of_folder(base)
     return ImageSet(name, tuple(read_images(chosen, base, name)), complete=False)
 
 

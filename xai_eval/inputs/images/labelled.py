@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,6 +75,10 @@ class ImageSet:
                 f"image set {self.name} has several images called {', '.join(twice[:3])}; results are "
                 "filed by name, so each needs its own. Rename them."
             )
+
+    def by_name(self) -> ImageSet:
+        """Return the same set in the order of the names of its images."""
+        return replace(self, images=tuple(sorted(self.images, key=lambda image: image.name)))
 
     def __len__(self) -> int:
         return len(self.images)

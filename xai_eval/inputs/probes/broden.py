@@ -18,6 +18,7 @@ from xai_eval.inputs.probes.broden_index import INDEX, LARGEST_NUMBER, Row, read
 from xai_eval.inputs.probes.files_digest import digest_of_files
 from xai_eval.inputs.probes.label_maps import check_aspect, listed, read_red_green
 from xai_eval.inputs.probes.probe_set import ProbeImage, ProbeSet
+from xai_eval.inputs.set_names import name_of_folder
 
 
 def load_broden(folder: Path) -> ProbeSet:
@@ -38,7 +39,7 @@ def load_broden(folder: Path) -> ProbeSet:
     files = [(name, folder / name) for name in tables]
     files += [(name, folder / "images" / name) for name in _listed(index.rows)]
     return ProbeSet(
-        name=folder.resolve().name,
+        name=name_of_folder(folder),
         names=tuple(row.image for row in index.rows),
         reader=_Broden(folder, index.rows, codes),
         concepts=tuple(concepts.values()),

@@ -13,6 +13,7 @@ from xai_eval.inputs.images.image_files import images_in
 from xai_eval.inputs.probes.broden_index import is_broden
 from xai_eval.inputs.probes.files_digest import digest_of_files
 from xai_eval.inputs.probes.probe_set import ProbeImage, ProbeSet
+from xai_eval.inputs.set_names import name_of_folder
 
 # Names of label maps beside an image: Broden puts x_object.png and x_part_1.png beside x.jpg. The last four endings are
 # used by other data sets.
@@ -32,7 +33,9 @@ def load_folder(folder: Path) -> ProbeSet:
     _refuse_label_folders(folder, files)
     _refuse_label_files(folder, files)
     names = tuple(name for name, _ in named)
-    return ProbeSet(folder.resolve().name, names, _Photographs(names, files), (), digest_of_files("photographs", named))
+    return ProbeSet(
+        name_of_folder(folder), names, _Photographs(names, files), (), digest_of_files("photographs", named)
+    )
 
 
 @dataclass(frozen=True)

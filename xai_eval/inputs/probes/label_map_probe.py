@@ -14,6 +14,7 @@ from xai_eval.inputs.images.image_files import by_stem, images_in
 from xai_eval.inputs.probes.files_digest import digest_of_files
 from xai_eval.inputs.probes.label_maps import check_aspect, listed, read_indices
 from xai_eval.inputs.probes.probe_set import Concept, ProbeImage, ProbeSet
+from xai_eval.inputs.set_names import name_of_folder
 
 _VOID = 255
 _CLASSES = "classes.txt"
@@ -40,7 +41,7 @@ def load_label_maps(folder: Path) -> ProbeSet:
     files = [(_CLASSES, folder / _CLASSES)]
     files += [(path.relative_to(folder).as_posix(), path) for pair in pairs for path in (pair.image, pair.labels)]
     return ProbeSet(
-        name=folder.resolve().name,
+        name=name_of_folder(folder),
         names=tuple(pair.name for pair in pairs),
         reader=_LabelMaps(pairs, len(concepts)),
         concepts=concepts,

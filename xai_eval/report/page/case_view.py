@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from textwrap import shorten
@@ -194,9 +193,7 @@ def _origin(case: ReportCase) -> str:
     origin = case.verdict.origin
     if origin is None:
         return "no stage is recorded" if case.verdict.findings else ""
-    return (
-        f"{origin.stage} (relative change {origin.change:.2g})" if math.isfinite(origin.change) else str(origin.stage)
-    )
+    return origin.place
 
 
 def _details(case: ReportCase) -> tuple[TableView, ...]:

@@ -10,11 +10,13 @@ from xai_eval.result.naming import plain
 
 
 def responsible_step(origin: StageShift) -> str:
-    """Return the step that makes the first stage that changed, and what was unchanged before it; empty if unknown."""
-    if origin.responsible is None:
+    """Return the step that makes the first stage that changed, and how far those before it moved; empty if unknown."""
+    found = origin.responsible
+    if found is None:
         return ""
-    held = ", ".join(map(str, origin.responsible.held))
-    return f"{origin.responsible.step}{f' (unchanged before it: {held})' if held else ''}"
+    held = f"unchanged before it: {', '.join(found.held)}" if found.held else ""
+    known = "; ".join([*([held] if held else []), *found.slight])
+    return f"{found.step}{f' ({known})' if known else ''}"
 
 
 def measure_words(finding: Finding) -> str:

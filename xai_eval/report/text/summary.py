@@ -12,6 +12,7 @@ from xai_eval.gate.requests import request_of
 from xai_eval.gate.run_findings import NO_FINDINGS, RunFindings
 from xai_eval.gate.unwatched import counted
 from xai_eval.gate.verdict import State, Verdict
+from xai_eval.report.text.case_lines import case_lines
 from xai_eval.report.text.commands import Folders, accept_cases_command, explain_command
 from xai_eval.report.text.release import release_lines
 from xai_eval.report.text.wording import count, one_line
@@ -22,14 +23,14 @@ _NAMED = 5  # cases or parts that a sentence spells out
 
 
 def worst_first(verdicts: Iterable[Verdict]) -> list[Verdict]:
-    """Sort by state, then by severity, then by name; cases that do not fail come last."""
+    """Sort by state, severity, how far beyond the limit, then by name; cases that do not fail come last."""
 
     return sorted(verdicts, key=lambda v: (badness(v), v.case.input, v.case.key))
 
 
-def badness(verdict: Verdict) -> tuple[bool, int, int]:
+def badness(verdict: Verdict) -> tuple[bool, int, int, float]:
     """Return what verdicts are sorted by, the worst first."""
-    return not verdict.failed, _ORDER.index(verdict.state), -(verdict.severity or 0)
+    return not verdict.failed, _ORDER.index(verdict.state), -(verdict.severity or 0), -verdict.excess
 
 
 def state_word(state: State) -> str:
@@ -130,7 +131,8 @@ def summary_lines(
 ) -> list[str]:
     """Return the lines that the terminal shows.
 
-    One line per case that fails or is in quarantine, worst first; one for all ok cases; findings of the run as a
+    One line per case that fails or is in quarantine, worst first, where drifts of one cause stand together below a line
+    on this cause; one for all ok cases; findings of the run as a
     whole; what is unwatched; one line for all new cases; the counts.
 
     Args:
@@ -139,19 +141,11 @@ def summary_lines(
         where: folders that commands name; None if there is no folder of goldens to accept into.
     """
     told = [verdict for verdict in worst_first(verdicts) if not is_fine(verdict) and not is_new(verdict)]
-    fine = sum(map(is_fine, verdicts))
     words = [state_word(verdict.state) for verdict in told]
     states = max(map(len, words), default=0)
-    labels = [verdict.severity.label if verdict.severity else "-" for verdict in told]
-    severities = max(map(len, labels), default=0)
-    models = _models(verdicts)
-    lines = [
-        f"{word:<{states}}  {label:<{severities}}  {verdict.case.key}  "
-        + one_line(verdict.sentence + models[verdict.case.model])
-        for word, verdict, label in zip(words, told, labels, strict=True)
-    ]
+    fine = sum(map(is_fine, verdicts))
     return [
-        *lines,
+        *case_lines(told, words, _models(verdicts)),
         *([f"{State.OK:<{states}}  {count(fine, 'case')}"] if fine else []),
         *run_findings_lines(run_findings),
         *(f"unwatched  {one_line(text)}" for text in filter(None, [unwatched_sentence(verdicts, where)])),

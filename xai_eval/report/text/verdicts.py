@@ -9,6 +9,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+from xai_eval.gate.causes import Group, grouped
 from xai_eval.gate.run_findings import NO_FINDINGS, RunFindings
 from xai_eval.gate.stages import StageShift
 from xai_eval.gate.tolerance_fit import ToleranceNote
@@ -50,8 +51,14 @@ def verdicts_document(
         "tolerances": [_tolerance(note) for note in run_findings.tolerances],
         "unusable_noise": list(run_findings.unusable),
         "unwatched": _unwatched(verdicts),
+        "groups": [_group(group) for group in grouped(worst_first(verdicts))],
         "verdicts": [_verdict(verdict) for verdict in worst_first(verdicts)],
     }
+
+
+def _group(group: Group) -> dict[str, Any]:
+    cases = [verdict.case.key for verdict in group.verdicts]
+    return {"title": group.title, "cause": group.cause.what, "images": group.images, "cases": cases}
 
 
 def _unwatched(verdicts: Sequence[Verdict]) -> dict[str, Any]:
@@ -112,7 +119,17 @@ def _expected(upgrade: Upgrade) -> dict[str, Any]:
 
 def _origin(origin: StageShift) -> dict[str, Any]:
     step = origin.responsible.step if origin.responsible else None
-    return {**_named(origin), "change": to_json(origin.change), "step": step}
+    exceeds = origin.exceeds and {**_named(origin.exceeds), "change": to_json(origin.exceeds.change)}
+    moved = list(origin.responsible.slight) if origin.responsible else []
+    noise = None if origin.noise is None else to_json(origin.noise)
+    return {
+        **_named(origin),
+        "change": to_json(origin.change),
+        "noise": noise,
+        "exceeds": exceeds,
+        "step": step,
+        "moved_before": moved,
+    }
 
 
 def _named(shift: StageShift) -> dict[str, Any]:
@@ -144,5 +161,6 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "measure": finding.measure,
         "value": None if finding.value is None else to_json(finding.value),
         "limit": None if finding.limit is None else to_json(finding.limit),
+        "excess": to_json(finding.excess),
         "sentence": finding.sentence,
     }

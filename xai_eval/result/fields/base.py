@@ -52,6 +52,20 @@ class Finding:
     value: float | None = None
     limit: float | None = None
 
+    @property
+    def excess(self) -> float:
+        """How far it is beyond its limit: the distance from the golden, divided by the largest that is allowed.
+
+        A value below its limit is a similarity, of which 1 is the most (an overlap, a correlation). Infinite where
+        nothing may differ, or where the difference is no number.
+        """
+        if self.value is None or self.limit is None or math.isnan(self.value) or math.isnan(self.limit):
+            return math.inf
+        distance, allowed = self.value, self.limit
+        if self.value < self.limit:
+            distance, allowed = 1.0 - self.value, 1.0 - self.limit
+        return distance / allowed if allowed > 0.0 else math.inf
+
 
 @dataclass(frozen=True)
 class Distance:

@@ -1,0 +1,91 @@
+"""Groups drifts by their cause: what one change did to many images is told once. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from xai_eval.gate.changes import Change, ChangeKind
+from xai_eval.gate.pairing import is_whole_set
+from xai_eval.gate.verdict import State, Verdict
+from xai_eval.result.naming import plain
+
+# Digests, and what is another for every image, are told by their kind alone.
+_BY_KIND = {ChangeKind.WEIGHTS: "weights changed", ChangeKind.INPUT: "the images changed"}
+_MODEL = "model"
+
+
+@dataclass(frozen=True)
+class Cause:
+    """What drifts have in common.
+
+    Attributes:
+        model: spec of the model.
+        what: what changed on record, or that nothing did and where the change begins.
+        stage: the first stage that changed, and the step that makes it; empty if it is unknown.
+        failed: whether the cases fail their run; those in quarantine do not.
+    """
+
+    model: str
+    what: str
+    stage: str
+    failed: bool
+
+
+@dataclass(frozen=True)
+class Group:
+    """Drifts of one cause, the worst first."""
+
+    cause: Cause
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def images(self) -> int:
+        """Number of images; several tasks may have explained one."""
+        return len({verdict.case.input for verdict in self.verdicts})
+
+    @property
+    def title(self) -> str:
+        """Such as '11 images: weights changed'."""
+        cases, noun = len(self.verdicts), "case" if any(is_whole_set(v.case) for v in self.verdicts) else "image"
+        number = cases if noun == "case" else self.images
+        several = f" in {cases} cases" if number < cases else ""
+        return f"{number} {noun}{'s' * (number > 1)}{several}: {self.cause.what}"
+
+
+def grouped(worst_first: Iterable[Verdict]) -> tuple[Group, ...]:
+    """Group the drifts among verdicts by their cause; the order of groups is that of the worst case of each.
+
+    Args:
+        worst_first: verdicts of a run, the worst first.
+    """
+    groups: dict[Cause, list[Verdict]] = defaultdict(list)
+    for verdict in worst_first:
+        if verdict.state is State.DRIFT:
+            groups[_cause_of(verdict)].append(verdict)
+    return tuple(Group(cause, tuple(verdicts)) for cause, verdicts in groups.items())
+
+
+def _cause_of(verdict: Verdict) -> Cause:
+    origin = verdict.origin
+    step = f"{origin.stage} {origin.responsible.step if origin.responsible else ''}" if origin else ""
+    # Which block of the weights comes first says nothing, if the weights were changed on record.
+    return Cause(verdict.case.model, _what(verdict), "" if verdict.upgrade else step, verdict.failed)
+
+
+def _what(verdict: Verdict) -> str:
+    if verdict.unsteady:
+        return "the model answers the same image differently from pass to pass"
+    told = dict.fromkeys(_in_words(change) for change in verdict.changes if change.kind is not ChangeKind.NAME)
+    if told:
+        return ", ".join(told)
+    if verdict.origin is None:
+        return "nothing recorded changed"
+    if verdict.origin.stage.kind == "measures":
+        return "metrics, or how the result is put together, changed"
+    return f"the {plain(str(verdict.origin.stage))} changed"
+
+
+def _in_words(change: Change) -> str:
+    return str(change) if change.what == _MODEL else _BY_KIND.get(change.kind, str(change))

@@ -1,0 +1,41 @@
+"""Names for image sets in folders of the user: readable, and without paths that exist on one machine only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+# Folders of many data sets have these names, so a set needs the name of the folder above as well.
+_SAY_NOTHING = frozenset(
+    {
+        *("images", "image", "imgs", "img", "pictures", "jpegimages", "jpeg", "jpg", "png", "frames", "files", "data"),
+        *("train", "training", "val", "valid", "validation", "test", "testing", "dev", "eval"),
+    }
+)
+# What the folder of a project holds; its own name depends on where it was checked out.
+_OF_A_PROJECT = (".git", "xai_eval.toml", "pyproject.toml")
+# No slash, because the name of an image in its set begins after the first one.
+_BETWEEN = ":"
+
+
+def name_of_folder(folder: Path) -> str:
+    """Return the name of the image set in a folder: `photos`, or `train:images` for a folder `train/images`.
+
+    The name of the folder alone is used unless it is one that many data sets have. Then those of the folders above are
+    put in front, up to the first that says more, but never that of the project's folder, of the working folder (where
+    there is no project), or of the home folder.
+    """
+    place = folder.resolve()
+    kept: list[str] = []
+    for name in reversed(_parts(place)):
+        kept.insert(0, name)
+        if name.casefold() not in _SAY_NOTHING:
+            break
+    return _BETWEEN.join(kept) or place.name
+
+
+def _parts(place: Path) -> tuple[str, ...]:
+    """Return the names of the folders that lead to a place from the project, or else from the working folder."""
+    start = next((above for above in place.parents if any((above / each).exists() for each in _OF_A_PROJECT)), None)
+    others = (Path.cwd(), Path.home())
+    known = start or next((each for each in others if place.is_relative_to(each) and place != each), None)
+    return place.relative_to(known or place.anchor).parts
