@@ -200,5 +200,5 @@ def test_the_librarys_exceptions_come_through(net: trap_nets.Net, images: Tensor
 @pytest.mark.parametrize("method", METHOD_NAMES)
 def test_the_methods_that_need_gradients_are_those_of_the_library(method: str) -> None:
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten())
-    cam = getattr(pytorch_grad_cam, STOCK_CLASSES[method])(net, [net[0]])
+    cam = getattr(pytorch_grad_cam, {**STOCK_CLASSES, "finercam": "FinerCAM"}[method])(net, [net[0]])
     assert needs_gradients(method) is getattr(cam, "base_cam", cam).uses_gradients

@@ -25,6 +25,7 @@ RESERVED = frozenset(
     (
         "box",
         "device",
+        "dry_run",
         "golden",
         "help",
         "images",
@@ -39,6 +40,7 @@ RESERVED = frozenset(
         "results",
         "resume",
         "similar_to",
+        "suite",
         "task",
         "tasks",
     )
