@@ -9,6 +9,7 @@ from typing import Protocol
 from xai_eval.errors import StorageError, error_line
 from xai_eval.gate.changes import Change, ChangeKind, changes_between
 from xai_eval.gate.pairing import pair_cases, scope_of, set_name
+from xai_eval.gate.spelling import counterpart, written_otherwise
 from xai_eval.gate.stages import StageShift, moved_input, origin_of, stage_findings
 from xai_eval.gate.unwatched import unwatched_parts, watched
 from xai_eval.gate.upgrades import (
@@ -73,7 +74,7 @@ def _judged(obtained: Result, golden: Result, policy: Policy) -> Verdict:
         return Verdict(
             obtained.case, State.DRIFT, tuple(findings), origin, changes, unwatched=unwatched, upgrade=upgrade
         )
-    reason = _ok_sentence(origin, changes, upgrade)
+    reason = f"{_ok_sentence(origin, changes, upgrade)}{written_otherwise(obtained, golden)}"
     return Verdict(
         obtained.case, State.OK, origin=origin, changes=changes, reason=reason, unwatched=unwatched, upgrade=upgrade
     )
@@ -235,7 +236,11 @@ def _named(name: str, field: Field) -> Iterator[None]:
 
 def _lost_stages(obtained: Result, golden: Result, with_the_model: frozenset[Stage]) -> list[Finding]:
     """Report stages that the result no longer records: nothing would notice it if they changed."""
-    lost = [each for each in golden.stages if each not in obtained.stages and each not in with_the_model]
+    lost = [
+        stage
+        for stage, was in golden.stages.items()
+        if counterpart(obtained, stage, was) is None and stage not in with_the_model
+    ]
     return [
         Finding("stages", Severity.NUMBERS, stage, f"the result no longer records the {plain(stage)}")
         for stage in map(str, lost)

@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from xai_eval.gate.spelling import counterpart
 from xai_eval.gate.stage_table import Step, rules_of
 from xai_eval.result.fields import Finding, Severity
 from xai_eval.result.naming import plain
@@ -173,7 +174,7 @@ def moved_stages(obtained: Result, golden: Result) -> Iterator[StageShift]:
     """Yield all stages that changed by more than their limits."""
     on_cpu = _on_cpu(obtained)
     for stage in _in_order(obtained, golden):
-        other = obtained.stages.get(stage)
+        other = counterpart(obtained, stage, golden.stages[stage])
         change = math.inf if other is None else other.distance(golden.stages[stage])
         if change > rules_of(stage).limit(on_cpu=on_cpu):
             yield StageShift(stage, change)

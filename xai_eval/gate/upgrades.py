@@ -11,8 +11,10 @@ from dataclasses import dataclass
 
 from xai_eval.gate.changes import Change, ChangeKind, parameter_changes
 from xai_eval.gate.pairing import OF_THE_MODEL
+from xai_eval.gate.spelling import counterpart
 from xai_eval.gate.stage_table import Step, rules_of
 from xai_eval.gate.stages import StageShift, moved_stages
+from xai_eval.result.fingerprint import Fingerprint
 from xai_eval.result.naming import plain
 from xai_eval.result.result import Result
 from xai_eval.result.stage import OwnKind, Stage
@@ -119,7 +121,7 @@ def explained_stages(
     """
     roots, absent = _roots(obtained, golden, changes, kinds), _unrecorded(golden, changes, kinds)
     recorded = [*absent, *golden.stages]
-    moved = {stage for stage, was in golden.stages.items() if _changed(obtained, stage, was.digest)} | absent
+    moved = {stage for stage, was in golden.stages.items() if _changed(obtained, stage, was)} | absent
     found = set(absent)
     for stage in golden.stages:
         if stage in roots or (stage.kind not in _STATE and found & moved & _made_from(stage, recorded, found)):
@@ -144,9 +146,9 @@ def lost_with_the_model(obtained: Result, golden: Result, explained: frozenset[S
     return frozenset(stage for stage in explained if stage.kind in _MODEL_STATE)
 
 
-def _changed(obtained: Result, stage: Stage, digest: str) -> bool:
-    now = obtained.stages.get(stage)
-    return now is None or now.digest != digest
+def _changed(obtained: Result, stage: Stage, was: Fingerprint) -> bool:
+    now = counterpart(obtained, stage, was)
+    return now is None or not (now.digest == was.digest or now.written_otherwise(was))
 
 
 def _made_from(stage: Stage, recorded: Sequence[Stage], found: Iterable[Stage]) -> set[Stage]:

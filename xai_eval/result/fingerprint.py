@@ -18,11 +18,20 @@ BELOW_SKETCH = 1e-9
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What is stored of a stage: sha256 digest, shape, and for numbers a sketch of 64 floats."""
+    """What is stored of a stage: sha256 digest, shape, and for numbers a sketch of 64 floats.
+
+    Attributes:
+        digest: of the content.
+        shape: of an array.
+        sketch: 64 numbers, from which distances of arrays are estimated.
+        meaning: digest of the content without how it is written, if it can be written in several ways. Two contents
+            with one meaning are the same.
+    """
 
     digest: str
     shape: tuple[int, ...] = ()
     sketch: NDArray[np.float32] | None = None
+    meaning: str = ""
 
     def __post_init__(self) -> None:
         # A shorter sketch, which a stored file may hold, would be compared with every part of a whole one.
@@ -32,10 +41,10 @@ class Fingerprint:
     def distance(self, other: Fingerprint) -> float:
         """Estimate the relative change |x - y| / |y| from `other` (y) to this one (x).
 
-        0 where the digests agree; `BELOW_SKETCH` where they differ and the sketches agree; infinite where the shapes
-        differ or there is no sketch to compare.
+        0 where the digests or the meanings agree; `BELOW_SKETCH` where they differ and the sketches agree; infinite
+        where the shapes differ or there is no sketch to compare.
         """
-        if self.digest == other.digest:
+        if self.digest == other.digest or self.written_otherwise(other):
             return 0.0
         if self.sketch is None or other.sketch is None or self.shape != other.shape:
             return float("inf")
@@ -45,10 +54,24 @@ class Fingerprint:
             return BELOW_SKETCH
         return change / scale if np.isfinite(change) and scale > 0.0 else float("inf")
 
+    def written_otherwise(self, other: Fingerprint) -> bool:
+        """Whether the contents differ, but only in how the same is written."""
+        shared = {self.digest, self.meaning} & {other.digest, other.meaning} - {""}
+        return self.digest != other.digest and bool(shared)
 
-def fingerprint_text(text: str) -> Fingerprint:
-    """Fingerprint a text, such as a name or digest, for which only equality matters."""
-    return Fingerprint(hashlib.sha256(text.encode()).hexdigest())
+
+def fingerprint_text(text: str, meaning: str = "") -> Fingerprint:
+    """Fingerprint a text, such as a name or digest, for which only equality matters.
+
+    Args:
+        text: the content.
+        meaning: a text that is the same for every way to write the content; empty if there is one way.
+    """
+    return Fingerprint(_text_digest(text), meaning=_text_digest(meaning) if meaning and meaning != text else "")
+
+
+def _text_digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def fingerprint_array(array: NDArray[Any]) -> Fingerprint:

@@ -151,7 +151,8 @@ def _equal(one: Tensor, other: Tensor) -> bool:
 def _layout(classifier: Classifier, layer: str, shape: tuple[int, ...]) -> Layout:
     # Measured on noise: in a real image one part may matter so much that all places of a trained network answer to it.
     noise = noise_image(classifier.module, shape)
-    return layout_of(classifier.scoring, classifier.module, classifier.name, layer, noise, classifier.reshape)
+    place = classifier.place_of(layer)
+    return layout_of(classifier.scoring, classifier.module, classifier.name, place, noise, classifier.reshape)
 
 
 def _gradient(classifier: Classifier, layer: str, batch: Tensor, layout: Layout) -> Tensor | None:
@@ -163,7 +164,7 @@ def _gradient(classifier: Classifier, layer: str, batch: Tensor, layout: Layout)
         preserved(module),
         as_model_error(classifier.name, batch.shape),
     ):
-        gradient = traced_pass(module, classifier.module, batch).gradients.get(layer)
+        gradient = traced_pass(module, classifier.module, batch).gradients.get(classifier.place_of(layer))
     return None if gradient is None else layout(gradient)[0]
 
 
