@@ -159,6 +159,15 @@ def numbered_from_one(original: Any) -> Any:
     return lambda pixels, **options: original(pixels, **{**options, "start_label": 1})
 
 
+# The grid of the small evaluations in gate.py, but for the size of batches.
+IN_BATCHES_OF_64 = {
+    "segmentation": ["slic", "felzenszwalb"],
+    "num_samples": [40, 60],
+    "num_features": [15_000],
+    "top_labels": [3],
+    "batch_size": [64],
+}
+
 CHANGES = (
     Benign("run again", ALL_TASKS, changed(nothing)),
     Benign("one thread", ALL_TASKS, threads(1)),
@@ -184,6 +193,9 @@ CHANGES = (
     Benign("strided input", ("cams", "dissection"), changed(with_strided_input)),
     Benign("ReLU written as clamp", ALL_TASKS, replaced(torch.nn.ReLU, "forward", written_as_clamp)),
     Benign("numbers are printed short", ALL_TASKS, numbers_printed_short),
+    Benign("asked for batches of 3", ("lime", "comparison", "hybrid"), changed(nothing), {"batch_size": 3}),
+    Benign("asked for batches of 64", ("lime", "comparison", "hybrid"), changed(nothing), {"batch_size": 64}),
+    Benign("a search in batches of 64", ("lime_search",), changed(nothing), {"grid": IN_BATCHES_OF_64}),
     Benign("ridge regression by svd", LIME_TASKS, replaced(lime.lime_base, "Ridge", lambda _: by_svd)),
     Benign("features in their order", LIME_TASKS, replaced(LimeBase, "feature_selection", in_their_order)),
     Benign("slic begins at 1", LIME_TASKS, replaced(skimage.segmentation, "slic", numbered_from_one)),

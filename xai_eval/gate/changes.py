@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from xai_eval.result.result import Provenance, Result
+from xai_eval.result.without_effect import with_effect
 
 # All other digests are of weights: of the model, of each of several models, or of CLIP.
 _DIGESTS_OF_INPUTS = {"image", "images", "probe", "concepts"}
@@ -41,8 +42,14 @@ class Change:
 
 
 def changes_between(obtained: Result, golden: Result) -> tuple[Change, ...]:
-    """List what changed, the likeliest cause first: a replaced model, then what `provenance_changes` lists."""
-    changes = provenance_changes(obtained.provenance, golden.provenance)
+    """List what changed, the likeliest cause first: a replaced model, then what `provenance_changes` lists.
+
+    Last come parameters of the case that cannot change an answer. The others are not listed: see `parameter_changes`.
+    """
+    params = obtained.case.params, golden.case.params
+    decisive = set(parameter_changes(*map(with_effect, params)))
+    without = (each for each in parameter_changes(*params) if each not in decisive)
+    changes = (*provenance_changes(obtained.provenance, golden.provenance), *without)
     if obtained.case.model == golden.case.model:
         return changes
     return (Change("model", golden.case.model, obtained.case.model, ChangeKind.WEIGHTS), *changes)

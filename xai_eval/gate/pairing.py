@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 
 from xai_eval.result.result import Case
+from xai_eval.result.without_effect import with_effect
 
 # The parameter whose values are names within one model.
 OF_THE_MODEL = "layer"
@@ -24,7 +25,7 @@ def pair_cases(obtained: Sequence[Case], goldens: Sequence[Case]) -> dict[str, s
     """Map the key of every obtained case to the key of the golden that it is compared with, or None."""
     known = {case.key for case in goldens}
     pairs: dict[str, str | None] = {case.key: case.key if case.key in known else None for case in obtained}
-    for same in (_but_model, _but_model_and_layer, _but_parameters):
+    for same in (_but_without_effect, _but_model, _but_model_and_layer, _but_parameters):
         taken = set(pairs.values())
         free = _grouped((g for g in goldens if g.key not in taken), same)
         lone = _grouped((case for case in obtained if pairs[case.key] is None), same)
@@ -47,13 +48,18 @@ def scope_of(case: Case) -> Scope:
     return case.task, set_name(case), case.model
 
 
+def _but_without_effect(case: Case) -> str:
+    """Return what tells a case from others: a parameter that cannot change an answer does not."""
+    return Case(case.task, case.model, case.input, with_effect(case.params)).identity
+
+
 def _but_model(case: Case) -> str:
-    return Case(case.task, "", case.input, case.params).identity
+    return Case(case.task, "", case.input, with_effect(case.params)).identity
 
 
 def _but_model_and_layer(case: Case) -> str:
     """Return what two models of two architectures share: the layer of each has a name of its own."""
-    params = {name: value for name, value in case.params.items() if name != OF_THE_MODEL}
+    params = {name: value for name, value in with_effect(case.params).items() if name != OF_THE_MODEL}
     return Case(case.task, "", case.input, params).identity
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from xai_eval.gate.verdict import State, Verdict
 from xai_eval.result.result import Case, Result
+from xai_eval.result.without_effect import with_effect
 
 _NAMED = 3  # images that the sentence spells out
 
@@ -48,7 +49,7 @@ def _by_bytes(results: Iterable[Result]) -> dict[tuple[str, str], list[Case]]:
         digest = result.provenance.digests.get("image")
         if digest:
             case = result.case
-            found[Case(case.task, case.model, "", case.params).identity, digest].append(case)
+            found[Case(case.task, case.model, "", with_effect(case.params)).identity, digest].append(case)
     return found
 
 

@@ -19,6 +19,7 @@ from xai_eval.result.naming import plain
 from xai_eval.result.result import Result
 from xai_eval.result.stage import OwnKind, Stage
 from xai_eval.result.stage import StageKind as K
+from xai_eval.result.without_effect import with_effect
 from xai_eval.store.upgrade_policy import Decides, Policy
 
 _CLIP, _OF_ONE_MODEL = "clip", "weights of "
@@ -85,7 +86,7 @@ def changed_parameters(obtained: Result, golden: Result, policy: Policy) -> tupl
 
     The layer of another model has another name, and is the layer of that model all the same.
     """
-    changed = parameter_changes(obtained.case.params, golden.case.params)
+    changed = parameter_changes(with_effect(obtained.case.params), with_effect(golden.case.params))
     if another_model(obtained, golden) and policy.weights is Decides.EXPLANATION:
         return tuple(each for each in changed if each.what != OF_THE_MODEL)
     return changed
