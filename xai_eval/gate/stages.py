@@ -137,6 +137,7 @@ def stage_findings(obtained: Result, golden: Result, expected: frozenset[Stage] 
             continue
         own = shift.stage.of in raised or shift.stage.kind in raised
         most = rules_of(shift.stage).alarm(on_cpu=on_cpu and not own, reseeded=reseeded)
+        most *= _leeway(obtained, shift.stage)
         if shift.change > most:
             amount = f" by a relative change of {shift.change:.2g}" if math.isfinite(shift.change) else ""
             sentence = (
@@ -176,8 +177,14 @@ def moved_stages(obtained: Result, golden: Result) -> Iterator[StageShift]:
     for stage in _in_order(obtained, golden):
         other = counterpart(obtained, stage, golden.stages[stage])
         change = math.inf if other is None else other.distance(golden.stages[stage])
-        if change > rules_of(stage).limit(on_cpu=on_cpu):
+        if change > rules_of(stage).limit(on_cpu=on_cpu) * _leeway(obtained, stage):
             yield StageShift(stage, change)
+
+
+def _leeway(obtained: Result, stage: Stage) -> float:
+    """How many times its usual limit a stage may move, as the run measured it: what a golden claims widens nothing."""
+    now = obtained.stages.get(stage)
+    return 1.0 if now is None else now.leeway
 
 
 def _in_order(obtained: Result, golden: Result) -> list[Stage]:

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 SKETCH_SIZE = 64
 _SEED = 20240101
 _CHUNK = 2**18
+# No array may move by more than this many times the usual limit, however much it amplifies rounding: the limit of a map
+# on a CPU is then 1 %, which is half of what its field allows.
+MOST_AMPLIFIED = 50.0
 # The distance of arrays whose digests differ but whose sketches are equal, so that it cannot be estimated.
 BELOW_SKETCH = 1e-9
 
@@ -26,12 +29,14 @@ class Fingerprint:
         sketch: 64 numbers, from which distances of arrays are estimated.
         meaning: digest of the content without how it is written, if it can be written in several ways. Two contents
             with one meaning are the same.
+        amplification: how many times as much as its inputs an array moves, measured when it was computed; at least 1.
     """
 
     digest: str
     shape: tuple[int, ...] = ()
     sketch: NDArray[np.float32] | None = None
     meaning: str = ""
+    amplification: float = 1.0
 
     def __post_init__(self) -> None:
         # A shorter sketch, which a stored file may hold, would be compared with every part of a whole one.
@@ -54,6 +59,11 @@ class Fingerprint:
             return BELOW_SKETCH
         return change / scale if np.isfinite(change) and scale > 0.0 else float("inf")
 
+    @property
+    def leeway(self) -> float:
+        """How many times the usual limit of its kind this stage may move, from 1 to `MOST_AMPLIFIED`."""
+        return min(max(self.amplification, 1.0), MOST_AMPLIFIED) if np.isfinite(self.amplification) else 1.0
+
     def written_otherwise(self, other: Fingerprint) -> bool:
         """Whether the contents differ, but only in how the same is written."""
         shared = {self.digest, self.meaning} & {other.digest, other.meaning} - {""}
@@ -74,8 +84,8 @@ def _text_digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def fingerprint_array(array: NDArray[Any]) -> Fingerprint:
-    """Fingerprint numbers of any shape.
+def fingerprint_array(array: NDArray[Any], amplification: float = 1.0) -> Fingerprint:
+    """Fingerprint numbers of any shape; `amplification` is kept with them.
 
     The sketch is a count sketch (Charikar, Chen and Farach-Colton 2002): every element is added, with a random
     sign, to one of 64 buckets. It is linear, so the distance of two sketches estimates the distance of the two
@@ -85,7 +95,7 @@ def fingerprint_array(array: NDArray[Any]) -> Fingerprint:
     header = f"{array.dtype.str}{array.shape}".encode()
     digest = hashlib.sha256(header + array.tobytes()).hexdigest()
     sketch = _count_sketch(array.reshape(-1)).astype(np.float32)
-    return Fingerprint(digest, array.shape, sketch)
+    return Fingerprint(digest, array.shape, sketch, amplification=amplification)
 
 
 def _count_sketch(values: NDArray[Any]) -> NDArray[np.float64]:

@@ -300,13 +300,15 @@ def restore_stage(document: Mapping[str, Any], place: int, arrays: Mapping[str, 
     """Rebuild the fingerprint of the stage at a position in the document; `arrays` are those of the result."""
     stage = document["stages"][place]
     sketch = arrays.get(_sketch_name(place))
-    return Fingerprint(stage["digest"], tuple(stage["shape"]), sketch, str(stage.get("meaning", "")))
+    meaning, amplification = str(stage.get("meaning", "")), float(stage.get("amplification", 1.0))
+    return Fingerprint(stage["digest"], tuple(stage["shape"]), sketch, meaning, amplification)
 
 
 def _stored(stage: Fingerprint) -> dict[str, Any]:
-    """Return what is stored of a stage besides its sketch; a meaning only where there is one."""
+    """Return what is stored of a stage besides its sketch; meaning and amplification only where there are any."""
     meaning = {"meaning": stage.meaning} if stage.meaning else {}
-    return {"digest": stage.digest, "shape": list(stage.shape), **meaning}
+    amplified = {"amplification": stage.amplification} if stage.amplification > 1.0 else {}
+    return {"digest": stage.digest, "shape": list(stage.shape), **meaning, **amplified}
 
 
 def _sketch_name(place: int) -> str:

@@ -72,7 +72,8 @@ def _joined(parts: Sequence[Fingerprint]) -> Fingerprint:
         return Fingerprint(digest, meaning=meaning)
     whole = fingerprint_array(np.concatenate(sketches))
     # The shapes of the parts are kept, because sketches of tensors with different shapes cannot be compared.
-    return Fingerprint(digest, tuple(size for part in parts for size in part.shape), whole.sketch)
+    shape, amplification = tuple(size for part in parts for size in part.shape), max(p.amplification for p in parts)
+    return Fingerprint(digest, shape, whole.sketch, amplification=amplification)
 
 
 def _joined_digest(digests: Iterable[str]) -> str:

@@ -25,6 +25,8 @@ from xai_eval.tasks.image.subject import Subject, cam_maps
 from xai_eval.tasks.image.whole_set import image_set_case, image_set_provenance, image_set_stages
 from xai_eval.tasks.lime.lime_results import LIBRARIES
 from xai_eval.tasks.lime.lime_runs import lime_stages
+from xai_eval.tasks.ties.bounds import rounding_on
+from xai_eval.tasks.ties.possible_rows import by_column, possible_row
 
 if TYPE_CHECKING:
     from xai_eval.explainers.hybrid_maps import HybridInputs
@@ -97,9 +99,12 @@ def _combine_one(request: HybridRequest, image: LabelledImage) -> Result:
     margin = half_cell(cam.layer[0].shape, cam.image[0].shape)
     heatmaps = {name: Heatmap(displayed(each), MAP_TOLERANCE) for name, each in maps.items()}
     rows = [scored_row(name, each, heatmaps[name], subject, margin, predict) for name, each in maps.items()]
+    rounding = rounding_on(setup.classifier.device.type)
+    possible = [possible_row(heatmaps[name], subject.mask, margin, rounding, each) for name, each in maps.items()]
+    table = Table(pd.DataFrame(rows), SCORE_TOLERANCE, possible=by_column(possible))
     return Result(
         case=setup.case("hybrid", image, request.params),
-        fields={**subject.fields, **heatmaps, "table": Table(pd.DataFrame(rows), SCORE_TOLERANCE)},
+        fields={**subject.fields, **heatmaps, "table": table},
         stages={
             **subject.stages,
             Stage(StageKind.SEGMENTS): fingerprint_array(inputs.segments),
