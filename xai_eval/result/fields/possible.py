@@ -15,18 +15,23 @@ WIDEST = 0.25
 
 
 class Possible(NamedTuple):
-    """The smallest and the largest value that rounding could have given."""
+    """The smallest and the largest value that rounding could have given.
+
+    `most` is how far from the value they may be at most to count: more than `WIDEST` only for what is counted or tested
+    over many images, and so moves in whole steps.
+    """
 
     low: float
     high: float
+    most: float = WIDEST
 
 
 def nearest(value: float, possible: Possible | None, golden: float) -> float:
     """Return, of the values that were possible in place of `value`, the one that is nearest to the golden.
 
-    None counts that are farther than `WIDEST` from `value`. If one of the three is NaN, it is `value`.
+    None counts that is farther from `value` than the range allows. If one of the three is NaN, it is `value`.
     """
     if possible is None:
         return value
-    low, high = max(possible.low, value - WIDEST), min(possible.high, value + WIDEST)
+    low, high = max(possible.low, value - possible.most), min(possible.high, value + possible.most)
     return min(max(golden, low), high) if low <= value <= high and golden == golden else value

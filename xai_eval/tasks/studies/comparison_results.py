@@ -103,9 +103,10 @@ class _Compared:
         """The sentences that rounding could have given."""
         leads = [self._object_ious]
         if self.subject.mask is not None:
-            (low, high), (other_low, other_high) = self._possible_object_ious(self.subject.mask)
-            leads += [(low, other_high), (high, other_low)]
-        values = self.found.iou_beyond_chance, *self.possible.measures["iou_beyond_chance"]
+            cam, lime = self._possible_object_ious(self.subject.mask)
+            leads += [(cam.low, lime.high), (cam.high, lime.low)]
+        possible = self.possible.measures["iou_beyond_chance"]
+        values = self.found.iou_beyond_chance, possible.low, possible.high
         # A range may hold both of the thresholds that the sentence depends on.
         between = [each for each in (SAME_PLACE, OTHER_PLACE, OTHER_PLACE + 1e-9) if values[1] <= each <= values[2]]
         told = [self._insight(value, ious) for value in (*values, *between) for ious in leads]

@@ -46,7 +46,7 @@ def possible_agreement(
     means = superpixel_means(cam.saliency, lime.segments)
     measures = {
         "iou": shared,
-        "dice": Possible(*(2.0 * each / (1.0 + each) for each in shared)),
+        "dice": Possible(*(2.0 * each / (1.0 + each) for each in (shared.low, shared.high))),
         "iou_beyond_chance": _beyond_chance(shared, cam_mask, lime_mask),
         "rank_correlation": possible_rank_correlation(means, lime.weights, rounding),
     }
@@ -60,7 +60,7 @@ def _beyond_chance(shared: Possible, *bounds: Bounds) -> Possible:
     by_chance = [chance_iou(*areas, pixels) for areas in {(a, b), (most_a, most_b), (a, most_b), (most_a, b)}]
     if max(by_chance) > 1.0 - 1e-12:
         return Possible(float("nan"), float("nan"))
-    found = [max((each - chance) / (1.0 - chance), -1.0) for each in shared for chance in by_chance]
+    found = [max((each - chance) / (1.0 - chance), -1.0) for each in (shared.low, shared.high) for chance in by_chance]
     return Possible(min(found), max(found))
 
 
