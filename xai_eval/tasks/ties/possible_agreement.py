@@ -53,15 +53,20 @@ def possible_agreement(
     return PossibleAgreement(cam_mask, lime_mask, measures)
 
 
-def _beyond_chance(shared: Possible, *bounds: Bounds) -> Possible:
+def _beyond_chance(shared: Possible, first: Bounds, second: Bounds) -> Possible:
     """Correct the bounds of an IoU for chance, which gives most to the largest masks."""
-    (a, most_a), (b, most_b) = ((int(each.surely.sum()), int(each.maybe.sum())) for each in bounds)
-    pixels = bounds[0].surely.size
-    by_chance = [chance_iou(*areas, pixels) for areas in {(a, b), (most_a, most_b), (a, most_b), (most_a, b)}]
+    pixels = first.surely.size
+    by_chance = {chance_iou(a, b, pixels) for a in _areas(first) for b in _areas(second)}
     if max(by_chance) > 1.0 - 1e-12:
         return Possible(float("nan"), float("nan"))
     found = [max((each - chance) / (1.0 - chance), -1.0) for each in (shared.low, shared.high) for chance in by_chance]
     return Possible(min(found), max(found))
+
+
+def _areas(mask: Bounds) -> tuple[int, int]:
+    """Return the smallest and the largest area of a mask; one that may have pixels is not taken for an empty one."""
+    most = int(mask.maybe.sum())
+    return max(int(mask.surely.sum()), min(most, 1)), most
 
 
 def mask_bounds(cam: CamExplanation, lime: LimeWeights, policy: MaskPolicy, rounding: float) -> tuple[Bounds, Bounds]:
@@ -80,10 +85,10 @@ def possible_sweep(
 ) -> Mapping[str, tuple[Possible, ...]]:
     """Return what could have been found in place of `area_sweep`, for each area."""
     pairs = [mask_bounds(cam, lime, MaskPolicy(EQUAL_AREA, float(area)), rounding) for area in areas]
-    sizes = [[tuple(int(each.sum()) for each in (b.surely, b.maybe)) for b in pair] for pair in pairs]
-    pixels = cam.saliency.size
     chances = [
-        Possible(chance_iou(low[0], low[1], pixels), chance_iou(high[0], high[1], pixels))
-        for low, high in (zip(*pair, strict=True) for pair in sizes)
+        [chance_iou(*areas, cam.saliency.size) for areas in zip(*map(_areas, pair), strict=True)] for pair in pairs
     ]
-    return {"IoU": tuple(possible_iou(*pair) for pair in pairs), "by chance": tuple(chances)}
+    return {
+        "IoU": tuple(possible_iou(*pair) for pair in pairs),
+        "by chance": tuple(Possible(min(each), max(each)) for each in chances),
+    }
