@@ -85,9 +85,8 @@ def possible_sweep(
 ) -> Mapping[str, tuple[Possible, ...]]:
     """Return what could have been found in place of `area_sweep`, for each area."""
     pairs = [mask_bounds(cam, lime, MaskPolicy(EQUAL_AREA, float(area)), rounding) for area in areas]
-    chances = [
-        [chance_iou(*areas, cam.saliency.size) for areas in zip(*map(_areas, pair), strict=True)] for pair in pairs
-    ]
+    areas_of = [zip(_areas(first), _areas(second), strict=True) for first, second in pairs]
+    chances = [[chance_iou(first, second, cam.saliency.size) for first, second in each] for each in areas_of]
     return {
         "IoU": tuple(possible_iou(*pair) for pair in pairs),
         "by chance": tuple(Possible(min(each), max(each)) for each in chances),
