@@ -79,8 +79,8 @@ def explain(method: Method, question: Question, seed: int) -> NDArray[np.float32
     """Explain by one method, and return the attribution (C, H, W) or the map (h, w) that it gives.
 
     The method may change the model and its input: both are protected from it. The global random generators are seeded,
-    and have their state back afterwards. A gradient jumps where rounding moves an activation over the kink of a ReLU, so
-    that TF32 would change single pixels by 20 % of the largest value: it is switched off.
+    and have their state back afterwards. A gradient jumps where rounding moves an activation over the kink of a ReLU,
+    so that TF32 would change single pixels by 20 % of the largest value: it is switched off.
     """
     with (
         torch.inference_mode(False),
