@@ -1,4 +1,4 @@
-"""Computes in full single precision on GPUs that would otherwise round the inputs of convolutions to ten bits (TF32)."""
+"""Computes in full single precision on GPUs that would otherwise round inputs of convolutions to ten bits (TF32)."""
 
 from __future__ import annotations
 
