@@ -13,7 +13,17 @@ import numpy as np
 import pandas as pd
 import skimage.segmentation
 import torch
-from fault import ALL_TASKS, IMAGE_TASKS, LIME_TASKS, Altered, Benign, changed, module_changed, replaced
+from fault import (
+    ALL_TASKS,
+    IMAGE_TASKS,
+    LIME_TASKS,
+    Altered,
+    Benign,
+    changed,
+    module_changed,
+    preparation,
+    replaced,
+)
 from lime.lime_base import LimeBase
 from sklearn.linear_model import Ridge
 
@@ -159,6 +169,36 @@ def numbered_from_one(original: Any) -> Any:
     return lambda pixels, **options: original(pixels, **{**options, "start_label": 1})
 
 
+def moved_a_little(values: torch.Tensor) -> torch.Tensor:
+    """Move numbers by up to a millionth, always in the same way."""
+    drawn = torch.rand(values.shape, generator=torch.Generator().manual_seed(0)).to(values)
+    return values * (1 + 1e-6 * (2 * drawn - 1))
+
+
+def rounding_otherwise(original: Any) -> Any:
+    return lambda *args, **options: moved_a_little(original(*args, **options))
+
+
+FIT = "explain_instance_with_data"
+
+
+def predictions_otherwise(original: Any) -> Any:
+    def fit(self: Any, data: Any, predictions: Any, *args: Any, **options: Any) -> Any:
+        moved = moved_a_little(torch.from_numpy(np.array(predictions))).numpy()
+        return original(self, data, moved, *args, **options)
+
+    return fit
+
+
+# The grid of the small evaluations in gate.py, but for the size of batches.
+IN_BATCHES_OF_64 = {
+    "segmentation": ["slic", "felzenszwalb"],
+    "num_samples": [40, 60],
+    "num_features": [15_000],
+    "top_labels": [3],
+    "batch_size": [64],
+}
+
 CHANGES = (
     Benign("run again", ALL_TASKS, changed(nothing)),
     Benign("one thread", ALL_TASKS, threads(1)),
@@ -184,6 +224,13 @@ CHANGES = (
     Benign("strided input", ("cams", "dissection"), changed(with_strided_input)),
     Benign("ReLU written as clamp", ALL_TASKS, replaced(torch.nn.ReLU, "forward", written_as_clamp)),
     Benign("numbers are printed short", ALL_TASKS, numbers_printed_short),
+    Benign("convolutions round otherwise", ALL_TASKS, replaced(torch.nn.functional, "conv2d", rounding_otherwise)),
+    Benign("linear layers round otherwise", ALL_TASKS, replaced(torch.nn.functional, "linear", rounding_otherwise)),
+    Benign("the input rounds otherwise", ALL_TASKS, preparation(tensor=moved_a_little, of_views=moved_a_little)),
+    Benign("predictions for lime round otherwise", LIME_TASKS, replaced(LimeBase, FIT, predictions_otherwise)),
+    Benign("asked for batches of 3", ("lime", "comparison", "hybrid"), changed(nothing), {"batch_size": 3}),
+    Benign("asked for batches of 64", ("lime", "comparison", "hybrid"), changed(nothing), {"batch_size": 64}),
+    Benign("a search in batches of 64", ("lime_search",), changed(nothing), {"grid": IN_BATCHES_OF_64}),
     Benign("ridge regression by svd", LIME_TASKS, replaced(lime.lime_base, "Ridge", lambda _: by_svd)),
     Benign("features in their order", LIME_TASKS, replaced(LimeBase, "feature_selection", in_their_order)),
     Benign("slic begins at 1", LIME_TASKS, replaced(skimage.segmentation, "slic", numbered_from_one)),

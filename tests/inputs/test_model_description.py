@@ -33,9 +33,11 @@ def changed(net, change):
     before = describe_model(net)
     change(net)
     after = describe_model(net)
-    whole = {
-        f.name for f in fields(ModelDescription) if f.name != "weights" and vars(before)[f.name] != vars(after)[f.name]
-    }
+    told = {f.name for f in fields(ModelDescription) if vars(before)[f.name] != vars(after)[f.name]}
+    # What changes the types or settings of modules for real changes what they compute, too.
+    assert ("function" in told) == ("module_types" in told)
+    assert ("plain_weights" in told) == ("weights" in told)
+    whole = told - {"weights", "function", "plain_weights"}
     names = before.weights.keys() | after.weights.keys()
     return whole | {name for name in names if before.weights.get(name) != after.weights.get(name)}
 

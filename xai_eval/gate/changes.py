@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from xai_eval.result.result import Provenance, Result
+from xai_eval.result.without_effect import with_effect
 
 # All other digests are of weights: of the model, of each of several models, or of CLIP.
 DIGESTS_OF_INPUTS = frozenset({"image", "images", "probe", "concepts"})
@@ -48,13 +49,21 @@ class Change:
 
 
 def changes_between(obtained: Result, golden: Result) -> tuple[Change, ...]:
-    """List what changed, the likeliest cause first: the model, `provenance_changes`, the name of the image."""
+    """List what changed, the likeliest cause first: the model, `provenance_changes`, the name of the image.
+
+    Last come parameters of the case that cannot change an answer. The others are not listed: see `parameter_changes`.
+    """
     now, was = obtained.case, golden.case
     changes = provenance_changes(obtained.provenance, golden.provenance)
     model = () if now.model == was.model else (Change("model", was.model, now.model, ChangeKind.WEIGHTS),)
     same_name = _called(now.input) == _called(was.input)
     name = () if same_name else (Change("name", was.input, now.input, ChangeKind.NAME),)
-    return (*model, *changes, *name)
+    return (*model, *changes, *name, *_without_effect(now.params, was.params))
+
+
+def _without_effect(now: Mapping[str, Any], was: Mapping[str, Any]) -> Iterator[Change]:
+    decisive = set(parameter_changes(with_effect(now), with_effect(was)))
+    return (each for each in parameter_changes(now, was) if each not in decisive)
 
 
 def _called(name: str) -> str:

@@ -10,6 +10,7 @@ from xai_eval.gate.changes import Change, ChangeKind, changes_between
 from xai_eval.gate.judge import judge
 from xai_eval.gate.verdict import State, Verdict
 from xai_eval.result.result import Result
+from xai_eval.result.without_effect import with_effect
 from xai_eval.store.upgrade_policy import DEFAULT_POLICY, Policy
 
 _FIXED = (ChangeKind.VERSION, ChangeKind.INPUT)
@@ -45,7 +46,7 @@ class Trial:
 def factors(obtained: Result, golden: Result) -> tuple[str, ...]:
     """Name the factors that can be restored for a case, by what changed between its golden and what was obtained."""
     changed = {change.kind for change in changes_between(obtained, golden)}
-    other_parameters = dict(obtained.case.params) != dict(golden.case.params)
+    other_parameters = with_effect(obtained.case.params) != with_effect(golden.case.params)
     found = {
         "model": ChangeKind.WEIGHTS in changed,
         # It is always tried, because a new version of a library may compute something else from the same recipe.

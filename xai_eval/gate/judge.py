@@ -13,6 +13,7 @@ from xai_eval.gate.image_sets import OtherImages, of_the_model, other_images
 from xai_eval.gate.pairing import pair_results, scope_of, set_name
 from xai_eval.gate.renamed_classes import RenamedClass, renamed_classes, with_new_names
 from xai_eval.gate.set_rows import in_order_of
+from xai_eval.gate.spelling import counterpart, written_otherwise
 from xai_eval.gate.stages import StageShift, moved_input, origin_of, stage_findings
 from xai_eval.gate.unsteady import unsteady
 from xai_eval.gate.unwatched import emptied, unwatched_parts, watched
@@ -100,7 +101,8 @@ def _judged(
     lacking = emptied(obtained, golden)
     if lacking:
         return Verdict(obtained.case, State.ERROR, changes=changes, reason=_emptied_sentence(lacking))
-    reason = " ".join(filter(None, [_ok_sentence(origin, changes, upgrade), images.sentence if images else ""]))
+    ok = f"{_ok_sentence(origin, changes, upgrade)}{written_otherwise(obtained, golden)}"
+    reason = " ".join(filter(None, [ok, images.sentence if images else ""]))
     return Verdict(
         obtained.case, State.OK, origin=origin, changes=changes, reason=reason, unwatched=unwatched, upgrade=upgrade
     )
@@ -276,7 +278,11 @@ def _named(name: str, field: Field) -> Iterator[None]:
 
 def _lost_stages(obtained: Result, golden: Result, with_the_model: frozenset[Stage]) -> list[Finding]:
     """Report stages that the result no longer records: nothing would notice it if they changed."""
-    lost = [each for each in golden.stages if each not in obtained.stages and each not in with_the_model]
+    lost = [
+        stage
+        for stage, was in golden.stages.items()
+        if counterpart(obtained, stage, was) is None and stage not in with_the_model
+    ]
     return [
         Finding("stages", Severity.NUMBERS, stage, f"the result no longer records the {plain(stage)}")
         for stage in map(str, lost)

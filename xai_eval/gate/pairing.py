@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from xai_eval.gate.same_content import SameContent
 from xai_eval.result.result import Case, Result
+from xai_eval.result.without_effect import with_effect
 
 # The parameter whose values are names within one model.
 OF_THE_MODEL = "layer"
@@ -106,16 +107,17 @@ def spellings(case: Case) -> tuple[Case, ...]:
 
 
 def _spelled_alike(case: Case) -> str:
-    return Case(case.task, case.model, unicodedata.normalize("NFC", case.input), case.params).identity
+    """Return what tells a case from others: the spelling of its name does not, nor what cannot change an answer."""
+    return Case(case.task, case.model, unicodedata.normalize("NFC", case.input), with_effect(case.params)).identity
 
 
 def _but_model(case: Case) -> str:
-    return Case(case.task, "", case.input, case.params).identity
+    return Case(case.task, "", case.input, with_effect(case.params)).identity
 
 
 def _but_model_and_layer(case: Case) -> str:
     """Return what two models of two architectures share: the layer of each has a name of its own."""
-    params = {name: value for name, value in case.params.items() if name != OF_THE_MODEL}
+    params = {name: value for name, value in with_effect(case.params).items() if name != OF_THE_MODEL}
     return Case(case.task, "", case.input, params).identity
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from xai_eval.gate.movement import Movement, noise_of, number
+from xai_eval.gate.spelling import counterpart
 from xai_eval.gate.stage_table import Step, rules_of
 from xai_eval.result.fields import Finding, Severity
 from xai_eval.result.naming import plain
@@ -158,6 +159,7 @@ def stage_findings(obtained: Result, golden: Result, expected: frozenset[Stage] 
             continue
         own = shift.stage.of in raised or shift.stage.kind in raised
         most = rules_of(shift.stage).alarm(on_cpu=on_cpu and not own, reseeded=reseeded)
+        most *= _leeway(obtained, shift.stage)
         if shift.change > most:
             amount = f" by a relative change of {number(shift.change)}" if math.isfinite(shift.change) else ""
             sentence = (
@@ -243,7 +245,11 @@ def movements(obtained: Result, golden: Result, noise: Noise | None = None) -> d
     """Return how far every stage of the golden moved, in the order of the result; what it no longer has, last."""
     on_cpu = _on_cpu(obtained)
     return {
-        stage: Movement(_change(obtained, golden, stage), rules_of(stage).limit(on_cpu=on_cpu), noise_of(stage, noise))
+        stage: Movement(
+            _change(obtained, golden, stage),
+            rules_of(stage).limit(on_cpu=on_cpu) * _leeway(obtained, stage),
+            noise_of(stage, noise),
+        )
         for stage in _in_order(obtained, golden)
     }
 
@@ -253,13 +259,20 @@ def _beyond(every: Mapping[Stage, Movement]) -> Iterator[StageShift]:
 
 
 def _change(obtained: Result, golden: Result, stage: Stage) -> float:
-    now = obtained.stages.get(stage)
-    return math.inf if now is None else now.distance(golden.stages[stage])
+    was = golden.stages[stage]
+    now = counterpart(obtained, stage, was)
+    return math.inf if now is None else now.distance(was)
 
 
 def moved_stages(obtained: Result, golden: Result) -> Iterator[StageShift]:
     """Yield all stages that changed by more than their limits."""
     return _beyond(movements(obtained, golden))
+
+
+def _leeway(obtained: Result, stage: Stage) -> float:
+    """How many times its usual limit a stage may move, as the run measured it: what a golden claims widens nothing."""
+    now = obtained.stages.get(stage)
+    return 1.0 if now is None else now.leeway
 
 
 def _in_order(obtained: Result, golden: Result) -> list[Stage]:

@@ -11,12 +11,15 @@ from dataclasses import dataclass
 
 from xai_eval.gate.changes import Change, ChangeKind, parameter_changes
 from xai_eval.gate.pairing import OF_THE_MODEL
+from xai_eval.gate.spelling import counterpart
 from xai_eval.gate.stage_table import Step, rules_of
 from xai_eval.gate.stages import StageShift, moved_stages
+from xai_eval.result.fingerprint import Fingerprint
 from xai_eval.result.naming import plain
 from xai_eval.result.result import Result
 from xai_eval.result.stage import OwnKind, Stage
 from xai_eval.result.stage import StageKind as K
+from xai_eval.result.without_effect import with_effect
 from xai_eval.store.upgrade_policy import Decides, Policy
 
 _CLIP, _OF_ONE_MODEL = "clip", "weights of "
@@ -83,7 +86,7 @@ def changed_parameters(obtained: Result, golden: Result, policy: Policy) -> tupl
 
     The layer of another model has another name, and is the layer of that model all the same.
     """
-    changed = parameter_changes(obtained.case.params, golden.case.params)
+    changed = parameter_changes(with_effect(obtained.case.params), with_effect(golden.case.params))
     if another_model(obtained, golden) and policy.weights is Decides.EXPLANATION:
         return tuple(each for each in changed if each.what != OF_THE_MODEL)
     return changed
@@ -116,7 +119,7 @@ def _confirmed(obtained: Result, golden: Result, change: Change) -> bool:
     if not stages or another_model(obtained, golden):
         return True
     was = [golden.stages.get(stage) for stage in stages]
-    return None not in was and any(_changed(obtained, stage, golden.stages[stage].digest) for stage in stages)
+    return None not in was and any(_changed(obtained, stage, golden.stages[stage]) for stage in stages)
 
 
 def explained_stages(
@@ -129,7 +132,7 @@ def explained_stages(
     """
     roots, absent = _roots(obtained, golden, changes, kinds), _unrecorded(golden, changes, kinds)
     recorded = [*absent, *golden.stages]
-    moved = {stage for stage, was in golden.stages.items() if _changed(obtained, stage, was.digest)} | absent
+    moved = {stage for stage, was in golden.stages.items() if _changed(obtained, stage, was)} | absent
     found = set(absent)
     for stage in golden.stages:
         if stage in roots or (stage.kind not in _STATE and found & moved & _made_from(stage, recorded, found)):
@@ -154,9 +157,9 @@ def lost_with_the_model(obtained: Result, golden: Result, explained: frozenset[S
     return frozenset(stage for stage in explained if stage.kind in _MODEL_STATE)
 
 
-def _changed(obtained: Result, stage: Stage, digest: str) -> bool:
-    now = obtained.stages.get(stage)
-    return now is None or now.digest != digest
+def _changed(obtained: Result, stage: Stage, was: Fingerprint) -> bool:
+    now = counterpart(obtained, stage, was)
+    return now is None or not (now.digest == was.digest or now.written_otherwise(was))
 
 
 def _made_from(stage: Stage, recorded: Sequence[Stage], found: Iterable[Stage]) -> set[Stage]:

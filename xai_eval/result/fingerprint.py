@@ -12,17 +12,31 @@ from numpy.typing import NDArray
 SKETCH_SIZE = 64
 _SEED = 20240101
 _CHUNK = 2**18
+# No array may move by more than this many times the usual limit, however much it amplifies rounding: the limit of a map
+# on a CPU is then 1 %, which is half of what its field allows.
+MOST_AMPLIFIED = 50.0
 # The distance of arrays whose digests differ but whose sketches are equal, so that it cannot be estimated.
 BELOW_SKETCH = 1e-9
 
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What is stored of a stage: sha256 digest, shape, and for numbers a sketch of 64 floats."""
+    """What is stored of a stage: sha256 digest, shape, and for numbers a sketch of 64 floats.
+
+    Attributes:
+        digest: of the content.
+        shape: of an array.
+        sketch: 64 numbers, from which distances of arrays are estimated.
+        meaning: digest of the content without how it is written, if it can be written in several ways. Two contents
+            with one meaning are the same.
+        amplification: how many times as much as its inputs an array moves, measured when it was computed; at least 1.
+    """
 
     digest: str
     shape: tuple[int, ...] = ()
     sketch: NDArray[np.float32] | None = None
+    meaning: str = ""
+    amplification: float = 1.0
 
     def __post_init__(self) -> None:
         # A shorter sketch, which a stored file may hold, would be compared with every part of a whole one.
@@ -32,10 +46,10 @@ class Fingerprint:
     def distance(self, other: Fingerprint) -> float:
         """Estimate the relative change |x - y| / |y| from `other` (y) to this one (x).
 
-        0 where the digests agree; `BELOW_SKETCH` where they differ and the sketches agree; infinite where the shapes
-        differ or there is no sketch to compare.
+        0 where the digests or the meanings agree; `BELOW_SKETCH` where they differ and the sketches agree; infinite
+        where the shapes differ or there is no sketch to compare.
         """
-        if self.digest == other.digest:
+        if self.digest == other.digest or self.written_otherwise(other):
             return 0.0
         if self.sketch is None or other.sketch is None or self.shape != other.shape:
             return float("inf")
@@ -45,14 +59,33 @@ class Fingerprint:
             return BELOW_SKETCH
         return change / scale if np.isfinite(change) and scale > 0.0 else float("inf")
 
+    @property
+    def leeway(self) -> float:
+        """How many times the usual limit of its kind this stage may move, from 1 to `MOST_AMPLIFIED`."""
+        return min(max(self.amplification, 1.0), MOST_AMPLIFIED) if np.isfinite(self.amplification) else 1.0
 
-def fingerprint_text(text: str) -> Fingerprint:
-    """Fingerprint a text, such as a name or digest, for which only equality matters."""
-    return Fingerprint(hashlib.sha256(text.encode()).hexdigest())
+    def written_otherwise(self, other: Fingerprint) -> bool:
+        """Whether the contents differ, but only in how the same is written."""
+        shared = {self.digest, self.meaning} & {other.digest, other.meaning} - {""}
+        return self.digest != other.digest and bool(shared)
 
 
-def fingerprint_array(array: NDArray[Any]) -> Fingerprint:
-    """Fingerprint numbers of any shape.
+def fingerprint_text(text: str, meaning: str = "") -> Fingerprint:
+    """Fingerprint a text, such as a name or digest, for which only equality matters.
+
+    Args:
+        text: the content.
+        meaning: a text that is the same for every way to write the content; empty if there is one way.
+    """
+    return Fingerprint(_text_digest(text), meaning=_text_digest(meaning) if meaning and meaning != text else "")
+
+
+def _text_digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def fingerprint_array(array: NDArray[Any], amplification: float = 1.0) -> Fingerprint:
+    """Fingerprint numbers of any shape; `amplification` is kept with them.
 
     The sketch is a count sketch (Charikar, Chen and Farach-Colton 2002): every element is added, with a random
     sign, to one of 64 buckets. It is linear, so the distance of two sketches estimates the distance of the two
@@ -62,7 +95,7 @@ def fingerprint_array(array: NDArray[Any]) -> Fingerprint:
     header = f"{array.dtype.str}{array.shape}".encode()
     digest = hashlib.sha256(header + array.tobytes()).hexdigest()
     sketch = _count_sketch(array.reshape(-1)).astype(np.float32)
-    return Fingerprint(digest, array.shape, sketch)
+    return Fingerprint(digest, array.shape, sketch, amplification=amplification)
 
 
 def _count_sketch(values: NDArray[Any]) -> NDArray[np.float64]:

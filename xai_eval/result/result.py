@@ -245,7 +245,7 @@ class Result:
             "case": dataclasses.asdict(self.case),
             # Fields are a list, because their order matters, and sorted keys would lose it.
             "fields": [{"name": n, "kind": f.kind, **f.meta()} for n, f in self.fields.items()],
-            "stages": [{**n.document, "digest": s.digest, "shape": list(s.shape)} for n, s in self.stages.items()],
+            "stages": [{**name.document, **_stored(each)} for name, each in self.stages.items()],
             "provenance": dataclasses.asdict(self.provenance),
             # The digest is of the unpacked arrays, because another zlib packs the same arrays into other bytes.
             "arrays_sha256": hashlib.sha256(arrays).hexdigest(),
@@ -308,7 +308,16 @@ def stage_positions(document: Mapping[str, Any]) -> dict[Stage, int]:
 def restore_stage(document: Mapping[str, Any], place: int, arrays: Mapping[str, Any]) -> Fingerprint:
     """Rebuild the fingerprint of the stage at a position in the document; `arrays` are those of the result."""
     stage = document["stages"][place]
-    return Fingerprint(stage["digest"], tuple(stage["shape"]), arrays.get(_sketch_name(place)))
+    sketch = arrays.get(_sketch_name(place))
+    meaning, amplification = str(stage.get("meaning", "")), float(stage.get("amplification", 1.0))
+    return Fingerprint(stage["digest"], tuple(stage["shape"]), sketch, meaning, amplification)
+
+
+def _stored(stage: Fingerprint) -> dict[str, Any]:
+    """Return what is stored of a stage besides its sketch; meaning and amplification only where there are any."""
+    meaning = {"meaning": stage.meaning} if stage.meaning else {}
+    amplified = {"amplification": stage.amplification} if stage.amplification > 1.0 else {}
+    return {"digest": stage.digest, "shape": list(stage.shape), **meaning, **amplified}
 
 
 def _sketch_name(place: int) -> str:

@@ -19,6 +19,7 @@ from xai_eval.explainers.attribution.question import Question, Settings
 from xai_eval.inputs.models.model_errors import as_model_error
 from xai_eval.metrics.completeness import completeness_error
 from xai_eval.result.fields import Heatmap, HeatmapTolerance, SignedMap, SignedMapTolerance, Table
+from xai_eval.result.fields.possible import Possible
 from xai_eval.result.fingerprint import Fingerprint, fingerprint_array
 from xai_eval.result.result import Provenance, Result
 from xai_eval.result.stage import Stage, StageKind
@@ -27,6 +28,8 @@ from xai_eval.tasks.image.forward import input_batch
 from xai_eval.tasks.image.map_rows import SCORE_TOLERANCE, displayed, scored_row
 from xai_eval.tasks.image.per_image import PerImage
 from xai_eval.tasks.image.subject import Subject
+from xai_eval.tasks.ties.bounds import rounding_on
+from xai_eval.tasks.ties.possible_rows import by_column, possible_row
 
 if TYPE_CHECKING:
     from xai_eval.inputs.images.labelled import LabelledImage
@@ -37,6 +40,10 @@ MAP_TOLERANCE = SignedMapTolerance()
 TABLE_TOLERANCE = {**SCORE_TOLERANCE, "completeness_error": 0.02}
 # The map of the positive values, from 0 to 1, by which the object is pointed at. It is not stored.
 _POSITIVE = HeatmapTolerance(largest=0.02)
+
+
+# A gradient jumps where rounding moves an activation over the kink of a ReLU, which moved attributions by up to 5e-4.
+_ROUNDING = 2 * 5e-4
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,12 +127,13 @@ def _evaluate(request: AttributionsRequest, image: LabelledImage) -> Result:
     question = _question(subject, request.settings)
     found = [_attribution(method, question, subject, setup.seed) for method in request.methods]
     rows = [_row(each, subject, request.settings) for each in found]
+    possible = [_possible(each, subject, request.settings) for each in found]
     return Result(
         case=setup.case("attributions", image, request.parameters),
         fields={
             **subject.fields,
             **{each.method.name: each.field for each in found},
-            "table": Table(pd.DataFrame(rows), TABLE_TOLERANCE),
+            "table": Table(pd.DataFrame(rows), TABLE_TOLERANCE, possible=by_column(possible)),
         },
         stages={**subject.stages, **_baseline_stage(request.methods, question), **_stages(found)},
         provenance=_provenance(request, image),
@@ -158,14 +166,23 @@ def _attribution(method: Method, question: Question, subject: Subject, seed: int
 
 
 def _row(each: _Attribution, subject: Subject, settings: Settings) -> dict[str, Any]:
-    field = each.field
-    rows, columns = each.raw.shape[-2:]
-    margin = each.method.margin((rows, columns), field.shape, settings)
+    field, margin = each.field, _margin(each, settings)
     heatmap = Heatmap(displayed(each.array), _POSITIVE)
     row = scored_row(each.method.name, each.array, heatmap, subject, margin, subject.predict)
     error = float("nan") if each.sums is None else completeness_error(*each.sums)
     # Whether the signed map means something, which is more than its positive part.
     return {**row, "map": field.degenerate or "ok", "completeness_error": error}
+
+
+def _margin(each: _Attribution, settings: Settings) -> tuple[int, int]:
+    rows, columns = each.raw.shape[-2:]
+    return each.method.margin((rows, columns), each.field.shape, settings)
+
+
+def _possible(each: _Attribution, subject: Subject, settings: Settings) -> dict[str, Possible]:
+    rounding = max(rounding_on(subject.classifier.device.type), _ROUNDING)
+    heatmap = Heatmap(displayed(each.array), _POSITIVE)
+    return possible_row(heatmap, subject.mask, _margin(each, settings), rounding, each.array)
 
 
 def _baseline_stage(methods: Sequence[Method], question: Question) -> dict[Stage, Fingerprint]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +12,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from xai_eval.metrics.localisation import THRESHOLDS, half_cell, iou_sweep
-from xai_eval.result.fields import Field, Heatmap, HeatmapTolerance, Table
-from xai_eval.result.fingerprint import fingerprint_array
+from xai_eval.result.fields import LOOSEST_MAP, Field, Heatmap, HeatmapTolerance, Table
+from xai_eval.result.fingerprint import MOST_AMPLIFIED, Fingerprint, fingerprint_array
 from xai_eval.result.result import Result
 from xai_eval.result.stage import Stage, StageKind
 from xai_eval.tasks.image.explanation_setup import ExplanationSetup
 from xai_eval.tasks.image.map_rows import TABLE_TOLERANCE, map_row
 from xai_eval.tasks.image.per_image import PerImage
-from xai_eval.tasks.image.subject import cam_maps
+from xai_eval.tasks.image.subject import Subject, cam_maps
+from xai_eval.tasks.ties.bounds import above, exactly, possible_iou, rounding_on
+from xai_eval.tasks.ties.possible_rows import by_column, possible_row
 
 if TYPE_CHECKING:
     from xai_eval.explainers.cam.cam_maps import CamMaps
@@ -59,31 +61,54 @@ def _evaluate(request: CamsRequest, image: LabelledImage) -> Result:
     maps = {method: cam_maps(subject, method, setup.seed) for method in request.methods}
     return Result(
         case=setup.case("cams", image, _params(request)),
-        fields={**subject.fields, **_map_fields(subject.mask, maps)},
+        fields={**subject.fields, **_map_fields(subject, maps)},
         stages={
             **subject.stages,
-            **{Stage(StageKind.RAW_MAP, method): fingerprint_array(each.raw) for method, each in maps.items()},
-            **{Stage(StageKind.FINAL_MAP, method): fingerprint_array(each.image) for method, each in maps.items()},
+            **_stages(StageKind.RAW_MAP, {method: (each.raw, each) for method, each in maps.items()}),
+            **_stages(StageKind.FINAL_MAP, {method: (each.image, each) for method, each in maps.items()}),
         },
         provenance=setup.provenance(image, LIBRARIES),
     )
 
 
-def _map_fields(mask: NDArray[np.bool_] | None, maps: Mapping[str, CamMaps]) -> dict[str, Field]:
-    heatmaps = {method: Heatmap(each.image[0], MAP_TOLERANCE) for method, each in maps.items()}
-    layers = {f"{method}_layer": Heatmap(each.layer[0], LAYER_MAP_TOLERANCE) for method, each in maps.items()}
-    rows = [
-        map_row(method, heatmap, mask, half_cell(layers[f"{method}_layer"].shape, heatmap.shape))
-        for method, heatmap in heatmaps.items()
-    ]
-    table = Table(pd.DataFrame(rows), TABLE_TOLERANCE)
-    sweep: dict[str, Field] = {} if mask is None else {"iou_sweep": _sweep_table(heatmaps, mask)}
+def _stages(kind: StageKind, arrays: Mapping[str, tuple[NDArray[np.float32], CamMaps]]) -> dict[Stage, Fingerprint]:
+    return {
+        Stage(kind, method): fingerprint_array(array, maps.amplification) for method, (array, maps) in arrays.items()
+    }
+
+
+def _map_fields(subject: Subject, maps: Mapping[str, CamMaps]) -> dict[str, Field]:
+    mask, rounding = subject.mask, rounding_on(subject.classifier.device.type)
+    largest = {method: _largest(each.amplification, rounding) for method, each in maps.items()}
+    heatmaps = {
+        method: Heatmap(each.image[0], replace(MAP_TOLERANCE, largest=largest[method])) for method, each in maps.items()
+    }
+    layers = {
+        f"{method}_layer": Heatmap(each.layer[0], replace(LAYER_MAP_TOLERANCE, largest=largest[method]))
+        for method, each in maps.items()
+    }
+    margins = {method: half_cell(layers[f"{method}_layer"].shape, each.shape) for method, each in heatmaps.items()}
+    rows = [map_row(method, heatmap, mask, margins[method]) for method, heatmap in heatmaps.items()]
+    possible = [possible_row(heatmap, mask, margins[method], rounding) for method, heatmap in heatmaps.items()]
+    table = Table(pd.DataFrame(rows), TABLE_TOLERANCE, possible=by_column(possible))
+    sweep: dict[str, Field] = {} if mask is None else {"iou_sweep": _sweep_table(heatmaps, mask, rounding)}
     return {**heatmaps, **layers, "table": table, **sweep}
 
 
-def _sweep_table(heatmaps: Mapping[str, Heatmap], mask: NDArray[np.bool_]) -> Table:
+def _largest(amplification: float, rounding: float) -> float:
+    """Return by how much a pixel may differ: more where the map moves much more than what it is computed from."""
+    most = min(amplification, MOST_AMPLIFIED) * rounding
+    return round(float(np.clip(most, MAP_TOLERANCE.largest, LOOSEST_MAP)), 4)
+
+
+def _sweep_table(heatmaps: Mapping[str, Heatmap], mask: NDArray[np.bool_], rounding: float) -> Table:
     columns: dict[str, Any] = {"threshold": [f"{t:.1f}" for t in THRESHOLDS]}
     for method, heatmap in heatmaps.items():
         means = heatmap.degenerate is None
         columns[method] = iou_sweep(heatmap.array, mask) if means else [float("nan")] * len(THRESHOLDS)
-    return Table(pd.DataFrame(columns), dict.fromkeys(heatmaps, SWEEP_TOLERANCE))
+    possible = {
+        method: tuple(possible_iou(above(each.array, threshold, rounding), exactly(mask)) for threshold in THRESHOLDS)
+        for method, each in heatmaps.items()
+        if each.degenerate is None
+    }
+    return Table(pd.DataFrame(columns), dict.fromkeys(heatmaps, SWEEP_TOLERANCE), possible=possible)

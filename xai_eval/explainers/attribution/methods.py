@@ -15,6 +15,7 @@ from xai_eval.errors import UsageError, unknown_name
 from xai_eval.explainers.attribution.method import Method
 from xai_eval.explainers.attribution.own_method import PREFIX, own_method
 from xai_eval.explainers.attribution.question import Question
+from xai_eval.explainers.model.full_precision import full_precision
 from xai_eval.explainers.model.random_state import all_seeded
 from xai_eval.inputs.models.model_state import lent
 
@@ -78,9 +79,16 @@ def explain(method: Method, question: Question, seed: int) -> NDArray[np.float32
     """Explain by one method, and return the attribution (C, H, W) or the map (h, w) that it gives.
 
     The method may change the model and its input: both are protected from it. The global random generators are seeded,
-    and have their state back afterwards.
+    and have their state back afterwards. A gradient jumps where rounding moves an activation over the kink of a ReLU,
+    so that TF32 would change single pixels by 20 % of the largest value: it is switched off.
     """
-    with torch.inference_mode(False), lent(question.module), all_seeded(seed), torch.enable_grad():
+    with (
+        torch.inference_mode(False),
+        lent(question.module),
+        all_seeded(seed),
+        torch.enable_grad(),
+        full_precision(),
+    ):
         batch = question.batch.detach().clone().requires_grad_(True)
         found = method.attribute(replace(question, batch=batch, baseline=question.baseline.detach().clone()))
     return np.asarray(found[0].detach().float().cpu().numpy())
@@ -88,7 +96,7 @@ def explain(method: Method, question: Question, seed: int) -> NDArray[np.float32
 
 def score(question: Question, batch: Tensor) -> float:
     """Return the score of the explained class for a batch of one input, (1, C, H, W)."""
-    with torch.inference_mode(False), torch.no_grad():
+    with torch.inference_mode(False), torch.no_grad(), full_precision():
         return float(question.module(batch.detach().clone())[0, question.target])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +16,7 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import Tensor, nn
 
 from xai_eval.errors import UsageError, unknown_name
+from xai_eval.explainers.cam.amplification import amplification
 from xai_eval.explainers.cam.differentiable import differentiable_output, no_gradient
 from xai_eval.explainers.cam.fast.ablation import fast_ablation_cam
 from xai_eval.explainers.cam.fast.scorecam import fast_score_cam
@@ -48,6 +49,10 @@ _FAST: dict[str, Callable[[nn.Module, nn.Module, Layout | None], AbstractContext
     "scorecam": fast_score_cam,
 }
 _WITHOUT_GRADIENTS = (*_FAST, "eigencam", "kpcacam", "fem")
+# Methods that compute a map from activations and gradients alone, so that their amplification can be measured.
+_OF_ONE_PASS = frozenset(
+    ("gradcam", "gradcam++", "gradcamelementwise", "hirescam", "xgradcam", "layercam", "eigencam", "eigengradcam")
+)
 # Older versions of the library lack some of the methods.
 METHOD_NAMES = (*_FAST, *(name for name, stock in _CLASSES.items() if hasattr(pytorch_grad_cam, stock)))
 
@@ -61,11 +66,14 @@ class CamMaps:
             output, (N, h, w) float32.
         layer: the same after ReLU, each map scaled to [0, 1], (N, h, w) float32.
         image: the library's final maps in [0, 1] at the resolution of the input, (N, H, W) float32.
+        amplification: how many times as much as activations and gradients the raw map changes (the largest of the N
+            images), at least 1; 1 for methods that compute it in another way.
     """
 
     raw: NDArray[np.float32]
     layer: NDArray[np.float32]
     image: NDArray[np.float32]
+    amplification: float = 1.0
 
 
 def check_methods(names: Sequence[str]) -> tuple[str, ...]:
@@ -130,12 +138,14 @@ def explain_by_cam(
     count, plain = len(images), layout is None or layout.is_ready
     starts, size = ([0], count) if method == "ablationcam" and not takes_one_image(module) else (range(count), 1)
     with torch.inference_mode(False), preserved(module), without_progress_bars():
-        parts = []
+        parts, amplified = [], [1.0]
         for start in starts:
             part = slice(start, start + size)
             with seeded(seed), _opened(method, module, layer, None if plain else layout) as cam:
-                parts.append(_call(cam, images[part].detach().clone(), classes[part]))
-    return CamMaps(*(np.concatenate(maps) for maps in zip(*parts, strict=True)))
+                measured = amplified if method in _OF_ONE_PASS else []
+                parts.append(_call(cam, images[part].detach().clone(), classes[part], measured))
+    raw, of_layer, image = (np.concatenate(maps) for maps in zip(*parts, strict=True))
+    return CamMaps(raw, of_layer, image, max(amplified))
 
 
 def _check_request(module: nn.Module, layer: nn.Module, images: Tensor, classes: Sequence[int]) -> None:
@@ -174,8 +184,11 @@ def _opened(method: str, module: nn.Module, layer: nn.Module, layout: Layout | N
             yield cam
 
 
-def _call(cam: Any, images: Tensor, classes: Sequence[int]) -> tuple[NDArray[np.float32], ...]:
-    """Call the library once; return the raw maps, the maps of the layer, and the final maps, as in `CamMaps`."""
+def _call(cam: Any, images: Tensor, classes: Sequence[int], amplified: list[float]) -> tuple[NDArray[np.float32], ...]:
+    """Call the library once; return the raw maps, the maps of the layer, and the final maps, as in `CamMaps`.
+
+    The amplification is appended to `amplified` if that is not empty.
+    """
     core = getattr(cam, "base_cam", cam)  # FinerCAM is a wrapper around another method
     raw: list[NDArray[Any]] = []
 
@@ -183,6 +196,8 @@ def _call(cam: Any, images: Tensor, classes: Sequence[int]) -> tuple[NDArray[np.
         if core.uses_gradients and not core.activations_and_grads.gradients:
             raise no_gradient()
         raw.append(type(core).get_cam_image(core, *args, **kwargs))
+        if amplified:
+            amplified.append(_amplification(core, args, kwargs))
         return raw[-1]
 
     core.get_cam_image = recorded
@@ -197,6 +212,17 @@ def _call(cam: Any, images: Tensor, classes: Sequence[int]) -> tuple[NDArray[np.
         _release(core.activations_and_grads)
     maps = raw[0], scale_cam_image(np.maximum(raw[0], 0)), image
     return tuple(np.asarray(each, dtype=np.float32) for each in maps)
+
+
+def _amplification(core: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> float:
+    """Return the amplification of the map that the library computes from these arguments."""
+    inputs, activations, gradients, rest = args[:3], args[3], args[4], args[5:]
+
+    def raw_map(moved: NDArray[Any], moved_gradients: NDArray[Any] | None) -> NDArray[Any]:
+        found = type(core).get_cam_image(core, *inputs, moved, moved_gradients, *rest, **kwargs)
+        return np.asarray(found)
+
+    return amplification(raw_map, activations, gradients)
 
 
 def _release(recorder: Any) -> None:

@@ -24,6 +24,7 @@ from xai_eval.inputs.models.preprocessing import Preprocessing, prepared_shape
 from xai_eval.inputs.models.reading import Boxes, OutputKind, Reading, Scoring
 from xai_eval.inputs.models.references import References, image_references, reference_features
 from xai_eval.inputs.models.shared_layer import shared_layer
+from xai_eval.inputs.models.wrappers import Wrapper, names_behind, plain_names, unwrapped
 
 GIVEN = "given with the model"
 _HARDLY_ANYTHING = 0.01  # share of the image
@@ -36,7 +37,8 @@ class Classifier:
     Attributes:
         name: the spec without paths of this machine, such as "file:factories.py:imagenet".
         module: takes a batch (N, 3, H, W) and returns logits (N, C), or another kind of output, see `reading`. A module
-            that was compiled is replaced by its original.
+            that was compiled is replaced by its original, and `nn.DataParallel` or an `nn.Sequential` around a single
+            module by this module.
         preprocess: turns an image into the input of the module: a `Preprocessing`, or any callable from a PIL image to
             a tensor (C, H, W), of which one is derived.
         class_names: C names in the order of the logits. Two classes may have the same name. An encoder
@@ -53,6 +55,7 @@ class Classifier:
         box: corners (x0, y0, x1, y1) of the box that a detector is asked about, in pixels of its input; if None, the
             best box of the explained class.
         restored: the settings of torch that loading the model changed for the whole process, and that were set back.
+        wrappers: the modules that were around `module` when it was given, the outermost first.
 
     Raises:
         UsageError: there are no class names, or they are one text or something else that has no order; the number of
@@ -73,6 +76,7 @@ class Classifier:
     references: References | None = None
     box: tuple[float, float, float, float] | None = None
     restored: tuple[str, ...] = ()
+    wrappers: tuple[Wrapper, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "class_names", listed_names(self.class_names, f"{self.name}: class_names"))
@@ -83,7 +87,9 @@ class Classifier:
                 f"{self.name} has {len(self.class_names)} class names and {len(ids)} class ids; expected at "
                 "least one name, and one id per name or no ids. Correct the lists."
             )
-        object.__setattr__(self, "module", uncompiled(self.module, self.name).eval())
+        inner, wrappers = unwrapped(self.module)
+        object.__setattr__(self, "module", uncompiled(inner, self.name).eval())
+        object.__setattr__(self, "wrappers", (*wrappers, *self.wrappers))
         object.__setattr__(self, "preprocess", as_preprocessing(self.preprocess))
         if not self.weights_digest:
             object.__setattr__(self, "weights_digest", weights_digest(self.module))
@@ -172,19 +178,39 @@ class Classifier:
 
     @property
     def layer_names(self) -> tuple[str, ...]:
-        """Names of all submodules, in the order in which the model defines them."""
-        return tuple(name for name, _ in self.module.named_modules() if name)
+        """Names of all submodules, in the order in which the model defines them, without what `DataParallel` adds."""
+        return tuple(plain_names(self.module).values())
 
     def layer(self, name: str) -> nn.Module:
-        """Return the submodule called `name`.
+        """Return the submodule called `name`, which may be its name in a wrapped model; see `layer_name`.
 
         Raises:
             UsageError: there is none; the error lists the nearest names.
         """
-        layers: dict[str, nn.Module] = {name: part for name, part in self.module.named_modules() if name}
-        if name not in layers:
-            raise unknown_name("layer", name, layers, hint=f"Model: {self.name}.")
-        return layers[name]
+        layers: dict[str, nn.Module] = dict(self.module.named_modules())
+        return layers[self.place_of(name)]
+
+    def layer_name(self, name: str) -> str:
+        """Return the name of a layer without what wrappers add: `layer4` for `module.layer4` or `_orig_mod.layer4`.
+
+        Raises:
+            UsageError: there is no such layer; the error lists the nearest names.
+        """
+        return plain_names(self.module)[self.place_of(name)]
+
+    def place_of(self, name: str) -> str:
+        """Return the name that a layer has among the submodules of `module`, with what `DataParallel` adds.
+
+        Raises:
+            UsageError: there is no such layer; the error lists the nearest names.
+        """
+        plain = plain_names(self.module)
+        # Of several modules with one plain name, the last is the one inside `DataParallel`.
+        known = {**{each: actual for actual, each in plain.items()}, **{actual: actual for actual in plain}}
+        for each in names_behind(name, self.wrappers):
+            if each in known:
+                return known[each]
+        raise unknown_name("layer", name, known, hint=f"Model: {self.name}.")
 
     def default_layer(self, input_shape: tuple[int, ...] | None = None) -> str:
         """Return the name of the last layer that lies over the image and counts, see `default_layer.default_layer`.
@@ -201,7 +227,8 @@ class Classifier:
         if self.reading.kind is OutputKind.DETECTION:
             return shared_layer(self.module, input_shape or self.input_shape, self.name)
         dense = self.reading.outputs if self.reading.kind is OutputKind.SEGMENTATION else None
-        return default_layer(self.scoring, input_shape or self.input_shape, self.module, dense)
+        found = default_layer(self.scoring, input_shape or self.input_shape, self.module, dense)
+        return self.layer_name(found)
 
     def class_index(self, name_or_index: str) -> int:
         """Return the index of the class given as "130", as "flamingo" or as WordNet id "n02007558".

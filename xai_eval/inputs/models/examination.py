@@ -164,7 +164,8 @@ def _equal(one: Tensor, other: Tensor) -> bool:
 def _layout(classifier: Classifier, layer: str, shape: tuple[int, ...]) -> Layout:
     # Measured on noise: in a real image one part may matter so much that all places of a trained network answer to it.
     noise = noise_image(classifier.module, shape)
-    return layout_of(classifier.scoring, classifier.module, classifier.name, layer, noise, classifier.reshape)
+    place = classifier.place_of(layer)
+    return layout_of(classifier.scoring, classifier.module, classifier.name, place, noise, classifier.reshape)
 
 
 def _explained_layer(classifier: Classifier, layer: str, batch: Tensor, layout: Layout) -> ExplainedLayer:
@@ -175,7 +176,7 @@ def _explained_layer(classifier: Classifier, layer: str, batch: Tensor, layout: 
         preserved(module),
         as_model_error(classifier.name, batch.shape),
     ):
-        return explained_layer(traced_pass(module, classifier.module, batch), layer, layout)
+        return explained_layer(traced_pass(module, classifier.module, batch), classifier.place_of(layer), layout)
 
 
 def _assumptions(classifier: Classifier) -> tuple[str, ...]:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
 from torch.nn.modules import module as torch_module
+
+from xai_eval.inputs.models.canonical_settings import canonical_settings
+from xai_eval.inputs.models.code_of_class import code_of_class
+from xai_eval.inputs.models.wrappers import hands_on, wrapped_child
 
 # Attributes of modules, by torch's own names, that change what a module computes besides its type and its weights.
 _SETTINGS = (
@@ -78,21 +83,30 @@ class ModelDescription:
         weights: SHA-256 of the weights of each block, by its name. Weights are compared in single precision, so the
             precision in which they are stored does not count. The number of training batches that batch normalisation
             counted does not count either.
+        function: what the modules compute, however they are written: the code of their classes in place of the names,
+            settings in one form, and neither wrappers nor modules that hand their input on. Of two models with the same
+            text and the same weights, training flags and hooks, one may be put in place of the other.
+        plain_weights: SHA-256 of the same blocks as in `weights`, without what wrappers add to names of parameters.
     """
 
     module_types: str
     training_flags: str
     hooks: str
     weights: Mapping[str, str]
+    function: str
+    plain_weights: Mapping[str, str]
 
 
 def describe_model(module: nn.Module) -> ModelDescription:
     """Describe a model as it is now."""
+    weights = {name: _digest(block) for name, block in _blocks(module)}
     return ModelDescription(
         module_types=_told(_types(module)),
         training_flags=_told(name for name, part in module.named_modules() if part.training),
         hooks=_told(_hooks(module)),
-        weights={name: _digest(block) for name, block in _blocks(module)},
+        weights=weights,
+        function=_told(_functions(module)),
+        plain_weights={name: _plain_digest(block, weights[name]) for name, block in _blocks(module)},
     )
 
 
@@ -102,8 +116,31 @@ def _told(lines: Iterator[str]) -> str:
 
 def _types(module: nn.Module) -> Iterator[str]:
     for name, part in module.named_modules():
-        settings = {key: getattr(part, key) for key in _SETTINGS if isinstance(getattr(part, key, None), _Plain)}
-        yield f"{name}: {type(part).__name__} {settings}"
+        yield f"{name}: {type(part).__name__} {_settings(part)}"
+
+
+def _settings(part: nn.Module) -> dict[str, Any]:
+    return {key: getattr(part, key) for key in _SETTINGS if isinstance(getattr(part, key, None), _Plain)}
+
+
+def _functions(module: nn.Module) -> Iterator[str]:
+    plain = _name_outside(module)
+    for name, part in module.named_modules():
+        if wrapped_child(part) is None and not hands_on(part):
+            settings = canonical_settings(_settings(part))
+            yield f"{plain(name)}: {code_of_class(type(part))} {settings}"
+
+
+def _name_outside(module: nn.Module) -> Callable[[str], str]:
+    """Return a function from the name of a module or tensor to its name without the wrappers around it."""
+    wrappers = {name: wrapped_child(part) for name, part in module.named_modules()}
+
+    def outside(name: str) -> str:
+        parts = name.split(".")
+        above = (".".join(parts[:place]) for place in range(len(parts)))
+        return ".".join(part for part, parent in zip(parts, above, strict=True) if wrappers.get(parent) != part)
+
+    return outside
 
 
 _Plain = int | float | str | tuple  # type: ignore[type-arg]  # used in isinstance, not as an annotation
@@ -132,15 +169,21 @@ def _own_methods(part: nn.Module) -> Iterator[str]:
 
 def _blocks(module: nn.Module) -> Iterator[tuple[str, nn.Module | torch.Tensor]]:
     """Yield the blocks of a model by name: children, those of an `nn.Sequential` one by one, and its own tensors."""
+    # `DataParallel` around a part would otherwise make one block of it.
+    children = [(name, _behind_parallel(part)) for name, part in module.named_children()]
     fine = [
         (f"{name}.{inner}", each) if inner else (name, each)
-        for name, part in module.named_children()
+        for name, part in children
         for inner, each in (part.named_children() if isinstance(part, nn.Sequential) else [("", part)])
     ]
-    blocks = fine if len(fine) <= _MOST_BLOCKS else list(module.named_children())
+    blocks = fine if len(fine) <= _MOST_BLOCKS else children
     yield from ((name, block) for name, block in blocks if next(_tensors(block), None) is not None)
     own = dict([*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)])
     yield from own.items()
+
+
+def _behind_parallel(part: nn.Module) -> nn.Module:
+    return part.module if isinstance(part, nn.DataParallel) and wrapped_child(part) is not None else part
 
 
 def _tensors(block: nn.Module | torch.Tensor) -> Iterator[tuple[str, torch.Tensor]]:
@@ -151,10 +194,17 @@ def _tensors(block: nn.Module | torch.Tensor) -> Iterator[tuple[str, torch.Tenso
     yield from (each for each in block.named_buffers(remove_duplicate=False) if not each[0].endswith(_COUNTER))
 
 
-def _digest(block: nn.Module | torch.Tensor) -> str:
+def _plain_digest(block: nn.Module | torch.Tensor, digest: str) -> str:
+    """Return the digest of a block without its wrappers; `digest` is that of the block as it is."""
+    if isinstance(block, torch.Tensor) or all(wrapped_child(part) is None for part in block.modules()):
+        return digest
+    return _digest(block, _name_outside(block))
+
+
+def _digest(block: nn.Module | torch.Tensor, named: Callable[[str], str] = str) -> str:
     digest = hashlib.sha256()
     for name, tensor in _tensors(block):
         values = tensor.detach().to("cpu", torch.float32).contiguous()
-        digest.update(f"{name} {tuple(values.shape)}\n".encode())
+        digest.update(f"{named(name)} {tuple(values.shape)}\n".encode())
         digest.update(values.numpy().data)
     return digest.hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,7 +13,8 @@ from numpy.typing import NDArray
 
 from xai_eval.disk.strict_json import require_distinct
 from xai_eval.result.fields.base import Arrays, Difference, Extensible, Severity, Shift, Statement, register
-from xai_eval.result.fields.numbers import all_apart
+from xai_eval.result.fields.numbers import all_apart, from_json, to_json
+from xai_eval.result.fields.possible import Possible, nearest
 from xai_eval.result.naming import title
 
 
@@ -27,6 +29,8 @@ class Curve(Extensible):
         x_label: what x is.
         y_label: what the values are.
         tolerance: largest absolute difference of a value.
+        possible: the smallest and the largest value that rounding could have given at each point, by name of the line;
+            lines that do not jump are left out.
     """
 
     kind: ClassVar[str] = "curve"
@@ -36,6 +40,7 @@ class Curve(Extensible):
     x_label: str
     y_label: str
     tolerance: float
+    possible: Mapping[str, tuple[Possible, ...]] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.x.size:
@@ -49,15 +54,26 @@ class Curve(Extensible):
         return {"x": self.x, "y": np.array(list(self.lines.values())).reshape(len(self.lines), len(self.x))}
 
     def meta(self) -> dict[str, Any]:
-        """Names, labels and tolerance."""
-        return {**super().meta(), "lines": list(self.lines)}
+        """Names, labels and tolerance, and what else was possible, where anything was."""
+        also = {name: [list(map(to_json, each)) for each in points] for name, points in self.possible.items()}
+        labels = {"x_label": self.x_label, "y_label": self.y_label, "tolerance": to_json(self.tolerance)}
+        return {**labels, "lines": list(self.lines), **({"possible": also} if also else {})}
 
     @classmethod
     def restore(cls, meta: Mapping[str, Any], arrays: Arrays) -> Self:
         """Rebuild from storage."""
         require_distinct("lines of a curve", meta["lines"])
         lines = dict(zip(meta["lines"], arrays["y"], strict=True))
-        return cls(arrays["x"], lines, meta["x_label"], meta["y_label"], meta["tolerance"])
+        also = {
+            name: tuple(Possible(*map(from_json, each)) for each in points)
+            for name, points in meta.get("possible", {}).items()
+        }
+        tolerance = from_json(meta["tolerance"])
+        return cls(arrays["x"], lines, meta["x_label"], meta["y_label"], tolerance, also)
+
+    def condensed(self) -> Curve:
+        """The lines alone."""
+        return Curve(self.x, self.lines, self.x_label, self.y_label, self.tolerance)
 
     def parts(self) -> tuple[str, ...]:
         """The lines."""
@@ -66,7 +82,7 @@ class Curve(Extensible):
     def without(self, names: Collection[str]) -> Curve:
         """The curve without the lines `names`."""
         lines = {name: values for name, values in self.lines.items() if name not in names}
-        return Curve(self.x, lines, self.x_label, self.y_label, self.tolerance)
+        return Curve(self.x, lines, self.x_label, self.y_label, self.tolerance, self.possible)
 
     def differences(self, golden: Curve) -> Iterator[Difference]:
         """Per line the largest difference at any point, and as signed change the mean over the points."""
@@ -79,6 +95,7 @@ class Curve(Extensible):
                 yield self._of_line(line, values, golden.lines[line])
 
     def _of_line(self, line: str, now: NDArray[np.floating[Any]], was: NDArray[np.floating[Any]]) -> Difference:
+        now = self._nearest(line, now, was)
         change = all_apart(now, was)
         worst = int(np.argmax(change))
         value, place = float(change[worst]), f"{title(line)} at {self.x[worst]:.3g}"
@@ -86,6 +103,13 @@ class Curve(Extensible):
         statements = Statement(Severity.NUMBERS, line, sentence, value, self.tolerance)
         moved = Shift(line, float((now.astype(np.float64) - was).mean()), self.tolerance)
         return Difference("value", value, self.tolerance, [statements], [moved])
+
+    def _nearest(self, line: str, now: NDArray[np.floating[Any]], was: NDArray[np.floating[Any]]) -> NDArray[Any]:
+        """Return the possible values of a line that are nearest to the golden."""
+        if line not in self.possible:
+            return now
+        triples = zip(now.tolist(), self.possible[line], was.tolist(), strict=True)
+        return np.array([nearest(*each) for each in triples])
 
 
 def _about(curve: Curve) -> str:

@@ -5,24 +5,39 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
-from xai_eval.result.fields.base import Difference, Extensible, Severity, Statement, register
+from xai_eval.result.fields.base import Arrays, Difference, Extensible, Severity, Statement, register
 from xai_eval.result.naming import plain
 
 
 @register
 @dataclass(frozen=True)
 class Document(Extensible):
-    """JSON values by name. Any changed value is a changed conclusion."""
+    """JSON values by name. Any changed value is a changed conclusion, but for entries that are only for reading.
+
+    Attributes:
+        content: the values.
+        unjudged: names of entries, on any level, that are not compared. What a golden says of it has no effect.
+    """
 
     kind: ClassVar[str] = "document"
     part: ClassVar[str] = "entry"
     content: Mapping[str, Any]
+    unjudged: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         # Converted as JSON would, so that a tuple before saving equals the list that is read back.
         object.__setattr__(self, "content", json.loads(json.dumps(self.content, allow_nan=False)))
+
+    def meta(self) -> dict[str, Any]:
+        """The content; entries for reading only where there are some."""
+        return {"content": dict(self.content), **({"unjudged": list(self.unjudged)} if self.unjudged else {})}
+
+    @classmethod
+    def restore(cls, meta: Mapping[str, Any], arrays: Arrays) -> Self:
+        """Rebuild from storage."""
+        return cls(meta["content"], tuple(map(str, meta.get("unjudged", ()))))
 
     def parts(self) -> tuple[str, ...]:
         """The entries of the top level."""
@@ -30,13 +45,17 @@ class Document(Extensible):
 
     def without(self, names: Collection[str]) -> Document:
         """The document without the entries `names`."""
-        return Document({name: value for name, value in self.content.items() if name not in names})
+        kept = {name: value for name, value in self.content.items() if name not in names}
+        return Document(kept, self.unjudged)
 
     def differences(self, golden: Document) -> Iterator[Difference]:
         """The number of values that differ; there is no signed change."""
-        was, now = dict(_leaves(golden.content)), dict(_leaves(self.content))
+        was, now = (dict(self._judged(each.content)) for each in (golden, self))
         changed = [place for place in dict.fromkeys((*was, *now)) if not _same(was, now, place)]
         yield Difference("values", float(len(changed)), 0.0, (_changed(place, was, now) for place in changed))
+
+    def _judged(self, content: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+        return (leaf for leaf in _leaves(content) if leaf[0].rpartition(".")[2] not in self.unjudged)
 
 
 def _same(was: Mapping[str, Any], now: Mapping[str, Any], place: str) -> bool:

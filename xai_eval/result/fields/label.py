@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
-from xai_eval.result.fields.base import Difference, Field, Severity, Statement, register
+from xai_eval.result.fields.base import Arrays, Difference, Field, Severity, Statement, register
 
 
 @register
@@ -14,12 +14,28 @@ from xai_eval.result.fields.base import Difference, Field, Severity, Statement, 
 class Label(Field):
     """A word or sentence; None if there is none. A changed label is a changed conclusion.
 
-    `index` distinguishes classes of the same name: ImageNet has two cranes.
+    `index` distinguishes classes of the same name: ImageNet has two cranes. `possible` holds other texts that rounding
+    could have given, for a text that is chosen by thresholds.
     """
 
     kind: ClassVar[str] = "label"
     text: str | None
     index: int | None = None
+    possible: tuple[str, ...] = ()
+
+    def meta(self) -> dict[str, Any]:
+        """Text and index, and what else was possible, where anything was."""
+        also = {"possible": list(self.possible)} if self.possible else {}
+        return {"text": self.text, "index": self.index, **also}
+
+    @classmethod
+    def restore(cls, meta: Mapping[str, Any], arrays: Arrays) -> Self:
+        """Rebuild from storage."""
+        return cls(meta["text"], meta["index"], tuple(map(str, meta.get("possible", ()))))
+
+    def condensed(self) -> Label:
+        """The label alone."""
+        return Label(self.text, self.index)
 
     def __str__(self) -> str:
         if self.text is None:
@@ -27,8 +43,10 @@ class Label(Field):
         return self.text if self.index is None else f"{self.text} ({self.index})"
 
     def differences(self, golden: Label) -> Iterator[Difference]:
-        """Whether the labels are equal; there is no signed change."""
-        yield Difference("label", float(self != golden), 0.0, self._statements(golden))
+        """Whether the label is that of the golden, or could have been; there is no signed change."""
+        texts = (self.text, *self.possible)
+        same = self.index == golden.index and golden.text in texts
+        yield Difference("label", float(not same), 0.0, self._statements(golden))
 
     def _statements(self, golden: Label) -> Iterator[Statement]:
         yield Statement(Severity.CONCLUSION, "label", f"it was {golden} and is {self} now")

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xai_eval.result.fields.base import Arrays, Difference, Field, Severity, Shift, Statement, register
+from xai_eval.result.fields.numbers import from_json, to_json
+from xai_eval.result.fields.possible import WIDEST
 from xai_eval.result.map_similarity import centre_moved, iou
 
 # No tolerance may allow less overlap, however noisy an explainer is, because such masks show different places.
@@ -20,34 +22,57 @@ LEAST_OVERLAP = 0.5
 @register
 @dataclass(frozen=True)
 class Mask(Field):
-    """Boolean mask of shape (h, w). `least_iou` is the smallest allowed IoU with its golden."""
+    """Boolean mask of shape (h, w).
+
+    Attributes:
+        array: the mask.
+        least_iou: the smallest allowed IoU with its golden.
+        undecided: pixels that rounding could have put into the mask or out of it, bool (h, w), if the mask is chosen by
+            a threshold or by ranks; None if there are none. Of these the golden decides, unless they are too many.
+    """
 
     kind: ClassVar[str] = "mask"
     tolerance_attribute: ClassVar[str] = "least_iou"
     array: NDArray[np.bool_]
     least_iou: float = 0.99
+    undecided: NDArray[np.bool_] | None = None
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """The mask as packed bits."""
-        return {"bits": np.packbits(self.array)}
+        """The mask, and what is undecided, as packed bits."""
+        undecided = {} if self.undecided is None else {"undecided": np.packbits(self.undecided)}
+        return {"bits": np.packbits(self.array), **undecided}
 
     def meta(self) -> dict[str, Any]:
         """Shape and tolerance."""
-        return {**super().meta(), "shape": list(self.array.shape)}
+        return {"least_iou": to_json(self.least_iou), "shape": list(self.array.shape)}
 
     @classmethod
     def restore(cls, meta: Mapping[str, Any], arrays: Arrays) -> Self:
         """Rebuild from storage."""
         height, width = meta["shape"]
-        bits = np.unpackbits(arrays["bits"], count=height * width)
-        return cls(bits.reshape(height, width).astype(bool), meta["least_iou"])
+        read = {
+            name: np.unpackbits(bits, count=height * width).reshape(height, width).astype(bool)
+            for name, bits in arrays.items()
+        }
+        return cls(read["bits"], from_json(meta["least_iou"]), read.get("undecided"))
+
+    def condensed(self) -> Mask:
+        """The mask alone."""
+        return Mask(self.array, self.least_iou)
+
+    def _nearest(self, golden: Mask) -> Mask:
+        """Return the mask with all undecided pixels as in the golden, which has the same shape."""
+        if self.undecided is None or self.undecided.mean() > WIDEST:
+            return self
+        return Mask(np.where(self.undecided, golden.array, self.array), self.least_iou)
 
     def differences(self, golden: Mask) -> Iterator[Difference]:
         """One less the IoU, and as signed changes the growth of the mask and the movement of its centre."""
         same_shape = self.array.shape == golden.array.shape
         # Masks of different shapes have no IoU: their distance is infinite.
-        overlap = iou(self.array, golden.array) if same_shape else -math.inf
-        statements, shifts = self._statements(golden, overlap), self._moved(golden)
+        now = self._nearest(golden) if same_shape else self
+        overlap = iou(now.array, golden.array) if same_shape else -math.inf
+        statements, shifts = self._statements(golden, overlap), now._moved(golden)
         yield Difference("1 - IoU", 1.0 - overlap, 1.0 - self.least_iou, statements, shifts, 1.0 - LEAST_OVERLAP)
 
     def _statements(self, golden: Mask, overlap: float) -> Iterator[Statement]:

@@ -12,10 +12,15 @@ import pandas as pd
 
 from xai_eval.disk.strict_json import require_distinct
 from xai_eval.result.fields.base import Arrays, Difference, Extensible, Severity, Shift, Statement, register
-from xai_eval.result.fields.numbers import apart, from_json
+from xai_eval.result.fields.numbers import apart, from_json, to_json
+from xai_eval.result.fields.possible import Possible, nearest
 from xai_eval.result.naming import plain, words
 
 _DTYPES = {"bool": "bool", "int": "int64", "float": "float64", "text": "object"}
+
+# What else rounding could have put into a cell: a range of numbers (no and yes are 0 and 1), other texts, or nothing.
+Cell = Possible | tuple[str, ...] | None
+Cells = tuple[Cell, ...]
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,8 @@ class Table(Extensible):
         tolerance: largest absolute difference by column; 0 for columns that are not named.
         unjudged: columns that are only for reading, such as times and sentences. A golden does not store them, nor a
             table that has no other columns.
+        possible: by column, what rounding could have put into each cell: for numbers and yes or no the smallest and the
+            largest value, for texts the other texts. Columns that do not jump are left out.
     """
 
     kind: ClassVar[str] = "table"
@@ -63,12 +70,18 @@ class Table(Extensible):
     columns: tuple[Column, ...]
     tolerance: Mapping[str, float]
     unjudged: tuple[str, ...]
+    possible: Mapping[str, Cells]
 
     def __init__(
-        self, frame: pd.DataFrame, tolerance: Mapping[str, float] | None = None, unjudged: tuple[str, ...] = ()
+        self,
+        frame: pd.DataFrame,
+        tolerance: Mapping[str, float] | None = None,
+        unjudged: tuple[str, ...] = (),
+        possible: Mapping[str, Cells] | None = None,
     ) -> None:
         """Make a table of a frame whose columns are text (None allowed), bool, int or float."""
         plain = _with_plain_text(frame)
+        vars(self)["possible"] = possible or {}
         self._set(tuple(Column.of(str(name), column) for name, column in plain.items()), tolerance or {}, unjudged)
         vars(self)["frame"] = plain
 
@@ -94,7 +107,15 @@ class Table(Extensible):
     def restore(cls, meta: Mapping[str, Any], arrays: Arrays) -> Self:
         """Rebuild from storage."""
         columns = tuple(Column.restore(each) for each in meta["columns"])
-        return cls.of_columns(columns, meta["tolerance"], tuple(meta.get("unjudged", ())))
+        possible = {name: tuple(map(_restored_cell, cells)) for name, cells in meta.get("possible", {}).items()}
+        return cls.of_columns(columns, meta["tolerance"], tuple(meta.get("unjudged", ())), possible)
+
+    def meta(self) -> dict[str, Any]:
+        """Columns, tolerances, and what else was possible, where anything was."""
+        meta = super().meta()
+        meta.pop("possible")
+        possible = {name: list(map(_stored_cell, cells)) for name, cells in self.possible.items()}
+        return {**meta, "possible": possible} if possible else meta
 
     @classmethod
     def of_columns(
@@ -102,9 +123,11 @@ class Table(Extensible):
         columns: tuple[Column, ...],
         tolerance: Mapping[str, float] | None = None,
         unjudged: tuple[str, ...] = (),
+        possible: Mapping[str, Cells] | None = None,
     ) -> Self:
         """Make a table from columns. Raises ValueError if their lengths differ or keys repeat."""
         table = cls.__new__(cls)
+        vars(table)["possible"] = possible or {}
         table._set(columns, tolerance or {}, unjudged)
         return table
 
@@ -114,8 +137,8 @@ class Table(Extensible):
         return cls(frame, unjudged=tuple(map(str, frame.columns)))
 
     def condensed(self) -> Table | None:
-        """Return the table without the columns that are not judged; None if no column is."""
-        if not self.unjudged:
+        """Return the judged columns alone; None if no column is judged."""
+        if not self.unjudged and not self.possible:
             return self
         judged = tuple(column for column in self.columns if column.name not in self.unjudged)
         return Table.of_columns(judged, self.tolerance) if judged else None
@@ -127,7 +150,7 @@ class Table(Extensible):
     def without(self, names: Collection[str]) -> Table:
         """The table without the columns `names`."""
         kept = tuple(column for column in self.columns if column.name not in names)
-        return Table.of_columns(kept, self.tolerance, self.unjudged)
+        return Table.of_columns(kept, self.tolerance, self.unjudged, self.possible)
 
     def description(self, golden: Table) -> Table:
         """Return the golden with every column that this table judges, whatever the golden calls for reading."""
@@ -149,7 +172,8 @@ class Table(Extensible):
             yield Difference("rows and columns", math.inf, 0.0, [others])
             return
         for column, before in zip(now.columns[1:], was.columns[1:], strict=True):
-            yield _difference(column, before, now.columns[0].values, self.tolerance.get(column.name, 0.0))
+            nearest_column = _nearest(column, before, self.possible.get(column.name, ()))
+            yield _difference(nearest_column, before, now.columns[0].values, self.tolerance.get(column.name, 0.0))
 
 
 def _other_rows_or_columns(now: Table, was: Table) -> Statement | None:
@@ -170,6 +194,34 @@ def _difference(now: Column, was: Column, keys: tuple[Any, ...], limit: float) -
     apart_by = [_apart(value, before, limit) for _, value, before in changed]
     statements = _statements(now.name, changed, apart_by, limit)
     return Difference(now.name, max(apart_by, default=0.0), limit, statements, _mean_moved(now, was, limit))
+
+
+def _nearest(now: Column, was: Column, possible: Cells) -> Column:
+    """Return a column with, in each cell, the possible value that is nearest to the golden."""
+    if not possible or now.values == was.values:
+        return now
+    cells = zip(now.values, possible, was.values, strict=True)
+    return Column(now.name, now.type, tuple(_nearest_cell(*each) for each in cells))
+
+
+def _nearest_cell(now: Any, possible: Cell, was: Any) -> Any:
+    if isinstance(possible, Possible) and _is_quantity(now) and _is_quantity(was):
+        return nearest(now, possible, was)
+    if isinstance(possible, Possible) and isinstance(now, bool) and isinstance(was, bool):
+        return was if possible.low <= was <= possible.high else now
+    return was if isinstance(possible, tuple) and isinstance(was, str) and was in possible else now
+
+
+def _stored_cell(cell: Cell) -> Any:
+    if isinstance(cell, Possible):
+        return list(map(to_json, cell))
+    return None if cell is None else {"texts": list(cell)}
+
+
+def _restored_cell(cell: Any) -> Cell:
+    if isinstance(cell, Mapping):
+        return tuple(map(str, cell["texts"]))
+    return None if cell is None else Possible(*map(from_json, cell))
 
 
 def _apart(now: Any, was: Any, limit: float) -> float:

@@ -19,7 +19,7 @@ from xai_eval.tasks.dissection.passes import LIBRARIES, Labelled, LabelledLayer,
 from xai_eval.tasks.dissection.quality import presence, with_quality
 from xai_eval.tasks.dissection.request import Request
 from xai_eval.tasks.dissection.unit_frames import clip_frame, pixel_frame, score_tolerance
-from xai_eval.tasks.image.environment import device_name, library_versions, precision_flags
+from xai_eval.tasks.image.environment import device_name, library_versions, precision_flags, told_wrappers
 from xai_eval.tasks.image.joined_stages import model_stages
 from xai_eval.tasks.image.whole_set import input_with_count
 
@@ -167,6 +167,7 @@ def _provenance(request: Request, labelled: Labelled, models: Sequence[Dissected
         name = model.classifier.name
         digests["weights" if len(models) == 1 else f"weights of {name}"] = model.classifier.weights_digest
         parameters[f"preprocessing of {name}"] = model.classifier.preprocess.describe()
+        parameters |= told_wrappers(model.classifier, name)
     if request.vocabulary is not None:
         digests |= {"clip": request.vocabulary.clip.weights_digest, "concepts": request.vocabulary.words.digest}
         parameters |= {"clip": request.vocabulary.clip.describe(), "concepts": list(request.vocabulary.notes)}

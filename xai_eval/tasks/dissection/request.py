@@ -182,11 +182,10 @@ def second_model(classifier: Classifier, against: str | Classifier | None) -> li
 def _dissected(classifier: Classifier, layers: Sequence[str] | None) -> DissectedModel:
     from xai_eval.explainers.dissection.dissection_plan import DissectedModel
 
-    names = tuple(dict.fromkeys(_default_layers(classifier) if layers is None else layers))
-    if not names or isinstance(layers, str):
+    if isinstance(layers, str) or (layers is not None and not layers):
         raise UsageError(f"layers is {layers!r}; expected the names of at least one layer.")
-    for name in names:
-        classifier.layer(name)
+    given = _default_layers(classifier) if layers is None else layers
+    names = tuple(dict.fromkeys(map(classifier.layer_name, given)))
     return DissectedModel.at_its_fastest(classifier, names)
 
 

@@ -59,12 +59,22 @@ def provenance(classifier: Classifier, image: LabelledImage, libraries: Iterable
             "preprocessing": classifier.preprocess.describe(),
             "classes": classifier.classes_from,
             "notes": list(image.notes),
+            **told_wrappers(classifier),
         },
         versions=library_versions(libraries),
         device=device_name(classifier.device),
         precision=precision_flags(),
         seed=seed,
     )
+
+
+def told_wrappers(classifier: Classifier, model: str = "") -> dict[str, list[str]]:
+    """Return what was around a model when it was given, such as `DataParallel.module`; nothing if nothing was.
+
+    `model` is its name if the result is about several models.
+    """
+    name = f"wrappers of {model}" if model else "wrappers"
+    return {name: list(map(str, classifier.wrappers))} if classifier.wrappers else {}
 
 
 def device_name(device: torch.device) -> str:

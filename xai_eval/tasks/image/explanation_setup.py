@@ -91,8 +91,7 @@ def check_setup(
     """
     check_seed(seed, seeds)
     check_target(classifier, images, str(target))
-    layer = layer or classifier.default_layer()
-    classifier.layer(layer)
+    layer = classifier.layer_name(layer) if layer else classifier.default_layer()
     examination = _examined_on_first_image(classifier, images, layer)
     setup = ExplanationSetup(classifier, images, str(target), layer, seed, examination)
     if gradients and not examination.reached:

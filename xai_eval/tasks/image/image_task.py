@@ -163,15 +163,20 @@ def _explain_one(request: _Request, image: LabelledImage) -> Result:
     from xai_eval.result.result import Result
     from xai_eval.result.stage import Stage, StageKind
     from xai_eval.tasks.image.map_rows import SCORE_TOLERANCE, displayed, scored_row
+    from xai_eval.tasks.ties.bounds import rounding_on
+    from xai_eval.tasks.ties.possible_rows import by_column, possible_row
 
     setup, name = request.setup, request.name
     subject = setup.run_model(image)
     raw = _map_of(request, subject)
     heatmap = Heatmap(displayed(raw), request.tolerance)
     row = scored_row(name, raw, heatmap, subject, (0, 0), subject.predict)
+    rounding = rounding_on(setup.classifier.device.type)
+    possible = by_column([possible_row(heatmap, subject.mask, (0, 0), rounding, raw)])
+    table = Table(pd.DataFrame([row]), SCORE_TOLERANCE, possible=possible)
     return Result(
         case=setup.case(name, image, request.params),
-        fields={**subject.fields, name: heatmap, "table": Table(pd.DataFrame([row]), SCORE_TOLERANCE)},
+        fields={**subject.fields, name: heatmap, "table": table},
         stages={
             **subject.stages,
             Stage(StageKind.RAW_MAP, name): fingerprint_array(raw),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -45,10 +45,12 @@ def _state(module: nn.Module, kinds: Sequence[StageKind], model: str = "") -> It
 
     found = describe_model(module)
     *whole, weights = kinds
-    for kind, text in zip(whole, (found.module_types, found.training_flags, found.hooks), strict=True):
+    types, *modes = whole
+    yield Stage(types, model=model), fingerprint_text(found.module_types, found.function)
+    for kind, text in zip(modes, (found.training_flags, found.hooks), strict=True):
         yield Stage(kind, model=model), fingerprint_text(text)
     for block, digest in found.weights.items():
-        yield Stage(weights, block, model), fingerprint_text(digest)
+        yield Stage(weights, block, model), fingerprint_text(digest, found.plain_weights[block])
 
 
 def joined_stages(every: Sequence[Stages]) -> dict[Stage, Fingerprint]:
@@ -62,10 +64,17 @@ def joined_stages(every: Sequence[Stages]) -> dict[Stage, Fingerprint]:
 
 
 def _joined(parts: Sequence[Fingerprint]) -> Fingerprint:
-    digest = hashlib.sha256("\n".join(part.digest for part in parts).encode()).hexdigest()
+    digest, meaning = _joined_digest(each.digest for each in parts), ""
+    if any(each.meaning for each in parts):
+        meaning = _joined_digest(each.meaning or each.digest for each in parts)
     sketches = [part.sketch for part in parts if part.sketch is not None]
     if len(sketches) < len(parts):
-        return Fingerprint(digest)
+        return Fingerprint(digest, meaning=meaning)
     whole = fingerprint_array(np.concatenate(sketches))
     # The shapes of the parts are kept, because sketches of tensors with different shapes cannot be compared.
-    return Fingerprint(digest, tuple(size for part in parts for size in part.shape), whole.sketch)
+    shape, amplification = tuple(size for part in parts for size in part.shape), max(p.amplification for p in parts)
+    return Fingerprint(digest, shape, whole.sketch, amplification=amplification)
+
+
+def _joined_digest(digests: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(digests).encode()).hexdigest()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from xai_eval.result.fingerprint import Fingerprint, fingerprint_text
 from xai_eval.result.result import Case, Provenance
 from xai_eval.result.stage import Stage, StageKind
-from xai_eval.tasks.image.environment import device_name, library_versions, precision_flags
+from xai_eval.tasks.image.environment import device_name, library_versions, precision_flags, told_wrappers
 from xai_eval.tasks.image.joined_stages import Stages, joined_stages
 
 if TYPE_CHECKING:
@@ -48,7 +48,11 @@ def image_set_provenance(setup: ExplanationSetup, libraries: Iterable[str]) -> P
     classifier, images = setup.classifier, setup.images
     return Provenance(
         digests={"weights": classifier.weights_digest, "images": _joined(i.digest for i in images.images)},
-        parameters={"preprocessing": classifier.preprocess.describe(), "classes": classifier.classes_from},
+        parameters={
+            "preprocessing": classifier.preprocess.describe(),
+            "classes": classifier.classes_from,
+            **told_wrappers(classifier),
+        },
         versions=library_versions(libraries),
         device=device_name(classifier.device),
         precision=precision_flags(),

@@ -37,6 +37,8 @@ from xai_eval.tasks.image.per_image import PerImage
 from xai_eval.tasks.image.subject import PROBABILITY_TOLERANCE, Subject, cam_maps
 from xai_eval.tasks.lime.chosen_setting import ChosenSetting
 from xai_eval.tasks.lime.lime_runs import LimeRun, run_lime
+from xai_eval.tasks.ties.bounds import best_superpixels_bounds, rounding_on
+from xai_eval.tasks.ties.possible_rows import by_column, possible_row
 
 if TYPE_CHECKING:
     from xai_eval.explainers.lime.lime import LimeSettings
@@ -100,14 +102,16 @@ def _evaluate(request: LimeRequest, image: LabelledImage) -> Result:
     maps = {"lime": _map(run, weights.tolerance), "gradcam": Heatmap(cam.image[0], MAP_TOLERANCE)}
     margin = half_cell(cam.layer[0].shape, cam.image[0].shape)
     rows = [map_row(name, heatmap, subject.mask, margin) for name, heatmap in maps.items()]
+    rounding = rounding_on(subject.classifier.device.type)
+    possible = [possible_row(heatmap, subject.mask, margin, rounding) for heatmap in maps.values()]
     fields: dict[str, Field] = {
         **subject.fields,
         "warning": Label(run.warning),
         "segments": Segments(run.segments),
         "weights": weights,
         **maps,
-        f"lime_top{TOP}": _top_mask(run),
-        "table": Table(pd.DataFrame(rows), TABLE_TOLERANCE),
+        f"lime_top{TOP}": _top_mask(run, rounding),
+        "table": Table(pd.DataFrame(rows), TABLE_TOLERANCE, possible=by_column(possible)),
         "surrogates": _surrogates(subject, run),
         "stability": _stability(run),
     }
@@ -133,12 +137,13 @@ def _map(run: LimeRun, tolerance: SeedTolerance) -> Heatmap:
     return Heatmap(positive_map(run.stability.mean, run.segments), HeatmapTolerance(largest=round(largest, 4)))
 
 
-def _top_mask(run: LimeRun) -> Mask:
+def _top_mask(run: LimeRun, rounding: float) -> Mask:
     """Return the mask of the best superpixels. Its tolerance allows what other seeds can do to it by chance."""
     mean, seeds = run.stability.mean, len(run.explanations)
     least = least_overlap(mean, _deviation(run), seeds, run.segments, TOP)
     least = float(np.clip(least, LEAST_OVERLAP, 0.99))
-    return Mask(mask_of(best_superpixels(mean, TOP), run.segments), least_iou=math.floor(least * 1e4) / 1e4)
+    undecided = best_superpixels_bounds(mean, run.segments, TOP, rounding).undecided
+    return Mask(mask_of(best_superpixels(mean, TOP), run.segments), math.floor(least * 1e4) / 1e4, undecided)
 
 
 def _weights(subject: Subject, run: LimeRun) -> Weights:

@@ -22,9 +22,11 @@ from xai_eval.metrics.comparison import (
     area_sweep,
     compare,
 )
-from xai_eval.metrics.focus import concept_shares, focus, insight
+from xai_eval.metrics.focus import OTHER_PLACE, SAME_PLACE, concept_shares, focus, insight
 from xai_eval.metrics.localisation import iou_at_equal_area
 from xai_eval.result.fields import Curve, Field, Heatmap, Label, Mask, Score, Segments, Table
+from xai_eval.result.fields.possible import Possible
+from xai_eval.result.fields.table import Cells
 from xai_eval.result.fingerprint import Fingerprint, fingerprint_array
 from xai_eval.result.result import Result
 from xai_eval.result.stage import Stage, StageKind
@@ -36,6 +38,8 @@ from xai_eval.tasks.image.subject import Subject, cam_maps
 from xai_eval.tasks.image.whole_set import image_set_case, image_set_provenance, image_set_stages
 from xai_eval.tasks.lime.lime_results import LIBRARIES
 from xai_eval.tasks.lime.lime_runs import LimeRun, run_lime
+from xai_eval.tasks.ties.bounds import exactly, hottest_bounds, possible_iou, possible_share, rounding_on
+from xai_eval.tasks.ties.possible_agreement import PossibleAgreement, possible_agreement, possible_sweep
 
 if TYPE_CHECKING:
     from xai_eval.explainers.lime.lime import LimeSettings
@@ -66,6 +70,7 @@ class _Compared:
     run: LimeRun
     cam_seconds: float
     found: MapAgreement
+    possible: PossibleAgreement
 
     @property
     def concepts(self) -> dict[str, NDArray[np.bool_]]:
@@ -74,20 +79,55 @@ class _Compared:
         return {name: preprocess.mask(mask) for name, mask in sorted(self.subject.image.concepts.items())}
 
     @property
+    def rounding(self) -> float:
+        """How far apart two values may be on the device of the model and still be tied."""
+        return rounding_on(self.subject.classifier.device.type)
+
+    @cached_property
     def insight(self) -> str:
         """A sentence on what the comparison shows."""
+        return self._insight(self.found.iou_beyond_chance, self._object_ious)
+
+    @cached_property
+    def possible_insights(self) -> tuple[str, ...]:
+        """The sentences that rounding could have given."""
+        leads = [self._object_ious]
+        if self.subject.mask is not None:
+            cam, lime = self._possible_object_ious(self.subject.mask)
+            leads += [(cam.low, lime.high), (cam.high, lime.low)]
+        possible = self.possible.measures["iou_beyond_chance"]
+        values = self.found.iou_beyond_chance, possible.low, possible.high
+        # A range may hold both of the thresholds that the sentence depends on.
+        between = [each for each in (SAME_PLACE, OTHER_PLACE, OTHER_PLACE + 1e-9) if values[1] <= each <= values[2]]
+        told = [self._insight(value, ious) for value in (*values, *between) for ious in leads]
+        return tuple(each for each in dict.fromkeys(told) if each != self.insight)
+
+    @cached_property
+    def _object_ious(self) -> tuple[float, float] | None:
         mask = self.subject.mask
-        ious = None
-        if mask is not None:
-            painted = self.lime.weights[self.lime.segments]
-            ious = iou_at_equal_area(self.cam.saliency, mask), iou_at_equal_area(painted, mask)
-        r2 = self.run.r2(self.run.label)
-        return insight(self.found.iou_beyond_chance, r2, ious, self.subject.target.audit)
+        if mask is None:
+            return None
+        painted = self.lime.weights[self.lime.segments]
+        return iou_at_equal_area(self.cam.saliency, mask), iou_at_equal_area(painted, mask)
+
+    def _possible_object_ious(self, mask: NDArray[np.bool_]) -> tuple[Possible, Possible]:
+        area, painted = int(np.count_nonzero(mask)), self.lime.weights[self.lime.segments]
+        found = [hottest_bounds(each, area, area, self.rounding) for each in (self.cam.saliency, painted)]
+        first, second = (possible_iou(each, exactly(mask)) for each in found)
+        return first, second
+
+    def _insight(self, iou_beyond_chance: float, object_ious: tuple[float, float] | None) -> str:
+        return insight(iou_beyond_chance, self.run.r2(self.run.label), object_ious, self.subject.target.audit)
 
     @cached_property
     def sweep(self) -> Mapping[str, NDArray[np.float64]]:
         """IoU of the masks, and the IoU expected by chance, for every area in `AREAS`."""
         return area_sweep(self.cam, self.lime, AREAS)
+
+    @cached_property
+    def possible_sweep(self) -> Mapping[str, tuple[Possible, ...]]:
+        """What rounding could have put in place of each value of `sweep`."""
+        return possible_sweep(self.cam, self.lime, AREAS, self.rounding)
 
     @property
     def measures(self) -> dict[str, float]:
@@ -133,6 +173,9 @@ class _Noted:
         insight: a sentence on what the comparison shows.
         measures: the measures of the comparison by name.
         sweep: IoU of the masks, and the IoU expected by chance, for every area in `AREAS`.
+        possible_insights: the sentences that rounding could have given.
+        possible_measures: what rounding could have put in place of each measure that jumps.
+        possible_sweep: the same for each value of `sweep`.
         study_iou: IoU of its class in the study's table; None if that has none, or if the image has no WordNet id.
         stages: its stages.
     """
@@ -142,6 +185,9 @@ class _Noted:
     insight: str
     measures: Mapping[str, float]
     sweep: Mapping[str, NDArray[np.floating[Any]]]
+    possible_insights: tuple[str, ...]
+    possible_measures: Mapping[str, Possible]
+    possible_sweep: Mapping[str, tuple[Possible, ...]]
     study_iou: float | None
     stages: Stages
 
@@ -160,6 +206,11 @@ def _noted(image: LabelledImage, result: Result) -> _Noted:
         insight=result["insight"].text,
         measures={name: result[name].value for name in MEASURE_TOLERANCE},
         sweep=result[SWEEP].lines,
+        possible_insights=result["insight"].possible,
+        possible_measures={
+            name: result[name].possible for name in MEASURE_TOLERANCE if result[name].possible is not None
+        },
+        possible_sweep=result[SWEEP].possible,
         study_iou=_study_iou(image, result["intended"].text),
         stages=result.stages,
     )
@@ -198,7 +249,8 @@ def _compare_one(request: ComparisonRequest, image: LabelledImage) -> _Compared:
     run = run_lime(subject, request.segmentation, request.settings, [request.setup.seed])
     cam = CamExplanation(subject.target.index, maps.image[0])
     lime = LimeWeights(run.label, run.stability.mean, run.segments)
-    return _Compared(subject, cam, lime, run, seconds, compare(cam, lime, request.policy))
+    possible = possible_agreement(cam, lime, request.policy, rounding_on(subject.classifier.device.type))
+    return _Compared(subject, cam, lime, run, seconds, compare(cam, lime, request.policy), possible)
 
 
 def _result(request: ComparisonRequest, each: _Compared) -> Result:
@@ -208,13 +260,16 @@ def _result(request: ComparisonRequest, each: _Compared) -> Result:
         "gradcam": Heatmap(each.cam.saliency, MAP_TOLERANCE),
         "lime": Heatmap(each.lime.saliency, MAP_TOLERANCE),
         "segments": Segments(each.lime.segments),
-        "gradcam_focus": Mask(found.cam_mask, MASK_IOU),
-        "lime_focus": Mask(found.lime_mask, MASK_IOU),
-        "insight": Label(each.insight),
-        **{name: Score(value, MEASURE_TOLERANCE[name]) for name, value in each.measures.items()},
+        "gradcam_focus": Mask(found.cam_mask, MASK_IOU, each.possible.cam_mask.undecided),
+        "lime_focus": Mask(found.lime_mask, MASK_IOU, each.possible.lime_mask.undecided),
+        "insight": Label(each.insight, possible=each.possible_insights),
+        **{
+            name: Score(value, MEASURE_TOLERANCE[name], each.possible.measures.get(name))
+            for name, value in each.measures.items()
+        },
         METHODS: _methods(each),
         **_concept_table(each),
-        SWEEP: Curve(AREAS, each.sweep, "share of the image", "IoU", CURVE_TOLERANCE),
+        SWEEP: Curve(AREAS, each.sweep, "share of the image", "IoU", CURVE_TOLERANCE, each.possible_sweep),
     }
     stages = {
         **subject.stages,
@@ -247,7 +302,9 @@ def _methods(each: _Compared) -> Table:
             "seconds": [seconds for _, _, seconds in rows],
         }
     )
-    return Table(frame, {"area": 0.05}, unjudged=("focus", "seconds"))
+    bounds = each.possible.cam_mask, each.possible.lime_mask
+    areas = tuple(Possible(float(mask.surely.mean()), float(mask.maybe.mean())) for mask in bounds)
+    return Table(frame, {"area": 0.05}, unjudged=("focus", "seconds"), possible={"area": areas})
 
 
 def _concept_table(each: _Compared) -> dict[str, Field]:
@@ -257,16 +314,20 @@ def _concept_table(each: _Compared) -> dict[str, Field]:
         return {}
     cam, lime = (concept_shares(mask, concepts) for mask in (each.found.cam_mask, each.found.lime_mask))
     frame = pd.DataFrame({"concept": list(concepts), "gradcam": list(cam.values()), "lime": list(lime.values())})
-    return {"concepts": Table(frame, {"gradcam": 0.05, "lime": 0.05})}
+    bounds = {"gradcam": each.possible.cam_mask, "lime": each.possible.lime_mask}
+    possible = {name: tuple(possible_share(mask, seen) for seen in concepts.values()) for name, mask in bounds.items()}
+    return {"concepts": Table(frame, dict.fromkeys(bounds, 0.05), possible=possible)}
 
 
 def _whole_set_fields(every: Sequence[_Noted]) -> dict[str, Field]:
     sweeps = [each.sweep for each in every]
     means = {name: np.mean([sweep[name] for sweep in sweeps], axis=0) for name in sweeps[0]}
+    ranges = {name: [each.possible_sweep[name] for each in every] for name in means}
+    possible = {name: tuple(map(_mean_range, zip(*each, strict=True))) for name, each in ranges.items()}
     return {
         "study": _study_table(every),
         "measures": _measure_table(every),
-        SWEEP: Curve(AREAS, means, "share of the image", "mean IoU", CURVE_TOLERANCE),
+        SWEEP: Curve(AREAS, means, "share of the image", "mean IoU", CURVE_TOLERANCE, possible),
     }
 
 
@@ -286,17 +347,39 @@ def _study_table(every: Sequence[_Noted]) -> Table:
     published = [each.study_iou for each in every]
     if any(value is not None for value in published):
         frame["study_iou"] = np.array(published, dtype=np.float64)
-    return Table(frame, {"iou": MEASURE_TOLERANCE["iou"]}, unjudged=("gradcam_focus", "lime_focus"))
+    possible: dict[str, Cells] = {
+        "iou": tuple(each.possible_measures["iou"] for each in every),
+        "insight": tuple(each.possible_insights for each in every),
+    }
+    tolerance = {"iou": MEASURE_TOLERANCE["iou"]}
+    return Table(frame, tolerance, unjudged=("gradcam_focus", "lime_focus"), possible=possible)
 
 
 def _measure_table(every: Sequence[_Noted]) -> Table:
     """Return the mean of every measure with its 95 % bootstrap interval over the images."""
     rows = []
+    ranges: list[Mapping[str, Possible]] = []
     for name in MEASURE_TOLERANCE:
         interval = mean_interval([each.measures[name] for each in every])
         rows.append({"measure": name, **vars(interval)})
+        ranges.append(_possible_intervals(name, every))
     published = [each.study_iou for each in every if each.study_iou is not None]
     if published:
         rows.append({"measure": "iou in the study's table", **vars(mean_interval(published))})
-    frame = pd.DataFrame(rows)
-    return Table(frame, dict.fromkeys(("mean", "low", "high"), 0.05))
+        ranges.append({})
+    columns = ("mean", "low", "high")
+    possible: dict[str, Cells] = {column: tuple(each.get(column) for each in ranges) for column in columns}
+    return Table(pd.DataFrame(rows), dict.fromkeys(columns, 0.05), possible=possible)
+
+
+def _possible_intervals(name: str, every: Sequence[_Noted]) -> Mapping[str, Possible]:
+    """Return what the mean of a measure and its interval could have been: both grow with each of the values."""
+    ranges = [each.possible_measures.get(name) for each in every]
+    if any(each is None for each in ranges):
+        return {}
+    ends = [mean_interval([each[side] for each in ranges if each is not None]) for side in (0, 1)]
+    return {column: Possible(getattr(ends[0], column), getattr(ends[1], column)) for column in ("mean", "low", "high")}
+
+
+def _mean_range(ranges: tuple[Possible, ...]) -> Possible:
+    return Possible(float(np.mean([each.low for each in ranges])), float(np.mean([each.high for each in ranges])))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import collections
+import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +18,8 @@ from xai_eval.metrics.faithfulness import Predict
 from xai_eval.metrics.localisation import half_cell
 from xai_eval.metrics.paired import SIGNIFICANT, PairedTest, paired_test
 from xai_eval.result.fields import Field, Heatmap, Label, Table
+from xai_eval.result.fields.possible import Possible
+from xai_eval.result.fields.table import Cell, Cells
 from xai_eval.result.fingerprint import fingerprint_array
 from xai_eval.result.result import Result
 from xai_eval.result.stage import Stage, StageKind
@@ -27,6 +32,8 @@ from xai_eval.tasks.image.subject import Subject, cam_maps
 from xai_eval.tasks.image.whole_set import image_set_case, image_set_provenance, image_set_stages
 from xai_eval.tasks.lime.lime_results import LIBRARIES
 from xai_eval.tasks.lime.lime_runs import lime_stages
+from xai_eval.tasks.ties.bounds import rounding_on
+from xai_eval.tasks.ties.possible_rows import by_column, possible_row
 
 if TYPE_CHECKING:
     from xai_eval.explainers.hybrid_maps import HybridInputs
@@ -44,7 +51,15 @@ MEAN_TOLERANCE = 0.03
 # The tolerance of p is wide, because with few images the p-value jumps when one difference changes its sign.
 TEST_TOLERANCE = {"difference": 0.03, "low": 0.05, "high": 0.05, "p": 0.2}
 
+# Linear surrogates amplify rounding: with TF32 a pixel of a hybrid changed by up to 0.021 where activations changed by
+# 1e-3. On a CPU this allows nothing beyond the usual tolerance.
+_AMPLIFIED = 20.0
+
 Map = NDArray[np.floating[Any]]
+
+
+# By hybrid, the method that it combines, and measure.
+Tests = Mapping[tuple[str, str, str], PairedTest]
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +90,7 @@ class HybridRequest:
 class _Noted:
     """What the result of the whole set needs of the result of one image: its table and its stages."""
 
-    rows: pd.DataFrame
+    table: Table
     stages: Stages
 
 
@@ -83,7 +98,7 @@ def hybrid_results(request: HybridRequest) -> PerImage:
     """Combine both explanations image by image, as an iterator reaches it, and then test over the whole set."""
     whole = SumUp(
         image_set_case("hybrid", request.setup, request.params),
-        lambda _image, result: _Noted(result["table"].frame, result.stages),
+        lambda _image, result: _Noted(result["table"], result.stages),
         partial(_whole_set, request),
     )
     return PerImage("hybrid", request.setup, lambda _image: request.params, partial(_combine_one, request), whole)
@@ -91,9 +106,10 @@ def hybrid_results(request: HybridRequest) -> PerImage:
 
 def _whole_set(request: HybridRequest, every: Sequence[_Noted]) -> Result:
     setup = request.setup
+    tables = [each.table for each in every]
     return Result(
         case=image_set_case("hybrid", setup, request.params),
-        fields=_whole_set_fields(pd.concat([each.rows for each in every], ignore_index=True)),
+        fields=_whole_set_fields(_values(tables), [_values(tables, end) for end in (0, 1)]),
         stages=image_set_stages(setup.images, [each.stages for each in every]),
         provenance=image_set_provenance(setup, LIBRARIES),
     )
@@ -106,11 +122,15 @@ def _combine_one(request: HybridRequest, image: LabelledImage) -> Result:
     inputs = _inputs(request, subject, cam.image[0], predict)
     maps = _maps(inputs)
     margin = half_cell(cam.layer[0].shape, cam.image[0].shape)
-    heatmaps = {name: Heatmap(displayed(each), MAP_TOLERANCE) for name, each in maps.items()}
+    rounding = rounding_on(setup.classifier.device.type)
+    tolerance = dataclasses.replace(MAP_TOLERANCE, largest=max(MAP_TOLERANCE.largest, _AMPLIFIED * rounding))
+    heatmaps = {name: Heatmap(displayed(each), tolerance) for name, each in maps.items()}
     rows = [scored_row(name, each, heatmaps[name], subject, margin, predict) for name, each in maps.items()]
+    possible = [possible_row(heatmaps[name], subject.mask, margin, rounding, each) for name, each in maps.items()]
+    table = Table(pd.DataFrame(rows), SCORE_TOLERANCE, possible=by_column(possible))
     return Result(
         case=setup.case("hybrid", image, request.params),
-        fields={**subject.fields, **heatmaps, "table": Table(pd.DataFrame(rows), SCORE_TOLERANCE)},
+        fields={**subject.fields, **heatmaps, "table": table},
         stages={
             **subject.stages,
             Stage(StageKind.SEGMENTS): fingerprint_array(inputs.segments),
@@ -143,10 +163,29 @@ def _maps(inputs: HybridInputs) -> dict[str, Map]:
     return {"gradcam": inputs.cam, "lime": inputs.weights[inputs.segments], **hybrids}
 
 
-def _whole_set_fields(rows: pd.DataFrame) -> dict[str, Field]:
+def _values(tables: Sequence[Table], end: int | None = None) -> pd.DataFrame:
+    """Return the rows of all images: as they are, or with the smallest (0) or largest (1) value that was possible."""
+    return pd.concat([each.frame if end is None else _at_end(each, end) for each in tables], ignore_index=True)
+
+
+def _at_end(table: Table, end: int) -> pd.DataFrame:
+    ends = {
+        name: [
+            value if cell is None else float(cell[end]) for value, cell in zip(table.frame[name], cells, strict=True)
+        ]
+        for name, cells in table.possible.items()
+        if name in MEASURES
+    }
+    return table.frame.assign(**ends)
+
+
+def _whole_set_fields(rows: pd.DataFrame, ends: Sequence[pd.DataFrame]) -> dict[str, Field]:
+    """Return the fields of the whole set; `ends` are the rows with the smallest and the largest possible values."""
     measures = [name for name in MEASURES if name in rows]
-    means = rows.groupby("method", sort=False)[measures].mean().reset_index()
-    tests = _tests(rows, measures)
+    means, *mean_ends = (each.groupby("method", sort=False)[measures].mean().reset_index() for each in (rows, *ends))
+    tests = _tests(rows, rows, measures)
+    # A hybrid is at its worst where its own values are the smallest possible, and those of the others the largest.
+    test_ends = [_tests(own, others, measures) for own, others in (ends, ends[::-1])]
     frame = pd.DataFrame(
         [
             {"comparison": f"{name} against {other}, {measure}", "difference": test.mean, **_test_columns(test)}
@@ -154,24 +193,58 @@ def _whole_set_fields(rows: pd.DataFrame) -> dict[str, Field]:
         ]
     )
     return {
-        "conclusion": Label(_conclusion(tests)),
-        "means": Table(means, dict.fromkeys(measures, MEAN_TOLERANCE)),
-        "tests": Table(frame, TEST_TOLERANCE),
+        "conclusion": Label(_conclusion(tests), possible=tuple(dict.fromkeys(map(_conclusion, test_ends)))),
+        "means": Table(means, dict.fromkeys(measures, MEAN_TOLERANCE), possible=_possible_means(mean_ends, measures)),
+        "tests": Table(frame, TEST_TOLERANCE, possible=_possible_tests(tests, test_ends)),
     }
 
 
-def _tests(rows: pd.DataFrame, measures: list[str]) -> dict[tuple[str, str, str], PairedTest]:
+def _possible_means(ends: Sequence[pd.DataFrame], measures: Sequence[str]) -> dict[str, Cells]:
+    return {name: tuple(map(Possible, *(end[name].tolist() for end in ends))) for name in measures}
+
+
+def _possible_tests(tests: Tests, ends: Sequence[Tests]) -> dict[str, Cells]:
+    """Return what could have stood in the columns of the tests: all but p grow with every difference."""
+    found: dict[str, list[Cell]] = collections.defaultdict(list)
+    for key, test in tests.items():
+        worst, best = sorted((end[key] for end in ends), key=lambda each: each.mean)
+        # One image more or less moves p by whole steps, and only the images with ties are counted otherwise.
+        for name, each in (
+            ("difference", Possible(worst.mean, best.mean)),
+            ("low", Possible(worst.low, best.low)),
+            ("high", Possible(worst.high, best.high)),
+            ("p", Possible(*_possible_p(test, worst, best), most=1.0)),
+            ("wins", Possible(worst.wins, best.wins, most=math.inf)),
+            ("losses", Possible(best.losses, worst.losses, most=math.inf)),
+            ("beats", Possible(float(worst.beats), float(best.beats))),
+        ):
+            found[name].append(each)
+    return {name: tuple(cells) for name, cells in found.items()}
+
+
+def _possible_p(*tests: PairedTest) -> tuple[float, float]:
+    """Return the smallest and the largest p of tests; 1 if a difference may have either sign."""
+    p = [each.p for each in tests]
+    turned = len({(each.wins, each.losses) for each in tests}) > 1
+    return min(p), 1.0 if turned else max(p)
+
+
+def _tests(rows: pd.DataFrame, of_combined: pd.DataFrame, measures: list[str]) -> Tests:
     """Test every hybrid against Grad-CAM and LIME by each measure. With a positive difference the hybrid is better."""
-    values = {str(name): own.reset_index(drop=True) for name, own in rows.groupby("method", sort=False)}
+    values, combined = _by_method(rows), _by_method(of_combined)
     return {
         (name, other, measure): paired_test(
-            (MEASURES[measure] * own[measure]).tolist(), (MEASURES[measure] * values[other][measure]).tolist()
+            (MEASURES[measure] * own[measure]).tolist(), (MEASURES[measure] * combined[other][measure]).tolist()
         )
         for name, own in values.items()
         if name not in COMBINED
         for other in COMBINED
         for measure in measures
     }
+
+
+def _by_method(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    return {str(name): own.reset_index(drop=True) for name, own in rows.groupby("method", sort=False)}
 
 
 def _test_columns(test: PairedTest) -> dict[str, Any]:
@@ -185,7 +258,7 @@ def _test_columns(test: PairedTest) -> dict[str, Any]:
     }
 
 
-def _conclusion(tests: Mapping[tuple[str, str, str], PairedTest]) -> str:
+def _conclusion(tests: Tests) -> str:
     """Name the hybrids that beat Grad-CAM and LIME by all decisive measures that could be computed."""
     decisive = {key: test.beats for key, test in tests.items() if key[2] in DECISIVE}
     names = dict.fromkeys(name for name, _, _ in decisive)

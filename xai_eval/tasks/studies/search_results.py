@@ -18,6 +18,7 @@ from xai_eval.result.fields import Document, Field, Heatmap, Label, Table
 from xai_eval.result.fingerprint import Fingerprint, fingerprint_array
 from xai_eval.result.result import Result
 from xai_eval.result.stage import Stage, StageKind
+from xai_eval.result.without_effect import WITHOUT_EFFECT
 from xai_eval.tasks.cam_results import MAP_TOLERANCE
 from xai_eval.tasks.image.explanation_setup import ExplanationSetup
 from xai_eval.tasks.image.joined_stages import Stages
@@ -115,7 +116,9 @@ def _search_one(request: SearchRequest, image: LabelledImage) -> Result:
         **subject.fields,
         "lime": Heatmap(best_map, MAP_TOLERANCE),
         "gradcam": Heatmap(cam, MAP_TOLERANCE),
-        "best": Document({"objective": objective.name, "setting": asdict(won[0]), "tied": len(won)}),
+        "best": Document(
+            {"objective": objective.name, "setting": asdict(won[0]), "tied": len(won)}, tuple(WITHOUT_EFFECT)
+        ),
         "ties": Label(_ties(scored)),
         "winners": _winners(scored),
         SETTINGS: Table(scored.frame, SCORE_TOLERANCE),
@@ -187,7 +190,7 @@ def _whole_set_fields(scored: Mapping[str, ScoredSettings], grid: Grid, objectiv
         "tied": len(overall),
         "images": {name: asdict(won[0]) for name, won in images.items() if won},
     }
-    return {"best": Document(content), "objectives": _objectives(list(scored.values()), grid)}
+    return {"best": Document(content, tuple(WITHOUT_EFFECT)), "objectives": _objectives(list(scored.values()), grid)}
 
 
 def _best_overall(scored: Sequence[ScoredSettings], grid: Grid, objective: Objective) -> tuple[Any, ...]:

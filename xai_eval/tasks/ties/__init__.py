@@ -1,0 +1,1 @@
+"""What measures that jump could have been if rounding had moved their inputs."""
