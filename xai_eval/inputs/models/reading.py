@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
 
 from xai_eval.errors import ModelMisbehaves, UsageError, unknown_name
-from xai_eval.inputs.models.detections import are_boxes, class_scores
+from xai_eval.inputs.models.detections import are_boxes, check_boxes, class_scores
 
 
 class OutputKind(StrEnum):
@@ -419,6 +419,7 @@ def _detection(output: Any, kind: OutputKind | None, names: int | None, model: s
             f"{model} returns boxes with labels, and nothing says how many classes there are. Name them in the "
             "module's attribute class_names, in the order of the labels."
         )
+    check_boxes(output)
     return Reading(OutputKind.DETECTION, names, why="found: it returns boxes" if kind is None else "given")
 
 
