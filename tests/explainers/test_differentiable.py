@@ -59,3 +59,21 @@ def test_logits_that_ignore_the_layer_are_an_error() -> None:
     with pytest.raises(ModelMisbehaves, match="no gradient reaches"), differentiable_output(net, net.layer):
         net(torch.randn(1, 3, 4, 4))
     assert not net._forward_hooks and not net.layer._forward_hooks
+
+
+class SwitchesGradientsOff(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x):
+        torch.set_grad_enabled(False)
+        return self.layer(x).mean((2, 3))
+
+
+def test_a_model_that_switches_gradients_off_is_an_error():
+    net = SwitchesGradientsOff()
+    with torch.enable_grad(), differentiable_output(net, net.layer), pytest.raises(ModelMisbehaves, match="switches"):
+        net(torch.randn(1, 3, 8, 8))
+    with torch.no_grad(), differentiable_output(net, net.layer):
+        net(torch.randn(1, 3, 8, 8))

@@ -166,3 +166,9 @@ def test_a_file_that_is_missing_or_raises_is_unavailable(tmp_path):
         find_methods([f"file:{tmp_path / 'lost.py'}:mine"])
     with pytest.raises(InputUnavailable, match="ZeroDivisionError"):
         method(tmp_path, "return batch", before="1 / 0")
+
+
+@pytest.mark.parametrize("made", ["torch.rand(1, 12, 16).to_sparse()", "torch.rand(1, 12, 16, device='meta')"])
+def test_a_tensor_without_its_values_is_refused(tmp_path, made):
+    with pytest.raises(UsageError, match=r"a tensor (that is sparse|on the device meta).*holds all values"):
+        explained(tmp_path, f"return {made}")

@@ -454,3 +454,20 @@ def test_it_is_said_which_methods_point_at_the_object_in_transformers(name: str,
 
 def test_the_default_layers_of_the_bundled_transformers_are_those_that_were_measured_best() -> None:
     assert {name: load_model(name).default_layer() for name in FIRST_NORMS} == FIRST_NORMS
+
+
+class OtherWithGradients(Net):
+    def classify(self, x: Tensor) -> Tensor:
+        return super().classify(x) * (1 if torch.is_grad_enabled() else -1)
+
+
+class OtherForAnInputWithGradients(Net):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) * (1 if x.requires_grad else -1)
+
+
+@pytest.mark.parametrize("layer", [None, LAYER])
+@pytest.mark.parametrize("build", [OtherWithGradients, OtherForAnInputWithGradients])
+def test_an_answer_that_depends_on_gradients_is_refused(build: Callable[[], nn.Module], layer: str | None) -> None:
+    with pytest.raises(ModelMisbehaves, match="answers differently while gradients are computed"):
+        examine(classifier(build()), layer, image())

@@ -260,3 +260,34 @@ def test_places_in_the_order_of_windows_have_no_layout(side: int) -> None:
         return windows.permute(0, 2, 4, 3, 5, 1).reshape(len(image), 64, 8)
 
     assert layer.found(windowed) is None
+
+
+class Turned(nn.Module):
+    """Turns the image before its only layer, whose channels are too many to be places."""
+
+    def __init__(self, turn: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.turn, self.layer = turn, nn.Conv2d(3, 40, 4, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(self.turn(x)).mean((2, 3))
+
+
+def _layout_of_turned(turn: Callable[[Tensor], Tensor]) -> Layout:
+    net = Turned(turn)
+    return layout_of(net, net, "mine", "layer", torch.randn(1, 3, 24, 24, generator=torch.Generator().manual_seed(2)))
+
+
+@pytest.mark.parametrize(
+    "turn",
+    [lambda x: x.flip(3), lambda x: x.flip(2), lambda x: x.mT, lambda x: x.rot90(1, (2, 3)), lambda x: x.flip(2, 3)],
+)
+def test_maps_of_a_turned_image_are_refused(turn: Callable[[Tensor], Tensor]) -> None:
+    with pytest.raises(UsageError, match="mirrored, transposed or rotated"):
+        _layout_of_turned(turn)
+
+
+@pytest.mark.parametrize("turn", [lambda x: x, lambda x: x.flip(1), lambda x: x.mean((2, 3), keepdim=True) + 0 * x])
+def test_maps_of_an_image_that_is_not_turned_are_taken(turn: Callable[[Tensor], Tensor]) -> None:
+    assert _layout_of_turned(turn).is_plain

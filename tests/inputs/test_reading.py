@@ -16,7 +16,15 @@ from pytorch_grad_cam.utils.model_targets import BinaryClassifierOutputTarget
 from torch import Tensor, nn
 
 from xai_eval.errors import ModelMisbehaves, UsageError
-from xai_eval.inputs.models.reading import OutputKind, Reading, Scoring, found_reading, output_kind, sum_to_one
+from xai_eval.inputs.models.reading import (
+    OutputKind,
+    Reading,
+    Scoring,
+    check_proportions,
+    found_reading,
+    output_kind,
+    sum_to_one,
+)
 
 LOGITS, PROBABILITIES, BINARY, MULTILABEL, REGRESSION, SEGMENTATION, EMBEDDING, DETECTION = OutputKind
 
@@ -337,3 +345,59 @@ def test_numbers_between_0_and_1_of_an_unknown_kind_are_said_to_be(name: str) ->
     assert found.kind is OutputKind.LOGITS and found.why.startswith("assumed, although all its numbers")
     assert found_reading(numbers[0], numbers[1], None, 6, "mine").why == "assumed (--output says otherwise)"
     assert found_reading(first, second, OutputKind.LOGITS, 6, "mine").why == "given"
+
+
+MAPS = torch.randn(1, 3, 6, 8, generator=torch.Generator().manual_seed(7))
+
+
+def test_maps_of_probabilities_are_shown_as_they_are() -> None:
+    reading = found_reading(MAPS.softmax(1), MAPS.flip(1).softmax(1), None, None, "m")
+    assert "a map of probabilities per class" in str(reading)
+    expected = MAPS.double().softmax(1).mean((2, 3))
+    assert torch.allclose(reading.scores(MAPS.softmax(1)).double(), expected, atol=1e-6)
+
+
+def test_one_map_of_probabilities_is_that_of_the_second_class() -> None:
+    single = MAPS[:, :1].requires_grad_().sigmoid()
+    reading = found_reading(single, single, None, None, "m")
+    second = MAPS[:, :1].double().sigmoid().mean((2, 3))
+    assert torch.allclose(reading.scores(single).double(), torch.cat([1 - second, second], 1), atol=1e-6)
+
+
+def test_maps_of_labels_are_refused() -> None:
+    maps = MAPS.clone().requires_grad_().sigmoid()
+    with pytest.raises(UsageError, match="from before the sigmoid"):
+        found_reading(maps, maps, None, None, "m")
+
+
+@pytest.mark.parametrize("form", [tuple, list])
+def test_maps_beside_a_row_are_refused_until_the_kind_is_given(form: Callable[[Any], Any]) -> None:
+    output = form([MAPS, NUMBERS])
+    with pytest.raises(UsageError, match="cannot be told which of them are the classes"):
+        found_reading(output, output, None, None, "m")
+    assert found_reading(output, output, SEGMENTATION, None, "m").entry == (0,)
+
+
+def test_that_the_first_of_rows_of_several_widths_is_taken_is_an_assumption() -> None:
+    output = (torch.cat([NUMBERS, NUMBERS], 1), NUMBERS)
+    assert found_reading(output, output, None, None, "m").why.startswith("assumed, because it is the first: it has 6")
+    alike = (NUMBERS, -NUMBERS)
+    assert found_reading(alike, alike, None, None, "m").why.startswith("assumed (")
+
+
+@given(st.integers(2, 9), st.integers(2, 9), st.integers(1, 9), st.integers(8, 40))
+def test_places_before_classes_are_told_from_classes_before_places(
+    rows: int, columns: int, classes: int, cell: int
+) -> None:
+    size = (rows * cell, columns * cell)
+    check_proportions(torch.zeros(1, classes, rows, columns), size, "m")
+    # Maps of which both readings have the proportions of the image are read as PyTorch has them.
+    if abs(columns * size[1] - classes * size[0]) > max(size):
+        with pytest.raises(UsageError, match=r"movedim\(-1, 1\)"):
+            check_proportions(torch.zeros(1, rows, columns, classes), size, "m")
+
+
+def test_logarithms_of_the_probabilities_of_labels_are_refused() -> None:
+    labels = nn.functional.logsigmoid(NUMBERS.clone().requires_grad_())
+    with pytest.raises(UsageError, match="log-sigmoid"):
+        found_reading(labels, labels, None, None, "m")

@@ -18,9 +18,10 @@ from torchvision.ops import box_iou
 from xai_eval import evaluate, load_images, load_model
 from xai_eval.cli.main import main
 from xai_eval.errors import ModelMisbehaves, UsageError
-from xai_eval.inputs.models.detections import BoxScores, class_scores
+from xai_eval.inputs.models.detections import BoxScores, check_boxes, class_scores
 from xai_eval.inputs.models.file_models import wrap_module
 from xai_eval.inputs.models.preprocessing import fixed_size_preprocessing
+from xai_eval.inputs.models.shared_layer import shared_layer
 
 PREPARED = fixed_size_preprocessing(64, (0.0,) * 3, (1.0,) * 3)
 IMAGES = load_images("scenes:1")
@@ -290,3 +291,31 @@ def test_images_of_any_size_are_explained_as_they_are(tmp_path, monkeypatch):
     assert {each["case"]["model"] for each in results} == {"file:nets.py:detector?box=0,0,48,48"}
     shapes = {field["shape"][0] for each in results for field in each["fields"] if field["name"] == "region"}
     assert shapes == {60, 70}
+
+
+@pytest.mark.parametrize(
+    ("boxes", "labels", "scores", "message"),
+    [
+        (
+            torch.tensor([[1.0, 2, 8, 9], [2, 3, 9, 9]]),
+            torch.tensor([0]),
+            torch.ones(2),
+            r"labels \(1,\), scores \(2,\)",
+        ),
+        (torch.ones(1, 5), torch.tensor([0]), torch.ones(1), r"boxes \(1, 5\)"),
+        ([[1.0, 2, 8, 9]], torch.tensor([0]), torch.ones(1), "boxes list"),
+        (torch.tensor([[1.0, 2, 8, 9]]), ["car"], torch.ones(1), "labels list"),
+        (torch.tensor([[8.0, 2, 1, 9]]), torch.tensor([0]), torch.ones(1), "left of the first"),
+        (torch.tensor([[0.1, 0.2, 0.8, 1.0]]), torch.tensor([0]), torch.ones(1), "shares of the image"),
+    ],
+)
+def test_boxes_of_another_form_are_refused(boxes, labels, scores, message):
+    with pytest.raises(ModelMisbehaves, match=message):
+        check_boxes([{"boxes": boxes, "labels": labels, "scores": scores}])
+
+
+def test_a_backbone_that_returns_no_maps_is_not_blamed():
+    net = nn.Module()
+    net.backbone = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten())
+    with pytest.raises(UsageError, match=r"returns something else than maps.*--layer"):
+        shared_layer(net, (3, 16, 16), "mine")

@@ -87,12 +87,19 @@ def _as_array(found: Tensor | NDArray[Any], name: str) -> NDArray[np.float32]:
     kind = found.dtype
     if isinstance(found, Tensor):
         real = kind != torch.bool and not found.is_complex()
-        array = found.detach().float().cpu().numpy() if real else None
+        array = _dense(found, name).float().cpu().numpy() if real else None
     else:
         array = found.astype(np.float32) if found.dtype.kind in "fiu" else None
     if array is None:
         raise UsageError(f"{name} returned values of type {kind}; expected {_EXPECTED}.")
     return np.ascontiguousarray(array)
+
+
+def _dense(found: Tensor, name: str) -> Tensor:
+    if found.is_meta or found.layout != torch.strided:
+        kind = "on the device meta" if found.is_meta else "that is sparse"
+        raise UsageError(f"{name} returned a tensor {kind}; expected {_EXPECTED}. Return one that holds all values.")
+    return found.detach()
 
 
 def _fits(shape: tuple[int, ...], size: tuple[int, int]) -> bool:

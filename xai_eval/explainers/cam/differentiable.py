@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from xai_eval.errors import ModelMisbehaves
 
@@ -27,7 +28,7 @@ def differentiable_output(module: nn.Module, layer: nn.Module) -> Iterator[None]
     Raises:
         ModelMisbehaves: raised during the forward pass if the logits do not depend on the layer.
     """
-    handles = [layer.register_forward_hook(_begin_here), module.register_forward_hook(_check_connected)]
+    handles = [layer.register_forward_hook(_begin_here), *_connection_check(module)]
     try:
         yield
     finally:
@@ -39,7 +40,8 @@ def no_gradient() -> ModelMisbehaves:
     """Return the error to raise when no gradient reaches the layer."""
     return ModelMisbehaves(
         "no gradient reaches the explained layer: the class's logit does not depend on it, or the model detaches "
-        "it. Choose another layer, or a method without gradients (eigencam, scorecam)."
+        "it, switches gradients off, or returns an answer that it kept from an earlier pass. Choose another layer, or "
+        "a method without gradients (eigencam, scorecam)."
     )
 
 
@@ -59,6 +61,16 @@ def _check_gradient(gradient: Tensor | None) -> None:
         raise no_gradient()
 
 
-def _check_connected(module: nn.Module, inputs: Any, logits: Any) -> None:
-    if torch.is_grad_enabled() and isinstance(logits, Tensor) and not logits.requires_grad:
-        raise no_gradient()
+def _connection_check(module: nn.Module) -> Iterator[RemovableHandle]:
+    # The model itself may switch gradients off while it runs, so that they are asked for before.
+    asked: list[bool] = []
+
+    def begin(module: nn.Module, inputs: Any) -> None:
+        asked.append(torch.is_grad_enabled())
+
+    def check(module: nn.Module, inputs: Any, logits: Any) -> None:
+        if asked.pop() and isinstance(logits, Tensor) and not logits.requires_grad:
+            raise no_gradient()
+
+    yield module.register_forward_pre_hook(begin)
+    yield module.register_forward_hook(check)

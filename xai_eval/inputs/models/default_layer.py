@@ -15,6 +15,8 @@ from xai_eval.inputs.models.layout import Layout
 from xai_eval.inputs.models.model_errors import as_model_error
 from xai_eval.inputs.models.traced_pass import Call, TracedPass, is_the_same_everywhere, traced_pass
 
+_NAME_ONE = "Name one with --layer."
+_NO_LAYER = "The task attributions needs no layer."
 _CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 
 
@@ -59,7 +61,7 @@ def default_layer(
             return ((None if ends else _before_attention(search, last)) or last).call.name
     raise UsageError(
         f"{type(inner).__name__} has no layer whose output lies over the image and receives a gradient, so there is no "
-        f"default layer to explain. {_why_none(alone, search.shapes, inner)}Name one with --layer."
+        f"default layer to explain. {_why_none(alone, search.shapes, inner)}"
     )
 
 
@@ -197,11 +199,11 @@ def _counts(found: TracedPass, layer: str, layout: Layout) -> bool:
 
 def _why_none(found: TracedPass, shapes: Shapes, parts: nn.Module) -> str:
     if found.is_differentiable and not any(bool(each.any()) for each in found.gradients_at_places):
-        return "All gradients of its scores are 0: are the weights of its last layer untrained zeros? "
+        return f"All gradients of its scores are 0: are the weights of its last layer untrained zeros? {_NAME_ONE}"
     if found.counts and min(found.counts.values()) > 1:
-        return "All of its layers are called more than once in a pass, so none has a single output. "
+        return f"All of its layers are called more than once in a pass, so none has a single output. {_NO_LAYER}"
     if not _holds_parameters(parts):
-        return "It has no parameters at all; quantised models have none. Give the model from before it was quantised. "
+        return "It has no parameters at all; quantised models have none. Give the model from before it was quantised."
     if any(shapes.batch_axis(name) is None for name in found.gradients):
-        return "The first axis of some of its layers counts windows, heads or crops instead of images. "
-    return ""
+        return f"The first axis of some of its layers counts windows, heads or crops instead of images. {_NAME_ONE}"
+    return f"{_NAME_ONE} {_NO_LAYER}"

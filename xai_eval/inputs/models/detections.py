@@ -32,6 +32,27 @@ def are_boxes(output: Any) -> bool:
     return listed and all(isinstance(each, Mapping) and set(_ENTRIES) <= each.keys() for each in output)
 
 
+def check_boxes(found: Found) -> None:
+    """Check what a detector finds in images of noise: its form, and that boxes are corners in pixels.
+
+    Raises:
+        ModelMisbehaves: they are not.
+    """
+    for each in found:
+        _check_form(each)
+        boxes = each["boxes"].detach()
+        if bool((boxes[:, 2:] < boxes[:, :2]).any()):
+            raise ModelMisbehaves(
+                "the model found a box whose second corner is left of the first one or above it; expected corners (x0, "
+                "y0, x1, y1). torchvision.ops.box_convert makes them of centres and sizes."
+            )
+        if len(boxes) and bool((boxes <= 1).all()):
+            raise ModelMisbehaves(
+                "all boxes that the model found lie between 0 and 1, which are shares of the image; expected pixels of "
+                "the image as the model gets it. Multiply them by its width and height."
+            )
+
+
 def classes_of(module: nn.Module) -> int | None:
     """Return the number of classes of a detector of torchvision, the background included; None if it does not say."""
     for part in module.modules():
@@ -52,12 +73,13 @@ def class_scores(found: Found, classes: int, near: Sequence[float] | None = None
             if None.
 
     Raises:
-        ModelMisbehaves: a label is no class.
+        ModelMisbehaves: a label is no class, or the boxes have another form.
     """
     return torch.stack([_best_of_each(each, classes, near) for each in found])
 
 
 def _best_of_each(found: Mapping[str, Tensor], classes: int, near: Sequence[float] | None) -> Tensor:
+    _check_form(found)
     scores, labels = found["scores"], found["labels"].long()
     if labels.numel() and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
         raise ModelMisbehaves(
@@ -68,6 +90,15 @@ def _best_of_each(found: Mapping[str, Tensor], classes: int, near: Sequence[floa
         same = _same_box(scores.new_tensor(list(near)), found["boxes"].detach().to(scores))
         scores, labels = scores[same], labels[same]
     return scores.new_zeros(classes).scatter_reduce(0, labels, scores, "amax", include_self=True)
+
+
+def _check_form(found: Mapping[str, Tensor]) -> None:
+    """Raise ModelMisbehaves unless an answer has boxes (n, 4), labels (n,) and scores (n,)."""
+    shapes = {name: tuple(each.shape) for name in _ENTRIES if isinstance(each := found[name], Tensor)}
+    count = shapes.get("scores", ())[:1]
+    if shapes != {"boxes": (*count, 4), "labels": count, "scores": count} or not count:
+        told = ", ".join(f"{name} {shapes.get(name, type(found[name]).__name__)}" for name in _ENTRIES)
+        raise ModelMisbehaves(f"the model returned {told}; expected tensors: boxes (n, 4), labels (n,), scores (n,).")
 
 
 def _same_box(box: Tensor, boxes: Tensor) -> Tensor:

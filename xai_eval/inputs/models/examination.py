@@ -55,7 +55,7 @@ def examine(classifier: Classifier, layer: str | None, batch: Tensor) -> Examina
 
     Raises:
         ModelMisbehaves: the model raises, its output cannot be read, two passes give different answers, or an answer
-            depends on the other images of the batch.
+            depends on the other images of the batch, or on whether gradients are computed.
         UsageError: the layer is not reached, is called more than once, or its output does not lie over the image.
     """
     module = classifier.scoring
@@ -76,6 +76,10 @@ def examine(classifier: Classifier, layer: str | None, batch: Tensor) -> Examina
             if together is None
             else _same(first, together, LARGEST_DIFFERENCE, what, _BATCH, stuck)
         )
+        with_gradients = _with_gradients(classifier, batch)
+        if with_gradients is not None:
+            what = f"{classifier.name} answers differently while gradients are computed"
+            _same(first, with_gradients, LARGEST_DIFFERENCE, what, _GRADIENTS, stuck)
         layout = None if layer is None else _layout(classifier, layer, tuple(batch.shape[1:]))
         told = None if layer is None or layout is None else _explained_layer(classifier, layer, batch, layout)
     return Examination(
@@ -106,6 +110,10 @@ def examine(classifier: Classifier, layer: str | None, batch: Tensor) -> Examina
 _RANDOM = (
     "Its explanations would differ as well, and could not be compared. Switch off what is random in evaluation mode "
     "(dropout, noise), or seed it inside the forward pass."
+)
+_GRADIENTS = (
+    "A map would explain another answer than the one that is shown. Let the forward pass compute the same, whether "
+    "gradients are computed or not."
 )
 _BATCH = (
     "Methods that alter an image many times would explain the batch, not the image. Use statistics that do not "
@@ -140,6 +148,16 @@ def _in_a_batch(classifier: Classifier, batch: Tensor) -> Tensor | None:
     noise = noise_image(classifier.module, tuple(batch.shape[1:])).to(batch)
     try:
         return logits(classifier, torch.cat([batch, noise]))[:1]
+    except ModelMisbehaves:
+        return None
+
+
+def _with_gradients(classifier: Classifier, batch: Tensor) -> Tensor | None:
+    """Return the scores of an image while gradients are computed; None if the model cannot run so."""
+    try:
+        with torch.inference_mode(False), torch.enable_grad():
+            # A clone of a leaf may be written into by the model.
+            return logits(classifier, batch.detach().clone().requires_grad_().clone()).detach()
     except ModelMisbehaves:
         return None
 

@@ -16,7 +16,15 @@ from xai_eval.inputs.models.layout import HALVES
 from xai_eval.inputs.models.model_errors import as_model_error
 from xai_eval.inputs.models.model_state import lent
 from xai_eval.inputs.models.one_by_one import OneByOne
-from xai_eval.inputs.models.reading import FEATURES_REMEDY, Maps, OutputKind, Reading, Scoring, found_reading
+from xai_eval.inputs.models.reading import (
+    FEATURES_REMEDY,
+    Maps,
+    OutputKind,
+    Reading,
+    Scoring,
+    check_proportions,
+    found_reading,
+)
 
 _PROBLEMS = {
     "multi_label_classification": OutputKind.MULTILABEL,
@@ -88,6 +96,8 @@ def first_answers(
     told = _told(module) if kind is None else None
     names = classes_of(module) or names if are_boxes(outputs[0]) else names
     reading = found_reading(outputs[0], outputs[1], kind or told, names, model)
+    if reading.kind is OutputKind.SEGMENTATION:
+        check_proportions(reading.maps(outputs[0]), (input_shape[1], input_shape[2]), model)
     if told is not None:
         reading = replace(reading, why="found: the configuration of the model says so")
     writes = any(not torch.equal(batch, noise_image(module, input_shape, seed)) for seed, batch in enumerate(batches))

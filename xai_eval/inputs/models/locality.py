@@ -29,6 +29,8 @@ _DEVIATIONS = 3
 # little better. The right layout of the most tokens that are no places wins all the same: all others are worse by 0.4.
 _COST_OF_OTHERS = 0.5
 _EQUAL = 0.02
+# By so much more correlation, a turned layout is no chance. Where the image is not turned, the right one is far better.
+_CLEARLY = 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +79,29 @@ def measured_layout(
     }
     measured = [(locality(strengths[each.batch, each.channels], probes, each), each) for each in layouts]
     return max(measured, key=_fit)[1] if given and measured else _best(measured)
+
+
+def is_turned(output_of: Callable[[Tensor], Tensor], batch: Tensor, layout: Layout) -> bool:
+    """Whether maps (N, C, h, w) lie over the mirrored, transposed or rotated image much better than over the image.
+
+    Nothing is said of maps that lie over neither, because deep layers see the whole image at each place.
+
+    Args:
+        output_of: runs the model on an input (1, C, H, W) and returns the output of the layer.
+        batch: a prepared image, (1, C, H, W).
+        layout: how the maps are read.
+    """
+    probes, plain = probes_of(batch), output_of(batch).detach()
+    strengths = torch.stack([layout.strength((output_of(each.batch).detach() - plain).cpu()) for each in probes])
+    best = max(locality(each, probes, layout) for each in _turned(strengths))
+    return best >= LEAST and best - locality(strengths, probes, layout) > _CLEARLY
+
+
+def _turned(maps: Tensor) -> list[Tensor]:
+    """Return maps (probes, h, w) mirrored and rotated, and, if they are square, transposed as well."""
+    bases = [maps] if maps.shape[-1] != maps.shape[-2] else [maps, maps.mT]
+    found = [base.flip(axes) for base in bases for axes in ((), (-1,), (-2,), (-2, -1))]
+    return found[1:]
 
 
 def _best(measured: Sequence[tuple[float, Layout]]) -> Layout | None:

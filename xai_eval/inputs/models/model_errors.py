@@ -7,6 +7,9 @@ from contextlib import contextmanager
 
 from xai_eval.errors import ModelMisbehaves, XaiEvalError, error_line
 
+# What torch says when it is asked for a gradient of something that was computed without.
+_WITHOUT_GRADIENT = "does not require grad and does not have a grad_fn"
+
 
 @contextmanager
 def as_model_error(model: str, shape: Sequence[int], under: str = "") -> Iterator[None]:
@@ -28,5 +31,14 @@ def as_model_error(model: str, shape: Sequence[int], under: str = "") -> Iterato
     except (Exception, SystemExit) as error:
         raise ModelMisbehaves(
             f"{model} fails{f' under {under}' if under else ''} on a batch of shape {tuple(shape)}: "
-            f"{error_line(error)}. Check that the model takes such a batch."
+            f"{error_line(error).rstrip('.')}. {_remedy(error)}"
         ) from error
+
+
+def _remedy(error: BaseException) -> str:
+    if _WITHOUT_GRADIENT in str(error):
+        return (
+            "The model computes its answer without gradients (no_grad, detach, rounding, or an answer kept from an "
+            "earlier pass). Let gradients pass, or choose a method without gradients (scorecam, eigencam, occlusion)."
+        )
+    return "Check that the model takes such a batch."

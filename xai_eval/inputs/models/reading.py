@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
 
 from xai_eval.errors import ModelMisbehaves, UsageError, unknown_name
-from xai_eval.inputs.models.detections import are_boxes, class_scores
+from xai_eval.inputs.models.detections import are_boxes, check_boxes, class_scores
 
 
 class OutputKind(StrEnum):
@@ -44,6 +44,7 @@ MEANINGS: Mapping[OutputKind, str] = {
     OutputKind.EMBEDDING: "features of the image (shown is their cosine similarity to those of each reference)",
     OutputKind.DETECTION: "boxes, each with a class and a score (shown is the best score of each class)",
 }
+_PROBABLE_MAPS = "a map of probabilities per class (shown is the share of the image)"
 # In single precision, the sum of thousands of probabilities can differ from 1 by up to this much.
 ROUNDING = 1e-3
 _NAMES_OF_LOGITS = ("logits", "out", "output", "scores", "predictions", "pred")
@@ -92,7 +93,7 @@ class Reading:
         kind: what its numbers are.
         outputs: how many numbers it returns for an image.
         entry: keys and positions at which the numbers are found in the output; empty if the output is the tensor.
-        squashed: whether numbers of kind `BINARY` and `MULTILABEL` are probabilities already.
+        squashed: whether numbers of kind `BINARY`, `MULTILABEL` and `SEGMENTATION` are probabilities already.
         why: how the kind is known, as text for reports.
         references: features of the references that an embedding is compared with, (K, outputs); None for other kinds.
         box: corners (x0, y0, x1, y1) of the box that a detector is asked about, in pixels of its input; None for all.
@@ -135,7 +136,8 @@ class Reading:
         if self.kind is OutputKind.DETECTION:
             return class_scores(output, self.outputs, self.box)
         if self.kind is OutputKind.SEGMENTATION:
-            return self.maps(output).softmax(dim=1).mean(dim=(2, 3))
+            maps = self.maps(output)
+            return (maps if self.squashed else maps.softmax(dim=1)).mean(dim=(2, 3))
         numbers = self.rows(output)
         if self.references is not None:
             return cosine_similarity(numbers[:, None], self.references.to(numbers)[None], dim=2)
@@ -146,10 +148,13 @@ class Reading:
     def maps(self, output: Any) -> Tensor:
         """Return the maps (N, C, h, w) in the output of a segmentation. A single map z becomes -z / 2 and z / 2.
 
-        So softmax over two classes gives what sigmoid gives for the single map.
+        So softmax over two classes gives what sigmoid gives for the single map. A map p of probabilities becomes 1 - p
+        and p.
         """
         numbers = self._numbers(output)
-        return torch.cat([-numbers / 2, numbers / 2], dim=1) if self.outputs == 1 else numbers
+        if self.outputs > 1:
+            return numbers
+        return torch.cat([1 - numbers, numbers] if self.squashed else [-numbers / 2, numbers / 2], dim=1)
 
     def rows(self, output: Any) -> Tensor:
         """Return the numbers of a model as they are, (N, outputs)."""
@@ -186,7 +191,8 @@ class Reading:
     def __str__(self) -> str:
         """Describe the reading in words."""
         place = f"entry {'.'.join(map(str, self.entry))} of the output; " if self.entry else ""
-        return f"{place}{MEANINGS[self.kind]}; {self.why}"
+        probable = self.squashed and self.kind is OutputKind.SEGMENTATION
+        return f"{place}{_PROBABLE_MAPS if probable else MEANINGS[self.kind]}; {self.why}"
 
 
 class Scoring(nn.Module):
@@ -286,12 +292,16 @@ def found_reading(output: Any, again: Any, kind: OutputKind | None, names: int |
     entry = entry_of_numbers(output, model)
     first, second = (in_rows(at_entry(each, entry)) for each in (output, again))
     if _is_map_per_class(first) and kind in (None, OutputKind.SEGMENTATION):
-        return Reading(OutputKind.SEGMENTATION, first.shape[1], entry, why="found: it has an axis for rows and columns")
+        if kind is None:
+            _check_alone(output, entry, model)
+        return _segmentation(first, second, entry, model)
     if kind is OutputKind.SEGMENTATION:
         raise UsageError(f"{model} returned {_told(output)}; --output segmentation is for maps (1, C, h, w).")
     count = _checked(first, output, model).shape[1]
     if kind is None:
-        return replace(_detected(first, second, names, model), entry=entry)
+        found = replace(_detected(first, second, names, model), entry=entry)
+        others = _other_widths(output, entry, count)
+        return replace(found, why=_first_of(others, count)) if others and found.kind is OutputKind.LOGITS else found
     if kind is OutputKind.BINARY and count > 1:
         raise UsageError(f"{model} returns {count} numbers; --output binary is for a single one. Give another kind.")
     if kind in (OutputKind.LOGITS, OutputKind.PROBABILITIES) and count == 1:
@@ -301,6 +311,82 @@ def found_reading(output: Any, again: Any, kind: OutputKind | None, names: int |
         )
     within = all(map(_between_0_and_1, (first, second)))
     return Reading(kind, count, entry, squashed=within and _ends_in(first, "Sigmoid"))
+
+
+def _beside(output: Any, entry: tuple[str | int, ...]) -> list[Tensor]:
+    """Return the other tensors of the tuple or list whose first one was taken for the numbers."""
+    if not entry or entry[-1] != 0:
+        return []
+    return [in_rows(each) for each in at_entry(output, entry[:-1])[1:] if isinstance(each, Tensor)]
+
+
+def _check_alone(output: Any, entry: tuple[str | int, ...], model: str) -> None:
+    """Refuse maps with a row of numbers behind them: classes of places and labels, or features and classes."""
+    rows = [each for each in _beside(output, entry) if each.dim() == _MOST_AXES and len(each) == 1]
+    if rows:
+        raise UsageError(
+            f"{model} returned {_told(output)}: first maps {tuple(at_entry(output, entry).shape)}, then a row of "
+            f"numbers {tuple(rows[0].shape)}. It cannot be told which of them are the classes. If the maps are, give "
+            "--output segmentation; if the row is, wrap the model in a module that returns it alone."
+        )
+
+
+def _other_widths(output: Any, entry: tuple[str | int, ...], count: int) -> list[int]:
+    rows = [each for each in _beside(output, entry) if each.dim() == _MOST_AXES and len(each) == 1]
+    return [each.shape[1] for each in rows if each.shape[1] != count]
+
+
+def _first_of(others: list[int], count: int) -> str:
+    return (
+        f"assumed, because it is the first: it has {count} numbers, another entry has {others[0]}. If that one has the "
+        "classes, wrap the model in a module that returns it alone"
+    )
+
+
+def _segmentation(first: Tensor, second: Tensor, entry: tuple[str | int, ...], model: str) -> Reading:
+    """Read maps (1, C, h, w), which are logits or probabilities of classes that exclude each other."""
+    count, why = first.shape[1], "found: it has an axis for rows and columns"
+    if count > 1 and all(map(sum_to_one, (_places(first), _places(second)))):
+        why = "found: it has an axis for rows and columns, and is never negative and sums to 1 at each place"
+        return Reading(OutputKind.SEGMENTATION, count, entry, squashed=True, why=why)
+    if _ends_in(first, "Sigmoid") and all(map(_between_0_and_1, (first, second))):
+        if count == 1:
+            return Reading(OutputKind.SEGMENTATION, 1, entry, squashed=True, why=f"{why}; its last step is a sigmoid")
+        raise UsageError(
+            f"{model} returns maps that end in a sigmoid, {tuple(first.shape)}; expected logits of classes that "
+            "exclude each other at each place, or their probabilities. Wrap the model in a module that returns the "
+            "maps from before the sigmoid."
+        )
+    return Reading(OutputKind.SEGMENTATION, count, entry, why=why)
+
+
+def check_proportions(maps: Tensor, size: tuple[int, int], model: str) -> None:
+    """Refuse maps (1, h, w, C): read as (1, C, h, w), they would be maps of other places for other classes.
+
+    Args:
+        maps: the maps, as they are read.
+        size: height and width of the image.
+        model: name of the model, for the error.
+
+    Raises:
+        UsageError: the first two axes have the proportions of the image, but for a place, and the last two have not.
+    """
+    _, first, second, third = maps.shape
+    if _has_proportions((first, second), size) and not _has_proportions((second, third), size):
+        raise UsageError(
+            f"{model} returned maps of shape {tuple(maps.shape)}, which look like (1, h, w, C); expected (1, C, h, w). "
+            "Wrap the model in a module that moves the classes to the front: output.movedim(-1, 1)."
+        )
+
+
+def _has_proportions(places: tuple[int, int], size: tuple[int, int]) -> bool:
+    (rows, columns), (height, width) = places, size
+    return abs(rows * width - columns * height) <= max(height, width)
+
+
+def _places(maps: Tensor) -> Tensor:
+    """Return maps (1, C, h, w) as one row per place, (h * w, C)."""
+    return maps[0].flatten(1).T
 
 
 def _embedding(output: Any, model: str) -> Reading:
@@ -333,6 +419,7 @@ def _detection(output: Any, kind: OutputKind | None, names: int | None, model: s
             f"{model} returns boxes with labels, and nothing says how many classes there are. Name them in the "
             "module's attribute class_names, in the order of the labels."
         )
+    check_boxes(output)
     return Reading(OutputKind.DETECTION, names, why="found: it returns boxes" if kind is None else "given")
 
 
@@ -354,6 +441,11 @@ def _detected(first: Tensor, second: Tensor, names: int | None, model: str) -> R
         return Reading(OutputKind.MULTILABEL, count, squashed=True, why="found: the last step is a sigmoid")
     if all(map(_between_0_and_1, (first, second))):
         return Reading(OutputKind.LOGITS, count, why=_DOUBTFUL)
+    if _ends_in(first, "LogSigmoid"):
+        raise UsageError(
+            f"{model} ends in a log-sigmoid; expected logits or probabilities of labels. Wrap the model in a module "
+            "that returns the logits, and give --output multilabel."
+        )
     return Reading(OutputKind.LOGITS, count, why="assumed (--output says otherwise)")
 
 

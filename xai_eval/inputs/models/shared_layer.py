@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -20,13 +20,21 @@ _MAP_AXES = 4
 class _Levels(nn.Module):
     """The mean of each scale of a backbone, (N, scales)."""
 
-    def __init__(self, backbone: nn.Module) -> None:
+    def __init__(self, backbone: nn.Module, name: str) -> None:
         super().__init__()
         self.backbone = backbone
+        self._name = name
 
     def forward(self, batch: Tensor) -> Tensor:
         found: Any = self.backbone(batch)
-        scales = [found] if isinstance(found, Tensor) else list(found.values() if isinstance(found, Mapping) else found)
+        if isinstance(found, Mapping):
+            found = found.values()
+        scales = list(found) if isinstance(found, Iterable) and not isinstance(found, Tensor) else [found]
+        if not scales or not all(isinstance(scale, Tensor) and scale.dim() == _MAP_AXES for scale in scales):
+            raise UsageError(
+                f"the backbone of {self._name} returns something else than maps (N, C, h, w), so it is not known which "
+                "layer all boxes depend on. Name one with --layer."
+            )
         return torch.stack([scale.square().mean(dim=(1, 2, 3)) for scale in scales], dim=1)
 
 
@@ -51,7 +59,7 @@ def shared_layer(module: nn.Module, input_shape: tuple[int, ...], name: str) -> 
             f"{name} returns boxes and has no part called backbone, so it is not known which layer all boxes depend "
             "on. Name one with --layer."
         )
-    levels, batch = _Levels(backbone), noise_image(module, input_shape)
+    levels, batch = _Levels(backbone, name), noise_image(module, input_shape)
     traced = torch.inference_mode(False), torch.enable_grad(), evaluating(levels), lent(levels)
     with traced[0], traced[1], traced[2], traced[3], as_model_error(f"the backbone of {name}", batch.shape):
         found = _last_shared(traced_pass(levels, backbone, batch), backbone)
