@@ -108,11 +108,6 @@ class Table(Extensible):
         table._set(columns, tolerance or {}, unjudged)
         return table
 
-    @classmethod
-    def for_reading(cls, frame: pd.DataFrame) -> Self:
-        """Make a table that is not judged, because it follows from other fields that are."""
-        return cls(frame, unjudged=tuple(map(str, frame.columns)))
-
     def condensed(self) -> Table | None:
         """Return the table without the columns that are not judged; None if no column is."""
         if not self.unjudged:
