@@ -19,7 +19,7 @@ from xai_eval.result.stage import Stage, StageKind
 from xai_eval.tasks.image.explanation_setup import ExplanationSetup
 from xai_eval.tasks.image.map_rows import TABLE_TOLERANCE, map_row
 from xai_eval.tasks.image.per_image import PerImage
-from xai_eval.tasks.image.subject import cam_maps
+from xai_eval.tasks.image.subject import cam_maps, cam_stages
 
 if TYPE_CHECKING:
     from xai_eval.explainers.cam.cam_maps import CamMaps
@@ -62,7 +62,7 @@ def _evaluate(request: CamsRequest, image: LabelledImage) -> Result:
         fields={**subject.fields, **_map_fields(subject.mask, maps)},
         stages={
             **subject.stages,
-            **{Stage(StageKind.RAW_MAP, method): fingerprint_array(each.raw) for method, each in maps.items()},
+            **{stage: each for method, found in maps.items() for stage, each in cam_stages(method, found).items()},
             **{Stage(StageKind.FINAL_MAP, method): fingerprint_array(each.image) for method, each in maps.items()},
         },
         provenance=setup.provenance(image, LIBRARIES),

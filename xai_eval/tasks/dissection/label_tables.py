@@ -17,7 +17,7 @@ from xai_eval.metrics.unit_labels import (
     top_concepts,
     unique_concepts,
 )
-from xai_eval.result.fields import Field, Ranking, Score, Table, Tally
+from xai_eval.result.fields import Field, Measures, Ranking, Score, Table, Tally
 from xai_eval.tasks.dissection.passes import LabelledLayer
 from xai_eval.tasks.dissection.quality import MEASURES, quality_table
 from xai_eval.tasks.dissection.request import Request
@@ -47,7 +47,10 @@ def summaries(request: Request, layers: Sequence[LabelledLayer], frames: Frames)
         frames: table of the units of the model, by method.
     """
     by_layer = _layers(layers, frames)
-    fields: dict[str, Field] = {"layers": Table(by_layer, _tolerance(by_layer, SHARES, OF_LAYERS))}
+    fields: dict[str, Field] = {
+        "layers": Table(by_layer, _tolerance(by_layer, SHARES, OF_LAYERS)),
+        "thresholds": thresholds(),
+    }
     quality = quality_table(frames)
     if quality is not None:
         fields["label_quality"] = Table(quality, _tolerance(quality, MEASURES))
@@ -65,6 +68,16 @@ def summaries(request: Request, layers: Sequence[LabelledLayer], frames: Frames)
     return fields
 
 
+def thresholds() -> Measures:
+    """Return the numbers by which units are called interpretable, and differences significant."""
+    values = {
+        "interpretable from": INTERPRETABLE,
+        "false discovery rate up to": FALSE_DISCOVERY_RATE,
+        "significant below": SIGNIFICANT,
+    }
+    return Measures.of(values, {})
+
+
 def comparing_fields(request: Request, frames: Mapping[str, Frames]) -> dict[str, Field]:
     """Compare the units of two models.
 
@@ -72,7 +85,7 @@ def comparing_fields(request: Request, frames: Mapping[str, Frames]) -> dict[str
         request: the checked options.
         frames: tables of the units, by model and method.
     """
-    fields: dict[str, Field] = {}
+    fields: dict[str, Field] = {"thresholds": thresholds()}
     told = {model: _reliable_labels(each) for model, each in frames.items()}
     first, *others = told.values()
     for method in (each for each in first if all(each in other for other in others)):

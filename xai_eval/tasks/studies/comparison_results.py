@@ -22,9 +22,9 @@ from xai_eval.metrics.comparison import (
     area_sweep,
     compare,
 )
-from xai_eval.metrics.focus import concept_shares, focus, insight
+from xai_eval.metrics.focus import concept_shares, focus, insight, thresholds
 from xai_eval.metrics.localisation import iou_at_equal_area
-from xai_eval.result.fields import Curve, Field, Heatmap, Label, Mask, Score, Segments, Table
+from xai_eval.result.fields import Curve, Field, Heatmap, Label, Mask, Measures, Score, Segments, Table
 from xai_eval.result.fingerprint import Fingerprint, fingerprint_array
 from xai_eval.result.result import Result
 from xai_eval.result.stage import Stage, StageKind
@@ -32,12 +32,13 @@ from xai_eval.tasks.cam_results import MAP_TOLERANCE
 from xai_eval.tasks.image.explanation_setup import ExplanationSetup
 from xai_eval.tasks.image.joined_stages import Stages
 from xai_eval.tasks.image.per_image import PerImage, SumUp
-from xai_eval.tasks.image.subject import Subject, cam_maps
+from xai_eval.tasks.image.subject import Subject, cam_maps, cam_stages
 from xai_eval.tasks.image.whole_set import image_set_case, image_set_provenance, image_set_stages
 from xai_eval.tasks.lime.lime_results import LIBRARIES
 from xai_eval.tasks.lime.lime_runs import LimeRun, run_lime
 
 if TYPE_CHECKING:
+    from xai_eval.explainers.cam.cam_maps import CamMaps
     from xai_eval.explainers.lime.lime import LimeSettings
     from xai_eval.explainers.lime.segmentation import Segmentation
     from xai_eval.inputs.images.labelled import LabelledImage
@@ -61,6 +62,7 @@ class _Compared:
     """The explanations of one image by Grad-CAM and LIME, how long they took, and how far they agree."""
 
     subject: Subject
+    maps: CamMaps
     cam: CamExplanation
     lime: LimeWeights
     run: LimeRun
@@ -198,7 +200,7 @@ def _compare_one(request: ComparisonRequest, image: LabelledImage) -> _Compared:
     run = run_lime(subject, request.segmentation, request.settings, [request.setup.seed])
     cam = CamExplanation(subject.target.index, maps.image[0])
     lime = LimeWeights(run.label, run.stability.mean, run.segments)
-    return _Compared(subject, cam, lime, run, seconds, compare(cam, lime, request.policy))
+    return _Compared(subject, maps, cam, lime, run, seconds, compare(cam, lime, request.policy))
 
 
 def _result(request: ComparisonRequest, each: _Compared) -> Result:
@@ -211,6 +213,7 @@ def _result(request: ComparisonRequest, each: _Compared) -> Result:
         "gradcam_focus": Mask(found.cam_mask, MASK_IOU),
         "lime_focus": Mask(found.lime_mask, MASK_IOU),
         "insight": Label(each.insight),
+        "thresholds": Measures.of(thresholds(), {}),
         **{name: Score(value, MEASURE_TOLERANCE[name]) for name, value in each.measures.items()},
         METHODS: _methods(each),
         **_concept_table(each),
@@ -220,6 +223,7 @@ def _result(request: ComparisonRequest, each: _Compared) -> Result:
         **subject.stages,
         **_concept_stage(each),
         **each.run.stages,
+        **cam_stages("gradcam", each.maps),
         Stage(StageKind.FINAL_MAP, "gradcam"): fingerprint_array(each.cam.saliency),
         Stage(StageKind.FINAL_MAP, "lime"): fingerprint_array(each.lime.saliency),
     }

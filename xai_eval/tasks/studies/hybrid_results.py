@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from xai_eval.metrics.faithfulness import Predict
 from xai_eval.metrics.localisation import half_cell
 from xai_eval.metrics.paired import SIGNIFICANT, PairedTest, paired_test
-from xai_eval.result.fields import Field, Heatmap, Label, Table
+from xai_eval.result.fields import Field, Heatmap, Label, Measures, Table
 from xai_eval.result.fingerprint import fingerprint_array
 from xai_eval.result.result import Result
 from xai_eval.result.stage import Stage, StageKind
@@ -23,7 +23,7 @@ from xai_eval.tasks.image.explanation_setup import ExplanationSetup
 from xai_eval.tasks.image.joined_stages import Stages
 from xai_eval.tasks.image.map_rows import SCORE_TOLERANCE, displayed, scored_row
 from xai_eval.tasks.image.per_image import PerImage, SumUp
-from xai_eval.tasks.image.subject import Subject, cam_maps
+from xai_eval.tasks.image.subject import Subject, cam_maps, cam_stages
 from xai_eval.tasks.image.whole_set import image_set_case, image_set_provenance, image_set_stages
 from xai_eval.tasks.lime.lime_results import LIBRARIES
 from xai_eval.tasks.lime.lime_runs import lime_stages
@@ -116,6 +116,7 @@ def _combine_one(request: HybridRequest, image: LabelledImage) -> Result:
             Stage(StageKind.SEGMENTS): fingerprint_array(inputs.segments),
             Stage(StageKind.SAMPLES): fingerprint_array(inputs.neighbourhood.samples.astype(np.uint8)),
             **lime_stages([inputs.neighbourhood], [inputs.label], inputs.weights),
+            **cam_stages("gradcam", cam),
             **{Stage(StageKind.FINAL_MAP, name): fingerprint_array(each.array) for name, each in heatmaps.items()},
         },
         provenance=setup.provenance(image, LIBRARIES),
@@ -155,6 +156,7 @@ def _whole_set_fields(rows: pd.DataFrame) -> dict[str, Field]:
     )
     return {
         "conclusion": Label(_conclusion(tests)),
+        "thresholds": Measures.of({"significant below": SIGNIFICANT}, {}),
         "means": Table(means, dict.fromkeys(measures, MEAN_TOLERANCE)),
         "tests": Table(frame, TEST_TOLERANCE),
     }
