@@ -113,7 +113,7 @@ class Table(Extensible):
         if not self.unjudged:
             return self
         judged = tuple(column for column in self.columns if column.name not in self.unjudged)
-        return Table.of_columns(judged, self.tolerance) if judged else None
+        return type(self).of_columns(judged, self.tolerance) if judged else None
 
     def parts(self) -> tuple[str, ...]:
         """The judged columns after the key."""
@@ -122,13 +122,13 @@ class Table(Extensible):
     def without(self, names: Collection[str]) -> Table:
         """The table without the columns `names`."""
         kept = tuple(column for column in self.columns if column.name not in names)
-        return Table.of_columns(kept, self.tolerance, self.unjudged)
+        return type(self).of_columns(kept, self.tolerance, self.unjudged)
 
     def description(self, golden: Table) -> Table:
         """Return the golden with every column that this table judges, whatever the golden calls for reading."""
         judged = self.columns[0].name, *self.parts()
         reading = tuple(name for name in golden.unjudged if name not in judged)
-        return Table.of_columns(golden.columns, golden.tolerance, reading)
+        return type(self).of_columns(golden.columns, golden.tolerance, reading)
 
     def differences(self, golden: Table) -> Iterator[Difference]:
         """Per judged column the largest difference, and for numbers the mean signed change."""

@@ -33,7 +33,7 @@ class Tally(Table):
     """
 
     kind: ClassVar[str] = "tally"
-    cut: bool
+    cut: bool = False
 
     def __init__(self, frame: pd.DataFrame, tolerance: Mapping[str, float] | None = None, *, cut: bool = False) -> None:
         """Make a tally of a frame whose first column holds the names."""
