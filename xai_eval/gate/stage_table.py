@@ -170,7 +170,7 @@ _RAW_MAP = StageRules(
 )
 _FINAL_MAP = StageRules(
     (
-        _step("enlarging of the map to the size of the image", _own(K.LAYER_MAP)),
+        _step("scaling of the map to the size of the image", _own(K.LAYER_MAP)),
         _step("post-processing of the map", _own(K.RAW_MAP)),
         _step("explainer or post-processing", *_OF_EXPLAINER),
     ),

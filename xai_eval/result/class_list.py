@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,9 +15,9 @@ _NAMED = 5  # positions that a sentence spells out
 
 def class_list(names: Sequence[str], ids: Sequence[str] | None) -> dict[str, Any]:
     """Return what is recorded of names and ids of C classes, in order, as JSON values."""
-    every = [f"{name}\0{'' if ids is None else ids[index]}".encode() for index, name in enumerate(names)]
+    every = [json.dumps([name, None if ids is None else ids[at]]).encode() for at, name in enumerate(names)]
     each = b"".join(hashlib.sha256(one).digest()[:_BYTES] for one in every)
-    digest = hashlib.sha256(b"\1".join(every)).hexdigest()[:16]
+    digest = hashlib.sha256(b"\n".join(every)).hexdigest()[:16]
     return {"count": len(every), "digest": digest, "each": base64.b64encode(each).decode()}
 
 
