@@ -95,7 +95,7 @@ class StageRules:
         drawn: whether the stage depends on random numbers, so that another seed changes it.
         family: name of the box that it shares with neighbouring stages on the page; empty for a box of its own kind.
         box_per_part: whether it shares a box with all stages of the same part instead, such as of the same layer.
-        counted: whether it is made of whole numbers, so that the same library makes exactly the same of equal stages
+        counted: whether it is made of whole numbers, so that the same numpy makes exactly the same of equal stages
             before it. Its limits are for stages before it that moved by rounding.
     """
 

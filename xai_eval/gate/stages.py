@@ -15,6 +15,9 @@ from xai_eval.result.result import RAISED_TOLERANCES, USUAL_SEED, Result
 from xai_eval.result.stage import Stage, StageKind
 
 _MEASURES = Stage(StageKind.MEASURES)
+_COUNTS = (
+    "numpy"  # the library that enlarges maps before their pixels are counted, each version rounding in its own way
+)
 
 
 @dataclass(frozen=True)
@@ -182,9 +185,9 @@ def moved_stages(obtained: Result, golden: Result) -> Iterator[StageShift]:
 
 
 def _held_exactly(stage: Stage, obtained: Result, golden: Result) -> bool:
-    """Whether a stage of whole numbers must be the same to the last bit: the same libraries make it of equal stages."""
-    rules = rules_of(stage)
-    if not rules.counted or obtained.provenance.versions != golden.provenance.versions:
+    """Whether a stage of whole numbers must be the same to the last bit: the same numpy makes it of equal stages."""
+    rules, versions = rules_of(stage), (obtained.provenance.versions, golden.provenance.versions)
+    if not rules.counted or len({each.get(_COUNTS) for each in versions}) > 1:
         return False
     both = [each for each in golden.stages if each in obtained.stages]
     parts = [each.among(both, stage) for each in rules.steps[0].after]
