@@ -23,17 +23,6 @@ LEAST_R2 = 0.5
 CLEAR_LEAD = 0.1
 
 
-def thresholds() -> dict[str, float]:
-    """Return the numbers by which the sentences of this file are chosen, by name; a result records them."""
-    return {
-        "least share of a named concept": LEAST_SHARE,
-        "same place from": SAME_PLACE,
-        "other place up to": OTHER_PLACE,
-        "least local R2": LEAST_R2,
-        "clear lead from": CLEAR_LEAD,
-    }
-
-
 def concept_shares(mask: BoolMask, concepts: Mapping[str, BoolMask]) -> dict[str, float]:
     """Return the share of a hot area that each concept covers, in [0, 1]; NaN for an empty area.
 

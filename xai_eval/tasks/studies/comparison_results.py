@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from xai_eval.metrics import focus as sentences
 from xai_eval.metrics.bootstrap import mean_interval
 from xai_eval.metrics.comparison import (
     EQUAL_AREA,
@@ -22,7 +23,7 @@ from xai_eval.metrics.comparison import (
     area_sweep,
     compare,
 )
-from xai_eval.metrics.focus import concept_shares, focus, insight, thresholds
+from xai_eval.metrics.focus import concept_shares, focus, insight
 from xai_eval.metrics.localisation import iou_at_equal_area
 from xai_eval.result.fields import Curve, Field, Heatmap, Label, Mask, Measures, Score, Segments, Table
 from xai_eval.result.fingerprint import Fingerprint, fingerprint_array
@@ -213,7 +214,7 @@ def _result(request: ComparisonRequest, each: _Compared) -> Result:
         "gradcam_focus": Mask(found.cam_mask, MASK_IOU),
         "lime_focus": Mask(found.lime_mask, MASK_IOU),
         "insight": Label(each.insight),
-        "thresholds": Measures.of(thresholds(), {}),
+        "thresholds": _thresholds(),
         **{name: Score(value, MEASURE_TOLERANCE[name]) for name, value in each.measures.items()},
         METHODS: _methods(each),
         **_concept_table(each),
@@ -229,6 +230,18 @@ def _result(request: ComparisonRequest, each: _Compared) -> Result:
     }
     case = setup.case("comparison", subject.image, request.params)
     return Result(case, fields, stages, setup.provenance(subject.image, LIBRARIES))
+
+
+def _thresholds() -> Measures:
+    """Return the numbers by which the sentences of a comparison are chosen."""
+    values = {
+        "least share of a named concept": sentences.LEAST_SHARE,
+        "same place from": sentences.SAME_PLACE,
+        "other place up to": sentences.OTHER_PLACE,
+        "least local R2": sentences.LEAST_R2,
+        "clear lead from": sentences.CLEAR_LEAD,
+    }
+    return Measures.of(values, {})
 
 
 def _concept_stage(each: _Compared) -> dict[Stage, Fingerprint]:
