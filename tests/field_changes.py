@@ -57,7 +57,7 @@ CHANGES = {
     "table number": (Table(FRAME), Table(FRAME.assign(energy=[0.5, 0.3])), Severity.NUMBERS),
     "table flag": (Table(FRAME), Table(FRAME.assign(hit=[True, False])), Severity.EVIDENCE),
     "table column": (Table(FRAME), Table(FRAME.rename(columns={"hit": "miss"})), Severity.NUMBERS),
-    "table that nobody judges": (Table(FRAME), Table.for_reading(FRAME), Severity.NUMBERS),
+    "table that nobody judges": (Table(FRAME), Table(FRAME, unjudged=tuple(FRAME.columns)), Severity.NUMBERS),
     "table row": (Table(FRAME), Table(FRAME.iloc[:1]), Severity.NUMBERS),
     "mask": (Mask(blob(80, 80) > 0.5), Mask(blob(80, 120) > 0.5), Severity.EVIDENCE),
     "mask shape": (Mask(np.ones((4, 4), bool)), Mask(np.ones((2, 8), bool)), Severity.EVIDENCE),

@@ -18,12 +18,14 @@ from xai_eval.result.fields import (
     InputImage,
     Label,
     Mask,
+    Measures,
     Ranking,
     Score,
     SeedTolerance,
     Segments,
     SignedMap,
     Table,
+    Tally,
     UnitLabels,
     Weights,
 )
@@ -107,6 +109,8 @@ def every_kind() -> dict[str, Field]:
         "document": Document({"best": {"n": 5, "name": "slic"}, "tied": [1, None, True]}),
         "table": Table(frame, {"share": 0.1}, ("note",)),
         "gallery": Gallery({"a": b"\xff\xd8one", "b": b"", "c": b"\xff"}),
+        "tally": Tally(frame.drop(columns="note"), {"count": 2.0}, cut=True),
+        "measures": Measures.of({"R2": 0.5, "spread": float("nan")}, {"R2": 0.1}),
         "unit labels": unit_labels(),
     }
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 import torch
 from fault import Fault, replaced, scaled
 
-from xai_eval.explainers.dissection import by_clip, by_pixels, netdissect, observe, probe_pass
+from xai_eval.explainers.dissection import by_clip, by_pixels, counts, image_strips, netdissect, observe, probe_pass
 from xai_eval.explainers.dissection.similarity import SIMILARITIES
 from xai_eval.inputs.clip import clip
 from xai_eval.result.stage import Stage, StageKind
+from xai_eval.tasks.dissection import dissection_results, label_tables
 from xai_eval.tasks.dissection import passes as dissection_pass
 from xai_eval.tasks.dissection import unit_frames as dissection_units
 
@@ -81,7 +83,61 @@ def twice_the_lead(original: Any) -> Any:
     return best
 
 
+def mirrored(original: Any) -> Any:
+    return lambda model, batch: {name: found.flip(3) for name, found in original(model, batch).items()}
+
+
+def of_the_next_unit(original: Any) -> Any:
+    def with_quality(frame: Any, layers: Any, shown: Any) -> Any:
+        turned = [dataclasses.replace(each, activations=np.roll(each.activations, 1, axis=1)) for each in layers]
+        return original(frame, turned, shown)
+
+    return with_quality
+
+
+def other_runners_up(original: Any) -> Any:
+    def best(*args: Any) -> Any:
+        found = original(*args)
+        return found.assign(second=np.roll(found["second"].to_numpy(), 1))
+
+    return best
+
+
+def reading(name: str, inject: Any) -> Fault:
+    """A fault in what only people read."""
+    return Fault(name, "dissection", ("dissection",), StageKind.MEASURES, inject)
+
+
 FAULTS = (
+    Fault(
+        "maps are mirrored",
+        "dissection",
+        ("dissection",),
+        Stage(StageKind.UNIT_MAPS, "layer4"),
+        replaced(probe_pass, "layer_outputs", mirrored),
+    ),
+    Fault(
+        "a pixel more in every union",
+        "dissection",
+        ("dissection",),
+        Stage(StageKind.OVERLAP, "layer4"),
+        replaced(counts, "intersection_over_union", lambda o: lambda both, unit, label: o(both, unit + 1, label)),
+    ),
+    reading(
+        "the agreement of two methods is doubled",
+        replaced(label_tables, "agreement", scaled(lambda found: dataclasses.replace(found, share=2 * found.share))),
+    ),
+    reading("the quality of the next unit", replaced(dissection_results, "with_quality", of_the_next_unit)),
+    reading("the runner-up of the next unit", replaced(dissection_units, "_best_two", other_runners_up)),
+    reading(
+        "the images of the next unit",
+        replaced(image_strips, "strips", lambda o: lambda p, layer, top: o(p, layer, np.roll(top, 1, axis=0))),
+    ),
+    reading("units are called interpretable earlier", replaced(label_tables, "INTERPRETABLE", lambda least: least / 2)),
+    reading(
+        "units are counted twice",
+        replaced(label_tables, "concept_counts", scaled(lambda frame: frame.assign(units=2 * frame["units"]))),
+    ),
     Fault(
         "activations are remembered by name",
         "dissection",

@@ -21,11 +21,13 @@ from xai_eval.metrics.overlap import dice, iou_beyond_chance
 from xai_eval.metrics.search import trust, winners
 from xai_eval.metrics.stability import stability
 from xai_eval.metrics.superpixels import best_superpixels, mask_of_area
+from xai_eval.result.fields import Measures
 from xai_eval.result.map_similarity import iou
 from xai_eval.result.stage import StageKind
 from xai_eval.tasks import cam_results as cams_task
 from xai_eval.tasks.image.map_rows import map_row
 from xai_eval.tasks.image.subject import Subject
+from xai_eval.tasks.lime import lime_results, lime_runs
 
 TABLE_TASKS = ("cams", "lime", "hybrid")
 CURVE_TASKS = ("hybrid", "lime_search")
@@ -61,6 +63,11 @@ def swapped_maps(original: Any) -> Any:
 
 def flattened(original: Any) -> Any:
     return property(lambda self: np.sqrt(original.func(self)) / np.sqrt(original.func(self)).sum())
+
+
+def doubled(table: Any) -> Any:
+    values = zip(table.frame["measure"], 2 * table.frame["value"], strict=True)
+    return Measures.of(dict(values), table.tolerance)
 
 
 def metric(name: str, tasks: tuple[str, ...], inject: Any, source: str = "") -> Fault:
@@ -146,7 +153,15 @@ FAULTS = (
     ),
     refused("the worst setting wins", ("lime_search",), winners, lambda o: lambda v, objective: o(-v, objective)),
     refused("every objective is trusted", ("lime_search",), trust, always(1.0)),
-    metric("a softer softmax", IMAGE_TASKS, replaced(Subject, "probabilities", flattened)),
+    Fault(
+        "a softer softmax",
+        "metric",
+        IMAGE_TASKS,
+        StageKind.PROBABILITIES,
+        replaced(Subject, "probabilities", flattened),
+    ),
+    metric("a table of stability made wrongly", ("lime",), replaced(lime_results, "_stability", then(doubled))),
+    metric("warnings come later", ("lime",), replaced(lime_runs, "LEAST_R2", lambda least: least - 0.1)),
     metric("maps of two methods change places", ("cams",), replaced(cams_task, "_map_fields", swapped_maps)),
     refused("overlap by the smaller mask", ("cams", "comparison", "hybrid"), iou, by_the_smaller),
     refused("the pointing game is upside down", TABLE_TASKS, pointing_hit, upside_down),

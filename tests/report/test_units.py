@@ -16,7 +16,7 @@ from xai_eval.report.drawing.figures import figure_files
 from xai_eval.report.page.unit_rows import concepts_of, layer_views
 from xai_eval.report.text.table_files import table_files
 from xai_eval.report.write import write_report
-from xai_eval.result.fields import Gallery, InputImage, Label, Table, UnitLabels
+from xai_eval.result.fields import Gallery, InputImage, Label, Tally, UnitLabels
 from xai_eval.result.result import Case, Result
 from xai_eval.store.runs import RunRecord
 
@@ -36,7 +36,7 @@ def dissected(model="scenes:objects", **columns):
     fields = {
         "image": InputImage(np.full((16, 16, 3), 120, np.uint8)),
         "interpreted": Label("scene-1"),
-        "interpretation": Table.for_reading(frame),
+        "interpretation": Tally(frame, cut=True),
         "clip_units": units,
         "pixel_units": UnitLabels(units.frame.assign(label=["car", None, None]), 0.01),
         "top_images": Gallery({name: jpeg() for name in names}),

@@ -95,11 +95,14 @@ def test_labels_that_are_tied_are_not_apart():
     was = unit_labels()
     tied = unit_labels(label=["car", "grass", None], second=["boat", "tree", None])
     lost = unit_labels(label=["boat", "tree", None], second=["car", "grass", None])
-    assert {d.measure: d.value for d in tied.distances(was)} == {"labels": 0.0, "score": 0.0, "margin": 0.0}
+    assert {d.measure: d.value for d in tied.distances(was)} == dict.fromkeys(
+        ("labels", "score", "margin", "runner-up"), 0.0
+    )
     assert {d.measure: d.value for d in lost.distances(was)} == {
         "labels": pytest.approx(1 / 3),
         "score": 0.0,
         "margin": 0.0,
+        "runner-up": 0.0,
     }
 
 

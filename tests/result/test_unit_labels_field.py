@@ -130,3 +130,11 @@ def test_columns_of_other_lengths_are_no_unit_labels():
     arrays = full.arrays()
     with pytest.raises(ValueError, match="the same length"):
         UnitLabels.restore(full.meta(), {**arrays, "score": arrays["score"][:2]})
+
+
+@pytest.mark.parametrize(("lead", "found"), [(0.3, True), (0.01, False), (NAN, False)])
+def test_another_runner_up_is_told_apart_from_a_tie_of_two(lead, found):
+    now = unit_labels(second=["road", "grass", None], second_margin=[lead, 0.3, NAN])
+    findings = compare(now, unit_labels(second_margin=[lead, 0.3, NAN]))
+    assert [(each.measure, each.severity) for each in findings] == [("runner-up", Severity.NUMBERS)] * found
+    assert not found or "1 of 3 units have another runner-up: layer4/0 boat -> road" in findings[0].sentence

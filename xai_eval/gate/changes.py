@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from xai_eval.result.class_list import CLASS_LIST, described
 from xai_eval.result.result import Provenance, Result
 from xai_eval.result.without_effect import with_effect
 
@@ -76,7 +77,8 @@ def provenance_changes(now: Provenance, was: Provenance) -> tuple[Change, ...]:
     return (
         *map(_of_input, _changes(ChangeKind.WEIGHTS, was.digests, now.digests, shorten=True)),
         *_changes(ChangeKind.VERSION, was.versions, now.versions),
-        *_changes(ChangeKind.PARAMETER, was.parameters, now.parameters, prefix="parameter "),
+        *_other_classes(was.parameters.get(CLASS_LIST), now.parameters.get(CLASS_LIST)),
+        *_changes(ChangeKind.PARAMETER, _own(was), _own(now), prefix="parameter "),
         *_changes(ChangeKind.DEVICE, {"device": was.device}, {"device": now.device}),
         *_changes(ChangeKind.SEED, {"seed": was.seed}, {"seed": now.seed}),
         *_changes(ChangeKind.PRECISION, was.precision, now.precision, prefix="precision "),
@@ -86,6 +88,21 @@ def provenance_changes(now: Provenance, was: Provenance) -> tuple[Change, ...]:
 def parameter_changes(now: Mapping[str, Any], was: Mapping[str, Any]) -> tuple[Change, ...]:
     """List the differences between the parameters of two cases."""
     return tuple(_changes(ChangeKind.PARAMETER, was, now))
+
+
+def _own(provenance: Provenance) -> dict[str, Any]:
+    return {name: value for name, value in provenance.parameters.items() if name != CLASS_LIST}
+
+
+def _other_classes(was: Any, now: Any) -> Iterator[Change]:
+    """Tell which classes of the model have other names or ids; nothing of a golden that records no classes."""
+    if not (isinstance(was, Mapping) and isinstance(now, Mapping)) or was.get("digest") == now.get("digest"):
+        return
+    try:
+        before, after = described(was), described(now, was)
+    except (KeyError, ValueError):  # a golden may claim anything
+        before, after = "a list that cannot be read", described(now)
+    yield Change(CLASS_LIST, before, after, ChangeKind.PARAMETER)
 
 
 def _of_input(change: Change) -> Change:

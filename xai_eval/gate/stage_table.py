@@ -95,6 +95,8 @@ class StageRules:
         drawn: whether the stage depends on random numbers, so that another seed changes it.
         family: name of the box that it shares with neighbouring stages on the page; empty for a box of its own kind.
         box_per_part: whether it shares a box with all stages of the same part instead, such as of the same layer.
+        counted: whether it is made of whole numbers, so that the same numpy makes exactly the same of equal stages
+            before it. Its limits are for stages before it that moved by rounding.
     """
 
     steps: tuple[Step, ...]
@@ -103,6 +105,7 @@ class StageRules:
     drawn: bool = False
     family: str = ""
     box_per_part: bool = False
+    counted: bool = False
 
     def limit(self, *, on_cpu: bool) -> float:
         """Return the relative change up to which the stage counts as unchanged."""
@@ -153,6 +156,11 @@ def _of_layer(step: Step, limits: Limits, *, alarms: bool = True) -> StageRules:
     return StageRules((step,), limits, alarms=alarms, box_per_part=True)
 
 
+def _overlap(words: str) -> StageRules:
+    after = (_step(words, _own(known), K.LABEL_MAPS) for known in (K.UNIT_MAPS, K.ACTIVATIONS))
+    return StageRules(tuple(after), _SCORES, box_per_part=True, counted=True)
+
+
 _STATE_OF_MODEL = _state("state of the model", K.INPUT_TENSOR, _MODEL_STATE)
 _STATE_OF_CLIP = _state("state of CLIP", K.CONCEPTS, _CLIP_STATE)
 _OF_EXPLAINER = (_MODEL, K.LAYER_ACTIVATIONS, K.TARGET)
@@ -161,7 +169,11 @@ _RAW_MAP = StageRules(
     (_step("explainer", *_OF_EXPLAINER), _step("explainer", _MODEL, K.INPUT_TENSOR, K.TARGET)), _REPEATED, drawn=True
 )
 _FINAL_MAP = StageRules(
-    (_step("post-processing of the map", _own(K.RAW_MAP)), _step("explainer or post-processing", *_OF_EXPLAINER)),
+    (
+        _step("scaling of the map to the size of the image", _own(K.LAYER_MAP)),
+        _step("post-processing of the map", _own(K.RAW_MAP)),
+        _step("explainer or post-processing", *_OF_EXPLAINER),
+    ),
     _REPEATED,
     drawn=True,
 )
@@ -193,9 +205,16 @@ _KINDS: Mapping[str, StageRules] = {
         ),
         _NETWORK,
     ),
+    # Where the model is sure, the softmax makes of a small change of large logits one many times as large.
+    K.PROBABILITIES: StageRules((_step("what people read of the logits, such as the softmax", K.LOGITS),), _SCORES),
     K.TARGET: StageRules((_step("choice of the target", K.LOGITS),), _LOOSE, alarms=False),
     # Of explanations of one image.
     K.RAW_MAP: _RAW_MAP,
+    K.LAYER_MAP: StageRules(
+        (_step("cutting and scaling of the map", _own(K.RAW_MAP)), _step("explainer", *_OF_EXPLAINER)),
+        _REPEATED,
+        drawn=True,
+    ),
     K.FINAL_MAP: _FINAL_MAP,
     K.BASELINE: StageRules((_step("choice of the baseline", K.INPUT_TENSOR),), _INPUTS),
     # A gradient jumps where rounding moves an activation over the kink of a ReLU: on six scenes, what changed logits by
@@ -234,17 +253,14 @@ _KINDS: Mapping[str, StageRules] = {
     K.WORD_EMBEDDINGS: StageRules((_step("CLIP embeddings of the words", K.CONCEPTS, _CLIP),), _NETWORK),
     K.EMBEDDINGS: StageRules((_step("CLIP embeddings of the images", K.PROBE_IMAGES, _CLIP),), _NETWORK),
     K.ACTIVATIONS: _of_layer(_step("forward pass of the model, pooled over places", K.INPUT_TENSOR, _MODEL), _NETWORK),
+    K.UNIT_MAPS: _of_layer(_step("forward pass of the model, place by place", K.INPUT_TENSOR, _MODEL), _NETWORK),
     K.TOP_K: _of_layer(_step("choice of the top-k", _own(K.ACTIVATIONS)), _LOOSE),
     K.TOP_IMAGES: _of_layer(_step("choice of the top-k", _own(K.ACTIVATIONS), _own(K.TOP_K)), _LOOSE, alarms=False),
     K.SIMILARITY: _of_layer(
         _step("similarity of units to words", _own(K.ACTIVATIONS), K.WORD_EMBEDDINGS, K.EMBEDDINGS), _SIMILARITY
     ),
-    K.OVERLAP: _of_layer(
-        _step("thresholds of units, and overlap with pixel labels", _own(K.ACTIVATIONS), K.LABEL_MAPS), _SCORES
-    ),
-    K.OVERLAP_BY_CHANCE: _of_layer(
-        _step("overlap with shuffled pixel labels", _own(K.ACTIVATIONS), K.LABEL_MAPS), _SCORES
-    ),
+    K.OVERLAP: _overlap("thresholds of units, and overlap with pixel labels"),
+    K.OVERLAP_BY_CHANCE: _overlap("overlap with shuffled pixel labels"),
     K.LABELS_BY_CLIP: StageRules((_step("choice of the labels", K.SIMILARITY),), _LOOSE, alarms=False, family="labels"),
     K.LABELS_BY_PIXELS: StageRules((_step("choice of the labels", K.OVERLAP),), _LOOSE, alarms=False, family="labels"),
     # Only the tolerance of the field decides, because nothing is known of how the value came about.
@@ -273,8 +289,10 @@ _MEANINGS: Mapping[str, str] = {
     K.MODEL_WEIGHTS: "the weights of the model, block by block",
     K.LAYER_ACTIVATIONS: "the output of the explained layer for this image",
     K.LOGITS: "what the model returns for this image",
+    K.PROBABILITIES: "the numbers that people read of what the model returns, such as probabilities",
     K.TARGET: "the class, or another output, that is explained",
     K.RAW_MAP: "the map as the method computes it, before it is scaled to the size of the image",
+    K.LAYER_MAP: "the map at the size of the layer, without its negative part and scaled to at most 1",
     K.FINAL_MAP: "the map as it is shown and measured",
     K.BASELINE: "the input that the image is compared with, such as a black image",
     K.ATTRIBUTION: "how much each number of the input tensor speaks for the explained output, or against it",
@@ -296,6 +314,7 @@ _MEANINGS: Mapping[str, str] = {
     K.WORD_EMBEDDINGS: "the vectors that CLIP gives to the words",
     K.EMBEDDINGS: "the vectors that CLIP gives to the images",
     K.ACTIVATIONS: "how strongly each unit of the layer responds to each image",
+    K.UNIT_MAPS: "where on each image the units of the layer are active",
     K.TOP_K: "how strongly each unit responds to the images that it responds to most",
     K.TOP_IMAGES: "the images that each unit responds to most",
     K.SIMILARITY: "how well each word fits each unit, by CLIP",

@@ -174,6 +174,9 @@ _TERMS = {
     "f1": Term("F1", "Precision and recall of the unit in finding its concept, in one number from 0 to 1", _HIGHER),
     "correlation": Term("correlation", "Of the activation of the unit with the presence of its concept", _HIGHER),
     "margin": Term("margin", "Score of the label less the score of the second best concept", _HIGHER),
+    "second_margin": Term(
+        "margin of the runner-up", "Score of the second best concept less the score of the third best"
+    ),
     "score": Term("score", "How well the label fits the unit; comparable within one layer and method only", _HIGHER),
     "false_discovery_rate": Term(
         "false discovery rate", "Share of labels as good as this one that chance would explain", _LOWER

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from xai_eval.metrics.localisation import THRESHOLDS, half_cell, iou_sweep
 from xai_eval.result.fields import LOOSEST_MAP, Field, Heatmap, HeatmapTolerance, Table
-from xai_eval.result.fingerprint import MOST_AMPLIFIED, Fingerprint, fingerprint_array
+from xai_eval.result.fingerprint import MOST_AMPLIFIED, fingerprint_array
 from xai_eval.result.result import Result
 from xai_eval.result.stage import Stage, StageKind
 from xai_eval.tasks.image.explanation_setup import ExplanationSetup
 from xai_eval.tasks.image.map_rows import TABLE_TOLERANCE, map_row
 from xai_eval.tasks.image.per_image import PerImage
-from xai_eval.tasks.image.subject import Subject, cam_maps
+from xai_eval.tasks.image.subject import Subject, cam_maps, cam_stages
 from xai_eval.tasks.ties.bounds import above, exactly, possible_iou, rounding_on
 from xai_eval.tasks.ties.possible_rows import by_column, possible_row
 
@@ -64,17 +64,14 @@ def _evaluate(request: CamsRequest, image: LabelledImage) -> Result:
         fields={**subject.fields, **_map_fields(subject, maps)},
         stages={
             **subject.stages,
-            **_stages(StageKind.RAW_MAP, {method: (each.raw, each) for method, each in maps.items()}),
-            **_stages(StageKind.FINAL_MAP, {method: (each.image, each) for method, each in maps.items()}),
+            **{stage: each for method, found in maps.items() for stage, each in cam_stages(method, found).items()},
+            **{
+                Stage(StageKind.FINAL_MAP, method): fingerprint_array(each.image, each.amplification)
+                for method, each in maps.items()
+            },
         },
         provenance=setup.provenance(image, LIBRARIES),
     )
-
-
-def _stages(kind: StageKind, arrays: Mapping[str, tuple[NDArray[np.float32], CamMaps]]) -> dict[Stage, Fingerprint]:
-    return {
-        Stage(kind, method): fingerprint_array(array, maps.amplification) for method, (array, maps) in arrays.items()
-    }
 
 
 def _map_fields(subject: Subject, maps: Mapping[str, CamMaps]) -> dict[str, Field]:

@@ -67,11 +67,13 @@ class LayerObservations:
         activations: one number per image and unit (see `pool_positions`), float32 (n, J).
         top: largest values of each unit over all positions; None if the layer gives no maps.
         maps: maps that may exceed the threshold; None if the layer gives no maps, or if they were left on disk.
+        places: sketches that tell where the units are active, float32 (n, 8); None if the layer has no places.
     """
 
     activations: NDArray[np.float32]
     top: TopValues | None
     maps: UnitMaps | None
+    places: NDArray[np.float32] | None = None
 
     @property
     def without_maps(self) -> LayerObservations:
@@ -84,10 +86,12 @@ class LayerObservations:
         tops = [part.top for part in parts if part.top is not None]
         top = TopValues.merged(tops) if tops else None
         maps = [part.maps for part in parts if part.maps is not None]
+        places = [part.places for part in parts if part.places is not None]
         return LayerObservations(
             activations=np.concatenate([part.activations for part in parts]),
             top=top,
             maps=UnitMaps.joined([each.above(top.bound) for each in maps]) if top is not None and maps else None,
+            places=np.concatenate(places) if places else None,
         )
 
 
@@ -171,6 +175,8 @@ def from_document(arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any]) -
 
 def _layer_arrays(layer: LayerObservations) -> dict[str, NDArray[Any]]:
     arrays: dict[str, NDArray[Any]] = {"activations": layer.activations}
+    if layer.places is not None:
+        arrays["places"] = layer.places
     if layer.top is not None:
         arrays["top"] = layer.top.values
     if layer.maps is not None:
@@ -183,11 +189,11 @@ def _layer_meta(layer: LayerObservations) -> dict[str, int] | None:
 
 
 def _layer(index: int, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, int] | None) -> LayerObservations:
-    activations = arrays[f"{index}.activations"]
+    activations, places = arrays[f"{index}.activations"], arrays.get(f"{index}.places")
     if meta is None:
-        return LayerObservations(activations, None, None)
+        return LayerObservations(activations, None, None, places)
     maps = UnitMaps(*(arrays[f"{index}.{name}"] for name in ("units", "images", "maps")))
-    return LayerObservations(activations, TopValues(arrays[f"{index}.top"], meta["m"], meta["count"]), maps)
+    return LayerObservations(activations, TopValues(arrays[f"{index}.top"], meta["m"], meta["count"]), maps, places)
 
 
 def _bytes_of(summary: ImageSummary) -> bytes:

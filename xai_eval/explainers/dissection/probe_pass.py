@@ -17,6 +17,7 @@ from xai_eval.explainers.dissection.batches import Batch, Skipped, read_batch
 from xai_eval.explainers.dissection.checkpoint import Checkpoints
 from xai_eval.explainers.dissection.dissection_plan import DissectionPlan
 from xai_eval.explainers.dissection.image_summary import ImageSummary
+from xai_eval.explainers.dissection.map_sketch import sketch_of_places
 from xai_eval.explainers.dissection.netdissect import SHARE
 from xai_eval.explainers.dissection.observations import LayerObservations, Observations, UnitMaps
 from xai_eval.explainers.dissection.observe import has_maps, layer_outputs, pool_positions
@@ -186,12 +187,12 @@ def _observe_layers(plan: DissectionPlan, batch: Batch, bounds: Bounds) -> Itera
 def _layer(
     plan: DissectionPlan, batch: Batch, output: torch.Tensor, bound: NDArray[np.float32] | None
 ) -> LayerObservations:
-    activations = pool_positions(output)
+    activations, places = pool_positions(output), sketch_of_places(output)
     if not has_maps(output):
-        return LayerObservations(activations, None, None)
+        return LayerObservations(activations, None, None, places)
     kept = values_to_keep(len(plan.probe) * output.shape[2] * output.shape[3], SHARE)
     maps = _maps(output, batch.positions, bound)
-    return LayerObservations(activations, top_values(output, kept, bound), maps)
+    return LayerObservations(activations, top_values(output, kept, bound), maps, places)
 
 
 def _maps(output: torch.Tensor, positions: Sequence[int], bound: NDArray[np.float32] | None) -> UnitMaps:

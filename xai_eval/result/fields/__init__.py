@@ -20,12 +20,14 @@ from xai_eval.result.fields.input_image import InputImage as InputImage
 from xai_eval.result.fields.label import Label as Label
 from xai_eval.result.fields.mask import LEAST_OVERLAP as LEAST_OVERLAP
 from xai_eval.result.fields.mask import Mask as Mask
+from xai_eval.result.fields.measures import Measures as Measures
 from xai_eval.result.fields.ranking import Ranking as Ranking
 from xai_eval.result.fields.score import Score as Score
 from xai_eval.result.fields.segments import Segments as Segments
 from xai_eval.result.fields.signed_map import SignedMap as SignedMap
 from xai_eval.result.fields.signed_map import SignedMapTolerance as SignedMapTolerance
 from xai_eval.result.fields.table import Table as Table
+from xai_eval.result.fields.tally import Tally as Tally
 from xai_eval.result.fields.unit_labels import UnitLabels as UnitLabels
 from xai_eval.result.fields.weights import SeedTolerance as SeedTolerance
 from xai_eval.result.fields.weights import Weights as Weights

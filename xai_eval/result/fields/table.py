@@ -131,17 +131,12 @@ class Table(Extensible):
         table._set(columns, tolerance or {}, unjudged)
         return table
 
-    @classmethod
-    def for_reading(cls, frame: pd.DataFrame) -> Self:
-        """Make a table that is not judged, because it follows from other fields that are."""
-        return cls(frame, unjudged=tuple(map(str, frame.columns)))
-
     def condensed(self) -> Table | None:
         """Return the judged columns alone; None if no column is judged."""
         if not self.unjudged and not self.possible:
             return self
         judged = tuple(column for column in self.columns if column.name not in self.unjudged)
-        return Table.of_columns(judged, self.tolerance) if judged else None
+        return type(self).of_columns(judged, self.tolerance) if judged else None
 
     def parts(self) -> tuple[str, ...]:
         """The judged columns after the key."""
@@ -150,13 +145,13 @@ class Table(Extensible):
     def without(self, names: Collection[str]) -> Table:
         """The table without the columns `names`."""
         kept = tuple(column for column in self.columns if column.name not in names)
-        return Table.of_columns(kept, self.tolerance, self.unjudged, self.possible)
+        return type(self).of_columns(kept, self.tolerance, self.unjudged, self.possible)
 
     def description(self, golden: Table) -> Table:
         """Return the golden with every column that this table judges, whatever the golden calls for reading."""
         judged = self.columns[0].name, *self.parts()
         reading = tuple(name for name in golden.unjudged if name not in judged)
-        return Table.of_columns(golden.columns, golden.tolerance, reading)
+        return type(self).of_columns(golden.columns, golden.tolerance, reading)
 
     def differences(self, golden: Table) -> Iterator[Difference]:
         """Per judged column the largest difference, and for numbers the mean signed change."""

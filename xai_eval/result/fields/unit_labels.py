@@ -20,6 +20,7 @@ from xai_eval.result.fields.table import Column, Table
 COLUMNS = ("unit", "label", "score", "second", "margin")
 _TEXTS, _NUMBERS = ("unit", "label", "second"), ("score", "margin")
 _NAMED = 5  # changed labels that a sentence spells out
+_LEAD_OF_SECOND = "second_margin"
 _FINENESS = 64  # goldens round scores to this part of the tolerance
 
 
@@ -31,7 +32,8 @@ class UnitLabels(Field):
     Attributes:
         frame: begins with the columns `unit` (unique, such as "layer4/17"), `label` (None if the unit has none),
             `score`, `second` (the runner-up) and `margin` (how much lower the score of the runner-up is). Further
-            columns are only for reading, and not stored in a golden.
+            columns are only for reading, and not stored in a golden. If one is called `second_margin` (how much lower
+            the third best score is than that of the runner-up), another runner-up is a change, unless the two are tied.
         tolerance: largest difference of a score.
     """
 
@@ -72,6 +74,7 @@ class UnitLabels(Field):
         """The share of units with another label, and for the other units the largest differences of score and margin.
 
         Two labels can be tied. A swap between label and runner-up is then no change, and the best scores are compared.
+        In the same way, another runner-up is a change only if it leads the third by more than its tie explains.
         """
         now, was = (each.frame.set_index("unit") for each in (self, golden))
         shared = was.index[was.index.isin(now.index)]
@@ -88,6 +91,8 @@ class UnitLabels(Field):
         yield Difference("labels", float(changed.sum()) / max(len(was), 1), 0.0, units.statements(changed), moved)
         yield units.farthest("score", self.tolerance, units.label | tied)
         yield units.farthest("margin", most_of_margin, units.label)
+        other = units.other_second(most_of_margin)
+        yield Difference("runner-up", float(other.sum()) / max(len(was), 1), 0.0, units.second_statements(other))
 
 
 class _SharedUnits:
@@ -111,6 +116,27 @@ class _SharedUnits:
         more = f" and {count - _NAMED} more" if count > _NAMED else ""
         sentence = f"{count} of {len(changed)} units have another label: {listed}{more}"
         yield Statement(Severity.CONCLUSION, "labels", sentence, count / len(changed), 0.0)
+
+    def other_second(self, most: float) -> NDArray[np.bool_]:
+        """Mark units with the same label and another runner-up, which leads the third by more than `most`.
+
+        The result alone says by how much it leads: what leads by more than two tolerances led in the golden, too.
+        """
+        if _LEAD_OF_SECOND not in self.now:
+            return np.zeros(len(self.now), dtype=bool)
+        clear = self.now[_LEAD_OF_SECOND].to_numpy(np.float64) > most
+        return np.asarray(self.label & clear & (self.now["second"].to_numpy() != self.was["second"].to_numpy()))
+
+    def second_statements(self, changed: NDArray[np.bool_]) -> Iterator[Statement]:
+        """Yield a statement that names the first units with another runner-up."""
+        units, count = self.was.index[changed], int(changed.sum())
+        seconds = (
+            f"{unit} {_shown(self.was, unit, 'second')} -> {_shown(self.now, unit, 'second')}"
+            for unit in units[:_NAMED]
+        )
+        more = f" and {count - _NAMED} more" if count > _NAMED else ""
+        sentence = f"{count} of {len(changed)} units have another runner-up: {', '.join(seconds)}{more}"
+        yield Statement(Severity.NUMBERS, "runner-up", sentence, count / len(changed), 0.0)
 
     def farthest(self, measure: str, limit: float, among: NDArray[np.bool_]) -> Difference:
         """Return the largest change of score or margin among the units that `among` marks, (units,)."""
@@ -137,8 +163,8 @@ class _SharedUnits:
             yield Shift("score", math.fsum(known) / len(known), tolerance)
 
 
-def _shown(frame: pd.DataFrame, unit: str) -> str:
-    label = frame.at[unit, "label"]
+def _shown(frame: pd.DataFrame, unit: str, column: str = "label") -> str:
+    label = frame.at[unit, column]
     return label if isinstance(label, str) else "no label"
 
 

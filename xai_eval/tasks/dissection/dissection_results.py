@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from xai_eval.result.fields import Field, Gallery, InputImage, Label, Table, UnitLabels
+from xai_eval.result.fields import Field, Gallery, InputImage, Label, Tally, UnitLabels
 from xai_eval.result.fingerprint import Fingerprint
 from xai_eval.result.result import Case, Provenance, Result
 from xai_eval.result.stage import Stage
@@ -30,6 +30,8 @@ IOU_TOLERANCE = 0.005
 # The field with the name of the image for which the most active units are listed.
 INTERPRETED = "interpreted"
 _MOST_ACTIVE = 5
+# In standard deviations; and a label, which may be tied with another one, may differ in one of the rows.
+INTERPRETATION_TOLERANCE = {"deviations": 0.1, "label": 1.0}
 Frames = Mapping[str, pd.DataFrame]
 
 
@@ -114,7 +116,8 @@ def unit_frames(request: Request, labelled: Labelled, index: int) -> Frames:
 
 
 def _gallery(layers: Sequence[LabelledLayer]) -> Gallery:
-    return Gallery({f"{layer.name}/{unit}": strip for layer in layers for unit, strip in enumerate(layer.strips)})
+    strips = {f"{layer.name}/{unit}": strip for layer in layers for unit, strip in enumerate(layer.strips)}
+    return Gallery(strips, max((layer.top.shape[1] for layer in layers), default=1))
 
 
 def _unit_labels(layers: Sequence[LabelledLayer], frames: Frames) -> dict[str, Field]:
@@ -142,7 +145,7 @@ def _interpretation(request: Request, labelled: Labelled, index: int, frames: Fr
     return {
         "image": InputImage(view),
         INTERPRETED: Label(name),
-        "interpretation": Table.for_reading(frame),
+        "interpretation": Tally(frame, INTERPRETATION_TOLERANCE, cut=True),
     }
 
 

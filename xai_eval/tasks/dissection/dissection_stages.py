@@ -59,6 +59,8 @@ def layer_stages(
 def _of_layer(layer: LabelledLayer) -> Iterator[tuple[StageKind, Fingerprint]]:
     units = np.arange(len(layer.top))[:, None]
     yield StageKind.ACTIVATIONS, fingerprint_array(layer.activations)
+    if layer.places is not None:
+        yield StageKind.UNIT_MAPS, fingerprint_array(layer.places)
     yield StageKind.TOP_K, fingerprint_array(layer.activations[layer.top, units])
     yield StageKind.TOP_IMAGES, fingerprint_text(repr(layer.top.tolist()))
     if layer.clip is not None:

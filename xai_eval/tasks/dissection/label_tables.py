@@ -17,9 +17,9 @@ from xai_eval.metrics.unit_labels import (
     top_concepts,
     unique_concepts,
 )
-from xai_eval.result.fields import Field, Ranking, Score, Table
+from xai_eval.result.fields import Field, Measures, Ranking, Score, Table, Tally
 from xai_eval.tasks.dissection.passes import LabelledLayer
-from xai_eval.tasks.dissection.quality import quality_table
+from xai_eval.tasks.dissection.quality import MEASURES, quality_table
 from xai_eval.tasks.dissection.request import Request
 from xai_eval.tasks.dissection.unit_frames import concept_names, plain
 
@@ -31,6 +31,10 @@ TOP_CONCEPTS = 5
 # Two labels of a unit can be nearly tied and swap. A count may change by this many units for that reason alone.
 COUNT_TOLERANCE = 2.0
 DISTANCE_TOLERANCE, P_TOLERANCE = 0.05, 0.1
+# Of tables by layer. Labels that are nearly tied change the mean over the units by what two of them make of it.
+MEAN_TOLERANCE = 0.02
+SHARES = ("agreement", "agreement_by_chance", "kappa")
+OF_LAYERS = {"units": 0.0, "mean_iou": 0.005}
 Frames = Mapping[str, pd.DataFrame]
 
 
@@ -42,15 +46,19 @@ def summaries(request: Request, layers: Sequence[LabelledLayer], frames: Frames)
         layers: the layers of the model.
         frames: table of the units of the model, by method.
     """
-    fields: dict[str, Field] = {"layers": Table.for_reading(_layers(layers, frames))}
+    by_layer = _layers(layers, frames)
+    fields: dict[str, Field] = {
+        "layers": Table(by_layer, _tolerance(by_layer, SHARES, OF_LAYERS)),
+        "thresholds": thresholds(),
+    }
     quality = quality_table(frames)
     if quality is not None:
-        fields["label_quality"] = Table.for_reading(quality)
+        fields["label_quality"] = Table(quality, _tolerance(quality, MEASURES))
     for method, frame in _reliable_labels(frames).items():
         name = method.removesuffix("_units")
-        fields[f"{name}_concepts"] = Table.for_reading(_by_layer(request, frame))
+        fields[f"{name}_concepts"] = _tally(_by_layer(request, frame))
         if "category" in frame:
-            fields[f"{name}_categories"] = Table.for_reading(_categories(frame))
+            fields[f"{name}_categories"] = _tally(_categories(frame))
         best = top_concepts(frame, TOP_CONCEPTS)
         fields[f"{name}_top_concepts"] = Ranking(
             tuple(best["label"]), tuple(map(float, best["units"])), COUNT_TOLERANCE
@@ -60,6 +68,16 @@ def summaries(request: Request, layers: Sequence[LabelledLayer], frames: Frames)
     return fields
 
 
+def thresholds() -> Measures:
+    """Return the numbers by which units are called interpretable, and differences significant."""
+    values = {
+        "interpretable from": INTERPRETABLE,
+        "false discovery rate up to": FALSE_DISCOVERY_RATE,
+        "significant below": SIGNIFICANT,
+    }
+    return Measures.of(values, {})
+
+
 def comparing_fields(request: Request, frames: Mapping[str, Frames]) -> dict[str, Field]:
     """Compare the units of two models.
 
@@ -67,19 +85,40 @@ def comparing_fields(request: Request, frames: Mapping[str, Frames]) -> dict[str
         request: the checked options.
         frames: tables of the units, by model and method.
     """
-    fields: dict[str, Field] = {}
+    fields: dict[str, Field] = {"thresholds": thresholds()}
     told = {model: _reliable_labels(each) for model, each in frames.items()}
     first, *others = told.values()
     for method in (each for each in first if all(each in other for other in others)):
         name = method.removesuffix("_units")
         own = {model: each[method] for model, each in told.items()}
-        fields[f"{name}_shared_concepts"] = Table.for_reading(_shared(request, own))
+        fields[f"{name}_shared_concepts"] = _tally(_shared(request, own))
         fields[f"{name}_difference"] = Table(
             _differences(own, request.seed),
             {"distance": DISTANCE_TOLERANCE, "expected_by_chance": DISTANCE_TOLERANCE, "p_value": P_TOLERANCE},
-            unjudged=("units", "different"),
+            unjudged=("different",),
         )
     return fields
+
+
+def _tally(frame: pd.DataFrame) -> Tally:
+    """Return a table of counts, each of which, as well as the flags of its rows, nearly tied labels may change."""
+    loose = (name for name, column in frame.items() if pd.api.types.is_numeric_dtype(column))
+    return Tally(frame, dict.fromkeys(map(str, loose), COUNT_TOLERANCE))
+
+
+def _tolerance(
+    frame: pd.DataFrame, shares: Sequence[str], others: Mapping[str, float] | None = None
+) -> dict[str, float]:
+    """Return by how much the numbers of a table by layer may differ.
+
+    A share of the units of a layer, or a mean over them, may change by what two units of the smallest layer do to it.
+    All numbers but these and `others` are counts.
+    """
+    fewest = max(int(frame["units"].min()), 1)
+    of_shares = max(MEAN_TOLERANCE, min(1.0, COUNT_TOLERANCE / fewest))
+    counts = {str(name): COUNT_TOLERANCE for name in frame.columns[1:]}
+    found = {**counts, **dict.fromkeys(shares, of_shares), **(others or {})}
+    return {name: limit for name, limit in found.items() if name in frame}
 
 
 def _reliable_labels(frames: Frames) -> dict[str, pd.DataFrame]:

@@ -36,6 +36,7 @@ class LabelledLayer:
         clip: similarity of each unit to the words, float32 (J, M); None if CLIP is not used.
         pixels: overlap with the labelled concepts; None if the layer has no maps or the probe set no labels.
         strips: the top images of each unit side by side, as JPEG.
+        places: sketches that tell where the units are active on image n, float32 (N, 8); None without places.
     """
 
     name: str
@@ -45,6 +46,7 @@ class LabelledLayer:
     clip: NDArray[np.float32] | None
     pixels: PixelLabels | None
     strips: tuple[bytes, ...]
+    places: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,4 +141,5 @@ def _labelled(request: Request, probe_pass: ProbePass, index: int, words: NDArra
         clip=clip,
         pixels=label_by_pixels(probe_pass, index, request.shuffles, request.seed),
         strips=tuple(strips(probe_pass, index, top)),
+        places=probe_pass.whole.layers[index].places,
     )

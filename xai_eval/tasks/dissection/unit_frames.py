@@ -72,11 +72,15 @@ def concept_names(concepts: Sequence[Concept]) -> list[str]:
 
 
 def _best_two(scores: Scores, names: Sequence[str], labelled: NDArray[np.bool_]) -> pd.DataFrame:
-    """Return label, score, runner-up and margin of every unit; None and NaN for a unit without a label."""
+    """Return label, score, runner-up and margins of every unit; None and NaN for a unit without a label.
+
+    The margin of the runner-up is infinite if nothing could take its place.
+    """
     order = np.argsort(-np.nan_to_num(scores, nan=-np.inf), axis=1, kind="stable")
     ranked = np.take_along_axis(scores, order, axis=1).astype(np.float64)
     several = scores.shape[1] > 1
     second = ranked[:, 1] if several else np.full(len(scores), np.nan)
+    third = np.nan_to_num(ranked[:, 2], nan=-np.inf) if scores.shape[1] > 2 else np.full(len(scores), -np.inf)
     # A live unit may have no score for any concept, for example if rank_reorder finds that its top images are all
     # alike.
     labelled = labelled & ~np.isnan(ranked[:, 0])
@@ -87,6 +91,7 @@ def _best_two(scores: Scores, names: Sequence[str], labelled: NDArray[np.bool_])
             "score": np.where(labelled, ranked[:, 0], np.nan),
             "second": _where(labelled & ~np.isnan(second), runners_up),
             "margin": np.where(labelled, ranked[:, 0] - second, np.nan),
+            "second_margin": np.where(labelled & ~np.isnan(second), second - third, np.nan),
         }
     )
 

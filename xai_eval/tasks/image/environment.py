@@ -8,6 +8,7 @@ import platform
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from xai_eval.result.class_list import CLASS_LIST, class_list
 from xai_eval.result.result import Provenance
 from xai_eval.version import __version__
 
@@ -58,6 +59,7 @@ def provenance(classifier: Classifier, image: LabelledImage, libraries: Iterable
         parameters={
             "preprocessing": classifier.preprocess.describe(),
             "classes": classifier.classes_from,
+            CLASS_LIST: class_list(classifier.class_names, classifier.class_ids),
             "notes": list(image.notes),
             **told_wrappers(classifier),
         },

@@ -181,6 +181,7 @@ class Subject:
             **model_stages(self.classifier),
             **({} if seen is None else {Stage(StageKind.LAYER_ACTIVATIONS): fingerprint_array(seen)}),
             Stage(StageKind.LOGITS): fingerprint_array(self.seen.logits),
+            Stage(StageKind.PROBABILITIES): fingerprint_array(self.probabilities),
             Stage(StageKind.TARGET): fingerprint_text(str(self.target.explained)),
         }
 
@@ -198,6 +199,14 @@ def run_model(
     seen = forward(classifier, layer, batch, examination.layout)
     resolved = resolve_target(classifier, image, classifier.predicted(seen.logits), target)
     return Subject(classifier, image, batch, seen, resolved, layer, examination)
+
+
+def cam_stages(method: str, maps: CamMaps) -> dict[Stage, Fingerprint]:
+    """Fingerprint what comes before the final map of one method: the map as it is computed, and at the layer."""
+    return {
+        Stage(StageKind.RAW_MAP, method): fingerprint_array(maps.raw, maps.amplification),
+        Stage(StageKind.LAYER_MAP, method): fingerprint_array(maps.layer, maps.amplification),
+    }
 
 
 def cam_maps(subject: Subject, method: str = "gradcam", seed: int = 0) -> CamMaps:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from xai_eval.result.class_list import CLASS_LIST, class_list
 from xai_eval.result.fingerprint import Fingerprint, fingerprint_text
 from xai_eval.result.result import Case, Provenance
 from xai_eval.result.stage import Stage, StageKind
@@ -52,6 +53,7 @@ def image_set_provenance(setup: ExplanationSetup, libraries: Iterable[str]) -> P
             "preprocessing": classifier.preprocess.describe(),
             "classes": classifier.classes_from,
             **told_wrappers(classifier),
+            CLASS_LIST: class_list(classifier.class_names, classifier.class_ids),
         },
         versions=library_versions(libraries),
         device=device_name(classifier.device),

@@ -25,6 +25,14 @@ LEAST_SAMPLES_PER_SUPERPIXEL = 10
 LEAST_R2 = 0.5
 
 
+def thresholds() -> dict[str, float]:
+    """Return below what `LimeRun.warning` warns, by name; a result records it."""
+    return {
+        "least samples per superpixel": float(LEAST_SAMPLES_PER_SUPERPIXEL),
+        "least local R2": LEAST_R2,
+    }
+
+
 @dataclass(frozen=True, eq=False)
 class LimeRun:
     """Explanations of one image, one per seed, with superpixels numbered in reading order.

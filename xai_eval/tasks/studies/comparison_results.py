@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from xai_eval.metrics import focus as sentences
 from xai_eval.metrics.bootstrap import mean_interval
 from xai_eval.metrics.comparison import (
     EQUAL_AREA,
@@ -24,7 +25,7 @@ from xai_eval.metrics.comparison import (
 )
 from xai_eval.metrics.focus import OTHER_PLACE, SAME_PLACE, concept_shares, focus, insight
 from xai_eval.metrics.localisation import iou_at_equal_area
-from xai_eval.result.fields import Curve, Field, Heatmap, Label, Mask, Score, Segments, Table
+from xai_eval.result.fields import Curve, Field, Heatmap, Label, Mask, Measures, Score, Segments, Table
 from xai_eval.result.fields.possible import Possible
 from xai_eval.result.fields.table import Cells
 from xai_eval.result.fingerprint import Fingerprint, fingerprint_array
@@ -34,7 +35,7 @@ from xai_eval.tasks.cam_results import MAP_TOLERANCE
 from xai_eval.tasks.image.explanation_setup import ExplanationSetup
 from xai_eval.tasks.image.joined_stages import Stages
 from xai_eval.tasks.image.per_image import PerImage, SumUp
-from xai_eval.tasks.image.subject import Subject, cam_maps
+from xai_eval.tasks.image.subject import Subject, cam_maps, cam_stages
 from xai_eval.tasks.image.whole_set import image_set_case, image_set_provenance, image_set_stages
 from xai_eval.tasks.lime.lime_results import LIBRARIES
 from xai_eval.tasks.lime.lime_runs import LimeRun, run_lime
@@ -42,6 +43,7 @@ from xai_eval.tasks.ties.bounds import exactly, hottest_bounds, possible_iou, po
 from xai_eval.tasks.ties.possible_agreement import PossibleAgreement, possible_agreement, possible_sweep
 
 if TYPE_CHECKING:
+    from xai_eval.explainers.cam.cam_maps import CamMaps
     from xai_eval.explainers.lime.lime import LimeSettings
     from xai_eval.explainers.lime.segmentation import Segmentation
     from xai_eval.inputs.images.labelled import LabelledImage
@@ -65,6 +67,7 @@ class _Compared:
     """The explanations of one image by Grad-CAM and LIME, how long they took, and how far they agree."""
 
     subject: Subject
+    maps: CamMaps
     cam: CamExplanation
     lime: LimeWeights
     run: LimeRun
@@ -250,7 +253,7 @@ def _compare_one(request: ComparisonRequest, image: LabelledImage) -> _Compared:
     cam = CamExplanation(subject.target.index, maps.image[0])
     lime = LimeWeights(run.label, run.stability.mean, run.segments)
     possible = possible_agreement(cam, lime, request.policy, rounding_on(subject.classifier.device.type))
-    return _Compared(subject, cam, lime, run, seconds, compare(cam, lime, request.policy), possible)
+    return _Compared(subject, maps, cam, lime, run, seconds, compare(cam, lime, request.policy), possible)
 
 
 def _result(request: ComparisonRequest, each: _Compared) -> Result:
@@ -263,6 +266,7 @@ def _result(request: ComparisonRequest, each: _Compared) -> Result:
         "gradcam_focus": Mask(found.cam_mask, MASK_IOU, each.possible.cam_mask.undecided),
         "lime_focus": Mask(found.lime_mask, MASK_IOU, each.possible.lime_mask.undecided),
         "insight": Label(each.insight, possible=each.possible_insights),
+        "thresholds": _thresholds(),
         **{
             name: Score(value, MEASURE_TOLERANCE[name], each.possible.measures.get(name))
             for name, value in each.measures.items()
@@ -275,11 +279,24 @@ def _result(request: ComparisonRequest, each: _Compared) -> Result:
         **subject.stages,
         **_concept_stage(each),
         **each.run.stages,
+        **cam_stages("gradcam", each.maps),
         Stage(StageKind.FINAL_MAP, "gradcam"): fingerprint_array(each.cam.saliency),
         Stage(StageKind.FINAL_MAP, "lime"): fingerprint_array(each.lime.saliency),
     }
     case = setup.case("comparison", subject.image, request.params)
     return Result(case, fields, stages, setup.provenance(subject.image, LIBRARIES))
+
+
+def _thresholds() -> Measures:
+    """Return the numbers by which the sentences of a comparison are chosen."""
+    values = {
+        "least share of a named concept": sentences.LEAST_SHARE,
+        "same place from": sentences.SAME_PLACE,
+        "other place up to": sentences.OTHER_PLACE,
+        "least local R2": sentences.LEAST_R2,
+        "clear lead from": sentences.CLEAR_LEAD,
+    }
+    return Measures.of(values, {})
 
 
 def _concept_stage(each: _Compared) -> dict[Stage, Fingerprint]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from xai_eval.metrics.faithfulness import Predict
 from xai_eval.metrics.localisation import half_cell
 from xai_eval.metrics.paired import SIGNIFICANT, PairedTest, paired_test
-from xai_eval.result.fields import Field, Heatmap, Label, Table
+from xai_eval.result.fields import Field, Heatmap, Label, Measures, Table
 from xai_eval.result.fields.possible import Possible
 from xai_eval.result.fields.table import Cell, Cells
 from xai_eval.result.fingerprint import fingerprint_array
@@ -28,7 +28,7 @@ from xai_eval.tasks.image.explanation_setup import ExplanationSetup
 from xai_eval.tasks.image.joined_stages import Stages
 from xai_eval.tasks.image.map_rows import SCORE_TOLERANCE, displayed, scored_row
 from xai_eval.tasks.image.per_image import PerImage, SumUp
-from xai_eval.tasks.image.subject import Subject, cam_maps
+from xai_eval.tasks.image.subject import Subject, cam_maps, cam_stages
 from xai_eval.tasks.image.whole_set import image_set_case, image_set_provenance, image_set_stages
 from xai_eval.tasks.lime.lime_results import LIBRARIES
 from xai_eval.tasks.lime.lime_runs import lime_stages
@@ -136,6 +136,7 @@ def _combine_one(request: HybridRequest, image: LabelledImage) -> Result:
             Stage(StageKind.SEGMENTS): fingerprint_array(inputs.segments),
             Stage(StageKind.SAMPLES): fingerprint_array(inputs.neighbourhood.samples.astype(np.uint8)),
             **lime_stages([inputs.neighbourhood], [inputs.label], inputs.weights),
+            **cam_stages("gradcam", cam),
             **{Stage(StageKind.FINAL_MAP, name): fingerprint_array(each.array) for name, each in heatmaps.items()},
         },
         provenance=setup.provenance(image, LIBRARIES),
@@ -194,6 +195,7 @@ def _whole_set_fields(rows: pd.DataFrame, ends: Sequence[pd.DataFrame]) -> dict[
     )
     return {
         "conclusion": Label(_conclusion(tests), possible=tuple(dict.fromkeys(map(_conclusion, test_ends)))),
+        "thresholds": Measures.of({"significant below": SIGNIFICANT}, {}),
         "means": Table(means, dict.fromkeys(measures, MEAN_TOLERANCE), possible=_possible_means(mean_ends, measures)),
         "tests": Table(frame, TEST_TOLERANCE, possible=_possible_tests(tests, test_ends)),
     }

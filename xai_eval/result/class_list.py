@@ -1,0 +1,37 @@
+"""The classes of a model as a result records them: a digest, and a few bits of each, by which another one is known."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+CLASS_LIST = "class list"  # name of the parameter in the provenance
+_BYTES = 2  # a change of one class stays unnoticed in its own bits in one of 65,536 cases; never in the digest
+_NAMED = 5  # positions that a sentence spells out
+
+
+def class_list(names: Sequence[str], ids: Sequence[str] | None) -> dict[str, Any]:
+    """Return what is recorded of names and ids of C classes, in order, as JSON values."""
+    every = [json.dumps([name, None if ids is None else ids[at]]).encode() for at, name in enumerate(names)]
+    each = b"".join(hashlib.sha256(one).digest()[:_BYTES] for one in every)
+    digest = hashlib.sha256(b"\n".join(every)).hexdigest()[:16]
+    return {"count": len(every), "digest": digest, "each": base64.b64encode(each).decode()}
+
+
+def described(found: Mapping[str, Any], other: Mapping[str, Any] | None = None) -> str:
+    """Return a class list in words, such as `1000 classes (1f2e3d4c)`, and where it differs from `other`, if given."""
+    text = f"{found['count']} classes ({str(found['digest'])[:8]})"
+    places = [] if other is None or other["count"] != found["count"] else _others(found, other)
+    if not places:
+        return text
+    more = f" and {len(places) - _NAMED} more" if len(places) > _NAMED else ""
+    return f"{text}, another at {', '.join(map(str, places[:_NAMED]))}{more}"
+
+
+def _others(found: Mapping[str, Any], other: Mapping[str, Any]) -> list[int]:
+    now, was = (base64.b64decode(str(each["each"])) for each in (found, other))
+    pieces = range(0, min(len(now), len(was)), _BYTES)
+    return [at // _BYTES for at in pieces if now[at : at + _BYTES] != was[at : at + _BYTES]]
