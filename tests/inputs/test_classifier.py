@@ -32,14 +32,14 @@ class Net(nn.Module):
 
 
 class Answer(nn.Module):
-    """A model that returns what it was created with, and something else for a single image, if that is given."""
+    """A model that returns what it was created with, and something else for one or two images, if that is given."""
 
     def __init__(self, output: object, first: torch.Tensor | None = None) -> None:
         super().__init__()
         self.output, self.first = output, first
 
     def forward(self, batch: torch.Tensor) -> object:
-        return self.output if self.first is None or len(batch) > 1 else self.first
+        return self.output if self.first is None or len(batch) > 2 else self.first.repeat(len(batch), 1)
 
 
 def classifier(module: nn.Module | None = None, names: tuple[str, ...] = ("cat", "dog", "Big_Dog")) -> Classifier:
@@ -273,19 +273,19 @@ def test_logits_are_handed_on_with_their_gradient() -> None:
     ("output", "message"),
     [
         (None, "returned a NoneType"),
-        (torch.zeros(2, 4), r"shape \(2, 4\); expected a tensor \(2, 3\)"),
+        (torch.zeros(3, 4), r"shape \(3, 4\); expected a tensor \(3, 3\)"),
         (torch.zeros(1, 3), r"shape \(1, 3\)"),
         (torch.zeros(3), r"shape \(3,\)"),
-        (torch.zeros(2, 3, 2, 1), r"shape \(2, 3, 2, 1\)"),
-        (torch.tensor([[0.0, 1, 2], [0, float("nan"), 2]]), r"NaN or infinity for image 1 .*1 of 2"),
-        (torch.full((2, 3), float("inf")), r"image 0 .*2 of 2"),
-        (torch.zeros(2, 3, dtype=torch.int64), r"a tensor of torch.int64; expected"),
-        (torch.zeros(2, 3, dtype=torch.complex64), r"a tensor of torch.complex64; expected"),
+        (torch.zeros(3, 3, 2, 1), r"shape \(3, 3, 2, 1\)"),
+        (torch.tensor([[0.0, 1, 2], [0, float("nan"), 2], [0, 1, 2]]), r"NaN or infinity for image 1 .*1 of 3"),
+        (torch.full((3, 3), float("inf")), r"image 0 .*3 of 3"),
+        (torch.zeros(3, 3, dtype=torch.int64), r"a tensor of torch.int64; expected"),
+        (torch.zeros(3, 3, dtype=torch.complex64), r"a tensor of torch.complex64; expected"),
     ],
 )
 def test_a_model_that_gives_something_else_misbehaves(output: object, message: str) -> None:
     with pytest.raises(ModelMisbehaves, match=message):
-        logits(classifier(Answer(output, first=torch.zeros(1, 3))), torch.zeros(2, 3, 32, 32))
+        logits(classifier(Answer(output, first=torch.zeros(1, 3))), torch.zeros(3, 3, 32, 32))
 
 
 def test_a_bare_module_may_have_any_number_of_classes() -> None:

@@ -15,7 +15,9 @@ from xai_eval.inputs.probes.probes import load_probe
 @pytest.mark.parametrize("spec", ["gone", "gone.png", "senes", "a/gone"])
 def test_specs_that_name_nothing_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spec: str) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputUnavailable, match=r"does not exist; expected 'scenes', 'scenes:N', a folder of photo"):
+    with pytest.raises(
+        InputUnavailable, match=r"does not exist; expected 'scenes', 'scenes:N', 'broden', a folder of photo"
+    ):
         load_probe(spec)
 
 

@@ -403,7 +403,7 @@ ODD = (
     _odd(odd.tokens_shuffled, "patches"),
     _odd(odd.flips, refused="called more than once in a pass"),
     _plain(odd.checkpointed),
-    _plain(odd.data_parallel, "module.body", layer_in_reference="body"),
+    _plain(odd.data_parallel, "body"),
     _plain(odd.averaged, "module.body", layer_in_reference="body"),
     _odd(odd.weight_norm),
     _odd(odd.spectral_norm),

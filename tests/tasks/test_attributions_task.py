@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from test_bad_requests import Net, classifier, images, only_one_at_a_time, only_without_gradient
+from test_bad_requests import Net, classifier, images, only_two_at_a_time, only_without_gradient
 from torch import nn
 
 from xai_eval import SignedMap, Stage, StageKind, evaluate, load_images, load_model
@@ -210,8 +210,8 @@ def test_occlusion_needs_no_gradient():
 def test_a_model_that_fails_inside_the_library_misbehaves():
     with pytest.raises(ModelMisbehaves, match="fails under saliency"):
         ask(classifier(only_without_gradient))
-    with pytest.raises(ModelMisbehaves, match=r"fails under integrated_gradients .* KeyError: 'more than one'"):
-        ask(classifier(only_one_at_a_time), methods=["integrated_gradients"])
+    with pytest.raises(ModelMisbehaves, match=r"fails under integrated_gradients .* KeyError: 'more than two'"):
+        ask(classifier(only_two_at_a_time), methods=["integrated_gradients"])
 
 
 def test_a_model_in_training_mode_is_in_training_mode_afterwards():

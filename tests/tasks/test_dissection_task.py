@@ -209,7 +209,7 @@ def test_a_model_without_maps_is_compared_by_the_methods_that_both_models_have()
     words = pd.DataFrame({"layer": ["l"] * 2, "label": ["car", "sea"]})
     request = types.SimpleNamespace(vocabulary=None, seed=0, plan=types.SimpleNamespace(probe=load_probe("scenes:1")))
     fields = comparing_fields(request, {"a": {"clip_units": words, "pixel_units": maps}, "b": {"clip_units": words}})
-    assert set(fields) == {"clip_shared_concepts", "clip_difference"}
+    assert set(fields) == {"thresholds", "clip_shared_concepts", "clip_difference"}
     assert fields["clip_difference"].frame["distance"].tolist() == [0.0, 0.0]
 
 

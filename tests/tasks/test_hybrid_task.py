@@ -57,7 +57,7 @@ def rows(lead):
 @pytest.mark.parametrize(("lead", "sentence"), [(0.1, "mixed beats both"), (-0.1, "no hybrid beats both")])
 def test_only_a_hybrid_with_a_clear_lead_is_in_the_conclusion(lead, sentence):
     measures = ["iou_equal_area", "deletion", "insertion", "insertion_less_deletion"]
-    assert _conclusion(_tests(rows(lead), measures)).startswith(sentence)
+    assert _conclusion(_tests(rows(lead), rows(lead), measures)).startswith(sentence)
 
 
 def test_a_measure_that_is_not_decisive_does_not_change_the_conclusion():
@@ -65,7 +65,7 @@ def test_a_measure_that_is_not_decisive_does_not_change_the_conclusion():
     table = rows(0.1)
     table["deletion"] = 1.0 - table["deletion"]
     measures = ["iou_equal_area", "deletion", "insertion_less_deletion"]
-    assert _conclusion(_tests(table, measures)).startswith("mixed beats both")
+    assert _conclusion(_tests(table, table, measures)).startswith("mixed beats both")
 
 
 @pytest.mark.parametrize("wrong", [{"segmentation": "slick"}, {"num_samples": 1}, {"layer": "none"}])

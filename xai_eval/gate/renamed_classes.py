@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from xai_eval.gate.stages import movements
+from xai_eval.result.class_list import CLASS_LIST, listed_alike
 from xai_eval.result.fields import Field, Label, Ranking, Table, Weights
 from xai_eval.result.fields.table import Column
 from xai_eval.result.fingerprint import Fingerprint, fingerprint_text
@@ -46,13 +47,24 @@ class RenamedClass:
 
 
 def renamed_classes(obtained: Result, golden: Result) -> tuple[RenamedClass, ...]:
-    """Return the classes that were only renamed; none if the logits moved beyond their limit, or are not recorded."""
+    """Return the classes that were only renamed; none if the logits moved beyond their limit, or are not recorded.
+
+    If both results record the list of classes, it must say so, too: else another class is told, not another name.
+    """
     now, was = _names(obtained), _names(golden)
     both = now.keys() & was.keys()
     found = tuple(RenamedClass(index, was[index], now[index]) for index in sorted(both) if now[index] != was[index])
     moved_on = any(each.now in was.values() or each.before in now.values() for each in found)
     most = 2 * len(found) > len(both)
-    return found if found and not moved_on and not most and _same_logits(obtained, golden) else ()
+    other_class = any(_listed_alike(obtained, golden, each.index) for each in found)
+    if not found or moved_on or most or other_class:
+        return ()
+    return found if _same_logits(obtained, golden) else ()
+
+
+def _listed_alike(obtained: Result, golden: Result, index: int) -> bool:
+    now, was = (each.provenance.parameters.get(CLASS_LIST) for each in (obtained, golden))
+    return now is not None and was is not None and listed_alike(now, was, index)
 
 
 def _same_logits(obtained: Result, golden: Result) -> bool:
@@ -88,7 +100,7 @@ def _renamed(field: Field, renamed: tuple[RenamedClass, ...], texts: Mapping[str
         columns = tuple(
             Column(each.name, each.type, tuple(_cell(value, texts) for value in each.values)) for each in field.columns
         )
-        return Table.of_columns(columns, field.tolerance, field.unjudged)
+        return type(field).of_columns(columns, field.tolerance, field.unjudged)
     return field
 
 

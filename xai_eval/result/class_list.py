@@ -31,6 +31,11 @@ def described(found: Mapping[str, Any], other: Mapping[str, Any] | None = None) 
     return f"{text}, another at {', '.join(map(str, places[:_NAMED]))}{more}"
 
 
+def listed_alike(found: Mapping[str, Any], other: Mapping[str, Any], place: int) -> bool:
+    """Whether two lists are recorded to have the same class at a place, counted from 0."""
+    return found["count"] == other["count"] and place not in _others(found, other)
+
+
 def _others(found: Mapping[str, Any], other: Mapping[str, Any]) -> list[int]:
     now, was = (base64.b64decode(str(each["each"])) for each in (found, other))
     pieces = range(0, min(len(now), len(was)), _BYTES)

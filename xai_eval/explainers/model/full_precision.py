@@ -7,15 +7,19 @@ from contextlib import contextmanager
 
 import torch
 
+from xai_eval.inputs.models.arithmetic import arithmetic, restore_arithmetic
+
 
 @contextmanager
-def full_precision() -> Iterator[None]:
-    """Switch off TF32 inside the context, and restore the settings on leaving. On a CPU nothing changes."""
-    convolutions, products = torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision()
+def full_precision(device: torch.device) -> Iterator[None]:
+    """Switch off TF32 inside the context, and restore the settings on leaving. On a CPU nothing is done."""
+    if device.type == "cpu":
+        yield
+        return
+    before = arithmetic()
     torch.backends.cudnn.allow_tf32 = False
     torch.set_float32_matmul_precision("highest")
     try:
         yield
     finally:
-        torch.backends.cudnn.allow_tf32 = convolutions
-        torch.set_float32_matmul_precision(products)
+        restore_arithmetic(before)

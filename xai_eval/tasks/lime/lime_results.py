@@ -35,7 +35,7 @@ from xai_eval.tasks.cam_results import MAP_TOLERANCE
 from xai_eval.tasks.image.explanation_setup import ExplanationSetup
 from xai_eval.tasks.image.map_rows import TABLE_TOLERANCE, map_row
 from xai_eval.tasks.image.per_image import PerImage
-from xai_eval.tasks.image.subject import PROBABILITY_TOLERANCE, Subject, cam_maps, cam_stages
+from xai_eval.tasks.image.subject import PROBABILITY_TOLERANCE, Subject, cam_maps
 from xai_eval.tasks.lime.chosen_setting import ChosenSetting
 from xai_eval.tasks.lime.lime_runs import LimeRun, run_lime, thresholds
 from xai_eval.tasks.ties.bounds import best_superpixels_bounds, rounding_on
@@ -129,7 +129,7 @@ def _evaluate(request: LimeRequest, image: LabelledImage) -> Result:
     return Result(
         case=setup.case("lime", image, _params(request, image)),
         fields=fields,
-        stages={**subject.stages, **run.stages, **cam_stages("gradcam", cam), **final},
+        stages={**subject.stages, **run.stages, **final},
         provenance=setup.provenance(image, LIBRARIES),
     )
 

@@ -35,7 +35,7 @@ from xai_eval.tasks.cam_results import MAP_TOLERANCE
 from xai_eval.tasks.image.explanation_setup import ExplanationSetup
 from xai_eval.tasks.image.joined_stages import Stages
 from xai_eval.tasks.image.per_image import PerImage, SumUp
-from xai_eval.tasks.image.subject import Subject, cam_maps, cam_stages
+from xai_eval.tasks.image.subject import Subject, cam_maps
 from xai_eval.tasks.image.whole_set import image_set_case, image_set_provenance, image_set_stages
 from xai_eval.tasks.lime.lime_results import LIBRARIES
 from xai_eval.tasks.lime.lime_runs import LimeRun, run_lime
@@ -43,7 +43,6 @@ from xai_eval.tasks.ties.bounds import exactly, hottest_bounds, possible_iou, po
 from xai_eval.tasks.ties.possible_agreement import PossibleAgreement, possible_agreement, possible_sweep
 
 if TYPE_CHECKING:
-    from xai_eval.explainers.cam.cam_maps import CamMaps
     from xai_eval.explainers.lime.lime import LimeSettings
     from xai_eval.explainers.lime.segmentation import Segmentation
     from xai_eval.inputs.images.labelled import LabelledImage
@@ -67,7 +66,6 @@ class _Compared:
     """The explanations of one image by Grad-CAM and LIME, how long they took, and how far they agree."""
 
     subject: Subject
-    maps: CamMaps
     cam: CamExplanation
     lime: LimeWeights
     run: LimeRun
@@ -253,7 +251,7 @@ def _compare_one(request: ComparisonRequest, image: LabelledImage) -> _Compared:
     cam = CamExplanation(subject.target.index, maps.image[0])
     lime = LimeWeights(run.label, run.stability.mean, run.segments)
     possible = possible_agreement(cam, lime, request.policy, rounding_on(subject.classifier.device.type))
-    return _Compared(subject, maps, cam, lime, run, seconds, compare(cam, lime, request.policy), possible)
+    return _Compared(subject, cam, lime, run, seconds, compare(cam, lime, request.policy), possible)
 
 
 def _result(request: ComparisonRequest, each: _Compared) -> Result:
@@ -279,7 +277,6 @@ def _result(request: ComparisonRequest, each: _Compared) -> Result:
         **subject.stages,
         **_concept_stage(each),
         **each.run.stages,
-        **cam_stages("gradcam", each.maps),
         Stage(StageKind.FINAL_MAP, "gradcam"): fingerprint_array(each.cam.saliency),
         Stage(StageKind.FINAL_MAP, "lime"): fingerprint_array(each.lime.saliency),
     }

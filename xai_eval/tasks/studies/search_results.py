@@ -23,7 +23,7 @@ from xai_eval.tasks.cam_results import MAP_TOLERANCE
 from xai_eval.tasks.image.explanation_setup import ExplanationSetup
 from xai_eval.tasks.image.joined_stages import Stages
 from xai_eval.tasks.image.per_image import PerImage, SumUp
-from xai_eval.tasks.image.subject import cam_maps, cam_stages
+from xai_eval.tasks.image.subject import cam_maps
 from xai_eval.tasks.image.whole_set import image_set_case, image_set_provenance, image_set_stages
 from xai_eval.tasks.lime.lime_results import LIBRARIES
 from xai_eval.tasks.lime.lime_runs import surrogate_stage
@@ -104,8 +104,7 @@ def _search_one(request: SearchRequest, image: LabelledImage) -> Result:
     setup, grid, objective = request.setup, request.grid, request.objective
     subject = setup.run_model(image)
     predict = subject.predict
-    maps = cam_maps(subject)
-    cam = maps.image[0]
+    cam = cam_maps(subject).image[0]
     perturbed = PerturbedImages(predict, max(grid.batch_size), setup.classifier.device)
     found = search(subject.view, perturbed, grid, setup.seed)
     scored = score_settings(subject, grid, found, cam, predict)
@@ -134,7 +133,6 @@ def _search_one(request: SearchRequest, image: LabelledImage) -> Result:
         **_predictions(found, subject.target.index),
         Stage(StageKind.WEIGHTS): fingerprint_array(np.concatenate([fit.weights for fit in fits]).astype(np.float32)),
         **surrogate_stage(fits),
-        **cam_stages("gradcam", maps),
         Stage(StageKind.FINAL_MAP, "gradcam"): fingerprint_array(cam),
         # Grad-CAM stands before the map of lime, because two objectives use it to choose the setting of that map.
         Stage(StageKind.FINAL_MAP, "lime"): fingerprint_array(best_map),
