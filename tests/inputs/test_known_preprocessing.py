@@ -109,6 +109,19 @@ def test_a_net_that_says_nothing_is_prepared_as_for_imagenet_and_that_is_said() 
     assert "return an xai_eval.Classifier" in known.how
 
 
+class Touchy(Tiny):
+    """A net that raises if it is asked for what it has not."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("default_cfg", "preprocess_cfg", "config"):
+            raise RuntimeError(f"no {name} here")
+        return super().__getattr__(name)
+
+
+def test_a_net_that_raises_when_it_is_asked_is_one_that_says_nothing() -> None:
+    assert preprocessing_for(Touchy(), "file:m.py:f").how.startswith("The model does not say")
+
+
 class Flat(nn.Module):
     """A net of one fixed size, which it keeps to itself."""
 

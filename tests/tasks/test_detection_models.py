@@ -319,3 +319,24 @@ def test_a_backbone_that_returns_no_maps_is_not_blamed():
     net.backbone = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten())
     with pytest.raises(UsageError, match=r"returns something else than maps.*--layer"):
         shared_layer(net, (3, 16, 16), "mine")
+
+
+class FirstOnly(nn.Module):
+    """A detector that answers the first image of a batch and forgets the others."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = network().eval()
+        self.class_names = self.net.class_names
+
+    def forward(self, images):
+        return self.net(images)[:1]
+
+
+def test_a_detector_that_takes_single_images_gets_them_one_by_one():
+    alone = wrap_module(FirstOnly().eval(), "mine", PREPARED)
+    with torch.no_grad():
+        pair = alone.detector(torch.cat([batch(), batch().flip(3)]))
+    assert len(pair) == 2
+    assert torch.equal(pair[0]["boxes"], found()["boxes"])
+    assert torch.equal(alone.scoring(batch().repeat(3, 1, 1, 1))[2], detector().scoring(batch())[0])

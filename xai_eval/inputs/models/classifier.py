@@ -21,7 +21,7 @@ from xai_eval.inputs.models.first_answers import FirstAnswers, first_answers
 from xai_eval.inputs.models.layout import Reshape
 from xai_eval.inputs.models.model_weights import weights_digest
 from xai_eval.inputs.models.preprocessing import Preprocessing, prepared_shape
-from xai_eval.inputs.models.reading import Boxes, OutputKind, Reading, Scoring
+from xai_eval.inputs.models.reading import OutputKind, Reading
 from xai_eval.inputs.models.references import References, image_references, reference_features
 from xai_eval.inputs.models.shared_layer import shared_layer
 from xai_eval.inputs.models.wrappers import Wrapper, names_behind, plain_names, unwrapped
@@ -157,8 +157,7 @@ class Classifier:
     @cached_property
     def detector(self) -> nn.Module:
         """A detector as it is read: takes a batch (N, channels, H, W) and returns the boxes of each image."""
-        assert isinstance(self.scoring, Scoring)
-        return Boxes(self.scoring).eval()
+        return self.first_answers.detector(self.module)
 
     def predicted(self, scores: NDArray[np.float32]) -> int:
         """Return the index of the class that the model predicts, from its scores (C,).

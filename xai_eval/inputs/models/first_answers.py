@@ -18,6 +18,7 @@ from xai_eval.inputs.models.model_state import lent
 from xai_eval.inputs.models.one_by_one import OneByOne
 from xai_eval.inputs.models.reading import (
     FEATURES_REMEDY,
+    Boxes,
     Maps,
     OutputKind,
     Reading,
@@ -61,6 +62,13 @@ class FirstAnswers:
         assert isinstance(scoring, Scoring)
         maps = Maps(scoring, self.reading)
         return (maps if self.takes_batches else OneByOne(maps)).eval()
+
+    def detector(self, module: nn.Module) -> nn.Module:
+        """Return a model that returns the boxes of each image."""
+        scoring = self._scoring(module)
+        assert isinstance(scoring, Scoring)
+        boxes = Boxes(scoring)
+        return (boxes if self.takes_batches else OneByOne(boxes)).eval()
 
     def _scoring(self, module: nn.Module) -> nn.Module:
         if self.is_plain and not self.writes_into_input and self.dtype is torch.float32:

@@ -11,7 +11,7 @@ from torch import nn
 from torchvision import transforms
 from torchvision.models import ResNet18_Weights, get_model_builder, get_model_weights, list_models
 
-from xai_eval.errors import UsageError
+from xai_eval.errors import UsageError, XaiEvalError
 from xai_eval.inputs.models.derived.derived_preprocessing import as_preprocessing
 from xai_eval.inputs.models.preprocessing import (
     IMAGENET_MEAN,
@@ -61,7 +61,12 @@ def told_by_library(module: nn.Module) -> KnownPreprocessing | None:
     """Return what timm, open_clip, transformers or torchvision say about a module or its first part that is theirs."""
     for part in module.modules():
         for ask in (_timm, _open_clip, _transformers, _torchvision):
-            told = ask(part)
+            try:
+                told = ask(part)
+            except XaiEvalError:
+                raise
+            except Exception:  # a module of a user may raise anything when it is asked for an attribute
+                continue
             if told is not None:
                 return told
     return None
