@@ -16,15 +16,8 @@ from pytorch_grad_cam.utils.model_targets import BinaryClassifierOutputTarget
 from torch import Tensor, nn
 
 from xai_eval.errors import ModelMisbehaves, UsageError
-from xai_eval.inputs.models.reading import (
-    OutputKind,
-    Reading,
-    Scoring,
-    check_proportions,
-    found_reading,
-    output_kind,
-    sum_to_one,
-)
+from xai_eval.inputs.models.found_reading import check_proportions, found_reading, sum_to_one
+from xai_eval.inputs.models.reading import OutputKind, Reading, Scoring, output_kind
 
 LOGITS, PROBABILITIES, BINARY, MULTILABEL, REGRESSION, SEGMENTATION, EMBEDDING, DETECTION = OutputKind
 

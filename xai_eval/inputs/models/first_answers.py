@@ -11,21 +11,14 @@ from torch.nn.parameter import is_lazy
 
 from xai_eval.errors import ModelMisbehaves
 from xai_eval.inputs.models.detections import are_boxes, classes_of
+from xai_eval.inputs.models.found_reading import check_proportions, found_reading
 from xai_eval.inputs.models.layers import evaluating, noise_image
 from xai_eval.inputs.models.layout import HALVES
 from xai_eval.inputs.models.model_errors import as_model_error
 from xai_eval.inputs.models.model_state import lent
 from xai_eval.inputs.models.one_by_one import OneByOne
-from xai_eval.inputs.models.reading import (
-    FEATURES_REMEDY,
-    Boxes,
-    Maps,
-    OutputKind,
-    Reading,
-    Scoring,
-    check_proportions,
-    found_reading,
-)
+from xai_eval.inputs.models.output_entries import FEATURES_REMEDY
+from xai_eval.inputs.models.reading import Boxes, Maps, OutputKind, Reading, Scoring
 
 _PROBLEMS = {
     "multi_label_classification": OutputKind.MULTILABEL,

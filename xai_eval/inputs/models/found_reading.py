@@ -1,0 +1,257 @@
+"""Find out how the output of a model is read: from what it returned for two images, and what the user said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from torch import Tensor
+
+from xai_eval.errors import ModelMisbehaves, UsageError
+from xai_eval.inputs.models.detections import are_boxes, check_boxes
+from xai_eval.inputs.models.output_entries import MOST_AXES, at_entry, entry_of_numbers, in_rows, told
+from xai_eval.inputs.models.reading import ROUNDING, OutputKind, Reading
+
+_NAMES_OF_FEATURES = ("image_embeds", "pooler_output", "embedding", "embeddings", "features", "image_features")
+_DOUBTFUL = (
+    "assumed, although all its numbers for two images of noise lie between 0 and 1. If they are probabilities of "
+    "labels, let the model end in torch.sigmoid, which is recognised; if they are logits, say --output logits"
+)
+# Steps, by the names of their gradients, that leave probabilities what they are.
+_SHAPING = (
+    "View",
+    "UnsafeView",
+    "Reshape",
+    "Unsqueeze",
+    "Squeeze",
+    "ToCopy",
+    "Clone",
+    "Alias",
+    "Clamp",
+    "Select",
+    "Slice",
+)
+
+
+def found_reading(output: Any, again: Any, kind: OutputKind | None, names: int | None, model: str) -> Reading:
+    """Find out how the output of a model is read.
+
+    Args:
+        output: what the model returns for one image, if possible with its graph of gradients.
+        again: what it returns for one other image.
+        kind: kind of output that the user gave; None to find out.
+        names: number of names of classes that come with the model; None if it has none.
+        model: name of the model, for errors.
+
+    Raises:
+        ModelMisbehaves: the output holds no row of numbers that can be explained.
+        UsageError: the model returns a single number, and nothing says what it is; or the given kind does not fit.
+    """
+    if kind is OutputKind.EMBEDDING:
+        return _embedding(output, model)
+    if isinstance(output, Mapping) and "pred_boxes" in output:
+        raise ModelMisbehaves(
+            f"{model} returns boxes as transformers does, {told(output)} with pred_boxes; expected them as "
+            "torchvision returns them. Wrap the model as docs/how-to/other-outputs.md shows (Detectors of "
+            "transformers)."
+        )
+    if are_boxes(output) or kind is OutputKind.DETECTION:
+        return _detection(output, kind, names, model)
+    entry = entry_of_numbers(output, model)
+    first, second = (in_rows(at_entry(each, entry)) for each in (output, again))
+    if _is_map_per_class(first) and kind in (None, OutputKind.SEGMENTATION):
+        if kind is None:
+            _check_alone(output, entry, model)
+        return _segmentation(first, second, entry, model)
+    if kind is OutputKind.SEGMENTATION:
+        raise UsageError(f"{model} returned {told(output)}; --output segmentation is for maps (1, C, h, w).")
+    count = _checked(first, output, model).shape[1]
+    if kind is None:
+        found = replace(_detected(first, second, names, model), entry=entry)
+        others = _other_widths(output, entry, count)
+        return replace(found, why=_first_of(others, count)) if others and found.kind is OutputKind.LOGITS else found
+    if kind is OutputKind.BINARY and count > 1:
+        raise UsageError(f"{model} returns {count} numbers; --output binary is for a single one. Give another kind.")
+    if kind in (OutputKind.LOGITS, OutputKind.PROBABILITIES) and count == 1:
+        raise UsageError(
+            f"{model} returns a single number, of which --output {kind} would always make the probability 1. Give "
+            "--output binary or --output regression."
+        )
+    within = all(map(_between_0_and_1, (first, second)))
+    return Reading(kind, count, entry, squashed=within and _ends_in(first, "Sigmoid"))
+
+
+def _beside(output: Any, entry: tuple[str | int, ...]) -> list[Tensor]:
+    """Return the other tensors of the tuple or list whose first one was taken for the numbers."""
+    if not entry or entry[-1] != 0:
+        return []
+    return [in_rows(each) for each in at_entry(output, entry[:-1])[1:] if isinstance(each, Tensor)]
+
+
+def _check_alone(output: Any, entry: tuple[str | int, ...], model: str) -> None:
+    """Refuse maps with a row of numbers behind them: classes of places and labels, or features and classes."""
+    rows = [each for each in _beside(output, entry) if each.dim() == MOST_AXES and len(each) == 1]
+    if rows:
+        raise UsageError(
+            f"{model} returned {told(output)}: first maps {tuple(at_entry(output, entry).shape)}, then a row of "
+            f"numbers {tuple(rows[0].shape)}. It cannot be told which of them are the classes. If the maps are, give "
+            "--output segmentation; if the row is, wrap the model in a module that returns it alone."
+        )
+
+
+def _other_widths(output: Any, entry: tuple[str | int, ...], count: int) -> list[int]:
+    rows = [each for each in _beside(output, entry) if each.dim() == MOST_AXES and len(each) == 1]
+    return [each.shape[1] for each in rows if each.shape[1] != count]
+
+
+def _first_of(others: list[int], count: int) -> str:
+    return (
+        f"assumed, because it is the first: it has {count} numbers, another entry has {others[0]}. If that one has the "
+        "classes, wrap the model in a module that returns it alone"
+    )
+
+
+def _segmentation(first: Tensor, second: Tensor, entry: tuple[str | int, ...], model: str) -> Reading:
+    """Read maps (1, C, h, w), which are logits or probabilities of classes that exclude each other."""
+    count, why = first.shape[1], "found: it has an axis for rows and columns"
+    if count > 1 and all(map(sum_to_one, (_places(first), _places(second)))):
+        why = "found: it has an axis for rows and columns, and is never negative and sums to 1 at each place"
+        return Reading(OutputKind.SEGMENTATION, count, entry, squashed=True, why=why)
+    if _ends_in(first, "Sigmoid") and all(map(_between_0_and_1, (first, second))):
+        if count == 1:
+            return Reading(OutputKind.SEGMENTATION, 1, entry, squashed=True, why=f"{why}; its last step is a sigmoid")
+        raise UsageError(
+            f"{model} returns maps that end in a sigmoid, {tuple(first.shape)}; expected logits of classes that "
+            "exclude each other at each place, or their probabilities. Wrap the model in a module that returns the "
+            "maps from before the sigmoid."
+        )
+    return Reading(OutputKind.SEGMENTATION, count, entry, why=why)
+
+
+def check_proportions(maps: Tensor, size: tuple[int, int], model: str) -> None:
+    """Refuse maps (1, h, w, C): read as (1, C, h, w), they would be maps of other places for other classes.
+
+    Args:
+        maps: the maps, as they are read.
+        size: height and width of the image.
+        model: name of the model, for the error.
+
+    Raises:
+        UsageError: the first two axes have the proportions of the image, but for a place, and the last two have not.
+    """
+    _, first, second, third = maps.shape
+    if _has_proportions((first, second), size) and not _has_proportions((second, third), size):
+        raise UsageError(
+            f"{model} returned maps of shape {tuple(maps.shape)}, which look like (1, h, w, C); expected (1, C, h, w). "
+            "Wrap the model in a module that moves the classes to the front: output.movedim(-1, 1)."
+        )
+
+
+def _has_proportions(places: tuple[int, int], size: tuple[int, int]) -> bool:
+    (rows, columns), (height, width) = places, size
+    return abs(rows * width - columns * height) <= max(height, width)
+
+
+def _places(maps: Tensor) -> Tensor:
+    """Return maps (1, C, h, w) as one row per place, (h * w, C)."""
+    return maps[0].flatten(1).T
+
+
+def _embedding(output: Any, model: str) -> Reading:
+    entry = entry_of_numbers(output, model, _NAMES_OF_FEATURES)
+    features = in_rows(at_entry(output, entry))
+    if not features.is_floating_point() or features.dim() != MOST_AXES or len(features) != 1:
+        raise ModelMisbehaves(
+            f"{model} returned {told(output)} for one image; expected one row of features, (1, D), for --output "
+            "embedding. Wrap the model in a module that makes one row of them, such as the mean over the places."
+        )
+    if features.shape[1] == 1:
+        raise UsageError(
+            f"{model} returns a single number, whose cosine similarity is always 1 or -1; --output embedding is for "
+            "several features. Give --output binary or --output regression."
+        )
+    return Reading(OutputKind.EMBEDDING, features.shape[1], entry)
+
+
+def _detection(output: Any, kind: OutputKind | None, names: int | None, model: str) -> Reading:
+    if kind not in (None, OutputKind.DETECTION):
+        raise UsageError(f"{model} returns boxes, which are not read as {kind}. Leave out --output {kind}.")
+    if not are_boxes(output):
+        raise UsageError(
+            f"{model} returned {told(output)}; --output detection is for a list with a mapping per image: boxes (n, "
+            "4), labels (n,) and scores (n,), as torchvision's detectors return it. Wrap the model in a module that "
+            "returns them."
+        )
+    if names is None:
+        raise UsageError(
+            f"{model} returns boxes with labels, and nothing says how many classes there are. Name them in the "
+            "module's attribute class_names, in the order of the labels."
+        )
+    check_boxes(output)
+    return Reading(OutputKind.DETECTION, names, why="found: it returns boxes" if kind is None else "given")
+
+
+def _between_0_and_1(numbers: Tensor) -> bool:
+    return bool(((numbers >= 0) & (numbers <= 1)).all())
+
+
+def _is_map_per_class(numbers: Tensor) -> bool:
+    return numbers.dim() == 4 and len(numbers) == 1 and numbers.shape[1] > 0 and numbers.is_floating_point()
+
+
+def _detected(first: Tensor, second: Tensor, names: int | None, model: str) -> Reading:
+    count = first.shape[1]
+    if count == 1:
+        return _single(first, names, model)
+    if all(map(sum_to_one, (first, second))):
+        return Reading(OutputKind.PROBABILITIES, count, why="found: they are never negative and sum to 1")
+    if _ends_in(first, "Sigmoid"):
+        return Reading(OutputKind.MULTILABEL, count, squashed=True, why="found: the last step is a sigmoid")
+    if all(map(_between_0_and_1, (first, second))):
+        return Reading(OutputKind.LOGITS, count, why=_DOUBTFUL)
+    if _ends_in(first, "LogSigmoid"):
+        raise UsageError(
+            f"{model} ends in a log-sigmoid; expected logits or probabilities of labels. Wrap the model in a module "
+            "that returns the logits, and give --output multilabel."
+        )
+    return Reading(OutputKind.LOGITS, count, why="assumed (--output says otherwise)")
+
+
+def _single(first: Tensor, names: int | None, model: str) -> Reading:
+    squashed = _ends_in(first, "Sigmoid")
+    if names == 2 or squashed:  # two classes, one logit
+        why = "found: the last step is a sigmoid" if squashed else "assumed, because two classes are named"
+        return Reading(OutputKind.BINARY, 1, squashed=squashed, why=why)
+    raise UsageError(
+        f"{model} returns a single number for an image, which may be the logit of a class or a value. Say which: "
+        "--output binary, or --output regression."
+    )
+
+
+def sum_to_one(rows: Tensor) -> bool:
+    """Whether every row, (N, C), is a probability distribution."""
+    within = bool((rows >= 0).all()) and bool((rows <= 1 + ROUNDING).all())
+    return within and bool(((rows.float().sum(dim=1) - 1).abs() < ROUNDING).all())
+
+
+def _ends_in(numbers: Tensor, function: str) -> bool:
+    """Whether the last step of the computation of `numbers` is a function, by PyTorch's name of its gradient."""
+    node: Any = numbers.grad_fn
+    while node is not None and node.name().startswith(_SHAPING):
+        node = node.next_functions[0][0]
+    return node is not None and node.name().startswith(function)
+
+
+def _checked(numbers: Tensor, output: Any, model: str) -> Tensor:
+    if not numbers.is_floating_point():
+        raise ModelMisbehaves(
+            f"{model} returned a tensor of {numbers.dtype}; expected floating-point numbers. Return what the last "
+            "layer computes, not the class."
+        )
+    if numbers.dim() != MOST_AXES or len(numbers) != 1 or numbers.shape[1] == 0:
+        raise ModelMisbehaves(
+            f"{model} returned {told(output)} for one image; expected one row of numbers, (1, C), one per class, or a "
+            "map per class, (1, C, h, w). Wrap the model in a module that returns one score per class."
+        )
+    return numbers
