@@ -154,6 +154,14 @@ def test_before_the_class_token_reads_the_others_grad_cam_points_better_than_at_
 
 
 @pytest.mark.slow
+def test_where_tokens_are_pooled_grad_cam_points_poorly_at_every_layer() -> None:
+    blocks = [f"encoder.layers.encoder_layer_{number}" for number in range(3)]
+    names = [f"{block}{part}" for block in blocks for part in ("", ".ln_1", ".ln_2", ".mlp")]
+    found = [measured(Layer("scenes:vit_pooled", name, name, ALL), "GradCAM").energy for name in names]
+    assert max(found) < 1.25 * energy("scenes:vit_pooled", PATCHES, "GradCAM") < 0.2
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("method", ["HiResCAM", "LayerCAM", "ScoreCAM"])
 def test_the_methods_that_the_page_recommends_point_at_the_object(model: str, method: str) -> None:
