@@ -12,7 +12,7 @@ from xai_eval.errors import UsageError
 from xai_eval.inputs.models.derived.derived_preprocessing import as_preprocessing
 from xai_eval.inputs.models.preprocessing import fixed_size_preprocessing, imagenet_preprocessing
 from xai_eval.inputs.models.recorded_preprocessing import recorded_preprocessing
-from xai_eval.inputs.models.timm_models import timm_preprocessing
+from xai_eval.inputs.models.timm_preprocessing import timm_preprocessing
 
 PRESETS = {
     "imagenet": imagenet_preprocessing(),

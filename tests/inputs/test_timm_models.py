@@ -13,7 +13,7 @@ from tiny_models import Tiny
 from torch import nn
 
 from xai_eval.errors import InputUnavailable, ModelMisbehaves, UsageError
-from xai_eval.inputs.models import timm_models
+from xai_eval.inputs.models import timm_preprocessing
 from xai_eval.inputs.models.file_models import wrap_module
 from xai_eval.inputs.models.models import load_model
 from xai_eval.inputs.models.preprocessing import imagenet_preprocessing
@@ -71,7 +71,7 @@ def test_a_timm_model(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_mask_follows_timms_geometry(monkeypatch: pytest.MonkeyPatch) -> None:
     fake_timm(monkeypatch, lambda *_, **__: Tiny())
-    prepare = timm_models.TimmPreprocessing({"interpolation": "bicubic"})
+    prepare = timm_preprocessing.TimmPreprocessing({"interpolation": "bicubic"})
     pixels = torch.zeros(60, 90, dtype=torch.bool)
     pixels[20:40, 30:70] = True
     drawn = Image.fromarray(pixels.numpy()).convert("RGB")
@@ -142,7 +142,7 @@ def test_a_timm_model_without_a_classifier_is_refused(monkeypatch: pytest.Monkey
 def test_models_of_more_of_imagenet_have_timm_s_names(classes: int, subset: str) -> None:
     timm = pytest.importorskip("timm")
     net = timm.create_model("test_resnet", pretrained=False, num_classes=classes)
-    loaded = wrap_module(net.eval(), "timm:test", timm_models.timm_preprocessing(net))
+    loaded = wrap_module(net.eval(), "timm:test", timm_preprocessing.timm_preprocessing(net))
     assert len(loaded.class_names) == classes
     assert loaded.classes_from == f"timm, {subset}, because the model has {classes} outputs"
     # These WordNet ids are those of ImageNet-1k for the same animals.

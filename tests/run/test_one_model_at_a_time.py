@@ -13,7 +13,8 @@ from torch import nn
 from xai_eval.inputs.models import models
 from xai_eval.result.result import Result
 from xai_eval.run.evaluate import Plan, Progress, run
-from xai_eval.run.resume import NOTHING_KEPT, kept_results
+from xai_eval.run.kept import NOTHING_KEPT
+from xai_eval.run.resume import kept_results
 from xai_eval.run.suite import completed, plan_all, requests_of
 from xai_eval.run.suite_cases import Suite
 from xai_eval.settings.read import load_settings
@@ -68,7 +69,9 @@ class Living:
         return alive
 
 
-@pytest.fixture
+pytest.fixture
+
+
 def living(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Living:
     (tmp_path / "nets.py").write_text(NETS)
     (tmp_path / "xai_eval.toml").write_text(SUITE)
@@ -98,7 +101,9 @@ def watched(living: Living) -> Progress:
     return progress
 
 
-@pytest.mark.parametrize("tolerances", ["", TOLERANCES])
+pytest.mark.parametrize("tolerances", ["", TOLERANCES])
+
+
 def test_a_run_holds_one_model_and_loads_each_once_more_than_it_checks_it(living: Living, tolerances: str) -> None:
     Path("xai_eval.toml").write_text(SUITE + tolerances)
     plans = planned()

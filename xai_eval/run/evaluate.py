@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from xai_eval.errors import InputUnavailable, UsageError, XaiEvalError, error_line
 from xai_eval.result.result import Result
-from xai_eval.run.resume import NOTHING_KEPT, Kept
+from xai_eval.run.kept import NOTHING_KEPT, Kept
 from xai_eval.store.run_folder import RunFolder
 from xai_eval.store.runs import RunRecord, now
 from xai_eval.tasks import Results, find_task

@@ -98,7 +98,7 @@ def _of_timm(described: Mapping[str, Any]) -> Preprocessing:
     """Return timm's transform with the recorded configuration. The transform is that of the timm that is installed."""
     if importlib.util.find_spec("timm") is None:
         raise UsageError("the golden's preprocessing is timm's, which is not installed. Install the extra timm")
-    from xai_eval.inputs.models.timm_models import TimmPreprocessing
+    from xai_eval.inputs.models.timm_preprocessing import TimmPreprocessing
 
     config = {name: tuple(value) if isinstance(value, list) else value for name, value in described.items()}
     return TimmPreprocessing({name: value for name, value in config.items() if name != "kind"})

@@ -76,7 +76,7 @@ def _timm(part: nn.Module) -> KnownPreprocessing | None:
     published = getattr(part, "pretrained_cfg", None) or getattr(part, "default_cfg", None)
     if not isinstance(published, Mapping) or "input_size" not in published:
         return None
-    from xai_eval.inputs.models.timm_models import timm_preprocessing
+    from xai_eval.inputs.models.timm_preprocessing import timm_preprocessing
 
     known = timm_preprocessing(part)
     _, height, width = known.config["input_size"]
