@@ -42,16 +42,14 @@ OWN_TASK = """
 from pathlib import Path
 from xai_eval import image_task
 
-image_task("mine")
+@image_task("mine")
 def mine(subject, *, more: float = 0.0):
     \"\"\"A map that depends on a file that nobody else knows.\"\"\"
     return subject.batch[0].mean(0) * (float(Path("background").read_text()) + more)
 """
 
 
-pytest.fixture
-
-
+@pytest.fixture
 def four(place):
     """A folder with four images, and a model that reads a file beside it."""
     rng = np.random.default_rng(1)
@@ -188,9 +186,7 @@ def computed(*, resume):
     return kept.sentence
 
 
-pytest.mark.parametrize("name", CHANGES)
-
-
+@pytest.mark.parametrize("name", CHANGES)
 def test_what_would_come_out_differently_is_computed_again_and_said(four, monkeypatch, name):
     change, kept, reason = CHANGES[name]
     computed(resume=False)
@@ -204,9 +200,7 @@ def test_what_would_come_out_differently_is_computed_again_and_said(four, monkey
     assert after == digests()
 
 
-pytest.mark.parametrize("option", [("--seed", "3"), ("--target", "0")])
-
-
+@pytest.mark.parametrize("option", [("--seed", "3"), ("--target", "0")])
 def test_another_parameter_is_another_result(four, capsys, option):
     once()
     before = digests()
@@ -249,9 +243,7 @@ SUMMED_UP = {
 OWN_MAP = "def my_map(module, batch, targets):\n    return batch.sum(dim=1) * 1\n"
 
 
-pytest.fixture
-
-
+@pytest.fixture
 def explain(place, monkeypatch):
     """Runs a task on three scenes, with a clock that stands still: results may hold how long something took."""
     monkeypatch.setattr(time, "perf_counter", lambda: 0.0)
@@ -264,10 +256,8 @@ def explain(place, monkeypatch):
     return start
 
 
-pytest.mark.parametrize("left", [0, 1, 2, 3])
-pytest.mark.parametrize("task", SUMMED_UP)
-
-
+@pytest.mark.parametrize("left", [0, 1, 2, 3])
+@pytest.mark.parametrize("task", SUMMED_UP)
 def test_a_task_that_sums_up_goes_on_between_two_images_and_ends_as_if_never_killed(
     explain, capsys, monkeypatch, task, left
 ):
@@ -336,9 +326,7 @@ def test_what_is_resumed_has_the_tolerances_of_the_file(place, capsys, monkeypat
     assert "3 of 3 results are kept, 0 computed." in resumed(capsys, suite)
 
 
-pytest.mark.slow
-
-
+@pytest.mark.slow
 def test_a_run_of_several_tasks_keeps_what_each_has(four, capsys, monkeypatch):
     def both(*options):
         models = ["--model", "file:nets.py:net", "--images", "photos", "--num-samples", "20", "--segmentation", "slic"]

@@ -69,9 +69,7 @@ class Living:
         return alive
 
 
-pytest.fixture
-
-
+@pytest.fixture
 def living(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Living:
     (tmp_path / "nets.py").write_text(NETS)
     (tmp_path / "xai_eval.toml").write_text(SUITE)
@@ -101,9 +99,7 @@ def watched(living: Living) -> Progress:
     return progress
 
 
-pytest.mark.parametrize("tolerances", ["", TOLERANCES])
-
-
+@pytest.mark.parametrize("tolerances", ["", TOLERANCES])
 def test_a_run_holds_one_model_and_loads_each_once_more_than_it_checks_it(living: Living, tolerances: str) -> None:
     Path("xai_eval.toml").write_text(SUITE + tolerances)
     plans = planned()

@@ -87,7 +87,7 @@ def explain(method: Method, question: Question, seed: int) -> NDArray[np.float32
         lent(question.module),
         all_seeded(seed),
         torch.enable_grad(),
-        full_precision(question.batch.device),
+        full_precision(),
     ):
         batch = question.batch.detach().clone().requires_grad_(True)
         found = method.attribute(replace(question, batch=batch, baseline=question.baseline.detach().clone()))
@@ -96,7 +96,7 @@ def explain(method: Method, question: Question, seed: int) -> NDArray[np.float32
 
 def score(question: Question, batch: Tensor) -> float:
     """Return the score of the explained class for a batch of one input, (1, C, H, W)."""
-    with torch.inference_mode(False), torch.no_grad(), full_precision(batch.device):
+    with torch.inference_mode(False), torch.no_grad(), full_precision():
         return float(question.module(batch.detach().clone())[0, question.target])
 
 
