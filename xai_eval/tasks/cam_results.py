@@ -76,7 +76,7 @@ def _evaluate(request: CamsRequest, image: LabelledImage) -> Result:
 
 def _map_fields(subject: Subject, maps: Mapping[str, CamMaps]) -> dict[str, Field]:
     mask, rounding = subject.mask, rounding_on(subject.classifier.device.type)
-    largest = {method: _largest(each.amplification, rounding) for method, each in maps.items()}
+    largest = {method: _largest(each.raw[0], each.amplification, rounding) for method, each in maps.items()}
     heatmaps = {
         method: Heatmap(each.image[0], replace(MAP_TOLERANCE, largest=largest[method])) for method, each in maps.items()
     }
@@ -92,9 +92,15 @@ def _map_fields(subject: Subject, maps: Mapping[str, CamMaps]) -> dict[str, Fiel
     return {**heatmaps, **layers, "table": table, **sweep}
 
 
-def _largest(amplification: float, rounding: float) -> float:
-    """Return by how much a pixel may differ: more where the map moves much more than what it is computed from."""
-    most = min(amplification, MOST_AMPLIFIED) * rounding
+def _largest(raw: NDArray[np.float32], amplification: float, rounding: float) -> float:
+    """Return by how much a pixel may differ: more where the map moves much more than what it is computed from.
+
+    Amplification compares norms of whole maps. All of a change may fall on one cell, and maps are scaled by their
+    hottest cell.
+    """
+    hottest = float(raw.max())
+    concentrated = max(1.0, float(np.linalg.norm(raw)) / hottest) if hottest > 0.0 else 1.0
+    most = min(amplification, MOST_AMPLIFIED) * rounding * concentrated
     return round(float(np.clip(most, MAP_TOLERANCE.largest, LOOSEST_MAP)), 4)
 
 
