@@ -93,8 +93,10 @@ def is_turned(output_of: Callable[[Tensor], Tensor], batch: Tensor, layout: Layo
     """
     probes, plain = probes_of(batch), output_of(batch).detach()
     strengths = torch.stack([layout.strength((output_of(each.batch).detach() - plain).cpu()) for each in probes])
-    best = max(locality(each, probes, layout) for each in _turned(strengths))
-    return best >= LEAST and best - locality(strengths, probes, layout) > _CLEARLY
+    turned = [locality(each, probes, layout) for each in _turned(strengths)]
+    # Few places correlate by chance: of 2 x 2 nothing can be said.
+    least = max(LEAST, _by_chance(layout, len(turned)))
+    return max(turned) >= least and max(turned) - locality(strengths, probes, layout) > _CLEARLY
 
 
 def _turned(maps: Tensor) -> list[Tensor]:
