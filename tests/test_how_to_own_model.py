@@ -150,6 +150,9 @@ class Small(nn.Module):
     def forward(self, images):
         return self.head(self.act(self.body(images)).mean((2, 3)))
 
+    def maps(self, images):
+        return self.head(self.act(self.body(images)).movedim(1, -1)).movedim(-1, 1)
+
 
 def broken(forward):
     return type("Broken", (Small,), {"forward": forward})()
@@ -182,11 +185,29 @@ REFUSED = {
         lambda: broken(lambda net, images: Small.forward(net, images - images.mean(0) + 0.1 * images)),
         "body",
     ),
+    "answers differently while gradients": (
+        lambda: broken(lambda net, images: Small.forward(net, images) + torch.is_grad_enabled() * torch.arange(12)),
+        "body",
+    ),
     "is TorchScript": (lambda: torch.jit.script(Small()), "body"),
     "no gradient reaches": (lambda: broken(without_gradient), "body"),
     "is called 2 times": (lambda: broken(lambda net, images: net.act(Small.forward(net, images))), "act"),
     "its first axis counts windows": (lambda: broken(in_windows), "body"),
+    "maps of the mirrored": (lambda: broken(lambda net, images: Small.forward(net, images.flip(3))), "body"),
     "does not lie over the image": (Small, "head"),
+    "cannot be told which": (
+        lambda: broken(lambda net, images: (net.maps(images), Small.forward(net, images))),
+        "body",
+    ),
+    "look like (1, h, w, C)": (
+        lambda: broken(lambda net, images: net.maps(images)[..., :9, :9].movedim(1, -1)),
+        "body",
+    ),
+    "end in a sigmoid": (lambda: broken(lambda net, images: net.maps(images).sigmoid()), "body"),
+    "ends in a log-sigmoid": (
+        lambda: broken(lambda net, images: nn.functional.logsigmoid(Small.forward(net, images))),
+        "body",
+    ),
     "has no head": (headless, "body"),
     "Return what the last layer computes": (
         lambda: broken(lambda net, images: Small.forward(net, images).argmax(1)),
