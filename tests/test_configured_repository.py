@@ -130,6 +130,7 @@ methods = ["saliency", "file:mine.py:my_map"]
 
 @pytest.mark.slow
 def test_paths_in_factories_are_those_of_the_configuration_file_wherever_a_command_starts(pytester, monkeypatch):
+    monkeypatch.delenv("CI", raising=False)
     pytest.importorskip("captum")
     files = {"nets.py": FROM_WEIGHTS, "mine.py": own_explainer(), "xai_eval.toml": BELOW, "test_explanations.py": TEST}
     for name, text in files.items():

@@ -42,3 +42,13 @@ def test_a_page_that_no_report_vouches_for_is_left_alone(tmp_path):
     (tmp_path / "index.html").write_text("somebody's home page")
     remove_earlier_report(tmp_path)
     assert (tmp_path / "index.html").exists()
+
+
+def test_what_a_killed_process_left_of_a_report_goes_and_no_other_hidden_file(tmp_path):
+    left = [".index.html.uio5_tka", "figures/.a_vis_1.png.0b1c2d3e", "tables/.a.csv.________", ".run.json.abcdefgh"]
+    other = [".index.html.mine", ".hidden", "figures/.a.svg.0b1c2d3e"]
+    for name in (*left, *other):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    remove_earlier_report(tmp_path)
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob(".*")) == sorted(other)

@@ -6,17 +6,27 @@ import re
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
+from xai_eval.disk.files import remove_temporaries
 from xai_eval.disk.strict_json import parse_json
 from xai_eval.errors import StorageError
 from xai_eval.report.text.commands import PAGE_FILE
 from xai_eval.report.text.verdicts import VERDICTS_FILE
+from xai_eval.store.runs import RUN_FILE
 
+# Names of files by the folder that they are in.
+_WRITTEN = {
+    ".": (PAGE_FILE, VERDICTS_FILE, RUN_FILE),
+    "figures": ("*.png",),
+    "tables": ("*.csv", "*.md", "*.tex", "*.json"),
+}
 # The list of files is read from disk and may be wrong, so only paths that a report can have written are removed.
 _OURS = re.compile(r"figures/[\w-]+\.png|tables/[\w-]+\.(csv|md|tex|json)", re.ASCII)
 
 
 def remove_earlier_report(folder: Path) -> None:
     """Remove the report of an earlier run from `folder`: beside new results it would look like their report.
+
+    What a process left that was killed while it wrote a report goes as well.
 
     Raises:
         StorageError: a file cannot be removed.
@@ -25,6 +35,8 @@ def remove_earlier_report(folder: Path) -> None:
     if earlier is not None:
         # The list is removed last, so that an interrupted removal can be continued.
         _remove(folder, [*sorted(earlier), PAGE_FILE, VERDICTS_FILE])
+    for place, names in _WRITTEN.items():
+        remove_temporaries(folder / place, names)
 
 
 def remove_earlier_files(folder: Path, files: Collection[str]) -> None:
