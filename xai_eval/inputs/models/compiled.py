@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from xai_eval.errors import UsageError, error_line
+from xai_eval.inputs.models.attributes import attribute
 
 
 def uncompiled(module: nn.Module, name: str) -> nn.Module:
@@ -34,7 +35,7 @@ def uncompiled(module: nn.Module, name: str) -> nn.Module:
 
 
 def _original(module: nn.Module) -> nn.Module:
-    found = getattr(module, "_orig_mod", None)
+    found = attribute(module, "_orig_mod")
     return _original(found) if isinstance(found, nn.Module) else module
 
 

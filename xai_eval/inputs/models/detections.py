@@ -11,6 +11,7 @@ from torchvision.models.detection import FasterRCNN_ResNet50_FPN_Weights
 from torchvision.ops import box_iou
 
 from xai_eval.errors import ModelMisbehaves
+from xai_eval.inputs.models.attributes import attribute
 
 # A box is the same box in an altered image if it overlaps by more than this (IoU), as in pytorch-grad-cam.
 SAME_BOX = 0.5
@@ -56,8 +57,8 @@ def check_boxes(found: Found) -> None:
 def classes_of(module: nn.Module) -> int | None:
     """Return the number of classes of a detector of torchvision, the background included; None if it does not say."""
     for part in module.modules():
-        for name, attribute in _COUNTS:
-            count = getattr(getattr(part, name, None), attribute, None)
+        for name, counted in _COUNTS:
+            count = attribute(attribute(part, name), counted)
             if isinstance(count, int):
                 return count
     return None

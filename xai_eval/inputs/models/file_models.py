@@ -8,6 +8,7 @@ from torch import nn
 
 from xai_eval.errors import UsageError
 from xai_eval.inputs.images.imagenet_classes import imagenet_classes
+from xai_eval.inputs.models.attributes import attribute
 from xai_eval.inputs.models.class_names import listed_names, named_classes
 from xai_eval.inputs.models.classifier import Classifier
 from xai_eval.inputs.models.compiled import uncompiled
@@ -84,7 +85,7 @@ def wrap_module(
     module = uncompiled(module, name)
     if output is OutputKind.EMBEDDING:
         return Classifier(name, module, preprocess, output=output)
-    own = getattr(module, "class_names", None)
+    own = attribute(module, "class_names")
     given = None if own is None else listed_names(own, f"{name}: the module's class_names")
     answers = first_answers(module, prepared_shape(preprocess), output, None if given is None else len(given), name)
     names, ids, known_from = _named(own, given, answers.reading, name)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from xai_eval.errors import ModelMisbehaves
+from xai_eval.inputs.models.attributes import attribute
 from xai_eval.inputs.models.detections import are_boxes, classes_of
 from xai_eval.inputs.models.found_reading import check_proportions, found_reading
 from xai_eval.inputs.models.layers import evaluating, noise_image
@@ -129,7 +130,7 @@ def _is_plain(output: Any, reading: Reading) -> bool:
 
 def _told(module: nn.Module) -> OutputKind | None:
     """Return what the configuration of a model of transformers, or of one inside the module, says of its output."""
-    configured = (getattr(getattr(part, "config", None), "problem_type", None) for part in module.modules())
+    configured = (attribute(attribute(part, "config"), "problem_type") for part in module.modules())
     return next((_PROBLEMS[each] for each in configured if isinstance(each, str) and each in _PROBLEMS), None)
 
 
@@ -142,7 +143,7 @@ def _initialise(module: nn.Module, batch: Tensor, model: str) -> None:
 
 def _check_head(module: nn.Module, model: str) -> None:
     """Refuse a model that says itself that it has no classes, as timm's do when they are made to return features."""
-    if getattr(module, "num_classes", None) == 0:
+    if attribute(module, "num_classes") == 0:
         raise ModelMisbehaves(
             f"{model} has no head (num_classes is 0): it returns features of the image, of which none is a class. "
             "Create it with the classes that it was trained for, or wrap it in a module that returns a score per "

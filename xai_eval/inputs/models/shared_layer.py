@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from xai_eval.errors import UsageError
+from xai_eval.inputs.models.attributes import attribute
 from xai_eval.inputs.models.layers import evaluating, noise_image
 from xai_eval.inputs.models.model_errors import as_model_error
 from xai_eval.inputs.models.model_state import lent
@@ -53,7 +54,7 @@ def shared_layer(module: nn.Module, input_shape: tuple[int, ...], name: str) -> 
         UsageError: it has no part `backbone`, or no such layer.
         ModelMisbehaves: the backbone raises on an image of noise.
     """
-    backbone = getattr(module, "backbone", None)
+    backbone = attribute(module, "backbone")
     if not isinstance(backbone, nn.Module):
         raise UsageError(
             f"{name} returns boxes and has no part called backbone, so it is not known which layer all boxes depend "

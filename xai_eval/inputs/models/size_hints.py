@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 
 from torch import nn
 
+from xai_eval.inputs.models.attributes import attribute
+
 Size = tuple[int, int]
 
 # Names under which libraries keep the size, and where: in the module itself or in its configuration.
@@ -28,9 +30,9 @@ def sizes_from_positions(module: nn.Module) -> tuple[Size, ...]:
 
 def _named(module: nn.Module) -> Iterator[Size]:
     for part in module.modules():
-        for holder in (part, *(getattr(part, name, None) for name in _HOLDERS)):
+        for holder in (part, *(attribute(part, name) for name in _HOLDERS)):
             for name in _NAMES:
-                size = _as_size(getattr(holder, name, None))
+                size = _as_size(attribute(holder, name))
                 if size is not None:
                     yield size
 

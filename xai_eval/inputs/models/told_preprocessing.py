@@ -11,7 +11,8 @@ from torch import nn
 from torchvision import transforms
 from torchvision.models import ResNet18_Weights, get_model_builder, get_model_weights, list_models
 
-from xai_eval.errors import UsageError, XaiEvalError
+from xai_eval.errors import UsageError
+from xai_eval.inputs.models.attributes import attribute
 from xai_eval.inputs.models.derived.derived_preprocessing import as_preprocessing
 from xai_eval.inputs.models.preprocessing import (
     IMAGENET_MEAN,
@@ -61,19 +62,14 @@ def told_by_library(module: nn.Module) -> KnownPreprocessing | None:
     """Return what timm, open_clip, transformers or torchvision say about a module or its first part that is theirs."""
     for part in module.modules():
         for ask in (_timm, _open_clip, _transformers, _torchvision):
-            try:
-                told = ask(part)
-            except XaiEvalError:
-                raise
-            except Exception:  # a module of a user may raise anything when it is asked for an attribute
-                continue
+            told = ask(part)
             if told is not None:
                 return told
     return None
 
 
 def _timm(part: nn.Module) -> KnownPreprocessing | None:
-    published = getattr(part, "pretrained_cfg", None) or getattr(part, "default_cfg", None)
+    published = attribute(part, "pretrained_cfg") or attribute(part, "default_cfg")
     if not isinstance(published, Mapping) or "input_size" not in published:
         return None
     from xai_eval.inputs.models.timm_preprocessing import timm_preprocessing
@@ -85,7 +81,7 @@ def _timm(part: nn.Module) -> KnownPreprocessing | None:
 
 
 def _open_clip(part: nn.Module) -> KnownPreprocessing | None:
-    config = getattr(part, "preprocess_cfg", None)
+    config = attribute(part, "preprocess_cfg")
     if not isinstance(config, Mapping) or "size" not in config:
         return None
     from open_clip.transform import PreprocessCfg, image_transform_v2
@@ -96,7 +92,7 @@ def _open_clip(part: nn.Module) -> KnownPreprocessing | None:
 
 
 def _transformers(part: nn.Module) -> KnownPreprocessing | None:
-    config = getattr(part, "config", None)
+    config = attribute(part, "config")
     if not any(base.__module__.startswith("transformers.") for base in type(config).__mro__):
         return None
     sizes = sizes_named(part)

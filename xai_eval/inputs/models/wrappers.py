@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from xai_eval.inputs.models.attributes import attribute
+
 # The modules of torch that compute what their only child computes, with the name that they give to this child.
 _PARALLEL = (nn.DataParallel, nn.parallel.DistributedDataParallel)
 _IN_PARALLEL, _COMPILED = "module", "_orig_mod"
@@ -47,7 +49,7 @@ def unwrapped(module: nn.Module) -> tuple[nn.Module, tuple[Wrapper, ...]]:
 
 def wrapped_child(module: nn.Module) -> str | None:
     """Return the name of the only child whose output a module hands on as it is; None if it is no wrapper."""
-    if isinstance(getattr(module, _COMPILED, None), nn.Module):
+    if isinstance(attribute(module, _COMPILED), nn.Module):
         return _COMPILED
     if _does_more(module):
         return None
