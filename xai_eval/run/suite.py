@@ -216,8 +216,9 @@ class Inputs:
 
         wanted = _model_of(request)
         if self._model is None or self._model[0] != wanted:
-            self._model = None
-            gc.collect()  # a model with hooks refers to itself
+            if self._model is not None:
+                self._model = None
+                gc.collect()  # a model with hooks refers to itself
             self._model = wanted, load_model(wanted[0], device=wanted[1])
         return self._model[1]
 

@@ -6,6 +6,7 @@ import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import jinja2
@@ -111,7 +112,9 @@ def _commands(case: ReportCase, record: RunRecord, results: Path, golden: Path) 
     return accept_command(case.key, results, golden), explain_command(case.key, results, golden, request)
 
 
+@cache
 def _environment() -> jinja2.Environment:
+    """One for the whole process, because it keeps the compiled template."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
