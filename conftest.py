@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -70,6 +71,24 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return ByFile(config, log)
 
 
+def pytest_collection_finish() -> None:
+    """Leave what collecting made to the end of the process, so that Python need not look through it for garbage."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    gc.unfreeze()  # or libraries that count their objects report them as leaked
+
+
+@pytest.fixture(scope="session", autouse=True)
+def without_waiting_for_the_disk() -> Iterator[None]:
+    """Let `os.fsync` return at once: it guards against a loss of power, which no test causes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _file: None)
+        yield
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder with real photographs and networks, for tests marked `real`."""
@@ -88,6 +107,14 @@ def outside_of_github_actions(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (*CI_VARIABLES, "GITHUB_STEP_SUMMARY"):
         if name != "CI":
             monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def without_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw no figure files of single cases: they take a third of the time of a small run, and tests/report draws them."""
+    from xai_eval.report.page import shown_cases
+
+    monkeypatch.setattr(shown_cases, "FIGURES", 0)
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ def commands(of):
 
 
 @pytest.fixture
-def place(tmp_path, monkeypatch):
+def place(tmp_path, monkeypatch, without_figures):
     """A folder with the file of the page, and the working directory in it."""
     monkeypatch.delenv("CI", raising=False)
     monkeypatch.chdir(tmp_path)

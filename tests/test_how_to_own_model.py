@@ -36,7 +36,7 @@ def table(heading):
 
 
 @pytest.fixture
-def place(tmp_path, monkeypatch):
+def place(tmp_path, monkeypatch, without_figures):
     """A folder with the file of the page, and the working directory in it."""
     monkeypatch.delenv("CI", raising=False)
     monkeypatch.chdir(tmp_path)

@@ -37,7 +37,7 @@ def commands():
 
 
 @pytest.fixture
-def place(tmp_path, monkeypatch, own_tasks):
+def place(tmp_path, monkeypatch, own_tasks, without_figures):
     """A folder with the file of the page, and the working directory in it."""
     monkeypatch.delenv("CI", raising=False)
     monkeypatch.chdir(tmp_path)

@@ -21,7 +21,7 @@ def prepare(folder, patch):
 
 
 @pytest.fixture
-def place(tmp_path, monkeypatch):
+def place(tmp_path, monkeypatch, without_figures):
     """A folder with two images and a model, and the working directory in it."""
     prepare(tmp_path, monkeypatch)
     return tmp_path

@@ -7,6 +7,7 @@ import pytest
 from cli_runs import accept_all, run
 
 from xai_eval.cli.main import main
+from xai_eval.report.page import shown_cases
 
 
 def test_run_accept_run_check_is_ok(place, capsys):
@@ -30,11 +31,12 @@ def test_another_model_is_a_drift_that_names_the_weights(place, capsys):
     assert "The change begins at the model weights of " in out
 
 
-def test_run_leaves_page_tables_figures_and_verdicts(place):
+def test_run_leaves_page_tables_figures_and_verdicts(place, monkeypatch):
+    monkeypatch.setattr(shown_cases, "FIGURES", 2)
     run("--methods", "gradcam")
     out = place / "reports"
     assert (out / "index.html").stat().st_size > 1000
-    assert list((out / "figures").glob("*_vis_*.png"))
+    assert len(list((out / "figures").glob("*_vis_*.png"))) == 2
     assert list((out / "tables").glob("*.csv")) and list((out / "tables").glob("*.md"))
     assert json.loads((out / "verdicts.json").read_text())["schema"] == 5
 

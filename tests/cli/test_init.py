@@ -14,7 +14,7 @@ from xai_eval.settings.read import load_settings
 
 
 @pytest.fixture
-def empty(tmp_path, monkeypatch):
+def empty(tmp_path, monkeypatch, without_figures):
     monkeypatch.delenv("CI", raising=False)
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -48,7 +48,7 @@ def accepted(first_run, tmp_path_factory):
 
 
 @pytest.fixture
-def here(tmp_path, first_run, accepted, monkeypatch, capsys):
+def here(tmp_path, first_run, accepted, monkeypatch, capsys, without_figures):
     """A folder with Grad-CAM goldens of the images, and a function that runs the command line in it."""
     shutil.copytree(accepted, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)

@@ -95,7 +95,7 @@ def test_what_is_no_list_of_entries_is_refused(tmp_path, content):
 
 
 @pytest.fixture
-def place(tmp_path, monkeypatch):
+def place(tmp_path, monkeypatch, without_figures):
     """Goldens of two cases, and a run in which the first has drifted."""
     monkeypatch.delenv("CI", raising=False)
     monkeypatch.chdir(tmp_path)
