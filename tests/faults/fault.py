@@ -21,6 +21,9 @@ Inject = Callable[[Classifier], AbstractContextManager[Classifier]]
 IMAGE_TASKS = ("cams", "lime", "comparison", "hybrid", "lime_search")
 LIME_TASKS = ("lime", "comparison", "hybrid", "lime_search")
 ALL_TASKS = (*IMAGE_TASKS, "dissection")
+# The bundled models that faults are tried on: a small ResNet, and small transformers with a class token, with the mean
+# of all tokens, and with windows.
+RESNET, VIT, POOLED, SWIN = "scenes:objects", "scenes:vit", "scenes:vit_pooled", "scenes:swin"
 # The error of this package that a run ends with counts as noticed; it names no stage.
 ERROR: Final = "error"
 Expected = Stage | StageKind | str
@@ -32,13 +35,14 @@ class Fault:
 
     Attributes:
         name: what goes wrong.
-        kind: decode, resize, crop, colour order, normalisation, dtype, layer, target, library, lime, dissection, model
-            state, weights, or metric.
+        kind: one of `KINDS` of `test_faults`.
         tasks: that it can touch.
         stage: at which it must be placed, or of which kind that must be; `ERROR` where the run must refuse, and
             `metric` with a name where it must refuse that metric.
         inject: puts it into place for a classifier, and yields the classifier to evaluate.
         source: number of the incident it repeats, if it is one.
+        models: that it is tried on.
+        parameters: of the task, in place of those of the bench; the golden is made with them as well.
     """
 
     name: str
@@ -47,6 +51,8 @@ class Fault:
     stage: Expected
     inject: Inject
     source: str = ""
+    models: tuple[str, ...] = (RESNET,)
+    parameters: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def upgrade(self) -> bool:

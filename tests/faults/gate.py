@@ -37,6 +37,7 @@ PARAMETERS: Mapping[str, Mapping[str, Any]] = {
             "batch_size": [10],
         }
     },
+    "attributions": {"methods": ["saliency", "input_x_gradient", "integrated_gradients"], "steps": 8},
     "dissection": {
         "layers": ["layer4"],
         "shuffles": 1,
@@ -57,39 +58,39 @@ class Bench:
 
     model: str
     folder: Path
-    baseline: dict[str, dict[str, Result]] = dataclasses.field(default_factory=dict)
+    baseline: dict[tuple[str, str], dict[str, Result]] = dataclasses.field(default_factory=dict)
     parameters: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=lambda: PARAMETERS)
 
     def run(self, task: str, inject: f.Inject | None = None, **options: Any) -> dict[str, Result]:
         """Results by key, of the bundled inputs, with something put into the code."""
         classifier = load_model(self.model, device="cpu")
-        images = PROBE if task == "dissection" else self._images(task)
-        given = {**self.parameters[task], **options}
+        given = {"images": str(self._images(task)), **self.parameters[task], **options}
         check_metrics.cache_clear()
         with inject(classifier) if inject else f.changed(lambda c: c)(classifier) as model:
-            results = evaluate(task, model=model, images=str(images), device="cpu", **given)
+            results = evaluate(task, model=model, device="cpu", **given)
         return {result.case.key: result for result in results}
 
-    def _images(self, task: str) -> Path:
+    def _images(self, task: str) -> Path | str:
+        if task == "dissection":
+            return PROBE
         return self.folder / ("one" if task in ON_ONE_IMAGE else "several")
 
-    def goldens(self, task: str) -> dict[str, Result]:
-        """What the task gives when all is well, as goldens keep it."""
-        if task not in self.baseline:
-            self.baseline[task] = {key: each.condensed() for key, each in self.run(task).items()}
-        return self.baseline[task]
+    def goldens(self, task: str, **parameters: Any) -> dict[str, Result]:
+        """What the task gives when all is well, as goldens keep it; computed once per set of parameters."""
+        key = task, repr(sorted(parameters.items()))
+        if key not in self.baseline:
+            self.baseline[key] = {name: each.condensed() for name, each in self.run(task, **parameters).items()}
+        return self.baseline[key]
 
-    def verdicts(
-        self, task: str, inject: f.Inject | None, policy: Policy = DEFAULT_POLICY, **options: Any
-    ) -> list[Verdict]:
+    def verdicts(self, task: str, inject: f.Inject | None, **options: Any) -> list[Verdict]:
         """Judge a task with something put into the code."""
         goldens = self.goldens(task)
-        return judge_all(self.run(task, inject, **options), goldens, policy=policy)
+        return judge_all(self.run(task, inject, **options), goldens)
 
 
 @dataclass(frozen=True)
 class Row:
-    """What the gate said of one fault in one task."""
+    """What the gate said of one fault in one task; `told` says whether other weights on record were told as such."""
 
     fault: f.Fault
     task: str
@@ -98,6 +99,8 @@ class Row:
     stages: tuple[str, ...]
     severity: str
     cause: str
+    told: bool = True
+    model: str = ""
 
     @property
     def line(self) -> str:
@@ -110,18 +113,37 @@ class Row:
     @property
     def outcome(self) -> dict[str, str | bool]:
         """What the table at the end of the run needs of this row, in types that a worker can send."""
-        return {"line": self.line, "noticed": self.noticed, "placed": self.placed}
+        return {
+            "line": self.line,
+            "noticed": self.noticed,
+            "placed": self.placed,
+            "task": self.task,
+            "model": self.model,
+            "kind": self.fault.kind,
+        }
 
 
 def tried(bench: Bench, fault: f.Fault, task: str) -> Row:
     """Put a fault into a task and see what becomes of it. An exception that is not this package's own passes."""
-    bench.goldens(task)
+    goldens = bench.goldens(task, **fault.parameters)
     try:
-        policy = ALL_STAGES if fault.upgrade else DEFAULT_POLICY
-        failed = [verdict for verdict in bench.verdicts(task, fault.inject, policy) if verdict.failed]
+        results = bench.run(task, fault.inject, **fault.parameters)
     except XaiEvalError as error:
         named = f"metric {error.metric}" if isinstance(error, MetricMisbehaves) else f.ERROR
-        return Row(fault, task, True, fault.stage == named, (named,), "error", type(error).__name__)
+        placed = fault.stage == named
+        return Row(fault, task, True, placed, (named,), "error", type(error).__name__, model=bench.model)
+    verdicts = judge_all(results, goldens, policy=ALL_STAGES if fault.upgrade else DEFAULT_POLICY)
+    told = not fault.upgrade or all(map(_is_told, judge_all(results, goldens, policy=DEFAULT_POLICY)))
+    return _row(bench, fault, task, [verdict for verdict in verdicts if verdict.failed], told)
+
+
+def _is_told(verdict: Verdict) -> bool:
+    """Whether a verdict tells that other weights are on record, whether or not it fails."""
+    upgrade = verdict.upgrade
+    return upgrade.of_weights and "weights" in verdict.sentence and upgrade.sentence in verdict.sentence
+
+
+def _row(bench: Bench, fault: f.Fault, task: str, failed: list[Verdict], told: bool) -> Row:
     stages = tuple(dict.fromkeys(v.origin.stage if v.origin else None for v in failed))
     wanted = stage_in(task, fault.stage)
     severities = [v.severity.label if v.severity else v.state.value for v in failed]
@@ -134,6 +156,8 @@ def tried(bench: Bench, fault: f.Fault, task: str) -> Row:
         stages=tuple(str(stage or "none") for stage in stages),
         severity=min(severities, key=_SEVERITIES.index, default="-"),
         cause="; ".join(causes) or "nothing recorded",
+        told=told,
+        model=bench.model,
     )
 
 

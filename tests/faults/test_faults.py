@@ -16,7 +16,6 @@ import measure_faults
 import model_faults
 import pytest
 import written_otherwise
-from fault import ERROR
 from faults.fault_table import PROPERTY
 from gate import tried
 
@@ -92,33 +91,27 @@ QUICK = {
 }
 
 
-def pair(entry, task, *, quick):
+def pair(entry, task, *others, quick):
     """A test of an entry of either catalogue in one task."""
-    return pytest.param(entry, task, id=f"{entry.name}-{task}", marks=() if quick else pytest.mark.slow)
+    name = "-".join([entry.name, task, *(other.removeprefix("scenes:") for other in others)])
+    return pytest.param(entry, task, *others, id=name, marks=() if quick else pytest.mark.slow)
 
 
 @pytest.mark.parametrize(
-    ("fault", "task"),
-    [pair(fault, task, quick=(fault.name, task) in QUICK) for fault in FAULTS for task in fault.tasks],
+    ("fault", "task", "model"),
+    [
+        pair(fault, task, model, quick=(fault.name, task) in QUICK and model == fault.models[0])
+        for fault in FAULTS
+        for task in fault.tasks
+        for model in fault.models
+    ],
 )
-def test_a_fault_is_noticed_and_placed(bench, fault, task, record_property):
-    row = tried(bench, fault, task)
+def test_a_fault_is_noticed_and_placed(benches, fault, task, model, record_property):
+    """Other weights on record are told as well under the usual policy, where the explanation decides what fails."""
+    row = tried(benches(model), fault, task)
     record_property(PROPERTY, row.outcome)
     assert row.noticed and row.placed, row.line
-
-
-UPGRADES = [(fault, task) for fault in FAULTS if fault.upgrade and fault.stage != ERROR for task in fault.tasks]
-
-
-@pytest.mark.parametrize(
-    ("fault", "task"),
-    [pair(fault, task, quick=task == "cams" and fault.name == "weights in half precision") for fault, task in UPGRADES],
-)
-def test_other_weights_on_record_are_told(bench, fault, task):
-    """Under the usual policy the explanation decides; what moved is told, whether or not the case fails."""
-    for verdict in bench.verdicts(task, fault.inject):
-        assert verdict.upgrade.of_weights
-        assert "weights" in verdict.sentence and verdict.upgrade.sentence in verdict.sentence
+    assert row.told, f"other weights are on record, and a verdict does not say so: {row.line}"
 
 
 HARMLESS = (*benign.CHANGES, *written_otherwise.CHANGES)
