@@ -58,6 +58,12 @@ class ExplanationSetup:
         """Run the model on one image and find out which class is explained."""
         return run_model(self.classifier, image, self.layer, self.target, self.examination)
 
+    def with_remarks(self, *remarks: str) -> ExplanationSetup:
+        """Return the setup with more remarks, which every result records. They are printed once."""
+        for remark in remarks:
+            say(remark)
+        return replace(self, examination=replace(self.examination, remarks=(*self.examination.remarks, *remarks)))
+
     def provenance(self, image: LabelledImage, libraries: Iterable[str]) -> Provenance:
         """Record how the result of one image is computed on this machine."""
         return provenance(self.classifier, image, libraries, self.seed)
@@ -139,10 +145,7 @@ def check_setup_beside(
         reason = str(error)
     # What is wrong with more than the layer is raised again.
     setup = check_setup_without_layer(classifier, images, target, seed, seeds)
-    remark = f"{classifier.name}: there is no Grad-CAM beside LIME. {reason[:1].upper()}{reason[1:]}"
-    say(remark)
-    examination = replace(setup.examination, remarks=(*setup.examination.remarks, remark))
-    return replace(setup, examination=examination)
+    return setup.with_remarks(f"{classifier.name}: there is no Grad-CAM beside LIME. {reason[:1].upper()}{reason[1:]}")
 
 
 def check_setup_without_layer(

@@ -126,7 +126,7 @@ class Subject:
 
     @property
     def fields(self) -> dict[str, Field]:
-        """Fields of a Result: the classes, the audit, the top five, the image, and mask and remarks if there are any."""
+        """Fields of a Result: the classes, the audit, the top five, the image, mask and remarks where there are any."""
         best = np.argsort(-self.probabilities, kind="stable")[:5]
         values = tuple(float(self.probabilities[i]) for i in best)
         classes = tuple(self.class_name(int(i)) for i in best)
