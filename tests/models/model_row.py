@@ -51,6 +51,7 @@ class Row:
         reference: makes the network of the reference, if it is not a copy of the explained one.
         file: whether the network is loaded by the spec `file:PATH.py:FACTORY`, which assumes 224 px.
         refused: part of the sentence with which it is refused; empty if it is explained.
+        lime: whether LIME explains it although Grad-CAM cannot.
         slow: whether the row takes longer than the default run may.
     """
 
@@ -71,6 +72,7 @@ class Row:
     reference: Callable[[], nn.Module] | None = None
     file: bool = False
     refused: str = ""
+    lime: bool = False
     slow: bool = False
 
 

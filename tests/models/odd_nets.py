@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.utils.prune
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -659,6 +662,33 @@ class Flips(nn.Module):
         return (self.net(images) + self.net(images.flip(3))) / 2
 
 
+class OnRowsOfPixels(nn.Module):
+    """Takes all pixels as one row, so that no layer has places."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(3)
+        self.thumbnail = nn.AdaptiveAvgPool2d(8)
+        self.net = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 12), nn.ReLU(), nn.Linear(12, 4))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.net(self.thumbnail(images))
+
+
+class PipelineOfScikitLearn(nn.Module):
+    """A classifier of scikit-learn that was fitted to thumbnails of noise, in a module."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        random = np.random.default_rng(3)
+        rows, classes = random.normal(size=(40, 3 * 4 * 4)), np.arange(40) % 4
+        self.pipeline = make_pipeline(StandardScaler(), LogisticRegression()).fit(rows, classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        rows = nn.functional.adaptive_avg_pool2d(images, 4).flatten(1)
+        return torch.from_numpy(self.pipeline.decision_function(rows.numpy()).astype(np.float32))
+
+
 class Checkpointed(Plain):
     """Computes its body again in the backward pass, to save memory."""
 
@@ -669,6 +699,14 @@ class Checkpointed(Plain):
 
 def flips() -> nn.Module:
     return Flips()
+
+
+def on_rows_of_pixels() -> nn.Module:
+    return OnRowsOfPixels()
+
+
+def pipeline_of_scikit_learn() -> nn.Module:
+    return PipelineOfScikitLearn()
 
 
 def checkpointed() -> nn.Module:

@@ -192,6 +192,45 @@ def test_an_explainer_that_returns_something_else_is_refused_before_anything_is_
         plan("attributions", model=classifier(), images=images(), device="cpu", params=given)
 
 
+DRAWS = """import numpy, random, torch
+
+def own(module, batch, targets):
+    return batch.sum(1) + ({}) * {}
+"""
+
+
+def own_that_draws(folder, noise, size):
+    path = folder / "draws.py"
+    path.write_text(DRAWS.format(noise, size))
+    return {"methods": [f"file:{path}:own"]}
+
+
+@pytest.mark.parametrize(
+    "noise",
+    [
+        "float(numpy.random.default_rng().normal()) * batch[:, 0]",
+        "torch.randn(32, 32, generator=torch.Generator().manual_seed(random.SystemRandom().randrange(9**9)))",
+        "globals().update(calls=globals().get('calls', 0) + 1) or calls * batch[:, 0]",
+    ],
+)
+def test_an_explainer_with_unseeded_randomness_is_refused_with_the_remedy(tmp_path, noise):
+    with pytest.raises(UsageError, match=r"file:draws\.py:own gives the same image another map .*default_rng\(0\)"):
+        plan("attributions", model=classifier(), images=images(), params=own_that_draws(tmp_path, noise, 1.0))
+
+
+@pytest.mark.parametrize("noise", ["torch.randn(32, 32)", "numpy.random.normal()", "random.gauss(0, 1)"])
+def test_an_explainer_that_draws_from_the_seeded_generators_is_explained(tmp_path, noise):
+    first, again = (ask(**own_that_draws(tmp_path, noise, 1.0)) for _ in range(2))
+    np.testing.assert_array_equal(first["own"].array, again["own"].array)
+    assert "remarks" not in first.fields
+
+
+def test_a_little_randomness_is_told_and_recorded(tmp_path):
+    noise = "torch.from_numpy(numpy.random.default_rng().normal(size=(32, 32)))"
+    result = ask(**own_that_draws(tmp_path, noise, 2e-3))
+    assert "A golden allows as much. The generators" in result["remarks"].text
+
+
 def test_a_model_without_attention_is_refused_before_anything_is_computed():
     with pytest.raises(UsageError, match="attention cannot be followed through this model: it has no softmax"):
         plan(

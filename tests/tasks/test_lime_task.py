@@ -8,7 +8,7 @@ from stock_lime import stock_lime, stock_weights
 from torch import nn
 
 from xai_eval import evaluate, load_model
-from xai_eval.errors import InputUnavailable, UsageError
+from xai_eval.errors import InputUnavailable, ModelMisbehaves, UsageError
 from xai_eval.explainers.lime.probabilities import probabilities
 from xai_eval.gate.judge import judge
 from xai_eval.gate.verdict import State
@@ -203,3 +203,58 @@ def test_without_masks_no_setting_wins_by_iou_with_the_mask():
     frame = overall["objectives"].frame.set_index("objective")
     assert frame.loc["iou_mask", "best_overall"] is None
     assert frame.loc["r2", "best_overall"] is not None
+
+
+class WithoutGradients(nn.Module):
+    """A network in whose forward no gradient passes, until it lets them."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.net = nn.Sequential(
+            nn.Conv2d(3, 6, 4, 4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 3)
+        )
+        self.lets_pass = False
+
+    def forward(self, x):
+        with torch.set_grad_enabled(self.lets_pass and torch.is_grad_enabled()):
+            return self.net(x)
+
+
+@pytest.fixture(scope="module")
+def without_and_with():
+    found = []
+    for lets_pass in (False, True):
+        module = WithoutGradients()
+        module.lets_pass = lets_pass
+        model = Classifier("toy", module, fixed_size_preprocessing(32, (0.5,) * 3, (0.5,) * 3), ("a", "b", "c"))
+        found += evaluate("lime", model=model, images="scenes:1", num_samples=20, seeds=2, segmentation="slic")
+    return found
+
+
+def test_without_gradients_there_is_no_grad_cam_and_the_result_says_so(without_and_with):
+    without, beside = without_and_with
+    assert "gradcam" in beside.fields and "remarks" not in beside.fields
+    assert "gradcam" not in without.fields and "No gradient reaches the explained layer" in without["remarks"].text
+    assert judge(without, without.condensed()).state is State.OK
+    assert "remarks" not in without.condensed().fields, "a remark is for reading, so that a golden does not keep it"
+    np.testing.assert_array_equal(without["weights"].values, beside["weights"].values)
+
+
+def test_a_grad_cam_that_is_lost_is_told(without_and_with):
+    without, beside = without_and_with
+    verdict = judge(without, beside.condensed())
+    assert verdict.state is State.INCOMPARABLE and verdict.reason.endswith("layer net.0 -> none.")
+
+
+def test_a_grad_cam_that_is_gained_is_unwatched_and_its_row_is_told(without_and_with):
+    without, beside = without_and_with
+    verdict = judge(beside, without.condensed())
+    assert verdict.state is State.DRIFT and [each.measure for each in verdict.findings] == ["rows"]
+    assert {"field gradcam", "stage final map of gradcam"} <= set(map(str, verdict.unwatched))
+
+
+def test_a_layer_that_was_named_is_not_left_out_in_silence():
+    model = Classifier("toy", WithoutGradients(), fixed_size_preprocessing(32, (0.5,) * 3, (0.5,) * 3), ("a", "b", "c"))
+    with pytest.raises(ModelMisbehaves, match="leave it out: LIME itself needs none"):
+        evaluate("lime", model=model, images="scenes:1", layer="net.0")

@@ -84,10 +84,12 @@ def another_model(obtained: Result, golden: Result) -> bool:
 def changed_parameters(obtained: Result, golden: Result, policy: Policy) -> tuple[Change, ...]:
     """List changed parameters of the task, without the layer if the explanation decides about another model.
 
-    The layer of another model has another name, and is the layer of that model all the same.
+    The layer of another model has another name, and is the layer of that model all the same. A layer where the golden
+    has none only adds to the result, such as a map of Grad-CAM beside LIME, which is unwatched.
     """
     changed = parameter_changes(with_effect(obtained.case.params), with_effect(golden.case.params))
-    if another_model(obtained, golden) and policy.weights is Decides.EXPLANATION:
+    added = OF_THE_MODEL in obtained.case.params and OF_THE_MODEL not in golden.case.params
+    if added or (another_model(obtained, golden) and policy.weights is Decides.EXPLANATION):
         return tuple(each for each in changed if each.what != OF_THE_MODEL)
     return changed
 

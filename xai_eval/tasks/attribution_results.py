@@ -28,6 +28,7 @@ from xai_eval.tasks.image.forward import input_batch
 from xai_eval.tasks.image.map_rows import SCORE_TOLERANCE, displayed, scored_row
 from xai_eval.tasks.image.per_image import PerImage
 from xai_eval.tasks.image.subject import Subject
+from xai_eval.tasks.steady_explainers import remark_on_repetition
 from xai_eval.tasks.ties.bounds import rounding_on
 from xai_eval.tasks.ties.possible_rows import by_column, possible_row
 
@@ -107,18 +108,26 @@ def attribution_results(request: AttributionsRequest) -> PerImage:
     return PerImage("attributions", request.setup, lambda _image: request.parameters, partial(_evaluate, request))
 
 
-def check_methods_on_first_image(request: AttributionsRequest) -> None:
-    """Call the methods that may refuse a model once, before the results of an earlier run are replaced.
+def checked_on_first_image(request: AttributionsRequest) -> AttributionsRequest:
+    """Call the methods that may refuse a model, before the results of an earlier run are replaced.
+
+    Those of the user are called twice. If their maps differ a little, the returned request remarks it.
 
     Raises:
-        UsageError: a method cannot explain the model.
+        UsageError: a method cannot explain the model, or one of the user gives another map when it is called again.
         ModelMisbehaves: the model raises an error.
     """
-    asked = [method for method in request.methods if method.may_refuse]
-    for image in request.setup.images.images[: bool(asked)]:
-        subject = request.setup.run_model(image)
+    asked, setup = [method for method in request.methods if method.may_refuse], request.setup
+    remarks: list[str] = []
+    for image in setup.images.images[: bool(asked)]:
+        subject = setup.run_model(image)
         for method in asked:
-            _attribution(method, _question(subject, request.settings), subject, request.setup.seed)
+            first, *again = (
+                _attribution(method, _question(subject, request.settings), subject, setup.seed).field
+                for _ in range(2 if method.spec else 1)
+            )
+            remarks += [remark_on_repetition(method.spec, first, each) for each in again]
+    return dataclasses.replace(request, setup=setup.with_remarks(*filter(None, remarks)))
 
 
 def _evaluate(request: AttributionsRequest, image: LabelledImage) -> Result:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from xai_eval.errors import UsageError, unknown_name
 from xai_eval.explainers.cam.amplification import amplification
-from xai_eval.explainers.cam.differentiable import differentiable_output, no_gradient
+from xai_eval.explainers.cam.differentiable import NoGradient, differentiable_output
 from xai_eval.explainers.cam.fast.ablation import fast_ablation_cam
 from xai_eval.explainers.cam.fast.scorecam import fast_score_cam
 from xai_eval.explainers.cam.side_effects import seeded, without_progress_bars
@@ -194,7 +194,7 @@ def _call(cam: Any, images: Tensor, classes: Sequence[int], amplified: list[floa
 
     def recorded(*args: Any, **kwargs: Any) -> Any:
         if core.uses_gradients and not core.activations_and_grads.gradients:
-            raise no_gradient()
+            raise NoGradient()
         raw.append(type(core).get_cam_image(core, *args, **kwargs))
         if amplified:
             amplified.append(_amplification(core, args, kwargs))

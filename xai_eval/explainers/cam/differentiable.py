@@ -36,13 +36,20 @@ def differentiable_output(module: nn.Module, layer: nn.Module) -> Iterator[None]
             handle.remove()
 
 
-def no_gradient() -> ModelMisbehaves:
-    """Return the error to raise when no gradient reaches the layer."""
-    return ModelMisbehaves(
-        "no gradient reaches the explained layer: the class's logit does not depend on it, or the model detaches "
-        "it, switches gradients off, or returns an answer that it kept from an earlier pass. Choose another layer, or "
-        "a method without gradients (eigencam, scorecam)."
-    )
+class NoGradient(ModelMisbehaves):
+    """No gradient reaches the explained layer.
+
+    Args:
+        remedy: what to do, as a sentence.
+    """
+
+    def __init__(
+        self, remedy: str = "Choose another layer, or a method without gradients (eigencam, scorecam)."
+    ) -> None:
+        super().__init__(
+            "no gradient reaches the explained layer: the class's logit does not depend on it, or the model detaches "
+            f"it, switches gradients off, or returns an answer that it kept from an earlier pass. {remedy}"
+        )
 
 
 def _begin_here(layer: nn.Module, inputs: Any, output: Any) -> Tensor | None:
@@ -58,7 +65,7 @@ def _begin_here(layer: nn.Module, inputs: Any, output: Any) -> Tensor | None:
 
 def _check_gradient(gradient: Tensor | None) -> None:
     if gradient is None:
-        raise no_gradient()
+        raise NoGradient()
 
 
 def _connection_check(module: nn.Module) -> Iterator[RemovableHandle]:
@@ -70,7 +77,7 @@ def _connection_check(module: nn.Module) -> Iterator[RemovableHandle]:
 
     def check(module: nn.Module, inputs: Any, logits: Any) -> None:
         if asked.pop() and isinstance(logits, Tensor) and not logits.requires_grad:
-            raise no_gradient()
+            raise NoGradient()
 
     yield module.register_forward_pre_hook(begin)
     yield module.register_forward_hook(check)

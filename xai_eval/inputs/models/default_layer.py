@@ -16,7 +16,7 @@ from xai_eval.inputs.models.model_errors import as_model_error
 from xai_eval.inputs.models.traced_pass import Call, TracedPass, is_the_same_everywhere, traced_pass
 
 _NAME_ONE = "Name one with --layer."
-_NO_LAYER = "The task attributions needs no layer."
+_NO_LAYER = "The tasks attributions and lime need no layer."
 _CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 
 

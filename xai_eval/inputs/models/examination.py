@@ -37,12 +37,14 @@ class Examination:
         layout: how the output of the explained layer lies over the image; None if no layer is explained.
         assumptions: what was assumed because it cannot be found out, with the option that changes it; a sentence each.
         reached: whether a gradient gets from the scores through the layer to the image.
+        remarks: what people should know of every result; a sentence or two each.
     """
 
     findings: Mapping[str, str]
     layout: Layout | None
     assumptions: tuple[str, ...]
     reached: bool = False
+    remarks: tuple[str, ...] = ()
 
 
 def examine(classifier: Classifier, layer: str | None, batch: Tensor) -> Examination:

@@ -21,6 +21,7 @@ from xai_eval.result.fields.label import Label as Label
 from xai_eval.result.fields.mask import LEAST_OVERLAP as LEAST_OVERLAP
 from xai_eval.result.fields.mask import Mask as Mask
 from xai_eval.result.fields.measures import Measures as Measures
+from xai_eval.result.fields.note import Note as Note
 from xai_eval.result.fields.ranking import Ranking as Ranking
 from xai_eval.result.fields.score import Score as Score
 from xai_eval.result.fields.segments import Segments as Segments

@@ -69,8 +69,8 @@ def attributions(
         attributions that should add up to the score do not (`completeness_error`).
 
     Raises:
-        UsageError: a method or class is unknown, captum is not installed, a number is out of range, or a method cannot
-            explain the model.
+        UsageError: a method or class is unknown, captum is not installed, a number is out of range, a method cannot
+            explain the model, or one of the user gives another map when it is called again.
         ModelMisbehaves: the model raises an error, or does not return a batch of scores.
     """
     from xai_eval.explainers.attribution.methods import find_methods
@@ -78,13 +78,11 @@ def attributions(
     from xai_eval.tasks.attribution_results import (
         AttributionsRequest,
         attribution_results,
-        check_methods_on_first_image,
+        checked_on_first_image,
     )
     from xai_eval.tasks.image.explanation_setup import check_setup_without_layer
 
     found = find_methods([methods] if isinstance(methods, str) else list(methods))
     settings = Settings(steps, samples, noise, window, baseline, batch_size)
     setup = check_setup_without_layer(classifier, images, target, seed)
-    request = AttributionsRequest(setup, found, settings)
-    check_methods_on_first_image(request)
-    return attribution_results(request)
+    return attribution_results(checked_on_first_image(AttributionsRequest(setup, found, settings)))

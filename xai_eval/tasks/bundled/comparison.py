@@ -72,11 +72,11 @@ def comparison(
     from xai_eval.explainers.lime.lime import LimeSettings
     from xai_eval.explainers.lime.segmentation import choose_segmentation
     from xai_eval.metrics.comparison import MaskPolicy
-    from xai_eval.tasks.image.explanation_setup import check_setup
+    from xai_eval.tasks.image.explanation_setup import check_setup_of_both
     from xai_eval.tasks.studies.comparison_results import ComparisonRequest, comparison_results
 
     masks = MaskPolicy(policy, area)
     settings = LimeSettings(num_samples=num_samples, top_labels=1, batch_size=batch_size)
     cut = choose_segmentation(segmentation, seed, segmentation_parameters)
-    setup = check_setup(classifier, images, layer, target, seed, gradients=True)
+    setup = check_setup_of_both(classifier, images, layer, target, seed)
     return comparison_results(ComparisonRequest(setup, settings, cut, masks))

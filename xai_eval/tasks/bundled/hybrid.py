@@ -63,11 +63,9 @@ def hybrid(
     """
     from xai_eval.explainers.lime.lime import LimeSettings
     from xai_eval.explainers.lime.segmentation import choose_segmentation
-    from xai_eval.tasks.image.explanation_setup import check_setup
+    from xai_eval.tasks.image.explanation_setup import check_setup_of_both
     from xai_eval.tasks.studies.hybrid_results import HybridRequest, hybrid_results
 
     settings = LimeSettings(num_samples=num_samples, top_labels=1, batch_size=batch_size)
     cut = choose_segmentation(segmentation, seed, segmentation_parameters)
-    return hybrid_results(
-        HybridRequest(check_setup(classifier, images, layer, target, seed, gradients=True), settings, cut)
-    )
+    return hybrid_results(HybridRequest(check_setup_of_both(classifier, images, layer, target, seed), settings, cut))

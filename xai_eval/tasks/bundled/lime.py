@@ -59,13 +59,14 @@ def lime(
     layer: Layer = None,
     seed: Seed = 0,
 ) -> Iterable[Result]:
-    """Explain every prediction by superpixels (lime), next to Grad-CAM.
+    """Explain every prediction by superpixels (lime), next to Grad-CAM where the model allows it.
 
     LIME is from Ribeiro et al. 2016, Grad-CAM from Selvaraju et al. 2017.
 
     Returns:
         An iterable that computes one Result per image. It holds the superpixels, (H, W), their weights for each of the
         most probable classes, (F,) for F superpixels, the spread of the weights over the seeds, and both maps, (H, W).
+        Of a model without a layer that lies over the image and that a gradient reaches, it holds no map of Grad-CAM.
 
     Raises:
         UsageError: a segmentation, parameter, layer or class is unknown, or a number is too small.
@@ -74,12 +75,12 @@ def lime(
     """
     from xai_eval.explainers.lime.lime import LimeSettings
     from xai_eval.explainers.lime.segmentation import choose_segmentation
-    from xai_eval.tasks.image.explanation_setup import check_setup
+    from xai_eval.tasks.image.explanation_setup import check_setup_beside
     from xai_eval.tasks.lime.chosen_setting import read_chosen_setting
     from xai_eval.tasks.lime.lime_results import LimeRequest, lime_results
 
     settings = LimeSettings(num_samples, top_labels, num_features, batch_size)
     cut = choose_segmentation(segmentation, seed, segmentation_parameters)
     chosen = read_chosen_setting(setting) if setting is not None else None
-    setup = check_setup(classifier, images, layer, target, seed, seeds, gradients=True)
+    setup = check_setup_beside(classifier, images, layer, target, seed, seeds)
     return lime_results(LimeRequest(setup, settings, cut, seeds, chosen))

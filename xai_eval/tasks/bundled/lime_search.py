@@ -66,10 +66,8 @@ def lime_search(
         ModelMisbehaves: the model raises an error, or does not return a batch of logits.
     """
     from xai_eval.explainers.lime.lime_search import make_grid
-    from xai_eval.tasks.image.explanation_setup import check_setup
+    from xai_eval.tasks.image.explanation_setup import check_setup_of_both
     from xai_eval.tasks.studies.search_results import SearchRequest, objective_named, search_results
 
     tried, chosen = make_grid(grid), objective_named(objective)
-    return search_results(
-        SearchRequest(check_setup(classifier, images, layer, target, seed, gradients=True), tried, chosen)
-    )
+    return search_results(SearchRequest(check_setup_of_both(classifier, images, layer, target, seed), tried, chosen))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from xai_eval.errors import UsageError
+from xai_eval.errors import ModelMisbehaves, UsageError
 from xai_eval.result.result import Case, Provenance
 from xai_eval.tasks.image.environment import provenance
 from xai_eval.tasks.image.forward import input_batch
@@ -58,6 +58,12 @@ class ExplanationSetup:
         """Run the model on one image and find out which class is explained."""
         return run_model(self.classifier, image, self.layer, self.target, self.examination)
 
+    def with_remarks(self, *remarks: str) -> ExplanationSetup:
+        """Return the setup with more remarks, which every result records. They are printed once."""
+        for remark in remarks:
+            say(remark)
+        return replace(self, examination=replace(self.examination, remarks=(*self.examination.remarks, *remarks)))
+
     def provenance(self, image: LabelledImage, libraries: Iterable[str]) -> Provenance:
         """Record how the result of one image is computed on this machine."""
         return provenance(self.classifier, image, libraries, self.seed)
@@ -72,6 +78,7 @@ def check_setup(
     seeds: int = 1,
     *,
     gradients: bool = False,
+    otherwise: str = "",
 ) -> ExplanationSetup:
     """Check layer, target and seeds. The model is run on the first image, to see what the layer returns.
 
@@ -83,6 +90,7 @@ def check_setup(
         seed: the first seed.
         seeds: number of consecutive seeds that the task uses.
         gradients: whether the task needs gradients at the layer.
+        otherwise: what to do if no gradient reaches it, as a sentence, where the task offers no other methods.
 
     Raises:
         UsageError: the class or the layer is unknown, the layer does not return a map, or a seed is out of range.
@@ -95,23 +103,56 @@ def check_setup(
     examination = _examined_on_first_image(classifier, images, layer)
     setup = ExplanationSetup(classifier, images, str(target), layer, seed, examination)
     if gradients and not examination.reached:
-        _check_gradient(setup)
+        _check_gradient(setup, otherwise)
     return setup
 
 
-def _check_gradient(setup: ExplanationSetup) -> None:
+def _check_gradient(setup: ExplanationSetup, otherwise: str) -> None:
     """Raise ModelMisbehaves if Grad-CAM of the first image gets no gradient, before earlier results are removed."""
+    from xai_eval.explainers.cam.differentiable import NoGradient
     from xai_eval.inputs.models.model_state import lent
 
-    with lent(setup.classifier.scoring):
-        cam_maps(setup.run_model(setup.images.images[0]), seed=setup.seed)
+    try:
+        with lent(setup.classifier.scoring):
+            cam_maps(setup.run_model(setup.images.images[0]), seed=setup.seed)
+    except NoGradient as error:
+        raise (NoGradient(otherwise) if otherwise else error) from None
+
+
+def check_setup_of_both(
+    classifier: Classifier, images: ImageSet, layer: str | None, target: str | int, seed: int
+) -> ExplanationSetup:
+    """Check as `check_setup` does, for a task about Grad-CAM and LIME together, which cannot do without either."""
+    otherwise = "Choose another layer, or the task lime, which does without Grad-CAM where it must."
+    return check_setup(classifier, images, layer, target, seed, gradients=True, otherwise=otherwise)
+
+
+def check_setup_beside(
+    classifier: Classifier, images: ImageSet, layer: str | None, target: str | int, seed: int, seeds: int
+) -> ExplanationSetup:
+    """Check as `check_setup` does, for a task that computes Grad-CAM beside, where the model allows it.
+
+    Where it does not, and no layer was named, the layer of the returned setup is None, and its examination remarks why.
+    """
+    otherwise = "Name a layer that one reaches by --layer."
+    if layer is not None:
+        otherwise = "Name another --layer, or leave it out: LIME itself needs none."
+    try:
+        return check_setup(classifier, images, layer, target, seed, seeds, gradients=True, otherwise=otherwise)
+    except (UsageError, ModelMisbehaves) as error:
+        if layer is not None:
+            raise
+        reason = str(error)
+    # What is wrong with more than the layer is raised again.
+    setup = check_setup_without_layer(classifier, images, target, seed, seeds)
+    return setup.with_remarks(f"{classifier.name}: there is no Grad-CAM beside LIME. {reason[:1].upper()}{reason[1:]}")
 
 
 def check_setup_without_layer(
-    classifier: Classifier, images: ImageSet, target: str | int, seed: int
+    classifier: Classifier, images: ImageSet, target: str | int, seed: int, seeds: int = 1
 ) -> ExplanationSetup:
-    """Check target and seed for a task that needs no layer; otherwise like `check_setup`."""
-    check_seed(seed)
+    """Check target and seeds for a task that needs no layer; otherwise like `check_setup`."""
+    check_seed(seed, seeds)
     check_target(classifier, images, str(target))
     return ExplanationSetup(
         classifier, images, str(target), None, seed, _examined_on_first_image(classifier, images, None)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from xai_eval.result.fields import Document, Field, InputImage, Label, Mask, Ranking
+from xai_eval.result.fields import Document, Field, InputImage, Label, Mask, Note, Ranking
 from xai_eval.result.fingerprint import Fingerprint, fingerprint_array, fingerprint_text
 from xai_eval.result.stage import Stage, StageKind
 from xai_eval.tasks.cost import part
@@ -126,7 +126,7 @@ class Subject:
 
     @property
     def fields(self) -> dict[str, Field]:
-        """Fields of a Result: the three classes, the audit, the top five classes, the image, and the mask if known."""
+        """Fields of a Result: the classes, the audit, the top five, the image, mask and remarks where there are any."""
         best = np.argsort(-self.probabilities, kind="stable")[:5]
         values = tuple(float(self.probabilities[i]) for i in best)
         classes = tuple(self.class_name(int(i)) for i in best)
@@ -135,6 +135,8 @@ class Subject:
             known["region"] = Mask(self._region_on_input(self.region))
         if self.box is not None:
             known |= box_fields(self.box, self.target.explained, (self.batch.shape[2], self.batch.shape[3]))
+        if self.examination.remarks:
+            known["remarks"] = Note(" ".join(self.examination.remarks))
         return {
             **replace(self.target, caution=self.caution).fields,
             "top5": Ranking(classes, values, PROBABILITY_TOLERANCE),

@@ -67,7 +67,7 @@ class LimeRequest:
     """The checked options of one run of `lime`.
 
     Attributes:
-        setup: model, images, class, first seed, and the layer of the Grad-CAM map.
+        setup: model, images, class, first seed, and the layer of the Grad-CAM map, if there is one.
         settings: arguments of lime.
         segmentation: the method that cuts images into superpixels.
         seeds: number of consecutive seeds over which stability is measured.
@@ -105,11 +105,10 @@ def _params(request: LimeRequest, image: LabelledImage) -> dict[str, Any]:
 def _evaluate(request: LimeRequest, image: LabelledImage) -> Result:
     setup, (settings, segmentation) = request.setup, request.of(image)
     subject = setup.run_model(image)
-    cam = cam_maps(subject)
+    beside, margin = _gradcam(subject)
     run = run_lime(subject, segmentation, settings, range(setup.seed, setup.seed + request.seeds))
     weights = _weights(subject, run)
-    maps = {"lime": _map(run, weights.tolerance), "gradcam": Heatmap(cam.image[0], MAP_TOLERANCE)}
-    margin = half_cell(cam.layer[0].shape, cam.image[0].shape)
+    maps = {"lime": _map(run, weights.tolerance), **beside}
     rows = [map_row(name, heatmap, subject.mask, margin) for name, heatmap in maps.items()]
     rounding = rounding_on(subject.classifier.device.type)
     possible = [possible_row(heatmap, subject.mask, margin, rounding) for heatmap in maps.values()]
@@ -132,6 +131,14 @@ def _evaluate(request: LimeRequest, image: LabelledImage) -> Result:
         stages={**subject.stages, **run.stages, **final},
         provenance=setup.provenance(image, LIBRARIES),
     )
+
+
+def _gradcam(subject: Subject) -> tuple[dict[str, Heatmap], tuple[int, int]]:
+    """Return Grad-CAM of the same class by its name, and half a cell of its layer; neither if no layer is explained."""
+    if subject.layer is None:
+        return {}, (0, 0)
+    cam = cam_maps(subject)
+    return {"gradcam": Heatmap(cam.image[0], MAP_TOLERANCE)}, half_cell(cam.layer[0].shape, cam.image[0].shape)
 
 
 def _deviation(run: LimeRun) -> float:
