@@ -78,6 +78,8 @@ def make_result(
         },
         stages={
             Stage(StageKind.IMAGE_BYTES): fingerprint_text(image),
+            # Other weights on record explain something only if their stages say so, too.
+            Stage(StageKind.MODEL_WEIGHTS, "net"): fingerprint_text(weights),
             **{n: fingerprint_array(a) for n, a in {**chain, **(stages or {})}.items()},
         },
         provenance=Provenance({"weights": weights, "image": image}, versions=versions or {"torch": "2.11.0"}),

@@ -80,7 +80,8 @@ def wide_spread(held: Held, arrays: Arrays) -> None:
 
 def reversed_stages(held: Held, arrays: Arrays) -> None:
     held["stages"].reverse()
-    arrays["stage.0"], arrays["stage.1"] = arrays["stage.1"], arrays["stage.0"]
+    names = [f"stage.{place}" for place in range(len(held["stages"]))]
+    arrays.update(zip(names, [arrays[name] for name in reversed(names)], strict=True))
 
 
 def every_tolerance(held: Held, arrays: Arrays) -> None:
@@ -125,6 +126,12 @@ FORGERIES = [
     # Circumstances.
     Forgery("another device", "logits", provenance(device="NVIDIA H100"), "logits changed"),
     Forgery("another seed", "samples", provenance(seed=7), "samples changed"),
+    Forgery("another seed than that of the run", "samples, seed 7", provenance(seed=3), "samples changed.*seed 3 -> 7"),
+    Forgery(
+        "another numpy", "counts", provenance(versions={"torch": "2.15.0", "numpy": "1.26.4"}), "overlap of layer4"
+    ),
+    Forgery("no versions", "counts", provenance(versions={}), "overlap of layer4"),
+    Forgery("the counts of another device", "counts", provenance(device="NVIDIA H100"), "overlap of layer4"),
     Forgery("another version", "stage shift", provenance(everywhere=True, versions={"torch": "1.0"}), "stage logits"),
     Forgery("other weights", "stage shift", provenance(everywhere=True, digests={"weights": "f" * 64}), "stage logits"),
     Forgery("another precision", "stage shift", provenance(everywhere=True, precision={"x": 1}), "stage logits"),

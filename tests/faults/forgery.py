@@ -29,6 +29,11 @@ from xai_eval.store.runs import RESULTS_FOLDER, RUN_FILE, RunRecord
 
 CASES = 8  # as many as a shift over many cases needs
 LOGITS, SAMPLES, WEIGHTS = Stage(StageKind.LOGITS), Stage(StageKind.SAMPLES), Stage(StageKind.MODEL_WEIGHTS)
+OVERLAP = Stage(StageKind.OVERLAP, "layer4")
+BEFORE_OVERLAP = (
+    Stage(StageKind.LABEL_MAPS),
+    *(Stage(k, "layer4") for k in (StageKind.ACTIVATIONS, StageKind.UNIT_MAPS)),
+)
 SIDE = 64
 SPOT, MOVED = blob(20, 20, size=SIDE, width=9), blob(44, 40, size=SIDE, width=9)
 NUMBERS = np.linspace(-1.0, 1.0, 300)
@@ -45,6 +50,8 @@ def result(
     weight: float = 0.2,
     line: float = 0.1,
     choice: str = "slic",
+    overlap: float = 1.0,
+    seed: int = 0,
 ) -> Result:
     """One tiny result; the arguments are what a drift changes."""
     frame = pd.DataFrame({"method": ["gradcam", "lime"], "energy": [energy, 0.25], "hit": [True, False]})
@@ -59,8 +66,9 @@ def result(
         "score": Score(score, 1.0),
     }
     stages = {LOGITS: fingerprint_array(NUMBERS * logits), SAMPLES: fingerprint_array(NUMBERS * samples)}
-    stages[WEIGHTS] = fingerprint_array(NUMBERS)
-    provenance = Provenance({"weights": "a" * 64}, versions={"torch": "2.15.0"})
+    stages |= {stage: fingerprint_array(NUMBERS) for stage in (WEIGHTS, *BEFORE_OVERLAP)}
+    stages[OVERLAP] = fingerprint_array(np.abs(NUMBERS) * overlap)
+    provenance = Provenance({"weights": "a" * 64}, versions={"torch": "2.15.0", "numpy": "2.4.6"}, seed=seed)
     return Result(make_case(f"photo-{number}.jpg"), fields, stages, provenance)
 
 
@@ -72,6 +80,8 @@ DRIFTS: dict[str, Callable[[int], Result]] = {
     "column": lambda n: result(n, energy=0.5 if n else 0.9),
     "logits": lambda n: result(n, logits=1.0 if n else 1.001),
     "samples": lambda n: result(n, samples=1.0 if n else 1.5),
+    "samples, seed 7": lambda n: result(n, samples=1.0 if n else 1.5, seed=7),
+    "counts": lambda n: result(n, overlap=1.0 if n else 1.00001),
     "weight": lambda n: result(n, weight=0.2 if n else 0.5),
     "line": lambda n: result(n, line=0.1 if n else 0.6),
     "choice": lambda n: result(n, choice="slic" if n else "quickshift"),

@@ -17,23 +17,27 @@ from xai_eval.result.result import Provenance
 from xai_eval.result.stage import Stage, StageKind
 
 LOGITS, SAMPLES, WEIGHTS = Stage(StageKind.LOGITS), Stage(StageKind.SAMPLES), Stage(StageKind.MODEL_WEIGHTS)
+OVERLAP = Stage(StageKind.OVERLAP, "layer4")
+COUNTED = Stage(StageKind.LABEL_MAPS), *(Stage(k, "layer4") for k in (StageKind.ACTIVATIONS, StageKind.UNIT_MAPS))
+MADE = (WEIGHTS, LOGITS, SAMPLES, *COUNTED, OVERLAP)
 NUMBERS = np.linspace(-1, 1, 300)
 WORDS = st.text("abc123.: ", max_size=12)
 CLAIMS = st.builds(
     Provenance,
     digests=st.dictionaries(WORDS, WORDS, max_size=3),
     parameters=st.dictionaries(st.sampled_from(["raised tolerances", "seed", "device"]), st.just({"logits": 1e9})),
-    versions=st.dictionaries(WORDS, WORDS, max_size=3),
+    versions=st.dictionaries(st.sampled_from(["numpy", "torch"]) | WORDS, WORDS, max_size=3),
     device=st.sampled_from(["cpu", "cuda", "NVIDIA H100", "mps", "", "CPU "]),
     precision=st.dictionaries(WORDS, st.booleans(), max_size=2),
     seed=st.integers(-(2**40), 2**40),
 )
 
 
-@given(CLAIMS, st.sampled_from([LOGITS, SAMPLES]))
-def test_a_stage_that_moved_is_a_drift_whatever_the_golden_claims(claims, stage):
-    # Without a fingerprint of the weights, other weights on record would explain why logits moved.
-    moved = make_result(stages={WEIGHTS: NUMBERS, LOGITS: NUMBERS, SAMPLES: NUMBERS})
+@given(CLAIMS, st.sampled_from([LOGITS, SAMPLES, OVERLAP]), st.sampled_from([0, 7]), st.booleans())
+def test_a_stage_that_moved_is_a_drift_whatever_the_golden_claims(claims, stage, seed, weighed):
+    made = [stage for stage in MADE if weighed or stage is not WEIGHTS]
+    moved = make_result(stages=dict.fromkeys(made, NUMBERS))
+    moved = dataclasses.replace(moved, provenance=dataclasses.replace(moved.provenance, seed=seed))
     golden = dataclasses.replace(
         moved, stages={**moved.stages, stage: fingerprint_array(NUMBERS * 1.001)}, provenance=claims
     )

@@ -61,7 +61,9 @@ def test_the_verdict_names_weights_versions_and_the_first_stage():
     )
     verdict = judge(obtained, golden)
     assert "this changed: weights aaaaaaaa -> cccccccc, torch 2.11.0 -> 2.15.0." in verdict.sentence
-    assert verdict.origin.stage == Stage(StageKind.FINAL_MAP, "gradcam")
+    assert verdict.origin.stage == Stage(StageKind.MODEL_WEIGHTS, "net")
+    same = judge(make_result(saliency=blob(150, 40)), make_result())
+    assert same.origin.stage == Stage(StageKind.FINAL_MAP, "gradcam")
     chain = judge(make_result(saliency=blob(150, 40), stages={Stage(StageKind.LOGITS): np.ones(10)}), golden)
     assert chain.origin.stage == Stage(StageKind.LOGITS)
 

@@ -13,6 +13,7 @@ from xai_eval.result.fingerprint import fingerprint_array, fingerprint_text
 from xai_eval.result.stage import OwnKind, Stage
 from xai_eval.result.stage import StageKind as K
 from xai_eval.result.tolerances import with_tolerances
+from xai_eval.store.upgrade_policy import Decides, Policy
 
 VALUES = np.linspace(-1.0, 1.0, 300)
 WORD = fingerprint_text("as it was")
@@ -91,9 +92,12 @@ def test_what_fields_judge_better_is_named_only(stage):
 @pytest.mark.parametrize(
     "stage", [Stage(K.SAMPLES), Stage(K.PERTURBED_PREDICTIONS), Stage(K.WEIGHTS), Stage(K.RAW_MAP, "randomcam")]
 )
-def test_what_is_drawn_may_differ_under_another_seed(stage):
-    assert judge(*results(stage, 0.5, seed=7)).state is State.OK
-    assert judge(*results(stage, 0.5)).state is State.DRIFT
+def test_what_is_drawn_may_differ_under_another_seed_if_the_user_says_so(stage):
+    policy = Policy(seed=Decides.EXPLANATION)
+    assert judge(*results(stage, 0.5, seed=7), policy).state is State.OK
+    assert judge(*results(stage, 0.5), policy).state is State.DRIFT
+    verdict = judge(*results(stage, 0.5, seed=7))
+    assert verdict.state is State.DRIFT and "seed 0 -> 7" in verdict.sentence
 
 
 @pytest.mark.parametrize(

@@ -120,10 +120,11 @@ def test_a_file_saved_anew_with_the_same_weights_explains_nothing():
     assert judge(*pair(set())).state is State.OK
 
 
-def test_weights_without_stages_of_their_own_explain_what_follows_all_the_same():
+def test_weights_without_stages_of_their_own_explain_nothing_because_only_the_golden_claims_them():
     chain = tuple(stage for stage in CHAIN if stage.kind is not K.MODEL_WEIGHTS)
-    assert judge(*pair({*AFTER}, chain=chain)).state is State.OK
+    assert judge(*pair({*AFTER}, chain=chain)).state is State.DRIFT
     assert judge(*pair({Stage(K.SEGMENTS)}, chain=chain)).state is State.DRIFT
+    assert judge(*pair(set(), chain=chain)).state is State.OK
 
 
 def test_fields_still_decide():
@@ -259,6 +260,16 @@ def test_another_library_may_be_made_to_explain_what_libraries_compute():
     assert judge(*pair(set(), weights="a" * 64, versions={"torch": "2.15.0"}), strict).state is State.INCOMPARABLE
 
 
+def test_another_seed_may_be_made_to_explain_what_is_drawn():
+    drawn, policy = Stage(K.SAMPLES), Policy(seed=Decides.EXPLANATION)
+    for moved, state in ((drawn, State.OK), (Stage(K.INPUT_TENSOR), State.DRIFT), (Stage(K.LOGITS), State.DRIFT)):
+        assert judge(*pair({moved}, weights="a" * 64, seed=7), policy).state is state
+        assert judge(*pair({moved}, weights="a" * 64, seed=7)).state is State.DRIFT
+        assert judge(*pair({moved}, weights="a" * 64), policy).state is State.DRIFT
+    told = judge(*pair({drawn}, weights="a" * 64, seed=7), policy).sentence
+    assert told.startswith("Seed changed on record (seed 0 -> 7); the explanation held. Expected to move, and moved")
+
+
 def test_other_parameters_may_be_made_comparable():
     obtained, golden = pair({Stage(K.SEGMENTS)}, weights="a" * 64)
     other = dataclasses.replace(obtained, case=make_case(params={"target": "predicted", "segments": 50}))
@@ -269,5 +280,5 @@ def test_other_parameters_may_be_made_comparable():
 
 
 def test_the_defaults_are_those_of_the_documents():
-    assert Policy(Decides.EXPLANATION, Decides.STAGES, Decides.INCOMPARABLE) == DEFAULT_POLICY
+    assert Policy(Decides.EXPLANATION, Decides.STAGES, Decides.INCOMPARABLE, Decides.STAGES) == DEFAULT_POLICY
     assert judge(make_result(weights="c" * 64), make_result()).upgrade.of_weights

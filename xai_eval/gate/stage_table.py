@@ -92,11 +92,12 @@ class StageRules:
         limits: by how much the stage may change.
         alarms: whether a larger change is drift by itself. For a class or a label it is not: two of them can be tied,
             and a swap between them is reported but never fails a case.
-        drawn: whether the stage depends on random numbers, so that another seed changes it.
+        drawn: whether the stage depends on random numbers, so that another seed changes it. Whether that excuses it,
+            the user's settings say.
         family: name of the box that it shares with neighbouring stages on the page; empty for a box of its own kind.
         box_per_part: whether it shares a box with all stages of the same part instead, such as of the same layer.
-        counted: whether it is made of whole numbers, so that the same numpy makes exactly the same of equal stages
-            before it. Its limits are for stages before it that moved by rounding.
+        counted: whether it is made of whole numbers, so that it is exactly the same if the stages before it are. Its
+            limits are for stages before it that moved by rounding.
     """
 
     steps: tuple[Step, ...]
@@ -111,9 +112,9 @@ class StageRules:
         """Return the relative change up to which the stage counts as unchanged."""
         return self.limits.on_cpu if on_cpu else self.limits.elsewhere
 
-    def alarm(self, *, on_cpu: bool, reseeded: bool) -> float:
+    def alarm(self, *, on_cpu: bool) -> float:
         """Return the relative change above which the stage alone is drift; infinite if it never is."""
-        if not self.alarms or (reseeded and self.drawn):
+        if not self.alarms:
             return math.inf
         return self.limits.on_cpu if on_cpu else self.limits.alarm_elsewhere
 

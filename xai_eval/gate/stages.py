@@ -13,13 +13,11 @@ from xai_eval.gate.spelling import counterpart
 from xai_eval.gate.stage_table import Step, rules_of
 from xai_eval.result.fields import Finding, Severity
 from xai_eval.result.naming import plain
-from xai_eval.result.result import RAISED_TOLERANCES, USUAL_SEED, Result
+from xai_eval.result.result import RAISED_TOLERANCES, Result
 from xai_eval.result.stage import Stage, StageKind
 from xai_eval.store.noise import Noise
 
 _MEASURES = Stage(StageKind.MEASURES)
-# The library that enlarges maps before their pixels are counted, each version rounding in its own way.
-_COUNTS = "numpy"
 
 
 @dataclass(frozen=True)
@@ -155,12 +153,12 @@ def stage_findings(obtained: Result, golden: Result, expected: frozenset[Stage] 
     the tolerance of a field, its own stages (such as its raw map) are judged by this tolerance alone, as on a GPU.
     """
     raised = obtained.provenance.parameters.get(RAISED_TOLERANCES, {})
-    on_cpu, reseeded = _on_cpu(obtained), _reseeded(obtained, golden)
+    on_cpu = _on_cpu(obtained)
     for shift in moved_stages(obtained, golden):
         if shift.stage in expected:
             continue
         own = shift.stage.of in raised or shift.stage.kind in raised
-        most = rules_of(shift.stage).alarm(on_cpu=on_cpu and not own, reseeded=reseeded)
+        most = rules_of(shift.stage).alarm(on_cpu=on_cpu and not own)
         most *= _leeway(obtained, shift.stage)
         most = 0.0 if on_cpu and not own and _held_exactly(shift.stage, obtained, golden) else most
         if shift.change > most:
@@ -286,9 +284,12 @@ def _leeway(obtained: Result, stage: Stage) -> float:
 
 
 def _held_exactly(stage: Stage, obtained: Result, golden: Result) -> bool:
-    """Whether a stage of whole numbers must be the same to the last bit: the same numpy makes it of equal stages."""
-    rules, versions = rules_of(stage), (obtained.provenance.versions, golden.provenance.versions)
-    if not rules.counted or len({each.get(_COUNTS) for each in versions}) > 1:
+    """Whether a stage of whole numbers must be the same to the last bit, because what it is made from is.
+
+    A library that counts otherwise is what the gate is for, so it does not matter which versions the golden claims.
+    """
+    rules = rules_of(stage)
+    if not rules.counted:
         return False
     both = [each for each in golden.stages if each in obtained.stages]
     parts = [each.among(both, stage) for each in rules.steps[0].after]
@@ -306,11 +307,6 @@ def _in_order(obtained: Result, golden: Result) -> list[Stage]:
 def _on_cpu(obtained: Result) -> bool:
     """Whether the limits of a CPU hold. The device of the run decides: a golden that claims another widens nothing."""
     return obtained.provenance.device == "cpu"
-
-
-def _reseeded(obtained: Result, golden: Result) -> bool:
-    """Whether the run was asked for another seed than its golden has. What a golden alone claims excuses nothing."""
-    return obtained.provenance.seed not in (golden.provenance.seed, USUAL_SEED)
 
 
 def _finite(change: float) -> float | None:

@@ -68,7 +68,12 @@ class Upgrade:
         return f"Expected to move, and moved: {named}{more}."
 
 
-_IN_WORDS = {ChangeKind.WEIGHTS: "weights", ChangeKind.VERSION: "libraries", ChangeKind.PARAMETER: "parameters"}
+_IN_WORDS = {
+    ChangeKind.WEIGHTS: "weights",
+    ChangeKind.VERSION: "libraries",
+    ChangeKind.SEED: "seed",
+    ChangeKind.PARAMETER: "parameters",
+}
 
 
 def _amount(shift: StageShift) -> str:
@@ -99,6 +104,7 @@ def decided_by(kind: ChangeKind, policy: Policy) -> Decides:
     rules = {
         ChangeKind.WEIGHTS: policy.weights,
         ChangeKind.VERSION: policy.libraries,
+        ChangeKind.SEED: policy.seed,
         ChangeKind.PARAMETER: policy.parameters,
     }
     return rules.get(kind, Decides.STAGES)
@@ -116,10 +122,14 @@ def upgraded_kinds(
 
 
 def _confirmed(obtained: Result, golden: Result, change: Change) -> bool:
-    """Whether the stages agree that weights changed: a golden may claim other weights to be judged less strictly."""
-    stages = [stage for stage in obtained.stages if (stage.kind, stage.model) in _of_weights((change,))]
-    if not stages or another_model(obtained, golden):
+    """Whether the stages agree that weights changed: a golden may claim other weights to be judged less strictly.
+
+    Without stages of the weights, in the result or in the golden, nothing but the claim speaks for it.
+    """
+    kinds = _of_weights((change,))
+    if not kinds or another_model(obtained, golden):
         return True
+    stages = [stage for stage in obtained.stages if (stage.kind, stage.model) in kinds]
     was = [golden.stages.get(stage) for stage in stages]
     return None not in was and any(_changed(obtained, stage, golden.stages[stage]) for stage in stages)
 
@@ -189,6 +199,8 @@ def _roots(
             found |= {stage for stage in golden.stages if stage.kind in own}
     if ChangeKind.VERSION in kinds:
         found |= {stage for stage in golden.stages if stage.kind in _OF_LIBRARIES}
+    if ChangeKind.SEED in kinds:
+        found |= {stage for stage in golden.stages if rules_of(stage).drawn}
     if ChangeKind.PARAMETER in kinds:
         found |= {stage for stage in golden.stages if stage.kind in _OF_PARAMETERS}
     return frozenset(found)

@@ -22,11 +22,13 @@ class Policy:
         weights: after other weights or another model.
         libraries: after another version of a library.
         parameters: after other parameters of the task.
+        seed: after another seed.
     """
 
     weights: Decides = Decides.EXPLANATION
     libraries: Decides = Decides.STAGES
     parameters: Decides = Decides.INCOMPARABLE
+    seed: Decides = Decides.STAGES
 
 
 DEFAULT_POLICY = Policy()
