@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -68,6 +69,18 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     # In the order of the files: the long ones come early, so that both workers end at about the same time.
     config.option.loadscopereorder = False
     return ByFile(config, log)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """Exempt what was imported from garbage collection: to look through all of it takes half a second each time."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    """Collect everything again: some libraries list what is left when the process ends."""
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")
