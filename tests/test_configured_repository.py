@@ -17,8 +17,8 @@ from xai_eval.cli.main import main
 
 # A ViT and a Swin of timm, made small; their weights are random, because none are downloaded.
 ARCHITECTURES = {
-    "vit_tiny_patch16_224": "patch_size=8, depth=3",
-    "swin_tiny_patch4_window7_224": "window_size=2, embed_dim=24, depths=(1, 1, 2, 1), num_heads=(1, 2, 4, 8)",
+    "vit_tiny_patch16_224": "patch_size=8, depth=2, embed_dim=48",
+    "swin_tiny_patch4_window7_224": "window_size=2, embed_dim=12, depths=(1, 1, 1, 1), num_heads=(1, 2, 3, 4)",
 }
 FACTORIES = ("vit", "swin")
 NETS = """
@@ -105,12 +105,10 @@ def test_a_vit_a_swin_captum_and_explainers_of_the_user_are_gated_by_the_file_al
     capsys.readouterr()
     assert main(["check"]) == 0
     assert f"{cases} cases: {cases} ok" in capsys.readouterr().out
-    shop.runpytest_inprocess().assert_outcomes(passed=cases)
 
     (shop.path / "old.py").write_text(NETS)
     (shop.path / "nets.py").write_text(NETS.replace("_made(0,", "_made(7,"))
     shop.runpytest_inprocess().assert_outcomes(passed=cases - TASKS, failed=TASKS)
-    assert main(["run", "--quiet"]) == 1
     capsys.readouterr()
     assert main(["check"]) == 1
     told = capsys.readouterr().out
