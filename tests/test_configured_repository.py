@@ -1,4 +1,8 @@
-"""A repository of a user is gated end to end with the configuration file alone: no options, two lines of test."""
+"""A repository of a user is gated end to end with the configuration file alone: no options, two lines of test.
+
+Only the first session is a process of its own, as a user starts it. What follows runs in this process, which saves the
+imports; what a command does in a process of its own is tested in tests/cli/test_init.py and tests/cli/test_console.py.
+"""
 
 import re
 import shlex
@@ -8,10 +12,13 @@ import pytest
 import torch
 from torch import nn
 
+from xai_eval import evaluate
+from xai_eval.cli.main import main
+
 # A ViT and a Swin of timm, made small; their weights are random, because none are downloaded.
 ARCHITECTURES = {
-    "vit_tiny_patch16_224": "patch_size=8, depth=3",
-    "swin_tiny_patch4_window7_224": "window_size=2, embed_dim=24, depths=(1, 1, 2, 1), num_heads=(1, 2, 4, 8)",
+    "vit_tiny_patch16_224": "patch_size=8, depth=2, embed_dim=48",
+    "swin_tiny_patch4_window7_224": "window_size=2, embed_dim=12, depths=(1, 1, 1, 1), num_heads=(1, 2, 3, 4)",
 }
 FACTORIES = ("vit", "swin")
 NETS = """
@@ -72,11 +79,17 @@ def own_explainer():
     return re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)[0]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def everything_is_imported():
+    """Import what the tasks import, because pytester forgets what a run imports, and torch cannot be imported twice."""
+    pytest.importorskip("timm")
+    for task, methods in (("cams", ["gradcam"]), ("attributions", ["integrated_gradients"])):
+        evaluate(task, images="scenes:1", methods=methods, device="cpu")
+
+
 @pytest.fixture
 def shop(pytester, monkeypatch):
     monkeypatch.delenv("CI", raising=False)
-    pytest.importorskip("timm")
-    pytest.importorskip("captum")
     files = {"nets.py": NETS, "own_task.py": OWN_TASK, "mine.py": own_explainer(), "pyproject.toml": PYPROJECT}
     for name, text in {**files, "test_explanations.py": TEST}.items():
         (pytester.path / name).write_text(text)
@@ -84,29 +97,25 @@ def shop(pytester, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_vit_a_swin_captum_and_explainers_of_the_user_are_gated_by_the_file_alone(shop):
-    def xai_eval(*words):
-        return shop.run("xai-eval", *words)
-
+def test_a_vit_a_swin_captum_and_explainers_of_the_user_are_gated_by_the_file_alone(shop, capsys):
     cases = TASKS * len(FACTORIES)
     shop.runpytest_subprocess().assert_outcomes(failed=cases)
-    assert xai_eval("accept", "--all", "--reason", "first goldens").ret == 0
-    shop.runpytest_subprocess().assert_outcomes(passed=cases)
-    assert xai_eval("run", "--quiet").ret == 0
-    checked = xai_eval("check")
-    assert checked.ret == 0
-    checked.stdout.fnmatch_lines([f"*{cases} cases: {cases} ok"])
+    assert main(["accept", "--all", "--reason", "first goldens"]) == 0
+    assert main(["run", "--quiet"]) == 0
+    capsys.readouterr()
+    assert main(["check"]) == 0
+    assert f"{cases} cases: {cases} ok" in capsys.readouterr().out
 
     (shop.path / "old.py").write_text(NETS)
     (shop.path / "nets.py").write_text(NETS.replace("_made(0,", "_made(7,"))
-    shop.runpytest_subprocess().assert_outcomes(passed=cases - TASKS, failed=TASKS)
-    assert xai_eval("run", "--quiet").ret == 1
-    told = xai_eval("check")
-    assert told.ret == 1
-    told.stdout.fnmatch_lines([f"*{cases} cases: {cases - TASKS} ok, {TASKS} drift*"])
-    (command,) = re.findall(r"xai-eval (explain-drift .*)", told.stdout.str())
-    explained = xai_eval(*shlex.split(command), "--old-model", f"file:old.py:{FACTORIES[0]}")
-    explained.stdout.fnmatch_lines(["Cause: model. *"])
+    shop.runpytest_inprocess().assert_outcomes(passed=cases - TASKS, failed=TASKS)
+    capsys.readouterr()
+    assert main(["check"]) == 1
+    told = capsys.readouterr().out
+    assert f"{cases} cases: {cases - TASKS} ok, {TASKS} drift" in told
+    (command,) = re.findall(r"xai-eval (explain-drift .*)", told)
+    main([*shlex.split(command), "--old-model", f"file:old.py:{FACTORIES[0]}"])
+    assert "Cause: model. " in capsys.readouterr().out
 
 
 FROM_WEIGHTS = """
@@ -131,17 +140,16 @@ methods = ["saliency", "file:mine.py:my_map"]
 @pytest.mark.slow
 def test_paths_in_factories_are_those_of_the_configuration_file_wherever_a_command_starts(pytester, monkeypatch):
     monkeypatch.delenv("CI", raising=False)
-    pytest.importorskip("captum")
     files = {"nets.py": FROM_WEIGHTS, "mine.py": own_explainer(), "xai_eval.toml": BELOW, "test_explanations.py": TEST}
     for name, text in files.items():
         (pytester.path / name).write_text(text)
     layers = nn.Conv2d(3, 4, 5, 4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)
     torch.save(nn.Sequential(*layers).state_dict(), pytester.path / "weights.pt")
-    assert pytester.run("xai-eval", "run", "--quiet").ret == 0
-    assert pytester.run("xai-eval", "accept", "--all", "--reason", "first goldens").ret == 0
+    assert main(["run", "--quiet"]) == 0
+    assert main(["accept", "--all", "--reason", "first goldens"]) == 0
     monkeypatch.chdir(pytester.mkdir("below"))
-    assert pytester.run("xai-eval", "run", "--quiet").ret == 0
-    assert pytester.run("xai-eval", "check").ret == 0
-    pytester.runpytest_subprocess("..").assert_outcomes(passed=1)
+    assert main(["run", "--quiet"]) == 0
+    assert main(["check"]) == 0
+    pytester.runpytest_inprocess("..").assert_outcomes(passed=1)
     case = next((pytester.path / "golden" / "attributions").iterdir()).name
-    assert pytester.run("xai-eval", "explain-drift", f"attributions/{case}").ret == 0
+    assert main(["explain-drift", f"attributions/{case}"]) == 0

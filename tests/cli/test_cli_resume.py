@@ -71,13 +71,27 @@ def interrupted(monkeypatch, results, action, start=once):
     with monkeypatch.context() as patch:
 
         def progress(computed, total, name):
-            for number, each in enumerate(computed):
+            if results == 0:
+                action(patch)
+            for number, each in enumerate(computed, start=1):
+                yield each
                 if number == results:
                     action(patch)
-                yield each
 
         patch.setattr(cli, "_silent", progress)
         return start()
+
+
+def killed(monkeypatch, results, start=once):
+    """Run in a process of its own, which is killed when that many results are written."""
+
+    def until_killed():
+        interrupted(monkeypatch, results, lambda _: os.kill(os.getpid(), signal.SIGKILL), start)
+
+    child = multiprocessing.get_context("fork").Process(target=until_killed)
+    child.start()
+    child.join()
+    assert child.exitcode == -signal.SIGKILL
 
 
 def ctrl_c(_):
@@ -99,14 +113,7 @@ def resumed(capsys, start=once):
 def test_a_killed_run_goes_on_and_ends_as_if_nobody_had_killed_it(four, capsys, monkeypatch):
     once()
     whole = digests()
-
-    def killed():
-        interrupted(monkeypatch, 2, lambda _: os.kill(os.getpid(), signal.SIGKILL))
-
-    child = multiprocessing.get_context("fork").Process(target=killed)
-    child.start()
-    child.join()
-    assert child.exitcode == -signal.SIGKILL
+    killed(monkeypatch, 2)
     assert len(digests()) == 2
     Path("passes").unlink()
     assert resumed(capsys) == "xai-eval: resumed: 2 of 4 results are kept, 2 computed."
@@ -256,24 +263,25 @@ def explain(place, monkeypatch):
     return start
 
 
-@pytest.mark.parametrize("left", [0, 1, 2, 3])
+def written():
+    """When each result was written: what is kept is not written again."""
+    return {place: place.stat().st_mtime_ns for place in Path("reports/results").glob("*/*/result.json")}
+
+
 @pytest.mark.parametrize("task", SUMMED_UP)
-def test_a_task_that_sums_up_goes_on_between_two_images_and_ends_as_if_never_killed(
-    explain, capsys, monkeypatch, task, left
-):
+def test_a_task_that_sums_up_goes_on_after_each_image_and_ends_as_if_never_killed(explain, capsys, monkeypatch, task):
+    """Killed before the first result and after every other one; each run goes on where the one before was killed."""
     run_task, count = explain(task), SUMMED_UP[task][1]
     assert run_task() == 0
     whole = digests()
     assert len(whole) == count
-
-    def killed():
-        interrupted(monkeypatch, left, lambda _: os.kill(os.getpid(), signal.SIGKILL), run_task)
-
-    child = multiprocessing.get_context("fork").Process(target=killed)
-    child.start()
-    child.join()
-    assert len(digests()) == left
-    assert f"{left} of {count} results are kept, {count - left} computed." in resumed(capsys, run_task)
+    killed(monkeypatch, 0, run_task)
+    assert digests() == {}
+    for left in range(1, count):
+        before = written()
+        killed(monkeypatch, 1, lambda: run_task("--resume"))
+        assert len(digests()) == left and before.items() <= written().items()
+    assert f"{count - 1} of {count} results are kept, 1 computed." in resumed(capsys, run_task)
     assert digests() == whole
     assert f"{count} of {count} results are kept, 0 computed" in resumed(capsys, run_task)
     assert digests() == whole
@@ -299,8 +307,9 @@ def test_a_changed_explainer_of_the_user_is_noticed(explain, capsys):
 
 
 TOLERANT = """
-models = "file:nets.py:net"
-images = "photos"
+models = "scenes:objects"
+images = "scenes:2"
+device = "cpu"
 
 [[suite]]
 task = "hybrid"

@@ -82,16 +82,19 @@ def key(prepared: torch.Tensor) -> bytes:
     return hashlib.sha256(prepared.numpy().tobytes()).digest()
 
 
-def planted_model(probe: ProbeSet, noise: float) -> Classifier:
-    """A model whose unit i stands for concept i."""
+def planted_models(probe: ProbeSet) -> tuple[Classifier, ...]:
+    """Models whose unit i stands for concept i, one for each noise."""
     prepare = fixed_size_preprocessing(96, (0.45,) * 3, (0.25,) * 3)
     images = [probe.read(position) for position in range(len(probe))]
     masks = np.stack([[(image.labels[0] == 1 + i) for i in range(len(CONCEPTS))] for image in images])
-    maps = F.adaptive_avg_pool2d(torch.from_numpy(masks).float(), CELLS)
-    random = torch.Generator().manual_seed(0)
-    maps = maps + noise * maps.std() * torch.randn(maps.shape, generator=random)
     keys = [key(prepare(Image.fromarray(image.pixels))) for image in images]
-    return Classifier("planted", Planted(dict(zip(keys, maps, strict=True))), prepare, CONCEPTS)
+    clean = F.adaptive_avg_pool2d(torch.from_numpy(masks).float(), CELLS)
+    drawn = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
+    noisy = {noise: clean + noise * clean.std() * drawn for noise in NOISE}
+    return tuple(
+        Classifier(f"planted, noise {noise}", Planted(dict(zip(keys, maps, strict=True))), prepare, CONCEPTS)
+        for noise, maps in noisy.items()
+    )
 
 
 @pytest.fixture(scope="module")
@@ -117,27 +120,31 @@ def eye(request: pytest.FixtureRequest, probe: ProbeSet) -> Eye:
 
 
 @pytest.fixture(scope="module")
-def recovery(probe: ProbeSet, eye: Eye, tmp_path_factory: Any) -> pd.DataFrame:
+def found(probe: ProbeSet, eye: Eye, tmp_path_factory: Any) -> ProbePass:
+    """One pass over the images for the planted models, in the order of `NOISE`, and the bundled one as the last."""
+    planted = (DissectedModel(model, ("planted",)) for model in planted_models(probe))
+    plan = DissectionPlan(probe, (*planted, DissectedModel(load_model("scenes:objects"), ("fc",))), eye.clip)
+    return run_probe_pass(plan, Checkpoints(tmp_path_factory.mktemp("planted")), engine=in_this_process)
+
+
+@pytest.fixture(scope="module")
+def recovery(found: ProbePass, eye: Eye) -> pd.DataFrame:
     """Share of the twenty units whose label is their concept: one row a noise, one column a method."""
-    rows = []
-    for noise in NOISE:
-        plan = DissectionPlan(probe, (DissectedModel(planted_model(probe, noise), ("planted",)),), eye.clip)
-        found = run_probe_pass(plan, Checkpoints(tmp_path_factory.mktemp("planted")), engine=in_this_process)
-        rows.append({"noise": noise, **recovered(found, eye)})
+    rows = [{"noise": noise, **recovered(found, layer, eye)} for layer, noise in enumerate(NOISE)]
     frame = pd.DataFrame(rows).set_index("noise")
     print(f"\n{eye.clip.name}\n{frame.round(2).to_string()}")
     return frame
 
 
-def recovered(found: ProbePass, eye: Eye) -> dict[str, float]:
+def recovered(found: ProbePass, layer: int, eye: Eye) -> dict[str, float]:
     right = np.arange(len(CONCEPTS))
-    shares = {name: float(np.mean(labelled_by(name, found, eye) == right)) for name in SIMILARITIES}
-    pixels = label_by_pixels(found, 0, 0, 0)
+    shares = {name: float(np.mean(labelled_by(name, found, layer, eye) == right)) for name in SIMILARITIES}
+    pixels = label_by_pixels(found, layer, 0, 0)
     return {**shares, "pixels": float(np.mean(pixels.counts.iou().argmax(axis=1) == right))}
 
 
-def labelled_by(name: str, found: ProbePass, eye: Eye) -> NDArray[np.int64]:
-    embeddings, activations = found.whole.embeddings, found.whole.layers[0].activations
+def labelled_by(name: str, found: ProbePass, layer: int, eye: Eye) -> NDArray[np.int64]:
+    embeddings, activations = found.whole.embeddings, found.whole.layers[layer].activations
     scores = label_by_clip(embeddings, eye.words, activations, choose_similarity(name, None, IMAGES, 0))
     return np.nan_to_num(scores, nan=-np.inf).argmax(axis=1)
 
@@ -157,9 +164,8 @@ def test_noise_costs_every_method_something_in_the_end(recovery: pd.DataFrame) -
 
 
 @pytest.mark.slow
-def test_the_units_of_the_class_layer_stand_for_their_classes(probe: ProbeSet, eye: Eye, tmp_path: Any) -> None:
-    plan = DissectionPlan(probe, (DissectedModel(load_model("scenes:objects"), ("fc",)),), eye.clip)
-    labels = labelled_by("soft_wpmi", run_probe_pass(plan, Checkpoints(tmp_path), engine=in_this_process), eye)
+def test_the_units_of_the_class_layer_stand_for_their_classes(found: ProbePass, eye: Eye) -> None:
+    labels = labelled_by("soft_wpmi", found, len(NOISE), eye)
     right = np.mean([CONCEPTS[label] == name for label, name in zip(labels, OBJECTS, strict=True)])
     print(f"\n{eye.clip.name}: top-1 of the class layer's labels: {right:.2f}")
     assert right >= 0.9

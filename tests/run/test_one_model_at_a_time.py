@@ -6,6 +6,7 @@ import gc
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from torch import nn
@@ -15,7 +16,7 @@ from xai_eval.result.result import Result
 from xai_eval.run.evaluate import Plan, Progress, run
 from xai_eval.run.kept import NOTHING_KEPT
 from xai_eval.run.resume import kept_results
-from xai_eval.run.suite import completed, plan_all, requests_of
+from xai_eval.run.suite import Inputs, Request, completed, plan_all, requests_of
 from xai_eval.run.suite_cases import Suite
 from xai_eval.settings.read import load_settings
 from xai_eval.store.run_folder import RunFolder
@@ -140,3 +141,20 @@ def test_one_model_is_loaded_once(living: Living) -> None:
     Path("xai_eval.toml").write_text(SUITE.replace(', "file:nets.py:two", "file:nets.py:three"', ""))
     run(planned(), RunFolder(Path("reports")), watched(living), NOTHING_KEPT)
     assert len(living.modules) == 1
+
+
+def test_a_model_that_refers_to_itself_leaves_before_the_next_one_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[weakref.ref[nn.Module]] = []
+
+    def load(name: str, device: str) -> SimpleNamespace:
+        assert all(each() is None for each in loaded)
+        module = nn.Linear(1, 1)
+        module.register_forward_hook(lambda *_: module.extra_repr())
+        loaded.append(weakref.ref(module))
+        return SimpleNamespace(module=module)
+
+    monkeypatch.setattr(models, "load_model", load)
+    inputs = Inputs()
+    for name in ("one", "two", "two", "one"):
+        inputs.model(Request("cams", model=name, device="cpu"))
+    assert len(loaded) == 3

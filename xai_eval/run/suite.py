@@ -10,6 +10,7 @@ import gc
 import glob
 import itertools
 import os
+import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -216,11 +217,18 @@ class Inputs:
 
         wanted = _model_of(request)
         if self._model is None or self._model[0] != wanted:
-            if self._model is not None:
-                self._model = None
-                gc.collect()  # a model with hooks refers to itself
+            self._let_go()
             self._model = wanted, load_model(wanted[0], device=wanted[1])
         return self._model[1]
+
+    def _let_go(self) -> None:
+        """Forget the model, so that it leaves the memory before another one is loaded."""
+        if self._model is None:
+            return
+        module = weakref.ref(self._model[1].module)
+        self._model = None
+        if module() is not None:
+            gc.collect()  # a model that refers to itself, by a hook for instance; this takes up to a second
 
     def images(self, request: Request) -> ImageSet | ProbeSet:
         """Return the images, or the probe set, of a request. Raises what `load_inputs` raises."""
