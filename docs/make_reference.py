@@ -11,8 +11,8 @@ from pathlib import Path
 
 import xai_eval
 from xai_eval.cli.listing import tasks_page
+from xai_eval.result.bundled_tasks import BUNDLED
 from xai_eval.tasks import find_task
-from xai_eval.tasks.sources import BUNDLED
 
 _DOCS = Path(__file__).parent
 _GROUPS = {

@@ -9,11 +9,13 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Final
 
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
 
 from xai_eval import Classifier
+from xai_eval.result.fields import Table, Tally
 from xai_eval.result.stage import Stage, StageKind
 
 Inject = Callable[[Classifier], AbstractContextManager[Classifier]]
@@ -183,3 +185,15 @@ def weights_changed(change: Callable[[torch.nn.Module], None]) -> Inject:
 def scaled(factor: Any) -> Any:
     """What is called gives what `factor` makes of it."""
     return lambda original: lambda *args, **options: factor(original(*args, **options))
+
+
+def reframed(table: Table, frame: pd.DataFrame) -> Table:
+    """Return a table with another frame, judged alike."""
+    if isinstance(table, Tally):
+        return Tally(frame, table.tolerance, cut=table.cut)
+    return type(table)(frame, table.tolerance, table.unjudged, table.possible)
+
+
+def column(name: str, change: Callable[[pd.DataFrame], Any]) -> Any:
+    """Change one column of the table that a function returns; `change` gets the whole frame."""
+    return scaled(lambda table: reframed(table, table.frame.assign(**{name: change(table.frame)})))

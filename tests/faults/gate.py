@@ -19,7 +19,7 @@ from xai_eval.gate.judge import judge_all
 from xai_eval.gate.verdict import Verdict
 from xai_eval.result.stage import Stage, StageKind
 from xai_eval.scenes import render
-from xai_eval.store.upgrade_policy import ALL_STAGES, DEFAULT_POLICY, Policy
+from xai_eval.store.upgrade_policy import ALL_STAGES, DEFAULT_POLICY
 from xai_eval.tasks.reference.check import check_metrics
 
 SLIC = {"segmentation": "slic", "segmentation_parameters": {"n_segments": 12}}

@@ -12,9 +12,16 @@ import cam_faults
 import dissection_faults
 import input_faults
 import lime_faults
+import map_faults
 import measure_faults
 import model_faults
 import pytest
+import reading_faults
+import sample_faults
+import state_faults
+import study_faults
+import token_faults
+import unit_faults
 import written_otherwise
 from faults.fault_table import PROPERTY
 from gate import tried
@@ -26,6 +33,13 @@ FAULTS = (
     *lime_faults.FAULTS,
     *dissection_faults.FAULTS,
     *measure_faults.FAULTS,
+    *map_faults.FAULTS,
+    *sample_faults.FAULTS,
+    *unit_faults.FAULTS,
+    *reading_faults.FAULTS,
+    *study_faults.FAULTS,
+    *state_faults.FAULTS,
+    *token_faults.FAULTS,
 )
 KINDS = (
     "decode",
@@ -42,6 +56,14 @@ KINDS = (
     "model state",
     "weights",
     "metric",
+    "attribution",
+    "counts",
+    "identity",
+    "maps",
+    "reading",
+    "search",
+    "seeds",
+    "tokens",
 )
 # Incidents of the list that cannot be injected here: zero_grad (7) and the memory of Grad-CAM++ (14) change no answer,
 # ROAD (12), SSIM (21) and captum are not used.
@@ -74,7 +96,7 @@ def test_the_catalogue_covers_every_kind_and_every_incident():
     assert {fault.kind for fault in FAULTS} == set(KINDS)
     assert {fault.source for fault in FAULTS} - {""} == INCIDENTS
     assert sum(not fault.source for fault in FAULTS) >= 20
-    names = [(fault.name, task) for fault in FAULTS for task in fault.tasks]
+    names = [(fault.name, task, model) for fault in FAULTS for task in fault.tasks for model in fault.models]
     assert len(set(names)) == len(names)
 
 

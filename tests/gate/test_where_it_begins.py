@@ -36,9 +36,9 @@ def noise(value=1e-6):
 
 
 def test_what_moved_below_its_limit_is_not_called_unchanged():
-    told = judge(*results(activations=1.8e-4, logits=6e-4)).sentence
+    told = judge(*results(activations=1.8e-5, logits=6e-4)).sentence
     assert "The change begins at the logits (relative change 6e-4)." in told
-    assert "Before it, layer activations moved by 1.8e-4, below its limit of 2e-4." in told
+    assert "Before it, layer activations moved by 1.8e-5, below its limit of 2e-4." in told
     assert "Unchanged before it: model state. Responsible" in told
     assert "Unchanged before it: layer activations, model state." in judge(*results(logits=6e-4)).sentence
 
@@ -68,9 +68,20 @@ def test_where_only_fields_drifted_a_stage_beyond_its_noise_may_be_the_beginning
 
 
 def test_without_noise_the_measures_are_responsible_and_nothing_is_called_the_same():
-    told = judge(*results(activations=1.8e-4)).sentence
-    assert "No recorded stage moved beyond its limit; the layer activations moved by 1.8e-4, below its limit" in told
+    told = judge(*results(activations=1.8e-5)).sentence
+    assert "No recorded stage moved beyond its limit; the layer activations moved by 1.8e-5, below its limit" in told
     assert "Responsible step: metrics" in told and "No recorded stage changed" not in told
+
+
+def test_without_noise_the_first_stage_beyond_what_a_cpu_usually_does_is_named():
+    verdict = judge(*results(activations=1.8e-4, logits=6e-4))
+    assert verdict.origin.stage == ACTIVATIONS and verdict.origin.exceeds.stage == LOGITS
+    assert "layer activations (relative change 1.8e-4, above its usual noise of 2e-5)" in verdict.sentence
+    on_gpu = [
+        dataclasses.replace(each, provenance=dataclasses.replace(each.provenance, device="cuda"))
+        for each in results(activations=1.8e-3, logits=6e-3)
+    ]
+    assert judge(*on_gpu).origin.stage == LOGITS
 
 
 def test_noise_names_nothing_where_the_case_holds():

@@ -12,6 +12,7 @@ from xai_eval.gate.changes import Change, ChangeKind, changes_between
 from xai_eval.gate.image_sets import OtherImages, of_the_model, other_images
 from xai_eval.gate.pairing import pair_results, scope_of, set_name
 from xai_eval.gate.renamed_classes import RenamedClass, renamed_classes, with_new_names
+from xai_eval.gate.same_code import findings_of_same_stages
 from xai_eval.gate.set_rows import in_order_of
 from xai_eval.gate.spelling import counterpart, written_otherwise
 from xai_eval.gate.stages import StageShift, moved_input, origin_of, stage_findings
@@ -93,8 +94,11 @@ def _judged(
     explained = explained_stages(obtained, golden, changes, kinds)
     upgrade = upgrade_of(obtained, golden, explained, kinds)
     findings = _findings(obtained, golden, explained, upgrade)
+    if images is None and not renamed:
+        findings = findings or findings_of_same_stages(obtained, golden)
     drifted = bool(findings) and images is None  # in another order, stages cannot tell where a drift began
-    origin = origin_of(obtained, golden, drifted=drifted, expected=explained, noise=noise)
+    fields = frozenset(each.field for each in findings)
+    origin = origin_of(obtained, golden, drifted=drifted, expected=explained, noise=noise, fields=fields)
     if findings:
         drift = Verdict(obtained.case, State.DRIFT, tuple(findings), origin, changes)
         return dataclasses.replace(drift, unwatched=unwatched, upgrade=upgrade, unsteady=unsteady(obtained))

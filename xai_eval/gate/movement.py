@@ -12,6 +12,9 @@ from xai_eval.store.noise import Noise
 # Another processor may have more noise than the one that it was measured on: up to this share of its limit, a stage
 # has not moved, however small the measured noise is.
 LEAST_SHARE = 0.01
+# The share of its limit that noise usually has on a CPU: threads, batches and versions move a network by up to 2e-5,
+# and its limit is 2e-4.
+USUAL_SHARE = 0.1
 # A later step makes a change at most this many times larger. On scenes and MobileNetV2, it is 3 to 9 times.
 AMPLIFIED = 10.0
 
@@ -24,11 +27,13 @@ class Movement:
         change: relative change; 0 only if the digests are equal, infinite if it cannot be measured.
         limit: the change up to which the table of stages lets it move.
         noise: the largest change that something harmless caused; None if it was not measured.
+        usual: whether the noise that a CPU usually has stands for noise that was not measured.
     """
 
     change: float
     limit: float
     noise: float | None = None
+    usual: bool = False
 
     @property
     def equal(self) -> bool:
@@ -41,14 +46,24 @@ class Movement:
         return self.change > self.limit
 
     @property
-    def beyond_noise(self) -> bool:
-        """Whether it moved by more than its measured noise. Without a measured noise, the limit decides.
+    def is_measured(self) -> bool:
+        """Whether noise was measured that is below the limit.
 
-        Measured noise is read from a file beside the golden, so it may lie below the limit of the table, never above.
+        It is read from a file beside the golden, so it may lie below the limit of the table, never above.
         """
-        if self.noise is None or not self.noise < self.limit:
-            return self.beyond_limit
-        return self.change > max(self.noise, LEAST_SHARE * self.limit)
+        return self.noise is not None and self.noise < self.limit
+
+    @property
+    def least(self) -> float:
+        """The change from which on it counts as moved: beyond its noise, or without one, beyond its limit."""
+        if self.is_measured and self.noise is not None:
+            return max(self.noise, LEAST_SHARE * self.limit)
+        return USUAL_SHARE * self.limit if self.usual and self.noise is None else self.limit
+
+    @property
+    def beyond_noise(self) -> bool:
+        """Whether it moved by more than its noise."""
+        return self.change > self.least
 
     def may_cause(self, later: Movement | None) -> bool:
         """Whether later steps can have amplified it to the movement of a later stage, or, if None, of the fields."""
@@ -60,8 +75,14 @@ class Movement:
     def words(self) -> str:
         """Such as 'moved by 1.8e-4, above its measured noise of 1e-6, below its limit of 2e-4'."""
         by = "too little to measure" if self.change <= BELOW_SKETCH else number(self.change)
-        noise = f", above its measured noise of {number(self.noise)}" if self.noise is not None and self._noisy else ""
+        kind = "measured" if self.is_measured else "usual"
+        noise = f", above its {kind} noise of {number(self.told_noise)}" if self._noisy else ""
         return f"moved by {by}{noise}, below its limit of {number(self.limit)}"
+
+    @property
+    def told_noise(self) -> float:
+        """The noise that it moved beyond, as people are told it."""
+        return self.noise if self.is_measured and self.noise is not None else self.least
 
     @property
     def _noisy(self) -> bool:

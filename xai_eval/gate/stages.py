@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from xai_eval.gate.movement import Movement, noise_of, number
@@ -17,7 +17,9 @@ from xai_eval.result.result import RAISED_TOLERANCES, Result
 from xai_eval.result.stage import Stage, StageKind
 from xai_eval.store.noise import Noise
 
-_MEASURES = Stage(StageKind.MEASURES)
+_MEASURES, _TARGET = Stage(StageKind.MEASURES), Stage(StageKind.TARGET)
+# Fields that are made with the explained class, which alone has a stage.
+_OF_TARGET = frozenset({"classes", "explained", "intended", "predicted"})
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,8 @@ class StageShift:
         stage: which one.
         change: relative change |obtained - golden| / |golden|; infinite for stages that can only be equal or not.
         responsible: the step that makes the stage, and what is known of earlier stages; None if it was not looked for.
-        noise: the measured noise that it moved beyond, if it stayed below its limit; None if it moved beyond its limit.
+        noise: the noise that it moved beyond, if it stayed below its limit; None if it moved beyond its limit.
+        measured: whether that noise was measured for the golden; else it is what a CPU usually has.
         exceeds: then the first stage that moved beyond its limit; None if none did, or if this stage did itself.
     """
 
@@ -107,6 +110,7 @@ class StageShift:
     responsible: Responsible | None = None
     noise: float | None = None
     exceeds: StageShift | None = None
+    measured: bool = True
 
     def __str__(self) -> str:
         return f"{plain(str(self.stage))}{self._amount}"
@@ -127,7 +131,8 @@ class StageShift:
     @property
     def _amount(self) -> str:
         if self.noise is not None:
-            return f" (relative change {number(self.change)}, above its measured noise of {number(self.noise)})"
+            kind = "measured" if self.measured else "usual"
+            return f" (relative change {number(self.change)}, above its {kind} noise of {number(self.noise)})"
         return f" (relative change {number(self.change)})" if math.isfinite(self.change) else ""
 
     @property
@@ -178,6 +183,7 @@ def origin_of(
     drifted: bool,
     expected: frozenset[Stage] = frozenset(),
     noise: Noise | None = None,
+    fields: Collection[str] = (),
 ) -> StageShift | None:
     """Return where a change began; None if no stage moved beyond its limit, and nothing drifted.
 
@@ -192,6 +198,7 @@ def origin_of(
         drifted: whether anything of the case is beyond its limit.
         expected: stages that a recorded change explains.
         noise: what was measured for the golden; None if nothing was.
+        fields: names of the fields that drifted.
     """
     every = movements(obtained, golden, noise)
     beyond = [shift for shift in _beyond(every) if shift.stage.kind != StageKind.IMAGE_BYTES]
@@ -200,6 +207,8 @@ def origin_of(
         return _explained(first, every, obtained)
     earlier = _beginning(every, first, expected)
     if first is None and earlier is None:
+        if _OF_TARGET.intersection(fields) and _TARGET in every:
+            return _explained(StageShift(_TARGET, math.inf), every, obtained)
         step = responsible(_MEASURES, {})
         return StageShift(_MEASURES, math.inf, dataclasses.replace(step, given=_held(every)))
     return _explained(earlier or first, every, obtained)
@@ -215,7 +224,7 @@ def _beginning(
     for stage, moved in _until(first, every).items():
         slight = moved.beyond_noise and not moved.beyond_limit
         if slight and stage not in passed_over and moved.may_cause(later):
-            return StageShift(stage, moved.change, noise=moved.noise, exceeds=first)
+            return StageShift(stage, moved.change, noise=moved.told_noise, exceeds=first, measured=moved.is_measured)
     return None
 
 
@@ -250,6 +259,7 @@ def movements(obtained: Result, golden: Result, noise: Noise | None = None) -> d
             _change(obtained, golden, stage),
             _limit(obtained, golden, stage, on_cpu=on_cpu),
             noise_of(stage, noise),
+            usual=on_cpu,
         )
         for stage in _in_order(obtained, golden)
     }

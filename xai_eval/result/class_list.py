@@ -36,7 +36,24 @@ def listed_alike(found: Mapping[str, Any], other: Mapping[str, Any], place: int)
     return found["count"] == other["count"] and place not in _others(found, other)
 
 
+def moved_classes(found: Mapping[str, Any], other: Mapping[str, Any]) -> list[int]:
+    """Return the places, counted from 0, that now have a class which had another of these places in `other`.
+
+    So classes that changed places are known, and those that only got another name are not among them.
+    """
+    if found["count"] != other["count"]:
+        return []
+    changed = _others(found, other)
+    now, was = (_pieces(each) for each in (found, other))
+    before = {was[at] for at in changed}
+    return [at for at in changed if now[at] in before]
+
+
+def _pieces(found: Mapping[str, Any]) -> list[bytes]:
+    each = base64.b64decode(str(found["each"]))
+    return [each[at : at + _BYTES] for at in range(0, len(each), _BYTES)]
+
+
 def _others(found: Mapping[str, Any], other: Mapping[str, Any]) -> list[int]:
-    now, was = (base64.b64decode(str(each["each"])) for each in (found, other))
-    pieces = range(0, min(len(now), len(was)), _BYTES)
-    return [at // _BYTES for at in pieces if now[at : at + _BYTES] != was[at : at + _BYTES]]
+    now, was = (_pieces(each) for each in (found, other))
+    return [at for at in range(min(len(now), len(was))) if now[at] != was[at]]
