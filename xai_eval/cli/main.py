@@ -217,7 +217,8 @@ def _check(options: argparse.Namespace) -> int:
 
     goldens = _goldens(options)
     review = None if options.against is None else reviewed(options.against, goldens, options.settings)
-    judged = judge_run(options.results, goldens, options.settings.policy)
+    suite = {entry.task for entry in options.settings.suite} if options.complete else None
+    judged = judge_run(options.results, goldens, options.settings.policy, complete=suite)
     told = _try_to_report(options.results, goldens, judged)
     report_to_github(
         judged.verdicts, told if isinstance(told, Path) else None, Folders(options.results, goldens.folder)

@@ -135,6 +135,7 @@ def judge_all(
     listener: Listener | None = None,
     policy: Policy = DEFAULT_POLICY,
     noises: Mapping[str, Noise] | None = None,
+    complete: bool = False,
 ) -> list[Verdict]:
     """Judge a whole run.
 
@@ -147,6 +148,8 @@ def judge_all(
         listener: receives every verdict with its result and golden while their arrays are in memory.
         policy: what decides after a change that is on record.
         noises: what was measured for goldens, by case key.
+        complete: whether every golden must have a result, whatever the run says of what it used. Values that only
+            tests check are excepted.
 
     Results are paired with goldens as `pair_results` says. Results that remain are missing a golden, goldens that
     remain are unused.
@@ -169,10 +172,13 @@ def judge_all(
     for alone in (*_others(obtained, pairs), *_others(goldens, used)):
         alone.in_memory()
     measured = {scope_of(each.case) for each in (*obtained.values(), *(goldens[key] for key in used))}
+    asked = {k for k, g in goldens.items() if scope_of(g.case) in measured and not among(g.case, selections)}
+    if complete:
+        asked |= {key for key, golden in goldens.items() if golden.case.repeatable}
     unused = [
-        Verdict(g.case, State.UNUSED, reason=_unused_reason(g.case))
+        Verdict(g.case, State.UNUSED, reason=_unused_reason(g.case, tried=scope_of(g.case) in measured))
         for k, g in goldens.items()
-        if k not in used and k not in errors and not among(g.case, selections) and scope_of(g.case) in measured
+        if k in asked and k not in used and k not in errors
     ]
     return [*errors.values(), *verdicts, *unused]
 
@@ -181,7 +187,12 @@ def _readable(results: Mapping[str, Result], errors: Collection[str]) -> dict[st
     return {key: result for key, result in results.items() if key not in errors}
 
 
-def _unused_reason(case: Case) -> str:
+def _unused_reason(case: Case, *, tried: bool) -> str:
+    if not tried:
+        return (
+            "The run did not try this case, although a complete run was asked for. Run the whole suite again; if the "
+            "case is no longer wanted, delete its golden."
+        )
     if case.repeatable:
         return "The run did not obtain this case, although its golden is of the run's models and images."
     return (
