@@ -15,7 +15,7 @@ from xai_eval.gate.alike_cases import alike_cases
 from xai_eval.gate.judge import among, judge, judge_all, missing
 from xai_eval.gate.pairing import same_image, spellings
 from xai_eval.gate.plan_check import missing_tasks, plan_faults
-from xai_eval.gate.renamed import renamed_images
+from xai_eval.gate.renamed import only_renamed, renamed_images
 from xai_eval.gate.run_findings import NO_FINDINGS, RunFindings, RunFindingsCollector
 from xai_eval.gate.verdict import State, Verdict
 from xai_eval.result.result import Case, Result
@@ -150,12 +150,16 @@ def judge_result(
         policy: what decides after a change that is on record.
         stored: reads the goldens among which that of a renamed image is looked for, if there is none of this name.
     """
+    golden = None
     try:
         golden = next(filter(None, map(goldens.load, spellings(result.case))), None) or same_image(result, stored())
         verdict = missing(result.case) if golden is None else _judged_alone(result, golden, goldens, policy)
     except StorageError as error:
         verdict = Verdict(result.case, State.ERROR, reason=str(error))
-    return dataclasses.replace(verdict, quarantine=entries.get(result.case.key))
+    pair = {} if golden is None else {result.case.key: golden.case.key}
+    known = {} if golden is None else {golden.case.key: golden}
+    entry = following(entries, pair, {result.case.key: result}, known).get(result.case.key)
+    return dataclasses.replace(verdict, quarantine=entry)
 
 
 def _judged_alone(result: Result, golden: Result, goldens: Goldens, policy: Policy) -> Verdict:
@@ -205,7 +209,8 @@ def _judge(
     if _gap(record, measured):
         verdicts = [each for each in verdicts if each.state is not State.UNUSED]
     known = {*stored, *broken_goldens, *results, *broken}
-    verdicts = set_aside(verdicts, goldens.quarantine(), known)
+    entries = following(goldens.quarantine(), collector.pairs, results, stored)
+    verdicts = set_aside(verdicts, entries, known)
     alone = [stored[key].case for key in stored.keys() - {*collector.pairs.values(), *(v.case.key for v in verdicts)}]
     renamed = renamed_images(collector.pairs, results, stored)
     not_tried = Counter(case.task for case in alone if not _left_out(record, case))
@@ -276,6 +281,28 @@ def _failure(record: RunRecord, name: str, text: str) -> Verdict:
     return Verdict(Case(record.tasks[0], model, name), State.ERROR, reason=text)
 
 
+def following(
+    entries: Mapping[str, Quarantine],
+    pairs: Mapping[str, str],
+    results: Mapping[str, Result],
+    goldens: Mapping[str, Result],
+) -> dict[str, Quarantine]:
+    """Return the entries of the quarantine, and for renamed images also those of their earlier names.
+
+    Args:
+        entries: by case key.
+        pairs: the case key of the golden that a result was compared with, by the case key of the result.
+        results: of the run, by case key.
+        goldens: by case key.
+    """
+    renamed = {
+        key: dataclasses.replace(entries[former], entry=former)
+        for key, former in pairs.items()
+        if former in entries and key != former and only_renamed(results[key], goldens[former])
+    }
+    return {**renamed, **entries}
+
+
 def set_aside(verdicts: Sequence[Verdict], entries: Mapping[str, Quarantine], known: Collection[str]) -> list[Verdict]:
     """Add quarantine entries to the verdicts on their cases, and one error for each entry that names no case.
 
@@ -291,5 +318,8 @@ def set_aside(verdicts: Sequence[Verdict], entries: Mapping[str, Quarantine], kn
 def _stranger(key: str, known: Collection[str]) -> Verdict:
     task, _, name = key.partition("/")
     advice = unknown_name("case", key, sorted(known))
-    reason = f"{QUARANTINE_FILE} names a case that has neither a golden nor a result in this run: {advice}"
+    reason = (
+        f"{QUARANTINE_FILE} names a case that has neither a golden nor a result in this run: {advice} Correct the key, or "
+        "delete the entry."
+    )
     return Verdict(Case(task, "?", name or key), State.ERROR, reason=reason)
