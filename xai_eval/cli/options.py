@@ -218,6 +218,12 @@ def _add_judging(commands: Any, settings: Settings) -> None:
         "results_a", type=Path, metavar="RESULTS_A", help="folder of the run that is taken as the reference"
     )
     diff.add_argument("results_b", type=Path, metavar="RESULTS_B", help="folder of the run that is compared with it")
+    diff.add_argument(
+        "--report",
+        type=Path,
+        metavar="DIR",
+        help="also write the page, figures, tables and verdicts.json into this folder",
+    )
     _add_golden(check, settings)
     for command in (check, diff):
         add_task_files(command)

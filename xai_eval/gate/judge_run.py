@@ -319,7 +319,7 @@ def _stranger(key: str, known: Collection[str]) -> Verdict:
     task, _, name = key.partition("/")
     advice = unknown_name("case", key, sorted(known))
     reason = (
-        f"{QUARANTINE_FILE} names a case that has neither a golden nor a result in this run: {advice} Correct the key, or "
-        "delete the entry."
+        f"{QUARANTINE_FILE} names a case that has neither a golden nor a result in this run: {advice} "
+        "Correct the key, or delete the entry."
     )
     return Verdict(Case(task, "?", name or key), State.ERROR, reason=reason)
