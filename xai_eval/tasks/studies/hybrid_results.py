@@ -33,6 +33,7 @@ from xai_eval.tasks.image.whole_set import image_set_case, image_set_provenance,
 from xai_eval.tasks.lime.lime_results import LIBRARIES
 from xai_eval.tasks.lime.lime_runs import lime_stages
 from xai_eval.tasks.ties.bounds import rounding_on
+from xai_eval.tasks.ties.possible_curves import possible_curves
 from xai_eval.tasks.ties.possible_rows import by_column, possible_row
 
 if TYPE_CHECKING:
@@ -126,7 +127,12 @@ def _combine_one(request: HybridRequest, image: LabelledImage) -> Result:
     tolerance = dataclasses.replace(MAP_TOLERANCE, largest=max(MAP_TOLERANCE.largest, _AMPLIFIED * rounding))
     heatmaps = {name: Heatmap(displayed(each), tolerance) for name, each in maps.items()}
     rows = [scored_row(name, each, heatmaps[name], subject, margin, predict) for name, each in maps.items()]
-    possible = [possible_row(heatmaps[name], subject.mask, margin, rounding, each) for name, each in maps.items()]
+    label = subject.target.index
+    possible = [
+        possible_row(heatmaps[name], subject.mask, margin, rounding, each)
+        | possible_curves(row, each, subject.view, predict, label, rounding)
+        for row, (name, each) in zip(rows, maps.items(), strict=True)
+    ]
     table = Table(pd.DataFrame(rows), SCORE_TOLERANCE, possible=by_column(possible))
     return Result(
         case=setup.case("hybrid", image, request.params),

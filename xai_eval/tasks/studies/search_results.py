@@ -28,6 +28,7 @@ from xai_eval.tasks.image.whole_set import image_set_case, image_set_provenance,
 from xai_eval.tasks.lime.lime_results import LIBRARIES
 from xai_eval.tasks.lime.lime_runs import surrogate_stage
 from xai_eval.tasks.studies.search_scores import ScoredSettings, cheapest_first, score_settings, scored_in
+from xai_eval.tasks.ties.possible_rows import by_column
 
 if TYPE_CHECKING:
     from xai_eval.explainers.lime.lime_search import Grid, LimeSearch
@@ -121,7 +122,7 @@ def _search_one(request: SearchRequest, image: LabelledImage) -> Result:
         ),
         "ties": Label(_ties(scored)),
         "winners": _winners(scored),
-        SETTINGS: Table(scored.frame, SCORE_TOLERANCE),
+        SETTINGS: Table(scored.frame, SCORE_TOLERANCE, possible=by_column(scored.possible)),
     }
     stages = {
         **subject.stages,
