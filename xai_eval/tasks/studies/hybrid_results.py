@@ -7,7 +7,7 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from xai_eval.metrics.paired import SIGNIFICANT, PairedTest, paired_test
 from xai_eval.result.fields import Field, Heatmap, Label, Measures, Table
 from xai_eval.result.fields.possible import Possible
 from xai_eval.result.fields.table import Cell, Cells
-from xai_eval.result.fingerprint import fingerprint_array
+from xai_eval.result.fingerprint import Fingerprint, fingerprint_array
 from xai_eval.result.result import Result
 from xai_eval.result.stage import Stage, StageKind
 from xai_eval.tasks.cam_results import MAP_TOLERANCE
@@ -35,6 +35,7 @@ from xai_eval.tasks.lime.lime_runs import lime_stages
 from xai_eval.tasks.ties.bounds import rounding_on
 from xai_eval.tasks.ties.possible_curves import possible_curves
 from xai_eval.tasks.ties.possible_rows import by_column, possible_row
+from xai_eval.tasks.trials.trials import cam_trials, lime_trials
 
 if TYPE_CHECKING:
     from xai_eval.explainers.hybrid_maps import HybridInputs
@@ -76,6 +77,11 @@ class HybridRequest:
     setup: ExplanationSetup
     settings: LimeSettings
     segmentation: Segmentation
+
+    @cached_property
+    def trials(self) -> dict[Stage, Fingerprint]:
+        """Steps tried on what never changes, once per run."""
+        return {**cam_trials(["gradcam"]), **lime_trials()}
 
     @property
     def params(self) -> dict[str, Any]:
@@ -143,6 +149,7 @@ def _combine_one(request: HybridRequest, image: LabelledImage) -> Result:
             Stage(StageKind.SAMPLES): fingerprint_array(inputs.neighbourhood.samples.astype(np.uint8)),
             **lime_stages([inputs.neighbourhood], [inputs.label], inputs.weights),
             **{Stage(StageKind.FINAL_MAP, name): fingerprint_array(each.array) for name, each in heatmaps.items()},
+            **request.trials,
         },
         provenance=setup.provenance(image, LIBRARIES),
     )
