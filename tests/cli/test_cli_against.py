@@ -76,6 +76,28 @@ def test_goldens_settings_and_quarantine_are_listed_with_who_accepted_them(repos
     assert "a_drift_gradcam.png" in drawn and len(drawn) == 3
 
 
+def test_of_many_goldens_the_most_changed_are_drawn_and_the_others_named(repository, capsys, monkeypatch):
+    monkeypatch.setattr("xai_eval.report.review_images.MOST", 2)
+    for name, width in (("a", 30.001), ("b", 45.0)):
+        repository.store(make_result(f"{name}.jpg", saliency=blob(80, 120, width=width)), "looked")
+    for name in "cd":
+        repository.store(make_result(f"{name}.jpg"), "new")
+    lines = told(capsys).out.splitlines()
+    [line] = [each for each in lines if "goldens are drawn" in each]
+    a, _, c, d = (make_result(f"{name}.jpg").case.key for name in "abcd")
+    # b moved beyond its tolerance; a, within it, comes after what is new.
+    assert line == f"2 of 4 goldens are drawn, the most changed first; not drawn: {d}, {a}"
+    drawn = {path.name[0] for path in (repository.folder.parent / "reports" / "against").iterdir()}
+    assert drawn == {"b", "c"}
+    make_result("d.jpg", saliency=blob(20, 20)).condensed().save(repository.folder / d)
+    assert f"not drawn: {c}, {a}" in told(capsys).out, "what nobody accepted comes first"
+
+
+def test_with_few_goldens_nothing_is_said_of_those_not_drawn(repository, capsys):
+    repository.store(MOVED, "looked")
+    assert "drawn" not in told(capsys).out
+
+
 def test_a_golden_that_nobody_accepted_is_said_to_be_one(repository, capsys):
     place = repository.folder / A.case.key
     MOVED.condensed().save(place)

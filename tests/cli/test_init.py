@@ -54,9 +54,14 @@ def commands_of(ci, text):
     """Return the shell commands of a workflow, in order."""
     if ci == "github":
         (job,) = yaml.safe_load(text)["jobs"].values()
+        checkout = next(step for step in job["steps"] if step.get("uses", "").startswith("actions/checkout"))
+        assert checkout["with"]["fetch-depth"] == 0, "git has to know where the branches parted"
+        assert {"BASE": "${{ github.base_ref }}"} in [step.get("env") for step in job["steps"]]
         return [step["run"] for step in job["steps"] if "run" in step]
     if ci == "gitlab":
         (job,) = yaml.safe_load(text).values()
+        assert job["variables"]["GIT_DEPTH"] == "0"
+        assert any("merge_request_event" in rule["if"] for rule in job["rules"])
         return job["script"]
     return [
         line.strip()[4:-1].replace(".venv/bin/", "") for line in text.splitlines() if line.strip().startswith("sh '")
@@ -68,12 +73,36 @@ def test_a_workflow_runs_checks_and_keeps_the_page(empty, capsys, ci):
     assert main(["init", "--ci", ci]) == 0
     assert f"wrote {WORKFLOWS[ci]}" in capsys.readouterr().out
     text = WORKFLOWS[ci].read_text()
-    install, run, check = commands_of(ci, text)
+    install, run, _ = commands_of(ci, text)
     assert "pip install xai-eval" in install
     assert run == "xai-eval run --quiet || [ $? -eq 1 ]"
-    assert check == "xai-eval check"
-    assert text.index("xai-eval check\n" if ci != "jenkins" else "xai-eval check'") < text.rindex("reports/")
+    assert text.index("xai-eval check --complete $") < text.rindex("reports/")
     assert "always" in text, "the page is kept when the check fails"
+
+
+# The variable that holds the target of a pull request, a value of it, and what is compared with.
+TARGETS = {
+    "github": ("BASE", "main", "origin/main"),
+    "gitlab": ("CI_MERGE_REQUEST_DIFF_BASE_SHA", "1f2e3d", "1f2e3d"),
+    "jenkins": ("CHANGE_TARGET", "main", "origin/main"),
+}
+
+
+@pytest.mark.parametrize("ci", WORKFLOWS)
+def test_a_pull_request_is_compared_with_its_target_and_another_build_with_nothing(empty, ci):
+    main(["init", "--ci", ci])
+    *_, check = commands_of(ci, WORKFLOWS[ci].read_text())
+    name, value, against = TARGETS[ci]
+
+    def said(**variables):
+        shown = f'xai-eval() {{ for each in "$@"; do echo "$each"; done; }}; {check}'
+        shown = shown.replace("xai-eval", "told")  # a name that every shell takes for a function
+        done = subprocess.run(["sh", "-c", shown], env={"PATH": "/bin", **variables}, capture_output=True, check=True)
+        return done.stdout.decode().split("\n")[:-1]
+
+    assert said() == said(**{name: ""}) == ["check", "--complete"]
+    assert said(**{name: value}) == ["check", "--complete", "--against", against]
+    assert said(**{name: "a; touch b"})[-1].endswith("a; touch b"), "the name of a branch is no command"
 
 
 @pytest.mark.slow
@@ -85,10 +114,17 @@ def test_the_commands_of_a_workflow_pass_and_then_fail_at_a_drift(empty, ci):
     _, run, check = commands_of(ci, WORKFLOWS[ci].read_text())
     folder = Path(sys.executable).parent
 
-    def shell(command):
-        return subprocess.run(["sh", "-c", command], env={**os.environ, "PATH": f"{folder}:/usr/bin:/bin"})
+    def shell(command, **variables):
+        environment = {**os.environ, "PATH": f"{folder}:/usr/bin:/bin", **variables}
+        return subprocess.run(["sh", "-c", command], env=environment, capture_output=True, text=True)
 
+    git = "git -c user.name=x -c user.email=x"
+    shell(f"git init -q -b main && git add golden xai_eval.toml && {git} commit -q -m x")
+    shell("git update-ref refs/remotes/origin/main HEAD")
+    target = {TARGETS[ci][0]: "main" if ci != "gitlab" else shell("git rev-parse HEAD").stdout.strip()}
     assert [shell(run).returncode, shell(check).returncode] == [0, 0]
+    compared = shell(check, **target)
+    assert compared.returncode == 0 and "0 goldens, 0 settings and 0 values of the quarantine differ" in compared.stdout
     Path("xai_eval.toml").write_text(Path("xai_eval.toml").read_text().replace("scenes:objects", "scenes:places"))
     assert [shell(run).returncode, shell(check).returncode] == [0, 1]
     Path("xai_eval.toml").write_text("model = 3")

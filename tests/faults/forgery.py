@@ -6,6 +6,7 @@ import dataclasses
 import datetime
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,6 +104,20 @@ def write_run(folder: Path, drift: str) -> None:
     for number in range(CASES):
         DRIFTS[drift](number).save(folder / "run" / RESULTS_FOLDER / result(number).case.key)
     RunRecord(("cams",), (CASE.model,), ("photos",), CASES, finished=True).save(folder / "run")
+
+
+def with_another_task(folder: Path) -> None:
+    """Let the honest run of the repository have a second task, of one case, which drifted."""
+    case, drifted = dataclasses.replace(CASE, task="lime"), DRIFTS["map"](0)
+    Goldens(folder / "golden").store(dataclasses.replace(result(), case=case), "looked")
+    dataclasses.replace(drifted, case=case).save(folder / "run" / RESULTS_FOLDER / case.key)
+    plan(tasks=["cams", "lime"], planned=CASES + 1)(folder)
+
+
+def lose_task(folder: Path) -> None:
+    """Take the results of the second task away, and every trace of it out of the record of the run."""
+    shutil.rmtree(folder / "run" / RESULTS_FOLDER / "lime")
+    plan(tasks=["cams"], planned=CASES)(folder)
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,12 @@ import shutil
 
 import pytest
 from faults.forged_goldens import FORGERIES
-from faults.forgery import DRIFTS, write_goldens, write_run
+from faults.forgery import DRIFTS, lose_task, with_another_task, write_goldens, write_run
 
 from xai_eval.errors import StorageError
 from xai_eval.gate.judge_run import judge_run
+from xai_eval.gate.verdict import State
+from xai_eval.report.text.summary import run_findings_lines
 from xai_eval.store.goldens import Goldens
 
 
@@ -55,6 +57,28 @@ def test_a_forged_golden_hides_no_drift(honest, tmp_path, forgery):
     failed, told = check(folder)
     assert failed, "the check is green"
     assert re.search(forgery.seen, told, re.DOTALL), told
+
+
+def test_a_task_that_was_taken_out_of_the_record_is_told_and_fails_a_check_for_all(honest, tmp_path):
+    folder = copied(honest, "none", tmp_path / "repository")
+    with_another_task(folder)
+    assert check(folder)[0]
+    lose_task(folder)
+    judged = judge_run(folder / "run", Goldens(folder / "golden"))
+    # The record says that only one task was asked for, and nothing in it contradicts that.
+    assert not any(verdict.failed for verdict in judged.verdicts)
+    [line] = [line for line in run_findings_lines(judged.run_findings) if line.startswith("partial")]
+    assert "1 golden of other tasks, models or images not judged" in line and "1 of lime" in line
+    whole = judge_run(folder / "run", Goldens(folder / "golden"), complete=())
+    assert [(each.case.task, each.state) for each in whole.verdicts if each.failed] == [("lime", State.UNUSED)]
+
+
+def test_a_task_of_the_suite_without_goldens_is_missed_by_a_check_for_all(honest, tmp_path):
+    folder = copied(honest, "none", tmp_path / "repository")
+    whole = judge_run(folder / "run", Goldens(folder / "golden"), complete=("cams", "hybrid"))
+    [failed] = [each for each in whole.verdicts if each.failed]
+    assert "no result of the task hybrid" in failed.reason
+    assert not any(v.failed for v in judge_run(folder / "run", Goldens(folder / "golden"), complete=("cams",)).verdicts)
 
 
 def test_the_catalogue_has_no_row_twice():

@@ -1,17 +1,21 @@
+import dataclasses
 import datetime
 import json
+import shutil
 
+import numpy as np
 import pytest
-from synthetic import blob, make_result
+from synthetic import blob, make_case, make_result
 
 from xai_eval.cli.main import main
 from xai_eval.errors import StorageError
 from xai_eval.gate.judge import judge, missing
-from xai_eval.gate.judge_run import judge_run
+from xai_eval.gate.judge_run import following, judge_run
 from xai_eval.gate.verdict import State, Verdict
-from xai_eval.result.result import ARRAYS_FILE
+from xai_eval.result.result import ARRAYS_FILE, Provenance
+from xai_eval.result.stage import Stage, StageKind
 from xai_eval.store.goldens import Goldens
-from xai_eval.store.quarantine import QUARANTINE_FILE, read_quarantine
+from xai_eval.store.quarantine import QUARANTINE_FILE, Quarantine, read_quarantine
 from xai_eval.store.runs import RunRecord
 
 TODAY = datetime.date(2026, 6, 15)
@@ -130,6 +134,42 @@ def test_a_drift_in_quarantine_is_shown_and_does_not_fail(place, capsys):
     page = (place / "reports" / "index.html").read_text()
     assert '<h2 id="aside">In quarantine</h2>' in page
     assert "What needs a decision" not in page
+
+
+RENAMED = make_result("renamed.jpg", saliency=blob(150, 40))
+
+
+def test_the_entry_follows_an_image_that_was_renamed_and_says_what_to_do(place):
+    write(place / "golden")
+    shutil.rmtree(place / "reports")
+    Goldens(place / "golden").remove(B.case.key)  # of the same bytes
+    write_run(place, RENAMED)
+    [verdict] = [each for each in verdicts(place).values() if each.case == RENAMED.case]
+    assert verdict.state is State.DRIFT and not verdict.failed
+    assert f"by the entry of its earlier name {A.case.key}, which needs the new key once" in verdict.sentence
+
+
+def test_the_entry_follows_no_other_image_model_or_experiment():
+    entry = {A.case.key: Quarantine("Mira", "later", TODAY)}
+
+    def follows(now, was=A):
+        return now.case.key in following(entry, {now.case.key: was.case.key}, {now.case.key: now}, {was.case.key: was})
+
+    assert follows(RENAMED)
+    other = make_result("renamed.jpg", image="c" * 64, stages={Stage(StageKind.DECODED_PIXELS): np.ones(4)})
+    assert not follows(other)
+    assert follows(make_result("renamed.jpg", image="c" * 64)), "compressed anew: the same pixels"
+    for changes in ({"model": "other"}, {"task": "lime"}, {"params": {"target": "car"}}):
+        assert not follows(dataclasses.replace(RENAMED, case=make_case("renamed.jpg", **changes)))
+    unknown = dataclasses.replace(RENAMED, stages={}, provenance=Provenance())
+    assert not follows(unknown, dataclasses.replace(A, stages={}, provenance=Provenance()))
+
+
+def test_an_entry_of_the_case_itself_counts_before_that_of_its_earlier_name():
+    own, former = Quarantine("Ann", "own", TODAY), Quarantine("Mira", "former", TODAY)
+    entries = {A.case.key: former, RENAMED.case.key: own}
+    found = following(entries, {RENAMED.case.key: A.case.key}, {RENAMED.case.key: RENAMED}, {A.case.key: A})
+    assert found[RENAMED.case.key] == own
 
 
 def test_an_expired_quarantine_fails_and_says_so(place, capsys):

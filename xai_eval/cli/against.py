@@ -24,10 +24,14 @@ def reviewed(branch: str, goldens: Goldens, settings: Settings) -> Review:
 
 
 def review_with_images(found: Review, branch: str, results: Path) -> list[str]:
-    """Draw the goldens that differ, and return the lines that list them and say where the images are."""
+    """Draw the goldens that differ, and return the lines that list them and say which are drawn, and where."""
     lines = review_lines(found, branch)
     try:
-        folder = write_review_images(found, results)
+        images = write_review_images(found, results)
     except XaiEvalError as error:
         return [*lines, f"the images could not be written: {error}"]
-    return [*lines, *([f"images before and after: {folder}"] if folder else [])]
+    every = images.drawn + len(images.left_out)
+    if images.left_out:
+        drawn = f"{images.drawn} of {every} goldens are drawn, the most changed first"
+        lines.append(f"{drawn}; not drawn: {', '.join(images.left_out)}")
+    return [*lines, *([f"images before and after: {images.folder}"] if images.folder else [])]

@@ -151,7 +151,7 @@ def _run(options: argparse.Namespace) -> int:
                 tell = None if options.quiet or options.json else _tell_cost
                 run(plans, folder, _progress if not options.quiet else _silent, kept, tell)
             judged = judge_run(folder.path, goldens, options.settings.policy)
-            told = _try_to_report(folder.path, goldens, judged)
+            told = _try_to_report(folder.path, goldens.folder, judged)
             return _print_verdicts(judged, options, told, failing=("drift", "incomparable", "error"))
 
 
@@ -217,8 +217,9 @@ def _check(options: argparse.Namespace) -> int:
 
     goldens = _goldens(options)
     review = None if options.against is None else reviewed(options.against, goldens, options.settings)
-    judged = judge_run(options.results, goldens, options.settings.policy)
-    told = _try_to_report(options.results, goldens, judged)
+    suite = {entry.task for entry in options.settings.suite} if options.complete else None
+    judged = judge_run(options.results, goldens, options.settings.policy, complete=suite)
+    told = _try_to_report(options.results, goldens.folder, judged)
     report_to_github(
         judged.verdicts, told if isinstance(told, Path) else None, Folders(options.results, goldens.folder)
     )
@@ -236,14 +237,17 @@ def _goldens(options: argparse.Namespace) -> Goldens:
     return goldens
 
 
-def _try_to_report(folder: Path, goldens: Goldens, judged: Judged) -> Path | XaiEvalError:
-    """Write the page, or return why it cannot be written: the verdicts may have cost hours and are printed anyway."""
+def _try_to_report(folder: Path, golden: Path, judged: Judged, results: Path | None = None) -> Path | XaiEvalError:
+    """Write the page, or return why it cannot be written: the verdicts may have cost hours and are printed anyway.
+
+    `golden` and `results` are the folders that commands on the page name.
+    """
     from xai_eval.report.write import write_report
     from xai_eval.store.run_folder import RunFolder
 
     try:
         with RunFolder(folder).locked():
-            return write_report(folder, judged, goldens.folder)
+            return write_report(folder, judged, golden, results)
     except (StorageError, UsageError) as error:  # it cannot be written, or another process writes there
         return error
 
@@ -272,11 +276,12 @@ def _print_verdicts(
             document["against"] = review_document(review, options.against)
         print(json.dumps(document, indent=1))
     else:
-        where = Folders(page.parent, options.golden) if isinstance(page, Path) else None
+        # Commands that accept a result or find a cause need goldens, which two runs that are compared may not have.
+        where = Folders(page.parent, options.golden) if isinstance(page, Path) and options.command != "diff" else None
         lines = summary_lines(judged.verdicts, judged.run_findings, where)
         if where:
             lines += explain_line(judged.verdicts, judged.record.requests, where.results, where.golden)
-            lines.append(f"page: {page}")
+        lines += [f"page: {page}"] if isinstance(page, Path) else []
         print("\n".join(lines))
     if isinstance(page, XaiEvalError):
         print(f"xai-eval: error: the report could not be written. {page}", file=sys.stderr)
@@ -291,8 +296,15 @@ def _print_verdicts(
 def _diff(options: argparse.Namespace) -> int:
     from xai_eval.gate.judge_run import judge_by_run
 
+    if options.report is not None:
+        from xai_eval.report.earlier_report import require_free_for_report
+
+        require_free_for_report(options.report)
     judged = judge_by_run(options.results_b, options.results_a, options.settings.policy)
-    return _print_verdicts(judged, options, None)
+    told = None
+    if options.report is not None:
+        told = _try_to_report(options.report, options.settings.golden, judged, options.results_b)
+    return _print_verdicts(judged, options, told)
 
 
 def _accept(options: argparse.Namespace) -> int:

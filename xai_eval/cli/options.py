@@ -207,11 +207,23 @@ def _add_judging(commands: Any, settings: Settings) -> None:
         help="also list the goldens, tolerances, settings and quarantine entries that differ from this branch of git, "
         "with who accepted them, and draw the goldens before and after",
     )
+    check.add_argument(
+        "--complete",
+        action="store_true",
+        help="fail also if the run lacks a task that the suite of the configuration file names, or a result for any "
+        "golden, whatever the run says of what it used",
+    )
     diff = _command(commands, "diff", "compare one run with another: two versions of torch, two models")
     diff.add_argument(
         "results_a", type=Path, metavar="RESULTS_A", help="folder of the run that is taken as the reference"
     )
     diff.add_argument("results_b", type=Path, metavar="RESULTS_B", help="folder of the run that is compared with it")
+    diff.add_argument(
+        "--report",
+        type=Path,
+        metavar="DIR",
+        help="also write the page, figures, tables and verdicts.json into this folder",
+    )
     _add_golden(check, settings)
     for command in (check, diff):
         add_task_files(command)

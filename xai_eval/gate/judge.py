@@ -10,8 +10,9 @@ from typing import Protocol
 from xai_eval.errors import StorageError, error_line
 from xai_eval.gate.changes import Change, ChangeKind, changes_between
 from xai_eval.gate.image_sets import OtherImages, of_the_model, other_images
-from xai_eval.gate.pairing import pair_results, scope_of, set_name
+from xai_eval.gate.pairing import is_whole_set, pair_results, scope_of, set_name
 from xai_eval.gate.renamed_classes import RenamedClass, renamed_classes, with_new_names
+from xai_eval.gate.renamed_in_sets import Member, set_with_new_names
 from xai_eval.gate.same_code import findings_of_same_stages
 from xai_eval.gate.set_rows import in_order_of
 from xai_eval.gate.spelling import counterpart, written_otherwise
@@ -29,6 +30,7 @@ from xai_eval.gate.upgrades import (
     upgraded_kinds,
 )
 from xai_eval.gate.verdict import State, Verdict
+from xai_eval.result.class_list import CLASS_LIST
 from xai_eval.result.fields import Document, Field, Finding, Severity
 from xai_eval.result.naming import plain
 from xai_eval.result.result import Case, Result
@@ -56,11 +58,13 @@ def judge(
     *,
     noise: Noise | None = None,
     images: OtherImages | None = None,
+    members: Sequence[Member] = (),
 ) -> Verdict:
     """Compare a result with its golden. `policy` says what decides after a change that is on record.
 
     `noise`, which was measured for the golden, helps to say where a drift began. It decides nothing. `images` says how
-    the images of a set changed, which the two results alone cannot tell.
+    the images of a set changed, which the two results alone cannot tell, and `members`, the results of its images with
+    their goldens, which classes were renamed.
 
     If the image changed, or what the policy does not compare (by default: the parameters), the two cannot be compared.
     Otherwise every field is compared by the rules
@@ -69,7 +73,7 @@ def judge(
     verdict is an error that says so: one case that cannot be judged must not end the judging of the others.
     """
     try:
-        return _judged(obtained, golden, policy, noise, images or other_images(obtained, golden, {}, {}))
+        return _judged(obtained, golden, policy, noise, images or other_images(obtained, golden, {}, {}), members)
     except StorageError:
         raise
     except Exception as error:  # A kind of field may be code of a user.
@@ -77,14 +81,18 @@ def judge(
 
 
 def _judged(
-    obtained: Result, golden: Result, policy: Policy, noise: Noise | None, images: OtherImages | None
+    obtained: Result,
+    golden: Result,
+    policy: Policy,
+    noise: Noise | None,
+    images: OtherImages | None,
+    members: Sequence[Member],
 ) -> Verdict:
     changes = changes_between(obtained, golden)
     reason = _another_experiment(obtained, golden, changes, policy, images)
     if reason:
         return Verdict(obtained.case, State.INCOMPARABLE, (), moved_input(obtained, golden), changes, reason)
-    renamed = renamed_classes(obtained, golden)
-    golden = with_new_names(golden, renamed, obtained)
+    golden, renamed = _with_names_of_now(obtained, golden, members)
     changes = (*changes, *map(_class_name, renamed))
     if images is not None:
         golden = of_the_model(in_order_of(obtained, golden, images.names))
@@ -110,6 +118,16 @@ def _judged(
     return Verdict(
         obtained.case, State.OK, origin=origin, changes=changes, reason=reason, unwatched=unwatched, upgrade=upgrade
     )
+
+
+def _with_names_of_now(
+    obtained: Result, golden: Result, members: Sequence[Member]
+) -> tuple[Result, tuple[RenamedClass, ...]]:
+    """Return the golden with the names that classes have now, and the classes that were renamed."""
+    if members:
+        return set_with_new_names(obtained, golden, members)
+    renamed = renamed_classes(obtained, golden)
+    return with_new_names(golden, renamed, obtained), renamed
 
 
 def _class_name(renamed: RenamedClass) -> Change:
@@ -139,6 +157,7 @@ def judge_all(
     listener: Listener | None = None,
     policy: Policy = DEFAULT_POLICY,
     noises: Mapping[str, Noise] | None = None,
+    complete: bool = False,
 ) -> list[Verdict]:
     """Judge a whole run.
 
@@ -151,6 +170,8 @@ def judge_all(
         listener: receives every verdict with its result and golden while their arrays are in memory.
         policy: what decides after a change that is on record.
         noises: what was measured for goldens, by case key.
+        complete: whether every golden must have a result, whatever the run says of what it used. Values that only
+            tests check are excepted.
 
     Results are paired with goldens as `pair_results` says. Results that remain are missing a golden, goldens that
     remain are unused.
@@ -167,25 +188,51 @@ def judge_all(
             verdicts.append(missing(now.case))
         else:
             images = other_images(now, was, obtained, goldens)
-            verdict = judge(now, was, policy, noise=noises.get(was.case.key), images=images)
+            members = [(obtained[own], goldens[of]) for own, of in _images_of(now, was, pairs, obtained)]
+            verdict = judge(now, was, policy, noise=noises.get(was.case.key), images=images, members=members)
             verdicts.append(_notified(verdict, now, was, listener))
     used = {key for key in pairs.values() if key}
     for alone in (*_others(obtained, pairs), *_others(goldens, used)):
         alone.in_memory()
     measured = {scope_of(each.case) for each in (*obtained.values(), *(goldens[key] for key in used))}
+    asked = {k for k, g in goldens.items() if scope_of(g.case) in measured and not among(g.case, selections)}
+    if complete:
+        asked |= {key for key, golden in goldens.items() if golden.case.repeatable}
     unused = [
-        Verdict(g.case, State.UNUSED, reason=_unused_reason(g.case))
+        Verdict(g.case, State.UNUSED, reason=_unused_reason(g.case, tried=scope_of(g.case) in measured))
         for k, g in goldens.items()
-        if k not in used and k not in errors and not among(g.case, selections) and scope_of(g.case) in measured
+        if k in asked and k not in used and k not in errors
     ]
     return [*errors.values(), *verdicts, *unused]
+
+
+def _images_of(
+    whole: Result, golden: Result, pairs: Mapping[str, str | None], obtained: Mapping[str, Result]
+) -> Iterator[tuple[str, str]]:
+    """Yield the keys of the results of a set's images and of their goldens, if the classes have other names now."""
+    if not is_whole_set(whole.case) or not _other_class_list(whole, golden):
+        return
+    for key, former in pairs.items():
+        case = obtained[key].case
+        if former and not is_whole_set(case) and scope_of(case) == scope_of(whole.case):
+            yield key, former
+
+
+def _other_class_list(obtained: Result, golden: Result) -> bool:
+    now, was = (each.provenance.parameters.get(CLASS_LIST) for each in (obtained, golden))
+    return now is not None and was is not None and now != was
 
 
 def _readable(results: Mapping[str, Result], errors: Collection[str]) -> dict[str, Result]:
     return {key: result for key, result in results.items() if key not in errors}
 
 
-def _unused_reason(case: Case) -> str:
+def _unused_reason(case: Case, *, tried: bool) -> str:
+    if not tried:
+        return (
+            "The run did not try this case, although a complete run was asked for. Run the whole suite again; if the "
+            "case is no longer wanted, delete its golden."
+        )
     if case.repeatable:
         return "The run did not obtain this case, although its golden is of the run's models and images."
     return (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import gc
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,8 +14,8 @@ from xai_eval.errors import StorageError, unknown_name
 from xai_eval.gate.alike_cases import alike_cases
 from xai_eval.gate.judge import among, judge, judge_all, missing
 from xai_eval.gate.pairing import same_image, spellings
-from xai_eval.gate.plan_check import plan_faults
-from xai_eval.gate.renamed import renamed_images
+from xai_eval.gate.plan_check import missing_tasks, plan_faults
+from xai_eval.gate.renamed import only_renamed, renamed_images
 from xai_eval.gate.run_findings import NO_FINDINGS, RunFindings, RunFindingsCollector
 from xai_eval.gate.verdict import State, Verdict
 from xai_eval.result.result import Case, Result
@@ -63,17 +64,23 @@ class Judged:
         return _gap(self.record, self.measured)
 
 
-def judge_run(folder: Path, goldens: Goldens, policy: Policy = DEFAULT_POLICY) -> Judged:
+def judge_run(
+    folder: Path, goldens: Goldens, policy: Policy = DEFAULT_POLICY, *, complete: Collection[str] | None = None
+) -> Judged:
     """Judge the run in `folder` against goldens. `policy` says what decides after a change that is on record.
 
     An incomplete run is an error even if all its results match. Its unused goldens are not reported, because they may
     belong to cases that were not measured.
 
+    The record of a run alone cannot tell that a whole task was taken out of it. So a caller who knows that the run
+    should be complete says so: `complete` names the tasks that must have results, and every golden must have one, too.
+    If it is None, goldens that the run says nothing of are only counted.
+
     Raises:
         InputUnavailable: no run is there.
         StorageError: its record cannot be read.
     """
-    return _with_gap(judge_results(folder, goldens, policy))
+    return _with_gap(judge_results(folder, goldens, policy, complete=complete))
 
 
 def _with_gap(judged: Judged) -> Judged:
@@ -85,12 +92,17 @@ def _with_gap(judged: Judged) -> Judged:
 
 
 def judge_results(
-    folder: Path, goldens: Goldens, policy: Policy = DEFAULT_POLICY, *, as_release: bool = False
+    folder: Path,
+    goldens: Goldens,
+    policy: Policy = DEFAULT_POLICY,
+    *,
+    as_release: bool = False,
+    complete: Collection[str] | None = None,
 ) -> Judged:
     """Judge the results of the run in `folder` as `judge_run` does, but without an error if the run is incomplete.
 
     pytest uses this, because each test that measured nothing fails by itself. `as_release` asks of the whole run
-    whether it is still as good, also where no weights changed on record.
+    whether it is still as good, also where no weights changed on record. `complete` is that of `judge_run`.
 
     Raises:
         InputUnavailable: no run is there.
@@ -99,10 +111,10 @@ def judge_results(
     run = RunFolder(folder)
     with _garbage_collection_paused():
         try:
-            return _judge(run, goldens, open_result, policy, as_release)
+            return _judge(run, goldens, open_result, policy, as_release, complete)
         except StorageError:
             # Damaged arrays show only when they are read. Read everything at once, to find out which case is damaged.
-            return _judge(run, _checked(goldens), open_checked, policy, as_release)
+            return _judge(run, _checked(goldens), open_checked, policy, as_release, complete)
 
 
 def _checked(goldens: Goldens) -> Goldens:
@@ -138,12 +150,16 @@ def judge_result(
         policy: what decides after a change that is on record.
         stored: reads the goldens among which that of a renamed image is looked for, if there is none of this name.
     """
+    golden = None
     try:
         golden = next(filter(None, map(goldens.load, spellings(result.case))), None) or same_image(result, stored())
         verdict = missing(result.case) if golden is None else _judged_alone(result, golden, goldens, policy)
     except StorageError as error:
         verdict = Verdict(result.case, State.ERROR, reason=str(error))
-    return dataclasses.replace(verdict, quarantine=entries.get(result.case.key))
+    pair = {} if golden is None else {result.case.key: golden.case.key}
+    known = {} if golden is None else {golden.case.key: golden}
+    entry = following(entries, pair, {result.case.key: result}, known).get(result.case.key)
+    return dataclasses.replace(verdict, quarantine=entry)
 
 
 def _judged_alone(result: Result, golden: Result, goldens: Goldens, policy: Policy) -> Verdict:
@@ -170,7 +186,12 @@ def judge_by_run(folder: Path, reference_folder: Path, policy: Policy = DEFAULT_
 
 
 def _judge(
-    run: RunFolder, goldens: Goldens, read: Callable[[Path], Result], policy: Policy, as_release: bool
+    run: RunFolder,
+    goldens: Goldens,
+    read: Callable[[Path], Result],
+    policy: Policy,
+    as_release: bool,
+    complete: Collection[str] | None,
 ) -> Judged:
     record = run.record()
     results, broken = run.load(read)
@@ -180,23 +201,30 @@ def _judge(
     measured = len(results) + len(broken)
     errors = {
         **_errors(record, results, broken, broken_goldens),
-        **_plan_errors(record, results, measured),
+        **_plan_errors(record, results, measured, complete or ()),
         **_alike(record, results, stored),
     }
-    verdicts = judge_all(results, stored, errors, record.selections, collector, policy, noise.noises)
+    whole = complete is not None
+    verdicts = judge_all(results, stored, errors, record.selections, collector, policy, noise.noises, complete=whole)
     if _gap(record, measured):
         verdicts = [each for each in verdicts if each.state is not State.UNUSED]
     known = {*stored, *broken_goldens, *results, *broken}
-    verdicts = set_aside(verdicts, goldens.quarantine(), known)
-    left_out = _left_out(record, [stored[key] for key in stored.keys() - {*collector.pairs.values()}])
+    entries = following(goldens.quarantine(), collector.pairs, results, stored)
+    verdicts = set_aside(verdicts, entries, known)
+    alone = [stored[key].case for key in stored.keys() - {*collector.pairs.values(), *(v.case.key for v in verdicts)}]
     renamed = renamed_images(collector.pairs, results, stored)
-    findings = dataclasses.replace(collector.findings(), renamed=renamed, left_out=left_out)
+    not_tried = Counter(case.task for case in alone if not _left_out(record, case))
+    findings = dataclasses.replace(
+        collector.findings(),
+        renamed=renamed,
+        left_out=len(alone) - not_tried.total(),
+        not_tried=dict(sorted(not_tried.items())),
+    )
     return Judged(record, results, stored, verdicts, tuple(broken), findings, collector.pairs)
 
 
-def _left_out(record: RunRecord, unused: Sequence[Result]) -> int:
-    cases = [golden.case for golden in unused]
-    return sum(case.task in record.tasks and among(case, record.selections) for case in cases)
+def _left_out(record: RunRecord, case: Case) -> bool:
+    return case.task in record.tasks and among(case, record.selections)
 
 
 def _errors(
@@ -217,9 +245,11 @@ def _errors(
     return {**errors, **failed}
 
 
-def _plan_errors(record: RunRecord, results: Mapping[str, Result], measured: int) -> dict[str, Verdict]:
+def _plan_errors(
+    record: RunRecord, results: Mapping[str, Result], measured: int, complete: Collection[str]
+) -> dict[str, Verdict]:
     """Return an error for each contradiction between the record and the results; its key is that of no case."""
-    faults = plan_faults(record, results, measured)
+    faults = [*plan_faults(record, results, measured), *missing_tasks(results, complete)]
     task = next(iter(record.tasks), "run")
     case = Case(task, next(iter(record.models), ""), _WHOLE_RUN)
     return {fault: Verdict(case, State.ERROR, reason=fault) for fault in faults}
@@ -251,6 +281,28 @@ def _failure(record: RunRecord, name: str, text: str) -> Verdict:
     return Verdict(Case(record.tasks[0], model, name), State.ERROR, reason=text)
 
 
+def following(
+    entries: Mapping[str, Quarantine],
+    pairs: Mapping[str, str],
+    results: Mapping[str, Result],
+    goldens: Mapping[str, Result],
+) -> dict[str, Quarantine]:
+    """Return the entries of the quarantine, and for renamed images also those of their earlier names.
+
+    Args:
+        entries: by case key.
+        pairs: the case key of the golden that a result was compared with, by the case key of the result.
+        results: of the run, by case key.
+        goldens: by case key.
+    """
+    renamed = {
+        key: dataclasses.replace(entries[former], entry=former)
+        for key, former in pairs.items()
+        if former in entries and key != former and only_renamed(results[key], goldens[former])
+    }
+    return {**renamed, **entries}
+
+
 def set_aside(verdicts: Sequence[Verdict], entries: Mapping[str, Quarantine], known: Collection[str]) -> list[Verdict]:
     """Add quarantine entries to the verdicts on their cases, and one error for each entry that names no case.
 
@@ -266,5 +318,8 @@ def set_aside(verdicts: Sequence[Verdict], entries: Mapping[str, Quarantine], kn
 def _stranger(key: str, known: Collection[str]) -> Verdict:
     task, _, name = key.partition("/")
     advice = unknown_name("case", key, sorted(known))
-    reason = f"{QUARANTINE_FILE} names a case that has neither a golden nor a result in this run: {advice}"
+    reason = (
+        f"{QUARANTINE_FILE} names a case that has neither a golden nor a result in this run: {advice} "
+        "Correct the key, or delete the entry."
+    )
     return Verdict(Case(task, "?", name or key), State.ERROR, reason=reason)

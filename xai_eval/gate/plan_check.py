@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from xai_eval.result.result import Result
 from xai_eval.store.runs import RUN_FILE, RunRecord
@@ -18,6 +18,16 @@ def plan_faults(record: RunRecord, results: Mapping[str, Result], measured: int)
     """
     advice = "The record, or the results, were changed after the run: run again."
     return [f"{RUN_FILE} {fault}. {advice}" for fault in _faults(record, results, measured)]
+
+
+def missing_tasks(results: Mapping[str, Result], tasks: Collection[str]) -> list[str]:
+    """Return one sentence per task that must have results and has none; `results` by case key."""
+    made = {result.case.task for result in results.values()}
+    return [
+        f"There is no result of the task {task}, which the suite of the configuration file names. Run the whole suite "
+        "again with `xai-eval run`."
+        for task in sorted(set(tasks) - made)
+    ]
 
 
 def _faults(record: RunRecord, results: Mapping[str, Result], measured: int) -> Iterator[str]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from xai_eval.gate.changes import ChangeKind, changes_between
+from xai_eval.gate.changes import DIGESTS_OF_INPUTS, ChangeKind, changes_between
 from xai_eval.result.result import Result
+from xai_eval.result.stage import Stage, StageKind
 
+_PIXELS = Stage(StageKind.DECODED_PIXELS)
 _NAMED = 3  # images that the sentence spells out
 
 
@@ -32,6 +34,14 @@ def renamed_images(
     others = [(results[key], goldens[former]) for key, former in pairs.items() if key != former]
     named = [pair for pair in others if any(each.kind is ChangeKind.NAME for each in changes_between(*pair))]
     return tuple(dict.fromkeys(Renamed(was.case.input, now.case.input) for now, was in named))
+
+
+def only_renamed(now: Result, was: Result) -> bool:
+    """Whether a case is about the same image as a golden and differs in nothing but its name."""
+    same = now.case.task == was.case.task and now.case.model == was.case.model and now.case.params == was.case.params
+    inputs = [{k: v for k, v in each.provenance.digests.items() if k in DIGESTS_OF_INPUTS} for each in (now, was)]
+    pixels = [each.stage_digest(_PIXELS) for each in (now, was)]
+    return same and any(one and one == other for one, other in (inputs, pixels))
 
 
 def renamed_sentence(renamed: Sequence[Renamed]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from xai_eval.gate.release.pairs import Pair, pair_of
 from xai_eval.gate.release.release import Release, release_of
@@ -26,6 +26,8 @@ class RunFindings:
         renamed: images that are there under another name; they never fail a run.
         left_out: number of goldens of the run's tasks that were not judged, because the run says that it used only a
             part of their images; they never fail a run.
+        not_tried: number of other goldens that were not judged, by task: the run does not say that it tried anything of
+            their task, model and images; they never fail a run.
         release: whether the explanations are still as good over the whole set, if weights changed on record; it never
             fails a run.
         covered: number of cases in which no shift over many cases was looked for, because their weights changed on
@@ -37,6 +39,7 @@ class RunFindings:
     unusable: tuple[str, ...] = ()
     renamed: tuple[Renamed, ...] = ()
     left_out: int = 0
+    not_tried: Mapping[str, int] = field(default_factory=dict)
     release: Release | None = None
     covered: int = 0
 

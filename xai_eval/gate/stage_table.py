@@ -147,6 +147,7 @@ _MODEL_STATE, _CLIP_STATE = "model state", "model state of CLIP"
 _MODEL = Before(_MODEL_STATE, (K.MODULE_TYPES, K.TRAINING_FLAGS, K.HOOKS, K.MODEL_WEIGHTS))
 _CLIP = Before(_CLIP_STATE, (K.CLIP_MODULE_TYPES, K.CLIP_TRAINING_FLAGS, K.CLIP_HOOKS, K.CLIP_WEIGHTS))
 _NOTHING = "Nothing comes before it."
+_TRIALS = "trials"
 
 
 def _state(words: str, after: K, family: str) -> StageRules:
@@ -264,6 +265,12 @@ _KINDS: Mapping[str, StageRules] = {
     K.OVERLAP_BY_CHANCE: _overlap("overlap with shuffled pixel labels"),
     K.LABELS_BY_CLIP: StageRules((_step("choice of the labels", K.SIMILARITY),), _LOOSE, alarms=False, family="labels"),
     K.LABELS_BY_PIXELS: StageRules((_step("choice of the labels", K.OVERLAP),), _LOOSE, alarms=False, family="labels"),
+    # It is computed on the CPU, whatever device the run uses.
+    K.TRIAL: StageRules(
+        (Step("this step, as a library or xai_eval computes it", given="What it is tried on never changes."),),
+        _INPUTS,
+        family=_TRIALS,
+    ),
     # Only the tolerance of the field decides, because nothing is known of how the value came about.
     K.VALUE: StageRules(
         (Step("the code of the test", given="The test computes it; nothing before it is recorded."),),
@@ -323,10 +330,12 @@ _MEANINGS: Mapping[str, str] = {
     K.OVERLAP_BY_CHANCE: "how much they overlap with the labels of other images, as chance makes it",
     K.LABELS_BY_CLIP: "the word that fits each unit best, by CLIP",
     K.LABELS_BY_PIXELS: "the concept that overlaps most with each unit",
+    K.TRIAL: "a step of the explanation, tried on a small network, an image and data that never change",
     K.VALUE: "the value that a test computed and checked",
     K.MEASURES: "the measures computed from all of this",
     _MODEL_STATE: "what the model consists of: its modules, their modes, hooks and weights",
     _CLIP_STATE: "what CLIP consists of: its modules, their modes, hooks and weights",
+    _TRIALS: "steps tried on what never changes, so that a changed library shows even behind changed weights",
     "labels": "the words and concepts that were chosen for the units",
 }
 _OF_A_PART = "all that was computed of the units of this layer"

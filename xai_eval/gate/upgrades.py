@@ -32,7 +32,8 @@ _DECODED = frozenset({K.DECODED_PIXELS, K.PROBE_IMAGES})
 _PREPARED = frozenset({K.INPUT_TENSOR, K.VIEW})
 # The repository's code or a library prints the types of modules, so another version may print them otherwise.
 _OF_LIBRARIES = frozenset(K) - _GIVEN - _STATE | {K.MODULE_TYPES, K.CLIP_MODULE_TYPES}
-_OF_PARAMETERS = frozenset(K) - _GIVEN - _STATE - _DECODED
+# What steps are tried on follows from no parameter.
+_OF_PARAMETERS = frozenset(K) - _GIVEN - _STATE - _DECODED - {K.TRIAL}
 _NAMED = 5  # stages that a sentence spells out
 
 

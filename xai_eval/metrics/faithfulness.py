@@ -65,18 +65,28 @@ def faithfulness(
         label: index of the explained class.
         steps: number of equal parts in which the pixels are removed or added.
     """
-    import torch
-
     order = np.argsort(-saliency.reshape(-1), kind="stable")
     rank = np.empty(order.size, dtype=np.int64)
     rank[order] = np.arange(order.size)
-    taken = np.rint(np.linspace(0, order.size, steps + 1)).astype(np.int64)
-    hot = torch.from_numpy(rank.reshape(saliency.shape)[None] < taken[:, None, None])[..., None]
+    hot = rank.reshape(saliency.shape)[None] < _taken(order.size, steps)[:, None, None]
+    return _of_pixels(hot, pixels, predict, label)
+
+
+def _taken(pixels: int, steps: int) -> NDArray[np.int64]:
+    """Return how many pixels are removed or added at each point of the curves, (steps + 1,)."""
+    return np.rint(np.linspace(0, pixels, steps + 1)).astype(np.int64)
+
+
+def _of_pixels(hot: NDArray[np.bool_], pixels: Pixels, predict: Predict, label: int) -> Faithfulness:
+    """Return the points of both curves at which the pixels `hot`, bool (n, h, w), are removed or added."""
+    import torch
+
+    taken = torch.from_numpy(hot)[..., None]
     image, plain, blurred = map(torch.from_numpy, (pixels.copy(), _mean_colour(pixels), _blurred(pixels)))
-    views = torch.cat([torch.where(hot, plain, image), torch.where(hot, image, blurred)])
+    views = torch.cat([torch.where(taken, plain, image), torch.where(taken, image, blurred)])
     parts = [predict(part)[:, label].cpu().numpy() for part in torch.split(views, _BATCH)]
     curve = np.concatenate(parts).astype(np.float64)
-    return Faithfulness(curve[: steps + 1], curve[steps + 1 :])
+    return Faithfulness(curve[: len(hot)], curve[len(hot) :])
 
 
 def area_under(curve: NDArray[np.float64]) -> float:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from xai_eval.disk.files import remove_temporaries
 from xai_eval.disk.strict_json import parse_json
-from xai_eval.errors import StorageError
+from xai_eval.errors import StorageError, UsageError
 from xai_eval.report.text.commands import PAGE_FILE
 from xai_eval.report.text.verdicts import VERDICTS_FILE
 from xai_eval.store.runs import RUN_FILE
@@ -21,6 +21,17 @@ _WRITTEN = {
 }
 # The list of files is read from disk and may be wrong, so only paths that a report can have written are removed.
 _OURS = re.compile(r"figures/[\w-]+\.png|tables/[\w-]+\.(csv|md|tex|json)", re.ASCII)
+
+
+def require_free_for_report(folder: Path) -> None:
+    """Refuse a folder in which a report of its own would replace anything but an earlier such report.
+
+    Raises:
+        UsageError: it is the folder of a run, or holds a page that no report listed.
+    """
+    for name, what in ((RUN_FILE, "the record of a run, whose own page would be lost"), (PAGE_FILE, "a foreign page")):
+        if (folder / name).exists() and (name == RUN_FILE or _earlier_files(folder) is None):
+            raise UsageError(f"{folder / name} is {what}. Name another folder with --report, such as reports/diff.")
 
 
 def remove_earlier_report(folder: Path) -> None:

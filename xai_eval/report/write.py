@@ -18,8 +18,11 @@ from xai_eval.report.text.verdicts import VERDICTS_FILE, verdicts_document
 from xai_eval.store.default_folders import GOLDEN
 
 
-def write_report(folder: Path, judged: Judged, golden: Path = GOLDEN) -> Path:
-    """Write the report of a run into `folder`; `golden` is the folder of its goldens, for the commands on the page.
+def write_report(folder: Path, judged: Judged, golden: Path = GOLDEN, results: Path | None = None) -> Path:
+    """Write the report of a run into `folder`.
+
+    `golden` is the folder of its goldens, and `results` that of the run, for the commands on the page; `folder` if it
+    is None.
 
     Files of an earlier report that this one does not have are removed: the figure of a drift that is mended
     would mislead.
@@ -41,6 +44,6 @@ def write_report(folder: Path, judged: Judged, golden: Path = GOLDEN) -> Path:
     write_files(folder / "figures", figures)
     page = folder / PAGE_FILE
     # File names can contain lone surrogates, which UTF-8 cannot encode.
-    parts = render_page(judged.record, cases, folder, golden, judged.run_findings)
+    parts = render_page(judged.record, cases, results or folder, golden, judged.run_findings)
     write_stream(page, (part.encode("utf-8", "replace") for part in parts))
     return page

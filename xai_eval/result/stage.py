@@ -66,6 +66,8 @@ class StageKind(enum.StrEnum):
     OVERLAP_BY_CHANCE = "overlap by chance"
     LABELS_BY_CLIP = "labels by CLIP"
     LABELS_BY_PIXELS = "labels by pixels"
+    # Of steps that are tried on a network, an image and data that never change.
+    TRIAL = "trial"
     # Of a value that a test computed itself.
     VALUE = "value"
     # Of the metrics at the end.

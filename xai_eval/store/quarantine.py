@@ -27,22 +27,30 @@ class Quarantine:
         reason: why the case is in quarantine.
         expires: the last day, in UTC, on which the case may fail without failing its run.
         expired: whether this day was over when the case was judged.
+        entry: key of the case that the entry names, if it is the earlier name of the case; empty if it names the case.
     """
 
     owner: str
     reason: str
     expires: datetime.date
     expired: bool = False
+    entry: str = ""
 
     @property
     def sentence(self) -> str:
         """The entry as text for people, at the end of a verdict."""
-        whose = f"({self.owner}: {self.reason.rstrip('.')})"
+        whose = f"({self.owner}: {self.reason.rstrip('.')}){self._under_another_name}"
         if self.expired:
             return (
                 f"Its quarantine expired on {self.expires} {whose}: repair or accept the case, then delete its entry."
             )
         return f"In quarantine until {self.expires} {whose}."
+
+    @property
+    def _under_another_name(self) -> str:
+        if not self.entry:
+            return ""
+        return f", by the entry of its earlier name {self.entry}, which needs the new key once the new case is accepted"
 
 
 def read_quarantine(

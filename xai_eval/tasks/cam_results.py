@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from xai_eval.metrics.localisation import THRESHOLDS, half_cell, iou_sweep
 from xai_eval.result.fields import LOOSEST_MAP, Field, Heatmap, HeatmapTolerance, Table
-from xai_eval.result.fingerprint import MOST_AMPLIFIED, fingerprint_array
+from xai_eval.result.fingerprint import MOST_AMPLIFIED, Fingerprint, fingerprint_array
 from xai_eval.result.result import Result
 from xai_eval.result.stage import Stage, StageKind
 from xai_eval.tasks.image.explanation_setup import ExplanationSetup
@@ -22,6 +22,7 @@ from xai_eval.tasks.image.per_image import PerImage
 from xai_eval.tasks.image.subject import Subject, cam_maps, cam_stages
 from xai_eval.tasks.ties.bounds import above, exactly, possible_iou, rounding_on
 from xai_eval.tasks.ties.possible_rows import by_column, possible_row
+from xai_eval.tasks.trials.trials import cam_trials
 
 if TYPE_CHECKING:
     from xai_eval.explainers.cam.cam_maps import CamMaps
@@ -44,6 +45,11 @@ class CamsRequest:
 
     setup: ExplanationSetup
     methods: tuple[str, ...]
+
+    @cached_property
+    def trials(self) -> dict[Stage, Fingerprint]:
+        """Steps tried on what never changes, once per run."""
+        return cam_trials(self.methods)
 
 
 def cam_results(request: CamsRequest) -> PerImage:
@@ -69,6 +75,7 @@ def _evaluate(request: CamsRequest, image: LabelledImage) -> Result:
                 Stage(StageKind.FINAL_MAP, method): fingerprint_array(each.image, each.amplification)
                 for method, each in maps.items()
             },
+            **request.trials,
         },
         provenance=setup.provenance(image, LIBRARIES),
     )

@@ -184,9 +184,17 @@ def _left_out_sentence(number: int) -> str:
     return f"{count(number, 'golden')} {were} not judged: the run says that it used only a part of their images"
 
 
+def _not_tried_sentence(by_task: Mapping[str, int]) -> str:
+    every = ", ".join(f"{number} of {task}" for task, number in by_task.items())
+    return (
+        f"{count(sum(by_task.values()), 'golden')} of other tasks, models or images not judged, because the run did "
+        f"not try them: {every}. `xai-eval check --complete` fails for such goldens"
+    )
+
+
 def run_findings_lines(run_findings: RunFindings) -> list[str]:
     """Return one line per systemic shift and per tolerance that is too small, and one each for renamed images and for
-    goldens that the run left out.
+    goldens that the run left out, or did not try.
 
     Tolerances that are too large are only counted. Before them, what an upgrade did to the whole set.
     """
@@ -197,6 +205,7 @@ def run_findings_lines(run_findings: RunFindings) -> list[str]:
         *(f"systemic  {one_line(each.sentence)}" for each in run_findings.systemic),
         *(f"renamed  {one_line(text)}" for text in filter(None, [renamed_sentence(run_findings.renamed)])),
         *([f"partial  {_left_out_sentence(run_findings.left_out)}"] if run_findings.left_out else []),
+        *([f"partial  {_not_tried_sentence(run_findings.not_tried)}"] if run_findings.not_tried else []),
         *(f"noise  {one_line(note.sentence)}" for note in run_findings.misfits),
         *(f"noise  {one_line(sentence)}" for sentence in run_findings.unusable),
         *([f"noise  {tightened}"] if generous else []),

@@ -164,6 +164,7 @@ def _explain_one(request: _Request, image: LabelledImage) -> Result:
     from xai_eval.result.stage import Stage, StageKind
     from xai_eval.tasks.image.map_rows import SCORE_TOLERANCE, displayed, scored_row
     from xai_eval.tasks.ties.bounds import rounding_on
+    from xai_eval.tasks.ties.possible_curves import possible_curves
     from xai_eval.tasks.ties.possible_rows import by_column, possible_row
 
     setup, name = request.setup, request.name
@@ -172,7 +173,8 @@ def _explain_one(request: _Request, image: LabelledImage) -> Result:
     heatmap = Heatmap(displayed(raw), request.tolerance)
     row = scored_row(name, raw, heatmap, subject, (0, 0), subject.predict)
     rounding = rounding_on(setup.classifier.device.type)
-    possible = by_column([possible_row(heatmap, subject.mask, (0, 0), rounding, raw)])
+    jumps = possible_curves(row, raw, subject.view, subject.predict, subject.target.index, rounding)
+    possible = by_column([{**possible_row(heatmap, subject.mask, (0, 0), rounding, raw), **jumps}])
     table = Table(pd.DataFrame([row]), SCORE_TOLERANCE, possible=possible)
     return Result(
         case=setup.case(name, image, request.params),

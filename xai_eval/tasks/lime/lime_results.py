@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,7 +28,7 @@ from xai_eval.result.fields import (
     Table,
     Weights,
 )
-from xai_eval.result.fingerprint import fingerprint_array
+from xai_eval.result.fingerprint import Fingerprint, fingerprint_array
 from xai_eval.result.result import Result
 from xai_eval.result.stage import Stage, StageKind
 from xai_eval.tasks.cam_results import MAP_TOLERANCE
@@ -40,6 +40,7 @@ from xai_eval.tasks.lime.chosen_setting import ChosenSetting
 from xai_eval.tasks.lime.lime_runs import LimeRun, run_lime, thresholds
 from xai_eval.tasks.ties.bounds import best_superpixels_bounds, rounding_on
 from xai_eval.tasks.ties.possible_rows import by_column, possible_row
+from xai_eval.tasks.trials.trials import cam_trials, lime_trials
 
 if TYPE_CHECKING:
     from xai_eval.explainers.lime.lime import LimeSettings
@@ -79,6 +80,11 @@ class LimeRequest:
     segmentation: Segmentation
     seeds: int
     chosen: ChosenSetting | None
+
+    @cached_property
+    def trials(self) -> dict[Stage, Fingerprint]:
+        """Steps tried on what never changes, once per run."""
+        return {**cam_trials(["gradcam"]), **lime_trials()}
 
     def of(self, image: LabelledImage) -> tuple[LimeSettings, Segmentation]:
         """Return the settings and the segmentation for one image."""
@@ -128,7 +134,7 @@ def _evaluate(request: LimeRequest, image: LabelledImage) -> Result:
     return Result(
         case=setup.case("lime", image, _params(request, image)),
         fields=fields,
-        stages={**subject.stages, **run.stages, **final},
+        stages={**subject.stages, **run.stages, **final, **request.trials},
         provenance=setup.provenance(image, LIBRARIES),
     )
 

@@ -41,6 +41,7 @@ from xai_eval.tasks.lime.lime_results import LIBRARIES
 from xai_eval.tasks.lime.lime_runs import LimeRun, run_lime
 from xai_eval.tasks.ties.bounds import exactly, hottest_bounds, possible_iou, possible_share, rounding_on
 from xai_eval.tasks.ties.possible_agreement import PossibleAgreement, possible_agreement, possible_sweep
+from xai_eval.tasks.trials.trials import cam_trials, lime_trials
 
 if TYPE_CHECKING:
     from xai_eval.explainers.lime.lime import LimeSettings
@@ -151,6 +152,11 @@ class ComparisonRequest:
     settings: LimeSettings
     segmentation: Segmentation
     policy: MaskPolicy
+
+    @cached_property
+    def trials(self) -> dict[Stage, Fingerprint]:
+        """Steps tried on what never changes, once per run."""
+        return {**cam_trials(["gradcam"]), **lime_trials()}
 
     @property
     def params(self) -> dict[str, Any]:
@@ -279,6 +285,7 @@ def _result(request: ComparisonRequest, each: _Compared) -> Result:
         **each.run.stages,
         Stage(StageKind.FINAL_MAP, "gradcam"): fingerprint_array(each.cam.saliency),
         Stage(StageKind.FINAL_MAP, "lime"): fingerprint_array(each.lime.saliency),
+        **request.trials,
     }
     case = setup.case("comparison", subject.image, request.params)
     return Result(case, fields, stages, setup.provenance(subject.image, LIBRARIES))

@@ -7,7 +7,7 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from xai_eval.metrics.paired import SIGNIFICANT, PairedTest, paired_test
 from xai_eval.result.fields import Field, Heatmap, Label, Measures, Table
 from xai_eval.result.fields.possible import Possible
 from xai_eval.result.fields.table import Cell, Cells
-from xai_eval.result.fingerprint import fingerprint_array
+from xai_eval.result.fingerprint import Fingerprint, fingerprint_array
 from xai_eval.result.result import Result
 from xai_eval.result.stage import Stage, StageKind
 from xai_eval.tasks.cam_results import MAP_TOLERANCE
@@ -33,7 +33,9 @@ from xai_eval.tasks.image.whole_set import image_set_case, image_set_provenance,
 from xai_eval.tasks.lime.lime_results import LIBRARIES
 from xai_eval.tasks.lime.lime_runs import lime_stages
 from xai_eval.tasks.ties.bounds import rounding_on
+from xai_eval.tasks.ties.possible_curves import possible_curves
 from xai_eval.tasks.ties.possible_rows import by_column, possible_row
+from xai_eval.tasks.trials.trials import cam_trials, lime_trials
 
 if TYPE_CHECKING:
     from xai_eval.explainers.hybrid_maps import HybridInputs
@@ -75,6 +77,11 @@ class HybridRequest:
     setup: ExplanationSetup
     settings: LimeSettings
     segmentation: Segmentation
+
+    @cached_property
+    def trials(self) -> dict[Stage, Fingerprint]:
+        """Steps tried on what never changes, once per run."""
+        return {**cam_trials(["gradcam"]), **lime_trials()}
 
     @property
     def params(self) -> dict[str, Any]:
@@ -126,7 +133,12 @@ def _combine_one(request: HybridRequest, image: LabelledImage) -> Result:
     tolerance = dataclasses.replace(MAP_TOLERANCE, largest=max(MAP_TOLERANCE.largest, _AMPLIFIED * rounding))
     heatmaps = {name: Heatmap(displayed(each), tolerance) for name, each in maps.items()}
     rows = [scored_row(name, each, heatmaps[name], subject, margin, predict) for name, each in maps.items()]
-    possible = [possible_row(heatmaps[name], subject.mask, margin, rounding, each) for name, each in maps.items()]
+    label = subject.target.index
+    possible = [
+        possible_row(heatmaps[name], subject.mask, margin, rounding, each)
+        | possible_curves(row, each, subject.view, predict, label, rounding)
+        for row, (name, each) in zip(rows, maps.items(), strict=True)
+    ]
     table = Table(pd.DataFrame(rows), SCORE_TOLERANCE, possible=by_column(possible))
     return Result(
         case=setup.case("hybrid", image, request.params),
@@ -137,6 +149,7 @@ def _combine_one(request: HybridRequest, image: LabelledImage) -> Result:
             Stage(StageKind.SAMPLES): fingerprint_array(inputs.neighbourhood.samples.astype(np.uint8)),
             **lime_stages([inputs.neighbourhood], [inputs.label], inputs.weights),
             **{Stage(StageKind.FINAL_MAP, name): fingerprint_array(each.array) for name, each in heatmaps.items()},
+            **request.trials,
         },
         provenance=setup.provenance(image, LIBRARIES),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,6 +28,8 @@ from xai_eval.tasks.image.whole_set import image_set_case, image_set_provenance,
 from xai_eval.tasks.lime.lime_results import LIBRARIES
 from xai_eval.tasks.lime.lime_runs import surrogate_stage
 from xai_eval.tasks.studies.search_scores import ScoredSettings, cheapest_first, score_settings, scored_in
+from xai_eval.tasks.ties.possible_rows import by_column
+from xai_eval.tasks.trials.trials import cam_trials, lime_trials
 
 if TYPE_CHECKING:
     from xai_eval.explainers.lime.lime_search import Grid, LimeSearch
@@ -51,6 +53,11 @@ class SearchRequest:
     setup: ExplanationSetup
     grid: Grid
     objective: Objective
+
+    @cached_property
+    def trials(self) -> dict[Stage, Fingerprint]:
+        """Steps tried on what never changes, once per run."""
+        return {**cam_trials(["gradcam"]), **lime_trials()}
 
     @property
     def params(self) -> dict[str, Any]:
@@ -121,7 +128,7 @@ def _search_one(request: SearchRequest, image: LabelledImage) -> Result:
         ),
         "ties": Label(_ties(scored)),
         "winners": _winners(scored),
-        SETTINGS: Table(scored.frame, SCORE_TOLERANCE),
+        SETTINGS: Table(scored.frame, SCORE_TOLERANCE, possible=by_column(scored.possible)),
     }
     stages = {
         **subject.stages,
@@ -136,6 +143,7 @@ def _search_one(request: SearchRequest, image: LabelledImage) -> Result:
         Stage(StageKind.FINAL_MAP, "gradcam"): fingerprint_array(cam),
         # Grad-CAM stands before the map of lime, because two objectives use it to choose the setting of that map.
         Stage(StageKind.FINAL_MAP, "lime"): fingerprint_array(best_map),
+        **request.trials,
     }
     case = setup.case("lime_search", image, request.params)
     return Result(case, fields, stages, setup.provenance(image, LIBRARIES))

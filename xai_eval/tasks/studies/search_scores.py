@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,10 @@ from xai_eval.metrics.geometry import centre_distance
 from xai_eval.metrics.localisation import hottest, iou_at_equal_area
 from xai_eval.metrics.search import TRUTH, Objective, winners
 from xai_eval.metrics.superpixels import mask_of_area, positive_map
+from xai_eval.result.fields.possible import Possible
 from xai_eval.result.map_similarity import iou
+from xai_eval.tasks.ties.bounds import area_bounds, exactly, hottest_bounds, possible_iou, rounding_on
+from xai_eval.tasks.ties.possible_curves import possible_curves
 
 if TYPE_CHECKING:
     from xai_eval.explainers.lime.lime_search import Grid, LimeSearch, Setting
@@ -32,10 +35,12 @@ class ScoredSettings:
     Attributes:
         tied: the settings that give the same explanation, the cheapest first, by the name of their row.
         frame: one row per explanation, with its name, its settings and its value by every objective.
+        possible: for each row, what rounding could have put in place of objectives that jump.
     """
 
     tied: Mapping[str, tuple[Setting, ...]]
     frame: pd.DataFrame
+    possible: Sequence[Mapping[str, Possible]] = ()
 
     def values(self, objective: Objective) -> NDArray[np.float64]:
         """Return the values of one objective, one per row, (S,); NaN where it could not be computed."""
@@ -69,11 +74,14 @@ def score_settings(
         predict: computes probabilities (N, C) from images uint8 (N, H, W, 3).
     """
     tied = _tied(grid, {name: int(each.samples.shape[1]) for name, each in found.neighbourhoods.items()})
-    rows = []
+    rows, possible = [], []
+    rounding = rounding_on(subject.classifier.device.type)
     for name, settings in tied.items():
         setting = settings[0]
         surrogate = found.surrogate(setting, subject.target.index)
         segments = found.neighbourhoods[setting.segmentation].segments
+        scores = _scores(subject, surrogate.weights, segments, cam, predict)
+        possible.append(_possible(scores, subject, surrogate.weights, segments, cam, predict, rounding))
         rows.append(
             {
                 "setting": name,
@@ -83,10 +91,10 @@ def score_settings(
                 "features": found.features(setting),
                 "tied_settings": len(settings),
                 "r2": surrogate.r2,
-                **_scores(subject, surrogate.weights, segments, cam, predict),
+                **scores,
             }
         )
-    return ScoredSettings(tied, pd.DataFrame(rows))
+    return ScoredSettings(tied, pd.DataFrame(rows), possible)
 
 
 def scored_in(grid: Grid, frame: pd.DataFrame) -> ScoredSettings:
@@ -119,6 +127,26 @@ def _tied(grid: Grid, superpixels: Mapping[str, int]) -> dict[str, tuple[Setting
         limit = "" if setting.num_features >= whole else f", best {setting.num_features}"
         groups.setdefault(f"{setting.segmentation}, {setting.num_samples} samples{limit}", []).append(setting)
     return {name: cheapest_first(settings) for name, settings in groups.items()}
+
+
+def _possible(
+    scores: Mapping[str, float],
+    subject: Subject,
+    weights: NDArray[np.float64],
+    segments: NDArray[np.int64],
+    cam: NDArray[np.float32],
+    predict: Predict,
+    rounding: float,
+) -> dict[str, Possible]:
+    """Return what rounding could have put in place of the scores that jump."""
+    painted, mask = weights[segments], area_bounds(weights, segments, AREA, rounding)
+    areas = int(mask.surely.sum()), int(mask.maybe.sum())
+    found = possible_curves(scores, painted, subject.view, predict, subject.target.index, rounding)
+    found["iou_gradcam"] = possible_iou(mask, hottest_bounds(cam, *areas, rounding))
+    if subject.mask is not None:
+        area = int(np.count_nonzero(subject.mask))
+        found[TRUTH] = possible_iou(hottest_bounds(painted, area, area, rounding), exactly(subject.mask))
+    return {name: each for name, each in found.items() if name in scores}
 
 
 def _scores(

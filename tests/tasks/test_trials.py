@@ -1,0 +1,143 @@
+"""A changed library shows in the trials of its step, whatever the weights of the model are."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from lime import lime_base
+from pytorch_grad_cam import GradCAM, HiResCAM
+
+from xai_eval import evaluate, load_model
+from xai_eval.explainers.cam import cam_maps
+from xai_eval.explainers.cam.cam_maps import METHOD_NAMES
+from xai_eval.explainers.lime.lime import _Explainer
+from xai_eval.gate.judge import judge
+from xai_eval.gate.verdict import State
+from xai_eval.result.stage import Stage, StageKind
+from xai_eval.tasks.trials import trials
+from xai_eval.tasks.trials.trials import cam_trials, lime_trials
+
+SCALING, HIDING, FIT = (
+    Stage(StageKind.TRIAL, name)
+    for name in ("the scaling of maps", "the prediction of perturbed images", "the fit of the surrogate")
+)
+
+
+def map_of(method):
+    return Stage(StageKind.TRIAL, f"the map of {method}")
+
+
+def moved(before, now):
+    return {stage for stage in before if now[stage].distance(before[stage]) > 5e-5}
+
+
+def test_trials_repeat_whatever_the_random_state_and_leave_it_as_it_was():
+    before = {**cam_trials(METHOD_NAMES), **lime_trials()}
+    torch.manual_seed(7)
+    np.random.seed(7)
+    state = torch.random.get_rng_state(), np.random.get_state()[1].copy()
+    with torch.inference_mode():
+        assert not moved(before, {**cam_trials(METHOD_NAMES), **lime_trials()})
+    assert torch.equal(torch.random.get_rng_state(), state[0])
+    assert np.array_equal(np.random.get_state()[1], state[1])
+
+
+def test_the_map_of_grad_cam_is_that_of_its_formula():
+    """Weights are the mean gradients of the class's logit, which here are one number per channel."""
+    module, image = trials._network(), trials._image()
+    activations = module[2](module[1](module[0](image)))
+    activations.retain_grad()
+    module[6](module[5](module[4](module[3](activations))))[0, 1].backward()
+    weights = activations.grad.mean(dim=(2, 3), keepdim=True)
+    expected = (weights * activations).sum(dim=1).detach().numpy()
+    found = cam_maps.explain_by_cam(module, module[2], image, [1], "gradcam").raw
+    assert np.allclose(found, expected, atol=1e-6) and np.ptp(expected) > 0.01
+    assert (expected > 0).any() and (expected < 0).any()
+
+
+def half_weights(self, *args, original=GradCAM.get_cam_weights):
+    weights = original(self, *args).copy()
+    weights[:, 0] *= 0.5
+    return weights
+
+
+def test_a_method_that_computes_other_weights_moves_its_own_trial(monkeypatch):
+    before = cam_trials(["gradcam", "hirescam"])
+    monkeypatch.setattr(GradCAM, "get_cam_weights", half_weights)
+    # The scaling is tried with the first map, which moved.
+    assert moved(before, cam_trials(["gradcam", "hirescam"])) == {map_of("gradcam"), SCALING}
+
+
+def test_a_method_that_drops_what_speaks_against_moves_its_own_trial(monkeypatch):
+    before = cam_trials(["hirescam"])
+    stock = HiResCAM.get_cam_image
+    monkeypatch.setattr(HiResCAM, "get_cam_image", lambda *args, **more: np.maximum(stock(*args, **more), 0))
+    assert map_of("hirescam") in moved(before, cam_trials(["hirescam"]))
+
+
+def other_size(image, target_size=None, original=cam_maps.scale_cam_image):
+    found = original(image, target_size)
+    return found if target_size is None else np.stack([each[::-1] for each in found])
+
+
+def test_maps_that_are_enlarged_otherwise_move_the_trial_of_scaling_alone(monkeypatch):
+    from pytorch_grad_cam import base_cam
+
+    before = cam_trials(["gradcam"])
+    monkeypatch.setattr(base_cam, "scale_cam_image", other_size)
+    assert moved(before, cam_trials(["gradcam"])) == {SCALING}
+
+
+def test_another_fit_of_lime_moves_its_trial_alone(monkeypatch):
+    before, stock = lime_trials(), lime_base.Ridge
+    monkeypatch.setattr(lime_base, "Ridge", lambda alpha, **more: stock(alpha=10 * alpha, **more))
+    assert moved(before, lime_trials()) == {FIT}
+
+
+def other_colours(self, image, hidden, *rest, original=_Explainer.data_labels, **more):
+    return original(self, image, 255 - hidden, *rest, **more)
+
+
+def test_other_colours_of_hidden_superpixels_move_the_trial_of_what_is_predicted(monkeypatch):
+    before = lime_trials()
+    monkeypatch.setattr(_Explainer, "data_labels", other_colours)
+    assert HIDING in moved(before, lime_trials())
+
+
+@pytest.fixture(scope="module")
+def golden():
+    return gradcam(load_model("scenes:objects", device="cpu")).condensed()
+
+
+def gradcam(model):
+    [result] = evaluate("cams", model=model, images="scenes:1", device="cpu", methods=["gradcam"])
+    return result
+
+
+def rounded():
+    """The bundled network with weights rounded to half precision, as an upgrade on purpose makes them."""
+    model = load_model("scenes:objects", device="cpu")
+    with torch.no_grad():
+        for weight in model.module.parameters():
+            weight.copy_(weight.half().float())
+    return dataclasses.replace(model, weights_digest="c" * 64)
+
+
+def test_behind_other_weights_a_changed_library_is_an_accident_and_is_named(golden, monkeypatch):
+    verdict = judge(gradcam(rounded()), golden)
+    assert verdict.state is State.OK and "the explanation held" in verdict.sentence, verdict.sentence
+
+    def slightly_other(self, *args, original=GradCAM.get_cam_weights):
+        return original(self, *args) * (1 + 1e-3 * np.arange(args[3].shape[1]) / args[3].shape[1])
+
+    monkeypatch.setattr(GradCAM, "get_cam_weights", slightly_other)
+    verdict = judge(gradcam(rounded()), golden)
+    assert verdict.state is State.DRIFT and verdict.origin.stage == map_of("gradcam")
+    assert "What it is tried on never changes. Responsible step: this step" in verdict.sentence
+
+
+def test_with_the_same_weights_the_stage_itself_is_named_first(golden, monkeypatch):
+    monkeypatch.setattr(GradCAM, "get_cam_weights", half_weights)
+    verdict = judge(gradcam(load_model("scenes:objects", device="cpu")), golden)
+    assert verdict.origin.stage == Stage(StageKind.RAW_MAP, "gradcam")
