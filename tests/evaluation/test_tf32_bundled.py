@@ -1,10 +1,14 @@
-"""The goldens of the CPU hold on a GPU that rounds as TF32 does, which is simulated here."""
+"""The goldens of the CPU hold on a GPU that rounds as TF32 does, which is simulated here.
+
+Because all bundled tasks are computed here as a user would, this is also where the size of their results is asked.
+"""
 
 import dataclasses
 from pathlib import Path
 
 import pytest
 import torch
+from evaluation.test_golden_sizes import LIMIT, size
 from tf32 import rounded, tf32
 
 from xai_eval import evaluate
@@ -36,14 +40,26 @@ def test_numbers_are_rounded_to_ten_bits():
     assert torch.equal(rounded(torch.tensor([1.0, -0.5, 0.0])), torch.tensor([1.0, -0.5, 0.0]))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("task", TASKS)
-def test_bundled_goldens_hold_in_tf32(task):
-    goldens = [Result.load(folder) for folder in sorted((GOLDENS / task).iterdir())]
+@pytest.fixture(scope="module", params=TASKS)
+def found(request):
     with tf32():
-        found = list(evaluate(task, device="cpu"))
+        return list(evaluate(request.param, device="cpu"))
+
+
+@pytest.mark.slow
+def test_bundled_goldens_hold_in_tf32(found):
+    goldens = [Result.load(folder) for folder in sorted((GOLDENS / found[0].case.task).iterdir())]
     assert len(found) == len(goldens)
     assert not failed(found, {each.case.key: each for each in goldens})
+
+
+@pytest.mark.slow
+def test_what_would_be_accepted_today_is_not_large(found, tmp_path):
+    for result in found:
+        kept = result.condensed().save(tmp_path / result.case.id)
+        sketches = sum(stage.sketch is not None for stage in result.stages.values())
+        print(f"{result.case.key}: {size(kept)} bytes, {len(result.stages)} stages, {sketches} with a sketch")
+        assert size(kept) <= LIMIT
 
 
 @pytest.mark.slow

@@ -59,7 +59,7 @@ def configure(repo, before, after):
 
 @with_and_without_xdist
 def test_every_case_is_a_test(suite, arguments):
-    suite.runpytest(*arguments).assert_outcomes(failed=2)
+    suite.runpytest().assert_outcomes(failed=2)
     accept(suite)
     assert len(list((suite.path / "gold").glob("cams/*/result.json"))) == 2
     found = suite.runpytest("-v", *arguments)
