@@ -112,7 +112,7 @@ def outside_of_github_actions(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def without_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Draw no figure files of single cases: a third of the time of a small run; tests/report draws them."""
+    """Draw no figure files of single cases: they take a third of a small run, and tests/report draws them."""
     from xai_eval.report.page import shown_cases
 
     monkeypatch.setattr(shown_cases, "FIGURES", 0)

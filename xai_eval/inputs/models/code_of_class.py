@@ -77,16 +77,30 @@ def _text(attribute: str, value: Any, names: tuple[str, ...]) -> str | None:
     return repr(value) if isinstance(value, _Plain) else None
 
 
-@functools.lru_cache(maxsize=4096)
 def _source(function: types.FunctionType, names: tuple[str, ...]) -> str:
     """Return the code of a function without comments, annotations and the names of its own classes."""
+    source = _as_written(function)
+    bare = _bare(source, tuple(name for name in names if name in source)) if source else ""
+    return bare or _compiled(function.__code__)
+
+
+@functools.lru_cache(maxsize=4096)
+def _as_written(function: types.FunctionType) -> str:
+    """Return the code of a function as it stands in its file; empty if it is not known."""
     try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-        if not isinstance(tree.body[0], ast.FunctionDef):
-            return _compiled(function.__code__)
-        return ast.unparse(_Bare(names).visit(tree))
+        return textwrap.dedent(inspect.getsource(function))
     except (OSError, TypeError, SyntaxError):
-        return _compiled(function.__code__)
+        return ""
+
+
+@functools.lru_cache(maxsize=4096)
+def _bare(source: str, names: tuple[str, ...]) -> str:
+    """Return code without comments, annotations and `names`; empty if it is not the definition of a function."""
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        return ""
+    return ast.unparse(_Bare(names).visit(tree)) if isinstance(tree.body[0], ast.FunctionDef) else ""
 
 
 def _compiled(code: types.CodeType) -> str:
