@@ -62,6 +62,10 @@ def with_corners_aligned(_original: Any) -> Any:
     return resize
 
 
+def in_bfloat16(values: Any) -> Any:
+    return torch.from_numpy(values).bfloat16().float().numpy()
+
+
 def not_centred(activations: Any) -> Any:
     found = []
     for each in activations:

@@ -9,7 +9,7 @@ import lime.lime_image
 import numpy as np
 import skimage.segmentation
 import torch
-from fault import Fault, everywhere, replaced, scaled
+from fault import ERROR, Fault, everywhere, replaced, scaled
 from sklearn.linear_model import Ridge
 from torch import nn
 
@@ -223,7 +223,7 @@ FAULTS = (
     sampled(
         "batch norm takes the statistics of the batch",
         ("lime",),
-        PREDICTIONS,
+        ERROR,
         replaced(nn.BatchNorm2d, "forward", statistics_of_the_batch),
         kind="layer",
     ),
