@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import types
 from typing import Any
 
@@ -16,7 +17,6 @@ import pytorch_grad_cam.eigen_cam
 import pytorch_grad_cam.layer_cam
 import torch
 from fault import Fault, everywhere, replaced, scaled
-from pytorch_grad_cam.activations_and_gradients import ActivationsAndGradients
 
 from xai_eval.explainers.attribution import methods as attribution_methods
 from xai_eval.explainers.attribution.methods import score, signed_map
@@ -26,7 +26,12 @@ from xai_eval.explainers.model.random_state import all_seeded
 from xai_eval.result.stage import Stage, StageKind
 from xai_eval.tasks import attribution_results
 
-GRADIENT_METHODS = {"methods": ["gradcam++", "xgradcam", "layercam", "hirescam", "gradcamelementwise", "randomcam"]}
+# Behind the last layer all places have the same gradient, which hides what is done with it.
+AT_LAYER3 = {"layer": "layer3", "methods": ["gradcam"]}
+GRADIENT_METHODS = {
+    "layer": "layer3",
+    "methods": ["gradcam++", "xgradcam", "layercam", "hirescam", "gradcamelementwise", "randomcam"],
+}
 SAMPLED = {"methods": ["smoothgrad", "gradient_shap", "occlusion"], "samples": 6}
 FROM_BLACK = {"methods": ["integrated_gradients"], "steps": 8, "baseline": "black"}
 
@@ -47,15 +52,6 @@ def of_the_image_before(original: Any) -> Any:
     return weights
 
 
-def of_the_layer_below(original: Any) -> Any:
-    """The gradient is taken where the layer's input is, which has the same shape."""
-
-    def save(self: Any, module: Any, given: Any, output: Any) -> Any:
-        return original(self, module, given, given[0] if given[0].shape == output.shape else output)
-
-    return save
-
-
 def with_corners_aligned(_original: Any) -> Any:
     def resize(image: Any, size: Any, **_options: Any) -> Any:
         found = torch.nn.functional.interpolate(
@@ -64,6 +60,10 @@ def with_corners_aligned(_original: Any) -> Any:
         return found[0, 0].numpy()
 
     return resize
+
+
+def in_bfloat16(values: Any) -> Any:
+    return torch.from_numpy(values).bfloat16().float().numpy()
 
 
 def not_centred(activations: Any) -> Any:
@@ -103,11 +103,14 @@ def not_divided(_original: Any) -> Any:
 
 def given(**changes: Any) -> Any:
     """A function of the library gets other arguments."""
-    return lambda original: lambda *args, **options: original(*args, **{**options, **changes})
+    return lambda original: functools.wraps(original)(lambda *args, **o: original(*args, **{**o, **changes}))
 
 
 def scaled_argument(name: str, factor: float) -> Any:
-    return lambda original: lambda *args, **options: original(*args, **{**options, name: options[name] * factor})
+    def make(original: Any) -> Any:
+        return functools.wraps(original)(lambda *args, **o: original(*args, **{**o, name: o[name] * factor}))
+
+    return make
 
 
 def unnormalised_black(original: Any) -> Any:
@@ -196,24 +199,33 @@ FAULTS = (
     ),
     cam("weights of the image before", raw("gradcam"), replaced(GRADCAM, "get_cam_weights", of_the_image_before)),
     cam(
-        "gradients of the layer below",
+        "gradients are averaged along rows only",
         raw("gradcam"),
-        replaced(ActivationsAndGradients, "save_gradient", of_the_layer_below),
+        replaced(GRADCAM, "get_cam_weights", along_rows),
+        parameters=AT_LAYER3,
     ),
-    cam("gradients are averaged along rows only", raw("gradcam"), replaced(GRADCAM, "get_cam_weights", along_rows)),
-    cam("the gradient of one place", raw("gradcam"), replaced(GRADCAM, "get_cam_weights", of_the_first_place)),
+    cam(
+        "the gradient of one place",
+        raw("gradcam"),
+        replaced(GRADCAM, "get_cam_weights", of_the_first_place),
+        parameters=AT_LAYER3,
+    ),
     cam(
         "channels of the weights are one off",
         raw("gradcam"),
         replaced(GRADCAM, "get_cam_weights", scaled(lambda weights: np.roll(weights, 1, axis=1))),
     ),
     cam(
-        "activations in half precision",
+        "activations in bfloat16",
         raw("gradcam"),
         replaced(
             GRADCAM,
             "get_cam_image",
-            lambda o: lambda self, x, at, t, a, g, s=False: o(self, x, at, t, np.float32(np.float16(a)), g, s),
+            lambda o: (
+                lambda self, x, at, t, a, g, s=False: o(
+                    self, x, at, t, torch.from_numpy(a).bfloat16().float().numpy(), g, s
+                )
+            ),
         ),
     ),
     cam(

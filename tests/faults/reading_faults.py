@@ -22,6 +22,7 @@ from xai_eval.tasks.lime import lime_results, lime_runs
 from xai_eval.tasks.lime.lime_runs import LimeRun
 
 WITH_MASKS = {"images": "scenes:2", "methods": ["gradcam", "eigencam"]}
+MANY = {"segmentation_parameters": {"n_segments": 40}}
 INTENDED = {"images": "scenes:2", "methods": ["gradcam"], "target": "intended"}
 
 
@@ -36,9 +37,9 @@ def rows_swapped(fields: Any) -> Any:
     return {**fields, "table": reframed(table, turned)}
 
 
-def exact_is_near(fields: Any) -> Any:
+def never_exact(fields: Any) -> Any:
     table = fields["table"]
-    return {**fields, "table": reframed(table, table.frame.assign(pointing_exact=True))}
+    return {**fields, "table": reframed(table, table.frame.assign(pointing_exact=False))}
 
 
 def sweep_shifted(table: Any) -> Any:
@@ -152,9 +153,9 @@ def identity(name: str, tasks: tuple[str, ...], stage: Any, inject: Any, **given
 FAULTS = (
     read("rows of two methods change places", ("cams",), replaced(cam_results, "_map_fields", scaled(rows_swapped))),
     read(
-        "every method points exactly",
+        "no method points exactly",
         ("cams",),
-        replaced(cam_results, "_map_fields", scaled(exact_is_near)),
+        replaced(cam_results, "_map_fields", scaled(never_exact)),
         parameters={"methods": ["gradcam", "scorecam", "eigencam"], "images": "scenes:4"},
     ),
     read(
@@ -191,7 +192,12 @@ FAULTS = (
         ("lime",),
         replaced(lime_results, "_surrogates", column("intercept", lambda frame: frame["intercept"].abs() + 0.03)),
     ),
-    read("a superpixel less among the best", ("lime",), replaced(lime_results, "best_superpixels", mask_of_fewer)),
+    read(
+        "a superpixel less among the best",
+        ("lime",),
+        replaced(lime_results, "best_superpixels", mask_of_fewer),
+        parameters=MANY,
+    ),
     read(
         "a superpixel more is counted",
         ("lime",),

@@ -9,7 +9,7 @@ import lime.lime_image
 import numpy as np
 import skimage.segmentation
 import torch
-from fault import Fault, everywhere, replaced, scaled
+from fault import ERROR, Fault, everywhere, replaced, scaled
 from sklearn.linear_model import Ridge
 from torch import nn
 
@@ -19,7 +19,6 @@ from xai_eval.explainers.lime.lime import Neighbourhood
 from xai_eval.explainers.lime.perturbation import PerturbedImages
 from xai_eval.result.stage import Stage, StageKind
 from xai_eval.tasks.lime import lime_runs
-from xai_eval.tasks.lime.lime_runs import LimeRun
 
 QUICKSHIFT = {"segmentation": "quickshift", "segmentation_parameters": None, "seeds": 1, "top_labels": 1}
 
@@ -162,10 +161,6 @@ def cityblock(original: Any) -> Any:
     return lambda data, first, metric: original(data, first, metric="cityblock") / data.shape[1]
 
 
-def not_in_reading_order(_original: Any) -> Any:
-    return lambda self, label: np.stack([each.surrogates[label].weights for each in self.explanations])
-
-
 def same_seed_again(original: Any) -> Any:
     return lambda subject, cut, settings, seeds: original(subject, cut, settings, [seeds[0]] * len(seeds))
 
@@ -228,7 +223,7 @@ FAULTS = (
     sampled(
         "batch norm takes the statistics of the batch",
         ("lime",),
-        PREDICTIONS,
+        ERROR,
         replaced(nn.BatchNorm2d, "forward", statistics_of_the_batch),
         kind="layer",
     ),
@@ -260,13 +255,6 @@ FAULTS = (
         WEIGHTS,
         replaced(our_lime, "pairwise_distances", cityblock),
     ),
-    sampled(
-        "weights are not sorted with their superpixels",
-        ("lime",),
-        WEIGHTS,
-        replaced(LimeRun, "weights", not_in_reading_order),
-        parameters={"segmentation": "felzenszwalb", "segmentation_parameters": {"scale": 50.0}},
-    ),
     sampled("superpixels may be in pieces", ("lime",), StageKind.SEGMENTS, slic(enforce_connectivity=False)),
     sampled("compactness adapts itself", ("lime", "hybrid"), StageKind.SEGMENTS, slic(slic_zero=True)),
     sampled(
@@ -287,14 +275,6 @@ FAULTS = (
     ),
     sampled(
         "seeds begin one later", ("comparison",), SAMPLES, everywhere(lime_runs.run_lime, next_seeds), kind="seeds"
-    ),
-    sampled(
-        "quickshift gets another seed",
-        ("lime",),
-        StageKind.SEGMENTS,
-        replaced(skimage.segmentation, "quickshift", lambda o: lambda p, **k: o(p, **{**k, "rng": 1})),
-        kind="seeds",
-        parameters=QUICKSHIFT,
     ),
     sampled(
         "fewer samples are the last rows",

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 import numpy as np
-from fault import POOLED, RESNET, Fault, column, everywhere, replaced, scaled
+from fault import POOLED, RESNET, Fault, column, everywhere, reframed, replaced, scaled
 
 from xai_eval.explainers import hybrid_maps
 from xai_eval.metrics import faithfulness as faithfulness_module
@@ -127,9 +127,7 @@ FAULTS = (
             "_concept_table",
             lambda o: (
                 lambda each: {
-                    name: dataclasses.replace(
-                        table, frame=table.frame.assign(gradcam=table.frame["lime"], lime=table.frame["gradcam"])
-                    )
+                    name: reframed(table, table.frame.assign(gradcam=table.frame["lime"], lime=table.frame["gradcam"]))
                     for name, table in o(each).items()
                 }
             ),
@@ -303,7 +301,7 @@ FAULTS = (
     study(
         "curves of the next class",
         (HYBRID,),
-        READ,
+        "metric scored_row",
         replaced(map_rows, "faithfulness", of_next_class),
         "metric",
     ),
@@ -335,9 +333,7 @@ FAULTS = (
     ),
     study("settings have a superpixel more", SEARCH, READ, settings_with(superpixels=one_more), "counts"),
     study("settings have a feature less", SEARCH, READ, settings_with(features=lambda n: n - 1), "counts"),
-    study(
-        "settings have the R2 of the next", SEARCH, READ, settings_with(r2=lambda values: np.roll(values.to_numpy(), 1))
-    ),
+    study("settings have the R2 of the next", SEARCH, READ, settings_with(r2=lambda values: values.to_numpy()[::-1])),
     study(
         "the winner is named by the next row",
         SEARCH,

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 import torchvision.models.swin_transformer as swin
-from fault import POOLED, SWIN, VIT, Fault, module_changed, replaced, weights_changed
+from fault import ERROR, POOLED, SWIN, VIT, Fault, module_changed, replaced, weights_changed
 from torch import nn
 from torchvision.models.vision_transformer import Encoder, VisionTransformer
 
@@ -248,7 +248,7 @@ FAULTS = (
         "attention runs over the batch",
         ("lime",),
         (VIT, POOLED),
-        StageKind.PERTURBED_PREDICTIONS,
+        ERROR,
         replaced(nn.MultiheadAttention, "forward", over_the_batch),
     ),
     token(

@@ -28,6 +28,7 @@ _SMALLEST = 1e-9
 _JUDGING = frozenset({"tolerance", "score_tolerance", "least_iou", "possible", "unjudged", "undecided"})
 _ABOUT_THE_MODEL = "model"
 CLASSES = "classes"
+_READ = "the digest of what is only for reading"
 # Libraries that write images, each version in its own way.
 _OF_IMAGES = "pillow"
 _PACKAGE = "xai-eval"
@@ -89,8 +90,11 @@ def _content(field: Field) -> Mapping[str, Any]:
     if kept is None:
         return {}
     if isinstance(kept, Table):
-        return {words(each.name): each.values for each in kept.columns}
-    meta = {words(name): value for name, value in kept.meta().items() if name not in _JUDGING}
+        read = {_READ: kept.read} if kept.read else {}
+        return {**{words(each.name): each.values for each in kept.columns}, **read}
+    meta = {
+        _READ if name == "read" else words(name): value for name, value in kept.meta().items() if name not in _JUDGING
+    }
     return {**meta, **{words(name): array for name, array in kept.arrays().items() if name not in _JUDGING}}
 
 

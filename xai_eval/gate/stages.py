@@ -8,7 +8,7 @@ import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from xai_eval.gate.movement import Movement, noise_of, number
+from xai_eval.gate.movement import USUAL_SHARE, Movement, noise_of, number
 from xai_eval.gate.spelling import counterpart
 from xai_eval.gate.stage_table import Step, rules_of
 from xai_eval.result.fields import Finding, Severity
@@ -164,7 +164,7 @@ def stage_findings(obtained: Result, golden: Result, expected: frozenset[Stage] 
             continue
         own = shift.stage.of in raised or shift.stage.kind in raised
         most = rules_of(shift.stage).alarm(on_cpu=on_cpu and not own)
-        most *= _leeway(obtained, shift.stage)
+        most *= _leeway(obtained, golden, shift.stage)
         most = 0.0 if on_cpu and not own and _held_exactly(shift.stage, obtained, golden) else most
         if shift.change > most:
             amount = f" by a relative change of {number(shift.change)}" if math.isfinite(shift.change) else ""
@@ -284,13 +284,19 @@ def _limit(obtained: Result, golden: Result, stage: Stage, *, on_cpu: bool) -> f
     """Return how far a stage may move."""
     if on_cpu and _held_exactly(stage, obtained, golden):
         return 0.0
-    return rules_of(stage).limit(on_cpu=on_cpu) * _leeway(obtained, stage)
+    return rules_of(stage).limit(on_cpu=on_cpu) * _leeway(obtained, golden, stage)
 
 
-def _leeway(obtained: Result, stage: Stage) -> float:
-    """How many times its usual limit a stage may move, as the run measured it: what a golden claims widens nothing."""
+def _leeway(obtained: Result, golden: Result, stage: Stage) -> float:
+    """How many times its usual limit a stage may move, as the run measured it: what a golden claims widens nothing.
+
+    Amplified is what the stages before it moved. Where these are the same in every bit, only what has no stage, such as
+    gradients, can have moved, by the noise that a CPU usually has.
+    """
     now = obtained.stages.get(stage)
-    return 1.0 if now is None else now.leeway
+    if now is None:
+        return 1.0
+    return max(1.0, USUAL_SHARE * now.leeway) if _made_of_equal_stages(stage, obtained, golden) else now.leeway
 
 
 def _held_exactly(stage: Stage, obtained: Result, golden: Result) -> bool:
@@ -298,11 +304,15 @@ def _held_exactly(stage: Stage, obtained: Result, golden: Result) -> bool:
 
     A library that counts otherwise is what the gate is for, so it does not matter which versions the golden claims.
     """
-    rules = rules_of(stage)
-    if not rules.counted:
+    if not rules_of(stage).counted:
         return False
+    return _made_of_equal_stages(stage, obtained, golden)
+
+
+def _made_of_equal_stages(stage: Stage, obtained: Result, golden: Result) -> bool:
+    """Whether all stages that a stage is made from are recorded, and the same in every bit."""
     both = [each for each in golden.stages if each in obtained.stages]
-    parts = [each.among(both, stage) for each in rules.steps[0].after]
+    parts = [each.among(both, stage) for each in rules_of(stage).steps[0].after]
     return all(parts) and all(
         obtained.stages[each].digest == golden.stages[each].digest for part in parts for each in part
     )

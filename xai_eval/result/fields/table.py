@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+import hashlib
+import json
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -63,6 +66,8 @@ class Table(Extensible):
             table that has no other columns.
         possible: by column, what rounding could have put into each cell: for numbers and yes or no the smallest and the
             largest value, for texts the other texts. Columns that do not jump are left out.
+        read: what a golden keeps of the texts, flags and counts that are only for reading: their digest; empty if
+            there are none.
     """
 
     kind: ClassVar[str] = "table"
@@ -71,6 +76,7 @@ class Table(Extensible):
     tolerance: Mapping[str, float]
     unjudged: tuple[str, ...]
     possible: Mapping[str, Cells]
+    read: str = dataclasses.field(default="", compare=False)
 
     def __init__(
         self,
@@ -81,7 +87,7 @@ class Table(Extensible):
     ) -> None:
         """Make a table of a frame whose columns are text (None allowed), bool, int or float."""
         plain = _with_plain_text(frame)
-        vars(self)["possible"] = possible or {}
+        vars(self).update(possible=possible or {}, read="")
         self._set(tuple(Column.of(str(name), column) for name, column in plain.items()), tolerance or {}, unjudged)
         vars(self)["frame"] = plain
 
@@ -108,14 +114,15 @@ class Table(Extensible):
         """Rebuild from storage."""
         columns = tuple(Column.restore(each) for each in meta["columns"])
         possible = {name: tuple(map(_restored_cell, cells)) for name, cells in meta.get("possible", {}).items()}
-        return cls.of_columns(columns, meta["tolerance"], tuple(meta.get("unjudged", ())), possible)
+        found = cls.of_columns(columns, meta["tolerance"], tuple(meta.get("unjudged", ())), possible)
+        vars(found)["read"] = str(meta.get("read", ""))
+        return found
 
     def meta(self) -> dict[str, Any]:
         """Columns, tolerances, and what else was possible, where anything was."""
-        meta = super().meta()
-        meta.pop("possible")
         possible = {name: list(map(_stored_cell, cells)) for name, cells in self.possible.items()}
-        return {**meta, "possible": possible} if possible else meta
+        meta = {**super().meta(), "possible": possible, "read": self.read}
+        return {name: value for name, value in meta.items() if value or name not in ("possible", "read")}
 
     @classmethod
     def of_columns(
@@ -127,7 +134,7 @@ class Table(Extensible):
     ) -> Self:
         """Make a table from columns. Raises ValueError if their lengths differ or keys repeat."""
         table = cls.__new__(cls)
-        vars(table)["possible"] = possible or {}
+        vars(table).update(possible=possible or {}, read="")
         table._set(columns, tolerance or {}, unjudged)
         return table
 
@@ -136,7 +143,11 @@ class Table(Extensible):
         if not self.unjudged and not self.possible:
             return self
         judged = tuple(column for column in self.columns if column.name not in self.unjudged)
-        return type(self).of_columns(judged, self.tolerance) if judged else None
+        if not judged:
+            return None
+        kept = type(self).of_columns(judged, self.tolerance)
+        vars(kept)["read"] = self.read or digest_of([each for each in self.columns if each not in judged])
+        return kept
 
     def parts(self) -> tuple[str, ...]:
         """The judged columns after the key."""
@@ -169,6 +180,15 @@ class Table(Extensible):
         for column, before in zip(now.columns[1:], was.columns[1:], strict=True):
             nearest_column = _nearest(column, before, self.possible.get(column.name, ()))
             yield _difference(nearest_column, before, now.columns[0].values, self.tolerance.get(column.name, 0.0))
+
+
+def digest_of(columns: Iterable[Column]) -> str:
+    """Return a digest of the columns of texts, flags and whole numbers; empty if there are none.
+
+    Other numbers, such as times, are left out: they are never the same in every digit.
+    """
+    exact = [[each.name, each.values] for each in columns if each.type != "float"]
+    return hashlib.sha256(json.dumps(exact).encode()).hexdigest()[:16] if exact else ""
 
 
 def _other_rows_or_columns(now: Table, was: Table) -> Statement | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from collections.abc import Iterator, Mapping
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from xai_eval.disk.strict_json import parse_json
 from xai_eval.result.fields.base import Arrays, Difference, Field, Severity, Shift, Statement, register
 from xai_eval.result.fields.numbers import all_apart
-from xai_eval.result.fields.table import Column, Table
+from xai_eval.result.fields.table import Column, Table, digest_of
 
 COLUMNS = ("unit", "label", "score", "second", "margin")
 _TEXTS, _NUMBERS = ("unit", "label", "second"), ("score", "margin")
@@ -35,11 +36,14 @@ class UnitLabels(Field):
             columns are only for reading, and not stored in a golden. If one is called `second_margin` (how much lower
             the third best score is than that of the runner-up), another runner-up is a change, unless the two are tied.
         tolerance: largest difference of a score.
+        read: what a golden keeps of the texts, flags and counts that are only for reading: their digest; empty if
+            there are none.
     """
 
     kind: ClassVar[str] = "unit labels"
     frame: pd.DataFrame
     tolerance: float
+    read: str = dataclasses.field(default="", compare=False)
 
     def __post_init__(self) -> None:
         if tuple(self.frame.columns[: len(COLUMNS)]) != COLUMNS:
@@ -52,9 +56,13 @@ class UnitLabels(Field):
         return texts | {name: self.frame[name].to_numpy(np.float64) for name in _NUMBERS}
 
     def meta(self) -> dict[str, Any]:
-        """The columns for reading, and the tolerance."""
-        reading = self.frame.drop(columns=[name for name in COLUMNS if name != "unit"])
-        return {"columns": Table(reading).meta()["columns"][1:], "score_tolerance": self.tolerance}
+        """The columns for reading, or their digest, and the tolerance."""
+        also = {"read": self.read} if self.read else {}
+        return {"columns": self._reading.meta()["columns"][1:], "score_tolerance": self.tolerance, **also}
+
+    @property
+    def _reading(self) -> Table:
+        return Table(self.frame.drop(columns=[name for name in COLUMNS if name != "unit"]))
 
     @classmethod
     def restore(cls, meta: Mapping[str, Any], arrays: Arrays) -> Self:
@@ -62,13 +70,14 @@ class UnitLabels(Field):
         cells = {name: Column(name, "text", tuple(parse_json(arrays[name].tobytes()))) for name in _TEXTS}
         cells |= {name: Column(name, "float", tuple(arrays[name].tolist())) for name in _NUMBERS}
         reading = [Column.restore(each) for each in meta["columns"]]
-        return cls(Table.of_columns((*(cells[name] for name in COLUMNS), *reading)).frame, meta["score_tolerance"])
+        frame = Table.of_columns((*(cells[name] for name in COLUMNS), *reading)).frame
+        return cls(frame, meta["score_tolerance"], str(meta.get("read", "")))
 
     def condensed(self) -> UnitLabels:
         """Return the judged columns, with scores and margins rounded to a small part of the tolerance."""
         kept = self.frame[list(COLUMNS)].copy()
         kept[list(_NUMBERS)] = _rounded(kept[list(_NUMBERS)].to_numpy(np.float64), self.tolerance / _FINENESS)
-        return UnitLabels(kept, self.tolerance)
+        return UnitLabels(kept, self.tolerance, self.read or digest_of(self._reading.columns[1:]))
 
     def differences(self, golden: UnitLabels) -> Iterator[Difference]:
         """The share of units with another label, and for the other units the largest differences of score and margin.
