@@ -10,8 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from xai_eval.gate.changes import Change, ChangeKind, parameter_changes
-from xai_eval.gate.pairing import OF_THE_MODEL
-from xai_eval.gate.spelling import counterpart
+from xai_eval.gate.spelling import LAYER, counterpart, same_layer
 from xai_eval.gate.stage_table import Step, rules_of
 from xai_eval.gate.stages import StageShift, moved_stages
 from xai_eval.result.fingerprint import Fingerprint
@@ -82,13 +81,15 @@ def another_model(obtained: Result, golden: Result) -> bool:
 
 
 def changed_parameters(obtained: Result, golden: Result, policy: Policy) -> tuple[Change, ...]:
-    """List changed parameters of the task, without the layer if the explanation decides about another model.
+    """List changed parameters of the task, without the name of a layer that is the same.
 
-    The layer of another model has another name, and is the layer of that model all the same.
+    Another name is no other layer if it gives the same activations, as behind a wrapper. The layer of another model has
+    another name, and is the layer of that model all the same, if the explanation decides about another model.
     """
     changed = parameter_changes(with_effect(obtained.case.params), with_effect(golden.case.params))
-    if another_model(obtained, golden) and policy.weights is Decides.EXPLANATION:
-        return tuple(each for each in changed if each.what != OF_THE_MODEL)
+    upgraded = another_model(obtained, golden) and policy.weights is Decides.EXPLANATION
+    if upgraded or same_layer(obtained, golden):
+        return tuple(each for each in changed if each.what != LAYER)
     return changed
 
 
