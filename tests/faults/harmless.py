@@ -23,10 +23,12 @@ class Harmless(Benign):
     Attributes:
         kind: spelling, weights, rounding, library, process, or set.
         models: short names of the models that it can be put into.
+        device: what the results are said to come from, if it is no CPU.
     """
 
     kind: str = "spelling"
     models: tuple[str, ...] = (SCENES,)
+    device: str = "cpu"
 
 
 def spelt(change: Callable[[nn.Module], nn.Module | None]) -> Inject:

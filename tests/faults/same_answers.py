@@ -214,6 +214,10 @@ ROUNDING = (
 )
 
 
+# Rounding of a GPU, which is simulated.
+ON_GPU = ("TF32", "TF32 in the others")
+
+
 def noisy(function: Any) -> Any:
     def call(*args: Any, **options: Any) -> Any:
         values = function(*args, **options)
@@ -359,6 +363,9 @@ PROCESSES = (
 
 CHANGES = (
     *(Harmless(name, tasks, inject, kind="library") for name, tasks, inject in LIBRARIES),
-    *(Harmless(name, tasks, inject, kind="rounding", models=models) for name, tasks, inject, models in ROUNDING),
+    *(
+        Harmless(name, tasks, inject, kind="rounding", models=models, device="cuda" if name in ON_GPU else "cpu")
+        for name, tasks, inject, models in ROUNDING
+    ),
     *(Harmless(name, ("cams", "lime"), inject, kind="process") for name, inject in PROCESSES),
 )
