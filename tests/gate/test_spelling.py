@@ -2,16 +2,20 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 from synthetic import make_result
 
 from xai_eval.gate.judge import judge
 from xai_eval.gate.verdict import State
-from xai_eval.result.fingerprint import Fingerprint, fingerprint_text
+from xai_eval.result.fingerprint import Fingerprint, fingerprint_array, fingerprint_text
 from xai_eval.result.result import Result
 from xai_eval.result.stage import Stage, StageKind
 
 TYPES = Stage(StageKind.MODULE_TYPES)
+LOGITS = Stage(StageKind.LOGITS)
+LAYER = Stage(StageKind.LAYER_ACTIVATIONS)
+SLIGHTLY, AS_ROUNDING = 1e-5, 5e-7
 
 
 def with_stages(**stages):
@@ -19,16 +23,17 @@ def with_stages(**stages):
     return dataclasses.replace(made, stages={**stages.get("first", {}), **made.stages, **stages.get("last", {})})
 
 
-def of_types(text, meaning=""):
-    return with_stages(first={TYPES: fingerprint_text(text, meaning)})
+def of_types(text, meaning="", moved=0.0):
+    """A result with a text about its modules, whose logits moved by a relative change."""
+    logits = fingerprint_array(np.linspace(-1, 3, 10) * (1 + moved))
+    return with_stages(first={TYPES: fingerprint_text(text, meaning)}, last={LOGITS: logits})
 
 
 def of_blocks(**digests):
-    return with_stages(
-        first={
-            Stage(StageKind.MODEL_WEIGHTS, name.replace("_", ".")): fingerprint_text(d) for name, d in digests.items()
-        }
-    )
+    blocks = {
+        Stage(StageKind.MODEL_WEIGHTS, name.replace("_", ".")): fingerprint_text(d) for name, d in digests.items()
+    }
+    return with_stages(first={TYPES: fingerprint_text("net: Net"), **blocks})
 
 
 def test_another_way_to_write_it_is_told_and_fails_nothing():
@@ -40,13 +45,14 @@ def test_another_way_to_write_it_is_told_and_fails_nothing():
 @pytest.mark.parametrize(
     ("now", "was"),
     [
-        (of_types("b: GELU", "gelu"), of_types("b: ReLU", "relu")),
-        (of_types("b: GELU", "gelu"), of_types("b: ReLU")),
-        (of_types("b: GELU"), of_types("b: ReLU", "relu")),
-        (of_types("b: GELU"), of_types("b: ReLU")),
+        (of_types("b: GELU", "gelu", SLIGHTLY), of_types("b: ReLU", "relu")),
+        (of_types("b: GELU", "gelu", SLIGHTLY), of_types("b: ReLU")),
+        (of_types("b: GELU", moved=SLIGHTLY), of_types("b: ReLU", "relu")),
+        (of_types("b: GELU", moved=SLIGHTLY), of_types("b: ReLU")),
     ],
 )
 def test_another_function_fails(now, was):
+    """Also if its answers moved by far less than their limit of 2e-4."""
     verdict = judge(now, was)
     assert verdict.state is State.DRIFT and verdict.origin.stage == TYPES
 
@@ -63,7 +69,9 @@ def test_two_stages_without_a_meaning_do_not_share_it():
 def test_weights_of_a_block_are_found_under_another_name():
     verdict = judge(of_blocks(conv1_0="same", fc="head"), of_blocks(conv1="same", fc="head"))
     assert verdict.state is State.OK and "written otherwise" in verdict.sentence
-    assert judge(of_blocks(conv1_0="other", fc="head"), of_blocks(conv1="same", fc="head")).state is State.DRIFT
+    other = of_blocks(conv1_0="other", fc="head")
+    other = dataclasses.replace(other, stages={**other.stages, LOGITS: of_types("", moved=SLIGHTLY).stages[LOGITS]})
+    assert judge(other, of_blocks(conv1="same", fc="head")).state is State.DRIFT
 
 
 def test_a_meaning_is_stored(tmp_path):
@@ -71,3 +79,51 @@ def test_a_meaning_is_stored(tmp_path):
     made.save(tmp_path)
     assert Result.load(tmp_path).stages[TYPES] == made.stages[TYPES]
     assert "meaning" not in (of_types("b: OwnBlock").save(tmp_path / "plain") / "result.json").read_text()
+
+
+@pytest.mark.parametrize("moved", [0.0, AS_ROUNDING])
+def test_another_code_with_the_same_answers_is_told_and_fails_nothing(moved):
+    verdict = judge(of_types("b: Functional", "other code", moved), of_types("b: BasicBlock", "code of a block"))
+    assert verdict.state is State.OK and "written otherwise" in verdict.sentence and "module types" in verdict.sentence
+
+
+@pytest.mark.parametrize("kind", [StageKind.RAW_MAP, StageKind.ATTRIBUTION])
+def test_another_gradient_behind_the_same_answers_fails_at_the_types(kind):
+    def made(text, factor):
+        stage = fingerprint_array(np.linspace(0, 1, 50) * factor)
+        return with_stages(first={TYPES: fingerprint_text(text)}, last={Stage(kind, "gradcam"): stage})
+
+    verdict = judge(made("b: Other", 1.1), made("b: ReLU", 1.0))
+    assert verdict.state is State.DRIFT and verdict.origin.stage == TYPES
+
+
+def test_without_answers_the_text_decides():
+    def made(text):
+        result = of_types(text)
+        return dataclasses.replace(result, stages={k: v for k, v in result.stages.items() if k.kind != "logits"})
+
+    assert judge(made("b: Functional"), made("b: ReLU")).state is State.DRIFT
+
+
+def test_other_blocks_of_weights_with_the_same_answers_are_told():
+    verdict = judge(of_blocks(layer4="both", fc="head"), of_blocks(layer4_0="one", layer4_1="two", fc="head"))
+    assert verdict.state is State.OK and not verdict.unwatched
+    assert "model weights of layer4.0 and 1 more" in verdict.sentence
+
+
+def test_other_weights_of_a_block_of_the_same_name_fail_whatever_the_answers():
+    verdict = judge(of_blocks(layer4="both", fc="other"), of_blocks(layer4_0="one", layer4_1="two", fc="head"))
+    assert verdict.state is State.DRIFT and str(verdict.origin.stage) == "model weights of fc"
+
+
+@pytest.mark.parametrize("moved", [0.0, AS_ROUNDING, SLIGHTLY])
+def test_a_layer_of_another_name_is_the_same_if_it_gives_the_same(moved):
+    def made(layer, factor):
+        result = make_result(params={"layer": layer})
+        return dataclasses.replace(
+            result, stages={LAYER: fingerprint_array(np.linspace(0, 1, 50) * factor), **result.stages}
+        )
+
+    verdict = judge(made("features.7.1", 1 + moved), made("layer4.1", 1.0))
+    assert verdict.state is (State.INCOMPARABLE if moved == SLIGHTLY else State.OK)
+    assert moved == SLIGHTLY or "layer layer4.1 is now called features.7.1" in verdict.sentence

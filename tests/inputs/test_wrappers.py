@@ -3,9 +3,11 @@
 import pytest
 import torch
 from torch import nn
+from torch.optim.swa_utils import AveragedModel
 
 from xai_eval.errors import UsageError
 from xai_eval.inputs.models.classifier import Classifier
+from xai_eval.inputs.models.model_description import describe_model
 from xai_eval.inputs.models.models import load_model
 from xai_eval.inputs.models.wrappers import unwrapped
 
@@ -16,7 +18,59 @@ def renamed_child(module):
     return outer
 
 
+class Wrapped(nn.Module):
+    """Somebody's own wrapper, which only calls."""
+
+    def __init__(self, module):
+        super().__init__()
+        self.net = module
+
+    def forward(self, image):
+        """Return the logits."""
+        return self.net(image)
+
+
+class Passing(Wrapped):
+    def forward(self, *inputs, **options):
+        return self.net(*inputs, **options)
+
+
+class Twice(Wrapped):
+    def forward(self, image):
+        return 2 * self.net(image)
+
+
+class OfTheNegative(Wrapped):
+    def forward(self, image):
+        return self.net(-image)
+
+
+class ByAMethod(Wrapped):
+    def forward(self, image):
+        return self.net.features(image)
+
+
+class Averaging(Wrapped):
+    def __call__(self, image):
+        return super().__call__(image).mean(dim=0, keepdim=True)
+
+
+class WithAnother(Wrapped):
+    def __init__(self, module):
+        super().__init__(module)
+        self.head = nn.Linear(2, 2)
+
+
+def averaged(module):
+    outer = AveragedModel(module)
+    outer.module = module  # it averages a copy
+    return outer
+
+
 WRAPPERS = {
+    "somebody's own": (Wrapped, "net.layer4"),
+    "somebody's own for all inputs": (Passing, "net.layer4"),
+    "an average of weights": (averaged, "module.layer4"),
     "Sequential": (nn.Sequential, "0.layer4"),
     "Sequential with another name": (renamed_child, "net.layer4"),
     "Sequential after nothing": (lambda module: nn.Sequential(nn.Identity(), module), "1.layer4"),
@@ -80,3 +134,26 @@ def test_what_does_more_is_no_wrapper(plain):
     patched.forward = lambda x: plain.module(x) * 2
     for each in (hooked, patched, nn.Sequential(nn.Hardtanh(), plain.module), nn.Sequential(nn.Linear(2, 2))):
         assert unwrapped(each) == (each, ())
+
+
+@pytest.mark.parametrize("kind", [Twice, OfTheNegative, ByAMethod, Averaging, WithAnother])
+def test_a_module_that_may_do_more_is_no_wrapper(kind):
+    outer = kind(nn.Sequential(nn.Conv2d(3, 2, 1), nn.Flatten()))
+    assert unwrapped(outer) == (outer, ())
+
+
+def test_a_wrapper_with_a_hook_is_none():
+    outer = Wrapped(nn.Sequential(nn.Conv2d(3, 2, 1), nn.Flatten()))
+    outer.register_forward_hook(lambda *_: None)
+    assert unwrapped(outer) == (outer, ())
+
+
+@pytest.mark.parametrize("make", [nn.Sequential, Wrapped, lambda part: nn.Sequential(nn.Sequential(part))])
+def test_a_stage_behind_a_wrapper_keeps_the_names_of_its_layers(make):
+    plain, changed = load_model("scenes:objects"), load_model("scenes:objects")
+    changed.module.layer4 = make(changed.module.layer4)
+    changed = Classifier(plain.name, changed.module, plain.preprocess, plain.class_names)
+    assert changed.default_layer() == plain.default_layer() == "layer4.1"
+    assert changed.layer("layer4.1") is changed.module.get_submodule(changed.place_of("layer4.1"))
+    assert describe_model(changed.module).weights.keys() == describe_model(plain.module).weights.keys()
+    assert describe_model(changed.module).plain_weights == describe_model(plain.module).plain_weights

@@ -88,9 +88,11 @@ def other_images(
         results: of the run, by case key. Those of the images of the set say which images it has.
         goldens: by case key.
     """
-    if not (is_whole_set(obtained.case) and is_whole_set(golden.case)) or not _differ(obtained, golden):
+    if not (is_whole_set(obtained.case) and is_whole_set(golden.case)):
         return None
     now, was = _images(obtained, results.values()), _images(golden, goldens.values())
+    if not _differ(obtained, golden) and (now is None or was is None or now == was):
+        return None
     before, after = golden.case.input, obtained.case.input
     if now is None or was is None:
         return OtherImages(before, after)

@@ -15,7 +15,7 @@ from xai_eval.gate.renamed_classes import RenamedClass, renamed_classes, with_ne
 from xai_eval.gate.renamed_in_sets import Member, set_with_new_names
 from xai_eval.gate.same_code import findings_of_same_stages
 from xai_eval.gate.set_rows import in_order_of
-from xai_eval.gate.spelling import counterpart, written_otherwise
+from xai_eval.gate.spelling import counterpart, respelt, written_otherwise
 from xai_eval.gate.stages import StageShift, moved_input, origin_of, stage_findings
 from xai_eval.gate.unsteady import unsteady
 from xai_eval.gate.unwatched import emptied, unwatched_parts, watched
@@ -92,6 +92,8 @@ def _judged(
     reason = _another_experiment(obtained, golden, changes, policy, images)
     if reason:
         return Verdict(obtained.case, State.INCOMPARABLE, (), moved_input(obtained, golden), changes, reason)
+    pair = respelt(obtained, golden)
+    obtained, golden = pair.obtained, pair.golden
     golden, renamed = _with_names_of_now(obtained, golden, members)
     changes = (*changes, *map(_class_name, renamed))
     if images is not None:
@@ -113,7 +115,7 @@ def _judged(
     lacking = emptied(obtained, golden)
     if lacking:
         return Verdict(obtained.case, State.ERROR, changes=changes, reason=_emptied_sentence(lacking))
-    ok = f"{_ok_sentence(origin, changes, upgrade)}{written_otherwise(obtained, golden)}"
+    ok = f"{_ok_sentence(origin, changes, upgrade)}{written_otherwise(pair)}"
     reason = " ".join(filter(None, [ok, images.sentence if images else ""]))
     return Verdict(
         obtained.case, State.OK, origin=origin, changes=changes, reason=reason, unwatched=unwatched, upgrade=upgrade

@@ -8,11 +8,10 @@ import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from xai_eval.gate.same_content import SameContent
+from xai_eval.gate.spelling import LAYER
 from xai_eval.result.result import Case, Result
 from xai_eval.result.without_effect import with_effect
 
-# The parameter whose values are names within one model.
-OF_THE_MODEL = "layer"
 # The parameter that names a probe set with the number of its images.
 _PROBE = "probe"
 _COUNT = re.compile(r" \(\d+ images?\)$")
@@ -117,7 +116,7 @@ def _but_model(case: Case) -> str:
 
 def _but_model_and_layer(case: Case) -> str:
     """Return what two models of two architectures share: the layer of each has a name of its own."""
-    params = {name: value for name, value in with_effect(case.params).items() if name != OF_THE_MODEL}
+    params = {name: value for name, value in with_effect(case.params).items() if name != LAYER}
     return Case(case.task, "", case.input, params).identity
 
 

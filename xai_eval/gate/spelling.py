@@ -1,14 +1,156 @@
-"""Tells when a model is written otherwise than before and computes the same, which is no change of its state."""
+"""Tells when a model is written otherwise than before and computes the same, which is no change of its state. Pure."""
 
 from __future__ import annotations
 
+import dataclasses
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from xai_eval.gate.movement import LEAST_SHARE
+from xai_eval.gate.stage_table import rules_of
+from xai_eval.result.fields import Document, Field
 from xai_eval.result.fingerprint import Fingerprint
 from xai_eval.result.naming import plain
 from xai_eval.result.result import Result
-from xai_eval.result.stage import Stage
+from xai_eval.result.stage import OwnKind, Stage
 from xai_eval.result.stage import StageKind as K
 
+# The parameter whose values are names within one model.
+LAYER = "layer"
 _OF_BLOCKS = (K.MODEL_WEIGHTS, K.CLIP_WEIGHTS)
+# What a model is written as, beside its weights, and what it answers before anything is made of the answer.
+_ANSWERS: Mapping[K | OwnKind, tuple[K, ...]] = {
+    K.MODULE_TYPES: (K.LAYER_ACTIVATIONS, K.LOGITS, K.PERTURBED_PREDICTIONS, K.ACTIVATIONS, K.UNIT_MAPS),
+    K.CLIP_MODULE_TYPES: (K.WORD_EMBEDDINGS, K.EMBEDDINGS),
+}
+_WEIGHTS_OF: Mapping[K | OwnKind, K] = {K.MODULE_TYPES: K.MODEL_WEIGHTS, K.CLIP_MODULE_TYPES: K.CLIP_WEIGHTS}
+# The entry of a description that tells how the output is read, and the part of it that tells where the scores stand.
+_OUTPUT, _ENTRY = "output", re.compile(r"^entry \S+ of the output; ")
+# What follows from gradients, or from an answer and something else; it may move by rounding, up to its limit.
+_FURTHER = (K.RAW_MAP, K.ATTRIBUTION)
+
+
+@dataclass(frozen=True)
+class Respelt:
+    """A result and its golden without what only says how the model is written.
+
+    Attributes:
+        obtained: the result.
+        golden: its golden.
+        stages: of the golden that were left out, because the model answers as before.
+        layer: the name of the explained layer before and now, if only the name changed.
+    """
+
+    obtained: Result
+    golden: Result
+    stages: tuple[Stage, ...] = ()
+    layer: tuple[str, str] | None = field(default=None)
+
+
+def respelt(obtained: Result, golden: Result) -> Respelt:
+    """Leave out types of modules, and blocks of weights of other names, of a model that answers as before.
+
+    A model can be written in more ways than its code tells: functions in place of modules, three projections in place
+    of one, other containers. So its answers decide. All that it answered for the golden (the activations of the layer,
+    logits, predictions) has to be the same up to a hundredth of the limit, as rounding leaves it; and no map or
+    attribution may have moved beyond its limit, because a gradient can change behind an equal answer. Training flags,
+    hooks, and weights of a block of the same name are compared all the same. Only if its modules are declared in
+    another order may such a block be digested in another order; then every bit of the answers has to be the same.
+    """
+    left_out = set[Stage]()
+    for types in (stage for stage in golden.stages if stage.kind in _ANSWERS):
+        apart = _blocks_apart(obtained, golden, types)
+        moved = types in obtained.stages and obtained.stages[types].distance(golden.stages[types]) > 0.0
+        if (moved or apart) and _answers_as_before(obtained, golden, types):
+            left_out |= {types, *apart, *(_in_another_order(obtained, golden, types) if moved else ())}
+    stages = tuple(stage for stage in golden.stages if stage in left_out)
+    layer = _layer_names(obtained, golden) if same_layer(obtained, golden) else None
+    return Respelt(
+        _without(obtained, left_out), _told_alike(obtained, _without(golden, left_out), layer), stages, layer
+    )
+
+
+def same_layer(obtained: Result, golden: Result) -> bool:
+    """Whether the explained layer gives what that of the golden gave, whatever the two are called."""
+    stage = Stage(K.LAYER_ACTIVATIONS)
+    return stage in golden.stages and _held(obtained, golden, stage, LEAST_SHARE)
+
+
+def _layer_names(obtained: Result, golden: Result) -> tuple[str, str] | None:
+    was, now = (str(each.case.params.get(LAYER)) for each in (golden, obtained))
+    return None if was == now else (was, now)
+
+
+def _told_alike(obtained: Result, golden: Result, layer: tuple[str, str] | None) -> Result:
+    """Return the golden with what it says of the model as the result says it: where logits stand, and layers' names."""
+    names = {f"{LAYER} {layer[0]}": f"{LAYER} {layer[1]}"} if layer else {}
+    logits = Stage(K.LOGITS)
+    same_scores = logits in golden.stages and _held(obtained, golden, logits, LEAST_SHARE)
+
+    def told(name: str, value: Field) -> Field:
+        now = obtained.fields.get(name)
+        if not (isinstance(value, Document) and isinstance(now, Document)):
+            return value
+        content = {names.get(key, key): each for key, each in value.content.items()}
+        texts = content.get(_OUTPUT), now.content.get(_OUTPUT)
+        if same_scores and _ENTRY.sub("", str(texts[0])) == _ENTRY.sub("", str(texts[1])):
+            content = {key: texts[1] if key == _OUTPUT else each for key, each in content.items()}
+        return value if content == value.content else dataclasses.replace(value, content=content)
+
+    if not names and not same_scores:
+        return golden
+    return dataclasses.replace(golden, fields={name: told(name, each) for name, each in golden.fields.items()})
+
+
+def _blocks_apart(obtained: Result, golden: Result, types: Stage) -> set[Stage]:
+    """Return blocks of the weights of a model that only one of the two has, under whatever name."""
+    return {
+        stage
+        for one, other in ((golden, obtained), (obtained, golden))
+        for stage, each in one.stages.items()
+        if _is_block(stage, types) and counterpart(other, stage, each) is None
+    }
+
+
+def _is_block(stage: Stage, types: Stage) -> bool:
+    return stage.kind == _WEIGHTS_OF[types.kind] and stage.model == types.model
+
+
+def _in_another_order(obtained: Result, golden: Result, types: Stage) -> set[Stage]:
+    """Return blocks with other digests if the weights on record and every bit of the answers are the same."""
+    same = obtained.provenance.digests == golden.provenance.digests
+    if not same or not all(_held(obtained, golden, each, 0.0) for each in _answers(golden, types)):
+        return set()
+    return {each for each in golden.stages if _is_block(each, types) and each in obtained.stages}
+
+
+def _answers(golden: Result, types: Stage) -> list[Stage]:
+    return [each for each in golden.stages if each.kind in _ANSWERS[types.kind] and each.model == types.model]
+
+
+def _answers_as_before(obtained: Result, golden: Result, types: Stage) -> bool:
+    answers = _answers(golden, types)
+    further = [each for each in golden.stages if each.kind in _FURTHER and each.model == types.model]
+    return (
+        bool(answers)
+        and all(_held(obtained, golden, each, LEAST_SHARE) for each in answers)
+        and all(
+            _held(obtained, golden, each, obtained.stages[each].leeway) for each in further if each in obtained.stages
+        )
+    )
+
+
+def _held(obtained: Result, golden: Result, stage: Stage, share: float) -> bool:
+    """Whether a stage moved by at most a share of its limit."""
+    now, most = obtained.stages.get(stage), rules_of(stage).limit(on_cpu=obtained.provenance.device == "cpu")
+    return now is not None and now.distance(golden.stages[stage]) <= share * most
+
+
+def _without(result: Result, stages: set[Stage]) -> Result:
+    if not stages & result.stages.keys():
+        return result
+    return dataclasses.replace(result, stages={k: v for k, v in result.stages.items() if k not in stages})
 
 
 def counterpart(obtained: Result, stage: Stage, was: Fingerprint) -> Fingerprint | None:
@@ -24,22 +166,26 @@ def counterpart(obtained: Result, stage: Stage, was: Fingerprint) -> Fingerprint
     return next((each for each in blocks if each.distance(was) == 0.0), None)
 
 
-def written_otherwise(obtained: Result, golden: Result) -> str:
+def written_otherwise(pair: Respelt) -> str:
     """Return a sentence, with a space before it, on stages that are the same but written otherwise; empty if none is.
 
-    It is for reading: names of classes, wrappers, and the form of settings fail nothing.
+    It is for reading: names of classes, wrappers, the form of settings, and the name of the layer fail nothing.
     """
-    pairs = [(stage, was, counterpart(obtained, stage, was)) for stage, was in golden.stages.items()]
+    pairs = [(stage, was, counterpart(pair.obtained, stage, was)) for stage, was in pair.golden.stages.items()]
     stages = [
-        stage
-        for stage, was, now in pairs
-        if now is not None and (now.written_otherwise(was) or stage not in obtained.stages)
+        *pair.stages,
+        *(
+            stage
+            for stage, was, now in pairs
+            if now is not None and (now.written_otherwise(was) or stage not in pair.obtained.stages)
+        ),
     ]
+    renamed = f" Its explained layer {pair.layer[0]} is now called {pair.layer[1]}." if pair.layer else ""
     if not stages:
-        return ""
+        return renamed
     named = ", ".join(plain(str(stage)) for stage in stages[:2])
     more = f" and {len(stages) - 2} more" if len(stages) > 2 else ""
     return (
         " The model is written otherwise than when the golden was accepted (names of classes, wrappers, or the form of "
-        f"settings: {named}{more}), but computes the same."
+        f"settings: {named}{more}), but computes the same.{renamed}"
     )

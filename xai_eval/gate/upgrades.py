@@ -10,8 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from xai_eval.gate.changes import Change, ChangeKind, parameter_changes
-from xai_eval.gate.pairing import OF_THE_MODEL
-from xai_eval.gate.spelling import counterpart
+from xai_eval.gate.spelling import LAYER, counterpart, same_layer
 from xai_eval.gate.stage_table import Step, rules_of
 from xai_eval.gate.stages import StageShift, moved_stages
 from xai_eval.result.fingerprint import Fingerprint
@@ -88,15 +87,17 @@ def another_model(obtained: Result, golden: Result) -> bool:
 
 
 def changed_parameters(obtained: Result, golden: Result, policy: Policy) -> tuple[Change, ...]:
-    """List changed parameters of the task, without the layer if the explanation decides about another model.
+    """List changed parameters of the task, without the name of a layer that is the same.
 
-    The layer of another model has another name, and is the layer of that model all the same. A layer where the golden
-    has none only adds to the result, such as a map of Grad-CAM beside LIME, which is unwatched.
+    Another name is no other layer if it gives the same activations, as behind a wrapper. The layer of another model has
+    another name, and is the layer of that model all the same, if the explanation decides about another model. A layer
+    where the golden has none only adds to the result, such as a map of Grad-CAM beside LIME, which is unwatched.
     """
     changed = parameter_changes(with_effect(obtained.case.params), with_effect(golden.case.params))
-    added = OF_THE_MODEL in obtained.case.params and OF_THE_MODEL not in golden.case.params
-    if added or (another_model(obtained, golden) and policy.weights is Decides.EXPLANATION):
-        return tuple(each for each in changed if each.what != OF_THE_MODEL)
+    added = LAYER in obtained.case.params and LAYER not in golden.case.params
+    upgraded = another_model(obtained, golden) and policy.weights is Decides.EXPLANATION
+    if added or upgraded or same_layer(obtained, golden):
+        return tuple(each for each in changed if each.what != LAYER)
     return changed
 
 

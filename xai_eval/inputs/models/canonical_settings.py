@@ -31,12 +31,12 @@ def canonical_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _number(value: Any) -> Any:
-    """Write whole numbers and truths as int, and lists as tuples."""
+    """Write whole numbers and truths as int, other numbers as float (NumPy's are), and lists as tuples."""
     if isinstance(value, list | tuple):
         return tuple(map(_number, value))
     if isinstance(value, bool) or (isinstance(value, float) and value.is_integer()):
         return int(value)
-    return value
+    return float(value) if isinstance(value, float) else value
 
 
 def _one_for_all(value: Any) -> Any:

@@ -13,7 +13,7 @@ from torch.nn.modules import module as torch_module
 
 from xai_eval.inputs.models.canonical_settings import canonical_settings
 from xai_eval.inputs.models.code_of_class import code_of_class
-from xai_eval.inputs.models.wrappers import hands_on, wrapped_child
+from xai_eval.inputs.models.wrappers import adds_a_name, hands_on, wrapped_child
 
 # Attributes of modules, by torch's own names, that change what a module computes besides its type and its weights.
 _SETTINGS = (
@@ -169,8 +169,8 @@ def _own_methods(part: nn.Module) -> Iterator[str]:
 
 def _blocks(module: nn.Module) -> Iterator[tuple[str, nn.Module | torch.Tensor]]:
     """Yield the blocks of a model by name: children, those of an `nn.Sequential` one by one, and its own tensors."""
-    # `DataParallel` around a part would otherwise make one block of it.
-    children = [(name, _behind_parallel(part)) for name, part in module.named_children()]
+    # A wrapper around a part would otherwise make one block of it.
+    children = [(name, _behind_wrappers(part)) for name, part in module.named_children()]
     fine = [
         (f"{name}.{inner}", each) if inner else (name, each)
         for name, part in children
@@ -182,8 +182,10 @@ def _blocks(module: nn.Module) -> Iterator[tuple[str, nn.Module | torch.Tensor]]
     yield from own.items()
 
 
-def _behind_parallel(part: nn.Module) -> nn.Module:
-    return part.module if isinstance(part, nn.DataParallel) and wrapped_child(part) is not None else part
+def _behind_wrappers(part: nn.Module) -> nn.Module:
+    while adds_a_name(part):
+        part = getattr(part, str(wrapped_child(part)))
+    return part
 
 
 def _tensors(block: nn.Module | torch.Tensor) -> Iterator[tuple[str, torch.Tensor]]:

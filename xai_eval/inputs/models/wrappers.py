@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 
@@ -36,8 +38,9 @@ class Wrapper:
 def unwrapped(module: nn.Module) -> tuple[nn.Module, tuple[Wrapper, ...]]:
     """Return the model behind all wrappers, and the wrappers, the outermost first.
 
-    Wrappers are `nn.DataParallel`, what `torch.compile` returns, and an `nn.Sequential` that holds nothing but the
-    model (and `nn.Identity`). A wrapper that has hooks or a forward of its own may do more, and so is none.
+    Wrappers are `nn.DataParallel`, what `torch.compile` returns, an `nn.Sequential` that holds nothing but the model
+    (and `nn.Identity`), and a module whose `forward` does nothing but to call its only child, such as the
+    `AveragedModel` of torch. A wrapper that has hooks or a replaced forward may do more, and so is none.
     """
     found: list[Wrapper] = []
     # A single layer is no model: it has no layer that could be explained.
@@ -57,9 +60,40 @@ def wrapped_child(module: nn.Module) -> str | None:
         return _IN_PARALLEL
     # A subclass of Sequential may do more than to call its children.
     if type(module) is not nn.Sequential:
-        return None
+        return _only_called(module)
     inside = [name for name, each in module.named_children() if not hands_on(each)]
     return inside[0] if len(inside) == 1 else None
+
+
+class _Calls(nn.Module):
+    """The ways to write a `forward` that only calls a child."""
+
+    child: nn.Module
+
+    def one(self, x: Any) -> Any:
+        return self.child(x)
+
+    def all(self, *args: Any, **kwargs: Any) -> Any:
+        return self.child(*args, **kwargs)
+
+
+_ONLY_CALLS = tuple(method.__code__ for method in (_Calls.one, _Calls.all))
+_PASSED = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS
+
+
+def _only_called(module: nn.Module) -> str | None:
+    """Return the name of the only child if `forward` does nothing but to call it, by its compiled code."""
+    kind, names = type(module), [name for name, _ in module.named_children()]
+    usual = kind.__call__ is nn.Module.__call__ and kind.__getattr__ is nn.Module.__getattr__
+    code = getattr(kind.forward, "__code__", None)
+    if not usual or code is None or len(names) != 1 or code.co_names != (names[0],):
+        return None
+    same = (code.co_code == each.co_code and _passed(code) == _passed(each) for each in _ONLY_CALLS)
+    return names[0] if any(same) else None
+
+
+def _passed(code: Any) -> tuple[int, int]:
+    return code.co_argcount, code.co_flags & _PASSED
 
 
 def hands_on(module: nn.Module) -> bool:
@@ -73,15 +107,28 @@ def _does_more(module: nn.Module) -> bool:
 
 
 def plain_names(module: nn.Module) -> dict[str, str]:
-    """Return the names of all submodules as they are (the keys), and without the part that `DataParallel` adds."""
-    parallel = {name for name, part in module.named_modules() if isinstance(part, _PARALLEL)}
-    return {name: _without(name, parallel) for name, _ in module.named_modules() if name}
+    """Return the names of all submodules as they are (the keys), and without the parts that wrappers add."""
+    wrappers = {name for name, part in module.named_modules() if name and adds_a_name(part)}
+    wrappers |= {""} if isinstance(module, _PARALLEL) else set()
+    return {name: _without(name, wrappers) for name, _ in module.named_modules() if name}
 
 
-def _without(name: str, parallel: set[str]) -> str:
+def adds_a_name(part: nn.Module) -> bool:
+    """Whether a module stands around another one for no reason of its own.
+
+    An `nn.Sequential` of one block is a stage of one block, as many networks have it. One around another
+    `nn.Sequential` is there for nothing else.
+    """
+    inside = wrapped_child(part)
+    if inside is None:
+        return False
+    return type(part) is not nn.Sequential or type(getattr(part, inside)) is nn.Sequential
+
+
+def _without(name: str, wrappers: set[str]) -> str:
     parts = name.split(".")
     above = (".".join(parts[:place]) for place in range(len(parts)))
-    return ".".join(part for part, parent in zip(parts, above, strict=True) if parent not in parallel)
+    return ".".join(part for part, parent in zip(parts, above, strict=True) if parent not in wrappers)
 
 
 def names_behind(name: str, wrappers: tuple[Wrapper, ...]) -> Iterator[str]:
