@@ -8,13 +8,16 @@ computes the step otherwise.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xai_eval.result.fingerprint import Fingerprint, fingerprint_array
 from xai_eval.result.stage import Stage, StageKind
+
+if TYPE_CHECKING:
+    from xai_eval.explainers.attribution.method import Method
 
 # Numbers in closed form: no library draws them, and no file holds them.
 _SIDE, _CHANNELS, _CLASSES = 16, 6, 3
@@ -29,6 +32,18 @@ def cam_trials(methods: Iterable[str]) -> dict[Stage, Fingerprint]:
     maps = {_stage(f"the map of {name}"): fingerprint_array(each.raw) for name, each in found.items()}
     enlarged = [each.image for each in found.values()][:1]
     return maps | {_stage("the scaling of maps"): fingerprint_array(each) for each in enlarged}
+
+
+def attribution_trials(methods: Iterable[Method]) -> dict[Stage, Fingerprint]:
+    """Try methods of captum with few steps and samples; others may refuse the network, or are the user's."""
+    import torch
+
+    from xai_eval.explainers.attribution.methods import explain
+    from xai_eval.explainers.attribution.question import Question, Settings
+
+    question = Question(_network(), _image(), torch.zeros_like(_image()), 1, Settings(steps=8, samples=4, window=0.25))
+    tried = [method for method in methods if not method.spec and not method.may_refuse]
+    return {_stage(f"the map of {each.name}"): fingerprint_array(explain(each, question, 0)) for each in tried}
 
 
 def lime_trials() -> dict[Stage, Fingerprint]:
