@@ -69,7 +69,7 @@ def _waves(*shape: int, step: float = 1.0) -> NDArray[np.float32]:
 
 
 def _network() -> Any:
-    """Return a network of two convolutions; the first two modules are before the explained one."""
+    """Return a network of two convolutions in double precision, so that no setting of a processor rounds it."""
     import torch
     from torch import nn
 
@@ -86,13 +86,13 @@ def _network() -> Any:
         with torch.no_grad():
             for number, parameter in enumerate(module.parameters(), 1):
                 parameter.copy_(torch.from_numpy(_waves(*parameter.shape, step=0.7 * number)))
-        return module.float().eval()
+        return module.double().eval()
 
 
 def _image() -> Any:
     import torch
 
-    return torch.from_numpy(_waves(1, 3, _SIDE, _SIDE, step=0.37))
+    return torch.from_numpy(_waves(1, 3, _SIDE, _SIDE, step=0.37)).double()
 
 
 def _pixels() -> NDArray[np.uint8]:
