@@ -9,14 +9,16 @@ from lime import lime_base
 from pytorch_grad_cam import GradCAM, HiResCAM
 
 from xai_eval import evaluate, load_model
+from xai_eval.explainers.attribution.methods import find_methods
 from xai_eval.explainers.cam import cam_maps
 from xai_eval.explainers.cam.cam_maps import METHOD_NAMES
 from xai_eval.explainers.lime.lime import _Explainer
 from xai_eval.gate.judge import judge
 from xai_eval.gate.verdict import State
+from xai_eval.result.fingerprint import fingerprint_array
 from xai_eval.result.stage import Stage, StageKind
 from xai_eval.tasks.trials import trials
-from xai_eval.tasks.trials.trials import cam_trials, lime_trials
+from xai_eval.tasks.trials.trials import attribution_trials, cam_trials, lime_trials
 
 SCALING, HIDING, FIT = (
     Stage(StageKind.TRIAL, name)
@@ -74,6 +76,25 @@ def test_a_method_that_drops_what_speaks_against_moves_its_own_trial(monkeypatch
     stock = HiResCAM.get_cam_image
     monkeypatch.setattr(HiResCAM, "get_cam_image", lambda *args, **more: np.maximum(stock(*args, **more), 0))
     assert map_of("hirescam") in moved(before, cam_trials(["hirescam"]))
+
+
+def test_an_attribution_that_is_summed_otherwise_moves_its_own_trial(monkeypatch):
+    captum = pytest.importorskip("captum.attr")
+    methods = find_methods(["saliency", "input_x_gradient", "integrated_gradients", "smoothgrad", "occlusion"])
+    before = attribution_trials((*methods, *find_methods(["attention_rollout"])))
+    assert before.keys() == {map_of(each.name) for each in methods} and not moved(before, attribution_trials(methods))
+    stock = captum.IntegratedGradients.attribute
+    monkeypatch.setattr(captum.IntegratedGradients, "attribute", lambda *args, **more: 1.001 * stock(*args, **more))
+    assert moved(before, attribution_trials(methods)) == {map_of("integrated_gradients")}
+
+
+def test_the_trial_of_input_times_gradient_is_that_of_its_formula():
+    pytest.importorskip("captum.attr")
+    image = trials._image().requires_grad_(True)
+    trials._network()(image)[0, 1].backward()
+    expected = fingerprint_array((image * image.grad)[0].detach().numpy())
+    [found] = attribution_trials(find_methods(["input_x_gradient"])).values()
+    assert found.distance(expected) < 1e-6
 
 
 def other_size(image, target_size=None, original=cam_maps.scale_cam_image):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,6 +31,7 @@ from xai_eval.tasks.image.subject import Subject
 from xai_eval.tasks.steady_explainers import remark_on_repetition
 from xai_eval.tasks.ties.bounds import rounding_on
 from xai_eval.tasks.ties.possible_rows import by_column, possible_row
+from xai_eval.tasks.trials.trials import attribution_trials
 
 if TYPE_CHECKING:
     from xai_eval.inputs.images.labelled import LabelledImage
@@ -60,6 +61,11 @@ class AttributionsRequest:
         """The parameters that identify the results: the methods, and the settings that they read."""
         read = [name for method in self.methods for name in method.settings]
         return {"methods": [method.spec or method.name for method in self.methods], **self.settings.of(read)}
+
+    @cached_property
+    def trials(self) -> dict[Stage, Fingerprint]:
+        """Steps tried on what never changes, once per run."""
+        return attribution_trials(self.methods)
 
     @property
     def own_versions(self) -> dict[str, str]:
@@ -144,7 +150,7 @@ def _evaluate(request: AttributionsRequest, image: LabelledImage) -> Result:
             **{each.method.name: each.field for each in found},
             "table": Table(pd.DataFrame(rows), TABLE_TOLERANCE, possible=by_column(possible)),
         },
-        stages={**subject.stages, **_baseline_stage(request.methods, question), **_stages(found)},
+        stages={**subject.stages, **_baseline_stage(request.methods, question), **_stages(found), **request.trials},
         provenance=_provenance(request, image),
     )
 

@@ -28,6 +28,7 @@ from xai_eval.report.text.summary import (
     count_severities,
     count_states,
     counts_sentence,
+    not_judged_sentences,
     state_word,
     unwatched_sentence,
 )
@@ -88,6 +89,7 @@ def render_page(
             run_findings=run_findings,
             release=release_view(run_findings),
             renamed=renamed_sentence(run_findings.renamed),
+            not_judged=not_judged_sentences(run_findings),
             unwatched=unwatched_sentence(verdicts, where),
             outcome=_outcome(lists, problem, run_findings),
             lists=lists,

@@ -179,17 +179,23 @@ def explain_line(
     return [f"find the cause of the worst drift: {command}"]
 
 
-def _left_out_sentence(number: int) -> str:
-    were = "was" if number == 1 else "were"
-    return f"{count(number, 'golden')} {were} not judged: the run says that it used only a part of their images"
+def not_judged_sentences(run_findings: RunFindings) -> list[str]:
+    """Say how many goldens the run left out, and how many it did not try; nothing if it judged all."""
+    found, by_task = [], run_findings.not_tried
+    if run_findings.left_out:
+        left_out = _were(run_findings.left_out, "golden")
+        found.append(f"{left_out} not judged: the run says that it used only a part of their images")
+    if by_task:
+        every = ", ".join(f"{number} of {task}" for task, number in by_task.items())
+        found.append(
+            f"{_were(sum(by_task.values()), 'golden')} not judged, because the run did not try their tasks, models or "
+            f"images: {every}. `xai-eval check --complete` fails for such goldens"
+        )
+    return found
 
 
-def _not_tried_sentence(by_task: Mapping[str, int]) -> str:
-    every = ", ".join(f"{number} of {task}" for task, number in by_task.items())
-    return (
-        f"{count(sum(by_task.values()), 'golden')} of other tasks, models or images not judged, because the run did "
-        f"not try them: {every}. `xai-eval check --complete` fails for such goldens"
-    )
+def _were(number: int, noun: str) -> str:
+    return f"{count(number, noun)} {'was' if number == 1 else 'were'}"
 
 
 def run_findings_lines(run_findings: RunFindings) -> list[str]:
@@ -204,8 +210,7 @@ def run_findings_lines(run_findings: RunFindings) -> list[str]:
         *release_lines(run_findings),
         *(f"systemic  {one_line(each.sentence)}" for each in run_findings.systemic),
         *(f"renamed  {one_line(text)}" for text in filter(None, [renamed_sentence(run_findings.renamed)])),
-        *([f"partial  {_left_out_sentence(run_findings.left_out)}"] if run_findings.left_out else []),
-        *([f"partial  {_not_tried_sentence(run_findings.not_tried)}"] if run_findings.not_tried else []),
+        *(f"partial  {one_line(sentence)}" for sentence in not_judged_sentences(run_findings)),
         *(f"noise  {one_line(note.sentence)}" for note in run_findings.misfits),
         *(f"noise  {one_line(sentence)}" for sentence in run_findings.unusable),
         *([f"noise  {tightened}"] if generous else []),

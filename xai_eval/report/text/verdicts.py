@@ -50,6 +50,7 @@ def verdicts_document(
         "systemic": [{**dataclasses.asdict(each), "sentence": each.sentence} for each in run_findings.systemic],
         "tolerances": [_tolerance(note) for note in run_findings.tolerances],
         "unusable_noise": list(run_findings.unusable),
+        "not_judged": {"left_out": run_findings.left_out, "not_tried": dict(run_findings.not_tried)},
         "unwatched": _unwatched(verdicts),
         "groups": [_group(group) for group in grouped(worst_first(verdicts))],
         "verdicts": [_verdict(verdict) for verdict in worst_first(verdicts)],

@@ -8,13 +8,16 @@ computes the step otherwise.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xai_eval.result.fingerprint import Fingerprint, fingerprint_array
 from xai_eval.result.stage import Stage, StageKind
+
+if TYPE_CHECKING:
+    from xai_eval.explainers.attribution.method import Method
 
 # Numbers in closed form: no library draws them, and no file holds them.
 _SIDE, _CHANNELS, _CLASSES = 16, 6, 3
@@ -29,6 +32,18 @@ def cam_trials(methods: Iterable[str]) -> dict[Stage, Fingerprint]:
     maps = {_stage(f"the map of {name}"): fingerprint_array(each.raw) for name, each in found.items()}
     enlarged = [each.image for each in found.values()][:1]
     return maps | {_stage("the scaling of maps"): fingerprint_array(each) for each in enlarged}
+
+
+def attribution_trials(methods: Iterable[Method]) -> dict[Stage, Fingerprint]:
+    """Try methods of captum with few steps and samples; others may refuse the network, or are the user's."""
+    import torch
+
+    from xai_eval.explainers.attribution.methods import explain
+    from xai_eval.explainers.attribution.question import Question, Settings
+
+    question = Question(_network(), _image(), torch.zeros_like(_image()), 1, Settings(steps=8, samples=4, window=0.25))
+    tried = [method for method in methods if not method.spec and not method.may_refuse]
+    return {_stage(f"the map of {each.name}"): fingerprint_array(explain(each, question, 0)) for each in tried}
 
 
 def lime_trials() -> dict[Stage, Fingerprint]:
@@ -54,7 +69,7 @@ def _waves(*shape: int, step: float = 1.0) -> NDArray[np.float32]:
 
 
 def _network() -> Any:
-    """Return a network of two convolutions; the first two modules are before the explained one."""
+    """Return a network of two convolutions in double precision, so that no setting of a processor rounds it."""
     import torch
     from torch import nn
 
@@ -71,13 +86,13 @@ def _network() -> Any:
         with torch.no_grad():
             for number, parameter in enumerate(module.parameters(), 1):
                 parameter.copy_(torch.from_numpy(_waves(*parameter.shape, step=0.7 * number)))
-        return module.float().eval()
+        return module.double().eval()
 
 
 def _image() -> Any:
     import torch
 
-    return torch.from_numpy(_waves(1, 3, _SIDE, _SIDE, step=0.37))
+    return torch.from_numpy(_waves(1, 3, _SIDE, _SIDE, step=0.37)).double()
 
 
 def _pixels() -> NDArray[np.uint8]:
