@@ -11,7 +11,7 @@ from xai_eval.result.fields import SignedMap
 LARGEST_REPETITION = 1e-4
 _REMEDY = (
     "The generators of torch, numpy and Python are seeded before each call. Seed others by a fixed number where they "
-    "are made (numpy.random.default_rng(0), torch.Generator().manual_seed(0)), and keep nothing from one call to the next."
+    "are made (numpy.random.default_rng(0), torch.Generator().manual_seed(0)), and keep nothing between two calls."
 )
 
 
