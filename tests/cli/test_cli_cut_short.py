@@ -14,10 +14,11 @@ import pytest
 from cli_runs import FACTORY, accept_all, run
 from PIL import Image
 
+from xai_eval import Result
 from xai_eval.cli.main import main
 from xai_eval.disk.signed import sign
 from xai_eval.store.lock import LOCK_FILE
-from xai_eval.store.runs import load_cases
+from xai_eval.store.run_folder import RunFolder
 
 
 def test_a_run_that_failed_in_the_middle_does_not_pass_for_whole(place, capsys):
@@ -93,7 +94,7 @@ def test_a_killed_run_never_leaves_a_half_written_result(place):
         time.sleep(float(moment))
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-        _, errors = load_cases(place / "reports" / "results")
+        _, errors = RunFolder(place / "reports").load(Result.load)
         assert errors == {}
     assert run() == 0
     assert main(["check"]) == 0

@@ -103,7 +103,7 @@ QUICK = {
         (fault.name, task)
         for fault in FAULTS
         if fault.kind == kind
-        for task in ("cams", "lime", "dissection")
+        for task in ("cams", "lime", "attributions", "dissection", "comparison", "lime_search")
         if task in fault.tasks
     )
     for kind in KINDS

@@ -16,8 +16,9 @@ import pytest
 from PIL import Image
 from plugin_suite import accept, stored
 
+from xai_eval import Result
 from xai_eval.cli.main import main
-from xai_eval.store.runs import load_cases
+from xai_eval.store.run_folder import RunFolder
 
 KILLS = 12
 COMMAND = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
@@ -34,7 +35,7 @@ def test_a_killed_session_never_passes_for_a_whole_one_and_the_next_one_repairs(
         time.sleep(after)
         os.kill(process.pid, signal.SIGKILL)
         killed = process.wait() == -signal.SIGKILL
-        _, errors = load_cases(repo.path / "reports" / "results")
+        _, errors = RunFolder(repo.path / "reports").load(Result.load)
         assert errors == {}
         assert_report_is_whole(repo.path / "reports")
         finished = json.loads((repo.path / "reports" / "run.json").read_text())["finished"]

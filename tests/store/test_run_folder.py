@@ -30,6 +30,13 @@ def test_record_and_results_survive(folder):
     assert (folder.record(), sorted(results), broken) == (RECORD, sorted([ONE.case.key, TWO.case.key]), {})
 
 
+def test_a_result_that_a_killed_run_had_not_written_to_its_end_is_not_there(folder):
+    (folder.folder_of(ONE.case.key) / RESULT_FILE).unlink()
+    (folder.folder_of(TWO.case.key) / ARRAYS_FILE).unlink()
+    results, broken = folder.load(Result.load)
+    assert (results, list(broken)) == ({}, [TWO.case.key])
+
+
 def test_whoever_comes_first_has_the_folder_and_its_workers_with_it(folder):
     controller = f"{os.getppid()} {platform.node()}"
     first, second = RunFolder(folder.path, controller), RunFolder(folder.path, controller)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from xai_eval.disk.files import is_temporary, read_json, remove_temporaries, write_files
+from xai_eval.disk.files import exists, is_temporary, read_json, remove_temporaries, write_files
 from xai_eval.disk.stray_files import is_stray
 from xai_eval.errors import StorageError, XaiEvalError
 from xai_eval.result.result import ARRAYS_FILE, FORMER_ARRAYS_FILE, RESULT_FILE, Case, Result, is_case_id
@@ -108,8 +108,13 @@ class RunFolder:
         return place
 
     def load(self, read: Callable[[Path], Result]) -> tuple[dict[str, Result], dict[str, StorageError]]:
-        """Return every result by case key, and the errors of those that cannot be read. Raises as `load_cases` does."""
-        return load_cases(self.results, read)
+        """Return every result by case key, and the errors of those that cannot be read.
+
+        A result of which the document is missing was never written whole: the run was killed while it wrote it. The
+        record of the run says that it was planned. Raises as `load_cases` does.
+        """
+        results, errors = load_cases(self.results, read)
+        return results, {key: each for key, each in errors.items() if exists(self.folder_of(key) / RESULT_FILE)}
 
     def check_results(self) -> None:
         """Refuse a folder whose `results` contain anything that no run has written, so that no foreign file is lost.
