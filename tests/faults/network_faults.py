@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import captum.attr
 import cv2
 import lime.lime_base
 import lime.lime_image
@@ -12,25 +11,23 @@ import numpy as np
 import pytorch_grad_cam
 from fault import Fault, column, everywhere, module_changed, replaced, weights_changed
 from input_faults import by, decoded, resized
-from map_faults import given, of_the_image_before, with_corners_aligned
+from map_faults import of_the_image_before, with_corners_aligned
 from model_faults import halved
 from PIL import Image
 from reading_faults import names_swapped, wrong_prediction_told
 from sample_faults import mean_of_the_image, of_the_next_class, regressor, without_root
 from state_faults import bias_lost, coarse_colours, hooked_at_the_end, two_classes_swapped
 from torch import nn
-from unit_faults import outputs, row_with
+from unit_faults import outputs
 
 from xai_eval.explainers.lime.perturbation import PerturbedImages
 from xai_eval.result.stage import Stage, StageKind
-from xai_eval.tasks.dissection import label_tables
 from xai_eval.tasks.image import target
 from xai_eval.tasks.lime import lime_results
 
 MOBILE, LITE = "imagenet", "lite0"  # the functions of their factory files
 NETWORKS = (MOBILE, LITE)
 UNITS = {"images": "scenes:16", "layers": ["features.18"], "shuffles": 0, "against": "none", "batch_size": 8}
-SALIENCY = {"methods": ["saliency"]}
 
 
 def without_bound(_original: Any) -> Any:
@@ -54,8 +51,17 @@ def network(name: str, kind: str, tasks: tuple[str, ...], stage: Any, inject: An
 
 CAMS, LIME = ("cams",), ("lime",)
 FAULTS = (
-    network("colours are not smoothed", "decode", CAMS, StageKind.DECODED_PIXELS, decoded(coarse_colours)),
-    network("nearest neighbour resize", "resize", CAMS, StageKind.INPUT_TENSOR, resized(by(Image.Resampling.NEAREST))),
+    network(
+        "colours are not smoothed", "decode", CAMS, StageKind.DECODED_PIXELS, decoded(coarse_colours), models=(LITE,)
+    ),
+    network(
+        "nearest neighbour resize",
+        "resize",
+        CAMS,
+        StageKind.INPUT_TENSOR,
+        resized(by(Image.Resampling.NEAREST)),
+        models=(MOBILE,),
+    ),
     network(
         "ReLU6 has no bound", "layer", CAMS, StageKind.LAYER_ACTIVATIONS, replaced(nn.ReLU6, "forward", without_bound)
     ),
@@ -68,10 +74,22 @@ FAULTS = (
     ),
     network("weights in half precision", "dtype", CAMS, StageKind.MODEL_WEIGHTS, weights_changed(halved)),
     network(
-        "two classes change places", "weights", CAMS, StageKind.MODEL_WEIGHTS, weights_changed(two_classes_swapped)
+        "two classes change places",
+        "weights",
+        CAMS,
+        StageKind.MODEL_WEIGHTS,
+        weights_changed(two_classes_swapped),
+        models=(LITE,),
     ),
     network("no bias at the end", "weights", LIME, StageKind.MODEL_WEIGHTS, weights_changed(bias_lost)),
-    network("a hook scales the logits", "model state", CAMS, StageKind.HOOKS, module_changed(hooked_at_the_end)),
+    network(
+        "a hook scales the logits",
+        "model state",
+        CAMS,
+        StageKind.HOOKS,
+        module_changed(hooked_at_the_end),
+        models=(MOBILE,),
+    ),
     network("two other classes change their names", "identity", CAMS, StageKind.TARGET, names_swapped(-1, -2)),
     network(
         "another prediction is told",
@@ -79,6 +97,7 @@ FAULTS = (
         CAMS,
         StageKind.TARGET,
         everywhere(target.resolve_target, wrong_prediction_told),
+        models=(MOBILE,),
     ),
     network(
         "weights of the image before",
@@ -126,28 +145,11 @@ FAULTS = (
         models=(MOBILE,),
     ),
     network(
-        "saliency keeps signs",
-        "attribution",
-        ("attributions",),
-        Stage(StageKind.ATTRIBUTION, "saliency"),
-        replaced(captum.attr.Saliency, "attribute", given(abs=False)),
-        parameters=SALIENCY,
-    ),
-    network(
         "maps are upside down",
         "maps",
         ("dissection",),
         StageKind.UNIT_MAPS,
         outputs(lambda maps: maps.flip(2)),
-        models=(MOBILE,),
-        parameters=UNITS,
-    ),
-    network(
-        "a unit more is interpretable",
-        "counts",
-        ("dissection",),
-        StageKind.MEASURES,
-        replaced(label_tables, "_by_pixels", row_with(interpretable=lambda n: n + 1)),
         models=(MOBILE,),
         parameters=UNITS,
     ),
