@@ -23,6 +23,10 @@ Inject = Callable[[Classifier], AbstractContextManager[Classifier]]
 IMAGE_TASKS = ("cams", "lime", "comparison", "hybrid", "lime_search")
 LIME_TASKS = ("lime", "comparison", "hybrid", "lime_search")
 ALL_TASKS = (*IMAGE_TASKS, "dissection")
+# What comes before the explainers is made by one code for all tasks on images, so that two of them show its faults, and
+# one fault of each stage is tried in all.
+FEW_TASKS = ("cams", "comparison")
+FEW_AND_UNITS = (*FEW_TASKS, "dissection")
 # The bundled models that faults are tried on: a small ResNet, and small transformers with a class token, with the mean
 # of all tokens, and with windows.
 RESNET, VIT, POOLED, SWIN = "scenes:objects", "scenes:vit", "scenes:vit_pooled", "scenes:swin"

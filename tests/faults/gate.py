@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import functools
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ import fault as f
 import numpy as np
 from PIL import Image
 
-from xai_eval import Result, evaluate, load_model
+from xai_eval import Classifier, Result, evaluate, load_model
 from xai_eval.errors import MetricMisbehaves, XaiEvalError
 from xai_eval.gate.judge import judge_all
 from xai_eval.gate.verdict import Verdict
@@ -60,15 +61,22 @@ class Bench:
     folder: Path
     baseline: dict[tuple[str, str], dict[str, Result]] = dataclasses.field(default_factory=dict)
     parameters: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=lambda: PARAMETERS)
+    loaded: list[Classifier] = dataclasses.field(default_factory=list)
 
     def run(self, task: str, inject: f.Inject | None = None, **options: Any) -> dict[str, Result]:
         """Results by key, of the bundled inputs, with something put into the code."""
-        classifier = load_model(self.model, device="cpu")
+        classifier = self._classifier()
         given = {"images": str(self._images(task)), **self.parameters[task], **options}
         check_metrics.cache_clear()
         with inject(classifier) if inject else f.changed(lambda c: c)(classifier) as model:
             results = evaluate(task, model=model, device="cpu", **given)
         return {result.case.key: result for result in results}
+
+    def _classifier(self) -> Classifier:
+        """The model, loaded once, with a module of its own: a fault may change it."""
+        if not self.loaded:
+            self.loaded.append(load_model(self.model, device="cpu"))
+        return dataclasses.replace(self.loaded[0], module=copy.deepcopy(self.loaded[0].module))
 
     def _images(self, task: str) -> Path | str:
         if task == "dissection":

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 import torchvision.transforms.functional
-from fault import IMAGE_TASKS, LIME_TASKS, Fault, changed, preparation, replaced
+from fault import FEW_AND_UNITS, FEW_TASKS, IMAGE_TASKS, LIME_TASKS, Fault, changed, preparation, replaced
 from PIL import Image
 
 from xai_eval import Classifier
@@ -164,16 +164,14 @@ def blue_deviation(tensor: torch.Tensor) -> torch.Tensor:
 
 FAULTS = (
     Fault("libjpeg-turbo decodes 1 off", "decode", IMAGE_TASKS, StageKind.DECODED_PIXELS, decoded(off_by_one), "2"),
-    Fault(
-        "red and blue change places", "decode", IMAGE_TASKS, StageKind.DECODED_PIXELS, decoded(lambda p: p[..., ::-1])
-    ),
-    Fault("EXIF rotation applied", "decode", IMAGE_TASKS, StageKind.DECODED_PIXELS, decoded(lambda p: p[::-1, ::-1])),
-    Fault("colour profile applied", "decode", IMAGE_TASKS, StageKind.DECODED_PIXELS, decoded(gamma)),
-    Fault("nine pixels damaged", "decode", IMAGE_TASKS, StageKind.DECODED_PIXELS, decoded(spotted)),
+    Fault("red and blue change places", "decode", FEW_TASKS, StageKind.DECODED_PIXELS, decoded(lambda p: p[..., ::-1])),
+    Fault("EXIF rotation applied", "decode", FEW_TASKS, StageKind.DECODED_PIXELS, decoded(lambda p: p[::-1, ::-1])),
+    Fault("colour profile applied", "decode", FEW_TASKS, StageKind.DECODED_PIXELS, decoded(gamma)),
+    Fault("nine pixels damaged", "decode", FEW_TASKS, StageKind.DECODED_PIXELS, decoded(spotted)),
     Fault(
         "grayscale conversion",
         "decode",
-        IMAGE_TASKS,
+        FEW_TASKS,
         StageKind.DECODED_PIXELS,
         decoded(lambda p: np.repeat(p.mean(axis=2, keepdims=True), 3, axis=2).astype(np.uint8)),
     ),
@@ -229,15 +227,15 @@ FAULTS = (
         replaced(image_summary, "labels_in_view", lambda original: lambda *args: original(*args)[:, ::-1].copy()),
     ),
     Fault("resize without antialias", "resize", IMAGE_TASKS, StageKind.INPUT_TENSOR, resized(without_antialias), "1"),
-    Fault("bicubic resize", "resize", IMAGE_TASKS, StageKind.INPUT_TENSOR, resized(by(Image.Resampling.BICUBIC)), "3"),
+    Fault("bicubic resize", "resize", FEW_TASKS, StageKind.INPUT_TENSOR, resized(by(Image.Resampling.BICUBIC)), "3"),
     Fault(
-        "nearest neighbour resize", "resize", IMAGE_TASKS, StageKind.INPUT_TENSOR, resized(by(Image.Resampling.NEAREST))
+        "nearest neighbour resize", "resize", FEW_TASKS, StageKind.INPUT_TENSOR, resized(by(Image.Resampling.NEAREST))
     ),
     Fault("box filter resize", "resize", ("cams", "lime"), StageKind.INPUT_TENSOR, resized(by(Image.Resampling.BOX))),
     Fault(
-        "V2 weights resize to another size", "resize", IMAGE_TASKS, StageKind.INPUT_TENSOR, preset(resize_size=70), "4"
+        "V2 weights resize to another size", "resize", FEW_TASKS, StageKind.INPUT_TENSOR, preset(resize_size=70), "4"
     ),
-    Fault("crop one pixel lower", "crop", IMAGE_TASKS, StageKind.INPUT_TENSOR, shifted_crop(1, 0)),
+    Fault("crop one pixel lower", "crop", FEW_TASKS, StageKind.INPUT_TENSOR, shifted_crop(1, 0)),
     Fault("crop one pixel to the side", "crop", ("cams", "hybrid"), StageKind.INPUT_TENSOR, shifted_crop(0, 1)),
     Fault(
         "crop in the corner", "crop", IMAGE_TASKS, StageKind.INPUT_TENSOR, replaced(FUNCTIONAL, "center_crop", top_left)
@@ -261,7 +259,7 @@ FAULTS = (
     Fault(
         "normalised twice",
         "normalisation",
-        EVERY,
+        FEW_AND_UNITS,
         StageKind.INPUT_TENSOR,
         preparation(tensor=lambda t: (t - 0.45) / 0.23),
     ),
@@ -275,7 +273,7 @@ FAULTS = (
     Fault(
         "half a percent brighter",
         "normalisation",
-        EVERY,
+        FEW_AND_UNITS,
         StageKind.INPUT_TENSOR,
         preparation(tensor=lambda t: t * 1.005),
     ),
@@ -286,11 +284,17 @@ FAULTS = (
         StageKind.INPUT_TENSOR,
         preparation(tensor=small_patch),
     ),
-    Fault("mirrored input", "crop", EVERY, StageKind.INPUT_TENSOR, preparation(tensor=lambda t: t.flip(-1))),
+    Fault(
+        "mirrored input",
+        "crop",
+        FEW_AND_UNITS,
+        StageKind.INPUT_TENSOR,
+        preparation(tensor=lambda t: t.flip(-1)),
+    ),
     Fault(
         "input in half precision",
         "dtype",
-        EVERY,
+        FEW_AND_UNITS,
         StageKind.INPUT_TENSOR,
         preparation(tensor=lambda t: t.half().float()),
     ),

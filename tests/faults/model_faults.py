@@ -12,6 +12,8 @@ import torch
 from fault import (
     ALL_TASKS,
     ERROR,
+    FEW_AND_UNITS,
+    FEW_TASKS,
     IMAGE_TASKS,
     LIME_TASKS,
     Fault,
@@ -220,16 +222,33 @@ def hooked_before_backward(classifier: Classifier) -> Iterator[Classifier]:
 STATE, TRAINING, HOOKS = StageKind.MODULE_TYPES, StageKind.TRAINING_FLAGS, StageKind.HOOKS
 FAULTS = (
     Fault("left in training mode", "model state", ALL_TASKS, TRAINING, stuck_in_training(""), "8"),
-    Fault("one block in training mode", "model state", ALL_TASKS, TRAINING, stuck_in_training("layer3.0.bn1")),
+    Fault(
+        "one block in training mode",
+        "model state",
+        FEW_AND_UNITS,
+        TRAINING,
+        stuck_in_training("layer3.0.bn1"),
+    ),
     Fault("a hook scales a block", "model state", ALL_TASKS, HOOKS, module_changed(hooked), "6"),
     Fault(
         "a hook stays behind and does nothing", "model state", ("cams", "lime"), HOOKS, module_changed(silent_hook), "8"
     ),
-    Fault("one block has a forward of its own", "model state", ALL_TASKS, HOOKS, module_changed(patched_forward)),
     Fault(
-        "a failed ablation left the model patched", "model state", ALL_TASKS, STATE, module_changed(left_patched), "8"
+        "one block has a forward of its own",
+        "model state",
+        FEW_AND_UNITS,
+        HOOKS,
+        module_changed(patched_forward),
     ),
-    Fault("a block is missing", "model state", ALL_TASKS, STATE, module_changed(without_a_block)),
+    Fault(
+        "a failed ablation left the model patched",
+        "model state",
+        FEW_AND_UNITS,
+        STATE,
+        module_changed(left_patched),
+        "8",
+    ),
+    Fault("a block is missing", "model state", FEW_AND_UNITS, STATE, module_changed(without_a_block)),
     Fault("another eps of batch norm", "model state", ALL_TASKS, STATE, module_changed(other_eps)),
     Fault("another padding", "model state", ("cams", "dissection"), STATE, module_changed(other_padding)),
     # That the model returns probabilities is found, so that it is explained; what was added to it is the cause.
@@ -251,31 +270,37 @@ FAULTS = (
     Fault(
         "one block with noise of 1 %",
         "weights",
-        ALL_TASKS,
+        FEW_AND_UNITS,
         Stage(StageKind.MODEL_WEIGHTS, "layer3.0"),
         weights_changed(noisy),
     ),
     Fault(
         "a dead channel",
         "weights",
-        ALL_TASKS,
+        FEW_AND_UNITS,
         Stage(StageKind.MODEL_WEIGHTS, "layer4.1"),
         weights_changed(dead_channel),
         "9",
     ),
-    Fault("8-bit weights", "weights", ALL_TASKS, StageKind.MODEL_WEIGHTS, weights_changed(quantised)),
-    Fault("weights in half precision", "dtype", ALL_TASKS, StageKind.MODEL_WEIGHTS, weights_changed(halved)),
+    Fault("8-bit weights", "weights", FEW_AND_UNITS, StageKind.MODEL_WEIGHTS, weights_changed(quantised)),
+    Fault(
+        "weights in half precision",
+        "dtype",
+        FEW_AND_UNITS,
+        StageKind.MODEL_WEIGHTS,
+        weights_changed(halved),
+    ),
     Fault(
         "statistics of batch norm lost",
         "weights",
-        ALL_TASKS,
+        FEW_AND_UNITS,
         Stage(StageKind.MODEL_WEIGHTS, "bn1"),
         weights_changed(reset_statistics),
     ),
     Fault(
         "logits lowered by 50",
         "weights",
-        ALL_TASKS,
+        FEW_AND_UNITS,
         Stage(StageKind.MODEL_WEIGHTS, "fc"),
         weights_changed(logits_lowered),
         "10",
@@ -290,7 +315,7 @@ FAULTS = (
     Fault("NaN in the weights", "weights", ALL_TASKS, ERROR, weights_changed(nan_weight)),
     Fault("bfloat16 under autocast", "dtype", ("cams", "dissection"), HOOKS, changed(under_autocast), "13"),
     Fault("ReLU becomes GELU", "layer", IMAGE_TASKS, StageKind.LAYER_ACTIVATIONS, replaced(nn.ReLU, "forward", gelu)),
-    Fault("ReLU leaks", "layer", IMAGE_TASKS, StageKind.LAYER_ACTIVATIONS, replaced(nn.ReLU, "forward", leaky)),
+    Fault("ReLU leaks", "layer", FEW_TASKS, StageKind.LAYER_ACTIVATIONS, replaced(nn.ReLU, "forward", leaky)),
     Fault(
         "the last pooling takes the largest",
         "layer",
@@ -301,21 +326,21 @@ FAULTS = (
     Fault(
         "another default layer",
         "layer",
-        IMAGE_TASKS,
+        FEW_TASKS,
         StageKind.LAYER_ACTIVATIONS,
         replaced(Classifier, "default_layer", lambda _: lambda self, shape=None: "layer3.1"),
     ),
     Fault(
         "another module behind the layer's name",
         "layer",
-        IMAGE_TASKS,
+        FEW_TASKS,
         StageKind.LAYER_ACTIVATIONS,
         replaced(Classifier, "layer", lambda original: lambda self, name: original(self, "layer4.0")),
     ),
     Fault(
         "another class is predicted",
         "target",
-        IMAGE_TASKS,
+        FEW_TASKS,
         StageKind.TARGET,
         replaced(subject, "resolve_target", second_best),
     ),
@@ -326,7 +351,7 @@ FAULTS = (
         StageKind.TARGET,
         everywhere(resolve_target, explains_another),
     ),
-    Fault("class names move by one", "target", IMAGE_TASKS, StageKind.TARGET, changed(names_moved)),
+    Fault("class names move by one", "target", FEW_TASKS, StageKind.TARGET, changed(names_moved)),
     Fault(
         "the library explains its neighbour",
         "target",
@@ -359,7 +384,7 @@ FAULTS = (
     Fault(
         "one weight is negated",
         "model state",
-        ALL_TASKS,
+        FEW_AND_UNITS,
         Stage(StageKind.MODEL_WEIGHTS, "layer2.1"),
         module_changed(one_weight_negated),
     ),

@@ -30,8 +30,6 @@ from xai_eval.inputs.models import preprocessing
 from xai_eval.result.stage import Stage, StageKind
 from xai_eval.tasks.image import explanation_setup
 
-FOUR = (RESNET, VIT, POOLED, SWIN)
-
 
 def coarse_colours(pixels: np.ndarray) -> np.ndarray:
     """Colour has half of the resolution, as if a decoder did not smooth it."""
@@ -251,7 +249,7 @@ FAULTS = (
     prepared("the longer side is resized", "resize", resized(longer_side)),
     prepared("resized in two steps", "resize", resized(in_two_steps), ("lime_search",)),
     prepared("rows become channels", "colour order", preparation(tensor=rows_as_channels)),
-    prepared("rows and columns change places", "crop", preparation(tensor=transposed), models=FOUR),
+    prepared("rows and columns change places", "crop", preparation(tensor=transposed), models=(RESNET, SWIN)),
     prepared("values are clipped", "normalisation", preparation(tensor=clipped)),
     prepared(
         "each image is normalised by itself", "normalisation", preparation(tensor=centred_by_image), models=(SWIN,)
@@ -265,11 +263,11 @@ FAULTS = (
     ),
     prepared("the border is lost", "crop", preparation(tensor=border_lost), ("attributions",)),
     prepared("means in the order of BGR", "normalisation", preset(mean=(0.406, 0.456, 0.485)), models=(RESNET, VIT)),
-    weights("a tenth is pruned", "", pruned, (RESNET, VIT)),
+    weights("a tenth is pruned", "", pruned, (VIT,)),
     weights("a moving average", "", averaged, (RESNET, POOLED)),
     weights("the variance of one layer", "layer2.0", variance_of_one_layer, tasks=("cams", "dissection")),
-    weights("a low-rank update", "", rank_one, (RESNET, VIT, POOLED, SWIN)),
-    weights("two classes change places", "", two_classes_swapped, (RESNET, SWIN)),
+    weights("a low-rank update", "", rank_one, (VIT, POOLED)),
+    weights("two classes change places", "", two_classes_swapped),
     weights("two channels change places", "layer4.1", two_channels_swapped, tasks=("dissection",)),
     weights("no bias at the end", "", bias_lost, (VIT,)),
     state("a pass in training mode before", StageKind.MODEL_WEIGHTS, changed(seen_in_training), tasks=("cams", "lime")),
@@ -285,7 +283,7 @@ FAULTS = (
     ),
     state("a convolution is dilated", StageKind.MODULE_TYPES, module_changed(dilated)),
     state("weights have a norm", StageKind.MODULE_TYPES, module_changed(normed_weights)),
-    state("a hook scales the logits", StageKind.HOOKS, module_changed(hooked_at_the_end), (RESNET, VIT, SWIN)),
+    state("a hook scales the logits", StageKind.HOOKS, module_changed(hooked_at_the_end), (VIT, SWIN)),
     state("a hook scales the input", StageKind.HOOKS, module_changed(before_the_first_layer), (POOLED,)),
     state("a hook scales gradients", StageKind.HOOKS, module_changed(scaled_gradients), tasks=("attributions",)),
     Fault(

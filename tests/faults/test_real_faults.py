@@ -1,4 +1,4 @@
-"""The gate on three real photographs and a real MobileNetV2, where the data root has them.
+"""The gate on real photographs, with a real MobileNetV2 and a real EfficientNet-Lite0, where the data root has them.
 
 Run with XAI_EVAL_DATA set: `pytest -m slow tests/faults/test_real_faults.py -s`. Without the data every test here is an
 error that says so, never a skip.
@@ -6,7 +6,9 @@ error that says so, never a skip.
 
 from __future__ import annotations
 
+import functools
 import shutil
+from pathlib import Path
 
 import benign
 import cam_faults
@@ -14,13 +16,14 @@ import dissection_faults
 import input_faults
 import lime_faults
 import measure_faults
+import network_faults
 import pytest
 from faults.fault_table import PROPERTY
 from gate import Bench, tried
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
-PHOTOGRAPHS = ("n01443537_goldfish", "n01608432_kite", "n02123045_tabby")
+PHOTOGRAPHS = ("n01443537_goldfish", "n02123045_tabby")
 PARAMETERS = {
     "cams": {"methods": ["gradcam", "eigencam"]},
     "lime": {
@@ -30,6 +33,8 @@ PARAMETERS = {
         "segmentation": "slic",
         "segmentation_parameters": {"n_segments": 12},
     },
+    "attributions": {},
+    "dissection": {},
 }
 # Of the catalogue, what does not name a layer of the bundled model or change files of it.
 NAMED = {
@@ -66,20 +71,29 @@ CATALOGUE = (
 
 
 @pytest.fixture(scope="module")
-def bench(real_data, tmp_path_factory):
+def networks(real_data, tmp_path_factory):
+    """The bench of a real network, by the name of its factory."""
     folder = tmp_path_factory.mktemp("real")
     (folder / "several").mkdir()
     for name in PHOTOGRAPHS:
         shutil.copy(real_data / "imagenet-samples" / f"{name}.JPEG", folder / "several")
-    model = f"file:{real_data / 'models' / 'factories.py'}:imagenet"
-    return Bench(model, folder, parameters=PARAMETERS)
+    files = {
+        network_faults.MOBILE: real_data / "models" / "factories.py",
+        network_faults.LITE: Path(__file__).parents[1] / "models" / "efficientnet_lite.py",
+    }
+    return functools.cache(lambda name: Bench(f"file:{files[name]}:{name}", folder, parameters=PARAMETERS))
+
+
+@pytest.fixture(scope="module")
+def bench(networks):
+    return networks(network_faults.MOBILE)
 
 
 def test_every_name_is_in_the_catalogue():
     assert {fault.name for fault in CATALOGUE} >= NAMED
 
 
-CHOSEN = [(fault, task) for fault in CATALOGUE if fault.name in NAMED for task in fault.tasks if task in PARAMETERS]
+CHOSEN = [(fault, task) for fault in CATALOGUE if fault.name in NAMED for task in fault.tasks if PARAMETERS.get(task)]
 
 
 @pytest.mark.parametrize(("fault", "task"), CHOSEN, ids=[f"{fault.name}-{task}" for fault, task in CHOSEN])
@@ -89,8 +103,23 @@ def test_a_fault_on_photographs_is_noticed_and_placed(bench, fault, task, record
     assert row.noticed and row.placed, row.line
 
 
+ON_NETWORKS = [
+    pytest.param(fault, task, name, id=f"{fault.name}-{task}-{name}")
+    for fault in network_faults.FAULTS
+    for task in fault.tasks
+    for name in fault.models
+]
+
+
+@pytest.mark.parametrize(("fault", "task", "name"), ON_NETWORKS)
+def test_a_fault_of_a_real_network_is_noticed_and_placed(networks, fault, task, name, record_property):
+    row = tried(networks(name), fault, task)
+    record_property(PROPERTY, row.outcome)
+    assert row.noticed and row.placed and row.told, row.line
+
+
 HARMLESS = [
-    (change, task) for change in benign.CHANGES for task in change.tasks if task in PARAMETERS and not change.options
+    (change, task) for change in benign.CHANGES for task in change.tasks if PARAMETERS.get(task) and not change.options
 ]
 
 

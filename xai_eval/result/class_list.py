@@ -16,9 +16,14 @@ _NAMED = 5  # positions that a sentence spells out
 def class_list(names: Sequence[str], ids: Sequence[str] | None) -> dict[str, Any]:
     """Return what is recorded of names and ids of C classes, in order, as JSON values."""
     every = [json.dumps([name, None if ids is None else ids[at]]).encode() for at, name in enumerate(names)]
-    each = b"".join(hashlib.sha256(one).digest()[:_BYTES] for one in every)
     digest = hashlib.sha256(b"\n".join(every)).hexdigest()[:16]
-    return {"count": len(every), "digest": digest, "each": base64.b64encode(each).decode()}
+    # Names that moved against their ids are known by themselves.
+    alone = {} if ids is None else {"names": _bits([name.encode() for name in names])}
+    return {"count": len(every), "digest": digest, "each": _bits(every), **alone}
+
+
+def _bits(every: Sequence[bytes]) -> str:
+    return base64.b64encode(b"".join(hashlib.sha256(one).digest()[:_BYTES] for one in every)).decode()
 
 
 def described(found: Mapping[str, Any], other: Mapping[str, Any] | None = None) -> str:
@@ -43,14 +48,15 @@ def moved_classes(found: Mapping[str, Any], other: Mapping[str, Any]) -> list[in
     """
     if found["count"] != other["count"]:
         return []
-    changed = _others(found, other)
-    now, was = (_pieces(each) for each in (found, other))
+    of = "names" if "names" in found and "names" in other else "each"
+    now, was = (_pieces(each, of) for each in (found, other))
+    changed = [at for at in range(min(len(now), len(was))) if now[at] != was[at]]
     before = {was[at] for at in changed}
     return [at for at in changed if now[at] in before]
 
 
-def _pieces(found: Mapping[str, Any]) -> list[bytes]:
-    each = base64.b64decode(str(found["each"]))
+def _pieces(found: Mapping[str, Any], of: str = "each") -> list[bytes]:
+    each = base64.b64decode(str(found[of]))
     return [each[at : at + _BYTES] for at in range(0, len(each), _BYTES)]
 
 
