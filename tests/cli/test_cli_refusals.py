@@ -98,7 +98,7 @@ def test_a_model_that_raises_is_named_with_its_first_line(place, capsys, model):
 def test_what_nobody_foresaw_is_neither_drift_nor_success(place, capsys, monkeypatch):
     for wrong, words in ((ZeroDivisionError("nobody\nknew"), "ZeroDivisionError: nobody."), (SystemExit(0), "Exit")):
 
-        def fail(*_, error=wrong):
+        def fail(*_, error=wrong, **_more):
             raise error
 
         monkeypatch.setattr("xai_eval.gate.judge_run.judge_run", fail)

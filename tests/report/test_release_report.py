@@ -19,7 +19,9 @@ from xai_eval.report.text.summary import summary_lines
 from xai_eval.report.text.verdicts import verdicts_document
 from xai_eval.report.write import write_report
 from xai_eval.result.fields import Label, Table
+from xai_eval.result.fingerprint import fingerprint_text
 from xai_eval.result.result import Provenance
+from xai_eval.result.stage import Stage, StageKind
 from xai_eval.store.noise import Measured
 from xai_eval.store.runs import RunRecord
 
@@ -27,7 +29,8 @@ from xai_eval.store.runs import RunRecord
 def with_energy(build, name, energy, weights, **changed):
     rows = {"method": ["gradcam", "scorecam"], "pointing_hit": [True, True], "energy_inside": [energy, energy / 2]}
     made = build.result(name, table=Table(pd.DataFrame(rows), {"energy_inside": 0.01}), **changed)
-    return dataclasses.replace(made, provenance=Provenance(digests={"weights": weights}))
+    stages = {**made.stages, Stage(StageKind.MODEL_WEIGHTS, "net"): fingerprint_text(weights)}
+    return dataclasses.replace(made, stages=stages, provenance=Provenance(digests={"weights": weights}))
 
 
 @pytest.fixture
