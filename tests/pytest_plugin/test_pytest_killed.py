@@ -19,7 +19,7 @@ from plugin_suite import accept, stored
 from xai_eval.cli.main import main
 from xai_eval.store.runs import load_cases
 
-KILLS = 12
+KILLS = 8
 COMMAND = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
 
 
