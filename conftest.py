@@ -29,6 +29,7 @@ settings.load_profile("without deadline")
 pytest_plugins = ["pytester", "faults.fault_table", "faults.harmless_table"]
 
 WORKERS = 2
+FAULTS = "tests/faults/"
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -64,11 +65,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.split("::")[0]
             # The pairs of the catalogue of faults share nothing, and are too many for one worker.
-            return nodeid if file.startswith("tests/faults/") else file
+            return nodeid if file.startswith(FAULTS) else file
 
-    # In the order of the files: the long ones come early, so that both workers end at about the same time.
+    # In the order of collection, see above.
     config.option.loadscopereorder = False
     return ByFile(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the catalogue of faults last: workers take it test by test, so that all of them end at the same time."""
+    items.sort(key=lambda item: item.nodeid.startswith(FAULTS))
 
 
 @pytest.hookimpl(trylast=True)

@@ -1,24 +1,16 @@
 """Runs that were killed or failed half-way, as the command line sees them."""
 
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 from cli_runs import FACTORY, accept_all, run
 from PIL import Image
 
-from xai_eval import Result
 from xai_eval.cli.main import main
 from xai_eval.disk.signed import sign
 from xai_eval.store.lock import LOCK_FILE
-from xai_eval.store.run_folder import RunFolder
 
 
 def test_a_run_that_failed_in_the_middle_does_not_pass_for_whole(place, capsys):
@@ -70,31 +62,3 @@ def test_a_killed_run_does_not_pass_a_comparison(place):
 def test_a_run_that_fails_gives_its_folder_back(place):
     assert run(model="returns_nan") == 3
     assert not (place / "reports" / LOCK_FILE).exists()
-
-
-@pytest.mark.slow
-def test_a_killed_run_never_leaves_a_half_written_result(place):
-    """SIGKILL once the libraries are loaded: what is on disk afterwards is whole or not there; the next run is ok."""
-    run()
-    accept_all()
-    command = [
-        sys.executable,
-        "-m",
-        "xai_eval",
-        "run",
-        "cams",
-        "--quiet",
-        "--model",
-        "file:nets.py:net",
-        "--images",
-        "photos",
-    ]
-    for moment in np.linspace(2.0, 6.0, 6):
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(float(moment))
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-        _, errors = RunFolder(place / "reports").load(Result.load)
-        assert errors == {}
-    assert run() == 0
-    assert main(["check"]) == 0

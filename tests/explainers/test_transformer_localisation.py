@@ -102,7 +102,6 @@ def measured(layer: Layer, method: str) -> Localisation:
     module = load_model(layer.model, device="cpu").module.eval()
     targets = [ClassifierOutputTarget(OBJECTS.index(scene.main_object)) for scene in scenes]
     with getattr(pytorch_grad_cam, method)(module, [module.get_submodule(layer.name)], layer.reshape) as cam:
-        cam.batch_size = 64  # all channels of an image in one pass, which takes ScoreCAM half of the time of 16
         maps = cam(batch, targets)
     return localisation(maps, scenes, half_cell((layer.side, layer.side), maps.shape[1:]))
 

@@ -22,6 +22,20 @@ def published(name: str, size: int = 64) -> Callable[[], nn.Module]:
     return lambda: lively(lambda: models.get_model(name, weights=None, num_classes=CLASSES, **options), size)
 
 
+def vgg11_with_a_narrow_head() -> nn.Module:
+    """Has 64 units in each hidden layer of its head, whose 120 million weights take seconds to make and to digest."""
+
+    def make() -> nn.Module:
+        network = models.vgg11(weights=None, num_classes=CLASSES)
+        hidden = [index for index, part in enumerate(network.classifier) if isinstance(part, nn.Linear)]
+        widths = [network.classifier[hidden[0]].in_features, 64, 64, CLASSES]
+        for index, before, after in zip(hidden, widths[:-1], widths[1:], strict=True):
+            network.classifier[index] = nn.Linear(before, after)
+        return network
+
+    return lively(make, 64)
+
+
 def resnet_without_head() -> nn.Module:
     """Returns 512 features of an image."""
 

@@ -20,7 +20,7 @@ from xai_eval import Result
 from xai_eval.cli.main import main
 from xai_eval.store.run_folder import RunFolder
 
-KILLS = 12
+KILLS = 8
 COMMAND = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
 
 
