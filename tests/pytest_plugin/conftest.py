@@ -16,17 +16,14 @@ import xai_eval.pytest_plugin.suite
 import xai_eval.report.write
 import xai_eval.result.bare.bare_fields
 import xai_eval.tasks  # noqa: F401
-from xai_eval.report.page import shown_cases
 from xai_eval.store.goldens import Goldens
 
 
 @pytest.fixture
-def repo(pytester, monkeypatch):
+def repo(pytester, monkeypatch, without_figures):
     """A repository with ten explained images; `accept` is what a person does between two runs."""
     monkeypatch.delenv("CI", raising=False)
     monkeypatch.delenv("MOVED", raising=False)
-    # Figures as files, which take half of the time of a report, are looked at in tests/report.
-    monkeypatch.setattr(shown_cases, "FIGURES", 1)
     pytester.makepyfile(test_suite=SUITE.format(tests=TESTS, count=10))
     return pytester
 

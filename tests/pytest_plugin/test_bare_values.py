@@ -12,6 +12,7 @@ from xai_eval import Case, Result, Score
 from xai_eval.cli.main import main
 from xai_eval.errors import UsageError
 from xai_eval.pytest_plugin.bare_result import bare_result, require_result
+from xai_eval.report.page import shown_cases
 from xai_eval.store.goldens import Goldens
 from xai_eval.store.runs import load_cases
 
@@ -41,6 +42,7 @@ def test_new_accepted_ok_moved_accepted_ok(repo, monkeypatch, capsys):
     assert main(["check"]) == main(["log", key]) == main(["report"]) == 0
     repo.runpytest().assert_outcomes(passed=1)
     monkeypatch.setenv("MOVED", "1")
+    monkeypatch.setattr(shown_cases, "FIGURES", 1)
     moved = repo.runpytest()
     moved.assert_outcomes(failed=1)
     moved.stdout.fnmatch_lines([f"drift: {ID}: Saliency changed (evidence): *moved by 0.*The test computes it*"])

@@ -143,7 +143,7 @@ def run(tmp_path_factory):
     return Run(folder, page, record, verdicts, obtained)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def build():
     """The builders above; test modules cannot import a conftest by name."""
     return Builders()

@@ -18,6 +18,8 @@ from xai_eval.result.fingerprint import fingerprint_text
 from xai_eval.result.result import Provenance
 from xai_eval.result.stage import Stage, StageKind
 
+# The report of the fixture `run` has figures: it is made before this.
+pytestmark = pytest.mark.usefixtures("without_figures")
 SHOWN = "article:not([hidden])"
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import json
 from importlib import resources
 
@@ -14,6 +15,7 @@ from xai_eval.gate.judge import judge_all
 from xai_eval.gate.judge_run import Judged
 from xai_eval.gate.release.release import Outcome
 from xai_eval.gate.run_findings import RunFindingsCollector
+from xai_eval.report.page import shown_cases
 from xai_eval.report.text.release import release_lines, release_sentence
 from xai_eval.report.text.summary import summary_lines
 from xai_eval.report.text.verdicts import verdicts_document
@@ -33,7 +35,7 @@ def with_energy(build, name, energy, weights, **changed):
     return dataclasses.replace(made, stages=stages, provenance=Provenance(digests={"weights": weights}))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def upgraded(build):
     """A run of ten images whose energies changed by what is given, after other weights."""
 
@@ -108,10 +110,17 @@ def test_the_documents_are_valid(upgraded):
             jsonschema.Draft202012Validator(schema).validate({**told, "release": {"outcome": "better"}})
 
 
-@pytest.fixture
-def page(upgraded, tmp_path):
-    """Return the page of an upgrade."""
-    return lambda *gains: write_report(tmp_path, upgraded(*gains))
+@pytest.fixture(scope="module")
+def page(upgraded, tmp_path_factory):
+    """Return the page of an upgrade, without figures beside it."""
+
+    @functools.cache
+    def written(*gains):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(shown_cases, "FIGURES", 0)
+            return write_report(tmp_path_factory.mktemp("upgrade"), upgraded(*gains))
+
+    return written
 
 
 @pytest.mark.parametrize(("gains", "colour"), [([-0.1] * 10, "bad"), ([0.02] * 10, "good"), ([0.4, -0.4] * 5, "open")])
@@ -123,17 +132,23 @@ def test_the_page_has_a_section_with_a_row_per_measure(page, gains, colour):
     assert "90 % interval" in section and "not looked for in 10 cases" in section
 
 
-@contextlib.contextmanager
-def opened(path, width):
+@pytest.fixture(scope="module")
+def browser():
     with chromium.launched() as browser:
-        page = browser.new_context(viewport={"width": width, "height": 900}, offline=True).new_page()
+        yield browser
+
+
+@contextlib.contextmanager
+def opened(browser, path, width):
+    with browser.new_context(viewport={"width": width, "height": 900}, offline=True) as context:
+        page = context.new_page()
         page.goto(path.as_uri())
         yield page
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-def test_the_section_fits_a_screen_and_a_telephone(page, width):
-    with opened(page(*[-0.1] * 10), width) as shown:
+def test_the_section_fits_a_screen_and_a_telephone(browser, page, width):
+    with opened(browser, page(*[-0.1] * 10), width) as shown:
         assert shown.evaluate("document.documentElement.scrollWidth") <= width
         box = shown.locator("section.release").bounding_box()
         assert box["width"] <= width

@@ -7,7 +7,6 @@ import importlib
 import inspect
 import pkgutil
 import runpy
-import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,6 +14,7 @@ import numpy as np
 import pytest
 import scipy.stats
 import skimage.measure
+from replaced_metrics import METRICS, MODULES, function, replace_everywhere
 
 import xai_eval.explainers.hybrid_maps  # noqa: F401 (imports metrics as late as a task runs)
 from xai_eval import evaluate, metrics
@@ -26,14 +26,10 @@ from xai_eval.metrics.geometry import Place
 from xai_eval.metrics.labels import agreement
 from xai_eval.metrics.localisation import hottest
 from xai_eval.metrics.paired import PairedTest
-from xai_eval.tasks import all_tasks, find_task
 from xai_eval.tasks.image import map_rows
 from xai_eval.tasks.reference import check
 from xai_eval.tasks.reference.check import answers, check_metrics
 from xai_eval.tasks.reference.known_arguments import KNOWN_ARGUMENTS
-
-MODULES = tuple(KNOWN_ARGUMENTS)
-METRICS = [(module, metric) for module, every in KNOWN_ARGUMENTS.items() for metric in every]
 
 
 @pytest.fixture(autouse=True)
@@ -42,18 +38,6 @@ def asked_anew():
     check_metrics.cache_clear()
     yield
     check_metrics.cache_clear()
-
-
-def function(module: str, metric: str) -> Callable[..., Any]:
-    return getattr(importlib.import_module(f"xai_eval.{module}"), metric)
-
-
-def break_everywhere(monkeypatch, right: Callable[..., Any], broken: Callable[..., Any]) -> None:
-    """Replace a function wherever a module has imported it, as if its own code had changed."""
-    for name, module in list(sys.modules.items()):
-        if name.startswith("xai_eval"):
-            for attribute in [attribute for attribute, value in vars(module).items() if value is right]:
-                monkeypatch.setattr(module, attribute, broken)
 
 
 def refusal(modules: tuple[str, ...] = MODULES) -> MetricMisbehaves:
@@ -244,7 +228,7 @@ PARTS: Mapping[str, tuple[str, Any, str, Breaks]] = {
 def test_a_broken_metric_is_refused_by_name(fault, monkeypatch):
     module, metric, breaks = BROKEN[fault]
     right = function(module, metric)
-    break_everywhere(monkeypatch, right, breaks(right))
+    replace_everywhere(monkeypatch, right, breaks(right))
     assert refusal().metric == metric
 
 
@@ -281,50 +265,9 @@ def test_a_changed_file_of_known_answers_is_refused(monkeypatch):
         check_metrics(("metrics.overlap",))
 
 
-SMALL: Mapping[str, tuple[str, Mapping[str, Any]]] = {
-    "cams": ("scenes:1", {"methods": ["gradcam"]}),
-    "attributions": ("scenes:1", {"methods": ["integrated_gradients"], "steps": 4}),
-    "lime": ("scenes:1", {"num_samples": 20, "seeds": 2, "segmentation": "slic"}),
-    "comparison": ("scenes:2", {"num_samples": 20, "segmentation": "slic"}),
-    "hybrid": ("scenes:1", {"num_samples": 20}),
-    "lime_search": (
-        "scenes:1",
-        {
-            "grid": {
-                "segmentation": ["slic"],
-                "num_samples": [20, 30],
-                "num_features": [15_000],
-                "top_labels": [3],
-                "batch_size": [10],
-            }
-        },
-    ),
-    "dissection": ("scenes:12", {"layers": ["layer4"], "shuffles": 1, "top_k": 4, "batch_size": 8}),
-}
-
-
-def test_every_task_is_in_the_table_of_small_runs():
-    assert set(SMALL) == set(all_tasks())
-
-
-@pytest.mark.parametrize("task", SMALL)
-def test_a_task_names_the_modules_of_all_metrics_that_it_calls(task, monkeypatch):
-    called = set()
-
-    def noting(module: str, right: Callable[..., Any]) -> Callable[..., Any]:
-        return lambda *args, **named: called.add(module) or right(*args, **named)
-
-    check_metrics(find_task(task).metrics)
-    for module, metric in ((module, metric) for module, metric in METRICS if callable(function(module, metric))):
-        break_everywhere(monkeypatch, function(module, metric), noting(module, function(module, metric)))
-    images, parameters = SMALL[task]
-    evaluate(task, images=images, device="cpu", **parameters)
-    assert called and called <= set(find_task(task).metrics)
-
-
 def test_nothing_is_measured_with_a_broken_metric(monkeypatch, tmp_path, capsys):
     monkeypatch.chdir(tmp_path)
-    break_everywhere(monkeypatch, hottest, lambda saliency, area: ~hottest(saliency, area))
+    replace_everywhere(monkeypatch, hottest, lambda saliency, area: ~hottest(saliency, area))
     with pytest.raises(MetricMisbehaves, match="the metric hottest"):
         evaluate("cams", images="scenes:1", device="cpu")
     assert main(["run", "cams", "--images", "scenes:1"]) == 3
@@ -334,7 +277,7 @@ def test_nothing_is_measured_with_a_broken_metric(monkeypatch, tmp_path, capsys)
 
 def test_a_task_runs_if_only_metrics_that_it_does_not_use_are_broken(monkeypatch):
     (result,) = evaluate("cams", images="scenes:1", device="cpu", methods=["gradcam"])
-    break_everywhere(monkeypatch, agreement, lambda *_: None)
+    replace_everywhere(monkeypatch, agreement, lambda *_: None)
     check_metrics.cache_clear()
     (again,) = evaluate("cams", images="scenes:1", device="cpu", methods=["gradcam"])
     assert again.case.key == result.case.key
