@@ -113,14 +113,6 @@ def stages_wrapped(module: nn.Module) -> None:
     module.features[-1] = nn.Sequential(module.features[-1])
 
 
-def fixed_positions(module: nn.Module) -> None:
-    """The position embedding as a buffer instead of a parameter."""
-    encoder = module.encoder
-    positions = encoder.pos_embedding.data
-    del encoder.pos_embedding
-    encoder.register_buffer("pos_embedding", positions)
-
-
 def softmax_by_formula(_original: Any) -> Any:
     def softmax(values: Tensor, dim: int, **_: Any) -> Tensor:
         powers = (values - values.amax(dim, keepdim=True)).exp()
@@ -166,10 +158,9 @@ CHANGES = (
     row("layer norms in other words", ("cams",), norms_written_otherwise),
     row("GELU by its formula", TASKS, gelu_by_formula),
     row("no dropout", ("cams", "attributions"), without_dropout),
-    row("numbered blocks", ("cams", "dissection"), numbered_blocks, VIT, POOLED),
-    row("the last block in Sequential", ("cams", "dissection"), last_block_wrapped, VIT, POOLED),
-    row("the last stage of a Swin in Sequential", ("cams", "dissection"), stages_wrapped, SWIN),
-    row("positions that are not trained", ("cams",), fixed_positions, VIT, POOLED),
+    row("numbered blocks", ("cams",), numbered_blocks, VIT, POOLED),
+    row("the last block in Sequential", ("cams",), last_block_wrapped, VIT, POOLED),
+    row("the last stage of a Swin in Sequential", ("cams",), stages_wrapped, SWIN),
     row("a transformer in somebody's wrapper", ("cams", "attributions"), Wrapped),
     row("parts of a transformer in another order", ("cams",), in_reverse),
     row("other strides of a transformer", ("cams", "attributions"), scattered),

@@ -127,3 +127,15 @@ def test_a_layer_of_another_name_is_the_same_if_it_gives_the_same(moved):
     verdict = judge(made("features.7.1", 1 + moved), made("layer4.1", 1.0))
     assert verdict.state is (State.INCOMPARABLE if moved == SLIGHTLY else State.OK)
     assert moved == SLIGHTLY or "layer layer4.1 is now called features.7.1" in verdict.sentence
+
+
+@pytest.mark.parametrize("moved", [0.0, AS_ROUNDING])
+def test_a_block_in_another_order_is_told_if_every_bit_of_the_answers_is_the_same(moved):
+    def made(types, digest, moved=0.0):
+        block = {Stage(StageKind.MODEL_WEIGHTS, "layer4"): fingerprint_text(digest)}
+        logits = {LOGITS: fingerprint_array(np.linspace(-1, 3, 10) * (1 + moved))}
+        return with_stages(first={TYPES: fingerprint_text(types), **block}, last=logits)
+
+    verdict = judge(made("b, a", "bias, weight", moved), made("a, b", "weight, bias"))
+    assert verdict.state is (State.DRIFT if moved else State.OK)
+    assert judge(made("a, b", "bias, weight"), made("a, b", "weight, bias")).state is State.DRIFT

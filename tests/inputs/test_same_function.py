@@ -2,6 +2,7 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -100,6 +101,7 @@ SAME = {
     "padding by name": setting("stem", "padding", "same"),
     "dilation as one number": setting("stem", "dilation", 1),
     "window as a pair": setting("down", "kernel_size", (2, 2)),
+    "a number of NumPy": setting("norm", "eps", np.float64(1e-5)),
     "whole number as a fraction": setting("act", "max_val", 6),
     "Hardtanh": put("act", lambda _: nn.Hardtanh(0.0, 6.0)),
     "in place": put("act", lambda _: nn.ReLU6(inplace=True)),
