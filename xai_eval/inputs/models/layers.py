@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from xai_eval.errors import UsageError
-from xai_eval.inputs.models.displacement import placement
+from xai_eval.inputs.models.displacement import Placement, placement
 from xai_eval.inputs.models.layout import HALVES, GivenLayout, Layout, Reshape, leading_tensor, possible_layouts
 from xai_eval.inputs.models.locality import answers_of, is_turned, measured_layout
 from xai_eval.inputs.models.model_errors import as_model_error
@@ -56,7 +56,8 @@ def layout_of(
                 f"layer {layer!r} of {name} returns maps of the mirrored, transposed or rotated image: a change of a "
                 "part of the image shows at another place. Turn the image in the preprocessing instead of in the model."
             )
-        lies = placement(torch.stack([layout.placed(each) for each in answers]))
+        # Where the user says what is where, that counts.
+        lies = Placement() if reshape else placement(torch.stack([layout.placed(each) for each in answers]))
     return replace(layout, halved=shapes.halved(layer), wrapped=shapes.wrapped(layer), misplaced=str(lies))
 
 
