@@ -232,7 +232,6 @@ def found(net: nn.Module, kind: OutputKind | None = None, names: int | None = No
         (lambda x: torch.sigmoid(x).double(), MULTILABEL, True),
         (lambda x: torch.sigmoid(x).clone(), MULTILABEL, True),
         (lambda x: torch.sigmoid(x) + x, LOGITS, False),
-        (lambda x: x.log_softmax(1), LOGITS, False),
         (lambda x: x.relu(), LOGITS, False),
     ],
 )
@@ -394,3 +393,15 @@ def test_logarithms_of_the_probabilities_of_labels_are_refused() -> None:
     labels = nn.functional.logsigmoid(NUMBERS.clone().requires_grad_())
     with pytest.raises(UsageError, match="log-sigmoid"):
         found_reading(labels, labels, None, None, "m")
+
+
+@given(st.lists(st.floats(-30, 30), min_size=2, max_size=6), st.floats(0.01, 5))
+def test_log_probabilities_are_recorded_as_such_and_logits_are_not(row: list[float], more: float) -> None:
+    logits = torch.tensor([row])
+    found, other = (
+        found_reading(each, each, None, None, "mine") for each in (logits.log_softmax(1), logits + 40 + more)
+    )
+    assert found.kind is OutputKind.LOGITS and "they are log-probabilities, which are explained as they are" in str(
+        found
+    )
+    assert "log-probabilities" not in str(other)

@@ -106,6 +106,7 @@ def examine(classifier: Classifier, layer: str | None, batch: Tensor) -> Examina
             *(advice_on(layer, told, classifier.name) if layer and told else ()),
         ),
         told is not None and told.reached,
+        () if layout is None or not layout.misplaced else (_misplaced(classifier, layer, layout.misplaced),),
     )
 
 
@@ -197,6 +198,14 @@ def _explained_layer(classifier: Classifier, layer: str, batch: Tensor, layout: 
         as_model_error(classifier.name, batch.shape),
     ):
         return explained_layer(traced_pass(module, classifier.module, batch), classifier.place_of(layer), layout)
+
+
+def _misplaced(classifier: Classifier, layer: str | None, how: str) -> str:
+    return (
+        f"{classifier.name}: the places of layer {layer!r} do not lie where maps are drawn: {how}. If the "
+        "model shifts, crops or mixes parts of the image, do that in the preprocessing, or name another --layer. The "
+        "task lime needs none."
+    )
 
 
 def _assumptions(classifier: Classifier) -> tuple[str, ...]:

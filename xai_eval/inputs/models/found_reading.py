@@ -18,6 +18,7 @@ _DOUBTFUL = (
     "assumed, although all its numbers for two images of noise lie between 0 and 1. If they are probabilities of "
     "labels, let the model end in torch.sigmoid, which is recognised; if they are logits, say --output logits"
 )
+_LOGARITHMS = "found: they are log-probabilities, which are explained as they are"
 # Steps, by the names of their gradients, that leave probabilities what they are.
 _SHAPING = (
     "View",
@@ -215,6 +216,8 @@ def _detected(first: Tensor, second: Tensor, names: int | None, model: str) -> R
             f"{model} ends in a log-sigmoid; expected logits or probabilities of labels. Wrap the model in a module "
             "that returns the logits, and give --output multilabel."
         )
+    if all(map(are_log_probabilities, (first, second))):
+        return Reading(OutputKind.LOGITS, count, why=_LOGARITHMS)
     return Reading(OutputKind.LOGITS, count, why="assumed (--output says otherwise)")
 
 
@@ -233,6 +236,11 @@ def sum_to_one(rows: Tensor) -> bool:
     """Whether every row, (N, C), is a probability distribution."""
     within = bool((rows >= 0).all()) and bool((rows <= 1 + ROUNDING).all())
     return within and bool(((rows.float().sum(dim=1) - 1).abs() < ROUNDING).all())
+
+
+def are_log_probabilities(rows: Tensor) -> bool:
+    """Whether every row, (N, C), holds the logarithms of a probability distribution: their exponentials sum to 1."""
+    return bool((rows <= ROUNDING).all()) and bool((rows.float().logsumexp(dim=1).abs() < ROUNDING).all())
 
 
 def _ends_in(numbers: Tensor, function: str) -> bool:

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from xai_eval.errors import UsageError
+from xai_eval.inputs.models.displacement import Placement, placement
 from xai_eval.inputs.models.layout import HALVES, GivenLayout, Layout, Reshape, leading_tensor, possible_layouts
-from xai_eval.inputs.models.locality import is_turned, measured_layout
+from xai_eval.inputs.models.locality import answers_of, is_turned, measured_layout
 from xai_eval.inputs.models.model_errors import as_model_error
 from xai_eval.inputs.models.model_state import lent
 from xai_eval.inputs.models.one_by_one import takes_one_image
@@ -49,12 +50,15 @@ def layout_of(
         if layout is None:
             found = laid_out(module, parts, layer, batch, layouts_of(layer, batch, shapes)) if reshape else None
             raise _not_over_the_image(f"layer {layer!r} of {name}", shapes.told(layer), reshape, found)
-        if layout.is_plain and is_turned(lambda changed: output_of(module, parts, layer, changed), batch, layout):
+        answers = answers_of(lambda changed: output_of(module, parts, layer, changed), batch, layout)
+        if layout.is_plain and is_turned(answers, batch, layout):
             raise UsageError(
                 f"layer {layer!r} of {name} returns maps of the mirrored, transposed or rotated image: a change of a "
                 "part of the image shows at another place. Turn the image in the preprocessing instead of in the model."
             )
-    return replace(layout, halved=shapes.halved(layer), wrapped=shapes.wrapped(layer))
+        # Where the user says what is where, that counts.
+        lies = Placement() if reshape else placement(torch.stack([layout.placed(each) for each in answers]))
+    return replace(layout, halved=shapes.halved(layer), wrapped=shapes.wrapped(layer), misplaced=str(lies))
 
 
 def _not_over_the_image(layer: str, shape: str, given: tuple[int, int] | None, found: Layout | None) -> UsageError:

@@ -37,6 +37,7 @@ class Layout:
         maps: whether the output for one image has two axes of places; else its places are tokens.
         halved: whether its numbers have half precision.
         wrapped: whether the output is a tuple that begins with the tensor.
+        misplaced: what is wrong with where its places lie, as a clause; empty if nothing is known to be.
     """
 
     grid: tuple[int, int]
@@ -47,6 +48,7 @@ class Layout:
     maps: bool = True
     halved: bool = False
     wrapped: bool = False
+    misplaced: str = ""
 
     @property
     def places(self) -> int:

@@ -81,18 +81,29 @@ def measured_layout(
     return max(measured, key=_fit)[1] if given and measured else _best(measured)
 
 
-def is_turned(output_of: Callable[[Tensor], Tensor], batch: Tensor, layout: Layout) -> bool:
+def answers_of(output_of: Callable[[Tensor], Tensor], batch: Tensor, layout: Layout) -> Tensor:
+    """Return how strongly each position of an output answers to each change: (parts, h, w) or (parts, tokens).
+
+    Args:
+        output_of: runs the model on an input (1, C, H, W) and returns the output of the layer.
+        batch: a prepared image, (1, C, H, W).
+        layout: how the output lies over the image.
+    """
+    plain = output_of(batch).detach()
+    return torch.stack([layout.strength((output_of(each.batch).detach() - plain).cpu()) for each in probes_of(batch)])
+
+
+def is_turned(strengths: Tensor, batch: Tensor, layout: Layout) -> bool:
     """Whether maps (N, C, h, w) lie over the mirrored, transposed or rotated image much better than over the image.
 
     Nothing is said of maps that lie over neither, because deep layers see the whole image at each place.
 
     Args:
-        output_of: runs the model on an input (1, C, H, W) and returns the output of the layer.
+        strengths: what `answers_of` returns for the batch.
         batch: a prepared image, (1, C, H, W).
         layout: how the maps are read.
     """
-    probes, plain = probes_of(batch), output_of(batch).detach()
-    strengths = torch.stack([layout.strength((output_of(each.batch).detach() - plain).cpu()) for each in probes])
+    probes = probes_of(batch)
     turned = [locality(each, probes, layout) for each in _turned(strengths)]
     # Few places correlate by chance: of 2 x 2 nothing can be said.
     least = max(LEAST, _by_chance(layout, len(turned)))

@@ -163,7 +163,7 @@ def _examined_on_first_image(classifier: Classifier, images: ImageSet, layer: st
     from xai_eval.inputs.models.examination import examine
 
     found = examine(classifier, layer, input_batch(classifier, images.images[0].pixels))
-    for assumption in found.assumptions:
+    for assumption in (*found.assumptions, *found.remarks):
         say(assumption)
     return found
 

@@ -1,0 +1,131 @@
+"""Find by measurement whether the places of a layer lie over other parts of the image than a map would be drawn over.
+
+Parts of the image are changed one at a time. Of each place it is asked which share of its answers is to which part:
+this says what the place sees. It is compared with what it would see if the layer were moved or magnified.
+
+With random weights, the default layers of 60 networks seem moved by at most 0.5 places, of which 0.4 are true: strided
+convolutions with padding look to one side. Behind a shift of one place, 98 % of them are found. Maps of fewer than
+3 x 3 places tell nothing, and neither does an image that is padded inside the model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
+
+# Finer maps are averaged to so many rows and columns first, which bounds the time.
+_FINEST = 16
+_SHIFTS = tuple(step / 40 for step in range(-20, 21))  # shares of the side of the image
+_SCALES = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.15, 1.3, 1.5, 1.75, 2.0)
+_BLURS = (0.0, 0.1, 0.2, 0.4)  # of a place's view, shares of the side of the image
+_STEPS = 8  # points per place at which a part is drawn
+_FAR = 0.75  # places
+_FEWEST_TO_MOVE, _FEWEST_TO_SCALE = 3, 4  # rows and columns of places
+# Correlations: what counts as a fit, and by how much it must be better than that of the layer as it is drawn.
+_MOVED, _MOVED_BY = 0.75, 0.05
+_SCALED, _SCALED_BY = 0.85, 0.03
+_NOWHERE = 0.5
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where the places of a layer lie.
+
+    Attributes:
+        down: by how much of the height of the image a change shows further down than it is.
+        right: by how much of the width it shows further to the right.
+        magnified: how many times larger than the image the layer shows it.
+        nowhere: whether a change shows at no place in particular.
+    """
+
+    down: float = 0.0
+    right: float = 0.0
+    magnified: float = 1.0
+    nowhere: bool = False
+
+    def __str__(self) -> str:
+        """Tell in a clause what is wrong with it; empty if nothing is."""
+        if self.nowhere:
+            return "a change of a part of the image shows at no place in particular, or at places far from it"
+        if self.magnified != 1.0:
+            return (
+                f"it shows about the middle {100 / self.magnified:.0f} % of the image, as after a crop inside the model"
+            )
+        if self.down or self.right:
+            told = (_far(self.down, "height", "down", "up"), _far(self.right, "width", "to the right", "to the left"))
+            return f"a change of a part of the image shows {' and '.join(filter(None, told))} of it"
+        return ""
+
+
+def _far(share: float, side: str, forwards: str, backwards: str) -> str:
+    return f"about {100 * abs(share):.0f} % of the {side} {forwards if share > 0 else backwards}" if share else ""
+
+
+def placement(strengths: Tensor) -> Placement:
+    """Measure where the places of a layer lie.
+
+    Args:
+        strengths: how strongly each place answered to the change of each part, (n * n, h, w), the parts in rows.
+    """
+    grid = tuple(strengths.shape[1:])
+    if min(grid) < _FEWEST_TO_MOVE:
+        return Placement()
+    coarse = (min(grid[0], _FINEST), min(grid[1], _FINEST))
+    pooled = adaptive_avg_pool2d(strengths.float()[None], coarse)[0]
+    fits = _fits(pooled)
+    here, own = len(_SHIFTS) // 2, _SCALES.index(1.0)
+    as_drawn = float(fits[own, here, here])
+    if min(grid) >= _FEWEST_TO_SCALE:
+        if float(fits.max()) < _NOWHERE:
+            return Placement(nowhere=True)
+        scaled = fits[:, here, here]
+        best = int(scaled.argmax())
+        edge = (_SCALES[best] - 1) / 2 * min(pooled.shape[1:])
+        if edge >= _FAR and float(scaled[best]) >= max(_SCALED, as_drawn + _SCALED_BY):
+            return Placement(magnified=_SCALES[best])
+    moved = fits[own]
+    row, column = divmod(int(moved.argmax()), len(_SHIFTS))
+    down, right = _SHIFTS[row], _SHIFTS[column]
+    far = max(abs(down) * pooled.shape[1], abs(right) * pooled.shape[2]) >= _FAR
+    clear = float(moved.max()) >= max(_MOVED, as_drawn + _MOVED_BY)
+    return Placement(down, right) if far and clear else Placement()
+
+
+def _fits(strengths: Tensor) -> Tensor:
+    """Return the correlation of what places see with each view, (scales, shifts down, shifts to the right)."""
+    parts = round(len(strengths) ** 0.5)
+    answers = strengths / strengths.sum(0).clamp(min=1e-12 * float(strengths.max()) + 1e-30)
+    answers = (answers - answers.mean(0)).reshape(parts, parts, *strengths.shape[1:])
+    rows, columns = (_views(parts, side) for side in strengths.shape[1:])
+    products = torch.einsum("pqij,bzdpi,bzeqj->bzde", answers, rows, columns)
+    # The size of a view less its mean over the parts. It is a product of rows and columns, and so are its sums.
+    size = _outer(rows.square().sum((3, 4)), columns.square().sum((3, 4)))
+    mean = _outer(rows.sum(3).square().sum(-1), columns.sum(3).square().sum(-1)) / parts**2
+    size = (size - mean).clamp(min=1e-9).sqrt()
+    fits: Tensor = (products / size / answers.norm().clamp(min=1e-30)).amax(0)
+    return fits
+
+
+def _outer(rows: Tensor, columns: Tensor) -> Tensor:
+    return rows[..., :, None] * columns[..., None, :]
+
+
+def _views(parts: int, side: int) -> Tensor:
+    """Return which share of each place lies over each part, along one side: (blurs, scales, shifts, parts, places)."""
+    points = (torch.arange(side * _STEPS) + 0.5) / (side * _STEPS)
+    shifts, scales = torch.tensor(_SHIFTS)[:, None], torch.tensor(_SCALES)[:, None, None]
+    seen = (points - 0.5 - shifts) / scales + 0.5  # what a point of the layer sees
+    edges = torch.arange(parts)[:, None] / parts
+    inside = (seen[:, :, None] >= edges) & (seen[:, :, None] < edges + 1 / parts)
+    blurred = torch.stack([inside.float() @ _blur(points, each) for each in _BLURS])
+    return blurred.reshape(*blurred.shape[:-1], side, _STEPS).mean(-1)
+
+
+def _blur(points: Tensor, width: float) -> Tensor:
+    if width == 0:
+        return torch.eye(len(points))
+    weights = torch.exp(-0.5 * ((points[:, None] - points) / width) ** 2)
+    return (weights / weights.sum(dim=1, keepdim=True)).T
