@@ -1,7 +1,8 @@
 """The gate's own test: faults must be noticed and placed.
 
-Each pair of a fault and a task is a test of its own, so that workers share them; `pytest -m slow tests/faults` prints
-the rates at its end, and with `-v` the whole table. `*_faults.py` hold the catalogue; a new fault is one more entry.
+Each pair of a fault and a task is a test of its own, so that workers share them. `pytest -m slow tests/faults` tries
+each fault once, and prints the rates at its end, with `-v` the whole table; `-m "slow or thorough"` tries every pair.
+`*_faults.py` hold the catalogue; a new fault is one more entry.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import token_faults
 import unit_faults
 from faults.fault_table import PROPERTY
 from gate import tried
+from turns import in_turns
 
 FAULTS = (
     *input_faults.FAULTS,
@@ -112,20 +114,13 @@ QUICK = {
 }
 
 
-def pair(entry, task, *others, quick):
-    """A test of an entry of either catalogue in one task."""
-    name = "-".join([entry.name, task, *(other.removeprefix("scenes:") for other in others)])
-    return pytest.param(entry, task, *others, id=name, marks=() if quick else pytest.mark.slow)
+def is_quick(fault, task, model):
+    return (fault.name, task) in QUICK and model == fault.models[0]
 
 
 @pytest.mark.parametrize(
     ("fault", "task", "model"),
-    [
-        pair(fault, task, model, quick=(fault.name, task) in QUICK and model == fault.models[0])
-        for fault in FAULTS
-        for task in fault.tasks
-        for model in fault.models
-    ],
+    in_turns(([(fault, task, model) for task in fault.tasks for model in fault.models] for fault in FAULTS), is_quick),
 )
 def test_a_fault_is_noticed_and_placed(benches, fault, task, model, record_property):
     """Other weights on record are told as well under the usual policy, where the explanation decides what fails."""

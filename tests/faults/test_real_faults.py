@@ -20,8 +20,9 @@ import network_faults
 import pytest
 from faults.fault_table import PROPERTY
 from gate import Bench, tried
+from turns import in_turns
 
-pytestmark = [pytest.mark.real, pytest.mark.slow]
+pytestmark = pytest.mark.real
 
 PHOTOGRAPHS = ("n01443537_goldfish", "n02123045_tabby")
 PARAMETERS = {
@@ -89,41 +90,38 @@ def bench(networks):
     return networks(network_faults.MOBILE)
 
 
+@pytest.mark.slow
 def test_every_name_is_in_the_catalogue():
     assert {fault.name for fault in CATALOGUE} >= NAMED
 
 
-CHOSEN = [(fault, task) for fault in CATALOGUE if fault.name in NAMED for task in fault.tasks if PARAMETERS.get(task)]
+CHOSEN = [fault for fault in CATALOGUE if fault.name in NAMED]
 
 
-@pytest.mark.parametrize(("fault", "task"), CHOSEN, ids=[f"{fault.name}-{task}" for fault, task in CHOSEN])
+def of_bench(entry):
+    return [(entry, task) for task in entry.tasks if PARAMETERS.get(task)]
+
+
+@pytest.mark.parametrize(("fault", "task"), in_turns(map(of_bench, CHOSEN)))
 def test_a_fault_on_photographs_is_noticed_and_placed(bench, fault, task, record_property):
     row = tried(bench, fault, task)
     record_property(PROPERTY, row.outcome)
     assert row.noticed and row.placed, row.line
 
 
-ON_NETWORKS = [
-    pytest.param(fault, task, name, id=f"{fault.name}-{task}-{name}")
-    for fault in network_faults.FAULTS
-    for task in fault.tasks
-    for name in fault.models
-]
-
-
-@pytest.mark.parametrize(("fault", "task", "name"), ON_NETWORKS)
+@pytest.mark.parametrize(
+    ("fault", "task", "name"),
+    in_turns([(fault, task, name) for task in fault.tasks for name in fault.models] for fault in network_faults.FAULTS),
+)
 def test_a_fault_of_a_real_network_is_noticed_and_placed(networks, fault, task, name, record_property):
     row = tried(networks(name), fault, task)
     record_property(PROPERTY, row.outcome)
     assert row.noticed and row.placed and row.told, row.line
 
 
-HARMLESS = [
-    (change, task) for change in benign.CHANGES for task in change.tasks if PARAMETERS.get(task) and not change.options
-]
-
-
-@pytest.mark.parametrize(("change", "task"), HARMLESS, ids=[f"{change.name}-{task}" for change, task in HARMLESS])
+@pytest.mark.parametrize(
+    ("change", "task"), in_turns(of_bench(change) for change in benign.CHANGES if not change.options)
+)
 def test_harmless_changes_on_photographs_raise_no_alarm(bench, change, task):
     failed = [verdict for verdict in bench.verdicts(task, change.inject) if verdict.failed]
     assert not failed, failed[0].sentence
