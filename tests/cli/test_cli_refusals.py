@@ -166,7 +166,6 @@ TASKS_WITH_GRADIENTS = {
     "cams": ["--methods", "scorecam", "hirescam"],
     "hybrid": ["--num-samples", "10"],
     "comparison": ["--num-samples", "10"],
-    "lime": ["--num-samples", "10", "--seeds", "1"],
 }
 
 

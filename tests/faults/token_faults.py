@@ -206,7 +206,7 @@ FAULTS = (
         parameters=CAMS,
     ),
     token(
-        "rows and columns change places",
+        "the map of places is transposed",
         ("cams",),
         (SWIN,),
         ACTIVATIONS,

@@ -119,7 +119,7 @@ class OwnWithoutBackbone(nn.Module):
         self.class_names = OwnDetector.class_names
 
     def forward(self, images: Tensor) -> list[dict[str, Tensor]]:
-        return self.inner(images)
+        return self.inner(images.float())
 
 
 def own_without_backbone() -> nn.Module:

@@ -223,7 +223,13 @@ EMBEDDINGS = (
         tokens(4, 4, 1),
         entry=lambda output: output.pooler_output,
     ),
-    _compared("open_clip, features", clip.image_tower, "visual.transformer.resblocks.1.ln_1", tokens(4, 4, 1)),
+    _compared(
+        "open_clip, features",
+        clip.image_tower,
+        "transformer.resblocks.1.ln_1",
+        tokens(4, 4, 1),
+        layer_in_reference="visual.transformer.resblocks.1.ln_1",
+    ),
     _compared("the mean over the places", head.with_channels(3), _BODY.removeprefix("backbone.")),
     _compared("a map, not a row", head.segmentation, refused="such as the mean over the places"),
     Row(
@@ -406,7 +412,7 @@ ODD = (
     _odd(odd.pipeline_of_scikit_learn, refused="It has no parameters at all", lime=True),
     _plain(odd.checkpointed),
     _plain(odd.data_parallel, "body"),
-    _plain(odd.averaged, "module.body", layer_in_reference="body"),
+    _plain(odd.averaged, "body"),
     _odd(odd.weight_norm),
     _odd(odd.spectral_norm),
     _odd(odd.pruned),

@@ -17,9 +17,8 @@ def class_list(names: Sequence[str], ids: Sequence[str] | None) -> dict[str, Any
     """Return what is recorded of names and ids of C classes, in order, as JSON values."""
     every = [json.dumps([name, None if ids is None else ids[at]]).encode() for at, name in enumerate(names)]
     digest = hashlib.sha256(b"\n".join(every)).hexdigest()[:16]
-    # Names that moved against their ids are known by themselves.
-    alone = {} if ids is None else {"names": _bits([name.encode() for name in names])}
-    return {"count": len(every), "digest": digest, "each": _bits(every), **alone}
+    # Of each class only its name, so that names which moved against their ids are known; the digest is of both.
+    return {"count": len(every), "digest": digest, "each": _bits([json.dumps([name, None]).encode() for name in names])}
 
 
 def _bits(every: Sequence[bytes]) -> str:
@@ -48,15 +47,14 @@ def moved_classes(found: Mapping[str, Any], other: Mapping[str, Any]) -> list[in
     """
     if found["count"] != other["count"]:
         return []
-    of = "names" if "names" in found and "names" in other else "each"
-    now, was = (_pieces(each, of) for each in (found, other))
+    now, was = (_pieces(each) for each in (found, other))
     changed = [at for at in range(min(len(now), len(was))) if now[at] != was[at]]
     before = {was[at] for at in changed}
     return [at for at in changed if now[at] in before]
 
 
-def _pieces(found: Mapping[str, Any], of: str = "each") -> list[bytes]:
-    each = base64.b64decode(str(found[of]))
+def _pieces(found: Mapping[str, Any]) -> list[bytes]:
+    each = base64.b64decode(str(found["each"]))
     return [each[at : at + _BYTES] for at in range(0, len(each), _BYTES)]
 
 

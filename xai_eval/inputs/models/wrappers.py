@@ -85,7 +85,7 @@ def _only_called(module: nn.Module) -> str | None:
     """Return the name of the only child if `forward` does nothing but to call it, by its compiled code."""
     kind, names = type(module), [name for name, _ in module.named_children()]
     usual = kind.__call__ is nn.Module.__call__ and kind.__getattr__ is nn.Module.__getattr__
-    code = getattr(kind.forward, "__code__", None)
+    code = attribute(attribute(kind, "forward"), "__code__")  # the class of a traced module has none
     if not usual or code is None or len(names) != 1 or code.co_names != (names[0],):
         return None
     same = (code.co_code == each.co_code and _passed(code) == _passed(each) for each in _ONLY_CALLS)

@@ -145,7 +145,7 @@ def check_setup_beside(
         reason = str(error)
     # What is wrong with more than the layer is raised again.
     setup = check_setup_without_layer(classifier, images, target, seed, seeds)
-    return setup.with_remarks(f"{classifier.name}: there is no Grad-CAM beside LIME. {reason[:1].upper()}{reason[1:]}")
+    return setup.with_remarks(f"{classifier.name}: there is no Grad-CAM beside LIME: {reason}")
 
 
 def check_setup_without_layer(

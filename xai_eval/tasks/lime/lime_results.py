@@ -84,7 +84,8 @@ class LimeRequest:
     @cached_property
     def trials(self) -> dict[Stage, Fingerprint]:
         """Steps tried on what never changes, once per run."""
-        return {**cam_trials(["gradcam"]), **lime_trials()}
+        beside = [] if self.setup.layer is None else ["gradcam"]
+        return {**cam_trials(beside), **lime_trials()}
 
     def of(self, image: LabelledImage) -> tuple[LimeSettings, Segmentation]:
         """Return the settings and the segmentation for one image."""
