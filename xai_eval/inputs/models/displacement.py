@@ -3,9 +3,10 @@
 Parts of the image are changed one at a time. Of each place it is asked which share of its answers is to which part:
 this says what the place sees. It is compared with what it would see if the layer were moved or magnified.
 
-With random weights, the default layers of 60 networks seem moved by at most 0.5 places, of which 0.4 are true: strided
-convolutions with padding look to one side. Behind a shift of one place, 98 % of them are found. Maps of fewer than
-3 x 3 places tell nothing, and neither does an image that is padded inside the model.
+Measured on the default layers of 86 networks of `tests/models`, nearly all with random weights, on which the thresholds
+were chosen, too. Nothing is told of them as they are. Behind a change before the network it is told of: a shift by one
+place 84, by two places 80; only the middle half of the image 84, the middle three quarters 14; patches in another order
+84; a Fourier transform 84; an image padded inside the model 1. Maps of fewer than 3 x 3 places tell nothing.
 """
 
 from __future__ import annotations
