@@ -143,7 +143,14 @@ TIMM = (
     Row("twins_svt_small", timm.timm_net("twins_svt_small", img_size=64), "blocks.3.3.norm1", tokens(2, 2), slow=True),
     Row("sequencer2d_s", timm.timm_net("sequencer2d_s"), "norm", channels_last, slow=True),
     Row("focalnet_tiny_srf", timm.timm_net("focalnet_tiny_srf"), "norm", slow=True),
-    Row("davit_tiny", timm.timm_net("davit_tiny"), "stages.3.blocks.0.1.norm1", tokens(2, 2), slow=True),
+    Row(
+        "davit_tiny",
+        timm.timm_net("davit_tiny"),
+        "stages.3.blocks.1.norm1",  # behind a Sequential around a Sequential
+        tokens(2, 2),
+        layer_in_reference="stages.3.blocks.0.1.norm1",
+        slow=True,
+    ),
     Row("fastvit_t8", timm.timm_net("fastvit_t8"), "final_conv", slow=True),
     Row("visformer_tiny", timm.timm_net("visformer_tiny", img_size=64), "stage3.3.norm1", slow=True),
     Row("hrnet_w18_small", timm.timm_net("hrnet_w18_small"), "final_layer", slow=True),
