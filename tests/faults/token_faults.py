@@ -45,7 +45,7 @@ def of_the_library(change: Any) -> Any:
 
     def make(original: Any) -> Any:
         def explained(*args: Any, layout: Any = None, **options: Any) -> Any:
-            return original(*args, layout=change(layout), **options)
+            return original(*args, layout=layout and change(layout), **options)
 
         return explained
 
