@@ -29,6 +29,7 @@ _FEWEST_TO_MOVE, _FEWEST_TO_SCALE = 3, 4  # rows and columns of places
 _MOVED, _MOVED_BY = 0.75, 0.05
 _SCALED, _SCALED_BY = 0.85, 0.03
 _NOWHERE = 0.5
+_PRECISION = torch.float32  # whatever a process has as its default
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def placement(strengths: Tensor) -> Placement:
     if min(grid) < _FEWEST_TO_MOVE:
         return Placement()
     coarse = (min(grid[0], _FINEST), min(grid[1], _FINEST))
-    pooled = adaptive_avg_pool2d(strengths.float()[None], coarse)[0]
+    pooled = adaptive_avg_pool2d(strengths.to(_PRECISION)[None], coarse)[0]
     fits = _fits(pooled)
     here, own = len(_SHIFTS) // 2, _SCALES.index(1.0)
     as_drawn = float(fits[own, here, here])
@@ -116,17 +117,18 @@ def _outer(rows: Tensor, columns: Tensor) -> Tensor:
 
 def _views(parts: int, side: int) -> Tensor:
     """Return which share of each place lies over each part, along one side: (blurs, scales, shifts, parts, places)."""
-    points = (torch.arange(side * _STEPS) + 0.5) / (side * _STEPS)
-    shifts, scales = torch.tensor(_SHIFTS)[:, None], torch.tensor(_SCALES)[:, None, None]
+    points = (torch.arange(side * _STEPS, dtype=_PRECISION) + 0.5) / (side * _STEPS)
+    shifts = torch.tensor(_SHIFTS, dtype=_PRECISION)[:, None]
+    scales = torch.tensor(_SCALES, dtype=_PRECISION)[:, None, None]
     seen = (points - 0.5 - shifts) / scales + 0.5  # what a point of the layer sees
-    edges = torch.arange(parts)[:, None] / parts
+    edges = torch.arange(parts, dtype=_PRECISION)[:, None] / parts
     inside = (seen[:, :, None] >= edges) & (seen[:, :, None] < edges + 1 / parts)
-    blurred = torch.stack([inside.float() @ _blur(points, each) for each in _BLURS])
+    blurred = torch.stack([inside.to(_PRECISION) @ _blur(points, each) for each in _BLURS])
     return blurred.reshape(*blurred.shape[:-1], side, _STEPS).mean(-1)
 
 
 def _blur(points: Tensor, width: float) -> Tensor:
     if width == 0:
-        return torch.eye(len(points))
+        return torch.eye(len(points), dtype=_PRECISION)
     weights = torch.exp(-0.5 * ((points[:, None] - points) / width) ** 2)
     return (weights / weights.sum(dim=1, keepdim=True)).T
