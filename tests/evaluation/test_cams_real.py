@@ -4,7 +4,7 @@ import pytest
 
 from xai_eval import evaluate, load_model
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.slow]
 
 # What the network says of each photograph was read from its published labels, not from this code.
 PREDICTED = {

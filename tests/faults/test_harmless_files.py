@@ -55,6 +55,7 @@ def test_another_place_and_order_of_files(bench, tmp_path):
     assert_no_alarm(cams_of(copied(bench, tmp_path)), bench.goldens("cams"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", [0, 9])
 def test_png_packed_in_another_way(bench, tmp_path, level):
     folder = copied(bench, tmp_path)
@@ -65,6 +66,7 @@ def test_png_packed_in_another_way(bench, tmp_path, level):
     assert_no_alarm(cams_of(folder), bench.goldens("cams"))
 
 
+@pytest.mark.slow
 def test_a_jpeg_with_other_metadata(bench, tmp_path):
     folder = copied(bench, tmp_path)
     image = folder / "images" / "3.jpg"
@@ -73,6 +75,7 @@ def test_a_jpeg_with_other_metadata(bench, tmp_path):
     assert_no_alarm(cams_of(folder), bench.goldens("cams"))
 
 
+@pytest.mark.slow
 def test_a_model_file_that_lies_elsewhere(bench, tmp_path):
     found = []
     for name in ("here", "there"):
@@ -84,6 +87,7 @@ def test_a_model_file_that_lies_elsewhere(bench, tmp_path):
     assert_no_alarm(found[1], {key: each.condensed() for key, each in found[0].items()})
 
 
+@pytest.mark.slow
 def test_parameters_in_another_order(bench):
     grid = dict(reversed(PARAMETERS["lime_search"]["grid"].items()))
     assert_no_alarm(bench.run("lime_search", None, grid=grid), bench.goldens("lime_search"))

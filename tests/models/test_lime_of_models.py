@@ -39,7 +39,16 @@ def test_models_that_grad_cam_cannot_explain_are_among_them() -> None:
     assert len(BY_LIME) >= 10 and all(row.refused for row in BY_LIME)
 
 
-@pytest.mark.parametrize("row", BY_LIME, ids=[row.name for row in BY_LIME])
+QUICK = 3  # of them in every run; the rest has the same reasons
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        pytest.param(row, id=row.name, marks=() if place < QUICK else pytest.mark.slow)
+        for place, row in enumerate(BY_LIME)
+    ],
+)
 def test_a_model_without_grad_cam_is_explained_as_lime_does(row: Row, tell: Callable[[Told], None]) -> None:
     network = row.make().eval()
     untouched = copy.deepcopy(network)
