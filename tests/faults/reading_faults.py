@@ -252,7 +252,7 @@ FAULTS = (
     ),
     identity(
         "the intended class of the next",
-        # In a comparison, the result of the whole set is placed at the measures: its table tells sentences about classes.
+        # In a comparison, the result of the whole set is placed at the measures: its table has sentences about classes.
         ("cams", "lime"),
         StageKind.TARGET,
         replaced(target, "_intended", other_of_two),
