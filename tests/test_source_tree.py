@@ -69,6 +69,7 @@ def python(tree, *commands):
     return done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_the_command_line_and_pytest_work_without_an_installation(tree):
     run = ("xai_eval", "run", "cams", "--images", "scenes:1", "--methods", "gradcam", "--device", "cpu")
     accept = ("xai_eval", "accept", "--all", "--reason", "looked")

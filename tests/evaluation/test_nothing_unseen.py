@@ -26,7 +26,7 @@ TASKS = {
     "lime_search": {**ONE, "grid": {"num_samples": [40], "segmentation": ["slic", "felzenszwalb"]}},
     "dissection": {"images": "scenes:16", "shuffles": 1, "layers": ["layer4"]},
 }
-QUICK = ("cams", "lime", "dissection")
+QUICK = ("cams", "dissection")
 EVERY = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in TASKS]
 
 

@@ -52,6 +52,7 @@ def test_settings_equal_the_library_s_own_runs(searched):
             np.testing.assert_allclose(weights, stock_weights(stock, label), rtol=0, atol=1e-9, err_msg=str(setting))
 
 
+@pytest.mark.slow
 def test_few_features_are_those_of_the_library():
     grid = make_grid({"segmentation": "slic", "num_samples": 300, "num_features": (4, 9, 1000)})
     found = search(PIXELS, PerturbedImages(on_tensors(toy_model()), 10), grid, SEED)

@@ -125,7 +125,8 @@ run_probe_pass(make_plan(), Checkpoints(Path({folder!r})), engine=in_this_proces
 """
 
 
-@pytest.mark.parametrize("after", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("after", [1, 2])
 def test_killed_and_started_again_it_repeats_at_most_the_shard_in_flight(after, reference, tmp_path):
     script = _RUN.format(tests=str(Path(__file__).parent), folder=str(tmp_path))
     with subprocess.Popen([sys.executable, "-c", script]) as process:
@@ -341,6 +342,7 @@ def test_without_maps_there_is_no_image_to_go_through():
     assert list(nothing.by_image()) == []
 
 
+@pytest.mark.slow
 def test_the_last_shard_may_have_no_readable_image(tmp_path):
     half = make_plan(count=102, layers=("layer4",), batches_per_shard=1)
     found = run_pass(broken(half, {100}), tmp_path)  # one of the last two

@@ -51,6 +51,7 @@ def cams_of(folder: Path) -> dict[str, Result]:
     return {result.case.key: result for result in results}
 
 
+@pytest.mark.slow
 def test_another_place_and_order_of_files(bench, tmp_path):
     assert_no_alarm(cams_of(copied(bench, tmp_path)), bench.goldens("cams"))
 

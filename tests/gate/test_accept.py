@@ -349,6 +349,7 @@ def test_a_damaged_record_is_refused(tmp_path, goldens, content):
         judge_run(tmp_path, goldens)
 
 
+@pytest.mark.slow
 def test_reports_are_written_by_many_processes_at_once_without_loss(tmp_path):
     """200 cases by 4 processes: read-modify-write of one shared file loses most of them."""
     script = (

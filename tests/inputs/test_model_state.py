@@ -228,6 +228,7 @@ def test_handles_of_the_users_hooks_still_remove_them(model: Small) -> None:
     assert calls == []
 
 
+@pytest.mark.slow
 def test_a_torchvision_model_in_training_keeps_its_gradients() -> None:
     net = torchvision.models.mobilenet_v2(num_classes=5, width_mult=0.25).train()
     net(torch.randn(2, 3, 32, 32)).sum().backward()

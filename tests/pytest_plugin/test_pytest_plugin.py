@@ -157,6 +157,7 @@ TWICE = HEADER + "\n".join(
 )
 
 
+@pytest.mark.slow
 def test_two_tests_on_two_workers_may_not_check_one_case_either(repo):
     repo.makepyfile(test_suite=TWICE)
     Goldens(repo.path / "golden").store(make_result("image.jpg"), "looked")

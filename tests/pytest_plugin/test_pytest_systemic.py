@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from xai_eval.cli.main import main
 
 SUITE = """
@@ -20,6 +22,7 @@ def test_explanation(index, xai_golden):
 """
 
 
+@pytest.mark.slow
 def test_a_systemic_shift_fails_the_session_and_rounding_does_not(pytester, monkeypatch):
     monkeypatch.delenv("CI", raising=False)
     pytester.makepyfile(test_suite=SUITE.format(tests=str(Path(__file__).parent)))

@@ -184,6 +184,7 @@ def test_images_of_what_passes_do_not_make_the_page_large(whole, short):
     assert embedded(short.page) < embedded(whole.page)
 
 
+@pytest.mark.slow
 def test_rows_are_filtered_with_the_other_cases(short):
     with chromium.launched() as browser:
         page = browser.new_page(viewport={"width": 1400, "height": 1000})

@@ -89,6 +89,7 @@ def test_a_change_that_gives_fewer_cases_is_an_error():
         calibrate("cams", fake, conditions)
 
 
+@pytest.mark.slow
 def test_benign_changes_change_maps_of_the_bundled_model_by_rounding_only():
     found = calibrate_task("cams", None, "scenes:1", "cpu", {"methods": ["gradcam"]}, lambda _name: None)
     (noise,) = [each.noise for each in found]

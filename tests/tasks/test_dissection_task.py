@@ -325,6 +325,7 @@ def test_the_command_line_prints_the_notes_of_the_run(tmp_path, capsys, cache):
     assert "soft_wpmi looks at the top 2 images of a unit, not at 100 as published." in said
 
 
+@pytest.mark.slow
 def test_few_words_are_compared_by_the_function_without_a_prior(cache):
     """A probe set smaller than the published number of top images also uses fewer top images."""
     few = {"images": "scenes:48", "device": "cpu", "against": "none", "layers": ["layer4"], "shuffles": 0}
