@@ -26,7 +26,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 settings.register_profile("without deadline", deadline=None)
 settings.load_profile("without deadline")
 
-pytest_plugins = ["pytester", "faults.fault_table", "faults.harmless_table"]
+pytest_plugins = ["pytester", "faults.fault_table", "faults.harmless_table", "hostile.attack_table"]
 
 WORKERS = 2
 FAULTS = "tests/faults/"
