@@ -5,17 +5,21 @@ from __future__ import annotations
 import copy
 import dataclasses
 import functools
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import fault as f
 import numpy as np
+import pytest
 from PIL import Image
 
 from xai_eval import Classifier, Result, evaluate, load_model
 from xai_eval.errors import MetricMisbehaves, XaiEvalError
+from xai_eval.explainers.dissection import checkpoint
 from xai_eval.gate.judge import judge_all
 from xai_eval.gate.verdict import Verdict
 from xai_eval.result.stage import Stage, StageKind
@@ -68,7 +72,8 @@ class Bench:
         classifier = self._classifier()
         given = {"images": str(self._images(task)), **self.parameters[task], **options}
         check_metrics.cache_clear()
-        with inject(classifier) if inject else f.changed(lambda c: c)(classifier) as model:
+        injected = inject(classifier) if inject else nullcontext(classifier)
+        with self._own_checkpoints(), injected as model:
             results = evaluate(task, model=model, device="cpu", **given)
         return {result.case.key: result for result in results}
 
@@ -77,6 +82,13 @@ class Bench:
         if not self.loaded:
             self.loaded.append(load_model(self.model, device="cpu"))
         return dataclasses.replace(self.loaded[0], module=copy.deepcopy(self.loaded[0].module))
+
+    @contextmanager
+    def _own_checkpoints(self) -> Iterator[None]:
+        """Keep shards of a dissection apart from those of other runs and workers, in which other faults are at work."""
+        with tempfile.TemporaryDirectory(dir=self.folder) as cache, pytest.MonkeyPatch.context() as patch:
+            patch.setattr(checkpoint.pooch, "os_cache", lambda _project: Path(cache))
+            yield
 
     def _images(self, task: str) -> Path | str:
         if task == "dissection":
