@@ -118,7 +118,7 @@ def test_the_summary_says_what_was_run_and_what_came_of_it(page):
 def test_every_verdict_is_given_in_words(page, run):
     for verdict in run.verdicts:
         assert verdict.short in page.text[anchor(verdict)]
-        assert verdict.sentence in page.text[None] or verdict.state in (State.OK, State.MISSING)
+        assert verdict.cause in page.text[None] or verdict.state in (State.OK, State.MISSING)
 
 
 def test_a_target_warning_stands_in_the_summary_and_at_its_case(page, run, build):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from xai_eval.gate.changes import Change, ChangeKind
@@ -65,6 +65,24 @@ def grouped(worst_first: Iterable[Verdict]) -> tuple[Group, ...]:
         if verdict.state is State.DRIFT:
             groups[_cause_of(verdict)].append(verdict)
     return tuple(Group(cause, tuple(verdicts)) for cause, verdicts in groups.items())
+
+
+def told_together(worst_first: Iterable[Verdict]) -> Iterator[Group | Verdict]:
+    """Yield what is told at once: a group of several drifts where its worst case belongs, and any other verdict alone.
+
+    Args:
+        worst_first: verdicts of a run, the worst first.
+    """
+    verdicts = list(worst_first)
+    groups = [group for group in grouped(verdicts) if len(group.verdicts) > 1]
+    first = {group.verdicts[0].case.key: group for group in groups}
+    members = {verdict.case.key for group in groups for verdict in group.verdicts}
+    for verdict in verdicts:
+        key = verdict.case.key
+        if key in first:
+            yield first[key]
+        elif key not in members:
+            yield verdict
 
 
 def _cause_of(verdict: Verdict) -> Cause:

@@ -17,6 +17,7 @@ from xai_eval.gate.run_findings import RunFindings
 from xai_eval.report.cases import ReportCase
 from xai_eval.report.drawing.pixels import diverging_legend, heat_legend, jpeg_uri, png_uri, signed_legend
 from xai_eval.report.page.case_view import CaseView, case_line, case_view
+from xai_eval.report.page.decisions import decisions
 from xai_eval.report.page.filters import filters
 from xai_eval.report.page.marks import explained, titled, with_terms
 from xai_eval.report.page.release_view import release_view
@@ -93,6 +94,7 @@ def render_page(
             unwatched=unwatched_sentence(verdicts, where),
             outcome=_outcome(lists, problem, run_findings),
             lists=lists,
+            decisions=decisions(ordered),
             contents=contents(lists, list(Counter(case.verdict.case.task for case in tasks).items())),
             accept_new=accept_cases_command(
                 [view.key for view in lists.new], where, "first goldens", everything=lists.only_new

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from xai_eval.gate.causes import Group, grouped
-from xai_eval.gate.verdict import State, Verdict
+from xai_eval.gate.causes import Group, told_together
+from xai_eval.gate.verdict import Verdict
 from xai_eval.report.text.wording import one_line
 
 
@@ -23,21 +23,19 @@ def case_lines(worst_first: Sequence[Verdict], words: Sequence[str], models: Map
         verdict.case.key: f"{word:<{states}}  {label:<{severities}}  {verdict.case.key}"
         for verdict, word, label in zip(worst_first, words, labels, strict=True)
     }
-    groups = {group.verdicts[0].case.key: group for group in grouped(worst_first)}
-    lines: list[str] = []
-    for verdict in worst_first:
-        key = verdict.case.key
-        if verdict.state is not State.DRIFT:
-            lines.append(f"{heads[key]}  {one_line(verdict.sentence + models[verdict.case.model])}")
-        elif key in groups:
-            lines += _group_lines(groups[key], heads, models)
-    return lines
+    return [
+        line
+        for told in told_together(worst_first)
+        for line in (_group_lines(told, heads, models) if isinstance(told, Group) else [_line(told, heads, models)])
+    ]
+
+
+def _line(verdict: Verdict, heads: Mapping[str, str], models: Mapping[str, str]) -> str:
+    return f"{heads[verdict.case.key]}  {one_line(verdict.sentence + models[verdict.case.model])}"
 
 
 def _group_lines(group: Group, heads: Mapping[str, str], models: Mapping[str, str]) -> list[str]:
     worst = group.verdicts[0]
-    if len(group.verdicts) == 1:
-        return [f"{heads[worst.case.key]}  {one_line(worst.sentence + models[worst.case.model])}"]
     title = f"cause  {one_line(group.title)}. The worst is {worst.case.key}. {one_line(worst.cause)}"
     told = ((heads[each.case.key], one_line(each.short + models[each.case.model])) for each in group.verdicts)
     return [title, *(f"{head}  {text}" for head, text in told)]

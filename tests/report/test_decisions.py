@@ -1,0 +1,56 @@
+"""What needs a decision stands on the page by cause: what is the same for all cases of a cause is said once."""
+
+import html
+import re
+
+import pytest
+
+from xai_eval.gate.causes import Group, grouped, told_together
+from xai_eval.gate.judge import judge_all
+from xai_eval.gate.judge_run import Judged
+from xai_eval.gate.verdict import State
+from xai_eval.report.cases import collect
+from xai_eval.report.page.decisions import decisions
+from xai_eval.report.page.shown_cases import worst_cases_first
+from xai_eval.report.text.summary import worst_first
+from xai_eval.report.write import write_report
+
+
+@pytest.fixture(scope="module")
+def moved(build, tmp_path_factory):
+    """Three cases that moved for one cause, beside one case of every state."""
+    record, obtained, goldens, verdicts = build.run()
+    names = ("first.png", "second.png", "third.png")
+    more = [build.result(name, gradcam=build.heat(build.spot(0.7, 0.8))) for name in names]
+    goldens |= build.by_key(*(build.result(name).condensed() for name in names))
+    obtained |= build.by_key(*more)
+    errors = [verdict for verdict in verdicts if verdict.state is State.ERROR]
+    return Judged(record, obtained, goldens, [*errors, *judge_all(obtained, goldens)])
+
+
+def test_each_failing_case_stands_once_and_only_causes_of_several_are_told_apart(moved):
+    found = decisions(worst_cases_first(collect(moved.results, moved.goldens, moved.verdicts, moved.pairs)))
+    shown = [row.view.key for decision in found for row in decision.rows]
+    assert sorted(shown) == sorted(v.case.key for v in moved.verdicts if v.failed and v.state is not State.MISSING)
+    groups = {group.title: group for group in grouped(worst_first(moved.verdicts)) if len(group.verdicts) > 1}
+    assert groups
+    assert [each.title for each in found if each.title] == [f"{title}." for title in groups]
+    for decision in found:
+        assert bool(decision.title) == (len(decision.rows) > 1) == bool(decision.cause)
+
+
+def test_groups_stand_where_their_worst_case_belongs(moved):
+    ordered = worst_first(moved.verdicts)
+    told = list(told_together(ordered))
+    places = [ordered.index(each.verdicts[0] if isinstance(each, Group) else each) for each in told]
+    assert places == sorted(places)
+
+
+def test_the_page_says_the_cause_once(moved, tmp_path):
+    page = write_report(tmp_path, moved).read_text(encoding="utf-8")
+    listed = page[page.index('id="failed"') : page.index('id="new"')]
+    text = html.unescape(re.sub(r"<[^>]*>", "", listed))
+    (group,) = (each for each in grouped(worst_first(moved.verdicts)) if len(each.verdicts) > 1)
+    assert text.count(group.title) == 1
+    assert group.verdicts[0].cause and text.count(group.verdicts[0].cause) == 1
+    assert all(text.count(verdict.short) >= 1 for verdict in group.verdicts)
