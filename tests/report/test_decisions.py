@@ -12,6 +12,7 @@ from xai_eval.gate.verdict import State
 from xai_eval.report.cases import collect
 from xai_eval.report.page.decisions import decisions
 from xai_eval.report.page.shown_cases import worst_cases_first
+from xai_eval.report.text.commands import USUAL
 from xai_eval.report.text.summary import worst_first
 from xai_eval.report.write import write_report
 
@@ -29,14 +30,35 @@ def moved(build, tmp_path_factory):
 
 
 def test_each_failing_case_stands_once_and_only_causes_of_several_are_told_apart(moved):
-    found = decisions(worst_cases_first(collect(moved.results, moved.goldens, moved.verdicts, moved.pairs)))
+    cases = worst_cases_first(collect(moved.results, moved.goldens, moved.verdicts, moved.pairs))
+    found = list(decisions(cases, USUAL))
     shown = [row.view.key for decision in found for row in decision.rows]
     assert sorted(shown) == sorted(v.case.key for v in moved.verdicts if v.failed and v.state is not State.MISSING)
     groups = {group.title: group for group in grouped(worst_first(moved.verdicts)) if len(group.verdicts) > 1}
     assert groups
-    assert [each.title for each in found if each.title] == [f"{title}." for title in groups]
+    assert [each.title for each in found if each.cause] == [f"{title}." for title in groups]
     for decision in found:
-        assert bool(decision.title) == (len(decision.rows) > 1) == bool(decision.cause)
+        assert decision.title or len(decision.rows) == 1
+
+
+def test_each_decision_has_its_remedy_and_the_command_that_does_it(moved):
+    cases = worst_cases_first(collect(moved.results, moved.goldens, moved.verdicts, moved.pairs))
+    commands = {decision.rows[0].view.state: decision.command for decision in decisions(cases, USUAL)}
+    keys = {state: [v.case.key for v in worst_first(moved.verdicts) if v.state is state] for state in State}
+    assert commands == {
+        "error": "",
+        "drift": f'xai-eval accept {" ".join(keys[State.DRIFT])} --reason "..."',
+        "incomparable": f'xai-eval accept {keys[State.INCOMPARABLE][0]} --reason "..."',
+        "unused": "xai-eval prune",
+    }
+
+
+def test_what_drifted_is_shown_small_and_what_has_no_image_is_not(moved):
+    cases = worst_cases_first(collect(moved.results, moved.goldens, moved.verdicts, moved.pairs))
+    images = {row.view.input: row.images for decision in decisions(cases, USUAL) for row in decision.rows}
+    assert [each.word for each in images["birds/first.png"]] == ["expected", "obtained", "difference"]
+    assert all(max(each.width, each.height) == 96 for each in images["birds/first.png"])
+    assert images["birds/other.JPEG"] == images["birds/broken.JPEG"] == ()
 
 
 def test_groups_stand_where_their_worst_case_belongs(moved):

@@ -110,13 +110,11 @@ class ReportCase:
 
     def row_of(self, name: str) -> dict[str, object]:
         """The row about the field `name` in tables whose first column names fields, without that column."""
-        row: dict[str, object] = {}
-        for table in self.fields(Table).values():
-            frame = table.frame
-            chosen = frame[frame.iloc[:, 0] == name]
-            if len(chosen):
-                row |= {str(column): chosen[column].iloc[0] for column in frame.columns[1:]}
-        return row
+        return _row(self.obtained, name)
+
+    def expected_row_of(self, name: str) -> dict[str, object]:
+        """The same row in the tables of the golden."""
+        return _row(self.golden, name)
 
 
 def collect(
@@ -142,3 +140,13 @@ def _is_drawn(field: Field) -> bool:
 
 def _of_kind(result: Result | None, kind: type[_Kind]) -> dict[str, _Kind]:
     return result.of_kind(kind) if result else {}
+
+
+def _row(result: Result | None, name: str) -> dict[str, object]:
+    row: dict[str, object] = {}
+    for table in _of_kind(result, Table).values():
+        frame = table.frame
+        chosen = frame[frame.iloc[:, 0] == name]
+        if len(chosen):
+            row |= {str(column): chosen[column].iloc[0] for column in frame.columns[1:]}
+    return row

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xai_eval.report.cases import ReportCase
-from xai_eval.report.drawing.panels import Panel, map_panel
+from xai_eval.report.drawing.panels import Panel, map_panel, measures
 from xai_eval.report.drawing.pixels import Pixels, boundaries, diverging, grey, outline, signed
 from xai_eval.result.fields import Heatmap, Mask, Segments, SignedMap
 from xai_eval.result.fields.heatmap import block_means
@@ -68,8 +68,8 @@ def comparison(case: ReportCase, name: str) -> Comparison:
 def _maps(case: ReportCase, name: str, now: _Map, was: _Map) -> Comparison:
     shown = title(name)
     difference, limit = _map_difference(now, was, shown)
-    expected = map_panel(case, was, "expected", f"{shown}, expected")
-    obtained = map_panel(case, now, "obtained", f"{shown}, obtained")
+    expected = map_panel(case, was, "expected", f"{shown}, expected", measures(case.expected_row_of(name)))
+    obtained = map_panel(case, now, "obtained", f"{shown}, obtained", measures(case.row_of(name)))
     meaning = _SPEAKS if isinstance(now, SignedMap) else _HOTTER
     return Comparison(name, shown, expected, obtained, difference, limit, meaning)
 

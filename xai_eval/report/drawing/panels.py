@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,8 @@ from xai_eval.report.text.wording import cell_text, count
 from xai_eval.result.fields import Heatmap, InputImage, Mask, Segments, SignedMap, Weights
 from xai_eval.result.naming import title, words
 
+# That a map can be read is seen; only why it cannot is worth a line.
+_READABLE = ("map", "ok")
 # The strongest 2 % of a signed map have the same colour.
 _DEEPEST = 0.98
 
@@ -37,12 +40,13 @@ class Panel:
     coarse: bool = False
 
 
-def panels(case: ReportCase) -> list[Panel]:
+def panels(case: ReportCase, without: Container[str] = ()) -> list[Panel]:
     """Return the image with its mask outlined, then one panel per further image, further mask, and map.
 
-    Without an image, as for values that a test computed itself, masks and maps are drawn on grey.
+    Without an image, as for values that a test computed itself, masks and maps are drawn on grey. Maps whose names are
+    in `without` are left out, because they are shown elsewhere.
     """
-    maps = [_named_map(case, each, heatmap) for each, heatmap in case.maps.items()]
+    maps = [_named_map(case, each, heatmap) for each, heatmap in case.maps.items() if each not in without]
     if case.view is None:
         return [*_masks_alone(case), *maps]
     pixels, name = case.view.array, case.verdict.case.input
@@ -112,10 +116,14 @@ def _original(pixels: Pixels, mask: Mask | None, name: str) -> Panel:
 
 
 def _named_map(case: ReportCase, name: str, heatmap: Heatmap | SignedMap) -> Panel:
-    numbers = tuple((words(column), cell_text(value)) for column, value in case.row_of(name).items())
     explained = case.labels.get("explained")
     about = f"{title(name)} of {case.verdict.case.input}" + (f" for {explained}" if explained else "")
-    return map_panel(case, heatmap, title(name), about, numbers)
+    return map_panel(case, heatmap, title(name), about, measures(case.row_of(name)))
+
+
+def measures(row: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
+    """Return the names and values of a row of measures in words."""
+    return tuple((words(column), cell_text(value)) for column, value in row.items() if (column, value) != _READABLE)
 
 
 def map_panel(

@@ -26,7 +26,8 @@ _COMPARED = 3  # maps, masks and superpixels that drifted and are shown at once
 _LONG = 10  # a table with more rows is folded away
 # Columns whose texts are the names of methods and measures.
 _NAMES = {"method", "measure", "objective", "comparison", "labels"}
-_ACCEPTABLE = (State.DRIFT, State.MISSING, State.INCOMPARABLE)
+# What `accept` makes goldens of.
+ACCEPTABLE = (State.DRIFT, State.MISSING, State.INCOMPARABLE)
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ def case_view(case: ReportCase, accept: str, explain: str) -> CaseView:
         **vars(case_line(case)),
         short=verdict.short,
         labels=_labels(case),
-        panels=tuple(panels(case)),
+        panels=tuple(panels(case, without=drifted)),
         rankings=tuple(_ranking(name, each) for name, each in case.fields(Ranking).items()),
         comparisons=tuple(comparison(case, name) for name in drifted[:_COMPARED]),
         more_comparisons=tuple(comparison(case, name) for name in drifted[_COMPARED:]),
@@ -136,7 +137,7 @@ def case_view(case: ReportCase, accept: str, explain: str) -> CaseView:
         stages=() if is_fine(verdict) else stage_chain(case),
         changes=tuple(map(str, verdict.changes)),
         expected=verdict.upgrade.sentence if verdict.upgrade and verdict.findings else "",
-        accept=accept if verdict.state in _ACCEPTABLE or verdict.unwatched or verdict.upgrade else None,
+        accept=accept if verdict.state in ACCEPTABLE or verdict.unwatched or verdict.upgrade else None,
         explain=explain if verdict.state is State.DRIFT and verdict.case.repeatable else None,
         details=_details(case),
         curves=tuple(curve_panels(case)),

@@ -39,6 +39,23 @@ if (filter) {
   addEventListener("hashchange", reveal);
   apply();
 }
+// A button beside each command copies it.
+for (const command of document.querySelectorAll("code.command")) {
+  const button = Object.assign(document.createElement("button"), { type: "button", className: "copy", textContent: "Copy" });
+  button.setAttribute("aria-label", `Copy the command ${command.textContent}`);
+  button.addEventListener("click", async () => {
+    try {
+      await navigator.clipboard.writeText(command.textContent);
+      button.textContent = "Copied";
+    } catch {
+      // Without the right to write there, the command is marked, for the keyboard to copy.
+      getSelection().selectAllChildren(command);
+      button.textContent = "Marked: press Ctrl+C";
+    }
+    setTimeout(() => (button.textContent = "Copy"), 3000);
+  });
+  command.after(button);
+}
 // Lay what was obtained over what was expected: the slider wipes, the button flips from one to the other.
 for (const wipe of document.querySelectorAll(".wipe")) {
   const [expected, obtained] = wipe.closest(".row").querySelectorAll("figure:not(.wipe) img");

@@ -19,6 +19,7 @@ from xai_eval.report.drawing.pixels import diverging_legend, heat_legend, jpeg_u
 from xai_eval.report.page.case_view import CaseView, case_line, case_view
 from xai_eval.report.page.decisions import decisions
 from xai_eval.report.page.filters import filters
+from xai_eval.report.page.head import head
 from xai_eval.report.page.marks import explained, titled, with_terms
 from xai_eval.report.page.release_view import release_view
 from xai_eval.report.page.shown_cases import about_task, by_task, tasks_in_order, with_images, worst_cases_first
@@ -94,7 +95,8 @@ def render_page(
             unwatched=unwatched_sentence(verdicts, where),
             outcome=_outcome(lists, problem, run_findings),
             lists=lists,
-            decisions=decisions(ordered),
+            decisions=decisions(ordered, where),
+            head=head(verdicts),
             contents=contents(lists, list(Counter(case.verdict.case.task for case in tasks).items())),
             accept_new=accept_cases_command(
                 [view.key for view in lists.new], where, "first goldens", everything=lists.only_new

@@ -46,6 +46,11 @@ def accept_cases_command(keys: Sequence[str], where: Folders, reason: str, *, ev
     return f'xai-eval accept {cases}{options} --reason "{reason}"'
 
 
+def prune_command(where: Folders) -> str:
+    """Return the command that deletes the goldens which a complete run did not use."""
+    return f"xai-eval prune{_folders(where.results, where.golden)}{_tasks(KINDS.needed_files)}"
+
+
 def explain_command(key: str, results: Path, golden: Path, request: Mapping[str, Any] | None) -> str:
     """Return the command that finds the cause of the drift of the case `key`, as typed in the working directory.
 

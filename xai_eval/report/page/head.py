@@ -1,0 +1,93 @@
+"""The first sentence of the page: what became of the run, how badly, why, and what to do now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from xai_eval.gate.causes import grouped
+from xai_eval.gate.verdict import State, Verdict
+from xai_eval.report.text.summary import count_severities, count_states, is_fine
+from xai_eval.report.text.wording import count
+from xai_eval.result.fields import Severity
+
+_CAUSES = 2  # that the sentence spells out
+_MOVED = {
+    Severity.CONCLUSION: "the conclusion of {}",
+    Severity.EVIDENCE: "the evidence of {}",
+    Severity.NUMBERS: "only numbers of {}",
+}
+# What is said of cases that fail without a drift: of one, and of several.
+_OTHERS = {
+    State.ERROR: ("1 ended in an error", "{} ended in an error"),
+    State.INCOMPARABLE: ("1 cannot be compared with its golden", "{} cannot be compared with their goldens"),
+    State.UNUSED: ("1 golden was not used", "{} goldens were not used"),
+    State.MISSING: ("1 has no golden yet", "{} have no golden yet"),
+}
+
+
+@dataclass(frozen=True)
+class Head:
+    """The outcome of a run in one sentence, and what to do about it in another; that may be empty."""
+
+    outcome: str
+    next_step: str = ""
+
+
+def head(worst_first: Sequence[Verdict]) -> Head:
+    """Put the outcome of a run into words.
+
+    Args:
+        worst_first: all verdicts, the worst first.
+    """
+    failed = [verdict for verdict in worst_first if verdict.failed]
+    if not worst_first:
+        return Head("No case was measured.", "See below why, and run again.")
+    if not failed:
+        return Head(_all_well(worst_first))
+    drifts = [verdict for verdict in failed if verdict.state is State.DRIFT]
+    sentences = [_drifted(drifts, len(worst_first)), _causes(drifts), _others(failed)]
+    return Head(" ".join(filter(None, sentences)), _next_step(failed))
+
+
+def _all_well(verdicts: Sequence[Verdict]) -> str:
+    aside = sum(not is_fine(verdict) for verdict in verdicts)
+    well = len(verdicts) - aside
+    kept = "The explanation matches its golden" if well == 1 else f"All {well} explanations match their goldens"
+    if not aside:
+        return f"{kept}."
+    return f"{kept}; {aside} in quarantine." if well else f"{count(aside, 'case')} in quarantine."
+
+
+def _drifted(drifts: Sequence[Verdict], number: int) -> str:
+    if not drifts:
+        return ""
+    moved = ", ".join(_MOVED[each].format(cases) for each, cases in count_severities(drifts).items())
+    return f"{len(drifts)} of {count(number, 'explanation')} changed: {moved}."
+
+
+def _causes(drifts: Sequence[Verdict]) -> str:
+    groups = grouped(drifts)
+    if not groups:
+        return ""
+    if len(groups) == 1:
+        return f"Cause: {groups[0].cause.what}."
+    rest = f", and {len(groups) - _CAUSES} more" if len(groups) > _CAUSES else ""
+    return f"Causes: {'; '.join(group.title for group in groups[:_CAUSES])}{rest}."
+
+
+def _others(failed: Iterable[Verdict]) -> str:
+    told = [_number(_OTHERS[state], cases) for state, cases in count_states(failed).items() if state in _OTHERS]
+    return f"{', '.join(told)}." if told else ""
+
+
+def _number(words: tuple[str, str], cases: int) -> str:
+    return words[0] if cases == 1 else words[1].format(cases)
+
+
+def _next_step(failed: Sequence[Verdict]) -> str:
+    if all(verdict.state is State.MISSING for verdict in failed):
+        return "Look at the images below. If they are right, keep them as goldens."
+    if any(verdict.state is State.DRIFT for verdict in failed):
+        return "Look at the worst case of each cause below. If it is right now, accept it; if not, find the cause."
+    return "What to do about each stands below."
