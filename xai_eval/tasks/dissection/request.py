@@ -190,7 +190,14 @@ def _dissected(classifier: Classifier, layers: Sequence[str] | None) -> Dissecte
 
 
 def _default_layers(classifier: Classifier) -> tuple[str, ...]:
-    return _STAGES if set(_STAGES) <= set(classifier.layer_names) else (classifier.default_layer(),)
+    """Return the stages of a ResNet, also of one that is a part of the model, such as its `backbone`."""
+    names = set(classifier.layer_names)
+    inside = (name.removesuffix(_STAGES[0]) for name in classifier.layer_names if name.endswith(f".{_STAGES[0]}"))
+    for before in ("", *inside):
+        stages = tuple(f"{before}{stage}" for stage in _STAGES)
+        if names.issuperset(stages):
+            return stages
+    return (classifier.default_layer(),)
 
 
 def position_of(probe: ProbeSet, image: str | None) -> int:
