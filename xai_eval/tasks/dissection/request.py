@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from xai_eval.errors import UsageError, unknown_name
+from xai_eval.result.fingerprint import Fingerprint
+from xai_eval.result.stage import Stage
+from xai_eval.tasks.trials.trials import dissection_trials
 
 if TYPE_CHECKING:
     from xai_eval.explainers.dissection.by_clip import Similarity
@@ -68,6 +72,11 @@ class Request:
     seed: int
     engine: Engine
     whole_probe: int
+
+    @cached_property
+    def trials(self) -> dict[Stage, Fingerprint]:
+        """Steps tried on what never changes, once per run."""
+        return dissection_trials(self.similarity) if self.vocabulary else {}
 
     @property
     def params(self) -> dict[str, Any]:
