@@ -64,7 +64,15 @@ _GROUPS = {
         "Gallery",
         "Document",
     ),
-    "Errors": ("XaiEvalError", "UsageError", "InputUnavailable", "ModelMisbehaves", "MetricMisbehaves", "StorageError"),
+    "Errors": (
+        "XaiEvalError",
+        "UsageError",
+        "InputUnavailable",
+        "ModelMisbehaves",
+        "MetricMisbehaves",
+        "LibraryMisbehaves",
+        "StorageError",
+    ),
 }
 _HEAD = """# Public names
 

@@ -14,6 +14,7 @@ from xai_eval.version import __version__ as __version__
 if TYPE_CHECKING:
     from xai_eval.errors import (
         InputUnavailable,
+        LibraryMisbehaves,
         MetricMisbehaves,
         ModelMisbehaves,
         StorageError,
@@ -80,6 +81,7 @@ _HOMES = {
     "Label": "xai_eval.result.fields",
     "LabelledImage": "xai_eval.inputs.images.labelled",
     "Mask": "xai_eval.result.fields",
+    "LibraryMisbehaves": "xai_eval.errors",
     "MetricMisbehaves": "xai_eval.errors",
     "ModelMisbehaves": "xai_eval.errors",
     "Option": "xai_eval.tasks.parameters",
@@ -136,6 +138,7 @@ __all__ = [
     "InputUnavailable",
     "Label",
     "LabelledImage",
+    "LibraryMisbehaves",
     "Mask",
     "MetricMisbehaves",
     "ModelMisbehaves",

@@ -38,6 +38,20 @@ class MetricMisbehaves(XaiEvalError):
         self.metric = metric
 
 
+class LibraryMisbehaves(XaiEvalError):
+    """A library breaks on a network, image and data that never change, so that no model or image is the cause.
+
+    Attributes:
+        step: what was tried, such as `the map of gradcam`.
+        library: name of the distribution that computes it.
+    """
+
+    def __init__(self, step: str, library: str, message: str) -> None:
+        super().__init__(message)
+        self.step = step
+        self.library = library
+
+
 class StorageError(XaiEvalError):
     """A result or golden on disk is truncated, edited by hand or of another program, or cannot be written."""
 

@@ -44,7 +44,7 @@ class Fault:
         kind: one of `KINDS` of `test_faults`.
         tasks: that it can touch.
         stage: at which it must be placed, or of which kind that must be; `ERROR` where the run must refuse, and
-            `metric` with a name where it must refuse that metric.
+            `metric` with a name where it must refuse that metric, `trial` with a step where a library breaks.
         inject: puts it into place for a classifier, and yields the classifier to evaluate.
         source: number of the incident it repeats, if it is one.
         models: that it is tried on.

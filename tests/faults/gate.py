@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from xai_eval import Classifier, Result, evaluate, load_model
-from xai_eval.errors import MetricMisbehaves, XaiEvalError
+from xai_eval.errors import LibraryMisbehaves, MetricMisbehaves, XaiEvalError
 from xai_eval.explainers.dissection import checkpoint
 from xai_eval.gate.judge import judge_all
 from xai_eval.gate.verdict import Verdict
@@ -149,12 +149,18 @@ def tried(bench: Bench, fault: f.Fault, task: str) -> Row:
     try:
         results = bench.run(task, fault.inject, **fault.parameters)
     except XaiEvalError as error:
-        named = f"metric {error.metric}" if isinstance(error, MetricMisbehaves) else f.ERROR
+        named = _named(error)
         placed = fault.stage == named
         return Row(fault, task, True, placed, (named,), "error", type(error).__name__, model=bench.model)
     verdicts = judge_all(results, goldens, policy=ALL_STAGES if fault.upgrade else DEFAULT_POLICY)
     told = not fault.upgrade or all(map(_is_told, judge_all(results, goldens, policy=DEFAULT_POLICY)))
     return _row(bench, fault, task, [verdict for verdict in verdicts if verdict.failed], told)
+
+
+def _named(error: XaiEvalError) -> str:
+    if isinstance(error, MetricMisbehaves):
+        return f"metric {error.metric}"
+    return f"trial {error.step}" if isinstance(error, LibraryMisbehaves) else f.ERROR
 
 
 def _is_told(verdict: Verdict) -> bool:

@@ -252,8 +252,7 @@ FAULTS = (
     ),
     identity(
         "the intended class of the next",
-        # In a comparison, the result of the whole set is placed at the measures: its table has sentences about classes.
-        ("cams", "lime"),
+        ("cams", "lime", "comparison"),
         StageKind.TARGET,
         replaced(target, "_intended", other_of_two),
     ),
@@ -266,7 +265,7 @@ FAULTS = (
     ),
     identity(
         "another prediction is told",
-        ("cams", "hybrid"),
+        ("cams", "hybrid", "comparison"),
         StageKind.TARGET,
         everywhere(target.resolve_target, wrong_prediction_told),
     ),

@@ -9,16 +9,20 @@ from lime import lime_base
 from pytorch_grad_cam import GradCAM, HiResCAM
 
 from xai_eval import evaluate, load_model
+from xai_eval.errors import LibraryMisbehaves
+from xai_eval.explainers.attribution import rollout
 from xai_eval.explainers.attribution.methods import find_methods
 from xai_eval.explainers.cam import cam_maps
 from xai_eval.explainers.cam.cam_maps import METHOD_NAMES
+from xai_eval.explainers.dissection.by_clip import Similarity
+from xai_eval.explainers.dissection.similarity import SIMILARITIES
 from xai_eval.explainers.lime.lime import _Explainer
 from xai_eval.gate.judge import judge
 from xai_eval.gate.verdict import State
 from xai_eval.result.fingerprint import fingerprint_array
 from xai_eval.result.stage import Stage, StageKind
 from xai_eval.tasks.trials import trials
-from xai_eval.tasks.trials.trials import attribution_trials, cam_trials, lime_trials
+from xai_eval.tasks.trials.trials import attribution_trials, cam_trials, dissection_trials, lime_trials
 
 SCALING, HIDING, FIT = (
     Stage(StageKind.TRIAL, name)
@@ -81,7 +85,7 @@ def test_a_method_that_drops_what_speaks_against_moves_its_own_trial(monkeypatch
 def test_an_attribution_that_is_summed_otherwise_moves_its_own_trial(monkeypatch):
     captum = pytest.importorskip("captum.attr")
     methods = find_methods(["saliency", "input_x_gradient", "integrated_gradients", "smoothgrad", "occlusion"])
-    before = attribution_trials((*methods, *find_methods(["attention_rollout"])))
+    before = attribution_trials(methods)
     assert before.keys() == {map_of(each.name) for each in methods} and not moved(before, attribution_trials(methods))
     stock = captum.IntegratedGradients.attribute
     monkeypatch.setattr(captum.IntegratedGradients, "attribute", lambda *args, **more: 1.001 * stock(*args, **more))
@@ -95,6 +99,66 @@ def test_the_trial_of_input_times_gradient_is_that_of_its_formula():
     expected = fingerprint_array((image * image.grad)[0].detach().numpy())
     [found] = attribution_trials(find_methods(["input_x_gradient"])).values()
     assert found.distance(expected) < 1e-6
+
+
+def test_attention_that_is_followed_otherwise_moves_its_own_trial(monkeypatch):
+    methods = find_methods(["attention_rollout", "generic_attention"])
+    before, stock = attribution_trials(methods), rollout.rolled_out
+    assert not moved(before, attribution_trials(methods))
+    monkeypatch.setattr(rollout, "rolled_out", lambda matrices: stock(matrices[::-1]))
+    assert moved(before, attribution_trials(methods)) == {map_of("attention_rollout")}
+
+
+def test_the_trial_of_rollout_is_that_of_its_formula():
+    """The mean with the identity, layer by layer, of attention as it is defined."""
+    module, image = trials._transformer(), trials._image()
+    places = module.patches(image).flatten(2).mT
+    tokens = torch.cat([module.token, places], dim=1)
+    joined = torch.eye(17, dtype=torch.float64)
+    for layer in module.layers:
+        query, key, value = layer(tokens).chunk(3, dim=-1)
+        attention = (query @ key.mT / 8**0.5).softmax(-1)
+        tokens = tokens + attention @ value
+        joined = (attention[0] + torch.eye(17)) / 2 @ joined
+    expected = fingerprint_array(joined[0, 1:].reshape(4, 4).detach().numpy().astype(np.float32))
+    [found] = attribution_trials(find_methods(["attention_rollout"])).values()
+    assert found.distance(expected) < 1e-5
+
+
+@pytest.mark.parametrize("name", sorted(SIMILARITIES))
+def test_units_that_are_compared_with_words_otherwise_move_their_trial(monkeypatch, name):
+    similarity = Similarity(name, 100 if "wpmi" in name else None, 0)
+    before, stock = dissection_trials(similarity), SIMILARITIES[name]
+    assert not moved(before, dissection_trials(similarity))
+    monkeypatch.setitem(SIMILARITIES, name, lambda *args, **more: 1.01 * stock(*args, **more))
+    assert len(moved(before, dissection_trials(similarity))) == 1
+
+
+def broken(*_args, **_more):
+    raise TypeError("unexpected keyword argument")
+
+
+@pytest.mark.parametrize(
+    ("place", "attribute", "run", "step", "library"),
+    [
+        (GradCAM, "get_cam_weights", lambda: cam_trials(["gradcam"]), "the map of gradcam", "grad-cam"),
+        (lime_base, "Ridge", lime_trials, "the explanation by LIME", "lime"),
+        (
+            rollout,
+            "rolled_out",
+            lambda: attribution_trials(find_methods(["attention_rollout"])),
+            "the map of attention_rollout",
+            "torch",
+        ),
+    ],
+)
+def test_a_library_that_breaks_in_a_trial_is_named_with_the_step(monkeypatch, place, attribute, run, step, library):
+    monkeypatch.setattr(place, attribute, broken)
+    with pytest.raises(
+        LibraryMisbehaves, match=f"{library} .* breaks in a trial: {step}.*TypeError.*neither"
+    ) as raised:
+        run()
+    assert (raised.value.step, raised.value.library) == (step, library)
 
 
 def other_size(image, target_size=None, original=cam_maps.scale_cam_image):

@@ -14,6 +14,7 @@ from xai_eval.gate.pairing import is_whole_set, pair_results, scope_of, set_name
 from xai_eval.gate.renamed_classes import RenamedClass, renamed_classes, with_new_names
 from xai_eval.gate.renamed_in_sets import Member, set_with_new_names
 from xai_eval.gate.same_code import findings_of_same_stages
+from xai_eval.gate.set_origin import with_origins_of_images
 from xai_eval.gate.set_rows import in_order_of
 from xai_eval.gate.spelling import counterpart, respelt, written_otherwise
 from xai_eval.gate.stages import StageShift, moved_input, origin_of, stage_findings
@@ -205,7 +206,7 @@ def judge_all(
         for k, g in goldens.items()
         if k in asked and k not in used and k not in errors
     ]
-    return [*errors.values(), *verdicts, *unused]
+    return [*errors.values(), *with_origins_of_images(verdicts), *unused]
 
 
 def _images_of(

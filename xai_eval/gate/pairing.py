@@ -6,9 +6,10 @@ import collections
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from xai_eval.gate.same_content import SameContent
-from xai_eval.gate.spelling import LAYER
+from xai_eval.gate.same_layers import LAYER, LAYERS
 from xai_eval.result.result import Case, Result
 from xai_eval.result.without_effect import with_effect
 
@@ -39,8 +40,8 @@ def pair_results(
 
     A result without a golden of its key is paired with a golden that no result has the key of, if the two have in
     common, in this order: the name in another Unicode spelling; the bytes of the image; its decoded pixels; everything
-    but the model; everything but model and layer; everything but the parameters; the image set, of which images were
-    added or taken away. Only unambiguous pairs count.
+    but the names of layers; everything but the model; everything but model and layers; everything but the parameters;
+    the image set, of which images were added or taken away. Only unambiguous pairs count.
 
     Args:
         obtained: results by case key.
@@ -54,7 +55,7 @@ def pair_results(
         return None if set_name(case) in parts else _but_number_of_images(case)
 
     named = (_spelled_alike, content.by_bytes, content.by_pixels)
-    return _paired(*cases, (*named, _but_model, _but_model_and_layer, _but_parameters, but_number))
+    return _paired(*cases, (*named, _but_layer, _but_model, _but_model_and_layer, _but_parameters, but_number))
 
 
 def same_image(result: Result, goldens: Mapping[str, Result]) -> Result | None:
@@ -67,7 +68,8 @@ def same_image(result: Result, goldens: Mapping[str, Result]) -> Result | None:
 
 def pair_cases(obtained: Sequence[Case], goldens: Sequence[Case]) -> dict[str, str | None]:
     """Pair cases as `pair_results` pairs results, but only by their names."""
-    return _paired(obtained, goldens, (_spelled_alike, _but_model, _but_model_and_layer, _but_parameters))
+    ways = (_spelled_alike, _but_layer, _but_model, _but_model_and_layer, _but_parameters)
+    return _paired(obtained, goldens, ways)
 
 
 def _paired(obtained: Sequence[Case], goldens: Sequence[Case], ways: Sequence[_Same]) -> dict[str, str | None]:
@@ -116,8 +118,16 @@ def _but_model(case: Case) -> str:
 
 def _but_model_and_layer(case: Case) -> str:
     """Return what two models of two architectures share: the layer of each has a name of its own."""
-    params = {name: value for name, value in with_effect(case.params).items() if name != LAYER}
-    return Case(case.task, "", case.input, params).identity
+    return Case(case.task, "", case.input, _without_layers(case)).identity
+
+
+def _but_layer(case: Case) -> str:
+    """Return what two spellings of one model share: behind a wrapper, its layers have other names."""
+    return Case(case.task, case.model, case.input, _without_layers(case)).identity
+
+
+def _without_layers(case: Case) -> dict[str, Any]:
+    return {name: value for name, value in with_effect(case.params).items() if name not in (LAYER, LAYERS)}
 
 
 def _but_parameters(case: Case) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from xai_eval.gate.movement import LEAST_SHARE
-from xai_eval.gate.stage_table import rules_of
+from xai_eval.gate.same_layers import LAYER, held, renamed_layers, same_layer, with_layers_of_now
 from xai_eval.result.fields import Document, Field
 from xai_eval.result.fingerprint import Fingerprint
 from xai_eval.result.naming import plain
@@ -16,8 +16,6 @@ from xai_eval.result.result import Result
 from xai_eval.result.stage import OwnKind, Stage
 from xai_eval.result.stage import StageKind as K
 
-# The parameter whose values are names within one model.
-LAYER = "layer"
 _OF_BLOCKS = (K.MODEL_WEIGHTS, K.CLIP_WEIGHTS)
 # What a model is written as, beside its weights, and what it answers before anything is made of the answer.
 _ANSWERS: Mapping[K | OwnKind, tuple[K, ...]] = {
@@ -39,13 +37,13 @@ class Respelt:
         obtained: the result.
         golden: its golden.
         stages: of the golden that were left out, because the model answers as before.
-        layer: the name of the explained layer before and now, if only the name changed.
+        layers: names of layers before and now, of which only the name changed.
     """
 
     obtained: Result
     golden: Result
     stages: tuple[Stage, ...] = ()
-    layer: tuple[str, str] | None = field(default=None)
+    layers: Mapping[str, str] = field(default_factory=dict)
 
 
 def respelt(obtained: Result, golden: Result) -> Respelt:
@@ -55,38 +53,35 @@ def respelt(obtained: Result, golden: Result) -> Respelt:
     of one, other containers. So its answers decide. All that it answered for the golden (the activations of the layer,
     logits, predictions) has to be the same up to a hundredth of the limit, as rounding leaves it; and no map or
     attribution may have moved beyond its limit, because a gradient can change behind an equal answer. Training flags,
-    hooks, and weights of a block of the same name are compared all the same. Only if its modules are declared in
-    another order may such a block be digested in another order; then every bit of the answers has to be the same.
+    hooks, and weights of a block of the same name are compared all the same, unless the blocks only changed names
+    among each other. Only if its modules are declared in another order may such a block be digested in another order;
+    then every bit of the answers has to be the same. The layers of a dissection are found again by what they give.
     """
+    names = renamed_layers(obtained, golden)
+    golden = with_layers_of_now(golden, names, obtained)
     left_out = set[Stage]()
     for types in (stage for stage in golden.stages if stage.kind in _ANSWERS):
-        apart = _blocks_apart(obtained, golden, types)
+        apart = _blocks_apart(obtained, golden, types) | _blocks_renamed(obtained, golden, types)
         moved = types in obtained.stages and obtained.stages[types].distance(golden.stages[types]) > 0.0
         if (moved or apart) and _answers_as_before(obtained, golden, types):
             left_out |= {types, *apart, *(_in_another_order(obtained, golden, types) if moved else ())}
     stages = tuple(stage for stage in golden.stages if stage in left_out)
-    layer = _layer_names(obtained, golden) if same_layer(obtained, golden) else None
+    names |= _layer_names(obtained, golden) if same_layer(obtained, golden) else {}
     return Respelt(
-        _without(obtained, left_out), _told_alike(obtained, _without(golden, left_out), layer), stages, layer
+        _without(obtained, left_out), _told_alike(obtained, _without(golden, left_out), names), stages, names
     )
 
 
-def same_layer(obtained: Result, golden: Result) -> bool:
-    """Whether the explained layer gives what that of the golden gave, whatever the two are called."""
-    stage = Stage(K.LAYER_ACTIVATIONS)
-    return stage in golden.stages and _held(obtained, golden, stage, LEAST_SHARE)
-
-
-def _layer_names(obtained: Result, golden: Result) -> tuple[str, str] | None:
+def _layer_names(obtained: Result, golden: Result) -> dict[str, str]:
     was, now = (str(each.case.params.get(LAYER)) for each in (golden, obtained))
-    return None if was == now else (was, now)
+    return {} if was == now else {was: now}
 
 
-def _told_alike(obtained: Result, golden: Result, layer: tuple[str, str] | None) -> Result:
+def _told_alike(obtained: Result, golden: Result, layers: Mapping[str, str]) -> Result:
     """Return the golden with what it says of the model as the result says it: where logits stand, and layers' names."""
-    names = {f"{LAYER} {layer[0]}": f"{LAYER} {layer[1]}"} if layer else {}
+    names = {f"{LAYER} {was}": f"{LAYER} {now}" for was, now in layers.items()}
     logits = Stage(K.LOGITS)
-    same_scores = logits in golden.stages and _held(obtained, golden, logits, LEAST_SHARE)
+    same_scores = logits in golden.stages and held(obtained, golden, logits, LEAST_SHARE)
 
     def told(name: str, value: Field) -> Field:
         now = obtained.fields.get(name)
@@ -113,6 +108,29 @@ def _blocks_apart(obtained: Result, golden: Result, types: Stage) -> set[Stage]:
     }
 
 
+def _blocks_renamed(obtained: Result, golden: Result, types: Stage) -> set[Stage]:
+    """Return blocks that changed names among each other, as numbers of blocks do after one was put between them.
+
+    A block of the same name has other weights then, but those that it had are those of another block now, and those
+    that it has were there before.
+    """
+    both = {stage for stage in golden.stages.keys() & obtained.stages.keys() if _is_block(stage, types)}
+    moved = {stage for stage in both if obtained.stages[stage].distance(golden.stages[stage]) > 0.0}
+    known = {
+        stage
+        for stage in moved
+        if _elsewhere(obtained, stage, golden.stages[stage]) and _elsewhere(golden, stage, obtained.stages[stage])
+    }
+    alone = {stage for stage in golden.stages.keys() ^ obtained.stages.keys() if _is_block(stage, types)}
+    return known | (alone if known else set())
+
+
+def _elsewhere(result: Result, stage: Stage, each: Fingerprint) -> Fingerprint | None:
+    """Return the block of a result, whatever its name, that has the weights `each`; None if no block has."""
+    blocks = (found for other, found in result.stages.items() if (other.kind, other.model) == (stage.kind, stage.model))
+    return next((found for found in blocks if found.distance(each) == 0.0), None)
+
+
 def _is_block(stage: Stage, types: Stage) -> bool:
     return stage.kind == _WEIGHTS_OF[types.kind] and stage.model == types.model
 
@@ -120,7 +138,7 @@ def _is_block(stage: Stage, types: Stage) -> bool:
 def _in_another_order(obtained: Result, golden: Result, types: Stage) -> set[Stage]:
     """Return blocks with other digests if the weights on record and every bit of the answers are the same."""
     same = obtained.provenance.digests == golden.provenance.digests
-    if not same or not all(_held(obtained, golden, each, 0.0) for each in _answers(golden, types)):
+    if not same or not all(held(obtained, golden, each, 0.0) for each in _answers(golden, types)):
         return set()
     return {each for each in golden.stages if _is_block(each, types) and each in obtained.stages}
 
@@ -134,17 +152,11 @@ def _answers_as_before(obtained: Result, golden: Result, types: Stage) -> bool:
     further = [each for each in golden.stages if each.kind in _FURTHER and each.model == types.model]
     return (
         bool(answers)
-        and all(_held(obtained, golden, each, LEAST_SHARE) for each in answers)
+        and all(held(obtained, golden, each, LEAST_SHARE) for each in answers)
         and all(
-            _held(obtained, golden, each, obtained.stages[each].leeway) for each in further if each in obtained.stages
+            held(obtained, golden, each, obtained.stages[each].leeway) for each in further if each in obtained.stages
         )
     )
-
-
-def _held(obtained: Result, golden: Result, stage: Stage, share: float) -> bool:
-    """Whether a stage moved by at most a share of its limit."""
-    now, most = obtained.stages.get(stage), rules_of(stage).limit(on_cpu=obtained.provenance.device == "cpu")
-    return now is not None and now.distance(golden.stages[stage]) <= share * most
 
 
 def _without(result: Result, stages: set[Stage]) -> Result:
@@ -162,8 +174,7 @@ def counterpart(obtained: Result, stage: Stage, was: Fingerprint) -> Fingerprint
     named = obtained.stages.get(stage)
     if named is not None or stage.kind not in _OF_BLOCKS:
         return named
-    blocks = (each for other, each in obtained.stages.items() if (other.kind, other.model) == (stage.kind, stage.model))
-    return next((each for each in blocks if each.distance(was) == 0.0), None)
+    return _elsewhere(obtained, stage, was)
 
 
 def written_otherwise(pair: Respelt) -> str:
@@ -180,7 +191,7 @@ def written_otherwise(pair: Respelt) -> str:
             if now is not None and (now.written_otherwise(was) or stage not in pair.obtained.stages)
         ),
     ]
-    renamed = f" Its explained layer {pair.layer[0]} is now called {pair.layer[1]}." if pair.layer else ""
+    renamed = "".join(f" Its layer {was} is now called {now}." for was, now in pair.layers.items())
     if not stages:
         return renamed
     named = ", ".join(plain(str(stage)) for stage in stages[:2])

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from xai_eval.gate.changes import Change, ChangeKind, parameter_changes
-from xai_eval.gate.spelling import LAYER, counterpart, same_layer
+from xai_eval.gate.same_layers import LAYER, LAYERS, renamed_layers, same_layer
+from xai_eval.gate.spelling import counterpart
 from xai_eval.gate.stage_table import Step, rules_of
 from xai_eval.gate.stages import StageShift, moved_stages
 from xai_eval.result.fingerprint import Fingerprint
@@ -96,9 +97,9 @@ def changed_parameters(obtained: Result, golden: Result, policy: Policy) -> tupl
     changed = parameter_changes(with_effect(obtained.case.params), with_effect(golden.case.params))
     added = LAYER in obtained.case.params and LAYER not in golden.case.params
     upgraded = another_model(obtained, golden) and policy.weights is Decides.EXPLANATION
-    if added or upgraded or same_layer(obtained, golden):
-        return tuple(each for each in changed if each.what != LAYER)
-    return changed
+    same = {LAYER} if added or upgraded or same_layer(obtained, golden) else set[str]()
+    same |= {LAYERS} if renamed_layers(obtained, golden) else set()
+    return tuple(each for each in changed if each.what not in same)
 
 
 def decided_by(kind: ChangeKind, policy: Policy) -> Decides:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,6 +68,8 @@ _GLOBAL_HOOKS = (
 )
 # Batch normalisation counts its training batches in this buffer. The logits do not depend on it.
 _COUNTER = "num_batches_tracked"
+# What modules of torch keep in buffers, by the beginning of its name; whole numbers and masks are no parameters either.
+_STATISTICS = ("running_",)
 # If a model has more blocks than this, its direct children are listed instead, so that the list stays short.
 _MOST_BLOCKS = 32
 
@@ -86,7 +88,8 @@ class ModelDescription:
         function: what the modules compute, however they are written: the code of their classes in place of the names,
             settings in one form, and neither wrappers nor modules that hand their input on. Of two models with the same
             text and the same weights, training flags and hooks, one may be put in place of the other.
-        plain_weights: SHA-256 of the same blocks as in `weights`, without what wrappers add to names of parameters.
+        plain_weights: SHA-256 of the same blocks as in `weights`, however their tensors are registered: without what
+            wrappers add to names, and in the usual order (see `usual_order`).
     """
 
     module_types: str
@@ -197,15 +200,41 @@ def _tensors(block: nn.Module | torch.Tensor) -> Iterator[tuple[str, torch.Tenso
 
 
 def _plain_digest(block: nn.Module | torch.Tensor, digest: str) -> str:
-    """Return the digest of a block without its wrappers; `digest` is that of the block as it is."""
-    if isinstance(block, torch.Tensor) or all(wrapped_child(part) is None for part in block.modules()):
+    """Return the digest of a block without its wrappers, in the usual order; `digest` is that of the block as it is."""
+    if isinstance(block, torch.Tensor):
         return digest
-    return _digest(block, _name_outside(block))
+    tensors, wrapped = usual_order(block), any(wrapped_child(part) is not None for part in block.modules())
+    if not wrapped and [name for name, _ in tensors] == [name for name, _ in _tensors(block)]:
+        return digest
+    return _digest_of(tensors, _name_outside(block) if wrapped else str)
 
 
-def _digest(block: nn.Module | torch.Tensor, named: Callable[[str], str] = str) -> str:
+def usual_order(block: nn.Module) -> list[tuple[str, torch.Tensor]]:
+    """Return the tensors of a block by name, in the order in which modules of torch usually have them.
+
+    A module computes the same whether a tensor is a parameter or a buffer, is saved or not, and was registered first or
+    last. Usually, weights and then biases are parameters; statistics and whole numbers are buffers, which come last.
+    """
+    modules = {name: place for place, (name, _) in enumerate(block.named_modules(remove_duplicate=False))}
+
+    def key(named: tuple[str, torch.Tensor]) -> tuple[bool, int, bool, str]:
+        place, _, own = named[0].rpartition(".")
+        return _is_buffer(own, named[1]), modules[place], own.endswith("bias"), own
+
+    return sorted(_tensors(block), key=key)
+
+
+def _is_buffer(name: str, tensor: torch.Tensor) -> bool:
+    return name.startswith(_STATISTICS) or not (tensor.is_floating_point() or tensor.is_complex())
+
+
+def _digest(block: nn.Module | torch.Tensor) -> str:
+    return _digest_of(_tensors(block))
+
+
+def _digest_of(tensors: Iterable[tuple[str, torch.Tensor]], named: Callable[[str], str] = str) -> str:
     digest = hashlib.sha256()
-    for name, tensor in _tensors(block):
+    for name, tensor in tensors:
         values = tensor.detach().to("cpu", torch.float32).contiguous()
         digest.update(f"{named(name)} {tuple(values.shape)}\n".encode())
         digest.update(values.numpy().data)

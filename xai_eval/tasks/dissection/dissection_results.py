@@ -67,6 +67,7 @@ def model_result(request: Request, labelled: Labelled, index: int, frames: Frame
             **shared_stages(request, labelled),
             **model_stages(model.classifier),
             **layer_stages(layers, frames),
+            **request.trials,
         },
         provenance=_provenance(request, labelled, [model]),
     )
@@ -85,7 +86,7 @@ def comparing_result(request: Request, labelled: Labelled, frames: Sequence[Fram
     return Result(
         case=Case("dissection", " and ".join(names), _input(request), _params(request, models)),
         fields=comparing_fields(request, dict(zip(names, frames, strict=True))),
-        stages={**shared_stages(request, labelled), **_stages_of_all(request, labelled, frames)},
+        stages={**shared_stages(request, labelled), **_stages_of_all(request, labelled, frames), **request.trials},
         provenance=_provenance(request, labelled, models),
     )
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from xai_eval.errors import UsageError, unknown_name
+from xai_eval.result.fingerprint import Fingerprint
+from xai_eval.result.stage import Stage
+from xai_eval.tasks.trials.trials import dissection_trials
 
 if TYPE_CHECKING:
     from xai_eval.explainers.dissection.by_clip import Similarity
@@ -68,6 +72,11 @@ class Request:
     seed: int
     engine: Engine
     whole_probe: int
+
+    @cached_property
+    def trials(self) -> dict[Stage, Fingerprint]:
+        """Steps tried on what never changes, once per run."""
+        return dissection_trials(self.similarity) if self.vocabulary else {}
 
     @property
     def params(self) -> dict[str, Any]:
@@ -190,7 +199,14 @@ def _dissected(classifier: Classifier, layers: Sequence[str] | None) -> Dissecte
 
 
 def _default_layers(classifier: Classifier) -> tuple[str, ...]:
-    return _STAGES if set(_STAGES) <= set(classifier.layer_names) else (classifier.default_layer(),)
+    """Return the stages of a ResNet, also of one that is a part of the model, such as its `backbone`."""
+    names = set(classifier.layer_names)
+    inside = (name.removesuffix(_STAGES[0]) for name in classifier.layer_names if name.endswith(f".{_STAGES[0]}"))
+    for before in ("", *inside):
+        stages = tuple(f"{before}{stage}" for stage in _STAGES)
+        if names.issuperset(stages):
+            return stages
+    return (classifier.default_layer(),)
 
 
 def position_of(probe: ProbeSet, image: str | None) -> int:

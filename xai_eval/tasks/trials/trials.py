@@ -7,6 +7,7 @@ computes the step otherwise.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -15,48 +16,93 @@ from numpy.typing import NDArray
 
 from xai_eval.result.fingerprint import Fingerprint, fingerprint_array
 from xai_eval.result.stage import Stage, StageKind
+from xai_eval.tasks.trials.tried import tried
 
 if TYPE_CHECKING:
     from xai_eval.explainers.attribution.method import Method
+    from xai_eval.explainers.dissection.by_clip import Similarity
 
 # Numbers in closed form: no library draws them, and no file holds them.
 _SIDE, _CHANNELS, _CLASSES = 16, 6, 3
+# Numbers of images, words and units, and the length of embeddings.
+_LABELLED, _WIDTH = (40, 9, 7), 12
+# Names of distributions.
+_GRAD_CAM, _LIME, _TORCH = "grad-cam", "lime", "torch"
 
 
 def cam_trials(methods: Iterable[str]) -> dict[Stage, Fingerprint]:
-    """Try class activation methods, and how their maps are enlarged; each takes a few milliseconds."""
+    """Try class activation methods, and how their maps are enlarged; each takes a few milliseconds.
+
+    Raises:
+        LibraryMisbehaves: grad-cam breaks.
+    """
     from xai_eval.explainers.cam.cam_maps import explain_by_cam
 
-    module = _network()
-    found = {name: explain_by_cam(module, module[2], _image(), [1], name) for name in methods}
-    maps = {_stage(f"the map of {name}"): fingerprint_array(each.raw) for name, each in found.items()}
+    module, found = _network(), {}
+    for name in methods:
+        with tried(_map_of(name), _GRAD_CAM):
+            found[name] = explain_by_cam(module, module[2], _image(), [1], name)
+    maps = {_stage(_map_of(name)): fingerprint_array(each.raw) for name, each in found.items()}
     enlarged = [each.image for each in found.values()][:1]
     return maps | {_stage("the scaling of maps"): fingerprint_array(each) for each in enlarged}
 
 
 def attribution_trials(methods: Iterable[Method]) -> dict[Stage, Fingerprint]:
-    """Try methods of captum with few steps and samples; others may refuse the network, or are the user's."""
-    import torch
+    """Try methods of captum with few steps and samples, and those that follow attention; others are the user's.
 
+    Raises:
+        LibraryMisbehaves: captum or torch breaks.
+    """
+    return {_stage(_map_of(each.name)): _attribution(each) for each in methods if not each.spec}
+
+
+def _attribution(method: Method) -> Fingerprint:
     from xai_eval.explainers.attribution.methods import explain
     from xai_eval.explainers.attribution.question import Question, Settings
 
-    question = Question(_network(), _image(), torch.zeros_like(_image()), 1, Settings(steps=8, samples=4, window=0.25))
-    tried = [method for method in methods if not method.spec and not method.may_refuse]
-    return {_stage(f"the map of {each.name}"): fingerprint_array(explain(each, question, 0)) for each in tried}
+    # Methods that follow attention refuse a network without any.
+    network, image = (_transformer if method.may_refuse else _network)(), _image()
+    question = Question(network, image, 0 * image, 1, Settings(steps=8, samples=4, window=0.25))
+    with tried(_map_of(method.name), next(iter(method.libraries), _TORCH)):
+        return fingerprint_array(explain(method, question, 0))
 
 
 def lime_trials() -> dict[Stage, Fingerprint]:
-    """Try how LIME hides superpixels, and how it fits its surrogates."""
+    """Try how LIME hides superpixels, and how it fits its surrogates.
+
+    Raises:
+        LibraryMisbehaves: lime breaks.
+    """
     from xai_eval.explainers.lime.lime import LimeSettings, explain_by_lime
     from xai_eval.explainers.lime.perturbation import PerturbedImages
 
     images = PerturbedImages(_colours, 10)
-    [found] = explain_by_lime(_pixels(), images, _Squares(), LimeSettings(40, 1, 100_000, 10), labels=[0])
+    with tried("the explanation by LIME", _LIME):
+        [found] = explain_by_lime(_pixels(), images, _Squares(), LimeSettings(40, 1, 100_000, 10), labels=[0])
     return {
         _stage("the prediction of perturbed images"): fingerprint_array(found.neighbourhood.probabilities),
         _stage("the fit of the surrogate"): fingerprint_array(found.surrogates[0].weights.astype(np.float32)),
     }
+
+
+def dissection_trials(similarity: Similarity) -> dict[Stage, Fingerprint]:
+    """Try how units are compared with words, on activations and embeddings that never change.
+
+    Raises:
+        LibraryMisbehaves: torch breaks.
+    """
+    from xai_eval.explainers.dissection.by_clip import label_by_clip
+
+    few = similarity if similarity.top_k is None else dataclasses.replace(similarity, top_k=min(similarity.top_k, 8))
+    step, (images, words, units) = "the similarity of units to words", _LABELLED
+    embeddings, vocabulary = (_waves(count, _WIDTH, step=step) for count, step in ((images, 0.7), (words, 1.3)))
+    with tried(step, _TORCH):
+        found = label_by_clip(embeddings, vocabulary, _waves(images, units, step=0.37), few)
+    return {_stage(step): fingerprint_array(np.nan_to_num(found))}
+
+
+def _map_of(method: str) -> str:
+    return f"the map of {method}"
 
 
 def _stage(step: str) -> Stage:
@@ -83,10 +129,26 @@ def _network() -> Any:
             nn.Flatten(),
             nn.Linear(_CHANNELS, _CLASSES),
         )
-        with torch.no_grad():
-            for number, parameter in enumerate(module.parameters(), 1):
-                parameter.copy_(torch.from_numpy(_waves(*parameter.shape, step=0.7 * number)))
-        return module.double().eval()
+        return _with_waves(module)
+
+
+def _transformer() -> Any:
+    """Return a small transformer in double precision."""
+    import torch
+
+    from xai_eval.tasks.trials.attending import Attending
+
+    with torch.inference_mode(False), torch.device("cpu"), torch.random.fork_rng(devices=[]):
+        return _with_waves(Attending())
+
+
+def _with_waves(module: Any) -> Any:
+    import torch
+
+    with torch.no_grad():
+        for number, parameter in enumerate(module.parameters(), 1):
+            parameter.copy_(torch.from_numpy(_waves(*parameter.shape, step=0.7 * number)))
+    return module.double().eval()
 
 
 def _image() -> Any:
