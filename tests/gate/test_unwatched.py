@@ -13,6 +13,7 @@ from xai_eval.gate.tolerance_fit import measurements_of
 from xai_eval.gate.unwatched import Unwatched, counted, watched
 from xai_eval.gate.verdict import State
 from xai_eval.result.fields import Curve, Document, Field, Score, Table, UnitLabels
+from xai_eval.result.fields.possible import Possible
 from xai_eval.result.fingerprint import fingerprint_text
 from xai_eval.result.stage import OwnKind, Stage
 from xai_eval.result.stage import StageKind as K
@@ -25,6 +26,10 @@ def table(**columns: list[float]) -> Table:
     return Table(pd.DataFrame({"method": ["a", "b"], **columns}), dict.fromkeys(columns, 0.1))
 
 
+def rows(*keys: str) -> Table:
+    return Table(pd.DataFrame({"method": list(keys), "hit": [float(len(key)) for key in keys]}), {"hit": 0.1})
+
+
 def curve(*lines: str) -> Curve:
     return Curve(X, dict.fromkeys(lines, X * 0.5), "x", "y", 0.1)
 
@@ -33,6 +38,8 @@ def curve(*lines: str) -> Curve:
 GROWN: dict[str, tuple[Field, Field, Unwatched]] = {
     "column behind": (table(hit=[1.0, 2.0]), table(hit=[1.0, 2.0], new=[3.0, 4.0]), Unwatched("column", "new", "it")),
     "column between": (table(hit=[1.0, 2.0]), table(new=[3.0, 4.0], hit=[1.0, 2.0]), Unwatched("column", "new", "it")),
+    "row behind": (rows("one", "three"), rows("one", "three", "new"), Unwatched("row", "new", "it")),
+    "row between": (rows("one", "three"), rows("one", "new", "three"), Unwatched("row", "new", "it")),
     "line": (curve("one"), curve("new", "one"), Unwatched("line", "new", "it")),
     "entry": (Document({"n": 1}), Document({"n": 1, "new": None}), Unwatched("entry", "new", "it")),
 }
@@ -65,6 +72,28 @@ def _moved(field: Field) -> Field:
         return dataclasses.replace(field, lines={name: values + 1 for name, values in field.lines.items()})
     assert isinstance(field, Table)
     return Table(field.frame.set_index("method").add(1).reset_index(), field.tolerance)
+
+
+@pytest.mark.parametrize(
+    ("was", "now"),
+    [(("a", "bb"), ("a", "new")), (("a", "bb"), ("bb", "new", "a")), ((), ("new",))],
+    ids=["in the place of another", "in another order", "where there were none"],
+)
+def test_a_row_more_is_a_drift_where_the_others_are_not_as_they_were(was, now):
+    verdict = judge(make_result(fields={"it": rows(*now)}), make_result(fields={"it": rows(*was)}))
+    assert verdict.state is State.DRIFT
+    assert "the rows changed" in verdict.findings[0].sentence
+
+
+def test_what_rounding_allows_and_what_is_only_read_goes_with_its_row():
+    frame = pd.DataFrame({"method": ["new", "a"], "hit": [1.0, 2.0], "note": ["x", "y"]})
+    possible = {"hit": (Possible(0.0, 1.0), Possible(2.0, 3.0))}
+    now = Table(frame, {"hit": 0.1}, unjudged=("note",), possible=possible)
+    was = Table(frame.tail(1), {"hit": 0.1}, unjudged=("note",)).condensed()
+    kept = watched(now, was)
+    assert isinstance(kept, Table) and kept.possible == {"hit": (Possible(2.0, 3.0),)}
+    assert kept.condensed().read == was.read
+    assert kept.compare(was, "it") == ()
 
 
 @pytest.mark.parametrize("kind", every_kind())

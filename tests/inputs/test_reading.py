@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from xai_eval.errors import ModelMisbehaves, UsageError
 from xai_eval.inputs.models.found_reading import check_proportions, found_reading, sum_to_one
 from xai_eval.inputs.models.reading import OutputKind, Reading, Scoring, output_kind
+from xai_eval.inputs.models.squashing import at_extremes
 
 LOGITS, PROBABILITIES, BINARY, MULTILABEL, REGRESSION, SEGMENTATION, EMBEDDING, DETECTION = OutputKind
 
@@ -215,7 +216,8 @@ class Ending(nn.Module):
 
 
 def found(net: nn.Module, kind: OutputKind | None = None, names: int | None = None) -> Reading:
-    return found_reading(net(torch.ones(1, 4)), net(-torch.ones(1, 4)), kind, names, "mine")
+    batch = torch.ones(1, 4)
+    return found_reading(net(batch), net(-batch), kind, names, "mine", at_extremes(net, batch, net))
 
 
 @pytest.mark.parametrize(
@@ -337,6 +339,8 @@ def test_numbers_between_0_and_1_of_an_unknown_kind_are_said_to_be(name: str) ->
     assert found.kind is OutputKind.LOGITS and found.why.startswith("assumed, although all its numbers")
     assert found_reading(numbers[0], numbers[1], None, 6, "mine").why == "assumed (--output says otherwise)"
     assert found_reading(first, second, OutputKind.LOGITS, 6, "mine").why == "given"
+    said = found_reading(first, second, OutputKind.MULTILABEL, 6, "mine")
+    assert said.squashed and "to be probabilities already" in said.why
 
 
 MAPS = torch.randn(1, 3, 6, 8, generator=torch.Generator().manual_seed(7))

@@ -17,6 +17,7 @@ import detection_nets as detection
 import efficientnet_lite
 import head_nets as head
 import odd_nets as odd
+import odder_nets as odder
 import timm_nets as timm
 import torch
 import torchvision_nets as tv
@@ -296,12 +297,27 @@ HEADS = (
     _ends("softmax in half precision", lambda y: y.softmax(1).half(), numbers=Numbers.AS_THEY_ARE),
     _ends("sigmoid", torch.sigmoid, numbers=Numbers.AS_THEY_ARE),
     _ends("sigmoid and clamp", lambda y: y.sigmoid().clamp(1e-6, 1 - 1e-6), numbers=Numbers.AS_THEY_ARE),
+    _ends("sigmoid by hand", lambda y: 1 / (1 + (-y).exp()), numbers=Numbers.AS_THEY_ARE),
+    _ends("hard sigmoid", nn.functional.hardsigmoid, numbers=Numbers.AS_THEY_ARE),
+    _ends(
+        "sigmoids side by side",
+        lambda y: torch.stack([each.sigmoid() for each in y.unbind(1)], 1),
+        numbers=Numbers.AS_THEY_ARE,
+    ),
+    _ends("logits between 0 and 1", lambda y: y * 0.01 + 0.5),
+    _ends(
+        "sigmoid by hand, said to be several labels",
+        lambda y: 1 / (1 + (-y).exp()),
+        output=OutputKind.MULTILABEL,
+        numbers=Numbers.AS_THEY_ARE,
+    ),
     _ends("labels, said to be several", lambda y: y, output=OutputKind.MULTILABEL, numbers=Numbers.SIGMOID),
     _ends("one logit, two names", lambda y: y, 1, ("no", "yes"), numbers=Numbers.ONE_LOGIT),
     _ends("one logit, squeezed", lambda y: y.squeeze(1), 1, ("no", "yes"), numbers=Numbers.ONE_LOGIT),
     _ends("one logit, said so", lambda y: y, 1, ("yes",), output=OutputKind.BINARY, numbers=Numbers.ONE_LOGIT),
     _ends("one probability", torch.sigmoid, 1, None, numbers=Numbers.ONE_PROBABILITY),
     _ends("one probability, squeezed", lambda y: y.sigmoid()[:, 0], 1, None, numbers=Numbers.ONE_PROBABILITY),
+    _ends("one probability by hand", lambda y: (y.tanh() + 1) / 2, 1, None, numbers=Numbers.ONE_PROBABILITY),
     _ends("one number", lambda y: y, 1, None, refused=_SAY_WHICH),
     _ends("one number, one name", lambda y: y, 1, ("yes",), refused=_SAY_WHICH),
     _ends("regression", lambda y: y, 1, None, output=OutputKind.REGRESSION, numbers=Numbers.VALUE),
@@ -443,6 +459,13 @@ ODD = (
     _odd(odd.names_by_label, refused="class_names"),
 )
 
+ODDER = (
+    _odd(odder.stem_without_grad),
+    _odd(odder.stem_in_inference_mode),
+    _odd(odder.stem_detached),
+    _odd(odder.head_alone_with_grad, refused=_NO_GRADIENT, lime=True),
+)
+
 REAL = (Row("EfficientNet-Lite0, real weights", efficientnet_lite.lite0, "_bn1", size=224),)
 
 ROWS: tuple[Row, ...] = (
@@ -455,5 +478,6 @@ ROWS: tuple[Row, ...] = (
     *HEADS,
     *CHANNELS,
     *ODD,
+    *ODDER,
     *REAL,
 )

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import odd_nets
 import pytest
 import torch
 from model_row import Numbers, Row, Told
@@ -124,7 +124,7 @@ def _numbers(result: Result) -> tuple[int, tuple[float, ...]]:
 
 def _classifier(row: Row, network: nn.Module) -> Classifier:
     if row.file:
-        return load_model(f"file:{odd_nets.__file__}:{row.make.__name__}", device="cpu")
+        return load_model(f"file:{inspect.getfile(row.make)}:{row.make.__name__}", device="cpu")
     prepared = fixed_size_preprocessing(row.size, IMAGENET_MEAN, IMAGENET_STD)
     changed = row.before or row.after or row.width
     found = wrap_module(network, row.name, _steps(row) if changed else prepared, row.output)

@@ -7,8 +7,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from xai_eval.result.fields import Extensible, Field
+from xai_eval.result.fields import Extensible, Field, Table
 from xai_eval.result.result import Result
+
+_ROW = "row"
 
 
 @dataclass(frozen=True, order=True)
@@ -16,7 +18,7 @@ class Unwatched:
     """One part that the golden lacks.
 
     Attributes:
-        part: `field`, `stage`, or the word of a kind of field for its parts: `column`, `line`, `entry`.
+        part: `field`, `stage`, or the word of a kind of field for its parts: `column`, `row`, `line`, `entry`.
         name: name of the part.
         field: name of the field that the part belongs to; empty for fields and stages.
     """
@@ -55,8 +57,10 @@ def emptied(obtained: Result, golden: Result) -> str:
 
 def watched(now: Field, was: Field) -> Field:
     """Return the field without the parts that its golden, of the same kind, lacks: only the rest is compared."""
-    added = _added(now, was)
-    return now.without([each.name for each in added]) if isinstance(now, Extensible) and added else now
+    parts, rows = _added_parts(now, was), _added_rows(now, was)
+    if rows and isinstance(now, Table):
+        now = now.without_rows(rows)
+    return now.without(parts) if isinstance(now, Extensible) and parts else now
 
 
 def watched_pairs(obtained: Result, golden: Result) -> Iterator[tuple[str, Field, Any]]:
@@ -86,7 +90,19 @@ def _stages(obtained: Result, golden: Result) -> Iterator[Unwatched]:
 
 
 def _added(now: Field, was: Field) -> list[Unwatched]:
+    word = now.part if isinstance(now, Extensible) else ""
+    return [
+        *(Unwatched(word, name) for name in _added_parts(now, was)),
+        *(Unwatched(_ROW, name) for name in _added_rows(now, was)),
+    ]
+
+
+def _added_parts(now: Field, was: Field) -> list[str]:
     if not (isinstance(now, Extensible) and isinstance(was, Extensible) and was.kind == now.kind):
         return []
     known = set(now.description(was).parts())
-    return [Unwatched(now.part, name) for name in now.parts() if name not in known]
+    return [name for name in now.parts() if name not in known]
+
+
+def _added_rows(now: Field, was: Field) -> tuple[str, ...]:
+    return now.added_rows(was) if isinstance(now, Table) and isinstance(was, Table) and was.kind == now.kind else ()

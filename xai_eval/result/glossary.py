@@ -67,7 +67,7 @@ _TERMS = {
     "pointing_hit": Term(
         "pointing hit",
         "Whether the hottest place of the map lies on the object, or misses it by no more than half a cell of the "
-        "explained layer",
+        "explained layer; in the task lime, the map of superpixels may miss it by a fourteenth of the image",
     ),
     "pointing_exact": Term("pointing exact", "Whether the hottest pixel of the map lies on the object itself"),
     "energy_inside": Term(

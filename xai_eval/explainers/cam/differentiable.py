@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from xai_eval.errors import ModelMisbehaves
+from xai_eval.inputs.models.begun import begun
 
 
 @contextmanager
@@ -55,12 +56,11 @@ class NoGradient(ModelMisbehaves):
 def _begin_here(layer: nn.Module, inputs: Any, output: Any) -> Tensor | None:
     if not torch.is_grad_enabled() or not isinstance(output, Tensor):
         return None
-    # PyTorch refuses in-place operations on a leaf that requires a gradient. A clone is not a leaf, so an in-place ReLU
-    # may follow.
-    begun = output if output.requires_grad else output.detach().requires_grad_().clone()
+    traced = begun(output)
     # Operations that know no gradient, such as quantised ones, hand on None, with which the library cannot go on.
-    begun.register_hook(_check_gradient)  # type: ignore[no-untyped-call]  # as torch declares it
-    return begun
+    if traced.requires_grad:
+        traced.register_hook(_check_gradient)  # type: ignore[no-untyped-call]  # as torch declares it
+    return traced
 
 
 def _check_gradient(gradient: Tensor | None) -> None:

@@ -13,7 +13,7 @@ from xai_eval.inputs.models.last_attention import is_read_by_attention, read_by_
 from xai_eval.inputs.models.layers import Shapes, laid_out, layouts_of, noise_image, pass_of_two, tracing
 from xai_eval.inputs.models.layout import Layout
 from xai_eval.inputs.models.model_errors import as_model_error
-from xai_eval.inputs.models.traced_pass import Call, TracedPass, is_the_same_everywhere, traced_pass
+from xai_eval.inputs.models.traced_pass import Call, TracedPass, differentiable_pass, is_the_same_everywhere
 
 _NAME_ONE = "Name one with --layer."
 _NO_LAYER = "The tasks attributions and lime need no layer."
@@ -52,7 +52,7 @@ def default_layer(
     batch = noise_image(module, input_shape)
     with tracing(module), as_model_error(type(inner).__name__, batch.shape):
         # The pass whose gradients are taken is the last, because a pass may change buffers that an earlier one used.
-        pair, alone = pass_of_two(module, inner, batch), traced_pass(module, inner, batch)
+        pair, alone = pass_of_two(module, inner, batch), differentiable_pass(module, inner, batch)
         search = _Search(module, inner, batch, alone, Shapes(alone, pair), dense)
         last = search.last(lambda _: True)
         if last is not None:

@@ -19,7 +19,7 @@ from xai_eval.inputs.models.layout import Layout
 from xai_eval.inputs.models.model_errors import as_model_error
 from xai_eval.inputs.models.model_state import lent, preserved
 from xai_eval.inputs.models.outputs import logits
-from xai_eval.inputs.models.traced_pass import traced_pass
+from xai_eval.inputs.models.traced_pass import differentiable_pass
 
 # Answers to the same image may differ by this share of the spread of the scores. Rounding differs by about 1e-6, half
 # precision by 1e-3; a model that draws random numbers, or mixes the images of a batch, by more than 1e-2.
@@ -197,7 +197,8 @@ def _explained_layer(classifier: Classifier, layer: str, batch: Tensor, layout: 
         preserved(module),
         as_model_error(classifier.name, batch.shape),
     ):
-        return explained_layer(traced_pass(module, classifier.module, batch), classifier.place_of(layer), layout)
+        place = classifier.place_of(layer)
+        return explained_layer(differentiable_pass(module, classifier.module, batch, place), place, layout)
 
 
 def _misplaced(classifier: Classifier, layer: str | None, how: str) -> str:

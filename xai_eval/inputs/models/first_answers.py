@@ -20,6 +20,7 @@ from xai_eval.inputs.models.model_state import lent
 from xai_eval.inputs.models.one_by_one import OneByOne
 from xai_eval.inputs.models.output_entries import FEATURES_REMEDY
 from xai_eval.inputs.models.reading import Boxes, Maps, OutputKind, Reading, Scoring
+from xai_eval.inputs.models.squashing import at_extremes
 
 _PROBLEMS = {
     "multi_label_classification": OutputKind.MULTILABEL,
@@ -97,7 +98,9 @@ def first_answers(
         together = _answer_to_both(module, input_shape)
     told = _told(module) if kind is None else None
     names = classes_of(module) or names if are_boxes(outputs[0]) else names
-    reading = found_reading(outputs[0], outputs[1], kind or told, names, model)
+    with evaluating(module), lent(module):
+        extremes = at_extremes(module, noise_image(module, input_shape), module)
+        reading = found_reading(outputs[0], outputs[1], kind or told, names, model, extremes)
     if reading.kind is OutputKind.SEGMENTATION:
         check_proportions(reading.maps(outputs[0]), (input_shape[1], input_shape[2]), model)
     if told is not None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from torch import Tensor
@@ -12,12 +13,15 @@ from xai_eval.errors import ModelMisbehaves, UsageError
 from xai_eval.inputs.models.detections import are_boxes, check_boxes
 from xai_eval.inputs.models.output_entries import MOST_AXES, at_entry, entry_of_numbers, in_rows, told
 from xai_eval.inputs.models.reading import ROUNDING, OutputKind, Reading
+from xai_eval.inputs.models.squashing import is_squashed
 
 _NAMES_OF_FEATURES = ("image_embeds", "pooler_output", "embedding", "embeddings", "features", "image_features")
 _DOUBTFUL = (
-    "assumed, although all its numbers for two images of noise lie between 0 and 1. If they are probabilities of "
-    "labels, let the model end in torch.sigmoid, which is recognised; if they are logits, say --output logits"
+    "assumed, although all its numbers for two images of noise lie between 0 and 1, and it cannot be measured whether "
+    "they always do. If they are probabilities of labels, say --output multilabel; if they are logits, --output logits"
 )
+_STAYS = "found: they are probabilities already, between 0 and 1 whatever its last layer computes"
+_WITHIN = "assumed, because they lie between 0 and 1, to be probabilities already"
 _LOGARITHMS = "found: they are log-probabilities, which are explained as they are"
 # Steps, by the names of their gradients, that leave probabilities what they are.
 _SHAPING = (
@@ -35,7 +39,14 @@ _SHAPING = (
 )
 
 
-def found_reading(output: Any, again: Any, kind: OutputKind | None, names: int | None, model: str) -> Reading:
+def found_reading(
+    output: Any,
+    again: Any,
+    kind: OutputKind | None,
+    names: int | None,
+    model: str,
+    extremes: Iterable[tuple[Any, Any]] = (),
+) -> Reading:
     """Find out how the output of a model is read.
 
     Args:
@@ -44,6 +55,7 @@ def found_reading(output: Any, again: Any, kind: OutputKind | None, names: int |
         kind: kind of output that the user gave; None to find out.
         names: number of names of classes that come with the model; None if it has none.
         model: name of the model, for errors.
+        extremes: pairs of answers with very large weights, see `squashing`. They are taken only where they decide.
 
     Raises:
         ModelMisbehaves: the output holds no row of numbers that can be explained.
@@ -64,12 +76,13 @@ def found_reading(output: Any, again: Any, kind: OutputKind | None, names: int |
     if _is_map_per_class(first) and kind in (None, OutputKind.SEGMENTATION):
         if kind is None:
             _check_alone(output, entry, model)
-        return _segmentation(first, second, entry, model)
+        return _segmentation(_Numbers(first, second, entry, extremes), model)
     if kind is OutputKind.SEGMENTATION:
         raise UsageError(f"{model} returned {told(output)}; --output segmentation is for maps (1, C, h, w).")
     count = _checked(first, output, model).shape[1]
+    numbers = _Numbers(first, second, entry, extremes)
     if kind is None:
-        found = replace(_detected(first, second, names, model), entry=entry)
+        found = replace(_detected(numbers, names, model), entry=entry)
         others = _other_widths(output, entry, count)
         return replace(found, why=_first_of(others, count)) if others and found.kind is OutputKind.LOGITS else found
     if kind is OutputKind.BINARY and count > 1:
@@ -79,8 +92,41 @@ def found_reading(output: Any, again: Any, kind: OutputKind | None, names: int |
             f"{model} returns a single number, of which --output {kind} would always make the probability 1. Give "
             "--output binary or --output regression."
         )
-    within = all(map(_between_0_and_1, (first, second)))
-    return Reading(kind, count, entry, squashed=within and _ends_in(first, "Sigmoid"))
+    if kind not in (OutputKind.BINARY, OutputKind.MULTILABEL):
+        return Reading(kind, count, entry)
+    squashed = numbers.squashed
+    why = "given" if squashed is not None else _WITHIN
+    return Reading(kind, count, entry, squashed=squashed is not False, why=why)
+
+
+@dataclass(frozen=True)
+class _Numbers:
+    """The numbers of two answers, and what they become with very large weights."""
+
+    first: Tensor
+    second: Tensor
+    entry: tuple[str | int, ...]
+    extremes: Iterable[tuple[Any, Any]]
+
+    @property
+    def both(self) -> tuple[Tensor, Tensor]:
+        return self.first, self.second
+
+    @property
+    def end_in_sigmoid(self) -> bool:
+        return _ends_in(self.first, "Sigmoid")
+
+    @cached_property
+    def squashed(self) -> bool | None:
+        """Whether they are kept between 0 and 1; None if they lie there, and it is not known why."""
+        if not all(map(_between_0_and_1, self.both)):
+            return False
+        if self.end_in_sigmoid:
+            return True
+        return is_squashed((self._at_entry(one), self._at_entry(other)) for one, other in self.extremes)
+
+    def _at_entry(self, output: Any) -> Tensor:
+        return in_rows(at_entry(output, self.entry))
 
 
 def _beside(output: Any, entry: tuple[str | int, ...]) -> list[Tensor]:
@@ -113,19 +159,21 @@ def _first_of(others: list[int], count: int) -> str:
     )
 
 
-def _segmentation(first: Tensor, second: Tensor, entry: tuple[str | int, ...], model: str) -> Reading:
+def _segmentation(numbers: _Numbers, model: str) -> Reading:
     """Read maps (1, C, h, w), which are logits or probabilities of classes that exclude each other."""
+    first, second, entry = numbers.first, numbers.second, numbers.entry
     count, why = first.shape[1], "found: it has an axis for rows and columns"
     if count > 1 and all(map(sum_to_one, (_places(first), _places(second)))):
         why = "found: it has an axis for rows and columns, and is never negative and sums to 1 at each place"
         return Reading(OutputKind.SEGMENTATION, count, entry, squashed=True, why=why)
-    if _ends_in(first, "Sigmoid") and all(map(_between_0_and_1, (first, second))):
+    if numbers.squashed:
         if count == 1:
-            return Reading(OutputKind.SEGMENTATION, 1, entry, squashed=True, why=f"{why}; its last step is a sigmoid")
+            how = "its last step is a sigmoid" if numbers.end_in_sigmoid else "it stays between 0 and 1"
+            return Reading(OutputKind.SEGMENTATION, 1, entry, squashed=True, why=f"{why}; {how}")
         raise UsageError(
-            f"{model} returns maps that end in a sigmoid, {tuple(first.shape)}; expected logits of classes that "
-            "exclude each other at each place, or their probabilities. Wrap the model in a module that returns the "
-            "maps from before the sigmoid."
+            f"{model} returns maps that end in a sigmoid or the like, {tuple(first.shape)}; expected logits of classes "
+            "that exclude each other at each place, or their probabilities. Wrap the model in a module that returns "
+            "the maps from before the sigmoid."
         )
     return Reading(OutputKind.SEGMENTATION, count, entry, why=why)
 
@@ -201,30 +249,35 @@ def _is_map_per_class(numbers: Tensor) -> bool:
     return numbers.dim() == 4 and len(numbers) == 1 and numbers.shape[1] > 0 and numbers.is_floating_point()
 
 
-def _detected(first: Tensor, second: Tensor, names: int | None, model: str) -> Reading:
-    count = first.shape[1]
+def _detected(numbers: _Numbers, names: int | None, model: str) -> Reading:
+    first, count = numbers.first, numbers.first.shape[1]
     if count == 1:
-        return _single(first, names, model)
-    if all(map(sum_to_one, (first, second))):
+        return _single(numbers, names, model)
+    if all(map(sum_to_one, numbers.both)):
         return Reading(OutputKind.PROBABILITIES, count, why="found: they are never negative and sum to 1")
-    if _ends_in(first, "Sigmoid"):
-        return Reading(OutputKind.MULTILABEL, count, squashed=True, why="found: the last step is a sigmoid")
-    if all(map(_between_0_and_1, (first, second))):
+    squashed = numbers.squashed
+    if squashed or numbers.end_in_sigmoid:
+        return Reading(OutputKind.MULTILABEL, count, squashed=True, why=_why_squashed(numbers))
+    if squashed is None:
         return Reading(OutputKind.LOGITS, count, why=_DOUBTFUL)
     if _ends_in(first, "LogSigmoid"):
         raise UsageError(
             f"{model} ends in a log-sigmoid; expected logits or probabilities of labels. Wrap the model in a module "
             "that returns the logits, and give --output multilabel."
         )
-    if all(map(are_log_probabilities, (first, second))):
+    if all(map(are_log_probabilities, numbers.both)):
         return Reading(OutputKind.LOGITS, count, why=_LOGARITHMS)
     return Reading(OutputKind.LOGITS, count, why="assumed (--output says otherwise)")
 
 
-def _single(first: Tensor, names: int | None, model: str) -> Reading:
-    squashed = _ends_in(first, "Sigmoid")
+def _why_squashed(numbers: _Numbers) -> str:
+    return "found: the last step is a sigmoid" if numbers.end_in_sigmoid else _STAYS
+
+
+def _single(numbers: _Numbers, names: int | None, model: str) -> Reading:
+    squashed = numbers.end_in_sigmoid or bool(numbers.squashed)
     if names == 2 or squashed:  # two classes, one logit
-        why = "found: the last step is a sigmoid" if squashed else "assumed, because two classes are named"
+        why = _why_squashed(numbers) if squashed else "assumed, because two classes are named"
         return Reading(OutputKind.BINARY, 1, squashed=squashed, why=why)
     raise UsageError(
         f"{model} returns a single number for an image, which may be the logit of a class or a value. Say which: "

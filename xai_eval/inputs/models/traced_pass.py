@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from xai_eval.inputs.models.attention_inside import inside_of_attention
+from xai_eval.inputs.models.begun import begun_within
 from xai_eval.inputs.models.gradient_graph import Node, ancestors
 from xai_eval.inputs.models.layout import leading_tensor
 
@@ -113,7 +114,26 @@ def _version(tensor: Tensor) -> int:
     return 0 if tensor.is_inference() else tensor._version
 
 
-def traced_pass(model: nn.Module, parts: nn.Module, batch: Tensor) -> TracedPass:
+def differentiable_pass(model: nn.Module, parts: nn.Module, batch: Tensor, layer: str = "") -> TracedPass:
+    """Trace as `traced_pass` does; if the scores have no gradient at the image, from where they have one.
+
+    A model may switch gradients off in its first layers. Those behind have gradients all the same, which class
+    activation maps are computed from.
+
+    Args:
+        model: returns scores (N, C).
+        parts: the model itself, or the module that it wraps.
+        batch: prepared images. It is not changed.
+        layer: name of a layer that is to have a gradient in any case, be it beside a branch that passes gradients on.
+    """
+    found = traced_pass(model, parts, batch)
+    if found.score.requires_grad and (not layer or layer in found.gradients):
+        return found
+    begins = (layer,) if found.score.requires_grad else [name for name, _ in parts.named_modules() if name]
+    return traced_pass(model, parts, batch, begins)
+
+
+def traced_pass(model: nn.Module, parts: nn.Module, batch: Tensor, begins: Collection[str] = ()) -> TracedPass:
     """Run `model` on a batch and trace the modules of `parts`, by their names in it.
 
     Args:
@@ -121,28 +141,34 @@ def traced_pass(model: nn.Module, parts: nn.Module, batch: Tensor) -> TracedPass
         parts: the model itself, or the module that it wraps. Its parameters should not
             require gradients.
         batch: prepared images. It is not changed.
+        begins: names of modules from which gradients are traced if none are traced through them.
     """
     # A clone of a leaf may be written into by the model, and still passes gradients on.
     given = batch.detach().clone().requires_grad_(batch.is_floating_point())
     try:
-        return _run(model, parts, given.clone())
+        return _run(model, parts, given.clone(), begins)
     except (Exception, SystemExit):
         # Some models run without gradients only. If this one fails for another reason, it fails again.
         with torch.no_grad():
-            return _run(model, parts, batch.detach().clone())
+            return _run(model, parts, batch.detach().clone(), ())
 
 
-def _run(model: nn.Module, parts: nn.Module, batch: Tensor) -> TracedPass:
+def _run(model: nn.Module, parts: nn.Module, batch: Tensor, begins: Collection[str]) -> TracedPass:
     seen = _Seen()
-    with _watching(parts, seen):
+    with _watching(parts, seen, begins):
         score = model(batch)
     return TracedPass(tuple(seen.calls), score)
 
 
 @contextmanager
-def _watching(parts: nn.Module, seen: _Seen) -> Iterator[None]:
+def _watching(parts: nn.Module, seen: _Seen, begins: Collection[str]) -> Iterator[None]:
     def watch(name: str, part: nn.Module) -> torch.utils.hooks.RemovableHandle:
-        return part.register_forward_hook(lambda _module, _inputs, output: seen.offer(name, output))
+        def offer(_module: nn.Module, _inputs: Any, output: Any) -> Any:
+            traced = begun_within(output) if name in begins else output
+            seen.offer(name, traced)
+            return traced
+
+        return part.register_forward_hook(offer)
 
     handles = [watch(name, part) for name, part in parts.named_modules() if name]
     try:

@@ -23,6 +23,7 @@ class Measures(Table):
 
     kind: ClassVar[str] = "measures"
     part: ClassVar[str] = "measure"
+    grows_by_rows: ClassVar[bool] = False  # its rows are its parts
 
     @classmethod
     def of(cls, values: Mapping[str, float], tolerance: Mapping[str, float]) -> Self:

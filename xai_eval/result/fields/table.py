@@ -72,6 +72,7 @@ class Table(Extensible):
 
     kind: ClassVar[str] = "table"
     part: ClassVar[str] = "column"
+    grows_by_rows: ClassVar[bool] = True  # whether a row that a golden lacks is unwatched
     columns: tuple[Column, ...]
     tolerance: Mapping[str, float]
     unjudged: tuple[str, ...]
@@ -157,6 +158,24 @@ class Table(Extensible):
         """The table without the columns `names`."""
         kept = tuple(column for column in self.columns if column.name not in names)
         return type(self).of_columns(kept, self.tolerance, self.unjudged, self.possible)
+
+    def added_rows(self, golden: Table) -> tuple[str, ...]:
+        """Return the rows that a golden lacks.
+
+        None if this table lacks one of the golden's, so that another one may have taken its place, or if the golden has
+        no rows at all: that there is nothing is what it says.
+        """
+        keys, known = self.columns[0].values, set(golden.columns[0].values)
+        if not self.grows_by_rows or not known or not known <= set(keys):
+            return ()
+        return tuple(key for key in keys if key not in known)
+
+    def without_rows(self, keys: Collection[str]) -> Table:
+        """The table without the rows `keys`."""
+        kept = [place for place, key in enumerate(self.columns[0].values) if key not in keys]
+        columns = (Column(each.name, each.type, tuple(each.values[place] for place in kept)) for each in self.columns)
+        possible = {name: tuple(cells[place] for place in kept) for name, cells in self.possible.items()}
+        return type(self).of_columns(tuple(columns), self.tolerance, self.unjudged, possible)
 
     def description(self, golden: Table) -> Table:
         """Return the golden with every column that this table judges, whatever the golden calls for reading."""

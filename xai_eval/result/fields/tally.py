@@ -33,6 +33,7 @@ class Tally(Table):
     """
 
     kind: ClassVar[str] = "tally"
+    grows_by_rows: ClassVar[bool] = False  # a row more is a count that was 0
     cut: bool = False
 
     def __init__(self, frame: pd.DataFrame, tolerance: Mapping[str, float] | None = None, *, cut: bool = False) -> None:

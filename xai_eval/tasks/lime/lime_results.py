@@ -60,6 +60,9 @@ STABILITY_TOLERANCE = {
     f"mean IoU of the best {TOP}": 0.6,
     f"least IoU of the best {TOP}": 0.6,
 }
+# Superpixels have no cells. Their margin in the pointing game is half a cell of a map of so many cells, which ResNets
+# have: one for every model, with or without a Grad-CAM beside.
+CELLS = (7, 7)
 SURROGATE_TOLERANCE = {"r2": 0.05, "prediction": 0.05, "probability": PROBABILITY_TOLERANCE, "intercept": 0.05}
 
 
@@ -112,13 +115,14 @@ def _params(request: LimeRequest, image: LabelledImage) -> dict[str, Any]:
 def _evaluate(request: LimeRequest, image: LabelledImage) -> Result:
     setup, (settings, segmentation) = request.setup, request.of(image)
     subject = setup.run_model(image)
-    beside, margin = _gradcam(subject)
+    beside, margins = _gradcam(subject)
     run = run_lime(subject, segmentation, settings, range(setup.seed, setup.seed + request.seeds))
     weights = _weights(subject, run)
     maps = {"lime": _map(run, weights.tolerance), **beside}
-    rows = [map_row(name, heatmap, subject.mask, margin) for name, heatmap in maps.items()]
+    margins = {"lime": half_cell(CELLS, run.segments.shape), **margins}
+    rows = [map_row(name, heatmap, subject.mask, margins[name]) for name, heatmap in maps.items()]
     rounding = rounding_on(subject.classifier.device.type)
-    possible = [possible_row(heatmap, subject.mask, margin, rounding) for heatmap in maps.values()]
+    possible = [possible_row(each, subject.mask, margins[name], rounding) for name, each in maps.items()]
     fields: dict[str, Field] = {
         **subject.fields,
         "warning": Label(run.warning),
@@ -140,12 +144,13 @@ def _evaluate(request: LimeRequest, image: LabelledImage) -> Result:
     )
 
 
-def _gradcam(subject: Subject) -> tuple[dict[str, Heatmap], tuple[int, int]]:
-    """Return Grad-CAM of the same class by its name, and half a cell of its layer; neither if no layer is explained."""
+def _gradcam(subject: Subject) -> tuple[dict[str, Heatmap], dict[str, tuple[int, int]]]:
+    """Return Grad-CAM of the same class and half a cell of its layer, by its name; nothing if no layer is explained."""
     if subject.layer is None:
-        return {}, (0, 0)
+        return {}, {}
     cam = cam_maps(subject)
-    return {"gradcam": Heatmap(cam.image[0], MAP_TOLERANCE)}, half_cell(cam.layer[0].shape, cam.image[0].shape)
+    margin = half_cell(cam.layer[0].shape, cam.image[0].shape)
+    return {"gradcam": Heatmap(cam.image[0], MAP_TOLERANCE)}, {"gradcam": margin}
 
 
 def _deviation(run: LimeRun) -> float:
