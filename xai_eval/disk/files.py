@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fnmatch
+import itertools
 import os
 import random
 import re
@@ -24,6 +25,7 @@ from xai_eval.disk.strict_json import parse_json
 from xai_eval.errors import StorageError
 
 _LETTERS = f"{string.ascii_lowercase}{string.digits}_"
+_TRIES = 3
 _RANDOM = 8  # letters at the end of a temporary name
 _TEMPORARY = re.compile(rf"\.(.+)\.[a-z0-9_]{{{_RANDOM}}}", re.DOTALL)
 _REASONS = {
@@ -76,21 +78,31 @@ def write_new_file(path: Path, data: bytes) -> bool:
     try:
         with contextlib.ExitStack() as undo:
             _make_folder(path.parent, undo)
-            temporary = temporary_name(path)
-            _write_whole(temporary, [data])
-            undo.callback(_quietly, temporary.unlink)
-            try:
-                os.link(temporary, path)
-            except FileExistsError:
-                return False
-            except OSError:  # a file system without such links
-                if exists(path) or is_link(path):
-                    return False
-                temporary.replace(path)
-            undo.pop_all()
-            _quietly(temporary.unlink)
+            made = any(_link_new(path, data) for _ in range(_TRIES))
+            if made:
+                undo.pop_all()
+            return made
     except OSError as error:
         raise unwritable(path.parent, error) from error
+
+
+def _link_new(path: Path, data: bytes) -> bool:
+    """Write a file completely under a temporary name, and give it its path if there is nothing."""
+    if is_link(path) or exists(path):
+        return False
+    temporary = temporary_name(path)
+    _write_whole(temporary, [data])
+    try:
+        os.link(temporary, path)
+    except (FileExistsError, FileNotFoundError):
+        return False  # somebody was faster, or has cleared the temporary file, and it has to be tried again
+    except OSError:  # a file system without such links
+        with contextlib.suppress(FileExistsError):
+            _write_whole(path, [data])
+            return True
+        return False
+    finally:
+        _quietly(temporary.unlink)
     return True
 
 
@@ -272,7 +284,7 @@ def publish(staged: Sequence[tuple[Path, Path]]) -> None:
         # Renaming the last file is one step, which needs no way back.
         for _, destination in staged[:-1]:
             backups.append(_backup(destination))
-        for (temporary, destination), backup in zip(staged, [*backups, None], strict=True):
+        for (temporary, destination), backup in itertools.zip_longest(staged, backups):
             temporary.replace(destination)
             done.append((destination, backup))
     except BaseException as error:
@@ -286,7 +298,7 @@ def publish(staged: Sequence[tuple[Path, Path]]) -> None:
 
 def _backup(destination: Path) -> Path | None:
     """Keep a file under a temporary name as well; None if there is none."""
-    if not exists(destination) or is_link(destination):
+    if is_link(destination) or not exists(destination):
         return None
     backup = temporary_name(destination)
     try:

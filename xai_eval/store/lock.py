@@ -13,13 +13,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from xai_eval.disk.door import opened, read_text
-from xai_eval.disk.files import unwritable
-from xai_eval.errors import StorageError, UsageError
+from xai_eval.disk.files import remove_temporaries, write_new_file
+from xai_eval.errors import UsageError
 from xai_eval.store.processes import has_another_start, process_start
 
 LOCK_FILE = ".xai-eval.lock"
 _TRIES, _PAUSE = 50, 0.02
-# A lock that is empty for longer was left by a process that died, or found the disk full, before it wrote its name.
+# A lock that is empty for longer was left by a process of an earlier version, or by a machine that went down.
 _LONGEST_EMPTY = 10.0  # seconds
 _LONGEST = 512  # bytes
 # Process id, host, and when the process began, which locks of earlier versions lack.
@@ -87,23 +87,10 @@ def release(folder: Path, owner: str) -> None:
 
 
 def _create(path: Path, owner: str) -> bool:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
-    except FileExistsError:
-        if path.parent.is_dir():
-            return False
-        raise StorageError(f"cannot write into {path.parent}: a file stands there; choose another folder.") from None
-    except OSError as error:
-        raise unwritable(path.parent, error) from error
-    try:
-        with os.fdopen(handle, "w") as file:
-            file.write(owner)
-    except OSError as error:
-        # An empty lock would block everybody.
-        with contextlib.suppress(OSError):
-            path.unlink()
-        raise unwritable(path.parent, error) from error
+    """Write the lock if there is none. It appears with its content, because an empty one would block everybody."""
+    if not write_new_file(path, owner.encode()):
+        return False
+    remove_temporaries(path.parent, [LOCK_FILE])
     return True
 
 
