@@ -255,19 +255,38 @@ def test_names_that_look_alike_stay_apart(goldens: Goldens) -> None:
         assert read is not None and read["predicted"].text == result["predicted"].text
 
 
-def test_goldens_behind_links_are_read_and_replaced_where_they_are(goldens: Goldens, tmp_path: Path) -> None:
-    place, elsewhere = goldens.folder / VICTIM.case.key, tmp_path / "elsewhere"
+@pytest.mark.parametrize("linked", [Path(VICTIM.case.key), Path("cams")], ids=["a case", "a task"])
+def test_goldens_behind_links_are_refused_and_left_as_they_are(goldens: Goldens, tmp_path: Path, linked: Path) -> None:
+    """A golden may come from a stranger: a link in it could lead to any folder of the machine."""
+    place, elsewhere = goldens.folder / linked, tmp_path / "elsewhere"
     place.rename(elsewhere)
     place.symlink_to(elsewhere, target_is_directory=True)
-    assert judged(goldens)[VICTIM.case.id].state is State.OK
+    before = files(elsewhere)
+    if linked == Path("cams"):
+        with pytest.raises(StorageError, match="it is a link"):
+            judged(goldens)
+    else:
+        assert "it is a link" in judged(goldens)[VICTIM.case.id].sentence
+    for action in (
+        lambda: goldens.load(VICTIM.case),
+        lambda: goldens.store(make_result("victim.jpg", saliency=blob(10, 10)), "x"),
+        lambda: goldens.remove(VICTIM.case.key),
+    ):
+        with pytest.raises(StorageError, match="link"):
+            action()
+    assert place.is_symlink() and files(elsewhere) == before
+
+
+def test_a_linked_folder_of_all_goldens_is_used_where_it_is(goldens: Goldens, tmp_path: Path) -> None:
+    """Whoever names the folder has chosen it."""
+    goldens.folder.rename(tmp_path / "elsewhere")
+    goldens.folder.symlink_to(tmp_path / "elsewhere", target_is_directory=True)
     changed = make_result("victim.jpg", saliency=blob(10, 10))
     changed.save(tmp_path / "run" / RESULTS_FOLDER / changed.case.key)
     assert accept_victim(goldens) == [VICTIM.case.key]
-    assert place.is_symlink()
-    assert Result.load(elsewhere).digest == changed.condensed().digest
-    with pytest.raises(StorageError, match=f"{VICTIM.case.id} cannot be deleted"):
-        goldens.remove(VICTIM.case.key)
-    assert (elsewhere / RESULT_FILE).is_file()
+    assert Result.load(tmp_path / "elsewhere" / VICTIM.case.key).digest == changed.condensed().digest
+    goldens.remove(VICTIM.case.key)
+    assert sorted(files(tmp_path / "elsewhere")) == sorted(files(goldens.folder))
 
 
 def test_a_linked_file_is_replaced_and_what_it_pointed_to_is_left(goldens: Goldens, tmp_path: Path) -> None:

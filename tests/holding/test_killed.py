@@ -132,11 +132,11 @@ def killed(work: Callable[[Place], None], place: Place, after: float) -> bool:
     return child.exitcode != 0
 
 
-def test_a_killed_accept_leaves_whole_goldens_or_errors_and_the_next_one_repairs(places: Iterator[Place]) -> None:
+def test_a_killed_accept_leaves_each_golden_as_it_was_or_new_and_the_next_one_goes_on(places: Iterator[Place]) -> None:
     template = next(places)
     obtain(template, 1)
     prepared = copies(template, template.run.parent / "accepting")
-    hits, broken, changed = 0, 0, 0
+    hits, changed = 0, 0
     for after in moments(*judged_before(next(prepared))):
         work, place = judged_before(next(prepared))
         hits += killed(work, place, after)
@@ -144,21 +144,16 @@ def test_a_killed_accept_leaves_whole_goldens_or_errors_and_the_next_one_repairs
         for number in range(CASES):
             case = result(number, 0).case
             history = [entry.reason for entry in read_history(place.goldens.folder / case.key)]
-            try:
-                read = place.goldens.load(case)
-            except StorageError as error:
-                assert "Restore" in str(error) and states[case.id] is State.ERROR
-                broken += 1
-            else:
-                assert read is not None
-                new = version(read, condensed=True)
-                assert states[case.id] is (State.OK if new else State.DRIFT)
-                assert not new or history == ["old", "new"], "a golden changed and nobody knows why"
-                changed += new
+            read = place.goldens.load(case)
+            assert read is not None
+            new = version(read, condensed=True)
+            assert states[case.id] is (State.OK if new else State.DRIFT)
+            assert not new or history == ["old", "new"], "a golden changed and nobody knows why"
+            changed += new
         accept_all(place)
         assert set(place.judge().values()) == {State.OK}
         assert not list(place.goldens.folder.rglob(".*")), "what the killed process left"
-    print(f"\n{hits} of {KILLS} accepts killed; {changed} goldens changed, {broken} broken and said to be")
+    print(f"\n{hits} of {KILLS} accepts killed; {changed} goldens changed, and none is broken")
     assert hits >= KILLS / 4 and 0 < changed < KILLS * CASES
 
 

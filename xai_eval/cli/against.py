@@ -12,6 +12,7 @@ from xai_eval.settings.find import OWN_FILE, SHARED_FILE
 from xai_eval.settings.settings import Settings
 from xai_eval.store.git_base import git_base
 from xai_eval.store.goldens import Goldens
+from xai_eval.store.run_folder import RunFolder
 
 _OWN_TABLE = ("tool", "xai_eval")
 
@@ -27,7 +28,8 @@ def review_with_images(found: Review, branch: str, results: Path) -> list[str]:
     """Draw the goldens that differ, and return the lines that list them and say which are drawn, and where."""
     lines = review_lines(found, branch)
     try:
-        images = write_review_images(found, results)
+        with RunFolder(results).locked():
+            images = write_review_images(found, results)
     except XaiEvalError as error:
         return [*lines, f"the images could not be written: {error}"]
     every = images.drawn + len(images.left_out)

@@ -17,11 +17,13 @@ from xai_eval.gate.requests import request_of
 from xai_eval.gate.verdict import State, Verdict
 from xai_eval.result.result import Result
 from xai_eval.result.tolerances import with_tolerances
+from xai_eval.settings.settings import Entry, Settings
 from xai_eval.store.goldens import Goldens
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from xai_eval.inputs.models.named_programs import Program
     from xai_eval.run.restore_factors import RunRequest
     from xai_eval.tasks import Task
 
@@ -37,7 +39,9 @@ def explain_drift(options: argparse.Namespace, goldens: Goldens) -> list[str]:
         InputUnavailable: its model or image is missing.
         ModelMisbehaves: its model raises, or returns what cannot be explained.
     """
+    from xai_eval.inputs.models.named_programs import only_programs
     from xai_eval.run.restore_factors import compute_with_restored
+    from xai_eval.tasks import find_task
 
     policy = options.settings.policy
     judged = judge_run(options.results, goldens, policy)
@@ -50,7 +54,8 @@ def explain_drift(options: argparse.Namespace, goldens: Goldens) -> list[str]:
     def compute(names: Sequence[str]) -> Result:
         return with_tolerances(restored(names), tolerances)
 
-    trials = list(_trials(compute, partial(judge_as_if, golden=golden, policy=policy), factors(obtained, golden)))
+    with only_programs(_named_programs(options, find_task(obtained.case.task))):
+        trials = list(_trials(compute, partial(judge_as_if, golden=golden, policy=policy), factors(obtained, golden)))
     return [obtained.case.key, *table(trials), conclusion(trials, fixed_changes(obtained, golden))]
 
 
@@ -75,7 +80,7 @@ def _trial(compute: Compute, against: Callable[[Result], Verdict], restored: Seq
 def _golden_of(obtained: Result, judged: Judged) -> Result:
     key = obtained.case.key
     if key in judged.pairs:
-        return judged.goldens[judged.pairs[key]]
+        return judged.goldens[judged.pairs[key]].in_memory()
     error = next((v.reason for v in judged.verdicts if v.case.key == key and v.state is State.ERROR), "")
     if error:
         raise UsageError(f"{key} was not compared with its golden, so nothing can be explained: {error}")
@@ -113,6 +118,18 @@ def _run_request(options: argparse.Namespace, judged: Judged, obtained: Result) 
         {**request.get("params", {}), **_parameters(options, found)},
         options.old_model,
     )
+
+
+def _named_programs(options: argparse.Namespace, task: Task) -> list[Program]:
+    """Return what a person named: on the command line, in the configuration file, or as a default of the task's code."""
+    from xai_eval.inputs.models.named_programs import programs_in
+    from xai_eval.run.suite import completed
+
+    settings: Settings = options.settings
+    entries = [completed(each, settings) for each in [*settings.suite, Entry(task.name)]]
+    defaults = [each.default for each in task.parameters.values()]
+    given = [options.model, options.old_model, _parameters(options, task), task.model, *defaults]
+    return list(programs_in([*given, *([each.models, each.params] for each in entries)]))
 
 
 def _parameters(options: argparse.Namespace, task: Task) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from xai_eval.disk.files import write_file
+from xai_eval.disk.door import read_bytes
+from xai_eval.disk.files import write_new_file
 from xai_eval.settings.find import OWN_FILE, find_document
 from xai_eval.settings.settings import shown
 
@@ -60,15 +61,16 @@ def _configure() -> Iterator[str]:
     if found is not None:
         yield f"{shown(found.file)} configures xai-eval already: it is left as it is."
         return
-    write_file(Path(OWN_FILE), (_STARTERS / OWN_FILE).read_bytes())
+    if not write_new_file(Path(OWN_FILE), read_bytes(_STARTERS / OWN_FILE, follow=True)):
+        yield f"{OWN_FILE} is there already: it is left as it is."
+        return
     yield f"wrote {OWN_FILE}: name your models and images in it."
     yield 'Then: xai-eval run, look at the page that it names, and xai-eval accept --all --reason "first goldens".'
 
 
 def _workflow(starter: _Starter) -> Iterator[str]:
     target, source = starter.target, _STARTERS / starter.name
-    if target.exists() or target.is_symlink():
+    if not write_new_file(target, read_bytes(source, follow=True)):
         yield f"{target} is there already: it is left as it is. {starter.advice.format(starter=source)}"
         return
-    write_file(target, source.read_bytes())
     yield f"wrote {target}: it explains and checks in every build, and keeps the page."

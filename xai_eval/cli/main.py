@@ -8,8 +8,8 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,6 +54,9 @@ def _run_command(arguments: Sequence[str] | None) -> int:
     try:
         if options.command in _JUDGING:
             _know_kinds(options)
+        if options.command in MEASURING:
+            import xai_eval.report.drawing  # noqa: F401 (before another library imports matplotlib)
+        _tell_links(options)
         with _at_root(options):
             return _COMMANDS[options.command](options)
     except XaiEvalError as error:
@@ -66,6 +69,15 @@ def _run_command(arguments: Sequence[str] | None) -> int:
         traceback.print_exc()
         print(f"xai-eval: error: unexpected {error_line(error)}. The traceback is above.", file=sys.stderr)
         return EXIT_NOTHING
+
+
+def _tell_links(options: argparse.Namespace) -> None:
+    """Say once that a folder is a link: it is used where it leads, unlike links within it."""
+    for name in ("golden", "results", "out", "report"):
+        folder = getattr(options, name, None)
+        with suppress(OSError):  # whoever uses the folder says why it cannot be looked at
+            if isinstance(folder, Path) and folder.is_symlink():
+                print(f"xai-eval: {plain(str(folder))} is a link to {plain(str(folder.resolve()))}.", file=sys.stderr)
 
 
 def _settings(words: Sequence[str]) -> Settings:
@@ -218,8 +230,8 @@ def _check(options: argparse.Namespace) -> int:
     goldens = _goldens(options)
     review = None if options.against is None else reviewed(options.against, goldens, options.settings)
     suite = {entry.task for entry in options.settings.suite} if options.complete else None
-    judged = judge_run(options.results, goldens, options.settings.policy, complete=suite)
-    told = _try_to_report(options.results, goldens.folder, judged)
+    judge = partial(judge_run, options.results, goldens, options.settings.policy, complete=suite)
+    judged, told = _judge_and_report(options.results, goldens.folder, judge)
     report_to_github(
         judged.verdicts, told if isinstance(told, Path) else None, Folders(options.results, goldens.folder)
     )
@@ -227,6 +239,22 @@ def _check(options: argparse.Namespace) -> int:
     if review is not None and not options.json:
         print("\n".join(review_with_images(review, options.against, options.results)))
     return code
+
+
+def _judge_and_report(
+    folder: Path, golden: Path, judge: Callable[[], Judged]
+) -> tuple[Judged, Path | XaiEvalError | None]:
+    """Judge a run and write its page while no other process writes there. If one does, the run is only judged."""
+    from xai_eval.store.run_folder import RunFolder
+
+    with ExitStack() as held:
+        try:
+            RunFolder(folder).record()
+            held.enter_context(RunFolder(folder).locked())
+        except (StorageError, UsageError) as error:
+            return judge(), error
+        judged = judge()
+        return judged, _try_to_report(folder, golden, judged)
 
 
 def _goldens(options: argparse.Namespace) -> Goldens:
@@ -345,13 +373,19 @@ def _prune(options: argparse.Namespace) -> int:
     from xai_eval.report.text.wording import count
 
     goldens = _goldens(options)
-    unused = unused_goldens(judge_run(options.results, goldens, options.settings.policy))
-    with goldens.locked() if unused and not options.dry_run else nullcontext():
-        for key in unused:
+
+    def unused() -> list[str]:
+        return unused_goldens(judge_run(options.results, goldens, options.settings.policy))
+
+    found = unused()
+    with goldens.locked() if found and not options.dry_run else nullcontext():
+        if found and not options.dry_run:
+            found = unused()  # another process may have accepted results meanwhile
+        for key in found:
             if not options.dry_run:
                 goldens.remove(key)
             print(f"{'would delete' if options.dry_run else 'deleted'} {key}")
-    print(f"{count(len(unused), 'unused golden')} in {options.golden}")
+    print(f"{count(len(found), 'unused golden')} in {options.golden}")
     return EXIT_OK
 
 
@@ -361,8 +395,10 @@ def _report(options: argparse.Namespace) -> int:
     from xai_eval.store.run_folder import RunFolder
 
     goldens = _goldens(options)
-    judged = judge_run(options.results, goldens, options.settings.policy)
-    with RunFolder(options.results).locked():
+    folder = RunFolder(options.results)
+    folder.record()  # raises if there is no run, before a folder is made for the lock
+    with folder.locked():
+        judged = judge_run(options.results, goldens, options.settings.policy)
         print(write_report(options.results, judged, goldens.folder))
     return EXIT_OK
 

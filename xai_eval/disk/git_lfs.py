@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from xai_eval.disk.door import opened
+
 # The first line of every pointer, as the specification of Git LFS says.
 _FIRST_LINE = b"version https://git-lfs.github.com/spec/v1\n"
 
@@ -16,7 +18,7 @@ def is_pointer(content: bytes) -> bool:
 def is_pointer_file(path: Path) -> bool:
     """Tell whether a file is a Git LFS pointer; False for one that cannot be read."""
     try:
-        with path.open("rb") as file:
+        with opened(path, follow=True) as file:
             return is_pointer(file.read(len(_FIRST_LINE) + 1))
     except OSError:
         return False

@@ -1,4 +1,4 @@
-"""Recognise files that systems and editors leave in any folder. They belong to nobody and never block a command."""
+"""Recognise files and folders that systems and editors leave in any folder. They belong to nobody and never block a command."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import fnmatch
 
 # Finder, Explorer and KDE; then the copies of Finder on other file systems, and what editors keep of a file.
 _NAMES = (".DS_Store", "Thumbs.db", "ehthumbs.db", "desktop.ini", ".directory", ".localized")
+# Folders of macOS archives, of Synology, of Windows, of Linux file systems and of notebooks.
+_FOLDERS = ("__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found", ".ipynb_checkpoints")
 _PATTERNS = ("._*", "*~", "#*#", ".#*", ".*.sw[a-p]", "*.bak", "*.orig", ".nfs*", ".fuse_hidden*", ".~lock.*#")
 
 
 def is_stray(name: str) -> bool:
-    """Tell by its name whether a file was left by a system or an editor.
+    """Tell by its name whether a file or folder was left by a system or an editor.
 
     Args:
         name: the file name without its folder.
     """
-    known = name.casefold() in {each.casefold() for each in _NAMES}
+    known = name.casefold() in {each.casefold() for each in (*_NAMES, *_FOLDERS)}
     return known or any(fnmatch.fnmatchcase(name, pattern) for pattern in _PATTERNS)

@@ -166,12 +166,13 @@ def store_noise(measured: Sequence[tuple[Result, Noise]], goldens: Goldens) -> S
     plain = {result.case.key: result for result, _ in measured}
     known = {key: golden for key, golden in found.items() if golden is not None}
     verdicts = {key: judge(plain[key], golden, ALL_STAGES) for key, golden in known.items()}
-    for result, noise in measured:
-        key = result.case.key
-        if key in verdicts and not verdicts[key].failed:
-            place = goldens.folder / key
-            dataclasses.replace(noise, golden=stored_digest(place)).save(place)
     stored = tuple(key for key, verdict in verdicts.items() if not verdict.failed)
+    with goldens.locked() if stored else contextlib.nullcontext():
+        for result, noise in measured:
+            key = result.case.key
+            if key in stored:
+                digest = stored_digest(goldens.folder / key)
+                goldens.store_noise(key, dataclasses.replace(noise, golden=digest))
     return StoredNoise(
         stored,
         tuple(key for key, golden in found.items() if golden is None),

@@ -26,8 +26,10 @@ from xai_eval.store.quarantine import QUARANTINE_FILE, Quarantine
 from xai_eval.store.run_folder import RunFolder
 from xai_eval.store.runs import RunRecord
 from xai_eval.store.upgrade_policy import DEFAULT_POLICY, Policy
+from xai_eval.store.vouching import open_vouched, open_vouched_checked
 
 # A verdict on an incomplete run has one of these in place of the name of an input.
+_CHECKED = {open_result: open_checked, open_vouched: open_vouched_checked}
 _WHOLE_RUN, _REFERENCE_RUN = "the whole run", "the reference run"
 
 
@@ -110,16 +112,23 @@ def judge_results(
     """
     run = RunFolder(folder)
     with _garbage_collection_paused():
-        try:
+        with contextlib.suppress(StorageError):
             return _judge(run, goldens, open_result, policy, as_release, complete)
-        except StorageError:
-            # Damaged arrays show only when they are read. Read everything at once, to find out which case is damaged.
+        # Damaged arrays show only when they are read. Read everything once more, to find out which case is damaged. The
+        # error is gone by now, because its traceback would keep what was read in memory.
+        with contextlib.suppress(StorageError):
             return _judge(run, _checked(goldens), open_checked, policy, as_release, complete)
+        # Another process accepts results at this moment, so that goldens change between two looks at them.
+        return _judge(run, _in_memory(goldens), open_checked, policy, as_release, complete)
 
 
 def _checked(goldens: Goldens) -> Goldens:
-    """Return the goldens such that each is read at once; those that are not another run are read in full anyway."""
-    return dataclasses.replace(goldens, read=open_checked) if goldens.read is open_result else goldens
+    """Return the goldens such that all of each is checked when it is opened."""
+    return dataclasses.replace(goldens, read=_CHECKED.get(goldens.read, goldens.read))
+
+
+def _in_memory(goldens: Goldens) -> Goldens:
+    return dataclasses.replace(goldens, read=lambda place: goldens.read(place).in_memory())
 
 
 @contextlib.contextmanager
@@ -195,7 +204,9 @@ def _judge(
 ) -> Judged:
     record = run.record()
     results, broken = run.load(read)
-    stored, broken_goldens = goldens.load_all()
+    tasks = None if complete is not None else _tasks(record, results, broken)
+    stored, broken_goldens = goldens.load_all(tasks)
+    outside = {key for key in goldens.keys() if tasks is not None and _task_of(key) not in tasks}
     noise = load_noises(goldens.folder, stored)
     collector = RunFindingsCollector(noise, as_release=as_release)
     measured = len(results) + len(broken)
@@ -208,19 +219,28 @@ def _judge(
     verdicts = judge_all(results, stored, errors, record.selections, collector, policy, noise.noises, complete=whole)
     if _gap(record, measured):
         verdicts = [each for each in verdicts if each.state is not State.UNUSED]
-    known = {*stored, *broken_goldens, *results, *broken}
+    known = {*stored, *broken_goldens, *results, *broken, *outside}
     entries = following(goldens.quarantine(), collector.pairs, results, stored)
     verdicts = set_aside(verdicts, entries, known)
     alone = [stored[key].case for key in stored.keys() - {*collector.pairs.values(), *(v.case.key for v in verdicts)}]
     renamed = renamed_images(collector.pairs, results, stored)
-    not_tried = Counter(case.task for case in alone if not _left_out(record, case))
+    not_tried = Counter(case.task for case in alone if not _left_out(record, case)) + Counter(map(_task_of, outside))
     findings = dataclasses.replace(
         collector.findings(),
         renamed=renamed,
-        left_out=len(alone) - not_tried.total(),
+        left_out=len(alone) + len(outside) - not_tried.total(),
         not_tried=dict(sorted(not_tried.items())),
     )
     return Judged(record, results, stored, verdicts, tuple(broken), findings, collector.pairs)
+
+
+def _tasks(record: RunRecord, results: Mapping[str, Result], broken: Mapping[str, StorageError]) -> set[str]:
+    """Return the tasks that a run is about: goldens of others are counted, but not read."""
+    return {*record.tasks, *map(_task_of, results), *map(_task_of, broken)}
+
+
+def _task_of(key: str) -> str:
+    return key.partition("/")[0]
 
 
 def _left_out(record: RunRecord, case: Case) -> bool:
@@ -239,7 +259,7 @@ def _errors(
     belong to the rest.
     """
     tasks = () if set(record.inputs) <= set(record.selections) else record.tasks
-    concerned = {k: error for k, error in broken_goldens.items() if k in results or k.split("/")[0] in tasks}
+    concerned = {k: error for k, error in broken_goldens.items() if k in results or _task_of(k) in tasks}
     errors = error_verdicts({**concerned, **broken}, results)
     failed = {f"{record.tasks[0]}/{name}": _failure(record, name, text) for name, text in record.failures.items()}
     return {**errors, **failed}

@@ -6,8 +6,7 @@ import re
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from xai_eval.disk.files import remove_temporaries
-from xai_eval.disk.strict_json import parse_json
+from xai_eval.disk.files import read_json, remove_file, remove_temporaries, remove_temporary_folders
 from xai_eval.errors import StorageError, UsageError
 from xai_eval.report.text.commands import PAGE_FILE
 from xai_eval.report.text.verdicts import VERDICTS_FILE
@@ -18,6 +17,7 @@ _WRITTEN = {
     ".": (PAGE_FILE, VERDICTS_FILE, RUN_FILE),
     "figures": ("*.png",),
     "tables": ("*.csv", "*.md", "*.tex", "*.json"),
+    "against": ("*.png",),
 }
 # The list of files is read from disk and may be wrong, so only paths that a report can have written are removed.
 _OURS = re.compile(r"figures/[\w-]+\.png|tables/[\w-]+\.(csv|md|tex|json)", re.ASCII)
@@ -46,8 +46,17 @@ def remove_earlier_report(folder: Path) -> None:
     if earlier is not None:
         # The list is removed last, so that an interrupted removal can be continued.
         _remove(folder, [*sorted(earlier), PAGE_FILE, VERDICTS_FILE])
+    clear_leftovers(folder)
+
+
+def clear_leftovers(folder: Path) -> None:
+    """Remove what a process left that was killed while it wrote a report or a record into `folder`.
+
+    No other process may be writing into the folder.
+    """
     for place, names in _WRITTEN.items():
         remove_temporaries(folder / place, names)
+    remove_temporary_folders(folder, _WRITTEN.__contains__)
 
 
 def remove_earlier_files(folder: Path, files: Collection[str]) -> None:
@@ -62,7 +71,7 @@ def remove_earlier_files(folder: Path, files: Collection[str]) -> None:
 def _remove(folder: Path, names: Iterable[str]) -> None:
     for name in names:
         try:
-            (folder / name).unlink(missing_ok=True)
+            remove_file(folder, folder / name)
         except OSError as error:
             raise StorageError(
                 f"{folder / name} of an earlier report cannot be removed ({error.strerror or error}). "
@@ -73,7 +82,7 @@ def _remove(folder: Path, names: Iterable[str]) -> None:
 def _earlier_files(folder: Path) -> set[str] | None:
     """Return the files that the earlier report lists; None if there is no report, or none with a valid list."""
     try:
-        listed = parse_json((folder / VERDICTS_FILE).read_bytes())["files"]
+        listed = read_json(folder / VERDICTS_FILE)["files"]
         return {name for name in listed if _OURS.fullmatch(name)}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, StorageError):
         return None

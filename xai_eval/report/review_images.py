@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from xai_eval.disk.files import write_files
+from xai_eval.disk.door import require_no_links
+from xai_eval.disk.files import remove_file, write_files
 from xai_eval.errors import StorageError
 from xai_eval.gate.review import GoldenChange, Review
 from xai_eval.gate.verdict import State, Verdict
@@ -46,7 +47,7 @@ def write_review_images(found: Review, results: Path) -> ReviewImages:
         StorageError: the folder cannot be written.
     """
     folder = results / FOLDER
-    _remove_earlier(folder)
+    _remove_earlier(results, folder)
     shown = most_changed_first(found.goldens)
     cases = [
         ReportCase(each.verdict or Verdict(each.now.case, State.MISSING), each.now, each.before)
@@ -55,7 +56,7 @@ def write_review_images(found: Review, results: Path) -> ReviewImages:
     ]
     files = figure_files(cases) if cases else {}
     if files:
-        write_files(folder, files)
+        write_files(folder, files, root=results)
     return ReviewImages(folder if files else None, len(cases), tuple(each.key for each in shown[MOST:]))
 
 
@@ -76,11 +77,12 @@ def _urgency(change: GoldenChange) -> tuple[bool, int, float]:
     return bool(change.problem) or not change.entered, rank, verdict.excess if verdict is not None else 0.0
 
 
-def _remove_earlier(folder: Path) -> None:
+def _remove_earlier(results: Path, folder: Path) -> None:
     """Remove the images of an earlier review: beside new ones they would mislead."""
     try:
+        require_no_links(results, folder)
         for path in folder.glob("*.png"):
             if _OURS.fullmatch(path.name):
-                path.unlink()
+                remove_file(results, path)
     except OSError as error:
         raise StorageError(f"{folder} cannot be written ({error.strerror or error}). Remove it by hand.") from error

@@ -9,7 +9,7 @@ from xai_eval.disk.files import write_file, write_files, write_stream
 from xai_eval.gate.judge_run import Judged
 from xai_eval.report.cases import collect
 from xai_eval.report.drawing.figures import figure_files
-from xai_eval.report.earlier_report import remove_earlier_files
+from xai_eval.report.earlier_report import clear_leftovers, remove_earlier_files
 from xai_eval.report.page.page import render_page
 from xai_eval.report.page.shown_cases import with_figures
 from xai_eval.report.text.commands import PAGE_FILE
@@ -31,17 +31,18 @@ def write_report(folder: Path, judged: Judged, golden: Path = GOLDEN, results: P
         The page, `index.html`. Beside it: `figures/*.png`, `tables/*.csv` and `*.md`, `verdicts.json`.
 
     Raises:
-        StorageError: the folder cannot be written.
+        StorageError: the folder cannot be written, or one in it is a link.
     """
     cases = collect(judged.results, judged.goldens, judged.verdicts, judged.pairs)
     tables, figures = table_files(cases), figure_files(with_figures(cases))
     files = [*(f"tables/{name}" for name in tables), *(f"figures/{name}" for name in figures)]
+    clear_leftovers(folder)
     remove_earlier_files(folder, files)
     told = verdicts_document(judged.verdicts, judged.record, judged.run_findings)
     document = json.dumps({**told, "files": files}, indent=1, allow_nan=False)
     write_file(folder / VERDICTS_FILE, f"{document}\n".encode())
-    write_files(folder / "tables", tables)
-    write_files(folder / "figures", figures)
+    write_files(folder / "tables", tables, root=folder)
+    write_files(folder / "figures", figures, root=folder)
     page = folder / PAGE_FILE
     # File names can contain lone surrogates, which UTF-8 cannot encode.
     parts = render_page(judged.record, cases, results or folder, golden, judged.run_findings)

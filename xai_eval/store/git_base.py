@@ -13,8 +13,12 @@ from xai_eval.errors import InputUnavailable, UsageError
 _SECONDS = 120
 # Names of branches, tags and commits. git would take a name that begins with a hyphen for an option.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+-]{0,199}", re.ASCII)
-# A watcher of files and hooks are programs that the configuration of a repository may name.
-_GIT = ("git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
+# A watcher of files and hooks are programs that the configuration of a repository may name. git reads a configuration
+# that a checkout brings only if a folder of it looks like a bare repository, which is refused.
+GIT = (
+    *("git", "--no-optional-locks", "--no-pager", "-c", "safe.bareRepository=explicit"),
+    *("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"),
+)
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ class GitBase:
             UsageError: the folder is not in the repository.
         """
         where = ("--", f":(top,literal){self.from_root(folder).as_posix()}")
-        options = ("--name-only", "--no-renames", "--no-ext-diff", "-z")
+        options = ("--name-only", "--no-renames", "--no-ext-diff", "--no-textconv", "--ignore-submodules=all", "-z")
         differ = _git(self.root, "diff", *options, self.commit, *where)
         new = _git(self.root, "ls-files", "--others", "-z", *where)
         names = {name for name in (differ + new).decode("utf-8", "surrogateescape").split("\0") if name}
@@ -85,7 +89,7 @@ def git_base(folder: Path, branch: str) -> GitBase:
 
 
 def _git(folder: Path, *arguments: str) -> bytes:
-    command: Sequence[str] = (*_GIT, *arguments)
+    command: Sequence[str] = (*GIT, *arguments)
     try:
         done = subprocess.run(command, cwd=folder, capture_output=True, timeout=_SECONDS, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:

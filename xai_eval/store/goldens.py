@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+import contextlib
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from xai_eval.disk.files import accessible, exists, remove_temporaries, write_files
+from xai_eval.disk.files import accessible, exists, remove_folder, write_files
 from xai_eval.errors import StorageError, UsageError, unknown_name
-from xai_eval.result.result import Case, Result
+from xai_eval.result.result import ARRAYS_FILE, RESULT_FILE, Case, Result
 from xai_eval.store.history import (
     HISTORY_FILE,
     NOT_JUDGED,
@@ -21,9 +20,13 @@ from xai_eval.store.history import (
     read_history,
 )
 from xai_eval.store.lock import locked
+from xai_eval.store.noise import NOISE_FILE, Noise
 from xai_eval.store.quarantine import LONGEST_DAYS, Quarantine, read_quarantine
-from xai_eval.store.runs import load_cases, read_case
-from xai_eval.store.vouching import load_vouched
+from xai_eval.store.runs import case_folders, load_cases, read_case
+from xai_eval.store.settle import settle, settle_folders
+from xai_eval.store.vouching import open_vouched, standing_history
+
+_FILES = (HISTORY_FILE, ARRAYS_FILE, RESULT_FILE, NOISE_FILE)
 
 
 @dataclass(frozen=True)
@@ -32,12 +35,12 @@ class Goldens:
 
     Attributes:
         folder: the folder of all goldens.
-        read: how each golden is read; by default in full, because goldens are small, and only if somebody accepted it.
+        read: how each golden is read; by default only if somebody accepted it, and its arrays only while it is judged.
         quarantine_days: how many days ahead the last day of a quarantine may lie.
     """
 
     folder: Path
-    read: Callable[[Path], Result] = load_vouched
+    read: Callable[[Path], Result] = open_vouched
     quarantine_days: int = LONGEST_DAYS
 
     def require_folder(self) -> None:
@@ -54,15 +57,22 @@ class Goldens:
                 )
 
     def load(self, case: Case) -> Result | None:
-        """Return the golden of `case`, None if there is none. Raises StorageError for one that cannot be read."""
+        """Return the golden of `case` in memory, None if there is none. Raises StorageError if it cannot be read."""
         place = self.folder / case.key
         with accessible(place):
             present = exists(place)
-        return read_case(place, self.read) if present else None
+        return read_case(self.folder, place, self.read).in_memory() if present else None
 
-    def load_all(self) -> tuple[dict[str, Result], dict[str, StorageError]]:
-        """Return every golden by case key, and the errors of those that cannot be read."""
-        return load_cases(self.folder, self.read)
+    def load_all(self, tasks: Collection[str] | None = None) -> tuple[dict[str, Result], dict[str, StorageError]]:
+        """Return every golden by case key, and the errors of those that cannot be read.
+
+        If `tasks` are given, goldens of other tasks are not even looked at.
+        """
+        return load_cases(self.folder, self.read, tasks)
+
+    def keys(self) -> list[str]:
+        """Return the keys of all cases that have a folder here, readable or not."""
+        return [f"{path.parent.name}/{path.name}" for path in case_folders(self.folder)]
 
     def quarantine(self) -> dict[str, Quarantine]:
         """Return the entries of the quarantine by case key. Raises StorageError as `read_quarantine` does."""
@@ -71,12 +81,15 @@ class Goldens:
     def store(self, result: Result, reason: str, overruled: Overruled = NOT_JUDGED) -> Path:
         """Make `result` the golden of its case, and add reason and overruled verdict to the history of the case."""
         place, condensed = self.folder / result.case.key, result.condensed()
-        history = [*read_history(place), acceptance(condensed.digest, reason, overruled)]
+        history = [*standing_history(place), acceptance(condensed.digest, reason, overruled)]
         # All files are written together, so that no golden changes without its reason.
         files = {HISTORY_FILE: history_bytes(history), **condensed.files()}
-        remove_temporaries(place, files)
-        write_files(place, files)
+        write_files(place, files, root=self.folder)
         return place
+
+    def store_noise(self, key: str, noise: Noise) -> None:
+        """Write the noise of a case beside its golden. Raises StorageError if it cannot be written."""
+        noise.save(self.folder / key, root=self.folder)
 
     def history(self, name: str) -> tuple[str, list[Acceptance]]:
         """Return the key of the case that `name` names, and what was accepted for it, oldest first.
@@ -90,14 +103,37 @@ class Goldens:
         key = resolve(name, {**cases, **{each: case_of_folder(each) for each in broken}})
         return key, read_history(self.folder / key)
 
-    def locked(self) -> AbstractContextManager[None]:
-        """Lock the folder for this process. Raises UsageError if another process has locked it."""
-        return locked(self.folder)
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Lock the folder for this process while the context is open, and clear what a killed process left there.
+
+        Raises:
+            UsageError: another process has locked it.
+            StorageError: it cannot be written.
+        """
+        with locked(self.folder):
+            self._settle()
+            yield
+
+    def _settle(self) -> None:
+        with accessible(self.folder):
+            for task in self.folder.iterdir():
+                settle_folders(task)
+        for place in case_folders(self.folder):
+            self._settle_history(place)
+            settle(place, _FILES)
+
+    def _settle_history(self, place: Path) -> None:
+        """Take the entry from the history whose golden was not stored, because its process was killed before."""
+        with contextlib.suppress(StorageError):  # a damaged history is told to whoever needs it
+            history = standing_history(place)
+            if len(history) < len(read_history(place)):
+                write_files(place, {HISTORY_FILE: history_bytes(history)}, root=self.folder)
 
     def remove(self, key: str) -> None:
         """Delete one golden. Raises StorageError if it cannot be deleted."""
         try:
-            shutil.rmtree(self.folder / key)
+            remove_folder(self.folder, self.folder / key)
         except OSError as error:
             raise StorageError(
                 f"{self.folder / key} cannot be deleted ({error.strerror or error}). Do it by hand."

@@ -14,6 +14,7 @@ from typing import Any
 
 from xai_eval.disk.files import accessible, exists, read_json
 from xai_eval.errors import StorageError
+from xai_eval.store.git_base import GIT
 from xai_eval.store.runs import now
 
 HISTORY_FILE = "accepted.json"
@@ -111,7 +112,7 @@ def _without_address(name: str) -> str:
 
 
 def _git_name() -> str:
-    command = ["git", "config", "user.name"]
+    command = [*GIT, "config", "user.name"]
     try:
         done = subprocess.run(command, capture_output=True, timeout=_GIT_SECONDS, check=False)
     except (OSError, subprocess.TimeoutExpired):

@@ -3,22 +3,41 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import platform
+import re
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from xai_eval.disk.files import unwritable
-from xai_eval.errors import StorageError, UsageError
+from xai_eval.disk.door import opened, read_text
+from xai_eval.disk.files import remove_temporaries, write_new_file
+from xai_eval.errors import UsageError
+from xai_eval.store.processes import has_another_start, process_start
 
 LOCK_FILE = ".xai-eval.lock"
 _TRIES, _PAUSE = 50, 0.02
+# A lock that is empty for longer was left by a process of an earlier version, or by a machine that went down.
+_LONGEST_EMPTY = 10.0  # seconds
+_LONGEST = 512  # bytes
+# Process id, host, and when the process began, which locks of earlier versions lack.
+_HOLDER = re.compile(r"(\d{1,20}) ([\w.:-]{1,255})(?: (\d{1,20}))?", re.ASCII)
 
 
 def this_process() -> str:
-    """Return the name of this process as the owner of a lock: process id and host."""
-    return f"{os.getpid()} {platform.node()}"
+    """Return the name of this process as the owner of a lock: process id, host, and when the process began."""
+    return _name_of(os.getpid())
+
+
+@functools.cache
+def _name_of(pid: int) -> str:
+    return " ".join(filter(None, [str(pid), _host(), process_start(pid)]))
+
+
+def _host() -> str:
+    return re.sub(r"[^\w.:-]", "-", platform.node(), flags=re.ASCII)[:255] or "unknown"
 
 
 @contextlib.contextmanager
@@ -50,7 +69,7 @@ def acquire(folder: Path, owner: str) -> bool:
         holder = _holder(path)
         if holder == owner:
             return False
-        if _is_dead(holder):
+        if _is_dead(holder) or (os.name == "posix" and _is_left_empty(path)):
             _remove_dead(path)
         elif holder:
             raise _in_use(path, holder)
@@ -68,57 +87,64 @@ def release(folder: Path, owner: str) -> None:
 
 
 def _create(path: Path, owner: str) -> bool:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
-    except FileExistsError:
-        if path.parent.is_dir():
-            return False
-        raise StorageError(f"cannot write into {path.parent}: a file stands there; choose another folder.") from None
-    except OSError as error:
-        raise unwritable(path.parent, error) from error
-    with os.fdopen(handle, "w") as file:
-        file.write(owner)
+    """Write the lock if there is none. It appears with its content, because an empty one would block everybody."""
+    if not write_new_file(path, owner.encode()):
+        return False
+    remove_temporaries(path.parent, [LOCK_FILE])
     return True
 
 
 def _holder(path: Path) -> str:
     try:
-        return path.read_text().strip()
+        return read_text(path, _LONGEST).strip()
     except FileNotFoundError:
         return ""
     except (OSError, ValueError):
         return "unknown"
 
 
+def _is_left_empty(path: Path) -> bool:
+    """Whether the lock has been empty for so long that nobody can be about to write into it."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return False
+    return stat.S_ISREG(found.st_mode) and not found.st_size and time.time() - found.st_mtime > _LONGEST_EMPTY
+
+
 def _is_dead(holder: str) -> bool:
-    pid, _, host = holder.partition(" ")
+    """Whether a process of this host has ended. Another process may have its id by now."""
+    found = _HOLDER.fullmatch(holder)
     # Only on POSIX systems can a process be looked up without disturbing it.
-    if host != platform.node() or not pid.isdigit() or os.name != "posix":
+    if found is None or found[2] != _host() or os.name != "posix":
         return False
     try:
-        os.kill(int(pid), 0)
+        os.kill(int(found[1]), 0)
     except ProcessLookupError:
         return True
     except (OSError, OverflowError):
         return False
-    return False
+    return has_another_start(int(found[1]), found[3])
 
 
 def _remove_dead(path: Path) -> None:
     """Remove the lock of a dead process, but not a lock that another process wrote in its place in the meantime."""
     import fcntl  # exists only on POSIX systems, and no lock counts as dead on others
 
-    with contextlib.suppress(FileNotFoundError), path.open() as file:
+    with contextlib.suppress(OSError), opened(path) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         # While the file is open, no other file can get its inode number.
-        if path.stat().st_ino == os.fstat(file.fileno()).st_ino and _is_dead(_holder(path)):
+        if path.lstat().st_ino == os.fstat(file.fileno()).st_ino and (
+            _is_dead(_holder(path)) or _is_left_empty(path)
+        ):
             path.unlink()
 
 
 def _in_use(path: Path, holder: str) -> UsageError:
-    pid, _, host = holder.partition(" ")
+    found = _HOLDER.fullmatch(holder)
+    # Anybody may have written the file, so nothing of it is shown that is not the name of a process.
+    who = f"process {found[1]} on {found[2]}" if found else "a process that is not known"
     return UsageError(
-        f"{path.parent} is in use by process {pid}{f' on {host}' if host else ''}: wait for it, or choose another "
-        f"folder. If no such run is under way, remove {path}."
+        f"{path.parent} is in use by {who}: wait for it, or choose another folder. If no such run is under way, remove "
+        f"{path}."
     )

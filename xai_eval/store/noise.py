@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from xai_eval.disk.files import accessible, exists, read_json, write_file
+from xai_eval.disk.files import accessible, exists, read_json, write_files
 from xai_eval.disk.signed import canonical, sign
 from xai_eval.errors import StorageError, UsageError
 from xai_eval.result.fields.numbers import from_json, to_json
@@ -64,8 +64,12 @@ class Noise:
         """Return the largest relative change of a stage; None if it was not measured."""
         return _largest(self.stages.get(stage, {}))
 
-    def save(self, place: Path) -> None:
-        """Write `noise.json` into the folder of the golden. Raises StorageError if it cannot be written."""
+    def save(self, place: Path, root: Path | None = None) -> None:
+        """Write `noise.json` into the folder of the golden; `root` is that of `write_files`.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
         every = (self.distances, self.shifts, self.stages)
         conditions = list(dict.fromkeys(name for each in every for name in _conditions(each)))
         document = {
@@ -78,7 +82,7 @@ class Noise:
             ],
         }
         # The file has no line breaks, to save bytes: nobody reviews noise number by number.
-        write_file(place / NOISE_FILE, f"{canonical(sign(document))}\n".encode())
+        write_files(place, {NOISE_FILE: f"{canonical(sign(document))}\n".encode()}, root=root)
 
     @classmethod
     def load(cls, place: Path) -> Noise | None:

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from xai_eval.disk.door import MEBIBYTE, read_text
 from xai_eval.disk.files import accessible, exists
 from xai_eval.errors import StorageError
 
 QUARANTINE_FILE = "quarantine.toml"
 # A case that may fail for longer than this is given up, which is what deleting its golden is for.
 LONGEST_DAYS = 90
+_MOST_BYTES = MEBIBYTE
 _EXAMPLE = 'expected owner = "name", reason = "why" and expires = 2027-01-31'
 
 
@@ -73,7 +75,7 @@ def read_quarantine(
     today = today or datetime.datetime.now(datetime.UTC).date()
     try:
         with accessible(path):
-            entries = tomllib.loads(path.read_text(encoding="utf-8")) if exists(path) else {}
+            entries = tomllib.loads(read_text(path, _MOST_BYTES)) if exists(path) else {}
     except (ValueError, RecursionError) as error:
         raise StorageError(f"{path} is not TOML: {error}. Correct it; until then no case is in quarantine.") from error
     found = {key: _entry(f"{path}: [{key!r}]", value, today) for key, value in entries.items()}

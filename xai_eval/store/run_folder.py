@@ -8,13 +8,23 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from xai_eval.disk.files import exists, is_temporary, read_json, remove_temporaries, write_files
+from xai_eval.disk.door import is_own_folder, require_no_links
+from xai_eval.disk.files import (
+    accessible,
+    exists,
+    is_temporary,
+    read_json,
+    remove_folder,
+    temporary_of,
+    write_files,
+)
 from xai_eval.disk.stray_files import is_stray
 from xai_eval.errors import StorageError, XaiEvalError
 from xai_eval.result.result import ARRAYS_FILE, FORMER_ARRAYS_FILE, RESULT_FILE, Case, Result, is_case_id
 from xai_eval.store.lock import acquire, locked, release, this_process
 from xai_eval.store.made_from import MADE_FROM_FILE, Contents, made_from_bytes
-from xai_eval.store.runs import RESULTS_FOLDER, RunRecord, load_cases
+from xai_eval.store.runs import RESULTS_FOLDER, RunRecord, case_folders, load_cases
+from xai_eval.store.settle import settle, settle_folders
 
 _OURS = (RESULT_FILE, ARRAYS_FILE, FORMER_ARRAYS_FILE, MADE_FROM_FILE)
 _ADVICE = "so it is left alone. Choose another folder for the report, or move it away."
@@ -104,15 +114,16 @@ class RunFolder:
         if made_from is not None:
             digest = str(json.loads(files[RESULT_FILE])["digest"])
             files = {MADE_FROM_FILE: made_from_bytes(digest, made_from), **files}
-        write_files(place, files)
+        write_files(place, files, root=self.path)
         return place
 
     def load(self, read: Callable[[Path], Result]) -> tuple[dict[str, Result], dict[str, StorageError]]:
         """Return every result by case key, and the errors of those that cannot be read.
 
         A result of which the document is missing was never written whole: the run was killed while it wrote it. The
-        record of the run says that it was planned. Raises as `load_cases` does.
+        record of the run says that it was planned. Raises as `load_cases` does, and if the folder is a link.
         """
+        self._require_no_links()
         results, errors = load_cases(self.results, read)
         return results, {key: each for key, each in errors.items() if exists(self.folder_of(key) / RESULT_FILE)}
 
@@ -123,6 +134,7 @@ class RunFolder:
             StorageError: a file does not belong to a result, or there is no valid record of a run beside the results.
         """
         try:
+            require_no_links(self.path, self.results)
             found = sorted(self.results.rglob("*"))
             foreign = next((path for path in found if not self._is_ours(path)), None)
         except OSError as error:
@@ -145,19 +157,17 @@ class RunFolder:
         """
         self.check_results()
         try:
-            folders = [place for place in self.results.glob("*/*") if place.is_dir()]
-            places = {place: f"{place.parent.name}/{place.name}" for place in folders}
+            for task in self.results.glob("*"):
+                settle_folders(task)
+            places = {place: f"{place.parent.name}/{place.name}" for place in case_folders(self.results)}
             gone = [place for place, key in places.items() if key not in keep]
             foreign = next((place for place in gone if _is_of_another(place, places[place])), None)
             if foreign:
                 raise StorageError(f"{foreign / RESULT_FILE} was not written by xai-eval for this folder, {_ADVICE}")
             for place in places.keys() - gone:
-                # They are left over from a run that was killed while it wrote them.
-                remove_temporaries(place, _OURS)
+                settle(place, _OURS)
             for place in gone:
-                for file in place.iterdir():
-                    file.unlink()
-                place.rmdir()
+                remove_folder(self.path, place)
         except OSError as error:
             raise StorageError(
                 f"{self.results} cannot be replaced ({error.strerror}). Choose another folder."
@@ -165,12 +175,17 @@ class RunFolder:
 
     def _is_ours(self, path: Path) -> bool:
         """Whether `path` is a folder or file of a saved result, or a file left by a killed run or an editor."""
-        depth = len(path.relative_to(self.results).parts)
-        if path.is_dir() and not path.is_symlink():
-            return depth == 1 or (depth == 2 and is_case_id(path.name))
-        if is_stray(path.name):
+        parts = path.relative_to(self.results).parts
+        if any(map(is_stray, parts)):
             return True
-        return depth == 3 and (path.name in _OURS or is_temporary(path, _OURS))
+        case = len(parts) > 1 and is_case_id(temporary_of(Path(parts[1])) or parts[1])
+        if is_own_folder(path):
+            return len(parts) == 1 or (len(parts) == 2 and case)
+        return len(parts) == 3 and case and (path.name in _OURS or is_temporary(path, _OURS))
+
+    def _require_no_links(self) -> None:
+        with accessible(self.results):
+            require_no_links(self.path, self.results)
 
 
 def _is_of_another(place: Path, key: str) -> bool:

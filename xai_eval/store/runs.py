@@ -5,13 +5,15 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from xai_eval.disk.door import require_no_links
 from xai_eval.disk.files import accessible, exists, read_json, write_file
 from xai_eval.disk.signed import sign
+from xai_eval.disk.stray_files import is_stray
 from xai_eval.errors import InputUnavailable, StorageError
 from xai_eval.result.result import RESULT_FILE, Result
 
@@ -122,35 +124,42 @@ def now() -> str:
 
 
 def load_cases(
-    folder: Path, read: Callable[[Path], Result] = Result.load
+    folder: Path, read: Callable[[Path], Result] = Result.load, tasks: Collection[str] | None = None
 ) -> tuple[dict[str, Result], dict[str, StorageError]]:
     """Read every case below `folder`, laid out as `<task>/<case id>/`.
 
     Args:
         folder: of results or goldens.
         read: how to read each case; `open_result` if all of them together may not fit into memory.
+        tasks: the tasks whose cases are read; all if None.
 
     Returns:
         Results by case key, and for each case that cannot be read the error by `<task>/<folder>`.
 
     Raises:
-        StorageError: the folder, or one of a task in it, cannot be listed.
+        StorageError: the folder, or one of a task in it, cannot be listed, or that of a task is a link.
     """
-    folders = _case_folders(folder)
-    found = {_key_of(path): _read_case(read, path) for path in folders}
+    folders = [path for path in case_folders(folder) if tasks is None or path.parent.name in tasks]
+    found = {_key_of(path): _read_case(read, folder, path) for path in folders}
     errors = {key: each for key, each in found.items() if isinstance(each, StorageError)}
     return {key: each for key, each in found.items() if isinstance(each, Result)}, errors
 
 
-def _read_case(read: Callable[[Path], Result], path: Path) -> Result | StorageError:
+def _read_case(read: Callable[[Path], Result], root: Path, path: Path) -> Result | StorageError:
     try:
-        return read_case(path, read)
+        return read_case(root, path, read)
     except StorageError as error:
-        return error
+        return StorageError(str(error))  # the traceback of the error itself would keep what was read in memory
 
 
-def read_case(path: Path, read: Callable[[Path], Result]) -> Result:
-    """Read the result in a case's folder. Raises StorageError as `read` does, and for the result of another case."""
+def read_case(root: Path, path: Path, read: Callable[[Path], Result]) -> Result:
+    """Read the result in the folder of a case, which lies below `root`.
+
+    Raises:
+        StorageError: as `read` does; or it is the result of another case, or a folder below `root` is a link.
+    """
+    with accessible(path):
+        require_no_links(root, path)
     result = read(path)
     if result.case.key != _key_of(path):
         raise StorageError(
@@ -163,9 +172,18 @@ def _key_of(path: Path) -> str:
     return f"{path.parent.name}/{path.name}"
 
 
-def _case_folders(folder: Path) -> list[Path]:
-    """Return the folders two levels below `folder`, sorted, without hidden ones; none if `folder` does not exist."""
+def case_folders(folder: Path) -> list[Path]:
+    """Return the folders two levels below `folder`, sorted, without hidden ones; none if `folder` does not exist.
+
+    A link in the place of a case is among them, so that whoever reads it is told.
+
+    Raises:
+        StorageError: the folder, or one of a task in it, cannot be listed, or that of a task is a link.
+    """
     with accessible(folder):
         tasks = [path for path in folder.iterdir() if path.is_dir()] if exists(folder) else []
+        tasks = [path for path in tasks if not is_stray(path.name)]
+        for task in tasks:
+            require_no_links(folder, task)
         found = [path for task in tasks for path in task.iterdir() if path.is_dir()]
-    return sorted(path for path in found if not path.name.startswith("."))
+    return sorted(path for path in found if not path.name.startswith(".") and not is_stray(path.name))

@@ -7,13 +7,34 @@ from pathlib import Path
 from xai_eval.errors import StorageError
 from xai_eval.result.result import Result, stored_digest
 from xai_eval.store.history import HISTORY_FILE, Acceptance, read_history
+from xai_eval.store.lazy import open_checked, open_result
+from xai_eval.store.settle import is_being_replaced_by
 
 _SHOWN = 8  # digits of a digest in a sentence
 
 
-def load_vouched(place: Path) -> Result:
-    """Read the golden in the folder of a case. Raises StorageError as `Result.load` and `require_vouched` do."""
-    result = Result.load(place)
+def open_vouched(place: Path) -> Result:
+    """Open the golden in the folder of a case. Its arrays are read only when they are used, and dropped soon after.
+
+    Raises:
+        StorageError: as `open_result` and `require_vouched`.
+    """
+    result = open_result(place)
+    try:
+        require_vouched(place)
+    except StorageError:
+        result.in_memory()  # if it is not even a result, that is what has to be told
+        raise
+    return result
+
+
+def open_vouched_checked(place: Path) -> Result:
+    """Open a golden as `open_vouched` does, but check all of its parts at once.
+
+    Raises:
+        StorageError: as `open_checked` and `require_vouched`.
+    """
+    result = open_checked(place)
     require_vouched(place)
     return result
 
@@ -28,7 +49,7 @@ def require_vouched(place: Path) -> None:
         StorageError: there is no history, it is damaged, its last entry is for another result, or that entry names no
             person or no reason.
     """
-    history = read_history(place)
+    history = standing_history(place)
     fault = _fault(history[-1], stored_digest(place)) if history else "it is missing or empty"
     if fault:
         raise StorageError(
@@ -36,6 +57,24 @@ def require_vouched(place: Path) -> None:
             "version control; or look at a new result, and accept it: "
             f'xai-eval accept {place.parent.name}/{place.name} --reason "..."'
         )
+
+
+def standing_history(place: Path) -> list[Acceptance]:
+    """Return the history without its last entry, if a process was killed before it stored the golden of this entry.
+
+    Then the golden before is still in force, and the new one lies beside it under a temporary name.
+
+    Raises:
+        StorageError: as `read_history`.
+    """
+    history = read_history(place)
+    if len(history) < 2 or not is_being_replaced_by(place, history[-1].result):
+        return history
+    try:
+        began = history[-2].result == stored_digest(place) != history[-1].result
+    except StorageError:
+        return history  # the golden cannot be read, so nothing can be said about its history
+    return history[:-1] if began else history
 
 
 def _fault(last: Acceptance, digest: str) -> str:

@@ -20,6 +20,7 @@ from typing import Any
 from xai_eval.disk.git_lfs import is_pointer_file, pointer_sentence
 from xai_eval.errors import InputUnavailable, UsageError, XaiEvalError, unknown_name
 from xai_eval.inputs.models.called_in import at_home, folder_of_factories
+from xai_eval.inputs.models.named_programs import require_named
 from xai_eval.inputs.paths import readable
 
 _MODULE_NAME = "xai_eval_factory_file"
@@ -54,7 +55,8 @@ def call_factory(path: Path, factory: str) -> Made:
 
     Raises:
         InputUnavailable: the file is missing or cannot be read, or the file or the factory raises.
-        UsageError: the file has no such function; the error lists the nearest names.
+        UsageError: the file has no such function; the error lists the nearest names. Or nobody named it, see
+            `named_programs.py`.
     """
     with readable(path):
         found = path.is_file()
@@ -63,6 +65,7 @@ def call_factory(path: Path, factory: str) -> Made:
             f"{path} does not exist; expected a Python file with a function {factory!r}. Check the path in "
             "the model spec file:PATH.py:FACTORY."
         )
+    require_named(path, factory)
     place = path.resolve()
     with at_home(folder_of_factories()) as restored, _importable(place.parent):
         module = _run(path, place)
@@ -87,6 +90,7 @@ def load_function(path: Path, name: str) -> Callable[..., Any]:
             f"{path} does not exist; expected a Python file with a function {name!r}. Check the path in "
             f"file:{path}:{name}."
         )
+    require_named(path, name)
     place, home = path.resolve(), folder_of_factories()
     with at_home(home), _importable(place.parent):
         function = _function(_run(path, place), path, name, "function")

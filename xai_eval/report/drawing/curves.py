@@ -7,6 +7,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from xai_eval.report.cases import ReportCase
+from xai_eval.report.drawing.own_style import own_style
 from xai_eval.report.drawing.panels import Panel
 from xai_eval.report.drawing.pixels import Pixels
 from xai_eval.result.fields import Curve
@@ -30,6 +31,7 @@ def curve_panels(case: ReportCase) -> list[Panel]:
     return panels
 
 
+@own_style()
 def draw_curve(curve: Curve, expected: Curve | None = None) -> Pixels:
     """Draw the lines of a curve, those of `expected` in grey beneath them: RGB (h, w, 3)."""
     figure = Figure(figsize=_SIZE, dpi=_DPI, facecolor="white", layout="tight")

@@ -18,6 +18,7 @@ from xai_eval.report.cases import AUDIT, ReportCase
 from xai_eval.report.drawing.comparisons import Comparison, comparison
 from xai_eval.report.drawing.curves import curve_panels
 from xai_eval.report.drawing.dissection_figures import dissection_figures
+from xai_eval.report.drawing.own_style import own_style
 from xai_eval.report.drawing.panels import Panel, panels
 from xai_eval.report.drawing.pixels import Pixels, diverging_legend, heat_legend, png_bytes, signed_legend
 from xai_eval.report.text.wording import slug
@@ -37,6 +38,7 @@ _SIGNED_NOTE = (
 )
 
 
+@own_style()
 def figure_files(cases: Sequence[ReportCase]) -> dict[str, bytes]:
     """Draw every figure of `cases`; file name -> PNG."""
     names = figure_names(cases)

@@ -60,7 +60,13 @@ def explain_command(key: str, results: Path, golden: Path, request: Mapping[str,
     if request is None:
         return f'xai-eval explain-drift {key}{_folders(results, golden)} --model "..." --images "..."'
     own = [request["task_file"]] if request.get("task_file") else []
-    return f"xai-eval explain-drift {key}{_folders(results, golden)}{_tasks([*own, *KINDS.needed_files])}"
+    model = _program(request.get("model"))
+    return f"xai-eval explain-drift {key}{_folders(results, golden)}{model}{_tasks([*own, *KINDS.needed_files])}"
+
+
+def _program(model: object) -> str:
+    """Return the option that names the model if it is a Python file: nothing that stored data names is run."""
+    return f" --model {shlex.quote(model)}" if isinstance(model, str) and model.startswith("file:") else ""
 
 
 def _tasks(files: Iterable[str]) -> str:
