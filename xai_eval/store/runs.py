@@ -13,6 +13,7 @@ from typing import Any
 from xai_eval.disk.files import accessible, exists, read_json, write_file
 from xai_eval.disk.signed import sign
 from xai_eval.errors import InputUnavailable, StorageError
+from xai_eval.media.shell import command, option
 from xai_eval.result.result import RESULT_FILE, Result
 
 RESULTS_FOLDER = "results"

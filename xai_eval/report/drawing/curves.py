@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from xai_eval.media.figure_text import label
 from xai_eval.report.cases import ReportCase
 from xai_eval.report.drawing.panels import Panel
 from xai_eval.report.drawing.pixels import Pixels
@@ -34,14 +35,17 @@ def draw_curve(curve: Curve, expected: Curve | None = None) -> Pixels:
     """Draw the lines of a curve, those of `expected` in grey beneath them: RGB (h, w, 3)."""
     figure = Figure(figsize=_SIZE, dpi=_DPI, facecolor="white", layout="tight")
     axes = figure.add_subplot(
-        xlabel=curve.x_label, ylabel=curve.y_label, xlim=(curve.x[0], curve.x[-1]), ylim=_limits(curve)
+        xlabel=label(curve.x_label),
+        ylabel=label(curve.y_label),
+        xlim=(curve.x[0], curve.x[-1]),
+        ylim=_limits(curve),
     )
     if expected:
         for name, values in expected.lines.items():
-            axes.plot(expected.x, values, color="0.6", linewidth=4, label=f"{name}, expected")
+            axes.plot(expected.x, values, color="0.6", linewidth=4, label=label(f"{name}, expected"))
     for place, (name, values) in enumerate(curve.lines.items()):
         colour, dashes = _COLOURS[place % len(_COLOURS)], _DASHES[place % len(_DASHES)]
-        axes.plot(curve.x, values, label=name, color=colour, linestyle=dashes)
+        axes.plot(curve.x, values, label=label(name), color=colour, linestyle=dashes)
     axes.grid(color="0.9")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)

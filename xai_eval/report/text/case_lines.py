@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from xai_eval.gate.causes import Group, grouped
 from xai_eval.gate.verdict import State, Verdict
-from xai_eval.report.text.wording import one_line
+from xai_eval.media import terminal
 
 
 def case_lines(worst_first: Sequence[Verdict], words: Sequence[str], models: Mapping[str, str]) -> list[str]:
@@ -28,7 +28,7 @@ def case_lines(worst_first: Sequence[Verdict], words: Sequence[str], models: Map
     for verdict in worst_first:
         key = verdict.case.key
         if verdict.state is not State.DRIFT:
-            lines.append(f"{heads[key]}  {one_line(verdict.sentence + models[verdict.case.model])}")
+            lines.append(f"{heads[key]}  {terminal.sentence(verdict.sentence + models[verdict.case.model])}")
         elif key in groups:
             lines += _group_lines(groups[key], heads, models)
     return lines
@@ -37,9 +37,9 @@ def case_lines(worst_first: Sequence[Verdict], words: Sequence[str], models: Map
 def _group_lines(group: Group, heads: Mapping[str, str], models: Mapping[str, str]) -> list[str]:
     worst = group.verdicts[0]
     if len(group.verdicts) == 1:
-        return [f"{heads[worst.case.key]}  {one_line(worst.sentence + models[worst.case.model])}"]
-    title = f"cause  {one_line(group.title)}. The worst is {worst.case.key}. {one_line(worst.cause)}"
-    told = ((heads[each.case.key], one_line(each.short + models[each.case.model])) for each in group.verdicts)
+        return [f"{heads[worst.case.key]}  {terminal.sentence(worst.sentence + models[worst.case.model])}"]
+    title = f"cause  {terminal.sentence(group.title)}. The worst is {worst.case.key}. {terminal.sentence(worst.cause)}"
+    told = ((heads[each.case.key], terminal.sentence(each.short + models[each.case.model])) for each in group.verdicts)
     return [title, *(f"{head}  {text}" for head, text in told)]
 
 
