@@ -288,12 +288,14 @@ def _not_measured(config: pytest.Config, reason: str) -> None:
 
 def _report_failure(session: pytest.Session, nodeid: str, message: str) -> None:
     """Add a failed test, so that JUnit files, counts and exit code all agree that the run failed."""
+    from xai_eval.media.terminal import block
+
     report = pytest.TestReport(
         nodeid=nodeid,
         location=(nodeid, None, nodeid.rpartition("::")[2]),
         keywords={},
         outcome="failed",
-        longrepr=message,
+        longrepr=block(message),
         when="call",
     )
     session.config.hook.pytest_runtest_logreport(report=report)

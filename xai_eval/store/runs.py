@@ -86,7 +86,8 @@ class RunRecord:
             present = exists(path)
         if not present:
             raise InputUnavailable(
-                f"{folder} holds no run: {path} is missing. Run `xai-eval run --out {folder}` first."
+                f"{folder} holds no run: {path} is missing. Run `{command('run', (), option('--out', str(folder)))}` "
+                "first."
             )
         try:
             with accessible(path):
