@@ -9,7 +9,7 @@ from xai_eval.media.characters import visible
 
 # A cell that begins so is computed (OWASP, CSV injection), also in the wide forms of East Asian keyboards. Behind a
 # semicolon, a tab or the end of a line begins a cell where a program takes these for separators.
-_FORMULA = re.compile(r"(^|[;\t\n])([\s\"']*)([=+\-@\uff1d\uff0b\uff0d\uff20])")
+_FORMULA = re.compile(r"(^|[;\t\n])([ \xa0\"']*)([=+\-@\uff1d\uff0b\uff0d\uff20])")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _TAB = re.compile(r"^(?=[\t\n])")
 

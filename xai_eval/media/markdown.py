@@ -12,7 +12,7 @@ from xai_eval.media.ci_commands import inert
 _APART = "&#8203;"
 _SPECIAL = re.compile(
     r"(?P<mark>[\\`*\[\]|<>&~$]|(?<!\w)_|_(?!\w))"
-    r"|(?P<before>[@#]|[!%](?=[\w\"])|(?<=\bGH)-(?=\d)|:(?=//)|\b(?:mailto|xmpp):|\bwww(?=\.)|\b[0-9a-f]{4}(?=[0-9a-f]{3,36}\b))",
+    r"|(?P<before>[@#]|[!%](?=[\w\"])|(?<=\bGH)-(?=\d)|:(?=//)|\b(?:mailto|xmpp):|\bwww(?=\.)|(?<![0-9a-z_])[0-9a-f]{6}(?=[0-9a-f]+\b)|(?<=[0-9a-f]{6})[0-9a-f]{6}(?=[0-9a-f]))",
     re.IGNORECASE,
 )
 _BEHIND = "~$&"  # names of labels, snippets and epics of GitLab begin so

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import textwrap
-import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from matplotlib.patches import Rectangle
 
 from xai_eval.media.figure_text import plain
 from xai_eval.report.cases import AUDIT, ReportCase
+from xai_eval.report.drawing.any_script import any_script
 from xai_eval.report.drawing.comparisons import Comparison, comparison
 from xai_eval.report.drawing.curves import curve_panels
 from xai_eval.report.drawing.dissection_figures import dissection_figures
@@ -187,9 +187,7 @@ def _wrap(text: str, width: float) -> list[str]:
 
 def _to_png(figure: Any) -> bytes:
     buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        # A class name in a script that the font lacks is drawn as boxes; the page shows it in full.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+    with any_script():
         canvas = FigureCanvasAgg(figure)
         canvas.print_png(buffer, metadata={"Software": None}, pil_kwargs=_FAST)
     # Figure and canvas refer to each other, so that their pixels would stay until Python looks for such circles.
