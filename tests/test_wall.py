@@ -26,7 +26,7 @@ LEFT = {
     "scenes": set(),
 }
 RIGHT = {"report": {"gate"}, "gate": set()}
-KEPT = ("settings", "store", "result", "disk")
+KEPT = ("settings", "store", "result", "disk", "media")
 BELOW = {
     **{room: below | {"result"} for room, below in LEFT.items()},
     **{room: below | {"store", "result"} for room, below in RIGHT.items()},
@@ -34,15 +34,18 @@ BELOW = {
     "store": {"result", "disk"},
     "result": {"disk"},
     "disk": set(),
+    "media": set(),
 }
 BELOW["run"] |= {"settings", "store"}
 BELOW["explainers"] |= {"disk"}  # checkpoints of a long dissection
 BELOW["tasks"] |= {"disk"}  # all JSON is read by the one strict reader
 BELOW["inputs"] |= {"disk"}  # Git LFS pointers and stray files are recognised everywhere by the same rule
-BELOW["report"] |= {"settings", "disk"}
+BELOW["report"] |= {"settings", "disk", "media"}
+BELOW["tasks"] |= {"media"}  # progress bars and messages
+BELOW["store"] |= {"media"}  # errors name commands to copy
 DOORS = {
-    "cli": {"run", "tasks", "inputs", *RIGHT, "settings", "store", "result", "disk"},
-    "pytest_plugin": {"run", "tasks", *RIGHT, "settings", "store", "result"},
+    "cli": {"run", "tasks", "inputs", *RIGHT, "settings", "store", "result", "disk", "media"},
+    "pytest_plugin": {"run", "tasks", *RIGHT, "settings", "store", "result", "media"},
 }
 EVERYWHERE = {"errors", "version"}
 

@@ -12,8 +12,9 @@ import pytest
 from cli_runs import FACTORY, run
 
 import xai_eval
-from xai_eval.cli.console import console, plain, prints_apart
+from xai_eval.cli.console import console, prints_apart
 from xai_eval.cli.main import main
+from xai_eval.media.characters import visible
 
 ODD = "\x1b[31mred\x00 日本 \u202erev \udce9 é"
 
@@ -46,7 +47,7 @@ def test_every_console_gets_every_name_without_an_escape(encoding):
 
 def test_what_a_console_can_show_is_shown_as_it_is():
     assert written("naïve 日本\tb\nc", "utf-8").decode() == "naïve 日本\tb\nc\n"
-    assert plain("a\nb\tc") == "a\nb\tc"
+    assert visible("a\nb\tc") == "a\nb\tc"
 
 
 def test_a_reader_that_goes_away_ends_nothing():

@@ -29,6 +29,11 @@ def cells(row):
     return [cell.strip() for cell in re.split(r"(?<!\\)\|", row)[1:-1]]
 
 
+def outside_code(markdown):
+    """The text that Markdown reads: within code, every character is itself."""
+    return re.sub(r"(?<!\\)(`+)(?!`).*?(?<!`)\1(?!`)", "", markdown)
+
+
 def many(number, severity):
     return [verdict(f"{severity.label}-{i:03}", severity=severity) for i in range(number)]
 
@@ -81,7 +86,7 @@ def test_hostile_names_stay_in_their_cell():
     summary = step_summary([verdict(HOSTILE, severity=Severity.EVIDENCE, sentence=HOSTILE)], None)
     (row,) = rows(summary)
     assert len(cells(row)) == 4
-    assert not re.search(r"(?<!\\)[<`\[]", row)
+    assert not re.search(r"(?<!\\)[<`\[]", outside_code(row))
 
 
 def test_long_sentences_are_cut():
@@ -101,7 +106,7 @@ def test_an_annotation_cannot_be_broken_out_of():
     told = annotation([verdict("a", severity=Severity.NUMBERS, sentence="100 %\n::warning::x\r::set-output::y")])
     assert told.count("\n") == 1
     assert told.endswith("\n")
-    assert "100 %25 ::warning::x" in told
+    assert r"100 %25 \x3a:warning\x3a:x \x3a:set-output\x3a:y" in told
 
 
 def test_there_is_none_where_nothing_failed():
@@ -148,7 +153,7 @@ def test_a_first_run_is_one_sentence_and_no_table(tmp_path, monkeypatch):
     summary = step_summary(new, tmp_path / "index.html")
     assert rows(summary) == []
     assert "**60 cases: 60 new**" in summary
-    assert "NEW: 60 cases have no golden. Look at reports/index.html, then: xai-eval accept --all --bulk" in summary
+    assert "NEW: 60 cases have no golden. Look at reports/index.html, then: `xai-eval accept --all --bulk" in summary
     assert annotation(new) == "::error title=xai-eval::60 cases: 60 new. NEW: 60 cases have no golden.\n"
 
 
@@ -156,4 +161,4 @@ def test_what_is_unwatched_is_named_and_hostile_names_stay_text():
     fine = dataclasses.replace(verdict("fine", State.OK), unwatched=(Unwatched("column", HOSTILE, "table"),))
     summary = step_summary([fine], None)
     assert "1 golden lacks what the run obtained" in summary
-    assert not re.search(r"(?<!\\)[<`\[]", summary)
+    assert not re.search(r"(?<!\\)[<`\[]", outside_code(summary))

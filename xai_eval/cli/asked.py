@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from xai_eval.cli.task_options import given_layers, given_names, given_parameters, refuse_others
+from xai_eval.media.terminal import tell
 from xai_eval.settings.settings import Entry, Settings
 
 if TYPE_CHECKING:
@@ -41,10 +41,9 @@ def _usable_tasks() -> list[str]:
 
     for task in all_tasks().values():
         if not task.usable:
-            print(
+            tell(
                 f"xai-eval: warning: task {task.name} is left out, because {task.needs} is not installed. Run: pip "
-                f"install 'xai-eval[{task.needs}]'.",
-                file=sys.stderr,
+                f"install 'xai-eval[{task.needs}]'."
             )
     return [task.name for task in all_tasks().values() if task.usable]
 
@@ -102,4 +101,4 @@ def tell_settings(options: argparse.Namespace) -> None:
     told += (
         [f"it has no suite of {' or '.join(unlisted)}, which takes what holds for the whole file"] if unlisted else []
     )
-    print(f"xai-eval: {'; '.join(told)}.", file=sys.stderr)
+    tell(f"xai-eval: {'; '.join(told)}.")

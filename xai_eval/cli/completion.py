@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from xai_eval.media.terminal import answer_script
+
 SHELLS = ("bash", "zsh", "fish")
 _TASK = "task"
 
@@ -27,7 +29,7 @@ def add_completion(parser: argparse.ArgumentParser, whole: Callable[[], argparse
             values: str | Sequence[Any] | None,
             option_string: str | None = None,
         ) -> None:
-            print(completion(whole(), str(values)))
+            answer_script(completion(whole(), str(values)))
             parser.exit()
 
     parser.add_argument(

@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, TextIO
+
+from xai_eval.media.characters import visible
+from xai_eval.media.terminal import block
 
 
 @contextlib.contextmanager
 def console() -> Iterator[None]:
     """Make standard output and standard error harmless to write to while the context is open.
 
-    A character that the encoding of the console lacks is written as an escape such as `\\u65e5`, and so are control
-    characters in what the command answers: a class or a file may be named by a terminal escape. When the reader goes
-    away, as `head` does, the rest is dropped and the command ends as usual.
+    A character that the encoding of the console lacks is written as an escape such as `\\u65e5`, whatever the console
+    itself would do with it. Warnings and messages of libraries may hold a name that a stranger chose, so they pass
+    `xai_eval.media.terminal`, as all that the commands print does. When the reader goes away, as `head` does, the rest
+    is dropped and the command ends as usual.
     """
     with contextlib.ExitStack() as stack:
+        stack.enter_context(_libraries_in_block())
         if sys.stderr is not None:
             stack.enter_context(contextlib.redirect_stderr(_Harmless(sys.stderr)))
         if sys.stdout is not None:
-            stack.enter_context(contextlib.redirect_stdout(_Harmless(sys.stdout, plain=True)))
+            stack.enter_context(contextlib.redirect_stdout(_Harmless(sys.stdout, shows=visible)))
         try:
             yield
         finally:
@@ -43,25 +50,40 @@ def prints_apart() -> Iterator[None]:
         yield
 
 
-def plain(text: str) -> str:
-    """Return text with its control characters written as escapes, except for ends of lines and tabs."""
-    return "".join(each if each.isprintable() or each in "\n\t" else escaped(each) for each in text)
+@contextlib.contextmanager
+def _libraries_in_block() -> Iterator[None]:
+    """Pass what libraries warn and log through the function for the terminal, if nobody else handles it."""
+    written, last = warnings.formatwarning, logging.lastResort
+    before = last.formatter if last else None
+
+    def formatted(*args: Any, **options: Any) -> str:
+        return block(written(*args, **options))
+
+    warnings.formatwarning = formatted
+    if last:
+        last.setFormatter(_InBlock())
+    try:
+        yield
+    finally:
+        warnings.formatwarning = written
+        if last:
+            last.formatter = before
 
 
-def escaped(character: str) -> str:
-    """Return a character as Python writes it, such as `\\x1b`."""
-    return character.encode("unicode_escape").decode("ascii")
+class _InBlock(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return block(super().format(record))
 
 
 class _Harmless:
     """A stream that writes to another one, and never raises because of an encoding or a closed pipe."""
 
-    def __init__(self, stream: TextIO, *, plain: bool = False) -> None:
-        self._stream, self._plain, self._open = stream, plain, True
+    def __init__(self, stream: TextIO, *, shows: Callable[[str], str] = str) -> None:
+        self._stream, self._shows, self._open = stream, shows, True
 
     def write(self, text: str) -> int:
         """Write text; drop it if nobody reads it any more."""
-        self._unless_closed(lambda: self._write(plain(text) if self._plain else text))
+        self._unless_closed(lambda: self._write(self._shows(text)))
         return len(text)
 
     def flush(self) -> None:
@@ -73,11 +95,9 @@ class _Harmless:
         return getattr(self._stream, name)
 
     def _write(self, text: str) -> None:
-        try:
-            self._stream.write(text)
-        except UnicodeEncodeError:
-            encoding = getattr(self._stream, "encoding", None) or "ascii"
-            self._stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        # Not left to the stream: it may raise, or drop a character, so that its neighbours make a command of a CI.
+        encoding = getattr(self._stream, "encoding", None) or "utf-8"
+        self._stream.write(text if text.isascii() else text.encode(encoding, "backslashreplace").decode(encoding))
 
     def _unless_closed(self, act: Callable[[], object]) -> None:
         if not self._open:

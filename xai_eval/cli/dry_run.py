@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from xai_eval.cli.console import plain, prints_apart
+from xai_eval.cli.console import prints_apart
 from xai_eval.errors import XaiEvalError
+from xai_eval.media.terminal import answer, tell
 from xai_eval.report.text.wording import count
 
 if TYPE_CHECKING:
@@ -38,11 +38,10 @@ def dry_run(requests: Sequence[Request]) -> int:
     """
     with prints_apart():
         tried = list(_tried(requests))
-    for each in tried:
-        print(plain(each.line))
+    answer(each.line for each in tried)
     errors = {str(error): error for each in tried for error in each.errors}
     for text in errors:
-        print(f"xai-eval: error: {plain(text)}", file=sys.stderr)
+        tell(f"xai-eval: error: {text}")
     return next((error.exit_code for error in errors.values()), 0)
 
 

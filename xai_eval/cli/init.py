@@ -10,6 +10,7 @@ from typing import Any
 
 from xai_eval.disk.door import read_bytes
 from xai_eval.disk.files import write_new_file
+from xai_eval.media.terminal import answer
 from xai_eval.settings.find import OWN_FILE, find_document
 from xai_eval.settings.settings import shown
 
@@ -52,7 +53,7 @@ def init(options: argparse.Namespace) -> int:
         UsageError: a configuration file that is there already is not valid.
         StorageError: a file cannot be written.
     """
-    print("\n".join([*_configure(), *(_workflow(_WORKFLOWS[options.ci]) if options.ci else ())]))
+    answer([*_configure(), *(_workflow(_WORKFLOWS[options.ci]) if options.ci else ())])
     return 0
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import os
 import sys
 import traceback
@@ -15,10 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xai_eval.cli.asked import asked, narrowed, tell_settings
-from xai_eval.cli.console import console, plain, prints_apart
+from xai_eval.cli.console import console, prints_apart
 from xai_eval.cli.init import init
 from xai_eval.cli.options import MEASURING, build_parser, named_profile, named_suite
 from xai_eval.errors import StorageError, UsageError, XaiEvalError, error_line
+from xai_eval.media.terminal import answer, answer_json, tell, tell_block
 from xai_eval.settings.bundled_suites import bundled_suite
 from xai_eval.settings.read import load_settings
 from xai_eval.settings.settings import NO_SETTINGS, Settings
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             return _run_command(arguments)
         except KeyboardInterrupt:  # before the command began, or while it cleaned up
-            print("xai-eval: interrupted", file=sys.stderr)
+            tell("xai-eval: interrupted")
             return EXIT_INTERRUPTED
 
 
@@ -62,12 +62,12 @@ def _run_command(arguments: Sequence[str] | None) -> int:
     except XaiEvalError as error:
         return _failed(error)
     except KeyboardInterrupt:
-        print(f"xai-eval: interrupted{_how_to_go_on(options)}", file=sys.stderr)
+        tell(f"xai-eval: interrupted{_how_to_go_on(options)}")
         return EXIT_INTERRUPTED
     except (Exception, SystemExit) as error:
         # An unexpected error is neither a drift (1) nor a success (0).
-        traceback.print_exc()
-        print(f"xai-eval: error: unexpected {error_line(error)}. The traceback is above.", file=sys.stderr)
+        tell_block(traceback.format_exc().rstrip())
+        tell(f"xai-eval: error: unexpected {error_line(error)}. The traceback is above.")
         return EXIT_NOTHING
 
 
@@ -125,7 +125,7 @@ def _know_kinds(options: argparse.Namespace) -> None:
 
 
 def _failed(error: XaiEvalError) -> int:
-    print(f"xai-eval: error: {plain(str(error))}", file=sys.stderr)
+    tell(f"xai-eval: error: {error}")
     return error.exit_code
 
 
@@ -158,10 +158,10 @@ def _run(options: argparse.Namespace) -> int:
             with prints_apart():
                 kept = kept_results(plans, folder) if options.resume else NOTHING_KEPT
                 if options.resume:
-                    print(f"xai-eval: {plain(kept.sentence)}", file=sys.stderr)
+                    tell(f"xai-eval: {kept.sentence}")
                 remove_earlier_report(folder.path)
-                tell = None if options.quiet or options.json else _tell_cost
-                run(plans, folder, _progress if not options.quiet else _silent, kept, tell)
+                cost = None if options.quiet or options.json else _tell_cost
+                run(plans, folder, _progress if not options.quiet else _silent, kept, cost)
             judged = judge_run(folder.path, goldens, options.settings.policy)
             told = _try_to_report(folder.path, goldens.folder, judged)
             return _print_verdicts(judged, options, told, failing=("drift", "incomparable", "error"))
@@ -179,7 +179,7 @@ def _explain_drift(options: argparse.Namespace) -> int:
 
     with prints_apart():
         lines = explain_drift(options, _goldens(options))
-    print("\n".join(lines))
+    answer(lines)
     return EXIT_OK
 
 
@@ -215,7 +215,7 @@ def _calibrate(options: argparse.Namespace) -> int:
                     each.task, each.model, each.images, each.device, each.params, announce, each.tolerances
                 )
     outcome = store_noise([(each.plain, each.noise) for each in measured], goldens)
-    print("\n".join(calibration_lines(outcome, {each.plain.case.key: each.noise for each in measured})))
+    answer(calibration_lines(outcome, {each.plain.case.key: each.noise for each in measured}))
     if not outcome.stored:
         return EXIT_NOTHING
     return EXIT_DRIFT if outcome.drifted or outcome.run_findings.misfits else EXIT_OK
@@ -237,7 +237,7 @@ def _check(options: argparse.Namespace) -> int:
     )
     code = _print_verdicts(judged, options, told, review=review)
     if review is not None and not options.json:
-        print("\n".join(review_with_images(review, options.against, options.results)))
+        answer(review_with_images(review, options.against, options.results))
     return code
 
 
@@ -302,7 +302,7 @@ def _print_verdicts(
             from xai_eval.report.text.review import review_document
 
             document["against"] = review_document(review, options.against)
-        print(json.dumps(document, indent=1))
+        answer_json(document)
     else:
         # Commands that accept a result or find a cause need goldens, which two runs that are compared may not have.
         where = Folders(page.parent, options.golden) if isinstance(page, Path) and options.command != "diff" else None
@@ -310,9 +310,9 @@ def _print_verdicts(
         if where:
             lines += explain_line(judged.verdicts, judged.record.requests, where.results, where.golden)
         lines += [f"page: {page}"] if isinstance(page, Path) else []
-        print("\n".join(lines))
+        answer(lines)
     if isinstance(page, XaiEvalError):
-        print(f"xai-eval: error: the report could not be written. {page}", file=sys.stderr)
+        tell(f"xai-eval: error: the report could not be written. {page}")
     if not judged.measured:
         return EXIT_NOTHING
     failed = [v for v in judged.verdicts if v.failed and (failing is None or v.state in failing or v.overdue)]
@@ -353,9 +353,8 @@ def _accept(options: argparse.Namespace) -> int:
         bulk=options.bulk,
         upgrade=release_sentence(release) if release and options.all else "",
     )
-    for key in accepted:
-        print(f"accepted {key}")
-    print(f"{count(len(accepted), 'golden')} changed in {options.golden}")
+    told = (f"accepted {key}" for key in accepted)
+    answer([*told, f"{count(len(accepted), 'golden')} changed in {options.golden}"])
     return EXIT_OK
 
 
@@ -363,7 +362,7 @@ def _log(options: argparse.Namespace) -> int:
     from xai_eval.report.text.log import history_lines
 
     key, history = _goldens(options).history(options.case)
-    print("\n".join([key, *history_lines(history)]))
+    answer([key, *history_lines(history)])
     return EXIT_OK
 
 
@@ -384,8 +383,8 @@ def _prune(options: argparse.Namespace) -> int:
         for key in found:
             if not options.dry_run:
                 goldens.remove(key)
-            print(f"{'would delete' if options.dry_run else 'deleted'} {key}")
-    print(f"{count(len(found), 'unused golden')} in {options.golden}")
+            answer([f"{'would delete' if options.dry_run else 'deleted'} {key}"])
+    answer([f"{count(len(found), 'unused golden')} in {options.golden}"])
     return EXIT_OK
 
 
@@ -399,7 +398,7 @@ def _report(options: argparse.Namespace) -> int:
     folder.record()  # raises if there is no run, before a folder is made for the lock
     with folder.locked():
         judged = judge_run(options.results, goldens, options.settings.policy)
-        print(write_report(options.results, judged, goldens.folder))
+        answer([str(write_report(options.results, judged, goldens.folder))])
     return EXIT_OK
 
 
@@ -411,7 +410,10 @@ def _list(options: argparse.Namespace) -> int:
         for file in (*options.settings.task_files, *options.task_files):
             load_task_file(file)
         tasks = all_tasks().values()
-    print(json.dumps(tasks_document(tasks), indent=1) if options.json else "\n".join(task_lines(tasks)))
+    if options.json:
+        answer_json(tasks_document(tasks))
+    else:
+        answer(task_lines(tasks))
     _tell_unloadable()
     return EXIT_OK
 
@@ -420,33 +422,33 @@ def _tell_unloadable() -> None:
     from xai_eval.tasks import unloadable_entry_points
 
     for sentence in unloadable_entry_points():
-        print(f"xai-eval: warning: {sentence}", file=sys.stderr)
+        tell(f"xai-eval: warning: {sentence}")
 
 
 def _fetch(options: argparse.Namespace) -> int:
     from xai_eval.inputs.downloads import downloads, fetch
 
     if not options.name:
-        print("\n".join(downloads()))
+        answer(downloads())
     for name in options.name:
-        print(f"{name}: {fetch(name)}")
+        answer([f"{name}: {fetch(name)}"])
     return EXIT_OK
 
 
 def _progress(results: Iterator[Result], total: int, name: str) -> Iterator[Result]:
-    from tqdm import tqdm
+    from xai_eval.media.bars import bar
 
-    yield from tqdm(results, total=total, desc=name, unit="case", file=sys.stderr)
+    yield from bar(results, total=total, what=name, unit="case")
 
 
 def _tell_cost(sentence: str) -> None:
-    from tqdm import tqdm
+    from xai_eval.media.bars import tell_above
 
-    tqdm.write(f"xai-eval: {plain(sentence)}", file=sys.stderr)
+    tell_above(f"xai-eval: {sentence}")
 
 
 def _announce(task: str, condition: str) -> None:
-    print(f"{task}: {condition}", file=sys.stderr, flush=True)
+    tell(f"{task}: {condition}")
 
 
 def _silently(condition: str) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from xai_eval.cli.completion import add_completion
 from xai_eval.cli.init import add_init
 from xai_eval.cli.task_options import add_task_files, add_task_options, task_files
+from xai_eval.media.terminal import block
+from xai_eval.media.terminal import message as as_message
 from xai_eval.settings.bundled_suites import bundled_suites
 from xai_eval.settings.settings import NO_SETTINGS, Settings
 from xai_eval.version import __version__
@@ -41,7 +43,7 @@ def build_parser(words: Sequence[str], settings: Settings = NO_SETTINGS) -> argp
         InputUnavailable: a file that `--tasks` names cannot be run.
     """
     tasks = _named_tasks(words, settings)
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="xai-eval",
         description="Regression testing for explanations of vision models.",
         epilog=_EXIT_CODES,
@@ -58,6 +60,19 @@ def build_parser(words: Sequence[str], settings: Settings = NO_SETTINGS) -> argp
     add_init(commands)
     parser.set_defaults(settings=settings)
     return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose help and errors pass the function for the terminal: arguments may be a stranger's, too."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(as_message(message))
+
+    def format_help(self) -> str:
+        return block(super().format_help())
+
+    def format_usage(self) -> str:
+        return block(super().format_usage())
 
 
 def named_profile(words: Sequence[str]) -> str | None:
@@ -98,7 +113,7 @@ def _add_run(commands: Any, tasks: Mapping[str, Task], settings: Settings) -> No
         type=Path,
         default=settings.reports,
         metavar="DIR",
-        help=f"folder to write (default: {settings.reports})",
+        help=f"folder to write (default: {_in_help(settings.reports)})",
     )
     command.add_argument(
         "--resume",
@@ -183,7 +198,7 @@ def _add_inputs(command: Any, device: str | None) -> None:
     )
     examples = "scenes, imagenet-samples, a folder, a file or a glob"
     command.add_argument("--images", action=several, metavar="SPEC", help=f"{examples}{again}")
-    default = f"default: {device}" if device else "default: as in the run"
+    default = f"default: {_in_help(device)}" if device else "default: as in the run"
     command.add_argument("--device", help=f"auto, cpu, cuda, ... ({default})")
 
 
@@ -274,7 +289,7 @@ def _command(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
 
 
 def _add_results(command: argparse.ArgumentParser, name: str, settings: Settings, **how: Any) -> None:
-    text = f"folder of a run (default: {settings.reports})"
+    text = f"folder of a run (default: {_in_help(settings.reports)})"
     command.add_argument(name, type=Path, default=settings.reports, metavar="RESULTS", help=text, **how)
 
 
@@ -284,9 +299,14 @@ def _add_golden(command: argparse.ArgumentParser, settings: Settings) -> None:
         type=Path,
         default=settings.golden,
         metavar="DIR",
-        help=f"folder of goldens (default: {settings.golden})",
+        help=f"folder of goldens (default: {_in_help(settings.golden)})",
     )
     _add_profile(command)
+
+
+def _in_help(value: object) -> str:
+    """Return a value of the configuration file in a help text, where argparse replaces what follows a percent sign."""
+    return str(value).replace("%", "%%")
 
 
 def _add_profile(command: argparse.ArgumentParser) -> None:

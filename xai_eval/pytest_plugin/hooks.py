@@ -88,6 +88,7 @@ class XaiGolden:
         """
         __tracebackhide__ = True
         from xai_eval.errors import UsageError
+        from xai_eval.pytest_plugin.shown import fail
 
         try:
             result = self._result(value, name, tolerance)
@@ -96,7 +97,7 @@ class XaiGolden:
             raise UsageError(str(error)) from None
         verdict, message = self._session.check(result, self._item)
         if verdict.failed:
-            pytest.fail(message, pytrace=False)
+            fail(message)
         return verdict
 
     def _result(self, value: Any, name: str | None, tolerance: Any) -> Result:
@@ -130,11 +131,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test that uses `xai_case` once for each case of the suite."""
     if "xai_case" not in metafunc.fixturenames:
         return
+    from xai_eval.media.terminal import line
     from xai_eval.pytest_plugin.suite import read_suite
 
     if _SUITE not in metafunc.config.stash:
         metafunc.config.stash[_SUITE] = read_suite(metafunc.config)
-    params = [pytest.param(each, id=each.name, marks=pytest.mark.xai) for each in metafunc.config.stash[_SUITE].cases]
+    params = [
+        pytest.param(each, id=line(each.name), marks=pytest.mark.xai) for each in metafunc.config.stash[_SUITE].cases
+    ]
     metafunc.parametrize("xai_case", params, indirect=True)
 
 
@@ -176,9 +180,21 @@ def pytest_deselected(items: list[pytest.Item]) -> None:
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)  # outermost: pytest's own wrapper turns a failure into an xfail
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Remember how tests with goldens ended: no failing verdict is reported twice, and none is swallowed."""
-    report = yield
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Remember how tests with goldens ended: no failing verdict is reported twice, and none is swallowed.
+
+    What pytest prints of their errors may hold names and sentences that a stranger chose.
+    """
+    if call.excinfo is None or not _is_ours(item, call.excinfo.value):
+        report = yield
+    else:
+        from xai_eval.pytest_plugin.shown import shown_error, shown_report
+
+        shown_error(call.excinfo.value)
+        report = yield
+        shown_report(report)
     if _KEY in item.config.stash:
         _session(item.config).note_report(item, report)
     return report
@@ -238,6 +254,13 @@ def _session(config: pytest.Config) -> GoldenSession:
     return session
 
 
+def _is_ours(item: pytest.Item, error: BaseException) -> bool:
+    """Whether an error is one of this package, or of a test that uses goldens."""
+    from xai_eval.errors import XaiEvalError
+
+    return isinstance(error, XaiEvalError) or "xai_golden" in getattr(item, "fixturenames", ())
+
+
 def _may_be_absent(item: pytest.Item) -> bool:
     return bool(item.get_closest_marker("real") or item.get_closest_marker("gpu"))
 
@@ -256,20 +279,23 @@ def _absent_inputs(item: pytest.Item) -> Iterator[None]:
 
 def _not_measured(config: pytest.Config, reason: str) -> None:
     from xai_eval.pytest_plugin.session import is_strict
+    from xai_eval.pytest_plugin.shown import fail, skip
 
     if is_strict(config):
-        pytest.fail(f"not measured: {reason}", pytrace=False)
-    pytest.skip(f"not measured: {reason}")
+        fail(f"not measured: {reason}")
+    skip(f"not measured: {reason}")
 
 
 def _report_failure(session: pytest.Session, nodeid: str, message: str) -> None:
     """Add a failed test, so that JUnit files, counts and exit code all agree that the run failed."""
+    from xai_eval.media.terminal import block
+
     report = pytest.TestReport(
         nodeid=nodeid,
         location=(nodeid, None, nodeid.rpartition("::")[2]),
         keywords={},
         outcome="failed",
-        longrepr=message,
+        longrepr=block(message),
         when="call",
     )
     session.config.hook.pytest_runtest_logreport(report=report)

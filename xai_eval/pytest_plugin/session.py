@@ -17,7 +17,10 @@ from xai_eval.gate.judge_run import Judged, judge_result, judge_results
 from xai_eval.gate.pairing import set_name
 from xai_eval.gate.requests import request_of
 from xai_eval.gate.verdict import State, Verdict
+from xai_eval.media import xml
+from xai_eval.media.terminal import line
 from xai_eval.pytest_plugin.bare_result import input_of, test_id
+from xai_eval.pytest_plugin.shown import fail, skip, usage_error
 from xai_eval.report.earlier_report import remove_earlier_report
 from xai_eval.report.text.commands import Folders, accept_command, explain_command
 from xai_eval.report.text.github_actions import report_to_github
@@ -107,11 +110,11 @@ class GoldenSession:
     def check(self, result: Result, item: pytest.Item) -> tuple[Verdict, str]:
         """Judge one result, keep it for the report, and return the verdict with the message of a failure."""
         if self.dry:
-            pytest.skip("pytest was asked to set up only, so no explanation is checked")
+            skip("pytest was asked to set up only, so no explanation is checked")
         key = result.case.key
         others = [nodeid for nodeid in self.checked.get(key, []) if nodeid != item.nodeid]
         if others:
-            pytest.fail(_clash(key, [*others, item.nodeid]), pytrace=False)
+            fail(_clash(key, [*others, item.nodeid]))
         result = self._tolerating(result)
         place = self._save(result)
         entries = self._quarantine_or_fail()
@@ -121,8 +124,9 @@ class GoldenSession:
         verdict = judge_result(result, self.goldens, entries, self.policy, self._unclaimed)
         _record_properties(item, verdict)
         # pytest cuts long explanations short, so verdict, measure and path come first.
-        advice = "\n".join(self._advice(verdict))
-        message = f"{state_word(verdict.state)}: {key}: {verdict.sentence}\nobtained: {place}\n{advice}"
+        advice = "\n".join(map(line, self._advice(verdict)))
+        first = line(f"{state_word(verdict.state)}: {key}: {verdict.sentence}")
+        message = "\n".join([first, line(f"obtained: {place}"), advice])
         if verdict.failed:
             self.failing[key] = item.nodeid, message
         return verdict, message
@@ -148,7 +152,7 @@ class GoldenSession:
         try:
             return with_tolerances(result, self.tolerances.get(task, {}))
         except UsageError as error:
-            pytest.fail(f"{self.settings_name}: {error}", pytrace=False)
+            fail(f"{self.settings_name}: {error}")
 
     def begin(self, nodeid: str) -> None:
         """Forget what an earlier try of a test saw: if a test is tried again, the last try counts."""
@@ -193,14 +197,14 @@ class GoldenSession:
         try:
             return self._quarantine
         except StorageError as error:
-            pytest.fail(str(error), pytrace=False)
+            fail(str(error))
 
     def _save(self, result: Result) -> Path:
         try:
             self._claim(result)
             return self.folder.save(result)
         except XaiEvalError as error:
-            pytest.fail(str(error), pytrace=False)
+            fail(str(error))
 
     def _claim(self, result: Result) -> None:
         """Claim the report folder; the first process to do so removes the earlier report and writes the record."""
@@ -249,8 +253,8 @@ class GoldenSession:
         """Judge the run as a whole, write the report, and return the failures that no single test has."""
         if self.dry:
             return []
-        clashes = [(f"xai-eval::clash[{k}]", _clash(k, ids)) for k, ids in self.checked.items() if len(ids) > 1]
-        hidden = [(f"xai-eval::hidden[{key}]", self._hidden_message(*seen)) for key, seen in self._hidden.items()]
+        clashes = [_failure("clash", k, _clash(k, ids)) for k, ids in self.checked.items() if len(ids) > 1]
+        hidden = [_failure("hidden", key, self._hidden_message(*seen)) for key, seen in self._hidden.items()]
         failures = [*self._not_measured(session), *clashes, *hidden, *self._unknown_tolerances()]
         try:
             return [*failures, *self._judge_all()]
@@ -284,10 +288,10 @@ class GoldenSession:
         self.judged = judged
         self.page = write_report(self.folder.path, judged, self.goldens.folder)
         report_to_github(judged.verdicts, self.page, self._where)
-        systemic = [(f"xai-eval::systemic[{each.what}]", each.sentence) for each in judged.run_findings.systemic]
+        systemic = [_failure("systemic", each.what, line(each.sentence)) for each in judged.run_findings.systemic]
         # Verdicts that no test reported for its own case, so that a run never passes with a verdict that fails.
         lonely = [v for v in judged.verdicts if v.failed and v.case.key not in self.failing]
-        alone = [(f"xai-eval::{v.state}[{v.case.key}]", f"{v.state}: {v.case.key}: {v.sentence}") for v in lonely]
+        alone = [_failure(v.state, v.case.key, line(f"{v.state}: {v.case.key}: {v.sentence}")) for v in lonely]
         return [*alone, *systemic]
 
     def _whole_record(self) -> RunRecord:
@@ -335,7 +339,7 @@ class GoldenSession:
             requests = self.record.requests
             lines += explain_line(self.judged.verdicts, requests, self.folder.path, self.goldens.folder)
             lines.append(f"page: {self.page}")
-        return lines
+        return list(map(line, lines))
 
     @property
     def _where(self) -> Folders:
@@ -359,7 +363,7 @@ def settings_of(config: pytest.Config) -> Settings:
     try:
         return load_settings(config.rootpath, config.getoption("--xai-profile"))
     except XaiEvalError as error:
-        raise pytest.UsageError(str(error)) from error
+        raise usage_error(error) from error
 
 
 def _folder(config: pytest.Config, name: str, settings: Settings, usual: Path) -> Path:
@@ -385,6 +389,11 @@ def _asks_for_all(config: pytest.Config) -> bool:
     named = [(config.invocation_params.dir / name).resolve() for name in config.args]
     roots = [(config.rootpath / path).resolve() for path in config.getini("testpaths")] or [config.rootpath]
     return all(any(root.is_relative_to(place) for place in named) for root in roots)
+
+
+def _failure(what: str, of: str, message: str) -> Failure:
+    """Return a failure that no single test has: its name and its message."""
+    return f"xai-eval::{what}[{line(of)}]", message
 
 
 def _clash(key: str, nodeids: Sequence[str]) -> str:
@@ -433,4 +442,4 @@ def _record_properties(item: pytest.Item, verdict: Verdict) -> None:
     }
     # If a test is repeated, only the properties of the last attempt are kept.
     item.user_properties[:] = [p for p in item.user_properties if p[0] not in properties]
-    item.user_properties.extend(properties.items())
+    item.user_properties.extend((name, xml.text(value)) for name, value in properties.items())

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from xai_eval.errors import InputUnavailable, XaiEvalError
+from xai_eval.media.terminal import block
 from xai_eval.pytest_plugin.session import GoldenSession, settings_of
+from xai_eval.pytest_plugin.shown import fail
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +26,7 @@ def read_suite(config: pytest.Config) -> Suite:
     try:
         return Suite(settings_of(config))
     except (XaiEvalError, pytest.UsageError) as error:
-        raise pytest.Collector.CollectError(str(error)) from error
+        raise pytest.Collector.CollectError(block(str(error))) from error
 
 
 class XaiCase:
@@ -62,7 +64,7 @@ class XaiCase:
         judged = [self._session.check(result, self._item) for result in self.results]
         failures = [message for verdict, message in judged if verdict.failed]
         if failures:
-            pytest.fail("\n\n".join(failures), pytrace=False)
+            fail("\n\n".join(failures))
 
     @functools.cached_property
     def _computed(self) -> Computed:
@@ -74,7 +76,7 @@ class XaiCase:
             # to know; where in this package the error was raised does not help.
             raise error.with_traceback(None) from None
         except XaiEvalError as error:
-            pytest.fail(str(error), pytrace=False)
+            fail(str(error))
         if not computed.results:
-            pytest.fail(f"{self.name}: the task returned no result, so nothing was measured.", pytrace=False)
+            fail(f"{self.name}: the task returned no result, so nothing was measured.")
         return computed

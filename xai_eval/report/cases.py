@@ -41,8 +41,8 @@ class ReportCase:
 
     @property
     def anchor(self) -> str:
-        """The case's id on the page."""
-        return self.key.replace("/", "--")
+        """The case's id on the page, which is also a link: without characters that a link would have to escape."""
+        return re.sub(r"[^\w.+-]", "-", self.key.replace("/", "--"), flags=re.ASCII)
 
     @property
     def image(self) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from xai_eval.disk.files import write_file, write_files, write_stream
 from xai_eval.gate.judge_run import Judged
+from xai_eval.media.json_text import json_text
 from xai_eval.report.cases import collect
 from xai_eval.report.drawing.figures import figure_files
 from xai_eval.report.earlier_report import clear_leftovers, remove_earlier_files
@@ -39,12 +39,11 @@ def write_report(folder: Path, judged: Judged, golden: Path = GOLDEN, results: P
     clear_leftovers(folder)
     remove_earlier_files(folder, files)
     told = verdicts_document(judged.verdicts, judged.record, judged.run_findings)
-    document = json.dumps({**told, "files": files}, indent=1, allow_nan=False)
+    document = json_text({**told, "files": files})
     write_file(folder / VERDICTS_FILE, f"{document}\n".encode())
     write_files(folder / "tables", tables, root=folder)
     write_files(folder / "figures", figures, root=folder)
     page = folder / PAGE_FILE
-    # File names can contain lone surrogates, which UTF-8 cannot encode.
     parts = render_page(judged.record, cases, results or folder, golden, judged.run_findings)
-    write_stream(page, (part.encode("utf-8", "replace") for part in parts))
+    write_stream(page, (part.encode() for part in parts))
     return page

@@ -15,6 +15,7 @@ from xai_eval.disk.files import accessible, exists, read_json, write_file
 from xai_eval.disk.signed import sign
 from xai_eval.disk.stray_files import is_stray
 from xai_eval.errors import InputUnavailable, StorageError
+from xai_eval.media.shell import command, option
 from xai_eval.result.result import RESULT_FILE, Result
 
 RESULTS_FOLDER = "results"
@@ -87,7 +88,8 @@ class RunRecord:
             present = exists(path)
         if not present:
             raise InputUnavailable(
-                f"{folder} holds no run: {path} is missing. Run `xai-eval run --out {folder}` first."
+                f"{folder} holds no run: {path} is missing. Run `{command('run', (), option('--out', str(folder)))}` "
+                "first."
             )
         try:
             with accessible(path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from xai_eval.errors import StorageError
+from xai_eval.media.shell import command
 from xai_eval.result.result import Result, stored_digest
 from xai_eval.store.history import HISTORY_FILE, Acceptance, read_history
 from xai_eval.store.lazy import open_checked, open_result
@@ -55,7 +56,7 @@ def require_vouched(place: Path) -> None:
         raise StorageError(
             f"{place / HISTORY_FILE} does not vouch for the golden beside it: {fault}. Restore the whole folder from "
             "version control; or look at a new result, and accept it: "
-            f'xai-eval accept {place.parent.name}/{place.name} --reason "..."'
+            + command("accept", [f"{place.parent.name}/{place.name}"], '--reason "..."')
         )
 
 

@@ -6,7 +6,6 @@ that no task has to pass a progress bar down to the code that does the work.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -35,10 +34,10 @@ def say(sentence: str) -> None:
     told = _told.get()
     if told is None or sentence in told:
         return
-    from tqdm import tqdm
+    from xai_eval.media.bars import tell_above
 
     told.add(sentence)
-    tqdm.write(sentence, file=sys.stderr)
+    tell_above(sentence)
 
 
 @contextmanager
@@ -47,11 +46,11 @@ def progress(total: int, what: str, unit: str) -> Iterator[Advance]:
     if _told.get() is None:
         yield lambda _count: None
         return
-    from tqdm import tqdm
+    from xai_eval.media.bars import bar
 
-    with tqdm(total=total, desc=what, unit=unit, file=sys.stderr, leave=False) as bar:
+    with bar(total=total, what=what, unit=unit, leave=False) as shown_bar:
 
         def advance(count: int) -> None:
-            bar.update(count)
+            shown_bar.update(count)
 
         yield advance

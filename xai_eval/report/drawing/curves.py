@@ -6,7 +6,9 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from xai_eval.media.figure_text import label
 from xai_eval.report.cases import ReportCase
+from xai_eval.report.drawing.any_script import any_script
 from xai_eval.report.drawing.own_style import own_style
 from xai_eval.report.drawing.panels import Panel
 from xai_eval.report.drawing.pixels import Pixels
@@ -14,6 +16,7 @@ from xai_eval.result.fields import Curve
 from xai_eval.result.naming import title
 
 _SIZE = (5.0, 3.0)  # inches
+_LETTERS = 50  # of a name, so that the legend leaves room for the lines
 _DPI = 150  # sharp on screens with small pixels, where the page shows it at two thirds
 # Colours that the colour-blind can tell apart (Okabe and Ito 2008); without colour, the dashes differ.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
@@ -36,19 +39,23 @@ def draw_curve(curve: Curve, expected: Curve | None = None) -> Pixels:
     """Draw the lines of a curve, those of `expected` in grey beneath them: RGB (h, w, 3)."""
     figure = Figure(figsize=_SIZE, dpi=_DPI, facecolor="white", layout="tight")
     axes = figure.add_subplot(
-        xlabel=curve.x_label, ylabel=curve.y_label, xlim=(curve.x[0], curve.x[-1]), ylim=_limits(curve)
+        xlabel=label(curve.x_label, _LETTERS),
+        ylabel=label(curve.y_label, _LETTERS),
+        xlim=(curve.x[0], curve.x[-1]),
+        ylim=_limits(curve),
     )
     if expected:
         for name, values in expected.lines.items():
-            axes.plot(expected.x, values, color="0.6", linewidth=4, label=f"{name}, expected")
+            axes.plot(expected.x, values, color="0.6", linewidth=4, label=label(f"{name}, expected", _LETTERS))
     for place, (name, values) in enumerate(curve.lines.items()):
         colour, dashes = _COLOURS[place % len(_COLOURS)], _DASHES[place % len(_DASHES)]
-        axes.plot(curve.x, values, label=name, color=colour, linestyle=dashes)
+        axes.plot(curve.x, values, label=label(name, _LETTERS), color=colour, linestyle=dashes)
     axes.grid(color="0.9")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
     canvas = FigureCanvasAgg(figure)
-    canvas.draw()
+    with any_script():
+        canvas.draw()
     return np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3])
 
 

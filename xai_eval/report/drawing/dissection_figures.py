@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
+from xai_eval.media.figure_text import label, plain
 from xai_eval.report.cases import ReportCase
 from xai_eval.report.text.wording import slug
 from xai_eval.result.fields import InputImage, Table, UnitLabels
@@ -54,7 +55,7 @@ def _layer_concepts(case: ReportCase) -> Figure:
         panel.set_title(f"labelled by {method}", fontsize=10)
     handles, names = axes[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=len(names), frameon=False, fontsize=9)
-    figure.suptitle(f"What the units of {case.verdict.case.model} stand for", fontsize=11, parse_math=False)
+    figure.suptitle(plain(f"What the units of {case.verdict.case.model} stand for"), fontsize=11, parse_math=False)
     return figure
 
 
@@ -84,12 +85,12 @@ def _stack(axes: Any, counts: pd.DataFrame) -> None:
     places, left = np.arange(len(counts)), np.zeros(len(counts))
     colours = colormaps["viridis"](np.linspace(0.15, 0.85, counts.shape[1]))
     for (layer, column), colour in zip(counts.items(), colours, strict=True):
-        axes.barh(places, column, left=left, color=colour, label=_legend(str(layer)))
+        axes.barh(places, column, left=left, color=colour, label=label(str(layer)))
         left += column.to_numpy()
-    axes.set_yticks(places, [str(name) for name in counts.index], fontsize=8, parse_math=False)
+    axes.set_yticks(places, [plain(str(name)) for name in counts.index], fontsize=8, parse_math=False)
     axes.invert_yaxis()
     axes.set_xlabel("units", fontsize=9)
-    _plain(axes)
+    _without_frame(axes)
 
 
 def _similarity_distribution(cases: Sequence[ReportCase]) -> Figure:
@@ -118,11 +119,6 @@ def _shared_methods(cases: Sequence[ReportCase]) -> list[str]:
     return [name for name in _METHODS if all(name in case.fields(UnitLabels) for case in cases)]
 
 
-def _legend(text: str) -> str:
-    """Escape the text of a legend, in which dollar signs would begin a formula."""
-    return text.replace("$", r"\$")
-
-
 def _scores(cases: Sequence[ReportCase], method: str) -> dict[str, pd.Series[float]]:
     """Scores of the labels by model; models without any are left out."""
     scores = {case.verdict.case.model: case.fields(UnitLabels)[method].frame["score"].dropna() for case in cases}
@@ -133,23 +129,23 @@ def _raw(axes: Any, scores: Mapping[str, pd.Series[float]], method: str) -> None
     values = np.concatenate([each.to_numpy() for each in scores.values()])
     bins = np.linspace(values.min(), max(values.max(), values.min() + 1e-9), 31)
     for model, each in scores.items():
-        axes.hist(each, bins=bins, histtype="step", linewidth=1.6, label=_legend(f"{model} ({len(each)} units)"))
+        axes.hist(each, bins=bins, histtype="step", linewidth=1.6, label=label(f"{model} ({len(each)} units)"))
     axes.set_xlabel(f"score by {method}", fontsize=9)
     axes.set_ylabel("units", fontsize=9)
     axes.legend(frameon=False, fontsize=8)
-    _plain(axes)
+    _without_frame(axes)
 
 
 def _ranked(axes: Any, scores: Mapping[str, pd.Series[float]]) -> None:
     ranks = pd.concat(scores, names=["model"]).rank(pct=True) * 100
     for model in scores:
         own = np.sort(np.asarray(ranks.loc[model], dtype=np.float64))
-        axes.step(own, np.arange(1, len(own) + 1) / len(own), where="post", linewidth=1.6, label=_legend(model))
+        axes.step(own, np.arange(1, len(own) + 1) / len(own), where="post", linewidth=1.6, label=label(model))
     axes.plot([0, 100], [0, 1], color="0.7", linestyle=":", label="no difference")
     axes.set_xlabel("rank among the units of all models (percentile)", fontsize=9)
     axes.set_ylabel("share of the model's units", fontsize=9)
     axes.legend(frameon=False, fontsize=8)
-    _plain(axes)
+    _without_frame(axes)
 
 
 def _image_interpretation(cases: Sequence[ReportCase]) -> Figure:
@@ -161,7 +157,7 @@ def _image_interpretation(cases: Sequence[ReportCase]) -> Figure:
     axes[0].axis("off")
     if isinstance(image, InputImage):
         axes[0].imshow(image.array)
-    axes[0].set_title(str(shown[0].labels.get("interpreted", "")), fontsize=9, parse_math=False)
+    axes[0].set_title(plain(str(shown[0].labels.get("interpreted", ""))), fontsize=9, parse_math=False)
     for panel, case in zip(axes[1:], shown, strict=True):
         _interpret(panel, case)
     figure.suptitle("What the most active units stand for", fontsize=11)
@@ -172,14 +168,15 @@ def _interpret(axes: Any, case: ReportCase) -> None:
     frame = case.fields(Table)["interpretation"].frame
     places = np.arange(len(frame))
     axes.barh(places, frame["deviations"], color=colormaps["viridis"](0.45))
-    names = [f"{label or 'no label'}  ({unit})" for unit, label in zip(frame["unit"], frame["label"], strict=True)]
+    units = zip(frame["unit"], frame["label"], strict=True)
+    names = [f"{plain(str(said or 'no label'))}  ({plain(str(unit))})" for unit, said in units]
     axes.set_yticks(places, names, fontsize=8, parse_math=False)
     axes.invert_yaxis()
     axes.set_xlabel("standard deviations above the unit's mean", fontsize=8)
-    axes.set_title(case.verdict.case.model, fontsize=9, parse_math=False)
-    _plain(axes)
+    axes.set_title(plain(case.verdict.case.model), fontsize=9, parse_math=False)
+    _without_frame(axes)
 
 
-def _plain(axes: Any) -> None:
+def _without_frame(axes: Any) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=8)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import textwrap
-import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +13,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from xai_eval.media.figure_text import plain
 from xai_eval.report.cases import AUDIT, ReportCase
+from xai_eval.report.drawing.any_script import any_script
 from xai_eval.report.drawing.comparisons import Comparison, comparison
 from xai_eval.report.drawing.curves import curve_panels
 from xai_eval.report.drawing.dissection_figures import dissection_figures
@@ -30,6 +31,7 @@ _GAP = 0.06
 _LINE = 0.2  # inches that a line of text takes
 _LETTERS = 13  # that fit on an inch
 _DPI = 110
+_SENTENCE = 1_000  # characters of one line of the caption, before it is wrapped
 _FAST = {"compress_level": 3}
 _HEAT_NOTE = "0 to 1, each map scaled on its own: compare places within a map, not strengths between maps"
 _SIGNED_NOTE = (
@@ -85,16 +87,21 @@ def _class_suffix(case: ReportCase) -> str:
     return next((f"_{label.index}" for label in labels if label.index is not None), "")
 
 
-def _caption(case: ReportCase) -> str:
+def _caption(case: ReportCase) -> list[str]:
     classes = "  ·  ".join(f"{name}: {label}" for name, label in case.labels.items() if name != AUDIT)
     warning = f"Target warning: {case.audit}" if case.audit else ""
     about = "  ·  ".join(filter(None, [case.verdict.case.input, case.verdict.case.model]))
-    return "\n".join(filter(None, [about, classes, warning]))
+    return _lines(about, classes, warning)
+
+
+def _lines(*parts: str) -> list[str]:
+    """Return the lines of a caption, before they are wrapped; a part that is empty has none."""
+    return [plain(part, _SENTENCE) for part in parts if part]
 
 
 def _draw_comparison(case: ReportCase, drift: Comparison) -> bytes:
     about = f"{drift.title} of {case.verdict.case.input}"
-    caption = "\n".join(filter(None, [about, drift.legend, case.verdict.sentence]))
+    caption = _lines(about, drift.legend, case.verdict.sentence)
     legends = []
     if drift.limit is not None:
         note = f"difference, obtained minus expected: {drift.meaning}"
@@ -119,12 +126,12 @@ def _legends(case: ReportCase) -> list[_Legend]:
     return [*heat, *([_Legend(signed_legend(), "-", "+", _SIGNED_NOTE)] if SignedMap in kinds else [])]
 
 
-def _draw_panels(shown: Sequence[Panel], caption: str, legends: Sequence[_Legend]) -> bytes:
+def _draw_panels(shown: Sequence[Panel], caption: Sequence[str], legends: Sequence[_Legend]) -> bytes:
     """Lay out by hand, in inches from the lower left: cells, scale, caption; its own layouts are slow."""
     columns = min(len(shown), _COLUMNS)
     rows = -(-len(shown) // columns)
     width = max(columns, 2) * _CELL  # one panel alone leaves no place for text
-    lines = [part for line in _printable(caption).splitlines() for part in _wrap(line, width)]
+    lines = [part for line in caption for part in _wrap(line, width)]
     below = _LINE * (len(lines) + 1 + 1.5 * len(legends))
     figure, axes = _canvas(width, below + rows * (_CELL + _LINE))
     for index, panel in enumerate(shown):
@@ -147,7 +154,7 @@ def _canvas(width: float, height: float) -> tuple[Any, Any]:
 
 def _draw_panel(axes: Any, panel: Panel, left: float, bottom: float) -> None:
     side = _CELL - 2 * _GAP
-    _write(axes, left + side / 2, bottom + side + 0.4 * _LINE, panel.title, ha="center")
+    _write(axes, left + side / 2, bottom + side + 0.4 * _LINE, plain(panel.title), ha="center")
     if panel.pixels is not None:
         smoothing = "nearest" if panel.coarse else "antialiased"
         height, width = (side * length / max(panel.pixels.shape[:2]) for length in panel.pixels.shape[:2])
@@ -156,7 +163,7 @@ def _draw_panel(axes: Any, panel: Panel, left: float, bottom: float) -> None:
         return
     axes.add_patch(Rectangle((left, bottom), side, side, facecolor="0.85", edgecolor="0.7", hatch="//"))
     label = {"facecolor": "white", "edgecolor": "none", "pad": 4}
-    word = "\n".join(textwrap.wrap(panel.word, 24))
+    word = "\n".join(textwrap.wrap(plain(panel.word), 24))
     _write(axes, left + side / 2, bottom + side / 2, word, ha="center", va="center", bbox=label)
 
 
@@ -164,7 +171,7 @@ def _draw_scale(axes: Any, middle: float, width: float, legend: _Legend) -> None
     _show(axes, legend.pixels, (0.55, 1.75, middle - 0.3 * _LINE, middle + 0.3 * _LINE), "nearest")
     _write(axes, 0.5, middle, legend.least, ha="right", va="center")
     _write(axes, 1.8, middle, legend.most, va="center")
-    _write(axes, 2.35, middle, "\n".join(_wrap(legend.note, width - 2.4)), va="center")
+    _write(axes, 2.35, middle, "\n".join(_wrap(plain(legend.note, _SENTENCE), width - 2.4)), va="center")
 
 
 def _show(axes: Any, pixels: Pixels, box: tuple[float, float, float, float], smoothing: str) -> None:
@@ -180,16 +187,9 @@ def _wrap(text: str, width: float) -> list[str]:
     return textwrap.wrap(text, int(width * _LETTERS))
 
 
-def _printable(text: str) -> str:
-    """Replace halves of characters, which file names may hold and fonts refuse."""
-    return text.encode("utf-8", "replace").decode()
-
-
 def _to_png(figure: Any) -> bytes:
     buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        # A class name in a script that the font lacks is drawn as boxes; the page shows it in full.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+    with any_script():
         canvas = FigureCanvasAgg(figure)
         canvas.print_png(buffer, metadata={"Software": None}, pil_kwargs=_FAST)
     # Figure and canvas refer to each other, so that their pixels would stay until Python looks for such circles.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
+from xai_eval.media import html
 from xai_eval.result.glossary import Term, term
 
 # Terms that occur within sentences. Names of columns and fields are looked up as a whole instead.
@@ -13,26 +14,28 @@ _IN_SENTENCES = re.compile(
     r"distance that the heat moved|overlap of the hottest (?=\d+ ?%)|rank correlation|largest difference|"
     r"\brelative(?= \d)|IoU at equal area|energy inside|pointing exact|pointing hit"
 )
-_ARROW = escape("->")
+_ARROW = html.text("->")
 
 
 def explained(words: str) -> Markup:
     """Return a name with its explanation if it is a term; any other name is only escaped."""
     found = term(words)
     if found is None:
-        return escape(words)
+        return html.text(words)
     # The style sheet draws the arrow for 'higher is better', so that it is not copied with the text.
     return _marked(words, found, f" {found.better.name.lower()}" if found.better else "")
 
 
 def titled(words: str, meaning: str) -> Markup:
     """Return words with their meaning as a tooltip; without a meaning they are only escaped."""
-    return Markup('<abbr class="term" title="{}.">{}</abbr>').format(meaning, words) if meaning else escape(words)
+    if not meaning:
+        return html.text(words)
+    return Markup('<abbr class="term" title="{}.">{}</abbr>').format(meaning, html.text(words))
 
 
 def with_terms(sentence: str) -> Markup:
     """Mark the terms within a sentence, and keep a browser from breaking a line between an arrow's `-` and `>`."""
-    text = str(escape(sentence)).replace(_ARROW, f'<span class="whole">{_ARROW}</span>')
+    text = str(html.text(sentence)).replace(_ARROW, f'<span class="whole">{_ARROW}</span>')
     return Markup(_IN_SENTENCES.sub(_found, text))
 
 

@@ -10,12 +10,14 @@ from functools import cache
 from pathlib import Path
 
 import jinja2
+from markupsafe import Markup
 
 from xai_eval.gate.renamed import renamed_sentence
 from xai_eval.gate.requests import request_of
 from xai_eval.gate.run_findings import RunFindings
+from xai_eval.media import html
 from xai_eval.report.cases import ReportCase
-from xai_eval.report.drawing.pixels import diverging_legend, heat_legend, jpeg_uri, png_uri, signed_legend
+from xai_eval.report.drawing.pixels import Pixels, diverging_legend, heat_legend, jpeg_uri, png_uri, signed_legend
 from xai_eval.report.page.case_view import CaseView, case_line, case_view
 from xai_eval.report.page.decisions import decisions
 from xai_eval.report.page.filters import filters
@@ -32,7 +34,7 @@ from xai_eval.report.text.summary import (
     counts_sentence,
     not_judged_sentences,
     state_word,
-    unwatched_sentence,
+    unwatched_advice,
 )
 from xai_eval.report.text.wording import count
 from xai_eval.result.glossary import all_terms
@@ -92,7 +94,7 @@ def render_page(
             release=release_view(run_findings),
             renamed=renamed_sentence(run_findings.renamed),
             not_judged=not_judged_sentences(run_findings),
-            unwatched=unwatched_sentence(verdicts, where),
+            unwatched=unwatched_advice(verdicts, where),
             outcome=_outcome(lists, problem, run_findings),
             lists=lists,
             decisions=decisions(ordered, where),
@@ -104,9 +106,9 @@ def render_page(
             filters=filters(views),
             terms=all_terms(),
             tasks=_tasks(tasks, lambda case: _commands(case, record, results, golden), results),
-            heat_legend=png_uri(heat_legend()),
-            diverging_legend=png_uri(diverging_legend()),
-            signed_legend=png_uri(signed_legend()),
+            heat_legend=_png(heat_legend()),
+            diverging_legend=_png(diverging_legend()),
+            signed_legend=_png(signed_legend()),
             kinds_of_maps={each.kind for case in cases for each in case.unloaded().maps.values()},
         )
     )
@@ -124,17 +126,27 @@ def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
+        finalize=html.text,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["jpeg_uri"] = jpeg_uri
-    environment.filters["png_uri"] = png_uri
+    environment.filters["jpeg_uri"] = _jpeg
+    environment.filters["png_uri"] = _png
     environment.filters["explained"] = explained
     environment.filters["plain"] = plain
     environment.filters["titled"] = titled
     environment.filters["with_terms"] = with_terms
     return environment
+
+
+def _jpeg(pixels: Pixels) -> Markup:
+    return Markup(jpeg_uri(pixels))
+
+
+def _png(pixels: Pixels) -> Markup:
+    """Return the address of an image: letters, digits and few signs, however long, so nothing is escaped or cut."""
+    return Markup(png_uri(pixels))
 
 
 def _outcome(lists: Lists, problem: str, run_findings: RunFindings) -> str:

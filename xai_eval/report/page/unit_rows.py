@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from markupsafe import Markup
+
 from xai_eval.report.cases import ReportCase
 from xai_eval.report.drawing.pixels import data_uri
 from xai_eval.report.text.wording import cell_text
@@ -38,7 +40,7 @@ class UnitView:
     """
 
     name: str
-    strip: str
+    strip: Markup
     dead: bool
     labels: tuple[UnitLabelView, ...]
 
@@ -68,7 +70,8 @@ def layer_views(case: ReportCase) -> tuple[LayerView, ...]:
     expected = [_records(_golden(case, name)) for name in methods]
     for name, row in records[0].items():
         views = tuple(_view(each.get(name, {}), was.get(name, {})) for each, was in zip(records, expected, strict=True))
-        view = UnitView(name, data_uri(strips[name], "jpeg") if name in strips else "", bool(row["dead"]), views)
+        strip = Markup(data_uri(strips[name], "jpeg") if name in strips else "")
+        view = UnitView(name, strip, bool(row["dead"]), views)
         units.setdefault(str(row["layer"]), []).append(view)
     titles = tuple(words(name.removesuffix("_units")) for name in methods)
     return tuple(LayerView(layer, titles, tuple(each)) for layer, each in units.items())

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from xai_eval.gate.accept import StoredNoise
-from xai_eval.report.text.wording import count, one_line
+from xai_eval.gate.verdict import Verdict
+from xai_eval.media import markdown, terminal
+from xai_eval.report.text.wording import count
 from xai_eval.store.noise import Noise
 
 
@@ -19,20 +21,24 @@ def calibration_lines(outcome: StoredNoise, noises: Mapping[str, Noise]) -> list
     unmeasured = {name: why for noise in noises.values() for name, why in noise.unmeasured.items()}
     return [
         *_table(noises),
-        *(f"unmeasured  {name}: {one_line(why)}" for name, why in unmeasured.items()),
+        *(f"unmeasured  {name}: {terminal.sentence(why)}" for name, why in unmeasured.items()),
         *(f"no golden  {key}: accept its result, then calibrate again" for key in outcome.without_golden),
-        *(f"{v.state}  {v.case.key}  {one_line(v.sentence)} Its noise was not stored." for v in outcome.drifted),
-        *(f"{note.fit}  {one_line(note.sentence)}" for note in outcome.run_findings.tolerances),
+        *(f"{each.state}  {each.case.key}  {_not_stored(each)}" for each in outcome.drifted),
+        *(f"{note.fit}  {terminal.sentence(note.sentence)}" for note in outcome.run_findings.tolerances),
         f"noise of {count(len(outcome.stored), 'case')} stored",
     ]
+
+
+def _not_stored(verdict: Verdict) -> str:
+    return f"{terminal.sentence(verdict.sentence)} Its noise was not stored."
 
 
 def _table(noises: Mapping[str, Noise]) -> list[str]:
     rows = noise_table(noises)
     conditions = list(dict.fromkeys(condition for *_, row in rows for condition in row))
-    head = ["task", "field", "measure", *conditions]
-    cells = [[task, field, measure, *(_cell(row.get(c)) for c in conditions)] for task, field, measure, row in rows]
-    return [f"| {' | '.join(line)} |" for line in (head, ["---"] * len(head), *cells)]
+    head = [markdown.text(name) for name in ("task", "field", "measure", *conditions)]
+    cells = [[*map(markdown.text, names), *(_cell(row.get(c)) for c in conditions)] for *names, row in rows]
+    return [markdown.row(line) for line in (head, ["---"] * len(head), *cells)]
 
 
 def _cell(value: float | None) -> str:

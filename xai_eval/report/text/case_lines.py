@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from xai_eval.gate.causes import Group, told_together
 from xai_eval.gate.verdict import Verdict
-from xai_eval.report.text.wording import one_line
+from xai_eval.media import terminal
 
 
 def case_lines(worst_first: Sequence[Verdict], words: Sequence[str], models: Mapping[str, str]) -> list[str]:
@@ -31,13 +31,13 @@ def case_lines(worst_first: Sequence[Verdict], words: Sequence[str], models: Map
 
 
 def _line(verdict: Verdict, heads: Mapping[str, str], models: Mapping[str, str]) -> str:
-    return f"{heads[verdict.case.key]}  {one_line(verdict.sentence + models[verdict.case.model])}"
+    return f"{heads[verdict.case.key]}  {terminal.sentence(verdict.sentence + models[verdict.case.model])}"
 
 
 def _group_lines(group: Group, heads: Mapping[str, str], models: Mapping[str, str]) -> list[str]:
     worst = group.verdicts[0]
-    title = f"cause  {one_line(group.title)}. The worst is {worst.case.key}. {one_line(worst.cause)}"
-    told = ((heads[each.case.key], one_line(each.short + models[each.case.model])) for each in group.verdicts)
+    title = f"cause  {terminal.sentence(group.title)}. The worst is {worst.case.key}. {terminal.sentence(worst.cause)}"
+    told = ((heads[each.case.key], terminal.sentence(each.short + models[each.case.model])) for each in group.verdicts)
     return [title, *(f"{head}  {text}" for head, text in told)]
 
 

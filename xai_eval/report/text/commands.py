@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +9,15 @@ from typing import Any
 
 from xai_eval.errors import XaiEvalError
 from xai_eval.gate.accept import BULK_ABOVE
+from xai_eval.media.shell import command, option
 from xai_eval.result.fields import KINDS
 from xai_eval.settings.read import load_settings
 from xai_eval.store.default_folders import GOLDEN, RESULTS
 
 PAGE_FILE = "index.html"
+_REASON = '--reason "..."'
+# What to type for a single case that is not named.
+ACCEPT_ONE = "xai-eval accept CASE --reason ..."
 
 
 @dataclass(frozen=True)
@@ -35,20 +38,19 @@ USUAL = Folders()
 
 def accept_command(key: str, results: Path, golden: Path) -> str:
     """Return the command that accepts the case `key` of the run in `results`, as typed in the working directory."""
-    return f'xai-eval accept {key}{_folders(results, golden)}{_tasks(KINDS.needed_files)} --reason "..."'
+    return command("accept", [key], *_folders(results, golden), *_tasks(KINDS.needed_files), _REASON)
 
 
 def accept_cases_command(keys: Sequence[str], where: Folders, reason: str, *, everything: bool) -> str:
     """Return the one command that accepts the cases `keys`; `everything` if the run has no others to accept."""
-    cases = "--all" if everything else " ".join(keys)
-    bulk = " --bulk" if len(keys) > BULK_ABOVE else ""
-    options = f"{bulk}{_folders(where.results, where.golden)}{_tasks(KINDS.needed_files)}"
-    return f'xai-eval accept {cases}{options} --reason "{reason}"'
+    every, bulk = ["--all"] if everything else [], ["--bulk"] if len(keys) > BULK_ABOVE else []
+    folders, tasks = _folders(where.results, where.golden), _tasks(KINDS.needed_files)
+    return command("accept", [] if everything else keys, *every, *bulk, *folders, *tasks, f'--reason "{reason}"')
 
 
 def prune_command(where: Folders) -> str:
     """Return the command that deletes the goldens which a complete run did not use."""
-    return f"xai-eval prune{_folders(where.results, where.golden)}{_tasks(KINDS.needed_files)}"
+    return command("prune", [], *_folders(where.results, where.golden), *_tasks(KINDS.needed_files))
 
 
 def explain_command(key: str, results: Path, golden: Path, request: Mapping[str, Any] | None) -> str:
@@ -58,28 +60,29 @@ def explain_command(key: str, results: Path, golden: Path, request: Mapping[str,
     images. A task that is neither bundled nor installed is found by its file, which the request names.
     """
     if request is None:
-        return f'xai-eval explain-drift {key}{_folders(results, golden)} --model "..." --images "..."'
+        unknown = '--model "..."', '--images "..."'
+        return command("explain-drift", [key], *_folders(results, golden), *unknown)
     own = [request["task_file"]] if request.get("task_file") else []
     model = _program(request.get("model"))
-    return f"xai-eval explain-drift {key}{_folders(results, golden)}{model}{_tasks([*own, *KINDS.needed_files])}"
+    return command("explain-drift", [key], *_folders(results, golden), *model, *_tasks([*own, *KINDS.needed_files]))
 
 
-def _program(model: object) -> str:
+def _program(model: object) -> list[str]:
     """Return the option that names the model if it is a Python file: nothing that stored data names is run."""
-    return f" --model {shlex.quote(model)}" if isinstance(model, str) and model.startswith("file:") else ""
+    return [option("--model", model)] if isinstance(model, str) and model.startswith("file:") else []
 
 
-def _tasks(files: Iterable[str]) -> str:
+def _tasks(files: Iterable[str]) -> list[str]:
     """Return options for the files of the user: a file with the task, and files with kinds of fields to be read."""
     short = dict.fromkeys(str(_short(Path(file))) for file in files)
-    return "".join(f" --tasks {shlex.quote(file)}" for file in short)
+    return [option("--tasks", file) for file in short]
 
 
-def _folders(results: Path, golden: Path) -> str:
+def _folders(results: Path, golden: Path) -> list[str]:
     """Return options for folders that a command does not use by itself, so that the command is about this run."""
     usual = _usual()
     options = [("--results", _short(results), usual.results), ("--golden", _short(golden), usual.golden)]
-    return "".join(f" {name} {shlex.quote(str(path))}" for name, path, usual in options if path != usual)
+    return [option(name, str(path)) for name, path, usual in options if path != usual]
 
 
 def _usual() -> Folders:

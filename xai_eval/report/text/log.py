@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from xai_eval.report.text.wording import one_line
+from xai_eval.media import terminal
 from xai_eval.store.history import Acceptance
 
 
@@ -12,10 +12,11 @@ def history_lines(history: Sequence[Acceptance]) -> list[str]:
     """Return two lines per entry: when, who and why; and below, the verdict and the upgrade accepted."""
     lines = []
     for entry in history:
-        lines.append(f"{entry.when}  {one_line(entry.who) or 'unknown'}  {one_line(entry.reason)}")
+        when, who, reason = map(terminal.sentence, (entry.when, entry.who, entry.reason))
+        lines.append(f"{when}  {who or 'unknown'}  {reason}")
         if entry.state:
             head = " ".join(filter(None, (entry.state, entry.severity)))
-            lines.append(f"    {one_line(f'{head}: {entry.verdict}')}")
+            lines.append(f"    {terminal.sentence(f'{head}: {entry.verdict}')}")
         if entry.upgrade:
-            lines.append(f"    upgrade of the whole set: {one_line(entry.upgrade)}")
+            lines.append(f"    upgrade of the whole set: {terminal.sentence(entry.upgrade)}")
     return lines

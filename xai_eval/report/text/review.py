@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from xai_eval.gate.review import GoldenChange, Review
-from xai_eval.report.text.wording import count, one_line
+from xai_eval.media import terminal
+from xai_eval.report.text.wording import count
 
 _SHOWN = 12  # digits of a commit
 
@@ -13,9 +14,9 @@ _SHOWN = 12  # digits of a commit
 def review_lines(found: Review, branch: str) -> list[str]:
     """Return one line per change, most of which tell who accepted a golden and why."""
     lines = [
-        *(one_line(f"golden {each.key}: {_sentence(each)}") for each in found.goldens),
-        *(one_line(f"setting {text}") for text in found.settings),
-        *(one_line(f"quarantine {text}") for text in found.quarantine),
+        *(terminal.sentence(f"golden {each.key}: {_sentence(each)}") for each in found.goldens),
+        *(terminal.sentence(f"setting {text}") for text in found.settings),
+        *(terminal.sentence(f"quarantine {text}") for text in found.quarantine),
     ]
     told = f"{count(len(found.goldens), 'golden')}, {count(len(found.settings), 'setting')}"
     entries = f"{len(found.quarantine)} {'value' if len(found.quarantine) == 1 else 'values'} of the quarantine"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ from xai_eval.gate.requests import request_of
 from xai_eval.gate.run_findings import NO_FINDINGS, RunFindings
 from xai_eval.gate.unwatched import counted
 from xai_eval.gate.verdict import State, Verdict
+from xai_eval.media import terminal
 from xai_eval.report.text.case_lines import case_lines
-from xai_eval.report.text.commands import Folders, accept_cases_command, explain_command
+from xai_eval.report.text.commands import ACCEPT_ONE, Folders, accept_cases_command, explain_command
 from xai_eval.report.text.release import release_lines
-from xai_eval.report.text.wording import count, one_line
+from xai_eval.report.text.wording import count
 from xai_eval.result.fields import Severity
 
 _ORDER = (State.ERROR, State.DRIFT, State.INCOMPARABLE, State.MISSING, State.UNUSED, State.OK)
@@ -75,8 +77,20 @@ def is_new(verdict: Verdict) -> bool:
     return verdict.state is State.MISSING and verdict.quarantine is None
 
 
-def new_sentence(verdicts: Sequence[Verdict], where: Folders | None) -> str:
-    """Return a text on all new cases, and what to do about them; empty if there are none.
+@dataclass(frozen=True)
+class Advice:
+    """A sentence on several cases; `command` is what to type next, in the form of a shell, or empty."""
+
+    sentence: str
+    command: str = ""
+
+    def __str__(self) -> str:
+        """As one line of a terminal; the spaces within a quoted name stay as they are."""
+        return terminal.line(" ".join(filter(None, [terminal.sentence(self.sentence), self.command])))
+
+
+def new_advice(verdicts: Sequence[Verdict], where: Folders | None) -> Advice | None:
+    """Return a sentence on all new cases, and what to do about them; None if there are none.
 
     Args:
         verdicts: of the run.
@@ -84,20 +98,20 @@ def new_sentence(verdicts: Sequence[Verdict], where: Folders | None) -> str:
     """
     new = [verdict.case.key for verdict in worst_first(verdicts) if is_new(verdict)]
     if not new:
-        return ""
+        return None
     lone = all(is_new(verdict) or is_fine(verdict) for verdict in verdicts)
     names = "" if len(new) == len(verdicts) else f" ({_some(new)})"
     told = f"NEW: {count(len(new), 'case')} {'has' if len(new) == 1 else 'have'} no golden{names}."
     if where is None:
-        return told
+        return Advice(told)
     if lone or len(new) <= _NAMED:
         command = accept_cases_command(new, where, "first goldens", everything=lone)
-        return f"{told} Look at {where.page}, then: {command}"
-    return f"{told} Look at {where.page}, then accept each case that is right: xai-eval accept CASE --reason ..."
+        return Advice(f"{told} Look at {where.page}, then:", command)
+    return Advice(f"{told} Look at {where.page}, then accept each case that is right:", ACCEPT_ONE)
 
 
-def unwatched_sentence(verdicts: Sequence[Verdict], where: Folders | None) -> str:
-    """Return a text on what the goldens lack, and what to do about it; empty if they lack nothing.
+def unwatched_advice(verdicts: Sequence[Verdict], where: Folders | None) -> Advice | None:
+    """Return a sentence on what the goldens lack, and what to do about it; None if they lack nothing.
 
     Args:
         verdicts: of the run.
@@ -105,20 +119,24 @@ def unwatched_sentence(verdicts: Sequence[Verdict], where: Folders | None) -> st
     """
     cases = [verdict for verdict in worst_first(verdicts) if verdict.unwatched]
     if not cases:
-        return ""
+        return None
     parts = [f"{part} ({number})" for part, number in counted(part for each in cases for part in each.unwatched)]
     told = (
         f"{count(len(cases), 'golden')} {'lacks' if len(cases) == 1 else 'lack'} what the run obtained, so nothing "
         f"watches it: {_some(parts)}. This fails no case."
     )
     if where is None:
-        return told
+        return Advice(told)
     keys = [verdict.case.key for verdict in cases]
     lone = all(verdict.state is State.OK for verdict in verdicts)
     if lone or len(keys) <= _NAMED:
         command = accept_cases_command(keys, where, "watch what was added", everything=lone)
-        return f"{told} To have it watched: {command}"
-    return f"{told} To have it watched, accept these cases by their names, or all once the others are settled."
+        return Advice(f"{told} To have it watched:", command)
+    return Advice(f"{told} To have it watched, accept these cases by their names, or all once the others are settled.")
+
+
+def _known(advice: Advice | None) -> list[str]:
+    return [] if advice is None else [str(advice)]
 
 
 def _some(names: Sequence[str]) -> str:
@@ -148,8 +166,8 @@ def summary_lines(
         *case_lines(told, words, _models(verdicts)),
         *([f"{State.OK:<{states}}  {count(fine, 'case')}"] if fine else []),
         *run_findings_lines(run_findings),
-        *(f"unwatched  {one_line(text)}" for text in filter(None, [unwatched_sentence(verdicts, where)])),
-        *(one_line(text) for text in filter(None, [new_sentence(verdicts, where)])),
+        *(f"unwatched  {text}" for text in _known(unwatched_advice(verdicts, where))),
+        *_known(new_advice(verdicts, where)),
         counts_sentence(verdicts),
     ]
 
@@ -208,10 +226,10 @@ def run_findings_lines(run_findings: RunFindings) -> list[str]:
     tightened = f"{count(generous, 'tolerance')} could be tightened: see `tolerances` in verdicts.json"
     return [
         *release_lines(run_findings),
-        *(f"systemic  {one_line(each.sentence)}" for each in run_findings.systemic),
-        *(f"renamed  {one_line(text)}" for text in filter(None, [renamed_sentence(run_findings.renamed)])),
-        *(f"partial  {one_line(sentence)}" for sentence in not_judged_sentences(run_findings)),
-        *(f"noise  {one_line(note.sentence)}" for note in run_findings.misfits),
-        *(f"noise  {one_line(sentence)}" for sentence in run_findings.unusable),
+        *(f"systemic  {terminal.sentence(each.sentence)}" for each in run_findings.systemic),
+        *(f"renamed  {terminal.sentence(text)}" for text in filter(None, [renamed_sentence(run_findings.renamed)])),
+        *(f"partial  {terminal.sentence(sentence)}" for sentence in not_judged_sentences(run_findings)),
+        *(f"noise  {terminal.sentence(note.sentence)}" for note in run_findings.misfits),
+        *(f"noise  {terminal.sentence(sentence)}" for sentence in run_findings.unusable),
         *([f"noise  {tightened}"] if generous else []),
     ]

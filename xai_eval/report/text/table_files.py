@@ -5,30 +5,30 @@ Documents, such as chosen settings, are written beside them as JSON.
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
+from xai_eval.media import latex as tex
+from xai_eval.media import markdown as md
+from xai_eval.media.csv_cell import csv_cell
+from xai_eval.media.json_text import json_text
 from xai_eval.report.cases import AUDIT, ReportCase
-from xai_eval.report.text.wording import cell_text, markdown_cell, slug
+from xai_eval.report.text.wording import cell_text, slug
 from xai_eval.result.fields import Document, Ranking, Score, Table, UnitLabels
 
 # The ranking of classes by probability, and what its first value is called.
 _CLASSES, _BEST = "top5", "top_probability"
-_LATEX_SPECIAL = re.compile(r"[\\~^] ?|[&%$#_{}]")
-_LATEX_NAMES = {"\\": r"\textbackslash ", "~": r"\textasciitilde ", "^": r"\textasciicircum "}
 
 
 def table_files(cases: Sequence[ReportCase]) -> dict[str, bytes]:
     """Write every table of `cases` three times, and every document; file name -> content."""
     files: dict[str, bytes] = {}
     for name, frame in _named_frames(cases):
-        files[f"{name}.csv"] = frame.to_csv(index=False, lineterminator="\n").encode("utf-8", "replace")
-        files[f"{name}.md"] = markdown(frame).encode("utf-8", "replace")
-        files[f"{name}.tex"] = latex(frame).encode("utf-8", "replace")
+        files[f"{name}.csv"] = csv(frame).encode()
+        files[f"{name}.md"] = markdown(frame).encode()
+        files[f"{name}.tex"] = latex(frame).encode()
     return files | _documents(cases)
 
 
@@ -58,35 +58,38 @@ def field_frame(cases: Sequence[ReportCase], field: str) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
+def csv(frame: pd.DataFrame) -> str:
+    """Render a frame as CSV, in which no text is a formula of a spreadsheet."""
+    shown = frame.copy()
+    for place in range(frame.shape[1]):
+        column = frame.iloc[:, place]
+        if not _is_number(column):
+            shown.isetitem(place, [csv_cell(value) for value in column])
+    shown.columns = pd.Index([csv_cell(str(name)) for name in frame.columns])
+    return shown.to_csv(index=False, lineterminator="\n")
+
+
 def markdown(frame: pd.DataFrame) -> str:
     """Render a frame as a Markdown table, numbers to the right."""
     numeric = [_is_number(frame.iloc[:, i]) for i in range(frame.shape[1])]
     rows = [
-        [markdown_cell(str(column)) for column in frame.columns],
+        [md.text(str(column)) for column in frame.columns],
         ["---:" if right else "---" for right in numeric],
-        *([markdown_cell(cell_text(value)) for value in row] for row in frame.itertuples(index=False, name=None)),
+        *([_markdown_cell(value) for value in row] for row in frame.itertuples(index=False, name=None)),
     ]
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    return "".join(f"{md.row(row)}\n" for row in rows)
+
+
+def _markdown_cell(value: Any) -> str:
+    return md.text(value) if isinstance(value, str) else cell_text(value)
 
 
 def latex(frame: pd.DataFrame) -> str:
     """Render a frame as a LaTeX tabular for the package booktabs, numbers to the right."""
     columns = "".join("r" if _is_number(frame.iloc[:, i]) else "l" for i in range(frame.shape[1]))
-    rows = [_latex_row(row) for row in frame.itertuples(index=False, name=None)]
-    head = ["\\begin{tabular}{" + columns + "}", "\\toprule", _latex_row(frame.columns), "\\midrule"]
+    rows = [tex.row(map(cell_text, row)) for row in frame.itertuples(index=False, name=None)]
+    head = ["\\begin{tabular}{" + columns + "}", "\\toprule", tex.row(map(str, frame.columns)), "\\midrule"]
     return "\n".join([*head, *rows, "\\bottomrule", "\\end{tabular}", ""])
-
-
-def _latex_row(cells: Iterable[Any]) -> str:
-    """Return one row; `DataFrame.to_latex` writes the same, but only a thousand rows per second."""
-    texts = (" ".join(cell_text(cell).split()) for cell in cells)
-    return " & ".join(_LATEX_SPECIAL.sub(_escaped, text) for text in texts) + " \\\\"
-
-
-def _escaped(found: re.Match[str]) -> str:
-    # In LaTeX, a command such as \textbackslash swallows the space after it.
-    space = "\\space " if found[0].endswith(" ") else ""
-    return _LATEX_NAMES.get(found[0][0], f"\\{found[0][0]}") + space
 
 
 def _documents(cases: Sequence[ReportCase]) -> dict[str, bytes]:
@@ -95,8 +98,8 @@ def _documents(cases: Sequence[ReportCase]) -> dict[str, bytes]:
     for case in cases:
         for field, document in case.fields(Document).items():
             if case.whole_set:
-                content = json.dumps(document.content, indent=1, ensure_ascii=False)
-                files[f"{slug(case.verdict.case.task)}_{slug(field)}.json"] = f"{content}\n".encode("utf-8", "replace")
+                content = json_text(document.content, ascii_only=False)
+                files[f"{slug(case.verdict.case.task)}_{slug(field)}.json"] = f"{content}\n".encode()
     return files
 
 

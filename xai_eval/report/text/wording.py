@@ -18,16 +18,6 @@ def cell_text(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float | np.floating) else str(value)
 
 
-def one_line(text: str) -> str:
-    """Return text for a terminal: one line, without the control characters that a class name may hold."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
-
-
-def markdown_cell(text: str) -> str:
-    """Escape characters that have a meaning in Markdown or HTML, and put the text on one line."""
-    return re.sub(r"([\\`*\[\]|<>&~])", r"\\\1", " ".join(text.split()))
-
-
 def slug(text: str, length: int = 80) -> str:
     """Return text as part of a file name, valid on every file system; `gradcam++` and `gradcam` stay different."""
     plain = re.sub(r"[^A-Za-z0-9_-]+", "-", text.replace("+", "plus"))

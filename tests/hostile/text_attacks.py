@@ -1,0 +1,132 @@
+"""Texts of strangers in every place that has a text: every output of every command shows them and obeys none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from unittest import mock
+
+from hostile import media_rules
+from hostile.attack import Attack
+from hostile.hostile_run import Hostile, at, files, make, said
+from hostile.hostile_text import TEXTS
+
+from xai_eval.gate.ci import CI_VARIABLES
+
+_KIND = "text"
+_EXPECTED = "every medium shows it as text"
+_PART = 12  # texts of one run: it has more places
+_COMMANDS = {
+    "check": ("check",),
+    "check --json": ("check", "--json"),
+    "report": ("report",),
+    "report of a run that was cut short": ("report", "earlier"),
+    "diff": ("diff", "earlier", "reports"),
+    "diff --json": ("diff", "earlier", "reports", "--json"),
+    "prune": ("prune", "--dry-run"),
+    "list": ("list",),
+    "accept": ("accept", "--all", "--reason", "looked"),
+}
+
+
+def _without_ci() -> dict[str, str | None]:
+    return dict.fromkeys([*CI_VARIABLES, "GITHUB_STEP_SUMMARY"])
+
+
+def _faults(hostile: Hostile) -> Iterator[str]:
+    """Run every command on a repository, and look at all that came out."""
+    summary = hostile.root / "summary.md"
+    github = {**_without_ci(), "GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(summary)}
+    with at(hostile.root, github):
+        yield from _of("check on GitHub", said("check"))
+    yield from (f"step summary: {each}" for each in media_rules.markdown(summary.read_bytes().decode()))
+    yield from (f"step summary: {each}" for each in media_rules.commands(summary.read_text()))
+    with at(hostile.root, _without_ci()):
+        for name, words in {**_COMMANDS, "log": ("log", hostile.drifted)}.items():
+            yield from _of(name, said(*words), as_json="--json" in words)
+    yield from written(hostile.root)
+
+
+def _of(name: str, told: object, *, as_json: bool = False) -> Iterator[str]:
+    code, out, err = told.code, told.out, told.err  # type: ignore[attr-defined]
+    rule = media_rules.json_text if as_json else media_rules.terminal
+    found = [*rule(out), *media_rules.terminal(err), *media_rules.commands(f"{out}\n{err}")]
+    if "Traceback" in err or code not in (0, 1):
+        found.append(f"it ended with {code}: {err[-300:]}")
+    yield from (f"{name}: {each}" for each in found)
+
+
+def written(root: Path) -> Iterator[str]:
+    """Look at every file of a report."""
+    rules: dict[str, Callable[[str], Iterator[str]]] = {
+        "*.html": media_rules.page,
+        "*.csv": media_rules.spreadsheet,
+        "*.tex": media_rules.latex,
+        "verdicts.json": media_rules.json_text,
+    }
+    for pattern, rule in rules.items():
+        for name, content in files(root / "reports", pattern).items():
+            yield from (f"{name}: {each}" for each in rule(content))
+    for name, content in files(root / "reports" / "tables", "*.md").items():
+        yield from (f"{name}: {each}" for each in media_rules.markdown(content))
+    for name, content in files(root / "reports" / "tables", "*.json").items():
+        yield from (f"{name}: {each}" for each in media_rules.json_text(content))
+
+
+def first(faults: Iterable[str]) -> str | None:
+    """Return some of what is wrong, or nothing."""
+    found = list(dict.fromkeys(faults))
+    return f"{len(found)} faults, such as: {'; '.join(found[:4])}" if found else None
+
+
+def _parts() -> Iterator[tuple[int, tuple[str, ...]]]:
+    for number, start in enumerate(range(0, len(TEXTS), _PART)):
+        yield number, TEXTS[start : start + _PART]
+
+
+def _everywhere(chosen: tuple[str, ...]) -> Callable[[Path], str | None]:
+    def tried(folder: Path) -> str | None:
+        with mock.patch("xai_eval.report.write.figure_files", return_value={}):
+            return first(_faults(make(folder, chosen)))
+
+    return tried
+
+
+def _drawn(chosen: tuple[str, ...]) -> Callable[[Path], str | None]:
+    def tried(folder: Path) -> str | None:
+        hostile = make(folder, chosen, dissected=True)
+        with at(folder, _without_ci()):
+            faults = [*_of("report", said("report"))]
+        drawn = sorted(path.name for path in (hostile.root / "reports" / "figures").glob("*.png"))
+        return first([*faults, *([] if drawn else ["no figure was drawn"])])
+
+    return tried
+
+
+def _encoded(encoding: str) -> Callable[[Path], str | None]:
+    def tried(folder: Path) -> str | None:
+        with mock.patch("xai_eval.report.write.figure_files", return_value={}):
+            hostile = make(folder, TEXTS)
+            with at(folder, _without_ci()):
+                commands = ("check",), ("log", hostile.drifted), ("accept", "nothing é 日\udce9", "--reason", "é")
+                told = [said(*words, encoding=encoding) for words in commands]
+        faults = [each for one in told for each in media_rules.terminal(one.out + one.err)]
+        codes = [one.code for one in told]
+        return first([*faults, *([] if codes == [1, 0, 2] else [f"exit codes {codes}"])])
+
+    return tried
+
+
+ATTACKS = (
+    *(Attack(f"texts {number}, everywhere", _KIND, _EXPECTED, _everywhere(texts)) for number, texts in _parts()),
+    *(
+        Attack(
+            f"texts {number} in figures", _KIND, "figures are drawn, and no formula is read", _drawn(texts), slow=True
+        )
+        for number, texts in _parts()
+    ),
+    *(
+        Attack(f"texts on a console of {encoding}", _KIND, "escapes, and the code of the verdict", _encoded(encoding))
+        for encoding in ("ascii", "cp1252", "latin-1", "cp932")
+    ),
+)

@@ -1,0 +1,34 @@
+"""JSON, for files and for standard output: the same values whoever reads it, and nothing that a log would obey."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from xai_eval.media.characters import visible
+
+# Besides these, JSON has only single spaces, quotes, brackets, commas and numbers outside of its strings. Inside, any
+# character may be written by its number.
+_OBEYED = re.compile(r"##|::|section_(?=start:|end:)|travis_(?=fold:|time:)|</", re.IGNORECASE)
+_NOT_ASCII = re.compile(r"[^\n\x20-\x7e]")
+
+
+def json_text(document: Any, *, ascii_only: bool = True) -> str:
+    """Return JSON that no CI service, browser or terminal takes for anything else.
+
+    Args:
+        document: JSON values.
+        ascii_only: whether all characters that are not ASCII are written by their numbers; else only those that nobody
+            sees.
+
+    Raises:
+        ValueError: a number is NaN or infinite.
+    """
+    text = json.dumps(document, indent=1, allow_nan=False, ensure_ascii=ascii_only)
+    seen = text if ascii_only else _NOT_ASCII.sub(lambda found: _numbered(found[0]), text)
+    return _OBEYED.sub(lambda found: f"{found[0][:-1]}\\u{ord(found[0][-1]):04x}", seen)
+
+
+def _numbered(character: str) -> str:
+    return character if visible(character) == character else json.dumps(character)[1:-1]
