@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from xai_eval.disk.bounds import MOST_JSON_BYTES, read_bounded
 from xai_eval.disk.git_lfs import is_pointer, pointer_sentence
 from xai_eval.disk.strict_json import parse_json
 from xai_eval.errors import StorageError
@@ -103,7 +104,7 @@ def read_json(path: Path) -> Any:
         OSError: it cannot be read.
         ValueError: as `parse_json`.
     """
-    content = path.read_bytes()
+    content = read_bounded(path, MOST_JSON_BYTES)
     if is_pointer(content):
         raise StorageError(pointer_sentence(path))
     return parse_json(content)
