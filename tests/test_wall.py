@@ -40,6 +40,8 @@ BELOW["explainers"] |= {"disk"}  # checkpoints of a long dissection
 BELOW["tasks"] |= {"disk"}  # all JSON is read by the one strict reader
 BELOW["inputs"] |= {"disk"}  # Git LFS pointers and stray files are recognised everywhere by the same rule
 BELOW["report"] |= {"settings", "disk"}
+for each in ("settings", "gate"):
+    BELOW[each] |= {"disk"}  # all TOML is read by the one strict reader
 DOORS = {
     "cli": {"run", "tasks", "inputs", *RIGHT, "settings", "store", "result", "disk"},
     "pytest_plugin": {"run", "tasks", *RIGHT, "settings", "store", "result"},

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+import reprlib
 import types
 import typing
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -19,6 +20,8 @@ from xai_eval.disk.bounds import DEEPEST, LARGEST_WHOLE, LONGEST_TEXT
 Reader = Callable[[Any], Any]
 _NAMED_NUMBERS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _SHOWN = 60
+_SPELLING = reprlib.Repr()
+_SPELLING.maxstring = _SPELLING.maxother = 2 * _SHOWN
 _REQUIRED: Any = object()
 
 
@@ -113,6 +116,11 @@ def shown(value: object) -> str:
     if value is None or isinstance(value, bool):
         return "null" if value is None else "true" if value else "false"
     return _short(str(value))
+
+
+def spelled(value: object) -> str:
+    """Return a value as Python spells it, cut short where it is long."""
+    return _SPELLING.repr(value)
 
 
 def _short(text: str, most: int = _SHOWN) -> str:
