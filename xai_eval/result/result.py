@@ -20,7 +20,8 @@ from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 
-from xai_eval.disk.arrays import deflated, inflated, pack_arrays, unpack_arrays
+from xai_eval.disk.arrays import MAX_UNPACKED_BYTES, deflated, inflated, pack_arrays, unpack_arrays
+from xai_eval.disk.bounds import read_bounded
 from xai_eval.disk.files import read_json, write_files
 from xai_eval.disk.git_lfs import is_pointer, pointer_sentence
 from xai_eval.disk.signed import canonical, sign
@@ -408,7 +409,7 @@ def read_arrays(folder: Path, document: Mapping[str, Any]) -> dict[str, NDArray[
     """
     path = folder / ARRAYS_FILE
     try:
-        packed = path.read_bytes()
+        packed = read_bounded(path, MAX_UNPACKED_BYTES)
     except OSError as error:
         former = folder / FORMER_ARRAYS_FILE
         if isinstance(error, FileNotFoundError) and former.is_file():
@@ -417,6 +418,8 @@ def read_arrays(folder: Path, document: Mapping[str, Any]) -> dict[str, NDArray[
                 f"Delete {FORMER_ARRAYS_FILE}, run again and accept a new result."
             ) from error
         raise _unreadable(path, error) from error
+    except ValueError as error:
+        raise StorageError(f"{path} is damaged or too large: {error}. Restore it, or accept a new result.") from error
     if is_pointer(packed):
         raise StorageError(pointer_sentence(path))
     arrays = inflated(packed, str(path))
