@@ -147,7 +147,8 @@ def _sizes(summary: ImageSummary) -> list[Any]:
 
 def _are_sizes(labels: Sequence[Any]) -> bool:
     """Whether the length of packed label maps, and their shape, are possible; zlib packs to a thousandth at best."""
-    return labels[0] >= 0 and min(labels[1]) >= 0 and 4 * math.prod(labels[1]) <= _LEAST_PACKED * max(labels[0], 1)
+    packed, shape = labels
+    return bool(packed >= 0 and min(shape) >= 0 and 4 * math.prod(shape) <= _LEAST_PACKED * max(packed, 1))
 
 
 def _summaries(joined: NDArray[np.uint8], sizes: Sequence[Sequence[Any]], images: int) -> Iterator[ImageSummary]:
