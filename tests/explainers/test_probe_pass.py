@@ -19,9 +19,10 @@ from xai_eval.explainers.dissection import probe_pass as pass_module
 from xai_eval.explainers.dissection.checkpoint import Checkpoints
 from xai_eval.explainers.dissection.dissection_plan import DissectedModel
 from xai_eval.explainers.dissection.netdissect import SHARE
-from xai_eval.explainers.dissection.observations import Observations, UnitMaps, from_document, to_document
+from xai_eval.explainers.dissection.observations import Observations, UnitMaps
 from xai_eval.explainers.dissection.probe_pass import ProbePass, in_this_process, observe_images, run_probe_pass
 from xai_eval.explainers.dissection.spot_check import observations_digest, observe_first_images
+from xai_eval.explainers.dissection.stored_shard import from_document, to_document
 from xai_eval.inputs.models.classifier import Classifier
 from xai_eval.inputs.models.preprocessing import fixed_size_preprocessing
 
@@ -148,7 +149,7 @@ def finished(folder: Path) -> dict[str, int]:
 @pytest.mark.parametrize("damage", ["truncate", "swap", "no vouching", "other text"])
 def test_damaged_checkpoints_are_computed_again(damage, plan, reference, tmp_path):
     run_pass(plan, tmp_path)
-    first, second = tmp_path / "shard-00000.npz", tmp_path / "shard-00001.npz"
+    first, second = tmp_path / "shard-00000.safetensors", tmp_path / "shard-00001.safetensors"
     if damage == "truncate":
         first.write_bytes(first.read_bytes()[:1000])
     elif damage == "swap":

@@ -106,7 +106,7 @@ def test_a_stopped_evaluation_leaves_its_checkpoints_and_goes_on_to_identical_by
         patch.setattr(dissection_results, "model_result", interrupted)
         with pytest.raises(KeyboardInterrupt):
             evaluate("dissection", **ALONE)
-    assert len(list(cache.rglob("shard-*.npz"))) == 1
+    assert len(list(cache.rglob("shard-*.safetensors"))) == 1
     (again,) = evaluate("dissection", **ALONE)
     assert again.digest == result.digest
     assert not list(cache.rglob("shard-*")), "checkpoints are removed when all is done"

@@ -77,7 +77,7 @@ def _tell_links(options: argparse.Namespace) -> None:
         folder = getattr(options, name, None)
         with suppress(OSError):  # whoever uses the folder says why it cannot be looked at
             if isinstance(folder, Path) and folder.is_symlink():
-                print(f"xai-eval: {plain(str(folder))} is a link to {plain(str(folder.resolve()))}.", file=sys.stderr)
+                tell(f"xai-eval: {folder} is a link to {folder.resolve()}.")
 
 
 def _settings(words: Sequence[str]) -> Settings:

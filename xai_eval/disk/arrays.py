@@ -12,8 +12,11 @@ from safetensors.numpy import load, save
 
 from xai_eval.errors import StorageError
 
-# A result takes a few megabytes. A file that would unpack to more than this is damaged or malicious.
-MAX_UNPACKED_BYTES = 256 * 2**20
+# A result takes a few megabytes. A file that would unpack to more than this is damaged or malicious. While it is read,
+# it takes twice as much.
+MAX_UNPACKED_BYTES = 128 * 2**20
+# The names, types and shapes of all arrays, of which a result has some hundreds.
+MAX_HEADER_BYTES = 2**20
 # Compression level 9 takes five times as long as level 6, and saves less than one byte in 300.
 _LEVEL = 6
 # Small arrays of different kinds follow each other. With less memory zlib makes shorter blocks, each with its own
@@ -23,6 +26,8 @@ _MEMORY = 6
 _GZIP = 16 + zlib.MAX_WBITS
 # A gzip file ends with the size of its content, so that the size is known before anything is unpacked.
 _SIZE_BYTES = 4
+# Safetensors begins with the length of its header.
+_LENGTH_BYTES = 8
 _MAGIC = b"\x1f\x8b"
 _ADVICE = "Restore it from version control, or run again and accept a new result."
 
@@ -50,6 +55,9 @@ def unpack_arrays(content: bytes, where: str) -> dict[str, NDArray[Any]]:
         StorageError: `content` is not safetensors, is truncated, is longer than its header says, or has a dtype that
             results do not keep.
     """
+    header = int.from_bytes(content[:_LENGTH_BYTES], "little")
+    if header > MAX_HEADER_BYTES:
+        raise StorageError(f"{where} is damaged: it says that it names arrays in {header:,} bytes. {_ADVICE}")
     try:
         arrays: dict[str, NDArray[Any]] = load(content)
     except Exception as error:  # safetensors and numpy raise many kinds of errors

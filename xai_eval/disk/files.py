@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from xai_eval.disk.bounds import MOST_JSON_BYTES
 from xai_eval.disk.door import is_link, is_own_folder, read_bytes, require_no_links
 from xai_eval.disk.git_lfs import is_pointer, pointer_sentence
 from xai_eval.disk.strict_json import parse_json
@@ -211,7 +212,7 @@ def read_json(path: Path) -> Any:
         OSError: it cannot be read.
         ValueError: as `parse_json`.
     """
-    content = read_bytes(path)
+    content = read_bytes(path, MOST_JSON_BYTES)
     if is_pointer(content):
         raise StorageError(pointer_sentence(path))
     return parse_json(content)

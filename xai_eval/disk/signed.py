@@ -7,12 +7,14 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from xai_eval.disk.typed import shown
+
 
 def sign(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return `document` with a `digest`: the sha256 of all its other entries.
 
     Raises:
-        ValueError: it contains NaN or infinity, which JSON does not have.
+        ValueError: it contains NaN or infinity, which JSON does not have, or is nested too deeply.
     """
     content = {key: value for key, value in document.items() if key != "digest"}
     return {**content, "digest": hashlib.sha256(canonical(content).encode()).hexdigest()}
@@ -20,4 +22,20 @@ def sign(document: Mapping[str, Any]) -> dict[str, Any]:
 
 def canonical(value: Any) -> str:
     """Return JSON values as canonical text: equal values give equal text."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    try:
+        return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def signed_object(document: Any) -> dict[str, Any]:
+    """Return a document that was read, if it is an object that contains its own digest.
+
+    Raises:
+        ValueError: it is something else, or its digest is not that of its content.
+    """
+    if not isinstance(document, dict):
+        raise ValueError(f"it is {shown(document)}; expected an object")
+    if document != sign(document):
+        raise ValueError("it was edited by hand: its content does not match its digest")
+    return document

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
+
+from xai_eval.disk.bounds import MOST_JSON_BYTES, MOST_JSON_MARKS, require_size, whole
+
+_MARKS = ",:[{"
+# The first half of a character beyond 16 bits, or the second half, which is one only together with the first.
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def parse_json(content: str | bytes) -> Any:
@@ -14,11 +21,34 @@ def parse_json(content: str | bytes) -> Any:
     A name that occurs twice in an object is refused, because a person reads the first and a program takes the last.
 
     Raises:
-        ValueError: it is truncated, not JSON, nested too deeply, names an entry of an object twice (also if the two
-            differ only in how Unicode writes the same letters), or contains NaN or infinity, which JSON does not have.
+        ValueError: it is truncated, not JSON, too large, nested too deeply, names an entry of an object twice (also if
+            the two differ only in how Unicode writes the same letters), or contains NaN or infinity, which JSON does
+            not have, a whole number of too many digits, or half of a character.
     """
+    text = _text_of(content)
     try:
-        return json.loads(content, parse_constant=_refuse_constant, object_pairs_hook=_object)
+        found = json.loads(text, parse_constant=_refuse_constant, parse_int=whole, object_pairs_hook=_object)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    if _HALF.search(text):
+        _refuse_halves(found)
+    return found
+
+
+def _text_of(content: str | bytes) -> str:
+    """Return the text of a document that is small enough to be read."""
+    require_size(len(content), MOST_JSON_BYTES)
+    text = content if isinstance(content, str) else content.decode(json.detect_encoding(content))
+    if sum(map(text.count, _MARKS)) > MOST_JSON_MARKS:
+        raise ValueError(f"it holds more than {MOST_JSON_MARKS:,} values, which is more than any such file needs")
+    return text
+
+
+def _refuse_halves(value: Any) -> None:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("a text in it holds half of a character (a lone surrogate)") from error
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import datetime
 import json
 import tempfile
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from xai_eval.disk.strict_toml import parse_toml
 from xai_eval.errors import StorageError
 from xai_eval.gate.judge import judge
 from xai_eval.gate.unwatched import Unwatched, unwatched_parts
@@ -183,8 +183,8 @@ def _current(file: Path) -> bytes | None:
 def _table(content: bytes | None, tables: tuple[str, ...]) -> dict[str, str]:
     """Return the values of a table as text, by their names with dots; if it cannot be read, the reason instead."""
     try:
-        found: Any = tomllib.loads((content or b"").decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:
+        found: Any = parse_toml(content or b"")
+    except ValueError as error:
         return {"the whole file": f"no TOML ({error})"}
     for name in tables:
         found = found.get(name, {}) if isinstance(found, dict) else {}

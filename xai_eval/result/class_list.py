@@ -6,11 +6,37 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
+
+from xai_eval.disk.typed import wrong
 
 CLASS_LIST = "class list"  # name of the parameter in the provenance
 _BYTES = 2  # a change of one class stays unnoticed in its own bits in one of 65,536 cases; never in the digest
 _NAMED = 5  # positions that a sentence spells out
+
+
+@dataclass(frozen=True)
+class ClassList:
+    """A class list as it is stored; only its types are checked with it.
+
+    Attributes:
+        count: how many classes there are.
+        digest: of their names and ids.
+        each: two bytes of each name, in base64.
+    """
+
+    count: int
+    digest: str
+    each: str
+
+    def __post_init__(self) -> None:
+        try:
+            found = len(base64.b64decode(self.each, validate=True)) // _BYTES
+        except ValueError:
+            found = -1
+        if found != self.count:
+            raise wrong(self.each, f"{_BYTES} bytes in base64 for each of {self.count} classes").below("each")
 
 
 def class_list(names: Sequence[str], ids: Sequence[str] | None) -> dict[str, Any]:

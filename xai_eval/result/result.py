@@ -20,17 +20,21 @@ from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 
-from xai_eval.disk.arrays import deflated, inflated, pack_arrays, unpack_arrays
+from xai_eval.disk.arrays import MAX_UNPACKED_BYTES, deflated, inflated, pack_arrays, unpack_arrays
 from xai_eval.disk.door import read_bytes
 from xai_eval.disk.files import read_json, write_files
 from xai_eval.disk.git_lfs import is_pointer, pointer_sentence
 from xai_eval.disk.signed import canonical, sign
-from xai_eval.disk.strict_json import alike, folded, require_distinct
-from xai_eval.errors import StorageError, UsageError, unknown_name
+from xai_eval.disk.strict_json import alike, folded
+from xai_eval.disk.typed import WrongValue, below, entry
+from xai_eval.errors import StorageError, UsageError, error_line, unknown_name
 from xai_eval.result.fields import KINDS, Field
+from xai_eval.result.fields.stored_arrays import require_kind
 from xai_eval.result.fingerprint import Fingerprint
 from xai_eval.result.left_arrays import find_left_arrays
 from xai_eval.result.stage import Stage, check_stages
+from xai_eval.result.stored_result import RAISED_TOLERANCES as RAISED_TOLERANCES
+from xai_eval.result.stored_result import check_parameters, check_types
 
 _Kind = TypeVar("_Kind", bound=Field)
 SCHEMA = 2
@@ -38,8 +42,6 @@ RESULT_FILE = "result.json"
 ARRAYS_FILE = "arrays.safetensors.gz"
 FORMER_ARRAYS_FILE = "arrays.npz"
 _SLUG_LENGTH = 60
-# The parameter of a provenance that names the fields whose tolerances the user raised above those of the task.
-RAISED_TOLERANCES = "raised tolerances"
 # The seed of a run that was asked for no other.
 USUAL_SEED = 0
 _STAGE = "stage"  # takes the place of a field name in the names of stored arrays
@@ -261,10 +263,19 @@ def valid(folder: Path) -> Iterator[None]:
         yield
     except StorageError:
         raise
+    except WrongValue as error:
+        raise wrong_types(folder / RESULT_FILE, error) from error
     except Exception as error:  # a document that was signed by hand may contain anything
         raise StorageError(
-            f"{folder / RESULT_FILE} holds no valid result ({error!r}). Run again and accept a new result."
+            f"{folder / RESULT_FILE} holds no valid result ({error_line(error)}). Run again and accept a new result."
         ) from error
+
+
+def wrong_types(path: Path, error: WrongValue) -> StorageError:
+    """Return the error for a document of which a value has the wrong type."""
+    return StorageError(
+        f"{path} holds no valid result: {error}. Restore it from version control, or run again and accept a new result."
+    )
 
 
 def stored_digest(folder: Path) -> str:
@@ -279,7 +290,31 @@ def stored_digest(folder: Path) -> str:
 def from_document(document: Mapping[str, Any], arrays: Mapping[str, Any]) -> Result:
     """Rebuild a result from its document and its arrays."""
     fields, stages = restore_parts(document, arrays)
-    return Result(Case(**document["case"]), fields, stages, Provenance(**document["provenance"]))
+    return Result(case_of(document), fields, stages, provenance_of(document))
+
+
+def case_of(document: Mapping[str, Any]) -> Case:
+    """Return the case that a document is about. Raises WrongValue if its types are wrong."""
+    found: Case = entry(document, "case", Case)
+    return found
+
+
+def provenance_of(document: Mapping[str, Any]) -> Provenance:
+    """Return how the result of a document was computed. Raises WrongValue if its types are wrong."""
+    found: Provenance = entry(document, "provenance", Provenance)
+    below("provenance", lambda parameters: below("parameters", check_parameters, parameters), found.parameters)
+    return found
+
+
+def restore_field(meta: Mapping[str, Any], arrays: Mapping[str, Any]) -> Field:
+    """Rebuild one field from its entry in the document and its arrays by part.
+
+    Raises:
+        WrongValue: a value has another type than the kind of field says. A kind may raise other errors of its own.
+    """
+    kind = KINDS[meta["kind"]]
+    found: Field = below(f"field {meta['name']}", lambda entry: kind.restore(entry, arrays), meta)
+    return found
 
 
 def restore_parts(
@@ -288,7 +323,7 @@ def restore_parts(
     """Rebuild fields by name, and stages, in order, from document and arrays."""
     parts = by_field(arrays)
     return (
-        {each["name"]: KINDS[each["kind"]].restore(each, parts[each["name"]]) for each in document["fields"]},
+        {each["name"]: restore_field(each, parts[each["name"]]) for each in document["fields"]},
         {stage: restore_stage(document, place, arrays) for stage, place in stage_positions(document).items()},
     )
 
@@ -311,7 +346,9 @@ def restore_stage(document: Mapping[str, Any], place: int, arrays: Mapping[str, 
     """Rebuild the fingerprint of the stage at a position in the document; `arrays` are those of the result."""
     stage = document["stages"][place]
     sketch = arrays.get(_sketch_name(place))
-    meaning, amplification = str(stage.get("meaning", "")), float(stage.get("amplification", 1.0))
+    if sketch is not None:
+        require_kind(sketch, "f", _sketch_name(place))
+    meaning, amplification = stage.get("meaning", ""), float(stage.get("amplification", 1.0))
     return Fingerprint(stage["digest"], tuple(stage["shape"]), sketch, meaning, amplification)
 
 
@@ -345,7 +382,7 @@ def read_document(folder: Path) -> dict[str, Any]:
             f"{path} has schema {found!r}, but this version of xai_eval reads schema {SCHEMA}. "
             "Run with the version that wrote it, or accept a new result."
         )
-    _require_distinct_parts(path, document)
+    _require_types(path, document)
     if document != signed:
         raise StorageError(
             f"{path} was edited by hand: its content does not match its digest. "
@@ -354,15 +391,12 @@ def read_document(folder: Path) -> dict[str, Any]:
     return document
 
 
-def _require_distinct_parts(path: Path, document: Mapping[str, Any]) -> None:
-    """Refuse two fields or stages of one name: a person would read the first, and the program the last."""
+def _require_types(path: Path, document: Mapping[str, Any]) -> None:
     try:
-        require_distinct("fields", (str(each["name"]) for each in document["fields"]))
-        stages = [str(Stage.restored(each)) for each in document["stages"]]
-        if len(set(stages)) < len(stages):
-            twice = next(name for name in stages if stages.count(name) > 1)
-            raise ValueError(f"two stages have one name: {twice!r}")
-    except (ValueError, KeyError, TypeError, UsageError) as error:
+        check_types(document)
+    except WrongValue as error:
+        raise wrong_types(path, error) from error
+    except ValueError as error:
         raise StorageError(
             f"{path} holds no valid result ({error}). Restore it from version control, or accept a new result."
         ) from error
@@ -376,7 +410,7 @@ def read_arrays(folder: Path, document: Mapping[str, Any]) -> dict[str, NDArray[
     """
     path = folder / ARRAYS_FILE
     try:
-        packed = read_bytes(path)
+        packed = read_bytes(path, MAX_UNPACKED_BYTES)
     except OSError as error:
         former = folder / FORMER_ARRAYS_FILE
         if isinstance(error, FileNotFoundError) and former.is_file():
@@ -385,6 +419,8 @@ def read_arrays(folder: Path, document: Mapping[str, Any]) -> dict[str, NDArray[
                 f"Delete {FORMER_ARRAYS_FILE}, run again and accept a new result."
             ) from error
         raise _unreadable(path, error) from error
+    except ValueError as error:
+        raise StorageError(f"{path} is damaged or too large: {error}. Restore it, or accept a new result.") from error
     if is_pointer(packed):
         raise StorageError(pointer_sentence(path))
     arrays = inflated(packed, str(path))

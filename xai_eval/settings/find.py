@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from xai_eval.disk.door import read_bytes
+from xai_eval.disk.strict_toml import MOST_TOML_BYTES, parse_toml
+from xai_eval.disk.typed import spelled
 from xai_eval.errors import InputUnavailable, UsageError
 from xai_eval.settings.settings import shown
 
@@ -60,21 +62,23 @@ def _table_of(shared: Path) -> Mapping[str, Any] | None:
     tool = _parsed(shared).get("tool", {})
     table = tool.get("xai_eval") if isinstance(tool, dict) else None
     if table is not None and not isinstance(table, dict):
-        raise UsageError(f"{shown(shared)}: tool.xai_eval is {table!r}; expected a table, [tool.xai_eval].")
+        raise UsageError(f"{shown(shared)}: tool.xai_eval is {spelled(table)}; expected a table, [tool.xai_eval].")
     return table
 
 
 def _parsed(file: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(_text_of(file))
-    except tomllib.TOMLDecodeError as error:
+        return parse_toml(_text_of(file))
+    except ValueError as error:
         raise UsageError(f"{shown(file)} is not valid TOML: {error}. Correct it there.") from error
 
 
 def _text_of(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8-sig")
+        return read_bytes(file, MOST_TOML_BYTES, follow=True).decode("utf-8-sig")
     except OSError as error:
         raise InputUnavailable(f"{shown(file)} cannot be read ({error.strerror or error}).") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{shown(file)} is not valid TOML: it is not in UTF-8. Save it in UTF-8.") from error
+    except ValueError as error:
+        raise UsageError(f"{shown(file)} is not read: {error}. Make it smaller.") from error

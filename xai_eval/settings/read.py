@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from xai_eval.disk.typed import spelled
 from xai_eval.errors import UsageError, unknown_name
 from xai_eval.settings.find import OWN_FILE, Document, find_document
 from xai_eval.settings.settings import NO_SETTINGS, Entry, FieldTolerances, Settings
@@ -172,7 +173,7 @@ def _texts(table: Mapping[str, Any], key: str, place: str) -> tuple[str, ...] | 
 
 
 def _wrong(place: str, key: str, value: object, expected: str) -> UsageError:
-    return UsageError(f"{place}: {key} is {value!r}; expected {expected}.")
+    return UsageError(f"{place}: {key} is {spelled(value)}; expected {expected}.")
 
 
 def _refuse_unknown(table: Mapping[str, Any], known: Collection[str], place: str, hint: str = "") -> None:

@@ -10,9 +10,9 @@ import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from xai_eval.disk.files import accessible, exists, read_json
+from xai_eval.disk.typed import read_as
 from xai_eval.errors import StorageError
 from xai_eval.store.git_base import GIT
 from xai_eval.store.runs import now
@@ -82,7 +82,8 @@ def read_history(place: Path) -> list[Acceptance]:
     try:
         with accessible(path):
             entries = read_json(path) if exists(path) else []
-        return [_entry(each) for each in _list(entries)]
+        history: tuple[Acceptance, ...] = read_as(tuple[Acceptance, ...], entries)
+        return list(history)
     except ValueError as error:
         raise StorageError(
             f"{path} is truncated or not a history ({error}). Restore it from version control, or delete it and accept "
@@ -125,21 +126,3 @@ def _login() -> str:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):
         return ""  # a container may have no users
-
-
-def _list(entries: Any) -> list[Any]:
-    if not isinstance(entries, list):
-        raise ValueError(f"expected a list, got a {type(entries).__name__}")
-    return entries
-
-
-def _entry(value: Any) -> Acceptance:
-    """Check one entry and return it; an earlier version wrote only `when`, `reason` and `result`."""
-    known = {field.name for field in dataclasses.fields(Acceptance)}
-    if not isinstance(value, dict) or not {"when", "reason", "result"} <= value.keys() <= known:
-        raise ValueError(
-            f"expected an entry with when, reason and result, got {list(value) if isinstance(value, dict) else value!r}"
-        )
-    if not all(isinstance(text, str) for text in value.values()):
-        raise ValueError("a value of an entry is not text")
-    return Acceptance(**value)

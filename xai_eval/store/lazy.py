@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from xai_eval.result.fields import KINDS, Field
 from xai_eval.result.fingerprint import Fingerprint
 from xai_eval.result.result import (
-    Case,
-    Provenance,
     Result,
     by_field,
+    case_of,
+    provenance_of,
     read_arrays,
     read_document,
+    restore_field,
     restore_parts,
     restore_stage,
     stage_positions,
@@ -45,10 +46,10 @@ def open_result(folder: Path) -> Result:
     stored = _Stored(folder, document)
     with valid(folder):
         return _OpenResult(
-            case=Case(**document["case"]),
+            case=case_of(document),
             fields=_Parts(stored.kinds, stored.field),
             stages=_Parts(stored.stages, stored.stage),
-            provenance=Provenance(**document["provenance"]),
+            provenance=provenance_of(document),
             stored=stored,
         )
 
@@ -130,7 +131,7 @@ class _Opened:
         if name not in self._fields:
             arrays = _ArraysWhenAsked(lambda: self._by_field[name])
             with valid(self._stored.folder):
-                self._fields[name] = self._stored.kinds[name].restore(self._meta[name], arrays)
+                self._fields[name] = restore_field(self._meta[name], arrays)
         return self._fields[name]
 
     def stage(self, stage: Stage) -> Fingerprint:

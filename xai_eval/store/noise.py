@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from xai_eval.disk.files import accessible, exists, read_json, write_files
-from xai_eval.disk.signed import canonical, sign
+from xai_eval.disk.signed import canonical, sign, signed_object
+from xai_eval.disk.typed import WrongValue, read_as, shown
 from xai_eval.errors import StorageError, UsageError
-from xai_eval.result.fields.numbers import from_json, to_json
+from xai_eval.result.fields.numbers import to_json
 from xai_eval.result.result import stored_digest
 from xai_eval.result.stage import Stage
 
@@ -98,23 +99,54 @@ class Noise:
         try:
             with accessible(path):
                 document = read_json(path)
-            if document != sign(document):
-                raise ValueError("its content does not match its digest")
-            if document["schema"] != SCHEMA:
-                raise ValueError(f"its schema is {document['schema']!r}, but this version reads {SCHEMA}")
-            return _restored(document)
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, UsageError) as error:
+            document = signed_object(document)
+            if document.get("schema") != SCHEMA:
+                raise ValueError(f"its schema is {shown(document.get('schema'))}, but this version reads {SCHEMA}")
+            return _restored(read_as(_Stored, document))
+        except (ValueError, UsageError) as error:
             raise StorageError(
                 f"{path} is not valid noise ({error}). Restore it from version control, or run `xai-eval calibrate`."
             ) from error
 
 
-def _restored(document: Mapping[str, Any]) -> Noise:
-    conditions = [str(name) for name in document["conditions"]]
-    distances, shifts = (_by_condition(document[name], conditions) for name in _BY_FIELD)
-    stages = {Stage.restored(each): _by_condition(each["changes"], conditions) for each in document["stages"]}
-    unmeasured, versions = ({str(k): str(v) for k, v in document[n].items()} for n in ("unmeasured", "versions"))
-    return Noise(str(document["golden"]), distances, shifts, stages, unmeasured, versions, str(document["device"]))
+# What was measured under each condition, null where nothing was; an empty object if there were no conditions.
+_Row = tuple[float | None, ...] | Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class _StoredStage:
+    """The noise of one stage as it is stored."""
+
+    kind: str
+    changes: _Row
+    of: str = ""
+    model: str = ""
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """The document as it is stored."""
+
+    schema: int
+    golden: str
+    conditions: tuple[str, ...]
+    distances: Mapping[str, Mapping[str, _Row]]
+    shifts: Mapping[str, Mapping[str, _Row]]
+    stages: tuple[_StoredStage, ...]
+    unmeasured: Mapping[str, str]
+    versions: Mapping[str, str]
+    device: str
+    digest: str
+
+    def __post_init__(self) -> None:
+        if len(set(self.conditions)) < len(self.conditions):
+            raise WrongValue("has two of one name; expected different ones", ".conditions")
+
+
+def _restored(stored: _Stored) -> Noise:
+    distances, shifts = (_by_field(each, stored.conditions) for each in (stored.distances, stored.shifts))
+    stages = {Stage.restored(vars(each)): _by_condition(each.changes, stored.conditions) for each in stored.stages}
+    return Noise(stored.golden, distances, shifts, stages, stored.unmeasured, stored.versions, stored.device)
 
 
 def _conditions(value: Mapping[Any, Any]) -> Iterator[str]:
@@ -133,11 +165,18 @@ def _rows(value: Mapping[str, Any], conditions: Sequence[str]) -> Any:
     return [to_json(value[name]) if name in value else None for name in conditions] if value else {}
 
 
-def _by_condition(value: Any, conditions: Sequence[str]) -> Any:
+def _by_field(value: Mapping[str, Mapping[str, _Row]], conditions: Sequence[str]) -> ByField:
     """Undo `_rows`."""
-    if isinstance(value, Mapping):
-        return {name: _by_condition(each, conditions) for name, each in value.items()}
-    return {name: from_json(each) for name, each in zip(conditions, value, strict=True) if each is not None}
+    return {
+        name: {measure: _by_condition(row, conditions) for measure, row in each.items()} for name, each in value.items()
+    }
+
+
+def _by_condition(row: _Row, conditions: Sequence[str]) -> ByCondition:
+    if len(row) != (0 if isinstance(row, Mapping) else len(conditions)):
+        raise WrongValue(f"has {len(row)} numbers; expected one for each of {len(conditions)} conditions")
+    pairs = () if isinstance(row, Mapping) else zip(conditions, row, strict=True)
+    return {name: float(each) for name, each in pairs if each is not None}
 
 
 def _largest(distances: ByCondition) -> LargestNoise | None:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import datetime
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from xai_eval.disk.door import MEBIBYTE, read_text
+from xai_eval.disk.door import read_bytes
 from xai_eval.disk.files import accessible, exists
+from xai_eval.disk.strict_toml import MOST_TOML_BYTES, parse_toml
+from xai_eval.disk.typed import spelled
 from xai_eval.errors import StorageError
 
 QUARANTINE_FILE = "quarantine.toml"
 # A case that may fail for longer than this is given up, which is what deleting its golden is for.
 LONGEST_DAYS = 90
-_MOST_BYTES = MEBIBYTE
+_NAMED, _NAME = 8, 40  # names of an entry that an error lists, and characters of each
 _EXAMPLE = 'expected owner = "name", reason = "why" and expires = 2027-01-31'
 
 
@@ -75,8 +76,8 @@ def read_quarantine(
     today = today or datetime.datetime.now(datetime.UTC).date()
     try:
         with accessible(path):
-            entries = tomllib.loads(read_text(path, _MOST_BYTES)) if exists(path) else {}
-    except (ValueError, RecursionError) as error:
+            entries = parse_toml(read_bytes(path, MOST_TOML_BYTES)) if exists(path) else {}
+    except ValueError as error:
         raise StorageError(f"{path} is not TOML: {error}. Correct it; until then no case is in quarantine.") from error
     found = {key: _entry(f"{path}: [{key!r}]", value, today) for key, value in entries.items()}
     for key, entry in found.items():
@@ -95,13 +96,18 @@ def _refuse_too_late(where: str, expires: datetime.date, today: datetime.date, l
 
 def _entry(where: str, value: Any, today: datetime.date) -> Quarantine:
     if not isinstance(value, Mapping) or value.keys() != {"owner", "reason", "expires"}:
-        got = ", ".join(value) or "nothing" if isinstance(value, Mapping) else repr(value)
+        got = _listed(value) or "nothing" if isinstance(value, Mapping) else spelled(value)
         raise StorageError(f"{where}: {_EXAMPLE} under a heading with the case's key in quotes, got {got}.")
     for name in ("owner", "reason"):
         if not isinstance(value[name], str) or not value[name].strip():
-            raise StorageError(f"{where}: {name} is {value[name]!r}, but must be a text; {_EXAMPLE}.")
+            raise StorageError(f"{where}: {name} is {spelled(value[name])}, but must be a text; {_EXAMPLE}.")
     expires = value["expires"]
     # A datetime is a subclass of date in Python, so the exact type is compared.
     if type(expires) is not datetime.date:
-        raise StorageError(f"{where}: expires is {expires!r}, not a date; {_EXAMPLE}, without quotes.")
+        raise StorageError(f"{where}: expires is {spelled(expires)}, not a date; {_EXAMPLE}, without quotes.")
     return Quarantine(value["owner"].strip(), value["reason"].strip(), expires, expired=expires < today)
+
+
+def _listed(names: Iterable[str]) -> str:
+    every = list(names)
+    return ", ".join(name[:_NAME] for name in every[:_NAMED]) + (", ..." if len(every) > _NAMED else "")

@@ -20,7 +20,7 @@ from xai_eval.disk.files import (
 )
 from xai_eval.disk.stray_files import is_stray
 from xai_eval.errors import StorageError, XaiEvalError
-from xai_eval.result.result import ARRAYS_FILE, FORMER_ARRAYS_FILE, RESULT_FILE, Case, Result, is_case_id
+from xai_eval.result.result import ARRAYS_FILE, FORMER_ARRAYS_FILE, RESULT_FILE, Result, case_of, is_case_id
 from xai_eval.store.lock import acquire, locked, release, this_process
 from xai_eval.store.made_from import MADE_FROM_FILE, Contents, made_from_bytes
 from xai_eval.store.runs import RESULTS_FOLDER, RunRecord, case_folders, load_cases
@@ -198,6 +198,6 @@ def _is_of_another(place: Path, key: str) -> bool:
     except (FileNotFoundError, ValueError):
         return False
     try:
-        return Case(**document["case"]).key != key
-    except (KeyError, TypeError, ValueError, AttributeError):
+        return not isinstance(document, dict) or case_of(document).key != key
+    except ValueError:
         return True

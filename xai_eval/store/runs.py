@@ -5,15 +5,16 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from xai_eval.disk.door import require_no_links
 from xai_eval.disk.files import accessible, exists, read_json, write_file
-from xai_eval.disk.signed import sign
+from xai_eval.disk.signed import sign, signed_object
 from xai_eval.disk.stray_files import is_stray
+from xai_eval.disk.typed import WrongValue, below, entry, read_as, shown
 from xai_eval.errors import InputUnavailable, StorageError
 from xai_eval.media.shell import command, option
 from xai_eval.result.result import RESULT_FILE, Result
@@ -21,17 +22,8 @@ from xai_eval.result.result import RESULT_FILE, Result
 RESULTS_FOLDER = "results"
 RUN_FILE = "run.json"
 SCHEMA = 2
-_KINDS: Mapping[str, type | tuple[type, ...]] = {
-    "planned": int,
-    "failures": dict,
-    "requests": dict,
-    "versions": dict,
-    "device": str,
-    "when": str,
-    "seconds": (int, float),
-    "finished": bool,
-}
-_TEXTS = ("tasks", "models", "inputs", "selections", "failures", "versions")
+# Entries of a request that are texts, if it has them; what `params` may be, the task knows.
+_TEXTS = ("task", "task_file", "model_name", "inputs", "device")
 
 
 @dataclass(frozen=True)
@@ -94,30 +86,37 @@ class RunRecord:
         try:
             with accessible(path):
                 document = read_json(path)
-            schema, signed = document.pop("schema"), document.pop("digest", None)
+            schema = document.get("schema") if isinstance(document, dict) else None
             if schema != SCHEMA:
-                raise StorageError(f"{path} has schema {schema!r}, but this version reads {SCHEMA}. Run again.")
-            if signed != sign({"schema": schema, **document})["digest"]:
-                raise ValueError("it was edited by hand: its content does not match its digest")
-            lists = {name: tuple(document[name]) for name in ("tasks", "models", "inputs", "selections")}
-            return _checked(cls(**{**document, **lists}))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+                raise StorageError(f"{path} has schema {shown(schema)}, but this version reads {SCHEMA}. Run again.")
+            signed = signed_object(document)
+            record: RunRecord = read_as(
+                cls, {name: each for name, each in signed.items() if name not in ("schema", "digest")}
+            )
+            return _checked(record)
+        except ValueError as error:
             raise StorageError(f"{path} is truncated or not a record of a run ({error}). Run again.") from error
 
 
 def _checked(record: RunRecord) -> RunRecord:
-    """Return `record` if all values have the right types; a file that was edited may contain anything."""
-    wrong = [name for name, kind in _KINDS.items() if not isinstance(getattr(record, name), kind)]
-    wrong = wrong or [name for name in _TEXTS if not _all_text(getattr(record, name))]
-    if wrong:
-        raise TypeError(f"{wrong[0]} is {getattr(record, wrong[0])!r}")
+    """Return `record` if its values fit each other, and its requests are such that a case can be asked for again."""
+    below("requests", lambda requests: [below(*each) for each in _requests(requests)], record.requests)
+    if record.planned < 0:
+        raise WrongValue(f"is {record.planned}; expected 0 or more", ".planned")
     if record.failures and not (record.tasks and record.models):
         raise ValueError("it has failures, but names no task or no model")
     return record
 
 
-def _all_text(values: Iterable[object]) -> bool:
-    return all(isinstance(value, str) for value in (values.values() if isinstance(values, Mapping) else values))
+def _requests(requests: Mapping[str, Any]) -> Iterator[tuple[str, Callable[[Any], object], Any]]:
+    for name, request in requests.items():
+        yield name, _check_request, request
+
+
+def _check_request(request: Mapping[str, Any]) -> None:
+    entry(request, "params", Mapping[str, Any], {})
+    for name in _TEXTS:
+        entry(request, name, str | None, None)
 
 
 def now() -> str:

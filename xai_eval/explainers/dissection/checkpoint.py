@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pooch
 
+from xai_eval.disk.arrays import pack_arrays, unpack_arrays
 from xai_eval.disk.files import read_json, write_files
+from xai_eval.disk.typed import entry, read_as
 from xai_eval.errors import StorageError
-from xai_eval.explainers.dissection.observations import Observations, from_document, to_document
+from xai_eval.explainers.dissection.observations import Observations
+from xai_eval.explainers.dissection.stored_shard import from_document, to_document
 
 
 @dataclass(frozen=True)
@@ -41,11 +44,10 @@ class Checkpoints:
         try:
             vouched = read_json(self._vouching(index))
             packed = self._arrays(index).read_bytes()
-            if hashlib.sha256(packed).hexdigest() != vouched["sha256"]:
+            if hashlib.sha256(packed).hexdigest() != entry(read_as(Mapping[str, Any], vouched), "sha256", str):
                 return None
-            with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
-                return from_document(arrays, vouched["shard"])
-        except (OSError, ValueError, KeyError, TypeError):
+            return from_document(unpack_arrays(packed, self._arrays(index).name), entry(vouched, "shard", dict))
+        except (OSError, ValueError, StorageError):
             # The file is truncated, from another version, or missing: the shard is computed again.
             return None
 
@@ -56,9 +58,7 @@ class Checkpoints:
             StorageError: the disk is full, or the folder cannot be written. Shards saved before are kept.
         """
         arrays, meta = to_document(shard)
-        buffer = io.BytesIO()
-        np.savez(buffer, **arrays)  # type: ignore[arg-type]  # the stubs take arrays by name for options
-        packed = buffer.getvalue()
+        packed = pack_arrays(arrays)
         vouching = json.dumps({"sha256": hashlib.sha256(packed).hexdigest(), "shard": meta}).encode()
         contents = {self._arrays(index).name: packed, self._vouching(index).name: vouching}
         try:
@@ -73,7 +73,7 @@ class Checkpoints:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _arrays(self, index: int) -> Path:
-        return self.folder / f"shard-{index:05d}.npz"
+        return self.folder / f"shard-{index:05d}.safetensors"
 
     def _vouching(self, index: int) -> Path:
         return self.folder / f"shard-{index:05d}.json"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 import zlib
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from xai_eval.errors import StorageError
 from xai_eval.inputs.models.preprocessing import Preprocessing
 from xai_eval.inputs.probes.probe_set import ProbeImage
 
@@ -36,7 +38,15 @@ class PackedLabels:
 
     def unpack(self) -> NDArray[np.int32]:
         """Return the label maps, int32 (S, H, W)."""
-        return np.frombuffer(zlib.decompress(self.data), dtype="<i4").reshape(self.shape).astype(np.int32)
+        size = 4 * math.prod(self.shape)
+        # A checkpoint may be damaged: no more is unpacked than its shape says.
+        try:
+            content = zlib.decompressobj().decompress(self.data, size + 1)
+        except zlib.error as error:
+            raise _damaged("a label map") from error
+        if len(content) != size:
+            raise _damaged("a label map")
+        return np.frombuffer(content, dtype="<i4").reshape(self.shape).astype(np.int32)
 
 
 @dataclass(frozen=True)
@@ -89,7 +99,20 @@ class ImageSummary:
     @property
     def pixels(self) -> NDArray[np.uint8]:
         """The thumbnail, uint8 (THUMBNAIL, THUMBNAIL, 3)."""
-        return np.asarray(Image.open(io.BytesIO(self.thumbnail)).convert("RGB"))
+        try:
+            with Image.open(io.BytesIO(self.thumbnail), formats=["JPEG"]) as image:
+                if image.size != (THUMBNAIL, THUMBNAIL):
+                    raise _damaged("a thumbnail")
+                return np.asarray(image.convert("RGB"))
+        except (OSError, SyntaxError) as error:
+            raise _damaged("a thumbnail") from error
+
+
+def _damaged(what: str) -> StorageError:
+    return StorageError(
+        f"{what} in a checkpoint of this dissection is damaged. Delete the folder dissection in the cache folder of "
+        "xai_eval, and run again."
+    )
 
 
 def summarise(preprocess: Preprocessing, image: ProbeImage, drawn: Image.Image, tensor: torch.Tensor) -> ImageSummary:

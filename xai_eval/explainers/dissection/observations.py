@@ -1,13 +1,12 @@
-"""What the models computed for some images of a probe set, and how that is merged and stored.
+"""What the models computed for some images of a probe set, and how that is merged.
 
 Observations of one shard are saved together, sent between machines together, and at worst lost together.
 """
 
 from __future__ import annotations
 
-import io
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from xai_eval.explainers.dissection.batches import Skipped
-from xai_eval.explainers.dissection.image_summary import ImageSummary, PackedLabels, Trace
+from xai_eval.explainers.dissection.image_summary import ImageSummary
 from xai_eval.explainers.dissection.quantile import TopValues
 
 
@@ -144,70 +143,3 @@ class Observations:
                 for same in zip(*(part.summaries for part in parts), strict=True)
             ),
         )
-
-
-def to_document(observations: Observations) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """Convert observations to arrays and JSON values; `from_document` is the inverse."""
-    arrays: dict[str, NDArray[Any]] = {"positions": observations.positions}
-    if observations.embeddings is not None:
-        arrays["embeddings"] = observations.embeddings
-    for index, layer in enumerate(observations.layers):
-        arrays.update({f"{index}.{name}": array for name, array in _layer_arrays(layer).items()})
-    for index, summaries in enumerate(observations.summaries):
-        arrays[f"seen.{index}"] = np.frombuffer(b"".join(map(_bytes_of, summaries)), dtype=np.uint8)
-    return arrays, {
-        "skipped": [[each.name, each.reason] for each in observations.skipped],
-        "layers": [_layer_meta(layer) for layer in observations.layers],
-        "seen": [[_sizes(each) for each in summaries] for summaries in observations.summaries],
-    }
-
-
-def from_document(arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any]) -> Observations:
-    """Build observations from the arrays and JSON values of `to_document`."""
-    return Observations(
-        positions=arrays["positions"],
-        skipped=tuple(Skipped(name, reason) for name, reason in meta["skipped"]),
-        embeddings=arrays.get("embeddings"),
-        layers=tuple(_layer(index, arrays, layer) for index, layer in enumerate(meta["layers"])),
-        summaries=tuple(tuple(_summaries(arrays[f"seen.{index}"], sizes)) for index, sizes in enumerate(meta["seen"])),
-    )
-
-
-def _layer_arrays(layer: LayerObservations) -> dict[str, NDArray[Any]]:
-    arrays: dict[str, NDArray[Any]] = {"activations": layer.activations}
-    if layer.places is not None:
-        arrays["places"] = layer.places
-    if layer.top is not None:
-        arrays["top"] = layer.top.values
-    if layer.maps is not None:
-        arrays |= {"units": layer.maps.units, "images": layer.maps.positions, "maps": layer.maps.maps}
-    return arrays
-
-
-def _layer_meta(layer: LayerObservations) -> dict[str, int] | None:
-    return None if layer.top is None else {"m": layer.top.m, "count": layer.top.count}
-
-
-def _layer(index: int, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, int] | None) -> LayerObservations:
-    activations, places = arrays[f"{index}.activations"], arrays.get(f"{index}.places")
-    if meta is None:
-        return LayerObservations(activations, None, None, places)
-    maps = UnitMaps(*(arrays[f"{index}.{name}"] for name in ("units", "images", "maps")))
-    return LayerObservations(activations, TopValues(arrays[f"{index}.top"], meta["m"], meta["count"]), maps, places)
-
-
-def _bytes_of(summary: ImageSummary) -> bytes:
-    return summary.trace.pack() + summary.thumbnail + (b"" if summary.labels is None else summary.labels.data)
-
-
-def _sizes(summary: ImageSummary) -> list[Any]:
-    """Return the lengths in bytes of trace, thumbnail and compressed label maps, and the shape of the label maps."""
-    labels = [] if summary.labels is None else [len(summary.labels.data), list(summary.labels.shape)]
-    return [len(summary.trace.pack()), len(summary.thumbnail), *labels]
-
-
-def _summaries(joined: NDArray[np.uint8], sizes: Sequence[Sequence[Any]]) -> Iterator[ImageSummary]:
-    data = io.BytesIO(joined.tobytes())
-    for length, thumbnail, *labels in sizes:
-        trace, drawn = Trace.unpack(data.read(length)), data.read(thumbnail)
-        yield ImageSummary(trace, drawn, PackedLabels(tuple(labels[1]), data.read(labels[0])) if labels else None)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from xai_eval.errors import InputUnavailable
+from xai_eval.errors import InputUnavailable, StorageError
 from xai_eval.explainers.dissection.batches import Batch, Skipped, read_batch
 from xai_eval.explainers.dissection.checkpoint import Checkpoints
 from xai_eval.explainers.dissection.dissection_plan import DissectionPlan
@@ -72,7 +72,7 @@ class ProbePass:
         """Yield, shard by shard, the maps of one layer that may exceed their thresholds."""
         bounds = bounds_of(self.whole.tops)
         for index, positions in enumerate(self.plan.shards):
-            shard = self.checkpoints.load(index)
+            shard = saved_shard(self.plan, self.checkpoints, index, self.whole.tops)
             if shard is None:
                 # Another run of the same plan has removed the checkpoint.
                 shard = observe_images(self.plan, positions, bounds)
@@ -113,7 +113,7 @@ def in_this_process(plan: DissectionPlan, checkpoints: Checkpoints, advance: Adv
     finished: list[Observations] = []
     tops: tuple[TopValues | None, ...] = ()
     for index, positions in enumerate(plan.shards):
-        shard = checkpoints.load(index)
+        shard = saved_shard(plan, checkpoints, index, tops)
         if shard is None:
             shard = observe_images(plan, positions, bounds_of(tops))
             checkpoints.save(index, shard)
@@ -122,7 +122,50 @@ def in_this_process(plan: DissectionPlan, checkpoints: Checkpoints, advance: Adv
         # Checked after every shard, before hours are spent on the rest.
         check_readable(plan, [each for part in finished for each in part.skipped])
         advance(len(positions))
-    return Observations.joined(finished).with_tops(tops)
+    return joined_shards(finished).with_tops(tops)
+
+
+def joined_shards(shards: Sequence[Observations]) -> Observations:
+    """Merge shards whose positions follow each other.
+
+    Raises:
+        StorageError: they have other numbers of units, or other embeddings: a saved one is not of this plan.
+    """
+    try:
+        return Observations.joined(shards)
+    except ValueError as error:
+        raise StorageError(
+            f"saved parts of this dissection do not fit the others ({error}). Delete the folder dissection in the "
+            "cache folder of xai_eval, and run again."
+        ) from error
+
+
+def saved_shard(
+    plan: DissectionPlan, checkpoints: Checkpoints, index: int, tops: tuple[TopValues | None, ...]
+) -> Observations | None:
+    """Return a shard that was saved, or None if it was not, or is not one of this plan: it is then computed again.
+
+    Args:
+        plan: probe set, models and layers.
+        checkpoints: where the shard may be.
+        index: of the shard.
+        tops: the largest values of shards before it; empty while there are none.
+    """
+    shard = checkpoints.load(index)
+    return shard if shard is not None and _fits(plan, plan.shards[index], shard, tops) else None
+
+
+def _fits(plan: DissectionPlan, positions: range, shard: Observations, tops: tuple[TopValues | None, ...]) -> bool:
+    read = len(shard.positions)
+    if not read:
+        return len(shard.skipped) == len(positions) and not shard.layers
+    whole = read + len(shard.skipped) == len(positions) and set(shard.positions.tolist()) <= set(positions)
+    layers = len(shard.layers) == len(plan.layers) and len(shard.summaries) == len(plan.preparations)
+    return whole and layers and (not tops or list(map(_size, shard.tops)) == list(map(_size, tops)))
+
+
+def _size(top: TopValues | None) -> tuple[int, int] | None:
+    return None if top is None else (top.m, len(top.values))
 
 
 def merged_tops(

@@ -15,7 +15,15 @@ from xai_eval.explainers.dissection.batches import Skipped
 from xai_eval.explainers.dissection.checkpoint import Checkpoints
 from xai_eval.explainers.dissection.dissection_plan import DissectionPlan
 from xai_eval.explainers.dissection.observations import Observations
-from xai_eval.explainers.dissection.probe_pass import Advance, bounds_of, check_readable, merged_tops, observe_images
+from xai_eval.explainers.dissection.probe_pass import (
+    Advance,
+    bounds_of,
+    check_readable,
+    joined_shards,
+    merged_tops,
+    observe_images,
+    saved_shard,
+)
 from xai_eval.explainers.dissection.quantile import TopValues
 
 
@@ -31,7 +39,7 @@ def on_ray(plan: DissectionPlan, checkpoints: Checkpoints, advance: Advance) -> 
     collected = _Collected(ray, plan)
     waiting = []
     for index in range(len(plan.shards)):
-        known = checkpoints.load(index)
+        known = saved_shard(plan, checkpoints, index, collected.tops)
         if known is None:
             waiting.append(index)
         else:
@@ -136,4 +144,4 @@ def _tree(ray: Any, level: Sequence[Any]) -> Any:
 
 
 def _joined(*parts: Observations) -> Observations:
-    return Observations.joined(parts)
+    return joined_shards(parts)

@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 
 from xai_eval.explainers.dissection.dissection_plan import DissectionPlan
-from xai_eval.explainers.dissection.observations import Observations, to_document
+from xai_eval.explainers.dissection.observations import Observations
 from xai_eval.explainers.dissection.probe_pass import observe_images
+from xai_eval.explainers.dissection.stored_shard import to_document
 
 _IMAGES = 2
 

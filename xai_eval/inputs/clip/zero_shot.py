@@ -13,6 +13,7 @@ import open_clip
 import torch
 from torch import nn
 
+from xai_eval.disk.typed import spelled
 from xai_eval.errors import InputUnavailable, UsageError
 from xai_eval.inputs.clip.clip import Clip, load_clip
 from xai_eval.inputs.images.imagenet_classes import imagenet_classes
@@ -22,6 +23,7 @@ from xai_eval.inputs.models.reading import OutputKind
 from xai_eval.inputs.models.references import text_references
 from xai_eval.inputs.paths import given_path, readable
 from xai_eval.inputs.probes.concept_sets import load_concepts
+from xai_eval.inputs.text_lines import read_lines
 from xai_eval.scenes import OBJECTS
 
 _FORM = "open_clip:ARCHITECTURE/WEIGHTS:WORDS or open_clip:ARCHITECTURE/WEIGHTS:WORDS:TEMPLATES"
@@ -207,12 +209,12 @@ def load_templates(spec: str) -> Templates:
                 f"the templates {spec!r} are not {', '.join(named)}, and no file of this name exists. Expected a text "
                 "file with one prompt per line, such as 'a photo of a {}'."
             )
-        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+        lines = [line.strip() for line in read_lines(path) if line.strip()]
     wrong = next((line for line in lines if not _is_template(line)), None)
     if wrong is not None or not lines:
         raise InputUnavailable(
-            f"{path} has {'no line' if wrong is None else f'the line {wrong!r}'}; expected one prompt per line, with "
-            "one {} in it, which stands for the word."
+            f"{path} has {'no line' if wrong is None else f'the line {spelled(wrong)}'}; expected one prompt per line, "
+            "with one {} in it, which stands for the word."
         )
     return Templates(path.name, tuple(lines))
 

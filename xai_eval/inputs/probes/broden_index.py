@@ -6,15 +6,20 @@ The layout is the one that the code of Bau et al., "Network Dissection", CVPR 20
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from xai_eval.disk.door import read_bytes
+from xai_eval.disk.typed import spelled
 from xai_eval.errors import InputUnavailable
 from xai_eval.inputs.images.decode import LARGEST_AREA
 from xai_eval.inputs.probes.probe_set import Concept
+from xai_eval.inputs.text_lines import require_short
 
 INDEX = "index.csv"
 LARGEST_NUMBER = 2**16 - 1  # red + 256 * green
@@ -25,6 +30,9 @@ _ABOUT_IMAGE = ("image", "split", "ih", "iw", "sh", "sw")
 _NEEDED = {"image", "sh", "sw"}
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _LONGEST_HEADER = 10_000
+# The authors' index lists 63,305 images in some megabytes.
+MOST_TABLE_BYTES, MOST_ROWS = 24 * 2**20, 200_000
+_MOST_COLUMNS, _MOST_LABELS = 64, 1_000
 # Paths that an index must not contain: empty ones, absolute ones, those with a drive letter, with "..", or with a null
 # byte. An index may come from anywhere, so paths of every system are checked.
 _LEADS_OUT = re.compile(r"^$|^[/\\]|^[A-Za-z]:|(^|[/\\])\.\.([/\\]|$)|\0")
@@ -80,9 +88,9 @@ def read_index(path: Path) -> Index:
     columns, lines = _table(path, _NEEDED)
     categories = tuple(name for name in columns if name not in _ABOUT_IMAGE)
     # A category is part of a file name, c_<category>.csv, so it must not contain a path.
-    if not categories or any(PurePath(name).name != name for name in categories):
+    if not categories or any(PurePath(name).name != name or "\0" in name for name in categories):
         raise InputUnavailable(
-            f"{path} has the columns {', '.join(columns)}; expected one for each category of labels, such as object, "
+            f"{path} has the columns {spelled(columns)}; expected one for each category of labels, such as object, "
             f"after {', '.join(_ABOUT_IMAGE)}. Get the file again."
         )
     rows = tuple(_row(f"{path}, line {number}", line, categories) for number, line in lines)
@@ -107,6 +115,7 @@ def read_concepts(folder: Path, categories: Sequence[str]) -> dict[int, Concept]
         path = folder / f"c_{category}.csv"
         for line, row in _table(path, {"number", "name", "coverage"})[1]:
             number, coverage = _label(f"{path}, line {line}", row)
+            require_short(row["name"], path, line)
             if number not in found or coverage > found[number][0]:
                 found[number] = coverage, Concept(row["name"], category)
     return _cleaned({number: found[number][1] for number in sorted(found)})
@@ -126,10 +135,14 @@ def _row(where: str, line: dict[str, str], categories: Sequence[str]) -> Row:
     sides = [int(line[side]) if _NUMBER.fullmatch(line[side]) else 0 for side in ("sh", "sw")]
     if not 0 < sides[0] * sides[1] <= LARGEST_AREA:
         raise InputUnavailable(
-            f"{where}: label maps of {line['sw']!r} x {line['sh']!r} pixels (sw, sh); expected whole numbers above 0, "
-            f"and at most {LARGEST_AREA // 1_000_000} megapixels. Get the file again."
+            f"{where}: label maps of {spelled(line['sw'])} x {spelled(line['sh'])} pixels (sw, sh); expected whole "
+            f"numbers above 0, and at most {LARGEST_AREA // 1_000_000} megapixels. Get the file again."
         )
     labels = [entry for category in categories for entry in line[category].split(";") if entry]
+    if len(labels) > _MOST_LABELS:
+        raise InputUnavailable(
+            f"{where}: {len(labels):,} labels; expected at most {_MOST_LABELS:,} of one image. Get the file again."
+        )
     for path in (line["image"], *(entry for entry in labels if not _NUMBER.fullmatch(entry))):
         _check_path(where, path)
     return Row(line["image"], (sides[0], sides[1]), tuple(_entries(labels)))
@@ -145,8 +158,8 @@ def _entries(labels: Sequence[str]) -> Iterator[str | int]:
 def _check_path(where: str, text: str) -> None:
     if _LEADS_OUT.search(text):
         raise InputUnavailable(
-            f"{where}: {text!r} does not lead to a file below images/; expected a relative path without '..'. Get the "
-            "file again from where it is published."
+            f"{where}: {spelled(text)} does not lead to a file below images/; expected a relative path without '..'. "
+            "Get the file again from where it is published."
         )
 
 
@@ -159,28 +172,51 @@ def _label(where: str, row: dict[str, str]) -> tuple[int, float]:
         coverage = -1.0
     if not 1 <= number <= LARGEST_NUMBER or not coverage >= 0 or not row["name"].strip():
         raise InputUnavailable(
-            f"{where}: number {row['number']!r}, name {row['name']!r}, coverage {row['coverage']!r}; expected a number "
-            f"from 1 to {LARGEST_NUMBER}, a name, and a coverage from 0. Get the file again."
+            f"{where}: number {spelled(row['number'])}, name {spelled(row['name'])}, coverage "
+            f"{spelled(row['coverage'])}; expected a number from 1 to {LARGEST_NUMBER}, a name, and a coverage from 0. "
+            "Get the file again."
         )
     return number, coverage
 
 
-def _table(path: Path, needed: set[str]) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
-    """Return the columns of a table, and its rows with their line numbers."""
+def _table(path: Path, needed: set[str]) -> tuple[list[str], Iterator[tuple[int, dict[str, str]]]]:
+    """Return the columns of a table, and its rows with their line numbers, one at a time: they take much memory."""
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, strict=True)
-            columns = list(reader.fieldnames or ())
-            rows = [(reader.line_num, row) for row in reader]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputUnavailable(f"{path} is no table in UTF-8 ({error}). Get the file again.") from error
+        content = read_bytes(path, MOST_TABLE_BYTES, follow=True)
+    except ValueError as error:
+        raise InputUnavailable(f"{path} is no table of Broden: {error}. Get the file again.") from error
+    if content.count(b"\n") > MOST_ROWS:
+        raise InputUnavailable(f"{path} has more than {MOST_ROWS:,} lines. Get the file again.")
+    file = io.TextIOWrapper(io.BytesIO(content), newline="", encoding="utf-8-sig")
+    reader = csv.DictReader(file, strict=True)
+    with _a_table(path):
+        columns = list(reader.fieldnames or ())
     if not needed <= set(columns):
         raise InputUnavailable(
-            f"{path} has the columns {', '.join(columns)}; expected {', '.join(sorted(needed))} among them. Get the "
-            "file again."
+            f"{path} has the columns {spelled(columns)}; expected {', '.join(sorted(needed))} among them. Get the file "
+            "again."
         )
-    for number, row in rows:
-        # csv.DictReader puts surplus fields under the key None, and gives missing fields the value None.
-        if None in row or None in row.values():
-            raise InputUnavailable(f"{path}, line {number}: expected {len(columns)} fields. Get the file again.")
-    return columns, rows
+    if len(columns) > _MOST_COLUMNS or len(set(columns)) < len(columns):
+        raise InputUnavailable(
+            f"{path} has {len(columns)} columns; expected at most {_MOST_COLUMNS} different ones. Get the file again."
+        )
+    return columns, _rows(path, reader, len(columns))
+
+
+def _rows(path: Path, reader: csv.DictReader[str], columns: int) -> Iterator[tuple[int, dict[str, str]]]:
+    with _a_table(path):
+        for row in reader:
+            # csv.DictReader puts surplus fields under the key None, and gives missing fields the value None.
+            if None in row or None in row.values():
+                raise InputUnavailable(
+                    f"{path}, line {reader.line_num}: expected {columns} fields. Get the file again."
+                )
+            yield reader.line_num, row
+
+
+@contextmanager
+def _a_table(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputUnavailable(f"{path} is no table in UTF-8 ({error}). Get the file again.") from error

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from xai_eval.errors import InputUnavailable, UsageError
 from xai_eval.inputs.paths import given_path, readable
+from xai_eval.inputs.text_lines import read_lines, require_short
 from xai_eval.scenes import BACKGROUNDS, CONCEPTS
 
 _NAMED = "scenes"
 _LEAST = 2
-_LONGEST = 1000  # characters; no text model takes more than a few hundred
 _SHOWN = 20
 # Unicode categories that are refused: control characters, and two separators that only some programs take for line
 # ends.
@@ -78,14 +78,7 @@ def _lines(path: Path) -> list[str]:
             f"concept spec {str(path)!r} {state}; expected {_NAMED!r} or a text file with one concept per line. "
             "Check the path."
         )
-    try:
-        # Some editors begin a file with a byte order mark, which is not part of the first concept.
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputUnavailable(
-            f"{path} is not text in UTF-8 ({error.reason} at byte {error.start}). Save it as UTF-8 text."
-        ) from error
-    return text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n")
+    return read_lines(path)
 
 
 def _from_lines(path: Path, lines: Sequence[str]) -> ConceptSet:
@@ -116,11 +109,7 @@ def _check(concept: str, path: Path, number: int) -> None:
             f"{path}, line {number}: holds the control character U+{ord(odd):04X}; expected one concept per line, in "
             "plain text. If the file is a table or a binary file, save its words alone, one per line."
         )
-    if len(concept) > _LONGEST:
-        raise InputUnavailable(
-            f"{path}, line {number}: has {len(concept)} characters; expected a word or a short phrase of at most "
-            f"{_LONGEST}. Write one concept per line."
-        )
+    require_short(concept, path, number)
 
 
 def _key(concept: str) -> str:

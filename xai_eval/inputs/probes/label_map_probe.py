@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from xai_eval.disk.typed import spelled
 from xai_eval.errors import InputUnavailable
 from xai_eval.inputs.images.decode import decode
 from xai_eval.inputs.images.image_files import by_stem, images_in
@@ -15,6 +16,7 @@ from xai_eval.inputs.probes.files_digest import digest_of_files
 from xai_eval.inputs.probes.label_maps import check_aspect, listed, read_indices
 from xai_eval.inputs.probes.probe_set import Concept, ProbeImage, ProbeSet
 from xai_eval.inputs.set_names import name_of_folder
+from xai_eval.inputs.text_lines import read_lines, require_short
 
 _VOID = 255
 _CLASSES = "classes.txt"
@@ -118,10 +120,7 @@ def _lines(path: Path) -> list[str]:
             f"{path} is missing; expected the name of a class on every line, the class with id 0 first. Write it, or "
             "name the folder images/ itself to go without labels."
         )
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except UnicodeDecodeError as error:
-        raise InputUnavailable(f"{path} is not text in UTF-8 ({error}). Save it in this encoding.") from error
+    lines = read_lines(path)
     while lines and not lines[-1].strip():
         lines.pop()
     return lines
@@ -131,7 +130,9 @@ def _concept(path: Path, number: int, line: str) -> Concept:
     fields = [field.strip() for field in line.split("\t")]
     if not all(fields) or len(fields) > 2:
         raise InputUnavailable(
-            f"{path}, line {number}: {line!r}; expected a name, or a name, a tab and a category. Every line counts, "
-            "because its number gives the id of its class. Correct it."
+            f"{path}, line {number}: {spelled(line)}; expected a name, or a name, a tab and a category. Every line "
+            "counts, because its number gives the id of its class. Correct it."
         )
+    for each in fields:
+        require_short(each, path, number)
     return Concept(fields[0], fields[1] if len(fields) == 2 else "object")

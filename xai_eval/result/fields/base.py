@@ -22,8 +22,10 @@ from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
 from numpy.typing import NDArray
 
+from xai_eval.disk.typed import entry
 from xai_eval.errors import UsageError, unknown_name
 from xai_eval.result.fields.storage import layout_of, to_stored
+from xai_eval.result.fields.stored_arrays import stored_array
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -145,14 +147,22 @@ class Field(abc.ABC):
 
     def meta(self) -> dict[str, Any]:
         """Return everything else to store, as JSON values."""
-        return {name: to_stored(getattr(self, name)) for name in layout_of(type(self)).readers}
+        return {name: to_stored(getattr(self, name)) for name in layout_of(type(self)).kinds}
 
     @classmethod
     def restore(cls, meta: Mapping[str, Any], arrays: Arrays) -> Self:
-        """Rebuild the field from what `meta` and `arrays` returned."""
+        """Rebuild the field from what `meta` and `arrays` returned.
+
+        Raises:
+            WrongValue: an entry or an array is missing or of another type. A kind that overrides this reads each of
+                its entries by `entry` and `stored_array`, which raise it.
+        """
         layout = layout_of(cls)
-        read = {name: reader(meta[name]) for name, reader in layout.readers.items()}
-        return cls(**read, **{name: arrays[cls.stored_as.get(name, name)] for name in layout.arrays})
+        read = {name: entry(meta, name, kind) for name, kind in layout.kinds.items()}
+        found = {
+            name: stored_array(arrays, cls.stored_as.get(name, name), kind) for name, kind in layout.arrays.items()
+        }
+        return cls(**read, **found)
 
     def condensed(self) -> Field | None:
         """Return what a golden stores of the field; None if the field is only for display."""
@@ -243,7 +253,7 @@ def register(kind: _Kind) -> _Kind:
     if (known.__module__, known.__qualname__) != (kind.__module__, kind.__qualname__):
         both = " and ".join(f"{each.__module__}.{each.__qualname__}" for each in (known, kind))
         raise UsageError(f"two kinds of fields are named {kind.kind!r}: {both}. Rename one of them.")
-    if "name" in layout_of(kind).readers:
+    if "name" in layout_of(kind).kinds:
         raise UsageError(f"{kind.__qualname__}.name: every stored field has this entry already. Rename the attribute.")
     KINDS[kind.kind] = kind
     return kind

@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xai_eval.disk.strict_json import require_distinct
+from xai_eval.disk.typed import entry
 from xai_eval.result.fields.base import Arrays, Difference, Extensible, Severity, Shift, Statement, register
-from xai_eval.result.fields.numbers import all_apart, from_json, to_json
+from xai_eval.result.fields.numbers import all_apart, to_json
 from xai_eval.result.fields.possible import Possible, nearest
+from xai_eval.result.fields.stored_arrays import require_shape, stored_array
 from xai_eval.result.naming import title
 
 
@@ -45,6 +47,9 @@ class Curve(Extensible):
     def __post_init__(self) -> None:
         if not self.x.size:
             raise ValueError("a curve needs at least one point, got none")
+        for name, points in self.possible.items():
+            if name in self.lines and len(points) != len(self.x):
+                raise ValueError(f"a curve needs a range per point, got {len(points)} of {name!r} at {len(self.x)}")
         for name, values in self.lines.items():
             if values.shape != self.x.shape or self.x.ndim != 1:
                 raise ValueError(f"a curve needs one value per point, got {values.shape} of {name!r} at {self.x.shape}")
@@ -62,14 +67,14 @@ class Curve(Extensible):
     @classmethod
     def restore(cls, meta: Mapping[str, Any], arrays: Arrays) -> Self:
         """Rebuild from storage."""
-        require_distinct("lines of a curve", meta["lines"])
-        lines = dict(zip(meta["lines"], arrays["y"], strict=True))
-        also = {
-            name: tuple(Possible(*map(from_json, each)) for each in points)
-            for name, points in meta.get("possible", {}).items()
-        }
-        tolerance = from_json(meta["tolerance"])
-        return cls(arrays["x"], lines, meta["x_label"], meta["y_label"], tolerance, also)
+        names, x = entry(meta, "lines", tuple[str, ...]), stored_array(arrays, "x", "fiu", axes=1)
+        require_distinct("lines of a curve", names)
+        y = stored_array(arrays, "y", "fiu", axes=2)
+        require_shape(y, (len(names), len(x)), "y")
+        also = entry(meta, "possible", Mapping[str, tuple[Possible, ...]], {})
+        labels = [entry(meta, name, str) for name in ("x_label", "y_label")]
+        tolerance = float(entry(meta, "tolerance", float))
+        return cls(x, dict(zip(names, y, strict=True)), labels[0], labels[1], tolerance, also)
 
     def condensed(self) -> Curve:
         """The lines alone."""

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
+from xai_eval.disk.typed import entry
 from xai_eval.result.fields.base import Arrays, Difference, Extensible, Severity, Statement, register
 from xai_eval.result.naming import plain
 
@@ -37,7 +38,8 @@ class Document(Extensible):
     @classmethod
     def restore(cls, meta: Mapping[str, Any], arrays: Arrays) -> Self:
         """Rebuild from storage."""
-        return cls(meta["content"], tuple(map(str, meta.get("unjudged", ()))))
+        content = entry(meta, "content", Mapping[str, Any])
+        return cls(content, entry(meta, "unjudged", tuple[str, ...], ()))
 
     def parts(self) -> tuple[str, ...]:
         """The entries of the top level."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,13 +12,17 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from xai_eval.disk.typed import WrongValue, entry, wrong
 from xai_eval.result.fields.base import Arrays, Difference, Field, Severity, Statement, register
+from xai_eval.result.fields.stored_arrays import require_shape, stored_array
 
 # Grey levels of 255 by which the quarters of one image may differ: lines drawn into it, and another JPEG, do less.
 _ALIKE = 12.0
 # The share of the images that may be others: images on which a unit is equally active can replace each other.
 _OTHERS = 0.1
 _QUARTERS, _NAMED = 4, 3
+# A strip is a line of small images. What says otherwise would take the memory of as many as it likes.
+_MOST_IMAGES, _MOST_PIXELS = 1_000, 50_000_000
 Looks = NDArray[np.uint8]
 
 
@@ -62,12 +67,22 @@ class Gallery(Field):
     @classmethod
     def restore(cls, meta: Mapping[str, Any], arrays: Arrays) -> Self:
         """Rebuild from storage."""
-        names, images = meta["names"], int(meta.get("images", 1))
+        names, images = entry(meta, "names", tuple[str, ...]), entry(meta, "images", int, 1)
+        if len(set(names)) < len(names):
+            raise WrongValue("has two strips of one name; expected different ones", ".names")
+        if not 0 <= images <= _MOST_IMAGES:
+            raise wrong(images, f"a number from 0 to {_MOST_IMAGES}").below("images")
         if "looks" in arrays:
-            return cls(dict.fromkeys(names, b""), images, arrays["looks"].reshape(len(names), images, _QUARTERS))
-        data, ends = arrays["jpeg"].tobytes(), np.cumsum(arrays["lengths"]).tolist()
-        starts = [0, *ends[:-1]] if ends else []
-        return cls({name: data[a:b] for name, a, b in zip(names, starts, ends, strict=True)}, images)
+            looks = stored_array(arrays, "looks", "iu")
+            require_shape(looks, (len(names), images, _QUARTERS), "looks")
+            return cls(dict.fromkeys(names, b""), images, looks)
+        data, lengths = (stored_array(arrays, name, "iu", axes=1) for name in ("jpeg", "lengths"))
+        require_shape(lengths, (len(names),), "lengths")
+        ends = list(itertools.accumulate(lengths.tolist()))
+        if [0, *ends, data.size] != sorted([0, *ends, data.size]) or ends[-1:] not in ([], [data.size]):
+            raise WrongValue(f"does not divide {data.size} bytes; expected the length of each strip", ".lengths")
+        content = data.tobytes()
+        return cls({name: content[a:b] for name, a, b in zip(names, [0, *ends], ends, strict=False)}, images)
 
     def condensed(self) -> Gallery:
         """Return what the images roughly look like, without them."""
@@ -101,12 +116,14 @@ def _looks(jpeg: bytes, images: int) -> Looks:
 
     found = np.zeros((images, 2, 2))
     try:
-        with Image.open(io.BytesIO(jpeg)) as opened:
+        with Image.open(io.BytesIO(jpeg), formats=["JPEG"]) as opened:
+            if opened.width * opened.height > _MOST_PIXELS:
+                return found.reshape(images, _QUARTERS).astype(np.uint8)
             opened.draft(
                 "L", (opened.width // 2, opened.height // 2)
             )  # half the size is decoded in a third of the time
             grey = np.asarray(opened.convert("L"), dtype=np.float64)
-    except (UnidentifiedImageError, OSError):
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return found.reshape(images, _QUARTERS).astype(np.uint8)
     for place, image in enumerate(np.array_split(grey, images, axis=1)):
         for row, half in enumerate(np.array_split(image, 2, axis=0)):

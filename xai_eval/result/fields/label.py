@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
+from xai_eval.disk.typed import entry
 from xai_eval.result.fields.base import Arrays, Difference, Field, Severity, Statement, register
 
 
@@ -31,7 +32,8 @@ class Label(Field):
     @classmethod
     def restore(cls, meta: Mapping[str, Any], arrays: Arrays) -> Self:
         """Rebuild from storage."""
-        return cls(meta["text"], meta["index"], tuple(map(str, meta.get("possible", ()))))
+        possible = entry(meta, "possible", tuple[str, ...], ())
+        return cls(entry(meta, "text", str | None), entry(meta, "index", int | None), possible)
 
     def condensed(self) -> Label:
         """The label alone."""

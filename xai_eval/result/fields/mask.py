@@ -10,9 +10,11 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from xai_eval.disk.typed import WrongValue, entry
 from xai_eval.result.fields.base import Arrays, Difference, Field, Severity, Shift, Statement, register
-from xai_eval.result.fields.numbers import from_json, to_json
+from xai_eval.result.fields.numbers import to_json
 from xai_eval.result.fields.possible import WIDEST
+from xai_eval.result.fields.stored_arrays import stored_array
 from xai_eval.result.map_similarity import centre_moved, iou
 
 # No tolerance may allow less overlap, however noisy an explainer is, because such masks show different places.
@@ -49,12 +51,9 @@ class Mask(Field):
     @classmethod
     def restore(cls, meta: Mapping[str, Any], arrays: Arrays) -> Self:
         """Rebuild from storage."""
-        height, width = meta["shape"]
-        read = {
-            name: np.unpackbits(bits, count=height * width).reshape(height, width).astype(bool)
-            for name, bits in arrays.items()
-        }
-        return cls(read["bits"], from_json(meta["least_iou"]), read.get("undecided"))
+        shape = entry(meta, "shape", tuple[int, int])
+        undecided = _unpacked(arrays, "undecided", shape) if "undecided" in arrays else None
+        return cls(_unpacked(arrays, "bits", shape), float(entry(meta, "least_iou", float)), undecided)
 
     def condensed(self) -> Mask:
         """The mask alone."""
@@ -91,3 +90,12 @@ class Mask(Field):
             yield Shift("area", area / area_was - 1.0, tolerance)
             for axis, each in centre_moved(self.array, golden.array).items():
                 yield Shift(f"centre {axis}", each, tolerance)
+
+
+def _unpacked(arrays: Arrays, name: str, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Return the mask (h, w) of packed bits, of which there have to be as many as the shape needs."""
+    bits = stored_array(arrays, name, "iu", axes=1)
+    pixels = shape[0] * shape[1]
+    if min(shape) < 0 or bits.dtype != np.uint8 or bits.size != -(-pixels // 8):
+        raise WrongValue(f"holds {bits.size} of {bits.dtype}; expected the packed bits of {pixels} pixels", f".{name}")
+    return np.unpackbits(bits, count=pixels).reshape(shape).astype(bool)

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
+from xai_eval.disk.typed import entry
 from xai_eval.result.fields.base import Arrays, Difference, Field, Severity, Shift, Statement, register
-from xai_eval.result.fields.numbers import apart, from_json, to_json
+from xai_eval.result.fields.numbers import apart, to_json
 from xai_eval.result.fields.possible import Possible, nearest
 
 
@@ -38,8 +39,8 @@ class Score(Field):
     @classmethod
     def restore(cls, meta: Mapping[str, Any], arrays: Arrays) -> Self:
         """Rebuild from storage."""
-        also = Possible(*map(from_json, meta["possible"])) if "possible" in meta else None
-        return cls(from_json(meta["value"]), from_json(meta["tolerance"]), also)
+        value, tolerance = (float(entry(meta, name, float)) for name in ("value", "tolerance"))
+        return cls(value, tolerance, entry(meta, "possible", Possible, None))
 
     def condensed(self) -> Score:
         """The number alone."""

@@ -10,7 +10,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from xai_eval.disk.typed import WrongValue
 from xai_eval.result.fields.base import Arrays, Difference, Field, Severity, Statement, register
+from xai_eval.result.fields.stored_arrays import stored_array
 
 
 @register
@@ -33,7 +35,13 @@ class Segments(Field):
     @classmethod
     def restore(cls, meta: Mapping[str, Any], arrays: Arrays) -> Self:
         """Rebuild from storage."""
-        return cls(arrays["labels"].astype(np.int64))
+        labels = stored_array(arrays, "labels", "iu", axes=2)
+        # At most as many superpixels as pixels, so that what is counted by superpixel takes no more memory.
+        if not labels.size or int(labels.min()) < 0 or int(labels.max()) >= labels.size:
+            raise WrongValue(
+                f"is an array of shape {labels.shape}; expected numbers from 0 to below its size", ".labels"
+            )
+        return cls(labels.astype(np.int64))
 
     def differences(self, golden: Segments) -> Iterator[Difference]:
         """The share of pixels that changed their superpixel. How superpixels are numbered does not matter.

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import types
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from xai_eval.result.fields.numbers import from_json, to_json
-
-Reader = Callable[[Any], Any]
+from xai_eval.result.fields.numbers import to_json
+from xai_eval.result.fields.stored_arrays import kinds_of
 
 
 @dataclass(frozen=True)
@@ -21,12 +19,12 @@ class Layout:
     """How a kind of field is stored.
 
     Attributes:
-        arrays: names of the attributes that are arrays.
-        readers: for every other attribute the function that makes it from JSON.
+        arrays: the attributes that are arrays, each with the kinds of numbers that it may hold.
+        kinds: for every other attribute its annotation, as `xai_eval.disk.typed` reads it.
     """
 
-    arrays: tuple[str, ...]
-    readers: Mapping[str, Reader]
+    arrays: Mapping[str, str]
+    kinds: Mapping[str, Any]
 
 
 @functools.cache
@@ -34,8 +32,8 @@ def layout_of(kind: type) -> Layout:
     """Read from the annotations of a dataclass how it is stored."""
     hints = get_type_hints(kind)
     names = [attribute.name for attribute in dataclasses.fields(kind)]
-    arrays = tuple(name for name in names if get_origin(hints[name]) is np.ndarray)
-    return Layout(arrays, {name: _reader(hints[name]) for name in names if name not in arrays})
+    arrays = {name: kinds_of(tuple(_scalars(hints[name]))) for name in names if get_origin(hints[name]) is np.ndarray}
+    return Layout(arrays, {name: hints[name] for name in names if name not in arrays})
 
 
 def to_stored(value: Any) -> Any:
@@ -53,20 +51,10 @@ def to_stored(value: Any) -> Any:
     return value
 
 
-def _reader(hint: Any) -> Reader:
-    parts = get_args(hint)
-    if hint is float:  # an integer stays one, so that it is stored as the same bytes again
-        return lambda value: from_json(value) if isinstance(value, str) else value
-    if hint is int:
-        return int
-    if dataclasses.is_dataclass(hint):
-        make: Any = hint
-        readers = layout_of(make).readers
-        return lambda value: make(**{name: readers[name](each) for name, each in value.items()})
-    if get_origin(hint) is tuple:
-        read = _reader(parts[0])
-        return lambda values: tuple(map(read, values))
-    if len(parts) == 2 and types.NoneType in parts:
-        given = _reader(parts[parts[0] is types.NoneType])
-        return lambda value: None if value is None else given(value)
-    return lambda value: value
+def _scalars(hint: Any) -> Iterator[type]:
+    """Yield the scalar types that an annotation such as NDArray[np.floating[Any]] names."""
+    for part in get_args(hint):
+        yield from _scalars(part)
+    scalar = get_origin(hint) or hint
+    if isinstance(scalar, type) and issubclass(scalar, np.generic):
+        yield scalar

@@ -14,16 +14,30 @@ from typing import Any, ClassVar, Self
 import pandas as pd
 
 from xai_eval.disk.strict_json import require_distinct
+from xai_eval.disk.typed import WrongValue, below, entry, wrong
 from xai_eval.result.fields.base import Arrays, Difference, Extensible, Severity, Shift, Statement, register
-from xai_eval.result.fields.numbers import apart, from_json, to_json
+from xai_eval.result.fields.numbers import apart, to_json
 from xai_eval.result.fields.possible import Possible, nearest
 from xai_eval.result.naming import plain, words
 
 _DTYPES = {"bool": "bool", "int": "int64", "float": "float64", "text": "object"}
+_CELLS: Mapping[str, Any] = {
+    "bool": tuple[bool, ...],
+    "int": tuple[int, ...],
+    "float": tuple[float, ...],
+    "text": tuple[str | None, ...],
+}
 
 # What else rounding could have put into a cell: a range of numbers (no and yes are 0 and 1), other texts, or nothing.
 Cell = Possible | tuple[str, ...] | None
 Cells = tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class PossibleTexts:
+    """How a cell is stored that could have held other texts."""
+
+    texts: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -43,10 +57,13 @@ class Column:
     @classmethod
     def restore(cls, meta: Mapping[str, Any]) -> Self:
         """Rebuild from storage."""
-        if meta["type"] not in _DTYPES:
-            raise ValueError(f"a column has type {meta['type']!r}, expected one of {', '.join(_DTYPES)}")
-        values = map(from_json, meta["values"]) if meta["type"] == "float" else meta["values"]
-        return cls(meta["name"], meta["type"], tuple(values))
+        if not isinstance(meta, Mapping):
+            raise wrong(meta, "a column")
+        name, kind = (entry(meta, each, str) for each in ("name", "type"))
+        if kind not in _CELLS:
+            raise wrong(kind, f"one of {', '.join(_CELLS)}").below("type")
+        values = entry(meta, "values", _CELLS[kind])
+        return cls(name, kind, tuple(map(float, values)) if kind == "float" else values)
 
     @classmethod
     def of(cls, name: str, series: pd.Series[Any]) -> Self:
@@ -113,10 +130,19 @@ class Table(Extensible):
     @classmethod
     def restore(cls, meta: Mapping[str, Any], arrays: Arrays) -> Self:
         """Rebuild from storage."""
-        columns = tuple(Column.restore(each) for each in meta["columns"])
-        possible = {name: tuple(map(_restored_cell, cells)) for name, cells in meta.get("possible", {}).items()}
-        found = cls.of_columns(columns, meta["tolerance"], tuple(meta.get("unjudged", ())), possible)
-        vars(found)["read"] = str(meta.get("read", ""))
+        columns = restored_columns(meta)
+        if not columns:
+            raise WrongValue("has no columns; expected the names of the rows in the first one")
+        possible = entry(meta, "possible", Mapping[str, tuple[PossibleTexts | Possible | None, ...]], {})
+        if any(len(cells) != len(columns[0].values) for cells in possible.values()):
+            raise WrongValue("has not as many cells as rows; expected one each", ".possible")
+        cells = {name: tuple(map(_restored_cell, each)) for name, each in possible.items()}
+        tolerance, unjudged = (
+            entry(meta, "tolerance", Mapping[str, float]),
+            entry(meta, "unjudged", tuple[str, ...], ()),
+        )
+        found = cls.of_columns(columns, tolerance, unjudged, cells)
+        vars(found)["read"] = entry(meta, "read", str, "")
         return found
 
     def meta(self) -> dict[str, Any]:
@@ -252,10 +278,18 @@ def _stored_cell(cell: Cell) -> Any:
     return None if cell is None else {"texts": list(cell)}
 
 
-def _restored_cell(cell: Any) -> Cell:
-    if isinstance(cell, Mapping):
-        return tuple(map(str, cell["texts"]))
-    return None if cell is None else Possible(*map(from_json, cell))
+def _restored_cell(cell: PossibleTexts | Possible | None) -> Cell:
+    return cell.texts if isinstance(cell, PossibleTexts) else cell
+
+
+def restored_columns(meta: Mapping[str, Any]) -> tuple[Column, ...]:
+    """Return the columns that `meta` holds. Raises WrongValue."""
+    if not isinstance(meta.get("columns"), list):
+        raise wrong(meta.get("columns"), "a list of columns").below("columns")
+    return tuple(
+        below("columns", lambda each: below(each[0], Column.restore, each[1]), pair)
+        for pair in enumerate(meta["columns"])
+    )
 
 
 def _apart(now: Any, was: Any, limit: float) -> float:

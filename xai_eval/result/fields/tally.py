@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 
 import pandas as pd
 
+from xai_eval.disk.typed import entry
 from xai_eval.result.fields.base import Arrays, Difference, Severity, Statement, register
 from xai_eval.result.fields.numbers import apart
 from xai_eval.result.fields.table import Column, Table
@@ -49,7 +50,7 @@ class Tally(Table):
     def restore(cls, meta: Mapping[str, Any], arrays: Arrays) -> Self:
         """Rebuild from storage."""
         found = super().restore(meta, arrays)
-        vars(found)["cut"] = bool(meta["cut"])
+        vars(found)["cut"] = entry(meta, "cut", bool)
         return found
 
     def without(self, names: Collection[str]) -> Tally:

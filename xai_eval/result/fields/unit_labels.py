@@ -14,9 +14,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from xai_eval.disk.strict_json import parse_json
+from xai_eval.disk.typed import WrongValue, entry, read_as
 from xai_eval.result.fields.base import Arrays, Difference, Field, Severity, Shift, Statement, register
 from xai_eval.result.fields.numbers import all_apart
-from xai_eval.result.fields.table import Column, Table, digest_of
+from xai_eval.result.fields.stored_arrays import stored_array
+from xai_eval.result.fields.table import Column, Table, digest_of, restored_columns
 
 COLUMNS = ("unit", "label", "score", "second", "margin")
 _TEXTS, _NUMBERS = ("unit", "label", "second"), ("score", "margin")
@@ -67,11 +69,11 @@ class UnitLabels(Field):
     @classmethod
     def restore(cls, meta: Mapping[str, Any], arrays: Arrays) -> Self:
         """Rebuild from storage."""
-        cells = {name: Column(name, "text", tuple(parse_json(arrays[name].tobytes()))) for name in _TEXTS}
-        cells |= {name: Column(name, "float", tuple(arrays[name].tolist())) for name in _NUMBERS}
-        reading = [Column.restore(each) for each in meta["columns"]]
-        frame = Table.of_columns((*(cells[name] for name in COLUMNS), *reading)).frame
-        return cls(frame, meta["score_tolerance"], str(meta.get("read", "")))
+        cells = {name: Column(name, "text", _texts(arrays, name)) for name in _TEXTS}
+        numbers = {name: stored_array(arrays, name, "fiu", axes=1).astype(np.float64) for name in _NUMBERS}
+        cells |= {name: Column(name, "float", tuple(each.tolist())) for name, each in numbers.items()}
+        frame = Table.of_columns((*(cells[name] for name in COLUMNS), *restored_columns(meta))).frame
+        return cls(frame, entry(meta, "score_tolerance", float), entry(meta, "read", str, ""))
 
     def condensed(self) -> UnitLabels:
         """Return the judged columns, with scores and margins rounded to a small part of the tolerance."""
@@ -175,6 +177,18 @@ class _SharedUnits:
 def _shown(frame: pd.DataFrame, unit: str, column: str = "label") -> str:
     label = frame.at[unit, column]
     return label if isinstance(label, str) else "no label"
+
+
+def _texts(arrays: Arrays, name: str) -> tuple[str | None, ...]:
+    """Return the texts that `_packed` packed; every unit has a name, but not every one a label."""
+    packed = stored_array(arrays, name, "iu", axes=1)
+    try:
+        texts: tuple[str | None, ...] = read_as(tuple[str | None, ...], parse_json(packed.tobytes()))
+    except WrongValue as error:
+        raise error.below(name) from None
+    if name == "unit" and None in texts:
+        raise WrongValue("has a unit without a name; expected one for each", f".{name}")
+    return texts
 
 
 def _packed(texts: list[str | None]) -> NDArray[np.uint8]:

@@ -1,0 +1,28 @@
+"""How large a document may be. What this package writes is far smaller; docs/threats.md lists all limits."""
+
+from __future__ import annotations
+
+MOST_JSON_BYTES = 16 * 2**20
+# What stands between two values: commas, colons and opening brackets. So many values take about 100 MB in memory.
+MOST_JSON_MARKS = 1_000_000
+# A label, a name or a sentence; the longest that this package writes has a few thousand characters.
+LONGEST_TEXT = 100_000
+# Lists and objects inside each other, in parts of a document that may hold anything, such as parameters.
+DEEPEST = 32
+# Whole numbers that 64 bits hold. JSON may hold larger ones, but none with more digits than anybody writes.
+LARGEST_WHOLE = 2**63 - 1
+MOST_DIGITS = 1_000
+
+
+def require_size(size: int, most: int) -> None:
+    """Raise ValueError if a document of `size` bytes is larger than `most` bytes."""
+    if size > most:
+        limit = f"{most >> 20} MiB" if most >= 2**20 else f"{most >> 10} KiB"
+        raise ValueError(f"it is larger than {limit}, which is more than any such file needs")
+
+
+def whole(digits: str) -> int:
+    """Return the whole number that a JSON text spells. Raises ValueError if it has too many digits."""
+    if len(digits) > MOST_DIGITS:
+        raise ValueError(f"a whole number in it has {len(digits):,} digits; expected at most {MOST_DIGITS:,}")
+    return int(digits)

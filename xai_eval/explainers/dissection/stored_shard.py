@@ -1,0 +1,166 @@
+"""The observations of a shard as arrays and JSON values, and back. What does not fit together is refused, not used."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xai_eval.disk.typed import WrongValue, read_as
+from xai_eval.explainers.dissection.batches import Skipped
+from xai_eval.explainers.dissection.image_summary import ImageSummary, PackedLabels, Trace
+from xai_eval.explainers.dissection.observations import LayerObservations, Observations, UnitMaps
+from xai_eval.explainers.dissection.quantile import TopValues
+from xai_eval.result.fields.stored_arrays import require_shape, stored_array
+
+Arrays = Mapping[str, NDArray[Any]]
+_LEAST_PACKED = 1_100
+_TRACE_BYTES = len(Trace(bytes(32), np.zeros(51, np.float32)).pack())
+
+
+@dataclass(frozen=True)
+class _Top:
+    """What is stored of the largest values of a layer besides their array."""
+
+    m: int
+    count: int
+
+
+@dataclass(frozen=True)
+class _Shard:
+    """The JSON values of a shard.
+
+    Attributes:
+        skipped: name and reason of each image that could not be read.
+        layers: one per layer; None for one without maps.
+        seen: per preparation and image the lengths in bytes of trace, thumbnail and compressed label maps, and the
+            shape of the label maps; only the first two without label maps.
+    """
+
+    skipped: tuple[tuple[str, str], ...]
+    layers: tuple[_Top | None, ...]
+    seen: tuple[tuple[tuple[Any, ...], ...], ...]
+
+
+def to_document(observations: Observations) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Convert observations to arrays and JSON values; `from_document` is the inverse."""
+    arrays: dict[str, NDArray[Any]] = {"positions": observations.positions}
+    if observations.embeddings is not None:
+        arrays["embeddings"] = observations.embeddings
+    for index, layer in enumerate(observations.layers):
+        arrays.update({f"{index}.{name}": array for name, array in _layer_arrays(layer).items()})
+    for index, summaries in enumerate(observations.summaries):
+        arrays[f"seen.{index}"] = np.frombuffer(b"".join(map(_bytes_of, summaries)), dtype=np.uint8)
+    return arrays, {
+        "skipped": [[each.name, each.reason] for each in observations.skipped],
+        "layers": [_layer_meta(layer) for layer in observations.layers],
+        "seen": [[_sizes(each) for each in summaries] for summaries in observations.summaries],
+    }
+
+
+def from_document(arrays: Arrays, meta: Any) -> Observations:
+    """Build observations from the arrays and JSON values of `to_document`.
+
+    Raises:
+        ValueError: a value or an array is missing, of another type or shape, or does not fit the others.
+    """
+    shard: _Shard = read_as(_Shard, meta)
+    positions = stored_array(arrays, "positions", "iu", axes=1)
+    images = len(positions)
+    if np.any(np.diff(positions) <= 0):
+        raise WrongValue("are not in rising order; expected each image once", ".positions")
+    return Observations(
+        positions=positions,
+        skipped=tuple(Skipped(name, reason) for name, reason in shard.skipped),
+        embeddings=_rows(arrays, "embeddings", images) if "embeddings" in arrays else None,
+        layers=tuple(_layer(_of_layer(arrays, index), top, positions) for index, top in enumerate(shard.layers)),
+        summaries=tuple(
+            tuple(_summaries(stored_array(arrays, f"seen.{index}", "iu", axes=1), sizes, images))
+            for index, sizes in enumerate(shard.seen)
+        ),
+    )
+
+
+def _layer_arrays(layer: LayerObservations) -> dict[str, NDArray[Any]]:
+    arrays: dict[str, NDArray[Any]] = {"activations": layer.activations}
+    if layer.places is not None:
+        arrays["places"] = layer.places
+    if layer.top is not None:
+        arrays["top"] = layer.top.values
+    if layer.maps is not None:
+        arrays |= {"units": layer.maps.units, "images": layer.maps.positions, "maps": layer.maps.maps}
+    return arrays
+
+
+def _layer_meta(layer: LayerObservations) -> dict[str, int] | None:
+    return None if layer.top is None else {"m": layer.top.m, "count": layer.top.count}
+
+
+def _of_layer(arrays: Arrays, index: int) -> dict[str, NDArray[Any]]:
+    prefix = f"{index}."
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+
+
+def _layer(arrays: Arrays, top: _Top | None, positions: NDArray[Any]) -> LayerObservations:
+    activations = _rows(arrays, "activations", len(positions))
+    places = _rows(arrays, "places", len(positions)) if "places" in arrays else None
+    if top is None:
+        return LayerObservations(activations, None, None, places)
+    values = stored_array(arrays, "top", "f", axes=2)
+    if len(values) != activations.shape[1] or not 0 <= values.shape[1] <= top.m:
+        raise WrongValue(f"has the shape {values.shape}; expected at most {top.m} of each unit", ".top")
+    return LayerObservations(
+        activations, TopValues(values, top.m, top.count), _maps(arrays, positions, activations.shape[1]), places
+    )
+
+
+def _maps(arrays: Arrays, positions: NDArray[Any], units: int) -> UnitMaps:
+    maps = stored_array(arrays, "maps", "f", axes=3)
+    found = UnitMaps(stored_array(arrays, "units", "iu", axes=1), stored_array(arrays, "images", "iu", axes=1), maps)
+    for name, each in (("units", found.units), ("images", found.positions)):
+        require_shape(each, (len(maps),), name)
+    if np.any((found.units < 0) | (found.units >= units)) or not np.isin(found.positions, positions).all():
+        raise WrongValue("are of units or images that are not there; expected those of the shard", ".maps")
+    return found
+
+
+def _rows(arrays: Arrays, name: str, images: int) -> NDArray[Any]:
+    """Return an array with a row per image."""
+    found = stored_array(arrays, name, "f", axes=2)
+    require_shape(found, (images, found.shape[1]), name)
+    return found
+
+
+def _bytes_of(summary: ImageSummary) -> bytes:
+    return summary.trace.pack() + summary.thumbnail + (b"" if summary.labels is None else summary.labels.data)
+
+
+def _sizes(summary: ImageSummary) -> list[Any]:
+    labels = [] if summary.labels is None else [len(summary.labels.data), list(summary.labels.shape)]
+    return [len(summary.trace.pack()), len(summary.thumbnail), *labels]
+
+
+def _are_sizes(labels: Sequence[Any]) -> bool:
+    """Whether the length of packed label maps, and their shape, are possible; zlib packs to a thousandth at best."""
+    packed, shape = labels
+    return bool(packed >= 0 and min(shape) >= 0 and 4 * math.prod(shape) <= _LEAST_PACKED * max(packed, 1))
+
+
+def _summaries(joined: NDArray[np.uint8], sizes: Sequence[Sequence[Any]], images: int) -> Iterator[ImageSummary]:
+    if len(sizes) != images:
+        raise WrongValue(f"has {len(sizes)} entries; expected one per image, {images}", ".seen")
+    data = io.BytesIO(joined.tobytes())
+    for each in sizes:
+        kind = tuple[int, int] if len(each) == 2 else tuple[int, int, int, tuple[int, int, int]]
+        length, thumbnail, *labels = read_as(kind, list(each))
+        if length != _TRACE_BYTES or thumbnail < 0 or (labels and not _are_sizes(labels)):
+            raise WrongValue("says an impossible length; expected those of trace, thumbnail and label maps", ".seen")
+        trace, drawn = Trace.unpack(data.read(length)), data.read(thumbnail)
+        yield ImageSummary(trace, drawn, PackedLabels(labels[1], data.read(labels[0])) if labels else None)
+    if data.tell() != joined.size or data.read(1):
+        raise WrongValue(f"does not divide {joined.size} bytes; expected the lengths of all parts", ".seen")

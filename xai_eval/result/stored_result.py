@@ -1,0 +1,78 @@
+"""What `result.json` has to look like: its entries and their types, checked before anything is made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from xai_eval.disk.strict_json import require_distinct
+from xai_eval.disk.typed import WrongValue, below, entry, read_as, reader_of
+from xai_eval.result.class_list import CLASS_LIST, ClassList
+from xai_eval.result.stage import Stage
+
+# Parameters of a provenance that are read as records; all others may be any JSON.
+RAISED_TOLERANCES = "raised tolerances"
+_RAISED = Mapping[str, float | Mapping[str, float]]
+_STAGE = ("kind", "of", "model")
+MOST_FIELDS, MOST_STAGES = 2_000, 20_000
+
+
+@dataclass(frozen=True)
+class StoredStage:
+    """One stage of the document. The attributes are those of `Stage` and `Fingerprint`."""
+
+    kind: str
+    digest: str
+    shape: tuple[int, ...]
+    of: str = ""
+    model: str = ""
+    meaning: str = ""
+    amplification: float = 1.0
+
+
+def check_types(document: Mapping[str, Any]) -> None:
+    """Check the types of a document, but those of what only a kind of field knows.
+
+    Raises:
+        WrongValue: an entry is missing, unknown or of another type, or there are too many.
+        ValueError: two fields or stages have one name: a person would read the first, and the program the last.
+    """
+    fields, stages = (entry(document, name, tuple[_Raw, ...]) for name in ("fields", "stages"))
+    for name, found, most in (("fields", fields, MOST_FIELDS), ("stages", stages, MOST_STAGES)):
+        if len(found) > most:
+            raise WrongValue(f"has {len(found):,} {name}; expected at most {most:,}")
+    for name in ("digest", "arrays_sha256"):
+        entry(document, name, str)
+    names = below("fields", _names, fields)
+    require_distinct("fields", names)
+    found_stages = below("stages", reader_of(tuple[StoredStage, ...]), list(stages))
+    _require_different([(each.kind, each.of, each.model) for each in found_stages])
+
+
+def check_parameters(parameters: Mapping[str, Any]) -> None:
+    """Check the parameters of a provenance that are read as records. Raises WrongValue."""
+    entry(parameters, RAISED_TOLERANCES, _RAISED, {})
+    if parameters.get(CLASS_LIST) is not None:
+        entry(parameters, CLASS_LIST, ClassList)
+
+
+class _Raw:
+    """An object of which a part is read later, by whoever knows its type."""
+
+
+def _names(fields: tuple[Any, ...]) -> list[str]:
+    return [below(place, _name, each) for place, each in enumerate(fields)]
+
+
+def _require_different(stages: list[tuple[str, str, str]]) -> None:
+    if len(set(stages)) < len(stages):
+        twice = next(each for each in stages if stages.count(each) > 1)
+        raise ValueError(f"two stages have one name: {str(Stage.restored(dict(zip(_STAGE, twice, strict=True))))!r}")
+
+
+def _name(field: Any) -> str:
+    if not isinstance(field, dict):
+        raise read_as(Mapping[str, str], field)
+    entry(field, "kind", str)
+    return str(entry(field, "name", str))
