@@ -113,21 +113,26 @@ def make(root: Path, chosen: Sequence[str], *, dissected: bool = False) -> Hosti
     def text() -> str:
         return next(every)
 
-    names = [text() for _ in range(3)]
+    # In each case that drifted, the turns begin with another text, so that every text is in every place.
+    starts = [[*chosen[place:], *chosen[:place]] for place in range(len(chosen))]
+    was, now = ([_moving(turns, moved=moved) for turns in starts] for moved in (False, True))
     goldens = Goldens(root / "golden")
-    was, now = ([_result(n, itertools.cycle(chosen).__next__, moved=m) for n in names[:2]] for m in (False, True))
-    extra = [_result(names[2] + "new", text, moved=False)]
+    extra = [_result(f"{text()}new", text, moved=False)]
     if dissected:
-        extra.append(_dissection(names[2], text))
-    for result in [*was, _result("unused" + names[2], text, moved=False)]:
+        extra.append(_dissection(text(), text))
+    for result in [*was, _result(f"unused{text()}", text, moved=False)]:
         goldens.store(result.condensed(), text() or "x")
         _vouch(root / "golden" / result.case.key / HISTORY_FILE, text)
-    _quarantine(root / "golden", now[1].case.key, text)
+    _quarantine(root / "golden", now[-1].case.key, text)
     for folder, results in (("reports", [*now, *extra]), ("earlier", was)):
         for result in results:
             result.save(root / folder / "results" / result.case.key)
         _record(results, text, cut_short=folder == "earlier").save(root / folder)
     return Hostile(root, now[0].case.key)
+
+
+def _moving(turns: Sequence[str], *, moved: bool) -> Result:
+    return _result(turns[0], itertools.cycle(turns).__next__, moved=moved)
 
 
 def _vouch(history: Path, text: Next) -> None:

@@ -97,6 +97,7 @@ _TABLES = (
     "$\\frac{1}{$ $\\undefined$ $",
     "_hidden $a$",
     "$\\undefined{$",
+    "$\\undefined{$",
 )
 _SHELL = (
     "x;touch PWN #",

@@ -38,11 +38,9 @@ _DRAWN = re.compile(r"[-=_]{3,}( .* )?[-=_]*")
 
 def hidden(text: str, allowed: str = "\n") -> Iterator[str]:
     """Find characters that nobody sees."""
-    found = {
-        c for c in set(text) if unicodedata.category(c) in _HIDDEN or c in _WITHOUT_INK or "\ufe00" <= c <= "\ufe0f"
-    }
-    for each in sorted(found - set(allowed)):
-        yield f"the hidden character {each!r}"
+    for each in sorted(set(text) - set(allowed)):
+        if unicodedata.category(each) in _HIDDEN or each in _WITHOUT_INK or "\ufe00" <= each <= "\ufe0f":
+            yield f"the hidden character {each!r}"
     if re.search("[\u0321\u0335\u0489]{9}", text):
         yield "a heap of marks"
 
@@ -124,10 +122,10 @@ class _Page(html.parser.HTMLParser):
         self.tags.append(("!--", {}))
 
 
-_PAGE_TAGS = set(
-    "html head meta title style body header h1 h2 h3 h4 p div ul ol li a span strong nav section table caption thead tbody "
-    "tr th td dl dt dd time code main form fieldset legend label input select option button output details summary "
-    "article figure figcaption img small abbr datalist script br".split()
+_PAGE_TAGS = (
+    "html head meta title style body header h1 h2 h3 h4 p div ul ol li a span strong nav section table caption thead "
+    "tbody tr th td dl dt dd time code main form fieldset legend label input select option button output details "
+    "summary article figure figcaption img small abbr datalist script br"
 )
 
 
@@ -143,7 +141,7 @@ def page(text: str) -> Iterator[str]:
         yield f"{len(scripts)} scripts"
     for tag, attributes in found.tags:
         names = [name for name in attributes if name.startswith("on") or name in ("srcdoc", "action", "formaction")]
-        if tag not in _PAGE_TAGS or names:
+        if tag not in _PAGE_TAGS.split() or names:
             yield f"the tag {tag} with {names}"
         for name in ("src", "href"):
             value = attributes.get(name) or ""
@@ -178,14 +176,17 @@ def spreadsheet(text: str) -> Iterator[str]:
         yield f"rows of { ({len(row) for row in rows}) } cells"
     for cell in (cell for row in rows for cell in row):
         for part in re.split(r"[;\t\n]", cell):
-            if re.match(r"[\s\"']*[=+\-@\uff1d\uff0b\uff0d\uff20]", part) and not part.startswith("'"):
-                if not re.fullmatch(_NUMBER, cell, re.IGNORECASE):
-                    yield f"a formula: {cell[:80]!r}"
+            computed = re.match(r"[\s\"']*[=+\-@\uff1d\uff0b\uff0d\uff20]", part) and not part.startswith("'")
+            if computed and not re.fullmatch(_NUMBER, cell, re.IGNORECASE):
+                yield f"a formula: {cell[:80]!r}"
         if cell[:1] in ("\t", "\r"):
             yield f"a cell that begins with {cell[:1]!r}"
 
 
-_LATEX_OWN = r"\\(begin\{tabular\}\{[lr]+\}|end\{tabular\}|(top|mid|bottom)rule|space|text(backslash|asciitilde|asciicircum)|[&%$#_{}\\])"
+_LATEX_OWN = (
+    r"\\(begin\{tabular\}\{[lr]+\}|end\{tabular\}|(top|mid|bottom)rule|space|"
+    r"text(backslash|asciitilde|asciicircum)|[&%$#_{}\\])"
+)
 
 
 def latex(text: str) -> Iterator[str]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from unittest import mock
 
+import numpy as np
 from hostile import media_rules
 from hostile.attack import Attack
 from hostile.hostile_run import Hostile, at, files, make, said
@@ -84,9 +86,19 @@ def _parts() -> Iterator[tuple[int, tuple[str, ...]]]:
         yield number, TEXTS[start : start + _PART]
 
 
+@contextlib.contextmanager
+def _without_figures() -> Iterator[None]:
+    pixels = np.zeros((4, 4, 3), np.uint8)
+    with (
+        mock.patch("xai_eval.report.write.figure_files", return_value={}),
+        mock.patch("xai_eval.report.drawing.curves.draw_curve", return_value=pixels),
+    ):
+        yield
+
+
 def _everywhere(chosen: tuple[str, ...]) -> Callable[[Path], str | None]:
     def tried(folder: Path) -> str | None:
-        with mock.patch("xai_eval.report.write.figure_files", return_value={}):
+        with _without_figures():
             return first(_faults(make(folder, chosen)))
 
     return tried
@@ -105,8 +117,8 @@ def _drawn(chosen: tuple[str, ...]) -> Callable[[Path], str | None]:
 
 def _encoded(encoding: str) -> Callable[[Path], str | None]:
     def tried(folder: Path) -> str | None:
-        with mock.patch("xai_eval.report.write.figure_files", return_value={}):
-            hostile = make(folder, TEXTS)
+        with _without_figures():
+            hostile = make(folder, (*_WORST, "\U0001f389 日本 naïve"))
             with at(folder, _without_ci()):
                 commands = ("check",), ("log", hostile.drifted), ("accept", "nothing é 日\udce9", "--reason", "é")
                 told = [said(*words, encoding=encoding) for words in commands]
@@ -117,8 +129,19 @@ def _encoded(encoding: str) -> Callable[[Path], str | None]:
     return tried
 
 
+# One text of each kind, for the run by default.
+_WORST = (
+    "::error::x ##[group]\u202e\x1b]8;;http://evil.example\x07 @org/team `|` $x$ ;touch PWN #",
+    "\n::stop-commands::x\r<script>alert(1)</script>\n--- '$(touch PWN)'",
+    "=HYPERLINK(1)\udce9\x9b",
+)
+
 ATTACKS = (
-    *(Attack(f"texts {number}, everywhere", _KIND, _EXPECTED, _everywhere(texts)) for number, texts in _parts()),
+    Attack("the worst texts, everywhere", _KIND, _EXPECTED, _everywhere(_WORST)),
+    *(
+        Attack(f"texts {number}, everywhere", _KIND, _EXPECTED, _everywhere(texts), slow=True)
+        for number, texts in _parts()
+    ),
     *(
         Attack(
             f"texts {number} in figures", _KIND, "figures are drawn, and no formula is read", _drawn(texts), slow=True
@@ -126,7 +149,13 @@ ATTACKS = (
         for number, texts in _parts()
     ),
     *(
-        Attack(f"texts on a console of {encoding}", _KIND, "escapes, and the code of the verdict", _encoded(encoding))
-        for encoding in ("ascii", "cp1252", "latin-1", "cp932")
+        Attack(
+            f"texts on a console of {encoding}",
+            _KIND,
+            "escapes, and the code of the verdict",
+            _encoded(encoding),
+            slow=encoding != "cp1252",
+        )
+        for encoding in ("ascii", "cp1252", "latin-1", "cp932", "utf-16", "koi8-r")
     ),
 )

@@ -14,18 +14,24 @@ from xai_eval.media.characters import escape, visible
 from xai_eval.media.ci_commands import inert
 
 _PROGRAM = "xai-eval"
+# Characters of a command; half of one would leave the quotes open.
+_LONGEST = 1_800
 
 
 def command(name: str, cases: Iterable[str] = (), *options: str) -> str:
     """Return a command of this package: its name, cases, and options as `option` makes them.
 
-    A case that begins with a hyphen stands behind `--`, or it would be an option.
+    A case that begins with a hyphen stands behind `--`, or it would be an option. In place of a command that is too
+    long to be shown whole stands a comment, which does nothing if it is copied.
     """
     keys = list(cases)
     words = " ".join(map(word, keys))
-    if any(key.startswith("-") for key in keys):
-        return " ".join([_PROGRAM, name, *options, "--", words])
-    return " ".join(filter(None, [_PROGRAM, name, words, *options]))
+    behind = any(key.startswith("-") for key in keys)
+    parts = [name, *options, "--", words] if behind else [name, words, *options]
+    whole = " ".join(filter(None, [_PROGRAM, *parts]))
+    return (
+        whole if len(whole) <= _LONGEST else f"# {_PROGRAM} {name}: the names are too long ({len(whole):,} characters)"
+    )
 
 
 def option(name: str, value: str) -> str:
