@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from markupsafe import Markup
 from PIL import Image
 
 from xai_eval.report.cases import ReportCase
@@ -21,7 +22,7 @@ class Thumbnail:
 
     word: str
     alt: str
-    uri: str
+    uri: Markup
     width: int
     height: int
 
@@ -40,7 +41,7 @@ def _small(panel: Panel) -> Thumbnail | None:
     if panel.pixels is None:
         return None
     pixels = _resized(panel.pixels, smooth=not panel.coarse)
-    return Thumbnail(panel.title, panel.alt, jpeg_uri(pixels), pixels.shape[1], pixels.shape[0])
+    return Thumbnail(panel.title, panel.alt, Markup(jpeg_uri(pixels)), pixels.shape[1], pixels.shape[0])
 
 
 def _resized(pixels: Pixels, *, smooth: bool) -> Pixels:
