@@ -10,9 +10,23 @@ from xai_eval.inputs.models.models import load_model
 from xai_eval.inputs.models.preprocessing import imagenet_preprocessing
 
 
-@pytest.mark.parametrize("spec", ["resnet50", "torchvison:resnet50", "", ":", "/models/net.py:net"])
+@pytest.mark.parametrize("spec", ["resnet5000", "torchvison:resnet50", "", ":", "net:py"])
 def test_an_unknown_kind_of_model(spec: str) -> None:
     with pytest.raises(UsageError, match=r"unknown model spec .*Expected one of scenes:objects"):
+        load_model(spec)
+
+
+@pytest.mark.parametrize(
+    ("spec", "meant"),
+    [
+        ("resnet50", "torchvision:resnet50"),
+        ("vit_small_patch16_224", "timm:vit_small_patch16_224"),
+        ("/models/net.py:net", "file:/models/net.py:net"),
+        ("net.py", "file:net.py:FACTORY"),
+    ],
+)
+def test_a_name_without_its_kind_is_told_with_it(spec: str, meant: str) -> None:
+    with pytest.raises(UsageError, match=rf"Did you mean {meant}\?"):
         load_model(spec)
 
 

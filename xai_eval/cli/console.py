@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, TextIO
 
-from xai_eval.media.characters import visible
+from xai_eval.media.screen import visible_but_colours
 from xai_eval.media.terminal import block
 
 
@@ -28,7 +28,7 @@ def console() -> Iterator[None]:
         if sys.stderr is not None:
             stack.enter_context(contextlib.redirect_stderr(_Harmless(sys.stderr)))
         if sys.stdout is not None:
-            stack.enter_context(contextlib.redirect_stdout(_Harmless(sys.stdout, shows=visible)))
+            stack.enter_context(contextlib.redirect_stdout(_Harmless(sys.stdout, shows=visible_but_colours)))
         try:
             yield
         finally:

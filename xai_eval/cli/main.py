@@ -50,6 +50,9 @@ def _run_command(arguments: Sequence[str] | None) -> int:
             parser = build_parser(words, _settings(words))
     except XaiEvalError as error:
         return _failed(error)
+    if not words:
+        parser.print_help()
+        return EXIT_OK
     options = parser.parse_args(words)
     try:
         if options.command in _JUDGING:

@@ -14,6 +14,7 @@ from typing import Any
 from xai_eval.media.characters import LONGEST, escape, shortened, visible
 from xai_eval.media.ci_commands import inert
 from xai_eval.media.json_text import json_text
+from xai_eval.media.screen import for_eyes
 
 # Characters of one sentence; a line may hold several, and a command.
 _SENTENCE = 2_000
@@ -41,7 +42,7 @@ def message(text: str) -> str:
 
 def answer(lines: Iterable[str]) -> None:
     """Print lines on standard output: what the command was asked for."""
-    print("\n".join(map(line, lines)))
+    print("\n".join(for_eyes(map(line, lines), sys.stdout)))
 
 
 def answer_json(document: Any) -> None:

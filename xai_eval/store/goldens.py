@@ -26,6 +26,7 @@ from xai_eval.store.runs import case_folders, load_cases, read_case
 from xai_eval.store.settle import settle, settle_folders
 from xai_eval.store.vouching import open_vouched, standing_history
 
+_NAMED = 8  # cases that an error lists
 _FILES = (HISTORY_FILE, ARRAYS_FILE, RESULT_FILE, NOISE_FILE)
 
 
@@ -141,20 +142,32 @@ class Goldens:
 
 
 def resolve(name: str, cases: Mapping[str, Case]) -> str:
-    """Return the key of the case that a person names by its key, without its hash, or by its input.
+    """Return the key of the case that a person names: by its key, without its hash, by its input, or by any part of them.
 
     Raises:
         UsageError: no case has this name, or several have.
     """
     if name in cases:
         return name
-    matches = [key for key, case in cases.items() if name in _names(case)]
+    matches = [key for key, case in cases.items() if name in _names(case)] or _holding(name, cases)
     if len(matches) == 1:
         return matches[0]
     if matches:
-        raise UsageError(f"{name!r} names {len(matches)} cases: {', '.join(matches)}. Give the whole key.")
+        more = f" and {len(matches) - _NAMED} more" if len(matches) > _NAMED else ""
+        raise UsageError(
+            f"{name!r} names {len(matches)} cases: {', '.join(matches[:_NAMED])}{more}. Give a longer part, or the "
+            "whole key."
+        )
+    if not cases:
+        raise UsageError(f"unknown case {name!r}: there are no cases.")
     images = [case.input.split("/", 1)[-1] for case in cases.values()]
     raise unknown_name("case", name, dict.fromkeys([*cases, *images]))
+
+
+def _holding(name: str, cases: Mapping[str, Case]) -> list[str]:
+    """Return the keys of the cases whose key or input holds a text, whatever its capitals."""
+    part = name.casefold()
+    return [key for key, case in cases.items() if part in key.casefold() or part in case.input.casefold()]
 
 
 def _names(case: Case) -> set[str]:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from importlib import import_module
+from importlib.util import find_spec
 
 from torch import nn
+from torchvision.models import list_models
 
 from xai_eval.errors import UsageError, unknown_name
 from xai_eval.inputs.images.images import load_images
@@ -91,7 +94,7 @@ def _load(spec: object) -> Classifier:
     base, _, asked = spec.partition("?")
     kind, _, rest = base.partition(":")
     if kind not in (*_LOADERS, *_ASKING):
-        raise unknown_name("model spec", spec, _FORMS, hint=f"Expected one of {', '.join(_FORMS)}.")
+        raise _unknown_spec(spec, base)
     if not rest:
         raise UsageError(f"model spec {spec!r} names no model; expected one of {', '.join(_FORMS)}.")
     options = read_options(asked, spec)
@@ -103,6 +106,23 @@ def _load(spec: object) -> Classifier:
         )
     found = _LOADERS[kind](rest) if kind in _LOADERS else _ASKING[kind](rest, options.output)
     return _as_asked(found, asked, options) if asked else found
+
+
+def _unknown_spec(spec: str, base: str) -> UsageError:
+    """Return the error for a spec of no known form; a name that a library of models knows is told with its form."""
+    known = _known_form(base)
+    if known:
+        return UsageError(f"unknown model spec {spec!r}. Did you mean {known}?")
+    return unknown_name("model spec", spec, _FORMS, hint=f"Expected one of {', '.join(_FORMS)}.")
+
+
+def _known_form(base: str) -> str:
+    path, found, factory = base.partition(".py")
+    if found:
+        return f"file:{path}.py:{factory.lstrip(':') or 'FACTORY'}"
+    if base in list_models():
+        return f"torchvision:{base}"
+    return f"timm:{base}" if find_spec("timm") and base in import_module("timm").list_models() else ""
 
 
 def _as_asked(found: Classifier, asked: str, options: ModelOptions) -> Classifier:
