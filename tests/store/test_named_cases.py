@@ -1,0 +1,32 @@
+"""A person names a case by any part of its key or input, as long as it is the only one."""
+
+import pytest
+from synthetic import make_result
+
+from xai_eval.errors import UsageError
+from xai_eval.store.goldens import resolve
+
+CASES = {
+    result.case.key: result.case
+    for result in (make_result("photos/n01443537_goldfish.JPEG"), make_result("photos/Gans.jpg"), make_result("b.png"))
+}
+GOLDFISH, GANS, B = CASES
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [("goldfish", GOLDFISH), ("GOLDFISH", GOLDFISH), ("gans", GANS), ("b.png", B), (B, B), (GANS.split("/")[1], GANS)],
+)
+def test_a_part_that_one_case_has_is_enough(name, key):
+    assert resolve(name, CASES) == key
+
+
+def test_a_part_that_several_have_names_them():
+    with pytest.raises(UsageError, match=r"'photos' names 2 cases: .*goldfish.* Give a longer part, or the whole key"):
+        resolve("photos", {key: CASES[key] for key in (GOLDFISH, GANS)})
+
+
+@pytest.mark.parametrize(("cases", "told"), [(CASES, r"unknown case 'b.pngg'. Did you mean b.png\?"), ({}, "no cases")])
+def test_an_unknown_name_is_told(cases, told):
+    with pytest.raises(UsageError, match=told):
+        resolve("b.pngg", cases)
