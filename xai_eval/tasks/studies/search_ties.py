@@ -1,0 +1,112 @@
+"""What the choices of a search could have been if rounding had moved the values that settings are chosen by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from xai_eval.metrics.bootstrap import mean_interval
+from xai_eval.metrics.search import TRUTH, Objective
+from xai_eval.result.fields.document import Alternative
+from xai_eval.result.fields.possible import Possible
+from xai_eval.result.fields.table import Cell
+from xai_eval.tasks.studies.search_scores import ScoredSettings, cheapest_first
+from xai_eval.tasks.ties.possible_winners import ValueBounds, combinations, possible_overall, possible_trust
+
+if TYPE_CHECKING:
+    from xai_eval.explainers.lime.lime_search import Grid, Setting
+
+
+# The field with the map of the best setting.
+_SHOWN_BY = ("lime",)
+
+
+def told(setting: Setting) -> str:
+    """Return a setting as tables name it."""
+    return f"{setting.segmentation}, {setting.num_samples} samples"
+
+
+def possible_best(scored: ScoredSettings, objective: Objective, rounding: float) -> tuple[Alternative, ...]:
+    """Return what else could stand in the field `best` of one image: the setting, and how many are tied with it."""
+    groups = _tied_groups(scored, objective, rounding)
+    if len(groups) < 2:
+        return ()
+    counts = sorted({sum(map(len, each)) for each in combinations(groups)})
+    settings = tuple(asdict(each[0]) for each in groups)
+    return Alternative(("setting",), settings, _SHOWN_BY), Alternative(("tied",), tuple(counts))
+
+
+def possible_winner_row(scored: ScoredSettings, objective: Objective, rounding: float) -> dict[str, Cell]:
+    """Return what else could stand in the row of an objective in the table of the winners of one image."""
+    names, groups = list(scored.tied), list(scored.tied.values())
+    places = [int(each) for each in scored.bounds(objective, rounding).winners]
+    if len(places) < 2:
+        return {}
+    texts = tuple(" = ".join(names[place] for place in each) for each in combinations(places))
+    sizes = [len(groups[place]) for place in places]
+    return {"setting": texts, "tied_settings": _count(min(sizes), sum(sizes))}
+
+
+def possible_best_of_all(
+    scored: Mapping[str, ScoredSettings], grid: Grid, objective: Objective, rounding: float
+) -> tuple[Alternative, ...]:
+    """Return what else could stand in the field `best` of a whole set: the setting of all images, and of each."""
+    overall = _overall(list(scored.values()), grid, objective, rounding)
+    found = [Alternative(("overall",), tuple(map(asdict, overall)))] if len(overall) > 1 else []
+    found += [Alternative(("tied",), tuple(range(1, len(overall) + 1)))] if len(overall) > 1 else []
+    for name, each in scored.items():
+        own = (other for other in possible_best(each, objective, rounding) if other.place == ("setting",))
+        found += [Alternative(("images", name), other.values, _SHOWN_BY) for other in own]
+    return tuple(found)
+
+
+def possible_objective_row(
+    scored: Sequence[ScoredSettings], grid: Grid, objective: Objective, agreement: Sequence[float], rounding: float
+) -> dict[str, Cell]:
+    """Return what else could stand in the row of an objective in the table of a whole set.
+
+    Args:
+        scored: the scores of each image.
+        grid: the settings.
+        objective: the objective.
+        agreement: its rank correlation with the truth on each image.
+        rounding: how far apart two values may be and still be tied, see `bounds`.
+    """
+    overall = _overall(scored, grid, objective, rounding)
+    texts: dict[str, Cell] = {"best_overall": tuple(dict.fromkeys(map(told, overall)))} if len(overall) > 1 else {}
+    truth = Objective(TRUTH, 1)
+    found = [
+        possible_trust(each.bounds(objective, rounding), each.bounds(truth, rounding), value)
+        for each, value in zip(scored, agreement, strict=True)
+    ]
+    ranges = [each for each in found if each is not None]
+    if all(each.low == each.high for each in ranges):
+        return texts
+    low, high = (mean_interval([each[end] for each in ranges]) for end in (0, 1))
+    ends = {"agrees_with_mask": (low.mean, high.mean), "low": (low.low, high.low), "high": (low.high, high.high)}
+    return {**texts, **{name: Possible(*each) for name, each in ends.items() if not np.isnan(each).any()}}
+
+
+def _count(low: int, high: int) -> Possible:
+    return Possible(low, high, most=float(high - low))
+
+
+def _tied_groups(scored: ScoredSettings, objective: Objective, rounding: float) -> list[tuple[Setting, ...]]:
+    groups = list(scored.tied.values())
+    return [groups[place] for place in scored.bounds(objective, rounding).winners]
+
+
+def _overall(scored: Sequence[ScoredSettings], grid: Grid, objective: Objective, rounding: float) -> tuple[Any, ...]:
+    """Return the settings that could have had the best mean rank, the cheapest first."""
+    every = [_of_settings(each, grid, objective, rounding) for each in scored]
+    return cheapest_first(grid.settings[place] for place in possible_overall(every))
+
+
+def _of_settings(scored: ScoredSettings, grid: Grid, objective: Objective, rounding: float) -> ValueBounds:
+    """Return the bounds of all settings of the grid; those of one row have the same."""
+    rows = {setting: row for row, settings in enumerate(scored.tied.values()) for setting in settings}
+    places, bounds = np.array([rows[setting] for setting in grid.settings]), scored.bounds(objective, rounding)
+    return ValueBounds(bounds.low[places], bounds.high[places], places)
