@@ -54,7 +54,7 @@ def test_a_winner_that_was_not_tied_fails(goldens):
 @pytest.mark.slow
 def test_what_a_golden_claims_to_be_possible_has_no_effect(goldens):
     tied = [each.condensed() for each in searched([0.5, 0.500005])]
-    assert all(not each["best"].possible for each in tied)
+    assert all(not each["best"].choices for each in tied)
 
 
 @pytest.mark.slow

@@ -12,18 +12,18 @@ from xai_eval.result.naming import plain
 
 
 @dataclass(frozen=True)
-class Alternative:
-    """What else rounding could have put at a place of a document.
+class Choice:
+    """Entries of a document that are chosen together among nearly equal things, and what rounding could have chosen.
 
     Attributes:
-        place: names of the entries that lead to it, such as `("images", "3.jpg")`.
-        values: other JSON values that could stand there.
-        shown_by: names of fields that show what stands there. If the golden has another of the values, these cannot be
-            compared.
+        place: names of the entries that lead to those that are chosen; empty on the top level.
+        possible: all that could have been chosen, each as JSON values by name, such as a setting and how many are tied
+            with it. If what the document holds is not among them, nothing of it is excused.
+        shown_by: names of fields that show what was chosen. If the golden chose otherwise, these cannot be compared.
     """
 
     place: tuple[str, ...]
-    values: tuple[Any, ...]
+    possible: tuple[Mapping[str, Any], ...]
     shown_by: tuple[str, ...] = ()
 
 
@@ -35,14 +35,14 @@ class Document(Extensible):
     Attributes:
         content: the values.
         unjudged: names of entries, on any level, that are not compared. What a golden says of it has no effect.
-        possible: what else rounding could have put into it, for values that are chosen among nearly equal ones.
+        choices: values that are chosen among nearly equal ones, and what rounding could have chosen.
     """
 
     kind: ClassVar[str] = "document"
     part: ClassVar[str] = "entry"
     content: Mapping[str, Any]
     unjudged: tuple[str, ...] = ()
-    possible: tuple[Alternative, ...] = ()
+    choices: tuple[Choice, ...] = ()
 
     def __post_init__(self) -> None:
         # Converted as JSON would, so that a tuple before saving equals the list that is read back.
@@ -50,18 +50,20 @@ class Document(Extensible):
 
     def meta(self) -> dict[str, Any]:
         """The content; the rest only where there is some."""
-        possible = [{name: list(value) for name, value in vars(each).items()} for each in self.possible]
-        also = {"unjudged": list(self.unjudged), "possible": possible}
+        choices = [{name: list(value) for name, value in vars(each).items()} for each in self.choices]
+        also = {"unjudged": list(self.unjudged), "choices": choices}
         return {"content": dict(self.content), **{name: value for name, value in also.items() if value}}
 
     @classmethod
     def restore(cls, meta: Mapping[str, Any], arrays: Arrays) -> Self:
         """Rebuild from storage."""
-        possible = (
-            Alternative(tuple(map(str, each["place"])), tuple(each["values"]), tuple(map(str, each["shown_by"])))
-            for each in meta.get("possible", ())
+        choices = (
+            Choice(
+                tuple(map(str, each["place"])), tuple(map(dict, each["possible"])), tuple(map(str, each["shown_by"]))
+            )
+            for each in meta.get("choices", ())
         )
-        return cls(meta["content"], tuple(map(str, meta.get("unjudged", ()))), tuple(possible))
+        return cls(meta["content"], tuple(map(str, meta.get("unjudged", ()))), tuple(choices))
 
     def condensed(self) -> Document:
         """The document without what else was possible: only the run says that."""
@@ -74,23 +76,23 @@ class Document(Extensible):
     def without(self, names: Collection[str]) -> Document:
         """The document without the entries `names`."""
         kept = {name: value for name, value in self.content.items() if name not in names}
-        return Document(kept, self.unjudged, self.possible)
+        return Document(kept, self.unjudged, self.choices)
 
-    def chosen_otherwise(self, golden: Document) -> tuple[Alternative, ...]:
-        """Return the alternatives of which the golden has a value that this document has not."""
-        return tuple(each for each in self.possible if self._is_otherwise(each, golden))
+    def chosen_otherwise(self, golden: Document) -> tuple[Choice, ...]:
+        """Return the choices that the golden made otherwise, where both were possible."""
+        return tuple(each for each in self.choices if self._is_otherwise(each, golden))
 
-    def _is_otherwise(self, each: Alternative, golden: Document) -> bool:
-        now, was = _at(self.content, each.place), _at(golden.content, each.place)
-        return not self._alike(was, now) and any(self._alike(was, other) for other in each.values)
+    def _is_otherwise(self, choice: Choice, golden: Document) -> bool:
+        now, was = _chosen(self.content, choice), _chosen(golden.content, choice)
+        possible = all(any(self._alike(each, other) for other in choice.possible) for each in (now, was))
+        return possible and not self._alike(now, was)
 
     def choosing_as(self, golden: Document) -> Document:
-        """Return the document with what the golden has at each place where that was possible, too."""
+        """Return the document with what the golden chose, wherever that was possible, too."""
         content = json.loads(json.dumps(self.content))
         for each in self.chosen_otherwise(golden):
-            above = _at(content, each.place[:-1])
-            above[each.place[-1]] = _at(golden.content, each.place)
-        return Document(content, self.unjudged, self.possible)
+            _at(content, each.place).update(_chosen(golden.content, each))
+        return Document(content, self.unjudged, self.choices)
 
     def _alike(self, one: Any, other: Any) -> bool:
         first, second = (dict(self._judged(json.loads(json.dumps(each)))) for each in (one, other))
@@ -111,6 +113,13 @@ def _at(content: Any, place: tuple[str, ...]) -> Any:
     for name in place:
         content = content.get(name) if isinstance(content, Mapping) else None
     return content
+
+
+def _chosen(content: Any, choice: Choice) -> dict[str, Any]:
+    """Return the entries of a document that a choice is about; only those that it has."""
+    above = _at(content, choice.place)
+    names = {name for each in choice.possible for name in each}
+    return {name: above[name] for name in names if name in above} if isinstance(above, Mapping) else {}
 
 
 def _same(was: Mapping[str, Any], now: Mapping[str, Any], place: str) -> bool:

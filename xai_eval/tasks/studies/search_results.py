@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from xai_eval.metrics.bootstrap import mean_interval
-from xai_eval.metrics.search import OBJECTIVES, TRUTH, Objective, mean_ranks, trust, winners
+from xai_eval.metrics.search import OBJECTIVES, TRUTH, Objective, trust, winners
 from xai_eval.metrics.superpixels import positive_map
 from xai_eval.result.fields import Document, Field, Heatmap, Label, Table
 from xai_eval.result.fingerprint import Fingerprint, fingerprint_array
@@ -29,6 +29,7 @@ from xai_eval.tasks.lime.lime_results import LIBRARIES
 from xai_eval.tasks.lime.lime_runs import surrogate_stage
 from xai_eval.tasks.studies.search_scores import ScoredSettings, cheapest_first, score_settings, scored_in
 from xai_eval.tasks.studies.search_ties import (
+    best_overall,
     possible_best,
     possible_best_of_all,
     possible_objective_row,
@@ -222,14 +223,6 @@ def _whole_set_fields(scored: Mapping[str, ScoredSettings], request: SearchReque
     }
 
 
-def best_overall(scored: Sequence[ScoredSettings], grid: Grid, objective: Objective) -> tuple[Any, ...]:
-    """Return the settings with the best mean rank over the images, the cheapest first."""
-    by_image = [each.of_settings(objective) for each in scored]
-    values = np.array([[own[setting] for setting in grid.settings] for own in by_image])
-    ranks = mean_ranks(values, objective)
-    return cheapest_first(grid.settings[place] for place in winners(ranks, Objective("mean rank", -1)))
-
-
 def _objectives(scored: Sequence[ScoredSettings], grid: Grid, rounding: float) -> Table:
     """Return a table with the best setting by each objective, and how well the objective agrees with the true masks."""
     rows, possible = [], []
@@ -237,18 +230,19 @@ def _objectives(scored: Sequence[ScoredSettings], grid: Grid, rounding: float) -
     for objective in OBJECTIVES:
         agreement = [trust(each.values(objective), each.values(truth), objective) for each in scored]
         interval = mean_interval(agreement)
+        best = told(best_overall(scored, grid, objective)[0])
         known = any(not np.isnan(each.values(objective)).all() for each in scored)
         rows.append(
             {
                 "objective": objective.name,
                 "better": objective.better,
-                "best_overall": told(best_overall(scored, grid, objective)[0]) if known else None,
+                "best_overall": best if known else None,
                 "agrees_with_mask": interval.mean,
                 "low": interval.low,
                 "high": interval.high,
                 "images": interval.count,
             }
         )
-        possible.append(possible_objective_row(scored, grid, objective, agreement, rounding))
+        possible.append(possible_objective_row(scored, grid, objective, best, agreement, rounding))
     tolerance = dict.fromkeys(("agrees_with_mask", "low", "high"), TRUST_TOLERANCE)
     return Table(pd.DataFrame(rows), tolerance, possible=by_column(possible))

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from xai_eval.metrics.bootstrap import mean_interval
-from xai_eval.metrics.search import TRUTH, Objective
-from xai_eval.result.fields.document import Alternative
+from xai_eval.metrics.search import TRUTH, Objective, mean_ranks, winners
+from xai_eval.result.fields.document import Choice
 from xai_eval.result.fields.possible import Possible
 from xai_eval.result.fields.table import Cell
 from xai_eval.tasks.studies.search_scores import ScoredSettings, cheapest_first
@@ -29,14 +29,25 @@ def told(setting: Setting) -> str:
     return f"{setting.segmentation}, {setting.num_samples} samples"
 
 
-def possible_best(scored: ScoredSettings, objective: Objective, rounding: float) -> tuple[Alternative, ...]:
-    """Return what else could stand in the field `best` of one image: the setting, and how many are tied with it."""
+def best_overall(scored: Sequence[ScoredSettings], grid: Grid, objective: Objective) -> tuple[Any, ...]:
+    """Return the settings with the best mean rank over the images, the cheapest first."""
+    by_image = [each.of_settings(objective) for each in scored]
+    values = np.array([[own[setting] for setting in grid.settings] for own in by_image])
+    ranks = mean_ranks(values, objective)
+    return cheapest_first(grid.settings[place] for place in winners(ranks, Objective("mean rank", -1)))
+
+
+def possible_best(scored: ScoredSettings, objective: Objective, rounding: float) -> tuple[Choice, ...]:
+    """Return what could stand in the field `best` of one image: the cheapest of the tied settings, and their number."""
     groups = _tied_groups(scored, objective, rounding)
     if len(groups) < 2:
         return ()
-    counts = sorted({sum(map(len, each)) for each in combinations(groups)})
-    settings = tuple(asdict(each[0]) for each in groups)
-    return Alternative(("setting",), settings, _SHOWN_BY), Alternative(("tied",), tuple(counts))
+    possible = ([setting for group in each for setting in group] for each in combinations(groups))
+    return (Choice((), tuple(_entries("setting", cheapest_first(each)) for each in possible), _SHOWN_BY),)
+
+
+def _entries(name: str, settings: Sequence[Setting]) -> dict[str, Any]:
+    return {name: asdict(settings[0]), "tied": len(settings)}
 
 
 def possible_winner_row(scored: ScoredSettings, objective: Objective, rounding: float) -> dict[str, Cell]:
@@ -52,19 +63,23 @@ def possible_winner_row(scored: ScoredSettings, objective: Objective, rounding: 
 
 def possible_best_of_all(
     scored: Mapping[str, ScoredSettings], grid: Grid, objective: Objective, rounding: float
-) -> tuple[Alternative, ...]:
-    """Return what else could stand in the field `best` of a whole set: the setting of all images, and of each."""
+) -> tuple[Choice, ...]:
+    """Return what could stand in the field `best` of a whole set: the setting of all images, and of each."""
     overall = _overall(list(scored.values()), grid, objective, rounding)
-    found = [Alternative(("overall",), tuple(map(asdict, overall)))] if len(overall) > 1 else []
-    found += [Alternative(("tied",), tuple(range(1, len(overall) + 1)))] if len(overall) > 1 else []
+    found = [Choice((), tuple(_entries("overall", cheapest_first(each)) for each in combinations(overall)))]
     for name, each in scored.items():
-        own = (other for other in possible_best(each, objective, rounding) if other.place == ("setting",))
-        found += [Alternative(("images", name), other.values, _SHOWN_BY) for other in own]
-    return tuple(found)
+        groups = _tied_groups(each, objective, rounding)
+        found.append(Choice(("images",), tuple({name: asdict(group[0])} for group in groups), _SHOWN_BY))
+    return tuple(each for each in found if len(each.possible) > 1)
 
 
 def possible_objective_row(
-    scored: Sequence[ScoredSettings], grid: Grid, objective: Objective, agreement: Sequence[float], rounding: float
+    scored: Sequence[ScoredSettings],
+    grid: Grid,
+    objective: Objective,
+    best: str,
+    agreement: Sequence[float],
+    rounding: float,
 ) -> dict[str, Cell]:
     """Return what else could stand in the row of an objective in the table of a whole set.
 
@@ -72,11 +87,13 @@ def possible_objective_row(
         scored: the scores of each image.
         grid: the settings.
         objective: the objective.
+        best: the best setting that the row names. If it is not the cheapest of those that won, no other is possible.
         agreement: its rank correlation with the truth on each image.
         rounding: how far apart two values may be and still be tied, see `bounds`.
     """
-    overall = _overall(scored, grid, objective, rounding)
-    texts: dict[str, Cell] = {"best_overall": tuple(dict.fromkeys(map(told, overall)))} if len(overall) > 1 else {}
+    overall = tuple(dict.fromkeys(map(told, _overall(scored, grid, objective, rounding))))
+    chosen = best == told(best_overall(scored, grid, objective)[0])
+    texts: dict[str, Cell] = {"best_overall": overall} if chosen and len(overall) > 1 else {}
     truth = Objective(TRUTH, 1)
     found = [
         possible_trust(each.bounds(objective, rounding), each.bounds(truth, rounding), value)
