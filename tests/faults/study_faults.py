@@ -351,7 +351,7 @@ FAULTS = (
         "the best setting of all images is another one",
         SEARCH,
         READ,
-        replaced(search_results, "_best_overall", scaled(lambda found: found[::-1])),
+        replaced(search_results, "best_overall", scaled(lambda found: found[::-1])),
         "search",
     ),
     study(

@@ -18,6 +18,7 @@ from xai_eval.gate.set_origin import with_origins_of_images
 from xai_eval.gate.set_rows import in_order_of
 from xai_eval.gate.spelling import counterpart, respelt, written_otherwise
 from xai_eval.gate.stages import StageShift, moved_input, origin_of, stage_findings
+from xai_eval.gate.tied_choices import without_tied_choices
 from xai_eval.gate.unsteady import unsteady
 from xai_eval.gate.unwatched import emptied, unwatched_parts, watched
 from xai_eval.gate.upgrades import (
@@ -94,7 +95,8 @@ def _judged(
     if reason:
         return Verdict(obtained.case, State.INCOMPARABLE, (), moved_input(obtained, golden), changes, reason)
     pair = respelt(obtained, golden)
-    obtained, golden = pair.obtained, pair.golden
+    comparable = without_tied_choices(pair.obtained, pair.golden)
+    obtained, golden = comparable.obtained, comparable.golden
     golden, renamed = _with_names_of_now(obtained, golden, members)
     changes = (*changes, *map(_class_name, renamed))
     if images is not None:
@@ -116,7 +118,7 @@ def _judged(
     lacking = emptied(obtained, golden)
     if lacking:
         return Verdict(obtained.case, State.ERROR, changes=changes, reason=_emptied_sentence(lacking))
-    ok = f"{_ok_sentence(origin, changes, upgrade)}{written_otherwise(pair)}"
+    ok = f"{_ok_sentence(origin, changes, upgrade)}{written_otherwise(pair)}{comparable.sentence}"
     reason = " ".join(filter(None, [ok, images.sentence if images else ""]))
     return Verdict(
         obtained.case, State.OK, origin=origin, changes=changes, reason=reason, unwatched=unwatched, upgrade=upgrade

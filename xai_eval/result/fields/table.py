@@ -209,6 +209,14 @@ class Table(Extensible):
         reading = tuple(name for name in golden.unjudged if name not in judged)
         return type(self).of_columns(golden.columns, golden.tolerance, reading)
 
+    def choosing_as(self, golden: Table) -> Table:
+        """Return the table with what the golden has in rows of which rounding could have chosen the texts otherwise."""
+        was = {column.name: column for column in golden.columns}
+        pairs = [(each, was.get(each.name), self.possible.get(each.name, ())) for each in self.columns]
+        rows = {row for pair in pairs for row in _chosen_otherwise(*pair)}
+        columns = tuple(_chosen_as(*pair, rows) for pair in pairs)
+        return type(self).of_columns(columns, self.tolerance, self.unjudged, self.possible)
+
     def differences(self, golden: Table) -> Iterator[Difference]:
         """Per judged column the largest difference, and for numbers the mean signed change."""
         now, was = self.condensed(), self.description(golden).condensed()
@@ -254,6 +262,20 @@ def _difference(now: Column, was: Column, keys: tuple[Any, ...], limit: float) -
     apart_by = [_apart(value, before, limit) for _, value, before in changed]
     statements = _statements(now.name, changed, apart_by, limit)
     return Difference(now.name, max(apart_by, default=0.0), limit, statements, _mean_moved(now, was, limit))
+
+
+def _chosen_otherwise(now: Column, was: Column | None, possible: Cells) -> Iterator[int]:
+    """Yield the rows in which the golden has another text that was possible, too."""
+    for row, (value, cell, before) in enumerate(zip(now.values, possible, was.values if was else (), strict=False)):
+        if isinstance(cell, tuple) and not isinstance(cell, Possible) and value != before and before in cell:
+            yield row
+
+
+def _chosen_as(now: Column, was: Column | None, possible: Cells, rows: Collection[int]) -> Column:
+    if was is None or not possible or len(was.values) != len(now.values):
+        return now
+    cells = enumerate(zip(now.values, possible, was.values, strict=True))
+    return Column(now.name, now.type, tuple(_nearest_cell(*each) if row in rows else each[0] for row, each in cells))
 
 
 def _nearest(now: Column, was: Column, possible: Cells) -> Column:

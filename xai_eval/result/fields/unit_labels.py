@@ -84,7 +84,7 @@ class UnitLabels(Field):
     def differences(self, golden: UnitLabels) -> Iterator[Difference]:
         """The share of units with another label, and for the other units the largest differences of score and margin.
 
-        Two labels can be tied. A swap between label and runner-up is then no change, and the best scores are compared.
+        Labels can be tied. A swap between label and runner-up is then no change, and the best scores are compared.
         In the same way, another runner-up is a change only if it leads the third by more than its tie explains.
         """
         now, was = (each.frame.set_index("unit") for each in (self, golden))
@@ -114,9 +114,12 @@ class _SharedUnits:
         self.label: NDArray[np.bool_] = now["label"].to_numpy() == was["label"].to_numpy()
 
     def tied(self, most: float) -> NDArray[np.bool_]:
-        """Mark units whose label and runner-up were swapped, and whose margin is so small that they are tied."""
-        (now, second), (was, second_was) = ((each["label"], each["second"]) for each in (self.now, self.was))
-        swapped = (now.to_numpy() == second_was.to_numpy()) & (was.to_numpy() == second.to_numpy())
+        """Mark units of which another label is tied with that of the golden, which is the runner-up now.
+
+        The other label need not have been the runner-up: three can be tied. By both margins, the first two are.
+        """
+        now, was, second = self.now["label"], self.was["label"], self.now["second"]
+        swapped = ~self.label & (was.to_numpy() == second.to_numpy()) & now.notna().to_numpy() & was.notna().to_numpy()
         lead, lead_was = (each["margin"].to_numpy() for each in (self.now, self.was))
         return np.asarray(swapped & (np.where(lead > lead_was, lead, lead_was) <= most))
 

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from xai_eval.metrics.bootstrap import mean_interval
-from xai_eval.metrics.search import OBJECTIVES, TRUTH, Objective, mean_ranks, trust, winners
+from xai_eval.metrics.search import OBJECTIVES, TRUTH, Objective, trust, winners
 from xai_eval.metrics.superpixels import positive_map
 from xai_eval.result.fields import Document, Field, Heatmap, Label, Table
 from xai_eval.result.fingerprint import Fingerprint, fingerprint_array
@@ -28,6 +28,15 @@ from xai_eval.tasks.image.whole_set import image_set_case, image_set_provenance,
 from xai_eval.tasks.lime.lime_results import LIBRARIES
 from xai_eval.tasks.lime.lime_runs import surrogate_stage
 from xai_eval.tasks.studies.search_scores import ScoredSettings, cheapest_first, score_settings, scored_in
+from xai_eval.tasks.studies.search_ties import (
+    best_overall,
+    possible_best,
+    possible_best_of_all,
+    possible_objective_row,
+    possible_winner_row,
+    told,
+)
+from xai_eval.tasks.ties.bounds import rounding_on
 from xai_eval.tasks.ties.possible_rows import by_column
 from xai_eval.tasks.trials.trials import cam_trials, lime_trials
 
@@ -60,6 +69,11 @@ class SearchRequest:
         return {**cam_trials(["gradcam"]), **lime_trials()}
 
     @property
+    def rounding(self) -> float:
+        """How far apart two values may be on the device of the model and still be tied."""
+        return rounding_on(self.setup.classifier.device.type)
+
+    @property
     def params(self) -> dict[str, Any]:
         """The parameters that identify the cases, as JSON values."""
         return {"grid": vars(self.grid), "objective": self.objective.name}
@@ -90,7 +104,7 @@ def search_results(request: SearchRequest) -> PerImage:
 
 
 def _noted(grid: Grid, _image: LabelledImage, result: Result) -> _Noted:
-    return _Noted(result.case.input, scored_in(grid, result[SETTINGS].frame), result.stages)
+    return _Noted(result.case.input, scored_in(grid, result[SETTINGS]), result.stages)
 
 
 def _whole_set(request: SearchRequest, every: Sequence[_Noted]) -> Result:
@@ -98,7 +112,7 @@ def _whole_set(request: SearchRequest, every: Sequence[_Noted]) -> Result:
     scored = {each.input: each.scored for each in every}
     return Result(
         case=image_set_case("lime_search", setup, request.params),
-        fields=_whole_set_fields(scored, request.grid, request.objective),
+        fields=_whole_set_fields(scored, request),
         stages=image_set_stages(setup.images, [each.stages for each in every]),
         provenance=image_set_provenance(setup, LIBRARIES),
     )
@@ -124,10 +138,12 @@ def _search_one(request: SearchRequest, image: LabelledImage) -> Result:
         "lime": Heatmap(best_map, MAP_TOLERANCE),
         "gradcam": Heatmap(cam, MAP_TOLERANCE),
         "best": Document(
-            {"objective": objective.name, "setting": asdict(won[0]), "tied": len(won)}, tuple(WITHOUT_EFFECT)
+            {"objective": objective.name, "setting": asdict(won[0]), "tied": len(won)},
+            tuple(WITHOUT_EFFECT),
+            possible_best(scored, objective, request.rounding),
         ),
         "ties": Label(_ties(scored)),
-        "winners": _winners(scored),
+        "winners": _winners(scored, request.rounding),
         SETTINGS: Table(scored.frame, SCORE_TOLERANCE, possible=by_column(scored.possible)),
     }
     stages = {
@@ -170,9 +186,9 @@ def _ties(scored: ScoredSettings) -> str:
     )
 
 
-def _winners(scored: ScoredSettings) -> Table:
+def _winners(scored: ScoredSettings, rounding: float) -> Table:
     """Return a table with the best settings by each objective, and how many settings share the best value."""
-    rows = []
+    rows, possible = [], []
     for objective in OBJECTIVES:
         values = scored.values(objective)
         best = winners(values, objective)
@@ -186,11 +202,13 @@ def _winners(scored: ScoredSettings) -> Table:
                     "tied_settings": len(scored.best(objective)),
                 }
             )
-    return Table(pd.DataFrame(rows), {"value": 0.05})
+            possible.append(possible_winner_row(scored, objective, rounding))
+    return Table(pd.DataFrame(rows), {"value": 0.05}, possible=by_column(possible))
 
 
-def _whole_set_fields(scored: Mapping[str, ScoredSettings], grid: Grid, objective: Objective) -> dict[str, Field]:
-    overall = _best_overall(list(scored.values()), grid, objective)
+def _whole_set_fields(scored: Mapping[str, ScoredSettings], request: SearchRequest) -> dict[str, Field]:
+    grid, objective, rounding = request.grid, request.objective, request.rounding
+    overall = best_overall(list(scored.values()), grid, objective)
     images = {name: each.best(objective) for name, each in scored.items()}
     content = {
         "objective": objective.name,
@@ -198,35 +216,33 @@ def _whole_set_fields(scored: Mapping[str, ScoredSettings], grid: Grid, objectiv
         "tied": len(overall),
         "images": {name: asdict(won[0]) for name, won in images.items() if won},
     }
-    return {"best": Document(content, tuple(WITHOUT_EFFECT)), "objectives": _objectives(list(scored.values()), grid)}
+    possible = possible_best_of_all(scored, grid, objective, rounding)
+    return {
+        "best": Document(content, tuple(WITHOUT_EFFECT), possible),
+        "objectives": _objectives(list(scored.values()), grid, rounding),
+    }
 
 
-def _best_overall(scored: Sequence[ScoredSettings], grid: Grid, objective: Objective) -> tuple[Any, ...]:
-    """Return the settings with the best mean rank over the images, the cheapest first."""
-    by_image = [each.of_settings(objective) for each in scored]
-    values = np.array([[own[setting] for setting in grid.settings] for own in by_image])
-    ranks = mean_ranks(values, objective)
-    return cheapest_first(grid.settings[place] for place in winners(ranks, Objective("mean rank", -1)))
-
-
-def _objectives(scored: Sequence[ScoredSettings], grid: Grid) -> Table:
+def _objectives(scored: Sequence[ScoredSettings], grid: Grid, rounding: float) -> Table:
     """Return a table with the best setting by each objective, and how well the objective agrees with the true masks."""
-    rows = []
+    rows, possible = [], []
     truth = Objective(TRUTH, 1)
     for objective in OBJECTIVES:
         agreement = [trust(each.values(objective), each.values(truth), objective) for each in scored]
         interval = mean_interval(agreement)
-        best = _best_overall(scored, grid, objective)[0]
+        best = told(best_overall(scored, grid, objective)[0])
         known = any(not np.isnan(each.values(objective)).all() for each in scored)
         rows.append(
             {
                 "objective": objective.name,
                 "better": objective.better,
-                "best_overall": f"{best.segmentation}, {best.num_samples} samples" if known else None,
+                "best_overall": best if known else None,
                 "agrees_with_mask": interval.mean,
                 "low": interval.low,
                 "high": interval.high,
                 "images": interval.count,
             }
         )
-    return Table(pd.DataFrame(rows), dict.fromkeys(("agrees_with_mask", "low", "high"), TRUST_TOLERANCE))
+        possible.append(possible_objective_row(scored, grid, objective, best, agreement, rounding))
+    tolerance = dict.fromkeys(("agrees_with_mask", "low", "high"), TRUST_TOLERANCE)
+    return Table(pd.DataFrame(rows), tolerance, possible=by_column(possible))

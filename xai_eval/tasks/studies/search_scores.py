@@ -15,10 +15,12 @@ from xai_eval.metrics.geometry import centre_distance
 from xai_eval.metrics.localisation import hottest, iou_at_equal_area
 from xai_eval.metrics.search import TRUTH, Objective, winners
 from xai_eval.metrics.superpixels import mask_of_area, positive_map
+from xai_eval.result.fields import Table
 from xai_eval.result.fields.possible import Possible
 from xai_eval.result.map_similarity import iou
 from xai_eval.tasks.ties.bounds import area_bounds, exactly, hottest_bounds, possible_iou, rounding_on
 from xai_eval.tasks.ties.possible_curves import possible_curves
+from xai_eval.tasks.ties.possible_winners import ValueBounds, cells_of, value_bounds
 
 if TYPE_CHECKING:
     from xai_eval.explainers.lime.lime_search import Grid, LimeSearch, Setting
@@ -47,6 +49,11 @@ class ScoredSettings:
         if objective.name not in self.frame:
             return np.full(len(self.frame), np.nan)
         return self.frame[objective.name].to_numpy(dtype=np.float64)
+
+    def bounds(self, objective: Objective, rounding: float) -> ValueBounds:
+        """Return between which values rounding could have put those of an objective, one per row."""
+        cells = cells_of(self.possible, objective.name, len(self.frame))
+        return value_bounds(self.values(objective), cells, objective.sign, rounding)
 
     def of_settings(self, objective: Objective) -> dict[Setting, float]:
         """Return the values of one objective by setting."""
@@ -97,15 +104,21 @@ def score_settings(
     return ScoredSettings(tied, pd.DataFrame(rows), possible)
 
 
-def scored_in(grid: Grid, frame: pd.DataFrame) -> ScoredSettings:
+def scored_in(grid: Grid, table: Table) -> ScoredSettings:
     """Return the scores that the result of an image holds.
 
     Args:
         grid: the settings of the search.
-        frame: the table of `ScoredSettings`, as the result stores it.
+        table: the table of `ScoredSettings`, as the result stores it.
     """
+    frame = table.frame
     superpixels = dict(zip(frame["segmentation"], frame["superpixels"].tolist(), strict=True))
-    return ScoredSettings(_tied(grid, superpixels), frame)
+    return ScoredSettings(_tied(grid, superpixels), frame, [_ranges(table, row) for row in range(len(frame))])
+
+
+def _ranges(table: Table, row: int) -> dict[str, Possible]:
+    cells = {name: each[row] for name, each in table.possible.items()}
+    return {name: cell for name, cell in cells.items() if isinstance(cell, Possible)}
 
 
 def cheapest_first(settings: Any) -> tuple[Setting, ...]:

@@ -165,15 +165,24 @@ def possible_rank_correlation(first: Values, second: Values, rounding: float) ->
     follow the order of the other, and smallest if they follow the reverse.
     """
     groups = [_group_numbers(each, rounding) for each in (first, second)]
-    # With equal values that stay equal, as they may in one of two runs, and with values that all differ.
-    found = [_correlation(first, second), _correlation(*groups)]
-    one, other = groups
-    for sign in (1, -1):
-        place = np.arange(len(one))
-        ranks = _ranks_by(one, sign * other, place), _ranks_by(other, sign * one, sign * place)
-        found.append(_correlation(*ranks))
+    found = [_correlation(first, second), *correlations_of_groups(*groups)]
     known = [each for each in found if not np.isnan(each)]
     return Possible(min(known), max(known)) if known else Possible(float("nan"), float("nan"))
+
+
+def correlations_of_groups(first: NDArray[np.int64], second: NDArray[np.int64]) -> list[float]:
+    """Return the rank correlation of two arrays, (n,), if values of one group are equal, and the extremes if not.
+
+    Args:
+        first: numbers of the groups of values that may come in any order, from the smallest to the largest.
+        second: the same of the other array.
+    """
+    # With equal values that stay equal, as they may in one of two runs, and with values that all differ.
+    found, place = [_correlation(first, second)], np.arange(len(first))
+    for sign in (1, -1):
+        ranks = _ranks_by(first, sign * second, place), _ranks_by(second, sign * first, sign * place)
+        found.append(_correlation(*ranks))
+    return found
 
 
 def _group_numbers(values: Values, rounding: float) -> NDArray[np.int64]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from xai_eval.result.fields import Heatmap
 from xai_eval.result.fields.possible import Possible
-from xai_eval.result.fields.table import Cells
+from xai_eval.result.fields.table import Cell, Cells
 from xai_eval.tasks.ties.bounds import exactly, hottest_bounds, possible_iou, possible_pointing_hit
 
 
@@ -40,7 +40,7 @@ def possible_row(
     }
 
 
-def by_column(rows: Sequence[Mapping[str, Possible]]) -> dict[str, Cells]:
+def by_column(rows: Sequence[Mapping[str, Cell]]) -> dict[str, Cells]:
     """Return rows as columns of a table; a row without a measure has nothing else to offer in its column."""
     names = dict.fromkeys(name for row in rows for name in row)
     return {name: tuple(row.get(name) for row in rows) for name in names}
