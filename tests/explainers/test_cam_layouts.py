@@ -72,7 +72,7 @@ class Prepared:
 
     @cached_property
     def name(self) -> str:
-        return self.layer or default_layer(self.scoring, tuple(self.image.shape[1:]), self.net)
+        return self.layer or default_layer(self.scoring, tuple(self.image.shape[1:]), self.net).name
 
     @cached_property
     def layout(self) -> Layout:

@@ -21,7 +21,7 @@ ALL = {**FAMILIES, **HOME_MADE}
 def test_the_default_layer_of_a_transformer(name: str) -> None:
     family: Family = ALL[name]
     net, shape = family.made(), (3, family.size, family.size)
-    assert default_layer(first_answers(net, shape, None, None, name).scoring(net), shape, net) == family.layer
+    assert default_layer(first_answers(net, shape, None, None, name).scoring(net), shape, net).name == family.layer
 
 
 def traced(net: nn.Module, batch: Tensor) -> TracedPass:
@@ -64,7 +64,7 @@ class Gated(nn.Module):
 
 def test_a_gate_is_no_attention() -> None:
     assert traced(Gated(), torch.randn(1, 3, 32, 32)).inside_attention == frozenset()
-    assert default_layer(Gated().eval(), (3, 32, 32)) == "after"
+    assert default_layer(Gated().eval(), (3, 32, 32)).name == "after"
 
 
 def test_linear_layers_alone_are_no_attention() -> None:

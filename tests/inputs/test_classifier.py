@@ -70,20 +70,20 @@ def imagenet() -> Classifier:
 )
 def test_the_default_layer_is_the_last_convolutional_block(name: str, layer: str) -> None:
     module = models.get_model(name, weights=None).eval()
-    assert default_layer(module, (3, 64, 64)) == layer
+    assert default_layer(module, (3, 64, 64)).name == layer
 
 
 def test_a_convolution_changed_in_place_is_not_named_but_its_block() -> None:
-    assert default_layer(Net(), (3, 32, 32)) == "block"
+    assert default_layer(Net(), (3, 32, 32)).name == "block"
     kept = Net()
     kept.block[1] = nn.Identity()
-    assert default_layer(kept, (3, 32, 32)) == "block.0"
+    assert default_layer(kept, (3, 32, 32)).name == "block.0"
 
 
 def test_a_map_of_one_pixel_does_not_count() -> None:
     module = Net()
     module.head.insert(1, nn.Conv2d(4, 4, 1))
-    assert default_layer(module, (3, 32, 32)) == "block"
+    assert default_layer(module, (3, 32, 32)).name == "block"
 
 
 def test_the_order_of_calls_counts_not_the_order_of_definition() -> None:
@@ -96,7 +96,7 @@ def test_the_order_of_calls_counts_not_the_order_of_definition() -> None:
         def forward(self, batch: torch.Tensor) -> torch.Tensor:
             return self.second(self.first(batch)).mean((2, 3))
 
-    assert default_layer(Swapped(), (3, 32, 32)) == "second"
+    assert default_layer(Swapped(), (3, 32, 32)).name == "second"
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -123,7 +123,7 @@ def test_a_failing_model_is_left_as_it_was_too() -> None:
 def test_the_layer_is_found_in_inference_mode_too() -> None:
     module = Net()
     with torch.inference_mode():
-        assert default_layer(module, (3, 32, 32)) == "block"
+        assert default_layer(module, (3, 32, 32)).name == "block"
 
 
 def test_without_a_spatial_map_the_user_must_name_a_layer() -> None:

@@ -75,5 +75,5 @@ def test_the_record_says_what_grad_cam_finds(cut: str, places: frozenset[int], e
 @pytest.mark.parametrize("cut", CUTS)
 def test_the_default_layer_is_behind_the_part_without_gradients(cut: str) -> None:
     net = Cut(cut, frozenset({0, 1}), beside=False).eval()
-    assert default_layer(net, (3, 32, 32)) == "blocks.2"
+    assert default_layer(net, (3, 32, 32)).name == "blocks.2"
     assert _examined(net, "blocks.2", torch.randn(1, 3, 32, 32))

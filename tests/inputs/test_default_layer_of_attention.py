@@ -77,7 +77,7 @@ class BilinearHead(Averaging):
 
 def chosen(make: Callable[[], nn.Module]) -> str:
     torch.manual_seed(0)
-    return default_layer(make().eval(), (3, 32, 32))
+    return default_layer(make().eval(), (3, 32, 32)).name
 
 
 KINDS: dict[str, tuple[Callable[[], nn.Module], str]] = {

@@ -87,8 +87,17 @@ ONE = torch.tensor([[0.5]])
         refused("cat", "mine returned a str; expected a tensor"),
         refused((), "mine returned a tuple; expected a tensor"),
         refused(([],), "mine returned a list; expected a tensor"),
-        refused((None, NUMBERS), "mine returned a NoneType; expected a tensor"),
-        refused({}, "returned a dict with the entries ; expected one called logits"),
+        refused(
+            (None, NUMBERS), r"mine returned a tuple of 2 \(a NoneType, a tensor of shape \(1, 3\)\); expected a tensor"
+        ),
+        refused(
+            (NUMBERS.sum(), NUMBERS),
+            r"a tuple of 2 \(a tensor of shape \(\), a tensor of shape \(1, 3\)\) for one image",
+        ),
+        refused(NUMBERS.to_sparse(), "mine returned a sparse tensor; expected a dense one"),
+        refused(NUMBERS.to(torch.float8_e4m3fn), "mine returned a tensor of torch.float8_e4m3fn"),
+        refused(NUMBERS[:0], "A model that takes pairs of images has no answer for one"),
+        refused({}, "returned a dict with no entries; expected one called logits"),
         refused({"a": NUMBERS, "b": NUMBERS}, "with the entries a, b; expected one called logits"),
         refused({"logits": [NUMBERS]}, "with the entries logits; expected one called logits"),
         refused([{"boxes": ONE, "labels": ONE}], "returned a dict with the entries boxes, labels; expected one called"),

@@ -23,6 +23,10 @@ class Record:
     loss: Tensor | None = None
 
 
+class Kept(Tensor):
+    """A subclass of a tensor, as libraries that keep metadata return it."""
+
+
 class ModelOutput(OrderedDict):
     """A mapping whose entries are attributes, too, as transformers and diffusers return it."""
 

@@ -132,7 +132,7 @@ def checked_on_first_image(request: AttributionsRequest) -> AttributionsRequest:
                 _attribution(method, _question(subject, request.settings), subject, setup.seed).field
                 for _ in range(2 if method.spec else 1)
             )
-            remarks += [remark_on_repetition(method.spec, first, each) for each in again]
+            remarks += [remark_on_repetition(method.spec, (first.array, each.array), (first, each)) for each in again]
     return dataclasses.replace(request, setup=setup.with_remarks(*filter(None, remarks)))
 
 

@@ -15,7 +15,7 @@ from xai_eval.errors import UsageError, unknown_name
 from xai_eval.inputs.images.labelled import ImageSet
 from xai_eval.inputs.models.class_names import listed_names
 from xai_eval.inputs.models.compiled import uncompiled
-from xai_eval.inputs.models.default_layer import default_layer
+from xai_eval.inputs.models.default_layer import DefaultLayer, default_layer
 from xai_eval.inputs.models.derived.derived_preprocessing import as_preprocessing
 from xai_eval.inputs.models.first_answers import FirstAnswers, first_answers
 from xai_eval.inputs.models.layout import Reshape
@@ -27,6 +27,7 @@ from xai_eval.inputs.models.shared_layer import shared_layer
 from xai_eval.inputs.models.wrappers import Wrapper, names_behind, plain_names, unwrapped
 
 GIVEN = "given with the model"
+NUMBERED = "numbered, because the model names no classes"
 _HARDLY_ANYTHING = 0.01  # share of the image
 
 
@@ -107,7 +108,8 @@ class Classifier:
             ModelMisbehaves: the model raises, or returns nothing that can be explained.
             UsageError: it returns a single number, and nothing says what it is; or it is an encoder without references.
         """
-        found = first_answers(self.module, self.input_shape, self.output, len(self.class_names), self.name)
+        named = None if self.classes_from == NUMBERED else len(self.class_names)
+        found = first_answers(self.module, self.input_shape, self.output, named, self.name)
         if self.box is not None and found.reading.kind is not OutputKind.DETECTION:
             raise UsageError(f"{self.name} returns no boxes, so none can be explained. Leave out --box.")
         if found.reading.kind is not OutputKind.EMBEDDING:
@@ -223,11 +225,15 @@ class Classifier:
             UsageError: no layer of the model lies over the image.
             ModelMisbehaves: the forward pass fails.
         """
+        return self.found_layer(input_shape).name
+
+    def found_layer(self, input_shape: tuple[int, ...] | None = None) -> DefaultLayer:
+        """Find the default layer, and what has to be said of it; see `default_layer`."""
         if self.reading.kind is OutputKind.DETECTION:
-            return shared_layer(self.module, input_shape or self.input_shape, self.name)
+            return DefaultLayer(shared_layer(self.module, input_shape or self.input_shape, self.name))
         dense = self.reading.outputs if self.reading.kind is OutputKind.SEGMENTATION else None
         found = default_layer(self.scoring, input_shape or self.input_shape, self.module, dense)
-        return self.layer_name(found)
+        return replace(found, name=self.layer_name(found.name))
 
     def class_index(self, name_or_index: str) -> int:
         """Return the index of the class given as "130", as "flamingo" or as WordNet id "n02007558".

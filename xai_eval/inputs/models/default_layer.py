@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import dropwhile
 
 from torch import Tensor, nn
 
@@ -17,13 +19,41 @@ from xai_eval.inputs.models.traced_pass import Call, TracedPass, differentiable_
 
 _NAME_ONE = "Name one with --layer."
 _NO_LAYER = "The tasks attributions and lime need no layer."
+_TOKENS = 2  # axes of tokens of one image
 _CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
+
+
+@dataclass(frozen=True)
+class DefaultLayer:
+    """The layer that is explained if nobody names one.
+
+    Attributes:
+        name: its name.
+        fewer: name of a later layer whose tokens are fewer and do not lie over the image; empty if there is none.
+        counts: number of its tokens, and of those of the later layer.
+    """
+
+    name: str
+    fewer: str = ""
+    counts: tuple[int, int] = (0, 0)
+
+    def remark(self, model: str) -> str:
+        """Say why no later layer is explained, in a sentence or two; empty if nothing has to be said."""
+        if not self.fewer:
+            return ""
+        before, after = self.counts
+        return (
+            f"{model}: behind layer {self.name!r}, the model prunes or merges its tokens ({before} become {after} at "
+            f"{self.fewer!r}), so that those of later layers do not lie over the image. This layer is explained, as "
+            "the last one of which it is known what lies where; --layer names another one. To explain a later one, "
+            "switch the pruning or merging off in the model."
+        )
 
 
 def default_layer(
     module: nn.Module, input_shape: tuple[int, ...], parts: nn.Module | None = None, dense: int | None = None
-) -> str:
-    """Return the name of the last layer whose output lies over the image and counts for the answer.
+) -> DefaultLayer:
+    """Find the last layer whose output lies over the image and counts for the answer.
 
     Of all modules with weights (parameters, or some that are frozen into buffers) that are called once in a pass, whose
     output can be laid over the image, is not the inside of an attention (queries, keys, values, heads) or the scores of
@@ -58,7 +88,8 @@ def default_layer(
         if last is not None:
             # In a network that passes no gradients on, attention cannot be found.
             ends = last.call.name not in alone.gradients or _attention_follows(alone, last)
-            return ((None if ends else _before_attention(search, last)) or last).call.name
+            chosen = (None if ends else _before_attention(search, last)) or last
+            return search.with_fewer_tokens(chosen)
     raise UsageError(
         f"{type(inner).__name__} has no layer whose output lies over the image and receives a gradient, so there is no "
         f"default layer to explain. {_why_none(alone, search.shapes, inner)}"
@@ -97,6 +128,33 @@ class _Search:
                 return _Layer(call, layout)
         return None
 
+    def with_fewer_tokens(self, chosen: _Layer) -> DefaultLayer:
+        """Return a layer together with the first later one that holds fewer of its tokens, which lie nowhere."""
+        later = dropwhile(lambda call: call is not chosen.call, self.found.calls)
+        fewer = next(filter(partial(self._has_fewer, chosen), later), None)
+        if fewer is None:
+            return DefaultLayer(chosen.call.name)
+        count = chosen.layout.places + chosen.layout.before + chosen.layout.behind
+        return DefaultLayer(chosen.call.name, fewer.name, (count, self._tokens(fewer, chosen)))
+
+    def _has_fewer(self, chosen: _Layer, call: Call) -> bool:
+        gradient, others = self.found.gradients.get(call.name), chosen.layout.before + chosen.layout.behind
+        if gradient is None or self.found.counts[call.name] > 1 or call.name in self.found.inside_attention:
+            return False
+        if not others + 1 < self._tokens(call, chosen) < chosen.layout.places + others:
+            return False
+        axes = gradient.movedim(chosen.layout.batch, 0)[0]
+        reached = int((axes != 0).any(dim=_channels(chosen.layout)).sum())
+        return reached > others + 1 and self._layout(call, None) is None
+
+    def _tokens(self, call: Call, chosen: _Layer) -> int:
+        """Return the number of tokens of a call that are as wide as the places of a layer; 0 if it has none."""
+        batch, channels = chosen.layout.batch, _channels(chosen.layout)
+        if self.shapes.batch_axis(call.name) != batch:
+            return 0
+        shape, width = self.shapes.of_one_image(call.name, batch), self.shapes.channels(chosen.call.name, chosen.layout)
+        return shape[1 - channels] if len(shape) == _TOKENS and shape[channels] == width else 0
+
     def _layout(self, call: Call, size: tuple[int, ...] | None) -> Layout | None:
         name = call.name
         possible = layouts_of(name, self.batch, self.shapes)
@@ -130,6 +188,11 @@ class _Search:
 
     def _size(self, call: Call, layout: Layout) -> tuple[int, ...]:
         return (self.shapes.channels(call.name, layout), *layout.grid)
+
+
+def _channels(layout: Layout) -> int:
+    """Return the axis of the channels in tokens behind a layer; behind maps it is the last one."""
+    return 1 if layout.maps else layout.channels
 
 
 def _before_attention(search: _Search, layer: _Layer) -> _Layer | None:
@@ -210,7 +273,12 @@ def _why_none(found: TracedPass, shapes: Shapes, parts: nn.Module) -> str:
     if found.counts and min(found.counts.values()) > 1:
         return f"All of its layers are called more than once in a pass, so none has a single output. {_NO_LAYER}"
     if not _holds_parameters(parts):
-        return "It has no parameters at all; quantised models have none. Give the model from before it was quantised."
+        return (
+            "It has no parameters at all; quantised models have none, and neither have wrappers of what another "
+            f"library computes. Give the model from before it was quantised or exported. {_NO_LAYER}"
+        )
+    if any(not shapes.is_real(call.name) for call in found.calls):
+        return f"Some of its layers return complex or whole numbers, of which no map can be computed. {_NAME_ONE}"
     if any(shapes.batch_axis(name) is None for name in found.gradients):
         return f"The first axis of some of its layers counts windows, heads or crops instead of images. {_NAME_ONE}"
     return f"{_NAME_ONE} {_NO_LAYER}"

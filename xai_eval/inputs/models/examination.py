@@ -64,7 +64,9 @@ def examine(classifier: Classifier, layer: str | None, batch: Tensor) -> Examina
     with evaluating(module), lent(module), torch.no_grad():
         before = _state(classifier)
         first = logits(classifier, batch)
-        # A dropout of few features may by chance do the same twice. So the answer is asked for two times more.
+        # Another image between the two shows what is kept from one pass to the next. A dropout of few features may by
+        # chance do the same twice. So the answer is asked for two times more.
+        other = _of_another_image(classifier, batch)
         repeated = [logits(classifier, batch) for _ in range(2)]
         again = max(repeated, key=lambda each: float((each - first).abs().max()))
         changed = _changed(before, _state(classifier))
@@ -106,7 +108,10 @@ def examine(classifier: Classifier, layer: str | None, batch: Tensor) -> Examina
             *(advice_on(layer, told, classifier.name) if layer and told else ()),
         ),
         told is not None and told.reached,
-        () if layout is None or not layout.misplaced else (_misplaced(classifier, layer, layout.misplaced),),
+        (
+            *((_misplaced(classifier, layer, layout.misplaced),) if layout is not None and layout.misplaced else ()),
+            *((_alike(classifier),) if _answers_alike(first, other) else ()),
+        ),
     )
 
 
@@ -141,6 +146,28 @@ def _in_training(classifier: Classifier, stuck: Sequence[str]) -> tuple[str, ...
     return (
         f"{classifier.name}: {len(stuck)} of its modules stay in training mode although they were switched to "
         f"evaluation mode (first {stuck[0]}), so that answers may depend on the batch or on chance.",
+    )
+
+
+def _of_another_image(classifier: Classifier, batch: Tensor) -> Tensor | None:
+    """Return the scores of an image of noise; None if the model has none for it, such as NaN."""
+    try:
+        return logits(classifier, noise_image(classifier.module, tuple(batch.shape[1:]), seed=2).to(batch))
+    except ModelMisbehaves:
+        return None
+
+
+def _answers_alike(first: Tensor, other: Tensor | None) -> bool:
+    """Whether an image and noise have the same scores in every digit, and these are no certain 0 and 1."""
+    certain = bool(((first == 0) | (first == 1)).all()) and bool(first.any())
+    return other is not None and torch.equal(first, other) and not certain
+
+
+def _alike(classifier: Classifier) -> str:
+    return (
+        f"{classifier.name}: an image of noise has the same scores as the first image, in every digit. So the model "
+        "does not look at its input (untrained zeros in its last layer, a dead ReLU), or it returns an answer that it "
+        "kept from an earlier pass, and nothing explains its answers."
     )
 
 

@@ -10,7 +10,7 @@ from xai_eval.errors import UsageError
 from xai_eval.inputs.images.imagenet_classes import imagenet_classes
 from xai_eval.inputs.models.attributes import attribute
 from xai_eval.inputs.models.class_names import listed_names, named_classes
-from xai_eval.inputs.models.classifier import Classifier
+from xai_eval.inputs.models.classifier import NUMBERED, Classifier
 from xai_eval.inputs.models.compiled import uncompiled
 from xai_eval.inputs.models.detections import COCO
 from xai_eval.inputs.models.factory_file import call_factory
@@ -20,8 +20,6 @@ from xai_eval.inputs.models.preprocessing import Preprocessing, prepared_shape
 from xai_eval.inputs.models.reading import OutputKind, Reading
 from xai_eval.inputs.models.timm_classes import timm_classes
 from xai_eval.inputs.paths import given_path
-
-_NUMBERED = "numbered, because the model names no classes"
 
 
 def load_file_model(rest: str, output: OutputKind | None = None) -> Classifier:
@@ -89,7 +87,7 @@ def wrap_module(
     given = None if own is None else listed_names(own, f"{name}: the module's class_names")
     answers = first_answers(module, prepared_shape(preprocess), output, None if given is None else len(given), name)
     names, ids, known_from = _named(own, given, answers.reading, name)
-    found = timm_classes(module, len(names)) if known_from == _NUMBERED else None
+    found = timm_classes(module, len(names)) if known_from == NUMBERED else None
     if found is not None:
         names, ids, known_from = found.names, found.ids, found.known_from
     return Classifier(name, module, preprocess, names, class_ids=ids, classes_from=known_from, output=output)
@@ -111,4 +109,4 @@ def _named(
     if classes == len(table):
         known_from = f"ImageNet-1k order, because the model has {classes} outputs"
         return tuple(entry.name for entry in table), tuple(entry.wnid for entry in table), known_from
-    return tuple(f"class {index}" for index in range(classes)), None, _NUMBERED
+    return tuple(f"class {index}" for index in range(classes)), None, NUMBERED

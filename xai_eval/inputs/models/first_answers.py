@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,12 +13,13 @@ from torch.nn.parameter import is_lazy
 from xai_eval.errors import ModelMisbehaves
 from xai_eval.inputs.models.attributes import attribute
 from xai_eval.inputs.models.detections import are_boxes, classes_of
-from xai_eval.inputs.models.found_reading import check_proportions, found_reading
+from xai_eval.inputs.models.found_reading import AS_AN_IMAGE, check_proportions, found_reading, may_be_an_image
 from xai_eval.inputs.models.layers import evaluating, noise_image
 from xai_eval.inputs.models.layout import HALVES
 from xai_eval.inputs.models.model_errors import as_model_error
 from xai_eval.inputs.models.model_state import lent
 from xai_eval.inputs.models.one_by_one import OneByOne
+from xai_eval.inputs.models.other_inputs import why_not
 from xai_eval.inputs.models.output_entries import FEATURES_REMEDY
 from xai_eval.inputs.models.reading import Boxes, Maps, OutputKind, Reading, Scoring
 from xai_eval.inputs.models.squashing import at_extremes
@@ -92,7 +94,8 @@ def first_answers(
     _check_values(module, model)
     batches = [noise_image(module, input_shape, seed) for seed in (0, 1)]
     _initialise(module, batches[0], model)
-    with evaluating(module), lent(module), as_model_error(model, batches[0].shape):
+    reason = partial(why_not, module, batches[0].clone())
+    with evaluating(module), lent(module), as_model_error(model, batches[0].shape, reason=reason):
         outputs = [_answer(module, batch) for batch in batches]
     with evaluating(module), lent(module):
         together = _answer_to_both(module, input_shape)
@@ -103,6 +106,8 @@ def first_answers(
         reading = found_reading(outputs[0], outputs[1], kind or told, names, model, extremes)
     if reading.kind is OutputKind.SEGMENTATION:
         check_proportions(reading.maps(outputs[0]), (input_shape[1], input_shape[2]), model)
+    if may_be_an_image(reading, outputs[0], input_shape, names):
+        reading = replace(reading, why=AS_AN_IMAGE)
     if told is not None:
         reading = replace(reading, why="found: the configuration of the model says so")
     writes = any(not torch.equal(batch, noise_image(module, input_shape, seed)) for seed, batch in enumerate(batches))

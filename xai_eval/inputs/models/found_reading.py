@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from xai_eval.errors import ModelMisbehaves, UsageError
@@ -20,6 +21,7 @@ _DOUBTFUL = (
     "assumed, although all its numbers for two images of noise lie between 0 and 1, and it cannot be measured whether "
     "they always do. If they are probabilities of labels, say --output multilabel; if they are logits, --output logits"
 )
+_PRECISIONS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _STAYS = "found: they are probabilities already, between 0 and 1 whatever its last layer computes"
 _WITHIN = "assumed, because they lie between 0 and 1, to be probabilities already"
 _LOGARITHMS = "found: they are log-probabilities, which are explained as they are"
@@ -72,6 +74,7 @@ def found_reading(
     if are_boxes(output) or kind is OutputKind.DETECTION:
         return _detection(output, kind, names, model)
     entry = entry_of_numbers(output, model)
+    _check_numbers(at_entry(output, entry), model)
     first, second = (in_rows(at_entry(each, entry)) for each in (output, again))
     if _is_map_per_class(first) and kind in (None, OutputKind.SEGMENTATION):
         if kind is None:
@@ -197,6 +200,26 @@ def check_proportions(maps: Tensor, size: tuple[int, int], model: str) -> None:
         )
 
 
+def may_be_an_image(reading: Reading, output: Any, input_shape: tuple[int, ...], names: int | None) -> bool:
+    """Whether maps that are taken for classes may be an image: as many, and as large, as the input has them.
+
+    Args:
+        reading: how the output is read.
+        output: what the model returned.
+        input_shape: shape (channels, H, W) of one prepared image.
+        names: number of names of classes that come with the model; None if it has none.
+    """
+    if reading.kind is not OutputKind.SEGMENTATION or reading.why == "given" or names is not None:
+        return False
+    return tuple(at_entry(output, reading.entry).shape[1:]) == tuple(input_shape)
+
+
+AS_AN_IMAGE = (
+    "assumed, although it is as large as the input and has as many channels: a model that returns an image, such as an "
+    "autoencoder, has no classes. If the maps are classes, say --output segmentation, or name them in class_names"
+)
+
+
 def _has_proportions(places: tuple[int, int], size: tuple[int, int]) -> bool:
     (rows, columns), (height, width) = places, size
     return abs(rows * width - columns * height) <= max(height, width)
@@ -304,6 +327,23 @@ def _ends_in(numbers: Tensor, function: str) -> bool:
     return node is not None and node.name().startswith(function)
 
 
+def _why_other_rows(numbers: Tensor) -> str:
+    if numbers.dim() and not len(numbers):
+        return "A model that takes pairs of images has no answer for one. Wrap it in a module that holds the other one."
+    return "Wrap the model in a module that returns one score per class."
+
+
+def _check_numbers(numbers: Tensor, model: str) -> None:
+    """Refuse numbers that PyTorch cannot compute with as with others."""
+    if numbers.layout is not torch.strided:
+        raise ModelMisbehaves(f"{model} returned a sparse tensor; expected a dense one. Return output.to_dense().")
+    if numbers.is_floating_point() and numbers.dtype not in _PRECISIONS:
+        raise ModelMisbehaves(
+            f"{model} returned a tensor of {numbers.dtype}, in which PyTorch can hardly compute; expected half, single "
+            "or double precision. Return output.float()."
+        )
+
+
 def _checked(numbers: Tensor, output: Any, model: str) -> Tensor:
     if not numbers.is_floating_point():
         raise ModelMisbehaves(
@@ -313,6 +353,6 @@ def _checked(numbers: Tensor, output: Any, model: str) -> Tensor:
     if numbers.dim() != MOST_AXES or len(numbers) != 1 or numbers.shape[1] == 0:
         raise ModelMisbehaves(
             f"{model} returned {told(output)} for one image; expected one row of numbers, (1, C), one per class, or a "
-            "map per class, (1, C, h, w). Wrap the model in a module that returns one score per class."
+            f"map per class, (1, C, h, w). {_why_other_rows(numbers)}"
         )
     return numbers

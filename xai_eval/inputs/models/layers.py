@@ -18,6 +18,8 @@ from xai_eval.inputs.models.model_state import lent
 from xai_eval.inputs.models.one_by_one import takes_one_image
 from xai_eval.inputs.models.traced_pass import TracedPass, traced_pass
 
+_MAPS = 4  # axes of maps of a batch
+
 
 def layout_of(
     module: nn.Module,
@@ -105,6 +107,11 @@ class Shapes:
                 f"layer {layer!r} of {model} is called {self._counts[layer]} times in one pass, so it has no single "
                 "output to explain. Choose another --layer."
             )
+        if not self.is_real(layer):
+            raise UsageError(
+                f"layer {layer!r} of {model} returns a tensor of {self._alone[layer].dtype}; expected real "
+                "floating-point numbers, of which alone a map can be computed. Choose another --layer."
+            )
         if self.batch_axis(layer) is None:
             raise UsageError(
                 f"layer {layer!r} of {model} returns {self.told(layer)} for one image and "
@@ -130,6 +137,19 @@ class Shapes:
     def channels(self, layer: str, layout: Layout) -> int:
         """Number of channels of a layer's output in a layout."""
         return self.of_one_image(layer, layout.batch)[layout.channels]
+
+    def grids(self, image: tuple[int, int]) -> frozenset[tuple[int, int]]:
+        """Rows and columns of the maps (1, C, h, w) of the pass, of which tokens may be cut.
+
+        Patches that are not square make grids that do not follow from the size of the image, (H, W).
+        """
+        shapes = (each.shape for each in self._alone.values() if each.dim() == _MAPS and len(each) == 1)
+        grids = {(rows, columns) for _, _, rows, columns in shapes}
+        return frozenset(each for each in grids if each[0] <= image[0] // 2 and each[1] <= image[1] // 2)
+
+    def is_real(self, layer: str) -> bool:
+        """Whether a layer returns real numbers, which alone a map can be computed from."""
+        return self._alone[layer].is_floating_point()
 
     def halved(self, layer: str) -> bool:
         """Whether the numbers of a layer's output have half precision."""
@@ -164,9 +184,10 @@ def _last(found: TracedPass) -> Mapping[str, Tensor]:
 def layouts_of(layer: str, batch: Tensor, shapes: Shapes, grid: tuple[int, int] | None = None) -> tuple[Layout, ...]:
     """Return the layouts that the shape of a layer's output allows, if a grid is given those with this grid."""
     axis = shapes.batch_axis(layer)
-    if axis is None:
+    if axis is None or not shapes.is_real(layer):
         return ()
-    found = possible_layouts(shapes.of_one_image(layer, axis), (batch.shape[2], batch.shape[3]), axis)
+    image = (batch.shape[2], batch.shape[3])
+    found = possible_layouts(shapes.of_one_image(layer, axis), image, axis, shapes.grids(image))
     return tuple(each for each in found if grid in (None, each.grid))
 
 

@@ -7,7 +7,7 @@ class and register tokens in front of the places or behind them.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -170,18 +170,22 @@ def leading_tensor(output: Any) -> Tensor | None:
     return output if isinstance(output, Tensor) else None
 
 
-def possible_layouts(shape: tuple[int, ...], image: tuple[int, int], batch: int = 0) -> tuple[Layout, ...]:
+def possible_layouts(
+    shape: tuple[int, ...], image: tuple[int, int], batch: int = 0, grids: Collection[tuple[int, int]] = ()
+) -> tuple[Layout, ...]:
     """Return the layouts of more than one place that the shape of an output allows, the most usual first.
 
     Args:
         shape: of the output for one image, without the axis of the batch.
         image: (H, W) of the input.
         batch: axis of the batch in the output.
+        grids: rows and columns that tokens may have besides those that square patches of the image make.
     """
     if len(shape) == _MAP:
         return tuple(_maps(shape, image, batch))
     if len(shape) == _TOKENS:
-        return tuple(layout for axis in (0, 1) for layout in _tokens(shape[axis], 1 - axis, image, batch))
+        every = sorted({*_grids(image), *(each for each in grids if max(each) > 1)}, reverse=True)
+        return tuple(layout for axis in (0, 1) for layout in _tokens(shape[axis], 1 - axis, every, batch))
     return ()
 
 
@@ -202,17 +206,17 @@ def _lies_over(grid: tuple[int, int], image: tuple[int, int]) -> bool:
     return smallest < largest
 
 
-def _tokens(count: int, channels: int, image: tuple[int, int], batch: int) -> Iterator[Layout]:
-    for h, w in _grids(image):
+def _tokens(count: int, channels: int, grids: Sequence[tuple[int, int]], batch: int) -> Iterator[Layout]:
+    for h, w in grids:
         others = count - h * w
         if 0 <= others <= max(_MOST_OTHERS, h * w // 4):
             for before in range(others, -1, -1):
                 yield Layout((h, w), channels, batch, before, others - before, maps=False)
 
 
-def _grids(image: tuple[int, int]) -> list[tuple[int, int]]:
-    """The grids that square patches of any size make of an image, large ones first."""
+def _grids(image: tuple[int, int]) -> set[tuple[int, int]]:
+    """The grids that square patches of any size make of an image."""
     height, width = image
     found = {(height // size, width // size) for size in range(1, max(image))}
     found |= {(-(-height // size), -(-width // size)) for size in range(1, max(image))}
-    return sorted((grid for grid in found if min(grid) > 0 and max(grid) > 1), reverse=True)
+    return {grid for grid in found if min(grid) > 0 and max(grid) > 1}

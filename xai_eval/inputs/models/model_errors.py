@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from xai_eval.errors import ModelMisbehaves, XaiEvalError, error_line
@@ -12,13 +12,16 @@ _WITHOUT_GRADIENT = "does not require grad and does not have a grad_fn"
 
 
 @contextmanager
-def as_model_error(model: str, shape: Sequence[int], under: str = "") -> Iterator[None]:
+def as_model_error(
+    model: str, shape: Sequence[int], under: str = "", reason: Callable[[], str] | None = None
+) -> Iterator[None]:
     """Raise ModelMisbehaves if the code inside the context raises; errors of this package and KeyboardInterrupt pass.
 
     Args:
         model: name of the model.
         shape: shape of its input.
         under: the explanation method that calls the model, if it is not called by this package itself.
+        reason: finds out why it fails and what to do, in sentences; empty if it cannot.
 
     Raises:
         ModelMisbehaves: anything else was raised. This includes sys.exit(), which would otherwise end the command as if
@@ -31,7 +34,7 @@ def as_model_error(model: str, shape: Sequence[int], under: str = "") -> Iterato
     except (Exception, SystemExit) as error:
         raise ModelMisbehaves(
             f"{model} fails{f' under {under}' if under else ''} on a batch of shape {tuple(shape)}: "
-            f"{error_line(error).rstrip('.')}. {_remedy(error)}"
+            f"{error_line(error).rstrip('.')}. {(reason and reason()) or _remedy(error)}"
         ) from error
 
 
@@ -41,4 +44,4 @@ def _remedy(error: BaseException) -> str:
             "The model computes its answer without gradients (no_grad, detach, rounding, or an answer kept from an "
             "earlier pass). Let gradients pass, or choose a method without gradients (scorecam, eigencam, occlusion)."
         )
-    return "Check that the model takes such a batch."
+    return "Check that the model takes such a batch: its preprocessing says how large images are, and how normalised."

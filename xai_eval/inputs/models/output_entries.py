@@ -14,6 +14,7 @@ FEATURES_REMEDY = (
     "To explain its features themselves, say what they are compared with: --output embedding --similar-to IMAGE."
 )
 MOST_AXES = 2
+_TOLD = 3  # entries of a tuple that a sentence spells out
 
 
 def in_rows(numbers: Tensor) -> Tensor:
@@ -40,7 +41,7 @@ def entry_of_numbers(output: Any, model: str, usual: tuple[str, ...] = NAMES_OF_
     named = [name for name in usual if isinstance(getattr(output, name, None), Tensor)]
     if named:
         return (named[0],)
-    if isinstance(output, tuple | list) and output:
+    if isinstance(output, tuple | list) and output and not _holds_nothing(output[0]):
         return (0, *entry_of_numbers(output[0], model, usual))
     raise ModelMisbehaves(
         f"{model} returned {told(output)}; expected a tensor (1, C) of numbers, one per class, or a mapping or tuple "
@@ -54,7 +55,7 @@ def _entry_of_mapping(output: Mapping[Any, Any], model: str, usual: tuple[str, .
     if named or len(tensors) == 1:
         return (named[0] if named else tensors[0],)
     raise ModelMisbehaves(
-        f"{model} returned a {type(output).__name__} with the entries {', '.join(map(str, output))}; expected one "
+        f"{model} returned a {type(output).__name__} with {_entries(output)}; expected one "
         f"called {usual[0]}, or a single tensor. Wrap the model in a module that returns one score per class, or "
         f"give it a head if it has no classes. {FEATURES_REMEDY}"
     )
@@ -73,5 +74,14 @@ def told(output: Any) -> str:
     if isinstance(output, Tensor):
         return f"a tensor of shape {tuple(output.shape)}"
     if isinstance(output, tuple | list) and output:
-        return f"a {type(output).__name__} of {len(output)} {type(output[0]).__name__}"
+        listed = ", ".join(map(told, output[:_TOLD])) + (", ..." if len(output) > _TOLD else "")
+        return f"a {type(output).__name__} of {len(output)} ({listed})"
     return f"a {type(output).__name__}"
+
+
+def _entries(output: Mapping[Any, Any]) -> str:
+    return f"the entries {', '.join(map(str, output))}" if output else "no entries"
+
+
+def _holds_nothing(output: Any) -> bool:
+    return not isinstance(output, Tensor | Mapping | tuple | list) and not hasattr(output, "__dict__")

@@ -99,9 +99,16 @@ def check_setup(
     """
     check_seed(seed, seeds)
     check_target(classifier, images, str(target))
-    layer = classifier.layer_name(layer) if layer else classifier.default_layer()
+    remark = ""
+    if layer:
+        layer = classifier.layer_name(layer)
+    else:
+        found = classifier.found_layer()
+        layer, remark = found.name, found.remark(classifier.name)
     examination = _examined_on_first_image(classifier, images, layer)
     setup = ExplanationSetup(classifier, images, str(target), layer, seed, examination)
+    if remark:
+        setup = setup.with_remarks(remark)
     if gradients and not examination.reached:
         _check_gradient(setup, otherwise)
     return setup

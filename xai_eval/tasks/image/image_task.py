@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from xai_eval.inputs.images.labelled import ImageSet, LabelledImage
     from xai_eval.inputs.models.classifier import Classifier
-    from xai_eval.result.fields import HeatmapTolerance
+    from xai_eval.result.fields import Heatmap, HeatmapTolerance
     from xai_eval.result.result import Result
     from xai_eval.tasks.image.explanation_setup import ExplanationSetup
     from xai_eval.tasks.image.per_image import PerImage
@@ -61,7 +61,8 @@ def image_task(
     The function gets one image as the model sees it (`Subject`: `model`, `batch`, `target.index`). It returns one
     number per pixel of the model's input, (H, W), as a tensor or an array. Pixels that speak against the class have
     negative numbers. Every result holds the map, the classes, localisation if the mask of the object is known,
-    deletion and insertion, and fingerprints of all stages from the bytes of the image to the map.
+    deletion and insertion, and fingerprints of all stages from the bytes of the image to the map. Before anything is
+    explained, the function is called twice with the first image; its maps have to be the same.
 
     The task has the parameters of the function, and `target`. Two names of parameters have a meaning, if the function
     has them. `layer` gets the name of a layer (the default layer unless one is given), and the activations of this
@@ -84,7 +85,8 @@ def image_task(
         @functools.wraps(explain)
         def evaluation(classifier: Classifier, images: ImageSet, **given: Any) -> PerImage:
             bound = {each.name: given.get(each.name, each.default) for each in _keywords(signature)}
-            return _explain_all(_checked(name, explain, classifier, images, bound, libraries, tolerance))
+            request = _checked(name, explain, classifier, images, bound, libraries, tolerance)
+            return _explain_all(_tried_on_first_image(request))
 
         evaluation.__signature__ = signature  # type: ignore[attr-defined]  # `inspect.signature` returns it
         task(name, model=model, images=images, metrics=_METRICS)(evaluation)
@@ -147,6 +149,29 @@ def _checked(
     return _Request(name, call, setup, params, (*_LIBRARIES, *libraries), tolerance or HeatmapTolerance(largest=0.02))
 
 
+def _tried_on_first_image(request: _Request) -> _Request:
+    """Call the function twice, before the results of an earlier run are replaced.
+
+    If the two maps differ a little, the returned request remarks it.
+
+    Raises:
+        UsageError: they differ by more than a golden allows.
+    """
+    from xai_eval.tasks.steady_explainers import remark_on_repetition
+
+    subject = request.setup.run_model(request.setup.images.images[0])
+    first, again = (_map_of(request, subject) for _ in range(2))
+    remark = remark_on_repetition(request.name, (first, again), (_heatmap(request, first), _heatmap(request, again)))
+    return replace(request, setup=request.setup.with_remarks(remark)) if remark else request
+
+
+def _heatmap(request: _Request, raw: NDArray[np.float32]) -> Heatmap:
+    from xai_eval.result.fields import Heatmap
+    from xai_eval.tasks.image.map_rows import displayed
+
+    return Heatmap(displayed(raw), request.tolerance)
+
+
 def _explain_all(request: _Request) -> PerImage:
     from xai_eval.tasks.image.per_image import PerImage
 
@@ -158,11 +183,11 @@ def _explain_all(request: _Request) -> PerImage:
 def _explain_one(request: _Request, image: LabelledImage) -> Result:
     import pandas as pd
 
-    from xai_eval.result.fields import Heatmap, Table
+    from xai_eval.result.fields import Table
     from xai_eval.result.fingerprint import fingerprint_array
     from xai_eval.result.result import Result
     from xai_eval.result.stage import Stage, StageKind
-    from xai_eval.tasks.image.map_rows import SCORE_TOLERANCE, displayed, scored_row
+    from xai_eval.tasks.image.map_rows import SCORE_TOLERANCE, scored_row
     from xai_eval.tasks.ties.bounds import rounding_on
     from xai_eval.tasks.ties.possible_curves import possible_curves
     from xai_eval.tasks.ties.possible_rows import by_column, possible_row
@@ -170,7 +195,7 @@ def _explain_one(request: _Request, image: LabelledImage) -> Result:
     setup, name = request.setup, request.name
     subject = setup.run_model(image)
     raw = _map_of(request, subject)
-    heatmap = Heatmap(displayed(raw), request.tolerance)
+    heatmap = _heatmap(request, raw)
     row = scored_row(name, raw, heatmap, subject, (0, 0), subject.predict)
     rounding = rounding_on(setup.classifier.device.type)
     jumps = possible_curves(row, raw, subject.view, subject.predict, subject.target.index, rounding)

@@ -1,0 +1,58 @@
+"""What is said of odd models that are explained all the same, in each result and once aloud."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import odder_nets as odder
+import pytest
+from torch import nn
+
+from xai_eval import Classifier, evaluate, load_images
+from xai_eval.inputs.models.file_models import wrap_module
+from xai_eval.inputs.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD, fixed_size_preprocessing
+from xai_eval.result.result import Result
+
+IMAGES = load_images("scenes:1")
+FEW = {"num_samples": 20, "seeds": 1, "segmentation": "slic", "segmentation_parameters": {"n_segments": 9}}
+
+
+def _classifier(make: Callable[[], nn.Module], side: int = 224) -> Classifier:
+    return wrap_module(make().eval(), "mine", fixed_size_preprocessing(side, IMAGENET_MEAN, IMAGENET_STD))
+
+
+def _remarks(result: Result) -> str:
+    return result["remarks"].text if "remarks" in result.fields else ""
+
+
+@pytest.mark.parametrize(
+    ("make", "before", "after"),
+    [(odder.pruned_tokens, 50, 35), (odder.merged_tokens, 49, 40)],
+    ids=["pruned", "merged"],
+)
+def test_it_is_said_that_later_layers_have_fewer_tokens(make: Callable[[], nn.Module], before: int, after: int) -> None:
+    (result,) = evaluate("cams", model=_classifier(make), images=IMAGES, device="cpu", methods=["hirescam"])
+    said = (
+        f"behind layer 'blocks.0', the model prunes or merges its tokens ({before} become {after} at 'blocks.1.norm1')"
+    )
+    assert said in _remarks(result) and "--layer names another one" in _remarks(result)
+    (named,) = evaluate(
+        "cams", model=_classifier(make), images=IMAGES, device="cpu", methods=["hirescam"], layer="patches"
+    )
+    assert not _remarks(named)
+
+
+@pytest.mark.parametrize("make", [odder.tokens_behind, odder.flat_patches, odder.experts])
+def test_nothing_is_said_of_models_that_keep_their_tokens(make: Callable[[], nn.Module]) -> None:
+    assert _classifier(make).found_layer().remark("mine") == ""
+
+
+def test_it_is_said_that_a_model_does_not_look_at_its_input() -> None:
+    (result,) = evaluate("lime", model=_classifier(odder.keeping), images=IMAGES, device="cpu", **FEW)
+    assert "an image of noise has the same scores as the first image, in every digit" in _remarks(result)
+
+
+def test_it_is_said_that_maps_may_be_an_image() -> None:
+    classifier = _classifier(odder.autoencoder)
+    assert "such as an autoencoder, has no classes" in classifier.reading.why
+    assert classifier.reading.why.startswith("assumed, ")
