@@ -40,6 +40,8 @@ BELOW["explainers"] |= {"disk"}  # checkpoints of a long dissection
 BELOW["tasks"] |= {"disk"}  # all JSON is read by the one strict reader
 BELOW["inputs"] |= {"disk"}  # Git LFS pointers and stray files are recognised everywhere by the same rule
 BELOW["report"] |= {"settings", "disk"}
+for _room in ("run", "gate", "settings"):
+    BELOW[_room] |= {"disk"}  # every file is opened by the one door
 DOORS = {
     "cli": {"run", "tasks", "inputs", *RIGHT, "settings", "store", "result", "disk"},
     "pytest_plugin": {"run", "tasks", *RIGHT, "settings", "store", "result"},

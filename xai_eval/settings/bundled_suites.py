@@ -6,6 +6,7 @@ import dataclasses
 import tomllib
 from pathlib import Path
 
+from xai_eval.disk.door import read_text
 from xai_eval.errors import unknown_name
 from xai_eval.settings.find import Document
 from xai_eval.settings.read import read_settings
@@ -32,7 +33,7 @@ def bundled_suite(name: str, own: Settings) -> Settings:
     if name not in bundled_suites():
         raise unknown_name("bundled suite", name, bundled_suites())
     file = _SUITES / f"{name}.toml"
-    suite = read_settings(Document(file, tomllib.loads(file.read_text(encoding="utf-8"))))
+    suite = read_settings(Document(file, tomllib.loads(read_text(file, follow=True))))
     return dataclasses.replace(
         suite,
         root=own.root,

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from xai_eval.disk.door import MEBIBYTE, read_text
 from xai_eval.errors import InputUnavailable, UsageError
 from xai_eval.settings.settings import shown
 
 OWN_FILE, SHARED_FILE = "xai_eval.toml", "pyproject.toml"
+_MOST_BYTES = 4 * MEBIBYTE
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def _parsed(file: Path) -> dict[str, Any]:
 
 def _text_of(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8-sig")
+        return read_text(file, _MOST_BYTES, follow=True, encoding="utf-8-sig")
     except OSError as error:
         raise InputUnavailable(f"{shown(file)} cannot be read ({error.strerror or error}).") from error
     except UnicodeDecodeError as error:

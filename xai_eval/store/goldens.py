@@ -70,7 +70,7 @@ class Goldens:
         """
         return load_cases(self.folder, self.read, tasks)
 
-    def keys(self) -> list[str]:
+    def case_keys(self) -> list[str]:
         """Return the keys of all cases that have a folder here, readable or not."""
         return [f"{path.parent.name}/{path.name}" for path in case_folders(self.folder)]
 

@@ -134,9 +134,7 @@ def _remove_dead(path: Path) -> None:
     with contextlib.suppress(OSError), opened(path) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         # While the file is open, no other file can get its inode number.
-        if path.lstat().st_ino == os.fstat(file.fileno()).st_ino and (
-            _is_dead(_holder(path)) or _is_left_empty(path)
-        ):
+        if path.lstat().st_ino == os.fstat(file.fileno()).st_ino and (_is_dead(_holder(path)) or _is_left_empty(path)):
             path.unlink()
 
 

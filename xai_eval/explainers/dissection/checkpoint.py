@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pooch
 
-from xai_eval.disk.files import read_json, write_files
+from xai_eval.disk.door import read_bytes
+from xai_eval.disk.files import read_json, remove_folder, write_files
 from xai_eval.errors import StorageError
 from xai_eval.explainers.dissection.observations import Observations, from_document, to_document
+
+# A shard holds what a few thousand images made of every unit, which may be more than a result.
+_MOST_BYTES = 2**32
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ class Checkpoints:
         """Return the observations of shard `index`, or None if they were not saved or the file is damaged."""
         try:
             vouched = read_json(self._vouching(index))
-            packed = self._arrays(index).read_bytes()
+            packed = read_bytes(self._arrays(index), _MOST_BYTES)
             if hashlib.sha256(packed).hexdigest() != vouched["sha256"]:
                 return None
             with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
@@ -70,7 +74,8 @@ class Checkpoints:
 
     def remove(self) -> None:
         """Delete the folder; files that cannot be deleted are left."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            remove_folder(self.folder.parent, self.folder)
 
     def _arrays(self, index: int) -> Path:
         return self.folder / f"shard-{index:05d}.npz"

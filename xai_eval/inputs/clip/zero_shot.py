@@ -13,6 +13,7 @@ import open_clip
 import torch
 from torch import nn
 
+from xai_eval.disk.door import read_text
 from xai_eval.errors import InputUnavailable, UsageError
 from xai_eval.inputs.clip.clip import Clip, load_clip
 from xai_eval.inputs.images.imagenet_classes import imagenet_classes
@@ -207,7 +208,8 @@ def load_templates(spec: str) -> Templates:
                 f"the templates {spec!r} are not {', '.join(named)}, and no file of this name exists. Expected a text "
                 "file with one prompt per line, such as 'a photo of a {}'."
             )
-        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+        content = read_text(path, follow=True, encoding="utf-8-sig")
+    lines = [line.strip() for line in content.splitlines() if line.strip()]
     wrong = next((line for line in lines if not _is_template(line)), None)
     if wrong is not None or not lines:
         raise InputUnavailable(

@@ -6,12 +6,14 @@ The layout is the one that the code of Bau et al., "Network Dissection", CVPR 20
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from xai_eval.disk.door import opened
 from xai_eval.errors import InputUnavailable
 from xai_eval.inputs.images.decode import LARGEST_AREA
 from xai_eval.inputs.probes.probe_set import Concept
@@ -64,8 +66,8 @@ def is_broden(folder: Path) -> bool:
     path = folder / INDEX
     if not path.is_file():
         return False
-    with path.open(encoding="utf-8-sig", errors="replace") as file:
-        header = file.readline(_LONGEST_HEADER)
+    with opened(path, follow=True) as file:
+        header = file.readline(_LONGEST_HEADER).decode("utf-8-sig", "replace")
     return {name.strip(' "\n') for name in header.split(",")} >= _NEEDED
 
 
@@ -168,7 +170,9 @@ def _label(where: str, row: dict[str, str]) -> tuple[int, float]:
 def _table(path: Path, needed: set[str]) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
     """Return the columns of a table, and its rows with their line numbers."""
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
+        with opened(path, follow=True) as content:
+            # csv finds the ends of lines itself, because a field may hold one.
+            file = io.TextIOWrapper(content, encoding="utf-8-sig", newline="")
             reader = csv.DictReader(file, strict=True)
             columns = list(reader.fieldnames or ())
             rows = [(reader.line_num, row) for row in reader]

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from xai_eval.disk.door import read_bytes
 from xai_eval.errors import InputUnavailable, UsageError
 from xai_eval.inputs.paths import given_path, readable
 from xai_eval.scenes import BACKGROUNDS, CONCEPTS
@@ -80,7 +81,7 @@ def _lines(path: Path) -> list[str]:
         )
     try:
         # Some editors begin a file with a byte order mark, which is not part of the first concept.
-        text = path.read_bytes().decode("utf-8-sig")
+        text = read_bytes(path, follow=True).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputUnavailable(
             f"{path} is not text in UTF-8 ({error.reason} at byte {error.start}). Save it as UTF-8 text."

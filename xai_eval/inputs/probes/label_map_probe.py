@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from xai_eval.disk.door import read_text
 from xai_eval.errors import InputUnavailable
 from xai_eval.inputs.images.decode import decode
 from xai_eval.inputs.images.image_files import by_stem, images_in
@@ -119,7 +120,7 @@ def _lines(path: Path) -> list[str]:
             "name the folder images/ itself to go without labels."
         )
     try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
+        lines = read_text(path, follow=True, encoding="utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
         raise InputUnavailable(f"{path} is not text in UTF-8 ({error}). Save it in this encoding.") from error
     while lines and not lines[-1].strip():
