@@ -11,7 +11,7 @@ DOOR = "the door itself"
 IN_MEMORY = "from memory"
 LIBRARY = "a library reads a file that the user named or that was downloaded, and only as tensors"
 
-# Methods of paths and of modules that touch the content of files. `.replace` counts with one argument, as paths have it.
+# Methods of paths and of modules that touch the content of files; `replace` with one argument, as paths have it.
 METHODS = {
     *("open", "read_text", "write_text", "read_bytes", "write_bytes", "unlink", "rmdir", "mkdir", "touch", "chmod"),
     *("rename", "symlink_to", "hardlink_to", "load_file", "save_file", "safe_open", "savefig", "fromfile", "memmap"),
@@ -69,7 +69,7 @@ def touches_files(call: ast.Call) -> str:
     """The name of what touches files, or nothing."""
     name = dotted(call.func)
     first, last = name.partition(".")[0], name.rpartition(".")[2]
-    if name in ("Image.open", "os.open", "io.open", "gzip.open") or first in MODULES and "." in name:
+    if name in ("Image.open", "os.open", "io.open", "gzip.open") or (first in MODULES and "." in name):
         return name
     if first in LOADERS and last in ("load", "save", "savez", "savez_compressed"):
         if call.args and dotted(call.args[0]) == "buffer":

@@ -106,12 +106,11 @@ def require_no_links(root: Path, place: Path) -> None:
     """Check that no folder on the way from `root` to `place` is a link; `root` itself may be one.
 
     Raises:
-        OSError: one is a link, or cannot be looked at.
-        ValueError: `place` does not lie below `root`.
+        OSError: one is a link, or cannot be looked at; or `place` does not lie below `root`.
     """
-    parts = place.relative_to(root).parts
+    parts = place.relative_to(root).parts if place.is_relative_to(root) else ("..",)
     if ".." in parts:
-        raise ValueError(f"{place} does not lie below {root}")
+        raise OSError(errno.EINVAL, f"it does not lie in {root}", str(place))
     for end in range(1, len(parts) + 1):
         step = root.joinpath(*parts[:end])
         if is_link(step):

@@ -7,9 +7,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from xai_eval.disk.files import accessible, exists, remove_folder, write_files
+from xai_eval.disk.files import accessible, exists, remove_folder, temporary_of, write_files
 from xai_eval.errors import StorageError, UsageError, unknown_name
-from xai_eval.result.result import ARRAYS_FILE, RESULT_FILE, Case, Result
+from xai_eval.result.result import ARRAYS_FILE, RESULT_FILE, Case, Result, is_case_id
 from xai_eval.store.history import (
     HISTORY_FILE,
     NOT_JUDGED,
@@ -114,6 +114,12 @@ class Goldens:
         with locked(self.folder):
             self._settle()
             yield
+
+    def has_leftovers(self) -> bool:
+        """Whether a killed process left something here that `locked` clears."""
+        with accessible(self.folder):
+            hidden = (path for depth in ("*/.*", "*/*/.*") for path in self.folder.glob(depth))
+            return any(temporary_of(path) in _FILES or is_case_id(temporary_of(path)) for path in hidden)
 
     def _settle(self) -> None:
         with accessible(self.folder):
