@@ -43,8 +43,8 @@ BELOW["inputs"] |= {"disk"}  # Git LFS pointers and stray files are recognised e
 BELOW["report"] |= {"settings", "disk", "media"}
 BELOW["tasks"] |= {"media"}  # progress bars and messages
 BELOW["store"] |= {"media"}  # errors name commands to copy
-for each in ("settings", "gate"):
-    BELOW[each] |= {"disk"}  # all TOML is read by the one strict reader
+for _room in ("run", "gate", "settings"):
+    BELOW[_room] |= {"disk"}  # every file is opened by the one door, all TOML is read by the one strict reader
 DOORS = {
     "cli": {"run", "tasks", "inputs", *RIGHT, "settings", "store", "result", "disk", "media"},
     "pytest_plugin": {"run", "tasks", *RIGHT, "settings", "store", "result", "media"},

@@ -6,6 +6,6 @@ import sys
 if not sys.flags.safe_path:
     del sys.path[0]
 
-from xai_eval.cli.main import main  # noqa: E402
+from xai_eval.cli.main import main
 
 raise SystemExit(main())

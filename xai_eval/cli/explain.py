@@ -121,7 +121,7 @@ def _run_request(options: argparse.Namespace, judged: Judged, obtained: Result) 
 
 
 def _named_programs(options: argparse.Namespace, task: Task) -> list[Program]:
-    """Return what a person named: on the command line, in the configuration file, or as a default of the task's code."""
+    """Return what was named on the command line, in the configuration file, or as a default in the task's code."""
     from xai_eval.inputs.models.named_programs import programs_in
     from xai_eval.run.suite import completed
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from xai_eval.disk.door import read_bytes
-from xai_eval.disk.files import write_new_file
+from xai_eval.disk.files import remove_temporaries, write_new_file
 from xai_eval.media.terminal import answer
 from xai_eval.settings.find import OWN_FILE, find_document
 from xai_eval.settings.settings import shown
@@ -58,6 +58,7 @@ def init(options: argparse.Namespace) -> int:
 
 
 def _configure() -> Iterator[str]:
+    remove_temporaries(Path(), [OWN_FILE])
     found = find_document(Path.cwd())
     if found is not None:
         yield f"{shown(found.file)} configures xai-eval already: it is left as it is."

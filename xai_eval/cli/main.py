@@ -380,8 +380,9 @@ def _prune(options: argparse.Namespace) -> int:
         return unused_goldens(judge_run(options.results, goldens, options.settings.policy))
 
     found = unused()
-    with goldens.locked() if found and not options.dry_run else nullcontext():
-        if found and not options.dry_run:
+    changing = not options.dry_run and (bool(found) or goldens.has_leftovers())
+    with goldens.locked() if changing else nullcontext():
+        if changing:
             found = unused()  # another process may have accepted results meanwhile
         for key in found:
             if not options.dry_run:

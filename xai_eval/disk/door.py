@@ -1,4 +1,4 @@
-"""The one door through which files are read: ordinary files only, of bounded size, and links only where a user names one.
+"""The one door through which files are read: ordinary files of bounded size, and links only where a user names one.
 
 What a stranger hands in may contain a link to `/dev/zero`, a FIFO that nobody writes to, or a file that fills the
 memory. Everything that is wrong with a file is an OSError that says what it is, so that callers treat it like a file
@@ -12,8 +12,8 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 MEBIBYTE = 2**20
 # A result document takes some kilobytes, a page some megabytes. What needs more is given its own limit.
@@ -33,11 +33,12 @@ _FLAGS = (
     | getattr(os, "O_CLOEXEC", 0)
     | getattr(os, "O_BINARY", 0)
 )
+_JUNCTION = 0xA0000003  # IO_REPARSE_TAG_MOUNT_POINT of Windows
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 
 
 @contextlib.contextmanager
-def opened(path: Path, *, follow: bool = False) -> Iterator[BinaryIO]:
+def opened(path: Path, *, follow: bool = False) -> Iterator[BufferedReader]:
     """Open an ordinary file for reading while the context is open.
 
     What is opened is what was checked: the kind of the file is asked of the open file again, so that nobody can put
@@ -60,7 +61,7 @@ def opened(path: Path, *, follow: bool = False) -> Iterator[BinaryIO]:
 
 
 def read_bytes(path: Path, limit: int = MOST_BYTES, *, follow: bool = False) -> bytes:
-    """Return the content of an ordinary file of at most `limit` bytes. Raises OSError as `opened`, and if it is larger."""
+    """Return the content of an ordinary file. Raises OSError as `opened`, and if it has more than `limit` bytes."""
     with opened(path, follow=follow) as file:
         if os.fstat(file.fileno()).st_size > limit:
             raise _too_large(path, limit)
@@ -105,12 +106,11 @@ def require_no_links(root: Path, place: Path) -> None:
     """Check that no folder on the way from `root` to `place` is a link; `root` itself may be one.
 
     Raises:
-        OSError: one is a link, or cannot be looked at.
-        ValueError: `place` does not lie below `root`.
+        OSError: one is a link, or cannot be looked at; or `place` does not lie below `root`.
     """
-    parts = place.relative_to(root).parts
+    parts = place.relative_to(root).parts if place.is_relative_to(root) else ("..",)
     if ".." in parts:
-        raise ValueError(f"{place} does not lie below {root}")
+        raise OSError(errno.EINVAL, f"it does not lie in {root}", str(place))
     for end in range(1, len(parts) + 1):
         step = root.joinpath(*parts[:end])
         if is_link(step):
@@ -129,7 +129,7 @@ def _require_file(path: Path, found: os.stat_result) -> None:
 
 def _is_link(found: os.stat_result) -> bool:
     tag = getattr(found, "st_reparse_tag", None)  # only Windows has it
-    return stat.S_ISLNK(found.st_mode) or (tag is not None and tag == stat.IO_REPARSE_TAG_MOUNT_POINT)
+    return stat.S_ISLNK(found.st_mode) or (tag is not None and tag == _JUNCTION)
 
 
 def _link(path: Path) -> OSError:

@@ -82,6 +82,7 @@ def write_new_file(path: Path, data: bytes) -> bool:
             made = any(_link_new(path, data) for _ in range(_TRIES))
             if made:
                 undo.pop_all()
+            remove_temporaries(path.parent, [path.name])
             return made
     except OSError as error:
         raise unwritable(path.parent, error) from error

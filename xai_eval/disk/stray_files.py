@@ -1,4 +1,4 @@
-"""Recognise files and folders that systems and editors leave in any folder. They belong to nobody and never block a command."""
+"""Recognise what systems and editors leave in any folder. It belongs to nobody and never blocks a command."""
 
 from __future__ import annotations
 

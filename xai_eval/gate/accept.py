@@ -74,7 +74,7 @@ def accept(
             f"{len(accepted)} goldens would change at once, more than {BULK_ABOVE}, and nobody looks at so many "
             "one by one: name those you looked at, or add --bulk."
         )
-    with goldens.locked() if accepted else contextlib.nullcontext():
+    with goldens.locked() if accepted or goldens.has_leftovers() else contextlib.nullcontext():
         for key in accepted:
             goldens.store(judged.results[key], reason.strip(), _overruled(verdicts.get(key), upgrade))
     return accepted

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from xai_eval.disk.door import read_bytes
+from xai_eval.disk.files import write_files
 from xai_eval.disk.strict_toml import parse_toml
 from xai_eval.errors import StorageError
 from xai_eval.gate.judge import judge
@@ -108,9 +110,7 @@ def _golden_change(
 ) -> GoldenChange:
     place = goldens.folder / key
     with tempfile.TemporaryDirectory() as folder:
-        for name, content in former.items():
-            if content is not None:
-                (Path(folder) / name).write_bytes(content)
+        write_files(Path(folder), {name: content for name, content in former.items() if content is not None})
         before, problem_before = _read(Path(folder)) if former[RESULT_FILE] is not None else (None, "")
         entries_before = _history(Path(folder))
     now, problem = _read(place, goldens) if (place / RESULT_FILE).exists() else (None, "")
@@ -177,7 +177,7 @@ def _of_toml(base: GitBase, file: Path, tables: tuple[str, ...]) -> Iterator[str
 
 
 def _current(file: Path) -> bytes | None:
-    return file.read_bytes() if file.is_file() else None
+    return read_bytes(file, follow=True) if file.is_file() else None
 
 
 def _table(content: bytes | None, tables: tuple[str, ...]) -> dict[str, str]:

@@ -8,6 +8,7 @@ first looked for there. If it is missing, it is downloaded into the data root.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from typing import Any
 
 import pooch
 
+from xai_eval.disk.door import opened, read_bytes
 from xai_eval.disk.git_lfs import is_pointer_file, pointer_sentence
 from xai_eval.disk.strict_json import parse_json
 from xai_eval.errors import InputUnavailable, unknown_name
@@ -83,7 +85,7 @@ def manifest() -> dict[str, Any]:
     """
     path = fixtures_folder() / "manifest.json"
     try:
-        content: dict[str, Any] = parse_json(path.read_bytes())
+        content: dict[str, Any] = parse_json(read_bytes(path, follow=True))
     except (OSError, ValueError) as error:
         raise InputUnavailable(f"{path} cannot be read ({error}). Install xai_eval again.") from error
     if content.get("schema") != 1:
@@ -186,7 +188,7 @@ def obtain(download: Download, also: Sequence[Path] = ()) -> Path:
 
 def file_sha256(path: Path) -> str:
     """Return the SHA-256 of a file's bytes."""
-    with path.open("rb") as file:
+    with opened(path, follow=True) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -216,7 +218,8 @@ def _transfer(download: Download, destination: Path) -> None:
         # pooch cannot check a digest of which only the first digits are published.
         _check_transfer(Path(partial), download)
         # Only its owner may read a temporary file, but several users may share the data root.
-        Path(partial).chmod(0o644)
+        with contextlib.suppress(OSError):  # some file systems know no permissions
+            Path(partial).chmod(0o644)
 
     folder, name = destination.parent, destination.name
     pooch.retrieve(download.url, download.sha256, fname=name, path=folder, downloader=checked)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from xai_eval.errors import InputUnavailable
+from xai_eval.disk.door import read_bytes
+from xai_eval.disk.files import write_new_file
+from xai_eval.errors import InputUnavailable, StorageError
 
 _SUFFIX = ".sha256"
+_MOST_BYTES = 1024
 
 
 def check_first_received(path: Path, digest: str, name: str) -> None:
@@ -21,16 +24,25 @@ def check_first_received(path: Path, digest: str, name: str) -> None:
         InputUnavailable: another file was received first.
     """
     record = path.with_name(path.name + _SUFFIX)
-    if not record.is_file():
+    try:
         # Where nothing can be written, every file counts as the first.
-        try:
-            record.write_text(f"{digest}\n", encoding="ascii")
-        except OSError:
+        if write_new_file(record, f"{digest}\n".encode("ascii")):
             return
-    first = record.read_text(encoding="ascii", errors="replace").strip()
+    except StorageError:
+        return
+    first = _first(record)
     if digest != first:
         raise InputUnavailable(
             f"{path} has SHA-256 {digest}; expected {first} for {name}, which is that of the file that was received "
             f"first: its publisher gives none. The file was changed or is damaged. Put the first one back, or remove "
             f"{record.name} if the new one is right."
         )
+
+
+def _first(record: Path) -> str:
+    try:
+        return read_bytes(record, _MOST_BYTES, follow=True).decode("ascii", "replace").strip()
+    except OSError as error:
+        raise InputUnavailable(
+            f"{record} cannot be read ({error.strerror or error}); expected a SHA-256 in it. Remove it."
+        ) from error

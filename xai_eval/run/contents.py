@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import xai_eval
+from xai_eval.disk.door import read_bytes
+from xai_eval.inputs.downloads import file_sha256
 from xai_eval.tasks.image.environment import device_name, precision_flags
 
 if TYPE_CHECKING:
@@ -93,7 +95,7 @@ def _described(value: Any) -> Iterator[str]:
     yield json.dumps(value, sort_keys=True, default=repr)
     for text in _texts(value):
         if os.path.isfile(text):  # noqa: PTH113 (unlike `Path.is_file`, it takes any text)
-            yield hashlib.sha256(Path(text).read_bytes()).hexdigest()
+            yield file_sha256(Path(text))
         file = _code_named(text)
         if file is not None:
             yield _digest_files(_code_near(file))
@@ -179,7 +181,7 @@ def _digest_files(files: Iterable[Path]) -> str:
     digest = hashlib.sha256()
     for file in files:
         if file.is_file():
-            digest.update(f"{file.name}\n".encode("utf-8", "surrogateescape") + file.read_bytes())
+            digest.update(f"{file.name}\n".encode("utf-8", "surrogateescape") + read_bytes(file, follow=True))
     return digest.hexdigest()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+from xai_eval.disk.door import read_bytes
 from xai_eval.disk.strict_toml import parse_toml
 from xai_eval.errors import unknown_name
 from xai_eval.settings.find import Document
@@ -32,7 +33,7 @@ def bundled_suite(name: str, own: Settings) -> Settings:
     if name not in bundled_suites():
         raise unknown_name("bundled suite", name, bundled_suites())
     file = _SUITES / f"{name}.toml"
-    suite = read_settings(Document(file, parse_toml(file.read_bytes())))
+    suite = read_settings(Document(file, parse_toml(read_bytes(file, follow=True))))
     return dataclasses.replace(
         suite,
         root=own.root,

@@ -7,9 +7,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from xai_eval.disk.files import accessible, exists, remove_folder, write_files
+from xai_eval.disk.files import accessible, exists, remove_folder, temporary_of, write_files
 from xai_eval.errors import StorageError, UsageError, unknown_name
-from xai_eval.result.result import ARRAYS_FILE, RESULT_FILE, Case, Result
+from xai_eval.result.result import ARRAYS_FILE, RESULT_FILE, Case, Result, is_case_id
 from xai_eval.store.history import (
     HISTORY_FILE,
     NOT_JUDGED,
@@ -71,7 +71,7 @@ class Goldens:
         """
         return load_cases(self.folder, self.read, tasks)
 
-    def keys(self) -> list[str]:
+    def case_keys(self) -> list[str]:
         """Return the keys of all cases that have a folder here, readable or not."""
         return [f"{path.parent.name}/{path.name}" for path in case_folders(self.folder)]
 
@@ -116,6 +116,12 @@ class Goldens:
             self._settle()
             yield
 
+    def has_leftovers(self) -> bool:
+        """Whether a killed process left something here that `locked` clears."""
+        with accessible(self.folder):
+            hidden = (path for depth in ("*/.*", "*/*/.*") for path in self.folder.glob(depth))
+            return any(temporary_of(path) in _FILES or is_case_id(temporary_of(path)) for path in hidden)
+
     def _settle(self) -> None:
         with accessible(self.folder):
             for task in self.folder.iterdir():
@@ -142,7 +148,7 @@ class Goldens:
 
 
 def resolve(name: str, cases: Mapping[str, Case]) -> str:
-    """Return the key of the case that a person names: by its key, without its hash, by its input, or by any part of them.
+    """Return the key of the case that a person names by its key, without its hash, by its input, or by any part of them.
 
     Raises:
         UsageError: no case has this name, or several have.

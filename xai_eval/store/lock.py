@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from xai_eval.disk.door import opened, read_text
-from xai_eval.disk.files import remove_temporaries, write_new_file
+from xai_eval.disk.files import write_new_file
 from xai_eval.errors import UsageError
 from xai_eval.store.processes import has_another_start, process_start
 
@@ -88,10 +88,7 @@ def release(folder: Path, owner: str) -> None:
 
 def _create(path: Path, owner: str) -> bool:
     """Write the lock if there is none. It appears with its content, because an empty one would block everybody."""
-    if not write_new_file(path, owner.encode()):
-        return False
-    remove_temporaries(path.parent, [LOCK_FILE])
-    return True
+    return write_new_file(path, owner.encode())
 
 
 def _holder(path: Path) -> str:

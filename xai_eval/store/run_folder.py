@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from xai_eval.disk.door import is_own_folder, require_no_links
+from xai_eval.disk.door import is_link, is_own_folder, require_no_links
 from xai_eval.disk.files import (
     accessible,
     exists,
@@ -125,7 +125,12 @@ class RunFolder:
         """
         self._require_no_links()
         results, errors = load_cases(self.results, read)
-        return results, {key: each for key, each in errors.items() if exists(self.folder_of(key) / RESULT_FILE)}
+        return results, {key: each for key, each in errors.items() if self._has_document(key)}
+
+    def _has_document(self, key: str) -> bool:
+        document = self.folder_of(key) / RESULT_FILE
+        with accessible(document):
+            return is_link(document) or exists(document)
 
     def check_results(self) -> None:
         """Refuse a folder whose `results` contain anything that no run has written, so that no foreign file is lost.

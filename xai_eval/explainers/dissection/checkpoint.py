@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +13,15 @@ from typing import Any
 import pooch
 
 from xai_eval.disk.arrays import pack_arrays, unpack_arrays
-from xai_eval.disk.files import read_json, write_files
+from xai_eval.disk.door import read_bytes
+from xai_eval.disk.files import read_json, remove_folder, write_files
 from xai_eval.disk.typed import entry, read_as
 from xai_eval.errors import StorageError
 from xai_eval.explainers.dissection.observations import Observations
 from xai_eval.explainers.dissection.stored_shard import from_document, to_document
+
+# A shard holds what a few thousand images made of every unit, which may be more than a result.
+_MOST_BYTES = 2**32
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ class Checkpoints:
         """Return the observations of shard `index`, or None if they were not saved or the file is damaged."""
         try:
             vouched = read_json(self._vouching(index))
-            packed = self._arrays(index).read_bytes()
+            packed = read_bytes(self._arrays(index), _MOST_BYTES)
             if hashlib.sha256(packed).hexdigest() != entry(read_as(Mapping[str, Any], vouched), "sha256", str):
                 return None
             return from_document(unpack_arrays(packed, self._arrays(index).name), entry(vouched, "shard", dict))
@@ -70,7 +74,8 @@ class Checkpoints:
 
     def remove(self) -> None:
         """Delete the folder; files that cannot be deleted are left."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            remove_folder(self.folder.parent, self.folder)
 
     def _arrays(self, index: int) -> Path:
         return self.folder / f"shard-{index:05d}.safetensors"

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from xai_eval.disk.door import read_bytes
 from xai_eval.disk.git_lfs import is_pointer, pointer_sentence
 from xai_eval.errors import InputUnavailable
 
@@ -95,7 +96,7 @@ def decoding(path: Path) -> Iterator[None]:
 
 def _read(path: Path) -> bytes:
     try:
-        data = path.read_bytes()
+        data = read_bytes(path, follow=True)
     except OSError as error:
         reason = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
         raise InputUnavailable(f"{path} {reason}; expected an image file. Check the path.") from error

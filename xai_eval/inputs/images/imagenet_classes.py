@@ -11,6 +11,7 @@ import csv
 from dataclasses import dataclass
 from functools import cache
 
+from xai_eval.disk.door import read_text
 from xai_eval.inputs.downloads import bundled
 
 
@@ -30,8 +31,8 @@ def imagenet_classes() -> tuple[ImageNetClass, ...]:
     Raises:
         InputUnavailable: the bundled table is missing, or was changed.
     """
-    with bundled("imagenet_classes").open(newline="", encoding="utf-8") as file:
-        return tuple(ImageNetClass(int(row["index"]), row["wnid"], row["name"]) for row in csv.DictReader(file))
+    lines = read_text(bundled("imagenet_classes"), follow=True).splitlines()
+    return tuple(ImageNetClass(int(row["index"]), row["wnid"], row["name"]) for row in csv.DictReader(lines))
 
 
 @cache

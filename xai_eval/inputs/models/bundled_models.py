@@ -10,6 +10,7 @@ import safetensors.torch
 import torch
 from torch import nn
 
+from xai_eval.disk.door import opened
 from xai_eval.errors import InputUnavailable, unknown_name
 from xai_eval.inputs.downloads import bundled, bundled_entry, manifest
 from xai_eval.inputs.models.classifier import Classifier
@@ -61,7 +62,8 @@ def read_safetensors(path: Path) -> dict[str, torch.Tensor]:
         InputUnavailable: the file is truncated or not a safetensors file.
     """
     try:
-        tensors: dict[str, torch.Tensor] = safetensors.torch.load_file(path)
+        with opened(path, follow=True):  # the library itself would open any kind of file
+            tensors: dict[str, torch.Tensor] = safetensors.torch.load_file(path)
     except (safetensors.SafetensorError, OSError) as error:
         raise InputUnavailable(
             f"{path} cannot be read as safetensors ({error}). It is truncated or another kind of file: get it again."

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from xai_eval.disk.door import opened
 from xai_eval.disk.git_lfs import is_pointer_file, pointer_sentence
 from xai_eval.errors import InputUnavailable, ModelMisbehaves, error_line
 
@@ -80,7 +81,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if is_pointer_file(path):
         raise InputUnavailable(pointer_sentence(path))
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        with opened(path, follow=True) as file:
+            checkpoint = torch.load(file, map_location="cpu", weights_only=True)
     # A damaged file raises RuntimeError, EOFError, UnpicklingError or KeyError, depending on what is damaged.
     except Exception as error:
         raise InputUnavailable(

@@ -1,4 +1,4 @@
-"""Which files of the user may run while a case is computed again: those that a person named, never those of stored data.
+"""Which files may run while a case is computed again: those that a person named, never those of stored data.
 
 A golden or a record of a run may come from a stranger. A spec `file:PATH.py:NAME` in it is a label: it runs only if the
 command line, the configuration file or a test names the same file and function.
@@ -69,9 +69,9 @@ def require_named(path: Path, name: str) -> None:
         return
     spec = f"{_PREFIX}{path}:{name}"
     raise UsageError(
-        f"{spec} is named only by stored data (a golden, or the record of a run), which anybody may have written, so it "
-        f"is not run. Look at {path}. If it is yours, name it: --model {shlex.quote(spec)} (of the golden: --old-model "
-        f"{shlex.quote(spec)}; a method: --methods {shlex.quote(spec)}), or in the configuration file"
+        f"{spec} is named only by stored data (a golden, or the record of a run), which anybody may have written, so "
+        f"it is not run. Look at {path}. If it is yours, name it in the configuration file, or with --model "
+        f"{shlex.quote(spec)} (the golden's model with --old-model, a method with --methods)"
     )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from torchvision.models import resnet18
 
+from xai_eval.disk.door import read_text
 from xai_eval.errors import InputUnavailable, unknown_name
 from xai_eval.inputs.downloads import download_entries, obtain
 from xai_eval.inputs.models.classifier import Classifier
@@ -54,7 +55,7 @@ def _state(path: Path) -> dict[str, object]:
 
 def _names(path: Path) -> tuple[str, ...]:
     """Read the categories from lines such as "/f/forest/broadleaf 150": its first letter, the category, its index."""
-    lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines()]
+    lines = [line.split() for line in read_text(path, follow=True).splitlines()]
     if [line[1:] for line in lines] != [[str(index)] for index in range(_CLASSES)]:
         raise InputUnavailable(
             f"{path} does not list {_CLASSES} categories with their indices in order. Get the file again."

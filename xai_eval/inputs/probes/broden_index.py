@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from xai_eval.disk.door import read_bytes
+from xai_eval.disk.door import opened, read_bytes
 from xai_eval.disk.typed import spelled
 from xai_eval.errors import InputUnavailable
 from xai_eval.inputs.images.decode import LARGEST_AREA
@@ -72,8 +72,8 @@ def is_broden(folder: Path) -> bool:
     path = folder / INDEX
     if not path.is_file():
         return False
-    with path.open(encoding="utf-8-sig", errors="replace") as file:
-        header = file.readline(_LONGEST_HEADER)
+    with opened(path, follow=True) as file:
+        header = file.readline(_LONGEST_HEADER).decode("utf-8-sig", "replace")
     return {name.strip(' "\n') for name in header.split(",")} >= _NEEDED
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 
 def import_matplotlib() -> None:
-    """Import matplotlib in a folder that no checkout is in, because it reads `matplotlibrc` there when it is imported."""
+    """Import matplotlib in a folder that no checkout is in: it reads the `matplotlibrc` there when it is imported."""
     if "matplotlib" not in sys.modules:
         with contextlib.chdir(Path(os.__file__).parent):
             import matplotlib  # noqa: F401

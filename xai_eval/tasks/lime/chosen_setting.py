@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xai_eval.disk.door import read_bytes
 from xai_eval.disk.strict_json import parse_json
 from xai_eval.errors import InputUnavailable, UsageError
 
@@ -34,7 +35,7 @@ def read_chosen_setting(path: Path | str) -> ChosenSetting:
         UsageError: the file is not such a document, or lime does not accept a setting in it.
     """
     try:
-        document = parse_json(Path(path).read_bytes())
+        document = parse_json(read_bytes(Path(path), follow=True))
     except OSError as error:
         raise InputUnavailable(f"the chosen setting {path} cannot be read ({error.strerror or error}).") from error
     except ValueError as error:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xai_eval.disk.door import read_bytes
 from xai_eval.disk.strict_json import parse_json
 from xai_eval.errors import MetricMisbehaves, error_line, unknown_name
 from xai_eval.inputs.downloads import bundled
@@ -63,7 +64,7 @@ def _check_metric(module: str, metric: str, arguments_of_calls: ArgumentTuples) 
 
 @cache
 def _known_answers() -> Mapping[str, Sequence[Sequence[Answer]]]:
-    found: dict[str, Sequence[Sequence[Answer]]] = parse_json(bundled("known_answers").read_bytes())
+    found: dict[str, Sequence[Sequence[Answer]]] = parse_json(read_bytes(bundled("known_answers"), follow=True))
     return found
 
 

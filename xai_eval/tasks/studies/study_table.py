@@ -6,6 +6,7 @@ import csv
 from collections.abc import Mapping
 from functools import cache
 
+from xai_eval.disk.door import read_text
 from xai_eval.inputs.downloads import bundled
 
 
@@ -18,5 +19,5 @@ def study_ious() -> Mapping[str, float]:
     Raises:
         InputUnavailable: the bundled table is missing, or its digest differs from the recorded one.
     """
-    with bundled("study_table").open(newline="", encoding="utf-8") as file:
-        return {row["image"].replace("_", " "): float(row["iou"]) for row in csv.DictReader(file)}
+    lines = read_text(bundled("study_table"), follow=True).splitlines()
+    return {row["image"].replace("_", " "): float(row["iou"]) for row in csv.DictReader(lines)}
