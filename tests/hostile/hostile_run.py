@@ -106,15 +106,18 @@ class Hostile:
     drifted: str
 
 
-def make(root: Path, chosen: Sequence[str], *, dissected: bool = False) -> Hostile:
-    """Write two runs and goldens of them; the texts take turns in every place that has one."""
+def make(root: Path, chosen: Sequence[str], *, cases: int | None = None, dissected: bool = False) -> Hostile:
+    """Write two runs and goldens of them; the texts take turns in every place that has one.
+
+    There are as many cases that drifted as texts, unless `cases` says otherwise.
+    """
     every = itertools.cycle(chosen)
 
     def text() -> str:
         return next(every)
 
     # In each case that drifted, the turns begin with another text, so that every text is in every place.
-    starts = [[*chosen[place:], *chosen[:place]] for place in range(len(chosen))]
+    starts = [[*chosen[place:], *chosen[:place]] for place in range(cases or len(chosen))]
     was, now = ([_moving(turns, moved=moved) for turns in starts] for moved in (False, True))
     goldens = Goldens(root / "golden")
     extra = [_result(f"{text()}new", text, moved=False)]

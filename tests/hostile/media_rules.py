@@ -211,9 +211,10 @@ _OPERATORS = re.compile(r"[;&|()<>]+")
 def commands(text: str) -> Iterator[str]:
     """Find commands to copy that a shell would take for more than one command, or for unfinished ones."""
     for found in re.finditer(r"xai-eval (?:accept|explain-drift|run|check) [^\n]*", text):
-        whole = found[0].rstrip("`. ")
-        if "`" in whole or re.match(r"xai-eval accept CASE", whole):
-            whole = whole.split("`")[0]
+        if found[0].startswith("xai-eval accept CASE"):
+            continue
+        in_quotes = text[: found.start()].endswith("`")  # within a sentence, or as code in Markdown
+        whole = found[0].rpartition("`")[0] if in_quotes else found[0]
         try:
             words = _words(whole)
         except ValueError as error:

@@ -106,7 +106,7 @@ def _everywhere(chosen: tuple[str, ...]) -> Callable[[Path], str | None]:
 
 def _drawn(chosen: tuple[str, ...]) -> Callable[[Path], str | None]:
     def tried(folder: Path) -> str | None:
-        hostile = make(folder, chosen, dissected=True)
+        hostile = make(folder, chosen, cases=1, dissected=True)
         with at(folder, _without_ci()):
             faults = [*_of("report", said("report"))]
         drawn = sorted(path.name for path in (hostile.root / "reports" / "figures").glob("*.png"))
@@ -118,7 +118,7 @@ def _drawn(chosen: tuple[str, ...]) -> Callable[[Path], str | None]:
 def _encoded(encoding: str) -> Callable[[Path], str | None]:
     def tried(folder: Path) -> str | None:
         with _without_figures():
-            hostile = make(folder, (*_WORST, "\U0001f389 日本 naïve"))
+            hostile = make(folder, (*WORST, "\U0001f389 日本 naïve"))
             with at(folder, _without_ci()):
                 commands = ("check",), ("log", hostile.drifted), ("accept", "nothing é 日\udce9", "--reason", "é")
                 told = [said(*words, encoding=encoding) for words in commands]
@@ -130,14 +130,14 @@ def _encoded(encoding: str) -> Callable[[Path], str | None]:
 
 
 # One text of each kind, for the run by default.
-_WORST = (
+WORST = (
     "::error::x ##[group]\u202e\x1b]8;;http://evil.example\x07 @org/team `|` $x$ ;touch PWN #",
     "\n::stop-commands::x\r<script>alert(1)</script>\n--- '$(touch PWN)'",
     "=HYPERLINK(1)\udce9\x9b",
 )
 
 ATTACKS = (
-    Attack("the worst texts, everywhere", _KIND, _EXPECTED, _everywhere(_WORST)),
+    Attack("the worst texts, everywhere", _KIND, _EXPECTED, _everywhere(WORST)),
     *(
         Attack(f"texts {number}, everywhere", _KIND, _EXPECTED, _everywhere(texts), slow=True)
         for number, texts in _parts()

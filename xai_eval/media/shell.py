@@ -29,9 +29,9 @@ def command(name: str, cases: Iterable[str] = (), *options: str) -> str:
     behind = any(key.startswith("-") for key in keys)
     parts = [name, *options, "--", words] if behind else [name, words, *options]
     whole = " ".join(filter(None, [_PROGRAM, *parts]))
-    return (
-        whole if len(whole) <= _LONGEST else f"# {_PROGRAM} {name}: the names are too long ({len(whole):,} characters)"
-    )
+    if len(whole) > _LONGEST:
+        return f"# {_PROGRAM} {name}: the names are too long for a command ({len(whole):,} characters)"
+    return whole
 
 
 def option(name: str, value: str) -> str:

@@ -194,7 +194,7 @@ def pytest_runtest_makereport(
 
         shown_error(call.excinfo.value)
         report = yield
-        shown_report(report)
+        shown_report(report, coloured=item.config.get_terminal_writer().hasmarkup)
     if _KEY in item.config.stash:
         _session(item.config).note_report(item, report)
     return report

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import pytest
 
 from xai_eval.errors import XaiEvalError
-from xai_eval.media.ci_commands import inert
-from xai_eval.media.terminal import block
+from xai_eval.media.terminal import block, line
 
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_NO_COLOUR = "\x1b[0m"
 _OF_AN_ERROR = "E "  # a line of a traceback that pytest made of an exception begins so
 
 
@@ -38,20 +40,21 @@ def shown_error(error: BaseException) -> None:
             each.args = tuple(block(part) if isinstance(part, str) else part for part in each.args)
 
 
-def shown_report(report: pytest.TestReport) -> None:
-    """Take commands of CI services from what pytest made of an exception, such as a comparison of two labels.
+def shown_report(report: pytest.TestReport, *, coloured: bool) -> None:
+    """Pass what pytest made of an exception through the function for the terminal; lines of code stay as they are.
 
-    Colours that pytest set stay, and so do lines of code.
+    In a comparison of two texts, pytest shows them raw, with colours of its own if its terminal is `coloured`.
     """
+    shown = _with_colours if coloured else line
     chain = getattr(report.longrepr, "chain", ())
     for traceback, place, _ in chain:
         for entry in traceback.reprentries:
             lines = getattr(entry, "lines", [])
-            lines[:] = [inert(line) if line.startswith(_OF_AN_ERROR) else line for line in lines]
+            lines[:] = [shown(each) if each.startswith(_OF_AN_ERROR) else each for each in lines]
         if place is not None:
-            place.message = _inert_lines(place.message)
+            place.message = block(place.message)
     if isinstance(report.longrepr, tuple):  # of a skipped test: file, line, reason
-        report.longrepr = (*report.longrepr[:2], _inert_lines(report.longrepr[2]))
+        report.longrepr = (*report.longrepr[:2], block(report.longrepr[2]))
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
@@ -62,5 +65,9 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _inert_lines(text: Any) -> str:
-    return "\n".join(map(inert, str(text).split("\n")))
+def _with_colours(text: str) -> str:
+    """Return a line with the colours that it sets, and none behind it."""
+    parts = _COLOUR.split(text)
+    colours = _COLOUR.findall(text)
+    shown = "".join(f"{line(part)}{colour}" for part, colour in zip(parts, [*colours, ""], strict=True))
+    return f"{shown}{_NO_COLOUR}" if colours else shown

@@ -20,6 +20,7 @@ _MOST_CONCEPTS = 25
 _NO_LABEL = "(not interpretable)"
 _DPI = 110
 _GREY = "0.35"
+_LETTERS = 40  # of a name beside an axis, so that there is room for the bars
 
 
 def dissection_figures(cases: Sequence[ReportCase]) -> Mapping[str, Figure]:
@@ -85,9 +86,9 @@ def _stack(axes: Any, counts: pd.DataFrame) -> None:
     places, left = np.arange(len(counts)), np.zeros(len(counts))
     colours = colormaps["viridis"](np.linspace(0.15, 0.85, counts.shape[1]))
     for (layer, column), colour in zip(counts.items(), colours, strict=True):
-        axes.barh(places, column, left=left, color=colour, label=label(str(layer)))
+        axes.barh(places, column, left=left, color=colour, label=label(str(layer), _LETTERS))
         left += column.to_numpy()
-    axes.set_yticks(places, [plain(str(name)) for name in counts.index], fontsize=8, parse_math=False)
+    axes.set_yticks(places, [plain(str(name), _LETTERS) for name in counts.index], fontsize=8, parse_math=False)
     axes.invert_yaxis()
     axes.set_xlabel("units", fontsize=9)
     _without_frame(axes)
@@ -129,7 +130,9 @@ def _raw(axes: Any, scores: Mapping[str, pd.Series[float]], method: str) -> None
     values = np.concatenate([each.to_numpy() for each in scores.values()])
     bins = np.linspace(values.min(), max(values.max(), values.min() + 1e-9), 31)
     for model, each in scores.items():
-        axes.hist(each, bins=bins, histtype="step", linewidth=1.6, label=label(f"{model} ({len(each)} units)"))
+        axes.hist(
+            each, bins=bins, histtype="step", linewidth=1.6, label=label(f"{model} ({len(each)} units)", _LETTERS)
+        )
     axes.set_xlabel(f"score by {method}", fontsize=9)
     axes.set_ylabel("units", fontsize=9)
     axes.legend(frameon=False, fontsize=8)
@@ -140,7 +143,7 @@ def _ranked(axes: Any, scores: Mapping[str, pd.Series[float]]) -> None:
     ranks = pd.concat(scores, names=["model"]).rank(pct=True) * 100
     for model in scores:
         own = np.sort(np.asarray(ranks.loc[model], dtype=np.float64))
-        axes.step(own, np.arange(1, len(own) + 1) / len(own), where="post", linewidth=1.6, label=label(model))
+        axes.step(own, np.arange(1, len(own) + 1) / len(own), where="post", linewidth=1.6, label=label(model, _LETTERS))
     axes.plot([0, 100], [0, 1], color="0.7", linestyle=":", label="no difference")
     axes.set_xlabel("rank among the units of all models (percentile)", fontsize=9)
     axes.set_ylabel("share of the model's units", fontsize=9)
@@ -157,7 +160,7 @@ def _image_interpretation(cases: Sequence[ReportCase]) -> Figure:
     axes[0].axis("off")
     if isinstance(image, InputImage):
         axes[0].imshow(image.array)
-    axes[0].set_title(plain(str(shown[0].labels.get("interpreted", ""))), fontsize=9, parse_math=False)
+    axes[0].set_title(plain(str(shown[0].labels.get("interpreted", "")), _LETTERS), fontsize=9, parse_math=False)
     for panel, case in zip(axes[1:], shown, strict=True):
         _interpret(panel, case)
     figure.suptitle("What the most active units stand for", fontsize=11)
@@ -169,11 +172,11 @@ def _interpret(axes: Any, case: ReportCase) -> None:
     places = np.arange(len(frame))
     axes.barh(places, frame["deviations"], color=colormaps["viridis"](0.45))
     units = zip(frame["unit"], frame["label"], strict=True)
-    names = [f"{plain(str(said or 'no label'))}  ({plain(str(unit))})" for unit, said in units]
+    names = [f"{plain(str(said or 'no label'), _LETTERS)}  ({plain(str(unit), _LETTERS)})" for unit, said in units]
     axes.set_yticks(places, names, fontsize=8, parse_math=False)
     axes.invert_yaxis()
     axes.set_xlabel("standard deviations above the unit's mean", fontsize=8)
-    axes.set_title(plain(case.verdict.case.model), fontsize=9, parse_math=False)
+    axes.set_title(plain(case.verdict.case.model, _LETTERS), fontsize=9, parse_math=False)
     _without_frame(axes)
 
 
