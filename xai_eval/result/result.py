@@ -26,7 +26,7 @@ from xai_eval.disk.files import read_json, write_files
 from xai_eval.disk.git_lfs import is_pointer, pointer_sentence
 from xai_eval.disk.signed import canonical, sign
 from xai_eval.disk.strict_json import alike, folded
-from xai_eval.disk.typed import WrongValue, below, entry
+from xai_eval.disk.typed import WrongValue, below, entry, spelled
 from xai_eval.errors import StorageError, UsageError, error_line, unknown_name
 from xai_eval.result.fields import KINDS, Field
 from xai_eval.result.fields.stored_arrays import require_kind
@@ -310,11 +310,17 @@ def restore_field(meta: Mapping[str, Any], arrays: Mapping[str, Any]) -> Field:
     """Rebuild one field from its entry in the document and its arrays by part.
 
     Raises:
-        WrongValue: a value has another type than the kind of field says. A kind may raise other errors of its own.
+        WrongValue: a value has another type than the kind of field says, or the kind refuses what it reads.
     """
-    kind = KINDS[meta["kind"]]
-    found: Field = below(f"field {meta['name']}", lambda entry: kind.restore(entry, arrays), meta)
-    return found
+    kind, place = KINDS[meta["kind"]], f"field {meta['name']}"
+    try:
+        return kind.restore(meta, arrays)
+    except StorageError:
+        raise
+    except WrongValue as error:
+        raise error.below(place) from None
+    except Exception as error:  # a kind may be code of a user
+        raise WrongValue(f"cannot be read ({error_line(error)})", f".{place}") from error
 
 
 def restore_parts(
@@ -379,7 +385,7 @@ def read_document(folder: Path) -> dict[str, Any]:
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
         found = document.get("schema") if isinstance(document, dict) else None
         raise StorageError(
-            f"{path} has schema {found!r}, but this version of xai_eval reads schema {SCHEMA}. "
+            f"{path} has schema {spelled(found)}, but this version of xai_eval reads schema {SCHEMA}. "
             "Run with the version that wrote it, or accept a new result."
         )
     _require_types(path, document)

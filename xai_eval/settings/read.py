@@ -156,9 +156,14 @@ def _table(table: Mapping[str, Any], key: str, place: str) -> Mapping[str, Any]:
 
 def _text(table: Mapping[str, Any], key: str, place: str) -> str | None:
     value = table.get(key)
-    if value is not None and not (isinstance(value, str) and value):
+    if value is not None and not _is_text(value):
         raise _wrong(place, key, value, "a text")
     return value
+
+
+def _is_text(value: object) -> bool:
+    """Whether a value can be a spec or a path; no name of a file has a null character."""
+    return isinstance(value, str) and bool(value) and "\0" not in value
 
 
 def _texts(table: Mapping[str, Any], key: str, place: str) -> tuple[str, ...] | None:
@@ -167,7 +172,7 @@ def _texts(table: Mapping[str, Any], key: str, place: str) -> tuple[str, ...] | 
     if value is None:
         return None
     listed = [value] if isinstance(value, str) else value
-    if not isinstance(listed, list) or not listed or not all(isinstance(each, str) and each for each in listed):
+    if not isinstance(listed, list) or not listed or not all(map(_is_text, listed)):
         raise _wrong(place, key, value, 'one or more texts, such as ["one", "two"]')
     return tuple(listed)
 
