@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from xai_eval.errors import InputUnavailable
-from xai_eval.inputs.images.decode import LARGEST_AREA
+from xai_eval.inputs.images.budget import LARGEST_AREA
 from xai_eval.inputs.probes.probe_set import Concept
 
 INDEX = "index.csv"
