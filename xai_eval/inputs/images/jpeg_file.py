@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,7 +50,7 @@ def jpeg_essence(path: Path, data: bytes) -> Essence:
         frames=_frames(bodies),
         orientation=orientation_of(_first(bodies, b"Exif\0\0"), _first(bodies, b"http://ns.adobe.com/xap/1.0/\0")),
         profile=_profile(bodies),
-        notes=("gain map not applied: the image for usual screens is taken",) if _has_gain_map(bodies) else (),
+        notes=tuple(_notes(bodies, channels)),
         library=2 * min(channels, 4) if start is not None and start.marker in _PROGRESSIVE else 0,
     )
 
@@ -119,6 +119,13 @@ def _profile(bodies: Sequence[bytes]) -> bytes | None:
     parts = sorted(body[len(head) :] for body in bodies if body.startswith(head))
     profile = b"".join(part[2:] for part in parts)
     return None if not parts else profile if len(profile) <= LONGEST_PROFILE else b""
+
+
+def _notes(bodies: Sequence[bytes], channels: int) -> Iterator[str]:
+    if _has_gain_map(bodies):
+        yield "gain map not applied: the image for usual screens is taken"
+    if channels == 4 and not _first(bodies, b"Adobe"):
+        yield "CMYK without Adobe's mark taken as inverted, as in torchvision's ImageFolder"
 
 
 def _has_gain_map(bodies: Sequence[bytes]) -> bool:
