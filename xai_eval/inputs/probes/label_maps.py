@@ -11,6 +11,7 @@ from PIL import Image
 from xai_eval.errors import InputUnavailable
 from xai_eval.inputs.images.decode import decoding
 from xai_eval.inputs.images.opened import open_image
+from xai_eval.inputs.images.orientation import UPRIGHT
 from xai_eval.inputs.images.to_rgb import SIXTEEN_BIT
 
 
@@ -73,5 +74,10 @@ def _png(path: Path, modes: tuple[str, ...], expected: str) -> tuple[Image.Image
         raise InputUnavailable(
             f"{path} is a {opened.format} of {mode}; expected a PNG with {expected}. Save the numbers "
             "themselves in such a file."
+        )
+    if opened.orientation != UPRIGHT:
+        raise InputUnavailable(
+            f"{path} has EXIF orientation {opened.orientation}; expected none, because labels are laid over the image "
+            "as they are stored. Turn it, and save it without this tag."
         )
     return opened.image, opened.essence.depth
