@@ -26,14 +26,15 @@ def smooth(mode: str) -> Image.Image:
     return Image.fromarray(np.stack([x * 4, y * 5, 255 - x * 2], axis=2).astype(np.uint8)).convert(mode)
 
 
-def png_header(width: int, height: int) -> bytes:
-    """A PNG that announces its size and then holds next to nothing."""
+def png_header(width: int, height: int, filling: int = 0) -> bytes:
+    """A PNG that announces its size and then holds next to nothing, but for so many bytes of an unknown block."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0"))
+    unknown = chunk(b"abCd", bytes(filling))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + unknown + chunk(b"IDAT", zlib.compress(b"\0"))
 
 
 def test_lossless_rgb_keeps_every_pixel_and_digests_the_bytes(tmp_path: Path) -> None:
@@ -264,6 +265,15 @@ def test_too_large_is_known_from_the_header(tmp_path: Path, width: int, height: 
         decode(path)
 
 
+def test_a_small_file_that_would_take_much_memory_is_known_from_the_header(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(png_header(10_000, 9_900))
+    with pytest.raises(
+        InputUnavailable, match="10000 x 9900 pixels, which take 693 MB to decode; expected at most 268"
+    ):
+        decode(path)
+
+
 @pytest.mark.parametrize(("width", "height"), [(400_000, 16), (16, 1_601), (3_201, 32)])
 def test_a_strip_that_resizing_would_blow_up_is_known_from_the_header(tmp_path: Path, width: int, height: int) -> None:
     path = tmp_path / "a.png"
@@ -280,7 +290,7 @@ def test_a_long_strip_is_taken(tmp_path: Path) -> None:
 
 def test_within_the_limit_pillow_does_not_warn(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
-    path.write_bytes(png_header(10_000, 9_900))
+    path.write_bytes(png_header(10_000, 9_900, filling=12_000_000))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         with pytest.raises(InputUnavailable, match="truncated or damaged"):

@@ -26,7 +26,12 @@ def test_photographs_come_in_sorted_order_without_labels(tmp_path: Path) -> None
     (folder / "index.csv").write_text("file,photographer\nc.png,me\n")
     probe = load_probe(folder)
     assert (probe.name, probe.names) == ("photos", ("a/z.png", "b.PNG", "c.png"))
-    assert (probe.concepts, probe.notes) == ((), ())
+    assert probe.concepts == ()
+    assert probe.notes == (
+        "photos: 1 left out (a hidden folder): .cache/",
+        "photos: 1 left out (hidden): .hidden.png",
+        "photos: 2 left out (no suffix of an image): README.md, index.csv",
+    )
     images = [probe.read(position) for position in range(3)]
     assert [image.name for image in images] == list(probe.names)
     assert [image.pixels[0, 0, 0] for image in images] == [1, 0, 2]

@@ -370,7 +370,10 @@ def test_the_photographs_of_the_study(real_data: Path) -> None:
     study = {Path(entry.file).name for entry in data.download_entries("imagenet-samples")}
     assert len(study) == 10
     assert study <= set(names(images))
-    assert all(image.intended is not None and image.notes == () for image in images.images)
+    assert all(image.intended is not None for image in images.images)
+    profiles = {image.name.split("_")[0]: image.notes for image in images.images if image.notes}
+    assert profiles.keys() == {"n02098286"}  # the others have none, or one of sRGB
+    assert "'Color LCD' not applied" in profiles["n02098286"][0]
     assert min(min(image.pixels.shape[:2]) for image in images.images) > 200
 
 
@@ -382,4 +385,9 @@ def test_the_photographs_with_masks(real_data: Path) -> None:
         assert image.mask is not None
         assert 0.02 < image.mask.mean() < 0.5
         assert image.intended is not None
-        assert image.notes == ()
+    profiles = {image.name.split("_")[0]: image.notes[0].split("'")[1] for image in images.images if image.notes}
+    assert profiles == {
+        "n02006656": "Adobe RGB (1998)",
+        "n02098286": "Color LCD",
+        "n04612504": "Camera RGB Profile",
+    }

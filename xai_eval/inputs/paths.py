@@ -34,21 +34,8 @@ def readable(path: str | os.PathLike[str]) -> Iterator[None]:
         ) from error
 
 
-def files_below(folder: Path) -> list[Path]:
-    """Return all files below a folder, without those in hidden folders.
-
-    Raises:
-        OSError: the folder, or one below it, cannot be listed. (pathlib would leave out its files silently.)
-    """
-    found: list[Path] = []
-    for place, folders, names in os.walk(folder, onerror=_refuse):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [Path(place) / name for name in names]
-    return [path for path in found if path.is_file()]
-
-
 def files_matching(folder: Path, pattern: str) -> list[Path]:
-    """Return the files below a folder that match a glob pattern.
+    """Return what is below a folder and matches a glob pattern, but for folders; also links that lead nowhere.
 
     Raises:
         OSError: a folder that the pattern leads to cannot be listed. (pathlib would leave out its files silently.)
@@ -59,8 +46,4 @@ def files_matching(folder: Path, pattern: str) -> list[Path]:
         for place in folder.glob("/".join(parts[:end])) if end else [folder]:
             if place.is_dir():
                 os.scandir(place).close()
-    return [path for path in folder.glob(pattern) if path.is_file()]
-
-
-def _refuse(error: OSError) -> None:
-    raise error
+    return [path for path in folder.glob(pattern) if not path.is_dir()]

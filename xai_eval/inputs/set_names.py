@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 
 # Folders of many data sets have these names, so a set needs the name of the folder above as well.
@@ -30,7 +31,8 @@ def name_of_folder(folder: Path) -> str:
         kept.insert(0, name)
         if name.casefold() not in _SAY_NOTHING:
             break
-    return _BETWEEN.join(kept) or place.name
+    # macOS may return accents apart from their letters (NFD), which is the same name.
+    return unicodedata.normalize("NFC", _BETWEEN.join(kept) or place.name)
 
 
 def _parts(place: Path) -> tuple[str, ...]:

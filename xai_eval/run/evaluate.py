@@ -19,6 +19,7 @@ from xai_eval.run.kept import NOTHING_KEPT, Kept
 from xai_eval.store.run_folder import RunFolder
 from xai_eval.store.runs import RunRecord, now
 from xai_eval.tasks import Results, find_task
+from xai_eval.tasks.progress import say
 
 if TYPE_CHECKING:
     from xai_eval.inputs.images.labelled import ImageSet
@@ -212,6 +213,8 @@ def load_inputs(task: Task, images: str | os.PathLike[str] | ImageSet | ProbeSet
     loaded = images if isinstance(images, ImageSet | ProbeSet) else load(images)
     if not len(loaded):
         raise InputUnavailable(f"{loaded.name} holds no images: nothing would be measured.")
+    for note in loaded.notes if isinstance(loaded, ImageSet) else ():  # a dissection says those of its probe set
+        say(f"{note}.")
     # The sum over a set depends on the order of its images: in rounding, and in what is drawn for confidence intervals.
     return loaded.by_name() if task.whole_set and isinstance(loaded, ImageSet) else loaded
 

@@ -148,7 +148,7 @@ class Goldens:
 
 
 def resolve(name: str, cases: Mapping[str, Case]) -> str:
-    """Return the key of the case that a person names by its key, without its hash, by its input, or by any part of them.
+    """Return the key of the case that a person names by its key, without its hash, its input, or any part of them.
 
     Raises:
         UsageError: no case has this name, or several have.

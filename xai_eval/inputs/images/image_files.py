@@ -6,45 +6,55 @@ are then released, and read again when they are needed.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xai_eval.disk.stray_files import is_stray
 from xai_eval.errors import InputUnavailable, UsageError
-from xai_eval.inputs.images.decode import decode
+from xai_eval.inputs.images.decode import Decoded, decode
 from xai_eval.inputs.images.file_names import intended_by_name
+from xai_eval.inputs.images.folder_files import LeftOut, Listing, list_images, listing_of
 from xai_eval.inputs.images.labelled import LabelledImage
 from xai_eval.inputs.images.lazy_image import Content, LazyImage
-from xai_eval.inputs.paths import files_below, readable
+from xai_eval.inputs.images.orientation import check_alike
+from xai_eval.inputs.images.raster_formats import known_suffixes
+from xai_eval.inputs.paths import readable
 
-SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 _LISTED = 10  # of many bad files, a message lists so many
 
 
-def images_in(folder: Path) -> list[Path]:
-    """Return the image files below a folder, without hidden ones.
+def images_in(folder: Path) -> Listing:
+    """Return the image files below a folder, and what is left out.
 
     Raises:
-        InputUnavailable: there is no image, or a folder cannot be listed.
+        InputUnavailable: there is no image that can be read, or a folder cannot be listed.
     """
     with readable(folder):
-        files = files_below(folder)
-    chosen = [path for path in files if is_image(path) and not path.name.startswith(".")]
-    if not chosen:
-        others = [path for path in files if not is_stray(path.name)]
-        what = f"holds {len(others)} files but no image" if others else "is empty"
-        raise InputUnavailable(f"{folder} {what}; expected files ending in {known_suffixes()}. Check the path.")
-    return chosen
+        listing = list_images(folder)
+    if not listing.images:
+        others = "".join(f" {each}." for each in listing.notes(folder.name))
+        what = f"holds {len(listing.left_out)} files but no image" if others else "is empty"
+        raise InputUnavailable(f"{folder} {what}; expected files ending in {known_suffixes()}. Check the path.{others}")
+    return listing
 
 
-def read_images(files: Iterable[Path], base: Path, set_name: str) -> list[LabelledImage]:
+def read_images(files: Iterable[Path], base: Path, set_name: str, *, upright: bool = False) -> list[LabelledImage]:
     """Check images, in the order of their names; a name is the path relative to `base`. Raises as `read_all`."""
-    named = sorted((path.relative_to(base).as_posix(), path) for path in files)
-    return read_all(partial(read_image, path, name, set_name) for name, path in named)
+    named = sorted((name_below(path, base), path) for path in files)
+    return read_all(partial(read_image, path, name, set_name, upright=upright) for name, path in named)
+
+
+def name_below(path: Path, base: Path) -> str:
+    """Return the name of an image in its set: its path below the folder, in the composed spelling of Unicode (NFC).
+
+    macOS may return the letters of a file name with their accents apart (NFD), which is the same name.
+    """
+    return unicodedata.normalize("NFC", path.relative_to(base).as_posix())
 
 
 def read_all(reading: Iterable[Callable[[], LabelledImage]]) -> list[LabelledImage]:
@@ -72,29 +82,54 @@ def _read_or_refuse(read: Callable[[], LabelledImage]) -> LabelledImage | InputU
     try:
         return read()
     except InputUnavailable as error:
-        return error
+        return InputUnavailable(*error.args)  # without the frames that hold the bytes and pixels of a file
 
 
-def read_masked_images(images: Path, masks: Path, set_name: str) -> list[LabelledImage]:
-    """Check the images of one folder, each with the mask of the same stem in another folder (255 = object).
+@dataclass(frozen=True)
+class MaskedImages:
+    """Images with masks, and what was left out of their folders."""
 
-    The stem is the path below the folder without the suffix.
+    images: tuple[LabelledImage, ...]
+    listing: Listing
+
+
+def read_masked_images(folder: Path, set_name: str, *, upright: bool = False) -> MaskedImages:
+    """Check the images in `images/` of a folder, each with the mask of the same stem in `masks/` (255 = object).
+
+    The stem is the path below `images/` or `masks/` without the suffix.
 
     Raises:
-        InputUnavailable: a mask is missing, has another size, or holds other values than 0 and 255.
+        InputUnavailable: a mask is missing, has another size, is turned otherwise, or has other values than 0 and 255.
         UsageError: two files have the same stem.
     """
-    drawn, masked = by_stem(images_in(images), images), by_stem(images_in(masks), masks)
+    images, masks = folder / "images", folder / "masks"
+    drawings, maskings = images_in(images), images_in(masks)
+    drawn, masked = by_stem(drawings.images, images), by_stem(maskings.images, masks)
     missing = sorted(drawn.keys() - masked.keys())
     if missing:
         raise InputUnavailable(
             f"{masks} has no mask for {len(missing)} of {len(drawn)} images, first {missing[0]!r}; "
             "expected one with the same stem for each. Add it, or name the folder images/ itself to go without masks."
         )
-    return read_all(
-        partial(read_image, path, path.relative_to(images).as_posix(), set_name, masked[stem])
+    idle = [LeftOut(f"masks/{stem}", "a mask without an image", False) for stem in masked.keys() - drawn.keys()]
+    read = read_all(
+        partial(read_image, path, name_below(path, images), set_name, masked[stem], upright=upright)
         for stem, path in sorted(drawn.items())
     )
+    return MaskedImages(tuple(read), _together(folder, drawings, maskings, idle))
+
+
+def _together(folder: Path, drawings: Listing, maskings: Listing, idle: list[LeftOut]) -> Listing:
+    """Return what is left out of `images/`, of `masks/` (which are no images to explain) and beside both."""
+    beside = listing_of((path for path in folder.iterdir() if not path.is_dir()), folder)
+    others = [LeftOut(path.name, "beside images/ and masks/", True) for path in beside.images]
+    left_out = (
+        *(replace(each, name=f"images/{each.name}") for each in drawings.left_out),
+        *(replace(each, name=f"masks/{each.name}", image=False) for each in maskings.left_out),
+        *(*beside.left_out, *others, *idle),
+    )
+    outside = (*(f"images/{each}" for each in drawings.outside), *(f"masks/{each}" for each in maskings.outside))
+    return Listing(drawings.images, left_out, outside)
 
 
 def by_stem(files: Iterable[Path], base: Path) -> dict[str, Path]:
@@ -105,7 +140,7 @@ def by_stem(files: Iterable[Path], base: Path) -> dict[str, Path]:
     """
     found: dict[str, Path] = {}
     for path in sorted(files):
-        stem = path.relative_to(base).with_suffix("").as_posix()
+        stem = name_below(path.with_suffix(""), base)
         if stem in found:
             raise UsageError(
                 f"{found[stem]} and {path.name} have the same stem; expected one file per stem, because images are "
@@ -115,7 +150,7 @@ def by_stem(files: Iterable[Path], base: Path) -> dict[str, Path]:
     return found
 
 
-def read_image(path: Path, name: str, source: str, mask: Path | None = None) -> LabelledImage:
+def read_image(path: Path, name: str, source: str, mask: Path | None = None, *, upright: bool = False) -> LabelledImage:
     """Check one image and its mask, and look up the class that its file name stands for.
 
     Args:
@@ -123,6 +158,7 @@ def read_image(path: Path, name: str, source: str, mask: Path | None = None) -> 
         name: its name in the image set.
         source: where it comes from, as recorded in results.
         mask: an image file of the same size, 255 on the object and 0 elsewhere; None without a mask.
+        upright: whether to turn image and mask as their EXIF orientations say.
 
     Returns:
         The image without its pixels, which are read again when they are asked for. Asking raises InputUnavailable if
@@ -131,12 +167,12 @@ def read_image(path: Path, name: str, source: str, mask: Path | None = None) -> 
     Raises:
         InputUnavailable: the image or its mask cannot be used.
     """
-    decoded = decode(path)
+    decoded = decode(path, upright=upright)
     if mask is not None:
-        _mask(mask, decoded.pixels.shape[:2])
+        _mask(mask, path, decoded, upright)
     intended, notes = intended_by_name(path.stem)
     return LazyImage(
-        partial(_read_again, path.absolute(), None if mask is None else mask.absolute(), decoded.sha256),
+        partial(_read_again, path.absolute(), None if mask is None else mask.absolute(), decoded.sha256, upright),
         name=name,
         digest=decoded.sha256,
         intended=intended,
@@ -145,24 +181,26 @@ def read_image(path: Path, name: str, source: str, mask: Path | None = None) -> 
     )
 
 
-def _read_again(path: Path, mask: Path | None, digest: str) -> Content:
-    decoded = decode(path)
+def _read_again(path: Path, mask: Path | None, digest: str, upright: bool) -> Content:
+    decoded = decode(path, upright=upright)
     if decoded.sha256 != digest:
         raise InputUnavailable(
             f"{path} was changed after the run had begun: its SHA-256 was {digest[:8]} and is {decoded.sha256[:8]}. "
             "Results of both would stand side by side; run again."
         )
-    return Content(decoded.pixels, None if mask is None else _mask(mask, decoded.pixels.shape[:2]))
+    return Content(decoded.pixels, None if mask is None else _mask(mask, path, decoded, upright))
 
 
-def _mask(path: Path, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    pixels = decode(path).pixels
-    if pixels.shape[:2] != shape:
+def _mask(path: Path, image: Path, drawn: Decoded, upright: bool) -> NDArray[np.bool_]:
+    decoded = decode(path, upright=upright)
+    check_alike(image, drawn.orientation, path, decoded.orientation)
+    pixels, shape = decoded.pixels, drawn.pixels.shape
+    if pixels.shape[:2] != shape[:2]:
         raise InputUnavailable(
             f"{path} is {pixels.shape[1]} x {pixels.shape[0]} pixels; expected {shape[1]} x {shape[0]}, the "
             "size of its image. Draw the mask at full size."
         )
-    values = np.unique(pixels)
+    values = _values(pixels)
     if not set(values.tolist()) <= {0, 255} or 255 not in values:
         raise InputUnavailable(
             f"{path} holds the values {', '.join(map(str, values[:6]))}{', ...' if len(values) > 6 else ''}; "
@@ -173,11 +211,9 @@ def _mask(path: Path, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     return inside
 
 
-def is_image(path: Path) -> bool:
-    """Tell by its suffix whether a file counts as an image."""
-    return path.suffix.lower() in SUFFIXES
-
-
-def known_suffixes() -> str:
-    """Return the suffixes of image files as text for error messages."""
-    return ", ".join(sorted(SUFFIXES))
+def _values(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the different values of an image, row by row, because sorting a large one takes as much memory again."""
+    there = np.zeros(256, dtype=bool)
+    for row in pixels:
+        there[row] = True
+    return np.flatnonzero(there).astype(np.uint8)

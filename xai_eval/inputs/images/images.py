@@ -5,16 +5,16 @@ from __future__ import annotations
 import glob
 import hashlib
 import os
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
-from xai_eval.disk.stray_files import is_stray
 from xai_eval.errors import InputUnavailable, UsageError
 from xai_eval.inputs.downloads import data_root, download_entries, obtain
+from xai_eval.inputs.images.folder_files import Listing, listing_of
 from xai_eval.inputs.images.image_files import (
     images_in,
-    is_image,
-    known_suffixes,
+    name_below,
     read_all,
     read_image,
     read_images,
@@ -22,7 +22,9 @@ from xai_eval.inputs.images.image_files import (
 )
 from xai_eval.inputs.images.labelled import ImageSet, Intended, LabelledImage
 from xai_eval.inputs.images.lazy_image import Content, LazyImage
+from xai_eval.inputs.images.orientation import split_orientation
 from xai_eval.inputs.images.photographs import load_photographs
+from xai_eval.inputs.images.raster_formats import known_suffixes
 from xai_eval.inputs.paths import files_matching, given_path, readable
 from xai_eval.inputs.set_names import name_of_folder
 from xai_eval.scenes import render
@@ -39,7 +41,9 @@ def load_images(spec: str | os.PathLike[str]) -> ImageSet:
     Args:
         spec: "scenes" (12 bundled scenes), "scenes:N", "photographs" (seven that come with scikit-image and
             scikit-learn), "imagenet-samples", "object-masks", a folder (searched with its sub-folders; one with
-            `images/` and `masks/` is read as images with masks), a file, or a glob such as "photos/*.jpg".
+            `images/` and `masks/` is read as images with masks), a file, or a glob such as "photos/*.jpg". It may end
+            in "?orientation=upright": images and masks are then turned as viewers show them, by their EXIF
+            orientation. Else their pixels are as stored, as in torchvision's `ImageFolder`.
 
     Raises:
         UsageError: the spec is malformed or of a wrong type, or two images have the same name.
@@ -47,25 +51,26 @@ def load_images(spec: str | os.PathLike[str]) -> ImageSet:
     """
     if not isinstance(spec, str | os.PathLike):
         raise UsageError(f"the images are a {type(spec).__name__}; expected a spec (text or a path) or an ImageSet.")
-    with readable(spec):
-        return _load(str(spec))
+    whole, upright = split_orientation(str(spec))
+    with readable(whole):
+        return _load(whole, upright)
 
 
-def _load(spec: str) -> ImageSet:
+def _load(spec: str, upright: bool) -> ImageSet:
     if spec == "scenes" or spec.startswith("scenes:"):
         return _scenes(spec)
     if spec == "photographs":
         return load_photographs()
     if spec == "imagenet-samples":
-        return _imagenet_samples()
+        return _imagenet_samples(upright)
     if spec == "object-masks":
-        return _object_masks()
+        return _object_masks(upright)
     path = given_path(spec)
     if path.is_dir():
-        return _folder(path)
+        return _folder(path, upright)
     if path.exists() or not glob.has_magic(spec):
-        return _file(spec, path)
-    return _glob(spec, path)
+        return _file(spec, path, upright)
+    return _glob(spec, path, upright)
 
 
 def _scenes(spec: str) -> ImageSet:
@@ -91,21 +96,24 @@ def _scene_content(seed: int) -> Content:
     return Content(scene.pixels, scene.masks[scene.main_object], scene.masks)
 
 
-def _imagenet_samples() -> ImageSet:
+def _imagenet_samples(upright: bool) -> ImageSet:
     """Return the ten photographs of the study, digests checked, and further images in their folder of the data root."""
     entries = {obtain(entry): entry.source for entry in download_entries("imagenet-samples")}
     folder = data_root() / "imagenet-samples"
-    files = sorted({*entries, *(file for file in folder.glob("*") if _is_meant(file))})
+    listing = listing_of(sorted(path for path in folder.iterdir() if not path.is_dir()), folder)
+    files = sorted({*entries, *listing.images})
     sources = {file: entries.get(file, f"imagenet-samples/{file.name}") for file in files}
-    photographs = read_all(partial(read_image, file, file.name, source) for file, source in sources.items())
-    return ImageSet("imagenet-samples", tuple(photographs))
+    photographs = read_all(
+        partial(read_image, file, file.name, source, upright=upright) for file, source in sources.items()
+    )
+    return _whole("imagenet-samples", photographs, listing)
 
 
-def _is_meant(file: Path) -> bool:
-    return file.is_file() and is_image(file) and not is_stray(file.name)
+def _whole(name: str, images: Iterable[LabelledImage], listing: Listing) -> ImageSet:
+    return ImageSet(name, tuple(images), complete=listing.complete, notes=listing.notes(name))
 
 
-def _object_masks() -> ImageSet:
+def _object_masks(upright: bool) -> ImageSet:
     folder = data_root() / "object-masks"
     if not folder.is_dir():
         raise InputUnavailable(
@@ -113,26 +121,30 @@ def _object_masks() -> ImageSet:
             "the same stem, 255 = object). It cannot be downloaded: copy it there, or set XAI_EVAL_DATA to a folder "
             "that holds it."
         )
-    return _folder(folder)
+    return _folder(folder, upright)
 
 
-def _folder(folder: Path) -> ImageSet:
+def _folder(folder: Path, upright: bool) -> ImageSet:
     name = name_of_folder(folder)
     if (folder / "images").is_dir() and (folder / "masks").is_dir():
-        return ImageSet(name, tuple(read_masked_images(folder / "images", folder / "masks", name)))
-    return ImageSet(name, tuple(read_images(images_in(folder), folder, name)))
+        masked = read_masked_images(folder, name, upright=upright)
+        return _whole(name, masked.images, masked.listing)
+    listing = images_in(folder)
+    return _whole(name, read_images(listing.images, folder, name, upright=upright), listing)
 
 
-def _file(spec: str, path: Path) -> ImageSet:
+def _file(spec: str, path: Path, upright: bool) -> ImageSet:
     if not path.exists():
         raise InputUnavailable(
             f"image spec {spec!r}: {path} does not exist; expected a file, a folder, a glob or one of "
             f"{', '.join(_NAMED)}. Check the path."
         )
-    return ImageSet(name_of_folder(path.resolve().parent), (read_image(path, path.name, path.name),), complete=False)
+    name = name_below(path, path.parent)
+    image = read_image(path, name, name, upright=upright)
+    return ImageSet(name_of_folder(path.resolve().parent), (image,), complete=False)
 
 
-def _glob(spec: str, pattern: Path) -> ImageSet:
+def _glob(spec: str, pattern: Path, upright: bool) -> ImageSet:
     # Names are relative to the deepest folder before the first wildcard of the pattern.
     base = next(parent for parent in pattern.parents if not glob.has_magic(str(parent)))
     try:
@@ -141,16 +153,17 @@ def _glob(spec: str, pattern: Path) -> ImageSet:
         raise UsageError(
             f"image spec {spec!r} is not a valid pattern ({error}). Write '**/*.jpg' to search all folders below."
         ) from error
-    chosen = [file for file in files if _is_meant(file)]
-    if not chosen:
+    listing = listing_of(files, base)
+    if not listing.images:
         raise InputUnavailable(
             f"image spec {spec!r} matches no image below {base} ({len(files)} other matches); expected "
             f"files ending in {known_suffixes()}. Check the pattern."
         )
     name = name_of_folder(base)
-    return ImageSet(name, tuple(read_images(chosen, base, name)), complete=False)
+    images = read_images(listing.images, base, name, upright=upright)
+    return ImageSet(name, tuple(images), complete=False, notes=listing.notes(name))
 
 
 def names_images(spec: str) -> bool:
     """Tell whether a spec names a known set of images, such as `scenes:24`, and not files of the user."""
-    return spec.partition(":")[0] in {name.partition(":")[0] for name in _NAMED}
+    return spec.partition("?")[0].partition(":")[0] in {name.partition(":")[0] for name in _NAMED}

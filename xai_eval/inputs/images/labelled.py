@@ -58,7 +58,8 @@ class ImageSet:
         name: name of the set. An image has the same set and name, whether it was given by folder, file or glob.
         images: the images.
         complete: false for a part of a set, such as one file of a folder. Goldens of images that are not in the part
-            are then not reported as unused.
+            are then not reported as unused. So are those of a folder from which an image was left out.
+        notes: what was left out of the folder, and why; one sentence each.
 
     Raises:
         UsageError: two images have the same name.
@@ -67,6 +68,7 @@ class ImageSet:
     name: str
     images: tuple[LabelledImage, ...]
     complete: bool = True
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         twice = [name for name, count in Counter(image.name for image in self.images).items() if count > 1]

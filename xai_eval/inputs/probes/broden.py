@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from xai_eval.errors import InputUnavailable
 from xai_eval.inputs.images.decode import decode
+from xai_eval.inputs.images.orientation import UPRIGHT, check_alike
 from xai_eval.inputs.probes.broden_index import INDEX, LARGEST_NUMBER, Row, read_concepts, read_index
 from xai_eval.inputs.probes.files_digest import digest_of_files
 from xai_eval.inputs.probes.label_maps import check_aspect, listed, read_red_green
@@ -21,7 +22,7 @@ from xai_eval.inputs.probes.probe_set import ProbeImage, ProbeSet
 from xai_eval.inputs.set_names import name_of_folder
 
 
-def load_broden(folder: Path) -> ProbeSet:
+def load_broden(folder: Path, *, upright: bool = False) -> ProbeSet:
     """Load a folder laid out as Broden; its `index.csv` lists the photographs and their label maps.
 
     The listed files are opened only when an image is read.
@@ -41,9 +42,9 @@ def load_broden(folder: Path) -> ProbeSet:
     return ProbeSet(
         name=name_of_folder(folder),
         names=tuple(row.image for row in index.rows),
-        reader=_Broden(folder, index.rows, codes),
+        reader=_Broden(folder, index.rows, codes, upright),
         concepts=tuple(concepts.values()),
-        digest=digest_of_files("broden", files),
+        digest=digest_of_files("broden, upright" if upright else "broden", files),
     )
 
 
@@ -54,17 +55,21 @@ class _Broden:
     Attributes:
         folder: Broden's folder.
         rows: the rows of the index.
+        upright: whether photographs are turned as their EXIF orientations say.
         codes: by Broden's label number, the label in a `ProbeImage`; the last entry, 0, is for numbers out of range.
     """
 
     folder: Path
     rows: tuple[Row, ...]
     codes: NDArray[np.int32]
+    upright: bool
 
     def read(self, position: int) -> ProbeImage:
         row = self.rows[position]
         path = self.folder / "images" / row.image
-        pixels = decode(path).pixels
+        decoded = decode(path, upright=self.upright)
+        check_alike(path, decoded.orientation, self.folder / INDEX, UPRIGHT)
+        pixels = decoded.pixels
         check_aspect(f"{row.image} in {self.folder / INDEX}", row.shape, pixels.shape[:2])
         labels = np.zeros((len(row.labels), *row.shape), dtype=np.int32)
         for place, entry in enumerate(row.labels):

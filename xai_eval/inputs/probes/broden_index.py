@@ -17,7 +17,7 @@ from pathlib import Path, PurePath
 from xai_eval.disk.door import opened, read_bytes
 from xai_eval.disk.typed import spelled
 from xai_eval.errors import InputUnavailable
-from xai_eval.inputs.images.decode import LARGEST_AREA
+from xai_eval.inputs.images.budget import LARGEST_AREA
 from xai_eval.inputs.probes.probe_set import Concept
 from xai_eval.inputs.text_lines import require_short
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from xai_eval.errors import InputUnavailable
 from xai_eval.inputs.images.decode import decode
-from xai_eval.inputs.images.image_files import images_in
+from xai_eval.inputs.images.image_files import images_in, name_below
 from xai_eval.inputs.probes.broden_index import is_broden
 from xai_eval.inputs.probes.files_digest import digest_of_files
 from xai_eval.inputs.probes.probe_set import ProbeImage, ProbeSet
@@ -21,30 +21,35 @@ _BESIDE = re.compile(r"(.+)_(color|object|part|material|scene|texture|label|labe
 _LABEL_FOLDERS = ("labels", "masks")
 
 
-def load_folder(folder: Path) -> ProbeSet:
+def load_folder(folder: Path, *, upright: bool = False) -> ProbeSet:
     """Load the photographs of a folder and its sub-folders in the order of their names, without hidden ones.
+
+    Args:
+        folder: the folder.
+        upright: whether photographs are turned as their EXIF orientations say.
 
     Raises:
         InputUnavailable: there is no image, a folder cannot be listed, or there are label maps among the images.
     """
     _refuse_broden(folder)
-    named = sorted((path.relative_to(folder).as_posix(), path) for path in images_in(folder))
+    listing, name = images_in(folder), name_of_folder(folder)
+    named = sorted((name_below(path, folder), path) for path in listing.images)
     files = tuple(path for _, path in named)
     _refuse_label_folders(folder, files)
     _refuse_label_files(folder, files)
     names = tuple(name for name, _ in named)
-    return ProbeSet(
-        name_of_folder(folder), names, _Photographs(names, files), (), digest_of_files("photographs", named)
-    )
+    digest = digest_of_files("photographs, upright" if upright else "photographs", named)
+    return ProbeSet(name, names, _Photographs(names, files, upright), (), digest, listing.notes(name))
 
 
 @dataclass(frozen=True)
 class _Photographs:
     names: tuple[str, ...]
     files: tuple[Path, ...]
+    upright: bool
 
     def read(self, position: int) -> ProbeImage:
-        return ProbeImage(self.names[position], decode(self.files[position]).pixels)
+        return ProbeImage(self.names[position], decode(self.files[position], upright=self.upright).pixels)
 
 
 def _refuse_broden(folder: Path) -> None:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from xai_eval.disk.typed import spelled
 from xai_eval.errors import InputUnavailable
 from xai_eval.inputs.images.decode import decode
-from xai_eval.inputs.images.image_files import by_stem, images_in
+from xai_eval.inputs.images.image_files import by_stem, images_in, name_below
+from xai_eval.inputs.images.orientation import UPRIGHT, check_alike
 from xai_eval.inputs.probes.files_digest import digest_of_files
 from xai_eval.inputs.probes.label_maps import check_aspect, listed, read_indices
 from xai_eval.inputs.probes.probe_set import Concept, ProbeImage, ProbeSet
@@ -27,8 +28,12 @@ def has_label_maps(folder: Path) -> bool:
     return (folder / "images").is_dir() and (folder / "labels").is_dir()
 
 
-def load_label_maps(folder: Path) -> ProbeSet:
+def load_label_maps(folder: Path, *, upright: bool = False) -> ProbeSet:
     """Load a folder of images with label maps.
+
+    Args:
+        folder: the folder.
+        upright: whether images are turned as their EXIF orientations say; label maps have none.
 
     `classes.txt` has one class per line; the first has the id 0. A line is the name of the class, or the name, a tab
     and a category ("object" if none is given). In the label maps, two values mean that a pixel has no label: the number
@@ -38,16 +43,16 @@ def load_label_maps(folder: Path) -> ProbeSet:
         UsageError: two files have the same stem.
         InputUnavailable: there is no image, an image has no label map, or `classes.txt` is missing or malformed.
     """
-    concepts = _classes(folder / _CLASSES)
-    pairs, notes = _pairs(folder / "images", folder / "labels")
+    concepts, name = _classes(folder / _CLASSES), name_of_folder(folder)
+    pairs, notes = _pairs(folder / "images", folder / "labels", name)
     files = [(_CLASSES, folder / _CLASSES)]
     files += [(path.relative_to(folder).as_posix(), path) for pair in pairs for path in (pair.image, pair.labels)]
     return ProbeSet(
-        name=name_of_folder(folder),
+        name=name,
         names=tuple(pair.name for pair in pairs),
-        reader=_LabelMaps(pairs, len(concepts)),
+        reader=_LabelMaps(pairs, len(concepts), upright),
         concepts=concepts,
-        digest=digest_of_files("label maps", files),
+        digest=digest_of_files("label maps, upright" if upright else "label maps", files),
         notes=notes,
     )
 
@@ -63,11 +68,13 @@ class _Pair:
 class _LabelMaps:
     pairs: tuple[_Pair, ...]
     classes: int
+    upright: bool
 
     def read(self, position: int) -> ProbeImage:
         pair = self.pairs[position]
-        pixels = decode(pair.image).pixels
-        ids = read_indices(pair.labels)
+        decoded = decode(pair.image, upright=self.upright)
+        check_alike(pair.image, decoded.orientation, pair.labels, UPRIGHT)
+        pixels, ids = decoded.pixels, read_indices(pair.labels)
         check_aspect(str(pair.labels), ids.shape, pixels.shape[:2])
         return ProbeImage(pair.name, pixels, self._labels(pair.labels, ids)[None])
 
@@ -81,9 +88,10 @@ class _LabelMaps:
         return np.where(ids < self.classes, ids + 1, 0).astype(np.int32)
 
 
-def _pairs(images: Path, maps: Path) -> tuple[tuple[_Pair, ...], tuple[str, ...]]:
-    """Return the images with their label maps in the order of their stems, and notes on label maps left out."""
-    drawn, labelled = by_stem(images_in(images), images), by_stem(images_in(maps), maps)
+def _pairs(images: Path, maps: Path, name: str) -> tuple[tuple[_Pair, ...], tuple[str, ...]]:
+    """Return the images with their label maps in the order of their stems, and notes on files left out."""
+    drawings, labellings = images_in(images), images_in(maps)
+    drawn, labelled = by_stem(drawings.images, images), by_stem(labellings.images, maps)
     missing = sorted(drawn.keys() - labelled.keys())
     if missing:
         raise InputUnavailable(
@@ -91,8 +99,9 @@ def _pairs(images: Path, maps: Path) -> tuple[tuple[_Pair, ...], tuple[str, ...]
             "with the same stem for each. Add it, or name the folder images/ itself to go without labels."
         )
     idle = len(labelled.keys() - drawn.keys())
-    pairs = (_Pair(path.relative_to(images).as_posix(), path, labelled[stem]) for stem, path in sorted(drawn.items()))
-    return tuple(pairs), (f"{idle} label maps without an image left out",) if idle else ()
+    left_out = (*drawings.notes(f"{name}/images"), *labellings.notes(f"{name}/labels"))
+    pairs = (_Pair(name_below(path, images), path, labelled[stem]) for stem, path in sorted(drawn.items()))
+    return tuple(pairs), (*left_out, *((f"{idle} label maps without an image left out",) if idle else ()))
 
 
 def _classes(path: Path) -> tuple[Concept, ...]:

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from xai_eval.errors import InputUnavailable
-from xai_eval.inputs.images.decode import SIXTEEN_BIT, decoding, open_image
-
-_BIT_DEPTH = 24  # offset of the bit depth in a PNG: after the signature, and width and height in the header
+from xai_eval.inputs.images.decode import decoding
+from xai_eval.inputs.images.opened import open_image
+from xai_eval.inputs.images.orientation import UPRIGHT
+from xai_eval.inputs.images.to_rgb import SIXTEEN_BIT
 
 
 def read_indices(path: Path) -> NDArray[np.int32]:
@@ -20,11 +21,11 @@ def read_indices(path: Path) -> NDArray[np.int32]:
     Raises:
         InputUnavailable: the file is missing, damaged, or not such a PNG.
     """
-    data, image = _png(path, ("1", "L", "P", *SIXTEEN_BIT), "class ids in one channel (gray or palette)")
+    image, depth = _png(path, ("1", "L", "P", *SIXTEEN_BIT), "class ids in one channel (gray or palette)")
     with decoding(path):
         ids = np.asarray(image).astype(np.int32)
     # Pillow scales grey values of 2 and 4 bits to 0..255, which is undone here. It does not scale palette indices.
-    return ids // (255 // (2 ** data[_BIT_DEPTH] - 1)) if image.mode == "L" else ids
+    return ids // (255 // (2**depth - 1)) if image.mode == "L" else ids
 
 
 def read_red_green(path: Path) -> NDArray[np.int32]:
@@ -33,7 +34,7 @@ def read_red_green(path: Path) -> NDArray[np.int32]:
     Raises:
         InputUnavailable: the file is missing, damaged, or not such a PNG.
     """
-    _, image = _png(path, ("RGB",), "label numbers in red and green (RGB)")
+    image, _ = _png(path, ("RGB",), "label numbers in red and green (RGB)")
     with decoding(path):
         pixels = np.asarray(image).astype(np.int32)
     return pixels[:, :, 0] + 256 * pixels[:, :, 1]
@@ -65,11 +66,18 @@ def listed(numbers: NDArray[np.int32]) -> str:
     return ", ".join(map(str, different[:6])) + (", ..." if len(different) > 6 else "")
 
 
-def _png(path: Path, modes: tuple[str, ...], expected: str) -> tuple[bytes, Image.Image]:
-    data, image = open_image(path)
-    if image.format != "PNG" or image.mode not in modes:
+def _png(path: Path, modes: tuple[str, ...], expected: str) -> tuple[Image.Image, int]:
+    """Open a PNG of some modes; return it with its bits per channel."""
+    opened = open_image(path)
+    if opened.image is None or opened.format != "PNG" or opened.image.mode not in modes:
+        mode = "more than 8 bits per channel" if opened.image is None else f"mode {opened.image.mode}"
         raise InputUnavailable(
-            f"{path} is a {image.format} of mode {image.mode}; expected a PNG with {expected}. Save the numbers "
+            f"{path} is a {opened.format} of {mode}; expected a PNG with {expected}. Save the numbers "
             "themselves in such a file."
         )
-    return data, image
+    if opened.orientation != UPRIGHT:
+        raise InputUnavailable(
+            f"{path} has EXIF orientation {opened.orientation}; expected none, because labels are laid over the image "
+            "as they are stored. Turn it, and save it without this tag."
+        )
+    return opened.image, opened.essence.depth

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from xai_eval.errors import InputUnavailable, UsageError
 from xai_eval.inputs.downloads import data_root
+from xai_eval.inputs.images.orientation import split_orientation
 from xai_eval.inputs.paths import given_path, readable
 from xai_eval.inputs.probes.broden import load_broden
 from xai_eval.inputs.probes.broden_index import is_broden
@@ -26,7 +27,7 @@ def load_probe(spec: str | os.PathLike[str]) -> ProbeSet:
     Args:
         spec: "scenes" (480 bundled scenes), "scenes:N", "broden" (in the data root), or a folder: one of photographs
             (searched with its sub-folders), one with `images/`, `labels/` and `classes.txt`, or
-            one laid out as Broden, with `index.csv`.
+            one laid out as Broden, with `index.csv`. It may end in "?orientation=upright", as for `load_images`.
 
     Raises:
         UsageError: the spec is malformed or of a wrong type, or two images or concepts have the same name.
@@ -35,15 +36,16 @@ def load_probe(spec: str | os.PathLike[str]) -> ProbeSet:
     """
     if not isinstance(spec, str | os.PathLike):
         raise UsageError(f"the probe set is a {type(spec).__name__}; expected a spec: text or a path.")
-    with readable(spec):
-        return _load(str(spec))
+    whole, upright = split_orientation(str(spec))
+    with readable(whole):
+        return _load(whole, upright)
 
 
-def _load(spec: str) -> ProbeSet:
+def _load(spec: str, upright: bool) -> ProbeSet:
     if spec == "scenes" or spec.startswith("scenes:"):
         return load_scenes(spec)
     if names_probe(spec):
-        return load_broden(_broden_folder())
+        return load_broden(_broden_folder(), upright=upright)
     folder = given_path(spec)
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "does not exist"
@@ -52,8 +54,9 @@ def _load(spec: str) -> ProbeSet:
             "folder with images/, labels/ and classes.txt, or Broden's folder with its index.csv. Check the path."
         )
     if is_broden(folder):
-        return load_broden(folder)
-    return load_label_maps(folder) if has_label_maps(folder) else load_folder(folder)
+        return load_broden(folder, upright=upright)
+    load = load_label_maps if has_label_maps(folder) else load_folder
+    return load(folder, upright=upright)
 
 
 def _broden_folder() -> Path:
@@ -68,4 +71,4 @@ def _broden_folder() -> Path:
 
 def names_probe(spec: str) -> bool:
     """Tell whether a spec names Broden in the data root, and not a folder of the user."""
-    return spec == _BRODEN
+    return spec.partition("?")[0] == _BRODEN
