@@ -46,7 +46,8 @@ def _text_of(content: str | bytes) -> str:
 
 def _refuse_halves(value: Any) -> None:
     try:
-        json.dumps(value, ensure_ascii=False).encode()
+        # The name of a file may hold bytes that are no text, which Python keeps as such halves.
+        json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogateescape")
     except UnicodeEncodeError as error:
         raise ValueError("a text in it holds half of a character (a lone surrogate)") from error
     except RecursionError as error:
