@@ -123,7 +123,7 @@ def test_the_printed_commands_name_the_file_of_the_kind(counted, capsys):
     command = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("find the cause"))
     assert command.count("--tasks counting.py") == 1
     page = (counted / "reports" / "index.html").read_text()
-    accept = page.split('golden: <code class="command">')[1].split("</code>")[0].replace("&#34;", '"')
+    accept = page.split('golden:<br> <code class="command">')[1].split("</code>")[0].replace("&#34;", '"')
     forget()
     assert main(shlex.split(accept)[1:]) == 0
     assert "accepted counting/photos" in capsys.readouterr().out

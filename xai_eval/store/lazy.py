@@ -76,7 +76,8 @@ class _OpenResult(Result):
         return None if place is None else str(self.stored.document["stages"][place]["digest"])
 
     def of_kind(self, kind: type[_Kind]) -> dict[str, _Kind]:
-        assert isinstance(self.fields, _Parts)
+        if not isinstance(self.fields, _Parts):  # `dataclasses.replace` gave it others
+            return super().of_kind(kind)
         return {name: self.fields[name] for name, each in self.fields.about.items() if issubclass(each, kind)}
 
 
