@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import cam_faults
 import dissection_faults
+import further_faults
 import input_faults
 import lime_faults
 import map_faults
@@ -39,6 +40,7 @@ FAULTS = (
     *study_faults.FAULTS,
     *state_faults.FAULTS,
     *token_faults.FAULTS,
+    *further_faults.FAULTS,
 )
 KINDS = (
     "decode",

@@ -17,6 +17,7 @@ import benign
 import pytest
 import same_answers
 import same_images
+import spelt_further
 import spelt_networks
 import spelt_transformers
 import written_otherwise
@@ -123,7 +124,12 @@ def test_a_harmless_change_raises_no_alarm(bench, kind, change, task, record_pro
 
 # --- other words for the same, on several networks -------------------------------------------------------------------
 
-CHANGES: tuple[Harmless, ...] = (*spelt_networks.CHANGES, *spelt_transformers.CHANGES, *same_answers.CHANGES)
+CHANGES: tuple[Harmless, ...] = (
+    *spelt_networks.CHANGES,
+    *spelt_transformers.CHANGES,
+    *spelt_further.CHANGES,
+    *same_answers.CHANGES,
+)
 OFTEN = {"the last stage in Sequential", "features and classifier", "rank correlation by NumPy"}
 
 
