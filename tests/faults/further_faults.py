@@ -508,3 +508,17 @@ READING = (
 )
 
 FAULTS = (*MODELS, *STALE, *READING)
+
+# What these show is not shown by others; the rest is tried by a thorough run only.
+_OFTEN = {
+    "two blocks change places",
+    "a stage stands for two",
+    "a scale becomes a buffer of an earlier file",
+    "a bias that is not saved is lost",
+    "maps of the first image are remembered",
+    "similarities of units are one word off",
+    "a library breaks in a trial alone",
+    "the dearest of tied settings",
+    "nearly as good settings win",
+}
+RARELY = {fault.name for fault in FAULTS} - _OFTEN

@@ -399,7 +399,7 @@ def blocks_in_other_words(module: nn.Module) -> None:
             part.__class__ = Added
 
 
-CAMS, BOTH, SEVERAL = ("cams",), ("cams", "dissection"), ("cams", "lime", "dissection")
+CAMS, DISSECTION, BOTH, SEVERAL = ("cams",), ("dissection",), ("cams", "dissection"), ("cams", "lime", "dissection")
 
 
 def row(name: str, tasks: tuple[str, ...], change: Callable[[nn.Module], Any], *models: str) -> Harmless:
@@ -426,17 +426,17 @@ CHANGES = (
     row("one ReLU for all", BOTH, one_relu_for_all),
     row("each ReLU of its own", SEVERAL, relus_of_their_own),
     row("shortcuts", BOTH, shortcuts),
-    row("identities between blocks", BOTH, at("layer4", identity_between)),
+    row("identities between blocks", DISSECTION, at("layer4", identity_between)),
     row("dropout between blocks", BOTH, at("layer4", dropout_between)),
     row("stochastic depth at rest", BOTH, stochastic_depth),
     row("an adapter that has learnt nothing", BOTH, at("fc", Adapted)),
     row("a layer scale of ones", BOTH, at("layer3", Scaled)),
     row("the last stage scaled by one", BOTH, at("layer4", Scaled)),
-    row("prepared for quantisation", BOTH, Stubs),
+    row("prepared for quantisation", DISSECTION, Stubs),
     row("a compiled stage", BOTH, at("layer4", compiled_stage)),
     row("blocks as attributes", CAMS, Unrolled),
     row("stages by name", CAMS, ByName),
-    row("backbone and head", BOTH, Backbone),
+    row("backbone and head", DISSECTION, Backbone),
     row("a convolution in halves", BOTH, at("layer2.0.conv1", InHalves)),
     row("the stem folded", SEVERAL, stem_folded),
     row("blocks counted from one", BOTH, at("layer4", counted_from_one)),
@@ -445,7 +445,21 @@ CHANGES = (
     row("layer norms of others", BOTH, norms_of_others, *TRANSFORMERS),
     row("perceptrons of others", BOTH, perceptrons, *TRANSFORMERS),
     row("the head alone", BOTH, head_alone, VIT),
-    row("blocks of a transformer in a list", BOTH, layers_in_list, VIT, POOLED),
+    row("blocks of a transformer in a list", DISSECTION, layers_in_list, VIT, POOLED),
     row("each block of a transformer in a wrapper", BOTH, all_blocks_wrapped, VIT, POOLED),
     row("blocks of a transformer in other words", BOTH, blocks_in_other_words, VIT, POOLED),
 )
+
+# What these show is not shown by others; the rest is tried by a thorough run only.
+_OFTEN = {
+    "scales of norms as buffers",
+    "scales of norms that are not saved",
+    "statistics as parameters",
+    "tensors registered in reverse",
+    "identities between blocks",
+    "blocks counted from one",
+    "backbone and head",
+    "blocks of a transformer in a list",
+    "tables of positions as buffers",
+}
+RARELY = {change.name for change in CHANGES} - _OFTEN

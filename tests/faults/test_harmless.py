@@ -127,8 +127,8 @@ def test_a_harmless_change_raises_no_alarm(bench, kind, change, task, record_pro
 CHANGES: tuple[Harmless, ...] = (
     *spelt_networks.CHANGES,
     *spelt_transformers.CHANGES,
-    *spelt_further.CHANGES,
     *same_answers.CHANGES,
+    *spelt_further.CHANGES,
 )
 OFTEN = {"the last stage in Sequential", "features and classifier", "rank correlation by NumPy"}
 
@@ -146,12 +146,13 @@ def turns(models):
 
 
 def named(pairs):
-    return [
-        pytest.param(
-            *pair, id="-".join((pair[0].name, *pair[1:])), marks=() if pair[0].name in OFTEN else pytest.mark.slow
-        )
-        for pair in pairs
-    ]
+    return [pytest.param(*pair, id="-".join((pair[0].name, *pair[1:])), marks=marks_of(pair[0].name)) for pair in pairs]
+
+
+def marks_of(name):
+    if name in OFTEN:
+        return ()
+    return pytest.mark.thorough if name in spelt_further.RARELY else pytest.mark.slow
 
 
 @pytest.mark.parametrize(("change", "model", "task"), named(turns((SCENES, *TRANSFORMERS))))
