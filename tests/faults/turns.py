@@ -27,14 +27,14 @@ def in_turns(
         rarely: says which pairs only a thorough run tries.
     """
     return [
-        pytest.param(
-            *pair,
-            id=_name(*pair),
-            marks=() if quick(*pair) else _mark(turn % len(pairs) == place and not rarely(*pair)),
-        )
+        pytest.param(*pair, id=_name(*pair), marks=_marks(quick(*pair), turn % len(pairs) == place, rarely(*pair)))
         for turn, pairs in enumerate(groups)
         for place, pair in enumerate(pairs)
     ]
+
+
+def _marks(quick: bool, has_its_turn: bool, rare: bool) -> Any:
+    return () if quick else _mark(has_its_turn and not rare)
 
 
 def _mark(has_its_turn: bool) -> pytest.MarkDecorator:
