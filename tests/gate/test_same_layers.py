@@ -10,7 +10,7 @@ from synthetic import make_result, unit_labels
 from xai_eval.gate.judge import judge, judge_all
 from xai_eval.gate.verdict import State
 from xai_eval.result.fields import Gallery, Ranking, Table, Tally
-from xai_eval.result.fingerprint import fingerprint_array
+from xai_eval.result.fingerprint import fingerprint_array, fingerprint_text
 from xai_eval.result.stage import Stage, StageKind
 
 BEFORE, NOW = ("layer4", "layer4.0"), ("net.layer4", "layer4")
@@ -46,7 +46,8 @@ def dissection(names, *, factors=(1.0, 1.0), told=None, labels=("car", "tree"), 
     )
     values = zip(names, (np.linspace(0, 1, 60), np.linspace(2, 1, 60)), factors, strict=True)
     given = {Stage(StageKind.ACTIVATIONS, name): fingerprint_array(each * factor) for name, each, factor in values}
-    return dataclasses.replace(made, stages={**made.stages, **given})
+    block = {Stage(StageKind.MODEL_WEIGHTS, "layer4"): fingerprint_text("weights")}
+    return dataclasses.replace(made, stages={**block, **made.stages, **given})
 
 
 @pytest.mark.parametrize("moved", [0.0, AS_ROUNDING])
@@ -100,3 +101,10 @@ def test_of_several_goldens_the_one_that_differs_in_layers_alone_is_taken():
     now = dissection(NOW)
     verdicts = judge_all({now.case.key: now}, {each.case.key: each for each in (goldens[0], other)})
     assert State.OK in [each.state for each in verdicts]
+
+
+def test_a_block_of_weights_that_is_called_as_a_layer_keeps_its_name():
+    now = dissection(NOW)
+    other = {Stage(StageKind.MODEL_WEIGHTS, "layer4"): fingerprint_text("other weights")}
+    verdict = judge(dataclasses.replace(now, stages={**now.stages, **other}), dissection(BEFORE))
+    assert verdict.state is State.DRIFT and str(verdict.origin.stage) == "model weights of layer4"
