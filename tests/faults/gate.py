@@ -150,7 +150,8 @@ def tried(bench: Bench, fault: f.Fault, task: str) -> Row:
         results = bench.run(task, fault.inject, **fault.parameters)
     except XaiEvalError as error:
         named = _named(error)
-        placed = fault.stage == named
+        # A library that breaks wherever it is called shows in the trial already.
+        placed = fault.stage == named or (fault.stage == f.ERROR and isinstance(error, LibraryMisbehaves))
         return Row(fault, task, True, placed, (named,), "error", type(error).__name__, model=bench.model)
     verdicts = judge_all(results, goldens, policy=ALL_STAGES if fault.upgrade else DEFAULT_POLICY)
     told = not fault.upgrade or all(map(_is_told, judge_all(results, goldens, policy=DEFAULT_POLICY)))

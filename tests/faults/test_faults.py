@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import cam_faults
 import dissection_faults
+import further_faults
 import input_faults
 import lime_faults
 import map_faults
@@ -39,6 +40,7 @@ FAULTS = (
     *study_faults.FAULTS,
     *state_faults.FAULTS,
     *token_faults.FAULTS,
+    *further_faults.FAULTS,
 )
 KINDS = (
     "decode",
@@ -129,9 +131,17 @@ def is_quick(fault, task, model):
     return (fault.name, task) in QUICK and model == fault.models[0]
 
 
+def is_rare(fault, task, model):
+    return fault.name in further_faults.RARELY
+
+
 @pytest.mark.parametrize(
     ("fault", "task", "model"),
-    in_turns(([(fault, task, model) for task in fault.tasks for model in fault.models] for fault in FAULTS), is_quick),
+    in_turns(
+        ([(fault, task, model) for task in fault.tasks for model in fault.models] for fault in FAULTS),
+        is_quick,
+        is_rare,
+    ),
 )
 def test_a_fault_is_noticed_and_placed(benches, fault, task, model, record_property):
     """Other weights on record are told as well under the usual policy, where the explanation decides what fails."""

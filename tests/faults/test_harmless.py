@@ -17,6 +17,7 @@ import benign
 import pytest
 import same_answers
 import same_images
+import spelt_further
 import spelt_networks
 import spelt_transformers
 import written_otherwise
@@ -123,7 +124,12 @@ def test_a_harmless_change_raises_no_alarm(bench, kind, change, task, record_pro
 
 # --- other words for the same, on several networks -------------------------------------------------------------------
 
-CHANGES: tuple[Harmless, ...] = (*spelt_networks.CHANGES, *spelt_transformers.CHANGES, *same_answers.CHANGES)
+CHANGES: tuple[Harmless, ...] = (
+    *spelt_networks.CHANGES,
+    *spelt_transformers.CHANGES,
+    *same_answers.CHANGES,
+    *spelt_further.CHANGES,
+)
 OFTEN = {"the last stage in Sequential", "features and classifier", "rank correlation by NumPy"}
 
 
@@ -140,12 +146,13 @@ def turns(models):
 
 
 def named(pairs):
-    return [
-        pytest.param(
-            *pair, id="-".join((pair[0].name, *pair[1:])), marks=() if pair[0].name in OFTEN else pytest.mark.slow
-        )
-        for pair in pairs
-    ]
+    return [pytest.param(*pair, id="-".join((pair[0].name, *pair[1:])), marks=marks_of(pair[0].name)) for pair in pairs]
+
+
+def marks_of(name):
+    if name in OFTEN:
+        return ()
+    return pytest.mark.thorough if name in spelt_further.RARELY else pytest.mark.slow
 
 
 @pytest.mark.parametrize(("change", "model", "task"), named(turns((SCENES, *TRANSFORMERS))))

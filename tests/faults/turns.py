@@ -14,18 +14,27 @@ import pytest
 Pair = tuple[Any, ...]
 
 
-def in_turns(groups: Iterable[Sequence[Pair]], quick: Callable[..., bool] = lambda *_pair: False) -> list[Any]:
+def in_turns(
+    groups: Iterable[Sequence[Pair]],
+    quick: Callable[..., bool] = lambda *_pair: False,
+    rarely: Callable[..., bool] = lambda *_pair: False,
+) -> list[Any]:
     """Return the parameters of a test: all pairs of all entries, marked by how often they are tried.
 
     Args:
         groups: the pairs of each entry; a pair is the entry, a task and, if there are several, a model.
         quick: says which pairs the default run tries.
+        rarely: says which pairs only a thorough run tries.
     """
     return [
-        pytest.param(*pair, id=_name(*pair), marks=() if quick(*pair) else _mark(turn % len(pairs) == place))
+        pytest.param(*pair, id=_name(*pair), marks=_marks(quick(*pair), turn % len(pairs) == place, rarely(*pair)))
         for turn, pairs in enumerate(groups)
         for place, pair in enumerate(pairs)
     ]
+
+
+def _marks(quick: bool, has_its_turn: bool, rare: bool) -> Any:
+    return () if quick else _mark(has_its_turn and not rare)
 
 
 def _mark(has_its_turn: bool) -> pytest.MarkDecorator:

@@ -139,3 +139,32 @@ def test_a_block_in_another_order_is_told_if_every_bit_of_the_answers_is_the_sam
     verdict = judge(made("b, a", "bias, weight", moved), made("a, b", "weight, bias"))
     assert verdict.state is (State.DRIFT if moved else State.OK)
     assert judge(made("a, b", "bias, weight"), made("a, b", "weight, bias")).state is State.DRIFT
+
+
+def test_blocks_that_only_changed_names_among_each_other_are_told():
+    """As where something without weights is put between two blocks of a stage, so that the second has a new number."""
+    verdict = judge(of_blocks(layer4_1="one", layer4_3="two"), of_blocks(layer4_0="one", layer4_1="two"))
+    assert verdict.state is State.OK and not verdict.unwatched and "written otherwise" in verdict.sentence
+
+
+@pytest.mark.parametrize(
+    ("now", "was"),
+    [
+        # Another block has the old weights, but nobody had the new ones before.
+        (of_blocks(layer4_1="new", layer4_3="two"), of_blocks(layer4_0="one", layer4_1="two")),
+        # The new weights were there before, but the old ones are gone.
+        (of_blocks(layer4_0="one", layer4_1="one"), of_blocks(layer4_0="one", layer4_1="two")),
+    ],
+)
+def test_blocks_with_weights_that_come_or_go_fail_whatever_the_answers(now, was):
+    verdict = judge(now, was)
+    assert verdict.state is State.DRIFT and str(verdict.origin.stage) == "model weights of layer4.1"
+
+
+@pytest.mark.parametrize("moved", [0.0, AS_ROUNDING, SLIGHTLY])
+def test_blocks_that_changed_places_fail_if_the_answers_moved(moved):
+    logits = {LOGITS: of_types("", moved=moved).stages[LOGITS]}
+    now = of_blocks(layer1_0="two", layer1_1="one")
+    now = dataclasses.replace(now, stages={**now.stages, **logits})
+    verdict = judge(now, of_blocks(layer1_0="one", layer1_1="two"))
+    assert verdict.state is (State.DRIFT if moved == SLIGHTLY else State.OK)

@@ -5,6 +5,8 @@ from dataclasses import fields
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
 from xai_eval.inputs.models.model_description import ModelDescription, describe_model
@@ -188,3 +190,47 @@ def test_of_very_deep_models_the_parts_are_named_one_level_higher():
     deep.trunk = nn.Sequential(*(nn.Linear(2, 2) for _ in range(40)))
     deep.head = nn.Linear(2, 2)
     assert list(describe_model(deep).weights) == ["trunk", "head"]
+
+
+def registered_otherwise(draw):
+    """Return a change that registers some tensors of a network as the other kind, not saved, or in another order."""
+
+    def change(net):
+        for part in list(net.modules()):
+            for name in [*part._parameters, *part._buffers]:
+                tensor = getattr(part, name)
+                how = draw(st.sampled_from(["as it is", "last", "parameter", "buffer", "buffer that is not saved"]))
+                if tensor is None or how == "as it is":
+                    continue
+                kind = "parameter" if name in part._parameters else "buffer"
+                delattr(part, name)
+                if (kind if how == "last" else how) == "parameter" and tensor.is_floating_point():
+                    part.register_parameter(name, nn.Parameter(tensor.detach(), requires_grad=False))
+                else:
+                    part.register_buffer(name, tensor.detach(), persistent=how != "buffer that is not saved")
+
+    return change
+
+
+@settings(max_examples=30)
+@given(st.data())
+def test_however_tensors_are_registered_the_blocks_mean_the_same(data):
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4)), nn.Linear(4, 2)).eval()
+    before = describe_model(net)
+    assert before.weights == before.plain_weights  # as usual modules have them
+    registered_otherwise(data.draw)(net)
+    assert describe_model(net).plain_weights == before.plain_weights
+    with torch.no_grad():
+        next(iter(net[0].parameters()), next(net[0].buffers())).view(-1)[0] += 1e-4
+    assert describe_model(net).plain_weights != before.plain_weights
+
+
+def test_two_tensors_that_change_their_names_mean_something_else():
+    norm = nn.BatchNorm1d(2)
+    with torch.no_grad():
+        norm.weight[:] = torch.tensor([1.0, 2.0])
+    net = nn.Sequential(nn.Sequential(norm, nn.Linear(2, 2)))
+    before = describe_model(net).plain_weights
+    norm.weight, norm.bias = norm.bias, norm.weight
+    assert describe_model(net).plain_weights != before

@@ -38,6 +38,14 @@ def test_two_concepts_as_good_as_each_other_may_change_places():
     assert compare(unit_labels(label=["car", "grass", None], second=["boat", "tree", None])) == ()
 
 
+def test_of_three_tied_concepts_each_may_be_first():
+    """The old label is the runner-up now, and by no more than noise explains."""
+    assert compare(unit_labels(label=["car", "road", None], second=["boat", "tree", None])) == ()
+    clear = unit_labels(margin=[0.4, 0.2, NAN])
+    (finding,) = compare(unit_labels(label=["car", "road", None], second=["boat", "tree", None]), clear)
+    assert "layer4/1 tree -> road" in finding.sentence
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -77,11 +77,18 @@ def with_layers_of_now(golden: Result, names: Mapping[str, str], obtained: Resul
     """Return the golden of a dissection with the names that its layers have now."""
     if not names:
         return golden
-    stages = {Stage(each.kind, names.get(each.of, each.of), each.model): found for each, found in golden.stages.items()}
+    stages = {_of_layer_now(stage, names): each for stage, each in golden.stages.items()}
     params = {**golden.case.params, LAYERS: obtained.case.params[LAYERS]}
     case = Case(golden.case.task, golden.case.model, golden.case.input, params)
     fields = {name: _renamed(field, names) for name, field in golden.fields.items()}
     return Result(case, fields, stages, golden.provenance)
+
+
+def _of_layer_now(stage: Stage, names: Mapping[str, str]) -> Stage:
+    """Return a stage of a layer under the new name of the layer; a block of weights may be called as a layer is."""
+    if not rules_of(stage).box_per_part or stage.of not in names:
+        return stage
+    return Stage(stage.kind, names[stage.of], stage.model)
 
 
 def _renamed(field: Field, names: Mapping[str, str]) -> Field:

@@ -137,7 +137,8 @@ def checked_on_first_image(request: AttributionsRequest) -> AttributionsRequest:
 
 
 def _evaluate(request: AttributionsRequest, image: LabelledImage) -> Result:
-    setup = request.setup
+    # Tried first, so that a broken library is not taken for a broken model.
+    trials, setup = request.trials, request.setup
     subject = setup.run_model(image)
     question = _question(subject, request.settings)
     found = [_attribution(method, question, subject, setup.seed) for method in request.methods]
@@ -150,7 +151,7 @@ def _evaluate(request: AttributionsRequest, image: LabelledImage) -> Result:
             **{each.method.name: each.field for each in found},
             "table": Table(pd.DataFrame(rows), TABLE_TOLERANCE, possible=by_column(possible)),
         },
-        stages={**subject.stages, **_baseline_stage(request.methods, question), **_stages(found), **request.trials},
+        stages={**subject.stages, **_baseline_stage(request.methods, question), **_stages(found), **trials},
         provenance=_provenance(request, image),
     )
 

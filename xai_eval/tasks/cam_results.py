@@ -62,7 +62,8 @@ def _params(request: CamsRequest) -> dict[str, Any]:
 
 
 def _evaluate(request: CamsRequest, image: LabelledImage) -> Result:
-    setup = request.setup
+    # Tried first, so that a broken library is not taken for a broken model.
+    trials, setup = request.trials, request.setup
     subject = setup.run_model(image)
     maps = {method: cam_maps(subject, method, setup.seed) for method in request.methods}
     return Result(
@@ -75,7 +76,7 @@ def _evaluate(request: CamsRequest, image: LabelledImage) -> Result:
                 Stage(StageKind.FINAL_MAP, method): fingerprint_array(each.image, each.amplification)
                 for method, each in maps.items()
             },
-            **request.trials,
+            **trials,
         },
         provenance=setup.provenance(image, LIBRARIES),
     )

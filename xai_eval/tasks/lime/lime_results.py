@@ -113,6 +113,8 @@ def _params(request: LimeRequest, image: LabelledImage) -> dict[str, Any]:
 
 
 def _evaluate(request: LimeRequest, image: LabelledImage) -> Result:
+    # Tried first, so that a broken library is not taken for a broken model.
+    trials = request.trials
     setup, (settings, segmentation) = request.setup, request.of(image)
     subject = setup.run_model(image)
     beside, margins = _gradcam(subject)
@@ -139,7 +141,7 @@ def _evaluate(request: LimeRequest, image: LabelledImage) -> Result:
     return Result(
         case=setup.case("lime", image, _params(request, image)),
         fields=fields,
-        stages={**subject.stages, **run.stages, **final, **request.trials},
+        stages={**subject.stages, **run.stages, **final, **trials},
         provenance=setup.provenance(image, LIBRARIES),
     )
 

@@ -245,7 +245,9 @@ def _whole_set(request: ComparisonRequest, every: Sequence[_Noted]) -> Result:
 
 
 def _compared(request: ComparisonRequest, image: LabelledImage) -> Result:
-    return _result(request, _compare_one(request, image))
+    # Tried first, so that a broken library is not taken for a broken model.
+    trials = request.trials
+    return _result(request, _compare_one(request, image), trials)
 
 
 def _compare_one(request: ComparisonRequest, image: LabelledImage) -> _Compared:
@@ -260,7 +262,7 @@ def _compare_one(request: ComparisonRequest, image: LabelledImage) -> _Compared:
     return _Compared(subject, cam, lime, run, seconds, compare(cam, lime, request.policy), possible)
 
 
-def _result(request: ComparisonRequest, each: _Compared) -> Result:
+def _result(request: ComparisonRequest, each: _Compared, trials: Stages) -> Result:
     setup, subject, found = request.setup, each.subject, each.found
     fields: dict[str, Field] = {
         **subject.fields,
@@ -285,7 +287,7 @@ def _result(request: ComparisonRequest, each: _Compared) -> Result:
         **each.run.stages,
         Stage(StageKind.FINAL_MAP, "gradcam"): fingerprint_array(each.cam.saliency),
         Stage(StageKind.FINAL_MAP, "lime"): fingerprint_array(each.lime.saliency),
-        **request.trials,
+        **trials,
     }
     case = setup.case("comparison", subject.image, request.params)
     return Result(case, fields, stages, setup.provenance(subject.image, LIBRARIES))

@@ -123,6 +123,8 @@ def _whole_set(request: HybridRequest, every: Sequence[_Noted]) -> Result:
 
 
 def _combine_one(request: HybridRequest, image: LabelledImage) -> Result:
+    # Tried first, so that a broken library is not taken for a broken model.
+    trials = request.trials
     setup, subject = request.setup, request.setup.run_model(image)
     cam = cam_maps(subject)
     predict = subject.predict
@@ -149,7 +151,7 @@ def _combine_one(request: HybridRequest, image: LabelledImage) -> Result:
             Stage(StageKind.SAMPLES): fingerprint_array(inputs.neighbourhood.samples.astype(np.uint8)),
             **lime_stages([inputs.neighbourhood], [inputs.label], inputs.weights),
             **{Stage(StageKind.FINAL_MAP, name): fingerprint_array(each.array) for name, each in heatmaps.items()},
-            **request.trials,
+            **trials,
         },
         provenance=setup.provenance(image, LIBRARIES),
     )

@@ -122,6 +122,8 @@ def _search_one(request: SearchRequest, image: LabelledImage) -> Result:
     from xai_eval.explainers.lime.lime_search import search
     from xai_eval.explainers.lime.perturbation import PerturbedImages
 
+    # Tried first, so that a broken library is not taken for a broken model.
+    trials = request.trials
     setup, grid, objective = request.setup, request.grid, request.objective
     subject = setup.run_model(image)
     predict = subject.predict
@@ -159,7 +161,7 @@ def _search_one(request: SearchRequest, image: LabelledImage) -> Result:
         Stage(StageKind.FINAL_MAP, "gradcam"): fingerprint_array(cam),
         # Grad-CAM stands before the map of lime, because two objectives use it to choose the setting of that map.
         Stage(StageKind.FINAL_MAP, "lime"): fingerprint_array(best_map),
-        **request.trials,
+        **trials,
     }
     case = setup.case("lime_search", image, request.params)
     return Result(case, fields, stages, setup.provenance(image, LIBRARIES))

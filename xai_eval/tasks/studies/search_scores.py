@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -121,11 +121,15 @@ def _ranges(table: Table, row: int) -> dict[str, Possible]:
     return {name: cell for name, cell in cells.items() if isinstance(cell, Possible)}
 
 
-def cheapest_first(settings: Any) -> tuple[Setting, ...]:
-    """Sort settings by cost: first by number of samples, then by labels and features to fit, then by batch size."""
-    return tuple(
-        sorted(settings, key=lambda s: (s.num_samples, s.top_labels, s.num_features, -s.batch_size, s.segmentation))
-    )
+def cost(setting: Setting) -> tuple[Any, ...]:
+    """Return what settings are sorted by: number of samples, then labels and features to fit, then size of batches."""
+    s = setting
+    return s.num_samples, s.top_labels, s.num_features, -s.batch_size, s.segmentation
+
+
+def cheapest_first(settings: Iterable[Setting]) -> tuple[Setting, ...]:
+    """Sort settings by cost."""
+    return tuple(sorted(settings, key=cost))
 
 
 def _tied(grid: Grid, superpixels: Mapping[str, int]) -> dict[str, tuple[Setting, ...]]:

@@ -13,7 +13,7 @@ from xai_eval.metrics.search import TRUTH, Objective, mean_ranks, winners
 from xai_eval.result.fields.document import Choice
 from xai_eval.result.fields.possible import Possible
 from xai_eval.result.fields.table import Cell
-from xai_eval.tasks.studies.search_scores import ScoredSettings, cheapest_first
+from xai_eval.tasks.studies.search_scores import ScoredSettings, cheapest_first, cost
 from xai_eval.tasks.ties.possible_winners import ValueBounds, combinations, possible_overall, possible_trust
 
 if TYPE_CHECKING:
@@ -43,11 +43,11 @@ def possible_best(scored: ScoredSettings, objective: Objective, rounding: float)
     if len(groups) < 2:
         return ()
     possible = ([setting for group in each for setting in group] for each in combinations(groups))
-    return (Choice((), tuple(_entries("setting", cheapest_first(each)) for each in possible), _SHOWN_BY),)
+    return (Choice((), tuple(_entries("setting", each) for each in possible), _SHOWN_BY),)
 
 
 def _entries(name: str, settings: Sequence[Setting]) -> dict[str, Any]:
-    return {name: asdict(settings[0]), "tied": len(settings)}
+    return {name: asdict(min(settings, key=cost)), "tied": len(settings)}
 
 
 def possible_winner_row(scored: ScoredSettings, objective: Objective, rounding: float) -> dict[str, Cell]:
@@ -66,10 +66,10 @@ def possible_best_of_all(
 ) -> tuple[Choice, ...]:
     """Return what could stand in the field `best` of a whole set: the setting of all images, and of each."""
     overall = _overall(list(scored.values()), grid, objective, rounding)
-    found = [Choice((), tuple(_entries("overall", cheapest_first(each)) for each in combinations(overall)))]
+    found = [Choice((), tuple(_entries("overall", each) for each in combinations(overall)))]
     for name, each in scored.items():
         groups = _tied_groups(each, objective, rounding)
-        found.append(Choice(("images",), tuple({name: asdict(group[0])} for group in groups), _SHOWN_BY))
+        found.append(Choice(("images",), tuple({name: asdict(min(group, key=cost))} for group in groups), _SHOWN_BY))
     return tuple(each for each in found if len(each.possible) > 1)
 
 
@@ -92,7 +92,7 @@ def possible_objective_row(
         rounding: how far apart two values may be and still be tied, see `bounds`.
     """
     overall = tuple(dict.fromkeys(map(told, _overall(scored, grid, objective, rounding))))
-    chosen = best == told(best_overall(scored, grid, objective)[0])
+    chosen = best == told(min(best_overall(scored, grid, objective), key=cost))
     texts: dict[str, Cell] = {"best_overall": overall} if chosen and len(overall) > 1 else {}
     truth = Objective(TRUTH, 1)
     found = [
