@@ -446,7 +446,7 @@ FIRST_NORMS = {
 )
 def test_it_is_said_which_methods_point_at_the_object_in_transformers(name: str, layer: str, sentence: str) -> None:
     model = load_model(name)
-    found = examine(model, layer, noise_image(model.module, model.input_shape))
+    found = examine(model, layer, noise_image(model.module, model.input_shape), ("gradcam",))
     assert [each for each in (SAME_EVERYWHERE, READ) if each in " ".join(found.assumptions)] == [sentence][
         : bool(sentence)
     ]

@@ -99,7 +99,30 @@ def test_methods_are_advised_where_an_attention_reads_the_layer() -> None:
     ):
         found = told(TinyTransformer(Separate, pooled=pooled), layer)
         assert (found.attended, found.averaged) == (attended, averaged)
-        sentences = advice_on(layer, found, "mine")
+        sentences = advice_on(layer, found, "mine", ("gradcam",))
         assert any("hirescam, layercam and scorecam pointed best" in each for each in sentences) is attended
         assert any("the gradient is the same at every place" in each for each in sentences) is averaged
     assert advice_on("second", told(Net(), "second"), "mine") == ()
+
+
+GRADIENTS = "the gradient is the same at every place"
+
+
+@pytest.mark.parametrize(
+    ("layer", "methods", "said"),
+    [
+        ("blocks.1.before", ("hirescam", "layercam"), ""),
+        ("blocks.1.before", ("scorecam",), ""),
+        ("blocks.1.before", ("scorecam", "gradcam++"), "pointed best"),
+        ("blocks.1.before", ("eigencam",), "pointed best"),
+        ("blocks.1.before", None, ""),
+        ("norm", ("scorecam", "eigencam"), ""),
+        ("norm", ("eigencam", "hirescam"), GRADIENTS),
+        ("norm", None, GRADIENTS),
+    ],
+)
+def test_advice_is_given_where_another_method_or_layer_would_be_better(
+    layer: str, methods: tuple[str, ...] | None, said: str
+) -> None:
+    sentences = advice_on(layer, told(TinyTransformer(Separate, pooled=True), layer), "mine", methods)
+    assert len(sentences) == bool(said) and said in "".join(sentences)

@@ -43,6 +43,16 @@ def test_a_wrong_grid_is_refused_for_what_it_is(grid: tuple[int, int], maps: boo
     assert "which lies over the image as 6 x 6 places" in sentence and "does not lie over" not in sentence
 
 
+@pytest.mark.parametrize(("grid", "said"), [((6, 6), ""), ((5, 6), "6 x 6 places, not 5 x 6 as --reshape says")])
+def test_a_grid_that_leaves_tokens_over_is_taken_and_said_to_be_measured_otherwise(
+    grid: tuple[int, int], said: str
+) -> None:
+    torch.manual_seed(0)
+    net, image = Tokens(maps=False).eval(), torch.randn(1, 3, 48, 48)
+    layout = layout_of(net, net, "mine", "shape", image, grid)
+    assert layout.grid == grid and layout.misplaced.removeprefix("by measurement it has ") == said
+
+
 def test_a_layer_without_places_says_so() -> None:
     net = Tokens(maps=True).eval()
     with pytest.raises(UsageError, match=r"7 x 7 places, but it returns \(1, 5\). Give the grid that fits"):

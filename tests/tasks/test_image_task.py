@@ -114,7 +114,7 @@ def unsteady(by):
 
 
 def test_a_function_that_explains_the_same_image_differently_is_refused():
-    with pytest.raises(UsageError, match=r"mine gives the same image another map when it is called again, by up to 0"):
+    with pytest.raises(UsageError, match="mine gives the same image another map when it is called again, by up to"):
         evaluated(unsteady(0.9))
 
 

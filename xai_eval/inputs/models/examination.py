@@ -5,7 +5,7 @@ Every task begins with this. What cannot be explained honestly is refused, with 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -47,13 +47,16 @@ class Examination:
     remarks: tuple[str, ...] = ()
 
 
-def examine(classifier: Classifier, layer: str | None, batch: Tensor) -> Examination:
+def examine(
+    classifier: Classifier, layer: str | None, batch: Tensor, methods: Collection[str] | None = None
+) -> Examination:
     """Examine a model on a prepared image. It is restored afterwards.
 
     Args:
         classifier: the model.
         layer: name of the explained layer, or None.
         batch: the image, (1, channels, H, W).
+        methods: the methods that were chosen to explain the layer; None if the task offers no choice.
 
     Raises:
         ModelMisbehaves: the model raises, its output cannot be read, two passes give different answers, or an answer
@@ -105,7 +108,8 @@ def examine(classifier: Classifier, layer: str | None, batch: Tensor) -> Examina
         (
             *_assumptions(classifier),
             *_in_training(classifier, stuck),
-            *(advice_on(layer, told, classifier.name) if layer and told else ()),
+            *_full_name(classifier, layer),
+            *(advice_on(layer, told, classifier.name, methods) if layer and told else ()),
         ),
         told is not None and told.reached,
         (
@@ -146,6 +150,16 @@ def _in_training(classifier: Classifier, stuck: Sequence[str]) -> tuple[str, ...
     return (
         f"{classifier.name}: {len(stuck)} of its modules stay in training mode although they were switched to "
         f"evaluation mode (first {stuck[0]}), so that answers may depend on the batch or on chance.",
+    )
+
+
+def _full_name(classifier: Classifier, layer: str | None) -> tuple[str, ...]:
+    """Tell the name by which the module itself knows a layer, if that is longer."""
+    if layer is None or classifier.place_of(layer) == layer:
+        return ()
+    return (
+        f"{classifier.name}: layer {layer!r} is {classifier.place_of(layer)!r} in the module. Names of modules that do "
+        "nothing but hold another one are left out, so that a layer is called alike with and without them.",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from xai_eval.inputs.models.gradient_graph import Node, ancestors, is_image, is_projection
@@ -9,6 +10,9 @@ from xai_eval.inputs.models.last_attention import is_read_by_attention
 from xai_eval.inputs.models.layout import Layout
 from xai_eval.inputs.models.traced_pass import Call, TracedPass, is_the_same_everywhere
 
+# What was measured on the bundled transformers, see docs/how-to/transformers.md.
+_BEST_BEFORE_ATTENTION = frozenset(("hirescam", "layercam", "scorecam"))
+_BEST_BEFORE_AVERAGE = frozenset(("scorecam", "eigencam"))
 _ROW = 2  # number of axes of a vector per image, (N, C)
 
 
@@ -74,13 +78,24 @@ def _is_beside(call: Call, layer: Node, others: set[Node], image: set[Node]) -> 
     return layer not in before and bool(image & before)
 
 
-def advice_on(layer: str, told: ExplainedLayer, model: str) -> tuple[str, ...]:
-    """Return what people should know before they read a map of a layer, a sentence or two each."""
-    return tuple(
-        filter(
-            None, (_of_average(layer, told, model), _of_attention(layer, told, model), _of_others(layer, told, model))
-        )
+def advice_on(layer: str, told: ExplainedLayer, model: str, methods: Collection[str] | None = None) -> tuple[str, ...]:
+    """Return what people should know before they read a map of a layer, a sentence or two each.
+
+    Args:
+        layer: name of the layer.
+        told: what a pass told about it.
+        model: name of the model.
+        methods: the methods that were chosen; None if there is no choice. Those that are better than others get no
+            advice to take them, and where there is no choice, none is given.
+    """
+    others = methods is not None and not _BEST_BEFORE_ATTENTION.issuperset(methods)
+    affected = methods is None or not _BEST_BEFORE_AVERAGE.issuperset(methods)
+    sentences = (
+        _of_average(layer, told, model) if affected else "",
+        _of_attention(layer, told, model) if others else "",
+        _of_others(layer, told, model),
     )
+    return tuple(filter(None, sentences))
 
 
 def _of_average(layer: str, told: ExplainedLayer, model: str) -> str:

@@ -58,9 +58,19 @@ def layout_of(
                 f"layer {layer!r} of {name} returns maps of the mirrored, transposed or rotated image: a change of a "
                 "part of the image shows at another place. Turn the image in the preprocessing instead of in the model."
             )
-        # Where the user says what is where, that counts.
+        # Where the user says what is where, that counts, and it is said if the measurement says otherwise.
+        every = layouts_of(layer, batch, shapes) if reshape else ()
+        measured = laid_out(module, parts, layer, batch, every) if len(every) > 1 else None
         lies = Placement() if reshape else placement(torch.stack([layout.placed(each) for each in answers]))
-    return replace(layout, halved=shapes.halved(layer), wrapped=shapes.wrapped(layer), misplaced=str(lies))
+    how = str(lies) if measured is None else _other_grid(layout, measured)
+    return replace(layout, halved=shapes.halved(layer), wrapped=shapes.wrapped(layer), misplaced=how)
+
+
+def _other_grid(given: Layout, measured: Layout) -> str:
+    if measured.grid == given.grid:
+        return ""
+    (rows, columns), (h, w) = measured.grid, given.grid
+    return f"by measurement it has {rows} x {columns} places, not {h} x {w} as --reshape says"
 
 
 def _not_over_the_image(layer: str, shape: str, given: tuple[int, int] | None, found: Layout | None) -> UsageError:
@@ -187,7 +197,8 @@ def layouts_of(layer: str, batch: Tensor, shapes: Shapes, grid: tuple[int, int] 
     if axis is None or not shapes.is_real(layer):
         return ()
     image = (batch.shape[2], batch.shape[3])
-    found = possible_layouts(shapes.of_one_image(layer, axis), image, axis, shapes.grids(image))
+    grids = shapes.grids(image) if grid is None else {grid}
+    found = possible_layouts(shapes.of_one_image(layer, axis), image, axis, grids)
     return tuple(each for each in found if grid in (None, each.grid))
 
 

@@ -54,4 +54,5 @@ def cams(
 
     named = check_methods([methods] if isinstance(methods, str) else methods)
     gradients = any(map(needs_gradients, named))
-    return cam_results(CamsRequest(check_setup(classifier, images, layer, target, seed, gradients=gradients), named))
+    setup = check_setup(classifier, images, layer, target, seed, gradients=gradients, methods=named)
+    return cam_results(CamsRequest(setup, named))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -79,6 +79,7 @@ def check_setup(
     *,
     gradients: bool = False,
     otherwise: str = "",
+    methods: Collection[str] | None = None,
 ) -> ExplanationSetup:
     """Check layer, target and seeds. The model is run on the first image, to see what the layer returns.
 
@@ -91,6 +92,7 @@ def check_setup(
         seeds: number of consecutive seeds that the task uses.
         gradients: whether the task needs gradients at the layer.
         otherwise: what to do if no gradient reaches it, as a sentence, where the task offers no other methods.
+        methods: the methods that were chosen to explain the layer; None if the task offers no choice.
 
     Raises:
         UsageError: the class or the layer is unknown, the layer does not return a map, or a seed is out of range.
@@ -105,7 +107,7 @@ def check_setup(
     else:
         found = classifier.found_layer()
         layer, remark = found.name, found.remark(classifier.name)
-    examination = _examined_on_first_image(classifier, images, layer)
+    examination = _examined_on_first_image(classifier, images, layer, methods)
     setup = ExplanationSetup(classifier, images, str(target), layer, seed, examination)
     if remark:
         setup = setup.with_remarks(remark)
@@ -166,10 +168,12 @@ def check_setup_without_layer(
     )
 
 
-def _examined_on_first_image(classifier: Classifier, images: ImageSet, layer: str | None) -> Examination:
+def _examined_on_first_image(
+    classifier: Classifier, images: ImageSet, layer: str | None, methods: Collection[str] | None = None
+) -> Examination:
     from xai_eval.inputs.models.examination import examine
 
-    found = examine(classifier, layer, input_batch(classifier, images.images[0].pixels))
+    found = examine(classifier, layer, input_batch(classifier, images.images[0].pixels), methods)
     for assumption in (*found.assumptions, *found.remarks):
         say(assumption)
     return found
