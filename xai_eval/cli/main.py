@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from xai_eval.gate.review import Review
     from xai_eval.result.result import Result
     from xai_eval.store.goldens import Goldens
+    from xai_eval.store.run_folder import RunFolder
 
 EXIT_OK, EXIT_DRIFT, EXIT_NOTHING, EXIT_INTERRUPTED = 0, 1, 3, 130
 
@@ -252,12 +253,19 @@ def _judge_and_report(
 
     with ExitStack() as held:
         try:
-            RunFolder(folder).record()
-            held.enter_context(RunFolder(folder).locked())
+            held.enter_context(_locked_if_there(RunFolder(folder)))
         except (StorageError, UsageError) as error:
             return judge(), error
         judged = judge()
         return judged, _try_to_report(folder, golden, judged)
+
+
+def _locked_if_there(run: RunFolder) -> AbstractContextManager[None]:
+    """Lock the folder of a run. Where there is none, nothing is locked, because a lock would make the folder."""
+    with suppress(OSError):  # whoever reads it says why it cannot be looked at
+        if run.path.is_dir():
+            return run.locked()
+    return nullcontext()
 
 
 def _goldens(options: argparse.Namespace) -> Goldens:
@@ -398,9 +406,7 @@ def _report(options: argparse.Namespace) -> int:
     from xai_eval.store.run_folder import RunFolder
 
     goldens = _goldens(options)
-    folder = RunFolder(options.results)
-    folder.record()  # raises if there is no run, before a folder is made for the lock
-    with folder.locked():
+    with _locked_if_there(RunFolder(options.results)):
         judged = judge_run(options.results, goldens, options.settings.policy)
         answer([str(write_report(options.results, judged, goldens.folder))])
     return EXIT_OK

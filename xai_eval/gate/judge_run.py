@@ -26,10 +26,8 @@ from xai_eval.store.quarantine import QUARANTINE_FILE, Quarantine
 from xai_eval.store.run_folder import RunFolder
 from xai_eval.store.runs import RunRecord
 from xai_eval.store.upgrade_policy import DEFAULT_POLICY, Policy
-from xai_eval.store.vouching import open_vouched, open_vouched_checked
 
 # A verdict on an incomplete run has one of these in place of the name of an input.
-_CHECKED = {open_result: open_checked, open_vouched: open_vouched_checked}
 _WHOLE_RUN, _REFERENCE_RUN = "the whole run", "the reference run"
 
 
@@ -113,22 +111,13 @@ def judge_results(
     run = RunFolder(folder)
     with _garbage_collection_paused():
         with contextlib.suppress(StorageError):
-            return _judge(run, goldens, open_result, policy, as_release, complete)
+            return _judge(run, goldens.opened(), open_result, policy, as_release, complete)
         # Damaged arrays show only when they are read. Read everything once more, to find out which case is damaged. The
         # error is gone by now, because its traceback would keep what was read in memory.
         with contextlib.suppress(StorageError):
-            return _judge(run, _checked(goldens), open_checked, policy, as_release, complete)
+            return _judge(run, goldens.checked(), open_checked, policy, as_release, complete)
         # Another process accepts results at this moment, so that goldens change between two looks at them.
-        return _judge(run, _in_memory(goldens), open_checked, policy, as_release, complete)
-
-
-def _checked(goldens: Goldens) -> Goldens:
-    """Return the goldens such that all of each is checked when it is opened."""
-    return dataclasses.replace(goldens, read=_CHECKED.get(goldens.read, goldens.read))
-
-
-def _in_memory(goldens: Goldens) -> Goldens:
-    return dataclasses.replace(goldens, read=lambda place: goldens.read(place).in_memory())
+        return _judge(run, goldens, open_checked, policy, as_release, complete)
 
 
 @contextlib.contextmanager
@@ -173,7 +162,7 @@ def judge_result(
 
 def _judged_alone(result: Result, golden: Result, goldens: Goldens, policy: Policy) -> Verdict:
     key = golden.case.key
-    return judge(result, golden, policy, noise=load_noises(goldens.folder, [key]).noises.get(key))
+    return judge(result, golden.in_memory(), policy, noise=load_noises(goldens.folder, [key]).noises.get(key))
 
 
 def judge_by_run(folder: Path, reference_folder: Path, policy: Policy = DEFAULT_POLICY) -> Judged:

@@ -137,7 +137,7 @@ class GoldenSession:
 
     @functools.cached_property
     def _stored(self) -> Mapping[str, Result]:
-        return self.goldens.load_all()[0]
+        return self.goldens.opened().load_all()[0]
 
     def note_request(self, request: Mapping[str, Any], selection: str | None) -> None:
         """Note how a case was asked for, so that it can be computed again, and the input set of which it is a part."""

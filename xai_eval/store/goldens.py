@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +20,13 @@ from xai_eval.store.history import (
     history_bytes,
     read_history,
 )
+from xai_eval.store.lazy import open_checked, open_result
 from xai_eval.store.lock import locked
 from xai_eval.store.noise import NOISE_FILE, Noise
 from xai_eval.store.quarantine import LONGEST_DAYS, Quarantine, read_quarantine
 from xai_eval.store.runs import case_folders, load_cases, read_case
 from xai_eval.store.settle import settle, settle_folders
-from xai_eval.store.vouching import open_vouched, standing_history
+from xai_eval.store.vouching import load_vouched, open_vouched, open_vouched_checked, standing_history
 
 _NAMED = 8  # cases that an error lists
 _FILES = (HISTORY_FILE, ARRAYS_FILE, RESULT_FILE, NOISE_FILE)
@@ -36,12 +38,12 @@ class Goldens:
 
     Attributes:
         folder: the folder of all goldens.
-        read: how each golden is read; by default only if somebody accepted it, and its arrays only while it is judged.
+        read: how each golden is read; by default in full, and only if somebody accepted it.
         quarantine_days: how many days ahead the last day of a quarantine may lie.
     """
 
     folder: Path
-    read: Callable[[Path], Result] = open_vouched
+    read: Callable[[Path], Result] = load_vouched
     quarantine_days: int = LONGEST_DAYS
 
     def require_folder(self) -> None:
@@ -58,11 +60,23 @@ class Goldens:
                 )
 
     def load(self, case: Case) -> Result | None:
-        """Return the golden of `case` in memory, None if there is none. Raises StorageError if it cannot be read."""
+        """Return the golden of `case`, None if there is none. Raises StorageError for one that cannot be read."""
         place = self.folder / case.key
         with accessible(place):
             present = exists(place)
-        return read_case(self.folder, place, self.read).in_memory() if present else None
+        return read_case(self.folder, place, self.read) if present else None
+
+    def opened(self) -> Goldens:
+        """Return the same goldens, of which the arrays are read only when they are used: many do not fit into memory.
+
+        Damaged arrays raise StorageError only then.
+        """
+        return dataclasses.replace(self, read=open_vouched if self.read is load_vouched else self.read)
+
+    def checked(self) -> Goldens:
+        """Return the same goldens, each of which is read in full once, when it is opened, and then as `opened` does."""
+        checks = {load_vouched: open_vouched_checked, open_vouched: open_vouched_checked, open_result: open_checked}
+        return dataclasses.replace(self, read=checks.get(self.read, self.read))
 
     def load_all(self, tasks: Collection[str] | None = None) -> tuple[dict[str, Result], dict[str, StorageError]]:
         """Return every golden by case key, and the errors of those that cannot be read.

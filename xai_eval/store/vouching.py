@@ -14,6 +14,13 @@ from xai_eval.store.settle import is_being_replaced_by
 _SHOWN = 8  # digits of a digest in a sentence
 
 
+def load_vouched(place: Path) -> Result:
+    """Read the golden in the folder of a case. Raises StorageError as `Result.load` and `require_vouched` do."""
+    result = Result.load(place)
+    require_vouched(place)
+    return result
+
+
 def open_vouched(place: Path) -> Result:
     """Open the golden in the folder of a case. Its arrays are read only when they are used, and dropped soon after.
 
