@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from unittest import mock
 
 import numpy as np
 from hostile import media_rules
 from hostile.attack import Attack
-from hostile.hostile_run import Hostile, at, files, make, said
+from hostile.hostile_run import Hostile, Said, at, files, make, said
 from hostile.hostile_text import TEXTS
 
 from xai_eval.gate.ci import CI_VARIABLES
@@ -49,8 +49,8 @@ def _faults(hostile: Hostile) -> Iterator[str]:
     yield from written(hostile.root)
 
 
-def _of(name: str, told: object, *, as_json: bool = False) -> Iterator[str]:
-    code, out, err = told.code, told.out, told.err  # type: ignore[attr-defined]
+def _of(name: str, told: Said, *, as_json: bool = False) -> Iterator[str]:
+    code, out, err = told.code, told.out, told.err
     rule = media_rules.json_text if as_json else media_rules.terminal
     found = [*rule(out), *media_rules.terminal(err), *media_rules.commands(f"{out}\n{err}")]
     if "Traceback" in err or code not in (0, 1):
@@ -129,6 +129,87 @@ def _encoded(encoding: str) -> Callable[[Path], str | None]:
     return tried
 
 
+_JUDGING: tuple[Callable[[str], tuple[str, ...]], ...] = (
+    lambda text: (text,),
+    lambda text: ("check", text),
+    lambda text: ("check", f"--golden={text}"),
+    lambda text: ("check", "--profile", text),
+    lambda text: ("accept", text, "--reason", text),
+    lambda text: ("log", text),
+    lambda text: ("diff", text, text),
+    lambda text: ("report", text),
+    lambda text: ("prune", "--results", text),
+    lambda text: ("init", "--ci", text),
+    lambda text: ("fetch", text),
+)
+# They load models, and so torch.
+_MEASURING: tuple[Callable[[str], tuple[str, ...]], ...] = (
+    lambda text: ("list", "--tasks", text),
+    lambda text: ("explain-drift", text),
+    lambda text: ("run", text),
+    lambda text: ("run", "--suite", text),
+    lambda text: ("calibrate", text),
+    lambda text: ("run", "cams", "--dry-run", "--model", text),
+    lambda text: ("run", "cams", "--dry-run", "--model", f"file:{text}:net"),
+    lambda text: ("run", "cams", "--dry-run", "--images", text),
+    lambda text: ("run", "cams", "--dry-run", "--target", text, "--methods", text),
+    lambda text: ("run", "cams", "--dry-run", "--device", text),
+    lambda text: ("run", "cams", "--dry-run", "--box", text, "--output", text),
+    lambda text: ("run", "cams", "--dry-run", "--similar-to", text),
+)
+
+
+def _as_arguments(
+    commands: Iterable[Callable[[str], tuple[str, ...]]], chosen: Sequence[str]
+) -> Callable[[Path], str | None]:
+    """Name it on the command line, as a workflow does with the title of a pull request."""
+
+    def tried(folder: Path) -> str | None:
+        with _without_figures(), at(make(folder, chosen[:2], cases=1).root, _without_ci()):
+            told = [(words, said(*words)) for words in _commands(commands, chosen)]
+        return first(f"{words[0][:20]}: {each}" for words, one in told for each in _refused(one))
+
+    return tried
+
+
+def _commands(commands: Iterable[Callable[[str], tuple[str, ...]]], chosen: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    # No argument of a process can hold the character that ends it.
+    yield from (command(text.replace("\0", "")) for command in commands for text in chosen)
+
+
+def _refused(told: Said) -> Iterator[str]:
+    """It may be unknown, or the answer may be about nothing; but never a surprise."""
+    yield from media_rules.terminal(told.out + told.err)
+    yield from media_rules.commands(f"{told.out}\n{told.err}")
+    if "Traceback" in told.err or told.code not in (0, 1, 2, 3):
+        yield f"it ended with {told.code}: {told.err[-300:]}"
+
+
+def _as_folders(chosen: Sequence[str]) -> Callable[[Path], str | None]:
+    """Name folders so: of the run, of the goldens, of a task in them; and the configuration that names them."""
+
+    def tried(folder: Path) -> str | None:
+        faults: list[str] = []
+        for place, name in enumerate(each.replace("\0", "").replace("/", "-")[:60] for each in chosen):
+            root = make(folder / str(place), chosen, cases=1).root
+            (root / "reports" / "results" / name / "photo-0123456789").mkdir(parents=True)
+            (root / "golden" / name / "photo-0123456789").mkdir(parents=True)
+            (root / "golden").rename(root / f"golden {name}")
+            (root / "reports").rename(root / f"reports {name}")
+            (root / "xai_eval.toml").write_text(_settings(name))
+            with _without_figures(), at(root, _without_ci()):
+                for words in (("check",), ("report",), ("prune", "--dry-run"), ("check", "--help"), ("log", "nothing")):
+                    faults += [f"{words[0]}: {each}" for each in _refused(said(*words))]
+        return first(faults)
+
+    return tried
+
+
+def _settings(name: str) -> str:
+    escaped = "".join(c if c.isalnum() and c.isascii() else f"\\U{ord(c):08x}" for c in name)
+    return f'golden = "golden {escaped}"\nreports = "reports {escaped}"\n'
+
+
 # One text of each kind, for the run by default.
 WORST = (
     "::error::x ##[group]\u202e\x1b]8;;http://evil.example\x07 @org/team `|` $x$ ;touch PWN #",
@@ -136,8 +217,17 @@ WORST = (
     "=HYPERLINK(1)\udce9\x9b",
 )
 
+# Of names that a file system takes, also in UTF-8.
+_FOLDERS = ("::error::x ##[group]", "$(touch PWN);x #", "-rf\u202e\x1b[31m", "a\n::debug::b", "50%s `x` 'y'", "=ls")
+
 ATTACKS = (
     Attack("the worst texts, everywhere", _KIND, _EXPECTED, _everywhere(WORST)),
+    Attack("the worst texts as arguments", _KIND, _EXPECTED, _as_arguments(_JUDGING, WORST)),
+    Attack("texts as arguments", _KIND, _EXPECTED, _as_arguments(_JUDGING, TEXTS[::3]), slow=True),
+    Attack(
+        "texts as arguments of what loads models", _KIND, _EXPECTED, _as_arguments(_MEASURING, TEXTS[::13]), slow=True
+    ),
+    Attack("texts as names of folders", _KIND, _EXPECTED, _as_folders(_FOLDERS), slow=True),
     *(
         Attack(f"texts {number}, everywhere", _KIND, _EXPECTED, _everywhere(texts), slow=True)
         for number, texts in _parts()

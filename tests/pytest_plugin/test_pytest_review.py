@@ -95,7 +95,7 @@ def test_on_github_the_job_gets_a_summary_and_one_annotation(repo, monkeypatch):
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(repo.path / "summary.md"))
     result = repo.runpytest()
-    assert (repo.path / "summary.md").read_text().count(f"| drift | evidence | {MOVED}") == 1
+    assert (repo.path / "summary.md").read_text().count(f"| drift | evidence | `{MOVED}`") == 1
     told = [line for line in (*result.outlines, *result.errlines) if line.startswith("::error ")]
     assert len(told) == 1
     assert told[0].startswith(f"::error title=xai-eval::2 cases: 1 ok, 1 drift. The worst is {MOVED}: ")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 
 # Characters of a text that is shown; the rest is counted.
 LONGEST = 4_000
@@ -20,15 +21,6 @@ _WITHOUT_INK = re.compile(
 # One letter carries at most this many marks in any script that is in use; hundreds of them cover the lines around.
 _MARKS = 4
 _NOT_ASCII_TEXT = re.compile(r"[^\x20-\x7e\n\t]+")
-
-
-def visible(text: str) -> str:
-    """Return text in which every character that is not seen is an escape, such as `\\x1b` or `\\u202e`.
-
-    These are control characters, those that turn the direction of writing or have no width, halves of characters, and
-    marks heaped on one letter. Ends of lines, tabs and spaces of any kind stay.
-    """
-    return _NOT_ASCII_TEXT.sub(lambda found: _seen(found[0]), text)
 
 
 def escape(character: str) -> str:
@@ -47,12 +39,21 @@ def shortened(text: str, longest: int = LONGEST) -> str:
     return f"{text[:kept]} ... ({len(text) - kept:,} more characters)"
 
 
-def _seen(run: str) -> str:
-    parts, marks = [], 0
-    for each in run:
-        marks = marks + 1 if unicodedata.category(each)[0] == "M" else 0
-        parts.append(each if _is_seen(each) and marks <= _MARKS else escape(each))
-    return "".join(parts)
+def visible(text: str, escaped: Callable[[str], str] = escape) -> str:
+    """Return text in which every character that is not seen is an escape, such as `\\x1b` or `\\u202e`.
+
+    These are control characters, those that turn the direction of writing or have no width, halves of characters, and
+    marks heaped on one letter. Ends of lines, tabs and spaces of any kind stay. `escaped` writes one such character.
+    """
+
+    def seen(run: re.Match[str]) -> str:
+        parts, marks = [], 0
+        for each in run[0]:
+            marks = marks + 1 if unicodedata.category(each)[0] == "M" else 0
+            parts.append(each if _is_seen(each) and marks <= _MARKS else escaped(each))
+        return "".join(parts)
+
+    return _NOT_ASCII_TEXT.sub(seen, text)
 
 
 def _is_seen(character: str) -> bool:

@@ -23,7 +23,7 @@ _HASHES = re.compile("#(?=#)")
 # GitLab and Travis fold what lies between two of these.
 _FOLDS = re.compile(r"(?<=section)_(?=start:|end:)|(?<=travis)_(?=fold:|time:)", re.IGNORECASE)
 # Buildkite makes headings of lines that begin so.
-_HEADINGS = re.compile(r"^(\s*)([-+~^])(?=\2\2)")
+_HEADINGS = re.compile(r"^(\s*)(-(?=--)|\+(?=\+\+)|~(?=~~)|\^(?=\^\^ \+\+\+))")
 
 
 def inert(line: str) -> str:

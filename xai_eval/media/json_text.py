@@ -11,7 +11,6 @@ from xai_eval.media.characters import visible
 # Besides these, JSON has only single spaces, quotes, brackets, commas and numbers outside of its strings. Inside, any
 # character may be written by its number.
 _OBEYED = re.compile(r"##|::|section_(?=start:|end:)|travis_(?=fold:|time:)|</", re.IGNORECASE)
-_NOT_ASCII = re.compile(r"[^\n\x20-\x7e]")
 
 
 def json_text(document: Any, *, ascii_only: bool = True) -> str:
@@ -26,9 +25,5 @@ def json_text(document: Any, *, ascii_only: bool = True) -> str:
         ValueError: a number is NaN or infinite.
     """
     text = json.dumps(document, indent=1, allow_nan=False, ensure_ascii=ascii_only)
-    seen = text if ascii_only else _NOT_ASCII.sub(lambda found: _numbered(found[0]), text)
+    seen = visible(text, lambda character: json.dumps(character)[1:-1])
     return _OBEYED.sub(lambda found: f"{found[0][:-1]}\\u{ord(found[0][-1]):04x}", seen)
-
-
-def _numbered(character: str) -> str:
-    return character if visible(character) == character else json.dumps(character)[1:-1]

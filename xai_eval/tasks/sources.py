@@ -7,6 +7,7 @@ import hashlib
 import importlib
 import importlib.metadata
 import importlib.util
+import os
 import sys
 import traceback
 from collections.abc import Mapping
@@ -74,10 +75,10 @@ def load_task_file(file: str) -> tuple[str, ...]:
 
     all_tasks()  # The bundled tasks are loaded first, so that an error about a name used twice is about the file.
     path = Path(file)
-    if not path.is_file():
+    if not _is_file(path):
         raise InputUnavailable(f"{file} does not exist or is not a file; --tasks expects a Python file with a task.")
     before, kinds = dict(TASKS), set(KINDS)
-    module = f"xai_eval_task_file_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
+    module = f"xai_eval_task_file_{hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:12]}"
     try:
         if module not in sys.modules:
             _run(path, file, module)
@@ -92,6 +93,13 @@ def load_task_file(file: str) -> tuple[str, ...]:
     if not names and file not in KINDS.files.values():
         raise UsageError(f"{file} registers no task. Write @task(NAME) or @image_task(NAME) above a function in it.")
     return names
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # such as a name that is too long
+        return False
 
 
 def _run(path: Path, file: str, name: str) -> None:

@@ -44,7 +44,11 @@ def with_options(spec: str, **options: str | None) -> str:
         UsageError: the spec gives an option already.
     """
     base, _, given = spec.partition("?")
-    added = {name: quote(value, safe=_UNQUOTED) for name, value in options.items() if value is not None}
+    added = {
+        name: quote(value, safe=_UNQUOTED, errors="backslashreplace")
+        for name, value in options.items()
+        if value is not None
+    }
     for name in added:
         if name in dict(parse_qsl(given)):
             raise UsageError(f"model spec {spec!r} says {name} already; leave out --{name.replace('_', '-')}.")
