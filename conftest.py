@@ -25,6 +25,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # A slow machine is no failure.
 settings.register_profile("without deadline", deadline=None)
 settings.load_profile("without deadline")
+# Fuzz targets try as many examples as this profile says; CONTRIBUTING.md names the command.
+settings.register_profile("fuzz", deadline=None, max_examples=int(os.environ.get("FUZZ_EXAMPLES", "2000")))
 
 pytest_plugins = ["pytester", "faults.fault_table", "faults.harmless_table", "hostile.attack_table"]
 

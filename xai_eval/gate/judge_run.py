@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from xai_eval.disk.typed import spelled
 from xai_eval.errors import StorageError, unknown_name
 from xai_eval.gate.alike_cases import alike_cases
 from xai_eval.gate.judge import among, judge, judge_all, missing
@@ -27,6 +28,8 @@ from xai_eval.store.run_folder import RunFolder
 from xai_eval.store.runs import RunRecord
 from xai_eval.store.upgrade_policy import DEFAULT_POLICY, Policy
 
+# Entries of the quarantine for which near names are looked for: among many goldens that takes long.
+_ADVISED = 20
 # A verdict on an incomplete run has one of these in place of the name of an input.
 _WHOLE_RUN, _REFERENCE_RUN = "the whole run", "the reference run"
 
@@ -321,14 +324,16 @@ def set_aside(verdicts: Sequence[Verdict], entries: Mapping[str, Quarantine], kn
         known: keys of all goldens and of all results of the run.
     """
     marked = [dataclasses.replace(each, quarantine=entries.get(each.case.key)) for each in verdicts]
-    return [*(_stranger(key, known) for key in entries if key not in known), *marked]
+    strangers = [key for key in entries if key not in known]
+    return [*(_stranger(key, known if at < _ADVISED else ()) for at, key in enumerate(strangers)), *marked]
 
 
 def _stranger(key: str, known: Collection[str]) -> Verdict:
+    """Return the error for an entry that names no case; with the nearest of the names that are `known`, if any is."""
     task, _, name = key.partition("/")
-    advice = unknown_name("case", key, sorted(known))
+    advice = f": {unknown_name('case', key, sorted(known))}" if known else f", {spelled(key)}."
     reason = (
-        f"{QUARANTINE_FILE} names a case that has neither a golden nor a result in this run: {advice} "
+        f"{QUARANTINE_FILE} names a case that has neither a golden nor a result in this run{advice} "
         "Correct the key, or delete the entry."
     )
     return Verdict(Case(task, "?", name or key), State.ERROR, reason=reason)
