@@ -89,7 +89,7 @@ class ImageSummary:
     @property
     def pixels(self) -> NDArray[np.uint8]:
         """The thumbnail, uint8 (THUMBNAIL, THUMBNAIL, 3)."""
-        return np.asarray(Image.open(io.BytesIO(self.thumbnail)).convert("RGB"))
+        return np.asarray(Image.open(io.BytesIO(self.thumbnail), formats=("JPEG",)).convert("RGB"))
 
 
 def summarise(preprocess: Preprocessing, image: ProbeImage, drawn: Image.Image, tensor: torch.Tensor) -> ImageSummary:
