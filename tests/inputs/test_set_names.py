@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xai_eval.inputs.images.images import load_images
-from xai_eval.inputs.set_names import name_of_folder
+from xai_eval.inputs.set_names import name_of_file, name_of_folder
 from xai_eval.scenes import render
 
 
@@ -51,6 +51,27 @@ def test_without_a_project_the_working_folder_is_not_named(tmp_path: Path, monke
 def test_a_name_has_no_slash_and_ends_with_that_of_the_folder(parts: list[str]) -> None:
     name = name_of_folder(Path("/nowhere", *parts))
     assert "/" not in name and name.split(":")[-1] == parts[-1]
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("model.py", "model.py"),
+        ("birds/model.py", "birds/model.py"),
+        ("birds/src/Model.py", "birds/src/Model.py"),
+        ("birds/resnet_birds.py", "resnet_birds.py"),
+        ("cafe\u0301/net.py", "caf\u00e9/net.py"),
+    ],
+)
+def test_model_files_that_many_models_have_are_told_apart_by_their_folders(project: Path, file: str, name: str) -> None:
+    (project / file).parent.mkdir(parents=True, exist_ok=True)
+    (project / file).touch()
+    assert name_of_file(Path(file)) == name_of_file(project / file) == name
+
+
+def test_a_model_file_outside_of_any_project_has_no_path_of_this_machine(tmp_path: Path) -> None:
+    (tmp_path / "model.py").touch()
+    assert name_of_file(tmp_path / "model.py") == "model.py"
 
 
 def test_image_sets_are_called_so(project: Path) -> None:

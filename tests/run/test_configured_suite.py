@@ -215,3 +215,17 @@ def test_a_task_that_sums_up_gives_each_case_its_own_result():
 def test_a_file_without_a_suite_has_no_cases():
     with pytest.raises(UsageError, match=r"has no \[\[suite\]\]"):
         Suite(settings())
+
+
+def test_tests_of_a_suite_are_told_which_images_were_left_out(tmp_path):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    Image.new("RGB", (40, 30)).save(photos / "a.png")
+    (photos / "notes.txt").write_text("no image")
+    given = settings(suite=[entry(images=[str(photos)])])
+    assert [case.image for case in Suite(given).cases] == ["a.png"]  # text is told by a run, and is no warning
+    (photos / "b.heic").write_bytes(b"x")
+    with pytest.warns(UserWarning, match=r"photos: 1 left out \(HEIC: .*: b\.heic"):
+        assert len(Suite(given).cases) == 1
+    (plan,) = plan_all(requests(entry(images=[str(photos)])))
+    assert not plan.complete

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -104,6 +105,8 @@ class Suite:
             yield SuiteCase(about, request, None)
             return
         images = self._images(request)
+        for note in images.notes if not images.complete else ():
+            warnings.warn(f"{note}.", stacklevel=2)  # pytest shows it once, after its tests
         for image in images.images:
             yield SuiteCase(f"{about}-{images.name}/{image.name}", request, image.name)
         if task.whole_set:

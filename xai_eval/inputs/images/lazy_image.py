@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import functools
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -66,7 +66,20 @@ class LazyImage(LabelledImage):
         return _content(self).concepts
 
 
+class _Last:
+    """The image that was read last. It is let go before another one is read, so that no two are in memory."""
+
+    def __init__(self) -> None:
+        self._held: tuple[LazyImage, Content] | None = None
+        self._alone = threading.RLock()
+
+    def content(self, image: LazyImage) -> Content:
+        with self._alone:
+            if self._held is None or self._held[0] is not image:
+                self._held = None
+                self._held = image, image.read()
+            return self._held[1]
+
+
 # A task asks several times for the pixels of the image that it explains, and then never again.
-@functools.lru_cache(maxsize=1)
-def _content(image: LazyImage) -> Content:
-    return image.read()
+_content = _Last().content

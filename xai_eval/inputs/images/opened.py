@@ -25,7 +25,7 @@ from xai_eval.inputs.images.jpeg_file import jpeg_essence
 from xai_eval.inputs.images.orientation import UPRIGHT
 from xai_eval.inputs.images.png_file import SIGNATURE as PNG
 from xai_eval.inputs.images.png_file import png_essence
-from xai_eval.inputs.images.raster_formats import FORMATS
+from xai_eval.inputs.images.raster_formats import known_formats
 from xai_eval.inputs.images.tiff_file import SIGNATURES as TIFF
 from xai_eval.inputs.images.tiff_file import layout, tiff_essence
 
@@ -98,7 +98,7 @@ def _essence(path: Path, data: bytes) -> tuple[str, Essence]:
 
 def _open(path: Path, data: bytes, kind: str, essence: Essence) -> Image.Image:
     # A format that is taken apart is opened only as such: its other beginnings, which Pillow forgives, are not.
-    formats = (kind,) if kind else tuple(each for each in FORMATS if each not in TAKEN_APART)
+    formats = (kind,) if kind else tuple(each for each in known_formats() if each not in TAKEN_APART)
     try:
         with warnings.catch_warnings():
             # Pillow warns already about images that this module accepts, and about what it then raises an error for.

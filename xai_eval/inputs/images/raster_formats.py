@@ -6,10 +6,12 @@ are opened, whatever the bytes of a file say.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
-from PIL import features
+from PIL import Image, features
 
 FORMATS = ("AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "PNG", "PPM", "TGA", "TIFF", "WEBP")
 
@@ -58,7 +60,7 @@ class Kind:
 def kind_of(path: Path) -> Kind:
     """Tell by its suffix whether a file is an image, and whether images of this kind are read on this machine."""
     suffix = path.suffix.lower()
-    if suffix in _IF_BUILT and not features.check(_IF_BUILT[suffix][0]):
+    if suffix in _IF_BUILT and not _built(_IF_BUILT[suffix][0]):
         return Kind(True, f"{suffix[1:]}: the Pillow of this machine cannot read it; install {_IF_BUILT[suffix][1]}")
     if suffix in _ALWAYS or suffix in _IF_BUILT:
         return Kind(True)
@@ -66,6 +68,20 @@ def kind_of(path: Path) -> Kind:
         package, what = _OTHERS[suffix]
         return Kind(True, f"{what}: save it as PNG{f', for example with the package {package}' if package else ''}")
     return Kind(False, "no suffix of an image")
+
+
+@cache
+def known_formats() -> tuple[str, ...]:
+    """Return those of `FORMATS` for which the installed Pillow has a plugin."""
+    Image.init()
+    return tuple(each for each in FORMATS if each in Image.OPEN)
+
+
+@cache
+def _built(feature: str) -> bool:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow warns of a feature that it does not know yet
+        return bool(features.check(feature))
 
 
 def known_suffixes() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -134,5 +135,10 @@ def _without_colour(image: Image.Image, essence: Essence, colour: tuple[int, ...
 def _lower_half(essence: Essence) -> NDArray[np.uint8]:
     """Return the lower 8 bits of a PNG of 16-bit RGB, (h, w, 3): what Pillow reads if told that these come second."""
     image = Image.open(io.BytesIO(essence.data), formats=("PNG",))
-    image.tile = [each._replace(args="RGB;16L") for each in image.tile]
+    image.tile = [_with_rawmode(each, "RGB;16L") for each in image.tile]
     return np.asarray(image)
+
+
+def _with_rawmode(tile: Any, rawmode: str) -> Any:
+    """Return a tile of Pillow, a plain tuple before version 11.1, that is decoded in another mode."""
+    return type(tile)(*tile[:3], rawmode) if hasattr(tile, "_fields") else (*tile[:3], rawmode)

@@ -20,6 +20,7 @@ from xai_eval.inputs.models.preprocessing import Preprocessing, prepared_shape
 from xai_eval.inputs.models.reading import OutputKind, Reading
 from xai_eval.inputs.models.timm_classes import timm_classes
 from xai_eval.inputs.paths import given_path
+from xai_eval.inputs.set_names import name_of_file
 
 
 def load_file_model(rest: str, output: OutputKind | None = None) -> Classifier:
@@ -39,7 +40,7 @@ def load_file_model(rest: str, output: OutputKind | None = None) -> Classifier:
     if not factory.isidentifier() or not file.endswith(".py"):
         raise UsageError(f"model spec 'file:{rest}' is malformed; expected file:PATH.py:FACTORY.")
     path = given_path(file)
-    name = f"file:{path.name}:{factory}"
+    name = f"file:{name_of_file(path)}:{factory}"
     called = call_factory(path, factory)
     made, restored = called.value, called.restored
     if isinstance(made, Classifier):

@@ -111,7 +111,7 @@ class Gallery(Field):
 
 
 def _looks(jpeg: bytes, images: int) -> Looks:
-    """Return the mean grey levels of the quarters of each image, (images, 4); 0 for what is no image."""
+    """Return the mean grey levels of the quarters of each image, (images, 4); 0 for what is no strip of images."""
     from PIL import Image, UnidentifiedImageError
 
     found = np.zeros((images, 2, 2))
