@@ -39,6 +39,20 @@ if (filter) {
   addEventListener("hashchange", reveal);
   apply();
 }
+// A table that is wider than the screen can be reached and scrolled with the keyboard.
+const tables = [...document.querySelectorAll(".scroll")];
+const reach = () => {
+  for (const table of tables) {
+    const wide = table.scrollWidth > table.clientWidth;
+    for (const [name, value] of Object.entries({ tabindex: "0", role: "group", "aria-label": "wide table" })) {
+      if (wide) table.setAttribute(name, value);
+      else table.removeAttribute(name);
+    }
+  }
+};
+addEventListener("resize", reach);
+document.addEventListener("toggle", reach, true);
+reach();
 // A button beside each command copies it.
 for (const command of document.querySelectorAll("code.command")) {
   const button = Object.assign(document.createElement("button"), { type: "button", className: "copy", textContent: "Copy" });
