@@ -124,5 +124,25 @@ def test_what_lies_a_place_away_is_told_with_how_far(
     assert found.down * 8 == pytest.approx(sign * far, abs=0.5) and abs(found.right * 8) < 0.5
 
 
+@given(st.integers(0, 99), st.floats(0, 0.1))
+@settings(max_examples=15, deadline=None)
+def test_places_in_another_order_are_told_row_by_row(seed: int, blur: float) -> None:
+    mirrored = answers(0, 0, blur, 0, 0.1, seed)
+    mirrored[:, 1::2] = mirrored[:, 1::2].flip(2)
+    assert placement(mirrored).mixed == pytest.approx(0.4, abs=0.1), "the middle of the mirrored rows stays"
+
+
+@pytest.mark.parametrize("blur", [0.0, 1.0])
+def test_an_image_on_the_middle_half_is_told_to_be(blur: float) -> None:
+    """Each of 3 x 3 parts is drawn on the middle half of 12 x 12 places, as a model that pads shows it."""
+    parts = np.zeros((9, 96, 96))
+    for n in range(9):
+        row, column = 24 + n // 3 * 16, 24 + n % 3 * 16
+        parts[n, row : row + 16, column : column + 16] = 1
+    seen = np.stack([gaussian_filter(each, blur) for each in parts]).reshape(9, 12, 8, 12, 8).mean((2, 4))
+    found = placement(torch.from_numpy(seen))
+    assert found.magnified == pytest.approx(0.5, abs=0.1) and "as after padding inside the model" in str(found)
+
+
 def test_few_places_tell_nothing() -> None:
     assert str(placement(torch.rand(9, 2, 2))) == ""

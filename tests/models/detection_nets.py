@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import Any
 
 import torch
 from lively import lively
 from torch import Tensor, nn
-from torchvision.models.detection import FCOS, FasterRCNN, RetinaNet
-from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection import FCOS, FasterRCNN, KeypointRCNN, MaskRCNN, RetinaNet
+from torchvision.models.detection.anchor_utils import AnchorGenerator, DefaultBoxGenerator
+from torchvision.models.detection.ssd import SSD
 from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign
 
 NAMES = ("cat", "dog", "car", "tree")
@@ -54,17 +56,29 @@ class Pyramid(TwoScales):
         return self.fpn(super().forward(images))
 
 
+class OneScaleByName(OneScale):
+    out_channels = (32,)
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        return OrderedDict([("0", self.body(images))])
+
+
 def _faster_rcnn(backbone: nn.Module, scales: int = 1) -> nn.Module:
-    network = FasterRCNN(
-        backbone,
-        CLASSES,
-        rpn_anchor_generator=AnchorGenerator(((24, 40),) * scales, ((1.0,),) * scales),
-        box_roi_pool=MultiScaleRoIAlign([str(scale) for scale in range(scales)], 4, 2),
-        rpn_post_nms_top_n_test=20,
-        box_score_thresh=0.01,
-        box_detections_per_img=10,
+    return _named(FasterRCNN(backbone, CLASSES, **_two_stages(scales)))
+
+
+def _two_stages(scales: int = 1) -> dict[str, Any]:
+    return {
+        "rpn_anchor_generator": AnchorGenerator(((24, 40),) * scales, ((1.0,),) * scales),
+        "box_roi_pool": MultiScaleRoIAlign([str(scale) for scale in range(scales)], 4, 2),
+        "rpn_post_nms_top_n_test": 20,
+        "box_score_thresh": 0.01,
+        "box_detections_per_img": 10,
         **_SIZES,
-    )
+    }
+
+
+def _named(network: nn.Module) -> nn.Module:
     network.class_names = NAMES
     return network
 
@@ -90,6 +104,24 @@ def fcos() -> nn.Module:
     anchors = AnchorGenerator(((16,),), ((1.0,),))
     options = {"score_thresh": 0.001, "detections_per_img": 10}
     return lively(lambda: FCOS(OneScale(), CLASSES, anchor_generator=anchors, **options, **_SIZES), 64)
+
+
+def _of_regions() -> MultiScaleRoIAlign:
+    return MultiScaleRoIAlign(["0"], 6, 2)
+
+
+def mask_rcnn() -> nn.Module:
+    return lively(lambda: _named(MaskRCNN(OneScale(), CLASSES, mask_roi_pool=_of_regions(), **_two_stages())), 64)
+
+
+def keypoint_rcnn() -> nn.Module:
+    options = {"num_keypoints": 3, "keypoint_roi_pool": _of_regions(), **_two_stages()}
+    return lively(lambda: _named(KeypointRCNN(OneScale(), CLASSES, **options)), 64)
+
+
+def ssd() -> nn.Module:
+    boxes, options = DefaultBoxGenerator([[2]], scales=[0.3, 0.5]), {"score_thresh": 0.001, "detections_per_img": 10}
+    return lively(lambda: _named(SSD(OneScaleByName(), boxes, (64, 64), CLASSES, **options)), 64)
 
 
 class OwnDetector(nn.Module):

@@ -3,8 +3,9 @@
 Layers are the expected ones by hand. Of a network that ends in attention, it is what the last attention reads: the
 first norm of the last block; if norms come after the attention (Swin v2), the block before the last; if attention
 works on windows as entries of their own (MaxViT of torchvision, NesT), the last map before these are cut; if a class
-token alone reads the others at the end (CaiT, SigLIP), the norm before that. Of a network that is convolutional, or
-ends in convolutions (MobileViT), it is the last block with a map, and of an MLP-Mixer the last norm.
+token alone reads the others at the end (CaiT, SigLIP), the norm before that; if attention makes fewer places between
+stages and nothing is at its place behind it (LeViT, untrained), the stage before it. Of a network that is
+convolutional, or ends in convolutions (MobileViT), it is the last block with a map, and of an MLP-Mixer the last norm.
 """
 
 from __future__ import annotations
@@ -114,6 +115,15 @@ TIMM = (
     Row("hiera", timm.hiera, "blocks.4.norm1", tokens(4, 4), size=128),
     Row("mvit_v2", timm.mvit_v2, "stages.1.blocks.1.norm1", tokens(8, 8)),
     Row("pit", timm.pit, "transformers.1.blocks.1.norm1", tokens(4, 4, 1)),
+    Row("levit", timm.levit(256), "stages.1.blocks.0", tokens(8, 8), size=256, slow=True),
+    Row("volo", timm.volo(auxiliary=True), "post_network.1.norm1", tokens(4, 4, 1), slow=True),
+    Row(
+        "volo without its auxiliary head",
+        timm.volo(auxiliary=False),
+        "post_network.1.norm1",
+        tokens(4, 4, 1),
+        slow=True,
+    ),
     Row("tnt", timm.tnt, "blocks.1.norm_out", tokens(4, 4, 1)),
     Row("poolformer", timm.poolformer, "stages.2.blocks.1"),
     Row("efficientformer", timm.efficientformer, "stages.3.blocks.2.norm1", tokens(7, 7), size=224),
@@ -254,6 +264,9 @@ DETECTORS = (
     _boxes("faster r-cnn on two scales", detection.faster_rcnn_on_two_scales, "backbone.stem"),
     _boxes("faster r-cnn on a pyramid", detection.faster_rcnn_on_a_pyramid, "backbone.fpn.inner_blocks.1.0"),
     _boxes("retinanet", detection.retinanet, "backbone.body.2"),
+    _boxes("mask r-cnn", detection.mask_rcnn, "backbone.body.2", slow=True),
+    _boxes("keypoint r-cnn", detection.keypoint_rcnn, "backbone.body.2", slow=True),
+    _boxes("ssd", detection.ssd, "backbone.body.2", slow=True),
     _boxes("fcos", detection.fcos, "backbone.body.2"),
     _boxes("a detector of the user", detection.own_detector, "backbone.2"),
     _boxes(

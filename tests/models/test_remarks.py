@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import odder_nets as odder
 import pytest
+import timm_nets
+import torchvision_nets
 from torch import nn
 
 from xai_eval import Classifier, evaluate, load_images
@@ -56,3 +58,18 @@ def test_it_is_said_that_maps_may_be_an_image() -> None:
     classifier = _classifier(odder.autoencoder)
     assert "such as an autoencoder, has no classes" in classifier.reading.why
     assert classifier.reading.why.startswith("assumed, ")
+
+
+@pytest.mark.slow
+def test_it_is_said_that_a_later_stage_has_fewer_places_than_can_be_laid_out() -> None:
+    remark = _classifier(timm_nets.levit(256), 256).found_layer().remark("mine")
+    assert "behind layer 'stages.1.blocks.0', the model prunes or merges its tokens (64 become 16 at" in remark
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("side", [64, 224])
+def test_dilated_convolutions_are_not_taken_for_a_crop(side: int) -> None:
+    (result,) = evaluate(
+        "cams", model=_classifier(torchvision_nets.lraspp, side), images=IMAGES, device="cpu", methods=["gradcam"]
+    )
+    assert "do not lie where maps are drawn" not in _remarks(result)

@@ -11,11 +11,13 @@ from timm.layers import GatedMlp
 from timm.models.convmixer import ConvMixer
 from timm.models.efficientformer import EfficientFormer
 from timm.models.hiera import Hiera
+from timm.models.levit import Levit
 from timm.models.metaformer import MetaFormer, Pooling
 from timm.models.mlp_mixer import Affine, MlpMixer, ResBlock, SpatialGatingBlock
 from timm.models.mvitv2 import MultiScaleVit, MultiScaleVitCfg
 from timm.models.pit import PoolingVisionTransformer
 from timm.models.tnt import TNT
+from timm.models.volo import VOLO
 from torch import nn
 
 CLASSES = 6
@@ -108,3 +110,15 @@ def tnt() -> nn.Module:
 
 
 _MIXER = {"patch_size": 16, "num_blocks": 2, "embed_dim": 24, "num_classes": CLASSES}
+
+
+def levit(size: int) -> Callable[[], nn.Module]:
+    """Return a factory of a network with an attention that makes fewer places between its stages."""
+    sizes = {"embed_dim": (32, 48, 64), "key_dim": 8, "depth": (1, 1, 1), "num_heads": (2, 3, 4)}
+    return lambda: lively(lambda: Levit(img_size=size, num_classes=CLASSES, **sizes), size)
+
+
+def volo(auxiliary: bool) -> Callable[[], nn.Module]:
+    """Return a factory of a network that adds the largest scores of its places to those of its class token."""
+    sizes = {"layers": (1, 1, 2, 1), "embed_dims": (24, 48, 48, 48), "num_heads": (2, 4, 4, 4)}
+    return lambda: lively(lambda: VOLO(img_size=64, num_classes=CLASSES, use_aux_head=auxiliary, **sizes), 64)

@@ -148,12 +148,16 @@ class _Search:
         return reached > others + 1 and self._layout(call, None) is None
 
     def _tokens(self, call: Call, chosen: _Layer) -> int:
-        """Return the number of tokens of a call that are as wide as the places of a layer; 0 if it has none."""
+        """Return the number of tokens of a call, in the order of axes of a layer; 0 if it returns none.
+
+        Behind maps, only tokens as wide as these are meant: others may be what a head makes of the whole image.
+        """
         batch, channels = chosen.layout.batch, _channels(chosen.layout)
         if self.shapes.batch_axis(call.name) != batch:
             return 0
         shape, width = self.shapes.of_one_image(call.name, batch), self.shapes.channels(chosen.call.name, chosen.layout)
-        return shape[1 - channels] if len(shape) == _TOKENS and shape[channels] == width else 0
+        fits = len(shape) == _TOKENS and (not chosen.layout.maps or shape[channels] == width)
+        return shape[1 - channels] if fits else 0
 
     def _layout(self, call: Call, size: tuple[int, ...] | None) -> Layout | None:
         name = call.name

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +19,7 @@ from xai_eval.inputs.models.model_state import lent
 from xai_eval.inputs.models.one_by_one import takes_one_image
 from xai_eval.inputs.models.traced_pass import TracedPass, traced_pass
 
+_MORE_NOISE = (11, 12)  # seeds
 _MAPS = 4  # axes of maps of a batch
 
 
@@ -52,7 +54,8 @@ def layout_of(
         if layout is None:
             found = laid_out(module, parts, layer, batch, layouts_of(layer, batch, shapes)) if reshape else None
             raise _not_over_the_image(f"layer {layer!r} of {name}", shapes.told(layer), reshape, found)
-        answers = answers_of(lambda changed: output_of(module, parts, layer, changed), batch, layout)
+        run = partial(output_of, module, parts, layer)
+        answers = answers_of(run, batch, layout)
         if layout.is_plain and is_turned(answers, batch, layout):
             raise UsageError(
                 f"layer {layer!r} of {name} returns maps of the mirrored, transposed or rotated image: a change of a "
@@ -61,9 +64,20 @@ def layout_of(
         # Where the user says what is where, that counts, and it is said if the measurement says otherwise.
         every = layouts_of(layer, batch, shapes) if reshape else ()
         measured = laid_out(module, parts, layer, batch, every) if len(every) > 1 else None
-        lies = Placement() if reshape else placement(torch.stack([layout.placed(each) for each in answers]))
+        lies = Placement() if reshape else _placement(run, batch, layout, answers)
     how = str(lies) if measured is None else _other_grid(layout, measured)
     return replace(layout, halved=shapes.halved(layer), wrapped=shapes.wrapped(layer), misplaced=how)
+
+
+def _placement(run: Callable[[Tensor], Tensor], batch: Tensor, layout: Layout, answers: Tensor) -> Placement:
+    """Measure where places lie; if they are displaced, on two more images of noise, because of one it may be chance."""
+    first = torch.stack([layout.placed(each) for each in answers])
+    lies = placement(first)
+    if lies == Placement():
+        return lies
+    others = (noise_like(batch, seed) for seed in _MORE_NOISE)
+    more = (torch.stack([layout.placed(each) for each in answers_of(run, other, layout)]) for other in others)
+    return lies if placement(sum(more, first)) != Placement() else Placement()
 
 
 def _other_grid(given: Layout, measured: Layout) -> str:
@@ -274,6 +288,13 @@ def noise_image(module: nn.Module, input_shape: tuple[int, ...], seed: int = 0) 
     with torch.inference_mode(False):
         noise = torch.randn(1, *input_shape, generator=torch.Generator().manual_seed(seed), device="cpu")
         return noise.to(parameter.device, dtype)
+
+
+def noise_like(batch: Tensor, seed: int) -> Tensor:
+    """Return an image of noise of the shape and type of another one, (1, channels, H, W)."""
+    with torch.inference_mode(False):
+        generator = torch.Generator().manual_seed(seed)
+        return torch.randn(batch.shape, generator=generator, device="cpu").to(batch)
 
 
 @contextmanager
