@@ -6,13 +6,16 @@ import contextlib
 import errno
 import itertools
 import json
+import multiprocessing
 import os
+import random
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
+import traceback
 import weakref
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -507,6 +510,80 @@ def _memory(folder: Path) -> str | None:
     return None if most <= 5 else f"{most} of {len(results) * 2} are in memory at once"
 
 
+_FORK = multiprocessing.get_context("fork")
+_REFUSED, _RAISED = 3, 4
+
+
+def _in_a_child(work: Work, place: Path) -> multiprocessing.process.BaseProcess:
+    """Do the work in a process of its own; its exit code says whether it was refused, or raised."""
+
+    def do() -> None:
+        os.chdir(place)
+        try:
+            work.do(place)
+        except XaiEvalError:  # who is at it, or that the run is not finished
+            os._exit(_REFUSED)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(_RAISED)
+        os._exit(0)
+
+    child = _FORK.Process(target=do)
+    child.start()
+    return child
+
+
+def _two_at_once(folder: Path) -> str | None:
+    """Every command beside every other one, and beside itself: each ends, or is told who is at it."""
+    alone = ("init", "first received")  # they write files that no other command touches
+    pairs = itertools.combinations_with_replacement([name for name in WORKS if name not in alone], 2)
+    prepare(folder / "template")
+    for first, second in (*pairs, *((name, name) for name in alone)):
+        place = folder / "place"
+        shutil.copytree(folder / "template", place)
+        children = [_in_a_child(WORKS[name], place) for name in (first, second)]
+        for child in children:
+            child.join()
+        codes = [child.exitcode for child in children]
+        if not set(codes) <= {0, _REFUSED} or codes == [_REFUSED, _REFUSED]:
+            return f"{first} and {second} ended with {codes}"
+        with inside(place):
+            for name in (first, second):
+                wrong = WORKS[name].sound(place)
+                if wrong:
+                    return f"{first} and {second}: {wrong}"
+            if hidden(place) or any(place.rglob(LOCK_FILE)):
+                return f"{first} and {second} leave {hidden(place)}"
+        shutil.rmtree(place)
+    return None
+
+
+def _killed(name: str, folder: Path) -> str | None:
+    """SIGKILL at seeded moments, spread over the time that the command takes."""
+    work, dice = WORKS[name], random.Random(name)
+    prepare(folder / "template")
+    shutil.copytree(folder / "template", folder / "timed")
+    start = time.perf_counter()
+    _in_a_child(work, folder / "timed").join()
+    seconds = time.perf_counter() - start
+    for number in range(_KILLS):
+        place = folder / f"place {number}"
+        shutil.copytree(folder / "template", place)
+        child = _in_a_child(work, place)
+        time.sleep((number + dice.random()) / _KILLS * seconds)
+        child.kill()
+        child.join()
+        with inside(place):
+            wrong = work.sound(place)
+            if wrong:
+                return wrong
+            work.do(place)
+            if not work.finished(place) or hidden(place):
+                return f"the next one does not finish, or leaves {hidden(place)}"
+    return None
+
+
+_KILLS = 6
 ATTACKS = (
     *(
         Attack(
@@ -549,6 +626,11 @@ ATTACKS = (
     Attack("special files without the flags of POSIX", _LINKS, "they are refused", _as_on_windows),
     Attack("a file that changes after it was looked at", _LINKS, "what is open is what was checked", _changed_between),
     Attack("locks that nobody holds, and others", _HALF, "taken over, or respected and never shown", _locks, slow=True),
+    Attack("two of every command at once", _HALF, "one waits for the other", _two_at_once, slow=True),
+    *(
+        Attack(f"{name} is killed", _HALF, "old or new, whole", partial(_killed, name), slow=True)
+        for name in ("accept", "prune", "report", "run", "calibrate", "init")
+    ),
     Attack("a file system without fsync", _HALF, "writing goes on", partial(_without, ("fsync",))),
     Attack(
         "a file system without links and permissions", _HALF, "writing goes on", partial(_without, ("link", "chmod"))
