@@ -346,6 +346,46 @@ def _case_outside(folder: Path) -> str | None:
     return None
 
 
+def _reserved_names(folder: Path) -> str | None:
+    """Tasks with names that Windows cannot have: refused on every system, so that no golden is lost there."""
+    for name in (
+        "con",
+        "NUL",
+        "aux.x",
+        "Com1",
+        "lpt9",
+        "a:b",
+        "a?",
+        "a*",
+        "a|b",
+        "a\\b",
+        "end.",
+        "end ",
+        "a\nb",
+        "x" * 300,
+    ):
+        try:
+            goldens_in(folder).store(make_result("0.jpg", task=name), "x")
+        except XaiEvalError as error:
+            if "cannot be the name of a folder on every system; choose another name" not in str(error):
+                return f"{name!r}: {error}"
+        else:
+            return f"{name!r} is written"
+    for name in ("console", "my task", "aux_", "ünï", "a.b"):
+        goldens_in(folder).store(make_result("0.jpg", task=name), "x")
+    return None if len(goldens_in(folder).load_all()[0]) == 5 else "a usual name is refused"
+
+
+def _other_capitals(folder: Path) -> str | None:
+    """The folder of a task has other capitals than its name, as where a file system does not tell them apart."""
+    goldens = goldens_in(folder)
+    case = explained(NAMES[0], 0).case
+    goldens.store(explained(NAMES[0], 0), "x")
+    (folder / "golden" / "cams").rename(folder / "golden" / "Cams")
+    found, errors = goldens.load_all()
+    return None if not found and "renamed" in str(errors[f"Cams/{case.id}"]) else f"{found}"
+
+
 def _locks(folder: Path) -> str | None:
     """Locks that nobody holds any more are taken over; those that somebody may hold are respected."""
     mine = this_process().split()
@@ -635,6 +675,8 @@ ATTACKS = (
     Attack(
         "a file system without links and permissions", _HALF, "writing goes on", partial(_without, ("link", "chmod"))
     ),
+    Attack("names that Windows cannot have", "names", "refused with the name", _reserved_names),
+    Attack("a folder with other capitals", "names", "an error", _other_capitals),
     Attack("what systems leave in folders", "names", "no command minds it", _stray, slow=True),
     Attack("many goldens, some damaged", "cost", "few are in memory at once", _memory),
     *(
