@@ -391,7 +391,7 @@ def _locks(folder: Path) -> str | None:
     mine = this_process().split()
     started = subprocess.Popen([sys.executable, "-c", ""])
     zombie = f"{started.pid} {mine[1]} 1"
-    time.sleep(0.3)  # it has ended, and nobody has asked how
+    os.waitid(os.P_PID, started.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and nobody has asked how
     lock, free = (
         folder / LOCK_FILE,
         {
