@@ -6,13 +6,16 @@ import contextlib
 import errno
 import itertools
 import json
+import multiprocessing
 import os
+import random
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
+import traceback
 import weakref
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -343,12 +346,52 @@ def _case_outside(folder: Path) -> str | None:
     return None
 
 
+def _reserved_names(folder: Path) -> str | None:
+    """Tasks with names that Windows cannot have: refused on every system, so that no golden is lost there."""
+    for name in (
+        "con",
+        "NUL",
+        "aux.x",
+        "Com1",
+        "lpt9",
+        "a:b",
+        "a?",
+        "a*",
+        "a|b",
+        "a\\b",
+        "end.",
+        "end ",
+        "a\nb",
+        "x" * 300,
+    ):
+        try:
+            goldens_in(folder).store(make_result("0.jpg", task=name), "x")
+        except XaiEvalError as error:
+            if "cannot be the name of a folder on every system; choose another name" not in str(error):
+                return f"{name!r}: {error}"
+        else:
+            return f"{name!r} is written"
+    for name in ("console", "my task", "aux_", "ünï", "a.b"):
+        goldens_in(folder).store(make_result("0.jpg", task=name), "x")
+    return None if len(goldens_in(folder).load_all()[0]) == 5 else "a usual name is refused"
+
+
+def _other_capitals(folder: Path) -> str | None:
+    """The folder of a task has other capitals than its name, as where a file system does not tell them apart."""
+    goldens = goldens_in(folder)
+    case = explained(NAMES[0], 0).case
+    goldens.store(explained(NAMES[0], 0), "x")
+    (folder / "golden" / "cams").rename(folder / "golden" / "Cams")
+    found, errors = goldens.load_all()
+    return None if not found and "renamed" in str(errors[f"Cams/{case.id}"]) else f"{found}"
+
+
 def _locks(folder: Path) -> str | None:
     """Locks that nobody holds any more are taken over; those that somebody may hold are respected."""
     mine = this_process().split()
     started = subprocess.Popen([sys.executable, "-c", ""])
     zombie = f"{started.pid} {mine[1]} 1"
-    time.sleep(0.3)  # it has ended, and nobody has asked how
+    os.waitid(os.P_PID, started.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and nobody has asked how
     lock, free = (
         folder / LOCK_FILE,
         {
@@ -507,6 +550,80 @@ def _memory(folder: Path) -> str | None:
     return None if most <= 5 else f"{most} of {len(results) * 2} are in memory at once"
 
 
+_FORK = multiprocessing.get_context("fork")
+_REFUSED, _RAISED = 3, 4
+
+
+def _in_a_child(work: Work, place: Path) -> multiprocessing.process.BaseProcess:
+    """Do the work in a process of its own; its exit code says whether it was refused, or raised."""
+
+    def do() -> None:
+        os.chdir(place)
+        try:
+            work.do(place)
+        except XaiEvalError:  # who is at it, or that the run is not finished
+            os._exit(_REFUSED)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(_RAISED)
+        os._exit(0)
+
+    child = _FORK.Process(target=do)
+    child.start()
+    return child
+
+
+def _two_at_once(folder: Path) -> str | None:
+    """Every command beside every other one, and beside itself: each ends, or is told who is at it."""
+    alone = ("init", "first received")  # they write files that no other command touches
+    pairs = itertools.combinations_with_replacement([name for name in WORKS if name not in alone], 2)
+    prepare(folder / "template")
+    for first, second in (*pairs, *((name, name) for name in alone)):
+        place = folder / "place"
+        shutil.copytree(folder / "template", place)
+        children = [_in_a_child(WORKS[name], place) for name in (first, second)]
+        for child in children:
+            child.join()
+        codes = [child.exitcode for child in children]
+        if not set(codes) <= {0, _REFUSED} or codes == [_REFUSED, _REFUSED]:
+            return f"{first} and {second} ended with {codes}"
+        with inside(place):
+            for name in (first, second):
+                wrong = WORKS[name].sound(place)
+                if wrong:
+                    return f"{first} and {second}: {wrong}"
+            if hidden(place) or any(place.rglob(LOCK_FILE)):
+                return f"{first} and {second} leave {hidden(place)}"
+        shutil.rmtree(place)
+    return None
+
+
+def _killed(name: str, folder: Path) -> str | None:
+    """SIGKILL at seeded moments, spread over the time that the command takes."""
+    work, dice = WORKS[name], random.Random(name)
+    prepare(folder / "template")
+    shutil.copytree(folder / "template", folder / "timed")
+    start = time.perf_counter()
+    _in_a_child(work, folder / "timed").join()
+    seconds = time.perf_counter() - start
+    for number in range(_KILLS):
+        place = folder / f"place {number}"
+        shutil.copytree(folder / "template", place)
+        child = _in_a_child(work, place)
+        time.sleep((number + dice.random()) / _KILLS * seconds)
+        child.kill()
+        child.join()
+        with inside(place):
+            wrong = work.sound(place)
+            if wrong:
+                return wrong
+            work.do(place)
+            if not work.finished(place) or hidden(place):
+                return f"the next one does not finish, or leaves {hidden(place)}"
+    return None
+
+
+_KILLS = 6
 ATTACKS = (
     *(
         Attack(
@@ -549,10 +666,17 @@ ATTACKS = (
     Attack("special files without the flags of POSIX", _LINKS, "they are refused", _as_on_windows),
     Attack("a file that changes after it was looked at", _LINKS, "what is open is what was checked", _changed_between),
     Attack("locks that nobody holds, and others", _HALF, "taken over, or respected and never shown", _locks, slow=True),
+    Attack("two of every command at once", _HALF, "one waits for the other", _two_at_once, slow=True),
+    *(
+        Attack(f"{name} is killed", _HALF, "old or new, whole", partial(_killed, name), slow=True)
+        for name in ("accept", "prune", "report", "run", "calibrate", "init")
+    ),
     Attack("a file system without fsync", _HALF, "writing goes on", partial(_without, ("fsync",))),
     Attack(
         "a file system without links and permissions", _HALF, "writing goes on", partial(_without, ("link", "chmod"))
     ),
+    Attack("names that Windows cannot have", "names", "refused with the name", _reserved_names),
+    Attack("a folder with other capitals", "names", "an error", _other_capitals),
     Attack("what systems leave in folders", "names", "no command minds it", _stray, slow=True),
     Attack("many goldens, some damaged", "cost", "few are in memory at once", _memory),
     *(

@@ -63,12 +63,14 @@ def opened(path: Path, *, follow: bool = False) -> Iterator[BufferedReader]:
 def read_bytes(path: Path, limit: int = MOST_BYTES, *, follow: bool = False) -> bytes:
     """Return the content of an ordinary file. Raises OSError as `opened`, and if it has more than `limit` bytes."""
     with opened(path, follow=follow) as file:
-        if os.fstat(file.fileno()).st_size > limit:
+        size = os.fstat(file.fileno()).st_size
+        if size > limit:
             raise _too_large(path, limit)
-        # A file may grow meanwhile, and files of the system say that their size is 0.
-        content = file.read(limit + 1)
-    if content is None:  # a file of the system that would block
-        raise OSError(errno.EAGAIN, "reading it would never end", str(path))
+        content = file.read(size + 1)
+        if content is None:  # a file of the system that would block
+            raise OSError(errno.EAGAIN, "reading it would never end", str(path))
+        if len(content) > size:  # it grows meanwhile; and files of the system say that their size is 0
+            content += file.read(limit + 1 - len(content)) or b""
     if len(content) > limit:
         raise _too_large(path, limit)
     return content
@@ -111,8 +113,9 @@ def require_no_links(root: Path, place: Path) -> None:
     parts = place.relative_to(root).parts if place.is_relative_to(root) else ("..",)
     if ".." in parts:
         raise OSError(errno.EINVAL, f"it does not lie in {root}", str(place))
-    for end in range(1, len(parts) + 1):
-        step = root.joinpath(*parts[:end])
+    step = root
+    for part in parts:
+        step = step / part
         if is_link(step):
             raise _link(step)
 

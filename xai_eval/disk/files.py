@@ -22,6 +22,7 @@ from typing import Any
 from xai_eval.disk.bounds import MOST_JSON_BYTES
 from xai_eval.disk.door import is_link, is_own_folder, read_bytes, require_no_links
 from xai_eval.disk.git_lfs import is_pointer, pointer_sentence
+from xai_eval.disk.names import require_portable
 from xai_eval.disk.strict_json import parse_json
 from xai_eval.errors import StorageError
 
@@ -111,6 +112,7 @@ def _link_new(path: Path, data: bytes) -> bool:
 def _write(folder: Path, contents: Mapping[str, Iterable[bytes]], root: Path | None) -> None:
     try:
         require_no_links(root or folder, folder)
+        require_portable(root or folder, folder)
         with contextlib.ExitStack() as undo:
             _make_folder(folder.parent, undo)
             if exists(folder):
@@ -143,6 +145,8 @@ def _write_new_folder(folder: Path, contents: Mapping[str, Iterable[bytes]], und
 def unwritable(folder: Path, error: OSError) -> StorageError:
     """Return the error that says why nothing was written into `folder`."""
     reason, advice = _REASONS.get(error.errno or 0, (str(error), "see the system's message"))
+    if error.errno == errno.EINVAL and error.strerror:
+        reason, advice = error.strerror, "choose another name"
     if error.errno == errno.ELOOP:
         reason = f"{error.filename or folder} is a link, and nothing is written through links"
     return StorageError(f"cannot write into {folder}: {reason}; {advice} and run again. Nothing was changed there.")

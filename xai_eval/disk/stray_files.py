@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import fnmatch
+import re
 
 # Finder, Explorer and KDE; then the copies of Finder on other file systems, and what editors keep of a file.
 _NAMES = (".DS_Store", "Thumbs.db", "ehthumbs.db", "desktop.ini", ".directory", ".localized")
 # Folders of macOS archives, of Synology, of Windows, of Linux file systems and of notebooks.
 _FOLDERS = ("__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found", ".ipynb_checkpoints")
 _PATTERNS = ("._*", "*~", "#*#", ".#*", ".*.sw[a-p]", "*.bak", "*.orig", ".nfs*", ".fuse_hidden*", ".~lock.*#")
+_KNOWN = frozenset(name.casefold() for name in (*_NAMES, *_FOLDERS))
+_MATCHES = re.compile("|".join(map(fnmatch.translate, _PATTERNS)))
 
 
 def is_stray(name: str) -> bool:
@@ -17,5 +20,4 @@ def is_stray(name: str) -> bool:
     Args:
         name: the file name without its folder.
     """
-    known = name.casefold() in {each.casefold() for each in (*_NAMES, *_FOLDERS)}
-    return known or any(fnmatch.fnmatchcase(name, pattern) for pattern in _PATTERNS)
+    return name.casefold() in _KNOWN or _MATCHES.match(name) is not None

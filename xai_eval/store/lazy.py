@@ -54,6 +54,12 @@ def open_result(folder: Path) -> Result:
         )
 
 
+def digest_of(result: Result) -> str:
+    """Return the digest of the document from which a result was opened."""
+    assert isinstance(result, _OpenResult)
+    return str(result.stored.document["digest"])
+
+
 def open_checked(folder: Path) -> Result:
     """Read a result as `open_result` does, but check all of its parts at once. Raises StorageError as `Result.load`."""
     result = open_result(folder)

@@ -8,7 +8,7 @@ from xai_eval.errors import StorageError
 from xai_eval.media.shell import command
 from xai_eval.result.result import Result, stored_digest
 from xai_eval.store.history import HISTORY_FILE, Acceptance, read_history
-from xai_eval.store.lazy import open_checked, open_result
+from xai_eval.store.lazy import digest_of, open_checked, open_result
 from xai_eval.store.settle import is_being_replaced_by
 
 _SHOWN = 8  # digits of a digest in a sentence
@@ -17,7 +17,7 @@ _SHOWN = 8  # digits of a digest in a sentence
 def load_vouched(place: Path) -> Result:
     """Read the golden in the folder of a case. Raises StorageError as `Result.load` and `require_vouched` do."""
     result = Result.load(place)
-    require_vouched(place)
+    require_vouched(place, stored_digest(place))
     return result
 
 
@@ -29,7 +29,7 @@ def open_vouched(place: Path) -> Result:
     """
     result = open_result(place)
     try:
-        require_vouched(place)
+        require_vouched(place, digest_of(result))
     except StorageError:
         result.in_memory()  # if it is not even a result, that is what has to be told
         raise
@@ -43,12 +43,12 @@ def open_vouched_checked(place: Path) -> Result:
         StorageError: as `open_checked` and `require_vouched`.
     """
     result = open_checked(place)
-    require_vouched(place)
+    require_vouched(place, digest_of(result))
     return result
 
 
-def require_vouched(place: Path) -> None:
-    """Check that the history beside a golden vouches for it.
+def require_vouched(place: Path, digest: str) -> None:
+    """Check that the history beside a golden vouches for it; `digest` is that of its document.
 
     A digest is no signature of a person: whoever rewrites both files is found only by looking at the change, which
     `xai-eval check --against` lists.
@@ -57,8 +57,10 @@ def require_vouched(place: Path) -> None:
         StorageError: there is no history, it is damaged, its last entry is for another result, or that entry names no
             person or no reason.
     """
-    history = standing_history(place)
-    fault = _fault(history[-1], stored_digest(place)) if history else "it is missing or empty"
+    history = read_history(place)
+    if history and history[-1].result != digest:
+        history = standing_history(place)
+    fault = _fault(history[-1], digest) if history else "it is missing or empty"
     if fault:
         raise StorageError(
             f"{place / HISTORY_FILE} does not vouch for the golden beside it: {fault}. Restore the whole folder from "
