@@ -73,9 +73,10 @@ def markdown(text: str, own_tags: set[str] = _OWN_TAGS) -> Iterator[str]:
     for shown, within in page.texts:
         if "code" not in within:
             yield from _linked(shown)
-    widths = [row.count("td") + row.count("th") for row in page.rows]
-    if len(set(widths)) > 1:
-        yield f"rows of {sorted(set(widths))} cells"
+    # A renderer drops cells that are too many, so they are counted here: a bar behind a backslash ends none.
+    widths = {re.sub(r"\\.", "", row).count("|") for row in text.split("\n") if row.startswith("|")}
+    if len(widths) > 1:
+        yield f"rows of {sorted(widths)} bars"
 
 
 _LINKED = {
@@ -98,15 +99,10 @@ class _Page(html.parser.HTMLParser):
         super().__init__(convert_charrefs=True)
         self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.texts: list[tuple[str, tuple[str, ...]]] = []
-        self.rows: list[list[str]] = []
         self._open: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, dict(attrs)))
-        if tag == "tr":
-            self.rows.append([])
-        elif self.rows and tag in ("td", "th"):
-            self.rows[-1].append(tag)
         if tag not in ("img", "br", "meta", "input", "link", "hr"):
             self._open.append(tag)
 

@@ -163,3 +163,36 @@ def test_bash_reads_the_names_that_were_meant(tmp_path):
     assert done.stdout.decode("utf-8", "surrogatepass").split("\0")[:-1] == named
     assert done.stderr == b""
     assert list(Path(tmp_path).iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "rule, wrong",
+    [
+        *[
+            (media_rules.terminal, text)
+            for text in ("\x1b[0m", "a\u202eb", "::error::x", "x ##[group]", "\u3164", "--- a")
+        ],
+        *[
+            (media_rules.terminal, text)
+            for text in ("##vso[x]", "section_end:1:a", "x::stop-commands::y", "x" * 70_000)
+        ],
+        *[
+            (media_rules.markdown, text)
+            for text in ("@joe", "see #1", "GH-2", "http://x", "www.x.y", "<b>", "[a](b)", "*a*")
+        ],
+        *[
+            (media_rules.markdown, text)
+            for text in ("deadbeef0", "a@b.example", "| a | b |\n|---|---|\n| `|` |c|", "x y " * 2**19)
+        ],
+        (media_rules.page, "<p onclick=x>"),
+        (media_rules.page, "<a href='http://x'>"),
+        (media_rules.page, "<script>alert(1)</script>"),
+        (media_rules.xml, "<a>\x0b</a>"),
+        *[(media_rules.spreadsheet, f"a,b\n{cell},c\n") for cell in ("=1", " @x", "a;-x", '"\t+x"')],
+        *[(media_rules.latex, text) for text in ("\\input{x}", "a % b", "$x$", "\\\\\n[x]")],
+        (media_rules.json_text, '"##[x]"'),
+        *[(media_rules.commands, f"xai-eval accept {words}") for words in ("a;b", "$(x)", "'a", "~x", "a*", '"$x"')],
+    ],
+)
+def test_the_rules_find_what_is_wrong(rule, wrong):
+    assert list(rule(wrong))
