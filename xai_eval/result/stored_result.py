@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from xai_eval.disk.strict_json import require_distinct
+from xai_eval.disk.strict_json import first_twice, require_distinct
 from xai_eval.disk.typed import WrongValue, below, entry, read_as, reader_of
 from xai_eval.result.class_list import CLASS_LIST, ClassList
 from xai_eval.result.stage import Stage
@@ -66,8 +66,8 @@ def _names(fields: tuple[Any, ...]) -> list[str]:
 
 
 def _require_different(stages: list[tuple[str, str, str]]) -> None:
-    if len(set(stages)) < len(stages):
-        twice = next(each for each in stages if stages.count(each) > 1)
+    twice = first_twice(stages)
+    if twice is not None:
         raise ValueError(f"two stages have one name: {str(Stage.restored(dict(zip(_STAGE, twice, strict=True))))!r}")
 
 
