@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 MOST_JSON_BYTES = 16 * 2**20
@@ -24,7 +25,11 @@ def read_bounded(path: Path, most: int) -> bytes:
         OSError: it cannot be read.
     """
     with path.open("rb") as file:
-        content = file.read(most + 1)
+        # No more memory is asked for than the file has, except where the system does not know how much that is.
+        size = min(os.fstat(file.fileno()).st_size, most)
+        content = file.read(size + 1)
+        if len(content) > size:
+            content += file.read(most - size)
     require_size(len(content), most)
     return content
 
