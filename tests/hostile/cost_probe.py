@@ -133,6 +133,7 @@ def _json(name: str, load: Act) -> Mapping[str, Act]:
         f"{name}: objects nested 100,000 deep": _text(name, lambda: '{"a":' * 100_000, load),
         f"{name}: 10,000 digits": _text(name, lambda: f'{{"schema": {"1" * 10_000}}}', load),
         f"{name}: one name 300,000 times": _text(name, lambda: "{" + '"a":1,' * 300_000 + '"a":1}', load),
+        f"{name}: the last of 150,000 names twice": _text(name, lambda: _names(150_000), load),
         f"{name}: 330,000 objects": _text(name, lambda: "[" + '{"a":1},' * 330_000 + "1]", load),
         f"{name}: a text of 15 MiB": _text(name, lambda: json.dumps({"schema": "x" * (15 * 2**20)}), load),
     }
@@ -200,6 +201,7 @@ def attacks() -> Iterable[tuple[str, Act]]:
         "100,000 stages",
         _changed(("stages",), _stages),
     )
+    yield "the last of 15,000 stages twice", _changed(("stages",), lambda: [*_stages()[:15_000], _stages()[14_999]])
     yield "parameters nested 200 deep", _changed(("case", "params", "target"), lambda: _nested(200))
     yield "a mask of 10 gigapixels", _changed(("fields", "mask", "shape"), lambda: [100_000, 100_000])
     yield "a billion images in a strip", _changed(("fields", "gallery", "images"), lambda: 10**9)
@@ -216,6 +218,7 @@ def attacks() -> Iterable[tuple[str, Act]]:
     yield "concepts: 5 MB in a line", _text("words.txt", lambda: "x" * 5_000_000, _concepts)
     yield "concepts: 3 MB in a line", _text("words.txt", lambda: "x" * 3_000_000, _concepts)
     yield "concepts: a million lines", _text("words.txt", lambda: "\n".join(map(str, range(1_000_000))), _concepts)
+    yield "concepts: 500,000 short lines", _text("words.txt", lambda: "\n".join(map(hex, range(500_000))), _concepts)
     yield "classes: 3 MB in a line", _text("classes.txt", lambda: "x" * 3_000_000, _classes)
     yield "classes: a million lines", _text("classes.txt", lambda: "\n".join(map(str, range(1_000_000))), _classes)
     yield "classes: two million tabs", _text("classes.txt", lambda: "\t" * 2_000_000, _classes)
@@ -253,6 +256,10 @@ def _harmless(act: Act) -> Act:
 
 def _history(folder: Path) -> Any:
     return read_history(_golden(folder))
+
+
+def _names(count: int) -> str:
+    return "{" + "".join(f'"a{number}":1,' for number in range(count)) + f'"a{count - 1}":1}}'
 
 
 def _numbers(count: int) -> str:

@@ -48,8 +48,20 @@ Arrays = dict[str, NDArray[Any]]
 
 
 def repository(folder: Path) -> Path:
-    """Copy two cases with all kinds of fields, accepted, measured and obtained again, into `folder`."""
-    return Path(shutil.copytree(_made(), folder, dirs_exist_ok=True))
+    """Copy two cases, the first with all kinds of fields, accepted, measured and obtained again, into `folder`.
+
+    If it is there already, only what an attack may have changed is written again.
+    """
+    if not (folder / "golden").exists():
+        return Path(shutil.copytree(_made(), folder, dirs_exist_ok=True))
+    for path, content in _contents().items():
+        (folder / path).write_bytes(content)
+    return folder
+
+
+@functools.cache
+def _contents() -> Mapping[Path, bytes]:
+    return {path: (_made() / path).read_bytes() for path in (*DOCUMENTS.values(), *ARRAYS.values())}
 
 
 @functools.cache

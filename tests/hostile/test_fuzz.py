@@ -99,7 +99,9 @@ def settings_with_another_value(draw: Any) -> bytes:
 @given(content=texts(_QUARANTINE))
 @quick(20)
 def test_a_quarantine_is_read_or_one_error(content, place):
-    (repository(place) / QUARANTINE).write_bytes(content)
+    if not (place / RUN).exists():
+        repository(place)
+    (place / QUARANTINE).write_bytes(content)
     came = documents.outcome(place, spares=False)
     assert came.wrong is None
 
@@ -177,12 +179,12 @@ def test_the_tables_of_broden_are_read_or_one_error(index, table, place):
 @given(data=st.data())
 @quick(20)
 def test_what_a_result_was_made_from_is_known_or_not(data, place):
-    path = repository(place) / RUN / MADE_FROM_FILE
+    if not (place / RUN).exists():
+        repository(place)
     digest = documents.read(place, "result")["digest"]
-    whole = json.loads(made_from_bytes(digest, {"image": "a", "torch": "2"}))
-    change = data.draw(mutations(whole))
-    path.write_text(json.dumps(change.document))
-    assert read_made_from(RUN if not place else place / RUN) is None or change.document["result"] == digest
+    change = data.draw(mutations(json.loads(made_from_bytes(digest, {"image": "a", "torch": "2"}))))
+    (place / RUN / MADE_FROM_FILE).write_text(json.dumps(change.document))
+    assert read_made_from(place / RUN) is None or change.document["result"] == digest
 
 
 @pytest.mark.slow

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from xai_eval.disk.bounds import MOST_JSON_BYTES, MOST_JSON_MARKS, require_size, whole
+from xai_eval.disk.typed import spelled
 
+_Value = TypeVar("_Value")
 _MARKS = ",:[{"
-# The first half of a character beyond 16 bits, or the second half, which is one only together with the first.
-_HALF = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def parse_json(content: str | bytes) -> Any:
@@ -23,16 +22,13 @@ def parse_json(content: str | bytes) -> Any:
     Raises:
         ValueError: it is truncated, not JSON, too large, nested too deeply, names an entry of an object twice (also if
             the two differ only in how Unicode writes the same letters), or contains NaN or infinity, which JSON does
-            not have, a whole number of too many digits, or half of a character.
+            not have, or a whole number of too many digits.
     """
     text = _text_of(content)
     try:
-        found = json.loads(text, parse_constant=_refuse_constant, parse_int=whole, object_pairs_hook=_object)
+        return json.loads(text, parse_constant=_refuse_constant, parse_int=whole, object_pairs_hook=_object)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
-    if _HALF.search(text):
-        _refuse_halves(found)
-    return found
 
 
 def _text_of(content: str | bytes) -> str:
@@ -42,16 +38,6 @@ def _text_of(content: str | bytes) -> str:
     if sum(map(text.count, _MARKS)) > MOST_JSON_MARKS:
         raise ValueError(f"it holds more than {MOST_JSON_MARKS:,} values, which is more than any such file needs")
     return text
-
-
-def _refuse_halves(value: Any) -> None:
-    try:
-        # The name of a file may hold bytes that are no text, which Python keeps as such halves.
-        json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError as error:
-        raise ValueError("a text in it holds half of a character (a lone surrogate)") from error
-    except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
 
 
 def alike(names: Iterable[str]) -> tuple[str, str] | None:
@@ -74,11 +60,21 @@ def folded(name: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
+def first_twice(values: Iterable[_Value]) -> _Value | None:
+    """Return the first value that occurs a second time; None if all differ."""
+    seen: set[_Value] = set()
+    for value in values:
+        if value in seen:
+            return value
+        seen.add(value)
+    return None
+
+
 def require_distinct(what: str, names: Iterable[str]) -> None:
     """Raise ValueError if two names, of what `what` says in the plural, are alike as `alike` says."""
     pair = alike(names)
     if pair is not None:
-        raise ValueError(f"two {what} have one name: {pair[0]!r} and {pair[1]!r}")
+        raise ValueError(f"two {what} have one name: {spelled(pair[0])} and {spelled(pair[1])}")
 
 
 def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
@@ -89,8 +85,7 @@ def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
         and len({unicodedata.normalize("NFC", name) for name in found}) < len(found)
     ):
         names = [unicodedata.normalize("NFC", name) for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"an object names {twice!r} twice")
+        raise ValueError(f"an object names {spelled(first_twice(names))} twice")
     return found
 
 

@@ -181,9 +181,12 @@ def _anything(value: Any, depth: int = 0) -> Any:
 
 def _union(parts: tuple[Any, ...]) -> Reader:
     """Read one of several types: the others of them are told apart by the types of JSON, so the last error tells."""
-    readers = [reader_of(each) for each in sorted(parts, key=lambda each: each is not types.NoneType)]
+    readers = [reader_of(each) for each in parts if each is not types.NoneType]
+    may_be_none = types.NoneType in parts
 
     def read(value: Any) -> Any:
+        if value is None and may_be_none:
+            return None
         for each in readers[:-1]:
             try:
                 return each(value)

@@ -7,7 +7,7 @@ from pathlib import Path
 from xai_eval.disk.door import read_bytes
 from xai_eval.errors import InputUnavailable
 
-MOST_BYTES = 4 * 2**20
+MOST_BYTES, MOST_LINES = 4 * 2**20, 200_000
 LONGEST_NAME = 1_000  # characters; no text model takes more than a few hundred
 
 
@@ -27,7 +27,10 @@ def read_lines(path: Path) -> list[str]:
         ) from error
     except ValueError as error:
         raise InputUnavailable(f"{path} is no list of names: {error}. Name another file.") from error
-    return text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n")
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n")
+    if len(lines) > MOST_LINES:
+        raise InputUnavailable(f"{path} has {len(lines):,} lines; expected at most {MOST_LINES:,}. Name another file.")
+    return lines
 
 
 def require_short(name: str, path: Path, number: int) -> None:

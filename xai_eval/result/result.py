@@ -26,7 +26,7 @@ from xai_eval.disk.files import read_json, write_files
 from xai_eval.disk.git_lfs import is_pointer, pointer_sentence
 from xai_eval.disk.signed import canonical, sign
 from xai_eval.disk.strict_json import alike, folded
-from xai_eval.disk.typed import WrongValue, below, entry, spelled
+from xai_eval.disk.typed import WrongValue, below, entry, read_as, spelled
 from xai_eval.errors import StorageError, UsageError, error_line, unknown_name
 from xai_eval.result.fields import KINDS, Field
 from xai_eval.result.fields.stored_arrays import require_kind
@@ -212,9 +212,13 @@ class Result:
         return Path(folder)
 
     def files(self) -> dict[str, bytes]:
-        """Return what `save` writes, by name, in the order in which to write it."""
+        """Return what `save` writes, by name, in the order in which to write it.
+
+        Raises:
+            StorageError: a text, a number or the nesting of a value is beyond what is read again.
+        """
         arrays = pack_arrays(self._arrays())
-        document = json.dumps(sign(self._document(arrays)), indent=1, sort_keys=True)
+        document = json.dumps(sign(self._readable(self._document(arrays))), indent=1, sort_keys=True)
         # result.json holds the digest of the arrays, so it is written last.
         return {ARRAYS_FILE: deflated(arrays), RESULT_FILE: f"{document}\n".encode()}
 
@@ -231,6 +235,16 @@ class Result:
         arrays = read_arrays(folder, document)
         with valid(folder):
             return from_document(document, arrays)
+
+    def _readable(self, document: dict[str, Any]) -> dict[str, Any]:
+        """Return the document of this result if it will be read again."""
+        try:
+            return dict(read_as(Mapping[str, Any], document))
+        except WrongValue as error:
+            raise StorageError(
+                f"the result of {self.case.key} cannot be kept: {error}. Return less of it from the task, or give the "
+                "class or the file a shorter name."
+            ) from error
 
     def _arrays(self) -> dict[str, Any]:
         stored = {

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from xai_eval.disk.strict_json import require_distinct
+from xai_eval.disk.bounds import LARGEST_WHOLE, LONGEST_TEXT
+from xai_eval.disk.strict_json import first_twice, require_distinct
 from xai_eval.disk.typed import WrongValue, below, entry, read_as, reader_of
 from xai_eval.result.class_list import CLASS_LIST, ClassList
 from xai_eval.result.stage import Stage
@@ -15,6 +16,9 @@ from xai_eval.result.stage import Stage
 RAISED_TOLERANCES = "raised tolerances"
 _RAISED = Mapping[str, float | Mapping[str, float]]
 _STAGE = ("kind", "of", "model")
+_NEEDED = {"kind", "digest", "shape"}
+_TEXTS = ("kind", "digest", "of", "model", "meaning")
+_USUAL: Mapping[str, type] = {**dict.fromkeys(_TEXTS, str), "shape": list, "amplification": float}
 MOST_FIELDS, MOST_STAGES = 2_000, 20_000
 
 
@@ -46,8 +50,8 @@ def check_types(document: Mapping[str, Any]) -> None:
         entry(document, name, str)
     names = below("fields", _names, fields)
     require_distinct("fields", names)
-    found_stages = below("stages", reader_of(tuple[StoredStage, ...]), list(stages))
-    _require_different([(each.kind, each.of, each.model) for each in found_stages])
+    below("stages", _check_stages, stages)
+    _require_different([(each["kind"], each.get("of", ""), each.get("model", "")) for each in stages])
 
 
 def check_parameters(parameters: Mapping[str, Any]) -> None:
@@ -55,6 +59,24 @@ def check_parameters(parameters: Mapping[str, Any]) -> None:
     entry(parameters, RAISED_TOLERANCES, _RAISED, {})
     if parameters.get(CLASS_LIST) is not None:
         entry(parameters, CLASS_LIST, ClassList)
+
+
+def _check_stages(stages: tuple[Any, ...]) -> None:
+    """Read each stage that is not evidently one, for the error: a result has dozens, and a run thousands of results."""
+    read = reader_of(StoredStage)
+    for place, each in enumerate(stages):
+        if not _is_stage(each):
+            below(place, read, each)
+
+
+def _is_stage(stage: Any) -> bool:
+    """Whether all entries of a stage have the types of `StoredStage`; if not, or if it is unusual, a reader decides."""
+    if type(stage) is not dict or not stage.keys() <= _USUAL.keys():
+        return False
+    for name, value in stage.items():
+        if type(value) is not _USUAL[name] or (type(value) is str and len(value) > LONGEST_TEXT):
+            return False
+    return stage.keys() >= _NEEDED and all(type(side) is int and -1 < side < LARGEST_WHOLE for side in stage["shape"])
 
 
 class _Raw:
@@ -66,8 +88,8 @@ def _names(fields: tuple[Any, ...]) -> list[str]:
 
 
 def _require_different(stages: list[tuple[str, str, str]]) -> None:
-    if len(set(stages)) < len(stages):
-        twice = next(each for each in stages if stages.count(each) > 1)
+    twice = first_twice(stages)
+    if twice is not None:
         raise ValueError(f"two stages have one name: {str(Stage.restored(dict(zip(_STAGE, twice, strict=True))))!r}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -67,8 +68,8 @@ def plain(label: str | None) -> str | None:
 
 def concept_names(concepts: Sequence[Concept]) -> list[str]:
     """Return the names of concepts. The category is added in brackets if two concepts share a name."""
-    names = [concept.name for concept in concepts]
-    return [f"{each.name} ({each.category})" if names.count(each.name) > 1 else each.name for each in concepts]
+    often = Counter(concept.name for concept in concepts)
+    return [f"{each.name} ({each.category})" if often[each.name] > 1 else each.name for each in concepts]
 
 
 def _best_two(scores: Scores, names: Sequence[str], labelled: NDArray[np.bool_]) -> pd.DataFrame:
