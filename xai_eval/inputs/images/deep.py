@@ -7,6 +7,7 @@ TIFF files are read by tifffile where it can, and by Pillow elsewhere.
 from __future__ import annotations
 
 import io
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,6 +128,8 @@ def _readable(shape: Layout) -> bool:
 def _by_tifffile(essence: Essence, shape: Layout) -> NDArray[np.integer]:
     import tifffile
 
+    # It logs what it makes of damaged tags; what comes out is an error or an image.
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)
     with tifffile.TiffFile(io.BytesIO(essence.data)) as file:
         values: NDArray[np.integer] = file.pages[0].asarray(maxworkers=1)
     if shape.planar and values.ndim == 3:
