@@ -15,7 +15,7 @@ WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, SAMPLES = 256, 257, 258, 259, 262
 PLANAR, TILE_WIDTH, TILE_HEIGHT, EXTRA, SAMPLE_FORMAT, LARGEST_SAMPLE = 284, 322, 323, 338, 339, 281
 _ORIENTATION, _SUBSAMPLING, _PROFILE = 274, 530, 34675
 # Size, depth, compression and its tables, place of the data, palette, alpha, colour.
-_DECIDE = frozenset(
+DECIDE = frozenset(
     {
         *(WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, 266, 273, SAMPLES, 278, 279, PLANAR, 292, 293),
         *(317, 320, TILE_WIDTH, TILE_HEIGHT, 324, 325, 332, EXTRA, SAMPLE_FORMAT, 347),
@@ -70,7 +70,7 @@ def tiff_essence(path: Path, data: bytes) -> Essence:
     entry = tags.entries.get(_PROFILE)
     too_long = entry is not None and entry.count > LONGEST_PROFILE
     return Essence(
-        tags.alone(_DECIDE),
+        tags.alone(DECIDE),
         frames=count_pages(tags, MOST_FRAMES + 1),
         orientation=tags.number(_ORIENTATION, 1) if 1 <= tags.number(_ORIENTATION, 1) <= 8 else 1,
         profile=None if entry is None else b"" if too_long else tags.bytes_of(_PROFILE),
