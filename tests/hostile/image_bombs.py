@@ -126,6 +126,10 @@ def strip_of_lzw() -> bytes:
     return tiff({**GRAY, 256: (4, 1, 9_900), 257: (4, 1, 9_900), 259: (3, 1, 5), 278: (4, 1, 9_900)}, bytes(2000))
 
 
+def endless_bits() -> bytes:
+    return tiff({**GRAY, 258: (4, 1, 2**31)}, bytes(1100))
+
+
 def many_frames_gif() -> bytes:
     whole = saved("GIF", 16)
     at = 13 + 3 * 2 ** ((whole[10] & 7) + 1)
@@ -236,7 +240,7 @@ def long_space() -> bytes:
 REFUSED: tuple[Callable[[], bytes], ...] = (
     *(large_png, large_jpeg, many_scans, many_segments, one_large_tile, strip_of_lzw, large_canvas_webp, large_icon),
     *(large_bitmap_icon, many_icns, tiny_chunks, exif_in_avif, many_tiles_jpeg2000, run_length_bitmap),
-    *(run_length_tga, long_comment, long_space),
+    *(endless_bits, run_length_tga, long_comment, long_space),
 )
 READ: tuple[Callable[[], bytes], ...] = (
     *(exif_of_many_parts, many_pages, tags_that_overlap, many_frames_gif, many_comments_gif, many_frames_png),

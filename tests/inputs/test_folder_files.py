@@ -143,6 +143,12 @@ def test_a_folder_of_unreadable_images_says_what_would_read_them(tmp_path: Path)
         load_images(tmp_path)
 
 
+def test_names_that_would_move_a_cursor_are_escaped(tmp_path: Path) -> None:
+    put(tmp_path / "a.png")
+    (tmp_path / "\x1b[2J\u202e.heic").write_bytes(b"x")
+    assert load_images(tmp_path).notes[0].endswith(r": \x1b[2J\u202e.heic")
+
+
 def test_two_spellings_of_a_name_are_one(tmp_path: Path) -> None:
     composed, apart = "\u00e9", "e\u0301"
     put(tmp_path / f"caf{apart}" / f"{apart}.png")

@@ -265,3 +265,81 @@ def test_a_png_with_a_changed_bit_is_never_read_as_another_image(tmp_path_factor
         assert np.array_equal(decode(path).pixels, COLOURS)
     except InputUnavailable as error:
         assert str(path) in str(error)
+
+
+@pytest.mark.parametrize("white", [0, 1])
+def test_packed_twelve_bits(tmp_path: Path, white: int) -> None:
+    values = RAMP.astype(np.int64) * 16
+    pairs = values.reshape(-1, 2)
+    packed = np.stack([pairs[:, 0] >> 4, (pairs[:, 0] & 15) << 4 | pairs[:, 1] >> 8, pairs[:, 1] & 255], axis=1)
+    tags = {256: WIDTH, 257: HEIGHT, 258: 12, 259: 1, 262: white, 277: 1, 278: HEIGHT, 279: packed.size}
+    entries = [struct.pack("<HHIHH", tag, 3, 1, value, 0) for tag, value in tags.items()]
+    entries.insert(5, struct.pack("<HHII", 273, 4, 1, 8 + 2 + 12 * 9 + 4))
+    whole = b"II*\0" + struct.pack("<IH", 8, 9) + b"".join(entries) + bytes(4) + packed.astype(np.uint8).tobytes()
+    (tmp_path / "a.tif").write_bytes(whole)
+    share = values / 4095
+    assert np.array_equal(grey(tmp_path / "a.tif"), np.rint(255 * (share if white else 1 - share)))
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+@pytest.mark.parametrize("white", ["miniswhite", "minisblack"])
+def test_alpha_beside_grey_is_not_inverted(tmp_path: Path, kind, white: str) -> None:
+    full = int(np.iinfo(kind).max)
+    values = np.stack([RAMP.astype(kind) * (full // 255), np.full(RAMP.shape, full, kind)], axis=2)
+    values[0, :, 1] = 0
+    path = put_tiff(tmp_path / "a.tif", values, photometric=white, extrasamples=["unassalpha"], planarconfig="contig")
+    expected = 255 - RAMP if white == "miniswhite" else RAMP.copy()
+    expected[0] = 255
+    assert np.array_equal(grey(path), expected)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("big", [False, True])
+def test_tiff_of_either_order_and_size_of_offsets(tmp_path: Path, order: str, big: bool) -> None:
+    values = COLOURS.astype(np.uint16) * 257
+    path = put_tiff(tmp_path / "a.tif", values, photometric="rgb", byteorder=order, bigtiff=big)
+    assert np.array_equal(decode(path).pixels, COLOURS)
+    tifffile.imwrite(path, np.stack([values, values]), photometric="rgb", byteorder=order, bigtiff=big, metadata=None)
+    assert decode(path).notes[0] == "first of 2 frames taken"
+
+
+def test_orientations_in_texts_of_a_png_are_known(tmp_path: Path) -> None:
+    body = zlib.compress(b"".join(b"\0" + row.tobytes() for row in COLOURS))
+    exif = b"Exif\0\0II*\0" + struct.pack("<IHHHIHHI", 8, 1, 0x0112, 3, 1, 6, 0, 0)
+    text = b"\nexif\n%8d\n" % len(exif) + exif.hex().encode()
+    texts = (
+        chunk(b"tEXt", b"Raw profile type exif\0" + text),
+        chunk(b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(text)),
+        chunk(b"iTXt", b'XML:com.adobe.xmp\0\0\0\0\0<x tiff:Orientation="6"/>'),
+        chunk(b"eXIf", exif[6:]),
+    )
+    for each in texts:
+        (tmp_path / "a.png").write_bytes(png(8, 2, body, chunk(b"tEXt", b"Comment\0x"), each))
+        with Image.open(tmp_path / "a.png") as image:
+            assert image.getexif()[0x0112] == 6
+        assert decode(tmp_path / "a.png").orientation == 6
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.dictionaries(
+        st.sampled_from([256, 257, 258, 259, 262, 273, 277, 278, 279, 284, 317, 322, 323, 324, 325, 338, 339]),
+        st.tuples(
+            st.sampled_from([1, 3, 4, 5, 12, 16]), st.sampled_from([0, 1, 3, 70_000, 2**32 - 1]), st.integers(0, 70_000)
+        ),
+        max_size=6,
+    )
+)
+def test_any_tags_of_a_tiff_lead_to_an_image_or_to_an_error_that_names_it(tmp_path_factory, changed) -> None:
+    path = tmp_path_factory.getbasetemp() / "tags.tif"
+    tags = {256: WIDTH, 257: HEIGHT, 258: 8, 259: 1, 262: 1, 277: 1, 278: HEIGHT, 279: RAMP.size}
+    entries = {**{tag: (3, 1, value) for tag, value in tags.items()}, 273: (4, 1, 400), **changed}
+    packed = b"".join(struct.pack("<HHII", tag, *value) for tag, value in sorted(entries.items()))
+    head = b"II*\0" + struct.pack("<IH", 8, len(entries)) + packed + bytes(4)
+    path.write_bytes(head.ljust(400, b"\0") + RAMP.tobytes())
+    try:
+        pixels = decode(path).pixels
+    except InputUnavailable as error:
+        assert str(path) in str(error)
+    else:
+        assert pixels.shape[2] == 3 and pixels.dtype == np.uint8

@@ -8,6 +8,7 @@ memory.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -85,9 +86,11 @@ def _decoded(path: Path, upright: bool) -> Decoded:
 
 @contextmanager
 def decoding(path: Path) -> Iterator[None]:
-    """Raise InputUnavailable if Pillow fails to decode the file inside the context."""
+    """Raise InputUnavailable if Pillow fails to decode the file inside the context; its warnings say nothing new."""
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     except (InputUnavailable, MemoryError):
         raise
     # On damaged files Pillow raises many kinds of errors, even TypeError.

@@ -7,6 +7,7 @@ TIFF files are read by tifffile where it can, and by Pillow elsewhere.
 from __future__ import annotations
 
 import io
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from PIL import Image
 
 from xai_eval.errors import InputUnavailable
 from xai_eval.inputs.images.essence import Essence
-from xai_eval.inputs.images.tiff_file import Layout
+from xai_eval.inputs.images.tiff_file import DECIDE, PHOTOMETRIC, Layout
 
 _UNPACKED = (1, 8, 32946)  # what tifffile reads without further packages: no compression, and two names of Deflate
 _ROWS = 256
@@ -57,7 +58,7 @@ def read_deep_tiff(path: Path, essence: Essence, shape: Layout) -> Deep:
     """
     values = _by_tifffile(essence, shape) if _readable(shape) else _by_pillow(path, essence, shape)
     low, high = int(values.min()), int(values.max())
-    called = f"{'signed ' if shape.kind == 2 else ''}{shape.bits}-bit {'grayscale' if values.ndim == 2 else 'colour'}"
+    called = f"{'signed ' if shape.kind == 2 else ''}{shape.bits}-bit {'grayscale' if shape.samples <= 2 else 'colour'}"
     if low < 0:
         raise InputUnavailable(
             f"{path} holds {shape.bits}-bit values from {low} to {high}; expected none below 0, because nothing says "
@@ -77,19 +78,21 @@ def to_eight_bits(path: Path, deep: Deep) -> tuple[NDArray[np.uint8], list[str]]
     Raises:
         InputUnavailable: its different values would become three levels or fewer.
     """
+    gray = deep.values.ndim == 2 or deep.values.shape[2] <= 2
     cut = deep.values.ndim == 3 and deep.full == 65535
     scaled = np.empty(deep.values.shape, np.uint8)
     for rows in _strips(len(scaled)):
         part = np.minimum(deep.values[rows].astype(np.uint64), np.uint64(deep.full))
         scaled[rows] = part >> np.uint64(8) if cut else (part * 255 + deep.full // 2) // deep.full
-    colours = scaled[..., :3] if scaled.ndim == 3 else scaled
-    low, high = (int(end(deep.values[..., :3] if scaled.ndim == 3 else deep.values)) for end in (np.min, np.max))
+    own = slice(None) if scaled.ndim == 2 else (..., slice(1 if gray else 3))
+    colours = scaled[own]  # without alpha, which is neither inverted nor counted
+    low, high = (int(end(deep.values[own])) for end in (np.min, np.max))
     if high - low >= LEAST_LEVELS and int(colours.max()) - int(colours.min()) < LEAST_LEVELS:
         raise InputUnavailable(
             f"{path} holds {deep.called} values from {low} to {high} of {deep.full}, which become the 8-bit levels "
             f"{colours.min()} to {colours.max()}: nothing could be seen. Scale them to the whole range, save it again."
         )
-    notes = [_done(deep, cut)]
+    notes = [] if deep.full == 255 else [_done(deep, cut)]
     if (high - low) * LOW < deep.full:
         notes.append(f"its values reach only from {low} to {high} of {deep.full}; it was not brightened")
     if deep.inverted:
@@ -99,9 +102,9 @@ def to_eight_bits(path: Path, deep: Deep) -> tuple[NDArray[np.uint8], list[str]]
 
 
 def _done(deep: Deep, cut: bool) -> str:
-    if deep.values.ndim == 2:
-        return f"{deep.called} scaled to 8 bit and converted to RGB"
-    return f"{deep.called} taken as 8 bit: the upper half of each number" if cut else f"{deep.called} scaled to 8 bit"
+    if cut:
+        return f"{deep.called} taken as 8 bit: the upper half of each number"
+    return f"{deep.called} scaled to 8 bit{' and converted to RGB' if deep.values.ndim == 2 else ''}"
 
 
 def _strips(height: int) -> Iterator[slice]:
@@ -127,6 +130,8 @@ def _readable(shape: Layout) -> bool:
 def _by_tifffile(essence: Essence, shape: Layout) -> NDArray[np.integer]:
     import tifffile
 
+    # It logs what it makes of damaged tags; what comes out is an error or an image.
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)
     with tifffile.TiffFile(io.BytesIO(essence.data)) as file:
         values: NDArray[np.integer] = file.pages[0].asarray(maxworkers=1)
     if shape.planar and values.ndim == 3:
@@ -140,10 +145,12 @@ def _by_pillow(path: Path, essence: Essence, shape: Layout) -> NDArray[np.intege
     colour = shape.samples in (3, 4) and shape.photometric == _RGB and shape.bits == 16 and shape.kind == 1
     if not (gray or colour) or (shape.planar and colour):
         raise InputUnavailable(
-            f"{path} is a TIFF of {shape.samples} samples of {shape.bits} bits in a compression that is not read for "
-            f"such pixels (number {shape.compression}). Save it uncompressed, or as a PNG."
+            f"{path} is a TIFF of {shape.samples} samples of {shape.bits} bits per pixel (photometric interpretation "
+            f"{shape.photometric}, compression {shape.compression}), which nothing here reads. Save it as a PNG."
         )
-    image = Image.open(io.BytesIO(essence.data), formats=("TIFF",))
+    assert essence.tags is not None
+    # Pillow knows 12 bits only where 0 is black. Nothing is inverted here in any case.
+    image = Image.open(io.BytesIO(essence.tags.alone(DECIDE, {PHOTOMETRIC: 1} if gray else {})), formats=("TIFF",))
     values = np.array(image)
     if gray:
         return values.view(np.uint32) if shape.bits == 32 and shape.kind == 1 and values.dtype == np.int32 else values

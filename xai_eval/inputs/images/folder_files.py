@@ -148,7 +148,10 @@ def _why_not_into(way: Path, found: _Found) -> str:
 
 
 def _listed(names: Iterable[str]) -> str:
-    every = sorted(names)
+    # A file name may hold anything, also what moves the cursor of a terminal.
+    every = sorted(
+        "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in name) for name in names
+    )
     more = f" and {len(every) - _NAMED} more" if len(every) > _NAMED else ""
     return f"{', '.join(every[:_NAMED])}{more}"
 

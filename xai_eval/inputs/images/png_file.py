@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -14,7 +15,9 @@ from xai_eval.inputs.images.essence import LONGEST_PROFILE, Essence, orientation
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _MOST_CHUNKS = 200_000
 _KEPT = frozenset({b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS"})
-_XMP = b"XML:com.adobe.xmp\0"
+# Of texts, only those that may name an orientation: XMP, and EXIF as ImageMagick wrote it before there was eXIf.
+_RAW_EXIF = b"Raw profile type exif\0"
+_TEXTS = {b"iTXt": b"XML:com.adobe.xmp\0", b"tEXt": _RAW_EXIF, b"zTXt": _RAW_EXIF}
 _SRGB_GAMMA = 45_455
 
 
@@ -42,7 +45,8 @@ def png_essence(path: Path, data: bytes) -> Essence:
                 f"{path} has a chunk {chunk.kind.decode()} that decides its pixels and is not in the standard of PNG "
                 "(Xcode writes CgBI). Save it again with another program."
             )
-        if chunk.kind != b"iTXt" or chunk.body[: len(_XMP)] == _XMP:
+        text = _TEXTS.get(chunk.kind)
+        if text is None or chunk.body[: len(text)] == text:
             said.setdefault(chunk.kind, bytes(chunk.body[:LONGEST_PROFILE]))
         ended = ended or chunk.kind == b"IEND"
         if ended:
@@ -50,7 +54,7 @@ def png_essence(path: Path, data: bytes) -> Essence:
     return Essence(
         b"".join(kept),
         frames=_frames(said),
-        orientation=orientation_of(said.get(b"eXIf", b""), said.get(b"iTXt", b"")),
+        orientation=orientation_of(said.get(b"eXIf", b"") or _raw_exif(said), said.get(b"iTXt", b"")),
         profile=_profile(said.get(b"iCCP")),
         notes=tuple(_notes(said, ended)),
         transparent=_transparent(said),
@@ -92,12 +96,23 @@ def _profile(chunk: bytes | None) -> bytes | None:
     if chunk is None:
         return None
     _, _, packed = chunk.partition(b"\0")
+    return _unpacked(packed[1:])
+
+
+def _unpacked(packed: bytes) -> bytes:
+    """Return what zlib packed; nothing if it is damaged, or too long."""
     try:
-        unpacking = zlib.decompressobj()
-        profile = unpacking.decompress(packed[1:], LONGEST_PROFILE + 1)
+        whole = zlib.decompressobj().decompress(packed, LONGEST_PROFILE + 1)
     except zlib.error:
         return b""
-    return profile if len(profile) <= LONGEST_PROFILE else b""
+    return whole if len(whole) <= LONGEST_PROFILE else b""
+
+
+def _raw_exif(said: dict[bytes, bytes]) -> bytes:
+    """Return EXIF data that stands in a text: its name, its length, and hexadecimal digits."""
+    text = said.get(b"tEXt", b"")[len(_RAW_EXIF) :] or _unpacked(said.get(b"zTXt", b"")[len(_RAW_EXIF) + 1 :])
+    digits = b"".join(text.split()[2:])
+    return bytes.fromhex(digits.decode("ascii")) if re.fullmatch(rb"(?:[0-9a-fA-F]{2})+", digits) else b""
 
 
 def _notes(said: dict[bytes, bytes], ended: bool) -> Iterator[str]:

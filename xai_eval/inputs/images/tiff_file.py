@@ -15,7 +15,7 @@ WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, SAMPLES = 256, 257, 258, 259, 262
 PLANAR, TILE_WIDTH, TILE_HEIGHT, EXTRA, SAMPLE_FORMAT, LARGEST_SAMPLE = 284, 322, 323, 338, 339, 281
 _ORIENTATION, _SUBSAMPLING, _PROFILE = 274, 530, 34675
 # Size, depth, compression and its tables, place of the data, palette, alpha, colour.
-_DECIDE = frozenset(
+DECIDE = frozenset(
     {
         *(WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, 266, 273, SAMPLES, 278, 279, PLANAR, 292, 293),
         *(317, 320, TILE_WIDTH, TILE_HEIGHT, 324, 325, 332, EXTRA, SAMPLE_FORMAT, 347),
@@ -23,7 +23,7 @@ _DECIDE = frozenset(
     }
 )
 _KINDS = {1: "unsigned", 2: "signed", 3: "floating-point", 4: "untyped", 5: "complex", 6: "complex"}
-_MOST_SAMPLES = 64
+_MOST_SAMPLES, _MOST_BITS = 64, 64
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def tiff_essence(path: Path, data: bytes) -> Essence:
     entry = tags.entries.get(_PROFILE)
     too_long = entry is not None and entry.count > LONGEST_PROFILE
     return Essence(
-        tags.alone(_DECIDE),
+        tags.alone(DECIDE),
         frames=count_pages(tags, MOST_FRAMES + 1),
         orientation=tags.number(_ORIENTATION, 1) if 1 <= tags.number(_ORIENTATION, 1) <= 8 else 1,
         profile=None if entry is None else b"" if too_long else tags.bytes_of(_PROFILE),
@@ -82,7 +82,7 @@ def tiff_essence(path: Path, data: bytes) -> Essence:
 
 def layout(tags: Directory) -> Layout:
     """Read how the pixels of a TIFF are stored; what a tag does not say is as TIFF 6.0 says."""
-    bits = max(tags.numbers(BITS) or (1,))
+    bits = min(max(tags.numbers(BITS) or (1,)), _MOST_BITS + 1)  # 2 to the power of what a file claims has no end
     kind = max(tags.numbers(SAMPLE_FORMAT) or (1,))
     most = 2 ** (bits - 1) - 1 if kind == 2 else 2**bits - 1
     named = tags.number(LARGEST_SAMPLE, most)
@@ -104,7 +104,7 @@ def _check_tiles(path: Path, tags: Directory, shape: Layout) -> None:
     """Refuse tiles that are larger than memory allows, whatever the size of the image."""
     width, height = tags.number(TILE_WIDTH, 0), tags.number(TILE_HEIGHT, 0)
     per_pixel = max(1, shape.samples * shape.bits // 8)
-    if shape.samples > _MOST_SAMPLES or shape.bits > 64:
+    if shape.samples > _MOST_SAMPLES or shape.bits > _MOST_BITS:
         raise InputUnavailable(
             f"{path} is a TIFF of {shape.samples} samples of {shape.bits} bits per pixel; expected gray or RGB, with "
             "or without alpha. Save the channels that show the image as an 8-bit PNG."

@@ -74,15 +74,25 @@ class Directory:
         at = struct.unpack(f"{self.order}{'Q' if self.big else 'I'}", entry.raw[-room:])[0]
         return self.data[at : at + entry.count]
 
-    def alone(self, tags: frozenset[int]) -> bytes:
-        """Return a TIFF with the same data and one directory of some tags only: what other tags claim is gone."""
-        kept = [entry.raw for tag, entry in sorted(self.entries.items()) if tag in tags]
+    def alone(self, tags: frozenset[int], changed: Mapping[int, int] | None = None) -> bytes:
+        """Return a TIFF with the same data and one directory of some tags only: what other tags claim is gone.
+
+        Args:
+            tags: the tags to keep.
+            changed: other values for tags of one short number.
+        """
+        new = {tag: self._short(tag, value) for tag, value in (changed or {}).items()}
+        kept = [new.get(tag, entry.raw) for tag, entry in sorted(self.entries.items()) if tag in tags]
         room = 16 if self.big else 8
         head, end = self.data[:room], memoryview(self.data)[room:]
         pad = b"\0" * (-len(self.data) % 8)
         at = struct.pack(f"{self.order}{'Q' if self.big else 'I'}", len(self.data) + len(pad))
         count = struct.pack(f"{self.order}{'Q' if self.big else 'H'}", len(kept))
         return b"".join([head[: -len(at)], at, end, pad, count, *kept, b"\0" * len(at)])
+
+    def _short(self, tag: int, value: int) -> bytes:
+        """Return the entry of a tag that is one short number."""
+        return struct.pack(f"{self.order}HH{'QH6x' if self.big else 'IH2x'}", tag, 3, 1, value)
 
 
 def read_directory(data: bytes) -> Directory | None:
