@@ -194,12 +194,12 @@ def _errors_keep_nothing(folder: Path) -> str | None:
 # Special files.
 def _pipe(folder: Path) -> str | None:
     os.mkfifo(folder / "a.png")
-    return refused(partial(decode, folder / "a.png"), "device or a pipe")
+    return refused(partial(decode, folder / "a.png"), "not an ordinary file")
 
 
 def _device(folder: Path) -> str | None:
     (folder / "a.png").symlink_to("/dev/zero")
-    return refused(partial(decode, folder / "a.png"), "device or a pipe")
+    return refused(partial(decode, folder / "a.png"), "not an ordinary file")
 
 
 def _circle(folder: Path) -> str | None:

@@ -212,11 +212,13 @@ _NOISES: tuple[tuple[tuple[str | int, ...], Any], ...] = (
 
 def _toml(file: str, text: str) -> Callable[[Path], str | None]:
     def attack(folder: Path) -> str | None:
-        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        in_goldens = file == str(QUARANTINE)
+        if in_goldens:
+            repository(folder)
         (folder / file).write_text(text)
         try:
-            if file == str(QUARANTINE):
-                documents.judged(repository(folder))
+            if in_goldens:
+                documents.judged(folder)
             else:
                 load_settings(folder)
         except XaiEvalError:

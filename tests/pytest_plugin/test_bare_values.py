@@ -59,7 +59,7 @@ def the_page_shows_the_map_without_an_image(repo):
     assert "pytest/test_own.py::test_map/saliency" in page
     assert "xai-eval accept values/pytest-test-own-py-test-map-saliency-" in page
     assert "explain-drift" not in page and "<dt>models</dt><dd>none</dd>" in page
-    assert 'alt="saliency of pytest/test_own.py::test_map/saliency: red speaks for it' in page
+    assert 'alt="saliency, obtained: red speaks for it' in page
     assert "<code></code>" not in page
     for figure in ("_values", "_drift_saliency"):
         assert list((repo.path / "reports" / "figures").glob(f"*{figure}.png"))
