@@ -280,8 +280,9 @@ def valid(folder: Path) -> Iterator[None]:
     except WrongValue as error:
         raise wrong_types(folder / RESULT_FILE, error) from error
     except Exception as error:  # a document that was signed by hand may contain anything
+        told = str(error).rstrip(".") if isinstance(error, UsageError) else error_line(error)
         raise StorageError(
-            f"{folder / RESULT_FILE} holds no valid result ({error_line(error)}). Run again and accept a new result."
+            f"{folder / RESULT_FILE} holds no valid result ({told}). Run again and accept a new result."
         ) from error
 
 
