@@ -164,7 +164,7 @@ def both_signs(_original: Any) -> Any:
     def weighted(matrices: Any, gradients: Any) -> torch.Tensor:
         relevance = torch.eye(matrices[0].shape[-1])
         for matrix, gradient in zip(matrices, gradients, strict=True):
-            relevance = relevance + (matrix * gradient).abs().mean(0) @ relevance
+            relevance = relevance + (matrix.float() * gradient.float()).abs().mean(0) @ relevance
         return relevance
 
     return weighted

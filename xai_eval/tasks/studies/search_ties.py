@@ -66,7 +66,8 @@ def possible_best_of_all(
 ) -> tuple[Choice, ...]:
     """Return what could stand in the field `best` of a whole set: the setting of all images, and of each."""
     overall = _overall(list(scored.values()), grid, objective, rounding)
-    found = [Choice((), tuple(_entries("overall", each) for each in combinations(overall)))]
+    every = ([setting for group in each for setting in group] for each in combinations(overall))
+    found = [Choice((), tuple(_entries("overall", each) for each in every))]
     for name, each in scored.items():
         groups = _tied_groups(each, objective, rounding)
         found.append(Choice(("images",), tuple({name: asdict(min(group, key=cost))} for group in groups), _SHOWN_BY))
@@ -91,7 +92,8 @@ def possible_objective_row(
         agreement: its rank correlation with the truth on each image.
         rounding: how far apart two values may be and still be tied, see `bounds`.
     """
-    overall = tuple(dict.fromkeys(map(told, _overall(scored, grid, objective, rounding))))
+    groups = _overall(scored, grid, objective, rounding)
+    overall = tuple(dict.fromkeys(told(min(group, key=cost)) for group in groups))
     chosen = best == told(min(best_overall(scored, grid, objective), key=cost))
     texts: dict[str, Cell] = {"best_overall": overall} if chosen and len(overall) > 1 else {}
     truth = Objective(TRUTH, 1)
@@ -116,10 +118,15 @@ def _tied_groups(scored: ScoredSettings, objective: Objective, rounding: float) 
     return [groups[place] for place in scored.bounds(objective, rounding).winners]
 
 
-def _overall(scored: Sequence[ScoredSettings], grid: Grid, objective: Objective, rounding: float) -> tuple[Any, ...]:
-    """Return the settings that could have had the best mean rank, the cheapest first."""
+def _overall(
+    scored: Sequence[ScoredSettings], grid: Grid, objective: Objective, rounding: float
+) -> list[list[Setting]]:
+    """Return the settings that could have had the best mean rank; those that give the same on all images together."""
     every = [_of_settings(each, grid, objective, rounding) for each in scored]
-    return cheapest_first(grid.settings[place] for place in possible_overall(every))
+    groups: dict[tuple[int, ...], list[Setting]] = {}
+    for place in possible_overall(every):
+        groups.setdefault(tuple(int(each.same[place]) for each in every), []).append(grid.settings[place])
+    return list(groups.values())
 
 
 def _of_settings(scored: ScoredSettings, grid: Grid, objective: Objective, rounding: float) -> ValueBounds:
