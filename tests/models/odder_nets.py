@@ -411,6 +411,64 @@ class Autoencoder(Plain):
         return self.decoder(self.body(self.stem(images)))
 
 
+class AttributesRaise(Plain):
+    """Raises another error than PyTorch does for an attribute that it does not have."""
+
+    def __getattr__(self, name: str) -> object:
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            raise KeyError(name) from None
+
+
+class Binarised(Plain):
+    """Rounds the output of its last layer, so that no gradient passes."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head((self.body(self.stem(images)) - 0.1).sign().mean((2, 3)))
+
+
+class CutTokens(nn.Module):
+    """Its tokens are cut out of the image without a convolution, by patches that are not square."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.patches, self.head = nn.Linear(3 * 16 * 32, 24), nn.Linear(24, 4, bias=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        cut = nn.functional.unfold(images, (16, 32), stride=(16, 32)).transpose(1, 2)
+        return self.head(torch.relu(self.patches(cut)).mean(1))
+
+
+class AsASnake(Tokens):
+    """Every second row of its tokens goes the other way round, as the scans of some state space models do."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        rows = self.patches(images).clone()
+        rows[:, :, 1::2] = rows[:, :, 1::2].flip(3)
+        tokens = self.joined(rows.flatten(2).transpose(1, 2))
+        for block in self.blocks:
+            tokens = block(tokens)
+        return self.head(self.answer(self.norm(tokens)))
+
+
+def attributes_raise() -> nn.Module:
+    return AttributesRaise()
+
+
+def binarised() -> nn.Module:
+    return Binarised()
+
+
+def cut_tokens() -> nn.Module:
+    return CutTokens()
+
+
+def as_a_snake() -> nn.Module:
+    return AsASnake()
+
+
 def averaging() -> nn.Module:
     return Averaging()
 

@@ -60,6 +60,11 @@ def test_it_is_said_that_maps_may_be_an_image() -> None:
     assert classifier.reading.why.startswith("assumed, ")
 
 
+def test_it_is_said_that_tokens_are_in_another_order() -> None:
+    (result,) = evaluate("cams", model=_classifier(odder.as_a_snake), images=IMAGES, device="cpu", methods=["hirescam"])
+    assert "of its places show another part of the image, far away" in _remarks(result)
+
+
 @pytest.mark.slow
 def test_it_is_said_that_a_later_stage_has_fewer_places_than_can_be_laid_out() -> None:
     remark = _classifier(timm_nets.levit(256), 256).found_layer().remark("mine")

@@ -150,14 +150,15 @@ class _Search:
     def _tokens(self, call: Call, chosen: _Layer) -> int:
         """Return the number of tokens of a call, in the order of axes of a layer; 0 if it returns none.
 
-        Behind maps, only tokens as wide as these are meant: others may be what a head makes of the whole image.
+        Later tokens are as wide or wider. Behind maps, wider ones may be what a head makes of the whole image.
         """
         batch, channels = chosen.layout.batch, _channels(chosen.layout)
         if self.shapes.batch_axis(call.name) != batch:
             return 0
         shape, width = self.shapes.of_one_image(call.name, batch), self.shapes.channels(chosen.call.name, chosen.layout)
-        fits = len(shape) == _TOKENS and (not chosen.layout.maps or shape[channels] == width)
-        return shape[1 - channels] if fits else 0
+        if len(shape) != _TOKENS or shape[channels] < width or (chosen.layout.maps and shape[channels] > width):
+            return 0
+        return shape[1 - channels]
 
     def _layout(self, call: Call, size: tuple[int, ...] | None) -> Layout | None:
         name = call.name
@@ -273,7 +274,10 @@ def _counts(found: TracedPass, layer: str, layout: Layout) -> bool:
 
 def _why_none(found: TracedPass, shapes: Shapes, parts: nn.Module) -> str:
     if found.is_differentiable and not any(bool(each.any()) for each in found.gradients_at_places):
-        return f"All gradients of its scores are 0: are the weights of its last layer untrained zeros? {_NAME_ONE}"
+        return (
+            "All gradients of its scores are 0: are the weights of its last layer untrained zeros? Steps that round, "
+            f"such as sign and round, pass no gradient either. {_NAME_ONE}"
+        )
     if found.counts and min(found.counts.values()) > 1:
         return f"All of its layers are called more than once in a pass, so none has a single output. {_NO_LAYER}"
     if not _holds_parameters(parts):
@@ -285,4 +289,6 @@ def _why_none(found: TracedPass, shapes: Shapes, parts: nn.Module) -> str:
         return f"Some of its layers return complex or whole numbers, of which no map can be computed. {_NAME_ONE}"
     if any(shapes.batch_axis(name) is None for name in found.gradients):
         return f"The first axis of some of its layers counts windows, heads or crops instead of images. {_NAME_ONE}"
+    if any(call.output.dim() == 1 + _TOKENS for call in found.calls):
+        return f"If it has tokens, name a layer of them with --layer, and their grid with --reshape. {_NO_LAYER}"
     return f"{_NAME_ONE} {_NO_LAYER}"

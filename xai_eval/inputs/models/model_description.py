@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.nn.modules import module as torch_module
 
+from xai_eval.inputs.models.attributes import attribute
 from xai_eval.inputs.models.canonical_settings import canonical_settings
 from xai_eval.inputs.models.code_of_class import code_of_class
 from xai_eval.inputs.models.wrappers import adds_a_name, hands_on, wrapped_child
@@ -123,7 +124,8 @@ def _types(module: nn.Module) -> Iterator[str]:
 
 
 def _settings(part: nn.Module) -> dict[str, Any]:
-    return {key: getattr(part, key) for key in _SETTINGS if isinstance(getattr(part, key, None), _Plain)}
+    found = {key: attribute(part, key) for key in _SETTINGS}
+    return {key: value for key, value in found.items() if isinstance(value, _Plain)}
 
 
 def _functions(module: nn.Module) -> Iterator[str]:
@@ -151,7 +153,7 @@ _Plain = int | float | str | tuple  # type: ignore[type-arg]  # used in isinstan
 
 def _hooks(module: nn.Module) -> Iterator[str]:
     for name, part in module.named_modules():
-        counts = {kind: len(getattr(part, kind, ())) for kind in _HOOKS}
+        counts = {kind: len(attribute(part, kind) or ()) for kind in _HOOKS}
         counts["own forward"] = int("forward" in vars(part))
         if any(counts.values()):
             yield f"{name}: {counts}"

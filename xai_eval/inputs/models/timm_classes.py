@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from xai_eval.inputs.models.attributes import attribute
+
 
 @dataclass(frozen=True)
 class TimmClasses:
@@ -25,7 +27,7 @@ def timm_classes(module: nn.Module, classes: int) -> TimmClasses | None:
         classes: the number of its outputs.
     """
     # The number of outputs alone could belong to anything.
-    if not hasattr(module, "pretrained_cfg") or "timm" not in sys.modules:
+    if attribute(module, "pretrained_cfg") is None or "timm" not in sys.modules:
         return None
     from timm.data import ImageNetInfo, infer_imagenet_subset
 
