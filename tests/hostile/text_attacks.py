@@ -35,7 +35,7 @@ def _without_ci() -> dict[str, str | None]:
     return dict.fromkeys([*CI_VARIABLES, "GITHUB_STEP_SUMMARY"])
 
 
-def _faults(hostile: Hostile) -> Iterator[str]:
+def faults_of(hostile: Hostile) -> Iterator[str]:
     """Run every command on a repository, and look at all that came out."""
     summary = hostile.root / "summary.md"
     github = {**_without_ci(), "GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(summary)}
@@ -87,7 +87,7 @@ def _parts() -> Iterator[tuple[int, tuple[str, ...]]]:
 
 
 @contextlib.contextmanager
-def _without_figures() -> Iterator[None]:
+def without_figures() -> Iterator[None]:
     pixels = np.zeros((4, 4, 3), np.uint8)
     with (
         mock.patch("xai_eval.report.write.figure_files", return_value={}),
@@ -98,8 +98,8 @@ def _without_figures() -> Iterator[None]:
 
 def _everywhere(chosen: tuple[str, ...]) -> Callable[[Path], str | None]:
     def tried(folder: Path) -> str | None:
-        with _without_figures():
-            return first(_faults(make(folder, chosen)))
+        with without_figures():
+            return first(faults_of(make(folder, chosen)))
 
     return tried
 
@@ -117,7 +117,7 @@ def _drawn(chosen: tuple[str, ...]) -> Callable[[Path], str | None]:
 
 def _encoded(encoding: str) -> Callable[[Path], str | None]:
     def tried(folder: Path) -> str | None:
-        with _without_figures():
+        with without_figures():
             hostile = make(folder, (*WORST, "\U0001f389 日本 naïve"))
             with at(folder, _without_ci()):
                 commands = ("check",), ("log", hostile.drifted), ("accept", "nothing é 日\udce9", "--reason", "é")
@@ -165,7 +165,7 @@ def _as_arguments(
     """Name it on the command line, as a workflow does with the title of a pull request."""
 
     def tried(folder: Path) -> str | None:
-        with _without_figures(), at(make(folder, chosen[:2], cases=1).root, _without_ci()):
+        with without_figures(), at(make(folder, chosen[:2], cases=1).root, _without_ci()):
             told = [(words, said(*words)) for words in _commands(commands, chosen)]
         return first(f"{words[0][:20]}: {each}" for words, one in told for each in _refused(one))
 
@@ -197,7 +197,7 @@ def _as_folders(chosen: Sequence[str]) -> Callable[[Path], str | None]:
             (root / "golden").rename(root / f"golden {name}")
             (root / "reports").rename(root / f"reports {name}")
             (root / "xai_eval.toml").write_text(_settings(name))
-            with _without_figures(), at(root, _without_ci()):
+            with without_figures(), at(root, _without_ci()):
                 for words in (("check",), ("report",), ("prune", "--dry-run"), ("check", "--help"), ("log", "nothing")):
                     faults += [f"{words[0]}: {each}" for each in _refused(said(*words))]
         return first(faults)
