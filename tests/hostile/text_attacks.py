@@ -205,6 +205,22 @@ def _as_folders(chosen: Sequence[str]) -> Callable[[Path], str | None]:
     return tried
 
 
+def _as_tasks(names: Sequence[str]) -> Callable[[Path], str | None]:
+    """Name the task of a result so; what cannot be a task may be refused."""
+
+    def tried(folder: Path) -> str | None:
+        faults: list[str] = []
+        for place, name in enumerate(names):
+            hostile = make(folder / str(place), WORST, cases=1, task=name)
+            with without_figures(), at(hostile.root, _without_ci()):
+                for words in (*_COMMANDS.values(), ("log", hostile.drifted)):
+                    faults += [f"{words[0]}: {each}" for each in _refused(said(*words))]
+            faults += written(hostile.root)
+        return first(faults)
+
+    return tried
+
+
 def _settings(name: str) -> str:
     escaped = "".join(c if c.isalnum() and c.isascii() else f"\\U{ord(c):08x}" for c in name)
     return f'golden = "golden {escaped}"\nreports = "reports {escaped}"\n'
@@ -228,6 +244,7 @@ ATTACKS = (
         "texts as arguments of what loads models", _KIND, _EXPECTED, _as_arguments(_MEASURING, TEXTS[::13]), slow=True
     ),
     Attack("texts as names of folders", _KIND, _EXPECTED, _as_folders(_FOLDERS), slow=True),
+    Attack("texts as names of tasks", _KIND, _EXPECTED, _as_tasks(_FOLDERS), slow=True),
     *(
         Attack(f"texts {number}, everywhere", _KIND, _EXPECTED, _everywhere(texts), slow=True)
         for number, texts in _parts()
