@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 
 @pytest.mark.slow
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(st.lists(texts(), min_size=3, max_size=3))
 def test_any_texts_everywhere(chosen):
     with tempfile.TemporaryDirectory() as folder, without_figures():

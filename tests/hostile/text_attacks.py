@@ -81,9 +81,9 @@ def first(faults: Iterable[str]) -> str | None:
     return f"{len(found)} faults, such as: {'; '.join(found[:4])}" if found else None
 
 
-def _parts() -> Iterator[tuple[int, tuple[str, ...]]]:
-    for number, start in enumerate(range(0, len(TEXTS), _PART)):
-        yield number, TEXTS[start : start + _PART]
+def _parts(size: int = _PART) -> Iterator[tuple[int, tuple[str, ...]]]:
+    for number, start in enumerate(range(0, len(TEXTS), size)):
+        yield number, TEXTS[start : start + size]
 
 
 @contextlib.contextmanager
@@ -253,7 +253,7 @@ ATTACKS = (
         Attack(
             f"texts {number} in figures", _KIND, "figures are drawn, and no formula is read", _drawn(texts), slow=True
         )
-        for number, texts in _parts()
+        for number, texts in _parts(3 * _PART)
     ),
     *(
         Attack(
