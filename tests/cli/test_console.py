@@ -3,9 +3,11 @@
 import contextlib
 import io
 import json
+import logging
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from cli_runs import FACTORY, run
 import xai_eval
 from xai_eval.cli.console import console, prints_apart
 from xai_eval.cli.main import main
+from xai_eval.media.bars import bar, tell_above
 from xai_eval.media.characters import visible
 
 ODD = "\x1b[31mred\x00 日本 \u202erev \udce9 é"
@@ -154,3 +157,49 @@ def test_a_factory_that_changes_the_directory_moves_no_report(place):
     assert run("--methods", "gradcam", model="moves") == 0
     assert Path("reports/index.html").exists()
     assert list(Path("elsewhere").iterdir()) == []
+
+
+HOSTILE = "\x1b[31m\r::stop-commands::x ##[group]\u202e"
+
+
+def harmless(shown):
+    return not {"\x1b", "\r", "\u202e"} & set(shown) and "##[" not in shown and "::stop" not in shown
+
+
+def test_what_libraries_warn_and_log_is_text():
+    written = io.StringIO()
+    with contextlib.redirect_stderr(written), console(), warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.showwarning = as_python_shows  # pytest collects warnings itself
+        warnings.warn(HOSTILE, stacklevel=1)
+        logging.getLogger("a library").handle(logging.makeLogRecord({"msg": HOSTILE, "levelno": 30}))
+        logging.lastResort.handle(logging.makeLogRecord({"msg": HOSTILE, "levelno": 30}))
+    shown = written.getvalue()
+    assert shown.count("stop-commands") >= 2
+    assert harmless(shown), shown
+
+
+def as_python_shows(message, category, filename, lineno, file=None, line=None):
+    """As Python shows a warning where nobody collects it."""
+    sys.stderr.write(warnings.formatwarning(message, category, filename, lineno, line))
+
+
+def test_bars_and_messages_above_them_are_text():
+    written = io.StringIO()
+    with contextlib.redirect_stderr(written), console():
+        with bar(total=1, what=HOSTILE, unit=HOSTILE) as shown_bar:
+            shown_bar.update(1)
+        tell_above(HOSTILE)
+    shown = written.getvalue()
+    assert "stop-commands" in shown
+    # tqdm returns to the beginning of its line.
+    assert harmless(shown.replace("\r", "")), shown
+    assert not any(part.lstrip().startswith("::") for part in shown.split("\r"))
+
+
+@pytest.mark.parametrize("errors", ["ignore", "replace", "strict", "xmlcharrefreplace"])
+def test_a_console_that_drops_characters_makes_no_command_of_the_others(errors):
+    shown = written(":\u65e5:error::joined #\u65e5#[group]", "ascii", errors)
+    assert b"::error" not in shown
+    assert b"##[" not in shown
+    assert b"\\u65e5" in shown

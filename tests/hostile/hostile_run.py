@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import io
 import itertools
 import json
@@ -42,7 +43,7 @@ TASK = "cams"
 Next = Callable[[], str]
 
 
-def _result(name: str, text: Next, *, moved: bool, task: str = TASK) -> Result:
+def _result(name: str, text: Next, *, moved: bool, task: str) -> Result:
     image = np.random.default_rng(0).integers(0, 255, (SIDE, SIDE, 3), dtype=np.uint8)
     heat = np.zeros((SIDE, SIDE), np.float32)
     heat[(12, 12) if moved else (3, 3)] = 1.0
@@ -106,7 +107,9 @@ class Hostile:
     drifted: str
 
 
-def make(root: Path, chosen: Sequence[str], *, cases: int | None = None, dissected: bool = False) -> Hostile:
+def make(
+    root: Path, chosen: Sequence[str], *, cases: int | None = None, dissected: bool = False, task: str = TASK
+) -> Hostile:
     """Write two runs and goldens of them; the texts take turns in every place that has one.
 
     There are as many cases that drifted as texts, unless `cases` says otherwise.
@@ -118,12 +121,12 @@ def make(root: Path, chosen: Sequence[str], *, cases: int | None = None, dissect
 
     # In each case that drifted, the turns begin with another text, so that every text is in every place.
     starts = [[*chosen[place:], *chosen[:place]] for place in range(cases or len(chosen))]
-    was, now = ([_moving(turns, moved=moved) for turns in starts] for moved in (False, True))
+    was, now = ([_moving(turns, task, moved=moved) for turns in starts] for moved in (False, True))
     goldens = Goldens(root / "golden")
-    extra = [_result(f"{text()}new", text, moved=False)]
+    extra = [_result(f"{text()}new", text, moved=False, task=task)]
     if dissected:
         extra.append(_dissection(text(), text))
-    for result in [*was, _result(f"unused{text()}", text, moved=False)]:
+    for result in [*was, _result(f"unused{text()}", text, moved=False, task=task)]:
         goldens.store(result.condensed(), text() or "x")
         _vouch(root / "golden" / result.case.key / HISTORY_FILE, text)
     _quarantine(root / "golden", now[-1].case.key, text)
@@ -134,8 +137,8 @@ def make(root: Path, chosen: Sequence[str], *, cases: int | None = None, dissect
     return Hostile(root, now[0].case.key)
 
 
-def _moving(turns: Sequence[str], *, moved: bool) -> Result:
-    return _result(turns[0], itertools.cycle(turns).__next__, moved=moved)
+def _moving(turns: Sequence[str], task: str, *, moved: bool) -> Result:
+    return _result(turns[0], itertools.cycle(turns).__next__, moved=moved, task=task)
 
 
 def _vouch(history: Path, text: Next) -> None:
@@ -146,7 +149,8 @@ def _vouch(history: Path, text: Next) -> None:
 
 def _quarantine(folder: Path, key: str, text: Next) -> None:
     owner, reason = (_toml(f"a {text()}") for _ in range(2))
-    content = f"[{_toml(key)}]\nowner = {owner}\nreason = {reason}\nexpires = 2026-11-30\n"
+    expires = datetime.datetime.now(datetime.UTC).date() + datetime.timedelta(days=3)
+    content = f"[{_toml(key)}]\nowner = {owner}\nreason = {reason}\nexpires = {expires}\n"
     write_file(folder / "quarantine.toml", content.encode())
 
 
@@ -155,7 +159,12 @@ def _toml(text: str) -> str:
 
 
 def _record(results: Sequence[Result], text: Next, *, cut_short: bool) -> RunRecord:
-    request = {"task": TASK, "model": text(), "images": text(), "task_file": text().replace("\0", "") or "x"}
+    request = {
+        "task": results[0].case.task,
+        "model": text(),
+        "images": text(),
+        "task_file": text().replace("\0", "") or "x",
+    }
     return RunRecord(
         tuple({each.case.task for each in results}),
         (text(),),

@@ -114,7 +114,7 @@ _SHELL = (
     "a\\",
     "%PATH% ^& | > out",
 )
-_LONG = ("long " * 2_000, "@" * 3_000, "\U000e0001" * 3_000)
+_LONG = ("long " * 1_000, "@" * 1_000, "\U000e0001" * 1_000)
 
 TEXTS = (*_GITHUB, *_OTHER_CI, *_TERMINAL, *_MARKUP, *_TABLES, *_SHELL, *_LONG)
 

@@ -208,8 +208,8 @@ _WILD = re.compile(r"[;&|()<>$`'\"\\*?\[\]!\n\x00-\x1f]|(?<!\S)[~#=]")
 def commands(text: str) -> Iterator[str]:
     """Find commands to copy that a shell would take for more than one command, or for unfinished ones."""
     for found in re.finditer(r"xai-eval (?:accept|explain-drift|run|check) [^\n]*", text):
-        if found[0].startswith("xai-eval accept CASE"):
-            continue
+        if found[0].startswith("xai-eval accept CASE") or text[: found.start()].endswith("usage: "):
+            continue  # words that nobody copies
         in_quotes = text[: found.start()].endswith("`")  # within a sentence, or as code in Markdown
         whole = found[0].rpartition("`")[0] if in_quotes else found[0]
         wild = _WILD.search(_QUOTED.sub("word", whole))

@@ -35,7 +35,7 @@ def _without_ci() -> dict[str, str | None]:
     return dict.fromkeys([*CI_VARIABLES, "GITHUB_STEP_SUMMARY"])
 
 
-def _faults(hostile: Hostile) -> Iterator[str]:
+def faults_of(hostile: Hostile) -> Iterator[str]:
     """Run every command on a repository, and look at all that came out."""
     summary = hostile.root / "summary.md"
     github = {**_without_ci(), "GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(summary)}
@@ -81,13 +81,13 @@ def first(faults: Iterable[str]) -> str | None:
     return f"{len(found)} faults, such as: {'; '.join(found[:4])}" if found else None
 
 
-def _parts() -> Iterator[tuple[int, tuple[str, ...]]]:
-    for number, start in enumerate(range(0, len(TEXTS), _PART)):
-        yield number, TEXTS[start : start + _PART]
+def _parts(size: int = _PART) -> Iterator[tuple[int, tuple[str, ...]]]:
+    for number, start in enumerate(range(0, len(TEXTS), size)):
+        yield number, TEXTS[start : start + size]
 
 
 @contextlib.contextmanager
-def _without_figures() -> Iterator[None]:
+def without_figures() -> Iterator[None]:
     pixels = np.zeros((4, 4, 3), np.uint8)
     with (
         mock.patch("xai_eval.report.write.figure_files", return_value={}),
@@ -98,8 +98,8 @@ def _without_figures() -> Iterator[None]:
 
 def _everywhere(chosen: tuple[str, ...]) -> Callable[[Path], str | None]:
     def tried(folder: Path) -> str | None:
-        with _without_figures():
-            return first(_faults(make(folder, chosen)))
+        with without_figures():
+            return first(faults_of(make(folder, chosen)))
 
     return tried
 
@@ -117,7 +117,7 @@ def _drawn(chosen: tuple[str, ...]) -> Callable[[Path], str | None]:
 
 def _encoded(encoding: str) -> Callable[[Path], str | None]:
     def tried(folder: Path) -> str | None:
-        with _without_figures():
+        with without_figures():
             hostile = make(folder, (*WORST, "\U0001f389 日本 naïve"))
             with at(folder, _without_ci()):
                 commands = ("check",), ("log", hostile.drifted), ("accept", "nothing é 日\udce9", "--reason", "é")
@@ -165,7 +165,7 @@ def _as_arguments(
     """Name it on the command line, as a workflow does with the title of a pull request."""
 
     def tried(folder: Path) -> str | None:
-        with _without_figures(), at(make(folder, chosen[:2], cases=1).root, _without_ci()):
+        with without_figures(), at(make(folder, chosen[:2], cases=1).root, _without_ci()):
             told = [(words, said(*words)) for words in _commands(commands, chosen)]
         return first(f"{words[0][:20]}: {each}" for words, one in told for each in _refused(one))
 
@@ -197,9 +197,25 @@ def _as_folders(chosen: Sequence[str]) -> Callable[[Path], str | None]:
             (root / "golden").rename(root / f"golden {name}")
             (root / "reports").rename(root / f"reports {name}")
             (root / "xai_eval.toml").write_text(_settings(name))
-            with _without_figures(), at(root, _without_ci()):
+            with without_figures(), at(root, _without_ci()):
                 for words in (("check",), ("report",), ("prune", "--dry-run"), ("check", "--help"), ("log", "nothing")):
                     faults += [f"{words[0]}: {each}" for each in _refused(said(*words))]
+        return first(faults)
+
+    return tried
+
+
+def _as_tasks(names: Sequence[str]) -> Callable[[Path], str | None]:
+    """Name the task of a result so; what cannot be a task may be refused."""
+
+    def tried(folder: Path) -> str | None:
+        faults: list[str] = []
+        for place, name in enumerate(names):
+            hostile = make(folder / str(place), WORST, cases=1, task=name)
+            with without_figures(), at(hostile.root, _without_ci()):
+                for words in (*_COMMANDS.values(), ("log", hostile.drifted)):
+                    faults += [f"{words[0]}: {each}" for each in _refused(said(*words))]
+            faults += written(hostile.root)
         return first(faults)
 
     return tried
@@ -228,6 +244,7 @@ ATTACKS = (
         "texts as arguments of what loads models", _KIND, _EXPECTED, _as_arguments(_MEASURING, TEXTS[::13]), slow=True
     ),
     Attack("texts as names of folders", _KIND, _EXPECTED, _as_folders(_FOLDERS), slow=True),
+    Attack("texts as names of tasks", _KIND, _EXPECTED, _as_tasks(_FOLDERS), slow=True),
     *(
         Attack(f"texts {number}, everywhere", _KIND, _EXPECTED, _everywhere(texts), slow=True)
         for number, texts in _parts()
@@ -236,7 +253,7 @@ ATTACKS = (
         Attack(
             f"texts {number} in figures", _KIND, "figures are drawn, and no formula is read", _drawn(texts), slow=True
         )
-        for number, texts in _parts()
+        for number, texts in _parts(3 * _PART)
     ),
     *(
         Attack(

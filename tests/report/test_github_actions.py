@@ -162,3 +162,15 @@ def test_what_is_unwatched_is_named_and_hostile_names_stay_text():
     summary = step_summary([fine], None)
     assert "1 golden lacks what the run obtained" in summary
     assert not re.search(r"(?<!\\)[<`\[]", outside_code(summary))
+
+
+def test_the_summary_stays_below_a_megabyte_whatever_is_in_the_file_already(github):
+    long = [verdict(f"{'@' * 3000}{i}", severity=Severity.NUMBERS, sentence="@#_" * 2000) for i in range(60)]
+    report_to_github(long, None)
+    assert 100_000 < github.stat().st_size < 2**20
+    assert "The table lists the 50 worst of 60 cases to look at." in github.read_text()
+    github.write_bytes(b"x" * (1_000_000 - 50_000))
+    report_to_github(long, None)
+    assert github.stat().st_size < 2**20
+    told = re.search(r"The table lists the (\d+) worst of 60 cases", github.read_text())
+    assert told and 0 < int(told[1]) < 50

@@ -102,7 +102,7 @@ def test_entries_of_earlier_versions_are_shown_with_what_they_have(accepted, cap
     (accepted / HISTORY_FILE).write_text(json.dumps(old))
     capsys.readouterr()
     assert main(["log", "photo.jpg"]) == 0
-    assert capsys.readouterr().out.splitlines()[1:] == ["2026-01-01T00:00:00+00:00  unknown  first \\x1b[2J goldens"]
+    assert capsys.readouterr().out.splitlines()[1:] == [r"2026-01-01T00:00:00+00:00  unknown  first \x1b[2J goldens"]
     write_run(make_result(saliency=blob(40, 150)))
     assert accept("again") == 0
     assert [entry.reason for entry in read_history(accepted)] == ["first \x1b[2J goldens", "again"]

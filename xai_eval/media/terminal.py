@@ -52,7 +52,7 @@ def answer_json(document: Any) -> None:
 
 def answer_script(script: str) -> None:
     """Print a script on standard output, for a shell. It holds nothing that is read from files."""
-    print(script, end="" if script.endswith("\n") else "\n")
+    print(script)
 
 
 def tell(text: str) -> None:
