@@ -52,7 +52,7 @@ def repository(folder: Path) -> Path:
 
     If it is there already, only what an attack may have changed is written again.
     """
-    if not (folder / "golden").exists():
+    if not (folder / "run").exists():
         return Path(shutil.copytree(_made(), folder, dirs_exist_ok=True))
     for path, content in _contents().items():
         (folder / path).write_bytes(content)

@@ -75,6 +75,8 @@ class Gallery(Field):
         if "looks" in arrays:
             looks = stored_array(arrays, "looks", "iu")
             require_shape(looks, (len(names), images, _QUARTERS), "looks")
+            if looks.dtype != np.uint8:
+                raise WrongValue(f"is an array of {looks.dtype}; expected grey levels, uint8", ".looks")
             return cls(dict.fromkeys(names, b""), images, looks)
         data, lengths = (stored_array(arrays, name, "iu", axes=1) for name in ("jpeg", "lengths"))
         require_shape(lengths, (len(names),), "lengths")

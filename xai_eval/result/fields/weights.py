@@ -152,7 +152,8 @@ class Weights(Field):
     def _deviation(self, label: str) -> float:
         """Return one spread for all superpixels of a class. Theirs differ little, and few seeds give poor estimates."""
         spread = np.nan_to_num(self.spread[self.names.index(label)].astype(np.float64), nan=0.0)
-        return float(np.sqrt(np.mean(spread**2)))
+        with np.errstate(over="ignore"):  # a golden may claim any spread; that of the result limits what it counts for
+            return float(np.sqrt(np.mean(spread**2)))
 
     def _floor(self, label: str) -> float:
         return self.tolerance.floor * self._largest(label)
