@@ -70,6 +70,14 @@ def many_scans() -> bytes:
     return whole[:-2] + whole[last:-2] * 5_000 + whole[-2:]
 
 
+def scans_of_a_large_image() -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (4000, 4000)).save(out, "JPEG", progressive=True)
+    whole = out.getvalue()
+    last = whole.rindex(b"\xff\xda")
+    return whole[:-2] + whole[last:-2] * 80 + whole[-2:]
+
+
 def many_segments() -> bytes:
     whole = saved("JPEG")
     return whole[:2] + b"\xff\xfe\0\x02" * 2_000_000 + whole[2:]
@@ -124,6 +132,11 @@ def one_large_tile() -> bytes:
 
 def strip_of_lzw() -> bytes:
     return tiff({**GRAY, 256: (4, 1, 9_900), 257: (4, 1, 9_900), 259: (3, 1, 5), 278: (4, 1, 9_900)}, bytes(2000))
+
+
+def many_strips() -> bytes:
+    strips = {273: (4, 1_000_000, 122), 278: (3, 1, 1), 279: (4, 1_000_000, 122)}
+    return tiff({**GRAY, **strips}, struct.pack("<I", 8) * 1_000_000)
 
 
 def endless_bits() -> bytes:
@@ -240,7 +253,7 @@ def long_space() -> bytes:
 REFUSED: tuple[Callable[[], bytes], ...] = (
     *(large_png, large_jpeg, many_scans, many_segments, one_large_tile, strip_of_lzw, large_canvas_webp, large_icon),
     *(large_bitmap_icon, many_icns, tiny_chunks, exif_in_avif, many_tiles_jpeg2000, run_length_bitmap),
-    *(endless_bits, run_length_tga, long_comment, long_space),
+    *(scans_of_a_large_image, many_strips, endless_bits, run_length_tga, long_comment, long_space),
 )
 READ: tuple[Callable[[], bytes], ...] = (
     *(exif_of_many_parts, many_pages, tags_that_overlap, many_frames_gif, many_comments_gif, many_frames_png),

@@ -14,6 +14,8 @@ from xai_eval.inputs.images.tiff_tags import read_directory
 SIGNATURE = b"\xff\xd8\xff"
 _MOST_SEGMENTS = 10_000
 _MOST_SCANS = 100  # usual are 10; one that sends each bit of each coefficient alone has a few hundred
+_USUAL_SCANS = 20
+_MOST_SCANNED = 300_000_000  # pixels, over all scans
 _SCAN, _COMMENT, _JFIF, _ADOBE = 0xDA, 0xFE, 0xE0, 0xEE
 _APPLICATION = range(0xE0, 0xF0)
 _STARTS = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
@@ -42,7 +44,7 @@ def jpeg_essence(path: Path, data: bytes) -> Essence:
     start = next((each for each in segments if each.marker in _STARTS), None)
     if start is not None:
         _check_kind(path, start)
-    _check_scans(path, data, scan)
+    _check_scans(path, data, scan, start)
     bodies = [each.body for each in segments if each.marker in _APPLICATION]
     channels = start.body[5] if start is not None and len(start.body) > 5 else 3
     return Essence(
@@ -95,13 +97,15 @@ def _check_kind(path: Path, start: _Segment) -> None:
         raise InputUnavailable(f"{path} is a JPEG {kind}; expected 8 bits, not lossless. Save it as a PNG.")
 
 
-def _check_scans(path: Path, data: bytes, start: int) -> None:
-    end = data.find(b"\xff\xd9", start)
-    scans = data.count(bytes([0xFF, _SCAN]), start, end if end > 0 else len(data))
-    if scans > _MOST_SCANS:
+def _check_scans(path: Path, data: bytes, begin: int, start: _Segment | None) -> None:
+    end = data.find(b"\xff\xd9", begin)
+    scans = data.count(bytes([0xFF, _SCAN]), begin, end if end > 0 else len(data))
+    size = b"" if start is None else start.body[1:5]
+    pixels = int.from_bytes(size[:2]) * int.from_bytes(size[2:])
+    if scans > _MOST_SCANS or (scans > _USUAL_SCANS and scans * pixels > _MOST_SCANNED):
         raise InputUnavailable(
-            f"{path} is a progressive JPEG of {scans:,} scans; expected at most {_MOST_SCANS}, because each goes over "
-            "the whole image. Save it again with another program."
+            f"{path} is a progressive JPEG of {scans:,} scans; expected at most {_MOST_SCANS}, and {_USUAL_SCANS} for "
+            "a large image, because each goes over the whole image. Save it again with another program."
         )
 
 

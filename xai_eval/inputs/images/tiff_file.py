@@ -13,7 +13,8 @@ from xai_eval.inputs.images.tiff_tags import Directory, count_pages, read_direct
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, SAMPLES = 256, 257, 258, 259, 262, 277
 PLANAR, TILE_WIDTH, TILE_HEIGHT, EXTRA, SAMPLE_FORMAT, LARGEST_SAMPLE = 284, 322, 323, 338, 339, 281
-_ORIENTATION, _SUBSAMPLING, _PROFILE = 274, 530, 34675
+_ORIENTATION, _SUBSAMPLING, _PROFILE, _STRIPS, _TILES = 274, 530, 34675, 273, 324
+_SMALLEST_TILE = 16
 # Size, depth, compression and its tables, place of the data, palette, alpha, colour.
 DECIDE = frozenset(
     {
@@ -109,7 +110,20 @@ def _check_tiles(path: Path, tags: Directory, shape: Layout) -> None:
             f"{path} is a TIFF of {shape.samples} samples of {shape.bits} bits per pixel; expected gray or RGB, with "
             "or without alpha. Save the channels that show the image as an 8-bit PNG."
         )
+    _check_pieces(path, tags, shape)
     check_memory(path, len(tags.data), width or shape.width, height or shape.height, per_pixel)
+
+
+def _check_pieces(path: Path, tags: Directory, shape: Layout) -> None:
+    """Refuse more strips than there are rows, or more tiles than there is room for: Pillow goes through all of them."""
+    tiles = (shape.width // _SMALLEST_TILE + 1) * (shape.height // _SMALLEST_TILE + 1)
+    for tag, most in ((_STRIPS, shape.height), (_TILES, tiles)):
+        pieces = tags.entries[tag].count if tag in tags.entries else 0
+        if pieces > most * max(1, shape.samples):
+            raise InputUnavailable(
+                f"{path} has a damaged header: a TIFF of {shape.width} x {shape.height} pixels cannot have {pieces:,} "
+                "strips or tiles. Get the file again."
+            )
 
 
 def _check_kind(path: Path, tags: Directory, shape: Layout) -> None:
