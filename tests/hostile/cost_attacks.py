@@ -25,7 +25,7 @@ def _outcomes() -> Mapping[str, Mapping[str, Any]]:
     """Try all in one process, because most of the time is its start."""
     tests = Path(__file__).parents[1]
     path = os.pathsep.join([str(tests), str(tests.parent), os.environ.get("PYTHONPATH", "")])
-    with tempfile.TemporaryDirectory(prefix="types15-") as folder:
+    with tempfile.TemporaryDirectory(prefix="xai-eval-") as folder:
         done = subprocess.run(
             [sys.executable, "-m", "hostile.cost_probe", folder],
             capture_output=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import dataclasses
 import functools
@@ -66,7 +67,8 @@ def _contents() -> Mapping[Path, bytes]:
 
 @functools.cache
 def _made() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="types15-"))
+    folder = Path(tempfile.mkdtemp(prefix="xai-eval-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     for case, fields in ((CASE, every_kind()), (OTHER, {})):
         result = _result(case.input.split("/")[1], fields)
         place = Goldens(folder / "golden").store(result, "looked at the page")

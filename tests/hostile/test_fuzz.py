@@ -97,7 +97,7 @@ def settings_with_another_value(draw: Any) -> bytes:
 
 
 @given(content=texts(_QUARANTINE))
-@quick(20)
+@quick(10)
 def test_a_quarantine_is_read_or_one_error(content, place):
     if not (place / RUN).exists():
         repository(place)
@@ -107,7 +107,7 @@ def test_a_quarantine_is_read_or_one_error(content, place):
 
 
 @given(content=st.one_of(texts(_SETTINGS), settings_with_another_value()))
-@quick(40)
+@quick(20)
 def test_settings_are_read_or_one_error(content, place):
     for name in ("xai_eval.toml", "pyproject.toml"):
         (place / name).unlink(missing_ok=True)
@@ -123,7 +123,7 @@ def test_settings_are_read_or_one_error(content, place):
 
 
 @given(content=st.one_of(texts(_WORDS), st.text(max_size=20).map(lambda text: text.encode("utf-8", "replace"))))
-@quick(40)
+@quick(20)
 def test_a_list_of_concepts_is_read_or_one_error(content, place):
     (place / "words.txt").write_bytes(content)
     try:
@@ -146,14 +146,14 @@ def probe(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @given(content=texts(_CLASSES))
-@quick(30)
+@quick(15)
 def test_a_list_of_classes_is_read_or_one_error(content, probe):
     (probe / "classes.txt").write_bytes(content)
     _read(lambda: load_label_maps(probe).reader.read(0))
 
 
 @given(data=st.data())
-@quick(30)
+@quick(15)
 def test_a_label_map_is_read_or_one_error(data, probe):
     (probe / "classes.txt").write_text(_CLASSES)
     path = probe / "labels" / "a.png"
@@ -166,7 +166,7 @@ def test_a_label_map_is_read_or_one_error(data, probe):
 
 
 @given(index=texts(_INDEX), table=texts(_TABLE))
-@quick(40)
+@quick(20)
 def test_the_tables_of_broden_are_read_or_one_error(index, table, place):
     (place / "index.csv").write_bytes(index)
     for category in ("object", "scene"):
@@ -177,7 +177,7 @@ def test_the_tables_of_broden_are_read_or_one_error(index, table, place):
 
 
 @given(data=st.data())
-@quick(20)
+@quick(10)
 def test_what_a_result_was_made_from_is_known_or_not(data, place):
     if not (place / RUN).exists():
         repository(place)
@@ -189,7 +189,7 @@ def test_what_a_result_was_made_from_is_known_or_not(data, place):
 
 @pytest.mark.slow
 @given(data=st.data())
-@quick(20)
+@quick(10)
 def test_a_chosen_setting_of_lime_is_read_or_one_error(data, place):
     from xai_eval.tasks.lime.chosen_setting import read_chosen_setting
 

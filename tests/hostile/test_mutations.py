@@ -78,7 +78,7 @@ def hidden(change: Mutation, before: Any, verdicts: Sequence[Verdict]) -> bool:
 
 @pytest.mark.parametrize("name", ["golden", "result"])
 @given(data=st.data())
-@quick(12)
+@quick(8)
 def test_any_change_of_a_signed_result_is_a_verdict_and_hides_nothing(name, data, place):
     before = read(repository(place), name)
     change = data.draw(mutations(before))
@@ -103,7 +103,7 @@ def test_any_change_of_what_stands_beside_it_is_a_verdict_or_one_error(name, dat
 
 @pytest.mark.parametrize("name", ["golden", "result"])
 @given(data=st.data())
-@quick(12)
+@quick(8)
 def test_any_change_of_a_signed_array_is_a_verdict_and_hides_nothing(name, data, place):
     arrays = read_arrays(repository(place), name)
     act, changed, others = data.draw(array_mutations(arrays))
@@ -117,7 +117,7 @@ def test_any_change_of_a_signed_array_is_a_verdict_and_hides_nothing(name, data,
 
 @pytest.mark.parametrize("name", sorted(DOCUMENTS))
 @given(data=st.data())
-@quick(6)
+@quick(5)
 def test_a_damaged_document_is_a_verdict_or_one_error(name, data, place):
     path = repository(place) / DOCUMENTS[name]
     path.write_bytes(data.draw(damaged(path.read_bytes())))
@@ -126,7 +126,7 @@ def test_a_damaged_document_is_a_verdict_or_one_error(name, data, place):
 
 @pytest.mark.parametrize("name", ["golden", "result"])
 @given(data=st.data())
-@quick(6)
+@quick(5)
 def test_a_damaged_file_of_arrays_is_a_verdict(name, data, place):
     path = repository(place) / ARRAYS[name]
     path.write_bytes(data.draw(damaged(path.read_bytes())))
@@ -135,7 +135,7 @@ def test_a_damaged_file_of_arrays_is_a_verdict(name, data, place):
 
 @pytest.mark.parametrize("name", ["golden", "result"])
 @given(data=st.data())
-@quick(6)
+@quick(5)
 def test_damaged_arrays_with_a_fitting_digest_are_a_verdict(name, data, place):
     packed = pack_arrays(read_arrays(repository(place), name))
     content = data.draw(damaged(packed))

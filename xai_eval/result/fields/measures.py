@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import pandas as pd
 
-from xai_eval.result.fields.base import Difference, Severity, Statement, register
+from xai_eval.disk.typed import WrongValue, spelled
+from xai_eval.result.fields.base import Arrays, Difference, Severity, Statement, register
 from xai_eval.result.fields.numbers import apart
 from xai_eval.result.fields.table import Column, Table
 from xai_eval.result.naming import plain
 
 _NAME, _VALUE = "measure", "value"
+_COLUMNS = [(_NAME, "text"), (_VALUE, "float")]
 
 
 @register
@@ -29,6 +31,15 @@ class Measures(Table):
     def of(cls, values: Mapping[str, float], tolerance: Mapping[str, float]) -> Self:
         """Make a table of values by name."""
         return cls(pd.DataFrame({_NAME: list(values), _VALUE: [float(each) for each in values.values()]}), tolerance)
+
+    @classmethod
+    def restore(cls, meta: Mapping[str, Any], arrays: Arrays) -> Self:
+        """Rebuild from storage."""
+        found = super().restore(meta, arrays)
+        columns = [(each.name, each.type) for each in found.columns]
+        if [name for name, _ in columns] != [_NAME, _VALUE] or (found.parts() and columns != _COLUMNS):
+            raise WrongValue(f"are {spelled(columns)}; expected {_COLUMNS}", ".columns")
+        return found
 
     def parts(self) -> tuple[str, ...]:
         """The names of the measures."""
