@@ -13,7 +13,7 @@ import numpy as np
 import pooch
 
 from xai_eval.disk.door import read_bytes
-from xai_eval.disk.files import read_json, remove_folder, write_files
+from xai_eval.disk.files import read_json, remove_folder, remove_temporary_folders, write_files
 from xai_eval.errors import StorageError
 from xai_eval.explainers.dissection.observations import Observations, from_document, to_document
 
@@ -76,6 +76,7 @@ class Checkpoints:
         """Delete the folder; files that cannot be deleted are left."""
         with contextlib.suppress(OSError):
             remove_folder(self.folder.parent, self.folder)
+            remove_temporary_folders(self.folder.parent, self.folder.name.__eq__)
 
     def _arrays(self, index: int) -> Path:
         return self.folder / f"shard-{index:05d}.npz"
