@@ -536,12 +536,15 @@ def _memory(folder: Path) -> str | None:
         read.append(place)
         found = read_arrays(place, document)
         alive[:] = [each for each in alive if each() is not None]
-        # Every array of one file stands for the file.
-        alive.append(weakref.ref(next(iter(found.values()))))
+        # The sketch of a stage is kept as it is read, so it stands for the whole file.
+        alive.append(weakref.ref(next(array for name, array in found.items() if name.startswith("stage."))))
         most = max(most, len(alive))
         return found
 
-    with mock.patch("xai_eval.store.lazy.read_arrays", counted):
+    with (
+        mock.patch("xai_eval.store.lazy.read_arrays", counted),
+        mock.patch("xai_eval.result.result.read_arrays", counted),
+    ):
         judged = judge_run(folder / "reports", goldens)
     if sum(each.state is State.ERROR for each in judged.verdicts) != 2:
         return f"{[each.sentence for each in judged.verdicts]}"

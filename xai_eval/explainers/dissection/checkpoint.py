@@ -14,7 +14,7 @@ import pooch
 
 from xai_eval.disk.arrays import pack_arrays, unpack_arrays
 from xai_eval.disk.door import read_bytes
-from xai_eval.disk.files import read_json, remove_folder, write_files
+from xai_eval.disk.files import read_json, remove_folder, remove_temporary_folders, write_files
 from xai_eval.disk.typed import entry, read_as
 from xai_eval.errors import StorageError
 from xai_eval.explainers.dissection.observations import Observations
@@ -76,6 +76,7 @@ class Checkpoints:
         """Delete the folder; files that cannot be deleted are left."""
         with contextlib.suppress(OSError):
             remove_folder(self.folder.parent, self.folder)
+            remove_temporary_folders(self.folder.parent, self.folder.name.__eq__)
 
     def _arrays(self, index: int) -> Path:
         return self.folder / f"shard-{index:05d}.safetensors"
