@@ -65,6 +65,7 @@ def markdown(text: str, own_tags: set[str] = _OWN_TAGS) -> Iterator[str]:
     yield from hidden(text)
     if len(text.encode()) > 2**20:
         yield "more than 1 MiB"
+        return
     page = _Page()
     page.feed(MarkdownIt("commonmark", {"html": True}).enable("table").render(text))
     for tag, attributes in page.tags:

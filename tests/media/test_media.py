@@ -14,7 +14,7 @@ import matplotlib.cbook
 import pytest
 from hostile import media_rules
 from hostile.hostile_text import TEXTS, texts
-from hypothesis import example, given
+from hypothesis import example, given, settings
 
 from xai_eval.media import figure_text, html, latex, markdown, shell, terminal, xml
 from xai_eval.media.characters import shortened, visible
@@ -26,7 +26,7 @@ def every_text(test):
     """Try the texts of the catalogue, and others of the same parts."""
     for text in TEXTS:
         test = example(text)(test)
-    return given(texts())(test)
+    return settings(max_examples=30)(given(texts())(test))
 
 
 @every_text

@@ -83,6 +83,19 @@ def test_every_text(repo, monkeypatch):
     assert first(outcome(repo, monkeypatch, TEXTS)) is None
 
 
+def test_an_error_while_a_file_is_loaded(repo):
+    repo.makepyfile(
+        test_suite=f"from xai_eval.errors import StorageError\nTEXT = {WORST[0] + WORST[1]!r}\nraise StorageError(TEXT)"
+    )
+    result = repo.runpytest("-p", "no:xdist", "-rA")
+    assert result.parseoutcomes() == {"errors": 1}
+    printed = f"{result.stdout}\n{result.stderr}"
+    # The line of code that holds the text is shown as it is written.
+    printed = "\n".join(line for line in printed.splitlines() if not line.startswith("TEXT = "))
+    assert "stop-commands" in printed
+    assert first(media_rules.terminal(printed, of_pytest=True)) is None
+
+
 def test_what_is_wrong_with_a_configuration_is_one_harmless_sentence(repo):
     repo.path.joinpath("xai_eval.toml").write_text('"\\u001b[31m::error::x ##[group]" = 1\n')
     result = repo.runpytest("-p", "no:xdist")

@@ -163,6 +163,23 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
         return (yield)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Show an error of this package that a test file raises while it is loaded as one of a test is shown."""
+    report = yield
+    call = getattr(report, "call", None)
+    if call is not None and call.excinfo is not None:
+        from xai_eval.errors import XaiEvalError
+
+        if isinstance(call.excinfo.value, XaiEvalError):
+            from xai_eval.pytest_plugin.shown import shown_report
+
+            shown_report(report, coloured=collector.config.get_terminal_writer().hasmarkup)
+    return report
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Remember which tests use goldens, to know at the end whether all of them ran."""
     selected = [item for item in session.items if "xai_golden" in getattr(item, "fixturenames", ())]

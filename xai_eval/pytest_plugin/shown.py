@@ -40,7 +40,7 @@ def shown_error(error: BaseException) -> None:
             each.args = tuple(block(part) if isinstance(part, str) else part for part in each.args)
 
 
-def shown_report(report: pytest.TestReport, *, coloured: bool) -> None:
+def shown_report(report: pytest.TestReport | pytest.CollectReport, *, coloured: bool) -> None:
     """Pass what pytest made of an exception through the function for the terminal; lines of code stay as they are.
 
     In a comparison of two texts, pytest shows them raw, with colours of its own if its terminal is `coloured`.
