@@ -29,8 +29,10 @@ def _remarks(result: Result) -> str:
 
 @pytest.mark.parametrize(
     ("make", "before", "after"),
-    [(odder.pruned_tokens, 50, 35), (odder.merged_tokens, 49, 40)],
-    ids=["pruned", "merged"],
+    [
+        pytest.param(odder.pruned_tokens, 50, 35, id="pruned"),
+        pytest.param(odder.merged_tokens, 49, 40, id="merged", marks=pytest.mark.slow),
+    ],
 )
 def test_it_is_said_that_later_layers_have_fewer_tokens(make: Callable[[], nn.Module], before: int, after: int) -> None:
     (result,) = evaluate("cams", model=_classifier(make), images=IMAGES, device="cpu", methods=["hirescam"])
