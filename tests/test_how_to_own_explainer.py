@@ -49,7 +49,7 @@ def test_the_commands_of_the_page_end_with_an_ok_and_a_change_of_the_file_is_not
     assert {finding["field"] for finding in verdict["findings"]} == {"my_map", "table"}
     assert "file:mine.py:my_map" in json.dumps(verdict["changes"])
     capsys.readouterr()
-    assert main(["explain-drift", "scene-00"]) == 0
+    assert main(["explain-drift", "scene-00", "--methods", "file:mine.py:my_map"]) == 0
     assert "Not restored, because that is not possible here: file:mine.py:my_map" in capsys.readouterr().out
 
 

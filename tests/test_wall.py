@@ -42,6 +42,7 @@ BELOW["tasks"] |= {"disk"}  # all JSON is read by the one strict reader
 BELOW["inputs"] |= {"disk"}  # Git LFS pointers and stray files are recognised everywhere by the same rule
 BELOW["report"] |= {"settings", "disk", "media"}
 BELOW["tasks"] |= {"media"}  # progress bars and messages
+BELOW["inputs"] |= {"media"}  # errors name options to copy
 BELOW["store"] |= {"media"}  # errors name commands to copy
 for _room in ("run", "gate", "settings"):
     BELOW[_room] |= {"disk"}  # every file is opened by the one door, all TOML is read by the one strict reader

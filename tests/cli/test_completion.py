@@ -27,7 +27,7 @@ def test_the_option_prints_the_script(scripts, shell, capsys):
     with pytest.raises(SystemExit) as caught:
         main(["--print-completion", shell])
     assert caught.value.code == 0
-    assert capsys.readouterr().out == scripts[shell].removesuffix("\n") + "\n"
+    assert capsys.readouterr().out == f"{scripts[shell]}\n"
 
 
 def test_an_unknown_shell_is_refused(capsys):

@@ -19,7 +19,7 @@ from xai_eval.cli.main import main
 from xai_eval.media.bars import bar, tell_above
 from xai_eval.media.characters import visible
 
-ODD = "\x1b[31mred\x00 日本 \u202erev \udce9 é"
+ODD = "\x1b[2Jred\x00 日本 \u202erev \udce9 é"
 
 
 class Closed(io.StringIO):
@@ -42,7 +42,7 @@ def written(text, encoding, errors="strict"):
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8"])
 def test_every_console_gets_every_name_without_an_escape(encoding):
     shown = written(ODD, encoding)
-    assert shown.startswith(b"\\x1b[31mred\\x00 ")
+    assert shown.startswith(b"\\x1b[2Jred\\x00 ")
     assert not {0, 27} & set(shown)
     assert b"\\udce9" in shown
     assert shown.decode(encoding).endswith(("é\n", "\\xe9\n"))

@@ -28,14 +28,14 @@ def decoded(change: Any) -> Any:
     """Change the pixels that a file is decoded to."""
 
     def make(original: Any) -> Any:
-        def to_rgb(path: Any, image: Any) -> Any:
-            pixels, notes = original(path, image)
+        def to_rgb(path: Any, opened: Any) -> Any:
+            pixels, notes = original(path, opened)
             # Masks are files as well, of two values, and are left alone.
             return (pixels if set(np.unique(pixels)) <= {0, 255} else np.ascontiguousarray(change(pixels))), notes
 
         return to_rgb
 
-    return replaced(decode, "_to_rgb", make)
+    return replaced(decode, "to_rgb", make)
 
 
 def probed(change: Any) -> Any:

@@ -52,7 +52,7 @@ def _run_command(arguments: Sequence[str] | None) -> int:
     except XaiEvalError as error:
         return _failed(error)
     if not words:
-        parser.print_help()
+        answer(parser.format_help().splitlines())
         return EXIT_OK
     options = parser.parse_args(words)
     try:

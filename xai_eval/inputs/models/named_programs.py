@@ -7,7 +7,6 @@ command line, the configuration file or a test names the same file and function.
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from xai_eval.errors import UsageError
+from xai_eval.media.shell import word
 
 _PREFIX = "file:"
 
@@ -71,7 +71,7 @@ def require_named(path: Path, name: str) -> None:
     raise UsageError(
         f"{spec} is named only by stored data (a golden, or the record of a run), which anybody may have written, so "
         f"it is not run. Look at {path}. If it is yours, name it in the configuration file, or with --model "
-        f"{shlex.quote(spec)} (the golden's model with --old-model, a method with --methods)"
+        f"{word(spec)} (the golden's model with --old-model, a method with --methods)"
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from xai_eval.errors import XaiEvalError
 from xai_eval.gate.accept import BULK_ABOVE
-from xai_eval.media.shell import command, option
+from xai_eval.media.shell import command, option, word
 from xai_eval.result.fields import KINDS
 from xai_eval.settings.read import load_settings
 from xai_eval.store.default_folders import GOLDEN, RESULTS
@@ -63,13 +63,20 @@ def explain_command(key: str, results: Path, golden: Path, request: Mapping[str,
         unknown = '--model "..."', '--images "..."'
         return command("explain-drift", [key], *_folders(results, golden), *unknown)
     own = [request["task_file"]] if request.get("task_file") else []
-    model = _program(request.get("model"))
-    return command("explain-drift", [key], *_folders(results, golden), *model, *_tasks([*own, *KINDS.needed_files]))
+    programs = _programs(request)
+    return command("explain-drift", [key], *_folders(results, golden), *programs, *_tasks([*own, *KINDS.needed_files]))
 
 
-def _program(model: object) -> list[str]:
-    """Return the option that names the model if it is a Python file: nothing that stored data names is run."""
-    return [option("--model", model)] if isinstance(model, str) and model.startswith("file:") else []
+def _programs(request: Mapping[str, Any]) -> list[str]:
+    """Return options that name model and methods in Python files: nothing that only stored data names is run."""
+    model, methods = request.get("model"), (request.get("params") or {}).get("methods")
+    own = [each for each in methods if _is_file(each)] if isinstance(methods, Sequence) else []
+    named = [f"--methods {' '.join(map(word, own))}"] if own else []
+    return [*([option("--model", str(model))] if _is_file(model) else []), *named]
+
+
+def _is_file(spec: object) -> bool:
+    return isinstance(spec, str) and spec.startswith("file:")
 
 
 def _tasks(files: Iterable[str]) -> list[str]:
