@@ -17,11 +17,11 @@ from xai_eval.cli.main import main
 
 FOLDERS = ("--results", "run", "--golden", "golden")
 COMMANDS = (
-    ("check", *FOLDERS),
-    ("check", *FOLDERS, "--complete"),
+    ("check", "run", "--golden", "golden"),
+    ("check", "run", "--golden", "golden", "--complete"),
     ("log", CASE.key, "--golden", "golden"),
     ("diff", "run", "run"),
-    ("report", *FOLDERS),
+    ("report", "run", "--golden", "golden"),
     ("prune", *FOLDERS, "--dry-run"),
     ("accept", CASE.key, *FOLDERS, "--reason", "looked"),
     ("explain-drift", CASE.key, *FOLDERS),

@@ -37,6 +37,10 @@ _JUNCTION = 0xA0000003  # IO_REPARSE_TAG_MOUNT_POINT of Windows
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 
 
+class TooLarge(OSError):
+    """A file has more bytes than any of its kind needs."""
+
+
 @contextlib.contextmanager
 def opened(path: Path, *, follow: bool = False) -> Iterator[BufferedReader]:
     """Open an ordinary file for reading while the context is open.
@@ -139,6 +143,6 @@ def _link(path: Path) -> OSError:
     return OSError(errno.ELOOP, "it is a link, and nothing is read or written through links here", str(path))
 
 
-def _too_large(path: Path, limit: int) -> OSError:
+def _too_large(path: Path, limit: int) -> TooLarge:
     size = f"{limit // MEBIBYTE} MiB" if limit >= MEBIBYTE else f"{limit} bytes"
-    return OSError(errno.EFBIG, f"it is larger than {size}", str(path))
+    return TooLarge(errno.EFBIG, f"it is larger than {size}", str(path))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from xai_eval.disk.door import read_bytes
+from xai_eval.disk.door import TooLarge, read_bytes
 from xai_eval.errors import InputUnavailable
 
 MOST_BYTES, MOST_LINES = 4 * 2**20, 200_000
@@ -25,8 +25,8 @@ def read_lines(path: Path) -> list[str]:
         raise InputUnavailable(
             f"{path} is not text in UTF-8 ({error.reason} at byte {error.start}). Save it as UTF-8 text."
         ) from error
-    except ValueError as error:
-        raise InputUnavailable(f"{path} is no list of names: {error}. Name another file.") from error
+    except TooLarge as error:
+        raise InputUnavailable(f"{path} is no list of names: {error.strerror}. Name another file.") from error
     lines = text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n")
     if len(lines) > MOST_LINES:
         raise InputUnavailable(f"{path} has {len(lines):,} lines; expected at most {MOST_LINES:,}. Name another file.")

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from xai_eval.disk.door import opened, read_bytes
+from xai_eval.disk.door import TooLarge, opened, read_bytes
 from xai_eval.disk.typed import spelled
 from xai_eval.errors import InputUnavailable
 from xai_eval.inputs.images.budget import LARGEST_AREA
@@ -183,8 +183,8 @@ def _table(path: Path, needed: set[str]) -> tuple[list[str], Iterator[tuple[int,
     """Return the columns of a table, and its rows with their line numbers, one at a time: they take much memory."""
     try:
         content = read_bytes(path, MOST_TABLE_BYTES, follow=True)
-    except ValueError as error:
-        raise InputUnavailable(f"{path} is no table of Broden: {error}. Get the file again.") from error
+    except TooLarge as error:
+        raise InputUnavailable(f"{path} is no table of Broden: {error.strerror}. Get the file again.") from error
     if content.count(b"\n") > MOST_ROWS:
         raise InputUnavailable(f"{path} has more than {MOST_ROWS:,} lines. Get the file again.")
     file = io.TextIOWrapper(io.BytesIO(content), newline="", encoding="utf-8-sig")
