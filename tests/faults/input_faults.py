@@ -14,7 +14,7 @@ from PIL import Image
 
 from xai_eval import Classifier
 from xai_eval.explainers.dissection import image_summary
-from xai_eval.inputs.images import decode, image_files
+from xai_eval.inputs.images import decode, image_files, opened
 from xai_eval.inputs.models import preprocessing
 from xai_eval.inputs.models.preprocessing import TorchvisionPreset
 from xai_eval.inputs.probes import scene_probe
@@ -138,7 +138,7 @@ def other_image(original: Any) -> Any:
 
 
 def mask_moved(original: Any) -> Any:
-    return lambda path, shape: np.roll(original(path, shape), 12, axis=1)
+    return lambda *asked: np.roll(original(*asked), 12, axis=1)
 
 
 def in_five_bits(pixels: np.ndarray) -> np.ndarray:
@@ -180,7 +180,7 @@ FAULTS = (
         "decode",
         ("cams", "lime"),
         StageKind.IMAGE_BYTES,
-        replaced(decode, "_read", other_image),
+        replaced(opened, "image_bytes", other_image),
     ),
     Fault(
         "masks are read shifted",

@@ -27,6 +27,7 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import nn
 
 from xai_eval import Classifier, load_model
+from xai_eval.inputs.models.default_layer import DefaultLayer
 from xai_eval.result.fields import Label
 from xai_eval.result.stage import Stage, StageKind
 from xai_eval.tasks.image import subject
@@ -328,7 +329,7 @@ FAULTS = (
         "layer",
         FEW_TASKS,
         StageKind.LAYER_ACTIVATIONS,
-        replaced(Classifier, "default_layer", lambda _: lambda self, shape=None: "layer3.1"),
+        replaced(Classifier, "found_layer", lambda _: lambda self, shape=None: DefaultLayer("layer3.1")),
     ),
     Fault(
         "another module behind the layer's name",

@@ -25,7 +25,7 @@ from torch import nn
 from torch.nn.utils import parametrizations
 
 from xai_eval import Classifier
-from xai_eval.inputs.images import decode
+from xai_eval.inputs.images import opened
 from xai_eval.inputs.models import preprocessing
 from xai_eval.result.stage import Stage, StageKind
 from xai_eval.tasks.image import explanation_setup
@@ -244,7 +244,7 @@ FAULTS = (
         "decode",
         ("cams",),
         ERROR,  # its mask has another size
-        replaced(decode, "_read", one_file_for_all),
+        replaced(opened, "image_bytes", one_file_for_all),
     ),
     prepared("the longer side is resized", "resize", resized(longer_side)),
     prepared("resized in two steps", "resize", resized(in_two_steps), ("lime_search",)),

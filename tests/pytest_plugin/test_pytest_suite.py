@@ -88,7 +88,8 @@ def test_a_drift_fails_its_test_and_the_printed_commands_work(suite):
     found = suite.runpytest()
     found.assert_outcomes(failed=2)
     (command, *_) = [line.split("xai-eval ")[1] for line in found.outlines if line.startswith("find the cause: ")]
-    assert "--model" not in command, "the record of the run has the model and the images"
+    assert "--images" not in command, "the record of the run has the images"
+    assert "--model file:nets.py:net" in command, "what stored data names is run only if somebody names it"
     assert main([*command.split(), "--old-model", "file:old.py:net"]) == 0
 
 

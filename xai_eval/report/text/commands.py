@@ -70,8 +70,8 @@ def explain_command(key: str, results: Path, golden: Path, request: Mapping[str,
 def _programs(request: Mapping[str, Any]) -> list[str]:
     """Return options that name model and methods in Python files: nothing that only stored data names is run."""
     model, methods = request.get("model"), (request.get("params") or {}).get("methods")
-    own = [each for each in methods if _is_file(each)] if isinstance(methods, Sequence) else []
-    named = [f"--methods {' '.join(map(word, own))}"] if own else []
+    every = list(map(str, methods)) if isinstance(methods, Sequence) else []
+    named = [f"--methods {' '.join(map(word, every))}"] if any(map(_is_file, every)) else []
     return [*([option("--model", str(model))] if _is_file(model) else []), *named]
 
 
