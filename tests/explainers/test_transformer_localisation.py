@@ -2,7 +2,7 @@
 
 Everything is computed by pytorch-grad-cam alone, called with a `reshape_transform` as its documentation shows, so that
 the figures do not depend on how this package finds layers or lays tokens over the image. The table that
-`docs/how-to/transformers.md` shows is printed by `pytest -m slow -s tests/explainers/test_transformer_localisation.py`.
+`docs/how-to/transformers.md` shows is printed by `pytest -m thorough -s tests/explainers/test_transformer_localisation.py`.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ def table(model: str) -> list[str]:
     return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)]
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_the_page_shows_what_is_measured() -> None:
     lines = [line for model in MODELS for line in table(model)]
     print(*(f"{model}: {len(recognised(model)[0])} of {len(SCENES)} scenes recognised" for model in MODELS), sep="\n")

@@ -139,7 +139,7 @@ def larger_mask(original: Any) -> Any:
 
 
 def inside_out(original: Any) -> Any:
-    return lambda path, shape: ~original(path, shape)
+    return lambda *asked: ~original(*asked)
 
 
 def read(name: str, tasks: tuple[str, ...], inject: Any, **given: Any) -> Fault:
