@@ -2,7 +2,7 @@
 
 Everything is computed by pytorch-grad-cam alone, called with a `reshape_transform` as its documentation shows, so that
 the figures do not depend on how this package finds layers or lays tokens over the image. The table that
-`docs/how-to/transformers.md` shows is printed by `pytest -m thorough -s tests/explainers/test_transformer_localisation.py`.
+`docs/how-to/transformers.md` shows is printed by `pytest -m thorough -s` and the name of this file.
 """
 
 from __future__ import annotations
