@@ -626,7 +626,8 @@ def _killed(name: str, folder: Path) -> str | None:
     return None
 
 
-_KILLS = 6
+# KILLS=100 tries as many moments of each command.
+_KILLS = int(os.environ.get("KILLS", "6"))
 ATTACKS = (
     *(
         Attack(

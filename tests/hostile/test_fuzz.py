@@ -7,6 +7,8 @@ CONTRIBUTING.md.
 from __future__ import annotations
 
 import datetime
+import functools
+import io
 import json
 import math
 from pathlib import Path
@@ -23,6 +25,7 @@ from PIL import Image
 
 from xai_eval.errors import XaiEvalError
 from xai_eval.gate.verdict import State
+from xai_eval.inputs.images.decode import decode
 from xai_eval.inputs.probes.broden_index import is_broden, read_concepts, read_index
 from xai_eval.inputs.probes.concept_sets import load_concepts
 from xai_eval.inputs.probes.label_map_probe import load_label_maps
@@ -163,6 +166,41 @@ def test_a_label_map_is_read_or_one_error(data, probe):
         _read(lambda: load_label_maps(probe).reader.read(0))
     finally:
         path.write_bytes(whole)
+
+
+def _photograph() -> Image.Image:
+    """Smooth colours, so that coders have something to do; 24 x 20."""
+    y, x = np.mgrid[:24, :20]
+    return Image.fromarray(np.stack([x * 12, y * 10, x * y // 2], axis=-1).astype(np.uint8))
+
+
+_MODES = {"PNG": "RGBA", "GIF": "P", "TIFF": "I;16", "PPM": "L", "ICO": "RGBA"}
+_FORMATS = ("AVIF", "BMP", "GIF", "ICO", "JPEG", "JPEG2000", "PNG", "PPM", "TGA", "TIFF", "WEBP")
+
+
+@functools.cache
+def _image_files() -> tuple[bytes, ...]:
+    """One small file of every format that is read."""
+    files = []
+    for name in _FORMATS:
+        written = io.BytesIO()
+        image = _photograph()
+        mode = _MODES.get(name, "RGB")
+        (image.convert("L").convert("I;16") if mode == "I;16" else image.convert(mode)).save(written, format=name)
+        files.append(written.getvalue())
+    return tuple(files)
+
+
+@given(content=st.sampled_from(_image_files()).flatmap(damaged))
+@quick(30)
+def test_an_image_is_read_or_one_error(content, place):
+    (place / "image").write_bytes(content)
+    try:
+        found = decode(place / "image")
+    except XaiEvalError as error:
+        assert len(str(error)) < 2_000 and str(place / "image") in str(error)
+    else:
+        assert found.pixels.dtype == np.uint8 and found.pixels.ndim == 3 and found.pixels.shape[2] == 3
 
 
 @given(index=texts(_INDEX), table=texts(_TABLE))
