@@ -1,7 +1,8 @@
 """The gate's own test of what must raise no alarm: the same model, images, libraries and process in another form.
 
-`pytest -m slow tests/faults/test_harmless.py` prints the false alarms at its end, by task, model and kind. With `-m
-"slow and real"` and XAI_EVAL_DATA set, it tries a real MobileNetV2 and EfficientNet-Lite0 on a photograph.
+`pytest -m slow tests/faults/test_harmless.py` prints the false alarms at its end, by task, model and kind. With
+XAI_EVAL_DATA set, it tries every second one on a real MobileNetV2 or EfficientNet-Lite0 and a photograph, and with
+`-m "slow or thorough"` the others.
 
 A change runs on every network of a kind, but in one task of those that it names: the tasks, and the three transformers,
 take turns.
@@ -24,6 +25,7 @@ import written_otherwise
 from faults.harmless_table import PROPERTY, outcome
 from gate import PARAMETERS, SLIC, Bench
 from harmless import IMAGENET, LITE0, REAL, SCENES, TRANSFORMERS, Harmless
+from turns import in_turns
 
 from xai_eval.errors import XaiEvalError
 from xai_eval.gate.judge import judge_all
@@ -149,6 +151,11 @@ def named(pairs):
     return [pytest.param(*pair, id="-".join((pair[0].name, *pair[1:])), marks=marks_of(pair[0].name)) for pair in pairs]
 
 
+def named_in_turns(pairs):
+    """Every second pair; the others are tried by a thorough run."""
+    return in_turns([[pair] for pair in pairs], every=2)
+
+
 def marks_of(name):
     if name in OFTEN:
         return ()
@@ -162,8 +169,7 @@ def test_the_same_in_other_words_raises_no_alarm(small_benches, change, model, t
 
 
 @pytest.mark.real
-@pytest.mark.slow
-@pytest.mark.parametrize(("change", "model", "task"), named(turns(REAL)))
+@pytest.mark.parametrize(("change", "model", "task"), named_in_turns(turns(REAL)))
 def test_the_same_in_other_words_on_photographs(real_benches, change, model, task, record_property):
     alarm = alarm_of(lambda: verdicts(real_benches[model], change, task))
     noted(record_property, alarm, change.kind, model, task)

@@ -102,7 +102,7 @@ def of_bench(entry):
     return [(entry, task) for task in entry.tasks if PARAMETERS.get(task)]
 
 
-@pytest.mark.parametrize(("fault", "task"), in_turns(map(of_bench, CHOSEN)))
+@pytest.mark.parametrize(("fault", "task"), in_turns(map(of_bench, CHOSEN), every=2))
 def test_a_fault_on_photographs_is_noticed_and_placed(bench, fault, task, record_property):
     row = tried(bench, fault, task)
     record_property(PROPERTY, row.outcome)
@@ -111,7 +111,10 @@ def test_a_fault_on_photographs_is_noticed_and_placed(bench, fault, task, record
 
 @pytest.mark.parametrize(
     ("fault", "task", "name"),
-    in_turns([(fault, task, name) for task in fault.tasks for name in fault.models] for fault in network_faults.FAULTS),
+    in_turns(
+        ([(fault, task, name) for task in fault.tasks for name in fault.models] for fault in network_faults.FAULTS),
+        every=2,
+    ),
 )
 def test_a_fault_of_a_real_network_is_noticed_and_placed(networks, fault, task, name, record_property):
     row = tried(networks(name), fault, task)
@@ -120,7 +123,7 @@ def test_a_fault_of_a_real_network_is_noticed_and_placed(networks, fault, task, 
 
 
 @pytest.mark.parametrize(
-    ("change", "task"), in_turns(of_bench(change) for change in benign.CHANGES if not change.options)
+    ("change", "task"), in_turns((of_bench(change) for change in benign.CHANGES if not change.options), every=2)
 )
 def test_harmless_changes_on_photographs_raise_no_alarm(bench, change, task):
     failed = [verdict for verdict in bench.verdicts(task, change.inject) if verdict.failed]

@@ -18,6 +18,7 @@ def in_turns(
     groups: Iterable[Sequence[Pair]],
     quick: Callable[..., bool] = lambda *_pair: False,
     rarely: Callable[..., bool] = lambda *_pair: False,
+    every: int = 1,
 ) -> list[Any]:
     """Return the parameters of a test: all pairs of all entries, marked by how often they are tried.
 
@@ -25,20 +26,19 @@ def in_turns(
         groups: the pairs of each entry; a pair is the entry, a task and, if there are several, a model.
         quick: says which pairs the default run tries.
         rarely: says which pairs only a thorough run tries.
+        every: 2 if only every second entry has a turn, for networks that take seconds: an entry that is tried on
+            small models, too, shows little there that others do not.
     """
     return [
-        pytest.param(*pair, id=_name(*pair), marks=_marks(quick(*pair), turn % len(pairs) == place, rarely(*pair)))
-        for turn, pairs in enumerate(groups)
+        pytest.param(*pair, id=_name(*pair), marks=_marks(quick(*pair), has_turn and not rarely(*pair)))
+        for number, pairs in enumerate(groups)
         for place, pair in enumerate(pairs)
+        for has_turn in [number % every == 0 and number // every % len(pairs) == place]
     ]
 
 
-def _marks(quick: bool, has_its_turn: bool, rare: bool) -> Any:
-    return () if quick else _mark(has_its_turn and not rare)
-
-
-def _mark(has_its_turn: bool) -> pytest.MarkDecorator:
-    return pytest.mark.slow if has_its_turn else pytest.mark.thorough
+def _marks(quick: bool, slow: bool) -> Any:
+    return () if quick else pytest.mark.slow if slow else pytest.mark.thorough
 
 
 def _name(entry: Any, task: str, *models: str) -> str:
