@@ -49,7 +49,9 @@ def is_compared(document: Any, at: Place) -> bool:
     columns = document["fields"][at[1]].get("columns", [])
     # A column for reading is only compared as a digest.
     for_reading = at[2] == "columns" and len(at) > 3 and columns[at[3]]["name"] in ("note", "layer", "dead")
-    return at[2] in _COMPARED.get(kind, ()) and not for_reading
+    # Counts up to the last one that was kept may stand beyond the cut of the other tally, under any name.
+    beyond = kind == "tally" and at[2:5] == ("columns", 0, "values")
+    return at[2] in _COMPARED.get(kind, ()) and not for_reading and not beyond
 
 
 def part(document: Any, at: Place) -> Any:
