@@ -377,6 +377,13 @@ def _log(options: argparse.Namespace) -> int:
     return EXIT_OK
 
 
+def _review(options: argparse.Namespace) -> int:
+    from xai_eval.cli.review import review
+
+    review(options.results, _goldens(options), options.settings.policy)
+    return EXIT_OK
+
+
 def _prune(options: argparse.Namespace) -> int:
     from xai_eval.gate.accept import unused_goldens
     from xai_eval.gate.judge_run import judge_run
@@ -469,14 +476,27 @@ def _silent(results: Iterator[Result], total: int, name: str) -> Iterator[Result
     yield from results
 
 
-_CONFIGURED = ("run", "calibrate", "check", "explain-drift", "accept", "log", "prune", "report", "list", "diff")
-_JUDGING = ("run", "calibrate", "check", "explain-drift", "diff", "accept", "log", "prune", "report")
+_CONFIGURED = (
+    "run",
+    "calibrate",
+    "check",
+    "explain-drift",
+    "review",
+    "accept",
+    "log",
+    "prune",
+    "report",
+    "list",
+    "diff",
+)
+_JUDGING = ("run", "calibrate", "check", "explain-drift", "diff", "review", "accept", "log", "prune", "report")
 _COMMANDS = {
     "run": _run,
     "calibrate": _calibrate,
     "check": _check,
     "explain-drift": _explain_drift,
     "diff": _diff,
+    "review": _review,
     "accept": _accept,
     "log": _log,
     "prune": _prune,
