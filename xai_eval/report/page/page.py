@@ -22,6 +22,7 @@ from xai_eval.report.page.case_view import CaseView, case_line, case_view
 from xai_eval.report.page.decisions import decisions
 from xai_eval.report.page.filters import filters
 from xai_eval.report.page.head import head
+from xai_eval.report.page.history_view import Histories
 from xai_eval.report.page.marks import explained, titled, with_terms
 from xai_eval.report.page.release_view import release_view
 from xai_eval.report.page.served import Served
@@ -92,6 +93,7 @@ def render_page(
         .generate(
             record=record,
             served=served,
+            histories=Histories(cases, golden, results),
             names=tasks_in_order(record.tasks),
             counts=counts_sentence(verdicts),
             states={state_word(state): number for state, number in count_states(verdicts).items()},
