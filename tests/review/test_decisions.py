@@ -43,7 +43,10 @@ def key_of(place, name):
 
 def test_accepting_writes_what_the_command_writes(place, call, capsys):
     shutil.copytree(place.goldens.folder, "by-command")
-    assert main(["accept", "a.jpg", "new.jpg", "--golden", "by-command", "--reason", "looked", "--results", "reports"]) == 0
+    assert (
+        main(["accept", "a.jpg", "new.jpg", "--golden", "by-command", "--reason", "looked", "--results", "reports"])
+        == 0
+    )
     status, answer = call.send(call.decision(names="a new"))
     assert (status, answer["sentence"]) == (200, "accepted 2 cases")
     assert without_times(place.goldens.folder) == without_times(place.goldens.folder.parent / "by-command")
