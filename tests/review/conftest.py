@@ -6,12 +6,14 @@ import dataclasses
 import json
 import threading
 from http.client import HTTPConnection
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from synthetic import blob, make_result
 
 from xai_eval.result.fields import InputImage
+from xai_eval.review.allowed import Address
 from xai_eval.review.desk import Desk
 from xai_eval.review.server import open_server
 from xai_eval.store.goldens import Goldens
@@ -77,6 +79,11 @@ class Caller:
     @property
     def host(self):
         return f"127.0.0.1:{self.server.address.port}"
+
+    def elsewhere(self, sentence):
+        """The caller of the server whose address a sentence at a terminal tells."""
+        port, token = sentence.split("http://127.0.0.1:")[1].split("/")[:2]
+        return Caller(SimpleNamespace(address=Address(int(port), token), token=token), [])
 
     def ask(self, method="GET", path=None, body=None, **headers):
         connection = HTTPConnection("127.0.0.1", self.server.address.port, timeout=5)

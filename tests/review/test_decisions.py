@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -43,10 +44,7 @@ def key_of(place, name):
 
 def test_accepting_writes_what_the_command_writes(place, call, capsys):
     shutil.copytree(place.goldens.folder, "by-command")
-    assert (
-        main(["accept", "a.jpg", "new.jpg", "--golden", "by-command", "--reason", "looked", "--results", "reports"])
-        == 0
-    )
+    assert main(["accept", "a.jpg", "new.jpg", "--golden", "by-command", "--reason", "looked"]) == 0
     status, answer = call.send(call.decision(names="a new"))
     assert (status, answer["sentence"]) == (200, "accepted 2 cases")
     assert without_times(place.goldens.folder) == without_times(place.goldens.folder.parent / "by-command")
@@ -186,18 +184,21 @@ def test_in_a_ci_there_is_no_review(place, call, monkeypatch, capsys):
 
 
 @pytest.mark.slow
-def test_a_server_that_is_killed_has_stored_every_decision_that_it_answered(place, call):
-    """The real command, from the sentence at the terminal to SIGKILL, and to Ctrl+C."""
-    for end, name in ((signal.SIGKILL, "a"), (signal.SIGINT, "b")):
-        code = "from xai_eval.cli.main import main; raise SystemExit(main())"
-        command = [sys.executable, "-c", code, "review", "reports"]
-        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-            sentence = process.stderr.readline()
-            assert "Only who knows this address can use it" in sentence
-            port, token = sentence.split("http://127.0.0.1:")[1].split("/")[:2]
-            other = type(call)(type("Server", (), {"address": type("A", (), {"port": int(port)}), "token": token}), [])
-            assert other.send(other.decision(names=name))[0] == 200
-            process.send_signal(end)
-            assert process.wait(timeout=10) == (0 if end == signal.SIGINT else -signal.SIGKILL)
-        assert states(place)[name] == "ok"
-        assert read_history(place.goldens.folder / key_of(place, name))[-1].reason == "looked"
+@pytest.mark.parametrize(("end", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 0)])
+def test_a_server_that_ends_has_stored_every_decision_that_it_answered(place, call, end, code):
+    """The real command, from the sentence at the terminal to its end."""
+    program = "from xai_eval.cli.main import main; raise SystemExit(main())"
+    command = [sys.executable, "-c", program, "review", "reports"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        limit = threading.Timer(60, process.kill)
+        limit.start()
+        sentence = process.stderr.readline()
+        assert "Only who knows this address can use it" in sentence
+        other = call.elsewhere(sentence)
+        assert other.send(other.decision(names="a"))[0] == 200
+        process.send_signal(end)
+        assert process.wait(timeout=30) == code
+        limit.cancel()
+    assert states(place)["a"] == "ok"
+    assert read_history(place.goldens.folder / key_of(place, "a"))[-1].reason == "looked"
+    assert not (place.goldens.folder / LOCK_FILE).exists()
