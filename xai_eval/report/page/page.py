@@ -19,6 +19,7 @@ from xai_eval.media import html
 from xai_eval.report.cases import ReportCase
 from xai_eval.report.drawing.pixels import Pixels, diverging_legend, heat_legend, jpeg_uri, png_uri, signed_legend
 from xai_eval.report.page.case_view import CaseView, case_line, case_view
+from xai_eval.report.page.compared_runs import ComparedRuns
 from xai_eval.report.page.decisions import decisions
 from xai_eval.report.page.filters import filters
 from xai_eval.report.page.head import head
@@ -74,10 +75,12 @@ def render_page(
     golden: Path,
     run_findings: RunFindings,
     served: Served | None = None,
+    compared: ComparedRuns | None = None,
 ) -> Iterator[str]:
     """Render the page, part by part; `cases` may come in any order, the worst is shown first.
 
-    `results` and `golden` are the folders that commands on the page name. `served` is what a server adds to its copy.
+    `results` and `golden` are the folders that commands on the page name. `served` is what a server adds to its copy,
+    and `compared` what differs between two runs, if the goldens are the results of another run.
 
     Names of classes and files come from users and are escaped; the page's content security policy forbids loading
     anything.
@@ -93,7 +96,8 @@ def render_page(
         .generate(
             record=record,
             served=served,
-            histories=Histories(cases, golden, results),
+            compared=compared,
+            histories=Histories(cases, None if compared else golden, results),
             names=tasks_in_order(record.tasks),
             counts=counts_sentence(verdicts),
             states={state_word(state): number for state, number in count_states(verdicts).items()},
