@@ -6,6 +6,7 @@ import chromium
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
+from xai_eval.cli.main import main
 from xai_eval.store.history import read_history
 from xai_eval.store.quarantine import read_quarantine
 from xai_eval.store.rejections import read_rejections
@@ -120,3 +121,14 @@ def test_a_script_in_the_page_that_is_not_its_own_does_not_run(browser, call, mo
     page.wait_for_timeout(200)
     assert page.title() != "hacked" and page.get_by_role("button", name="Accept cams: photos/a.jpg").is_visible()
     page.close()
+
+
+def test_axe_finds_nothing_on_the_page_of_two_runs(browser, place, tmp_path, without_figures):
+    assert main(["diff", "reports", "reports", "--report", "same"]) == 0
+    context = browser.new_context(viewport={"width": 390, "height": 900}, color_scheme="dark", offline=True)
+    page = context.new_page()
+    page.goto((tmp_path / "same" / "index.html").as_uri())
+    assert page.get_by_role("region", name="Two runs").is_visible()
+    found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+    context.close()
+    assert [f"{each['id']}: {each['nodes'][0]['html'][:200]}" for each in found] == []
