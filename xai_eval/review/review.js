@@ -1,4 +1,6 @@
 // Buttons on the served copy of a page: each decision is sent to the server that `xai-eval review` started.
+(() => {
+"use strict";
 const review = JSON.parse(document.getElementById("review-document").textContent);
 const WORDS = { accept: "Accept", reject: "Reject", quarantine: "Quarantine" };
 const ASKED = {
@@ -94,7 +96,7 @@ const bar = (words, find, name) => {
   const count = () => {
     for (const { kind, word, button } of buttons) {
       const number = find().filter((each) => each.may.includes(kind)).length;
-      button.hidden = !number;
+      if (button.hidden === Boolean(number)) button.hidden = !number; // only a change, or it would be told to itself
       button.textContent = `${word} ${words(number)}`.trim();
       if (name) button.setAttribute("aria-label", `${word} ${name}`);
     }
@@ -128,6 +130,7 @@ const advice = review.cases.length
   : "Nothing is left to decide.";
 start.append(element("p", { textContent: `Review. ${advice}` }), bar((number) => `all ${number} shown`, shown), element("p", {}, told));
 document.querySelector("main").prepend(start);
-const filters = document.getElementById("filter");
-for (const event of ["change", "reset"]) filters?.addEventListener(event, () => setTimeout(count));
+// The page filters by hiding, so the numbers on the buttons follow what is hidden.
+new MutationObserver(count).observe(document.querySelector("main"), { subtree: true, attributeFilter: ["hidden"] });
 count();
+})();
