@@ -25,7 +25,7 @@ LEFT = {
     "inputs": {"scenes"},
     "scenes": set(),
 }
-RIGHT = {"report": {"gate"}, "gate": set()}
+RIGHT = {"review": {"report", "gate"}, "report": {"gate"}, "gate": set()}
 KEPT = ("settings", "store", "result", "disk", "media")
 BELOW = {
     **{room: below | {"result"} for room, below in LEFT.items()},
@@ -41,6 +41,7 @@ BELOW["explainers"] |= {"disk"}  # checkpoints of a long dissection
 BELOW["tasks"] |= {"disk"}  # all JSON is read by the one strict reader
 BELOW["inputs"] |= {"disk"}  # Git LFS pointers and stray files are recognised everywhere by the same rule
 BELOW["report"] |= {"settings", "disk", "media"}
+BELOW["review"] |= {"disk"}  # the strict reader of JSON, and the door to the images of a report
 BELOW["tasks"] |= {"media"}  # progress bars and messages
 BELOW["inputs"] |= {"media"}  # errors name options to copy
 BELOW["store"] |= {"media"}  # errors name commands to copy

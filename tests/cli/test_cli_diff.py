@@ -68,3 +68,27 @@ def test_a_folder_that_holds_anything_else_is_refused_before_anything_is_compare
     assert main(["diff", "old", "new", "--report", where]) == 2
     assert "Name another folder with --report" in capsys.readouterr().err
     assert sorted(p.name for p in (runs / where).rglob("*")) == sorted(p.name for p in (runs / "kept").rglob("*"))
+
+
+def test_the_page_says_what_differs_between_the_two_runs_and_what_golden_means_there(runs, without_figures):
+    main(["diff", "old", "new", "--report", "page"])
+    page = (runs / "page" / "index.html").read_text()
+    assert "The run in new is compared with the run in old" in page
+    assert "The records of the two runs name the same: models, images, tasks, device." in page
+    record = RunRecord(
+        ("cams",), ("<b>",), ("photos",), 2, device="cuda", versions={"torch": "2.15.0", "lime": "1"}, finished=True
+    )
+    record.save(runs / "new")
+    main(["diff", "old", "new", "--report", "page"])
+    page = (runs / "page" / "index.html").read_text()
+    assert "<td>file:nets.py:net</td><td>&lt;b&gt;</td>" in page and "<td>not recorded</td><td>2.15.0</td>" in page
+    assert "the same are: images, tasks" in page
+
+
+def test_a_history_of_goldens_is_not_told_of_two_runs(runs, monkeypatch, without_figures):
+    monkeypatch.delenv("CI", raising=False)
+    assert main(["accept", "a.jpg", "--results", "new", "--reason", "a golden of its own"]) == 0
+    main(["diff", "old", "new", "--report", "page"])
+    assert "a golden of its own" not in (runs / "page" / "index.html").read_text()
+    main(["check", "new"])
+    assert "a golden of its own" in (runs / "new" / "index.html").read_text()

@@ -27,6 +27,7 @@ from xai_eval.settings.settings import NO_SETTINGS, Settings
 if TYPE_CHECKING:
     from xai_eval.gate.judge_run import Judged
     from xai_eval.gate.review import Review
+    from xai_eval.report.page.compared_runs import ComparedRuns
     from xai_eval.result.result import Result
     from xai_eval.store.goldens import Goldens
     from xai_eval.store.run_folder import RunFolder
@@ -276,17 +277,19 @@ def _goldens(options: argparse.Namespace) -> Goldens:
     return goldens
 
 
-def _try_to_report(folder: Path, golden: Path, judged: Judged, results: Path | None = None) -> Path | XaiEvalError:
+def _try_to_report(
+    folder: Path, golden: Path, judged: Judged, results: Path | None = None, compared: ComparedRuns | None = None
+) -> Path | XaiEvalError:
     """Write the page, or return why it cannot be written: the verdicts may have cost hours and are printed anyway.
 
-    `golden` and `results` are the folders that commands on the page name.
+    `golden` and `results` are the folders that commands on the page name; `compared` tells of two runs.
     """
     from xai_eval.report.write import write_report
     from xai_eval.store.run_folder import RunFolder
 
     try:
         with RunFolder(folder).locked():
-            return write_report(folder, judged, golden, results)
+            return write_report(folder, judged, golden, results, compared)
     except (StorageError, UsageError) as error:  # it cannot be written, or another process writes there
         return error
 
@@ -334,6 +337,8 @@ def _print_verdicts(
 
 def _diff(options: argparse.Namespace) -> int:
     from xai_eval.gate.judge_run import judge_by_run
+    from xai_eval.report.page.compared_runs import compared_runs
+    from xai_eval.store.run_folder import RunFolder
 
     if options.report is not None:
         from xai_eval.report.earlier_report import require_free_for_report
@@ -342,7 +347,9 @@ def _diff(options: argparse.Namespace) -> int:
     judged = judge_by_run(options.results_b, options.results_a, options.settings.policy)
     told = None
     if options.report is not None:
-        told = _try_to_report(options.report, options.settings.golden, judged, options.results_b)
+        reference = RunFolder(options.results_a).record()
+        compared = compared_runs(reference, options.results_a, judged.record, options.results_b)
+        told = _try_to_report(options.report, options.settings.golden, judged, options.results_b, compared)
     return _print_verdicts(judged, options, told)
 
 
@@ -374,6 +381,13 @@ def _log(options: argparse.Namespace) -> int:
 
     key, history = _goldens(options).history(options.case)
     answer([key, *history_lines(history)])
+    return EXIT_OK
+
+
+def _review(options: argparse.Namespace) -> int:
+    from xai_eval.cli.review import review
+
+    review(options.results, _goldens(options), options.settings.policy)
     return EXIT_OK
 
 
@@ -469,14 +483,27 @@ def _silent(results: Iterator[Result], total: int, name: str) -> Iterator[Result
     yield from results
 
 
-_CONFIGURED = ("run", "calibrate", "check", "explain-drift", "accept", "log", "prune", "report", "list", "diff")
-_JUDGING = ("run", "calibrate", "check", "explain-drift", "diff", "accept", "log", "prune", "report")
+_CONFIGURED = (
+    "run",
+    "calibrate",
+    "check",
+    "explain-drift",
+    "review",
+    "accept",
+    "log",
+    "prune",
+    "report",
+    "list",
+    "diff",
+)
+_JUDGING = ("run", "calibrate", "check", "explain-drift", "diff", "review", "accept", "log", "prune", "report")
 _COMMANDS = {
     "run": _run,
     "calibrate": _calibrate,
     "check": _check,
     "explain-drift": _explain_drift,
     "diff": _diff,
+    "review": _review,
     "accept": _accept,
     "log": _log,
     "prune": _prune,

@@ -246,6 +246,14 @@ def _add_judging(commands: Any, settings: Settings) -> None:
 
 
 def _add_changing(commands: Any, settings: Settings) -> None:
+    review = _command(
+        commands,
+        "review",
+        "serve the page of a run on this machine, with buttons that accept, reject or set aside its cases",
+    )
+    _add_results(review, "results", settings, nargs="?")
+    _add_golden(review, settings)
+    add_task_files(review)
     command = _command(commands, "accept", "make results of a run the goldens of their cases, with a reason")
     command.add_argument("case", nargs="*", metavar="CASE", help="case key, or the name of an image")
     command.add_argument("--all", action="store_true", help="accept every result of the run")

@@ -11,6 +11,7 @@ from xai_eval.errors import UsageError
 from xai_eval.gate.ci import refuse_under_ci
 from xai_eval.gate.judge import judge
 from xai_eval.gate.judge_run import Judged
+from xai_eval.gate.leading_measure import leading_measure
 from xai_eval.gate.run_findings import RunFindings, run_findings_of
 from xai_eval.gate.verdict import State, Verdict
 from xai_eval.result.result import Result, stored_digest
@@ -84,7 +85,10 @@ def _overruled(verdict: Verdict | None, upgrade: str) -> Overruled:
     if verdict is None:
         return NOT_JUDGED
     severity = verdict.severity.label if verdict.severity else ""
-    return Overruled(str(verdict.state), severity, verdict.sentence, upgrade if verdict.upgrade else "")
+    measure, excess = leading_measure(verdict)
+    return Overruled(
+        str(verdict.state), severity, verdict.sentence, upgrade if verdict.upgrade else "", measure, excess
+    )
 
 
 def obtained_case(name: str, judged: Judged) -> str:

@@ -10,11 +10,12 @@ from xai_eval.disk.files import read_json, remove_file, remove_temporaries, remo
 from xai_eval.errors import StorageError, UsageError
 from xai_eval.report.text.commands import PAGE_FILE
 from xai_eval.report.text.verdicts import VERDICTS_FILE
+from xai_eval.store.rejections import REJECTIONS_FILE
 from xai_eval.store.runs import RUN_FILE
 
 # Names of files by the folder that they are in.
 _WRITTEN = {
-    ".": (PAGE_FILE, VERDICTS_FILE, RUN_FILE),
+    ".": (PAGE_FILE, VERDICTS_FILE, RUN_FILE, REJECTIONS_FILE),
     "figures": ("*.png",),
     "tables": ("*.csv", "*.md", "*.tex", "*.json"),
     "against": ("*.png",),

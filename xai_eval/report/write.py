@@ -10,6 +10,7 @@ from xai_eval.media.json_text import json_text
 from xai_eval.report.cases import collect
 from xai_eval.report.drawing.figures import figure_files
 from xai_eval.report.earlier_report import clear_leftovers, remove_earlier_files
+from xai_eval.report.page.compared_runs import ComparedRuns
 from xai_eval.report.page.page import render_page
 from xai_eval.report.page.shown_cases import with_figures
 from xai_eval.report.text.commands import PAGE_FILE
@@ -18,11 +19,17 @@ from xai_eval.report.text.verdicts import VERDICTS_FILE, verdicts_document
 from xai_eval.store.default_folders import GOLDEN
 
 
-def write_report(folder: Path, judged: Judged, golden: Path = GOLDEN, results: Path | None = None) -> Path:
+def write_report(
+    folder: Path,
+    judged: Judged,
+    golden: Path = GOLDEN,
+    results: Path | None = None,
+    compared: ComparedRuns | None = None,
+) -> Path:
     """Write the report of a run into `folder`.
 
     `golden` is the folder of its goldens, and `results` that of the run, for the commands on the page; `folder` if it
-    is None.
+    is None. `compared` is what differs between two runs, if the goldens are the results of another run.
 
     Files of an earlier report that this one does not have are removed: the figure of a drift that is mended
     would mislead.
@@ -44,6 +51,6 @@ def write_report(folder: Path, judged: Judged, golden: Path = GOLDEN, results: P
     write_files(folder / "tables", tables, root=folder)
     write_files(folder / "figures", figures, root=folder)
     page = folder / PAGE_FILE
-    parts = render_page(judged.record, cases, results or folder, golden, judged.run_findings)
+    parts = render_page(judged.record, cases, results or folder, golden, judged.run_findings, compared=compared)
     write_stream(page, (part.encode() for part in parts))
     return page

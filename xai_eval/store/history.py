@@ -10,10 +10,12 @@ import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from xai_eval.disk.files import accessible, exists, read_json
 from xai_eval.disk.typed import read_as
 from xai_eval.errors import StorageError
+from xai_eval.result.fields.numbers import to_json
 from xai_eval.store.git_base import GIT
 from xai_eval.store.runs import now
 
@@ -37,6 +39,8 @@ class Acceptance:
         severity: severity of this verdict; empty if nothing drifted.
         verdict: sentence of this verdict.
         upgrade: whether the explanations were still as good over the whole set, if all of an upgrade was accepted.
+        measure: the measure that was farthest beyond its limit, with its value and limit, as text; empty without one.
+        excess: how far it was beyond its limit, as a multiple of the largest distance that is allowed.
     """
 
     when: str
@@ -47,19 +51,24 @@ class Acceptance:
     severity: str = ""
     verdict: str = ""
     upgrade: str = ""
+    measure: str = ""
+    excess: float = 0.0
 
 
 @dataclass(frozen=True)
 class Overruled:
     """The verdict that an acceptance overrules, as text; all empty if the case was never judged.
 
-    `upgrade` is the answer for the whole set, if all of an upgrade is accepted.
+    `upgrade` is the answer for the whole set, if all of an upgrade is accepted. `measure` and `excess` are those of an
+    `Acceptance`.
     """
 
     state: str = ""
     severity: str = ""
     sentence: str = ""
     upgrade: str = ""
+    measure: str = ""
+    excess: float = 0.0
 
 
 NOT_JUDGED = Overruled()
@@ -68,7 +77,16 @@ NOT_JUDGED = Overruled()
 def acceptance(digest: str, reason: str, overruled: Overruled = NOT_JUDGED) -> Acceptance:
     """Return the entry for accepting the golden with `digest` now."""
     return Acceptance(
-        now(), reason, digest, whoami(), overruled.state, overruled.severity, overruled.sentence, overruled.upgrade
+        now(),
+        reason,
+        digest,
+        whoami(),
+        overruled.state,
+        overruled.severity,
+        overruled.sentence,
+        overruled.upgrade,
+        overruled.measure,
+        overruled.excess,
     )
 
 
@@ -97,9 +115,12 @@ def history_bytes(history: list[Acceptance]) -> bytes:
     return f"{json.dumps(entries, indent=1)}\n".encode()
 
 
-def _document(entry: Acceptance) -> dict[str, str]:
-    """Return an entry as it is stored: without an upgrade as earlier versions stored it, and so can read it."""
-    return {name: text for name, text in dataclasses.asdict(entry).items() if name != "upgrade" or text}
+def _document(entry: Acceptance) -> dict[str, Any]:
+    """Return an entry as it is stored: without an upgrade or a measure as earlier versions stored and can read it."""
+    stored = {**dataclasses.asdict(entry), "excess": to_json(entry.excess)}
+    absent = {"upgrade"} if not entry.upgrade else set()
+    absent |= {"measure", "excess"} if not entry.measure else set()
+    return {name: value for name, value in stored.items() if name not in absent}
 
 
 @functools.cache

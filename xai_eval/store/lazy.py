@@ -55,9 +55,8 @@ def open_result(folder: Path) -> Result:
 
 
 def digest_of(result: Result) -> str:
-    """Return the digest of the document from which a result was opened."""
-    assert isinstance(result, _OpenResult)
-    return str(result.stored.document["digest"])
+    """Return the digest of the document from which a result was opened; of one that is in memory, its own."""
+    return str(result.stored.document["digest"]) if isinstance(result, _OpenResult) else result.digest
 
 
 def open_checked(folder: Path) -> Result:

@@ -73,10 +73,20 @@ def read_quarantine(
         StorageError: the file cannot be read or is not TOML, an entry is incomplete, or it ends too late.
     """
     path = folder / QUARANTINE_FILE
-    today = today or datetime.datetime.now(datetime.UTC).date()
+    with accessible(path):
+        content = read_bytes(path, MOST_TOML_BYTES) if exists(path) else b""
+    return entries_of(content, path, today or this_day(), longest)
+
+
+def this_day() -> datetime.date:
+    """Return today, in UTC."""
+    return datetime.datetime.now(datetime.UTC).date()
+
+
+def entries_of(content: bytes, path: Path, today: datetime.date, longest: int) -> dict[str, Quarantine]:
+    """Return the entries that a document says, as `read_quarantine` does; `path` is where it is, or is to be."""
     try:
-        with accessible(path):
-            entries = parse_toml(read_bytes(path, MOST_TOML_BYTES)) if exists(path) else {}
+        entries = parse_toml(content)
     except ValueError as error:
         raise StorageError(f"{path} is not TOML: {error}. Correct it; until then no case is in quarantine.") from error
     found = {key: _entry(f"{path}: [{key!r}]", value, today) for key, value in entries.items()}

@@ -19,11 +19,14 @@ from xai_eval.media import html
 from xai_eval.report.cases import ReportCase
 from xai_eval.report.drawing.pixels import Pixels, diverging_legend, heat_legend, jpeg_uri, png_uri, signed_legend
 from xai_eval.report.page.case_view import CaseView, case_line, case_view
+from xai_eval.report.page.compared_runs import ComparedRuns
 from xai_eval.report.page.decisions import decisions
 from xai_eval.report.page.filters import filters
 from xai_eval.report.page.head import head
+from xai_eval.report.page.history_view import Histories
 from xai_eval.report.page.marks import explained, titled, with_terms
 from xai_eval.report.page.release_view import release_view
+from xai_eval.report.page.served import Served
 from xai_eval.report.page.shown_cases import about_task, by_task, tasks_in_order, with_images, worst_cases_first
 from xai_eval.report.page.table_of_contents import Lists, contents, lists_of
 from xai_eval.report.page.without_images import CasesWithoutImages, cases_without_images
@@ -66,11 +69,18 @@ class TaskView:
 
 
 def render_page(
-    record: RunRecord, cases: Sequence[ReportCase], results: Path, golden: Path, run_findings: RunFindings
+    record: RunRecord,
+    cases: Sequence[ReportCase],
+    results: Path,
+    golden: Path,
+    run_findings: RunFindings,
+    served: Served | None = None,
+    compared: ComparedRuns | None = None,
 ) -> Iterator[str]:
     """Render the page, part by part; `cases` may come in any order, the worst is shown first.
 
-    `results` and `golden` are the folders that commands on the page name.
+    `results` and `golden` are the folders that commands on the page name. `served` is what a server adds to its copy,
+    and `compared` what differs between two runs, if the goldens are the results of another run.
 
     Names of classes and files come from users and are escaped; the page's content security policy forbids loading
     anything.
@@ -85,6 +95,9 @@ def render_page(
         .get_template(_TEMPLATE)
         .generate(
             record=record,
+            served=served,
+            compared=compared,
+            histories=Histories(cases, None if compared else golden, results),
             names=tasks_in_order(record.tasks),
             counts=counts_sentence(verdicts),
             states={state_word(state): number for state, number in count_states(verdicts).items()},

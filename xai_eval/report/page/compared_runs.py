@@ -1,0 +1,53 @@
+"""Two runs side by side: what the page of a comparison says of them above its cases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from xai_eval.report.text.wording import count
+from xai_eval.store.runs import RunRecord
+
+
+@dataclass(frozen=True)
+class ComparedRuns:
+    """What differs between the records of two runs.
+
+    Attributes:
+        sentence: what is compared with what, and what *golden* means here.
+        rows: name, value of the reference run, value of the other run; only what differs.
+        same: what is the same in both, as text.
+    """
+
+    sentence: str
+    rows: tuple[tuple[str, str, str], ...]
+    same: str
+
+
+def compared_runs(reference: RunRecord, reference_folder: Path, record: RunRecord, folder: Path) -> ComparedRuns:
+    """Compare the records of two runs; the folders are named in the sentence."""
+    facts = list(_facts(reference, record))
+    differing = tuple(each for each in facts if each[1] != each[2])
+    same = [name for name, before, after in facts if before == after]
+    versions = [name for name in same if name in {*reference.versions, *record.versions}]
+    named = [name for name in same if name not in versions]
+    told = [*named, *([count(len(versions), "version")] if versions else [])]
+    return ComparedRuns(
+        f"The run in {folder} is compared with the run in {reference_folder}, by the same limits as in a check. Where "
+        f"this page says golden or expected, it means the result in {reference_folder}; nobody need have accepted it.",
+        differing,
+        ", ".join(told),
+    )
+
+
+def _facts(reference: RunRecord, record: RunRecord) -> Iterator[tuple[str, str, str]]:
+    for name, before, after in (
+        ("models", reference.models, record.models),
+        ("images", reference.inputs, record.inputs),
+        ("tasks", reference.tasks, record.tasks),
+    ):
+        yield name, ", ".join(before) or "none", ", ".join(after) or "none"
+    yield "device", reference.device or "not recorded", record.device or "not recorded"
+    for name in dict.fromkeys((*reference.versions, *record.versions)):
+        yield name, reference.versions.get(name, "not recorded"), record.versions.get(name, "not recorded")

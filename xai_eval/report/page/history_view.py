@@ -1,0 +1,146 @@
+"""The history of one case: who accepted its goldens, when and why, who rejected a result, and how it is now."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from xai_eval.errors import StorageError
+from xai_eval.gate.leading_measure import leading_measure
+from xai_eval.gate.verdict import Verdict
+from xai_eval.report.cases import ReportCase
+from xai_eval.report.page.history_chart import HistoryChart, history_chart
+from xai_eval.report.text.summary import state_word
+from xai_eval.store.history import Acceptance, read_history
+from xai_eval.store.lazy import digest_of
+from xai_eval.store.rejections import Rejection, read_rejections
+
+_SHOWN = 8  # entries; the older ones are in `xai-eval log`
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row: when, what happened, why, and what the verdict was at that time.
+
+    Attributes:
+        when: the day and minute, in UTC.
+        what: what happened, with the name of the person.
+        reason: in the words of the person; empty for this run.
+        state: state and severity of the verdict.
+        measure: the measure that was farthest beyond its limit, in words.
+        excess: how far it was beyond its limit, as a multiple of the largest distance that is allowed; None if the
+            history does not say.
+    """
+
+    when: str
+    what: str
+    reason: str
+    state: str
+    measure: str
+    excess: float | None
+
+
+@dataclass(frozen=True)
+class HistoryView:
+    """What the page shows of the history of a case.
+
+    Attributes:
+        sentence: who accepted the golden, when and why.
+        replaced: what it replaced, in the words of the verdict that was overruled; empty for a first golden.
+        rejected: who rejected the result that is shown, and why; empty if nobody did.
+        entries: the newest entries, the oldest of them first, and this run.
+        earlier: how many older entries are left out.
+        chart: the distances from the limit; None if fewer than two are known.
+        problem: why the history cannot be read; empty if it can.
+    """
+
+    sentence: str
+    replaced: str
+    rejected: str
+    entries: tuple[Entry, ...]
+    earlier: int
+    chart: HistoryChart | None
+    problem: str = ""
+
+
+class Histories:
+    """The histories of the cases of a page, each read when its case is shown.
+
+    Args:
+        cases: those of the page.
+        golden: the folder of goldens; None for two runs that are compared, which nobody accepted.
+        results: the folder of the run, with what was rejected.
+    """
+
+    def __init__(self, cases: Sequence[ReportCase], golden: Path | None, results: Path) -> None:
+        self._cases: Mapping[str, ReportCase] = {case.key: case for case in cases} if golden else {}
+        self._golden, self._rejections = golden, _rejections(results) if golden else {}
+
+    def __call__(self, key: str) -> HistoryView | None:
+        """Return the history of a case; None if there is nothing to tell."""
+        case = self._cases.get(key)
+        if case is None or self._golden is None:
+            return None
+        try:
+            history = read_history(self._golden / _golden_key(case))
+        except StorageError as error:
+            return HistoryView("", "", self._rejected(case), (), 0, None, str(error))
+        return history_view(case.verdict, history, self._rejected(case))
+
+    def _rejected(self, case: ReportCase) -> str:
+        found = self._rejections.get(case.key)
+        if found is None or case.obtained is None or digest_of(case.obtained) != found.result:
+            return ""
+        return f"{found.who} rejected this result on {_time(found.when)}: {found.reason}"
+
+
+def history_view(verdict: Verdict, history: Sequence[Acceptance], rejected: str = "") -> HistoryView | None:
+    """Put the history of a case into words; `rejected` says who rejected the result that is shown, and why."""
+    if not history and not rejected:
+        return None
+    entries = (*map(_accepted, history), _now(verdict))
+    shown = entries[-_SHOWN:]
+    last = history[-1] if history else None
+    return HistoryView(
+        f"{last.who or 'Somebody'} accepted this golden on {_time(last.when)}: {last.reason}" if last else "",
+        last.verdict if last and last.state not in ("", "missing") else "",
+        rejected,
+        shown if history else (),
+        len(entries) - len(shown),
+        history_chart([each.excess for each in shown], [each.state for each in shown]),
+    )
+
+
+def _accepted(entry: Acceptance) -> Entry:
+    known = bool(entry.measure) and not math.isnan(entry.excess)
+    state = " ".join(filter(None, ["new" if entry.state == "missing" else entry.state, entry.severity]))
+    who = entry.who or "somebody"
+    excess = entry.excess if known else None
+    return Entry(_time(entry.when), f"accepted by {who}", entry.reason, state or "not judged", entry.measure, excess)
+
+
+def _now(verdict: Verdict) -> Entry:
+    found = leading_measure(verdict)
+    state = " ".join(filter(None, [state_word(verdict.state), verdict.severity.label if verdict.severity else ""]))
+    excess = 0.0 if not verdict.failed and not verdict.findings else found.excess if found.words else None
+    return Entry("now", "this run", "", state, found.words, excess)
+
+
+def _golden_key(case: ReportCase) -> str:
+    return case.key if case.golden is None else case.golden.case.key
+
+
+def _rejections(results: Path) -> dict[str, Rejection]:
+    """Return the newest rejection of each case. One that cannot be read is told to whoever rejects the next result."""
+    try:
+        return {each.case: each for each in read_rejections(results)}
+    except StorageError:
+        return {}
+
+
+def _time(when: str) -> str:
+    """Return a time to the minute, as people read it."""
+    day, _, clock = when.partition("T")
+    return f"{day} {clock[:5]} UTC" if clock else when

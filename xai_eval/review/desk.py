@@ -1,0 +1,140 @@
+"""The desk of a review: shows the page of a run, and carries out what a person decides, one thing at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from xai_eval.gate.accept import accept
+from xai_eval.gate.ci import refuse_under_ci
+from xai_eval.gate.judge_run import Judged, judge_run
+from xai_eval.report.cases import collect
+from xai_eval.report.page.page import render_page
+from xai_eval.report.text.release import release_sentence
+from xai_eval.report.text.wording import count
+from xai_eval.review.decision import Decision, Kind
+from xai_eval.review.panel import acceptable, panel
+from xai_eval.review.seen import require_seen
+from xai_eval.store.goldens import Goldens
+from xai_eval.store.history import whoami
+from xai_eval.store.quarantine import Quarantine
+from xai_eval.store.quarantine_entries import add_entries
+from xai_eval.store.rejections import Rejection, add_rejections
+from xai_eval.store.run_folder import RunFolder
+from xai_eval.store.runs import now
+from xai_eval.store.upgrade_policy import DEFAULT_POLICY, Policy
+
+_CI = "a review is refused in a CI: a person decides, after looking at the images."
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What was done: the keys of the cases, and one sentence."""
+
+    keys: tuple[str, ...]
+    sentence: str
+
+
+@dataclass
+class Desk:
+    """One review of the run in `results`. Every decision is on the disk before it is answered, so a kill loses nothing.
+
+    Attributes:
+        results: the folder of the run.
+        goldens: its goldens.
+        policy: what decides after a change that is on record.
+        nonce: the word by which the browser knows the scripts of the page.
+    """
+
+    results: Path
+    goldens: Goldens
+    policy: Policy = DEFAULT_POLICY
+    nonce: str = field(default_factory=lambda: secrets.token_urlsafe(16))
+    _page: bytes | None = None
+    _turn: threading.RLock = field(default_factory=threading.RLock)
+
+    def page(self) -> bytes:
+        """Return the page of the run as it is now; it is drawn anew only after something was decided or refused.
+
+        Raises:
+            InputUnavailable: no run is there.
+            UsageError: this is a CI, or another process writes into the folder of the run.
+            StorageError: the record of the run, or its folder, cannot be read.
+        """
+        refuse_under_ci(_CI)
+        with self._turn:
+            if self._page is None:
+                self._page = self._drawn()
+            return self._page
+
+    def decide(self, decision: Decision) -> Decided:
+        """Carry out a decision about what the person saw, or nothing of it.
+
+        Raises:
+            UsageError: this is a CI; a result or a golden is no longer what the person saw; another process writes
+                there; or as `accept` and `add_entries`.
+            StorageError: something cannot be read or written.
+        """
+        refuse_under_ci(_CI)
+        with self._turn, contextlib.ExitStack() as held:
+            self._page = None  # if the decision is refused, the page is not what is there now
+            held.enter_context(RunFolder(self.results).locked())
+            if decision.kind is not Kind.REJECT:
+                held.enter_context(self.goldens.locked())
+            judged = judge_run(self.results, self.goldens, self.policy)
+            require_seen(decision.cases, judged)
+            return _ACTIONS[decision.kind](decision, judged, self)
+
+    def wait(self) -> None:
+        """Wait until a decision that is being carried out is done."""
+        with self._turn:
+            pass
+
+    def _drawn(self) -> bytes:
+        with RunFolder(self.results).locked():
+            judged = judge_run(self.results, self.goldens, self.policy)
+            cases = collect(judged.results, judged.goldens, judged.verdicts, judged.pairs)
+            shown = panel(judged, cases, self.goldens.quarantine_days, self.nonce)
+            golden = self.goldens.folder
+            parts = render_page(judged.record, cases, self.results, golden, judged.run_findings, served=shown)
+            return "".join(parts).encode()
+
+
+def _accept(decision: Decision, judged: Judged, desk: Desk) -> Decided:
+    release = judged.run_findings.release
+    every = acceptable(judged) <= decision.cases.keys()
+    keys = accept(
+        judged,
+        desk.goldens,
+        list(decision.cases),
+        everything=False,
+        reason=decision.reason,
+        bulk=decision.bulk,
+        upgrade=release_sentence(release) if release and every else "",
+    )
+    return Decided(tuple(keys), f"accepted {count(len(keys), 'case')}")
+
+
+def _reject(decision: Decision, judged: Judged, desk: Desk) -> Decided:
+    when, who = now(), whoami()
+    rejected = [Rejection(when, who, decision.reason, key, seen.result) for key, seen in decision.cases.items()]
+    add_rejections(desk.results, rejected)
+    return Decided(tuple(decision.cases), f"rejected {count(len(rejected), 'case')}")
+
+
+def _quarantine(decision: Decision, judged: Judged, desk: Desk) -> Decided:
+    entry = Quarantine(decision.owner, decision.reason, decision.expires)
+    add_entries(desk.goldens.folder, list(decision.cases), entry, desk.goldens.quarantine_days)
+    cases = count(len(decision.cases), "case")
+    return Decided(tuple(decision.cases), f"put {cases} into quarantine until {decision.expires}")
+
+
+_ACTIONS: dict[Kind, Callable[[Decision, Judged, Desk], Decided]] = {
+    Kind.ACCEPT: _accept,
+    Kind.REJECT: _reject,
+    Kind.QUARANTINE: _quarantine,
+}

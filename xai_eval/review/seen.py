@@ -1,0 +1,50 @@
+"""What a person saw of a case. A decision is about that, and about nothing that came in its place meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from xai_eval.errors import UsageError
+from xai_eval.gate.judge_run import Judged
+from xai_eval.store.lazy import digest_of
+
+_NAMED = 5  # cases that a sentence lists
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Digests of the result, and of the golden that it was compared with; empty if there was none."""
+
+    result: str
+    golden: str
+
+
+def seen_now(judged: Judged) -> dict[str, Seen]:
+    """Return what is to be seen of every result of a judged run, by case key."""
+    return {key: Seen(digest_of(result), _golden(key, judged)) for key, result in judged.results.items()}
+
+
+def _golden(key: str, judged: Judged) -> str:
+    golden = judged.goldens.get(judged.pairs.get(key, key))
+    return "" if golden is None else digest_of(golden)
+
+
+def require_seen(cases: Mapping[str, Seen], judged: Judged) -> None:
+    """Raise UsageError if a result, or its golden, is no longer what the person saw when they decided."""
+    now = seen_now(judged)
+    changed = {
+        "the result is gone, or cannot be read": [key for key in cases if key not in now],
+        "the result is another one": [k for k, seen in cases.items() if k in now and now[k].result != seen.result],
+        "the golden is another one": [k for k, seen in cases.items() if k in now and now[k].golden != seen.golden],
+    }
+    for what, keys in changed.items():
+        if keys:
+            raise UsageError(
+                f"since the page was shown, {what} ({_listed(keys)}), so this is not what you saw, and nothing was "
+                "decided. Reload the page, and look again."
+            )
+
+
+def _listed(keys: Sequence[str]) -> str:
+    return ", ".join(keys[:_NAMED]) + (f" and {len(keys) - _NAMED} more" if len(keys) > _NAMED else "")
