@@ -29,6 +29,9 @@ from xai_eval.explainers.dissection.probe_pass import (
 )
 from xai_eval.explainers.dissection.quantile import TopValues
 
+_JOINED = 16  # shards that are joined at once
+_AT_ONCE = 2  # such tasks at the same time
+
 
 @dataclass(frozen=True)
 class _Shard:
@@ -104,16 +107,22 @@ def _items(plan: DissectionPlan, waiting: Sequence[int], collected: _Collected) 
         yield _Shard(plan.shards[index], bounds_of(collected.tops))
 
 
-def _whole(ray: Any, level: Sequence[Any]) -> Observations:
-    """Join neighbouring shards in pairs until one is left, so that no single machine has to hold all parts.
+def _whole(ray: Any, parts: Sequence[Any]) -> Observations:
+    """Join neighbouring shards, some at once, until few are left, which this process joins.
 
-    To join is little work, so no core is set aside for it: the workers may hold all of them.
+    To join is little work, so no core is set aside for it: the workers may hold all of them. But each task that runs at
+    the same time is another process that has to start.
     """
     join = ray.remote(_joined).options(max_retries=-1, num_cpus=0)
-    while len(level) > 1:
-        level = [join.remote(*level[start : start + 2]) for start in range(0, len(level), 2)]
+    level = list(parts)
     try:
-        whole: Observations = ray.get(level[0])
+        while len(level) > _JOINED:
+            groups = [level[start : start + _JOINED] for start in range(0, len(level), _JOINED)]
+            level = []
+            for group in groups:
+                level.append(join.remote(*group))
+                ray.wait(level, num_returns=max(1, len(level) - _AT_ONCE))
+        return joined_shards(ray.get(level))
     except ray.exceptions.RayTaskError as error:
         if isinstance(error.cause, XaiEvalError):
             raise error.cause from error
@@ -122,7 +131,6 @@ def _whole(ray: Any, level: Sequence[Any]) -> Observations:
         raise InputUnavailable(
             f"the Ray cluster failed ({error_line(error)}). Finished shards are saved: run the same command again."
         ) from error
-    return whole
 
 
 def _joined(*parts: Observations) -> Observations:
