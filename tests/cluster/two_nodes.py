@@ -1,4 +1,4 @@
-"""A Ray cluster on this machine, whose head has no core, and two nodes that can be killed: started once for all tests."""
+"""A Ray cluster on this machine: a head without a core, and two nodes that tests kill. All tests share it."""
 
 import sys
 import time
