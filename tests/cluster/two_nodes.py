@@ -1,5 +1,6 @@
 """A Ray cluster on this machine: a head without a core, and two nodes that tests kill. All tests share it."""
 
+import gc
 import sys
 import time
 from dataclasses import dataclass, field
@@ -23,12 +24,17 @@ class TwoNodes:
     living: list[Any] = field(default_factory=list)
     workers: Any = None
 
-    def refill(self) -> Cluster:
-        """Start the nodes again that a test has killed, and return the workers."""
+    def start(self) -> None:
+        """Start the nodes that are not there yet, or that a test has killed."""
         while len(self.living) < 2:
             self.living.append(self.made.add_node(num_cpus=1))
         self.made.wait_for_nodes()
+
+    def refill(self) -> Cluster:
+        """Start what is missing, and return the workers."""
+        self.start()
         if self.workers is None:
+            gc.collect()  # the workers of a test that made its own end when nobody knows them any more
             self.workers = connect("cpu", partial(told_of_process, "cpu"))
         self.until_ready()
         return self.workers

@@ -5,7 +5,9 @@ import json
 
 import pytest
 
+from xai_eval.cli.main import main
 from xai_eval.errors import UsageError
+from xai_eval.run import forecast
 from xai_eval.run.evaluate import evaluate, plan, run
 from xai_eval.run.resume import kept_results
 from xai_eval.run.spread import spread
@@ -76,6 +78,24 @@ def own_files(tmp_path_factory):
     (name,) = load_task_file(str(folder / "own17_task.py"))
     yield folder
     del TASKS[name]
+
+
+@ALONE
+def test_the_command_line_says_how_many_workers_compute_and_what_it_costs(started_nodes, tmp_path, monkeypatch, capsys):
+    started_nodes.start()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(forecast, "LONG", 0.0)
+    (tmp_path / "xai_eval.toml").write_text('engine = "ray"\nworkers = 2\nimages = "scenes:4"\ndevice = "cpu"\n')
+    words = ["run", "cams", "--methods", "gradcam"]
+    assert main([*words, "--dry-run"]) == 0
+    assert (
+        "4 results would be computed by 2 workers (1 thread each) of the Ray cluster: cams" in capsys.readouterr().out
+    )
+    assert main(words) == 0
+    told = capsys.readouterr().err
+    assert "2 workers (1 thread each) of the Ray cluster compute." in told
+    assert "all 4 will take about" in told and "on 2 workers" in told
+    assert len(list((tmp_path / "reports" / "results" / "cams").iterdir())) == 4
 
 
 @ALONE
@@ -169,3 +189,9 @@ def test_a_task_of_the_program_itself_is_refused():
 def test_an_unknown_engine_is_refused():
     with pytest.raises(UsageError, match=r"unknown engine 'spark'.*local, ray"):
         evaluate("cams", engine="spark")
+
+
+def test_workers_are_refused_where_nothing_would_use_them(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", "cams", "--workers", "2"]) == 2
+    assert "--workers is for the workers of a cluster. Add --engine ray." in capsys.readouterr().err

@@ -25,6 +25,7 @@ from xai_eval.run.spread import spread
 from xai_eval.settings.engine import IN_THIS_PROCESS, Engine
 from xai_eval.settings.settings import Entry, FieldTolerances, Settings
 from xai_eval.tasks import Task, all_tasks, find_task, unloadable_entry_points
+from xai_eval.tasks.progress import say
 
 if TYPE_CHECKING:
     from xai_eval.cluster.cluster import Cluster
@@ -248,7 +249,9 @@ class Inputs:
 
         wanted = request.engine, choose_device(request.device)
         if wanted not in self._clusters:
-            self._clusters[wanted] = cluster_of(*wanted)
+            found = self._clusters[wanted] = cluster_of(*wanted)
+            if found is not None:
+                say(f"{found.words} of the Ray cluster compute.")
         return self._clusters[wanted]
 
     def check_clusters(self) -> None:
