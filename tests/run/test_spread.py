@@ -7,7 +7,7 @@ import pytest
 
 from xai_eval.cli.main import main
 from xai_eval.errors import UsageError
-from xai_eval.run import forecast
+from xai_eval.run import forecast, workers
 from xai_eval.run.evaluate import evaluate, plan, run
 from xai_eval.run.resume import kept_results
 from xai_eval.run.spread import spread
@@ -16,7 +16,7 @@ from xai_eval.tasks import load_task_file
 from xai_eval.tasks.registry import TASKS
 
 CAMS, LIME = {"methods": ["gradcam", "scorecam"]}, {"num_samples": 100, "seeds": 2}
-ALONE = pytest.mark.alone
+ALONE, THOROUGH = pytest.mark.alone, pytest.mark.thorough
 
 OWN = """
 import torch
@@ -81,10 +81,10 @@ def own_files(tmp_path_factory):
 
 
 @ALONE
-def test_the_command_line_says_how_many_workers_compute_and_what_it_costs(started_nodes, tmp_path, monkeypatch, capsys):
-    started_nodes.start()
+def test_the_command_line_says_how_many_workers_compute_and_what_it_costs(two_nodes, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(forecast, "LONG", 0.0)
+    monkeypatch.setattr(workers, "cluster_of", lambda *_asked: two_nodes.workers)  # others would take longer to start
     (tmp_path / "xai_eval.toml").write_text('engine = "ray"\nworkers = 2\nimages = "scenes:4"\ndevice = "cpu"\n')
     words = ["run", "cams", "--methods", "gradcam"]
     assert main([*words, "--dry-run"]) == 0
@@ -98,14 +98,13 @@ def test_the_command_line_says_how_many_workers_compute_and_what_it_costs(starte
     assert len(list((tmp_path / "reports" / "results" / "cams").iterdir())) == 4
 
 
-@ALONE
 @pytest.mark.parametrize(
     ("task", "params"),
     [
-        ("comparison", {"num_samples": 60}),
-        ("hybrid", {"num_samples": 60}),
-        ("lime_search", {"grid": {"num_samples": [60], "num_features": [3, 5]}}),
-        ("attributions", {"methods": ["saliency"]}),
+        pytest.param("comparison", {"num_samples": 60}, marks=ALONE),
+        pytest.param("attributions", {"methods": ["saliency"]}, marks=ALONE),
+        pytest.param("hybrid", {"num_samples": 60}, marks=THOROUGH),
+        pytest.param("lime_search", {"grid": {"num_samples": [60], "num_features": [3, 5]}}, marks=THOROUGH),
     ],
 )
 def test_workers_give_the_bytes_of_one_process(two_nodes, task, params):
