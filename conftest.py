@@ -28,7 +28,13 @@ settings.load_profile("without deadline")
 # Fuzz targets try as many examples as this profile says; CONTRIBUTING.md names the command.
 settings.register_profile("fuzz", deadline=None, max_examples=int(os.environ.get("FUZZ_EXAMPLES", "2000")))
 
-pytest_plugins = ["pytester", "faults.fault_table", "faults.harmless_table", "hostile.attack_table"]
+pytest_plugins = [
+    "pytester",
+    "cluster.two_nodes",
+    "faults.fault_table",
+    "faults.harmless_table",
+    "hostile.attack_table",
+]
 
 WORKERS = 2
 FAULTS = "tests/faults/"

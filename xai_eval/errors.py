@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 _LONGEST_NAME = 200
 
@@ -12,6 +12,17 @@ class XaiEvalError(Exception):
     """Base of all errors raised on purpose. The text says where, what was expected, what came, and what to do next."""
 
     exit_code = 3
+
+    def __reduce__(self) -> tuple[Callable[..., XaiEvalError], tuple[object, ...]]:
+        """Return how another process makes an equal error: not by calling the class, which may make another text."""
+        return _same_error, (type(self), self.args, self.__dict__)
+
+
+def _same_error(kind: type[XaiEvalError], args: tuple[object, ...], attributes: Mapping[str, object]) -> XaiEvalError:
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(attributes)
+    return error
 
 
 class UsageError(XaiEvalError):

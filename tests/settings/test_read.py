@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xai_eval.errors import UsageError
+from xai_eval.settings.engine import Engine
 from xai_eval.settings.find import Document
 from xai_eval.settings.read import load_settings, read_settings
 from xai_eval.settings.settings import NO_SETTINGS
@@ -21,6 +22,7 @@ tasks_files = ["mine.py"]
 models = ["file:nets.py:a", "scenes:objects"]
 images = "photos/"
 device = "cpu"
+workers = 3
 
 [[suite]]
 task = "cams"
@@ -42,6 +44,8 @@ weights = "stages"
 [profile.gpu]
 golden = "gold-gpu"
 device = "cuda"
+engine = "ray"
+gpus_per_worker = 0.5
 """
 
 
@@ -60,6 +64,7 @@ def test_a_file_is_read_as_it_is_written(place):
     cams, lime = found.suite
     assert (cams.task, cams.models, cams.params) == ("cams", None, {"methods": ["gradcam"], "layers": ["layer4.1"]})
     assert (lime.task, lime.models, lime.params) == ("lime", ("scenes:places",), {"num_samples": 10})
+    assert found.engine == Engine("local", workers=3)
     assert found.tolerances == {"cams": {"centre_distance": 1.0, "gradcam": {"largest": 0.1}}}
     assert found.policy == Policy(Decides.STAGES, Decides.STAGES, Decides.INCOMPARABLE)
 
@@ -77,6 +82,7 @@ def test_paths_are_relative_to_the_file(place, monkeypatch):
 def test_a_profile_replaces_what_it_names(place):
     found = load_settings(profile="gpu")
     assert (found.golden, found.reports, found.device) == (Path("gold-gpu"), Path("out"), "cuda")
+    assert found.engine == Engine("ray", workers=3, gpus_per_worker=0.5)
     with pytest.raises(UsageError, match=re.escape("xai_eval.toml: unknown profile 'gpus'. Did you mean gpu?")):
         load_settings(profile="gpus")
 
@@ -110,6 +116,10 @@ WRONG = {
         "[upgrades]\nlibraries = ['stages']",
         "upgrades.libraries is ['stages']; expected one",
     ),
+    "unknown engine": ('engine = "spark"', "xai_eval.toml: unknown engine 'spark'. Known: local, ray."),
+    "no workers": ("workers = 0", "xai_eval.toml: workers is 0; expected a whole number, at least 1."),
+    "half a worker": ("[profile.gpu]\nworkers = 1.5", "xai_eval.toml, profile.gpu: workers is 1.5; expected a whole"),
+    "GPUs in words": ('gpus_per_worker = "one"', "gpus_per_worker is 'one'; expected a number above 0"),
     "upgrades in one word": ("upgrades = 'stages'", "upgrades is 'stages'; expected a table."),
     "tolerances of no task": ("[tolerances]\ncams = 1", "xai_eval.toml, tolerances: cams is 1; expected a table."),
     "profile without a table": ("[profile]\ngpu = 1", "profile.gpu is 1; expected a table."),

@@ -227,9 +227,8 @@ def test_the_choices_in_signatures_are_those_that_the_code_accepts(task, name):
 
 
 def test_all_choices_in_signatures_are_compared_with_the_code():
-    """The engine is left out: tests of the dissection try both of its names."""
     named = {(t.name, p.name) for t in all_tasks().values() for p in t.parameters.values() if p.choices}
-    assert named - {("dissection", "engine")} == set(CHOICES)
+    assert named == set(CHOICES)
 
 
 def test_the_default_area_is_that_of_the_policy():

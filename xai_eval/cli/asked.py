@@ -8,7 +8,9 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from xai_eval.cli.task_options import given_layers, given_names, given_parameters, refuse_others
+from xai_eval.errors import UsageError
 from xai_eval.media.terminal import tell
+from xai_eval.settings.engine import IN_THIS_PROCESS, LOCAL, Engine
 from xai_eval.settings.settings import Entry, Settings
 
 if TYPE_CHECKING:
@@ -32,7 +34,22 @@ def asked(options: argparse.Namespace) -> list[Request]:
     entries = [completed(each, settings) for each in named]
     tasks = [find_task(name) for name in dict.fromkeys(each.task for each in entries)]
     refuse_others(options, tasks)
-    return requests_of([_overridden(each, options) for each in entries], settings)
+    where = dataclasses.replace(settings, engine=_engine(options))
+    return requests_of([_overridden(each, options) for each in entries], where)
+
+
+def _engine(options: argparse.Namespace) -> Engine:
+    """Return where to compute. Only `run` has a choice: other commands compute the same case again and again."""
+    if options.command != "run":
+        return IN_THIS_PROCESS
+    given = {name: getattr(options, name) for name in ("workers", "gpus_per_worker")}
+    own = {name: value for name, value in given.items() if value is not None}
+    usual: Engine = options.settings.engine
+    found = dataclasses.replace(usual, **own)
+    found = dataclasses.replace(found, name=options.engine) if options.engine else found
+    if own and found.name == LOCAL:
+        raise UsageError(f"--{next(iter(own)).replace('_', '-')} is for the workers of a cluster. Add --engine ray.")
+    return found
 
 
 def _usable_tasks() -> list[str]:

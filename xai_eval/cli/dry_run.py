@@ -22,12 +22,14 @@ class _Tried:
     request: Request
     results: int | None
     errors: Sequence[XaiEvalError] = ()
+    workers: str = ""
 
     @property
     def line(self) -> str:
         if self.results is None:
             return f"nothing can be computed: {self.request.words}"
-        return f"{count(self.results, 'result')} would be computed: {self.request.words}"
+        by = f" by {self.workers} of the Ray cluster" if self.workers else ""
+        return f"{count(self.results, 'result')} would be computed{by}: {self.request.words}"
 
 
 def dry_run(requests: Sequence[Request]) -> int:
@@ -55,7 +57,8 @@ def _tried(requests: Sequence[Request]) -> Iterator[_Tried]:
             yield _Tried(request, None, errors)
             continue
         try:
-            yield _Tried(request, plan_one(request, inputs).count)
+            planned = plan_one(request, inputs)
+            yield _Tried(request, planned.count, workers=planned.workers)
         except XaiEvalError as error:
             yield _Tried(request, None, [error])
 

@@ -13,6 +13,7 @@ from xai_eval.cli.task_options import add_task_files, add_task_options, task_fil
 from xai_eval.media.terminal import block
 from xai_eval.media.terminal import message as as_message
 from xai_eval.settings.bundled_suites import bundled_suites
+from xai_eval.settings.engine import ENGINES, Engine
 from xai_eval.settings.settings import NO_SETTINGS, Settings
 from xai_eval.version import __version__
 
@@ -126,11 +127,35 @@ def _add_run(commands: Any, tasks: Mapping[str, Task], settings: Settings) -> No
         help="load models and images, list what would be computed and what is missing, and compute nothing",
     )
     _add_json(command)
+    _add_engine(command, settings.engine)
     _add_measuring(command, tasks, settings)
     text = (
         "measure how far harmless changes (threads, batch sizes, seeds, ...) move each case; store it beside its golden"
     )
     _add_measuring(_command(commands, "calibrate", text), tasks, settings)
+
+
+def _add_engine(command: Any, usual: Engine) -> None:
+    """Add the options that say where to compute; they are for all tasks alike."""
+    command.add_argument(
+        "--engine",
+        choices=ENGINES,
+        help="where to compute: in this process, or on the workers of the Ray cluster that RAY_ADDRESS names, else on "
+        f"the cores of this machine (default: {usual.name})",
+    )
+    command.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help=f"number of workers of --engine ray (default: {usual.workers or 'as many as fit'})",
+    )
+    command.add_argument(
+        "--gpus-per-worker",
+        type=float,
+        metavar="SHARE",
+        help="GPUs of each worker of --engine ray: 0.5 lets two share one "
+        f"(default: {usual.gpus_per_worker or '1 on GPUs, 0 on CPUs'})",
+    )
 
 
 def _add_measuring(command: Any, tasks: Mapping[str, Task], settings: Settings) -> None:

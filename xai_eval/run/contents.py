@@ -13,6 +13,7 @@ import inspect
 import json
 import os
 import platform
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,8 @@ from xai_eval.inputs.downloads import file_sha256
 from xai_eval.tasks.image.environment import device_name, precision_flags
 
 if TYPE_CHECKING:
+    import torch
+
     from xai_eval.inputs.images.labelled import ImageSet, LabelledImage
     from xai_eval.inputs.models.classifier import Classifier
     from xai_eval.store.made_from import Contents
@@ -80,8 +83,7 @@ class Sources:
             **_of_model(self.classifier),
             "the code of the task": _digest_files(_code_near(Path(_file_of(self.task)))),
             "the code of the model": _digest_files(_code_of(self.classifier)),
-            **_of_machine(self.classifier),
-            **_installed(),
+            **of_process(self.classifier.device),
         }
 
 
@@ -128,22 +130,26 @@ def _of_model(classifier: Classifier) -> Contents:
     }
 
 
-def _of_machine(classifier: Classifier) -> Contents:
+def of_process(device: torch.device) -> Contents:
+    """Return what all results that this process computes on a device are made from."""
     import torch
 
-    return {
+    machine = {
         "python": platform.python_version(),
         "machine": f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}",
-        "device": device_name(classifier.device),
+        "device": device_name(device),
         "threads": str(torch.get_num_threads()),
         "the settings of precision": json.dumps(precision_flags(), sort_keys=True),
     }
+    return {**machine, **_installed()}
 
 
 @functools.cache
 def _installed() -> Contents:
     """Return the versions of all installed libraries, because nobody knows which of them a task uses."""
-    found = {str(each.metadata["Name"]): str(each.version) for each in importlib.metadata.distributions()}
+    # Ray puts a folder with libraries of its own on the path of every process that uses it.
+    places = [place for place in sys.path if Path(place).name != "thirdparty_files"]
+    found = {str(each.metadata["Name"]): str(each.version) for each in importlib.metadata.distributions(path=places)}
     own = {"the code of xai_eval": _digest_files(sorted(Path(xai_eval.__file__).parent.rglob("*.py")))}
     return {**own, **{f"library {name}": found[name] for name in sorted(found)}}
 

@@ -16,16 +16,19 @@ from typing import TYPE_CHECKING, Any
 from xai_eval.errors import InputUnavailable, UsageError, XaiEvalError, error_line
 from xai_eval.result.result import Result
 from xai_eval.run.kept import NOTHING_KEPT, Kept
+from xai_eval.settings.engine import LOCAL, Engine
 from xai_eval.store.run_folder import RunFolder
 from xai_eval.store.runs import RunRecord, now
 from xai_eval.tasks import Results, find_task
 from xai_eval.tasks.progress import say
 
 if TYPE_CHECKING:
+    from xai_eval.cluster.cluster import Cluster
     from xai_eval.inputs.images.labelled import ImageSet
     from xai_eval.inputs.models.classifier import Classifier
     from xai_eval.inputs.probes.probe_set import ProbeSet
     from xai_eval.run.contents import Sources
+    from xai_eval.run.spread import Spread
     from xai_eval.store.made_from import Contents
     from xai_eval.tasks import Task
     from xai_eval.tasks.image.per_image import PerImage
@@ -51,6 +54,9 @@ class Plan:
         noted: passes on every result, also one that an earlier run computed and that is kept; None if nobody has to
             know of them.
         reload: makes the plan again, with its model, if it was made without one; see `loaded`.
+        divided: whether the task divides its work among the workers of a cluster itself, as `dissection` does.
+        workers: the workers of the cluster that computes the results, as text; empty if this process does.
+        spread: the workers that explain the images one by one; None if this process does.
     """
 
     task: str
@@ -65,6 +71,9 @@ class Plan:
     watched: Callable[[Iterator[Result]], Iterator[Result]] = iter
     noted: Callable[[Result], Result] | None = None
     reload: Callable[[], Plan] | None = None
+    divided: bool = False
+    workers: str = ""
+    spread: Spread | None = None
 
     def loaded(self) -> Plan:
         """Return the plan with its model. Where several models are asked for, only one is in memory at a time."""
@@ -109,6 +118,8 @@ class Plan:
             tell(f"{self.task}: {sentence}")
 
         module, parameters = self.sources.classifier.module, self.sources.task.parameters
+        if self.spread is not None:
+            return self.spread.with_forecast(self.results, self.count, parameters, named)
         return with_forecast(self.results, module, self.count, parameters, named)
 
     def without(self, keys: Collection[str], read: Callable[[str], Result]) -> Plan:
@@ -132,6 +143,9 @@ def evaluate(
     model: str | Classifier | None = None,
     images: str | os.PathLike[str] | ImageSet | ProbeSet | None = None,
     device: str = "auto",
+    engine: str = LOCAL,
+    workers: int | None = None,
+    gpus_per_worker: float | None = None,
     **params: Any,
 ) -> list[Result]:
     """Evaluate a task and return its results.
@@ -143,6 +157,10 @@ def evaluate(
         images: image spec, path or ImageSet (probe spec, path or ProbeSet for `dissection`); the task's bundled default
             if None.
         device: `auto`, `cpu`, `cuda`, ...
+        engine: where to compute: `local`, or `ray` for the workers of the Ray cluster that RAY_ADDRESS names. They load
+            the model by its spec.
+        workers: number of workers; as many as fit if None.
+        gpus_per_worker: GPUs of each worker, such as 0.5; one if None, and none if the device is a CPU.
         **params: parameters of the task, as docs/tasks.md and `xai-eval list` name them.
 
     Returns:
@@ -155,8 +173,23 @@ def evaluate(
         ModelMisbehaves: the model raises an error, or its output cannot be explained.
         MetricMisbehaves: a metric of the task does not give its known answer.
     """
+    from xai_eval.run.workers import cluster_of
+
+    cluster = cluster_of(Engine(engine, workers, gpus_per_worker), device)
     with _modes_kept(model):
-        return list(plan(task, model=model, images=images, device=device, params=params).results)
+        planned = plan(task, model=model, images=images, device=device, params=params, cluster=cluster)
+        return list((planned if cluster is None else _spread(planned, cluster, model)).results)
+
+
+def _spread(planned: Plan, cluster: Cluster, model: str | Classifier | None) -> Plan:
+    from xai_eval.run.spread import spread
+
+    if not isinstance(model, str | None):
+        raise UsageError(
+            "the engine ray needs the spec of the model, such as file:PATH.py:FACTORY, because each worker loads it; "
+            f"got a {type(model).__name__}."
+        )
+    return spread(planned, cluster, model or find_task(planned.task).model)
 
 
 def plan(
@@ -166,8 +199,13 @@ def plan(
     images: str | os.PathLike[str] | ImageSet | ProbeSet | None = None,
     device: str = "auto",
     params: Mapping[str, Any] | None = None,
+    cluster: Cluster | None = None,
 ) -> Plan:
-    """Load and check what `evaluate` needs, so that errors appear before anything is computed or overwritten."""
+    """Load and check what `evaluate` needs, so that errors appear before anything is computed or overwritten.
+
+    A task that divides its work itself computes on `cluster`. Images of other tasks do after `spread`.
+    """
+    from xai_eval.cluster.cluster import used
     from xai_eval.inputs.images.labelled import ImageSet
     from xai_eval.inputs.models.models import load_model
     from xai_eval.run.contents import Sources
@@ -177,7 +215,8 @@ def plan(
     found = find_task(task)
     loaded = load_inputs(found, found.images if images is None else images)
     classifier = load_model(found.model if model is None else model, device=choose_device(device))
-    results = found(classifier, loaded, **(params or {}))
+    with used(cluster):
+        results = found(classifier, loaded, **(params or {}))
     check_metrics(found.metrics)
     complete = not isinstance(loaded, ImageSet) or loaded.complete
     count = results.count if isinstance(results, Results) else len(loaded) + found.whole_set
@@ -186,7 +225,8 @@ def plan(
         request["task_file"] = found.file
     sources = Sources(found, classifier, loaded, dict(params or {})) if isinstance(loaded, ImageSet) else None
     parts = results if isinstance(results, PerImage) else None
-    return Plan(found.name, classifier.name, loaded.name, complete, count, iter(results), request, sources, parts)
+    names, divided = (found.name, classifier.name, loaded.name), isinstance(results, Results) and results.divided
+    return Plan(*names, complete, count, iter(results), request, sources, parts, divided=divided)
 
 
 def _spec(given: object) -> str | None:

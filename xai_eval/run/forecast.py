@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 # A forecast above this is said, in seconds.
 LONG = 60.0
 # The first image of a run also loads libraries. If it took less than this, the second one is timed as well.
-_WARM_UP = 10.0
+WARM_UP = 10.0
 # A method is cheap if it takes at most this share of the time.
 _CHEAP = 0.1
 # Parameters that decide how many passes a task needs, and how to need fewer.
@@ -62,7 +62,7 @@ def with_forecast(
         if result is None:
             return
         cost = ImageCost(Cost(clock() - started, meter.passes), meter.parts)
-        last = cost.whole.seconds >= _WARM_UP
+        last = cost.whole.seconds >= WARM_UP
         if last:
             _tell(cost, count, parameters, tell)
         yield result
@@ -73,22 +73,55 @@ def with_forecast(
     yield from results
 
 
+def with_forecast_of(
+    known: Callable[[], ImageCost | None],
+    results: Iterator[Result],
+    count: int,
+    parameters: Collection[str],
+    tell: Callable[[str], None],
+    workers: int,
+) -> Iterator[Result]:
+    """Pass results of workers on; say what all of them will cost as soon as the cost of one is known, if it is long.
+
+    Args:
+        known: returns the cost of one image; None until it is known.
+        results: computed by the workers.
+        count: number of results.
+        parameters: names of the parameters that the task takes.
+        tell: called at most once, with a sentence.
+        workers: number of workers that compute at the same time.
+    """
+    told = False
+    for result in results:
+        cost = None if told else known()
+        if cost is not None:
+            told = True
+            sentence = forecast_sentence(cost, count, parameters, workers)
+            if sentence:
+                tell(sentence)
+        yield result
+
+
 def _tell(cost: ImageCost, count: int, parameters: Collection[str], tell: Callable[[str], None]) -> None:
     sentence = forecast_sentence(cost, count, parameters)
     if sentence:
         tell(sentence)
 
 
-def forecast_sentence(cost: ImageCost, count: int, parameters: Collection[str]) -> str:
+def forecast_sentence(cost: ImageCost, count: int, parameters: Collection[str], workers: int = 1) -> str:
     """Return the cost of one image, the forecast for all, and what would be cheaper; empty if the run is short."""
-    whole = cost.whole
-    if whole.seconds * count <= LONG:
+    whole, share = cost.whole, count / min(workers, max(count, 1))
+    if whole.seconds * share <= LONG:
         return ""
     told = (
         f"one image takes {_duration(whole.seconds)} and {_passes(whole.passes)}; "
-        f"all {count} will take about {_duration(whole.seconds * count)}."
+        f"all {count} will take about {_duration(whole.seconds * share)}{_on(workers)}."
     )
-    return " ".join(filter(None, [told, _parts(cost), _advice(cost, count, parameters)]))
+    return " ".join(filter(None, [told, _parts(cost), _advice(cost, share, parameters)]))
+
+
+def _on(workers: int) -> str:
+    return f" on {workers} workers" if workers > 1 else ""
 
 
 def _parts(cost: ImageCost) -> str:
@@ -99,7 +132,7 @@ def _parts(cost: ImageCost) -> str:
     return f"Per image: {', '.join(listed)}."
 
 
-def _advice(cost: ImageCost, count: int, parameters: Collection[str]) -> str:
+def _advice(cost: ImageCost, count: float, parameters: Collection[str]) -> str:
     cheap = [name for name, each in cost.parts.items() if each.seconds <= _CHEAP * cost.whole.seconds]
     if cheap and "methods" in parameters:
         rest = sum(cost.parts[name].seconds for name in cheap) * count

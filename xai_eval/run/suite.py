@@ -21,10 +21,14 @@ from xai_eval.errors import InputUnavailable, ModelMisbehaves, UsageError, XaiEv
 from xai_eval.result.result import Result
 from xai_eval.result.tolerances import tolerated_parts, unknown_tolerance, with_tolerances
 from xai_eval.run.evaluate import Plan, choose_device, load_inputs, plan
+from xai_eval.run.spread import spread
+from xai_eval.settings.engine import IN_THIS_PROCESS, Engine
 from xai_eval.settings.settings import Entry, FieldTolerances, Settings
 from xai_eval.tasks import Task, all_tasks, find_task, unloadable_entry_points
+from xai_eval.tasks.progress import say
 
 if TYPE_CHECKING:
+    from xai_eval.cluster.cluster import Cluster
     from xai_eval.inputs.images.labelled import ImageSet
     from xai_eval.inputs.models.classifier import Classifier
     from xai_eval.inputs.probes.probe_set import ProbeSet
@@ -42,6 +46,7 @@ class Request:
         images: spec of the images; the task's default if None.
         device: `auto`, `cpu`, `cuda`, ...
         params: parameters of the task, checked against its signature.
+        engine: where it is computed.
         tolerances: what may differ in the fields of its results, in place of what the task states.
         file: the configuration file, for error messages; empty if there is none.
         where: place in this file; empty if the request is not of the file.
@@ -52,6 +57,7 @@ class Request:
     images: str | None = None
     device: str = "auto"
     params: Mapping[str, Any] = field(default_factory=dict)
+    engine: Engine = IN_THIS_PROCESS
     tolerances: FieldTolerances = field(default_factory=dict)
     file: str = ""
     where: str = ""
@@ -170,6 +176,7 @@ def _expanded(entry: Entry, settings: Settings) -> Iterator[Request]:
             images=images,
             device=entry.device or settings.device,
             params=params if layer is None else {**params, "layer": layer},
+            engine=settings.engine,
             tolerances=settings.tolerances.get(task.name, {}),
             file=settings.name if settings.file else "",
             where=entry.where,
@@ -187,12 +194,17 @@ def _params(entry: Entry, task: Task) -> tuple[dict[str, Any], Sequence[str] | N
     for name, value in params.items():
         if name not in task.parameters:
             keys = _KEYS if one_layer else _KEYS[:-1]
-            raise UsageError(f"{entry.where}: {unknown_name('key', name, [*keys, *task.parameters])}")
+            raise UsageError(f"{entry.where}: {unknown_name('key', name, [*keys, *task.parameters], hint=_hint(name))}")
         try:
             task.parameters[name].check(value)
         except UsageError as error:
             raise UsageError(f"{entry.where}: {error}" if entry.where else str(error)) from error
     return params, layers
+
+
+def _hint(key: str) -> str:
+    whole = key in ("engine", "workers", "gpus_per_worker")
+    return f"{key} holds for all tasks: write it at the top of the file, or in a profile." if whole else ""
 
 
 def _layers(given: Any, where: str) -> Sequence[str]:
@@ -202,12 +214,13 @@ def _layers(given: Any, where: str) -> Sequence[str]:
 
 
 class Inputs:
-    """Images that were loaded, and the model that was loaded last.
+    """Images that were loaded, the model that was loaded last, and the workers of a cluster.
 
     Requests that share images load them once. Of models only one is kept, because several may not fit into memory.
     """
 
     def __init__(self) -> None:
+        self._clusters: dict[tuple[Engine, str], Cluster | None] = {}
         self._model: tuple[tuple[str, str], Classifier] | None = None
         self._images: dict[tuple[bool, str], ImageSet | ProbeSet] = {}
 
@@ -229,6 +242,23 @@ class Inputs:
         self._model = None
         if module() is not None:
             gc.collect()  # a model that refers to itself, by a hook for instance; this takes up to a second
+
+    def cluster(self, request: Request) -> Cluster | None:
+        """Return the workers that compute a request, the same for all; None if this process does."""
+        from xai_eval.run.workers import cluster_of
+
+        wanted = request.engine, choose_device(request.device)
+        if wanted not in self._clusters:
+            found = self._clusters[wanted] = cluster_of(*wanted)
+            if found is not None:
+                say(f"{found.words} of the Ray cluster compute.")
+        return self._clusters[wanted]
+
+    def check_clusters(self) -> None:
+        """Wait for the first worker of each cluster. Raises InputUnavailable if it is not like this process."""
+        for each in self._clusters.values():
+            if each is not None:
+                each.check()
 
     def images(self, request: Request) -> ImageSet | ProbeSet:
         """Return the images, or the probe set, of a request. Raises what `load_inputs` raises."""
@@ -256,6 +286,7 @@ def plan_all(requests: Iterable[Request]) -> list[Plan]:
     inputs, known, obtained = Inputs(), _KnownParts(asked), dict[str, Request]()
     several = len({_model_of(each) for each in asked}) > 1
     plans = [_planned(each, inputs, known, several) for each in asked]
+    inputs.check_clusters()
     known.check(each for each in asked if not find_task(each.task).whole_set)
     return [
         each.through(partial(_apart, request=request, obtained=obtained)).through(known.checked_at_the_end)
@@ -294,13 +325,16 @@ def _same(result: Result) -> Result:
 def plan_one(request: Request, inputs: Inputs, images: ImageSet | ProbeSet | None = None) -> Plan:
     """Plan one request; `images` replace those that it names. Raises as `plan_all`."""
     try:
+        cluster = inputs.cluster(request)
         planned = plan(
             request.task,
             model=inputs.model(request),
             images=inputs.images(request) if images is None else images,
             device=request.device,
             params=request.params,
+            cluster=cluster,
         )
+        planned = planned if cluster is None else spread(planned, cluster, _model_of(request)[0])
     except (UsageError, InputUnavailable, ModelMisbehaves) as error:
         raise request.failed(error) from error
     recorded = {**planned.request, "model": request.model, "images": request.images}

@@ -15,6 +15,7 @@ from xai_eval.inputs.models.called_in import factories_called_in
 from xai_eval.result.result import Result
 from xai_eval.run.evaluate import Plan
 from xai_eval.run.suite import Inputs, Request, completed, plan_one, requests_of
+from xai_eval.settings.engine import IN_THIS_PROCESS
 from xai_eval.settings.settings import Settings
 from xai_eval.tasks import find_task, load_task_file
 
@@ -78,7 +79,9 @@ class Suite:
             load_task_file(file)
         self._inputs, self._root = Inputs(), settings.root
         self._whole: dict[int, Computed] = {}
-        requests = requests_of([completed(each, settings) for each in settings.suite], settings)
+        # Each test computes its case in the process that runs it: pytest-xdist has workers of its own.
+        own = dataclasses.replace(settings, engine=IN_THIS_PROCESS)
+        requests = requests_of([completed(each, own) for each in own.suite], own)
         self.cases = tuple(_named([case for request in requests for case in self._cases(request)]))
 
     def compute(self, case: SuiteCase) -> Computed:

@@ -40,5 +40,6 @@ def bundled_suite(name: str, own: Settings) -> Settings:
         golden=own.golden,
         reports=own.reports,
         device=own.device,
+        engine=own.engine,
         tolerances=own.tolerances,
     )

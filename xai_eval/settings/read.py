@@ -11,12 +11,14 @@ from typing import Any
 
 from xai_eval.disk.typed import spelled
 from xai_eval.errors import UsageError, unknown_name
+from xai_eval.settings.engine import LOCAL, Engine
 from xai_eval.settings.find import OWN_FILE, Document, find_document
 from xai_eval.settings.settings import NO_SETTINGS, Entry, FieldTolerances, Settings
 from xai_eval.store.default_folders import GOLDEN, RESULTS
 from xai_eval.store.upgrade_policy import Decides, Policy
 
-_TOGETHER = ("golden", "reports", "models", "images", "device")
+_ENGINE = ("engine", "workers", "gpus_per_worker")
+_TOGETHER = ("golden", "reports", "models", "images", "device", *_ENGINE)
 _ALL = (*_TOGETHER, "tasks_files", "suite", "tolerances", "upgrades", "quarantine_days", "profile")
 
 
@@ -65,6 +67,7 @@ def read_settings(document: Document, profile: str | None = None) -> Settings:
         models=_texts(chosen, "models", place),
         images=_texts(chosen, "images", place),
         device=_text(chosen, "device", place) or NO_SETTINGS.device,
+        engine=_engine(chosen, place),
         suite=_suite(table.get("suite", []), place),
         tolerances=_tolerances(_table(table, "tolerances", place), place),
         quarantine_days=_days(table, place),
@@ -82,9 +85,17 @@ def _profile(place: str, name: str, table: Any) -> Mapping[str, Any]:
     if not isinstance(table, dict):
         raise _wrong(place, f"profile.{name}", table, "a table")
     _refuse_unknown(table, _TOGETHER, where)
-    for key in table:
+    _engine(table, where)
+    for key in table.keys() - set(_ENGINE):
         (_texts if key in ("models", "images") else _text)(table, key, where)
     return table
+
+
+def _engine(table: Mapping[str, Any], place: str) -> Engine:
+    try:
+        return Engine(_text(table, "engine", place) or LOCAL, table.get("workers"), table.get("gpus_per_worker"))
+    except UsageError as error:
+        raise error if str(error).startswith(place) else UsageError(f"{place}: {error}") from None
 
 
 def _suite(entries: Any, place: str) -> tuple[Entry, ...]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from xai_eval.settings.engine import IN_THIS_PROCESS, Engine
 from xai_eval.store.default_folders import GOLDEN, RESULTS
 from xai_eval.store.quarantine import LONGEST_DAYS
 from xai_eval.store.upgrade_policy import DEFAULT_POLICY, Policy
@@ -52,6 +53,7 @@ class Settings:
         models: specs of models, as they are written; None if the file names none.
         images: specs of images, as they are written; None if the file names none.
         device: `auto`, `cpu`, `cuda`, ...
+        engine: where a run computes.
         suite: the entries, in order.
         tolerances: what may differ in the fields of each task, by the name of the task.
         quarantine_days: how many days ahead the last day of a quarantine may lie.
@@ -66,6 +68,7 @@ class Settings:
     models: Sequence[str] | None = None
     images: Sequence[str] | None = None
     device: str = "auto"
+    engine: Engine = IN_THIS_PROCESS
     suite: Sequence[Entry] = ()
     tolerances: Mapping[str, FieldTolerances] = field(default_factory=dict)
     quarantine_days: int = LONGEST_DAYS

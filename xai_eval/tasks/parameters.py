@@ -26,7 +26,9 @@ RESERVED = frozenset(
         "box",
         "device",
         "dry_run",
+        "engine",
         "golden",
+        "gpus_per_worker",
         "help",
         "images",
         "json",
@@ -43,6 +45,7 @@ RESERVED = frozenset(
         "suite",
         "task",
         "tasks",
+        "workers",
     )
 )
 

@@ -105,10 +105,17 @@ class Task:
 
 @dataclass(frozen=True)
 class Results:
-    """An iterator that computes results one by one, together with their number."""
+    """An iterator that computes results one by one, together with their number.
+
+    Attributes:
+        count: the number.
+        iterator: computes them.
+        divided: whether a cluster that is in use computes them, see `xai_eval.cluster.cluster.cluster_in_use`.
+    """
 
     count: int
     iterator: Iterator[Result]
+    divided: bool = False
 
     def __len__(self) -> int:
         return self.count

@@ -1,22 +1,25 @@
-"""Compute shards on a Ray cluster: each shard is one Ray task, and the results are merged in a tree.
+"""Compute shards on a Ray cluster: each shard is one item of its workers, and the results are merged in a tree.
 
-This needs the extra `distributed`. If a node dies, nothing is lost: Ray runs its tasks again on another node, and
-finished shards are saved on this machine's disk.
+If a node dies, nothing is lost: other workers compute its shards again, and finished shards are saved on this machine's
+disk.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from xai_eval.errors import InputUnavailable, UsageError, XaiEvalError, error_line
+from xai_eval.cluster.cluster import Cluster, value_of
+from xai_eval.errors import InputUnavailable, XaiEvalError, error_line
 from xai_eval.explainers.dissection.batches import Skipped
 from xai_eval.explainers.dissection.checkpoint import Checkpoints
 from xai_eval.explainers.dissection.dissection_plan import DissectionPlan
 from xai_eval.explainers.dissection.observations import Observations
 from xai_eval.explainers.dissection.probe_pass import (
     Advance,
+    Bounds,
     bounds_of,
     check_readable,
     joined_shards,
@@ -26,17 +29,40 @@ from xai_eval.explainers.dissection.probe_pass import (
 )
 from xai_eval.explainers.dissection.quantile import TopValues
 
+_JOINED = 16  # shards that are joined at once
+_AT_ONCE = 2  # such tasks at the same time
 
-def on_ray(plan: DissectionPlan, checkpoints: Checkpoints, advance: Advance) -> Observations:
-    """Compute the shards on the cluster that RAY_ADDRESS names, else on the cores of this machine (an `Engine`).
+
+@dataclass(frozen=True)
+class _Shard:
+    """An item: the positions of the images, and lower bounds of the thresholds."""
+
+    positions: range
+    bounds: Bounds
+
+
+@dataclass(frozen=True)
+class _Shards:
+    """The order: what all shards share."""
+
+    plan: DissectionPlan
+
+    def begin(self) -> Callable[[_Shard], Observations]:
+        return partial(_observed, self.plan)
+
+
+def _observed(plan: DissectionPlan, shard: _Shard) -> Observations:
+    return observe_images(plan, shard.positions, shard.bounds)
+
+
+def on_ray(cluster: Cluster, plan: DissectionPlan, checkpoints: Checkpoints, advance: Advance) -> Observations:
+    """Compute the shards on a cluster (an `Engine`).
 
     Raises:
-        UsageError: Ray is not installed.
-        InputUnavailable: no cluster can be reached, or the cluster fails and Ray cannot recover.
-        XaiEvalError: whatever a task raised, as without a cluster.
+        InputUnavailable: the cluster fails, and no worker can be started.
+        XaiEvalError: whatever a worker raised, as without a cluster.
     """
-    ray = _connected()
-    collected = _Collected(ray, plan)
+    collected = _Collected(cluster.ray, plan)
     waiting = []
     for index in range(len(plan.shards)):
         known = saved_shard(plan, checkpoints, index, collected.tops)
@@ -45,9 +71,12 @@ def on_ray(plan: DissectionPlan, checkpoints: Checkpoints, advance: Advance) -> 
         else:
             collected.add(index, known)
             advance(len(plan.shards[index]))
-    _compute(ray, plan, checkpoints, waiting, collected, advance)
-    whole: Observations = _got(ray, _tree(ray, [collected.parts[index] for index in range(len(plan.shards))]))
-    return whole
+    for each in cluster.computed(_Shards(plan), _items(plan, waiting, collected)) if waiting else ():
+        index, shard = waiting[each.number], value_of(each.value)
+        checkpoints.save(index, shard)
+        collected.add(index, shard)
+        advance(len(plan.shards[index]))
+    return _whole(cluster.ray, [collected.parts[index] for index in range(len(plan.shards))])
 
 
 class _Collected:
@@ -72,59 +101,28 @@ class _Collected:
         self.parts[index] = self._ray.put(shard.without_maps)
 
 
-def _connected() -> Any:
-    try:
-        import ray
-    except ImportError as error:
-        raise UsageError(
-            "the engine ray needs Ray, which is not installed. Run: pip install 'xai-eval[distributed]'."
-        ) from error
-    try:
-        ray.init(ignore_reinit_error=True, log_to_driver=False)
-    except Exception as error:  # Ray and the network raise many kinds of errors
-        raise InputUnavailable(
-            f"no Ray cluster can be reached ({error_line(error)}). Start one with "
-            "`ray start --head`, or unset RAY_ADDRESS."
-        ) from error
-    return ray
+def _items(plan: DissectionPlan, waiting: Sequence[int], collected: _Collected) -> Iterator[_Shard]:
+    """Yield the shards. Those that start later get closer bounds of the thresholds, so they send fewer maps back."""
+    for index in waiting:
+        yield _Shard(plan.shards[index], bounds_of(collected.tops))
 
 
-def _compute(
-    ray: Any,
-    plan: DissectionPlan,
-    checkpoints: Checkpoints,
-    waiting: Sequence[int],
-    collected: _Collected,
-    advance: Advance,
-) -> None:
-    """Compute the waiting shards, only as many at once as keep the cluster busy.
+def _whole(ray: Any, parts: Sequence[Any]) -> Observations:
+    """Join neighbouring shards, some at once, until few are left, which this process joins.
 
-    Shards that start later get closer bounds of the thresholds, so they send fewer maps back.
+    To join is little work, so no core is set aside for it: the workers may hold all of them. But each task that runs at
+    the same time is another process that has to start.
     """
-    shared = ray.put(plan)
-    observe = ray.remote(observe_images).options(max_retries=-1)
-    queue, running = deque(waiting), dict[Any, int]()
-    while queue or running:
-        while queue and len(running) < _room(ray):
-            index = queue.popleft()
-            running[observe.remote(shared, plan.shards[index], bounds_of(collected.tops))] = index
-        (ready, *_), _ = ray.wait(list(running), num_returns=1)
-        index = running.pop(ready)
-        shard: Observations = _got(ray, ready)
-        checkpoints.save(index, shard)
-        collected.add(index, shard)
-        advance(len(plan.shards[index]))
-
-
-def _room(ray: Any) -> int:
-    """Return how many shards may run or wait on the cluster: two per core, one in work and the next."""
-    return max(2, 2 * int(ray.cluster_resources().get("CPU", 1)))
-
-
-def _got(ray: Any, reference: Any) -> Any:
-    """Fetch a result. An error of this package that a worker raised is raised here, as without a cluster."""
+    join = ray.remote(_joined).options(max_retries=-1, num_cpus=0)
+    level = list(parts)
     try:
-        return ray.get(reference)
+        while len(level) > _JOINED:
+            groups = [level[start : start + _JOINED] for start in range(0, len(level), _JOINED)]
+            level = []
+            for group in groups:
+                level.append(join.remote(*group))
+                ray.wait(level, num_returns=max(1, len(level) - _AT_ONCE))
+        return joined_shards(ray.get(level))
     except ray.exceptions.RayTaskError as error:
         if isinstance(error.cause, XaiEvalError):
             raise error.cause from error
@@ -133,14 +131,6 @@ def _got(ray: Any, reference: Any) -> Any:
         raise InputUnavailable(
             f"the Ray cluster failed ({error_line(error)}). Finished shards are saved: run the same command again."
         ) from error
-
-
-def _tree(ray: Any, level: Sequence[Any]) -> Any:
-    """Join neighbouring shards in pairs until one is left, so that no single machine has to hold all parts."""
-    join = ray.remote(_joined).options(max_retries=-1)
-    while len(level) > 1:
-        level = [join.remote(*level[start : start + 2]) for start in range(0, len(level), 2)]
-    return level[0]
 
 
 def _joined(*parts: Observations) -> Observations:

@@ -54,7 +54,6 @@ _SHUFFLES = Option(
     least=0,
     most=1000,
 )
-_ENGINE = Option("where to compute: in this process (local), or on the Ray cluster given by RAY_ADDRESS (ray)")
 
 
 @task(
@@ -78,7 +77,6 @@ def dissection(
     shuffles: Annotated[int, _SHUFFLES] = 5,
     batch_size: BatchSize = 32,
     seed: Seed = 0,
-    engine: Annotated[Literal["local", "ray"], _ENGINE] = "local",
 ) -> Results:
     """Label the units of a model's layers with concepts, by CLIP and by pixel labels, and compare two models.
 
@@ -110,7 +108,7 @@ def dissection(
         interpret=interpret,
         shuffles=shuffles,
         seed=seed,
-        engine=checked.choose_engine(engine, classifier),
+        engine=checked.choose_engine(),
         whole_probe=len(probe),
     )
-    return Results(len(models) + (len(models) > 1), dissection_results(request))
+    return Results(len(models) + (len(models) > 1), dissection_results(request), divided=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from xai_eval.errors import UsageError, unknown_name
@@ -125,14 +125,14 @@ def choose_similarity_for(
     return choose_similarity(name or default_similarity(words), top_k, len(probe), seed)
 
 
-def choose_engine(name: str, classifier: Classifier) -> Engine:
-    """Return what computes the parts of the pass. Raises UsageError if it does not support the device."""
+def choose_engine() -> Engine:
+    """Return what computes the parts of the pass: the cluster that is in use, or else this process."""
+    from xai_eval.cluster.cluster import cluster_in_use
     from xai_eval.explainers.dissection.probe_pass import in_this_process
     from xai_eval.explainers.dissection.ray_engine import on_ray
 
-    if name == "ray" and classifier.device.type != "cpu":
-        raise UsageError("the engine ray computes on CPUs only. Add --device cpu, or leave out --engine ray.")
-    return {"local": in_this_process, "ray": on_ray}[name]
+    cluster = cluster_in_use()
+    return in_this_process if cluster is None else partial(on_ray, cluster)
 
 
 def choose_vocabulary(probe: ProbeSet, concepts: str | None, clip: str | None, device: str) -> Vocabulary | None:

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from xai_eval.tasks.image.explanation_setup import ExplanationSetup
 
 
+# Explains images in their order, on a cluster for instance.
+Engine = Callable[[Sequence["LabelledImage"]], Iterator["Result"]]
+
+
 @dataclass(frozen=True, eq=False)
 class SumUp:
     """One more result, of all images together, which is made of the results of the images.
@@ -40,6 +44,7 @@ class PerImage:
         params: the parameters that identify the case of an image.
         compute: explains an image.
         sum_up: the result of all images together; None if the task has none.
+        engine: explains images somewhere else, as `compute` does; None to explain them in this process.
     """
 
     task: str
@@ -47,6 +52,7 @@ class PerImage:
     params: Callable[[LabelledImage], Mapping[str, Any]]
     compute: Callable[[LabelledImage], Result]
     sum_up: SumUp | None = None
+    engine: Engine | None = None
 
     def __len__(self) -> int:
         return len(self.setup.images) + (self.sum_up is not None)
@@ -62,11 +68,12 @@ class PerImage:
         """
         needed = self.sum_up is not None and self.sum_up.case.key not in kept
         notes = []
+        fresh = self._computed([each for each in self.setup.images.images if self.case(each).key not in kept])
         for image in self.setup.images.images:
             key = self.case(image).key
             if key in kept and not needed:
                 continue
-            result = kept[key]() if key in kept else self.compute(image)
+            result = kept[key]() if key in kept else next(fresh)
             if self.sum_up is not None and needed:
                 notes.append(self.sum_up.note(image, result))
             if key not in kept:
@@ -74,12 +81,16 @@ class PerImage:
         if self.sum_up is not None and needed:
             yield self.sum_up.result(notes)
 
+    def _computed(self, images: Sequence[LabelledImage]) -> Iterator[Result]:
+        return map(self.compute, images) if self.engine is None or not images else self.engine(images)
+
     def altered(self, alter: Callable[[Result], Result]) -> PerImage:
         """Return the same with every result given to a function, such as one that sets tolerances."""
-        whole = self.sum_up
+        whole, engine = self.sum_up, self.engine
         return replace(
             self,
             compute=lambda image: alter(self.compute(image)),
+            engine=None if engine is None else lambda images: map(alter, engine(images)),
             sum_up=None if whole is None else replace(whole, result=lambda notes: alter(whole.result(notes))),
         )
 
