@@ -49,9 +49,9 @@ def test_two_models_on_one_image_get_names_of_their_own(build):
     cases = cases_of([build.result(), build.result(model="torchvision:resnet50"), build.result("owl.JPEG")])
     names = figure_names(cases)
     assert len(set(names.values())) == 3
-    assert names[cases[2].key, None] == "owl_vis_130.png"
+    assert names[cases[2].key, None] == "owl_vis_130"
     for case in cases[:2]:
-        assert names[case.key, None] == f"flamingo_vis_130-{case.verdict.case.id[-10:]}.png"
+        assert names[case.key, None] == f"flamingo_vis_130-{case.verdict.case.id[-10:]}"
 
 
 def test_upper_and_lower_case_do_not_overwrite_each_other(build):

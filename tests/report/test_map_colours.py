@@ -13,9 +13,11 @@ from xai_eval.report.drawing.pixels import (
     diverging,
     grey,
     heat_legend,
+    heat_scale,
     overlay,
     signed,
     signed_legend,
+    signed_scale,
 )
 
 # What rounding to 256 levels of a channel does to L*, which runs from 0 to 100; a difference of 1 can just be seen.
@@ -85,12 +87,13 @@ def test_larger_differences_are_darker_on_each_side(sign):
     assert_rises(diverging(sign * RISING[:, ::-1], 1.0))
 
 
-def test_legends_show_the_colours_as_they_appear():
+def test_scales_show_the_colours_as_they_appear():
     column = np.linspace(-1.0, 1.0, 256)[None]
     for row, level in ((0, 255), (-1, 0)):
-        np.testing.assert_array_equal(heat_legend()[row], overlay(grey_of(level), RISING)[0])
-        np.testing.assert_array_equal(signed_legend()[row], signed(grey_of(level), column, 1.0)[0])
-    assert heat_legend().shape == signed_legend().shape == (16, 256, 3)
+        np.testing.assert_array_equal(heat_scale()[row], overlay(grey_of(level), RISING)[0])
+        np.testing.assert_array_equal(signed_scale()[row], signed(grey_of(level), column, 1.0)[0])
+    np.testing.assert_array_equal(heat_legend(), overlay(grey((1, 256)), RISING))
+    np.testing.assert_array_equal(signed_legend(), signed(grey((1, 256)), column, 1.0))
 
 
 def grey_of(level):

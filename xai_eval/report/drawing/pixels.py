@@ -20,7 +20,7 @@ Map = NDArray[np.floating[Any]]
 # White at 0 and darker on both sides: for what lies over no image.
 _DIVERGING = "RdBu_r"
 _MIDDLE_GREY = 150
-_LEGEND_ROWS = 16
+_SCALE_ROWS = 16
 _OUTLINE = (0, 255, 255)
 _BORDER = (255, 230, 0)
 _SHADE = 0.75  # borders show on bright images too
@@ -37,8 +37,13 @@ def overlay(image: Pixels | None, saliency: Map) -> Pixels:
 
 
 def heat_legend() -> Pixels:
-    """The colours of `overlay` from 0 to 1, over white in the first row to black in the last, (16, 256, 3)."""
-    return heat_colours(*_legend_axes(0.0))
+    """The colours of `overlay` from 0 to 1 over middle grey, shape (1, 256, 3)."""
+    return overlay(None, np.linspace(0.0, 1.0, 256)[None])
+
+
+def heat_scale() -> Pixels:
+    """The same over any grey, from white in the first row to black in the last, (16, 256, 3)."""
+    return heat_colours(*_scale_axes(0.0))
 
 
 def grey(shape: tuple[int, ...]) -> Pixels:
@@ -91,8 +96,13 @@ def signed(image: Pixels | None, values: Map, limit: float) -> Pixels:
 
 
 def signed_legend() -> Pixels:
-    """The colours of `signed` from -limit to +limit, over white in the first row to black in the last, (16, 256, 3)."""
-    return signed_colours(*_legend_axes(-1.0))
+    """The colours of `signed` from -limit to +limit over middle grey, shape (1, 256, 3)."""
+    return signed(None, np.linspace(-1.0, 1.0, 256)[None], 1.0)
+
+
+def signed_scale() -> Pixels:
+    """The same over any grey, from white in the first row to black in the last, (16, 256, 3)."""
+    return signed_colours(*_scale_axes(-1.0))
 
 
 def jpeg_uri(pixels: Pixels) -> str:
@@ -134,9 +144,9 @@ def _grey(image: Pixels) -> NDArray[np.float64]:
     return np.asarray(image @ np.array(_LUMINANCE))
 
 
-def _legend_axes(least: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _scale_axes(least: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return values from `least` to 1 by column, and grey levels from white to black by row."""
-    values, grey = np.meshgrid(np.linspace(least, 1.0, 256), np.linspace(255.0, 0.0, _LEGEND_ROWS))
+    values, grey = np.meshgrid(np.linspace(least, 1.0, 256), np.linspace(255.0, 0.0, _SCALE_ROWS))
     return values, grey
 
 
