@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -108,17 +109,26 @@ def test_the_document_of_a_whole_set_is_a_file(tmp_path):
 
 
 def test_latex_escapes_what_would_act():
-    text = latex(pd.DataFrame({"a_b": ["x & y\n%", "$ ~ ^ \\ {"], "n": [1.23456, float("nan")]}))
+    frame = pd.DataFrame({"a_b": ["x & y\n%", "$ ~ ^ \\ {"], "n": [1.23456, float("nan")]})
+    text = latex(frame, "50 % of $a_b$", "a b_c")
     assert r"a\_b & n" in text and r"x \& y \%" in text and "1.235" in text
     assert r"\$" in text and r"\{" in text and "\\begin{tabular}{lr}" in text
+    assert r"\caption{50 \% of \$a\_b\$}" in text and r"\label{tab:a-b_c}" in text
 
 
-def test_latex_is_what_pandas_writes():
+@pytest.mark.parametrize("rows", [0, 8, 48])
+def test_latex_is_what_pandas_writes(rows):
     hostile = ["a\\ b\\c", "~ x~y", "^ x^y", "100 % of $5 & #1", "{a_b}", "\\textbf{x}", "größe", ""]
-    frame = pd.DataFrame({"a_b ^ {c}": hostile, "n": range(len(hostile)), "flag": [True, False] * 4})
+    frame = pd.DataFrame({"a_b ^ {c}": hostile * 6, "n": range(48), "flag": [True, False] * 24})[:rows]
     text = frame.map(lambda value: " ".join(cell_text(value).split()))
-    assert latex(frame) == text.to_latex(index=False, escape=True, column_format="lrl")
-    assert latex(frame[:0]) == frame[:0].to_latex(index=False, escape=True, column_format="lrl")
+    expected = text.to_latex(
+        index=False, escape=True, column_format="lrl", caption="Scores", label="tab:x", longtable=rows > 40
+    )
+    # pandas leaves tables at the left; on every page of a long one it repeats the caption, and ends it with a line.
+    ours = latex(frame, "Scores", "x").replace("\\centering\n", "")
+    theirs = re.sub(r"\\endfirsthead.*?\\toprule", r"\\endfirsthead\n\\toprule", expected, flags=re.DOTALL)
+    theirs = re.sub(r"\\midrule\n\\multicolumn.*?\\endlastfoot\n", "", theirs, flags=re.DOTALL)
+    assert ours == theirs.replace("\n\\end{longtable}", "\n\\bottomrule\n\\end{longtable}")
 
 
 def test_a_curve_is_drawn_and_filed():

@@ -422,7 +422,8 @@ def _report(options: argparse.Namespace) -> int:
     goldens = _goldens(options)
     with _locked_if_there(RunFolder(options.results)):
         judged = judge_run(options.results, goldens, options.settings.policy)
-        answer([str(write_report(options.results, judged, goldens.folder))])
+        formats = ("png", *options.figures)
+        answer([str(write_report(options.results, judged, goldens.folder, formats=formats))])
     return EXIT_OK
 
 

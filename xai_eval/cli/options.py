@@ -306,6 +306,13 @@ def _add_reading(commands: Any, settings: Settings) -> None:
     report = _command(commands, "report", "write the page, figures and tables of an earlier run again")
     _add_results(report, "results", settings, nargs="?")
     _add_golden(report, settings)
+    report.add_argument(
+        "--figures",
+        type=_vector_formats,
+        default=(),
+        metavar="FORMATS",
+        help="formats of figures beside PNG: svg, pdf, or both with a comma between them",
+    )
     add_task_files(report)
     listing = _command(commands, "list", "list the tasks with their parameters and defaults")
     add_task_files(listing)
@@ -319,6 +326,14 @@ def _add_reading(commands: Any, settings: Settings) -> None:
 def _command(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
     command: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
     return command
+
+
+def _vector_formats(text: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(text.split(",")))
+    unknown = [each for each in names if each not in ("svg", "pdf")]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is no such format; expected svg, pdf, or svg,pdf")
+    return names
 
 
 def _add_results(command: argparse.ArgumentParser, name: str, settings: Settings, **how: Any) -> None:

@@ -16,12 +16,12 @@ from xai_eval.store.runs import RUN_FILE
 # Names of files by the folder that they are in.
 _WRITTEN = {
     ".": (PAGE_FILE, VERDICTS_FILE, RUN_FILE, REJECTIONS_FILE),
-    "figures": ("*.png",),
+    "figures": ("*.png", "*.svg", "*.pdf"),
     "tables": ("*.csv", "*.md", "*.tex", "*.json"),
     "against": ("*.png",),
 }
 # The list of files is read from disk and may be wrong, so only paths that a report can have written are removed.
-_OURS = re.compile(r"figures/[\w-]+\.png|tables/[\w-]+\.(csv|md|tex|json)", re.ASCII)
+_OURS = re.compile(r"figures/[\w-]+\.(png|svg|pdf)|tables/[\w-]+\.(csv|md|tex|json)", re.ASCII)
 
 
 def require_free_for_report(folder: Path) -> None:

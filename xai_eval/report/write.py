@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from xai_eval.disk.files import write_file, write_files, write_stream
 from xai_eval.gate.judge_run import Judged
 from xai_eval.media.json_text import json_text
 from xai_eval.report.cases import collect
+from xai_eval.report.drawing.figure_formats import DEFAULT
 from xai_eval.report.drawing.figures import figure_files
 from xai_eval.report.earlier_report import clear_leftovers, remove_earlier_files
 from xai_eval.report.page.compared_runs import ComparedRuns
@@ -25,23 +27,25 @@ def write_report(
     golden: Path = GOLDEN,
     results: Path | None = None,
     compared: ComparedRuns | None = None,
+    formats: Sequence[str] = DEFAULT,
 ) -> Path:
     """Write the report of a run into `folder`.
 
     `golden` is the folder of its goldens, and `results` that of the run, for the commands on the page; `folder` if it
-    is None. `compared` is what differs between two runs, if the goldens are the results of another run.
+    is None. `compared` is what differs between two runs, if the goldens are the results of another run. Every figure is
+    written in each of `formats` (png, svg, pdf).
 
     Files of an earlier report that this one does not have are removed: the figure of a drift that is mended
     would mislead.
 
     Returns:
-        The page, `index.html`. Beside it: `figures/*.png`, `tables/*.csv` and `*.md`, `verdicts.json`.
+        The page, `index.html`. Beside it: `figures/*.png`, `tables/*.csv`, `*.md` and `*.tex`, `verdicts.json`.
 
     Raises:
         StorageError: the folder cannot be written, or one in it is a link.
     """
     cases = collect(judged.results, judged.goldens, judged.verdicts, judged.pairs)
-    tables, figures = table_files(cases), figure_files(with_figures(cases))
+    tables, figures = table_files(cases), figure_files(with_figures(cases), formats)
     files = [*(f"tables/{name}" for name in tables), *(f"figures/{name}" for name in figures)]
     clear_leftovers(folder)
     remove_earlier_files(folder, files)

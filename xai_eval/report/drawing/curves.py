@@ -25,18 +25,34 @@ _DASHES = ("-", "--", "-.", ":")
 
 def curve_panels(case: ReportCase) -> list[Panel]:
     """Return one panel per curve of a case; if it drifted, the expected curve is drawn in grey under it."""
-    moved = {finding.field for finding in case.verdict.findings}
     panels = []
     for name, curve in case.fields(Curve).items():
-        was = case.golden.fields.get(name) if case.golden and name in moved else None
         about = f"{title(name)} of {case.verdict.case.input}: {', '.join(curve.lines)} over {curve.x_label}"
-        panels.append(Panel(title(name), about, draw_curve(curve, was if isinstance(was, Curve) else None)))
+        panels.append(Panel(title(name), about, draw_curve(curve, _expected(case, name))))
     return panels
+
+
+def curve_figures(case: ReportCase) -> dict[str, Figure]:
+    """Return the same as figures of matplotlib, by field."""
+    return {name: _figure(curve, _expected(case, name)) for name, curve in case.fields(Curve).items()}
+
+
+def _expected(case: ReportCase, name: str) -> Curve | None:
+    moved = any(finding.field == name for finding in case.verdict.findings)
+    was = case.golden.fields.get(name) if case.golden and moved else None
+    return was if isinstance(was, Curve) else None
 
 
 @own_style()
 def draw_curve(curve: Curve, expected: Curve | None = None) -> Pixels:
     """Draw the lines of a curve, those of `expected` in grey beneath them: RGB (h, w, 3)."""
+    canvas = FigureCanvasAgg(_figure(curve, expected))
+    with any_script():
+        canvas.draw()
+    return np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3])
+
+
+def _figure(curve: Curve, expected: Curve | None) -> Figure:
     figure = Figure(figsize=_SIZE, dpi=_DPI, facecolor="white", layout="tight")
     axes = figure.add_subplot(
         xlabel=label(curve.x_label, _LETTERS),
@@ -53,10 +69,7 @@ def draw_curve(curve: Curve, expected: Curve | None = None) -> Pixels:
     axes.grid(color="0.9")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
-    canvas = FigureCanvasAgg(figure)
-    with any_script():
-        canvas.draw()
-    return np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3])
+    return figure
 
 
 def _limits(curve: Curve) -> tuple[float, float]:

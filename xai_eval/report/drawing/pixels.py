@@ -12,14 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from xai_eval.report.drawing.map_colours import heat_colours, signed_colours
+
 Pixels = NDArray[np.uint8]
 Map = NDArray[np.floating[Any]]
 
-# Its brightness grows evenly with the value, and the colour-blind can read it.
-_HEAT = "plasma"
+# White at 0 and darker on both sides: for what lies over no image.
 _DIVERGING = "RdBu_r"
-_STRONGEST = 0.85  # opacity of the hottest place: the photograph stays visible everywhere
-_LEGEND_GREY = 150
+_MIDDLE_GREY = 150
+_SCALE_ROWS = 16
 _OUTLINE = (0, 255, 255)
 _BORDER = (255, 230, 0)
 _SHADE = 0.75  # borders show on bright images too
@@ -27,24 +28,27 @@ _LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
 def overlay(image: Pixels | None, saliency: Map) -> Pixels:
-    """Draw a map (h, w) in [0, 1] over an image (h, w, 3); cold places show the image.
+    """Draw a map (h, w) in [0, 1] over an image (h, w, 3): the hotter, the lighter, on every pixel of any image.
 
-    The image is turned grey, so that only heat has colour: a red fish must not look hot. Without an image, the map is
-    drawn over the middle grey of `heat_legend`.
+    The image is turned grey and dimmed, so that only heat has colour and light: a red fish must not look hot. Cold
+    places show the dimmed image alone. Without an image, the map is drawn over middle grey.
     """
-    values = np.clip(saliency, 0.0, 1.0).astype(np.float64)
-    below = _grey(image) if image is not None else np.full((*values.shape, 3), _LEGEND_GREY, np.float64)
-    return _to_bytes(_blend(below, _colours(_HEAT, values), values))
+    return heat_colours(saliency, _grey(image) if image is not None else np.full(saliency.shape, _MIDDLE_GREY))
 
 
 def heat_legend() -> Pixels:
-    """The colours of `overlay` from 0 to 1 over a middle grey, shape (1, 256, 3)."""
+    """The colours of `overlay` from 0 to 1 over middle grey, shape (1, 256, 3)."""
     return overlay(None, np.linspace(0.0, 1.0, 256)[None])
+
+
+def heat_scale() -> Pixels:
+    """The same over any grey, from white in the first row to black in the last, (16, 256, 3)."""
+    return heat_colours(*_scale_axes(0.0))
 
 
 def grey(shape: tuple[int, ...]) -> Pixels:
     """Middle grey (h, w, 3), for what has no image to lie over; `shape` is (h, w)."""
-    return np.full((*shape, 3), _LEGEND_GREY, np.uint8)
+    return np.full((*shape, 3), _MIDDLE_GREY, np.uint8)
 
 
 def diverging(difference: Map, limit: float) -> Pixels:
@@ -83,15 +87,22 @@ def boundaries(image: Pixels, segments: NDArray[np.integer[Any]]) -> Pixels:
 
 
 def signed(image: Pixels | None, values: Map, limit: float) -> Pixels:
-    """Draw signed values (h, w) over a grey image: red up to +`limit`, blue down to -`limit`, nothing at 0."""
-    strength = np.clip(np.abs(values) / limit, 0.0, 1.0).astype(np.float64)
-    below = _grey(image) if image is not None else np.full((*values.shape, 3), _LEGEND_GREY, np.float64)
-    return _to_bytes(_blend(below, _colours(_DIVERGING, values / (2.0 * limit) + 0.5), strength))
+    """Draw signed values (h, w) over a dimmed grey image: red up to +`limit`, blue down to -`limit`, nothing at 0.
+
+    The larger an absolute value, the lighter it is, on every pixel of any image.
+    """
+    below = _grey(image) if image is not None else np.full(values.shape, _MIDDLE_GREY)
+    return signed_colours(values / limit, below)
 
 
 def signed_legend() -> Pixels:
-    """The colours of `signed` from -limit to +limit over a middle grey, shape (1, 256, 3)."""
+    """The colours of `signed` from -limit to +limit over middle grey, shape (1, 256, 3)."""
     return signed(None, np.linspace(-1.0, 1.0, 256)[None], 1.0)
+
+
+def signed_scale() -> Pixels:
+    """The same over any grey, from white in the first row to black in the last, (16, 256, 3)."""
+    return signed_colours(*_scale_axes(-1.0))
 
 
 def jpeg_uri(pixels: Pixels) -> str:
@@ -129,14 +140,14 @@ def _table(name: str) -> NDArray[np.float64]:
     return np.asarray(matplotlib.colormaps[name](np.arange(256))[:, :3] * 255.0)
 
 
-def _blend(below: NDArray[Any], colours: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    # The square root keeps places of medium heat visible.
-    opacity = (_STRONGEST * np.sqrt(values))[..., None]
-    return np.asarray(below * (1.0 - opacity) + colours * opacity)
-
-
 def _grey(image: Pixels) -> NDArray[np.float64]:
-    return np.repeat((image @ np.array(_LUMINANCE))[..., None], 3, axis=-1)
+    return np.asarray(image @ np.array(_LUMINANCE))
+
+
+def _scale_axes(least: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return values from `least` to 1 by column, and grey levels from white to black by row."""
+    values, grey = np.meshgrid(np.linspace(least, 1.0, 256), np.linspace(255.0, 0.0, _SCALE_ROWS))
+    return values, grey
 
 
 def _neighbours(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -16,7 +16,7 @@ from xai_eval.report.page.chain import Box, stage_chain
 from xai_eval.report.page.unit_rows import LayerView, concepts_of, layer_views
 from xai_eval.report.text.findings import measure_words, needs, responsible_step
 from xai_eval.report.text.summary import is_fine, state_word
-from xai_eval.report.text.wording import cell_text
+from xai_eval.report.text.wording import cell_text, text_rows
 from xai_eval.result.fields import Document, Field, Finding, Heatmap, Label, Ranking, Score, SignedMap, Table
 from xai_eval.result.naming import named, plain, title, words
 
@@ -213,7 +213,7 @@ def _table(name: str, table: Table) -> TableView:
     columns = tuple(map(str, table.frame.columns))
     rows = tuple(
         tuple(_cell(column, value) for column, value in zip(columns, row, strict=True))
-        for row in table.frame.itertuples(index=False, name=None)
+        for row in text_rows(table.frame)
     )
     return TableView(words(name), tuple(map(words, columns)), rows)
 

@@ -25,6 +25,7 @@ from xai_eval.report.page.filters import filters
 from xai_eval.report.page.head import head
 from xai_eval.report.page.history_view import Histories
 from xai_eval.report.page.marks import explained, titled, with_terms
+from xai_eval.report.page.number_columns import number_columns
 from xai_eval.report.page.release_view import release_view
 from xai_eval.report.page.served import Served
 from xai_eval.report.page.shown_cases import about_task, by_task, tasks_in_order, with_images, worst_cases_first
@@ -150,6 +151,7 @@ def _environment() -> jinja2.Environment:
     environment.filters["plain"] = plain
     environment.filters["titled"] = titled
     environment.filters["with_terms"] = with_terms
+    environment.filters["number_columns"] = number_columns
     return environment
 
 

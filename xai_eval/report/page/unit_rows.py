@@ -10,22 +10,31 @@ from markupsafe import Markup
 
 from xai_eval.report.cases import ReportCase
 from xai_eval.report.drawing.pixels import data_uri
+from xai_eval.report.drawing.unit_figures import GALLERY, in_order
+from xai_eval.report.text.doubt import doubts
 from xai_eval.report.text.wording import cell_text
 from xai_eval.result.fields import Field, Gallery, UnitLabels
 from xai_eval.result.naming import words
 
-_GALLERY = "top_images"
 # Numbers beside a unit's label, if the method has them.
 _NUMBERS = ("score", "margin", "false_discovery_rate")
 
 
 @dataclass(frozen=True)
 class UnitLabelView:
-    """The label that one method gives to a unit, and the golden's label if it is another one."""
+    """The label that one method gives to a unit.
+
+    Attributes:
+        label: the label; empty if there is none.
+        numbers: names and values of measures.
+        expected: the label of the golden if it is another one, else None.
+        doubt: why the label is shown in pale letters; empty if it is not in doubt.
+    """
 
     label: str
     numbers: tuple[tuple[str, str], ...]
     expected: str | None
+    doubt: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,21 +69,30 @@ class LayerView:
 
 
 def layer_views(case: ReportCase) -> tuple[LayerView, ...]:
-    """Prepare the layers of a case in the order of the model; none if the case has no labels of units."""
+    """Prepare the layers of a case in the order of the model, their units by score; none if it has no labels of units.
+
+    Units are sorted by the score of the last method: by pixels, if there are such labels.
+    """
     methods = case.fields(UnitLabels)
     if not methods:
         return ()
-    strips = case.fields(Gallery)[_GALLERY].strips if _GALLERY in case.fields(Gallery) else {}
+    strips = case.fields(Gallery)[GALLERY].strips if GALLERY in case.fields(Gallery) else {}
     units: dict[str, list[UnitView]] = {}
     records = [_records(field) for field in methods.values()]
     expected = [_records(_golden(case, name)) for name in methods]
-    for name, row in records[0].items():
-        views = tuple(_view(each.get(name, {}), was.get(name, {})) for each, was in zip(records, expected, strict=True))
+    doubted = [doubts(case, field) for field in methods.values()]
+    order = {unit: place for place, unit in enumerate(in_order(list(methods.values())[-1]))}
+    for name, row in sorted(records[0].items(), key=lambda each: order.get(each[0], len(order))):
+        views = tuple(
+            _view(each.get(name, {}), was.get(name, {}), why.get(name, ""))
+            for each, was, why in zip(records, expected, doubted, strict=True)
+        )
         strip = Markup(data_uri(strips[name], "jpeg") if name in strips else "")
         view = UnitView(name, strip, bool(row["dead"]), views)
         units.setdefault(str(row["layer"]), []).append(view)
     titles = tuple(words(name.removesuffix("_units")) for name in methods)
-    return tuple(LayerView(layer, titles, tuple(each)) for layer, each in units.items())
+    layers = dict.fromkeys(str(row["layer"]) for row in records[0].values())
+    return tuple(LayerView(layer, titles, tuple(units[layer])) for layer in layers)
 
 
 def concepts_of(layers: Sequence[LayerView]) -> tuple[str, ...]:
@@ -94,7 +112,7 @@ def _records(field: Field | None) -> Mapping[str, Mapping[str, Any]]:
     return {row[0]: dict(zip(columns, row, strict=True)) for row in rows}
 
 
-def _view(row: Mapping[str, Any], was: Mapping[str, Any]) -> UnitLabelView:
+def _view(row: Mapping[str, Any], was: Mapping[str, Any], doubt: str) -> UnitLabelView:
     label, expected = row.get("label") or "", was.get("label") or ""
     numbers = tuple((words(name), cell_text(row[name])) for name in _NUMBERS if label and name in row)
-    return UnitLabelView(label, numbers, (expected or "no label") if was and expected != label else None)
+    return UnitLabelView(label, numbers, (expected or "no label") if was and expected != label else None, doubt)

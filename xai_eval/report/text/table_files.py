@@ -6,6 +6,7 @@ Documents, such as chosen settings, are written beside them as JSON.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -15,20 +16,22 @@ from xai_eval.media import markdown as md
 from xai_eval.media.csv_cell import csv_cell
 from xai_eval.media.json_text import json_text
 from xai_eval.report.cases import AUDIT, ReportCase
-from xai_eval.report.text.wording import cell_text, slug
+from xai_eval.report.text.wording import slug, text_rows
 from xai_eval.result.fields import Document, Ranking, Score, Table, UnitLabels
+from xai_eval.result.naming import title
 
 # The ranking of classes by probability, and what its first value is called.
 _CLASSES, _BEST = "top5", "top_probability"
+_ROWS_OF_A_PAGE = 40
 
 
 def table_files(cases: Sequence[ReportCase]) -> dict[str, bytes]:
     """Write every table of `cases` three times, and every document; file name -> content."""
     files: dict[str, bytes] = {}
-    for name, frame in _named_frames(cases):
-        files[f"{name}.csv"] = csv(frame).encode()
-        files[f"{name}.md"] = markdown(frame).encode()
-        files[f"{name}.tex"] = latex(frame).encode()
+    for each in _named_frames(cases):
+        files[f"{each.name}.csv"] = csv(each.frame).encode()
+        files[f"{each.name}.md"] = markdown(each.frame).encode()
+        files[f"{each.name}.tex"] = latex(each.frame, each.caption, each.name).encode()
     return files | _documents(cases)
 
 
@@ -75,21 +78,25 @@ def markdown(frame: pd.DataFrame) -> str:
     rows = [
         [md.text(str(column)) for column in frame.columns],
         ["---:" if right else "---" for right in numeric],
-        *([_markdown_cell(value) for value in row] for row in frame.itertuples(index=False, name=None)),
+        *([md.text(cell) for cell in row] for row in text_rows(frame)),
     ]
     return "".join(f"{md.row(row)}\n" for row in rows)
 
 
-def _markdown_cell(value: Any) -> str:
-    return md.text(value) if isinstance(value, str) else cell_text(value)
+def latex(frame: pd.DataFrame, caption: str, label: str) -> str:
+    """Render a frame as a LaTeX table for the package booktabs, numbers to the right and their points aligned.
 
-
-def latex(frame: pd.DataFrame) -> str:
-    """Render a frame as a LaTeX tabular for the package booktabs, numbers to the right."""
+    A table that is longer than a page is one of the package longtable. The label is `tab:` and `label`.
+    """
     columns = "".join("r" if _is_number(frame.iloc[:, i]) else "l" for i in range(frame.shape[1]))
-    rows = [tex.row(map(cell_text, row)) for row in frame.itertuples(index=False, name=None)]
-    head = ["\\begin{tabular}{" + columns + "}", "\\toprule", tex.row(map(str, frame.columns)), "\\midrule"]
-    return "\n".join([*head, *rows, "\\bottomrule", "\\end{tabular}", ""])
+    head = ["\\toprule", tex.row(map(str, frame.columns)), "\\midrule"]
+    about = f"\\caption{{{tex.text(caption)}}}", f"\\label{{tab:{slug(label)}}}"
+    rows = map(tex.row, text_rows(frame))
+    if len(frame) > _ROWS_OF_A_PAGE:
+        first = ["\\begin{longtable}{" + columns + "}", f"{about[0]} {about[1]} \\\\", *head, "\\endfirsthead"]
+        return "\n".join([*first, *head, "\\endhead", *rows, "\\bottomrule", "\\end{longtable}", ""])
+    first = ["\\begin{table}", "\\centering", *about, "\\begin{tabular}{" + columns + "}"]
+    return "\n".join([*first, *head, *rows, "\\bottomrule", "\\end{tabular}", "\\end{table}", ""])
 
 
 def _documents(cases: Sequence[ReportCase]) -> dict[str, bytes]:
@@ -103,12 +110,31 @@ def _documents(cases: Sequence[ReportCase]) -> dict[str, bytes]:
     return files
 
 
-def _named_frames(cases: Sequence[ReportCase]) -> Iterator[tuple[str, pd.DataFrame]]:
+@dataclass(frozen=True)
+class _NamedFrame:
+    """A table of one task: its summary, or the rows of one field of all its cases."""
+
+    task: str
+    about: str
+    models: tuple[str, ...]
+    frame: pd.DataFrame
+
+    @property
+    def name(self) -> str:
+        return f"{slug(self.task)}_{slug(self.about)}"
+
+    @property
+    def caption(self) -> str:
+        return f"Task {self.task}: {title(self.about)}. Model: {', '.join(self.models)}."
+
+
+def _named_frames(cases: Sequence[ReportCase]) -> Iterator[_NamedFrame]:
     for task in dict.fromkeys(case.verdict.case.task for case in cases):
         own = [case for case in cases if case.verdict.case.task == task]
-        yield f"{slug(task)}_summary", summary_frame(own)
+        models = tuple(dict.fromkeys(case.verdict.case.model for case in own))
+        yield _NamedFrame(task, "summary", models, summary_frame(own))
         for field in _in_order(_tables(case) for case in own):
-            yield f"{slug(task)}_{slug(field)}", field_frame(own, field)
+            yield _NamedFrame(task, field, models, field_frame(own, field))
 
 
 def _tables(case: ReportCase) -> dict[str, Table | UnitLabels]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,25 @@ def cell_text(value: Any) -> str:
     if pd.isna(value):
         return "–"
     return f"{value:.4g}" if isinstance(value, float | np.floating) else str(value)
+
+
+def text_rows(frame: pd.DataFrame) -> Iterator[tuple[str, ...]]:
+    """Yield the rows of a frame for reading; the numbers of a column have the same decimals, so their points align."""
+    columns = [column_texts(frame.iloc[:, place]) for place in range(frame.shape[1])]
+    return zip(*columns, strict=True)
+
+
+def column_texts(column: pd.Series[Any]) -> list[str]:
+    """Return the cells of a column for reading.
+
+    Numbers get as many decimals as that one of them needs which needs most for four digits; a column with very large or
+    very small ones is left as `cell_text` writes it.
+    """
+    texts = [cell_text(value) for value in column]
+    if not pd.api.types.is_float_dtype(column) or any("e" in text for text in texts):
+        return texts
+    decimals = max((len(text.partition(".")[2]) for text in texts), default=0)
+    return [f"{value:.{decimals}f}" if np.isfinite(value) else text for value, text in zip(column, texts, strict=True)]
 
 
 def slug(text: str, length: int = 80) -> str:

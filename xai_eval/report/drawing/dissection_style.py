@@ -1,0 +1,42 @@
+"""What the figures of dissections share: names of the methods, sizes, colours of layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib import colormaps
+
+from xai_eval.report.cases import ReportCase
+from xai_eval.result.fields import UnitLabels
+
+METHODS = {"clip_units": "CLIP", "pixel_units": "pixel labels"}
+DPI = 110
+GREY = "0.35"
+LETTERS = 40  # of a name beside an axis, so that there is room for the bars
+# Shapes of the dots of layers, for those who do not see their colours.
+MARKERS = "osD^vPX*"
+
+
+def labelled(case: ReportCase) -> Iterator[tuple[str, UnitLabels]]:
+    """Yield the methods by which the units of a case are labelled, and the labels."""
+    fields = case.fields(UnitLabels)
+    return ((name, fields[name]) for name in METHODS if name in fields)
+
+
+def layers_of(frame: pd.DataFrame) -> list[str]:
+    """Return the layers of a table of units in the order of the model."""
+    return list(dict.fromkeys(frame["layer"]))
+
+
+def layer_colours(layers: Sequence[str]) -> list[Any]:
+    """Return a colour per layer, darker for earlier ones."""
+    return list(colormaps["viridis"](np.linspace(0.15, 0.85, len(layers))))
+
+
+def without_frame(axes: Any) -> None:
+    """Leave only the axes of a panel, with small numbers."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=8)
