@@ -10,6 +10,7 @@ from xai_eval.media.json_text import json_text
 from xai_eval.report.cases import collect
 from xai_eval.report.drawing.figures import figure_files
 from xai_eval.report.earlier_report import clear_leftovers, remove_earlier_files
+from xai_eval.report.images_beside import ImagesBeside
 from xai_eval.report.page.page import render_page
 from xai_eval.report.page.shown_cases import with_figures
 from xai_eval.report.text.commands import PAGE_FILE
@@ -28,7 +29,8 @@ def write_report(folder: Path, judged: Judged, golden: Path = GOLDEN, results: P
     would mislead.
 
     Returns:
-        The page, `index.html`. Beside it: `figures/*.png`, `tables/*.csv` and `*.md`, `verdicts.json`.
+        The page, `index.html`. Beside it: `figures/*.png`, `tables/*.csv` and `*.md`, `verdicts.json`; in a large run
+        also `page-images/`, with images that the page shows.
 
     Raises:
         StorageError: the folder cannot be written, or one in it is a link.
@@ -43,7 +45,9 @@ def write_report(folder: Path, judged: Judged, golden: Path = GOLDEN, results: P
     write_file(folder / VERDICTS_FILE, f"{document}\n".encode())
     write_files(folder / "tables", tables, root=folder)
     write_files(folder / "figures", figures, root=folder)
-    page = folder / PAGE_FILE
-    parts = render_page(judged.record, cases, results or folder, golden, judged.run_findings)
+    page, images = folder / PAGE_FILE, ImagesBeside(folder)
+    parts = render_page(judged.record, cases, results or folder, golden, judged.run_findings, images.keep)
     write_stream(page, (part.encode() for part in parts))
+    # Only now, because until then the earlier page may show them.
+    images.remove_others()
     return page
