@@ -190,8 +190,10 @@ def _ranking(name: str, ranking: Ranking) -> TableView:
 def _findings(name: str, findings: tuple[Finding, ...]) -> TableView | None:
     if not findings:
         return None
-    columns = ("severity", "field", "measure", "value", "limit", "in words")
-    return TableView(name, columns, tuple(map(_finding, findings)))
+    columns, rows = ("severity", "field", "measure", "value", "limit", "in words"), tuple(map(_finding, findings))
+    if not any(row[-1] for row in rows):
+        columns, rows = columns[:-1], tuple(row[:-1] for row in rows)
+    return TableView(name, columns, rows)
 
 
 def _finding(finding: Finding) -> tuple[str, ...]:

@@ -83,7 +83,7 @@ if (form) {
     const place = shown.indexOf(find.here) + 1;
     const found = shown.length < cases.length ? `${shown.length} of ${cases.length}` : `${cases.length}`;
     form.querySelector(".place").textContent = `${place ? `${place} / ` : ""}${found} cases`;
-    form.querySelector("[type=reset]").disabled = !active() && !sort.value;
+    form.querySelector("[type=reset]").hidden = !active() && !sort.value;
   };
   const apply = () => {
     arrange();
@@ -158,6 +158,9 @@ if (form) {
   };
 
   form.hidden = false;
+  // What is jumped to must not lie below the bar.
+  const style = document.documentElement.style;
+  new ResizeObserver(() => style.setProperty("--bar", `${form.offsetHeight}px`)).observe(form);
   let searching = false; // One step back undoes a whole search, not one letter of it.
   q.addEventListener("input", () => {
     apply();

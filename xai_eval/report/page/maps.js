@@ -57,7 +57,7 @@ const prepare = (article) => {
   const heading = article.querySelector("h3").textContent;
   tools.setAttribute("aria-label", `Images of ${heading}`);
   control("full").addEventListener("click", () => fullSize(article));
-  first.closest("section.drift, .row, .curves").before(tools);
+  (first.closest("section.drift") ?? first.closest(".row, .curves")).before(tools);
 
   const stacks = [...article.querySelectorAll("[data-wipes]")].map(wipeFigure);
   const output = tools.querySelector("output");
