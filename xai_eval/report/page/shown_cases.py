@@ -64,17 +64,15 @@ def with_images(cases: Sequence[ReportCase]) -> list[ReportCase]:
     return _first(cases, PASSING, lambda case: case.whole_set or not is_fine(case.verdict))
 
 
-def images_beside(cases: Sequence[ReportCase], most: int = IN_THE_FILE) -> set[str]:
+def images_beside(cases: Sequence[ReportCase]) -> set[str]:
     """Return the keys of cases whose images are files beside the page, because those of earlier cases fill it.
 
-    Args:
-        cases: those that are shown with images, in the order of the page.
-        most: pixels of images within the file of the page.
+    `cases` are those that are shown with images, in the order of the page.
     """
     pixels, beside = 0, set[str]()
     for case in cases:
         pixels += _pixels(case.unloaded())
-        if pixels > most:
+        if pixels > IN_THE_FILE:
             beside.add(case.key)
     return beside
 
