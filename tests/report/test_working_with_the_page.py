@@ -1,4 +1,4 @@
-"""Working with the page: search, order, address, keys, images at full size, maps over their image. One page for all tests."""
+"""Working with the page: search, order, address, keys, full size, maps over their image. All tests share one page."""
 
 from __future__ import annotations
 
@@ -84,9 +84,7 @@ def test_cases_are_sorted_and_come_back_into_the_order_of_the_page(page, order, 
     assert sorted(names(page)) == sorted(WORST_FIRST)
     assert names(page)[-1:] == last
     if order == "distance":
-        far = page.evaluate(
-            f"[...document.querySelectorAll('{SHOWN}')].map(each => Number(each.dataset.distance.replace('inf', 'Infinity')))"
-        )
+        far = [float(each.get_attribute("data-distance")) for each in page.locator(SHOWN).all()]
         assert far == sorted(far, reverse=True)
     else:
         assert names(page)[: len(first)] == first
@@ -255,8 +253,9 @@ def test_on_a_telephone_everything_can_be_hit_and_nothing_overlaps(page, width):
     assert page.evaluate(small) == []
     overlapping = """[...document.querySelectorAll("#filter .line, .tools")].flatMap((bar) => {
       const boxes = [...bar.children].map((each) => each.getBoundingClientRect()).filter((box) => box.width);
-      const over = (a, b) => a.right > b.left + 1 && b.right > a.left + 1 && a.bottom > b.top + 1 && b.bottom > a.top + 1;
-      return boxes.filter((a, at) => boxes.slice(at + 1).some((b) => over(a, b)));
+      const beside = (a, b) => a.right <= b.left + 1 || b.right <= a.left + 1;
+      const above = (a, b) => a.bottom <= b.top + 1 || b.bottom <= a.top + 1;
+      return boxes.filter((a, at) => boxes.slice(at + 1).some((b) => !beside(a, b) && !above(a, b)));
     }).length"""
     assert page.evaluate(overlapping) == 0
     page.evaluate("for (const each of document.querySelectorAll('.more')) each.open = false")

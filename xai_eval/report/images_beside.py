@@ -44,7 +44,7 @@ class ImagesBeside:
 
 
 def remove_images_beside(report: Path, but: Collection[str] = ()) -> None:
-    """Remove images that a page of the folder `report` had beside it, and nothing else; the folder, if it is empty then.
+    """Remove images that a page in the folder `report` had beside it, and nothing else; also their folder, if empty.
 
     Raises:
         StorageError: one of them cannot be removed.

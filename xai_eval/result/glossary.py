@@ -230,7 +230,7 @@ _STATES = (
         "The result is about another experiment than its golden: other parameters, another image or another set",
     ),
     Term("error", "A file could not be read, or the case was not measured"),
-    Term("in quarantine", "Somebody set the case aside for a while: it is computed and shown, but does not fail the run"),
+    Term("in quarantine", "Somebody set the case aside for a while: it is computed and shown, but fails no run"),
     Term("quarantine expired", "The case was set aside for too long: it fails until its entry is deleted"),
 )
 _SEVERITIES = (

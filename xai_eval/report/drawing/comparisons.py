@@ -17,8 +17,8 @@ from xai_eval.result.fields.segments import moved_pixels
 from xai_eval.result.naming import title
 
 _Map = Heatmap | SignedMap
-# The value of the deepest colour of a difference, as a share of the range of the map: the same on the whole page, so that
-# two differences can be compared by eye. Noise stays pale; what is larger has the deepest colour, too.
+# The value of the deepest colour of a difference, as a share of the range of the map: the same on the whole page, so
+# that two differences can be compared by eye. Noise stays pale; what is larger has the deepest colour, too.
 SCALE = 0.5
 _MASK_LEGEND = "Red: in the obtained mask only. Blue: in the expected mask only."
 _HOTTER = "red places are hotter now, blue places are colder now"

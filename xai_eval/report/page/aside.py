@@ -38,9 +38,10 @@ def asides(worst_first: Sequence[ReportCase], where: Folders) -> Iterator[Aside]
 
 
 def _aside(case: ReportCase, where: Folders) -> Aside:
-    entry = f"the entry [\"{case.key}\"] of {where.golden / QUARANTINE_FILE}"
+    entry = f'the entry ["{case.key}"] of {where.golden / QUARANTINE_FILE}'
     if case.verdict.state not in ACCEPTABLE:
         again = "It matches its golden again. D" if case.verdict.state is State.OK else "Once it is mended, d"
         return Aside(case_line(case), f"{again}elete {entry}.", "", ())
     remedy = f"Once it is mended, delete {entry}. If what was obtained is right instead, accept it first:"
-    return Aside(case_line(case), remedy, accept_command(case.key, where.results, where.golden), thumbnails(case.unloaded()))
+    command = accept_command(case.key, where.results, where.golden)
+    return Aside(case_line(case), remedy, command, thumbnails(case.unloaded()))

@@ -190,10 +190,10 @@ def _ranking(name: str, ranking: Ranking) -> TableView:
 def _findings(name: str, findings: tuple[Finding, ...]) -> TableView | None:
     if not findings:
         return None
-    columns, rows = ("severity", "field", "measure", "value", "limit", "in words"), tuple(map(_finding, findings))
-    if not any(row[-1] for row in rows):
-        columns, rows = columns[:-1], tuple(row[:-1] for row in rows)
-    return TableView(name, columns, rows)
+    columns, rows = ("severity", "field", "measure", "value", "limit"), tuple(map(_finding, findings))
+    if any(row[-1] for row in rows):
+        return TableView(name, (*columns, "in words"), rows)
+    return TableView(name, columns, tuple(row[:-1] for row in rows))
 
 
 def _finding(finding: Finding) -> tuple[str, ...]:

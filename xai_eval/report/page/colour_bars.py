@@ -12,7 +12,7 @@ _STOPS = 16  # parts of a bar, between which a browser mixes the colours evenly
 
 
 def kinds_of_maps(case: ReportCase) -> tuple[str, ...]:
-    """Return the bars that explain the colours of a case: `heat` from 0 to 1, `signed` from against to for the class."""
+    """Return the bars that explain colours of a case: `heat` from 0 to 1, `signed` from against the class to for it."""
     kinds = {"heat" if isinstance(each, Heatmap) else "signed" for each in case.maps.values()}
     if case.fields(Weights):
         kinds.add("signed")

@@ -21,10 +21,10 @@ from xai_eval.report.drawing.pixels import diverging_legend, heat_legend, signed
 from xai_eval.report.images_beside import FOLDER
 from xai_eval.report.page.aside import asides
 from xai_eval.report.page.case_view import CaseView, case_line, case_view
+from xai_eval.report.page.colour_bars import gradient, kinds_of_maps
 from xai_eval.report.page.decisions import decisions
 from xai_eval.report.page.filters import filters
 from xai_eval.report.page.head import head
-from xai_eval.report.page.colour_bars import gradient, kinds_of_maps
 from xai_eval.report.page.images import CaseImages
 from xai_eval.report.page.marks import explained, titled, with_terms
 from xai_eval.report.page.release_view import release_view

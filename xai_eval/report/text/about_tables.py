@@ -8,8 +8,8 @@ from xai_eval.result.naming import words
 
 _SHARED = "How many units each network has for each concept {}, and how many concepts both know."
 _DIFFERENCE = (
-    "How far the concepts of two networks differ {}, per layer, beside the distance that a random division of the units "
-    "would give."
+    "How far the concepts of two networks differ {}, per layer, beside the distance that a random division of the "
+    "units would give."
 )
 _CLIP, _PIXELS = "by CLIP", "by pixel labels"
 _ABOUT = {
@@ -21,8 +21,8 @@ _ABOUT = {
     "clip_difference": _DIFFERENCE.format(_CLIP),
     "pixel_difference": _DIFFERENCE.format(_PIXELS),
     "means": "The mean of each measure over the images, per method.",
-    "tests": "Each method against another one: the mean difference with its 95 % interval, how often chance alone gives "
-    "as much, and on how many images either was better.",
+    "tests": "Each method against another one: the mean difference with its 95 % interval, how often chance alone "
+    "gives as much, and on how many images either was better.",
     "objectives": "Each way to choose the settings of LIME, what it chooses over all images, and whether it ranks the "
     "settings as the true masks do.",
     "settings": "Every setting of LIME that was tried, with its measures.",
