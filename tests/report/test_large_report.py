@@ -226,7 +226,7 @@ def content_of(address, folder):
 
 def test_small_images_in_the_lists_stay_within_the_page(beside):
     lists = beside.page[: beside.page.index("<article")]
-    assert lists.count('src="data:image/jpeg') == 3 * len(MOVED)
+    assert lists.count('src="data:image/webp') == 3 * len(MOVED)
     assert "page-images/" not in lists
 
 

@@ -104,6 +104,11 @@ def jpeg_bytes(pixels: Pixels) -> bytes:
     return _encoded(pixels, "jpeg", quality=85, subsampling=0)
 
 
+def webp_uri(pixels: Pixels) -> str:
+    """Encode as a data URI, in two thirds of the bytes of a JPEG; for small images, of which a page has thousands."""
+    return data_uri(_encoded(pixels, "webp", quality=75), "webp")
+
+
 def png_uri(pixels: Pixels) -> str:
     """Encode as a data URI without loss; for flat colours."""
     return data_uri(png_bytes(pixels), "png")

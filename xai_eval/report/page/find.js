@@ -12,8 +12,11 @@ if (form) {
   const boxes = [...form.querySelectorAll("[name=state]")];
   const choices = [...form.querySelectorAll("select[data-filter]")];
   const listed = [...document.querySelectorAll("[data-of]")];
-  const marked = ":is([data-state], [data-of])";
+  const marked = "[data-state], [data-of]";
   const sections = [...document.querySelectorAll(`main section:has(${marked})`)];
+  // What each section holds; looked up once per order, because it takes long in a long page.
+  const held = () => sections.map((each) => [each, [...each.querySelectorAll(marked)]]);
+  let holds = held();
   const flat = document.getElementById("in-order");
   const homes = [...document.querySelectorAll(".cases")].map((home) => [home, [...home.children]]);
   const tables = [...document.querySelectorAll(".without-images tbody")].map((body) => [body, [...body.children]]);
@@ -48,8 +51,8 @@ if (form) {
     const matches = matcher();
     for (const each of cases) each.hidden = !matches(each);
     for (const item of listed) item.hidden = byId.get(item.dataset.of)?.hidden ?? false;
-    for (const each of sections) each.hidden = !each.querySelector(`${marked}:not([hidden])`);
-    flat.hidden = !flat.querySelector(":scope > :not([hidden])");
+    for (const [section, own] of holds) section.hidden = own.every((each) => each.hidden);
+    flat.hidden = [...flat.children].every((each) => each.hidden);
   };
 
   const collator = new Intl.Collator(undefined, { numeric: true });
@@ -75,6 +78,7 @@ if (form) {
     if (key) flat.append(...sorted(cases.filter((each) => each.matches("article"))));
     else for (const [home, own] of homes) home.append(...own);
     find.ordered = [...document.querySelectorAll("article[data-state], tr[data-state]")];
+    holds = held();
   };
 
   const active = () => Boolean(chosen().length || q.value.trim() || choices.some((choice) => choice.value));
