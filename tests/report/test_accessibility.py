@@ -11,8 +11,8 @@ from xai_eval.gate.judge_run import Judged
 from xai_eval.report.write import write_report
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("without_figures")]
-# The first wants a contrast of 7 (level AAA), the page has the 4.5 of level AA. The second wants a landmark for each table
-# that scrolls, which would bury the landmarks of the page.
+# The first wants a contrast of 7 (level AAA), the page has the 4.5 of level AA. The second wants a landmark for each
+# table that scrolls, which would bury the landmarks of the page.
 NOT_HELD = {"color-contrast-enhanced", "focus-order-semantics"}
 PAGES = ("every state", "first run", "all well", "a stage moved", "no case")
 

@@ -33,12 +33,13 @@ class Aside:
 def asides(worst_first: Sequence[ReportCase], where: Folders) -> Iterator[Aside]:
     """Yield the cases in quarantine that do not fail the run."""
     for case in worst_first:
-        if case.verdict.quarantine is not None and not case.verdict.failed:
-            yield _aside(case, where)
+        quarantine = case.verdict.quarantine
+        if quarantine is not None and not case.verdict.failed:
+            entry = f'the entry ["{quarantine.entry or case.key}"] of {where.golden / QUARANTINE_FILE}'
+            yield _aside(case, entry, where)
 
 
-def _aside(case: ReportCase, where: Folders) -> Aside:
-    entry = f'the entry ["{case.key}"] of {where.golden / QUARANTINE_FILE}'
+def _aside(case: ReportCase, entry: str, where: Folders) -> Aside:
     if case.verdict.state not in ACCEPTABLE:
         again = "It matches its golden again. D" if case.verdict.state is State.OK else "Once it is mended, d"
         return Aside(case_line(case), f"{again}elete {entry}.", "", ())
