@@ -156,7 +156,7 @@ def render_page(
             images_folder=FOLDER,
             many=len(cases) > _MANY,
             differences=any(case.unloaded().changed_fields for case in ordered),
-            share_of_range=f"{SCALE:g}",
+            share_of_range=f"{SCALE:.0%}",
             heat_legend=gradient(heat_legend()),
             diverging_legend=gradient(diverging_legend()),
             signed_legend=gradient(signed_legend()),
