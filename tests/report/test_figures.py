@@ -103,15 +103,16 @@ def test_the_difference_has_its_signs_and_states_its_scale(build):
     assert pixels.shape == (56, 56, 3)
     assert pixels[42, 42, 0] > pixels[42, 42, 2] + 50, "hotter now must be red"
     assert pixels[14, 14, 2] > pixels[14, 14, 0] + 50, "colder now must be blue"
-    assert drift.limit == pytest.approx(1.0, abs=0.05)
-    assert dict(drift.difference.numbers)["largest"] == f"{drift.limit:.2g}"
+    assert drift.limit == 0.5
+    assert float(dict(drift.difference.numbers)["largest"]) == pytest.approx(1.0, abs=0.05)
 
 
 def test_a_small_difference_stays_pale(build):
     stripes = 0.06 * np.sin(np.arange(build.SIDE))[None].astype(np.float32)
     shaken = build.heat(np.clip(build.spot(0.3, 0.3) + stripes, 0, 1))
     drift = comparison(cases_of([build.result(gradcam=shaken)], [build.result()])[0], "gradcam")
-    assert drift.limit == 0.2
+    assert drift.limit == 0.5
+    assert drift.difference.pixels.min() > 200
     assert float(dict(drift.difference.numbers)["largest"]) == pytest.approx(0.06, abs=0.005)
 
 

@@ -13,6 +13,8 @@ from large_run import NOISE, large_case
 
 from xai_eval.gate.judge_run import judge_run
 from xai_eval.report.cases import collect
+from xai_eval.report.earlier_report import remove_earlier_report
+from xai_eval.report.images_beside import remove_images_beside
 from xai_eval.report.page import shown_cases
 from xai_eval.report.write import write_report
 from xai_eval.result.fields import InputImage
@@ -79,6 +81,15 @@ def short(judged, tmp_path_factory):
         return written(judged, tmp_path_factory.mktemp("short") / "reports")
 
 
+@pytest.fixture(scope="module")
+def beside(judged, tmp_path_factory):
+    """The report whose page has room for the images of the first case alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shown_cases, "IN_THE_FILE", 100_000)
+        patch.setattr(shown_cases, "FIGURES", 0)
+        return written(judged, tmp_path_factory.mktemp("beside") / "reports")
+
+
 def anchors(judged, *, failed):
     return [v.case.key.replace("/", "--") for v in judged.verdicts if v.failed is failed]
 
@@ -97,8 +108,8 @@ def test_every_case_that_does_not_pass_is_shown_as_in_a_small_run(judged, whole,
     here = (short.folder, whole.folder)
     for each in failed:
         assert short.articles[each] == whole.articles[each].replace(str(here[1]), str(here[0]))
-        # The image, three maps, and of each map what was expected, what was obtained, and the difference.
-        assert short.articles[each].count('src="data:image/') >= 4 + 3 * 3
+        # The image, and of each of three maps what was expected, what was obtained, and the difference.
+        assert short.articles[each].count('src="data:image/') == 1 + 3 * 3
 
 
 def test_the_first_that_pass_are_shown_as_in_a_small_run(judged, whole, short):
@@ -184,13 +195,91 @@ def test_images_of_what_passes_do_not_make_the_page_large(whole, short):
     assert embedded(short.page) < embedded(whole.page)
 
 
+SHOWN_BESIDE = re.compile(r'(?:src|data-alone)="(page-images/[^"]+)"')
+
+
+def test_the_images_of_a_small_run_are_within_its_page(whole):
+    assert shown_cases.IN_THE_FILE >= 40 * 7 * 224 * 224 / 2, "twenty drifts of photographs and three maps"
+    assert not (whole.folder / "page-images").exists()
+    assert "img-src data:; style-src" in whole.page
+    assert "files in the folder" not in whole.page
+
+
+def test_the_images_of_cases_for_which_the_page_has_no_room_are_files_beside_it(judged, whole, beside):
+    shown = {key: set(SHOWN_BESIDE.findall(article)) for key, article in beside.articles.items()}
+    assert [key for key, files in shown.items() if not files] == list(shown)[:1]
+    assert sorted(set().union(*shown.values())) == sorted(f"page-images/{name}" for name in beside.files("page-images"))
+    assert f"the images of {COUNT - 1} cases are files in the folder" in beside.page
+    assert "img-src data: 'self'; style-src" in beside.page
+    # They are the images that a small page holds, in its order.
+    for key, article in beside.articles.items():
+        files = re.findall(r' src="([^"]+)"', article)
+        held = re.findall(r' src="([^"]+)"', whole.articles[key])
+        assert [content_of(each, beside.folder) for each in files] == [content_of(each, whole.folder) for each in held]
+
+
+def content_of(address, folder):
+    if address.startswith("data:"):
+        return base64.b64decode(address.split(",", 1)[1])
+    return (folder / address).read_bytes()
+
+
+def test_small_images_in_the_lists_stay_within_the_page(beside):
+    lists = beside.page[: beside.page.index("<article")]
+    assert lists.count('src="data:image/webp') == 3 * len(MOVED)
+    assert "page-images/" not in lists
+
+
+def test_images_of_an_earlier_page_are_removed_and_files_of_others_stay(judged, tmp_path, monkeypatch):
+    monkeypatch.setattr(shown_cases, "FIGURES", 0)
+    images = tmp_path / "page-images"
+    images.mkdir()
+    stale, foreign = images / f"{'0' * 32}.jpeg", images / "holiday.jpeg"
+    stale.write_bytes(b"old")
+    foreign.write_bytes(b"mine")
+    write_report(tmp_path, judged)
+    assert list(images.iterdir()) == [foreign]
+    monkeypatch.setattr(shown_cases, "IN_THE_FILE", 0)
+    write_report(tmp_path, judged)
+    assert len(list(images.iterdir())) > 20
+    remove_earlier_report(tmp_path)
+    assert list(images.iterdir()) == [foreign]
+    foreign.unlink()
+    remove_images_beside(tmp_path)
+    assert not images.exists()
+
+
+def test_nothing_is_removed_through_a_link(tmp_path):
+    own = tmp_path / "elsewhere"
+    own.mkdir()
+    image = own / f"{'0' * 32}.jpeg"
+    image.write_bytes(b"mine")
+    (tmp_path / "page-images").symlink_to(own)
+    remove_images_beside(tmp_path)
+    assert image.exists()
+
+
+@pytest.mark.slow
+def test_a_browser_loads_the_images_beside_the_page_and_says_so_if_they_are_gone(beside, tmp_path):
+    last = list(beside.articles)[-1]
+    load = "each => { each.scrollIntoView(); return each.decode().then(() => each.naturalWidth, () => 0) }"
+    alone = tmp_path / "index.html"
+    alone.write_text(beside.page)
+    with chromium.launched() as browser:
+        page = browser.new_page()
+        for place, width in ((beside.folder / "index.html", 96), (alone, 0)):
+            page.goto(place.as_uri())
+            assert page.locator(f"#{last} img").first.evaluate(load) == width
+            assert page.get_by_text("Some of these files are missing here.").is_visible() == (width == 0)
+
+
 @pytest.mark.slow
 def test_rows_are_filtered_with_the_other_cases(short):
     with chromium.launched() as browser:
         page = browser.new_page(viewport={"width": 1400, "height": 1000})
         page.goto((short.folder / "index.html").as_uri())
         assert page.locator(".without-images tbody tr:visible").count() == 7
-        page.get_by_role("checkbox", name="ok (9)").uncheck()
+        page.get_by_role("checkbox", name="drift 3").check()
         assert page.locator("#filter output").inner_text() == "3 of 12 cases"
         assert not page.locator(".without-images").is_visible()
         # A link to a row that is filtered out leads there all the same.

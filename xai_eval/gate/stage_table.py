@@ -369,6 +369,11 @@ def meaning_of(stage: Stage) -> str:
     return _MEANINGS.get(stage.kind, "")
 
 
+def meanings() -> Mapping[str, str]:
+    """Return what each kind of stage, and each box of several, holds, in words without a full stop."""
+    return {str(name): meaning for name, meaning in _MEANINGS.items()}
+
+
 def meaning_of_box(stage: Stage) -> str:
     """Return what the box on the page holds that a stage shares with similar ones."""
     rules = rules_of(stage)

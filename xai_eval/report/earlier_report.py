@@ -8,6 +8,7 @@ from pathlib import Path
 
 from xai_eval.disk.files import read_json, remove_file, remove_temporaries, remove_temporary_folders
 from xai_eval.errors import StorageError, UsageError
+from xai_eval.report.images_beside import FOLDER, remove_images_beside
 from xai_eval.report.text.commands import PAGE_FILE
 from xai_eval.report.text.verdicts import VERDICTS_FILE
 from xai_eval.store.rejections import REJECTIONS_FILE
@@ -19,6 +20,7 @@ _WRITTEN = {
     "figures": ("*.png", "*.svg", "*.pdf"),
     "tables": ("*.csv", "*.md", "*.tex", "*.json"),
     "against": ("*.png",),
+    FOLDER: ("*.jpeg", "*.png"),
 }
 # The list of files is read from disk and may be wrong, so only paths that a report can have written are removed.
 _OURS = re.compile(r"figures/[\w-]+\.(png|svg|pdf)|tables/[\w-]+\.(csv|md|tex|json)", re.ASCII)
@@ -46,7 +48,9 @@ def remove_earlier_report(folder: Path) -> None:
     earlier = _earlier_files(folder)
     if earlier is not None:
         # The list is removed last, so that an interrupted removal can be continued.
-        _remove(folder, [*sorted(earlier), PAGE_FILE, VERDICTS_FILE])
+        _remove(folder, [*sorted(earlier), PAGE_FILE])
+        remove_images_beside(folder)
+        _remove(folder, [VERDICTS_FILE])
     clear_leftovers(folder)
 
 

@@ -12,6 +12,7 @@ from xai_eval.report.cases import collect
 from xai_eval.report.drawing.figure_formats import DEFAULT
 from xai_eval.report.drawing.figures import figure_files
 from xai_eval.report.earlier_report import clear_leftovers, remove_earlier_files
+from xai_eval.report.images_beside import ImagesBeside
 from xai_eval.report.page.compared_runs import ComparedRuns
 from xai_eval.report.page.page import render_page
 from xai_eval.report.page.shown_cases import with_figures
@@ -39,7 +40,8 @@ def write_report(
     would mislead.
 
     Returns:
-        The page, `index.html`. Beside it: `figures/*.png`, `tables/*.csv`, `*.md` and `*.tex`, `verdicts.json`.
+        The page, `index.html`. Beside it: `figures/*.png`, `tables/*.csv`, `*.md` and `*.tex`, `verdicts.json`; in a
+        large run also `page-images/`, with images that the page shows.
 
     Raises:
         StorageError: the folder cannot be written, or one in it is a link.
@@ -54,7 +56,11 @@ def write_report(
     write_file(folder / VERDICTS_FILE, f"{document}\n".encode())
     write_files(folder / "tables", tables, root=folder)
     write_files(folder / "figures", figures, root=folder)
-    page = folder / PAGE_FILE
-    parts = render_page(judged.record, cases, results or folder, golden, judged.run_findings, compared=compared)
+    page, images = folder / PAGE_FILE, ImagesBeside(folder)
+    parts = render_page(
+        judged.record, cases, results or folder, golden, judged.run_findings, images.keep, compared=compared
+    )
     write_stream(page, (part.encode() for part in parts))
+    # Only now, because until then the earlier page may show them.
+    images.remove_others()
     return page

@@ -217,3 +217,40 @@ def term(name: str) -> Term | None:
 def all_terms() -> tuple[Term, ...]:
     """Return all terms by their words in alphabetical order."""
     return tuple(_BY_WORDS[words] for words in sorted(_BY_WORDS, key=str.lower))
+
+
+# What a coloured badge says of a case: its state, whether it is set aside, and how bad a drift is.
+_STATES = (
+    Term("ok", "The result equals its golden within the tolerances"),
+    Term("drift", "The explanation, or a step of its computation, changed by more than its tolerance"),
+    Term("new", "There is no golden yet, so there was nothing to compare with"),
+    Term("unused", "There is a golden, but the run did not compute its case"),
+    Term(
+        "incomparable",
+        "The result is about another experiment than its golden: other parameters, another image or another set",
+    ),
+    Term("error", "A file could not be read, or the case was not measured"),
+    Term("in quarantine", "Somebody set the case aside for a while: it is computed and shown, but fails no run"),
+    Term("quarantine expired", "The case was set aside for too long: it fails until its entry is deleted"),
+)
+_SEVERITIES = (
+    Term("conclusion", "The answer changed, such as the predicted class or the label of a unit: the worst severity"),
+    Term("evidence", "The answer is the same, but the map points elsewhere"),
+    Term("numbers", "The map points to the same place, but numbers changed by more than their tolerance"),
+)
+_BADGES = {each.words: each for each in (*_STATES, *_SEVERITIES)}
+
+
+def state_terms() -> tuple[Term, ...]:
+    """Return the states of a case."""
+    return _STATES
+
+
+def severity_terms() -> tuple[Term, ...]:
+    """Return the severities of a drift, the worst first."""
+    return _SEVERITIES
+
+
+def badge_term(words: str) -> Term | None:
+    """Return the term of a state or a severity; None for any other word."""
+    return _BADGES.get(words)

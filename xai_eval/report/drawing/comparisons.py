@@ -17,8 +17,9 @@ from xai_eval.result.fields.segments import moved_pixels
 from xai_eval.result.naming import title
 
 _Map = Heatmap | SignedMap
-# As a share of the range. Smaller differences are drawn in pale colours; in full red, noise would look like an error.
-_LEAST_SCALE = 0.2
+# The value of the deepest colour of a difference, as a share of the range of the map: the same on the whole page, so
+# that two differences can be compared by eye. Noise stays pale; what is larger has the deepest colour, too.
+SCALE = 0.5
 _MASK_LEGEND = "Red: in the obtained mask only. Blue: in the expected mask only."
 _HOTTER = "red places are hotter now, blue places are colder now"
 _SPEAKS = "red places speak more for the class now, or less against it; blue places more against it, or less for it"
@@ -30,7 +31,7 @@ class Comparison:
     """The images of one field that drifted.
 
     Attributes:
-        limit: value of the deepest red of a difference of maps; None for anything else.
+        limit: value from which on a difference of maps is drawn in the deepest red; None for anything else.
         meaning: what the colours of a difference of maps mean, as a part of a sentence.
         legend: what the colours of any other difference mean.
     """
@@ -128,7 +129,7 @@ def _map_difference(now: _Map, was: _Map, shown: str) -> tuple[Panel, float | No
     means = block_means(first, shape), block_means(second, shape)
     change = means[0] - means[1]
     largest = float(np.abs(change).max())
-    limit = max(largest, _LEAST_SCALE * _range(now, *means))
+    limit = SCALE * (_range(now, *means) or 1.0)  # two maps whose parts cancel out everywhere are equal
     alt = f"{shown}, obtained minus expected, at most {largest:.2g} either way"
     numbers = (("largest", f"{largest:.2g}"),)
     return Panel("difference", alt, diverging(change, limit), numbers=numbers, coarse=True), limit

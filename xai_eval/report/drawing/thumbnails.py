@@ -11,7 +11,7 @@ from PIL import Image
 from xai_eval.report.cases import ReportCase
 from xai_eval.report.drawing.comparisons import comparison
 from xai_eval.report.drawing.panels import Panel
-from xai_eval.report.drawing.pixels import Pixels, jpeg_uri
+from xai_eval.report.drawing.pixels import Pixels, webp_uri
 
 _SIDE = 96  # pixels of the longer side; sharp at half of this size on screens with two pixels per point
 
@@ -41,7 +41,7 @@ def _small(panel: Panel) -> Thumbnail | None:
     if panel.pixels is None:
         return None
     pixels = _resized(panel.pixels, smooth=not panel.coarse)
-    return Thumbnail(panel.title, panel.alt, Markup(jpeg_uri(pixels)), pixels.shape[1], pixels.shape[0])
+    return Thumbnail(panel.title, panel.alt, Markup(webp_uri(pixels)), pixels.shape[1], pixels.shape[0])
 
 
 def _resized(pixels: Pixels, *, smooth: bool) -> Pixels:

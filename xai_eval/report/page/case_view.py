@@ -9,11 +9,14 @@ from textwrap import shorten
 
 from xai_eval.gate.verdict import State, Verdict, cause_kinds
 from xai_eval.report.cases import AUDIT, ReportCase
-from xai_eval.report.drawing.comparisons import Comparison, comparison
+from xai_eval.report.drawing.comparisons import comparison
 from xai_eval.report.drawing.curves import curve_panels
-from xai_eval.report.drawing.panels import Panel, panels
+from xai_eval.report.drawing.panels import panels
 from xai_eval.report.page.chain import Box, stage_chain
+from xai_eval.report.page.colour_bars import kinds_of_maps
+from xai_eval.report.page.images import CaseImages, ComparisonView, ImageView, maps_by_title
 from xai_eval.report.page.unit_rows import LayerView, concepts_of, layer_views
+from xai_eval.report.text.about_tables import about_table
 from xai_eval.report.text.findings import measure_words, needs, responsible_step
 from xai_eval.report.text.summary import is_fine, state_word
 from xai_eval.report.text.wording import cell_text, text_rows
@@ -23,7 +26,6 @@ from xai_eval.result.naming import named, plain, title, words
 _DOCUMENT_LETTERS = 400  # the rest is in the file beside the tables
 _FINDINGS = 10  # findings that are shown at once; the others are folded away
 _COMPARED = 3  # maps, masks and superpixels that drifted and are shown at once
-_LONG = 10  # a table with more rows is folded away
 # Columns whose texts are the names of methods and measures.
 _NAMES = {"method", "measure", "objective", "comparison", "labels"}
 # What `accept` makes goldens of.
@@ -41,17 +43,21 @@ class LabelView:
 
 @dataclass(frozen=True)
 class TableView:
-    """Rows under a heading; if values are shares of one, `bars` gives each row the length of its bar in percent."""
+    """Rows under a heading.
+
+    Attributes:
+        name: heading.
+        columns: their headings.
+        rows: the cells.
+        bars: of values that are shares of one, the length of the bar of each row, in percent.
+        about: what the table shows, in one sentence; may be empty.
+    """
 
     name: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     bars: tuple[float, ...] = ()
-
-    @property
-    def long(self) -> bool:
-        """Whether it has so many rows that it is folded away, so that the next case stays in sight."""
-        return len(self.rows) > _LONG
+    about: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,7 @@ class CaseLine:
     sentence: str
     audit: str | None
     causes: tuple[str, ...]
+    distance: float
 
 
 @dataclass(frozen=True)
@@ -79,10 +86,10 @@ class CaseView(CaseLine):
 
     short: str
     labels: tuple[LabelView, ...]
-    panels: tuple[Panel, ...]
+    panels: tuple[ImageView, ...]
     rankings: tuple[TableView, ...]
-    comparisons: tuple[Comparison, ...]
-    more_comparisons: tuple[Comparison, ...]
+    comparisons: tuple[ComparisonView, ...]
+    more_comparisons: tuple[ComparisonView, ...]
     findings: TableView | None
     more_findings: TableView | None
     origin: str
@@ -93,10 +100,10 @@ class CaseView(CaseLine):
     accept: str | None
     explain: str | None
     details: tuple[TableView, ...]
-    curves: tuple[Panel, ...]
+    curves: tuple[ImageView, ...]
     layers: tuple[LayerView, ...]
     concepts: tuple[str, ...]
-    whole_set: bool
+    kinds: tuple[str, ...]
 
 
 def case_line(case: ReportCase) -> CaseLine:
@@ -116,20 +123,30 @@ def case_line(case: ReportCase) -> CaseLine:
         sentence=verdict.sentence,
         audit=case.audit,
         causes=tuple(map(str, cause_kinds(verdict))),
+        distance=verdict.excess,
     )
 
 
-def case_view(case: ReportCase, accept: str, explain: str) -> CaseView:
-    """Prepare one case; `accept` is the command that accepts it, `explain` that which finds the cause of its drift."""
+def case_view(case: ReportCase, accept: str, explain: str, images: CaseImages) -> CaseView:
+    """Prepare one case.
+
+    Args:
+        case: the case.
+        accept: the command that accepts it.
+        explain: the command that finds the cause of its drift.
+        images: makes the addresses of its images.
+    """
     verdict, layers, drifted = case.verdict, layer_views(case), list(case.changed_fields)
+    compared = tuple(images.comparison(case, comparison(case, name)) for name in drifted)
+    maps = maps_by_title(case)
     return CaseView(
         **vars(case_line(case)),
         short=verdict.short,
         labels=_labels(case),
-        panels=tuple(panels(case, without=drifted)),
+        panels=tuple(images.panel(each, maps.get(each.title)) for each in panels(case, without=drifted)),
         rankings=tuple(_ranking(name, each) for name, each in case.fields(Ranking).items()),
-        comparisons=tuple(comparison(case, name) for name in drifted[:_COMPARED]),
-        more_comparisons=tuple(comparison(case, name) for name in drifted[_COMPARED:]),
+        comparisons=compared[:_COMPARED],
+        more_comparisons=compared[_COMPARED:],
         findings=_findings("findings", verdict.findings[:_FINDINGS]),
         more_findings=_findings(f"{len(verdict.findings) - _FINDINGS} more", verdict.findings[_FINDINGS:]),
         origin=_origin(case),
@@ -140,10 +157,10 @@ def case_view(case: ReportCase, accept: str, explain: str) -> CaseView:
         accept=accept if verdict.state in ACCEPTABLE or verdict.unwatched or verdict.upgrade else None,
         explain=explain if verdict.state is State.DRIFT and verdict.case.repeatable else None,
         details=_details(case),
-        curves=tuple(curve_panels(case)),
+        curves=tuple(images.panel(each, flat=True) for each in curve_panels(case)),
         layers=layers,
         concepts=concepts_of(layers),
-        whole_set=case.whole_set,
+        kinds=kinds_of_maps(case),
     )
 
 
@@ -173,8 +190,10 @@ def _ranking(name: str, ranking: Ranking) -> TableView:
 def _findings(name: str, findings: tuple[Finding, ...]) -> TableView | None:
     if not findings:
         return None
-    columns = ("severity", "field", "measure", "value", "limit", "in words")
-    return TableView(name, columns, tuple(map(_finding, findings)))
+    columns, rows = ("severity", "field", "measure", "value", "limit"), tuple(map(_finding, findings))
+    if any(row[-1] for row in rows):
+        return TableView(name, (*columns, "in words"), rows)
+    return TableView(name, columns, tuple(row[:-1] for row in rows))
 
 
 def _finding(finding: Finding) -> tuple[str, ...]:
@@ -215,7 +234,7 @@ def _table(name: str, table: Table) -> TableView:
         tuple(_cell(column, value) for column, value in zip(columns, row, strict=True))
         for row in text_rows(table.frame)
     )
-    return TableView(words(name), tuple(map(words, columns)), rows)
+    return TableView(words(name), tuple(map(words, columns)), rows, about=about_table(name, columns))
 
 
 def _cell(column: str, value: object) -> str:

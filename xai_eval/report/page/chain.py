@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from xai_eval.gate.stage_table import meaning_of, meaning_of_box, rules_of
 from xai_eval.report.cases import ReportCase
 from xai_eval.result.fingerprint import Fingerprint
-from xai_eval.result.stage import Stage, in_model
+from xai_eval.result.stage import Stage, StageKind, in_model
 
 _SHOWN = 3  # changed stages of a box; the others are folded away
 _EQUAL = "equal"
@@ -91,10 +91,16 @@ def _box(family: str, stages: Sequence[ChainStage]) -> Box:
     meaning = meaning_of_box(stages[0].stage)
     changed = [stage for stage in stages if stage.change != _EQUAL]
     if not changed:
-        return Box(family, meaning, place, f"{len(stages)} stages {_EQUAL}")
+        return Box(family, meaning, place, _all_equal(stages))
     changed.sort(key=lambda stage: stage.place != "first")
     equal = f"{len(stages) - len(changed)} {_EQUAL}" if len(changed) < len(stages) else ""
     return Box(family, meaning, place, shown=tuple(changed[:_SHOWN]), folded=tuple(changed[_SHOWN:]), equal=equal)
+
+
+def _all_equal(stages: Sequence[ChainStage]) -> str:
+    # Beside a map that moved, a bare "equal" of what is tried on other images would mislead.
+    where = " on images that never change" if stages[0].stage.kind is StageKind.TRIAL else ""
+    return f"{len(stages)} stages {_EQUAL}{where}"
 
 
 def _change(now: Fingerprint | None, was: Fingerprint) -> str:

@@ -1,4 +1,4 @@
-"""The filters of the page: severity, cause, task and model."""
+"""The filters of the page: severity, cause, task, model and quarantine."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ def filters(views: Sequence[CaseLine]) -> list[Filter]:
         Filter("cause", _count([view.causes or [NONE] for view in views])),
         Filter("task", _count([[view.task] for view in views])),
         Filter("model", _count([[view.model or NONE] for view in views])),
+        Filter("quarantine", _count([[view.quarantine or NONE] for view in views])),
     ]
     return [each for each in found if len(each.choices) > 1]
 

@@ -1,35 +1,47 @@
-"""The page: one HTML file that contains everything and loads nothing, written case by case."""
+"""The page: one HTML file that loads nothing but images of its own beside it, written case by case."""
 
 from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import jinja2
-from markupsafe import Markup
 
 from xai_eval.gate.renamed import renamed_sentence
 from xai_eval.gate.requests import request_of
 from xai_eval.gate.run_findings import RunFindings
 from xai_eval.media import html
 from xai_eval.report.cases import ReportCase
-from xai_eval.report.drawing.pixels import Pixels, diverging_legend, heat_legend, jpeg_uri, png_uri, signed_legend
+from xai_eval.report.drawing.comparisons import SCALE
+from xai_eval.report.drawing.pixels import diverging_legend, heat_legend, signed_legend
+from xai_eval.report.images_beside import FOLDER
+from xai_eval.report.page.aside import asides
 from xai_eval.report.page.case_view import CaseView, case_line, case_view
+from xai_eval.report.page.colour_bars import gradient, kinds_of_maps
 from xai_eval.report.page.compared_runs import ComparedRuns
 from xai_eval.report.page.decisions import decisions
 from xai_eval.report.page.filters import filters
 from xai_eval.report.page.head import head
 from xai_eval.report.page.history_view import Histories
+from xai_eval.report.page.images import CaseImages
 from xai_eval.report.page.marks import explained, titled, with_terms
 from xai_eval.report.page.number_columns import number_columns
 from xai_eval.report.page.release_view import release_view
 from xai_eval.report.page.served import Served
-from xai_eval.report.page.shown_cases import about_task, by_task, tasks_in_order, with_images, worst_cases_first
+from xai_eval.report.page.shown_cases import (
+    about_task,
+    by_task,
+    images_beside,
+    tasks_in_order,
+    with_images,
+    worst_cases_first,
+)
 from xai_eval.report.page.table_of_contents import Lists, contents, lists_of
+from xai_eval.report.page.terms import meaning, term_groups
 from xai_eval.report.page.without_images import CasesWithoutImages, cases_without_images
 from xai_eval.report.text.commands import Folders, accept_cases_command, accept_command, explain_command
 from xai_eval.report.text.summary import (
@@ -41,13 +53,16 @@ from xai_eval.report.text.summary import (
     unwatched_advice,
 )
 from xai_eval.report.text.wording import count
-from xai_eval.result.glossary import all_terms
 from xai_eval.result.naming import plain
 from xai_eval.store.runs import RunRecord
 
 _TEMPLATE = "page.html.j2"
 # For a case: the command that accepts it, and the command that finds the cause of its drift.
 Commands = Callable[[ReportCase], tuple[str, str]]
+# Keeps images in the folder `images.FOLDER` beside the page, by name.
+Keep = Callable[[Mapping[str, bytes]], None]
+# Cases from which on a browser lays out only those that are near the screen.
+_MANY = 60
 
 
 @dataclass(frozen=True)
@@ -69,28 +84,54 @@ class TaskView:
     without_images: CasesWithoutImages | None
 
 
+@dataclass(frozen=True)
+class _Making:
+    """How the cases are made: their commands, the folder of the run, and what becomes of images beside the page."""
+
+    commands: Commands
+    results: Path
+    beside: Collection[str]
+    keep: Keep
+
+    def views(self, cases: Sequence[ReportCase]) -> Iterator[CaseView]:
+        for case in cases:
+            images = CaseImages(beside=case.key in self.beside)
+            yield case_view(case.unloaded(), *self.commands(case), images)
+            self.keep(images.files)
+
+
 def render_page(
     record: RunRecord,
     cases: Sequence[ReportCase],
     results: Path,
     golden: Path,
     run_findings: RunFindings,
+    keep: Keep | None = None,
     served: Served | None = None,
     compared: ComparedRuns | None = None,
 ) -> Iterator[str]:
     """Render the page, part by part; `cases` may come in any order, the worst is shown first.
 
-    `results` and `golden` are the folders that commands on the page name. `served` is what a server adds to its copy,
-    and `compared` what differs between two runs, if the goldens are the results of another run.
-
     Names of classes and files come from users and are escaped; the page's content security policy forbids loading
-    anything.
+    anything, but images beside the page if there are any.
+
+    Args:
+        record: of the run.
+        cases: all cases.
+        results: the folder of the run, for commands on the page.
+        golden: the folder of the goldens, for commands on the page.
+        run_findings: what was found in the run as a whole.
+        keep: keeps the images of cases for which the file has no room. If it is None, all are within the file.
+        served: what a server adds to its copy.
+        compared: what differs between two runs, if the goldens are the results of another run.
     """
     ordered = worst_cases_first(cases)
     views = [case_line(case) for case in ordered]
     verdicts = [case.verdict for case in ordered]
     lists, where = lists_of(views), Folders(results, golden)
     tasks, problem = by_task(cases), _problem(record, cases)
+    beside = images_beside(with_images(tasks)) if keep else set[str]()
+    making = _Making(lambda case: _commands(case, record, results, golden), results, beside, keep or (lambda _: None))
     return (
         _environment()
         .get_template(_TEMPLATE)
@@ -117,13 +158,20 @@ def render_page(
             accept_new=accept_cases_command(
                 [view.key for view in lists.new], where, "first goldens", everything=lists.only_new
             ),
+            aside=asides(ordered, where),
+            number=len(views),
             filters=filters(views),
-            terms=all_terms(),
-            tasks=_tasks(tasks, lambda case: _commands(case, record, results, golden), results),
-            heat_legend=_png(heat_legend()),
-            diverging_legend=_png(diverging_legend()),
-            signed_legend=_png(signed_legend()),
-            kinds_of_maps={each.kind for case in cases for each in case.unloaded().maps.values()},
+            terms=term_groups(),
+            tasks=_tasks(tasks, making),
+            beside=len(beside),
+            images_folder=FOLDER,
+            many=len(cases) > _MANY,
+            differences=any(case.unloaded().changed_fields for case in ordered),
+            share_of_range=f"{SCALE:.0%}",
+            heat_legend=gradient(heat_legend()),
+            diverging_legend=gradient(diverging_legend()),
+            signed_legend=gradient(signed_legend()),
+            kinds={kind for case in cases for kind in kinds_of_maps(case.unloaded())},
         )
     )
 
@@ -145,23 +193,13 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["jpeg_uri"] = _jpeg
-    environment.filters["png_uri"] = _png
     environment.filters["explained"] = explained
+    environment.filters["meaning"] = meaning
     environment.filters["plain"] = plain
     environment.filters["titled"] = titled
     environment.filters["with_terms"] = with_terms
     environment.filters["number_columns"] = number_columns
     return environment
-
-
-def _jpeg(pixels: Pixels) -> Markup:
-    return Markup(jpeg_uri(pixels))
-
-
-def _png(pixels: Pixels) -> Markup:
-    """Return the address of an image: letters, digits and few signs, however long, so nothing is escaped or cut."""
-    return Markup(png_uri(pixels))
 
 
 def _outcome(lists: Lists, problem: str, run_findings: RunFindings) -> str:
@@ -171,18 +209,13 @@ def _outcome(lists: Lists, problem: str, run_findings: RunFindings) -> str:
     return "new" if lists.new else "good"
 
 
-def _tasks(ordered: Sequence[ReportCase], commands: Commands, results: Path) -> Iterator[TaskView]:
+def _tasks(ordered: Sequence[ReportCase], making: _Making) -> Iterator[TaskView]:
     shown = {case.key for case in with_images(ordered)}
     for name, group in itertools.groupby(ordered, key=lambda case: case.verdict.case.task):
         own = list(group)
-        views = _views([case for case in own if case.key in shown], commands)
-        others = cases_without_images([case for case in own if case.key not in shown], results)
+        views = making.views([case for case in own if case.key in shown])
+        others = cases_without_images([case for case in own if case.key not in shown], making.results)
         yield TaskView(name, about_task(name), views, counts_sentence([case.verdict for case in own]), others)
-
-
-def _views(cases: Sequence[ReportCase], commands: Commands) -> Iterator[CaseView]:
-    for case in cases:
-        yield case_view(case.unloaded(), *commands(case))
 
 
 def _problem(record: RunRecord, cases: Sequence[ReportCase]) -> str:

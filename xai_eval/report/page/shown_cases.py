@@ -1,4 +1,5 @@
-"""The order of the cases, and which of them are shown with images: all that are not ok, and the first ones that are."""
+"""The order of the cases, which of them are shown with images (all that are not ok, and the first ones that are), and
+which of these images are within the file of the page."""
 
 from __future__ import annotations
 
@@ -12,6 +13,8 @@ from xai_eval.report.text.summary import badness, is_fine, worst_first
 PASSING = 50
 # Cases per task, the worst first, for which figure files are drawn. One takes as long as ten cases on the page.
 FIGURES = 40
+# Pixels of images within the file of the page: about 6 MB. Those of further cases are files beside it.
+IN_THE_FILE = 9_000_000
 # The bundled tasks, the easiest to understand first, and what each shows; then the values of tests. Tasks of users come
 # after these, by name.
 _TASKS = {
@@ -59,6 +62,27 @@ def about_task(task: str) -> str:
 def with_images(cases: Sequence[ReportCase]) -> list[ReportCase]:
     """Return the cases with images on the page: all not ok, all that sum up a set, and the first ok ones per task."""
     return _first(cases, PASSING, lambda case: case.whole_set or not is_fine(case.verdict))
+
+
+def images_beside(cases: Sequence[ReportCase]) -> set[str]:
+    """Return the keys of cases whose images are files beside the page, because those of earlier cases fill it.
+
+    `cases` are those that are shown with images, in the order of the page.
+    """
+    pixels, beside = 0, set[str]()
+    for case in cases:
+        pixels += _pixels(case.unloaded())
+        if pixels > IN_THE_FILE:
+            beside.add(case.key)
+    return beside
+
+
+def _pixels(case: ReportCase) -> int:
+    """Return about how many pixels the images of a case have together: the image, its maps, and those of its golden."""
+    if not case.maps:
+        return 0
+    images = len(case.maps) + len(case.changed_fields) + 1
+    return images * max(each.shape[0] * each.shape[1] for each in case.maps.values())
 
 
 def with_figures(cases: Sequence[ReportCase]) -> list[ReportCase]:
