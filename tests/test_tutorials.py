@@ -112,7 +112,11 @@ def test_each_package_of_a_repository_has_its_own_file_and_goldens(place, monkey
 
 def test_the_page_on_ci_says_what_the_workflows_do(place):
     text = (DOCS / "how-to" / "ci.md").read_text(encoding="utf-8")
-    for ci, file in (("github", ".github/workflows/explanations.yml"), ("gitlab", ".gitlab-ci.yml"), ("jenkins", "Jenkinsfile")):
+    for ci, file in (
+        ("github", ".github/workflows/explanations.yml"),
+        ("gitlab", ".gitlab-ci.yml"),
+        ("jenkins", "Jenkinsfile"),
+    ):
         assert main(["init", "--ci", ci]) == 0
         workflow = Path(file).read_text()
         assert f"`{file}`" in text
