@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+import torchvision  # noqa: F401 (before pytester, which forgets what its tests imported: torch cannot be loaded twice)
 import yaml
 from pages import DOCS, commands, files, of_xai_eval
 
@@ -112,11 +113,8 @@ def test_each_package_of_a_repository_has_its_own_file_and_goldens(place, monkey
 
 def test_the_page_on_ci_says_what_the_workflows_do(place):
     text = (DOCS / "how-to" / "ci.md").read_text(encoding="utf-8")
-    for ci, file in (
-        ("github", ".github/workflows/explanations.yml"),
-        ("gitlab", ".gitlab-ci.yml"),
-        ("jenkins", "Jenkinsfile"),
-    ):
+    workflows = {"github": ".github/workflows/explanations.yml", "gitlab": ".gitlab-ci.yml", "jenkins": "Jenkinsfile"}
+    for ci, file in workflows.items():
         assert main(["init", "--ci", ci]) == 0
         workflow = Path(file).read_text()
         assert f"`{file}`" in text
