@@ -1,5 +1,6 @@
 """The pages that are made from the code are up to date, and name all that is public."""
 
+import doctest
 import importlib.util
 from pathlib import Path
 
@@ -24,6 +25,27 @@ def test_the_page_is_what_the_code_says(name):
 
 
 def test_every_public_name_stands_on_the_page_with_a_sentence():
-    rows = [line.split("|") for line in (DOCS / "api.md").read_text().splitlines() if line.startswith("| `")]
+    text = (DOCS / "api.md").read_text()
+    rows = [line.split("|") for line in text.splitlines() if line.startswith("| `")]
+    assert set(xai_eval.__all__) == {line.removeprefix("### ") for line in text.splitlines() if line.startswith("### ")}
     assert sorted(row[1].strip(" `") for row in rows) == sorted(xai_eval.__all__)
     assert [row[1] for row in rows if not row[2].strip()] == []
+
+
+def examples():
+    found = [doctest.DocTestFinder(recurse=False).find(getattr(xai_eval, name), name) for name in xai_eval.__all__]
+    return [each for some in found for each in some if each.examples]
+
+
+def with_marks(example):
+    explains = example.name == "evaluate"
+    return pytest.param(example, id=example.name, marks=pytest.mark.slow if explains else ())
+
+
+@pytest.mark.parametrize("example", map(with_marks, examples()))
+def test_the_examples_of_the_page_give_what_they_say(example):
+    assert doctest.DocTestRunner(verbose=False).run(example).failed == 0
+
+
+def test_there_are_examples():
+    assert len(examples()) >= 4

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from xai_eval.cli.help_text import Help, examples_of
 from xai_eval.disk.door import read_bytes
 from xai_eval.disk.files import remove_temporaries, write_new_file
 from xai_eval.media.terminal import answer
@@ -42,7 +43,7 @@ _WORKFLOWS = {
 def add_init(commands: Any) -> None:
     """Add the command `init`."""
     text = "write a commented configuration file, and the workflow of a CI; nothing is overwritten"
-    command = commands.add_parser("init", help=text, description=text)
+    command = commands.add_parser("init", help=text, description=text, epilog=examples_of("init"), formatter_class=Help)
     command.add_argument("--ci", choices=_WORKFLOWS, help="also write the workflow of this CI")
 
 

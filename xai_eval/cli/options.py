@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from xai_eval.cli.completion import add_completion
+from xai_eval.cli.help_text import Help, examples_of, grouped
 from xai_eval.cli.init import add_init
 from xai_eval.cli.task_options import add_task_files, add_task_options, task_files
 from xai_eval.media.terminal import block
@@ -24,11 +25,13 @@ if TYPE_CHECKING:
 MEASURING = ("run", "calibrate", "explain-drift")
 _EXIT_CODES = """exit codes:
   0  everything is ok
-  1  a case drifted, is about another experiment than its golden, or cannot be read; many cases shifted in one
-     direction; the run is incomplete; `check` also fails for a new case and for an unused golden
-  2  the command was used wrongly: an unknown name, or options that contradict each other
-  3  nothing was measured: an input is unavailable, a model fails, a folder cannot be read or written,
-     or an unexpected error occurred"""
+  1  a case drifted, is about another experiment than its golden, or cannot be
+     read; many cases shifted in one direction; the run is incomplete; `check`
+     also fails for a new case and for an unused golden
+  2  the command was used wrongly: an unknown name, or options that contradict
+     each other
+  3  nothing was measured: an input is unavailable, a model fails, a folder
+     cannot be read or written, or an unexpected error occurred"""
 
 
 def build_parser(words: Sequence[str], settings: Settings = NO_SETTINGS) -> argparse.ArgumentParser:
@@ -47,8 +50,8 @@ def build_parser(words: Sequence[str], settings: Settings = NO_SETTINGS) -> argp
     parser = _Parser(
         prog="xai-eval",
         description="Regression testing for explanations of vision models.",
-        epilog=_EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=f"{examples_of()}\n\n{_EXIT_CODES}",
+        formatter_class=Help,
     )
     parser.add_argument("--version", action="version", version=f"xai-eval {__version__}")
     add_completion(parser, lambda: build_parser(MEASURING[:1]))
@@ -70,7 +73,7 @@ class _Parser(argparse.ArgumentParser):
         super().error(as_message(message))
 
     def format_help(self) -> str:
-        return block(super().format_help())
+        return block(grouped(super().format_help()))
 
     def format_usage(self) -> str:
         return block(super().format_usage())
@@ -197,6 +200,7 @@ def _add_inputs(command: Any, device: str | None) -> None:
 
     A run may have several models and image sets. A case of an earlier run has one of each.
     """
+    command = command.add_argument_group("model, images and device")
     several: type[argparse.Action] | str = "append" if device else _Once
     again = "; give it again for another one" if device else ""
     examples = "scenes:objects, torchvision:resnet50, file:PATH.py:FACTORY, ..."
@@ -324,7 +328,11 @@ def _add_reading(commands: Any, settings: Settings) -> None:
 
 
 def _command(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
-    command: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
+    command: argparse.ArgumentParser = commands.add_parser(
+        name, help=text, description=text, epilog=examples_of(name), formatter_class=Help
+    )
+    if name in MEASURING:  # there are too many options to list each twice
+        command.usage = f"xai-eval {name} {'CASE' if name == MEASURING[-1] else '[TASK ...]'} [OPTION ...]"
     return command
 
 

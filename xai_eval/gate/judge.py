@@ -73,6 +73,14 @@ def judge(
     of its kind, with the tolerance that the task states *now*, not the one stored in the golden. Parts that the golden
     lacks are named as unwatched and not compared. Parts that the result lacks are drift. If comparing raises, the
     verdict is an error that says so: one case that cannot be judged must not end the judging of the others.
+
+    Example:
+        >>> from xai_eval import Case, Result, Score
+        >>> case = Case(task="speed", model="", input="photos/cat.jpg")
+        >>> golden = Result(case=case, fields={"seconds": Score(2.0, tolerance=0.1)})
+        >>> verdict = judge(Result(case=case, fields={"seconds": Score(2.5, tolerance=0.1)}), golden)
+        >>> print(verdict.state, verdict.findings[0].sentence)
+        drift 2 became 2.5 (may differ by at most 0.1)
     """
     try:
         return _judged(obtained, golden, policy, noise, images or other_images(obtained, golden, {}, {}), members)

@@ -57,6 +57,10 @@ class Case:
             that a test computed itself.
         input: `<set>/<name>` of the image or probe set.
         params: JSON values of all parameters that define the experiment.
+
+    Example:
+        >>> Case(task="saliency", model="", input="photos/cat.jpg", params={"steps": 20}).key
+        'saliency/photos-cat-jpg-84baf91993'
     """
 
     task: str

@@ -98,6 +98,10 @@ class Stage:
 
     Raises:
         UsageError: the kind is a plain string, in which a typing error would go unnoticed.
+
+    Example:
+        >>> str(Stage(StageKind.RAW_MAP, "gradcam"))
+        'raw map of gradcam'
     """
 
     kind: StageKind | OwnKind

@@ -172,6 +172,11 @@ def evaluate(
         InputUnavailable: a model or image is missing or unreadable.
         ModelMisbehaves: the model raises an error, or its output cannot be explained.
         MetricMisbehaves: a metric of the task does not give its known answer.
+
+    Example:
+        >>> (result,) = evaluate("cams", images="scenes:1", methods=["gradcam"], device="cpu")
+        >>> result["predicted"].text, result["gradcam"].array.shape
+        ('balloon', (96, 96))
     """
     from xai_eval.run.workers import cluster_of
 
