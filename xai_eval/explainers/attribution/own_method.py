@@ -48,10 +48,10 @@ def _called(function: Callable[..., Any], name: str, path: Path, question: Quest
     targets = torch.tensor([question.target], device=batch.device)
     try:
         found = function(question.module, batch, targets)
-    except XaiEvalError:
+    except (XaiEvalError, KeyboardInterrupt):
         raise
     # Code of the user may raise anything, and sys.exit() must not end the run as if it had succeeded.
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         raise UsageError(
             f"{name} raises {error_line(error).rstrip('.')} ({_line_of(error, path)}), called with the module, a batch "
             f"{tuple(batch.shape)} and targets {tuple(targets.shape)}. Correct the function, or leave it out of "

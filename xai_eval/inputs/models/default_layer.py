@@ -15,6 +15,7 @@ from xai_eval.inputs.models.last_attention import is_read_by_attention, read_by_
 from xai_eval.inputs.models.layers import Shapes, laid_out, layouts_of, noise_image, pass_of_two, tracing
 from xai_eval.inputs.models.layout import Layout
 from xai_eval.inputs.models.model_errors import as_model_error
+from xai_eval.inputs.models.own_methods import parameters_of
 from xai_eval.inputs.models.traced_pass import Call, TracedPass, differentiable_pass, is_the_same_everywhere
 
 _NAME_ONE = "Name one with --layer."
@@ -249,7 +250,7 @@ def _candidates(found: TracedPass, parts: nn.Module) -> Iterator[Call]:
 
 
 def _holds_parameters(module: nn.Module) -> bool:
-    return next(module.parameters(), None) is not None
+    return bool(parameters_of(module))
 
 
 def _holds_weights(module: nn.Module) -> bool:

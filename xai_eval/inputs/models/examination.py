@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from xai_eval.errors import ModelMisbehaves
 from xai_eval.inputs.models.classifier import GIVEN, Classifier
@@ -212,7 +212,8 @@ def _largest(scores: Tensor) -> str:
 
 def _state(classifier: Classifier) -> dict[str, Tensor]:
     module = classifier.module
-    return {name: value.detach().clone() for name, value in (*module.named_parameters(), *module.named_buffers())}
+    weights = (*nn.Module.named_parameters(module), *nn.Module.named_buffers(module))
+    return {name: value.detach().clone() for name, value in weights}
 
 
 def _changed(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> list[str]:

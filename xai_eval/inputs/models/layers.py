@@ -17,6 +17,7 @@ from xai_eval.inputs.models.locality import answers_of, is_turned, measured_layo
 from xai_eval.inputs.models.model_errors import as_model_error
 from xai_eval.inputs.models.model_state import lent
 from xai_eval.inputs.models.one_by_one import takes_one_image
+from xai_eval.inputs.models.own_methods import parameters_of
 from xai_eval.inputs.models.traced_pass import TracedPass, traced_pass
 
 _MORE_NOISE = (11, 12)  # seeds
@@ -282,7 +283,7 @@ def _copied(output: object) -> Tensor | None:
 
 def noise_image(module: nn.Module, input_shape: tuple[int, ...], seed: int = 0) -> Tensor:
     """Return noise as the input of a model, (1, channels, H, W), on its device: an image that prefers no direction."""
-    parameter = next(module.parameters(), torch.empty(0))
+    parameter = next(iter(parameters_of(module)), torch.empty(0))
     dtype = parameter.dtype if parameter.is_floating_point() else torch.float32
     # No gradient can be traced through a tensor that is made in inference mode.
     with torch.inference_mode(False):
