@@ -59,6 +59,9 @@ class PerImage:
 
         Args:
             kept: by case key, what reads a result that an earlier run wrote; the result of all images needs it.
+
+        Raises:
+            ModelMisbehaves: the model answers otherwise after an image was explained.
         """
         needed = self.sum_up is not None and self.sum_up.case.key not in kept
         notes = []
@@ -66,13 +69,18 @@ class PerImage:
             key = self.case(image).key
             if key in kept and not needed:
                 continue
-            result = kept[key]() if key in kept else self.compute(image)
+            result = kept[key]() if key in kept else self._computed(image)
             if self.sum_up is not None and needed:
                 notes.append(self.sum_up.note(image, result))
             if key not in kept:
                 yield result
         if self.sum_up is not None and needed:
             yield self.sum_up.result(notes)
+
+    def _computed(self, image: LabelledImage) -> Result:
+        result = self.compute(image)
+        self.setup.check_model(image)
+        return result
 
     def altered(self, alter: Callable[[Result], Result]) -> PerImage:
         """Return the same with every result given to a function, such as one that sets tolerances."""
