@@ -35,7 +35,8 @@ def _prepared(original: nn.Module, name: str) -> nn.Module:
                 setattr(parent, key, _original(part))
     for part in original.modules():
         # Set by `module.compile()`, which compiles in place.
-        part._compiled_call_impl = None
+        if part._compiled_call_impl is not None:
+            part._compiled_call_impl = None
         _restore_forward(part)
     _refuse_exported(original, name)
     return original
