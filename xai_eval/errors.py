@@ -70,8 +70,12 @@ class StorageError(XaiEvalError):
 
 
 def error_line(error: BaseException) -> str:
-    """Return the type and the first line of an exception; only the type if it has no text."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    """Return the type and the first line of an exception; only the type if it has no text, or fails to make one."""
+    try:
+        text = str(error)
+    except Exception:  # its class may be code of a user
+        text = ""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
 
 

@@ -82,6 +82,9 @@ WRONG = {
     "NaN": ("return batch * float('nan')", "returned values that are NaN or infinite"),
     "infinite": ("return batch.sum(1) / 0", "returned values that are NaN or infinite"),
     "an error": ("return batch[:, 7]", r"explainers\.py:mine raises IndexError: .* \(explainers\.py:3\)"),
+    "too large": ("return batch.sum(1).double() * 1e200", r"infinite in single precision \(above 3\.4e38\)"),
+    "a masked array": ("import numpy as np\n    return np.ma.masked_less(batch.sum(1).numpy(), 0)", "a masked array"),
+    "what is no Exception": ("raise GeneratorExit('x')", r"explainers\.py:mine raises GeneratorExit: x"),
     "an exit": ("raise SystemExit(0)", r"explainers\.py:mine raises SystemExit: 0 \(explainers\.py:3\)"),
 }
 

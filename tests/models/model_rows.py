@@ -19,6 +19,7 @@ import efficientnet_lite
 import head_nets as head
 import odd_nets as odd
 import odder_nets as odder
+import oddest_nets as oddest
 import timm_nets as timm
 import torch
 import torchvision_nets as tv
@@ -531,6 +532,34 @@ ODDER = (
     _plain(odder.in_containers),
 )
 
+_ENDS = "ends a program. A model has to return its answer, or to raise an Exception"
+ODDEST = (
+    _odd(oddest.generator_exit, refused=f"GeneratorExit: closed. GeneratorExit {_ENDS}"),
+    _odd(oddest.own_end, refused=f"OwnEnd: mine. OwnEnd {_ENDS}"),
+    _odd(oddest.without_text, refused="on a batch of shape (1, 3, 224, 224): WithoutText."),
+    _odd(oddest.ends_backward, refused=f"GeneratorExit {_ENDS}"),
+    _odd(oddest.factory_ends, refused="factory_ends() raised OwnEnd: no weights today"),
+    _plain(oddest.measures),
+    _odd(oddest.fits, refused="RuntimeError: no data to train on. It is raised in Fits.train"),
+    _odd(oddest.hides_parts, refused="modules() of HidesParts leaves out 'stem'"),
+    _odd(oddest.no_children, refused="children() of NoChildren raises RuntimeError: there are none"),
+    _plain(oddest.head_is_trained),
+    _odd(oddest.list_of_parameters, refused="parameters() of ListOfParameters returns a list; expected an iterator"),
+    _odd(oddest.stays, refused="to() of Stays does not take a device"),
+    _odd(oddest.no_hooks, refused="RuntimeError: no hooks. It is raised in NoHooks.register_forward_hook"),
+    _odd(oddest.read_only, refused="AttributeError: it is read-only. It is raised in ReadOnly.__setattr__"),
+    _plain(oddest.arrays_in_state),
+    _odd(oddest.secret_state, refused="the weights are secret. It is raised in SecretState.state_dict"),
+    _odd(oddest.equal_parts, refused="Equal defines when two modules are equal (__eq__, __hash__)"),
+    _plain(oddest.any_attribute),
+    _odd(oddest.drifting, refused="answers an image differently after scene-00 was explained than before"),
+    _odd(oddest.adapting, slow=True, refused="So passes change the model (a counter, a cache, statistics that adapt)"),
+    _odd(oddest.leaves_early, refused="The model runs its layers for each image of a batch alone", lime=True),
+    _odd(oddest.leaves_early_alone),
+    _odd(oddest.body_for_the_rest, refused="is not reached when the model answers this image", lime=True),
+    _odd(oddest.in_a_list, refused="layers in a plain list instead of an nn.ModuleList", lime=True),
+)
+
 REAL = (Row("EfficientNet-Lite0, real weights", efficientnet_lite.lite0, "_bn1", size=224),)
 
 ROWS: tuple[Row, ...] = (
@@ -544,5 +573,6 @@ ROWS: tuple[Row, ...] = (
     *CHANNELS,
     *ODD,
     *ODDER,
+    *ODDEST,
     *REAL,
 )

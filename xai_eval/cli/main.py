@@ -69,7 +69,7 @@ def _run_command(arguments: Sequence[str] | None) -> int:
     except KeyboardInterrupt:
         tell(f"xai-eval: interrupted{_how_to_go_on(options)}")
         return EXIT_INTERRUPTED
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         # An unexpected error is neither a drift (1) nor a success (0).
         tell_block(traceback.format_exc().rstrip())
         tell(f"xai-eval: error: unexpected {error_line(error)}. The traceback is above.")

@@ -290,7 +290,9 @@ def run(
                 record = dataclasses.replace(
                     record, versions=result.provenance.versions, device=result.provenance.device
                 )
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         reason = str(error) if isinstance(error, XaiEvalError) else error_line(error)
         folder.save_record(dataclasses.replace(record, failures={plans[position].inputs: reason}))
         raise

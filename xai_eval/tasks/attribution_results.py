@@ -167,7 +167,7 @@ def _question(subject: Subject, settings: Settings) -> Question:
         baseline = input_batch(subject.classifier, np.zeros_like(subject.image.pixels))
     else:
         baseline = torch.zeros_like(batch)
-    return Question(subject.model, batch, baseline, subject.target.index, settings)
+    return Question(subject.model, batch, baseline, subject.target.index, settings, subject.answer)
 
 
 def _attribution(method: Method, question: Question, subject: Subject, seed: int) -> _Attribution:

@@ -53,7 +53,9 @@ def _load_entry_point(entry: importlib.metadata.EntryPoint) -> str | None:
     try:
         entry.load()
         _check_signatures(before)
-    except (Exception, SystemExit) as error:  # A package of somebody else may raise anything while it is imported.
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # A package of somebody else may raise anything while it is imported.
         _forget_since(before)
         package = f" of {entry.dist.name}" if entry.dist else ""
         reason = error_line(error).rstrip(".")
@@ -122,9 +124,9 @@ def _run(path: Path, file: str, name: str) -> None:
                 f"{file}: loading it changes {', '.join(restored)} for the whole process. That was set back. Set it in "
                 "the function of the task, and set it back there."
             )
-    except XaiEvalError:
+    except (XaiEvalError, KeyboardInterrupt):
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         raise InputUnavailable(
             f"{file} cannot be imported: {error_line(error).rstrip('.')} ({_line_of(error, path.resolve())})."
         ) from error

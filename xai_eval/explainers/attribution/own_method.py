@@ -48,12 +48,12 @@ def _called(function: Callable[..., Any], name: str, path: Path, question: Quest
     targets = torch.tensor([question.target], device=batch.device)
     try:
         found = function(question.module, batch, targets)
-    except XaiEvalError:
+    except (XaiEvalError, KeyboardInterrupt):
         raise
     # Code of the user may raise anything, and sys.exit() must not end the run as if it had succeeded.
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         raise UsageError(
-            f"{name} raises {error_line(error).rstrip('.')} ({_line_of(error, path)}), called with the module, a batch "
+            f"{name} raises {error_line(error).rstrip('.')}{_line_of(error, path)}, called with the module, a batch "
             f"{tuple(batch.shape)} and targets {tuple(targets.shape)}. Correct the function, or leave it out of "
             "--methods."
         ) from error
@@ -61,16 +61,20 @@ def _called(function: Callable[..., Any], name: str, path: Path, question: Quest
 
 
 def _line_of(error: BaseException, path: Path) -> str:
-    """Return the innermost line of the file in the traceback of an error, as `file:line`."""
+    """Return the innermost line of the file in the traceback of an error, as ` (file:line)`; empty if there is none."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if Path(frame.filename).resolve() == path.resolve()] or list(frames)
-    return f"{Path(own[-1].filename).name}:{own[-1].lineno}"
+    own = [frame for frame in frames if Path(frame.filename).resolve() == path.resolve()]
+    return f" ({path.name}:{own[-1].lineno})" if own else ""
 
 
 def _checked(found: object, name: str, size: tuple[int, int]) -> Tensor:
     """Return what the function gave for one image as a tensor; raise UsageError unless it is an attribution of it."""
     if not isinstance(found, Tensor | np.ndarray):
         raise UsageError(f"{name} returned a {type(found).__name__}; expected {_EXPECTED}.")
+    if isinstance(found, np.ma.MaskedArray):
+        raise UsageError(
+            f"{name} returned a masked array; expected {_EXPECTED}. Fill what is masked (array.filled(0))."
+        )
     array = _as_array(found, name)
     if array.ndim not in (3, 4) or len(array) != 1 or not _fits(array.shape, size):
         height, width = size
@@ -79,7 +83,10 @@ def _checked(found: object, name: str, size: tuple[int, int]) -> Tensor:
             f"(1, C, {height}, {width}), or a coarser map (1, h, w) in the proportions of the image."
         )
     if not np.isfinite(array).all():
-        raise UsageError(f"{name} returned values that are NaN or infinite; expected finite numbers. Correct it.")
+        raise UsageError(
+            f"{name} returned values that are NaN or infinite in single precision (above 3.4e38); expected finite "
+            "numbers. Correct it."
+        )
     return torch.from_numpy(array)
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from xai_eval.inputs.models.same_answer import FirstAnswer
+
 BASELINES = ("zero", "black")
 
 
@@ -49,6 +51,7 @@ class Question:
         baseline: what stands for a missing pixel, of the same shape.
         target: index of the explained class.
         settings: the settings of all methods.
+        answer: what the module answered before, to be asked for again after each method; None if it is not steady.
     """
 
     module: nn.Module
@@ -56,3 +59,4 @@ class Question:
     baseline: Tensor
     target: int
     settings: Settings
+    answer: FirstAnswer | None = None

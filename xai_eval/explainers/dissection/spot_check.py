@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import hashlib
 
+import numpy as np
+
+from xai_eval.errors import ModelMisbehaves
 from xai_eval.explainers.dissection.dissection_plan import DissectionPlan
 from xai_eval.explainers.dissection.observations import Observations
 from xai_eval.explainers.dissection.probe_pass import observe_images
 from xai_eval.explainers.dissection.stored_shard import to_document
+from xai_eval.inputs.models.examination import LARGEST_DIFFERENCE
 
 _IMAGES = 2
 
@@ -29,6 +33,25 @@ def observe_first_images(plan: DissectionPlan) -> Observations:
         count *= 2
         observations = observe_images(plan, range(min(count, len(plan.probe))), ())
     return observations
+
+
+def check_same_observations(plan: DissectionPlan, first: Observations) -> None:
+    """Run the models on the first images again, after all others, and compare with what they gave before.
+
+    Raises:
+        ModelMisbehaves: the units of a layer have other activations than before.
+    """
+    again = observe_first_images(plan)
+    for layer, before, now in zip(plan.layers, first.layers, again.layers, strict=True):
+        difference = float(np.abs(now.activations - before.activations).max(initial=0))
+        largest = float(np.abs(before.activations).max(initial=0))
+        if not difference <= LARGEST_DIFFERENCE * largest:
+            raise ModelMisbehaves(
+                f"{plan.models[layer.model].classifier.name} has other activations at layer {layer.name!r} for the "
+                f"first images after all images than before, by up to {difference:.3g} where they reach {largest:.3g}. "
+                "So passes change the model (a counter, a cache, statistics that adapt), and its units would be "
+                "labelled by several models in one. Let the forward pass leave the model as it is in evaluation mode."
+            )
 
 
 def observations_digest(observations: Observations) -> str:

@@ -14,12 +14,13 @@ from torch import nn
 from xai_eval.errors import UsageError, unknown_name
 from xai_eval.inputs.images.labelled import ImageSet
 from xai_eval.inputs.models.class_names import listed_names
-from xai_eval.inputs.models.compiled import uncompiled
+from xai_eval.inputs.models.compiled import check_module, uncompiled
 from xai_eval.inputs.models.default_layer import DefaultLayer, default_layer
 from xai_eval.inputs.models.derived.derived_preprocessing import as_preprocessing
 from xai_eval.inputs.models.first_answers import FirstAnswers, first_answers
 from xai_eval.inputs.models.layout import Reshape
 from xai_eval.inputs.models.model_weights import weights_digest
+from xai_eval.inputs.models.own_methods import parameters_of
 from xai_eval.inputs.models.preprocessing import Preprocessing, prepared_shape
 from xai_eval.inputs.models.reading import OutputKind, Reading
 from xai_eval.inputs.models.references import References, image_references, reference_features
@@ -88,8 +89,9 @@ class Classifier:
                 f"{self.name} has {len(self.class_names)} class names and {len(ids)} class ids; expected at "
                 "least one name, and one id per name or no ids. Correct the lists."
             )
+        check_module(self.module, self.name)
         inner, wrappers = unwrapped(self.module)
-        object.__setattr__(self, "module", uncompiled(inner, self.name).eval())
+        object.__setattr__(self, "module", uncompiled(inner, self.name))
         object.__setattr__(self, "wrappers", (*wrappers, *self.wrappers))
         object.__setattr__(self, "preprocess", as_preprocessing(self.preprocess))
         if not self.weights_digest:
@@ -175,7 +177,7 @@ class Classifier:
     @property
     def device(self) -> torch.device:
         """The device of the model's parameters."""
-        return next((parameter.device for parameter in self.module.parameters()), torch.device("cpu"))
+        return next((parameter.device for parameter in parameters_of(self.module)), torch.device("cpu"))
 
     @property
     def layer_names(self) -> tuple[str, ...]:

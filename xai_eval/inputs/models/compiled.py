@@ -6,37 +6,56 @@ import torch
 from torch import nn
 
 from xai_eval.errors import UsageError, error_line
-from xai_eval.inputs.models.attributes import attribute
+from xai_eval.inputs.models.own_methods import check_parts, children_of, methods_called, parts_of
 
 
 def uncompiled(module: nn.Module, name: str) -> nn.Module:
-    """Return the original of a module that `torch.compile` wrapped, with compiled parts replaced by their originals.
+    """Return the original of a module that `torch.compile` wrapped, in evaluation mode.
 
     A compiled module computes the same, but its layers cannot be watched: hooks on them are compiled away or ignored.
 
     Args:
-        module: the module. Parts of it that are compiled are replaced in place.
+        module: the module. Parts of it that are compiled are replaced by their originals in place.
         name: its name, for errors.
 
     Raises:
-        UsageError: the module, or a part of it, is TorchScript, or it was made by torch.export.
+        UsageError: the module, or a part of it, is TorchScript, it was made by torch.export, or it defines methods in
+            place of torch's that hide parts of it, or raise.
     """
     original = _original(module)
+    check_module(original, name)
+    with methods_called(name):
+        return _prepared(original, name)
+
+
+def _prepared(original: nn.Module, name: str) -> nn.Module:
     for parent in list(original.modules()):
         for key, part in list(parent.named_children()):
-            setattr(parent, key, _original(part))
+            if _original(part) is not part:
+                setattr(parent, key, _original(part))
     for part in original.modules():
         # Set by `module.compile()`, which compiles in place.
-        part._compiled_call_impl = None
+        if part._compiled_call_impl is not None:
+            part._compiled_call_impl = None
         _restore_forward(part)
-    _refuse_scripted(original, name)
     _refuse_exported(original, name)
     return original
 
 
+def check_module(module: nn.Module, name: str) -> None:
+    """Check that the inside of a module can be reached.
+
+    Raises:
+        UsageError: the module, or a part of it, is TorchScript, or hides parts of it.
+    """
+    _refuse_scripted(module, name)
+    check_parts(module, name)
+
+
 def _original(module: nn.Module) -> nn.Module:
-    found = attribute(module, "_orig_mod")
-    return _original(found) if isinstance(found, nn.Module) else module
+    # Not by getattr: a module may return something for every name.
+    found = children_of(module).get("_orig_mod")
+    return module if found is None else _original(found)
 
 
 def _restore_forward(part: nn.Module) -> None:
@@ -58,7 +77,7 @@ def _refuse_exported(module: nn.Module, name: str) -> None:
 
 
 def _refuse_scripted(module: nn.Module, name: str) -> None:
-    for place, part in module.named_modules():
+    for place, part in parts_of(module).items():
         if isinstance(part, torch.jit.ScriptModule):
             where = f"its part {place!r}" if place else "the model"
             raise UsageError(

@@ -12,14 +12,16 @@ from torch import Tensor, nn
 from xai_eval.errors import UsageError
 from xai_eval.inputs.models.gradient_graph import Node, ancestors, is_image, is_projection
 from xai_eval.inputs.models.last_attention import is_read_by_attention, read_by_last_attention
-from xai_eval.inputs.models.layers import Shapes, laid_out, layouts_of, noise_image, pass_of_two, tracing
+from xai_eval.inputs.models.layers import PER_IMAGE, Shapes, laid_out, layouts_of, noise_image, pass_of_two, tracing
 from xai_eval.inputs.models.layout import Layout
 from xai_eval.inputs.models.model_errors import as_model_error
+from xai_eval.inputs.models.own_methods import parameters_of
 from xai_eval.inputs.models.traced_pass import Call, TracedPass, differentiable_pass, is_the_same_everywhere
 
 _NAME_ONE = "Name one with --layer."
 _NO_LAYER = "The tasks attributions and lime need no layer."
 _TOKENS = 2  # axes of tokens of one image
+_ROWS = 2  # axes of a row of numbers per image
 _CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 
 
@@ -249,7 +251,7 @@ def _candidates(found: TracedPass, parts: nn.Module) -> Iterator[Call]:
 
 
 def _holds_parameters(module: nn.Module) -> bool:
-    return next(module.parameters(), None) is not None
+    return bool(parameters_of(module))
 
 
 def _holds_weights(module: nn.Module) -> bool:
@@ -287,6 +289,13 @@ def _why_none(found: TracedPass, shapes: Shapes, parts: nn.Module) -> str:
         )
     if any(not shapes.is_real(call.name) for call in found.calls):
         return f"Some of its layers return complex or whole numbers, of which no map can be computed. {_NAME_ONE}"
+    if any(shapes.is_called_per_image(name) for name in found.gradients):
+        return PER_IMAGE
+    if all(call.output.dim() <= _ROWS for call in found.calls):
+        return (
+            "None of its modules returns more than a row of numbers: functions that are called without a module, and "
+            f"layers in a plain list instead of an nn.ModuleList, cannot be found. {_NO_LAYER}"
+        )
     if any(shapes.batch_axis(name) is None for name in found.gradients):
         return f"The first axis of some of its layers counts windows, heads or crops instead of images. {_NAME_ONE}"
     if any(call.output.dim() == 1 + _TOKENS for call in found.calls):

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from xai_eval.errors import ModelMisbehaves
 from xai_eval.inputs.models.classifier import GIVEN, Classifier
@@ -19,6 +19,8 @@ from xai_eval.inputs.models.layout import Layout
 from xai_eval.inputs.models.model_errors import as_model_error
 from xai_eval.inputs.models.model_state import lent, preserved
 from xai_eval.inputs.models.outputs import logits
+from xai_eval.inputs.models.python_state import python_state
+from xai_eval.inputs.models.same_answer import FirstAnswer
 from xai_eval.inputs.models.traced_pass import differentiable_pass
 
 # Answers to the same image may differ by this share of the spread of the scores. Rounding differs by about 1e-6, half
@@ -38,6 +40,7 @@ class Examination:
         assumptions: what was assumed because it cannot be found out, with the option that changes it; a sentence each.
         reached: whether a gradient gets from the scores through the layer to the image.
         remarks: what people should know of every result; a sentence or two each.
+        answer: what the model answered, to be asked for again when images were explained.
     """
 
     findings: Mapping[str, str]
@@ -45,6 +48,7 @@ class Examination:
     assumptions: tuple[str, ...]
     reached: bool = False
     remarks: tuple[str, ...] = ()
+    answer: FirstAnswer | None = None
 
 
 def examine(
@@ -67,12 +71,16 @@ def examine(
     with evaluating(module), lent(module), torch.no_grad():
         before = _state(classifier)
         first = logits(classifier, batch)
+        # What is made in the first pass, such as a cache for inputs of this size, is no change.
+        attributes = python_state(classifier.module)
         # Another image between the two shows what is kept from one pass to the next. A dropout of few features may by
         # chance do the same twice. So the answer is asked for two times more.
         other = _of_another_image(classifier, batch)
         repeated = [logits(classifier, batch) for _ in range(2)]
         again = max(repeated, key=lambda each: float((each - first).abs().max()))
         changed = _changed(before, _state(classifier))
+        now = python_state(classifier.module)
+        kept = [name for name, value in now.items() if attributes.get(name, value) != value]
         stuck = [name or "the model" for name, part in classifier.module.named_modules() if part.training]
         what = f"{classifier.name} answers the same image differently from pass to pass"
         twice = _same(first, again, LARGEST_REPETITION, what, _RANDOM, stuck)
@@ -100,7 +108,7 @@ def examine(
             "writes into its input": "yes, so it is given a copy"
             if classifier.first_answers.writes_into_input
             else "no",
-            "changed by a pass": ", ".join(changed) or "nothing",
+            "changed by a pass": ", ".join((*changed, *kept)) or "nothing",
             **({"changed by loading, and set back": ", ".join(classifier.restored)} if classifier.restored else {}),
             **({} if layout is None else {f"layer {layer}": f"{layout}; {told}"}),
         },
@@ -108,6 +116,7 @@ def examine(
         (
             *_assumptions(classifier),
             *_in_training(classifier, stuck),
+            *_changing(classifier, () if stuck else (*changed, *kept)),
             *_full_name(classifier, layer),
             *(advice_on(layer, told, classifier.name, methods) if layer and told else ()),
         ),
@@ -116,9 +125,11 @@ def examine(
             *((_misplaced(classifier, layer, layout.misplaced),) if layout is not None and layout.misplaced else ()),
             *((_alike(classifier),) if _answers_alike(first, other) else ()),
         ),
+        FirstAnswer(batch, first, LARGEST_REPETITION if twice == _STEADY else None, bool(changed)),
     )
 
 
+_STEADY = "yes"
 _RANDOM = (
     "Its explanations would differ as well, and could not be compared. Switch off what is random in evaluation mode "
     "(dropout, noise), or seed it inside the forward pass."
@@ -137,7 +148,7 @@ def _same(first: Tensor, again: Tensor, allowed: float, what: str, remedy: str, 
     """Say whether two answers are the same; raise ModelMisbehaves if they are not, and the mode of no module is why."""
     difference, spread = float((first - again).abs().max()), float(first.max() - first.min())
     if difference <= allowed * max(spread, float(first.abs().max()), 1e-6):
-        return "yes"
+        return _STEADY
     if stuck:
         # The stage of training flags watches this, and names it as the cause.
         return "no, because modules are in training mode"
@@ -150,6 +161,16 @@ def _in_training(classifier: Classifier, stuck: Sequence[str]) -> tuple[str, ...
     return (
         f"{classifier.name}: {len(stuck)} of its modules stay in training mode although they were switched to "
         f"evaluation mode (first {stuck[0]}), so that answers may depend on the batch or on chance.",
+    )
+
+
+def _changing(classifier: Classifier, changed: Sequence[str]) -> tuple[str, ...]:
+    if not changed:
+        return ()
+    return (
+        f"{classifier.name}: every pass changes {', '.join(map(repr, changed[:5]))} of it. That may change its answers "
+        "in the end, or keep answers to other inputs. So it is asked about the first image again after each image, and "
+        "the run fails if the answer is another one.",
     )
 
 
@@ -212,7 +233,8 @@ def _largest(scores: Tensor) -> str:
 
 def _state(classifier: Classifier) -> dict[str, Tensor]:
     module = classifier.module
-    return {name: value.detach().clone() for name, value in (*module.named_parameters(), *module.named_buffers())}
+    weights = (*nn.Module.named_parameters(module), *nn.Module.named_buffers(module))
+    return {name: value.detach().clone() for name, value in weights}
 
 
 def _changed(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> list[str]:

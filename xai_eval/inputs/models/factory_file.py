@@ -18,7 +18,7 @@ from types import ModuleType
 from typing import Any
 
 from xai_eval.disk.git_lfs import is_pointer_file, pointer_sentence
-from xai_eval.errors import InputUnavailable, UsageError, XaiEvalError, unknown_name
+from xai_eval.errors import InputUnavailable, UsageError, XaiEvalError, error_line, unknown_name
 from xai_eval.inputs.models.called_in import at_home, folder_of_factories
 from xai_eval.inputs.models.named_programs import require_named
 from xai_eval.inputs.paths import readable
@@ -131,16 +131,16 @@ def _function(module: ModuleType, path: Path, factory: str, kind: str = "factory
 def _guarded(call: Callable[[], Any], where: str, folder: Path) -> Any:
     try:
         return call()
-    except XaiEvalError:
+    except (XaiEvalError, KeyboardInterrupt):
         raise
     # Whatever the code of the user raises, including calls of sys.exit(), means that the model cannot be loaded.
-    except (Exception, SystemExit) as error:
-        what = f"{where} raised {type(error).__name__}"
+    except BaseException as error:
+        what = f"{where} raised {error_line(error).rstrip('.')}"
         pointer = _pointer_near(folder)
         if pointer:
             raise InputUnavailable(f"{pointer_sentence(pointer)} ({what}.)") from error
         advice = _about_folder(error) or "Run the file by itself to see the whole trace."
-        raise InputUnavailable(f"{what}: {str(error).rstrip('.')}. {advice}") from error
+        raise InputUnavailable(f"{what}. {advice}") from error
 
 
 def _about_folder(error: BaseException) -> str:

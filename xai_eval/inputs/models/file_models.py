@@ -51,7 +51,7 @@ def load_file_model(rest: str, output: OutputKind | None = None) -> Classifier:
         )
     if isinstance(made, nn.Module):
         # A compiled module is not run, because a compilation can take minutes.
-        module = uncompiled(made, name).eval()
+        module = uncompiled(made, name)
         known = preprocessing_for(module, name)
         wrapped = wrap_module(module, name, known.preprocess, output)
         return dataclasses.replace(wrapped, preprocessing_from=known.how, restored=restored)

@@ -21,6 +21,7 @@ from xai_eval.inputs.models.model_state import lent
 from xai_eval.inputs.models.one_by_one import OneByOne
 from xai_eval.inputs.models.other_inputs import why_not
 from xai_eval.inputs.models.output_entries import FEATURES_REMEDY
+from xai_eval.inputs.models.own_methods import buffers_of, parameters_of
 from xai_eval.inputs.models.reading import Boxes, Maps, OutputKind, Reading, Scoring
 from xai_eval.inputs.models.squashing import at_extremes
 
@@ -119,7 +120,9 @@ def _answer_to_both(module: nn.Module, input_shape: tuple[int, ...]) -> Any:
     both = torch.cat([noise_image(module, input_shape, seed) for seed in (0, 1)])
     try:
         return _answer(module, both)
-    except (Exception, SystemExit):  # it takes single images only, or says itself what is wrong with others
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # it takes single images only, or says itself what is wrong with others
         return None
 
 
@@ -144,7 +147,7 @@ def _told(module: nn.Module) -> OutputKind | None:
 
 def _initialise(module: nn.Module, batch: Tensor, model: str) -> None:
     """Let lazy layers take their shape from a first pass, as they do when they are trained."""
-    if any(is_lazy(each) for each in (*module.parameters(), *module.buffers())):
+    if any(is_lazy(each) for each in (*parameters_of(module), *buffers_of(module))):
         with evaluating(module), torch.no_grad(), as_model_error(model, batch.shape):
             module(batch.clone())
 
@@ -161,7 +164,7 @@ def _check_head(module: nn.Module, model: str) -> None:
 
 def _check_values(module: nn.Module, model: str) -> None:
     """Refuse a model whose weights were never loaded."""
-    empty = next((name for name, weights in module.named_parameters() if weights.is_meta), None)
+    empty = next((name for name, weights in nn.Module.named_parameters(module) if weights.is_meta), None)
     if empty is not None:
         raise ModelMisbehaves(
             f"{model} has weights without values: {empty!r} is on the device meta. Create it on another device, and "
@@ -172,13 +175,15 @@ def _check_values(module: nn.Module, model: str) -> None:
 def _answer(module: nn.Module, batch: Tensor) -> Any:
     # The gradient is traced because it names the last step. The batch itself takes no part in that, so that the model
     # may write into it.
-    for parameter in module.parameters():
+    for parameter in parameters_of(module):
         parameter.requires_grad_(parameter.is_floating_point())
     with torch.inference_mode(False):
         try:
             with torch.enable_grad():
                 return module(batch)
-        except (Exception, SystemExit):
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
             # Some models run without gradients only. If this one fails for another reason, it fails again.
             with torch.no_grad():
                 return module(batch)

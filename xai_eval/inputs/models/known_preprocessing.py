@@ -86,7 +86,9 @@ def _runs(module: nn.Module, shape: tuple[int, ...]) -> bool:
         with evaluating(module), torch.no_grad(), torch.compiler.set_stance("force_eager"):
             module(noise_image(module, shape))
     # Whatever a model raises on an input that it does not take.
-    except (Exception, SystemExit):
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
         return False
     return True
 

@@ -17,10 +17,16 @@ from xai_eval.inputs.models.locality import answers_of, is_turned, measured_layo
 from xai_eval.inputs.models.model_errors import as_model_error
 from xai_eval.inputs.models.model_state import lent
 from xai_eval.inputs.models.one_by_one import takes_one_image
+from xai_eval.inputs.models.own_methods import parameters_of
 from xai_eval.inputs.models.traced_pass import TracedPass, traced_pass
 
 _MORE_NOISE = (11, 12)  # seeds
 _MAPS = 4  # axes of maps of a batch
+PER_IMAGE = (
+    "The model runs its layers for each image of a batch alone (a loop over images, such as for an early exit), so "
+    "that a batch has no single output of a layer. Wrap it in a module that refuses more than one image "
+    "(assert len(images) == 1): then images are given to it one by one."
+)
 
 
 def layout_of(
@@ -117,6 +123,7 @@ class Shapes:
         self._alone = _last(alone)
         self._pair = None if pair is None else _last(pair)
         self._counts = alone.counts
+        self._counts_of_two = {} if pair is None else pair.counts
         self._wrapped = {call.name for call in alone.calls if call.wrapped}
 
     def check(self, layer: str, model: str) -> None:
@@ -136,6 +143,8 @@ class Shapes:
                 f"layer {layer!r} of {model} returns a tensor of {self._alone[layer].dtype}; expected real "
                 "floating-point numbers, of which alone a map can be computed. Choose another --layer."
             )
+        if self.batch_axis(layer) is None and self.is_called_per_image(layer):
+            raise UsageError(f"layer {layer!r} of {model} cannot be explained. {PER_IMAGE}")
         if self.batch_axis(layer) is None:
             raise UsageError(
                 f"layer {layer!r} of {model} returns {self.told(layer)} for one image and "
@@ -174,6 +183,10 @@ class Shapes:
     def is_real(self, layer: str) -> bool:
         """Whether a layer returns real numbers, which alone a map can be computed from."""
         return self._alone[layer].is_floating_point()
+
+    def is_called_per_image(self, layer: str) -> bool:
+        """Whether a layer is called for each image of a batch alone, as in a loop over images."""
+        return self._counts_of_two.get(layer, 0) == 2 * self._counts[layer]
 
     def halved(self, layer: str) -> bool:
         """Whether the numbers of a layer's output have half precision."""
@@ -282,7 +295,7 @@ def _copied(output: object) -> Tensor | None:
 
 def noise_image(module: nn.Module, input_shape: tuple[int, ...], seed: int = 0) -> Tensor:
     """Return noise as the input of a model, (1, channels, H, W), on its device: an image that prefers no direction."""
-    parameter = next(module.parameters(), torch.empty(0))
+    parameter = next(iter(parameters_of(module)), torch.empty(0))
     dtype = parameter.dtype if parameter.is_floating_point() else torch.float32
     # No gradient can be traced through a tensor that is made in inference mode.
     with torch.inference_mode(False):

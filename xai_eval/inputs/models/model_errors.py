@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from xai_eval.errors import ModelMisbehaves, XaiEvalError, error_line
+from xai_eval.inputs.models.own_methods import told_method
 
 # What torch says when it is asked for a gradient of something that was computed without.
 _WITHOUT_GRADIENT = "does not require grad and does not have a grad_fn"
@@ -17,6 +18,8 @@ def as_model_error(
 ) -> Iterator[None]:
     """Raise ModelMisbehaves if the code inside the context raises; errors of this package and KeyboardInterrupt pass.
 
+    The context must not be left open by a generator: to close it raises GeneratorExit, which counts as an error here.
+
     Args:
         model: name of the model.
         shape: shape of its input.
@@ -25,21 +28,26 @@ def as_model_error(
 
     Raises:
         ModelMisbehaves: anything else was raised. This includes sys.exit(), which would otherwise end the command as if
-            it had succeeded.
+            it had succeeded, and what is no Exception, such as GeneratorExit.
     """
     try:
         yield
-    except XaiEvalError:
+    except (XaiEvalError, KeyboardInterrupt):
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         raise ModelMisbehaves(
             f"{model} fails{f' under {under}' if under else ''} on a batch of shape {tuple(shape)}: "
-            f"{error_line(error).rstrip('.')}. {(reason and reason()) or _remedy(error)}"
+            f"{error_line(error).rstrip('.')}. {told_method(error) or (reason and reason()) or _remedy(error)}"
         ) from error
 
 
 def _remedy(error: BaseException) -> str:
-    if _WITHOUT_GRADIENT in str(error):
+    if not isinstance(error, Exception):
+        return (
+            f"{type(error).__name__} ends a program. A model has to return its answer, or to raise an Exception: "
+            "remove what raises it, such as a call of sys.exit()."
+        )
+    if _WITHOUT_GRADIENT in error_line(error):
         return (
             "The model computes its answer without gradients (no_grad, detach, rounding, or an answer kept from an "
             "earlier pass). Let gradients pass, or choose a method without gradients (scorecam, eigencam, occlusion)."

@@ -14,6 +14,8 @@ import torch
 from torch import nn
 from torch.nn import Parameter
 
+from xai_eval.inputs.models.own_methods import buffers_of, parameters_of
+
 
 @contextmanager
 def preserved(module: nn.Module) -> Iterator[None]:
@@ -27,7 +29,7 @@ def preserved(module: nn.Module) -> Iterator[None]:
     with ExitStack() as stack:
         for part in module.modules():
             stack.callback(_module_restorer(part))
-        for parameter in module.parameters():
+        for parameter in parameters_of(module):
             stack.callback(_parameter_restorer(parameter))
             parameter.requires_grad_(False)
             parameter.grad = None
@@ -52,8 +54,8 @@ def lent(module: nn.Module) -> Iterator[None]:
 
 
 def _values(module: nn.Module) -> Iterator[torch.Tensor]:
-    yield from module.parameters(recurse=False)
-    yield from module.buffers(recurse=False)
+    yield from parameters_of(module, recurse=False)
+    yield from buffers_of(module, recurse=False)
 
 
 def _value_restorer(tensor: torch.Tensor) -> Callable[[], None]:

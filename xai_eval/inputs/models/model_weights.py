@@ -13,6 +13,7 @@ from torch import nn
 from xai_eval.disk.door import opened
 from xai_eval.disk.git_lfs import is_pointer_file, pointer_sentence
 from xai_eval.errors import InputUnavailable, ModelMisbehaves, error_line
+from xai_eval.inputs.models.own_methods import methods_called
 
 
 def weights_digest(module: nn.Module) -> str:
@@ -23,11 +24,23 @@ def weights_digest(module: nn.Module) -> str:
 
     Raises:
         ModelMisbehaves: the state holds something other than tensors and plain values, so it cannot be digested.
+        UsageError: a `state_dict` of the model's own raises.
     """
     digest = hashlib.sha256()
-    for name, value in sorted({**_own_tensors(module), **module.state_dict()}.items()):
+    for name, value in sorted({**_state(module), **_own_tensors(module)}.items()):
         digest.update(_bytes(module, name, value))
     return digest.hexdigest()
+
+
+def _state(module: nn.Module) -> Mapping[str, Any]:
+    with methods_called(type(module).__name__):
+        state = module.state_dict()
+    if not isinstance(state, Mapping):
+        raise ModelMisbehaves(
+            f"state_dict() of {type(module).__name__} returns a {type(state).__name__}; expected a mapping from names "
+            "to tensors, as in torch.nn.Module. Let it return one, or give it another name."
+        )
+    return state
 
 
 def _own_tensors(module: nn.Module) -> Mapping[str, torch.Tensor]:
@@ -37,9 +50,9 @@ def _own_tensors(module: nn.Module) -> Mapping[str, torch.Tensor]:
         for place, part in module.named_modules()
         for name in part._non_persistent_buffers_set
     }
-    buffers = module.named_buffers(remove_duplicate=False)
+    buffers = nn.Module.named_buffers(module, remove_duplicate=False)
     return {
-        **dict(module.named_parameters(remove_duplicate=False)),
+        **dict(nn.Module.named_parameters(module, remove_duplicate=False)),
         **{name: buffer for name, buffer in buffers if name not in unsaved},
     }
 
@@ -57,7 +70,8 @@ def _bytes(module: nn.Module, name: str, value: object) -> bytes:
         return f"{name} {value!r}\n".encode()
     raise ModelMisbehaves(
         f"the state of {type(module).__name__} holds a {type(value).__name__} under {name!r}; expected tensors and "
-        "plain values, because the digest is computed from their bytes. Keep other objects out of get_extra_state()."
+        "plain values, because the digest is computed from their bytes. Keep other objects out of get_extra_state() "
+        "and state_dict()."
     )
 
 

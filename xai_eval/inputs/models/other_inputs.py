@@ -142,6 +142,8 @@ def _runs(module: nn.Module, *given: Any, **named: Any) -> bool:
     try:
         with torch.no_grad():
             output = module(*given, **named)
-    except (Exception, SystemExit):
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
         return False
     return isinstance(output, Tensor | Mapping | tuple | list) or attribute(output, "logits") is not None

@@ -15,6 +15,7 @@ from xai_eval.inputs.images.labelled import ImageSet, LabelledImage
 from xai_eval.inputs.models.layers import evaluating
 from xai_eval.inputs.models.model_errors import as_model_error
 from xai_eval.inputs.models.model_state import lent
+from xai_eval.inputs.models.own_methods import parameters_of
 from xai_eval.inputs.models.preprocessing import Preprocessing
 from xai_eval.inputs.models.reading import Reading
 
@@ -90,7 +91,7 @@ def reference_features(
 def _features(
     module: nn.Module, reading: Reading, preprocess: Preprocessing, image: LabelledImage, model: str
 ) -> Tensor:
-    parameter = next(module.parameters(), torch.empty(0))
+    parameter = next(iter(parameters_of(module)), torch.empty(0))
     with as_model_error(f"the preprocessing of {model}", image.pixels.shape):
         batch = preprocess(Image.fromarray(image.pixels))[None].to(parameter.device)
     with as_model_error(model, batch.shape):

@@ -51,7 +51,9 @@ def at_extremes(module: nn.Module, batch: Tensor, answer: Callable[[Tensor], Any
             try:
                 with _multiplied(part, factor):
                     found.append(answer(batch.clone()))
-            except (Exception, SystemExit):  # such as a check of its own for numbers that make no sense
+            except KeyboardInterrupt:
+                raise
+            except BaseException:  # such as a check of its own for numbers that make no sense
                 break
         if len(found) == 2:  # both signs
             yield found[0], found[1]

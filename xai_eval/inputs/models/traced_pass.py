@@ -147,7 +147,9 @@ def traced_pass(model: nn.Module, parts: nn.Module, batch: Tensor, begins: Colle
     given = batch.detach().clone().requires_grad_(batch.is_floating_point())
     try:
         return _run(model, parts, given.clone(), begins)
-    except (Exception, SystemExit):
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
         # Some models run without gradients only. If this one fails for another reason, it fails again.
         with torch.no_grad():
             return _run(model, parts, batch.detach().clone(), ())

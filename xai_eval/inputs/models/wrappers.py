@@ -10,6 +10,7 @@ from typing import Any
 from torch import nn
 
 from xai_eval.inputs.models.attributes import attribute
+from xai_eval.inputs.models.own_methods import children_of
 
 # The modules of torch that compute what their only child computes, with the name that they give to this child.
 _PARALLEL = (nn.DataParallel, nn.parallel.DistributedDataParallel)
@@ -52,7 +53,7 @@ def unwrapped(module: nn.Module) -> tuple[nn.Module, tuple[Wrapper, ...]]:
 
 def wrapped_child(module: nn.Module) -> str | None:
     """Return the name of the only child whose output a module hands on as it is; None if it is no wrapper."""
-    if isinstance(attribute(module, _COMPILED), nn.Module):
+    if _COMPILED in children_of(module):
         return _COMPILED
     if _does_more(module):
         return None

@@ -69,7 +69,11 @@ def dissect(request: Request) -> Iterator[Labelled]:
     """Run the pass and label every unit. Its checkpoints are removed if the context closes without an error."""
     from xai_eval.explainers.dissection.checkpoint import Checkpoints
     from xai_eval.explainers.dissection.probe_pass import run_probe_pass
-    from xai_eval.explainers.dissection.spot_check import observations_digest, observe_first_images
+    from xai_eval.explainers.dissection.spot_check import (
+        check_same_observations,
+        observations_digest,
+        observe_first_images,
+    )
 
     plan = request.plan
     for note in (*request.notes, *(request.vocabulary.notes if request.vocabulary else ())):
@@ -79,6 +83,7 @@ def dissect(request: Request) -> Iterator[Labelled]:
     checkpoints = Checkpoints.of(plan.key({**_environment(request), "canary": observations_digest(first)}))
     with progress(len(plan.probe), plan.probe.name, "image") as advance:
         probe_pass = run_probe_pass(plan, checkpoints, engine=request.engine, advance=advance)
+    check_same_observations(plan, first)
     for skipped in probe_pass.whole.skipped:
         say(f"{skipped.name} is left out: {skipped.reason}")
     words = None

@@ -58,6 +58,14 @@ class ExplanationSetup:
         """Run the model on one image and find out which class is explained."""
         return run_model(self.classifier, image, self.layer, self.target, self.examination)
 
+    def check_model(self, image: LabelledImage) -> None:
+        """Raise ModelMisbehaves if the model answers the first image otherwise now that `image` was explained."""
+        from xai_eval.inputs.models.same_answer import check_same_answer
+
+        first, name = self.examination.answer, self.classifier.name
+        if first is not None:
+            check_same_answer(self.classifier.scoring, first, name, f"{image.name} was explained")
+
     def with_remarks(self, *remarks: str) -> ExplanationSetup:
         """Return the setup with more remarks, which every result records. They are printed once."""
         for remark in remarks:

@@ -94,7 +94,10 @@ def _laid_out(kept: list[Any], layer: str, model: str, layout: Layout | None) ->
     import torch
 
     if not kept:
-        raise UsageError(f"layer {layer!r} of {model} is not reached by a forward pass. Choose another --layer.")
+        raise UsageError(
+            f"layer {layer!r} of {model} is not reached when the model answers this image. If it leaves layers out for "
+            "some images (an early exit, say), choose a --layer that it runs for every image."
+        )
     output = kept[-1]
     if layout is not None:
         return layout(output)

@@ -65,6 +65,9 @@ class PerImage:
 
         Args:
             kept: by case key, what reads a result that an earlier run wrote; the result of all images needs it.
+
+        Raises:
+            ModelMisbehaves: the model answers otherwise after an image was explained.
         """
         needed = self.sum_up is not None and self.sum_up.case.key not in kept
         notes = []
@@ -82,7 +85,17 @@ class PerImage:
             yield self.sum_up.result(notes)
 
     def _computed(self, images: Sequence[LabelledImage]) -> Iterator[Result]:
-        return map(self.compute, images) if self.engine is None or not images else self.engine(images)
+        return map(self.explained, images) if self.engine is None or not images else self.engine(images)
+
+    def explained(self, image: LabelledImage) -> Result:
+        """Explain an image in this process.
+
+        Raises:
+            ModelMisbehaves: the model answers otherwise after the image was explained.
+        """
+        result = self.compute(image)
+        self.setup.check_model(image)
+        return result
 
     def altered(self, alter: Callable[[Result], Result]) -> PerImage:
         """Return the same with every result given to a function, such as one that sets tolerances."""

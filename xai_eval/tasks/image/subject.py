@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from xai_eval.inputs.models.boxes import Box
     from xai_eval.inputs.models.classifier import Classifier
     from xai_eval.inputs.models.examination import Examination
+    from xai_eval.inputs.models.same_answer import FirstAnswer
 
 PROBABILITY_TOLERANCE = 0.02
 
@@ -64,6 +65,20 @@ class Subject:
         if self.region is not None:
             return region_scores(self.classifier, self.region)
         return self.classifier.scoring if self.box is None else box_scores(self.classifier, self.box)
+
+    @property
+    def answer(self) -> FirstAnswer | None:
+        """What the model answered, to be asked for again; None if it is known to be unsteady, or is asked otherwise."""
+        import torch
+
+        from xai_eval.inputs.models.examination import LARGEST_DIFFERENCE
+        from xai_eval.inputs.models.same_answer import FirstAnswer
+
+        known = self.examination.answer
+        if known is None or known.allowed is None or self.model is not self.classifier.scoring:
+            return None
+        scores = torch.from_numpy(self.seen.logits)[None].to(self.batch.device)
+        return FirstAnswer(self.batch, scores, LARGEST_DIFFERENCE)
 
     @cached_property
     def region(self) -> torch.Tensor | None:

@@ -48,9 +48,9 @@ def prepared(given: Given, image: Image.Image) -> torch.Tensor:
     """
     try:
         output = given(image)
-    except XaiEvalError:
+    except (XaiEvalError, KeyboardInterrupt):
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         raise UsageError(
             f"the preprocessing {name_of(given)} fails on an RGB image of {image.width} x {image.height} px: "
             f"{error_line(error)}. Expected a callable that takes a PIL image and returns a tensor (C, H, W)."

@@ -1,0 +1,321 @@
+"""Small networks that end the program, define methods in place of torch's, change with every pass, or leave layers out.
+
+They are loaded by the spec `file:oddest_nets.py:NAME`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from odd_nets import Plain
+from torch import Tensor, nn
+
+# They raise what is no Exception, or what cannot be told.
+
+
+class OwnEnd(BaseException):
+    pass
+
+
+class WithoutText(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+class Raising(Plain):
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self.__dict__["error"] = error
+
+    def forward(self, images: Tensor) -> Tensor:
+        raise self.error
+
+
+class EndsInItsGradient(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, scores: Tensor) -> Tensor:
+        return scores.clone()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        raise GeneratorExit("in the backward pass")
+
+
+class EndsBackward(Plain):
+    def forward(self, images: Tensor) -> Tensor:
+        return EndsInItsGradient.apply(super().forward(images))
+
+
+def generator_exit() -> nn.Module:
+    return Raising(GeneratorExit("closed"))
+
+
+def own_end() -> nn.Module:
+    return Raising(OwnEnd("mine"))
+
+
+def without_text() -> nn.Module:
+    return Raising(WithoutText())
+
+
+def ends_backward() -> nn.Module:
+    return EndsBackward()
+
+
+def factory_ends() -> nn.Module:
+    raise OwnEnd("no weights today")
+
+
+# Their methods have names of torch's.
+
+
+class Measures(Plain):
+    """Its `eval` measures accuracy."""
+
+    def eval(self) -> float:  # type: ignore[override]
+        return 0.93
+
+
+class Fits(Plain):
+    """Its `train` needs data."""
+
+    def train(self, loader: object) -> None:  # type: ignore[override]
+        raise RuntimeError("no data to train on")
+
+
+class HidesParts(Plain):
+    def modules(self) -> Iterator[nn.Module]:
+        return iter([self, self.head])
+
+
+class NoChildren(Plain):
+    def children(self) -> Iterator[nn.Module]:
+        raise RuntimeError("there are none")
+
+
+class HeadIsTrained(Plain):
+    def parameters(self, recurse: bool = True) -> Iterator[nn.Parameter]:
+        return self.head.parameters()
+
+
+class ListOfParameters(Plain):
+    def parameters(self) -> list[nn.Parameter]:  # type: ignore[override]
+        return list(super().parameters())
+
+
+class Stays(Plain):
+    def to(self) -> Stays:  # type: ignore[override]
+        return self
+
+
+class NoHooks(Plain):
+    def register_forward_hook(self, *args: Any, **options: Any) -> Any:
+        raise RuntimeError("no hooks")
+
+
+class ReadOnly(Plain):
+    """Does not let its attributes be set once it is made."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.__dict__["made"] = True
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if self.__dict__.get("made"):
+            raise AttributeError("it is read-only")
+        super().__setattr__(name, value)
+
+
+class ArraysInState(Plain):
+    def state_dict(self, *args: Any, **options: Any) -> Any:
+        return {name: weights.numpy() for name, weights in super().state_dict(*args, **options).items()}
+
+
+class SecretState(Plain):
+    def state_dict(self, *args: Any, **options: Any) -> Any:
+        raise RuntimeError("the weights are secret")
+
+
+class Equal(nn.ReLU):
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, nn.ReLU)
+
+    def __hash__(self) -> int:
+        return 7
+
+
+class EqualParts(Plain):
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem[1], self.body[1] = Equal(), Equal()
+
+
+class AnyAttribute(Plain):
+    """Has whatever attribute it is asked for, as mocks do."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return None if name == "class_names" else nn.Identity()
+
+
+def measures() -> nn.Module:
+    return Measures()
+
+
+def fits() -> nn.Module:
+    return Fits()
+
+
+def hides_parts() -> nn.Module:
+    return HidesParts()
+
+
+def no_children() -> nn.Module:
+    return NoChildren()
+
+
+def head_is_trained() -> nn.Module:
+    return HeadIsTrained()
+
+
+def list_of_parameters() -> nn.Module:
+    return ListOfParameters()
+
+
+def stays() -> nn.Module:
+    return Stays()
+
+
+def no_hooks() -> nn.Module:
+    return NoHooks()
+
+
+def read_only() -> nn.Module:
+    return ReadOnly()
+
+
+def arrays_in_state() -> nn.Module:
+    return ArraysInState()
+
+
+def secret_state() -> nn.Module:
+    return SecretState()
+
+
+def equal_parts() -> nn.Module:
+    return EqualParts()
+
+
+def any_attribute() -> nn.Module:
+    return AnyAttribute()
+
+
+# They change with every pass.
+
+
+class Drifting(Plain):
+    """Adapts by so little per pass that single passes agree."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = torch.ones(4)
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.scale = self.scale + torch.tensor([0.0, 2e-5, 0.0, 3e-5])
+        return super().forward(images) * self.scale
+
+
+class Adapting(Plain):
+    """Its gradient changes it, as an optimiser in a hook does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.__dict__["steps"] = [0]
+        self.body.register_full_backward_hook(lambda *_: self.steps.append(0))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return super().forward(images) + torch.tensor([0.0, 0.01, 0.0, 0.0]) * len(self.steps)
+
+
+def drifting() -> nn.Module:
+    return Drifting()
+
+
+def adapting() -> nn.Module:
+    return Adapting()
+
+
+# Some of their layers are left out for some images.
+
+
+class LeavesEarly(Plain):
+    """Answers each image by its first head if that is certain."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.early = nn.Linear(8, 4)
+
+    def one(self, image: Tensor) -> Tensor:
+        places = self.stem(image)
+        first = self.early(places.mean((2, 3)))
+        certain = float(first.detach().softmax(1).max()) > 0.4
+        return first if certain else self.head(self.body(places).mean((2, 3)))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return torch.cat([self.one(image) for image in images.split(1)])
+
+
+class LeavesEarlyAlone(LeavesEarly):
+    """The same for one image at a time."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        assert len(images) == 1
+        return self.one(images)
+
+
+class BodyForTheRest(LeavesEarly):
+    """Its body sees only the images whose first answer is not certain, here those that are not dark."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        places = self.stem(images)
+        answers = self.early(places.mean((2, 3)))
+        rest = images.detach().amax((1, 2, 3)) > 2.6
+        if bool(rest.any()):
+            answers = answers.clone()
+            answers[rest] = self.head(self.body(places[rest]).mean((2, 3)))
+        return answers
+
+
+class InAList(nn.Module):
+    """Keeps its layers in a plain list, so that PyTorch does not see them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(3)
+        self.layers = [nn.Conv2d(3, 8, 8, 8), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+        self.head = nn.Linear(8, 4)
+
+    def forward(self, images: Tensor) -> Tensor:
+        for layer in self.layers:
+            images = layer(images)
+        return self.head(images)
+
+
+def leaves_early() -> nn.Module:
+    return LeavesEarly()
+
+
+def leaves_early_alone() -> nn.Module:
+    return LeavesEarlyAlone()
+
+
+def body_for_the_rest() -> nn.Module:
+    return BodyForTheRest()
+
+
+def in_a_list() -> nn.Module:
+    return InAList()
