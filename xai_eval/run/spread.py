@@ -73,7 +73,7 @@ class ImageOrder:
             planned = plan(self.task, model=self.model, images=self.first, device=self.device, params=self.params)
         assert planned.parts is not None and planned.sources is not None
         require_same(self.made_from, planned.sources.shared)
-        return _Explainer(self, planned.parts.compute, planned.sources.classifier)
+        return _Explainer(self, planned.parts.explained, planned.sources.classifier)
 
 
 @dataclass(frozen=True)
