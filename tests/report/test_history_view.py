@@ -68,7 +68,7 @@ def test_the_leading_measure_is_the_finding_that_a_verdict_leads_with(drift):
     assert ("needs at least" in found.words) == (worst.value < worst.limit)
 
 
-@given(st.lists(st.one_of(st.none(), st.floats(0, math.inf)), max_size=9))
+@given(st.lists(st.one_of(st.none(), st.floats(allow_nan=False)), max_size=9))
 def test_the_chart_keeps_order_and_side_of_the_limit(excesses):
     chart = history_chart(excesses, ["drift"] * len(excesses))
     known = [each for each in excesses if each is not None]
@@ -131,3 +131,19 @@ def test_a_history_that_cannot_be_read_is_told_in_its_case(page, tmp_path):
     assert main(["check"]) == 1
     page = (tmp_path / "reports" / "index.html").read_text(encoding="utf-8")
     assert "The history of the golden cannot be read" in page
+
+
+def test_rejections_that_cannot_be_read_are_told_once_above_the_cases(page, tmp_path):
+    (tmp_path / "reports" / "rejected.json").write_text("[")
+    assert main(["check"]) == 1
+    page = (tmp_path / "reports" / "index.html").read_text(encoding="utf-8")
+    assert page.count("Rejected results are not shown:") == 1
+
+
+def test_a_history_behind_a_link_is_not_read(page, tmp_path):
+    (place,) = Goldens(tmp_path / "golden").folder.glob("cams/*")
+    place.rename(tmp_path / "elsewhere")
+    place.symlink_to(tmp_path / "elsewhere")
+    assert main(["check"]) == 1
+    page = (tmp_path / "reports" / "index.html").read_text(encoding="utf-8")
+    assert "change 1" not in page

@@ -56,7 +56,7 @@ def history_chart(excesses: Sequence[float | None], states: Sequence[str]) -> Hi
 
 
 def _height(excess: float, top: float) -> float:
-    return round(_HEIGHT - _EDGE - min(excess, top) / top * (_HEIGHT - 2 * _EDGE), 1)
+    return round(_HEIGHT - _EDGE - min(max(excess, 0.0), top) / top * (_HEIGHT - 2 * _EDGE), 1)
 
 
 def _times(excess: float) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from xai_eval.disk.door import require_no_links
+from xai_eval.disk.files import accessible
 from xai_eval.errors import StorageError
 from xai_eval.gate.leading_measure import leading_measure
 from xai_eval.gate.verdict import Verdict
@@ -72,19 +74,31 @@ class Histories:
         cases: those of the page.
         golden: the folder of goldens; None for two runs that are compared, which nobody accepted.
         results: the folder of the run, with what was rejected.
+
+    Attributes:
+        problem: why what was rejected cannot be read; empty if it can.
     """
 
     def __init__(self, cases: Sequence[ReportCase], golden: Path | None, results: Path) -> None:
-        self._cases: Mapping[str, ReportCase] = {case.key: case for case in cases} if golden else {}
-        self._golden, self._rejections = golden, _rejections(results) if golden else {}
+        self._cases: Mapping[str, ReportCase] = {case.key: case for case in cases}
+        self._golden, self.problem = golden, ""
+        self._rejections: Mapping[str, Rejection] = {}
+        try:
+            if golden is not None:  # of several rejections of a case, the newest counts
+                self._rejections = {each.case: each for each in read_rejections(results)}
+        except StorageError as error:
+            self.problem = str(error)
 
     def __call__(self, key: str) -> HistoryView | None:
         """Return the history of a case; None if there is nothing to tell."""
-        case = self._cases.get(key)
-        if case is None or self._golden is None:
+        if self._golden is None:
             return None
+        case = self._cases[key]
+        place = self._golden / (case.key if case.golden is None else case.golden.case.key)
         try:
-            history = read_history(self._golden / _golden_key(case))
+            with accessible(place):
+                require_no_links(self._golden, place)
+            history = read_history(place)
         except StorageError as error:
             return HistoryView("", "", self._rejected(case), (), 0, None, str(error))
         return history_view(case.verdict, history, self._rejected(case))
@@ -126,18 +140,6 @@ def _now(verdict: Verdict) -> Entry:
     state = " ".join(filter(None, [state_word(verdict.state), verdict.severity.label if verdict.severity else ""]))
     excess = 0.0 if not verdict.failed and not verdict.findings else found.excess if found.words else None
     return Entry("now", "this run", "", state, found.words, excess)
-
-
-def _golden_key(case: ReportCase) -> str:
-    return case.key if case.golden is None else case.golden.case.key
-
-
-def _rejections(results: Path) -> dict[str, Rejection]:
-    """Return the newest rejection of each case. One that cannot be read is told to whoever rejects the next result."""
-    try:
-        return {each.case: each for each in read_rejections(results)}
-    except StorageError:
-        return {}
 
 
 def _time(when: str) -> str:
