@@ -29,24 +29,50 @@ def browser():
         yield browser
 
 
+SIZE = {"width": 1400, "height": 1000}
+
+
 @contextlib.contextmanager
-def opened(browser, path, **options):
-    """Open a page; whatever it asks for, whatever goes wrong in it, and every dialog is an error."""
-    context = browser.new_context(viewport={"width": 1400, "height": 1000}, offline=True, **options)
-    page, wrong = context.new_page(), []
-    page.on("request", lambda request: wrong.append(request.url) if request.url != path.as_uri() else None)
-    page.on("console", lambda message: wrong.append(message.text))
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("dialog", lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))
+def watched(page, path):
+    """Show a page; whatever it asks for, whatever goes wrong in it, and every dialog is an error."""
+    wrong = []
+    listeners = {
+        "request": lambda request: wrong.append(request.url) if request.url != path.as_uri() else None,
+        "console": lambda message: wrong.append(message.text),
+        "pageerror": lambda error: wrong.append(str(error)),
+        "dialog": lambda dialog: (wrong.append(dialog.message), dialog.dismiss()),
+    }
+    for event, listener in listeners.items():
+        page.on(event, listener)
     page.goto(path.as_uri())
     yield page
-    context.close()
+    for event, listener in listeners.items():
+        page.remove_listener(event, listener)
     assert [each for each in wrong if not each.startswith("data:")] == []
 
 
+@contextlib.contextmanager
+def opened(browser, path, **options):
+    """Open a page in a browser that remembers nothing, and watch it."""
+    context = browser.new_context(viewport=SIZE, offline=True, **options)
+    with watched(context.new_page(), path) as page:
+        yield page
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def tab(browser):
+    context = browser.new_context(viewport=SIZE, offline=True)
+    yield context.new_page()
+    context.close()
+
+
 @pytest.fixture
-def page(browser, run):
-    with opened(browser, run.page) as page:
+def page(tab, run):
+    """The page as it is when it is opened, in a tab that all tests share."""
+    tab.goto("about:blank")
+    tab.set_viewport_size(SIZE)
+    with watched(tab, run.page) as page:
         yield page
 
 
