@@ -46,7 +46,7 @@ def test_a_page_that_no_report_vouches_for_is_left_alone(tmp_path):
 
 def test_what_a_killed_process_left_of_a_report_goes_and_no_other_hidden_file(tmp_path):
     left = [".index.html.uio5_tka", "figures/.a_vis_1.png.0b1c2d3e", "tables/.a.csv.________", ".run.json.abcdefgh"]
-    other = [".index.html.mine", ".hidden", "figures/.a.svg.0b1c2d3e"]
+    other = [".index.html.mine", ".hidden", "figures/.a.gif.0b1c2d3e"]
     for name in (*left, *other):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()

@@ -17,15 +17,20 @@ from xai_eval.report.drawing.dissection_style import (
     LETTERS,
     MARKERS,
     METHODS,
+    headline,
     labelled,
     layer_colours,
     layers_of,
+    panel_at,
     without_frame,
 )
 
 _MOST_CONCEPTS = 25
 _NO_LABEL = "(not interpretable)"
 _ROOM = 1.06  # of an axis beyond its longest bar
+# Inches: a panel, the gap between two, and what a row takes for heading, numbers and name of the axis.
+_PANEL, _GAP, _AROUND = 3.9, 0.25, 0.95
+_LETTERS_OF_INCH = 13
 
 
 @dataclass(frozen=True)
@@ -72,19 +77,24 @@ def _folded(counts: pd.DataFrame) -> pd.DataFrame:
 
 
 def _figure(case: ReportCase, counts: dict[str, pd.DataFrame], ends: dict[str, _Ends]) -> Figure:
-    rows = [0.9 + 0.22 * len(each) for each in counts.values()]
-    figure = Figure(figsize=(10.4, 1.1 + sum(rows)), dpi=DPI, layout="constrained")
-    axes = figure.subplots(len(counts), 2, squeeze=False, sharey="row", height_ratios=rows)
-    for (bars, dots), (method, each) in zip(axes, counts.items(), strict=True):
+    left = 0.4 + max(min(len(str(name)), LETTERS) for each in counts.values() for name in each.index) / _LETTERS_OF_INCH
+    heights = {method: 0.22 * len(each) + 0.1 for method, each in counts.items()}
+    size = left + 2 * _PANEL + _GAP + 0.2, 0.9 + sum(heights.values()) + _AROUND * len(counts)
+    figure = Figure(figsize=size, dpi=DPI, facecolor="white")
+    headline(figure, f"What the units of {case.verdict.case.model} stand for", 0.2)
+    top = 0.3
+    for method, each in counts.items():
+        bars = panel_at(figure, left, top + 0.4, _PANEL, heights[method])
+        dots = panel_at(figure, left + _PANEL + _GAP, top + 0.4, _PANEL, heights[method])
         _stack(bars, each)
         _dots(dots, shares(each))
         bars.set_title(f"labelled by {METHODS[method]}: units", fontsize=10)
         dots.set_title("share of the units of each layer", fontsize=10)
         bars.set_xlim(0.0, ends[method].units)
         dots.set_xlim(-0.02 * ends[method].percent, ends[method].percent)
-    handles, names = axes[0][0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=min(len(names), 6), frameon=False, fontsize=9)
-    figure.suptitle(plain(f"What the units of {case.verdict.case.model} stand for"), fontsize=11, parse_math=False)
+        top += heights[method] + _AROUND
+    layers = figure.axes[0].get_legend_handles_labels()
+    figure.legend(*layers, loc="lower center", ncols=min(len(layers[0]), 6), frameon=False, fontsize=9)
     return figure
 
 
@@ -103,6 +113,8 @@ def _dots(axes: Any, percent: pd.DataFrame) -> None:
     places = np.arange(len(percent))
     for number, (layer, colour) in enumerate(zip(percent, layer_colours(list(percent.columns)), strict=True)):
         axes.plot(percent[layer], places, MARKERS[number % len(MARKERS)], color=colour, markersize=5, clip_on=False)
+    axes.set_yticks(places, [])
+    axes.set_ylim(len(percent) - 0.4, -0.6)
     axes.grid(axis="y", color="0.92")
     axes.set_axisbelow(True)
     axes.tick_params(axis="y", length=0)

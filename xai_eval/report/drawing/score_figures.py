@@ -11,14 +11,25 @@ from matplotlib.figure import Figure
 
 from xai_eval.media.figure_text import label, plain
 from xai_eval.report.cases import ReportCase
-from xai_eval.report.drawing.dissection_style import DPI, GREY, LETTERS, METHODS, layer_colours, without_frame
+from xai_eval.report.drawing.dissection_style import (
+    DPI,
+    GREY,
+    LETTERS,
+    METHODS,
+    headline,
+    layer_colours,
+    panel_at,
+    without_frame,
+)
 from xai_eval.result.fields import UnitLabels
 
 _CLIP, _PIXELS = METHODS
 _BINS = 24
+# Inches.
+_LEFT, _PANEL, _GAP, _ROW = 0.7, 3.7, 0.6, 1.55
 _NOTE = (
-    "Each panel by CLIP has an axis of its own: such scores compare only for the same model, layer, words and images. "
-    "IoU compares everywhere, so its panels share their axes, and units of all models are ranked by it."
+    "Scores by CLIP compare only for the same model, layer, words and images, so each panel has axes of its own.",
+    "IoU compares everywhere, so its panels share their axes, and the units of all models are ranked by it.",
 )
 _Scores = Mapping[tuple[str, str], "pd.Series[float]"]
 
@@ -27,14 +38,15 @@ def similarity_distribution(cases: Sequence[ReportCase]) -> Figure:
     """Draw, by method, one histogram per model (column) and layer (row); below those by pixels, ranks of the units."""
     models = [case.verdict.case.model for case in cases]
     by_method = {method: _scores(cases, method) for method in shared_methods(cases)}
-    layers = [layer for scores in by_method.values() for layer in dict.fromkeys(key[1] for key in scores)]
-    rows = len(layers) + (_PIXELS in by_method)
-    figure = Figure(figsize=(1.5 + 4.1 * max(len(models), 2), 1.2 + 1.55 * max(rows, 1)), dpi=DPI, layout="constrained")
-    parts = figure.subfigures(max(len(by_method), 1), 1, height_ratios=_heights(by_method), squeeze=False)[:, 0]
-    for part, (method, scores) in zip(parts, by_method.items(), strict=True):
-        _method(part, method, scores, models)
-    figure.suptitle("How well the labels fit their units", fontsize=11)
-    figure.supxlabel(_NOTE, fontsize=8, color=GREY, wrap=True)
+    rows = sum(len(_layers(scores)) + (method == _PIXELS) for method, scores in by_method.items())
+    width = _LEFT + max(len(models), 2) * (_PANEL + _GAP)
+    figure = Figure(figsize=(width, 1.0 + 0.5 * len(by_method) + _ROW * rows), dpi=DPI, facecolor="white")
+    headline(figure, "How well the labels fit their units", 0.2)
+    top = 0.35
+    for method, scores in by_method.items():
+        top = _method(figure, top, method, scores, models)
+    for number, line in enumerate(_NOTE):
+        headline(figure, line, top + 0.2 * (number + 1), 8, color=GREY)
     return figure
 
 
@@ -43,8 +55,8 @@ def shared_methods(cases: Sequence[ReportCase]) -> list[str]:
     return [name for name in METHODS if all(name in case.fields(UnitLabels) for case in cases)]
 
 
-def _heights(by_method: Mapping[str, _Scores]) -> list[float]:
-    return [len({key[1] for key in scores}) + 1.0 + (name == _PIXELS) for name, scores in by_method.items()] or [1.0]
+def _layers(scores: _Scores) -> list[str]:
+    return list(dict.fromkeys(layer for _, layer in scores))
 
 
 def _scores(cases: Sequence[ReportCase], method: str) -> _Scores:
@@ -58,23 +70,29 @@ def _scores(cases: Sequence[ReportCase], method: str) -> _Scores:
     return found
 
 
-def _method(part: Any, method: str, scores: _Scores, models: Sequence[str]) -> None:
-    name = METHODS[method]
-    part.suptitle(f"by {name}" if scores else f"no unit is labelled by {name}", fontsize=10)
-    layers = list(dict.fromkeys(layer for _, layer in scores))
-    if not layers:
-        return
-    iou, share = method == _PIXELS, "all" if method == _PIXELS else False
-    panels, last = part.subfigures(2, 1, height_ratios=[len(layers), 1.6]) if iou else (part, None)
-    axes = panels.subplots(len(layers), len(models), squeeze=False, sharex=share, sharey=share)
-    ends = _ends(scores.values()) if iou else None
-    for row, layer in zip(axes, layers, strict=True):
-        for panel, model in zip(row, models, strict=True):
+def _method(figure: Figure, top: float, method: str, scores: _Scores, models: Sequence[str]) -> float:
+    """Draw the panels of one method from `top` on, in inches, and return where they end."""
+    name, iou = METHODS[method], method == _PIXELS
+    headline(figure, f"by {name}" if scores else f"no unit is labelled by {name}", top + 0.2, 10)
+    top += 0.4
+    ends = (0.0, _ends(scores.values())[1]) if iou and scores else None
+    drawn = []
+    for layer in _layers(scores):
+        for column, model in enumerate(models):
+            panel = panel_at(figure, _LEFT + column * (_PANEL + _GAP), top + 0.25, _PANEL, _ROW - 0.65)
             _histogram(panel, scores.get((model, layer)), f"{model}, {layer}", ends)
-    for panel in axes[-1]:
-        panel.set_xlabel("IoU" if iou else f"score by {name}", fontsize=8)
-    if last is not None:
-        _ranks(last.subplots(), scores, models)
+            panel.set_xlabel("IoU" if iou else f"score by {name}", fontsize=8, labelpad=1)
+            drawn.append(panel)
+        top += _ROW
+    if not drawn or not iou:
+        return top
+    most = max(panel.get_ylim()[1] for panel in drawn)
+    for panel in drawn:
+        panel.set_ylim(0.0, most)
+    _ranks(
+        panel_at(figure, _LEFT, top + 0.15, max(len(models), 2) * (_PANEL + _GAP) - _GAP, _ROW - 0.55), scores, models
+    )
+    return top + _ROW
 
 
 def _ends(every: Any) -> tuple[float, float]:
@@ -88,8 +106,11 @@ def _histogram(axes: Any, scores: pd.Series[float] | None, name: str, ends: tupl
     )
     without_frame(axes)
     axes.set_ylabel("units", fontsize=8)
+    if ends is not None:
+        axes.set_xlim(*ends)
     if scores is not None:
-        axes.hist(scores, bins=np.linspace(*(ends or _ends([scores])), _BINS + 1), color=layer_colours(["one"])[0])
+        counts, edges = np.histogram(scores, bins=np.linspace(*(ends or _ends([scores])), _BINS + 1))
+        axes.stairs(counts, edges, fill=True, color=layer_colours(["one"])[0])
 
 
 def _ranks(axes: Any, scores: _Scores, models: Sequence[str]) -> None:

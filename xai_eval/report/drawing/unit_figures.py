@@ -20,7 +20,7 @@ from xai_eval.report.text.wording import cell_text
 from xai_eval.result.fields import Gallery, UnitLabels
 
 GALLERY = "top_images"
-_MOST_UNITS, _MOST_LAYERS = 6, 6
+_MOST_UNITS, _MOST_LAYERS = 4, 5
 _ROW, _HEAD = 0.6, 0.35  # inches
 _STRIP, _WIDTH = 3.0, 8.2
 _PALE, _DARK = "0.45", "black"
