@@ -28,10 +28,12 @@ html_theme = "furo"
 html_title = f"{project} {release}"
 html_static_path = ["static"]
 html_css_files = ["site.css"]
+html_js_files = ["site.js"]
 html_additional_pages = {"index": "home.html"}
 templates_path = ["templates"]
 html_show_sphinx = False
 html_copy_source = False
+smartquotes = False  # what is typed is shown as it is typed
 
 _GROUP = re.compile(r"^\*\*(.+)\*\*\n\n((?:\* .*\n|  .*\n)+)", re.MULTILINE)
 _PAGE = re.compile(r"\[([^\]]+)\]\(([^)#]+)\.md\)")
