@@ -88,6 +88,7 @@ The examples are run in the tests.
 _SECTION = re.compile(r"^(Args|Attributes|Returns|Raises|Example):$", re.MULTILINE)
 _TITLES = {"Args": "Takes", "Attributes": "Attributes", "Returns": "Returns", "Raises": "Raises", "Example": "Example"}
 _ENTRY = re.compile(r"^(\*{0,2}\w+): ", re.MULTILINE)
+_ANNOTATION = re.compile(r""": (['"])(.*?)\1""")
 _WIDEST = 100
 
 
@@ -116,7 +117,8 @@ def _details(name: str) -> Iterator[str]:
         yield f"```py\n{_call(name, documented)}\n```\n"
     yield _markdown(inspect.getdoc(documented) or "")
     members = list(_members(documented)) if inspect.isclass(documented) else []
-    yield "\n".join(["**Also**\n", *members, ""]) if members else ""
+    if members:
+        yield "\n".join(["**Also**\n", *members, ""])
 
 
 def _is_plain(documented: object) -> bool:
@@ -127,7 +129,7 @@ def _is_plain(documented: object) -> bool:
 def _call(name: str, documented: Any) -> str:
     """Return the call in one line, or with one parameter in each line."""
     parameters = [_without_long_default(each) for each in inspect.signature(documented).parameters.values()]
-    words = [str(each).replace("'", "").replace("Ellipsis", "...") for each in parameters]
+    words = [_ANNOTATION.sub(r": \2", str(each)).replace("Ellipsis", "...") for each in parameters]
     by_name = [place for place, each in enumerate(parameters) if each.kind is inspect.Parameter.KEYWORD_ONLY]
     if by_name:
         words.insert(by_name[0], "*")
@@ -148,7 +150,7 @@ def _markdown(docstring: str) -> str:
     texts = [_escaped(opening.strip()), ""]
     for title, body in zip(sections[::2], sections[1::2], strict=True):
         texts += [f"**{_TITLES[title]}**", "", _body(title, inspect.cleandoc(body)), ""]
-    return "\n".join(texts)
+    return "\n".join(texts).rstrip("\n") + "\n"
 
 
 def _body(title: str, body: str) -> str:

@@ -42,7 +42,7 @@ def with_marks(example):
     return pytest.param(example, id=example.name, marks=pytest.mark.slow if explains else ())
 
 
-@pytest.mark.parametrize("example", map(with_marks, examples()))
+@pytest.mark.parametrize("example", [with_marks(each) for each in examples()])
 def test_the_examples_of_the_page_give_what_they_say(example):
     assert doctest.DocTestRunner(verbose=False).run(example).failed == 0
 

@@ -28,10 +28,12 @@ html_theme = "furo"
 html_title = f"{project} {release}"
 html_static_path = ["static"]
 html_css_files = ["site.css"]
+html_js_files = ["site.js"]
 html_additional_pages = {"index": "home.html"}
 templates_path = ["templates"]
 html_show_sphinx = False
 html_copy_source = False
+smartquotes = False  # what is typed is shown as it is typed
 
 _GROUP = re.compile(r"^\*\*(.+)\*\*\n\n((?:\* .*\n|  .*\n)+)", re.MULTILINE)
 _PAGE = re.compile(r"\[([^\]]+)\]\(([^)#]+)\.md\)")
@@ -44,7 +46,9 @@ def setup(app: Any) -> None:
 
 def _add_navigation(app: Any, name: str, source: list[str]) -> None:
     if name == root_doc:
-        source[0] += "".join(_toctree(title, _pages(lines)) for title, lines in _groups(source[0]))
+        groups = {title: _pages(lines) for title, lines in _groups(source[0])}
+        groups["More"] = _unlisted(app.env.found_docs, groups)
+        source[0] += "".join(_toctree(title, pages) for title, pages in groups.items() if pages)
     elif name == "docs/decisions/README":
         source[0] += _toctree(
             "", [f"{note.stem} <{note.stem}>" for note in sorted((_ROOT / name).parent.glob("0*.md"))]
@@ -59,6 +63,12 @@ def _pages(lines: str) -> list[str]:
     """Return the first link of each entry of a list, as an entry of a toctree."""
     entries = (_PAGE.search(each) for each in re.split(r"^\* ", lines, flags=re.MULTILINE))
     return [f"{found[1]} <{found[2]}>" for found in entries if found]
+
+
+def _unlisted(found: set[str], groups: dict[str, list[str]]) -> list[str]:
+    """Return the pages that no list of the README names: they are shown all the same."""
+    listed = {page.rsplit("<", 1)[1].rstrip(">") for pages in groups.values() for page in pages}
+    return sorted(found - listed - {root_doc} - {name for name in found if name.startswith("docs/decisions/0")})
 
 
 def _toctree(title: str, entries: list[str]) -> str:
