@@ -116,7 +116,7 @@ def examine(
         (
             *_assumptions(classifier),
             *_in_training(classifier, stuck),
-            *_changing(classifier, () if stuck else (*changed, *kept)),
+            *_changing(classifier, kept),
             *_full_name(classifier, layer),
             *(advice_on(layer, told, classifier.name, methods) if layer and told else ()),
         ),
