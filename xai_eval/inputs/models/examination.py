@@ -6,7 +6,7 @@ Every task begins with this. What cannot be explained honestly is refused, with 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -48,7 +48,7 @@ class Examination:
     assumptions: tuple[str, ...]
     reached: bool = False
     remarks: tuple[str, ...] = ()
-    answer: FirstAnswer | None = None
+    answer: FirstAnswer | None = field(default=None, compare=False)
 
 
 def examine(
@@ -116,7 +116,7 @@ def examine(
         (
             *_assumptions(classifier),
             *_in_training(classifier, stuck),
-            *_changing(classifier, () if stuck else (*changed, *kept)),
+            *_changing(classifier, kept),
             *_full_name(classifier, layer),
             *(advice_on(layer, told, classifier.name, methods) if layer and told else ()),
         ),
