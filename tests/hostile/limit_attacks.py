@@ -111,9 +111,7 @@ def _attack(name: str, kind: str, expected: str, tried: Callable[[Path], str | N
 _ACCEPT = ("accept", "--all", "--reason", "x")
 ATTACKS = (
     *(
-        _attack(
-            f"{words[0]} with files of at most {most} bytes", _HALF, "nothing half done", partial(_limited, words, most)
-        )
+        _attack(f"{words[0]} and files of at most {most} bytes", _HALF, "old or new", partial(_limited, words, most))
         for words, most in ((_ACCEPT, 0), (_ACCEPT, 600), (("report",), 600), (("report",), 4000), (("prune",), 0))
     ),
     _attack("labels of 100,000 characters", _COST, "cut where they are repeated", _long_texts),

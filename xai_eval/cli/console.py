@@ -91,7 +91,7 @@ class _Harmless:
     Raises StorageError, once, if the other one cannot be written for another reason, such as a full disk.
     """
 
-    def __init__(self, stream: TextIO, *, shows: Callable[[str], str] = str) -> None:
+    def __init__(self, stream: TextIO | io.TextIOBase, *, shows: Callable[[str], str] = str) -> None:
         self._stream, self._shows, self._open = stream, shows, True
 
     def write(self, text: str) -> int:

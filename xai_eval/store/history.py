@@ -109,8 +109,8 @@ def check_reason(reason: str) -> None:
         raise UsageError('accepting needs a reason: --reason "why the new explanation is right".')
     if len(reason) > _LONGEST_REASON:
         raise UsageError(
-            f"the reason has {len(reason):,} characters; expected at most {_LONGEST_REASON:,}. Say it in fewer, and link "
-            "what is longer."
+            f"the reason has {len(reason):,} characters; expected at most {_LONGEST_REASON:,}. Say it in fewer, and "
+            "link what is longer."
         )
 
 
