@@ -131,7 +131,7 @@ FORGERIES = [
     Forgery("a signed map of one cell", "map", map_of(1, 1, "signed.map"), "Signed changed .*at 1x1"),
     # Values that compare with nothing.
     Forgery("a map of no numbers", "map", map_times(np.nan), "Grad-CAM changed"),
-    Forgery("an endless map", "map", map_times(np.inf), "Grad-CAM changed"),
+    Forgery("a map of large numbers", "map", map_times(100), "Grad-CAM changed"),
     Forgery("an empty map", "map", map_times(0), "Grad-CAM changed"),
     Forgery("a map upside down in sign", "map", map_times(-1), "Grad-CAM changed"),
     Forgery("a column of no numbers", "column", values("energy", "NaN"), "nan became 0.9"),

@@ -130,7 +130,7 @@ class _Harmless:
         _send_nowhere(self._stream)
 
 
-def _send_nowhere(stream: TextIO) -> None:
+def _send_nowhere(stream: TextIO | io.TextIOBase) -> None:
     """Let the file of a stream be the null device, so that Python's own flush at its end does not fail either."""
     with contextlib.suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
