@@ -49,9 +49,10 @@ def accept(
         The keys of the goldens that changed. Results that match their golden are skipped.
 
     Raises:
-        UsageError: this is a CI, the reason is empty or too long, no case is named, a case is unknown or its
         UsageError: this is a CI, the reason is empty or too long, no case is named, a case is unknown or its result
-            cannot be read, the run is incomplete, all of a damaged run are wanted, or more than `BULK_ABOVE` without `bulk`.
+            cannot be read, the run is incomplete, all of a damaged run are wanted, or more than `BULK_ABOVE` without
+            `bulk`.
+    """
     refuse_under_ci("accepting is refused in a CI: a person accepts, after looking at the images.")
     check_reason(reason)
     if everything == bool(keys):
