@@ -64,7 +64,8 @@ def test_goldens_settings_and_quarantine_are_listed_with_who_accepted_them(repos
     assert lines[first].endswith("3 goldens, 2 settings and 3 values of the quarantine differ")
     changed, removed, new = lines[first + 1 : first + 4]
     assert changed.startswith(f"golden {A.case.key}: changed (accepted.json, arrays.safetensors.gz, result.json); ")
-    assert ": the new weights look at the bird; Grad-CAM changed (evidence)" in changed and "WITHOUT" not in changed
+    assert "; Grad-CAM changed (evidence): " in changed and "WITHOUT" not in changed
+    assert changed.endswith(": the new weights look at the bird")
     assert removed.startswith(f"golden {B.case.key}: removed")
     assert new.startswith(f"golden {C.case.key}: new") and new.endswith(": a new image")
     rest = lines[first + 4 :]

@@ -51,6 +51,23 @@ def column(change: Any) -> Any:
     return field("table", change)
 
 
+def map_times(factor: float) -> Any:
+    def change(held: Held, arrays: Arrays) -> None:
+        arrays["gradcam.map"] = (arrays["gradcam.map"].astype(np.float32) * factor).astype(arrays["gradcam.map"].dtype)
+
+    return document(change)
+
+
+def values(name: str, first: Any) -> Any:
+    """Replace the first value of a column."""
+
+    def change(held: Held) -> None:
+        [place] = [each for each in held["columns"] if each["name"] == name]
+        place["values"][0] = first
+
+    return column(change)
+
+
 def add_column(name: str) -> Any:
     return column(lambda held: held["columns"].append({**held["columns"][1], "name": name, "values": [0.9, 0.25]}))
 
@@ -112,6 +129,18 @@ FORGERIES = [
     Forgery("a map of one cell", "map", map_of(1, 1), "at 1x1"),
     Forgery("a map of two rows", "map", map_of(2, 56), "at 2x56"),
     Forgery("a signed map of one cell", "map", map_of(1, 1, "signed.map"), "Signed changed .*at 1x1"),
+    # Values that compare with nothing.
+    Forgery("a map of no numbers", "map", map_times(np.nan), "Grad-CAM changed"),
+    Forgery("a map of large numbers", "map", map_times(100), "Grad-CAM changed"),
+    Forgery("an empty map", "map", map_times(0), "Grad-CAM changed"),
+    Forgery("a map upside down in sign", "map", map_times(-1), "Grad-CAM changed"),
+    Forgery("a column of no numbers", "column", values("energy", "NaN"), "nan became 0.9"),
+    Forgery("a column of the largest number", "column", values("energy", 1e308), "became 0.9"),
+    Forgery("a number as a text", "column", values("energy", "0.9"), "is the text '0.9'"),
+    Forgery("a row that looks the same", "column", values("method", "gradcam\u200b"), "the rows changed"),
+    Forgery("a choice of nothing", "choice", field("best", lambda f: f.update(content={"segments": None})), "segments"),
+    Forgery("another choice", "choice", field("best", lambda f: f.update(content={"other": "slic"})), "other"),
+    Forgery("a line of another name", "line", field("curve", lambda f: f.update(lines=["other"])), "lines or their"),
     # Limits, tolerances, what is judged.
     Forgery("every column for reading", "column", column(lambda f: f.update(unjudged=["energy", "hit"])), "became 0.9"),
     Forgery("the column for reading", "column", column(lambda f: f.update(unjudged=["energy"])), "became 0.9"),
@@ -171,6 +200,8 @@ FORGERIES = [
     Forgery("the history of another case", "map", copy_history, "the file is that of another case"),
     Forgery("nobody accepted it", "map", history(lambda e: [{**e[0], "who": " "}]), "not say who accepted"),
     Forgery("accepted without a reason", "map", history(lambda e: [{**e[0], "reason": ""}]), "not say why"),
+    Forgery("nobody sees who accepted it", "map", history(lambda e: [{**e[0], "who": "\u200b"}]), "not say who"),
+    Forgery("nobody sees the reason", "map", history(lambda e: [{**e[0], "reason": "\u2800 \u200b"}]), "not say why"),
     Forgery("replaced without accepting", "map", replaced_by_the_drift, "changed without being accepted"),
     Forgery("edited by hand", "map", text('"seed": 0', '"seed": 1'), "does not match its digest"),
     # The plan of the run.

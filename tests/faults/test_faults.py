@@ -22,6 +22,7 @@ import state_faults
 import study_faults
 import token_faults
 import unit_faults
+import unseen_faults
 from faults.fault_table import PROPERTY
 from gate import tried
 from turns import in_turns
@@ -41,6 +42,7 @@ FAULTS = (
     *state_faults.FAULTS,
     *token_faults.FAULTS,
     *further_faults.FAULTS,
+    *unseen_faults.FAULTS,
 )
 KINDS = (
     "decode",
@@ -132,7 +134,7 @@ def is_quick(fault, task, model):
 
 
 def is_rare(fault, task, model):
-    return fault.name in further_faults.RARELY
+    return fault.name in further_faults.RARELY or fault in unseen_faults.FAULTS
 
 
 @pytest.mark.parametrize(

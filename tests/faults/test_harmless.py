@@ -21,6 +21,7 @@ import same_images
 import spelt_further
 import spelt_networks
 import spelt_transformers
+import unseen_harmless
 import written_otherwise
 from faults.harmless_table import PROPERTY, outcome
 from gate import PARAMETERS, SLIC, Bench
@@ -131,7 +132,9 @@ CHANGES: tuple[Harmless, ...] = (
     *spelt_transformers.CHANGES,
     *same_answers.CHANGES,
     *spelt_further.CHANGES,
+    *unseen_harmless.CHANGES,
 )
+RARELY = spelt_further.RARELY | {change.name for change in unseen_harmless.CHANGES}
 OFTEN = {"the last stage in Sequential", "features and classifier", "rank correlation by NumPy"}
 
 
@@ -159,7 +162,7 @@ def named_in_turns(pairs):
 def marks_of(name):
     if name in OFTEN:
         return ()
-    return pytest.mark.thorough if name in spelt_further.RARELY else pytest.mark.slow
+    return pytest.mark.thorough if name in RARELY else pytest.mark.slow
 
 
 @pytest.mark.parametrize(("change", "model", "task"), named(turns((SCENES, *TRANSFORMERS))))

@@ -23,6 +23,7 @@ KINDS = (
     "types",
     "images",
     "names",
+    "what a reviewer sees",
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import os
 import sys
@@ -10,6 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, TextIO
 
+from xai_eval.errors import StorageError
 from xai_eval.media.screen import visible_but_colours
 from xai_eval.media.terminal import block
 
@@ -27,8 +29,8 @@ def console() -> Iterator[None]:
         stack.enter_context(_libraries_in_block())
         if sys.stderr is not None:
             stack.enter_context(contextlib.redirect_stderr(_Harmless(sys.stderr)))
-        if sys.stdout is not None:
-            stack.enter_context(contextlib.redirect_stdout(_Harmless(sys.stdout, shows=visible_but_colours)))
+        answers = _Harmless(_Nobody() if sys.stdout is None else sys.stdout, shows=visible_but_colours)
+        stack.enter_context(contextlib.redirect_stdout(answers))
         try:
             yield
         finally:
@@ -75,10 +77,21 @@ class _InBlock(logging.Formatter):
         return block(super().format(record))
 
 
-class _Harmless:
-    """A stream that writes to another one, and never raises because of an encoding or a closed pipe."""
+class _Nobody(io.TextIOBase):
+    """Standard output of a process that was started without one."""
 
-    def __init__(self, stream: TextIO, *, shows: Callable[[str], str] = str) -> None:
+    def write(self, text: str) -> int:
+        """Drop the text."""
+        return len(text)
+
+
+class _Harmless:
+    """A stream that writes to another one, and never raises because of an encoding or a closed pipe.
+
+    Raises StorageError, once, if the other one cannot be written for another reason, such as a full disk.
+    """
+
+    def __init__(self, stream: TextIO | io.TextIOBase, *, shows: Callable[[str], str] = str) -> None:
         self._stream, self._shows, self._open = stream, shows, True
 
     def write(self, text: str) -> int:
@@ -105,11 +118,19 @@ class _Harmless:
         try:
             act()
         except (BrokenPipeError, ConnectionResetError):
-            self._open = False
-            _send_nowhere(self._stream)
+            self._close()
+        except OSError as error:
+            self._close()
+            raise StorageError(
+                f"the answer cannot be written ({error.strerror or error}). Free some space, and run again."
+            ) from error
+
+    def _close(self) -> None:
+        self._open = False
+        _send_nowhere(self._stream)
 
 
-def _send_nowhere(stream: TextIO) -> None:
+def _send_nowhere(stream: TextIO | io.TextIOBase) -> None:
     """Let the file of a stream be the null device, so that Python's own flush at its end does not fail either."""
     with contextlib.suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)

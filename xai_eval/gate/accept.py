@@ -16,7 +16,7 @@ from xai_eval.gate.run_findings import RunFindings, run_findings_of
 from xai_eval.gate.verdict import State, Verdict
 from xai_eval.result.result import Result, stored_digest
 from xai_eval.store.goldens import Goldens, case_of_folder, resolve
-from xai_eval.store.history import NOT_JUDGED, Overruled
+from xai_eval.store.history import NOT_JUDGED, Overruled, check_reason
 from xai_eval.store.noise import Noise, load_noises
 from xai_eval.store.upgrade_policy import ALL_STAGES
 
@@ -50,12 +50,12 @@ def accept(
         The keys of the goldens that changed. Results that match their golden are skipped.
 
     Raises:
-        UsageError: this is a CI, the reason is empty, no case is named, a case is unknown or its result cannot be read,
-            the run is incomplete, all of a damaged run are wanted, or more than `BULK_ABOVE` without `bulk`.
+        UsageError: this is a CI, the reason is empty or too long, no case is named, a case is unknown or its result
+            cannot be read, the run is incomplete, all of a damaged run are wanted, or more than `BULK_ABOVE` without
+            `bulk`.
     """
     refuse_under_ci("accepting is refused in a CI: a person accepts, after looking at the images.")
-    if not reason.strip():
-        raise UsageError('accepting needs a reason: --reason "why the new explanation is right".')
+    check_reason(reason)
     if everything == bool(keys):
         raise UsageError(
             "name the cases to accept, or --all, not both." if keys else "name a case to accept, or --all."

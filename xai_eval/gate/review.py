@@ -5,15 +5,15 @@ from __future__ import annotations
 import datetime
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from xai_eval.disk.door import read_bytes
 from xai_eval.disk.files import write_files
-from xai_eval.disk.strict_toml import parse_toml
 from xai_eval.errors import StorageError
+from xai_eval.gate.configuration import Configuration
 from xai_eval.gate.judge import judge
 from xai_eval.gate.unwatched import Unwatched, unwatched_parts
 from xai_eval.gate.verdict import Verdict
@@ -77,26 +77,37 @@ class Review:
     quarantine: tuple[str, ...]
 
 
-def review(base: GitBase, goldens: Goldens, configuration: Mapping[Path, tuple[str, ...]]) -> Review:
+def review(base: GitBase, goldens: Goldens, configuration: Sequence[Configuration]) -> Review:
     """Compare goldens, configuration and quarantine with those of a commit.
 
     Args:
         base: the commit.
         goldens: the folder of goldens as it is now.
-        configuration: the files that may configure xai-eval, with the names of the tables above its own table.
+        configuration: the tables that may configure xai-eval, or pytest.
+
+    Raises:
+        UsageError: the goldens, or a file, are not in the repository, or a link to the goldens leads out of it.
     """
+    quarantine = Configuration(goldens.folder.resolve() / QUARANTINE_FILE, ())
     return Review(
         base.commit,
         tuple(_golden_changes(base, goldens)),
-        tuple(line for file, tables in configuration.items() for line in _of_toml(base, file, tables)),
-        tuple(_of_toml(base, goldens.folder / QUARANTINE_FILE, ())),
+        (*_of_links(base, goldens.folder), *(line for each in configuration for line in _of_settings(base, each))),
+        tuple(f"{QUARANTINE_FILE}: {line}" for line in _differences(base, quarantine)),
     )
 
 
+def _of_links(base: GitBase, folder: Path) -> Iterator[str]:
+    for place, (was, now) in base.links(folder).items():
+        led, leads = (f"a link to {each}" if each else "no link" for each in (was, now))
+        yield f"{place.as_posix()}: {led} became {leads}"
+
+
 def _golden_changes(base: GitBase, goldens: Goldens) -> Iterator[GoldenChange]:
-    root = base.from_root(goldens.folder)
+    folder = goldens.folder.resolve()
+    root = base.from_root(folder)
     files: dict[Path, list[str]] = {}
-    for path in base.changed(goldens.folder):
+    for path in base.changed(folder):
         parts = path.relative_to(root).parts
         if len(parts) == 3 and parts[2] in _FILES:
             files.setdefault(path.parent, []).append(parts[2])
@@ -169,24 +180,31 @@ def _stated(field: Field) -> Any:
     return dict(stated) if isinstance(stated, Mapping) else to_stored(stated)
 
 
-def _of_toml(base: GitBase, file: Path, tables: tuple[str, ...]) -> Iterator[str]:
-    was, now = _table(base.content(base.from_root(file)), tables), _table(_current(file), tables)
-    for name in dict.fromkeys((*was, *now)):
-        if was.get(name) != now.get(name):
-            yield f"{file.name}: {name}: {was.get(name, 'nothing')} became {now.get(name, 'nothing')}"
+def _of_settings(base: GitBase, place: Configuration) -> Iterator[str]:
+    name = base.from_root(place.file).as_posix()
+    shown = f"{name} of pytest" if place.of_pytest else name
+    yield from (f"{shown}: {line}" for line in _differences(base, place))
+
+
+def _differences(base: GitBase, place: Configuration) -> Iterator[str]:
+    name = base.from_root(place.file)
+    was, now = _table(base.content(name), place), _table(_current(place.file), place)
+    for key in dict.fromkeys((*was, *now)):
+        if was.get(key) != now.get(key):
+            yield f"{key}: {was.get(key, 'nothing')} became {now.get(key, 'nothing')}"
 
 
 def _current(file: Path) -> bytes | None:
     return read_bytes(file, follow=True) if file.is_file() else None
 
 
-def _table(content: bytes | None, tables: tuple[str, ...]) -> dict[str, str]:
+def _table(content: bytes | None, place: Configuration) -> dict[str, str]:
     """Return the values of a table as text, by their names with dots; if it cannot be read, the reason instead."""
     try:
-        found: Any = parse_toml(content or b"")
+        found: Any = place.parsed(content or b"")
     except ValueError as error:
-        return {"the whole file": f"no TOML ({error})"}
-    for name in tables:
+        return {"the whole file": f"cannot be read ({error})"}
+    for name in place.tables:
         found = found.get(name, {}) if isinstance(found, dict) else {}
     return dict(_leaves(found, ""))
 

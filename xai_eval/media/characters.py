@@ -39,6 +39,11 @@ def shortened(text: str, longest: int = LONGEST) -> str:
     return f"{text[:kept]} ... ({len(text) - kept:,} more characters)"
 
 
+def says_nothing(text: str) -> bool:
+    """Whether nobody sees anything of a text, because it is empty, or has spaces and hidden characters only."""
+    return not any(_is_seen(each) and not each.isspace() for each in text)
+
+
 def visible(text: str, escaped: Callable[[str], str] = escape) -> str:
     """Return text in which every character that is not seen is an escape, such as `\\x1b` or `\\u202e`.
 

@@ -14,7 +14,8 @@ from typing import Any
 
 from xai_eval.disk.files import accessible, exists, read_json
 from xai_eval.disk.typed import read_as
-from xai_eval.errors import StorageError
+from xai_eval.errors import StorageError, UsageError
+from xai_eval.media.characters import says_nothing, shortened
 from xai_eval.result.fields.numbers import to_json
 from xai_eval.store.git_base import GIT
 from xai_eval.store.runs import now
@@ -23,6 +24,7 @@ HISTORY_FILE = "accepted.json"
 # Only the newest entries are kept, so that a golden accepted every night does not grow without end. Version control
 # still has the older ones.
 LONGEST = 50
+_LONGEST_REASON = 4_000  # characters
 _GIT_SECONDS = 10
 
 
@@ -75,19 +77,10 @@ NOT_JUDGED = Overruled()
 
 
 def acceptance(digest: str, reason: str, overruled: Overruled = NOT_JUDGED) -> Acceptance:
-    """Return the entry for accepting the golden with `digest` now."""
-    return Acceptance(
-        now(),
-        reason,
-        digest,
-        whoami(),
-        overruled.state,
-        overruled.severity,
-        overruled.sentence,
-        overruled.upgrade,
-        overruled.measure,
-        overruled.excess,
-    )
+    """Return the entry for accepting the golden with `digest` now. Texts that are too long to be read are cut."""
+    words = (overruled.state, overruled.severity, overruled.sentence, overruled.upgrade, overruled.measure)
+    person = shortened(whoami())
+    return Acceptance(now(), shortened(reason), digest, person, *map(shortened, words), excess=overruled.excess)
 
 
 def read_history(place: Path) -> list[Acceptance]:
@@ -121,6 +114,17 @@ def _document(entry: Acceptance) -> dict[str, Any]:
     absent = {"upgrade"} if not entry.upgrade else set()
     absent |= {"measure", "excess"} if not entry.measure else set()
     return {name: value for name, value in stored.items() if name not in absent}
+
+
+def check_reason(reason: str) -> None:
+    """Refuse what cannot be a reason. Raises UsageError if nobody sees anything of it, or it is too long to be read."""
+    if says_nothing(reason):
+        raise UsageError('accepting needs a reason: --reason "why the new explanation is right".')
+    if len(reason) > _LONGEST_REASON:
+        raise UsageError(
+            f"the reason has {len(reason):,} characters; expected at most {_LONGEST_REASON:,}. Say it in fewer, and "
+            "link what is longer."
+        )
 
 
 @functools.cache

@@ -13,6 +13,7 @@ from xai_eval.disk.files import accessible, exists
 from xai_eval.disk.strict_toml import MOST_TOML_BYTES, parse_toml
 from xai_eval.disk.typed import spelled
 from xai_eval.errors import StorageError
+from xai_eval.media.characters import says_nothing
 
 QUARANTINE_FILE = "quarantine.toml"
 # A case that may fail for longer than this is given up, which is what deleting its golden is for.
@@ -109,7 +110,7 @@ def _entry(where: str, value: Any, today: datetime.date) -> Quarantine:
         got = _listed(value) or "nothing" if isinstance(value, Mapping) else spelled(value)
         raise StorageError(f"{where}: {_EXAMPLE} under a heading with the case's key in quotes, got {got}.")
     for name in ("owner", "reason"):
-        if not isinstance(value[name], str) or not value[name].strip():
+        if not isinstance(value[name], str) or says_nothing(value[name]):
             raise StorageError(f"{where}: {name} is {spelled(value[name])}, but must be a text; {_EXAMPLE}.")
     expires = value["expires"]
     # A datetime is a subclass of date in Python, so the exact type is compared.

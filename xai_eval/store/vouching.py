@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from xai_eval.errors import StorageError
+from xai_eval.media.characters import says_nothing
 from xai_eval.media.shell import command
 from xai_eval.result.result import Result, stored_digest
 from xai_eval.store.history import HISTORY_FILE, Acceptance, read_history
@@ -93,6 +94,6 @@ def _fault(last: Acceptance, digest: str) -> str:
             f"its last entry is for the result {last.result[:_SHOWN]}, but the golden is {digest[:_SHOWN]}, so the "
             "golden was changed without being accepted, or the file is that of another case"
         )
-    if not last.who.strip():
+    if says_nothing(last.who):
         return "its last entry does not say who accepted the golden"
-    return "" if last.reason.strip() else "its last entry does not say why the golden was accepted"
+    return "its last entry does not say why the golden was accepted" if says_nothing(last.reason) else ""

@@ -9,6 +9,7 @@ from pathlib import Path
 from xai_eval.errors import InputUnavailable
 from xai_eval.inputs.images.budget import MOST_FRAMES
 from xai_eval.inputs.images.essence import LONGEST_PROFILE, Essence, orientation_of
+from xai_eval.inputs.images.jpeg_scans import lacks_scans
 from xai_eval.inputs.images.tiff_tags import read_directory
 
 SIGNATURE = b"\xff\xd8\xff"
@@ -52,7 +53,7 @@ def jpeg_essence(path: Path, data: bytes) -> Essence:
         frames=_frames(bodies),
         orientation=orientation_of(_first(bodies, b"Exif\0\0"), _first(bodies, b"http://ns.adobe.com/xap/1.0/\0")),
         profile=_profile(bodies),
-        notes=tuple(_notes(bodies, channels)),
+        notes=(*_notes(bodies, channels), *_missing_scans(data, scan, start)),
         library=2 * min(channels, 4) if start is not None and start.marker in _PROGRESSIVE else 0,
     )
 
@@ -107,6 +108,14 @@ def _check_scans(path: Path, data: bytes, begin: int, start: _Segment | None) ->
             f"{path} is a progressive JPEG of {scans:,} scans; expected at most {_MOST_SCANS}, and {_USUAL_SCANS} for "
             "a large image, because each goes over the whole image. Save it again with another program."
         )
+
+
+def _missing_scans(data: bytes, begin: int, start: _Segment | None) -> Iterator[str]:
+    end = data.find(b"\xff\xd9", begin)
+    if start is None or start.marker not in _PROGRESSIVE or len(start.body) < 6:
+        return
+    if lacks_scans(data, begin, end if end > 0 else len(data), start.body[5]):
+        yield "scans of the progressive JPEG are missing: it is coarser than it was made"
 
 
 def _first(bodies: Sequence[bytes], head: bytes) -> bytes:

@@ -14,6 +14,8 @@ from xai_eval.errors import InputUnavailable
 from xai_eval.inputs.images.deep import LEAST_LEVELS, LOW, Deep, read_deep_tiff, to_eight_bits
 from xai_eval.inputs.images.essence import Essence
 from xai_eval.inputs.images.opened import Opened
+from xai_eval.inputs.images.png_file import SIGNATURE
+from xai_eval.inputs.images.png_rows import lacks_rows
 from xai_eval.inputs.images.tiff_file import layout
 
 SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I;16N", "I")
@@ -34,7 +36,9 @@ def to_rgb(path: Path, opened: Opened) -> tuple[NDArray[np.uint8], list[str]]:
     image, essence = opened.image, opened.essence
     if image is None:
         return _deep_tiff(path, essence)
+    colours = _colours(image)
     image.load()
+    _check_rows(path, image, opened)
     if image.mode in SIXTEEN_BIT:
         return _gray(path, _sixteen_bit(path, image), essence.transparent)
     if image.mode == "F":
@@ -45,6 +49,8 @@ def to_rgb(path: Path, opened: Opened) -> tuple[NDArray[np.uint8], list[str]]:
     notes = _sixteen_bit_colour_notes(path, image, essence) if essence.depth == 16 else []
     if image.mode not in ("RGB", "RGBA", "RGBa"):
         notes.append(f"{_GRAYSCALE.get(image.mode, _kind(image.mode))} converted to RGB")
+    if colours is not None and (most := int(image.getextrema()[1])) >= colours:  # type: ignore[arg-type]
+        notes.append(f"pixels of colour {most} are black, because the palette has only {colours} colours")
     if not image.has_transparency_data:
         return _in_strips(image, transparent=False), notes
     notes.append(_ON_WHITE)
@@ -54,6 +60,23 @@ def to_rgb(path: Path, opened: Opened) -> tuple[NDArray[np.uint8], list[str]]:
         # Pillow scales grey values of fewer bits to 0..255, but not the one that is transparent.
         image.info["transparency"] = essence.transparent[0] * 255 // (2**essence.depth - 1)
     return _in_strips(image, transparent=True), notes
+
+
+def _colours(image: Image.Image) -> int | None:
+    """Return how many colours the palette of a file has, before Pillow fills it up; None if there is no palette."""
+    palette = image.palette if image.mode == "P" else None
+    if palette is None:
+        return None
+    return len(palette.palette) // len((palette.rawmode or palette.mode).split(";")[0])
+
+
+def _check_rows(path: Path, image: Image.Image, opened: Opened) -> None:
+    """Refuse a PNG that ends before its last row; Pillow leaves what is missing black."""
+    black = not np.asarray(image.crop((0, image.height - 1, image.width, image.height))).any()
+    # An image for Windows is a PNG inside.
+    at = opened.essence.data.find(SIGNATURE) if black and opened.format in ("PNG", "ICO") else -1
+    if at >= 0 and lacks_rows(opened.essence.data[at:]):
+        raise InputUnavailable(f"{path} is truncated or damaged: its last rows are missing. Get the file again.")
 
 
 def _in_strips(image: Image.Image, *, transparent: bool) -> NDArray[np.uint8]:

@@ -41,7 +41,7 @@ def report_to_github(verdicts: Sequence[Verdict], page: Path | None, where: Fold
             with Path(target).open("ab") as file:
                 file.write(step_summary(verdicts, page, where, room=_MOST - file.tell()).encode())
         except OSError as error:
-            terminal.tell(f"xai-eval: {_SUMMARY_FILE} {target} cannot be written ({error.strerror})")
+            terminal.tell(f"xai-eval: {_SUMMARY_FILE} {target} cannot be written ({error.strerror or error})")
     if os.environ.get(_ACTIONS) == "true":
         terminal.command_ci(annotation(verdicts))
 

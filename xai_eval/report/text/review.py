@@ -50,13 +50,14 @@ def review_document(found: Review, branch: str) -> dict[str, Any]:
 
 
 def _sentence(change: GoldenChange) -> str:
+    # What people wrote comes last, so that no part of it can be taken for what was found out.
     parts = [
         f"{change.kind} ({', '.join(change.files)})",
         change.problem and f"PROBLEM: {change.problem}",
-        _who(change),
-        change.verdict.short if change.verdict else "",
+        change.verdict.short.rstrip(".") if change.verdict else "",
         f"no longer watched: {', '.join(map(str, change.lost))}" if change.lost else "",
         f"tolerances that it states (without effect): {'; '.join(change.tolerances)}" if change.tolerances else "",
+        _who(change),
     ]
     return "; ".join(filter(None, parts))
 

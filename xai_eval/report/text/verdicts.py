@@ -6,7 +6,7 @@ The layout changes only with `SCHEMA`.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from xai_eval.gate.causes import Group, grouped
@@ -16,6 +16,7 @@ from xai_eval.gate.tolerance_fit import ToleranceNote
 from xai_eval.gate.unwatched import counted
 from xai_eval.gate.upgrades import Upgrade
 from xai_eval.gate.verdict import State, Verdict, cause_kinds
+from xai_eval.media.characters import shortened
 from xai_eval.report.text.release import release_sentence
 from xai_eval.report.text.summary import count_severities, count_states, worst_first
 from xai_eval.result.fields import Finding, Severity
@@ -34,11 +35,12 @@ def verdicts_document(
     """Return the outcome as JSON values, worst case first.
 
     Every state and every severity is counted, with 0 if no case has it. Numbers that are not finite are
-    the strings 'NaN', 'Infinity' and '-Infinity'.
+    the strings 'NaN', 'Infinity' and '-Infinity'. A text of more than 4,000 characters is cut, and ends with how many
+    are left out.
     """
     states, severities = count_states(verdicts), count_severities(verdicts)
     aside = [verdict for verdict in verdicts if verdict.quarantine]
-    return {
+    document = {
         "schema": SCHEMA,
         "failed": not verdicts or run_findings.failed or any(verdict.failed for verdict in verdicts),
         "cases": len(verdicts),
@@ -55,6 +57,16 @@ def verdicts_document(
         "groups": [_group(group) for group in grouped(worst_first(verdicts))],
         "verdicts": [_verdict(verdict) for verdict in worst_first(verdicts)],
     }
+    return {name: _bounded(value) for name, value in document.items()}
+
+
+def _bounded(value: Any) -> Any:
+    """Cut the texts in a JSON value: whoever may write a golden chooses names, which sentences repeat many times."""
+    if isinstance(value, str):
+        return shortened(value)
+    if isinstance(value, Mapping):
+        return {shortened(name): _bounded(each) for name, each in value.items()}
+    return [_bounded(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _group(group: Group) -> dict[str, Any]:
