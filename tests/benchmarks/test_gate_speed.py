@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from large_run import DRIFT_EVERY, write_large_run
 
+from xai_eval.bench.large_run import DRIFT_EVERY, write_large_run
 from xai_eval.report.page.shown_cases import PASSING
 
 COUNT = 1000
