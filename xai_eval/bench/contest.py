@@ -119,11 +119,12 @@ def measure(contest: Contest, device: torch.device, budget: float) -> Outcome:
     end = time.perf_counter() + budget
     answer, ours = clock.timed(contest.ours)
     said = tuple(filter(None, [contest.remark(answer)]))
+    begun = time.perf_counter()
     try:
-        with _cut_off_at(end):
+        with _cut_off_at(max(end, begun + ours)):
             stock_answer, stock = clock.timed(contest.stock)
     except _OutOfTimeError:
-        spent = budget - ours
+        spent = time.perf_counter() - begun
         cut = f"stock was cut off after {spent:.0f} s: the ratio is a lower bound, and the answers were not compared"
         return Outcome((Turn(spent * contest.scale, ours),), None, contest.tolerance, (*said, cut))
     difference = contest.difference(stock_answer, answer)

@@ -82,11 +82,15 @@ def read_report(path: Path) -> Report:
         raise UsageError(
             f"{path} is no report of xai-eval bench ({error}); expected a file that it wrote. Name another one."
         ) from error
-    if report.format != _FORMAT or not all(outcome.turns for outcome in report.rows.values()):
+    if report.format != _FORMAT or not all(map(_is_whole, report.rows.values())):
         raise UsageError(
-            f"{path} has the format {report.format}; expected {_FORMAT} with turns in each row. Measure it again."
+            f"{path} has the format {report.format}; expected {_FORMAT}, and times above 0 in each row. Measure again."
         )
     return report
+
+
+def _is_whole(outcome: Outcome) -> bool:
+    return bool(outcome.turns) and all(turn.stock > 0 and turn.ours > 0 for turn in outcome.turns)
 
 
 def table(report: Report) -> Iterator[str]:
@@ -97,7 +101,7 @@ def table(report: Report) -> Iterator[str]:
     width = max(map(len, (*report.rows, *report.failed)), default=0)
     yield f"{'':<{width}}  {'stock':>9}  {'ours':>9}  {'ratio':>7}  {'limit':>6}  {'differ by':>9}  turns"
     for name, outcome in report.rows.items():
-        yield f"{name:<{width}}  {_figures(outcome)}"
+        yield f"{name:<{width}}  {_figures(outcome)}  beside: {report.stock[name]}"
         for remark in outcome.remarks:
             yield f"{'':<{width}}  ({remark})"
     for name, reason in report.failed.items():

@@ -58,7 +58,6 @@ def _set_of_images(size: Size, device: torch.device) -> Iterator[Contest]:
             "segmentation_fn": cut,
             "num_samples": size.samples,
             "batch_size": settings.batch_size,
-            "progress_bar": False,
         }
         found = [stock_lime(each, _plain(classifier), **options) for each in images]
         return [{label: stock_weights(each, label) for label in each.top_labels} for each in found]

@@ -364,7 +364,7 @@ def _cosines(similarity: Floats, activations: Floats, least_norm: float) -> Floa
 def _cubed_deviations(values: Floats) -> Floats:
     mean: Floats = values.mean(axis=0, dtype=np.float64).astype(np.float32)
     deviations = values - mean
-    cubes = np.square(deviations)
+    cubes: Floats = np.square(deviations)
     cubes *= deviations
     return cubes
 
