@@ -296,6 +296,30 @@ def test_the_key_depends_on_contents_not_on_names():
     assert len({key, plan.key({"torch": "3"}), *(other.key({}) for other in others)}) == 9
 
 
+def test_each_shard_is_read_once_for_all_layers(plan, tmp_path, monkeypatch):
+    found = run_pass(plan, tmp_path)
+    read, load = [], Checkpoints.load
+    monkeypatch.setattr(Checkpoints, "load", lambda self, index: read.append(index) or load(self, index))
+    maps = {layer: list(found.maps(layer)) for layer in (0, 1)}
+    assert read == [*range(len(plan.shards))]
+    for layer, parts in maps.items():
+        bound = found.whole.layers[layer].top.bound
+        kept = [load(found.checkpoints, index).layers[layer].maps.above(bound) for index in read]
+        for again, part, expected in zip(found.maps(layer), parts, kept, strict=True):
+            for name in ("units", "positions", "maps"):
+                np.testing.assert_array_equal(getattr(part, name), getattr(expected, name))
+                np.testing.assert_array_equal(getattr(again, name), getattr(expected, name))
+
+
+@pytest.mark.parametrize("name", ["maps-00001-0.safetensors", "maps-00001.json"])
+def test_maps_of_a_layer_that_are_damaged_are_laid_out_again(plan, tmp_path, name):
+    found = run_pass(plan, tmp_path)
+    expected = [part.maps for part in found.maps(0)]
+    (tmp_path / name).write_bytes(b"{}")
+    for part, maps in zip(found.maps(0), expected, strict=True):
+        np.testing.assert_array_equal(part.maps, maps)
+
+
 def in_its_format(plan):
     model = plan.models[0]
     return dataclasses.replace(plan, models=(DissectedModel.at_its_fastest(model.classifier, model.layers),))

@@ -69,17 +69,36 @@ class ProbePass:
         return self.whole.summaries[plan.preparation_of(plan.models[plan.layers[layer].model])]
 
     def maps(self, layer: int) -> Iterator[UnitMaps]:
-        """Yield, shard by shard, the maps of one layer that may exceed their thresholds."""
-        bounds = bounds_of(self.whole.tops)
+        """Yield, shard by shard, the maps of one layer that may exceed their thresholds.
+
+        Each shard is read once for all layers: what belongs to the others is laid beside it, layer by layer.
+        """
+        top = self.whole.layers[layer].top
+        if top is None:
+            return
         for index, positions in enumerate(self.plan.shards):
-            shard = saved_shard(self.plan, self.checkpoints, index, self.whole.tops)
-            if shard is None:
-                # Another run of the same plan has removed the checkpoint.
-                shard = observe_images(self.plan, positions, bounds)
-                self.checkpoints.save(index, shard)
-            for part in shard.layers[layer : layer + 1]:
-                if part.maps is not None:
-                    yield part.maps
+            maps = self.checkpoints.load_maps(index, layer, positions, len(top.values))
+            if maps is None:
+                maps = self._laid_out(index).get(layer)
+            if maps is not None:
+                yield maps
+
+    def _laid_out(self, index: int) -> Mapping[int, UnitMaps]:
+        """Save the maps of a shard layer by layer, without those that cannot exceed their thresholds; return them."""
+        bounds = bounds_of(self.whole.tops)
+        shard = saved_shard(self.plan, self.checkpoints, index, self.whole.tops)
+        if shard is None:
+            # Another run of the same plan has removed the checkpoint.
+            shard = observe_images(self.plan, self.plan.shards[index], bounds)
+            self.checkpoints.save(index, shard)
+        pairs = enumerate(zip(shard.layers, bounds, strict=False))  # a shard of which nothing was read has no layers
+        found = {
+            layer: part.maps.above(bound)
+            for layer, (part, bound) in pairs
+            if part.maps is not None and bound is not None
+        }
+        self.checkpoints.save_maps(index, found)
+        return found
 
 
 def run_probe_pass(
