@@ -296,6 +296,18 @@ def test_the_key_depends_on_contents_not_on_names():
     assert len({key, plan.key({"torch": "3"}), *(other.key({}) for other in others)}) == 9
 
 
+def test_any_number_of_reading_threads_gives_the_same_bits(plan, reference, tmp_path, monkeypatch):
+    monkeypatch.setattr(pass_module, "reading_threads", lambda _plan: 3)
+    assert_same(reference, run_pass(plan, tmp_path))
+
+
+@pytest.mark.parametrize(("cores", "threads", "expected"), [(1, 1, 1), (2, 2, 1), (2, 1, 1), (16, 4, 8), (8, 4, 4)])
+def test_the_cores_that_the_models_leave_read_images(plan, monkeypatch, cores, threads, expected):
+    monkeypatch.setattr(pass_module.os, "sched_getaffinity", lambda _process: range(cores), raising=False)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    assert pass_module.reading_threads(plan) == expected
+
+
 def test_each_shard_is_read_once_for_all_layers(plan, tmp_path, monkeypatch):
     found = run_pass(plan, tmp_path)
     read, load = [], Checkpoints.load

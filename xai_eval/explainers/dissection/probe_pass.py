@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import Protocol
 
 import numpy as np
@@ -25,6 +28,7 @@ from xai_eval.explainers.dissection.quantile import TopValues, top_values, value
 
 # Largest share of the images that may be unreadable.
 MOST_UNREADABLE = 0.01
+_MOST_READERS = 8
 # For each layer, lower bounds of the thresholds of its units, (J,), or None without maps; empty while none is known.
 Bounds = Sequence[NDArray[np.float32] | None]
 Advance = Callable[[int], None]
@@ -211,14 +215,26 @@ def observe_images(plan: DissectionPlan, positions: range, bounds: Bounds) -> Ob
 
 
 def _read_ahead(plan: DissectionPlan, positions: range) -> Iterator[Batch]:
-    """Yield the batches of a shard; a thread reads the next batch while the models compute."""
-    batches = [positions[start : start + plan.batch_size] for start in range(0, len(positions), plan.batch_size)]
-    with ThreadPoolExecutor(max_workers=1) as reader:
-        coming = reader.submit(read_batch, plan, batches[0])
-        for following in batches[1:]:
-            batch, coming = coming.result(), reader.submit(read_batch, plan, following)
+    """Yield the batches of a shard in order; threads read the next ones while the models compute."""
+    starts = range(positions.start, positions.stop, plan.batch_size)
+    batches = iter([positions[each - positions.start :][: plan.batch_size] for each in starts])
+    readers = reading_threads(plan)
+    with ThreadPoolExecutor(max_workers=readers) as pool:
+        coming = deque(pool.submit(read_batch, plan, batch) for batch in islice(batches, readers))
+        while coming:
+            batch = coming.popleft().result()
+            coming.extend(pool.submit(read_batch, plan, following) for following in islice(batches, 1))
             yield batch
-        yield coming.result()
+
+
+def reading_threads(plan: DissectionPlan) -> int:
+    """Return how many threads read images: the cores that the models leave, at least 1 and at most 8.
+
+    Decoding and resizing leave Python's lock to others; more than 8 threads wait for it.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    on_cpu = any(model.classifier.device.type == "cpu" for model in plan.models)
+    return max(1, min(_MOST_READERS, cores - (torch.get_num_threads() if on_cpu else 1)))
 
 
 def _observe_batch(plan: DissectionPlan, batch: Batch, bounds: Bounds) -> Observations:
