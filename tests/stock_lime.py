@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
-from lime.lime_image import LimeImageExplainer
 from numpy.typing import NDArray
+
+from xai_eval.bench.stock_lime import stock_lime, stock_weights
+
+__all__ = ["on_tensors", "stock_lime", "stock_weights", "toy_model"]
 
 ToyPredict = Callable[[NDArray[np.uint8]], NDArray[np.float64]]
 
@@ -28,16 +30,3 @@ def toy_model(classes: int = 7, grid: int = 6, seed: int = 0) -> ToyPredict:
 
 def on_tensors(predict: ToyPredict) -> Callable[[torch.Tensor], torch.Tensor]:
     return lambda views: torch.from_numpy(predict(views.numpy()))
-
-
-def stock_lime(pixels: NDArray[np.uint8], predict: ToyPredict, *, seed: int = 0, **options: Any) -> Any:
-    """Explain by a fresh explainer of the library; what it prints of its progress is its own."""
-    return LimeImageExplainer(random_state=seed).explain_instance(pixels, predict, **options)
-
-
-def stock_weights(explanation: Any, label: int) -> NDArray[np.float64]:
-    """Weights by number of superpixel, (F,)."""
-    weights = np.zeros(len(np.unique(explanation.segments)))
-    for superpixel, weight in explanation.local_exp[label]:
-        weights[superpixel] = weight
-    return weights

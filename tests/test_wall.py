@@ -18,6 +18,7 @@ BLOCKED = "import sys\nfor name in ('torch', 'torchvision', 'pytorch_grad_cam', 
 
 # A room may import those that stand below it in one of its columns, and nothing else.
 LEFT = {
+    "bench": {"tasks", "explainers", "metrics", "inputs", "scenes"},
     "run": {"tasks", "explainers", "metrics", "inputs", "scenes", "cluster"},
     "tasks": {"explainers", "metrics", "inputs", "scenes", "cluster"},
     "explainers": {"metrics", "inputs", "scenes", "cluster"},
@@ -38,6 +39,7 @@ BELOW = {
     "media": set(),
 }
 BELOW["run"] |= {"settings", "store"}
+BELOW["bench"] |= {"store"}  # a run of many cases, made by hand, for the gate to judge
 BELOW["explainers"] |= {"disk"}  # checkpoints of a long dissection
 BELOW["tasks"] |= {"disk"}  # all JSON is read by the one strict reader
 BELOW["inputs"] |= {"disk"}  # Git LFS pointers and stray files are recognised everywhere by the same rule
@@ -46,10 +48,10 @@ BELOW["review"] |= {"disk"}  # the strict reader of JSON, and the door to the im
 BELOW["tasks"] |= {"media"}  # progress bars and messages
 BELOW["inputs"] |= {"media"}  # errors name options to copy
 BELOW["store"] |= {"media"}  # errors name commands to copy
-for _room in ("run", "gate", "settings"):
+for _room in ("run", "bench", "gate", "settings"):
     BELOW[_room] |= {"disk"}  # every file is opened by the one door, all TOML is read by the one strict reader
 DOORS = {
-    "cli": {"run", "tasks", "inputs", *RIGHT, "settings", "store", "result", "disk", "media"},
+    "cli": {"run", "bench", "tasks", "inputs", *RIGHT, "settings", "store", "result", "disk", "media"},
     "pytest_plugin": {"run", "tasks", *RIGHT, "settings", "store", "result", "media"},
 }
 EVERYWHERE = {"errors", "version"}

@@ -7,38 +7,17 @@ Times depend on the machine and what else it does, so they are printed; memory a
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-from large_run import DRIFT_EVERY, write_large_run
 
+from xai_eval.bench.large_run import DRIFT_EVERY, write_large_run
+from xai_eval.bench.rows.gate import JUDGE, in_fresh_process
 from xai_eval.report.page.shown_cases import PASSING
 
 COUNT = 1000
 DRIFTED = COUNT // DRIFT_EVERY
 MOST_MEGABYTES = 300
-
-JUDGE = """
-import json, resource, sys, time
-from collections import Counter
-from pathlib import Path
-start = time.perf_counter()
-from xai_eval.store.goldens import Goldens
-from xai_eval.gate.judge_run import judge_run
-imported = time.perf_counter()
-judged = judge_run(Path(sys.argv[1]), Goldens(Path(sys.argv[2])))
-seconds = time.perf_counter() - imported
-drifted = sorted(v.case.input for v in judged.verdicts if v.state == "drift")
-print(json.dumps({
-    "seconds": seconds, "importing": imported - start, "processor": time.process_time(),
-    "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-    "states": Counter(v.state for v in judged.verdicts), "drifted": drifted,
-}))
-"""
 
 PAGE = """
 import json, resource, sys, time
@@ -69,7 +48,7 @@ def folders(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 @pytest.mark.benchmark
 def test_a_thousand_cases_are_judged_in_little_memory(folders: tuple[Path, Path]) -> None:
-    found = in_fresh_process(JUDGE, folders)
+    found = in_fresh_process(JUDGE, *folders)
     print(
         f"\n{COUNT} cases in {folders[0].parent.name}: judged in {found['seconds']:.2f} s "
         f"(imports {found['importing']:.2f} s, processor time {found['processor']:.2f} s), "
@@ -92,7 +71,7 @@ def test_the_page_of_a_thousand_cases_that_all_drift(tmp_path: Path) -> None:
 
 
 def check_page(folders: tuple[Path, Path], in_full: int) -> None:
-    found = in_fresh_process(PAGE, folders)
+    found = in_fresh_process(PAGE, *folders)
     print(
         f"\nreport of {COUNT} cases in {folders[0].parent.name}, {found['failed']} of which drift: page of "
         f"{found['page_megabytes']:.1f} MB, written in {found['seconds']:.1f} s, {found['megabytes']:.0f} MB at most"
@@ -100,10 +79,3 @@ def check_page(folders: tuple[Path, Path], in_full: int) -> None:
     assert found["shown"] == COUNT
     assert found["articles"] == in_full
     assert found["megabytes"] < MOST_MEGABYTES
-
-
-def in_fresh_process(script: str, folders: tuple[Path, Path]) -> dict[str, Any]:
-    done = subprocess.run([sys.executable, "-c", script, *map(str, folders)], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found

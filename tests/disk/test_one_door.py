@@ -43,9 +43,13 @@ FILES = {
     ("inputs/models/bundled_models.py", "load_file"): LIBRARY,
     ("inputs/models/model_weights.py", "torch.load"): LIBRARY,
     ("inputs/downloads.py", "chmod"): "a download, before it gets its name",
+    ("bench/scenes.py", "Image.open"): IN_MEMORY,
+    ("bench/rows/dissection.py", "tempfile.TemporaryDirectory"): "checkpoints of a dissection that is timed",
+    ("bench/rows/gate.py", "tempfile.TemporaryDirectory"): "a run of many cases, made by hand",
     ("metrics/unit_labels.py", "rename"): "a column of a table",
 }
 PROGRAMS = {
+    ("bench/rows/gate.py", "subprocess.run"): "Python, with two fixed programs",
     ("tasks/parameters.py", "eval"): "annotations of the code of a task",
     ("store/git_base.py", "subprocess.run"): "git, with fixed arguments",
     ("store/history.py", "subprocess.run"): "git, for the name of the user",

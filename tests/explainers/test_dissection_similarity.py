@@ -1,7 +1,10 @@
 """Similarity functions equal their formulas, written out unit by unit in double precision."""
 
+import warnings
+
 import numpy as np
 import pytest
+import torch
 
 from xai_eval.errors import ModelMisbehaves, UsageError
 from xai_eval.explainers.dissection.similarity import (
@@ -14,6 +17,7 @@ from xai_eval.explainers.dissection.similarity import (
     soft_wpmi_of_top,
     wpmi,
 )
+from xai_eval.explainers.dissection.similarity_on_device import ON_DEVICE, scores_on_device
 
 IMAGES, UNITS, CONCEPTS = 300, 11, 37
 
@@ -227,3 +231,39 @@ def test_bad_arrays_are_refused(probe, name):
     similarity[8, 6] = np.nan
     with pytest.raises(ModelMisbehaves, match="image 8 to concept 6"):
         SIMILARITIES[name](similarity, probe[1])
+
+
+@pytest.mark.parametrize("name", SIMILARITIES)
+@pytest.mark.parametrize("size", [(20, 1, 2), (100, 3, 40), (260, 9, 17)])
+def test_the_functions_for_devices_give_what_those_for_processors_give(name, size):
+    """The same formulas, once in numpy and once in torch; the CPU stands for the device. Units tie, and one is dead."""
+    images, units, concepts = size
+    generator = np.random.default_rng(images)
+    similarity = (0.2 + 0.05 * generator.standard_normal((images, concepts))).astype(np.float32)
+    activations = np.maximum(generator.standard_normal((images, units)), 0).astype(np.float32)
+    activations[:, -1] = 1.5
+    more = {"top_k": 20} if "wpmi" in name else {}
+    tensors = (torch.from_numpy(each) for each in (similarity, activations))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = scores_on_device(name, *tensors, **more)
+    expected = SIMILARITIES[name](similarity, activations, **more)
+    np.testing.assert_allclose(found, expected, rtol=2e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize("name", SIMILARITIES)
+def test_the_functions_for_devices_refuse_alike(probe, name):
+    similarity, activations = (torch.from_numpy(each) for each in probe)
+    with pytest.raises(UsageError, match="of the same N images"):
+        scores_on_device(name, similarity[:-1], activations)
+    broken = similarity.clone()
+    broken[3, 2] = torch.nan
+    with pytest.raises(ModelMisbehaves, match="image 3 to concept 2"):
+        scores_on_device(name, broken, activations)
+
+
+def test_scores_on_a_device_are_read_once():
+    """Every step of the functions runs on tensors without values, so none of them waits for a device."""
+    similarity, activations = torch.empty(300, 40, device="meta"), torch.empty(300, 7, device="meta")
+    for function in ON_DEVICE.values():
+        assert function(similarity, activations).shape == (7, 40)

@@ -296,6 +296,42 @@ def test_the_key_depends_on_contents_not_on_names():
     assert len({key, plan.key({"torch": "3"}), *(other.key({}) for other in others)}) == 9
 
 
+def test_any_number_of_reading_threads_gives_the_same_bits(plan, reference, tmp_path, monkeypatch):
+    monkeypatch.setattr(pass_module, "reading_threads", lambda _plan: 3)
+    assert_same(reference, run_pass(plan, tmp_path))
+
+
+@pytest.mark.parametrize(("cores", "threads", "expected"), [(1, 1, 1), (2, 2, 1), (2, 1, 1), (16, 4, 8), (8, 4, 4)])
+def test_the_cores_that_the_models_leave_read_images(plan, monkeypatch, cores, threads, expected):
+    monkeypatch.setattr(pass_module.os, "sched_getaffinity", lambda _process: range(cores), raising=False)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    assert pass_module.reading_threads(plan) == expected
+
+
+def test_each_shard_is_read_once_for_all_layers(plan, tmp_path, monkeypatch):
+    found = run_pass(plan, tmp_path)
+    read, load = [], Checkpoints.load
+    monkeypatch.setattr(Checkpoints, "load", lambda self, index: read.append(index) or load(self, index))
+    maps = {layer: list(found.maps(layer)) for layer in (0, 1)}
+    assert read == [*range(len(plan.shards))]
+    for layer, parts in maps.items():
+        bound = found.whole.layers[layer].top.bound
+        kept = [load(found.checkpoints, index).layers[layer].maps.above(bound) for index in read]
+        for again, part, expected in zip(found.maps(layer), parts, kept, strict=True):
+            for name in ("units", "positions", "maps"):
+                np.testing.assert_array_equal(getattr(part, name), getattr(expected, name))
+                np.testing.assert_array_equal(getattr(again, name), getattr(expected, name))
+
+
+@pytest.mark.parametrize("name", ["maps-00001-0.safetensors", "maps-00001.json"])
+def test_maps_of_a_layer_that_are_damaged_are_laid_out_again(plan, tmp_path, name):
+    found = run_pass(plan, tmp_path)
+    expected = [part.maps for part in found.maps(0)]
+    (tmp_path / name).write_bytes(b"{}")
+    for part, maps in zip(found.maps(0), expected, strict=True):
+        np.testing.assert_array_equal(part.maps, maps)
+
+
 def in_its_format(plan):
     model = plan.models[0]
     return dataclasses.replace(plan, models=(DissectedModel.at_its_fastest(model.classifier, model.layers),))

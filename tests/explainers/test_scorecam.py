@@ -13,10 +13,14 @@ import torchvision
 import trap_nets
 from narrow_nets import NETWORKS
 from stock_cams import stock_maps
+from tf32 import tf32
 from torch import Tensor, nn
 
 from xai_eval.explainers.cam.cam_maps import explain_by_cam
+from xai_eval.explainers.cam.fast import ablation, scorecam
+from xai_eval.explainers.cam.fast.rows_at_once import ON_CPU, rows_at_once, rows_that_fit
 from xai_eval.explainers.cam.fast.scorecam import MaskScorer
+from xai_eval.explainers.model.full_precision import rounds_convolutions
 
 Layer = Callable[[nn.Module], nn.Module]
 DEFAULT_CASES: list[tuple[str, Layer, int, int]] = [
@@ -127,3 +131,64 @@ def test_parameters_and_their_memory_are_the_models_own_afterwards() -> None:
     explain_by_cam(net, net.layer1, torch.randn(1, 3, 32, 32), [0], "scorecam")
     for p, address, stride, values in before:
         assert p.data_ptr() == address and p.stride() == stride and torch.equal(p, values)
+
+
+def test_masks_on_a_gpu_are_scored_without_a_wait() -> None:
+    """The meta device stands for a GPU: whatever needs a value fails on it."""
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.LazyLinear(2)).eval()
+    model(torch.zeros(1, 3, 8, 8))
+    seen = []
+    with ExitStack() as stack:
+        score = MaskScorer(model.to("meta"), stack, SimpleNamespace(activations=[]))
+        score._layout = torch.channels_last
+        score._run = lambda batch, run=score._run: seen.append(run(batch)) or torch.zeros(len(batch), 2)
+        assert score(torch.zeros(5, 3, 8, 8, device="meta")).shape == (5, 2)
+    assert seen[0].shape == (5, 2) and seen[0].device.type == "meta"
+
+
+@pytest.mark.parametrize("count", [4, 20])
+def test_the_librarys_loop_over_ablated_channels_reads_scores_on_the_cpu(count: int) -> None:
+    """What the library reads one by one was handed over at once."""
+    read = []
+    net = nn.Sequential(nn.Conv2d(3, count, 3), nn.ReLU(), nn.Flatten(), nn.LazyLinear(2)).eval()
+    image = torch.randn(1, 3, 8, 8)
+    net(image)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ablation, "map_tensors", lambda move, output: read.append(move) or output)
+        explain_by_cam(net, net[0], image, [0], "ablationcam")
+    # The first pass, the score of the image, and one hand-over per batch of 32 channels.
+    assert set(read) == {Tensor.cpu} and len(read) <= 3
+
+
+@pytest.mark.parametrize(
+    ("free", "needed", "expected"), [(10**12, 10**6, 256), (10**9, 10**7, 32), (10**6, 10**7, 8), (0, 1, 8), (-5, 1, 8)]
+)
+def test_as_many_images_as_half_of_the_free_memory_holds(free: int, needed: int, expected: int) -> None:
+    assert rows_that_fit(free, needed) == expected
+
+
+def test_on_a_cpu_no_memory_is_asked_for() -> None:
+    assert rows_at_once(nn.Identity(), torch.zeros(1, 3, 8, 8), 10**15) == ON_CPU
+
+
+def test_where_convolutions_round_their_inputs_nothing_is_folded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a GPU: weights that are folded are rounded otherwise, so maps would differ by more than 1e-4."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6), nn.ReLU(), nn.Flatten(), nn.LazyLinear(3)).eval()
+    image = torch.randn(1, 3, 12, 12)
+    net(image)
+    randomise_norms(net)
+    monkeypatch.setattr(scorecam, "rounds_convolutions", lambda _device: True)
+    monkeypatch.setattr(scorecam, "folded_batch_norms", lambda *_: pytest.fail("batch norms are folded"))
+    with tf32():
+        stock = stock_maps("ScoreCAM", net, net[0], image, [1])
+        found = explain_by_cam(net, net[0], image, [1], "scorecam")
+    np.testing.assert_allclose(found.layer, stock.layer, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(found.image, stock.image, rtol=0, atol=1e-4)
+
+
+def test_convolutions_round_on_gpus_that_are_allowed_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    assert rounds_convolutions(torch.device("cuda")) and not rounds_convolutions(torch.device("cpu"))
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    assert not rounds_convolutions(torch.device("cuda"))

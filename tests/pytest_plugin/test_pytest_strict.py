@@ -68,11 +68,17 @@ def test_a_gpu_test_says_that_cuda_is_missing_and_fails_when_strict(repo, monkey
     import torch
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    repo.makepyfile(test_suite="import pytest\n@pytest.mark.gpu\ndef test_it(): assert True")
-    result = repo.runpytest("-rs", "-m", "gpu")
-    result.assert_outcomes(skipped=1)
-    result.stdout.fnmatch_lines(["*CUDA is not available here*"])
-    repo.runpytest("-m", "gpu", "--xai-strict").assert_outcomes(errors=1)
+    repo.makepyfile(
+        test_suite="import pytest\n@pytest.mark.gpu\n@pytest.mark.parametrize('n', [1, 2])\ndef test_it(n): pass\n"
+        "def test_cpu(): pass"
+    )
+    result = repo.runpytest("-m", "gpu")
+    result.assert_outcomes(skipped=2, deselected=1)
+    result.stdout.fnmatch_lines(["*not measured*", "2 tests: CUDA is not available here", "nothing was measured: *"])
+    some = repo.runpytest()
+    some.stdout.fnmatch_lines(["2 tests: CUDA is not available here"])
+    some.stdout.no_fnmatch_line("nothing was measured*")
+    repo.runpytest("-m", "gpu", "--xai-strict").assert_outcomes(errors=2, deselected=1)
 
 
 IDLE = (

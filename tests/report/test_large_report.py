@@ -9,8 +9,8 @@ import re
 
 import chromium
 import pytest
-from large_run import NOISE, large_case
 
+from xai_eval.bench.large_run import NOISE, large_case
 from xai_eval.gate.judge_run import judge_run
 from xai_eval.report.cases import collect
 from xai_eval.report.earlier_report import remove_earlier_report

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from large_run import large_case
 
+from xai_eval.bench.large_run import large_case
 from xai_eval.errors import StorageError
 from xai_eval.result.fields import Field, Heatmap, InputImage, Label, Table
 from xai_eval.result.result import ARRAYS_FILE, Result

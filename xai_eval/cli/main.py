@@ -460,6 +460,13 @@ def _fetch(options: argparse.Namespace) -> int:
     return EXIT_OK
 
 
+def _bench(options: argparse.Namespace) -> int:
+    _let_threads_sleep()
+    from xai_eval.cli.bench import bench
+
+    return bench(options)
+
+
 def _progress(results: Iterator[Result], total: int, name: str) -> Iterator[Result]:
     from xai_eval.media.bars import bar
 
@@ -512,4 +519,5 @@ _COMMANDS = {
     "list": _list,
     "fetch": _fetch,
     "init": init,
+    "bench": _bench,
 }

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from xai_eval.cli.bench import add_bench
 from xai_eval.cli.completion import add_completion
 from xai_eval.cli.help_text import Help, examples_of, grouped
 from xai_eval.cli.init import add_init
@@ -62,6 +63,7 @@ def build_parser(words: Sequence[str], settings: Settings = NO_SETTINGS) -> argp
     _add_changing(commands, settings)
     _add_reading(commands, settings)
     add_init(commands)
+    add_bench(commands)
     parser.set_defaults(settings=settings)
     return parser
 

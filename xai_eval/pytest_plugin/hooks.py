@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -249,7 +250,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Print the verdicts, worst first, and where the page is."""
+    """Print what could not be measured; then the verdicts, worst first, and where the page is."""
+    _tell_what_was_missing(terminalreporter)
     if _KEY not in config.stash or not _session(config).worth_a_summary:
         return
     terminalreporter.section("xai-eval")
@@ -257,6 +259,30 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         terminalreporter.line(line)
 
 
+def _tell_what_was_missing(terminalreporter: Any) -> None:
+    """Say which inputs were missing, and how many tests were skipped for each: no dot or letter says it."""
+    skipped = terminalreporter.stats.get("skipped", ())
+    reasons = Counter(filter(None, (_missing(report) for report in skipped)))
+    if not reasons:
+        return
+    from xai_eval.media.terminal import line
+
+    terminalreporter.section("xai-eval: not measured")
+    for reason, count in reasons.most_common():
+        terminalreporter.line(line(f"{count} {'test' if count == 1 else 'tests'}: {reason}"))
+    if not any(terminalreporter.stats.get(outcome) for outcome in _RAN):
+        terminalreporter.line("nothing was measured: every test was skipped. With --xai-strict such tests fail.")
+
+
+def _missing(report: Any) -> str | None:
+    """Return what a skipped test did not find, or None if it was skipped for another reason."""
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
+    before, found, missing = reason.partition(_NOT_MEASURED)
+    return missing if found and before in ("", "Skipped: ") else None
+
+
+_RAN = ("passed", "failed", "error", "xfailed", "xpassed", "rerun")
+_NOT_MEASURED = "not measured: "
 _KEY: pytest.StashKey[Any] = pytest.StashKey()
 _SUITE: pytest.StashKey[Any] = pytest.StashKey()
 
@@ -299,8 +325,8 @@ def _not_measured(config: pytest.Config, reason: str) -> None:
     from xai_eval.pytest_plugin.shown import fail, skip
 
     if is_strict(config):
-        fail(f"not measured: {reason}")
-    skip(f"not measured: {reason}")
+        fail(f"{_NOT_MEASURED}{reason}")
+    skip(f"{_NOT_MEASURED}{reason}")
 
 
 def _report_failure(session: pytest.Session, nodeid: str, message: str) -> None:

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from xai_eval.errors import UsageError, unknown_name
 from xai_eval.explainers.dissection.similarity import SIMILARITIES
+from xai_eval.explainers.dissection.similarity_on_device import scores_on_device
 from xai_eval.explainers.dissection.top_images import top_images
 
 Floats = NDArray[np.float32]
@@ -96,7 +98,13 @@ def choose_similarity(name: str, top_k: int | None, images: int, seed: int) -> S
     return Similarity(name, min(top_k, images), seed)
 
 
-def label_by_clip(embeddings: Floats, concepts: Floats, activations: Floats, similarity: Similarity) -> Floats:
+def label_by_clip(
+    embeddings: Floats,
+    concepts: Floats,
+    activations: Floats,
+    similarity: Similarity,
+    device: torch.device | str = "cpu",
+) -> Floats:
     """Score every unit against every concept, (J, M).
 
     Args:
@@ -104,6 +112,7 @@ def label_by_clip(embeddings: Floats, concepts: Floats, activations: Floats, sim
         concepts: embeddings of the M words, (M, D), of length 1.
         activations: one number per image and unit, (N, J).
         similarity: the function that compares similarities with activations.
+        device: where to compute: on the device of CLIP, if that is a GPU.
 
     Returns:
         Scores, (J, M); higher is better. Rows of units with the same activation on all images are NaN.
@@ -111,11 +120,14 @@ def label_by_clip(embeddings: Floats, concepts: Floats, activations: Floats, sim
     Source:
         CLIP-Dissect, Oikarinen and Weng, ICLR 2023.
     """
-    function: Callable[..., Floats] = SIMILARITIES[similarity.name]
     parameters = similarity.parameters
     if similarity.top_k is not None:
         # There are fewer images than planned if some could not be read.
         parameters["top_k"] = min(similarity.top_k, len(activations))
+    if torch.device(device).type != "cpu":
+        images, words, units = (torch.from_numpy(each).to(device) for each in (embeddings, concepts, activations))
+        return scores_on_device(similarity.name, images @ words.T, units, **parameters)
+    function: Callable[..., Floats] = SIMILARITIES[similarity.name]
     return function(embeddings @ concepts.T, activations, **parameters)
 
 

@@ -10,15 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pooch
+from numpy.typing import NDArray
 
 from xai_eval.disk.arrays import pack_arrays, unpack_arrays
 from xai_eval.disk.door import read_bytes
 from xai_eval.disk.files import read_json, remove_folder, remove_temporary_folders, write_files
 from xai_eval.disk.typed import entry, read_as
 from xai_eval.errors import StorageError
-from xai_eval.explainers.dissection.observations import Observations
-from xai_eval.explainers.dissection.stored_shard import from_document, to_document
+from xai_eval.explainers.dissection.observations import Observations, UnitMaps
+from xai_eval.explainers.dissection.stored_shard import from_document, maps_from_arrays, maps_to_arrays, to_document
 
 # A shard holds what a few thousand images made of every unit, which may be more than a result.
 _MOST_BYTES = 2**32
@@ -46,11 +48,9 @@ class Checkpoints:
     def load(self, index: int) -> Observations | None:
         """Return the observations of shard `index`, or None if they were not saved or the file is damaged."""
         try:
-            vouched = read_json(self._vouching(index))
-            packed = read_bytes(self._arrays(index), _MOST_BYTES)
-            if hashlib.sha256(packed).hexdigest() != entry(read_as(Mapping[str, Any], vouched), "sha256", str):
-                return None
-            return from_document(unpack_arrays(packed, self._arrays(index).name), entry(vouched, "shard", dict))
+            vouched = read_as(Mapping[str, Any], read_json(self._vouching(index)))
+            arrays = _vouched_arrays(self._arrays(index), entry(vouched, "sha256", str))
+            return None if arrays is None else from_document(arrays, entry(vouched, "shard", dict))
         except (OSError, ValueError, StorageError):
             # The file is truncated, from another version, or missing: the shard is computed again.
             return None
@@ -64,7 +64,36 @@ class Checkpoints:
         arrays, meta = to_document(shard)
         packed = pack_arrays(arrays)
         vouching = json.dumps({"sha256": hashlib.sha256(packed).hexdigest(), "shard": meta}).encode()
-        contents = {self._arrays(index).name: packed, self._vouching(index).name: vouching}
+        self._write({self._arrays(index).name: packed, self._vouching(index).name: vouching})
+
+    def load_maps(self, index: int, layer: int, positions: range, units: int) -> UnitMaps | None:
+        """Return what `save_maps` wrote, or None if that was not written or is damaged.
+
+        Args:
+            index: of the shard.
+            layer: index of the layer.
+            positions: positions of the images of the shard.
+            units: number of units of the layer.
+        """
+        try:
+            digests = read_as(Mapping[str, str], read_json(self._maps_vouching(index)))
+            path = self._maps(index, layer)
+            arrays = _vouched_arrays(path, entry(digests, path.name, str))
+            return None if arrays is None else maps_from_arrays(arrays, np.array(positions), units)
+        except (OSError, ValueError, StorageError):
+            return None
+
+    def save_maps(self, index: int, maps: Mapping[int, UnitMaps]) -> None:
+        """Write the maps of shard `index` layer by layer, so that what belongs to one layer is read alone.
+
+        Raises:
+            StorageError: as `save`.
+        """
+        packed = {self._maps(index, layer).name: pack_arrays(maps_to_arrays(each)) for layer, each in maps.items()}
+        digests = {name: hashlib.sha256(content).hexdigest() for name, content in packed.items()}
+        self._write({**packed, self._maps_vouching(index).name: json.dumps(digests).encode()})
+
+    def _write(self, contents: Mapping[str, bytes]) -> None:
         try:
             write_files(self.folder, contents)
         except StorageError:
@@ -81,5 +110,17 @@ class Checkpoints:
     def _arrays(self, index: int) -> Path:
         return self.folder / f"shard-{index:05d}.safetensors"
 
+    def _maps(self, index: int, layer: int) -> Path:
+        return self.folder / f"maps-{index:05d}-{layer}.safetensors"
+
+    def _maps_vouching(self, index: int) -> Path:
+        return self.folder / f"maps-{index:05d}.json"
+
     def _vouching(self, index: int) -> Path:
         return self.folder / f"shard-{index:05d}.json"
+
+
+def _vouched_arrays(path: Path, digest: str) -> dict[str, NDArray[Any]] | None:
+    """Return the arrays of a file, or None if it is not what was written: its digest is another one."""
+    packed = read_bytes(path, _MOST_BYTES)
+    return unpack_arrays(packed, path.name) if hashlib.sha256(packed).hexdigest() == digest else None

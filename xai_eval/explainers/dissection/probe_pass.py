@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import Protocol
 
 import numpy as np
@@ -25,6 +28,7 @@ from xai_eval.explainers.dissection.quantile import TopValues, top_values, value
 
 # Largest share of the images that may be unreadable.
 MOST_UNREADABLE = 0.01
+_MOST_READERS = 8
 # For each layer, lower bounds of the thresholds of its units, (J,), or None without maps; empty while none is known.
 Bounds = Sequence[NDArray[np.float32] | None]
 Advance = Callable[[int], None]
@@ -69,17 +73,36 @@ class ProbePass:
         return self.whole.summaries[plan.preparation_of(plan.models[plan.layers[layer].model])]
 
     def maps(self, layer: int) -> Iterator[UnitMaps]:
-        """Yield, shard by shard, the maps of one layer that may exceed their thresholds."""
-        bounds = bounds_of(self.whole.tops)
+        """Yield, shard by shard, the maps of one layer that may exceed their thresholds.
+
+        Each shard is read once for all layers: what belongs to the others is laid beside it, layer by layer.
+        """
+        top = self.whole.layers[layer].top
+        if top is None:
+            return
         for index, positions in enumerate(self.plan.shards):
-            shard = saved_shard(self.plan, self.checkpoints, index, self.whole.tops)
-            if shard is None:
-                # Another run of the same plan has removed the checkpoint.
-                shard = observe_images(self.plan, positions, bounds)
-                self.checkpoints.save(index, shard)
-            for part in shard.layers[layer : layer + 1]:
-                if part.maps is not None:
-                    yield part.maps
+            maps = self.checkpoints.load_maps(index, layer, positions, len(top.values))
+            if maps is None:
+                maps = self._laid_out(index).get(layer)
+            if maps is not None:
+                yield maps
+
+    def _laid_out(self, index: int) -> Mapping[int, UnitMaps]:
+        """Save the maps of a shard layer by layer, without those that cannot exceed their thresholds; return them."""
+        bounds = bounds_of(self.whole.tops)
+        shard = saved_shard(self.plan, self.checkpoints, index, self.whole.tops)
+        if shard is None:
+            # Another run of the same plan has removed the checkpoint.
+            shard = observe_images(self.plan, self.plan.shards[index], bounds)
+            self.checkpoints.save(index, shard)
+        pairs = enumerate(zip(shard.layers, bounds, strict=False))  # a shard of which nothing was read has no layers
+        found = {
+            layer: part.maps.above(bound)
+            for layer, (part, bound) in pairs
+            if part.maps is not None and bound is not None
+        }
+        self.checkpoints.save_maps(index, found)
+        return found
 
 
 def run_probe_pass(
@@ -192,14 +215,26 @@ def observe_images(plan: DissectionPlan, positions: range, bounds: Bounds) -> Ob
 
 
 def _read_ahead(plan: DissectionPlan, positions: range) -> Iterator[Batch]:
-    """Yield the batches of a shard; a thread reads the next batch while the models compute."""
-    batches = [positions[start : start + plan.batch_size] for start in range(0, len(positions), plan.batch_size)]
-    with ThreadPoolExecutor(max_workers=1) as reader:
-        coming = reader.submit(read_batch, plan, batches[0])
-        for following in batches[1:]:
-            batch, coming = coming.result(), reader.submit(read_batch, plan, following)
+    """Yield the batches of a shard in order; threads read the next ones while the models compute."""
+    starts = range(positions.start, positions.stop, plan.batch_size)
+    batches = iter([positions[each - positions.start :][: plan.batch_size] for each in starts])
+    readers = reading_threads(plan)
+    with ThreadPoolExecutor(max_workers=readers) as pool:
+        coming = deque(pool.submit(read_batch, plan, batch) for batch in islice(batches, readers))
+        while coming:
+            batch = coming.popleft().result()
+            coming.extend(pool.submit(read_batch, plan, following) for following in islice(batches, 1))
             yield batch
-        yield coming.result()
+
+
+def reading_threads(plan: DissectionPlan) -> int:
+    """Return how many threads read images: the cores that the models leave, at least 1 and at most 8.
+
+    Decoding and resizing leave Python's lock to others; more than 8 threads wait for it.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    on_cpu = any(model.classifier.device.type == "cpu" for model in plan.models)
+    return max(1, min(_MOST_READERS, cores - (torch.get_num_threads() if on_cpu else 1)))
 
 
 def _observe_batch(plan: DissectionPlan, batch: Batch, bounds: Bounds) -> Observations:

@@ -8,9 +8,12 @@ and one set of concepts. A unit with the same activation on all images is called
 
 from __future__ import annotations
 
+import contextlib
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,18 +24,18 @@ from xai_eval.explainers.dissection.top_images import refuse_what_is_not_finite,
 
 Floats = NDArray[np.float32]
 
-_EPSILON = 1e-7
+EPSILON = 1e-7
 # Smallest norm to divide by, so that a concept to which no image is similar has the score 0 instead of NaN.
-_TINY = 1e-30
+TINY = 1e-30
 # Probability that the concept is in a top image, given that the image is among the top: for the first image, and the
 # value that it falls to after the last.
 _FIRST, _LAST = 0.998, 0.97
 # How many numbers are processed at once, so that they stay in the cache of the processor.
 _BLOCK = 2**16
 # Products of factors stay above this value, which is well above the smallest number of single precision.
-_LEAST_PRODUCT = 1e-34
+LEAST_PRODUCT = 1e-34
 
-_RANK_SHARE = 0.05
+RANK_SHARE = 0.05
 _RANK_POWER = 3
 _RANK_PERMUTATIONS = 5
 
@@ -68,7 +71,7 @@ def soft_wpmi(similarity: Floats, activations: Floats, *, top_k: int = 100, a: f
 def wpmi(similarity: Floats, activations: Floats, *, top_k: int = 28, a: float = 2, lam: float = 0.6) -> Floats:
     """Return the weighted pointwise mutual information, (J, M): `soft_wpmi`, L being the sum of log(S[R_t] + 1e-7)."""
     ids = _top_ids(similarity, activations, top_k)
-    sums = _SumsOfLogs(a, np.full(top_k, _EPSILON))
+    sums = _SumsOfLogs(a, np.full(top_k, EPSILON))
     return _less_prior(similarity, ids, ~dead_units(activations), sums, lam)
 
 
@@ -85,16 +88,17 @@ def soft_wpmi_of_top(
         lam: weight of the prior.
     """
     k = top_ids.shape[1]
-    p = _FIRST - np.arange(k) / k * (_FIRST - _LAST)
+    p = falling_probabilities(k)
     # 1 + p (S - 1) + epsilon = p (S + (1 - p + epsilon) / p), so each image, unit and concept needs one addition only.
-    sums = _SumsOfLogs(a, (1 - p + _EPSILON) / p, float(np.log(p).sum()))
+    sums = _SumsOfLogs(a, (1 - p + EPSILON) / p, float(np.log(p).sum()))
     return _less_prior(similarity, top_ids, alive, sums, lam)
 
 
 def cos(similarity: Floats, activations: Floats) -> Floats:
     """Return the cosine, over images, of the activations of each unit and the similarities to each concept, (J, M)."""
-    _check(similarity, activations)
-    return _with_nan(_cosines(similarity, activations, least_norm=_TINY), dead_units(activations))
+    require_fitting("cos", similarity.shape, activations.shape)
+    require_finite(similarity, activations)
+    return _with_nan(_cosines(similarity, activations, least_norm=TINY), dead_units(activations))
 
 
 def cos_cubed(similarity: Floats, activations: Floats) -> Floats:
@@ -102,7 +106,8 @@ def cos_cubed(similarity: Floats, activations: Floats) -> Floats:
 
     The cubes let the images with the strongest activations decide. Norms below 1e-3 count as 1e-3.
     """
-    _check(similarity, activations)
+    require_fitting("cos_cubed", similarity.shape, activations.shape)
+    require_finite(similarity, activations)
     scores = _cosines(_cubed_deviations(similarity), _cubed_deviations(activations), least_norm=1e-3)
     return _with_nan(scores, dead_units(activations))
 
@@ -124,17 +129,18 @@ def rank_reorder(similarity: Floats, activations: Floats, *, seed: int = 0) -> F
         UsageError: the shapes do not fit, or there are fewer than 20 images.
         ModelMisbehaves: a value is not finite.
     """
-    count = int(_RANK_SHARE * len(activations))
-    if count < 1:
-        raise UsageError(
-            f"rank_reorder uses the top 5 % of the images; got {len(activations)} images, expected 20 or more."
-        )
-    _check(similarity, activations)
+    require_fitting("rank_reorder", similarity.shape, activations.shape)
+    require_finite(similarity, activations)
+    count = int(RANK_SHARE * len(activations))
     top = top_images(activations, np.arange(len(activations)), count)
-    generator = np.random.default_rng(seed)
-    orders = np.stack([generator.permutation(count) for _ in range(_RANK_PERMUTATIONS)])
-    by_concept = np.ascontiguousarray(similarity.T)
-    rows = [_rank_errors(by_concept[:, ids], tau, orders) for ids, tau in zip(top.ids, top.values, strict=True)]
+    orders = random_orders(count, seed)
+    ranked, by_concept = _in_order(similarity), np.ascontiguousarray(similarity.T)
+    with _on_threads(len(top.ids)) as mapped:
+
+        def errors(ids: NDArray[np.int64], tau: Floats) -> Floats:
+            return _rank_errors(ranked[:, ids], by_concept[:, ids].mean(axis=1), tau, orders)
+
+        rows = list(mapped(errors, top.ids, top.values))
     return _with_nan(-np.stack(rows), dead_units(activations))
 
 
@@ -147,14 +153,39 @@ SIMILARITIES: Mapping[str, Callable[[Floats, Floats], Floats]] = {
 }
 
 
-def _check(similarity: Floats, activations: Floats) -> None:
-    if similarity.ndim != 2 or activations.ndim != 2 or len(similarity) != len(activations):
+def require_fitting(name: str, similarity: tuple[int, ...], activations: tuple[int, ...], top_k: int = 1) -> None:
+    """Check the shapes that a function is given.
+
+    Raises:
+        UsageError: they are not (N, M) and (N, J) of the same N images, or N is too small for the function.
+    """
+    if len(similarity) != 2 or len(activations) != 2 or similarity[0] != activations[0]:
         raise UsageError(
-            f"similarity is {similarity.shape} and activations are {activations.shape}; expected (N, M) and (N, J) of "
-            "the same N images."
+            f"similarity is {tuple(similarity)} and activations are {tuple(activations)}; expected (N, M) and (N, J) "
+            "of the same N images."
         )
+    images = activations[0]
+    if name == "rank_reorder" and int(RANK_SHARE * images) < 1:
+        raise UsageError(f"rank_reorder uses the top 5 % of the images; got {images} images, expected 20 or more.")
+    if top_k > images:
+        raise UsageError(f"top_k is {top_k}; expected at most the number of images, {images}. Take a smaller top_k.")
+
+
+def require_finite(similarity: Floats, activations: Floats) -> None:
+    """Raise ModelMisbehaves, which names the place, if a value is not finite."""
     refuse_what_is_not_finite(activations)
     _check_similarity(similarity)
+
+
+def random_orders(count: int, seed: int) -> NDArray[np.int64]:
+    """Return the random orders of `count` top images that `rank_reorder` compares with, (5, count)."""
+    generator = np.random.default_rng(seed)
+    return np.stack([generator.permutation(count) for _ in range(_RANK_PERMUTATIONS)])
+
+
+def falling_probabilities(count: int) -> NDArray[np.float64]:
+    """Return the probability that each of `count` top images of a unit shows its concept, best first, (count,)."""
+    return _FIRST - np.arange(count) / count * (_FIRST - _LAST)
 
 
 def _check_similarity(similarity: Floats) -> None:
@@ -167,11 +198,8 @@ def _check_similarity(similarity: Floats) -> None:
 
 
 def _top_ids(similarity: Floats, activations: Floats, top_k: int) -> NDArray[np.int64]:
-    _check(similarity, activations)
-    if top_k > len(activations):
-        raise UsageError(
-            f"top_k is {top_k}; expected at most the number of images, {len(activations)}. Take a smaller top_k."
-        )
+    require_fitting("soft_wpmi", similarity.shape, activations.shape, top_k)
+    require_finite(similarity, activations)
     return top_images(activations, np.arange(len(activations)), top_k).ids
 
 
@@ -203,19 +231,26 @@ class _SumsOfLogs:
             used, top_ids = similarity[rows], places.reshape(top_ids.shape)
         ranks = np.ascontiguousarray(top_ids.T)
         sums = np.empty((len(top_ids), similarity.shape[1]))
-        with ThreadPoolExecutor(torch.get_num_threads()) as threads:
-            peaks, shares = _softmax_parts(used, self.a, threads)
+        parts = [*_blocks(similarity.shape[1], len(top_ids))]
+        peaks, shares = _softmax_parts(used, self.a)
+        waiting = deque(parts)
 
-            def add_up(part: slice) -> None:
-                probabilities = _exponentials(used[:, part], peaks, self.a)
-                probabilities *= shares
-                sums[:, part] = self._of_block(probabilities, ranks)
+        def work(_worker: int) -> None:
+            # Arrays are used again and again: threads that ask for memory at every step wait for each other.
+            arrays = _Arrays.of(len(used), len(top_ids), min(parts[0].stop, similarity.shape[1]))
+            with contextlib.suppress(IndexError):  # no part is left
+                while True:
+                    part = waiting.popleft()
+                    probabilities = _exponentials(used[:, part], peaks, self.a, arrays.probabilities)
+                    probabilities *= shares
+                    sums[:, part] = self._of_block(probabilities, ranks, arrays)
 
-            list(threads.map(add_up, _blocks(similarity.shape[1], len(top_ids))))  # `list` raises what a thread raised
+        with _on_threads(len(parts)) as mapped:
+            list(mapped(work, range(min(torch.get_num_threads(), len(parts)))))  # `list` raises what a thread raised
         sums += self.constant
         return sums
 
-    def _of_block(self, probabilities: Floats, ranks: NDArray[np.int64]) -> NDArray[np.float64]:
+    def _of_block(self, probabilities: Floats, ranks: NDArray[np.int64], arrays: _Arrays) -> NDArray[np.float64]:
         """Return the sums (J, w) for w concepts.
 
         Several factors are multiplied before their logarithm is taken, because multiplying is faster.
@@ -223,10 +258,14 @@ class _SumsOfLogs:
         Args:
             probabilities: S of the R images that are in any top list, (R, w).
             ranks: row in `probabilities` of each of the k top images of each unit, (k, J).
+            arrays: to compute in.
         """
-        shape = ranks.shape[1], probabilities.shape[1]
-        factor, product, sums = np.empty(shape, np.float32), np.ones(shape, np.float32), np.zeros(shape)
-        together = max(1, int(np.log(_LEAST_PRODUCT) / np.log(self.offsets.min())))
+        width = probabilities.shape[1]
+        shape = ranks.shape[1], width
+        factor, product, sums = (_shaped(each, shape) for each in (arrays.factor, arrays.product, arrays.sums))
+        product.fill(1.0)
+        sums.fill(0.0)
+        together = max(1, int(np.log(LEAST_PRODUCT) / np.log(self.offsets.min())))
         for t, offset in enumerate(self.offsets.tolist()):
             # With "clip" numpy does not check for indices out of range, for which it would copy the result once more.
             np.take(probabilities, ranks[t], axis=0, out=factor, mode="clip")
@@ -238,14 +277,50 @@ class _SumsOfLogs:
         return sums
 
 
-def _softmax_parts(similarity: Floats, a: float, threads: ThreadPoolExecutor) -> tuple[Floats, Floats]:
+@dataclass(frozen=True, eq=False)
+class _Arrays:
+    """What one thread computes in, for up to w concepts: room for (R, w) of R images, and for (J, w) of J units."""
+
+    probabilities: Floats
+    factor: Floats
+    product: Floats
+    sums: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, images: int, units: int, concepts: int) -> _Arrays:
+        """Allocate them."""
+        size = units * concepts
+        of_units = np.empty(size, np.float32), np.empty(size, np.float32), np.empty(size)
+        return cls(np.empty(images * concepts, np.float32), *of_units)
+
+
+def _shaped(room: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
+    """Return the beginning of an array in another shape, without gaps between its rows."""
+    return room[: shape[0] * shape[1]].reshape(shape)
+
+
+@contextlib.contextmanager
+def _on_threads(parts: int) -> Iterator[Callable[..., Iterator[Any]]]:
+    """Yield a `map` that works on torch's number of threads; for a single thread or part, the ordinary one."""
+    count = min(torch.get_num_threads(), parts)
+    if count < 2:
+        yield map
+        return
+    with ThreadPoolExecutor(count) as threads:
+        yield threads.map
+
+
+def _softmax_parts(similarity: Floats, a: float) -> tuple[Floats, Floats]:
     """Return the largest similarity of each image, and the softmax at that concept, (R, 1) each."""
 
     def parts(rows: slice) -> tuple[Floats, Floats]:
         peaks: Floats = similarity[rows].max(axis=1, keepdims=True)
-        return peaks, np.reciprocal(_exponentials(similarity[rows], peaks, a).sum(axis=1, keepdims=True))
+        values = np.empty(similarity[rows].size, np.float32)
+        return peaks, np.reciprocal(_exponentials(similarity[rows], peaks, a, values).sum(axis=1, keepdims=True))
 
-    peaks, shares = zip(*threads.map(parts, _blocks(*similarity.shape)), strict=True)
+    blocks = list(_blocks(*similarity.shape))
+    with _on_threads(len(blocks)) as mapped:
+        peaks, shares = zip(*mapped(parts, blocks), strict=True)
     return np.concatenate(peaks), np.concatenate(shares)
 
 
@@ -255,9 +330,10 @@ def _blocks(count: int, size: int) -> Iterator[slice]:
     return (slice(start, start + step) for start in range(0, count, step))
 
 
-def _exponentials(similarity: Floats, peaks: Floats, a: float) -> Floats:
-    """Return exp(a (similarity - peak)): the softmax divided by its largest value per image, (R, w)."""
-    values: Floats = similarity - peaks
+def _exponentials(similarity: Floats, peaks: Floats, a: float, out: Floats) -> Floats:
+    """Return exp(a (similarity - peak)): the softmax divided by its largest value per image, (R, w), within `out`."""
+    values = _shaped(out, (len(similarity), similarity.shape[1]))
+    np.subtract(similarity, peaks, out=values)
     values *= a
     np.exp(values, out=values)
     return values
@@ -277,31 +353,51 @@ def _less_prior(
 
 def _cosines(similarity: Floats, activations: Floats, least_norm: float) -> Floats:
     """Return the cosines (J, M) of the columns of activations (N, J) and the columns of similarity (N, M)."""
-    columns = [each / np.linalg.norm(each, axis=0).clip(least_norm) for each in (activations, similarity)]
-    return np.asarray(columns[0].T @ columns[1])
+    norms = [np.linalg.norm(each, axis=0).clip(least_norm) for each in (activations, similarity)]
+    # The products are divided, not the columns: there are fewer of them.
+    cosines = np.asarray(activations.T @ similarity)
+    cosines /= norms[0][:, None]
+    cosines /= norms[1]
+    return cosines
 
 
 def _cubed_deviations(values: Floats) -> Floats:
     mean: Floats = values.mean(axis=0, dtype=np.float64).astype(np.float32)
     deviations = values - mean
-    return np.asarray(deviations * deviations * deviations)
+    cubes: Floats = np.square(deviations)
+    cubes *= deviations
+    return cubes
 
 
-def _rank_errors(similarity: Floats, tau: Floats, orders: NDArray[np.int64]) -> Floats:
+def _in_order(similarity: Floats) -> NDArray[np.int32]:
+    """Return whole numbers in the order of the similarities (N, M), concept by concept, (M, N)."""
+    bits = (np.ascontiguousarray(similarity.T, dtype=np.float32) + np.float32(0.0)).view(np.int32)
+    return bits ^ ((bits >> 31) & np.int32(2**31 - 1))
+
+
+def _rank_errors(ranked: NDArray[np.int32], means: Floats, tau: Floats, orders: NDArray[np.int64]) -> Floats:
     """Return the error of each concept for one unit, (M,).
 
     Args:
-        similarity: similarity of the n top images to each concept, (M, n).
+        ranked: numbers in the order of the similarities of the n top images to each concept, (M, n).
+        means: mean similarity of these images to each concept, (M,).
         tau: activations of the top images, descending, (n,).
         orders: five random orders, (5, n).
     """
     ascending = tau[::-1]
     # The image with the q-th smallest similarity gets the q-th smallest activation. Of equal similarities, the image
-    # with the larger activation gets the lower rank.
-    by_rank = torch.argsort(torch.from_numpy(similarity), dim=1, stable=True).numpy()
-    errors = (np.abs(tau[by_rank] - ascending) ** _RANK_POWER).mean(axis=1)
+    # with the larger activation gets the lower rank. numpy sorts whole numbers many times faster than it finds the
+    # order of floats, so each holds a similarity in its upper half, and the place of its image in its lower half.
+    keys = ranked.astype(np.int64)
+    keys <<= 32
+    keys |= np.arange(len(tau))
+    keys.sort(axis=1)
+    keys &= 2**32 - 1
+    moved = tau[keys]
+    moved -= ascending
+    np.abs(moved, out=moved)
+    errors = (moved * moved * moved).mean(axis=1)
     random = (np.abs(ascending - ascending[orders]) ** _RANK_POWER).mean()
-    means = similarity.mean(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(np.where(means > 0, errors / random / np.sqrt(means), np.nan), dtype=np.float32)
 

@@ -86,6 +86,25 @@ def from_document(arrays: Arrays, meta: Any) -> Observations:
     )
 
 
+def maps_to_arrays(maps: UnitMaps) -> dict[str, NDArray[Any]]:
+    """Convert maps to arrays; `maps_from_arrays` is the inverse."""
+    return {"units": maps.units, "images": maps.positions, "maps": maps.maps}
+
+
+def maps_from_arrays(arrays: Arrays, positions: NDArray[Any], units: int) -> UnitMaps:
+    """Build maps from the arrays of `maps_to_arrays`.
+
+    Args:
+        arrays: the arrays.
+        positions: positions of the images that the maps may be of.
+        units: number of units of the layer.
+
+    Raises:
+        ValueError: an array is missing, has another type or shape, or is of other images or units.
+    """
+    return _maps(arrays, positions, units)
+
+
 def _layer_arrays(layer: LayerObservations) -> dict[str, NDArray[Any]]:
     arrays: dict[str, NDArray[Any]] = {"activations": layer.activations}
     if layer.places is not None:
@@ -93,7 +112,7 @@ def _layer_arrays(layer: LayerObservations) -> dict[str, NDArray[Any]]:
     if layer.top is not None:
         arrays["top"] = layer.top.values
     if layer.maps is not None:
-        arrays |= {"units": layer.maps.units, "images": layer.maps.positions, "maps": layer.maps.maps}
+        arrays |= maps_to_arrays(layer.maps)
     return arrays
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,8 @@ from xai_eval.errors import ModelMisbehaves, UsageError
 _LAST_ID = 2**32 - 1
 # Number of keys computed at once, small because allocating memory takes longer than the selection.
 _BLOCK = 2**18
+# Number of activations laid out unit by unit at once: with fewer units at a time that takes four times as long.
+_LAID_OUT = 2**22
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,9 +83,8 @@ def top_images(activations: NDArray[np.float32], ids: NDArray[np.integer[Any]], 
         raise UsageError(f"ids of images run from {ids.min()} to {ids.max()}; expected 0 to {_LAST_ID - 1}.")
     refuse_what_is_not_finite(activations)
     lower = _LAST_ID - ids.astype(np.int64)
-    units = max(1, _BLOCK // max(1, len(activations)))
-    blocks = [activations[:, start : start + units] for start in range(0, activations.shape[1], units)]
-    return TopImages(np.concatenate([_largest(_keys(block, lower), k) for block in blocks]), k)
+    blocks = [_largest(_keys(block, lower), k) for block in _blocks_of_units(activations)]
+    return TopImages(np.concatenate(blocks), k)
 
 
 def refuse_what_is_not_finite(activations: NDArray[np.float32]) -> None:
@@ -99,10 +101,21 @@ def refuse_what_is_not_finite(activations: NDArray[np.float32]) -> None:
         )
 
 
+def _blocks_of_units(activations: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
+    """Yield the activations (n, J) unit by unit, a few units (j, n) at a time."""
+    images, units = activations.shape
+    laid_out, at_once = (max(1, size // max(1, images)) for size in (_LAID_OUT, _BLOCK))
+    for start in range(0, units, laid_out):
+        part = np.require(activations[:, start : start + laid_out], dtype=np.float32, requirements="W")
+        # torch moves tiles that fit into the cache; numpy walks through the memory column by column. Adding 0.0 turns
+        # -0.0 into 0.0, so that both have the same key.
+        by_unit = (torch.from_numpy(part).T.contiguous() + 0.0).numpy()
+        yield from (by_unit[first : first + at_once] for first in range(0, len(by_unit), at_once))
+
+
 def _keys(activations: NDArray[np.float32], lower: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the keys (J, n) of activations (n, J)."""
-    # Adding 0.0 turns -0.0 into 0.0, so that both have the same key.
-    bits = (np.asarray(activations.T, dtype=np.float32, order="C") + np.float32(0.0)).view(np.int32)
+    """Return the keys (J, n) of activations (J, n)."""
+    bits = activations.view(np.int32)
     keys: NDArray[np.int64] = _flipped(bits).astype(np.int64)
     keys <<= 32
     keys |= lower

@@ -1,9 +1,13 @@
-"""Computes in full single precision on GPUs that would otherwise round inputs of convolutions to ten bits (TF32)."""
+"""Computes in full single precision on GPUs that would otherwise round inputs of convolutions to ten bits (TF32).
+
+Also tells whether they would.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
@@ -20,3 +24,14 @@ def full_precision() -> Iterator[None]:
         yield
     finally:
         restore_arithmetic(before)
+
+
+def rounds_convolutions(device: torch.device) -> bool:
+    """Whether convolutions on a device round their inputs to ten bits (TF32), as torch lets them on GPUs by default."""
+    if device.type != "cuda":
+        return False
+    try:
+        return bool(torch.backends.cudnn.allow_tf32)
+    except RuntimeError:  # torch refuses to tell after one of its newer settings was set
+        cudnn: Any = torch.backends.cudnn
+        return bool(cudnn.conv.fp32_precision == "tf32")

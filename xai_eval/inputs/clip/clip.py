@@ -90,7 +90,7 @@ class Clip:
         """
         encode: Any = self.module.encode_image
         with as_model_error(self.name, batch.shape), torch.no_grad():
-            embedded = encode(batch.to(self._device), normalize=True)
+            embedded = encode(batch.to(self.device), normalize=True)
         return self._finite(embedded)
 
     def embed_texts(self, texts: Sequence[str]) -> torch.Tensor:
@@ -103,7 +103,7 @@ class Clip:
             ModelMisbehaves: the model raises, or returns NaN or infinity.
         """
         encode: Any = self.module.encode_text
-        tokens = self.tokenizer(list(texts)).to(self._device)
+        tokens = self.tokenizer(list(texts)).to(self.device)
         with as_model_error(self.name, tokens.shape), torch.no_grad():
             parts = [encode(part, normalize=True) for part in torch.split(tokens, _TEXTS_AT_ONCE)]
         return self._finite(torch.cat(parts))
@@ -116,7 +116,8 @@ class Clip:
         )
 
     @property
-    def _device(self) -> torch.device:
+    def device(self) -> torch.device:
+        """Where the model is."""
         return next(self.module.parameters()).device
 
     def _finite(self, embedded: torch.Tensor) -> torch.Tensor:

@@ -136,8 +136,8 @@ def _labelled(request: Request, probe_pass: ProbePass, index: int, words: NDArra
     top = most_active(activations, TOP_IMAGES)
     embeddings = probe_pass.whole.embeddings
     clip = None
-    if words is not None and embeddings is not None:
-        clip = label_by_clip(embeddings, words, activations, request.similarity)
+    if words is not None and embeddings is not None and request.plan.clip is not None:
+        clip = label_by_clip(embeddings, words, activations, request.similarity, request.plan.clip.device)
     return LabelledLayer(
         name=request.plan.layers[index].name,
         activations=activations,

@@ -19,6 +19,7 @@ from pytorch_grad_cam.ablation_layer import AblationLayerVit
 from torch import Tensor, nn
 
 from xai_eval.errors import UsageError
+from xai_eval.explainers.cam.fast.prefix import map_tensors
 from xai_eval.explainers.cam.fast.replay import PrefixReplay
 from xai_eval.inputs.models.layout import Layout
 from xai_eval.inputs.models.one_by_one import takes_one_image
@@ -44,10 +45,20 @@ def fast_ablation_cam(module: nn.Module, layer: nn.Module, layout: Layout | None
     if takes_one_image(module):
         yield _one_channel_at_a_time(module, layer, layout)
         return
-    with PrefixReplay(module, layer).installed() as replay:
+    with PrefixReplay(module, layer).installed() as replay, _logits_on_cpu(module):
         maps = layout is None or layout.is_plain
         ablation = ReplayedAblation(replay) if maps else ReplayedTokenAblation(replay)
         yield AblationCAM(module, [layer], reshape_transform=layout, ablation_layer=ablation)
+
+
+@contextmanager
+def _logits_on_cpu(module: nn.Module) -> Iterator[None]:
+    """Hand all logits of a batch over at once: the library asks for the score of each row, and would wait each time."""
+    handle = module.register_forward_hook(lambda _module, _given, output: map_tensors(Tensor.cpu, output))
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 def _one_channel_at_a_time(module: nn.Module, layer: nn.Module, layout: Layout | None) -> Any:
@@ -173,9 +184,9 @@ def _ablation_values(activations: Tensor, rows: int) -> Tensor:
     The value is 0 if the minimum of the batch is 0, else that minimum minus `ABLATION_VALUE`. The library searches the
     minimum again before every row, so the value written into one row is the minimum for the next row.
     """
-    minimum = activations.min()
+    minimum = activations.min().cpu()  # one wait for a GPU, instead of one per row
     values = []
     for _ in range(rows):
         minimum = torch.zeros_like(minimum) if minimum == 0 else minimum - ABLATION_VALUE
         values.append(minimum)
-    return torch.stack(values)
+    return torch.stack(values).to(activations.device)

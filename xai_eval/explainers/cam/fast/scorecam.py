@@ -14,12 +14,13 @@ from pytorch_grad_cam import ScoreCAM
 from torch import Tensor, nn
 
 from xai_eval.explainers.cam.fast.folding import folded_batch_norms
+from xai_eval.explainers.cam.fast.rows_at_once import rows_at_once
+from xai_eval.explainers.model.full_precision import rounds_convolutions
 from xai_eval.explainers.model.memory_format import best_memory_format
 from xai_eval.inputs.models.layout import Layout
 
-# Half of the library's batch size. At 224 px the largest tensors of a ResNet then stay below 32 MB; for larger ones the
-# allocator asks the system for new memory each time, which is slow.
-BATCH_SIZE = 8
+# Tensors of the size of all masked images that exist at once while the library makes them.
+_TENSORS = 3
 
 
 @contextmanager
@@ -34,17 +35,37 @@ def fast_score_cam(module: nn.Module, layer: nn.Module, layout: Layout | None = 
         layout: lays the output of the layer over the image; None for a map (N, C, h, w).
     """
     with ExitStack() as stack:
-        cam = ScoreCAM(module, [layer], reshape_transform=layout)
-        cam.batch_size = BATCH_SIZE
+        cam = _BatchedScoreCAM(module, [layer], reshape_transform=layout)
         cam.model = MaskScorer(module, stack, cam.activations_and_grads)
         yield cam
+
+
+class _BatchedScoreCAM(ScoreCAM):  # type: ignore[misc]  # the library has no types
+    """The library's ScoreCAM, whose batches are as large as is good for the device."""
+
+    def __init__(self, module: nn.Module, *given: Any, **named: Any) -> None:
+        super().__init__(module, *given, **named)
+        self._module = module
+
+    def get_cam_weights(
+        self, input_tensor: Tensor, target_layer: Any, targets: Any, activations: Any, grads: Any
+    ) -> Any:
+        """Return the score of each channel, as the library computes it."""
+        # The library makes the masks and all masked images first.
+        reserved = _TENSORS * activations.shape[1] * input_tensor[0].numel() * input_tensor.element_size()
+        self.batch_size = rows_at_once(self._module, input_tensor[:1], reserved)
+        return super().get_cam_weights(input_tensor, target_layer, targets, activations, grads)
 
 
 class MaskScorer:
     """Takes the place of the model while the library scores masked images; gives the same logits in less time.
 
-    Batch norms are folded into convolutions. Images are stored channels last, if the model gives the same logits then.
-    All images that are entirely 0 are computed once; every channel that is 0 everywhere leads to one.
+    Batch norms are folded into convolutions, unless convolutions round their inputs (TF32): folded weights are rounded
+    otherwise. Images are stored channels last, if the model gives the same logits then. On a CPU all images that are
+    entirely 0 are computed once; every channel that is 0 everywhere leads to one. On a GPU they are computed like the
+    others, because to ask which they are means to wait for it.
+
+    Logits are handed over on the CPU: the library asks for the score of each image, and would wait for a GPU each time.
     """
 
     def __init__(self, model: nn.Module, stack: ExitStack, recorder: Any) -> None:
@@ -55,7 +76,9 @@ class MaskScorer:
         self._layout: torch.memory_format | None = None
 
     def __call__(self, batch: Tensor) -> Tensor:
-        """Return the logits, (N, classes), of masked images, (N, 3, H, W)."""
+        """Return the logits, (N, classes) on the CPU, of masked images, (N, 3, H, W)."""
+        if batch.device.type != "cpu":
+            return self._run(batch).cpu()
         flat = batch.flatten(1)
         live = (flat.amax(dim=1) != 0) | (flat.amin(dim=1) != 0)  # `any` is far slower on floats
         if live.all():
@@ -70,7 +93,8 @@ class MaskScorer:
     def _run(self, batch: Tensor) -> Tensor:
         if self._layout is None:
             example = batch[:1].repeat(2, 1, 1, 1)  # some errors do not show with one row
-            self._stack.enter_context(folded_batch_norms(self._model, example))
+            if not rounds_convolutions(batch.device):
+                self._stack.enter_context(folded_batch_norms(self._model, example))
             self._layout = best_memory_format(self._model, batch[:1])
         logits = cast(Tensor, self._model(batch.contiguous(memory_format=self._layout)))
         # The library's hook stores the activations of every pass but uses only those of the first, so the others are

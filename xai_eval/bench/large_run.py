@@ -9,15 +9,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
-from synthetic import TOLERANCE
 
-from xai_eval.result.fields import Field, Heatmap, InputImage, Label, Mask, Ranking, Table
+from xai_eval.result.fields import Field, Heatmap, HeatmapTolerance, InputImage, Label, Mask, Ranking, Table
 from xai_eval.result.fingerprint import Fingerprint, fingerprint_array, fingerprint_text
 from xai_eval.result.result import Case, Provenance, Result
 from xai_eval.result.stage import Stage, StageKind
 from xai_eval.store.goldens import Goldens
 from xai_eval.store.runs import RESULTS_FOLDER, RunRecord
 
+_TOLERANCE = HeatmapTolerance(largest=0.02)
 METHODS = ("gradcam", "scorecam", "ablationcam")
 # What another version of a library changes in a map, and what nobody sees.
 NOISE = 1e-5  # several times what rounding does to maps
@@ -68,8 +68,8 @@ def _fields(image: NDArray[np.uint8], coarse: dict[str, Any], final: dict[str, A
         "audit": Label(None),
         "top5": Ranking(("car", "tree", "boat", "house", "dog"), (0.8, 0.1, 0.05, 0.03, 0.02), 0.02),
         "mask": Mask(np.indices((side, side)).sum(axis=0) < side),
-        **{name: Heatmap(each.astype(np.float32), TOLERANCE) for name, each in final.items()},
-        **{f"{name}_layer": Heatmap(each.astype(np.float32), TOLERANCE) for name, each in coarse.items()},
+        **{name: Heatmap(each.astype(np.float32), _TOLERANCE) for name, each in final.items()},
+        **{f"{name}_layer": Heatmap(each.astype(np.float32), _TOLERANCE) for name, each in coarse.items()},
         "table": Table(pd.DataFrame(rows), {"peak": 0.02, "iou": 0.02}),
         "iou_sweep": Table(sweep, dict.fromkeys(METHODS, 0.02)),
     }

@@ -1,0 +1,1 @@
+"""Measures how fast the explainers are on this machine, beside the plain libraries, in one run."""
