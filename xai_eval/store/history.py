@@ -79,8 +79,9 @@ NOT_JUDGED = Overruled()
 def acceptance(digest: str, reason: str, overruled: Overruled = NOT_JUDGED) -> Acceptance:
     """Return the entry for accepting the golden with `digest` now. Texts that are too long to be read are cut."""
     words = (overruled.state, overruled.severity, overruled.sentence, overruled.upgrade, overruled.measure)
-    person = shortened(whoami())
-    return Acceptance(now(), shortened(reason), digest, person, *map(shortened, words), excess=overruled.excess)
+    state, severity, sentence, upgrade, measure = map(shortened, words)
+    person, excess = shortened(whoami()), overruled.excess
+    return Acceptance(now(), shortened(reason), digest, person, state, severity, sentence, upgrade, measure, excess)
 
 
 def read_history(place: Path) -> list[Acceptance]:
