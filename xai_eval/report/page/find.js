@@ -141,6 +141,8 @@ if (form) {
     for (const each of [q, sort, ...choices]) each.value = "";
     apply();
   };
+  // What is jumped to must not lie below the bar.
+  const measure = () => document.documentElement.style.setProperty("--bar", `${form.offsetHeight}px`);
   // A link to a case that is filtered out must still lead there.
   const show = (id) => {
     const target = document.getElementById(id);
@@ -152,9 +154,10 @@ if (form) {
       target.classList.add("here");
     }
     if (!target.hasAttribute("tabindex")) target.tabIndex = -1;
+    tell();
+    measure();
     target.focus({ preventScroll: true });
     target.scrollIntoView();
-    tell();
   };
   find.go = (id, how = "pushState") => {
     show(id);
@@ -162,9 +165,7 @@ if (form) {
   };
 
   form.hidden = false;
-  // What is jumped to must not lie below the bar.
-  const style = document.documentElement.style;
-  new ResizeObserver(() => style.setProperty("--bar", `${form.offsetHeight}px`)).observe(form);
+  new ResizeObserver(measure).observe(form);
   let searching = false; // One step back undoes a whole search, not one letter of it.
   q.addEventListener("input", () => {
     apply();
