@@ -223,3 +223,16 @@ def test_a_page_on_disk_is_not_believed(place, call):
     (place.reports / "index.html").write_text("<script>fetch('decide')</script>")
     assert b"fetch('decide')" not in call.ask()[1]
     assert (place.reports / "index.html").read_text() == "<script>fetch('decide')</script>"
+
+
+def test_images_for_which_the_page_has_no_room_are_those_that_were_drawn(place, call, monkeypatch):
+    """A file of the same name beside the page may be a stranger's."""
+    monkeypatch.setattr("xai_eval.report.page.page.images_beside", lambda cases: {each.key for each in cases})
+    page = call.ask()[1].decode()
+    name = page.split('src="page-images/')[1].split('"')[0]
+    (place.reports / "page-images").mkdir()
+    for each in (name, "0" * 32 + ".png"):
+        (place.reports / "page-images" / each).write_bytes(b"of a stranger")
+    status, content, _ = call.ask(path=f"{call.base}page-images/{name}")
+    assert status == 200 and content[:2] in (b"\xff\xd8", b"\x89P")
+    assert call.ask(path=f"{call.base}page-images/{'0' * 32}.png")[0] == 404

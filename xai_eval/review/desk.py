@@ -48,12 +48,14 @@ class Desk:
         goldens: its goldens.
         policy: what decides after a change that is on record.
         nonce: the word by which the browser knows the scripts of the page.
+        images: those of a large run for which the page has no room, by name; as they were drawn, not from the disk.
     """
 
     results: Path
     goldens: Goldens
     policy: Policy = DEFAULT_POLICY
     nonce: str = field(default_factory=lambda: secrets.token_urlsafe(16))
+    images: dict[str, bytes] = field(default_factory=dict)
     _page: bytes | None = None
     _turn: threading.RLock = field(default_factory=threading.RLock)
 
@@ -100,8 +102,8 @@ class Desk:
             cases = collect(judged.results, judged.goldens, judged.verdicts, judged.pairs)
             shown = panel(judged, cases, self.goldens.quarantine_days, self.nonce)
             golden = self.goldens.folder
-            parts = render_page(judged.record, cases, self.results, golden, judged.run_findings, served=shown)
-            return "".join(parts).encode()
+            found, keep = judged.run_findings, self.images.update
+            return "".join(render_page(judged.record, cases, self.results, golden, found, keep, shown)).encode()
 
 
 def _accept(decision: Decision, judged: Judged, desk: Desk) -> Decided:

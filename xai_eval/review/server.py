@@ -15,6 +15,7 @@ from typing import Any
 
 from xai_eval.disk.door import read_bytes, require_no_links
 from xai_eval.errors import InputUnavailable, UsageError, XaiEvalError
+from xai_eval.report.images_beside import FOLDER
 from xai_eval.review.allowed import Address, Asked, Refusal, length_of, page_of
 from xai_eval.review.decision import read_decision
 from xai_eval.review.desk import Desk
@@ -134,6 +135,9 @@ class _Handler(BaseHTTPRequestHandler):
         found, results = _IMAGE.fullmatch(page), self.server.desk.results
         if found is None:
             return self._refused(_NOTHING)
+        if page.startswith(f"{FOLDER}/"):
+            drawn = self.server.desk.images.get(page.removeprefix(f"{FOLDER}/"))
+            return self._refused(_NOTHING) if drawn is None else _Answer(200, _IMAGES[found[1]], drawn)
         try:
             require_no_links(results, (results / page).parent)
             return _Answer(200, _IMAGES[found[1]], read_bytes(results / page))
