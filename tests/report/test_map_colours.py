@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from skimage.color import deltaE_ciede2000, rgb2lab
 from skimage.data import chelsea
 
+from xai_eval.report.drawing.lab import lab_of, rgb_of
 from xai_eval.report.drawing.pixels import (
     diverging,
     grey,
@@ -85,6 +86,12 @@ def test_the_same_over_every_pixel_of_a_photograph():
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 def test_larger_differences_are_darker_on_each_side(sign):
     assert_rises(diverging(sign * RISING[:, ::-1], 1.0))
+
+
+def test_lightness_and_back_are_those_of_scikit_image():
+    colours = np.random.default_rng(0).random((500, 3))
+    np.testing.assert_allclose(lab_of(colours), rgb2lab(colours), atol=0.02)
+    np.testing.assert_allclose(rgb_of(lab_of(colours)), colours, atol=1e-9)
 
 
 def test_scales_show_the_colours_as_they_appear():

@@ -14,6 +14,8 @@ import matplotlib
 import numpy as np
 from numpy.typing import NDArray
 
+from xai_eval.report.drawing.lab import lab_of, rgb_of
+
 STEPS = 256  # values between 0 and 1 that have a colour of their own
 # The part of the map: it takes 60 of 100 steps of lightness, and the image keeps 40, enough to be recognised.
 _OF_MAP = 0.6
@@ -45,7 +47,7 @@ def signed_colours(values: NDArray[Any], grey: NDArray[Any]) -> _Rgb:
 @functools.cache
 def _heat_table() -> _Rgb:
     """Colours by step of the value and grey level, (256, 256, 3)."""
-    lab = _lab(np.asarray(matplotlib.colormaps[_HEAT](np.arange(STEPS))[:, :3]))
+    lab = lab_of(np.asarray(matplotlib.colormaps[_HEAT](np.arange(STEPS))[:, :3]))
     # The first colour is almost black. Black itself leaves the grey of the image without a tint.
     lab[0] = 0.0
     return _mixed(lab)
@@ -56,7 +58,7 @@ def _signed_table() -> _Rgb:
     """Colours by step of the value from -1 to 1 and grey level, (511, 256, 3)."""
     upwards = np.linspace(0.0, 1.0, STEPS)
     below, above = (
-        np.stack([np.interp(upwards, (0.0, 0.5, 1.0), channel) for channel in _lab(np.array(colours)).T], axis=1)
+        np.stack([np.interp(upwards, (0.0, 0.5, 1.0), channel) for channel in lab_of(np.array(colours)).T], axis=1)
         for colours in (_AGAINST, _FOR)
     )
     return _mixed(np.concatenate([below[:0:-1], above]))
@@ -64,20 +66,10 @@ def _signed_table() -> _Rgb:
 
 def _mixed(lab: _Floats) -> _Rgb:
     """Give each colour, L*a*b* (n, 3), its lightness over each of 256 grey levels: RGB (n, 256, 3)."""
-    from skimage.color import lab2rgb
-
-    grey = _lab(np.repeat(np.linspace(0.0, 1.0, 256)[:, None], 3, axis=1))
+    grey = lab_of(np.repeat(np.linspace(0.0, 1.0, 256)[:, None], 3, axis=1))
     mixed = np.broadcast_to(_COLOURFUL * lab[:, None], (len(lab), *grey.shape)).copy()
     mixed[..., 0] = _OF_MAP * lab[:, None, 0] + (1.0 - _OF_MAP) * grey[None, :, 0]
-    rgb: _Floats = np.clip(lab2rgb(mixed), 0.0, 1.0)
-    return np.rint(255.0 * rgb).astype(np.uint8)
-
-
-def _lab(rgb: _Floats) -> _Floats:
-    # Imported late: a report without maps does not need it.
-    from skimage.color import rgb2lab
-
-    return np.asarray(rgb2lab(rgb))
+    return np.rint(255.0 * rgb_of(mixed)).astype(np.uint8)
 
 
 def _step(values: NDArray[Any]) -> NDArray[np.intp]:
