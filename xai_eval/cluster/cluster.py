@@ -169,8 +169,10 @@ def connected() -> Any:
         raise UsageError(
             "the engine ray needs Ray, which is not installed. Run: pip install 'xai-eval[distributed]'."
         ) from error
+    if ray.is_initialized():
+        return ray
     try:
-        ray.init(ignore_reinit_error=True, log_to_driver=False)
+        ray.init(log_to_driver=False)
     except Exception as error:  # Ray and the network raise many kinds of errors
         raise InputUnavailable(
             f"no Ray cluster can be reached ({error_line(error)}). Start one with "

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import json
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,8 +45,13 @@ def open_result(folder: Path) -> Result:
             stage is used.
     """
     document = read_document(folder)
-    stored = _Stored(folder, document)
     with valid(folder):
+        stored = _Stored(
+            folder,
+            zlib.compress(json.dumps(document).encode(), level=1),
+            kinds={each["name"]: KINDS[each["kind"]] for each in document["fields"]},
+            stages=stage_positions(document),
+        )
         return _OpenResult(
             case=case_of(document),
             fields=_Parts(stored.kinds, stored.field),
@@ -88,20 +95,26 @@ class _OpenResult(Result):
 
 @dataclass(frozen=True, eq=False)
 class _Stored:
-    """A result on disk, and its signed document."""
+    """A result on disk, and its signed document, packed: parsed documents of 10,000 cases would take 500 MB.
+
+    The document is not read again from disk, because another process may have replaced it.
+
+    Attributes:
+        folder: where it is.
+        packed: the document.
+        kinds: fields by name, in order.
+        stages: positions of the stages in the document, in order.
+    """
 
     folder: Path
-    document: Mapping[str, Any]
+    packed: bytes
+    kinds: Mapping[str, type[Field]]
+    stages: Mapping[Stage, int]
 
-    @functools.cached_property
-    def kinds(self) -> dict[str, type[Field]]:
-        """Fields by name, in order."""
-        return {each["name"]: KINDS[each["kind"]] for each in self.document["fields"]}
-
-    @functools.cached_property
-    def stages(self) -> dict[Stage, int]:
-        """Positions of the stages in the document, in order."""
-        return stage_positions(self.document)
+    @property
+    def document(self) -> Mapping[str, Any]:
+        """The document as it was read."""
+        return _unpacked(self.packed)
 
     def with_parts(self, result: Result) -> Result:
         """Return the result with all fields and stages, as they are on disk. Raises StorageError as `Result.load`."""
@@ -121,6 +134,12 @@ class _Stored:
     def _opened(self) -> _Opened:
         """Return the parts that were read so far."""
         return _Opened(self)
+
+
+@functools.lru_cache(maxsize=8)  # a result that is judged, its golden, and those that were looked at just before
+def _unpacked(packed: bytes) -> Mapping[str, Any]:
+    document: Mapping[str, Any] = json.loads(zlib.decompress(packed))
+    return document
 
 
 class _Opened:
