@@ -35,6 +35,8 @@ FILES = {
     ("report/text/github_actions.py", "open"): "the file that the CI names in its environment, to which is added",
     ("explainers/dissection/image_summary.py", "Image.open"): IN_MEMORY,
     ("result/fields/gallery.py", "Image.open"): IN_MEMORY,
+    ("report/drawing/unit_figures.py", "Image.open"): IN_MEMORY,
+    ("report/drawing/figure_formats.py", "savefig"): IN_MEMORY,
     ("inputs/images/deep.py", "Image.open"): IN_MEMORY,
     ("inputs/images/opened.py", "Image.open"): IN_MEMORY,
     ("inputs/images/to_rgb.py", "Image.open"): IN_MEMORY,

@@ -108,11 +108,12 @@ def test_templates_are_filled_in_one_way_only():
         and called(node)[-1:] == ("Markup",)
         and not isinstance(node.args[0], ast.Constant)
     }
-    # Addresses of images in base64, and terms within a sentence that is escaped already.
+    # Addresses of images in base64 or by digest, colours, and terms within a sentence that is escaped already.
     assert made == {
         "report/drawing/thumbnails.py",
+        "report/page/colour_bars.py",
+        "report/page/images.py",
         "report/page/marks.py",
-        "report/page/page.py",
         "report/page/unit_rows.py",
     }
     template = (PACKAGE / "report" / "page" / "page.html.j2").read_text("utf-8")

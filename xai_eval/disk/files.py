@@ -202,6 +202,16 @@ def remove_file(root: Path, path: Path) -> None:
     path.unlink(missing_ok=True)
 
 
+def remove_empty_folder(root: Path, folder: Path) -> None:
+    """Delete a folder, unless it holds something.
+
+    Raises:
+        OSError: a folder between it and `root`, or itself, is a link.
+    """
+    require_no_links(root, folder)
+    _quietly(folder.rmdir)
+
+
 def remove_temporary_folders(parent: Path, is_name: Callable[[str], bool]) -> None:
     """Delete the folders that a killed process was writing or deleting, if `is_name` says so of their names."""
     for path in parent.glob(".*") if is_own_folder(parent) else ():

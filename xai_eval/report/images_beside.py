@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from xai_eval.disk.door import is_own_folder, require_no_links
-from xai_eval.disk.files import remove_file, write_files
+from xai_eval.disk.door import is_own_folder
+from xai_eval.disk.files import remove_empty_folder, remove_file, write_files
 from xai_eval.errors import StorageError
 
 # The folder beside the page, and letters of a digest that name a file in it: equal images are one file.
@@ -53,12 +52,10 @@ def remove_images_beside(report: Path, but: Collection[str] = ()) -> None:
     try:
         if not is_own_folder(folder):
             return
-        require_no_links(report, folder)
         for path in folder.iterdir():
             if _OURS.fullmatch(path.name) and path.name not in but:
                 remove_file(report, path)
-        with contextlib.suppress(OSError):  # it holds other files
-            folder.rmdir()
+        remove_empty_folder(report, folder)
     except OSError as error:
         raise StorageError(
             f"{folder} of an earlier page cannot be removed ({error.strerror or error}). Remove it by hand."

@@ -36,9 +36,15 @@ class _Method:
     unavoidable: Callable[[nn.Module, nn.Module, Tensor, int], Any]
 
 
-def _forward_and_backward(network: nn.Module, _layer: nn.Module, image: Tensor, target: int) -> None:
-    network(image)[:, target].sum().backward()
-    network.zero_grad(set_to_none=True)
+def _forward_and_backward(network: nn.Module, layer: nn.Module, image: Tensor, target: int) -> None:
+    """Run the model, and go back to the layer; no gradient of a weight is needed for that."""
+    kept: list[Tensor] = []
+    network.requires_grad_(False)
+    handle = layer.register_forward_hook(lambda _layer, _given, output: kept.append(output.requires_grad_()))
+    try:
+        torch.autograd.grad(network(image)[:, target].sum(), kept)
+    finally:
+        handle.remove()
 
 
 def _forward_per_channel(network: nn.Module, layer: nn.Module, image: Tensor, _target: int) -> None:
