@@ -7,12 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xai_eval.errors import StorageError, UsageError
+from xai_eval.media.characters import says_nothing
 from xai_eval.store.quarantine import QUARANTINE_FILE, Quarantine, read_quarantine, this_day
 from xai_eval.store.quarantine_entries import add_entries
 from xai_eval.store.rejections import LONGEST, Rejection, add_rejections, read_rejections
 
 TEXTS = st.text(st.characters(exclude_categories=("Cs",)), max_size=30)
-SOME = TEXTS.filter(lambda text: text.strip())
+SOME = TEXTS.filter(lambda text: not says_nothing(text))
 FORMER = st.sampled_from(["", "\n\n", "# mine", '# mine\n["x"]\nowner = "a"\nreason = """b\n"""\nexpires = 2026-01-01'])
 
 

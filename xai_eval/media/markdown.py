@@ -15,6 +15,8 @@ _SPECIAL = re.compile(
     r"|(?P<before>[@#]|[!%](?=[\w\"])|(?<=\bGH)-(?=\d)|:(?=//)|\b(?:mailto|xmpp):|\bwww(?=\.)|(?<![0-9a-z_])[0-9a-f]{6}(?=[0-9a-f]+\b)|(?<=[0-9a-f]{6})[0-9a-f]{6}(?=[0-9a-f]))",
     re.IGNORECASE,
 )
+# What begins a list, or makes a heading of the line before, where a line begins with the words.
+_FIRST = re.compile(r"^(\d{0,9})([-+=]|(?<=\d)[.)])")
 _BEHIND = "~$&"  # names of labels, snippets and epics of GitLab begin so
 
 
@@ -25,7 +27,7 @@ def text(words: str, longest: int = LONGEST) -> str:
     the words, and what is left out is said.
     """
     shown = inert(visible(" ".join(shortened(words, longest).split())))
-    return _SPECIAL.sub(_escaped, shown)
+    return _FIRST.sub(r"\1\\\2", _SPECIAL.sub(_escaped, shown))
 
 
 def code(words: str, longest: int = LONGEST, *, in_table: bool = False) -> str:

@@ -10,6 +10,7 @@ from enum import StrEnum
 from xai_eval.disk.strict_json import parse_json
 from xai_eval.disk.typed import read_as
 from xai_eval.errors import UsageError
+from xai_eval.media.characters import says_nothing
 from xai_eval.review.seen import Seen
 
 _LONGEST = 2_000  # characters of a reason, or of the name of an owner
@@ -81,7 +82,7 @@ def _quarantine(plain: Decision, sent: _Sent) -> Decision:
 
 
 def _require_text(what: str, text: str) -> None:
-    if not text.strip():
+    if says_nothing(text):
         raise UsageError(f"{what} is needed: write it, and decide again.")
     if len(text) > _LONGEST:
         raise UsageError(f"{what} may have {_LONGEST:,} characters, but this has {len(text):,}. Say it more briefly.")

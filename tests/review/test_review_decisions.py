@@ -98,7 +98,7 @@ ASIDE = {"kind": "quarantine", "owner": "Mira", "expires": day(10)}
     [
         ({"reason": " \n"}, "a reason is needed"),
         ({"reason": "x" * 2001}, "Say it more briefly"),
-        ({"reason": "\ud800"}, "half of a character"),
+        ({"reason": "a\ud800"}, "half of a character"),
         ({"cases": {}}, "no case was chosen"),
         ({"kind": "delete"}, "this is no decision"),
         ({"reason": 3}, "this is no decision"),
