@@ -8,9 +8,10 @@ from typing import Any
 
 from xai_eval.cluster.shares import Share
 from xai_eval.cluster.worker import Failed, Home, Worker
-from xai_eval.errors import InputUnavailable
+from xai_eval.errors import InputUnavailable, error_line
 
 _NAMED = 3  # differences that a sentence spells out
+_MOST_UNBORN = 8  # workers that end one after the other before they begin
 _LONGEST = 40  # characters of a value that a sentence spells out
 
 
@@ -35,6 +36,7 @@ class Crew:
     def __init__(self, ray: Any, home: Home, share: Share, environment: Mapping[str, str]) -> None:
         self._ray, self._home = ray, home
         self._expected: Mapping[str, str] | None = None
+        self._unborn = 0
         self._kind = ray.remote(Worker).options(
             num_cpus=share.cpus,
             num_gpus=share.gpus or None,
@@ -71,15 +73,24 @@ class Crew:
             told = self._ray.get(hello)
         except self._ray.exceptions.RayTaskError:
             raise
-        except self._ray.exceptions.RayError:
+        except self._ray.exceptions.RayError as error:
             self.lose(member)
+            self._count_unborn(error_line(error))
             return
         if isinstance(told, Failed):
             raise told.error
         if self._expected is None:
             self._expected = self._home.told()
         require_same(self._expected, told)
-        member.ready = True
+        member.ready, self._unborn = True, 0
+
+    def _count_unborn(self, reason: str) -> None:
+        self._unborn += 1
+        if self._unborn >= _MOST_UNBORN:
+            raise InputUnavailable(
+                f"{_MOST_UNBORN} workers of the Ray cluster ended before they began, the last one with: {reason}. "
+                "Look at the logs of Ray: a machine may have too little memory."
+            )
 
     def lose(self, member: Member) -> None:
         """Let go of a worker that does not answer any more."""
