@@ -204,3 +204,21 @@ def test_scores_without_spread_can_be_drawn(score):
 def test_units_are_tables_too():
     files = table_files(cases_of(dissected()))
     assert files["dissection_clip_units.csv"].decode().splitlines()[1].startswith("scenes (4 images),layer4/0,car,0.9")
+
+
+@pytest.mark.parametrize(
+    ("change", "layer"),
+    [
+        (lambda frame: frame[["unit", "label", "score", "second", "margin"]], "layer4"),
+        (lambda frame: frame.assign(layer=3, dead="no", interpretable=0.5, false_discovery_rate="often"), "3"),
+    ],
+    ids=["no columns for reading", "others than a dissection has"],
+)
+def test_labels_of_units_of_another_task_are_shown(change, layer):
+    usual = dissected()
+    labels = UnitLabels(change(usual.fields["clip_units"].frame), 0.01)
+    (case,) = cases_of(Result(usual.case, {**usual.fields, "clip_units": labels, "pixel_units": labels}))
+    (view,) = layer_views(case)
+    assert view.name == layer
+    assert not any(unit.dead or each.doubt for unit in view.units for each in unit.labels)
+    assert len(dict(figure_files([case]))) > 2

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xai_eval.disk.typed import spelled
 from xai_eval.errors import UsageError, unknown_name
 from xai_eval.explainers.lime.lime import LimeSettings, Neighbourhood, Surrogate, explain_by_lime, fit
 from xai_eval.explainers.lime.perturbation import PerturbedImages
@@ -51,7 +52,7 @@ class Grid:
             values = getattr(self, each.name)
             if not values or len(set(values)) < len(values):
                 raise UsageError(
-                    f"{each.name} of the grid is {list(values)}; expected at least one value. Name each once."
+                    f"{each.name} of the grid is {spelled(list(values))}; expected at least one value. Name each once."
                 )
         for name in self.segmentation:
             choose_segmentation(name, 0)
@@ -82,7 +83,7 @@ def make_grid(values: Mapping[str, Any] | None = None) -> Grid:
         chosen[name] = tuple(given) if several else (given,)
         kind = str if name == "segmentation" else int
         if not all(type(value) is kind for value in chosen[name]):
-            raise UsageError(f"{name} of the grid is {given!r}; expected values of type {kind.__name__}.")
+            raise UsageError(f"{name} of the grid is {spelled(given)}; expected values of type {kind.__name__}.")
     return Grid(**chosen)
 
 

@@ -43,7 +43,7 @@ class _Ends:
 
 def layer_bars(cases: Sequence[ReportCase]) -> Iterator[tuple[ReportCase, Figure]]:
     """Draw one figure per model; the axes of a method end alike in all, so that the models can be compared."""
-    counts = [{method: concept_counts(labels.frame) for method, labels in labelled(case)} for case in cases]
+    counts = [{method: concept_counts(labels.units) for method, labels in labelled(case)} for case in cases]
     ends = {method: _ends([own[method] for own in counts if method in own]) for method in METHODS}
     for case, own in zip(cases, counts, strict=True):
         yield case, _figure(case, own, ends)

@@ -63,7 +63,7 @@ def _scores(cases: Sequence[ReportCase], method: str) -> _Scores:
     """Return the scores of the labels by model and layer; where no unit has one, there is none."""
     found = {}
     for case in cases:
-        for layer, frame in case.fields(UnitLabels)[method].frame.groupby("layer", sort=False):
+        for layer, frame in case.fields(UnitLabels)[method].units.groupby("layer", sort=False):
             scores = frame["score"].dropna()
             if len(scores):
                 found[case.verdict.case.model, str(layer)] = scores

@@ -80,7 +80,7 @@ def _sorter(case: ReportCase) -> str:
 
 def _layers(case: ReportCase, strips: Mapping[str, bytes]) -> dict[str, list[_Row]]:
     _, labels = sorting_labels(case)
-    layer_of = dict(zip(labels.frame["unit"], labels.frame["layer"], strict=True))
+    layer_of = dict(zip(labels.units["unit"], labels.units["layer"], strict=True))
     units: dict[str, list[str]] = {layer: [] for layer in list(dict.fromkeys(layer_of.values()))[-_MOST_LAYERS:]}
     for unit in in_order(labels):
         own = units.get(layer_of[unit])

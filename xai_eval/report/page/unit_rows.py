@@ -78,20 +78,21 @@ def layer_views(case: ReportCase) -> tuple[LayerView, ...]:
         return ()
     strips = case.fields(Gallery)[GALLERY].strips if GALLERY in case.fields(Gallery) else {}
     units: dict[str, list[UnitView]] = {}
+    known = next(iter(methods.values())).units.set_index("unit")
     records = [_records(field) for field in methods.values()]
     expected = [_records(_golden(case, name)) for name in methods]
     doubted = [doubts(case, field) for field in methods.values()]
     order = {unit: place for place, unit in enumerate(in_order(list(methods.values())[-1]))}
-    for name, row in sorted(records[0].items(), key=lambda each: order.get(each[0], len(order))):
+    for name in sorted(records[0], key=lambda each: order.get(each, len(order))):
         views = tuple(
             _view(each.get(name, {}), was.get(name, {}), why.get(name, ""))
             for each, was, why in zip(records, expected, doubted, strict=True)
         )
         strip = Markup(data_uri(strips[name], "jpeg") if name in strips else "")
-        view = UnitView(name, strip, bool(row["dead"]), views)
-        units.setdefault(str(row["layer"]), []).append(view)
+        view = UnitView(name, strip, bool(known.at[name, "dead"]), views)
+        units.setdefault(str(known.at[name, "layer"]), []).append(view)
     titles = tuple(words(name.removesuffix("_units")) for name in methods)
-    layers = dict.fromkeys(str(row["layer"]) for row in records[0].values())
+    layers = dict.fromkeys(known["layer"])
     return tuple(LayerView(layer, titles, tuple(units[layer])) for layer in layers)
 
 

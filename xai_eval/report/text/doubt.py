@@ -14,11 +14,10 @@ def doubts(case: ReportCase, labels: UnitLabels) -> dict[str, str]:
 
     Only labels by pixels have a threshold of interpretability and a false discovery rate.
     """
-    frame, limits = labels.frame, _limits(case)
-    flags = frame.get("interpretable", [True] * len(frame))
-    rates = frame.get("false_discovery_rate", [0.0] * len(frame))
+    units, limits = labels.units, _limits(case)
+    columns = ("unit", "label", "interpretable", "false_discovery_rate")
     found = {}
-    for unit, label, fits, rate in zip(frame["unit"], frame["label"], flags, rates, strict=True):
+    for unit, label, fits, rate in zip(*(units[name] for name in columns), strict=True):
         reasons = [_badly(limits)] if not fits else []
         if rate > limits.get(_DISCOVERY, 1.0):
             reasons.append(f"may be chance: false discovery rate above {limits[_DISCOVERY]:g}")

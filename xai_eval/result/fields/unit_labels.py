@@ -22,6 +22,8 @@ from xai_eval.result.fields.table import Column, Table, digest_of, restored_colu
 
 COLUMNS = ("unit", "label", "score", "second", "margin")
 _TEXTS, _NUMBERS = ("unit", "label", "second"), ("score", "margin")
+# Flags that are only for reading, and what they are where a task has none.
+_FLAGS, _RATE = {"dead": False, "interpretable": True}, "false_discovery_rate"
 _NAMED = 5  # changed labels that a sentence spells out
 _LEAD_OF_SECOND = "second_margin"
 _FINENESS = 64  # goldens round scores to this part of the tolerance
@@ -51,6 +53,22 @@ class UnitLabels(Field):
         if tuple(self.frame.columns[: len(COLUMNS)]) != COLUMNS:
             raise ValueError(f"unit labels begin with the columns {COLUMNS}, got {tuple(self.frame.columns)}")
         object.__setattr__(self, "frame", Table(self.frame).frame)
+
+    @property
+    def units(self) -> pd.DataFrame:
+        """The rows, with the columns for reading that reports show: layer, flags, and false discovery rate.
+
+        A field of another task, or one that somebody changed, may lack them or hold other values there. Then the layer
+        is what precedes the last slash of the unit, and nothing is said against the unit.
+        """
+        frame = self.frame
+        layer = frame["unit"].str.rpartition("/")[0] if "layer" not in frame else frame["layer"]
+        known: dict[str, Any] = {"layer": layer.astype(str)}
+        for name, usual in _FLAGS.items():
+            known[name] = frame[name] if name in frame and frame[name].dtype == bool else usual
+        rate = frame.get(_RATE)
+        known[_RATE] = rate if rate is not None and pd.api.types.is_numeric_dtype(rate) else 0.0
+        return frame.assign(**known)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The judged columns, texts as JSON: one array per text would be too large for thousands of units."""
