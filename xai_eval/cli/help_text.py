@@ -21,6 +21,7 @@ _GROUPS = {
     "list": "look and set up",
     "fetch": "look and set up",
     "init": "look and set up",
+    "bench": "look and set up",
 }
 _EXAMPLES = {
     "run": (
@@ -51,6 +52,11 @@ _EXAMPLES = {
     "list": ("xai-eval list --json",),
     "fetch": ("xai-eval fetch imagenet-samples",),
     "init": ("xai-eval init --ci github",),
+    "review": ("xai-eval review                       the run in reports/",),
+    "bench": (
+        "xai-eval bench --quick --out bench.json",
+        "xai-eval bench --quick --compare bench.json --out later.json",
+    ),
 }
 _START = (
     "xai-eval run                          explain; then open reports/index.html",
