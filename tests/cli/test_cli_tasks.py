@@ -26,11 +26,15 @@ def brightness(subject, *, sign: int = 1, layers: Literal["all", "none"] = "all"
 MEASURING = ("run", "calibrate", "explain-drift")
 
 
-def help_of(capsys, *words):
+def lines_of_help(capsys, *words):
     with pytest.raises(SystemExit) as stop:
         main([*words, "--help"])
     assert stop.value.code == 0
-    return re.sub(r"\s+", " ", capsys.readouterr().out)
+    return capsys.readouterr().out
+
+
+def help_of(capsys, *words):
+    return re.sub(r"\s+", " ", lines_of_help(capsys, *words))
 
 
 @pytest.fixture
@@ -129,7 +133,9 @@ def test_a_parameter_of_an_unnamed_task_is_refused(mine, capsys):
 
 def test_reserved_names_are_the_options_of_the_commands_that_measure_and_the_arguments_of_evaluate(capsys):
     parameters = {parameter.flag for task in all_tasks().values() for parameter in task.parameters.values()}
-    options = {flag for command in MEASURING for flag in re.findall(r"(?<=\[)--[a-z-]+", help_of(capsys, command))}
+    options = {
+        flag for command in MEASURING for flag in re.findall(r"(?m)^  (--[a-z-]+)", lines_of_help(capsys, command))
+    }
     arguments = {n for n, each in inspect.signature(evaluate).parameters.items() if each.kind is not each.VAR_KEYWORD}
     own = {flag.removeprefix("--").replace("-", "_") for flag in options - parameters} | {"help"}
     assert own | arguments == RESERVED

@@ -121,7 +121,7 @@ class _Page(html.parser.HTMLParser):
 _PAGE_TAGS = (
     "html head meta title style body header h1 h2 h3 h4 p div ul ol li a span strong nav section table caption thead "
     "tbody tr th td dl dt dd time code main form fieldset legend label input select option button output details "
-    "summary article figure figcaption img small abbr datalist script br"
+    "summary article figure figcaption img small abbr datalist script br kbd template dialog"
 )
 
 
@@ -180,7 +180,8 @@ def spreadsheet(text: str) -> Iterator[str]:
 
 
 _LATEX_OWN = (
-    r"\\(begin\{tabular\}\{[lr]+\}|end\{tabular\}|(top|mid|bottom)rule|space|"
+    r"\\(begin\{(tabular|longtable)\}\{[lr]+\}|begin\{table\}|end\{(tabular|longtable|table)\}|(top|mid|bottom)rule|"
+    r"centering|caption|label\{tab:[\w-]+\}|end(first)?head|space|"
     r"text(backslash|asciitilde|asciicircum)|[&%$#_{}\\])"
 )
 

@@ -57,7 +57,7 @@ class StoredPhotographs:
 
     def read(self, position: int) -> ProbeImage:
         """Decode the image at a position."""
-        with Image.open(io.BytesIO(self.files[position % len(self.files)])) as image:
+        with Image.open(io.BytesIO(self.files[position % len(self.files)]), formats=["JPEG"]) as image:
             return ProbeImage(str(position), np.asarray(image.convert("RGB")))
 
 

@@ -16,7 +16,7 @@ _SPECIAL = re.compile(
     re.IGNORECASE,
 )
 # What begins a list, or makes a heading of the line before, where a line begins with the words.
-_FIRST = re.compile(r"^(\d{0,9})([-+=]|(?<=\d)[.)])")
+_FIRST = re.compile(r"^(\d{0,9})(=|[-+](?=[\s+-]|$)|(?<=\d)[.)](?=\s|$))")
 _BEHIND = "~$&"  # names of labels, snippets and epics of GitLab begin so
 
 

@@ -79,6 +79,7 @@ def load_model(spec: str | Classifier, *, device: str = "cpu") -> Classifier:
         ModelMisbehaves: a module from a factory returns nothing that can be explained.
     """
     classifier = spec if isinstance(spec, Classifier) else _load(spec)
+    classifier.module.eval()
     move(classifier.module, device)
     return classifier
 
