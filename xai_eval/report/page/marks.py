@@ -15,6 +15,8 @@ _IN_SENTENCES = re.compile(
     r"\brelative(?= \d)|IoU at equal area|energy inside|pointing exact|pointing hit"
 )
 _ARROW = html.text("->")
+# Commands of this package as sentences name them; their letters need no escape.
+_COMMAND = re.compile(r"`(xai-eval [a-z -]+)`")
 
 
 def explained(words: str) -> Markup:
@@ -34,9 +36,9 @@ def titled(words: str, meaning: str) -> Markup:
 
 
 def with_terms(sentence: str) -> Markup:
-    """Mark the terms within a sentence, and keep a browser from breaking a line between an arrow's `-` and `>`."""
+    """Mark the terms and commands within a sentence, and keep a browser from breaking a line within `->`."""
     text = str(html.text(sentence)).replace(_ARROW, f'<span class="whole">{_ARROW}</span>')
-    return Markup(_IN_SENTENCES.sub(_found, text))
+    return Markup(_IN_SENTENCES.sub(_found, _COMMAND.sub(r'<code class="whole">\1</code>', text)))
 
 
 def _found(found: re.Match[str]) -> str:
