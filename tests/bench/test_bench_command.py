@@ -18,20 +18,34 @@ def test_an_unknown_row_is_refused_with_the_known_ones(capsys):
     assert "no row of the benchmark has 'nothing' in its name. Rows: gradcam resnet18;" in capsys.readouterr().err
 
 
-@pytest.mark.slow
-def test_every_row_is_measured_and_equal(tmp_path, monkeypatch, capsys):
+@pytest.fixture
+def tiny(monkeypatch):
     monkeypatch.setattr(size, "QUICK", TINY)
     monkeypatch.setattr(contest, "_cut_off_at", lambda _end: nullcontext())  # every answer is compared
-    report, again = str(tmp_path / "bench.json"), str(tmp_path / "again.json")
-    assert main(["bench", "--quick", "--device", "cpu", "--out", report]) == 0, capsys.readouterr().out
-    found = json.loads((tmp_path / "bench.json").read_text())
+
+
+def measured(path, *rows):
+    assert main(["bench", "--quick", *rows, "--device", "cpu", "--out", str(path)]) == 0
+    found = json.loads(path.read_text())
     assert found["failed"] == {}
     assert {name: row["difference"] for name, row in found["rows"].items() if row["difference"] is None} == {}
-    assert len(found["rows"]) == 22
+    return found
+
+
+@pytest.mark.slow
+def test_rows_are_measured_and_compared_with_an_earlier_report(tiny, tmp_path, capsys):
+    found = measured(tmp_path / "bench.json", "cos")
+    assert len(found["rows"]) > 1
     shown = capsys.readouterr().out
     assert all(name in shown for name in found["rows"])
-    # The same rows beside what they were: the answer is 0, or 1 with a sentence for each that became slower.
-    found["rows"]["lime, 1 images"]["turns"] = [{"stock": 1e6, "ours": 1.0, "limit": None}]
+    name = next(iter(found["rows"]))
+    found["rows"][name]["turns"] = [{"stock": 1e6, "ours": 1.0, "limit": None}]
     (tmp_path / "bench.json").write_text(json.dumps(found))
-    assert main(["bench", "--quick", "lime, 1", "--device", "cpu", "--out", again, "--compare", report]) == 1
-    assert "slower: lime, 1 images" in capsys.readouterr().out
+    compared = ["--out", str(tmp_path / "again.json"), "--compare", str(tmp_path / "bench.json")]
+    assert main(["bench", "--quick", name, "--device", "cpu", *compared]) == 1
+    assert f"slower: {name}" in capsys.readouterr().out
+
+
+@pytest.mark.thorough
+def test_every_row_is_measured_and_equal(tiny, tmp_path):
+    assert len(measured(tmp_path / "bench.json")["rows"]) == 22

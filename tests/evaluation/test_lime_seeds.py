@@ -22,7 +22,7 @@ def weights(every):
     return Weights(tuple(map(str, range(classes))), every.mean(axis=1), every.std(axis=1, ddof=1), tolerance)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_two_runs_of_five_other_seeds_each_seldom_drift():
     model, rng, alarms = load_model("scenes:objects", device="cpu"), np.random.default_rng(0), 0
     for index in IMAGES:

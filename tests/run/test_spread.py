@@ -101,8 +101,8 @@ def test_the_command_line_says_how_many_workers_compute_and_what_it_costs(two_no
 @pytest.mark.parametrize(
     ("task", "params"),
     [
-        pytest.param("comparison", {"num_samples": 60}, marks=ALONE),
-        pytest.param("attributions", {"methods": ["saliency"]}, marks=ALONE),
+        pytest.param("comparison", {"num_samples": 60}, marks=THOROUGH),
+        pytest.param("attributions", {"methods": ["saliency"]}, marks=THOROUGH),
         pytest.param("hybrid", {"num_samples": 60}, marks=THOROUGH),
         pytest.param("lime_search", {"grid": {"num_samples": [60], "num_features": [3, 5]}}, marks=THOROUGH),
     ],

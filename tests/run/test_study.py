@@ -167,7 +167,7 @@ def test_what_is_missing_is_told_before_anything_is_computed(
     assert "places365:resnet18/weights is not on this machine" in capsys.readouterr().err
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_both_dissections_of_the_suite_run_on_a_small_broden(cache: Path) -> None:
     for file in (cache / "broden1_224").glob("*.csv"):
         file.unlink()
