@@ -273,7 +273,7 @@ FAULTS = (
     state("a pass in training mode before", StageKind.MODEL_WEIGHTS, changed(seen_in_training), tasks=("cams", "lime")),
     state(
         "weights change after the first image",
-        StageKind.MODEL_WEIGHTS,
+        ERROR,  # the model is asked again after each image
         replaced(explanation_setup, "run_model", from_the_second_image),
         tasks=("cams", "comparison"),
     ),

@@ -81,7 +81,7 @@ def same_shuffle(original: Any) -> Any:
 def over_images(original: Any) -> Any:
     """The softmax runs over images, not over words."""
 
-    def parts(values: Any, a: float, threads: Any) -> Any:
+    def parts(values: Any, a: float) -> Any:
         peaks = np.broadcast_to(values.max(axis=0, keepdims=True), values.shape).max(axis=1, keepdims=True)
         return peaks, np.full((len(values), 1), 1 / len(values), dtype=np.float32)
 
