@@ -21,9 +21,9 @@ def of(verdicts, *states):
 def test_it_counts_what_changed_and_names_the_cause_and_everything_else(verdicts):
     said = head(verdicts)
     assert said.outcome == (
-        "4 of 9 explanations changed: the conclusion of 1, the evidence of 2, only numbers of 1. Cause: nothing "
-        "recorded changed. 1 ended in an error, 1 cannot be compared with its golden, 1 has no golden yet, 1 golden "
-        "was not used."
+        "4 of 9 explanations changed: 1 in conclusion (another class or label), 2 in evidence (other places or "
+        "reasons), 1 in numbers alone. Cause: nothing recorded changed. 1 case ended in an error, 1 case cannot be "
+        "compared with its golden, 1 case has no golden yet, 1 golden was not used."
     )
     assert said.next_step.startswith("Look at the worst case of each cause below.")
 
@@ -36,7 +36,7 @@ def test_what_is_all_well_needs_nothing(verdicts):
 
 def test_a_first_run_is_no_failure(verdicts):
     new = of(verdicts, State.MISSING)
-    assert head(new).outcome == "1 has no golden yet."
+    assert head(new).outcome == "1 case has no golden yet."
     assert head(new).next_step == "Look at the images below. If they are right, keep them as goldens."
 
 

@@ -45,12 +45,13 @@ def alike(names: Iterable[str]) -> tuple[str, str] | None:
 
     People take them for one name, and some file systems do, too. None if all differ.
     """
-    seen: dict[str, str] = {}
-    for name in names:
-        if folded(name) in seen:
-            return seen[folded(name)], name
-        seen[folded(name)] = name
-    return None
+    given = list(names)
+    spellings = [folded(name) for name in given]
+    again = first_twice(spellings) if len(set(spellings)) < len(given) else None
+    if again is None:
+        return None
+    first = spellings.index(again)
+    return given[first], given[spellings.index(again, first + 1)]
 
 
 def folded(name: str) -> str:
@@ -81,8 +82,7 @@ def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     # Classes may differ only in upper and lower case (ImageNet has a Cardigan and a cardigan), so case counts here.
     if len(found) < len(pairs) or (
-        not all(name.isascii() for name in found)
-        and len({unicodedata.normalize("NFC", name) for name in found}) < len(found)
+        not "".join(found).isascii() and len({unicodedata.normalize("NFC", name) for name in found}) < len(found)
     ):
         names = [unicodedata.normalize("NFC", name) for name, _ in pairs]
         raise ValueError(f"an object names {spelled(first_twice(names))} twice")

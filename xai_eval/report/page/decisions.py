@@ -102,7 +102,7 @@ def _of_drift(told: Group | Verdict, cases: _Cases) -> Decision:
         return Decision((cases.row(told, told.sentence),))
     rows = tuple(cases.row(verdict, verdict.short) for verdict in told.verdicts)
     command = cases.accept([row.view.key for row in rows])
-    return Decision(rows, f"{told.title}.", told.verdicts[0].cause, "If all of them are right now:", command)
+    return Decision(rows, f"{told.title}.", told.verdicts[0].cause, "If all of these are right as they are:", command)
 
 
 def _of_state(state: State, failed: Sequence[Verdict], cases: _Cases) -> Iterator[Decision]:

@@ -13,16 +13,16 @@ from xai_eval.result.fields import Severity
 
 _CAUSES = 2  # that the sentence spells out
 _MOVED = {
-    Severity.CONCLUSION: "the conclusion of {}",
-    Severity.EVIDENCE: "the evidence of {}",
-    Severity.NUMBERS: "only numbers of {}",
+    Severity.CONCLUSION: "{} in conclusion (another class or label)",
+    Severity.EVIDENCE: "{} in evidence (other places or reasons)",
+    Severity.NUMBERS: "{} in numbers alone",
 }
 # What is said of cases that fail without a drift: of one, and of several.
 _OTHERS = {
-    State.ERROR: ("1 ended in an error", "{} ended in an error"),
-    State.INCOMPARABLE: ("1 cannot be compared with its golden", "{} cannot be compared with their goldens"),
+    State.ERROR: ("1 case ended in an error", "{} cases ended in an error"),
+    State.INCOMPARABLE: ("1 case cannot be compared with its golden", "{} cases cannot be compared with their goldens"),
     State.UNUSED: ("1 golden was not used", "{} goldens were not used"),
-    State.MISSING: ("1 has no golden yet", "{} have no golden yet"),
+    State.MISSING: ("1 case has no golden yet", "{} cases have no golden yet"),
 }
 
 
@@ -89,5 +89,6 @@ def _next_step(failed: Sequence[Verdict]) -> str:
     if all(verdict.state is State.MISSING for verdict in failed):
         return "Look at the images below. If they are right, keep them as goldens."
     if any(verdict.state is State.DRIFT for verdict in failed):
-        return "Look at the worst case of each cause below. If it is right now, accept it; if not, find the cause."
+        decide = "If the new explanation is right, accept it; if not, find the cause."
+        return f"Look at the worst case of each cause below. {decide}"
     return "What to do about each stands below."
