@@ -187,8 +187,11 @@ def test_in_a_ci_there_is_no_review(place, call, monkeypatch, capsys):
 @pytest.mark.parametrize(("end", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 0)])
 def test_a_server_that_ends_has_stored_every_decision_that_it_answered(place, call, end, code):
     """The real command, from the sentence at the terminal to its end."""
-    program = "from xai_eval.cli.main import main; raise SystemExit(main())"
-    command = [sys.executable, "-c", program, "review", "reports"]
+    # A shell that starts these tests in the background lets them ignore SIGINT, and what they start as well.
+    program = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from xai_eval.cli.main import main"
+    )
+    command = [sys.executable, "-c", f"{program}; raise SystemExit(main())", "review", "reports"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         limit = threading.Timer(60, process.kill)
         limit.start()
