@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from xai_eval.cli.console import prints_apart
+from xai_eval.cli.help_text import Help, examples_of
 from xai_eval.media.terminal import answer, tell
 
 _TEXT = "measure how fast the explainers are on this machine, beside the plain libraries in the same run"
@@ -15,7 +16,9 @@ _EXIT_OK, _EXIT_SLOWER, _EXIT_NOTHING = 0, 1, 3
 
 def add_bench(commands: Any) -> None:
     """Add the command to the parser."""
-    command: argparse.ArgumentParser = commands.add_parser("bench", help=_TEXT, description=_TEXT)
+    command: argparse.ArgumentParser = commands.add_parser(
+        "bench", help=_TEXT, description=_TEXT, epilog=examples_of("bench"), formatter_class=Help
+    )
     command.add_argument(
         "row", nargs="*", metavar="ROW", help="part of the name of a row, such as lime (default: all rows)"
     )
