@@ -96,7 +96,7 @@ def test_folds_and_computes_the_same(case: str) -> None:
     net, x = FOLDED[case]().eval(), torch.randn(2, 3, 8, 8)
     expected, norms = net(x), Norms(net)
     assert norms.computed(x) == 1
-    with folded_batch_norms(net, x):
+    with folded_batch_norms(net, x, torch.channels_last):
         assert norms.computed(x) == 0
         torch.testing.assert_close(net(x), expected)
     assert norms.computed(x) == 1
@@ -110,6 +110,6 @@ def test_leaves_alone_what_folding_would_change(case: str) -> None:
     net, x = LEFT_ALONE[case]().eval(), torch.randn(2, 3, 8, 8)
     expected, norms = net(x), Norms(net)
     computed = norms.computed(x)
-    with folded_batch_norms(net, x):
+    with folded_batch_norms(net, x, torch.channels_last):
         assert norms.computed(x) == computed
         assert torch.equal(net(x), expected)

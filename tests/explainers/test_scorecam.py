@@ -168,7 +168,12 @@ def test_as_many_images_as_half_of_the_free_memory_holds(free: int, needed: int,
 
 
 def test_on_a_cpu_no_memory_is_asked_for() -> None:
-    assert rows_at_once(nn.Identity(), torch.zeros(1, 3, 8, 8), 10**15) == ON_CPU
+    assert rows_at_once(nn.Identity(), torch.zeros(1, 3, 224, 224), 10**15) == ON_CPU
+
+
+@pytest.mark.parametrize(("side", "expected"), [(8, 32), (112, 32), (113, 16), (158, 16), (159, 8), (1024, 8)])
+def test_small_images_are_computed_more_at_once(side: int, expected: int) -> None:
+    assert rows_at_once(nn.Identity(), torch.zeros(1, 3, side, side)) == expected
 
 
 def test_where_convolutions_round_their_inputs_nothing_is_folded(monkeypatch: pytest.MonkeyPatch) -> None:

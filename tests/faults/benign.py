@@ -26,7 +26,7 @@ from lime.lime_base import LimeBase
 from sklearn.linear_model import Ridge
 
 from xai_eval import Classifier
-from xai_eval.explainers.cam.fast import rows_at_once
+from xai_eval.explainers.cam.fast import scorecam
 from xai_eval.explainers.lime.perturbation import PerturbedImages
 
 
@@ -218,7 +218,7 @@ CHANGES = (
     Benign("deterministic algorithms", ("cams", "dissection"), deterministic),
     Benign("lime in batches of 3", ("lime", "hybrid"), batches(3)),
     Benign("lime in batches of 64", ("comparison", "lime_search"), batches(64)),
-    Benign("ScoreCAM in batches of 3", ("cams",), replaced(rows_at_once, "ON_CPU", lambda _: 3)),
+    Benign("ScoreCAM in batches of 3", ("cams",), replaced(scorecam, "rows_at_once", lambda _: lambda *_: 3)),
     Benign("dissection in batches of 7", ("dissection",), changed(nothing), {"batch_size": 7}),
     Benign("dissection in batches of 24", ("dissection",), changed(nothing), {"batch_size": 24}),
     Benign("a copy of the model", ("cams", "dissection"), changed(copied)),

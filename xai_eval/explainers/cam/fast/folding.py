@@ -18,7 +18,7 @@ from xai_eval.explainers.model.reproduction import disagreement
 
 
 @contextmanager
-def folded_batch_norms(model: nn.Module, example: Tensor) -> Iterator[None]:
+def folded_batch_norms(model: nn.Module, example: Tensor, memory_format: torch.memory_format) -> Iterator[None]:
     """Fold every batch norm whose input is the unchanged output of a convolution, until the context is left.
 
     Parameters are not changed; `forward` of the two modules is replaced. The pairs are found by watching which modules
@@ -28,11 +28,12 @@ def folded_batch_norms(model: nn.Module, example: Tensor) -> Iterator[None]:
     Args:
         model: a model in evaluation mode.
         example: prepared images, (N, 3, H, W).
+        memory_format: how the folded weights are stored; convolutions compute in the format of their weights.
     """
     expected, pairs = _watched_pass(model, example)
     with ExitStack() as stack:
         for pair in pairs:
-            stack.enter_context(_folded(pair))
+            stack.enter_context(_folded(pair, memory_format))
         if disagreement(model(example), expected):
             stack.close()
         yield
@@ -75,7 +76,7 @@ def _is_affine_map(norm: nn.BatchNorm2d) -> bool:
 
 
 @contextmanager
-def _folded(pair: _Pair) -> Iterator[None]:
+def _folded(pair: _Pair, memory_format: torch.memory_format) -> Iterator[None]:
     convolution, norm = pair.convolution, pair.norm
     assert norm.running_mean is not None and norm.running_var is not None
     weight, bias = fuse_conv_bn_weights(
@@ -87,7 +88,7 @@ def _folded(pair: _Pair) -> Iterator[None]:
         norm.weight,
         norm.bias,
     )
-    weight_last = weight.contiguous(memory_format=torch.channels_last)
-    compute = partial(convolution._conv_forward, weight=weight_last, bias=bias)
+    stored = weight.contiguous(memory_format=memory_format)
+    compute = partial(convolution._conv_forward, weight=stored, bias=bias)
     with overridden_forward(convolution, lambda _: compute), overridden_forward(norm, lambda _: lambda x: x):
         yield

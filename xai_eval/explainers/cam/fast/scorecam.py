@@ -92,10 +92,10 @@ class MaskScorer:
 
     def _run(self, batch: Tensor) -> Tensor:
         if self._layout is None:
+            self._layout = best_memory_format(self._model, batch[:1])
             example = batch[:1].repeat(2, 1, 1, 1)  # some errors do not show with one row
             if not rounds_convolutions(batch.device):
-                self._stack.enter_context(folded_batch_norms(self._model, example))
-            self._layout = best_memory_format(self._model, batch[:1])
+                self._stack.enter_context(folded_batch_norms(self._model, example, self._layout))
         logits = cast(Tensor, self._model(batch.contiguous(memory_format=self._layout)))
         # The library's hook stores the activations of every pass but uses only those of the first, so the others are
         # freed.
