@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -138,5 +139,5 @@ def test_alone_items_are_handed_over_before_the_model_is_asked_about_the_next():
 )
 def test_items_are_prepared_by_the_cores_that_the_model_leaves(monkeypatch, cores, threads, device, expected):
     monkeypatch.setattr(module.os, "sched_getaffinity", lambda _: set(range(cores)), raising=False)
-    monkeypatch.setattr(module.torch, "get_num_threads", lambda: threads)
-    assert items_ahead(device) == expected
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    assert items_ahead(torch.device(device)) == expected

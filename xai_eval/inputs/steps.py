@@ -13,9 +13,10 @@ from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 Item = TypeVar("Item")
 Prepared = TypeVar("Prepared")
@@ -25,13 +26,15 @@ Done = TypeVar("Done")
 _MOST_AHEAD = 2
 
 
-def items_ahead(device: torch.device | str) -> int:
+def items_ahead(device: torch.device) -> int:
     """Return how many items to prepare ahead, 0 to 2: one per core that a model on this device leaves.
 
     A model on a CPU leaves the cores that are more than its threads. On a GPU it leaves all but one.
     """
+    import torch
+
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    used = torch.get_num_threads() if torch.device(device).type == "cpu" else 1
+    used = torch.get_num_threads() if device.type == "cpu" else 1
     return max(0, min(_MOST_AHEAD, cores - used))
 
 
@@ -108,6 +111,16 @@ def _prepared(
         current = coming.popleft()
         coming.extend(islice(rest, 1))
         yield current
+
+
+def held(work: Callable[[], Done]) -> Callable[[], Done]:
+    """Do some work now, and return what returns its result, or raises the error that it raised."""
+    done: Future[Done] = Future()
+    try:
+        done.set_result(work())
+    except Exception as error:
+        done.set_exception(error)
+    return done.result
 
 
 def _begun(pool: ThreadPoolExecutor, work: Callable[[], Done]) -> Future[Done]:

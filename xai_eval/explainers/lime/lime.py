@@ -3,8 +3,8 @@
 The library calls the segmentation, seeds and weighs the samples, and fits every surrogate. Its method `data_labels`
 copies the image in Python for every sample; here the images are put together on the model's device.
 
-An explanation has three steps: `draw` needs the pixels alone, `predicted` the model, and `fitted` the predictions alone.
-So the first and the last step of one image can be computed while the model works on another, see `explain_each`.
+An explanation has three steps: `draw` needs only pixels, `predicted` needs the model, and `fitted` only predictions. So
+the first and the last step of one image can be computed while the model works on another, see `explain_each`.
 
 LIME: Ribeiro, Singh and Guestrin, KDD 2016; lime, `lime_image.py` and `lime_base.py`.
 """
