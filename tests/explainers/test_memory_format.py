@@ -21,6 +21,23 @@ class ReadsMemory(nn.Module):
         return x.as_strided((len(x), 192), (192, 1)) * torch.arange(192)
 
 
+class Wide(nn.Module):
+    """Has 1,125 weights per pixel of an image of 8 px, and 281 of one of 16 px."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 24 * 1000, 1)
+
+    def forward(self, x):
+        return self.conv(x).amax(dim=(2, 3))
+
+
+@pytest.mark.parametrize(("side", "expected"), [(8, torch.contiguous_format), (16, torch.channels_last)])
+def test_channels_last_only_if_there_are_enough_pixels_for_the_weights(side, expected):
+    with torch.no_grad():
+        assert best_memory_format(Wide(), EXAMPLE.repeat(1, 1, side // 8, side // 8)) is expected
+
+
 @pytest.mark.parametrize(
     ("net", "expected"),
     [

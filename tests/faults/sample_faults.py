@@ -271,9 +271,7 @@ FAULTS = (
         replaced(skimage.segmentation, "quickshift", lambda o: lambda p, **k: o(p, **{**k, "ratio": 0.25})),
         parameters=QUICKSHIFT,
     ),
-    sampled(
-        "every seed is the first", ("lime",), SAMPLES, everywhere(our_lime.draw, same_seed_again), kind="seeds"
-    ),
+    sampled("every seed is the first", ("lime",), SAMPLES, everywhere(our_lime.draw, same_seed_again), kind="seeds"),
     sampled(
         "seeds begin one later", ("comparison",), SAMPLES, everywhere(lime_runs.run_lime, next_seeds), kind="seeds"
     ),
