@@ -7,10 +7,9 @@ from torch import Tensor, nn
 
 from xai_eval.explainers.model.reproduction import disagreement
 
-
-# On a CPU, channels last costs a new layout of all weights in every call. Measured on ResNets, DenseNet, MobileNets, VGG
-# and ConvNeXt with 64 to 224 px: with fewer weights per pixel of an image, it is faster, at most 1.3 times as fast; with
-# more, it is slower, down to 0.7 times (ResNet18 at 64 px has 2,700, at 224 px 220).
+# On a CPU, channels last costs a new layout of all weights in every call. With fewer weights per pixel of an image it
+# was faster, up to 1.3 times; with more, it was slower, down to 0.7 times (ResNet18 has 2,700 at 64 px, 220 at 224 px).
+# Measured on ResNets, DenseNet, MobileNets, VGG and ConvNeXt.
 _MOST_WEIGHTS_PER_PIXEL = 1000
 
 
