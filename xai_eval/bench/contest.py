@@ -42,6 +42,8 @@ class Contest:
         difference: takes both answers, and returns by how much they differ at most.
         tolerance: the largest difference that counts as equal.
         limit: work that neither can do without, such as the forward passes of the model; None if it is not measured.
+        warm_up: does a little of the work of both ways, before any time is taken, so that neither pays for what is done
+            once per process (imports, kernels, memory).
         scale: times as much work in `ours` as in `stock`; the time of `stock` is multiplied by it.
         remark: says something more about the answer of ours.
     """
@@ -51,6 +53,7 @@ class Contest:
     difference: Callable[[Any, Any], float]
     tolerance: float
     limit: Callable[[], Any] | None = None
+    warm_up: Callable[[], Any] = lambda: None
     scale: float = 1.0
     remark: Callable[[Any], str] = lambda _answer: ""
 
@@ -107,7 +110,7 @@ class _OutOfTimeError(Exception):
 
 
 def measure(contest: Contest, device: torch.device, budget: float) -> Outcome:
-    """Run both ways once to compare their answers, and then in turns.
+    """Run both ways once to compare their answers, and then in turns, after a little of both to warm up.
 
     Args:
         contest: the two ways.
@@ -117,6 +120,7 @@ def measure(contest: Contest, device: torch.device, budget: float) -> Outcome:
     """
     clock = _Clock(device)
     end = time.perf_counter() + budget
+    clock.timed(contest.warm_up)
     answer, ours = clock.timed(contest.ours)
     said = tuple(filter(None, [contest.remark(answer)]))
     begun = time.perf_counter()

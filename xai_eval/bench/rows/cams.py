@@ -82,12 +82,18 @@ def _opened(size: Size, name: str, method: str, about: _Method, device: torch.de
         target = int(network(image).argmax())
     bare = copy.deepcopy(network)
     unavoidable = partial(about.unavoidable, bare, _last(bare), image, target) if about.limit else None
+
+    def warm_up() -> None:
+        stock_maps("GradCAM", plain, _last(plain), image, [target])
+        explain_by_cam(network, _last(network), image, [target], "gradcam")
+
     yield Contest(
         stock=partial(stock_maps, about.stock, plain, _last(plain), image, [target]),
         ours=partial(explain_by_cam, network, _last(network), image, [target], method),
         difference=_difference,
         tolerance=about.tolerance,
         limit=unavoidable,
+        warm_up=warm_up,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -16,12 +17,13 @@ from xai_eval.bench.row import Row
 from xai_eval.bench.scenes import random_classifier, scene_pixels
 from xai_eval.bench.size import Size
 from xai_eval.bench.stock_lime import stock_lime, stock_weights
-from xai_eval.explainers.lime.lime import LimeSettings, explain_by_lime
+from xai_eval.explainers.lime.lime import LimeQuestion, LimeSettings, explain_each
 from xai_eval.explainers.lime.lime_search import Grid, LimeSearch, Setting, search
 from xai_eval.explainers.lime.perturbation import PerturbedImages
 from xai_eval.explainers.lime.probabilities import Predict, probabilities
 from xai_eval.explainers.lime.segmentation import choose_segmentation
 from xai_eval.inputs.models.classifier import Classifier
+from xai_eval.inputs.steps import items_ahead
 
 Pixels = NDArray[np.uint8]
 # Weights by class.
@@ -31,6 +33,7 @@ Weights = Mapping[int, NDArray[np.float64]]
 _TOLERANCE = 0.02
 _NETWORK = "resnet18"
 _STOCK_SETTINGS = 2
+_BATCH = 10
 
 
 def lime_row(size: Size) -> Row:
@@ -50,27 +53,26 @@ def search_row(size: Size) -> Row:
 def _set_of_images(size: Size, device: torch.device) -> Iterator[Contest]:
     classifier = random_classifier(_NETWORK, size.side, device)
     images = [scene_pixels(3 + each, size.side) for each in range(size.lime_images)]
-    settings = LimeSettings(num_samples=size.samples, batch_size=10)
+    settings = LimeSettings(num_samples=size.samples, batch_size=_BATCH)
     cut, predict = choose_segmentation("slic", 0), probabilities(classifier)
 
-    def stock() -> list[Weights]:
-        options: dict[str, Any] = {
-            "segmentation_fn": cut,
-            "num_samples": size.samples,
-            "batch_size": settings.batch_size,
-        }
+    def stock(images: Sequence[Pixels] = images, samples: int = size.samples) -> list[Weights]:
+        options: dict[str, Any] = {"segmentation_fn": cut, "num_samples": samples, "batch_size": settings.batch_size}
         found = [stock_lime(each, _plain(classifier), **options) for each in images]
         return [{label: stock_weights(each, label) for label in each.top_labels} for each in found]
 
-    def ours() -> list[Weights]:
-        found = [
-            explain_by_lime(each, PerturbedImages(predict, settings.batch_size, device), cut, settings)[0]
-            for each in images
-        ]
+    def ours(images: Sequence[Pixels] = images, settings: LimeSettings = settings) -> list[Weights]:
+        asked = [LimeQuestion(each, PerturbedImages(predict, _BATCH, device), cut, settings) for each in images]
+        found = [each for (each,) in explain_each(asked, ahead=items_ahead(device))]
         return [{label: each.weights for label, each in one.surrogates.items()} for one in found]
 
+    def warm_up() -> None:
+        few = replace(settings, num_samples=_BATCH)
+        stock(images[:1], few.num_samples)
+        ours(images[:1], few)
+
     samples = partial(_model_alone, predict, images[0], size.samples * len(images), settings.batch_size, device)
-    yield Contest(stock, ours, _largest_difference, _TOLERANCE, samples)
+    yield Contest(stock, ours, _largest_difference, _TOLERANCE, samples, warm_up)
 
 
 @contextmanager
@@ -93,6 +95,11 @@ def _search(size: Size, device: torch.device) -> Iterator[Contest]:
             [{label: one.surrogate(cell, label).weights for label in one.top_labels(cell)} for one, cell in pairs],
         )
 
+    def warm_up() -> None:
+        few = Grid(segmentation=grid.segmentation, num_samples=(_BATCH,), num_features=(100,), top_labels=(1,))
+        _plainly(images[0], classifier, replace(cells[0], num_samples=_BATCH))
+        _all_settings(search(images[0], PerturbedImages(predict, batch, device), few), few)
+
     count = len(grid.segmentation) * max(grid.num_samples) * len(images)
     yield Contest(
         stock,
@@ -100,6 +107,7 @@ def _search(size: Size, device: torch.device) -> Iterator[Contest]:
         difference,
         _TOLERANCE,
         partial(_model_alone, predict, images[0], count, batch, device),
+        warm_up,
         scale=len(grid.settings) / len(cells),
     )
 

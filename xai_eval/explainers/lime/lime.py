@@ -3,13 +3,16 @@
 The library calls the segmentation, seeds and weighs the samples, and fits every surrogate. Its method `data_labels`
 copies the image in Python for every sample; here the images are put together on the model's device.
 
+An explanation has three steps: `draw` needs only pixels, `predicted` needs the model, and `fitted` only predictions. So
+the first and the last step of one image can be computed while the model works on another, see `explain_each`.
+
 LIME: Ribeiro, Singh and Guestrin, KDD 2016; lime, `lime_image.py` and `lime_base.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +23,7 @@ from sklearn.metrics import pairwise_distances
 from xai_eval.errors import UsageError
 from xai_eval.explainers.lime.perturbation import PerturbedImages
 from xai_eval.explainers.lime.segmentation import NONE, Segmenter, renumbered_from_zero
+from xai_eval.inputs.steps import Steps, in_order
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,21 @@ class LimeSettings:
             value = getattr(self, name)
             if not isinstance(value, int) or value < least:
                 raise UsageError(f"{name} of lime is {value!r}; expected a whole number, at least {least}.")
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """What lime asks the model about, for one seed.
+
+    Attributes:
+        hidden: the pixels to show where a superpixel is hidden, uint8 (H, W, 3).
+        segments: index of the superpixel of each pixel, from 0 without gaps, (H, W).
+        samples: 1 where a superpixel is kept, 0 where it is hidden, (N, F); the first row keeps all.
+    """
+
+    hidden: NDArray[np.uint8]
+    segments: NDArray[np.int64]
+    samples: NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,16 +149,103 @@ def explain_by_lime(
         UsageError: the segmentation fails.
         ModelMisbehaves: the model returns no probabilities.
     """
-    explanations: list[LimeExplanation] = []
-    for seed in seeds:
-        # From the second seed on, the library gets a segmentation that returns the superpixels of the first.
-        known = explanations[0].neighbourhood.segments if explanations else None
-        cut = None if segmentation.name == NONE else segmentation
-        # Another seed predicts the image in another batch, where rounding may swap the ranks of nearly equal classes.
-        wanted = dict.fromkeys([*labels, *(explanations[0].surrogates if explanations else ())])
-        explanations.append(
-            _explain_once(pixels, images, cut if known is None else lambda _, k=known: k, settings, list(wanted), seed)
+    question = LimeQuestion(pixels, images, segmentation, settings, tuple(labels), tuple(seeds))
+    return next(explain_each([question], ahead=0))
+
+
+@dataclass(frozen=True, eq=False)
+class LimeQuestion:
+    """One image to explain, by the arguments of `explain_by_lime`."""
+
+    pixels: NDArray[np.uint8]
+    images: PerturbedImages
+    segmentation: Segmenter
+    settings: LimeSettings
+    labels: tuple[int, ...] = ()
+    seeds: tuple[int, ...] = (0,)
+
+
+def explain_each(questions: Sequence[LimeQuestion], *, ahead: int) -> Iterator[tuple[LimeExplanation, ...]]:
+    """Explain images in their order, as `explain_by_lime` explains each.
+
+    Args:
+        questions: the images.
+        ahead: so many images are cut into superpixels in threads, and the surrogates of the one before are fitted in
+            another, while the model works; 0 to do one step after the other.
+    """
+
+    def ask(each: LimeQuestion, drawn: Callable[[], tuple[Drawn, ...]]) -> tuple[Neighbourhood, ...]:
+        return predicted(each.pixels, each.images, drawn())
+
+    return in_order(
+        Steps(
+            lambda each: draw(each.pixels, each.segmentation, each.settings, each.seeds),
+            ask,
+            lambda each, found: fitted(each.pixels, found, each.settings, each.labels),
+        ),
+        questions,
+        ahead=ahead,
+    )
+
+
+def draw(
+    pixels: NDArray[np.uint8], segmentation: Segmenter, settings: LimeSettings, seeds: Sequence[int]
+) -> tuple[Drawn, ...]:
+    """Cut an image into superpixels, once, and draw the samples of each seed. The model is not needed.
+
+    Raises:
+        UsageError: the segmentation fails.
+    """
+    first = _drawn(pixels, None if segmentation.name == NONE else segmentation, settings, seeds[0], None)
+    # From the second seed on, the library gets a segmentation that returns the superpixels of the first, and does not
+    # compute the colours of hidden superpixels again, which depend on the superpixels alone.
+    others = (_drawn(pixels, lambda _: first.segments, settings, seed, 0) for seed in seeds[1:])
+    return (first, *(replace(each, hidden=first.hidden) for each in others))
+
+
+def _drawn(
+    pixels: NDArray[np.uint8], segmentation: Any, settings: LimeSettings, seed: int, hide_color: int | None
+) -> Drawn:
+    explainer = _Explainer(seed)
+    explainer.explain_instance(
+        pixels,
+        None,
+        labels=(),
+        top_labels=None,
+        num_samples=settings.num_samples,
+        segmentation_fn=segmentation,
+        hide_color=hide_color,
+    )
+    assert explainer.drawn is not None
+    return explainer.drawn
+
+
+def predicted(pixels: NDArray[np.uint8], images: PerturbedImages, drawn: Sequence[Drawn]) -> tuple[Neighbourhood, ...]:
+    """Predict the samples of every seed. Only this step needs the model.
+
+    Raises:
+        ModelMisbehaves: the model returns no probabilities.
+    """
+    return tuple(
+        Neighbourhood(
+            each.segments, each.samples, images.probabilities(pixels, each.hidden, each.segments, each.samples)
         )
+        for each in drawn
+    )
+
+
+def fitted(
+    pixels: NDArray[np.uint8], neighbourhoods: Sequence[Neighbourhood], settings: LimeSettings, labels: Sequence[int]
+) -> tuple[LimeExplanation, ...]:
+    """Fit the surrogates of every seed, from predictions alone; arguments and result as of `explain_by_lime`."""
+    explanations: list[LimeExplanation] = []
+    for neighbourhood in neighbourhoods:
+        surrogates = _Fitted(neighbourhood).surrogates(pixels, settings)
+        # Another seed predicts the image in another batch, where rounding may swap the ranks of nearly equal classes.
+        for label in [*labels, *(explanations[0].surrogates if explanations else ())]:
+            if label not in surrogates:
+                surrogates[label] = fit(neighbourhood, label, settings.num_features)
+        explanations.append(LimeExplanation(neighbourhood, surrogates))
     return tuple(explanations)
 
 
@@ -168,40 +274,12 @@ def fit(neighbourhood: Neighbourhood, label: int, num_features: int, regressor: 
     return _surrogate(label, samples.shape[1], answer)
 
 
-def _explain_once(
-    pixels: NDArray[np.uint8],
-    images: PerturbedImages,
-    segmentation: Any,
-    settings: LimeSettings,
-    labels: Sequence[int],
-    seed: int,
-) -> LimeExplanation:
-    explainer = _Explainer(seed, images)
-    explainer.explain_instance(
-        pixels,
-        None,
-        top_labels=settings.top_labels,
-        num_features=settings.num_features,
-        num_samples=settings.num_samples,
-        segmentation_fn=segmentation,
-    )
-    assert explainer.neighbourhood is not None
-    surrogates = dict(reversed(explainer.fitted.items()))  # the library begins with the least probable class
-    for label in labels:
-        if label not in surrogates:
-            surrogates[label] = fit(explainer.neighbourhood, label, settings.num_features)
-    return LimeExplanation(explainer.neighbourhood, surrogates)
-
-
 class _Explainer(LimeImageExplainer):  # type: ignore[misc]
-    """The library's explainer, for one call. `images` predicts the samples, and every fitted surrogate is kept."""
+    """The library's explainer, for one call without classes: the library prepares the samples, and fits nothing."""
 
-    def __init__(self, seed: int, images: PerturbedImages) -> None:
+    def __init__(self, seed: int) -> None:
         super().__init__(random_state=seed)
-        self.neighbourhood: Neighbourhood | None = None
-        self.fitted: dict[int, Surrogate] = {}
-        self._images = images
-        self._fit, self.base.explain_instance_with_data = self.base.explain_instance_with_data, self._keep
+        self.drawn: Drawn | None = None
 
     def data_labels(
         self,
@@ -212,19 +290,45 @@ class _Explainer(LimeImageExplainer):  # type: ignore[misc]
         num_samples: int,
         batch_size: int = 10,
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Draw samples (N, F) as the library does, and predict them: probabilities (N, C)."""
+        """Draw samples (N, F) as the library does, and keep them. The library gets the first, without predictions."""
         segments = renumbered_from_zero(segments)  # scikit-image may begin at 1 one day
         count = int(segments.max()) + 1
         samples = self.random_state.randint(0, 2, num_samples * count).reshape(num_samples, count)
         samples[0] = 1
-        predicted = self._images.probabilities(image, fudged_image, segments, samples)
-        self.neighbourhood = Neighbourhood(segments, samples, predicted)
-        return samples, predicted
+        self.drawn = Drawn(fudged_image, segments, samples)
+        return samples[:1], np.empty((1, 0), np.float32)
+
+
+class _Fitted(LimeImageExplainer):  # type: ignore[misc]
+    """The library's explainer, for one call with samples and predictions that are known. Every surrogate is kept."""
+
+    def __init__(self, neighbourhood: Neighbourhood) -> None:
+        super().__init__(random_state=0)
+        self._neighbourhood = neighbourhood
+        self._kept: dict[int, Surrogate] = {}
+        self._fit, self.base.explain_instance_with_data = self.base.explain_instance_with_data, self._keep
+
+    def surrogates(self, pixels: NDArray[np.uint8], settings: LimeSettings) -> dict[int, Surrogate]:
+        """Return the surrogates of the most probable classes, the most probable first."""
+        self.explain_instance(
+            pixels,
+            None,
+            hide_color=0,
+            top_labels=settings.top_labels,
+            num_features=settings.num_features,
+            num_samples=settings.num_samples,
+            segmentation_fn=lambda _: self._neighbourhood.segments,
+        )
+        return dict(reversed(self._kept.items()))  # the library begins with the least probable class
+
+    def data_labels(self, *_: Any, **__: Any) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return the samples (N, F) and their probabilities (N, C)."""
+        return self._neighbourhood.samples, self._neighbourhood.probabilities
 
     def _keep(self, data: Any, labels: Any, distances: Any, label: int, *rest: Any, **options: Any) -> Any:
         # The library itself keeps R2 and the prediction of the last class only.
         answer = self._fit(data, labels, distances, label, *rest, **options)
-        self.fitted[int(label)] = _surrogate(int(label), data.shape[1], answer)
+        self._kept[int(label)] = _surrogate(int(label), data.shape[1], answer)
         return answer
 
 

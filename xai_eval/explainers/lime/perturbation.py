@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -12,6 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from xai_eval.explainers.lime.probabilities import Predict
+from xai_eval.explainers.model.gathered import gathered
+from xai_eval.inputs.models.later_checks import checked_at_the_end
 
 
 @dataclass(eq=False)
@@ -61,18 +62,12 @@ class PerturbedImages:
 
     def _predicted(self, loop: _Loop) -> NDArray[np.float32]:
         """Predict every sample of a loop, batch by batch, (N, C)."""
-        starts = range(0, len(loop.kept), self.batch_size)
-        batches = (self._batch(loop, slice(start, start + self.batch_size)) for start in starts)
-        first = next(batches)
-        # All results go into one array that is allocated before the second batch. Small arrays allocated between the
-        # batches of images would keep the allocator from giving the memory of the images back: gigabytes in all.
-        found = np.empty((len(loop.kept), first.shape[1]), first.dtype)
-        for start, batch in zip(starts, itertools.chain([first], batches), strict=True):
-            found[start : start + len(batch)] = batch
-        return found
+        parts = (slice(start, start + self.batch_size) for start in range(0, len(loop.kept), self.batch_size))
+        with checked_at_the_end():
+            return gathered((self._batch(loop, part) for part in parts), len(loop.kept))
 
-    def _batch(self, loop: _Loop, part: slice) -> NDArray[np.float32]:
-        return np.asarray(self.predict(loop.views(part)).cpu().numpy())
+    def _batch(self, loop: _Loop, part: slice) -> torch.Tensor:
+        return self.predict(loop.views(part))
 
 
 @dataclass(frozen=True, eq=False)

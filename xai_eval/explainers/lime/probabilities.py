@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 
 from xai_eval.errors import ModelMisbehaves
 from xai_eval.explainers.model.memory_format import best_memory_format
 from xai_eval.inputs.models.classifier import Classifier
+from xai_eval.inputs.models.later_checks import require
 from xai_eval.inputs.models.model_errors import as_model_error
 from xai_eval.inputs.models.outputs import logits
 
@@ -43,17 +45,20 @@ def check_probabilities(rows: torch.Tensor, name: str = "the prediction function
 
     Raises:
         ModelMisbehaves: a row is not, most likely because the function returns logits. LIME would fit logits without
-            a warning, and its weights and R2 would mean something else.
+            a warning, and its weights and R2 would mean something else. See `checked_at_the_end` for when.
     """
-    if not _are_probabilities(rows):
-        least, most = float(rows.min()), float(rows.max())
-        raise ModelMisbehaves(
-            f"{name} returned values from {least:.3g} to {most:.3g} whose rows sum to {float(rows[0].sum()):.3g}; "
-            "expected probabilities, in [0, 1] with the sum 1. If these are logits, apply a softmax."
-        )
+    require(_are_probabilities(rows), partial(_complain, rows, name))
     return rows
 
 
-def _are_probabilities(rows: torch.Tensor) -> bool:
-    within = bool((rows >= 0).all()) and bool((rows <= 1 + _ROUNDING).all())
-    return within and bool(((rows.sum(dim=1) - 1).abs() < _ROUNDING).all())
+def _complain(rows: torch.Tensor, name: str) -> None:
+    least, most = float(rows.min()), float(rows.max())
+    raise ModelMisbehaves(
+        f"{name} returned values from {least:.3g} to {most:.3g} whose rows sum to {float(rows[0].sum()):.3g}; "
+        "expected probabilities, in [0, 1] with the sum 1. If these are logits, apply a softmax."
+    )
+
+
+def _are_probabilities(rows: torch.Tensor) -> torch.Tensor:
+    within = (rows >= 0).all() & (rows <= 1 + _ROUNDING).all()
+    return within & ((rows.sum(dim=1) - 1).abs() < _ROUNDING).all()

@@ -8,7 +8,6 @@ memory.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from xai_eval.inputs.images.colour_profile import profile_note
 from xai_eval.inputs.images.jpeg_damage import damage_notes
 from xai_eval.inputs.images.opened import TAKEN_APART, Opened, open_image
 from xai_eval.inputs.images.orientation import UPRIGHT, turned
+from xai_eval.inputs.images.quiet import without_warnings
 from xai_eval.inputs.images.to_rgb import to_rgb
 
 _AS_GRAY = ("1", "L", "LA", "La", "I;16")
@@ -88,8 +88,7 @@ def _decoded(path: Path, upright: bool) -> Decoded:
 def decoding(path: Path) -> Iterator[None]:
     """Raise InputUnavailable if Pillow fails to decode the file inside the context; its warnings say nothing new."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with without_warnings():
             yield
     except (InputUnavailable, MemoryError):
         raise

@@ -173,6 +173,7 @@ def read_image(path: Path, name: str, source: str, mask: Path | None = None, *, 
     intended, notes = intended_by_name(path.stem)
     return LazyImage(
         partial(_read_again, path.absolute(), None if mask is None else mask.absolute(), decoded.sha256, upright),
+        decoded.pixels.shape[0] * decoded.pixels.shape[1],
         name=name,
         digest=decoded.sha256,
         intended=intended,

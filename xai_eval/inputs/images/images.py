@@ -84,6 +84,7 @@ def _scene(seed: int) -> LabelledImage:
     scene = render(seed)
     return LazyImage(
         partial(_scene_content, seed),
+        scene.pixels.shape[0] * scene.pixels.shape[1],
         name=f"scene-{seed:02d}",
         digest=hashlib.sha256(scene.pixels.tobytes()).hexdigest(),
         intended=Intended(scene.main_object),

@@ -22,11 +22,16 @@ class Content:
     concepts: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
 
 
+# Images of more pixels are not read ahead, so that memory stays that of one large image.
+LARGEST_AHEAD = 16_000_000
+
+
 class LazyImage(LabelledImage):
     """An image that keeps no pixels. They are read when they are asked for, and released when another image is read.
 
     Args:
         read: reads the image. It raises InputUnavailable if that is not possible, or if the image has changed.
+        area: number of its pixels.
         name, digest, intended, notes, source: as in `LabelledImage`.
     """
 
@@ -37,6 +42,7 @@ class LazyImage(LabelledImage):
     def __init__(
         self,
         read: Callable[[], Content],
+        area: int,
         *,
         name: str,
         digest: str,
@@ -44,11 +50,12 @@ class LazyImage(LabelledImage):
         notes: tuple[str, ...] = (),
         source: str = "",
     ) -> None:
-        known = {"read": read, "name": name, "digest": digest, "intended": intended, "notes": notes, "source": source}
-        for attribute, value in known.items():
+        known = {"name": name, "digest": digest, "intended": intended, "notes": notes, "source": source}
+        for attribute, value in {"read": read, "area": area, **known}.items():
             object.__setattr__(self, attribute, value)
 
     read: Callable[[], Content]
+    area: int
 
     @property
     def pixels(self) -> NDArray[np.uint8]:
@@ -64,6 +71,23 @@ class LazyImage(LabelledImage):
     def concepts(self) -> Mapping[str, NDArray[np.bool_]]:
         """By name of everything that is known to be visible: where it is, bool (h, w)."""
         return _content(self).concepts
+
+
+def read_ahead(image: LabelledImage) -> LabelledImage | None:
+    """Return an image with its pixels in memory, for a thread that reads while another image is in use.
+
+    None if it is too large to be in memory beside others: then it has to be read when it is needed.
+
+    Raises:
+        InputUnavailable: it cannot be read, or has changed.
+    """
+    if not isinstance(image, LazyImage):
+        return image
+    if image.area > LARGEST_AHEAD:
+        return None
+    content = image.read()
+    known = (image.name, content.pixels, image.digest, image.intended, content.mask, image.notes, image.source)
+    return LabelledImage(*known, content.concepts)
 
 
 class _Last:

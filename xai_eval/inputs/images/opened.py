@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import struct
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from xai_eval.inputs.images.jpeg_file import jpeg_essence
 from xai_eval.inputs.images.orientation import UPRIGHT
 from xai_eval.inputs.images.png_file import SIGNATURE as PNG
 from xai_eval.inputs.images.png_file import png_essence
+from xai_eval.inputs.images.quiet import without_warnings
 from xai_eval.inputs.images.raster_formats import known_formats
 from xai_eval.inputs.images.tiff_file import SIGNATURES as TIFF
 from xai_eval.inputs.images.tiff_file import layout, tiff_essence
@@ -100,9 +100,8 @@ def _open(path: Path, data: bytes, kind: str, essence: Essence) -> Image.Image:
     # A format that is taken apart is opened only as such: its other beginnings, which Pillow forgives, are not.
     formats = (kind,) if kind else tuple(each for each in known_formats() if each not in TAKEN_APART)
     try:
-        with warnings.catch_warnings():
-            # Pillow warns already about images that this module accepts, and about what it then raises an error for.
-            warnings.simplefilter("ignore")
+        # Pillow warns already about images that this module accepts, and about what it then raises an error for.
+        with without_warnings():
             image = Image.open(io.BytesIO(essence.data), formats=formats)
     except Image.DecompressionBombError as error:
         raise InputUnavailable(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import nn
 
 from xai_eval.errors import ModelMisbehaves
 from xai_eval.inputs.models.classifier import Classifier
+from xai_eval.inputs.models.later_checks import require
 from xai_eval.inputs.models.model_errors import as_model_error
 
 
@@ -34,13 +37,16 @@ def _call(module: nn.Module, batch: torch.Tensor, classes: int | None, name: str
 def _check(output: object, rows: int, classes: int | None, name: str) -> torch.Tensor:
     tensor = _check_shape(output, rows, classes, name)
     finite = torch.isfinite(tensor).all(dim=1)
-    if not bool(finite.all()):
-        bad = [index for index, ok in enumerate(finite.tolist()) if not ok]
-        raise ModelMisbehaves(
-            f"{name} returned NaN or infinity for image {bad[0]} of the batch ({len(bad)} of {rows} "
-            "images); expected finite logits. Check its weights and its preprocessing."
-        )
+    require(finite.all(), partial(_complain_not_finite, finite, name))
     return tensor
+
+
+def _complain_not_finite(finite: torch.Tensor, name: str) -> None:
+    bad = [index for index, ok in enumerate(finite.tolist()) if not ok]
+    raise ModelMisbehaves(
+        f"{name} returned NaN or infinity for image {bad[0]} of the batch ({len(bad)} of {len(finite)} "
+        "images); expected finite logits. Check its weights and its preprocessing."
+    )
 
 
 def _check_shape(output: object, rows: int, classes: int | None, name: str) -> torch.Tensor:

@@ -5,6 +5,7 @@ The view of an image is what remains of it after resizing and cropping, before t
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -97,9 +98,18 @@ class TorchvisionPreset:
 
 def normalised(views: torch.Tensor, mean: Sequence[float], std: Sequence[float]) -> torch.Tensor:
     """Scale images, uint8 (N, H, W, 3), to [0, 1], and normalise each channel: float32 (N, 3, H, W)."""
-    scaled = F.convert_image_dtype(views.permute(0, 3, 1, 2).contiguous(), torch.float32)
-    tensor: torch.Tensor = F.normalize(scaled, list(mean), list(std), inplace=True)
-    return tensor
+    scaled: torch.Tensor = F.convert_image_dtype(views.permute(0, 3, 1, 2).contiguous(), torch.float32)
+    if 0 in std:
+        raise ValueError(f"std is {tuple(std)}; expected numbers other than 0, because values are divided by them.")
+    # What torchvision's `normalize` computes. It copies both rows to the device in every call, and waits for it.
+    return scaled.sub_(_per_channel(tuple(mean), views.device)).div_(_per_channel(tuple(std), views.device))
+
+
+@functools.cache
+def _per_channel(values: tuple[float, ...], device: torch.device) -> torch.Tensor:
+    """Return one number per channel, (C, 1, 1), on a device."""
+    with torch.inference_mode(False):
+        return torch.tensor(values, dtype=torch.float32, device=device)[:, None, None]
 
 
 def prepared_shape(preprocess: Preprocessing) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from xai_eval.inputs.images.labelled import LabelledImage
+    from xai_eval.inputs.steps import Steps
     from xai_eval.result.fingerprint import Fingerprint
     from xai_eval.result.result import Case, Result
     from xai_eval.result.stage import Stage
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 # Explains images in their order, on a cluster for instance.
 Engine = Callable[[Sequence["LabelledImage"]], Iterator["Result"]]
+# So many results are handed over before the next image is begun, because a forecast tells the cost of one by them.
+_ALONE = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +41,8 @@ class SumUp:
 class PerImage:
     """One result per image, computed when an iterator reaches it. A run that was interrupted can go on with the rest.
 
+    While the model works on an image, the next ones are read in threads, if it leaves cores for that.
+
     Attributes:
         task: name of the task.
         setup: model, images, class, layer and seed.
@@ -45,6 +50,8 @@ class PerImage:
         compute: explains an image.
         sum_up: the result of all images together; None if the task has none.
         engine: explains images somewhere else, as `compute` does; None to explain them in this process.
+        apart: explains an image as `compute` does, in steps: those that do not use the model are done beside its work
+            on other images. None if there is one step only.
     """
 
     task: str
@@ -53,6 +60,7 @@ class PerImage:
     compute: Callable[[LabelledImage], Result]
     sum_up: SumUp | None = None
     engine: Engine | None = None
+    apart: Steps[LabelledImage, Any, Any, Result] | None = None
 
     def __len__(self) -> int:
         return len(self.setup.images) + (self.sum_up is not None)
@@ -85,7 +93,15 @@ class PerImage:
             yield self.sum_up.result(notes)
 
     def _computed(self, images: Sequence[LabelledImage]) -> Iterator[Result]:
-        return map(self.explained, images) if self.engine is None or not images else self.engine(images)
+        from xai_eval.inputs.steps import in_order, items_ahead
+        from xai_eval.tasks.image.beside_the_model import beside_the_model
+
+        if self.engine is not None and images:
+            return self.engine(images)
+        ahead = items_ahead(self.setup.classifier.device) if len(images) > 1 else 0
+        if not ahead:
+            return map(self.explained, images)
+        return in_order(beside_the_model(self), images, ahead=ahead, alone=_ALONE)
 
     def explained(self, image: LabelledImage) -> Result:
         """Explain an image in this process.
@@ -97,13 +113,25 @@ class PerImage:
         self.setup.check_model(image)
         return result
 
+    def asked(self, image: LabelledImage, prepared: Callable[[], Any]) -> Any:
+        """Do the one step of `apart` that uses the model.
+
+        Raises:
+            ModelMisbehaves: the model answers otherwise afterwards.
+        """
+        assert self.apart is not None
+        answers = self.apart.ask(image, prepared)
+        self.setup.check_model(image)
+        return answers
+
     def altered(self, alter: Callable[[Result], Result]) -> PerImage:
         """Return the same with every result given to a function, such as one that sets tolerances."""
-        whole, engine = self.sum_up, self.engine
+        whole, engine, apart = self.sum_up, self.engine, self.apart
         return replace(
             self,
             compute=lambda image: alter(self.compute(image)),
             engine=None if engine is None else lambda images: map(alter, engine(images)),
+            apart=None if apart is None else replace(apart, finish=lambda *given: alter(apart.finish(*given))),
             sum_up=None if whole is None else replace(whole, result=lambda notes: alter(whole.result(notes))),
         )
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image
 
+from xai_eval.inputs.steps import Steps
 from xai_eval.metrics.localisation import half_cell
 from xai_eval.metrics.seeds import least_overlap, seed_tolerance
 from xai_eval.metrics.stability import TOP
@@ -29,7 +33,7 @@ from xai_eval.result.fields import (
     Weights,
 )
 from xai_eval.result.fingerprint import Fingerprint, fingerprint_array
-from xai_eval.result.result import Result
+from xai_eval.result.result import Provenance, Result
 from xai_eval.result.stage import Stage, StageKind
 from xai_eval.tasks.cam_results import MAP_TOLERANCE
 from xai_eval.tasks.image.explanation_setup import ExplanationSetup
@@ -37,13 +41,13 @@ from xai_eval.tasks.image.map_rows import TABLE_TOLERANCE, map_row
 from xai_eval.tasks.image.per_image import PerImage
 from xai_eval.tasks.image.subject import PROBABILITY_TOLERANCE, Subject, cam_maps
 from xai_eval.tasks.lime.chosen_setting import ChosenSetting
-from xai_eval.tasks.lime.lime_runs import LimeRun, run_lime, thresholds
+from xai_eval.tasks.lime.lime_runs import LimeRun, thresholds
 from xai_eval.tasks.ties.bounds import best_superpixels_bounds, rounding_on
 from xai_eval.tasks.ties.possible_rows import by_column, possible_row
 from xai_eval.tasks.trials.trials import cam_trials, lime_trials
 
 if TYPE_CHECKING:
-    from xai_eval.explainers.lime.lime import LimeSettings
+    from xai_eval.explainers.lime.lime import Drawn, LimeSettings, Neighbourhood
     from xai_eval.explainers.lime.segmentation import Segmentation
     from xai_eval.inputs.images.labelled import LabelledImage
 
@@ -102,9 +106,41 @@ class LimeRequest:
         return settings, choose_segmentation(best.segmentation, self.setup.seed)
 
 
+@dataclass(frozen=True, eq=False)
+class _Drawn:
+    """What LIME asks the model about one image, as it sees that image, uint8 (H, W, 3)."""
+
+    view: NDArray[np.uint8]
+    drawn: Sequence[Drawn]
+
+
+@dataclass(frozen=True, eq=False)
+class _Answers:
+    """What is known of an image when the model is not needed any more.
+
+    Attributes:
+        subject: the image and what the model predicts.
+        view: the image as the model sees it, uint8 (H, W, 3).
+        neighbourhoods: the predictions for the samples of each seed.
+        beside: the map of Grad-CAM by its name, and half a cell of its layer; both empty without a layer.
+        fields: fields that need the model.
+        stages: stages up to the explained class, and the state of the model after all of them.
+        provenance: how the result was computed.
+    """
+
+    subject: Subject
+    view: NDArray[np.uint8]
+    neighbourhoods: Sequence[Neighbourhood]
+    beside: tuple[dict[str, Heatmap], dict[str, tuple[int, int]]]
+    fields: Mapping[str, Field]
+    stages: Mapping[Stage, Fingerprint]
+    provenance: Provenance
+
+
 def lime_results(request: LimeRequest) -> PerImage:
     """Explain every image. Each result is computed when an iterator reaches it."""
-    return PerImage("lime", request.setup, partial(_params, request), partial(_evaluate, request))
+    steps = Steps(partial(_draw, request), partial(_ask, request), partial(_finish, request))
+    return PerImage("lime", request.setup, partial(_params, request), steps.alone, apart=steps)
 
 
 def _params(request: LimeRequest, image: LabelledImage) -> dict[str, Any]:
@@ -112,13 +148,41 @@ def _params(request: LimeRequest, image: LabelledImage) -> dict[str, Any]:
     return {**vars(settings), "segmentation": segmentation.describe(), "seeds": request.seeds}
 
 
-def _evaluate(request: LimeRequest, image: LabelledImage) -> Result:
+def _draw(request: LimeRequest, image: LabelledImage) -> _Drawn:
+    """Cut an image into superpixels and draw the samples. The model is not needed."""
+    from xai_eval.explainers.lime.lime import draw
+
+    settings, segmentation = request.of(image)
+    view = request.setup.classifier.preprocess.view(Image.fromarray(image.pixels))
+    first = request.setup.seed
+    return _Drawn(view, draw(view, segmentation, settings, range(first, first + request.seeds)))
+
+
+def _ask(request: LimeRequest, image: LabelledImage, drawn: Callable[[], _Drawn]) -> _Answers:
+    """Do everything that needs the model."""
+    from xai_eval.explainers.lime.lime import predicted
+    from xai_eval.explainers.lime.perturbation import PerturbedImages
+
     # Tried first, so that a broken library is not taken for a broken model.
-    trials = request.trials
-    setup, (settings, segmentation) = request.setup, request.of(image)
+    _ = request.trials
+    setup, (settings, _segmentation) = request.setup, request.of(image)
     subject = setup.run_model(image)
-    beside, margins = _gradcam(subject)
-    run = run_lime(subject, segmentation, settings, range(setup.seed, setup.seed + request.seeds))
+    beside = _gradcam(subject)
+    own = drawn()
+    images = PerturbedImages(subject.predict, settings.batch_size, subject.classifier.device)
+    found = predicted(own.view, images, own.drawn)
+    return _Answers(
+        subject, own.view, found, beside, subject.fields, subject.stages, setup.provenance(image, LIBRARIES)
+    )
+
+
+def _finish(request: LimeRequest, image: LabelledImage, answers: _Answers) -> Result:
+    """Fit the surrogates, and make the result. The model is not needed."""
+    from xai_eval.explainers.lime.lime import fitted
+
+    setup, (settings, _segmentation), subject = request.setup, request.of(image), answers.subject
+    label, (beside, margins) = subject.target.index, answers.beside
+    run = LimeRun(fitted(answers.view, answers.neighbourhoods, settings, [label]), label)
     weights = _weights(subject, run)
     maps = {"lime": _map(run, weights.tolerance), **beside}
     margins = {"lime": half_cell(CELLS, run.segments.shape), **margins}
@@ -126,7 +190,7 @@ def _evaluate(request: LimeRequest, image: LabelledImage) -> Result:
     rounding = rounding_on(subject.classifier.device.type)
     possible = [possible_row(each, subject.mask, margins[name], rounding) for name, each in maps.items()]
     fields: dict[str, Field] = {
-        **subject.fields,
+        **answers.fields,
         "warning": Label(run.warning),
         "thresholds": Measures.of(thresholds(), {}),
         "segments": Segments(run.segments),
@@ -141,8 +205,8 @@ def _evaluate(request: LimeRequest, image: LabelledImage) -> Result:
     return Result(
         case=setup.case("lime", image, _params(request, image)),
         fields=fields,
-        stages={**subject.stages, **run.stages, **final, **trials},
-        provenance=setup.provenance(image, LIBRARIES),
+        stages={**answers.stages, **run.stages, **final, **request.trials},
+        provenance=answers.provenance,
     )
 
 

@@ -40,12 +40,12 @@ class LimeRun:
     Attributes:
         explanations: the explanations of lime. All have the same superpixels, numbered as the library numbers them.
         label: index of the explained class.
-        seconds: time for all of them together, in seconds.
+        seconds: time for all of them together, in seconds; 0 if it was not measured.
     """
 
     explanations: tuple[LimeExplanation, ...]
     label: int
-    seconds: float
+    seconds: float = 0.0
 
     @cached_property
     def _order(self) -> NDArray[np.int64]:

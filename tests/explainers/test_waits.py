@@ -1,0 +1,102 @@
+"""A loop over batches waits for the device once, at its end, and finds the same errors as a loop that waits always."""
+
+import numpy as np
+import pytest
+import torch
+from far_device import Far, FarDevice
+from torch import nn
+
+from xai_eval.bench.scenes import DEVIATION, MEAN
+from xai_eval.errors import ModelMisbehaves
+from xai_eval.explainers.lime.perturbation import PerturbedImages
+from xai_eval.explainers.lime.probabilities import probabilities
+from xai_eval.explainers.model.gathered import gathered
+from xai_eval.inputs.models.classifier import Classifier
+from xai_eval.inputs.models.later_checks import checked_at_the_end, require
+from xai_eval.inputs.models.preprocessing import fixed_size_preprocessing
+
+SIDE, GIVEN = 16, np.random.default_rng(0)
+IMAGE, HIDDEN = (GIVEN.integers(0, 255, (SIDE, SIDE, 3), dtype=np.uint8) for _ in range(2))
+SEGMENTS = np.arange(SIDE * SIDE).reshape(SIDE, SIDE) // 32
+SAMPLES = GIVEN.integers(0, 2, (40, 8))
+
+
+class Net(nn.Module):
+    """A small network; from the batch `broken` on, its scores are not finite."""
+
+    def __init__(self, broken=10**9):
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv, self.broken, self.calls = nn.Conv2d(3, 5, 3), broken, 0
+
+    def forward(self, x):
+        self.calls += 1
+        return self.conv(x).mean(dim=(2, 3)) / (self.calls < self.broken)
+
+
+def classifier(network, device=None):
+    network = network if device is None else device.moved(network)
+    return Classifier("net", network, fixed_size_preprocessing(SIDE, MEAN, DEVIATION), tuple("abcde"))
+
+
+def predicted(own, predict, batch=8):
+    return PerturbedImages(predict, batch, own.device).probabilities(IMAGE, HIDDEN, SEGMENTS, SAMPLES)
+
+
+@pytest.mark.parametrize("batch", [20, 4])
+def test_the_loop_of_lime_waits_at_its_end_only(batch):
+    own = classifier(Net())
+    expected = predicted(own, probabilities(own), batch)
+    with FarDevice() as device:
+        own = classifier(Net(), device)
+        predict = probabilities(own)
+        predicted(own, predict)  # finds the memory format
+        device.begin()
+        found = predicted(own, predict, batch)
+    np.testing.assert_array_equal(found, expected)
+    # The scores, and all checks together; before the loop: image, hidden pixels, superpixels and samples.
+    assert device.waits == {"synchronize": 1, "tolist": 1} and device.copies == 4
+
+
+@pytest.mark.parametrize("broken", [1, 4, 6])
+def test_scores_that_are_not_finite_are_told_as_by_a_loop_that_waits(broken):
+    own = classifier(Net(broken))
+    with pytest.raises(ModelMisbehaves) as expected:
+        predicted(own, probabilities(own))
+    with FarDevice() as device, pytest.raises(ModelMisbehaves) as found:
+        own = classifier(Net(broken), device)
+        predicted(own, probabilities(own))
+    assert str(found.value) == str(expected.value)
+
+
+def fails(number):
+    def complain():
+        raise ModelMisbehaves(f"check {number}")
+
+    return complain
+
+
+@pytest.mark.parametrize(("first", "second", "told"), [(3, 5, "check 3"), (9, 5, "check 5"), (9, 9, "the loop")])
+def test_the_first_check_that_fails_is_told_even_if_the_loop_fails_later(first, second, told):
+    with FarDevice(), pytest.raises(ModelMisbehaves, match=told), checked_at_the_end():
+        for number in range(7):
+            require(torch.tensor(number not in (first, second), device="cuda"), fails(number))
+        raise ModelMisbehaves("the loop")
+
+
+def test_a_check_outside_of_a_loop_and_one_on_the_cpu_are_told_at_once():
+    reached = []
+    with pytest.raises(ModelMisbehaves), checked_at_the_end():
+        require(torch.tensor(False), fails(0))
+        reached.append(True)
+    with FarDevice(), pytest.raises(ModelMisbehaves):
+        require(torch.tensor(False).as_subclass(Far), fails(0))
+    assert not reached
+
+
+@pytest.mark.parametrize("sizes", [(3,), (2, 2, 1), (1, 4)])
+def test_batches_are_gathered_in_their_order(sizes):
+    batches = [torch.rand(size, 2, dtype=torch.float64) for size in sizes]
+    found = gathered(iter(batches), sum(sizes))
+    np.testing.assert_array_equal(found, torch.cat(batches).numpy())
+    assert found.dtype == np.float64

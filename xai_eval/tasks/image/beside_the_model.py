@@ -1,0 +1,58 @@
+"""Reads the next images, and does other work that needs no model, while the model works on an image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from xai_eval.inputs.images.lazy_image import read_ahead
+from xai_eval.inputs.steps import Steps, held
+
+if TYPE_CHECKING:
+    from xai_eval.inputs.images.labelled import LabelledImage
+    from xai_eval.result.result import Result
+    from xai_eval.tasks.image.per_image import PerImage
+
+
+@dataclass(frozen=True, eq=False)
+class _Ahead:
+    """An image that was read ahead, with what returns its prepared form."""
+
+    image: LabelledImage
+    prepared: Callable[[], Any]
+
+
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """An image with what the model answered."""
+
+    image: LabelledImage
+    answers: Any
+
+
+def beside_the_model(parts: PerImage) -> Steps[LabelledImage, Any, Any, Result]:
+    """Return the steps that explain an image as `parts.explained` does, and raise the same errors in the same order."""
+    return _reading(parts) if parts.apart is None else _working(parts, parts.apart)
+
+
+def _reading(parts: PerImage) -> Steps[LabelledImage, LabelledImage, Result, Result]:
+    """Only reading is done beside the model."""
+    return Steps(
+        lambda image: read_ahead(image) or image, lambda _, read: parts.explained(read()), lambda _, result: result
+    )
+
+
+def _working(parts: PerImage, apart: Steps[LabelledImage, Any, Any, Result]) -> Steps[LabelledImage, Any, Any, Result]:
+    def prepare(image: LabelledImage) -> _Ahead:
+        read = read_ahead(image)
+        if read is None:  # it is prepared when its turn comes
+            return _Ahead(image, partial(apart.prepare, image))
+        return _Ahead(read, held(partial(apart.prepare, read)))
+
+    def ask(_: LabelledImage, ready: Callable[[], _Ahead]) -> _Asked:
+        ahead = ready()
+        return _Asked(ahead.image, parts.asked(ahead.image, ahead.prepared))
+
+    return Steps(prepare, ask, lambda _, asked: apart.finish(asked.image, asked.answers))
