@@ -9,9 +9,10 @@ that show any concept of the same category.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +25,8 @@ from xai_eval.metrics.unit_labels import INTERPRETABLE
 
 # Share of all positions of all images at which a unit exceeds its threshold.
 SHARE = 0.005
+# Pixels of masks that are handled at once.
+_AT_ONCE = 2**22
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,15 +51,46 @@ class _Shown:
 
     Attributes:
         concepts: their indices, ascending, (l,).
-        places: 1 where a concept is and 0 elsewhere, (H, W, l).
+        pixels: number of pixels of each, (l,).
+        columns: by number in a label map, 1 + the place in `concepts`; 0 for no label, (L + 1,).
+        maps: S label maps in which no pixel has the same label twice, (S, H * W).
+        size: height and width.
     """
 
     concepts: NDArray[np.int64]
-    places: NDArray[np.float32]
+    pixels: NDArray[np.int64]
+    columns: NDArray[np.int64]
+    maps: NDArray[np.integer[Any]]
+    size: tuple[int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class _Covered:
+    """The pixels of n masks, one after the other.
+
+    Attributes:
+        masks: index of the mask that each pixel belongs to, ascending, (p,).
+        places: place of each pixel in the image, row by row, (p,).
+        count: n.
+    """
+
+    masks: NDArray[np.int64]
+    places: NDArray[np.int64]
+    count: int
 
     @property
-    def size(self) -> tuple[int, ...]:
-        return self.places.shape[:2]
+    def sizes(self) -> NDArray[np.int64]:
+        """Number of pixels of each mask, (n,)."""
+        return np.bincount(self.masks, minlength=self.count)
+
+    def shared(self, shown: _Shown) -> NDArray[np.int64]:
+        """Return how many pixels each mask shares with each concept, (n, l)."""
+        columns = len(shown.concepts) + 1
+        both = np.zeros(self.count * columns, dtype=np.int64)
+        first = self.masks * columns
+        for one in shown.maps:
+            both += np.bincount(first + shown.columns[one[self.places]], minlength=len(both))
+        return both.reshape(self.count, columns)[:, 1:]
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,77 +168,74 @@ def add_image(totals: Sequence[Counts], image: LabelledMaps, thresholds: NDArray
     strong = image.maps.max(axis=(1, 2)) > above[image.units]
     units, maps = image.units[strong], image.maps[strong]
     pairs = [(t, _shown(each, t.vocabulary)) for t, each in zip(totals, image.labels, strict=True) if each is not None]
+    for total, shown in pairs:
+        total.label[shown.concepts] += shown.pixels
     for size in {shown.size for _, shown in pairs}:
-        # The masks of units are the same in all comparisons of a size: they are made once.
         alike = [(total, shown) for total, shown in pairs if shown.size == size and len(shown.concepts)]
-        if alike:
-            both, covered = _count_masks(maps, above[units], [shown.places for _, shown in alike])
-            for (total, shown), shared in zip(alike, both, strict=True):
-                _add(total, units, shown, shared, covered)
+        # The masks of units are the same in all comparisons of a size: they are made once.
+        for part in _parts(len(units), size) if alike else ():
+            covered = _covered(maps[part], above[units[part]], size)
+            for total, shown in alike:
+                _add(total, units[part], shown, covered)
 
 
-def _add(
-    total: Counts, units: NDArray[np.int64], shown: _Shown, both: NDArray[np.int64], covered: NDArray[np.int64]
-) -> None:
-    """Add what was counted in one image, (n, l) and (n,), to the counts over all images."""
+def _add(total: Counts, units: NDArray[np.int64], shown: _Shown, covered: _Covered) -> None:
+    """Add what n units have in one image to the counts over all images."""
     categories = np.unique(total.vocabulary.category_of[shown.concepts])
-    # Sums of 0 and 1 over one row are exact in single precision.
-    by_row = np.ones(shown.size[1], dtype=np.float32) @ shown.places
-    total.label[shown.concepts] += by_row.sum(axis=0, dtype=np.int64)
-    total.both[np.ix_(units, shown.concepts)] += both
-    total.unit[np.ix_(units, categories)] += covered[:, None]
+    total.both[np.ix_(units, shown.concepts)] += covered.shared(shown)
+    total.unit[np.ix_(units, categories)] += covered.sizes[:, None]
 
 
-def _present(labels: NDArray[np.int32], known: int) -> NDArray[np.int64]:
-    """Return the indices of the concepts that occur in label maps, ascending, (l,)."""
+def _pixels(labels: NDArray[np.integer[Any]], known: int) -> NDArray[np.int64]:
+    """Return how many pixels have each number from 0 to `known`, (known + 1,)."""
     least, most = (int(labels.min()), int(labels.max())) if labels.size else (0, 0)
     if least < 0 or most > known:
         wrong = least if least < 0 else most
         raise UsageError(
             f"a label map holds {wrong}; expected 0 (no label) to {known} (1 + index of the concept). Check the labels."
         )
-    return np.flatnonzero(np.bincount(labels.reshape(-1), minlength=1)[1:])
+    return np.bincount(labels.reshape(-1), minlength=known + 1)
 
 
-def _shown(labels: NDArray[np.int32], vocabulary: ConceptIndex) -> _Shown:
+def _shown(labels: NDArray[np.integer[Any]], vocabulary: ConceptIndex) -> _Shown:
     """Return which concepts are in any of the label maps (S, H, W), and where."""
-    present = _present(labels, len(vocabulary.category_of))
-    column = np.zeros(len(vocabulary.category_of) + 1, dtype=np.int64)
-    column[present + 1] = np.arange(len(present))
-    places = np.zeros((*labels.shape[1:], len(present)), dtype=np.float32)
-    for one in labels.reshape(len(labels), math.prod(labels.shape[1:])):
-        labelled = np.flatnonzero(one)
-        places.reshape(-1)[labelled * len(present) + column[one[labelled]]] = 1.0
-    return _Shown(present, places)
+    maps = labels.reshape(len(labels), math.prod(labels.shape[1:]))
+    if len(maps) > 1:
+        maps = maps.copy()
+        for index, one in enumerate(maps):
+            one[(maps[:index] == one).any(axis=0)] = 0
+    pixels = _pixels(maps, len(vocabulary.category_of))
+    concepts = np.flatnonzero(pixels[1:])
+    columns = np.zeros(len(pixels), dtype=np.int64)
+    columns[concepts + 1] = np.arange(1, len(concepts) + 1)
+    return _Shown(concepts, pixels[concepts + 1], columns, maps, (labels.shape[1], labels.shape[2]))
 
 
-def _count_masks(
-    maps: NDArray[np.float32], thresholds: NDArray[np.float32], comparisons: Sequence[NDArray[np.float32]]
-) -> tuple[list[NDArray[np.int64]], NDArray[np.int64]]:
-    """Count the pixels that each mask of a unit shares with each concept, (n, l), and all its pixels, (n,).
+def _parts(units: int, size: tuple[int, int]) -> Iterator[slice]:
+    """Divide units so that their maps, at the size of an image, do not take much memory."""
+    step = max(1, _AT_ONCE // max(1, math.prod(size)))
+    return (slice(start, start + step) for start in range(0, units, step))
 
-    The image is handled row by row, each row only for the units that can exceed their threshold in it. This is fast,
-    because a strong activation affects few rows.
+
+def _covered(maps: NDArray[np.float32], thresholds: NDArray[np.float32], size: tuple[int, int]) -> _Covered:
+    """Return the pixels where n units exceed their thresholds.
+
+    Maps are interpolated down the image first, and across it only the rows where the unit can exceed its threshold. A
+    strong activation affects few rows.
 
     Args:
         maps: activation maps, (n, h, w).
         thresholds: thresholds of the n units, (n,).
-        comparisons: for each comparison, 1 where a concept is, (H, W, l).
+        size: height and width of the label maps.
     """
-    shown = np.concatenate(comparisons, axis=2)
-    rows = _interpolation(maps.shape[1], shown.shape[0]).T @ maps
-    reaching = rows.max(axis=2) > thresholds[:, None]
-    across = _interpolation(maps.shape[2], shown.shape[1])
-    both = np.zeros((len(maps), shown.shape[2]), dtype=np.int64)
-    covered = np.zeros(len(maps), dtype=np.int64)
-    for y in np.flatnonzero(reaching.any(axis=0)):
-        some = np.flatnonzero(reaching[:, y])
-        masks = (rows[some, y] @ across > thresholds[some, None]).astype(np.float32)
-        # Sums of 0 and 1 over one row are exact in single precision.
-        both[some] += (masks @ shown[y]).astype(np.int64)
-        covered[some] += masks.sum(axis=1).astype(np.int64)
-    ends = np.cumsum([each.shape[2] for each in comparisons])
-    return np.split(both, ends[:-1], axis=1), covered
+    height, width = size
+    rows = _interpolation(maps.shape[1], height).T @ maps
+    # numpy takes six times as long for the largest of a few neighbouring numbers.
+    highest = torch.from_numpy(rows).amax(dim=2).numpy()
+    unit, row = np.nonzero(highest > thresholds[:, None])
+    across = rows[unit, row] @ _interpolation(maps.shape[2], width)
+    line, x = np.nonzero(across > thresholds[unit, None])
+    return _Covered(unit[line], row[line] * width + x, len(maps))
 
 
 @lru_cache(maxsize=64)

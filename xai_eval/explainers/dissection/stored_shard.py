@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from xai_eval.disk.typed import WrongValue, read_as
 from xai_eval.explainers.dissection.batches import Skipped
-from xai_eval.explainers.dissection.image_summary import ImageSummary, PackedLabels, Trace
+from xai_eval.explainers.dissection.image_summary import LABEL_WIDTHS, ImageSummary, PackedLabels, Trace
 from xai_eval.explainers.dissection.observations import LayerObservations, Observations, UnitMaps
 from xai_eval.explainers.dissection.quantile import TopValues
 from xai_eval.result.fields.stored_arrays import require_shape, stored_array
@@ -38,8 +38,8 @@ class _Shard:
     Attributes:
         skipped: name and reason of each image that could not be read.
         layers: one per layer; None for one without maps.
-        seen: per preparation and image the lengths in bytes of trace, thumbnail and compressed label maps, and the
-            shape of the label maps; only the first two without label maps.
+        seen: per preparation and image the lengths in bytes of trace, thumbnail and compressed label maps, the shape of
+            the label maps, and their bytes per label; only the first two without label maps.
     """
 
     skipped: tuple[tuple[str, str], ...]
@@ -160,14 +160,18 @@ def _bytes_of(summary: ImageSummary) -> bytes:
 
 
 def _sizes(summary: ImageSummary) -> list[Any]:
-    labels = [] if summary.labels is None else [len(summary.labels.data), list(summary.labels.shape)]
-    return [len(summary.trace.pack()), len(summary.thumbnail), *labels]
+    sizes = [len(summary.trace.pack()), len(summary.thumbnail)]
+    packed = summary.labels
+    return sizes if packed is None else [*sizes, len(packed.data), list(packed.shape), packed.width]
 
 
 def _are_sizes(labels: Sequence[Any]) -> bool:
-    """Whether the length of packed label maps, and their shape, are possible; zlib packs to a thousandth at best."""
-    packed, shape = labels
-    return bool(packed >= 0 and min(shape) >= 0 and 4 * math.prod(shape) <= _LEAST_PACKED * max(packed, 1))
+    """Whether length, shape and width of packed label maps are possible; zlib packs to a thousandth at best."""
+    packed, shape, width = labels
+    unpacked = width * math.prod(shape)
+    return bool(
+        packed >= 0 and min(shape) >= 0 and width in LABEL_WIDTHS and unpacked <= _LEAST_PACKED * max(packed, 1)
+    )
 
 
 def _summaries(joined: NDArray[np.uint8], sizes: Sequence[Sequence[Any]], images: int) -> Iterator[ImageSummary]:
@@ -175,11 +179,11 @@ def _summaries(joined: NDArray[np.uint8], sizes: Sequence[Sequence[Any]], images
         raise WrongValue(f"has {len(sizes)} entries; expected one per image, {images}", ".seen")
     data = io.BytesIO(joined.tobytes())
     for each in sizes:
-        kind = tuple[int, int] if len(each) == 2 else tuple[int, int, int, tuple[int, int, int]]
+        kind = tuple[int, int] if len(each) == 2 else tuple[int, int, int, tuple[int, int, int], int]
         length, thumbnail, *labels = read_as(kind, list(each))
         if length != _TRACE_BYTES or thumbnail < 0 or (labels and not _are_sizes(labels)):
             raise WrongValue("says an impossible length; expected those of trace, thumbnail and label maps", ".seen")
         trace, drawn = Trace.unpack(data.read(length)), data.read(thumbnail)
-        yield ImageSummary(trace, drawn, PackedLabels(labels[1], data.read(labels[0])) if labels else None)
+        yield ImageSummary(trace, drawn, PackedLabels(labels[1], data.read(labels[0]), labels[2]) if labels else None)
     if data.tell() != joined.size or data.read(1):
         raise WrongValue(f"does not divide {joined.size} bytes; expected the lengths of all parts", ".seen")
