@@ -93,7 +93,8 @@ class _Pooled:
     found: dict[tuple[int, str], list[NDArray[np.float32]]]
 
     def hook(self, key: tuple[int, str]) -> Any:
-        return lambda _module, _given, output: self.found.setdefault(key, []).append(pool_positions(output))
+        found = self.found.setdefault(key, [])
+        return lambda _module, _given, output: found.append(pool_positions(output).cpu().numpy())
 
 
 def _loop(plan: DissectionPlan) -> list[NDArray[np.float32]]:
