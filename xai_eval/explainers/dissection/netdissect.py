@@ -12,7 +12,6 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 
 from xai_eval.errors import UsageError
 from xai_eval.explainers.dissection.counts import ConceptIndex, Counts
+from xai_eval.explainers.dissection.shown_concepts import ShownConcepts
 from xai_eval.metrics.unit_labels import INTERPRETABLE
 
 # Share of all positions of all images at which a unit exceeds its threshold.
@@ -36,32 +36,12 @@ class LabelledMaps:
     Attributes:
         units: indices of n units, (n,). Units that nowhere exceed their threshold may be left out.
         maps: their activations, (n, h, w).
-        labels: for each comparison, S label maps over the whole image, (S, H, W): 0 for no label, else 1 + index of the
-            concept; None if there are none.
+        labels: for each comparison, what the label maps show; None if there are none.
     """
 
     units: NDArray[np.int64]
     maps: NDArray[np.float32]
-    labels: Sequence[NDArray[np.int32] | None]
-
-
-@dataclass(frozen=True, eq=False)
-class _Shown:
-    """The concepts that label maps show.
-
-    Attributes:
-        concepts: their indices, ascending, (l,).
-        pixels: number of pixels of each, (l,).
-        columns: by number in a label map, 1 + the place in `concepts`; 0 for no label, (L + 1,).
-        maps: S label maps in which no pixel has the same label twice, (S, H * W).
-        size: height and width.
-    """
-
-    concepts: NDArray[np.int64]
-    pixels: NDArray[np.int64]
-    columns: NDArray[np.int64]
-    maps: NDArray[np.integer[Any]]
-    size: tuple[int, int]
+    labels: Sequence[ShownConcepts | None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,13 +63,13 @@ class _Covered:
         """Number of pixels of each mask, (n,)."""
         return np.bincount(self.masks, minlength=self.count)
 
-    def shared(self, shown: _Shown) -> NDArray[np.int64]:
+    def shared(self, shown: ShownConcepts) -> NDArray[np.int64]:
         """Return how many pixels each mask shares with each concept, (n, l)."""
         columns = len(shown.concepts) + 1
         both = np.zeros(self.count * columns, dtype=np.int64)
         first = self.masks * columns
         for one in shown.maps:
-            both += np.bincount(first + shown.columns[one[self.places]], minlength=len(both))
+            both += np.bincount(first + one[self.places], minlength=len(both))
         return both.reshape(self.count, columns)[:, 1:]
 
 
@@ -159,15 +139,12 @@ def add_image(totals: Sequence[Counts], image: LabelledMaps, thresholds: NDArray
         totals: the counts to change: one for each comparison of the image, with the same concepts.
         image: the image.
         thresholds: thresholds of all J units, (J,).
-
-    Raises:
-        UsageError: a label map holds a number that stands for no concept.
     """
     above = _single_precision(thresholds)
     # Interpolation never gives a value above the largest of the map, so units below their threshold are left out.
     strong = image.maps.max(axis=(1, 2)) > above[image.units]
     units, maps = image.units[strong], image.maps[strong]
-    pairs = [(t, _shown(each, t.vocabulary)) for t, each in zip(totals, image.labels, strict=True) if each is not None]
+    pairs = [(total, shown) for total, shown in zip(totals, image.labels, strict=True) if shown is not None]
     for total, shown in pairs:
         total.label[shown.concepts] += shown.pixels
     for size in {shown.size for _, shown in pairs}:
@@ -179,36 +156,11 @@ def add_image(totals: Sequence[Counts], image: LabelledMaps, thresholds: NDArray
                 _add(total, units[part], shown, covered)
 
 
-def _add(total: Counts, units: NDArray[np.int64], shown: _Shown, covered: _Covered) -> None:
+def _add(total: Counts, units: NDArray[np.int64], shown: ShownConcepts, covered: _Covered) -> None:
     """Add what n units have in one image to the counts over all images."""
     categories = np.unique(total.vocabulary.category_of[shown.concepts])
     total.both[np.ix_(units, shown.concepts)] += covered.shared(shown)
     total.unit[np.ix_(units, categories)] += covered.sizes[:, None]
-
-
-def _pixels(labels: NDArray[np.integer[Any]], known: int) -> NDArray[np.int64]:
-    """Return how many pixels have each number from 0 to `known`, (known + 1,)."""
-    least, most = (int(labels.min()), int(labels.max())) if labels.size else (0, 0)
-    if least < 0 or most > known:
-        wrong = least if least < 0 else most
-        raise UsageError(
-            f"a label map holds {wrong}; expected 0 (no label) to {known} (1 + index of the concept). Check the labels."
-        )
-    return np.bincount(labels.reshape(-1), minlength=known + 1)
-
-
-def _shown(labels: NDArray[np.integer[Any]], vocabulary: ConceptIndex) -> _Shown:
-    """Return which concepts are in any of the label maps (S, H, W), and where."""
-    maps = labels.reshape(len(labels), math.prod(labels.shape[1:]))
-    if len(maps) > 1:
-        maps = maps.copy()
-        for index, one in enumerate(maps):
-            one[(maps[:index] == one).any(axis=0)] = 0
-    pixels = _pixels(maps, len(vocabulary.category_of))
-    concepts = np.flatnonzero(pixels[1:])
-    columns = np.zeros(len(pixels), dtype=np.int64)
-    columns[concepts + 1] = np.arange(1, len(concepts) + 1)
-    return _Shown(concepts, pixels[concepts + 1], columns, maps, (labels.shape[1], labels.shape[2]))
 
 
 def _parts(units: int, size: tuple[int, int]) -> Iterator[slice]:

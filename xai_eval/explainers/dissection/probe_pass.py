@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Protocol
 
 from xai_eval.errors import InputUnavailable, StorageError
 from xai_eval.explainers.dissection.batches import Skipped
 from xai_eval.explainers.dissection.checkpoint import Checkpoints
+from xai_eval.explainers.dissection.counts import ConceptIndex
 from xai_eval.explainers.dissection.dissection_plan import DissectionPlan
 from xai_eval.explainers.dissection.image_summary import ImageSummary
 from xai_eval.explainers.dissection.observations import Observations, UnitMaps
 from xai_eval.explainers.dissection.observe_shard import Bounds, observe_images
 from xai_eval.explainers.dissection.peaks import LayerPeaks, Peaks, merged_peaks
+from xai_eval.explainers.dissection.shown_concepts import ShownConcepts
 
 # Largest share of the images that may be unreadable.
 MOST_UNREADABLE = 0.01
+# Memory for label maps that stay unpacked.
+_UNPACKED_BYTES = 2**28
 Advance = Callable[[int], None]
 
 
@@ -56,8 +61,31 @@ class ProbePass:
 
     def summaries(self, layer: int) -> tuple[ImageSummary, ...]:
         """Return the summaries of the images, as the model of a layer sees them, by row."""
-        plan = self.plan
-        return self.whole.summaries[plan.preparation_of(plan.models[plan.layers[layer].model])]
+        return self.whole.summaries[self.preparation_of(layer)]
+
+    def preparation_of(self, layer: int) -> int:
+        """Return the index in `DissectionPlan.preparations` of the preprocessing of the model of a layer."""
+        return self.plan.preparation_of(self.plan.models[self.plan.layers[layer].model])
+
+    @cached_property
+    def vocabulary(self) -> ConceptIndex:
+        """The concepts of the probe set."""
+        return ConceptIndex.of([each.category for each in self.plan.probe.concepts])
+
+    @cached_property
+    def shown(self) -> Callable[[int, int], ShownConcepts | None]:
+        """Takes a preparation and a row, and returns the concepts that the image shows; None without label maps.
+
+        All layers and all shuffles ask for the same images, so those that were asked for last stay unpacked.
+        """
+        labels = [summary.labels for summaries in self.whole.summaries for summary in summaries if summary.labels]
+        largest = max((math.prod(each.shape) for each in labels), default=1)
+
+        def unpacked(preparation: int, row: int) -> ShownConcepts | None:
+            packed = self.whole.summaries[preparation][row].labels
+            return None if packed is None else ShownConcepts.of(packed.unpack(), self.vocabulary)
+
+        return lru_cache(maxsize=_UNPACKED_BYTES // max(1, largest))(unpacked)
 
     def maps(self, layer: int) -> Iterator[UnitMaps]:
         """Yield, shard by shard, the maps of one layer that may exceed their thresholds; none without pixel labels."""
