@@ -42,7 +42,10 @@ _RANK_PERMUTATIONS = 5
 
 def dead_units(activations: Floats) -> NDArray[np.bool_]:
     """Return which units have the same activation on all images, (J,), from activations (N, J)."""
-    return np.asarray(activations.max(axis=0) == activations.min(axis=0))
+    dead = np.asarray(activations[0] == activations[-1])
+    if dead.any():  # all others differ between two images already
+        dead[dead] = (activations[:, dead] == activations[0, dead]).all(axis=0)
+    return dead
 
 
 def soft_wpmi(similarity: Floats, activations: Floats, *, top_k: int = 100, a: float = 10, lam: float = 1) -> Floats:
@@ -97,8 +100,9 @@ def soft_wpmi_of_top(
 def cos(similarity: Floats, activations: Floats) -> Floats:
     """Return the cosine, over images, of the activations of each unit and the similarities to each concept, (J, M)."""
     require_fitting("cos", similarity.shape, activations.shape)
-    require_finite(similarity, activations)
-    return _with_nan(_cosines(similarity, activations, least_norm=TINY), dead_units(activations))
+    scores = _cosines(similarity, activations, least_norm=TINY)
+    _require_finite_behind(scores, similarity, activations)
+    return _with_nan(scores, dead_units(activations))
 
 
 def cos_cubed(similarity: Floats, activations: Floats) -> Floats:
@@ -107,8 +111,10 @@ def cos_cubed(similarity: Floats, activations: Floats) -> Floats:
     The cubes let the images with the strongest activations decide. Norms below 1e-3 count as 1e-3.
     """
     require_fitting("cos_cubed", similarity.shape, activations.shape)
-    require_finite(similarity, activations)
-    scores = _cosines(_cubed_deviations(similarity), _cubed_deviations(activations), least_norm=1e-3)
+    with np.errstate(invalid="ignore", over="ignore"):
+        cubes = _cubed_deviations(similarity), _cubed_deviations(activations)
+    scores = _cosines(*cubes, least_norm=1e-3)
+    _require_finite_behind(scores, similarity, activations)
     return _with_nan(scores, dead_units(activations))
 
 
@@ -175,6 +181,15 @@ def require_finite(similarity: Floats, activations: Floats) -> None:
     """Raise ModelMisbehaves, which names the place, if a value is not finite."""
     refuse_what_is_not_finite(activations)
     _check_similarity(similarity)
+
+
+def _require_finite_behind(scores: Floats, similarity: Floats, activations: Floats) -> None:
+    """As `require_finite`, for cosines (J, M): a value that is not finite makes some of them NaN.
+
+    So of many images only the cosines are looked at, unless one is NaN or there is none.
+    """
+    if not scores.size or not np.isfinite(scores).all():
+        require_finite(similarity, activations)
 
 
 def random_orders(count: int, seed: int) -> NDArray[np.int64]:
@@ -353,11 +368,14 @@ def _less_prior(
 
 def _cosines(similarity: Floats, activations: Floats, least_norm: float) -> Floats:
     """Return the cosines (J, M) of the columns of activations (N, J) and the columns of similarity (N, M)."""
-    norms = [np.linalg.norm(each, axis=0).clip(least_norm) for each in (activations, similarity)]
-    # The products are divided, not the columns: there are fewer of them.
-    cosines = np.asarray(activations.T @ similarity)
-    cosines /= norms[0][:, None]
-    cosines /= norms[1]
+    least = np.float32(least_norm)
+    with np.errstate(invalid="ignore", over="ignore"):
+        # As numpy's own norm, which copies its argument twice.
+        norms = [np.maximum(np.sqrt(np.add.reduce(each * each)), least) for each in (activations, similarity)]
+        # The products are divided, not the columns: there are fewer of them.
+        cosines = np.asarray(activations.T @ similarity)
+        cosines /= norms[0][:, None]
+        cosines /= norms[1]
     return cosines
 
 
@@ -403,4 +421,6 @@ def _rank_errors(ranked: NDArray[np.int32], means: Floats, tau: Floats, orders: 
 
 
 def _with_nan(scores: Floats, dead: NDArray[np.bool_]) -> Floats:
-    return np.where(dead[:, None], np.float32(np.nan), scores)
+    if dead.any():
+        scores[dead] = np.nan
+    return scores
