@@ -32,6 +32,8 @@ TINY = 1e-30
 _FIRST, _LAST = 0.998, 0.97
 # How many numbers are processed at once, so that they stay in the cache of the processor.
 _BLOCK = 2**16
+# How many factors are multiplied in one step if there are no more, and how many numbers a thread has to rank at least.
+_AT_ONCE, _LEAST_RANKED = 2**14, 2**12
 # Products of factors stay above this value, which is well above the smallest number of single precision.
 LEAST_PRODUCT = 1e-34
 
@@ -136,12 +138,14 @@ def rank_reorder(similarity: Floats, activations: Floats, *, seed: int = 0) -> F
         ModelMisbehaves: a value is not finite.
     """
     require_fitting("rank_reorder", similarity.shape, activations.shape)
-    require_finite(similarity, activations)
     count = int(RANK_SHARE * len(activations))
-    top = top_images(activations, np.arange(len(activations)), count)
+    top = top_images(activations, np.arange(len(activations)), count)  # checks the activations
+    _check_similarity(similarity)
     orders = random_orders(count, seed)
     ranked, by_concept = _in_order(similarity), np.ascontiguousarray(similarity.T)
-    with _on_threads(len(top.ids)) as mapped:
+    # Threads wait for each other if each has little to do at a time.
+    large = similarity.shape[1] * count >= _LEAST_RANKED
+    with _on_threads(len(top.ids) if large else 1) as mapped:
 
         def errors(ids: NDArray[np.int64], tau: Floats) -> Floats:
             return _rank_errors(ranked[:, ids], by_concept[:, ids].mean(axis=1), tau, orders)
@@ -214,8 +218,9 @@ def _check_similarity(similarity: Floats) -> None:
 
 def _top_ids(similarity: Floats, activations: Floats, top_k: int) -> NDArray[np.int64]:
     require_fitting("soft_wpmi", similarity.shape, activations.shape, top_k)
-    require_finite(similarity, activations)
-    return top_images(activations, np.arange(len(activations)), top_k).ids
+    ids = top_images(activations, np.arange(len(activations)), top_k).ids  # checks the activations
+    _check_similarity(similarity)
+    return ids
 
 
 @dataclass(frozen=True, eq=False)
@@ -240,10 +245,11 @@ class _SumsOfLogs:
         with steps this short they wait longer than they work, and a hundred times longer if another process uses one of
         the cores.
         """
-        rows, places = np.unique(top_ids, return_inverse=True)
         used = similarity
-        if len(rows) < len(similarity) / 2:
-            used, top_ids = similarity[rows], places.reshape(top_ids.shape)
+        if similarity.size > _BLOCK:  # otherwise it takes longer to find out which rows are needed
+            rows, places = np.unique(top_ids, return_inverse=True)
+            if len(rows) < len(similarity) / 2:
+                used, top_ids = similarity[rows], places.reshape(top_ids.shape)
         ranks = np.ascontiguousarray(top_ids.T)
         sums = np.empty((len(top_ids), similarity.shape[1]))
         parts = [*_blocks(similarity.shape[1], len(top_ids))]
@@ -276,19 +282,30 @@ class _SumsOfLogs:
             arrays: to compute in.
         """
         width = probabilities.shape[1]
+        together = max(1, int(np.log(LEAST_PRODUCT) / np.log(self.offsets.min())))
+        if 1 < ranks.size * width <= _AT_ONCE:
+            return self._at_once(probabilities, ranks, together)
         shape = ranks.shape[1], width
         factor, product, sums = (_shaped(each, shape) for each in (arrays.factor, arrays.product, arrays.sums))
         product.fill(1.0)
         sums.fill(0.0)
-        together = max(1, int(np.log(LEAST_PRODUCT) / np.log(self.offsets.min())))
         for t, offset in enumerate(self.offsets.tolist()):
             # With "clip" numpy does not check for indices out of range, for which it would copy the result once more.
-            np.take(probabilities, ranks[t], axis=0, out=factor, mode="clip")
+            probabilities.take(ranks[t], 0, factor, "clip")
             factor += offset
             product *= factor
             if (t + 1) % together == 0 or t + 1 == len(self.offsets):
                 sums += np.log(product, out=product)
                 product.fill(1.0)
+        return sums
+
+    def _at_once(self, probabilities: Floats, ranks: NDArray[np.int64], together: int) -> NDArray[np.float64]:
+        """As `_of_block`, in the same order, for so few numbers that the steps would take longer than the numbers."""
+        factors = probabilities[ranks]
+        factors += self.offsets.astype(np.float32)[:, None, None]
+        sums = np.zeros(factors.shape[1:])
+        for start in range(0, len(factors), together):
+            sums += np.log(np.multiply.reduce(factors[start : start + together]))
         return sums
 
 
