@@ -9,6 +9,7 @@ and one set of concepts. A unit with the same activation on all images is called
 from __future__ import annotations
 
 import contextlib
+import math
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -282,7 +283,7 @@ class _SumsOfLogs:
             arrays: to compute in.
         """
         width = probabilities.shape[1]
-        together = max(1, int(np.log(LEAST_PRODUCT) / np.log(self.offsets.min())))
+        together = max(1, int(math.log(LEAST_PRODUCT) / math.log(self.offsets.min())))
         if 1 < ranks.size * width <= _AT_ONCE:
             return self._at_once(probabilities, ranks, together)
         shape = ranks.shape[1], width
