@@ -6,13 +6,14 @@ import math
 
 from xai_eval.explainers.dissection.counts import Counts
 from xai_eval.explainers.dissection.netdissect import LabelledMaps, add_image
+from xai_eval.explainers.dissection.shown_concepts import ShownConcepts
 
 
 def count_images(images, thresholds, vocabulary):
     """Count what units and concepts share over images (units, maps, labels), taken one at a time."""
     total = Counts.nothing(len(thresholds), vocabulary)
     for units, maps, labels in images:
-        add_image([total], LabelledMaps(units, maps, [labels]), thresholds)
+        add_image([total], LabelledMaps(units, maps, [ShownConcepts.of(labels, vocabulary)]), thresholds)
     return total
 
 

@@ -9,6 +9,7 @@ from dissection_reference import count_by_hand, count_images
 from xai_eval.errors import UsageError
 from xai_eval.explainers.dissection.counts import ConceptIndex, Counts, intersection_over_union
 from xai_eval.explainers.dissection.netdissect import LabelledMaps, add_image, best_concepts, other_images
+from xai_eval.explainers.dissection.shown_concepts import ShownConcepts
 
 VOCABULARY = ConceptIndex.of(["object", "colour", "object", "part", "colour"])
 
@@ -46,7 +47,8 @@ def test_one_image_against_the_labels_of_many(seed):
     labels = [own, others[0], None, np.roll(own, 1, axis=2), *others[1:], own]
     thresholds = generator.uniform(-0.5, 1.0, 6)
     totals = [Counts.nothing(6, VOCABULARY) for _ in labels]
-    add_image(totals, LabelledMaps(units, maps, labels), thresholds)
+    shown = [None if each is None else ShownConcepts.of(each, VOCABULARY) for each in labels]
+    add_image(totals, LabelledMaps(units, maps, shown), thresholds)
     for total, each in zip(totals, labels, strict=True):
         alone = [] if each is None else [(units, maps, each)]
         both, unit, label = count_by_hand(alone, thresholds, VOCABULARY.category_of.tolist(), 3)

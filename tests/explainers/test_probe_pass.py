@@ -1,6 +1,7 @@
 """One pass over the images serves all models; any division into shards, and any kill, gives the same bits."""
 
 import dataclasses
+import io
 import os
 import signal
 import subprocess
@@ -11,18 +12,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from scipy.ndimage import binary_erosion
 from small_plan import make_plan
 from torch import nn
 
 from xai_eval.errors import InputUnavailable, ModelMisbehaves, StorageError, UsageError
+from xai_eval.explainers.dissection import checkpoint, observe_shard
 from xai_eval.explainers.dissection import probe_pass as pass_module
+from xai_eval.explainers.dissection.by_clip import most_active
 from xai_eval.explainers.dissection.checkpoint import Checkpoints
 from xai_eval.explainers.dissection.dissection_plan import DissectedModel
+from xai_eval.explainers.dissection.image_strips import strips
 from xai_eval.explainers.dissection.netdissect import SHARE
 from xai_eval.explainers.dissection.observations import Observations, UnitMaps
-from xai_eval.explainers.dissection.probe_pass import ProbePass, in_this_process, observe_images, run_probe_pass
+from xai_eval.explainers.dissection.observe_shard import observe_images
+from xai_eval.explainers.dissection.probe_pass import ProbePass, in_this_process, run_probe_pass
 from xai_eval.explainers.dissection.spot_check import observations_digest, observe_first_images
 from xai_eval.explainers.dissection.stored_shard import from_document, to_document
+from xai_eval.explainers.dissection.strongest_maps import SHOWN
 from xai_eval.inputs.models.classifier import Classifier
 from xai_eval.inputs.models.preprocessing import fixed_size_preprocessing
 
@@ -74,8 +82,6 @@ def test_a_pass_gives_what_the_plain_model_gives(plan, reference):
         for name in kept
     ]
     scores = []
-    from PIL import Image
-
     for start in range(0, 20, 4):
         images = [Image.fromarray(plan.probe.read(i).pixels) for i in range(start, start + 4)]
         with torch.no_grad():
@@ -120,6 +126,7 @@ import sys
 sys.path.insert(0, {tests!r})
 from pathlib import Path
 from small_plan import make_plan
+from xai_eval.explainers.dissection.by_clip import most_active
 from xai_eval.explainers.dissection.checkpoint import Checkpoints
 from xai_eval.explainers.dissection.probe_pass import in_this_process, run_probe_pass
 run_probe_pass(make_plan(), Checkpoints(Path({folder!r})), engine=in_this_process)
@@ -175,7 +182,7 @@ def test_a_full_disk_is_named_and_keeps_what_was_saved(plan, tmp_path, monkeypat
 
     def full(handle, *args, **kwargs):
         written.append(1)
-        if len(written) > 2:  # the two files of the first shard
+        if len(written) > 5:  # the files of the first shard: observations, maps of three layers, and what vouches
             raise OSError(28, "No space left on device")
         return real(handle, *args, **kwargs)
 
@@ -254,8 +261,6 @@ def test_maps_with_their_units_last_are_those_with_their_units_first(tmp_path):
 def test_tokens_are_pooled_by_their_class_token(tmp_path):
     found = run_pass(odd_plan(lambda x: x.flatten(2).transpose(1, 2)), tmp_path)  # (N, 9216, 3)
     first = found.plan.preparations[0]
-    from PIL import Image
-
     expected = [first(Image.fromarray(found.plan.probe.read(i).pixels))[:, 0, 0].numpy() for i in range(4)]
     np.testing.assert_array_equal(found.whole.layers[0].activations, np.array(expected))
 
@@ -297,39 +302,82 @@ def test_the_key_depends_on_contents_not_on_names():
 
 
 def test_any_number_of_reading_threads_gives_the_same_bits(plan, reference, tmp_path, monkeypatch):
-    monkeypatch.setattr(pass_module, "reading_threads", lambda _plan: 3)
+    monkeypatch.setattr(observe_shard, "reading_threads", lambda _plan: 3)
     assert_same(reference, run_pass(plan, tmp_path))
 
 
 @pytest.mark.parametrize(("cores", "threads", "expected"), [(1, 1, 1), (2, 2, 1), (2, 1, 1), (16, 4, 8), (8, 4, 4)])
 def test_the_cores_that_the_models_leave_read_images(plan, monkeypatch, cores, threads, expected):
-    monkeypatch.setattr(pass_module.os, "sched_getaffinity", lambda _process: range(cores), raising=False)
+    monkeypatch.setattr(observe_shard.os, "sched_getaffinity", lambda _process: range(cores), raising=False)
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
-    assert pass_module.reading_threads(plan) == expected
+    assert observe_shard.reading_threads(plan) == expected
 
 
-def test_each_shard_is_read_once_for_all_layers(plan, tmp_path, monkeypatch):
+def test_of_each_shard_only_the_maps_of_a_layer_are_read(plan, tmp_path, monkeypatch):
     found = run_pass(plan, tmp_path)
-    read, load = [], Checkpoints.load
-    monkeypatch.setattr(Checkpoints, "load", lambda self, index: read.append(index) or load(self, index))
-    maps = {layer: list(found.maps(layer)) for layer in (0, 1)}
-    assert read == [*range(len(plan.shards))]
-    for layer, parts in maps.items():
-        bound = found.whole.layers[layer].top.bound
-        kept = [load(found.checkpoints, index).layers[layer].maps.above(bound) for index in read]
-        for again, part, expected in zip(found.maps(layer), parts, kept, strict=True):
-            for name in ("units", "positions", "maps"):
-                np.testing.assert_array_equal(getattr(part, name), getattr(expected, name))
-                np.testing.assert_array_equal(getattr(again, name), getattr(expected, name))
+    whole = observe_images(plan, range(len(plan.probe)), ())
+    read, real = [], checkpoint.read_bytes
+    monkeypatch.setattr(checkpoint, "read_bytes", lambda path, most: read.append(path.name) or real(path, most))
+    for layer in (0, 1):
+        parts = list(found.maps(layer))
+        for name in ("units", "positions", "maps"):
+            joined = np.concatenate([getattr(part, name) for part in parts])
+            np.testing.assert_array_equal(joined, getattr(whole.layers[layer].maps, name))
+    assert read == [f"maps-{index:05d}-{layer}.safetensors" for layer in (0, 1) for index in range(len(plan.shards))]
 
 
-@pytest.mark.parametrize("name", ["maps-00001-0.safetensors", "maps-00001.json"])
-def test_maps_of_a_layer_that_are_damaged_are_laid_out_again(plan, tmp_path, name):
+@pytest.mark.parametrize("name", ["maps-00001-0.safetensors", "shard-00001.json"])
+def test_maps_of_a_layer_that_are_damaged_are_computed_again(plan, tmp_path, name):
     found = run_pass(plan, tmp_path)
     expected = [part.maps for part in found.maps(0)]
     (tmp_path / name).write_bytes(b"{}")
-    for part, maps in zip(found.maps(0), expected, strict=True):
-        np.testing.assert_array_equal(part.maps, maps)
+    for _ in range(2):  # computed, then read
+        for part, maps in zip(found.maps(0), expected, strict=True):
+            np.testing.assert_array_equal(part.maps, maps)
+
+
+def test_without_pixel_labels_no_map_is_saved_and_strips_are_the_same(plan, reference, tmp_path):
+    unlabelled = dataclasses.replace(plan, probe=dataclasses.replace(plan.probe, concepts=()))
+    found = run_pass(unlabelled, tmp_path)
+    assert not list(tmp_path.glob("maps-*")) and not list(found.maps(0))
+    top = most_active(found.whole.layers[1].activations, SHOWN)
+    assert list(strips(found, 1, top)) == list(strips(reference, 1, top))
+
+
+def test_strips_outline_where_the_upsampled_map_exceeds_the_threshold(plan, reference):
+    """By hand from the maps of all images: the kept maps are those of the top images, and edges those of scipy."""
+    whole = observe_images(plan, range(len(plan.probe)), ())
+    output = {(int(u), int(p)): m for p, units, maps in all_maps(plan) for u, m in zip(units, maps, strict=True)}
+    layer = reference.whole.layers[1]
+    top = most_active(layer.activations, SHOWN)
+    np.testing.assert_array_equal(layer.peaks.strongest.positions, whole.positions[top])
+    thresholds, white = layer.top.quantile(SHARE), np.full((72, 2, 3), 255, np.uint8)
+    for unit, strip in enumerate(strips(reference, 1, top)):
+        parts = []
+        for row in top[unit]:
+            enlarged = Image.fromarray(output[unit, int(row)]).resize((72, 72), Image.Resampling.BILINEAR)
+            active = np.asarray(enlarged) > thresholds[unit]
+            drawn = reference.summaries(1)[row].pixels.copy()
+            drawn[~active & ~binary_erosion(~active, border_value=1)] = (0, 0, 0)
+            drawn[active & ~binary_erosion(active, border_value=1)] = (0, 255, 255)
+            parts += [drawn, white]
+        buffer = io.BytesIO()
+        Image.fromarray(np.concatenate(parts[:-1], axis=1)).save(buffer, "jpeg", quality=75)
+        assert strip == buffer.getvalue()
+
+
+def all_maps(plan):
+    """Every map of layer4, batch by batch from the model itself."""
+    model = plan.models[0].classifier
+    for start in range(0, len(plan.probe), plan.batch_size):
+        images = [Image.fromarray(plan.probe.read(each).pixels) for each in range(start, start + plan.batch_size)]
+        kept = []
+        handle = model.layer("layer4").register_forward_hook(lambda _m, _i, out, kept=kept: kept.append(out.numpy()))
+        with torch.no_grad():
+            model.module(torch.stack([model.preprocess(each) for each in images]))
+        handle.remove()
+        for offset, maps in enumerate(kept[0]):
+            yield start + offset, np.arange(len(maps)), maps
 
 
 def in_its_format(plan):

@@ -15,7 +15,8 @@ from small_plan import make_plan
 from xai_eval.disk.arrays import pack_arrays
 from xai_eval.errors import XaiEvalError
 from xai_eval.explainers.dissection.checkpoint import Checkpoints
-from xai_eval.explainers.dissection.probe_pass import joined_shards, observe_images, saved_shard
+from xai_eval.explainers.dissection.observe_shard import observe_images
+from xai_eval.explainers.dissection.probe_pass import joined_shards, saved_shard
 from xai_eval.explainers.dissection.stored_shard import from_document, to_document
 
 
@@ -39,11 +40,11 @@ def write(folder: Path, arrays, meta) -> Checkpoints:
 
 def use(plan, checkpoints, shards) -> None:
     """Use a saved shard as a pass does: look at all of it, and merge it with the next."""
-    shard = saved_shard(plan, checkpoints, 0, shards[1].tops)
+    shard = saved_shard(plan, checkpoints, 0, shards[1].peaks)
     if shard is None:
         return
     try:
-        joined_shards([each.without_maps.with_tops([None] * len(each.layers)) for each in (shard, shards[1])])
+        joined_shards([each.without_maps.without_peaks for each in (shard, shards[1])])
         for summary in (each for summaries in shard.summaries for each in summaries):
             assert summary.pixels.shape == (72, 72, 3)
             assert summary.labels is None or summary.labels.unpack().shape == summary.labels.shape

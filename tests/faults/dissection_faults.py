@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from fault import Fault, replaced, scaled
 
-from xai_eval.explainers.dissection import by_clip, by_pixels, counts, image_strips, netdissect, observe, probe_pass
+from xai_eval.explainers.dissection import by_clip, by_pixels, counts, image_strips, netdissect, observe, observe_shard
 from xai_eval.explainers.dissection.similarity import SIMILARITIES
 from xai_eval.inputs.clip import clip
 from xai_eval.result.stage import Stage, StageKind
@@ -114,7 +114,7 @@ FAULTS = (
         "dissection",
         ("dissection",),
         Stage(StageKind.UNIT_MAPS, "layer4"),
-        replaced(probe_pass, "layer_outputs", mirrored),
+        replaced(observe_shard, "layer_outputs", mirrored),
     ),
     Fault(
         "a pixel more in every union",
@@ -143,7 +143,7 @@ FAULTS = (
         "dissection",
         ("dissection",),
         Stage(StageKind.ACTIVATIONS, "layer4"),
-        replaced(probe_pass, "layer_outputs", Remembered),
+        replaced(observe_shard, "layer_outputs", Remembered),
         "23",
     ),
     Fault(
@@ -151,14 +151,14 @@ FAULTS = (
         "dissection",
         ("dissection",),
         Stage(StageKind.ACTIVATIONS, "layer4"),
-        replaced(probe_pass, "pool_positions", lambda _: lambda out: out.amax(dim=(2, 3)).cpu().numpy()),
+        replaced(observe_shard, "pool_positions", lambda _: lambda out: out.amax(dim=(2, 3))),
     ),
     Fault(
         "units change places",
         "dissection",
         ("dissection",),
         Stage(StageKind.ACTIVATIONS, "layer4"),
-        replaced(probe_pass, "layer_outputs", lambda o: lambda m, b: {k: v.flip(1) for k, v in o(m, b).items()}),
+        replaced(observe_shard, "layer_outputs", lambda o: lambda m, b: {k: v.flip(1) for k, v in o(m, b).items()}),
     ),
     Fault(
         "the layer's map is in half precision",

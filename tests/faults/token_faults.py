@@ -14,7 +14,7 @@ from torchvision.models.vision_transformer import Encoder, VisionTransformer
 
 from xai_eval.explainers.attribution import rollout
 from xai_eval.explainers.cam import cam_maps
-from xai_eval.explainers.dissection import probe_pass
+from xai_eval.explainers.dissection import observe_shard
 from xai_eval.inputs.models.layout import Layout
 from xai_eval.result.stage import Stage, StageKind
 
@@ -320,9 +320,9 @@ FAULTS = (
         (VIT,),
         StageKind.ACTIVATIONS,
         replaced(
-            probe_pass,
+            observe_shard,
             "pool_positions",
-            lambda o: lambda out: out.mean(dim=1).cpu().numpy() if out.dim() == 3 else o(out),
+            lambda o: lambda out: out.mean(dim=1) if out.dim() == 3 else o(out),
         ),
         parameters=TOKENS,
     ),
@@ -332,7 +332,7 @@ FAULTS = (
         (VIT,),
         StageKind.UNIT_MAPS,
         replaced(
-            probe_pass,
+            observe_shard,
             "layer_outputs",
             lambda o: lambda m, b: {k: torch.cat([v[:, :1], v[:, 1:].flip(1)], 1) for k, v in o(m, b).items()},
         ),

@@ -14,7 +14,7 @@ from torch import nn
 from xai_eval.explainers.dissection import (
     by_pixels,
     image_strips,
-    probe_pass,
+    observe_shard,
     similarity,
 )
 from xai_eval.explainers.dissection.quantile import TopValues
@@ -30,7 +30,7 @@ OVERLAP, UNIT_MAPS = Stage(StageKind.OVERLAP, "layer4"), Stage(StageKind.UNIT_MA
 
 def outputs(change: Any) -> Any:
     return replaced(
-        probe_pass,
+        observe_shard,
         "layer_outputs",
         lambda original: lambda model, batch: {name: change(each) for name, each in original(model, batch).items()},
     )
@@ -43,10 +43,10 @@ def first_two_swapped(maps: torch.Tensor) -> torch.Tensor:
 
 
 def rolled_positions(original: Any) -> Any:
-    """Maps are taken for those of the next image of their batch."""
+    """Maps are taken for those of the next image of their shard."""
 
-    def maps(output: Any, positions: Any, bound: Any) -> Any:
-        return original(output, [*positions[1:], positions[0]], bound)
+    def maps(output: Any, positions: Any, lowest: Any) -> Any:
+        return original(output, np.roll(positions, -1), lowest)
 
     return maps
 
@@ -56,7 +56,7 @@ def lower(_original: Any) -> Any:
 
     def quantile(self: Any, share: float) -> Any:
         place = int(np.floor((self.count - 1) * (1 - share)))
-        return self.values[:, self.count - 1 - place].astype(np.float64)
+        return self.values[:, self.count - 1 - place].double().numpy()
 
     return quantile
 
@@ -64,7 +64,7 @@ def lower(_original: Any) -> Any:
 def one_value_later(_original: Any) -> Any:
     def quantile(self: Any, share: float) -> Any:
         place = int(np.floor((self.count - 1) * (1 - share)))
-        return self.values[:, max(0, self.count - 3 - place)].astype(np.float64)
+        return self.values[:, max(0, self.count - 3 - place)].double().numpy()
 
     return quantile
 
@@ -173,7 +173,7 @@ FAULTS = (
     unit("maps are transposed", UNIT_MAPS, outputs(lambda maps: maps.transpose(2, 3))),
     unit("maps are upside down", UNIT_MAPS, outputs(lambda maps: maps.flip(2))),
     unit("maps of two images change places", Stage(StageKind.ACTIVATIONS, "layer4"), outputs(first_two_swapped)),
-    unit("maps belong to the next image", OVERLAP, replaced(probe_pass, "_maps", rolled_positions)),
+    unit("maps belong to the next image", OVERLAP, replaced(observe_shard, "_maps", rolled_positions)),
     unit("the threshold is not interpolated", OVERLAP, replaced(TopValues, "quantile", lower), kind="counts"),
     unit("the threshold is a value higher", OVERLAP, replaced(TopValues, "quantile", one_value_later), kind="counts"),
     unit(
@@ -242,7 +242,7 @@ FAULTS = (
         "embeddings of the next image",
         StageKind.EMBEDDINGS,
         replaced(
-            probe_pass,
+            observe_shard,
             "_embeddings",
             scaled(lambda found: None if found is None else np.roll(found, 1, axis=0)),
         ),
@@ -251,7 +251,7 @@ FAULTS = (
     unit(
         "the means of units leave out the border",
         Stage(StageKind.ACTIVATIONS, "layer4"),
-        replaced(probe_pass, "pool_positions", lambda o: lambda out: o(out[:, :, 1:-1, 1:-1])),
+        replaced(observe_shard, "pool_positions", lambda o: lambda out: o(out[:, :, 1:-1, 1:-1])),
     ),
     read(
         "a unit more is interpretable",

@@ -24,7 +24,7 @@ from torch import nn
 from xai_eval.explainers.attribution import captum_methods
 from xai_eval.explainers.attribution import methods as attribution_methods
 from xai_eval.explainers.cam.cam_maps import explain_by_cam
-from xai_eval.explainers.dissection import by_pixels, probe_pass
+from xai_eval.explainers.dissection import by_pixels, observe_shard
 from xai_eval.explainers.lime import lime as our_lime
 from xai_eval.explainers.lime.perturbation import PerturbedImages
 from xai_eval.result.stage import Stage, StageKind
@@ -203,7 +203,7 @@ def twice_as_near(original: Change) -> Change:
 
 def outputs(change: Change) -> Any:
     return replaced(
-        probe_pass,
+        observe_shard,
         "layer_outputs",
         lambda original: lambda model, batch: {name: change(each) for name, each in original(model, batch).items()},
     )

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xai_eval.errors import InputUnavailable
-from xai_eval.explainers.dissection.counts import ConceptIndex, Counts
+from xai_eval.explainers.dissection.counts import Counts
 from xai_eval.explainers.dissection.netdissect import (
     SHARE,
     BestConcepts,
@@ -81,12 +81,10 @@ def _count(
     probe_pass: ProbePass, layer: int, thresholds: NDArray[np.float64], orders: Sequence[NDArray[np.int64]]
 ) -> list[Counts]:
     """Count pixels over all images, once for each order of the label maps."""
-    summaries = probe_pass.summaries(layer)
-    vocabulary = ConceptIndex.of([each.category for each in probe_pass.plan.probe.concepts])
-    totals = [Counts.nothing(len(thresholds), vocabulary) for _ in orders]
+    shown = partial(probe_pass.shown, probe_pass.preparation_of(layer))
+    totals = [Counts.nothing(len(thresholds), probe_pass.vocabulary) for _ in orders]
     for row, units, maps in _maps_of_all(probe_pass, layer, thresholds):
-        packed = [summaries[order[row]].labels for order in orders]
-        labels = [None if each is None else each.unpack() for each in packed]
+        labels = [shown(int(order[row])) for order in orders]
         add_image(totals, LabelledMaps(units, maps, labels), thresholds)
     return totals
 

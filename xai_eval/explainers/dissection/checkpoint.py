@@ -46,7 +46,7 @@ class Checkpoints:
         return cls((parent or pooch.os_cache("xai_eval") / "dissection") / key)
 
     def load(self, index: int) -> Observations | None:
-        """Return the observations of shard `index`, or None if they were not saved or the file is damaged."""
+        """Return the observations of shard `index` without maps, or None if they were not saved or are damaged."""
         try:
             vouched = read_as(Mapping[str, Any], read_json(self._vouching(index)))
             arrays = _vouched_arrays(self._arrays(index), entry(vouched, "sha256", str))
@@ -63,11 +63,19 @@ class Checkpoints:
         """
         arrays, meta = to_document(shard)
         packed = pack_arrays(arrays)
-        vouching = json.dumps({"sha256": hashlib.sha256(packed).hexdigest(), "shard": meta}).encode()
-        self._write({self._arrays(index).name: packed, self._vouching(index).name: vouching})
+        # The maps of each layer have a file of their own, because they are read layer by layer.
+        maps = {
+            self._maps(index, layer).name: pack_arrays(maps_to_arrays(each.maps))
+            for layer, each in enumerate(shard.layers)
+            if each.maps is not None
+        }
+        digests = {name: hashlib.sha256(content).hexdigest() for name, content in maps.items()}
+        vouching = {"sha256": hashlib.sha256(packed).hexdigest(), "maps": digests, "shard": meta}
+        contents = {**maps, self._arrays(index).name: packed}
+        self._write({**contents, self._vouching(index).name: json.dumps(vouching).encode()})
 
     def load_maps(self, index: int, layer: int, positions: range, units: int) -> UnitMaps | None:
-        """Return what `save_maps` wrote, or None if that was not written or is damaged.
+        """Return the maps of one layer of a shard, or None if they were not saved or are damaged.
 
         Args:
             index: of the shard.
@@ -76,22 +84,12 @@ class Checkpoints:
             units: number of units of the layer.
         """
         try:
-            digests = read_as(Mapping[str, str], read_json(self._maps_vouching(index)))
+            vouched = read_as(Mapping[str, Any], read_json(self._vouching(index)))
             path = self._maps(index, layer)
-            arrays = _vouched_arrays(path, entry(digests, path.name, str))
+            arrays = _vouched_arrays(path, entry(entry(vouched, "maps", dict), path.name, str))
             return None if arrays is None else maps_from_arrays(arrays, np.array(positions), units)
         except (OSError, ValueError, StorageError):
             return None
-
-    def save_maps(self, index: int, maps: Mapping[int, UnitMaps]) -> None:
-        """Write the maps of shard `index` layer by layer, so that what belongs to one layer is read alone.
-
-        Raises:
-            StorageError: as `save`.
-        """
-        packed = {self._maps(index, layer).name: pack_arrays(maps_to_arrays(each)) for layer, each in maps.items()}
-        digests = {name: hashlib.sha256(content).hexdigest() for name, content in packed.items()}
-        self._write({**packed, self._maps_vouching(index).name: json.dumps(digests).encode()})
 
     def _write(self, contents: Mapping[str, bytes]) -> None:
         try:
@@ -112,9 +110,6 @@ class Checkpoints:
 
     def _maps(self, index: int, layer: int) -> Path:
         return self.folder / f"maps-{index:05d}-{layer}.safetensors"
-
-    def _maps_vouching(self, index: int) -> Path:
-        return self.folder / f"maps-{index:05d}.json"
 
     def _vouching(self, index: int) -> Path:
         return self.folder / f"shard-{index:05d}.json"

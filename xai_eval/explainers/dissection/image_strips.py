@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.ndimage import binary_erosion
 
 from xai_eval.explainers.dissection.image_summary import THUMBNAIL
 from xai_eval.explainers.dissection.netdissect import SHARE
@@ -16,6 +16,7 @@ from xai_eval.explainers.dissection.probe_pass import ProbePass
 
 _OUTLINE, _AROUND = (0, 255, 255), (0, 0, 0)
 _GAP = 2  # white pixels between two images
+_KEPT = 4096  # thumbnails that stay decoded, 16 kB each
 Pixels = NDArray[np.uint8]
 
 
@@ -25,28 +26,20 @@ def strips(probe_pass: ProbePass, layer: int, top: NDArray[np.int64]) -> Iterato
     Args:
         probe_pass: the finished pass over the probe set.
         layer: index into `DissectionPlan.layers`.
-        top: rows of the t top images of each of the J units, best first, (J, t).
+        top: rows of the t top images of each of the J units, best first, (J, t). The outline is known of the images on
+            which the unit is most active, at most `SHOWN`.
     """
-    summaries, active = probe_pass.summaries(layer), _active(probe_pass, layer, top)
+    summaries, whole = probe_pass.summaries(layer), probe_pass.whole
+    peaks = whole.layers[layer].peaks
+    thresholds = None if peaks is None else peaks.top.quantile(SHARE)
+    thumbnail = lru_cache(maxsize=_KEPT)(lambda row: summaries[row].pixels)
     for unit, rows in enumerate(top):
-        tiles = [_outlined(summaries[row].pixels, active.get((unit, int(row)))) for row in rows]
-        yield _jpeg(np.concatenate([part for tile in tiles for part in (tile, _white())][:-1], axis=1))
-
-
-def _active(probe_pass: ProbePass, layer: int, top: NDArray[np.int64]) -> dict[tuple[int, int], NDArray[np.bool_]]:
-    """Return, by unit and row of a top image, where the unit exceeds its threshold, at the size of a thumbnail."""
-    values, rows = probe_pass.whole.layers[layer].top, probe_pass.rows
-    if values is None:
-        return {}
-    thresholds = values.quantile(SHARE)
-    wanted = {(unit, int(row)) for unit, chosen in enumerate(top) for row in chosen}
-    return {
-        (int(unit), rows[position]): _enlarged(unit_map) > thresholds[unit]
-        for part in probe_pass.maps(layer)
-        for position, units, maps in part.by_image()
-        for unit, unit_map in zip(units, maps, strict=True)
-        if (int(unit), rows[position]) in wanted
-    }
+        tiles = []
+        for row in rows.tolist():
+            strong = None if peaks is None else peaks.strongest.map_of(unit, int(whole.positions[row]))
+            active = None if strong is None or thresholds is None else _enlarged(strong) > thresholds[unit]
+            tiles += [_outlined(thumbnail(row), active), _white()]
+        yield _jpeg(np.concatenate(tiles[:-1], axis=1))
 
 
 def _enlarged(unit_map: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -58,10 +51,20 @@ def _outlined(pixels: Pixels, active: NDArray[np.bool_] | None) -> Pixels:
     if active is None or not active.any():
         return pixels
     drawn = pixels.copy()
-    inner = binary_erosion(active, border_value=1)
-    drawn[~active & ~binary_erosion(~active, border_value=1)] = _AROUND
-    drawn[active & ~inner] = _OUTLINE
+    drawn[_edge(~active)] = _AROUND
+    drawn[_edge(active)] = _OUTLINE
     return drawn
+
+
+def _edge(area: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the pixels of an area that have a neighbour outside it; beyond the border of the image there is none."""
+    inner = area.copy()
+    inner[1:] &= area[:-1]
+    inner[:-1] &= area[1:]
+    inner[:, 1:] &= area[:, :-1]
+    inner[:, :-1] &= area[:, 1:]
+    edge: NDArray[np.bool_] = area & ~inner
+    return edge
 
 
 def _white() -> Pixels:

@@ -21,24 +21,35 @@ from xai_eval.inputs.models.preprocessing import Preprocessing
 from xai_eval.inputs.probes.probe_set import ProbeImage
 
 THUMBNAIL = 72  # side of a thumbnail in pixels
+LABEL_WIDTHS = (1, 2, 4)
 _GRID = 4
 
 
 @dataclass(frozen=True)
 class PackedLabels:
-    """Label maps, int32 (S, H, W), compressed."""
+    """Label maps, int32 (S, H, W), compressed.
+
+    Attributes:
+        shape: S, H and W.
+        data: what zlib made of them.
+        width: bytes per label: 1, 2 or 4.
+    """
 
     shape: tuple[int, ...]
     data: bytes
+    width: int
 
     @classmethod
     def pack(cls, labels: NDArray[np.int32]) -> PackedLabels:
         """Compress label maps (S, H, W)."""
-        return cls(labels.shape, zlib.compress(labels.astype("<i4").tobytes(), 1))
+        # To unpack four bytes takes four times as long, and it is done once for each layer and shuffle.
+        most = int(labels.max(initial=0))
+        width = next(each for each in LABEL_WIDTHS if each == LABEL_WIDTHS[-1] or most < 256**each)
+        return cls(labels.shape, zlib.compress(labels.astype(f"<u{width}").tobytes(), 1), width)
 
     def unpack(self) -> NDArray[np.int32]:
         """Return the label maps, int32 (S, H, W)."""
-        size = 4 * math.prod(self.shape)
+        size = self.width * math.prod(self.shape)
         # A checkpoint may be damaged: no more is unpacked than its shape says.
         try:
             content = zlib.decompressobj().decompress(self.data, size + 1)
@@ -46,7 +57,7 @@ class PackedLabels:
             raise _damaged("a label map") from error
         if len(content) != size:
             raise _damaged("a label map")
-        return np.frombuffer(content, dtype="<i4").reshape(self.shape).astype(np.int32)
+        return np.frombuffer(content, dtype=f"<u{self.width}").reshape(self.shape).astype(np.int32)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ that show any concept of the same category.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -20,10 +20,13 @@ from numpy.typing import NDArray
 
 from xai_eval.errors import UsageError
 from xai_eval.explainers.dissection.counts import ConceptIndex, Counts
+from xai_eval.explainers.dissection.shown_concepts import ShownConcepts
 from xai_eval.metrics.unit_labels import INTERPRETABLE
 
 # Share of all positions of all images at which a unit exceeds its threshold.
 SHARE = 0.005
+# Pixels of masks that are handled at once.
+_AT_ONCE = 2**22
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,30 +36,41 @@ class LabelledMaps:
     Attributes:
         units: indices of n units, (n,). Units that nowhere exceed their threshold may be left out.
         maps: their activations, (n, h, w).
-        labels: for each comparison, S label maps over the whole image, (S, H, W): 0 for no label, else 1 + index of the
-            concept; None if there are none.
+        labels: for each comparison, what the label maps show; None if there are none.
     """
 
     units: NDArray[np.int64]
     maps: NDArray[np.float32]
-    labels: Sequence[NDArray[np.int32] | None]
+    labels: Sequence[ShownConcepts | None]
 
 
 @dataclass(frozen=True, eq=False)
-class _Shown:
-    """The concepts that label maps show.
+class _Covered:
+    """The pixels of n masks, one after the other.
 
     Attributes:
-        concepts: their indices, ascending, (l,).
-        places: 1 where a concept is and 0 elsewhere, (H, W, l).
+        masks: index of the mask that each pixel belongs to, ascending, (p,).
+        places: place of each pixel in the image, row by row, (p,).
+        count: n.
     """
 
-    concepts: NDArray[np.int64]
-    places: NDArray[np.float32]
+    masks: NDArray[np.int64]
+    places: NDArray[np.int64]
+    count: int
 
     @property
-    def size(self) -> tuple[int, ...]:
-        return self.places.shape[:2]
+    def sizes(self) -> NDArray[np.int64]:
+        """Number of pixels of each mask, (n,)."""
+        return np.bincount(self.masks, minlength=self.count)
+
+    def shared(self, shown: ShownConcepts) -> NDArray[np.int64]:
+        """Return how many pixels each mask shares with each concept, (n, l)."""
+        columns = len(shown.concepts) + 1
+        both = np.zeros(self.count * columns, dtype=np.int64)
+        first = self.masks * columns
+        for one in shown.maps:
+            both += np.bincount(first + one[self.places], minlength=len(both))
+        return both.reshape(self.count, columns)[:, 1:]
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,86 +139,55 @@ def add_image(totals: Sequence[Counts], image: LabelledMaps, thresholds: NDArray
         totals: the counts to change: one for each comparison of the image, with the same concepts.
         image: the image.
         thresholds: thresholds of all J units, (J,).
-
-    Raises:
-        UsageError: a label map holds a number that stands for no concept.
     """
     above = _single_precision(thresholds)
     # Interpolation never gives a value above the largest of the map, so units below their threshold are left out.
     strong = image.maps.max(axis=(1, 2)) > above[image.units]
     units, maps = image.units[strong], image.maps[strong]
-    pairs = [(t, _shown(each, t.vocabulary)) for t, each in zip(totals, image.labels, strict=True) if each is not None]
+    pairs = [(total, shown) for total, shown in zip(totals, image.labels, strict=True) if shown is not None]
+    for total, shown in pairs:
+        total.label[shown.concepts] += shown.pixels
     for size in {shown.size for _, shown in pairs}:
-        # The masks of units are the same in all comparisons of a size: they are made once.
         alike = [(total, shown) for total, shown in pairs if shown.size == size and len(shown.concepts)]
-        if alike:
-            both, covered = _count_masks(maps, above[units], [shown.places for _, shown in alike])
-            for (total, shown), shared in zip(alike, both, strict=True):
-                _add(total, units, shown, shared, covered)
+        # The masks of units are the same in all comparisons of a size: they are made once.
+        for part in _parts(len(units), size) if alike else ():
+            covered = _covered(maps[part], above[units[part]], size)
+            for total, shown in alike:
+                _add(total, units[part], shown, covered)
 
 
-def _add(
-    total: Counts, units: NDArray[np.int64], shown: _Shown, both: NDArray[np.int64], covered: NDArray[np.int64]
-) -> None:
-    """Add what was counted in one image, (n, l) and (n,), to the counts over all images."""
+def _add(total: Counts, units: NDArray[np.int64], shown: ShownConcepts, covered: _Covered) -> None:
+    """Add what n units have in one image to the counts over all images."""
     categories = np.unique(total.vocabulary.category_of[shown.concepts])
-    # Sums of 0 and 1 over one row are exact in single precision.
-    by_row = np.ones(shown.size[1], dtype=np.float32) @ shown.places
-    total.label[shown.concepts] += by_row.sum(axis=0, dtype=np.int64)
-    total.both[np.ix_(units, shown.concepts)] += both
-    total.unit[np.ix_(units, categories)] += covered[:, None]
+    total.both[np.ix_(units, shown.concepts)] += covered.shared(shown)
+    total.unit[np.ix_(units, categories)] += covered.sizes[:, None]
 
 
-def _present(labels: NDArray[np.int32], known: int) -> NDArray[np.int64]:
-    """Return the indices of the concepts that occur in label maps, ascending, (l,)."""
-    least, most = (int(labels.min()), int(labels.max())) if labels.size else (0, 0)
-    if least < 0 or most > known:
-        wrong = least if least < 0 else most
-        raise UsageError(
-            f"a label map holds {wrong}; expected 0 (no label) to {known} (1 + index of the concept). Check the labels."
-        )
-    return np.flatnonzero(np.bincount(labels.reshape(-1), minlength=1)[1:])
+def _parts(units: int, size: tuple[int, int]) -> Iterator[slice]:
+    """Divide units so that their maps, at the size of an image, do not take much memory."""
+    step = max(1, _AT_ONCE // max(1, math.prod(size)))
+    return (slice(start, start + step) for start in range(0, units, step))
 
 
-def _shown(labels: NDArray[np.int32], vocabulary: ConceptIndex) -> _Shown:
-    """Return which concepts are in any of the label maps (S, H, W), and where."""
-    present = _present(labels, len(vocabulary.category_of))
-    column = np.zeros(len(vocabulary.category_of) + 1, dtype=np.int64)
-    column[present + 1] = np.arange(len(present))
-    places = np.zeros((*labels.shape[1:], len(present)), dtype=np.float32)
-    for one in labels.reshape(len(labels), math.prod(labels.shape[1:])):
-        labelled = np.flatnonzero(one)
-        places.reshape(-1)[labelled * len(present) + column[one[labelled]]] = 1.0
-    return _Shown(present, places)
+def _covered(maps: NDArray[np.float32], thresholds: NDArray[np.float32], size: tuple[int, int]) -> _Covered:
+    """Return the pixels where n units exceed their thresholds.
 
-
-def _count_masks(
-    maps: NDArray[np.float32], thresholds: NDArray[np.float32], comparisons: Sequence[NDArray[np.float32]]
-) -> tuple[list[NDArray[np.int64]], NDArray[np.int64]]:
-    """Count the pixels that each mask of a unit shares with each concept, (n, l), and all its pixels, (n,).
-
-    The image is handled row by row, each row only for the units that can exceed their threshold in it. This is fast,
-    because a strong activation affects few rows.
+    Maps are interpolated down the image first, and across it only the rows where the unit can exceed its threshold. A
+    strong activation affects few rows.
 
     Args:
         maps: activation maps, (n, h, w).
         thresholds: thresholds of the n units, (n,).
-        comparisons: for each comparison, 1 where a concept is, (H, W, l).
+        size: height and width of the label maps.
     """
-    shown = np.concatenate(comparisons, axis=2)
-    rows = _interpolation(maps.shape[1], shown.shape[0]).T @ maps
-    reaching = rows.max(axis=2) > thresholds[:, None]
-    across = _interpolation(maps.shape[2], shown.shape[1])
-    both = np.zeros((len(maps), shown.shape[2]), dtype=np.int64)
-    covered = np.zeros(len(maps), dtype=np.int64)
-    for y in np.flatnonzero(reaching.any(axis=0)):
-        some = np.flatnonzero(reaching[:, y])
-        masks = (rows[some, y] @ across > thresholds[some, None]).astype(np.float32)
-        # Sums of 0 and 1 over one row are exact in single precision.
-        both[some] += (masks @ shown[y]).astype(np.int64)
-        covered[some] += masks.sum(axis=1).astype(np.int64)
-    ends = np.cumsum([each.shape[2] for each in comparisons])
-    return np.split(both, ends[:-1], axis=1), covered
+    height, width = size
+    rows = _interpolation(maps.shape[1], height).T @ maps
+    # numpy takes six times as long for the largest of a few neighbouring numbers.
+    highest = torch.from_numpy(rows).amax(dim=2).numpy()
+    unit, row = np.nonzero(highest > thresholds[:, None])
+    across = rows[unit, row] @ _interpolation(maps.shape[2], width)
+    line, x = np.nonzero(across > thresholds[unit, None])
+    return _Covered(unit[line], row[line] * width + x, len(maps))
 
 
 @lru_cache(maxsize=64)

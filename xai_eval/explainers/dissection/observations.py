@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from xai_eval.explainers.dissection.batches import Skipped
 from xai_eval.explainers.dissection.image_summary import ImageSummary
+from xai_eval.explainers.dissection.peaks import LayerPeaks, Peaks
 from xai_eval.explainers.dissection.quantile import TopValues
 
 
@@ -48,15 +49,6 @@ class UnitMaps:
         for position, start, stop in zip(positions, starts, [*starts[1:], len(self.positions)], strict=True):
             yield int(position), self.units[start:stop], self.maps[start:stop]
 
-    @staticmethod
-    def joined(parts: Sequence[UnitMaps]) -> UnitMaps:
-        """Concatenate parts whose positions follow each other."""
-        return UnitMaps(
-            np.concatenate([part.units for part in parts]),
-            np.concatenate([part.positions for part in parts]),
-            np.concatenate([part.maps for part in parts]),
-        )
-
 
 @dataclass(frozen=True, eq=False)
 class LayerObservations:
@@ -64,15 +56,21 @@ class LayerObservations:
 
     Attributes:
         activations: one number per image and unit (see `pool_positions`), float32 (n, J).
-        top: largest values of each unit over all positions; None if the layer gives no maps.
-        maps: maps that may exceed the threshold; None if the layer gives no maps, or if they were left on disk.
+        peaks: largest values of each unit, and its strongest maps; None if the layer gives no maps.
+        maps: maps that may exceed the threshold; None if the layer gives no maps, if no pixels are labelled, or if they
+            were left on disk.
         places: sketches that tell where the units are active, float32 (n, 8); None if the layer has no places.
     """
 
     activations: NDArray[np.float32]
-    top: TopValues | None
+    peaks: Peaks | None
     maps: UnitMaps | None
     places: NDArray[np.float32] | None = None
+
+    @property
+    def top(self) -> TopValues | None:
+        """Largest values of each unit over all positions; None if the layer gives no maps."""
+        return None if self.peaks is None else self.peaks.top
 
     @property
     def without_maps(self) -> LayerObservations:
@@ -81,15 +79,13 @@ class LayerObservations:
 
     @staticmethod
     def joined(parts: Sequence[LayerObservations]) -> LayerObservations:
-        """Merge what the same layer gave for other images; drop maps that cannot exceed the merged bound."""
-        tops = [part.top for part in parts if part.top is not None]
-        top = TopValues.merged(tops) if tops else None
-        maps = [part.maps for part in parts if part.maps is not None]
+        """Merge what the same layer gave for other images; their maps are left on disk."""
+        peaks = [part.peaks for part in parts if part.peaks is not None]
         places = [part.places for part in parts if part.places is not None]
         return LayerObservations(
             activations=np.concatenate([part.activations for part in parts]),
-            top=top,
-            maps=UnitMaps.joined([each.above(top.bound) for each in maps]) if top is not None and maps else None,
+            peaks=Peaks.merged(peaks) if peaks else None,
+            maps=None,
             places=np.concatenate(places) if places else None,
         )
 
@@ -118,14 +114,24 @@ class Observations:
         return replace(self, layers=tuple(layer.without_maps for layer in self.layers))
 
     @property
-    def tops(self) -> tuple[TopValues | None, ...]:
-        """Largest values of the units of each layer."""
-        return tuple(layer.top for layer in self.layers)
+    def peaks(self) -> LayerPeaks:
+        """Peaks of the units of each layer."""
+        return tuple(layer.peaks for layer in self.layers)
 
-    def with_tops(self, tops: Sequence[TopValues | None]) -> Observations:
-        """Return the same with other largest values, one entry per layer."""
-        layers = (replace(layer, top=top) for layer, top in zip(self.layers, tops, strict=True))
+    def with_peaks(self, peaks: LayerPeaks) -> Observations:
+        """Return the same with other peaks, one entry per layer."""
+        layers = (replace(layer, peaks=each) for layer, each in zip(self.layers, peaks, strict=True))
         return replace(self, layers=tuple(layers))
+
+    @property
+    def without_peaks(self) -> Observations:
+        """The same without the peaks of all layers."""
+        return self.with_peaks((None,) * len(self.layers))
+
+    @property
+    def on_cpu(self) -> Observations:
+        """The same in the memory of the processor, so that another process can have it."""
+        return self.with_peaks(tuple(None if each is None else each.on_cpu for each in self.peaks))
 
     @staticmethod
     def joined(parts: Sequence[Observations]) -> Observations:

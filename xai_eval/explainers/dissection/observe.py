@@ -6,9 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from xai_eval.errors import ModelMisbehaves, UsageError
 from xai_eval.explainers.dissection.dissection_plan import DissectedModel
@@ -22,6 +20,8 @@ _MAP, _TOKENS, _VECTOR = 4, 3, 2
 def layer_outputs(model: DissectedModel, batch: torch.Tensor) -> dict[str, torch.Tensor]:
     """Run a model on a batch and return the outputs of its layers, on the model's device.
 
+    Whether these are finite is not asked here: to ask means to wait for the device, once per layer.
+
     Args:
         model: the model and the names of its layers.
         batch: prepared images, (n, 3, H, W).
@@ -30,17 +30,19 @@ def layer_outputs(model: DissectedModel, batch: torch.Tensor) -> dict[str, torch
         By name of the layer, float32: maps (n, J, h, w), tokens (n, tokens, J) or vectors (n, J), for J units.
 
     Raises:
-        ModelMisbehaves: the model raises, returns no logits, or a value in a layer is not finite.
+        ModelMisbehaves: the model raises, or returns no logits.
         UsageError: a layer is not reached, or returns neither maps nor tokens nor vectors.
     """
     classifier = model.classifier
     with as_model_error(classifier.name, batch.shape), torch.no_grad(), _kept(model) as kept:
-        logits(classifier, batch.to(classifier.device, memory_format=model.memory_format))
+        # The copy to the device comes first: in one step with a change of format, it would not run beside other work.
+        given = batch.to(classifier.device, non_blocking=True)
+        logits(classifier, given.contiguous(memory_format=model.memory_format))
     return {layer: _checked(model, layer, kept, batch.shape) for layer in model.layers}
 
 
-def pool_positions(output: torch.Tensor) -> NDArray[np.float32]:
-    """Reduce the output of a layer to one number per image and unit, (n, J).
+def pool_positions(output: torch.Tensor) -> torch.Tensor:
+    """Reduce the output of a layer to one number per image and unit, (n, J), on its device.
 
     Of maps this is the mean over positions, of tokens the class token (the first), of vectors the value itself.
     """
@@ -48,7 +50,16 @@ def pool_positions(output: torch.Tensor) -> NDArray[np.float32]:
         output = output.mean(dim=(2, 3))
     elif output.dim() == _TOKENS:
         output = output[:, 0]
-    return output.cpu().numpy()
+    return output
+
+
+def require_finite(finite: torch.Tensor, model: str, layer: str) -> None:
+    """Raise ModelMisbehaves, which names model and layer, if one of the flags is not set."""
+    if not bool(finite.all()):
+        raise ModelMisbehaves(
+            f"{model} gives values in layer {layer!r} that are not finite; expected finite numbers. "
+            "Check the weights and the precision that the model runs in."
+        )
 
 
 def has_maps(output: torch.Tensor) -> bool:
@@ -105,10 +116,4 @@ def _checked(model: DissectedModel, layer: str, kept: Mapping[str, Any], batch: 
         )
     if _may_have_units_last(output, batch) and layer in model.with_units_last:
         output = output.permute(0, 3, 1, 2).contiguous()
-    output = output.float()
-    if not torch.isfinite(output).all():
-        raise ModelMisbehaves(
-            f"{classifier.name} gives values in layer {layer!r} that are not finite; expected finite numbers. "
-            "Check the weights and the precision that the model runs in."
-        )
-    return output
+    return output.float()

@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-import os
-from collections import deque
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import islice
+from functools import cached_property, lru_cache
 from typing import Protocol
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-
 from xai_eval.errors import InputUnavailable, StorageError
-from xai_eval.explainers.dissection.batches import Batch, Skipped, read_batch
+from xai_eval.explainers.dissection.batches import Skipped
 from xai_eval.explainers.dissection.checkpoint import Checkpoints
+from xai_eval.explainers.dissection.counts import ConceptIndex
 from xai_eval.explainers.dissection.dissection_plan import DissectionPlan
 from xai_eval.explainers.dissection.image_summary import ImageSummary
-from xai_eval.explainers.dissection.map_sketch import sketch_of_places
-from xai_eval.explainers.dissection.netdissect import SHARE
-from xai_eval.explainers.dissection.observations import LayerObservations, Observations, UnitMaps
-from xai_eval.explainers.dissection.observe import has_maps, layer_outputs, pool_positions
-from xai_eval.explainers.dissection.quantile import TopValues, top_values, values_to_keep
+from xai_eval.explainers.dissection.observations import Observations, UnitMaps
+from xai_eval.explainers.dissection.observe_shard import Bounds, observe_images
+from xai_eval.explainers.dissection.peaks import LayerPeaks, Peaks, merged_peaks
+from xai_eval.explainers.dissection.shown_concepts import ShownConcepts
 
 # Largest share of the images that may be unreadable.
 MOST_UNREADABLE = 0.01
-_MOST_READERS = 8
-# For each layer, lower bounds of the thresholds of its units, (J,), or None without maps; empty while none is known.
-Bounds = Sequence[NDArray[np.float32] | None]
+# Memory for label maps that stay unpacked.
+_UNPACKED_BYTES = 2**28
 Advance = Callable[[int], None]
 
 
@@ -69,40 +61,54 @@ class ProbePass:
 
     def summaries(self, layer: int) -> tuple[ImageSummary, ...]:
         """Return the summaries of the images, as the model of a layer sees them, by row."""
-        plan = self.plan
-        return self.whole.summaries[plan.preparation_of(plan.models[plan.layers[layer].model])]
+        return self.whole.summaries[self.preparation_of(layer)]
+
+    def preparation_of(self, layer: int) -> int:
+        """Return the index in `DissectionPlan.preparations` of the preprocessing of the model of a layer."""
+        return self.plan.preparation_of(self.plan.models[self.plan.layers[layer].model])
+
+    @cached_property
+    def vocabulary(self) -> ConceptIndex:
+        """The concepts of the probe set."""
+        return ConceptIndex.of([each.category for each in self.plan.probe.concepts])
+
+    @cached_property
+    def shown(self) -> Callable[[int, int], ShownConcepts | None]:
+        """Takes a preparation and a row, and returns the concepts that the image shows; None without label maps.
+
+        All layers and all shuffles ask for the same images, so those that were asked for last stay unpacked.
+        """
+        labels = [summary.labels for summaries in self.whole.summaries for summary in summaries if summary.labels]
+        largest = max((math.prod(each.shape) for each in labels), default=1)
+
+        def unpacked(preparation: int, row: int) -> ShownConcepts | None:
+            packed = self.whole.summaries[preparation][row].labels
+            return None if packed is None else ShownConcepts.of(packed.unpack(), self.vocabulary)
+
+        return lru_cache(maxsize=_UNPACKED_BYTES // max(1, largest))(unpacked)
 
     def maps(self, layer: int) -> Iterator[UnitMaps]:
-        """Yield, shard by shard, the maps of one layer that may exceed their thresholds.
-
-        Each shard is read once for all layers: what belongs to the others is laid beside it, layer by layer.
-        """
+        """Yield, shard by shard, the maps of one layer that may exceed their thresholds; none without pixel labels."""
         top = self.whole.layers[layer].top
-        if top is None:
+        if top is None or not self.plan.probe.concepts:
             return
         for index, positions in enumerate(self.plan.shards):
+            if self.rows.keys().isdisjoint(positions):
+                continue
             maps = self.checkpoints.load_maps(index, layer, positions, len(top.values))
-            if maps is None:
-                maps = self._laid_out(index).get(layer)
-            if maps is not None:
-                yield maps
+            yield (self._computed_again(index, layer) if maps is None else maps).above(top.bound.cpu().numpy())
 
-    def _laid_out(self, index: int) -> Mapping[int, UnitMaps]:
-        """Save the maps of a shard layer by layer, without those that cannot exceed their thresholds; return them."""
-        bounds = bounds_of(self.whole.tops)
-        shard = saved_shard(self.plan, self.checkpoints, index, self.whole.tops)
-        if shard is None:
-            # Another run of the same plan has removed the checkpoint.
-            shard = observe_images(self.plan, self.plan.shards[index], bounds)
-            self.checkpoints.save(index, shard)
-        pairs = enumerate(zip(shard.layers, bounds, strict=False))  # a shard of which nothing was read has no layers
-        found = {
-            layer: part.maps.above(bound)
-            for layer, (part, bound) in pairs
-            if part.maps is not None and bound is not None
-        }
-        self.checkpoints.save_maps(index, found)
-        return found
+    def _computed_again(self, index: int, layer: int) -> UnitMaps:
+        """Return the maps of a shard of which another run of the same plan has removed the checkpoint."""
+        shard = observe_images(self.plan, self.plan.shards[index], ())
+        self.checkpoints.save(index, shard)
+        maps = shard.layers[layer].maps if shard.layers else None
+        if maps is None:
+            raise StorageError(
+                f"the images of {self.plan.probe.name} cannot be read any more, or other layers return maps now than "
+                "a moment ago. Leave images and models as they are, and run again."
+            )
+        return maps
 
 
 def run_probe_pass(
@@ -134,18 +140,18 @@ def run_probe_pass(
 def in_this_process(plan: DissectionPlan, checkpoints: Checkpoints, advance: Advance) -> Observations:
     """Compute one shard after the other in this process (an `Engine`)."""
     finished: list[Observations] = []
-    tops: tuple[TopValues | None, ...] = ()
+    peaks: LayerPeaks = ()
     for index, positions in enumerate(plan.shards):
-        shard = saved_shard(plan, checkpoints, index, tops)
+        shard = saved_shard(plan, checkpoints, index, peaks)
         if shard is None:
-            shard = observe_images(plan, positions, bounds_of(tops))
+            shard = observe_images(plan, positions, bounds_of(peaks))
             checkpoints.save(index, shard)
-        tops = merged_tops(tops, shard.tops)
-        finished.append(shard.without_maps.with_tops([None] * len(shard.layers)))
+        peaks = merged_peaks(peaks, shard.peaks)
+        finished.append(shard.without_maps.without_peaks)
         # Checked after every shard, before hours are spent on the rest.
         check_readable(plan, [each for part in finished for each in part.skipped])
         advance(len(positions))
-    return joined_shards(finished).with_tops(tops)
+    return joined_shards(finished).with_peaks(peaks)
 
 
 def joined_shards(shards: Sequence[Observations]) -> Observations:
@@ -163,130 +169,35 @@ def joined_shards(shards: Sequence[Observations]) -> Observations:
         ) from error
 
 
-def saved_shard(
-    plan: DissectionPlan, checkpoints: Checkpoints, index: int, tops: tuple[TopValues | None, ...]
-) -> Observations | None:
+def saved_shard(plan: DissectionPlan, checkpoints: Checkpoints, index: int, peaks: LayerPeaks) -> Observations | None:
     """Return a shard that was saved, or None if it was not, or is not one of this plan: it is then computed again.
 
     Args:
         plan: probe set, models and layers.
         checkpoints: where the shard may be.
         index: of the shard.
-        tops: the largest values of shards before it; empty while there are none.
+        peaks: those of shards before it; empty while there are none.
     """
     shard = checkpoints.load(index)
-    return shard if shard is not None and _fits(plan, plan.shards[index], shard, tops) else None
+    return shard if shard is not None and _fits(plan, plan.shards[index], shard, peaks) else None
 
 
-def _fits(plan: DissectionPlan, positions: range, shard: Observations, tops: tuple[TopValues | None, ...]) -> bool:
+def _fits(plan: DissectionPlan, positions: range, shard: Observations, peaks: LayerPeaks) -> bool:
     read = len(shard.positions)
     if not read:
         return len(shard.skipped) == len(positions) and not shard.layers
     whole = read + len(shard.skipped) == len(positions) and set(shard.positions.tolist()) <= set(positions)
     layers = len(shard.layers) == len(plan.layers) and len(shard.summaries) == len(plan.preparations)
-    return whole and layers and (not tops or list(map(_size, shard.tops)) == list(map(_size, tops)))
+    return whole and layers and (not peaks or list(map(_size, shard.peaks)) == list(map(_size, peaks)))
 
 
-def _size(top: TopValues | None) -> tuple[int, int] | None:
-    return None if top is None else (top.m, len(top.values))
+def _size(peaks: Peaks | None) -> tuple[int, ...] | None:
+    return None if peaks is None else (peaks.top.m, *peaks.strongest.maps.shape[::2], peaks.strongest.maps.shape[3])
 
 
-def merged_tops(
-    tops: tuple[TopValues | None, ...], others: tuple[TopValues | None, ...]
-) -> tuple[TopValues | None, ...]:
-    """Merge the largest values of each layer over two sets of images; an empty tuple stands for no images."""
-    if not tops or not others:
-        return tops or others
-    return tuple(
-        None if one is None or other is None else TopValues.merged([one, other])
-        for one, other in zip(tops, others, strict=True)
-    )
-
-
-def observe_images(plan: DissectionPlan, positions: range, bounds: Bounds) -> Observations:
-    """Decode and prepare the images at `positions`, run the models on them batch by batch, and merge the results.
-
-    Args:
-        plan: probe set, models and layers.
-        positions: positions in the probe set; the first is the beginning of a batch.
-        bounds: lower bounds of the thresholds; maps that do not exceed them are dropped.
-    """
-    return Observations.joined([_observe_batch(plan, batch, bounds) for batch in _read_ahead(plan, positions)])
-
-
-def _read_ahead(plan: DissectionPlan, positions: range) -> Iterator[Batch]:
-    """Yield the batches of a shard in order; threads read the next ones while the models compute."""
-    starts = range(positions.start, positions.stop, plan.batch_size)
-    batches = iter([positions[each - positions.start :][: plan.batch_size] for each in starts])
-    readers = reading_threads(plan)
-    with ThreadPoolExecutor(max_workers=readers) as pool:
-        coming = deque(pool.submit(read_batch, plan, batch) for batch in islice(batches, readers))
-        while coming:
-            batch = coming.popleft().result()
-            coming.extend(pool.submit(read_batch, plan, following) for following in islice(batches, 1))
-            yield batch
-
-
-def reading_threads(plan: DissectionPlan) -> int:
-    """Return how many threads read images: the cores that the models leave, at least 1 and at most 8.
-
-    Decoding and resizing leave Python's lock to others; more than 8 threads wait for it.
-    """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    on_cpu = any(model.classifier.device.type == "cpu" for model in plan.models)
-    return max(1, min(_MOST_READERS, cores - (torch.get_num_threads() if on_cpu else 1)))
-
-
-def _observe_batch(plan: DissectionPlan, batch: Batch, bounds: Bounds) -> Observations:
-    return Observations(
-        positions=np.array(batch.positions, dtype=np.int64),
-        skipped=batch.skipped,
-        embeddings=_embeddings(plan, batch),
-        layers=tuple(_observe_layers(plan, batch, bounds)) if batch.positions else (),
-        summaries=batch.summaries,
-    )
-
-
-def _embeddings(plan: DissectionPlan, batch: Batch) -> NDArray[np.float32] | None:
-    if plan.clip is None or batch.clip_input is None:
-        return None
-    return plan.clip.embed_images(batch.clip_input).cpu().numpy()
-
-
-def _observe_layers(plan: DissectionPlan, batch: Batch, bounds: Bounds) -> Iterator[LayerObservations]:
-    known = iter(bounds or [None] * len(plan.layers))
-    for model in plan.models:
-        outputs = layer_outputs(model, batch.inputs[plan.preparation_of(model)])
-        for output in outputs.values():
-            bound = next(known)
-            yield _layer(plan, batch, output, bound)
-
-
-def _layer(
-    plan: DissectionPlan, batch: Batch, output: torch.Tensor, bound: NDArray[np.float32] | None
-) -> LayerObservations:
-    activations, places = pool_positions(output), sketch_of_places(output)
-    if not has_maps(output):
-        return LayerObservations(activations, None, None, places)
-    kept = values_to_keep(len(plan.probe) * output.shape[2] * output.shape[3], SHARE)
-    maps = _maps(output, batch.positions, bound)
-    return LayerObservations(activations, top_values(output, kept, bound), maps, places)
-
-
-def _maps(output: torch.Tensor, positions: Sequence[int], bound: NDArray[np.float32] | None) -> UnitMaps:
-    maxima = output.amax(dim=(2, 3))
-    lowest = torch.full_like(maxima[0], -torch.inf) if bound is None else torch.from_numpy(bound).to(output.device)
-    images, units = torch.nonzero(maxima > lowest, as_tuple=True)
-    return UnitMaps(
-        units=units.cpu().numpy(),
-        positions=np.array(positions, dtype=np.int64)[images.cpu().numpy()],
-        maps=output[images, units].cpu().numpy(),
-    )
-
-
-def bounds_of(tops: Sequence[TopValues | None]) -> Bounds:
+def bounds_of(peaks: LayerPeaks) -> Bounds:
     """Return lower bounds of the thresholds of all layers, from the largest values so far."""
-    return [None if top is None else top.bound for top in tops]
+    return [None if each is None else each.top.bound for each in peaks]
 
 
 def check_readable(plan: DissectionPlan, skipped: Sequence[Skipped]) -> None:

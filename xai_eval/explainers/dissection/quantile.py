@@ -20,29 +20,31 @@ class TopValues:
     """The m largest values of each of J units.
 
     Attributes:
-        values: the largest values, descending, (J, m') with m' <= m.
+        values: the largest values, descending, float32 (J, m') with m' <= m, on any device.
         m: largest number of values to keep.
         count: number of values per unit from which these are the largest.
     """
 
-    values: NDArray[np.float32]
+    values: torch.Tensor
     m: int
     count: int
 
     @property
-    def bound(self) -> NDArray[np.float32]:
-        """The m-th largest value of each unit so far, (J,); -inf while fewer than m are kept.
+    def bound(self) -> torch.Tensor:
+        """The m-th largest value of each unit so far, (J,), on the same device; -inf while fewer than m are kept.
 
         A further value changes the m largest only if it is above this bound. Every quantile that can be computed from m
         values is at least as large as this bound.
         """
         if self.values.shape[1] < self.m:
-            return np.full(len(self.values), -np.inf, dtype=np.float32)
+            return self.values.new_full((len(self.values),), -torch.inf)
         return self.values[:, -1]
 
     @staticmethod
     def merged(parts: Sequence[TopValues]) -> TopValues:
-        """Return the largest values of all parts together; order and grouping of the parts do not matter.
+        """Return the largest values of all parts together, on the device of the last one.
+
+        Order and grouping of the parts do not matter for the values.
 
         Raises:
             ValueError: the parts have different m or different numbers of units.
@@ -53,7 +55,7 @@ class TopValues:
                 f"top values that keep {', '.join(f'{m} of {units} units' for m, units in kinds)} cannot be merged; "
                 "expected the same numbers in all parts."
             )
-        values = torch.from_numpy(np.concatenate([part.values for part in parts], axis=1))
+        values = torch.cat([part.values.to(parts[-1].values.device) for part in parts], dim=1)
         return TopValues(_largest(values, parts[0].m), parts[0].m, sum(part.count for part in parts))
 
     def quantile(self, share: float) -> NDArray[np.float64]:
@@ -72,13 +74,13 @@ class TopValues:
                 f"{kept} were kept. Keep values_to_keep() of all positions of the probe set."
             )
         descending = self.count - 1 - lower
-        pair = self.values[:, [descending, max(descending - 1, 0)]].astype(np.float64)
+        pair = self.values[:, [descending, max(descending - 1, 0)]].double().cpu().numpy()
         # numpy itself interpolates between the two values, so the rounding is the same as that of `np.quantile`.
         return np.asarray(np.quantile(pair, part, axis=1))
 
 
-def top_values(maps: torch.Tensor, m: int, bound: NDArray[np.float32] | None = None) -> TopValues:
-    """Return the m largest values of each unit over images and positions.
+def top_values(maps: torch.Tensor, m: int, bound: torch.Tensor | None = None) -> TopValues:
+    """Return the m largest values of each unit over images and positions, on the device of the maps.
 
     Args:
         maps: finite activation maps of n images, (n, J, h, w), on any device.
@@ -95,7 +97,7 @@ def top_values(maps: torch.Tensor, m: int, bound: NDArray[np.float32] | None = N
     rows = maps.transpose(0, 1).flatten(1) + 0.0
     kept = m
     if bound is not None:
-        above = rows > torch.from_numpy(bound).to(rows.device)[:, None]
+        above = rows > bound.to(rows.device)[:, None]
         kept = min(m, int(above.sum(dim=1).max()))
     return TopValues(_largest(rows, kept), m, rows.shape[1])
 
@@ -118,5 +120,5 @@ def _position(count: int, share: float) -> tuple[int, float]:
     return int(np.floor(place)), place - np.floor(place)
 
 
-def _largest(values: torch.Tensor, m: int) -> NDArray[np.float32]:
-    return torch.topk(values, min(m, values.shape[1]), dim=1).values.cpu().numpy()
+def _largest(values: torch.Tensor, m: int) -> torch.Tensor:
+    return torch.topk(values, min(m, values.shape[1]), dim=1).values

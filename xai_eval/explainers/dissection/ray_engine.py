@@ -17,17 +17,15 @@ from xai_eval.explainers.dissection.batches import Skipped
 from xai_eval.explainers.dissection.checkpoint import Checkpoints
 from xai_eval.explainers.dissection.dissection_plan import DissectionPlan
 from xai_eval.explainers.dissection.observations import Observations
+from xai_eval.explainers.dissection.observe_shard import Bounds, observe_images
+from xai_eval.explainers.dissection.peaks import LayerPeaks, merged_peaks
 from xai_eval.explainers.dissection.probe_pass import (
     Advance,
-    Bounds,
     bounds_of,
     check_readable,
     joined_shards,
-    merged_tops,
-    observe_images,
     saved_shard,
 )
-from xai_eval.explainers.dissection.quantile import TopValues
 
 _JOINED = 16  # shards that are joined at once
 _AT_ONCE = 2  # such tasks at the same time
@@ -52,7 +50,7 @@ class _Shards:
 
 
 def _observed(plan: DissectionPlan, shard: _Shard) -> Observations:
-    return observe_images(plan, shard.positions, shard.bounds)
+    return observe_images(plan, shard.positions, shard.bounds).on_cpu
 
 
 def on_ray(cluster: Cluster, plan: DissectionPlan, checkpoints: Checkpoints, advance: Advance) -> Observations:
@@ -65,7 +63,7 @@ def on_ray(cluster: Cluster, plan: DissectionPlan, checkpoints: Checkpoints, adv
     collected = _Collected(cluster.ray, plan)
     waiting = []
     for index in range(len(plan.shards)):
-        known = saved_shard(plan, checkpoints, index, collected.tops)
+        known = saved_shard(plan, checkpoints, index, collected.peaks)
         if known is None:
             waiting.append(index)
         else:
@@ -84,27 +82,27 @@ class _Collected:
 
     Attributes:
         parts: Ray's references to them, by index of the shard.
-        tops: the largest values over all finished shards. They bound the thresholds for the shards still to come.
+        peaks: those over all finished shards. They bound the thresholds for the shards still to come.
     """
 
     def __init__(self, ray: Any, plan: DissectionPlan) -> None:
         self._ray, self._plan = ray, plan
         self._skipped: list[Skipped] = []
         self.parts: dict[int, Any] = {}
-        self.tops: tuple[TopValues | None, ...] = ()
+        self.peaks: LayerPeaks = ()
 
     def add(self, index: int, shard: Observations) -> None:
         """Add a finished shard. Raises InputUnavailable if too many images could not be read so far."""
         self._skipped.extend(shard.skipped)
         check_readable(self._plan, self._skipped)
-        self.tops = merged_tops(self.tops, shard.tops)
+        self.peaks = merged_peaks(self.peaks, shard.peaks)
         self.parts[index] = self._ray.put(shard.without_maps)
 
 
 def _items(plan: DissectionPlan, waiting: Sequence[int], collected: _Collected) -> Iterator[_Shard]:
     """Yield the shards. Those that start later get closer bounds of the thresholds, so they send fewer maps back."""
     for index in waiting:
-        yield _Shard(plan.shards[index], bounds_of(collected.tops))
+        yield _Shard(plan.shards[index], bounds_of(collected.peaks))
 
 
 def _whole(ray: Any, parts: Sequence[Any]) -> Observations:

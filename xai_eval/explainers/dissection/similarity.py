@@ -9,6 +9,7 @@ and one set of concepts. A unit with the same activation on all images is called
 from __future__ import annotations
 
 import contextlib
+import math
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -32,6 +33,8 @@ TINY = 1e-30
 _FIRST, _LAST = 0.998, 0.97
 # How many numbers are processed at once, so that they stay in the cache of the processor.
 _BLOCK = 2**16
+# How many factors are multiplied in one step if there are no more, and how many numbers a thread has to rank at least.
+_AT_ONCE, _LEAST_RANKED = 2**14, 2**12
 # Products of factors stay above this value, which is well above the smallest number of single precision.
 LEAST_PRODUCT = 1e-34
 
@@ -42,7 +45,10 @@ _RANK_PERMUTATIONS = 5
 
 def dead_units(activations: Floats) -> NDArray[np.bool_]:
     """Return which units have the same activation on all images, (J,), from activations (N, J)."""
-    return np.asarray(activations.max(axis=0) == activations.min(axis=0))
+    dead = np.asarray(activations[0] == activations[-1])
+    if dead.any():  # all others differ between two images already
+        dead[dead] = (activations[:, dead] == activations[0, dead]).all(axis=0)
+    return dead
 
 
 def soft_wpmi(similarity: Floats, activations: Floats, *, top_k: int = 100, a: float = 10, lam: float = 1) -> Floats:
@@ -97,8 +103,9 @@ def soft_wpmi_of_top(
 def cos(similarity: Floats, activations: Floats) -> Floats:
     """Return the cosine, over images, of the activations of each unit and the similarities to each concept, (J, M)."""
     require_fitting("cos", similarity.shape, activations.shape)
-    require_finite(similarity, activations)
-    return _with_nan(_cosines(similarity, activations, least_norm=TINY), dead_units(activations))
+    scores = _cosines(similarity, activations, least_norm=TINY)
+    _require_finite_behind(scores, similarity, activations)
+    return _with_nan(scores, dead_units(activations))
 
 
 def cos_cubed(similarity: Floats, activations: Floats) -> Floats:
@@ -107,8 +114,10 @@ def cos_cubed(similarity: Floats, activations: Floats) -> Floats:
     The cubes let the images with the strongest activations decide. Norms below 1e-3 count as 1e-3.
     """
     require_fitting("cos_cubed", similarity.shape, activations.shape)
-    require_finite(similarity, activations)
-    scores = _cosines(_cubed_deviations(similarity), _cubed_deviations(activations), least_norm=1e-3)
+    with np.errstate(invalid="ignore", over="ignore"):
+        cubes = _cubed_deviations(similarity), _cubed_deviations(activations)
+    scores = _cosines(*cubes, least_norm=1e-3)
+    _require_finite_behind(scores, similarity, activations)
     return _with_nan(scores, dead_units(activations))
 
 
@@ -130,12 +139,14 @@ def rank_reorder(similarity: Floats, activations: Floats, *, seed: int = 0) -> F
         ModelMisbehaves: a value is not finite.
     """
     require_fitting("rank_reorder", similarity.shape, activations.shape)
-    require_finite(similarity, activations)
     count = int(RANK_SHARE * len(activations))
-    top = top_images(activations, np.arange(len(activations)), count)
+    top = top_images(activations, np.arange(len(activations)), count)  # checks the activations
+    _check_similarity(similarity)
     orders = random_orders(count, seed)
     ranked, by_concept = _in_order(similarity), np.ascontiguousarray(similarity.T)
-    with _on_threads(len(top.ids)) as mapped:
+    # Threads wait for each other if each has little to do at a time.
+    large = similarity.shape[1] * count >= _LEAST_RANKED
+    with _on_threads(len(top.ids) if large else 1) as mapped:
 
         def errors(ids: NDArray[np.int64], tau: Floats) -> Floats:
             return _rank_errors(ranked[:, ids], by_concept[:, ids].mean(axis=1), tau, orders)
@@ -177,6 +188,15 @@ def require_finite(similarity: Floats, activations: Floats) -> None:
     _check_similarity(similarity)
 
 
+def _require_finite_behind(scores: Floats, similarity: Floats, activations: Floats) -> None:
+    """As `require_finite`, for cosines (J, M): a value that is not finite makes some of them NaN.
+
+    So of many images only the cosines are looked at, unless one is NaN or there is none.
+    """
+    if not scores.size or not np.isfinite(scores).all():
+        require_finite(similarity, activations)
+
+
 def random_orders(count: int, seed: int) -> NDArray[np.int64]:
     """Return the random orders of `count` top images that `rank_reorder` compares with, (5, count)."""
     generator = np.random.default_rng(seed)
@@ -199,8 +219,9 @@ def _check_similarity(similarity: Floats) -> None:
 
 def _top_ids(similarity: Floats, activations: Floats, top_k: int) -> NDArray[np.int64]:
     require_fitting("soft_wpmi", similarity.shape, activations.shape, top_k)
-    require_finite(similarity, activations)
-    return top_images(activations, np.arange(len(activations)), top_k).ids
+    ids = top_images(activations, np.arange(len(activations)), top_k).ids  # checks the activations
+    _check_similarity(similarity)
+    return ids
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,10 +246,11 @@ class _SumsOfLogs:
         with steps this short they wait longer than they work, and a hundred times longer if another process uses one of
         the cores.
         """
-        rows, places = np.unique(top_ids, return_inverse=True)
         used = similarity
-        if len(rows) < len(similarity) / 2:
-            used, top_ids = similarity[rows], places.reshape(top_ids.shape)
+        if similarity.size > _BLOCK:  # otherwise it takes longer to find out which rows are needed
+            rows, places = np.unique(top_ids, return_inverse=True)
+            if len(rows) < len(similarity) / 2:
+                used, top_ids = similarity[rows], places.reshape(top_ids.shape)
         ranks = np.ascontiguousarray(top_ids.T)
         sums = np.empty((len(top_ids), similarity.shape[1]))
         parts = [*_blocks(similarity.shape[1], len(top_ids))]
@@ -261,19 +283,30 @@ class _SumsOfLogs:
             arrays: to compute in.
         """
         width = probabilities.shape[1]
+        together = max(1, int(math.log(LEAST_PRODUCT) / math.log(self.offsets.min())))
+        if 1 < ranks.size * width <= _AT_ONCE:
+            return self._at_once(probabilities, ranks, together)
         shape = ranks.shape[1], width
         factor, product, sums = (_shaped(each, shape) for each in (arrays.factor, arrays.product, arrays.sums))
         product.fill(1.0)
         sums.fill(0.0)
-        together = max(1, int(np.log(LEAST_PRODUCT) / np.log(self.offsets.min())))
         for t, offset in enumerate(self.offsets.tolist()):
             # With "clip" numpy does not check for indices out of range, for which it would copy the result once more.
-            np.take(probabilities, ranks[t], axis=0, out=factor, mode="clip")
+            probabilities.take(ranks[t], 0, factor, "clip")
             factor += offset
             product *= factor
             if (t + 1) % together == 0 or t + 1 == len(self.offsets):
                 sums += np.log(product, out=product)
                 product.fill(1.0)
+        return sums
+
+    def _at_once(self, probabilities: Floats, ranks: NDArray[np.int64], together: int) -> NDArray[np.float64]:
+        """As `_of_block`, in the same order, for so few numbers that the steps would take longer than the numbers."""
+        factors = probabilities[ranks]
+        factors += self.offsets.astype(np.float32)[:, None, None]
+        sums = np.zeros(factors.shape[1:])
+        for start in range(0, len(factors), together):
+            sums += np.log(np.multiply.reduce(factors[start : start + together]))
         return sums
 
 
@@ -353,11 +386,14 @@ def _less_prior(
 
 def _cosines(similarity: Floats, activations: Floats, least_norm: float) -> Floats:
     """Return the cosines (J, M) of the columns of activations (N, J) and the columns of similarity (N, M)."""
-    norms = [np.linalg.norm(each, axis=0).clip(least_norm) for each in (activations, similarity)]
-    # The products are divided, not the columns: there are fewer of them.
-    cosines = np.asarray(activations.T @ similarity)
-    cosines /= norms[0][:, None]
-    cosines /= norms[1]
+    least = np.float32(least_norm)
+    with np.errstate(invalid="ignore", over="ignore"):
+        # As numpy's own norm, which copies its argument twice.
+        norms = [np.maximum(np.sqrt(np.add.reduce(each * each)), least) for each in (activations, similarity)]
+        # The products are divided, not the columns: there are fewer of them.
+        cosines = np.asarray(activations.T @ similarity)
+        cosines /= norms[0][:, None]
+        cosines /= norms[1]
     return cosines
 
 
@@ -403,4 +439,6 @@ def _rank_errors(ranked: NDArray[np.int32], means: Floats, tau: Floats, orders: 
 
 
 def _with_nan(scores: Floats, dead: NDArray[np.bool_]) -> Floats:
-    return np.where(dead[:, None], np.float32(np.nan), scores)
+    if dead.any():
+        scores[dead] = np.nan
+    return scores

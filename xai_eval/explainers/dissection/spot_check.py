@@ -13,7 +13,7 @@ import numpy as np
 from xai_eval.errors import ModelMisbehaves
 from xai_eval.explainers.dissection.dissection_plan import DissectionPlan
 from xai_eval.explainers.dissection.observations import Observations
-from xai_eval.explainers.dissection.probe_pass import observe_images
+from xai_eval.explainers.dissection.observe_shard import observe_images
 from xai_eval.explainers.dissection.stored_shard import to_document
 from xai_eval.inputs.models.examination import LARGEST_DIFFERENCE
 

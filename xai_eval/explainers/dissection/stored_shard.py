@@ -9,13 +9,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from xai_eval.disk.typed import WrongValue, read_as
 from xai_eval.explainers.dissection.batches import Skipped
-from xai_eval.explainers.dissection.image_summary import ImageSummary, PackedLabels, Trace
+from xai_eval.explainers.dissection.image_summary import LABEL_WIDTHS, ImageSummary, PackedLabels, Trace
 from xai_eval.explainers.dissection.observations import LayerObservations, Observations, UnitMaps
+from xai_eval.explainers.dissection.peaks import Peaks
 from xai_eval.explainers.dissection.quantile import TopValues
+from xai_eval.explainers.dissection.strongest_maps import SHOWN, StrongestMaps
 from xai_eval.result.fields.stored_arrays import require_shape, stored_array
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -38,8 +41,8 @@ class _Shard:
     Attributes:
         skipped: name and reason of each image that could not be read.
         layers: one per layer; None for one without maps.
-        seen: per preparation and image the lengths in bytes of trace, thumbnail and compressed label maps, and the
-            shape of the label maps; only the first two without label maps.
+        seen: per preparation and image the lengths in bytes of trace, thumbnail and compressed label maps, the shape of
+            the label maps, and their bytes per label; only the first two without label maps.
     """
 
     skipped: tuple[tuple[str, str], ...]
@@ -48,7 +51,7 @@ class _Shard:
 
 
 def to_document(observations: Observations) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """Convert observations to arrays and JSON values; `from_document` is the inverse."""
+    """Convert observations without their maps to arrays and JSON values; `from_document` is the inverse."""
     arrays: dict[str, NDArray[Any]] = {"positions": observations.positions}
     if observations.embeddings is not None:
         arrays["embeddings"] = observations.embeddings
@@ -102,17 +105,23 @@ def maps_from_arrays(arrays: Arrays, positions: NDArray[Any], units: int) -> Uni
     Raises:
         ValueError: an array is missing, has another type or shape, or is of other images or units.
     """
-    return _maps(arrays, positions, units)
+    maps = stored_array(arrays, "maps", "f", axes=3)
+    found = UnitMaps(stored_array(arrays, "units", "iu", axes=1), stored_array(arrays, "images", "iu", axes=1), maps)
+    for name, each in (("units", found.units), ("images", found.positions)):
+        require_shape(each, (len(maps),), name)
+    if np.any((found.units < 0) | (found.units >= units)) or not np.isin(found.positions, positions).all():
+        raise WrongValue("are of units or images that are not there; expected those of the shard", ".maps")
+    return found
 
 
 def _layer_arrays(layer: LayerObservations) -> dict[str, NDArray[Any]]:
     arrays: dict[str, NDArray[Any]] = {"activations": layer.activations}
     if layer.places is not None:
         arrays["places"] = layer.places
-    if layer.top is not None:
-        arrays["top"] = layer.top.values
-    if layer.maps is not None:
-        arrays |= maps_to_arrays(layer.maps)
+    if layer.peaks is not None:
+        strongest = layer.peaks.strongest
+        arrays["top"] = layer.peaks.top.values.cpu().numpy()
+        arrays["strongest"], arrays["on"], arrays["strength"] = strongest.maps, strongest.positions, strongest.values
     return arrays
 
 
@@ -133,18 +142,19 @@ def _layer(arrays: Arrays, top: _Top | None, positions: NDArray[Any]) -> LayerOb
     values = stored_array(arrays, "top", "f", axes=2)
     if len(values) != activations.shape[1] or not 0 <= values.shape[1] <= top.m:
         raise WrongValue(f"has the shape {values.shape}; expected at most {top.m} of each unit", ".top")
-    return LayerObservations(
-        activations, TopValues(values, top.m, top.count), _maps(arrays, positions, activations.shape[1]), places
-    )
+    found = TopValues(torch.from_numpy(values), top.m, top.count)
+    return LayerObservations(activations, Peaks(found, _strongest(arrays, positions, len(values))), None, places)
 
 
-def _maps(arrays: Arrays, positions: NDArray[Any], units: int) -> UnitMaps:
-    maps = stored_array(arrays, "maps", "f", axes=3)
-    found = UnitMaps(stored_array(arrays, "units", "iu", axes=1), stored_array(arrays, "images", "iu", axes=1), maps)
-    for name, each in (("units", found.units), ("images", found.positions)):
-        require_shape(each, (len(maps),), name)
-    if np.any((found.units < 0) | (found.units >= units)) or not np.isin(found.positions, positions).all():
-        raise WrongValue("are of units or images that are not there; expected those of the shard", ".maps")
+def _strongest(arrays: Arrays, positions: NDArray[Any], units: int) -> StrongestMaps:
+    maps = stored_array(arrays, "strongest", "f", axes=4)
+    found = StrongestMaps(stored_array(arrays, "on", "iu", axes=2), stored_array(arrays, "strength", "f", axes=2), maps)
+    kept = units, min(SHOWN, len(positions))
+    require_shape(maps, (*kept, *maps.shape[2:]), "strongest")
+    require_shape(found.positions, kept, "on")
+    require_shape(found.values, kept, "strength")
+    if not np.isin(found.positions, positions).all():
+        raise WrongValue("are of images that are not there; expected those of the shard", ".on")
     return found
 
 
@@ -160,14 +170,18 @@ def _bytes_of(summary: ImageSummary) -> bytes:
 
 
 def _sizes(summary: ImageSummary) -> list[Any]:
-    labels = [] if summary.labels is None else [len(summary.labels.data), list(summary.labels.shape)]
-    return [len(summary.trace.pack()), len(summary.thumbnail), *labels]
+    sizes = [len(summary.trace.pack()), len(summary.thumbnail)]
+    packed = summary.labels
+    return sizes if packed is None else [*sizes, len(packed.data), list(packed.shape), packed.width]
 
 
 def _are_sizes(labels: Sequence[Any]) -> bool:
-    """Whether the length of packed label maps, and their shape, are possible; zlib packs to a thousandth at best."""
-    packed, shape = labels
-    return bool(packed >= 0 and min(shape) >= 0 and 4 * math.prod(shape) <= _LEAST_PACKED * max(packed, 1))
+    """Whether length, shape and width of packed label maps are possible; zlib packs to a thousandth at best."""
+    packed, shape, width = labels
+    unpacked = width * math.prod(shape)
+    return bool(
+        packed >= 0 and min(shape) >= 0 and width in LABEL_WIDTHS and unpacked <= _LEAST_PACKED * max(packed, 1)
+    )
 
 
 def _summaries(joined: NDArray[np.uint8], sizes: Sequence[Sequence[Any]], images: int) -> Iterator[ImageSummary]:
@@ -175,11 +189,11 @@ def _summaries(joined: NDArray[np.uint8], sizes: Sequence[Sequence[Any]], images
         raise WrongValue(f"has {len(sizes)} entries; expected one per image, {images}", ".seen")
     data = io.BytesIO(joined.tobytes())
     for each in sizes:
-        kind = tuple[int, int] if len(each) == 2 else tuple[int, int, int, tuple[int, int, int]]
+        kind = tuple[int, int] if len(each) == 2 else tuple[int, int, int, tuple[int, int, int], int]
         length, thumbnail, *labels = read_as(kind, list(each))
         if length != _TRACE_BYTES or thumbnail < 0 or (labels and not _are_sizes(labels)):
             raise WrongValue("says an impossible length; expected those of trace, thumbnail and label maps", ".seen")
         trace, drawn = Trace.unpack(data.read(length)), data.read(thumbnail)
-        yield ImageSummary(trace, drawn, PackedLabels(labels[1], data.read(labels[0])) if labels else None)
+        yield ImageSummary(trace, drawn, PackedLabels(labels[1], data.read(labels[0]), labels[2]) if labels else None)
     if data.tell() != joined.size or data.read(1):
         raise WrongValue(f"does not divide {joined.size} bytes; expected the lengths of all parts", ".seen")

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from xai_eval.explainers.dissection.probe_pass import ProbePass
 
 LIBRARIES = ("torch", "torchvision", "open_clip_torch", "numpy", "pillow", "scikit-learn", "scipy")
-TOP_IMAGES = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,9 +130,10 @@ def _labelled(request: Request, probe_pass: ProbePass, index: int, words: NDArra
     from xai_eval.explainers.dissection.by_pixels import label_by_pixels
     from xai_eval.explainers.dissection.image_strips import strips
     from xai_eval.explainers.dissection.similarity import dead_units
+    from xai_eval.explainers.dissection.strongest_maps import SHOWN
 
     activations = probe_pass.whole.layers[index].activations
-    top = most_active(activations, TOP_IMAGES)
+    top = most_active(activations, SHOWN)
     embeddings = probe_pass.whole.embeddings
     clip = None
     if words is not None and embeddings is not None and request.plan.clip is not None:
