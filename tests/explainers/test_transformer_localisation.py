@@ -28,6 +28,7 @@ from xai_eval.scenes import OBJECTS, Scene, render
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "transformers.md"
 SCENES = range(100_000, 100_060)
+FEW = SCENES[:24]  # for ScoreCAM, which takes a pass per channel; its table is made of all of them
 METHODS = ("GradCAM", "HiResCAM", "LayerCAM", "GradCAMPlusPlus", "XGradCAM", "EigenCAM", "ScoreCAM")
 Reshape = Callable[[Tensor], Tensor]
 
@@ -86,9 +87,9 @@ class Localisation:
 
 
 @cache
-def recognised(spec: str) -> tuple[tuple[Scene, ...], Tensor]:
+def recognised(spec: str, seeds: range = SCENES) -> tuple[tuple[Scene, ...], Tensor]:
     """Return the held-out scenes whose main object the model names, and what the model gets of them."""
-    model, scenes = load_model(spec, device="cpu"), [render(seed) for seed in SCENES]
+    model, scenes = load_model(spec, device="cpu"), [render(seed) for seed in seeds]
     batch = torch.stack([model.preprocess(Image.fromarray(scene.pixels)) for scene in scenes])
     with torch.no_grad():
         seen = model.module(batch).argmax(dim=1).tolist()
@@ -97,8 +98,8 @@ def recognised(spec: str) -> tuple[tuple[Scene, ...], Tensor]:
 
 
 @cache
-def measured(layer: Layer, method: str) -> Localisation:
-    scenes, batch = recognised(layer.model)
+def measured(layer: Layer, method: str, seeds: range = SCENES) -> Localisation:
+    scenes, batch = recognised(layer.model, seeds)
     module = load_model(layer.model, device="cpu").module.eval()
     targets = [ClassifierOutputTarget(OBJECTS.index(scene.main_object)) for scene in scenes]
     with getattr(pytorch_grad_cam, method)(module, [module.get_submodule(layer.name)], layer.reshape) as cam:
@@ -163,11 +164,11 @@ def test_where_tokens_are_pooled_grad_cam_points_poorly_at_every_layer() -> None
 
 @pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("method", ["HiResCAM", "LayerCAM", "ScoreCAM"])
-def test_the_methods_that_the_page_recommends_point_at_the_object(model: str, method: str) -> None:
-    assert energy(model, FIRST_NORM, method) >= 2 * energy(model, PATCHES, "GradCAM")
-    assert energy(model, FIRST_NORM, method) >= 1.5 * energy(model, FIRST_NORM, "GradCAM")
-    assert measured(at(model, FIRST_NORM), method).near >= 0.8
+@pytest.mark.parametrize(("method", "seeds"), [("HiResCAM", SCENES), ("LayerCAM", SCENES), ("ScoreCAM", FEW)])
+def test_the_methods_that_the_page_recommends_point_at_the_object(model: str, method: str, seeds: range) -> None:
+    assert energy(model, FIRST_NORM, method, seeds) >= 2 * energy(model, PATCHES, "GradCAM", seeds)
+    assert energy(model, FIRST_NORM, method, seeds) >= 1.5 * energy(model, FIRST_NORM, "GradCAM", seeds)
+    assert measured(at(model, FIRST_NORM), method, seeds).near >= 0.8
 
 
 @pytest.mark.slow
@@ -179,8 +180,8 @@ def test_where_tokens_are_pooled_a_map_of_the_last_norm_misses_the_object(model:
     assert max(energy(model, LAST_NORM, method) for method in ("GradCAM", "HiResCAM", "LayerCAM")) < area
 
 
-def energy(model: str, role: str, method: str) -> float:
-    return measured(at(model, role), method).energy
+def energy(model: str, role: str, method: str, seeds: range = SCENES) -> float:
+    return measured(at(model, role), method, seeds).energy
 
 
 def test_at_the_last_norm_only_the_class_token_gets_a_gradient() -> None:

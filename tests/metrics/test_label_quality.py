@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, f1_score, jaccard_score, precision_recall_curve
 
 from xai_eval.metrics.label_quality import auprc, best_threshold, f1, jaccard, judge_label
@@ -47,6 +49,13 @@ def test_auprc_of_chance_is_the_share_of_active_images():
     active, presence = GENERATOR.random((2, 50_000)) < 0.2
     assert auprc(active, presence) == pytest.approx(0.2, abs=0.01)
     assert np.isnan(auprc(np.zeros(5, dtype=bool), presence[:5]))
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=40))
+def test_auprc_is_that_of_scikit_learn_in_every_bit(images):
+    active, presence = np.array(images).T
+    assume(active.any())
+    assert auprc(active, presence) == average_precision_score(active, presence)
 
 
 @pytest.mark.parametrize("presence", [np.ones(9, dtype=bool), np.zeros(9, dtype=bool)])

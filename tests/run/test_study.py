@@ -6,6 +6,7 @@ import csv
 import hashlib
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import open_clip.factory
 import pytest
 import safetensors.torch
 import torch
+import torchvision.models
 from PIL import Image
 from torchvision.models import resnet18, resnet50
 
@@ -92,8 +94,21 @@ def write_weights(root: Path, entries: dict[str, Any]) -> None:
     safetensors.torch.save_file(clip.state_dict(), root / "clip" / "ViT-B-16@openai.safetensors")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def shallow() -> Iterator[None]:
+    """Give the ResNets one block per stage: what a dry run asks of them does not depend on their depth."""
+    whole = torchvision.models.resnet._resnet
+    with pytest.MonkeyPatch.context() as patch:
+
+        def made(block: Any, layers: list[int], *rest: Any, **options: Any) -> Any:
+            return whole(block, [1] * len(layers), *rest, **options)
+
+        patch.setattr(torchvision.models.resnet, "_resnet", made)
+        yield
+
+
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+def prepared(shallow: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """A data root with all that the study needs, and the manifest that fits."""
     root, content = tmp_path_factory.mktemp("data"), data.manifest()
     write_weights(root, content["downloads"])

@@ -70,13 +70,18 @@ def correlation(activation: Activation, presence: Presence) -> float:
 def auprc(active: NDArray[np.bool_], presence: Presence) -> float:
     """Return the average precision with which the concept finds the active images, in [0, 1]; higher is better.
 
-    It is computed by scikit-learn, and NaN if no image is active. The reverse, to rank the images by activation and
-    look for the concept, would not notice extra labels: it does not fall if a concept that a quarter of the images show
-    is said to be in more images.
-    """
-    from sklearn.metrics import average_precision_score
+    It is NaN if no image is active. The concept ranks the images in two groups only, so the sum of the average
+    precision (Zhu 2004) has two terms: the images with the concept, then all images. scikit-learn gives the same number
+    in every bit, but takes hundreds of times as long to check its input, for each of thousands of units.
 
-    return float(average_precision_score(active, presence)) if active.any() else float("nan")
+    The reverse, to rank the images by activation and look for the concept, would not notice extra labels: it does not
+    fall if a concept that a quarter of the images show is said to be in more images.
+    """
+    both, wanted, ranked = (int(np.count_nonzero(each)) for each in (active & presence, active, presence))
+    if not wanted:
+        return float("nan")
+    recall = both / wanted
+    return recall * (both / ranked if ranked else 0.0) + (1.0 - recall) * (wanted / len(active))
 
 
 def f1(active: NDArray[np.bool_], presence: Presence) -> float:
