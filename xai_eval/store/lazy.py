@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from xai_eval.result.result import (
     case_of,
     provenance_of,
     read_arrays,
-    read_document,
+    read_stored,
     restore_field,
     restore_parts,
     restore_stage,
@@ -29,6 +28,7 @@ from xai_eval.result.result import (
     valid,
 )
 from xai_eval.result.stage import Stage
+from xai_eval.store.packed import PackedText, packed
 
 _Name = TypeVar("_Name")
 _Part = TypeVar("_Part")
@@ -44,16 +44,19 @@ def open_result(folder: Path) -> Result:
         StorageError: as `Result.load`. Missing or damaged arrays, and invalid fields, raise it only when a field or
             stage is used.
     """
-    document = read_document(folder)
+    found = read_stored(folder)
+    document = found.content
     with valid(folder):
+        case = case_of(document)
         stored = _Stored(
             folder,
-            zlib.compress(json.dumps(document).encode(), level=1),
+            document["digest"],
+            packed(found.text, case.task),
             kinds={each["name"]: KINDS[each["kind"]] for each in document["fields"]},
             stages=stage_positions(document),
         )
         return _OpenResult(
-            case=case_of(document),
+            case=case,
             fields=_Parts(stored.kinds, stored.field),
             stages=_Parts(stored.stages, stored.stage),
             provenance=provenance_of(document),
@@ -63,7 +66,7 @@ def open_result(folder: Path) -> Result:
 
 def digest_of(result: Result) -> str:
     """Return the digest of the document from which a result was opened; of one that is in memory, its own."""
-    return str(result.stored.document["digest"]) if isinstance(result, _OpenResult) else result.digest
+    return result.stored.digest if isinstance(result, _OpenResult) else result.digest
 
 
 def open_checked(folder: Path) -> Result:
@@ -101,13 +104,15 @@ class _Stored:
 
     Attributes:
         folder: where it is.
-        packed: the document.
+        digest: of the document.
+        packed: the text of the document.
         kinds: fields by name, in order.
         stages: positions of the stages in the document, in order.
     """
 
     folder: Path
-    packed: bytes
+    digest: str
+    packed: PackedText
     kinds: Mapping[str, type[Field]]
     stages: Mapping[Stage, int]
 
@@ -137,8 +142,8 @@ class _Stored:
 
 
 @functools.lru_cache(maxsize=8)  # a result that is judged, its golden, and those that were looked at just before
-def _unpacked(packed: bytes) -> Mapping[str, Any]:
-    document: Mapping[str, Any] = json.loads(zlib.decompress(packed))
+def _unpacked(packed: PackedText) -> Mapping[str, Any]:
+    document: Mapping[str, Any] = json.loads(packed.text)
     return document
 
 
