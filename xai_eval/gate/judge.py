@@ -10,6 +10,7 @@ from typing import Protocol
 from xai_eval.errors import StorageError, error_line
 from xai_eval.gate.changes import Change, ChangeKind, changes_between
 from xai_eval.gate.image_sets import OtherImages, of_the_model, other_images
+from xai_eval.gate.movement import Movement
 from xai_eval.gate.pairing import is_whole_set, pair_results, scope_of, set_name
 from xai_eval.gate.renamed_classes import RenamedClass, renamed_classes, with_new_names
 from xai_eval.gate.renamed_in_sets import Member, set_with_new_names
@@ -17,7 +18,7 @@ from xai_eval.gate.same_code import findings_of_same_stages
 from xai_eval.gate.set_origin import with_origins_of_images
 from xai_eval.gate.set_rows import in_order_of
 from xai_eval.gate.spelling import counterpart, respelt, written_otherwise
-from xai_eval.gate.stages import StageShift, moved_input, origin_of, stage_findings
+from xai_eval.gate.stages import StageShift, moved_input, movements, origin_of, stage_findings
 from xai_eval.gate.tied_choices import without_tied_choices
 from xai_eval.gate.unsteady import unsteady
 from xai_eval.gate.unwatched import emptied, unwatched_parts, watched
@@ -114,12 +115,13 @@ def _judged(
     kinds = upgraded_kinds(obtained, golden, changes, policy)
     explained = explained_stages(obtained, golden, changes, kinds)
     upgrade = upgrade_of(obtained, golden, explained, kinds)
-    findings = _findings(obtained, golden, explained, upgrade)
+    every = movements(obtained, golden, noise)
+    findings = _findings(obtained, golden, every, explained, upgrade)
     if images is None and not renamed:
         findings = findings or findings_of_same_stages(obtained, golden)
     drifted = bool(findings) and images is None  # in another order, stages cannot tell where a drift began
     fields = frozenset(each.field for each in findings)
-    origin = origin_of(obtained, golden, drifted=drifted, expected=explained, noise=noise, fields=fields)
+    origin = origin_of(obtained, golden, every, drifted=drifted, expected=explained, fields=fields)
     if findings:
         drift = Verdict(obtained.case, State.DRIFT, tuple(findings), origin, changes)
         return dataclasses.replace(drift, unwatched=unwatched, upgrade=upgrade, unsteady=unsteady(obtained))
@@ -148,13 +150,20 @@ def _class_name(renamed: RenamedClass) -> Change:
 
 
 def _findings(
-    obtained: Result, golden: Result, explained: frozenset[Stage], upgrade: Upgrade | None
+    obtained: Result,
+    golden: Result,
+    every: Mapping[Stage, Movement],
+    explained: frozenset[Stage],
+    upgrade: Upgrade | None,
 ) -> Sequence[Finding]:
-    """Return what differs, the worst first: in fields, or else stages that are gone, or else the first that moved."""
+    """Return what differs, the worst first: in fields, or else stages that are gone, or else the first that moved.
+
+    `every` says how far each stage moved.
+    """
     described = upgrade is not None and upgrade.of_weights and another_model(obtained, golden)
     fields = sorted(_compare_fields(obtained, golden, described), key=_badness, reverse=True)
     lost = lost_with_the_model(obtained, golden, explained) if described else frozenset()
-    return fields or [*_lost_stages(obtained, golden, lost)] or [*stage_findings(obtained, golden, explained)]
+    return fields or [*_lost_stages(obtained, golden, lost)] or [*stage_findings(obtained, golden, every, explained)]
 
 
 def _badness(finding: Finding) -> tuple[Severity, float]:
