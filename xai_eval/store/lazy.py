@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from xai_eval.result.fields import KINDS, Field
 from xai_eval.result.fingerprint import Fingerprint
 from xai_eval.result.result import (
+    Case,
+    Provenance,
     Result,
     by_field,
     case_of,
@@ -28,7 +30,7 @@ from xai_eval.result.result import (
     valid,
 )
 from xai_eval.result.stage import Stage
-from xai_eval.store.packed import PackedText, packed
+from xai_eval.store.in_common import PackedText, in_common
 
 _Name = TypeVar("_Name")
 _Part = TypeVar("_Part")
@@ -47,21 +49,38 @@ def open_result(folder: Path) -> Result:
     found = read_stored(folder)
     document = found.content
     with valid(folder):
-        case = case_of(document)
-        stored = _Stored(
-            folder,
-            document["digest"],
-            packed(found.text, case.task),
-            kinds={each["name"]: KINDS[each["kind"]] for each in document["fields"]},
-            stages=stage_positions(document),
-        )
-        return _OpenResult(
-            case=case,
-            fields=_Parts(stored.kinds, stored.field),
-            stages=_Parts(stored.stages, stored.stage),
-            provenance=provenance_of(document),
-            stored=stored,
-        )
+        case, kinds = case_of(document), tuple((each["name"], each["kind"]) for each in document["fields"])
+        common, provenance = in_common(case.task), provenance_of(document)
+        common.share(case, provenance)
+        text = common.packed(found.text)
+        return _reopened(case, provenance, folder, document["digest"], text, kinds, tuple(stage_positions(document)))
+
+
+def _reopened(
+    case: Case,
+    provenance: Provenance,
+    folder: Path,
+    digest: str,
+    packed: PackedText,
+    kinds: tuple[tuple[str, str], ...],
+    stages: tuple[Stage, ...],
+) -> Result:
+    """Make an open result of what its document holds: names and kinds of fields, and stages in order."""
+    fields = _kinds(tuple((name, KINDS[kind]) for name, kind in kinds))
+    stored = _Stored(folder, digest, packed, fields, _places(stages))
+    return _OpenResult(
+        case, _Parts(fields, stored.field), _Parts(stored.stages, stored.stage), provenance, stored=stored
+    )
+
+
+@functools.lru_cache(maxsize=64)  # of most results, these are the same
+def _kinds(fields: tuple[tuple[str, type[Field]], ...]) -> Mapping[str, type[Field]]:
+    return dict(fields)
+
+
+@functools.lru_cache(maxsize=64)
+def _places(stages: tuple[Stage, ...]) -> Mapping[Stage, int]:
+    return {stage: place for place, stage in enumerate(stages)}
 
 
 def digest_of(result: Result) -> str:
@@ -82,6 +101,12 @@ class _OpenResult(Result):
 
     stored: _Stored = dataclasses.field(kw_only=True)
 
+    def __reduce__(self) -> tuple[Callable[..., Result], tuple[object, ...]]:
+        """Return how another process makes the same, which knows the same kinds of fields."""
+        stored = self.stored
+        kinds, stages = tuple((name, kind.kind) for name, kind in stored.kinds.items()), tuple(stored.stages)
+        return _reopened, (self.case, self.provenance, stored.folder, stored.digest, stored.packed, kinds, stages)
+
     def in_memory(self) -> Result:
         """Return the result with all parts read."""
         return self.stored.with_parts(self)
@@ -96,7 +121,7 @@ class _OpenResult(Result):
         return {name: self.fields[name] for name, each in self.fields.about.items() if issubclass(each, kind)}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class _Stored:
     """A result on disk, and its signed document, packed: parsed documents of 10,000 cases would take 500 MB.
 
@@ -181,7 +206,7 @@ class _Opened:
         return by_field(self._arrays)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Parts(Mapping[_Name, _Part]):
     """Fields by name, or stages, read when they are used; `about` holds what is known of each before it is read."""
 
