@@ -217,8 +217,9 @@ def judge_all(
     verdicts: list[Verdict] = []
     run = _Run(obtained, goldens, pairs, policy, noises or {}, listener)
     with contextlib.closing(in_shards(run.judged, list(pairs))) as shards:
+        known: dict[Any, Any] = {}
         for judged, notes in shards:
-            verdicts += judged
+            verdicts += (_in_common(each, obtained[each.case.key].case, known) for each in judged)
             if listener is not None:
                 listener.join(notes)
     used = {key for key in pairs.values() if key}
@@ -262,6 +263,12 @@ class _Run:
         members = [(self.obtained[own], self.goldens[of]) for own, of in named]
         verdict = judge(now, was, self.policy, noise=self.noises.get(was.case.key), images=images, members=members)
         return _notified(verdict, now, was, self.listener)
+
+
+def _in_common(verdict: Verdict, case: Case, known: dict[Any, Any]) -> Verdict:
+    """Return a verdict of which the parts that others have as well are the same objects: a run may have many."""
+    changes, reason = (known.setdefault(each, each) for each in (verdict.changes, verdict.reason))
+    return dataclasses.replace(verdict, case=case, changes=changes, reason=reason)
 
 
 def _read_all(results: Sequence[Result]) -> None:

@@ -200,7 +200,7 @@ def _judge(
     tasks = None if complete is not None else _tasks(record, results, broken)
     stored, broken_goldens = goldens.load_all(tasks, over)
     outside = {key for key in goldens.case_keys() if tasks is not None and _task_of(key) not in tasks}
-    noise = load_noises(goldens.folder, stored)
+    noise = load_noises(goldens.folder, stored, over)
     collector = RunFindingsCollector(noise, as_release=as_release)
     measured = len(results) + len(broken)
     errors = {

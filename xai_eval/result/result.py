@@ -72,12 +72,13 @@ class Case:
         # Converted as JSON would, so that a tuple before saving equals the list that is read back.
         object.__setattr__(self, "params", json.loads(canonical(dict(self.params))))
 
-    @functools.cached_property
+    # Of the following, only the key is kept: a run may have a hundred thousand cases.
+    @property
     def identity(self) -> str:
         """The whole case as canonical JSON."""
         return canonical({"task": self.task, "model": self.model, "input": self.input, "params": self.params})
 
-    @functools.cached_property
+    @property
     def look(self) -> str:
         """The same text for all cases whose names differ only in capitals, or in how Unicode spells them."""
         return canonical([*map(folded, (self.task, self.model, self.input)), self.params])
@@ -92,7 +93,7 @@ class Case:
         """Whether `xai-eval explain-drift` can compute the case again: without a model spec it cannot."""
         return bool(self.model)
 
-    @functools.cached_property
+    @property
     def id(self) -> str:
         """Folder name: a readable slug and ten digits of the identity's sha256, so that `a-b` and `a.b` stay apart."""
         digest = hashlib.sha256(self.identity.encode()).hexdigest()[:10]

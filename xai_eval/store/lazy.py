@@ -53,13 +53,15 @@ def open_result(folder: Path) -> Result:
         common, provenance = in_common(case.task), provenance_of(document)
         common.share(case, provenance)
         text = common.packed(found.text)
-        return _reopened(case, provenance, folder, document["digest"], text, kinds, tuple(stage_positions(document)))
+        return _reopened(
+            case, provenance, str(folder), document["digest"], text, kinds, tuple(stage_positions(document))
+        )
 
 
 def _reopened(
     case: Case,
     provenance: Provenance,
-    folder: Path,
+    path: str,
     digest: str,
     packed: PackedText,
     kinds: tuple[tuple[str, str], ...],
@@ -67,7 +69,7 @@ def _reopened(
 ) -> Result:
     """Make an open result of what its document holds: names and kinds of fields, and stages in order."""
     fields = _kinds(tuple((name, KINDS[kind]) for name, kind in kinds))
-    stored = _Stored(folder, digest, packed, fields, _places(stages))
+    stored = _Stored(path, digest, packed, fields, _places(stages))
     return _OpenResult(
         case, _Parts(fields, stored.field), _Parts(stored.stages, stored.stage), provenance, stored=stored
     )
@@ -105,7 +107,7 @@ class _OpenResult(Result):
         """Return how another process makes the same, which knows the same kinds of fields."""
         stored = self.stored
         kinds, stages = tuple((name, kind.kind) for name, kind in stored.kinds.items()), tuple(stored.stages)
-        return _reopened, (self.case, self.provenance, stored.folder, stored.digest, stored.packed, kinds, stages)
+        return _reopened, (self.case, self.provenance, stored.path, stored.digest, stored.packed, kinds, stages)
 
     def in_memory(self) -> Result:
         """Return the result with all parts read."""
@@ -128,18 +130,23 @@ class _Stored:
     The document is not read again from disk, because another process may have replaced it.
 
     Attributes:
-        folder: where it is.
+        path: where it is, as text, which takes less memory.
         digest: of the document.
         packed: the text of the document.
         kinds: fields by name, in order.
         stages: positions of the stages in the document, in order.
     """
 
-    folder: Path
+    path: str
     digest: str
     packed: PackedText
     kinds: Mapping[str, type[Field]]
     stages: Mapping[Stage, int]
+
+    @property
+    def folder(self) -> Path:
+        """Where it is."""
+        return Path(self.path)
 
     @property
     def document(self) -> Mapping[str, Any]:
