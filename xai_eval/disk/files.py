@@ -227,10 +227,20 @@ def read_json(path: Path) -> Any:
         OSError: it cannot be read.
         ValueError: as `parse_json`.
     """
+    return parse_json(read_json_text(path))
+
+
+def read_json_text(path: Path) -> bytes:
+    """Return the text of a JSON file, for `parse_json`.
+
+    Raises:
+        StorageError: it is a Git LFS pointer.
+        OSError: it cannot be read.
+    """
     content = read_bytes(path, MOST_JSON_BYTES)
     if is_pointer(content):
         raise StorageError(pointer_sentence(path))
-    return parse_json(content)
+    return content
 
 
 def exists(path: Path) -> bool:

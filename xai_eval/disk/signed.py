@@ -20,10 +20,14 @@ def sign(document: Mapping[str, Any]) -> dict[str, Any]:
     return {**content, "digest": hashlib.sha256(canonical(content).encode()).hexdigest()}
 
 
+# Made once: every result is written so several times when it is read.
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
 def canonical(value: Any) -> str:
     """Return JSON values as canonical text: equal values give equal text."""
     try:
-        return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return _CANONICAL.encode(value)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
 

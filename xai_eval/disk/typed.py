@@ -73,7 +73,10 @@ def entry(record: Mapping[str, Any], name: str, kind: Any, default: Any = _REQUI
         if default is _REQUIRED:
             raise WrongValue(f"has no entry {name!r}; expected one")
         return default
-    return below(name, reader_of(kind), record[name])
+    try:  # as `below` does, which takes longer
+        return reader_of(kind)(record[name])
+    except WrongValue as error:
+        raise error.below(name) from None
 
 
 def below(part: str | int, read: Reader, value: Any) -> Any:

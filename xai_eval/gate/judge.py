@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import dataclasses
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from xai_eval.errors import StorageError, error_line
 from xai_eval.gate.changes import Change, ChangeKind, changes_between
 from xai_eval.gate.image_sets import OtherImages, of_the_model, other_images
+from xai_eval.gate.movement import Movement
 from xai_eval.gate.pairing import is_whole_set, pair_results, scope_of, set_name
+from xai_eval.gate.processes import in_shards
 from xai_eval.gate.renamed_classes import RenamedClass, renamed_classes, with_new_names
 from xai_eval.gate.renamed_in_sets import Member, set_with_new_names
 from xai_eval.gate.same_code import findings_of_same_stages
 from xai_eval.gate.set_origin import with_origins_of_images
 from xai_eval.gate.set_rows import in_order_of
 from xai_eval.gate.spelling import counterpart, respelt, written_otherwise
-from xai_eval.gate.stages import StageShift, moved_input, origin_of, stage_findings
+from xai_eval.gate.stages import StageShift, moved_input, movements, origin_of, stage_findings
 from xai_eval.gate.tied_choices import without_tied_choices
 from xai_eval.gate.unsteady import unsteady
 from xai_eval.gate.unwatched import emptied, unwatched_parts, watched
@@ -46,10 +50,18 @@ _BYTES, _PIXELS = Stage(StageKind.IMAGE_BYTES), Stage(StageKind.DECODED_PIXELS)
 
 
 class Listener(Protocol):
-    """Receives every verdict with its result and golden while a run is judged."""
+    """Receives every verdict with its result and golden while a run is judged, by several processes if it is large."""
 
     def add(self, verdict: Verdict, obtained: Result, golden: Result) -> None:
         """Note what is needed of one case."""
+        ...
+
+    def taken(self) -> Any:
+        """Return what was noted since the last time, which has to be picklable, and forget it."""
+        ...
+
+    def join(self, notes: Any) -> None:
+        """Keep what `taken` returned, perhaps in another process, of the next cases."""
         ...
 
 
@@ -114,12 +126,13 @@ def _judged(
     kinds = upgraded_kinds(obtained, golden, changes, policy)
     explained = explained_stages(obtained, golden, changes, kinds)
     upgrade = upgrade_of(obtained, golden, explained, kinds)
-    findings = _findings(obtained, golden, explained, upgrade)
+    every = movements(obtained, golden, noise)
+    findings = _findings(obtained, golden, every, explained, upgrade)
     if images is None and not renamed:
         findings = findings or findings_of_same_stages(obtained, golden)
     drifted = bool(findings) and images is None  # in another order, stages cannot tell where a drift began
     fields = frozenset(each.field for each in findings)
-    origin = origin_of(obtained, golden, drifted=drifted, expected=explained, noise=noise, fields=fields)
+    origin = origin_of(obtained, golden, every, drifted=drifted, expected=explained, fields=fields)
     if findings:
         drift = Verdict(obtained.case, State.DRIFT, tuple(findings), origin, changes)
         return dataclasses.replace(drift, unwatched=unwatched, upgrade=upgrade, unsteady=unsteady(obtained))
@@ -148,13 +161,20 @@ def _class_name(renamed: RenamedClass) -> Change:
 
 
 def _findings(
-    obtained: Result, golden: Result, explained: frozenset[Stage], upgrade: Upgrade | None
+    obtained: Result,
+    golden: Result,
+    every: Mapping[Stage, Movement],
+    explained: frozenset[Stage],
+    upgrade: Upgrade | None,
 ) -> Sequence[Finding]:
-    """Return what differs, the worst first: in fields, or else stages that are gone, or else the first that moved."""
+    """Return what differs, the worst first: in fields, or else stages that are gone, or else the first that moved.
+
+    `every` says how far each stage moved.
+    """
     described = upgrade is not None and upgrade.of_weights and another_model(obtained, golden)
     fields = sorted(_compare_fields(obtained, golden, described), key=_badness, reverse=True)
     lost = lost_with_the_model(obtained, golden, explained) if described else frozenset()
-    return fields or [*_lost_stages(obtained, golden, lost)] or [*stage_findings(obtained, golden, explained)]
+    return fields or [*_lost_stages(obtained, golden, lost)] or [*stage_findings(obtained, golden, every, explained)]
 
 
 def _badness(finding: Finding) -> tuple[Severity, float]:
@@ -194,19 +214,17 @@ def judge_all(
     """
     errors = errors or {}
     pairs = pair_results(_readable(obtained, errors), _readable(goldens, errors), selections)
-    verdicts, noises = [], noises or {}
-    for key, former in pairs.items():
-        now, was = obtained[key].in_memory(), goldens[former].in_memory() if former else None
-        if was is None:
-            verdicts.append(missing(now.case))
-        else:
-            images = other_images(now, was, obtained, goldens)
-            members = [(obtained[own], goldens[of]) for own, of in _images_of(now, was, pairs, obtained)]
-            verdict = judge(now, was, policy, noise=noises.get(was.case.key), images=images, members=members)
-            verdicts.append(_notified(verdict, now, was, listener))
+    verdicts: list[Verdict] = []
+    run = _Run(obtained, goldens, pairs, policy, noises or {}, listener)
+    with contextlib.closing(in_shards(run.judged, list(pairs))) as shards:
+        known: dict[Any, Any] = {}
+        for judged, notes in shards:
+            verdicts += (_in_common(each, obtained[each.case.key].case, known) for each in judged)
+            if listener is not None:
+                listener.join(notes)
     used = {key for key in pairs.values() if key}
-    for alone in (*_others(obtained, pairs), *_others(goldens, used)):
-        alone.in_memory()
+    with contextlib.closing(in_shards(_read_all, [*_others(obtained, pairs), *_others(goldens, used)])) as alone:
+        collections.deque(alone, maxlen=0)
     measured = {scope_of(each.case) for each in (*obtained.values(), *(goldens[key] for key in used))}
     asked = {k for k, g in goldens.items() if scope_of(g.case) in measured and not among(g.case, selections)}
     if complete:
@@ -217,6 +235,46 @@ def judge_all(
         if k in asked and k not in used and k not in errors
     ]
     return [*errors.values(), *with_origins_of_images(verdicts), *unused]
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What each case of a run is judged with; the attributes are those of `judge_all`, and the pairs of keys."""
+
+    obtained: Mapping[str, Result]
+    goldens: Mapping[str, Result]
+    pairs: Mapping[str, str | None]
+    policy: Policy
+    noises: Mapping[str, Noise]
+    listener: Listener | None
+
+    def judged(self, keys: Sequence[str]) -> tuple[list[Verdict], Any]:
+        """Return the verdicts on some results, and what the listener noted."""
+        verdicts = [self._verdict(key, self.pairs[key]) for key in keys]
+        return verdicts, None if self.listener is None else self.listener.taken()
+
+    def _verdict(self, key: str, former: str | None) -> Verdict:
+        now = self.obtained[key].in_memory()
+        if not former:
+            return missing(now.case)
+        was = self.goldens[former].in_memory()
+        images = other_images(now, was, self.obtained, self.goldens)
+        named = _images_of(now, was, self.pairs, self.obtained)
+        members = [(self.obtained[own], self.goldens[of]) for own, of in named]
+        verdict = judge(now, was, self.policy, noise=self.noises.get(was.case.key), images=images, members=members)
+        return _notified(verdict, now, was, self.listener)
+
+
+def _in_common(verdict: Verdict, case: Case, known: dict[Any, Any]) -> Verdict:
+    """Return a verdict of which the parts that others have as well are the same objects: a run may have many."""
+    changes, reason = (known.setdefault(each, each) for each in (verdict.changes, verdict.reason))
+    return dataclasses.replace(verdict, case=case, changes=changes, reason=reason)
+
+
+def _read_all(results: Sequence[Result]) -> None:
+    """Read results that are compared with nothing, because a damaged one has to be told."""
+    for each in results:
+        each.in_memory()
 
 
 def _images_of(

@@ -16,6 +16,7 @@ from xai_eval.gate.alike_cases import alike_cases
 from xai_eval.gate.judge import among, judge, judge_all, missing
 from xai_eval.gate.pairing import same_image, spellings
 from xai_eval.gate.plan_check import missing_tasks, plan_faults
+from xai_eval.gate.processes import over
 from xai_eval.gate.renamed import only_renamed, renamed_images
 from xai_eval.gate.run_findings import NO_FINDINGS, RunFindings, RunFindingsCollector
 from xai_eval.gate.verdict import State, Verdict
@@ -195,11 +196,11 @@ def _judge(
     complete: Collection[str] | None,
 ) -> Judged:
     record = run.record()
-    results, broken = run.load(read)
+    results, broken = run.load(read, over)
     tasks = None if complete is not None else _tasks(record, results, broken)
-    stored, broken_goldens = goldens.load_all(tasks)
+    stored, broken_goldens = goldens.load_all(tasks, over)
     outside = {key for key in goldens.case_keys() if tasks is not None and _task_of(key) not in tasks}
-    noise = load_noises(goldens.folder, stored)
+    noise = load_noises(goldens.folder, stored, over)
     collector = RunFindingsCollector(noise, as_release=as_release)
     measured = len(results) + len(broken)
     errors = {

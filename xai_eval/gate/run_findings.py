@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from xai_eval.gate.release.pairs import Pair, pair_of
 from xai_eval.gate.release.release import Release, release_of
 from xai_eval.gate.renamed import Renamed
-from xai_eval.gate.systemic import CaseShifts, Compared, Systemic, case_shifts, systemic_among
+from xai_eval.gate.systemic import Compared, Shifts, Systemic, case_shifts
 from xai_eval.gate.tolerance_fit import Fit, Measurements, ToleranceNote, measurements_of, notes_among
 from xai_eval.gate.verdict import Verdict
 from xai_eval.result.result import Result
@@ -57,6 +57,25 @@ class RunFindings:
 NO_FINDINGS = RunFindings()
 
 
+@dataclass
+class _Notes:
+    """What is noted of some cases. `pairs` are the keys of their goldens by their own."""
+
+    pairs: dict[str, str] = field(default_factory=dict)
+    released: list[Pair] = field(default_factory=list)
+    covered: int = 0
+    shifts: Shifts = field(default_factory=Shifts)
+    measurements: list[Measurements] = field(default_factory=list)
+
+    def join(self, others: _Notes) -> None:
+        """Add what was noted of the next cases."""
+        self.pairs |= others.pairs
+        self.released += others.released
+        self.covered += others.covered
+        self.shifts.join(others.shifts)
+        self.measurements += others.measurements
+
+
 class RunFindingsCollector:
     """Collects what run findings need from each case while it is judged, so that its arrays are read only once."""
 
@@ -66,34 +85,47 @@ class RunFindingsCollector:
         `as_release` asks the release question of all cases; otherwise of those whose weights changed on record.
         """
         self._measured, self._as_release = measured, as_release
-        self._released: list[Pair] = []
-        self._covered = 0
-        self._case_shifts: list[CaseShifts] = []
-        self._measurements: list[Measurements] = []
-        # From the case key of a result to that of the golden that it was compared with.
-        self.pairs: dict[str, str] = {}
+        self._notes, self._new = _Notes(), _Notes()
+
+    @property
+    def pairs(self) -> Mapping[str, str]:
+        """The case key of the golden that each result was compared with, by the case key of the result."""
+        self.join(self.taken())
+        return self._notes.pairs
 
     def add(self, verdict: Verdict, obtained: Result, golden: Result) -> None:
         """Note what run findings need of one case."""
-        self.pairs[obtained.case.key] = golden.case.key
+        notes = self._new
+        notes.pairs[obtained.case.key] = golden.case.key
         compared = Compared(obtained, golden, verdict, self._measured.noises.get(golden.case.key))
         upgraded = verdict.upgrade is not None and verdict.upgrade.of_weights
         if upgraded or self._as_release:
             pair = pair_of(verdict, obtained, golden)
-            self._released += [pair] if pair else []
+            notes.released += [pair] if pair else []
         # Other weights shift every case, and of course in the same direction.
-        self._covered += upgraded
-        self._case_shifts += [] if upgraded else [case_shifts(compared)]
-        self._measurements.append(measurements_of(compared))
+        notes.covered += upgraded
+        if not upgraded:
+            notes.shifts.add(case_shifts(compared))
+        notes.measurements += [measurements_of(compared)]
+
+    def taken(self) -> _Notes:
+        """Return what was noted since the last time, and forget it."""
+        taken, self._new = self._new, _Notes()
+        return taken
+
+    def join(self, notes: _Notes) -> None:
+        """Keep what `taken` returned, perhaps in another process, of the next cases."""
+        self._notes.join(notes)
 
     def findings(self) -> RunFindings:
         """Return the findings over all cases that were added."""
+        self.join(self.taken())
         return RunFindings(
-            systemic_among(self._case_shifts),
-            notes_among(self._measurements),
+            self._notes.shifts.systemic(),
+            notes_among(self._notes.measurements),
             self._measured.unusable,
-            release=release_of(self._released),
-            covered=self._covered,
+            release=release_of(self._notes.released),
+            covered=self._notes.covered,
         )
 
 

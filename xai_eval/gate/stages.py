@@ -150,16 +150,19 @@ def moved_input(obtained: Result, golden: Result) -> StageShift | None:
     return _explained(next(_beyond(every), None), every, obtained)
 
 
-def stage_findings(obtained: Result, golden: Result, expected: frozenset[Stage] = frozenset()) -> tuple[Finding, ...]:
+def stage_findings(
+    obtained: Result, golden: Result, every: Mapping[Stage, Movement], expected: frozenset[Stage] = frozenset()
+) -> tuple[Finding, ...]:
     """Report the first stage that changed by more than anything harmless changes it, unless it was expected to move.
 
     If an earlier stage changed (say, the input tensor), the case counts as drift even when every field is still within
     its tolerance, because on other images the same change may well be visible in the explanation. Where the user raised
     the tolerance of a field, its own stages (such as its raw map) are judged by this tolerance alone, as on a GPU.
+    `every` is what `movements` returned for the two.
     """
     raised = obtained.provenance.parameters.get(RAISED_TOLERANCES, {})
     on_cpu = _on_cpu(obtained)
-    for shift in moved_stages(obtained, golden):
+    for shift in _beyond(every):
         if shift.stage in expected:
             continue
         own = shift.stage.of in raised or shift.stage.kind in raised
@@ -179,10 +182,10 @@ def stage_findings(obtained: Result, golden: Result, expected: frozenset[Stage] 
 def origin_of(
     obtained: Result,
     golden: Result,
+    every: Mapping[Stage, Movement],
     *,
     drifted: bool,
     expected: frozenset[Stage] = frozenset(),
-    noise: Noise | None = None,
     fields: Collection[str] = (),
 ) -> StageShift | None:
     """Return where a change began; None if no stage moved beyond its limit, and nothing drifted.
@@ -195,12 +198,11 @@ def origin_of(
     Args:
         obtained: the result.
         golden: its golden.
+        every: how far every stage moved, with the noise that was measured for the golden, as `movements` returned it.
         drifted: whether anything of the case is beyond its limit.
         expected: stages that a recorded change explains.
-        noise: what was measured for the golden; None if nothing was.
         fields: names of the fields that drifted.
     """
-    every = movements(obtained, golden, noise)
     beyond = [shift for shift in _beyond(every) if shift.stage.kind != StageKind.IMAGE_BYTES]
     first = next((shift for shift in beyond if shift.stage not in expected), next(iter(beyond), None))
     if not drifted or not golden.stages:

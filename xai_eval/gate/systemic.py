@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import itertools
 import math
+from array import array
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,8 +88,7 @@ class Systemic:
         )
 
 
-@dataclass(frozen=True)
-class _Series:
+class _Series(NamedTuple):
     """What is tested for a shift: one measure of one field or stage over the cases of a task and model."""
 
     task: str
@@ -97,8 +98,7 @@ class _Series:
     directed: bool
 
 
-@dataclass(frozen=True)
-class _Shift:
+class _Shift(NamedTuple):
     """The change in one case, and how much of it may be noise."""
 
     change: float
@@ -109,7 +109,7 @@ CaseShifts = tuple[tuple[_Series, _Shift], ...]
 
 
 def case_shifts(each: Compared) -> CaseShifts:
-    """Return what one case adds to every series; it is small, so that it can be kept for every case of a run.
+    """Return what one case adds to every series.
 
     A field that is a finding of the case itself is left out, because the verdict of the case shows it already.
     """
@@ -123,9 +123,40 @@ def systemic_among(cases: Iterable[CaseShifts]) -> tuple[Systemic, ...]:
 
     `cases` is what `case_shifts` returned for every case.
     """
-    shifts: dict[_Series, list[_Shift]] = defaultdict(list)
-    for series, shift in itertools.chain.from_iterable(cases):
-        shifts[series].append(shift)
+    shifts = Shifts()
+    for each in cases:
+        shifts.add(each)
+    return shifts.systemic()
+
+
+class Shifts:
+    """What all cases of a run add to every series, in little memory: two numbers per case and series."""
+
+    def __init__(self) -> None:
+        """Begin without any case."""
+        self._numbers: dict[_Series, array[float]] = defaultdict(_numbers)
+
+    def add(self, case: CaseShifts) -> None:
+        """Add what `case_shifts` returned of the next case."""
+        for series, shift in case:
+            self._numbers[series].extend(shift)
+
+    def join(self, others: Shifts) -> None:
+        """Add what others hold of the next cases."""
+        for series, numbers in others._numbers.items():
+            self._numbers[series].extend(numbers)
+
+    def systemic(self) -> tuple[Systemic, ...]:
+        """Find what changed in the same direction, as `systemic_among` does."""
+        pairs = ((series, iter(numbers)) for series, numbers in self._numbers.items())
+        return _systemic_among({series: [*map(_Shift, each, each)] for series, each in pairs})
+
+
+def _numbers() -> array[float]:
+    return array("d")
+
+
+def _systemic_among(shifts: Mapping[_Series, Sequence[_Shift]]) -> tuple[Systemic, ...]:
     tested = [(series, *_ways(series, given), given) for series, given in shifts.items()]
     # A series that changed nowhere is not tested: to count it would only make the correction stricter for the others.
     tested = [each for each in tested if each[1] > 0 and each[1] + each[2] >= LEAST_CASES]

@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 
 from xai_eval.disk.arrays import MAX_UNPACKED_BYTES, deflated, inflated, pack_arrays, unpack_arrays
 from xai_eval.disk.door import read_bytes
-from xai_eval.disk.files import read_json, write_files
+from xai_eval.disk.files import read_json_text, write_files
 from xai_eval.disk.git_lfs import is_pointer, pointer_sentence
 from xai_eval.disk.signed import canonical, sign
-from xai_eval.disk.strict_json import alike, folded
+from xai_eval.disk.strict_json import alike, folded, parse_json
 from xai_eval.disk.typed import WrongValue, below, entry, read_as, spelled
 from xai_eval.errors import StorageError, UsageError, error_line, unknown_name
 from xai_eval.result.fields import KINDS, Field
@@ -72,12 +72,13 @@ class Case:
         # Converted as JSON would, so that a tuple before saving equals the list that is read back.
         object.__setattr__(self, "params", json.loads(canonical(dict(self.params))))
 
-    @functools.cached_property
+    # Of the following, only the key is kept: a run may have a hundred thousand cases.
+    @property
     def identity(self) -> str:
         """The whole case as canonical JSON."""
         return canonical({"task": self.task, "model": self.model, "input": self.input, "params": self.params})
 
-    @functools.cached_property
+    @property
     def look(self) -> str:
         """The same text for all cases whose names differ only in capitals, or in how Unicode spells them."""
         return canonical([*map(folded, (self.task, self.model, self.input)), self.params])
@@ -92,7 +93,7 @@ class Case:
         """Whether `xai-eval explain-drift` can compute the case again: without a model spec it cannot."""
         return bool(self.model)
 
-    @functools.cached_property
+    @property
     def id(self) -> str:
         """Folder name: a readable slug and ten digits of the identity's sha256, so that `a-b` and `a.b` stay apart."""
         digest = hashlib.sha256(self.identity.encode()).hexdigest()[:10]
@@ -388,11 +389,25 @@ def _sketch_name(place: int) -> str:
     return f"{_STAGE}.{place}"
 
 
+@dataclass(frozen=True)
+class StoredDocument:
+    """A signed document: its content, and the text from which it was read."""
+
+    content: dict[str, Any]
+    text: bytes
+
+
 def read_document(folder: Path) -> dict[str, Any]:
+    """Read the content of `result.json` of `folder`. Raises StorageError unless it is signed and of this schema."""
+    return read_stored(folder).content
+
+
+def read_stored(folder: Path) -> StoredDocument:
     """Read `result.json` of `folder`. Raises StorageError unless it is signed and of this schema."""
     path = folder / RESULT_FILE
     try:
-        document = read_json(path)
+        text = read_json_text(path)
+        document = parse_json(text)
         # A number such as 1e999 is read as infinity, for which `sign` raises ValueError.
         signed = sign(document) if isinstance(document, dict) else None
     except OSError as error:
@@ -408,12 +423,12 @@ def read_document(folder: Path) -> dict[str, Any]:
             "Run with the version that wrote it, or accept a new result."
         )
     _require_types(path, document)
-    if document != signed:
+    if signed is None or document.get("digest") != signed["digest"]:
         raise StorageError(
             f"{path} was edited by hand: its content does not match its digest. "
             "Restore it from version control, or accept a new result with `xai-eval accept`."
         )
-    return document
+    return StoredDocument(document, text)
 
 
 def _require_types(path: Path, document: Mapping[str, Any]) -> None:

@@ -24,7 +24,7 @@ from xai_eval.store.lazy import open_checked, open_result
 from xai_eval.store.lock import locked
 from xai_eval.store.noise import NOISE_FILE, Noise
 from xai_eval.store.quarantine import LONGEST_DAYS, Quarantine, read_quarantine
-from xai_eval.store.runs import case_folders, load_cases, read_case
+from xai_eval.store.runs import Over, case_folders, load_cases, read_case
 from xai_eval.store.settle import settle, settle_folders
 from xai_eval.store.vouching import load_vouched, open_vouched, open_vouched_checked, standing_history
 
@@ -78,12 +78,14 @@ class Goldens:
         checks = {load_vouched: open_vouched_checked, open_vouched: open_vouched_checked, open_result: open_checked}
         return dataclasses.replace(self, read=checks.get(self.read, self.read))
 
-    def load_all(self, tasks: Collection[str] | None = None) -> tuple[dict[str, Result], dict[str, StorageError]]:
+    def load_all(
+        self, tasks: Collection[str] | None = None, over: Over = map
+    ) -> tuple[dict[str, Result], dict[str, StorageError]]:
         """Return every golden by case key, and the errors of those that cannot be read.
 
-        If `tasks` are given, goldens of other tasks are not even looked at.
+        If `tasks` are given, goldens of other tasks are not even looked at. `over` is that of `load_cases`.
         """
-        return load_cases(self.folder, self.read, tasks)
+        return load_cases(self.folder, self.read, tasks, over)
 
     def case_keys(self) -> list[str]:
         """Return the keys of all cases that have a folder here, readable or not."""

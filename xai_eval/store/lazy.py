@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +15,14 @@ from numpy.typing import NDArray
 from xai_eval.result.fields import KINDS, Field
 from xai_eval.result.fingerprint import Fingerprint
 from xai_eval.result.result import (
+    Case,
+    Provenance,
     Result,
     by_field,
     case_of,
     provenance_of,
     read_arrays,
-    read_document,
+    read_stored,
     restore_field,
     restore_parts,
     restore_stage,
@@ -29,6 +30,7 @@ from xai_eval.result.result import (
     valid,
 )
 from xai_eval.result.stage import Stage
+from xai_eval.store.in_common import PackedText, in_common
 
 _Name = TypeVar("_Name")
 _Part = TypeVar("_Part")
@@ -44,26 +46,48 @@ def open_result(folder: Path) -> Result:
         StorageError: as `Result.load`. Missing or damaged arrays, and invalid fields, raise it only when a field or
             stage is used.
     """
-    document = read_document(folder)
+    found = read_stored(folder)
+    document = found.content
     with valid(folder):
-        stored = _Stored(
-            folder,
-            zlib.compress(json.dumps(document).encode(), level=1),
-            kinds={each["name"]: KINDS[each["kind"]] for each in document["fields"]},
-            stages=stage_positions(document),
+        case, kinds = case_of(document), tuple((each["name"], each["kind"]) for each in document["fields"])
+        common, provenance = in_common(case.task), provenance_of(document)
+        common.share(case, provenance)
+        text = common.packed(found.text)
+        return _reopened(
+            case, provenance, str(folder), document["digest"], text, kinds, tuple(stage_positions(document))
         )
-        return _OpenResult(
-            case=case_of(document),
-            fields=_Parts(stored.kinds, stored.field),
-            stages=_Parts(stored.stages, stored.stage),
-            provenance=provenance_of(document),
-            stored=stored,
-        )
+
+
+def _reopened(
+    case: Case,
+    provenance: Provenance,
+    path: str,
+    digest: str,
+    packed: PackedText,
+    kinds: tuple[tuple[str, str], ...],
+    stages: tuple[Stage, ...],
+) -> Result:
+    """Make an open result of what its document holds: names and kinds of fields, and stages in order."""
+    fields = _kinds(tuple((name, KINDS[kind]) for name, kind in kinds))
+    stored = _Stored(path, digest, packed, fields, _places(stages))
+    return _OpenResult(
+        case, _Parts(fields, stored.field), _Parts(stored.stages, stored.stage), provenance, stored=stored
+    )
+
+
+@functools.lru_cache(maxsize=64)  # of most results, these are the same
+def _kinds(fields: tuple[tuple[str, type[Field]], ...]) -> Mapping[str, type[Field]]:
+    return dict(fields)
+
+
+@functools.lru_cache(maxsize=64)
+def _places(stages: tuple[Stage, ...]) -> Mapping[Stage, int]:
+    return {stage: place for place, stage in enumerate(stages)}
 
 
 def digest_of(result: Result) -> str:
     """Return the digest of the document from which a result was opened; of one that is in memory, its own."""
-    return str(result.stored.document["digest"]) if isinstance(result, _OpenResult) else result.digest
+    return result.stored.digest if isinstance(result, _OpenResult) else result.digest
 
 
 def open_checked(folder: Path) -> Result:
@@ -79,6 +103,12 @@ class _OpenResult(Result):
 
     stored: _Stored = dataclasses.field(kw_only=True)
 
+    def __reduce__(self) -> tuple[Callable[..., Result], tuple[object, ...]]:
+        """Return how another process makes the same, which knows the same kinds of fields."""
+        stored = self.stored
+        kinds, stages = tuple((name, kind.kind) for name, kind in stored.kinds.items()), tuple(stored.stages)
+        return _reopened, (self.case, self.provenance, stored.path, stored.digest, stored.packed, kinds, stages)
+
     def in_memory(self) -> Result:
         """Return the result with all parts read."""
         return self.stored.with_parts(self)
@@ -93,23 +123,30 @@ class _OpenResult(Result):
         return {name: self.fields[name] for name, each in self.fields.about.items() if issubclass(each, kind)}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class _Stored:
     """A result on disk, and its signed document, packed: parsed documents of 10,000 cases would take 500 MB.
 
     The document is not read again from disk, because another process may have replaced it.
 
     Attributes:
-        folder: where it is.
-        packed: the document.
+        path: where it is, as text, which takes less memory.
+        digest: of the document.
+        packed: the text of the document.
         kinds: fields by name, in order.
         stages: positions of the stages in the document, in order.
     """
 
-    folder: Path
-    packed: bytes
+    path: str
+    digest: str
+    packed: PackedText
     kinds: Mapping[str, type[Field]]
     stages: Mapping[Stage, int]
+
+    @property
+    def folder(self) -> Path:
+        """Where it is."""
+        return Path(self.path)
 
     @property
     def document(self) -> Mapping[str, Any]:
@@ -137,8 +174,8 @@ class _Stored:
 
 
 @functools.lru_cache(maxsize=8)  # a result that is judged, its golden, and those that were looked at just before
-def _unpacked(packed: bytes) -> Mapping[str, Any]:
-    document: Mapping[str, Any] = json.loads(zlib.decompress(packed))
+def _unpacked(packed: PackedText) -> Mapping[str, Any]:
+    document: Mapping[str, Any] = json.loads(packed.text)
     return document
 
 
@@ -176,7 +213,7 @@ class _Opened:
         return by_field(self._arrays)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Parts(Mapping[_Name, _Part]):
     """Fields by name, or stages, read when they are used; `about` holds what is known of each before it is read."""
 

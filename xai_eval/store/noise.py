@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from xai_eval.disk.files import accessible, exists, read_json, write_files
 from xai_eval.disk.signed import canonical, sign, signed_object
@@ -194,20 +195,48 @@ class Measured:
     unusable: tuple[str, ...]
 
 
-def load_noises(folder: Path, keys: Iterable[str]) -> Measured:
-    """Read the noise of the goldens `keys` in `folder`. Outdated noise is named in a sentence and not used."""
+@dataclass(frozen=True)
+class _Found:
+    """The noise beside a golden, and whether it was measured for it."""
+
+    noise: Noise
+    standing: bool
+
+
+_Loaded = _Found | StorageError | None
+
+
+def _loaded(folder: Path, key: str) -> _Loaded:
+    """Read the noise beside a golden; None if there is none."""
+    try:
+        noise = Noise.load(folder / key)
+        return None if noise is None else _Found(noise, noise.golden == stored_digest(folder / key))
+    except StorageError as error:
+        return error
+
+
+class OverKeys(Protocol):
+    """Does something with each key, in order, as `map` does."""
+
+    def __call__(self, work: Callable[[str], _Loaded], keys: Sequence[str], /) -> Iterable[_Loaded]:
+        """Return what `work` returns for each key."""
+        ...
+
+
+def load_noises(folder: Path, keys: Iterable[str], over: OverKeys = map) -> Measured:
+    """Read the noise of the goldens `keys` in `folder`. Outdated noise is named in a sentence and not used.
+
+    `over` is what reads all of them; several processes may do it at once.
+    """
     noises, unusable, stale = {}, [], []
-    for key in keys:
-        try:
-            noise = Noise.load(folder / key)
-            if noise is None:
-                continue
-            if noise.golden == stored_digest(folder / key):
-                noises[key] = noise
-            else:
-                stale.append(key)
-        except StorageError as error:
-            unusable.append(str(error))
+    every = list(keys)
+    for key, found in zip(every, over(functools.partial(_loaded, folder), every), strict=True):
+        if isinstance(found, StorageError):
+            unusable.append(str(found))
+        elif found is not None and found.standing:
+            noises[key] = found.noise
+        elif found is not None:
+            stale.append(key)
     if stale:
         others = f" and {len(stale) - 1} more" if len(stale) > 1 else ""
         unusable.append(

@@ -23,7 +23,7 @@ from xai_eval.errors import StorageError, XaiEvalError
 from xai_eval.result.result import ARRAYS_FILE, FORMER_ARRAYS_FILE, RESULT_FILE, Result, case_of, is_case_id
 from xai_eval.store.lock import acquire, locked, release, this_process
 from xai_eval.store.made_from import MADE_FROM_FILE, Contents, made_from_bytes
-from xai_eval.store.runs import RESULTS_FOLDER, RunRecord, case_folders, load_cases
+from xai_eval.store.runs import RESULTS_FOLDER, Over, RunRecord, case_folders, load_cases
 from xai_eval.store.settle import settle, settle_folders
 
 _OURS = (RESULT_FILE, ARRAYS_FILE, FORMER_ARRAYS_FILE, MADE_FROM_FILE)
@@ -117,14 +117,17 @@ class RunFolder:
         write_files(place, files, root=self.path)
         return place
 
-    def load(self, read: Callable[[Path], Result]) -> tuple[dict[str, Result], dict[str, StorageError]]:
+    def load(
+        self, read: Callable[[Path], Result], over: Over = map
+    ) -> tuple[dict[str, Result], dict[str, StorageError]]:
         """Return every result by case key, and the errors of those that cannot be read.
 
         A result of which the document is missing was never written whole: the run was killed while it wrote it. The
-        record of the run says that it was planned. Raises as `load_cases` does, and if the folder is a link.
+        record of the run says that it was planned. `read` and `over` are those of `load_cases`. Raises as that does,
+        and if the folder is a link.
         """
         self._require_no_links()
-        results, errors = load_cases(self.results, read)
+        results, errors = load_cases(self.results, read, over=over)
         return results, {key: each for key, each in errors.items() if self._has_document(key)}
 
     def _has_document(self, key: str) -> bool:

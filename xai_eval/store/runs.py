@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import functools
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from xai_eval.disk.door import require_no_links
 from xai_eval.disk.files import accessible, exists, read_json, write_file
@@ -124,8 +125,21 @@ def now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
+class Over(Protocol):
+    """Does something with each folder, in order, as `map` does."""
+
+    def __call__(
+        self, work: Callable[[Path], Result | StorageError], folders: Sequence[Path], /
+    ) -> Iterable[Result | StorageError]:
+        """Return what `work` returns for each folder."""
+        ...
+
+
 def load_cases(
-    folder: Path, read: Callable[[Path], Result] = Result.load, tasks: Collection[str] | None = None
+    folder: Path,
+    read: Callable[[Path], Result] = Result.load,
+    tasks: Collection[str] | None = None,
+    over: Over = map,
 ) -> tuple[dict[str, Result], dict[str, StorageError]]:
     """Read every case below `folder`, laid out as `<task>/<case id>/`.
 
@@ -133,6 +147,7 @@ def load_cases(
         folder: of results or goldens.
         read: how to read each case; `open_result` if all of them together may not fit into memory.
         tasks: the tasks whose cases are read; all if None.
+        over: what reads all of them; several processes may do it at once.
 
     Returns:
         Results by case key, and for each case that cannot be read the error by `<task>/<folder>`.
@@ -141,7 +156,7 @@ def load_cases(
         StorageError: the folder, or one of a task in it, cannot be listed, or that of a task is a link.
     """
     folders = [path for path in case_folders(folder) if tasks is None or path.parent.name in tasks]
-    found = {_key_of(path): _read_case(read, folder, path) for path in folders}
+    found = dict(zip(map(_key_of, folders), over(functools.partial(_read_case, read, folder), folders), strict=True))
     errors = {key: each for key, each in found.items() if isinstance(each, StorageError)}
     return {key: each for key, each in found.items() if isinstance(each, Result)}, errors
 

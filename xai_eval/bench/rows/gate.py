@@ -35,7 +35,7 @@ print(json.dumps({"seconds": time.perf_counter() - start, "read": read}))
 """
 # Also run by tests/benchmarks/test_gate_speed.py.
 JUDGE = """
-import json, sys, time
+import json, os, sys, time
 from collections import Counter
 from pathlib import Path
 start = time.perf_counter()
@@ -46,10 +46,15 @@ judged = judge_run(Path(sys.argv[1]), Goldens(Path(sys.argv[2])))
 seconds = time.perf_counter() - imported
 status = Path("/proc/self/status")  # getrusage may tell the peak of the process that started this one
 told = dict(line.split(":", 1) for line in status.read_text().splitlines()) if status.exists() else {}
+try:
+    import resource
+    others = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+except ImportError:
+    others = 0  # Windows, where no other process judges a part
 drifted = sorted(v.case.input for v in judged.verdicts if v.state == "drift")
 print(json.dumps({
-    "seconds": seconds, "importing": imported - start, "processor": time.process_time(),
-    "megabytes": int(told.get("VmHWM", "0").split()[0]) / 1024,
+    "seconds": seconds, "importing": imported - start, "processor": sum(os.times()[:4]),
+    "megabytes": int(told.get("VmHWM", "0").split()[0]) / 1024, "megabytes_of_others": others,
     "states": Counter(v.state for v in judged.verdicts), "drifted": drifted,
 }))
 """

@@ -83,15 +83,19 @@ class Heatmap(Field):
     @functools.cached_property
     def degenerate(self) -> str | None:
         """Why the map means nothing ('NaN', 'all zero', 'constant'), or None for a map that may mean something."""
-        # numpy is ten times as slow with half precision.
-        values = self.array.astype(np.float32) if self.array.dtype == np.float16 else self.array
-        if not values.any():
+        least, most = self._ends if self.array.size else (0.0, 0.0)
+        if least == most == 0.0:
             return "all zero"
-        # If any value is NaN, then both of these are.
-        least, most = float(values.min()), float(values.max())
         if not (math.isfinite(least) and math.isfinite(most)):
             return "NaN"
         return "constant" if least == most else None
+
+    @functools.cached_property
+    def _ends(self) -> tuple[float, float]:
+        """The least and the largest value; both are NaN if any value is."""
+        # numpy is ten times as slow with half precision.
+        values = self.array.astype(np.float32) if self.array.dtype == np.float16 else self.array
+        return float(values.min()), float(values.max())
 
     @functools.cached_property
     def own_range(self) -> float | None:
@@ -104,7 +108,7 @@ class Heatmap(Field):
         usual_golden = self.full_shape is not None and self.array.dtype == np.float16
         if self.degenerate or usual_golden:
             return None
-        most = float(np.abs(self.array.astype(np.float64)).max())
+        most = max(map(abs, self._ends))
         return None if self.full_shape is None and _NEAR_ONE[0] <= most <= _NEAR_ONE[1] else most
 
     @property
@@ -203,6 +207,12 @@ def block_means(array: NDArray[Any], shape: tuple[int, int]) -> Grid:
 
 def _block_means(rows: Grid, count: int) -> Grid:
     """Average blocks of rows. `np.add.reduceat` would take twice as long."""
+    if len(rows) % count == 0:
+        side = len(rows) // count
+        whole = rows[::side].copy()
+        for place in range(1, side):
+            whole += rows[place::side]
+        return whole / side
     starts, sizes = _blocks(len(rows), count)
     sums = rows[starts]
     for place in range(1, int(sizes.max())):

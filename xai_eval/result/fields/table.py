@@ -207,6 +207,8 @@ class Table(Extensible):
         """Return the golden with every column that this table judges, whatever the golden calls for reading."""
         judged = self.columns[0].name, *self.parts()
         reading = tuple(name for name in golden.unjudged if name not in judged)
+        if type(golden) is type(self) and reading == golden.unjudged and not golden.possible and not golden.read:
+            return golden  # as almost always
         return type(self).of_columns(golden.columns, golden.tolerance, reading)
 
     def choosing_as(self, golden: Table) -> Table:
