@@ -17,6 +17,7 @@ from xai_eval.cli.asked import asked, narrowed, tell_settings
 from xai_eval.cli.console import console, prints_apart
 from xai_eval.cli.init import init
 from xai_eval.cli.options import MEASURING, build_parser, named_profile, named_suite
+from xai_eval.disk.system_errors import machine_sentence
 from xai_eval.errors import StorageError, UsageError, XaiEvalError, error_line
 from xai_eval.media.terminal import answer, answer_json, tell, tell_block
 from xai_eval.settings.bundled_suites import bundled_suite
@@ -71,6 +72,9 @@ def _run_command(arguments: Sequence[str] | None) -> int:
         return EXIT_INTERRUPTED
     except BaseException as error:
         # An unexpected error is neither a drift (1) nor a success (0).
+        if told := machine_sentence(error):
+            tell(f"xai-eval: error: {told}")
+            return EXIT_NOTHING
         tell_block(traceback.format_exc().rstrip())
         tell(f"xai-eval: error: unexpected {error_line(error)}. The traceback is above.")
         return EXIT_NOTHING

@@ -9,6 +9,7 @@ from typing import Any
 
 from xai_eval.disk.door import read_bytes
 from xai_eval.disk.strict_toml import MOST_TOML_BYTES, parse_toml
+from xai_eval.disk.system_errors import refusal
 from xai_eval.disk.typed import spelled
 from xai_eval.errors import InputUnavailable, UsageError
 from xai_eval.settings.settings import shown
@@ -77,7 +78,8 @@ def _text_of(file: Path) -> str:
     try:
         return read_bytes(file, MOST_TOML_BYTES, follow=True).decode("utf-8-sig")
     except OSError as error:
-        raise InputUnavailable(f"{shown(file)} cannot be read ({error.strerror or error}).") from error
+        found = refusal(error, "put an ordinary file there")
+        raise InputUnavailable(f"{shown(file)} cannot be read ({found.reason}). {found.sentence}") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{shown(file)} is not valid TOML: it is not in UTF-8. Save it in UTF-8.") from error
     except ValueError as error:
