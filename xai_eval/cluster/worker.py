@@ -11,7 +11,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from xai_eval.disk.system_errors import refusal
 from xai_eval.errors import InputUnavailable, error_line
 
 Told = Callable[[], Mapping[str, str]]
@@ -57,12 +56,10 @@ class Worker:
         try:
             os.chdir(self._home.folder)
         except OSError as error:
-            everywhere = "a folder that all machines of the cluster share under the same path"
-            found = refusal(error, f"start the command in {everywhere}")
             return Failed(
                 InputUnavailable(
-                    f"the worker on {platform.node()} cannot enter {self._home.folder} ({found.reason}). "
-                    f"{found.sentence}"
+                    f"the worker on {platform.node()} cannot enter {self._home.folder} ({error.strerror}). Start the "
+                    "command in a folder that all machines of the cluster share under the same path."
                 )
             )
         return self._home.told()

@@ -24,7 +24,7 @@ from xai_eval.disk.door import is_link, is_own_folder, read_bytes, require_no_li
 from xai_eval.disk.git_lfs import is_pointer, pointer_sentence
 from xai_eval.disk.names import require_portable
 from xai_eval.disk.strict_json import parse_json
-from xai_eval.disk.system_errors import Refusal, refusal
+from xai_eval.disk.system_errors import Refusal, place_of, refusal
 from xai_eval.errors import StorageError, TooManyOpenFiles, XaiEvalError
 
 _LETTERS = f"{string.ascii_lowercase}{string.digits}_"
@@ -253,7 +253,7 @@ def accessible(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         found = refusal(error, "put an ordinary file there")
-        raise StorageError(f"{error.filename or path} cannot be read: {found.reason}; {found.advice}.") from error
+        raise StorageError(f"{place_of(error, path)} cannot be read: {found.reason}; {found.advice}.") from error
 
 
 def _make_folder(folder: Path, undo: contextlib.ExitStack) -> None:

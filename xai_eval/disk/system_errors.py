@@ -6,6 +6,7 @@ import errno
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from xai_eval.errors import TooManyOpenFiles
 
@@ -57,6 +58,8 @@ _TOO_MANY = {
 }
 # With these the door says by its own words what is wrong with a file.
 _OF_THE_DOOR = (errno.EINVAL, errno.EISDIR, errno.ELOOP, errno.EFBIG, errno.EAGAIN)
+_LONGEST_PATH, _SHOWN = 1_000, 200
+_SPELLED = (errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT)
 # What no change of the file in question helps against.
 _OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT, errno.ENOMEM)
 
@@ -76,8 +79,17 @@ def refusal(error: OSError, advice: str) -> Refusal:
     said = error.strerror or str(error)
     code = error.errno or 0
     if code in _OF_THE_DOOR and said != os.strerror(code):
-        return Refusal(said, advice)
+        return Refusal(said, "put a smaller file there" if code == errno.EFBIG else advice)
     return _REFUSALS.get(code, Refusal(said, advice))
+
+
+def place_of(error: OSError, path: object) -> str:
+    """Return the file that an error is about, or else `path`; only the ends of a path that is so long that it is one.
+
+    The middle is left out, because a message is cut at its end, where it says what is wrong.
+    """
+    text = str(error.filename or path)
+    return text if len(text) <= _LONGEST_PATH else f"{text[:_SHOWN]} ... {text[-_SHOWN:]}"
 
 
 def is_of_the_machine(error: OSError) -> bool:
@@ -93,6 +105,16 @@ def check_open_files(error: OSError) -> None:
         raise TooManyOpenFiles(f"the limit of open files was reached: {reason}{at}. {advice}, and run again.")
 
 
+def folder_sentence() -> str | None:
+    """Return what to do if there is no working directory any more, from which all other paths are read; else None."""
+    try:
+        Path.cwd()
+    except OSError as error:
+        found = refusal(error, "change into another one and run again")
+        return f"the working directory cannot be entered ({found.reason}): was it removed? {found.sentence}"
+    return None
+
+
 def machine_sentence(error: BaseException) -> str | None:
     """Return what to do if an error, or what it came from, is one of the machine and not of the code; else None."""
     step: BaseException | None = error
@@ -103,6 +125,8 @@ def machine_sentence(error: BaseException) -> str | None:
             except TooManyOpenFiles as many:
                 return str(many)
             if is_of_the_machine(step):
-                return f"{step.filename or 'a file'} cannot be read or written: {told.reason}. {told.sentence}"
+                return f"{place_of(step, 'a file')} cannot be read or written: {told.reason}. {told.sentence}"
+        elif code := next((code for code in _SPELLED if os.strerror(code) in str(step)), None):
+            return machine_sentence(OSError(code, os.strerror(code)))  # a library that does not raise OSError
         step = step.__cause__ or step.__context__
     return None

@@ -63,8 +63,9 @@ def read_safetensors(path: Path) -> dict[str, torch.Tensor]:
         InputUnavailable: the file is truncated or not a safetensors file.
     """
     try:
-        with opened(path, follow=True):  # the library itself would open any kind of file
-            tensors: dict[str, torch.Tensor] = safetensors.torch.load_file(path)
+        with opened(path, follow=True):
+            pass  # the library itself would open any kind of file, and calls one missing if it cannot open any more
+        tensors: dict[str, torch.Tensor] = safetensors.torch.load_file(path)
     except OSError as error:
         found = refusal(error, "get it again")
         raise InputUnavailable(f"{path} cannot be read ({found.reason}). {found.sentence}") from error
