@@ -69,6 +69,10 @@ class StorageError(XaiEvalError):
     """A result or golden on disk is truncated, edited by hand or of another program, or cannot be written."""
 
 
+class TooManyOpenFiles(XaiEvalError):
+    """The limit of open files was reached: nothing can be opened, whatever it is, until some are closed."""
+
+
 def error_line(error: BaseException) -> str:
     """Return the type and the first line of an exception; only the type if it has no text, or fails to make one."""
     try:

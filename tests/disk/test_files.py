@@ -9,7 +9,8 @@ from xai_eval.errors import StorageError
 
 
 @pytest.mark.parametrize(
-    "code, words", [(errno.ENOSPC, "disk is full"), (errno.EROFS, "read-only"), (errno.EIO, "Errno")]
+    "code, words",
+    [(errno.ENOSPC, "disk is full"), (errno.EROFS, "read-only"), (errno.EIO, "the disk has an error; check the disk")],
 )
 def test_a_failing_disk_changes_nothing(tmp_path, monkeypatch, code, words):
     write_files(tmp_path, {"a": b"old", "b": b"old"})

@@ -40,7 +40,7 @@ FILES = {
     ("inputs/images/deep.py", "Image.open"): IN_MEMORY,
     ("inputs/images/opened.py", "Image.open"): IN_MEMORY,
     ("inputs/images/to_rgb.py", "Image.open"): IN_MEMORY,
-    ("inputs/images/jpeg_damage.py", "tempfile.TemporaryFile"): "what libjpeg writes to standard error",
+    ("inputs/images/heard.py", "tempfile.TemporaryFile"): "what a library of images writes to standard error",
     ("media/screen.py", "shutil.get_terminal_size"): "no file: the width of the terminal",
     ("inputs/models/bundled_models.py", "load_file"): LIBRARY,
     ("inputs/models/model_weights.py", "torch.load"): LIBRARY,

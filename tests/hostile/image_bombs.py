@@ -249,15 +249,34 @@ def long_space() -> bytes:
     return b"P6\n" + b" " * 20_000_000 + b"64 64\n255\n" + bytes(64 * 64 * 3)
 
 
+def many_comments() -> bytes:
+    return b"P2 64 64 255\n" + b"#\n" * 500_000 + b"1 " * 64 * 64
+
+
+def many_written_numbers() -> bytes:
+    return b"P3 1000 1000 255\n" + b"1 " * 1000
+
+
+def odd_largest_number() -> bytes:
+    return b"P6 1000 1000 254\n" + bytes(3_000_000)
+
+
+def large_fax() -> bytes:
+    out = io.BytesIO()
+    Image.new("1", (4_000, 4_000)).save(out, "TIFF", compression="group4", strip_size=2**25)
+    return out.getvalue()
+
+
 # Those that are refused, and those that can be read all the same because what they claim is not needed.
 REFUSED: tuple[Callable[[], bytes], ...] = (
     *(large_png, large_jpeg, many_scans, many_segments, one_large_tile, strip_of_lzw, large_canvas_webp, large_icon),
     *(large_bitmap_icon, many_icns, tiny_chunks, exif_in_avif, many_tiles_jpeg2000, run_length_bitmap),
     *(scans_of_a_large_image, many_strips, endless_bits, run_length_tga, long_comment, long_space),
+    *(many_comments, many_written_numbers),
 )
 READ: tuple[Callable[[], bytes], ...] = (
     *(exif_of_many_parts, many_pages, tags_that_overlap, many_frames_gif, many_comments_gif, many_frames_png),
-    *(many_frames_webp, many_icons, large_profile, many_texts),
+    *(many_frames_webp, many_icons, large_profile, many_texts, odd_largest_number, large_fax),
 )
 
 

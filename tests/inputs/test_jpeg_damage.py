@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from xai_eval.errors import InputUnavailable
-from xai_eval.inputs.images import jpeg_damage
+from xai_eval.inputs.images import damage, heard, jpeg_damage
 from xai_eval.inputs.images.decode import decode
 
 PIXELS = np.random.RandomState(0).randint(0, 256, (12, 12, 3)).astype(np.uint8).repeat(16, axis=0).repeat(16, axis=1)
@@ -80,13 +80,15 @@ def test_a_warning_that_comes_first_does_not_hide_damage(tmp_path: Path) -> None
 
 
 def test_what_others_write_to_standard_error_meanwhile_still_arrives(capfd) -> None:
-    said = jpeg_damage._said(lambda: os.write(2, b"a line of somebody else\nCorrupt JPEG data: 3 bytes\n"))
-    assert b"Corrupt" in said
+    said = heard.heard(
+        lambda: os.write(2, b"a line of somebody else\nCorrupt JPEG data: 3 bytes\n"), jpeg_damage._WARNING
+    )
+    assert said is not None and b"Corrupt" in said
     assert capfd.readouterr().err == "a line of somebody else\n"
 
 
 def test_where_libjpeg_is_silent_it_is_said(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(jpeg_damage, "_libjpeg_speaks", lambda: False)
-    monkeypatch.setattr(jpeg_damage, "_SOUND", {})
+    monkeypatch.setattr(damage, "_SOUND", {})
     (tmp_path / "a.jpg").write_bytes(jpeg())
     assert "not checked for damage" in decode(tmp_path / "a.jpg").notes[0]

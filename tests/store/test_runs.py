@@ -63,7 +63,7 @@ def test_cases_that_cannot_be_listed_are_not_missing(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         forbid(patch, tmp_path / result.case.key)
         results, errors = load_cases(tmp_path)
-        assert not results and "Permission denied" in str(errors[result.case.key])
+        assert not results and "permission is denied" in str(errors[result.case.key])
     for place in (tmp_path, tmp_path / "cams"):
         with monkeypatch.context() as patch:
             forbid(patch, place)

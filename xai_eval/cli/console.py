@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, TextIO
 
+from xai_eval.disk.system_errors import refusal
 from xai_eval.errors import StorageError
 from xai_eval.media.screen import visible_but_colours
 from xai_eval.media.terminal import block
@@ -121,9 +122,8 @@ class _Harmless:
             self._close()
         except OSError as error:
             self._close()
-            raise StorageError(
-                f"the answer cannot be written ({error.strerror or error}). Free some space, and run again."
-            ) from error
+            found = refusal(error, "write it elsewhere")
+            raise StorageError(f"the answer cannot be written ({found.reason}). {found.sentence}") from error
 
     def _close(self) -> None:
         self._open = False

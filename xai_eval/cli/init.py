@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from xai_eval.cli.help_text import Help, examples_of
-from xai_eval.disk.door import read_bytes
-from xai_eval.disk.files import remove_temporaries, write_new_file
+from xai_eval.disk.door import read_bytes, require_no_links
+from xai_eval.disk.files import remove_temporaries, unwritable, write_new_file
 from xai_eval.media.terminal import answer
 from xai_eval.settings.find import OWN_FILE, find_document
 from xai_eval.settings.settings import shown
@@ -54,7 +54,9 @@ def init(options: argparse.Namespace) -> int:
         UsageError: a configuration file that is there already is not valid.
         StorageError: a file cannot be written.
     """
-    answer([*_configure(), *(_workflow(_WORKFLOWS[options.ci]) if options.ci else ())])
+    answer(_configure())
+    if options.ci:
+        answer(_workflow(_WORKFLOWS[options.ci]))
     return 0
 
 
@@ -73,6 +75,10 @@ def _configure() -> Iterator[str]:
 
 def _workflow(starter: _Starter) -> Iterator[str]:
     target, source = starter.target, _STARTERS / starter.name
+    try:
+        require_no_links(Path(), target.parent)
+    except OSError as error:
+        raise unwritable(target.parent, error) from error
     if not write_new_file(target, read_bytes(source, follow=True)):
         yield f"{target} is there already: it is left as it is. {starter.advice.format(starter=source)}"
         return

@@ -17,6 +17,7 @@ from xai_eval.cli.asked import asked, narrowed, tell_settings
 from xai_eval.cli.console import console, prints_apart
 from xai_eval.cli.init import init
 from xai_eval.cli.options import MEASURING, build_parser, named_profile, named_suite
+from xai_eval.disk.system_errors import folder_sentence, machine_sentence
 from xai_eval.errors import StorageError, UsageError, XaiEvalError, error_line
 from xai_eval.media.terminal import answer, answer_json, tell, tell_block
 from xai_eval.settings.bundled_suites import bundled_suite
@@ -52,6 +53,8 @@ def _run_command(arguments: Sequence[str] | None) -> int:
             parser = build_parser(words, _settings(words))
     except XaiEvalError as error:
         return _failed(error)
+    except Exception as error:
+        return _unexpected(error)
     if not words:
         answer(parser.format_help().splitlines())
         return EXIT_OK
@@ -70,10 +73,17 @@ def _run_command(arguments: Sequence[str] | None) -> int:
         tell(f"xai-eval: interrupted{_how_to_go_on(options)}")
         return EXIT_INTERRUPTED
     except BaseException as error:
-        # An unexpected error is neither a drift (1) nor a success (0).
-        tell_block(traceback.format_exc().rstrip())
-        tell(f"xai-eval: error: unexpected {error_line(error)}. The traceback is above.")
-        return EXIT_NOTHING
+        return _unexpected(error)
+
+
+def _unexpected(error: BaseException) -> int:
+    """Say what happened, and return an exit code that is neither that of a drift (1) nor of a success (0)."""
+    told = folder_sentence() or machine_sentence(error)
+    if told is None:
+        tell_block("".join(traceback.format_exception(error)).rstrip())
+        told = f"unexpected {error_line(error)}. The traceback is above."
+    tell(f"xai-eval: error: {told}")
+    return EXIT_NOTHING
 
 
 def _tell_links(options: argparse.Namespace) -> None:

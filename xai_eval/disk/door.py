@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from io import BufferedReader
 from pathlib import Path
 
+from xai_eval.disk.system_errors import check_open_files
+
 MEBIBYTE = 2**20
 # A result document takes some kilobytes, a page some megabytes. What needs more is given its own limit.
 MOST_BYTES = 256 * MEBIBYTE
@@ -55,13 +57,22 @@ def opened(path: Path, *, follow: bool = False) -> Iterator[BufferedReader]:
     Raises:
         OSError: it is missing or cannot be read; it is a folder, a FIFO, a socket or a device; or it is a link and
             `follow` is False.
+        TooManyOpenFiles: no file can be opened.
     """
     # A device is not even opened, because for some of them that alone has an effect.
     _require_file(path, path.stat() if follow else path.lstat())
-    handle = os.open(path, _FLAGS | (0 if follow else _NOFOLLOW))
+    handle = _handle(path, _FLAGS | (0 if follow else _NOFOLLOW))
     with os.fdopen(handle, "rb") as file:
         _require_file(path, os.fstat(handle))
         yield file
+
+
+def _handle(path: Path, flags: int) -> int:
+    try:
+        return os.open(path, flags)
+    except OSError as error:
+        check_open_files(error)
+        raise
 
 
 def read_bytes(path: Path, limit: int = MOST_BYTES, *, follow: bool = False) -> bytes:

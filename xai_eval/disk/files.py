@@ -24,22 +24,13 @@ from xai_eval.disk.door import is_link, is_own_folder, read_bytes, require_no_li
 from xai_eval.disk.git_lfs import is_pointer, pointer_sentence
 from xai_eval.disk.names import require_portable
 from xai_eval.disk.strict_json import parse_json
-from xai_eval.errors import StorageError
+from xai_eval.disk.system_errors import Refusal, place_of, refusal
+from xai_eval.errors import StorageError, TooManyOpenFiles, XaiEvalError
 
 _LETTERS = f"{string.ascii_lowercase}{string.digits}_"
 _TRIES = 3
 _RANDOM = 8  # letters at the end of a temporary name
 _TEMPORARY = re.compile(rf"\.(.+)\.[a-z0-9_]{{{_RANDOM}}}", re.DOTALL)
-_REASONS = {
-    errno.ENOSPC: ("the disk is full", "free some space"),
-    errno.EDQUOT: ("the disk quota is used up", "free some space"),
-    errno.EROFS: ("the file system is read-only", "choose another folder"),
-    errno.EACCES: ("permission is denied", "choose another folder or change its permissions"),
-    errno.EPERM: ("permission is denied", "choose another folder or change its permissions"),
-    errno.EISDIR: ("there is a folder where a file is needed", "move it away"),
-    errno.ENOTDIR: ("there is a file where a folder is needed", "choose another folder"),
-    errno.EEXIST: ("there is a file where a folder is needed", "choose another folder"),
-}
 
 
 def write_files(folder: Path, contents: Mapping[str, bytes], *, root: Path | None = None) -> None:
@@ -142,14 +133,21 @@ def _write_new_folder(folder: Path, contents: Mapping[str, Iterable[bytes]], und
         hidden.rmdir()
 
 
-def unwritable(folder: Path, error: OSError) -> StorageError:
+def unwritable(folder: Path, error: OSError) -> XaiEvalError:
     """Return the error that says why nothing was written into `folder`."""
-    reason, advice = _REASONS.get(error.errno or 0, (str(error), "see the system's message"))
-    if error.errno == errno.EINVAL and error.strerror:
-        reason, advice = error.strerror, "choose another name"
-    if error.errno == errno.ELOOP:
-        reason = f"{error.filename or folder} is a link, and nothing is written through links"
-    return StorageError(f"cannot write into {folder}: {reason}; {advice} and run again. Nothing was changed there.")
+    try:
+        if error.errno == errno.EINVAL and error.strerror:
+            found = refusal(error, "choose another name")
+        elif error.errno == errno.ELOOP and error.strerror != os.strerror(errno.ELOOP):
+            reason = f"{error.filename or folder} is a link, and nothing is written through links"
+            found = Refusal(reason, "put an ordinary file or folder there")
+        else:
+            found = refusal(error, "choose another folder")
+    except TooManyOpenFiles as many:
+        return many
+    return StorageError(
+        f"cannot write into {folder}: {found.reason}; {found.advice} and run again. Nothing was changed there."
+    )
 
 
 def write_file(path: Path, data: bytes) -> None:
@@ -264,10 +262,8 @@ def accessible(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        # The door says itself what is wrong with a file.
-        usual = (error.strerror or str(error), "put an ordinary file there")
-        reason, advice = _REASONS.get(error.errno or 0, usual)
-        raise StorageError(f"{error.filename or path} cannot be read: {reason}; {advice}.") from error
+        found = refusal(error, "put an ordinary file there")
+        raise StorageError(f"{place_of(error, path)} cannot be read: {found.reason}; {found.advice}.") from error
 
 
 def _make_folder(folder: Path, undo: contextlib.ExitStack) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from xai_eval.result.stage import Stage
+from xai_eval.result.stage import OwnKind, Stage
 from xai_eval.result.stage import StageKind as K
 
 # Relative changes. Threads, batch size, memory format, mkldnn, float64 and torch versions move activations and logits
@@ -22,6 +22,15 @@ OF_SCORES = 1e-2
 # On a GPU, TF32 and other kernels change the output of a whole network by more than rounding on a CPU does. What is
 # computed from it (maps, weights, scores) is judged by the tolerances of fields alone.
 OFF_CPU = 2e-2
+
+
+# Stages of one kind and model; of one part, or of all parts if that is None.
+Group = tuple[K | OwnKind, str, str | None]
+
+
+def groups_of(stage: Stage) -> tuple[Group, Group]:
+    """Return the groups that a stage belongs to."""
+    return (stage.kind, stage.model, None), (stage.kind, stage.model, stage.of)
 
 
 @dataclass(frozen=True)
@@ -41,6 +50,11 @@ class Before:
     def named(self, made: Stage) -> str:
         """Return the name for these stages if the step makes the stage `made`."""
         return str(Stage(self.kinds[0], made.of, made.model)) if self.same_part else self.words
+
+    def groups(self, made: Stage) -> Iterator[Group]:
+        """Yield the groups that hold these stages if the step makes the stage `made`."""
+        part = made.of if self.same_part else None
+        return ((kind, model, part) for kind in self.kinds for model in {"", made.model})
 
     def among(self, recorded: Iterable[Stage], made: Stage) -> list[Stage]:
         """Return which of the recorded stages these are if the step makes the stage `made`."""

@@ -8,6 +8,7 @@ import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from xai_eval.gate.equal_stages import EqualStages, equal_stages
 from xai_eval.gate.movement import USUAL_SHARE, Movement, noise_of, number
 from xai_eval.gate.spelling import counterpart
 from xai_eval.gate.stage_table import Step, rules_of
@@ -161,14 +162,14 @@ def stage_findings(
     `every` is what `movements` returned for the two.
     """
     raised = obtained.provenance.parameters.get(RAISED_TOLERANCES, {})
-    on_cpu = _on_cpu(obtained)
+    on_cpu, equal = _on_cpu(obtained), equal_stages(obtained, golden)
     for shift in _beyond(every):
         if shift.stage in expected:
             continue
         own = shift.stage.of in raised or shift.stage.kind in raised
         most = rules_of(shift.stage).alarm(on_cpu=on_cpu and not own)
-        most *= _leeway(obtained, golden, shift.stage)
-        most = 0.0 if on_cpu and not own and _held_exactly(shift.stage, obtained, golden) else most
+        most *= _leeway(obtained, shift.stage, equal)
+        most = 0.0 if on_cpu and not own and _held_exactly(shift.stage, equal) else most
         if shift.change > most:
             amount = f" by a relative change of {number(shift.change)}" if math.isfinite(shift.change) else ""
             sentence = (
@@ -255,11 +256,11 @@ def _explained(shift: StageShift | None, every: Mapping[Stage, Movement], obtain
 
 def movements(obtained: Result, golden: Result, noise: Noise | None = None) -> dict[Stage, Movement]:
     """Return how far every stage of the golden moved, in the order of the result; what it no longer has, last."""
-    on_cpu = _on_cpu(obtained)
+    on_cpu, equal = _on_cpu(obtained), equal_stages(obtained, golden)
     return {
         stage: Movement(
             _change(obtained, golden, stage),
-            _limit(obtained, golden, stage, on_cpu=on_cpu),
+            _limit(obtained, stage, equal, on_cpu=on_cpu),
             noise_of(stage, noise),
             usual=on_cpu,
         )
@@ -282,14 +283,14 @@ def moved_stages(obtained: Result, golden: Result) -> Iterator[StageShift]:
     return _beyond(movements(obtained, golden))
 
 
-def _limit(obtained: Result, golden: Result, stage: Stage, *, on_cpu: bool) -> float:
+def _limit(obtained: Result, stage: Stage, equal: EqualStages, *, on_cpu: bool) -> float:
     """Return how far a stage may move."""
-    if on_cpu and _held_exactly(stage, obtained, golden):
+    if on_cpu and _held_exactly(stage, equal):
         return 0.0
-    return rules_of(stage).limit(on_cpu=on_cpu) * _leeway(obtained, golden, stage)
+    return rules_of(stage).limit(on_cpu=on_cpu) * _leeway(obtained, stage, equal)
 
 
-def _leeway(obtained: Result, golden: Result, stage: Stage) -> float:
+def _leeway(obtained: Result, stage: Stage, equal: EqualStages) -> float:
     """How many times its usual limit a stage may move, as the run measured it: what a golden claims widens nothing.
 
     Amplified is what the stages before it moved. Where these are the same in every bit, only what has no stage, such as
@@ -298,26 +299,15 @@ def _leeway(obtained: Result, golden: Result, stage: Stage) -> float:
     now = obtained.stages.get(stage)
     if now is None:
         return 1.0
-    return max(1.0, USUAL_SHARE * now.leeway) if _made_of_equal_stages(stage, obtained, golden) else now.leeway
+    return max(1.0, USUAL_SHARE * now.leeway) if equal.made(stage) else now.leeway
 
 
-def _held_exactly(stage: Stage, obtained: Result, golden: Result) -> bool:
+def _held_exactly(stage: Stage, equal: EqualStages) -> bool:
     """Whether a stage of whole numbers must be the same to the last bit, because what it is made from is.
 
     A library that counts otherwise is what the gate is for, so it does not matter which versions the golden claims.
     """
-    if not rules_of(stage).counted:
-        return False
-    return _made_of_equal_stages(stage, obtained, golden)
-
-
-def _made_of_equal_stages(stage: Stage, obtained: Result, golden: Result) -> bool:
-    """Whether all stages that a stage is made from are recorded, and the same in every bit."""
-    both = [each for each in golden.stages if each in obtained.stages]
-    parts = [each.among(both, stage) for each in rules_of(stage).steps[0].after]
-    return all(parts) and all(
-        obtained.stages[each].digest == golden.stages[each].digest for part in parts for each in part
-    )
+    return rules_of(stage).counted and equal.made(stage)
 
 
 def _in_order(obtained: Result, golden: Result) -> list[Stage]:

@@ -6,13 +6,13 @@ tensor moved as well, that is an accident, although the weights were changed on 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from xai_eval.gate.changes import Change, ChangeKind, parameter_changes
 from xai_eval.gate.same_layers import LAYER, LAYERS, renamed_layers, same_layer
 from xai_eval.gate.spelling import counterpart
-from xai_eval.gate.stage_table import Step, rules_of
+from xai_eval.gate.stage_table import Group, Step, groups_of, rules_of
 from xai_eval.gate.stages import StageShift, moved_stages
 from xai_eval.result.fingerprint import Fingerprint
 from xai_eval.result.naming import plain
@@ -146,12 +146,13 @@ def explained_stages(
     from the change and is no longer the same.
     """
     roots, absent = _roots(obtained, golden, changes, kinds), _unrecorded(golden, changes, kinds)
-    recorded = [*absent, *golden.stages]
+    recorded = {group for stage in (*absent, *golden.stages) for group in groups_of(stage)}
     moved = {stage for stage, was in golden.stages.items() if _changed(obtained, stage, was)} | absent
-    found = set(absent)
+    found, passed_on = set(absent), {group for stage in absent for group in groups_of(stage)}
     for stage in golden.stages:
-        if stage in roots or (stage.kind not in _STATE and found & moved & _made_from(stage, recorded, found)):
+        if stage in roots or (stage.kind not in _STATE and _follows(stage, recorded, passed_on)):
             found.add(stage)
+            passed_on |= set(groups_of(stage)) if stage in moved else set()
     return frozenset(found - absent)
 
 
@@ -177,16 +178,21 @@ def _changed(obtained: Result, stage: Stage, was: Fingerprint) -> bool:
     return now is None or not (now.digest == was.digest or now.written_otherwise(was))
 
 
-def _made_from(stage: Stage, recorded: Sequence[Stage], found: Iterable[Stage]) -> set[Stage]:
-    """Return the recorded stages that a stage is made from; of a user's own kind any earlier one, as none is known."""
+def _follows(stage: Stage, recorded: Collection[Group], passed_on: Collection[Group]) -> bool:
+    """Whether one of the groups that pass a change on is what a stage is made from.
+
+    Of a user's own kind, that is any earlier one, as none is known.
+    """
     if isinstance(stage.kind, OwnKind):
-        return set(found)
-    return {each for before in _step(stage, recorded).after for each in before.among(recorded, stage)}
+        return bool(passed_on)
+    return any(group in passed_on for before in _step(stage, recorded).after for group in before.groups(stage))
 
 
-def _step(stage: Stage, recorded: Sequence[Stage]) -> Step:
+def _step(stage: Stage, recorded: Collection[Group]) -> Step:
     steps = rules_of(stage).steps
-    complete = (step for step in steps if all(before.among(recorded, stage) for before in step.after))
+    complete = (
+        step for step in steps if all(any(group in recorded for group in each.groups(stage)) for each in step.after)
+    )
     return next(complete, steps[-1])
 
 

@@ -84,7 +84,8 @@ class Verdict:
     @property
     def excess(self) -> float:
         """How far the worst finding is beyond its limit, as a multiple of it; 0 without findings."""
-        return max((f.excess for f in self.findings if f.severity == self.severity), default=0.0)
+        worst = self.severity
+        return max((f.excess for f in self.findings if f.severity == worst), default=0.0)
 
     @property
     def sentence(self) -> str:

@@ -21,6 +21,7 @@ import pooch
 from xai_eval.disk.door import opened, read_bytes
 from xai_eval.disk.git_lfs import is_pointer_file, pointer_sentence
 from xai_eval.disk.strict_json import parse_json
+from xai_eval.disk.system_errors import check_open_files, refusal
 from xai_eval.errors import InputUnavailable, unknown_name
 from xai_eval.inputs.first_received import check_first_received
 from xai_eval.inputs.paths import given_path, readable
@@ -86,7 +87,10 @@ def manifest() -> dict[str, Any]:
     path = fixtures_folder() / "manifest.json"
     try:
         content: dict[str, Any] = parse_json(read_bytes(path, follow=True))
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        found = refusal(error, "install xai_eval again")
+        raise InputUnavailable(f"{path} cannot be read ({found.reason}). {found.sentence}") from error
+    except ValueError as error:
         raise InputUnavailable(f"{path} cannot be read ({error}). Install xai_eval again.") from error
     if content.get("schema") != 1:
         raise InputUnavailable(f"{path} has schema {content.get('schema')!r}; expected 1. Install xai_eval again.")
@@ -182,6 +186,7 @@ def obtain(download: Download, also: Sequence[Path] = ()) -> Path:
         _transfer(download, home)
     # The exceptions of requests, which pooch uses, are OSErrors too.
     except OSError as error:
+        check_open_files(error)
         raise _unavailable(download, (home, *also), error) from error
     return _verified(home, download)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from xai_eval.disk.door import read_bytes
 from xai_eval.disk.files import write_new_file
+from xai_eval.disk.system_errors import refusal
 from xai_eval.errors import InputUnavailable, StorageError
 
 _SUFFIX = ".sha256"
@@ -43,6 +44,7 @@ def _first(record: Path) -> str:
     try:
         return read_bytes(record, _MOST_BYTES, follow=True).decode("ascii", "replace").strip()
     except OSError as error:
+        found = refusal(error, "remove it")
         raise InputUnavailable(
-            f"{record} cannot be read ({error.strerror or error}); expected a SHA-256 in it. Remove it."
+            f"{record} cannot be read ({found.reason}); expected a SHA-256 in it. {found.sentence}"
         ) from error

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from xai_eval.disk.system_errors import place_of, refusal
 from xai_eval.errors import InputUnavailable, UsageError
 
 
@@ -29,9 +30,8 @@ def readable(path: str | os.PathLike[str]) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise InputUnavailable(
-            f"{error.filename or path} cannot be read ({error.strerror or error}). Check its name and its permissions."
-        ) from error
+        found = refusal(error, "check its name and its permissions")
+        raise InputUnavailable(f"{place_of(error, path)} cannot be read ({found.reason}). {found.sentence}") from error
 
 
 def files_matching(folder: Path, pattern: str) -> list[Path]:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from xai_eval.disk.files import read_json, remove_file, remove_temporaries, remove_temporary_folders
+from xai_eval.disk.system_errors import refusal
 from xai_eval.errors import StorageError, UsageError
 from xai_eval.report.images_beside import FOLDER, remove_images_beside
 from xai_eval.report.text.commands import PAGE_FILE
@@ -78,9 +79,9 @@ def _remove(folder: Path, names: Iterable[str]) -> None:
         try:
             remove_file(folder, folder / name)
         except OSError as error:
+            found = refusal(error, "remove it, or choose another folder for the report")
             raise StorageError(
-                f"{folder / name} of an earlier report cannot be removed ({error.strerror or error}). "
-                "Remove it, or choose another folder for the report."
+                f"{folder / name} of an earlier report cannot be removed ({found.reason}). {found.sentence}"
             ) from error
 
 

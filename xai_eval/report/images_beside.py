@@ -8,6 +8,7 @@ from pathlib import Path
 
 from xai_eval.disk.door import is_own_folder
 from xai_eval.disk.files import remove_empty_folder, remove_file, write_files
+from xai_eval.disk.system_errors import refusal
 from xai_eval.errors import StorageError
 
 # The folder beside the page, and letters of a digest that name a file in it: equal images are one file.
@@ -57,6 +58,7 @@ def remove_images_beside(report: Path, but: Collection[str] = ()) -> None:
                 remove_file(report, path)
         remove_empty_folder(report, folder)
     except OSError as error:
+        found = refusal(error, "remove it by hand")
         raise StorageError(
-            f"{folder} of an earlier page cannot be removed ({error.strerror or error}). Remove it by hand."
+            f"{folder} of an earlier page cannot be removed ({found.reason}). {found.sentence}"
         ) from error

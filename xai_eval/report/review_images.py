@@ -9,6 +9,7 @@ from pathlib import Path
 
 from xai_eval.disk.door import require_no_links
 from xai_eval.disk.files import remove_file, write_files
+from xai_eval.disk.system_errors import refusal
 from xai_eval.errors import StorageError
 from xai_eval.gate.review import GoldenChange, Review
 from xai_eval.gate.verdict import State, Verdict
@@ -85,4 +86,5 @@ def _remove_earlier(results: Path, folder: Path) -> None:
             if _OURS.fullmatch(path.name):
                 remove_file(results, path)
     except OSError as error:
-        raise StorageError(f"{folder} cannot be written ({error.strerror or error}). Remove it by hand.") from error
+        found = refusal(error, "remove it by hand")
+        raise StorageError(f"{folder} cannot be written ({found.reason}). {found.sentence}") from error

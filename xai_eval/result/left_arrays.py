@@ -14,6 +14,7 @@ from pathlib import Path
 from xai_eval.disk.arrays import inflated
 from xai_eval.disk.door import read_bytes
 from xai_eval.disk.files import is_temporary
+from xai_eval.disk.system_errors import is_of_the_machine, refusal
 from xai_eval.errors import StorageError
 
 # A killed process leaves one. More are not looked at, because each has to be unpacked.
@@ -42,7 +43,11 @@ def find_left_arrays(arrays: Path, sha256: object) -> LeftArrays | None:
     for path in itertools.islice(left, _MOST):
         try:
             content = inflated(read_bytes(path), str(path))
-        except (OSError, StorageError):
+        except OSError as error:
+            if is_of_the_machine(error):  # it may be the one
+                raise StorageError(f"{path} cannot be read ({refusal(error, '').reason}).") from error
+            continue
+        except StorageError:
             continue
         if hashlib.sha256(content).hexdigest() == sha256:
             return LeftArrays(path, content)

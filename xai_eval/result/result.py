@@ -26,6 +26,7 @@ from xai_eval.disk.files import read_json_text, write_files
 from xai_eval.disk.git_lfs import is_pointer, pointer_sentence
 from xai_eval.disk.signed import canonical, sign
 from xai_eval.disk.strict_json import alike, folded, parse_json
+from xai_eval.disk.system_errors import refusal
 from xai_eval.disk.typed import WrongValue, below, entry, read_as, spelled
 from xai_eval.errors import StorageError, UsageError, error_line, unknown_name
 from xai_eval.result.fields import KINDS, Field
@@ -477,10 +478,8 @@ def read_arrays(folder: Path, document: Mapping[str, Any]) -> dict[str, NDArray[
 
 
 def _unreadable(path: Path, error: OSError) -> StorageError:
-    return StorageError(
-        f"{path} cannot be read ({error.strerror or error}). "
-        "Restore it from version control, or run again and accept a new result."
-    )
+    found = refusal(error, "restore it from version control, or run again and accept a new result")
+    return StorageError(f"{path} cannot be read ({found.reason}). {found.sentence}")
 
 
 def _slug(text: str) -> str:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from xai_eval.disk.door import read_bytes
+from xai_eval.disk.door import is_link, read_bytes
+from xai_eval.disk.files import accessible, exists
 from xai_eval.disk.strict_toml import MOST_TOML_BYTES, parse_toml
+from xai_eval.disk.system_errors import refusal
 from xai_eval.disk.typed import spelled
 from xai_eval.errors import InputUnavailable, UsageError
 from xai_eval.settings.settings import shown
@@ -40,10 +42,11 @@ def find_document(start: Path) -> Document | None:
     Raises:
         UsageError: a file is not valid TOML, or a folder has both kinds of configuration.
         InputUnavailable: a file cannot be read.
+        StorageError: the folder cannot be looked at, such as one whose path is too long.
     """
     for folder in (start, *start.parents):
         own, shared = folder / OWN_FILE, folder / SHARED_FILE
-        found = [Document(own, _parsed(own))] if own.is_file() else []
+        found = [Document(own, _parsed(own))] if _is_there(own) else []
         found += [Document(shared, table) for table in [_table_of(shared)] if table is not None]
         if len(found) > 1:
             raise UsageError(
@@ -57,13 +60,19 @@ def find_document(start: Path) -> Document | None:
 
 def _table_of(shared: Path) -> Mapping[str, Any] | None:
     """Return `[tool.xai_eval]`; None if there is none. A file that does not name it is not parsed: it may be broken."""
-    if not shared.is_file() or "xai_eval" not in _text_of(shared):
+    if not _is_there(shared) or "xai_eval" not in _text_of(shared):
         return None
     tool = _parsed(shared).get("tool", {})
     table = tool.get("xai_eval") if isinstance(tool, dict) else None
     if table is not None and not isinstance(table, dict):
         raise UsageError(f"{shown(shared)}: tool.xai_eval is {spelled(table)}; expected a table, [tool.xai_eval].")
     return table
+
+
+def _is_there(file: Path) -> bool:
+    """Whether a configuration file is there. What is no ordinary file is: to read it says so, instead of nothing."""
+    with accessible(file):
+        return is_link(file) or exists(file)
 
 
 def _parsed(file: Path) -> dict[str, Any]:
@@ -77,7 +86,8 @@ def _text_of(file: Path) -> str:
     try:
         return read_bytes(file, MOST_TOML_BYTES, follow=True).decode("utf-8-sig")
     except OSError as error:
-        raise InputUnavailable(f"{shown(file)} cannot be read ({error.strerror or error}).") from error
+        found = refusal(error, "put an ordinary file there")
+        raise InputUnavailable(f"{shown(file)} cannot be read ({found.reason}). {found.sentence}") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{shown(file)} is not valid TOML: it is not in UTF-8. Save it in UTF-8.") from error
     except ValueError as error:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from xai_eval.disk.door import read_bytes
+from xai_eval.disk.system_errors import refusal
 from xai_eval.errors import InputUnavailable, UsageError
 
 _SECONDS = 120
@@ -165,10 +166,11 @@ def _git(folder: Path, *arguments: str, given: bytes = b"") -> bytes:
     command: Sequence[str] = (*GIT, *arguments)
     try:
         done = subprocess.run(command, cwd=folder, input=given, capture_output=True, timeout=_SECONDS, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise InputUnavailable(
-            f"git cannot be run in {folder} ({error}). Install git, or leave out --against."
-        ) from error
+    except subprocess.TimeoutExpired as error:
+        raise InputUnavailable(f"git does not answer in {folder} ({error}). Leave out --against.") from error
+    except OSError as error:
+        found = refusal(error, "install git, or leave out --against")
+        raise InputUnavailable(f"git cannot be run in {folder} ({found.reason}). {found.sentence}") from error
     if done.returncode:
         said = " ".join(done.stderr.decode("utf-8", "replace").split())
         raise UsageError(f"git {arguments[0]} failed in {folder}: {said or 'without a message'}.")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from xai_eval.disk.files import accessible, exists, remove_folder, temporary_of, write_files
+from xai_eval.disk.system_errors import refusal
 from xai_eval.errors import StorageError, UsageError, unknown_name
 from xai_eval.result.result import ARRAYS_FILE, RESULT_FILE, Case, Result, is_case_id
 from xai_eval.store.history import (
@@ -158,9 +159,8 @@ class Goldens:
         try:
             remove_folder(self.folder, self.folder / key)
         except OSError as error:
-            raise StorageError(
-                f"{self.folder / key} cannot be deleted ({error.strerror or error}). Do it by hand."
-            ) from error
+            found = refusal(error, "do it by hand")
+            raise StorageError(f"{self.folder / key} cannot be deleted ({found.reason}). {found.sentence}") from error
 
 
 def resolve(name: str, cases: Mapping[str, Case]) -> str:

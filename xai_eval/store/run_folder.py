@@ -19,6 +19,7 @@ from xai_eval.disk.files import (
     write_files,
 )
 from xai_eval.disk.stray_files import is_stray
+from xai_eval.disk.system_errors import refusal
 from xai_eval.errors import StorageError, XaiEvalError
 from xai_eval.result.result import ARRAYS_FILE, FORMER_ARRAYS_FILE, RESULT_FILE, Result, case_of, is_case_id
 from xai_eval.store.lock import acquire, locked, release, this_process
@@ -146,8 +147,8 @@ class RunFolder:
             found = sorted(self.results.rglob("*"))
             foreign = next((path for path in found if not self._is_ours(path)), None)
         except OSError as error:
-            reason = error.strerror or error
-            raise StorageError(f"{self.results} cannot be read ({reason}). Choose another folder.") from error
+            refused = refusal(error, "choose another folder")
+            raise StorageError(f"{self.results} cannot be read ({refused.reason}). {refused.sentence}") from error
         if foreign:
             raise StorageError(f"{foreign} was not written by xai-eval, {_ADVICE}")
         try:
@@ -177,9 +178,8 @@ class RunFolder:
             for place in gone:
                 remove_folder(self.path, place)
         except OSError as error:
-            raise StorageError(
-                f"{self.results} cannot be replaced ({error.strerror}). Choose another folder."
-            ) from error
+            refused = refusal(error, "choose another folder")
+            raise StorageError(f"{self.results} cannot be replaced ({refused.reason}). {refused.sentence}") from error
 
     def _is_ours(self, path: Path) -> bool:
         """Whether `path` is a folder or file of a saved result, or a file left by a killed run or an editor."""

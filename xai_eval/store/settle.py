@@ -7,12 +7,12 @@ its arrays under a temporary name, and a history that is one entry ahead.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable
 from pathlib import Path
 
 from xai_eval.disk.door import is_own_folder
 from xai_eval.disk.files import is_temporary, read_json, remove_temporaries, remove_temporary_folders
+from xai_eval.disk.system_errors import is_of_the_machine
 from xai_eval.errors import StorageError
 from xai_eval.result.left_arrays import find_left_arrays
 from xai_eval.result.result import ARRAYS_FILE, RESULT_FILE, is_case_id, read_arrays, read_document
@@ -23,18 +23,28 @@ _MOST = 3
 def settle(place: Path, names: Iterable[str]) -> None:
     """Give the arrays of the result in `place` their name back, and remove the temporary files of the files `names`.
 
-    No other process may be writing into the folder. What the system refuses is left, because it does no harm.
+    No other process may be writing into the folder. If the system refuses something, all is left, because it does no
+    harm, and the next one may need it.
     """
     files = tuple(names)
     if not is_own_folder(place) or not any(is_temporary(path, files) for path in place.glob(".*")):
         return
-    with contextlib.suppress(OSError, StorageError):
-        document = read_document(place)
-        read_arrays(place, document)  # raises if the result is damaged for another reason
-        left = find_left_arrays(place / ARRAYS_FILE, document["arrays_sha256"])
-        if left is not None:
-            left.path.replace(place / ARRAYS_FILE)
+    try:
+        _restore_arrays(place)
+    except OSError:
+        return
+    except StorageError as error:
+        if isinstance(error.__cause__, OSError) and is_of_the_machine(error.__cause__):
+            return
     remove_temporaries(place, files)
+
+
+def _restore_arrays(place: Path) -> None:
+    document = read_document(place)
+    read_arrays(place, document)  # raises if the result is damaged for another reason
+    left = find_left_arrays(place / ARRAYS_FILE, document["arrays_sha256"])
+    if left is not None:
+        left.path.replace(place / ARRAYS_FILE)
 
 
 def settle_folders(parent: Path) -> None:

@@ -9,11 +9,14 @@ from __future__ import annotations
 import functools
 import importlib.util
 import inspect
+import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from xai_eval.disk.names import is_portable
+from xai_eval.disk.typed import spelled
 from xai_eval.errors import UsageError, unknown_name
 from xai_eval.tasks.parameters import Parameter, read_signature
 
@@ -153,8 +156,10 @@ def task(
             parameter in another form than it is given in needs it.
 
     Raises:
-        UsageError: another function is registered under this name, or the registered object is not a function.
+        UsageError: another function is registered under this name, or the registered object is not a function; or
+            the name cannot be that of a folder on every system, or differs from another in capitals alone.
     """
+    _require_own_folder(name)
 
     def register(function: Evaluation) -> Evaluation:
         if not inspect.isfunction(inspect.unwrap(function)):
@@ -170,6 +175,25 @@ def task(
         return function
 
     return register
+
+
+def _require_own_folder(name: str) -> None:
+    """Refuse before hours of computing what goldens cannot be kept under."""
+    if not isinstance(name, str) or not is_portable(name):  # such as a function under @task without brackets
+        raise UsageError(
+            f"{spelled(name)} cannot be the name of a task, because its goldens lie in a folder of this name, and not "
+            "every system takes it. Use letters, digits, - and _."
+        )
+    alike = next((each for each in TASKS if each != name and _folded(each) == _folded(name)), None)
+    if alike is not None:
+        raise UsageError(
+            f"the names of the tasks {name!r} and {alike!r} differ only in capitals or in the spelling of Unicode: on "
+            "some systems their goldens would lie in one folder. Rename one of them."
+        )
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def _home(task: Task) -> tuple[str, str]:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from xai_eval.errors import InputUnavailable
 from xai_eval.inputs.images.budget import MOST_FRAMES
 from xai_eval.inputs.images.colour_profile import profile_note
-from xai_eval.inputs.images.jpeg_damage import damage_notes
+from xai_eval.inputs.images.damage import damage_notes
 from xai_eval.inputs.images.opened import TAKEN_APART, Opened, open_image
 from xai_eval.inputs.images.orientation import UPRIGHT, turned
 from xai_eval.inputs.images.quiet import without_warnings
@@ -70,7 +70,7 @@ def decode(path: Path, *, upright: bool = False) -> Decoded:
 
 def _decoded(path: Path, upright: bool) -> Decoded:
     opened = open_image(path)
-    damage = damage_notes(path, opened.essence.data, opened.sha256) if opened.format == "JPEG" else ()
+    damage = damage_notes(path, opened)
     with decoding(path):
         pixels, conversion = to_rgb(path, opened)
     profile = _profile_notes(opened)

@@ -87,11 +87,7 @@ def to_eight_bits(path: Path, deep: Deep) -> tuple[NDArray[np.uint8], list[str]]
     own = slice(None) if scaled.ndim == 2 else (..., slice(1 if gray else 3))
     colours = scaled[own]  # without alpha, which is neither inverted nor counted
     low, high = (int(end(deep.values[own])) for end in (np.min, np.max))
-    if high - low >= LEAST_LEVELS and int(colours.max()) - int(colours.min()) < LEAST_LEVELS:
-        raise InputUnavailable(
-            f"{path} holds {deep.called} values from {low} to {high} of {deep.full}, which become the 8-bit levels "
-            f"{colours.min()} to {colours.max()}: nothing could be seen. Scale them to the whole range, save it again."
-        )
+    require_levels(path, f"{deep.called} values", (low, high), deep.full, (int(colours.min()), int(colours.max())))
     notes = [] if deep.full == 255 else [_done(deep, cut)]
     if (high - low) * LOW < deep.full:
         notes.append(f"its values reach only from {low} to {high} of {deep.full}; it was not brightened")
@@ -99,6 +95,15 @@ def to_eight_bits(path: Path, deep: Deep) -> tuple[NDArray[np.uint8], list[str]]
         notes.append("inverted, because 0 means white in this file")
         colours[...] = 255 - colours
     return scaled, notes
+
+
+def require_levels(path: Path, called: str, was: tuple[int, int], full: int, became: tuple[int, int]) -> None:
+    """Raise InputUnavailable if numbers from `was[0]` to `was[1]` of `full` become three 8-bit levels or fewer."""
+    if was[1] - was[0] >= LEAST_LEVELS and became[1] - became[0] < LEAST_LEVELS:
+        raise InputUnavailable(
+            f"{path} holds {called} from {was[0]} to {was[1]} of {full}, which become the 8-bit levels {became[0]} to "
+            f"{became[1]}: nothing could be seen. Scale them to the whole range, save it again."
+        )
 
 
 def _done(deep: Deep, cut: bool) -> str:

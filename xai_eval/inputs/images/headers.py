@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import re
-import struct
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from xai_eval.errors import InputUnavailable
-from xai_eval.inputs.images.budget import LIBRARIES, MEMORY, check_memory, check_size, pixel_cost
+from xai_eval.inputs.images.budget import LIBRARIES, check_memory, check_size, pixel_cost
 from xai_eval.inputs.images.png_file import SIGNATURE
 from xai_eval.inputs.images.tiff_tags import read_directory
 
 _EXIF_START = re.compile(rb"II\*\0|MM\0\*")
-_CODESTREAM = b"\xff\x4f\xff\x51"
 _LONGEST_EXIF = 16 * 2**20
 _LONGEST_HEADER = 8192
-# What OpenJPEG holds for each tile, and for each channel of each tile, whatever its size.
-_PER_TILE, _PER_CHANNEL = 6_000, 1_200
+# Pillow reads numbers that are written in letters one by one, and copies what it has at each comment among them.
+_MOST_WRITTEN, _MOST_COMMENTS = 2_000_000, 1_000
 
 
 def check_header(path: Path, data: bytes) -> None:
-    """Raise InputUnavailable if the header of a WebP, AVIF, JPEG 2000, ICO or PPM claims too much."""
+    """Raise InputUnavailable if the header of a WebP, AVIF, ICO or PPM claims too much."""
     for begins, check in _CHECKS.items():
         if re.match(begins, data[:16], re.DOTALL):
             check(path, data)
@@ -48,21 +47,6 @@ def _avif(path: Path, data: bytes) -> None:
             raise InputUnavailable(f"{path} has damaged EXIF data (its tags claim more than it holds). Save it again.")
 
 
-def _jpeg2000(path: Path, data: bytes) -> None:
-    at = data.find(_CODESTREAM)
-    if at < 0 or at + 42 > len(data):
-        return
-    right, bottom, left, top, wide, high, _, _ = struct.unpack(">8I", data[at + 8 : at + 40])
-    channels = int.from_bytes(data[at + 40 : at + 42])
-    check_size(path, max(0, right - left), max(0, bottom - top))
-    tiles = -(-right // max(wide, 1)) * -(-bottom // max(high, 1))
-    if tiles * (_PER_TILE + _PER_CHANNEL * channels) > MEMORY:
-        raise InputUnavailable(
-            f"{path} is a JPEG 2000 of {tiles:,} tiles of {channels} channels, for each of which memory is needed. "
-            "Save it again with larger tiles, or as a PNG."
-        )
-
-
 def _icon(path: Path, data: bytes) -> None:
     count = int.from_bytes(data[4:6], "little")
     for width, height in _sizes_in_icon(data, count):
@@ -82,16 +66,23 @@ def _sizes_in_icon(data: bytes, count: int) -> Iterator[tuple[int, int]]:
 
 
 def _ppm(path: Path, data: bytes) -> None:
-    """Refuse a header with long comments, which Pillow reads letter by letter."""
+    """Refuse a header with long comments, which Pillow reads letter by letter; and too much that is in letters."""
     fields = re.sub(rb"#[^\n]*(?:\n|$)", b"\n", data[:_LONGEST_HEADER]).split(None, 4)
     if len(fields) < 4 and len(data) > _LONGEST_HEADER:
         raise InputUnavailable(f"{path} has a header of more than {_LONGEST_HEADER:,} bytes. Save it without comments.")
+    if data[1:2] in b"123" and data.count(b"#") > _MOST_COMMENTS:
+        raise InputUnavailable(f"{path} has more than {_MOST_COMMENTS:,} comments. Save it without comments.")
+    numbers = math.prod(map(int, fields[1:3])) * {b"2": 1, b"3": 3}.get(data[1:2], 0)
+    if numbers > _MOST_WRITTEN:
+        raise InputUnavailable(
+            f"{path} has {numbers:,} numbers that are written in letters; expected at most {_MOST_WRITTEN:,}. Save it "
+            "as a binary PGM or PPM, or as PNG."
+        )
 
 
 _CHECKS: Mapping[bytes, Callable[[Path, bytes], None]] = {
     rb"RIFF....WEBP": _webp,
     rb"....ftyp": _avif,
-    rb"\xff\x4f\xff\x51|\x00\x00\x00\x0cjP  \r\n\x87\n": _jpeg2000,
     rb"\x00\x00\x01\x00": _icon,
     rb"P[1-7Ff]": _ppm,
 }

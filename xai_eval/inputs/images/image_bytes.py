@@ -6,6 +6,7 @@ from pathlib import Path
 
 from xai_eval.disk.door import read_bytes
 from xai_eval.disk.git_lfs import is_pointer, pointer_sentence
+from xai_eval.disk.system_errors import refusal
 from xai_eval.errors import InputUnavailable
 from xai_eval.inputs.images.budget import LARGEST_FILE
 
@@ -20,8 +21,9 @@ def image_bytes(path: Path) -> bytes:
     try:
         data = read_bytes(path, LARGEST_FILE, follow=True)
     except OSError as error:
-        reason = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
-        raise InputUnavailable(f"{path} {reason}; expected an image file. Check the path.") from error
+        found = refusal(error, "check the path")
+        reason = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read: {found.reason}"
+        raise InputUnavailable(f"{path} {reason}; expected an image file. {found.sentence}") from error
     if not data:
         raise InputUnavailable(f"{path} is empty (0 bytes); expected an image. Get the file again.")
     if is_pointer(data):

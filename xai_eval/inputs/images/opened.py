@@ -19,6 +19,8 @@ from xai_eval.inputs.images.essence import Essence, orientation_of
 from xai_eval.inputs.images.gif_file import gif_essence
 from xai_eval.inputs.images.headers import check_header
 from xai_eval.inputs.images.image_bytes import image_bytes
+from xai_eval.inputs.images.jpeg2000_file import SIGNATURES as JPEG2000
+from xai_eval.inputs.images.jpeg2000_file import jpeg2000_essence
 from xai_eval.inputs.images.jpeg_file import SIGNATURE as JPEG
 from xai_eval.inputs.images.jpeg_file import jpeg_essence
 from xai_eval.inputs.images.orientation import UPRIGHT
@@ -93,6 +95,8 @@ def _essence(path: Path, data: bytes) -> tuple[str, Essence]:
         return "GIF", gif_essence(data)
     if data.startswith(TIFF):
         return "TIFF", tiff_essence(path, data)
+    if data.startswith(JPEG2000):
+        return "JPEG2000", jpeg2000_essence(path, data)
     return "", Essence(data)
 
 

@@ -14,6 +14,7 @@ SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, SAMPLES = 256, 257, 258, 259, 262, 277
 PLANAR, TILE_WIDTH, TILE_HEIGHT, EXTRA, SAMPLE_FORMAT, LARGEST_SAMPLE = 284, 322, 323, 338, 339, 281
 _ORIENTATION, _SUBSAMPLING, _PROFILE, _STRIPS, _TILES = 274, 530, 34675, 273, 324
+_ROWS_PER_STRIP, _STRIP_SIZES = 278, 279
 _SMALLEST_TILE = 16
 # Size, depth, compression and its tables, place of the data, palette, alpha, colour.
 DECIDE = frozenset(
@@ -75,7 +76,7 @@ def tiff_essence(path: Path, data: bytes) -> Essence:
         frames=count_pages(tags, MOST_FRAMES + 1),
         orientation=tags.number(_ORIENTATION, 1) if 1 <= tags.number(_ORIENTATION, 1) <= 8 else 1,
         profile=None if entry is None else b"" if too_long else tags.bytes_of(_PROFILE),
-        notes=tuple(_notes(shape)),
+        notes=(*_notes(shape), *_strip_notes(tags, shape)),
         library=shape.samples * max(1, shape.bits // 8),
         tags=tags,
     )
@@ -157,3 +158,17 @@ def _check_kind(path: Path, tags: Directory, shape: Layout) -> None:
 def _notes(shape: Layout) -> list[str]:
     unnamed = sum(meaning == 0 for meaning in shape.extra)
     return [f"{unnamed} further channels, whose meaning the file does not name, left out"] if unnamed else []
+
+
+def _strip_notes(tags: Directory, shape: Layout) -> list[str]:
+    """Say that a file names strips without compression shorter than their rows: readers take what follows them."""
+    rows = min(tags.number(_ROWS_PER_STRIP, shape.height), shape.height)
+    sizes = tags.numbers(_STRIP_SIZES)
+    if shape.compression != 1 or not sizes or not rows:
+        return []
+    row = (shape.width * shape.bits * (1 if shape.planar else shape.samples) + 7) // 8
+    strips = -(-shape.height // rows)
+    wanted = (row * min(rows, shape.height - at % strips * rows) for at in range(len(sizes)))
+    if all(size >= least for size, least in zip(sizes, wanted, strict=True)):
+        return []
+    return ["the file says that its strips are shorter than their rows; what follows them in the file was read as rows"]

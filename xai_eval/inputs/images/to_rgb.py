@@ -16,6 +16,7 @@ from xai_eval.inputs.images.essence import Essence
 from xai_eval.inputs.images.opened import Opened
 from xai_eval.inputs.images.png_file import SIGNATURE
 from xai_eval.inputs.images.png_rows import lacks_rows
+from xai_eval.inputs.images.ppm_file import read_scaled
 from xai_eval.inputs.images.tiff_file import layout
 
 SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I;16N", "I")
@@ -37,6 +38,7 @@ def to_rgb(path: Path, opened: Opened) -> tuple[NDArray[np.uint8], list[str]]:
     if image is None:
         return _deep_tiff(path, essence)
     colours = _colours(image)
+    image, notes = read_scaled(path, image, essence.data)
     image.load()
     _check_rows(path, image, opened)
     if image.mode in SIXTEEN_BIT:
@@ -46,7 +48,7 @@ def to_rgb(path: Path, opened: Opened) -> tuple[NDArray[np.uint8], list[str]]:
             f"{path} holds floating-point pixels, whose range is unknown; expected 8 or 16 bits per channel. "
             "Save it as an 8-bit PNG."
         )
-    notes = _sixteen_bit_colour_notes(path, image, essence) if essence.depth == 16 else []
+    notes += _sixteen_bit_colour_notes(path, image, essence) if essence.depth == 16 else []
     if image.mode not in ("RGB", "RGBA", "RGBa"):
         notes.append(f"{_GRAYSCALE.get(image.mode, _kind(image.mode))} converted to RGB")
     if colours is not None and (most := int(image.getextrema()[1])) >= colours:  # type: ignore[arg-type]

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from xai_eval.disk.door import opened
+from xai_eval.disk.system_errors import refusal
 from xai_eval.errors import InputUnavailable, unknown_name
 from xai_eval.inputs.downloads import bundled, bundled_entry, manifest
 from xai_eval.inputs.models.classifier import Classifier
@@ -62,9 +63,13 @@ def read_safetensors(path: Path) -> dict[str, torch.Tensor]:
         InputUnavailable: the file is truncated or not a safetensors file.
     """
     try:
-        with opened(path, follow=True):  # the library itself would open any kind of file
-            tensors: dict[str, torch.Tensor] = safetensors.torch.load_file(path)
-    except (safetensors.SafetensorError, OSError) as error:
+        with opened(path, follow=True):
+            pass  # the library itself would open any kind of file, and calls one missing if it cannot open any more
+        tensors: dict[str, torch.Tensor] = safetensors.torch.load_file(path)
+    except OSError as error:
+        found = refusal(error, "get it again")
+        raise InputUnavailable(f"{path} cannot be read ({found.reason}). {found.sentence}") from error
+    except safetensors.SafetensorError as error:
         raise InputUnavailable(
             f"{path} cannot be read as safetensors ({error}). It is truncated or another kind of file: get it again."
         ) from error

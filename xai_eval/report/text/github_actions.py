@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from xai_eval.disk.system_errors import refusal
 from xai_eval.gate.verdict import Verdict
 from xai_eval.media import markdown, terminal
 from xai_eval.media.characters import shortened
@@ -41,7 +42,8 @@ def report_to_github(verdicts: Sequence[Verdict], page: Path | None, where: Fold
             with Path(target).open("ab") as file:
                 file.write(step_summary(verdicts, page, where, room=_MOST - file.tell()).encode())
         except OSError as error:
-            terminal.tell(f"xai-eval: {_SUMMARY_FILE} {target} cannot be written ({error.strerror or error})")
+            found = refusal(error, "check the variable")
+            terminal.tell(f"xai-eval: {_SUMMARY_FILE} {target} cannot be written ({found.reason}). {found.sentence}")
     if os.environ.get(_ACTIONS) == "true":
         terminal.command_ci(annotation(verdicts))
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from xai_eval.disk.door import read_bytes
 from xai_eval.disk.strict_json import parse_json
+from xai_eval.disk.system_errors import refusal
 from xai_eval.errors import InputUnavailable, UsageError
 
 if TYPE_CHECKING:
@@ -37,7 +38,10 @@ def read_chosen_setting(path: Path | str) -> ChosenSetting:
     try:
         document = parse_json(read_bytes(Path(path), follow=True))
     except OSError as error:
-        raise InputUnavailable(f"the chosen setting {path} cannot be read ({error.strerror or error}).") from error
+        found = refusal(error, "check the path")
+        raise InputUnavailable(
+            f"the chosen setting {path} cannot be read ({found.reason}). {found.sentence}"
+        ) from error
     except ValueError as error:
         raise UsageError(f"{path} is not JSON ({error}). Run `xai-eval run lime_search` to write one.") from error
     try:
