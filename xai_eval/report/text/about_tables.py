@@ -13,6 +13,8 @@ _DIFFERENCE = (
 )
 _CLIP, _PIXELS = "by CLIP", "by pixel labels"
 _ABOUT = {
+    "clip_units": "The label that CLIP gives each unit, and how well it fits.",
+    "pixel_units": "The label that pixel labels give each unit, and how well it fits.",
     "study": "How far Grad-CAM and LIME mark the same pixels in each image, and what that says.",
     "measures": "The mean over the images of each measure of agreement, with its 95 % interval from low to high.",
     "thresholds": "The settings behind the measures.",
