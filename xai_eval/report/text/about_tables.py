@@ -37,6 +37,8 @@ _ABOUT = {
     "layers": "How many units of each layer have a label, by each way to label, and how well the labels fit.",
     "clip_concepts": "How many units of each layer CLIP labels with each concept.",
     "pixel_concepts": "How many units of each layer pixel labels label with each concept.",
+    "interpretation": "The units that are most active on one image, and their labels.",
+    "label_quality": "How well the labels say on which images a unit is active, as the mean over the units.",
     "clip_categories": "How many units CLIP labels with each sort of concept.",
     "pixel_categories": "How many units pixel labels label with each sort of concept.",
 }

@@ -26,6 +26,7 @@ _CLASSES, _BEST = "top5", "top_probability"
 _ROWS_OF_A_PAGE = 40
 _OF_THE_CASE = ("input", "model")
 _SUMMARY = "The classes of each case, and its verdict."
+_OF_MAPS = "Whether each map can be read, how well it points at the object, and how much what it marks matters, where known."
 
 
 def table_files(cases: Sequence[ReportCase]) -> dict[str, bytes]:
@@ -129,9 +130,14 @@ class _NamedFrame:
 
     @property
     def caption(self) -> str:
+        return f"{self._shown} Task {self.task}, model {', '.join(self.models)}."
+
+    @property
+    def _shown(self) -> str:
         own = [str(name) for name in self.frame.columns if name not in _OF_THE_CASE]
-        shown = _SUMMARY if self.about == "summary" else about_table(self.about, own)
-        return f"{shown} Task {self.task}, model {', '.join(self.models)}."
+        if self.about == "summary":
+            return _SUMMARY
+        return _OF_MAPS if {"method", "map"} <= set(own) else about_table(self.about, own)
 
 
 def _named_frames(cases: Sequence[ReportCase]) -> Iterator[_NamedFrame]:
