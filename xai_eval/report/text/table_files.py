@@ -26,7 +26,7 @@ _CLASSES, _BEST = "top5", "top_probability"
 _ROWS_OF_A_PAGE = 40
 _OF_THE_CASE = ("input", "model")
 _SUMMARY = "The classes of each case, and its verdict."
-_OF_MAPS = "Whether each map can be read, how well it points at the object, and how much what it marks matters, where known."
+_OF_MAPS = "How well each map can be read, points at the object and marks what matters, as far as it was measured."
 
 
 def table_files(cases: Sequence[ReportCase]) -> dict[str, bytes]:
