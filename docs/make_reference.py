@@ -80,10 +80,10 @@ _GROUPS = {
 }
 _HEAD = """# Public names
 
-`python docs/make_reference.py` makes this page from the docstrings: edit those, not this page. All names are imported
-from `xai_eval`. Each group begins with a table; what each name takes, returns and raises follows.
+All names are imported from `xai_eval`. Each group begins with a table; what each name takes, returns and raises comes
+after it.
 [Write a task](how-to/write-a-task.md) and [Check an explanation of your own](how-to/bare-results.md) use some of them.
-The examples are run in the tests.
+The examples are run in the tests. (`python docs/make_reference.py` makes this page from the docstrings: edit those.)
 """
 _SECTION = re.compile(r"^(Args|Attributes|Returns|Raises|Example):$", re.MULTILINE)
 _TITLES = {"Args": "Takes", "Attributes": "Attributes", "Returns": "Returns", "Raises": "Raises", "Example": "Example"}

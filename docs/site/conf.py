@@ -24,6 +24,7 @@ root_doc = "README"
 include_patterns = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/**.md"]
 exclude_patterns = [".*", "build", "dist", "site", "fixtures", "golden", "reports", "tests", "xai_eval"]
 myst_heading_anchors = 4  # as GitHub gives them
+highlight_language = "none"  # a block without a language is a command or what it prints
 html_theme = "furo"
 html_title = f"{project} {release}"
 html_static_path = ["static"]

@@ -175,7 +175,8 @@ def test_without_a_file_the_sentence_says_how_to_get_one(suite):
     (suite.path / "xai_eval.toml").unlink()
     found = suite.runpytest()
     assert found.ret != 0
-    assert "has no [[suite]]" in "\n".join([*found.outlines, *found.errlines])
+    told = "\n".join([*found.outlines, *found.errlines])
+    assert "no configuration file was found" in told and "`xai-eval init`" in told
 
 
 @pytest.fixture

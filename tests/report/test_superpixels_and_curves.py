@@ -112,9 +112,9 @@ def test_the_document_of_a_whole_set_is_a_file(tmp_path):
 
 
 def test_latex_escapes_what_would_act():
-    frame = pd.DataFrame({"a_b": ["x & y\n%", "$ ~ ^ \\ {"], "n": [1.23456, float("nan")]})
+    frame = pd.DataFrame({"a&b": ["x & y\n%", "$ ~ ^ \\ {"], "n": [1.23456, float("nan")]})
     text = latex(frame, "50 % of $a_b$", "a b_c")
-    assert r"a\_b & n" in text and r"x \& y \%" in text and "1.235" in text
+    assert r"a\&b & n" in text and r"x \& y \%" in text and "1.235" in text
     assert r"\$" in text and r"\{" in text and "\\begin{tabular}{lr}" in text
     assert r"\caption{50 \% of \$a\_b\$}" in text and r"\label{tab:a-b_c}" in text
 
@@ -122,7 +122,7 @@ def test_latex_escapes_what_would_act():
 @pytest.mark.parametrize("rows", [0, 8, 48])
 def test_latex_is_what_pandas_writes(rows):
     hostile = ["a\\ b\\c", "~ x~y", "^ x^y", "100 % of $5 & #1", "{a_b}", "\\textbf{x}", "größe", ""]
-    frame = pd.DataFrame({"a_b ^ {c}": hostile * 6, "n": range(48), "flag": [True, False] * 24})[:rows]
+    frame = pd.DataFrame({"a b ^ {c}": hostile * 6, "n": range(48), "flag": [True, False] * 24})[:rows]
     text = frame.map(lambda value: " ".join(cell_text(value).split()))
     expected = text.to_latex(
         index=False, escape=True, column_format="lrl", caption="Scores", label="tab:x", longtable=rows > 40
@@ -132,6 +132,17 @@ def test_latex_is_what_pandas_writes(rows):
     theirs = re.sub(r"\\endfirsthead.*?\\toprule", r"\\endfirsthead\n\\toprule", expected, flags=re.DOTALL)
     theirs = re.sub(r"\\midrule\n\\multicolumn.*?\\endlastfoot\n", "", theirs, flags=re.DOTALL)
     assert ours == theirs.replace("\n\\end{longtable}", "\n\\bottomrule\n\\end{longtable}")
+
+
+def test_columns_of_latex_are_named_in_words():
+    frame = pd.DataFrame({"iou_equal_area": [0.5], "gradcam_focus": ["sky"]})
+    assert "IoU at equal area & Grad-CAM focus \\\\" in latex(frame, "Scores", "x")
+
+
+def test_captions_say_what_a_table_shows_and_of_which_models():
+    text = table_files(cases_of(whole_set()))["comparison_study.tex"].decode()
+    shows = "How far Grad-CAM and LIME mark the same pixels in each image, and what that says."
+    assert f"\\caption{{{shows} Task comparison, model scenes:objects.}}" in text
 
 
 def test_a_curve_is_drawn_and_filed():

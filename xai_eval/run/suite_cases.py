@@ -72,9 +72,7 @@ class Suite:
             InputUnavailable: images, or a file with tasks, cannot be read.
         """
         if not settings.suite:
-            raise UsageError(
-                f"{settings.name} has no [[suite]], so there are no cases to test. `xai-eval init` shows one."
-            )
+            raise UsageError(f"{_lacks_a_suite(settings)}, so there are no cases to test. `xai-eval init` shows one.")
         for file in settings.task_files:
             load_task_file(file)
         self._inputs, self._root = Inputs(), settings.root
@@ -161,3 +159,12 @@ def _named(cases: Sequence[SuiteCase]) -> Iterator[SuiteCase]:
         counts[case.name] += 1
         number = f" ({counts[case.name]})" if counts[case.name] > 1 else ""
         yield dataclasses.replace(case, name=f"{case.name}{number}")
+
+
+def _lacks_a_suite(settings: Settings) -> str:
+    if settings.file is not None:
+        return f"{settings.name} has no [[suite]]"
+    return (
+        "no configuration file was found at or above the folder in which pytest starts (in a repository of several "
+        "packages, start it in the folder of one)"
+    )

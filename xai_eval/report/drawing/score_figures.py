@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from xai_eval.media.figure_text import label, plain
 from xai_eval.report.cases import ReportCase
@@ -111,6 +112,7 @@ def _histogram(axes: Any, scores: pd.Series[float] | None, name: str, ends: tupl
     if scores is not None:
         counts, edges = np.histogram(scores, bins=np.linspace(*(ends or _ends([scores])), _BINS + 1))
         axes.stairs(counts, edges, fill=True, color=layer_colours(["one"])[0])
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
 
 
 def _ranks(axes: Any, scores: _Scores, models: Sequence[str]) -> None:
@@ -124,6 +126,7 @@ def _ranks(axes: Any, scores: _Scores, models: Sequence[str]) -> None:
     for model, dashes in zip(by_model, ("-", "--", "-.", ":") * len(by_model), strict=False):
         own = np.sort(np.asarray(ranks.loc[model], dtype=np.float64))
         shares = np.arange(1, len(own) + 1) / len(own)
+        own, shares = np.append(own, 100.0), np.append(shares, 1.0)  # the rest of the ranks is of other models
         axes.step(own, shares, where="post", linewidth=1.6, linestyle=dashes, label=label(model, LETTERS))
     axes.plot([0, 100], [0, 1], color="0.7", linewidth=0.8, label="no difference")
     axes.set_xlabel("rank by IoU among the units of all models (percentile)", fontsize=8)

@@ -13,6 +13,8 @@ _DIFFERENCE = (
 )
 _CLIP, _PIXELS = "by CLIP", "by pixel labels"
 _ABOUT = {
+    "clip_units": "The label that CLIP gives each unit, and how well it fits.",
+    "pixel_units": "The label that pixel labels give each unit, and how well it fits.",
     "study": "How far Grad-CAM and LIME mark the same pixels in each image, and what that says.",
     "measures": "The mean over the images of each measure of agreement, with its 95 % interval from low to high.",
     "thresholds": "The settings behind the measures.",
@@ -35,6 +37,8 @@ _ABOUT = {
     "layers": "How many units of each layer have a label, by each way to label, and how well the labels fit.",
     "clip_concepts": "How many units of each layer CLIP labels with each concept.",
     "pixel_concepts": "How many units of each layer pixel labels label with each concept.",
+    "interpretation": "The units that are most active on one image, and their labels.",
+    "label_quality": "How well the labels say on which images a unit is active, as the mean over the units.",
     "clip_categories": "How many units CLIP labels with each sort of concept.",
     "pixel_categories": "How many units pixel labels label with each sort of concept.",
 }

@@ -16,13 +16,17 @@ from xai_eval.media import markdown as md
 from xai_eval.media.csv_cell import csv_cell
 from xai_eval.media.json_text import json_text
 from xai_eval.report.cases import AUDIT, ReportCase
+from xai_eval.report.text.about_tables import about_table
 from xai_eval.report.text.wording import slug, text_rows
 from xai_eval.result.fields import Document, Ranking, Score, Table, UnitLabels
-from xai_eval.result.naming import title
+from xai_eval.result.naming import words
 
 # The ranking of classes by probability, and what its first value is called.
 _CLASSES, _BEST = "top5", "top_probability"
 _ROWS_OF_A_PAGE = 40
+_OF_THE_CASE = ("input", "model")
+_SUMMARY = "The classes of each case, and its verdict."
+_OF_MAPS = "How well each map can be read, points at the object and marks what matters, as far as it was measured."
 
 
 def table_files(cases: Sequence[ReportCase]) -> dict[str, bytes]:
@@ -86,10 +90,11 @@ def markdown(frame: pd.DataFrame) -> str:
 def latex(frame: pd.DataFrame, caption: str, label: str) -> str:
     """Render a frame as a LaTeX table for the package booktabs, numbers to the right and their points aligned.
 
-    A table that is longer than a page is one of the package longtable. The label is `tab:` and `label`.
+    A table that is longer than a page is one of the package longtable. The label is `tab:` and `label`. Columns are
+    named in words, because the table is for print; CSV and Markdown keep their names.
     """
     columns = "".join("r" if _is_number(frame.iloc[:, i]) else "l" for i in range(frame.shape[1]))
-    head = ["\\toprule", tex.row(map(str, frame.columns)), "\\midrule"]
+    head = ["\\toprule", tex.row(words(str(name)) for name in frame.columns), "\\midrule"]
     about = f"\\caption{{{tex.text(caption)}}}", f"\\label{{tab:{slug(label)}}}"
     rows = map(tex.row, text_rows(frame))
     if len(frame) > _ROWS_OF_A_PAGE:
@@ -125,16 +130,27 @@ class _NamedFrame:
 
     @property
     def caption(self) -> str:
-        return f"Task {self.task}: {title(self.about)}. Model: {', '.join(self.models)}."
+        return f"{self._shown} Task {self.task}, model {', '.join(self.models)}."
+
+    @property
+    def _shown(self) -> str:
+        own = [str(name) for name in self.frame.columns if name not in _OF_THE_CASE]
+        if self.about == "summary":
+            return _SUMMARY
+        return _OF_MAPS if {"method", "map"} <= set(own) else about_table(self.about, own)
 
 
 def _named_frames(cases: Sequence[ReportCase]) -> Iterator[_NamedFrame]:
     for task in dict.fromkeys(case.verdict.case.task for case in cases):
         own = [case for case in cases if case.verdict.case.task == task]
-        models = tuple(dict.fromkeys(case.verdict.case.model for case in own))
-        yield _NamedFrame(task, "summary", models, summary_frame(own))
+        yield _NamedFrame(task, "summary", _models(own), summary_frame(own))
         for field in _in_order(_tables(case) for case in own):
+            models = _models([case for case in own if field in _tables(case)])
             yield _NamedFrame(task, field, models, field_frame(own, field))
+
+
+def _models(cases: Sequence[ReportCase]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(case.verdict.case.model for case in cases))
 
 
 def _tables(case: ReportCase) -> dict[str, Table | UnitLabels]:
