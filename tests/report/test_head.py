@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from xai_eval.gate.verdict import State
-from xai_eval.report.page.head import head
+from xai_eval.report.text.head import head
 from xai_eval.report.text.summary import worst_first
 
 

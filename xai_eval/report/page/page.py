@@ -25,7 +25,6 @@ from xai_eval.report.page.colour_bars import gradient, kinds_of_maps
 from xai_eval.report.page.compared_runs import ComparedRuns
 from xai_eval.report.page.decisions import decisions
 from xai_eval.report.page.filters import filters
-from xai_eval.report.page.head import head
 from xai_eval.report.page.history_view import Histories
 from xai_eval.report.page.images import CaseImages
 from xai_eval.report.page.marks import explained, titled, with_terms
@@ -44,6 +43,7 @@ from xai_eval.report.page.table_of_contents import Lists, contents, lists_of
 from xai_eval.report.page.terms import meaning, term_groups
 from xai_eval.report.page.without_images import CasesWithoutImages, cases_without_images
 from xai_eval.report.text.commands import Folders, accept_cases_command, accept_command, explain_command
+from xai_eval.report.text.head import head
 from xai_eval.report.text.summary import (
     count_severities,
     count_states,
@@ -153,7 +153,7 @@ def render_page(
             outcome=_outcome(lists, problem, run_findings),
             lists=lists,
             decisions=decisions(ordered, where),
-            head=head(verdicts),
+            head=head(verdicts, run_findings),
             contents=contents(lists, list(Counter(case.verdict.case.task for case in tasks).items())),
             accept_new=accept_cases_command(
                 [view.key for view in lists.new], where, "first goldens", everything=lists.only_new

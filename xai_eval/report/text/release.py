@@ -102,8 +102,8 @@ def covered_sentence(covered: int) -> str:
     if not covered:
         return ""
     return (
-        f"Small shifts over many cases were not looked for in {count(covered, 'case')}, because their weights changed "
-        "on record: this comparison covers them."
+        f"Not looked for in {count(covered, 'case')}: a change that is small in each of them and goes the same way in "
+        "many, because other weights move every case. The comparison above takes the place of that search."
     )
 
 
