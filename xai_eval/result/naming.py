@@ -42,6 +42,13 @@ _ACRONYMS = {
     "lime": "LIME",
     "pixel": "pixel labels",
 }
+# Arguments of LIME, where a sentence or a column of a result names them.
+_ARGUMENTS = {
+    "num_samples": "number of samples",
+    "num_features": "limit of superpixels",
+    "top_labels": "number of fitted classes",
+    "batch_size": "batch size",
+}
 _LAYER = "_layer"
 _WORD = re.compile(r"\w+(?:\+\+)?")
 _EVERYDAY = {"lime", "image", "segments"}
@@ -57,8 +64,8 @@ def title(name: str) -> str:
 def words(name: str) -> str:
     """Return an identifier as words: `iou_equal_area` -> 'IoU at equal area'."""
     known = term(name)
-    if known is not None:
-        return known.words
+    if known is not None or name in _ARGUMENTS:
+        return known.words if known else _ARGUMENTS[name]
     return " ".join(_ACRONYMS.get(word, word) for word in name.replace("_", " ").split())
 
 
@@ -80,4 +87,6 @@ def plain(sentence: str) -> str:
 def _is_name(word: str) -> bool:
     """Whether a word can be nothing but the name of a method or a measure: `lime` may be a fruit."""
     base = word.removesuffix(_LAYER)
-    return (base in _TITLES and base not in _EVERYDAY) or ("_" in word and term(word) is not None)
+    if base in _TITLES and base not in _EVERYDAY:
+        return True
+    return "_" in word and (term(word) is not None or word in _ARGUMENTS)
