@@ -59,6 +59,9 @@ class Responsible:
         return " ".join(filter(None, parts))
 
 
+_OF_MEASURES = Responsible("metrics", given="No recorded stage changed.")
+
+
 def _listed(names: Sequence[str], between: str = ", ") -> str:
     return between.join(map(plain, names))
 
@@ -119,12 +122,18 @@ class StageShift:
         return f"{stage_words(self.stage)}{self._amount}"
 
     @property
+    def beginning(self) -> str:
+        """The sentence without what is known of earlier stages, and without the responsible step."""
+        if self.stage == _MEASURES:
+            return str((self.responsible or _OF_MEASURES).given or _OF_MEASURES.given)
+        return f"The change begins at the {self.place}."
+
+    @property
     def sentence(self) -> str:
         """Where it begins: 'The change begins at the view (changed by 0.031 of its size; its limit is 1e-6).'."""
         if self.stage == _MEASURES:
-            return str(self.responsible or Responsible("metrics", given="No recorded stage changed."))
-        found = f"The change begins at the {self.place}."
-        return f"{found} {self.responsible}" if self.responsible else found
+            return str(self.responsible or _OF_MEASURES)
+        return f"{self.beginning} {self.responsible}" if self.responsible else self.beginning
 
     @property
     def place(self) -> str:

@@ -30,6 +30,7 @@ _TITLES = {
     "gradcam_focus": "Grad-CAM, focus",
     "lime_focus": "LIME, focus",
     "image": "original",
+    "table": "measures",
 }
 
 _ACRONYMS = {
@@ -51,7 +52,7 @@ _ARGUMENTS = {
 }
 _LAYER = "_layer"
 _WORD = re.compile(r"\w+(?:\+\+)?")
-_EVERYDAY = {"lime", "image", "segments"}
+_EVERYDAY = {"lime", "image", "segments", "table"}
 
 
 def title(name: str) -> str:
