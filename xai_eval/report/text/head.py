@@ -13,8 +13,9 @@ from xai_eval.report.text.wording import count
 from xai_eval.result.fields import Severity
 
 _CAUSES = 2  # that the sentence spells out
+_PREDICTED = "predicted"  # the field with the class that the model predicts
 _MOVED = {
-    Severity.CONCLUSION: "in conclusion (another class or label)",
+    Severity.CONCLUSION: "in conclusion (another answer, such as the class)",
     Severity.EVIDENCE: "in evidence (other places or reasons)",
     Severity.NUMBERS: "in numbers alone",
 }
@@ -73,15 +74,22 @@ def _drifted(drifts: Sequence[Verdict], number: int) -> str:
         return ""
     several = f"All {number} explanations" if number > 1 else "The explanation"
     whom = several if len(drifts) == number else f"{len(drifts)} of {count(number, 'explanation')}"
-    return f"{whom} changed{_how(count_severities(drifts))}."
+    return f"{whom} changed{_how(count_severities(drifts))}; {_predicted(drifts)}."
 
 
 def _how(severities: Mapping[Severity, int]) -> str:
     """Say how badly; a number stands only where there are several, so that none is said twice."""
-    same = "" if Severity.CONCLUSION in severities else "; no predicted class or label changed"
     if len(severities) == 1:
-        return f" {_MOVED[next(iter(severities))]}{same}"
-    return f": {', '.join(f'{cases} {_MOVED[each]}' for each, cases in severities.items())}{same}"
+        return f" {_MOVED[next(iter(severities))]}"
+    return f": {', '.join(f'{cases} {_MOVED[each]}' for each, cases in severities.items())}"
+
+
+def _predicted(drifts: Sequence[Verdict]) -> str:
+    """Say in how many cases the model predicts another class."""
+    number = sum(any(finding.field == _PREDICTED for finding in drift.findings) for drift in drifts)
+    if not number:
+        return "no predicted class changed"
+    return f"the predicted class changed{'' if number == len(drifts) else f' in {number}'}"
 
 
 def _causes(drifts: Sequence[Verdict]) -> str:
