@@ -31,6 +31,7 @@ _TITLES = {
     "lime_focus": "LIME, focus",
     "image": "original",
     "table": "measures",
+    "audit": "target warning",
 }
 
 _ACRONYMS = {
@@ -52,7 +53,7 @@ _ARGUMENTS = {
 }
 _LAYER = "_layer"
 _WORD = re.compile(r"\w+(?:\+\+)?")
-_EVERYDAY = {"lime", "image", "segments", "table"}
+_EVERYDAY = {"lime", "image", "segments", "table", "audit"}
 
 
 def title(name: str) -> str:
