@@ -139,6 +139,9 @@ def test_only_scores_that_compare_share_an_axis():
     assert by_pixels[0].get_xlim() == by_pixels[1].get_xlim()
     for panel in (*by_clip, *by_pixels):
         assert panel.patches[0].get_data().values.sum() == 2  # the dead unit has no score
+    # From here on a label counts as interpretable, which is said of IoU alone.
+    assert [list(line.get_xdata()) for panel in by_pixels for line in panel.lines] == [[0.04, 0.04]] * 2
+    assert not any(panel.lines for panel in by_clip)
 
 
 def test_a_label_that_changed_stands_beside_what_was_expected():
