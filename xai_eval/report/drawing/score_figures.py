@@ -30,8 +30,8 @@ _BINS = 24
 _LEFT, _PANEL, _GAP, _ROW = 0.7, 3.7, 0.6, 1.55
 _NOTE = (
     "Scores by CLIP compare only for the same model, layer, words and images, so each panel has axes of its own.",
-    "IoU compares everywhere, so its panels share their axes, and the units of all models are ranked by it. A dashed "
-    "line marks from where on a label counts as interpretable.",
+    "IoU compares everywhere, so its panels share their axes, and the units of all models are ranked by it.",
+    "The dashed line marks from where on a label counts as interpretable.",
 )
 _Scores = Mapping[tuple[str, str], "pd.Series[float]"]
 
