@@ -266,6 +266,19 @@ def test_hierarchical_transformers_of_timm_are_refused(net):
         read_attention(question(lambda: timm.create_model(net, num_classes=5), (224, 224)))
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_overlapping_convolutions_before_the_tokens_are_no_other_order(seed):
+    """By chance the token that noise changes most may lie two cells from it: that must not decide what is refused."""
+
+    def wide():
+        net = Small(lambda tokens: tokens)
+        net.stem = nn.Sequential(nn.Conv2d(3, 16, 9, 4, 4), nn.ReLU(), nn.Conv2d(16, 16, 3, 1, 1))
+        net.places = nn.Parameter(torch.zeros(1, 144, 16))
+        return net
+
+    assert read_attention(question(wide, (48, 48), seed)).grid == (12, 12)
+
+
 def test_tokens_behind_the_patches_are_found_too():
     seen = read_attention(question(lambda: Small(tail=3), (32, 32)))
     assert (~seen.patches).nonzero().flatten().tolist() == [16, 17, 18] and seen.grid == (4, 4)

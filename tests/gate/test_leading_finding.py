@@ -57,6 +57,17 @@ def test_the_farthest_of_the_worst_severity_leads(scores, another_class):
     assert keys == sorted(keys, reverse=True)
 
 
+@pytest.mark.parametrize(
+    ("task", "lime", "leads"), [("lime", 0.2, "lime"), ("lime", 0.0, "gradcam"), ("cams", 0.2, "gradcam")]
+)
+def test_lime_leads_its_own_task_whatever_grad_cam_does_beside_it(task, lime, leads):
+    golden, obtained = (
+        make_result(task=task, fields={name: Score(value, 0.1) for name, value in values.items()})
+        for values in ({"gradcam": 0.0, "lime": 0.0}, {"gradcam": 9.0, "lime": lime})
+    )
+    assert judge(obtained, golden).findings[0].field == leads
+
+
 @settings(max_examples=25)
 @given(st.lists(st.floats(0.02, 9.0), min_size=2, max_size=6, unique=True))
 def test_cases_are_sorted_by_how_far_they_are_beyond(values):

@@ -108,7 +108,7 @@ def test_without_answers_the_text_decides():
 def test_other_blocks_of_weights_with_the_same_answers_are_told():
     verdict = judge(of_blocks(layer4="both", fc="head"), of_blocks(layer4_0="one", layer4_1="two", fc="head"))
     assert verdict.state is State.OK and not verdict.unwatched
-    assert "model weights of layer4.0 and 1 more" in verdict.sentence
+    assert 'model weights of the block "layer4.0" and 1 more' in verdict.sentence
 
 
 def test_other_weights_of_a_block_of_the_same_name_fail_whatever_the_answers():

@@ -194,8 +194,9 @@ def test_the_sentence_names_stage_change_and_step():
     chain = (Stage(K.DECODED_PIXELS), Stage(K.INPUT_TENSOR), Stage(K.LOGITS))
     verdict = judge(*results(*chain, moved=Stage(K.INPUT_TENSOR), versions={"torch": "2.15.0"}))
     assert verdict.sentence.endswith(
-        " The change begins at the input tensor (relative change 0.031). Unchanged before it: image bytes, decoded "
-        "pixels. Responsible step: preprocessing. Since the golden was accepted, this changed: "
+        " The change begins at the input tensor (changed by 0.031 of its size; its limit is 5e-5). Unchanged "
+        "before it: image bytes, decoded pixels. Responsible step: preprocessing. "
+        "Since the golden was accepted, this changed: "
         "torch 2.11.0 -> 2.15.0."
     )
 
@@ -203,8 +204,9 @@ def test_the_sentence_names_stage_change_and_step():
 def test_without_a_change_the_code_is_what_remains():
     verdict = judge(*results(Stage(K.DECODED_PIXELS), Stage(K.INPUT_TENSOR), moved=Stage(K.INPUT_TENSOR)))
     assert verdict.sentence.endswith(
-        " The change begins at the input tensor (relative change 0.031). Unchanged before it: image bytes, decoded "
-        "pixels. Responsible step: preprocessing. Nothing recorded changed since the golden was accepted: look at "
+        " The change begins at the input tensor (changed by 0.031 of its size; its limit is 5e-5). Unchanged "
+        "before it: image bytes, decoded pixels. Responsible step: preprocessing. "
+        "Nothing recorded changed since the golden was accepted: look at "
         "the code."
     )
 

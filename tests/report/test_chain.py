@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 
+from xai_eval.gate.stage_words import stage_words
 from xai_eval.gate.stages import StageShift
 from xai_eval.gate.verdict import State, Verdict
 from xai_eval.report.cases import ReportCase
@@ -104,15 +105,15 @@ def test_what_moved_in_a_family_is_named_and_the_first_of_the_chain_before_other
     before, box = chain([Stage(K.IMAGE_BYTES), *MODEL], moved=(MODEL[1], MODEL[4]), first=MODEL[4])
     assert (before.place, box.place, box.change, box.equal) == ("before", "first", "", "3 equal")
     assert [(each.name, each.change, each.place) for each in box.shown] == [
-        ("model weights of fc", "changed", "first"),
-        ("model weights of conv1", "changed", "before"),
+        ('model weights of the block "fc"', "changed", "first"),
+        ('model weights of the block "conv1"', "changed", "before"),
     ]
     assert box.folded == ()
 
 
 def test_of_many_that_moved_most_are_folded_away(chain):
     (box,) = chain(MODEL, moved=MODEL, first=MODEL[0])
-    assert [each.name for each in (*box.shown, *box.folded)] == [str(stage) for stage in MODEL]
+    assert [each.name for each in (*box.shown, *box.folded)] == [stage_words(stage) for stage in MODEL]
     assert len(box.shown) == 3 and box.equal == ""
     assert [each.place for each in box.shown] == ["first", "after", "after"]
 
@@ -124,5 +125,8 @@ def test_numbers_are_told_where_there_are_some(build):
     now = {lime: fingerprint_array(np.linspace(-1.5, 1.5, 64)), gradcam: was}
     case = ReportCase(Verdict(golden.case, State.DRIFT), dataclasses.replace(golden, stages=now), golden)
     maps, gone = stage_chain(case)
-    assert (maps.name, [(each.name, each.change) for each in maps.shown]) == ("final map", [("lime", "relative 0.5")])
+    assert (maps.name, [(each.name, each.change) for each in maps.shown]) == (
+        "final map",
+        [("lime", "by 0.5 of its size")],
+    )
     assert (maps.equal, gone.change) == ("1 equal", "is gone")

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from xai_eval.gate.verdict import State
-from xai_eval.report.page.head import head
+from xai_eval.report.text.head import head
 from xai_eval.report.text.summary import worst_first
 
 
@@ -21,8 +21,9 @@ def of(verdicts, *states):
 def test_it_counts_what_changed_and_names_the_cause_and_everything_else(verdicts):
     said = head(verdicts)
     assert said.outcome == (
-        "4 of 9 explanations changed: 1 in conclusion (another class or label), 2 in evidence (other places or "
-        "reasons), 1 in numbers alone. Cause: nothing recorded changed. 1 case ended in an error, 1 case cannot be "
+        "4 of 9 explanations changed: 1 in conclusion (another answer, such as the class), 2 in evidence (other "
+        "places or reasons), 1 in numbers alone; the predicted class changed in 1. Cause: nothing recorded changed. "
+        "1 case ended in an error, 1 case cannot be "
         "compared with its golden, 1 case has no golden yet, 1 golden was not used."
     )
     assert said.next_step.startswith("Look at the worst case of each cause below.")

@@ -108,7 +108,7 @@ def test_the_worst_case_comes_first(page, run):
 def test_the_summary_says_what_was_run_and_what_came_of_it(page):
     text = " ".join(page.text[None].split())
     assert "9 cases: 1 ok, 1 error, 4 drift, 1 incomparable, 1 new, 1 unused" in text
-    assert "conclusion 1 evidence 2 numbers 1" in text
+    assert "1 in conclusion (another answer, such as the class), 2 in evidence (other places or reasons), 1 in" in text
     for said in ("scenes:objects", "birds", "cpu", "41.2 s", "torch 2.15.0, grad-cam 1.5.7"):
         assert said in text
     assert "7 of 8 planned cases measured" in text

@@ -65,7 +65,7 @@ def test_one_screen_says_the_answer_the_shares_and_every_measure(upgraded):
     told = "\n".join(lines)
     assert "energy inside of ScoreCAM" in told and "0.500" in told and "-0.100 to -0.100" in told
     assert "pointing hit of Grad-CAM" in told and "10 of 10" in told and "0 lost, 0 won" in told
-    assert "not looked for in 10 cases" in lines[-1]
+    assert "Not looked for in 10 cases" in lines[-1]
     assert len(lines) < 20 and "_" not in told.replace("scenes:objects", "")
 
 
@@ -129,7 +129,7 @@ def test_the_page_has_a_section_with_a_row_per_measure(page, gains, colour):
     section = html.split('<section class="release"')[1].split("<details")[0]
     assert f'<p class="outcome {colour}">The explanation' in section or "Cannot tell" in section
     assert section.count("<tr>") == 1 + 5, "headings; the class, and two measures of each of two methods"
-    assert "90 % interval" in section and "not looked for in 10 cases" in section
+    assert "90 % interval" in section and "Not looked for in 10 cases" in section
 
 
 @pytest.fixture(scope="module")

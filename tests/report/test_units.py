@@ -129,7 +129,9 @@ def test_axes_of_layer_bars_end_alike_in_all_models_and_hold_every_bar():
 def test_only_scores_that_compare_share_an_axis():
     """By CLIP, each model and layer has an axis of its own; by pixels, all have the same."""
     one, other = dissected(), dissected("scenes:places", score=[90.0, 50.0, float("nan")])
-    figure = similarity_distribution(cases_of(one, other))
+    limits = {"thresholds": Measures.of({"interpretable from": 0.04}, {})}
+    every = [dataclasses.replace(each, fields={**each.fields, **limits}) for each in (one, other)]
+    figure = similarity_distribution(cases_of(*every))
     by_name = {}
     for panel in figure.get_axes():
         by_name.setdefault(panel.get_xlabel(), []).append(panel)
@@ -139,6 +141,9 @@ def test_only_scores_that_compare_share_an_axis():
     assert by_pixels[0].get_xlim() == by_pixels[1].get_xlim()
     for panel in (*by_clip, *by_pixels):
         assert panel.patches[0].get_data().values.sum() == 2  # the dead unit has no score
+    # From here on a label counts as interpretable, which is said of IoU alone.
+    assert [list(line.get_xdata()) for panel in by_pixels for line in panel.lines] == [[0.04, 0.04]] * 2
+    assert not any(panel.lines for panel in by_clip)
 
 
 def test_a_label_that_changed_stands_beside_what_was_expected():

@@ -317,9 +317,11 @@ def _print_verdicts(
     JSON document.
     """
     from xai_eval.report.text.commands import Folders
+    from xai_eval.report.text.outcome import advice_lines, outcome_line
     from xai_eval.report.text.summary import explain_line, summary_lines
     from xai_eval.report.text.verdicts import verdicts_document
 
+    code = _exit_code(judged, failing)
     if options.json:
         document = verdicts_document(judged.verdicts, judged.record, judged.run_findings)
         if review is not None:
@@ -331,18 +333,23 @@ def _print_verdicts(
         # Commands that accept a result or find a cause need goldens, which two runs that are compared may not have.
         where = Folders(page.parent, options.golden) if isinstance(page, Path) and options.command != "diff" else None
         lines = summary_lines(judged.verdicts, judged.run_findings, where)
+        lines.append(outcome_line(judged.verdicts, judged.run_findings, code))
         if where:
             lines += explain_line(judged.verdicts, judged.record.requests, where.results, where.golden)
         lines += [f"page: {page}"] if isinstance(page, Path) else []
+        lines += advice_lines(judged.run_findings, failed=code != EXIT_OK)
         answer(lines)
     if isinstance(page, XaiEvalError):
         tell(f"xai-eval: error: the report could not be written. {page}")
+    return page.exit_code if code == EXIT_OK and isinstance(page, XaiEvalError) else code
+
+
+def _exit_code(judged: Judged, failing: Sequence[str] | None) -> int:
+    """Return the exit code of a judged run; `failing` names the states that fail it, None all but ok."""
     if not judged.measured:
         return EXIT_NOTHING
     failed = [v for v in judged.verdicts if v.failed and (failing is None or v.state in failing or v.overdue)]
-    if failed or judged.run_findings.failed:
-        return EXIT_DRIFT
-    return page.exit_code if isinstance(page, XaiEvalError) else EXIT_OK
+    return EXIT_DRIFT if failed or judged.run_findings.failed else EXIT_OK
 
 
 def _diff(options: argparse.Namespace) -> int:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from xai_eval.gate.changes import Change, ChangeKind
 from xai_eval.gate.pairing import is_whole_set
+from xai_eval.gate.stage_words import stage_words
 from xai_eval.gate.verdict import State, Verdict
-from xai_eval.result.naming import plain
 
 # Digests, and what is another for every image, are told by their kind alone.
 _BY_KIND = {ChangeKind.WEIGHTS: "weights changed", ChangeKind.INPUT: "the images changed"}
@@ -102,7 +102,7 @@ def _what(verdict: Verdict) -> str:
         return "nothing recorded changed"
     if verdict.origin.stage.kind == "measures":
         return "metrics, or how the result is put together, changed"
-    return f"the {plain(str(verdict.origin.stage))} changed"
+    return f"the {stage_words(verdict.origin.stage)} changed"
 
 
 def _in_words(change: Change) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from xai_eval.errors import StorageError, error_line
+from xai_eval.gate.beside import is_beside
 from xai_eval.gate.changes import Change, ChangeKind, changes_between
 from xai_eval.gate.image_sets import OtherImages, of_the_model, other_images
 from xai_eval.gate.movement import Movement
@@ -172,14 +173,15 @@ def _findings(
     `every` says how far each stage moved.
     """
     described = upgrade is not None and upgrade.of_weights and another_model(obtained, golden)
-    fields = sorted(_compare_fields(obtained, golden, described), key=_badness, reverse=True)
+    found = _compare_fields(obtained, golden, described)
+    fields = sorted(found, key=lambda each: _badness(each, obtained.case.task), reverse=True)
     lost = lost_with_the_model(obtained, golden, explained) if described else frozenset()
     return fields or [*_lost_stages(obtained, golden, lost)] or [*stage_findings(obtained, golden, every, explained)]
 
 
-def _badness(finding: Finding) -> tuple[Severity, float]:
-    """Return what findings are sorted by: severity, and how far they are beyond their limits."""
-    return finding.severity, finding.excess
+def _badness(finding: Finding, task: str) -> tuple[Severity, bool, float]:
+    """Return what findings are sorted by: severity, whether they are of what stands beside the subject, and excess."""
+    return finding.severity, not is_beside(finding, task), finding.excess
 
 
 def judge_all(

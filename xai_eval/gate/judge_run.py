@@ -14,7 +14,7 @@ from xai_eval.disk.typed import spelled
 from xai_eval.errors import StorageError, unknown_name
 from xai_eval.gate.alike_cases import alike_cases
 from xai_eval.gate.judge import among, judge, judge_all, missing
-from xai_eval.gate.pairing import same_image, spellings
+from xai_eval.gate.pairing import lone_golden, spellings
 from xai_eval.gate.plan_check import missing_tasks, plan_faults
 from xai_eval.gate.processes import over
 from xai_eval.gate.renamed import only_renamed, renamed_images
@@ -150,11 +150,12 @@ def judge_result(
         goldens: the folder of goldens.
         entries: those of the quarantine, by case key.
         policy: what decides after a change that is on record.
-        stored: reads the goldens among which that of a renamed image is looked for, if there is none of this name.
+        stored: reads the goldens among which one is looked for if there is none of this name: that of a renamed image,
+            or of a model that was replaced.
     """
     golden = None
     try:
-        golden = next(filter(None, map(goldens.load, spellings(result.case))), None) or same_image(result, stored())
+        golden = next(filter(None, map(goldens.load, spellings(result.case))), None) or lone_golden(result, stored())
         verdict = missing(result.case) if golden is None else _judged_alone(result, golden, goldens, policy)
     except StorageError as error:
         verdict = Verdict(result.case, State.ERROR, reason=str(error))

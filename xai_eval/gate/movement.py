@@ -73,8 +73,8 @@ class Movement:
 
     @property
     def words(self) -> str:
-        """Such as 'moved by 1.8e-4, above its measured noise of 1e-6, below its limit of 2e-4'."""
-        by = "too little to measure" if self.change <= BELOW_SKETCH else number(self.change)
+        """Such as 'moved by 1.8e-4 of its size, above its measured noise of 1e-6, below its limit of 2e-4'."""
+        by = "too little to measure" if self.change <= BELOW_SKETCH else f"{number(self.change)} of its size"
         kind = "measured" if self.is_measured else "usual"
         noise = f", above its {kind} noise of {number(self.told_noise)}" if self._noisy else ""
         return f"moved by {by}{noise}, below its limit of {number(self.limit)}"
@@ -99,7 +99,7 @@ def noise_of(stage: Stage, noise: Noise | None) -> float | None:
 
 
 def number(value: float) -> str:
-    """Return a relative change as people write it: 1.8e-4, 0.031."""
+    """Return a change of a stage, as a share of its size, as people write it: 1.8e-4, 0.031."""
     text = f"{value:.1e}" if 0.0 < abs(value) < 1e-3 else f"{value:.2g}"
     digits, exponent, power = text.partition("e")
     return f"{digits.removesuffix('.0')}e{int(power)}" if exponent else text

@@ -55,21 +55,24 @@ def pair_results(
         return None if set_name(case) in parts else _but_number_of_images(case)
 
     named = (_spelled_alike, content.by_bytes, content.by_pixels)
-    return _paired(*cases, (*named, _but_layer, _but_model, _but_model_and_layer, _but_parameters, but_number))
+    return _paired(*cases, (*named, *_WAYS, but_number))
 
 
-def same_image(result: Result, goldens: Mapping[str, Result]) -> Result | None:
-    """Return the only golden of the same image under another name; None if there is none, or more than one."""
+def lone_golden(result: Result, goldens: Mapping[str, Result]) -> Result | None:
+    """Return the only golden that a single result without one of its own is compared with; None if there is none.
+
+    It is found as `pair_results` finds it, but for sets of which images were added or taken away.
+    """
     content = SameContent({result.case.key: result}, goldens)
     cases = [each.case for each in goldens.values()]
-    key = _paired([result.case], cases, (content.by_bytes, content.by_pixels))[result.case.key]
+    ways = (content.by_bytes, content.by_pixels, *_WAYS)
+    key = _paired([result.case], cases, ways)[result.case.key]
     return None if key is None else goldens[key]
 
 
 def pair_cases(obtained: Sequence[Case], goldens: Sequence[Case]) -> dict[str, str | None]:
     """Pair cases as `pair_results` pairs results, but only by their names."""
-    ways = (_spelled_alike, _but_layer, _but_model, _but_model_and_layer, _but_parameters)
-    return _paired(obtained, goldens, ways)
+    return _paired(obtained, goldens, (_spelled_alike, *_WAYS))
 
 
 def _paired(obtained: Sequence[Case], goldens: Sequence[Case], ways: Sequence[_Same]) -> dict[str, str | None]:
@@ -132,6 +135,10 @@ def _without_layers(case: Case) -> dict[str, Any]:
 
 def _but_parameters(case: Case) -> str:
     return Case(case.task, case.model, case.input).identity
+
+
+# What two cases of one image may differ in, and are compared all the same, in this order.
+_WAYS: tuple[_Same, ...] = (_but_layer, _but_model, _but_model_and_layer, _but_parameters)
 
 
 def _but_number_of_images(case: Case) -> str | None:

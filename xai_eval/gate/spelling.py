@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 from xai_eval.gate.movement import LEAST_SHARE
 from xai_eval.gate.same_layers import LAYER, held, renamed_layers, same_layer, with_layers_of_now
+from xai_eval.gate.stage_words import stage_words
 from xai_eval.result.fields import Document, Field
 from xai_eval.result.fingerprint import Fingerprint
-from xai_eval.result.naming import plain
 from xai_eval.result.result import Result
 from xai_eval.result.stage import OwnKind, Stage
 from xai_eval.result.stage import StageKind as K
@@ -194,7 +194,7 @@ def written_otherwise(pair: Respelt) -> str:
     renamed = "".join(f" Its layer {was} is now called {now}." for was, now in pair.layers.items())
     if not stages:
         return renamed
-    named = ", ".join(plain(str(stage)) for stage in stages[:2])
+    named = ", ".join(stage_words(stage) for stage in stages[:2])
     more = f" and {len(stages) - 2} more" if len(stages) > 2 else ""
     return (
         " The model is written otherwise than when the golden was accepted (names of classes, wrappers, or the form of "

@@ -12,6 +12,7 @@ from xai_eval.gate.equal_stages import EqualStages, equal_stages
 from xai_eval.gate.movement import USUAL_SHARE, Movement, noise_of, number
 from xai_eval.gate.spelling import counterpart
 from xai_eval.gate.stage_table import Step, rules_of
+from xai_eval.gate.stage_words import stage_words
 from xai_eval.result.fields import Finding, Severity
 from xai_eval.result.naming import plain
 from xai_eval.result.result import RAISED_TOLERANCES, Result
@@ -59,6 +60,9 @@ class Responsible:
         return " ".join(filter(None, parts))
 
 
+_OF_MEASURES = Responsible("metrics", given="No recorded stage changed.")
+
+
 def _listed(names: Sequence[str], between: str = ", ") -> str:
     return between.join(map(plain, names))
 
@@ -104,6 +108,7 @@ class StageShift:
         noise: the noise that it moved beyond, if it stayed below its limit; None if it moved beyond its limit.
         measured: whether that noise was measured for the golden; else it is what a CPU usually has.
         exceeds: then the first stage that moved beyond its limit; None if none did, or if this stage did itself.
+        limit: the change up to which the stage may move; None if that is not told.
     """
 
     stage: Stage
@@ -112,17 +117,24 @@ class StageShift:
     noise: float | None = None
     exceeds: StageShift | None = None
     measured: bool = True
+    limit: float | None = None
 
     def __str__(self) -> str:
-        return f"{plain(str(self.stage))}{self._amount}"
+        return f"{stage_words(self.stage)}{self._amount}"
+
+    @property
+    def beginning(self) -> str:
+        """The sentence without what is known of earlier stages, and without the responsible step."""
+        if self.stage == _MEASURES:
+            return str((self.responsible or _OF_MEASURES).given or _OF_MEASURES.given)
+        return f"The change begins at the {self.place}."
 
     @property
     def sentence(self) -> str:
-        """Where the change begins, such as 'The change begins at the input tensor (relative change 0.031).'."""
+        """Where it begins: 'The change begins at the view (changed by 0.031 of its size; its limit is 1e-6).'."""
         if self.stage == _MEASURES:
-            return str(self.responsible or Responsible("metrics", given="No recorded stage changed."))
-        found = f"The change begins at the {self.place}."
-        return f"{found} {self.responsible}" if self.responsible else found
+            return str(self.responsible or _OF_MEASURES)
+        return f"{self.beginning} {self.responsible}" if self.responsible else self.beginning
 
     @property
     def place(self) -> str:
@@ -133,8 +145,14 @@ class StageShift:
     def _amount(self) -> str:
         if self.noise is not None:
             kind = "measured" if self.measured else "usual"
-            return f" (relative change {number(self.change)}, above its {kind} noise of {number(self.noise)})"
-        return f" (relative change {number(self.change)})" if math.isfinite(self.change) else ""
+            return f" ({self._by}, above its {kind} noise of {number(self.noise)})"
+        if not math.isfinite(self.change):
+            return ""
+        return f" ({self._by}{'' if self.limit is None else f'; its limit is {number(self.limit)}'})"
+
+    @property
+    def _by(self) -> str:
+        return f"changed by {number(self.change)} of its size"
 
     @property
     def _beyond(self) -> str:
@@ -171,9 +189,9 @@ def stage_findings(
         most *= _leeway(obtained, shift.stage, equal)
         most = 0.0 if on_cpu and not own and _held_exactly(shift.stage, equal) else most
         if shift.change > most:
-            amount = f" by a relative change of {number(shift.change)}" if math.isfinite(shift.change) else ""
+            amount = f" by {number(shift.change)} of its size" if math.isfinite(shift.change) else ""
             sentence = (
-                f"the {plain(str(shift.stage))} changed{amount} (at most {number(most)} is allowed), although every "
+                f"the {stage_words(shift.stage)} changed{amount} (at most {number(most)} is allowed), although every "
                 "field is within its tolerance"
             )
             return (Finding("stages", Severity.NUMBERS, str(shift.stage), sentence, _finite(shift.change), most),)
@@ -242,7 +260,7 @@ def _held(every: Mapping[Stage, Movement]) -> str:
     if not moved:
         return "No recorded stage changed."
     nearest = max(moved, key=lambda stage: _share(moved[stage]))
-    told = f"the {plain(str(nearest))} {moved[nearest].words}"
+    told = f"the {stage_words(nearest)} {moved[nearest].words}"
     return f"No recorded stage moved beyond its limit; {'nearest to it, ' if len(moved) > 1 else ''}{told}."
 
 
@@ -269,7 +287,7 @@ def movements(obtained: Result, golden: Result, noise: Noise | None = None) -> d
 
 
 def _beyond(every: Mapping[Stage, Movement]) -> Iterator[StageShift]:
-    return (StageShift(stage, moved.change) for stage, moved in every.items() if moved.beyond_limit)
+    return (StageShift(stage, moved.change, limit=moved.limit) for stage, moved in every.items() if moved.beyond_limit)
 
 
 def _change(obtained: Result, golden: Result, stage: Stage) -> float:

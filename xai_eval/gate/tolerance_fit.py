@@ -60,7 +60,7 @@ class ToleranceNote:
     def sentence(self) -> str:
         """The note as text for people."""
         where = f"{title(self.field)} of {of_task(self.task, self.model)}, {plain(self.measure)}"
-        noise = f"{self.noise.condition} changes it by {self.noise.value:.2g}"
+        noise = f"{_in_words(self.noise.condition)}, which is no drift, moves it by {self.noise.value:.2g}"
         whom = f"{self.case} and {self.cases - 1} more" if self.cases > 1 else self.case
         match self.fit:
             case Fit.UNGATEABLE:
@@ -70,11 +70,28 @@ class ToleranceNote:
                     "in quarantine."
                 )
             case Fit.TOO_TIGHT:
-                return f"{where}: {noise} in {whom}, but the tolerance allows at most {self.tolerance:g}: raise it."
+                return f"{where}: {noise} in {whom}, but the tolerance allows at most {self.tolerance:g}. Raise it."
             case Fit.TOO_LOOSE:
                 return f"{where}: the tolerance {self.tolerance:g} in {whom} must be at most {self.cap:g}: lower it."
             case Fit.GENEROUS:
                 return f"{where}: the tolerance {self.tolerance:g} could be tightened: {noise} at most ({self.case})."
+
+
+# What is changed to measure noise, by the names that are stored; any other name says it itself.
+_IN_WORDS = {
+    "mkldnn off": "computing without MKL-DNN",
+    "channels last": "another order in memory (channels last)",
+    "float64": "computing in double precision",
+}
+
+
+def _in_words(condition: str) -> str:
+    """Return the name of a harmless change as the subject of a sentence."""
+    if condition.startswith("seeds from "):
+        return f"drawing other random samples ({condition})"
+    if condition.startswith("batches of ") or condition.endswith((" thread", " threads")):
+        return f"computing with {condition}"
+    return _IN_WORDS.get(condition, condition)
 
 
 def measurements_of(each: Compared) -> Measurements:

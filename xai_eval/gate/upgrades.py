@@ -10,12 +10,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from xai_eval.gate.changes import Change, ChangeKind, parameter_changes
+from xai_eval.gate.movement import number
 from xai_eval.gate.same_layers import LAYER, LAYERS, renamed_layers, same_layer
 from xai_eval.gate.spelling import counterpart
 from xai_eval.gate.stage_table import Group, Step, groups_of, rules_of
+from xai_eval.gate.stage_words import stage_words
 from xai_eval.gate.stages import StageShift, moved_stages
 from xai_eval.result.fingerprint import Fingerprint
-from xai_eval.result.naming import plain
 from xai_eval.result.result import Result
 from xai_eval.result.stage import OwnKind, Stage
 from xai_eval.result.stage import StageKind as K
@@ -78,8 +79,8 @@ _IN_WORDS = {
 
 
 def _amount(shift: StageShift) -> str:
-    name = plain(str(shift.stage))
-    return f"{name} by a relative {shift.change:.1g}" if shift.change < float("inf") else name
+    name = stage_words(shift.stage)
+    return f"{name} (by {number(shift.change)} of its size)" if shift.change < float("inf") else name
 
 
 def another_model(obtained: Result, golden: Result) -> bool:

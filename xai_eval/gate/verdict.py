@@ -104,6 +104,11 @@ class Verdict:
         return " ".join(filter(None, [self.unsteady, _beginning(self.origin), _since_golden(self.changes), upgrade]))
 
     @property
+    def cause_in_short(self) -> str:
+        """The first sentence of the cause."""
+        return self.unsteady or (self.origin.beginning if self.origin else _beginning(None))
+
+    @property
     def short(self) -> str:
         """The sentence without where the change begins and what changed, for a place that lists these beside it."""
         return f"{self._difference}{self._notes}"

@@ -28,6 +28,9 @@ _COLOURS = {
     "cause": _BOLD,
     "upgrade": _BOLD,
     "page:": _BOLD,
+    "FAILED": _RED,
+    "PASSED": _GREEN,
+    "DONE": _BLUE,
 }
 _OWN = re.compile(r"(\x1b\[(?:0|1|31|32|33|36)m)")
 _INDENT = "  "

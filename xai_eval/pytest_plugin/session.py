@@ -24,7 +24,9 @@ from xai_eval.pytest_plugin.shown import fail, skip, usage_error
 from xai_eval.report.earlier_report import remove_earlier_report
 from xai_eval.report.text.commands import Folders, accept_command, explain_command
 from xai_eval.report.text.github_actions import report_to_github
-from xai_eval.report.text.summary import explain_line, state_word, summary_lines
+from xai_eval.report.text.head import head
+from xai_eval.report.text.outcome import advice_lines
+from xai_eval.report.text.summary import explain_line, state_word, summary_lines, worst_first
 from xai_eval.report.write import write_report
 from xai_eval.result.result import RESULT_FILE, Result
 from xai_eval.result.tolerances import tolerated_parts, unknown_tolerance, with_tolerances
@@ -326,10 +328,7 @@ class GoldenSession:
 
     def summary(self) -> list[str]:
         """Lines for the terminal."""
-        if self.judged is None:
-            lines = ["nothing was measured"]
-        else:
-            lines = summary_lines(self.judged.verdicts, self.judged.run_findings, self._where)
+        lines = ["nothing was measured"] if self.judged is None else self._told(self.judged)
         lines += [
             f"{nodeid} {self._outcome(nodeid)}, although its verdict fails" for nodeid, _ in self._hidden.values()
         ]
@@ -338,8 +337,12 @@ class GoldenSession:
         if self.judged and self.page:
             requests = self.record.requests
             lines += explain_line(self.judged.verdicts, requests, self.folder.path, self.goldens.folder)
-            lines.append(f"page: {self.page}")
+            lines += [f"page: {self.page}", *advice_lines(self.judged.run_findings, failed=_fails(self.judged))]
         return list(map(line, lines))
+
+    def _told(self, judged: Judged) -> list[str]:
+        outcome = head(worst_first(judged.verdicts), judged.run_findings).outcome
+        return [*summary_lines(judged.verdicts, judged.run_findings, self._where), outcome]
 
     @property
     def _where(self) -> Folders:
@@ -389,6 +392,10 @@ def _asks_for_all(config: pytest.Config) -> bool:
     named = [(config.invocation_params.dir / name).resolve() for name in config.args]
     roots = [(config.rootpath / path).resolve() for path in config.getini("testpaths")] or [config.rootpath]
     return all(any(root.is_relative_to(place) for place in named) for root in roots)
+
+
+def _fails(judged: Judged) -> bool:
+    return judged.run_findings.failed or any(verdict.failed for verdict in judged.verdicts)
 
 
 def _failure(what: str, of: str, message: str) -> Failure:

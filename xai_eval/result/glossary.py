@@ -143,7 +143,7 @@ _TERMS = {
         _LOWER,
     ),
     "relative": Term(
-        "relative",
+        "of its size",
         "Size of the change of a stage over the size of the stage itself: 0 is equal, 1 is as large as the stage",
         _LOWER,
     ),

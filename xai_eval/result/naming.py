@@ -30,6 +30,8 @@ _TITLES = {
     "gradcam_focus": "Grad-CAM, focus",
     "lime_focus": "LIME, focus",
     "image": "original",
+    "table": "measures",
+    "audit": "target warning",
 }
 
 _ACRONYMS = {
@@ -42,9 +44,16 @@ _ACRONYMS = {
     "lime": "LIME",
     "pixel": "pixel labels",
 }
+# Arguments of LIME, where a sentence or a column of a result names them.
+_ARGUMENTS = {
+    "num_samples": "number of samples",
+    "num_features": "limit of superpixels",
+    "top_labels": "number of fitted classes",
+    "batch_size": "batch size",
+}
 _LAYER = "_layer"
 _WORD = re.compile(r"\w+(?:\+\+)?")
-_EVERYDAY = {"lime", "image", "segments"}
+_EVERYDAY = {"lime", "image", "segments", "table", "audit"}
 
 
 def title(name: str) -> str:
@@ -57,8 +66,8 @@ def title(name: str) -> str:
 def words(name: str) -> str:
     """Return an identifier as words: `iou_equal_area` -> 'IoU at equal area'."""
     known = term(name)
-    if known is not None:
-        return known.words
+    if known is not None or name in _ARGUMENTS:
+        return known.words if known else _ARGUMENTS[name]
     return " ".join(_ACRONYMS.get(word, word) for word in name.replace("_", " ").split())
 
 
@@ -80,4 +89,6 @@ def plain(sentence: str) -> str:
 def _is_name(word: str) -> bool:
     """Whether a word can be nothing but the name of a method or a measure: `lime` may be a fruit."""
     base = word.removesuffix(_LAYER)
-    return (base in _TITLES and base not in _EVERYDAY) or ("_" in word and term(word) is not None)
+    if base in _TITLES and base not in _EVERYDAY:
+        return True
+    return "_" in word and (term(word) is not None or word in _ARGUMENTS)

@@ -74,9 +74,11 @@ def _gradients(seen: _Seen) -> list[Tensor]:
 
 
 def _check_places(question: Question, seen: _Seen, patches: Tensor, grid: tuple[int, int]) -> None:
-    """Raise UsageError unless noise in the first and in the last cell of the grid changes the token of this cell most.
+    """Raise UsageError unless noise in the first and in the last cell of the grid changes the tokens around this cell.
 
-    A neighbour may change more, because the cells of convolutions before the first layer overlap.
+    Several tokens change, because the cells of convolutions before the first layer overlap, and by chance any of these
+    may change most. So the centre of all changes is looked at: it has to be nearer than a sixth of the side, or a cell.
+    Of tokens in any other order, or of channels, it is about the middle of the grid.
     """
     (rows, columns), (height, width) = grid, question.batch.shape[-2:]
     for row, column in ((0, 0), (rows - 1, columns - 1)):
@@ -84,12 +86,20 @@ def _check_places(question: Question, seen: _Seen, patches: Tensor, grid: tuple[
             slice(row * height // rows, (row + 1) * height // rows),
             slice(column * width // columns, (column + 1) * width // columns),
         )
-        most = int(_changed(question, seen, *part)[patches].argmax())
-        if max(abs(most // columns - row), abs(most % columns - column)) > 1:
+        at_row, at_column = _centre(_changed(question, seen, *part)[patches].reshape(grid))
+        if abs(at_row - row) > max(1.0, rows / 6) or abs(at_column - column) > max(1.0, columns / 6):
             raise _refusal(
                 f"what its {rows * columns} tokens stand for in the image is not known: they are not in the order of "
                 "the places, or attention is between channels"
             )
+
+
+def _centre(changed: Tensor) -> tuple[float, float]:
+    """Return the row and the column of the centre of what changed, (h, w); large changes count more."""
+    weights = changed.double().square()
+    rows, columns = (torch.arange(number, device=weights.device) for number in weights.shape)
+    total = weights.sum()
+    return float((weights.sum(1) * rows).sum() / total), float((weights.sum(0) * columns).sum() / total)
 
 
 def _changed(question: Question, seen: _Seen, rows: slice, columns: slice) -> Tensor:

@@ -22,6 +22,7 @@ from xai_eval.report.drawing.dissection_style import (
     panel_at,
     without_frame,
 )
+from xai_eval.report.text.doubt import interpretable_from
 from xai_eval.result.fields import UnitLabels
 
 _CLIP, _PIXELS = METHODS
@@ -31,6 +32,7 @@ _LEFT, _PANEL, _GAP, _ROW = 0.7, 3.7, 0.6, 1.55
 _NOTE = (
     "Scores by CLIP compare only for the same model, layer, words and images, so each panel has axes of its own.",
     "IoU compares everywhere, so its panels share their axes, and the units of all models are ranked by it.",
+    "The dashed line marks from where on a label counts as interpretable.",
 )
 _Scores = Mapping[tuple[str, str], "pd.Series[float]"]
 
@@ -44,8 +46,9 @@ def similarity_distribution(cases: Sequence[ReportCase]) -> Figure:
     figure = Figure(figsize=(width, 1.0 + 0.5 * len(by_method) + _ROW * rows), dpi=DPI, facecolor="white")
     headline(figure, "How well the labels fit their units", 0.2)
     top = 0.35
+    limit = next((each for each in map(interpretable_from, cases) if each is not None), None)
     for method, scores in by_method.items():
-        top = _method(figure, top, method, scores, models)
+        top = _method(figure, top, method, scores, models, limit if method == _PIXELS else None)
     for number, line in enumerate(_NOTE):
         headline(figure, line, top + 0.2 * (number + 1), 8, color=GREY)
     return figure
@@ -71,12 +74,14 @@ def _scores(cases: Sequence[ReportCase], method: str) -> _Scores:
     return found
 
 
-def _method(figure: Figure, top: float, method: str, scores: _Scores, models: Sequence[str]) -> float:
-    """Draw the panels of one method from `top` on, in inches, and return where they end."""
+def _method(
+    figure: Figure, top: float, method: str, scores: _Scores, models: Sequence[str], limit: float | None
+) -> float:
+    """Draw the panels of one method from `top` on, in inches, with a line at `limit`, and return where they end."""
     name, iou = METHODS[method], method == _PIXELS
     headline(figure, f"by {name}" if scores else f"no unit is labelled by {name}", top + 0.2, 10)
     top += 0.4
-    ends = (0.0, _ends(scores.values())[1]) if iou and scores else None
+    ends = (0.0, max(_ends(scores.values())[1], 1.5 * (limit or 0.0))) if iou and scores else None
     drawn = []
     for layer in _layers(scores):
         for column, model in enumerate(models):
@@ -90,6 +95,8 @@ def _method(figure: Figure, top: float, method: str, scores: _Scores, models: Se
     most = max(panel.get_ylim()[1] for panel in drawn)
     for panel in drawn:
         panel.set_ylim(0.0, most)
+        if limit is not None:
+            _mark(panel, limit)
     _ranks(
         panel_at(figure, _LEFT, top + 0.15, max(len(models), 2) * (_PANEL + _GAP) - _GAP, _ROW - 0.55), scores, models
     )
@@ -113,6 +120,13 @@ def _histogram(axes: Any, scores: pd.Series[float] | None, name: str, ends: tupl
         counts, edges = np.histogram(scores, bins=np.linspace(*(ends or _ends([scores])), _BINS + 1))
         axes.stairs(counts, edges, fill=True, color=layer_colours(["one"])[0])
         axes.yaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
+
+
+def _mark(axes: Any, limit: float) -> None:
+    axes.axvline(limit, color="0.25", linewidth=1, linestyle="--")
+    axes.annotate(
+        f"{limit:g}", (limit, 1.0), (3, -8), xycoords=("data", "axes fraction"), textcoords="offset points", fontsize=7
+    )
 
 
 def _ranks(axes: Any, scores: _Scores, models: Sequence[str]) -> None:

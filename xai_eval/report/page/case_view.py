@@ -19,7 +19,7 @@ from xai_eval.report.page.unit_rows import LayerView, concepts_of, layer_views
 from xai_eval.report.text.about_tables import about_table
 from xai_eval.report.text.findings import measure_words, needs, responsible_step
 from xai_eval.report.text.summary import is_fine, state_word
-from xai_eval.report.text.wording import cell_text, text_rows
+from xai_eval.report.text.wording import cell_text, number_texts, text_rows
 from xai_eval.result.fields import Document, Field, Finding, Heatmap, Label, Ranking, Score, SignedMap, Table
 from xai_eval.result.naming import named, plain, title, words
 
@@ -182,7 +182,7 @@ def _label(name: str, label: Label, expected: Mapping[str, Label]) -> LabelView:
 
 def _ranking(name: str, ranking: Ranking) -> TableView:
     shares = all(0.0 <= value <= 1.0 for value in ranking.values)
-    rows = tuple((each, cell_text(value)) for each, value in zip(ranking.names, ranking.values, strict=True))
+    rows = tuple(zip(ranking.names, number_texts(ranking.values), strict=True))
     bars = tuple(round(100 * value, 1) for value in ranking.values) if shares else ()
     return TableView(words(name), ("name", "value"), rows, bars)
 
@@ -190,21 +190,24 @@ def _ranking(name: str, ranking: Ranking) -> TableView:
 def _findings(name: str, findings: tuple[Finding, ...]) -> TableView | None:
     if not findings:
         return None
-    columns, rows = ("severity", "field", "measure", "value", "limit"), tuple(map(_finding, findings))
+    values, limits = (number_texts([getattr(each, name) for each in findings]) for name in ("value", "limit"))
+    rows = tuple(map(_finding, findings, values, limits))
+    columns = ("severity", "field", "measure", "value", "allowed", "limit")
     if any(row[-1] for row in rows):
         return TableView(name, (*columns, "in words"), rows)
     return TableView(name, columns, tuple(row[:-1] for row in rows))
 
 
-def _finding(finding: Finding) -> tuple[str, ...]:
+def _finding(finding: Finding, value: str, limit: str) -> tuple[str, ...]:
     """Return the row of a finding; its sentence is left out if the numbers say the same."""
     numbers = finding.value is not None and " became " not in finding.sentence
     return (
         finding.severity.label,
         title(finding.field),
         measure_words(finding),
-        cell_text(finding.value),
+        value,
         needs(finding),
+        limit,
         "" if numbers else plain(finding.sentence),
     )
 

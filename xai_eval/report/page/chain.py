@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from xai_eval.gate.stage_table import meaning_of, meaning_of_box, rules_of
+from xai_eval.gate.stage_words import stage_words
 from xai_eval.report.cases import ReportCase
 from xai_eval.result.fingerprint import Fingerprint
 from xai_eval.result.stage import Stage, StageKind, in_model
@@ -35,7 +36,7 @@ class ChainStage:
         """Its name within the box."""
         rules, stage = rules_of(self.stage), self.stage
         if rules.family:
-            return str(Stage(stage.kind, stage.of))
+            return stage_words(Stage(stage.kind, stage.of))
         return stage.kind if rules.box_per_part or not stage.of else stage.of
 
     @property
@@ -109,4 +110,4 @@ def _change(now: Fingerprint | None, was: Fingerprint) -> str:
     change = now.distance(was)
     if change == 0.0:
         return _EQUAL
-    return f"relative {change:.2g}" if math.isfinite(change) else "changed"
+    return f"by {change:.2g} of its size" if math.isfinite(change) else "changed"

@@ -33,12 +33,21 @@ _REMEDIES = {
 
 
 @dataclass(frozen=True)
+class Cause:
+    """Where a drift begins, in one sentence, and the rest, which is folded away."""
+
+    sentence: str
+    rest: str
+
+
+@dataclass(frozen=True)
 class Row:
-    """One case of a decision, what is said of it, and small images of what drifted."""
+    """One case of a decision, what is said of it, small images of what drifted, and its cause if it drifted alone."""
 
     view: CaseLine
     text: str
     images: tuple[Thumbnail, ...] = ()
+    cause: Cause | None = None
 
 
 @dataclass(frozen=True)
@@ -47,15 +56,16 @@ class Decision:
 
     Attributes:
         rows: the cases.
-        title: such as '11 images: weights changed.'; empty for a drift alone, whose text says everything.
-        cause: where the change begins in the worst case, and what changed since the golden was accepted.
+        title: such as '11 images: weights changed.'; empty for a drift alone, whose row says everything.
+        cause: where the change begins in the worst case, and what changed since the golden was accepted; None for a
+            drift alone, and for what is no drift.
         remedy: what to do; it ends in the command if there is one.
         command: that does it.
     """
 
     rows: tuple[Row, ...]
     title: str = ""
-    cause: str = ""
+    cause: Cause | None = None
     remedy: str = ""
     command: str = ""
 
@@ -77,9 +87,9 @@ class _Cases:
         acceptable = {key for key, case in self.by_key.items() if case.verdict.state in ACCEPTABLE}
         return accept_cases_command(keys, self.where, _PLACEHOLDER, everything=acceptable == set(keys))
 
-    def row(self, verdict: Verdict, text: str) -> Row:
+    def row(self, verdict: Verdict, text: str, cause: Cause | None = None) -> Row:
         case = self.by_key[verdict.case.key]
-        return Row(case_line(case), text, thumbnails(case.unloaded()))
+        return Row(case_line(case), text, thumbnails(case.unloaded()), cause)
 
 
 def decisions(worst_first: Sequence[ReportCase], where: Folders) -> Iterator[Decision]:
@@ -99,10 +109,18 @@ def decisions(worst_first: Sequence[ReportCase], where: Folders) -> Iterator[Dec
 
 def _of_drift(told: Group | Verdict, cases: _Cases) -> Decision:
     if not isinstance(told, Group):
-        return Decision((cases.row(told, told.sentence),))
+        return Decision((cases.row(told, told.short, _cause_of(told)),))
     rows = tuple(cases.row(verdict, verdict.short) for verdict in told.verdicts)
     command = cases.accept([row.view.key for row in rows])
-    return Decision(rows, f"{told.title}.", told.verdicts[0].cause, "If all of these are right as they are:", command)
+    return Decision(
+        rows, f"{told.title}.", _cause_of(told.verdicts[0]), "If all of these are right as they are:", command
+    )
+
+
+def _cause_of(verdict: Verdict) -> Cause | None:
+    if not verdict.findings:
+        return None
+    return Cause(verdict.cause_in_short, verdict.cause.removeprefix(verdict.cause_in_short).strip())
 
 
 def _of_state(state: State, failed: Sequence[Verdict], cases: _Cases) -> Iterator[Decision]:
@@ -112,7 +130,7 @@ def _of_state(state: State, failed: Sequence[Verdict], cases: _Cases) -> Iterato
     one, several = _TITLES[state]
     title = one if len(verdicts) == 1 else several.format(len(verdicts))
     rows = tuple(cases.row(verdict, verdict.sentence) for verdict in verdicts)
-    yield Decision(rows, title, "", _REMEDIES[state], _command(state, [row.view.key for row in rows], cases))
+    yield Decision(rows, title, None, _REMEDIES[state], _command(state, [row.view.key for row in rows], cases))
 
 
 def _command(state: State, keys: Sequence[str], cases: _Cases) -> str:

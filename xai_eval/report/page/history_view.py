@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,20 +95,36 @@ class Histories:
         if self._golden is None:
             return None
         case = self._cases[key]
-        place = self._golden / (case.key if case.golden is None else case.golden.case.key)
         try:
-            with accessible(place):
-                require_no_links(self._golden, place)
-            history = read_history(place)
+            history = self._history(self._golden, case)
         except StorageError as error:
             return HistoryView("", "", self._rejected(case), (), 0, None, str(error))
         return history_view(case.verdict, history, self._rejected(case))
+
+    @property
+    def accepted(self) -> str:
+        """When the goldens of the page were accepted, such as '2026-11-03 to 2026-11-27'; empty if nobody can tell."""
+        days = sorted(set(self._days()))
+        return " to ".join(dict.fromkeys((days[0], days[-1]))) if days else ""
+
+    def _days(self) -> Iterator[str]:
+        for case in self._cases.values() if self._golden else ():
+            with contextlib.suppress(StorageError):  # whoever shows the case says what is wrong
+                history = self._history(self._golden, case) if self._golden and case.golden else ()
+                if history:
+                    yield history[-1].when.partition("T")[0]
+
+    def _history(self, golden: Path, case: ReportCase) -> Sequence[Acceptance]:
+        place = golden / (case.key if case.golden is None else case.golden.case.key)
+        with accessible(place):
+            require_no_links(golden, place)
+        return read_history(place)
 
     def _rejected(self, case: ReportCase) -> str:
         found = self._rejections.get(case.key)
         if found is None or case.obtained is None or digest_of(case.obtained) != found.result:
             return ""
-        return f"{found.who} rejected this result on {_time(found.when)}: {found.reason}"
+        return f"{found.who} rejected this result on {time_words(found.when)}: {found.reason}"
 
 
 def history_view(verdict: Verdict, history: Sequence[Acceptance], rejected: str = "") -> HistoryView | None:
@@ -118,7 +135,7 @@ def history_view(verdict: Verdict, history: Sequence[Acceptance], rejected: str 
     shown = entries[-_SHOWN:]
     last = history[-1] if history else None
     return HistoryView(
-        f"{last.who or 'Somebody'} accepted this golden on {_time(last.when)}: {last.reason}" if last else "",
+        f"{last.who or 'Somebody'} accepted this golden on {time_words(last.when)}: {last.reason}" if last else "",
         last.verdict if last and last.state not in ("", "missing") else "",
         rejected,
         shown if history else (),
@@ -132,7 +149,9 @@ def _accepted(entry: Acceptance) -> Entry:
     state = " ".join(filter(None, ["new" if entry.state == "missing" else entry.state, entry.severity]))
     who = entry.who or "somebody"
     excess = entry.excess if known else None
-    return Entry(_time(entry.when), f"accepted by {who}", entry.reason, state or "not judged", entry.measure, excess)
+    return Entry(
+        time_words(entry.when), f"accepted by {who}", entry.reason, state or "not judged", entry.measure, excess
+    )
 
 
 def _now(verdict: Verdict) -> Entry:
@@ -142,7 +161,7 @@ def _now(verdict: Verdict) -> Entry:
     return Entry("now", "this run", "", state, found.words, excess)
 
 
-def _time(when: str) -> str:
+def time_words(when: str) -> str:
     """Return a time to the minute, as people read it."""
     day, _, clock = when.partition("T")
     return f"{day} {clock[:5]} UTC" if clock else when

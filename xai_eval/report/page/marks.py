@@ -12,9 +12,11 @@ from xai_eval.result.glossary import Term, term
 # Terms that occur within sentences. Names of columns and fields are looked up as a whole instead.
 _IN_SENTENCES = re.compile(
     r"distance that the heat moved|overlap of the hottest (?=\d+ ?%)|rank correlation|largest difference|"
-    r"\brelative(?= \d)|IoU at equal area|energy inside|pointing exact|pointing hit"
+    r"of its size|IoU at equal area|energy inside|pointing exact|pointing hit"
 )
 _ARROW = html.text("->")
+# A browser would break a line behind the minus.
+_POWER = re.compile(r"\b\d+(?:\.\d+)?e-\d+\b")
 # Commands of this package as sentences name them; their letters need no escape.
 _COMMAND = re.compile(r"`(xai-eval [a-z -]+)`")
 
@@ -36,8 +38,9 @@ def titled(words: str, meaning: str) -> Markup:
 
 
 def with_terms(sentence: str) -> Markup:
-    """Mark the terms and commands within a sentence, and keep a browser from breaking a line within `->`."""
+    """Mark the terms and commands within a sentence, and keep a browser from breaking a line within `->` or `5e-5`."""
     text = str(html.text(sentence)).replace(_ARROW, f'<span class="whole">{_ARROW}</span>')
+    text = _POWER.sub(r'<span class="whole">\g<0></span>', text)
     return Markup(_IN_SENTENCES.sub(_found, _COMMAND.sub(r'<code class="whole">\1</code>', text)))
 
 

@@ -25,8 +25,7 @@ from xai_eval.report.page.colour_bars import gradient, kinds_of_maps
 from xai_eval.report.page.compared_runs import ComparedRuns
 from xai_eval.report.page.decisions import decisions
 from xai_eval.report.page.filters import filters
-from xai_eval.report.page.head import head
-from xai_eval.report.page.history_view import Histories
+from xai_eval.report.page.history_view import Histories, time_words
 from xai_eval.report.page.images import CaseImages
 from xai_eval.report.page.marks import explained, titled, with_terms
 from xai_eval.report.page.number_columns import number_columns
@@ -44,8 +43,8 @@ from xai_eval.report.page.table_of_contents import Lists, contents, lists_of
 from xai_eval.report.page.terms import meaning, term_groups
 from xai_eval.report.page.without_images import CasesWithoutImages, cases_without_images
 from xai_eval.report.text.commands import Folders, accept_cases_command, accept_command, explain_command
+from xai_eval.report.text.head import head
 from xai_eval.report.text.summary import (
-    count_severities,
     count_states,
     counts_sentence,
     not_judged_sentences,
@@ -131,6 +130,7 @@ def render_page(
     lists, where = lists_of(views), Folders(results, golden)
     tasks, problem = by_task(cases), _problem(record, cases)
     beside = images_beside(with_images(tasks)) if keep else set[str]()
+    histories = Histories(cases, None if compared else golden, results)
     making = _Making(lambda case: _commands(case, record, results, golden), results, beside, keep or (lambda _: None))
     return (
         _environment()
@@ -139,11 +139,11 @@ def render_page(
             record=record,
             served=served,
             compared=compared,
-            histories=Histories(cases, None if compared else golden, results),
+            histories=histories,
+            made=_made(record, histories),
             names=tasks_in_order(record.tasks),
             counts=counts_sentence(verdicts),
             states={state_word(state): number for state, number in count_states(verdicts).items()},
-            severities=count_severities(verdicts),
             problem=problem,
             run_findings=run_findings,
             release=release_view(run_findings),
@@ -153,7 +153,7 @@ def render_page(
             outcome=_outcome(lists, problem, run_findings),
             lists=lists,
             decisions=decisions(ordered, where),
-            head=head(verdicts),
+            head=head(verdicts, run_findings),
             contents=contents(lists, list(Counter(case.verdict.case.task for case in tasks).items())),
             accept_new=accept_cases_command(
                 [view.key for view in lists.new], where, "first goldens", everything=lists.only_new
@@ -207,6 +207,13 @@ def _outcome(lists: Lists, problem: str, run_findings: RunFindings) -> str:
     if problem or run_findings.failed or lists.failed or not (lists.new or lists.fine):
         return "bad"
     return "new" if lists.new else "good"
+
+
+def _made(record: RunRecord, histories: Histories) -> str:
+    """Say when the run was made and its goldens were accepted."""
+    run = f"Run of {time_words(record.when)}" if record.when else ""
+    goldens = f"goldens accepted {histories.accepted}" if histories.accepted else ""
+    return "; ".join(filter(None, [run, goldens]))
 
 
 def _tasks(ordered: Sequence[ReportCase], making: _Making) -> Iterator[TaskView]:

@@ -26,6 +26,11 @@ def doubts(case: ReportCase, labels: UnitLabels) -> dict[str, str]:
     return found
 
 
+def interpretable_from(case: ReportCase) -> float | None:
+    """Return the IoU from which on a label counts as interpretable; None if the case does not say it."""
+    return _limits(case).get(_INTERPRETABLE)
+
+
 def _badly(limits: dict[str, float]) -> str:
     least = f" {limits[_INTERPRETABLE]:g}" if _INTERPRETABLE in limits else " the threshold"
     return f"not interpretable: IoU below{least}"

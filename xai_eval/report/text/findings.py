@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from xai_eval.gate.stages import StageShift
-from xai_eval.report.text.wording import cell_text
 from xai_eval.result.fields import Finding
 from xai_eval.result.glossary import term
 from xai_eval.result.naming import plain
@@ -27,8 +26,7 @@ def measure_words(finding: Finding) -> str:
 
 
 def needs(finding: Finding) -> str:
-    """Return the limit with its direction, which follows from the side of it that the value lies on."""
+    """Return the direction of the limit, which follows from the side of it that the value lies on."""
     if finding.value is None or finding.limit is None:
-        return cell_text(finding.limit)
-    below = finding.value < finding.limit
-    return f"{'needs at least' if below else 'may be at most'} {cell_text(finding.limit)}"
+        return ""
+    return "at least" if finding.value < finding.limit else "at most"

@@ -74,9 +74,14 @@ def _row(each: Tested) -> tuple[str, ...]:
         before, after = (f"{value * each.images:.0f} of {images}" for value in (each.before, each.after))
         return name, str(each.answer), images, before, after, f"{each.lost} lost, {each.won} won", "–", "–"
     known = math.isfinite(each.low)
-    interval = f"{each.low:+.3f} to {each.high:+.3f}" if known else "too few images"
-    numbers = f"{each.before:.3f}", f"{each.after:.3f}", f"{each.gain:+.3f}", interval, f"{each.margin:g}"
+    interval = f"{_signed(each.low)} to {_signed(each.high)}" if known else "too few images"
+    numbers = f"{each.before:.3f}", f"{each.after:.3f}", _signed(each.gain), interval, f"{each.margin:g}"
     return name, str(each.answer), images, *numbers
+
+
+def _signed(value: float) -> str:
+    """Return a number with its sign; what is rounded to 0 is +0.000, whatever its sign was."""
+    return f"{round(value, 3) + 0.0:+.3f}"
 
 
 def _name(each: Tested) -> str:
@@ -102,8 +107,8 @@ def covered_sentence(covered: int) -> str:
     if not covered:
         return ""
     return (
-        f"Small shifts over many cases were not looked for in {count(covered, 'case')}, because their weights changed "
-        "on record: this comparison covers them."
+        f"Not looked for in {count(covered, 'case')}: a change that is small in each of them and goes the same way in "
+        "many, because other weights move every case. The comparison above takes the place of that search."
     )
 
 

@@ -217,19 +217,12 @@ def _were(number: int, noun: str) -> str:
 
 
 def run_findings_lines(run_findings: RunFindings) -> list[str]:
-    """Return one line per systemic shift and per tolerance that is too small, and one each for renamed images and for
-    goldens that the run left out, or did not try.
-
-    Tolerances that are too large are only counted. Before them, what an upgrade did to the whole set.
+    """Return one line per systemic shift, and one each for renamed images and for goldens that the run left out, or did
+    not try. Before them, what an upgrade did to the whole set.
     """
-    generous = len(run_findings.tolerances) - len(run_findings.misfits)
-    tightened = f"{count(generous, 'tolerance')} could be tightened: see `tolerances` in verdicts.json"
     return [
         *release_lines(run_findings),
         *(f"systemic  {terminal.sentence(each.sentence)}" for each in run_findings.systemic),
         *(f"renamed  {terminal.sentence(text)}" for text in filter(None, [renamed_sentence(run_findings.renamed)])),
         *(f"partial  {terminal.sentence(sentence)}" for sentence in not_judged_sentences(run_findings)),
-        *(f"noise  {terminal.sentence(note.sentence)}" for note in run_findings.misfits),
-        *(f"noise  {terminal.sentence(sentence)}" for sentence in run_findings.unusable),
-        *([f"noise  {tightened}"] if generous else []),
     ]

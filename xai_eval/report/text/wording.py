@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,11 @@ def column_texts(column: pd.Series[Any]) -> list[str]:
         return texts
     decimals = max((len(text.partition(".")[2]) for text in texts), default=0)
     return [f"{value:.{decimals}f}" if np.isfinite(value) else text for value, text in zip(column, texts, strict=True)]
+
+
+def number_texts(values: Sequence[float | None]) -> list[str]:
+    """Return the numbers of a column for reading, with the same decimals; a dash where there is none."""
+    return column_texts(pd.Series(values, dtype=float))
 
 
 def slug(text: str, length: int = 80) -> str:

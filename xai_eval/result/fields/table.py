@@ -234,7 +234,7 @@ class Table(Extensible):
             return
         for column, before in zip(now.columns[1:], was.columns[1:], strict=True):
             nearest_column = _nearest(column, before, self.possible.get(column.name, ()))
-            yield _difference(nearest_column, before, now.columns[0].values, self.tolerance.get(column.name, 0.0))
+            yield _difference(nearest_column, before, now.columns[0], self.tolerance.get(column.name, 0.0))
 
 
 def digest_of(columns: Iterable[Column]) -> str:
@@ -258,11 +258,11 @@ def _other_rows_or_columns(now: Table, was: Table) -> Statement | None:
     return None
 
 
-def _difference(now: Column, was: Column, keys: tuple[Any, ...], limit: float) -> Difference:
+def _difference(now: Column, was: Column, keys: Column, limit: float) -> Difference:
     """Compare two columns cell by cell, unless they are equal, as they almost always are."""
-    changed = [] if now.values == was.values else list(zip(keys, now.values, was.values, strict=True))
+    changed = [] if now.values == was.values else list(zip(keys.values, now.values, was.values, strict=True))
     apart_by = [_apart(value, before, limit) for _, value, before in changed]
-    statements = _statements(now.name, changed, apart_by, limit)
+    statements = _statements(now.name, keys.name, changed, apart_by, limit)
     return Difference(now.name, max(apart_by, default=0.0), limit, statements, _mean_moved(now, was, limit))
 
 
@@ -324,10 +324,12 @@ def _apart(now: Any, was: Any, limit: float) -> float:
 
 
 def _statements(
-    column: str, rows: list[tuple[Any, Any, Any]], apart_by: list[float], limit: float
+    column: str, keys: str, rows: list[tuple[Any, Any, Any]], apart_by: list[float], limit: float
 ) -> Iterator[Statement]:
     for (key, now, was), distance in zip(rows, apart_by, strict=True):
-        place, in_words = f"{column} of {key}", f"{words(column)} of {plain(str(key))}"
+        place = f"{column} of {key}"
+        # A number alone, such as a threshold, does not say what it is.
+        in_words = f"{words(column)} at {words(keys)} {key}" if _is_quantity(key) else _place_words(column, key)
         if distance <= limit and not math.isinf(distance):
             continue
         if _is_quantity(now) and _is_quantity(was):
@@ -335,6 +337,10 @@ def _statements(
             yield Statement(Severity.NUMBERS, place, sentence, distance, limit)
         else:
             yield Statement(Severity.EVIDENCE, place, f"{in_words}: {_shown(was)} became {_shown(now)}")
+
+
+def _place_words(column: str, key: Any) -> str:
+    return f"{words(column)} of {plain(str(key))}"
 
 
 def _shown(cell: Any) -> str:

@@ -1,22 +1,25 @@
-"""The first sentence of the page: what became of the run, how badly, why, and what to do now."""
+"""The outcome of a run in one sentence, for page and terminal: what became of it, how badly, why, what to do now."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from xai_eval.gate.causes import grouped
+from xai_eval.gate.run_findings import NO_FINDINGS, RunFindings
 from xai_eval.gate.verdict import State, Verdict
 from xai_eval.report.text.summary import count_severities, count_states, is_fine
 from xai_eval.report.text.wording import count
 from xai_eval.result.fields import Severity
 
 _CAUSES = 2  # that the sentence spells out
+_PREDICTED = "predicted"  # the field with the class that the model predicts
 _MOVED = {
-    Severity.CONCLUSION: "{} in conclusion (another class or label)",
-    Severity.EVIDENCE: "{} in evidence (other places or reasons)",
-    Severity.NUMBERS: "{} in numbers alone",
+    Severity.CONCLUSION: "in conclusion (another answer, such as the class)",
+    Severity.EVIDENCE: "in evidence (other places or reasons)",
+    Severity.NUMBERS: "in numbers alone",
 }
+_SHIFTED = "Many explanations changed a little in the same direction, although {} is within its limits."
 # What is said of cases that fail without a drift: of one, and of several.
 _OTHERS = {
     State.ERROR: ("1 case ended in an error", "{} cases ended in an error"),
@@ -34,20 +37,27 @@ class Head:
     next_step: str = ""
 
 
-def head(worst_first: Sequence[Verdict]) -> Head:
+def head(worst_first: Sequence[Verdict], run_findings: RunFindings = NO_FINDINGS) -> Head:
     """Put the outcome of a run into words.
 
     Args:
         worst_first: all verdicts, the worst first.
+        run_findings: what only the whole run shows.
     """
     failed = [verdict for verdict in worst_first if verdict.failed]
     if not worst_first:
         return Head("No case was measured.", "See below why, and run again.")
     if not failed:
-        return Head(_all_well(worst_first))
+        return _without_failures(worst_first, run_findings)
     drifts = [verdict for verdict in failed if verdict.state is State.DRIFT]
     sentences = [_drifted(drifts, len(worst_first)), _causes(drifts), _others(failed)]
     return Head(" ".join(filter(None, sentences)), _next_step(failed))
+
+
+def _without_failures(verdicts: Sequence[Verdict], run_findings: RunFindings) -> Head:
+    if not run_findings.failed:
+        return Head(_all_well(verdicts))
+    return Head(_SHIFTED.format("each alone"), "What moved, and by how much, stands below.")
 
 
 def _all_well(verdicts: Sequence[Verdict]) -> str:
@@ -62,8 +72,24 @@ def _all_well(verdicts: Sequence[Verdict]) -> str:
 def _drifted(drifts: Sequence[Verdict], number: int) -> str:
     if not drifts:
         return ""
-    moved = ", ".join(_MOVED[each].format(cases) for each, cases in count_severities(drifts).items())
-    return f"{len(drifts)} of {count(number, 'explanation')} changed: {moved}."
+    several = f"All {number} explanations" if number > 1 else "The explanation"
+    whom = several if len(drifts) == number else f"{len(drifts)} of {count(number, 'explanation')}"
+    return f"{whom} changed{_how(count_severities(drifts))}; {_predicted(drifts)}."
+
+
+def _how(severities: Mapping[Severity, int]) -> str:
+    """Say how badly; a number stands only where there are several, so that none is said twice."""
+    if len(severities) == 1:
+        return f" {_MOVED[next(iter(severities))]}"
+    return f": {', '.join(f'{cases} {_MOVED[each]}' for each, cases in severities.items())}"
+
+
+def _predicted(drifts: Sequence[Verdict]) -> str:
+    """Say in how many cases the model predicts another class."""
+    number = sum(any(finding.field == _PREDICTED for finding in drift.findings) for drift in drifts)
+    if not number:
+        return "no predicted class changed"
+    return f"the predicted class changed{'' if number == len(drifts) else f' in {number}'}"
 
 
 def _causes(drifts: Sequence[Verdict]) -> str:
