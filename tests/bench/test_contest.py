@@ -39,6 +39,19 @@ def test_ways_are_measured_in_turns_until_the_time_is_spent(clock):
     assert found.difference == 0.25 and found.equal and not found.remarks
 
 
+def test_both_ways_warm_up_before_any_time_is_taken(clock):
+    spent = []
+
+    def way(name, cold):  # what is done once per process costs the first that comes
+        return clock.spend(1.0 if spent else cold) or spent.append(name) or 5.0
+
+    both = {"stock": lambda: way("stock", 8.0), "ours": lambda: way("ours", 8.0)}
+    found = measure(
+        Contest(**both, difference=lambda a, b: a - b, tolerance=0, warm_up=lambda: way("both", 8.0)), CPU, 0
+    )
+    assert spent == ["both", "ours", "stock"] and found.ratio == 1
+
+
 def test_without_time_for_a_turn_the_first_run_is_the_figure_and_that_is_said(clock):
     found = measure(ways(clock), CPU, 4)
     assert (found.ratio, len(found.turns)) == (3.0, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+import warnings
 import weakref
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from xai_eval.disk.git_lfs import is_pointer
 from xai_eval.errors import InputUnavailable
 from xai_eval.inputs.images.images import load_images
 from xai_eval.inputs.images.labelled import Intended, LabelledImage
+from xai_eval.inputs.images.quiet import without_warnings
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "4" * 64 + "\nsize 12345\n"
 
@@ -104,3 +106,17 @@ def test_a_folder_of_nothing_but_stray_files_is_empty(tmp_path: Path) -> None:
     (tmp_path / ".DS_Store").write_bytes(b"")
     with pytest.raises(InputUnavailable, match="is empty"):
         load_images(tmp_path)
+
+
+def test_warnings_are_as_before_whatever_threads_have_dropped_them_meanwhile() -> None:
+    before = list(warnings.filters)
+    first, second = without_warnings(), without_warnings()
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        first.__enter__()
+        second.__enter__()
+        first.__exit__(None, None, None)  # it entered first, as one of two threads may
+        warnings.warn("dropped", stacklevel=1)
+        second.__exit__(None, None, None)
+        warnings.warn("told", stacklevel=1)
+    assert [str(each.message) for each in seen] == ["told"] and list(warnings.filters) == before

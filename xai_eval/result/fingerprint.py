@@ -107,8 +107,9 @@ def _count_sketch(values: NDArray[Any]) -> NDArray[np.float64]:
     sketch = np.zeros(SKETCH_SIZE)
     for start in range(0, values.size, _CHUNK):
         chunk = values[start : start + _CHUNK].astype(np.float64)
-        raw = np.atleast_1d(stream.random_raw(chunk.size)).astype(np.uint64)
-        buckets = (raw & np.uint64(SKETCH_SIZE - 1)).astype(np.int64)
-        chunk[(raw >> np.uint64(63)).astype(bool)] *= -1.0
+        raw = np.atleast_1d(stream.random_raw(chunk.size)).astype(np.uint64, copy=False)
+        buckets = (raw & np.uint64(SKETCH_SIZE - 1)).view(np.int64)
+        # Several times faster than to choose the elements whose sign changes.
+        chunk *= 1.0 - 2.0 * (raw >> np.uint64(63)).view(np.int64)
         sketch += np.bincount(buckets, weights=chunk, minlength=SKETCH_SIZE)
     return sketch

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xai_eval.errors import UsageError
+from xai_eval.result.fingerprint import Fingerprint, fingerprint_array
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,11 @@ class LabelledImage:
     notes: tuple[str, ...] = ()
     source: str = ""
     concepts: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+
+    @cached_property
+    def fingerprint(self) -> Fingerprint:
+        """Fingerprint of the pixels; of a large photograph, it takes longer than an explanation on a GPU."""
+        return fingerprint_array(self.pixels)
 
 
 @dataclass(frozen=True, eq=False)

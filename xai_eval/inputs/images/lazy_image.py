@@ -74,7 +74,7 @@ class LazyImage(LabelledImage):
 
 
 def read_ahead(image: LabelledImage) -> LabelledImage | None:
-    """Return an image with its pixels in memory, for a thread that reads while another image is in use.
+    """Return an image with its pixels, and their fingerprint, in memory, for a thread that reads beside the others.
 
     None if it is too large to be in memory beside others: then it has to be read when it is needed.
 
@@ -87,7 +87,9 @@ def read_ahead(image: LabelledImage) -> LabelledImage | None:
         return None
     content = image.read()
     known = (image.name, content.pixels, image.digest, image.intended, content.mask, image.notes, image.source)
-    return LabelledImage(*known, content.concepts)
+    read = LabelledImage(*known, content.concepts)
+    _ = read.fingerprint
+    return read
 
 
 class _Last:

@@ -191,7 +191,7 @@ class Subject:
         seen = self.seen.activations
         return {
             Stage(StageKind.IMAGE_BYTES): fingerprint_text(self.image.digest),
-            Stage(StageKind.DECODED_PIXELS): fingerprint_array(self.image.pixels),
+            Stage(StageKind.DECODED_PIXELS): self.image.fingerprint,
             Stage(StageKind.INPUT_TENSOR): fingerprint_array(self.batch.float().cpu().numpy()),
             Stage(StageKind.VIEW): fingerprint_array(self.shown),
             **({} if self.mask is None else {Stage(StageKind.OBJECT_MASK): fingerprint_array(self.mask)}),
