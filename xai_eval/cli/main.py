@@ -217,7 +217,14 @@ def _calibrate(options: argparse.Namespace) -> int:
             announce = _silently if options.quiet else partial(_announce, each.task)
             with prints_apart():
                 measured += calibrate_task(
-                    each.task, each.model, each.images, each.device, each.params, announce, each.tolerances
+                    each.task,
+                    each.model,
+                    each.images,
+                    each.device,
+                    each.params,
+                    announce,
+                    each.tolerances,
+                    each.precision,
                 )
     outcome = store_noise([(each.plain, each.noise) for each in measured], goldens)
     answer(calibration_lines(outcome, {each.plain.case.key: each.noise for each in measured}))

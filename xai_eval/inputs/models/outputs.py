@@ -8,6 +8,7 @@ from torch import nn
 from xai_eval.errors import ModelMisbehaves
 from xai_eval.inputs.models.classifier import Classifier
 from xai_eval.inputs.models.model_errors import as_model_error
+from xai_eval.inputs.models.precision import remedy_of_precision
 
 
 def logits(model: Classifier | nn.Module, batch: torch.Tensor) -> torch.Tensor:
@@ -38,7 +39,7 @@ def _check(output: object, rows: int, classes: int | None, name: str) -> torch.T
         bad = [index for index, ok in enumerate(finite.tolist()) if not ok]
         raise ModelMisbehaves(
             f"{name} returned NaN or infinity for image {bad[0]} of the batch ({len(bad)} of {rows} "
-            "images); expected finite logits. Check its weights and its preprocessing."
+            f"images); expected finite logits. Check its weights and its preprocessing.{remedy_of_precision()}"
         )
     return tensor
 

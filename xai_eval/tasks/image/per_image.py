@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 # Explains images in their order, on a cluster for instance.
 Engine = Callable[[Sequence["LabelledImage"]], Iterator["Result"]]
+# Opens what has to hold while a model computes, such as a precision.
+Surroundings = Callable[[], AbstractContextManager[object]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +48,7 @@ class PerImage:
         compute: explains an image.
         sum_up: the result of all images together; None if the task has none.
         engine: explains images somewhere else, as `compute` does; None to explain them in this process.
+        surroundings: what holds while the model computes in this process, and while results are put together.
     """
 
     task: str
@@ -53,6 +57,7 @@ class PerImage:
     compute: Callable[[LabelledImage], Result]
     sum_up: SumUp | None = None
     engine: Engine | None = None
+    surroundings: Surroundings = nullcontext
 
     def __len__(self) -> int:
         return len(self.setup.images) + (self.sum_up is not None)
@@ -82,7 +87,9 @@ class PerImage:
             if key not in kept:
                 yield result
         if self.sum_up is not None and needed:
-            yield self.sum_up.result(notes)
+            with self.surroundings():
+                whole = self.sum_up.result(notes)
+            yield whole
 
     def _computed(self, images: Sequence[LabelledImage]) -> Iterator[Result]:
         return map(self.explained, images) if self.engine is None or not images else self.engine(images)
@@ -93,8 +100,9 @@ class PerImage:
         Raises:
             ModelMisbehaves: the model answers otherwise after the image was explained.
         """
-        result = self.compute(image)
-        self.setup.check_model(image)
+        with self.surroundings():
+            result = self.compute(image)
+            self.setup.check_model(image)
         return result
 
     def altered(self, alter: Callable[[Result], Result]) -> PerImage:
@@ -113,4 +121,5 @@ class PerImage:
 
     def begin(self, image: LabelledImage) -> Mapping[Stage, Fingerprint]:
         """Return the stages before the explanation, from the bytes of the image to the class, by one forward pass."""
-        return self.setup.run_model(image).stages
+        with self.surroundings():
+            return self.setup.run_model(image).stages
