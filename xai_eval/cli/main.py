@@ -230,7 +230,8 @@ def _calibrate(options: argparse.Namespace) -> int:
     answer(calibration_lines(outcome, {each.plain.case.key: each.noise for each in measured}))
     if not outcome.stored:
         return EXIT_NOTHING
-    return EXIT_DRIFT if outcome.drifted or outcome.run_findings.misfits else EXIT_OK
+    failed = outcome.drifted or outcome.other_precision or outcome.run_findings.misfits
+    return EXIT_DRIFT if failed else EXIT_OK
 
 
 def _check(options: argparse.Namespace) -> int:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
+from xai_eval.gate.noise_in_use import noise_in_use, not_in_use
 from xai_eval.gate.release.pairs import Pair, pair_of
 from xai_eval.gate.release.release import Release, release_of
 from xai_eval.gate.renamed import Renamed
@@ -70,13 +72,18 @@ class RunFindingsCollector:
         self._covered = 0
         self._case_shifts: list[CaseShifts] = []
         self._measurements: list[Measurements] = []
+        self._other_precision: list[tuple[str, Mapping[str, Any]]] = []
         # From the case key of a result to that of the golden that it was compared with.
         self.pairs: dict[str, str] = {}
 
     def add(self, verdict: Verdict, obtained: Result, golden: Result) -> None:
         """Note what run findings need of one case."""
         self.pairs[obtained.case.key] = golden.case.key
-        compared = Compared(obtained, golden, verdict, self._measured.noises.get(golden.case.key))
+        measured = self._measured.noises.get(golden.case.key)
+        noise = noise_in_use(measured, obtained, golden)
+        if measured is not None and noise is None:
+            self._other_precision.append((golden.case.key, obtained.provenance.precision))
+        compared = Compared(obtained, golden, verdict, noise)
         upgraded = verdict.upgrade is not None and verdict.upgrade.of_weights
         if upgraded or self._as_release:
             pair = pair_of(verdict, obtained, golden)
@@ -88,10 +95,12 @@ class RunFindingsCollector:
 
     def findings(self) -> RunFindings:
         """Return the findings over all cases that were added."""
+        others = self._other_precision
+        unused = not_in_use([key for key, _ in others], others[0][1]) if others else ()
         return RunFindings(
             systemic_among(self._case_shifts),
             notes_among(self._measurements),
-            self._measured.unusable,
+            (*self._measured.unusable, *unused),
             release=release_of(self._released),
             covered=self._covered,
         )

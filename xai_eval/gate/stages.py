@@ -13,6 +13,7 @@ from xai_eval.gate.spelling import counterpart
 from xai_eval.gate.stage_table import Step, rules_of
 from xai_eval.result.fields import Finding, Severity
 from xai_eval.result.naming import plain
+from xai_eval.result.precisions import AUTOCAST, coarseness, in_half
 from xai_eval.result.result import RAISED_TOLERANCES, Result
 from xai_eval.result.stage import Stage, StageKind
 from xai_eval.store.noise import Noise
@@ -293,10 +294,17 @@ def _leeway(obtained: Result, golden: Result, stage: Stage) -> float:
     Amplified is what the stages before it moved. Where these are the same in every bit, only what has no stage, such as
     gradients, can have moved, by the noise that a CPU usually has.
     """
-    now = obtained.stages.get(stage)
+    now, coarse = obtained.stages.get(stage), _coarse(obtained, stage)
     if now is None:
-        return 1.0
-    return max(1.0, USUAL_SHARE * now.leeway) if _made_of_equal_stages(stage, obtained, golden) else now.leeway
+        return coarse
+    own = max(1.0, USUAL_SHARE * now.leeway) if _made_of_equal_stages(stage, obtained, golden) else now.leeway
+    return own * coarse
+
+
+def _coarse(obtained: Result, stage: Stage) -> float:
+    """How many times as coarsely as on a GPU the stage is rounded, if it is of those that rounding of a model moves."""
+    moves = not rules_of(stage).same_everywhere
+    return coarseness(obtained.provenance.precision.get(AUTOCAST)) if moves else 1.0
 
 
 def _held_exactly(stage: Stage, obtained: Result, golden: Result) -> bool:
@@ -325,8 +333,11 @@ def _in_order(obtained: Result, golden: Result) -> list[Stage]:
 
 
 def _on_cpu(obtained: Result) -> bool:
-    """Whether the limits of a CPU hold. The device of the run decides: a golden that claims another widens nothing."""
-    return obtained.provenance.device == "cpu"
+    """Whether the limits of a CPU hold. The run decides: a golden that claims another device widens nothing.
+
+    In half precision, other kernels of the same CPU move a network by as much as TF32 on a GPU does (decision 0055).
+    """
+    return obtained.provenance.device == "cpu" and not in_half(obtained.provenance.precision)
 
 
 def _finite(change: float) -> float | None:

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from xai_eval.errors import ModelMisbehaves, UsageError, error_line
 from xai_eval.inputs.models.arithmetic import arithmetic, restore_arithmetic
-from xai_eval.result.precisions import BFLOAT16, DEFAULT, FLOAT16, HALVES, HIGHEST, TF32, check_precision
+from xai_eval.result.precisions import BFLOAT16, DEFAULT, FLOAT16, HALVES, HIGHEST, TF32, check_precision, coarseness
 
 if TYPE_CHECKING:
     from xai_eval.inputs.models.classifier import Classifier
@@ -97,6 +97,11 @@ def autocast_in_use() -> str:
     """Return the type in which autocast lets torch compute now, such as `bfloat16`; empty if it is off."""
     found = (torch.get_autocast_dtype(kind) for kind in _KINDS if torch.is_autocast_enabled(kind))
     return next((str(dtype).removeprefix("torch.") for dtype in found), "")
+
+
+def allowed_difference(usual: float) -> float:
+    """Return by how much two answers to one image may differ now: in bfloat16 by more than in float16 or less."""
+    return usual * coarseness(autocast_in_use())
 
 
 def check_available(precision: str, device: torch.device) -> None:
