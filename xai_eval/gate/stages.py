@@ -13,7 +13,7 @@ from xai_eval.gate.spelling import counterpart
 from xai_eval.gate.stage_table import Step, rules_of
 from xai_eval.result.fields import Finding, Severity
 from xai_eval.result.naming import plain
-from xai_eval.result.precisions import AUTOCAST, coarseness, in_half
+from xai_eval.result.precisions import AUTOCAST, coarseness, in_half, same_precision
 from xai_eval.result.result import RAISED_TOLERANCES, Result
 from xai_eval.result.stage import Stage, StageKind
 from xai_eval.store.noise import Noise
@@ -159,7 +159,7 @@ def stage_findings(obtained: Result, golden: Result, expected: frozenset[Stage] 
     the tolerance of a field, its own stages (such as its raw map) are judged by this tolerance alone, as on a GPU.
     """
     raised = obtained.provenance.parameters.get(RAISED_TOLERANCES, {})
-    on_cpu = _on_cpu(obtained)
+    on_cpu = _on_cpu(obtained, golden)
     for shift in moved_stages(obtained, golden):
         if shift.stage in expected:
             continue
@@ -254,7 +254,7 @@ def _explained(shift: StageShift | None, every: Mapping[Stage, Movement], obtain
 
 def movements(obtained: Result, golden: Result, noise: Noise | None = None) -> dict[Stage, Movement]:
     """Return how far every stage of the golden moved, in the order of the result; what it no longer has, last."""
-    on_cpu = _on_cpu(obtained)
+    on_cpu = _on_cpu(obtained, golden)
     return {
         stage: Movement(
             _change(obtained, golden, stage),
@@ -294,16 +294,16 @@ def _leeway(obtained: Result, golden: Result, stage: Stage) -> float:
     Amplified is what the stages before it moved. Where these are the same in every bit, only what has no stage, such as
     gradients, can have moved, by the noise that a CPU usually has.
     """
-    now, coarse = obtained.stages.get(stage), _coarse(obtained, stage)
+    now, coarse = obtained.stages.get(stage), _coarse(obtained, golden, stage)
     if now is None:
         return coarse
     own = max(1.0, USUAL_SHARE * now.leeway) if _made_of_equal_stages(stage, obtained, golden) else now.leeway
     return own * coarse
 
 
-def _coarse(obtained: Result, stage: Stage) -> float:
+def _coarse(obtained: Result, golden: Result, stage: Stage) -> float:
     """How many times as coarsely as on a GPU the stage is rounded, if it is of those that rounding of a model moves."""
-    moves = not rules_of(stage).same_everywhere
+    moves = not rules_of(stage).same_everywhere and _of_one_half(obtained, golden)
     return coarseness(obtained.provenance.precision.get(AUTOCAST)) if moves else 1.0
 
 
@@ -332,12 +332,18 @@ def _in_order(obtained: Result, golden: Result) -> list[Stage]:
     return [*(stage for stage in obtained.stages if stage in golden.stages), *lost]
 
 
-def _on_cpu(obtained: Result) -> bool:
-    """Whether the limits of a CPU hold. The run decides: a golden that claims another device widens nothing.
+def _on_cpu(obtained: Result, golden: Result) -> bool:
+    """Whether the limits of a CPU hold. The device of the run decides: a golden that claims another widens nothing.
 
-    In half precision, other kernels of the same CPU move a network by as much as TF32 on a GPU does (decision 0055).
+    If both are of one half precision, other kernels of the same CPU move a network by as much as TF32 on a GPU does
+    (decision 0055). If only one is, the limits hold, so that a changed precision is told as drift.
     """
-    return obtained.provenance.device == "cpu" and not in_half(obtained.provenance.precision)
+    return obtained.provenance.device == "cpu" and not _of_one_half(obtained, golden)
+
+
+def _of_one_half(obtained: Result, golden: Result) -> bool:
+    now, was = obtained.provenance.precision, golden.provenance.precision
+    return in_half(now) and same_precision(now, was)
 
 
 def _finite(change: float) -> float | None:
