@@ -203,7 +203,7 @@ def _add_inputs(command: Any, device: str | None, precision: str | None = None) 
 
     A run may have several models and image sets. A case of an earlier run has one of each.
     """
-    command = command.add_argument_group("model, images, device and precision")
+    command = command.add_argument_group("model, images and device")
     several: type[argparse.Action] | str = "append" if device else _Once
     again = "; give it again for another one" if device else ""
     examples = "scenes:objects, torchvision:resnet50, file:PATH.py:FACTORY, ..."
