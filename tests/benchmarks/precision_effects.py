@@ -26,7 +26,7 @@ from xai_eval import Result
 from xai_eval.result.fields import Heatmap, SignedMap, Table
 from xai_eval.run.evaluate import evaluate
 
-CAMS = {"methods": ["gradcam", "hirescam", "scorecam", "ablationcam"]}
+CAMS = ["gradcam", "hirescam", "scorecam", "ablationcam"]
 HOTTEST = 0.2  # share of the pixels
 SIMULATED = "tf32 (simulated)"
 PRECISIONS = (SIMULATED, "float16", "bfloat16")
@@ -130,13 +130,16 @@ def main() -> None:
     parser.add_argument("--model", default="scenes:objects")
     parser.add_argument("--images", default="scenes:8")
     parser.add_argument("--only", nargs="*", default=["cams", "lime", "attributions", "dissection"])
+    parser.add_argument("--methods", nargs="*", default=CAMS)
+    parser.add_argument("--samples", type=int, default=1000, help="of lime")
     given = parser.parse_args()
     print(
         "| task | map | precision | correlation | IoU of the hottest fifth | largest difference | energy inside "
         "| other class |"
     )
     print("|---|---|---|---|---|---|---|---|")
-    inputs, params = {"model": given.model, "images": given.images}, {"cams": CAMS}
+    inputs = {"model": given.model, "images": given.images}
+    params: dict[str, dict[str, Any]] = {"cams": {"methods": given.methods}, "lime": {"num_samples": given.samples}}
     for task in given.only:
         if task != "dissection":
             for row in map_rows(task, **inputs, **params.get(task, {})):

@@ -54,7 +54,7 @@ def test_the_noise_of_half_precision_is_no_drift_in_it_and_is_in_float32(precisi
 def test_a_changed_precision_is_drift_with_its_name(now, was):
     verdict = judge(*pair(now, was, Stage(K.LAYER_ACTIVATIONS), 4e-3))
     assert verdict.state is State.DRIFT
-    told = f"precision autocast {was.get('autocast', 'none')} -> {now.get('autocast', 'none')}"
+    told = f"precision autocast {was.get('autocast', 'off')} -> {now.get('autocast', 'off')}"
     assert told in map(str, verdict.changes)
 
 
