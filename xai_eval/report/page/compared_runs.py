@@ -50,6 +50,7 @@ def _facts(reference: RunRecord, record: RunRecord) -> Iterator[tuple[str, str, 
     ):
         yield name, ", ".join(before) or "none", ", ".join(after) or "none"
     yield "device", reference.device or "not recorded", record.device or "not recorded"
-    yield "precision", spoken(reference.precision), spoken(record.precision)
+    if reference.precision or record.precision:  # runs of earlier versions record none
+        yield "precision", spoken(reference.precision), spoken(record.precision)
     for name in dict.fromkeys((*reference.versions, *record.versions)):
         yield name, reference.versions.get(name, "not recorded"), record.versions.get(name, "not recorded")
