@@ -1,6 +1,8 @@
 """Runs in another precision: the stock library under torch.autocast is the reference."""
 
 import pickle
+import tomllib
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,6 +19,9 @@ from xai_eval.inputs.models.precision import autocast_in_use, computing_in
 from xai_eval.run.evaluate import evaluate, plan
 from xai_eval.run.restore_factors import RunRequest, compute_with_restored
 from xai_eval.run.spread import spread
+from xai_eval.run.suite import completed, requests_of
+from xai_eval.settings.find import Document
+from xai_eval.settings.read import read_settings
 from xai_eval.tasks.registry import task
 from xai_eval.tasks.trials.trials import cam_trials, lime_trials
 
@@ -82,7 +87,7 @@ def test_a_task_of_the_user_computes_in_it(own_tasks):
 
 def test_a_classifier_may_be_used_in_two_precisions_in_any_order(halved, single):
     classifier = load_model("scenes:objects", device="cpu")
-    for name in ("bfloat16", "default", "float16"):
+    for name in ("bfloat16", "default"):
         (found,) = evaluate("cams", model=classifier, images="scenes:1", device="cpu", precision=name, **ASKED)
         assert found.digest == {**halved, "default": single}[name].digest
 
@@ -124,3 +129,33 @@ def test_what_no_model_computes_is_the_same_in_half_precision():
             tried = {**cam_trials(("gradcam", "scorecam", "ablationcam")), **lime_trials()}
         found[name] = {stage: each.digest for stage, each in tried.items()}
     assert found["default"] == found["bfloat16"] == found["float16"]
+
+
+SETTINGS = """
+precision = "bfloat16"
+[[suite]]
+task = "cams"
+[[suite]]
+task = "lime"
+precision = "highest"
+[profile.gpu]
+precision = "tf32"
+"""
+
+
+def read(text, profile=None):
+    return read_settings(Document(Path.cwd() / "xai_eval.toml", tomllib.loads(text)), profile)
+
+
+@pytest.mark.parametrize(("profile", "expected"), [(None, ["bfloat16", "highest"]), ("gpu", ["tf32", "highest"])])
+def test_an_entry_and_a_profile_replace_the_precision_of_the_file(profile, expected):
+    settings = read(SETTINGS, profile)
+    assert [
+        each.precision for each in requests_of([completed(e, settings) for e in settings.suite], settings)
+    ] == expected
+
+
+@pytest.mark.parametrize("place", ["", "[profile.a]\n", '[[suite]]\ntask = "cams"\n'])
+def test_an_unknown_precision_is_refused_with_its_place(place):
+    with pytest.raises(UsageError, match=r"xai_eval.toml.*: unknown precision 'half'"):
+        read(f'{place}precision = "half"')
