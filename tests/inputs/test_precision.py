@@ -49,7 +49,7 @@ class Small(nn.Module):
 
 
 def classifier(net):
-    return SimpleNamespace(name="small", module=net, input_shape=(3, 16, 16), device=CPU)
+    return SimpleNamespace(name="small", module=net, input_shape=(3, 16, 16), device=CPU, reading=None)
 
 
 HALVED = Layout((14, 14), halved=True)

@@ -154,12 +154,13 @@ def check_effect(precision: str, classifier: Classifier) -> None:
     """Refuse a precision that changes nothing of what a model answers.
 
     Raises:
-        UsageError: the answer to noise is the same in every bit.
+        UsageError: the answer to noise is the same in every bit; or its output cannot be read.
         ModelMisbehaves: the model fails.
     """
     if precision in (DEFAULT, HIGHEST):
         return
     with computing_in(DEFAULT, classifier.device):
+        _ = classifier.reading  # what cannot be explained in any precision is refused for that, lazy layers take shape
         usual = _answer(classifier)
     with computing_in(precision, classifier.device):
         now = _answer(classifier)
