@@ -38,6 +38,7 @@ BELOW = {
     "disk": set(),
     "media": set(),
 }
+BELOW["settings"] |= {"result"}  # the names of precisions, which results record
 BELOW["run"] |= {"settings", "store"}
 BELOW["bench"] |= {"store"}  # a run of many cases, made by hand, for the gate to judge
 BELOW["explainers"] |= {"disk"}  # checkpoints of a long dissection

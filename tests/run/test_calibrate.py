@@ -89,10 +89,17 @@ def test_a_change_that_gives_fewer_cases_is_an_error():
         calibrate("cams", fake, conditions)
 
 
-@pytest.mark.slow
-def test_benign_changes_change_maps_of_the_bundled_model_by_rounding_only():
-    found = calibrate_task("cams", None, "scenes:1", "cpu", {"methods": ["gradcam"]}, lambda _name: None)
-    (noise,) = [each.noise for each in found]
+@pytest.fixture(scope="module")
+def calibrated():
+    """The bundled model, its weights before it was calibrated, and its noise."""
+    model = load_model("scenes:objects", device="cpu")
+    before = [p.detach().clone() for p in model.module.parameters()]
+    found = calibrate_task("cams", model, "scenes:1", "cpu", {"methods": ["gradcam"]}, lambda _name: None)
+    return model, before, [each.noise for each in found]
+
+
+def test_benign_changes_change_maps_of_the_bundled_model_by_rounding_only(calibrated):
+    (noise,) = calibrated[2]
     assert noise.unmeasured == {}
     moved_by = noise.distances["gradcam_layer"]["largest difference"]
     assert set(moved_by) == {STORED, "1 thread", "2 threads", "mkldnn off", "channels last", "float64"}
@@ -100,10 +107,8 @@ def test_benign_changes_change_maps_of_the_bundled_model_by_rounding_only():
     assert 0 < noise.largest_stage_change(Stage(StageKind.LAYER_ACTIVATIONS)).value < 1e-5
 
 
-def test_calibration_leaves_the_given_model_unchanged():
-    model = load_model("scenes:objects", device="cpu")
-    before = [p.detach().clone() for p in model.module.parameters()]
-    calibrate_task("cams", model, "scenes:1", "cpu", {"methods": ["gradcam"]}, lambda _name: None)
+def test_calibration_leaves_the_given_model_unchanged(calibrated):
+    model, before, _noise = calibrated
     for was, now in zip(before, model.module.parameters(), strict=True):
         np.testing.assert_array_equal(was, now.detach())
 

@@ -51,5 +51,5 @@ def test_the_shown_profile_is_valid():
 def test_the_page_names_every_key():
     text = PAGE.read_text(encoding="utf-8")
     where = ("golden", "reports", "models", "images", "device", "engine", "workers", "gpus_per_worker", "tasks_files")
-    for key in (*where, "suite", "tolerances", "upgrades", "profile"):
+    for key in (*where, "precision", "suite", "tolerances", "upgrades", "profile"):
         assert f"`{key}`" in text

@@ -84,6 +84,7 @@ def _overridden(entry: Entry, options: argparse.Namespace) -> Entry:
         models=_models(options, entry.models, task.model),
         images=options.images or entry.images,
         device=options.device or entry.device,
+        precision=options.precision or entry.precision,
         layers=layers or entry.layers,
         params={**kept, **given},
     )
@@ -109,7 +110,7 @@ def tell_settings(options: argparse.Namespace) -> None:
     settings: Settings = options.settings
     if settings.file is None:
         return
-    inputs = [name for name in ("model", "images", "device") if getattr(options, name)]
+    inputs = [name for name in ("model", "images", "device", "precision") if getattr(options, name)]
     names = [*inputs, *given_names(options)]
     replaced = " ".join(f"--{name.replace('_', '-')}" for name in names)
     unlisted = [name for name in options.task if not any(each.task == name for each in settings.suite)]

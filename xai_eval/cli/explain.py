@@ -15,6 +15,7 @@ from xai_eval.gate.factors import Trial, conclusion, factors, fixed_changes, jud
 from xai_eval.gate.judge_run import Judged, judge_run
 from xai_eval.gate.requests import request_of
 from xai_eval.gate.verdict import State, Verdict
+from xai_eval.result.precisions import DEFAULT
 from xai_eval.result.result import Result
 from xai_eval.result.tolerances import with_tolerances
 from xai_eval.settings.settings import Entry, Settings
@@ -115,6 +116,7 @@ def _run_request(options: argparse.Namespace, judged: Judged, obtained: Result) 
         options.model or request.get("model"),
         options.images or request.get("images"),
         options.device or request.get("device", "auto"),
+        options.precision or request.get("precision", DEFAULT),
         {**request.get("params", {}), **_parameters(options, found)},
         options.old_model,
     )

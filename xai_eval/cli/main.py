@@ -227,13 +227,21 @@ def _calibrate(options: argparse.Namespace) -> int:
             announce = _silently if options.quiet else partial(_announce, each.task)
             with prints_apart():
                 measured += calibrate_task(
-                    each.task, each.model, each.images, each.device, each.params, announce, each.tolerances
+                    each.task,
+                    each.model,
+                    each.images,
+                    each.device,
+                    each.params,
+                    announce,
+                    each.tolerances,
+                    each.precision,
                 )
     outcome = store_noise([(each.plain, each.noise) for each in measured], goldens)
     answer(calibration_lines(outcome, {each.plain.case.key: each.noise for each in measured}))
     if not outcome.stored:
         return EXIT_NOTHING
-    return EXIT_DRIFT if outcome.drifted or outcome.run_findings.misfits else EXIT_OK
+    failed = outcome.drifted or outcome.other_precision or outcome.run_findings.misfits
+    return EXIT_DRIFT if failed else EXIT_OK
 
 
 def _check(options: argparse.Namespace) -> int:

@@ -14,6 +14,7 @@ from xai_eval.cli.init import add_init
 from xai_eval.cli.task_options import add_task_files, add_task_options, task_files
 from xai_eval.media.terminal import block
 from xai_eval.media.terminal import message as as_message
+from xai_eval.result.precisions import PRECISIONS
 from xai_eval.settings.bundled_suites import bundled_suites
 from xai_eval.settings.engine import ENGINES, Engine
 from xai_eval.settings.settings import NO_SETTINGS, Settings
@@ -174,7 +175,7 @@ def _add_measuring(command: Any, tasks: Mapping[str, Task], settings: Settings) 
     )
     _add_suite(command)
     add_task_files(command)
-    _add_inputs(command, device=settings.device)
+    _add_inputs(command, device=settings.device, precision=settings.precision)
     command.add_argument("--quiet", action="store_true", help="no progress bar")
     _add_golden(command, settings)
     add_task_options(command, tasks.values())
@@ -197,8 +198,8 @@ def _add_explain(commands: Any, tasks: Mapping[str, Task], settings: Settings) -
     add_task_options(command, tasks.values())
 
 
-def _add_inputs(command: Any, device: str | None) -> None:
-    """Add the options for model, images and device; `device` is the default, or None for that of an earlier run.
+def _add_inputs(command: Any, device: str | None, precision: str | None = None) -> None:
+    """Add the options for model, images, device and precision; the defaults are None for those of an earlier run.
 
     A run may have several models and image sets. A case of an earlier run has one of each.
     """
@@ -231,6 +232,13 @@ def _add_inputs(command: Any, device: str | None) -> None:
     command.add_argument("--images", action=several, metavar="SPEC", help=f"{examples}{again}")
     default = f"default: {_in_help(device)}" if device else "default: as in the run"
     command.add_argument("--device", help=f"auto, cpu, cuda, ... ({default})")
+    default = f"default: {precision}" if precision else "default: as in the run"
+    command.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        help="what the model computes in: default (what torch does by itself), highest (float32 throughout), tf32, or "
+        f"bfloat16 or float16 (torch.autocast) ({default})",
+    )
 
 
 class _Once(argparse.Action):

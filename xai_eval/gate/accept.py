@@ -14,6 +14,7 @@ from xai_eval.gate.judge_run import Judged
 from xai_eval.gate.leading_measure import leading_measure
 from xai_eval.gate.run_findings import RunFindings, run_findings_of
 from xai_eval.gate.verdict import State, Verdict
+from xai_eval.result.precisions import same_precision
 from xai_eval.result.result import Result, stored_digest
 from xai_eval.store.goldens import Goldens, case_of_folder, resolve
 from xai_eval.store.history import NOT_JUDGED, Overruled, check_reason
@@ -140,12 +141,14 @@ class StoredNoise:
         stored: keys of the cases whose noise was written.
         without_golden: keys of cases that have no golden, so that nothing was written.
         drifted: verdicts on cases that no longer match their golden, so that nothing was written.
+        other_precision: keys of cases whose golden was made in another precision, so that nothing was written.
         run_findings: tolerances that do not fit the stored noise, among others.
     """
 
     stored: tuple[str, ...]
     without_golden: tuple[str, ...]
     drifted: tuple[Verdict, ...]
+    other_precision: tuple[str, ...]
     run_findings: RunFindings
 
 
@@ -155,7 +158,7 @@ def refuse_calibration_under_ci() -> None:
 
 
 def store_noise(measured: Sequence[tuple[Result, Noise]], goldens: Goldens) -> StoredNoise:
-    """Store the noise of every case that has a golden and still matches it.
+    """Store the noise of every case that has a golden of the same precision and still matches it.
 
     Args:
         measured: for every case the result of the unchanged run, and its noise.
@@ -169,6 +172,8 @@ def store_noise(measured: Sequence[tuple[Result, Noise]], goldens: Goldens) -> S
     found = {result.case.key: goldens.load(result.case) for result, _ in measured}
     plain = {result.case.key: result for result, _ in measured}
     known = {key: golden for key, golden in found.items() if golden is not None}
+    others = tuple(key for key, each in known.items() if not _same_precision(plain[key], each))
+    known = {key: golden for key, golden in known.items() if key not in others}
     verdicts = {key: judge(plain[key], golden, ALL_STAGES) for key, golden in known.items()}
     stored = tuple(key for key, verdict in verdicts.items() if not verdict.failed)
     with goldens.locked() if stored else contextlib.nullcontext():
@@ -181,5 +186,10 @@ def store_noise(measured: Sequence[tuple[Result, Noise]], goldens: Goldens) -> S
         stored,
         tuple(key for key, golden in found.items() if golden is None),
         tuple(verdict for verdict in verdicts.values() if verdict.failed),
+        others,
         run_findings_of(plain, known, list(verdicts.values()), load_noises(goldens.folder, stored)),
     )
+
+
+def _same_precision(obtained: Result, golden: Result) -> bool:
+    return same_precision(obtained.provenance.precision, golden.provenance.precision)

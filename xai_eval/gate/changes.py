@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from xai_eval.result.class_list import CLASS_LIST, described
+from xai_eval.result.precisions import AUTOCAST
 from xai_eval.result.result import Provenance, Result
 from xai_eval.result.without_effect import with_effect
 
@@ -81,7 +82,7 @@ def provenance_changes(now: Provenance, was: Provenance) -> tuple[Change, ...]:
         *_changes(ChangeKind.PARAMETER, _own(was), _own(now), prefix="parameter "),
         *_changes(ChangeKind.DEVICE, {"device": was.device}, {"device": now.device}),
         *_changes(ChangeKind.SEED, {"seed": was.seed}, {"seed": now.seed}),
-        *_changes(ChangeKind.PRECISION, was.precision, now.precision, prefix="precision "),
+        *_changes(ChangeKind.PRECISION, _told(was.precision), _told(now.precision), prefix="precision "),
     )
 
 
@@ -92,6 +93,11 @@ def parameter_changes(now: Mapping[str, Any], was: Mapping[str, Any]) -> tuple[C
 
 def _own(provenance: Provenance) -> dict[str, Any]:
     return {name: value for name, value in provenance.parameters.items() if name != CLASS_LIST}
+
+
+def _told(precision: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a precision with autocast, which is recorded only if it is on; older goldens never record it."""
+    return {**precision, AUTOCAST: precision.get(AUTOCAST, "off")}
 
 
 def _other_classes(was: Any, now: Any) -> Iterator[Change]:

@@ -14,6 +14,7 @@ from xai_eval.gate.beside import is_beside
 from xai_eval.gate.changes import Change, ChangeKind, changes_between
 from xai_eval.gate.image_sets import OtherImages, of_the_model, other_images
 from xai_eval.gate.movement import Movement
+from xai_eval.gate.noise_in_use import noise_in_use
 from xai_eval.gate.pairing import is_whole_set, pair_results, scope_of, set_name
 from xai_eval.gate.processes import in_shards
 from xai_eval.gate.renamed_classes import RenamedClass, renamed_classes, with_new_names
@@ -77,7 +78,8 @@ def judge(
 ) -> Verdict:
     """Compare a result with its golden. `policy` says what decides after a change that is on record.
 
-    `noise`, which was measured for the golden, helps to say where a drift began. It decides nothing. `images` says how
+    `noise`, which was measured for the golden, helps to say where a drift began, if it was measured in the precision of
+    both. It decides nothing. `images` says how
     the images of a set changed, which the two results alone cannot tell, and `members`, the results of its images with
     their goldens, which classes were renamed.
 
@@ -96,6 +98,7 @@ def judge(
         drift 2 became 2.5 (may differ by at most 0.1)
     """
     try:
+        noise = noise_in_use(noise, obtained, golden)
         return _judged(obtained, golden, policy, noise, images or other_images(obtained, golden, {}, {}), members)
     except StorageError:
         raise

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
+from xai_eval.gate.noise_in_use import noise_in_use, not_in_use
 from xai_eval.gate.release.pairs import Pair, pair_of
 from xai_eval.gate.release.release import Release, release_of
 from xai_eval.gate.renamed import Renamed
@@ -59,13 +61,17 @@ NO_FINDINGS = RunFindings()
 
 @dataclass
 class _Notes:
-    """What is noted of some cases. `pairs` are the keys of their goldens by their own."""
+    """What is noted of some cases. `pairs` are the keys of their goldens by their own.
+
+    `other_precision` are keys of goldens whose noise was measured in another precision, with that of the result.
+    """
 
     pairs: dict[str, str] = field(default_factory=dict)
     released: list[Pair] = field(default_factory=list)
     covered: int = 0
     shifts: Shifts = field(default_factory=Shifts)
     measurements: list[Measurements] = field(default_factory=list)
+    other_precision: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
 
     def join(self, others: _Notes) -> None:
         """Add what was noted of the next cases."""
@@ -74,6 +80,7 @@ class _Notes:
         self.covered += others.covered
         self.shifts.join(others.shifts)
         self.measurements += others.measurements
+        self.other_precision += others.other_precision
 
 
 class RunFindingsCollector:
@@ -97,7 +104,11 @@ class RunFindingsCollector:
         """Note what run findings need of one case."""
         notes = self._new
         notes.pairs[obtained.case.key] = golden.case.key
-        compared = Compared(obtained, golden, verdict, self._measured.noises.get(golden.case.key))
+        measured = self._measured.noises.get(golden.case.key)
+        noise = noise_in_use(measured, obtained, golden)
+        if measured is not None and noise is None:
+            notes.other_precision.append((golden.case.key, obtained.provenance.precision))
+        compared = Compared(obtained, golden, verdict, noise)
         upgraded = verdict.upgrade is not None and verdict.upgrade.of_weights
         if upgraded or self._as_release:
             pair = pair_of(verdict, obtained, golden)
@@ -120,10 +131,12 @@ class RunFindingsCollector:
     def findings(self) -> RunFindings:
         """Return the findings over all cases that were added."""
         self.join(self.taken())
+        others = self._notes.other_precision
+        unused = not_in_use([key for key, _ in others], others[0][1]) if others else ()
         return RunFindings(
             self._notes.shifts.systemic(),
             notes_among(self._notes.measurements),
-            self._measured.unusable,
+            (*self._measured.unusable, *unused),
             release=release_of(self._notes.released),
             covered=self._notes.covered,
         )

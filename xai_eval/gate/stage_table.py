@@ -122,6 +122,11 @@ class StageRules:
     box_per_part: bool = False
     counted: bool = False
 
+    @property
+    def same_everywhere(self) -> bool:
+        """Whether no device, and no precision of the model, moves the stage by more than another."""
+        return self.limits.on_cpu == self.limits.alarm_elsewhere
+
     def limit(self, *, on_cpu: bool) -> float:
         """Return the relative change up to which the stage counts as unchanged."""
         return self.limits.on_cpu if on_cpu else self.limits.elsewhere

@@ -15,6 +15,7 @@ from xai_eval.gate.stage_table import Step, rules_of
 from xai_eval.gate.stage_words import stage_words
 from xai_eval.result.fields import Finding, Severity
 from xai_eval.result.naming import plain
+from xai_eval.result.precisions import AUTOCAST, coarseness, in_half, same_precision
 from xai_eval.result.result import RAISED_TOLERANCES, Result
 from xai_eval.result.stage import Stage, StageKind
 from xai_eval.store.noise import Noise
@@ -180,13 +181,13 @@ def stage_findings(
     `every` is what `movements` returned for the two.
     """
     raised = obtained.provenance.parameters.get(RAISED_TOLERANCES, {})
-    on_cpu, equal = _on_cpu(obtained), equal_stages(obtained, golden)
+    on_cpu, equal = _on_cpu(obtained, golden), equal_stages(obtained, golden)
     for shift in _beyond(every):
         if shift.stage in expected:
             continue
         own = shift.stage.of in raised or shift.stage.kind in raised
         most = rules_of(shift.stage).alarm(on_cpu=on_cpu and not own)
-        most *= _leeway(obtained, shift.stage, equal)
+        most *= _leeway(obtained, golden, shift.stage, equal)
         most = 0.0 if on_cpu and not own and _held_exactly(shift.stage, equal) else most
         if shift.change > most:
             amount = f" by {number(shift.change)} of its size" if math.isfinite(shift.change) else ""
@@ -274,11 +275,11 @@ def _explained(shift: StageShift | None, every: Mapping[Stage, Movement], obtain
 
 def movements(obtained: Result, golden: Result, noise: Noise | None = None) -> dict[Stage, Movement]:
     """Return how far every stage of the golden moved, in the order of the result; what it no longer has, last."""
-    on_cpu, equal = _on_cpu(obtained), equal_stages(obtained, golden)
+    on_cpu, equal = _on_cpu(obtained, golden), equal_stages(obtained, golden)
     return {
         stage: Movement(
             _change(obtained, golden, stage),
-            _limit(obtained, stage, equal, on_cpu=on_cpu),
+            _limit(obtained, golden, stage, equal, on_cpu=on_cpu),
             noise_of(stage, noise),
             usual=on_cpu,
         )
@@ -301,23 +302,30 @@ def moved_stages(obtained: Result, golden: Result) -> Iterator[StageShift]:
     return _beyond(movements(obtained, golden))
 
 
-def _limit(obtained: Result, stage: Stage, equal: EqualStages, *, on_cpu: bool) -> float:
+def _limit(obtained: Result, golden: Result, stage: Stage, equal: EqualStages, *, on_cpu: bool) -> float:
     """Return how far a stage may move."""
     if on_cpu and _held_exactly(stage, equal):
         return 0.0
-    return rules_of(stage).limit(on_cpu=on_cpu) * _leeway(obtained, stage, equal)
+    return rules_of(stage).limit(on_cpu=on_cpu) * _leeway(obtained, golden, stage, equal)
 
 
-def _leeway(obtained: Result, stage: Stage, equal: EqualStages) -> float:
+def _leeway(obtained: Result, golden: Result, stage: Stage, equal: EqualStages) -> float:
     """How many times its usual limit a stage may move, as the run measured it: what a golden claims widens nothing.
 
     Amplified is what the stages before it moved. Where these are the same in every bit, only what has no stage, such as
     gradients, can have moved, by the noise that a CPU usually has.
     """
-    now = obtained.stages.get(stage)
+    now, coarse = obtained.stages.get(stage), _coarse(obtained, golden, stage)
     if now is None:
-        return 1.0
-    return max(1.0, USUAL_SHARE * now.leeway) if equal.made(stage) else now.leeway
+        return coarse
+    own = max(1.0, USUAL_SHARE * now.leeway) if equal.made(stage) else now.leeway
+    return own * coarse
+
+
+def _coarse(obtained: Result, golden: Result, stage: Stage) -> float:
+    """How many times as coarsely as on a GPU the stage is rounded, if it is of those that rounding of a model moves."""
+    moves = not rules_of(stage).same_everywhere and _of_one_half(obtained, golden)
+    return coarseness(obtained.provenance.precision.get(AUTOCAST)) if moves else 1.0
 
 
 def _held_exactly(stage: Stage, equal: EqualStages) -> bool:
@@ -334,9 +342,18 @@ def _in_order(obtained: Result, golden: Result) -> list[Stage]:
     return [*(stage for stage in obtained.stages if stage in golden.stages), *lost]
 
 
-def _on_cpu(obtained: Result) -> bool:
-    """Whether the limits of a CPU hold. The device of the run decides: a golden that claims another widens nothing."""
-    return obtained.provenance.device == "cpu"
+def _on_cpu(obtained: Result, golden: Result) -> bool:
+    """Whether the limits of a CPU hold. The device of the run decides: a golden that claims another widens nothing.
+
+    If both are of one half precision, other kernels of the same CPU move a network by as much as TF32 on a GPU does
+    (decision 0055). If only one is, the limits hold, so that a changed precision is told as drift.
+    """
+    return obtained.provenance.device == "cpu" and not _of_one_half(obtained, golden)
+
+
+def _of_one_half(obtained: Result, golden: Result) -> bool:
+    now, was = obtained.provenance.precision, golden.provenance.precision
+    return in_half(now) and same_precision(now, was)
 
 
 def _finite(change: float) -> float | None:

@@ -24,6 +24,7 @@ from xai_eval.gate.stage_table import STAGE_TOLERANCE
 from xai_eval.gate.unwatched import watched_pairs
 from xai_eval.gate.verdict import State, Verdict
 from xai_eval.result.naming import of_task, plain, title
+from xai_eval.result.precisions import in_half
 from xai_eval.result.result import Result
 from xai_eval.result.stage import StageKind
 from xai_eval.store.noise import LargestNoise, Noise
@@ -184,10 +185,11 @@ def _stage_shifts(each: Compared) -> Iterator[tuple[_Series, _Shift]]:
     """Yield the relative changes of stages, which have a size but no direction.
 
     Nothing is yielded if the run was on another device than a CPU and its golden was not, nor from the first stage that
-    the verdict of the case names. Noise counts only if nothing recorded changed since, because it was measured before.
+    the verdict of the case names, nor in half precision, in which other kernels move the stages of every case. Noise
+    counts only if nothing recorded changed since, because it was measured before.
     """
     run, golden = each.obtained.provenance, each.golden.provenance
-    if run.device not in ("cpu", golden.device):
+    if run.device not in ("cpu", golden.device) or in_half(run.precision):
         return
     noises = None if each.verdict.changes else each.noise
     case, origin = each.obtained.case, each.verdict.origin

@@ -412,7 +412,15 @@ def _including(record: RunRecord, result: Result) -> RunRecord:
     case, provenance = result.case, result.provenance
     inputs = (set_name(case),)
     models = (case.model,) if case.model else ()
-    own = RunRecord((case.task,), models, inputs, 0, versions=provenance.versions, device=provenance.device)
+    own = RunRecord(
+        (case.task,),
+        models,
+        inputs,
+        0,
+        versions=provenance.versions,
+        device=provenance.device,
+        precision=provenance.precision,
+    )
     return _joined(record, own)
 
 

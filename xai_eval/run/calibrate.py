@@ -11,6 +11,7 @@ from xai_eval.errors import error_line
 from xai_eval.inputs.models.classifier import Classifier
 from xai_eval.inputs.models.models import load_model
 from xai_eval.result.fields import Field
+from xai_eval.result.precisions import DEFAULT
 from xai_eval.result.result import Result
 from xai_eval.result.stage import Stage
 from xai_eval.result.tolerances import with_tolerances
@@ -116,15 +117,18 @@ def calibrate_task(
     params: Mapping[str, Any],
     announce: Callable[[str], None],
     tolerances: FieldTolerances | None = None,
+    precision: str = DEFAULT,
 ) -> list[Calibration]:
     """Load the model and images of a task, named as for `evaluate`, and measure its noise with `calibrate`.
 
-    `tolerances` replace those of the task, by the name of a field, because noise is compared with them.
+    `tolerances` replace those of the task, by the name of a field, because noise is compared with them. The noise is
+    that of `precision`, and is used for no other.
     """
     classifier = load_model(find_task(task).model if model is None else model, device=choose_device(device))
 
     def planned(variant: Callable[[Classifier], Classifier], changes: Mapping[str, Any]) -> Plan:
-        each = plan(task, model=variant(classifier), images=images, device=device, params={**params, **changes})
+        wanted, given = variant(classifier), {**params, **changes}
+        each = plan(task, model=wanted, images=images, device=device, precision=precision, params=given)
         return dataclasses.replace(each, results=(with_tolerances(r, tolerances or {}) for r in each.results))
 
     return calibrate(task, planned, announce=announce)
@@ -145,6 +149,7 @@ def _noise(differences: _Differences, unmeasured: Mapping[str, str]) -> Noise:
         unmeasured=dict(unmeasured),
         versions=provenance.versions,
         device=provenance.device,
+        precision=provenance.precision,
     )
 
 

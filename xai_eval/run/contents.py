@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Any
 import xai_eval
 from xai_eval.disk.door import read_bytes
 from xai_eval.inputs.downloads import file_sha256
+from xai_eval.inputs.models.precision import computing_in
+from xai_eval.result.precisions import DEFAULT
 from xai_eval.tasks.image.environment import device_name, precision_flags
 
 if TYPE_CHECKING:
@@ -44,12 +46,14 @@ class Sources:
         classifier: the model.
         images: the images.
         params: parameters as they were given.
+        precision: the precision that is asked for.
     """
 
     task: Task
     classifier: Classifier
     images: ImageSet
     params: Mapping[str, Any]
+    precision: str = DEFAULT
 
     def of_image(self, image: LabelledImage) -> Contents:
         """Return what the result of one image is made from."""
@@ -75,6 +79,8 @@ class Sources:
     @functools.cached_property
     def shared(self) -> Contents:
         """What all results of the task are made from."""
+        with computing_in(self.precision, self.classifier.device):
+            process = of_process(self.classifier.device)
         return {
             "task": self.task.name,
             "model": self.classifier.name,
@@ -83,7 +89,7 @@ class Sources:
             **_of_model(self.classifier),
             "the code of the task": _digest_files(_code_near(Path(_file_of(self.task)))),
             "the code of the model": _digest_files(_code_of(self.classifier)),
-            **of_process(self.classifier.device),
+            **process,
         }
 
 

@@ -14,7 +14,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from xai_eval.errors import InputUnavailable, UsageError, XaiEvalError, error_line
+from xai_eval.result.precisions import DEFAULT
 from xai_eval.result.result import Result
+from xai_eval.run.in_precision import results_in
 from xai_eval.run.kept import NOTHING_KEPT, Kept
 from xai_eval.settings.engine import LOCAL, Engine
 from xai_eval.store.run_folder import RunFolder
@@ -47,7 +49,7 @@ class Plan:
         complete: False if the inputs are a selection, such as one file of a folder.
         count: number of results.
         results: an iterator that computes one result at a time. It can be used once.
-        request: model, images, device and parameters as they were given, as JSON values.
+        request: model, images, device, precision and parameters as they were given, as JSON values.
         sources: what the results are made from; None if nobody can tell, as for a probe set.
         parts: the results one by one, if they do not depend on each other.
         watched: what the iterator of the results goes through, see `through`.
@@ -143,6 +145,7 @@ def evaluate(
     model: str | Classifier | None = None,
     images: str | os.PathLike[str] | ImageSet | ProbeSet | None = None,
     device: str = "auto",
+    precision: str = DEFAULT,
     engine: str = LOCAL,
     workers: int | None = None,
     gpus_per_worker: float | None = None,
@@ -157,6 +160,8 @@ def evaluate(
         images: image spec, path or ImageSet (probe spec, path or ProbeSet for `dissection`); the task's bundled default
             if None.
         device: `auto`, `cpu`, `cuda`, ...
+        precision: in which the model computes: `default` (what torch does by itself), `highest` (float32 throughout),
+            `tf32`, or `bfloat16` or `float16` (under torch.autocast).
         engine: where to compute: `local`, or `ray` for the workers of the Ray cluster that RAY_ADDRESS names. They load
             the model by its spec.
         workers: number of workers; as many as fit if None.
@@ -168,7 +173,7 @@ def evaluate(
         Result per model, and one that compares the two models.
 
     Raises:
-        UsageError: a name is unknown, or a parameter is out of range.
+        UsageError: a name is unknown, a parameter is out of range, or the device lacks the precision.
         InputUnavailable: a model or image is missing or unreadable.
         ModelMisbehaves: the model raises an error, or its output cannot be explained.
         MetricMisbehaves: a metric of the task does not give its known answer.
@@ -182,7 +187,9 @@ def evaluate(
 
     cluster = cluster_of(Engine(engine, workers, gpus_per_worker), device)
     with _modes_kept(model):
-        planned = plan(task, model=model, images=images, device=device, params=params, cluster=cluster)
+        planned = plan(
+            task, model=model, images=images, device=device, precision=precision, params=params, cluster=cluster
+        )
         return list((planned if cluster is None else _spread(planned, cluster, model)).results)
 
 
@@ -203,6 +210,7 @@ def plan(
     model: str | Classifier | None = None,
     images: str | os.PathLike[str] | ImageSet | ProbeSet | None = None,
     device: str = "auto",
+    precision: str = DEFAULT,
     params: Mapping[str, Any] | None = None,
     cluster: Cluster | None = None,
 ) -> Plan:
@@ -221,14 +229,17 @@ def plan(
     loaded = load_inputs(found, found.images if images is None else images)
     classifier = load_model(found.model if model is None else model, device=choose_device(device))
     with used(cluster):
-        results = found(classifier, loaded, **(params or {}))
+        results = results_in(precision, found, classifier, loaded, params or {})
     check_metrics(found.metrics)
     complete = not isinstance(loaded, ImageSet) or loaded.complete
     count = results.count if isinstance(results, Results) else len(loaded) + found.whole_set
     request = {"model": _spec(model), "images": _spec(images), "device": device, "params": dict(params or {})}
+    if precision != DEFAULT:
+        request["precision"] = precision
     if found.file is not None:
         request["task_file"] = found.file
-    sources = Sources(found, classifier, loaded, dict(params or {})) if isinstance(loaded, ImageSet) else None
+    own = dict(params or {})
+    sources = Sources(found, classifier, loaded, own, precision) if isinstance(loaded, ImageSet) else None
     parts = results if isinstance(results, PerImage) else None
     names, divided = (found.name, classifier.name, loaded.name), isinstance(results, Results) and results.divided
     return Plan(*names, complete, count, iter(results), request, sources, parts, divided=divided)
@@ -287,8 +298,9 @@ def run(
     try:
         for position in _by_model(plans):
             for result in _computed(plans[position], kept.of(position), folder, progress, tell):
+                made = result.provenance
                 record = dataclasses.replace(
-                    record, versions=result.provenance.versions, device=result.provenance.device
+                    record, versions=made.versions, device=made.device, precision=made.precision
                 )
     except KeyboardInterrupt:
         raise
@@ -361,6 +373,7 @@ def _record(plans: Sequence[Plan], kept: Kept) -> RunRecord:
         requests=_numbered(plans),
         versions=kept.provenance.versions if kept.provenance else {"python": platform.python_version()},
         device=kept.provenance.device if kept.provenance else "cpu",
+        precision=kept.provenance.precision if kept.provenance else {},
         when=now(),
     )
 

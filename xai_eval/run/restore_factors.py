@@ -1,6 +1,6 @@
 """Compute a case again with some of its factors restored to what they were when its golden was made.
 
-The factors are the model, its preprocessing, the parameters, torch's precision flags and the device.
+The factors are the model, its preprocessing, the parameters, the precision (torch's flags and autocast) and the device.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from xai_eval.errors import UsageError
+from xai_eval.result.precisions import AUTOCAST, DEFAULT
 from xai_eval.result.result import Case, Provenance, Result
 from xai_eval.run.evaluate import choose_device, load_inputs
+from xai_eval.run.in_precision import results_in
 from xai_eval.tasks import Task, find_task
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ class RunRequest:
         model: spec of the model; the task's default if None.
         images: spec of the images; the task's default if None.
         device: `auto`, `cpu`, `cuda`, ...
+        precision: in which the model computes.
         params: parameters of the task.
         old_model: spec of the golden's model; the model name in the golden if None.
     """
@@ -40,6 +43,7 @@ class RunRequest:
     model: str | None = None
     images: str | None = None
     device: str = "auto"
+    precision: str = DEFAULT
     params: Mapping[str, Any] = field(default_factory=dict)
     old_model: str | None = None
 
@@ -64,8 +68,10 @@ def compute_with_restored(request: RunRequest, case: Case, golden: Result, resto
     params = dict(request.params)
     if "parameters" in restored:
         params |= golden_arguments(case, golden, task)
-    with _precision(golden.provenance if "precision" in restored else None):
-        results = list(task(classifier, inputs, **params))
+    former = golden.provenance if "precision" in restored else None
+    precision = request.precision if former is None else former.precision.get(AUTOCAST, DEFAULT)
+    with _flags_of(former):
+        results = list(results_in(precision, task, classifier, inputs, params))
     return _of_case(results, case, classifier.name)
 
 
@@ -126,7 +132,7 @@ def _of_case(results: list[Result], case: Case, model: str) -> Result:
 
 
 @contextmanager
-def _precision(provenance: Provenance | None) -> Iterator[None]:
+def _flags_of(provenance: Provenance | None) -> Iterator[None]:
     """Set torch's precision flags to the recorded values while the context is open, then set them back."""
     if provenance is None:
         yield

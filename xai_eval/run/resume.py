@@ -138,7 +138,7 @@ def _changed_start(place: Path, parts: PerImage, image: LabelledImage) -> str:
 
 
 def _is_reproduced(parts: PerImage, image: LabelledImage, folder: RunFolder) -> bool:
-    return parts.compute(image).digest == Result.load(folder.folder_of(parts.case(image).key)).digest
+    return parts.explained(image).digest == Result.load(folder.folder_of(parts.case(image).key)).digest
 
 
 def _key(place: Path) -> str:

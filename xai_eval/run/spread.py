@@ -40,6 +40,7 @@ class ImageOrder:
         model: spec of the model.
         device: kind of device, such as `cpu` or `cuda`; Ray shows each worker only the GPUs that it may use.
         params: parameters of the task.
+        precision: the precision that is asked for.
         first: the image set with its first image only, on which the model is examined.
         root: the folder in which factories are called.
         made_from: what results are made from besides the image, in the process that gives the order.
@@ -51,6 +52,7 @@ class ImageOrder:
     model: str
     device: str
     params: Mapping[str, Any]
+    precision: str
     first: ImageSet
     root: Path
     made_from: Contents
@@ -70,7 +72,14 @@ class ImageOrder:
                 load_task_file(file)
             if self.module:
                 importlib.import_module(self.module)
-            planned = plan(self.task, model=self.model, images=self.first, device=self.device, params=self.params)
+            planned = plan(
+                self.task,
+                model=self.model,
+                images=self.first,
+                device=self.device,
+                precision=self.precision,
+                params=self.params,
+            )
         assert planned.parts is not None and planned.sources is not None
         require_same(self.made_from, planned.sources.shared)
         return _Explainer(self, planned.parts.explained, planned.sources.classifier)
@@ -159,6 +168,7 @@ def spread(plan: Plan, cluster: Cluster, model: str) -> Plan:
         model=model,
         device=setup.classifier.device.type,
         params=plan.sources.params,
+        precision=plan.sources.precision,
         first=dataclasses.replace(setup.images, images=setup.images.images[:1]),
         root=folder_of_factories(),
         made_from=plan.sources.shared,

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xai_eval.errors import InputUnavailable, ModelMisbehaves, UsageError, XaiEvalError, unknown_name
+from xai_eval.result.precisions import DEFAULT
 from xai_eval.result.result import Result
 from xai_eval.result.tolerances import tolerated_parts, unknown_tolerance, with_tolerances
 from xai_eval.run.evaluate import Plan, choose_device, load_inputs, plan
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from xai_eval.inputs.models.classifier import Classifier
     from xai_eval.inputs.probes.probe_set import ProbeSet
 
-_KEYS = ("task", "models", "images", "device", "layers")
+_KEYS = ("task", "models", "images", "device", "precision", "layers")
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class Request:
         model: spec of the model; the task's default if None.
         images: spec of the images; the task's default if None.
         device: `auto`, `cpu`, `cuda`, ...
+        precision: in which the model computes.
         params: parameters of the task, checked against its signature.
         engine: where it is computed.
         tolerances: what may differ in the fields of its results, in place of what the task states.
@@ -56,6 +58,7 @@ class Request:
     model: str | None = None
     images: str | None = None
     device: str = "auto"
+    precision: str = DEFAULT
     params: Mapping[str, Any] = field(default_factory=dict)
     engine: Engine = IN_THIS_PROCESS
     tolerances: FieldTolerances = field(default_factory=dict)
@@ -126,6 +129,7 @@ def completed(entry: Entry, settings: Settings) -> Entry:
         models=models and [_located_model(each, settings) for each in models],
         images=images and [_located_images(each, settings) for each in images],
         device=entry.device or settings.device,
+        precision=entry.precision or settings.precision,
         params={name: _located_value(task, name, each, settings) for name, each in entry.params.items()},
     )
 
@@ -175,6 +179,7 @@ def _expanded(entry: Entry, settings: Settings) -> Iterator[Request]:
             model=model,
             images=images,
             device=entry.device or settings.device,
+            precision=entry.precision or settings.precision,
             params=params if layer is None else {**params, "layer": layer},
             engine=settings.engine,
             tolerances=settings.tolerances.get(task.name, {}),
@@ -331,6 +336,7 @@ def plan_one(request: Request, inputs: Inputs, images: ImageSet | ProbeSet | Non
             model=inputs.model(request),
             images=inputs.images(request) if images is None else images,
             device=request.device,
+            precision=request.precision,
             params=request.params,
             cluster=cluster,
         )

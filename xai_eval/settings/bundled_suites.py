@@ -1,4 +1,4 @@
-"""Suites that come with this package: what they run is fixed, folders and device are those of the repository."""
+"""Suites that come with this package: what they run is fixed; folders and device are those of the repository."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def bundled_suite(name: str, own: Settings) -> Settings:
 
     Args:
         name: its name, such as `study`.
-        own: the settings of the repository; its folders, its device and its tolerances hold for the suite, too.
+        own: the settings of the repository; its folders, device, precision and tolerances hold for the suite, too.
 
     Raises:
         UsageError: there is no such suite.
@@ -40,6 +40,7 @@ def bundled_suite(name: str, own: Settings) -> Settings:
         golden=own.golden,
         reports=own.reports,
         device=own.device,
+        precision=own.precision,
         engine=own.engine,
         tolerances=own.tolerances,
     )

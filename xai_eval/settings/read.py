@@ -11,6 +11,7 @@ from typing import Any
 
 from xai_eval.disk.typed import spelled
 from xai_eval.errors import UsageError, unknown_name
+from xai_eval.result.precisions import check_precision
 from xai_eval.settings.engine import LOCAL, Engine
 from xai_eval.settings.find import OWN_FILE, Document, find_document
 from xai_eval.settings.settings import NO_SETTINGS, Entry, FieldTolerances, Settings
@@ -18,7 +19,7 @@ from xai_eval.store.default_folders import GOLDEN, RESULTS
 from xai_eval.store.upgrade_policy import Decides, Policy
 
 _ENGINE = ("engine", "workers", "gpus_per_worker")
-_TOGETHER = ("golden", "reports", "models", "images", "device", *_ENGINE)
+_TOGETHER = ("golden", "reports", "models", "images", "device", "precision", *_ENGINE)
 _ALL = (*_TOGETHER, "tasks_files", "suite", "tolerances", "upgrades", "quarantine_days", "profile")
 
 
@@ -67,6 +68,7 @@ def read_settings(document: Document, profile: str | None = None) -> Settings:
         models=_texts(chosen, "models", place),
         images=_texts(chosen, "images", place),
         device=_text(chosen, "device", place) or NO_SETTINGS.device,
+        precision=_precision(chosen, place) or NO_SETTINGS.precision,
         engine=_engine(chosen, place),
         suite=_suite(table.get("suite", []), place),
         tolerances=_tolerances(_table(table, "tolerances", place), place),
@@ -86,6 +88,7 @@ def _profile(place: str, name: str, table: Any) -> Mapping[str, Any]:
         raise _wrong(place, f"profile.{name}", table, "a table")
     _refuse_unknown(table, _TOGETHER, where)
     _engine(table, where)
+    _precision(table, where)
     for key in table.keys() - set(_ENGINE):
         (_texts if key in ("models", "images") else _text)(table, key, where)
     return table
@@ -96,6 +99,14 @@ def _engine(table: Mapping[str, Any], place: str) -> Engine:
         return Engine(_text(table, "engine", place) or LOCAL, table.get("workers"), table.get("gpus_per_worker"))
     except UsageError as error:
         raise error if str(error).startswith(place) else UsageError(f"{place}: {error}") from None
+
+
+def _precision(table: Mapping[str, Any], place: str) -> str | None:
+    given = _text(table, "precision", place)
+    try:
+        return None if given is None else check_precision(given)
+    except UsageError as error:
+        raise UsageError(f"{place}: {error}") from None
 
 
 def _suite(entries: Any, place: str) -> tuple[Entry, ...]:
@@ -112,13 +123,14 @@ def _entry(table: Mapping[str, Any], place: str) -> Entry:
         raise UsageError(f'{place} names no task. Add task = "cams", or another that `xai-eval list` names.')
     where = f"{place} ({task})"
     # A task may have a parameter `layers` that takes a list of its own, so both are kept until the task is known.
-    known = ("task", "models", "images", "device")
+    known = ("task", "models", "images", "device", "precision")
     return Entry(
         task=task,
         where=where,
         models=_texts(table, "models", where),
         images=_texts(table, "images", where),
         device=_text(table, "device", where),
+        precision=_precision(table, where),
         params={name: value for name, value in table.items() if name not in known},
     )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from xai_eval.result.precisions import DEFAULT
 from xai_eval.settings.engine import IN_THIS_PROCESS, Engine
 from xai_eval.store.default_folders import GOLDEN, RESULTS
 from xai_eval.store.quarantine import LONGEST_DAYS
@@ -27,6 +28,7 @@ class Entry:
         models: specs; those of the whole file, or else the one of the task, if None.
         images: specs, in the same way.
         device: `auto`, `cpu`, `cuda`, ...; that of the whole file if None.
+        precision: in which the model computes; that of the whole file if None.
         layers: names of layers, one run for each; the default layer if None.
         params: parameters of the task.
     """
@@ -36,6 +38,7 @@ class Entry:
     models: Sequence[str] | None = None
     images: Sequence[str] | None = None
     device: str | None = None
+    precision: str | None = None
     layers: Sequence[str] | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
 
@@ -53,6 +56,7 @@ class Settings:
         models: specs of models, as they are written; None if the file names none.
         images: specs of images, as they are written; None if the file names none.
         device: `auto`, `cpu`, `cuda`, ...
+        precision: in which models compute, one of `PRECISIONS`.
         engine: where a run computes.
         suite: the entries, in order.
         tolerances: what may differ in the fields of each task, by the name of the task.
@@ -68,6 +72,7 @@ class Settings:
     models: Sequence[str] | None = None
     images: Sequence[str] | None = None
     device: str = "auto"
+    precision: str = DEFAULT
     engine: Engine = IN_THIS_PROCESS
     suite: Sequence[Entry] = ()
     tolerances: Mapping[str, FieldTolerances] = field(default_factory=dict)

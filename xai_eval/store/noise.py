@@ -44,6 +44,7 @@ class Noise:
         unmeasured: conditions under which the model or the task cannot run, with the reason.
         versions: library name -> version, at the time of measuring.
         device: as torch names it.
+        precision: flags of torch that change arithmetic, and autocast; none if it was measured before they were stored.
     """
 
     golden: str
@@ -53,6 +54,7 @@ class Noise:
     unmeasured: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     device: str = "cpu"
+    precision: Mapping[str, Any] = field(default_factory=dict)
 
     def largest_distance(self, field_name: str, measure: str) -> LargestNoise | None:
         """Return the largest distance of a field in a measure; None if it was not measured."""
@@ -138,6 +140,7 @@ class _Stored:
     versions: Mapping[str, str]
     device: str
     digest: str
+    precision: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if len(set(self.conditions)) < len(self.conditions):
@@ -147,7 +150,8 @@ class _Stored:
 def _restored(stored: _Stored) -> Noise:
     distances, shifts = (_by_field(each, stored.conditions) for each in (stored.distances, stored.shifts))
     stages = {Stage.restored(vars(each)): _by_condition(each.changes, stored.conditions) for each in stored.stages}
-    return Noise(stored.golden, distances, shifts, stages, stored.unmeasured, stored.versions, stored.device)
+    made = stored.unmeasured, stored.versions, stored.device, stored.precision
+    return Noise(stored.golden, distances, shifts, stages, *made)
 
 
 def _conditions(value: Mapping[Any, Any]) -> Iterator[str]:

@@ -24,7 +24,7 @@ RESULTS_FOLDER = "results"
 RUN_FILE = "run.json"
 SCHEMA = 2
 # Entries of a request that are texts, if it has them; what `params` may be, the task knows.
-_TEXTS = ("task", "task_file", "model_name", "inputs", "device")
+_TEXTS = ("task", "task_file", "model_name", "inputs", "device", "precision")
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,13 @@ class RunRecord:
             tests that failed before their end: what comes before the last "/" in the inputs of their cases.
         planned: number of cases that the run should measure.
         failures: reasons why inputs could not be measured, by input; a run with failures is incomplete.
-        requests: the arguments of each task (model, images, device, params, and task_file if it comes from a file) as
-            JSON values, so that a case can be computed again on the same machine. If a task was asked for several
-            times, its requests are numbered, and have the names of task, model and inputs. A test that calls `evaluate`
-            itself leaves none.
+        requests: the arguments of each task (model, images, device, params, precision if one was asked for, and
+            task_file if it comes from a file) as JSON values, so that a case can be computed again on the same machine.
+            If a task was asked for several times, its requests are numbered, and have the names of task, model and
+            inputs. A test that calls `evaluate` itself leaves none.
         versions: library name -> version.
         device: as torch names it.
+        precision: flags of torch that change arithmetic; none if nothing was computed.
         when: start of the run, ISO 8601 in UTC. Results contain no time, so that equal results are equal bytes.
         seconds: wall-clock time.
         finished: False until the last case is written.
@@ -59,6 +60,7 @@ class RunRecord:
     requests: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     device: str = "cpu"
+    precision: Mapping[str, Any] = field(default_factory=dict)
     when: str = ""
     seconds: float = 0.0
     finished: bool = False

@@ -36,6 +36,7 @@ RESERVED = frozenset(
         "old_model",
         "out",
         "output",
+        "precision",
         "profile",
         "quiet",
         "reshape",

@@ -18,6 +18,7 @@ from xai_eval.explainers.attribution.question import Question
 from xai_eval.explainers.model.full_precision import full_precision
 from xai_eval.explainers.model.random_state import all_seeded
 from xai_eval.inputs.models.model_state import lent
+from xai_eval.inputs.models.precision import check_not_lost
 from xai_eval.inputs.models.same_answer import check_same_answer
 
 # Names and settings are known without captum, so that a missing library is reported by name.
@@ -84,7 +85,7 @@ def explain(method: Method, question: Question, seed: int) -> NDArray[np.float32
     so that TF32 would change single pixels by 20 % of the largest value: it is switched off.
 
     Raises:
-        ModelMisbehaves: the model answers otherwise after the method than before it.
+        ModelMisbehaves: the model answers otherwise after the method than before it, or half precision left nothing.
     """
     with (
         torch.inference_mode(False),
@@ -98,7 +99,9 @@ def explain(method: Method, question: Question, seed: int) -> NDArray[np.float32
         # While what the method did to the model still counts; a function of the user may do anything to it.
         if question.answer is not None and not method.spec:
             check_same_answer(question.module, question.answer, "the model", f"{method.name} ran")
-    return np.asarray(found[0].detach().float().cpu().numpy())
+    values = np.asarray(found[0].detach().float().cpu().numpy())
+    check_not_lost(values, method.name)
+    return values
 
 
 def score(question: Question, batch: Tensor) -> float:

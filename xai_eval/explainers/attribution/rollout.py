@@ -13,18 +13,21 @@ from torch import Tensor
 
 from xai_eval.explainers.attribution.attention import Attention, read_attention
 from xai_eval.explainers.attribution.question import Question
+from xai_eval.inputs.models.precision import in_single
 
 
 def attention_rollout(question: Question) -> Tensor:
     """Attention rollout (Abnar and Zuidema 2020): the attention of all layers, multiplied. It is for no class."""
     seen = read_attention(question)
-    return _map(rolled_out(seen.matrices), seen)
+    with in_single(question.batch.device):
+        return _map(rolled_out(seen.matrices), seen)
 
 
 def generic_attention(question: Question) -> Tensor:
     """Gradient-weighted attention (Chefer, Gur and Wolf 2021, Generic Attention-model Explainability), for a class."""
     seen = read_attention(question)
-    return _map(weighted_by_gradients(seen.matrices, seen.gradients), seen)
+    with in_single(question.batch.device):
+        return _map(weighted_by_gradients(seen.matrices, seen.gradients), seen)
 
 
 def rolled_out(matrices: Sequence[Tensor]) -> Tensor:

@@ -25,6 +25,7 @@ from xai_eval.explainers.cam.tensor_alone import tensor_alone
 from xai_eval.inputs.models.layout import Layout
 from xai_eval.inputs.models.model_state import preserved
 from xai_eval.inputs.models.one_by_one import takes_one_image
+from xai_eval.inputs.models.precision import check_not_lost
 
 # Three methods of the library are left out, because they do not explain a single layer: FullGrad (it uses all bias
 # layers at once), SESS (it combines maps of many patches at many scales), RefineCAM (it multiplies maps of layers).
@@ -128,7 +129,7 @@ def explain_by_cam(
     Raises:
         UsageError: the method is unknown, the layer is not a submodule of the model, or the number of classes differs
             from the number of images.
-        ModelMisbehaves: the method needs gradients, and no gradient reaches the layer.
+        ModelMisbehaves: the method needs gradients, and no gradient reaches the layer, or half precision left nothing.
 
     Source:
         pytorch-grad-cam (Gildenblat and contributors), whose README names the paper of each method.
@@ -145,6 +146,8 @@ def explain_by_cam(
                 measured = amplified if method in _OF_ONE_PASS else []
                 parts.append(_call(cam, images[part].detach().clone(), classes[part], measured))
     raw, of_layer, image = (np.concatenate(maps) for maps in zip(*parts, strict=True))
+    for each in raw:
+        check_not_lost(each, method)
     return CamMaps(raw, of_layer, image, max(amplified))
 
 

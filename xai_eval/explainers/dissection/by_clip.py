@@ -17,6 +17,7 @@ from xai_eval.errors import UsageError, unknown_name
 from xai_eval.explainers.dissection.similarity import SIMILARITIES
 from xai_eval.explainers.dissection.similarity_on_device import scores_on_device
 from xai_eval.explainers.dissection.top_images import top_images
+from xai_eval.inputs.models.precision import in_single
 
 Floats = NDArray[np.float32]
 
@@ -126,7 +127,8 @@ def label_by_clip(
         parameters["top_k"] = min(similarity.top_k, len(activations))
     if torch.device(device).type != "cpu":
         images, words, units = (torch.from_numpy(each).to(device) for each in (embeddings, concepts, activations))
-        return scores_on_device(similarity.name, images @ words.T, units, **parameters)
+        with in_single(images.device):
+            return scores_on_device(similarity.name, images @ words.T, units, **parameters)
     function: Callable[..., Floats] = SIMILARITIES[similarity.name]
     return function(embeddings @ concepts.T, activations, **parameters)
 

@@ -26,6 +26,7 @@ from xai_eval.explainers.dissection.probe_pass import (
     joined_shards,
     saved_shard,
 )
+from xai_eval.inputs.models.precision import asked_precision, computing_in
 
 _JOINED = 16  # shards that are joined at once
 _AT_ONCE = 2  # such tasks at the same time
@@ -44,13 +45,15 @@ class _Shards:
     """The order: what all shards share."""
 
     plan: DissectionPlan
+    precision: str
 
     def begin(self) -> Callable[[_Shard], Observations]:
-        return partial(_observed, self.plan)
+        return partial(_observed, self.plan, self.precision)
 
 
-def _observed(plan: DissectionPlan, shard: _Shard) -> Observations:
-    return observe_images(plan, shard.positions, shard.bounds).on_cpu
+def _observed(plan: DissectionPlan, precision: str, shard: _Shard) -> Observations:
+    with computing_in(precision, plan.models[0].classifier.device):
+        return observe_images(plan, shard.positions, shard.bounds).on_cpu
 
 
 def on_ray(cluster: Cluster, plan: DissectionPlan, checkpoints: Checkpoints, advance: Advance) -> Observations:
@@ -69,7 +72,7 @@ def on_ray(cluster: Cluster, plan: DissectionPlan, checkpoints: Checkpoints, adv
         else:
             collected.add(index, known)
             advance(len(plan.shards[index]))
-    for each in cluster.computed(_Shards(plan), _items(plan, waiting, collected)) if waiting else ():
+    for each in cluster.computed(_Shards(plan, asked_precision()), _items(plan, waiting, collected)) if waiting else ():
         index, shard = waiting[each.number], value_of(each.value)
         checkpoints.save(index, shard)
         collected.add(index, shard)

@@ -16,6 +16,7 @@ from xai_eval.explainers.dissection.observations import Observations
 from xai_eval.explainers.dissection.observe_shard import observe_images
 from xai_eval.explainers.dissection.stored_shard import to_document
 from xai_eval.inputs.models.examination import LARGEST_DIFFERENCE
+from xai_eval.inputs.models.precision import allowed_difference
 
 _IMAGES = 2
 
@@ -45,7 +46,7 @@ def check_same_observations(plan: DissectionPlan, first: Observations) -> None:
     for layer, before, now in zip(plan.layers, first.layers, again.layers, strict=True):
         difference = float(np.abs(now.activations - before.activations).max(initial=0))
         largest = float(np.abs(before.activations).max(initial=0))
-        if not difference <= LARGEST_DIFFERENCE * largest:
+        if not difference <= allowed_difference(LARGEST_DIFFERENCE) * largest:
             raise ModelMisbehaves(
                 f"{plan.models[layer.model].classifier.name} has other activations at layer {layer.name!r} for the "
                 f"first images after all images than before, by up to {difference:.3g} where they reach {largest:.3g}. "

@@ -12,14 +12,21 @@ from typing import Any
 import torch
 
 from xai_eval.inputs.models.arithmetic import arithmetic, restore_arithmetic
+from xai_eval.inputs.models.precision import asked_precision, set_single
+from xai_eval.result.precisions import TF32
 
 
 @contextmanager
 def full_precision() -> Iterator[None]:
-    """Switch off TF32 inside the context, and restore all settings of precision on leaving. CPUs have no TF32."""
+    """Switch off TF32 inside the context, and restore all settings of precision on leaving. CPUs have no TF32.
+
+    It stays on if the run asked for it by name. Autocast stays as it is.
+    """
+    if asked_precision() == TF32:
+        yield
+        return
     before = arithmetic()
-    torch.backends.cudnn.allow_tf32 = False
-    torch.set_float32_matmul_precision("highest")
+    set_single(tf32=False)
     try:
         yield
     finally:
@@ -27,7 +34,12 @@ def full_precision() -> Iterator[None]:
 
 
 def rounds_convolutions(device: torch.device) -> bool:
-    """Whether convolutions on a device round their inputs to ten bits (TF32), as torch lets them on GPUs by default."""
+    """Whether convolutions on a device round their inputs.
+
+    With TF32, as torch lets GPUs do by default, they are rounded to ten bits, and with autocast to half precision.
+    """
+    if torch.is_autocast_enabled(device.type):
+        return True
     if device.type != "cuda":
         return False
     try:

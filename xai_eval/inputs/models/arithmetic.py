@@ -53,6 +53,10 @@ def restore_arithmetic(before: Mapping[str, Any]) -> list[str]:
         for each in _settings():
             if each.name in before:
                 each.put(before[each.name])
+        # Where torch no longer tells the older setting, because newer ones were set after it, it is set once more.
+        products = _of_products()
+        if products.name in before and products.name not in arithmetic():
+            products.put(before[products.name])
     return changed
 
 
@@ -60,15 +64,21 @@ def _settings() -> Iterator[_Setting]:
     import torch
 
     yield _Setting("torch.set_num_threads", torch.get_num_threads, torch.set_num_threads)
-    yield _Setting(
-        "torch.set_float32_matmul_precision",
-        torch.get_float32_matmul_precision,
-        torch.set_float32_matmul_precision,
-    )
+    yield _of_products()
     for path in _FLAGS:
         yield _attribute(path)
     for node in _NODES:
         yield _attribute(f"{node}.fp32_precision".lstrip("."))
+
+
+def _of_products() -> _Setting:
+    import torch
+
+    return _Setting(
+        "torch.set_float32_matmul_precision",
+        torch.get_float32_matmul_precision,
+        torch.set_float32_matmul_precision,
+    )
 
 
 def _attribute(path: str) -> _Setting:

@@ -19,6 +19,7 @@ from xai_eval.inputs.models.layout import Layout
 from xai_eval.inputs.models.model_errors import as_model_error
 from xai_eval.inputs.models.model_state import lent, preserved
 from xai_eval.inputs.models.outputs import logits
+from xai_eval.inputs.models.precision import allowed_difference
 from xai_eval.inputs.models.python_state import python_state
 from xai_eval.inputs.models.same_answer import FirstAnswer
 from xai_eval.inputs.models.traced_pass import differentiable_pass
@@ -89,12 +90,12 @@ def examine(
         alike = (
             "takes single images only"
             if together is None
-            else _same(first, together, LARGEST_DIFFERENCE, what, _BATCH, stuck)
+            else _same(first, together, allowed_difference(LARGEST_DIFFERENCE), what, _BATCH, stuck)
         )
         with_gradients = _with_gradients(classifier, batch)
         if with_gradients is not None:
             what = f"{classifier.name} answers differently while gradients are computed"
-            _same(first, with_gradients, LARGEST_DIFFERENCE, what, _GRADIENTS, stuck)
+            _same(first, with_gradients, allowed_difference(LARGEST_DIFFERENCE), what, _GRADIENTS, stuck)
         layout = None if layer is None else _layout(classifier, layer, tuple(batch.shape[1:]))
         told = None if layer is None or layout is None else _explained_layer(classifier, layer, batch, layout)
     return Examination(

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from xai_eval.errors import ModelMisbehaves, XaiEvalError, error_line
 from xai_eval.inputs.models.own_methods import told_method
+from xai_eval.inputs.models.precision import remedy_of_precision
 
 # What torch says when it is asked for a gradient of something that was computed without.
 _WITHOUT_GRADIENT = "does not require grad and does not have a grad_fn"
@@ -38,6 +39,7 @@ def as_model_error(
         raise ModelMisbehaves(
             f"{model} fails{f' under {under}' if under else ''} on a batch of shape {tuple(shape)}: "
             f"{error_line(error).rstrip('.')}. {told_method(error) or (reason and reason()) or _remedy(error)}"
+            f"{remedy_of_precision()}"
         ) from error
 
 

@@ -11,6 +11,7 @@ from xai_eval.errors import ModelMisbehaves
 from xai_eval.inputs.models.classifier import Classifier
 from xai_eval.inputs.models.later_checks import require
 from xai_eval.inputs.models.model_errors import as_model_error
+from xai_eval.inputs.models.precision import remedy_of_precision
 
 
 def logits(model: Classifier | nn.Module, batch: torch.Tensor) -> torch.Tensor:
@@ -45,7 +46,7 @@ def _complain_not_finite(finite: torch.Tensor, name: str) -> None:
     bad = [index for index, ok in enumerate(finite.tolist()) if not ok]
     raise ModelMisbehaves(
         f"{name} returned NaN or infinity for image {bad[0]} of the batch ({len(bad)} of {len(finite)} "
-        "images); expected finite logits. Check its weights and its preprocessing."
+        f"images); expected finite logits. Check its weights and its preprocessing.{remedy_of_precision()}"
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from xai_eval.report.text.wording import count
+from xai_eval.result.precisions import spoken
 from xai_eval.store.runs import RunRecord
 
 
@@ -49,5 +50,7 @@ def _facts(reference: RunRecord, record: RunRecord) -> Iterator[tuple[str, str, 
     ):
         yield name, ", ".join(before) or "none", ", ".join(after) or "none"
     yield "device", reference.device or "not recorded", record.device or "not recorded"
+    if reference.precision or record.precision:  # runs of earlier versions record none
+        yield "precision", spoken(reference.precision), spoken(record.precision)
     for name in dict.fromkeys((*reference.versions, *record.versions)):
         yield name, reference.versions.get(name, "not recorded"), record.versions.get(name, "not recorded")

@@ -10,6 +10,8 @@ from xai_eval.media import markdown, terminal
 from xai_eval.report.text.wording import count
 from xai_eval.store.noise import Noise
 
+_OTHER_PRECISION = "its golden was made in another one, so its noise was not stored: calibrate in that of the golden"
+
 
 def calibration_lines(outcome: StoredNoise, noises: Mapping[str, Noise]) -> list[str]:
     """Return the table of noise by field and condition, as Markdown, and say for which cases it was stored.
@@ -23,6 +25,7 @@ def calibration_lines(outcome: StoredNoise, noises: Mapping[str, Noise]) -> list
         *_table(noises),
         *(f"unmeasured  {name}: {terminal.sentence(why)}" for name, why in unmeasured.items()),
         *(f"no golden  {key}: accept its result, then calibrate again" for key in outcome.without_golden),
+        *(f"other precision  {key}: {_OTHER_PRECISION}" for key in outcome.other_precision),
         *(f"{each.state}  {each.case.key}  {_not_stored(each)}" for each in outcome.drifted),
         *(f"{note.fit}  {terminal.sentence(note.sentence)}" for note in outcome.run_findings.tolerances),
         f"noise of {count(len(outcome.stored), 'case')} stored",

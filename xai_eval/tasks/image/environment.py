@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from xai_eval.result.class_list import CLASS_LIST, class_list
+from xai_eval.result.precisions import AUTOCAST
 from xai_eval.result.result import Provenance
 from xai_eval.version import __version__
 
@@ -87,8 +88,10 @@ def device_name(device: torch.device) -> str:
 
 
 def precision_flags() -> dict[str, bool | str]:
-    """Return the flags of torch that change arithmetic on this machine."""
+    """Return the flags of torch that change arithmetic on this machine, and autocast if it is on now."""
     import torch
+
+    from xai_eval.inputs.models.precision import autocast_in_use
 
     flags: dict[str, bool | str] = {
         "float32_matmul": _matmul_precision(),
@@ -97,7 +100,8 @@ def precision_flags() -> dict[str, bool | str]:
     if torch.cuda.is_available():
         flags["cudnn_tf32"] = bool(torch.backends.cudnn.allow_tf32)
         flags["cudnn_deterministic"] = bool(torch.backends.cudnn.deterministic)
-    return flags
+    dtype = autocast_in_use()
+    return {**flags, AUTOCAST: dtype} if dtype else flags
 
 
 def _matmul_precision() -> str:

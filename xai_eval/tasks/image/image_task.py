@@ -219,17 +219,22 @@ def _map_of(request: _Request, subject: Subject) -> NDArray[np.float32]:
     import torch
 
     from xai_eval.explainers.model.random_state import all_seeded
+    from xai_eval.inputs.models.layout import HALVES
     from xai_eval.inputs.models.model_state import lent
+    from xai_eval.inputs.models.precision import check_not_lost
 
     with torch.inference_mode(False), lent(subject.model), all_seeded(request.setup.seed), torch.enable_grad():
         found = request.explain(replace(subject, batch=subject.batch.detach().clone()))
-    array = np.asarray(found.detach().cpu() if isinstance(found, torch.Tensor) else found)
+    # numpy has no bfloat16.
+    tensor = isinstance(found, torch.Tensor)
+    array = np.asarray((found.float() if found.dtype in HALVES else found).detach().cpu() if tensor else found)
     expected = tuple(subject.batch.shape[-2:])
     if array.shape != expected or not _is_real(array.dtype):
         raise UsageError(
             f"task {request.name} returned an array {array.shape} of {array.dtype} for {subject.image.name}; expected "
             f"a map {expected}: one real number per pixel of the model's input, without batch and channels."
         )
+    check_not_lost(array, request.name)
     return array.astype(np.float32)
 
 

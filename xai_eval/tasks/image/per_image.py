@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 Engine = Callable[[Sequence["LabelledImage"]], Iterator["Result"]]
 # So many results are handed over before the next image is begun, because a forecast tells the cost of one by them.
 _ALONE = 2
+# Opens what has to hold while a model computes, such as a precision.
+Surroundings = Callable[[], AbstractContextManager[object]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +55,7 @@ class PerImage:
         engine: explains images somewhere else, as `compute` does; None to explain them in this process.
         apart: explains an image as `compute` does, in steps: those that do not use the model are done beside its work
             on other images. None if there is one step only.
+        surroundings: what holds while the model computes in this process, and while results are put together.
     """
 
     task: str
@@ -61,6 +65,7 @@ class PerImage:
     sum_up: SumUp | None = None
     engine: Engine | None = None
     apart: Steps[LabelledImage, Any, Any, Result] | None = None
+    surroundings: Surroundings = nullcontext
 
     def __len__(self) -> int:
         return len(self.setup.images) + (self.sum_up is not None)
@@ -90,7 +95,9 @@ class PerImage:
             if key not in kept:
                 yield result
         if self.sum_up is not None and needed:
-            yield self.sum_up.result(notes)
+            with self.surroundings():
+                whole = self.sum_up.result(notes)
+            yield whole
 
     def _computed(self, images: Sequence[LabelledImage]) -> Iterator[Result]:
         from xai_eval.inputs.steps import in_order, items_ahead
@@ -109,8 +116,9 @@ class PerImage:
         Raises:
             ModelMisbehaves: the model answers otherwise after the image was explained.
         """
-        result = self.compute(image)
-        self.setup.check_model(image)
+        with self.surroundings():
+            result = self.compute(image)
+            self.setup.check_model(image)
         return result
 
     def asked(self, image: LabelledImage, prepared: Callable[[], Any]) -> Any:
@@ -120,8 +128,9 @@ class PerImage:
             ModelMisbehaves: the model answers otherwise afterwards.
         """
         assert self.apart is not None
-        answers = self.apart.ask(image, prepared)
-        self.setup.check_model(image)
+        with self.surroundings():
+            answers = self.apart.ask(image, prepared)
+            self.setup.check_model(image)
         return answers
 
     def altered(self, alter: Callable[[Result], Result]) -> PerImage:
@@ -141,4 +150,5 @@ class PerImage:
 
     def begin(self, image: LabelledImage) -> Mapping[Stage, Fingerprint]:
         """Return the stages before the explanation, from the bytes of the image to the class, by one forward pass."""
-        return self.setup.run_model(image).stages
+        with self.surroundings():
+            return self.setup.run_model(image).stages

@@ -72,13 +72,14 @@ class Subject:
         import torch
 
         from xai_eval.inputs.models.examination import LARGEST_DIFFERENCE
+        from xai_eval.inputs.models.precision import allowed_difference
         from xai_eval.inputs.models.same_answer import FirstAnswer
 
         known = self.examination.answer
         if known is None or known.allowed is None or self.model is not self.classifier.scoring:
             return None
         scores = torch.from_numpy(self.seen.logits)[None].to(self.batch.device)
-        return FirstAnswer(self.batch, scores, LARGEST_DIFFERENCE)
+        return FirstAnswer(self.batch, scores, allowed_difference(LARGEST_DIFFERENCE))
 
     @cached_property
     def region(self) -> torch.Tensor | None:

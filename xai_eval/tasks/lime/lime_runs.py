@@ -146,12 +146,19 @@ def surrogate_stage(fits: Sequence[Surrogate]) -> dict[Stage, Fingerprint]:
 
 
 def run_lime(subject: Subject, segmentation: Segmentation, settings: LimeSettings, seeds: Sequence[int]) -> LimeRun:
-    """Explain one image by lime with every seed. The explained class is among the classes that get weights."""
+    """Explain one image by lime with every seed. The explained class is among the classes that get weights.
+
+    Raises:
+        ModelMisbehaves: half precision left nothing of the weights.
+    """
     from xai_eval.explainers.lime.lime import explain_by_lime
     from xai_eval.explainers.lime.perturbation import PerturbedImages
+    from xai_eval.inputs.models.precision import check_not_lost
 
     classifier, label = subject.classifier, subject.target.index
     started = time.perf_counter()
     images = PerturbedImages(subject.predict, settings.batch_size, classifier.device)
     explanations = explain_by_lime(subject.view, images, segmentation, settings, labels=[label], seeds=seeds)
-    return LimeRun(explanations, label, time.perf_counter() - started)
+    run = LimeRun(explanations, label, time.perf_counter() - started)
+    check_not_lost(run.weights(label), "lime")
+    return run

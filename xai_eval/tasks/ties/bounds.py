@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from xai_eval.metrics.superpixels import ROUNDING
 from xai_eval.result.fields.possible import Possible
+from xai_eval.result.precisions import coarseness
 
 Values = NDArray[np.floating[Any]]
 BoolMask = NDArray[np.bool_]
@@ -26,8 +27,14 @@ ELSEWHERE = 2 * 1e-3
 
 
 def rounding_on(device: str) -> float:
-    """Return how far apart two values may be on a device (`cpu`, `cuda`, ...), as a share of the largest value."""
-    return ON_CPU if device == "cpu" else ELSEWHERE
+    """Return how far apart two values may be on a device (`cpu`, `cuda`, ...), as a share of the largest value.
+
+    In half precision, they may be as far apart as on a GPU; in bfloat16, which is coarser than TF32, farther.
+    """
+    from xai_eval.inputs.models.precision import autocast_in_use
+
+    half = autocast_in_use()
+    return ON_CPU if device == "cpu" and not half else ELSEWHERE * coarseness(half)
 
 
 @dataclass(frozen=True, eq=False)
