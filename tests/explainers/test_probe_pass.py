@@ -16,6 +16,7 @@ from PIL import Image
 from scipy.ndimage import binary_erosion
 from small_plan import make_plan
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from xai_eval.errors import InputUnavailable, ModelMisbehaves, StorageError, UsageError
 from xai_eval.explainers.dissection import checkpoint, observe_shard
@@ -334,6 +335,26 @@ def test_maps_of_a_layer_that_are_damaged_are_computed_again(plan, tmp_path, nam
     for _ in range(2):  # computed, then read
         for part, maps in zip(found.maps(0), expected, strict=True):
             np.testing.assert_array_equal(part.maps, maps)
+
+
+class Waits(TorchFunctionMode):
+    """Counts the calls for which a GPU has to be waited for."""
+
+    count = 0
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        self.count += function.__name__ in {"cpu", "numpy", "item", "tolist", "nonzero", "__bool__", "__int__"}
+        return function(*args, **(kwargs or {}))
+
+
+def test_a_batch_waits_for_the_device_once_per_model(plan):
+    """The check of the logits; all else is read back when the shard is finished."""
+    found = []
+    for images in (4, 20):
+        with Waits() as waits:
+            observe_images(plan, range(images), ())
+        found.append(waits.count)
+    assert found[1] - found[0] == 4 * len(plan.models)
 
 
 def test_without_pixel_labels_no_map_is_saved_and_strips_are_the_same(plan, reference, tmp_path):

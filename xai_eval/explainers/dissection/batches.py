@@ -60,7 +60,7 @@ def read_batch(plan: DissectionPlan, positions: Sequence[int]) -> Batch:
     return Batch(
         positions=tuple(read),
         skipped=skipped,
-        inputs=inputs,
+        inputs=tuple(_pinned(plan, each) for each in inputs),
         clip_input=_for_clip(plan, drawn),
         summaries=tuple(
             tuple(summarise(each, *pair, tensor) for pair, tensor in zip(drawn, tensors, strict=True))
@@ -69,10 +69,16 @@ def read_batch(plan: DissectionPlan, positions: Sequence[int]) -> Batch:
     )
 
 
+def _pinned(plan: DissectionPlan, batch: torch.Tensor) -> torch.Tensor:
+    """Return a batch in memory from which a GPU copies it beside its other work; on a CPU, the batch itself."""
+    on_gpu = any(model.classifier.device.type == "cuda" for model in plan.models)
+    return batch.pin_memory() if on_gpu else batch
+
+
 def _for_clip(plan: DissectionPlan, drawn: Sequence[tuple[ProbeImage, Image.Image]]) -> torch.Tensor | None:
     if plan.clip is None or not drawn:
         return None
-    return torch.stack([plan.clip.preprocess(image) for _, image in drawn])
+    return _pinned(plan, torch.stack([plan.clip.preprocess(image) for _, image in drawn]))
 
 
 def _read(probe: ProbeSet, positions: Sequence[int]) -> tuple[dict[int, ProbeImage], tuple[Skipped, ...]]:
