@@ -81,7 +81,9 @@ def jpeg2000(first: int, pixels: np.ndarray = GRAY, before: bytes = b"") -> byte
 
 def numbers(kind: str, largest: int, values: np.ndarray) -> bytes:
     """A PGM or PPM."""
-    return f"{kind} {SIDE} {SIDE} {largest}\n".encode() + values.astype(">u2" if values.itemsize > 1 else "u1").tobytes()
+    return (
+        f"{kind} {SIDE} {SIDE} {largest}\n".encode() + values.astype(">u2" if values.itemsize > 1 else "u1").tobytes()
+    )
 
 
 def _told(content: Callable[[], bytes], words: str, folder: Path) -> str | None:
