@@ -106,6 +106,7 @@ def _console(redirected: str, odd: Mapping[str, str | None], code: int, folder: 
         cwd=folder,
         capture_output=True,
         text=True,
+        errors="replace",
         env={name: value for name, value in environment.items() if value is not None},
     )
     right = done.returncode == code and "Traceback" not in done.stderr
