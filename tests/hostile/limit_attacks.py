@@ -8,7 +8,7 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -89,16 +89,25 @@ def _reason(reason: str, words: str, folder: Path) -> str | None:
     return None if told.code == 2 and words in told.err and not read.code else f"{told} {read}"
 
 
-def _console(redirected: str, code: int, folder: Path) -> str | None:
-    """Standard output, or error, is closed or full: the code is that of the verdict, or of an error."""
+def _console(redirected: str, odd: Mapping[str, str | None], code: int, folder: Path) -> str | None:
+    """Standard output, or error, is closed or full: the code is that of the verdict, or of an error.
+
+    Args:
+        redirected: what the shell does with them.
+        odd: further variables of the environment; None for one that is missing.
+        code: the expected code.
+        folder: an empty one.
+    """
     prepare(folder)
     free = {name: value for name, value in os.environ.items() if name not in _OUTSIDE_OF_CI}
+    environment = {**free, "PYTHONPATH": str(Path(xai_eval.__file__).parents[1]), **odd}
     done = subprocess.run(
-        ["bash", "-c", f'"$0" -m xai_eval check {redirected}', sys.executable],
+        ["bash", "-c", f'{_FEW_HANDLES} "$0" -m xai_eval check {redirected}', sys.executable],
         cwd=folder,
         capture_output=True,
         text=True,
-        env={**free, "PYTHONPATH": str(Path(xai_eval.__file__).parents[1])},
+        errors="replace",
+        env={name: value for name, value in environment.items() if value is not None},
     )
     right = done.returncode == code and "Traceback" not in done.stderr
     return None if right else f"it ended with {done.returncode}: {done.stderr[-300:]}"
@@ -108,6 +117,16 @@ def _attack(name: str, kind: str, expected: str, tried: Callable[[Path], str | N
     return Attack(name, kind, expected, tried, slow=True)
 
 
+# Sixteen files may be open, which is enough; the words of too few are tried in `odd_places_attacks`.
+_FEW_HANDLES = "ulimit -n 16;"
+_LATIN = {"LC_ALL": "en_US.ISO-8859-1", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+_CONSOLES: tuple[tuple[str, str, Mapping[str, str | None], int], ...] = (
+    (">&-", "no home", {"HOME": None}, 1),
+    ("2>&-", "in UTF-16", {"PYTHONIOENCODING": "utf-16"}, 1),
+    (">&- 2>&- <&-", "in Latin-1", _LATIN, 1),
+    (">/dev/full", "no folder for temporary files", {"TMPDIR": "/nonexistent", "TEMP": None, "TMP": None}, 3),
+    ("2>/dev/full", "in EBCDIC", {"PYTHONIOENCODING": "cp037"}, 1),
+)
 _ACCEPT = ("accept", "--all", "--reason", "x")
 ATTACKS = (
     *(
@@ -118,7 +137,7 @@ ATTACKS = (
     _attack("a reason of a million characters", _TEXT, "refused", partial(_reason, "x" * 1_000_000, "at most 4,000")),
     _attack("a reason that nobody sees", _TEXT, "refused", partial(_reason, "\u200b\u2800", "needs a reason")),
     *(
-        _attack(f"a console: {redirected}", _HALF, "the code of the verdict", partial(_console, redirected, code))
-        for redirected, code in ((">&-", 1), ("2>&-", 1), (">&- 2>&-", 1), (">/dev/full", 3), ("2>/dev/full", 1))
+        _attack(f"a console: {redirected}, {why}", _HALF, "the right code", partial(_console, redirected, odd, code))
+        for redirected, why, odd, code in _CONSOLES
     ),
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fnmatch
+import functools
 import itertools
 import os
 import random
@@ -120,7 +121,7 @@ def _write_new_folder(folder: Path, contents: Mapping[str, Iterable[bytes]], und
     """Write the files into a folder with a temporary name, and rename it."""
     hidden = temporary_name(folder)
     hidden.mkdir()
-    undo.callback(shutil.rmtree, hidden, ignore_errors=True)
+    undo.callback(_quietly, functools.partial(_remove_tree, hidden))
     for name, parts in contents.items():
         _write_whole(hidden / name, parts)
     try:
@@ -187,7 +188,14 @@ def remove_folder(root: Path, place: Path) -> None:
     require_no_links(root, place)
     hidden = temporary_name(place)
     place.rename(hidden)
-    shutil.rmtree(hidden)
+    _remove_tree(hidden)
+
+
+def _remove_tree(folder: Path) -> None:
+    try:
+        shutil.rmtree(folder)
+    except RecursionError as error:  # Python calls itself for each folder in another
+        raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), str(folder)) from error
 
 
 def remove_file(root: Path, path: Path) -> None:
@@ -214,7 +222,7 @@ def remove_temporary_folders(parent: Path, is_name: Callable[[str], bool]) -> No
     """Delete the folders that a killed process was writing or deleting, if `is_name` says so of their names."""
     for path in parent.glob(".*") if is_own_folder(parent) else ():
         if is_name(temporary_of(path)) and is_own_folder(path):
-            shutil.rmtree(path, ignore_errors=True)
+            _quietly(functools.partial(_remove_tree, path))
 
 
 def read_json(path: Path) -> Any:

@@ -106,7 +106,7 @@ def _is_left_empty(path: Path) -> bool:
         found = path.lstat()
     except OSError:
         return False
-    return stat.S_ISREG(found.st_mode) and not found.st_size and time.time() - found.st_mtime > _LONGEST_EMPTY
+    return stat.S_ISREG(found.st_mode) and not found.st_size and abs(time.time() - found.st_mtime) > _LONGEST_EMPTY
 
 
 def _is_dead(holder: str) -> bool:
