@@ -12,7 +12,7 @@ from PIL import Image
 from pytorch_grad_cam import GradCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
-from xai_eval.errors import UsageError
+from xai_eval.errors import ModelMisbehaves, UsageError
 from xai_eval.inputs.images.images import load_images
 from xai_eval.inputs.models.models import load_model
 from xai_eval.inputs.models.precision import autocast_in_use, computing_in
@@ -22,6 +22,7 @@ from xai_eval.run.spread import spread
 from xai_eval.run.suite import completed, requests_of
 from xai_eval.settings.find import Document
 from xai_eval.settings.read import read_settings
+from xai_eval.tasks.lime.lime_runs import LimeRun
 from xai_eval.tasks.registry import task
 from xai_eval.tasks.trials.trials import cam_trials, lime_trials
 
@@ -90,6 +91,13 @@ def test_a_classifier_may_be_used_in_two_precisions_in_any_order(halved, single)
     for name in ("bfloat16", "default"):
         (found,) = evaluate("cams", model=classifier, images="scenes:1", device="cpu", precision=name, **ASKED)
         assert found.digest == {**halved, "default": single}[name].digest
+
+
+def test_weights_of_lime_that_float16_lost_are_no_explanation(monkeypatch):
+    """They are fitted when the precision is set back, perhaps in another thread."""
+    monkeypatch.setattr(LimeRun, "weights", lambda *_: np.zeros(2))
+    with pytest.raises(ModelMisbehaves, match="lime is zero everywhere in float16"):
+        evaluate("lime", images="scenes:1", device="cpu", precision="float16", num_samples=20, seeds=1)
 
 
 def test_an_explanation_of_another_precision_is_made_from_something_else():

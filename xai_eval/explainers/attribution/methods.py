@@ -18,7 +18,7 @@ from xai_eval.explainers.attribution.question import Question
 from xai_eval.explainers.model.full_precision import full_precision
 from xai_eval.explainers.model.random_state import all_seeded
 from xai_eval.inputs.models.model_state import lent
-from xai_eval.inputs.models.precision import check_not_lost
+from xai_eval.inputs.models.precision import asked_precision, check_not_lost
 from xai_eval.inputs.models.same_answer import check_same_answer
 
 # Names and settings are known without captum, so that a missing library is reported by name.
@@ -100,7 +100,7 @@ def explain(method: Method, question: Question, seed: int) -> NDArray[np.float32
         if question.answer is not None and not method.spec:
             check_same_answer(question.module, question.answer, "the model", f"{method.name} ran")
     values = np.asarray(found[0].detach().float().cpu().numpy())
-    check_not_lost(values, method.name)
+    check_not_lost(values, method.name, asked_precision())
     return values
 
 

@@ -25,7 +25,7 @@ from xai_eval.explainers.cam.tensor_alone import tensor_alone
 from xai_eval.inputs.models.layout import Layout
 from xai_eval.inputs.models.model_state import preserved
 from xai_eval.inputs.models.one_by_one import takes_one_image
-from xai_eval.inputs.models.precision import check_not_lost
+from xai_eval.inputs.models.precision import asked_precision, check_not_lost
 
 # Three methods of the library are left out, because they do not explain a single layer: FullGrad (it uses all bias
 # layers at once), SESS (it combines maps of many patches at many scales), RefineCAM (it multiplies maps of layers).
@@ -147,7 +147,7 @@ def explain_by_cam(
                 parts.append(_call(cam, images[part].detach().clone(), classes[part], measured))
     raw, of_layer, image = (np.concatenate(maps) for maps in zip(*parts, strict=True))
     for each in raw:
-        check_not_lost(each, method)
+        check_not_lost(each, method, asked_precision())
     return CamMaps(raw, of_layer, image, max(amplified))
 
 

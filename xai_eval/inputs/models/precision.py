@@ -189,13 +189,17 @@ def _same(one: Tensor, other: Tensor) -> bool:
     return one.dtype == other.dtype and torch.equal(one, other)
 
 
-def check_not_lost(values: NDArray[np.floating[Any]], method: str) -> None:
+def check_not_lost(values: NDArray[np.floating[Any]], method: str, asked: str) -> None:
     """Refuse an explanation of which half precision left nothing: it must not pass for a map without evidence.
+
+    Args:
+        values: the map, or the weights.
+        method: what explained, for the message.
+        asked: the precision in which the model was asked to compute, as `asked_precision` told there.
 
     Raises:
         ModelMisbehaves: half precision was asked for, and the values are zero everywhere, or some are not finite.
     """
-    asked = asked_precision()
     if asked not in HALVES or (values.any() and np.isfinite(values).all()):
         return
     found = "is zero everywhere" if not values.any() else "has values that are not finite"

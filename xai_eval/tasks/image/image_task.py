@@ -221,7 +221,7 @@ def _map_of(request: _Request, subject: Subject) -> NDArray[np.float32]:
     from xai_eval.explainers.model.random_state import all_seeded
     from xai_eval.inputs.models.layout import HALVES
     from xai_eval.inputs.models.model_state import lent
-    from xai_eval.inputs.models.precision import check_not_lost
+    from xai_eval.inputs.models.precision import asked_precision, check_not_lost
 
     with torch.inference_mode(False), lent(subject.model), all_seeded(request.setup.seed), torch.enable_grad():
         found = request.explain(replace(subject, batch=subject.batch.detach().clone()))
@@ -234,7 +234,7 @@ def _map_of(request: _Request, subject: Subject) -> NDArray[np.float32]:
             f"task {request.name} returned an array {array.shape} of {array.dtype} for {subject.image.name}; expected "
             f"a map {expected}: one real number per pixel of the model's input, without batch and channels."
         )
-    check_not_lost(array, request.name)
+    check_not_lost(array, request.name, asked_precision())
     return array.astype(np.float32)
 
 

@@ -126,6 +126,7 @@ class _Answers:
         fields: fields that need the model.
         stages: stages up to the explained class, and the state of the model after all of them.
         provenance: how the result was computed.
+        precision: in which the model was asked to compute.
     """
 
     subject: Subject
@@ -135,6 +136,7 @@ class _Answers:
     fields: Mapping[str, Field]
     stages: Mapping[Stage, Fingerprint]
     provenance: Provenance
+    precision: str
 
 
 def lime_results(request: LimeRequest) -> PerImage:
@@ -162,6 +164,7 @@ def _ask(request: LimeRequest, image: LabelledImage, drawn: Callable[[], _Drawn]
     """Do everything that needs the model."""
     from xai_eval.explainers.lime.lime import predicted
     from xai_eval.explainers.lime.perturbation import PerturbedImages
+    from xai_eval.inputs.models.precision import asked_precision
 
     # Tried first, so that a broken library is not taken for a broken model.
     _ = request.trials
@@ -172,17 +175,26 @@ def _ask(request: LimeRequest, image: LabelledImage, drawn: Callable[[], _Drawn]
     images = PerturbedImages(subject.predict, settings.batch_size, subject.classifier.device)
     found = predicted(own.view, images, own.drawn)
     return _Answers(
-        subject, own.view, found, beside, subject.fields, subject.stages, setup.provenance(image, LIBRARIES)
+        subject,
+        own.view,
+        found,
+        beside,
+        subject.fields,
+        subject.stages,
+        setup.provenance(image, LIBRARIES),
+        asked_precision(),
     )
 
 
 def _finish(request: LimeRequest, image: LabelledImage, answers: _Answers) -> Result:
     """Fit the surrogates, and make the result. The model is not needed."""
     from xai_eval.explainers.lime.lime import fitted
+    from xai_eval.inputs.models.precision import check_not_lost
 
     setup, (settings, _segmentation), subject = request.setup, request.of(image), answers.subject
     label, (beside, margins) = subject.target.index, answers.beside
     run = LimeRun(fitted(answers.view, answers.neighbourhoods, settings, [label]), label)
+    check_not_lost(run.weights(label), "lime", answers.precision)
     weights = _weights(subject, run)
     maps = {"lime": _map(run, weights.tolerance), **beside}
     margins = {"lime": half_cell(CELLS, run.segments.shape), **margins}

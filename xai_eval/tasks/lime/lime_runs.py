@@ -153,12 +153,12 @@ def run_lime(subject: Subject, segmentation: Segmentation, settings: LimeSetting
     """
     from xai_eval.explainers.lime.lime import explain_by_lime
     from xai_eval.explainers.lime.perturbation import PerturbedImages
-    from xai_eval.inputs.models.precision import check_not_lost
+    from xai_eval.inputs.models.precision import asked_precision, check_not_lost
 
     classifier, label = subject.classifier, subject.target.index
     started = time.perf_counter()
     images = PerturbedImages(subject.predict, settings.batch_size, classifier.device)
     explanations = explain_by_lime(subject.view, images, segmentation, settings, labels=[label], seeds=seeds)
     run = LimeRun(explanations, label, time.perf_counter() - started)
-    check_not_lost(run.weights(label), "lime")
+    check_not_lost(run.weights(label), "lime", asked_precision())
     return run
