@@ -102,7 +102,8 @@ def _what(verdict: Verdict) -> str:
         return "nothing recorded changed"
     if verdict.origin.stage.kind == "measures":
         return "metrics, or how the result is put together, changed"
-    return f"the {stage_words(verdict.origin.stage)} changed"
+    step = f" ({verdict.origin.responsible.step})" if verdict.origin.responsible else ""
+    return f"the {stage_words(verdict.origin.stage)} changed{step}"
 
 
 def _in_words(change: Change) -> str:
