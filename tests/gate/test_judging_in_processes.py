@@ -149,6 +149,15 @@ def test_a_killed_process_is_told(shared):
     assert not multiprocessing.active_children()
 
 
+@pytest.fixture
+def interruptible():
+    """Started in the background of a shell, pytest ignores interruption."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_interruption_ends_all_processes(shared):
     shared(2)
     starter = os.getpid()

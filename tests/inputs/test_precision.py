@@ -218,7 +218,7 @@ def test_a_worker_of_a_dissection_computes_in_it(monkeypatch):
     from xai_eval.explainers.dissection import ray_engine
 
     plan = SimpleNamespace(models=[SimpleNamespace(classifier=SimpleNamespace(device=CPU))])
-    monkeypatch.setattr(ray_engine, "observe_images", lambda *_args: autocast_in_use())
+    monkeypatch.setattr(ray_engine, "observe_images", lambda *_args: SimpleNamespace(on_cpu=autocast_in_use()))
     shard = ray_engine._Shard(range(1), ())
     assert ray_engine._Shards(plan, "bfloat16").begin()(shard) == "bfloat16"
     assert ray_engine._Shards(plan, "default").begin()(shard) == ""

@@ -126,7 +126,7 @@ def page(upgraded, tmp_path_factory):
 @pytest.mark.parametrize(("gains", "colour"), [([-0.1] * 10, "bad"), ([0.02] * 10, "good"), ([0.4, -0.4] * 5, "open")])
 def test_the_page_has_a_section_with_a_row_per_measure(page, gains, colour):
     html = page(*gains).read_text(encoding="utf-8")
-    section = html.split('<section class="release"')[1].split("<details")[0]
+    section = html.split('<section class="release"')[1].split("</section>\n</section>")[0]
     assert f'<p class="outcome {colour}">The explanation' in section or "Cannot tell" in section
     assert section.count("<tr>") == 1 + 5, "headings; the class, and two measures of each of two methods"
     assert "90 % interval" in section and "Not looked for in 10 cases" in section

@@ -196,7 +196,7 @@ def _files() -> tuple[str, ...]:
     from xai_eval.tasks.registry import TASKS
 
     tasks = [each.file for each in TASKS.values() if each.file is not None]
-    return tuple(dict.fromkeys([*KINDS.files.values(), *tasks]))
+    return tuple(dict.fromkeys([*KINDS.needed_files, *tasks]))
 
 
 def told_of_process(device: str) -> Contents:
