@@ -11,6 +11,7 @@ import functools
 import io
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -188,7 +189,15 @@ def _image_files() -> tuple[bytes, ...]:
         mode = _MODES.get(name, "RGB")
         (image.convert("L").convert("I;16") if mode == "I;16" else image.convert(mode)).save(written, format=name)
         files.append(written.getvalue())
-    return tuple(files)
+    return (*files, *_in_strips(), b"P2 # grey\n20 24\n200\n" + b" 7" * 480)
+
+
+def _in_strips() -> Iterator[bytes]:
+    """Yield TIFFs whose strips are coded as fax and as JPEG, by libraries that read on when a strip ends early."""
+    for mode, compression in (("1", "group4"), ("RGB", "jpeg")):
+        written = io.BytesIO()
+        _photograph().convert(mode).save(written, format="TIFF", compression=compression)
+        yield written.getvalue()
 
 
 @given(content=st.sampled_from(_image_files()).flatmap(damaged))
