@@ -31,19 +31,24 @@ def moved(build, tmp_path_factory):
 
 def test_each_failing_case_stands_once_and_only_causes_of_several_are_told_apart(moved):
     cases = worst_cases_first(collect(moved.results, moved.goldens, moved.verdicts, moved.pairs))
-    found = list(decisions(cases, USUAL))
+    found = list(decisions(cases, USUAL, moved.record.requests))
     shown = [row.view.key for decision in found for row in decision.rows]
     assert sorted(shown) == sorted(v.case.key for v in moved.verdicts if v.failed and v.state is not State.MISSING)
     groups = {group.title: group for group in grouped(worst_first(moved.verdicts)) if len(group.verdicts) > 1}
     assert groups
     assert [each.title for each in found if each.cause] == [f"{title}." for title in groups]
+    assert [each.find.split()[:3] for each in found if each.cause] == [
+        ["xai-eval", "explain-drift", each.rows[0].view.key] for each in found if each.cause
+    ]
     for decision in found:
         assert decision.title or len(decision.rows) == 1
 
 
 def test_each_decision_has_its_remedy_and_the_command_that_does_it(moved):
     cases = worst_cases_first(collect(moved.results, moved.goldens, moved.verdicts, moved.pairs))
-    commands = {decision.rows[0].view.state: decision.command for decision in decisions(cases, USUAL)}
+    commands = {
+        decision.rows[0].view.state: decision.command for decision in decisions(cases, USUAL, moved.record.requests)
+    }
     keys = {state: [v.case.key for v in worst_first(moved.verdicts) if v.state is state] for state in State}
     assert commands == {
         "error": "",
@@ -55,7 +60,11 @@ def test_each_decision_has_its_remedy_and_the_command_that_does_it(moved):
 
 def test_what_drifted_is_shown_small_and_what_has_no_image_is_not(moved):
     cases = worst_cases_first(collect(moved.results, moved.goldens, moved.verdicts, moved.pairs))
-    images = {row.view.input: row.images for decision in decisions(cases, USUAL) for row in decision.rows}
+    images = {
+        row.view.input: row.images
+        for decision in decisions(cases, USUAL, moved.record.requests)
+        for row in decision.rows
+    }
     assert [each.word for each in images["birds/first.png"]] == ["expected", "obtained", "difference"]
     assert all(max(each.width, each.height) == 96 for each in images["birds/first.png"])
     assert images["birds/other.JPEG"] == images["birds/broken.JPEG"] == ()

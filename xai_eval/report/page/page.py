@@ -152,7 +152,7 @@ def render_page(
             unwatched=unwatched_advice(verdicts, where),
             outcome=_outcome(lists, problem, run_findings),
             lists=lists,
-            decisions=decisions(ordered, where),
+            decisions=decisions(ordered, where, record.requests),
             head=head(verdicts, run_findings),
             contents=contents(lists, list(Counter(case.verdict.case.task for case in tasks).items())),
             accept_new=accept_cases_command(
