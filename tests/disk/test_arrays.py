@@ -13,7 +13,14 @@ import pytest
 from safetensors.numpy import load
 
 from xai_eval.disk import arrays as module
-from xai_eval.disk.arrays import MAX_UNPACKED_BYTES, deflated, inflated, pack_arrays, unpack_arrays
+from xai_eval.disk.arrays import (
+    MAX_UNPACKED_BYTES,
+    deflated,
+    deflated_quickly,
+    inflated,
+    pack_arrays,
+    unpack_arrays,
+)
 from xai_eval.errors import StorageError
 
 DICE = np.random.default_rng(0)
@@ -33,6 +40,14 @@ ARRAYS = {
     "every second": np.arange(10)[::2],
 }
 PACKED = deflated(pack_arrays(ARRAYS))
+# isal where it is installed, and what is used where it is not.
+LIBRARIES = {each.__name__: each for each in (module._quick, zlib)}
+
+
+@pytest.fixture(params=LIBRARIES)
+def library(request, monkeypatch):
+    """Pack quickly, and unpack, by one library after the other."""
+    monkeypatch.setattr(module, "_quick", LIBRARIES[request.param])
 
 
 def unpacked(packed: bytes) -> dict[str, np.ndarray]:
@@ -70,6 +85,19 @@ def test_equal_arrays_give_equal_bytes_in_whatever_order_they_come():
     assert PACKED[4:8] == bytes(4)  # the time in the header of a gzip file
 
 
+@pytest.mark.usefixtures("library")
+@pytest.mark.parametrize("content", [b"", b"a", pack_arrays(ARRAYS), bytes(10**6), DICE.bytes(10**5)])
+def test_what_was_packed_quickly_is_read_by_gzip_and_by_every_library(content):
+    packed = deflated_quickly(content)
+    assert gzip.decompress(packed) == content
+    assert packed == deflated_quickly(content)
+    for each in LIBRARIES.values():
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(module, "_quick", each)
+            assert inflated(packed, "some.gz") == content
+
+
+@pytest.mark.usefixtures("library")
 @pytest.mark.parametrize("level", [0, 1, 9])
 def test_another_level_or_zlib_gives_the_same_content(level):
     assert inflated(gzip.compress(pack_arrays(ARRAYS), level), "some.gz") == pack_arrays(ARRAYS)
@@ -83,6 +111,7 @@ def test_what_results_do_not_keep_is_not_packed(dtype):
         pack_arrays({"fine": np.zeros(2), "odd": np.zeros(2, dtype=dtype)})
 
 
+@pytest.mark.usefixtures("library")
 def test_no_single_changed_byte_of_the_file_is_read_as_another_array():
     packed = deflated(pack_arrays({"flags": ARRAYS["flags"], "half": ARRAYS["half"]}))
     content = inflated(packed, "some.gz")
@@ -106,6 +135,7 @@ def test_any_changed_byte_of_the_content_is_read_or_refused_in_one_way():
             assert "some.gz" in str(error)
 
 
+@pytest.mark.usefixtures("library")
 @pytest.mark.parametrize("cut", range(1, 120, 7))
 def test_a_file_cut_short_or_followed_by_something_is_refused(cut):
     for wrong in (PACKED[:-cut], PACKED[cut:], PACKED + bytes(cut), PACKED[:cut], PACKED + PACKED[:cut]):
@@ -113,6 +143,7 @@ def test_a_file_cut_short_or_followed_by_something_is_refused(cut):
             inflated(wrong, "some.gz")
 
 
+@pytest.mark.usefixtures("library")
 @pytest.mark.parametrize("wrong", [b"", b"no gzip", bytes(100), zlib.compress(b"text"), PACKED + PACKED])
 def test_what_is_no_gzip_file_or_two_is_refused(wrong):
     with pytest.raises(StorageError, match=r"some\.gz is damaged"):

@@ -10,6 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
+from xai_eval.disk.arrays import deflated_quickly
+from xai_eval.disk.files import write_files
 from xai_eval.result.fields import Field, Heatmap, HeatmapTolerance, InputImage, Label, Mask, Ranking, Table
 from xai_eval.result.fingerprint import Fingerprint, fingerprint_array, fingerprint_text
 from xai_eval.result.result import Case, Provenance, Result
@@ -31,7 +33,7 @@ def write_large_run(folder: Path, golden: Path, count: int, *, side: int = 96, d
         place = Goldens(golden).store(was, "as measured")
         assert place.is_dir()
         now = large_case(number, side=side, moved=number % drift_every == 0, noise=NOISE)
-        now.save(folder / RESULTS_FOLDER / now.case.key)
+        write_files(folder / RESULTS_FOLDER / now.case.key, now.files(deflated_quickly))
     RunRecord(("cams",), ("scenes:objects",), ("large",), count, finished=True).save(folder)
 
 

@@ -13,7 +13,7 @@ import functools
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -217,8 +217,8 @@ class Result:
         write_files(Path(folder), self.files())
         return Path(folder)
 
-    def files(self) -> dict[str, bytes]:
-        """Return what `save` writes, by name, in the order in which to write it.
+    def files(self, packed: Callable[[bytes], bytes] = deflated) -> dict[str, bytes]:
+        """Return what `save` writes, by name, in the order in which to write it; `packed` makes a gzip file.
 
         Raises:
             StorageError: a text, a number or the nesting of a value is beyond what is read again.
@@ -226,7 +226,7 @@ class Result:
         arrays = pack_arrays(self._arrays())
         document = json.dumps(sign(self._readable(self._document(arrays))), indent=1, sort_keys=True)
         # result.json holds the digest of the arrays, so it is written last.
-        return {ARRAYS_FILE: deflated(arrays), RESULT_FILE: f"{document}\n".encode()}
+        return {ARRAYS_FILE: packed(arrays), RESULT_FILE: f"{document}\n".encode()}
 
     @classmethod
     def load(cls, folder: Path | str) -> Result:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from xai_eval.disk.arrays import deflated_quickly
 from xai_eval.disk.door import is_link, is_own_folder, require_no_links
 from xai_eval.disk.files import (
     accessible,
@@ -111,7 +112,7 @@ class RunFolder:
         Raises:
             StorageError: it cannot be written; the files that were there before are unchanged.
         """
-        place, files = self.folder_of(result.case.key), result.files()
+        place, files = self.folder_of(result.case.key), result.files(deflated_quickly)
         if made_from is not None:
             digest = str(json.loads(files[RESULT_FILE])["digest"])
             files = {MADE_FROM_FILE: made_from_bytes(digest, made_from), **files}
