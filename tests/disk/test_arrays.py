@@ -41,13 +41,13 @@ ARRAYS = {
 }
 PACKED = deflated(pack_arrays(ARRAYS))
 # isal where it is installed, and what is used where it is not.
-LIBRARIES = {each.__name__: each for each in (module._quick, zlib)}
+LIBRARIES = {each.__name__: each for each in (module.quick_zlib, zlib)}
 
 
 @pytest.fixture(params=LIBRARIES)
 def library(request, monkeypatch):
     """Pack quickly, and unpack, by one library after the other."""
-    monkeypatch.setattr(module, "_quick", LIBRARIES[request.param])
+    monkeypatch.setattr(module, "quick_zlib", LIBRARIES[request.param])
 
 
 def unpacked(packed: bytes) -> dict[str, np.ndarray]:
@@ -93,7 +93,7 @@ def test_what_was_packed_quickly_is_read_by_gzip_and_by_every_library(content):
     assert packed == deflated_quickly(content)
     for each in LIBRARIES.values():
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(module, "_quick", each)
+            patch.setattr(module, "quick_zlib", each)
             assert inflated(packed, "some.gz") == content
 
 

@@ -10,13 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load, save
 
+from xai_eval.disk.quick_zlib import quick_zlib
 from xai_eval.errors import StorageError
-
-try:
-    # Intel's library unpacks in half of the time of zlib, and packs in a twentieth.
-    from isal import isal_zlib
-except ImportError:  # it is not built for every kind of processor
-    isal_zlib = None  # type: ignore[assignment]
 
 # A result takes a few megabytes. A file that would unpack to more than this is damaged or malicious. While it is read,
 # it takes twice as much.
@@ -38,7 +33,6 @@ _SIZE_BYTES = 4
 # Safetensors begins with the length of its header.
 _LENGTH_BYTES = 8
 _MAGIC = b"\x1f\x8b"
-_quick: Any = isal_zlib or zlib
 _ADVICE = "Restore it from version control, or run again and accept a new result."
 
 
@@ -100,7 +94,7 @@ def deflated_quickly(content: bytes) -> bytes:
         StorageError: `content` is larger than what `inflated` reads.
     """
     _require_bounded(content)
-    stream = _quick.compressobj(_QUICK_LEVEL, zlib.DEFLATED, _GZIP)
+    stream = quick_zlib.compressobj(_QUICK_LEVEL, zlib.DEFLATED, _GZIP)
     packed: bytes = stream.compress(content) + stream.flush()
     return packed
 
@@ -122,10 +116,10 @@ def inflated(packed: bytes, where: str) -> bytes:
             f"{where} is damaged or too large: its last bytes say that it unpacks to {size >> 20} MiB, {_limit()}. "
             f"{_ADVICE}"
         )
-    stream = _quick.decompressobj(_GZIP)
+    stream = quick_zlib.decompressobj(_GZIP)
     try:
         content: bytes = stream.decompress(packed, size + 1)
-    except (zlib.error, _quick.error) as error:
+    except (zlib.error, quick_zlib.error) as error:
         raise StorageError(f"{where} is damaged ({error}). {_ADVICE}") from error
     if len(content) != size or not stream.eof or stream.unused_data:
         raise StorageError(f"{where} is damaged: it does not unpack to the size that its last bytes say. {_ADVICE}")

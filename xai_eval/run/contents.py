@@ -127,7 +127,7 @@ def _texts(value: Any) -> Iterator[str]:
 def _of_model(classifier: Classifier) -> Contents:
     from xai_eval.inputs.models.model_description import describe_model
 
-    described = describe_model(classifier.module)
+    described = describe_model(classifier.module, classifier.block_digests)
     return {
         "the weights": classifier.weights_digest,
         "the layers of the model": _digest(f"{described.module_types}\n{described.hooks}"),

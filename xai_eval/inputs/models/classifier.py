@@ -13,6 +13,7 @@ from torch import nn
 
 from xai_eval.errors import UsageError, unknown_name
 from xai_eval.inputs.images.labelled import ImageSet
+from xai_eval.inputs.models.block_digests import BlockDigests
 from xai_eval.inputs.models.class_names import listed_names
 from xai_eval.inputs.models.compiled import check_module, uncompiled
 from xai_eval.inputs.models.default_layer import DefaultLayer, default_layer
@@ -101,6 +102,11 @@ class Classifier:
     def input_shape(self) -> tuple[int, ...]:
         """Shape (3, H, W) of a prepared image."""
         return prepared_shape(self.preprocess)
+
+    @cached_property
+    def block_digests(self) -> BlockDigests:
+        """The digests of the weights as they were when the model was last described."""
+        return BlockDigests()
 
     @cached_property
     def first_answers(self) -> FirstAnswers:

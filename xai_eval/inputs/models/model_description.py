@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn.modules import module as torch_module
 
 from xai_eval.inputs.models.attributes import attribute
+from xai_eval.inputs.models.block_digests import BlockDigests
 from xai_eval.inputs.models.canonical_settings import canonical_settings
 from xai_eval.inputs.models.code_of_class import code_of_class
 from xai_eval.inputs.models.wrappers import adds_a_name, hands_on, wrapped_child
@@ -60,6 +61,7 @@ _SETTINGS = (
     "start_dim",
     "end_dim",
 )
+_NAMES = frozenset(_SETTINGS)
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 _GLOBAL_HOOKS = (
     "_global_forward_hooks",
@@ -101,9 +103,10 @@ class ModelDescription:
     plain_weights: Mapping[str, str]
 
 
-def describe_model(module: nn.Module) -> ModelDescription:
-    """Describe a model as it is now."""
-    weights = {name: _digest(block) for name, block in _blocks(module)}
+def describe_model(module: nn.Module, digests: BlockDigests | None = None) -> ModelDescription:
+    """Describe a model as it is now. `digests` are those of an earlier description of the model."""
+    known = BlockDigests() if digests is None else digests
+    weights = {name: known.of(name, list(_tensors(block)), _digest_of) for name, block in _blocks(module)}
     return ModelDescription(
         module_types=_told(_types(module)),
         training_flags=_told(name for name, part in module.named_modules() if part.training),
@@ -124,8 +127,24 @@ def _types(module: nn.Module) -> Iterator[str]:
 
 
 def _settings(part: nn.Module) -> dict[str, Any]:
-    found = {key: attribute(part, key) for key in _SETTINGS}
+    found = {key: attribute(part, key) for key in _possible_settings(part)}
     return {key: value for key, value in found.items() if isinstance(value, _Plain)}
+
+
+def _possible_settings(part: nn.Module) -> Iterable[str]:
+    """Return the names of settings that a module may have: to ask for all of them takes most of the time."""
+    kind = type(part)
+    usual = kind.__mro__[-len(nn.Module.__mro__) :] == nn.Module.__mro__ and type(kind) is type
+    if (
+        not usual
+        or kind.__getattr__ is not nn.Module.__getattr__
+        or kind.__getattribute__ is not object.__getattribute__
+    ):
+        return _SETTINGS
+    found = vars(part).keys() & _NAMES  # what torch keeps apart from these are tensors and modules
+    for each in kind.__mro__[: -len(nn.Module.__mro__)]:
+        found |= vars(each).keys() & _NAMES
+    return [key for key in _SETTINGS if key in found] if found else ()
 
 
 def _functions(module: nn.Module) -> Iterator[str]:
@@ -228,10 +247,6 @@ def usual_order(block: nn.Module) -> list[tuple[str, torch.Tensor]]:
 
 def _is_buffer(name: str, tensor: torch.Tensor) -> bool:
     return name.startswith(_STATISTICS) or not (tensor.is_floating_point() or tensor.is_complex())
-
-
-def _digest(block: nn.Module | torch.Tensor) -> str:
-    return _digest_of(_tensors(block))
 
 
 def _digest_of(tensors: Iterable[tuple[str, torch.Tensor]], named: Callable[[str], str] = str) -> str:

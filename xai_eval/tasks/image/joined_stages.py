@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from xai_eval.inputs.clip.clip import Clip
+    from xai_eval.inputs.models.block_digests import BlockDigests
     from xai_eval.inputs.models.classifier import Classifier
 
 
@@ -32,7 +33,7 @@ _OF_CLIP = (
 
 def model_stages(classifier: Classifier, model: str = "") -> dict[Stage, Fingerprint]:
     """Fingerprint the current state of a model. `model` is its name if the result is about several models."""
-    return dict(_state(classifier.module, _OF_MODEL, model))
+    return dict(_state(classifier.module, _OF_MODEL, model, classifier.block_digests))
 
 
 def clip_stages(clip: Clip) -> dict[Stage, Fingerprint]:
@@ -40,10 +41,12 @@ def clip_stages(clip: Clip) -> dict[Stage, Fingerprint]:
     return dict(_state(clip.module, _OF_CLIP))
 
 
-def _state(module: nn.Module, kinds: Sequence[StageKind], model: str = "") -> Iterator[tuple[Stage, Fingerprint]]:
+def _state(
+    module: nn.Module, kinds: Sequence[StageKind], model: str = "", digests: BlockDigests | None = None
+) -> Iterator[tuple[Stage, Fingerprint]]:
     from xai_eval.inputs.models.model_description import describe_model
 
-    found = describe_model(module)
+    found = describe_model(module, digests)
     *whole, weights = kinds
     types, *modes = whole
     yield Stage(types, model=model), fingerprint_text(found.module_types, found.function)
