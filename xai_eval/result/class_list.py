@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -41,6 +42,11 @@ class ClassList:
 
 def class_list(names: Sequence[str], ids: Sequence[str] | None) -> dict[str, Any]:
     """Return what is recorded of names and ids of C classes, in order, as JSON values."""
+    return dict(_recorded(tuple(names), None if ids is None else tuple(ids)))
+
+
+@functools.lru_cache(maxsize=8)  # all results of a model have the same
+def _recorded(names: Sequence[str], ids: Sequence[str] | None) -> Mapping[str, Any]:
     every = [json.dumps([name, None if ids is None else ids[at]]).encode() for at, name in enumerate(names)]
     digest = hashlib.sha256(b"\n".join(every)).hexdigest()[:16]
     # Of each class only its name, so that names which moved against their ids are known; the digest is of both.

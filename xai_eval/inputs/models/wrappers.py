@@ -53,15 +53,22 @@ def unwrapped(module: nn.Module) -> tuple[nn.Module, tuple[Wrapper, ...]]:
 
 def wrapped_child(module: nn.Module) -> str | None:
     """Return the name of the only child whose output a module hands on as it is; None if it is no wrapper."""
-    if _COMPILED in children_of(module):
-        return _COMPILED
-    if _does_more(module):
+    inside = _only_child(module)
+    return inside if inside is None or inside == _COMPILED or not _does_more(module) else None
+
+
+def _only_child(module: nn.Module) -> str | None:
+    """Return the name of the only child whose output a module hands on, if it has no hooks; None if it is no wrapper."""
+    children = children_of(module)
+    if not children:
         return None
+    if _COMPILED in children:
+        return _COMPILED
     if isinstance(module, _PARALLEL):
         return _IN_PARALLEL
     # A subclass of Sequential may do more than to call its children.
     if type(module) is not nn.Sequential:
-        return _only_called(module)
+        return _only_called(module) if len(children) == 1 else None
     inside = [name for name, each in module.named_children() if not hands_on(each)]
     return inside[0] if len(inside) == 1 else None
 
