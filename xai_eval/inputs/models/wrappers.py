@@ -58,7 +58,7 @@ def wrapped_child(module: nn.Module) -> str | None:
 
 
 def _only_child(module: nn.Module) -> str | None:
-    """Return the name of the only child whose output a module hands on, if it has no hooks; None if it is no wrapper."""
+    """Return the name of the only child whose output a module hands on if it has no hooks; None if there is none."""
     children = children_of(module)
     if not children:
         return None
