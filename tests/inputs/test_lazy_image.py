@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+import hashlib
 import warnings
 import weakref
 from pathlib import Path
@@ -52,7 +53,24 @@ def test_what_is_read_again_is_what_a_copy_in_memory_keeps(photos: Path, monkeyp
         assert np.array_equal(copy.pixels, image.pixels)
         assert copy.digest == image.digest
         assert (copy.mask is None) == (image.mask is None)
+        assert copy.mask_digest == image.mask_digest
         assert copy.concepts.keys() == image.concepts.keys()
+
+
+@pytest.mark.parametrize("masked", [True, False])
+def test_no_image_is_read_again_for_the_digest_of_its_mask(photos: Path, masked: bool) -> None:
+    if masked:
+        for part in ("images", "masks"):
+            (photos / part).mkdir()
+        (photos / "a.png").rename(photos / "images" / "a.png")
+        for name in "bc":
+            (photos / f"{name}.png").unlink()
+        Image.fromarray(np.eye(30, 40, dtype=np.uint8) * 255).save(photos / "masks" / "a.png")
+    image = load_images(photos).images[0]
+    expected = hashlib.sha256(np.eye(30, 40, dtype=bool).tobytes()).hexdigest() if masked else ""
+    for file in photos.rglob("*.png"):
+        file.unlink()
+    assert image.mask_digest == expected
 
 
 def test_images_are_found_after_the_working_directory_changed(photos: Path, monkeypatch) -> None:

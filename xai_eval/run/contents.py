@@ -94,8 +94,7 @@ class Sources:
 
 
 def _known_of(image: LabelledImage) -> str:
-    mask = "" if image.mask is None else hashlib.sha256(image.mask.tobytes()).hexdigest()
-    return _digest(f"{image.name}\n{image.intended}\n{mask}")
+    return _digest(f"{image.name}\n{image.intended}\n{image.mask_digest}")
 
 
 def _described(value: Any) -> Iterator[str]:

@@ -19,7 +19,7 @@ from xai_eval.errors import InputUnavailable, UsageError
 from xai_eval.inputs.images.decode import Decoded, decode
 from xai_eval.inputs.images.file_names import intended_by_name
 from xai_eval.inputs.images.folder_files import LeftOut, Listing, list_images, listing_of
-from xai_eval.inputs.images.labelled import LabelledImage
+from xai_eval.inputs.images.labelled import LabelledImage, digest_of_mask
 from xai_eval.inputs.images.lazy_image import Content, LazyImage
 from xai_eval.inputs.images.orientation import check_alike
 from xai_eval.inputs.images.raster_formats import known_suffixes
@@ -168,14 +168,14 @@ def read_image(path: Path, name: str, source: str, mask: Path | None = None, *, 
         InputUnavailable: the image or its mask cannot be used.
     """
     decoded = decode(path, upright=upright)
-    if mask is not None:
-        _mask(mask, path, decoded, upright)
+    object_mask = None if mask is None else _mask(mask, path, decoded, upright)
     intended, notes = intended_by_name(path.stem)
     return LazyImage(
         partial(_read_again, path.absolute(), None if mask is None else mask.absolute(), decoded.sha256, upright),
         decoded.pixels.shape[0] * decoded.pixels.shape[1],
         name=name,
         digest=decoded.sha256,
+        mask_digest=digest_of_mask(object_mask),
         intended=intended,
         notes=(*decoded.notes, *notes),
         source=source,

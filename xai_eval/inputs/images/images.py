@@ -20,7 +20,7 @@ from xai_eval.inputs.images.image_files import (
     read_images,
     read_masked_images,
 )
-from xai_eval.inputs.images.labelled import ImageSet, Intended, LabelledImage
+from xai_eval.inputs.images.labelled import ImageSet, Intended, LabelledImage, digest_of_mask
 from xai_eval.inputs.images.lazy_image import Content, LazyImage
 from xai_eval.inputs.images.orientation import split_orientation
 from xai_eval.inputs.images.photographs import load_photographs
@@ -87,6 +87,7 @@ def _scene(seed: int) -> LabelledImage:
         scene.pixels.shape[0] * scene.pixels.shape[1],
         name=f"scene-{seed:02d}",
         digest=hashlib.sha256(scene.pixels.tobytes()).hexdigest(),
+        mask_digest=digest_of_mask(scene.masks[scene.main_object]),
         intended=Intended(scene.main_object),
         source=f"procedural scene, seed {seed}",
     )

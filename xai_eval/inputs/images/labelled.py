@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -55,6 +56,16 @@ class LabelledImage:
     def fingerprint(self) -> Fingerprint:
         """Fingerprint of the pixels; of a large photograph, it takes longer than an explanation on a GPU."""
         return fingerprint_array(self.pixels)
+
+    @cached_property
+    def mask_digest(self) -> str:
+        """SHA-256 of the mask; empty without one."""
+        return digest_of_mask(self.mask)
+
+
+def digest_of_mask(mask: NDArray[np.bool_] | None) -> str:
+    """Return the SHA-256 of a mask, bool (h, w); empty without one."""
+    return "" if mask is None else hashlib.sha256(mask.tobytes()).hexdigest()
 
 
 @dataclass(frozen=True, eq=False)

@@ -32,6 +32,7 @@ class LazyImage(LabelledImage):
     Args:
         read: reads the image. It raises InputUnavailable if that is not possible, or if the image has changed.
         area: number of its pixels.
+        mask_digest: as in `LabelledImage`, so that no image is read for it.
         name, digest, intended, notes, source: as in `LabelledImage`.
     """
 
@@ -46,12 +47,13 @@ class LazyImage(LabelledImage):
         *,
         name: str,
         digest: str,
+        mask_digest: str = "",
         intended: Intended | None = None,
         notes: tuple[str, ...] = (),
         source: str = "",
     ) -> None:
         known = {"name": name, "digest": digest, "intended": intended, "notes": notes, "source": source}
-        for attribute, value in {"read": read, "area": area, **known}.items():
+        for attribute, value in {"read": read, "area": area, "mask_digest": mask_digest, **known}.items():
             object.__setattr__(self, attribute, value)
 
     read: Callable[[], Content]
