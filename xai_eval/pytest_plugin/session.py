@@ -32,6 +32,7 @@ from xai_eval.result.result import RESULT_FILE, Result
 from xai_eval.result.tolerances import tolerated_parts, unknown_tolerance, with_tolerances
 from xai_eval.settings.read import load_settings
 from xai_eval.settings.settings import FieldTolerances, Settings
+from xai_eval.store.checkout import checkout_of
 from xai_eval.store.goldens import Goldens
 from xai_eval.store.quarantine import Quarantine
 from xai_eval.store.run_folder import RunFolder
@@ -50,6 +51,7 @@ class GoldenSession:
     Attributes:
         goldens: the folder of goldens.
         folder: the folder that results and page are written to; workers of pytest-xdist share their controller's.
+        root: the folder that pytest takes for that of the tests, whose commit is recorded.
         tolerances: those of the configuration file, by task and field.
         settings_name: the configuration file as messages name it.
         policy: what decides after a change that is on record.
@@ -71,6 +73,7 @@ class GoldenSession:
 
     goldens: Goldens
     folder: RunFolder
+    root: Path = Path()
     tolerances: Mapping[str, FieldTolerances] = field(default_factory=dict)
     settings_name: str = ""
     policy: Policy = DEFAULT_POLICY
@@ -102,6 +105,7 @@ class GoldenSession:
             tolerances=settings.tolerances,
             settings_name=settings.name,
             policy=settings.policy,
+            root=config.rootpath,
             folder=RunFolder(report, worker["xai_eval_owner"]) if worker else RunFolder(report),
             strict=is_strict(config),
             # Workers of pytest-xdist get their tests by name; only the controller knows the command line.
@@ -305,6 +309,7 @@ class GoldenSession:
             selections=self.record.inputs if self.partial or idle else (*self.record.selections, *self.cut_short),
             when=now(),
             finished=not idle,
+            **vars(checkout_of(self.root)),
         )
 
     def _require_all(self, judged: Judged) -> None:

@@ -51,7 +51,7 @@ from xai_eval.report.text.summary import (
     state_word,
     unwatched_advice,
 )
-from xai_eval.report.text.wording import count
+from xai_eval.report.text.wording import commit_words, count
 from xai_eval.result.naming import plain
 from xai_eval.store.runs import RunRecord
 
@@ -210,8 +210,9 @@ def _outcome(lists: Lists, problem: str, run_findings: RunFindings) -> str:
 
 
 def _made(record: RunRecord, histories: Histories) -> str:
-    """Say when the run was made and its goldens were accepted."""
-    run = f"Run of {time_words(record.when)}" if record.when else ""
+    """Say when the run was made, of which commit, and when its goldens were accepted."""
+    commit = commit_words(record.commit, uncommitted=record.uncommitted)
+    run = f"Run of {time_words(record.when)}{f' at commit {commit}' if commit else ''}" if record.when else ""
     goldens = f"goldens accepted {histories.accepted}" if histories.accepted else ""
     return "; ".join(filter(None, [run, goldens]))
 
