@@ -345,7 +345,7 @@ def _print_verdicts(
         if where:
             lines += explain_line(judged.verdicts, judged.record.requests, where.results, where.golden)
         lines += [f"page: {page}"] if isinstance(page, Path) else []
-        lines += advice_lines(judged.run_findings, failed=code != EXIT_OK)
+        lines += advice_lines(judged.run_findings)
         answer(lines)
     if isinstance(page, XaiEvalError):
         tell(f"xai-eval: error: the report could not be written. {page}")

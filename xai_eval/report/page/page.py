@@ -179,7 +179,7 @@ def render_page(
 def _commands(case: ReportCase, record: RunRecord, results: Path, golden: Path) -> tuple[str, str]:
     """Return the command that accepts a case and the command that finds the cause of its drift."""
     request = request_of(record.requests, case.verdict.case)
-    return accept_command(case.key, results, golden), explain_command(case.key, results, golden, request)
+    return accept_command(case.key, results, golden), explain_command(case.verdict.case, results, golden, request)
 
 
 @cache
