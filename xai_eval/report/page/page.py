@@ -128,7 +128,7 @@ def render_page(
     views = [case_line(case) for case in ordered]
     verdicts = [case.verdict for case in ordered]
     lists, where = lists_of(views), Folders(results, golden)
-    tasks, problem = by_task(cases), _problem(record, cases)
+    tasks, problem, told = by_task(cases), _problem(record, cases), head(verdicts, run_findings)
     beside = images_beside(with_images(tasks)) if keep else set[str]()
     histories = Histories(cases, None if compared else golden, results)
     making = _Making(lambda case: _commands(case, record, results, golden), results, beside, keep or (lambda _: None))
@@ -146,14 +146,14 @@ def render_page(
             states={state_word(state): number for state, number in count_states(verdicts).items()},
             problem=problem,
             run_findings=run_findings,
-            release=release_view(run_findings),
+            release=release_view(run_findings, failed=bool(lists.failed)),
             renamed=renamed_sentence(run_findings.renamed),
             not_judged=not_judged_sentences(run_findings),
             unwatched=unwatched_advice(verdicts, where),
-            outcome=_outcome(lists, problem, run_findings),
+            outcome=_outcome(lists, problem, run_findings, undecided=told.undecided),
             lists=lists,
             decisions=decisions(ordered, where, record.requests),
-            head=head(verdicts, run_findings),
+            head=told,
             contents=contents(lists, list(Counter(case.verdict.case.task for case in tasks).items())),
             accept_new=accept_cases_command(
                 [view.key for view in lists.new], where, "first goldens", everything=lists.only_new
@@ -202,8 +202,13 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def _outcome(lists: Lists, problem: str, run_findings: RunFindings) -> str:
-    """The colour of the first line: a first run, which has only new cases, is shown as neither good nor bad."""
+def _outcome(lists: Lists, problem: str, run_findings: RunFindings, *, undecided: bool) -> str:
+    """The colour of the first line: a first run, which has only new cases, is shown as neither good nor bad.
+
+    So is an upgrade that is not known to be worse, about which somebody has to decide.
+    """
+    if undecided and not problem:
+        return "open"
     if problem or run_findings.failed or lists.failed or not (lists.new or lists.fine):
         return "bad"
     return "new" if lists.new else "good"
