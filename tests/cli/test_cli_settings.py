@@ -238,13 +238,3 @@ def test_explaining_a_drift_takes_one_layer(configured, capsys):
     words = ["--layer", "features.0", "--layer", "features.2"]
     assert main(["explain-drift", f"cams/{key.name}", *words]) == 2
     assert "--layer is given 2 times, but a case has one layer" in capsys.readouterr().err
-
-
-def test_without_a_file_it_is_said_which_bundled_inputs_are_used(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    dry = ["run", "cams", "--methods", "gradcam", "--dry-run", "--images", "scenes:1"]
-    assert main(dry) == 0
-    told = capsys.readouterr().err
-    assert "bundled input is used: model scenes:objects. Name your own with --model, or in a file" in told
-    assert main([*dry, "--model", "scenes:objects"]) == 0 and main([*dry, "--quiet"]) == 0
-    assert "bundled" not in capsys.readouterr().err
