@@ -102,8 +102,9 @@ def _own(provenance: Provenance, other: Provenance) -> dict[str, Any]:
 
 
 def _same_names(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    now, was = one.get(CLASS_LIST), other.get(CLASS_LIST)
     try:
-        return same_names(one.get(CLASS_LIST), other.get(CLASS_LIST))
+        return isinstance(now, Mapping) and isinstance(was, Mapping) and same_names(now, was)
     except (KeyError, ValueError):  # a golden may claim anything
         return False
 

@@ -89,7 +89,7 @@ def _told_alike(obtained: Result, golden: Result, layers: Mapping[str, str]) -> 
     names = {f"{LAYER} {was}": f"{LAYER} {now}" for was, now in layers.items()}
     logits = Stage(K.LOGITS)
     same_scores = logits in golden.stages and held(obtained, golden, logits, LEAST_SHARE)
-    listed = all(each.provenance.parameters.get(CLASS_LIST) is not None for each in (obtained, golden))
+    listed = all(isinstance(each.provenance.parameters.get(CLASS_LIST), Mapping) for each in (obtained, golden))
 
     def told(name: str, value: Field) -> Field:
         now = obtained.fields.get(name)
