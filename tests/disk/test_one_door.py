@@ -56,6 +56,7 @@ PROGRAMS = {
     ("gate/processes.py", "multiprocessing.Pipe"): "no program: a pipe to a copy of this process",
     ("gate/processes.py", "multiprocessing.get_context"): "no program: copies of this process",
     ("gate/processes.py", "multiprocessing.current_process"): "no program",
+    ("store/checkout.py", "subprocess.run"): "git, with fixed arguments",
     ("store/git_base.py", "subprocess.run"): "git, with fixed arguments",
     ("store/history.py", "subprocess.run"): "git, for the name of the user",
     ("store/processes.py", "subprocess.run"): "ps, with a process id",

@@ -195,7 +195,7 @@ def test_a_tolerance_of_zero_is_a_tolerance():
 
 def test_the_sentence_is_pure_text_about_nothing_changed():
     verdict = judge(make_result(saliency=blob(150, 40)), make_result())
-    assert "Nothing recorded changed since the golden was accepted" in verdict.sentence
+    assert "Weights, image, versions and settings are those of the golden" in verdict.sentence
 
 
 def test_tuples_in_memory_and_lists_on_disk_are_the_same_parameters(tmp_path):

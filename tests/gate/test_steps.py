@@ -194,7 +194,7 @@ def test_the_sentence_names_stage_change_and_step():
     chain = (Stage(K.DECODED_PIXELS), Stage(K.INPUT_TENSOR), Stage(K.LOGITS))
     verdict = judge(*results(*chain, moved=Stage(K.INPUT_TENSOR), versions={"torch": "2.15.0"}))
     assert verdict.sentence.endswith(
-        " The change begins at the input tensor (changed by 0.031 of its size; its limit is 5e-5). Unchanged "
+        " The change begins at the input tensor (changed by 3.1 %; its limit is 0.005 %). Unchanged "
         "before it: image bytes, decoded pixels. Responsible step: preprocessing. "
         "Since the golden was accepted, this changed: "
         "torch 2.11.0 -> 2.15.0."
@@ -204,10 +204,9 @@ def test_the_sentence_names_stage_change_and_step():
 def test_without_a_change_the_code_is_what_remains():
     verdict = judge(*results(Stage(K.DECODED_PIXELS), Stage(K.INPUT_TENSOR), moved=Stage(K.INPUT_TENSOR)))
     assert verdict.sentence.endswith(
-        " The change begins at the input tensor (changed by 0.031 of its size; its limit is 5e-5). Unchanged "
+        " The change begins at the input tensor (changed by 3.1 %; its limit is 0.005 %). Unchanged "
         "before it: image bytes, decoded pixels. Responsible step: preprocessing. "
-        "Nothing recorded changed since the golden was accepted: look at "
-        "the code."
+        "Weights, image, versions and settings are those of the golden: look at the code."
     )
 
 
@@ -223,10 +222,13 @@ def test_an_image_that_was_compressed_anew_does_not_hide_the_step():
 def test_where_no_stage_moved_the_metrics_are_named():
     verdict = judge(*results(Stage(K.DECODED_PIXELS), Stage(K.LOGITS)))
     step = "Responsible step: metrics, or how the result is put together."
-    assert f"No recorded stage changed. {step} Nothing recorded changed since the golden" in verdict.sentence
+    assert (
+        f"No recorded stage changed. {step} Weights, image, versions and settings are those of the golden"
+        in verdict.sentence
+    )
 
 
 def test_a_golden_without_stages_cannot_tell():
     obtained, golden = results(Stage(K.LOGITS))
     bare = dataclasses.replace(golden, stages={})
-    assert "No recorded stage can tell where the change begins. Nothing" in judge(obtained, bare).sentence
+    assert "No recorded stage can tell where the change begins. Weights" in judge(obtained, bare).sentence

@@ -55,9 +55,9 @@ def test_a_mask_has_one(least_iou, floor, fit):
 def test_a_floor_above_the_cap_says_why():
     (note,) = notes(one(Mask(BLOCK, 0.9), 0.6, measure="1 - IoU"))
     assert note.sentence == (
-        f"it of cams on file:nets.py:net, 1 - IoU: {make_case('a.jpg').key} cannot be checked: computing in "
-        "double precision, which is no drift, moves it by 0.6, and a tolerance above 0.5 cannot tell one explanation "
-        "from another. Make the explanation steadier (more samples or seeds), or put the case in quarantine."
+        f"it of cams on file:nets.py:net, 1 - IoU: in {make_case('a.jpg').key}, a drift cannot be told from noise: "
+        "computing in double precision, which is no drift, moves it by 0.6, and a tolerance above 0.5 would let any "
+        "explanation pass. Make the explanation steadier (more samples or seeds), or put the case in quarantine."
     )
 
 

@@ -75,7 +75,7 @@ def test_rounded_weights_whose_explanation_held_are_ok_and_told():
     assert verdict.state is State.OK and not verdict.failed
     assert verdict.sentence == (
         "Weights changed on record (weights aaaaaaaa -> cccccccc); the explanation held. Expected to move, and moved: "
-        "layer activations (by 3e-4 of its size), logits (by 3e-4 of its size)."
+        "layer activations (by 0.03 %), logits (by 0.03 %)."
     )
     assert [each.stage for each in verdict.upgrade.moved] == [Stage(K.LAYER_ACTIVATIONS), Stage(K.LOGITS)]
 

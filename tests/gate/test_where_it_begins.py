@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from synthetic import blob, make_result
 
 from xai_eval import judge
-from xai_eval.gate.movement import AMPLIFIED, LEAST_SHARE, Movement, number
+from xai_eval.gate.movement import AMPLIFIED, LEAST_SHARE, Movement, share
 from xai_eval.gate.verdict import State
 from xai_eval.result.fingerprint import fingerprint_array
 from xai_eval.result.stage import Stage
@@ -37,8 +37,8 @@ def noise(value=1e-6):
 
 def test_what_moved_below_its_limit_is_not_called_unchanged():
     told = judge(*results(activations=1.8e-5, logits=6e-4)).sentence
-    assert "The change begins at the logits (changed by 6e-4 of its size; its limit is 2e-4)." in told
-    assert "Before it, layer activations moved by 1.8e-5 of its size, below its limit of 2e-4." in told
+    assert "The change begins at the logits (changed by 0.06 %; its limit is 0.02 %)." in told
+    assert "Before it, layer activations moved by 0.0018 %, below its limit of 0.02 %." in told
     assert "Unchanged before it: model state. Responsible" in told
     assert "Unchanged before it: layer activations, model state." in judge(*results(logits=6e-4)).sentence
 
@@ -47,9 +47,9 @@ def test_the_first_stage_beyond_its_noise_is_named_with_the_first_beyond_its_lim
     verdict = judge(*results(activations=1.8e-4, logits=6e-4), noise=noise())
     assert verdict.origin.stage == ACTIVATIONS and verdict.origin.exceeds.stage == LOGITS
     assert (
-        "The change begins at the layer activations (changed by 1.8e-4 of its size, above its measured noise "
-        "of 1e-6) and "
-        "exceeds its limit first at the logits (changed by 6e-4 of its size; its limit is 2e-4). "
+        "The change begins at the layer activations (changed by 0.018 %, above its measured noise "
+        "of 0.0001 %) and "
+        "exceeds its limit first at the logits (changed by 0.06 %; its limit is 0.02 %). "
         "Unchanged before it: input tensor, model state. "
         "Responsible step: forward pass of the model."
     ) in verdict.sentence
@@ -58,7 +58,7 @@ def test_the_first_stage_beyond_its_noise_is_named_with_the_first_beyond_its_lim
 def test_noise_explains_nothing_that_later_steps_cannot_have_amplified():
     verdict = judge(*results(activations=3e-6, logits=0.5), noise=noise())
     assert verdict.origin.stage == LOGITS
-    assert "layer activations moved by 3e-6 of its size, above its measured noise of 1e-6, below its limit of 2e-4" in (
+    assert "layer activations moved by 0.0003 %, above its measured noise of 0.0001 %, below its limit of 0.02 %" in (
         verdict.sentence
     )
 
@@ -66,22 +66,19 @@ def test_noise_explains_nothing_that_later_steps_cannot_have_amplified():
 def test_where_only_fields_drifted_a_stage_beyond_its_noise_may_be_the_beginning():
     verdict = judge(*results(activations=1.8e-4), noise=noise())
     assert verdict.origin.stage == ACTIVATIONS and verdict.origin.exceeds is None
-    assert "above its measured noise of 1e-6); no stage moved beyond its limit. Unchanged" in verdict.sentence
+    assert "above its measured noise of 0.0001 %); no stage moved beyond its limit. Unchanged" in verdict.sentence
 
 
 def test_without_noise_the_measures_are_responsible_and_nothing_is_called_the_same():
     told = judge(*results(activations=1.8e-5)).sentence
-    assert (
-        "No recorded stage moved beyond its limit; the layer activations moved by 1.8e-5 of its size, below its limit"
-        in told
-    )
+    assert "No recorded stage moved beyond its limit; the layer activations moved by 0.0018 %, below its limit" in told
     assert "Responsible step: metrics" in told and "No recorded stage changed" not in told
 
 
 def test_without_noise_the_first_stage_beyond_what_a_cpu_usually_does_is_named():
     verdict = judge(*results(activations=1.8e-4, logits=6e-4))
     assert verdict.origin.stage == ACTIVATIONS and verdict.origin.exceeds.stage == LOGITS
-    assert "layer activations (changed by 1.8e-4 of its size, above its usual noise of 2e-5)" in verdict.sentence
+    assert "layer activations (changed by 0.018 %, above its usual noise of 0.002 %)" in verdict.sentence
     on_gpu = [
         dataclasses.replace(each, provenance=dataclasses.replace(each.provenance, device="cuda"))
         for each in results(activations=1.8e-3, logits=6e-3)
@@ -120,7 +117,8 @@ def test_the_state_does_not_depend_on_noise_and_the_origin_is_beyond_its_own(act
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(1.8e-4, "1.8e-4"), (2e-4, "2e-4"), (0.031, "0.031"), (0.0, "0"), (math.inf, "inf")]
+    ("value", "text"),
+    [(1.8e-4, "0.018 %"), (2e-7, "0.00002 %"), (0.031, "3.1 %"), (12.34, "1200 %"), (0.0, "0 %"), (math.inf, "inf %")],
 )
-def test_numbers_are_written_as_people_do(value, text):
-    assert number(value) == text
+def test_shares_are_written_as_people_do(value, text):
+    assert share(value) == text

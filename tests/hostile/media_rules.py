@@ -180,7 +180,8 @@ def spreadsheet(text: str) -> Iterator[str]:
 
 
 _LATEX_OWN = (
-    r"\\(begin\{(tabular|longtable)\}\{[lr]+\}|begin\{table\}|end\{(tabular|longtable|table)\}|(top|mid|bottom)rule|"
+    r"\\(begin\{(tabular|longtable)\}\{([lr]|p\{3\.5cm\})+\}|shortstack\[[lr]\]|footnotesize|"
+    r"setlength\{\\tabcolsep\}|(begin|end)group|begin\{table\}|end\{(tabular|longtable|table)\}|(top|mid|bottom)rule|"
     r"centering|caption|label\{tab:[\w-]+\}|end(first)?head|space|"
     r"text(backslash|asciitilde|asciicircum)|[&%$#_{}\\])"
 )

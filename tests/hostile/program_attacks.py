@@ -34,6 +34,7 @@ from xai_eval.report.drawing.curves import draw_curve
 from xai_eval.result.fields import Curve
 from xai_eval.result.result import Result
 from xai_eval.run.restore_factors import RunRequest, compute_with_restored
+from xai_eval.store.checkout import checkout_of
 from xai_eval.store.git_base import git_base
 from xai_eval.store.history import whoami
 from xai_eval.store.noise import Noise
@@ -312,6 +313,7 @@ def _bare_repository(folder: Path) -> str | None:
             base = git_base(Path.cwd(), "HEAD")
             base.changed(Path("golden"))
         whoami.cache_clear()
+        checkout_of(Path.cwd())
         name = whoami()
         whoami.cache_clear()
     if trace.exists():

@@ -38,7 +38,7 @@ def test_failure_leads_with_verdict_measure_and_path(repo, monkeypatch):
         [
             r"drift: cams/photos-image-0-jpg-\w+: Grad-CAM changed \(evidence\): .*needs at least 0.95",
             r"obtained: .*reports.*results.*",
-            r"find the cause, .*: xai-eval explain-drift cams/photos-image-0-\S+ --model \"...\" --images \"...\"",
+            r"find the cause, .*: xai-eval explain-drift cams/photos-image-0-\S+ --model file:nets\S+ --images IMAGES",
             r"if this is right: xai-eval accept cams/photos-image-0-jpg-\w+ --reason \"...\"",
         ]
     )
@@ -49,7 +49,7 @@ def test_the_summary_is_worst_first_and_names_the_page(repo, monkeypatch):
     accept(repo)
     monkeypatch.setenv("MOVED", "image-7.jpg")
     result = repo.runpytest()
-    explain = "find the cause of the worst drift: xai-eval explain-drift cams/photos-image-7-*"
+    explain = "find the cause of the worst drift, with the images *: xai-eval explain-drift cams/photos-image-7-*"
     lines = ["*= xai-eval =*", "*drift*image-7*", "*10 cases: 9 ok, 1 drift*", explain, "page: *index.html"]
     result.stdout.fnmatch_lines(lines)
     assert (repo.path / "reports" / "index.html").is_file()

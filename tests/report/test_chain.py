@@ -127,6 +127,6 @@ def test_numbers_are_told_where_there_are_some(build):
     maps, gone = stage_chain(case)
     assert (maps.name, [(each.name, each.change) for each in maps.shown]) == (
         "final map",
-        [("lime", "by 0.5 of its size")],
+        [("lime", "by 50 %")],
     )
     assert (maps.equal, gone.change) == ("1 equal", "is gone")

@@ -22,7 +22,8 @@ def test_it_counts_what_changed_and_names_the_cause_and_everything_else(verdicts
     said = head(verdicts)
     assert said.outcome == (
         "4 of 9 explanations changed: 1 in conclusion (another answer, such as the class), 2 in evidence (other "
-        "places or reasons), 1 in numbers alone; the predicted class changed in 1. Cause: nothing recorded changed. "
+        "places or reasons), 1 in numbers alone; the predicted class changed in 1. Cause: something that is not "
+        "recorded, such as code (weights, images, versions and settings are as before). "
         "1 case ended in an error, 1 case cannot be "
         "compared with its golden, 1 case has no golden yet, 1 golden was not used."
     )
@@ -45,7 +46,7 @@ def test_several_causes_are_told_apart(verdicts):
     first, *rest = of(verdicts, State.DRIFT)
     other = dataclasses.replace(first, unsteady="The model answers differently from pass to pass.")
     assert "Causes: 1 image: the model answers the same image differently" in head([other, *rest]).outcome
-    assert "; 3 images: nothing recorded changed." in head([other, *rest]).outcome
+    assert "; 3 images: something that is not recorded, such as code" in head([other, *rest]).outcome
 
 
 def test_no_case_at_all_is_not_well():

@@ -13,6 +13,7 @@ from xai_eval.gate.judge import judge_all
 from xai_eval.gate.judge_run import Judged
 from xai_eval.gate.stage_table import meaning_of
 from xai_eval.gate.verdict import State
+from xai_eval.report.page.compared_runs import compared_runs
 from xai_eval.report.write import write_report
 from xai_eval.result.fields import Heatmap, InputImage, Label, Mask
 from xai_eval.result.glossary import all_terms
@@ -233,12 +234,16 @@ def test_a_run_without_cases_does_not_look_well(tmp_path, run):
 
 
 def test_a_run_that_is_all_ok_looks_well(tmp_path, run, build):
-    record = dataclasses.replace(run.record, planned=1, failures={})
+    commit = {"when": "2026-11-03T09:00:00+00:00", "commit": "1f2e3d4c5b" + 30 * "6", "uncommitted": True}
+    record = dataclasses.replace(run.record, planned=1, failures={}, **commit)
     now = build.by_key(build.result())
     goldens = {key: each.condensed() for key, each in now.items()}
     page = Page(write_report(tmp_path, Judged(record, now, goldens, judge_all(now, goldens))).read_text())
     assert [p["class"] for p in page.all("p") if "outcome" in (p.get("class") or "")] == ["outcome good"]
     assert page.all("fieldset") == []
+    assert "Run of 2026-11-03 09:00 UTC at commit 1f2e3d4c5b with uncommitted changes" in page.text[None]
+    rows = compared_runs(run.record, tmp_path, record, tmp_path).rows
+    assert rows == (("commit", "not recorded", "1f2e3d4c5b with uncommitted changes"),)
 
 
 def test_a_folder_that_cannot_be_written_is_said(tmp_path, run):

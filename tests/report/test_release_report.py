@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import functools
 import json
+import re
 from importlib import resources
 
 import chromium
@@ -15,14 +16,16 @@ from xai_eval.gate.judge import judge_all
 from xai_eval.gate.judge_run import Judged
 from xai_eval.gate.release.release import Outcome
 from xai_eval.gate.run_findings import RunFindingsCollector
+from xai_eval.gate.verdict import State, Verdict
 from xai_eval.report.page import shown_cases
+from xai_eval.report.text.head import head
 from xai_eval.report.text.release import release_lines, release_sentence
-from xai_eval.report.text.summary import summary_lines
+from xai_eval.report.text.summary import summary_lines, worst_first
 from xai_eval.report.text.verdicts import verdicts_document
 from xai_eval.report.write import write_report
 from xai_eval.result.fields import Label, Table
 from xai_eval.result.fingerprint import fingerprint_text
-from xai_eval.result.result import Provenance
+from xai_eval.result.result import Case, Provenance
 from xai_eval.result.stage import Stage, StageKind
 from xai_eval.store.noise import Measured
 from xai_eval.store.runs import RunRecord
@@ -82,6 +85,25 @@ def test_each_answer_is_a_sentence(upgraded, gains, answer):
     assert release_sentence(upgraded(*gains).run_findings.release).startswith(answer)
 
 
+@pytest.mark.parametrize(
+    ("gains", "first"),
+    [
+        ([-0.1] * 10, "Not to be released: the explanation is worse in: energy inside. "),
+        ([0.02] * 10, "To be released once somebody accepts it: the explanation is different, but not worse. All 10"),
+        ([0.4, -0.4] * 5, "Not decided: cannot tell with the 10 images that moved whether the explanation is worse."),
+    ],
+)
+def test_the_first_sentence_says_what_decides(upgraded, gains, first):
+    judged = upgraded(*gains)
+    assert head(worst_first(judged.verdicts), judged.run_findings).outcome.startswith(first)
+    broken = [
+        *judged.verdicts,
+        Verdict(Case("cams", "net", "birds/cut.JPEG"), State.ERROR, reason="It is cut."),
+    ]
+    told = head(worst_first(broken), judged.run_findings)
+    assert told.outcome.startswith(first) == ("worse in" in first) and not told.undecided, "an error decides, too"
+
+
 def test_without_masks_the_sentence_says_what_is_missing(upgraded):
     release = upgraded(*[0.1] * 10, intended=Label(None)).run_findings.release
     assert any(each.margin is not None for each in release.tested)
@@ -123,11 +145,13 @@ def page(upgraded, tmp_path_factory):
     return written
 
 
-@pytest.mark.parametrize(("gains", "colour"), [([-0.1] * 10, "bad"), ([0.02] * 10, "good"), ([0.4, -0.4] * 5, "open")])
+@pytest.mark.parametrize(("gains", "colour"), [([-0.1] * 10, "bad"), ([0.02] * 10, "open"), ([0.4, -0.4] * 5, "open")])
 def test_the_page_has_a_section_with_a_row_per_measure(page, gains, colour):
     html = page(*gains).read_text(encoding="utf-8")
     section = html.split('<section class="release"')[1].split("</section>\n</section>")[0]
     assert f'<p class="outcome {colour}">The explanation' in section or "Cannot tell" in section
+    first, second = re.findall(r'<p class="(outcome \w+)">', html)
+    assert first == second, "one colour stands for one outcome"
     assert section.count("<tr>") == 1 + 5, "headings; the class, and two measures of each of two methods"
     assert "90 % interval" in section and "Not looked for in 10 cases" in section
 

@@ -105,10 +105,14 @@ def narrowed(options: argparse.Namespace) -> bool:
     return bool(options.settings.suite and given_names(options))
 
 
-def tell_settings(options: argparse.Namespace) -> None:
-    """Say on standard error which configuration file is used, and what the command line replaces in it."""
+def tell_settings(options: argparse.Namespace, requests: Sequence[Request]) -> None:
+    """Say on standard error which configuration file is used, and what the command line replaces in it.
+
+    Without a file, say which bundled model and images are used where nobody named any.
+    """
     settings: Settings = options.settings
     if settings.file is None:
+        _tell_bundled(requests)
         return
     inputs = [name for name in ("model", "images", "device", "precision") if getattr(options, name)]
     names = [*inputs, *given_names(options)]
@@ -120,3 +124,17 @@ def tell_settings(options: argparse.Namespace) -> None:
         [f"it has no suite of {' or '.join(unlisted)}, which takes what holds for the whole file"] if unlisted else []
     )
     tell(f"xai-eval: {'; '.join(told)}.")
+
+
+def _tell_bundled(requests: Sequence[Request]) -> None:
+    from xai_eval.tasks import find_task
+
+    models = dict.fromkeys(find_task(each.task).model for each in requests if each.model is None)
+    images = dict.fromkeys(find_task(each.task).images for each in requests if each.images is None)
+    named = {"model": ", ".join(filter(None, models)), "images": ", ".join(filter(None, images))}
+    used = {f"--{name}": f"{name} {specs}" for name, specs in named.items() if specs}
+    if used:
+        tell(
+            f"xai-eval: no configuration file here, so this bundled input is used: {' and '.join(used.values())}. Name "
+            f"your own with {' and '.join(used)}, or in a file that `xai-eval init` begins."
+        )

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from xai_eval.gate.review import Review
     from xai_eval.report.page.compared_runs import ComparedRuns
     from xai_eval.result.result import Result
+    from xai_eval.run.suite import Request
     from xai_eval.store.goldens import Goldens
     from xai_eval.store.run_folder import RunFolder
 
@@ -161,7 +162,7 @@ def _run(options: argparse.Namespace) -> int:
     with nullcontext() if options.quiet else shown():
         with prints_apart():
             requests = asked(options)
-            _tell(options)
+            _tell(options, requests)
         if options.dry_run:
             return dry_run(requests)
         with prints_apart():
@@ -182,10 +183,10 @@ def _run(options: argparse.Namespace) -> int:
             return _print_verdicts(judged, options, told, failing=("drift", "incomparable", "error"))
 
 
-def _tell(options: argparse.Namespace) -> None:
+def _tell(options: argparse.Namespace, requests: Sequence[Request]) -> None:
     _tell_unloadable()
     if not options.quiet:
-        tell_settings(options)
+        tell_settings(options, requests)
 
 
 def _explain_drift(options: argparse.Namespace) -> int:
@@ -219,7 +220,7 @@ def _calibrate(options: argparse.Namespace) -> int:
     refuse_calibration_under_ci()  # before hours of computing
     goldens = _goldens(options)
     requests = asked(options)
-    _tell(options)
+    _tell(options, requests)
     measured = []
     with nullcontext() if options.quiet else shown():
         plan_all(requests)  # everything is checked before hours of computing
@@ -345,7 +346,7 @@ def _print_verdicts(
         if where:
             lines += explain_line(judged.verdicts, judged.record.requests, where.results, where.golden)
         lines += [f"page: {page}"] if isinstance(page, Path) else []
-        lines += advice_lines(judged.run_findings, failed=code != EXIT_OK)
+        lines += advice_lines(judged.run_findings)
         answer(lines)
     if isinstance(page, XaiEvalError):
         tell(f"xai-eval: error: the report could not be written. {page}")

@@ -99,7 +99,7 @@ def _what(verdict: Verdict) -> str:
     if told:
         return ", ".join(told)
     if verdict.origin is None:
-        return "nothing recorded changed"
+        return "something that is not recorded, such as code (weights, images, versions and settings are as before)"
     if verdict.origin.stage.kind == "measures":
         return "metrics, or how the result is put together, changed"
     step = f" ({verdict.origin.responsible.step})" if verdict.origin.responsible else ""

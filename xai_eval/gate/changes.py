@@ -10,19 +10,22 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from xai_eval.result.class_list import CLASS_LIST, described
+from xai_eval.result.class_list import CLASS_LIST, described, same_names
 from xai_eval.result.precisions import AUTOCAST
 from xai_eval.result.result import Provenance, Result
 from xai_eval.result.without_effect import with_effect
 
 # All other digests are of weights: of the model, of each of several models, or of CLIP.
 DIGESTS_OF_INPUTS = frozenset({"image", "images", "probe", "concepts"})
+IMAGE_NAME = "name"  # what a change is called that is of the name of an image alone
+_SOURCE_OF_NAMES = "classes"  # the parameter that says where the names of classes come from
 
 
 class ChangeKind(enum.StrEnum):
     """Kinds of changes between two runs.
 
-    `NAME`: an image or a class is called otherwise, and is the same. `NOTHING`: no recorded value changed, so the code
+    `NAME`: an image or a class is called otherwise, and is the same, or the same names of classes come from elsewhere.
+    `NOTHING`: no recorded value changed, so the code
     itself must have.
     """
 
@@ -59,7 +62,7 @@ def changes_between(obtained: Result, golden: Result) -> tuple[Change, ...]:
     changes = provenance_changes(obtained.provenance, golden.provenance)
     model = () if now.model == was.model else (Change("model", was.model, now.model, ChangeKind.WEIGHTS),)
     same_name = _called(now.input) == _called(was.input)
-    name = () if same_name else (Change("name", was.input, now.input, ChangeKind.NAME),)
+    name = () if same_name else (Change(IMAGE_NAME, was.input, now.input, ChangeKind.NAME),)
     return (*model, *changes, *name, *_without_effect(now.params, was.params))
 
 
@@ -79,7 +82,8 @@ def provenance_changes(now: Provenance, was: Provenance) -> tuple[Change, ...]:
         *map(_of_input, _changes(ChangeKind.WEIGHTS, was.digests, now.digests, shorten=True)),
         *_changes(ChangeKind.VERSION, was.versions, now.versions),
         *_other_classes(was.parameters.get(CLASS_LIST), now.parameters.get(CLASS_LIST)),
-        *_changes(ChangeKind.PARAMETER, _own(was), _own(now), prefix="parameter "),
+        *_other_source_of_names(was.parameters, now.parameters),
+        *_changes(ChangeKind.PARAMETER, _own(was, now), _own(now, was), prefix="parameter "),
         *_changes(ChangeKind.DEVICE, {"device": was.device}, {"device": now.device}),
         *_changes(ChangeKind.SEED, {"seed": was.seed}, {"seed": now.seed}),
         *_changes(ChangeKind.PRECISION, _told(was.precision), _told(now.precision), prefix="precision "),
@@ -91,8 +95,25 @@ def parameter_changes(now: Mapping[str, Any], was: Mapping[str, Any]) -> tuple[C
     return tuple(_changes(ChangeKind.PARAMETER, was, now))
 
 
-def _own(provenance: Provenance) -> dict[str, Any]:
-    return {name: value for name, value in provenance.parameters.items() if name != CLASS_LIST}
+def _own(provenance: Provenance, other: Provenance) -> dict[str, Any]:
+    """Return the parameters without those of the classes that are told otherwise."""
+    apart = {CLASS_LIST, *([_SOURCE_OF_NAMES] if _same_names(provenance.parameters, other.parameters) else [])}
+    return {name: value for name, value in provenance.parameters.items() if name not in apart}
+
+
+def _same_names(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    now, was = one.get(CLASS_LIST), other.get(CLASS_LIST)
+    try:
+        return isinstance(now, Mapping) and isinstance(was, Mapping) and same_names(now, was)
+    except (KeyError, ValueError):  # a golden may claim anything
+        return False
+
+
+def _other_source_of_names(was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Change]:
+    """Tell that the same names come from elsewhere, such as a file in place of the weights: no cause of anything."""
+    before, after = (str(each.get(_SOURCE_OF_NAMES, "not recorded")) for each in (was, now))
+    if before != after and _same_names(was, now):
+        yield Change("source of the class names", before, after, ChangeKind.NAME)
 
 
 def _told(precision: Mapping[str, Any]) -> dict[str, Any]:

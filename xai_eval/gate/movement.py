@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from xai_eval.result.fingerprint import BELOW_SKETCH
 from xai_eval.result.stage import Stage
 from xai_eval.store.noise import Noise
@@ -73,11 +75,11 @@ class Movement:
 
     @property
     def words(self) -> str:
-        """Such as 'moved by 1.8e-4 of its size, above its measured noise of 1e-6, below its limit of 2e-4'."""
-        by = "too little to measure" if self.change <= BELOW_SKETCH else f"{number(self.change)} of its size"
+        """Such as 'moved by 0.018 %, above its measured noise of 0.0001 %, below its limit of 0.02 %'."""
+        by = "too little to measure" if self.change <= BELOW_SKETCH else share(self.change)
         kind = "measured" if self.is_measured else "usual"
-        noise = f", above its {kind} noise of {number(self.told_noise)}" if self._noisy else ""
-        return f"moved by {by}{noise}, below its limit of {number(self.limit)}"
+        noise = f", above its {kind} noise of {share(self.told_noise)}" if self._noisy else ""
+        return f"moved by {by}{noise}, below its limit of {share(self.limit)}"
 
     @property
     def told_noise(self) -> float:
@@ -98,8 +100,6 @@ def noise_of(stage: Stage, noise: Noise | None) -> float | None:
     return None if largest is None or math.isnan(largest.value) else largest.value
 
 
-def number(value: float) -> str:
-    """Return a change of a stage, as a share of its size, as people write it: 1.8e-4, 0.031."""
-    text = f"{value:.1e}" if 0.0 < abs(value) < 1e-3 else f"{value:.2g}"
-    digits, exponent, power = text.partition("e")
-    return f"{digits.removesuffix('.0')}e{int(power)}" if exponent else text
+def share(value: float) -> str:
+    """Return a change of a stage, as a share of its size, as people write it: 0.018 %, 3.1 %."""
+    return f"{np.format_float_positional(float(f'{100 * value:.2g}'), trim='-')} %"

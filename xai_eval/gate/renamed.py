@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from xai_eval.gate.changes import DIGESTS_OF_INPUTS, ChangeKind, changes_between
+from xai_eval.gate.changes import DIGESTS_OF_INPUTS, IMAGE_NAME, changes_between
 from xai_eval.result.result import Result
 from xai_eval.result.stage import Stage, StageKind
 
@@ -32,7 +32,7 @@ def renamed_images(
         goldens: by case key.
     """
     others = [(results[key], goldens[former]) for key, former in pairs.items() if key != former]
-    named = [pair for pair in others if any(each.kind is ChangeKind.NAME for each in changes_between(*pair))]
+    named = [pair for pair in others if any(each.what == IMAGE_NAME for each in changes_between(*pair))]
     return tuple(dict.fromkeys(Renamed(was.case.input, now.case.input) for now, was in named))
 
 

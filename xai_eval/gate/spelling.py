@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from xai_eval.gate.movement import LEAST_SHARE
 from xai_eval.gate.same_layers import LAYER, held, renamed_layers, same_layer, with_layers_of_now
 from xai_eval.gate.stage_words import stage_words
+from xai_eval.result.class_list import CLASS_LIST
 from xai_eval.result.fields import Document, Field
 from xai_eval.result.fingerprint import Fingerprint
 from xai_eval.result.result import Result
@@ -25,6 +26,8 @@ _ANSWERS: Mapping[K | OwnKind, tuple[K, ...]] = {
 _WEIGHTS_OF: Mapping[K | OwnKind, K] = {K.MODULE_TYPES: K.MODEL_WEIGHTS, K.CLIP_MODULE_TYPES: K.CLIP_WEIGHTS}
 # The entry of a description that tells how the output is read, and the part of it that tells where the scores stand.
 _OUTPUT, _ENTRY = "output", re.compile(r"^entry \S+ of the output; ")
+# The entry of the description of a model that tells how many classes there are, and where their names come from.
+_ABOUT_THE_MODEL, _CLASSES, _COUNT = "model", "classes", re.compile(r"^\d+; ")
 # What follows from gradients, or from an answer and something else; it may move by rounding, up to its limit.
 _FURTHER = (K.RAW_MAP, K.ATTRIBUTION)
 
@@ -78,10 +81,15 @@ def _layer_names(obtained: Result, golden: Result) -> dict[str, str]:
 
 
 def _told_alike(obtained: Result, golden: Result, layers: Mapping[str, str]) -> Result:
-    """Return the golden with what it says of the model as the result says it: where logits stand, and layers' names."""
+    """Return the golden with what it says of the model as the result says it.
+
+    That is where logits stand, how layers are called, and where the names of as many classes come from, if both record
+    these names: what the classes are called is compared by itself.
+    """
     names = {f"{LAYER} {was}": f"{LAYER} {now}" for was, now in layers.items()}
     logits = Stage(K.LOGITS)
     same_scores = logits in golden.stages and held(obtained, golden, logits, LEAST_SHARE)
+    listed = all(isinstance(each.provenance.parameters.get(CLASS_LIST), Mapping) for each in (obtained, golden))
 
     def told(name: str, value: Field) -> Field:
         now = obtained.fields.get(name)
@@ -91,11 +99,19 @@ def _told_alike(obtained: Result, golden: Result, layers: Mapping[str, str]) -> 
         texts = content.get(_OUTPUT), now.content.get(_OUTPUT)
         if same_scores and _ENTRY.sub("", str(texts[0])) == _ENTRY.sub("", str(texts[1])):
             content = {key: texts[1] if key == _OUTPUT else each for key, each in content.items()}
+        if listed and name == _ABOUT_THE_MODEL and _as_many_classes(content, now.content):
+            content = {key: now.content[key] if key == _CLASSES else each for key, each in content.items()}
         return value if content == value.content else dataclasses.replace(value, content=content)
 
-    if not names and not same_scores:
+    if not names and not same_scores and not listed:
         return golden
     return dataclasses.replace(golden, fields={name: told(name, each) for name, each in golden.fields.items()})
+
+
+def _as_many_classes(content: Mapping[str, object], now: Mapping[str, object]) -> bool:
+    """Whether two descriptions of a model tell of as many classes, wherever the names of these come from."""
+    counts = [_COUNT.match(str(each.get(_CLASSES))) for each in (content, now)]
+    return counts[0] is not None and counts[1] is not None and counts[0][0] == counts[1][0]
 
 
 def _blocks_apart(obtained: Result, golden: Result, types: Stage) -> set[Stage]:

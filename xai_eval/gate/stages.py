@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from xai_eval.gate.equal_stages import EqualStages, equal_stages
-from xai_eval.gate.movement import USUAL_SHARE, Movement, noise_of, number
+from xai_eval.gate.movement import USUAL_SHARE, Movement, noise_of, share
 from xai_eval.gate.spelling import counterpart
 from xai_eval.gate.stage_table import Step, rules_of
 from xai_eval.gate.stage_words import stage_words
@@ -132,7 +132,7 @@ class StageShift:
 
     @property
     def sentence(self) -> str:
-        """Where it begins: 'The change begins at the view (changed by 0.031 of its size; its limit is 1e-6).'."""
+        """Where it begins: 'The change begins at the view (changed by 3.1 %; its limit is 0.0001 %).'."""
         if self.stage == _MEASURES:
             return str(self.responsible or _OF_MEASURES)
         return f"{self.beginning} {self.responsible}" if self.responsible else self.beginning
@@ -146,14 +146,14 @@ class StageShift:
     def _amount(self) -> str:
         if self.noise is not None:
             kind = "measured" if self.measured else "usual"
-            return f" ({self._by}, above its {kind} noise of {number(self.noise)})"
+            return f" ({self._by}, above its {kind} noise of {share(self.noise)})"
         if not math.isfinite(self.change):
             return ""
-        return f" ({self._by}{'' if self.limit is None else f'; its limit is {number(self.limit)}'})"
+        return f" ({self._by}{'' if self.limit is None else f'; its limit is {share(self.limit)}'})"
 
     @property
     def _by(self) -> str:
-        return f"changed by {number(self.change)} of its size"
+        return f"changed by {share(self.change)}"
 
     @property
     def _beyond(self) -> str:
@@ -190,9 +190,9 @@ def stage_findings(
         most *= _leeway(obtained, golden, shift.stage, equal)
         most = 0.0 if on_cpu and not own and _held_exactly(shift.stage, equal) else most
         if shift.change > most:
-            amount = f" by {number(shift.change)} of its size" if math.isfinite(shift.change) else ""
+            amount = f" by {share(shift.change)}" if math.isfinite(shift.change) else ""
             sentence = (
-                f"the {stage_words(shift.stage)} changed{amount} (at most {number(most)} is allowed), although every "
+                f"the {stage_words(shift.stage)} changed{amount} (at most {share(most)} is allowed), although every "
                 "field is within its tolerance"
             )
             return (Finding("stages", Severity.NUMBERS, str(shift.stage), sentence, _finite(shift.change), most),)

@@ -65,9 +65,9 @@ class ToleranceNote:
         match self.fit:
             case Fit.UNGATEABLE:
                 return (
-                    f"{where}: {whom} cannot be checked: {noise}, and a tolerance above {self.cap:g} cannot tell one "
-                    "explanation from another. Make the explanation steadier (more samples or seeds), or put the case "
-                    "in quarantine."
+                    f"{where}: in {whom}, a drift cannot be told from noise: {noise}, and a tolerance above "
+                    f"{self.cap:g} would let any explanation pass. Make the explanation steadier (more samples or "
+                    "seeds), or put the case in quarantine."
                 )
             case Fit.TOO_TIGHT:
                 return f"{where}: {noise} in {whom}, but the tolerance allows at most {self.tolerance:g}. Raise it."

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from xai_eval.gate.changes import Change, ChangeKind, parameter_changes
-from xai_eval.gate.movement import number
+from xai_eval.gate.movement import share
 from xai_eval.gate.same_layers import LAYER, LAYERS, renamed_layers, same_layer
 from xai_eval.gate.spelling import counterpart
 from xai_eval.gate.stage_table import Group, Step, groups_of, rules_of
@@ -80,7 +80,7 @@ _IN_WORDS = {
 
 def _amount(shift: StageShift) -> str:
     name = stage_words(shift.stage)
-    return f"{name} (by {number(shift.change)} of its size)" if shift.change < float("inf") else name
+    return f"{name} (by {share(shift.change)})" if shift.change < float("inf") else name
 
 
 def another_model(obtained: Result, golden: Result) -> bool:

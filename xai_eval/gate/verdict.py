@@ -137,7 +137,7 @@ def _beginning(origin: StageShift | None) -> str:
 
 def _since_golden(changes: Sequence[Change]) -> str:
     if not changes:
-        return "Nothing recorded changed since the golden was accepted: look at the code."
+        return "Weights, image, versions and settings are those of the golden: look at the code."
     return f"Since the golden was accepted, this changed: {', '.join(map(str, changes))}."
 
 

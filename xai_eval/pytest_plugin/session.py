@@ -22,7 +22,7 @@ from xai_eval.media.terminal import line
 from xai_eval.pytest_plugin.bare_result import input_of, test_id
 from xai_eval.pytest_plugin.shown import fail, skip, usage_error
 from xai_eval.report.earlier_report import remove_earlier_report
-from xai_eval.report.text.commands import Folders, accept_command, explain_command
+from xai_eval.report.text.commands import Folders, accept_command, explain_command, to_fill_in
 from xai_eval.report.text.github_actions import report_to_github
 from xai_eval.report.text.head import head
 from xai_eval.report.text.outcome import advice_lines
@@ -32,6 +32,7 @@ from xai_eval.result.result import RESULT_FILE, Result
 from xai_eval.result.tolerances import tolerated_parts, unknown_tolerance, with_tolerances
 from xai_eval.settings.read import load_settings
 from xai_eval.settings.settings import FieldTolerances, Settings
+from xai_eval.store.checkout import checkout_of
 from xai_eval.store.goldens import Goldens
 from xai_eval.store.quarantine import Quarantine
 from xai_eval.store.run_folder import RunFolder
@@ -50,6 +51,7 @@ class GoldenSession:
     Attributes:
         goldens: the folder of goldens.
         folder: the folder that results and page are written to; workers of pytest-xdist share their controller's.
+        root: the folder that pytest takes for that of the tests, whose commit is recorded.
         tolerances: those of the configuration file, by task and field.
         settings_name: the configuration file as messages name it.
         policy: what decides after a change that is on record.
@@ -71,6 +73,7 @@ class GoldenSession:
 
     goldens: Goldens
     folder: RunFolder
+    root: Path = Path()
     tolerances: Mapping[str, FieldTolerances] = field(default_factory=dict)
     settings_name: str = ""
     policy: Policy = DEFAULT_POLICY
@@ -102,6 +105,7 @@ class GoldenSession:
             tolerances=settings.tolerances,
             settings_name=settings.name,
             policy=settings.policy,
+            root=config.rootpath,
             folder=RunFolder(report, worker["xai_eval_owner"]) if worker else RunFolder(report),
             strict=is_strict(config),
             # Workers of pytest-xdist get their tests by name; only the controller knows the command line.
@@ -181,14 +185,12 @@ class GoldenSession:
 
     def _advice(self, verdict: Verdict) -> list[str]:
         """Return commands for a case that failed: find the cause, and accept."""
-        asked = verdict.case.key, self.folder.path, self.goldens.folder
-        request = request_of(self.record.requests, verdict.case)
-        # There is no record of the model and the images that a test gave to `evaluate` itself.
-        whose = "" if request else ", with the model and the images of the test"
-        explain = [f"find the cause{whose}: {explain_command(*asked, request)}"]
+        case, folders = verdict.case, (self.folder.path, self.goldens.folder)
+        request = request_of(self.record.requests, case)
+        explain = [f"find the cause{to_fill_in(case, request)}: {explain_command(case, *folders, request)}"]
         return [
             *(explain if verdict.state is State.DRIFT and verdict.case.repeatable else []),
-            f"if this is right: {accept_command(*asked)}",
+            f"if this is right: {accept_command(case.key, *folders)}",
         ]
 
     @functools.cached_property
@@ -305,6 +307,7 @@ class GoldenSession:
             selections=self.record.inputs if self.partial or idle else (*self.record.selections, *self.cut_short),
             when=now(),
             finished=not idle,
+            **vars(checkout_of(self.root)),
         )
 
     def _require_all(self, judged: Judged) -> None:
@@ -337,7 +340,7 @@ class GoldenSession:
         if self.judged and self.page:
             requests = self.record.requests
             lines += explain_line(self.judged.verdicts, requests, self.folder.path, self.goldens.folder)
-            lines += [f"page: {self.page}", *advice_lines(self.judged.run_findings, failed=_fails(self.judged))]
+            lines += [f"page: {self.page}", *advice_lines(self.judged.run_findings)]
         return list(map(line, lines))
 
     def _told(self, judged: Judged) -> list[str]:
@@ -392,10 +395,6 @@ def _asks_for_all(config: pytest.Config) -> bool:
     named = [(config.invocation_params.dir / name).resolve() for name in config.args]
     roots = [(config.rootpath / path).resolve() for path in config.getini("testpaths")] or [config.rootpath]
     return all(any(root.is_relative_to(place) for place in named) for root in roots)
-
-
-def _fails(judged: Judged) -> bool:
-    return judged.run_findings.failed or any(verdict.failed for verdict in judged.verdicts)
 
 
 def _failure(what: str, of: str, message: str) -> Failure:

@@ -72,6 +72,11 @@ def listed_alike(found: Mapping[str, Any], other: Mapping[str, Any], place: int)
     return found["count"] == other["count"] and place not in _others(found, other)
 
 
+def same_names(found: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two lists are recorded to have the same names in the same order; ids may differ."""
+    return found["count"] == other["count"] and not _others(found, other)
+
+
 def moved_classes(found: Mapping[str, Any], other: Mapping[str, Any]) -> list[int]:
     """Return the places, counted from 0, that now have a class which had another of these places in `other`.
 

@@ -69,7 +69,9 @@ _TERMS = {
         "Whether the hottest place of the map lies on the object, or misses it by no more than half a cell of the "
         "explained layer; in the task lime, the map of superpixels may miss it by a fourteenth of the image",
     ),
-    "pointing_exact": Term("pointing exact", "Whether the hottest pixel of the map lies on the object itself"),
+    "pointing_exact": Term(
+        "hottest pixel on the object", "Whether the hottest pixel of the map lies on the object, with no tolerance"
+    ),
     "energy_inside": Term(
         "energy inside",
         "Share of the heat of the map that lies on the object, from 0 to 1; compare with the share of the image that "
@@ -143,8 +145,9 @@ _TERMS = {
         _LOWER,
     ),
     "relative": Term(
-        "of its size",
-        "Size of the change of a stage over the size of the stage itself: 0 is equal, 1 is as large as the stage",
+        "change of a stage",
+        "How large the difference is between what a step computed before and now, as a share of what it computed: 0 % "
+        "is equal, 100 % is a difference as large as the whole",
         _LOWER,
     ),
     "kappa": Term(

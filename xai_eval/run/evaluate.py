@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xai_eval.errors import InputUnavailable, UsageError, XaiEvalError, error_line
@@ -19,6 +20,7 @@ from xai_eval.result.result import Result
 from xai_eval.run.in_precision import results_in
 from xai_eval.run.kept import NOTHING_KEPT, Kept
 from xai_eval.settings.engine import LOCAL, Engine
+from xai_eval.store.checkout import checkout_of
 from xai_eval.store.run_folder import RunFolder
 from xai_eval.store.runs import RunRecord, now
 from xai_eval.tasks import Results, find_task
@@ -375,6 +377,7 @@ def _record(plans: Sequence[Plan], kept: Kept) -> RunRecord:
         device=kept.provenance.device if kept.provenance else "cpu",
         precision=kept.provenance.precision if kept.provenance else {},
         when=now(),
+        **vars(checkout_of(Path.cwd())),
     )
 
 

@@ -49,6 +49,9 @@ class RunRecord:
         when: start of the run, ISO 8601 in UTC. Results contain no time, so that equal results are equal bytes.
         seconds: wall-clock time.
         finished: False until the last case is written.
+        commit: the full hash of what git had checked out where the run was started; empty if that is unknown, as in
+            runs of earlier versions.
+        uncommitted: whether files that git tracks differed from that commit.
     """
 
     tasks: tuple[str, ...]
@@ -64,6 +67,8 @@ class RunRecord:
     when: str = ""
     seconds: float = 0.0
     finished: bool = False
+    commit: str = ""
+    uncommitted: bool = False
 
     def save(self, folder: Path) -> None:
         """Write `run.json` into `folder`."""

@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from xai_eval.gate.movement import share
 from xai_eval.gate.stage_table import meaning_of, meaning_of_box, rules_of
 from xai_eval.gate.stage_words import stage_words
 from xai_eval.report.cases import ReportCase
@@ -110,4 +111,4 @@ def _change(now: Fingerprint | None, was: Fingerprint) -> str:
     change = now.distance(was)
     if change == 0.0:
         return _EQUAL
-    return f"by {change:.2g} of its size" if math.isfinite(change) else "changed"
+    return f"by {share(change)}" if math.isfinite(change) else "changed"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from xai_eval.report.text.wording import count
+from xai_eval.report.text.wording import commit_words, count
 from xai_eval.result.precisions import spoken
 from xai_eval.store.runs import RunRecord
 
@@ -49,8 +49,14 @@ def _facts(reference: RunRecord, record: RunRecord) -> Iterator[tuple[str, str, 
         ("tasks", reference.tasks, record.tasks),
     ):
         yield name, ", ".join(before) or "none", ", ".join(after) or "none"
+    if reference.commit or record.commit:
+        yield "commit", _commit(reference), _commit(record)
     yield "device", reference.device or "not recorded", record.device or "not recorded"
     if reference.precision or record.precision:  # runs of earlier versions record none
         yield "precision", spoken(reference.precision), spoken(record.precision)
     for name in dict.fromkeys((*reference.versions, *record.versions)):
         yield name, reference.versions.get(name, "not recorded"), record.versions.get(name, "not recorded")
+
+
+def _commit(record: RunRecord) -> str:
+    return commit_words(record.commit, uncommitted=record.uncommitted) or "not recorded"

@@ -98,7 +98,7 @@ class _Cases:
         case = verdict.case
         if not case.repeatable:
             return ""
-        return explain_command(case.key, self.where.results, self.where.golden, request_of(self.requests, case))
+        return explain_command(case, self.where.results, self.where.golden, request_of(self.requests, case))
 
     def row(self, verdict: Verdict, text: str, cause: Cause | None = None) -> Row:
         case = self.by_key[verdict.case.key]

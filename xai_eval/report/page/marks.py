@@ -12,7 +12,7 @@ from xai_eval.result.glossary import Term, term
 # Terms that occur within sentences. Names of columns and fields are looked up as a whole instead.
 _IN_SENTENCES = re.compile(
     r"distance that the heat moved|overlap of the hottest (?=\d+ ?%)|rank correlation|largest difference|"
-    r"of its size|IoU at equal area|energy inside|pointing exact|pointing hit"
+    r"IoU at equal area|energy inside|hottest pixel on the object|pointing hit"
 )
 _ARROW = html.text("->")
 # A browser would break a line behind the minus.

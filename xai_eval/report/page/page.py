@@ -51,7 +51,7 @@ from xai_eval.report.text.summary import (
     state_word,
     unwatched_advice,
 )
-from xai_eval.report.text.wording import count
+from xai_eval.report.text.wording import commit_words, count
 from xai_eval.result.naming import plain
 from xai_eval.store.runs import RunRecord
 
@@ -128,7 +128,7 @@ def render_page(
     views = [case_line(case) for case in ordered]
     verdicts = [case.verdict for case in ordered]
     lists, where = lists_of(views), Folders(results, golden)
-    tasks, problem = by_task(cases), _problem(record, cases)
+    tasks, problem, told = by_task(cases), _problem(record, cases), head(verdicts, run_findings)
     beside = images_beside(with_images(tasks)) if keep else set[str]()
     histories = Histories(cases, None if compared else golden, results)
     making = _Making(lambda case: _commands(case, record, results, golden), results, beside, keep or (lambda _: None))
@@ -146,14 +146,14 @@ def render_page(
             states={state_word(state): number for state, number in count_states(verdicts).items()},
             problem=problem,
             run_findings=run_findings,
-            release=release_view(run_findings),
+            release=release_view(run_findings, failed=bool(lists.failed)),
             renamed=renamed_sentence(run_findings.renamed),
             not_judged=not_judged_sentences(run_findings),
             unwatched=unwatched_advice(verdicts, where),
-            outcome=_outcome(lists, problem, run_findings),
+            outcome=_outcome(lists, problem, run_findings, undecided=told.undecided),
             lists=lists,
             decisions=decisions(ordered, where, record.requests),
-            head=head(verdicts, run_findings),
+            head=told,
             contents=contents(lists, list(Counter(case.verdict.case.task for case in tasks).items())),
             accept_new=accept_cases_command(
                 [view.key for view in lists.new], where, "first goldens", everything=lists.only_new
@@ -179,7 +179,7 @@ def render_page(
 def _commands(case: ReportCase, record: RunRecord, results: Path, golden: Path) -> tuple[str, str]:
     """Return the command that accepts a case and the command that finds the cause of its drift."""
     request = request_of(record.requests, case.verdict.case)
-    return accept_command(case.key, results, golden), explain_command(case.key, results, golden, request)
+    return accept_command(case.key, results, golden), explain_command(case.verdict.case, results, golden, request)
 
 
 @cache
@@ -202,16 +202,22 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def _outcome(lists: Lists, problem: str, run_findings: RunFindings) -> str:
-    """The colour of the first line: a first run, which has only new cases, is shown as neither good nor bad."""
+def _outcome(lists: Lists, problem: str, run_findings: RunFindings, *, undecided: bool) -> str:
+    """The colour of the first line: a first run, which has only new cases, is shown as neither good nor bad.
+
+    So is an upgrade that is not known to be worse, about which somebody has to decide.
+    """
+    if undecided and not problem:
+        return "open"
     if problem or run_findings.failed or lists.failed or not (lists.new or lists.fine):
         return "bad"
     return "new" if lists.new else "good"
 
 
 def _made(record: RunRecord, histories: Histories) -> str:
-    """Say when the run was made and its goldens were accepted."""
-    run = f"Run of {time_words(record.when)}" if record.when else ""
+    """Say when the run was made, of which commit, and when its goldens were accepted."""
+    commit = commit_words(record.commit, uncommitted=record.uncommitted)
+    run = f"Run of {time_words(record.when)}{f' at commit {commit}' if commit else ''}" if record.when else ""
     goldens = f"goldens accepted {histories.accepted}" if histories.accepted else ""
     return "; ".join(filter(None, [run, goldens]))
 

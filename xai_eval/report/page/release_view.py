@@ -22,7 +22,8 @@ class ReleaseView:
 
     Attributes:
         sentence: the answer.
-        colour: `good`, `bad`, or `open` if there is no telling.
+        colour: `good`, `bad`, or `open` if there is no telling, or somebody has to accept what changed. It is that of
+            the first sentence of the page, so that no two colours stand for one outcome.
         tables: one per task and model; without rows if nothing moved.
         headings: of the columns of all tables.
         legend: how to read the tables; empty if they have no rows.
@@ -37,12 +38,13 @@ class ReleaseView:
     covered: str
 
 
-def release_view(run_findings: RunFindings) -> ReleaseView | None:
-    """Return the section; None if nothing was upgraded."""
+def release_view(run_findings: RunFindings, *, failed: bool) -> ReleaseView | None:
+    """Return the section; None if nothing was upgraded. `failed` says whether cases wait for a decision."""
     release = run_findings.release
     if release is None:
         return None
-    colour = {Outcome.WORSE: "bad", Outcome.CANNOT_TELL: "open"}.get(release.outcome, "good")
+    waiting = {Outcome.WORSE: "bad", Outcome.CANNOT_TELL: "open", Outcome.NOT_WORSE: "open" if failed else "good"}
+    colour = waiting.get(release.outcome, "good")
     return ReleaseView(
         f"{answer(release)}.",
         colour,

@@ -11,11 +11,14 @@ from xai_eval.errors import XaiEvalError
 from xai_eval.gate.accept import BULK_ABOVE
 from xai_eval.media.shell import command, option, word
 from xai_eval.result.fields import KINDS
+from xai_eval.result.result import Case
 from xai_eval.settings.read import load_settings
 from xai_eval.store.default_folders import GOLDEN, RESULTS
 
 PAGE_FILE = "index.html"
 _REASON = '--reason "..."'
+# What the names of models begin with that can be loaded by their name; any other was made by the code of a test.
+MODELS = ("scenes:", "torchvision:", "places365:", "timm:", "hf:", "open_clip:", "file:")
 # What to type for a single case that is not named.
 ACCEPT_ONE = "xai-eval accept CASE --reason ..."
 
@@ -53,18 +56,36 @@ def prune_command(where: Folders) -> str:
     return command("prune", [], *_folders(where.results, where.golden), *_tasks(KINDS.needed_files))
 
 
-def explain_command(key: str, results: Path, golden: Path, request: Mapping[str, Any] | None) -> str:
-    """Return the command that finds the cause of the drift of the case `key`, as typed in the working directory.
+def explain_command(case: Case, results: Path, golden: Path, request: Mapping[str, Any] | None) -> str:
+    """Return the command that finds the cause of the drift of a case, as typed in the working directory.
 
     `request` is the run's record of how the case was asked for; None for a test, which alone knows its model and
-    images. A task that is neither bundled nor installed is found by its file, which the request names.
+    images: `to_fill_in` says what to write in place of the capitals. A task that is neither bundled nor installed is
+    found by its file, which the request names.
     """
+    key = case.key
     if request is None:
-        unknown = '--model "..."', '--images "..."'
+        unknown = option("--model", case.model if _is_spec(case.model) else "MODEL"), "--images IMAGES"
         return command("explain-drift", [key], *_folders(results, golden), *unknown)
     own = [request["task_file"]] if request.get("task_file") else []
     programs = _programs(request)
     return command("explain-drift", [key], *_folders(results, golden), *programs, *_tasks([*own, *KINDS.needed_files]))
+
+
+def to_fill_in(case: Case, request: Mapping[str, Any] | None) -> str:
+    """Say what to write in place of capitals in the command of `explain_command`; empty if there are none."""
+    if request is not None:
+        return ""
+    if _is_spec(case.model):
+        return ", with the images of the test in place of IMAGES"
+    return (
+        ", with model and images of the test in place of MODEL and IMAGES (for a model that the test builds: "
+        "file:PATH.py:FUNCTION, with a function that returns it)"
+    )
+
+
+def _is_spec(model: str) -> bool:
+    return model.startswith(MODELS)
 
 
 def _programs(request: Mapping[str, Any]) -> list[str]:

@@ -6,8 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from xai_eval.gate.causes import grouped
+from xai_eval.gate.release.release import Outcome
 from xai_eval.gate.run_findings import NO_FINDINGS, RunFindings
 from xai_eval.gate.verdict import State, Verdict
+from xai_eval.report.text.release import answer
 from xai_eval.report.text.summary import count_severities, count_states, is_fine
 from xai_eval.report.text.wording import count
 from xai_eval.result.fields import Severity
@@ -29,12 +31,33 @@ _OTHERS = {
 }
 
 
+# After an upgrade the whole set decides, so that is what comes first: the answer, and what to do.
+_RELEASE = {
+    Outcome.WORSE: (
+        "Not to be released",
+        "The comparison below says what was lost: mend the model, or accept the loss.",
+    ),
+    Outcome.NOT_WORSE: (
+        "To be released once somebody accepts it",
+        "Look at the worst cases below. If they are right, accept all; until then the check fails.",
+    ),
+    Outcome.CANNOT_TELL: (
+        "Not decided",
+        "More images, or masks of their objects, may tell. Else look at the cases below, and accept what is right.",
+    ),
+}
+
+
 @dataclass(frozen=True)
 class Head:
-    """The outcome of a run in one sentence, and what to do about it in another; that may be empty."""
+    """The outcome of a run in one sentence, and what to do about it in another; that may be empty.
+
+    `undecided` says that only drifts of an upgrade fail, which over the whole set is not known to be worse.
+    """
 
     outcome: str
     next_step: str = ""
+    undecided: bool = False
 
 
 def head(worst_first: Sequence[Verdict], run_findings: RunFindings = NO_FINDINGS) -> Head:
@@ -50,8 +73,11 @@ def head(worst_first: Sequence[Verdict], run_findings: RunFindings = NO_FINDINGS
     if not failed:
         return _without_failures(worst_first, run_findings)
     drifts = [verdict for verdict in failed if verdict.state is State.DRIFT]
-    sentences = [_drifted(drifts, len(worst_first)), _causes(drifts), _others(failed)]
-    return Head(" ".join(filter(None, sentences)), _next_step(failed))
+    release = run_findings.release.outcome if run_findings.release else Outcome.SAME
+    undecided = release in (Outcome.NOT_WORSE, Outcome.CANNOT_TELL) and drifts == failed and not run_findings.failed
+    told = _RELEASE[release] if undecided or release is Outcome.WORSE else ("", "")
+    sentences = [_released(told[0], run_findings), _drifted(drifts, len(worst_first)), _causes(drifts), _others(failed)]
+    return Head(" ".join(filter(None, sentences)), told[1] or _next_step(failed), undecided)
 
 
 def _without_failures(verdicts: Sequence[Verdict], run_findings: RunFindings) -> Head:
@@ -67,6 +93,14 @@ def _all_well(verdicts: Sequence[Verdict]) -> str:
     if not aside:
         return f"{kept}."
     return f"{kept}; {aside} in quarantine." if well else f"{count(aside, 'case')} in quarantine."
+
+
+def _released(lead: str, run_findings: RunFindings) -> str:
+    """Say whether the upgrade can be released, and why."""
+    if not lead or run_findings.release is None:
+        return ""
+    why = answer(run_findings.release)
+    return f"{lead}: {why[:1].lower()}{why[1:]}."
 
 
 def _drifted(drifts: Sequence[Verdict], number: int) -> str:

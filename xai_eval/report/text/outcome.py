@@ -9,7 +9,8 @@ from xai_eval.gate.verdict import Verdict
 from xai_eval.media import terminal
 from xai_eval.report.text.head import head
 from xai_eval.report.text.summary import worst_first
-from xai_eval.report.text.wording import count
+
+_ADVICE = "Advice on noise (how far harmless changes move a result), for which nothing fails:"
 
 
 def outcome_line(verdicts: Sequence[Verdict], run_findings: RunFindings, exit_code: int) -> str:
@@ -28,14 +29,10 @@ def outcome_line(verdicts: Sequence[Verdict], run_findings: RunFindings, exit_co
     return f"PASSED (exit code 0): {told}"
 
 
-def advice_lines(run_findings: RunFindings, *, failed: bool) -> list[str]:
-    """Return what was measured of tolerances and noise, below a heading that says that nothing fails for it.
+def advice_lines(run_findings: RunFindings) -> list[str]:
+    """Return what was measured of tolerances and noise, below a heading that says what noise is and that nothing fails.
 
-    Tolerances that are too large are only counted. `failed` says whether the run failed for something else.
+    Nothing is said of tolerances that could merely be tightened: nothing has to be done about them.
     """
-    generous = len(run_findings.tolerances) - len(run_findings.misfits)
     told = [*(note.sentence for note in run_findings.misfits), *run_findings.unusable]
-    if generous:
-        told.append(f"{count(generous, 'tolerance')} could be tightened: see `tolerances` in verdicts.json")
-    heading = "Advice, not part of this failure:" if failed else "Advice:"
-    return [heading, *(f"  {terminal.sentence(text)}" for text in told)] if told else []
+    return [_ADVICE, *(f"  {terminal.sentence(text)}" for text in told)] if told else []

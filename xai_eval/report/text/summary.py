@@ -15,7 +15,7 @@ from xai_eval.gate.unwatched import counted
 from xai_eval.gate.verdict import State, Verdict
 from xai_eval.media import terminal
 from xai_eval.report.text.case_lines import case_lines
-from xai_eval.report.text.commands import ACCEPT_ONE, Folders, accept_cases_command, explain_command
+from xai_eval.report.text.commands import ACCEPT_ONE, Folders, accept_cases_command, explain_command, to_fill_in
 from xai_eval.report.text.release import release_lines
 from xai_eval.report.text.wording import count
 from xai_eval.result.fields import Severity
@@ -193,8 +193,9 @@ def explain_line(
     drifted = next(found, None)
     if drifted is None:
         return []
-    command = explain_command(drifted.key, results, golden, request_of(requests, drifted))
-    return [f"find the cause of the worst drift: {command}"]
+    request = request_of(requests, drifted)
+    command = explain_command(drifted, results, golden, request)
+    return [f"find the cause of the worst drift{to_fill_in(drifted, request)}: {command}"]
 
 
 def not_judged_sentences(run_findings: RunFindings) -> list[str]:

@@ -17,13 +17,16 @@ from xai_eval.media.csv_cell import csv_cell
 from xai_eval.media.json_text import json_text
 from xai_eval.report.cases import AUDIT, ReportCase
 from xai_eval.report.text.about_tables import about_table
+from xai_eval.report.text.print_columns import for_print
 from xai_eval.report.text.wording import slug, text_rows
 from xai_eval.result.fields import Document, Ranking, Score, Table, UnitLabels
-from xai_eval.result.naming import words
+from xai_eval.result.naming import plain, words
 
 # The ranking of classes by probability, and what its first value is called.
 _CLASSES, _BEST = "top5", "top_probability"
 _ROWS_OF_A_PAGE = 40
+_FEW = 4  # columns whose names have room on one line
+_MANY = 7  # columns for which a page is too narrow in letters of the usual size
 _OF_THE_CASE = ("input", "model")
 _SUMMARY = "The classes of each case, and its verdict."
 _OF_MAPS = "How well each map can be read, points at the object and marks what matters, as far as it was measured."
@@ -35,7 +38,8 @@ def table_files(cases: Sequence[ReportCase]) -> dict[str, bytes]:
     for each in _named_frames(cases):
         files[f"{each.name}.csv"] = csv(each.frame).encode()
         files[f"{each.name}.md"] = markdown(each.frame).encode()
-        files[f"{each.name}.tex"] = latex(each.frame, each.caption, each.name).encode()
+        printed = for_print(each.frame, each.models)
+        files[f"{each.name}.tex"] = latex(printed.frame, f"{each.caption} {printed.note}".strip(), each.name).encode()
     return files | _documents(cases)
 
 
@@ -91,16 +95,27 @@ def latex(frame: pd.DataFrame, caption: str, label: str) -> str:
     """Render a frame as a LaTeX table for the package booktabs, numbers to the right and their points aligned.
 
     A table that is longer than a page is one of the package longtable. The label is `tab:` and `label`. Columns are
-    named in words, because the table is for print; CSV and Markdown keep their names.
+    named in words, because the table is for print; CSV and Markdown keep their names. Long texts, and the names of
+    several columns, are broken over lines; many columns have small letters.
     """
-    columns = "".join("r" if _is_number(frame.iloc[:, i]) else "l" for i in range(frame.shape[1]))
-    head = ["\\toprule", tex.row(words(str(name)) for name in frame.columns), "\\midrule"]
+    texts = [tuple(map(plain, row)) for row in text_rows(frame)]
+    sides = ["r" if _is_number(frame.iloc[:, place]) else "l" for place in range(frame.shape[1])]
+    columns = "".join(tex.column(side, [row[place] for row in texts]) for place, side in enumerate(sides))
+    names = [words(str(name)) for name in frame.columns]
+    head = ["\\toprule", tex.row(names) if len(names) <= _FEW else tex.broken_row(names, sides), "\\midrule"]
     about = f"\\caption{{{tex.text(caption)}}}", f"\\label{{tab:{slug(label)}}}"
-    rows = map(tex.row, text_rows(frame))
+    rows, small = map(tex.row, texts), tex.SMALL if len(names) > _MANY else ()
     if len(frame) > _ROWS_OF_A_PAGE:
-        first = ["\\begin{longtable}{" + columns + "}", f"{about[0]} {about[1]} \\\\", *head, "\\endfirsthead"]
-        return "\n".join([*first, *head, "\\endhead", *rows, "\\bottomrule", "\\end{longtable}", ""])
-    first = ["\\begin{table}", "\\centering", *about, "\\begin{tabular}{" + columns + "}"]
+        first = [
+            "\\begingroup",
+            *small,
+            "\\begin{longtable}{" + columns + "}",
+            f"{about[0]} {about[1]} \\\\",
+            *head,
+            "\\endfirsthead",
+        ]
+        return "\n".join([*first, *head, "\\endhead", *rows, "\\bottomrule", "\\end{longtable}", "\\endgroup", ""])
+    first = ["\\begin{table}", "\\centering", *about, *small, "\\begin{tabular}{" + columns + "}"]
     return "\n".join([*first, *head, *rows, "\\bottomrule", "\\end{tabular}", "\\end{table}", ""])
 
 

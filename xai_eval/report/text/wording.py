@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+_DIGITS = 10  # of a commit, as people read it
+
 
 def cell_text(value: Any) -> str:
     """Return a table's cell for reading: four digits, yes and no, a dash where there is no value."""
@@ -47,6 +49,11 @@ def slug(text: str, length: int = 80) -> str:
     """Return text as part of a file name, valid on every file system; `gradcam++` and `gradcam` stay different."""
     plain = re.sub(r"[^A-Za-z0-9_-]+", "-", text.replace("+", "plus"))
     return plain.strip("-")[:length].strip("-") or "unnamed"
+
+
+def commit_words(commit: str, *, uncommitted: bool) -> str:
+    """Return '1f2e3d4c5b with uncommitted changes'; empty if the commit is unknown."""
+    return f"{commit[:_DIGITS]}{' with uncommitted changes' if uncommitted else ''}" if commit else ""
 
 
 def count(number: int, noun: str) -> str:
