@@ -29,10 +29,10 @@ class Work:
         self.does(PREPARE, item)
         return item + 1
 
-    def ask(self, item, prepared):
+    def ask(self, item, turn):
         self.asked.append((item, threading.current_thread()))
         self.does(ASK, item)
-        return prepared() * 10
+        return turn.prepared() * 10
 
     def finish(self, item, asked):
         self.does(FINISH, item)
@@ -75,7 +75,7 @@ def test_while_the_model_works_the_next_is_prepared_and_the_one_before_finished(
         if item == 2:
             prepared.set()
 
-    def ask(item, _ready):
+    def ask(item, _turn):
         if item == 1:  # waits for what could never come one after the other
             assert finished.wait(10) and prepared.wait(10)
 
@@ -107,8 +107,8 @@ def test_what_has_begun_ends_before_an_interrupt_is_passed_on(interrupt):
             asked.wait(10)
         running.remove(item)
 
-    def ask(item, prepared):
-        prepared()
+    def ask(item, turn):
+        turn.prepared()
         asked.set()
         raise interrupt
 

@@ -11,7 +11,7 @@ LIME: Ribeiro, Singh and Guestrin, KDD 2016; lime, `lime_image.py` and `lime_bas
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,7 +23,7 @@ from sklearn.metrics import pairwise_distances
 from xai_eval.errors import UsageError
 from xai_eval.explainers.lime.perturbation import PerturbedImages
 from xai_eval.explainers.lime.segmentation import NONE, Segmenter, renumbered_from_zero
-from xai_eval.inputs.steps import Steps, in_order
+from xai_eval.inputs.steps import Steps, Turn, in_order
 
 
 @dataclass(frozen=True)
@@ -174,8 +174,8 @@ def explain_each(questions: Sequence[LimeQuestion], *, ahead: int) -> Iterator[t
             another, while the model works; 0 to do one step after the other.
     """
 
-    def ask(each: LimeQuestion, drawn: Callable[[], tuple[Drawn, ...]]) -> tuple[Neighbourhood, ...]:
-        return predicted(each.pixels, each.images, drawn())
+    def ask(each: LimeQuestion, turn: Turn[tuple[Drawn, ...]]) -> tuple[Neighbourhood, ...]:
+        return predicted(each.pixels, each.images, turn.prepared())
 
     return in_order(
         Steps(
