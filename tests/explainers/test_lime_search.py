@@ -5,13 +5,18 @@ import pytest
 from stock_lime import on_tensors, stock_lime, stock_weights, toy_model
 
 from xai_eval.errors import UsageError
-from xai_eval.explainers.lime.lime_search import Grid, Setting, make_grid, search
+from xai_eval.explainers.lime.lime_search import Grid, Setting, draws, make_grid, search
 from xai_eval.explainers.lime.perturbation import PerturbedImages
 from xai_eval.explainers.lime.segmentation import choose_segmentation
+from xai_eval.inputs.steps import Turn
 from xai_eval.scenes import render
 
 PIXELS = render(5).pixels
 SEED = 4
+
+
+def searched_by(predict, grid):
+    return search(PIXELS, PerturbedImages(predict, 10), grid, Turn(lambda: draws(PIXELS, grid, SEED)))
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +27,7 @@ def searched():
         calls.append(len(views))
         return on_tensors(toy_model())(views)
 
-    found = search(PIXELS, PerturbedImages(predict, 10), Grid(), SEED)
+    found = searched_by(predict, Grid())
     return found, sum(calls)
 
 
@@ -55,7 +60,7 @@ def test_settings_equal_the_library_s_own_runs(searched):
 @pytest.mark.slow
 def test_few_features_are_those_of_the_library():
     grid = make_grid({"segmentation": "slic", "num_samples": 300, "num_features": (4, 9, 1000)})
-    found = search(PIXELS, PerturbedImages(on_tensors(toy_model()), 10), grid, SEED)
+    found = searched_by(on_tensors(toy_model()), grid)
     for setting in grid.settings[::9]:
         stock = stock_cell(setting)
         label = stock.top_labels[0]

@@ -11,7 +11,7 @@ LIME: Ribeiro, Singh and Guestrin, KDD 2016; lime, `lime_image.py` and `lime_bas
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -232,6 +232,23 @@ def predicted(pixels: NDArray[np.uint8], images: PerturbedImages, drawn: Sequenc
         )
         for each in drawn
     )
+
+
+def predicted_beside(
+    pixels: NDArray[np.uint8], images: PerturbedImages, draws: Iterable[Callable[[], Drawn]], turn: Turn[Any]
+) -> list[Neighbourhood]:
+    """Predict the samples of one image that several functions draw. The next are drawn while the model works.
+
+    Raises:
+        UsageError: a segmentation fails.
+        ModelMisbehaves: the model returns no probabilities.
+    """
+
+    def ask(_: Callable[[], Drawn], own: Turn[Drawn]) -> Neighbourhood:
+        (found,) = predicted(pixels, images, [own.prepared()])
+        return found
+
+    return turn.parts(Steps(lambda draws: draws(), ask, lambda _, found: found), draws)
 
 
 def fitted(

@@ -62,9 +62,9 @@ class ExplanationSetup:
         """Return an image as the model sees it, uint8 (H, W, 3). The model is not needed."""
         return self.classifier.preprocess.view(Image.fromarray(image.pixels))
 
-    def run_model(self, image: LabelledImage) -> Subject:
-        """Run the model on one image and find out which class is explained."""
-        return run_model(self.classifier, image, self.layer, self.target, self.examination)
+    def run_model(self, image: LabelledImage, view: NDArray[np.uint8] | None = None) -> Subject:
+        """Run the model on one image and find out which class is explained; `view` if it is already known."""
+        return run_model(self.classifier, image, self.layer, self.target, self.examination, view)
 
     def check_model(self, image: LabelledImage) -> None:
         """Raise ModelMisbehaves if the model answers the first image otherwise now that `image` was explained."""
