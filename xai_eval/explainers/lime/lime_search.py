@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from functools import partial
+from functools import lru_cache, partial
 from itertools import product
 from typing import Any
 
@@ -64,7 +64,12 @@ class Grid:
     @property
     def settings(self) -> tuple[Setting, ...]:
         """Every combination of values; the last argument changes fastest."""
-        return tuple(Setting(*values) for values in product(*(getattr(self, each.name) for each in fields(self))))
+        return _every_setting(self)
+
+
+@lru_cache(maxsize=8)
+def _every_setting(grid: Grid) -> tuple[Setting, ...]:
+    return tuple(Setting(*values) for values in product(*(getattr(grid, each.name) for each in fields(grid))))
 
 
 def make_grid(values: Mapping[str, Any] | None = None) -> Grid:

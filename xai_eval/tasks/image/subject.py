@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from xai_eval.metrics.faithfulness import Canvas
 from xai_eval.result.fields import Document, Field, InputImage, Label, Mask, Note, Ranking
 from xai_eval.result.fingerprint import Fingerprint, fingerprint_array, fingerprint_text
 from xai_eval.result.stage import Stage, StageKind
@@ -119,6 +120,11 @@ class Subject:
         if self.known_view is not None:
             return self.known_view
         return self.classifier.preprocess.view(Image.fromarray(self.image.pixels))
+
+    @cached_property
+    def canvas(self) -> Canvas:
+        """What deletion and insertion show of the image, on the device of the model."""
+        return Canvas.of(self.view, self.batch.device)
 
     @cached_property
     def shown(self) -> NDArray[np.uint8]:

@@ -269,10 +269,13 @@ class _Measuring:
         return _Mapped(saliency, Heatmap(displayed(saliency), tolerance))
 
     def _scored(self, name: str, turn: Turn[_Mapped]) -> tuple[_Mapped, _Measured]:
+        from xai_eval.inputs.models.later_checks import checked_at_the_end
+
         subject, made = self.subject, turn.prepared()
-        row = scored_row(name, made.saliency, made.heatmap, subject, self.margin, subject.predict)
-        given = made.saliency, subject.view, subject.predict, subject.target.index, self.rounding
-        return made, _Measured(made.heatmap, row, possible_curves(row, *given))
+        given = made.saliency, subject.canvas, subject.predict, subject.target.index, self.rounding
+        with checked_at_the_end():
+            row = scored_row(name, made.saliency, made.heatmap, subject, self.margin, subject.predict)
+            return made, _Measured(made.heatmap, row, possible_curves(row, *given))
 
     def _with_ties(self, _name: str, scored: tuple[_Mapped, _Measured]) -> _Measured:
         made, found = scored

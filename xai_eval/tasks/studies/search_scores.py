@@ -95,12 +95,15 @@ class Scoring:
         return self.found.surrogate(tied[0], self.subject.target.index)
 
     def _curves(self, tied: Sequence[Setting], turn: Turn[Surrogate]) -> _Curves:
+        from xai_eval.inputs.models.later_checks import checked_at_the_end
+
         subject, surrogate = self.subject, turn.prepared()
         painted = surrogate.weights[self._segments(tied)]
-        given = subject.view, subject.predict, subject.target.index
-        curves = faithfulness(painted, *given)
-        scores = {"deletion": curves.deletion, "insertion": curves.insertion}
-        return _Curves(surrogate, scores, possible_curves(scores, painted, *given, self.rounding))
+        given = subject.canvas, subject.predict, subject.target.index
+        with checked_at_the_end():
+            curves = faithfulness(painted, *given)
+            scores = {"deletion": curves.deletion, "insertion": curves.insertion}
+            return _Curves(surrogate, scores, possible_curves(scores, painted, *given, self.rounding))
 
     def _scored(self, tied: Sequence[Setting], curves: _Curves) -> _Scored:
         setting, surrogate, segments = tied[0], curves.surrogate, self._segments(tied)
