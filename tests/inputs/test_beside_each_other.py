@@ -145,8 +145,9 @@ def test_no_more_is_prepared_than_was_asked_for(ahead):
         assert prepared <= number + 1 + ahead  # one that is finishing, one that was asked for, and those ahead
 
 
+@pytest.mark.parametrize("parts", [False, True])
 @pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit])
-def test_what_has_begun_ends_before_an_interrupt_is_passed_on(interrupt):
+def test_what_has_begun_ends_before_an_interrupt_is_passed_on(interrupt, parts):
     running, threads = [], threading.active_count()
 
     def prepare(item):
@@ -160,9 +161,10 @@ def test_what_has_begun_ends_before_an_interrupt_is_passed_on(interrupt):
         asked.set()
         raise interrupt
 
-    asked = threading.Event()
+    asked, steps = threading.Event(), Steps(prepare, ask, lambda *_: None)
+    whole = Steps(lambda _: None, lambda _, turn: turn.parts(steps, range(9)), lambda *_: None)
     with pytest.raises(interrupt):
-        list(in_order(Steps(prepare, ask, lambda *_: None), range(9), ahead=2))
+        list(in_order(whole if parts else steps, range(9), ahead=2))
     assert running == [] and threading.active_count() == threads
 
 
