@@ -10,7 +10,7 @@ from xai_eval.metrics.seeds import seed_tolerance
 from xai_eval.result.fields import Weights
 from xai_eval.tasks.image.explanation_setup import check_setup
 from xai_eval.tasks.lime.lime_results import WEIGHT_FLOOR
-from xai_eval.tasks.lime.lime_runs import run_lime
+from xai_eval.tasks.lime.lime_runs import LimeSteps
 
 DRAWN, SEEDS, PAIRS = 60, 5, 1200
 IMAGES = (0, 1, 3, 6, 7, 9)
@@ -28,7 +28,8 @@ def test_two_runs_of_five_other_seeds_each_seldom_drift():
     for index in IMAGES:
         images = load_images("scenes:12")
         subject = check_setup(model, images, None, "predicted", 0).run_model(images.images[index])
-        run = run_lime(subject, choose_segmentation("quickshift", 0), LimeSettings(1000, 5, 100_000, 10), range(DRAWN))
+        steps = LimeSteps(LimeSettings(1000, 5, 100_000, 10), choose_segmentation("quickshift", 0), range(DRAWN))
+        run = steps.fit(steps.predict(subject, steps.draw(subject.view)), subject.target.index)
         every = np.stack([run.weights(label) for label in run.labels])
         for _ in range(PAIRS):
             drawn = rng.permutation(DRAWN)[: 2 * SEEDS]

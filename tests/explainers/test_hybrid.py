@@ -3,7 +3,7 @@ import pytest
 from sklearn.linear_model import Ridge
 from stock_lime import on_tensors, toy_model
 
-from xai_eval.explainers.hybrid_maps import HYBRIDS, HybridInputs, PriorRidge
+from xai_eval.explainers.hybrid_maps import HYBRIDS, HybridInputs, PriorRidge, Refined, scales
 from xai_eval.explainers.lime.lime import LimeSettings, explain_by_lime
 from xai_eval.explainers.lime.perturbation import PerturbedImages
 from xai_eval.explainers.lime.segmentation import choose_segmentation
@@ -15,10 +15,13 @@ SETTINGS = LimeSettings(num_samples=120, top_labels=1)
 
 def make_inputs(cam=None):
     images = PerturbedImages(on_tensors(toy_model()), 10)
-    found = explain_by_lime(PIXELS, images, choose_segmentation("slic", 0), SETTINGS)[0]
-    ((label, surrogate),) = found.surrogates.items()
     cam = np.random.default_rng(0).random(PIXELS.shape[:2]) if cam is None else cam
-    return HybridInputs(PIXELS, cam, found.neighbourhood, surrogate.weights, label, images, SETTINGS, 0)
+    (first,) = explain_by_lime(PIXELS, images, choose_segmentation("slic", 0), SETTINGS)
+    ((label, surrogate),) = first.surrogates.items()
+    cuts = [*scales(0), Refined(first.neighbourhood.segments, cam)]
+    *every, refined = (explain_by_lime(PIXELS, images, cut, SETTINGS)[0].neighbourhood for cut in cuts)
+    most = SETTINGS.num_features
+    return HybridInputs(cam, first.neighbourhood, surrogate.weights, label, most, every, refined)
 
 
 @pytest.mark.parametrize("name", HYBRIDS)

@@ -2,16 +2,23 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from stock_lime import on_tensors, stock_lime, stock_weights, toy_model
 
 from xai_eval.errors import UsageError
-from xai_eval.explainers.lime.lime_search import Grid, Setting, make_grid, search
+from xai_eval.explainers.lime.lime_search import Grid, Setting, draws, make_grid, search
 from xai_eval.explainers.lime.perturbation import PerturbedImages
 from xai_eval.explainers.lime.segmentation import choose_segmentation
+from xai_eval.inputs.steps import Turn
 from xai_eval.scenes import render
 
-PIXELS = render(5).pixels
+PIXELS = render(5).pixels[12:84, 12:84]
 SEED = 4
+
+
+def searched_by(predict, grid, pixels=PIXELS, ahead=0):
+    return search(pixels, PerturbedImages(predict, 10), grid, Turn(lambda: draws(pixels, grid, SEED), ahead))
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +29,7 @@ def searched():
         calls.append(len(views))
         return on_tensors(toy_model())(views)
 
-    found = search(PIXELS, PerturbedImages(predict, 10), Grid(), SEED)
+    found = searched_by(predict, Grid())
     return found, sum(calls)
 
 
@@ -55,12 +62,23 @@ def test_settings_equal_the_library_s_own_runs(searched):
 @pytest.mark.slow
 def test_few_features_are_those_of_the_library():
     grid = make_grid({"segmentation": "slic", "num_samples": 300, "num_features": (4, 9, 1000)})
-    found = search(PIXELS, PerturbedImages(on_tensors(toy_model()), 10), grid, SEED)
+    found = searched_by(on_tensors(toy_model()), grid)
     for setting in grid.settings[::9]:
         stock = stock_cell(setting)
         label = stock.top_labels[0]
         weights = found.surrogate(setting, label).weights
         np.testing.assert_allclose(weights, stock_weights(stock, label), rtol=0, atol=1e-9)
+
+
+@settings(max_examples=8)
+@given(st.permutations(Grid().segmentation), st.integers(1, 4), st.integers(2, 30), st.integers(1, 2))
+def test_what_is_cut_while_the_model_works_gives_the_same_predictions(names, count, samples, ahead):
+    grid, predict, pixels = Grid(tuple(names[:count]), (samples,)), on_tensors(toy_model()), PIXELS[20:44, 30:54]
+    one, other = (searched_by(predict, grid, pixels, each).neighbourhoods for each in (0, ahead))
+    assert list(one) == list(other) == names[:count]
+    for name in one:
+        for part in ("segments", "samples", "probabilities"):
+            np.testing.assert_array_equal(getattr(other[name], part), getattr(one[name], part))
 
 
 def test_predictions_are_shared_by_all_settings(searched):

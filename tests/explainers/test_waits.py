@@ -14,6 +14,7 @@ from xai_eval.explainers.model.gathered import gathered
 from xai_eval.inputs.models.classifier import Classifier
 from xai_eval.inputs.models.later_checks import checked_at_the_end, require
 from xai_eval.inputs.models.preprocessing import fixed_size_preprocessing
+from xai_eval.metrics.faithfulness import Canvas, faithfulness
 
 SIDE, GIVEN = 16, np.random.default_rng(0)
 IMAGE, HIDDEN = (GIVEN.integers(0, 255, (SIDE, SIDE, 3), dtype=np.uint8) for _ in range(2))
@@ -56,6 +57,22 @@ def test_the_loop_of_lime_waits_at_its_end_only(batch):
     np.testing.assert_array_equal(found, expected)
     # The scores, and all checks together; before the loop: image, hidden pixels, superpixels and samples.
     assert device.waits == {"synchronize": 1, "tolist": 1} and device.copies == 4
+
+
+def test_the_curves_of_a_map_are_put_together_on_the_device_and_waited_for_once():
+    ranks = np.arange(SIDE * SIDE, dtype=np.float64).reshape(SIDE, SIDE)
+    own = classifier(Net())
+    expected = faithfulness(ranks, IMAGE, probabilities(own), 1)
+    with FarDevice() as device:
+        own = classifier(Net(), device)
+        canvas, predict = Canvas.of(IMAGE, own.device), probabilities(own)
+        for _ in range(2):  # the first finds the memory format
+            device.begin()
+            with checked_at_the_end():
+                found = faithfulness(ranks, canvas, predict, 1)
+    np.testing.assert_array_equal(found.deletion_curve, expected.deletion_curve)
+    np.testing.assert_array_equal(found.insertion_curve, expected.insertion_curve)
+    assert device.waits == {"cpu": 1, "tolist": 1} and device.copies == 1  # the pixels that are taken
 
 
 @pytest.mark.parametrize("broken", [1, 4, 6])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import lime.lime_base
@@ -18,7 +19,7 @@ from xai_eval.explainers.lime import lime_search
 from xai_eval.explainers.lime.lime import Neighbourhood
 from xai_eval.explainers.lime.perturbation import PerturbedImages
 from xai_eval.result.stage import Stage, StageKind
-from xai_eval.tasks.lime import lime_runs
+from xai_eval.tasks.lime.lime_runs import LimeSteps
 
 QUICKSHIFT = {"segmentation": "quickshift", "segmentation_parameters": None, "seeds": 1, "top_labels": 1}
 
@@ -167,7 +168,7 @@ def same_seed_again(original: Any) -> Any:
 
 
 def next_seeds(original: Any) -> Any:
-    return lambda subject, cut, settings, seeds: original(subject, cut, settings, [each + 1 for each in seeds])
+    return lambda self, view: original(dataclasses.replace(self, seeds=[each + 1 for each in self.seeds]), view)
 
 
 def slic(**changes: Any) -> Any:
@@ -272,9 +273,7 @@ FAULTS = (
         parameters=QUICKSHIFT,
     ),
     sampled("every seed is the first", ("lime",), SAMPLES, everywhere(our_lime.draw, same_seed_again), kind="seeds"),
-    sampled(
-        "seeds begin one later", ("comparison",), SAMPLES, everywhere(lime_runs.run_lime, next_seeds), kind="seeds"
-    ),
+    sampled("seeds begin one later", ("comparison",), SAMPLES, replaced(LimeSteps, "draw", next_seeds), kind="seeds"),
     sampled(
         "fewer samples are the last rows",
         ("lime_search",),
@@ -290,7 +289,7 @@ FAULTS = (
         "a search takes the seed of the next",
         ("lime_search",),
         SAMPLES,
-        replaced(lime_search, "explain_by_lime", lambda o: lambda *a, seeds: o(*a, seeds=[each + 1 for each in seeds])),
+        replaced(lime_search, "draw", lambda o: lambda *a: o(*a[:-1], [each + 1 for each in a[-1]])),
         kind="seeds",
     ),
     sampled(

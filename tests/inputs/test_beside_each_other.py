@@ -4,7 +4,7 @@ import threading
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xai_eval.inputs import steps as module
@@ -29,10 +29,10 @@ class Work:
         self.does(PREPARE, item)
         return item + 1
 
-    def ask(self, item, prepared):
+    def ask(self, item, turn):
         self.asked.append((item, threading.current_thread()))
         self.does(ASK, item)
-        return prepared() * 10
+        return turn.prepared() * 10
 
     def finish(self, item, asked):
         self.does(FINISH, item)
@@ -67,6 +67,54 @@ def test_whatever_overlaps_gives_what_one_after_the_other_gives(count, ahead, al
     assert len(extra) <= (expected[1] or "").startswith(FINISH)
 
 
+class InParts(Work):
+    """The same for items that have parts: the steps of these fail at some (item, part), too."""
+
+    parts = 3
+
+    def ask(self, item, turn):
+        own = Work(frozenset((step, part) for step, (whole, part) in self.failing if whole == item))
+        try:
+            return turn.parts(own.steps, range(turn.prepared() % (self.parts + 1)))
+        finally:
+            self.asked += [((item, part), thread) for part, thread in own.asked]
+
+    def finish(self, item, asked):
+        return item, asked
+
+
+PARTS_FAILING = st.frozensets(
+    st.tuples(st.sampled_from([PREPARE, ASK, FINISH]), st.tuples(st.integers(0, 3), st.integers(0, 2))), max_size=1
+)
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 4), st.integers(1, 2), PARTS_FAILING)
+def test_whatever_overlaps_of_parts_gives_what_one_after_the_other_gives(count, ahead, failing):
+    one, other = InParts(failing), InParts(failing)
+    expected, threads = given_by(in_order(one.steps, range(count), ahead=0)), threading.active_count()
+    assert given_by(in_order(other.steps, range(count), ahead=ahead)) == expected
+    assert threading.active_count() == threads
+    here, extra = threading.current_thread(), other.asked[len(one.asked) :]
+    assert other.asked[: len(one.asked)] == one.asked and all(thread is here for _, thread in other.asked)
+    assert len(extra) <= (expected[1] or "").startswith(FINISH)
+
+
+@pytest.mark.parametrize("items", [1, 2])
+def test_parts_overlap_where_a_thread_is_left_even_of_a_single_item(items):
+    def ask(_item, turn):
+        finished, prepared = threading.Event(), threading.Event()
+
+        def wait(part, own):
+            own.prepared()
+            assert part != 1 or (finished.wait(10) and prepared.wait(10))
+
+        own = Steps(lambda part: part == 2 and prepared.set(), wait, lambda part, _: part == 0 and finished.set())
+        turn.parts(own, range(3))
+
+    assert len(list(in_order(Steps(lambda _: None, ask, lambda *_: None), range(items), ahead=1))) == items
+
+
 def test_while_the_model_works_the_next_is_prepared_and_the_one_before_finished():
     work = Work()
     finished, prepared = threading.Event(), threading.Event()
@@ -75,7 +123,7 @@ def test_while_the_model_works_the_next_is_prepared_and_the_one_before_finished(
         if item == 2:
             prepared.set()
 
-    def ask(item, _ready):
+    def ask(item, _turn):
         if item == 1:  # waits for what could never come one after the other
             assert finished.wait(10) and prepared.wait(10)
 
@@ -97,8 +145,9 @@ def test_no_more_is_prepared_than_was_asked_for(ahead):
         assert prepared <= number + 1 + ahead  # one that is finishing, one that was asked for, and those ahead
 
 
+@pytest.mark.parametrize("parts", [False, True])
 @pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit])
-def test_what_has_begun_ends_before_an_interrupt_is_passed_on(interrupt):
+def test_what_has_begun_ends_before_an_interrupt_is_passed_on(interrupt, parts):
     running, threads = [], threading.active_count()
 
     def prepare(item):
@@ -107,14 +156,15 @@ def test_what_has_begun_ends_before_an_interrupt_is_passed_on(interrupt):
             asked.wait(10)
         running.remove(item)
 
-    def ask(item, prepared):
-        prepared()
+    def ask(item, turn):
+        turn.prepared()
         asked.set()
         raise interrupt
 
-    asked = threading.Event()
+    asked, steps = threading.Event(), Steps(prepare, ask, lambda *_: None)
+    whole = Steps(lambda _: None, lambda _, turn: turn.parts(steps, range(9)), lambda *_: None)
     with pytest.raises(interrupt):
-        list(in_order(Steps(prepare, ask, lambda *_: None), range(9), ahead=2))
+        list(in_order(whole if parts else steps, range(9), ahead=2))
     assert running == [] and threading.active_count() == threads
 
 

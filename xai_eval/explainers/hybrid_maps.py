@@ -6,7 +6,7 @@ combining them were measured on held-out scenes and on photographs with masks; `
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.metrics import r2_score
 
-from xai_eval.explainers.lime.lime import LimeSettings, Neighbourhood, explain_by_lime, fit
-from xai_eval.explainers.lime.perturbation import PerturbedImages
+from xai_eval.explainers.lime.lime import Neighbourhood, fit
 from xai_eval.explainers.lime.segmentation import Segmenter, choose_segmentation, renumbered_from_zero
 from xai_eval.metrics.superpixels import superpixel_means
 
@@ -43,29 +42,55 @@ class HybridInputs:
     """What a hybrid explanation is computed from, for one class of one image.
 
     Attributes:
-        pixels: the image that the model sees, (H, W, 3).
         cam: Grad-CAM's map in [0, 1], (H, W).
         neighbourhood: superpixels, samples and predictions that lime fitted its surrogate to.
         weights: weight of each of the F superpixels in lime's surrogate, (F,).
         label: index of the explained class.
-        images: predicts perturbed images, for the hybrids that run lime again.
-        settings: arguments of lime.
-        seed: seed of lime's samples.
+        num_features: largest number of superpixels that get a weight.
+        scales: the same as `neighbourhood`, for each number of superpixels in `SCALES`.
+        refined: the same, with smaller superpixels where Grad-CAM's map is above `HOT`.
     """
 
-    pixels: NDArray[np.uint8]
     cam: Map
     neighbourhood: Neighbourhood
     weights: NDArray[np.float64]
     label: int
-    images: PerturbedImages
-    settings: LimeSettings
-    seed: int
+    num_features: int
+    scales: Sequence[Neighbourhood]
+    refined: Neighbourhood
 
     @property
     def segments(self) -> NDArray[np.int64]:
         """lime's superpixels, (H, W)."""
         return self.neighbourhood.segments
+
+    def fitted(self, neighbourhood: Neighbourhood) -> NDArray[np.float64]:
+        """Return the weights of lime's surrogate of the explained class, (F,)."""
+        return fit(neighbourhood, self.label, self.num_features).weights
+
+
+@dataclass(frozen=True, eq=False)
+class Refined:
+    """A segmentation that cuts finer where Grad-CAM's map is above `HOT`.
+
+    Attributes:
+        segments: superpixels of the whole image, (H, W).
+        cam: Grad-CAM's map in [0, 1], (H, W).
+    """
+
+    segments: NDArray[np.int64]
+    cam: Map
+    name: str = "refined"
+
+    def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.int64]:
+        """Cut an image (H, W, 3) into superpixels, (H, W)."""
+        fine = skimage.segmentation.slic(pixels, **_FINE)
+        return renumbered_from_zero(np.where(self.cam > HOT, self.segments.max() + 1 + fine, self.segments))
+
+
+def scales(seed: int) -> list[Segmenter]:
+    """Return the segmentations of `several_scales`."""
+    return [choose_segmentation("slic", seed, {"n_segments": count}) for count in SCALES]
 
 
 def sum_of_both(inputs: HybridInputs) -> Map:
@@ -79,17 +104,14 @@ def pooled_product(inputs: HybridInputs) -> Map:
 
 
 def refined_superpixels(inputs: HybridInputs) -> Map:
-    """Run lime again with smaller superpixels where Grad-CAM's map is above `HOT`; return its weights, (H, W)."""
-    fine = skimage.segmentation.slic(inputs.pixels, **_FINE)
-    mixed = np.where(inputs.cam > HOT, inputs.segments.max() + 1 + fine, inputs.segments)
-    weights, segments = _explained(inputs, _Fixed(renumbered_from_zero(mixed)))
-    return weights[segments]
+    """Return the map of lime with smaller superpixels where Grad-CAM's map is above `HOT`, (H, W)."""
+    return inputs.fitted(inputs.refined)[inputs.refined.segments]
 
 
 def cam_prior(inputs: HybridInputs) -> Map:
     """Fit lime's surrogate again, with Grad-CAM's mean over each superpixel as the prior of its weight, (H, W)."""
     prior = PriorRidge(superpixel_means(inputs.cam, inputs.segments), PRIOR_ALPHA)
-    weights = fit(inputs.neighbourhood, inputs.label, inputs.settings.num_features, prior).weights
+    weights = fit(inputs.neighbourhood, inputs.label, inputs.num_features, prior).weights
     return weights[inputs.segments]
 
 
@@ -99,8 +121,7 @@ def several_scales(inputs: HybridInputs) -> Map:
     lime's map is the mean of its maps with 50, 100 and 200 superpixels, scaled to a largest value of 1, without its
     negative part. The product is high where both maps are high. The sum keeps a place that only one of them marks.
     """
-    cuts = [choose_segmentation("slic", inputs.seed, {"n_segments": count}) for count in SCALES]
-    maps = [_scaled(weights)[segments] for weights, segments in (_explained(inputs, cut) for cut in cuts)]
+    maps = [_scaled(inputs.fitted(each))[each.segments] for each in inputs.scales]
     context = np.clip(_scaled(np.mean(maps, axis=0)), 0.0, None)
     return np.asarray(inputs.cam * context + EITHER * (inputs.cam + context))
 
@@ -143,25 +164,6 @@ class PriorRidge:
     def score(self, samples: NDArray[Any], values: NDArray[Any], sample_weight: NDArray[Any]) -> float:
         """Return R2: the share of the variance of the values that the fit explains, samples weighted as given."""
         return float(r2_score(values, self.predict(samples), sample_weight=sample_weight))
-
-
-@dataclass(frozen=True, eq=False)
-class _Fixed:
-    """A segmentation that returns superpixels computed before, (H, W)."""
-
-    labels: NDArray[np.int64]
-    name: str = "fixed"
-
-    def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.int64]:
-        return self.labels
-
-
-def _explained(inputs: HybridInputs, cut: Segmenter) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Run lime again with other superpixels; return weights (F,) and segments (H, W)."""
-    (found,) = explain_by_lime(
-        inputs.pixels, inputs.images, cut, inputs.settings, labels=[inputs.label], seeds=[inputs.seed]
-    )
-    return found.surrogates[inputs.label].weights, found.neighbourhood.segments
 
 
 def _scaled(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,19 +1,20 @@
 """Work on one item after the other, in steps of which only one uses the model, so that steps of several may overlap.
 
-The model is asked in the calling thread alone, and in the order of the items, as if nothing overlapped.
+The model is asked in the calling thread alone, and in the order of the items, as if nothing overlapped. An item may
+have parts, such as the superpixels of several methods. Their steps overlap in the same way, when it is its turn.
 """
 
 from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
     import torch
@@ -39,23 +40,39 @@ def items_ahead(device: torch.device) -> int:
 
 
 @dataclass(frozen=True, eq=False)
+class Turn(Generic[Prepared]):
+    """The turn of an item to use the model.
+
+    Attributes:
+        prepared: returns what was prepared, and waits for it; what `prepare` raised is raised here.
+        ahead: so many parts of the item may be prepared ahead; 0 to do one step after the other.
+    """
+
+    prepared: Callable[[], Prepared]
+    ahead: int = 0
+
+    def parts(self, steps: Steps[Item, Any, Any, Done], parts: Iterable[Item]) -> list[Done]:
+        """Work on the parts of the item, in order. Their steps overlap as those of items do."""
+        return list(in_order(steps, tuple(parts), ahead=self.ahead))
+
+
+@dataclass(frozen=True, eq=False)
 class Steps(Generic[Item, Prepared, Asked, Done]):
     """The steps of the work on one item.
 
     Attributes:
         prepare: does what can be done before the model is asked. It must not use the model.
-        ask: uses the model. It gets what returns the prepared item, and calls it where it needs that: what `prepare`
-            raises is raised there.
+        ask: uses the model, when it is the turn of the item.
         finish: does what remains to be done with the answers. It must not use the model.
     """
 
     prepare: Callable[[Item], Prepared]
-    ask: Callable[[Item, Callable[[], Prepared]], Asked]
+    ask: Callable[[Item, Turn[Prepared]], Asked]
     finish: Callable[[Item, Asked], Done]
 
-    def alone(self, item: Item) -> Done:
-        """Do all steps of one item."""
-        return self.finish(item, self.ask(item, partial(self.prepare, item)))
+    def alone(self, item: Item, ahead: int = 0) -> Done:
+        """Do all steps of one item, one after the other; `ahead` is for its parts."""
+        return self.finish(item, self.ask(item, Turn(partial(self.prepare, item), ahead)))
 
 
 def in_order(
@@ -70,11 +87,11 @@ def in_order(
         steps: the work.
         items: what to work on.
         ahead: so many items are prepared in threads, and the one before is finished in another, while the model works;
-            0 to do one step after the other.
+            0 to do one step after the other. The same holds for the parts of an item.
         alone: so many items are finished and yielded before the model is asked about the next one.
     """
     if not ahead or len(items) < 2:
-        return map(steps.alone, items)
+        return (steps.alone(item, ahead) for item in items)
     return _overlapping(steps, items, ahead, alone)
 
 
@@ -86,7 +103,7 @@ def _overlapping(
     try:
         for index, (item, prepared) in enumerate(_prepared(pool, steps.prepare, items, ahead)):
             try:
-                asked = steps.ask(item, prepared.result)
+                asked = steps.ask(item, Turn(prepared.result, ahead))
             except Exception:
                 yield from map(Future.result, before)
                 raise

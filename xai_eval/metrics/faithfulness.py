@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,8 +49,28 @@ class Faithfulness:
         return area_under(self.insertion_curve)
 
 
+@dataclass(frozen=True, eq=False)
+class Canvas:
+    """What the curves show of an image: itself, its mean colour, and itself blurred; uint8 (h, w, 3) on a device.
+
+    The curves of several maps of one image share it.
+    """
+
+    image: torch.Tensor
+    plain: torch.Tensor
+    blurred: torch.Tensor
+
+    @classmethod
+    def of(cls, pixels: Pixels, device: torch.device | str = "cpu") -> Self:
+        """Prepare an image, uint8 (h, w, 3), for curves that are put together on a device."""
+        import torch
+
+        every = pixels, _mean_colour(pixels), _blurred(pixels)
+        return cls(*(torch.from_numpy(each.copy()).to(device) for each in every))
+
+
 def faithfulness(
-    saliency: NDArray[np.floating[Any]], pixels: Pixels, predict: Predict, label: int, steps: int = STEPS
+    saliency: NDArray[np.floating[Any]], pixels: Pixels | Canvas, predict: Predict, label: int, steps: int = STEPS
 ) -> Faithfulness:
     """Compute the deletion and insertion curves of a map.
 
@@ -60,7 +80,7 @@ def faithfulness(
 
     Args:
         saliency: the map, (h, w); only its order counts.
-        pixels: the image as the model sees it, uint8 (h, w, 3).
+        pixels: the image as the model sees it, uint8 (h, w, 3), or its canvas.
         predict: computes probabilities (N, C) from images uint8 (N, h, w, 3).
         label: index of the explained class.
         steps: number of equal parts in which the pixels are removed or added.
@@ -77,15 +97,15 @@ def _taken(pixels: int, steps: int) -> NDArray[np.int64]:
     return np.rint(np.linspace(0, pixels, steps + 1)).astype(np.int64)
 
 
-def _of_pixels(hot: NDArray[np.bool_], pixels: Pixels, predict: Predict, label: int) -> Faithfulness:
+def _of_pixels(hot: NDArray[np.bool_], pixels: Pixels | Canvas, predict: Predict, label: int) -> Faithfulness:
     """Return the points of both curves at which the pixels `hot`, bool (n, h, w), are removed or added."""
     import torch
 
-    taken = torch.from_numpy(hot)[..., None]
-    image, plain, blurred = map(torch.from_numpy, (pixels.copy(), _mean_colour(pixels), _blurred(pixels)))
-    views = torch.cat([torch.where(taken, plain, image), torch.where(taken, image, blurred)])
-    parts = [predict(part)[:, label].cpu().numpy() for part in torch.split(views, _BATCH)]
-    curve = np.concatenate(parts).astype(np.float64)
+    canvas = pixels if isinstance(pixels, Canvas) else Canvas.of(pixels)
+    taken, image = torch.from_numpy(hot).to(canvas.image.device)[..., None], canvas.image
+    views = torch.cat([torch.where(taken, canvas.plain, image), torch.where(taken, image, canvas.blurred)])
+    parts = [predict(part)[:, label] for part in torch.split(views, _BATCH)]
+    curve = torch.cat(parts).cpu().numpy().astype(np.float64)  # the device is waited for once
     return Faithfulness(curve[: len(hot)], curve[len(hot) :])
 
 

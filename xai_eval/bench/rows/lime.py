@@ -17,13 +17,13 @@ from xai_eval.bench.row import Row
 from xai_eval.bench.scenes import random_classifier, scene_pixels
 from xai_eval.bench.size import Size
 from xai_eval.bench.stock_lime import stock_lime, stock_weights
-from xai_eval.explainers.lime.lime import LimeQuestion, LimeSettings, explain_each
-from xai_eval.explainers.lime.lime_search import Grid, LimeSearch, Setting, search
+from xai_eval.explainers.lime.lime import Drawn, LimeQuestion, LimeSettings, explain_each
+from xai_eval.explainers.lime.lime_search import Grid, LimeSearch, Setting, draws, search
 from xai_eval.explainers.lime.perturbation import PerturbedImages
 from xai_eval.explainers.lime.probabilities import Predict, probabilities
 from xai_eval.explainers.lime.segmentation import choose_segmentation
 from xai_eval.inputs.models.classifier import Classifier
-from xai_eval.inputs.steps import items_ahead
+from xai_eval.inputs.steps import Steps, Turn, in_order, items_ahead
 
 Pixels = NDArray[np.uint8]
 # Weights by class.
@@ -85,8 +85,12 @@ def _search(size: Size, device: torch.device) -> Iterator[Contest]:
     def stock() -> list[Weights]:
         return [_plainly(pixels, classifier, cell) for pixels in images for cell in cells]
 
-    def ours() -> list[LimeSearch]:
-        return [_all_settings(search(each, PerturbedImages(predict, batch, device), grid), grid) for each in images]
+    def ours(images: Sequence[Pixels] = images, grid: Grid = grid) -> list[LimeSearch]:
+        def ask(pixels: Pixels, turn: Turn[Sequence[Callable[[], Drawn]]]) -> LimeSearch:
+            return search(pixels, PerturbedImages(predict, batch, device), grid, turn)
+
+        steps = Steps(lambda pixels: draws(pixels, grid), ask, lambda _, found: _all_settings(found, grid))
+        return list(in_order(steps, images, ahead=items_ahead(device)))
 
     def difference(stock: Sequence[Weights], found: Sequence[LimeSearch]) -> float:
         pairs = [(one, cell) for one in found for cell in cells]
@@ -98,7 +102,7 @@ def _search(size: Size, device: torch.device) -> Iterator[Contest]:
     def warm_up() -> None:
         few = Grid(segmentation=grid.segmentation, num_samples=(_BATCH,), num_features=(100,), top_labels=(1,))
         _plainly(images[0], classifier, replace(cells[0], num_samples=_BATCH))
-        _all_settings(search(images[0], PerturbedImages(predict, batch, device), few), few)
+        ours(images[:1], few)
 
     count = len(grid.segmentation) * max(grid.num_samples) * len(images)
     yield Contest(

@@ -11,7 +11,7 @@ LIME: Ribeiro, Singh and Guestrin, KDD 2016; lime, `lime_image.py` and `lime_bas
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,7 +23,7 @@ from sklearn.metrics import pairwise_distances
 from xai_eval.errors import UsageError
 from xai_eval.explainers.lime.perturbation import PerturbedImages
 from xai_eval.explainers.lime.segmentation import NONE, Segmenter, renumbered_from_zero
-from xai_eval.inputs.steps import Steps, in_order
+from xai_eval.inputs.steps import Steps, Turn, in_order
 
 
 @dataclass(frozen=True)
@@ -174,8 +174,8 @@ def explain_each(questions: Sequence[LimeQuestion], *, ahead: int) -> Iterator[t
             another, while the model works; 0 to do one step after the other.
     """
 
-    def ask(each: LimeQuestion, drawn: Callable[[], tuple[Drawn, ...]]) -> tuple[Neighbourhood, ...]:
-        return predicted(each.pixels, each.images, drawn())
+    def ask(each: LimeQuestion, turn: Turn[tuple[Drawn, ...]]) -> tuple[Neighbourhood, ...]:
+        return predicted(each.pixels, each.images, turn.prepared())
 
     return in_order(
         Steps(
@@ -232,6 +232,23 @@ def predicted(pixels: NDArray[np.uint8], images: PerturbedImages, drawn: Sequenc
         )
         for each in drawn
     )
+
+
+def predicted_beside(
+    pixels: NDArray[np.uint8], images: PerturbedImages, draws: Iterable[Callable[[], Drawn]], turn: Turn[Any]
+) -> list[Neighbourhood]:
+    """Predict the samples of one image that several functions draw. The next are drawn while the model works.
+
+    Raises:
+        UsageError: a segmentation fails.
+        ModelMisbehaves: the model returns no probabilities.
+    """
+
+    def ask(_: Callable[[], Drawn], own: Turn[Drawn]) -> Neighbourhood:
+        (found,) = predicted(pixels, images, [own.prepared()])
+        return found
+
+    return turn.parts(Steps(lambda draws: draws(), ask, lambda _, found: found), draws)
 
 
 def fitted(

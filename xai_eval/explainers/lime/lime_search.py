@@ -7,8 +7,9 @@ segmentation does, so each segmentation is predicted once, with the largest numb
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import lru_cache, partial
 from itertools import product
 from typing import Any
 
@@ -17,9 +18,10 @@ from numpy.typing import NDArray
 
 from xai_eval.disk.typed import spelled
 from xai_eval.errors import UsageError, unknown_name
-from xai_eval.explainers.lime.lime import LimeSettings, Neighbourhood, Surrogate, explain_by_lime, fit
+from xai_eval.explainers.lime.lime import Drawn, LimeSettings, Neighbourhood, Surrogate, draw, fit, predicted_beside
 from xai_eval.explainers.lime.perturbation import PerturbedImages
 from xai_eval.explainers.lime.segmentation import choose_segmentation
+from xai_eval.inputs.steps import Turn, held
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,12 @@ class Grid:
     @property
     def settings(self) -> tuple[Setting, ...]:
         """Every combination of values; the last argument changes fastest."""
-        return tuple(Setting(*values) for values in product(*(getattr(self, each.name) for each in fields(self))))
+        return _every_setting(self)
+
+
+@lru_cache(maxsize=8)
+def _every_setting(grid: Grid) -> tuple[Setting, ...]:
+    return tuple(Setting(*values) for values in product(*(getattr(grid, each.name) for each in fields(grid))))
 
 
 def make_grid(values: Mapping[str, Any] | None = None) -> Grid:
@@ -118,22 +125,40 @@ class LimeSearch:
         return tuple(int(label) for label in np.argsort(whole)[-setting.top_labels :][::-1])
 
 
-def search(pixels: NDArray[np.uint8], images: PerturbedImages, grid: Grid, seed: int = 0) -> LimeSearch:
+def draws(pixels: NDArray[np.uint8], grid: Grid, seed: int = 0) -> list[Callable[[], Drawn]]:
+    """Return, for each segmentation of a grid, what cuts an image into superpixels and draws its samples.
+
+    The model is not needed. The first was called already: the model needs it first, and the others while it works.
+
+    Args:
+        pixels: the image as the model sees it, uint8 (H, W, 3).
+        grid: the settings.
+        seed: seed of the samples and of the segmentations that draw random numbers.
+    """
+    longest = LimeSettings(num_samples=max(grid.num_samples), top_labels=1)
+
+    def drawn(name: str) -> Drawn:
+        (found,) = draw(pixels, choose_segmentation(name, seed), longest, [seed])
+        return found
+
+    first, *others = (partial(drawn, name) for name in grid.segmentation)
+    return [held(first), *others]
+
+
+def search(
+    pixels: NDArray[np.uint8], images: PerturbedImages, grid: Grid, turn: Turn[Sequence[Callable[[], Drawn]]]
+) -> LimeSearch:
     """Explain an image under every setting of a grid, all with one seed.
 
     Args:
         pixels: the image as the model sees it, uint8 (H, W, 3).
         images: predicts perturbed images.
         grid: the settings.
-        seed: seed of the samples and of the segmentations that draw random numbers.
+        turn: the turn of the image; what `draws` returned was prepared.
 
     Raises:
+        UsageError: a segmentation fails.
         ModelMisbehaves: the model returns no probabilities.
     """
-    longest = LimeSettings(num_samples=max(grid.num_samples), top_labels=1)
-    neighbourhoods = {}
-    for name in grid.segmentation:
-        segmentation = choose_segmentation(name, seed)
-        (explanation,) = explain_by_lime(pixels, images, segmentation, longest, seeds=[seed])
-        neighbourhoods[name] = explanation.neighbourhood
-    return LimeSearch(neighbourhoods)
+    found = predicted_beside(pixels, images, turn.prepared(), turn)
+    return LimeSearch(dict(zip(grid.segmentation, found, strict=True)))

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from xai_eval.inputs.images.lazy_image import read_ahead
-from xai_eval.inputs.steps import Steps, held
+from xai_eval.inputs.steps import Steps, Turn, held
 
 if TYPE_CHECKING:
     from xai_eval.inputs.images.labelled import LabelledImage
@@ -40,7 +40,9 @@ def beside_the_model(parts: PerImage) -> Steps[LabelledImage, Any, Any, Result]:
 def _reading(parts: PerImage) -> Steps[LabelledImage, LabelledImage, Result, Result]:
     """Only reading is done beside the model."""
     return Steps(
-        lambda image: read_ahead(image) or image, lambda _, read: parts.explained(read()), lambda _, result: result
+        lambda image: read_ahead(image) or image,
+        lambda _, turn: parts.explained(turn.prepared()),
+        lambda _, result: result,
     )
 
 
@@ -51,8 +53,8 @@ def _working(parts: PerImage, apart: Steps[LabelledImage, Any, Any, Result]) -> 
             return _Ahead(image, partial(apart.prepare, image))
         return _Ahead(read, held(partial(apart.prepare, read)))
 
-    def ask(_: LabelledImage, ready: Callable[[], _Ahead]) -> _Asked:
-        ahead = ready()
-        return _Asked(ahead.image, parts.asked(ahead.image, ahead.prepared))
+    def ask(_: LabelledImage, turn: Turn[_Ahead]) -> _Asked:
+        own = turn.prepared()
+        return _Asked(own.image, parts.asked(own.image, Turn(own.prepared, turn.ahead)))
 
     return Steps(prepare, ask, lambda _, asked: apart.finish(asked.image, asked.answers))

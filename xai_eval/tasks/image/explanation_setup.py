@@ -6,6 +6,10 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
 from xai_eval.errors import ModelMisbehaves, UsageError
 from xai_eval.result.result import Case, Provenance
 from xai_eval.tasks.image.environment import provenance
@@ -54,9 +58,13 @@ class ExplanationSetup:
         compared = {} if references is None else {"similar_to": references.identity}
         return {**params, "target": self.target, **layer, **compared}
 
-    def run_model(self, image: LabelledImage) -> Subject:
-        """Run the model on one image and find out which class is explained."""
-        return run_model(self.classifier, image, self.layer, self.target, self.examination)
+    def view(self, image: LabelledImage) -> NDArray[np.uint8]:
+        """Return an image as the model sees it, uint8 (H, W, 3). The model is not needed."""
+        return self.classifier.preprocess.view(Image.fromarray(image.pixels))
+
+    def run_model(self, image: LabelledImage, view: NDArray[np.uint8] | None = None) -> Subject:
+        """Run the model on one image and find out which class is explained; `view` if it is already known."""
+        return run_model(self.classifier, image, self.layer, self.target, self.examination, view)
 
     def check_model(self, image: LabelledImage) -> None:
         """Raise ModelMisbehaves if the model answers the first image otherwise now that `image` was explained."""

@@ -198,7 +198,7 @@ def _explain_one(request: _Request, image: LabelledImage) -> Result:
     heatmap = _heatmap(request, raw)
     row = scored_row(name, raw, heatmap, subject, (0, 0), subject.predict)
     rounding = rounding_on(setup.classifier.device.type)
-    jumps = possible_curves(row, raw, subject.view, subject.predict, subject.target.index, rounding)
+    jumps = possible_curves(row, raw, subject.canvas, subject.predict, subject.target.index, rounding)
     possible = by_column([{**possible_row(heatmap, subject.mask, (0, 0), rounding, raw), **jumps}])
     table = Table(pd.DataFrame([row]), SCORE_TOLERANCE, possible=possible)
     return Result(

@@ -72,7 +72,7 @@ def scored_row(
         return {**row, "deletion": nan, "insertion": nan, "insertion_less_deletion": nan}
     if subject.mask is not None and not heatmap.degenerate:
         row["iou_equal_area"] = iou_at_equal_area(saliency, subject.mask)
-    curves = faithfulness(saliency, subject.view, predict, subject.target.index)
+    curves = faithfulness(saliency, subject.canvas, predict, subject.target.index)
     return {
         **row,
         "deletion": curves.deletion,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from xai_eval.inputs.images.labelled import LabelledImage
-    from xai_eval.inputs.steps import Steps
+    from xai_eval.inputs.steps import Steps, Turn
     from xai_eval.result.fingerprint import Fingerprint
     from xai_eval.result.result import Case, Result
     from xai_eval.result.stage import Stage
@@ -105,7 +105,8 @@ class PerImage:
 
         if self.engine is not None and images:
             return self.engine(images)
-        ahead = items_ahead(self.setup.classifier.device) if len(images) > 1 else 0
+        several = len(images) > 1 or self.apart is not None
+        ahead = items_ahead(self.setup.classifier.device) if several else 0
         if not ahead:
             return map(self.explained, images)
         return in_order(beside_the_model(self), images, ahead=ahead, alone=_ALONE)
@@ -121,7 +122,7 @@ class PerImage:
             self.setup.check_model(image)
         return result
 
-    def asked(self, image: LabelledImage, prepared: Callable[[], Any]) -> Any:
+    def asked(self, image: LabelledImage, turn: Turn[Any]) -> Any:
         """Do the one step of `apart` that uses the model.
 
         Raises:
@@ -129,7 +130,7 @@ class PerImage:
         """
         assert self.apart is not None
         with self.surroundings():
-            answers = self.apart.ask(image, prepared)
+            answers = self.apart.ask(image, turn)
             self.setup.check_model(image)
         return answers
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from xai_eval.metrics.faithfulness import Canvas
 from xai_eval.result.fields import Document, Field, InputImage, Label, Mask, Note, Ranking
 from xai_eval.result.fingerprint import Fingerprint, fingerprint_array, fingerprint_text
 from xai_eval.result.stage import Stage, StageKind
@@ -46,6 +47,7 @@ class Subject:
         target: intended, predicted and explained class. `target.index` is the index of the explained class.
         layer: name of the explained layer; None if the task needs no layer.
         examination: what the model did with the first image of the run.
+        known_view: the image as the model sees it, uint8 (H, W, 3); None to compute it when it is asked for.
     """
 
     classifier: Classifier
@@ -55,6 +57,7 @@ class Subject:
     target: Target
     layer: str | None
     examination: Examination
+    known_view: NDArray[np.uint8] | None = None
 
     @cached_property
     def model(self) -> nn.Module:
@@ -114,7 +117,14 @@ class Subject:
     @cached_property
     def view(self) -> NDArray[np.uint8]:
         """The image as the model sees it, resized and cropped but not normalised, uint8 (H, W, 3)."""
+        if self.known_view is not None:
+            return self.known_view
         return self.classifier.preprocess.view(Image.fromarray(self.image.pixels))
+
+    @cached_property
+    def canvas(self) -> Canvas:
+        """What deletion and insertion show of the image, on the device of the model."""
+        return Canvas.of(self.view, self.batch.device)
 
     @cached_property
     def shown(self) -> NDArray[np.uint8]:
@@ -205,7 +215,12 @@ class Subject:
 
 
 def run_model(
-    classifier: Classifier, image: LabelledImage, layer: str | None, target: str, examination: Examination
+    classifier: Classifier,
+    image: LabelledImage,
+    layer: str | None,
+    target: str,
+    examination: Examination,
+    view: NDArray[np.uint8] | None = None,
 ) -> Subject:
     """Run the model on an image and find out which class is explained. `check_target` must have accepted the target.
 
@@ -216,7 +231,7 @@ def run_model(
     batch = input_batch(classifier, image.pixels)
     seen = forward(classifier, layer, batch, examination.layout)
     resolved = resolve_target(classifier, image, classifier.predicted(seen.logits), target)
-    return Subject(classifier, image, batch, seen, resolved, layer, examination)
+    return Subject(classifier, image, batch, seen, resolved, layer, examination, view)
 
 
 def cam_stages(method: str, maps: CamMaps) -> dict[Stage, Fingerprint]:

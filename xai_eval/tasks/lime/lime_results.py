@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from PIL import Image
 
-from xai_eval.inputs.steps import Steps
+from xai_eval.inputs.steps import Steps, Turn
 from xai_eval.metrics.localisation import half_cell
 from xai_eval.metrics.seeds import least_overlap, seed_tolerance
 from xai_eval.metrics.stability import TOP
@@ -41,13 +39,13 @@ from xai_eval.tasks.image.map_rows import TABLE_TOLERANCE, map_row
 from xai_eval.tasks.image.per_image import PerImage
 from xai_eval.tasks.image.subject import PROBABILITY_TOLERANCE, Subject, cam_maps
 from xai_eval.tasks.lime.chosen_setting import ChosenSetting
-from xai_eval.tasks.lime.lime_runs import LimeRun, thresholds
+from xai_eval.tasks.lime.lime_runs import LimeDrawn, LimePredicted, LimeRun, LimeSteps, thresholds
 from xai_eval.tasks.ties.bounds import best_superpixels_bounds, rounding_on
 from xai_eval.tasks.ties.possible_rows import by_column, possible_row
 from xai_eval.tasks.trials.trials import cam_trials, lime_trials
 
 if TYPE_CHECKING:
-    from xai_eval.explainers.lime.lime import Drawn, LimeSettings, Neighbourhood
+    from xai_eval.explainers.lime.lime import LimeSettings
     from xai_eval.explainers.lime.segmentation import Segmentation
     from xai_eval.inputs.images.labelled import LabelledImage
 
@@ -105,13 +103,10 @@ class LimeRequest:
         settings = LimeSettings(best.num_samples, best.top_labels, best.num_features, best.batch_size)
         return settings, choose_segmentation(best.segmentation, self.setup.seed)
 
-
-@dataclass(frozen=True, eq=False)
-class _Drawn:
-    """What LIME asks the model about one image, as it sees that image, uint8 (H, W, 3)."""
-
-    view: NDArray[np.uint8]
-    drawn: Sequence[Drawn]
+    def steps(self, image: LabelledImage) -> LimeSteps:
+        """Return the steps of lime for one image."""
+        first = self.setup.seed
+        return LimeSteps(*self.of(image), range(first, first + self.seeds))
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,23 +115,21 @@ class _Answers:
 
     Attributes:
         subject: the image and what the model predicts.
-        view: the image as the model sees it, uint8 (H, W, 3).
-        neighbourhoods: the predictions for the samples of each seed.
+        predicted: the predictions for the samples of each seed.
         beside: the map of Grad-CAM by its name, and half a cell of its layer; both empty without a layer.
         fields: fields that need the model.
         stages: stages up to the explained class, and the state of the model after all of them.
         provenance: how the result was computed.
-        precision: in which the model was asked to compute.
+        rounding: how far apart two values may be and still be tied.
     """
 
     subject: Subject
-    view: NDArray[np.uint8]
-    neighbourhoods: Sequence[Neighbourhood]
+    predicted: LimePredicted
     beside: tuple[dict[str, Heatmap], dict[str, tuple[int, int]]]
     fields: Mapping[str, Field]
     stages: Mapping[Stage, Fingerprint]
     provenance: Provenance
-    precision: str
+    rounding: float
 
 
 def lime_results(request: LimeRequest) -> PerImage:
@@ -150,56 +143,33 @@ def _params(request: LimeRequest, image: LabelledImage) -> dict[str, Any]:
     return {**vars(settings), "segmentation": segmentation.describe(), "seeds": request.seeds}
 
 
-def _draw(request: LimeRequest, image: LabelledImage) -> _Drawn:
+def _draw(request: LimeRequest, image: LabelledImage) -> LimeDrawn:
     """Cut an image into superpixels and draw the samples. The model is not needed."""
-    from xai_eval.explainers.lime.lime import draw
-
-    settings, segmentation = request.of(image)
-    view = request.setup.classifier.preprocess.view(Image.fromarray(image.pixels))
-    first = request.setup.seed
-    return _Drawn(view, draw(view, segmentation, settings, range(first, first + request.seeds)))
+    return request.steps(image).draw(request.setup.view(image))
 
 
-def _ask(request: LimeRequest, image: LabelledImage, drawn: Callable[[], _Drawn]) -> _Answers:
+def _ask(request: LimeRequest, image: LabelledImage, turn: Turn[LimeDrawn]) -> _Answers:
     """Do everything that needs the model."""
-    from xai_eval.explainers.lime.lime import predicted
-    from xai_eval.explainers.lime.perturbation import PerturbedImages
-    from xai_eval.inputs.models.precision import asked_precision
-
     # Tried first, so that a broken library is not taken for a broken model.
     _ = request.trials
-    setup, (settings, _segmentation) = request.setup, request.of(image)
+    setup = request.setup
     subject = setup.run_model(image)
     beside = _gradcam(subject)
-    own = drawn()
-    images = PerturbedImages(subject.predict, settings.batch_size, subject.classifier.device)
-    found = predicted(own.view, images, own.drawn)
-    return _Answers(
-        subject,
-        own.view,
-        found,
-        beside,
-        subject.fields,
-        subject.stages,
-        setup.provenance(image, LIBRARIES),
-        asked_precision(),
-    )
+    found = request.steps(image).predict(subject, turn.prepared())
+    rounding = rounding_on(subject.classifier.device.type)
+    known = setup.provenance(image, LIBRARIES)
+    return _Answers(subject, found, beside, subject.fields, subject.stages, known, rounding)
 
 
 def _finish(request: LimeRequest, image: LabelledImage, answers: _Answers) -> Result:
     """Fit the surrogates, and make the result. The model is not needed."""
-    from xai_eval.explainers.lime.lime import fitted
-    from xai_eval.inputs.models.precision import check_not_lost
-
-    setup, (settings, _segmentation), subject = request.setup, request.of(image), answers.subject
-    label, (beside, margins) = subject.target.index, answers.beside
-    run = LimeRun(fitted(answers.view, answers.neighbourhoods, settings, [label]), label)
-    check_not_lost(run.weights(label), "lime", answers.precision)
+    setup, subject, (beside, margins) = request.setup, answers.subject, answers.beside
+    run = request.steps(image).fit(answers.predicted, subject.target.index)
     weights = _weights(subject, run)
     maps = {"lime": _map(run, weights.tolerance), **beside}
     margins = {"lime": half_cell(CELLS, run.segments.shape), **margins}
     rows = [map_row(name, heatmap, subject.mask, margins[name]) for name, heatmap in maps.items()]
-    rounding = rounding_on(subject.classifier.device.type)
+    rounding = answers.rounding
     possible = [possible_row(each, subject.mask, margins[name], rounding) for name, each in maps.items()]
     fields: dict[str, Field] = {
         **answers.fields,

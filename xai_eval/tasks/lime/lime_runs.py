@@ -1,4 +1,4 @@
-"""Explains one image by lime with several seeds. The tasks `lime`, `comparison` and `hybrid` use it."""
+"""Explains one image by lime with several seeds, in three steps. The tasks `lime` and `comparison` use it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from xai_eval.result.stage import Stage, StageKind
 from xai_eval.tasks.image.subject import Subject
 
 if TYPE_CHECKING:
-    from xai_eval.explainers.lime.lime import LimeExplanation, LimeSettings, Neighbourhood, Surrogate
+    from xai_eval.explainers.lime.lime import Drawn, LimeExplanation, LimeSettings, Neighbourhood, Surrogate
     from xai_eval.explainers.lime.segmentation import Segmentation
 
 # Ribeiro et al. 2016 do not say how many samples are enough. With fewer, the samples no longer determine the surrogate.
@@ -40,12 +40,12 @@ class LimeRun:
     Attributes:
         explanations: the explanations of lime. All have the same superpixels, numbered as the library numbers them.
         label: index of the explained class.
-        seconds: time for all of them together, in seconds; 0 if it was not measured.
+        seconds: how long all steps took together, in seconds. Beside other work, each of them takes longer than alone.
     """
 
     explanations: tuple[LimeExplanation, ...]
     label: int
-    seconds: float = 0.0
+    seconds: float
 
     @cached_property
     def _order(self) -> NDArray[np.int64]:
@@ -145,20 +145,90 @@ def surrogate_stage(fits: Sequence[Surrogate]) -> dict[Stage, Fingerprint]:
     return {Stage(StageKind.SURROGATES): fingerprint_array(told)}
 
 
-def run_lime(subject: Subject, segmentation: Segmentation, settings: LimeSettings, seeds: Sequence[int]) -> LimeRun:
-    """Explain one image by lime with every seed. The explained class is among the classes that get weights.
+@dataclass(frozen=True, eq=False)
+class LimeDrawn:
+    """What lime asks the model about one image.
 
-    Raises:
-        ModelMisbehaves: half precision left nothing of the weights.
+    Attributes:
+        view: the image as the model sees it, uint8 (H, W, 3).
+        drawn: superpixels and samples of each seed.
+        seconds: how long that took.
     """
-    from xai_eval.explainers.lime.lime import explain_by_lime
-    from xai_eval.explainers.lime.perturbation import PerturbedImages
-    from xai_eval.inputs.models.precision import asked_precision, check_not_lost
 
-    classifier, label = subject.classifier, subject.target.index
-    started = time.perf_counter()
-    images = PerturbedImages(subject.predict, settings.batch_size, classifier.device)
-    explanations = explain_by_lime(subject.view, images, segmentation, settings, labels=[label], seeds=seeds)
-    run = LimeRun(explanations, label, time.perf_counter() - started)
-    check_not_lost(run.weights(label), "lime", asked_precision())
-    return run
+    view: NDArray[np.uint8]
+    drawn: Sequence[Drawn]
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class LimePredicted:
+    """What the model answered.
+
+    Attributes:
+        view: the image as the model sees it, uint8 (H, W, 3).
+        neighbourhoods: the predictions for the samples of each seed.
+        precision: in which the model was asked to compute.
+        seconds: how long this step and the one before took.
+    """
+
+    view: NDArray[np.uint8]
+    neighbourhoods: Sequence[Neighbourhood]
+    precision: str
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class LimeSteps:
+    """The three steps of lime on one image: `draw` needs its pixels only, `predict` the model, `fit` predictions only.
+
+    Attributes:
+        settings: arguments of lime.
+        segmentation: the method that cuts the image into superpixels.
+        seeds: seeds of the samples.
+    """
+
+    settings: LimeSettings
+    segmentation: Segmentation
+    seeds: Sequence[int]
+
+    def draw(self, view: NDArray[np.uint8]) -> LimeDrawn:
+        """Cut a view, uint8 (H, W, 3), into superpixels, and draw the samples.
+
+        Raises:
+            UsageError: the segmentation fails.
+        """
+        from xai_eval.explainers.lime.lime import draw
+
+        started = time.perf_counter()
+        drawn = draw(view, self.segmentation, self.settings, self.seeds)
+        return LimeDrawn(view, drawn, time.perf_counter() - started)
+
+    def predict(self, subject: Subject, own: LimeDrawn) -> LimePredicted:
+        """Ask the model about all samples.
+
+        Raises:
+            ModelMisbehaves: the model returns no probabilities.
+        """
+        from xai_eval.explainers.lime.lime import predicted
+        from xai_eval.explainers.lime.perturbation import PerturbedImages
+        from xai_eval.inputs.models.precision import asked_precision
+
+        started = time.perf_counter()
+        images = PerturbedImages(subject.predict, self.settings.batch_size, subject.classifier.device)
+        found = predicted(own.view, images, own.drawn)
+        return LimePredicted(own.view, found, asked_precision(), own.seconds + time.perf_counter() - started)
+
+    def fit(self, answers: LimePredicted, label: int) -> LimeRun:
+        """Fit the surrogates. The explained class, `label`, is among the classes that get weights.
+
+        Raises:
+            ModelMisbehaves: half precision left nothing of the weights.
+        """
+        from xai_eval.explainers.lime.lime import fitted
+        from xai_eval.inputs.models.precision import check_not_lost
+
+        started = time.perf_counter()
+        explanations = fitted(answers.view, answers.neighbourhoods, self.settings, [label])
+        run = LimeRun(explanations, label, answers.seconds + time.perf_counter() - started)
+        check_not_lost(run.weights(label), "lime", answers.precision)
+        return run

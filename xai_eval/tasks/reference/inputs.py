@@ -88,7 +88,7 @@ def known_concepts() -> dict[str, NDArray[np.bool_]]:
 @cache
 def known_subject() -> SimpleNamespace:
     """Return the attributes of an explained image that a row of scores needs."""
-    return SimpleNamespace(mask=known_object(), view=known_pixels(), target=SimpleNamespace(index=0))
+    return SimpleNamespace(mask=known_object(), canvas=known_pixels(), target=SimpleNamespace(index=0))
 
 
 @cache

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from xai_eval.inputs.steps import Steps, Turn
 from xai_eval.metrics import focus as sentences
 from xai_eval.metrics.bootstrap import mean_interval
 from xai_eval.metrics.comparison import (
@@ -29,7 +30,7 @@ from xai_eval.result.fields import Curve, Field, Heatmap, Label, Mask, Measures,
 from xai_eval.result.fields.possible import Possible
 from xai_eval.result.fields.table import Cells
 from xai_eval.result.fingerprint import Fingerprint, fingerprint_array
-from xai_eval.result.result import Result
+from xai_eval.result.result import Provenance, Result
 from xai_eval.result.stage import Stage, StageKind
 from xai_eval.tasks.cam_results import MAP_TOLERANCE
 from xai_eval.tasks.image.explanation_setup import ExplanationSetup
@@ -38,7 +39,7 @@ from xai_eval.tasks.image.per_image import PerImage, SumUp
 from xai_eval.tasks.image.subject import Subject, cam_maps
 from xai_eval.tasks.image.whole_set import image_set_case, image_set_provenance, image_set_stages
 from xai_eval.tasks.lime.lime_results import LIBRARIES
-from xai_eval.tasks.lime.lime_runs import LimeRun, run_lime
+from xai_eval.tasks.lime.lime_runs import LimeDrawn, LimePredicted, LimeRun, LimeSteps
 from xai_eval.tasks.ties.bounds import exactly, hottest_bounds, possible_iou, possible_share, rounding_on
 from xai_eval.tasks.ties.possible_agreement import PossibleAgreement, possible_agreement, possible_sweep
 from xai_eval.tasks.trials.trials import cam_trials, lime_trials
@@ -63,16 +64,49 @@ METHODS, SWEEP = "methods", "iou_by_area"
 
 
 @dataclass(frozen=True, eq=False)
-class _Compared:
-    """The explanations of one image by Grad-CAM and LIME, how long they took, and how far they agree."""
+class _Answers:
+    """What is known of an image when the model is not needed any more.
+
+    Attributes:
+        subject: the image and what the model predicts.
+        cam: the explanation by Grad-CAM.
+        cam_seconds: how long it took, in seconds.
+        predicted: the predictions for the samples of LIME.
+        fields: fields that need the model.
+        stages: stages up to the explained class, and the state of the model after all of them.
+        provenance: how the result was computed.
+        rounding: how far apart two values may be on the device of the model and still be tied.
+    """
 
     subject: Subject
     cam: CamExplanation
+    cam_seconds: float
+    predicted: LimePredicted
+    fields: Mapping[str, Field]
+    stages: Stages
+    provenance: Provenance
+    rounding: float
+
+
+@dataclass(frozen=True, eq=False)
+class _Compared:
+    """The explanations of one image by Grad-CAM and LIME, and how far they agree."""
+
+    answers: _Answers
     lime: LimeWeights
     run: LimeRun
-    cam_seconds: float
     found: MapAgreement
     possible: PossibleAgreement
+
+    @property
+    def subject(self) -> Subject:
+        """The image and what the model predicts."""
+        return self.answers.subject
+
+    @property
+    def cam(self) -> CamExplanation:
+        """The explanation by Grad-CAM."""
+        return self.answers.cam
 
     @property
     def concepts(self) -> dict[str, NDArray[np.bool_]]:
@@ -83,7 +117,7 @@ class _Compared:
     @property
     def rounding(self) -> float:
         """How far apart two values may be on the device of the model and still be tied."""
-        return rounding_on(self.subject.classifier.device.type)
+        return self.answers.rounding
 
     @cached_property
     def insight(self) -> str:
@@ -158,6 +192,11 @@ class ComparisonRequest:
         """Steps tried on what never changes, once per run."""
         return {**cam_trials(["gradcam"]), **lime_trials()}
 
+    @cached_property
+    def steps(self) -> LimeSteps:
+        """The steps of lime on one image."""
+        return LimeSteps(self.settings, self.segmentation, [self.setup.seed])
+
     @property
     def params(self) -> dict[str, Any]:
         """The parameters that identify the cases, as JSON values."""
@@ -202,7 +241,8 @@ class _Noted:
 def comparison_results(request: ComparisonRequest) -> PerImage:
     """Compare both explanations image by image, as an iterator reaches it, and then over the whole set."""
     whole = SumUp(image_set_case("comparison", request.setup, request.params), _noted, partial(_whole_set, request))
-    return PerImage("comparison", request.setup, lambda _image: request.params, partial(_compared, request), whole)
+    steps = Steps(partial(_draw, request), partial(_ask, request), partial(_finish, request))
+    return PerImage("comparison", request.setup, lambda _image: request.params, steps.alone, whole, apart=steps)
 
 
 def _noted(image: LabelledImage, result: Result) -> _Noted:
@@ -244,28 +284,38 @@ def _whole_set(request: ComparisonRequest, every: Sequence[_Noted]) -> Result:
     )
 
 
-def _compared(request: ComparisonRequest, image: LabelledImage) -> Result:
+def _draw(request: ComparisonRequest, image: LabelledImage) -> LimeDrawn:
+    """Cut an image into superpixels and draw the samples. The model is not needed."""
+    return request.steps.draw(request.setup.view(image))
+
+
+def _ask(request: ComparisonRequest, image: LabelledImage, turn: Turn[LimeDrawn]) -> _Answers:
+    """Do everything that needs the model."""
     # Tried first, so that a broken library is not taken for a broken model.
-    trials = request.trials
-    return _result(request, _compare_one(request, image), trials)
-
-
-def _compare_one(request: ComparisonRequest, image: LabelledImage) -> _Compared:
-    subject = request.setup.run_model(image)
+    _ = request.trials
+    setup = request.setup
+    subject = setup.run_model(image)
     started = time.perf_counter()
-    maps = cam_maps(subject)
+    cam = CamExplanation(subject.target.index, cam_maps(subject).image[0])
     seconds = time.perf_counter() - started
-    run = run_lime(subject, request.segmentation, request.settings, [request.setup.seed])
-    cam = CamExplanation(subject.target.index, maps.image[0])
+    found = request.steps.predict(subject, turn.prepared())
+    rounding = rounding_on(subject.classifier.device.type)
+    known = setup.provenance(image, LIBRARIES)
+    return _Answers(subject, cam, seconds, found, subject.fields, subject.stages, known, rounding)
+
+
+def _finish(request: ComparisonRequest, _image: LabelledImage, answers: _Answers) -> Result:
+    """Fit the surrogates, and compare. The model is not needed."""
+    cam, run = answers.cam, request.steps.fit(answers.predicted, answers.subject.target.index)
     lime = LimeWeights(run.label, run.stability.mean, run.segments)
-    possible = possible_agreement(cam, lime, request.policy, rounding_on(subject.classifier.device.type))
-    return _Compared(subject, cam, lime, run, seconds, compare(cam, lime, request.policy), possible)
+    possible = possible_agreement(cam, lime, request.policy, answers.rounding)
+    return _result(request, _Compared(answers, lime, run, compare(cam, lime, request.policy), possible))
 
 
-def _result(request: ComparisonRequest, each: _Compared, trials: Stages) -> Result:
-    setup, subject, found = request.setup, each.subject, each.found
+def _result(request: ComparisonRequest, each: _Compared) -> Result:
+    answers, found = each.answers, each.found
     fields: dict[str, Field] = {
-        **subject.fields,
+        **answers.fields,
         "gradcam": Heatmap(each.cam.saliency, MAP_TOLERANCE),
         "lime": Heatmap(each.lime.saliency, MAP_TOLERANCE),
         "segments": Segments(each.lime.segments),
@@ -282,15 +332,15 @@ def _result(request: ComparisonRequest, each: _Compared, trials: Stages) -> Resu
         SWEEP: Curve(AREAS, each.sweep, "share of the image", "IoU", CURVE_TOLERANCE, each.possible_sweep),
     }
     stages = {
-        **subject.stages,
+        **answers.stages,
         **_concept_stage(each),
         **each.run.stages,
         Stage(StageKind.FINAL_MAP, "gradcam"): fingerprint_array(each.cam.saliency),
         Stage(StageKind.FINAL_MAP, "lime"): fingerprint_array(each.lime.saliency),
-        **trials,
+        **request.trials,
     }
-    case = setup.case("comparison", subject.image, request.params)
-    return Result(case, fields, stages, setup.provenance(subject.image, LIBRARIES))
+    case = request.setup.case("comparison", each.subject.image, request.params)
+    return Result(case, fields, stages, answers.provenance)
 
 
 def _thresholds() -> Measures:
@@ -314,7 +364,7 @@ def _concept_stage(each: _Compared) -> dict[Stage, Fingerprint]:
 
 def _methods(each: _Compared) -> Table:
     rows = [
-        ("gradcam", each.found.cam_mask, each.cam_seconds),
+        ("gradcam", each.found.cam_mask, each.answers.cam_seconds),
         ("lime", each.found.lime_mask, each.run.seconds),
     ]
     frame = pd.DataFrame(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -14,14 +14,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from xai_eval.metrics.faithfulness import Predict
+from xai_eval.inputs.steps import Steps, Turn
 from xai_eval.metrics.localisation import half_cell
 from xai_eval.metrics.paired import SIGNIFICANT, PairedTest, paired_test
 from xai_eval.result.fields import Field, Heatmap, Label, Measures, Table
 from xai_eval.result.fields.possible import Possible
 from xai_eval.result.fields.table import Cell, Cells
 from xai_eval.result.fingerprint import Fingerprint, fingerprint_array
-from xai_eval.result.result import Result
+from xai_eval.result.result import Provenance, Result
 from xai_eval.result.stage import Stage, StageKind
 from xai_eval.tasks.cam_results import MAP_TOLERANCE
 from xai_eval.tasks.image.explanation_setup import ExplanationSetup
@@ -39,8 +39,8 @@ from xai_eval.tasks.trials.trials import cam_trials, lime_trials
 
 if TYPE_CHECKING:
     from xai_eval.explainers.hybrid_maps import HybridInputs
-    from xai_eval.explainers.lime.lime import LimeSettings
-    from xai_eval.explainers.lime.segmentation import Segmentation
+    from xai_eval.explainers.lime.lime import Drawn, LimeSettings
+    from xai_eval.explainers.lime.segmentation import Segmentation, Segmenter
     from xai_eval.inputs.images.labelled import LabelledImage
 
 # The two methods that every hybrid combines.
@@ -101,6 +101,33 @@ class _Noted:
     stages: Stages
 
 
+@dataclass(frozen=True, eq=False)
+class _Drawn:
+    """An image as the model sees it, uint8 (H, W, 3), and what lime asks the model about it."""
+
+    view: NDArray[np.uint8]
+    drawn: Drawn
+
+
+@dataclass(frozen=True, eq=False)
+class _Answers:
+    """What is known of an image when the model is not needed any more.
+
+    Attributes:
+        inputs: what the maps were made of.
+        measured: the maps, by each method.
+        fields: fields that need the model.
+        stages: stages up to the explained class, and the state of the model after all of them.
+        provenance: how the result was computed.
+    """
+
+    inputs: HybridInputs
+    measured: Sequence[_Measured]
+    fields: Mapping[str, Field]
+    stages: Stages
+    provenance: Provenance
+
+
 def hybrid_results(request: HybridRequest) -> PerImage:
     """Combine both explanations image by image, as an iterator reaches it, and then test over the whole set."""
     whole = SumUp(
@@ -108,7 +135,8 @@ def hybrid_results(request: HybridRequest) -> PerImage:
         lambda _image, result: _Noted(result["table"], result.stages),
         partial(_whole_set, request),
     )
-    return PerImage("hybrid", request.setup, lambda _image: request.params, partial(_combine_one, request), whole)
+    steps = Steps(partial(_draw, request), partial(_ask, request), partial(_finish, request))
+    return PerImage("hybrid", request.setup, lambda _image: request.params, steps.alone, whole, apart=steps)
 
 
 def _whole_set(request: HybridRequest, every: Sequence[_Noted]) -> Result:
@@ -122,60 +150,137 @@ def _whole_set(request: HybridRequest, every: Sequence[_Noted]) -> Result:
     )
 
 
-def _combine_one(request: HybridRequest, image: LabelledImage) -> Result:
+def _draw(request: HybridRequest, image: LabelledImage) -> _Drawn:
+    """Cut an image into the superpixels of lime, and draw the samples. The model is not needed."""
+    from xai_eval.explainers.lime.lime import draw
+
+    view = request.setup.view(image)
+    (drawn,) = draw(view, request.segmentation, request.settings, [request.setup.seed])
+    return _Drawn(view, drawn)
+
+
+def _ask(request: HybridRequest, image: LabelledImage, turn: Turn[_Drawn]) -> _Answers:
+    """Do what needs the model: it predicts the samples, and measures the maps that are made of these predictions."""
     # Tried first, so that a broken library is not taken for a broken model.
-    trials = request.trials
-    setup, subject = request.setup, request.setup.run_model(image)
+    _ = request.trials
+    setup, own = request.setup, turn.prepared()
+    subject = setup.run_model(image, own.view)
     cam = cam_maps(subject)
-    predict = subject.predict
-    inputs = _inputs(request, subject, cam.image[0], predict)
-    maps = _maps(inputs)
+    inputs = _inputs(request, subject, cam.image[0], own, turn)
     margin = half_cell(cam.layer[0].shape, cam.image[0].shape)
-    rounding = rounding_on(setup.classifier.device.type)
-    tolerance = dataclasses.replace(MAP_TOLERANCE, largest=max(MAP_TOLERANCE.largest, _AMPLIFIED * rounding))
-    heatmaps = {name: Heatmap(displayed(each), tolerance) for name, each in maps.items()}
-    rows = [scored_row(name, each, heatmaps[name], subject, margin, predict) for name, each in maps.items()]
-    label = subject.target.index
-    possible = [
-        possible_row(heatmaps[name], subject.mask, margin, rounding, each)
-        | possible_curves(row, each, subject.view, predict, label, rounding)
-        for row, (name, each) in zip(rows, maps.items(), strict=True)
-    ]
-    table = Table(pd.DataFrame(rows), SCORE_TOLERANCE, possible=by_column(possible))
+    measuring = _Measuring(inputs, subject, margin, rounding_on(setup.classifier.device.type))
+    measured = turn.parts(measuring.steps, measuring.names)
+    return _Answers(inputs, measured, subject.fields, subject.stages, setup.provenance(image, LIBRARIES))
+
+
+def _inputs(request: HybridRequest, subject: Subject, cam: Map, own: _Drawn, turn: Turn[Any]) -> HybridInputs:
+    """Explain the class that Grad-CAM explained by lime, with each segmentation that a hybrid needs."""
+    from xai_eval.explainers.hybrid_maps import HybridInputs, Refined, scales
+    from xai_eval.explainers.lime.lime import draw, fit, predicted_beside
+    from xai_eval.explainers.lime.perturbation import PerturbedImages
+
+    label, settings, seed = subject.target.index, request.settings, request.setup.seed
+    images = PerturbedImages(subject.predict, settings.batch_size, subject.classifier.device)
+
+    def drawn(cut: Segmenter) -> Drawn:
+        (found,) = draw(own.view, cut, settings, [seed])
+        return found
+
+    cuts: list[Segmenter] = [*scales(seed), Refined(own.drawn.segments, cam)]
+    draws: list[Callable[[], Drawn]] = [lambda: own.drawn, *(partial(drawn, cut) for cut in cuts)]
+    first, *several, refined = predicted_beside(own.view, images, draws, turn)
+    most = settings.num_features
+    return HybridInputs(cam, first, fit(first, label, most).weights, label, most, several, refined)
+
+
+def _finish(request: HybridRequest, image: LabelledImage, answers: _Answers) -> Result:
+    """Put the result together. The model is not needed."""
+    inputs, measured = answers.inputs, answers.measured
+    heatmaps = {each.row["method"]: each.heatmap for each in measured}
+    possible = by_column([each.possible for each in measured])
+    table = Table(pd.DataFrame([each.row for each in measured]), SCORE_TOLERANCE, possible=possible)
     return Result(
-        case=setup.case("hybrid", image, request.params),
-        fields={**subject.fields, **heatmaps, "table": table},
+        case=request.setup.case("hybrid", image, request.params),
+        fields={**answers.fields, **heatmaps, "table": table},
         stages={
-            **subject.stages,
+            **answers.stages,
             Stage(StageKind.SEGMENTS): fingerprint_array(inputs.segments),
             Stage(StageKind.SAMPLES): fingerprint_array(inputs.neighbourhood.samples.astype(np.uint8)),
             **lime_stages([inputs.neighbourhood], [inputs.label], inputs.weights),
             **{Stage(StageKind.FINAL_MAP, name): fingerprint_array(each.array) for name, each in heatmaps.items()},
-            **trials,
+            **request.trials,
         },
-        provenance=setup.provenance(image, LIBRARIES),
+        provenance=answers.provenance,
     )
 
 
-def _inputs(request: HybridRequest, subject: Subject, cam: Map, predict: Predict) -> HybridInputs:
-    """Explain the class that Grad-CAM explained by lime as well, and put both together."""
-    from xai_eval.explainers.hybrid_maps import HybridInputs
-    from xai_eval.explainers.lime.lime import explain_by_lime
-    from xai_eval.explainers.lime.perturbation import PerturbedImages
+@dataclass(frozen=True, eq=False)
+class _Mapped:
+    """A map, (H, W), of which only the order of values counts, and the same as it is displayed."""
 
-    label, settings, seed = subject.target.index, request.settings, request.setup.seed
-    images = PerturbedImages(predict, settings.batch_size, subject.classifier.device)
-    found = explain_by_lime(subject.view, images, request.segmentation, settings, labels=[label], seeds=[seed])[0]
-    weights = found.surrogates[label].weights
-    return HybridInputs(subject.view, cam, found.neighbourhood, weights, label, images, settings, seed)
+    saliency: Map
+    heatmap: Heatmap
 
 
-def _maps(inputs: HybridInputs) -> dict[str, Map]:
-    """Return the maps of Grad-CAM, of LIME and of all hybrids, (H, W), by name. Only the order of values counts."""
-    from xai_eval.explainers.hybrid_maps import HYBRIDS
+@dataclass(frozen=True, eq=False)
+class _Measured:
+    """A displayed map, its row in the table, and what could have stood in that row."""
 
-    hybrids = {name: combine(inputs) for name, combine in HYBRIDS.items()}
-    return {"gradcam": inputs.cam, "lime": inputs.weights[inputs.segments], **hybrids}
+    heatmap: Heatmap
+    row: Mapping[str, Any]
+    possible: Mapping[str, Possible]
+
+
+@dataclass(frozen=True, eq=False)
+class _Measuring:
+    """The steps of the work on the map of one method: of Grad-CAM, of LIME, and of each hybrid.
+
+    Attributes:
+        inputs: what the maps are made of.
+        subject: the image and what the model predicts.
+        margin: rows and columns by which the hottest pixel may miss the object.
+        rounding: how far apart two values may be and still be tied.
+    """
+
+    inputs: HybridInputs
+    subject: Subject
+    margin: tuple[int, int]
+    rounding: float
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the methods."""
+        from xai_eval.explainers.hybrid_maps import HYBRIDS
+
+        return *COMBINED, *HYBRIDS
+
+    @property
+    def steps(self) -> Steps[str, _Mapped, tuple[_Mapped, _Measured], _Measured]:
+        """To make a map and to find its ties needs predictions only, to measure it needs the model."""
+        return Steps(self._made, self._scored, self._with_ties)
+
+    def _made(self, name: str) -> _Mapped:
+        from xai_eval.explainers.hybrid_maps import HYBRIDS
+
+        inputs = self.inputs
+        known = {"gradcam": lambda _: inputs.cam, "lime": lambda _: inputs.weights[inputs.segments]}
+        saliency = {**known, **HYBRIDS}[name](inputs)
+        tolerance = dataclasses.replace(MAP_TOLERANCE, largest=max(MAP_TOLERANCE.largest, _AMPLIFIED * self.rounding))
+        return _Mapped(saliency, Heatmap(displayed(saliency), tolerance))
+
+    def _scored(self, name: str, turn: Turn[_Mapped]) -> tuple[_Mapped, _Measured]:
+        from xai_eval.inputs.models.later_checks import checked_at_the_end
+
+        subject, made = self.subject, turn.prepared()
+        given = made.saliency, subject.canvas, subject.predict, subject.target.index, self.rounding
+        with checked_at_the_end():
+            row = scored_row(name, made.saliency, made.heatmap, subject, self.margin, subject.predict)
+            return made, _Measured(made.heatmap, row, possible_curves(row, *given))
+
+    def _with_ties(self, _name: str, scored: tuple[_Mapped, _Measured]) -> _Measured:
+        made, found = scored
+        ties = possible_row(made.heatmap, self.subject.mask, self.margin, self.rounding, made.saliency)
+        return dataclasses.replace(found, possible={**ties, **found.possible})
 
 
 def _values(tables: Sequence[Table], end: int | None = None) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -11,23 +11,24 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from xai_eval.inputs.steps import Steps, Turn
 from xai_eval.metrics.bootstrap import mean_interval
 from xai_eval.metrics.search import OBJECTIVES, TRUTH, Objective, trust, winners
 from xai_eval.metrics.superpixels import positive_map
 from xai_eval.result.fields import Document, Field, Heatmap, Label, Table
 from xai_eval.result.fingerprint import Fingerprint, fingerprint_array
-from xai_eval.result.result import Result
+from xai_eval.result.result import Provenance, Result
 from xai_eval.result.stage import Stage, StageKind
 from xai_eval.result.without_effect import WITHOUT_EFFECT
 from xai_eval.tasks.cam_results import MAP_TOLERANCE
 from xai_eval.tasks.image.explanation_setup import ExplanationSetup
 from xai_eval.tasks.image.joined_stages import Stages
 from xai_eval.tasks.image.per_image import PerImage, SumUp
-from xai_eval.tasks.image.subject import cam_maps
+from xai_eval.tasks.image.subject import Subject, cam_maps
 from xai_eval.tasks.image.whole_set import image_set_case, image_set_provenance, image_set_stages
 from xai_eval.tasks.lime.lime_results import LIBRARIES
 from xai_eval.tasks.lime.lime_runs import surrogate_stage
-from xai_eval.tasks.studies.search_scores import ScoredSettings, cheapest_first, score_settings, scored_in
+from xai_eval.tasks.studies.search_scores import ScoredSettings, Scoring, cheapest_first, score_settings, scored_in
 from xai_eval.tasks.studies.search_ties import (
     best_overall,
     possible_best,
@@ -41,6 +42,7 @@ from xai_eval.tasks.ties.possible_rows import by_column
 from xai_eval.tasks.trials.trials import cam_trials, lime_trials
 
 if TYPE_CHECKING:
+    from xai_eval.explainers.lime.lime import Drawn
     from xai_eval.explainers.lime.lime_search import Grid, LimeSearch
     from xai_eval.inputs.images.labelled import LabelledImage
 
@@ -93,6 +95,39 @@ class _Noted:
     stages: Stages
 
 
+@dataclass(frozen=True, eq=False)
+class _Drawn:
+    """An image as the model sees it, uint8 (H, W, 3), and what draws the samples of each segmentation."""
+
+    view: NDArray[np.uint8]
+    draws: Sequence[Callable[[], Drawn]]
+
+
+@dataclass(frozen=True, eq=False)
+class _Answers:
+    """What is known of an image when the model is not needed any more.
+
+    Attributes:
+        subject: the image and what the model predicts.
+        cam: Grad-CAM's map, (H, W).
+        found: the predictions for all samples, and the surrogates that were fitted to them.
+        scored: the scores of all settings.
+        rounding: how far apart two values may be on the device of the model and still be tied.
+        fields: fields that need the model.
+        stages: stages up to the explained class, and the state of the model after all of them.
+        provenance: how the result was computed.
+    """
+
+    subject: Subject
+    cam: NDArray[np.float32]
+    found: LimeSearch
+    scored: ScoredSettings
+    rounding: float
+    fields: Mapping[str, Field]
+    stages: Stages
+    provenance: Provenance
+
+
 def search_results(request: SearchRequest) -> PerImage:
     """Search image by image, as an iterator reaches it, and then over the whole set."""
     whole = SumUp(
@@ -100,7 +135,8 @@ def search_results(request: SearchRequest) -> PerImage:
         partial(_noted, request.grid),
         partial(_whole_set, request),
     )
-    return PerImage("lime_search", request.setup, lambda _image: request.params, partial(_search_one, request), whole)
+    steps = Steps(partial(_draw, request), partial(_ask, request), partial(_finish, request))
+    return PerImage("lime_search", request.setup, lambda _image: request.params, steps.alone, whole, apart=steps)
 
 
 def _noted(grid: Grid, _image: LabelledImage, result: Result) -> _Noted:
@@ -118,38 +154,54 @@ def _whole_set(request: SearchRequest, every: Sequence[_Noted]) -> Result:
     )
 
 
-def _search_one(request: SearchRequest, image: LabelledImage) -> Result:
+def _draw(request: SearchRequest, image: LabelledImage) -> _Drawn:
+    """Cut an image into the first superpixels, and draw their samples. The model is not needed."""
+    from xai_eval.explainers.lime.lime_search import draws
+
+    view = request.setup.view(image)
+    return _Drawn(view, draws(view, request.grid, request.setup.seed))
+
+
+def _ask(request: SearchRequest, image: LabelledImage, turn: Turn[_Drawn]) -> _Answers:
+    """Do what needs the model: it predicts all samples, and measures the explanations made of these predictions."""
     from xai_eval.explainers.lime.lime_search import search
     from xai_eval.explainers.lime.perturbation import PerturbedImages
 
     # Tried first, so that a broken library is not taken for a broken model.
-    trials = request.trials
-    setup, grid, objective = request.setup, request.grid, request.objective
-    subject = setup.run_model(image)
-    predict = subject.predict
+    _ = request.trials
+    setup, grid, own = request.setup, request.grid, turn.prepared()
+    subject = setup.run_model(image, own.view)
     cam = cam_maps(subject).image[0]
-    perturbed = PerturbedImages(predict, max(grid.batch_size), setup.classifier.device)
-    found = search(subject.view, perturbed, grid, setup.seed)
-    scored = score_settings(subject, grid, found, cam, predict)
+    perturbed = PerturbedImages(subject.predict, max(grid.batch_size), setup.classifier.device)
+    found = search(own.view, perturbed, grid, Turn(lambda: own.draws, turn.ahead))
+    scored = score_settings(Scoring(subject, found, cam, request.rounding), grid, turn)
+    known = setup.provenance(image, LIBRARIES)
+    return _Answers(subject, cam, found, scored, request.rounding, subject.fields, subject.stages, known)
+
+
+def _finish(request: SearchRequest, image: LabelledImage, answers: _Answers) -> Result:
+    """Put the result together. The model is not needed."""
+    grid, objective = request.grid, request.objective
+    subject, cam, found, scored = answers.subject, answers.cam, answers.found, answers.scored
     won = scored.best(objective) or cheapest_first(grid.settings)
     segments = found.neighbourhoods[won[0].segmentation].segments
     fits = [found.surrogate(settings[0], subject.target.index) for settings in scored.tied.values()]
     best_map = positive_map(found.surrogate(won[0], subject.target.index).weights, segments)
     fields: dict[str, Field] = {
-        **subject.fields,
+        **answers.fields,
         "lime": Heatmap(best_map, MAP_TOLERANCE),
         "gradcam": Heatmap(cam, MAP_TOLERANCE),
         "best": Document(
             {"objective": objective.name, "setting": asdict(won[0]), "tied": len(won)},
             tuple(WITHOUT_EFFECT),
-            possible_best(scored, objective, request.rounding),
+            possible_best(scored, objective, answers.rounding),
         ),
         "ties": Label(_ties(scored)),
-        "winners": _winners(scored, request.rounding),
+        "winners": _winners(scored, answers.rounding),
         SETTINGS: Table(scored.frame, SCORE_TOLERANCE, possible=by_column(scored.possible)),
     }
     stages = {
-        **subject.stages,
+        **answers.stages,
         **{
             Stage(StageKind.SEGMENTS, name): fingerprint_array(each.segments)
             for name, each in found.neighbourhoods.items()
@@ -161,10 +213,10 @@ def _search_one(request: SearchRequest, image: LabelledImage) -> Result:
         Stage(StageKind.FINAL_MAP, "gradcam"): fingerprint_array(cam),
         # Grad-CAM stands before the map of lime, because two objectives use it to choose the setting of that map.
         Stage(StageKind.FINAL_MAP, "lime"): fingerprint_array(best_map),
-        **trials,
+        **request.trials,
     }
-    case = setup.case("lime_search", image, request.params)
-    return Result(case, fields, stages, setup.provenance(image, LIBRARIES))
+    case = request.setup.case("lime_search", image, request.params)
+    return Result(case, fields, stages, answers.provenance)
 
 
 def _every_sample(found: LimeSearch) -> NDArray[np.uint8]:

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from xai_eval.metrics.faithfulness import Predict, faithfulness
+from xai_eval.inputs.steps import Steps, Turn
+from xai_eval.metrics.faithfulness import faithfulness
 from xai_eval.metrics.geometry import centre_distance
 from xai_eval.metrics.localisation import hottest, iou_at_equal_area
 from xai_eval.metrics.search import TRUTH, Objective, winners
@@ -18,11 +19,12 @@ from xai_eval.metrics.superpixels import mask_of_area, positive_map
 from xai_eval.result.fields import Table
 from xai_eval.result.fields.possible import Possible
 from xai_eval.result.map_similarity import iou
-from xai_eval.tasks.ties.bounds import area_bounds, exactly, hottest_bounds, possible_iou, rounding_on
+from xai_eval.tasks.ties.bounds import area_bounds, exactly, hottest_bounds, possible_iou
 from xai_eval.tasks.ties.possible_curves import possible_curves
 from xai_eval.tasks.ties.possible_winners import ValueBounds, cells_of, value_bounds
 
 if TYPE_CHECKING:
+    from xai_eval.explainers.lime.lime import Surrogate
     from xai_eval.explainers.lime.lime_search import Grid, LimeSearch, Setting
     from xai_eval.tasks.image.subject import Subject
 
@@ -68,40 +70,108 @@ class ScoredSettings:
         )
 
 
-def score_settings(
-    subject: Subject, grid: Grid, found: LimeSearch, cam: NDArray[np.float32], predict: Predict
-) -> ScoredSettings:
-    """Compute the scores of all settings, once per different explanation.
+@dataclass(frozen=True, eq=False)
+class Scoring:
+    """The steps of the work on one explanation, which may be that of several settings.
 
-    Args:
+    Attributes:
         subject: the image and the explained class.
-        grid: the settings.
         found: the search on this image.
         cam: Grad-CAM's map of the same class, (H, W).
-        predict: computes probabilities (N, C) from images uint8 (N, H, W, 3).
+        rounding: how far apart two values may be and still be tied.
     """
-    tied = _tied(grid, {name: int(each.samples.shape[1]) for name, each in found.neighbourhoods.items()})
-    rows, possible = [], []
-    rounding = rounding_on(subject.classifier.device.type)
-    for name, settings in tied.items():
-        setting = settings[0]
-        surrogate = found.surrogate(setting, subject.target.index)
-        segments = found.neighbourhoods[setting.segmentation].segments
-        scores = _scores(subject, surrogate.weights, segments, cam, predict)
-        possible.append(_possible(scores, subject, surrogate.weights, segments, cam, predict, rounding))
-        rows.append(
-            {
-                "setting": name,
-                "segmentation": setting.segmentation,
-                "num_samples": setting.num_samples,
-                "superpixels": len(surrogate.weights),
-                "features": found.features(setting),
-                "tied_settings": len(settings),
-                "r2": surrogate.r2,
-                **scores,
-            }
-        )
-    return ScoredSettings(tied, pd.DataFrame(rows), possible)
+
+    subject: Subject
+    found: LimeSearch
+    cam: NDArray[np.float32]
+    rounding: float
+
+    @property
+    def steps(self) -> Steps[Sequence[Setting], Surrogate, _Curves, _Scored]:
+        """To fit a surrogate and to compare maps needs predictions only; curves need the model."""
+        return Steps(self._fitted, self._curves, self._scored)
+
+    def _fitted(self, tied: Sequence[Setting]) -> Surrogate:
+        return self.found.surrogate(tied[0], self.subject.target.index)
+
+    def _curves(self, tied: Sequence[Setting], turn: Turn[Surrogate]) -> _Curves:
+        from xai_eval.inputs.models.later_checks import checked_at_the_end
+
+        subject, surrogate = self.subject, turn.prepared()
+        painted = surrogate.weights[self._segments(tied)]
+        given = subject.canvas, subject.predict, subject.target.index
+        with checked_at_the_end():
+            curves = faithfulness(painted, *given)
+            scores = {"deletion": curves.deletion, "insertion": curves.insertion}
+            return _Curves(surrogate, scores, possible_curves(scores, painted, *given, self.rounding))
+
+    def _scored(self, tied: Sequence[Setting], curves: _Curves) -> _Scored:
+        setting, surrogate, segments = tied[0], curves.surrogate, self._segments(tied)
+        scores = self._scores(surrogate.weights, segments, curves.scores)
+        row = {
+            "segmentation": setting.segmentation,
+            "num_samples": setting.num_samples,
+            "superpixels": len(surrogate.weights),
+            "features": self.found.features(setting),
+            "tied_settings": len(tied),
+            "r2": surrogate.r2,
+            **scores,
+        }
+        possible = {**curves.possible, **self._possible(surrogate.weights, segments)}
+        return _Scored(row, {name: each for name, each in possible.items() if name in scores})
+
+    def _segments(self, tied: Sequence[Setting]) -> NDArray[np.int64]:
+        return self.found.neighbourhoods[tied[0].segmentation].segments
+
+    def _scores(
+        self, weights: NDArray[np.float64], segments: NDArray[np.int64], curves: Mapping[str, float]
+    ) -> dict[str, float]:
+        mask, known = mask_of_area(weights, segments, AREA), self.subject.mask
+        scores = {
+            "centre_distance": centre_distance(positive_map(weights, segments), self.cam),
+            **curves,
+            "iou_gradcam": iou(mask, hottest(self.cam, int(mask.sum()))),
+        }
+        return scores if known is None else {**scores, TRUTH: iou_at_equal_area(weights[segments], known)}
+
+    def _possible(self, weights: NDArray[np.float64], segments: NDArray[np.int64]) -> dict[str, Possible]:
+        """Return what rounding could have put in place of the scores that jump, but for those of curves."""
+        mask, known = area_bounds(weights, segments, AREA, self.rounding), self.subject.mask
+        areas = int(mask.surely.sum()), int(mask.maybe.sum())
+        found = {"iou_gradcam": possible_iou(mask, hottest_bounds(self.cam, *areas, self.rounding))}
+        if known is not None:
+            area = int(np.count_nonzero(known))
+            own = hottest_bounds(weights[segments], area, area, self.rounding)
+            found[TRUTH] = possible_iou(own, exactly(known))
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class _Curves:
+    """A surrogate, its deletion and insertion, and what rounding could have put in their place."""
+
+    surrogate: Surrogate
+    scores: Mapping[str, float]
+    possible: Mapping[str, Possible]
+
+
+@dataclass(frozen=True, eq=False)
+class _Scored:
+    """The row of an explanation, without its name, and what rounding could have put in place of its scores."""
+
+    row: Mapping[str, Any]
+    possible: Mapping[str, Possible]
+
+
+def score_settings(scoring: Scoring, grid: Grid, turn: Turn[Any]) -> ScoredSettings:
+    """Compute the scores of all settings of a grid, once per different explanation, when it is the turn of the image.
+
+    Explanations are fitted and compared while the model measures another.
+    """
+    tied = _tied(grid, {name: int(each.samples.shape[1]) for name, each in scoring.found.neighbourhoods.items()})
+    every = turn.parts(scoring.steps, tied.values())
+    rows = [{"setting": name, **each.row} for name, each in zip(tied, every, strict=True)]
+    return ScoredSettings(tied, pd.DataFrame(rows), [each.possible for each in every])
 
 
 def scored_in(grid: Grid, table: Table) -> ScoredSettings:
@@ -144,42 +214,3 @@ def _tied(grid: Grid, superpixels: Mapping[str, int]) -> dict[str, tuple[Setting
         limit = "" if setting.num_features >= whole else f", best {setting.num_features}"
         groups.setdefault(f"{setting.segmentation}, {setting.num_samples} samples{limit}", []).append(setting)
     return {name: cheapest_first(settings) for name, settings in groups.items()}
-
-
-def _possible(
-    scores: Mapping[str, float],
-    subject: Subject,
-    weights: NDArray[np.float64],
-    segments: NDArray[np.int64],
-    cam: NDArray[np.float32],
-    predict: Predict,
-    rounding: float,
-) -> dict[str, Possible]:
-    """Return what rounding could have put in place of the scores that jump."""
-    painted, mask = weights[segments], area_bounds(weights, segments, AREA, rounding)
-    areas = int(mask.surely.sum()), int(mask.maybe.sum())
-    found = possible_curves(scores, painted, subject.view, predict, subject.target.index, rounding)
-    found["iou_gradcam"] = possible_iou(mask, hottest_bounds(cam, *areas, rounding))
-    if subject.mask is not None:
-        area = int(np.count_nonzero(subject.mask))
-        found[TRUTH] = possible_iou(hottest_bounds(painted, area, area, rounding), exactly(subject.mask))
-    return {name: each for name, each in found.items() if name in scores}
-
-
-def _scores(
-    subject: Subject,
-    weights: NDArray[np.float64],
-    segments: NDArray[np.int64],
-    cam: NDArray[np.float32],
-    predict: Predict,
-) -> dict[str, float]:
-    painted = weights[segments]
-    mask = mask_of_area(weights, segments, AREA)
-    curves = faithfulness(painted, subject.view, predict, subject.target.index)
-    scores = {
-        "centre_distance": centre_distance(positive_map(weights, segments), cam),
-        "deletion": curves.deletion,
-        "insertion": curves.insertion,
-        "iou_gradcam": iou(mask, hottest(cam, int(mask.sum()))),
-    }
-    return scores if subject.mask is None else {**scores, TRUTH: iou_at_equal_area(painted, subject.mask)}

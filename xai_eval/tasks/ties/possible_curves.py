@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xai_eval.metrics.faithfulness import STEPS, Pixels, Predict, _of_pixels, _taken
+from xai_eval.metrics.faithfulness import STEPS, Canvas, Pixels, Predict, _of_pixels, _taken
 from xai_eval.result.fields.possible import Possible
 from xai_eval.tasks.ties.bounds import Values, _clusters, _reach
 
@@ -25,7 +25,7 @@ Places = NDArray[np.intp]
 
 
 def possible_curves(
-    row: Mapping[str, Any], saliency: Values, pixels: Pixels, predict: Predict, label: int, rounding: float
+    row: Mapping[str, Any], saliency: Values, pixels: Pixels | Canvas, predict: Predict, label: int, rounding: float
 ) -> dict[str, Possible]:
     """Return what could have stood in place of deletion and insertion; nothing if no order is in doubt.
 
@@ -35,7 +35,7 @@ def possible_curves(
     Args:
         row: as `scored_row` returned it.
         saliency: the map, (h, w), by whose order pixels were taken.
-        pixels: the image as the model sees it, uint8 (h, w, 3).
+        pixels: the image as the model sees it, uint8 (h, w, 3), or its canvas.
         predict: computes probabilities (N, C) from images uint8 (N, h, w, 3).
         label: index of the explained class.
         rounding: how far apart two values may be and still be tied, see `bounds`.
