@@ -24,6 +24,14 @@ def json_text(document: Any, *, ascii_only: bool = True) -> str:
     Raises:
         ValueError: a number is NaN or infinite.
     """
-    text = json.dumps(document, indent=1, allow_nan=False, ensure_ascii=ascii_only)
+    return _harmless(json.dumps(document, indent=1, allow_nan=False, ensure_ascii=ascii_only))
+
+
+def compact_json(document: Any) -> str:
+    """Return the same in one line, without spaces. Raises ValueError as `json_text`."""
+    return _harmless(json.dumps(document, separators=(",", ":"), allow_nan=False))
+
+
+def _harmless(text: str) -> str:
     seen = visible(text, lambda character: json.dumps(character)[1:-1])
     return _OBEYED.sub(lambda found: f"{found[0][:-1]}\\u{ord(found[0][-1]):04x}", seen)
