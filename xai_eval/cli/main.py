@@ -327,11 +327,11 @@ def _print_verdicts(
     from xai_eval.report.text.commands import Folders
     from xai_eval.report.text.outcome import advice_lines, outcome_line
     from xai_eval.report.text.summary import explain_line, summary_lines
-    from xai_eval.report.text.verdicts import verdicts_document
+    from xai_eval.report.text.verdicts import verdicts_stream
 
     code = _exit_code(judged, failing)
     if options.json:
-        document = verdicts_document(judged.verdicts, judged.record, judged.run_findings)
+        document = verdicts_stream(judged.verdicts, judged.record, judged.run_findings)
         if review is not None:
             from xai_eval.report.text.review import review_document
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from xai_eval.media.characters import visible
@@ -25,6 +26,24 @@ def json_text(document: Any, *, ascii_only: bool = True) -> str:
         ValueError: a number is NaN or infinite.
     """
     return _harmless(json.dumps(document, indent=1, allow_nan=False, ensure_ascii=ascii_only))
+
+
+def json_parts(document: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the same text as `json_text` of an object, part by part: values that are iterators become lists."""
+    yield "{"
+    for place, (name, value) in enumerate(document.items()):
+        yield f"{',' if place else ''}\n {json_text(name)}: "
+        yield from _items(value) if isinstance(value, Iterator) else [json_text(value).replace("\n", "\n ")]
+    yield "\n}" if document else "}"
+
+
+def _items(values: Iterator[Any]) -> Iterator[str]:
+    last = "[]"
+    for place, value in enumerate(values):
+        text = json_text(value).replace("\n", "\n  ")
+        yield f"{',' if place else '['}\n  {text}"
+        last = "\n ]"
+    yield last
 
 
 def compact_json(document: Any) -> str:

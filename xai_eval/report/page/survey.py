@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from xai_eval.report.cases import ReportCase
@@ -30,13 +30,14 @@ class Survey:
     differences: bool
 
 
-def survey(worst_first: Iterable[ReportCase]) -> Survey:
-    """Look at every case once, the worst first."""
+def survey(worst_first: Iterable[ReportCase], drawn: Container[str] | None = None) -> Survey:
+    """Look at every case once, the worst first; `drawn` are the keys of those whose colours count, None for all."""
     numbers, filters, kinds, differences = Counter[str](), FilterCounts(), set[str](), False
     for case in map(ReportCase.unloaded, worst_first):
         line = case_line(case)
         numbers.update(places_of(line))
         filters.add(line)
-        kinds.update(kinds_of_maps(case))
-        differences = differences or bool(case.changed_fields)
+        if drawn is None or line.key in drawn:
+            kinds.update(kinds_of_maps(case))
+            differences = differences or bool(case.changed_fields)
     return Survey(numbers, filters.filters(), kinds, differences)
