@@ -402,9 +402,10 @@ def _accept(options: argparse.Namespace) -> int:
 
 
 def _log(options: argparse.Namespace) -> int:
+    from xai_eval.gate.processes import over
     from xai_eval.report.text.log import history_lines
 
-    key, history = _goldens(options).history(options.case)
+    key, history = _goldens(options).history(options.case, over)
     answer([key, *history_lines(history)])
     return EXIT_OK
 
@@ -431,10 +432,11 @@ def _prune(options: argparse.Namespace) -> int:
     with goldens.locked() if changing else nullcontext():
         if changing:
             found = unused()  # another process may have accepted results meanwhile
-        for key in found:
-            if not options.dry_run:
-                goldens.remove(key)
-            answer([f"{'would delete' if options.dry_run else 'deleted'} {key}"])
+        if options.dry_run:
+            answer([f"would delete {key}" for key in found])
+        for key in found if not options.dry_run else ():
+            goldens.remove(key)
+            answer([f"deleted {key}"])
     answer([f"{count(len(found), 'unused golden')} in {options.golden}"])
     return EXIT_OK
 
