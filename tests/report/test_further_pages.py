@@ -8,6 +8,7 @@ import re
 
 import chromium
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,8 +18,11 @@ from xai_eval.gate.verdict import State, Verdict
 from xai_eval.report import write as write_module
 from xai_eval.report.cases import ReportCase
 from xai_eval.report.earlier_report import remove_earlier_report
+from xai_eval.report.page import decisions as decisions_module
 from xai_eval.report.page import sheets, shown_cases
+from xai_eval.report.page.decisions import decisions
 from xai_eval.report.page.page import report_pages
+from xai_eval.report.text.commands import USUAL
 from xai_eval.report.write import write_report
 from xai_eval.result.fields import Label
 from xai_eval.result.result import Case, Result
@@ -199,6 +203,22 @@ def test_of_several_causes_the_worst_of_each_is_on_the_first_page(small, monkeyp
     assert [case.verdict.case.input for case in first.cases] == ["set/00", "set/20"]
 
 
+def test_a_command_does_not_name_more_cases_than_a_system_takes(monkeypatch):
+    several = [Verdict(Case("cams", "net", f"set/{n}"), State.INCOMPARABLE if n else State.MISSING) for n in range(4)]
+    cases = [ReportCase(each, None, None) for each in several]
+
+    def told():
+        [found] = decisions(cases, USUAL, {}, here={cases[1].key})
+        assert (len(found.rows), found.more) == (1, 2)
+        return found.command, found.remedy
+
+    command, remedy = told()
+    assert all(case.key in command for case in cases[1:]) and "settled" not in remedy
+    monkeypatch.setattr(decisions_module, "MOST_NAMES", 2)
+    command, remedy = told()
+    assert command == 'xai-eval accept --all --reason "..."' and "once all other cases are settled:" in remedy
+
+
 @pytest.mark.slow
 def test_a_browser_finds_a_case_on_whatever_page_it_is(tmp_path, small):
     write_report(tmp_path, judged())
@@ -233,3 +253,26 @@ def test_a_browser_finds_a_case_on_whatever_page_it_is(tmp_path, small):
         quiet.get_by_role("link", name="Page 4").click()
         quiet.get_by_role("link", name="Page 5 →").first.click()
         assert quiet.locator("tr[data-state=ok]").count() > 0
+
+
+@pytest.mark.slow
+def test_axe_finds_nothing_on_pages_of_many_cases(tmp_path, small):
+    write_report(tmp_path, judged())
+    with chromium.launched() as browser:
+        tab = browser.new_context(offline=True).new_page()
+        Axe().run(tab, options={"runOnly": ["document-title"]})  # this brings it into the page
+        rules = {each: {"enabled": True} for each in tab.evaluate("axe.getRules().map((each) => each.ruleId)")}
+        for name, width, scheme in (
+            ("index.html#?q=set", 1440, "light"),
+            ("cases-2.html#?q=set", 390, "dark"),
+            ("cases-6.html#?q=set", 390, "light"),
+        ):
+            tab.set_viewport_size({"width": width, "height": 900})
+            tab.emulate_media(color_scheme=scheme)
+            tab.goto(f"{tmp_path.as_uri()}/{name}")
+            tab.get_by_text("On other pages: ").wait_for()
+            tab.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
+            options = {"resultTypes": ["violations"], "rules": rules}
+            found = Axe().run(tab, options=options).response["violations"]
+            assert [(name, each["id"], each["nodes"][0]["html"][:200]) for each in found] == []
+            assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -13,7 +13,7 @@ from xai_eval.gate.verdict import State, Verdict
 from xai_eval.report.cases import ReportCase
 from xai_eval.report.drawing.thumbnails import Thumbnail, thumbnails
 from xai_eval.report.page.case_view import ACCEPTABLE, CaseLine, case_line
-from xai_eval.report.text.commands import Folders, accept_cases_command, explain_command, prune_command
+from xai_eval.report.text.commands import MOST_NAMES, Folders, accept_cases_command, explain_command, prune_command
 from xai_eval.report.text.summary import is_new
 
 _PLACEHOLDER = "..."
@@ -100,7 +100,8 @@ class _Cases:
 
     def accept(self, keys: Sequence[str]) -> str:
         """Return the command that makes goldens of these cases."""
-        return accept_cases_command(keys, self.where, _PLACEHOLDER, everything=self.acceptable == set(keys))
+        everything = len(keys) > MOST_NAMES or self.acceptable == set(keys)
+        return accept_cases_command(keys, self.where, _PLACEHOLDER, everything=everything)
 
     def rows(self, verdicts: Sequence[Verdict], text: Callable[[Verdict], str]) -> tuple[Row, ...]:
         """Return the rows of the cases that are on the page."""
@@ -151,8 +152,14 @@ def _of_drift(told: Group | Verdict, cases: _Cases) -> Decision:
         return Decision((cases.row(told, told.short, _cause_of(told)),))
     rows = cases.rows(told.verdicts, lambda verdict: verdict.short)
     command = cases.accept([verdict.case.key for verdict in told.verdicts])
-    worst, right, more = told.verdicts[0], "If all of these are right as they are:", len(told.verdicts) - len(rows)
-    return Decision(rows, f"{told.title}.", _cause_of(worst), cases.find(worst), right, command, more)
+    worst, more = told.verdicts[0], len(told.verdicts) - len(rows)
+    return Decision(rows, f"{told.title}.", _cause_of(worst), cases.find(worst), _right(told), command, more)
+
+
+def _right(told: Group) -> str:
+    if len(told.verdicts) <= MOST_NAMES:
+        return "If all of these are right as they are:"
+    return "If all of these are right as they are, once all other cases are settled:"
 
 
 def _cause_of(verdict: Verdict) -> Cause | None:
@@ -168,7 +175,10 @@ def _of_state(state: State, failed: Sequence[Verdict], cases: _Cases) -> Iterato
     one, several = _TITLES[state]
     title = one if len(verdicts) == 1 else several.format(len(verdicts))
     rows, command = cases.rows(verdicts, lambda verdict: verdict.sentence), _command(state, verdicts, cases)
-    yield Decision(rows, title, None, "", _REMEDIES[state], command, len(verdicts) - len(rows))
+    remedy = _REMEDIES[state]
+    if state is State.INCOMPARABLE and len(verdicts) > MOST_NAMES:
+        remedy = f"{remedy.removesuffix(':')}, once all other cases are settled:"
+    yield Decision(rows, title, None, "", remedy, command, len(verdicts) - len(rows))
 
 
 def _command(state: State, verdicts: Sequence[Verdict], cases: _Cases) -> str:

@@ -40,7 +40,14 @@ from xai_eval.report.page.survey import Survey, survey
 from xai_eval.report.page.table_of_contents import contents, lists_of, only_new
 from xai_eval.report.page.terms import meaning, term_groups
 from xai_eval.report.page.without_images import CasesWithoutImages, cases_without_images
-from xai_eval.report.text.commands import PAGE_FILE, Folders, accept_cases_command, accept_command, explain_command
+from xai_eval.report.text.commands import (
+    MOST_NAMES,
+    PAGE_FILE,
+    Folders,
+    accept_cases_command,
+    accept_command,
+    explain_command,
+)
 from xai_eval.report.text.head import head
 from xai_eval.report.text.summary import (
     count_states,
@@ -205,6 +212,7 @@ class _Whole:
             lists_of(lines, numbers),
         )
         new = [verdict.case.key for verdict in verdicts if is_new(verdict)]
+        too_many = len(new) > MOST_NAMES
         return _rendered(
             _TEMPLATE,
             self.shared,
@@ -223,7 +231,10 @@ class _Whole:
             decisions=decisions(self.ordered, self.where, record.requests, here),
             head=head(verdicts, run_findings),
             contents=contents(numbers, tasks_on(self.sheets)),
-            accept_new=accept_cases_command(new, self.where, "first goldens", everything=only_new(verdicts)),
+            accept_new=accept_cases_command(
+                new, self.where, "first goldens", everything=only_new(verdicts) or too_many
+            ),
+            first_settle=too_many and not only_new(verdicts),
             aside=asides([case for case in self.ordered if case.key in here], self.where),
             terms=term_groups(),
             tasks=_tasks(sheet, self.making, self._by_task),

@@ -16,6 +16,8 @@ from xai_eval.store.default_folders import GOLDEN, RESULTS
 
 PAGE_FILE = "index.html"
 _REASON = '--reason "..."'
+# Names of cases in one command: many more, and a system refuses it.
+MOST_NAMES = 2_000
 # What to type for a single case that is not named.
 ACCEPT_ONE = "xai-eval accept CASE --reason ..."
 
