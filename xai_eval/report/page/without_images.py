@@ -1,4 +1,4 @@
-"""Ok cases that the page shows without images: one row per case, and a sentence on where their images are."""
+"""Cases that a page shows without images, mostly ok: one row per case, and a sentence on where their images are."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from xai_eval.gate.verdict import Verdict
 from xai_eval.report.cases import ReportCase
 from xai_eval.report.page.case_view import CaseLine, case_line
 from xai_eval.report.text.summary import is_fine
@@ -51,7 +52,7 @@ def cases_without_images(
     frame = summary_frame(cases).drop(columns="input").dropna(axis="columns", how="all")
     columns = (*(words(str(column)) for column in frame.columns), "in words", "folder")
     rows = tuple(
-        (case_line(case), (*map(cell_text, row), case.verdict.sentence, case.key))
+        (case_line(case), (*map(cell_text, row), _told(case.verdict), case.key))
         for case, row in zip(cases, frame.itertuples(index=False, name=None), strict=True)
     )
     return CasesWithoutImages(_title(cases), sentence, str(results / RESULTS_FOLDER), columns, rows)
@@ -65,6 +66,10 @@ def _title(cases: Sequence[ReportCase]) -> str:
 
 def _number(cases: Sequence[ReportCase]) -> str:
     return count(len(cases), "ok case" if _all_fine(cases) else "case")
+
+
+def _told(verdict: Verdict) -> str:
+    return verdict.sentence if is_fine(verdict) else verdict.short
 
 
 def _all_fine(cases: Sequence[ReportCase]) -> bool:
