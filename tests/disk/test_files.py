@@ -4,7 +4,7 @@ import os
 import pytest
 from forbidden import forbid
 
-from xai_eval.disk.files import accessible, exists, read_json, write_files, write_stream
+from xai_eval.disk.files import accessible, exists, read_json, write_files, write_streams
 from xai_eval.errors import StorageError
 
 
@@ -42,7 +42,7 @@ def test_a_full_disk_at_the_second_file_keeps_the_first(tmp_path, monkeypatch):
 
 def test_a_file_written_in_parts_is_whole_or_as_it_was(tmp_path):
     page = tmp_path / "page"
-    write_stream(page, (part for part in (b"first ", b"second")))
+    write_streams(tmp_path, {"page": (part for part in (b"first ", b"second"))})
     assert page.read_bytes() == b"first second"
 
     def broken():
@@ -50,7 +50,7 @@ def test_a_file_written_in_parts_is_whole_or_as_it_was(tmp_path):
         raise StorageError("the result was replaced meanwhile")
 
     with pytest.raises(StorageError, match="meanwhile"):
-        write_stream(page, broken())
+        write_streams(tmp_path, {"new": [b"fourth"], "page": broken()})
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("page", b"first second")]
 
 

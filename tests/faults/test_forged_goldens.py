@@ -10,7 +10,7 @@ from faults.forgery import DRIFTS, lose_task, with_another_task, write_goldens, 
 from xai_eval.errors import StorageError
 from xai_eval.gate.judge_run import judge_run
 from xai_eval.gate.verdict import State
-from xai_eval.report.page.page import render_page
+from xai_eval.report.page.page import report_pages
 from xai_eval.report.text.summary import run_findings_lines
 from xai_eval.report.text.verdicts import verdicts_document
 from xai_eval.store.goldens import Goldens
@@ -73,7 +73,7 @@ def test_a_task_that_was_taken_out_of_the_record_is_told_and_fails_a_check_for_a
     assert "1 golden was not judged, because the run did not try" in line and "images: 1 of lime. " in line
     document = verdicts_document(judged.verdicts, judged.record, judged.run_findings)
     assert document["not_judged"] == {"left_out": 0, "not_tried": {"lime": 1}}
-    page = "".join(render_page(judged.record, [], folder, folder, judged.run_findings))
+    page = "".join(report_pages(judged.record, [], folder, folder, judged.run_findings)["index.html"])
     assert "Not judged:</strong> 1 golden was not judged" in page
     whole = judge_run(folder / "run", Goldens(folder / "golden"), complete=())
     assert [(each.case.task, each.state) for each in whole.verdicts if each.failed] == [("lime", State.UNUSED)]

@@ -83,3 +83,11 @@ def test_what_is_answered_goes_through_here(monkeypatch):
     answer(["drift  evidence  \x1b[2J" + "word " * 40])
     assert re.fullmatch(r"\x1b\[31mdrift\x1b\[0m  evidence  \\x1b\[2Jword.*", terminal.getvalue().split("\n")[0])
     assert max(len(re.sub(r"\x1b\[\d+m", "", line)) for line in terminal.getvalue().split("\n")) <= 80
+
+
+def test_a_terminal_shows_the_first_of_many_lines_that_begin_alike_and_a_pipe_all_of_them(monkeypatch):
+    monkeypatch.setenv("NO_COLOR", "1")
+    lines = ["cause  x", *(f"drift  cams/{number}" for number in range(130)), "ok  3 cases", *["  model m"] * 60]
+    told = "  and 80 more that begin with 'drift': all of them are printed into a pipe or a file."
+    assert " ".join(for_eyes(lines, Terminal())).split() == " ".join([*lines[:51], told, *lines[131:]]).split()
+    assert list(for_eyes(lines, io.StringIO())) == lines

@@ -106,7 +106,7 @@ def test_images_come_before_their_whole_set_whose_tables_are_folded_below_a_sent
 
 
 def test_the_document_of_a_whole_set_is_a_file(tmp_path):
-    files = table_files(cases_of(whole_set()))
+    files = {name: b"".join(parts) for name, parts in table_files(cases_of(whole_set())).items()}
     assert json.loads(files["comparison_best.json"]) == {"overall": {"name": "slic"}}
     assert {"comparison_study.csv", "comparison_study.md", "comparison_study.tex"} <= files.keys()
 
@@ -141,7 +141,7 @@ def test_columns_of_latex_are_named_in_words():
 
 
 def test_captions_say_what_a_table_shows_and_of_which_models():
-    text = table_files(cases_of(whole_set()))["comparison_study.tex"].decode()
+    text = b"".join(table_files(cases_of(whole_set()))["comparison_study.tex"]).decode()
     shows = "How far Grad-CAM and LIME mark the same pixels in each image, and what that says."
     same = "In all rows: input birds (2 images)."
     assert f"\\caption{{{shows} Task comparison, model scenes:objects. {same}}}" in text

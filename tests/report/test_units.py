@@ -207,7 +207,7 @@ def test_scores_without_spread_can_be_drawn(score):
 
 
 def test_units_are_tables_too():
-    files = table_files(cases_of(dissected()))
+    files = {name: b"".join(parts) for name, parts in table_files(cases_of(dissected())).items()}
     assert files["dissection_clip_units.csv"].decode().splitlines()[1].startswith("scenes (4 images),layer4/0,car,0.9")
 
 

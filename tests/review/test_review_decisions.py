@@ -13,6 +13,7 @@ import pytest
 
 from xai_eval.cli.main import main
 from xai_eval.gate.judge_run import judge_run
+from xai_eval.report.page import sheets
 from xai_eval.store.history import HISTORY_FILE, read_history
 from xai_eval.store.lock import LOCK_FILE
 from xai_eval.store.quarantine import QUARANTINE_FILE, read_quarantine
@@ -205,3 +206,24 @@ def test_a_server_that_ends_has_stored_every_decision_that_it_answered(place, ca
     assert states(place)["a"] == "ok"
     assert read_history(place.goldens.folder / key_of(place, "a"))[-1].reason == "looked"
     assert not (place.goldens.folder / LOCK_FILE).exists()
+
+
+def test_a_run_of_many_cases_is_served_page_by_page(place, call, monkeypatch):
+    monkeypatch.setattr(sheets, "ONE_PAGE", 2)
+    monkeypatch.setattr(sheets, "FIRST", 2)
+    first, (status, page, answer) = call.document(), call.ask(path=f"{call.base}cases-2.html")
+    assert status == 200 and answer.headers["Content-Type"].startswith("text/html")
+    second = json.loads(page.decode().split('id="review-document">')[1].split("</script>")[0])
+    # What is decided on a page is about its own cases.
+    assert [len(each["cases"]) for each in (first, second)] == [2, 1]
+    status, script, answer = call.ask(path=f"{call.base}cases.js")
+    assert status == 200 and answer.headers["Content-Type"].startswith("text/javascript")
+    assert second["cases"][0]["anchor"] in script.decode()
+    assert [call.ask(path=f"{call.base}{name}")[0] for name in ("cases-3.html", "verdicts.json", "run.json")] == [
+        404
+    ] * 3
+    key = second["cases"][0]["key"]
+    status, told = call.send({"kind": "accept", "reason": "looked", "cases": {key: second["cases"][0]["seen"]}})
+    assert (status, told["keys"]) == (200, [key])
+    # Now two cases are left to decide, and both are on the first page.
+    assert len(call.document()["cases"]) == 2

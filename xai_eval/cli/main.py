@@ -328,11 +328,11 @@ def _print_verdicts(
     from xai_eval.report.text.commands import Folders
     from xai_eval.report.text.outcome import advice_lines, outcome_line
     from xai_eval.report.text.summary import explain_line, summary_lines
-    from xai_eval.report.text.verdicts import verdicts_document
+    from xai_eval.report.text.verdicts import verdicts_stream
 
     code = _exit_code(judged, failing)
     if options.json:
-        document = verdicts_document(judged.verdicts, judged.record, judged.run_findings)
+        document = verdicts_stream(judged.verdicts, judged.record, judged.run_findings)
         if review is not None:
             from xai_eval.report.text.review import review_document
 
@@ -403,9 +403,10 @@ def _accept(options: argparse.Namespace) -> int:
 
 
 def _log(options: argparse.Namespace) -> int:
+    from xai_eval.gate.processes import over
     from xai_eval.report.text.log import history_lines
 
-    key, history = _goldens(options).history(options.case)
+    key, history = _goldens(options).history(options.case, over)
     answer([key, *history_lines(history)])
     return EXIT_OK
 
@@ -432,10 +433,11 @@ def _prune(options: argparse.Namespace) -> int:
     with goldens.locked() if changing else nullcontext():
         if changing:
             found = unused()  # another process may have accepted results meanwhile
-        for key in found:
-            if not options.dry_run:
-                goldens.remove(key)
-            answer([f"{'would delete' if options.dry_run else 'deleted'} {key}"])
+        if options.dry_run:
+            answer([f"would delete {key}" for key in found])
+        for key in found if not options.dry_run else ():
+            goldens.remove(key)
+            answer([f"deleted {key}"])
     answer([f"{count(len(found), 'unused golden')} in {options.golden}"])
     return EXIT_OK
 

@@ -54,13 +54,13 @@ def write_files(folder: Path, contents: Mapping[str, bytes], *, root: Path | Non
     _write(folder, {name: [data] for name, data in contents.items()}, root)
 
 
-def write_stream(path: Path, parts: Iterable[bytes]) -> None:
-    """Write one file from parts, because it may be too large for the memory. It is written completely or not at all.
+def write_streams(folder: Path, contents: Mapping[str, Iterable[bytes]], *, root: Path | None = None) -> None:
+    """Write files from parts, because they may be too large for the memory; all of them or none, as `write_files`.
 
     Raises:
         StorageError: as `write_files`.
     """
-    _write(path.parent, {path.name: parts}, None)
+    _write(folder, contents, root)
 
 
 def write_new_file(path: Path, data: bytes) -> bool:

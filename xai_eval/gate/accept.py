@@ -68,7 +68,7 @@ def accept(
         )
     if everything:
         _require_readable(judged, "--all")
-    chosen = list(judged.results) if everything else [obtained_case(key, judged) for key in keys]
+    chosen = list(judged.results) if everything else obtained_cases(keys, judged)
     verdicts = {v.case.key: v for v in judged.verdicts}
     accepted = [key for key in dict.fromkeys(chosen) if _differs(key, verdicts.get(key), judged)]
     if len(accepted) > BULK_ABOVE and not bulk:
@@ -94,8 +94,17 @@ def _overruled(verdict: Verdict | None, upgrade: str) -> Overruled:
 
 def obtained_case(name: str, judged: Judged) -> str:
     """Return the key of the result that `name` names. Raises UsageError if there is none, or it cannot be read."""
+    return obtained_cases([name], judged)[0]
+
+
+def obtained_cases(names: Sequence[str], judged: Judged) -> list[str]:
+    """Return the keys of several results, as `obtained_case` does."""
     cases = {key: result.case for key, result in judged.results.items()}
-    key = resolve(name, {**cases, **{each: case_of_folder(each) for each in judged.broken}})
+    cases |= {each: case_of_folder(each) for each in judged.broken}
+    return [_readable(resolve(name, cases), judged) for name in names]
+
+
+def _readable(key: str, judged: Judged) -> str:
     if key in judged.broken:
         reason = next((v.sentence for v in judged.verdicts if v.case.key == case_of_folder(key).key), "it is damaged.")
         raise UsageError(f"the result of {key} cannot be read: {reason} Run again.")

@@ -180,8 +180,7 @@ def judge_by_run(folder: Path, reference_folder: Path, policy: Policy = DEFAULT_
     reference = RunFolder(reference_folder)
     record = reference.record()
     judged = _with_gap(judge_results(folder, Goldens(reference.results, open_result), policy, as_release=True))
-    measured, broken = reference.load(open_result)
-    gap = _gap(record, len(measured) + len(broken))
+    gap = _gap(record, reference.measured())
     if not gap:
         return judged
     verdict = _failure(record, _REFERENCE_RUN, f"{gap} in {reference_folder}: run it again.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from xai_eval.media.characters import visible
@@ -24,6 +25,32 @@ def json_text(document: Any, *, ascii_only: bool = True) -> str:
     Raises:
         ValueError: a number is NaN or infinite.
     """
-    text = json.dumps(document, indent=1, allow_nan=False, ensure_ascii=ascii_only)
+    return _harmless(json.dumps(document, indent=1, allow_nan=False, ensure_ascii=ascii_only))
+
+
+def json_parts(document: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the same text as `json_text` of an object, part by part: values that are iterators become lists."""
+    yield "{"
+    for place, (name, value) in enumerate(document.items()):
+        yield f"{',' if place else ''}\n {json_text(name)}: "
+        yield from _items(value) if isinstance(value, Iterator) else [json_text(value).replace("\n", "\n ")]
+    yield "\n}" if document else "}"
+
+
+def _items(values: Iterator[Any]) -> Iterator[str]:
+    last = "[]"
+    for place, value in enumerate(values):
+        text = json_text(value).replace("\n", "\n  ")
+        yield f"{',' if place else '['}\n  {text}"
+        last = "\n ]"
+    yield last
+
+
+def compact_json(document: Any) -> str:
+    """Return the same in one line, without spaces. Raises ValueError as `json_text`."""
+    return _harmless(json.dumps(document, separators=(",", ":"), allow_nan=False))
+
+
+def _harmless(text: str) -> str:
     seen = visible(text, lambda character: json.dumps(character)[1:-1])
     return _OBEYED.sub(lambda found: f"{found[0][:-1]}\\u{ord(found[0][-1]):04x}", seen)

@@ -1,10 +1,11 @@
-"""What a person sees who looks at a terminal: lines end before its edge, and states have colours.
+"""What a person sees who looks at a terminal: lines end before its edge, states have colours, and no list is endless.
 
 In a pipe, in a file and in the log of a CI job nothing is changed, so that lines can be searched and cut.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shutil
@@ -35,20 +36,34 @@ _COLOURS = {
 _OWN = re.compile(r"(\x1b\[(?:0|1|31|32|33|36)m)")
 _INDENT = "  "
 _NARROWEST = 40
+# Lines one after the other that begin with the same word; more of them would push the others off the screen.
+_ALIKE = 50
 # The last command of a line, from its name on: it stands on a line of its own, whole, to be copied.
 _COMMAND = re.compile(r" (xai-eval [a-z]+(?:-[a-z]+)* [^:;]*--.*)$")
 
 
 def for_eyes(lines: Iterable[str], stream: TextIO) -> Iterator[str]:
-    """Yield lines as they are printed on a stream: laid out for its width if a person looks at it, and coloured.
+    """Yield lines as they are printed on a stream: if a person looks at it, laid out for its width, coloured, and of
+    many lines that begin with the same word only the first ones.
 
     Colours: unless `NO_COLOR` is set (no-color.org), or the terminal is `dumb`. `FORCE_COLOR` asks for them elsewhere.
     """
     looked_at, colours = stream.isatty(), has_colours(stream)
     width = max(_NARROWEST, shutil.get_terminal_size().columns)
-    for line in lines:
+    for line in _first_of_many(lines) if looked_at else lines:
         for part in laid_out(line, width) if looked_at else [line]:
             yield coloured(part) if colours else part
+
+
+def _first_of_many(lines: Iterable[str]) -> Iterator[str]:
+    """Yield lines without those of a long list that nobody would read."""
+    for word, group in itertools.groupby(lines, key=lambda line: line.split(" ", 1)[0]):
+        alike = list(group)
+        shown = _ALIKE if word else len(alike)
+        yield from alike[:shown]
+        if alike[shown:]:
+            more = f"{len(alike) - shown} more that begin with {word!r}"
+            yield f"{_INDENT}and {more}: all of them are printed into a pipe or a file."
 
 
 def has_colours(stream: TextIO) -> bool:

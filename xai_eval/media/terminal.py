@@ -8,12 +8,12 @@ escapes by `xai_eval.cli.console`.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from xai_eval.media.characters import LONGEST, escape, shortened, visible
 from xai_eval.media.ci_commands import inert
-from xai_eval.media.json_text import json_text
+from xai_eval.media.json_text import json_parts, json_text
 from xai_eval.media.screen import for_eyes
 
 # Characters of one sentence; a line may hold several, and a command.
@@ -46,8 +46,10 @@ def answer(lines: Iterable[str]) -> None:
 
 
 def answer_json(document: Any) -> None:
-    """Print a document on standard output, for another program."""
-    print(json_text(document))
+    """Print a document on standard output, for another program; values that are iterators are printed as lists."""
+    for part in json_parts(document) if isinstance(document, Mapping) else [json_text(document)]:
+        print(part, end="")
+    print()
 
 
 def answer_script(script: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from xai_eval.disk.files import read_json, remove_file, remove_temporaries, remove_temporary_folders
 from xai_eval.disk.system_errors import refusal
 from xai_eval.errors import StorageError, UsageError
+from xai_eval.report.further_pages import CASES_FILE, remove_further_pages
 from xai_eval.report.images_beside import FOLDER, remove_images_beside
 from xai_eval.report.text.commands import PAGE_FILE
 from xai_eval.report.text.verdicts import VERDICTS_FILE
@@ -17,7 +18,7 @@ from xai_eval.store.runs import RUN_FILE
 
 # Names of files by the folder that they are in.
 _WRITTEN = {
-    ".": (PAGE_FILE, VERDICTS_FILE, RUN_FILE, REJECTIONS_FILE),
+    ".": (PAGE_FILE, "cases-*.html", CASES_FILE, VERDICTS_FILE, RUN_FILE, REJECTIONS_FILE),
     "figures": ("*.png", "*.svg", "*.pdf"),
     "tables": ("*.csv", "*.md", "*.tex", "*.json"),
     "against": ("*.png",),
@@ -50,6 +51,7 @@ def remove_earlier_report(folder: Path) -> None:
     if earlier is not None:
         # The list is removed last, so that an interrupted removal can be continued.
         _remove(folder, [*sorted(earlier), PAGE_FILE])
+        remove_further_pages(folder)
         remove_images_beside(folder)
         _remove(folder, [VERDICTS_FILE])
     clear_leftovers(folder)

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
-from xai_eval.disk.files import write_file, write_files, write_stream
+from xai_eval.disk.files import write_files, write_streams
 from xai_eval.gate.judge_run import Judged
-from xai_eval.media.json_text import json_text
+from xai_eval.media.json_text import json_parts
 from xai_eval.report.cases import collect
 from xai_eval.report.drawing.figure_formats import DEFAULT
 from xai_eval.report.drawing.figures import figure_files
 from xai_eval.report.earlier_report import clear_leftovers, remove_earlier_files
+from xai_eval.report.further_pages import remove_further_pages
 from xai_eval.report.images_beside import ImagesBeside
 from xai_eval.report.page.compared_runs import ComparedRuns
-from xai_eval.report.page.page import render_page
+from xai_eval.report.page.page import report_pages
 from xai_eval.report.page.shown_cases import with_figures
 from xai_eval.report.text.commands import PAGE_FILE
 from xai_eval.report.text.table_files import table_files
-from xai_eval.report.text.verdicts import VERDICTS_FILE, verdicts_document
+from xai_eval.report.text.verdicts import VERDICTS_FILE, verdicts_stream
 from xai_eval.store.default_folders import GOLDEN
 
 
@@ -51,16 +53,17 @@ def write_report(
     files = [*(f"tables/{name}" for name in tables), *(f"figures/{name}" for name in figures)]
     clear_leftovers(folder)
     remove_earlier_files(folder, files)
-    told = verdicts_document(judged.verdicts, judged.record, judged.run_findings)
-    document = json_text({**told, "files": files})
-    write_file(folder / VERDICTS_FILE, f"{document}\n".encode())
-    write_files(folder / "tables", tables, root=folder)
+    told = verdicts_stream(judged.verdicts, judged.record, judged.run_findings)
+    document = itertools.chain(json_parts({**told, "files": files}), ["\n"])
+    write_streams(folder, {VERDICTS_FILE: map(str.encode, document)})
+    write_streams(folder / "tables", tables, root=folder)
     write_files(folder / "figures", figures, root=folder)
-    page, images = folder / PAGE_FILE, ImagesBeside(folder)
-    parts = render_page(
+    images = ImagesBeside(folder)
+    pages = report_pages(
         judged.record, cases, results or folder, golden, judged.run_findings, images.keep, compared=compared
     )
-    write_stream(page, (part.encode() for part in parts))
+    write_streams(folder, {name: map(str.encode, parts) for name, parts in pages.items()})
     # Only now, because until then the earlier page may show them.
     images.remove_others()
-    return page
+    remove_further_pages(folder, but=pages)
+    return folder / PAGE_FILE

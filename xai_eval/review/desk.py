@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +13,8 @@ from xai_eval.gate.accept import accept
 from xai_eval.gate.ci import refuse_under_ci
 from xai_eval.gate.judge_run import Judged, judge_run
 from xai_eval.report.cases import collect
-from xai_eval.report.page.page import render_page
+from xai_eval.report.page.page import report_pages
+from xai_eval.report.text.commands import PAGE_FILE
 from xai_eval.report.text.release import release_sentence
 from xai_eval.report.text.wording import count
 from xai_eval.review.decision import Decision, Kind
@@ -56,11 +57,17 @@ class Desk:
     policy: Policy = DEFAULT_POLICY
     nonce: str = field(default_factory=lambda: secrets.token_urlsafe(16))
     images: dict[str, bytes] = field(default_factory=dict)
-    _page: bytes | None = None
+    _pages: Mapping[str, bytes] | None = None
     _turn: threading.RLock = field(default_factory=threading.RLock)
 
-    def page(self) -> bytes:
-        """Return the page of the run as it is now; it is drawn anew only after something was decided or refused.
+    def page(self, name: str = PAGE_FILE) -> bytes | None:
+        """Return a page of the run as it is now; it is drawn anew only after something was decided or refused.
+
+        Args:
+            name: of a large run, the name of another page than the first, or of the list of what is on which.
+
+        Returns:
+            The page; None if the run has no such page.
 
         Raises:
             InputUnavailable: no run is there.
@@ -69,9 +76,9 @@ class Desk:
         """
         refuse_under_ci(_CI)
         with self._turn:
-            if self._page is None:
-                self._page = self._drawn()
-            return self._page
+            if self._pages is None:
+                self._pages = self._drawn()
+            return self._pages.get(name)
 
     def decide(self, decision: Decision) -> Decided:
         """Carry out a decision about what the person saw, or nothing of it.
@@ -83,7 +90,7 @@ class Desk:
         """
         refuse_under_ci(_CI)
         with self._turn, contextlib.ExitStack() as held:
-            self._page = None  # if the decision is refused, the page is not what is there now
+            self._pages = None  # if the decision is refused, the page is not what is there now
             held.enter_context(RunFolder(self.results).locked())
             if decision.kind is not Kind.REJECT:
                 held.enter_context(self.goldens.locked())
@@ -96,14 +103,15 @@ class Desk:
         with self._turn:
             pass
 
-    def _drawn(self) -> bytes:
+    def _drawn(self) -> Mapping[str, bytes]:
         with RunFolder(self.results).locked():
             judged = judge_run(self.results, self.goldens, self.policy)
             cases = collect(judged.results, judged.goldens, judged.verdicts, judged.pairs)
             shown = panel(judged, cases, self.goldens.quarantine_days, self.nonce)
             golden = self.goldens.folder
             found, keep = judged.run_findings, self.images.update
-            return "".join(render_page(judged.record, cases, self.results, golden, found, keep, shown)).encode()
+            pages = report_pages(judged.record, cases, self.results, golden, found, keep, shown)
+            return {name: "".join(parts).encode() for name, parts in pages.items()}
 
 
 def _accept(decision: Decision, judged: Judged, desk: Desk) -> Decided:

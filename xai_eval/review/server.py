@@ -15,7 +15,9 @@ from typing import Any
 
 from xai_eval.disk.door import read_bytes, require_no_links
 from xai_eval.errors import InputUnavailable, UsageError, XaiEvalError
+from xai_eval.report.further_pages import CASES_FILE
 from xai_eval.report.images_beside import FOLDER
+from xai_eval.report.text.commands import PAGE_FILE
 from xai_eval.review.allowed import Address, Asked, Refusal, length_of, page_of
 from xai_eval.review.decision import read_decision
 from xai_eval.review.desk import Desk
@@ -123,12 +125,15 @@ class _Handler(BaseHTTPRequestHandler):
     def _got(self, page: str) -> _Answer:
         if page in _OWN:
             return _Answer(200, _OWN[page], read_bytes(Path(__file__).parent / page))
-        if page:
+        if "/" in page:
             return self._image(page)
         try:
-            return _Answer(200, _PAGE, self.server.desk.page())
+            found = self.server.desk.page(page or PAGE_FILE)
         except XaiEvalError as error:
             return self._refused(Refusal(503, str(error)))
+        if found is None:
+            return self._refused(_NOTHING)
+        return _Answer(200, _OWN["review.js"] if page == CASES_FILE else _PAGE, found)
 
     def _image(self, page: str) -> _Answer:
         """Return an image of the report. It is only shown: a browser runs nothing of a file of this kind."""

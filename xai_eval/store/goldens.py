@@ -109,14 +109,18 @@ class Goldens:
         """Write the noise of a case beside its golden. Raises StorageError if it cannot be written."""
         noise.save(self.folder / key, root=self.folder)
 
-    def history(self, name: str) -> tuple[str, list[Acceptance]]:
+    def history(self, name: str, over: Over = map) -> tuple[str, list[Acceptance]]:
         """Return the key of the case that `name` names, and what was accepted for it, oldest first.
+
+        `over` is that of `load_cases`: unless `name` is a whole key, all goldens are looked through.
 
         Raises:
             UsageError: there is no such golden, or several.
             StorageError: its history cannot be read.
         """
-        results, broken = load_cases(self.folder)  # also of goldens that their history does not vouch for
+        if name in self.case_keys():
+            return name, read_history(self.folder / name)
+        results, broken = load_cases(self.folder, open_result, over=over)  # also if their history vouches for nothing
         cases = {key: result.case for key, result in results.items()}
         key = resolve(name, {**cases, **{each: case_of_folder(each) for each in broken}})
         return key, read_history(self.folder / key)

@@ -132,6 +132,11 @@ class RunFolder:
         results, errors = load_cases(self.results, read, over=over)
         return results, {key: each for key, each in errors.items() if self._has_document(key)}
 
+    def measured(self) -> int:
+        """Return how many results there are, readable or not. Raises StorageError as `load` does."""
+        self._require_no_links()
+        return sum(self._has_document(f"{place.parent.name}/{place.name}") for place in case_folders(self.results))
+
     def _has_document(self, key: str) -> bool:
         document = self.folder_of(key) / RESULT_FILE
         with accessible(document):

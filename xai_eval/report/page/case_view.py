@@ -119,7 +119,7 @@ def case_line(case: ReportCase) -> CaseLine:
         severity=verdict.severity.label if verdict.severity else None,
         failed=verdict.failed,
         fine=is_fine(verdict),
-        quarantine=_quarantine(verdict),
+        quarantine=quarantine_words(verdict),
         sentence=verdict.sentence,
         audit=case.audit,
         causes=tuple(map(str, cause_kinds(verdict))),
@@ -164,7 +164,8 @@ def case_view(case: ReportCase, accept: str, explain: str, images: CaseImages) -
     )
 
 
-def _quarantine(verdict: Verdict) -> str | None:
+def quarantine_words(verdict: Verdict) -> str | None:
+    """Return whether a case is in quarantine, or was for too long; None if neither."""
     if verdict.quarantine is None:
         return None
     return "quarantine expired" if verdict.overdue else "in quarantine"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from xai_eval.report.page.case_view import CaseLine
@@ -20,17 +19,21 @@ class Filter:
     choices: tuple[tuple[str, int], ...]
 
 
-def filters(views: Sequence[CaseLine]) -> list[Filter]:
-    """Return the filters that have more than one value among the cases."""
-    found = [
-        Filter("severity", _count([[view.severity or NONE] for view in views])),
-        Filter("cause", _count([view.causes or [NONE] for view in views])),
-        Filter("task", _count([[view.task] for view in views])),
-        Filter("model", _count([[view.model or NONE] for view in views])),
-        Filter("quarantine", _count([[view.quarantine or NONE] for view in views])),
-    ]
-    return [each for each in found if len(each.choices) > 1]
+class FilterCounts:
+    """Counts the values of each filter, case by case."""
 
+    def __init__(self) -> None:
+        """Begin without any case."""
+        self._counts = {name: Counter[str]() for name in ("severity", "cause", "task", "model", "quarantine")}
 
-def _count(values: Sequence[Sequence[str]]) -> tuple[tuple[str, int], ...]:
-    return tuple(Counter(value for each in values for value in each).items())
+    def add(self, line: CaseLine) -> None:
+        """Count one case; a case may have several causes."""
+        values = {"severity": line.severity, "task": line.task, "model": line.model, "quarantine": line.quarantine}
+        for name, value in values.items():
+            self._counts[name][value or NONE] += 1
+        self._counts["cause"].update(line.causes or [NONE])
+
+    def filters(self) -> list[Filter]:
+        """Return the filters that have more than one value among the cases."""
+        found = [Filter(name, tuple(counts.items())) for name, counts in self._counts.items()]
+        return [each for each in found if len(each.choices) > 1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,3 +18,8 @@ class Served:
 
     nonce: str
     document: Mapping[str, Any]
+
+    def about(self, keys: Container[str]) -> Served:
+        """Return what a page of the report with these cases needs of it."""
+        cases = [case for case in self.document["cases"] if case["key"] in keys]
+        return Served(self.nonce, {**self.document, "cases": cases})

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from xai_eval.gate.verdict import State
+from xai_eval.gate.verdict import State, Verdict
 from xai_eval.report.page.case_view import CaseLine
 from xai_eval.report.text.summary import state_word
 
 NEW = state_word(State.MISSING)
-_ACCEPTED_WITH_ALL = {str(State.DRIFT), str(State.INCOMPARABLE)}
+_ACCEPTED_WITH_ALL = {State.DRIFT, State.INCOMPARABLE}
+LISTS = ("failed", "new", "aside", "warned", "fine")
 
 
 @dataclass(frozen=True)
 class Link:
-    """One entry of the table of contents: its target, its text, and the number of cases there."""
+    """One entry of the table of contents: its target, its text, the number of cases there, and the page if another."""
 
     anchor: str
     text: str
     number: int
+    page: str = ""
 
 
 @dataclass(frozen=True)
 class Lists:
-    """The lists of cases above the sections of the tasks.
+    """The lists of cases above the sections of the tasks, as far as the cases are on the first page.
 
     Attributes:
         failed: cases that fail the run, without the new ones.
@@ -32,6 +34,7 @@ class Lists:
         aside: cases in quarantine, which do not fail the run.
         warned: cases whose maps explain another class than the image is meant to show.
         fine: cases that are ok.
+        numbers: of all cases of each list, whatever page they are on.
     """
 
     failed: tuple[CaseLine, ...]
@@ -39,30 +42,53 @@ class Lists:
     aside: tuple[CaseLine, ...]
     warned: tuple[CaseLine, ...]
     fine: tuple[CaseLine, ...]
+    numbers: Mapping[str, int]
 
-    @property
-    def only_new(self) -> bool:
-        """Whether `accept --all` would accept only the new cases of the run."""
-        return not any(each.state in _ACCEPTED_WITH_ALL for each in (*self.failed, *self.aside))
+    def more(self, name: str) -> int:
+        """Return how many cases of a list are on other pages."""
+        return self.numbers[name] - len(getattr(self, name))
 
 
-def lists_of(lines: Sequence[CaseLine]) -> Lists:
-    """Sort the cases of a page, the worst first, into its lists."""
-    return Lists(
-        failed=tuple(each for each in lines if each.failed and each.state != NEW),
-        new=tuple(each for each in lines if each.failed and each.state == NEW),
-        aside=tuple(each for each in lines if each.quarantine and not each.failed),
-        warned=tuple(each for each in lines if each.audit),
-        fine=tuple(each for each in lines if each.fine),
+def places_of(line: CaseLine) -> Iterator[str]:
+    """Yield the lists that a case is in."""
+    if line.failed:
+        yield "new" if line.state == NEW else "failed"
+    if line.quarantine and not line.failed:
+        yield "aside"
+    if line.audit:
+        yield "warned"
+    if line.fine:
+        yield "fine"
+
+
+def lists_of(lines: Iterable[CaseLine], numbers: Mapping[str, int]) -> Lists:
+    """Sort the cases of the first page, the worst first, into its lists."""
+    found: dict[str, list[CaseLine]] = {name: [] for name in LISTS}
+    for line in lines:
+        for name in places_of(line):
+            found[name].append(line)
+    return Lists(**{name: tuple(each) for name, each in found.items()}, numbers=numbers)
+
+
+def only_new(verdicts: Iterable[Verdict]) -> bool:
+    """Whether `accept --all` would accept only the new cases of the run."""
+    return not any(
+        each.state in _ACCEPTED_WITH_ALL and (each.failed or each.quarantine is not None) for each in verdicts
     )
 
 
-def contents(lists: Lists, tasks: Sequence[tuple[str, int]]) -> tuple[Link, ...]:
-    """Return the table of contents: the lists that are not empty, then every task with the number of its cases."""
+def contents(numbers: Mapping[str, int], tasks: Sequence[tuple[str, int, str]]) -> tuple[Link, ...]:
+    """Return the table of contents: the lists that are not empty, then every task.
+
+    Args:
+        numbers: of the cases of each list.
+        tasks: name, number of cases, and page if it is not the first, of each task.
+    """
     above = (
-        Link("failed", "What needs a decision", len(lists.failed)),
-        Link("new", "New", len(lists.new)),
-        Link("aside", "In quarantine", len(lists.aside)),
-        Link("warned", "Target warnings", len(lists.warned)),
+        Link("failed", "What needs a decision", numbers["failed"]),
+        Link("new", "New", numbers["new"]),
+        Link("aside", "In quarantine", numbers["aside"]),
+        Link("warned", "Target warnings", numbers["warned"]),
     )
-    return (*(each for each in above if each.number), *(Link(f"task--{task}", task, number) for task, number in tasks))
+    below = (Link(f"task--{task}", task, number, page) for task, number, page in tasks)
+    return (*(each for each in above if each.number), *below)

@@ -19,6 +19,8 @@ PAGE_FILE = "index.html"
 _REASON = '--reason "..."'
 # What the names of models begin with that can be loaded by their name; any other was made by the code of a test.
 MODELS = ("scenes:", "torchvision:", "places365:", "timm:", "hf:", "open_clip:", "file:")
+# Names of cases in one command: many more, and a system refuses it.
+MOST_NAMES = 2_000
 # What to type for a single case that is not named.
 ACCEPT_ONE = "xai-eval accept CASE --reason ..."
 

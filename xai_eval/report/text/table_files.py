@@ -5,7 +5,8 @@ Documents, such as chosen settings, are written beside them as JSON.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,13 +14,13 @@ import pandas as pd
 
 from xai_eval.media import latex as tex
 from xai_eval.media import markdown as md
-from xai_eval.media.csv_cell import csv_cell
 from xai_eval.media.json_text import json_text
 from xai_eval.report.cases import AUDIT, ReportCase
 from xai_eval.report.text.about_tables import about_table
+from xai_eval.report.text.long_tables import MOST_ROWS, csv, csv_parts, is_number, shapes_of, tables_of
 from xai_eval.report.text.print_columns import for_print
 from xai_eval.report.text.wording import slug, text_rows
-from xai_eval.result.fields import Document, Ranking, Score, Table, UnitLabels
+from xai_eval.result.fields import Document, Ranking, Score
 from xai_eval.result.naming import plain, words
 
 # The ranking of classes by probability, and what its first value is called.
@@ -32,21 +33,47 @@ _SUMMARY = "The classes of each case, and its verdict."
 _OF_MAPS = "How well each map can be read, points at the object and marks what matters, as far as it was measured."
 
 
-def table_files(cases: Sequence[ReportCase]) -> dict[str, bytes]:
-    """Write every table of `cases` three times, and every document; file name -> content."""
-    files: dict[str, bytes] = {}
-    for each in _named_frames(cases):
-        files[f"{each.name}.csv"] = csv(each.frame).encode()
-        files[f"{each.name}.md"] = markdown(each.frame).encode()
-        printed = for_print(each.frame, each.models)
-        files[f"{each.name}.tex"] = latex(printed.frame, f"{each.caption} {printed.note}".strip(), each.name).encode()
+def table_files(cases: Sequence[ReportCase]) -> dict[str, Iterable[bytes]]:
+    """Write every table of `cases` three times, and every document; file name -> content, in parts.
+
+    A table of more than `MOST_ROWS` rows is only written as CSV, part by part.
+    """
+    files: dict[str, Iterable[bytes]] = {}
+    for task, own in _by_task(cases).items():
+        files |= _written(_NamedFrame(task, "summary", _models(own), summary_frame(own)))
+        for field, shape in shapes_of(own).items():
+            if shape.long:
+                files[f"{_name(task, field)}.csv"] = csv_parts(own, field, shape)
+            else:
+                files |= _written(_NamedFrame(task, field, tuple(shape.models), field_frame(own, field)))
     return files | _documents(cases)
+
+
+def _by_task(cases: Iterable[ReportCase]) -> Mapping[str, Sequence[ReportCase]]:
+    found: dict[str, list[ReportCase]] = defaultdict(list)
+    for case in cases:
+        found[case.verdict.case.task].append(case)
+    return found
+
+
+def _written(table: _NamedFrame) -> dict[str, Iterable[bytes]]:
+    files: dict[str, Iterable[bytes]] = {f"{table.name}.csv": [csv(table.frame).encode()]}
+    if len(table.frame) > MOST_ROWS:
+        return files
+    files[f"{table.name}.md"] = [markdown(table.frame).encode()]
+    printed = for_print(table.frame, table.models)
+    caption = f"{table.caption} {printed.note}".strip()
+    return files | {f"{table.name}.tex": [latex(printed.frame, caption, table.name).encode()]}
 
 
 def summary_frame(cases: Sequence[ReportCase]) -> pd.DataFrame:
     """Return one row per case: input, model, labels with the indices of classes, scores, state, severity, audit."""
-    frame = pd.DataFrame([_summary_row(case) for case in cases])
-    for name in _in_order(case.labels for case in cases):
+    rows, labels = list[dict[str, Any]](), dict[str, None]()
+    for case in map(ReportCase.unloaded, cases):
+        rows.append(_summary_row(case))
+        labels |= dict.fromkeys(case.labels)
+    frame = pd.DataFrame(rows)
+    for name in labels:
         if f"{name}_index" in frame:
             frame[f"{name}_index"] = frame[f"{name}_index"].astype("Int64")
     # Columns that only some cases have are added at the end; state, severity and warning stay behind them.
@@ -59,7 +86,7 @@ def field_frame(cases: Sequence[ReportCase], field: str) -> pd.DataFrame:
     several = len({case.verdict.case.model for case in cases}) > 1
     frames = []
     for case in cases:
-        tables = _tables(case)
+        tables = tables_of(case)
         if field in tables:
             frame = tables[field].frame.copy()
             if several:
@@ -69,20 +96,9 @@ def field_frame(cases: Sequence[ReportCase], field: str) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def csv(frame: pd.DataFrame) -> str:
-    """Render a frame as CSV, in which no text is a formula of a spreadsheet."""
-    shown = frame.copy()
-    for place in range(frame.shape[1]):
-        column = frame.iloc[:, place]
-        if not _is_number(column):
-            shown.isetitem(place, [csv_cell(value) for value in column])
-    shown.columns = pd.Index([csv_cell(str(name)) for name in frame.columns])
-    return shown.to_csv(index=False, lineterminator="\n")
-
-
 def markdown(frame: pd.DataFrame) -> str:
     """Render a frame as a Markdown table, numbers to the right."""
-    numeric = [_is_number(frame.iloc[:, i]) for i in range(frame.shape[1])]
+    numeric = [is_number(frame.iloc[:, i]) for i in range(frame.shape[1])]
     rows = [
         [md.text(str(column)) for column in frame.columns],
         ["---:" if right else "---" for right in numeric],
@@ -99,7 +115,7 @@ def latex(frame: pd.DataFrame, caption: str, label: str) -> str:
     several columns, are broken over lines; many columns have small letters.
     """
     texts = [tuple(map(plain, row)) for row in text_rows(frame)]
-    sides = ["r" if _is_number(frame.iloc[:, place]) else "l" for place in range(frame.shape[1])]
+    sides = ["r" if is_number(frame.iloc[:, place]) else "l" for place in range(frame.shape[1])]
     columns = "".join(tex.column(side, [row[place] for row in texts]) for place, side in enumerate(sides))
     names = [words(str(name)) for name in frame.columns]
     head = ["\\toprule", tex.row(names) if len(names) <= _FEW else tex.broken_row(names, sides), "\\midrule"]
@@ -119,14 +135,14 @@ def latex(frame: pd.DataFrame, caption: str, label: str) -> str:
     return "\n".join([*first, *head, *rows, "\\bottomrule", "\\end{tabular}", "\\end{table}", ""])
 
 
-def _documents(cases: Sequence[ReportCase]) -> dict[str, bytes]:
+def _documents(cases: Sequence[ReportCase]) -> dict[str, Iterable[bytes]]:
     """Return the documents of whole image sets as files; those of single images are in their results."""
-    files = {}
+    files: dict[str, Iterable[bytes]] = {}
     for case in cases:
         for field, document in case.fields(Document).items():
             if case.whole_set:
                 content = json_text(document.content, ascii_only=False)
-                files[f"{slug(case.verdict.case.task)}_{slug(field)}.json"] = f"{content}\n".encode()
+                files[f"{slug(case.verdict.case.task)}_{slug(field)}.json"] = [f"{content}\n".encode()]
     return files
 
 
@@ -141,7 +157,7 @@ class _NamedFrame:
 
     @property
     def name(self) -> str:
-        return f"{slug(self.task)}_{slug(self.about)}"
+        return _name(self.task, self.about)
 
     @property
     def caption(self) -> str:
@@ -155,23 +171,12 @@ class _NamedFrame:
         return _OF_MAPS if {"method", "map"} <= set(own) else about_table(self.about, own)
 
 
-def _named_frames(cases: Sequence[ReportCase]) -> Iterator[_NamedFrame]:
-    for task in dict.fromkeys(case.verdict.case.task for case in cases):
-        own = [case for case in cases if case.verdict.case.task == task]
-        yield _NamedFrame(task, "summary", _models(own), summary_frame(own))
-        for field in _in_order(_tables(case) for case in own):
-            models = _models([case for case in own if field in _tables(case)])
-            yield _NamedFrame(task, field, models, field_frame(own, field))
+def _name(task: str, about: str) -> str:
+    return f"{slug(task)}_{slug(about)}"
 
 
 def _models(cases: Sequence[ReportCase]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(case.verdict.case.model for case in cases))
-
-
-def _tables(case: ReportCase) -> dict[str, Table | UnitLabels]:
-    """Return all fields of a case that have rows."""
-    found: dict[str, Table | UnitLabels] = {**case.fields(Table), **case.fields(UnitLabels)}
-    return {name: found[name] for name in (case.obtained.fields if case.obtained else ()) if name in found}
 
 
 def _summary_row(case: ReportCase) -> dict[str, Any]:
@@ -187,11 +192,3 @@ def _summary_row(case: ReportCase) -> dict[str, Any]:
     row |= {name: score.value for name, score in case.fields(Score).items()}
     severity = verdict.severity.label if verdict.severity else None
     return {**row, "state": str(verdict.state), "severity": severity, AUDIT: case.audit}
-
-
-def _in_order(mappings: Iterable[Mapping[str, Any]]) -> list[str]:
-    return list(dict.fromkeys(name for mapping in mappings for name in mapping))
-
-
-def _is_number(column: pd.Series[Any]) -> bool:
-    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)

@@ -32,7 +32,17 @@ def verdicts_document(
     record: RunRecord,
     run_findings: RunFindings = NO_FINDINGS,
 ) -> dict[str, Any]:
-    """Return the outcome as JSON values, worst case first.
+    """Return `verdicts_stream` with all verdicts in a list."""
+    document = verdicts_stream(verdicts, record, run_findings)
+    return {**document, "verdicts": list(document["verdicts"])}
+
+
+def verdicts_stream(
+    verdicts: Sequence[Verdict],
+    record: RunRecord,
+    run_findings: RunFindings = NO_FINDINGS,
+) -> dict[str, Any]:
+    """Return the outcome as JSON values, worst case first; the verdicts are made one by one, as an iterator.
 
     Every state and every severity is counted, with 0 if no case has it. Numbers that are not finite are
     the strings 'NaN', 'Infinity' and '-Infinity'. A text of more than 4,000 characters is cut, and ends with how many
@@ -55,9 +65,9 @@ def verdicts_document(
         "not_judged": {"left_out": run_findings.left_out, "not_tried": dict(run_findings.not_tried)},
         "unwatched": _unwatched(verdicts),
         "groups": [_group(group) for group in grouped(worst_first(verdicts))],
-        "verdicts": [_verdict(verdict) for verdict in worst_first(verdicts)],
     }
-    return {name: _bounded(value) for name, value in document.items()}
+    told = (_bounded(_verdict(verdict)) for verdict in worst_first(verdicts))
+    return {**{name: _bounded(value) for name, value in document.items()}, "verdicts": told}
 
 
 def _bounded(value: Any) -> Any:
