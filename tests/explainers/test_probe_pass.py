@@ -19,7 +19,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from xai_eval.errors import InputUnavailable, ModelMisbehaves, StorageError, UsageError
-from xai_eval.explainers.dissection import checkpoint, observe_shard
+from xai_eval.explainers.dissection import checkpoint, read_ahead
 from xai_eval.explainers.dissection import probe_pass as pass_module
 from xai_eval.explainers.dissection.by_clip import most_active
 from xai_eval.explainers.dissection.checkpoint import Checkpoints
@@ -29,6 +29,7 @@ from xai_eval.explainers.dissection.netdissect import SHARE
 from xai_eval.explainers.dissection.observations import Observations, UnitMaps
 from xai_eval.explainers.dissection.observe_shard import observe_images
 from xai_eval.explainers.dissection.probe_pass import ProbePass, in_this_process, run_probe_pass
+from xai_eval.explainers.dissection.read_ahead import Readers
 from xai_eval.explainers.dissection.spot_check import observations_digest, observe_first_images
 from xai_eval.explainers.dissection.stored_shard import from_document, to_document
 from xai_eval.explainers.dissection.strongest_maps import SHOWN
@@ -303,15 +304,15 @@ def test_the_key_depends_on_contents_not_on_names():
 
 
 def test_any_number_of_reading_threads_gives_the_same_bits(plan, reference, tmp_path, monkeypatch):
-    monkeypatch.setattr(observe_shard, "reading_threads", lambda _plan: 3)
+    monkeypatch.setattr(read_ahead, "readers_of", lambda _plan, _batches: Readers(3))
     assert_same(reference, run_pass(plan, tmp_path))
 
 
 @pytest.mark.parametrize(("cores", "threads", "expected"), [(1, 1, 1), (2, 2, 1), (2, 1, 1), (16, 4, 8), (8, 4, 4)])
 def test_the_cores_that_the_models_leave_read_images(plan, monkeypatch, cores, threads, expected):
-    monkeypatch.setattr(observe_shard.os, "sched_getaffinity", lambda _process: range(cores), raising=False)
+    monkeypatch.setattr(read_ahead.os, "sched_getaffinity", lambda _process: range(cores), raising=False)
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
-    assert observe_shard.reading_threads(plan) == expected
+    assert read_ahead.readers_of(plan, 100) == Readers(expected)
 
 
 def test_of_each_shard_only_the_maps_of_a_layer_are_read(plan, tmp_path, monkeypatch):
@@ -462,13 +463,13 @@ def test_the_last_shard_may_have_no_readable_image(tmp_path):
 def test_maps_that_cannot_reach_the_threshold_are_dropped_on_the_way(plan, tmp_path, monkeypatch):
     """Bounds known from earlier shards keep later ones small; the answer is the same (see the cuts above)."""
     sizes = []
-    real = pass_module.observe_images
+    real = pass_module.observe_batches
 
-    def watched(plan, positions, bounds):
-        shard = real(plan, positions, bounds)
+    def watched(plan, batches, bounds):
+        shard = real(plan, batches, bounds)
         sizes.append(len(shard.layers[1].maps.maps))
         return shard
 
-    monkeypatch.setattr(pass_module, "observe_images", watched)
+    monkeypatch.setattr(pass_module, "observe_batches", watched)
     run_pass(make_plan(count=40, layers=("layer3", "layer4")), tmp_path)
     assert sizes[-1] < sizes[0]

@@ -79,7 +79,7 @@ class Trace:
         values = tensor.detach().float().cpu()
         means = torch.nn.functional.adaptive_avg_pool2d(values, _GRID).flatten()
         deviations = values.flatten(1).std(dim=1)
-        digest = hashlib.sha256(np.ascontiguousarray(pixels)).digest()
+        digest = hashlib.sha256(np.ascontiguousarray(pixels).reshape(-1).data).digest()
         return cls(digest, torch.cat([means, deviations]).numpy())
 
     def pack(self) -> bytes:

@@ -191,7 +191,7 @@ def _covered(maps: NDArray[np.float32], thresholds: NDArray[np.float32], size: t
 
 
 def _places(flags: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the rows and columns of the flags (n, m) that are set, row by row; `np.nonzero` takes longer for two axes."""
+    """Return the rows and columns of the flags (n, m) that are set, row by row. `np.nonzero` takes longer."""
     places, columns = np.flatnonzero(flags), flags.shape[1]
     rows = places // columns
     return rows, places - rows * columns
