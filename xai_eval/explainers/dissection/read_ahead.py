@@ -65,8 +65,8 @@ def readers_of(plan: DissectionPlan, batches: int) -> Readers:
     """Decide who reads a number of batches: the cores that the models leave.
 
     Beside models on a CPU these are few, and threads do it. Beside a GPU it is all cores but one, and there threads
-    would wait for Python's lock. So processes do it, if all this is true: it is Linux, there are two batches or more for
-    each of two, and reader and preprocessings are code of this package or of known libraries, which may be copied
+    would wait for Python's lock. So processes do it, if all this is true: it is Linux, there are two batches or more
+    for each of two, and reader and preprocessings are code of this package or of known libraries, which may be copied
     together with this process. Else it is threads, at most 8.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
