@@ -30,7 +30,7 @@ from xai_eval.explainers.dissection.netdissect import SHARE
 from xai_eval.explainers.dissection.observations import Observations, UnitMaps
 from xai_eval.explainers.dissection.observe_shard import observe_batches, observe_images
 from xai_eval.explainers.dissection.probe_pass import ProbePass, in_this_process, run_probe_pass
-from xai_eval.explainers.dissection.read_ahead import Readers, batches_of
+from xai_eval.explainers.dissection.read_ahead import batches_of
 from xai_eval.explainers.dissection.spot_check import observations_digest, observe_first_images
 from xai_eval.explainers.dissection.stored_shard import from_document, to_document
 from xai_eval.explainers.dissection.strongest_maps import SHOWN
@@ -308,7 +308,7 @@ def test_the_key_depends_on_contents_not_on_names():
 
 
 def test_any_number_of_reading_threads_gives_the_same_bits(plan, reference, tmp_path, monkeypatch):
-    monkeypatch.setattr(read_ahead, "readers_of", lambda _plan, _batches: Readers(3))
+    monkeypatch.setattr(read_ahead, "thread_count", lambda _plan: 3)
     assert_same(reference, run_pass(plan, tmp_path))
 
 
@@ -316,7 +316,7 @@ def test_any_number_of_reading_threads_gives_the_same_bits(plan, reference, tmp_
 def test_the_cores_that_the_models_leave_read_images(plan, monkeypatch, cores, threads, expected):
     monkeypatch.setattr(read_ahead.os, "sched_getaffinity", lambda _process: range(cores), raising=False)
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
-    assert read_ahead.readers_of(plan, 100) == Readers(expected)
+    assert read_ahead.thread_count(plan) == expected
 
 
 def test_of_each_shard_only_the_maps_of_a_layer_are_read(plan, tmp_path, monkeypatch):

@@ -16,7 +16,7 @@ from xai_eval.errors import InputUnavailable, ModelMisbehaves
 from xai_eval.explainers.dissection import read_ahead, reading_processes
 from xai_eval.explainers.dissection.batches import read_batch
 from xai_eval.explainers.dissection.known_code import of_known_libraries
-from xai_eval.explainers.dissection.read_ahead import Readers, batches_of, readers_of
+from xai_eval.explainers.dissection.read_ahead import Processes, batches_of, processes_for
 from xai_eval.explainers.dissection.reading_processes import read_by_processes
 from xai_eval.inputs.models.derived.derived_preprocessing import as_preprocessing
 from xai_eval.inputs.models.preprocessing import imagenet_preprocessing
@@ -131,14 +131,14 @@ def test_beside_a_gpu_processes_read(monkeypatch, cores, batches, expected):
     plan = make_plan(layers=("layer4",))
     with FarDevice() as device:
         device.moved(plan.models[0].classifier.module)
-        found = readers_of(dataclasses.replace(plan, clip=None), batches)
+        alone = dataclasses.replace(plan, clip=None)
         room = 4 * 3 * 96 * 96 * 4
-        assert found == (Readers(min(8, cores - 1)) if expected is None else Readers(expected, room))
+        assert processes_for(alone, batches) == (None if expected is None else Processes(expected, room))
         # Code of users is not copied, and shared memory is bounded.
-        assert not readers_of(plan, batches).room
-        assert not readers_of(reading(plan), batches).room
+        assert processes_for(plan, batches) is None and processes_for(reading(alone), batches) is None
         monkeypatch.setattr(read_ahead, "_MOST_SHARED", room)
-        assert not readers_of(dataclasses.replace(plan, clip=None), batches).room
+        assert processes_for(alone, batches) is None
+    assert processes_for(dataclasses.replace(make_plan(layers=("layer4",)), clip=None), 400) is None
 
 
 def test_code_of_known_libraries_is_told_from_code_of_users(plan):

@@ -24,7 +24,7 @@ from xai_eval.explainers.dissection.observations import LayerObservations, Obser
 from xai_eval.explainers.dissection.observe import has_maps, layer_outputs, pool_positions, require_finite
 from xai_eval.explainers.dissection.peaks import Peaks
 from xai_eval.explainers.dissection.quantile import top_values, values_to_keep
-from xai_eval.explainers.dissection.read_ahead import batches_of, read_ahead
+from xai_eval.explainers.dissection.read_ahead import batches_of, read_by_threads
 from xai_eval.explainers.dissection.strongest_maps import StrongestMaps
 from xai_eval.inputs.models.later_checks import checked_at_the_end
 
@@ -44,7 +44,7 @@ def observe_images(plan: DissectionPlan, positions: range, bounds: Bounds) -> Ob
         ModelMisbehaves: a model raises, or returns values that are not finite.
         UsageError: a layer returns nothing that can be dissected.
     """
-    with closing(read_ahead(plan, batches_of(plan, positions))) as batches:
+    with closing(read_by_threads(plan, batches_of(plan, positions))) as batches:
         return observe_batches(plan, batches, bounds)
 
 

@@ -8,7 +8,6 @@ import sys
 from collections import deque
 from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 
@@ -28,16 +27,16 @@ _MOST_SHARED = 2**30
 
 
 @dataclass(frozen=True)
-class Readers:
-    """Who reads.
+class Processes:
+    """Copies of this process that read.
 
     Attributes:
-        count: number of threads or processes.
-        room: bytes of prepared images that each process hands over at once; 0 for threads.
+        count: number of them.
+        room: bytes of prepared images that each hands over at once.
     """
 
     count: int
-    room: int = 0
+    room: int
 
 
 def batches_of(plan: DissectionPlan, positions: range) -> list[range]:
@@ -47,37 +46,59 @@ def batches_of(plan: DissectionPlan, positions: range) -> list[range]:
 
 
 def read_ahead(plan: DissectionPlan, batches: Sequence[range]) -> Generator[Batch, None, None]:
-    """Yield the batches in order. When the iterator has ended or was closed, nobody reads any more.
+    """Yield the batches of a whole pass in order. When the iterator has ended or was closed, nobody reads any more.
 
     Raises:
         ModelMisbehaves: the preprocessing of a model raises, or gives tensors of different shapes.
     """
-    readers = readers_of(plan, len(batches))
-    if not readers.room:
-        coming = _by_threads(plan, batches, readers.count)
-    else:
-        coming = read_by_processes(plan, batches, readers.count, readers.room, torch.Tensor.pin_memory)
-    with closing(coming):
-        yield from coming
+    processes = processes_for(plan, len(batches))
+    if processes is None:
+        return read_by_threads(plan, batches)
+    return read_by_processes(plan, batches, processes.count, processes.room, torch.Tensor.pin_memory)
 
 
-def readers_of(plan: DissectionPlan, batches: int) -> Readers:
-    """Decide who reads a number of batches: the cores that the models leave.
+def processes_for(plan: DissectionPlan, batches: int) -> Processes | None:
+    """Decide how many processes read a number of batches: one for each core but one, or none, but threads.
 
-    Beside models on a CPU these are few, and threads do it. Beside a GPU it is all cores but one, and there threads
-    would wait for Python's lock. So processes do it, if all this is true: it is Linux, there are two batches or more
-    for each of two, and reader and preprocessings are code of this package or of known libraries, which may be copied
-    together with this process. Else it is threads, at most 8.
+    Beside a GPU, threads would wait for Python's lock. So processes read there if this is Linux, if there are two
+    batches for each of at least two, and if reader and preprocessings are code of this package and of known libraries,
+    which may be copied together with this process. Beside models on a CPU few cores are left, and threads do it.
     """
+    copies = sys.platform == "linux" and not multiprocessing.current_process().daemon
+    if not copies or not _on(plan, "cuda") or not _can_be_copied(plan):
+        return None
+    room = _bytes_of_a_batch(plan)
+    count = min(_MOST_PROCESSES, _cores_left(plan), batches // _BATCHES_EACH, _MOST_SHARED // room)
+    return Processes(count, room) if count > 1 else None
+
+
+def thread_count(plan: DissectionPlan) -> int:
+    """Return how many threads read if no processes do: the cores that the models leave, at least 1 and at most 8."""
+    return min(_MOST_THREADS, _cores_left(plan))
+
+
+def read_by_threads(plan: DissectionPlan, batches: Sequence[range]) -> Generator[Batch, None, None]:
+    """Yield the batches in order, as `read_ahead` does, by threads whatever the device: for a shard alone."""
+    count = thread_count(plan)
+    pool = ThreadPoolExecutor(max_workers=count)
+    rest = (pool.submit(_read, plan, each) for each in batches)
+    try:
+        coming = deque(islice(rest, count))
+        while coming:
+            batch = coming.popleft().result()
+            coming.extend(islice(rest, 1))
+            yield batch
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _cores_left(plan: DissectionPlan) -> int:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    on_cpu = any(model.classifier.device.type == "cpu" for model in plan.models)
-    left = max(1, cores - (torch.get_num_threads() if on_cpu else 1))
-    if not on_cpu and sys.platform == "linux" and not multiprocessing.current_process().daemon and _can_be_copied(plan):
-        room = _bytes_of_a_batch(plan)
-        count = min(_MOST_PROCESSES, left, batches // _BATCHES_EACH, _MOST_SHARED // room)
-        if count > 1:
-            return Readers(count, room)
-    return Readers(min(_MOST_THREADS, left))
+    return max(1, cores - (torch.get_num_threads() if _on(plan, "cpu") else 1))
+
+
+def _on(plan: DissectionPlan, device: str) -> bool:
+    return any(model.classifier.device.type == device for model in plan.models)
 
 
 def _can_be_copied(plan: DissectionPlan) -> bool:
@@ -92,21 +113,7 @@ def _bytes_of_a_batch(plan: DissectionPlan) -> int:
     return plan.batch_size * sum(int(each(image).nbytes) for each in prepare)
 
 
-def _by_threads(plan: DissectionPlan, batches: Sequence[range], count: int) -> Generator[Batch, None, None]:
-    pool = ThreadPoolExecutor(max_workers=count)
-    rest = (pool.submit(_read, plan, each) for each in batches)
-    try:
-        coming = deque(islice(rest, count))
-        while coming:
-            batch = coming.popleft().result()
-            coming.extend(islice(rest, 1))
-            yield batch
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
 def _read(plan: DissectionPlan, positions: range) -> Batch:
     """Read a batch into memory from which a GPU copies it beside its other work; on a CPU, into any."""
     batch = read_batch(plan, positions)
-    on_gpu = any(model.classifier.device.type == "cuda" for model in plan.models)
-    return batch.kept(torch.Tensor.pin_memory) if on_gpu else batch
+    return batch.kept(torch.Tensor.pin_memory) if _on(plan, "cuda") else batch
