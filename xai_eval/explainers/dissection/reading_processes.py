@@ -36,7 +36,7 @@ def read_by_processes(
     Args:
         plan: probe set, models and layers.
         batches: positions of the images of each batch.
-        count: number of processes.
+        count: number of processes, at most that of the batches.
         room: bytes of prepared images that each process hands over at once.
         keep: copies a tensor to where it stays, because the shared memory is written to again.
 
