@@ -12,26 +12,29 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from far_device import FarDevice
 from PIL import Image
 from scipy.ndimage import binary_erosion
 from small_plan import make_plan
 from torch import nn
-from torch.overrides import TorchFunctionMode
 
 from xai_eval.errors import InputUnavailable, ModelMisbehaves, StorageError, UsageError
-from xai_eval.explainers.dissection import checkpoint, observe_shard
+from xai_eval.explainers.dissection import checkpoint, read_ahead
 from xai_eval.explainers.dissection import probe_pass as pass_module
+from xai_eval.explainers.dissection.batches import read_batch
 from xai_eval.explainers.dissection.by_clip import most_active
 from xai_eval.explainers.dissection.checkpoint import Checkpoints
 from xai_eval.explainers.dissection.dissection_plan import DissectedModel
 from xai_eval.explainers.dissection.image_strips import strips
 from xai_eval.explainers.dissection.netdissect import SHARE
 from xai_eval.explainers.dissection.observations import Observations, UnitMaps
-from xai_eval.explainers.dissection.observe_shard import observe_images
+from xai_eval.explainers.dissection.observe_shard import observe_batches, observe_images
 from xai_eval.explainers.dissection.probe_pass import ProbePass, in_this_process, run_probe_pass
+from xai_eval.explainers.dissection.read_ahead import batches_of
 from xai_eval.explainers.dissection.spot_check import observations_digest, observe_first_images
 from xai_eval.explainers.dissection.stored_shard import from_document, to_document
 from xai_eval.explainers.dissection.strongest_maps import SHOWN
+from xai_eval.inputs.clip.clip import load_clip
 from xai_eval.inputs.models.classifier import Classifier
 from xai_eval.inputs.models.preprocessing import fixed_size_preprocessing
 
@@ -126,7 +129,9 @@ _RUN = """
 import sys
 sys.path.insert(0, {tests!r})
 from pathlib import Path
+from far_device import FarDevice
 from small_plan import make_plan
+from xai_eval.explainers.dissection.batches import read_batch
 from xai_eval.explainers.dissection.by_clip import most_active
 from xai_eval.explainers.dissection.checkpoint import Checkpoints
 from xai_eval.explainers.dissection.probe_pass import in_this_process, run_probe_pass
@@ -303,15 +308,15 @@ def test_the_key_depends_on_contents_not_on_names():
 
 
 def test_any_number_of_reading_threads_gives_the_same_bits(plan, reference, tmp_path, monkeypatch):
-    monkeypatch.setattr(observe_shard, "reading_threads", lambda _plan: 3)
+    monkeypatch.setattr(read_ahead, "thread_count", lambda _plan: 3)
     assert_same(reference, run_pass(plan, tmp_path))
 
 
 @pytest.mark.parametrize(("cores", "threads", "expected"), [(1, 1, 1), (2, 2, 1), (2, 1, 1), (16, 4, 8), (8, 4, 4)])
 def test_the_cores_that_the_models_leave_read_images(plan, monkeypatch, cores, threads, expected):
-    monkeypatch.setattr(observe_shard.os, "sched_getaffinity", lambda _process: range(cores), raising=False)
+    monkeypatch.setattr(read_ahead.os, "sched_getaffinity", lambda _process: range(cores), raising=False)
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
-    assert observe_shard.reading_threads(plan) == expected
+    assert read_ahead.thread_count(plan) == expected
 
 
 def test_of_each_shard_only_the_maps_of_a_layer_are_read(plan, tmp_path, monkeypatch):
@@ -337,24 +342,34 @@ def test_maps_of_a_layer_that_are_damaged_are_computed_again(plan, tmp_path, nam
             np.testing.assert_array_equal(part.maps, maps)
 
 
-class Waits(TorchFunctionMode):
-    """Counts the calls for which a GPU has to be waited for."""
-
-    count = 0
-
-    def __torch_function__(self, function, types, args=(), kwargs=None):
-        self.count += function.__name__ in {"cpu", "numpy", "item", "tolist", "nonzero", "__bool__", "__int__"}
-        return function(*args, **(kwargs or {}))
-
-
-def test_a_batch_waits_for_the_device_once_per_model(plan):
-    """The check of the logits; all else is read back when the shard is finished."""
+def test_no_batch_waits_for_the_device():
+    """All is read back, and all checks are looked at, when the shard is finished."""
     found = []
-    for images in (4, 20):
-        with Waits() as waits:
-            observe_images(plan, range(images), ())
-        found.append(waits.count)
-    assert found[1] - found[0] == 4 * len(plan.models)
+    with FarDevice() as device:
+        far = dataclasses.replace(make_plan(layers=("layer3", "layer4")), clip=load_clip("scenes"))
+        for module in (far.models[0].classifier.module, far.clip.module):
+            device.moved(module)
+        for images in (4, 4, 20):  # the first also finds out how the model is read
+            batches = [read_batch(far, each) for each in batches_of(far, range(images))]
+            device.begin()
+            observe_batches(far, batches, ())
+            found.append(device.waits)
+    assert found[1] == found[2] and found[1]["tolist"] == 1
+
+
+@pytest.mark.parametrize("batch", [0, 2])
+def test_logits_that_are_not_finite_are_told_of_the_first_batch_that_has_them(batch):
+    """The same sentence on the CPU, where every batch is looked at, and on a device."""
+    plan = make_plan(layers=("layer4",))
+    batches = [read_batch(plan, each) for each in batches_of(plan, range(20))]
+    for index in (batch, 4):
+        batches[index].inputs[0][index % 4, 0, 0, 0] = torch.nan
+    with pytest.raises(ModelMisbehaves, match=f"for image {batch % 4} of the batch") as told:
+        observe_batches(plan, batches, ())
+    with FarDevice() as device, pytest.raises(ModelMisbehaves) as far:
+        device.moved(plan.models[0].classifier.module)
+        observe_batches(plan, batches, ())
+    assert str(far.value) == str(told.value)
 
 
 def test_without_pixel_labels_no_map_is_saved_and_strips_are_the_same(plan, reference, tmp_path):
@@ -462,13 +477,13 @@ def test_the_last_shard_may_have_no_readable_image(tmp_path):
 def test_maps_that_cannot_reach_the_threshold_are_dropped_on_the_way(plan, tmp_path, monkeypatch):
     """Bounds known from earlier shards keep later ones small; the answer is the same (see the cuts above)."""
     sizes = []
-    real = pass_module.observe_images
+    real = pass_module.observe_batches
 
-    def watched(plan, positions, bounds):
-        shard = real(plan, positions, bounds)
+    def watched(plan, batches, bounds):
+        shard = real(plan, batches, bounds)
         sizes.append(len(shard.layers[1].maps.maps))
         return shard
 
-    monkeypatch.setattr(pass_module, "observe_images", watched)
+    monkeypatch.setattr(pass_module, "observe_batches", watched)
     run_pass(make_plan(count=40, layers=("layer3", "layer4")), tmp_path)
     assert sizes[-1] < sizes[0]

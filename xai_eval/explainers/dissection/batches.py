@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from PIL import Image
@@ -47,6 +47,11 @@ class Batch:
     clip_input: torch.Tensor | None
     summaries: tuple[tuple[ImageSummary, ...], ...]
 
+    def kept(self, keep: Callable[[torch.Tensor], torch.Tensor]) -> Batch:
+        """Return the same with its tensors copied by `keep` to where they stay."""
+        clip_input = None if self.clip_input is None else keep(self.clip_input)
+        return replace(self, inputs=tuple(map(keep, self.inputs)), clip_input=clip_input)
+
 
 def read_batch(plan: DissectionPlan, positions: Sequence[int]) -> Batch:
     """Decode the images at `positions` and prepare them. Images that cannot be read are listed in `skipped`.
@@ -60,7 +65,7 @@ def read_batch(plan: DissectionPlan, positions: Sequence[int]) -> Batch:
     return Batch(
         positions=tuple(read),
         skipped=skipped,
-        inputs=tuple(_pinned(plan, each) for each in inputs),
+        inputs=inputs,
         clip_input=_for_clip(plan, drawn),
         summaries=tuple(
             tuple(summarise(each, *pair, tensor) for pair, tensor in zip(drawn, tensors, strict=True))
@@ -69,16 +74,10 @@ def read_batch(plan: DissectionPlan, positions: Sequence[int]) -> Batch:
     )
 
 
-def _pinned(plan: DissectionPlan, batch: torch.Tensor) -> torch.Tensor:
-    """Return a batch in memory from which a GPU copies it beside its other work; on a CPU, the batch itself."""
-    on_gpu = any(model.classifier.device.type == "cuda" for model in plan.models)
-    return batch.pin_memory() if on_gpu else batch
-
-
 def _for_clip(plan: DissectionPlan, drawn: Sequence[tuple[ProbeImage, Image.Image]]) -> torch.Tensor | None:
     if plan.clip is None or not drawn:
         return None
-    return _pinned(plan, torch.stack([plan.clip.preprocess(image) for _, image in drawn]))
+    return torch.stack([plan.clip.preprocess(image) for _, image in drawn])
 
 
 def _read(probe: ProbeSet, positions: Sequence[int]) -> tuple[dict[int, ProbeImage], tuple[Skipped, ...]]:

@@ -55,6 +55,10 @@ class Checkpoints:
             # The file is truncated, from another version, or missing: the shard is computed again.
             return None
 
+    def seems_saved(self, index: int) -> bool:
+        """Tell whether shard `index` was saved, without looking at it: `load` may find that it is damaged."""
+        return self._vouching(index).is_file()
+
     def save(self, index: int, shard: Observations) -> None:
         """Write the observations of shard `index`; a file is written completely or not at all.
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from xai_eval.errors import StorageError
-from xai_eval.inputs.models.preprocessing import Preprocessing
+from xai_eval.inputs.models.preprocessing import CarriesLabels, Preprocessing
 from xai_eval.inputs.probes.probe_set import ProbeImage
 
 THUMBNAIL = 72  # side of a thumbnail in pixels
@@ -79,7 +79,7 @@ class Trace:
         values = tensor.detach().float().cpu()
         means = torch.nn.functional.adaptive_avg_pool2d(values, _GRID).flatten()
         deviations = values.flatten(1).std(dim=1)
-        digest = hashlib.sha256(pixels.tobytes()).digest()
+        digest = hashlib.sha256(np.ascontiguousarray(pixels).reshape(-1).data).digest()
         return cls(digest, torch.cat([means, deviations]).numpy())
 
     def pack(self) -> bytes:
@@ -151,10 +151,12 @@ def labels_in_view(preprocess: Preprocessing, labels: NDArray[np.int32], size: t
         labels: label maps at any resolution with the aspect ratio of the image.
         size: height and width of the image.
     """
+    whole = [_resized(drawn, size) for drawn in labels]
+    if whole and isinstance(preprocess, CarriesLabels):
+        return np.stack([preprocess.labels(full) for full in whole])
     view = preprocess.mask(np.ones(size, dtype=bool)).shape
     in_view = np.zeros((len(labels), *view), dtype=np.int32)
-    for drawn, carried in zip(labels, in_view, strict=True):
-        full = _resized(drawn, size)
+    for full, carried in zip(whole, in_view, strict=True):
         for label in np.flatnonzero(np.bincount(full[full > 0])):
             carried[preprocess.mask(full == label)] = label
     return in_view

@@ -6,19 +6,17 @@ So values are read back once per shard, not once per layer and batch.
 
 from __future__ import annotations
 
-import os
-from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
-from itertools import chain, islice
+from itertools import chain
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from xai_eval.explainers.dissection.batches import Batch, read_batch
+from xai_eval.explainers.dissection.batches import Batch
 from xai_eval.explainers.dissection.dissection_plan import DissectedLayer, DissectionPlan
 from xai_eval.explainers.dissection.map_sketch import sketch_of_places
 from xai_eval.explainers.dissection.netdissect import SHARE
@@ -26,9 +24,10 @@ from xai_eval.explainers.dissection.observations import LayerObservations, Obser
 from xai_eval.explainers.dissection.observe import has_maps, layer_outputs, pool_positions, require_finite
 from xai_eval.explainers.dissection.peaks import Peaks
 from xai_eval.explainers.dissection.quantile import top_values, values_to_keep
+from xai_eval.explainers.dissection.read_ahead import batches_of, read_by_threads
 from xai_eval.explainers.dissection.strongest_maps import StrongestMaps
+from xai_eval.inputs.models.later_checks import checked_at_the_end
 
-_MOST_READERS = 8
 # For each layer, lower bounds of the thresholds of its units, (J,), or None without maps; empty while none is known.
 Bounds = Sequence[Tensor | None]
 
@@ -45,33 +44,18 @@ def observe_images(plan: DissectionPlan, positions: range, bounds: Bounds) -> Ob
         ModelMisbehaves: a model raises, or returns values that are not finite.
         UsageError: a layer returns nothing that can be dissected.
     """
+    with closing(read_by_threads(plan, batches_of(plan, positions))) as batches:
+        return observe_batches(plan, batches, bounds)
+
+
+def observe_batches(plan: DissectionPlan, batches: Iterable[Batch], bounds: Bounds) -> Observations:
+    """Run the models on the batches of a shard, in order. Arguments and errors are those of `observe_images`."""
     gathered = _Gathered(plan, [_GatheredLayer(plan, layer) for layer in plan.layers])
-    for batch in _read_ahead(plan, positions):
-        gathered.add(batch)
+    # Whether logits and embeddings are finite is looked at after the last batch, together.
+    with checked_at_the_end():
+        for batch in batches:
+            gathered.add(batch)
     return gathered.observations(bounds)
-
-
-def _read_ahead(plan: DissectionPlan, positions: range) -> Iterator[Batch]:
-    """Yield the batches of a shard in order; threads read the next ones while the models compute."""
-    starts = range(positions.start, positions.stop, plan.batch_size)
-    batches = iter([positions[each - positions.start :][: plan.batch_size] for each in starts])
-    readers = reading_threads(plan)
-    with ThreadPoolExecutor(max_workers=readers) as pool:
-        coming = deque(pool.submit(read_batch, plan, batch) for batch in islice(batches, readers))
-        while coming:
-            batch = coming.popleft().result()
-            coming.extend(pool.submit(read_batch, plan, following) for following in islice(batches, 1))
-            yield batch
-
-
-def reading_threads(plan: DissectionPlan) -> int:
-    """Return how many threads read images: the cores that the models leave, at least 1 and at most 8.
-
-    Decoding and resizing leave Python's lock to others; more than 8 threads wait for it.
-    """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    on_cpu = any(model.classifier.device.type == "cpu" for model in plan.models)
-    return max(1, min(_MOST_READERS, cores - (torch.get_num_threads() if on_cpu else 1)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +75,6 @@ class _Gathered:
                 given = batch.inputs[self.plan.preparation_of(model)]
                 for output in layer_outputs(model, given).values():
                     next(layers).add(output)
-            # CLIP comes last, because its embeddings are looked at, which waits for all models.
             if self.plan.clip is not None and batch.clip_input is not None:
                 self.embeddings.append(self.plan.clip.embed_images(batch.clip_input))
         self.batches.append(replace(batch, inputs=(), clip_input=None))

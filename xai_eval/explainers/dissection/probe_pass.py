@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
+from itertools import islice
 from typing import Protocol
 
 from xai_eval.errors import InputUnavailable, StorageError
@@ -15,8 +17,9 @@ from xai_eval.explainers.dissection.counts import ConceptIndex
 from xai_eval.explainers.dissection.dissection_plan import DissectionPlan
 from xai_eval.explainers.dissection.image_summary import ImageSummary
 from xai_eval.explainers.dissection.observations import Observations, UnitMaps
-from xai_eval.explainers.dissection.observe_shard import Bounds, observe_images
+from xai_eval.explainers.dissection.observe_shard import Bounds, observe_batches, observe_images
 from xai_eval.explainers.dissection.peaks import LayerPeaks, Peaks, merged_peaks
+from xai_eval.explainers.dissection.read_ahead import batches_of, read_ahead
 from xai_eval.explainers.dissection.shown_concepts import ShownConcepts
 
 # Largest share of the images that may be unreadable.
@@ -138,20 +141,41 @@ def run_probe_pass(
 
 
 def in_this_process(plan: DissectionPlan, checkpoints: Checkpoints, advance: Advance) -> Observations:
-    """Compute one shard after the other in this process (an `Engine`)."""
+    """Compute one shard after the other in this process (an `Engine`). Those to come are read meanwhile."""
     finished: list[Observations] = []
     peaks: LayerPeaks = ()
-    for index, positions in enumerate(plan.shards):
-        shard = saved_shard(plan, checkpoints, index, peaks)
-        if shard is None:
-            shard = observe_images(plan, positions, bounds_of(peaks))
-            checkpoints.save(index, shard)
-        peaks = merged_peaks(peaks, shard.peaks)
-        finished.append(shard.without_maps.without_peaks)
-        # Checked after every shard, before hours are spent on the rest.
-        check_readable(plan, [each for part in finished for each in part.skipped])
-        advance(len(positions))
+    with closing(_read_meanwhile(plan, checkpoints)) as shards:
+        for index, (observe, is_saved) in enumerate(shards):
+            shard = saved_shard(plan, checkpoints, index, peaks) if is_saved else None
+            if shard is None:
+                shard = observe(bounds_of(peaks))
+                checkpoints.save(index, shard)
+            peaks = merged_peaks(peaks, shard.peaks)
+            finished.append(shard.without_maps.without_peaks)
+            # Checked after every shard, before hours are spent on the rest.
+            check_readable(plan, [each for part in finished for each in part.skipped])
+            advance(len(plan.shards[index]))
     return joined_shards(finished).with_peaks(peaks)
+
+
+def _read_meanwhile(
+    plan: DissectionPlan, checkpoints: Checkpoints
+) -> Generator[tuple[Callable[[Bounds], Observations], bool], None, None]:
+    """Yield for each shard what observes it, and whether it seems to be saved.
+
+    All that are not saved are read as one stream, so that nobody waits for images between two shards.
+    """
+    batches = {
+        index: batches_of(plan, positions)
+        for index, positions in enumerate(plan.shards)
+        if not checkpoints.seems_saved(index)
+    }
+    with closing(read_ahead(plan, [each for part in batches.values() for each in part])) as coming:
+        for index, positions in enumerate(plan.shards):
+            if index in batches:
+                yield partial(observe_batches, plan, islice(coming, len(batches[index]))), False
+            else:
+                yield partial(observe_images, plan, positions), True
 
 
 def joined_shards(shards: Sequence[Observations]) -> Observations:

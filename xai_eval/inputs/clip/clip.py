@@ -18,6 +18,7 @@ from xai_eval.inputs.clip.published_clip import Tokenizer, load_published_clip
 from xai_eval.inputs.downloads import bundled, bundled_entry
 from xai_eval.inputs.models.bundled_models import read_safetensors
 from xai_eval.inputs.models.devices import move
+from xai_eval.inputs.models.later_checks import require
 from xai_eval.inputs.models.model_errors import as_model_error
 from xai_eval.inputs.models.model_weights import load_weights, weights_digest
 
@@ -90,7 +91,7 @@ class Clip:
         """
         encode: Any = self.module.encode_image
         with as_model_error(self.name, batch.shape), torch.no_grad():
-            embedded = encode(batch.to(self.device), normalize=True)
+            embedded = encode(batch.to(self.device, non_blocking=True), normalize=True)
         return self._finite(embedded)
 
     def embed_texts(self, texts: Sequence[str]) -> torch.Tensor:
@@ -121,9 +122,11 @@ class Clip:
         return next(self.module.parameters()).device
 
     def _finite(self, embedded: torch.Tensor) -> torch.Tensor:
-        if not bool(torch.isfinite(embedded).all()):
-            raise ModelMisbehaves(f"the CLIP model {self.name} returned NaN or infinity. Check its weights.")
+        require(torch.isfinite(embedded).all(), self._complain_not_finite)
         return embedded.float()
+
+    def _complain_not_finite(self) -> None:
+        raise ModelMisbehaves(f"the CLIP model {self.name} returned NaN or infinity. Check its weights.")
 
     def _too_long(self, texts: Sequence[str]) -> list[str]:
         tokens = self.tokenizer(list(texts))

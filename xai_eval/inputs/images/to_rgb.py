@@ -89,7 +89,7 @@ def _in_strips(image: Image.Image, *, transparent: bool) -> NDArray[np.uint8]:
         if transparent:
             part = part.convert("RGBA")
             part = Image.alpha_composite(Image.new("RGBA", part.size, _WHITE), part)
-        pixels[top : top + _ROWS] = np.asarray(part.convert("RGB"))
+        pixels[top : top + _ROWS] = np.asarray(part if part.mode == "RGB" else part.convert("RGB"))
     return pixels
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -46,6 +46,15 @@ class Preprocessing(Protocol):
         ...
 
 
+@runtime_checkable
+class CarriesLabels(Protocol):
+    """A preprocessing that resizes and crops all labels of an image at once; others do it label by label."""
+
+    def labels(self, labels: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Resize and crop a label map, (h, w), as `Preprocessing.mask` does with the mask of each label, (H, W)."""
+        ...
+
+
 @dataclass(frozen=True)
 class TorchvisionPreset:
     """A classification preset of torchvision: resize the shorter side, crop the centre, normalise.
@@ -75,6 +84,10 @@ class TorchvisionPreset:
         """Resize and crop a mask like the image, bool (h, w) to bool (H, W)."""
         drawn = Image.fromarray(np.asarray(mask, dtype=np.uint8) * 255)
         return np.asarray(self._geometry(drawn, InterpolationMode.NEAREST)) > 0
+
+    def labels(self, labels: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Resize and crop a label map like a mask, int32 (h, w) to int32 (H, W); 0 in an added border."""
+        return np.asarray(self._geometry(Image.fromarray(labels), InterpolationMode.NEAREST), dtype=np.int32)
 
     def describe(self) -> dict[str, Any]:
         """Return sizes in pixels, the interpolation, and the normalisation for values in [0, 1]."""

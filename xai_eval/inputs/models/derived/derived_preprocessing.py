@@ -88,6 +88,15 @@ class DerivedPreprocessing:
         height, width = mask.shape
         return np.asarray(self.geometry((height, width)).carry(mask), dtype=bool)
 
+    def labels(self, labels: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Carry a label map (h, w) like a mask, (H, W); 0 in an added border.
+
+        Raises:
+            ViewUnknown: it cannot be found out where the pixels of the view come from.
+        """
+        height, width = labels.shape
+        return np.asarray(self.geometry((height, width)).carry(labels), dtype=np.int32)
+
     def describe(self) -> dict[str, Any]:
         """Return the text form of the callable, what was measured of it, and a sketch of a prepared test image."""
         measured: dict[str, Any]
