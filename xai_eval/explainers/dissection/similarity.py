@@ -143,13 +143,13 @@ def rank_reorder(similarity: Floats, activations: Floats, *, seed: int = 0) -> F
     top = top_images(activations, np.arange(len(activations)), count)  # checks the activations
     _check_similarity(similarity)
     orders = random_orders(count, seed)
-    ranked, by_concept = _in_order(similarity), np.ascontiguousarray(similarity.T)
     # Threads wait for each other if each has little to do at a time.
     large = similarity.shape[1] * count >= _LEAST_RANKED
     with _on_threads(len(top.ids) if large else 1) as mapped:
 
         def errors(ids: NDArray[np.int64], tau: Floats) -> Floats:
-            return _rank_errors(ranked[:, ids], by_concept[:, ids].mean(axis=1), tau, orders)
+            chosen = np.ascontiguousarray(similarity[ids].T)
+            return _rank_errors(_in_order(chosen), chosen.mean(axis=1), tau, orders)
 
         rows = list(mapped(errors, top.ids, top.values))
     return _with_nan(-np.stack(rows), dead_units(activations))
@@ -441,7 +441,7 @@ def _cosines(given: tuple[Floats, Floats], of: Callable[[Floats], Floats], least
     with np.errstate(invalid="ignore", over="ignore"):
         concepts, units = (of(each) for each in given)
         of_concepts, of_units = _norms(concepts, least), _norms(units, least)
-        finite = math.isfinite(np.add.reduce(of_concepts) + np.add.reduce(of_units))
+        finite = math.isfinite(of_concepts.sum() + of_units.sum())
         if not finite:
             require_finite(*given)
         if finite and concepts.size + units.size < len(of_concepts) * len(of_units):
@@ -486,8 +486,8 @@ def _cubed_deviations(values: Floats) -> Floats:
 
 
 def _in_order(similarity: Floats) -> NDArray[np.int32]:
-    """Return whole numbers in the order of the similarities (N, M), concept by concept, (M, N)."""
-    bits = (np.ascontiguousarray(similarity.T, dtype=np.float32) + np.float32(0.0)).view(np.int32)
+    """Return whole numbers in the order of similarities, in the same shape."""
+    bits = (similarity + np.float32(0.0)).view(np.int32)
     return bits ^ ((bits >> 31) & np.int32(2**31 - 1))
 
 
