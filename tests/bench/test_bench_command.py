@@ -9,7 +9,7 @@ from xai_eval.bench import contest, size
 from xai_eval.bench.size import Size
 from xai_eval.cli.main import main
 
-TINY = Size("tiny", 0.1, 32, ("resnet18",), 20, 1, 1, 33, (110, 5, 12), 3)
+TINY = Size("tiny", 0.1, 32, ("resnet18",), (1, 64), 20, 1, 1, 33, (110, 5, 12), 3)
 
 
 @pytest.mark.slow  # it imports all that is measured
@@ -48,4 +48,4 @@ def test_rows_are_measured_and_compared_with_an_earlier_report(tiny, tmp_path, c
 
 @pytest.mark.thorough
 def test_every_row_is_measured_and_equal(tiny, tmp_path):
-    assert len(measured(tmp_path / "bench.json")["rows"]) == 22
+    assert len(measured(tmp_path / "bench.json")["rows"]) == 23

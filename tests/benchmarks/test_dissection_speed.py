@@ -50,7 +50,7 @@ def test_soft_wpmi_on_shared_cores() -> None:
 def print_outcome() -> None:
     """Print ratio and equality of the row of soft-WPMI with two threads, as JSON."""
     cpu = torch.device("cpu")
-    row = next(row for row in similarity_rows(FULL) if row.name == "soft_wpmi, 2 threads")
+    row = next(row for row in similarity_rows(FULL, cpu) if row.name == "soft_wpmi, 2 threads")
     with row.prepare(cpu) as contest:
         outcome = measure(contest, cpu, FULL.budget)
     print(json.dumps([outcome.ratio, outcome.equal]))

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from xai_eval.explainers.cam.cam_maps import explain_by_cam
 from xai_eval.explainers.cam.fast.ablation import ReplayedAblation
+from xai_eval.explainers.cam.fast.parts import Parts
 from xai_eval.explainers.cam.fast.replay import PrefixReplay
 
 Layer = Callable[[nn.Module], nn.Module]
@@ -157,7 +158,7 @@ def test_ablated_activations_are_the_librarys(lowest: float) -> None:
     """Two images, three batches each, the last one shorter: every row of what stands in for the layer."""
     activations = torch.rand(2, 7, 4, 4, generator=torch.Generator().manual_seed(0)) + 1 + max(lowest, 0)
     activations[:, 3, 0, 0] = lowest
-    fast, stock = ReplayedAblation(PrefixReplay(nn.Identity(), nn.Identity())), AblationLayer()
+    fast, stock = ReplayedAblation(PrefixReplay(nn.Identity(), nn.Identity()), Parts(32)), AblationLayer()
     fast._replay.trusted = False  # no model to verify a replay with
     for image in range(2):
         for layer in (fast, stock):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,6 +20,7 @@ from xai_eval.explainers.cam.fast import ablation, scorecam
 from xai_eval.explainers.cam.fast.rows_at_once import ON_CPU, rows_at_once, rows_that_fit
 from xai_eval.explainers.cam.fast.scorecam import MaskScorer
 from xai_eval.explainers.model.full_precision import rounds_convolutions
+from xai_eval.inputs.models.layout import Layout
 
 Layer = Callable[[nn.Module], nn.Module]
 DEFAULT_CASES: list[tuple[str, Layer, int, int]] = [
@@ -98,7 +98,7 @@ class SumAndCount(nn.Module):
 
 
 def scorer(model: nn.Module, stack: ExitStack) -> MaskScorer:
-    return MaskScorer(model, stack, SimpleNamespace(activations=[]))
+    return MaskScorer(model, stack)
 
 
 def test_blank_images_are_scored_once_in_all_batches() -> None:
@@ -114,15 +114,20 @@ def test_blank_images_are_scored_once_in_all_batches() -> None:
     assert len(model.seen) == 3 and all(image.any() for image in model.seen)
 
 
-def test_what_the_librarys_hook_collects_does_not_grow() -> None:
-    recorder = SimpleNamespace(activations=[])
-    model = SumAndCount()
-    model.register_forward_hook(lambda module, inputs, output: recorder.activations.append(output))
-    with ExitStack() as stack:
-        score = MaskScorer(model, stack, recorder)
-        for _ in range(3):
-            score(torch.randn(2, 3, 4, 4))
-            assert recorder.activations == []
+def test_activations_of_masked_images_are_not_collected() -> None:
+    """The library's hooks would copy them from a GPU; only those of the first pass are used."""
+    asked = []
+
+    class Layout4(Layout):
+        def __call__(self, output: Tensor) -> Tensor:
+            asked.append(len(output))
+            return output
+
+    net = nn.Sequential(nn.Conv2d(3, 40, 3), nn.ReLU(), nn.Flatten(), nn.LazyLinear(2)).eval()
+    image = torch.randn(1, 3, 8, 8)
+    net(image)
+    explain_by_cam(net, net[0], image, [0], "scorecam", layout=Layout4((6, 6), halved=True))
+    assert asked == [1]
 
 
 def test_parameters_and_their_memory_are_the_models_own_afterwards() -> None:
@@ -139,7 +144,7 @@ def test_masks_on_a_gpu_are_scored_without_a_wait() -> None:
     model(torch.zeros(1, 3, 8, 8))
     seen = []
     with ExitStack() as stack:
-        score = MaskScorer(model.to("meta"), stack, SimpleNamespace(activations=[]))
+        score = MaskScorer(model.to("meta"), stack)
         score._layout = torch.channels_last
         score._run = lambda batch, run=score._run: seen.append(run(batch)) or torch.zeros(len(batch), 2)
         assert score(torch.zeros(5, 3, 8, 8, device="meta")).shape == (5, 2)

@@ -8,11 +8,14 @@ from torch import nn
 
 from xai_eval.bench.scenes import DEVIATION, MEAN
 from xai_eval.errors import ModelMisbehaves
+from xai_eval.explainers.cam.cam_maps import explain_by_cam
+from xai_eval.explainers.cam.fast import ablation, scorecam
 from xai_eval.explainers.lime.perturbation import PerturbedImages
 from xai_eval.explainers.lime.probabilities import probabilities
 from xai_eval.explainers.model.gathered import gathered
 from xai_eval.inputs.models.classifier import Classifier
 from xai_eval.inputs.models.later_checks import checked_at_the_end, require
+from xai_eval.inputs.models.layout import Layout
 from xai_eval.inputs.models.preprocessing import fixed_size_preprocessing
 from xai_eval.metrics.faithfulness import Canvas, faithfulness
 
@@ -117,3 +120,59 @@ def test_batches_are_gathered_in_their_order(sizes):
     found = gathered(iter(batches), sum(sizes))
     np.testing.assert_array_equal(found, torch.cat(batches).numpy())
     assert found.dtype == np.float64
+
+
+class Tokens(nn.Module):
+    """Tokens with their channels last, which two linear layers mix."""
+
+    def __init__(self, channels):
+        super().__init__()
+        torch.manual_seed(0)
+        self.patches = nn.Conv2d(3, channels, 4, 4)
+        self.explained = nn.LayerNorm(channels)
+        self.mixed, self.head = nn.Linear(channels, channels), nn.Linear(channels, 5)
+
+    def forward(self, x):
+        tokens = self.explained(self.patches(x).flatten(2).transpose(1, 2))
+        return self.head(self.mixed(tokens).relu().mean(dim=1))
+
+
+def maps(channels):
+    """A network whose last convolution is explained."""
+    torch.manual_seed(0)
+    body = nn.Conv2d(3, channels, 3), nn.ReLU(), nn.AvgPool2d(3, 2)
+    return nn.Sequential(*body, nn.Flatten(), nn.Linear(36 * channels, 40), nn.ReLU(), nn.Linear(40, 5)).eval()
+
+
+KINDS = {"maps": (maps, "0", None), "tokens": (Tokens, "explained", Layout((4, 4), channels=1, maps=False))}
+
+
+def explained(network, layer, image, layout, method="ablationcam"):
+    return explain_by_cam(network, network.get_submodule(layer), image, [1], method, layout=layout)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_ablationcam_waits_once_for_256_channels_and_rounds_as_with_32(kind, monkeypatch):
+    """The library waits for the score of each of the 300 channels; its batches have 32 rows."""
+    made, layer, layout = KINDS[kind]
+    image = torch.rand(1, 3, SIDE, SIDE)
+    expected = explained(made(300), layer, image, layout)
+    monkeypatch.setattr(ablation, "rows_at_once", lambda *_: 256)
+    with FarDevice() as device:
+        network = device.moved(made(300))
+        found = explained(network, layer, image.as_subclass(Far), layout)
+    assert np.ptp(expected.raw) > 0
+    np.testing.assert_array_equal(found.raw, expected.raw)
+    np.testing.assert_array_equal(found.image, expected.image)
+    assert device.waits.total() <= 16 and device.copies <= 3
+
+
+def test_scorecam_waits_once_per_batch(monkeypatch):
+    made, layer, layout = KINDS["maps"]
+    image = torch.rand(1, 3, SIDE, SIDE)
+    monkeypatch.setattr(scorecam, "rows_at_once", lambda *_: 100)
+    expected = explained(made(300), layer, image, layout, "scorecam")
+    with FarDevice() as device:
+        found = explained(device.moved(made(300)), layer, image.as_subclass(Far), layout, "scorecam")
+    np.testing.assert_allclose(found.raw, expected.raw, rtol=1e-5)
+    assert device.waits.total() <= 12 and device.copies <= 2

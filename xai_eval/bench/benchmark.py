@@ -23,13 +23,13 @@ from xai_eval.tasks.image.environment import device_name, library_versions, prec
 _LIBRARIES = ("torch", "torchvision", "numpy", "grad-cam", "lime", "open_clip_torch", "scikit-image")
 
 
-def chosen_rows(size: Size, words: Iterable[str]) -> list[Row]:
-    """Return the rows whose name holds one of the words; all rows if there are no words.
+def chosen_rows(size: Size, words: Iterable[str], device: torch.device) -> list[Row]:
+    """Return the rows of a device whose name holds one of the words; all its rows if there are no words.
 
     Raises:
         UsageError: no row holds one of the words.
     """
-    rows, wanted = list(all_rows(size)), list(words)
+    rows, wanted = list(all_rows(size, device)), list(words)
     for word in wanted:
         if not any(word in row.name for row in rows):
             names = "; ".join(row.name for row in rows)

@@ -13,6 +13,7 @@ import torchvision
 from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
+from torchvision.models import VisionTransformer
 
 from xai_eval.inputs.models.classifier import Classifier
 from xai_eval.inputs.models.preprocessing import fixed_size_preprocessing
@@ -20,6 +21,7 @@ from xai_eval.inputs.probes.probe_set import ProbeImage
 from xai_eval.scenes import render
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+PATCH = 16
 # How a photograph of ImageNet is stored.
 _HEIGHT, _WIDTH, _QUALITY = 375, 500, 90
 _DIFFERENT = 64
@@ -35,7 +37,21 @@ def random_network(name: str, device: torch.device) -> nn.Module:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network: nn.Module = torchvision.models.get_model(name)
-    return network.eval().to(device)
+    found: nn.Module = network.eval().to(device)
+    return found
+
+
+def random_transformer(side: int, layers: int, channels: int, device: torch.device) -> nn.Module:
+    """Return a vision transformer of torchvision of patches of 16 x 16 pixels, always with the same weights."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network: VisionTransformer = VisionTransformer(
+            side, PATCH, layers, max(1, channels // 64), channels, 4 * channels
+        )
+        # A new one has a head of zeros, which makes every score 0.
+        nn.init.normal_(network.heads.head.weight, std=0.1)
+    found: nn.Module = network.eval().to(device)
+    return found
 
 
 def random_classifier(name: str, side: int, device: torch.device) -> Classifier:

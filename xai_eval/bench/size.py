@@ -14,6 +14,7 @@ class Size:
         budget: seconds for one row.
         side: side of the images in pixels.
         networks: the networks whose layers CAM methods explain, by their names in torchvision.
+        transformer: layers and channels of the transformer that AblationCAM explains; patches have 16 x 16 pixels.
         samples: perturbed images of LIME.
         lime_images: images that LIME explains.
         search_images: images of the search over LIME's settings.
@@ -26,6 +27,7 @@ class Size:
     budget: float
     side: int
     networks: tuple[str, ...]
+    transformer: tuple[int, int]
     samples: int
     lime_images: int
     search_images: int
@@ -34,5 +36,5 @@ class Size:
     cases: int
 
 
-FULL = Size("full", 20.0, 224, ("resnet18", "resnet50"), 1000, 10, 10, 10_000, (10_000, 512, 2_000), 1_000)
-QUICK = Size("quick", 7.0, 64, ("resnet18",), 200, 3, 1, 32, (2_000, 128, 500), 100)
+FULL = Size("full", 20.0, 224, ("resnet18", "resnet50"), (12, 768), 1000, 10, 10, 10_000, (10_000, 512, 2_000), 1_000)
+QUICK = Size("quick", 7.0, 64, ("resnet18",), (4, 192), 200, 3, 1, 32, (2_000, 128, 500), 100)

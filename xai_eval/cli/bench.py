@@ -48,7 +48,8 @@ def bench(options: argparse.Namespace) -> int:
     # An earlier report that cannot be read is told before minutes of measuring.
     earlier = None if options.compare is None else read_report(options.compare)
     chosen = size.QUICK if options.quick else size.FULL
-    rows, device = chosen_rows(chosen, options.row), chosen_device(options.device)
+    device = chosen_device(options.device)
+    rows = chosen_rows(chosen, options.row, device)
     with prints_apart():
         report = run_rows(rows, chosen, device, lambda name: tell(f"xai-eval: measuring {name}"))
     report.write(options.out)

@@ -40,7 +40,7 @@ _NETWORK, _LAYERS, _MODELS = "resnet18", ("layer2", "layer3", "layer4"), 2
 _SIDE = 224
 _BATCH = 32
 # The plain loop keeps all maps, 3 MB per image, so of more images its time is that of these, multiplied.
-_MOST_PLAIN = 1280
+_MOST_PLAIN = 640
 # As a share of the largest value of a layer; GPUs round convolutions to ten bits by default, and another memory format
 # may round otherwise.
 _TOLERANCE = 5e-3

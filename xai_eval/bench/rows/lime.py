@@ -32,7 +32,7 @@ Weights = Mapping[int, NDArray[np.float64]]
 # largest weight of a class.
 _TOLERANCE = 0.02
 _NETWORK = "resnet18"
-_STOCK_SETTINGS = 2
+_STOCK_SETTINGS, _STOCK_IMAGES = 2, 2
 _BATCH = 10
 
 
@@ -44,7 +44,8 @@ def lime_row(size: Size) -> Row:
 
 def search_row(size: Size) -> Row:
     """Return the row of the search over LIME's settings."""
-    what = f"lime with {_STOCK_SETTINGS} of the {len(Grid().settings)} settings"
+    images = min(_STOCK_IMAGES, size.search_images)
+    what = f"lime with {_STOCK_SETTINGS} of the {len(Grid().settings)} settings, images: {images}"
     name = f"{len(Grid().settings)} settings of lime, images: {size.search_images}"
     return Row(name, what, "the model on all distinct samples", partial(_search, size))
 
@@ -79,11 +80,12 @@ def _set_of_images(size: Size, device: torch.device) -> Iterator[Contest]:
 def _search(size: Size, device: torch.device) -> Iterator[Contest]:
     classifier, grid = random_classifier(_NETWORK, size.side, device), Grid()
     images = [scene_pixels(3 + each, size.side) for each in range(size.search_images)]
+    looked_at = images[:_STOCK_IMAGES]
     predict, batch = probabilities(classifier), max(grid.batch_size)
     cells = [grid.settings[each] for each in np.random.default_rng(0).choice(len(grid.settings), _STOCK_SETTINGS)]
 
     def stock() -> list[Weights]:
-        return [_plainly(pixels, classifier, cell) for pixels in images for cell in cells]
+        return [_plainly(pixels, classifier, cell) for pixels in looked_at for cell in cells]
 
     def ours(images: Sequence[Pixels] = images, grid: Grid = grid) -> list[LimeSearch]:
         def ask(pixels: Pixels, turn: Turn[Sequence[Callable[[], Drawn]]]) -> LimeSearch:
@@ -93,7 +95,7 @@ def _search(size: Size, device: torch.device) -> Iterator[Contest]:
         return list(in_order(steps, images, ahead=items_ahead(device)))
 
     def difference(stock: Sequence[Weights], found: Sequence[LimeSearch]) -> float:
-        pairs = [(one, cell) for one in found for cell in cells]
+        pairs = [(one, cell) for one in found[: len(looked_at)] for cell in cells]
         return _largest_difference(
             stock,
             [{label: one.surrogate(cell, label).weights for label in one.top_labels(cell)} for one, cell in pairs],
@@ -112,7 +114,7 @@ def _search(size: Size, device: torch.device) -> Iterator[Contest]:
         _TOLERANCE,
         partial(_model_alone, predict, images[0], count, batch, device),
         warm_up,
-        scale=len(grid.settings) / len(cells),
+        scale=len(grid.settings) / len(cells) * len(images) / len(looked_at),
     )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -33,6 +33,12 @@ TINY = 1e-30
 _FIRST, _LAST = 0.998, 0.97
 # How many numbers are processed at once, so that they stay in the cache of the processor.
 _BLOCK = 2**16
+# Up to how many exponentials are kept until they are needed (16 MB), instead of computed again.
+_KEPT = 2**22
+# How many numbers are added at once, and how many columns numpy adds fast.
+_SUMMED, _LONG = 2**18, 2**10
+# Up to how many numbers the sum of each column takes no thought.
+_ADDED_PLAINLY = 2**12
 # How many factors are multiplied in one step if there are no more, and how many numbers a thread has to rank at least.
 _AT_ONCE, _LEAST_RANKED = 2**14, 2**12
 # Products of factors stay above this value, which is well above the smallest number of single precision.
@@ -103,9 +109,7 @@ def soft_wpmi_of_top(
 def cos(similarity: Floats, activations: Floats) -> Floats:
     """Return the cosine, over images, of the activations of each unit and the similarities to each concept, (J, M)."""
     require_fitting("cos", similarity.shape, activations.shape)
-    scores = _cosines(similarity, activations, least_norm=TINY)
-    _require_finite_behind(scores, similarity, activations)
-    return _with_nan(scores, dead_units(activations))
+    return _with_nan(_cosines((similarity, activations), lambda values: values, TINY), dead_units(activations))
 
 
 def cos_cubed(similarity: Floats, activations: Floats) -> Floats:
@@ -114,11 +118,7 @@ def cos_cubed(similarity: Floats, activations: Floats) -> Floats:
     The cubes let the images with the strongest activations decide. Norms below 1e-3 count as 1e-3.
     """
     require_fitting("cos_cubed", similarity.shape, activations.shape)
-    with np.errstate(invalid="ignore", over="ignore"):
-        cubes = _cubed_deviations(similarity), _cubed_deviations(activations)
-    scores = _cosines(*cubes, least_norm=1e-3)
-    _require_finite_behind(scores, similarity, activations)
-    return _with_nan(scores, dead_units(activations))
+    return _with_nan(_cosines((similarity, activations), _cubed_deviations, 1e-3), dead_units(activations))
 
 
 def rank_reorder(similarity: Floats, activations: Floats, *, seed: int = 0) -> Floats:
@@ -143,13 +143,13 @@ def rank_reorder(similarity: Floats, activations: Floats, *, seed: int = 0) -> F
     top = top_images(activations, np.arange(len(activations)), count)  # checks the activations
     _check_similarity(similarity)
     orders = random_orders(count, seed)
-    ranked, by_concept = _in_order(similarity), np.ascontiguousarray(similarity.T)
     # Threads wait for each other if each has little to do at a time.
     large = similarity.shape[1] * count >= _LEAST_RANKED
     with _on_threads(len(top.ids) if large else 1) as mapped:
 
         def errors(ids: NDArray[np.int64], tau: Floats) -> Floats:
-            return _rank_errors(ranked[:, ids], by_concept[:, ids].mean(axis=1), tau, orders)
+            chosen = np.ascontiguousarray(similarity[ids].T)
+            return _rank_errors(_in_order(chosen), chosen.mean(axis=1), tau, orders)
 
         rows = list(mapped(errors, top.ids, top.values))
     return _with_nan(-np.stack(rows), dead_units(activations))
@@ -186,15 +186,6 @@ def require_finite(similarity: Floats, activations: Floats) -> None:
     """Raise ModelMisbehaves, which names the place, if a value is not finite."""
     refuse_what_is_not_finite(activations)
     _check_similarity(similarity)
-
-
-def _require_finite_behind(scores: Floats, similarity: Floats, activations: Floats) -> None:
-    """As `require_finite`, for cosines (J, M): a value that is not finite makes some of them NaN.
-
-    So of many images only the cosines are looked at, unless one is NaN or there is none.
-    """
-    if not scores.size or not np.isfinite(scores).all():
-        require_finite(similarity, activations)
 
 
 def random_orders(count: int, seed: int) -> NDArray[np.int64]:
@@ -246,29 +237,24 @@ class _SumsOfLogs:
         with steps this short they wait longer than they work, and a hundred times longer if another process uses one of
         the cores.
         """
-        used = similarity
-        if similarity.size > _BLOCK:  # otherwise it takes longer to find out which rows are needed
-            rows, places = np.unique(top_ids, return_inverse=True)
-            if len(rows) < len(similarity) / 2:
-                used, top_ids = similarity[rows], places.reshape(top_ids.shape)
+        used, top_ids = _used_rows(similarity, top_ids)
         ranks = np.ascontiguousarray(top_ids.T)
+        softmax = _Softmax.of(used, self.a)
         sums = np.empty((len(top_ids), similarity.shape[1]))
-        parts = [*_blocks(similarity.shape[1], len(top_ids))]
-        peaks, shares = _softmax_parts(used, self.a)
-        waiting = deque(parts)
+        waiting = deque(_blocks(similarity.shape[1], len(top_ids)))
+        workers = min(torch.get_num_threads(), len(waiting))
+        widest = min(waiting[0].stop, similarity.shape[1])
 
         def work(_worker: int) -> None:
             # Arrays are used again and again: threads that ask for memory at every step wait for each other.
-            arrays = _Arrays.of(len(used), len(top_ids), min(parts[0].stop, similarity.shape[1]))
+            arrays = _Arrays.of(len(used), len(top_ids), widest)
             with contextlib.suppress(IndexError):  # no part is left
                 while True:
                     part = waiting.popleft()
-                    probabilities = _exponentials(used[:, part], peaks, self.a, arrays.probabilities)
-                    probabilities *= shares
-                    sums[:, part] = self._of_block(probabilities, ranks, arrays)
+                    sums[:, part] = self._of_block(softmax.block(part, arrays.probabilities), ranks, arrays)
 
-        with _on_threads(len(parts)) as mapped:
-            list(mapped(work, range(min(torch.get_num_threads(), len(parts)))))  # `list` raises what a thread raised
+        with _on_threads(workers) as mapped:
+            list(mapped(work, range(workers)))  # `list` raises what a thread raised
         sums += self.constant
         return sums
 
@@ -278,36 +264,45 @@ class _SumsOfLogs:
         Several factors are multiplied before their logarithm is taken, because multiplying is faster.
 
         Args:
-            probabilities: S of the R images that are in any top list, (R, w).
+            probabilities: S of the R images that are in any top list, (R, w); it may be changed.
             ranks: row in `probabilities` of each of the k top images of each unit, (k, J).
             arrays: to compute in.
         """
         width = probabilities.shape[1]
-        together = max(1, int(math.log(LEAST_PRODUCT) / math.log(self.offsets.min())))
+        offsets = self.offsets.tolist()
+        together = max(1, int(math.log(LEAST_PRODUCT) / math.log(min(offsets))))
+        if min(offsets) == max(offsets):  # images are fewer than places in top lists
+            probabilities += offsets[0]
+            offsets = [0.0] * len(offsets)
         if 1 < ranks.size * width <= _AT_ONCE:
-            return self._at_once(probabilities, ranks, together)
+            return _at_once(probabilities, ranks, offsets, together)
         shape = ranks.shape[1], width
         factor, product, sums = (_shaped(each, shape) for each in (arrays.factor, arrays.product, arrays.sums))
-        product.fill(1.0)
         sums.fill(0.0)
-        for t, offset in enumerate(self.offsets.tolist()):
+        for t, offset in enumerate(offsets):
             # With "clip" numpy does not check for indices out of range, for which it would copy the result once more.
-            probabilities.take(ranks[t], 0, factor, "clip")
-            factor += offset
-            product *= factor
-            if (t + 1) % together == 0 or t + 1 == len(self.offsets):
+            taken = factor if t % together else product
+            probabilities.take(ranks[t], 0, taken, "clip")
+            if offset:
+                taken += offset
+            if taken is factor:
+                product *= factor
+            if (t + 1) % together == 0 or t + 1 == len(offsets):
                 sums += np.log(product, out=product)
-                product.fill(1.0)
         return sums
 
-    def _at_once(self, probabilities: Floats, ranks: NDArray[np.int64], together: int) -> NDArray[np.float64]:
-        """As `_of_block`, in the same order, for so few numbers that the steps would take longer than the numbers."""
-        factors = probabilities[ranks]
-        factors += self.offsets.astype(np.float32)[:, None, None]
-        sums = np.zeros(factors.shape[1:])
-        for start in range(0, len(factors), together):
-            sums += np.log(np.multiply.reduce(factors[start : start + together]))
-        return sums
+
+def _at_once(
+    probabilities: Floats, ranks: NDArray[np.int64], offsets: Sequence[float], together: int
+) -> NDArray[np.float64]:
+    """As `_SumsOfLogs._of_block`, in the same order, for so few numbers that the steps would take longer than they."""
+    factors = probabilities[ranks]
+    if any(offsets):
+        factors += np.asarray(offsets, np.float32)[:, None, None]
+    sums = np.zeros(factors.shape[1:])
+    for start in range(0, len(factors), together):
+        sums += np.log(np.multiply.reduce(factors[start : start + together]))
+    return sums
 
 
 @dataclass(frozen=True, eq=False)
@@ -343,33 +338,76 @@ def _on_threads(parts: int) -> Iterator[Callable[..., Iterator[Any]]]:
         yield threads.map
 
 
-def _softmax_parts(similarity: Floats, a: float) -> tuple[Floats, Floats]:
-    """Return the largest similarity of each image, and the softmax at that concept, (R, 1) each."""
+@dataclass(frozen=True, eq=False)
+class _Softmax:
+    """The softmax over concepts of factor `a` times the similarities (R, M).
 
-    def parts(rows: slice) -> tuple[Floats, Floats]:
-        peaks: Floats = similarity[rows].max(axis=1, keepdims=True)
-        values = np.empty(similarity[rows].size, np.float32)
-        return peaks, np.reciprocal(_exponentials(similarity[rows], peaks, a, values).sum(axis=1, keepdims=True))
+    Attributes:
+        similarity: the similarities, (R, M).
+        a: the factor.
+        peaks: the largest similarity of each image, (R, 1).
+        shares: the softmax at that concept, (R, 1).
+        whole: all exponentials, (R, M), if they are few; else those of some concepts are computed when they are needed.
+    """
 
-    blocks = list(_blocks(*similarity.shape))
-    with _on_threads(len(blocks)) as mapped:
-        peaks, shares = zip(*mapped(parts, blocks), strict=True)
-    return np.concatenate(peaks), np.concatenate(shares)
+    similarity: Floats
+    a: float
+    peaks: Floats
+    shares: Floats
+    whole: Floats | None = None
+
+    @classmethod
+    def of(cls, similarity: Floats, a: float) -> _Softmax:
+        """Find the parts of the softmax, a few images at a time."""
+
+        whole = np.empty(similarity.shape, np.float32) if similarity.size <= _KEPT else None
+
+        def parts(rows: slice) -> tuple[Floats, Floats]:
+            some = similarity[rows]
+            peaks: Floats = some.max(axis=1, keepdims=True)
+            found = _exponentials(some, peaks, a, np.empty(some.shape, np.float32) if whole is None else whole[rows])
+            return peaks, np.reciprocal(found.sum(axis=1, keepdims=True))
+
+        if similarity.size <= _BLOCK:
+            return cls(similarity, a, *parts(slice(None)), whole)
+        blocks = list(_blocks(*similarity.shape))
+        with _on_threads(len(blocks)) as mapped:
+            peaks, shares = zip(*mapped(parts, blocks), strict=True)
+        return cls(similarity, a, np.concatenate(peaks), np.concatenate(shares), whole)
+
+    def block(self, concepts: slice, out: Floats) -> Floats:
+        """Return the softmax of some concepts, (R, w), within `out`."""
+        some = (self.similarity if self.whole is None else self.whole)[:, concepts]
+        found = _shaped(out, (len(some), some.shape[1]))
+        if self.whole is not None:
+            np.multiply(some, self.shares, out=found)
+            return found
+        _exponentials(some, self.peaks, self.a, found)
+        found *= self.shares
+        return found
 
 
-def _blocks(count: int, size: int) -> Iterator[slice]:
-    """Divide `count` rows or columns of `size` numbers each into parts that fit into the cache."""
-    step = max(1, _BLOCK // size)
+def _used_rows(similarity: Floats, top_ids: NDArray[np.int64]) -> tuple[Floats, NDArray[np.int64]]:
+    """Return the rows of images that are in any top list, if that saves work, and where `top_ids` are among them."""
+    if similarity.size > _BLOCK:  # otherwise it takes longer to find out which rows are needed
+        rows, places = np.unique(top_ids, return_inverse=True)
+        if len(rows) < len(similarity) / 2:
+            return similarity[rows], places.reshape(top_ids.shape)
+    return similarity, top_ids
+
+
+def _blocks(count: int, size: int, at_once: int = _BLOCK) -> Iterator[slice]:
+    """Divide `count` rows or columns of `size` numbers each into parts of `at_once` numbers."""
+    step = max(1, at_once // max(1, size))
     return (slice(start, start + step) for start in range(0, count, step))
 
 
 def _exponentials(similarity: Floats, peaks: Floats, a: float, out: Floats) -> Floats:
-    """Return exp(a (similarity - peak)): the softmax divided by its largest value per image, (R, w), within `out`."""
-    values = _shaped(out, (len(similarity), similarity.shape[1]))
-    np.subtract(similarity, peaks, out=values)
-    values *= a
-    np.exp(values, out=values)
-    return values
+    """Return exp(a (similarity - peak)), the softmax divided by its largest value per image, (R, w), in `out`."""
+    np.subtract(similarity, peaks, out=out)
+    out *= a
+    np.exp(out, out=out)
+    return out
 
 
 def _less_prior(
@@ -378,36 +416,78 @@ def _less_prior(
     """Return the sums minus lam times the prior, see `soft_wpmi`, (J, M); rows of dead units are NaN."""
     scores = np.full((len(top_ids), similarity.shape[1]), np.nan, dtype=np.float32)
     if alive.any():
-        sums = sums_of_logs(similarity, top_ids[alive])
+        sums = sums_of_logs(similarity, top_ids if alive.all() else top_ids[alive])
         most = sums.max(axis=0)
-        scores[alive] = sums - lam * (most + np.log(np.exp(sums - most).mean(axis=0)))
+        # These are at most 1, and the largest of each concept is 1: single precision is enough, and far faster.
+        shares = np.exp((sums - most).astype(np.float32)).sum(axis=0, dtype=np.float64) / len(sums)
+        scores[alive] = sums - lam * (most + np.log(shares))
     return scores
 
 
-def _cosines(similarity: Floats, activations: Floats, least_norm: float) -> Floats:
-    """Return the cosines (J, M) of the columns of activations (N, J) and the columns of similarity (N, M)."""
-    least = np.float32(least_norm)
+def _cosines(given: tuple[Floats, Floats], of: Callable[[Floats], Floats], least: float) -> Floats:
+    """Return the cosines (J, M) of the columns of `of(similarity)`, (N, M), and of `of(activations)`, (N, J).
+
+    Either the columns or their products are divided by the norms, whichever are fewer. If a norm is too large for
+    single precision, products are divided, which gives NaN; columns would give 0.
+
+    Args:
+        given: the similarities and the activations.
+        of: leaves a column that holds a value that is not finite without a finite norm.
+        least: smaller norms count as this.
+
+    Raises:
+        ModelMisbehaves: a value is not finite.
+    """
     with np.errstate(invalid="ignore", over="ignore"):
-        # As numpy's own norm, which copies its argument twice.
-        norms = [np.maximum(np.sqrt(np.add.reduce(each * each)), least) for each in (activations, similarity)]
-        # The products are divided, not the columns: there are fewer of them.
-        cosines = np.asarray(activations.T @ similarity)
-        cosines /= norms[0][:, None]
-        cosines /= norms[1]
+        concepts, units = (of(each) for each in given)
+        of_concepts, of_units = _norms(concepts, least), _norms(units, least)
+        finite = math.isfinite(of_concepts.sum() + of_units.sum())
+        if not finite:
+            require_finite(*given)
+        if finite and concepts.size + units.size < len(of_concepts) * len(of_units):
+            # With so few images, torch multiplies faster than numpy.
+            columns = torch.from_numpy(units / of_units), torch.from_numpy(concepts / of_concepts)
+            return np.asarray((columns[0].T @ columns[1]).numpy())
+        cosines = np.asarray(units.T @ concepts)
+        cosines /= of_units[:, None]
+        cosines /= of_concepts
     return cosines
 
 
+def _norms(values: Floats, least: float) -> Floats:
+    """Return the norm of each column, at least `least`; numpy's own copies its argument twice."""
+    return np.asarray(np.maximum(np.sqrt(_column_sums(values, lambda some: some * some)), np.float32(least)))
+
+
+def _column_sums(values: Floats, of: Callable[[Floats], NDArray[Any]]) -> NDArray[Any]:
+    """Return the sum of each column of `of(values)`, (w,), from values (n, w)."""
+    if values.size <= _ADDED_PLAINLY:
+        return np.asarray(np.add.reduce(of(values)))
+    found = [_folded(of(values[rows])) for rows in _blocks(len(values), values.shape[1], _SUMMED)]
+    return np.asarray(np.add.reduce(found)) if len(found) > 1 else found[0]
+
+
+def _folded(values: NDArray[Any]) -> NDArray[Any]:
+    """Return the sum of each column, (w,). numpy adds short rows slowly, so several are taken for a long one."""
+    count, width = values.shape
+    together = max(1, min(_LONG // max(1, width), math.isqrt(count)))
+    whole = count - count % together
+    sums = np.add.reduce(np.add.reduce(values[:whole].reshape(-1, together * width)).reshape(together, width))
+    return np.asarray(sums if whole == count else sums + np.add.reduce(values[whole:]))
+
+
 def _cubed_deviations(values: Floats) -> Floats:
-    mean: Floats = values.mean(axis=0, dtype=np.float64).astype(np.float32)
-    deviations = values - mean
-    cubes: Floats = np.square(deviations)
-    cubes *= deviations
+    mean = (_column_sums(values, lambda some: some.astype(np.float64)) / len(values)).astype(np.float32)
+    cubes = np.empty(values.shape, np.float32)
+    for rows in _blocks(*values.shape):
+        deviations = values[rows] - mean
+        np.multiply(deviations * deviations, deviations, out=cubes[rows])
     return cubes
 
 
 def _in_order(similarity: Floats) -> NDArray[np.int32]:
-    """Return whole numbers in the order of the similarities (N, M), concept by concept, (M, N)."""
-    bits = (np.ascontiguousarray(similarity.T, dtype=np.float32) + np.float32(0.0)).view(np.int32)
+    """Return whole numbers in the order of similarities, in the same shape."""
+    bits = (similarity + np.float32(0.0)).view(np.int32)
     return bits ^ ((bits >> 31) & np.int32(2**31 - 1))
 
 

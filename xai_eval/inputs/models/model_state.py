@@ -93,10 +93,12 @@ def _module_restorer(module: nn.Module) -> Callable[[], None]:
     tables = [(table, dict(table)) for name, table in attributes.items() if _is_table(name, table)]
 
     def restore() -> None:
-        module.training = training
+        if module.training is not training:
+            module.training = training
         for table, content in tables:
-            table.clear()
-            table.update(content)
+            if table or content:  # nearly all are empty, and a large network has thousands
+                table.clear()
+                table.update(content)
         if forward is None:
             attributes.pop("forward", None)
         else:

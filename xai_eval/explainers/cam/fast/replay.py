@@ -29,11 +29,15 @@ VERIFIED_ROWS = 3
 
 @dataclass
 class _Watched:
-    """A pass that computed everything: its images (N, ...), logits (N, C), and outputs of the layer (N, ...)."""
+    """A pass that computed everything: its images (N, ...), logits (N, C), and outputs of the layer (N, ...).
+
+    `follows` are the modules that were called after the layer.
+    """
 
     images: Tensor
     logits: Tensor = field(default_factory=lambda: torch.empty(0))
     answers: list[Tensor] = field(default_factory=list)
+    follows: list[nn.Module] = field(default_factory=list)
 
 
 class PrefixReplay:
@@ -57,6 +61,16 @@ class PrefixReplay:
         self._calls: list[Call] | None = None
         self._pass: Pass | None = None
         self._share = False
+
+    @property
+    def follows(self) -> list[nn.Module]:
+        """The modules that were called after the layer in the last watched pass."""
+        return self._watched.follows
+
+    @property
+    def calls_of_layer(self) -> int:
+        """How often the layer was called in the last watched pass."""
+        return len(self._watched.answers)
 
     @contextmanager
     def installed(self) -> Iterator[PrefixReplay]:
@@ -174,6 +188,8 @@ class PrefixReplay:
         def wrap(forward: Forward) -> Forward:
             def run(*args: Any, **kwargs: Any) -> Any:
                 if self._pass is None:
+                    if self._index is None and self._watched.answers:
+                        self._watched.follows.append(module)
                     return forward(*args, **kwargs)
                 return self._pass.call(module, lambda: forward(*args, **kwargs))
 

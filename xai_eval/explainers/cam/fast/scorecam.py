@@ -36,7 +36,7 @@ def fast_score_cam(module: nn.Module, layer: nn.Module, layout: Layout | None = 
     """
     with ExitStack() as stack:
         cam = _BatchedScoreCAM(module, [layer], reshape_transform=layout)
-        cam.model = MaskScorer(module, stack, cam.activations_and_grads)
+        cam.model = MaskScorer(module, stack)
         yield cam
 
 
@@ -51,6 +51,10 @@ class _BatchedScoreCAM(ScoreCAM):  # type: ignore[misc]  # the library has no ty
         self, input_tensor: Tensor, target_layer: Any, targets: Any, activations: Any, grads: Any
     ) -> Any:
         """Return the score of each channel, as the library computes it."""
+        # The hooks would copy what the layer returns for every masked image to the CPU (0.8 GB of a ResNet50), where
+        # only the activations of the first pass are used.
+        for handle in self.activations_and_grads.handles:
+            handle.remove()
         # The library makes the masks and all masked images first.
         reserved = _TENSORS * activations.shape[1] * input_tensor[0].numel() * input_tensor.element_size()
         self.batch_size = rows_at_once(self._module, input_tensor[:1], reserved)
@@ -68,10 +72,9 @@ class MaskScorer:
     Logits are handed over on the CPU: the library asks for the score of each image, and would wait for a GPU each time.
     """
 
-    def __init__(self, model: nn.Module, stack: ExitStack, recorder: Any) -> None:
+    def __init__(self, model: nn.Module, stack: ExitStack) -> None:
         self._model = model
         self._stack = stack
-        self._recorder = recorder
         self._blank: Tensor | None = None
         self._layout: torch.memory_format | None = None
 
@@ -96,8 +99,4 @@ class MaskScorer:
             example = batch[:1].repeat(2, 1, 1, 1)  # some errors do not show with one row
             if not rounds_convolutions(batch.device):
                 self._stack.enter_context(folded_batch_norms(self._model, example, self._layout))
-        logits = cast(Tensor, self._model(batch.contiguous(memory_format=self._layout)))
-        # The library's hook stores the activations of every pass but uses only those of the first, so the others are
-        # freed.
-        self._recorder.activations.clear()
-        return logits
+        return cast(Tensor, self._model(batch.contiguous(memory_format=self._layout)))
