@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import sys
@@ -85,15 +86,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.nodeid.startswith(FAULTS))
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_finish() -> None:
-    """Exempt what was imported from garbage collection: to look through all of it takes half a second each time."""
-    gc.collect()
-    gc.freeze()
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection() -> Iterator[None]:
+    """Import all tests without looking for garbage, which takes up to half a second each time, and never look again.
+
+    Their bytecode is kept, although some machines write none: to rewrite the assertions of all tests anew takes ten
+    seconds in each process. Files that tests write later are compiled as the machine wants it.
+    """
+    writes_none = sys.dont_write_bytecode
+    sys.dont_write_bytecode = False
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        sys.dont_write_bytecode = writes_none
+        gc.freeze()
+        gc.enable()
 
 
-def pytest_unconfigure() -> None:
-    gc.unfreeze()  # or libraries that count their objects report them as leaked
+atexit.register(gc.unfreeze)  # or libraries that count their objects report them as leaked
 
 
 @pytest.fixture(scope="session", autouse=True)

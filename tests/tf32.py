@@ -19,8 +19,8 @@ _DROPPED = 13
 
 def rounded(values: Tensor) -> Tensor:
     """Round single precision to ten bits of the mantissa; half-way cases away from zero, as the hardware does."""
-    bits = values.detach().contiguous().view(torch.int32)
-    return ((bits + (1 << (_DROPPED - 1))) & ~((1 << _DROPPED) - 1)).view(torch.float32)
+    bits = values.detach().contiguous().view(torch.int32) + (1 << (_DROPPED - 1))
+    return bits.bitwise_and_(~((1 << _DROPPED) - 1)).view(torch.float32)
 
 
 class _Rounded(torch.autograd.Function):
@@ -39,6 +39,8 @@ def _in_tf32(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     def call(batch: Tensor, weight: Tensor, *rest: Any, **options: Any) -> Tensor:
         if batch.dtype != torch.float32 or not torch.backends.cudnn.allow_tf32:
             return function(batch, weight, *rest, **options)
+        if not torch.is_grad_enabled():
+            return function(rounded(batch), rounded(weight), *rest, **options)
         found = function(_Rounded.apply(batch), _Rounded.apply(weight), *rest, **options)
         # The gradient of a convolution is one of its inputs when it goes back.
         return _Back.apply(found)

@@ -40,7 +40,7 @@ from xai_eval.store.runs import RESULTS_FOLDER, RunRecord
 pytestmark = pytest.mark.slow
 
 # Two kills for each case that is written, so that every moment of writing one is hit.
-KILLS, CASES = 12, 6
+KILLS, CASES = 8, 4
 IMAGE = InputImage(np.random.default_rng(0).integers(0, 255, (48, 48, 3), dtype=np.uint8))
 _FORK = multiprocessing.get_context("fork")
 

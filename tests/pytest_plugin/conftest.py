@@ -39,3 +39,21 @@ def nested(repo):
         file.write_text(ONE_CASE.format(name=Path(name).name))
         Goldens(repo.path / "golden").store(make_result(f"{Path(name).name}.jpg"), "looked")
     return repo
+
+
+@pytest.fixture
+def few_plugins(monkeypatch):
+    """Load only the plugins that a session with workers needs: each of its processes imports them anew.
+
+    Sessions without workers, and test_two_tests_on_two_workers, have all that are installed.
+    """
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.setenv("PYTEST_PLUGINS", "xdist.plugin,xai_eval.pytest_plugin.hooks")
+
+
+@pytest.fixture
+def arguments(request):
+    """The arguments of `with_and_without_xdist`."""
+    if "-n" in request.param:
+        request.getfixturevalue("few_plugins")
+    return request.param

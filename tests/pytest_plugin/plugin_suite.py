@@ -42,6 +42,7 @@ ONE_CASE = HEADER + "def test_{name}(xai_golden): xai_golden.check(make_result('
 with_and_without_xdist = pytest.mark.parametrize(
     "arguments",
     [pytest.param(("-n", "2"), id="xdist", marks=pytest.mark.slow), pytest.param(("-p", "no:xdist"), id="no xdist")],
+    indirect=True,
 )
 
 

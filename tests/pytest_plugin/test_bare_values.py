@@ -73,7 +73,7 @@ def explain_drift_says_that_only_the_test_can_compute_it(capsys):
 
 
 @pytest.mark.slow
-def test_workers_and_their_groups_do_not_change_the_case(repo):
+def test_workers_and_their_groups_do_not_change_the_case(repo, few_plugins):
     marked = PARAMETRISED.replace("@pytest.mark.param", '@pytest.mark.xdist_group("g")\n@pytest.mark.param', 1)
     only_tests(repo, marked)
     repo.runpytest("-p", "no:xdist")
@@ -113,7 +113,7 @@ def test_a_renamed_test_is_an_unused_golden_and_a_new_case(repo):
 
 
 @pytest.mark.slow
-def test_a_value_that_a_failed_test_did_not_reach_is_not_unused(repo, monkeypatch):
+def test_a_value_that_a_failed_test_did_not_reach_is_not_unused(repo, monkeypatch, few_plugins):
     two = ONE + '    xai_golden.check(SPOT, name="second")\n'
     only_tests(repo, two.replace("): xai_golden", "):\n    xai_golden"))
     for _ in range(2):  # the test ends at the first value without a golden

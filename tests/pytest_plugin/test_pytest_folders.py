@@ -40,7 +40,7 @@ def test_a_report_folder_in_use_is_refused(repo):
 
 
 @pytest.mark.slow
-def test_workers_leave_no_lock_behind(repo):
+def test_workers_leave_no_lock_behind(repo, few_plugins):
     repo.makepyfile(test_suite=ONE_CASE.format(name="one"))
     assert repo.runpytest_subprocess("-n", "2").parseoutcomes() == {"failed": 1}
     assert not (repo.path / "reports" / LOCK_FILE).exists()

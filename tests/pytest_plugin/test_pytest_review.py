@@ -5,6 +5,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
+from plugin_suite import with_and_without_xdist
 from synthetic import make_result
 
 from xai_eval.store.goldens import Goldens
@@ -40,10 +41,7 @@ def set_aside(repo, key=MOVED, expires=SOON, owner='"Mira"'):
     (repo.path / "golden" / QUARANTINE_FILE).write_text(entry)
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [pytest.param(("-n", "2"), id="xdist", marks=pytest.mark.slow), pytest.param(("-p", "no:xdist"), id="no xdist")],
-)
+@with_and_without_xdist
 def test_a_drift_in_quarantine_passes_and_is_shown(repo, arguments):
     repo.runpytest(*arguments).assert_outcomes(passed=1, failed=1)
     set_aside(repo)

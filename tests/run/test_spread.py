@@ -15,7 +15,7 @@ from xai_eval.store.run_folder import RunFolder
 from xai_eval.tasks import load_task_file
 from xai_eval.tasks.registry import TASKS
 
-CAMS, LIME = {"methods": ["gradcam", "scorecam"]}, {"num_samples": 100, "seeds": 2}
+CAMS, LIME = {"methods": ["gradcam", "scorecam"]}, {"num_samples": 40, "seeds": 2}
 ALONE, THOROUGH = pytest.mark.alone, pytest.mark.thorough
 
 OWN = """

@@ -27,7 +27,6 @@ from xai_eval.report.text.github_actions import report_to_github
 from xai_eval.report.text.head import head
 from xai_eval.report.text.outcome import advice_lines
 from xai_eval.report.text.summary import explain_line, state_word, summary_lines, worst_first
-from xai_eval.report.write import write_report
 from xai_eval.result.result import RESULT_FILE, Result
 from xai_eval.result.tolerances import tolerated_parts, unknown_tolerance, with_tolerances
 from xai_eval.settings.read import load_settings
@@ -290,6 +289,9 @@ class GoldenSession:
         judged = judge_results(self.folder.path, self.goldens, self.policy)
         self._require_all(judged)
         self.judged = judged
+        # Here, because it imports matplotlib, and workers of pytest-xdist write no page.
+        from xai_eval.report.write import write_report
+
         self.page = write_report(self.folder.path, judged, self.goldens.folder)
         report_to_github(judged.verdicts, self.page, self._where)
         systemic = [_failure("systemic", each.what, line(each.sentence)) for each in judged.run_findings.systemic]
