@@ -28,6 +28,8 @@ _CLASSES, _BEST = "top5", "top_probability"
 _ROWS_OF_A_PAGE = 40
 _FEW = 4  # columns whose names have room on one line
 _MANY = 7  # columns for which a page is too narrow in letters of the usual size
+# Rows of a summary that are made at once: as Python's values they take ten times the memory of a table.
+_CASES_AT_ONCE = 2_048
 _OF_THE_CASE = ("input", "model")
 _SUMMARY = "The classes of each case, and its verdict."
 _OF_MAPS = "How well each map can be read, points at the object and marks what matters, as far as it was measured."
@@ -68,11 +70,12 @@ def _written(table: _NamedFrame) -> dict[str, Iterable[bytes]]:
 
 def summary_frame(cases: Sequence[ReportCase]) -> pd.DataFrame:
     """Return one row per case: input, model, labels with the indices of classes, scores, state, severity, audit."""
-    rows, labels = list[dict[str, Any]](), dict[str, None]()
-    for case in map(ReportCase.unloaded, cases):
-        rows.append(_summary_row(case))
-        labels |= dict.fromkeys(case.labels)
-    frame = pd.DataFrame(rows)
+    frames, labels = list[pd.DataFrame](), dict[str, None]()
+    for start in range(0, len(cases), _CASES_AT_ONCE):
+        own = [case.unloaded() for case in cases[start : start + _CASES_AT_ONCE]]
+        frames.append(pd.DataFrame([_summary_row(case) for case in own]))
+        labels |= dict.fromkeys(name for case in own for name in case.labels)
+    frame = pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
     for name in labels:
         if f"{name}_index" in frame:
             frame[f"{name}_index"] = frame[f"{name}_index"].astype("Int64")
