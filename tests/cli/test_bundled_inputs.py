@@ -4,7 +4,7 @@ import argparse
 
 import pytest
 
-from xai_eval.cli.asked import tell_settings
+from xai_eval.cli.asked import tell_bundled
 from xai_eval.run.suite import Request
 from xai_eval.settings.settings import NO_SETTINGS
 
@@ -18,6 +18,6 @@ from xai_eval.settings.settings import NO_SETTINGS
     ],
 )
 def test_what_nobody_named_is_said_once(request_, says, capsys):
-    tell_settings(argparse.Namespace(settings=NO_SETTINGS), [request_, request_])
+    tell_bundled(argparse.Namespace(settings=NO_SETTINGS, quiet=False), [request_, request_])
     told = capsys.readouterr().err
     assert says in told and told.count("bundled") == bool(says)

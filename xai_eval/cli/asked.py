@@ -105,14 +105,10 @@ def narrowed(options: argparse.Namespace) -> bool:
     return bool(options.settings.suite and given_names(options))
 
 
-def tell_settings(options: argparse.Namespace, requests: Sequence[Request]) -> None:
-    """Say on standard error which configuration file is used, and what the command line replaces in it.
-
-    Without a file, say which bundled model and images are used where nobody named any.
-    """
+def tell_settings(options: argparse.Namespace) -> None:
+    """Say on standard error which configuration file is used, and what the command line replaces in it."""
     settings: Settings = options.settings
     if settings.file is None:
-        _tell_bundled(requests)
         return
     inputs = [name for name in ("model", "images", "device", "precision") if getattr(options, name)]
     names = [*inputs, *given_names(options)]
@@ -126,9 +122,12 @@ def tell_settings(options: argparse.Namespace, requests: Sequence[Request]) -> N
     tell(f"xai-eval: {'; '.join(told)}.")
 
 
-def _tell_bundled(requests: Sequence[Request]) -> None:
+def tell_bundled(options: argparse.Namespace, requests: Sequence[Request]) -> None:
+    """Without a configuration file, say which bundled model and images are used where nobody named any."""
     from xai_eval.tasks import find_task
 
+    if options.quiet or options.settings.file is not None:
+        return
     models = dict.fromkeys(find_task(each.task).model for each in requests if each.model is None)
     images = dict.fromkeys(find_task(each.task).images for each in requests if each.images is None)
     named = {"model": ", ".join(filter(None, models)), "images": ", ".join(filter(None, images))}

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xai_eval.cli.asked import asked, narrowed, tell_settings
+from xai_eval.cli.asked import asked, narrowed, tell_bundled, tell_settings
 from xai_eval.cli.console import console, prints_apart
 from xai_eval.cli.init import init
 from xai_eval.cli.options import MEASURING, build_parser, named_profile, named_suite
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from xai_eval.gate.review import Review
     from xai_eval.report.page.compared_runs import ComparedRuns
     from xai_eval.result.result import Result
-    from xai_eval.run.suite import Request
     from xai_eval.store.goldens import Goldens
     from xai_eval.store.run_folder import RunFolder
 
@@ -162,11 +161,12 @@ def _run(options: argparse.Namespace) -> int:
     with nullcontext() if options.quiet else shown():
         with prints_apart():
             requests = asked(options)
-            _tell(options, requests)
+            _tell(options)
         if options.dry_run:
             return dry_run(requests)
         with prints_apart():
             plans = plan_all(requests)
+            tell_bundled(options, requests)
         if narrowed(options):
             plans = [dataclasses.replace(each, complete=False) for each in plans]
         folder = RunFolder(options.out)
@@ -183,10 +183,10 @@ def _run(options: argparse.Namespace) -> int:
             return _print_verdicts(judged, options, told, failing=("drift", "incomparable", "error"))
 
 
-def _tell(options: argparse.Namespace, requests: Sequence[Request]) -> None:
+def _tell(options: argparse.Namespace) -> None:
     _tell_unloadable()
     if not options.quiet:
-        tell_settings(options, requests)
+        tell_settings(options)
 
 
 def _explain_drift(options: argparse.Namespace) -> int:
@@ -220,10 +220,11 @@ def _calibrate(options: argparse.Namespace) -> int:
     refuse_calibration_under_ci()  # before hours of computing
     goldens = _goldens(options)
     requests = asked(options)
-    _tell(options, requests)
+    _tell(options)
     measured = []
     with nullcontext() if options.quiet else shown():
         plan_all(requests)  # everything is checked before hours of computing
+        tell_bundled(options, requests)
         for each in requests:
             announce = _silently if options.quiet else partial(_announce, each.task)
             with prints_apart():
