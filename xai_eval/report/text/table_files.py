@@ -25,7 +25,7 @@ from xai_eval.result.naming import words
 # The ranking of classes by probability, and what its first value is called.
 _CLASSES, _BEST = "top5", "top_probability"
 _ROWS_OF_A_PAGE = 40
-# Rows of a summary that are made at once: as Python's values they take ten times the memory of a table.
+# Cases whose rows become one table at once: on their own they take ten times its memory.
 _CASES_AT_ONCE = 2_048
 _OF_THE_CASE = ("input", "model")
 _SUMMARY = "The classes of each case, and its verdict."
@@ -91,6 +91,8 @@ def field_frame(cases: Sequence[ReportCase], field: str) -> pd.DataFrame:
                 frame.insert(0, "model", case.verdict.case.model, allow_duplicates=True)
             frame.insert(0, "input", case.verdict.case.input, allow_duplicates=True)
             frames.append(frame)
+        if len(frames) > _CASES_AT_ONCE:
+            frames = [pd.concat(frames, ignore_index=True)]
     return pd.concat(frames, ignore_index=True)
 
 
