@@ -9,7 +9,7 @@ import re
 import chromium
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xai_eval.errors import StorageError
@@ -168,6 +168,7 @@ def test_a_report_that_fails_while_it_is_written_leaves_all_earlier_pages(tmp_pa
     assert files_of(tmp_path) == before
 
 
+@settings(max_examples=50)
 @given(
     st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from([*State])), max_size=40),
     *[st.integers(1, 12)] * 4,

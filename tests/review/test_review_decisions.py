@@ -227,3 +227,9 @@ def test_a_run_of_many_cases_is_served_page_by_page(place, call, monkeypatch):
     assert (status, told["keys"]) == (200, [key])
     # Now two cases are left to decide, and both are on the first page.
     assert len(call.document()["cases"]) == 2
+    monkeypatch.setattr(sheets, "DRAWN", 1)
+    monkeypatch.setattr(sheets, "FIRST", 1)
+    page = place.desk.page().decode()
+    [drawn] = json.loads(page.split('id="review-document">')[1].split("</script>")[0])["cases"]
+    assert drawn["anchor"] in page  # the other one is not drawn on any page, so nobody can have seen it
+    assert '"cases": []' in place.desk.page("cases-2.html").decode()

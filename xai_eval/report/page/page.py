@@ -256,7 +256,9 @@ class _Whole:
         return found
 
     def _served(self, sheet: Sheet) -> Served | None:
-        return None if self.served is None else self.served.about({case.key for case in sheet.cases})
+        # Nobody decides about a case whose images the page leaves out, unless it is ok.
+        seen = {case.key for case in sheet.cases if case.key in sheet.drawn or is_fine(case.verdict)}
+        return None if self.served is None else self.served.about(seen)
 
 
 def _rendered(template: str, shared: Mapping[str, Any], **own: Any) -> Iterator[str]:

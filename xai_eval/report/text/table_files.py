@@ -28,7 +28,7 @@ _CLASSES, _BEST = "top5", "top_probability"
 _ROWS_OF_A_PAGE = 40
 _FEW = 4  # columns whose names have room on one line
 _MANY = 7  # columns for which a page is too narrow in letters of the usual size
-# Rows of a summary that are made at once: as Python's values they take ten times the memory of a table.
+# Cases whose rows become one table at once: on their own they take ten times its memory.
 _CASES_AT_ONCE = 2_048
 _OF_THE_CASE = ("input", "model")
 _SUMMARY = "The classes of each case, and its verdict."
@@ -96,6 +96,8 @@ def field_frame(cases: Sequence[ReportCase], field: str) -> pd.DataFrame:
                 frame.insert(0, "model", case.verdict.case.model, allow_duplicates=True)
             frame.insert(0, "input", case.verdict.case.input, allow_duplicates=True)
             frames.append(frame)
+        if len(frames) > _CASES_AT_ONCE:
+            frames = [pd.concat(frames, ignore_index=True)]
     return pd.concat(frames, ignore_index=True)
 
 
