@@ -7,11 +7,14 @@ from typing import Any
 
 _LIBRARIES = frozenset({"xai_eval", "torchvision", "timm", "transformers", "open_clip", "torch", "numpy", "PIL"})
 _PLAIN = frozenset({"builtins", "pathlib", "collections", "enum"})
+_VALUES = (str, bytes, int, float, bool, type(None))
 _DEEPEST = 12
 
 
 def of_known_libraries(value: object, depth: int = 0) -> bool:
     """Tell whether an object, and whatever it holds, is made of code of known libraries: types, functions, modules."""
+    if type(value) in _VALUES:
+        return True
     if depth > _DEEPEST:
         return False
     code = value if callable(value) and hasattr(value, "__qualname__") else type(value)

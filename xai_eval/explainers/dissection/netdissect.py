@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 import torch
@@ -58,7 +58,7 @@ class _Covered:
     places: NDArray[np.int64]
     count: int
 
-    @property
+    @cached_property
     def sizes(self) -> NDArray[np.int64]:
         """Number of pixels of each mask, (n,)."""
         return np.bincount(self.masks, minlength=self.count)
@@ -159,8 +159,9 @@ def add_image(totals: Sequence[Counts], image: LabelledMaps, thresholds: NDArray
 def _add(total: Counts, units: NDArray[np.int64], shown: ShownConcepts, covered: _Covered) -> None:
     """Add what n units have in one image to the counts over all images."""
     categories = np.unique(total.vocabulary.category_of[shown.concepts])
-    total.both[np.ix_(units, shown.concepts)] += covered.shared(shown)
-    total.unit[np.ix_(units, categories)] += covered.sizes[:, None]
+    rows = units[:, None]
+    total.both[rows, shown.concepts] += covered.shared(shown)
+    total.unit[rows, categories] += covered.sizes[:, None]
 
 
 def _parts(units: int, size: tuple[int, int]) -> Iterator[slice]:
