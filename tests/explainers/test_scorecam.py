@@ -25,7 +25,7 @@ from xai_eval.inputs.models.layout import Layout
 Layer = Callable[[nn.Module], nn.Module]
 DEFAULT_CASES: list[tuple[str, Layer, int, int]] = [
     ("resnet18", lambda m: m.layer1[-1], 48, 2),
-    ("mobilenet_v2", lambda m: m.features[10], 48, 2),
+    ("mobilenet_v2", lambda m: m.features[10], 48, 1),
 ]
 NARROW_CASES: list[tuple[str, Layer, int, int]] = [
     ("resnet18", lambda m: m.layer4[-1], 96, 2),

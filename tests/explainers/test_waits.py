@@ -134,7 +134,7 @@ class Tokens(nn.Module):
 
     def forward(self, x):
         tokens = self.explained(self.patches(x).flatten(2).transpose(1, 2))
-        return self.head(self.mixed(tokens).relu().mean(dim=1))
+        return self.head(input=self.mixed(tokens).relu().mean(dim=1))
 
 
 def maps(channels):

@@ -29,11 +29,13 @@ class Parts:
     def __call__(self, forward: Forward) -> Callable[..., Any]:
         """Return `forward`, which is called once per part; (n, ...) to (n, ...), where n is a multiple of the rows."""
 
-        def run(values: Tensor, *given: Any, **named: Any) -> Any:
-            if self.rows <= self.size or len(values) % self.rows:
-                return forward(values, *given, **named)
+        def run(*given: Any, **named: Any) -> Any:
+            # The second argument of a transposed convolution is the size of its output.
+            values = next(iter((*given, *named.values()))) if len(given) + len(named) == 1 else None
+            if self.rows <= self.size or not isinstance(values, Tensor) or len(values) % self.rows:
+                return forward(*given, **named)
             parts = torch.split(values, self.size * (len(values) // self.rows))
-            return torch.cat([forward(part, *given, **named) for part in parts])
+            return torch.cat([forward(part) for part in parts])
 
         return run
 
