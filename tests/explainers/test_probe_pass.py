@@ -129,10 +129,7 @@ _RUN = """
 import sys
 sys.path.insert(0, {tests!r})
 from pathlib import Path
-from far_device import FarDevice
 from small_plan import make_plan
-from xai_eval.explainers.dissection.batches import read_batch
-from xai_eval.explainers.dissection.by_clip import most_active
 from xai_eval.explainers.dissection.checkpoint import Checkpoints
 from xai_eval.explainers.dissection.probe_pass import in_this_process, run_probe_pass
 run_probe_pass(make_plan(), Checkpoints(Path({folder!r})), engine=in_this_process)

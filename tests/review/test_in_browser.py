@@ -117,7 +117,11 @@ def test_a_script_in_the_page_that_is_not_its_own_does_not_run(browser, call, mo
     """If a text ever escaped from its place, the browser would still not run it: it does not know the word."""
     drawn = type(call.server.desk)._drawn
     extra = b'<script>document.title = "hacked"</script><img src=x onerror="document.title = \'hacked\'"></main>'
-    monkeypatch.setattr(type(call.server.desk), "_drawn", lambda desk: drawn(desk).replace(b"</main>", extra))
+
+    def forged(desk):
+        return {name: content.replace(b"</main>", extra) for name, content in drawn(desk).items()}
+
+    monkeypatch.setattr(type(call.server.desk), "_drawn", forged)
     page = browser.new_page()
     page.goto(call.server.url)
     page.wait_for_timeout(200)
