@@ -17,11 +17,10 @@ def make_inputs(cam=None):
     images = PerturbedImages(on_tensors(toy_model()), 10)
     cam = np.random.default_rng(0).random(PIXELS.shape[:2]) if cam is None else cam
     (first,) = explain_by_lime(PIXELS, images, choose_segmentation("slic", 0), SETTINGS)
-    ((label, surrogate),) = first.surrogates.items()
+    (label,) = first.surrogates
     cuts = [*scales(0), Refined(first.neighbourhood.segments, cam)]
     *every, refined = (explain_by_lime(PIXELS, images, cut, SETTINGS)[0].neighbourhood for cut in cuts)
-    most = SETTINGS.num_features
-    return HybridInputs(cam, first.neighbourhood, surrogate.weights, label, most, every, refined)
+    return HybridInputs(PIXELS, cam, first.neighbourhood, label, SETTINGS, every, refined)
 
 
 @pytest.mark.parametrize("name", HYBRIDS)

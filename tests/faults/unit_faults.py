@@ -81,11 +81,12 @@ def same_shuffle(original: Any) -> Any:
 def over_images(original: Any) -> Any:
     """The softmax runs over images, not over words."""
 
-    def parts(values: Any, a: float) -> Any:
+    def of(values: Any, a: float) -> Any:
         peaks = np.broadcast_to(values.max(axis=0, keepdims=True), values.shape).max(axis=1, keepdims=True)
-        return peaks, np.full((len(values), 1), 1 / len(values), dtype=np.float32)
+        shares = np.full((len(values), 1), 1 / len(values), dtype=np.float32)
+        return dataclasses.replace(original(values, a), peaks=peaks, shares=shares, whole=None)
 
-    return parts
+    return staticmethod(of)
 
 
 def mean_of_imagenet(original: Any) -> Any:
@@ -211,7 +212,7 @@ FAULTS = (
     unit(
         "the softmax runs over images",
         Stage(StageKind.SIMILARITY, "layer4"),
-        replaced(similarity, "_softmax_parts", over_images),
+        replaced(similarity._Softmax, "of", over_images),
         kind="dissection",
     ),
     unit(

@@ -1,5 +1,7 @@
 """What wins a search if two settings are nearly equal: a swap of the two is told, and any other winner fails."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -28,9 +30,14 @@ GRID = {
 
 def searched(insertions, images="scenes:1"):
     """Search among two settings whose insertion is as given, on every image."""
-    stock, told = search_scores._scores, iter(insertions * 9)
+    stock, told = search_scores.faithfulness, iter(insertions * 9)
+
+    def told_ones(*args):
+        curves = stock(*args)
+        return dataclasses.replace(curves, insertion_curve=np.full_like(curves.insertion_curve, next(told)))
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(search_scores, "_scores", lambda *args: {**stock(*args), "insertion": next(told)})
+        patch.setattr(search_scores, "faithfulness", told_ones)
         return list(evaluate("lime_search", model="scenes:objects", images=images, device="cpu", grid=GRID))
 
 

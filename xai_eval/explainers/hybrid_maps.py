@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.metrics import r2_score
 
-from xai_eval.explainers.lime.lime import Neighbourhood, fit
+from xai_eval.explainers.lime.lime import LimeSettings, Neighbourhood, fit, fitted
 from xai_eval.explainers.lime.segmentation import Segmenter, choose_segmentation, renumbered_from_zero
 from xai_eval.metrics.superpixels import superpixel_means
 
@@ -42,20 +43,20 @@ class HybridInputs:
     """What a hybrid explanation is computed from, for one class of one image.
 
     Attributes:
+        pixels: the image that the model sees, (H, W, 3).
         cam: Grad-CAM's map in [0, 1], (H, W).
-        neighbourhood: superpixels, samples and predictions that lime fitted its surrogate to.
-        weights: weight of each of the F superpixels in lime's surrogate, (F,).
+        neighbourhood: superpixels, samples and predictions that lime fits its surrogate to.
         label: index of the explained class.
-        num_features: largest number of superpixels that get a weight.
+        settings: arguments of lime.
         scales: the same as `neighbourhood`, for each number of superpixels in `SCALES`.
         refined: the same, with smaller superpixels where Grad-CAM's map is above `HOT`.
     """
 
+    pixels: NDArray[np.uint8]
     cam: Map
     neighbourhood: Neighbourhood
-    weights: NDArray[np.float64]
     label: int
-    num_features: int
+    settings: LimeSettings
     scales: Sequence[Neighbourhood]
     refined: Neighbourhood
 
@@ -64,9 +65,15 @@ class HybridInputs:
         """lime's superpixels, (H, W)."""
         return self.neighbourhood.segments
 
+    @cached_property
+    def weights(self) -> NDArray[np.float64]:
+        """Weight of each of the F superpixels in lime's surrogate, (F,)."""
+        return self.fitted(self.neighbourhood)
+
     def fitted(self, neighbourhood: Neighbourhood) -> NDArray[np.float64]:
         """Return the weights of lime's surrogate of the explained class, (F,)."""
-        return fit(neighbourhood, self.label, self.num_features).weights
+        (found,) = fitted(self.pixels, [neighbourhood], self.settings, [self.label])
+        return found.surrogates[self.label].weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +118,7 @@ def refined_superpixels(inputs: HybridInputs) -> Map:
 def cam_prior(inputs: HybridInputs) -> Map:
     """Fit lime's surrogate again, with Grad-CAM's mean over each superpixel as the prior of its weight, (H, W)."""
     prior = PriorRidge(superpixel_means(inputs.cam, inputs.segments), PRIOR_ALPHA)
-    weights = fit(inputs.neighbourhood, inputs.label, inputs.num_features, prior).weights
+    weights = fit(inputs.neighbourhood, inputs.label, inputs.settings.num_features, prior).weights
     return weights[inputs.segments]
 
 

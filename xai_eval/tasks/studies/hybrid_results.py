@@ -176,10 +176,10 @@ def _ask(request: HybridRequest, image: LabelledImage, turn: Turn[_Drawn]) -> _A
 def _inputs(request: HybridRequest, subject: Subject, cam: Map, own: _Drawn, turn: Turn[Any]) -> HybridInputs:
     """Explain the class that Grad-CAM explained by lime, with each segmentation that a hybrid needs."""
     from xai_eval.explainers.hybrid_maps import HybridInputs, Refined, scales
-    from xai_eval.explainers.lime.lime import draw, fit, predicted_beside
+    from xai_eval.explainers.lime.lime import draw, predicted_beside
     from xai_eval.explainers.lime.perturbation import PerturbedImages
 
-    label, settings, seed = subject.target.index, request.settings, request.setup.seed
+    settings, seed = request.settings, request.setup.seed
     images = PerturbedImages(subject.predict, settings.batch_size, subject.classifier.device)
 
     def drawn(cut: Segmenter) -> Drawn:
@@ -189,8 +189,7 @@ def _inputs(request: HybridRequest, subject: Subject, cam: Map, own: _Drawn, tur
     cuts: list[Segmenter] = [*scales(seed), Refined(own.drawn.segments, cam)]
     draws: list[Callable[[], Drawn]] = [lambda: own.drawn, *(partial(drawn, cut) for cut in cuts)]
     first, *several, refined = predicted_beside(own.view, images, draws, turn)
-    most = settings.num_features
-    return HybridInputs(cam, first, fit(first, label, most).weights, label, most, several, refined)
+    return HybridInputs(own.view, cam, first, subject.target.index, settings, several, refined)
 
 
 def _finish(request: HybridRequest, image: LabelledImage, answers: _Answers) -> Result:
