@@ -464,7 +464,11 @@ READING = (
         "the dearest of tied settings", SEARCH, READ, everywhere(search_scores.cheapest_first, dearest_first), "search"
     ),
     stale(
-        "scores are rounded to two digits", SEARCH, READ, replaced(search_scores, "_scores", to_two_digits), "search"
+        "scores are rounded to two digits",
+        SEARCH,
+        READ,
+        replaced(search_scores.Scoring, "_scores", to_two_digits),
+        "search",
     ),
     stale(
         "nearly as good settings win",

@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as hnp
 from stock_lime import on_tensors, toy_model
 
 from xai_eval.explainers.lime.lime import LimeSettings, explain_by_lime
-from xai_eval.explainers.lime.lime_search import make_grid, search
+from xai_eval.explainers.lime.lime_search import draws, make_grid, search
 from xai_eval.explainers.lime.perturbation import PerturbedImages
 from xai_eval.explainers.lime.segmentation import (
     SEGMENTATIONS,
@@ -17,6 +17,7 @@ from xai_eval.explainers.lime.segmentation import (
     in_reading_order,
     renumbered_from_zero,
 )
+from xai_eval.inputs.steps import Turn
 from xai_eval.metrics.comparison import CamExplanation, LimeWeights, MaskPolicy, compare, masks
 from xai_eval.metrics.geometry import centre_distance
 from xai_eval.metrics.overlap import chance_iou, dice, iou_beyond_chance
@@ -182,7 +183,7 @@ def test_a_search_cell_is_the_single_run(seed, segmentation, count):
     pixels = render(seed).pixels
     grid = make_grid({"segmentation": segmentation, "num_samples": [count, 80], "num_features": 8, "batch_size": 7})
     images = PerturbedImages(on_tensors(toy_model()), 7)
-    found = search(pixels, images, grid, seed)
+    found = search(pixels, images, grid, Turn(lambda: draws(pixels, grid, seed)))
     setting = grid.settings[0]
     cut, how = choose_segmentation(segmentation, seed), LimeSettings(count, setting.top_labels, 8, 7)
     alone = explain_by_lime(pixels, PerturbedImages(on_tensors(toy_model()), 7), cut, how, seeds=[seed])[0]
