@@ -242,8 +242,8 @@ def rolled(axis: int) -> Any:
 def next_image(original: Any) -> Any:
     """Activations belong to the next image, when units are compared with words."""
 
-    def label(embeddings: Any, concepts: Any, activations: Any, similarity: Any) -> Any:
-        return original(embeddings, concepts, np.roll(activations, 1, axis=0), similarity)
+    def label(embeddings: Any, concepts: Any, activations: Any, *rest: Any) -> Any:
+        return original(embeddings, concepts, np.roll(activations, 1, axis=0), *rest)
 
     return label
 

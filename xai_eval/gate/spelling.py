@@ -26,6 +26,8 @@ _ANSWERS: Mapping[K | OwnKind, tuple[K, ...]] = {
 _WEIGHTS_OF: Mapping[K | OwnKind, K] = {K.MODULE_TYPES: K.MODEL_WEIGHTS, K.CLIP_MODULE_TYPES: K.CLIP_WEIGHTS}
 # The entry of a description that tells how the output is read, and the part of it that tells where the scores stand.
 _OUTPUT, _ENTRY = "output", re.compile(r"^entry \S+ of the output; ")
+# The entry that tells what a pass changes in the model, such as a counter of passes.
+_BY_A_PASS = "changed by a pass"
 # The entry of the description of a model that tells how many classes there are, and where their names come from.
 _ABOUT_THE_MODEL, _CLASSES, _COUNT = "model", "classes", re.compile(r"^\d+; ")
 # What follows from gradients, or from an answer and something else; it may move by rounding, up to its limit.
@@ -83,8 +85,9 @@ def _layer_names(obtained: Result, golden: Result) -> dict[str, str]:
 def _told_alike(obtained: Result, golden: Result, layers: Mapping[str, str]) -> Result:
     """Return the golden with what it says of the model as the result says it.
 
-    That is where logits stand, how layers are called, and where the names of as many classes come from, if both record
-    these names: what the classes are called is compared by itself.
+    That is where logits stand, what a pass changes in a model that answers as before, how layers are called, and where
+    the names of as many classes come from, if both record these names: what the classes are called is compared by
+    itself.
     """
     names = {f"{LAYER} {was}": f"{LAYER} {now}" for was, now in layers.items()}
     logits = Stage(K.LOGITS)
@@ -99,6 +102,8 @@ def _told_alike(obtained: Result, golden: Result, layers: Mapping[str, str]) -> 
         texts = content.get(_OUTPUT), now.content.get(_OUTPUT)
         if same_scores and _ENTRY.sub("", str(texts[0])) == _ENTRY.sub("", str(texts[1])):
             content = {key: texts[1] if key == _OUTPUT else each for key, each in content.items()}
+        if same_scores and name == _ABOUT_THE_MODEL and _BY_A_PASS in now.content:
+            content = {key: now.content[key] if key == _BY_A_PASS else each for key, each in content.items()}
         if listed and name == _ABOUT_THE_MODEL and _as_many_classes(content, now.content):
             content = {key: now.content[key] if key == _CLASSES else each for key, each in content.items()}
         return value if content == value.content else dataclasses.replace(value, content=content)
