@@ -14,13 +14,14 @@ from xai_eval.result.fields import Document
 from xai_eval.result.fingerprint import fingerprint_array
 from xai_eval.result.stage import Stage, StageKind
 
-VALUES = np.linspace(3.0, -1.0, 5)
+LOGITS, VALUES = Stage(StageKind.LOGITS), np.linspace(3.0, -1.0, 5)
 
 
 def told(changed: str, logits: np.ndarray | None = VALUES):
     result = make_result(fields={"model": Document({"output": "logits", "changed by a pass": changed})})
-    own = {} if logits is None else {Stage(StageKind.LOGITS): fingerprint_array(logits)}
-    return dataclasses.replace(result, stages={**result.stages, **own})
+    stages = {stage: each for stage, each in result.stages.items() if stage != LOGITS}
+    own = {} if logits is None else {LOGITS: fingerprint_array(logits)}
+    return dataclasses.replace(result, stages={**stages, **own})
 
 
 @pytest.mark.parametrize(("before", "now"), [("nothing", "passes"), ("passes", "nothing"), ("passes", "calls, seen")])
