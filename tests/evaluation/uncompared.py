@@ -16,6 +16,7 @@ _FOLLOWS = "in a table of one row per unit; the table by layer, which is made of
 FIELDS: Mapping[tuple[str, str], str] = {
     ("image", ""): "drawn for people; the decoded pixels and the view are stages",
     ("methods", "seconds"): "time",
+    ("model", "changed by a pass"): "a counter, say, while the logits are the same; if they moved, it is compared",
     **{
         (field, column): _FOLLOWS
         for field in ("clip_units", "pixel_units")
