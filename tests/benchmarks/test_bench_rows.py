@@ -20,7 +20,7 @@ SIZE = FULL if torch.cuda.is_available() else QUICK
 
 
 @pytest.mark.benchmark
-@pytest.mark.parametrize("row", all_rows(SIZE, chosen_device("auto")), ids=lambda row: row.name)
+@pytest.mark.parametrize("row", list(all_rows(SIZE, chosen_device("auto"))), ids=lambda row: row.name)
 def test_ours_is_what_the_plain_library_computes(row: Row) -> None:
     report = run_rows([row], SIZE, chosen_device("auto"))
     print("", *table(report), sep="\n")
