@@ -37,3 +37,13 @@ def launched():
         browser = playwright.chromium.launch(executable_path=executable, args=options)
         yield browser
         browser.close()
+
+
+def open_details(tab):
+    """Open all that a page folds away, and wait for the next frame: the page is told of new sizes in it."""
+    tab.evaluate(
+        """() => {
+          for (const each of document.querySelectorAll("details")) each.open = true;
+          return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+        }"""
+    )

@@ -46,6 +46,15 @@ def without_prior_scale(original: Any) -> Any:
     return fit
 
 
+def with_signs(inputs: hybrid_maps.HybridInputs) -> hybrid_maps.HybridInputs:
+    """Only the signs of lime's weights remain."""
+    signs = np.sign(inputs.weights)
+    inputs = dataclasses.replace(inputs)
+    # A cached property keeps its value here.
+    vars(inputs)["weights"] = signs
+    return inputs
+
+
 def turned_test(original: Any) -> Any:
     return lambda own, other: original(other, own)
 
@@ -236,10 +245,7 @@ FAULTS = (
         replaced(
             hybrid_maps,
             "HYBRIDS",
-            lambda h: {
-                **h,
-                "pooled_product": lambda i: h["pooled_product"](dataclasses.replace(i, weights=np.sign(i.weights))),
-            },
+            lambda h: {**h, "pooled_product": lambda i: h["pooled_product"](with_signs(i))},
         ),
         "library",
     ),

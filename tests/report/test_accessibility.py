@@ -94,8 +94,7 @@ def opened(tab, page, width, scheme="light"):
     tab.emulate_media(color_scheme=scheme)
     tab.goto("about:blank")
     tab.goto(page.as_uri())
-    tab.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
-    tab.wait_for_timeout(50)  # until the page has been told
+    chromium.open_details(tab)
 
 
 def violations(tab, rules):

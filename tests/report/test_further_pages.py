@@ -272,7 +272,7 @@ def test_axe_finds_nothing_on_pages_of_many_cases(tmp_path, small):
             tab.emulate_media(color_scheme=scheme)
             tab.goto(f"{tmp_path.as_uri()}/{name}")
             tab.get_by_text("On other pages: ").wait_for()
-            tab.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
+            chromium.open_details(tab)
             options = {"resultTypes": ["violations"], "rules": rules}
             found = Axe().run(tab, options=options).response["violations"]
             assert [(name, each["id"], each["nodes"][0]["html"][:200]) for each in found] == []

@@ -243,7 +243,7 @@ def test_one_slider_divides_all_maps_that_changed(page):
 @pytest.mark.parametrize("width", [390, 320])
 def test_on_a_telephone_everything_can_be_hit_and_nothing_overlaps(page, width):
     page.set_viewport_size({"width": width, "height": 800})
-    page.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
+    chromium.open_details(page)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     small = """[...document.querySelectorAll("button, select, summary, input, nav a")].filter((each) => {
       const target = each.closest("label") ?? each;

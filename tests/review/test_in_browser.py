@@ -103,7 +103,7 @@ def test_axe_finds_nothing(place, browser, call, width, scheme):
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, bypass_csp=True)
     page = context.new_page()
     page.goto(call.server.url)
-    page.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
+    chromium.open_details(page)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     options = {"resultTypes": ["violations"], "rules": {name: {"enabled": True} for name in ASKED_FOR}}
     found = Axe().run(page, options=options).response["violations"]
