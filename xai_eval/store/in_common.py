@@ -3,36 +3,39 @@
 from __future__ import annotations
 
 import functools
-import zlib
+import marshal
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
+from xai_eval.disk.quick_zlib import quick_zlib
 from xai_eval.result.result import Case, Provenance
 
 _Part = TypeVar("_Part")
-# zlib looks back no farther than this.
+# A packed document may refer to no more than this of another one.
 _WINDOW = 32 * 1024
 # So much is kept, because a stranger's folder may hold any number: tasks, and parts of a provenance per task.
 _TASKS, _PARTS = 64, 256
 
 
 @dataclass(frozen=True, slots=True)
-class PackedText:
-    """A text, packed.
+class PackedDocument:
+    """A document that was read, packed for this process and its copies: as JSON it would have to be parsed again.
 
     Attributes:
-        packed: what zlib made of it.
-        example: a similar text, with whose words it was packed.
+        packed: what was made of it.
+        example: a similar document, with whose words it was packed.
     """
 
     packed: bytes
     example: bytes
 
     @property
-    def text(self) -> bytes:
-        """The text."""
-        stream = zlib.decompressobj(zdict=self.example)
-        return stream.decompress(self.packed) + stream.flush()
+    def content(self) -> Mapping[str, Any]:
+        """The document."""
+        stream = quick_zlib.decompressobj(zdict=self.example)
+        found: Mapping[str, Any] = marshal.loads(stream.decompress(self.packed) + stream.flush())
+        return found
 
 
 class InCommon:
@@ -43,11 +46,12 @@ class InCommon:
         self._example = b""
         self._parts: dict[str, object] = {}
 
-    def packed(self, text: bytes) -> PackedText:
+    def packed(self, document: Mapping[str, Any]) -> PackedDocument:
         """Pack the document of a result by the words of the first one."""
-        self._example = self._example or text[:_WINDOW]
-        stream = zlib.compressobj(level=1, zdict=self._example)
-        return PackedText(stream.compress(text) + stream.flush(), self._example)
+        whole = marshal.dumps(document)
+        self._example = self._example or whole[:_WINDOW]
+        stream = quick_zlib.compressobj(level=1, zdict=self._example)
+        return PackedDocument(stream.compress(whole) + stream.flush(), self._example)
 
     def share(self, case: Case, provenance: Provenance) -> None:
         """Put the same objects into a result that other results have, where they are equal."""

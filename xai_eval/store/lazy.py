@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,15 +21,16 @@ from xai_eval.result.result import (
     case_of,
     provenance_of,
     read_arrays,
-    read_stored,
+    read_document,
     restore_field,
-    restore_parts,
+    restore_fields,
     restore_stage,
+    restore_stages,
     stage_positions,
     valid,
 )
 from xai_eval.result.stage import Stage
-from xai_eval.store.in_common import PackedText, in_common
+from xai_eval.store.in_common import PackedDocument, in_common
 
 _Name = TypeVar("_Name")
 _Part = TypeVar("_Part")
@@ -46,16 +46,13 @@ def open_result(folder: Path) -> Result:
         StorageError: as `Result.load`. Missing or damaged arrays, and invalid fields, raise it only when a field or
             stage is used.
     """
-    found = read_stored(folder)
-    document = found.content
+    document = read_document(folder)
     with valid(folder):
         case, kinds = case_of(document), tuple((each["name"], each["kind"]) for each in document["fields"])
         common, provenance = in_common(case.task), provenance_of(document)
         common.share(case, provenance)
-        text = common.packed(found.text)
-        return _reopened(
-            case, provenance, str(folder), document["digest"], text, kinds, tuple(stage_positions(document))
-        )
+        packed, stages = common.packed(document), tuple(stage_positions(document))
+        return _reopened(case, provenance, str(folder), document["digest"], packed, kinds, stages)
 
 
 def _reopened(
@@ -63,7 +60,7 @@ def _reopened(
     provenance: Provenance,
     path: str,
     digest: str,
-    packed: PackedText,
+    packed: PackedDocument,
     kinds: tuple[tuple[str, str], ...],
     stages: tuple[Stage, ...],
 ) -> Result:
@@ -132,14 +129,14 @@ class _Stored:
     Attributes:
         path: where it is, as text, which takes less memory.
         digest: of the document.
-        packed: the text of the document.
+        packed: the document.
         kinds: fields by name, in order.
         stages: positions of the stages in the document, in order.
     """
 
     path: str
     digest: str
-    packed: PackedText
+    packed: PackedDocument
     kinds: Mapping[str, type[Field]]
     stages: Mapping[Stage, int]
 
@@ -155,9 +152,11 @@ class _Stored:
 
     def with_parts(self, result: Result) -> Result:
         """Return the result with all fields and stages, as they are on disk. Raises StorageError as `Result.load`."""
-        arrays = read_arrays(self.folder, self.document)
-        with valid(self.folder):
-            return Result(result.case, *restore_parts(self.document, arrays), result.provenance)
+        folder, document = self.folder, self.document
+        arrays = read_arrays(folder, document)
+        with valid(folder):
+            fields, stages = restore_fields(document, arrays), restore_stages(document, self.stages, arrays)
+            return Result(result.case, fields, stages, result.provenance)
 
     def field(self, name: str) -> Field:
         """Return a field."""
@@ -174,9 +173,8 @@ class _Stored:
 
 
 @functools.lru_cache(maxsize=8)  # a result that is judged, its golden, and those that were looked at just before
-def _unpacked(packed: PackedText) -> Mapping[str, Any]:
-    document: Mapping[str, Any] = json.loads(packed.text)
-    return document
+def _unpacked(packed: PackedDocument) -> Mapping[str, Any]:
+    return packed.content
 
 
 class _Opened:
