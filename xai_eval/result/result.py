@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 
 from xai_eval.disk.arrays import MAX_UNPACKED_BYTES, deflated, inflated, pack_arrays, unpack_arrays
 from xai_eval.disk.door import read_bytes
-from xai_eval.disk.files import read_json, write_files
+from xai_eval.disk.files import read_json_text, write_files
 from xai_eval.disk.git_lfs import is_pointer, pointer_sentence
 from xai_eval.disk.signed import canonical, sign
-from xai_eval.disk.strict_json import alike, folded
+from xai_eval.disk.strict_json import alike, folded, parse_json
 from xai_eval.disk.system_errors import refusal
 from xai_eval.disk.typed import WrongValue, below, entry, read_as, spelled
 from xai_eval.errors import StorageError, UsageError, error_line, unknown_name
@@ -348,21 +348,11 @@ def restore_parts(
     document: Mapping[str, Any], arrays: Mapping[str, Any]
 ) -> tuple[dict[str, Field], dict[Stage, Fingerprint]]:
     """Rebuild fields by name, and stages, in order, from document and arrays."""
-    stages = stage_positions(document)
-    return restore_fields(document, arrays), restore_stages(document, stages, arrays)
-
-
-def restore_fields(document: Mapping[str, Any], arrays: Mapping[str, Any]) -> dict[str, Field]:
-    """Rebuild all fields by name, in order."""
     parts = by_field(arrays)
-    return {each["name"]: restore_field(each, parts[each["name"]]) for each in document["fields"]}
-
-
-def restore_stages(
-    document: Mapping[str, Any], places: Mapping[Stage, int], arrays: Mapping[str, Any]
-) -> dict[Stage, Fingerprint]:
-    """Rebuild the fingerprints of stages, of which `places` are the positions in the document."""
-    return {stage: restore_stage(document, place, arrays) for stage, place in places.items()}
+    return (
+        {each["name"]: restore_field(each, parts[each["name"]]) for each in document["fields"]},
+        {stage: restore_stage(document, place, arrays) for stage, place in stage_positions(document).items()},
+    )
 
 
 def by_field(arrays: Mapping[str, Any]) -> Mapping[str, dict[str, Any]]:
@@ -400,11 +390,25 @@ def _sketch_name(place: int) -> str:
     return f"{_STAGE}.{place}"
 
 
+@dataclass(frozen=True)
+class StoredDocument:
+    """A signed document: its content, and the text from which it was read."""
+
+    content: dict[str, Any]
+    text: bytes
+
+
 def read_document(folder: Path) -> dict[str, Any]:
+    """Read the content of `result.json` of `folder`. Raises StorageError unless it is signed and of this schema."""
+    return read_stored(folder).content
+
+
+def read_stored(folder: Path) -> StoredDocument:
     """Read `result.json` of `folder`. Raises StorageError unless it is signed and of this schema."""
     path = folder / RESULT_FILE
     try:
-        document = read_json(path)
+        text = read_json_text(path)
+        document = parse_json(text)
         # A number such as 1e999 is read as infinity, for which `sign` raises ValueError.
         signed = sign(document) if isinstance(document, dict) else None
     except OSError as error:
@@ -425,7 +429,7 @@ def read_document(folder: Path) -> dict[str, Any]:
             f"{path} was edited by hand: its content does not match its digest. "
             "Restore it from version control, or accept a new result with `xai-eval accept`."
         )
-    return document
+    return StoredDocument(document, text)
 
 
 def _require_types(path: Path, document: Mapping[str, Any]) -> None:

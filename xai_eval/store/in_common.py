@@ -3,39 +3,37 @@
 from __future__ import annotations
 
 import functools
-import marshal
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 from xai_eval.disk.quick_zlib import quick_zlib
 from xai_eval.result.result import Case, Provenance
 
 _Part = TypeVar("_Part")
-# A packed document may refer to no more than this of another one.
+# A packed text refers to nothing farther back than this.
 _WINDOW = 32 * 1024
 # So much is kept, because a stranger's folder may hold any number: tasks, and parts of a provenance per task.
 _TASKS, _PARTS = 64, 256
 
 
 @dataclass(frozen=True, slots=True)
-class PackedDocument:
-    """A document that was read, packed for this process and its copies: as JSON it would have to be parsed again.
+class PackedText:
+    """A text, packed.
 
     Attributes:
-        packed: what was made of it.
-        example: a similar document, with whose words it was packed.
+        packed: what was made of it, for this process and its copies.
+        example: a similar text, with whose words it was packed.
     """
 
     packed: bytes
     example: bytes
 
     @property
-    def content(self) -> Mapping[str, Any]:
-        """The document."""
+    def text(self) -> bytes:
+        """The text."""
         stream = quick_zlib.decompressobj(zdict=self.example)
-        found: Mapping[str, Any] = marshal.loads(stream.decompress(self.packed) + stream.flush())
-        return found
+        text: bytes = stream.decompress(self.packed) + stream.flush()
+        return text
 
 
 class InCommon:
@@ -46,12 +44,11 @@ class InCommon:
         self._example = b""
         self._parts: dict[str, object] = {}
 
-    def packed(self, document: Mapping[str, Any]) -> PackedDocument:
+    def packed(self, text: bytes) -> PackedText:
         """Pack the document of a result by the words of the first one."""
-        whole = marshal.dumps(document)
-        self._example = self._example or whole[:_WINDOW]
+        self._example = self._example or text[:_WINDOW]
         stream = quick_zlib.compressobj(level=1, zdict=self._example)
-        return PackedDocument(stream.compress(whole) + stream.flush(), self._example)
+        return PackedText(stream.compress(text) + stream.flush(), self._example)
 
     def share(self, case: Case, provenance: Provenance) -> None:
         """Put the same objects into a result that other results have, where they are equal."""

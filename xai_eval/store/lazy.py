@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,16 +22,15 @@ from xai_eval.result.result import (
     case_of,
     provenance_of,
     read_arrays,
-    read_document,
+    read_stored,
     restore_field,
-    restore_fields,
+    restore_parts,
     restore_stage,
-    restore_stages,
     stage_positions,
     valid,
 )
 from xai_eval.result.stage import Stage
-from xai_eval.store.in_common import PackedDocument, in_common
+from xai_eval.store.in_common import PackedText, in_common
 
 _Name = TypeVar("_Name")
 _Part = TypeVar("_Part")
@@ -46,13 +46,16 @@ def open_result(folder: Path) -> Result:
         StorageError: as `Result.load`. Missing or damaged arrays, and invalid fields, raise it only when a field or
             stage is used.
     """
-    document = read_document(folder)
+    found = read_stored(folder)
+    document = found.content
     with valid(folder):
         case, kinds = case_of(document), tuple((each["name"], each["kind"]) for each in document["fields"])
         common, provenance = in_common(case.task), provenance_of(document)
         common.share(case, provenance)
-        packed, stages = common.packed(document), tuple(stage_positions(document))
-        return _reopened(case, provenance, str(folder), document["digest"], packed, kinds, stages)
+        text = common.packed(found.text)
+        return _reopened(
+            case, provenance, str(folder), document["digest"], text, kinds, tuple(stage_positions(document))
+        )
 
 
 def _reopened(
@@ -60,7 +63,7 @@ def _reopened(
     provenance: Provenance,
     path: str,
     digest: str,
-    packed: PackedDocument,
+    packed: PackedText,
     kinds: tuple[tuple[str, str], ...],
     stages: tuple[Stage, ...],
 ) -> Result:
@@ -129,14 +132,14 @@ class _Stored:
     Attributes:
         path: where it is, as text, which takes less memory.
         digest: of the document.
-        packed: the document.
+        packed: the text of the document.
         kinds: fields by name, in order.
         stages: positions of the stages in the document, in order.
     """
 
     path: str
     digest: str
-    packed: PackedDocument
+    packed: PackedText
     kinds: Mapping[str, type[Field]]
     stages: Mapping[Stage, int]
 
@@ -152,11 +155,9 @@ class _Stored:
 
     def with_parts(self, result: Result) -> Result:
         """Return the result with all fields and stages, as they are on disk. Raises StorageError as `Result.load`."""
-        folder, document = self.folder, self.document
-        arrays = read_arrays(folder, document)
-        with valid(folder):
-            fields, stages = restore_fields(document, arrays), restore_stages(document, self.stages, arrays)
-            return Result(result.case, fields, stages, result.provenance)
+        arrays = read_arrays(self.folder, self.document)
+        with valid(self.folder):
+            return Result(result.case, *restore_parts(self.document, arrays), result.provenance)
 
     def field(self, name: str) -> Field:
         """Return a field."""
@@ -173,8 +174,9 @@ class _Stored:
 
 
 @functools.lru_cache(maxsize=8)  # a result that is judged, its golden, and those that were looked at just before
-def _unpacked(packed: PackedDocument) -> Mapping[str, Any]:
-    return packed.content
+def _unpacked(packed: PackedText) -> Mapping[str, Any]:
+    document: Mapping[str, Any] = json.loads(packed.text)
+    return document
 
 
 class _Opened:
