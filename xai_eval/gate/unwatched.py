@@ -57,10 +57,12 @@ def emptied(obtained: Result, golden: Result) -> str:
 
 def watched(now: Field, was: Field) -> Field:
     """Return the field without the parts that its golden, of the same kind, lacks: only the rest is compared."""
+    if not isinstance(now, Extensible):
+        return now
     parts, rows = _added_parts(now, was), _added_rows(now, was)
     if rows and isinstance(now, Table):
         now = now.without_rows(rows)
-    return now.without(parts) if isinstance(now, Extensible) and parts else now
+    return now.without(parts) if parts else now
 
 
 def watched_pairs(obtained: Result, golden: Result) -> Iterator[tuple[str, Field, Any]]:
@@ -90,15 +92,16 @@ def _stages(obtained: Result, golden: Result) -> Iterator[Unwatched]:
 
 
 def _added(now: Field, was: Field) -> list[Unwatched]:
-    word = now.part if isinstance(now, Extensible) else ""
+    if not isinstance(now, Extensible):
+        return []
     return [
-        *(Unwatched(word, name) for name in _added_parts(now, was)),
+        *(Unwatched(now.part, name) for name in _added_parts(now, was)),
         *(Unwatched(_ROW, name) for name in _added_rows(now, was)),
     ]
 
 
-def _added_parts(now: Field, was: Field) -> list[str]:
-    if not (isinstance(now, Extensible) and isinstance(was, Extensible) and was.kind == now.kind):
+def _added_parts(now: Extensible, was: Field) -> list[str]:
+    if not (isinstance(was, Extensible) and was.kind == now.kind):
         return []
     known = set(now.description(was).parts())
     return [name for name in now.parts() if name not in known]

@@ -146,6 +146,8 @@ def explained_stages(
     A stage follows from a change if the change is about it, or if one of the stages that its step starts from follows
     from the change and is no longer the same.
     """
+    if not kinds:
+        return frozenset()
     roots, absent = _roots(obtained, golden, changes, kinds), _unrecorded(golden, changes, kinds)
     recorded = {group for stage in (*absent, *golden.stages) for group in groups_of(stage)}
     moved = {stage for stage, was in golden.stages.items() if _changed(obtained, stage, was)} | absent

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import functools
-import zlib
 from dataclasses import dataclass
 from typing import TypeVar, cast
 
+from xai_eval.disk.quick_zlib import quick_zlib
 from xai_eval.result.result import Case, Provenance
 
 _Part = TypeVar("_Part")
-# zlib looks back no farther than this.
+# A packed text refers to nothing farther back than this.
 _WINDOW = 32 * 1024
 # So much is kept, because a stranger's folder may hold any number: tasks, and parts of a provenance per task.
 _TASKS, _PARTS = 64, 256
@@ -21,7 +21,7 @@ class PackedText:
     """A text, packed.
 
     Attributes:
-        packed: what zlib made of it.
+        packed: what was made of it, for this process and its copies.
         example: a similar text, with whose words it was packed.
     """
 
@@ -31,8 +31,9 @@ class PackedText:
     @property
     def text(self) -> bytes:
         """The text."""
-        stream = zlib.decompressobj(zdict=self.example)
-        return stream.decompress(self.packed) + stream.flush()
+        stream = quick_zlib.decompressobj(zdict=self.example)
+        text: bytes = stream.decompress(self.packed) + stream.flush()
+        return text
 
 
 class InCommon:
@@ -46,7 +47,7 @@ class InCommon:
     def packed(self, text: bytes) -> PackedText:
         """Pack the document of a result by the words of the first one."""
         self._example = self._example or text[:_WINDOW]
-        stream = zlib.compressobj(level=1, zdict=self._example)
+        stream = quick_zlib.compressobj(level=1, zdict=self._example)
         return PackedText(stream.compress(text) + stream.flush(), self._example)
 
     def share(self, case: Case, provenance: Provenance) -> None:

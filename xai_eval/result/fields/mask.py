@@ -88,8 +88,12 @@ class Mask(Field):
         if self.array.shape == golden.array.shape and area and area_was:
             tolerance = 1.0 - self.least_iou
             yield Shift("area", area / area_was - 1.0, tolerance)
-            for axis, each in centre_moved(self.array, golden.array).items():
+            for axis, each in self._centre_moved(golden).items():
                 yield Shift(f"centre {axis}", each, tolerance)
+
+    def _centre_moved(self, golden: Mask) -> dict[str, float]:
+        same = np.array_equal(self.array, golden.array)  # as almost always, and much faster
+        return {"row": 0.0, "column": 0.0} if same else centre_moved(self.array, golden.array)
 
 
 def _unpacked(arrays: Arrays, name: str, shape: tuple[int, int]) -> NDArray[np.bool_]:

@@ -40,6 +40,14 @@ class PossibleTexts:
     texts: tuple[str, ...]
 
 
+# Made once, because to make such a type takes longer than to read an entry.
+_POSSIBLE, _TOLERANCES, _NAMES = (
+    Mapping[str, tuple[PossibleTexts | Possible | None, ...]],
+    Mapping[str, float],
+    tuple[str, ...],
+)
+
+
 @dataclass(frozen=True)
 class Column:
     """One column as plain Python values, which are read and compared much faster than a data frame.
@@ -133,14 +141,11 @@ class Table(Extensible):
         columns = restored_columns(meta)
         if not columns:
             raise WrongValue("has no columns; expected the names of the rows in the first one")
-        possible = entry(meta, "possible", Mapping[str, tuple[PossibleTexts | Possible | None, ...]], {})
+        possible = entry(meta, "possible", _POSSIBLE, {})
         if any(len(cells) != len(columns[0].values) for cells in possible.values()):
             raise WrongValue("has not as many cells as rows; expected one each", ".possible")
         cells = {name: tuple(map(_restored_cell, each)) for name, each in possible.items()}
-        tolerance, unjudged = (
-            entry(meta, "tolerance", Mapping[str, float]),
-            entry(meta, "unjudged", tuple[str, ...], ()),
-        )
+        tolerance, unjudged = entry(meta, "tolerance", _TOLERANCES), entry(meta, "unjudged", _NAMES, ())
         found = cls.of_columns(columns, tolerance, unjudged, cells)
         vars(found)["read"] = entry(meta, "read", str, "")
         return found
@@ -178,6 +183,10 @@ class Table(Extensible):
 
     def parts(self) -> tuple[str, ...]:
         """The judged columns after the key."""
+        return self._parts
+
+    @functools.cached_property
+    def _parts(self) -> tuple[str, ...]:
         return tuple(column.name for column in self.columns if column.name not in self.unjudged)[1:]
 
     def without(self, names: Collection[str]) -> Table:
@@ -191,7 +200,10 @@ class Table(Extensible):
         None if this table lacks one of the golden's, so that another one may have taken its place, or if the golden has
         no rows at all: that there is nothing is what it says.
         """
-        keys, known = self.columns[0].values, set(golden.columns[0].values)
+        keys, others = self.columns[0].values, golden.columns[0].values
+        if keys == others:
+            return ()  # as almost always
+        known = set(others)
         if not self.grows_by_rows or not known or not known <= set(keys):
             return ()
         return tuple(key for key in keys if key not in known)
