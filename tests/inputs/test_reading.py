@@ -104,7 +104,7 @@ ONE = torch.tensor([[0.5]])
         refused([{"boxes": ONE, "labels": ONE, "scores": ONE}], "says how many classes there are", None, UsageError),
         refused([{"boxes": ONE, "labels": ONE, "scores": ONE}], "are not read as logits", LOGITS, UsageError),
         refused(NUMBERS, "--output detection is for a list with a mapping per image", DETECTION, UsageError),
-        refused(torch.zeros(1, 9, 7), r"\(1, 9, 7\) for one image; expected one row.*one score per class"),
+        refused(torch.zeros(1, 9, 7), r"\(1, 9, 7\) for one image; expected one row.*: unsqueeze\(1\).*one score per"),
         refused(torch.zeros(2, 3), r"shape \(2, 3\) for one image; expected one row of numbers"),
         refused(torch.zeros(3), r"shape \(3,\) for one image.*squeeze\(\), this drops the axis of the images"),
         refused(torch.zeros(1, 0), r"shape \(1, 0\) for one image"),

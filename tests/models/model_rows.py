@@ -271,6 +271,11 @@ DETECTORS = (
     _boxes("fcos", detection.fcos, "backbone.body.2"),
     _boxes("a detector of the user", detection.own_detector, "backbone.2"),
     _boxes(
+        "a detector with a stem before its backbone",
+        detection.stem_before_backbone,
+        refused="If its part called backbone does not take the image itself, name a layer with --layer",
+    ),
+    _boxes(
         "a detector without a backbone",
         detection.own_without_backbone,
         refused="has no part called backbone",
@@ -565,6 +570,7 @@ ODDEST = (
     _odd(oddest.writes_into_relu, refused="Write into a copy (clone)"),
     _odd(oddest.keeps_by_address, refused="is reached in some passes and not in others"),
     _odd(oddest.quantised_in_training, refused="'stem.0.activation_post_process.scale'"),
+    _odd(oddest.several_scales, refused="layers before the head are called more than once in a pass"),
     _odd(oddest.in_a_list, refused="layers in a plain list instead of an nn.ModuleList", lime=True),
 )
 

@@ -419,3 +419,16 @@ def quantised_in_training() -> nn.Module:
     torch.ao.quantization.prepare_qat(module, inplace=True)
     module(torch.randn(2, 3, 224, 224, generator=torch.Generator().manual_seed(0)))
     return module.eval()
+
+
+class SeveralScales(Plain):
+    """Sees the image at two scales by the same layers."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        smaller = nn.functional.avg_pool2d(images, 2)
+        features = [self.body(self.stem(each)).mean((2, 3)) for each in (images, smaller)]
+        return self.head(features[0] + features[1])
+
+
+def several_scales() -> nn.Module:
+    return SeveralScales()

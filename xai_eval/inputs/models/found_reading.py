@@ -380,10 +380,15 @@ def _ends_in(numbers: Tensor, function: str) -> bool:
     return node is not None and node.name().startswith(function)
 
 
-def _why_other_rows(numbers: Tensor) -> str:
+def _why_other_rows(numbers: Tensor, bare: bool) -> str:
     if numbers.dim() and not len(numbers):
         return "A model that takes pairs of images has no answer for one. Wrap it in a module that holds the other one."
-    if numbers.dim() == 1:
+    if numbers.dim() == MOST_AXES + 1:
+        return (
+            "A map of one class needs an axis for the classes: unsqueeze(1). If it holds a row per token, frame or "
+            "label, wrap the model in a module that returns one score per class."
+        )
+    if bare and numbers.dim() == 1:
         return (
             "If it ends in squeeze(), this drops the axis of the images as well where there is one image: name the "
             "axis that is meant, such as squeeze(2). Else wrap the model in a module that returns one score per class."
@@ -413,6 +418,6 @@ def _checked(numbers: Tensor, output: Any, entry: tuple[str | int, ...], model: 
     if alone or numbers.dim() != MOST_AXES or len(numbers) != 1 or numbers.shape[1] == 0:
         raise ModelMisbehaves(
             f"{model} returned {told(output)} for one image; expected one row of numbers, (1, C), one per class, or a "
-            f"map per class, (1, C, h, w). {_why_other_rows(at_entry(output, entry))}"
+            f"map per class, (1, C, h, w). {_why_other_rows(at_entry(output, entry), bare=not entry)}"
         )
     return numbers
